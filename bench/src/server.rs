@@ -1,0 +1,156 @@
+//! The measured servers: started here, asked for their CPU time, and killed when dropped.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::load::NAME;
+
+const START: Duration = Duration::from_secs(10);
+
+pub struct Server {
+    pub program: &'static str,
+    pub logs: bool,
+    pub address: SocketAddr,
+    child: Child,
+    directory: PathBuf,
+}
+
+impl Server {
+    pub fn proxyherd(path: &Path, logs: bool, directory: &Path) -> io::Result<Self> {
+        let address = free_address()?;
+        let directory = directory.join(format!("proxyherd-{logs}"));
+        fs::create_dir(&directory)?;
+        let config = directory.join("herd.toml");
+        fs::write(
+            &config,
+            format!("[servers.{NAME}]\naddress = \"{address}\"\nneighbors = []\n"),
+        )?;
+        let mut command = Command::new(path);
+        command
+            .arg(NAME)
+            .arg("--config")
+            .arg(config)
+            .arg("--log-dir")
+            .arg(&directory);
+        command.args(["--log-level", if logs { "info" } else { "error" }]);
+        Self::start("proxyherd", logs, address, command, directory)
+    }
+
+    pub fn tokio(path: &Path, logs: bool, directory: &Path) -> io::Result<Self> {
+        let address = free_address()?;
+        let directory = directory.join(format!("tokio-{logs}"));
+        fs::create_dir(&directory)?;
+        let mut command = Command::new(path);
+        command.arg(address.to_string());
+        if logs {
+            command.arg("--log").arg(directory.join("tokio.log"));
+        }
+        Self::start("tokio", logs, address, command, directory)
+    }
+
+    /// Returns once the server takes connections.
+    fn start(
+        program: &'static str,
+        logs: bool,
+        address: SocketAddr,
+        mut command: Command,
+        directory: PathBuf,
+    ) -> io::Result<Self> {
+        let complaints = directory.join("stderr");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&complaints)?)
+            .spawn();
+        let child = child.map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;
+        let mut server = Self {
+            program,
+            logs,
+            address,
+            child,
+            directory,
+        };
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if server.child.try_wait()?.is_some() || start.elapsed() > START {
+                let complaints = fs::read_to_string(complaints)?;
+                return Err(io::Error::other(format!(
+                    "{command:?} does not serve {address}: {complaints}"
+                )));
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    /// The CPU time so far of the threads of the process.
+    pub fn cpu(&self) -> io::Result<Cpu> {
+        let mut cpu = Cpu {
+            nanos: 0,
+            threads: BTreeSet::new(),
+        };
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let task = task?.path();
+            let stat = fs::read_to_string(task.join("schedstat"))?;
+            let nanos = stat
+                .split(' ')
+                .next()
+                .and_then(|on_cpu| on_cpu.parse::<u64>().ok());
+            cpu.nanos += nanos.ok_or_else(|| io::Error::other(format!("schedstat: {stat:?}")))?;
+            cpu.threads.insert(task);
+        }
+        Ok(cpu)
+    }
+
+    /// How much it has logged.
+    pub fn logged(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        for file in fs::read_dir(&self.directory)? {
+            let file = file?;
+            if file
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "log")
+            {
+                bytes += file.metadata()?.len();
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing is left to do if it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub struct Cpu {
+    nanos: u64,
+    threads: BTreeSet<PathBuf>,
+}
+
+impl Cpu {
+    /// An error if a thread that was there has ended: its time has gone with it.
+    pub fn since(&self, earlier: &Self) -> io::Result<u64> {
+        if !self.threads.is_superset(&earlier.threads) {
+            return Err(io::Error::other(
+                "a thread of the server ended while it was measured",
+            ));
+        }
+        Ok(self.nanos - earlier.nanos)
+    }
+}
+
+/// Free a moment ago, that is: nothing holds it until the server binds it.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}

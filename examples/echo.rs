@@ -1,0 +1,19 @@
+//! Sends back what it gets: `cargo run --example echo`, then `nc 127.0.0.1 8007`.
+use reactor::{Protocol, Reactor, Transport};
+
+struct Echo;
+
+impl Protocol for Echo {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.pause_when_full(true); // Who does not read is not read from.
+    }
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        transport.write(data);
+    }
+}
+
+fn main() -> Result<(), reactor::Failure> {
+    let reactor = Reactor::new()?;
+    reactor.listen_tcp("127.0.0.1:8007", |_peer: &_| Echo)?;
+    Ok(reactor.run()?)
+}

@@ -1,0 +1,283 @@
+//! [`MioDriver`]: the real world, by mio (epoll, kqueue). The only file that knows sockets.
+
+use super::signals::SignalPipes;
+use super::threads::ThreadPool;
+use super::{Driver, Event, Job, Listener, LookupReply, Readiness, Stream, Token, Wake};
+use crate::transport::KeepAlive;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Registry, Waker};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How many events one poll takes at most; what is more comes with the next one.
+const EVENTS: usize = 1024;
+
+/// Threads for `defer_to_thread`, as many as Twisted's pool has.
+const WORKERS: usize = 10;
+
+/// Threads for name look-ups: few, and their own, so that a silent resolver holds up nothing else.
+const LOOKUP_WORKERS: usize = 4;
+
+/// Our own tokens count down from the top, where no slab key gets to.
+const WAKE: mio::Token = mio::Token(usize::MAX);
+const INTERRUPT: mio::Token = mio::Token(usize::MAX - 1);
+const TERMINATE: mio::Token = mio::Token(usize::MAX - 2);
+
+/// The operating system's sockets, clock and threads.
+pub struct MioDriver {
+    poll: Poll,
+    registry: Rc<Registry>,
+    events: Events,
+    waker: Arc<MioWaker>,
+    workers: ThreadPool,
+    lookups: ThreadPool,
+    signals: Option<SignalPipes>,
+    random: RandomState,
+    drawn: u64,
+}
+
+struct MioWaker(Waker);
+
+impl Wake for MioWaker {
+    fn wake(&self) {
+        if let Err(error) = self.0.wake() {
+            log::error!(target: "reactor", "cannot wake the loop: {error}");
+        }
+    }
+}
+
+impl MioDriver {
+    /// A driver with its own poll.
+    ///
+    /// # Errors
+    /// If the system gives no poll: too many files are open.
+    pub fn new() -> io::Result<MioDriver> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(MioWaker(Waker::new(poll.registry(), WAKE)?));
+        let registry = Rc::new(poll.registry().try_clone()?);
+        Ok(MioDriver {
+            poll,
+            registry,
+            events: Events::with_capacity(EVENTS),
+            waker,
+            workers: ThreadPool::new("worker", WORKERS),
+            lookups: ThreadPool::new("lookup", LOOKUP_WORKERS),
+            signals: None,
+            random: RandomState::new(),
+            drawn: 0,
+        })
+    }
+}
+
+impl fmt::Debug for MioDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MioDriver")
+    }
+}
+
+impl Driver for MioDriver {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn system_time(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn random(&mut self) -> u64 {
+        // SipHash under a key that the system drew for this process: plenty for jitter, not for secrets.
+        self.drawn += 1;
+        self.random.hash_one(self.drawn)
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        for event in &self.events {
+            match event.token() {
+                WAKE => {}
+                INTERRUPT | TERMINATE => {
+                    if let Some(signals) = &mut self.signals {
+                        events.extend(signals.drain(event.token() == INTERRUPT).map(Event::Signal));
+                    }
+                }
+                mio::Token(token) => events.push(Event::Ready(Readiness {
+                    token: Token(token),
+                    readable: event.is_readable() || event.is_error(),
+                    writable: event.is_writable() || event.is_error(),
+                    read_closed: event.is_read_closed() || event.is_error(),
+                })),
+            }
+        }
+        Ok(())
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.waker.clone()
+    }
+
+    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        // So that a server that was killed can be started again at once.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        let mut listener = TcpListener::from_std(socket.into());
+        self.registry.register(&mut listener, mio::Token(token.0), Interest::READABLE)?;
+        Ok(Box::new(MioListener { listener, registry: self.registry.clone() }))
+    }
+
+    fn connect_tcp(
+        &mut self,
+        address: SocketAddr,
+        bind: Option<IpAddr>,
+        token: Token,
+    ) -> io::Result<Box<dyn Stream>> {
+        let stream = match bind {
+            None => TcpStream::connect(address)?,
+            Some(bind) => {
+                let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+                socket.set_nonblocking(true)?;
+                socket.bind(&SocketAddr::new(bind, 0).into())?;
+                match socket.connect(&address.into()) {
+                    Ok(()) => {}
+                    Err(error) if in_progress(&error) => {}
+                    Err(error) => return Err(error),
+                }
+                TcpStream::from_std(socket.into())
+            }
+        };
+        MioStream::register(stream, &self.registry, token)
+    }
+
+    fn resolve(&mut self, host: &str, reply: LookupReply) {
+        let host = host.to_owned();
+        let job: Job = Box::new(move || {
+            // The port is only there because the standard library wants one.
+            reply((host.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect()));
+        });
+        // A full queue drops the job, and with it the reply; the caller's time-out tells.
+        if self.lookups.spawn(job).is_err() {
+            log::warn!(target: "reactor", "too many name look-ups are waiting; one was dropped");
+        }
+    }
+
+    fn spawn(&mut self, job: Job) -> Result<(), Job> {
+        self.workers.spawn(job)
+    }
+
+    fn catch_signals(&mut self, on: bool) -> io::Result<()> {
+        self.signals = None; // Ends what was caught before.
+        if on {
+            self.signals = Some(SignalPipes::new(&self.registry, INTERRUPT, TERMINATE)?);
+        }
+        Ok(())
+    }
+}
+
+/// The "error" that says that a non-blocking connect has begun.
+fn in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(EINPROGRESS)
+}
+
+#[cfg(target_os = "linux")]
+const EINPROGRESS: i32 = 115;
+#[cfg(not(target_os = "linux"))]
+const EINPROGRESS: i32 = 36;
+
+struct MioListener {
+    listener: TcpListener,
+    registry: Rc<Registry>,
+}
+
+impl Listener for MioListener {
+    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+        let (stream, peer) = self.listener.accept()?;
+        Ok((MioStream::register(stream, &self.registry, token)?, peer))
+    }
+
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+struct MioStream(TcpStream);
+
+impl MioStream {
+    /// Once, for both directions: interest never changes, so it never costs a system call again.
+    fn register(mut stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Box<dyn Stream>> {
+        registry.register(&mut stream, mio::Token(token.0), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Box::new(MioStream(stream)))
+    }
+}
+
+impl Stream for MioStream {
+    fn finish_connect(&mut self) -> io::Result<bool> {
+        if let Some(error) = self.0.take_error()? {
+            return Err(error);
+        }
+        match self.0.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected || in_progress(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [one] => self.0.write(one),
+            many => self.0.write_vectored(many),
+        }
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.shutdown(std::net::Shutdown::Write)
+    }
+
+    fn reset_on_close(&mut self) {
+        if let Err(error) = SockRef::from(&self.0).set_linger(Some(Duration::ZERO)) {
+            log::debug!(target: "reactor", "cannot prepare a reset: {error}");
+        }
+    }
+
+    fn set_no_delay(&mut self, on: bool) -> io::Result<()> {
+        self.0.set_nodelay(on)
+    }
+
+    fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) -> io::Result<()> {
+        let socket = SockRef::from(&self.0);
+        match keep_alive {
+            None => socket.set_keepalive(false),
+            Some(KeepAlive { idle, interval, probes }) => {
+                let times = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(probes);
+                socket.set_tcp_keepalive(&times)?;
+                // Bytes in flight silence the probes: without this they would be sent again for a quarter of an hour.
+                #[cfg(target_os = "linux")]
+                socket.set_tcp_user_timeout(Some(idle + interval * probes))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}

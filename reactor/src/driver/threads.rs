@@ -1,0 +1,96 @@
+//! A small pool of threads for what cannot be done without blocking.
+//!
+//! Threads are started when work waits and none is idle, up to the limit, and end with the pool. Work in progress is
+//! not waited for: a look-up that hangs must not hold up the end of the program.
+
+use super::Job;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+
+/// How many jobs may wait for a thread; more are refused, so that a stuck pool cannot eat the memory.
+const QUEUE_LIMIT: usize = 1024;
+
+pub(super) struct ThreadPool {
+    name: &'static str,
+    limit: usize,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Shared {
+    /// Jobs run outside the lock, so it cannot be poisoned; if it were, the state would still be sound.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl ThreadPool {
+    pub(super) fn new(name: &'static str, limit: usize) -> ThreadPool {
+        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
+        ThreadPool { name, limit, shared }
+    }
+
+    pub(super) fn spawn(&self, job: Job) -> Result<(), Job> {
+        let mut state = self.shared.lock();
+        if state.queue.len() >= QUEUE_LIMIT {
+            return Err(job);
+        }
+        state.queue.push_back(job);
+        if state.idle >= state.queue.len() {
+            self.shared.wake.notify_one();
+        } else if state.threads < self.limit {
+            let shared = self.shared.clone();
+            let name = format!("reactor-{}-{}", self.name, state.threads);
+            match thread::Builder::new().name(name).spawn(move || work(&shared)) {
+                Ok(_detached) => state.threads += 1,
+                // With no thread at all the job could wait for ever.
+                Err(_) if state.threads == 0 => return state.queue.pop_back().map_or(Ok(()), Err),
+                Err(error) => log::warn!(target: "reactor", "cannot start a {} thread: {error}", self.name),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ThreadPool {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        state.queue.clear();
+        drop(state);
+        self.shared.wake.notify_all();
+    }
+}
+
+fn work(shared: &Shared) {
+    let mut state = shared.lock();
+    while !state.closed {
+        match state.queue.pop_front() {
+            Some(job) => {
+                drop(state);
+                // The panic hook has printed it; whoever waits for the result is told by the job's own drop.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                state = shared.lock();
+            }
+            None => {
+                state.idle += 1;
+                state = shared.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+                state.idle -= 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The named errors of the reactor: why a connection ended, why one was not made, why a Deferred failed.
+//!
+//! Twisted's `twisted.internet.error`. They say whose fault it is: ours, the peer's, or the network's. HTTP and TLS have
+//! their own, beside their code.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A Deferred was fired a second time; returned to whoever did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlreadyCalledError {
+    /// Where the Deferred was made.
+    pub made: &'static Location<'static>,
+}
+
+impl fmt::Display for AlreadyCalledError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the Deferred made at {} has already been called", self.made)
+    }
+}
+
+impl std::error::Error for AlreadyCalledError {}
+
+/// What was waited for was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelledError;
+
+impl fmt::Display for CancelledError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cancelled")
+    }
+}
+
+impl std::error::Error for CancelledError {}
+
+/// Something took longer than it was allowed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeoutError {
+    /// What was waited for, for a person to read: `the answer of example.com`.
+    pub what: String,
+    /// How long was waited.
+    pub after: Duration,
+}
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} did not come within {:?}", self.what, self.after)
+    }
+}
+
+impl std::error::Error for TimeoutError {}
+
+/// Why a connection ended: what [`Protocol::connection_lost`](crate::Protocol::connection_lost) is told.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It was closed in an orderly way, by either side. Twisted's `ConnectionDone`.
+    Done,
+    /// The network or the peer broke it off. Twisted's `ConnectionLost`.
+    Lost(Arc<io::Error>),
+    /// We broke it off with `abort_connection`. Twisted's `ConnectionAborted`.
+    Aborted,
+    /// We broke it off: more was waiting to be sent than the hard limit allows (the peer does not read).
+    BufferFull,
+    /// We broke it off: a callback of its protocol panicked.
+    Panicked,
+    /// We broke it off: `lose_connection` could not get the last bytes out in time.
+    FlushTimeout,
+    /// TLS failed: a bad certificate, a broken record, an alert.
+    Tls(Arc<rustls::Error>),
+    /// The stream ended without TLS's close_notify: somebody may have cut the end off.
+    Truncated,
+}
+
+impl Reason {
+    /// True for [`Reason::Done`] only.
+    pub fn is_clean(&self) -> bool {
+        matches!(self, Reason::Done)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Done => f.write_str("closed cleanly"),
+            Reason::Lost(error) => write!(f, "lost: {error}"),
+            Reason::Aborted => f.write_str("aborted by us"),
+            Reason::BufferFull => f.write_str("aborted: the peer does not read what is sent to it"),
+            Reason::Panicked => f.write_str("aborted: its protocol panicked"),
+            Reason::FlushTimeout => f.write_str("aborted: the last bytes could not be sent in time"),
+            Reason::Tls(error) => write!(f, "TLS failed: {error}"),
+            Reason::Truncated => f.write_str("cut off: the stream ended without a TLS close_notify"),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}
+
+/// Why an outgoing connection could not be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name has no address, or the look-up failed. Twisted's `DNSLookupError`.
+    NameLookup {
+        /// The host name that was looked up.
+        host: String,
+        /// What the resolver said.
+        error: io::Error,
+    },
+    /// The last address tried refused or could not be reached.
+    Failed {
+        /// That address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Nothing was heard within the time allowed.
+    Timeout {
+        /// Where to, as the caller named it.
+        destination: String,
+        /// The time allowed.
+        after: Duration,
+    },
+    /// `stop_connecting` was called, or the reactor stopped. Twisted's `UserError`.
+    Cancelled,
+    /// The factory's `build_protocol` gave nothing.
+    NoProtocol,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::NameLookup { host, error } => write!(f, "cannot look up {host}: {error}"),
+            ConnectError::Failed { address, error } => write!(f, "cannot connect to {address}: {error}"),
+            ConnectError::Timeout { destination, after } => {
+                write!(f, "no connection to {destination} within {after:?}")
+            }
+            ConnectError::Cancelled => f.write_str("the connection attempt was stopped"),
+            ConnectError::NoProtocol => f.write_str("the factory refused to build a protocol"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// A port could not be opened. Twisted's `CannotListenError`.
+#[derive(Debug)]
+pub struct CannotListenError {
+    /// Where it was to listen.
+    pub address: String,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl fmt::Display for CannotListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: {}", self.address, self.error)
+    }
+}
+
+impl std::error::Error for CannotListenError {}
+
+/// [`Reactor::run`](crate::Reactor::run) could not go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunError {
+    /// `run` or `iterate` was called from inside the running loop.
+    AlreadyRunning,
+    /// The system's poll call failed.
+    Poll(io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::AlreadyRunning => f.write_str("the reactor is already running"),
+            RunError::Poll(error) => write!(f, "waiting for events failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Why what was handed to another thread has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ThreadError {
+    /// Too much work is waiting for a thread already.
+    QueueFull,
+    /// The work panicked.
+    Panicked,
+    /// The reactor is gone.
+    Gone,
+}
+
+impl fmt::Display for ThreadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ThreadError::QueueFull => f.write_str("too much work is waiting for a thread"),
+            ThreadError::Panicked => f.write_str("the work panicked in its thread"),
+            ThreadError::Gone => f.write_str("the reactor is gone"),
+        }
+    }
+}
+
+impl std::error::Error for ThreadError {}

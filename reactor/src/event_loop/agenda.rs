@@ -1,0 +1,56 @@
+//! [`Agenda`]: what has been asked for and is to be done by the loop.
+//!
+//! Handles (transports, connectors) never act by themselves: they write down here that they need attention, and the
+//! loop sees to it when no callback is running. That is why nothing calls back before it returns.
+
+use super::connection::Connection;
+use super::port::Port;
+use crate::Settings;
+use crate::outgoing::Blocks;
+use crate::timers::{Action, Timers};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+pub(super) struct Agenda {
+    pub(super) settings: Settings,
+    pub(super) timers: Rc<Timers>,
+    pub(super) blocks: Blocks,
+    /// Connections with something to flush, to read on, to tell or to finish.
+    pub(super) attention: RefCell<VecDeque<Rc<Connection>>>,
+    /// Connections that have ended and whose protocol is to be told.
+    pub(super) ended: RefCell<Vec<Rc<Connection>>>,
+    /// Ports that stopped accepting on their budget.
+    pub(super) ports: RefCell<Vec<Rc<Port>>>,
+    /// Ports that ran out of descriptors.
+    pub(super) exhausted: RefCell<Vec<Rc<Port>>>,
+    /// Calls to be made in the next turn, in order.
+    pub(super) soon: RefCell<VecDeque<Action>>,
+}
+
+impl Agenda {
+    pub(super) fn new(settings: Settings, timers: Rc<Timers>) -> Rc<Agenda> {
+        Rc::new(Agenda {
+            settings,
+            timers,
+            blocks: Blocks::default(),
+            attention: RefCell::default(),
+            ended: RefCell::default(),
+            ports: RefCell::default(),
+            exhausted: RefCell::default(),
+            soon: RefCell::default(),
+        })
+    }
+
+    /// Whether the next turn has something to do without waiting.
+    pub(super) fn is_pressing(&self) -> bool {
+        !self.attention.borrow().is_empty()
+            || !self.soon.borrow().is_empty()
+            || !self.ended.borrow().is_empty()
+            || !self.ports.borrow().is_empty()
+    }
+
+    pub(super) fn call_soon(&self, action: Action) {
+        self.soon.borrow_mut().push_back(action);
+    }
+}

@@ -1,0 +1,364 @@
+//! [`Connector`]: makes an outgoing connection: name, addresses in turn, time limit.
+//!
+//! ```text
+//!          connect            name known           connected
+//!   Idle ----------> Lookup ------------> Attempt ------------> Connected
+//!    ^                 |                   |   ^ |                  |
+//!    +-- failed -------+---- failed -------+   +-+ next address     |
+//!    +------------------------- lost -------------------------------+
+//! ```
+//!
+//! From `client_connection_failed` and `client_connection_lost` the factory may call [`Connector::connect`] again.
+
+use super::connection::Connection;
+use super::registry::Source;
+use super::{Core, WeakReactor};
+use crate::driver::{Readiness, Stream, Token};
+use crate::error::ConnectError;
+use crate::timers::DelayedCall;
+use crate::{Address, Channel, ClientFactory, Deferred, Failure, Reason};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a connection attempt may take, look-up included, unless said otherwise: 30 s, as in Twisted.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where to connect to: host name or address, port, and how. Converts from `(host, port)` or a socket address.
+///
+/// ```
+/// use reactor::Destination;
+/// use std::time::Duration;
+/// let there = Destination::from(("example.com", 443)).timeout(Duration::from_secs(5));
+/// assert_eq!(there.to_string(), "example.com:443");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    host: String,
+    port: u16,
+    timeout: Duration,
+    bind: Option<IpAddr>,
+}
+
+impl Destination {
+    /// Sets how long the attempt may take, look-up included (default 30 s).
+    pub fn timeout(mut self, timeout: Duration) -> Destination {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Connects from this address of ours. Twisted's `bindAddress`.
+    pub fn bind_address(mut self, address: IpAddr) -> Destination {
+        self.bind = Some(address);
+        self
+    }
+
+    /// The host as it was given.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl From<(&str, u16)> for Destination {
+    fn from((host, port): (&str, u16)) -> Destination {
+        Destination { host: host.to_owned(), port, timeout: CONNECT_TIMEOUT, bind: None }
+    }
+}
+
+impl From<SocketAddr> for Destination {
+    fn from(address: SocketAddr) -> Destination {
+        Destination::from((address.ip().to_string().as_str(), address.port()))
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => write!(f, "[{address}]:{}", self.port),
+            Err(_) => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// An outgoing connection, wanted or made: what [`Reactor::connect_tcp`](crate::Reactor::connect_tcp) gives.
+/// Twisted's `IConnector`. Dropping it changes nothing.
+#[derive(Clone)]
+pub struct Connector(Rc<ConnectorInner>);
+
+impl Connector {
+    /// Where to. Twisted's `getDestination`.
+    pub fn destination(&self) -> &Destination {
+        &self.0.destination
+    }
+
+    /// Connects (again). Does nothing while an attempt or a connection is under way.
+    pub fn connect(&self) {
+        ConnectorInner::start(&self.0);
+    }
+
+    /// Gives an attempt up; the factory hears of it as [`ConnectError::Cancelled`]. Does nothing if none is under way.
+    pub fn stop_connecting(&self) {
+        self.0.give_up(ConnectError::Cancelled);
+    }
+
+    /// Gives an attempt up, or closes the connection in an orderly way.
+    pub fn disconnect(&self) {
+        let connection = match &*self.0.state.borrow() {
+            State::Connected(connection) => Some(connection.clone()),
+            _ => None,
+        };
+        match connection {
+            Some(connection) => connection.lose_connection(),
+            None => self.stop_connecting(),
+        }
+    }
+
+    /// Whether a connection is up.
+    pub fn is_connected(&self) -> bool {
+        matches!(&*self.0.state.borrow(), State::Connected(_))
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connector(to {})", self.0.destination)
+    }
+}
+
+pub(super) struct ConnectorInner {
+    reactor: WeakReactor,
+    destination: Destination,
+    factory: Cell<Option<Box<dyn ClientFactory>>>,
+    state: RefCell<State>,
+    timer: RefCell<Option<DelayedCall>>,
+}
+
+enum State {
+    Idle,
+    /// `connect` was called; the loop will begin.
+    Starting,
+    Lookup(Deferred<()>),
+    Attempt {
+        attempt: Rc<Attempt>,
+        rest: VecDeque<SocketAddr>,
+    },
+    Connected(Rc<Connection>),
+}
+
+/// One address being tried.
+pub(super) struct Attempt {
+    token: Token,
+    address: SocketAddr,
+    stream: Cell<Option<Box<dyn Stream>>>,
+    connector: Rc<ConnectorInner>,
+}
+
+impl ConnectorInner {
+    pub(super) fn connect(reactor: WeakReactor, destination: Destination, factory: Box<dyn ClientFactory>) -> Connector {
+        let inner = Rc::new(ConnectorInner {
+            reactor,
+            destination,
+            factory: Cell::new(Some(factory)),
+            state: RefCell::new(State::Idle),
+            timer: RefCell::new(None),
+        });
+        ConnectorInner::start(&inner);
+        Connector(inner)
+    }
+
+    fn start(this: &Rc<Self>) {
+        let Some(core) = this.reactor.core() else { return };
+        if !matches!(&*this.state.borrow(), State::Idle) {
+            return;
+        }
+        this.state.replace(State::Starting);
+        let me = this.clone();
+        core.agenda.call_soon(Box::new(move || me.begin()));
+        let me = Rc::downgrade(this);
+        let timeout = this.destination.timeout;
+        let late = move || {
+            if let Some(me) = me.upgrade() {
+                me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
+            }
+        };
+        this.timer.replace(Some(core.agenda.timers.call_later(timeout, Box::new(late))));
+    }
+
+    fn begin(self: &Rc<Self>) {
+        let Some(core) = self.reactor.core() else { return };
+        if !matches!(&*self.state.borrow(), State::Starting) {
+            return; // It was stopped in the meantime.
+        }
+        self.with_factory(&core, "started_connecting", |factory, connector| factory.started_connecting(connector));
+        if !matches!(&*self.state.borrow(), State::Starting) {
+            return;
+        }
+        if let Ok(address) = self.destination.host.parse::<IpAddr>() {
+            return self.try_next(&core, VecDeque::from([SocketAddr::new(address, self.destination.port)]), None);
+        }
+        let (found, failed) = (Rc::downgrade(self), Rc::downgrade(self));
+        let lookup = core
+            .resolve(&self.destination.host)
+            .add_callback(move |addresses| {
+                if let Some(me) = found.upgrade()
+                    && let Some(core) = me.reactor.core()
+                {
+                    let port = me.destination.port;
+                    me.try_next(&core, addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(), None);
+                }
+            })
+            .add_errback(move |failure| {
+                if let Some(me) = failed.upgrade()
+                    && let Ok(error) = failure.trap::<ConnectError>()
+                {
+                    me.give_up(error);
+                }
+            });
+        let mut state = self.state.borrow_mut();
+        if matches!(&*state, State::Starting) {
+            *state = State::Lookup(lookup);
+        }
+    }
+
+    /// Tries the addresses in order; the last error is the one that counts.
+    fn try_next(self: &Rc<Self>, core: &Core, mut rest: VecDeque<SocketAddr>, mut error: Option<ConnectError>) {
+        while let Some(address) = rest.pop_front() {
+            let token = core.registry.borrow().next_token();
+            let bind = self.destination.bind.filter(|bind| bind.is_ipv4() == address.is_ipv4());
+            let opened = core.driver.borrow_mut().connect_tcp(address, bind, token);
+            match opened {
+                Ok(stream) => {
+                    let stream = Cell::new(Some(stream));
+                    let attempt = Rc::new(Attempt { token, address, stream, connector: self.clone() });
+                    core.registry.borrow_mut().insert(token, Source::Attempt(attempt.clone()));
+                    self.state.replace(State::Attempt { attempt, rest });
+                    return;
+                }
+                Err(failed) => error = Some(ConnectError::Failed { address, error: failed }),
+            }
+        }
+        let host = || self.destination.host.clone();
+        let nothing = || ConnectError::NameLookup { host: host(), error: io::ErrorKind::NotFound.into() };
+        self.give_up(error.unwrap_or_else(nothing));
+    }
+
+    /// Ends what is under way; the loop tells the factory.
+    fn give_up(self: &Rc<Self>, error: ConnectError) {
+        let Some(core) = self.reactor.core() else { return };
+        if matches!(&*self.state.borrow(), State::Idle | State::Connected(_)) {
+            return;
+        }
+        let old = self.state.replace(State::Idle);
+        self.stop_timer();
+        match old {
+            State::Attempt { attempt, .. } => attempt.close(&core),
+            State::Lookup(lookup) => lookup.cancel(),
+            _ => {}
+        }
+        let me = self.clone();
+        let failure = Failure::new(error);
+        core.agenda.call_soon(Box::new(move || {
+            if let Some(core) = me.reactor.core() {
+                me.with_factory(&core, "client_connection_failed", |factory, connector| {
+                    factory.client_connection_failed(connector, failure);
+                });
+            }
+        }));
+    }
+
+    fn stop_timer(&self) {
+        if let Some(timer) = self.timer.take() {
+            let _ = timer.cancel();
+        }
+    }
+
+    fn with_factory(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn ClientFactory, &Connector)) {
+        let Some(mut factory) = self.factory.take() else { return };
+        let connector = Connector(self.clone());
+        core.guard(
+            |out| out.write_fmt(format_args!("{what} of the connector to {}", self.destination)),
+            || f(&mut *factory, &connector),
+        );
+        self.factory.set(Some(factory));
+    }
+
+    /// The connection is gone, and its protocol knows.
+    pub(super) fn lost(self: &Rc<Self>, core: &Core, reason: &Reason) {
+        self.state.replace(State::Idle);
+        self.with_factory(core, "client_connection_lost", |factory, connector| {
+            factory.client_connection_lost(connector, reason);
+        });
+    }
+
+    /// Without the loop, there is nobody left to tell.
+    pub(super) fn forget(&self) {
+        drop(self.factory.take());
+        drop(self.state.replace(State::Idle));
+    }
+}
+
+impl Attempt {
+    /// The driver has news of the attempt.
+    pub(super) fn ready(self: &Rc<Self>, core: &Core, event: Readiness) {
+        let Some(mut stream) = self.stream.take() else { return };
+        match stream.finish_connect() {
+            Ok(false) => self.stream.set(Some(stream)),
+            Ok(true) => self.connected(core, stream, event),
+            Err(error) => {
+                drop(stream);
+                core.registry.borrow_mut().remove(self.token);
+                let rest = match &mut *self.connector.state.borrow_mut() {
+                    State::Attempt { rest, .. } => mem::take(rest),
+                    _ => return,
+                };
+                let error = ConnectError::Failed { address: self.address, error };
+                self.connector.try_next(core, rest, Some(error));
+            }
+        }
+    }
+
+    fn connected(self: &Rc<Self>, core: &Core, stream: Box<dyn Stream>, event: Readiness) {
+        let connector = &self.connector;
+        connector.stop_timer();
+        let peer = Address::from(self.address);
+        let mut protocol = None;
+        connector.with_factory(core, "build_protocol", |factory, _| protocol = factory.build_protocol(&peer));
+        let Some(protocol) = protocol else {
+            drop(stream);
+            return connector.give_up(ConnectError::NoProtocol);
+        };
+        if !matches!(&*connector.state.borrow(), State::Attempt { .. }) {
+            return; // The factory called it off.
+        }
+        let agenda = core.agenda.clone();
+        let connection = Connection::new(self.token, agenda, stream, protocol, peer, Some(connector.clone()));
+        connector.state.replace(State::Connected(connection.clone()));
+        core.registry.borrow_mut().replace(self.token, Source::Connection(connection.clone()));
+        connection.begin(core);
+        connection.ready(core, event);
+    }
+
+    fn close(&self, core: &Core) {
+        drop(self.stream.take());
+        core.registry.borrow_mut().remove(self.token);
+    }
+
+    pub(super) fn stop(&self) {
+        self.connector.give_up(ConnectError::Cancelled);
+    }
+
+    pub(super) fn forget(&self) {
+        drop(self.stream.take());
+        self.connector.forget();
+    }
+}

@@ -1,0 +1,264 @@
+//! How a reactor runs and stops: Twisted's `run`, `stop`, `iterate` and system event triggers.
+//!
+//! ```text
+//!                run               stop / signal            all gone
+//!   Stopped ------------> Running ---------------> Stopping ---------> Stopped
+//!
+//!   Stopping:  "before" triggers; wait for their Deferreds (the loop goes on)
+//!              "during" triggers; close ports, give up attempts, close connections after their last byte
+//!              "after" triggers
+//! ```
+//!
+//! A second signal ends the waiting at once.
+
+use super::registry::Source;
+use super::turn::Turn;
+use super::{Core, Reactor};
+use crate::error::RunError;
+use crate::{Channel, Deferred, DelayedCall, IntoDeferred, Reason};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a trigger is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemEvent {
+    /// The loop begins to run.
+    Startup,
+    /// The loop is to stop.
+    Shutdown,
+}
+
+/// When in an event a trigger runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// First. A shutdown waits for the Deferreds that these give; the loop goes on meanwhile, as if nothing was.
+    Before,
+    /// At a shutdown: when the ports are closed and the connections told to end.
+    During,
+    /// At a shutdown: when all connections have ended.
+    After,
+}
+
+/// Names a trigger, to remove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TriggerId(u64);
+
+struct Trigger {
+    id: TriggerId,
+    phase: Phase,
+    event: SystemEvent,
+    action: Box<dyn FnOnce() -> Deferred<()>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Stopped,
+    Running,
+    /// The "before" triggers have run; their Deferreds are waited for.
+    Waiting,
+    /// Connections are ending.
+    Closing,
+}
+
+#[derive(Default)]
+pub(super) struct Lifecycle {
+    state: Cell<State>,
+    stop_wanted: Cell<bool>,
+    /// Deferreds of the "before" triggers that have not fired.
+    pending: Rc<Cell<usize>>,
+    triggers: RefCell<Vec<Trigger>>,
+    next_id: Cell<u64>,
+    turn: RefCell<Turn>,
+    /// Aborts what cannot be closed in time.
+    limit: Cell<Option<DelayedCall>>,
+}
+
+impl Reactor {
+    /// Runs the loop until [`stop`](Reactor::stop), SIGINT or SIGTERM. It can be run again.
+    ///
+    /// # Errors
+    /// [`RunError`] if it runs already or the system cannot wait for events.
+    pub fn run(&self) -> Result<(), RunError> {
+        let life = &self.core.lifecycle;
+        if life.state.get() != State::Stopped {
+            return Err(RunError::AlreadyRunning);
+        }
+        life.state.set(State::Running);
+        let result = self.run_until_stopped();
+        life.state.set(State::Stopped);
+        life.stop_wanted.set(false);
+        result
+    }
+
+    fn run_until_stopped(&self) -> Result<(), RunError> {
+        let core = &self.core;
+        if core.agenda.settings.catch_signals {
+            core.driver.borrow_mut().catch_signals(true).map_err(RunError::Poll)?;
+        }
+        for phase in [Phase::Before, Phase::During, Phase::After] {
+            core.fire_triggers(SystemEvent::Startup, phase);
+        }
+        let mut result = Ok(());
+        while result.is_ok() && !core.is_stopped() {
+            result = core.take_turn(None);
+        }
+        if core.agenda.settings.catch_signals
+            && let Err(error) = core.driver.borrow_mut().catch_signals(false)
+        {
+            log::warn!(target: "reactor", "cannot give the signals back: {error}");
+        }
+        result
+    }
+
+    /// Takes one turn, waiting at most `longest` for something to happen. For programs with a loop of their own; starts
+    /// and stops nothing.
+    ///
+    /// # Errors
+    /// As [`run`](Reactor::run).
+    pub fn iterate(&self, longest: Duration) -> Result<(), RunError> {
+        self.core.take_turn(Some(longest))
+    }
+
+    /// Asks the loop to stop; it does so in its own time, as [`Phase`] tells. Does nothing if it is stopping already;
+    /// if it does not run, the next `run` stops after its first turn.
+    pub fn stop(&self) {
+        self.core.lifecycle.stop_wanted.set(true);
+    }
+
+    /// Whether the loop runs and nobody has asked it to stop.
+    pub fn running(&self) -> bool {
+        self.core.lifecycle.state.get() == State::Running && !self.core.lifecycle.stop_wanted.get()
+    }
+
+    /// Has `f` called at a phase of an event, once. It may return nothing, or a Deferred, for which a shutdown waits
+    /// in the phase [`Before`](Phase::Before). Failures are logged and stop nothing.
+    pub fn add_system_event_trigger<R>(
+        &self,
+        phase: Phase,
+        event: SystemEvent,
+        f: impl FnOnce() -> R + 'static,
+    ) -> TriggerId
+    where
+        R: IntoDeferred<Value = ()>,
+    {
+        let life = &self.core.lifecycle;
+        let id = TriggerId(life.next_id.replace(life.next_id.get() + 1));
+        let action = Box::new(move || f().into_deferred());
+        life.triggers.borrow_mut().push(Trigger { id, phase, event, action });
+        id
+    }
+
+    /// Takes a trigger back; true if it had not run.
+    pub fn remove_system_event_trigger(&self, id: TriggerId) -> bool {
+        let mut triggers = self.core.lifecycle.triggers.borrow_mut();
+        let before = triggers.len();
+        triggers.retain(|trigger| trigger.id != id);
+        triggers.len() < before
+    }
+}
+
+impl Core {
+    fn is_stopped(&self) -> bool {
+        self.lifecycle.state.get() == State::Stopped
+    }
+
+    fn take_turn(&self, longest: Option<Duration>) -> Result<(), RunError> {
+        // A turn inside a turn would re-enter protocols.
+        let mut turn = self.lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;
+        turn.take(self, longest)?;
+        drop(turn);
+        self.advance_shutdown();
+        Ok(())
+    }
+
+    /// Takes the steps of a shutdown that are due.
+    fn advance_shutdown(&self) {
+        let life = &self.lifecycle;
+        if life.state.get() == State::Running && life.stop_wanted.get() {
+            life.state.set(State::Waiting);
+            for deferred in self.fire_triggers(SystemEvent::Shutdown, Phase::Before) {
+                let pending = life.pending.clone();
+                pending.set(pending.get() + 1);
+                // One that fails does not hold the shutdown up; the failure goes to the log.
+                drop(deferred.add_both(move |result| {
+                    pending.set(pending.get() - 1);
+                    result
+                }));
+            }
+        }
+        if life.state.get() == State::Waiting && life.pending.get() == 0 {
+            life.state.set(State::Closing);
+            self.fire_triggers(SystemEvent::Shutdown, Phase::During);
+            self.close_everything();
+        }
+        if life.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.agenda.is_pressing() {
+            if let Some(limit) = life.limit.take() {
+                let _ = limit.cancel();
+            }
+            self.fire_triggers(SystemEvent::Shutdown, Phase::After);
+            life.state.set(State::Stopped);
+        }
+    }
+
+    /// Runs the triggers of one phase in the order in which they were added.
+    fn fire_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Deferred<()>> {
+        let mut triggers = self.lifecycle.triggers.borrow_mut();
+        let (now, later) =
+            mem::take(&mut *triggers).into_iter().partition(|trigger| trigger.event == event && trigger.phase == phase);
+        *triggers = later;
+        drop(triggers);
+        let now: Vec<Trigger> = now;
+        let mut deferreds = Vec::new();
+        for trigger in now {
+            let what = |out: &mut dyn fmt::Write| out.write_fmt(format_args!("a trigger {phase:?} {event:?}"));
+            self.guard(what, || deferreds.push((trigger.action)()));
+        }
+        deferreds
+    }
+
+    /// Ports and attempts now, connections once their last byte has gone out, but not for ever.
+    fn close_everything(&self) {
+        let sources = self.registry.borrow().all();
+        for source in sources {
+            match source {
+                Source::Port(port) => port.stop(self),
+                Source::Attempt(attempt) => attempt.stop(),
+                Source::Connection(connection) => connection.lose_connection(),
+            }
+        }
+        let reactor = self.weak();
+        let abort = move || {
+            if let Some(core) = reactor.core() {
+                core.abort_everything();
+            }
+        };
+        let limit = self.agenda.timers.call_later(self.agenda.settings.stop_timeout, Box::new(abort));
+        self.lifecycle.limit.set(Some(limit));
+    }
+
+    fn abort_everything(&self) {
+        let sources = self.registry.borrow().all();
+        for source in sources {
+            match source {
+                Source::Port(port) => port.stop(self),
+                Source::Attempt(attempt) => attempt.stop(),
+                Source::Connection(connection) => connection.end(Reason::Aborted),
+            }
+        }
+    }
+
+    /// The first signal stops in an orderly way; another one does not wait any more.
+    pub(super) fn stop_by_signal(&self) {
+        let life = &self.lifecycle;
+        if life.stop_wanted.replace(true) {
+            life.pending.set(0);
+            if life.state.get() == State::Closing {
+                self.abort_everything();
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! [`Reactor`]: the loop and what it offers. Twisted's `reactor`, as a value instead of a global.
+//!
+//! The parts: `turn.rs` is the loop itself, `lifecycle.rs` how it starts and stops, `registry.rs` the slab,
+//! `connection.rs`, `port.rs` and `connector.rs` what is in it, `agenda.rs` what has been asked for, and `threads.rs`
+//! the way in from other threads.
+//!
+//! Next: `turn.rs`, to be read in one sitting.
+
+mod agenda;
+mod connection;
+mod connector;
+mod lifecycle;
+mod port;
+mod registry;
+mod threads;
+mod turn;
+
+pub use connector::{Connector, Destination};
+pub use lifecycle::{Phase, SystemEvent, TriggerId};
+pub use port::{ListenAddress, ListeningPort};
+pub use threads::ReactorHandle;
+
+use crate::driver::{Driver, MioDriver};
+use crate::error::{CannotListenError, ConnectError};
+use crate::timers::Timers;
+use crate::{ClientFactory, Deferred, DelayedCall, Factory, Settings};
+use agenda::Agenda;
+use connector::ConnectorInner;
+use lifecycle::Lifecycle;
+use port::Port;
+use registry::{Registry, Source};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use threads::{Completions, Shared};
+
+/// The read buffer that all connections share: an idle connection owns none.
+const BUFFER: usize = 64 * 1024;
+
+/// One event loop: a cheap handle to clone into whatever needs it, but not to send to another thread (see
+/// [`handle`](Reactor::handle)).
+///
+/// Several may live in one thread or process; each can be run, stopped and run again.
+///
+/// ```
+/// use reactor::Reactor;
+/// use std::time::Duration;
+///
+/// let reactor = Reactor::new()?;
+/// let (begin, stopper) = (reactor.now(), reactor.clone());
+/// reactor.call_later(Duration::from_millis(5), move || stopper.stop());
+/// reactor.run()?;
+/// assert!(reactor.now() - begin >= Duration::from_millis(5));
+/// # Ok::<(), reactor::Failure>(())
+/// ```
+#[derive(Clone)]
+pub struct Reactor {
+    core: Rc<Core>,
+}
+
+/// A reference that does not keep the reactor alive.
+#[derive(Clone)]
+#[derive(Debug)]
+pub(crate) struct WeakReactor(Weak<Core>);
+
+impl WeakReactor {
+    fn core(&self) -> Option<Rc<Core>> {
+        self.0.upgrade()
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Reactor> {
+        Some(Reactor { core: self.core()? })
+    }
+}
+
+struct Core {
+    this: Weak<Core>,
+    driver: RefCell<Box<dyn Driver>>,
+    registry: RefCell<Registry>,
+    agenda: Rc<Agenda>,
+    lifecycle: Lifecycle,
+    shared: Arc<Shared>,
+    completions: Completions,
+    /// The shared read buffer, while nobody reads.
+    buffer: Cell<Vec<u8>>,
+    /// The clock's last reading: the beginning of whatever runs now.
+    last_reading: Cell<Instant>,
+}
+
+impl Reactor {
+    /// A reactor on the operating system's sockets, with default [`Settings`].
+    ///
+    /// # Errors
+    /// If the system gives no poll: too many files are open.
+    pub fn new() -> io::Result<Reactor> {
+        Reactor::with_settings(Settings::default())
+    }
+
+    /// A reactor on the operating system's sockets.
+    ///
+    /// # Errors
+    /// As [`new`](Reactor::new).
+    pub fn with_settings(settings: Settings) -> io::Result<Reactor> {
+        Ok(Reactor::with_driver(Box::new(MioDriver::new()?), settings))
+    }
+
+    /// A reactor on any driver.
+    pub fn with_driver(driver: Box<dyn Driver>, settings: Settings) -> Reactor {
+        let now = driver.now();
+        let core = Rc::new_cyclic(|this| Core {
+            this: this.clone(),
+            shared: Arc::new(Shared::new(driver.waker())),
+            driver: RefCell::new(driver),
+            registry: RefCell::default(),
+            agenda: Agenda::new(settings, Timers::new(now)),
+            lifecycle: Lifecycle::default(),
+            completions: Completions::default(),
+            buffer: Cell::new(Vec::new()),
+            last_reading: Cell::new(now),
+        });
+        Reactor { core }
+    }
+
+    /// The limits that it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.core.agenda.settings
+    }
+
+    /// The time by which calls are timed. Twisted's `seconds`.
+    pub fn now(&self) -> Instant {
+        self.core.read_clock()
+    }
+
+    /// The time of day.
+    pub fn system_time(&self) -> SystemTime {
+        self.core.driver.borrow().system_time()
+    }
+
+    /// A random number, for jitter and the like; not for secrets.
+    pub fn random(&self) -> u64 {
+        self.core.driver.borrow_mut().random()
+    }
+
+    /// Calls `f` after `delay`, from the loop. Calls due at the same moment run in the order in which they were asked
+    /// for; with no delay, in the next turn.
+    ///
+    /// What `f` captures lives until then: a clone of the reactor in a call that never comes keeps the reactor.
+    #[track_caller]
+    pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
+        self.core.read_clock();
+        self.core.agenda.timers.call_later(delay, Box::new(f))
+    }
+
+    /// How many delayed calls wait. Twisted's `getDelayedCalls` gives them; we count them.
+    pub fn delayed_calls(&self) -> usize {
+        self.core.agenda.timers.len()
+    }
+
+    /// How many ports, attempts and connections are open.
+    pub fn sources(&self) -> usize {
+        self.core.registry.borrow().len()
+    }
+
+    /// Calls `f` from the loop as soon as it runs; in the next turn if it runs already. In the order asked for.
+    pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
+        self.core.agenda.call_soon(Box::new(f));
+    }
+
+    /// Listens on `address`; `factory` builds a protocol for each connection. Accepting begins when the loop runs.
+    ///
+    /// # Errors
+    /// If the address is in use, not ours, or not an address.
+    pub fn listen_tcp(
+        &self,
+        address: impl Into<ListenAddress>,
+        factory: impl Factory + 'static,
+    ) -> Result<ListeningPort, CannotListenError> {
+        let (address, core) = (address.into(), &self.core);
+        let token = core.registry.borrow().next_token();
+        let open = || {
+            let parsed = address.parse()?;
+            let listener = core.driver.borrow_mut().listen_tcp(parsed, address.backlog, token)?;
+            Port::new(token, listener, Box::new(factory))
+        };
+        let port = open().map_err(|error| CannotListenError { address: address.text.clone(), error })?;
+        core.registry.borrow_mut().insert(token, Source::Port(port.clone()));
+        port.started(core);
+        Ok(ListeningPort { port, reactor: core.weak() })
+    }
+
+    /// Connects to `destination`; `factory` builds the protocol, and hears if no connection comes about or when it has
+    /// ended. The attempt begins when the loop runs.
+    pub fn connect_tcp(
+        &self,
+        destination: impl Into<Destination>,
+        factory: impl ClientFactory + 'static,
+    ) -> Connector {
+        ConnectorInner::connect(self.core.weak(), destination.into(), Box::new(factory))
+    }
+
+    /// Looks up the addresses of a host name, off the loop, within [`Settings::lookup_timeout`]; an address is its own
+    /// answer. Can be cancelled.
+    ///
+    /// Fails with [`ConnectError::NameLookup`].
+    pub fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
+        match host.parse() {
+            Ok(address) => crate::deferred::succeed(vec![address]),
+            Err(_) => self.core.resolve(host),
+        }
+    }
+
+    /// The handle by which other threads reach this reactor.
+    pub fn handle(&self) -> ReactorHandle {
+        ReactorHandle::new(self.core.shared.clone())
+    }
+
+    pub(crate) fn weak(&self) -> WeakReactor {
+        self.core.weak()
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reactor({} sources, {} delayed calls)", self.sources(), self.delayed_calls())
+    }
+}
+
+impl Core {
+    fn weak(&self) -> WeakReactor {
+        WeakReactor(self.this.clone())
+    }
+
+    fn read_clock(&self) -> Instant {
+        let now = self.driver.borrow().now();
+        self.last_reading.set(now);
+        self.agenda.timers.set_now(now);
+        now
+    }
+
+    /// Runs a callback of the program: a panic is caught and logged, slowness is logged. False if it panicked.
+    ///
+    /// `describe` says what ran; it is only asked if there is something to tell.
+    fn guard(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
+        let begin = self.last_reading.get();
+        let sound = catch_unwind(AssertUnwindSafe(f)).is_ok();
+        let spent = self.read_clock().saturating_duration_since(begin);
+        if sound && spent <= self.agenda.settings.slow_callback {
+            return true;
+        }
+        let mut what = String::new();
+        let _ = describe(&mut what); // Writing to a String cannot fail.
+        if !sound {
+            log::error!(target: "reactor", "{what} panicked");
+        } else {
+            log::warn!(target: "reactor", "{what} held the loop for {spent:?}; everybody else waited");
+        }
+        sound
+    }
+
+    fn take_buffer(&self) -> Vec<u8> {
+        let mut buffer = self.buffer.take();
+        if buffer.len() != BUFFER {
+            buffer = vec![0; BUFFER];
+        }
+        buffer
+    }
+
+    fn give_buffer(&self, buffer: Vec<u8>) {
+        self.buffer.set(buffer);
+    }
+
+    fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
+        let (reactor, timeout) = (self.weak(), self.agenda.settings.lookup_timeout);
+        let (deferred, completion) = self.completions.deferred::<io::Result<Vec<IpAddr>>>(&reactor);
+        let reply_to = self.shared.clone();
+        self.driver.borrow_mut().resolve(host, Box::new(move |found| threads::complete(&reply_to, completion, found)));
+
+        let core = self.weak();
+        let (slow, failed) = (host.to_owned(), host.to_owned());
+        let limit = self.agenda.timers.call_later(
+            timeout,
+            Box::new(move || {
+                if let Some(core) = core.core() {
+                    let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}"));
+                    core.completions.finish::<io::Result<Vec<IpAddr>>>(completion, Err(error));
+                    log::debug!(target: "reactor", "the look-up of {slow} is too slow");
+                }
+            }),
+        );
+        deferred.add_both(move |result| {
+            let _ = limit.cancel();
+            match result? {
+                Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+                Ok(_) => Err(ConnectError::NameLookup { host: failed, error: io::ErrorKind::NotFound.into() }.into()),
+                Err(error) => Err(ConnectError::NameLookup { host: failed, error }.into()),
+            }
+        })
+    }
+}
+
+impl Drop for Core {
+    /// Protocols may hold transports, and transports are their connection: the circle is cut here.
+    fn drop(&mut self) {
+        self.shared.close();
+        for source in self.registry.get_mut().all() {
+            match source {
+                Source::Port(port) => port.forget(),
+                Source::Attempt(attempt) => attempt.forget(),
+                Source::Connection(connection) => connection.forget(),
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! [`ListeningPort`]: accepts connections and has its factory build a protocol for each.
+//!
+//! **Out of descriptors.** With edge-triggered readiness, a port whose accept fails with EMFILE hears nothing more: the
+//! connections that wait make no new edge, not even when descriptors are free again. So a port that runs out tries
+//! again by itself: whenever one of our own connections is closed, and every
+//! [`accept_retry`](crate::Settings::accept_retry) in case somebody else's was. Between the tries nothing spins, and
+//! who waits in the backlog is served late instead of never.
+//!
+//! Next: `connector.rs`, the other way in which connections are made.
+
+use super::connection::Connection;
+use super::registry::Source;
+use super::{Core, WeakReactor};
+use crate::driver::{Listener, Token};
+use crate::timers::DelayedCall;
+use crate::{Address, Factory};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+/// Where to listen, and how many connections may wait to be accepted. Converts from a socket address or its text.
+///
+/// ```
+/// use reactor::ListenAddress;
+/// let address = ListenAddress::from("127.0.0.1:8000").backlog(64);
+/// ```
+#[derive(Debug, Clone)]
+pub struct ListenAddress {
+    pub(super) text: String,
+    pub(super) backlog: u32,
+}
+
+/// Connections that the system keeps for a port until they are accepted. Twisted's 50 is too few for a herd of
+/// clients that come back at once.
+const BACKLOG: u32 = 1024;
+
+impl ListenAddress {
+    /// Sets how many connections may wait to be accepted (default 1024; the system may allow fewer).
+    pub fn backlog(mut self, connections: u32) -> ListenAddress {
+        self.backlog = connections;
+        self
+    }
+
+    pub(super) fn parse(&self) -> io::Result<SocketAddr> {
+        self.text.parse().map_err(|_| {
+            let what = "not an address and port, such as 127.0.0.1:8000 (host names: see Reactor::resolve)";
+            io::Error::new(io::ErrorKind::InvalidInput, what)
+        })
+    }
+}
+
+impl From<&str> for ListenAddress {
+    fn from(text: &str) -> ListenAddress {
+        ListenAddress { text: text.to_owned(), backlog: BACKLOG }
+    }
+}
+
+impl From<SocketAddr> for ListenAddress {
+    fn from(address: SocketAddr) -> ListenAddress {
+        ListenAddress { text: address.to_string(), backlog: BACKLOG }
+    }
+}
+
+/// A port that listens: what [`Reactor::listen_tcp`](crate::Reactor::listen_tcp) gives. Twisted's `IListeningPort`.
+///
+/// Dropping it does not close the port.
+#[derive(Clone)]
+pub struct ListeningPort {
+    pub(super) port: Rc<Port>,
+    pub(super) reactor: WeakReactor,
+}
+
+impl ListeningPort {
+    /// Where it listens, with the real port if 0 was asked for. Twisted's `getHost`.
+    pub fn host(&self) -> SocketAddr {
+        self.port.host
+    }
+
+    /// Closes the port. Connections that it has accepted live on. Its factory hears `stop_factory` from the loop.
+    pub fn stop_listening(&self) {
+        if let Some(core) = self.reactor.core() {
+            self.port.stop(&core);
+        }
+    }
+}
+
+impl fmt::Debug for ListeningPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ListeningPort({})", self.port.host)
+    }
+}
+
+pub(super) struct Port {
+    pub(super) token: Token,
+    pub(super) host: SocketAddr,
+    listener: RefCell<Option<Box<dyn Listener>>>,
+    factory: Cell<Option<Box<dyn Factory>>>,
+    /// Ran out of descriptors; this call tries again.
+    retry: RefCell<Option<DelayedCall>>,
+}
+
+impl Port {
+    pub(super) fn new(token: Token, listener: Box<dyn Listener>, factory: Box<dyn Factory>) -> io::Result<Rc<Port>> {
+        let host = listener.local_address()?;
+        Ok(Rc::new(Port {
+            token,
+            host,
+            listener: RefCell::new(Some(listener)),
+            factory: Cell::new(Some(factory)),
+            retry: RefCell::new(None),
+        }))
+    }
+
+    /// Accepts what waits, up to the budget of a turn.
+    pub(super) fn accept(self: &Rc<Self>, core: &Core) {
+        for _ in 0..core.agenda.settings.accepts_a_turn {
+            let token = core.registry.borrow().next_token();
+            let accepted = match &*self.listener.borrow() {
+                Some(listener) => listener.accept(token),
+                None => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    self.has_recovered();
+                    self.build(core, token, stream, peer);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.has_recovered(),
+                Err(error) if is_exhaustion(&error) => return self.exhausted(core, &error),
+                // Only this one connection failed, before it was ours: its peer is gone already.
+                Err(error) => log::debug!(target: "reactor", "a connection to {} was not accepted: {error}", self.host),
+            }
+        }
+        core.agenda.ports.borrow_mut().push(self.clone());
+    }
+
+    fn build(self: &Rc<Self>, core: &Core, token: Token, stream: Box<dyn crate::driver::Stream>, peer: SocketAddr) {
+        let peer = Address::from(peer);
+        let mut protocol = None;
+        self.with_factory(core, "build_protocol", |factory| protocol = factory.build_protocol(&peer));
+        let Some(protocol) = protocol else { return }; // Dropping the stream closes it.
+        // The factory may have opened something: then the token is no longer the next one.
+        if core.registry.borrow().next_token() != token {
+            log::error!(target: "reactor", "a factory opened a connection while it built a protocol; this one is dropped");
+            return;
+        }
+        let connection = Connection::new(token, core.agenda.clone(), stream, protocol, peer, None);
+        core.registry.borrow_mut().insert(token, Source::Connection(connection.clone()));
+        connection.begin(core);
+    }
+
+    fn with_factory(&self, core: &Core, what: &str, f: impl FnOnce(&mut dyn Factory)) {
+        let Some(mut factory) = self.factory.take() else { return };
+        core.guard(|out| out.write_fmt(format_args!("{what} of the port {}", self.host)), || f(&mut *factory));
+        if self.listener.borrow().is_some() {
+            self.factory.set(Some(factory));
+        }
+    }
+
+    fn exhausted(self: &Rc<Self>, core: &Core, error: &io::Error) {
+        let first = self.retry.borrow().is_none();
+        if first {
+            log::warn!(target: "reactor", "{} cannot accept: {error}; trying again until it can", self.host);
+            core.agenda.exhausted.borrow_mut().push(self.clone());
+        }
+        let (port, reactor) = (self.clone(), core.weak());
+        let again = move || {
+            if let Some(core) = reactor.core() {
+                port.accept(&core);
+            }
+        };
+        let call = core.agenda.timers.call_later(core.agenda.settings.accept_retry, Box::new(again));
+        if let Some(old) = self.retry.replace(Some(call)) {
+            let _ = old.cancel();
+        }
+    }
+
+    fn has_recovered(&self) {
+        if let Some(retry) = self.retry.take() {
+            let _ = retry.cancel();
+            log::info!(target: "reactor", "{} accepts again", self.host);
+        }
+    }
+
+    /// Whether it is still waiting for a descriptor.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.retry.borrow().is_some()
+    }
+
+    pub(super) fn started(&self, core: &Core) {
+        self.with_factory(core, "start_factory", |factory| factory.start_factory());
+    }
+
+    pub(super) fn stop(self: &Rc<Self>, core: &Core) {
+        if self.listener.take().is_none() {
+            return;
+        }
+        if let Some(retry) = self.retry.take() {
+            let _ = retry.cancel();
+        }
+        core.registry.borrow_mut().remove(self.token);
+        let (me, reactor) = (self.clone(), core.weak());
+        core.agenda.call_soon(Box::new(move || {
+            if let Some(core) = reactor.core() {
+                me.with_factory(&core, "stop_factory", |factory| factory.stop_factory());
+            }
+        }));
+    }
+
+    /// Without the loop, there is nobody left to serve.
+    pub(super) fn forget(&self) {
+        drop(self.listener.take());
+        drop(self.factory.take());
+    }
+}
+
+/// We have no descriptor or memory for another socket, whoever wants one.
+fn is_exhaustion(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    #[cfg(target_os = "linux")]
+    const ENOBUFS: i32 = 105;
+    #[cfg(not(target_os = "linux"))]
+    const ENOBUFS: i32 = 55;
+    /// epoll's limit on registrations.
+    const ENOSPC: i32 = 28;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS | ENOSPC))
+}

@@ -1,0 +1,78 @@
+//! The slab of everything that the driver knows under a [`Token`], with generations.
+//!
+//! A slab key is used again as soon as it is free, and a late event for a connection that is gone would then reach its
+//! successor. So a token is a key **and** the number of the insertion; one that does not match is nobody's.
+
+use super::connection::Connection;
+use super::connector::Attempt;
+use super::port::Port;
+use crate::driver::Token;
+use slab::Slab;
+use std::rc::Rc;
+
+/// Half of a token is the key, half the generation. With 64 bits: four thousand million connections before one is
+/// used again, and only then for the same key.
+const KEY_BITS: u32 = usize::BITS / 2;
+const KEY_MASK: usize = (1 << KEY_BITS) - 1;
+
+/// The highest generation is left to the driver's own tokens.
+const GENERATIONS: usize = KEY_MASK;
+
+#[derive(Clone)]
+pub(super) enum Source {
+    Port(Rc<Port>),
+    Attempt(Rc<Attempt>),
+    Connection(Rc<Connection>),
+}
+
+#[derive(Default)]
+pub(super) struct Registry {
+    slab: Slab<(Token, Source)>,
+    generation: usize,
+}
+
+impl Registry {
+    /// The token that the next [`insert`](Registry::insert) is to be given.
+    pub(super) fn next_token(&self) -> Token {
+        Token(self.generation << KEY_BITS | self.slab.vacant_key())
+    }
+
+    /// Puts `source` under the token that [`next_token`](Registry::next_token) gave.
+    pub(super) fn insert(&mut self, token: Token, source: Source) {
+        debug_assert_eq!(token, self.next_token());
+        self.slab.insert((token, source));
+        self.generation = (self.generation + 1) % GENERATIONS;
+    }
+
+    pub(super) fn get(&self, token: Token) -> Option<&Source> {
+        let (theirs, source) = self.slab.get(token.0 & KEY_MASK)?;
+        (*theirs == token).then_some(source)
+    }
+
+    /// Puts another source under the same token: an attempt that has become a connection.
+    pub(super) fn replace(&mut self, token: Token, source: Source) {
+        if let Some((theirs, old)) = self.slab.get_mut(token.0 & KEY_MASK)
+            && *theirs == token
+        {
+            *old = source;
+        }
+    }
+
+    pub(super) fn remove(&mut self, token: Token) -> Option<Source> {
+        self.get(token)?;
+        Some(self.slab.remove(token.0 & KEY_MASK).1)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// A copy of the list: what is done with it may change the registry.
+    pub(super) fn all(&self) -> Vec<Source> {
+        self.slab.iter().map(|(_, (_, source))| source.clone()).collect()
+    }
+}

@@ -1,0 +1,133 @@
+//! One turn of the loop. Everything that ever happens, happens here:
+//!
+//! 1. Work out how long to wait: not at all if something is pressing, else until the next timer.
+//! 2. Poll.
+//! 3. Handle events: accept, finish connects, read, and flush each connection as soon as its own event is handled.
+//! 4. Make the calls that other threads handed over, and those asked for "soon".
+//! 5. Make the delayed calls that are due: those present now, not those that they add.
+//! 6. Attend to connections that were written to, resumed or closed from elsewhere; one vectored write each.
+//! 7. Say goodbye to what has ended: `connection_lost`.
+//!
+//! Each step does bounded work: what is added while it runs waits for the next turn.
+//!
+//! Next: `connection.rs`, what attending to a connection means.
+
+use super::registry::Source;
+use super::{Core, Reactor};
+use crate::driver::{Event, Readiness, Signal};
+use crate::error::RunError;
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
+
+/// What a loop keeps from turn to turn, to be used again.
+#[derive(Default)]
+pub(super) struct Turn {
+    events: Vec<Event>,
+    due: VecDeque<crate::timers::Due>,
+}
+
+impl Turn {
+    /// Takes one turn, waiting no longer than `longest`.
+    pub(super) fn take(&mut self, core: &Core, longest: Option<Duration>) -> Result<(), RunError> {
+        let timeout = core.wait_time(longest);
+        self.events.clear();
+        core.driver.borrow_mut().poll(timeout, &mut self.events).map_err(RunError::Poll)?;
+        core.read_clock();
+
+        for event in &self.events {
+            match event {
+                Event::Ready(readiness) => core.dispatch(*readiness),
+                Event::Signal(signal) => core.signalled(*signal),
+            }
+        }
+        for port in core.agenda.ports.take() {
+            port.accept(core);
+        }
+        core.make_calls_from_threads();
+        core.make_calls_asked_for();
+        self.make_due_calls(core);
+        core.attend_to_all();
+        core.deliver_ends();
+        Ok(())
+    }
+
+    fn make_due_calls(&mut self, core: &Core) {
+        let timers = &core.agenda.timers;
+        timers.take_due(&mut self.due);
+        for due in self.due.drain(..) {
+            if let Some((action, asked)) = timers.begin(due) {
+                core.guard(|out| out.write_fmt(format_args!("the delayed call asked for at {asked}")), action);
+            }
+        }
+    }
+}
+
+impl Core {
+    fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {
+        if self.agenda.is_pressing() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.agenda.timers.next_time()?.saturating_duration_since(self.read_clock());
+        Some(longest.map_or(next, |longest| next.min(longest)))
+    }
+
+    fn dispatch(&self, event: Readiness) {
+        let source = self.registry.borrow().get(event.token).cloned();
+        match source {
+            Some(Source::Connection(connection)) => connection.ready(self, event),
+            Some(Source::Attempt(attempt)) => attempt.ready(self, event),
+            Some(Source::Port(port)) => port.accept(self),
+            None => {} // It has gone since the event was noted.
+        }
+    }
+
+    fn signalled(&self, signal: Signal) {
+        log::info!(target: "reactor", "{signal:?} signal: stopping");
+        self.stop_by_signal();
+    }
+
+    fn make_calls_from_threads(&self) {
+        let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
+        for call in self.shared.take() {
+            self.guard(|out| out.write_str("a call from another thread"), || call(&reactor));
+        }
+    }
+
+    fn make_calls_asked_for(&self) {
+        let calls = mem::take(&mut *self.agenda.soon.borrow_mut());
+        for call in calls {
+            self.guard(|out| out.write_str("a call made when running"), call);
+        }
+    }
+
+    fn attend_to_all(&self) {
+        let present = self.agenda.attention.borrow().len();
+        for _ in 0..present {
+            let next = self.agenda.attention.borrow_mut().pop_front();
+            if let Some(connection) = next {
+                connection.attend(self);
+            }
+        }
+    }
+
+    fn deliver_ends(&self) {
+        let ended = self.agenda.ended.take();
+        if ended.is_empty() {
+            return;
+        }
+        for connection in ended {
+            self.registry.borrow_mut().remove(connection.token());
+            connection.deliver_end(self);
+        }
+        // Descriptors are free again.
+        for port in self.agenda.exhausted.take() {
+            if port.is_exhausted() {
+                port.accept(self);
+                if port.is_exhausted() {
+                    self.agenda.exhausted.borrow_mut().push(port);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! [`LineBuffer`]: bytes in, lines out. Pure: no transport, no callbacks.
+//!
+//! A line that lies whole in what was just read is given out as a slice of it: no copy. Only an unfinished line is
+//! kept, in a buffer that never grows past the limit. Each byte is looked at once, however it was cut into reads.
+//!
+//! Next: [`crate::LineReceiver`], the protocol on top.
+
+use memchr::{memchr, memmem};
+
+/// Splits a stream of bytes at a delimiter.
+///
+/// ```
+/// use reactor::{LineBuffer, Split};
+///
+/// let mut lines = LineBuffer::new(b"\n", 80);
+/// let mut input: &[u8] = b"one\ntw";
+/// assert_eq!(lines.split(&mut input), Split::Line(b"one"));
+/// assert_eq!(lines.split(&mut input), Split::Incomplete);
+/// let mut input: &[u8] = b"o\n";
+/// assert_eq!(lines.split(&mut input), Split::Line(b"two"));
+/// ```
+#[derive(Debug)]
+pub struct LineBuffer {
+    delimiter: Vec<u8>,
+    max_length: usize,
+    partial: Vec<u8>,
+    /// The line in `partial` was given out; it goes at the next call.
+    given_out: bool,
+}
+
+/// What [`LineBuffer::split`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Split<'a> {
+    /// A whole line, without its delimiter.
+    Line(&'a [u8]),
+    /// The input is used up; its rest is kept until more comes.
+    Incomplete,
+    /// The line that begins here is longer than the limit, whether or not its end has come. Nothing more was taken
+    /// from the input; this much of the line was kept.
+    TooLong(&'a [u8]),
+}
+
+impl LineBuffer {
+    /// A buffer for lines of at most `max_length` bytes, the delimiter not counted.
+    ///
+    /// # Panics
+    /// If `delimiter` is empty.
+    pub fn new(delimiter: &[u8], max_length: usize) -> LineBuffer {
+        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
+        LineBuffer { delimiter: delimiter.to_vec(), max_length, partial: Vec::new(), given_out: false }
+    }
+
+    /// The longest line allowed, without its delimiter.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// What ends a line.
+    pub fn delimiter(&self) -> &[u8] {
+        &self.delimiter
+    }
+
+    /// The unfinished line: what was taken and not given out yet.
+    pub fn rest(&self) -> &[u8] {
+        if self.given_out { &[] } else { &self.partial }
+    }
+
+    /// Takes the unfinished line away.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        self.forget();
+        std::mem::take(&mut self.partial)
+    }
+
+    /// Takes the next line from what is kept and the front of `input`, which moves on past it.
+    pub fn split<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
+        self.forget();
+        if self.partial.is_empty() { self.split_input(input) } else { self.split_partial(input) }
+    }
+
+    /// Drops a line that was given out. A buffer that a long line made large is not kept for an idle connection.
+    fn forget(&mut self) {
+        if self.given_out {
+            self.given_out = false;
+            self.partial = Vec::new();
+        }
+    }
+
+    fn split_input<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
+        // Looking further than the longest line allowed would be work for nothing.
+        let window = &input[..input.len().min(self.max_length.saturating_add(self.delimiter.len()))];
+        let end = match *self.delimiter {
+            [byte] => memchr(byte, window),
+            _ => memmem::find(window, &self.delimiter),
+        };
+        match end {
+            Some(end) => {
+                let whole: &'i [u8] = input;
+                *input = &whole[end + self.delimiter.len()..];
+                Split::Line(&whole[..end])
+            }
+            None if window.len() < self.max_length.saturating_add(self.delimiter.len()) => {
+                self.partial.extend_from_slice(input);
+                *input = &[];
+                Split::Incomplete
+            }
+            None => Split::TooLong(&input[..self.max_length]),
+        }
+    }
+
+    /// Goes from one last byte of a delimiter to the next: whether the others stand before it is then seen in one
+    /// place, `partial`, however the delimiter was cut.
+    fn split_partial<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
+        let last = self.delimiter[self.delimiter.len() - 1];
+        let limit = self.max_length.saturating_add(self.delimiter.len());
+        loop {
+            let found = memchr(last, input);
+            let take = found.map_or(input.len(), |at| at + 1);
+            if self.partial.len() + take > limit || (found.is_none() && self.partial.len() + take == limit) {
+                return Split::TooLong(&self.partial);
+            }
+            self.partial.extend_from_slice(&input[..take]);
+            *input = &input[take..];
+            if found.is_none() {
+                return Split::Incomplete;
+            }
+            if self.partial.ends_with(&self.delimiter) {
+                self.given_out = true;
+                return Split::Line(&self.partial[..self.partial.len() - self.delimiter.len()]);
+            }
+            if self.partial.len() >= limit {
+                return Split::TooLong(&self.partial);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::for_every_chunking;
+
+    /// Splits `bytes` in every chunking and checks the lines, the rest and whether it became too long.
+    #[track_caller]
+    fn check(delimiter: &[u8], max: usize, bytes: &[u8], lines: &[&[u8]], rest: &[u8], too_long: bool) {
+        for_every_chunking(bytes, |chunks| {
+            let mut buffer = LineBuffer::new(delimiter, max);
+            let mut seen: Vec<Vec<u8>> = Vec::new();
+            let mut was_too_long = false;
+            'all: for chunk in chunks {
+                let mut input = *chunk;
+                loop {
+                    match buffer.split(&mut input) {
+                        Split::Line(line) => seen.push(line.to_vec()),
+                        Split::Incomplete => break,
+                        Split::TooLong(kept) => {
+                            assert!(kept.len() <= max + delimiter.len());
+                            was_too_long = true;
+                            break 'all;
+                        }
+                    }
+                }
+            }
+            assert_eq!(seen, lines, "lines");
+            assert_eq!(was_too_long, too_long, "too long");
+            if !too_long {
+                assert_eq!(buffer.rest(), rest, "rest");
+            }
+        });
+    }
+
+    #[test]
+    fn lines_do_not_depend_on_how_they_were_cut() {
+        check(b"\n", 10, b"one\ntwo\n\nfour", &[b"one", b"two", b"", b"four"][..3].as_ref(), b"four", false);
+        check(b"\r\n", 10, b"one\r\ntwo\r\n\r\n", &[b"one", b"two", b""], b"", false);
+        check(b"abab", 10, b"xababababyabab", &[b"x", b"", b"y"], b"", false);
+    }
+
+    #[test]
+    fn a_lone_piece_of_the_delimiter_is_content() {
+        check(b"\r\n", 10, b"a\rb\nc\r\r\n", &[b"a\rb\nc\r"], b"", false);
+    }
+
+    #[test]
+    fn a_line_of_the_limit_is_taken_and_one_more_byte_is_too_long() {
+        check(b"\n", 4, b"1234\n", &[b"1234"], b"", false);
+        check(b"\n", 4, b"12345\n", &[], b"", true);
+        check(b"\n", 4, b"12345", &[], b"", true);
+        check(b"\n", 4, b"1234", &[], b"1234", false);
+        check(b"\r\n", 4, b"ok\r\n1234\r\n", &[b"ok", b"1234"], b"", false);
+        check(b"\r\n", 4, b"ok\r\n12345\r\n", &[b"ok"], b"", true);
+        check(b"\r\n", 4, b"1234\r", &[], b"1234\r", false);
+        check(b"\r\n", 4, b"12345\r", &[], b"", true);
+    }
+
+    #[test]
+    fn a_line_in_one_read_is_not_copied() {
+        let mut buffer = LineBuffer::new(b"\n", 100);
+        let bytes = b"hello\nworld\n";
+        let mut input: &[u8] = bytes;
+        let Split::Line(line) = buffer.split(&mut input) else { panic!("no line") };
+        assert_eq!(line.as_ptr(), bytes.as_ptr());
+        assert_eq!(buffer.partial.capacity(), 0);
+    }
+
+    #[test]
+    fn an_endless_line_is_never_held_beyond_the_limit() {
+        let mut buffer = LineBuffer::new(b"\n", 1000);
+        let chunk = [b'x'; 300];
+        for _ in 0..10 {
+            let mut input = &chunk[..];
+            buffer.split(&mut input);
+            assert!(buffer.rest().len() <= 1000);
+        }
+    }
+}

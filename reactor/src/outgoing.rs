@@ -1,0 +1,189 @@
+//! [`Outgoing`]: bytes that wait to be sent on one connection. Pure.
+//!
+//! Small writes are gathered into blocks and go out with one vectored write. A connection that has nothing to send
+//! owns no block: blocks come from a small store shared by all connections and go back to it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+/// Writes are gathered into blocks of this size; a larger write gets a block of its own.
+const BLOCK: usize = 16 * 1024;
+
+/// How many empty blocks are kept for the next writer: 1 MiB, for all connections together.
+const SPARE_BLOCKS: usize = 64;
+
+/// One vectored write takes at most this many blocks.
+const BLOCKS_A_WRITE: usize = 16;
+
+/// Empty blocks, shared by the connections of one reactor.
+#[derive(Default)]
+pub(crate) struct Blocks(RefCell<Vec<Vec<u8>>>);
+
+impl Blocks {
+    fn take(&self) -> Vec<u8> {
+        self.0.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BLOCK))
+    }
+
+    fn give_back(&self, mut block: Vec<u8>) {
+        let mut spare = self.0.borrow_mut();
+        if block.capacity() == BLOCK && spare.len() < SPARE_BLOCKS {
+            block.clear();
+            spare.push(block);
+        }
+    }
+}
+
+/// Bytes in order, from which the front is sent.
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    blocks: VecDeque<Vec<u8>>,
+    /// How much of the first block has been sent.
+    sent: usize,
+    len: usize,
+}
+
+impl Outgoing {
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn push(&mut self, data: &[u8], store: &Blocks) {
+        self.len += data.len();
+        match self.blocks.back_mut() {
+            Some(last) if last.capacity() - last.len() >= data.len() => last.extend_from_slice(data),
+            _ if data.is_empty() => {}
+            _ if data.len() > BLOCK => self.blocks.push_back(data.to_vec()),
+            _ => {
+                let mut block = store.take();
+                block.extend_from_slice(data);
+                self.blocks.push_back(block);
+            }
+        }
+    }
+
+    /// Offers what waits to `write`, once for each 16 blocks, until it takes less than it was offered.
+    ///
+    /// Returns true if all went out, false if `write` would block.
+    pub(crate) fn flush(
+        &mut self,
+        store: &Blocks,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
+        while !self.is_empty() {
+            let mut slices = [IoSlice::new(&[]); BLOCKS_A_WRITE];
+            let mut count = 0;
+            let mut offered = 0;
+            for (slot, block) in slices.iter_mut().zip(&self.blocks) {
+                let rest = if count == 0 { &block[self.sent..] } else { &block[..] };
+                *slot = IoSlice::new(rest);
+                count += 1;
+                offered += rest.len();
+            }
+            match write(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => {
+                    self.advance(taken, store);
+                    if taken < offered {
+                        return Ok(false);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn advance(&mut self, mut taken: usize, store: &Blocks) {
+        self.len -= taken;
+        while let Some(first) = self.blocks.front() {
+            let rest = first.len() - self.sent;
+            if taken < rest {
+                self.sent += taken;
+                return;
+            }
+            taken -= rest;
+            self.sent = 0;
+            if let Some(block) = self.blocks.pop_front() {
+                store.give_back(block);
+            }
+        }
+    }
+
+    /// Throws everything away.
+    pub(crate) fn clear(&mut self, store: &Blocks) {
+        self.advance(self.len, store);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes `at_once` bytes a call and gives up after `calls` calls.
+    fn drain(out: &mut Outgoing, store: &Blocks, at_once: usize, calls: usize) -> (Vec<u8>, bool) {
+        let mut sent = Vec::new();
+        let mut left = calls;
+        let done = out
+            .flush(store, |slices| {
+                if left == 0 {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                left -= 1;
+                let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+                let taken = all.len().min(at_once);
+                sent.extend_from_slice(&all[..taken]);
+                Ok(taken)
+            })
+            .unwrap();
+        (sent, done)
+    }
+
+    #[test]
+    fn bytes_come_out_in_order_whatever_is_taken() {
+        let data: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
+        for at_once in [1000, 7, 16 * 1024, 40_000, 1_000_000] {
+            let store = Blocks::default();
+            let mut out = Outgoing::default();
+            for piece in data.chunks(333) {
+                out.push(piece, &store);
+            }
+            let mut sent = Vec::new();
+            while !out.is_empty() {
+                let (more, _) = drain(&mut out, &store, at_once, 3);
+                sent.extend(more);
+            }
+            assert_eq!(sent, data);
+        }
+    }
+
+    #[test]
+    fn a_drained_buffer_owns_nothing_and_blocks_are_used_again() {
+        let store = Blocks::default();
+        let mut out = Outgoing::default();
+        out.push(&[1; 10], &store);
+        assert_eq!(drain(&mut out, &store, 100, 1), (vec![1; 10], true));
+        assert!(out.blocks.is_empty());
+        assert_eq!(store.0.borrow().len(), 1);
+        out.push(&[2; 10], &store);
+        assert_eq!(store.0.borrow().len(), 0);
+        out.clear(&store);
+        assert!(out.is_empty() && out.blocks.is_empty());
+    }
+
+    #[test]
+    fn large_writes_do_not_fill_the_store() {
+        let store = Blocks::default();
+        let mut out = Outgoing::default();
+        out.push(&[0; 100_000], &store);
+        out.clear(&store);
+        assert_eq!(store.0.borrow().len(), 0);
+    }
+}

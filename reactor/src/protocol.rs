@@ -1,0 +1,135 @@
+//! [`Protocol`] and the factories that build them: what a program writes to speak over a connection.
+//!
+//! The contract, which the loop keeps (Twisted's `IProtocol`):
+//!
+//! ```text
+//!   connection_made  (data_received | reading_resumed)*  read_connection_lost?  ...  connection_lost
+//! ```
+//!
+//! * `connection_made` comes first, `connection_lost` last; each exactly once.
+//! * A protocol is never re-entered: nothing that it does with a transport calls it back before it returns.
+//! * Bytes come in order, cut anywhere. Test with [`for_every_chunking`](crate::testing::for_every_chunking).
+//! * A callback must not block: all connections wait for it. One that takes long is logged.
+//! * A panic in a callback ends that one connection ([`Reason::Panicked`]).
+//!
+//! Next: [`crate::Transport`], the other half of the contract.
+
+use crate::{Address, Connector, Failure, Reason, Transport};
+
+/// What happens on one connection. Every method but `data_received` has a sensible default.
+pub trait Protocol {
+    /// The connection is up; `transport` is the way to write to it, and may be cloned and kept.
+    fn connection_made(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// Bytes have come: at least one, cut anywhere.
+    fn data_received(&mut self, transport: &Transport, data: &[u8]);
+
+    /// Reading goes on after a pause; comes before more data. For protocols that hold back input that they have
+    /// already received, such as [`LineReceiver`](crate::LineReceiver).
+    fn reading_resumed(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// The peer will send no more, but may still read (Twisted's `IHalfCloseableProtocol`). The default ends the
+    /// connection once everything written has gone out.
+    fn read_connection_lost(&mut self, transport: &Transport) {
+        transport.lose_connection();
+    }
+
+    /// The connection is gone; writing has no effect any more. The protocol is dropped after this.
+    fn connection_lost(&mut self, reason: &Reason) {
+        let _ = reason;
+    }
+}
+
+impl Protocol for Box<dyn Protocol> {
+    fn connection_made(&mut self, transport: &Transport) {
+        (**self).connection_made(transport);
+    }
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        (**self).data_received(transport, data);
+    }
+    fn reading_resumed(&mut self, transport: &Transport) {
+        (**self).reading_resumed(transport);
+    }
+    fn read_connection_lost(&mut self, transport: &Transport) {
+        (**self).read_connection_lost(transport);
+    }
+    fn connection_lost(&mut self, reason: &Reason) {
+        (**self).connection_lost(reason);
+    }
+}
+
+/// Builds a protocol for each connection that a listening port accepts. Twisted's `Factory`.
+///
+/// A closure from the peer's address to a protocol is one:
+///
+/// ```
+/// use reactor::{Address, Protocol, Transport};
+///
+/// struct Echo;
+/// impl Protocol for Echo {
+///     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+///         transport.write(data);
+///     }
+/// }
+/// let factory = |_peer: &Address| Echo;
+/// # fn is_factory(_: impl reactor::Factory) {}
+/// # is_factory(factory);
+/// ```
+pub trait Factory {
+    /// A protocol for the connection from `peer`, or `None` to close it at once.
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>>;
+
+    /// The port has begun to listen.
+    fn start_factory(&mut self) {}
+
+    /// The port has stopped.
+    fn stop_factory(&mut self) {}
+}
+
+impl<F, P> Factory for F
+where
+    F: FnMut(&Address) -> P,
+    P: Protocol + 'static,
+{
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        Some(Box::new(self(peer)))
+    }
+}
+
+/// Builds the protocol of an outgoing connection, and hears how it went. Twisted's `ClientFactory`.
+///
+/// A closure from the peer's address to a protocol is one; failures then only go to the log. From
+/// `client_connection_failed` and `client_connection_lost`, [`Connector::connect`] tries again.
+pub trait ClientFactory {
+    /// The attempt begins.
+    fn started_connecting(&mut self, connector: &Connector) {
+        let _ = connector;
+    }
+
+    /// A protocol for the connection that is now up, or `None` to drop it.
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>>;
+
+    /// No connection came about; `failure` is a [`ConnectError`](crate::error::ConnectError).
+    fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
+        log::warn!(target: "reactor", "{}: {failure}", connector.destination());
+    }
+
+    /// The connection has ended; comes after the protocol's `connection_lost`.
+    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
+        let _ = (connector, reason);
+    }
+}
+
+impl<F, P> ClientFactory for F
+where
+    F: FnMut(&Address) -> P,
+    P: Protocol + 'static,
+{
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        Some(Box::new(self(peer)))
+    }
+}

@@ -1,0 +1,23 @@
+//! [`for_every_chunking`]: TCP may cut a stream anywhere, so a parser must give the same result however it was cut.
+
+/// Runs `check` with `bytes` whole, byte by byte, with empty reads between, and cut in two at every place.
+/// `check` builds its parser anew each time, feeds it the chunks in order, and asserts what came out.
+///
+/// ```
+/// reactor::testing::for_every_chunking(b"12;3;", |chunks| {
+///     let all: Vec<u8> = chunks.concat();
+///     assert_eq!(all.split(|byte| *byte == b';').count(), 3);
+/// });
+/// ```
+#[track_caller]
+pub fn for_every_chunking(bytes: &[u8], mut check: impl FnMut(&[&[u8]])) {
+    check(&[bytes]);
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    check(&single);
+    let spaced: Vec<&[u8]> = bytes.chunks(3).flat_map(|chunk| [chunk, &[][..]]).collect();
+    check(&spaced);
+    for cut in 1..bytes.len() {
+        let (front, back) = bytes.split_at(cut);
+        check(&[front, back]);
+    }
+}

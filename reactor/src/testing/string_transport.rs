@@ -1,0 +1,137 @@
+//! [`StringTransport`]: a transport that remembers what was done to it. Twisted's class of that name.
+
+use crate::{Address, Channel, KeepAlive, Producer, Transport};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// A connection that exists only in memory: what a protocol writes can be read back, its requests are flags.
+///
+/// ```
+/// use reactor::{Protocol, Transport, testing::StringTransport};
+///
+/// struct Echo;
+/// impl Protocol for Echo {
+///     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+///         transport.write(data);
+///     }
+/// }
+/// let wire = StringTransport::new();
+/// Echo.data_received(&wire.transport(), b"hello");
+/// assert_eq!(wire.written(), b"hello");
+/// ```
+#[derive(Default)]
+pub struct StringTransport {
+    written: RefCell<Vec<u8>>,
+    writes: Cell<usize>,
+    paused: Cell<bool>,
+    losing: Cell<bool>,
+    write_lost: Cell<bool>,
+    aborted: Cell<bool>,
+    producer: RefCell<Option<Rc<dyn Producer>>>,
+    peer: RefCell<Option<Address>>,
+}
+
+impl StringTransport {
+    /// A fresh one.
+    pub fn new() -> Rc<StringTransport> {
+        Rc::default()
+    }
+
+    /// The handle to give to a protocol.
+    pub fn transport(self: &Rc<StringTransport>) -> Transport {
+        Transport::new(self.clone())
+    }
+
+    /// Everything written so far.
+    pub fn written(&self) -> Vec<u8> {
+        self.written.borrow().clone()
+    }
+
+    /// Everything written so far, which is then forgotten.
+    pub fn take_written(&self) -> Vec<u8> {
+        self.written.take()
+    }
+
+    /// How often `write` or `write_vectored` was called.
+    pub fn writes(&self) -> usize {
+        self.writes.get()
+    }
+
+    /// Whether `lose_connection` was called.
+    pub fn is_losing(&self) -> bool {
+        self.losing.get()
+    }
+
+    /// Whether `lose_write_connection` was called.
+    pub fn is_write_lost(&self) -> bool {
+        self.write_lost.get()
+    }
+
+    /// Whether `abort_connection` was called.
+    pub fn is_aborted(&self) -> bool {
+        self.aborted.get()
+    }
+
+    /// Says whom the protocol is to see as its peer.
+    pub fn set_peer(&self, peer: Address) {
+        *self.peer.borrow_mut() = Some(peer);
+    }
+}
+
+impl Channel for StringTransport {
+    fn write(&self, data: &[u8]) {
+        self.write_vectored(&[data]);
+    }
+    fn write_vectored(&self, pieces: &[&[u8]]) {
+        if !self.is_disconnecting() {
+            self.writes.set(self.writes.get() + 1);
+            self.written.borrow_mut().extend(pieces.concat());
+        }
+    }
+    fn lose_connection(&self) {
+        self.losing.set(true);
+    }
+    fn lose_write_connection(&self) {
+        self.write_lost.set(true);
+    }
+    fn abort_connection(&self) {
+        self.aborted.set(true);
+    }
+    fn pause_producing(&self) {
+        self.paused.set(true);
+    }
+    fn resume_producing(&self) {
+        self.paused.set(false);
+    }
+    fn is_paused(&self) -> bool {
+        self.paused.get()
+    }
+    fn is_disconnecting(&self) -> bool {
+        self.losing.get() || self.aborted.get()
+    }
+    fn pause_when_full(&self, _on: bool) {}
+    fn register_producer(&self, producer: Rc<dyn Producer>) {
+        *self.producer.borrow_mut() = Some(producer);
+    }
+    fn unregister_producer(&self) {
+        *self.producer.borrow_mut() = None;
+    }
+    fn buffered(&self) -> usize {
+        0
+    }
+    fn set_buffer_limit(&self, _bytes: usize) {}
+    fn set_no_delay(&self, _on: bool) {}
+    fn set_keep_alive(&self, _keep_alive: Option<KeepAlive>) {}
+    fn peer(&self) -> Address {
+        self.peer.borrow().clone().unwrap_or(Address::Unknown)
+    }
+    fn host(&self) -> Address {
+        Address::Unknown
+    }
+}
+
+impl std::fmt::Debug for StringTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StringTransport({:?})", String::from_utf8_lossy(&self.written.borrow()))
+    }
+}

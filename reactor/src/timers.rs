@@ -1,0 +1,433 @@
+//! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it is told what time it is.
+//!
+//! A heap ordered by (time, order of asking): calls due at the same moment run in the order in which they were asked
+//! for, which Twisted does not promise. Cancelling and moving to a later time cost nothing but a mark; an entry that is
+//! out of date is thrown away or put back when it comes to the top, and when marks outnumber live entries the heap is
+//! rebuilt, so that a million cancelled time-outs hold no memory.
+//!
+//! Next: [`crate::Reactor`], which asks the queue how long to sleep and runs what is due.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::fmt;
+use std::panic::Location;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+/// The heap is rebuilt when it holds more dead entries than live ones and at least this many.
+const REBUILD_AT: usize = 64;
+
+pub(crate) type Action = Box<dyn FnOnce()>;
+
+/// A call that the reactor will make later: what [`Reactor::call_later`](crate::Reactor::call_later) gives.
+///
+/// Cheap to clone; dropping it does not cancel the call. Twisted's `IDelayedCall`.
+#[derive(Clone)]
+pub struct DelayedCall {
+    call: Rc<Call>,
+    queue: Weak<Timers>,
+}
+
+/// The call has already been made or cancelled; nothing was changed. Twisted's `AlreadyCalled` and `AlreadyCancelled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotActive {
+    /// It has been made, or is being made now.
+    AlreadyCalled,
+    /// It was cancelled.
+    AlreadyCancelled,
+}
+
+impl fmt::Display for NotActive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotActive::AlreadyCalled => "the call has already been made",
+            NotActive::AlreadyCancelled => "the call has already been cancelled",
+        })
+    }
+}
+
+impl std::error::Error for NotActive {}
+
+struct Call {
+    /// When it is to be made. The heap entry may be older: then it is put back when it comes to the top.
+    time: Cell<Instant>,
+    state: Cell<CallState>,
+    action: Cell<Option<Action>>,
+    asked: &'static Location<'static>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CallState {
+    Waiting,
+    Called,
+    Cancelled,
+}
+
+impl DelayedCall {
+    /// Takes the call back; what it captured is dropped now.
+    ///
+    /// # Errors
+    /// [`NotActive`] if it has been made or cancelled.
+    pub fn cancel(&self) -> Result<(), NotActive> {
+        self.check()?;
+        self.call.state.set(CallState::Cancelled);
+        let action = self.call.action.take();
+        if let Some(queue) = self.queue.upgrade() {
+            queue.one_died();
+        }
+        drop(action);
+        Ok(())
+    }
+
+    /// Moves the call to `delay` from now.
+    ///
+    /// # Errors
+    /// As [`cancel`](DelayedCall::cancel).
+    pub fn reset(&self, delay: Duration) -> Result<(), NotActive> {
+        self.check()?;
+        if let Some(queue) = self.queue.upgrade() {
+            queue.move_to(&self.call, add(queue.now.get(), delay));
+        }
+        Ok(())
+    }
+
+    /// Moves the call by `by` away from the time at which it was due.
+    ///
+    /// # Errors
+    /// As [`cancel`](DelayedCall::cancel).
+    pub fn delay(&self, by: Duration) -> Result<(), NotActive> {
+        self.check()?;
+        if let Some(queue) = self.queue.upgrade() {
+            queue.move_to(&self.call, add(self.call.time.get(), by));
+        }
+        Ok(())
+    }
+
+    /// Whether the call is still to be made.
+    pub fn active(&self) -> bool {
+        self.check().is_ok()
+    }
+
+    /// When the call is due (or was).
+    pub fn time(&self) -> Instant {
+        self.call.time.get()
+    }
+
+    fn check(&self) -> Result<(), NotActive> {
+        match self.call.state.get() {
+            CallState::Waiting => Ok(()),
+            CallState::Called => Err(NotActive::AlreadyCalled),
+            CallState::Cancelled => Err(NotActive::AlreadyCancelled),
+        }
+    }
+}
+
+impl fmt::Debug for DelayedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DelayedCall({:?}, asked for at {})", self.call.state.get(), self.call.asked)
+    }
+}
+
+/// A time so far ahead that it cannot be told is as good as never.
+fn add(time: Instant, delay: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    time.checked_add(delay).unwrap_or_else(|| time + NEVER)
+}
+
+/// The queue of delayed calls.
+pub(crate) struct Timers {
+    heap: RefCell<BinaryHeap<Reverse<Entry>>>,
+    next_order: Cell<u64>,
+    /// Entries of the heap whose call was cancelled, or that moved ahead of themselves.
+    dead: Cell<usize>,
+    /// The time as the reactor last told it.
+    now: Cell<Instant>,
+}
+
+struct Entry {
+    time: Instant,
+    order: u64,
+    call: Rc<Call>,
+}
+
+impl Entry {
+    fn key(&self) -> (Instant, u64) {
+        (self.time, self.order)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        self.key() == other.key()
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Timers {
+    pub(crate) fn new(now: Instant) -> Rc<Timers> {
+        Rc::new(Timers {
+            heap: RefCell::new(BinaryHeap::new()),
+            next_order: Cell::new(0),
+            dead: Cell::new(0),
+            now: Cell::new(now),
+        })
+    }
+
+    /// Tells the queue what time it is; `reset` counts from here.
+    pub(crate) fn set_now(&self, now: Instant) {
+        self.now.set(now);
+    }
+
+    #[track_caller]
+    pub(crate) fn call_later(self: &Rc<Timers>, delay: Duration, action: Action) -> DelayedCall {
+        let call = Rc::new(Call {
+            time: Cell::new(add(self.now.get(), delay)),
+            state: Cell::new(CallState::Waiting),
+            action: Cell::new(Some(action)),
+            asked: Location::caller(),
+        });
+        self.push(call.clone());
+        DelayedCall { call, queue: Rc::downgrade(self) }
+    }
+
+    fn push(&self, call: Rc<Call>) {
+        let order = self.next_order.get();
+        self.next_order.set(order + 1);
+        self.heap.borrow_mut().push(Reverse(Entry { time: call.time.get(), order, call }));
+    }
+
+    /// To a later time costs a mark; to an earlier one needs a new entry, and the old one dies.
+    fn move_to(&self, call: &Rc<Call>, time: Instant) {
+        let earlier = time < call.time.get();
+        call.time.set(time);
+        if earlier {
+            self.push(call.clone());
+            self.one_died();
+        }
+    }
+
+    fn one_died(&self) {
+        self.dead.set(self.dead.get() + 1);
+        let mut heap = self.heap.borrow_mut();
+        if self.dead.get() >= REBUILD_AT && self.dead.get() * 2 > heap.len() {
+            let mut entries = std::mem::take(&mut *heap).into_vec();
+            // Each live call keeps the one entry that comes soonest (a later one would only be put back).
+            entries.sort_unstable_by_key(|Reverse(entry)| entry.key());
+            let mut kept = HashSet::new();
+            entries.retain(|Reverse(entry)| {
+                entry.call.state.get() == CallState::Waiting && kept.insert(Rc::as_ptr(&entry.call))
+            });
+            self.dead.set(0);
+            *heap = BinaryHeap::from(entries);
+        }
+    }
+
+    /// When the next call is due.
+    pub(crate) fn next_time(&self) -> Option<Instant> {
+        self.settle_top();
+        self.heap.borrow().peek().map(|Reverse(entry)| entry.time)
+    }
+
+    /// Throws away or puts back entries at the top that are out of date.
+    fn settle_top(&self) {
+        let mut heap = self.heap.borrow_mut();
+        while let Some(mut top) = heap.peek_mut() {
+            let Reverse(entry) = &mut *top;
+            if entry.call.state.get() != CallState::Waiting {
+                std::collections::binary_heap::PeekMut::pop(top);
+                self.dead.set(self.dead.get().saturating_sub(1));
+            } else if entry.call.time.get() > entry.time {
+                entry.time = entry.call.time.get();
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Takes out the calls that are due now, in order. What becomes due while they run waits for the next turn.
+    pub(crate) fn take_due(&self, due: &mut VecDeque<Due>) {
+        while let Some(time) = self.next_time()
+            && time <= self.now.get()
+        {
+            let entry = self.heap.borrow_mut().pop();
+            due.extend(entry.map(|Reverse(entry)| Due(entry.call)));
+        }
+    }
+
+    /// Makes a call that was due, unless one made before it in the same turn cancelled it or moved it.
+    pub(crate) fn begin(&self, due: Due) -> Option<(Action, &'static Location<'static>)> {
+        let call = due.0;
+        if call.state.get() != CallState::Waiting {
+            self.dead.set(self.dead.get().saturating_sub(1));
+            return None;
+        }
+        if call.time.get() > self.now.get() {
+            self.push(call);
+            return None;
+        }
+        call.state.set(CallState::Called);
+        Some((call.action.take()?, call.asked))
+    }
+
+    /// How many calls wait.
+    pub(crate) fn len(&self) -> usize {
+        let heap = self.heap.borrow();
+        let mut live: Vec<_> = heap
+            .iter()
+            .filter(|Reverse(entry)| entry.call.state.get() == CallState::Waiting)
+            .map(|Reverse(entry)| Rc::as_ptr(&entry.call))
+            .collect();
+        live.sort_unstable();
+        live.dedup();
+        live.len()
+    }
+}
+
+/// A call taken out because it is due; see [`Timers::begin`].
+pub(crate) struct Due(Rc<Call>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    struct Rig {
+        timers: Rc<Timers>,
+        log: Rc<RefCell<Vec<&'static str>>>,
+        start: Instant,
+    }
+
+    impl Rig {
+        fn new() -> Rig {
+            let start = Instant::now();
+            Rig { timers: Timers::new(start), log: Rc::default(), start }
+        }
+        fn later(&self, ms: u32, name: &'static str) -> DelayedCall {
+            let log = self.log.clone();
+            self.timers.call_later(MS * ms, Box::new(move || log.borrow_mut().push(name)))
+        }
+        /// One turn at `ms` after the start; what ran.
+        fn turn(&self, ms: u32) -> Vec<&'static str> {
+            self.timers.set_now(self.start + MS * ms);
+            let mut due = VecDeque::new();
+            self.timers.take_due(&mut due);
+            for call in due {
+                if let Some((action, _)) = self.timers.begin(call) {
+                    action();
+                }
+            }
+            self.log.take()
+        }
+    }
+
+    #[test]
+    fn calls_run_by_time_and_equal_times_in_the_order_asked_for() {
+        let rig = Rig::new();
+        rig.later(5, "c");
+        rig.later(2, "a");
+        rig.later(5, "d");
+        rig.later(2, "b");
+        assert_eq!(rig.turn(1), [""; 0]);
+        assert_eq!(rig.turn(5), ["a", "b", "c", "d"]);
+        assert_eq!(rig.timers.next_time(), None);
+    }
+
+    #[test]
+    fn cancel_reset_and_delay_move_only_active_calls() {
+        let rig = Rig::new();
+        let (a, b, c) = (rig.later(10, "a"), rig.later(10, "b"), rig.later(10, "c"));
+        a.cancel().unwrap();
+        assert_eq!(a.cancel(), Err(NotActive::AlreadyCancelled));
+        b.reset(MS * 3).unwrap();
+        c.delay(MS * 5).unwrap();
+        assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 3));
+        assert_eq!(rig.turn(3), ["b"]);
+        assert_eq!(b.reset(MS), Err(NotActive::AlreadyCalled));
+        assert_eq!(rig.turn(14), [""; 0]);
+        assert_eq!(rig.turn(15), ["c"]);
+        assert!(!c.active());
+    }
+
+    #[test]
+    fn reset_counts_from_now_and_delay_from_the_due_time() {
+        let rig = Rig::new();
+        let (a, b) = (rig.later(10, "a"), rig.later(10, "b"));
+        rig.turn(4);
+        a.reset(MS * 10).unwrap();
+        b.delay(MS * 1).unwrap();
+        assert_eq!(a.time(), rig.start + MS * 14);
+        assert_eq!(b.time(), rig.start + MS * 11);
+    }
+
+    #[test]
+    fn a_call_made_by_a_call_waits_for_the_next_turn_and_holds_nobody_up() {
+        let rig = Rig::new();
+        let (timers, log) = (rig.timers.clone(), rig.log.clone());
+        let late = rig.later(9, "late");
+        rig.timers.call_later(
+            MS,
+            Box::new(move || {
+                log.borrow_mut().push("first");
+                let log = log.clone();
+                timers.call_later(Duration::ZERO, Box::new(move || log.borrow_mut().push("next turn")));
+            }),
+        );
+        late.reset(MS * 5).unwrap();
+        rig.later(6, "due too");
+        assert_eq!(rig.turn(6), ["first", "late", "due too"]);
+        assert_eq!(rig.turn(6), ["next turn"]);
+    }
+
+    #[test]
+    fn a_call_may_cancel_one_that_is_due_in_the_same_turn() {
+        let rig = Rig::new();
+        let victim = rig.later(2, "victim");
+        let stop = victim.clone();
+        rig.timers.call_later(MS, Box::new(move || stop.cancel().unwrap()));
+        assert_eq!(rig.turn(2), [""; 0]);
+    }
+
+    #[test]
+    fn cancelled_calls_hold_no_memory() {
+        let rig = Rig::new();
+        let kept = rig.later(50, "kept");
+        for _ in 0..10_000 {
+            rig.later(60, "never").cancel().unwrap();
+        }
+        assert!(rig.timers.heap.borrow().len() < 2 * REBUILD_AT);
+        assert!(kept.active());
+        assert_eq!(rig.timers.len(), 1);
+        assert_eq!(rig.turn(70), ["kept"]);
+    }
+
+    #[test]
+    fn a_call_moved_earlier_again_and_again_runs_once() {
+        let rig = Rig::new();
+        let call = rig.later(1000, "once");
+        for ms in (1..500).rev() {
+            call.reset(MS * ms).unwrap();
+        }
+        assert!(rig.timers.heap.borrow().len() <= 2 * REBUILD_AT + 1);
+        assert_eq!(rig.timers.len(), 1);
+        assert_eq!(rig.turn(2000), ["once"]);
+    }
+
+    #[test]
+    fn a_delay_beyond_all_times_is_never() {
+        let rig = Rig::new();
+        let call = rig.timers.call_later(Duration::MAX, Box::new(|| {}));
+        assert!(call.time() > rig.start + Duration::from_secs(3600));
+    }
+}

@@ -1,0 +1,291 @@
+//! What a TLS end trusts and shows: [`TrustRoots`], [`TlsClient`], [`TlsServer`].
+
+use super::layer::TlsProtocol;
+use crate::event_loop::WeakReactor;
+use crate::{Address, ClientFactory, Connector, Factory, Failure, Protocol, Reactor, Reason};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// A TLS end could not be set up: a fault in what it was given.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsConfigError {
+    /// A file with certificates could not be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// There is no certificate in what was to be a list of them (PEM).
+    NoCertificate {
+        /// Where it came from.
+        source: String,
+    },
+    /// A certificate or key makes no sense.
+    Bad {
+        /// Where it came from.
+        source: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Not a name or address that a certificate could be for.
+    BadName(String),
+    /// rustls refused the configuration.
+    Rustls(rustls::Error),
+}
+
+impl fmt::Display for TlsConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TlsConfigError::Unreadable { path, error } => write!(f, "cannot read {}: {error}", path.display()),
+            TlsConfigError::NoCertificate { source } => write!(f, "{source} holds no certificate (PEM is expected)"),
+            TlsConfigError::Bad { source, reason } => write!(f, "bad certificate in {source}: {reason}"),
+            TlsConfigError::BadName(name) => write!(f, "{name:?} is not a name that a certificate could be for"),
+            TlsConfigError::Rustls(error) => write!(f, "TLS cannot be set up: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsConfigError {}
+
+impl From<rustls::Error> for TlsConfigError {
+    fn from(error: rustls::Error) -> TlsConfigError {
+        TlsConfigError::Rustls(error)
+    }
+}
+
+/// The certificate authorities that a client believes.
+#[derive(Debug, Clone)]
+pub struct TrustRoots(RootCertStore);
+
+impl TrustRoots {
+    /// Those that Mozilla's browsers believe, as of the `webpki-roots` package in use.
+    pub fn web() -> TrustRoots {
+        TrustRoots(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
+    }
+
+    /// Nobody, to be added to.
+    pub fn none() -> TrustRoots {
+        TrustRoots(RootCertStore::empty())
+    }
+
+    /// Adds the certificates of a PEM file.
+    ///
+    /// # Errors
+    /// If it cannot be read, holds none, or holds a bad one.
+    pub fn add_pem_file(&mut self, path: &Path) -> Result<(), TlsConfigError> {
+        let bytes = std::fs::read(path).map_err(|error| TlsConfigError::Unreadable { path: path.into(), error })?;
+        self.add_pem(&bytes, &path.display().to_string())
+    }
+
+    /// Adds the certificates of a PEM text; `source` is for error messages.
+    ///
+    /// # Errors
+    /// If it holds none, or a bad one.
+    pub fn add_pem(&mut self, pem: &[u8], source: &str) -> Result<(), TlsConfigError> {
+        let bad = |reason: String| TlsConfigError::Bad { source: source.to_owned(), reason };
+        let mut found = false;
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+            self.0.add(certificate).map_err(|error| bad(error.to_string()))?;
+            found = true;
+        }
+        if found { Ok(()) } else { Err(TlsConfigError::NoCertificate { source: source.to_owned() }) }
+    }
+
+    /// Adds one certificate in DER form.
+    ///
+    /// # Errors
+    /// If it is a bad one.
+    pub fn add_der(&mut self, certificate: &[u8]) -> Result<(), TlsConfigError> {
+        self.0.add(CertificateDer::from(certificate.to_vec())).map_err(TlsConfigError::from)
+    }
+}
+
+/// The reactor's time of day for rustls, which wants it from any thread: set when a session begins.
+#[derive(Debug)]
+struct TlsClock {
+    seconds: AtomicU64,
+}
+
+impl TlsClock {
+    fn new() -> Arc<TlsClock> {
+        Arc::new(TlsClock { seconds: AtomicU64::new(0) })
+    }
+
+    fn set(&self, time: SystemTime) {
+        let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        self.seconds.store(seconds, Ordering::Relaxed);
+    }
+}
+
+impl TimeProvider for TlsClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.seconds.load(Ordering::Relaxed))))
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// The client end of TLS: whom it trusts, which application protocols (ALPN) it offers. Cheap to clone.
+#[derive(Clone)]
+pub struct TlsClient {
+    config: Arc<ClientConfig>,
+    clock: Arc<TlsClock>,
+    reactor: WeakReactor,
+}
+
+impl TlsClient {
+    /// A client that believes `roots` and offers the application protocols `alpn`, such as `["http/1.1"]`.
+    ///
+    /// # Errors
+    /// If `roots` is empty.
+    pub fn new(reactor: &Reactor, roots: &TrustRoots, alpn: &[&str]) -> Result<TlsClient, TlsConfigError> {
+        let clock = TlsClock::new();
+        if roots.0.is_empty() {
+            return Err(TlsConfigError::NoCertificate { source: "the set of trusted roots".to_owned() });
+        }
+        let mut config = ClientConfig::builder_with_details(provider(), clock.clone())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots.0.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Ok(TlsClient { config: Arc::new(config), clock, reactor: reactor.weak() })
+    }
+
+    /// Speaks TLS with `server_name` below `protocol`.
+    ///
+    /// # Errors
+    /// If a certificate could not be for that name.
+    pub fn wrap(&self, server_name: &str, protocol: Box<dyn Protocol>) -> Result<Box<dyn Protocol>, TlsConfigError> {
+        let name = ServerName::try_from(server_name.to_owned())
+            .map_err(|_| TlsConfigError::BadName(server_name.to_owned()))?;
+        if let Some(reactor) = self.reactor.upgrade() {
+            self.clock.set(reactor.system_time());
+        }
+        let session = ClientConnection::new(self.config.clone(), name)?;
+        Ok(Box::new(TlsProtocol::new(session.into(), protocol, self.reactor.clone())))
+    }
+
+    /// A factory whose protocols speak TLS with `server_name`.
+    pub fn factory(&self, server_name: &str, inner: impl ClientFactory + 'static) -> impl ClientFactory + 'static {
+        TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), inner }
+    }
+}
+
+impl fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsClient")
+    }
+}
+
+struct TlsClientFactory<F> {
+    tls: TlsClient,
+    server_name: String,
+    inner: F,
+}
+
+impl<F: ClientFactory> ClientFactory for TlsClientFactory<F> {
+    fn started_connecting(&mut self, connector: &Connector) {
+        self.inner.started_connecting(connector);
+    }
+
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        let protocol = self.inner.build_protocol(peer)?;
+        match self.tls.wrap(&self.server_name, protocol) {
+            Ok(protocol) => Some(protocol),
+            Err(error) => {
+                log::warn!(target: "reactor", "no TLS with {peer}: {error}");
+                None
+            }
+        }
+    }
+
+    fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
+        self.inner.client_connection_failed(connector, failure);
+    }
+
+    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
+        self.inner.client_connection_lost(connector, reason);
+    }
+}
+
+/// The server end of TLS: its certificate and key. Cheap to clone.
+#[derive(Clone)]
+pub struct TlsServer {
+    config: Arc<ServerConfig>,
+    clock: Arc<TlsClock>,
+    reactor: WeakReactor,
+}
+
+impl TlsServer {
+    /// A server that shows `chain` (DER, its own certificate first), whose key is `key` (DER), and speaks the
+    /// application protocols `alpn`.
+    ///
+    /// # Errors
+    /// If chain or key are bad or do not belong together.
+    pub fn new(reactor: &Reactor, chain: &[&[u8]], key: &[u8], alpn: &[&str]) -> Result<TlsServer, TlsConfigError> {
+        let clock = TlsClock::new();
+        let chain = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
+        let key = PrivateKeyDer::try_from(key.to_vec())
+            .map_err(|reason| TlsConfigError::Bad { source: "the private key".to_owned(), reason: reason.to_owned() })?;
+        let mut config = ServerConfig::builder_with_details(provider(), clock.clone())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Ok(TlsServer { config: Arc::new(config), clock, reactor: reactor.weak() })
+    }
+
+    /// A factory whose protocols speak TLS.
+    pub fn factory(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
+        TlsServerFactory { tls: self.clone(), inner }
+    }
+}
+
+impl fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsServer")
+    }
+}
+
+struct TlsServerFactory<F> {
+    tls: TlsServer,
+    inner: F,
+}
+
+impl<F: Factory> Factory for TlsServerFactory<F> {
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        let protocol = self.inner.build_protocol(peer)?;
+        if let Some(reactor) = self.tls.reactor.upgrade() {
+            self.tls.clock.set(reactor.system_time());
+        }
+        match ServerConnection::new(self.tls.config.clone()) {
+            Ok(session) => Some(Box::new(TlsProtocol::new(session.into(), protocol, self.tls.reactor.clone()))),
+            Err(error) => {
+                log::warn!(target: "reactor", "no TLS with {peer}: {error}");
+                None
+            }
+        }
+    }
+
+    fn start_factory(&mut self) {
+        self.inner.start_factory();
+    }
+
+    fn stop_factory(&mut self) {
+        self.inner.stop_factory();
+    }
+}

@@ -1,0 +1,20 @@
+//! TLS over any transport: a [`Protocol`](crate::Protocol) below and a [`Transport`](crate::Transport) above.
+//!
+//! ```text
+//!   your Protocol  <--plain bytes-->  TLS  <--records-->  a Transport (TCP, memory, ...)
+//! ```
+//!
+//! Twisted's `TLSMemoryBIOProtocol`, with rustls instead of OpenSSL. It knows nothing of sockets, and time comes from
+//! the reactor, so it runs over anything. What rustls decides for us: versions 1.2 and 1.3, strong ciphers, the
+//! certificate's name and dates are checked, and not a byte of ours goes out before they are.
+//!
+//! An end without TLS's close_notify is never taken for a clean one: [`Reason::Truncated`](crate::Reason::Truncated).
+//!
+//! Next: [`crate::http`].
+
+mod config;
+mod layer;
+
+pub use config::{TlsClient, TlsConfigError, TlsServer, TrustRoots};
+
+pub use rustls;
