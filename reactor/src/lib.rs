@@ -17,11 +17,11 @@ pub mod tls;
 mod transport;
 
 pub use address::Address;
+pub use deferred::{Deferred, Firer, IntoDeferred};
+pub use error::{AlreadyCalledError, CancelledError, Reason, TimeoutError};
 pub use event_loop::{
     Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent, TriggerId,
 };
-pub use deferred::{Deferred, Firer, IntoDeferred};
-pub use error::{AlreadyCalledError, CancelledError, Reason, TimeoutError};
 pub use failure::{Failure, Message, Passed};
 pub use line_buffer::{LineBuffer, Split};
 pub use line_receiver::{LineProtocol, LineReceiver, LineTransport, MAX_LENGTH};

@@ -133,7 +133,13 @@ pub struct LineReceiver<P> {
 impl<P: LineProtocol> LineReceiver<P> {
     /// Lines that end with CR LF and are at most [`MAX_LENGTH`] long.
     pub fn new(protocol: P) -> LineReceiver<P> {
-        LineReceiver { protocol, buffer: LineBuffer::new(b"\r\n", MAX_LENGTH), wire: None, held: Vec::new(), held_from: 0 }
+        LineReceiver {
+            protocol,
+            buffer: LineBuffer::new(b"\r\n", MAX_LENGTH),
+            wire: None,
+            held: Vec::new(),
+            held_from: 0,
+        }
     }
 
     /// Lines that end with `delimiter`.

@@ -101,7 +101,6 @@ pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
 impl<T: 'static> Deferred<T> {
     /// A Deferred that has not fired, and the end that fires it.
     #[track_caller]
-    #[expect(clippy::new_ret_no_self, reason = "as std's channel(): one call makes both ends")]
     pub fn new() -> (Deferred<T>, Firer<T>) {
         Deferred::from_head(Head::new(None, Location::caller()))
     }
@@ -178,11 +177,7 @@ impl<T: 'static> Deferred<T> {
     }
 
     #[track_caller]
-    fn add<U: 'static>(
-        self,
-        side: Side,
-        run: impl FnOnce(Result<T, Failure>) -> Deferred<U> + 'static,
-    ) -> Deferred<U> {
+    fn add<U: 'static>(self, side: Side, run: impl FnOnce(Result<T, Failure>) -> Deferred<U> + 'static) -> Deferred<U> {
         let Deferred { state, made } = self;
         let added = Location::caller();
         match state {

@@ -141,12 +141,7 @@ impl Driver for MioDriver {
         Ok(Box::new(MioListener { listener, registry: self.registry.clone() }))
     }
 
-    fn connect_tcp(
-        &mut self,
-        address: SocketAddr,
-        bind: Option<IpAddr>,
-        token: Token,
-    ) -> io::Result<Box<dyn Stream>> {
+    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
         let stream = match bind {
             None => TcpStream::connect(address)?,
             Some(bind) => {

@@ -104,12 +104,7 @@ pub trait Driver {
     ///
     /// # Errors
     /// As the system says, if the attempt cannot even begin.
-    fn connect_tcp(
-        &mut self,
-        address: SocketAddr,
-        bind: Option<IpAddr>,
-        token: Token,
-    ) -> io::Result<Box<dyn Stream>>;
+    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>>;
 
     /// Looks up a host name; `reply` is called once, on any thread, never before this returns to the loop.
     fn resolve(&mut self, host: &str, reply: LookupReply);

@@ -73,9 +73,8 @@ struct Catchers {
     installed: bool,
 }
 
-static CATCHERS: LazyLock<Mutex<Catchers>> = LazyLock::new(|| {
-    Mutex::new(Catchers { count: 0, nobody: Arc::new(AtomicBool::new(false)), installed: false })
-});
+static CATCHERS: LazyLock<Mutex<Catchers>> =
+    LazyLock::new(|| Mutex::new(Catchers { count: 0, nobody: Arc::new(AtomicBool::new(false)), installed: false }));
 
 impl Listening {
     fn begin() -> io::Result<Listening> {

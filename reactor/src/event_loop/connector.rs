@@ -164,7 +164,11 @@ pub(super) struct Attempt {
 }
 
 impl ConnectorInner {
-    pub(super) fn connect(reactor: WeakReactor, destination: Destination, factory: Box<dyn ClientFactory>) -> Connector {
+    pub(super) fn connect(
+        reactor: WeakReactor,
+        destination: Destination,
+        factory: Box<dyn ClientFactory>,
+    ) -> Connector {
         let inner = Rc::new(ConnectorInner {
             reactor,
             destination,

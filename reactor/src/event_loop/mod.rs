@@ -64,8 +64,7 @@ pub struct Reactor {
 }
 
 /// A reference that does not keep the reactor alive.
-#[derive(Clone)]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct WeakReactor(Weak<Core>);
 
 impl WeakReactor {
@@ -195,11 +194,7 @@ impl Reactor {
 
     /// Connects to `destination`; `factory` builds the protocol, and hears if no connection comes about or when it has
     /// ended. The attempt begins when the loop runs.
-    pub fn connect_tcp(
-        &self,
-        destination: impl Into<Destination>,
-        factory: impl ClientFactory + 'static,
-    ) -> Connector {
+    pub fn connect_tcp(&self, destination: impl Into<Destination>, factory: impl ClientFactory + 'static) -> Connector {
         ConnectorInner::connect(self.core.weak(), destination.into(), Box::new(factory))
     }
 

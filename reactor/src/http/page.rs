@@ -9,8 +9,7 @@ use crate::error::{ConnectError, Reason, TimeoutError};
 use crate::event_loop::WeakReactor;
 use crate::tls::{TlsClient, TlsConfigError, TrustRoots};
 use crate::{
-    Address, ClientFactory, Connector, Deferred, DelayedCall, Destination, Failure, Firer, Protocol, Reactor,
-    Transport,
+    Address, ClientFactory, Connector, Deferred, DelayedCall, Destination, Failure, Firer, Protocol, Reactor, Transport,
 };
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -284,4 +283,3 @@ impl Protocol for PageProtocol {
         }
     }
 }
-

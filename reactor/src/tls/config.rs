@@ -239,8 +239,10 @@ impl TlsServer {
     pub fn new(reactor: &Reactor, chain: &[&[u8]], key: &[u8], alpn: &[&str]) -> Result<TlsServer, TlsConfigError> {
         let clock = TlsClock::new();
         let chain = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
-        let key = PrivateKeyDer::try_from(key.to_vec())
-            .map_err(|reason| TlsConfigError::Bad { source: "the private key".to_owned(), reason: reason.to_owned() })?;
+        let key = PrivateKeyDer::try_from(key.to_vec()).map_err(|reason| TlsConfigError::Bad {
+            source: "the private key".to_owned(),
+            reason: reason.to_owned(),
+        })?;
         let mut config = ServerConfig::builder_with_details(provider(), clock.clone())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()

@@ -1,0 +1,224 @@
+//! The command line: what was asked for, the help, and a run from start to end.
+
+use crate::config::{Config, ConfigError};
+use crate::log_file::LogFile;
+use crate::places::{self, KEY_VARIABLE};
+use crate::server::Server;
+use log::LevelFilter;
+use reactor::{CancelledError, Failure, Reactor};
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+One server of the Twisted Places proxy herd.
+
+Usage: proxyherd SERVER [options]
+
+  SERVER               which server of the herd to be: Alford, Bolden, Hamilton, Parker
+                       or Powell, unless a configuration file names others
+
+Options:
+  --config FILE        the herd as a TOML file instead of the built-in one
+  --log-dir DIR        an existing directory for this run's log file (default: here)
+  --log-level LEVEL    error, warn, info or debug (default: info, which holds every
+                       line in and out)
+  -h, --help           this text
+  -V, --version        the version
+
+Start one or more, each in a terminal of its own:
+  proxyherd Powell
+
+Tell a server where you are, and ask what is near:
+  $ nc 127.0.0.1 12204
+  IAMAT me.example +34.068930-118.445127 1400794645.392014450
+  WHATSAT me.example 10 3
+
+IAMAT client location time: location is latitude and longitude in degrees, each with
+a sign; time is in seconds since 1970. Every server of the herd then knows it.
+WHATSAT client radius bound: at most `bound` (0 to 20) places within `radius` (0 to 50)
+kilometres of where the client was last.
+
+Places come from the data that ships with the program (airports, helipads, cities).
+With a key for Google's Places API in the environment variable GOOGLE_PLACES_API_KEY
+they come from Google. A configuration file can say more; all of it is optional:
+
+  [servers.Alford]                     # these replace the built-in herd
+  address = \"127.0.0.1:12200\"
+  neighbors = [\"Powell\"]               # naming one side of a link is enough
+  [places]
+  provider = \"google\"                  # or \"offline\"
+  base_url = \"https://example.com\"     # if the service is somewhere else
+  ca_file = \"ca.pem\"                   # certificates to trust instead of the usual ones
+  timeout = \"2s\"                       # for one answer (default 10s)
+  key_file = \"key.txt\"                 # if the key is not in the environment
+  max_in_flight = 32                   # questions under way at once
+  [limits]
+  line = 65536                         # bytes of the longest line taken
+  ahead = \"1d\"                         # how far ahead of the clock a time may be
+  memory = 1073741824                  # bytes for all locations
+
+Logs are named after the server, the date and the time (UTC): Powell-2026-11-22-142700.log.
+Ctrl-C or SIGTERM ends a server in an orderly way; a second one ends it at once.
+";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The help.
+    Help,
+    /// The version.
+    Version,
+    /// To run a server.
+    Run(Options),
+}
+
+/// How to run a server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Which one.
+    pub server: String,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// Where logs go.
+    pub log_dir: PathBuf,
+    /// What is logged.
+    pub log_level: LevelFilter,
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// One line that says what is wrong with it.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
+    use lexopt::prelude::*;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let (mut server, mut config, mut log_dir, mut log_level) = (None, None, PathBuf::from("."), LevelFilter::Info);
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Asked::Help),
+            Short('V') | Long("version") => return Ok(Asked::Version),
+            Long("config") => config = Some(parser.value().map_err(|error| error.to_string())?.into()),
+            Long("log-dir") => log_dir = parser.value().map_err(|error| error.to_string())?.into(),
+            Long("log-level") => {
+                let level = parser.value().map_err(|error| error.to_string())?;
+                log_level = match level.to_str() {
+                    Some("error") => LevelFilter::Error,
+                    Some("warn") => LevelFilter::Warn,
+                    Some("info") => LevelFilter::Info,
+                    Some("debug") => LevelFilter::Debug,
+                    _ => return Err(format!("no log level {level:?}; there are error, warn, info and debug")),
+                };
+            }
+            Value(name) if server.is_none() => server = Some(name.to_string_lossy().into_owned()),
+            Value(more) => return Err(format!("one server at a time: {more:?} is one too many")),
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    let server = server.ok_or("which server? For example: proxyherd Powell (see proxyherd --help)")?;
+    Ok(Asked::Run(Options { server, config, log_dir, log_level }))
+}
+
+/// The whole program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let result = match parse(arguments) {
+        Ok(Asked::Help) => return print(HELP),
+        Ok(Asked::Version) => return print(concat!("proxyherd ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Asked::Run(options)) => run(&options),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("proxyherd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Standard output may be closed: that is no reason to panic.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let config = match &options.config {
+        Some(path) => Config::read(path).map_err(|error| error.to_string())?,
+        None => Config::default(),
+    };
+    config.server(&options.server).map_err(|error| error.to_string())?;
+    let reactor = Reactor::new().map_err(|error| format!("the system gives no event loop: {error}"))?;
+    let key = std::env::var(KEY_VARIABLE).ok();
+    let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
+
+    let log = LogFile::create(&options.log_dir, &options.server, options.log_level, reactor.system_time())
+        .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))?;
+    log.install().map_err(|error| error.to_string())?;
+    let path = log.path().display().to_string();
+
+    let started = Server::start(&reactor, &config, &options.server, places.clone());
+    let result = started.map_err(|error: ConfigError| error.to_string()).and_then(|started| {
+        run_started(&reactor, started, |host| banner(options, &config, host, &places.describe(), &path))
+    });
+    match &result {
+        Ok(()) => log::info!("{} has ended", options.server),
+        Err(error) => log::error!("{error}"),
+    }
+    log.finish();
+    if result.is_err() {
+        // A run that never began needs no log.
+        let _ = std::fs::remove_file(&path);
+    }
+    result
+}
+
+/// Runs the loop; what went wrong at the start ends it.
+fn run_started(
+    reactor: &Reactor,
+    started: reactor::Deferred<SocketAddr>,
+    banner: impl FnOnce(SocketAddr) -> String,
+) -> Result<(), String> {
+    let failed: Rc<RefCell<Option<Failure>>> = Rc::default();
+    let (seen, stopper) = (failed.clone(), reactor.clone());
+    let up: Rc<RefCell<Option<SocketAddr>>> = Rc::default();
+    let told = up.clone();
+    let chain = started.add_callback(move |host| *told.borrow_mut() = Some(host)).add_errback(move |failure| {
+        *seen.borrow_mut() = Some(failure);
+        stopper.stop();
+    });
+    // Names may have to be looked up first.
+    while up.borrow().is_none() && failed.borrow().is_none() {
+        reactor.iterate(std::time::Duration::from_millis(100)).map_err(|error| error.to_string())?;
+    }
+    if let Some(host) = *up.borrow() {
+        print(&banner(host));
+        reactor.run().map_err(|error| error.to_string())?;
+    }
+    drop(chain);
+    match failed.take() {
+        Some(failure) if failure.check::<CancelledError>().is_none() => Err(failure.to_string()),
+        _ => Ok(()),
+    }
+}
+
+fn banner(options: &Options, config: &Config, host: SocketAddr, places: &str, log: &str) -> String {
+    let name = &options.server;
+    let neighbors = config.servers.get(name).map_or(&[][..], |server| &server.neighbors[..]);
+    let neighbors = if neighbors.is_empty() { "none".to_owned() } else { neighbors.join(", ") };
+    let more = match places.starts_with("offline") {
+        true => format!("\n           set {KEY_VARIABLE} to ask Google instead (see --help)"),
+        false => String::new(),
+    };
+    let ip = if host.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host.ip().to_string() };
+    format!(
+        "{name} listens on {host}; neighbors: {neighbors}\n  places:  {places}{more}\n  log:     {log}\n  \
+         try:     echo \"IAMAT me.example +34.068930-118.445127 $(date +%s)\" | nc -q 1 {ip} {}\n  stop:    Ctrl-C\n",
+        host.port()
+    )
+}

@@ -1,0 +1,358 @@
+//! The herd as configured: who listens where, who talks with whom, which Places service is asked.
+//!
+//! With no file, the paper's five servers. A TOML file replaces them; whatever it holds that is not understood is an
+//! error that names the line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The paper's herd: name, port on this machine, neighbours.
+const PAPER: [(&str, u16, &[&str]); 5] = [
+    ("Alford", 12200, &["Parker", "Powell"]),
+    ("Bolden", 12201, &["Parker", "Powell"]),
+    ("Hamilton", 12202, &["Parker"]),
+    ("Parker", 12203, &[]),
+    ("Powell", 12204, &[]),
+];
+
+/// A whole herd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Its servers by name.
+    pub servers: BTreeMap<String, ServerConfig>,
+    /// Which Places service is asked, and how.
+    pub places: PlacesConfig,
+    /// How much is allowed.
+    pub limits: Limits,
+}
+
+/// One server of the herd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The host name or address where it listens.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Those that it talks with, sorted; each of them names it, too.
+    pub neighbors: Vec<String>,
+}
+
+impl ServerConfig {
+    /// `host:port`, with brackets where they are needed.
+    pub fn address(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// `[places]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlacesConfig {
+    /// `provider`: by default `google` if there is a key, else `offline`.
+    pub provider: Option<Provider>,
+    /// `base_url`: where the service is, if not at its usual place.
+    pub base_url: Option<String>,
+    /// `ca_file`: certificates (PEM) to be trusted instead of those that browsers trust.
+    pub ca_file: Option<PathBuf>,
+    /// `timeout`: how long an answer may take.
+    pub timeout: Option<Duration>,
+    /// `key_file`: a file with the key, if it is not in the environment.
+    pub key_file: Option<PathBuf>,
+    /// `max_in_flight`: how many questions may be under way at once.
+    pub max_in_flight: Option<usize>,
+}
+
+/// The Places services that can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// Google's Places API (legacy Nearby Search); needs a key.
+    Google,
+    /// Airports, helipads and cities that ship with the program.
+    Offline,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// `line`: the longest line taken, in bytes.
+    pub line: usize,
+    /// `ahead`: how far a client's time may be ahead of the server's clock.
+    pub ahead: Duration,
+    /// `memory`: bytes for all locations together; beyond that, new clients are refused.
+    pub memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { line: 64 * 1024, ahead: Duration::from_secs(24 * 3600), memory: 1 << 30 }
+    }
+}
+
+/// Why a configuration cannot be used: one clear line for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Default for Config {
+    fn default() -> Config {
+        let mut servers: BTreeMap<String, ServerConfig> = PAPER
+            .iter()
+            .map(|(name, port, neighbors)| {
+                let neighbors = neighbors.iter().map(|name| (*name).to_owned()).collect();
+                ((*name).to_owned(), ServerConfig { host: "127.0.0.1".to_owned(), port: *port, neighbors })
+            })
+            .collect();
+        link_both_ways(&mut servers);
+        Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
+    }
+}
+
+impl Config {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or as [`parse`](Config::parse).
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
+        Config::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads a TOML text; `source` is for error messages.
+    ///
+    /// # Errors
+    /// If it is not TOML, or says something that a herd cannot be.
+    pub fn parse(text: &str, source: &str) -> Result<Config, ConfigError> {
+        let reader = Reader { text, source };
+        let table = DeTable::parse(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            reader.error_at(at, error.message().lines().next().unwrap_or("not TOML").to_owned())
+        })?;
+        reader.config(table.get_ref())
+    }
+
+    /// The server of this name.
+    ///
+    /// # Errors
+    /// If there is none; the message lists those that there are.
+    pub fn server(&self, name: &str) -> Result<&ServerConfig, ConfigError> {
+        self.servers.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.servers.keys().map(String::as_str).collect();
+            ConfigError(format!("there is no server {name:?}; the herd has {}", known.join(", ")))
+        })
+    }
+}
+
+/// Naming a neighbour on either side of a link is enough.
+fn link_both_ways(servers: &mut BTreeMap<String, ServerConfig>) {
+    let links: Vec<(String, String)> = servers
+        .iter()
+        .flat_map(|(name, server)| server.neighbors.iter().map(|neighbor| (neighbor.clone(), name.clone())))
+        .collect();
+    for (from, to) in links {
+        if let Some(server) = servers.get_mut(&from) {
+            server.neighbors.push(to);
+        }
+    }
+    for server in servers.values_mut() {
+        server.neighbors.sort();
+        server.neighbors.dedup();
+    }
+}
+
+/// Turns what TOML gives into a [`Config`], with the line of whatever is wrong.
+struct Reader<'a> {
+    text: &'a str,
+    source: &'a str,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl Reader<'_> {
+    fn error_at(&self, offset: usize, what: impl fmt::Display) -> ConfigError {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        ConfigError(format!("{}, line {line}: {what}", self.source))
+    }
+
+    fn error(&self, value: &Value<'_>, what: impl fmt::Display) -> ConfigError {
+        self.error_at(value.span().start, what)
+    }
+
+    fn config(&self, table: &DeTable<'_>) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "servers" => config.servers = self.servers(value)?,
+                "places" => config.places = self.places(value)?,
+                "limits" => config.limits = self.limits(value)?,
+                _ => return Err(self.unknown(key, "", &["servers", "places", "limits"])),
+            }
+        }
+        Ok(config)
+    }
+
+    fn unknown(&self, key: &Spanned<std::borrow::Cow<'_, str>>, table: &str, known: &[&str]) -> ConfigError {
+        let known = known.join(", ");
+        self.error_at(key.span().start, format!("unknown key {:?}{table}; known here: {known}", key.get_ref()))
+    }
+
+    fn table<'v, 'i>(&self, value: &'v Value<'i>, name: &str) -> Result<&'v DeTable<'i>, ConfigError> {
+        value.get_ref().as_table().ok_or_else(|| self.error(value, format!("{name} is not a table")))
+    }
+
+    fn string<'v>(&self, value: &'v Value<'_>, name: &str) -> Result<&'v str, ConfigError> {
+        value.get_ref().as_str().ok_or_else(|| self.error(value, format!("{name} is not a string in quotes")))
+    }
+
+    fn number(&self, value: &Value<'_>, name: &str, least: usize) -> Result<usize, ConfigError> {
+        let integer = value.get_ref().as_integer();
+        let number = integer.and_then(|integer| usize::from_str_radix(integer.as_str(), integer.radix()).ok());
+        number
+            .filter(|number| *number >= least)
+            .ok_or_else(|| self.error(value, format!("{name} is not a whole number of at least {least}")))
+    }
+
+    fn duration(&self, value: &Value<'_>, name: &str) -> Result<Duration, ConfigError> {
+        let what = || self.error(value, format!("{name} is not a duration above zero, such as \"2s\" or \"500ms\""));
+        let duration = humantime::parse_duration(self.string(value, name)?).map_err(|_| what())?;
+        if duration.is_zero() { Err(what()) } else { Ok(duration) }
+    }
+
+    fn servers(&self, value: &Value<'_>) -> Result<BTreeMap<String, ServerConfig>, ConfigError> {
+        let mut servers = BTreeMap::new();
+        for (name, value) in self.table(value, "servers")? {
+            let name = name.get_ref();
+            let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+            if name.is_empty() || !name.bytes().all(printable) {
+                let what = "a server's name is printable ASCII without white space and slashes";
+                return Err(self.error(value, format!("{name:?}: {what}")));
+            }
+            servers.insert(name.to_string(), self.server(value, name)?);
+        }
+        self.check_neighbors(value, &servers)?;
+        link_both_ways(&mut servers);
+        Ok(servers)
+    }
+
+    fn check_neighbors(&self, value: &Value<'_>, servers: &BTreeMap<String, ServerConfig>) -> Result<(), ConfigError> {
+        if servers.is_empty() {
+            return Err(self.error(value, "a herd has at least one server"));
+        }
+        for (name, server) in servers {
+            for neighbor in &server.neighbors {
+                let wrong = match servers.contains_key(neighbor) {
+                    _ if neighbor == name => "is named as its own neighbor",
+                    false => "has a neighbor that is no server here",
+                    true => continue,
+                };
+                // The line of the server that says so.
+                let table = value.get_ref().as_table();
+                let place = table.and_then(|table| table.get(name.as_str())).unwrap_or(value);
+                let place = place.get_ref().as_table().and_then(|table| table.get("neighbors")).unwrap_or(place);
+                return Err(self.error(place, format!("server {name} {wrong}: {neighbor:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn server(&self, value: &Value<'_>, name: &str) -> Result<ServerConfig, ConfigError> {
+        let (mut address, mut neighbors) = (None, Vec::new());
+        for (key, value) in self.table(value, &format!("servers.{name}"))? {
+            match key.get_ref().as_ref() {
+                "address" => address = Some(self.address(value)?),
+                "neighbors" => {
+                    let list = value.get_ref().as_array();
+                    let list = list.ok_or_else(|| self.error(value, "neighbors is not a list of names"))?;
+                    for neighbor in list.iter() {
+                        neighbors.push(self.string(neighbor, "a neighbor")?.to_owned());
+                    }
+                }
+                _ => return Err(self.unknown(key, &format!(" of server {name}"), &["address", "neighbors"])),
+            }
+        }
+        let (host, port) = address.ok_or_else(|| self.error(value, format!("server {name} has no address")))?;
+        Ok(ServerConfig { host, port, neighbors })
+    }
+
+    fn address(&self, value: &Value<'_>) -> Result<(String, u16), ConfigError> {
+        let text = self.string(value, "address")?;
+        let wrong = || self.error(value, format!("address {text:?} is not host:port, such as 127.0.0.1:12200"));
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or_else(wrong)?,
+            None if host.contains(':') => return Err(wrong()),
+            None => host,
+        };
+        let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        if host.is_empty() || !host.chars().all(proper) {
+            return Err(wrong());
+        }
+        Ok((host.to_owned(), port))
+    }
+
+    fn places(&self, value: &Value<'_>) -> Result<PlacesConfig, ConfigError> {
+        let mut places = PlacesConfig::default();
+        for (key, value) in self.table(value, "places")? {
+            match key.get_ref().as_ref() {
+                "provider" => {
+                    places.provider = Some(match self.string(value, "provider")? {
+                        "google" => Provider::Google,
+                        "offline" => Provider::Offline,
+                        other => {
+                            let what = format!("there is no provider {other:?}; there are \"google\" and \"offline\"");
+                            return Err(self.error(value, what));
+                        }
+                    });
+                }
+                "base_url" => {
+                    let url = self.string(value, "base_url")?;
+                    if let Err(error) = url.parse::<reactor::http::Url>() {
+                        return Err(self.error(value, format!("base_url: {error}")));
+                    }
+                    places.base_url = Some(url.to_owned());
+                }
+                "ca_file" => places.ca_file = Some(self.string(value, "ca_file")?.into()),
+                "timeout" => places.timeout = Some(self.duration(value, "timeout")?),
+                "key_file" => places.key_file = Some(self.string(value, "key_file")?.into()),
+                "max_in_flight" => places.max_in_flight = Some(self.number(value, "max_in_flight", 1)?),
+                _ => {
+                    let known = ["provider", "base_url", "ca_file", "timeout", "key_file", "max_in_flight"];
+                    return Err(self.unknown(key, " of places", &known));
+                }
+            }
+        }
+        Ok(places)
+    }
+
+    fn limits(&self, value: &Value<'_>) -> Result<Limits, ConfigError> {
+        let mut limits = Limits::default();
+        for (key, value) in self.table(value, "limits")? {
+            match key.get_ref().as_ref() {
+                // An AT line is longer than the IAMAT that it tells of.
+                "line" => limits.line = self.number(value, "line", 256)?,
+                "ahead" => limits.ahead = self.duration(value, "ahead")?,
+                "memory" => limits.memory = self.number(value, "memory", 1 << 20)?,
+                _ => return Err(self.unknown(key, " of limits", &["line", "ahead", "memory"])),
+            }
+        }
+        Ok(limits)
+    }
+}
+
+#[cfg(test)]
+mod tests;

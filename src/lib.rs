@@ -1,0 +1,24 @@
+//! The Twisted Places proxy herd: servers that take their clients' locations, tell them to each other, and say what is
+//! near a client. `cargo run -- Powell` starts one.
+//!
+//! In the order in which to read it:
+//!
+//! * [`decimal`] and [`message`]: the commands, bytes in and out. Pure.
+//! * [`locations`]: what is known, and what is newer. Pure.
+//! * [`server`]: one server: what it knows, its links, its Places service.
+//! * [`protocol`]: one connection to it, and [`replies`], which keeps answers in order.
+//! * [`links`]: the connection to each neighbour.
+//! * [`places`]: who knows what is near.
+//! * [`config`], [`log_file`] and [`cli`]: the program around it.
+
+pub mod cli;
+pub mod config;
+pub mod decimal;
+pub mod links;
+pub mod locations;
+pub mod log_file;
+pub mod message;
+pub mod places;
+pub mod protocol;
+pub mod replies;
+pub mod server;

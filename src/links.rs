@@ -1,0 +1,355 @@
+//! [`Link`]: our connection to one neighbour, down which our AT lines go.
+//!
+//! ```text
+//!            connected: PEER, then every AT that we know
+//!    Down ------------------------------------------------> Up
+//!     ^  ^ failed: wait longer                              |
+//!     |  +---+                                              |
+//!     +------------------------- lost ----------------------+
+//! ```
+//!
+//! What waits for a neighbour that reads slowly is a list of clients, each in it once; the line is looked up when it is
+//! written. So it is always the newest, and costs at most one entry for each client.
+
+use crate::config::ServerConfig;
+use crate::locations::{ClientId, NeighborId};
+use crate::log_file::Bytes;
+use crate::server::Server;
+use reactor::{
+    Address, ClientFactory, Connector, Deferred, DelayedCall, Destination, Failure, HIGH_WATER, KeepAlive,
+    LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reason, Transport,
+};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+/// The shortest and the longest wait before a link is tried again. Longer waits would keep a herd split long after its
+/// network has healed.
+const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long one attempt may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A link that has been up for so long was a good one: the waits begin anew.
+const GOOD_AFTER: Duration = Duration::from_secs(5);
+
+/// A neighbour that vanished without a word is noticed after at most 14 seconds instead of two hours.
+const KEEP_ALIVE: KeepAlive = KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
+
+/// Why a neighbour is told about a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It is news; not told to whoever the news came from.
+    News,
+    /// The neighbour has shown that it lacks it, or may lack it.
+    TheyLackIt,
+}
+
+/// The connection to one neighbour.
+pub struct Link {
+    this: Weak<Link>,
+    server: Weak<Server>,
+    id: NeighborId,
+    name: String,
+    host: String,
+    port: u16,
+    /// Where the neighbour may come from: the addresses of its name.
+    addresses: RefCell<Vec<IpAddr>>,
+    state: RefCell<State>,
+    /// Attempts that failed since the last good link.
+    failures: Cell<u32>,
+    waiting: RefCell<Waiting>,
+}
+
+enum State {
+    /// Not opened yet, or closed for good.
+    Closed,
+    Connecting,
+    /// Waiting to try again.
+    Down {
+        again: DelayedCall,
+        connector: Connector,
+    },
+    Up {
+        transport: Transport,
+        since: Instant,
+        paused: bool,
+    },
+}
+
+/// The clients that the neighbour is to be told about, in order, each once.
+#[derive(Default)]
+struct Waiting {
+    order: VecDeque<ClientId>,
+    why: HashMap<ClientId, Why>,
+}
+
+impl Waiting {
+    fn push(&mut self, client: &ClientId, why: Why) {
+        match self.why.get_mut(client) {
+            Some(known) if why == Why::TheyLackIt => *known = why,
+            Some(_) => {}
+            None => {
+                self.why.insert(client.clone(), why);
+                self.order.push_back(client.clone());
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<(ClientId, Why)> {
+        let client = self.order.pop_front()?;
+        let why = self.why.remove(&client)?;
+        Some((client, why))
+    }
+}
+
+impl Link {
+    pub(crate) fn new(server: &Rc<Server>, id: NeighborId, name: String, there: &ServerConfig) -> Rc<Link> {
+        Rc::new_cyclic(|this| Link {
+            this: this.clone(),
+            server: Rc::downgrade(server),
+            id,
+            name,
+            host: there.host.clone(),
+            port: there.port,
+            addresses: RefCell::default(),
+            state: RefCell::new(State::Closed),
+            failures: Cell::new(0),
+            waiting: RefCell::default(),
+        })
+    }
+
+    /// The neighbour's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the connection is up.
+    pub fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up { .. })
+    }
+
+    /// How many clients wait to be told about.
+    pub fn waiting(&self) -> usize {
+        self.waiting.borrow().order.len()
+    }
+
+    /// Whether somebody from this address may say that it is the neighbour.
+    pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        let Some(address) = address.map(|address| address.to_canonical()) else { return false };
+        // Whoever listens everywhere on this machine comes from this machine.
+        self.addresses.borrow().iter().any(|own| *own == address || own.is_unspecified() && address.is_loopback())
+    }
+
+    /// Finds out where the neighbour may come from. Does not fail: a name that is not known now may be later, and
+    /// each attempt to connect looks again.
+    pub(crate) fn look_up(&self) -> Deferred<()> {
+        let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
+        let this = self.this.clone();
+        let name = self.name.clone();
+        server.reactor().resolve(&self.host).add_both(move |result| match (result, this.upgrade()) {
+            (Ok(addresses), Some(link)) => {
+                *link.addresses.borrow_mut() = addresses.iter().map(IpAddr::to_canonical).collect();
+            }
+            (Ok(_), None) => {}
+            (Err(failure), _) => log::warn!("neighbor {name}: {failure}"),
+        })
+    }
+
+    /// Begins to connect, from our own address: the neighbour knows us by it.
+    pub(crate) fn open(&self, from: IpAddr) {
+        let Some(server) = self.server.upgrade() else { return };
+        let mut there = Destination::from((self.host.as_str(), self.port)).timeout(CONNECT_TIMEOUT);
+        if !from.is_unspecified() {
+            there = there.bind_address(from);
+        }
+        *self.state.borrow_mut() = State::Connecting;
+        server.reactor().connect_tcp(there, LinkFactory { link: self.this.clone() });
+    }
+
+    /// Ends it for good.
+    pub(crate) fn close(&self) {
+        match self.state.replace(State::Closed) {
+            State::Down { again, .. } => drop(again.cancel()),
+            State::Up { transport, .. } => transport.lose_connection(),
+            State::Closed | State::Connecting => {}
+        }
+    }
+
+    /// The neighbour is known to be there: a link that waits tries again now.
+    pub(crate) fn hurry(&self) {
+        if let State::Down { again, .. } = &*self.state.borrow() {
+            let _ = again.reset(Duration::ZERO);
+        }
+    }
+
+    /// The neighbour is to hear what we know of a client. While the link is down nothing is noted: when it comes up,
+    /// everything is told.
+    pub(crate) fn tell(&self, client: &ClientId, why: Why) {
+        if self.is_up() {
+            self.waiting.borrow_mut().push(client, why);
+            self.write_on();
+        }
+    }
+
+    /// Writes what waits, as much as the neighbour reads.
+    fn write_on(&self) {
+        let Some(server) = self.server.upgrade() else { return };
+        let transport = match &*self.state.borrow() {
+            State::Up { transport, paused: false, .. } => transport.clone(),
+            _ => return,
+        };
+        let locations = server.locations().borrow();
+        while transport.buffered() <= HIGH_WATER {
+            let Some((client, why)) = self.waiting.borrow_mut().pop() else { return };
+            let Some(known) = locations.get(&client) else { continue };
+            // It may have told us itself in the meantime.
+            if why == Why::TheyLackIt || known.from != Some(self.id) {
+                log::info!("to {} << {}", self.name, Bytes(&known.line));
+                transport.write_vectored(&[&known.line, b"\n"]);
+            }
+        }
+    }
+
+    fn set_paused(&self, now: bool) {
+        if let State::Up { paused, .. } = &mut *self.state.borrow_mut() {
+            *paused = now;
+        }
+        self.write_on();
+    }
+
+    fn came_up(&self, transport: &Transport) {
+        let Some(server) = self.server.upgrade() else { return };
+        if matches!(&*self.state.borrow(), State::Closed) {
+            return transport.lose_connection();
+        }
+        log::info!("the link to {} is up", self.name);
+        transport.set_no_delay(true);
+        transport.set_keep_alive(Some(KEEP_ALIVE));
+        transport.register_producer(Rc::new(Pace(self.this.clone())));
+        transport.write_vectored(&[b"PEER ", server.name().as_bytes(), b"\n"]);
+        *self.state.borrow_mut() =
+            State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
+        let mut waiting = self.waiting.borrow_mut();
+        *waiting = Waiting::default();
+        for client in server.locations().borrow().clients() {
+            waiting.push(client, Why::TheyLackIt);
+        }
+        drop(waiting);
+        self.write_on();
+    }
+
+    /// The link is lost, or an attempt has failed: try again after a wait that grows and has some chance in it, so
+    /// that a herd does not come back all at once.
+    fn went_down(&self, connector: &Connector) {
+        let Some(server) = self.server.upgrade() else { return };
+        let reactor = server.reactor();
+        let mut state = self.state.borrow_mut();
+        match &*state {
+            State::Closed | State::Down { .. } => return,
+            State::Up { since, .. } if reactor.now() - *since >= GOOD_AFTER => self.failures.set(0),
+            State::Up { .. } | State::Connecting => {}
+        }
+        let grown = WAIT.0 * 2u32.saturating_pow(self.failures.get().min(16));
+        self.failures.set(self.failures.get() + 1);
+        let most = grown.clamp(WAIT.0 * 2, WAIT.1);
+        let chance = (reactor.random() % 1024) as f64 / 1024.0;
+        let wait = WAIT.0 + (most - WAIT.0).mul_f64(chance);
+        let this = self.this.clone();
+        let again = reactor.call_later(wait, move || {
+            if let Some(link) = this.upgrade() {
+                link.try_again();
+            }
+        });
+        *state = State::Down { again, connector: connector.clone() };
+        drop(state);
+        *self.waiting.borrow_mut() = Waiting::default();
+    }
+
+    fn try_again(&self) {
+        // The neighbour may have another address by now.
+        drop(self.look_up());
+        let old = self.state.replace(State::Connecting);
+        if let State::Down { connector, .. } = old {
+            connector.connect();
+        } else {
+            self.state.replace(old);
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_up() { "up" } else { "down" };
+        write!(f, "Link(to {}, {state}, {} waiting)", self.name, self.waiting())
+    }
+}
+
+/// The pace at which the neighbour reads.
+struct Pace(Weak<Link>);
+
+impl Producer for Pace {
+    fn pause_producing(&self) {
+        if let Some(link) = self.0.upgrade() {
+            link.set_paused(true);
+        }
+    }
+
+    fn resume_producing(&self) {
+        if let Some(link) = self.0.upgrade() {
+            link.set_paused(false);
+        }
+    }
+}
+
+struct LinkFactory {
+    link: Weak<Link>,
+}
+
+impl ClientFactory for LinkFactory {
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
+        let link = self.link.upgrade()?;
+        Some(Box::new(LineReceiver::new(LinkProtocol { link }).with_delimiter(b"\n")))
+    }
+
+    fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
+        if let Some(link) = self.link.upgrade() {
+            // Once is enough: a neighbour may be down for days.
+            match link.failures.get() {
+                0 => log::info!("no link to {}: {failure}; trying again", link.name),
+                _ => log::debug!("no link to {}: {failure}", link.name),
+            }
+            link.went_down(connector);
+        }
+    }
+
+    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
+        if let Some(link) = self.link.upgrade() {
+            log::info!("the link to {} is down ({reason})", link.name);
+            link.went_down(connector);
+        }
+    }
+}
+
+/// What comes back on a link is none of our business, but worth a line in the log.
+struct LinkProtocol {
+    link: Rc<Link>,
+}
+
+impl LineProtocol for LinkProtocol {
+    fn connection_made(&mut self, transport: &LineTransport) {
+        self.link.came_up(transport.transport());
+    }
+
+    fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
+        log::info!("from {} >> {} (ignored)", self.link.name, Bytes(line));
+    }
+
+    /// Whatever it is, it is not taken and not kept.
+    fn line_length_exceeded(&mut self, _transport: &LineTransport, start: &[u8]) {
+        log::warn!("from {} >> {} (too long, ignored)", self.link.name, Bytes(&start[..start.len().min(80)]));
+    }
+}

@@ -1,0 +1,191 @@
+//! What a server knows: the newest AT of each client. "Is this newer?" is one pure function, [`newness`].
+//!
+//! Every server must pick the same winner whatever the order in which messages arrive, so versions are totally ordered:
+//! by time, then by the name of the server that heard it, then by the whole line. (Dropping only what has an *equal* time,
+//! as the paper does, lets an older message that arrives late overwrite a newer one, and two of them chase each other
+//! round the ring for ever.)
+
+use crate::decimal::Time;
+use crate::message::{self, At, Command};
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A client's name, shared by all lists that it stands in.
+pub type ClientId = Rc<[u8]>;
+
+/// The number of a neighbour in the server's list of links.
+pub type NeighborId = usize;
+
+/// What is kept of a client.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The AT line, without its end.
+    pub line: Rc<[u8]>,
+    /// The client's time in it.
+    pub time: Time,
+    /// The neighbour that sent it; `None` if a client or an unnamed server did.
+    pub from: Option<NeighborId>,
+}
+
+/// How an offered AT compares with what is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is news, is now known, and must go on to the others.
+    Newer(ClientId),
+    /// It is what is known.
+    Same,
+    /// It is old: whoever sent it lacks what is known.
+    Older(ClientId),
+    /// It is about a client of whom nothing is known, and there is no room for more.
+    NoRoom,
+}
+
+/// All locations that a server knows.
+#[derive(Debug)]
+pub struct Locations {
+    known: HashMap<ClientId, Known>,
+    bytes: usize,
+    limit: usize,
+}
+
+/// What an entry costs beside its line and its name, roughly.
+const ENTRY: usize = 160;
+
+/// The order of versions: time, then server, then line.
+fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
+    time.cmp(&known.time).then_with(|| {
+        let server = |line: &[u8]| line.split(|byte| *byte == b' ').nth(1).map(<[u8]>::to_vec);
+        server(line).cmp(&server(&known.line)).then_with(|| line.cmp(&known.line))
+    })
+}
+
+impl Locations {
+    /// Nothing known yet. At most about `limit` bytes will be: beyond that, clients that are new are refused, so that
+    /// nobody who invents names can fill the memory.
+    pub fn new(limit: usize) -> Locations {
+        Locations { known: HashMap::new(), bytes: 0, limit }
+    }
+
+    /// Takes an AT if it is newer than what is known.
+    pub fn offer(&mut self, at: &At<'_>, from: Option<NeighborId>) -> Verdict {
+        let mut line = Vec::with_capacity(at.server.len() + at.client.len() + 64);
+        at.write_to(&mut line);
+        self.offer_line(at.client, at.time, line, from)
+    }
+
+    /// As [`offer`](Locations::offer), for a line that has been written already.
+    pub fn offer_line(&mut self, client: &[u8], time: Time, line: Vec<u8>, from: Option<NeighborId>) -> Verdict {
+        if let Some((id, known)) = self.known.get_key_value(client) {
+            let id = id.clone();
+            match newness(time, &line, known) {
+                Ordering::Equal => return Verdict::Same,
+                Ordering::Less => return Verdict::Older(id),
+                Ordering::Greater => {}
+            }
+            if let Some(known) = self.known.get_mut(client) {
+                self.bytes = self.bytes - known.line.len() + line.len();
+                *known = Known { line: line.into(), time, from };
+            }
+            return Verdict::Newer(id);
+        }
+        let size = ENTRY + client.len() + line.len();
+        if self.bytes + size > self.limit {
+            return Verdict::NoRoom;
+        }
+        self.bytes += size;
+        let id: ClientId = client.into();
+        self.known.insert(id.clone(), Known { line: line.into(), time, from });
+        Verdict::Newer(id)
+    }
+
+    /// What is known of a client.
+    pub fn get(&self, client: &[u8]) -> Option<&Known> {
+        self.known.get(client)
+    }
+
+    /// All clients that are known.
+    pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
+        self.known.keys()
+    }
+
+    /// How many clients are known.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+impl Known {
+    /// The fields of the line.
+    pub fn at(&self) -> Option<At<'_>> {
+        match message::parse(&self.line) {
+            Some(Command::At(at)) => Some(at),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(locations: &mut Locations, line: &str) -> Verdict {
+        let Some(Command::At(at)) = message::parse(line.as_bytes()) else { panic!("{line}") };
+        locations.offer(&at, None)
+    }
+
+    fn id(name: &str) -> ClientId {
+        name.as_bytes().into()
+    }
+
+    #[test]
+    fn only_newer_is_taken() {
+        let mut locations = Locations::new(1 << 20);
+        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Newer(id("k")));
+        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Same);
+        assert_eq!(offer(&mut locations, "AT A +1 k +2+2 9.999999999"), Verdict::Older(id("k")));
+        assert_eq!(offer(&mut locations, "AT A +1 k +2+2 10.000000001"), Verdict::Newer(id("k")));
+        assert_eq!(&*locations.get(b"k").unwrap().line, b"AT A +1 k +2+2 10.000000001");
+        assert_eq!(locations.len(), 1);
+    }
+
+    #[test]
+    fn all_orders_of_arrival_end_the_same() {
+        // Equal times: the greater server, then the greater line. "Bolden2" is greater than "Bolden", though a space
+        // sorts before "2" in neither of the whole lines.
+        let lines = [
+            "AT Alford +9 k +1+1 10",
+            "AT Bolden +1 k +1+1 10",
+            "AT Bolden +1 k +1+1 10.000",
+            "AT Bolden +2 k +1+1 10",
+            "AT Bolden\x01 +1 k +1+1 10",
+            "AT Alford +1 k +1+1 9",
+        ];
+        let mut ends = std::collections::BTreeSet::new();
+        for first in 0..lines.len() {
+            for step in [1, 5] {
+                let mut locations = Locations::new(1 << 20);
+                for turn in 0..lines.len() {
+                    offer(&mut locations, lines[(first + turn * step) % lines.len()]);
+                }
+                ends.insert(locations.get(b"k").unwrap().line.to_vec());
+            }
+        }
+        assert_eq!(ends.len(), 1);
+        assert!(ends.contains(&b"AT Bolden\x01 +1 k +1+1 10"[..]));
+    }
+
+    #[test]
+    fn there_is_room_for_old_clients_even_when_there_is_none_for_new_ones() {
+        let mut locations = Locations::new(2 * (ENTRY + 30));
+        assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));
+        assert!(matches!(offer(&mut locations, "AT A +1 b +1+1 1"), Verdict::Newer(_)));
+        assert_eq!(offer(&mut locations, "AT A +1 c +1+1 1"), Verdict::NoRoom);
+        assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 2"), Verdict::Newer(_)));
+    }
+}

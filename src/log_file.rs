@@ -1,0 +1,261 @@
+//! The log of a run: one file, written by a thread of its own, so that the loop never waits for the disk.
+//!
+//! Lines are put into a buffer in memory; the writer takes the whole buffer now and then and writes it out. Nothing is
+//! lost at an orderly end ([`LogFile::finish`]). If the disk is slower than the herd talks, the buffer stops growing at a
+//! limit: lines beyond it are dropped, and how many is written down.
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+/// Bytes of lines that may wait for the disk: minutes of a busy server, and little beside its other memory.
+const BUFFER_LIMIT: usize = 8 * 1024 * 1024;
+
+/// How long lines gather before they are written: a crash loses at most this much.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// The log file of this run. The program's `log` messages go there until [`finish`](LogFile::finish).
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    level: LevelFilter,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    buffer: Vec<u8>,
+    dropped: u64,
+    finished: bool,
+    /// The second that `stamp` is for, so that it is worked out once a second.
+    second: u64,
+    stamp: String,
+}
+
+impl LogFile {
+    /// Opens `NAME-2026-11-22-142700.log` (date and time in UTC) in `directory`.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn create(directory: &Path, name: &str, level: LevelFilter, now: SystemTime) -> io::Result<LogFile> {
+        let stamp = file_stamp(now);
+        let open = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
+        let mut path = directory.join(format!("{name}-{stamp}.log"));
+        let mut number = 1;
+        let file = loop {
+            match open(&path) {
+                // Another run of this server within the same second.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => {
+                    number += 1;
+                    path = directory.join(format!("{name}-{stamp}-{number}.log"));
+                }
+                result => break result?,
+            }
+        };
+        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), level });
+        let for_writer = shared.clone();
+        let writer = std::thread::Builder::new().name("log".to_owned()).spawn(move || for_writer.write_to(file))?;
+        Ok(LogFile { path, shared, writer: Some(writer) })
+    }
+
+    /// Where the log is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sends the process's `log` messages here.
+    ///
+    /// # Errors
+    /// If they already go somewhere.
+    pub fn install(&self) -> Result<(), log::SetLoggerError> {
+        log::set_boxed_logger(Box::new(Logger(self.shared.clone())))?;
+        log::set_max_level(self.shared.level);
+        Ok(())
+    }
+
+    /// Writes out everything and ends the writer.
+    pub fn finish(mut self) {
+        self.shared.lock().finished = true;
+        self.shared.wake.notify_one();
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join(); // It does not panic; if it did, there would be nobody left to log it.
+        }
+    }
+}
+
+/// `2026-11-22-142700`.
+fn file_stamp(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string(); // 2026-11-22T14:27:00Z
+    text.replace('T', "-").chars().filter(|c| !matches!(c, ':' | 'Z')).collect()
+}
+
+struct Logger(Arc<Shared>);
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= self.0.level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.add(record);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Shared {
+    /// Formatting cannot panic half-way into the buffer in a way that matters: at worst a line is short.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn add(&self, record: &Record<'_>) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut state = self.lock();
+        if state.buffer.len() > BUFFER_LIMIT {
+            state.dropped += 1;
+            return;
+        }
+        if state.second != now.as_secs() {
+            state.second = now.as_secs();
+            let second = SystemTime::UNIX_EPOCH + Duration::from_secs(state.second);
+            let mut stamp = humantime::format_rfc3339_seconds(second).to_string();
+            stamp.truncate("2026-11-22T14:27:00".len());
+            state.stamp = stamp.replace('T', " ");
+        }
+        let State { buffer, stamp, .. } = &mut *state;
+        let sleeping = buffer.is_empty();
+        buffer.extend_from_slice(stamp.as_bytes());
+        let level = match record.level() {
+            Level::Error => "ERROR",
+            Level::Warn => "WARN ",
+            Level::Info => "info ",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        };
+        // Writing to memory cannot fail.
+        let start = buffer.len();
+        let _ = write!(buffer, ".{:06}Z {level} {}", now.subsec_micros(), record.args());
+        // One message is one line, whatever a peer has put into it.
+        for byte in &mut buffer[start..] {
+            if *byte == b'\n' || *byte == b'\r' {
+                *byte = b' ';
+            }
+        }
+        buffer.push(b'\n');
+        drop(state);
+        if sleeping {
+            self.wake.notify_one();
+        }
+    }
+
+    /// The writer's whole life.
+    fn write_to(&self, mut file: File) {
+        let mut out = Vec::new();
+        loop {
+            let mut state = self.lock();
+            while state.buffer.is_empty() && !state.finished {
+                state = self.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+            }
+            if !state.finished {
+                // Let more come before the disk is troubled; the end of the run does not wait for that.
+                let (after, _) = self.wake.wait_timeout(state, GATHER).unwrap_or_else(|poisoned| poisoned.into_inner());
+                state = after;
+            }
+            std::mem::swap(&mut out, &mut state.buffer);
+            let dropped = std::mem::take(&mut state.dropped);
+            let finished = state.finished;
+            drop(state);
+            if dropped > 0 {
+                let _ = writeln!(out, "({dropped} lines were lost here: the disk is too slow)");
+            }
+            if let Err(error) = file.write_all(&out) {
+                eprintln!("proxyherd: cannot write the log: {error}");
+            }
+            out.clear();
+            out.shrink_to(BUFFER_LIMIT / 8);
+            if finished {
+                return;
+            }
+        }
+    }
+}
+
+/// Bytes of a peer as a log shows them: text as it is, the rest escaped, cut if it is very long.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+/// A log line shows at most this much of a peer's line.
+const SHOWN: usize = 1024;
+
+impl std::fmt::Display for Bytes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Bytes(bytes) = self;
+        let shown = &bytes[..bytes.len().min(SHOWN)];
+        match std::str::from_utf8(shown) {
+            Ok(text) if !text.bytes().any(|byte| byte < b' ' || byte == 0x7f) => f.write_str(text)?,
+            _ => write!(f, "{}", shown.escape_ascii())?,
+        }
+        match bytes.len() - shown.len() {
+            0 => Ok(()),
+            more => write!(f, "... ({more} more bytes)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_name_tells_the_server_the_date_and_the_time() {
+        assert_eq!(file_stamp(at(1_795_357_620)), "2026-11-22-142700");
+    }
+
+    #[test]
+    fn everything_is_in_the_file_at_the_end_one_line_each() {
+        let directory = std::env::temp_dir().join(format!("proxyherd-log-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let first = LogFile::create(&directory, "Powell", LevelFilter::Info, at(0)).unwrap();
+        let second = LogFile::create(&directory, "Powell", LevelFilter::Info, at(0)).unwrap();
+        assert!(first.path().ends_with("Powell-1970-01-01-000000.log"));
+        assert!(second.path().ends_with("Powell-1970-01-01-000000-2.log"));
+        let logger = Logger(first.shared.clone());
+        for number in 0..10_000 {
+            logger.log(&Record::builder().level(Level::Info).args(format_args!("line {number}\nx")).build());
+        }
+        logger.log(&Record::builder().level(Level::Debug).args(format_args!("not this one")).build());
+        let path = first.path().to_owned();
+        first.finish();
+        second.finish();
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::remove_dir_all(directory).unwrap();
+        assert_eq!(text.lines().count(), 10_000);
+        assert!(text.lines().last().unwrap().ends_with("Z info  line 9999 x"), "{:?}", text.lines().last());
+    }
+
+    #[test]
+    fn bytes_are_shown_readably() {
+        assert_eq!(Bytes(b"IAMAT kiwi").to_string(), "IAMAT kiwi");
+        assert_eq!(Bytes("é".as_bytes()).to_string(), "é");
+        assert_eq!(Bytes(b"a\xff\n").to_string(), r"a\xff\n");
+        assert!(Bytes(&[b'x'; 2000]).to_string().ends_with("x... (976 more bytes)"));
+    }
+}

@@ -1,0 +1,300 @@
+//! [`Offline`]: real places without a key or a network: airports, helipads and cities, over real HTTPS.
+//!
+//! A small server on the same reactor answers Nearby Searches from the table that ships with the program; the provider
+//! asks it as it would ask Google. Name, TCP, TLS and HTTP are all real; only the address and the trusted root differ.
+//! The server's certificate is made at start and never leaves the process.
+
+use super::answer::json_string;
+use super::google::{Google, PATH};
+use super::table::{Place, Table};
+use super::{Nearby, Places, error_answer};
+use crate::config::ConfigError;
+use reactor::tls::{TlsServer, TrustRoots};
+use reactor::{Address, Deferred, Firer, Protocol, Reactor, Transport};
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Places in one answer, as with Google.
+const PAGE: usize = 20;
+
+/// The farthest that is looked, in metres, as with Google.
+const FARTHEST: f64 = 50_000.0;
+
+/// The largest request head that is taken.
+const REQUEST_LIMIT: usize = 16 * 1024;
+
+/// Said in every answer, as the licence of the data wants it.
+const ATTRIBUTION: &str = "Offline data: OurAirports (public domain), GeoNames (CC BY 4.0)";
+
+/// Half the side of a place's viewport, in degrees.
+const VIEWPORT: f64 = 0.00135;
+
+/// The provider that ships with the program.
+#[derive(Debug)]
+pub struct Offline {
+    client: Google,
+}
+
+impl Offline {
+    /// Starts the server on a free port of this machine, and a client for it. The table is unpacked meanwhile, in
+    /// another thread; questions wait for it.
+    ///
+    /// # Errors
+    /// If no certificate can be made or no port be opened.
+    pub fn start(reactor: &Reactor, timeout: Duration) -> Result<Offline, ConfigError> {
+        let failed = |what: &str, error: &dyn std::error::Error| {
+            ConfigError(format!("the offline Places service cannot start: {what}: {error}"))
+        };
+        let key = rcgen::KeyPair::generate().map_err(|error| failed("key", &error))?;
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+            .and_then(|params| params.self_signed(&key))
+            .map_err(|error| failed("certificate", &error))?;
+        let tls = TlsServer::new(reactor, &[certificate.der()], key.serialized_der(), &["http/1.1"])
+            .map_err(|error| failed("TLS", &error))?;
+
+        let library = Library::load(reactor);
+        let factory = tls.factory(move |_: &Address| Connection { library: library.clone(), request: Vec::new() });
+        let port = reactor.listen_tcp("127.0.0.1:0", factory).map_err(|error| failed("port", &error))?;
+
+        let mut roots = TrustRoots::none();
+        roots.add_der(certificate.der()).map_err(|error| failed("certificate", &error))?;
+        let base = format!("https://localhost:{}", port.host().port());
+        Ok(Offline { client: Google::new(reactor, Some(&base), &roots, None, timeout)? })
+    }
+}
+
+impl Places for Offline {
+    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+        self.client.nearby(question)
+    }
+
+    fn describe(&self) -> String {
+        "offline (airports, helipads and cities that ship with the program)".to_owned()
+    }
+}
+
+/// The table, once it is unpacked, and who waits for it.
+enum Library {
+    Loading(Vec<Firer<Rc<Table>>>),
+    Ready(Rc<Table>),
+    Broken,
+}
+
+impl Library {
+    fn load(reactor: &Reactor) -> Rc<RefCell<Library>> {
+        let library = Rc::new(RefCell::new(Library::Loading(Vec::new())));
+        let later = library.clone();
+        drop(reactor.defer_to_thread(Table::load).add_both(move |loaded| {
+            let (state, table) = match loaded {
+                Ok(table) => {
+                    let table = Rc::new(table);
+                    (Library::Ready(table.clone()), Some(table))
+                }
+                Err(failure) => {
+                    log::error!("the offline places cannot be unpacked: {failure}");
+                    (Library::Broken, None)
+                }
+            };
+            let old = later.replace(state);
+            let Library::Loading(waiting) = old else { return };
+            for firer in waiting {
+                let result = table.clone().ok_or_else(|| reactor::Failure::msg("the table is broken"));
+                let _ = firer.fire(result);
+            }
+        }));
+        library
+    }
+
+    fn table(&mut self) -> Deferred<Rc<Table>> {
+        match self {
+            Library::Ready(table) => reactor::deferred::succeed(table.clone()),
+            Library::Broken => reactor::deferred::fail(reactor::Failure::msg("the table is broken")),
+            Library::Loading(waiting) => {
+                let (deferred, firer) = Deferred::new();
+                waiting.push(firer); // At most as many as there are connections.
+                deferred
+            }
+        }
+    }
+}
+
+/// One connection of the server: a request, an answer, the end.
+struct Connection {
+    library: Rc<RefCell<Library>>,
+    request: Vec<u8>,
+}
+
+impl Protocol for Connection {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        self.request.extend_from_slice(data);
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut request = httparse::Request::new(&mut headers);
+        match request.parse(&self.request) {
+            Ok(httparse::Status::Partial) if self.request.len() <= REQUEST_LIMIT => return,
+            Ok(httparse::Status::Complete(_)) => {
+                let path = request.path.unwrap_or("").to_owned();
+                let is_get = request.method == Some("GET");
+                self.answer(transport, is_get, &path);
+            }
+            _ => respond(transport, "400 Bad Request", b"bad request\n"),
+        }
+        transport.pause_producing(); // One request is enough.
+    }
+}
+
+impl Connection {
+    fn answer(&self, transport: &Transport, is_get: bool, target: &str) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if !is_get || path != PATH {
+            return respond(transport, "404 Not Found", b"there is only the Nearby Search here\n");
+        }
+        let Some(search) = Search::parse(query) else {
+            return respond(
+                transport,
+                "200 OK",
+                &error_answer("INVALID_REQUEST", "location or radius is missing or bad"),
+            );
+        };
+        let table = self.library.borrow_mut().table();
+        let transport = transport.clone();
+        drop(table.add_both(move |table| match table {
+            Ok(table) => respond(&transport, "200 OK", search.answer(&table).as_bytes()),
+            Err(failure) => respond(&transport, "200 OK", &error_answer("UNKNOWN_ERROR", &failure.to_string())),
+        }));
+    }
+}
+
+fn respond(transport: &Transport, status: &str, body: &[u8]) {
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        body.len()
+    );
+    transport.write_vectored(&[head.as_bytes(), body]);
+    transport.lose_connection();
+}
+
+/// The parameters of a Nearby Search that count here.
+#[derive(Debug, PartialEq)]
+struct Search {
+    latitude: f64,
+    longitude: f64,
+    radius: f64,
+}
+
+impl Search {
+    fn parse(query: &str) -> Option<Search> {
+        let parameter = |name: &str| {
+            query
+                .split('&')
+                .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+        };
+        let location = parameter("location")?.replace("%2C", ",").replace("%2c", ",");
+        let (latitude, longitude) = location.split_once(',')?;
+        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+        let (latitude, longitude) = (number(latitude)?, number(longitude)?);
+        let radius = number(parameter("radius")?).filter(|radius| *radius >= 0.0)?.min(FARTHEST);
+        (latitude.abs() <= 90.0 && longitude.abs() <= 180.0).then_some(Search { latitude, longitude, radius })
+    }
+
+    /// In the form and the style of Google's answers.
+    fn answer(&self, table: &Table) -> String {
+        let places = table.nearby(self.latitude, self.longitude, self.radius, PAGE);
+        let status = if places.is_empty() { "ZERO_RESULTS" } else { "OK" };
+        let results = match places.is_empty() {
+            true => "[]".to_owned(),
+            false => {
+                let list: Vec<String> = places.iter().map(result).collect();
+                format!("\n   [\n{}\n   ]", list.join(",\n"))
+            }
+        };
+        format!(
+            "{{\n   \"html_attributions\" : \n   [\n      {}\n   ],\n   \"results\" : {results},\n   \
+             \"status\" : \"{status}\"\n}}\n",
+            json_string(ATTRIBUTION)
+        )
+    }
+}
+
+/// One place as Google would print it.
+fn result(place: &Place<'_>) -> String {
+    let types: &[&str] = match place.kind {
+        "city" => &["locality", "political"],
+        "heliport" => &["heliport", "point_of_interest", "establishment"],
+        "balloonport" => &["point_of_interest", "establishment"],
+        _ => &["airport", "point_of_interest", "establishment"],
+    };
+    let types: Vec<String> = types.iter().map(|name| format!("            \"{name}\"")).collect();
+    let id = json_string(&format!("offline:{}", place.id));
+    let mut json = String::from("      {\n");
+    // Writing to a String cannot fail.
+    let _ = write!(
+        json,
+        "         \"business_status\" : \"OPERATIONAL\",\n         \"geometry\" : \n         {{\n            \
+         \"location\" : \n            {{\n               \"lat\" : {},\n               \"lng\" : {}\n            }},\n            \
+         \"viewport\" : \n            {{\n{},\n{}\n            }}\n         }},\n         \"name\" : {},\n         \
+         \"place_id\" : {id},\n         \"reference\" : {id},\n         \"scope\" : \"APP\",\n         \
+         \"types\" : \n         [\n{}\n         ],\n         \"vicinity\" : {}\n      }}",
+        place.latitude,
+        place.longitude,
+        corner("northeast", place, VIEWPORT),
+        corner("southwest", place, -VIEWPORT),
+        json_string(place.name),
+        types.join(",\n"),
+        json_string(place.vicinity),
+    );
+    json
+}
+
+fn corner(name: &str, place: &Place<'_>, away: f64) -> String {
+    let round = |degrees: f64| (degrees * 1e7).round() / 1e7;
+    let latitude = round((place.latitude + away).clamp(-90.0, 90.0));
+    let mut longitude = round(place.longitude + away);
+    if longitude.abs() > 180.0 {
+        longitude = round(longitude - 360.0 * longitude.signum()); // Beyond the date line.
+    }
+    format!(
+        "               \"{name}\" : \n               {{\n                  \"lat\" : {latitude},\n                  \
+         \"lng\" : {longitude}\n               }}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::places::cut;
+
+    #[test]
+    fn searches_are_read_as_google_reads_them() {
+        let search = Search::parse("location=34.5,-118&radius=500&key=x").unwrap();
+        assert_eq!(search, Search { latitude: 34.5, longitude: -118.0, radius: 500.0 });
+        assert!(Search::parse("radius=99999&location=-0%2C180").is_some_and(|search| search.radius == FARTHEST));
+        for bad in [
+            "",
+            "location=1,2",
+            "radius=5",
+            "location=1&radius=5",
+            "location=91,0&radius=5",
+            "location=0,inf&radius=5",
+            "location=0,0&radius=-1",
+            "location=nan,0&radius=5",
+        ] {
+            assert_eq!(Search::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn answers_have_googles_form_nearest_first() {
+        let table = Table::load().unwrap();
+        let answer = Search::parse("location=34.068930,-118.445127&radius=10000").unwrap().answer(&table);
+        assert!(answer.contains("\"results\" : \n   [\n      {\n         \"business_status\" : \"OPERATIONAL\",\n"));
+        let cut = String::from_utf8(cut(answer.as_bytes(), 1).unwrap()).unwrap();
+        let golden = include_str!("data/golden.json");
+        assert_eq!(cut, golden.trim_end());
+        assert_eq!(answer.matches("\"place_id\"").count(), 20);
+        let nothing = Search::parse("location=0,0&radius=50000").unwrap().answer(&table);
+        assert!(nothing.contains("\"results\" : [],\n   \"status\" : \"ZERO_RESULTS\""));
+    }
+}

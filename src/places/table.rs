@@ -1,0 +1,174 @@
+//! [`Table`]: the places that ship with the program, and what is near a point.
+//!
+//! The table is text, one place a line, sorted by latitude (`data/`). Only where each line begins and its coordinates
+//! are kept beside it. What is near lies in a band of latitudes, which two binary searches find; the rest is measured.
+
+use flate2::read::GzDecoder;
+use std::io::{self, Read};
+
+/// The data, as `data/convert.py` made it; `data/NOTICE` tells whose it is.
+const DATA: &[u8] = include_bytes!("data/places.tsv.gz");
+
+/// The mean radius of the Earth (IUGG), in metres.
+const EARTH: f64 = 6_371_008.8;
+
+/// Coordinates are kept in these parts of a degree: about a metre, and what the table holds.
+const PARTS: f64 = 100_000.0;
+
+/// All places, in order of latitude.
+#[derive(Debug)]
+pub(super) struct Table {
+    text: String,
+    places: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    latitude: i32,
+    longitude: i32,
+    start: u32,
+}
+
+/// One place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place<'a> {
+    pub(super) latitude: f64,
+    pub(super) longitude: f64,
+    pub(super) kind: &'a str,
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) vicinity: &'a str,
+    /// From the point asked about, in metres.
+    pub(super) distance: f64,
+}
+
+impl Table {
+    /// Unpacks the data. Takes a while: not to be done on the loop.
+    pub(super) fn load() -> io::Result<Table> {
+        let mut text = String::new();
+        GzDecoder::new(DATA).read_to_string(&mut text)?;
+        text.shrink_to_fit();
+        Table::parse(text)
+    }
+
+    fn parse(text: String) -> io::Result<Table> {
+        let mut places = Vec::with_capacity(text.len() / 75);
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let entry = parse_line(line).map(|(latitude, longitude)| Entry { latitude, longitude, start });
+            places.push(entry.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a bad line in the table"))?);
+            start += u32::try_from(line.len()).unwrap_or(u32::MAX);
+        }
+        places.shrink_to_fit();
+        debug_assert!(places.is_sorted_by_key(|entry| entry.latitude));
+        Ok(Table { text, places })
+    }
+
+    /// At most `most` places within `radius` metres, nearest first; equally near ones in the table's order.
+    pub(super) fn nearby(&self, latitude: f64, longitude: f64, radius: f64, most: usize) -> Vec<Place<'_>> {
+        // A little more than the radius, as the coordinates are rounded.
+        let band = (radius / EARTH).to_degrees() + 2.0 / PARTS;
+        let parts = |degrees: f64| (degrees * PARTS) as i32; // Saturates, which is right here.
+        let from = self.places.partition_point(|entry| entry.latitude < parts(latitude - band));
+        let to = self.places.partition_point(|entry| entry.latitude <= parts(latitude + band));
+        let mut found: Vec<(f64, &Entry)> = self.places[from..to]
+            .iter()
+            .map(|entry| (distance(latitude, longitude, entry), entry))
+            .filter(|(distance, _)| *distance <= radius)
+            .collect();
+        found.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        found.truncate(most);
+        found.into_iter().filter_map(|(distance, entry)| self.place(entry, distance)).collect()
+    }
+
+    fn place(&self, entry: &Entry, distance: f64) -> Option<Place<'_>> {
+        let line = self.text.get(entry.start as usize..)?.split('\n').next()?;
+        let mut fields = line.split('\t').skip(2);
+        Some(Place {
+            latitude: f64::from(entry.latitude) / PARTS,
+            longitude: f64::from(entry.longitude) / PARTS,
+            kind: fields.next()?,
+            id: fields.next()?,
+            name: fields.next()?,
+            vicinity: fields.next()?,
+            distance,
+        })
+    }
+}
+
+/// The coordinates of a line that has all its fields.
+fn parse_line(line: &str) -> Option<(i32, i32)> {
+    let mut fields = line.split('\t');
+    let coordinates = (parts(fields.next()?)?, parts(fields.next()?)?);
+    (fields.count() == 4).then_some(coordinates)
+}
+
+/// Degrees with at most five digits after the point, as a whole number of parts.
+fn parts(text: &str) -> Option<i32> {
+    let (negative, number) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mut value: i32 = whole.parse().ok().filter(|degrees| *degrees <= 180)?;
+    for place in 0..5 {
+        let digit = fraction.as_bytes().get(place).map_or(Some(0), |byte| (*byte as char).to_digit(10))?;
+        value = value * 10 + digit as i32;
+    }
+    (fraction.len() <= 5).then_some(if negative { -value } else { value })
+}
+
+/// On a sphere, by the haversine formula.
+fn distance(latitude: f64, longitude: f64, entry: &Entry) -> f64 {
+    let (here, there) = (latitude.to_radians(), (f64::from(entry.latitude) / PARTS).to_radians());
+    let across = (f64::from(entry.longitude) / PARTS - longitude).to_radians();
+    let half = ((there - here) / 2.0).sin().powi(2) + here.cos() * there.cos() * (across / 2.0).sin().powi(2);
+    2.0 * EARTH * half.sqrt().min(1.0).asin()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_table_knows_the_world() {
+        let table = Table::load().unwrap();
+        let count = |latitude, longitude, radius| table.nearby(latitude, longitude, radius, usize::MAX).len();
+        // Counted by data/convert.py's author with another program.
+        let ucla = (34.068_930, -118.445_127);
+        assert_eq!((count(ucla.0, ucla.1, 10_000.0), count(ucla.0, ucla.1, 50_000.0)), (100, 581));
+        assert_eq!((count(48.8566, 2.3522, 10_000.0), count(48.8566, 2.3522, 50_000.0)), (99, 292));
+        assert_eq!(count(0.0, 0.0, 50_000.0), 0);
+        let nearest = table.nearby(ucla.0, ucla.1, 10_000.0, 2);
+        assert_eq!(nearest[0].name, "Ronald Reagan UCLA Medical Center Helistop");
+        assert_eq!((nearest[0].distance.round(), nearest[1].distance.round()), (276.0, 479.0));
+    }
+
+    #[test]
+    fn the_date_line_and_the_poles_are_no_border() {
+        let table = Table::load().unwrap();
+        let near = |longitude| table.nearby(-16.8, longitude, 50_000.0, 20).iter().map(|p| p.id).collect::<Vec<_>>();
+        assert_eq!(near(180.0), ["ourairports:NFNM", "ourairports:NFFR", "ourairports:NFNH"]);
+        assert_eq!(near(180.0), near(-180.0));
+        assert!(table.nearby(90.0, 0.0, 50_000.0, 20).len() <= 20);
+    }
+
+    #[test]
+    fn what_is_found_is_what_measuring_everything_finds() {
+        let table = Table::load().unwrap();
+        for (latitude, longitude, radius) in
+            [(51.5, -0.12, 7_000.0), (-33.86, 151.2, 20_000.0), (64.1, -21.9, 50_000.0)]
+        {
+            let all = table.places.iter().filter(|entry| distance(latitude, longitude, entry) <= radius).count();
+            let found = table.nearby(latitude, longitude, radius, usize::MAX);
+            assert_eq!(found.len(), all);
+            assert!(found.is_sorted_by(|one, other| one.distance <= other.distance));
+        }
+    }
+
+    #[test]
+    fn a_broken_table_is_an_error() {
+        for line in
+            ["1\t2\theliport\tid\tname\n", "x\t2\ta\tb\tc\td\n", "1.123456\t2\ta\tb\tc\td\n", "181\t2\ta\tb\tc\td\n"]
+        {
+            assert!(Table::parse(line.to_owned()).is_err(), "{line}");
+        }
+    }
+}

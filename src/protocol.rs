@@ -1,0 +1,177 @@
+//! [`HerdProtocol`]: one connection that somebody made to a server: a client, a neighbour, or both in one.
+//!
+//! ```text
+//!   Talking --- the client has sent its end ---> everything owed, then closed
+//!      |
+//!      +------- a line is too long ------------> one "? " line, our end, then what still comes is thrown away
+//! ```
+
+use crate::decimal::Time;
+use crate::locations::NeighborId;
+use crate::log_file::Bytes;
+use crate::message::{self, At, Command, IamAt, WhatsAt};
+use crate::replies::Replies;
+use crate::server::Server;
+use reactor::{Address, DelayedCall, LineProtocol, LineTransport, Reason};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a client that sent too long a line may go on sending before it is cut off. Closing at once would make the
+/// system send a reset, and that could overtake the line that tells the client why.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// One connection to a server.
+#[derive(Debug)]
+pub struct HerdProtocol {
+    server: Rc<Server>,
+    peer: Option<IpAddr>,
+    /// What the log calls this connection.
+    label: Rc<str>,
+    replies: Option<Rc<Replies>>,
+    /// The neighbour that this connection comes from, once it has said so.
+    neighbor: Option<NeighborId>,
+    /// Whether PEER may still come.
+    is_first_line: bool,
+    linger: Option<DelayedCall>,
+}
+
+impl HerdProtocol {
+    /// The protocol of a connection from `peer`.
+    pub fn new(server: Rc<Server>, peer: &Address) -> HerdProtocol {
+        HerdProtocol {
+            server,
+            peer: peer.tcp().map(|address| address.ip()),
+            label: peer.to_string().into(),
+            replies: None,
+            neighbor: None,
+            is_first_line: true,
+            linger: None,
+        }
+    }
+
+    fn command(&mut self, line: &[u8]) {
+        let first = std::mem::replace(&mut self.is_first_line, false);
+        let done = match message::parse(line) {
+            Some(Command::IamAt(iamat)) => self.iamat(&iamat),
+            Some(Command::WhatsAt(asked)) => self.whats_at(&asked),
+            Some(Command::At(at)) => self.at(&at),
+            Some(Command::Peer(name)) => first && self.peer(name),
+            None => false,
+        };
+        if !done {
+            self.reply([b"? ", line, b"\n"].concat());
+        }
+    }
+
+    /// Every command says whether it was a valid one; the others go back to where they came from.
+    fn iamat(&self, iamat: &IamAt<'_>) -> bool {
+        let now = Time::from(self.server.reactor().system_time());
+        if iamat.time.is_later_than(now, self.server.limits().ahead) {
+            return false;
+        }
+        let difference = now.minus(iamat.time).to_string();
+        let at = At {
+            server: self.server.name().as_bytes(),
+            difference: difference.as_bytes(),
+            client: iamat.client,
+            location: iamat.location,
+            time_text: iamat.time_text,
+            time: iamat.time,
+        };
+        let mut reply = Vec::with_capacity(160);
+        at.write_to(&mut reply);
+        // First to the neighbours, then to the client: the less is lost if we die in between.
+        if !self.server.take_iamat(&at, &reply) {
+            return false;
+        }
+        reply.push(b'\n');
+        self.reply(reply);
+        true
+    }
+
+    fn whats_at(&self, asked: &WhatsAt<'_>) -> bool {
+        let Some(replies) = &self.replies else { return true };
+        let Some(answer) = self.server.whats_at(asked) else { return false };
+        let ticket = replies.reserve();
+        let filled = replies.clone();
+        replies.attach(ticket, answer.add_callback(move |reply| filled.fill(ticket, reply)));
+        true
+    }
+
+    fn at(&self, at: &At<'_>) -> bool {
+        let allowed = self.neighbor.is_some() || self.server.is_neighbors_address(self.peer);
+        if allowed {
+            self.server.take_at(at, self.neighbor);
+        }
+        allowed
+    }
+
+    fn peer(&mut self, name: &[u8]) -> bool {
+        self.neighbor = self.server.neighbor_named(name, self.peer);
+        if let Some(neighbor) = self.neighbor {
+            self.label = format!("{} ({})", self.label, String::from_utf8_lossy(name)).into();
+            self.server.neighbor_came(neighbor);
+        }
+        self.neighbor.is_some()
+    }
+
+    fn reply(&self, reply: Vec<u8>) {
+        if let Some(replies) = &self.replies {
+            replies.push(reply);
+        }
+    }
+}
+
+impl LineProtocol for HerdProtocol {
+    fn connection_made(&mut self, transport: &LineTransport) {
+        log::info!("{} connected; {} open", self.label, self.server.connection_opened());
+        transport.set_no_delay(true);
+        transport.pause_when_full(true);
+        self.replies = Some(Replies::new(transport.transport().clone(), self.label.clone()));
+    }
+
+    fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
+        log::info!("{} >> {}", self.label, Bytes(line));
+        if !message::is_blank(line) {
+            self.command(line);
+        }
+    }
+
+    fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
+        let limit = self.server.limits().line;
+        log::warn!("{} sent a line of more than {limit} bytes: {}", self.label, Bytes(&start[..start.len().min(80)]));
+        self.reply(format!("? a line is longer than {limit} bytes\n").into_bytes());
+        transport.set_raw_mode();
+        if let Some(replies) = &self.replies {
+            replies.send_end_when_paid();
+        }
+        let late = transport.transport().clone();
+        self.linger = Some(self.server.reactor().call_later(LINGER, move || late.abort_connection()));
+    }
+
+    fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
+        if self.linger.is_some() {
+            return transport.lose_connection();
+        }
+        if !rest.is_empty() {
+            self.line_received(transport, rest);
+        }
+        if let Some(replies) = &self.replies {
+            replies.close_when_paid();
+        }
+    }
+
+    fn connection_lost(&mut self, reason: &Reason) {
+        if let Some(replies) = self.replies.take() {
+            replies.abandon();
+        }
+        if let Some(linger) = self.linger.take() {
+            let _ = linger.cancel();
+        }
+        log::info!("{} disconnected ({reason}); {} open", self.label, self.server.connection_closed());
+        if let Some(neighbor) = self.neighbor {
+            self.server.neighbor_left(neighbor);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! [`Replies`]: the answers that a connection is owed, in the order of its commands.
+//!
+//! An IAMAT is answered at once, a WHATSAT when the Places service has answered. So an answer may have to wait for one
+//! that was asked for earlier. Each answer is written in one piece.
+//!
+//! A client that asks faster than it is answered is not read from while too much is owed to it.
+
+use crate::log_file::Bytes;
+use reactor::{Deferred, HIGH_WATER, Transport};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Answers that may be owed to one client before it is no longer read from.
+const MAX_OWED: usize = 64;
+
+/// The answers owed to one connection.
+#[derive(Debug)]
+pub struct Replies {
+    transport: Transport,
+    /// What the log calls the connection.
+    label: Rc<str>,
+    queue: RefCell<VecDeque<Slot>>,
+    /// The number of the first slot in the queue.
+    first: Cell<u64>,
+    /// Bytes of answers that wait for an earlier one.
+    held: Cell<usize>,
+    paused: Cell<bool>,
+    then: Cell<Then>,
+    lost: Cell<bool>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Ready(Vec<u8>),
+    /// Being worked out; what to cancel if nobody wants it any more.
+    Waiting(Option<Deferred<()>>),
+}
+
+/// What happens when everything owed has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Close,
+    /// Send our end, and let the client finish its sending: closing now could destroy the last answer on its way.
+    SendEnd,
+}
+
+/// Names an answer that is being worked out.
+#[derive(Debug, Clone, Copy)]
+pub struct Ticket(u64);
+
+impl Replies {
+    /// Nothing is owed yet.
+    pub fn new(transport: Transport, label: Rc<str>) -> Rc<Replies> {
+        Rc::new(Replies {
+            transport,
+            label,
+            queue: RefCell::default(),
+            first: Cell::new(0),
+            held: Cell::new(0),
+            paused: Cell::new(false),
+            then: Cell::new(Then::GoOn),
+            lost: Cell::new(false),
+        })
+    }
+
+    /// Sends an answer, after those that are owed already.
+    pub fn push(&self, reply: Vec<u8>) {
+        let mut queue = self.queue.borrow_mut();
+        if queue.is_empty() {
+            drop(queue);
+            return self.send(&reply);
+        }
+        self.held.set(self.held.get() + reply.len());
+        queue.push_back(Slot::Ready(reply));
+        drop(queue);
+        self.pause_or_resume();
+    }
+
+    /// Keeps a place for an answer that is still to come.
+    pub fn reserve(&self) -> Ticket {
+        let mut queue = self.queue.borrow_mut();
+        queue.push_back(Slot::Waiting(None));
+        let ticket = Ticket(self.first.get() + queue.len() as u64 - 1);
+        drop(queue);
+        self.pause_or_resume();
+        ticket
+    }
+
+    /// Says what to cancel if the client goes before the answer comes.
+    pub fn attach(&self, ticket: Ticket, work: Deferred<()>) {
+        if let Some(Slot::Waiting(place)) = self.slot(ticket, &mut self.queue.borrow_mut()) {
+            *place = Some(work);
+        }
+    }
+
+    /// The answer has come: it is sent, and with it those that waited for it, unless an earlier one is still missing.
+    pub fn fill(&self, ticket: Ticket, reply: Vec<u8>) {
+        if self.lost.get() {
+            return;
+        }
+        let mut queue = self.queue.borrow_mut();
+        self.held.set(self.held.get() + reply.len());
+        let old = self.slot(ticket, &mut queue).map(|slot| std::mem::replace(slot, Slot::Ready(reply)));
+        let mut ready = Vec::new();
+        while let Some(Slot::Ready(reply)) = queue.front_mut() {
+            ready.push(std::mem::take(reply));
+            queue.pop_front();
+            self.first.set(self.first.get() + 1);
+        }
+        drop(queue);
+        drop(old); // A Deferred that has done its work.
+        for reply in ready {
+            self.held.set(self.held.get() - reply.len());
+            self.send(&reply);
+        }
+        self.pause_or_resume();
+        self.finish_if_paid();
+    }
+
+    /// No more commands will come: close when everything owed has been sent.
+    pub fn close_when_paid(&self) {
+        self.then.set(Then::Close);
+        self.finish_if_paid();
+    }
+
+    /// No more commands will be taken: send our end when everything owed has been sent, but do not close yet.
+    pub fn send_end_when_paid(&self) {
+        self.then.set(Then::SendEnd);
+        self.finish_if_paid();
+    }
+
+    /// The connection is gone: what is still being worked out is cancelled.
+    pub fn abandon(&self) {
+        self.lost.set(true);
+        let queue = self.queue.take();
+        for slot in queue {
+            if let Slot::Waiting(Some(work)) = slot {
+                work.cancel();
+            }
+        }
+    }
+
+    fn slot<'a>(&self, ticket: Ticket, queue: &'a mut VecDeque<Slot>) -> Option<&'a mut Slot> {
+        queue.get_mut(usize::try_from(ticket.0.checked_sub(self.first.get())?).ok()?)
+    }
+
+    fn send(&self, reply: &[u8]) {
+        log::info!("{} << {}", self.label, Bytes(reply.trim_ascii_end()));
+        self.transport.write(reply);
+    }
+
+    fn pause_or_resume(&self) {
+        let owed = self.queue.borrow().len();
+        let much = owed >= MAX_OWED || self.held.get() >= HIGH_WATER;
+        if much && !self.paused.replace(true) {
+            self.transport.pause_producing();
+        } else if !much && self.paused.replace(false) {
+            self.transport.resume_producing();
+        }
+    }
+
+    fn finish_if_paid(&self) {
+        if !self.queue.borrow().is_empty() {
+            return;
+        }
+        match self.then.replace(Then::GoOn) {
+            Then::GoOn => {}
+            Then::Close => self.transport.lose_connection(),
+            Then::SendEnd => self.transport.lose_write_connection(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor::testing::StringTransport;
+
+    fn replies() -> (Rc<StringTransport>, Rc<Replies>) {
+        let wire = StringTransport::new();
+        let replies = Replies::new(wire.transport(), "test".into());
+        (wire, replies)
+    }
+
+    #[test]
+    fn answers_keep_the_order_of_the_commands_and_are_one_write_each() {
+        let (wire, replies) = replies();
+        replies.push(b"1\n".to_vec());
+        let (two, three) = (replies.reserve(), replies.reserve());
+        replies.push(b"4\n".to_vec());
+        replies.fill(three, b"3\n".to_vec());
+        assert_eq!(wire.written(), b"1\n");
+        replies.fill(two, b"2\n".to_vec());
+        assert_eq!(wire.written(), b"1\n2\n3\n4\n");
+        assert_eq!(wire.writes(), 4);
+        replies.push(b"5\n".to_vec());
+        assert_eq!(wire.written(), b"1\n2\n3\n4\n5\n");
+    }
+
+    #[test]
+    fn the_end_waits_for_what_is_owed() {
+        let (wire, replies) = replies();
+        let ticket = replies.reserve();
+        replies.close_when_paid();
+        assert!(!wire.is_losing());
+        replies.fill(ticket, b"late\n".to_vec());
+        assert_eq!(wire.written(), b"late\n");
+        assert!(wire.is_losing());
+    }
+
+    #[test]
+    fn who_is_owed_much_is_not_read_from() {
+        let (wire, replies) = replies();
+        let tickets: Vec<Ticket> = (0..MAX_OWED).map(|_| replies.reserve()).collect();
+        assert!(wire.transport().is_paused());
+        replies.fill(tickets[0], b"x".to_vec());
+        assert!(!wire.transport().is_paused());
+        replies.push(vec![b'x'; HIGH_WATER]);
+        assert!(wire.transport().is_paused());
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_cancelled() {
+        let (_wire, replies) = replies();
+        let cancelled = Rc::new(Cell::new(false));
+        let seen = cancelled.clone();
+        let (work, _firer) = Deferred::<()>::with_canceller(move |_| seen.set(true));
+        let ticket = replies.reserve();
+        replies.attach(ticket, work.add_errback(|_| ()));
+        replies.abandon();
+        assert!(cancelled.get());
+        replies.fill(ticket, b"nobody hears this".to_vec());
+    }
+}

@@ -1,0 +1,224 @@
+//! [`Server`]: one server of the herd: what it knows, its links, its Places service.
+//!
+//! Everything here runs on one reactor, in callbacks that do not wait. The rules of the flood are in
+//! [`crate::locations`] (what is newer) and here (where it goes):
+//!
+//! * what is newer goes to every neighbour but the one that it came from;
+//! * what is the same goes nowhere;
+//! * who sent something old is sent the newer.
+
+use crate::config::{Config, ConfigError, Limits};
+use crate::links::Link;
+use crate::locations::{ClientId, Locations, NeighborId, Verdict};
+use crate::log_file::Bytes;
+use crate::message::{At, WhatsAt};
+use crate::places::{self, Nearby, Places, TooMany};
+use crate::protocol::HerdProtocol;
+use crate::{decimal, links};
+use reactor::{Address, Deferred, Failure, LineReceiver, Phase, Reactor, SystemEvent};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+/// One server of the herd.
+pub struct Server {
+    name: String,
+    reactor: Reactor,
+    limits: Limits,
+    locations: RefCell<Locations>,
+    links: OnceCell<Vec<Rc<Link>>>,
+    places: Rc<dyn Places>,
+    /// Connections that others made to us.
+    open: Cell<usize>,
+}
+
+impl Server {
+    /// Starts the server `name` of the herd that `config` describes: looks up the names, listens, and links up with its
+    /// neighbours. The Deferred fires with where it listens, or fails with why it cannot.
+    ///
+    /// # Errors
+    /// If there is no such server.
+    pub fn start(
+        reactor: &Reactor,
+        config: &Config,
+        name: &str,
+        places: Rc<dyn Places>,
+    ) -> Result<Deferred<SocketAddr>, ConfigError> {
+        let own = config.server(name)?.clone();
+        let server = Rc::new(Server {
+            name: name.to_owned(),
+            reactor: reactor.clone(),
+            limits: config.limits.clone(),
+            locations: RefCell::new(Locations::new(config.limits.memory)),
+            links: OnceCell::new(),
+            places,
+            open: Cell::new(0),
+        });
+        let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
+        let list = neighbors.enumerate().map(|(id, (name, there))| Link::new(&server, id, name, there)).collect();
+        let _ = server.links.set(list); // It is new: nobody has set them.
+
+        let closing = server.clone();
+        reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            closing.links().iter().for_each(|link| link.close());
+        });
+
+        // Who may send what is a matter of addresses: they must be known before anybody comes.
+        let known = server.links().iter().fold(reactor::deferred::succeed(()), |before, link| {
+            let link = link.clone();
+            before.add_callback(move |()| link.look_up())
+        });
+        let (host, reactor) = (own.host.clone(), reactor.clone());
+        let ours = known.add_callback(move |()| reactor.resolve(&host));
+        Ok(ours.add_callback(move |addresses: Vec<IpAddr>| server.listen(&addresses, own.port)))
+    }
+
+    fn listen(self: &Rc<Self>, addresses: &[IpAddr], port: u16) -> Result<SocketAddr, Failure> {
+        let Some(address) = addresses.first() else { return Err(Failure::msg("the server's name has no address")) };
+        let server = self.clone();
+        let limit = self.limits.line;
+        let factory = move |peer: &Address| {
+            LineReceiver::new(HerdProtocol::new(server.clone(), peer)).with_delimiter(b"\n").with_max_length(limit)
+        };
+        let host = self.reactor.listen_tcp(SocketAddr::new(*address, port), factory)?.host();
+        log::info!("{} listens on {host}; places: {}", self.name, self.places.describe());
+        for link in self.links() {
+            link.open(host.ip());
+        }
+        Ok(host)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The loop that it runs on.
+    pub fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    /// What it allows.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The links to its neighbours.
+    pub fn links(&self) -> &[Rc<Link>] {
+        self.links.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// What it knows.
+    pub fn locations(&self) -> &RefCell<Locations> {
+        &self.locations
+    }
+
+    /// Somebody has connected to us; how many are there now?
+    pub fn connection_opened(&self) -> usize {
+        self.open.set(self.open.get() + 1);
+        self.open.get()
+    }
+
+    /// Somebody has gone; how many are there now?
+    pub fn connection_closed(&self) -> usize {
+        self.open.set(self.open.get() - 1);
+        self.open.get()
+    }
+
+    /// The neighbour of this name, if it may come from this address.
+    pub fn neighbor_named(&self, name: &[u8], address: Option<IpAddr>) -> Option<NeighborId> {
+        self.links().iter().position(|link| link.name().as_bytes() == name && link.may_come_from(address))
+    }
+
+    /// Whether a neighbour may come from this address.
+    pub fn is_neighbors_address(&self, address: Option<IpAddr>) -> bool {
+        self.links().iter().any(|link| link.may_come_from(address))
+    }
+
+    /// A neighbour has connected to us: it is up, so a link that waits need not wait any longer.
+    pub fn neighbor_came(&self, neighbor: NeighborId) {
+        log::info!("neighbor {} has connected", self.links()[neighbor].name());
+        self.links()[neighbor].hurry();
+    }
+
+    /// A neighbour's connection to us has ended.
+    pub fn neighbor_left(&self, neighbor: NeighborId) {
+        log::info!("neighbor {} has disconnected", self.links()[neighbor].name());
+    }
+
+    /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.
+    pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
+        let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, line.to_vec(), None);
+        match verdict {
+            Verdict::Newer(client) => self.flood(&client, None),
+            Verdict::Same | Verdict::Older(_) => {}
+            Verdict::NoRoom => {
+                log::warn!("no room for the new client {}", Bytes(at.client));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What another server said.
+    pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) {
+        let verdict = self.locations.borrow_mut().offer(at, from);
+        match verdict {
+            Verdict::Newer(client) => self.flood(&client, from),
+            Verdict::Same => {}
+            Verdict::Older(client) => {
+                if let Some(neighbor) = from {
+                    self.links()[neighbor].tell(&client, links::Why::TheyLackIt);
+                }
+            }
+            Verdict::NoRoom => log::warn!("no room for the new client {}", Bytes(at.client)),
+        }
+    }
+
+    fn flood(&self, client: &ClientId, from: Option<NeighborId>) {
+        for (id, link) in self.links().iter().enumerate() {
+            if Some(id) != from {
+                link.tell(client, links::Why::News);
+            }
+        }
+    }
+
+    /// What is near a client: the whole reply, or `None` if nobody knows the client. The Deferred does not fail.
+    pub fn whats_at(&self, asked: &WhatsAt<'_>) -> Option<Deferred<Vec<u8>>> {
+        let locations = self.locations.borrow();
+        let known = locations.get(asked.client)?;
+        let location = known.at()?.location;
+        let question = Nearby {
+            latitude: location.latitude(),
+            longitude: location.longitude(),
+            radius: decimal::times_thousand(asked.radius)?,
+        };
+        let (line, bound) = (known.line.clone(), asked.bound);
+        drop(locations);
+        let answer = self.places.nearby(&question).add_both(move |answer| {
+            let json = match answer {
+                Ok(text) => places::cut(&text, bound).unwrap_or_else(|error| {
+                    log::warn!("{error}");
+                    places::error_answer("UNKNOWN_ERROR", &error.to_string())
+                }),
+                Err(failure) => {
+                    let status = match failure.check::<TooMany>() {
+                        Some(_) => "OVER_QUERY_LIMIT",
+                        None => "UNKNOWN_ERROR",
+                    };
+                    log::warn!("no answer from the Places service: {failure}");
+                    places::error_answer(status, &failure.to_string())
+                }
+            };
+            Ok([&line[..], b"\n", &json[..], b"\n\n"].concat())
+        });
+        Some(answer)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({}, {} clients known)", self.name, self.locations.borrow().len())
+    }
+}
