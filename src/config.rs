@@ -19,6 +19,9 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
     ("Powell", 12204, &[]),
 ];
 
+/// The longest name of a server: it stands in every AT line.
+const NAME_LENGTH: usize = 64;
+
 /// A whole herd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -237,8 +240,8 @@ impl Reader<'_> {
         for (name, value) in self.table(value, "servers")? {
             let name = name.get_ref();
             let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
-            if name.is_empty() || !name.bytes().all(printable) {
-                let what = "a server's name is printable ASCII without white space and slashes";
+            if name.is_empty() || name.len() > NAME_LENGTH || !name.bytes().all(printable) {
+                let what = "a server's name is at most 64 printable ASCII characters without white space and slashes";
                 return Err(self.error(value, format!("{name:?}: {what}")));
             }
             servers.insert(name.to_string(), self.server(value, name)?);

@@ -22,7 +22,7 @@ use reactor::{
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -160,11 +160,11 @@ impl Link {
     }
 
     /// Begins to connect, from our own address: the neighbour knows us by it.
-    pub(crate) fn open(&self, from: IpAddr) {
+    pub(crate) fn open(&self, ours: &[SocketAddr]) {
         let Some(server) = self.server.upgrade() else { return };
         let mut there = Destination::from((self.host.as_str(), self.port)).timeout(CONNECT_TIMEOUT);
-        if !from.is_unspecified() {
-            there = there.bind_address(from);
+        for own in ours.iter().map(SocketAddr::ip).filter(|own| !own.is_unspecified()) {
+            there = there.bind_address(own);
         }
         *self.state.borrow_mut() = State::Connecting;
         server.reactor().connect_tcp(there, LinkFactory { link: self.this.clone() });

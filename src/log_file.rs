@@ -12,8 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-/// Bytes of lines that may wait for the disk: minutes of a busy server, and little beside its other memory.
-const BUFFER_LIMIT: usize = 8 * 1024 * 1024;
+/// Bytes of lines that may wait for the disk: seconds of a busy server, and little beside its other memory.
+const BUFFER_LIMIT: usize = 4 * 1024 * 1024;
+
+/// With so much gathered the writer does not wait for more.
+const ENOUGH: usize = 256 * 1024;
 
 /// How long lines gather before they are written: a crash loses at most this much.
 const GATHER: Duration = Duration::from_millis(50);
@@ -137,7 +140,7 @@ impl Shared {
             state.stamp = stamp.replace('T', " ");
         }
         let State { buffer, stamp, .. } = &mut *state;
-        let sleeping = buffer.is_empty();
+        let before = buffer.len();
         buffer.extend_from_slice(stamp.as_bytes());
         let level = match record.level() {
             Level::Error => "ERROR",
@@ -156,8 +159,9 @@ impl Shared {
             }
         }
         buffer.push(b'\n');
+        let wake = before == 0 || (before < ENOUGH && buffer.len() >= ENOUGH);
         drop(state);
-        if sleeping {
+        if wake {
             self.wake.notify_one();
         }
     }
@@ -170,7 +174,7 @@ impl Shared {
             while state.buffer.is_empty() && !state.finished {
                 state = self.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
-            if !state.finished {
+            if !state.finished && state.buffer.len() < ENOUGH {
                 // Let more come before the disk is troubled; the end of the run does not wait for that.
                 let (after, _) = self.wake.wait_timeout(state, GATHER).unwrap_or_else(|poisoned| poisoned.into_inner());
                 state = after;
@@ -186,7 +190,7 @@ impl Shared {
                 eprintln!("proxyherd: cannot write the log: {error}");
             }
             out.clear();
-            out.shrink_to(BUFFER_LIMIT / 8);
+            out.shrink_to(2 * ENOUGH);
             if finished {
                 return;
             }

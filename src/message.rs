@@ -142,7 +142,7 @@ impl<'a> Location<'a> {
 /// Digits that a Places service cannot make use of are left out: this is far less than an atom's width.
 const DEGREE_DIGITS: usize = 20;
 
-/// `+.5` is `0.5`, `-7.` is `-7`.
+/// `+.5` is `0.5`, `-7.` is `-7`, `-0.0` is `0.0`.
 fn plain(signed: &[u8]) -> String {
     let (sign, number) = signed.split_at(1);
     let number = String::from_utf8_lossy(number);
@@ -150,7 +150,8 @@ fn plain(signed: &[u8]) -> String {
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
     let fraction = &fraction[..fraction.len().min(DEGREE_DIGITS)];
-    let sign = if sign == b"-" { "-" } else { "" };
+    let is_zero = whole == "0" && fraction.bytes().all(|digit| digit == b'0');
+    let sign = if sign == b"-" && !is_zero { "-" } else { "" };
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 

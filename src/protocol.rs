@@ -21,6 +21,10 @@ use std::time::Duration;
 /// system send a reset, and that could overtake the line that tells the client why.
 const LINGER: Duration = Duration::from_secs(10);
 
+/// How much longer an AT may be than the IAMAT that it tells of: a server's name and a difference. A neighbour that could
+/// not send on what a client was allowed to say would be cut off again and again.
+const AT_OVERHEAD: usize = 1024;
+
 /// One connection to a server.
 #[derive(Debug)]
 pub struct HerdProtocol {
@@ -50,13 +54,13 @@ impl HerdProtocol {
         }
     }
 
-    fn command(&mut self, line: &[u8]) {
+    fn command(&mut self, transport: &LineTransport, line: &[u8]) {
         let first = std::mem::replace(&mut self.is_first_line, false);
         let done = match message::parse(line) {
             Some(Command::IamAt(iamat)) => self.iamat(&iamat),
             Some(Command::WhatsAt(asked)) => self.whats_at(&asked),
             Some(Command::At(at)) => self.at(&at),
-            Some(Command::Peer(name)) => first && self.peer(name),
+            Some(Command::Peer(name)) => first && self.peer(transport, name),
             None => false,
         };
         if !done {
@@ -107,11 +111,12 @@ impl HerdProtocol {
         allowed
     }
 
-    fn peer(&mut self, name: &[u8]) -> bool {
+    fn peer(&mut self, transport: &LineTransport, name: &[u8]) -> bool {
         self.neighbor = self.server.neighbor_named(name, self.peer);
         if let Some(neighbor) = self.neighbor {
             self.label = format!("{} ({})", self.label, String::from_utf8_lossy(name)).into();
             self.server.neighbor_came(neighbor);
+            transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
         }
         self.neighbor.is_some()
     }
@@ -131,10 +136,10 @@ impl LineProtocol for HerdProtocol {
         self.replies = Some(Replies::new(transport.transport().clone(), self.label.clone()));
     }
 
-    fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
+    fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
         log::info!("{} >> {}", self.label, Bytes(line));
         if !message::is_blank(line) {
-            self.command(line);
+            self.command(transport, line);
         }
     }
 

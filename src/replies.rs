@@ -147,7 +147,12 @@ impl Replies {
     }
 
     fn send(&self, reply: &[u8]) {
-        log::info!("{} << {}", self.label, Bytes(reply.trim_ascii_end()));
+        if log::log_enabled!(log::Level::Info) {
+            let lines = reply.strip_suffix(b"\n").unwrap_or(reply);
+            for line in lines.split(|byte| *byte == b'\n') {
+                log::info!("{} << {}", self.label, Bytes(line));
+            }
+        }
         self.transport.write(reply);
     }
 

@@ -17,7 +17,9 @@ use crate::protocol::HerdProtocol;
 use crate::{decimal, links};
 use reactor::{Address, Deferred, Failure, LineReceiver, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -34,8 +36,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server `name` of the herd that `config` describes: looks up the names, listens, and links up with its
-    /// neighbours. The Deferred fires with where it listens, or fails with why it cannot.
+    /// Starts the server `name` of the herd that `config` describes: looks up the names, listens (on every address of its own name), and links up with its
+    /// neighbours. The Deferred fires with where it listens (the first address), or fails with why it cannot.
     ///
     /// # Errors
     /// If there is no such server.
@@ -75,18 +77,30 @@ impl Server {
     }
 
     fn listen(self: &Rc<Self>, addresses: &[IpAddr], port: u16) -> Result<SocketAddr, Failure> {
-        let Some(address) = addresses.first() else { return Err(Failure::msg("the server's name has no address")) };
-        let server = self.clone();
-        let limit = self.limits.line;
-        let factory = move |peer: &Address| {
-            LineReceiver::new(HerdProtocol::new(server.clone(), peer)).with_delimiter(b"\n").with_max_length(limit)
-        };
-        let host = self.reactor.listen_tcp(SocketAddr::new(*address, port), factory)?.host();
-        log::info!("{} listens on {host}; places: {}", self.name, self.places.describe());
-        for link in self.links() {
-            link.open(host.ip());
+        let mut hosts: Vec<SocketAddr> = Vec::new();
+        for address in addresses.iter().collect::<BTreeSet<_>>() {
+            let server = self.clone();
+            let limit = self.limits.line;
+            let factory = move |peer: &Address| {
+                LineReceiver::new(HerdProtocol::new(server.clone(), peer)).with_delimiter(b"\n").with_max_length(limit)
+            };
+            let host = match self.reactor.listen_tcp(SocketAddr::new(*address, port), factory) {
+                Ok(port) => port.host(),
+                // A name may have an address of a kind that this machine does not speak.
+                Err(error) if error.error.kind() == io::ErrorKind::AddrNotAvailable && addresses.len() > 1 => {
+                    log::warn!("{error}");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            log::info!("{} listens on {host}; places: {}", self.name, self.places.describe());
+            hosts.push(host);
         }
-        Ok(host)
+        let Some(first) = hosts.first() else { return Err(Failure::msg("no address of the server's name is ours")) };
+        for link in self.links() {
+            link.open(&hosts);
+        }
+        Ok(*first)
     }
 
     /// Its name.

@@ -55,6 +55,11 @@ impl LineBuffer {
         self.max_length
     }
 
+    /// Sets the longest line allowed.
+    pub fn set_max_length(&mut self, max_length: usize) {
+        self.max_length = max_length;
+    }
+
     /// What ends a line.
     pub fn delimiter(&self) -> &[u8] {
         &self.delimiter

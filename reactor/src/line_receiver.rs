@@ -61,6 +61,7 @@ pub struct LineTransport {
     transport: Transport,
     delimiter: Vec<u8>,
     mode: Cell<Mode>,
+    max_length: Cell<usize>,
     /// Bytes that `set_line_mode` gave back, to be read again.
     given_back: RefCell<Vec<u8>>,
 }
@@ -86,6 +87,11 @@ impl LineTransport {
     pub fn set_line_mode(&self, extra: &[u8]) {
         self.mode.set(Mode::Line);
         self.given_back.borrow_mut().extend_from_slice(extra);
+    }
+
+    /// Sets the longest line allowed from here on, the delimiter not counted.
+    pub fn set_max_length(&self, max_length: usize) {
+        self.max_length.set(max_length);
     }
 
     /// The plain transport, to clone and keep.
@@ -172,6 +178,7 @@ impl<P: LineProtocol> LineReceiver<P> {
                 }
                 return input.len();
             }
+            self.buffer.set_max_length(wire.max_length.get());
             match wire.mode.get() {
                 Mode::Line => match self.buffer.split(&mut input) {
                     Split::Line(line) => self.protocol.line_received(wire, line),
@@ -220,6 +227,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
             transport: transport.clone(),
             delimiter: self.buffer.delimiter().to_vec(),
             mode: Cell::new(Mode::Line),
+            max_length: Cell::new(self.buffer.max_length()),
             given_back: RefCell::new(Vec::new()),
         });
         self.protocol.connection_made(wire);

@@ -137,10 +137,12 @@ mod tests {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 left -= 1;
-                let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-                let taken = all.len().min(at_once);
-                sent.extend_from_slice(&all[..taken]);
-                Ok(taken)
+                let before = sent.len();
+                for slice in slices {
+                    let room = at_once - (sent.len() - before);
+                    sent.extend_from_slice(&slice[..slice.len().min(room)]);
+                }
+                Ok(sent.len() - before)
             })
             .unwrap();
         (sent, done)

@@ -280,6 +280,15 @@ impl Timers {
         Some((call.action.take()?, call.asked))
     }
 
+    /// Drops all that waits, and what it captured.
+    pub(crate) fn clear(&self) {
+        let entries = self.heap.take();
+        for Reverse(entry) in entries {
+            entry.call.state.set(CallState::Cancelled);
+            drop(entry.call.action.take());
+        }
+    }
+
     /// How many calls wait.
     pub(crate) fn len(&self) -> usize {
         let heap = self.heap.borrow();

@@ -77,7 +77,7 @@ fn a_places_service_gets_plain_numbers() {
     };
     assert_eq!(plain("+34.068930-118.445127"), "34.068930,-118.445127");
     assert_eq!(plain("+.5-007."), "0.5,-7");
-    assert_eq!(plain("-0+0."), "-0,0");
+    assert_eq!(plain("-0+0."), "0,0");
     assert_eq!(plain(&format!("+1.{}+2", "3".repeat(1000))), format!("1.{},2", "3".repeat(20)));
 }
 

@@ -55,7 +55,19 @@ impl Google {
 impl Places for Google {
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
         match self.url(question) {
-            Ok(url) => self.getter.get_url(&url).add_callback(reactor::http::Page::into_body),
+            Ok(url) => {
+                let key = self.key.clone();
+                let page = self.getter.get_url(&url).add_callback(reactor::http::Page::into_body);
+                let Some(key) = key else { return page };
+                page.add_both(move |answer| match answer {
+                    Ok(body) => Ok(without_key(body, &key)),
+                    Err(failure) => {
+                        let said = failure.to_string().into_bytes();
+                        let shown = without_key(said.clone(), &key);
+                        if shown == said { Err(failure) } else { Err(Failure::msg(String::from_utf8_lossy(&shown))) }
+                    }
+                })
+            }
             Err(failure) => reactor::deferred::fail(failure),
         }
     }
@@ -70,6 +82,19 @@ impl fmt::Debug for Google {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Google({})", self.base.authority())
     }
+}
+
+/// A service may repeat the key in what it says; that is the one thing in an answer that a client must not see.
+fn without_key(mut body: Vec<u8>, key: &str) -> Vec<u8> {
+    for form in [key.to_owned(), percent_encode(key)] {
+        let mut from = 0;
+        while let Some(at) = body[from..].windows(form.len()).position(|window| window == form.as_bytes()) {
+            let at = from + at;
+            body.splice(at..at + form.len(), *b"***");
+            from = at + b"***".len();
+        }
+    }
+    body
 }
 
 /// Everything but unreserved characters as `%XX` (RFC 3986).
@@ -100,5 +125,7 @@ mod tests {
             "https://x.example/sub/maps/api/place/nearbysearch/json?location=34.0,-118&radius=10000&key=k%26y%3D%C3%A4"
         );
         assert!(!format!("{google:?}").contains("k&y"));
+        let said = "{\"error_message\" : \"bad key k&y=ä or k%26y%3D%C3%A4\"}".as_bytes().to_vec();
+        assert_eq!(without_key(said, "k&y=ä"), b"{\"error_message\" : \"bad key *** or ***\"}");
     }
 }

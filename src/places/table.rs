@@ -126,10 +126,17 @@ fn distance(latitude: f64, longitude: f64, entry: &Entry) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::LazyLock;
+
+    /// Unpacked once for all tests.
+    fn table() -> &'static Table {
+        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::load().unwrap());
+        &TABLE
+    }
 
     #[test]
     fn the_shipped_table_knows_the_world() {
-        let table = Table::load().unwrap();
+        let table = table();
         let count = |latitude, longitude, radius| table.nearby(latitude, longitude, radius, usize::MAX).len();
         // Counted by data/convert.py's author with another program.
         let ucla = (34.068_930, -118.445_127);
@@ -143,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_date_line_and_the_poles_are_no_border() {
-        let table = Table::load().unwrap();
+        let table = table();
         let near = |longitude| table.nearby(-16.8, longitude, 50_000.0, 20).iter().map(|p| p.id).collect::<Vec<_>>();
         assert_eq!(near(180.0), ["ourairports:NFNM", "ourairports:NFFR", "ourairports:NFNH"]);
         assert_eq!(near(180.0), near(-180.0));
@@ -152,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_found_is_what_measuring_everything_finds() {
-        let table = Table::load().unwrap();
+        let table = table();
         for (latitude, longitude, radius) in
             [(51.5, -0.12, 7_000.0), (-33.86, 151.2, 20_000.0), (64.1, -21.9, 50_000.0)]
         {

@@ -42,7 +42,7 @@ pub struct Destination {
     host: String,
     port: u16,
     timeout: Duration,
-    bind: Option<IpAddr>,
+    bind: [Option<IpAddr>; 2],
 }
 
 impl Destination {
@@ -52,9 +52,10 @@ impl Destination {
         self
     }
 
-    /// Connects from this address of ours. Twisted's `bindAddress`.
+    /// Connects from this address of ours, if the other end's is of the same kind; one of each kind (IPv4, IPv6) may
+    /// be given. Twisted's `bindAddress`.
     pub fn bind_address(mut self, address: IpAddr) -> Destination {
-        self.bind = Some(address);
+        self.bind[usize::from(address.is_ipv6())] = Some(address);
         self
     }
 
@@ -71,7 +72,7 @@ impl Destination {
 
 impl From<(&str, u16)> for Destination {
     fn from((host, port): (&str, u16)) -> Destination {
-        Destination { host: host.to_owned(), port, timeout: CONNECT_TIMEOUT, bind: None }
+        Destination { host: host.to_owned(), port, timeout: CONNECT_TIMEOUT, bind: [None; 2] }
     }
 }
 
@@ -188,13 +189,10 @@ impl ConnectorInner {
         this.state.replace(State::Starting);
         let me = this.clone();
         core.agenda.call_soon(Box::new(move || me.begin()));
-        let me = Rc::downgrade(this);
-        let timeout = this.destination.timeout;
-        let late = move || {
-            if let Some(me) = me.upgrade() {
-                me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
-            }
-        };
+        // This call is also what keeps the attempt alive when nobody holds the connector.
+        let (me, timeout) = (this.clone(), this.destination.timeout);
+        let late =
+            move || me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
         this.timer.replace(Some(core.agenda.timers.call_later(timeout, Box::new(late))));
     }
 
@@ -238,7 +236,7 @@ impl ConnectorInner {
     fn try_next(self: &Rc<Self>, core: &Core, mut rest: VecDeque<SocketAddr>, mut error: Option<ConnectError>) {
         while let Some(address) = rest.pop_front() {
             let token = core.registry.borrow().next_token();
-            let bind = self.destination.bind.filter(|bind| bind.is_ipv4() == address.is_ipv4());
+            let bind = self.destination.bind[usize::from(address.is_ipv6())];
             let opened = core.driver.borrow_mut().connect_tcp(address, bind, token);
             match opened {
                 Ok(stream) => {

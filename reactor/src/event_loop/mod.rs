@@ -302,6 +302,8 @@ impl Drop for Core {
     /// Protocols may hold transports, and transports are their connection: the circle is cut here.
     fn drop(&mut self) {
         self.shared.close();
+        self.agenda.timers.clear();
+        self.agenda.soon.take();
         for source in self.registry.get_mut().all() {
             match source {
                 Source::Port(port) => port.forget(),

@@ -80,19 +80,14 @@ impl TlsProtocol {
                 };
                 self.inner.data_received(&upper, &plain[..count]);
             }
-            channel.flush();
-            if records.is_empty() || channel.reason.borrow().is_some() {
-                return;
+            if channel.has_close_notify() && !channel.peer_closed.replace(true) {
+                self.inner.read_connection_lost(&upper);
             }
-            if !channel.process(&mut records) {
+            channel.flush();
+            if records.is_empty() || channel.reason.borrow().is_some() || !channel.process(&mut records) {
                 return;
             }
             channel.close_after_handshake();
-            if channel.has_close_notify() && channel.drained() && !channel.peer_closed.replace(true) {
-                self.inner.read_connection_lost(&upper);
-                channel.flush();
-                return;
-            }
         }
     }
 }
@@ -175,11 +170,6 @@ impl TlsChannel {
 
     fn has_close_notify(&self) -> bool {
         self.session.borrow_mut().process_new_packets().is_ok_and(|state| state.peer_has_closed())
-    }
-
-    /// Whether the session holds no more plain bytes.
-    fn drained(&self) -> bool {
-        self.session.borrow_mut().process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() == 0)
     }
 
     /// Hands the session's records to the transport below.
