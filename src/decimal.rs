@@ -3,7 +3,6 @@
 //! Two times that differ by a nanosecond are different; as `f64` they could be equal. All functions take bytes as they
 //! came from a peer and say `None` to what is not a number.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -13,45 +12,79 @@ const BILLION: i128 = 1_000_000_000;
 /// Digits of a time before and after its point: enough for thirty thousand years, and no more than `i128` holds.
 const TIME_DIGITS: (usize, usize) = (12, 9);
 
-/// Digits before and after the point: at most one point, at least one digit.
-fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let point = text.iter().position(|byte| *byte == b'.');
-    let (whole, fraction) = match point {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, &[][..]),
-    };
-    let proper = whole.iter().chain(fraction).all(u8::is_ascii_digit);
-    (proper && whole.len() + fraction.len() > 0).then_some((whole, fraction))
+/// An unsigned decimal number taken apart: at most one point, at least one digit.
+struct Number {
+    /// The digits before the point as a number; saturated, which is more than any limit.
+    whole: u64,
+    whole_digits: usize,
+    /// The digits after the point as a number; saturated.
+    fraction: u64,
+    fraction_digits: usize,
 }
 
-/// An unsigned decimal number compared with a whole one, exactly, however many digits it has.
-pub fn compare_with(text: &[u8], limit: u32) -> Option<Ordering> {
-    let (whole, fraction) = digits(text)?;
-    let significant = whole.iter().position(|digit| *digit != b'0').map_or(&[][..], |at| &whole[at..]);
-    if significant.len() > 9 {
-        return Some(Ordering::Greater);
+/// Takes digits off the front: their value and how many they are.
+fn take_digits(text: &mut &[u8]) -> (u64, usize) {
+    let (mut value, mut count) = (0u64, 0);
+    while let Some(byte) = text.get(count) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        // Eighteen digits cannot overflow; checking only then makes the usual number several times faster.
+        value = match count {
+            ..18 => value * 10 + u64::from(digit),
+            _ => value.saturating_mul(10).saturating_add(u64::from(digit)),
+        };
+        count += 1;
     }
-    let whole = significant.iter().fold(0u64, |value, digit| value * 10 + u64::from(digit - b'0'));
-    let rest = if fraction.iter().all(|digit| *digit == b'0') { Ordering::Equal } else { Ordering::Greater };
-    Some(whole.cmp(&u64::from(limit)).then(rest))
+    *text = &text[count..];
+    (value, count)
+}
+
+impl Number {
+    /// Takes a number off the front.
+    fn take(text: &mut &[u8]) -> Option<Number> {
+        let (whole, whole_digits) = take_digits(text);
+        let (mut fraction, mut fraction_digits) = (0, 0);
+        if let [b'.', rest @ ..] = *text {
+            *text = rest;
+            (fraction, fraction_digits) = take_digits(text);
+        }
+        (whole_digits + fraction_digits > 0).then_some(Number { whole, whole_digits, fraction, fraction_digits })
+    }
+
+    /// The number that `text` is.
+    fn parse(mut text: &[u8]) -> Option<Number> {
+        Number::take(&mut text).filter(|_| text.is_empty())
+    }
+
+    fn is_at_most(&self, limit: u32) -> bool {
+        self.whole < u64::from(limit) || self.whole == u64::from(limit) && self.fraction == 0
+    }
+}
+
+/// Takes an unsigned decimal number of at most `limit` off the front of `text`, compared exactly, however many digits it
+/// has.
+pub fn take_at_most(text: &mut &[u8], limit: u32) -> Option<()> {
+    Number::take(text)?.is_at_most(limit).then_some(())
 }
 
 /// Whether `text` is an unsigned decimal number of at most `limit`.
 pub fn is_at_most(text: &[u8], limit: u32) -> bool {
-    compare_with(text, limit).is_some_and(Ordering::is_le)
+    Number::parse(text).is_some_and(|number| number.is_at_most(limit))
 }
 
 /// A whole number without a sign, of at most `limit`.
 pub fn whole_at_most(text: &[u8], limit: u32) -> Option<u32> {
-    if text.contains(&b'.') || !is_at_most(text, limit) {
-        return None;
-    }
-    Some(text.iter().fold(0u32, |value, digit| value * 10 + u32::from(digit - b'0')))
+    let number = Number::parse(text).filter(|number| number.is_at_most(limit) && !text.contains(&b'.'))?;
+    u32::try_from(number.whole).ok()
 }
 
 /// A decimal number a thousand times as large, exactly, without needless zeros: kilometres to metres.
 pub fn times_thousand(text: &[u8]) -> Option<String> {
-    let (whole, fraction) = digits(text)?;
+    Number::parse(text)?;
+    let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let (whole, fraction) = (&text[..point], text.get(point + 1..).unwrap_or_default());
     let mut shifted: Vec<u8> = whole.to_vec();
     shifted.extend((0..3).map(|place| fraction.get(place).copied().unwrap_or(b'0')));
     let start = shifted.iter().position(|digit| *digit != b'0').unwrap_or(shifted.len() - 1);
@@ -64,6 +97,9 @@ pub fn times_thousand(text: &[u8]) -> Option<String> {
     }
     String::from_utf8(number).ok()
 }
+
+/// What a fraction of so many digits is to be multiplied with to become nanoseconds.
+const SCALE: [u64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
 /// A moment in POSIX time, exact to the nanosecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,13 +116,12 @@ impl Time {
             [b'+', rest @ ..] => (false, rest),
             _ => (false, text),
         };
-        let (whole, fraction) = digits(number)?;
-        if whole.len() > TIME_DIGITS.0 || fraction.len() > TIME_DIGITS.1 {
+        let number = Number::parse(number)?;
+        if number.whole_digits > TIME_DIGITS.0 || number.fraction_digits > TIME_DIGITS.1 {
             return None;
         }
-        let read = |digits: &[u8]| digits.iter().fold(0i128, |value, digit| value * 10 + i128::from(digit - b'0'));
-        let scale = 10i128.pow((TIME_DIGITS.1 - fraction.len()) as u32);
-        let nanoseconds = read(whole) * BILLION + read(fraction) * scale;
+        let (whole, fraction) = (number.whole, number.fraction * SCALE[number.fraction_digits]);
+        let nanoseconds = i128::from(whole) * BILLION + i128::from(fraction);
         Some(Time { nanoseconds: if negative { -nanoseconds } else { nanoseconds } })
     }
 
@@ -118,24 +153,64 @@ pub struct Difference {
     nanoseconds: i128,
 }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.nanoseconds < 0 { '-' } else { '+' };
+impl Difference {
+    /// As it is printed.
+    pub fn text(self) -> DifferenceText {
+        let mut text = DifferenceText { bytes: [0; 48], start: 48 };
+        let size = self.nanoseconds.unsigned_abs();
         // 64-bit arithmetic where it suffices: 128-bit division is many times slower, and this runs for every reply.
-        match u64::try_from(self.nanoseconds.unsigned_abs()) {
-            Ok(size) => write!(f, "{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000),
-            Err(_) => {
-                let size = self.nanoseconds.unsigned_abs();
-                write!(f, "{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000)
+        let (mut whole, mut fraction) = match u64::try_from(size) {
+            Ok(size) => (size / 1_000_000_000, (size % 1_000_000_000) as u32),
+            // Whole seconds always fit: times have at most twelve digits before the point.
+            Err(_) => ((size / BILLION.unsigned_abs()) as u64, (size % BILLION.unsigned_abs()) as u32),
+        };
+        for _ in 0..9 {
+            text.prepend(b'0' + (fraction % 10) as u8);
+            fraction /= 10;
+        }
+        text.prepend(b'.');
+        loop {
+            text.prepend(b'0' + (whole % 10) as u8);
+            whole /= 10;
+            if whole == 0 {
+                break;
             }
         }
+        text.prepend(if self.nanoseconds < 0 { b'-' } else { b'+' });
+        text
+    }
+}
+
+/// A printed [`Difference`], without an allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct DifferenceText {
+    /// Sign, at most 30 digits, point, nine digits.
+    bytes: [u8; 48],
+    start: usize,
+}
+
+impl DifferenceText {
+    fn prepend(&mut self, byte: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = byte;
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.text().as_bytes()))
     }
 }
 
 /// Whether `text` could be the difference field of somebody's AT: a decimal number, perhaps signed.
 pub fn is_signed_decimal(text: &[u8]) -> bool {
     let number = text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text);
-    digits(number).is_some()
+    Number::parse(number).is_some()
 }
 
 #[cfg(test)]

@@ -20,8 +20,10 @@ pub type NeighborId = usize;
 /// What is kept of a client.
 #[derive(Debug, Clone)]
 pub struct Known {
+    /// The client's name.
+    pub client: ClientId,
     /// The AT line, without its end.
-    pub line: Rc<[u8]>,
+    pub line: Vec<u8>,
     /// The client's time in it.
     pub time: Time,
     /// The neighbour that sent it; `None` if a client or an unnamed server did.
@@ -69,25 +71,26 @@ impl Locations {
 
     /// Takes an AT if it is newer than what is known.
     pub fn offer(&mut self, at: &At<'_>, from: Option<NeighborId>) -> Verdict {
-        let mut line = Vec::with_capacity(at.server.len() + at.client.len() + 64);
+        let mut line = Vec::new();
         at.write_to(&mut line);
-        self.offer_line(at.client, at.time, line, from)
+        self.offer_line(at.client, at.time, &line, from)
     }
 
     /// As [`offer`](Locations::offer), for a line that has been written already.
-    pub fn offer_line(&mut self, client: &[u8], time: Time, line: Vec<u8>, from: Option<NeighborId>) -> Verdict {
-        if let Some((id, known)) = self.known.get_key_value(client) {
-            let id = id.clone();
-            match newness(time, &line, known) {
-                Ordering::Equal => return Verdict::Same,
-                Ordering::Less => return Verdict::Older(id),
-                Ordering::Greater => {}
-            }
-            if let Some(known) = self.known.get_mut(client) {
-                self.bytes = self.bytes - known.line.len() + line.len();
-                *known = Known { line: line.into(), time, from };
-            }
-            return Verdict::Newer(id);
+    pub fn offer_line(&mut self, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
+        if let Some(known) = self.known.get_mut(client) {
+            let id = known.client.clone();
+            return match newness(time, line, known) {
+                Ordering::Equal => Verdict::Same,
+                Ordering::Less => Verdict::Older(id),
+                Ordering::Greater => {
+                    self.bytes = self.bytes - known.line.len() + line.len();
+                    known.line.clear();
+                    known.line.extend_from_slice(line);
+                    (known.time, known.from) = (time, from);
+                    Verdict::Newer(id)
+                }
+            };
         }
         let size = ENTRY + client.len() + line.len();
         if self.bytes + size > self.limit {
@@ -95,7 +98,7 @@ impl Locations {
         }
         self.bytes += size;
         let id: ClientId = client.into();
-        self.known.insert(id.clone(), Known { line: line.into(), time, from });
+        self.known.insert(id.clone(), Known { client: id.clone(), line: line.to_vec(), time, from });
         Verdict::Newer(id)
     }
 
@@ -150,7 +153,7 @@ mod tests {
         assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Same);
         assert_eq!(offer(&mut locations, "AT A +1 k +2+2 9.999999999"), Verdict::Older(id("k")));
         assert_eq!(offer(&mut locations, "AT A +1 k +2+2 10.000000001"), Verdict::Newer(id("k")));
-        assert_eq!(&*locations.get(b"k").unwrap().line, b"AT A +1 k +2+2 10.000000001");
+        assert_eq!(locations.get(b"k").unwrap().line, b"AT A +1 k +2+2 10.000000001");
         assert_eq!(locations.len(), 1);
     }
 

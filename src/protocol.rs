@@ -8,7 +8,7 @@
 
 use crate::decimal::Time;
 use crate::locations::NeighborId;
-use crate::log_file::Bytes;
+use crate::log_file::{self, Bytes};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
 use crate::replies::Replies;
 use crate::server::Server;
@@ -20,6 +20,9 @@ use std::time::Duration;
 /// How long a client that sent too long a line may go on sending before it is cut off. Closing at once would make the
 /// system send a reset, and that could overtake the line that tells the client why.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// A buffer for replies that a long one made larger than this is not kept.
+const SCRATCH: usize = 512;
 
 /// How much longer an AT may be than the IAMAT that it tells of: a server's name and a difference. A neighbour that could
 /// not send on what a client was allowed to say would be cut off again and again.
@@ -38,6 +41,8 @@ pub struct HerdProtocol {
     /// Whether PEER may still come.
     is_first_line: bool,
     linger: Option<DelayedCall>,
+    /// Where replies are put together, so that most need no memory of their own.
+    scratch: Vec<u8>,
 }
 
 impl HerdProtocol {
@@ -51,6 +56,7 @@ impl HerdProtocol {
             neighbor: None,
             is_first_line: true,
             linger: None,
+            scratch: Vec::new(),
         }
     }
 
@@ -64,17 +70,17 @@ impl HerdProtocol {
             None => false,
         };
         if !done {
-            self.reply([b"? ", line, b"\n"].concat());
+            self.reply(&[b"? ", line, b"\n"].concat());
         }
     }
 
     /// Every command says whether it was a valid one; the others go back to where they came from.
-    fn iamat(&self, iamat: &IamAt<'_>) -> bool {
+    fn iamat(&mut self, iamat: &IamAt<'_>) -> bool {
         let now = Time::from(self.server.reactor().system_time());
         if iamat.time.is_later_than(now, self.server.limits().ahead) {
             return false;
         }
-        let difference = now.minus(iamat.time).to_string();
+        let difference = now.minus(iamat.time).text();
         let at = At {
             server: self.server.name().as_bytes(),
             difference: difference.as_bytes(),
@@ -83,15 +89,19 @@ impl HerdProtocol {
             time_text: iamat.time_text,
             time: iamat.time,
         };
-        let mut reply = Vec::with_capacity(160);
+        let mut reply = std::mem::take(&mut self.scratch);
+        reply.clear();
         at.write_to(&mut reply);
         // First to the neighbours, then to the client: the less is lost if we die in between.
-        if !self.server.take_iamat(&at, &reply) {
-            return false;
+        let taken = self.server.take_iamat(&at, &reply);
+        if taken {
+            reply.push(b'\n');
+            self.reply(&reply);
         }
-        reply.push(b'\n');
-        self.reply(reply);
-        true
+        if reply.capacity() <= SCRATCH {
+            self.scratch = reply;
+        }
+        taken
     }
 
     fn whats_at(&self, asked: &WhatsAt<'_>) -> bool {
@@ -121,7 +131,7 @@ impl HerdProtocol {
         self.neighbor.is_some()
     }
 
-    fn reply(&self, reply: Vec<u8>) {
+    fn reply(&self, reply: &[u8]) {
         if let Some(replies) = &self.replies {
             replies.push(reply);
         }
@@ -137,7 +147,7 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
-        log::info!("{} >> {}", self.label, Bytes(line));
+        log_file::line(&self.label, ">>", line);
         if !message::is_blank(line) {
             self.command(transport, line);
         }
@@ -146,7 +156,7 @@ impl LineProtocol for HerdProtocol {
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         let limit = self.server.limits().line;
         log::warn!("{} sent a line of more than {limit} bytes: {}", self.label, Bytes(&start[..start.len().min(80)]));
-        self.reply(format!("? a line is longer than {limit} bytes\n").into_bytes());
+        self.reply(format!("? a line is longer than {limit} bytes\n").as_bytes());
         transport.set_raw_mode();
         if let Some(replies) = &self.replies {
             replies.send_end_when_paid();

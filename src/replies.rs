@@ -5,7 +5,7 @@
 //!
 //! A client that asks faster than it is answered is not read from while too much is owed to it.
 
-use crate::log_file::Bytes;
+use crate::log_file;
 use reactor::{Deferred, HIGH_WATER, Transport};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -66,14 +66,14 @@ impl Replies {
     }
 
     /// Sends an answer, after those that are owed already.
-    pub fn push(&self, reply: Vec<u8>) {
+    pub fn push(&self, reply: &[u8]) {
         let mut queue = self.queue.borrow_mut();
         if queue.is_empty() {
             drop(queue);
-            return self.send(&reply);
+            return self.send(reply);
         }
         self.held.set(self.held.get() + reply.len());
-        queue.push_back(Slot::Ready(reply));
+        queue.push_back(Slot::Ready(reply.to_vec()));
         drop(queue);
         self.pause_or_resume();
     }
@@ -148,9 +148,10 @@ impl Replies {
 
     fn send(&self, reply: &[u8]) {
         if log::log_enabled!(log::Level::Info) {
-            let lines = reply.strip_suffix(b"\n").unwrap_or(reply);
-            for line in lines.split(|byte| *byte == b'\n') {
-                log::info!("{} << {}", self.label, Bytes(line));
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', reply) {
+                log_file::line(&self.label, "<<", &reply[start..end]);
+                start = end + 1;
             }
         }
         self.transport.write(reply);
@@ -192,15 +193,15 @@ mod tests {
     #[test]
     fn answers_keep_the_order_of_the_commands_and_are_one_write_each() {
         let (wire, replies) = replies();
-        replies.push(b"1\n".to_vec());
+        replies.push(b"1\n");
         let (two, three) = (replies.reserve(), replies.reserve());
-        replies.push(b"4\n".to_vec());
+        replies.push(b"4\n");
         replies.fill(three, b"3\n".to_vec());
         assert_eq!(wire.written(), b"1\n");
         replies.fill(two, b"2\n".to_vec());
         assert_eq!(wire.written(), b"1\n2\n3\n4\n");
         assert_eq!(wire.writes(), 4);
-        replies.push(b"5\n".to_vec());
+        replies.push(b"5\n");
         assert_eq!(wire.written(), b"1\n2\n3\n4\n5\n");
     }
 
@@ -222,7 +223,7 @@ mod tests {
         assert!(wire.transport().is_paused());
         replies.fill(tickets[0], b"x".to_vec());
         assert!(!wire.transport().is_paused());
-        replies.push(vec![b'x'; HIGH_WATER]);
+        replies.push(&[b'x'; HIGH_WATER]);
         assert!(wire.transport().is_paused());
     }
 

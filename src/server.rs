@@ -163,7 +163,7 @@ impl Server {
 
     /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.
     pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
-        let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, line.to_vec(), None);
+        let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, line, None);
         match verdict {
             Verdict::Newer(client) => self.flood(&client, None),
             Verdict::Same | Verdict::Older(_) => {}

@@ -133,3 +133,22 @@ fn wrong_numbers_of_fields_and_unknown_commands_are_invalid() {
     }
     assert_eq!(parse(b"PEER Alford"), Some(Command::Peer(b"Alford")));
 }
+
+#[test]
+fn fields_are_found_whatever_bytes_they_hold() {
+    // A small pseudo-random generator over the bytes that matter, against the obvious way to split.
+    let bytes = b" \t\r\x0c\x0b\0\x01\x1f!a~\x7f\x80\xa0\xff\n";
+    let mut state = 1u32;
+    for length in 0..400 {
+        let line: Vec<u8> = (0..length % 40)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                bytes[(state >> 24) as usize % bytes.len()]
+            })
+            .collect();
+        let expected: Vec<&[u8]> = line.split(|byte| is_white(*byte)).filter(|field| !field.is_empty()).collect();
+        let mut rest = &line[..];
+        let found: Vec<&[u8]> = std::iter::from_fn(|| next_field(&mut rest)).collect();
+        assert_eq!(found, expected, "{line:?}");
+    }
+}

@@ -87,6 +87,8 @@ struct Core {
     completions: Completions,
     /// The shared read buffer, while nobody reads.
     buffer: Cell<Vec<u8>>,
+    /// The time of day, as read in the callback that began at this moment.
+    time_of_day: Cell<Option<(Instant, SystemTime)>>,
     /// The clock's last reading: the beginning of whatever runs now.
     last_reading: Cell<Instant>,
 }
@@ -120,6 +122,7 @@ impl Reactor {
             lifecycle: Lifecycle::default(),
             completions: Completions::default(),
             buffer: Cell::new(Vec::new()),
+            time_of_day: Cell::new(None),
             last_reading: Cell::new(now),
         });
         Reactor { core }
@@ -135,9 +138,19 @@ impl Reactor {
         self.core.read_clock()
     }
 
-    /// The time of day.
+    /// The time of day, read at most once for each callback that the loop makes: whatever one callback does, happens at
+    /// one moment.
     pub fn system_time(&self) -> SystemTime {
-        self.core.driver.borrow().system_time()
+        let core = &self.core;
+        let moment = core.last_reading.get();
+        match core.time_of_day.get() {
+            Some((at, time)) if at == moment && self.running() => time,
+            _ => {
+                let time = core.driver.borrow().system_time();
+                core.time_of_day.set(Some((moment, time)));
+                time
+            }
+        }
     }
 
     /// A random number, for jitter and the like; not for secrets.

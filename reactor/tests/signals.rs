@@ -1,0 +1,109 @@
+//! SIGINT and SIGTERM. Signals reach the whole process, so each test has one of its own.
+
+#[path = "util/child.rs"]
+mod child;
+#[path = "util/run.rs"]
+mod run;
+
+use child::in_child;
+use reactor::{Deferred, Phase, Reactor, Settings, SystemEvent};
+use run::run_to_the_end;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level::raise;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+#[test]
+fn either_signal_stops_a_run_and_the_reactor_can_run_again() {
+    in_child("either_signal_stops_a_run_and_the_reactor_can_run_again", "true", || {
+        let reactor = Reactor::new().unwrap();
+        for signal in [SIGINT, SIGTERM, SIGINT] {
+            reactor.call_when_running(move || raise(signal).unwrap());
+            run_to_the_end(&reactor);
+        }
+        let stopper = reactor.clone();
+        reactor.call_later(Duration::from_millis(1), move || stopper.stop());
+        run_to_the_end(&reactor);
+    });
+}
+
+#[test]
+fn a_signal_stops_every_reactor_that_runs_in_the_process() {
+    in_child("a_signal_stops_every_reactor_that_runs_in_the_process", "true", || {
+        let (outer, inner) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+        inner.call_when_running(move || raise(SIGTERM).unwrap());
+        outer.call_when_running(move || run_to_the_end(&inner));
+        run_to_the_end(&outer);
+    });
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_triggers_and_the_next_stop_is_an_orderly_one() {
+    in_child("a_second_signal_does_not_wait_for_triggers_and_the_next_stop_is_an_orderly_one", "true", || {
+        let reactor = Reactor::new().unwrap();
+        let held: Rc<RefCell<Option<reactor::Firer<()>>>> = Rc::default();
+        let hold = held.clone();
+        let again = reactor.clone();
+        reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            let (deferred, firer) = Deferred::<()>::new();
+            *hold.borrow_mut() = Some(firer);
+            again.call_later(Duration::from_millis(1), || raise(SIGINT).unwrap());
+            deferred
+        });
+        reactor.call_when_running(|| raise(SIGINT).unwrap());
+        run_to_the_end(&reactor);
+
+        // What was not waited for is of no account any more, when it comes after all.
+        held.take().unwrap().callback(()).unwrap();
+        let stopper = reactor.clone();
+        let waited = Rc::new(Cell::new(false));
+        let (note, clock) = (waited.clone(), reactor.clone());
+        reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            let (deferred, firer) = Deferred::<()>::new();
+            clock.call_later(Duration::from_millis(1), move || {
+                note.set(true);
+                firer.callback(()).unwrap();
+            });
+            deferred
+        });
+        reactor.call_when_running(move || stopper.stop());
+        run_to_the_end(&reactor);
+        assert!(waited.get());
+    });
+}
+
+#[test]
+fn outside_a_run_a_signal_has_its_usual_effect() {
+    // The child ends itself by the signal, which the shell tells as 128 and the signal's number.
+    let name = "outside_a_run_a_signal_has_its_usual_effect";
+    let trap = "\"$0\" \"$@\" >/dev/null 2>&1; code=$?; echo '1 passed'; test $code -eq 143; exit $?; true";
+    in_child(name, trap, || {
+        let reactor = Reactor::new().unwrap();
+        let stopper = reactor.clone();
+        reactor.call_when_running(move || stopper.stop());
+        run_to_the_end(&reactor);
+        raise(SIGTERM).unwrap();
+        std::process::exit(0);
+    });
+}
+
+#[test]
+fn a_reactor_that_is_not_to_catch_signals_leaves_them_alone() {
+    in_child("a_reactor_that_is_not_to_catch_signals_leaves_them_alone", "true", || {
+        let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        signal_hook::flag::register(SIGTERM, seen.clone()).unwrap();
+        let mut settings = Settings::default();
+        settings.catch_signals = false;
+        let reactor = Reactor::with_settings(settings).unwrap();
+        let went_on = Rc::new(Cell::new(false));
+        let (note, stopper) = (went_on.clone(), reactor.clone());
+        reactor.call_when_running(|| raise(SIGTERM).unwrap());
+        reactor.call_later(Duration::from_millis(5), move || {
+            note.set(true);
+            stopper.stop();
+        });
+        run_to_the_end(&reactor);
+        assert!(went_on.get() && seen.load(std::sync::atomic::Ordering::SeqCst));
+    });
+}

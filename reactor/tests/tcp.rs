@@ -1,0 +1,655 @@
+//! Connections over real sockets: the order of events, the ways to end, and back-pressure.
+
+#[path = "util/events.rs"]
+mod events;
+#[path = "util/peer.rs"]
+mod peer;
+mod util;
+
+use events::{Events, Noting};
+use peer::{connect, meanwhile};
+use reactor::{Address, HIGH_WATER, ListeningPort, Producer, Protocol, Reactor, Transport};
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use util::until;
+
+/// More than the system's buffers of both ends hold together.
+const LARGE: usize = 32 * 1024 * 1024;
+
+fn serve<P: Protocol + 'static>(build: impl FnMut(&Address) -> P + 'static) -> (Reactor, ListeningPort) {
+    let reactor = Reactor::new().unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", build).unwrap();
+    (reactor, port)
+}
+
+/// Serves one connection with `protocol` while `client` talks to it from a thread, until the connection is lost.
+#[track_caller]
+fn converse<T: Send + 'static>(
+    protocol: impl FnOnce(&Reactor, Noting) -> Noting + 'static,
+    client: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (Vec<String>, T) {
+    let events = Events::default();
+    let reactor = Reactor::new().unwrap();
+    let first = Cell::new(Some(protocol(&reactor, Noting::new(&events))));
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| first.take().expect("one connection")).unwrap();
+    let address = port.host();
+    let result = meanwhile(&reactor, move || client(connect(address)));
+    until(&reactor, "the connection is lost", || events.all().iter().any(|event| event.starts_with("lost")));
+    assert_eq!(reactor.sources(), 1, "only the port is left");
+    (events.all(), result)
+}
+
+fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn events_come_in_order_and_the_end_comes_last() {
+    let (events, echoed) = converse(
+        |_, noting| Noting { data: Box::new(|transport, data| transport.write(data)), ..noting },
+        |mut stream| {
+            stream.write_all(b"hello").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            read_all(&mut stream)
+        },
+    );
+    assert_eq!(events, ["made", "data hello", "end", "lost Done"]);
+    assert_eq!(echoed, b"hello");
+}
+
+#[test]
+fn by_default_a_half_closed_client_gets_all_that_was_written() {
+    let (events, received) = converse(
+        |_, noting| Noting { made: Box::new(|transport| transport.write(&vec![b'x'; LARGE])), ..noting },
+        |mut stream| {
+            stream.shutdown(Shutdown::Write).unwrap();
+            read_all(&mut stream).len()
+        },
+    );
+    assert_eq!(events, ["made", "end", "lost Done"]);
+    assert_eq!(received, LARGE);
+}
+
+#[test]
+fn a_protocol_that_stays_can_answer_a_half_closed_client_later() {
+    let (events, answer) = converse(
+        |reactor, noting| {
+            let reactor = reactor.clone();
+            let end = move |transport: &Transport| {
+                let transport = transport.clone();
+                reactor.call_later(Duration::from_millis(1), move || {
+                    transport.write(b"answer");
+                    transport.lose_connection();
+                });
+            };
+            Noting { end: Box::new(end), ..noting }
+        },
+        |mut stream| {
+            stream.write_all(b"question").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            read_all(&mut stream)
+        },
+    );
+    assert_eq!(events, ["made", "data question", "end", "lost Done"]);
+    assert_eq!(answer, b"answer");
+}
+
+#[test]
+fn after_lose_write_connection_reading_goes_on() {
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.write(b"all I have");
+                transport.lose_write_connection();
+                transport.write(b"too late");
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| {
+            let received = read_all(&mut stream);
+            stream.write_all(b"more").unwrap();
+            received
+        },
+    );
+    assert_eq!(events, ["made", "data more", "end", "lost Done"]);
+    assert_eq!(received, b"all I have");
+}
+
+#[test]
+fn a_connection_whose_both_directions_have_ended_is_done() {
+    let (events, ()) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| transport.lose_write_connection();
+            Noting { made: Box::new(made), end: Box::new(|_| {}), ..noting }
+        },
+        |stream| stream.shutdown(Shutdown::Write).unwrap(),
+    );
+    assert_eq!(events, ["made", "end", "lost Done"]);
+}
+
+#[test]
+fn lose_connection_sends_everything_first() {
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                let large = vec![b'x'; LARGE];
+                transport.write_vectored(&[b"<", &large, b">"]);
+                transport.lose_connection();
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| read_all(&mut stream),
+    );
+    assert_eq!(events, ["made", "lost Done"]);
+    assert_eq!(received.len(), LARGE + 2);
+    assert_eq!((received[0], received[LARGE + 1]), (b'<', b'>'));
+}
+
+#[test]
+fn what_is_written_after_lose_connection_is_dropped() {
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.write(b"kept");
+                assert!(!transport.is_disconnecting());
+                transport.lose_connection();
+                assert!(transport.is_disconnecting());
+                transport.write(b"dropped");
+                transport.write_vectored(&[b"dropped", b"too"]);
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| read_all(&mut stream),
+    );
+    assert_eq!(events, ["made", "lost Done"]);
+    assert_eq!(received, b"kept");
+}
+
+#[test]
+fn a_peer_that_does_not_read_does_not_hold_up_the_end_for_ever() {
+    let mut settings = reactor::Settings::default();
+    settings.close_timeout = Duration::from_millis(20);
+    let reactor = Reactor::with_settings(settings).unwrap();
+    let events = Events::default();
+    let noted = events.clone();
+    let factory = move |_: &Address| {
+        let made = |transport: &Transport| {
+            transport.write(&vec![0; LARGE]);
+            transport.lose_connection();
+        };
+        Noting { made: Box::new(made), ..Noting::new(&noted) }
+    };
+    let port = reactor.listen_tcp("127.0.0.1:0", factory).unwrap();
+    let _silent = connect(port.host());
+    until(&reactor, "it is given up", || events.all() == ["made", "lost FlushTimeout"]);
+}
+
+#[test]
+fn an_abort_throws_away_what_waits_and_the_peer_sees_a_reset() {
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.write(b"thrown away");
+                transport.abort_connection();
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| stream.read(&mut [0; 100]).map_err(|error| error.kind()),
+    );
+    assert_eq!(events, ["made", "lost Aborted"]);
+    assert_eq!(received, Err(ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn a_reset_by_the_peer_is_no_clean_end() {
+    let (events, ()) = converse(
+        |_, noting| Noting { made: Box::new(|transport| transport.write(b"unread")), ..noting },
+        |stream| {
+            // Closing a socket with unread bytes resets the connection.
+            stream.peek(&mut [0; 1]).unwrap();
+        },
+    );
+    assert_eq!(events, ["made", "lost Lost"]);
+}
+
+#[test]
+fn connection_lost_comes_once_however_often_the_end_is_asked_for() {
+    struct Silent;
+    impl Producer for Silent {
+        fn pause_producing(&self) {}
+        fn resume_producing(&self) {}
+    }
+    let kept: Rc<RefCell<Option<Transport>>> = Rc::default();
+    let keep = kept.clone();
+    let (events, ()) = converse(
+        move |_, noting| {
+            let made = move |transport: &Transport| {
+                *keep.borrow_mut() = Some(transport.clone());
+                transport.lose_connection();
+                transport.abort_connection();
+                transport.lose_connection();
+                transport.abort_connection();
+                transport.resume_producing();
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| {
+            let _ = stream.read(&mut [0; 1]);
+        },
+    );
+    assert_eq!(events, ["made", "lost Aborted"]);
+    // A handle that outlives its connection has no effect, and no harm.
+    let transport = kept.take().unwrap();
+    transport.write(b"nobody");
+    transport.lose_connection();
+    transport.pause_producing();
+    transport.resume_producing();
+    transport.register_producer(Rc::new(Silent));
+    transport.set_no_delay(true);
+    assert!(transport.is_disconnecting());
+    assert_eq!((transport.buffered(), transport.host()), (0, Address::Unknown));
+}
+
+#[test]
+fn paused_reading_holds_data_back_and_resuming_goes_on() {
+    let events = Events::default();
+    let kept: Rc<RefCell<Option<Transport>>> = Rc::default();
+    let (noted, keep) = (events.clone(), kept.clone());
+    let (reactor, port) = serve(move |_| {
+        let keep = keep.clone();
+        let made = move |transport: &Transport| {
+            transport.pause_producing();
+            assert!(transport.is_paused());
+            *keep.borrow_mut() = Some(transport.clone());
+        };
+        Noting { made: Box::new(made), ..Noting::new(&noted) }
+    });
+    let address = port.host();
+    let stream = meanwhile(&reactor, move || {
+        let mut stream = connect(address);
+        stream.write_all(b"hello").unwrap();
+        stream
+    });
+    until(&reactor, "the connection is made", || !events.all().is_empty());
+    turns(&reactor, 10);
+    assert_eq!(events.all(), ["made"]);
+
+    let transport = kept.take().unwrap();
+    transport.resume_producing();
+    assert_eq!(events.all(), ["made"], "nothing calls back before it returns");
+    drop(stream);
+    until(&reactor, "all has come", || events.all() == ["made", "resumed", "data hello", "end", "lost Done"]);
+}
+
+/// Takes turns without waiting for anything.
+fn turns(reactor: &Reactor, count: usize) {
+    for _ in 0..count {
+        let passed = Rc::new(Cell::new(false));
+        let pass = passed.clone();
+        reactor.call_later(Duration::ZERO, move || pass.set(true));
+        until(reactor, "a turn", || passed.get());
+    }
+}
+
+#[test]
+fn a_pause_in_the_middle_of_a_stream_loses_nothing() {
+    const PIECE: usize = 1000;
+    let received = Rc::new(Cell::new(0));
+    struct Hiccups {
+        reactor: Reactor,
+        received: Rc<Cell<usize>>,
+    }
+    impl Protocol for Hiccups {
+        fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+            assert!(!transport.is_paused(), "it was paused");
+            self.received.set(self.received.get() + data.len());
+            transport.pause_producing();
+            let transport = transport.clone();
+            self.reactor.call_later(Duration::ZERO, move || transport.resume_producing());
+        }
+    }
+    let counted = received.clone();
+    let reactor = Reactor::new().unwrap();
+    let own = reactor.clone();
+    let factory = move |_: &Address| Hiccups { reactor: own.clone(), received: counted.clone() };
+    let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
+    meanwhile(&reactor, move || {
+        let mut stream = connect(address);
+        for _ in 0..2000 {
+            stream.write_all(&[b'x'; PIECE]).unwrap();
+        }
+    });
+    until(&reactor, "all has come", || received.get() == 2000 * PIECE && reactor.sources() == 1);
+}
+
+#[test]
+fn a_peer_that_does_not_read_its_answers_is_not_read_from() {
+    let most = Rc::new(Cell::new(0));
+    let seen_full = Rc::new(Cell::new(false));
+    let (noted_most, noted_full) = (most.clone(), seen_full.clone());
+    struct Echo(Rc<Cell<usize>>, Rc<Cell<bool>>);
+    impl Protocol for Echo {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.pause_when_full(true);
+        }
+        fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+            transport.write(data);
+            self.0.set(self.0.get().max(transport.buffered()));
+            self.1.set(self.1.get() | transport.is_paused());
+        }
+    }
+    let (reactor, port) = serve(move |_| Echo(noted_most.clone(), noted_full.clone()));
+    let address = port.host();
+    let (begin_reading, begun) = mpsc::channel::<()>();
+    let reader = thread::spawn(move || {
+        let mut stream = connect(address);
+        let mut writer = stream.try_clone().unwrap();
+        let writing = thread::spawn(move || {
+            writer.write_all(&vec![b'x'; 2 * LARGE]).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        begun.recv().unwrap();
+        let received = read_all(&mut stream).len();
+        writing.join().unwrap();
+        received
+    });
+    until(&reactor, "too much waits", || seen_full.get());
+    begin_reading.send(()).unwrap();
+    let received = meanwhile(&reactor, move || reader.join().unwrap());
+    assert_eq!(received, 2 * LARGE);
+    assert!(most.get() <= HIGH_WATER + 64 * 1024, "{} bytes were held", most.get());
+}
+
+#[test]
+fn a_producer_is_paused_and_resumed_in_pairs_and_stopped_at_the_end() {
+    struct Source {
+        events: Events,
+        transport: Transport,
+        left: Cell<usize>,
+    }
+    impl Source {
+        fn produce(&self) {
+            self.left.set(self.left.get() - 1);
+            self.transport.write(&vec![b'x'; LARGE]);
+        }
+    }
+    impl Producer for Source {
+        fn pause_producing(&self) {
+            self.events.note("pause");
+        }
+        fn resume_producing(&self) {
+            self.events.note("resume");
+            match self.left.get() {
+                0 => self.transport.lose_connection(),
+                _ => self.produce(),
+            }
+        }
+        fn stop_producing(&self) {
+            self.events.note("stop");
+        }
+    }
+    let (events, received) = converse(
+        |_, noting| {
+            let events = noting.events.clone();
+            let made = move |transport: &Transport| {
+                let source =
+                    Rc::new(Source { events: events.clone(), transport: transport.clone(), left: Cell::new(2) });
+                transport.register_producer(source.clone());
+                source.produce();
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| read_all(&mut stream).len(),
+    );
+    assert_eq!(events, ["made", "pause", "resume", "pause", "resume", "lost Done", "stop"]);
+    assert_eq!(received, 2 * LARGE);
+}
+
+#[test]
+fn too_much_unsent_aborts_the_connection() {
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.set_buffer_limit(1000);
+                transport.write(&[0; 1000]);
+                assert!(!transport.is_disconnecting(), "the limit itself is allowed");
+                transport.write(b"!");
+                assert!(transport.is_disconnecting());
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| stream.read(&mut [0; 1]).map_err(|error| error.kind()),
+    );
+    assert_eq!(events, ["made", "lost BufferFull"]);
+    assert_eq!(received, Err(ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn a_panic_in_a_callback_ends_that_connection_only() {
+    let events = Events::default();
+    let noted = events.clone();
+    let (reactor, port) = serve(move |_| {
+        let data = |transport: &Transport, data: &[u8]| {
+            assert_ne!(data, b"panic", "as the test wants it");
+            transport.write(data);
+        };
+        Noting { data: Box::new(data), ..Noting::new(&noted) }
+    });
+    let address = port.host();
+    let (seen, echoed) = meanwhile(&reactor, move || {
+        let (mut calm, mut bad) = (connect(address), connect(address));
+        bad.write_all(b"panic").unwrap();
+        let seen = bad.read(&mut [0; 1]).map_err(|error| error.kind());
+        calm.write_all(b"well").unwrap();
+        calm.shutdown(Shutdown::Write).unwrap();
+        (seen, read_all(&mut calm))
+    });
+    assert_eq!(seen, Err(ErrorKind::ConnectionReset));
+    assert_eq!(echoed, b"well");
+    until(&reactor, "both have ended", || reactor.sources() == 1);
+    assert_eq!(events.all(), ["made", "made", "data panic", "lost Panicked", "data well", "end", "lost Done"]);
+}
+
+/// Which callback of the contract.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Moment {
+    Made,
+    Data,
+    End,
+    Lost,
+}
+
+/// Closes every other connection from inside one of its callbacks, and checks the contract of its own.
+struct Fratricide {
+    me: usize,
+    moment: Moment,
+    family: Rc<RefCell<Vec<(Transport, usize)>>>,
+    abort: bool,
+}
+
+impl Fratricide {
+    fn strike(&self, now: Moment) {
+        assert_eq!(self.family.borrow()[self.me].1, 0, "an event after connection_lost");
+        if now == self.moment {
+            let others: Vec<Transport> = self.family.borrow().iter().map(|(transport, _)| transport.clone()).collect();
+            for (_, other) in others.iter().enumerate().filter(|(index, _)| *index != self.me) {
+                if self.abort { other.abort_connection() } else { other.lose_connection() }
+            }
+        }
+    }
+}
+
+impl Protocol for Fratricide {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.family.borrow_mut().push((transport.clone(), 0));
+        self.strike(Moment::Made);
+    }
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {
+        self.strike(Moment::Data);
+    }
+    fn read_connection_lost(&mut self, transport: &Transport) {
+        self.strike(Moment::End);
+        transport.lose_connection();
+    }
+    fn connection_lost(&mut self, _reason: &reactor::Reason) {
+        self.strike(Moment::Lost);
+        self.family.borrow_mut()[self.me].1 += 1;
+    }
+}
+
+#[test]
+fn a_protocol_may_close_all_others_from_inside_any_callback() {
+    for moment in [Moment::Made, Moment::Data, Moment::End, Moment::Lost] {
+        for abort in [false, true] {
+            let family: Rc<RefCell<Vec<(Transport, usize)>>> = Rc::default();
+            let shared = family.clone();
+            let (reactor, port) = serve(move |_| {
+                let me = shared.borrow().len();
+                Fratricide { me, moment, family: shared.clone(), abort }
+            });
+            let address = port.host();
+            meanwhile(&reactor, move || {
+                let streams: Vec<TcpStream> = (0..5).map(|_| connect(address)).collect();
+                for mut stream in &streams {
+                    let _ = stream.write_all(b"x"); // Some are gone already.
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
+                for mut stream in &streams {
+                    let _ = stream.read(&mut [0; 1]);
+                }
+            });
+            until(&reactor, "all five have ended", || family.borrow().len() == 5 && reactor.sources() == 1);
+            let losses: Vec<usize> = family.borrow().iter().map(|(_, losses)| *losses).collect();
+            assert_eq!(losses, [1; 5], "{moment:?}, abort: {abort}");
+        }
+    }
+}
+
+#[test]
+fn both_ends_know_both_addresses() {
+    let addresses: Rc<Cell<Option<(Address, Address)>>> = Rc::default();
+    let noted = addresses.clone();
+    let events = Events::default();
+    let (reactor, port) = serve(move |peer| {
+        let (noted, peer) = (noted.clone(), peer.clone());
+        let made = move |transport: &Transport| {
+            assert_eq!(transport.peer(), peer);
+            noted.set(Some((transport.peer(), transport.host())));
+        };
+        Noting { made: Box::new(made), ..Noting::new(&events) }
+    });
+    let address = port.host();
+    assert_ne!(address.port(), 0);
+    let client: SocketAddr = meanwhile(&reactor, move || connect(address).local_addr().unwrap());
+    until(&reactor, "the connection is made", || reactor.sources() == 1 && port.host() == address);
+    assert_eq!(addresses.take(), Some((Address::from(client), Address::from(address))));
+}
+
+#[test]
+fn options_can_be_set_on_a_connection() {
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.set_no_delay(true);
+                let seconds = Duration::from_secs;
+                let probes = reactor::KeepAlive { idle: seconds(60), interval: seconds(10), probes: 3 };
+                transport.set_keep_alive(Some(probes));
+                transport.set_keep_alive(None);
+                transport.write(b"still up");
+                transport.lose_connection();
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| read_all(&mut stream),
+    );
+    assert_eq!(events, ["made", "lost Done"]);
+    assert_eq!(received, b"still up");
+}
+
+#[test]
+fn what_is_written_from_a_timer_or_another_connection_goes_out_in_the_same_turn() {
+    let transports: Rc<RefCell<Vec<Transport>>> = Rc::default();
+    let keep = transports.clone();
+    let events = Events::default();
+    let (reactor, port) = serve(move |_| {
+        let keep = keep.clone();
+        Noting { made: Box::new(move |transport| keep.borrow_mut().push(transport.clone())), ..Noting::new(&events) }
+    });
+    let mut stream = connect(port.host());
+    until(&reactor, "the connection is made", || transports.borrow().len() == 1);
+    let transport = transports.borrow()[0].clone();
+    let written = Rc::new(Cell::new(false));
+    let note = written.clone();
+    reactor.call_later(Duration::ZERO, move || {
+        transport.write(b"from a timer");
+        note.set(true);
+    });
+    until(&reactor, "the timer has run", || written.get());
+    stream.set_nonblocking(true).unwrap();
+    let mut bytes = [0; 100];
+    let count = stream.read(&mut bytes).expect("it was sent before the turn ended");
+    assert_eq!(&bytes[..count], b"from a timer");
+}
+
+#[test]
+fn a_factory_may_refuse_a_connection() {
+    struct Refuses;
+    impl reactor::Factory for Refuses {
+        fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
+            None
+        }
+    }
+    let reactor = Reactor::new().unwrap();
+    let address = reactor.listen_tcp("127.0.0.1:0", Refuses).unwrap().host();
+    let received = meanwhile(&reactor, move || read_all(&mut connect(address)));
+    assert_eq!(received, b"");
+    assert_eq!(reactor.sources(), 1);
+}
+
+#[test]
+fn a_stopped_port_leaves_its_connections_alone_and_its_factory_hears_of_both() {
+    struct Noted(Events);
+    impl reactor::Factory for Noted {
+        fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
+            Some(Box::new(Noting { data: Box::new(|transport, data| transport.write(data)), ..Noting::new(&self.0) }))
+        }
+        fn start_factory(&mut self) {
+            self.0.note("start");
+        }
+        fn stop_factory(&mut self) {
+            self.0.note("stop");
+        }
+    }
+    let events = Events::default();
+    let reactor = Reactor::new().unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", Noted(events.clone())).unwrap();
+    let mut stream = connect(port.host());
+    until(&reactor, "the connection is made", || events.all() == ["start", "made"]);
+    port.stop_listening();
+    assert_eq!(events.all(), ["start", "made"], "nothing calls back before it returns");
+    until(&reactor, "the factory has heard", || events.all() == ["start", "made", "stop"]);
+    assert!(TcpStream::connect(port.host()).is_err(), "nobody listens");
+    let echoed = meanwhile(&reactor, move || {
+        stream.write_all(b"still here").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        read_all(&mut stream)
+    });
+    assert_eq!(echoed, b"still here");
+}
+
+#[test]
+fn an_address_in_use_cannot_be_listened_on() {
+    let (reactor, port) = serve(|_| Noting::new(&Events::default()));
+    let error = reactor.listen_tcp(port.host(), |_: &Address| Noting::new(&Events::default())).unwrap_err();
+    assert_eq!(error.error.kind(), ErrorKind::AddrInUse);
+    assert_eq!(error.address, port.host().to_string());
+    let error = reactor.listen_tcp("localhost", |_: &Address| Noting::new(&Events::default())).unwrap_err();
+    assert_eq!(error.error.kind(), ErrorKind::InvalidInput);
+}

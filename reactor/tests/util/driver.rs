@@ -1,0 +1,75 @@
+//! [`Edited`]: the real driver, with its look-ups and events in the hands of a test.
+
+use reactor::Settings;
+use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What a test sees of the driver below its reactor, and does to it.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    /// How far the loop's clock is ahead of the real one.
+    pub(crate) ahead: Rc<Cell<Duration>>,
+    /// How often the loop has polled.
+    pub(crate) polls: Rc<Cell<usize>>,
+    /// Sees the events of each poll and may change them.
+    pub(crate) events: Rc<RefCell<Option<Box<dyn FnMut(&mut Vec<Event>)>>>>,
+    /// Answers look-ups; the real resolver is never asked while there is one.
+    pub(crate) resolve: Rc<RefCell<Option<Box<dyn FnMut(&str, LookupReply)>>>>,
+}
+
+/// A reactor whose driver is the real one, edited by `hooks`.
+pub(crate) fn edited(hooks: &Hooks, settings: Settings) -> reactor::Reactor {
+    let driver = Edited { inner: MioDriver::new().unwrap(), hooks: hooks.clone() };
+    reactor::Reactor::with_driver(Box::new(driver), settings)
+}
+
+struct Edited {
+    inner: MioDriver,
+    hooks: Hooks,
+}
+
+impl Driver for Edited {
+    fn now(&self) -> Instant {
+        self.inner.now() + self.hooks.ahead.get()
+    }
+    fn system_time(&self) -> SystemTime {
+        self.inner.system_time()
+    }
+    fn random(&mut self) -> u64 {
+        self.inner.random()
+    }
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        self.hooks.polls.set(self.hooks.polls.get() + 1);
+        self.inner.poll(timeout, events)?;
+        if let Some(edit) = &mut *self.hooks.events.borrow_mut() {
+            edit(events);
+        }
+        Ok(())
+    }
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.inner.waker()
+    }
+    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
+        self.inner.listen_tcp(address, backlog, token)
+    }
+    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
+        self.inner.connect_tcp(address, bind, token)
+    }
+    fn resolve(&mut self, host: &str, reply: LookupReply) {
+        match &mut *self.hooks.resolve.borrow_mut() {
+            Some(resolve) => resolve(host, reply),
+            None => self.inner.resolve(host, reply),
+        }
+    }
+    fn spawn(&mut self, job: Job) -> Result<(), Job> {
+        self.inner.spawn(job)
+    }
+    fn catch_signals(&mut self, on: bool) -> io::Result<()> {
+        self.inner.catch_signals(on)
+    }
+}

@@ -1,0 +1,36 @@
+//! The other side: blocking code in a thread of its own, while the loop under test turns here.
+
+use crate::util::{PATIENCE, until};
+use reactor::Reactor;
+use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc;
+use std::thread;
+
+/// Runs `work`, which may block, while the loop takes turns; gives what it gives, or panics as it did.
+#[track_caller]
+pub(crate) fn meanwhile<T: Send + 'static>(reactor: &Reactor, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (handle, (sender, receiver)) = (reactor.handle(), mpsc::channel());
+    thread::spawn(move || {
+        let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+        let _ = handle.call_from_thread(|_| {}); // So that the loop looks.
+    });
+    let mut result = None;
+    until(reactor, "the work of the other side", || {
+        result = receiver.try_recv().ok();
+        result.is_some()
+    });
+    result.expect("it is here").unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// A blocking connection to `address` that loses patience in the end.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    with_patience(TcpStream::connect(address).unwrap())
+}
+
+/// Makes `stream` fail instead of blocking for ever.
+pub(crate) fn with_patience(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}

@@ -1,0 +1,161 @@
+//! How lines are cut out of a stream, how long they may be, and how a connection ends.
+
+use crate::stage::{Connection, Stage, herd};
+use reactor::testing::for_every_chunking;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The longest line that a server takes.
+const LIMIT: usize = 65_536;
+
+/// What a client is told who sends a longer one.
+const TOO_LONG: &str = "? a line is longer than 65536 bytes\n";
+
+/// A client of a server that knows where kiwi is.
+fn with_client(test: impl FnOnce(&Stage, &crate::stage::Questions, &mut Connection<'_>)) {
+    let stage = Stage::new();
+    let (server, questions) = stage.start_among(&[]);
+    let mut client = stage.connect(server);
+    client.ask("IAMAT kiwi +1+2 0");
+    test(&stage, &questions, &mut client);
+}
+
+const KIWI: &str = "AT Alford +1400794645.655887836 kiwi +1+2 0";
+
+#[test]
+fn however_a_stream_is_cut_the_replies_are_the_same() {
+    let stage = Stage::new();
+    let (server, _) = stage.start_among(&[]);
+    for_every_chunking(b"IAMAT kiwi +1+2 0\r\n\n \nFOO  bar\nIAMAT k\xff +1+2 5\nend", |chunks| {
+        let mut client = stage.connect(server);
+        for chunk in chunks {
+            client.send(chunk);
+        }
+        client.half_close();
+        stage.turn_until("the end", || client.has_ended());
+        let expected = [
+            b"AT Alford +1400794645.655887836 kiwi +1+2 0\n? FOO  bar\nAT Alford +1400794640.655887836 k\xff +1+2 5\n",
+            &b"? end\n"[..],
+        ]
+        .concat();
+        assert_eq!(client.bytes(expected.len()), expected);
+        assert_eq!(client.rest(), "");
+    });
+}
+
+#[test]
+fn many_commands_in_one_piece_are_answered_in_order() {
+    with_client(|_, _, client| {
+        let all: String = (0..5000).map(|number| format!("command {number}\n")).collect();
+        client.send(&all);
+        for number in 0..5000 {
+            assert_eq!(client.line(), format!("? command {number}"));
+        }
+    });
+}
+
+#[test]
+fn an_unterminated_last_line_counts_and_then_the_connection_is_closed() {
+    with_client(|_, _, client| {
+        client.send("one\nIAMAT kiwi +1+2 0");
+        client.half_close();
+        assert_eq!(client.rest(), format!("? one\n{KIWI}\n"));
+    });
+}
+
+#[test]
+fn a_client_that_says_nothing_and_ends_is_told_nothing() {
+    with_client(|_, _, client| {
+        client.half_close();
+        assert_eq!(client.rest(), "");
+    });
+}
+
+#[test]
+fn a_half_closed_client_gets_its_slow_replies_before_the_end() {
+    with_client(|stage, questions, client| {
+        client.send("WHATSAT kiwi 1 1\nlast");
+        client.half_close();
+        stage.turn_until("the question is asked", || questions.waiting() == 1);
+        stage.turn();
+        client.has_nothing();
+        questions.take().1.callback(b"{\"results\":[],\"status\":\"OK\"}".to_vec()).unwrap();
+        assert_eq!(client.rest(), format!("{KIWI}\n{{\"results\":[],\"status\":\"OK\"}}\n\n? last\n"));
+    });
+}
+
+#[test]
+fn a_line_of_64_kib_is_taken() {
+    with_client(|_, _, client| {
+        let line = "x".repeat(LIMIT);
+        client.send(&line);
+        client.send("\n");
+        assert!(client.line() == format!("? {line}"));
+        assert_eq!(client.ask("more"), "? more");
+    });
+}
+
+#[test]
+fn a_longer_line_ends_the_connection_whatever_comes_after_it() {
+    let line = "x".repeat(LIMIT + 1);
+    for after in ["", "\n", "\nIAMAT kiwi +1+2 0\n", "xxx\nPEER Alford\n\n"] {
+        with_client(|_, _, client| {
+            client.send("before\n");
+            client.send(&line);
+            client.send(after);
+            client.half_close();
+            assert_eq!(client.rest(), format!("? before\n{TOO_LONG}"), "after it came {after:?}");
+        });
+    }
+}
+
+#[test]
+fn who_sends_a_line_without_an_end_is_told_at_once_and_cut_off_after_a_while() {
+    with_client(|stage, _, client| {
+        client.send(vec![b'x'; 3 * LIMIT]);
+        assert_eq!(client.rest(), TOO_LONG);
+        // It may finish what it is sending, but not go on for ever.
+        let piece = vec![b'x'; LIMIT];
+        client.send(&piece);
+        stage.advance(Duration::from_secs(11));
+        stage.turn_until("nobody takes it any more", || client.is_refused(&piece));
+    });
+}
+
+#[test]
+fn replies_that_are_owed_come_before_the_one_to_a_line_that_is_too_long() {
+    with_client(|stage, questions, client| {
+        client.send("WHATSAT kiwi 1 1\n");
+        client.send(vec![b'x'; 2 * LIMIT]);
+        stage.turn_until("the question is asked", || questions.waiting() == 1);
+        questions.take().1.callback(b"{\"results\":[],\"status\":\"OK\"}".to_vec()).unwrap();
+        client.half_close();
+        assert_eq!(client.rest(), format!("{KIWI}\n{{\"results\":[],\"status\":\"OK\"}}\n\n{TOO_LONG}"));
+    });
+}
+
+#[test]
+fn the_longest_line_is_a_setting() {
+    let stage = Stage::new();
+    let mut config = herd(&[]);
+    config.limits.line = 300;
+    let server = stage.start(&config, Rc::new(crate::stage::Questions::default()));
+    let mut client = stage.connect(server);
+    let line = "x".repeat(300);
+    assert_eq!(client.ask(&line), format!("? {line}"));
+    client.send(line + "x\n");
+    assert_eq!(client.rest(), "? a line is longer than 300 bytes\n");
+}
+
+#[test]
+fn a_client_that_vanishes_harms_nobody() {
+    let stage = Stage::new();
+    let (server, _) = stage.start_among(&[]);
+    let mut other = stage.connect(server);
+    for _ in 0..20 {
+        let mut client = stage.connect(server);
+        client.send("one\ntwo\nthree");
+        drop(client); // With replies unread: the system sends a reset.
+        assert_eq!(other.ask("still there?"), "? still there?");
+    }
+}

@@ -1,0 +1,195 @@
+//! A server's own connection to each neighbour: catching up, a slow reader, and coming back.
+
+use crate::stage::{Connection, Port, Stage};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The shortest and the longest wait before a link is tried again.
+const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How finely these tests look at the time.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Alford and its neighbour Bolden, whom the test plays.
+fn with_bolden(test: impl FnOnce(&Stage, &Port<'_>, SocketAddr)) {
+    let stage = Stage::new();
+    let bolden = stage.listen();
+    let (server, _) = stage.start_among(&[("Bolden", bolden.address())]);
+    test(&stage, &bolden, server);
+}
+
+/// Breaks a link off; when the server has noticed, and so begins to wait.
+#[track_caller]
+fn lose(stage: &Stage, link: Connection<'_>) -> Duration {
+    let before = stage.reactor.delayed_calls();
+    drop(link);
+    stage.turn_until("the server waits to try again", || stage.reactor.delayed_calls() > before);
+    stage.passed()
+}
+
+/// Lets time pass until the link is tried again: when that is.
+#[track_caller]
+fn next_attempt<'s>(stage: &Stage, port: &Port<'s>) -> (Duration, Connection<'s>) {
+    let before = stage.attempts();
+    let latest = stage.passed() + 2 * WAITS.1;
+    while stage.attempts() == before {
+        assert!(stage.passed() < latest, "the link is not tried again");
+        stage.advance(STEP);
+    }
+    (stage.passed(), port.accept_link())
+}
+
+/// Lets a link fail so often that the waits are long.
+#[track_caller]
+fn fail_often(stage: &Stage, port: &Port<'_>) {
+    let mut link = port.accept_link();
+    for _ in 0..10 {
+        lose(stage, link);
+        link = next_attempt(stage, port).1;
+    }
+    lose(stage, link);
+}
+
+#[test]
+fn a_link_says_peer_first_and_then_everything_that_is_known() {
+    with_bolden(|stage, port, server| {
+        let mut link = port.accept_link();
+        let mut client = stage.connect(server);
+        let mut known = BTreeMap::new();
+        for time in 0..2 {
+            for number in 0..500 {
+                let at = client.ask(&format!("IAMAT client{number} +1+2 {time}"));
+                assert_eq!(link.line(), at, "news goes down a link that is up");
+                known.insert(number, at);
+            }
+        }
+        lose(stage, link);
+
+        let (_, mut link) = next_attempt(stage, port);
+        let mut told: Vec<String> = known.iter().map(|_| link.line()).collect();
+        let mut known: Vec<String> = known.into_values().collect();
+        told.sort();
+        known.sort();
+        assert_eq!(told, known);
+        // Each once: the next thing is the next news.
+        let news = client.ask("IAMAT more +1+2 0");
+        assert_eq!(link.line(), news);
+    });
+}
+
+#[test]
+fn a_neighbor_is_told_even_what_it_said_itself_before_the_link_broke() {
+    with_bolden(|stage, port, server| {
+        let link = port.accept_link();
+        let mut bolden = stage.connect(server);
+        bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
+        assert_eq!(bolden.ask("taken?"), "? taken?");
+        lose(stage, link);
+        let (_, mut link) = next_attempt(stage, port);
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100", "it may have lost its memory");
+    });
+}
+
+#[test]
+fn what_comes_back_on_a_link_is_ignored() {
+    with_bolden(|stage, port, server| {
+        let mut link = port.accept_link();
+        link.send("? PEER Alford\nIAMAT back +1+2 0\nAT Bolden +0.5 back +1+2 0\nFOO\n");
+        link.send(vec![b'x'; 200_000]);
+        link.send("\n");
+        let mut client = stage.connect(server);
+        assert_eq!(client.ask("WHATSAT back 1 1"), "? WHATSAT back 1 1");
+        let news = client.ask("IAMAT kiwi +1+2 0");
+        assert_eq!(link.line(), news, "and the link goes on");
+    });
+}
+
+#[test]
+fn a_link_is_tried_again_with_waits_that_grow_to_five_seconds() {
+    with_bolden(|stage, port, _| {
+        let mut link = port.accept_link();
+        let mut waits = Vec::new();
+        for _ in 0..14 {
+            let lost = lose(stage, link);
+            let (at, next) = next_attempt(stage, port);
+            waits.push(at - lost);
+            link = next;
+        }
+        for wait in &waits {
+            assert!((WAITS.0..=WAITS.1 + STEP).contains(wait), "{waits:?}");
+        }
+        assert!(waits[0] <= 2 * WAITS.0 + STEP, "{waits:?}");
+        // The last eight lie anywhere up to five seconds; that none is long by chance is one in ten millions.
+        assert!(waits[6..].iter().any(|wait| *wait > WAITS.1 / 8), "{waits:?}");
+    });
+}
+
+#[test]
+fn a_link_that_was_good_is_tried_again_soon() {
+    with_bolden(|stage, port, _| {
+        fail_often(stage, port);
+        let (_, link) = next_attempt(stage, port);
+        stage.advance(Duration::from_secs(6));
+        let lost = lose(stage, link);
+        let (at, _link) = next_attempt(stage, port);
+        assert!(at - lost <= 2 * WAITS.0 + STEP, "{:?}", at - lost);
+    });
+}
+
+#[test]
+fn a_neighbor_that_comes_is_linked_to_at_once() {
+    with_bolden(|stage, port, server| {
+        fail_often(stage, port);
+        let mut bolden = stage.connect(server);
+        // The clock stands still from here on.
+        assert_eq!(bolden.ask("PEER Bolden\nhere"), "? here");
+        assert_eq!(port.accept().line(), "PEER Alford");
+    });
+}
+
+#[test]
+fn a_server_serves_its_clients_without_its_neighbors() {
+    let stage = Stage::new();
+    let nobody = stage.listen().address(); // Closed again at once.
+    let (server, _) = stage.start_among(&[("Bolden", nobody), ("Zed", nobody)]);
+    let mut client = stage.connect(server);
+    for _ in 0..20 {
+        stage.advance(Duration::from_secs(1));
+        assert!(client.ask(&format!("IAMAT kiwi +1+2 {}", stage.next())).starts_with("AT Alford "));
+    }
+}
+
+#[test]
+fn a_neighbor_that_does_not_read_is_owed_the_newest_of_each_client_only() {
+    const CLIENTS: usize = 8;
+    const ROUNDS: usize = 60;
+    with_bolden(|stage, port, server| {
+        let mut link = port.accept_link();
+        let mut client = stage.connect(server);
+        // Long enough that what the system buffers is soon full.
+        let tail = "x".repeat(60_000);
+        let mut newest = BTreeMap::new();
+        for round in 0..ROUNDS {
+            for number in 0..CLIENTS {
+                newest.insert(number, client.ask(&format!("IAMAT client{number}-{tail} +1+2 {round}")));
+            }
+        }
+        let marker = client.ask("IAMAT marker +1+2 0");
+
+        let mut last = BTreeMap::new();
+        let mut lines = 0;
+        loop {
+            let line = link.line();
+            if line == marker {
+                break;
+            }
+            let name = line.split(' ').nth(3).unwrap();
+            let number: usize = name["client".len()..name.find('-').unwrap()].parse().unwrap();
+            last.insert(number, line);
+            lines += 1;
+        }
+        assert!(last == newest, "not everything newest has come");
+        assert!(lines < CLIENTS * ROUNDS, "all {lines} lines were kept for it");
+    });
+}

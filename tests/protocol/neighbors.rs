@@ -1,0 +1,235 @@
+//! What others say to a server: PEER and AT, who may say them, and what becomes of them.
+
+use crate::stage::{Connection, Port, Questions, Stage};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+/// A neighbour at an address of this machine from which nobody in these tests comes.
+const ELSEWHERE: &str = "127.0.0.2:1";
+
+/// Alford, linked to Bolden and Zed, whom the test plays.
+struct Three<'s> {
+    stage: &'s Stage,
+    server: SocketAddr,
+    /// Alford's links to them.
+    bolden: Connection<'s>,
+    zed: Connection<'s>,
+    _ports: [Port<'s>; 2],
+}
+
+impl<'s> Three<'s> {
+    #[track_caller]
+    fn new(stage: &'s Stage) -> Three<'s> {
+        let ports = [stage.listen(), stage.listen()];
+        let [bolden, zed] = ports.each_ref().map(Port::address);
+        let (server, _) = stage.start_among(&[("Bolden", bolden), ("Zed", zed)]);
+        let [bolden, zed] = ports.each_ref().map(Port::accept_link);
+        Three { stage, server, bolden, zed, _ports: ports }
+    }
+
+    /// A connection on which a neighbour has said who it is, or on which nobody has said anything.
+    #[track_caller]
+    fn connect(&self, peer: Option<&str>) -> Connection<'s> {
+        let mut connection = self.stage.connect(self.server);
+        if let Some(name) = peer {
+            connection.send(format!("PEER {name}\n"));
+        }
+        connection
+    }
+
+    /// What each neighbour has been told since the last time.
+    #[track_caller]
+    fn told(&mut self) -> [Vec<String>; 2] {
+        // News goes to both after everything else.
+        let marker = self.connect(None).ask(&format!("IAMAT marker +1+2 {}", self.stage.next()));
+        [&mut self.bolden, &mut self.zed].map(|link| {
+            let mut lines = vec![link.line()];
+            while lines.last() != Some(&marker) {
+                lines.push(link.line());
+            }
+            lines.pop();
+            lines
+        })
+    }
+
+    /// What the server knows of a client, as a new neighbour would hear it.
+    #[track_caller]
+    fn check_known(&mut self, at: &str) {
+        // Bolden seems to know less: it is told.
+        let client = at.split(' ').nth(3).unwrap();
+        let mut bolden = self.connect(Some("Bolden"));
+        bolden.send(format!("AT A +1 {client} +0+0 -999999999999\n"));
+        assert_eq!(self.bolden.line(), at);
+    }
+}
+
+const NEWS: &str = "AT Bolden +0.5 kiwi +1+2 100";
+
+#[test]
+fn a_neighbors_at_goes_to_the_others_only_and_gets_no_reply() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    let mut bolden = herd.connect(Some("Bolden"));
+    bolden.send(format!("{NEWS}\n"));
+    assert_eq!(bolden.ask("next"), "? next");
+    assert_eq!(herd.told(), [vec![], vec![NEWS.to_owned()]]);
+    herd.check_known(NEWS);
+}
+
+#[test]
+fn an_at_without_a_peer_goes_to_every_neighbor() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    let mut someone = herd.connect(None);
+    someone.send(format!(" AT\tBolden  +0.5 kiwi +1+2 100\r\n{NEWS}\n"));
+    assert_eq!(someone.ask("next"), "? next");
+    assert_eq!(herd.told(), [vec![NEWS.to_owned()], vec![NEWS.to_owned()]]);
+}
+
+#[test]
+fn what_is_known_already_goes_nowhere() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    let (mut bolden, mut zed) = (herd.connect(Some("Bolden")), herd.connect(Some("Zed")));
+    bolden.send(format!("{NEWS}\n"));
+    bolden.ask("taken?");
+    herd.told();
+    for connection in [&mut bolden, &mut zed] {
+        connection.send(format!("{NEWS}\n{NEWS}\n"));
+        assert_eq!(connection.ask("next"), "? next");
+    }
+    assert_eq!(herd.told(), [vec![], vec![] as Vec<String>]);
+}
+
+#[test]
+fn an_older_at_is_answered_with_the_newer_one_and_goes_nowhere() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    let newer = herd.connect(None).ask("IAMAT kiwi +1+2 100");
+    herd.told();
+    let mut bolden = herd.connect(Some("Bolden"));
+    bolden.send("AT Bolden +0.5 kiwi +5+6 99.999999999\n");
+    assert_eq!(bolden.ask("next"), "? next", "the answer goes down the link, not here");
+    assert_eq!(herd.told(), [vec![newer.clone()], vec![]]);
+    herd.check_known(&newer);
+
+    // Who has not said which neighbour it is cannot be answered.
+    let mut someone = herd.connect(None);
+    someone.send("AT Bolden +0.5 kiwi +5+6 99\n");
+    assert_eq!(someone.ask("next"), "? next");
+    assert_eq!(herd.told(), [vec![], vec![] as Vec<String>]);
+}
+
+#[test]
+fn of_equal_times_the_greater_server_wins_and_then_the_greater_line() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    let mut bolden = herd.connect(Some("Bolden"));
+    for (line, is_newer) in [
+        ("AT Bolden +0.5 kiwi +1+1 100.5", true),
+        ("AT Alford +0.9 kiwi +9+9 100.5", false),
+        ("AT Parker +0.1 kiwi +0+0 100.5", true),
+        ("AT Parker +0.0 kiwi +9+9 100.5", false),
+        ("AT Parker +0.1 kiwi +0+1 100.5", true),
+        ("AT Bolden +9.9 kiwi +9+9 100.500", false),
+        ("AT Parker2 +0.0 kiwi +0+0 +100.50", true),
+        ("AT Zed +9.9 kiwi +9+9 100.499999999", false),
+        ("AT Alford +0.0 kiwi +0+0 100.500000001", true),
+        ("AT Alford +0.0 kiwi +0+0 1400794645.392014451", true),
+        ("AT Zed +9.0 kiwi +9+9 1400794645.392014450", false),
+    ] {
+        bolden.send(format!("{line}\n"));
+        assert_eq!(bolden.ask("next"), "? next");
+        let [to_bolden, to_zed] = herd.told();
+        let news: &[&str] = if is_newer { &[line] } else { &[] };
+        assert_eq!(to_zed, news, "{line}");
+        assert_eq!(to_bolden.len(), usize::from(!is_newer), "{line}");
+    }
+}
+
+#[test]
+fn a_malformed_at_is_an_invalid_command() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    for peer in [None, Some("Bolden")] {
+        let mut connection = herd.connect(peer);
+        for line in [
+            "AT",
+            "AT Bolden +0.5 kiwi +1+2",
+            "AT Bolden +0.5 kiwi +1+2 100 more",
+            "AT Bolden soon kiwi +1+2 100",
+            "AT Bolden +0.5 kiwi 1+2 100",
+            "AT Bolden +0.5 kiwi +91+2 100",
+            "AT Bolden +0.5 kiwi +1+2 1e2",
+            "at Bolden +0.5 kiwi +1+2 100",
+        ] {
+            assert_eq!(connection.ask(line), format!("? {line}"));
+        }
+    }
+    assert_eq!(herd.told(), [vec![], vec![] as Vec<String>]);
+}
+
+#[test]
+fn peer_counts_only_on_the_first_line_and_with_a_neighbors_name() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    for first in ["FOO", "PEER Nobody", "PEER Alford", "PEER bolden", "PEER", "PEER Bolden Zed", "IAMAT first +1+2 0"] {
+        let mut connection = herd.connect(None);
+        let reply = connection.ask(first);
+        assert!(reply == format!("? {first}") || first.starts_with("IAMAT"), "{reply}");
+        assert_eq!(connection.ask("PEER Bolden"), "? PEER Bolden", "after {first}");
+    }
+    let mut connection = herd.connect(Some("Bolden"));
+    assert_eq!(connection.ask("PEER Bolden"), "? PEER Bolden");
+    assert_eq!(connection.ask("PEER Zed"), "? PEER Zed");
+    // It is still Bolden.
+    herd.told();
+    connection.send(format!("{NEWS}\n"));
+    connection.ask("taken?");
+    assert_eq!(herd.told(), [vec![], vec![NEWS.to_owned()]]);
+}
+
+#[test]
+fn a_neighbor_counts_only_from_its_own_address() {
+    let stage = Stage::new();
+    let (server, _) = stage.start_among(&[("Bolden", ELSEWHERE.parse().unwrap())]);
+    for lines in [["PEER Bolden", NEWS], [NEWS, "FOO"]] {
+        let mut connection = stage.connect(server);
+        for line in lines {
+            assert_eq!(connection.ask(line), format!("? {line}"));
+        }
+        assert_eq!(connection.ask("WHATSAT kiwi 1 1"), "? WHATSAT kiwi 1 1");
+    }
+}
+
+#[test]
+fn an_at_comes_from_any_neighbors_address_but_peer_from_its_own() {
+    let stage = Stage::new();
+    let zed = stage.listen();
+    let (server, questions) = stage.start_among(&[("Bolden", ELSEWHERE.parse().unwrap()), ("Zed", zed.address())]);
+    let mut connection = stage.connect(server);
+    assert_eq!(connection.ask("PEER Bolden"), "? PEER Bolden");
+    connection.send(format!("{NEWS}\nWHATSAT kiwi 1 1\n"));
+    stage.turn_until("the AT is taken", || questions.waiting() == 1);
+}
+
+#[test]
+fn a_server_of_the_herd_that_is_no_neighbor_is_nobody() {
+    let stage = Stage::new();
+    let bolden = stage.listen();
+    let mut config = crate::stage::herd(&[("Bolden", bolden.address())]);
+    config.servers.get_mut("Alford").unwrap().neighbors.clear();
+    let server = stage.start(&config, Rc::new(Questions::default()));
+    let mut connection = stage.connect(server);
+    assert_eq!(connection.ask("PEER Bolden"), "? PEER Bolden");
+    assert_eq!(connection.ask(NEWS), format!("? {NEWS}"));
+}
+
+#[test]
+fn a_neighbors_connection_may_be_a_clients_too() {
+    let stage = Stage::new();
+    let mut herd = Three::new(&stage);
+    let mut bolden = herd.connect(Some("Bolden"));
+    let at = bolden.ask("IAMAT kiwi +1+2 0");
+    assert_eq!(herd.told(), [vec![at.clone()], vec![at]], "a client's news goes to everybody");
+}

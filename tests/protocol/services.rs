@@ -1,0 +1,300 @@
+//! WHATSAT with Google's protocol over plain HTTP: the test plays Google.
+
+use crate::stage::{Connection, NOW, Port, Stage, herd};
+use crate::util::{Client, Directory, Process, free_port, logs};
+use proxyherd::config::PlacesConfig;
+use proxyherd::places;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A key that would be seen in whatever form.
+const KEY: &str = "AIza&Secret+Key";
+const KEY_FORMS: [&str; 2] = ["Secret", "AIza"];
+
+/// How Google prints today, and how it printed for ten years: `{}` stands for the places.
+const STYLES: [&str; 2] = [
+    "{\n   \"html_attributions\" : [],\n   \"next_page_token\" : \"C\\u003d\",\n   \
+     \"results\" : [\n      {}\n   ],\n   \
+     \"status\" : \"OK\"\n}\n",
+    "{\n   \"html_attributions\" : [],\n   \"results\" : \n   [\n      {}\n   ],\n   \"status\" : \"OK\"\n}\n",
+];
+
+/// A place as either prints it, with everything in it that a printer of JSON would change.
+fn place(number: usize) -> String {
+    format!(
+        "{{\n         \"geometry\" : {{ \"lat\" : 34.05352670000{number}, \"lng\" : -118.0, \"z\" : 1E5 }},\n         \
+         \"name\" : \"Caf\\u00e9 été \\u003c{number}\\u003e ] }} , \\\"[\",\n         \"rating\" : 4.0,\n         \
+         \"types\" : [ \"b\", \"a\" ],\n         \"results\" : [ 12345678901234567890123, null ]\n      }}"
+    )
+}
+
+/// A Google whom the test plays, a server that asks it, and a client of that.
+struct Asking<'s> {
+    google: Port<'s>,
+    server: SocketAddr,
+    client: Connection<'s>,
+    at: String,
+}
+
+impl<'s> Asking<'s> {
+    #[track_caller]
+    fn new(stage: &'s Stage, config: PlacesConfig) -> Asking<'s> {
+        let google = stage.listen();
+        let base_url = Some(format!("http://{}", google.address()));
+        let config = PlacesConfig { base_url, ..config };
+        let places = places::open(&stage.reactor, &config, Some(KEY.to_owned())).unwrap();
+        let server = stage.start(&herd(&[]), places);
+        let mut client = stage.connect(server);
+        let at = client.ask("IAMAT kiwi +34.068930-118.445127 0");
+        assert!(at.starts_with(&format!("AT Alford +{}", NOW.as_secs())), "{at}");
+        Asking { google, server, client, at }
+    }
+
+    /// Asks for so many places; Google's connection with the request read.
+    #[track_caller]
+    fn ask(&mut self, bound: usize) -> Connection<'s> {
+        self.client.send(format!("WHATSAT kiwi 10 {bound}\n"));
+        self.request().1
+    }
+
+    /// The next request that Google gets: its lines.
+    #[track_caller]
+    fn request(&self) -> (Vec<String>, Connection<'s>) {
+        let mut connection = self.google.accept();
+        let mut lines = vec![connection.line()];
+        while lines.last().is_some_and(|line| line != "\r") {
+            lines.push(connection.line());
+        }
+        (lines, connection)
+    }
+
+    /// The JSON that the client gets below the AT line.
+    #[track_caller]
+    fn json(&mut self) -> String {
+        assert_eq!(self.client.line(), self.at);
+        let mut json = self.client.line();
+        loop {
+            match self.client.line() {
+                line if line.is_empty() => return json,
+                line => write!(json, "\n{line}").unwrap(),
+            }
+        }
+    }
+
+    /// The client gets an answer that says what went wrong, in Google's form.
+    #[track_caller]
+    fn is_told(&mut self, what: &str) {
+        let json = self.json();
+        let parts = json.strip_prefix("{\n   \"error_message\" : \"").and_then(|rest| {
+            rest.strip_suffix(
+                "\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"UNKNOWN_ERROR\"\n}",
+            )
+        });
+        let message = parts.unwrap_or_else(|| panic!("not the form of an error: {json}"));
+        assert!(message.contains(what), "{what:?} is not told: {message}");
+        has_no_key(&json);
+    }
+}
+
+#[track_caller]
+fn has_no_key(text: &str) {
+    for form in KEY_FORMS {
+        assert!(!text.contains(form), "the key is in {text}");
+    }
+}
+
+fn response(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn google_is_asked_for_a_nearby_search() {
+    let stage = Stage::new();
+    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    asking.client.send("WHATSAT kiwi 0.5 5\n");
+    let (request, _connection) = asking.request();
+    assert_eq!(
+        request[0],
+        "GET /maps/api/place/nearbysearch/json?location=34.068930,-118.445127&radius=500&key=AIza%26Secret%2BKey \
+         HTTP/1.1\r"
+    );
+    assert!(request.contains(&format!("Host: {}\r", asking.google.address())), "{request:?}");
+}
+
+#[test]
+fn both_styles_of_googles_json_are_cut_and_not_a_byte_else_is_changed() {
+    let stage = Stage::new();
+    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let places: Vec<String> = (0..3).map(place).collect();
+    for style in STYLES {
+        for bound in [1, 2, 3, 20] {
+            let mut google = asking.ask(bound);
+            google.send(response("200 OK", &style.replace("{}", &places.join(",\n      "))));
+            let kept = places[..bound.min(3)].join(",\n      ");
+            assert_eq!(asking.json(), style.replace("{}", &kept).trim_end());
+        }
+        let mut google = asking.ask(0);
+        google.send(response("200 OK", &style.replace("{}", &places.join(",\n      "))));
+        assert_eq!(asking.json(), style.replace("\n      {}", "").trim_end());
+    }
+}
+
+#[test]
+fn an_answer_may_come_in_chunks_or_up_to_the_end_of_the_connection() {
+    let stage = Stage::new();
+    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let body = "{\"results\":[1,2],\"status\":\"OK\"}";
+    for answer in [
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n1a\r\n{}\r\n0\r\n\r\n",
+            &body[..5],
+            &body[5..]
+        ),
+        format!("HTTP/1.0 200 OK\r\n\r\n{body}"),
+    ] {
+        let mut google = asking.ask(1);
+        for piece in answer.as_bytes().chunks(7) {
+            google.send(piece);
+        }
+        google.half_close();
+        assert_eq!(asking.json(), "{\"results\":[1],\"status\":\"OK\"}");
+    }
+}
+
+#[test]
+fn the_services_own_status_is_handed_on() {
+    let stage = Stage::new();
+    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    for status in ["ZERO_RESULTS", "OVER_QUERY_LIMIT", "REQUEST_DENIED"] {
+        let body = format!("{{\n   \"error_message\" : \"x\",\n   \"results\" : [],\n   \"status\" : \"{status}\"\n}}");
+        let mut google = asking.ask(5);
+        google.send(response("200 OK", &body));
+        assert_eq!(asking.json(), body);
+    }
+}
+
+#[test]
+fn a_service_that_fails_gives_an_error_in_the_same_form() {
+    let stage = Stage::new();
+    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    for (answer, what) in [
+        (response("500 Internal Server Error", "oh no"), "500"),
+        (response("403 Forbidden", "{\"results\":[],\"status\":\"OK\"}"), "403"),
+        (response("302 Found", ""), "302"),
+        (response("200 OK", ""), "not JSON"),
+        (response("200 OK", "<html>"), "not JSON"),
+        (response("200 OK", "{\"results\":[{},"), "not JSON"),
+        (response("200 OK", "{\"results\":[]}"), "results and status"),
+        (response("200 OK", "[]"), "results and status"),
+        ("garbage\r\n\r\n".to_owned(), ""),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"results\":[],\"status\":\"OK\"}".to_owned(), ""),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_owned(), ""),
+        (String::new(), ""),
+    ] {
+        let mut google = asking.ask(5);
+        google.send(&answer);
+        google.half_close();
+        asking.is_told(what);
+    }
+    // And when it is well again, so are the answers.
+    asking.ask(5).send(response("200 OK", "{\"results\":[],\"status\":\"OK\"}"));
+    assert_eq!(asking.json(), "{\"results\":[],\"status\":\"OK\"}");
+}
+
+#[test]
+fn a_service_that_is_not_there_gives_an_error_in_the_same_form() {
+    let stage = Stage::new();
+    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let closed = std::mem::replace(&mut asking.google, stage.listen());
+    drop(closed);
+    asking.client.send("WHATSAT kiwi 10 5\n");
+    asking.is_told("refused");
+}
+
+#[test]
+fn a_service_that_takes_too_long_gives_an_error_in_the_same_form() {
+    let stage = Stage::new();
+    let timeout = Some(Duration::from_secs(3));
+    let mut asking = Asking::new(&stage, PlacesConfig { timeout, ..PlacesConfig::default() });
+    let mut silent = asking.ask(5);
+    stage.advance(Duration::from_millis(2990));
+    stage.turn();
+    asking.client.has_nothing();
+    stage.advance(Duration::from_millis(10));
+    asking.is_told("3s");
+    stage.turn_until("the question is given up", || silent.has_ended());
+
+    // A service that never stops talking takes too long as well.
+    let mut dripping = asking.ask(5);
+    for _ in 0..3 {
+        dripping.send("HTTP/1.1 200 OK\r\nX: y\r\n");
+        stage.advance(Duration::from_secs(1));
+    }
+    asking.is_told("3s");
+}
+
+#[test]
+fn no_more_than_the_set_number_of_questions_are_under_way() {
+    let stage = Stage::new();
+    let asking = Asking::new(&stage, PlacesConfig { max_in_flight: Some(2), ..PlacesConfig::default() });
+    let mut clients: Vec<Connection<'_>> = (0..5).map(|_| stage.connect(asking.server)).collect();
+    for client in &mut clients {
+        client.send("WHATSAT kiwi 10 5\n");
+    }
+    let mut under_way = vec![asking.request().1, asking.request().1];
+    for left in (0..5).rev() {
+        assert_eq!(stage.connect(asking.server).ask("still there?"), "? still there?");
+        assert!(asking.google.try_accept().is_none(), "more than two with {left} left");
+        under_way.remove(0).send(response("200 OK", "{\"results\":[],\"status\":\"OK\"}"));
+        if left >= 2 {
+            under_way.push(asking.request().1);
+        }
+    }
+    for client in &mut clients {
+        assert_eq!(client.line(), asking.at);
+        assert_eq!(client.line(), "{\"results\":[],\"status\":\"OK\"}");
+    }
+}
+
+#[test]
+fn the_key_is_not_in_what_a_client_gets() {
+    let stage = Stage::new();
+    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    for key in [KEY, "AIza%26Secret%2BKey"] {
+        let body = format!("{{\"error_message\":\"bad key {key}\",\"results\":[],\"status\":\"REQUEST_DENIED\"}}");
+        asking.ask(5).send(response("200 OK", &body));
+        assert_eq!(asking.json(), body.replace(key, "***"));
+        asking.ask(5).send(response(&format!("500 {key}"), ""));
+        asking.is_told("500");
+    }
+}
+
+#[test]
+fn the_key_is_not_in_the_log_or_the_start_message() {
+    let stage = Stage::new();
+    let google = stage.listen();
+    let (directory, port) = (Directory::new(), free_port());
+    let config = format!(
+        "[servers.Alford]\naddress = \"127.0.0.1:{port}\"\n[places]\nbase_url = \"http://{}\"\n",
+        google.address()
+    );
+    let config = directory.write("herd.toml", config);
+    let arguments = ["Alford", "--config", &config, "--log-level", "debug"];
+    let mut process = Process::start(directory.path(), &arguments, &[(places::KEY_VARIABLE, KEY)]);
+    let mut client = Client::connect(port);
+    client.ask("IAMAT kiwi +1+2 0");
+    client.send("WHATSAT kiwi 10 5");
+    let mut connection = google.accept();
+    let request = connection.line();
+    assert!(KEY_FORMS.iter().all(|form| request.contains(form)), "{request}");
+    connection.send(response(&format!("500 {KEY} AIza%26Secret%2BKey"), ""));
+    let reply: String = (0..7).map(|_| client.line()).collect();
+    assert!(reply.contains("UNKNOWN_ERROR") && reply.contains("500"), "{reply}");
+    assert_eq!(process.end("TERM").code(), Some(0));
+    let log = logs(directory.path());
+    assert!(log.contains("WHATSAT kiwi 10 5") && log.contains("500"), "{log}");
+    for text in [reply, log, process.output(), process.errors()] {
+        has_no_key(&text);
+    }
+}

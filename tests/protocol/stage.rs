@@ -1,0 +1,361 @@
+//! [`Stage`]: the server Alford on a loop that the test turns, with a clock that the test moves.
+//!
+//! Sockets are real, on port 0. The test plays clients, neighbours and Places services in one thread: whenever it waits
+//! for something, the loop turns. Time stands still unless [`Stage::advance`] moves it.
+
+use crate::util::PATIENCE;
+use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};
+use proxyherd::places::{Nearby, Places};
+use proxyherd::server::Server;
+use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
+use reactor::{Deferred, Firer, Reactor, Settings};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The time of day on every stage: with it, the protocol's own example comes out as it is printed there.
+pub(crate) const NOW: Duration = Duration::new(1_400_794_645, 655_887_836);
+
+/// A server's loop, and the means to play everybody else.
+pub(crate) struct Stage {
+    pub(crate) reactor: Reactor,
+    passed: Rc<Cell<Duration>>,
+    attempts: Rc<Cell<usize>>,
+    count: Cell<u32>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Stage {
+        let (passed, attempts) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(0)));
+        let driver = Clock {
+            inner: MioDriver::new().unwrap(),
+            begin: Instant::now(),
+            passed: passed.clone(),
+            attempts: attempts.clone(),
+        };
+        let reactor = Reactor::with_driver(Box::new(driver), Settings::default());
+        Stage { reactor, passed, attempts, count: Cell::new(0) }
+    }
+
+    /// Lets time pass for the loop. The time of day stays.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.passed.set(self.passed.get() + by);
+        self.reactor.iterate(Duration::ZERO).unwrap();
+    }
+
+    /// How much time has passed.
+    pub(crate) fn passed(&self) -> Duration {
+        self.passed.get()
+    }
+
+    /// How often the server has begun to connect to somebody.
+    pub(crate) fn attempts(&self) -> usize {
+        self.attempts.get()
+    }
+
+    /// 1, 2, 3 ...: a time for a client that is newer than those before.
+    pub(crate) fn next(&self) -> u32 {
+        self.count.set(self.count.get() + 1);
+        self.count.get()
+    }
+
+    /// One turn of the loop.
+    pub(crate) fn turn(&self) {
+        self.reactor.iterate(Duration::from_millis(1)).unwrap();
+    }
+
+    /// Turns the loop until `condition` holds.
+    #[track_caller]
+    pub(crate) fn turn_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+            self.turn();
+        }
+    }
+
+    /// Starts a server named Alford of this herd.
+    #[track_caller]
+    pub(crate) fn start(&self, config: &Config, places: Rc<dyn Places>) -> SocketAddr {
+        let mut started = Some(Server::start(&self.reactor, config, "Alford", places).unwrap());
+        self.turn_until("it listens", || started.as_ref().is_some_and(Deferred::has_fired));
+        started.take().and_then(Deferred::result).expect("the server has not started")
+    }
+
+    /// Starts Alford with these neighbours, and with Places that answer when the test lets them.
+    #[track_caller]
+    pub(crate) fn start_among(&self, neighbors: &[(&str, SocketAddr)]) -> (SocketAddr, Rc<Questions>) {
+        let questions = Rc::new(Questions::default());
+        (self.start(&herd(neighbors), questions.clone()), questions)
+    }
+
+    /// A new connection to a server.
+    #[track_caller]
+    pub(crate) fn connect(&self, server: SocketAddr) -> Connection<'_> {
+        Connection::new(self, TcpStream::connect(server).unwrap())
+    }
+
+    /// A place where a neighbour or a service listens.
+    pub(crate) fn listen(&self) -> Port<'_> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Port { stage: self, listener }
+    }
+}
+
+/// A herd of Alford, on a free port, and its neighbours.
+pub(crate) fn herd(neighbors: &[(&str, SocketAddr)]) -> Config {
+    let server = |host: IpAddr, port, neighbors| ServerConfig { host: host.to_string(), port, neighbors };
+    let names = neighbors.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut servers: std::collections::BTreeMap<_, _> =
+        neighbors.iter().map(|(name, at)| ((*name).to_owned(), server(at.ip(), at.port(), Vec::new()))).collect();
+    servers.insert("Alford".to_owned(), server(IpAddr::from([127, 0, 0, 1]), 0, names));
+    Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
+}
+
+/// Where somebody listens whom the test plays.
+pub(crate) struct Port<'s> {
+    stage: &'s Stage,
+    listener: TcpListener,
+}
+
+impl<'s> Port<'s> {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    /// A connection that has come, if there is one.
+    pub(crate) fn try_accept(&self) -> Option<Connection<'s>> {
+        match self.listener.accept() {
+            Ok((stream, _)) => Some(Connection::new(self.stage, stream)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn accept(&self) -> Connection<'s> {
+        let mut accepted = None;
+        self.stage.turn_until("somebody connects", || {
+            accepted = self.try_accept();
+            accepted.is_some()
+        });
+        accepted.unwrap()
+    }
+
+    /// Accepts a neighbour's link and its introduction.
+    #[track_caller]
+    pub(crate) fn accept_link(&self) -> Connection<'s> {
+        let mut link = self.accept();
+        assert_eq!(link.line(), "PEER Alford");
+        link
+    }
+}
+
+/// One connection, the test's end of it.
+pub(crate) struct Connection<'s> {
+    stage: &'s Stage,
+    stream: TcpStream,
+    received: VecDeque<u8>,
+    ended: bool,
+}
+
+impl<'s> Connection<'s> {
+    fn new(stage: &'s Stage, stream: TcpStream) -> Connection<'s> {
+        stream.set_nonblocking(true).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Connection { stage, stream, received: VecDeque::new(), ended: false }
+    }
+
+    /// Reads what is there. A reset is an end, too.
+    fn receive(&mut self) {
+        let mut buffer = [0; 65536];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => self.ended = true,
+                Ok(length) => {
+                    self.received.extend(&buffer[..length]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => self.ended = true,
+            }
+            return;
+        }
+    }
+
+    /// Sends all of it, or as much as the other side takes before it ends the connection.
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let (mut rest, stage) = (bytes.as_ref(), self.stage);
+        stage.turn_until("everything is sent", || {
+            match self.stream.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.receive(),
+                Err(_) => rest = &[],
+            }
+            rest.is_empty()
+        });
+        stage.turn();
+    }
+
+    /// Whether the other side breaks off instead of taking more.
+    pub(crate) fn is_refused(&mut self, bytes: &[u8]) -> bool {
+        matches!(self.stream.write(bytes), Err(error) if error.kind() != ErrorKind::WouldBlock)
+    }
+
+    /// Ends our side, unless the other has broken off meanwhile.
+    pub(crate) fn half_close(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// The next so many bytes.
+    #[track_caller]
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        self.stage.turn_until("enough bytes come", || {
+            self.receive();
+            assert!(self.received.len() >= count || !self.ended, "the end came after {:?}", self.received);
+            self.received.len() >= count
+        });
+        self.received.drain(..count).collect()
+    }
+
+    /// The next line as it came, without its end.
+    #[track_caller]
+    pub(crate) fn raw_line(&mut self) -> Vec<u8> {
+        let (mut at, mut seen) = (None, 0);
+        self.stage.turn_until("a line comes", || {
+            self.receive();
+            at = self.received.range(seen..).position(|byte| *byte == b'\n').map(|offset| seen + offset);
+            seen = self.received.len();
+            assert!(at.is_some() || !self.ended, "the end came after {:?}", self.received);
+            at.is_some()
+        });
+        let mut line: Vec<u8> = self.received.drain(..=at.unwrap()).collect();
+        line.pop();
+        line
+    }
+
+    /// The next line.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        String::from_utf8(self.raw_line()).unwrap()
+    }
+
+    /// Sends a line; the next line that comes back.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, command: &str) -> String {
+        self.send(format!("{command}\n"));
+        self.line()
+    }
+
+    /// Everything up to the end of the connection.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> String {
+        self.stage.turn_until("the connection ends", || self.has_ended());
+        String::from_utf8(self.received.drain(..).collect()).unwrap()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.receive();
+        self.ended
+    }
+
+    /// Asserts that nothing has come so far. Whoever calls this has seen to it that it would have come by now.
+    #[track_caller]
+    pub(crate) fn has_nothing(&mut self) {
+        self.receive();
+        let received: Vec<u8> = self.received.iter().copied().collect();
+        assert!(received.is_empty() && !self.ended, "{:?}", String::from_utf8_lossy(&received));
+    }
+}
+
+/// Places that answer when the test lets them.
+#[derive(Default)]
+pub(crate) struct Questions {
+    asked: RefCell<VecDeque<(Nearby, Firer<Vec<u8>>)>>,
+    pub(crate) cancelled: Rc<Cell<usize>>,
+}
+
+impl Questions {
+    /// How many wait for an answer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.asked.borrow().len()
+    }
+
+    /// The oldest question that waits, and what answers it.
+    #[track_caller]
+    pub(crate) fn take(&self) -> (Nearby, Firer<Vec<u8>>) {
+        self.asked.borrow_mut().pop_front().expect("nobody has asked")
+    }
+}
+
+impl Places for Questions {
+    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+        let cancelled = self.cancelled.clone();
+        let (deferred, firer) = Deferred::with_canceller(move |_| cancelled.set(cancelled.get() + 1));
+        self.asked.borrow_mut().push_back((question.clone(), firer));
+        deferred
+    }
+
+    fn describe(&self) -> String {
+        "the test".to_owned()
+    }
+}
+
+/// The real driver with another clock.
+struct Clock {
+    inner: MioDriver,
+    begin: Instant,
+    passed: Rc<Cell<Duration>>,
+    attempts: Rc<Cell<usize>>,
+}
+
+impl Driver for Clock {
+    fn now(&self) -> Instant {
+        self.begin + self.passed.get()
+    }
+
+    fn system_time(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + NOW
+    }
+
+    fn random(&mut self) -> u64 {
+        self.inner.random()
+    }
+
+    /// Never for long: a test that waits for what does not come is to fail, not to hang.
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        const MOST: Duration = Duration::from_millis(1);
+        self.inner.poll(Some(timeout.unwrap_or(MOST).min(MOST)), events)
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.inner.waker()
+    }
+
+    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
+        self.inner.listen_tcp(address, backlog, token)
+    }
+
+    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
+        self.attempts.set(self.attempts.get() + 1);
+        self.inner.connect_tcp(address, bind, token)
+    }
+
+    fn resolve(&mut self, host: &str, reply: LookupReply) {
+        self.inner.resolve(host, reply);
+    }
+
+    fn spawn(&mut self, job: Job) -> Result<(), Job> {
+        self.inner.spawn(job)
+    }
+
+    fn catch_signals(&mut self, on: bool) -> io::Result<()> {
+        self.inner.catch_signals(on)
+    }
+}
