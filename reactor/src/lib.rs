@@ -1,4 +1,49 @@
 //! Twisted's design in Rust: one thread, one event loop, protocols, transports and Deferreds.
+//!
+//! ```no_run
+//! use reactor::{Protocol, Reactor, Transport};
+//!
+//! struct Echo;
+//! impl Protocol for Echo {
+//!     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+//!         transport.write(data);
+//!     }
+//! }
+//!
+//! let reactor = Reactor::new()?;
+//! reactor.listen_tcp("127.0.0.1:8007", |_peer: &_| Echo)?;
+//! reactor.run()?;
+//! # Ok::<(), reactor::Failure>(())
+//! ```
+//!
+//! # The parts
+//!
+//! * [`Reactor`]: the loop. It listens ([`Reactor::listen_tcp`]), connects ([`Reactor::connect_tcp`]), calls later
+//!   ([`Reactor::call_later`]), looks names up, takes work off the loop and calls from other threads.
+//! * [`Protocol`]: what happens on one connection; [`Factory`] and [`ClientFactory`] build them. [`Transport`]: the way back.
+//! * [`LineReceiver`]: a protocol that gets lines.
+//! * [`Deferred`]: a result that is not there yet, and the callbacks that wait for it. [`Failure`]: an error on its way.
+//! * [`tls`] and [`http`]: over any transport, and on top of it.
+//! * [`driver`]: what is below. [`testing`]: how to test without a network.
+//!
+//! # The layers
+//!
+//! ```text
+//! pure       bytes -> values, times -> due calls, results -> callbacks    no sockets, no clock, no mio
+//! protocols  objects that see only a Transport                            still no mio
+//! loop       the loop, the slab, ports, connectors                        knows only the trait Driver
+//! drivers    the real world                                               the only code that knows it
+//! ```
+//!
+//! # Differences from Twisted
+//!
+//! The reactor is a value: there may be several, and each can be run again after a stop. The timers use a clock that does not
+//! jump, and calls due at the same moment keep their order. What is written is bounded. A protocol gets its transport as an
+//! argument; half-closing is an event for every protocol. Writing after `lose_connection` has no effect, on TCP as on TLS.
+//! `pause_producing` is told to a producer by the loop, not from inside `write`. A Deferred has two ends and a type.
+//!
+//! Next: `protocol.rs` and `transport.rs`, the two contracts.
+
 mod address;
 pub mod deferred;
 pub mod driver;
@@ -29,3 +74,9 @@ pub use protocol::{ClientFactory, Factory, Protocol};
 pub use settings::Settings;
 pub use timers::{DelayedCall, NotActive};
 pub use transport::{BUFFER_LIMIT, Channel, HIGH_WATER, KeepAlive, Producer, Transport};
+
+/// The README's and DESIGN.md's code, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../DESIGN.md")]
+struct Documents;

@@ -12,7 +12,7 @@ mod util;
 
 use certificates::Authority;
 use events::{Events, Noting};
-use peer::{meanwhile, with_patience};
+use peer::{meanwhile, patient};
 use raw_tls::raw_server;
 use reactor::error::ConnectError;
 use reactor::http::{HttpError, Limits, Page, PageError, PageGetter, UrlError, get_page};
@@ -46,7 +46,7 @@ fn serve(get: impl FnOnce(&Reactor, &str) -> Deferred<Page>, answer: &'static st
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let page = get(&reactor, &format!("http://{}/path?query", listener.local_addr().unwrap()));
     let request = meanwhile(&reactor, move || {
-        let mut stream = with_patience(listener.accept().unwrap().0);
+        let mut stream = patient(listener.accept().map(|(stream, _)| stream));
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -118,7 +118,7 @@ fn get_page_gives_the_body_and_makes_other_statuses_errors() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let page = get_page(&reactor, &format!("http://{}", listener.local_addr().unwrap()));
         meanwhile(&reactor, move || {
-            let mut stream = with_patience(listener.accept().unwrap().0);
+            let mut stream = patient(listener.accept().map(|(stream, _)| stream));
             assert_ne!(stream.read(&mut [0; 1000]).unwrap(), 0);
             write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 4\r\n\r\nbody").unwrap();
         });

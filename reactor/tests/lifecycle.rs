@@ -9,13 +9,13 @@ mod run;
 mod util;
 
 use events::{Events, Noting};
-use peer::{connect, meanwhile};
+use peer::{meanwhile, patient};
 use reactor::error::RunError;
 use reactor::{Address, ClientFactory, Connector, Deferred, Phase, Protocol, Reactor, Reason, Settings, SystemEvent};
 use run::run_to_the_end;
 use std::cell::{Cell, RefCell};
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
@@ -93,7 +93,7 @@ fn a_port_serves_again_in_the_next_run() {
         };
         let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
         let client = thread::spawn(move || {
-            let mut stream = connect(address);
+            let mut stream = patient(TcpStream::connect(address));
             stream.read_exact(&mut [0; 5]).unwrap();
         });
         run_to_the_end(&reactor);
@@ -337,7 +337,7 @@ fn a_stop_sends_every_connection_its_last_bytes() {
     let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
     let client = thread::spawn(move || {
         let mut bytes = Vec::new();
-        connect(address).read_to_end(&mut bytes).unwrap();
+        patient(TcpStream::connect(address)).read_to_end(&mut bytes).unwrap();
         bytes.len()
     });
     let note = events.clone();
@@ -363,7 +363,7 @@ fn a_stop_does_not_wait_for_a_peer_that_does_not_read() {
         ..Noting::new(&noted)
     };
     let port = reactor.listen_tcp("127.0.0.1:0", factory).unwrap();
-    let _silent = connect(port.host());
+    let _silent = patient(TcpStream::connect(port.host()));
     until(&reactor, "the connection is made", || !events.all().is_empty());
     run_and_stop(&reactor);
     assert_eq!(events.all(), ["made", "lost Aborted"]);

@@ -7,7 +7,7 @@ mod peer;
 mod util;
 
 use events::{Events, Noting};
-use peer::{connect, meanwhile};
+use peer::{meanwhile, patient};
 use reactor::{Address, HIGH_WATER, ListeningPort, Producer, Protocol, Reactor, Transport};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -38,7 +38,7 @@ fn converse<T: Send + 'static>(
     let first = Cell::new(Some(protocol(&reactor, Noting::new(&events))));
     let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| first.take().expect("one connection")).unwrap();
     let address = port.host();
-    let result = meanwhile(&reactor, move || client(connect(address)));
+    let result = meanwhile(&reactor, move || client(patient(TcpStream::connect(address))));
     until(&reactor, "the connection is lost", || events.all().iter().any(|event| event.starts_with("lost")));
     assert_eq!(reactor.sources(), 1, "only the port is left");
     (events.all(), result)
@@ -187,7 +187,7 @@ fn a_peer_that_does_not_read_does_not_hold_up_the_end_for_ever() {
         Noting { made: Box::new(made), ..Noting::new(&noted) }
     };
     let port = reactor.listen_tcp("127.0.0.1:0", factory).unwrap();
-    let _silent = connect(port.host());
+    let _silent = patient(TcpStream::connect(port.host()));
     until(&reactor, "it is given up", || events.all() == ["made", "lost FlushTimeout"]);
 }
 
@@ -273,7 +273,7 @@ fn paused_reading_holds_data_back_and_resuming_goes_on() {
     });
     let address = port.host();
     let stream = meanwhile(&reactor, move || {
-        let mut stream = connect(address);
+        let mut stream = patient(TcpStream::connect(address));
         stream.write_all(b"hello").unwrap();
         stream
     });
@@ -321,7 +321,7 @@ fn a_pause_in_the_middle_of_a_stream_loses_nothing() {
     let factory = move |_: &Address| Hiccups { reactor: own.clone(), received: counted.clone() };
     let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
     meanwhile(&reactor, move || {
-        let mut stream = connect(address);
+        let mut stream = patient(TcpStream::connect(address));
         for _ in 0..2000 {
             stream.write_all(&[b'x'; PIECE]).unwrap();
         }
@@ -349,7 +349,7 @@ fn a_peer_that_does_not_read_its_answers_is_not_read_from() {
     let address = port.host();
     let (begin_reading, begun) = mpsc::channel::<()>();
     let reader = thread::spawn(move || {
-        let mut stream = connect(address);
+        let mut stream = patient(TcpStream::connect(address));
         let mut writer = stream.try_clone().unwrap();
         let writing = thread::spawn(move || {
             writer.write_all(&vec![b'x'; 2 * LARGE]).unwrap();
@@ -444,7 +444,7 @@ fn a_panic_in_a_callback_ends_that_connection_only() {
     });
     let address = port.host();
     let (seen, echoed) = meanwhile(&reactor, move || {
-        let (mut calm, mut bad) = (connect(address), connect(address));
+        let (mut calm, mut bad) = (patient(TcpStream::connect(address)), patient(TcpStream::connect(address)));
         bad.write_all(b"panic").unwrap();
         let seen = bad.read(&mut [0; 1]).map_err(|error| error.kind());
         calm.write_all(b"well").unwrap();
@@ -516,7 +516,7 @@ fn a_protocol_may_close_all_others_from_inside_any_callback() {
             });
             let address = port.host();
             meanwhile(&reactor, move || {
-                let streams: Vec<TcpStream> = (0..5).map(|_| connect(address)).collect();
+                let streams: Vec<TcpStream> = (0..5).map(|_| patient(TcpStream::connect(address))).collect();
                 for mut stream in &streams {
                     let _ = stream.write_all(b"x"); // Some are gone already.
                     let _ = stream.shutdown(Shutdown::Write);
@@ -547,7 +547,7 @@ fn both_ends_know_both_addresses() {
     });
     let address = port.host();
     assert_ne!(address.port(), 0);
-    let client: SocketAddr = meanwhile(&reactor, move || connect(address).local_addr().unwrap());
+    let client: SocketAddr = meanwhile(&reactor, move || patient(TcpStream::connect(address)).local_addr().unwrap());
     until(&reactor, "the connection is made", || reactor.sources() == 1 && port.host() == address);
     assert_eq!(addresses.take(), Some((Address::from(client), Address::from(address))));
 }
@@ -582,7 +582,7 @@ fn what_is_written_from_a_timer_or_another_connection_goes_out_in_the_same_turn(
         let keep = keep.clone();
         Noting { made: Box::new(move |transport| keep.borrow_mut().push(transport.clone())), ..Noting::new(&events) }
     });
-    let mut stream = connect(port.host());
+    let mut stream = patient(TcpStream::connect(port.host()));
     until(&reactor, "the connection is made", || transports.borrow().len() == 1);
     let transport = transports.borrow()[0].clone();
     let written = Rc::new(Cell::new(false));
@@ -608,7 +608,7 @@ fn a_factory_may_refuse_a_connection() {
     }
     let reactor = Reactor::new().unwrap();
     let address = reactor.listen_tcp("127.0.0.1:0", Refuses).unwrap().host();
-    let received = meanwhile(&reactor, move || read_all(&mut connect(address)));
+    let received = meanwhile(&reactor, move || read_all(&mut patient(TcpStream::connect(address))));
     assert_eq!(received, b"");
     assert_eq!(reactor.sources(), 1);
 }
@@ -630,7 +630,7 @@ fn a_stopped_port_leaves_its_connections_alone_and_its_factory_hears_of_both() {
     let events = Events::default();
     let reactor = Reactor::new().unwrap();
     let port = reactor.listen_tcp("127.0.0.1:0", Noted(events.clone())).unwrap();
-    let mut stream = connect(port.host());
+    let mut stream = patient(TcpStream::connect(port.host()));
     until(&reactor, "the connection is made", || events.all() == ["start", "made"]);
     port.stop_listening();
     assert_eq!(events.all(), ["start", "made"], "nothing calls back before it returns");

@@ -158,7 +158,8 @@ fn a_rush_of_questions_waits_and_what_is_too_much_is_over_the_limit() {
     client.send("WHATSAT kiwi 1 1\n");
     client.expect(&format!(
         "{AT}\n{{\n   \"error_message\" : \"too many questions are waiting for the Places service; \
-         ask again later\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"OVER_QUERY_LIMIT\"\n}}\n\n"
+         ask again later\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \
+         \"status\" : \"OVER_QUERY_LIMIT\"\n}}\n\n"
     ));
 
     // Those that wait get their turn.

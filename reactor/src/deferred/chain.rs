@@ -469,6 +469,8 @@ fn deliver<T>(head: &Rc<Head<T>>, result: Result<T, Failure>) {
     drop(head.canceller.take());
     match head.out.push(result) {
         Then::Step(step) => run(step, Some(head.clone())),
+        // Whoever waits for a paused Deferred waits for the end of the pause as well.
+        Then::Other(step, root) if head.is_paused() => head.park(Rc::new(Resume { step, root })),
         Then::Other(step, root) => run(step, root),
         Then::Nothing => {}
     }

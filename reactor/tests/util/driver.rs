@@ -9,6 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+type EditEvents = Box<dyn FnMut(&mut Vec<Event>)>;
+type Resolve = Box<dyn FnMut(&str, LookupReply)>;
+
 /// What a test sees of the driver below its reactor, and does to it.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
@@ -17,9 +20,9 @@ pub(crate) struct Hooks {
     /// How often the loop has polled.
     pub(crate) polls: Rc<Cell<usize>>,
     /// Sees the events of each poll and may change them.
-    pub(crate) events: Rc<RefCell<Option<Box<dyn FnMut(&mut Vec<Event>)>>>>,
+    pub(crate) events: Rc<RefCell<Option<EditEvents>>>,
     /// Answers look-ups; the real resolver is never asked while there is one.
-    pub(crate) resolve: Rc<RefCell<Option<Box<dyn FnMut(&str, LookupReply)>>>>,
+    pub(crate) resolve: Rc<RefCell<Option<Resolve>>>,
 }
 
 /// A reactor whose driver is the real one, edited by `hooks`.

@@ -2,7 +2,8 @@
 
 use crate::util::{PATIENCE, until};
 use reactor::Reactor;
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread;
@@ -23,13 +24,9 @@ pub(crate) fn meanwhile<T: Send + 'static>(reactor: &Reactor, work: impl FnOnce(
     result.expect("it is here").unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// A blocking connection to `address` that loses patience in the end.
-pub(crate) fn connect(address: SocketAddr) -> TcpStream {
-    with_patience(TcpStream::connect(address).unwrap())
-}
-
-/// Makes `stream` fail instead of blocking for ever.
-pub(crate) fn with_patience(stream: TcpStream) -> TcpStream {
+/// Makes a blocking `stream`, connected or accepted, fail instead of blocking for ever.
+pub(crate) fn patient(stream: io::Result<TcpStream>) -> TcpStream {
+    let stream = stream.unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream

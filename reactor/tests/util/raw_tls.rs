@@ -1,7 +1,7 @@
 //! A TLS server made of rustls alone, blocking, which can do what no decent one does.
 
 use crate::certificates::Identity;
-use crate::peer::with_patience;
+use crate::peer::patient;
 use reactor::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use reactor::tls::rustls::{self, ServerConfig, ServerConnection};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,7 +27,7 @@ pub(crate) fn raw_server<T>(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serve = move || {
-        let mut socket = with_patience(listener.accept().unwrap().0);
+        let mut socket = patient(listener.accept().map(|(stream, _)| stream));
         let mut session = ServerConnection::new(Arc::new(config)).unwrap();
         work(&mut rustls::Stream::new(&mut session, &mut socket))
     };
