@@ -63,8 +63,8 @@ impl Number {
     }
 }
 
-/// Takes an unsigned decimal number of at most `limit` off the front of `text`, compared exactly, however many digits it
-/// has.
+/// Takes an unsigned decimal number of at most `limit` off the front of `text`, compared exactly, however many digits
+/// it has.
 pub fn take_at_most(text: &mut &[u8], limit: u32) -> Option<()> {
     Number::take(text)?.is_at_most(limit).then_some(())
 }

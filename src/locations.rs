@@ -1,9 +1,9 @@
 //! What a server knows: the newest AT of each client. "Is this newer?" is one pure function, [`newness`].
 //!
-//! Every server must pick the same winner whatever the order in which messages arrive, so versions are totally ordered:
-//! by time, then by the name of the server that heard it, then by the whole line. (Dropping only what has an *equal* time,
-//! as the paper does, lets an older message that arrives late overwrite a newer one, and two of them chase each other
-//! round the ring for ever.)
+//! Every server must pick the same winner whatever the order in which messages arrive, so versions are totally
+//! ordered: by time, then by the name of the server that heard it, then by the whole line. (Dropping only what has an
+//! *equal* time, as the paper does, lets an older message that arrives late overwrite a newer one, and two of them
+//! chase each other round the ring for ever.)
 
 use crate::decimal::Time;
 use crate::message::{self, At, Command};

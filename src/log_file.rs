@@ -1,8 +1,8 @@
 //! The log of a run: one file, written by a thread of its own, so that the loop never waits for the disk.
 //!
-//! Lines are put into a buffer in memory; the writer takes the whole buffer now and then and writes it out. Nothing is
-//! lost at an orderly end ([`LogFile::finish`]). If the disk is slower than the herd talks, the buffer stops growing at a
-//! limit: lines beyond it are dropped, and how many is written down.
+//! Lines are put into a buffer in memory; the writer takes the whole buffer now and then and writes it out. Nothing
+//! is lost at an orderly end ([`LogFile::finish`]). If the disk is slower than the herd talks, the buffer stops
+//! growing at a limit: lines beyond it are dropped, and how many is written down.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::fs::{File, OpenOptions};
@@ -206,8 +206,8 @@ impl Shared {
 /// The log file of the process, for [`line`].
 static INSTALLED: OnceLock<Arc<Shared>> = OnceLock::new();
 
-/// Logs a line that a peer sent or is sent, at level info: `label arrow bytes`. The same as `log::info!` would do, but at a
-/// fraction of its cost: this is done twice for every command.
+/// Logs a line that a peer sent or is sent, at level info: `label arrow bytes`. The same as `log::info!` would do,
+/// but at a fraction of its cost: this is done twice for every command.
 pub fn line(label: &str, arrow: &str, bytes: &[u8]) {
     if !log::log_enabled!(Level::Info) {
         return;

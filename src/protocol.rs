@@ -24,8 +24,8 @@ const LINGER: Duration = Duration::from_secs(10);
 /// A buffer for replies that a long one made larger than this is not kept.
 const SCRATCH: usize = 512;
 
-/// How much longer an AT may be than the IAMAT that it tells of: a server's name and a difference. A neighbour that could
-/// not send on what a client was allowed to say would be cut off again and again.
+/// How much longer an AT may be than the IAMAT that it tells of: a server's name and a difference. A neighbour that
+/// could not send on what a client was allowed to say would be cut off again and again.
 const AT_OVERHEAD: usize = 1024;
 
 /// One connection to a server.

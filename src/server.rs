@@ -36,8 +36,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server `name` of the herd that `config` describes: looks up the names, listens (on every address of its own name), and links up with its
-    /// neighbours. The Deferred fires with where it listens (the first address), or fails with why it cannot.
+    /// Starts the server `name` of the herd that `config` describes: looks up the names, listens (on every address of
+    /// its own name), and links up with its neighbours. The Deferred fires with where it listens (the first address),
+    /// or fails with why it cannot.
     ///
     /// # Errors
     /// If there is no such server.

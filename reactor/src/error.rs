@@ -1,7 +1,7 @@
 //! The named errors of the reactor: why a connection ended, why one was not made, why a Deferred failed.
 //!
-//! Twisted's `twisted.internet.error`. They say whose fault it is: ours, the peer's, or the network's. HTTP and TLS have
-//! their own, beside their code.
+//! Twisted's `twisted.internet.error`. They say whose fault it is: ours, the peer's, or the network's. HTTP and TLS
+//! have their own, beside their code.
 
 use std::fmt;
 use std::io;

@@ -20,9 +20,11 @@
 //!
 //! * [`Reactor`]: the loop. It listens ([`Reactor::listen_tcp`]), connects ([`Reactor::connect_tcp`]), calls later
 //!   ([`Reactor::call_later`]), looks names up, takes work off the loop and calls from other threads.
-//! * [`Protocol`]: what happens on one connection; [`Factory`] and [`ClientFactory`] build them. [`Transport`]: the way back.
+//! * [`Protocol`]: what happens on one connection; [`Factory`] and [`ClientFactory`] build them. [`Transport`]: the
+//!   way back.
 //! * [`LineReceiver`]: a protocol that gets lines.
-//! * [`Deferred`]: a result that is not there yet, and the callbacks that wait for it. [`Failure`]: an error on its way.
+//! * [`Deferred`]: a result that is not there yet, and the callbacks that wait for it. [`Failure`]: an error on its
+//!   way.
 //! * [`tls`] and [`http`]: over any transport, and on top of it.
 //! * [`driver`]: what is below. [`testing`]: how to test without a network.
 //!
@@ -37,9 +39,10 @@
 //!
 //! # Differences from Twisted
 //!
-//! The reactor is a value: there may be several, and each can be run again after a stop. The timers use a clock that does not
-//! jump, and calls due at the same moment keep their order. What is written is bounded. A protocol gets its transport as an
-//! argument; half-closing is an event for every protocol. Writing after `lose_connection` has no effect, on TCP as on TLS.
+//! The reactor is a value: there may be several, and each can be run again after a stop. The timers use a clock that
+//! does not jump, and calls due at the same moment keep their order. What is written is bounded. A protocol gets its
+//! transport as an argument; half-closing is an event for every protocol. Writing after `lose_connection` has no
+//! effect, on TCP as on TLS.
 //! `pause_producing` is told to a producer by the loop, not from inside `write`. A Deferred has two ends and a type.
 //!
 //! Next: `protocol.rs` and `transport.rs`, the two contracts.

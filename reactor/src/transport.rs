@@ -1,16 +1,18 @@
 //! [`Transport`]: the handle by which a protocol writes to its connection and steers it.
 //!
-//! One cheap, clonable type for every kind of connection: what is behind it is a [`Channel`] (a TCP connection, TLS over
-//! another transport, memory). The contract of every method (Twisted's `ITransport`, `ITCPTransport`, `IConsumer`):
+//! One cheap, clonable type for every kind of connection: what is behind it is a [`Channel`] (a TCP connection, TLS
+//! over another transport, memory). The contract of every method (Twisted's `ITransport`, `ITCPTransport`,
+//! `IConsumer`):
 //!
 //! * Nothing here calls a protocol or producer back before it returns: requests are noted and carried out by the loop.
-//! * Nothing here fails: on a connection that is gone, or going, it has no effect. How it went, `connection_lost` tells.
+//! * Nothing here fails: on a connection that is gone, or going, it has no effect. How it went, `connection_lost`
+//!   tells.
 //! * Bytes written are kept in order and sent as soon as the callback that wrote them returns.
 //!
 //! **Back-pressure.** Above [`HIGH_WATER`] bytes waiting, the registered producer is told to pause; when all has gone
 //! out, to resume. A server that answers its peer's requests registers the transport itself
-//! ([`pause_when_full`](Transport::pause_when_full)): then a peer that does not read its answers is no longer read from.
-//! Above a hard limit (default [`BUFFER_LIMIT`]) the connection is aborted: a peer cannot fill our memory.
+//! ([`pause_when_full`](Transport::pause_when_full)): then a peer that does not read its answers is no longer read
+//! from. Above a hard limit (default [`BUFFER_LIMIT`]) the connection is aborted: a peer cannot fill our memory.
 //!
 //! Next: [`crate::LineReceiver`], a protocol that many build on.
 

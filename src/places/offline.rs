@@ -12,7 +12,6 @@ use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Address, Deferred, Firer, Protocol, Reactor, Transport};
 use std::cell::RefCell;
-use std::fmt::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -228,24 +227,34 @@ fn result(place: &Place<'_>) -> String {
     };
     let types: Vec<String> = types.iter().map(|name| format!("            \"{name}\"")).collect();
     let id = json_string(&format!("offline:{}", place.id));
-    let mut json = String::from("      {\n");
-    // Writing to a String cannot fail.
-    let _ = write!(
-        json,
-        "         \"business_status\" : \"OPERATIONAL\",\n         \"geometry\" : \n         {{\n            \
-         \"location\" : \n            {{\n               \"lat\" : {},\n               \"lng\" : {}\n            }},\n            \
-         \"viewport\" : \n            {{\n{},\n{}\n            }}\n         }},\n         \"name\" : {},\n         \
-         \"place_id\" : {id},\n         \"reference\" : {id},\n         \"scope\" : \"APP\",\n         \
-         \"types\" : \n         [\n{}\n         ],\n         \"vicinity\" : {}\n      }}",
-        place.latitude,
-        place.longitude,
-        corner("northeast", place, VIEWPORT),
+    let lines = [
+        "      {".to_owned(),
+        "         \"business_status\" : \"OPERATIONAL\",".to_owned(),
+        "         \"geometry\" : ".to_owned(),
+        "         {".to_owned(),
+        "            \"location\" : ".to_owned(),
+        "            {".to_owned(),
+        format!("               \"lat\" : {},", place.latitude),
+        format!("               \"lng\" : {}", place.longitude),
+        "            },".to_owned(),
+        "            \"viewport\" : ".to_owned(),
+        "            {".to_owned(),
+        format!("{},", corner("northeast", place, VIEWPORT)),
         corner("southwest", place, -VIEWPORT),
-        json_string(place.name),
+        "            }".to_owned(),
+        "         },".to_owned(),
+        format!("         \"name\" : {},", json_string(place.name)),
+        format!("         \"place_id\" : {id},"),
+        format!("         \"reference\" : {id},"),
+        "         \"scope\" : \"APP\",".to_owned(),
+        "         \"types\" : ".to_owned(),
+        "         [".to_owned(),
         types.join(",\n"),
-        json_string(place.vicinity),
-    );
-    json
+        "         ],".to_owned(),
+        format!("         \"vicinity\" : {}", json_string(place.vicinity)),
+        "      }".to_owned(),
+    ];
+    lines.join("\n")
 }
 
 fn corner(name: &str, place: &Place<'_>, away: f64) -> String {

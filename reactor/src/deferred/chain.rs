@@ -13,6 +13,7 @@
 //! A step whose closure gives back an unfired Deferred becomes the `next` of that one's last step; the root of the
 //! waiting chain remembers the root that it waits for, so that a cancel can follow.
 
+use super::out::{Link, Next, Out, Outcome};
 use super::{Deferred, Firer, Side, State};
 use crate::Failure;
 use crate::error::{AlreadyCalledError, CancelledError};
@@ -21,44 +22,6 @@ use std::cell::{Cell, RefCell};
 use std::mem;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
-
-/// A result that is logged if it is dropped while it is a failure.
-pub(super) struct Outcome<T>(Option<Result<T, Failure>>);
-
-impl<T> Outcome<T> {
-    pub(super) fn new(result: Result<T, Failure>) -> Outcome<T> {
-        Outcome(Some(result))
-    }
-
-    /// The result; from here on its failure counts as handled.
-    pub(super) fn into_inner(mut self) -> Result<T, Failure> {
-        self.take()
-    }
-
-    pub(super) fn take(&mut self) -> Result<T, Failure> {
-        self.0.take().expect("an Outcome is emptied only by taking it, and then not used again")
-    }
-
-    /// The value; a failure is logged.
-    pub(super) fn into_value(mut self) -> Option<T> {
-        match self.0 {
-            Some(Ok(_)) => self.take().ok(),
-            _ => None,
-        }
-    }
-
-    pub(super) fn failure_mut(&mut self) -> Option<&mut Failure> {
-        self.0.as_mut().and_then(|result| result.as_mut().err())
-    }
-}
-
-impl<T> Drop for Outcome<T> {
-    fn drop(&mut self) {
-        if let Some(Err(failure)) = &self.0 {
-            log::error!(target: "reactor::deferred", "Unhandled error in Deferred: {}", failure.report());
-        }
-    }
-}
 
 /// A step that has its input and may run.
 pub(super) trait Run {
@@ -110,109 +73,6 @@ pub(super) trait Root {
     fn cancel(self: Rc<Self>) -> Option<Rc<dyn Root>>;
 }
 
-/// For dropping a chain without recursion: gives the next link away.
-pub(super) trait Link {
-    fn unlink(&self) -> Option<Rc<dyn Link>>;
-}
-
-/// Where a step's result goes.
-pub(super) enum Next<T> {
-    Step(Rc<dyn Accept<T>>),
-    /// A step of another chain that waits for this one, and the root of that chain.
-    Waiter(Rc<dyn Settle<T>>, Weak<dyn Root>),
-}
-
-impl<T> Next<T> {
-    fn into_link(self) -> Rc<dyn Link> {
-        match self {
-            Next::Step(step) => step.into_link(),
-            Next::Waiter(step, _) => step.into_link(),
-        }
-    }
-}
-
-/// The result side of a head or step.
-pub(super) struct Out<T>(Cell<OutState<T>>);
-
-enum OutState<T> {
-    Empty,
-    Done(Outcome<T>),
-    Linked(Next<T>),
-}
-
-impl<T> Out<T> {
-    pub(super) fn empty() -> Out<T> {
-        Out(Cell::new(OutState::Empty))
-    }
-
-    fn replace(&self, state: OutState<T>) -> OutState<T> {
-        self.0.replace(state)
-    }
-
-    fn push(&self, result: Result<T, Failure>) -> Then {
-        match self.replace(OutState::Empty) {
-            OutState::Linked(Next::Step(step)) => Then::Step(step.accept(result)),
-            OutState::Linked(Next::Waiter(step, root)) => {
-                let root = root.upgrade();
-                if let Some(root) = &root {
-                    root.wait_on(None);
-                }
-                Then::Other(step.settle(result), root)
-            }
-            OutState::Empty | OutState::Done(_) => {
-                self.replace(OutState::Done(Outcome::new(result)));
-                Then::Nothing
-            }
-        }
-    }
-
-    fn take(&self) -> Option<Result<T, Failure>> {
-        match self.replace(OutState::Empty) {
-            OutState::Done(outcome) => Some(outcome.into_inner()),
-            other => {
-                self.replace(other);
-                None
-            }
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        let state = self.replace(OutState::Empty);
-        let done = matches!(state, OutState::Done(_));
-        self.replace(state);
-        done
-    }
-
-    fn attach(&self, next: Next<T>) -> Option<Rc<dyn Run>> {
-        let result = self.take();
-        self.replace(OutState::Linked(next));
-        match self.push(result?) {
-            Then::Step(step) | Then::Other(step, _) => Some(step),
-            Then::Nothing => None,
-        }
-    }
-
-    fn unlink(&self) -> Option<Rc<dyn Link>> {
-        match self.replace(OutState::Empty) {
-            OutState::Linked(next) => Some(next.into_link()),
-            other => {
-                self.replace(other);
-                None
-            }
-        }
-    }
-}
-
-impl<T> Drop for Out<T> {
-    /// Drops the steps that follow one after the other, not one inside the other.
-    fn drop(&mut self) {
-        let mut next = self.unlink();
-        while let Some(link) = next {
-            next = if Rc::strong_count(&link) == 1 { link.unlink() } else { None };
-        }
-    }
-}
-
 type Canceller<T> = Box<dyn FnOnce(&Firer<T>)>;
 
 /// The start of a chain: what the Firer holds, and its root.
@@ -230,9 +90,22 @@ pub(super) struct Head<T: 'static> {
 
 impl<T: 'static> Head<T> {
     pub(super) fn new(canceller: Option<Canceller<T>>, made: &'static Location<'static>) -> Rc<Head<T>> {
+        Head::with(Out::empty(), false, canceller, made)
+    }
+
+    pub(super) fn already_fired(result: Result<T, Failure>, made: &'static Location<'static>) -> Rc<Head<T>> {
+        Head::with(Out::done(result), true, None, made)
+    }
+
+    fn with(
+        out: Out<T>,
+        called: bool,
+        canceller: Option<Canceller<T>>,
+        made: &'static Location<'static>,
+    ) -> Rc<Head<T>> {
         Rc::new(Head {
-            out: Out::empty(),
-            called: Cell::new(false),
+            out,
+            called: Cell::new(called),
             swallow: Cell::new(false),
             canceller: Cell::new(canceller),
             paused: Cell::new(0),
@@ -240,13 +113,6 @@ impl<T: 'static> Head<T> {
             waits_on: RefCell::new(None),
             made,
         })
-    }
-
-    pub(super) fn already_fired(result: Result<T, Failure>, made: &'static Location<'static>) -> Rc<Head<T>> {
-        let head = Head::new(None, made);
-        head.called.set(true);
-        head.out.replace(OutState::Done(Outcome::new(result)));
-        head
     }
 
     pub(super) fn made(&self) -> &'static Location<'static> {

@@ -22,11 +22,13 @@
 //! Next: `chain.rs` for how it runs, then [`crate::Protocol`].
 
 mod chain;
+mod out;
 
 use crate::Failure;
 use crate::error::AlreadyCalledError;
 use crate::failure::Passed;
-use chain::{Head, Outcome, Root, Step, Tail};
+use chain::{Head, Root, Step, Tail};
+use out::{Next, Outcome};
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -211,7 +213,7 @@ impl<T: 'static> Deferred<T> {
         made: &'static Location<'static>,
     ) -> Deferred<T> {
         let step = Step::new(run, side, added);
-        if let Some(ready) = tail.attach(chain::Next::Step(step.clone())) {
+        if let Some(ready) = tail.attach(Next::Step(step.clone())) {
             root.park(ready); // The Deferred is paused with its result in hand.
         }
         Deferred { state: State::Pending { tail: step, root }, made }
@@ -226,9 +228,9 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// Cancels what this Deferred waits for: runs the canceller, and fails with [`CancelledError`](crate::CancelledError) unless that fired
-    /// it. If the chain waits for a Deferred that a callback returned, that one is cancelled. Does nothing if it has
-    /// fired and waits for nothing.
+    /// Cancels what this Deferred waits for: runs the canceller, and fails with
+    /// [`CancelledError`](crate::CancelledError) unless that fired it. If the chain waits for a Deferred that a
+    /// callback returned, that one is cancelled. Does nothing if it has fired and waits for nothing.
     ///
     /// Without a canceller, the next firing by the producer is silently ignored: it could not have known.
     pub fn cancel(&self) {

@@ -7,8 +7,8 @@
 //!       +---- abort, error, panic, buffer limit, time ---> Ended(why)
 //! ```
 //!
-//! While it is open, each direction has a state of its own: *receiving* ends when the peer sends its end; *sending* ends,
-//! after everything written, when `lose_write_connection` asked for it.
+//! While it is open, each direction has a state of its own: *receiving* ends when the peer sends its end; *sending*
+//! ends, after everything written, when `lose_write_connection` asked for it.
 //!
 //! Reading follows the edge-triggered rule: `readable` stays set until a read says `WouldBlock`, or brings less than
 //! was asked for and no end is known to follow. Whoever stops earlier (the budget, a pause) is found again through the

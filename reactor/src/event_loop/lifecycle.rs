@@ -225,6 +225,7 @@ impl Core {
         let sources = self.registry.borrow().all();
         for source in sources {
             match source {
+                Source::Accepted => {}
                 Source::Port(port) => port.stop(self),
                 Source::Attempt(attempt) => attempt.stop(),
                 Source::Connection(connection) => connection.lose_connection(),
@@ -244,6 +245,7 @@ impl Core {
         let sources = self.registry.borrow().all();
         for source in sources {
             match source {
+                Source::Accepted => {}
                 Source::Port(port) => port.stop(self),
                 Source::Attempt(attempt) => attempt.stop(),
                 Source::Connection(connection) => connection.end(Reason::Aborted),

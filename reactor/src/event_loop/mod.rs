@@ -319,6 +319,7 @@ impl Drop for Core {
         self.agenda.soon.take();
         for source in self.registry.get_mut().all() {
             match source {
+                Source::Accepted => {}
                 Source::Port(port) => port.forget(),
                 Source::Attempt(attempt) => attempt.forget(),
                 Source::Connection(connection) => connection.forget(),

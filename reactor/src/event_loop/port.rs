@@ -123,6 +123,8 @@ impl Port {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    // Keeps the place while the factory runs, which may open something itself.
+                    core.registry.borrow_mut().insert(token, Source::Accepted);
                     self.has_recovered();
                     self.build(core, token, stream, peer);
                 }
@@ -139,14 +141,12 @@ impl Port {
         let peer = Address::from(peer);
         let mut protocol = None;
         self.with_factory(core, "build_protocol", |factory| protocol = factory.build_protocol(&peer));
-        let Some(protocol) = protocol else { return }; // Dropping the stream closes it.
-        // The factory may have opened something: then the token is no longer the next one.
-        if core.registry.borrow().next_token() != token {
-            log::error!(target: "reactor", "a factory opened a connection while it built a protocol; this one is dropped");
-            return;
-        }
+        let Some(protocol) = protocol else {
+            core.registry.borrow_mut().remove(token);
+            return; // Dropping the stream closes it.
+        };
         let connection = Connection::new(token, core.agenda.clone(), stream, protocol, peer, None);
-        core.registry.borrow_mut().insert(token, Source::Connection(connection.clone()));
+        core.registry.borrow_mut().replace(token, Source::Connection(connection.clone()));
         connection.begin(core);
     }
 

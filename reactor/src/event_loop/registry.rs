@@ -20,6 +20,8 @@ const GENERATIONS: usize = KEY_MASK;
 
 #[derive(Clone)]
 pub(super) enum Source {
+    /// Accepted, while its protocol is being built.
+    Accepted,
     Port(Rc<Port>),
     Attempt(Rc<Attempt>),
     Connection(Rc<Connection>),

@@ -78,7 +78,7 @@ impl Core {
             Some(Source::Connection(connection)) => connection.ready(self, event),
             Some(Source::Attempt(attempt)) => attempt.ready(self, event),
             Some(Source::Port(port)) => port.accept(self),
-            None => {} // It has gone since the event was noted.
+            Some(Source::Accepted) | None => {} // It has gone since the event was noted.
         }
     }
 

@@ -21,8 +21,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Gets the page at `url` with the roots that browsers trust: the body, if the server says that all is well.
 ///
-/// Fails with [`PageError`] for a status other than 200 to 202, [`UrlError`](super::UrlError), [`ConnectError`], [`HttpError`](super::HttpError),
-/// [`Reason`] if the connection broke or TLS failed, or [`TimeoutError`] after 30 s. Cancelling ends the connection.
+/// Fails with [`PageError`] for a status other than 200 to 202, [`UrlError`](super::UrlError), [`ConnectError`],
+/// [`HttpError`](super::HttpError), [`Reason`] if the connection broke or TLS failed, or [`TimeoutError`] after 30 s.
+/// Cancelling ends the connection.
 ///
 /// ```no_run
 /// use reactor::{Reactor, http::get_page};
