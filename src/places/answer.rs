@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn the_new_style_of_printing_is_cut_as_well() {
-        let new = "{\n   \"results\" : \n   [\n      {\n         \"a\" : 1\n      },\n      {\n         \"a\" : 2\n      }\n\
-                   \x20  ],\n   \"status\" : \"OK\"\n}";
+        let new = "{\n   \"results\" : \n   [\n      {\n         \"a\" : 1\n      },\n      {\n         \"a\" : 2\n\
+                   \x20     }\n   ],\n   \"status\" : \"OK\"\n}";
         check(new, 1, &new.replace(",\n      {\n         \"a\" : 2\n      }", ""));
     }
 

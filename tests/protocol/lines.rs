@@ -110,6 +110,18 @@ fn a_longer_line_ends_the_connection_whatever_comes_after_it() {
 }
 
 #[test]
+fn what_comes_after_a_line_that_is_too_long_is_not_obeyed() {
+    let stage = Stage::new();
+    let (server, _) = stage.start_among(&[]);
+    let mut client = stage.connect(server);
+    client.send("x".repeat(LIMIT + 1));
+    client.send("\nIAMAT ghost +1+2 0\n");
+    client.half_close();
+    assert_eq!(client.rest(), TOO_LONG);
+    assert_eq!(stage.connect(server).ask("WHATSAT ghost 1 1"), "? WHATSAT ghost 1 1");
+}
+
+#[test]
 fn who_sends_a_line_without_an_end_is_told_at_once_and_cut_off_after_a_while() {
     with_client(|stage, _, client| {
         client.send(vec![b'x'; 3 * LIMIT]);

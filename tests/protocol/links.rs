@@ -1,7 +1,7 @@
 //! A server's own connection to each neighbour: catching up, a slow reader, and coming back.
 
 use crate::stage::{Connection, Port, Stage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -191,5 +191,30 @@ fn a_neighbor_that_does_not_read_is_owed_the_newest_of_each_client_only() {
         }
         assert!(last == newest, "not everything newest has come");
         assert!(lines < CLIENTS * ROUNDS, "all {lines} lines were kept for it");
+    });
+}
+
+#[test]
+fn a_neighbor_catches_up_at_the_pace_at_which_it_reads() {
+    const CLIENTS: usize = 300;
+    with_bolden(|stage, port, server| {
+        let link = port.accept_link();
+        lose(stage, link);
+        let mut client = stage.connect(server);
+        let tail = "x".repeat(60_000);
+        let mut tell = |time| -> Vec<String> {
+            (0..CLIENTS).map(|number| client.ask(&format!("IAMAT client{number}-{tail} +1+2 {time}"))).collect()
+        };
+        tell(0);
+        let (_, mut link) = next_attempt(stage, port);
+        // The link is up, and most waits: what is overtaken while it waits need not be sent.
+        let newest: BTreeSet<String> = tell(1).into_iter().collect();
+        let mut told = BTreeSet::new();
+        let mut lines = 0;
+        while told.len() < CLIENTS {
+            told.extend(Some(link.line()).filter(|line| newest.contains(line)));
+            lines += 1;
+        }
+        assert!(lines < 2 * CLIENTS, "all {lines} lines were handed to a connection that nobody reads");
     });
 }
