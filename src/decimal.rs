@@ -24,20 +24,17 @@ struct Number {
 
 /// Takes digits off the front: their value and how many they are.
 fn take_digits(text: &mut &[u8]) -> (u64, usize) {
-    let (mut value, mut count) = (0u64, 0);
-    while let Some(byte) = text.get(count) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        // Eighteen digits cannot overflow; checking only then makes the usual number several times faster.
-        value = match count {
-            ..18 => value * 10 + u64::from(digit),
-            _ => value.saturating_mul(10).saturating_add(u64::from(digit)),
-        };
-        count += 1;
-    }
-    *text = &text[count..];
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(count);
+    *text = rest;
+    let add = |value: u64, byte: &u8| value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+    let value = match count {
+        ..=18 => digits.iter().fold(0, add), // Cannot overflow.
+        _ => digits.iter().fold(0, |value, byte| match value {
+            ..1_000_000_000_000_000_000 => add(value, byte),
+            _ => u64::MAX,
+        }),
+    };
     (value, count)
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Next: [`crate::Reactor`], which asks the queue how long to sleep and runs what is due.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::fmt;
@@ -87,6 +87,9 @@ impl DelayedCall {
     pub fn reset(&self, delay: Duration) -> Result<(), NotActive> {
         self.check()?;
         if let Some(queue) = self.queue.upgrade() {
+            if let Some(tell) = queue.clock.get() {
+                tell();
+            }
             queue.move_to(&self.call, add(queue.now.get(), delay));
         }
         Ok(())
@@ -143,6 +146,8 @@ pub(crate) struct Timers {
     dead: Cell<usize>,
     /// The time as the reactor last told it.
     now: Cell<Instant>,
+    /// Has the reactor tell it now.
+    clock: OnceCell<Box<dyn Fn()>>,
 }
 
 struct Entry {
@@ -181,7 +186,13 @@ impl Timers {
             next_order: Cell::new(0),
             dead: Cell::new(0),
             now: Cell::new(now),
+            clock: OnceCell::new(),
         })
+    }
+
+    /// Gives the queue a way to be told what time it is; until then it knows only what it was told last.
+    pub(crate) fn set_clock(&self, clock: Box<dyn Fn()>) {
+        let _ = self.clock.set(clock); // Once, when the reactor is made.
     }
 
     /// Tells the queue what time it is; `reset` counts from here.

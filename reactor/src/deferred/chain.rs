@@ -69,6 +69,8 @@ pub(super) trait Root {
     fn park(&self, step: Rc<dyn Run>);
     fn unpark(&self) -> Option<Rc<dyn Run>>;
     fn wait_on(&self, other: Option<Rc<dyn Root>>);
+    /// For dropping a row of waiting chains without recursion: gives away the one that this one waits for.
+    fn waits_on(&self) -> Option<Rc<dyn Root>>;
     /// Cancels the unfired head, or names the root of what it waits for instead.
     fn cancel(self: Rc<Self>) -> Option<Rc<dyn Root>>;
 }
@@ -124,6 +126,16 @@ impl<T: 'static> Head<T> {
     }
 }
 
+impl<T> Drop for Head<T> {
+    /// Lets go of the chain that it waits for, and of the one which that one waits for, one after the other.
+    fn drop(&mut self) {
+        let mut next = self.waits_on.get_mut().take();
+        while let Some(root) = next {
+            next = if Rc::strong_count(&root) == 1 { root.waits_on() } else { None };
+        }
+    }
+}
+
 impl<T> Tail<T> for Head<T> {
     fn take(&self) -> Option<Result<T, Failure>> {
         self.out.take()
@@ -164,6 +176,10 @@ impl<T> Root for Head<T> {
         drop(old); // Outside the borrow: it may drop a whole chain.
     }
 
+    fn waits_on(&self) -> Option<Rc<dyn Root>> {
+        self.waits_on.borrow_mut().take()
+    }
+
     fn cancel(self: Rc<Self>) -> Option<Rc<dyn Root>> {
         if self.called() {
             return self.waits_on.borrow().clone();
@@ -193,6 +209,8 @@ pub(super) struct Step<T: 'static, U: 'static, F> {
     out: Out<U>,
     side: Side,
     added: &'static Location<'static>,
+    /// Where the chain's first Deferred was made.
+    made: &'static Location<'static>,
 }
 
 enum Work<T: 'static, U: 'static, F> {
@@ -208,8 +226,13 @@ impl<T: 'static, U: 'static, F> Step<T, U, F>
 where
     F: FnOnce(Result<T, Failure>) -> Deferred<U> + 'static,
 {
-    pub(super) fn new(run: F, side: Side, added: &'static Location<'static>) -> Rc<Step<T, U, F>> {
-        Rc::new(Step { work: Cell::new(Work::Waits(run)), out: Out::empty(), side, added })
+    pub(super) fn new(
+        run: F,
+        side: Side,
+        added: &'static Location<'static>,
+        made: &'static Location<'static>,
+    ) -> Rc<Step<T, U, F>> {
+        Rc::new(Step { work: Cell::new(Work::Waits(run)), out: Out::empty(), side, added, made })
     }
 }
 
@@ -253,7 +276,7 @@ where
                 let given = run(input);
                 match given.state {
                     State::Fired(outcome) => outcome.into_inner().map_err(|mut failure| {
-                        failure.pass(self.side.passed(failed, self.added));
+                        self.side.note(&mut failure, failed, self.added, self.made);
                         failure
                     }),
                     State::Pending { tail, root: inner } => match (!inner.is_paused()).then(|| tail.take()).flatten() {

@@ -187,7 +187,7 @@ impl<T: 'static> Deferred<T> {
                 let result = outcome.into_inner();
                 let failed = result.is_err();
                 let mut next = run(result);
-                next.note_failure(side, failed, added);
+                next.note_failure(side, failed, added, made);
                 // The chain was made where its first Deferred was, not where a step returned.
                 if matches!(next.state, State::Fired(_)) {
                     next.made = made;
@@ -212,7 +212,7 @@ impl<T: 'static> Deferred<T> {
         added: &'static Location<'static>,
         made: &'static Location<'static>,
     ) -> Deferred<T> {
-        let step = Step::new(run, side, added);
+        let step = Step::new(run, side, added, made);
         if let Some(ready) = tail.attach(Next::Step(step.clone())) {
             root.park(ready); // The Deferred is paused with its result in hand.
         }
@@ -220,11 +220,17 @@ impl<T: 'static> Deferred<T> {
     }
 
     /// Writes down, on a failure that this step gave back, whether it raised it or let it through.
-    fn note_failure(&mut self, side: Side, failed_before: bool, added: &'static Location<'static>) {
+    fn note_failure(
+        &mut self,
+        side: Side,
+        failed_before: bool,
+        added: &'static Location<'static>,
+        made: &'static Location<'static>,
+    ) {
         if let State::Fired(outcome) = &mut self.state
             && let Some(failure) = outcome.failure_mut()
         {
-            failure.pass(side.passed(failed_before, added));
+            side.note(failure, failed_before, added, made);
         }
     }
 
@@ -355,11 +361,20 @@ enum Side {
 }
 
 impl Side {
-    /// What a failure that comes out of such a step has met there.
-    fn passed(self, failed_before: bool, added: &'static Location<'static>) -> Passed {
-        match (self, failed_before) {
-            (Side::Callback, true) => Passed::Through(added),
-            _ => Passed::RaisedBy(added),
+    /// Writes down on a failure that came out of such a step what it met there.
+    fn note(
+        self,
+        failure: &mut Failure,
+        failed_before: bool,
+        added: &'static Location<'static>,
+        made: &'static Location<'static>,
+    ) {
+        if self == Side::Callback && failed_before {
+            return failure.pass(Passed::Through(added));
+        }
+        failure.pass(Passed::RaisedBy(added));
+        if !failure.trail().contains(&Passed::Made(made)) {
+            failure.pass(Passed::Made(made));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! loop sees to it when no callback is running. That is why nothing calls back before it returns.
 
 use super::connection::Connection;
+use super::connector::ConnectorInner;
 use super::port::Port;
 use crate::Settings;
 use crate::outgoing::Blocks;
@@ -24,6 +25,8 @@ pub(super) struct Agenda {
     pub(super) ports: RefCell<Vec<Rc<Port>>>,
     /// Ports that ran out of descriptors.
     pub(super) exhausted: RefCell<Vec<Rc<Port>>>,
+    /// Connectors that look a name up: they stand in no registry.
+    pub(super) looking_up: RefCell<Vec<Rc<ConnectorInner>>>,
     /// Calls to be made in the next turn, in order.
     pub(super) soon: RefCell<VecDeque<Action>>,
 }
@@ -38,6 +41,7 @@ impl Agenda {
             ended: RefCell::default(),
             ports: RefCell::default(),
             exhausted: RefCell::default(),
+            looking_up: RefCell::default(),
             soon: RefCell::default(),
         })
     }

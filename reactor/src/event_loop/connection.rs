@@ -346,6 +346,9 @@ impl Connection {
         drop(self.protocol.take());
         drop(self.producer.take());
         drop(self.stream.take());
+        if let Some(connector) = &self.connector {
+            connector.forget();
+        }
     }
 
     fn need_attention(&self) {

@@ -102,7 +102,8 @@ impl Connector {
         &self.0.destination
     }
 
-    /// Connects (again). Does nothing while an attempt or a connection is under way.
+    /// Connects (again). Does nothing while an attempt or a connection is under way, or while the reactor closes
+    /// everything.
     pub fn connect(&self) {
         ConnectorInner::start(&self.0);
     }
@@ -183,16 +184,18 @@ impl ConnectorInner {
 
     fn start(this: &Rc<Self>) {
         let Some(core) = this.reactor.core() else { return };
-        if !matches!(&*this.state.borrow(), State::Idle) {
+        if core.is_closing() || !matches!(&*this.state.borrow(), State::Idle) {
             return;
         }
         this.state.replace(State::Starting);
         let me = this.clone();
         core.agenda.call_soon(Box::new(move || me.begin()));
-        // This call is also what keeps the attempt alive when nobody holds the connector.
-        let (me, timeout) = (this.clone(), this.destination.timeout);
-        let late =
-            move || me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
+        let (me, timeout) = (Rc::downgrade(this), this.destination.timeout);
+        let late = move || {
+            if let Some(me) = me.upgrade() {
+                me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
+            }
+        };
         this.timer.replace(Some(core.agenda.timers.call_later(timeout, Box::new(late))));
     }
 
@@ -202,6 +205,9 @@ impl ConnectorInner {
             return; // It was stopped in the meantime.
         }
         self.with_factory(&core, "started_connecting", |factory, connector| factory.started_connecting(connector));
+        if core.is_closing() {
+            self.give_up(ConnectError::Cancelled);
+        }
         if !matches!(&*self.state.borrow(), State::Starting) {
             return;
         }
@@ -229,11 +235,13 @@ impl ConnectorInner {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Starting) {
             *state = State::Lookup(lookup);
+            core.agenda.looking_up.borrow_mut().push(self.clone());
         }
     }
 
     /// Tries the addresses in order; the last error is the one that counts.
     fn try_next(self: &Rc<Self>, core: &Core, mut rest: VecDeque<SocketAddr>, mut error: Option<ConnectError>) {
+        self.has_looked_up(core);
         while let Some(address) = rest.pop_front() {
             let token = core.registry.borrow().next_token();
             let bind = self.destination.bind[usize::from(address.is_ipv6())];
@@ -262,6 +270,7 @@ impl ConnectorInner {
         }
         let old = self.state.replace(State::Idle);
         self.stop_timer();
+        self.has_looked_up(&core);
         match old {
             State::Attempt { attempt, .. } => attempt.close(&core),
             State::Lookup(lookup) => lookup.cancel(),
@@ -276,6 +285,15 @@ impl ConnectorInner {
                 });
             }
         }));
+    }
+
+    /// The reactor closes everything.
+    pub(super) fn stop(self: &Rc<Self>) {
+        self.give_up(ConnectError::Cancelled);
+    }
+
+    fn has_looked_up(self: &Rc<Self>, core: &Core) {
+        core.agenda.looking_up.borrow_mut().retain(|other| !Rc::ptr_eq(self, other));
     }
 
     fn stop_timer(&self) {
@@ -356,7 +374,7 @@ impl Attempt {
     }
 
     pub(super) fn stop(&self) {
-        self.connector.give_up(ConnectError::Cancelled);
+        self.connector.stop();
     }
 
     pub(super) fn forget(&self) {

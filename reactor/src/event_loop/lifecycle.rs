@@ -68,8 +68,8 @@ enum State {
 pub(super) struct Lifecycle {
     state: Cell<State>,
     stop_wanted: Cell<bool>,
-    /// Deferreds of the "before" triggers that have not fired.
-    pending: Rc<Cell<usize>>,
+    /// Deferreds of the "before" triggers that have not fired; a counter of its own for each stop.
+    pending: RefCell<Rc<Cell<usize>>>,
     triggers: RefCell<Vec<Trigger>>,
     next_id: Cell<u64>,
     turn: RefCell<Turn>,
@@ -84,7 +84,8 @@ impl Reactor {
     /// [`RunError`] if it runs already or the system cannot wait for events.
     pub fn run(&self) -> Result<(), RunError> {
         let life = &self.core.lifecycle;
-        if life.state.get() != State::Stopped {
+        // In a turn by hand, or in a trigger, a loop runs already.
+        if life.state.get() != State::Stopped || life.turn.try_borrow_mut().is_err() {
             return Err(RunError::AlreadyRunning);
         }
         life.state.set(State::Running);
@@ -99,9 +100,7 @@ impl Reactor {
         if core.agenda.settings.catch_signals {
             core.driver.borrow_mut().catch_signals(true).map_err(RunError::Poll)?;
         }
-        for phase in [Phase::Before, Phase::During, Phase::After] {
-            core.fire_triggers(SystemEvent::Startup, phase);
-        }
+        core.start_up();
         let mut result = Ok(());
         while result.is_ok() && !core.is_stopped() {
             result = core.take_turn(None);
@@ -170,9 +169,25 @@ impl Core {
         // A turn inside a turn would re-enter protocols.
         let mut turn = self.lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;
         turn.take(self, longest)?;
-        drop(turn);
         self.advance_shutdown();
         Ok(())
+    }
+
+    fn start_up(&self) {
+        let _turn = self.lifecycle.turn.try_borrow_mut(); // The triggers are no place for another turn.
+        for phase in [Phase::Before, Phase::During, Phase::After] {
+            self.fire_triggers(SystemEvent::Startup, phase);
+        }
+    }
+
+    /// Whether the loop has something to do about stopping.
+    pub(super) fn is_stop_pressing(&self) -> bool {
+        self.lifecycle.stop_wanted.get() && self.lifecycle.state.get() == State::Running
+    }
+
+    /// Whether everything is being closed: nothing new may begin.
+    pub(super) fn is_closing(&self) -> bool {
+        self.lifecycle.state.get() == State::Closing
     }
 
     /// Takes the steps of a shutdown that are due.
@@ -180,8 +195,9 @@ impl Core {
         let life = &self.lifecycle;
         if life.state.get() == State::Running && life.stop_wanted.get() {
             life.state.set(State::Waiting);
+            life.pending.replace(Rc::default());
             for deferred in self.fire_triggers(SystemEvent::Shutdown, Phase::Before) {
-                let pending = life.pending.clone();
+                let pending = life.pending.borrow().clone();
                 pending.set(pending.get() + 1);
                 // One that fails does not hold the shutdown up; the failure goes to the log.
                 drop(deferred.add_both(move |result| {
@@ -190,9 +206,12 @@ impl Core {
                 }));
             }
         }
-        if life.state.get() == State::Waiting && life.pending.get() == 0 {
+        if life.state.get() == State::Waiting && life.pending.borrow().get() == 0 {
             life.state.set(State::Closing);
             self.fire_triggers(SystemEvent::Shutdown, Phase::During);
+            self.limit_the_closing();
+        }
+        if life.state.get() == State::Closing {
             self.close_everything();
         }
         if life.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.agenda.is_pressing() {
@@ -220,8 +239,12 @@ impl Core {
         deferreds
     }
 
-    /// Ports and attempts now, connections once their last byte has gone out, but not for ever.
+    /// Ports and attempts now, connections once their last byte has gone out. Again in each turn: a callback may have
+    /// opened something.
     fn close_everything(&self) {
+        for connector in self.agenda.looking_up.take() {
+            connector.stop();
+        }
         let sources = self.registry.borrow().all();
         for source in sources {
             match source {
@@ -231,6 +254,9 @@ impl Core {
                 Source::Connection(connection) => connection.lose_connection(),
             }
         }
+    }
+
+    fn limit_the_closing(&self) {
         let reactor = self.weak();
         let abort = move || {
             if let Some(core) = reactor.core() {
@@ -257,7 +283,7 @@ impl Core {
     pub(super) fn stop_by_signal(&self) {
         let life = &self.lifecycle;
         if life.stop_wanted.replace(true) {
-            life.pending.set(0);
+            life.pending.replace(Rc::default());
             if life.state.get() == State::Closing {
                 self.abort_everything();
             }

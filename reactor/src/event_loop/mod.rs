@@ -125,6 +125,12 @@ impl Reactor {
             time_of_day: Cell::new(None),
             last_reading: Cell::new(now),
         });
+        let clock = core.weak();
+        core.agenda.timers.set_clock(Box::new(move || {
+            if let Some(core) = clock.core() {
+                core.read_clock();
+            }
+        }));
         Reactor { core }
     }
 
@@ -317,6 +323,9 @@ impl Drop for Core {
         self.shared.close();
         self.agenda.timers.clear();
         self.agenda.soon.take();
+        for connector in self.agenda.looking_up.take() {
+            connector.forget();
+        }
         for source in self.registry.get_mut().all() {
             match source {
                 Source::Accepted => {}

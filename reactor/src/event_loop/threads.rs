@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How many calls may wait to be made by the loop; a thread that floods it is refused instead of eating the memory.
@@ -50,12 +51,14 @@ impl fmt::Debug for ReactorHandle {
 pub(super) struct Shared {
     /// `None` once the reactor is gone.
     calls: Mutex<Option<VecDeque<Call>>>,
+    /// Whether there may be calls: looking at this costs less than locking.
+    pending: AtomicBool,
     waker: Arc<dyn Wake>,
 }
 
 impl Shared {
     pub(super) fn new(waker: Arc<dyn Wake>) -> Shared {
-        Shared { calls: Mutex::new(Some(VecDeque::new())), waker }
+        Shared { calls: Mutex::new(Some(VecDeque::new())), pending: AtomicBool::new(false), waker }
     }
 
     /// No user code runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
@@ -71,6 +74,7 @@ impl Shared {
         }
         let first = calls.is_empty();
         calls.push_back(call);
+        self.pending.store(true, Ordering::Release); // Under the lock, so that take() cannot miss it.
         drop(guard);
         if first {
             self.waker.wake(); // The others ride along.
@@ -78,8 +82,13 @@ impl Shared {
         Ok(())
     }
 
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
     pub(super) fn take(&self) -> VecDeque<Call> {
         let mut guard = self.lock();
+        self.pending.store(false, Ordering::Relaxed);
         match guard.as_mut() {
             Some(calls) if !calls.is_empty() => std::mem::take(calls),
             _ => VecDeque::new(),

@@ -41,9 +41,7 @@ impl Turn {
                 Event::Signal(signal) => core.signalled(*signal),
             }
         }
-        for port in core.agenda.ports.take() {
-            port.accept(core);
-        }
+        core.accept_on();
         core.make_calls_from_threads();
         core.make_calls_asked_for();
         self.make_due_calls(core);
@@ -65,11 +63,15 @@ impl Turn {
 
 impl Core {
     fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {
-        if self.agenda.is_pressing() {
+        if self.agenda.is_pressing() || self.is_stop_pressing() {
             return Some(Duration::ZERO);
         }
-        let next = self.agenda.timers.next_time()?.saturating_duration_since(self.read_clock());
-        Some(longest.map_or(next, |longest| next.min(longest)))
+        let next = self.agenda.timers.next_time();
+        let next = next.map(|time| time.saturating_duration_since(self.last_reading.get()));
+        match (next, longest) {
+            (Some(next), Some(longest)) => Some(next.min(longest)),
+            (next, longest) => next.or(longest),
+        }
     }
 
     fn dispatch(&self, event: Readiness) {
@@ -82,12 +84,22 @@ impl Core {
         }
     }
 
+    /// Goes on with ports that stopped on their budget.
+    fn accept_on(&self) {
+        for port in self.agenda.ports.take() {
+            port.accept(self);
+        }
+    }
+
     fn signalled(&self, signal: Signal) {
         log::info!(target: "reactor", "{signal:?} signal: stopping");
         self.stop_by_signal();
     }
 
     fn make_calls_from_threads(&self) {
+        if !self.shared.is_pending() {
+            return;
+        }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
         for call in self.shared.take() {
             self.guard(|out| out.write_str("a call from another thread"), || call(&reactor));
@@ -95,6 +107,9 @@ impl Core {
     }
 
     fn make_calls_asked_for(&self) {
+        if self.agenda.soon.borrow().is_empty() {
+            return;
+        }
         let calls = mem::take(&mut *self.agenda.soon.borrow_mut());
         for call in calls {
             self.guard(|out| out.write_str("a call made when running"), call);

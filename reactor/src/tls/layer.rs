@@ -44,7 +44,9 @@ struct TlsChannel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
     No,
-    /// Close when the handshake is done and what was written has gone out.
+    /// End our sending when the handshake is done and what was written has gone out.
+    WriteSideAfterHandshake,
+    /// Close then.
     AfterHandshake,
     WriteSide,
     All,
@@ -84,6 +86,9 @@ impl TlsProtocol {
                 self.inner.read_connection_lost(&upper);
             }
             channel.flush();
+            if channel.peer_closed.get() {
+                return channel.end_if_both_have_ended(); // What follows a close_notify means nothing.
+            }
             if records.is_empty() || channel.reason.borrow().is_some() || !channel.process(&mut records) {
                 return;
             }
@@ -193,6 +198,19 @@ impl TlsChannel {
         }
     }
 
+    fn end_sending(&self) {
+        self.closing.set(Closing::WriteSide);
+        self.session.borrow_mut().send_close_notify();
+        self.flush();
+        self.end_if_both_have_ended();
+    }
+
+    fn end_if_both_have_ended(&self) {
+        if self.peer_closed.get() && self.closing.get() == Closing::WriteSide {
+            self.lower.lose_connection();
+        }
+    }
+
     fn close_now(&self) {
         self.session.borrow_mut().send_close_notify();
         self.flush();
@@ -200,9 +218,16 @@ impl TlsChannel {
     }
 
     fn close_after_handshake(&self) {
-        if self.closing.get() == Closing::AfterHandshake && !self.session.borrow().is_handshaking() {
-            self.closing.set(Closing::All);
-            self.close_now();
+        if self.session.borrow().is_handshaking() {
+            return;
+        }
+        match self.closing.get() {
+            Closing::AfterHandshake => {
+                self.closing.set(Closing::All);
+                self.close_now();
+            }
+            Closing::WriteSideAfterHandshake => self.end_sending(),
+            Closing::No | Closing::WriteSide | Closing::All => {}
         }
     }
 }
@@ -237,10 +262,10 @@ impl Channel for TlsChannel {
     }
 
     fn lose_write_connection(&self) {
-        if self.closing.get() == Closing::No {
-            self.closing.set(Closing::WriteSide);
-            self.session.borrow_mut().send_close_notify();
-            self.flush();
+        match self.closing.get() {
+            Closing::No if self.session.borrow().is_handshaking() => self.closing.set(Closing::WriteSideAfterHandshake),
+            Closing::No => self.end_sending(),
+            _ => {}
         }
     }
 
