@@ -24,17 +24,22 @@ struct Number {
 
 /// Takes digits off the front: their value and how many they are.
 fn take_digits(text: &mut &[u8]) -> (u64, usize) {
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (mut value, mut count) = (0u64, 0);
+    for byte in *text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        count += 1;
+    }
     let (digits, rest) = text.split_at(count);
     *text = rest;
-    let add = |value: u64, byte: &u8| value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-    let value = match count {
-        ..=18 => digits.iter().fold(0, add), // Cannot overflow.
-        _ => digits.iter().fold(0, |value, byte| match value {
-            ..1_000_000_000_000_000_000 => add(value, byte),
-            _ => u64::MAX,
-        }),
-    };
+    // Eighteen digits cannot overflow; checking for each would make the usual number several times slower.
+    if count > 18 {
+        let add = |value: u64, byte: &u8| value.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+        value = digits.iter().fold(0, add);
+    }
     (value, count)
 }
 
@@ -161,17 +166,20 @@ impl Difference {
             // Whole seconds always fit: times have at most twelve digits before the point.
             Err(_) => ((size / BILLION.unsigned_abs()) as u64, (size % BILLION.unsigned_abs()) as u32),
         };
-        for _ in 0..9 {
-            text.prepend(b'0' + (fraction % 10) as u8);
-            fraction /= 10;
+        text.prepend(b'0' + (fraction % 10) as u8);
+        fraction /= 10;
+        for _ in 0..4 {
+            text.prepend_pair(fraction % 100);
+            fraction /= 100;
         }
         text.prepend(b'.');
-        loop {
-            text.prepend(b'0' + (whole % 10) as u8);
-            whole /= 10;
-            if whole == 0 {
-                break;
-            }
+        while whole >= 100 {
+            text.prepend_pair((whole % 100) as u32);
+            whole /= 100;
+        }
+        match whole as u32 {
+            one @ ..10 => text.prepend(b'0' + one as u8),
+            two => text.prepend_pair(two),
         }
         text.prepend(if self.nanoseconds < 0 { b'-' } else { b'+' });
         text
@@ -187,6 +195,12 @@ pub struct DifferenceText {
 }
 
 impl DifferenceText {
+    /// Two digits: half as many divisions.
+    fn prepend_pair(&mut self, pair: u32) {
+        self.prepend(b'0' + (pair % 10) as u8);
+        self.prepend(b'0' + (pair / 10) as u8);
+    }
+
     fn prepend(&mut self, byte: u8) {
         self.start -= 1;
         self.bytes[self.start] = byte;

@@ -13,7 +13,7 @@
 
 use crate::config::ServerConfig;
 use crate::locations::{ClientId, NeighborId};
-use crate::log_file::{self, Bytes};
+use crate::log_file::{Bytes, Traffic};
 use crate::server::Server;
 use reactor::{
     Address, ClientFactory, Connector, Deferred, DelayedCall, Destination, Failure, HIGH_WATER, KeepAlive,
@@ -54,8 +54,7 @@ pub struct Link {
     server: Weak<Server>,
     id: NeighborId,
     name: String,
-    /// What the log calls it.
-    label: String,
+    traffic: Traffic,
     host: String,
     port: u16,
     /// Where the neighbour may come from: the addresses of its name.
@@ -114,7 +113,7 @@ impl Link {
             this: this.clone(),
             server: Rc::downgrade(server),
             id,
-            label: format!("to {name}"),
+            traffic: Traffic::new(&format!("to {name}"), server.reactor()),
             name,
             host: there.host.clone(),
             port: there.port,
@@ -211,7 +210,7 @@ impl Link {
             let Some(known) = locations.get(&client) else { continue };
             // It may have told us itself in the meantime.
             if why == Why::TheyLackIt || known.from != Some(self.id) {
-                log_file::line(&self.label, "<<", &known.line);
+                self.traffic.line_out(&known.line);
                 transport.write_vectored(&[&known.line, b"\n"]);
             }
         }

@@ -5,9 +5,11 @@
 //! growing at a limit: lines beyond it are dropped, and how many is written down.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use reactor::Reactor;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -113,7 +115,7 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.0.add(record.level(), |buffer| {
+            self.0.add(SystemTime::now(), record.level(), |buffer| {
                 let _ = buffer.write_fmt(*record.args()); // Writing to memory cannot fail.
             });
         }
@@ -129,8 +131,8 @@ impl Shared {
     }
 
     /// Adds one line: stamp, level, and what `write` makes of it.
-    fn add(&self, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    fn add(&self, now: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut state = self.lock();
         if state.buffer.len() > BUFFER_LIMIT {
             state.dropped += 1;
@@ -203,26 +205,55 @@ impl Shared {
     }
 }
 
-/// The log file of the process, for [`line`].
+/// The log file of the process, for [`Traffic`].
 static INSTALLED: OnceLock<Arc<Shared>> = OnceLock::new();
 
-/// Logs a line that a peer sent or is sent, at level info: `label arrow bytes`. The same as `log::info!` would do,
-/// but at a fraction of its cost: this is done twice for every command.
-pub fn line(label: &str, arrow: &str, bytes: &[u8]) {
-    if !log::log_enabled!(Level::Info) {
-        return;
+/// What goes over one connection, line by line, into the log at level info: `label >> line` in, `label << line` out.
+///
+/// The same as `log::info!` would do, but at a fraction of its cost: this is done twice for every command. Lines of one
+/// callback share its reading of the clock.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    label: Rc<str>,
+    reactor: Reactor,
+}
+
+impl Traffic {
+    /// The traffic of what the log is to call `label`.
+    pub fn new(label: &str, reactor: &Reactor) -> Traffic {
+        Traffic { label: label.into(), reactor: reactor.clone() }
     }
-    match INSTALLED.get() {
-        None => log::info!("{label} {arrow} {}", Bytes(bytes)),
-        Some(shared) => shared.add(Level::Info, |buffer| {
-            for part in [label, " ", arrow, " "] {
-                buffer.extend_from_slice(part.as_bytes());
+
+    /// What the log calls it.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// A line has come.
+    pub fn line_in(&self, line: &[u8]) {
+        self.line(" >> ", line);
+    }
+
+    /// A line goes out.
+    pub fn line_out(&self, line: &[u8]) {
+        self.line(" << ", line);
+    }
+
+    fn line(&self, arrow: &str, line: &[u8]) {
+        if !log::log_enabled!(Level::Info) {
+            return;
+        }
+        let Some(shared) = INSTALLED.get() else {
+            return log::info!("{}{arrow}{}", self.label, Bytes(line));
+        };
+        shared.add(self.reactor.system_time(), Level::Info, |buffer| {
+            buffer.extend_from_slice(self.label.as_bytes());
+            buffer.extend_from_slice(arrow.as_bytes());
+            match line.len() <= SHOWN && is_plain(line) {
+                true => buffer.extend_from_slice(line),
+                false => drop(write!(buffer, "{}", Bytes(line))), // Writing to memory cannot fail.
             }
-            match bytes.len() <= SHOWN && is_plain(bytes) {
-                true => buffer.extend_from_slice(bytes),
-                false => drop(write!(buffer, "{}", Bytes(bytes))), // Writing to memory cannot fail.
-            }
-        }),
+        });
     }
 }
 

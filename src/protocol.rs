@@ -8,7 +8,7 @@
 
 use crate::decimal::Time;
 use crate::locations::NeighborId;
-use crate::log_file::{self, Bytes};
+use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
 use crate::replies::Replies;
 use crate::server::Server;
@@ -33,8 +33,7 @@ const AT_OVERHEAD: usize = 1024;
 pub struct HerdProtocol {
     server: Rc<Server>,
     peer: Option<IpAddr>,
-    /// What the log calls this connection.
-    label: Rc<str>,
+    traffic: Traffic,
     replies: Option<Rc<Replies>>,
     /// The neighbour that this connection comes from, once it has said so.
     neighbor: Option<NeighborId>,
@@ -49,13 +48,13 @@ impl HerdProtocol {
     /// The protocol of a connection from `peer`.
     pub fn new(server: Rc<Server>, peer: &Address) -> HerdProtocol {
         HerdProtocol {
-            server,
             peer: peer.tcp().map(|address| address.ip()),
-            label: peer.to_string().into(),
+            traffic: Traffic::new(&peer.to_string(), server.reactor()),
             replies: None,
             neighbor: None,
             is_first_line: true,
             linger: None,
+            server,
             scratch: Vec::new(),
         }
     }
@@ -124,7 +123,8 @@ impl HerdProtocol {
     fn peer(&mut self, transport: &LineTransport, name: &[u8]) -> bool {
         self.neighbor = self.server.neighbor_named(name, self.peer);
         if let Some(neighbor) = self.neighbor {
-            self.label = format!("{} ({})", self.label, String::from_utf8_lossy(name)).into();
+            let label = format!("{} ({})", self.traffic.label(), String::from_utf8_lossy(name));
+            self.traffic = Traffic::new(&label, self.server.reactor());
             self.server.neighbor_came(neighbor);
             transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
         }
@@ -140,14 +140,14 @@ impl HerdProtocol {
 
 impl LineProtocol for HerdProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
-        log::info!("{} connected; {} open", self.label, self.server.connection_opened());
+        log::info!("{} connected; {} open", self.traffic.label(), self.server.connection_opened());
         transport.set_no_delay(true);
         transport.pause_when_full(true);
-        self.replies = Some(Replies::new(transport.transport().clone(), self.label.clone()));
+        self.replies = Some(Replies::new(transport.transport().clone(), self.traffic.clone()));
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
-        log_file::line(&self.label, ">>", line);
+        self.traffic.line_in(line);
         if !message::is_blank(line) {
             self.command(transport, line);
         }
@@ -155,7 +155,11 @@ impl LineProtocol for HerdProtocol {
 
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         let limit = self.server.limits().line;
-        log::warn!("{} sent a line of more than {limit} bytes: {}", self.label, Bytes(&start[..start.len().min(80)]));
+        log::warn!(
+            "{} sent a line of more than {limit} bytes: {}",
+            self.traffic.label(),
+            Bytes(&start[..start.len().min(80)])
+        );
         self.reply(format!("? a line is longer than {limit} bytes\n").as_bytes());
         transport.set_raw_mode();
         if let Some(replies) = &self.replies {
@@ -184,7 +188,7 @@ impl LineProtocol for HerdProtocol {
         if let Some(linger) = self.linger.take() {
             let _ = linger.cancel();
         }
-        log::info!("{} disconnected ({reason}); {} open", self.label, self.server.connection_closed());
+        log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
         if let Some(neighbor) = self.neighbor {
             self.server.neighbor_left(neighbor);
         }

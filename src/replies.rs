@@ -5,7 +5,7 @@
 //!
 //! A client that asks faster than it is answered is not read from while too much is owed to it.
 
-use crate::log_file;
+use crate::log_file::Traffic;
 use reactor::{Deferred, HIGH_WATER, Transport};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,8 +18,7 @@ const MAX_OWED: usize = 64;
 #[derive(Debug)]
 pub struct Replies {
     transport: Transport,
-    /// What the log calls the connection.
-    label: Rc<str>,
+    traffic: Traffic,
     queue: RefCell<VecDeque<Slot>>,
     /// The number of the first slot in the queue.
     first: Cell<u64>,
@@ -52,10 +51,10 @@ pub struct Ticket(u64);
 
 impl Replies {
     /// Nothing is owed yet.
-    pub fn new(transport: Transport, label: Rc<str>) -> Rc<Replies> {
+    pub fn new(transport: Transport, traffic: Traffic) -> Rc<Replies> {
         Rc::new(Replies {
             transport,
-            label,
+            traffic,
             queue: RefCell::default(),
             first: Cell::new(0),
             held: Cell::new(0),
@@ -150,7 +149,7 @@ impl Replies {
         if log::log_enabled!(log::Level::Info) {
             let mut start = 0;
             for end in memchr::memchr_iter(b'\n', reply) {
-                log_file::line(&self.label, "<<", &reply[start..end]);
+                self.traffic.line_out(&reply[start..end]);
                 start = end + 1;
             }
         }
@@ -182,11 +181,12 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reactor::Reactor;
     use reactor::testing::StringTransport;
 
     fn replies() -> (Rc<StringTransport>, Rc<Replies>) {
         let wire = StringTransport::new();
-        let replies = Replies::new(wire.transport(), "test".into());
+        let replies = Replies::new(wire.transport(), Traffic::new("test", &Reactor::new().unwrap()));
         (wire, replies)
     }
 

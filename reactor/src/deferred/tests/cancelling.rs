@@ -1,0 +1,102 @@
+//! A cancel reaches what a chain waits for, once, and ends in a failure unless the canceller knows better.
+
+use super::*;
+use crate::error::CancelledError;
+
+#[test]
+fn a_cancel_without_a_canceller_fails_and_swallows_exactly_one_late_firing() {
+    for late_value in [true, false] {
+        let (deferred, firer) = Deferred::<u32>::new();
+        deferred.cancel();
+        assert!(firer.called());
+        let late = if late_value { firer.callback(1) } else { firer.errback(Message("late".to_owned())) };
+        assert_eq!(late, Ok(()));
+        assert!(firer.callback(2).is_err());
+        assert!(firer.errback(Message("later".to_owned())).is_err());
+        assert_eq!(outcome(deferred), "failed: cancelled");
+    }
+}
+
+#[test]
+fn a_cancel_is_a_cancelled_error_that_errbacks_can_trap() {
+    let (deferred, _firer) = Deferred::<u32>::new();
+    let chain = deferred.add_errback(|failure| failure.trap::<CancelledError>().map(|_| 5));
+    chain.cancel();
+    assert_eq!(chain.result(), Some(5));
+}
+
+#[test]
+fn a_canceller_runs_once_and_may_fire_with_something_better() {
+    type Canceller = fn(&Firer<u32>);
+    let cases: [(Canceller, &str); 3] = [
+        (|_| {}, "failed: cancelled"),
+        (|firer| firer.callback(7).unwrap(), "7"),
+        (|firer| firer.errback(Message("stopped".to_owned())).unwrap(), "failed: stopped"),
+    ];
+    for (action, expected) in cases {
+        let runs = Rc::new(Cell::new(0));
+        let count = runs.clone();
+        let (deferred, firer) = Deferred::<u32>::with_canceller(move |firer| {
+            count.set(count.get() + 1);
+            action(firer);
+        });
+        deferred.cancel();
+        deferred.cancel();
+        assert_eq!(runs.get(), 1);
+        assert!(firer.callback(1).is_err(), "with a canceller the producer knows");
+        assert_eq!(outcome(deferred), expected);
+    }
+}
+
+#[test]
+fn a_canceller_is_dropped_unused_when_the_deferred_fires() {
+    let drops = Rc::new(Cell::new(0));
+    let kept = Dropped(drops.clone());
+    let (deferred, firer) = Deferred::<u32>::with_canceller(move |_| {
+        let _ = &kept;
+        panic!("it has fired");
+    });
+    firer.callback(1).unwrap();
+    assert_eq!(drops.get(), 1);
+    deferred.cancel();
+    assert_eq!(deferred.result(), Some(1));
+}
+
+#[test]
+fn cancelling_a_chain_that_waits_reaches_what_it_waits_for() {
+    let events = Events::default();
+    let (mine, ran) = (events.clone(), events.clone());
+    let (innermost, _firer) = Deferred::<u32>::with_canceller(move |_| note(&mine, "cancelled"));
+    let middle = deferred::succeed(()).add_callback(move |()| innermost);
+    let (outer, firer) = Deferred::<()>::with_canceller(|_| panic!("it has fired"));
+    let chain = outer.add_callback(move |()| middle).add_errback(move |failure| {
+        note(&ran, failure);
+        Ok(9)
+    });
+    firer.callback(()).unwrap();
+    chain.cancel();
+    assert_eq!(events.take(), ["cancelled", "cancelled"]);
+    assert_eq!(chain.result(), Some(9));
+}
+
+#[test]
+fn after_what_it_waited_for_has_fired_a_cancel_reaches_the_next_that_it_waits_for() {
+    let (first, fire_first) = Deferred::<()>::with_canceller(|_| panic!("it has fired"));
+    let (second, _firer) = Deferred::<()>::new();
+    let chain = deferred::succeed(()).add_callback(move |()| first).add_callback(move |()| second);
+    fire_first.callback(()).unwrap();
+    chain.cancel();
+    assert_eq!(outcome(chain), "failed: cancelled");
+}
+
+#[test]
+fn cancelling_what_has_fired_does_nothing() {
+    let deferred = deferred::succeed(1);
+    deferred.cancel();
+    assert_eq!(deferred.result(), Some(1));
+    let (deferred, firer) = Deferred::<u32>::new();
+    firer.callback(2).unwrap();
+    deferred.cancel();
+    assert!(firer.callback(3).is_err(), "no late firing is excused");
+    assert_eq!(deferred.result(), Some(2));
+}

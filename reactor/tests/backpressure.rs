@@ -1,0 +1,225 @@
+//! Back-pressure over real sockets: pauses, producers, and what may wait to be sent.
+
+#[path = "util/events.rs"]
+mod events;
+#[path = "util/peer.rs"]
+mod peer;
+mod util;
+
+use events::{Events, Noting};
+use peer::{meanwhile, patient};
+use reactor::{Address, HIGH_WATER, ListeningPort, Producer, Protocol, Reactor, Transport};
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use util::until;
+
+/// More than the system's buffers of both ends hold together.
+const LARGE: usize = 32 * 1024 * 1024;
+
+fn serve<P: Protocol + 'static>(build: impl FnMut(&Address) -> P + 'static) -> (Reactor, ListeningPort) {
+    let reactor = Reactor::new().unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", build).unwrap();
+    (reactor, port)
+}
+
+/// Serves one connection with `protocol` while `client` talks to it from a thread, until the connection is lost.
+#[track_caller]
+fn converse<T: Send + 'static>(
+    protocol: impl FnOnce(&Reactor, Noting) -> Noting + 'static,
+    client: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (Vec<String>, T) {
+    let events = Events::default();
+    let reactor = Reactor::new().unwrap();
+    let first = Cell::new(Some(protocol(&reactor, Noting::new(&events))));
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| first.take().expect("one connection")).unwrap();
+    let address = port.host();
+    let result = meanwhile(&reactor, move || client(patient(TcpStream::connect(address))));
+    until(&reactor, "the connection is lost", || events.all().iter().any(|event| event.starts_with("lost")));
+    assert_eq!(reactor.sources(), 1, "only the port is left");
+    (events.all(), result)
+}
+
+fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn paused_reading_holds_data_back_and_resuming_goes_on() {
+    let events = Events::default();
+    let kept: Rc<RefCell<Option<Transport>>> = Rc::default();
+    let (noted, keep) = (events.clone(), kept.clone());
+    let (reactor, port) = serve(move |_| {
+        let keep = keep.clone();
+        let made = move |transport: &Transport| {
+            transport.pause_producing();
+            assert!(transport.is_paused());
+            *keep.borrow_mut() = Some(transport.clone());
+        };
+        Noting { made: Box::new(made), ..Noting::new(&noted) }
+    });
+    let address = port.host();
+    let stream = meanwhile(&reactor, move || {
+        let mut stream = patient(TcpStream::connect(address));
+        stream.write_all(b"hello").unwrap();
+        stream
+    });
+    until(&reactor, "the connection is made", || !events.all().is_empty());
+    turns(&reactor, 10);
+    assert_eq!(events.all(), ["made"]);
+
+    let transport = kept.take().unwrap();
+    transport.resume_producing();
+    assert_eq!(events.all(), ["made"], "nothing calls back before it returns");
+    drop(stream);
+    until(&reactor, "all has come", || events.all() == ["made", "resumed", "data hello", "end", "lost Done"]);
+}
+
+/// Takes turns without waiting for anything.
+fn turns(reactor: &Reactor, count: usize) {
+    for _ in 0..count {
+        let passed = Rc::new(Cell::new(false));
+        let pass = passed.clone();
+        reactor.call_later(Duration::ZERO, move || pass.set(true));
+        until(reactor, "a turn", || passed.get());
+    }
+}
+
+#[test]
+fn a_pause_in_the_middle_of_a_stream_loses_nothing() {
+    const PIECE: usize = 1000;
+    let received = Rc::new(Cell::new(0));
+    struct Hiccups {
+        reactor: Reactor,
+        received: Rc<Cell<usize>>,
+    }
+    impl Protocol for Hiccups {
+        fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+            assert!(!transport.is_paused(), "it was paused");
+            self.received.set(self.received.get() + data.len());
+            transport.pause_producing();
+            let transport = transport.clone();
+            self.reactor.call_later(Duration::ZERO, move || transport.resume_producing());
+        }
+    }
+    let counted = received.clone();
+    let reactor = Reactor::new().unwrap();
+    let own = reactor.clone();
+    let factory = move |_: &Address| Hiccups { reactor: own.clone(), received: counted.clone() };
+    let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
+    meanwhile(&reactor, move || {
+        let mut stream = patient(TcpStream::connect(address));
+        for _ in 0..2000 {
+            stream.write_all(&[b'x'; PIECE]).unwrap();
+        }
+    });
+    until(&reactor, "all has come", || received.get() == 2000 * PIECE && reactor.sources() == 1);
+}
+
+#[test]
+fn a_peer_that_does_not_read_its_answers_is_not_read_from() {
+    let most = Rc::new(Cell::new(0));
+    let seen_full = Rc::new(Cell::new(false));
+    let (noted_most, noted_full) = (most.clone(), seen_full.clone());
+    struct Echo(Rc<Cell<usize>>, Rc<Cell<bool>>);
+    impl Protocol for Echo {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.pause_when_full(true);
+        }
+        fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+            transport.write(data);
+            self.0.set(self.0.get().max(transport.buffered()));
+            self.1.set(self.1.get() | transport.is_paused());
+        }
+    }
+    let (reactor, port) = serve(move |_| Echo(noted_most.clone(), noted_full.clone()));
+    let address = port.host();
+    let (begin_reading, begun) = mpsc::channel::<()>();
+    let reader = thread::spawn(move || {
+        let mut stream = patient(TcpStream::connect(address));
+        let mut writer = stream.try_clone().unwrap();
+        let writing = thread::spawn(move || {
+            writer.write_all(&vec![b'x'; 2 * LARGE]).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        begun.recv().unwrap();
+        let received = read_all(&mut stream).len();
+        writing.join().unwrap();
+        received
+    });
+    until(&reactor, "too much waits", || seen_full.get());
+    begin_reading.send(()).unwrap();
+    let received = meanwhile(&reactor, move || reader.join().unwrap());
+    assert_eq!(received, 2 * LARGE);
+    assert!(most.get() <= HIGH_WATER + 64 * 1024, "{} bytes were held", most.get());
+}
+
+#[test]
+fn a_producer_is_paused_and_resumed_in_pairs_and_stopped_at_the_end() {
+    struct Source {
+        events: Events,
+        transport: Transport,
+        left: Cell<usize>,
+    }
+    impl Source {
+        fn produce(&self) {
+            self.left.set(self.left.get() - 1);
+            self.transport.write(&vec![b'x'; LARGE]);
+        }
+    }
+    impl Producer for Source {
+        fn pause_producing(&self) {
+            self.events.note("pause");
+        }
+        fn resume_producing(&self) {
+            self.events.note("resume");
+            match self.left.get() {
+                0 => self.transport.lose_connection(),
+                _ => self.produce(),
+            }
+        }
+        fn stop_producing(&self) {
+            self.events.note("stop");
+        }
+    }
+    let (events, received) = converse(
+        |_, noting| {
+            let events = noting.events.clone();
+            let made = move |transport: &Transport| {
+                let source =
+                    Rc::new(Source { events: events.clone(), transport: transport.clone(), left: Cell::new(2) });
+                transport.register_producer(source.clone());
+                source.produce();
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| read_all(&mut stream).len(),
+    );
+    assert_eq!(events, ["made", "pause", "resume", "pause", "resume", "lost Done", "stop"]);
+    assert_eq!(received, 2 * LARGE);
+}
+
+#[test]
+fn too_much_unsent_aborts_the_connection() {
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.set_buffer_limit(1000);
+                transport.write(&[0; 1000]);
+                assert!(!transport.is_disconnecting(), "the limit itself is allowed");
+                transport.write(b"!");
+                assert!(transport.is_disconnecting());
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| stream.read(&mut [0; 1]).map_err(|error| error.kind()),
+    );
+    assert_eq!(events, ["made", "lost BufferFull"]);
+    assert_eq!(received, Err(ErrorKind::ConnectionReset));
+}
