@@ -254,8 +254,10 @@ impl Connection {
 
     /// Pause and resume come in pairs, and never from inside a write.
     fn tell_producer(&self, core: &Core) {
-        let producer = self.producer.borrow().clone();
-        let Some(producer) = producer.filter(|_| self.life.get() == Life::Open) else { return };
+        if self.producing.get() == Producing::Runs || self.life.get() != Life::Open {
+            return;
+        }
+        let Some(producer) = self.producer.borrow().clone() else { return };
         let describe = |out: &mut dyn std::fmt::Write| {
             out.write_fmt(format_args!("a producer for the connection to {}", self.peer))
         };

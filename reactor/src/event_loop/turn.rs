@@ -53,6 +53,9 @@ impl Turn {
     fn make_due_calls(&mut self, core: &Core) {
         let timers = &core.agenda.timers;
         timers.take_due(&mut self.due);
+        if self.due.is_empty() {
+            return;
+        }
         for due in self.due.drain(..) {
             if let Some((action, asked)) = timers.begin(due) {
                 core.guard(|out| out.write_fmt(format_args!("the delayed call asked for at {asked}")), action);
@@ -86,6 +89,9 @@ impl Core {
 
     /// Goes on with ports that stopped on their budget.
     fn accept_on(&self) {
+        if self.agenda.ports.borrow().is_empty() {
+            return;
+        }
         for port in self.agenda.ports.take() {
             port.accept(self);
         }
@@ -127,10 +133,10 @@ impl Core {
     }
 
     fn deliver_ends(&self) {
-        let ended = self.agenda.ended.take();
-        if ended.is_empty() {
+        if self.agenda.ended.borrow().is_empty() {
             return;
         }
+        let ended = self.agenda.ended.take();
         for connection in ended {
             self.registry.borrow_mut().remove(connection.token());
             connection.deliver_end(self);
