@@ -1,13 +1,14 @@
 //! The command line: what was asked for, the help, and a run from start to end.
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::log_file::LogFile;
 use crate::places::{self, KEY_VARIABLE};
 use crate::server::Server;
 use log::LevelFilter;
-use reactor::{CancelledError, Failure, Reactor};
+use reactor::{Failure, Reactor};
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,7 +79,7 @@ pub enum Asked {
 }
 
 /// How to run a server.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Which one.
     pub server: String,
@@ -134,7 +135,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("proxyherd: {error}");
+            let _ = writeln!(std::io::stderr(), "proxyherd: {error}"); // It may be closed.
             ExitCode::FAILURE
         }
     }
@@ -142,7 +143,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Standard output may be closed: that is no reason to panic.
 fn print(text: &str) -> ExitCode {
-    use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
@@ -162,48 +162,59 @@ fn run(options: &Options) -> Result<(), String> {
     log.install().map_err(|error| error.to_string())?;
     let path = log.path().display().to_string();
 
-    let started = Server::start(&reactor, &config, &options.server, places.clone());
-    let result = started.map_err(|error: ConfigError| error.to_string()).and_then(|started| {
-        run_started(&reactor, started, |host| banner(options, &config, host, &places.describe(), &path))
-    });
+    let started =
+        Server::start(&reactor, &config, &options.server, places.clone()).map_err(|error| error.to_string())?;
+    let banner = {
+        let (options, config, places, path) = (options.clone(), config, places.describe(), path.clone());
+        move |host| banner(&options, &config, host, &places, &path)
+    };
+    let result = run_started(&reactor, started, banner);
     match &result {
         Ok(()) => log::info!("{} has ended", options.server),
         Err(error) => log::error!("{error}"),
     }
     log.finish();
-    if result.is_err() {
-        // A run that never began needs no log.
-        let _ = std::fs::remove_file(&path);
-    }
-    result
+    result.map_err(|error| {
+        if error.at_start {
+            let _ = std::fs::remove_file(&path); // A run that never began needs no log.
+        }
+        error.what
+    })
 }
 
-/// Runs the loop; what went wrong at the start ends it.
+/// Why a run ended badly.
+struct RunFailed {
+    what: String,
+    at_start: bool,
+}
+
+impl std::fmt::Display for RunFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Runs the loop; what goes wrong at the start ends it.
 fn run_started(
     reactor: &Reactor,
     started: reactor::Deferred<SocketAddr>,
-    banner: impl FnOnce(SocketAddr) -> String,
-) -> Result<(), String> {
+    banner: impl FnOnce(SocketAddr) -> String + 'static,
+) -> Result<(), RunFailed> {
     let failed: Rc<RefCell<Option<Failure>>> = Rc::default();
     let (seen, stopper) = (failed.clone(), reactor.clone());
-    let up: Rc<RefCell<Option<SocketAddr>>> = Rc::default();
-    let told = up.clone();
-    let chain = started.add_callback(move |host| *told.borrow_mut() = Some(host)).add_errback(move |failure| {
-        *seen.borrow_mut() = Some(failure);
-        stopper.stop();
-    });
-    // Names may have to be looked up first.
-    while up.borrow().is_none() && failed.borrow().is_none() {
-        reactor.iterate(std::time::Duration::from_millis(100)).map_err(|error| error.to_string())?;
-    }
-    if let Some(host) = *up.borrow() {
-        print(&banner(host));
-        reactor.run().map_err(|error| error.to_string())?;
-    }
+    let chain = started
+        .add_callback(move |host| {
+            print(&banner(host));
+        })
+        .add_errback(move |failure| {
+            *seen.borrow_mut() = Some(failure);
+            stopper.stop();
+        });
+    reactor.run().map_err(|error| RunFailed { what: error.to_string(), at_start: false })?;
     drop(chain);
     match failed.take() {
-        Some(failure) if failure.check::<CancelledError>().is_none() => Err(failure.to_string()),
-        _ => Ok(()),
+        Some(failure) => Err(RunFailed { what: failure.to_string(), at_start: true }),
+        None => Ok(()),
     }
 }
 

@@ -39,7 +39,7 @@ pub enum Verdict {
     Same,
     /// It is old: whoever sent it lacks what is known.
     Older(ClientId),
-    /// It is about a client of whom nothing is known, and there is no room for more.
+    /// It is about a new client, or much longer than what is known, and there is no room for more.
     NoRoom,
 }
 
@@ -54,6 +54,14 @@ pub struct Locations {
 /// What an entry costs beside its line and its name, roughly.
 const ENTRY: usize = 160;
 
+/// An entry is counted with a line of at least this length, so that there is room for the updates of usual length of
+/// every client that was taken.
+const RESERVED: usize = 256;
+
+fn size(client: &[u8], line: &[u8]) -> usize {
+    ENTRY + client.len() + line.len().max(RESERVED)
+}
+
 /// The order of versions: time, then server, then line.
 fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
     time.cmp(&known.time).then_with(|| {
@@ -63,8 +71,8 @@ fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
 }
 
 impl Locations {
-    /// Nothing known yet. At most about `limit` bytes will be: beyond that, clients that are new are refused, so that
-    /// nobody who invents names can fill the memory.
+    /// Nothing known yet. At most about `limit` bytes will be: beyond that, new clients and very long lines are
+    /// refused, so that nobody who invents them can fill the memory.
     pub fn new(limit: usize) -> Locations {
         Locations { known: HashMap::new(), bytes: 0, limit }
     }
@@ -84,15 +92,20 @@ impl Locations {
                 Ordering::Equal => Verdict::Same,
                 Ordering::Less => Verdict::Older(id),
                 Ordering::Greater => {
-                    self.bytes = self.bytes - known.line.len() + line.len();
+                    let (old, new) = (size(client, &known.line), size(client, line));
+                    if new > old && self.bytes + new - old > self.limit {
+                        return Verdict::NoRoom;
+                    }
+                    self.bytes = self.bytes - old + new;
                     known.line.clear();
                     known.line.extend_from_slice(line);
+                    known.line.shrink_to(RESERVED.max(line.len()));
                     (known.time, known.from) = (time, from);
                     Verdict::Newer(id)
                 }
             };
         }
-        let size = ENTRY + client.len() + line.len();
+        let size = size(client, line);
         if self.bytes + size > self.limit {
             return Verdict::NoRoom;
         }
@@ -185,10 +198,13 @@ mod tests {
 
     #[test]
     fn there_is_room_for_old_clients_even_when_there_is_none_for_new_ones() {
-        let mut locations = Locations::new(2 * (ENTRY + 30));
+        let mut locations = Locations::new(2 * (ENTRY + RESERVED + 1));
         assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));
         assert!(matches!(offer(&mut locations, "AT A +1 b +1+1 1"), Verdict::Newer(_)));
         assert_eq!(offer(&mut locations, "AT A +1 c +1+1 1"), Verdict::NoRoom);
         assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 2"), Verdict::Newer(_)));
+        let long = format!("AT A +1 a +1.{}+1 3", "0".repeat(RESERVED));
+        assert_eq!(offer(&mut locations, &long), Verdict::NoRoom);
+        assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 3"), Verdict::Newer(_)));
     }
 }

@@ -175,7 +175,7 @@ impl Shared {
 
     /// The writer's whole life.
     fn write_to(&self, mut file: File) {
-        let mut out = Vec::new();
+        let (mut out, mut failed) = (Vec::new(), false);
         loop {
             let mut state = self.lock();
             while state.buffer.is_empty() && !state.finished {
@@ -193,8 +193,11 @@ impl Shared {
             if dropped > 0 {
                 let _ = writeln!(out, "({dropped} lines were lost here: the disk is too slow)");
             }
-            if let Err(error) = file.write_all(&out) {
-                eprintln!("proxyherd: cannot write the log: {error}");
+            if let Err(error) = file.write_all(&out)
+                && !std::mem::replace(&mut failed, true)
+            {
+                // Once, and only if there is somebody to tell.
+                let _ = writeln!(io::stderr(), "proxyherd: cannot write the log: {error}; lines are lost");
             }
             out.clear();
             out.shrink_to(2 * ENOUGH);
@@ -227,6 +230,11 @@ impl Traffic {
     /// What the log calls it.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// The reactor whose clock it reads.
+    pub fn reactor(&self) -> &Reactor {
+        &self.reactor
     }
 
     /// A line has come.
@@ -277,8 +285,8 @@ fn push_micros(buffer: &mut Vec<u8>, micros: u32) {
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes<'a>(pub &'a [u8]);
 
-/// A log line shows at most this much of a peer's line.
-const SHOWN: usize = 1024;
+/// A log line shows at most this much of a peer's line: all of it, unless the limit on lines was set higher.
+const SHOWN: usize = 128 * 1024;
 
 impl std::fmt::Display for Bytes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -339,6 +347,6 @@ mod tests {
         assert_eq!(Bytes(b"IAMAT kiwi").to_string(), "IAMAT kiwi");
         assert_eq!(Bytes("é".as_bytes()).to_string(), "é");
         assert_eq!(Bytes(b"a\xff\n").to_string(), r"a\xff\n");
-        assert!(Bytes(&[b'x'; 2000]).to_string().ends_with("x... (976 more bytes)"));
+        assert!(Bytes(&[b'x'; SHOWN + 976]).to_string().ends_with("x... (976 more bytes)"));
     }
 }

@@ -12,14 +12,9 @@ use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
 use crate::replies::Replies;
 use crate::server::Server;
-use reactor::{Address, DelayedCall, LineProtocol, LineTransport, Reason};
+use reactor::{Address, LineProtocol, LineTransport, Reason};
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Duration;
-
-/// How long a client that sent too long a line may go on sending before it is cut off. Closing at once would make the
-/// system send a reset, and that could overtake the line that tells the client why.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// A buffer for replies that a long one made larger than this is not kept.
 const SCRATCH: usize = 512;
@@ -39,7 +34,6 @@ pub struct HerdProtocol {
     neighbor: Option<NeighborId>,
     /// Whether PEER may still come.
     is_first_line: bool,
-    linger: Option<DelayedCall>,
     /// Where replies are put together, so that most need no memory of their own.
     scratch: Vec<u8>,
 }
@@ -53,7 +47,6 @@ impl HerdProtocol {
             replies: None,
             neighbor: None,
             is_first_line: true,
-            linger: None,
             server,
             scratch: Vec::new(),
         }
@@ -165,14 +158,9 @@ impl LineProtocol for HerdProtocol {
         if let Some(replies) = &self.replies {
             replies.send_end_when_paid();
         }
-        let late = transport.transport().clone();
-        self.linger = Some(self.server.reactor().call_later(LINGER, move || late.abort_connection()));
     }
 
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
-        if self.linger.is_some() {
-            return transport.lose_connection();
-        }
         if !rest.is_empty() {
             self.line_received(transport, rest);
         }
@@ -184,9 +172,6 @@ impl LineProtocol for HerdProtocol {
     fn connection_lost(&mut self, reason: &Reason) {
         if let Some(replies) = self.replies.take() {
             replies.abandon();
-        }
-        if let Some(linger) = self.linger.take() {
-            let _ = linger.cancel();
         }
         log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
         if let Some(neighbor) = self.neighbor {

@@ -6,16 +6,21 @@
 //! A client that asks faster than it is answered is not read from while too much is owed to it.
 
 use crate::log_file::Traffic;
-use reactor::{Deferred, HIGH_WATER, Transport};
+use reactor::{Deferred, DelayedCall, HIGH_WATER, Transport};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Answers that may be owed to one client before it is no longer read from.
 const MAX_OWED: usize = 64;
 
+/// How long a client may go on sending after it has got everything and our end. Closing at once would make the system
+/// send a reset, and that could overtake the last answer.
+const LINGER: Duration = Duration::from_secs(10);
+
 /// The answers owed to one connection.
-#[derive(Debug)]
 pub struct Replies {
     transport: Transport,
     traffic: Traffic,
@@ -26,6 +31,8 @@ pub struct Replies {
     held: Cell<usize>,
     paused: Cell<bool>,
     then: Cell<Then>,
+    /// Cuts off a client that goes on sending after our end.
+    linger: Cell<Option<DelayedCall>>,
     lost: Cell<bool>,
 }
 
@@ -60,6 +67,7 @@ impl Replies {
             held: Cell::new(0),
             paused: Cell::new(false),
             then: Cell::new(Then::GoOn),
+            linger: Cell::new(None),
             lost: Cell::new(false),
         })
     }
@@ -133,6 +141,9 @@ impl Replies {
     /// The connection is gone: what is still being worked out is cancelled.
     pub fn abandon(&self) {
         self.lost.set(true);
+        if let Some(linger) = self.linger.take() {
+            let _ = linger.cancel();
+        }
         let queue = self.queue.take();
         for slot in queue {
             if let Slot::Waiting(Some(work)) = slot {
@@ -173,8 +184,19 @@ impl Replies {
         match self.then.replace(Then::GoOn) {
             Then::GoOn => {}
             Then::Close => self.transport.lose_connection(),
-            Then::SendEnd => self.transport.lose_write_connection(),
+            Then::SendEnd => {
+                self.transport.lose_write_connection();
+                let late = self.transport.clone();
+                let cut_off = self.traffic.reactor().call_later(LINGER, move || late.abort_connection());
+                self.linger.set(Some(cut_off));
+            }
         }
+    }
+}
+
+impl fmt::Debug for Replies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replies(to {}, {} owed)", self.traffic.label(), self.queue.borrow().len())
     }
 }
 

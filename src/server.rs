@@ -67,14 +67,11 @@ impl Server {
             closing.links().iter().for_each(|link| link.close());
         });
 
-        // Who may send what is a matter of addresses: they must be known before anybody comes.
-        let known = server.links().iter().fold(reactor::deferred::succeed(()), |before, link| {
-            let link = link.clone();
-            before.add_callback(move |()| link.look_up())
-        });
-        let (host, reactor) = (own.host.clone(), reactor.clone());
-        let ours = known.add_callback(move |()| reactor.resolve(&host));
-        Ok(ours.add_callback(move |addresses: Vec<IpAddr>| server.listen(&addresses, own.port)))
+        // Who may send what is a matter of addresses; but nobody's name may keep us from serving.
+        for link in server.links() {
+            drop(link.look_up());
+        }
+        Ok(reactor.resolve(&own.host).add_callback(move |addresses: Vec<IpAddr>| server.listen(&addresses, own.port)))
     }
 
     fn listen(self: &Rc<Self>, addresses: &[IpAddr], port: u16) -> Result<SocketAddr, Failure> {
@@ -169,7 +166,7 @@ impl Server {
             Verdict::Newer(client) => self.flood(&client, None),
             Verdict::Same | Verdict::Older(_) => {}
             Verdict::NoRoom => {
-                log::warn!("no room for the new client {}", Bytes(at.client));
+                log::warn!("no room for the client {}", Bytes(at.client));
                 return false;
             }
         }
@@ -187,7 +184,7 @@ impl Server {
                     self.links()[neighbor].tell(&client, links::Why::TheyLackIt);
                 }
             }
-            Verdict::NoRoom => log::warn!("no room for the new client {}", Bytes(at.client)),
+            Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(at.client)),
         }
     }
 

@@ -35,8 +35,8 @@ pub trait LineProtocol {
         let _ = (transport, data);
     }
 
-    /// A line is longer than the limit; `start` is as much of it as was kept. What follows is thrown away unless raw
-    /// mode is set here, which gets `start` and what follows. The default ends the connection.
+    /// A line is longer than the limit; `start` is as much of it as was kept. What follows is thrown away until a
+    /// mode is set: raw mode, set here, gets `start` and what follows. The default ends the connection.
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         let _ = start;
         transport.lose_connection();
@@ -46,6 +46,11 @@ pub trait LineProtocol {
     /// everything written has gone out.
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
         let _ = rest;
+        transport.lose_connection();
+    }
+
+    /// The reactor stops. The default ends the connection once everything written has gone out.
+    fn reactor_stopping(&mut self, transport: &LineTransport) {
         transport.lose_connection();
     }
 
@@ -70,6 +75,8 @@ pub struct LineTransport {
 enum Mode {
     Line,
     Raw,
+    /// After a line that was too long: there is no telling where the next one begins.
+    Discard,
 }
 
 impl LineTransport {
@@ -184,13 +191,14 @@ impl<P: LineProtocol> LineReceiver<P> {
                     Split::Line(line) => self.protocol.line_received(wire, line),
                     Split::Incomplete => return 0,
                     Split::TooLong(start) => {
+                        wire.mode.set(Mode::Discard);
                         self.protocol.line_length_exceeded(wire, start);
-                        if wire.mode.get() == Mode::Line {
-                            self.buffer.take_rest();
-                            return 0;
-                        }
                     }
                 },
+                Mode::Discard => {
+                    self.buffer.take_rest();
+                    return 0;
+                }
                 Mode::Raw => {
                     let kept = self.buffer.take_rest();
                     if !kept.is_empty() {
@@ -257,6 +265,12 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
         if let Some(wire) = &self.wire {
             let rest = self.buffer.take_rest();
             self.protocol.read_connection_lost(wire, &rest);
+        }
+    }
+
+    fn reactor_stopping(&mut self, _transport: &Transport) {
+        if let Some(wire) = &self.wire {
+            self.protocol.reactor_stopping(wire);
         }
     }
 

@@ -38,6 +38,12 @@ pub trait Protocol {
         transport.lose_connection();
     }
 
+    /// The reactor stops. The default ends the connection once everything written has gone out; whoever says goodbye
+    /// first must do so soon, before [`Settings::stop_timeout`](crate::Settings::stop_timeout).
+    fn reactor_stopping(&mut self, transport: &Transport) {
+        transport.lose_connection();
+    }
+
     /// The connection is gone; writing has no effect any more. The protocol is dropped after this.
     fn connection_lost(&mut self, reason: &Reason) {
         let _ = reason;
@@ -56,6 +62,9 @@ impl Protocol for Box<dyn Protocol> {
     }
     fn read_connection_lost(&mut self, transport: &Transport) {
         (**self).read_connection_lost(transport);
+    }
+    fn reactor_stopping(&mut self, transport: &Transport) {
+        (**self).reactor_stopping(transport);
     }
     fn connection_lost(&mut self, reason: &Reason) {
         (**self).connection_lost(reason);

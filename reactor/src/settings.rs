@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct Settings {
     /// A callback that runs longer than this is logged with what it was; everybody else waited. Default 50 ms.
     pub slow_callback: Duration,
-    /// How long `lose_connection` may take to get the last bytes out to a peer that does not read, before the
-    /// connection is aborted. Default 30 s.
+    /// How long a peer may take none of the last bytes after `lose_connection`, before the connection is aborted.
+    /// Default 30 s.
     pub close_timeout: Duration,
     /// How long a stopping reactor waits for connections to get their last bytes out. Default 2 s.
     pub stop_timeout: Duration,

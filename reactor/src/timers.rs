@@ -202,6 +202,9 @@ impl Timers {
 
     #[track_caller]
     pub(crate) fn call_later(self: &Rc<Timers>, delay: Duration, action: Action) -> DelayedCall {
+        if let Some(tell) = self.clock.get() {
+            tell();
+        }
         let call = Rc::new(Call {
             time: Cell::new(add(self.now.get(), delay)),
             state: Cell::new(CallState::Waiting),

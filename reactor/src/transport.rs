@@ -100,7 +100,7 @@ impl Transport {
     }
 
     /// Closes the connection once everything written has gone out. Reading stops now, and writing has no effect any
-    /// more. If the last bytes cannot be sent within the reactor's
+    /// more. If the peer takes none of the last bytes for the reactor's
     /// [`close_timeout`](crate::Settings::close_timeout), it is aborted.
     pub fn lose_connection(&self) {
         self.0.lose_connection();
@@ -112,7 +112,7 @@ impl Transport {
     }
 
     /// Breaks the connection off now: what waits is thrown away and the peer sees a reset. `connection_lost` follows
-    /// within this turn of the loop, after the running callback.
+    /// from the loop, after the running callback.
     pub fn abort_connection(&self) {
         self.0.abort_connection();
     }

@@ -367,7 +367,13 @@ fn an_event_for_a_connection_that_is_gone_never_reaches_its_successor() {
         }
         if let Some(token) = seen.instead {
             events.clear();
-            events.push(Event::Ready(Readiness { token, readable: true, writable: true, read_closed: true }));
+            events.push(Event::Ready(Readiness {
+                token,
+                readable: true,
+                writable: true,
+                read_closed: true,
+                broken: false,
+            }));
         }
     }));
     let reactor = edited(&hooks, Settings::default());

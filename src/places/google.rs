@@ -85,16 +85,21 @@ impl fmt::Debug for Google {
 }
 
 /// A service may repeat the key in what it says; that is the one thing in an answer that a client must not see.
-fn without_key(mut body: Vec<u8>, key: &str) -> Vec<u8> {
-    for form in [key.to_owned(), percent_encode(key)] {
+fn without_key(body: Vec<u8>, key: &str) -> Vec<u8> {
+    [key.to_owned(), percent_encode(key)].iter().fold(body, |body, form| {
+        let mut shown = Vec::new();
         let mut from = 0;
-        while let Some(at) = body[from..].windows(form.len()).position(|window| window == form.as_bytes()) {
-            let at = from + at;
-            body.splice(at..at + form.len(), *b"***");
-            from = at + b"***".len();
+        for at in memchr::memmem::find_iter(&body, form) {
+            shown.extend_from_slice(&body[from..at]);
+            shown.extend_from_slice(b"***");
+            from = at + form.len();
         }
-    }
-    body
+        if from == 0 {
+            return body;
+        }
+        shown.extend_from_slice(&body[from..]);
+        shown
+    })
 }
 
 /// Everything but unreserved characters as `%XX` (RFC 3986).

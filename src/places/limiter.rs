@@ -31,6 +31,8 @@ pub struct Limiter {
 struct Gate {
     free: Cell<usize>,
     waiting: RefCell<VecDeque<Firer<Pass>>>,
+    /// Somebody is being let through.
+    busy: Cell<bool>,
 }
 
 /// The right to ask one question; dropping it lets the next one through.
@@ -46,23 +48,31 @@ impl Drop for Pass {
 }
 
 impl Gate {
+    /// A loop, not a recursion, even if each question is answered at once.
     fn let_through(self: &Rc<Self>) {
+        if self.busy.replace(true) {
+            return;
+        }
         while self.free.get() > 0 {
             let next = self.waiting.borrow_mut().pop_front();
-            let Some(firer) = next else { return };
+            let Some(firer) = next else { break };
             if firer.called() {
                 continue; // Cancelled while it waited.
             }
             self.free.set(self.free.get() - 1);
             let _ = firer.callback(Pass(Rc::downgrade(self)));
         }
+        self.busy.set(false);
     }
 }
 
 impl Limiter {
     /// At most `at_once` questions to `inner` at any time.
     pub fn new(inner: Rc<dyn Places>, at_once: usize) -> Limiter {
-        Limiter { gate: Rc::new(Gate { free: Cell::new(at_once), waiting: RefCell::default() }), inner }
+        Limiter {
+            gate: Rc::new(Gate { free: Cell::new(at_once), waiting: RefCell::default(), busy: Cell::new(false) }),
+            inner,
+        }
     }
 }
 

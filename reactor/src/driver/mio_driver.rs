@@ -116,6 +116,7 @@ impl Driver for MioDriver {
                     readable: event.is_readable() || event.is_error(),
                     writable: event.is_writable() || event.is_error(),
                     read_closed: event.is_read_closed() || event.is_error(),
+                    broken: event.is_error(),
                 })),
             }
         }

@@ -50,6 +50,8 @@ pub struct Readiness {
     pub writable: bool,
     /// The peer has ended its side: reading must go on to the end, as no further event will tell of it.
     pub read_closed: bool,
+    /// The connection is broken off: reading or writing would give the error.
+    pub broken: bool,
 }
 
 /// A request to stop.

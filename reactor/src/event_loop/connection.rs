@@ -16,14 +16,16 @@
 //!
 //! Next: `port.rs` and `connector.rs`, where connections come from.
 
+mod requests;
+
 use super::agenda::Agenda;
 use super::connector::ConnectorInner;
 use super::{BUFFER, Core};
 use crate::driver::{Readiness, Stream, Token};
 use crate::outgoing::Outgoing;
 use crate::timers::DelayedCall;
-use crate::transport::{BUFFER_LIMIT, HIGH_WATER};
-use crate::{Address, Channel, KeepAlive, Producer, Protocol, Reason, Transport};
+use crate::transport::BUFFER_LIMIT;
+use crate::{Address, Producer, Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
@@ -60,6 +62,8 @@ pub(super) struct Connection {
     owes_resumed: Cell<bool>,
     producer: RefCell<Option<Rc<dyn Producer>>>,
     producing: Cell<Producing>,
+    /// It has heard that the reactor stops.
+    told_to_stop: Cell<bool>,
     /// It stands in the agenda's attention list, or is being attended to: no need to ask again.
     queued: Cell<bool>,
     close_timer: RefCell<Option<DelayedCall>>,
@@ -126,6 +130,7 @@ impl Connection {
             owes_resumed: Cell::new(false),
             producer: RefCell::new(None),
             producing: Cell::new(Producing::Runs),
+            told_to_stop: Cell::new(false),
             queued: Cell::new(false),
             close_timer: RefCell::new(None),
         })
@@ -141,6 +146,14 @@ impl Connection {
         self.attend(core);
     }
 
+    /// The reactor stops; the protocol is told once and ends the connection in its own way.
+    pub(super) fn reactor_stopping(self: &Rc<Self>, core: &Core) {
+        if self.life.get() == Life::Open && !self.told_to_stop.replace(true) {
+            self.call(core, "reactor_stopping", |protocol, transport| protocol.reactor_stopping(transport));
+            self.attend(core);
+        }
+    }
+
     pub(super) fn ready(self: &Rc<Self>, core: &Core, event: Readiness) {
         if event.readable || event.read_closed {
             self.readable.set(true);
@@ -152,6 +165,10 @@ impl Connection {
             self.writable.set(true);
         }
         self.attend(core);
+        if event.broken && !self.may_deliver() {
+            // Nobody reads, so nobody would meet the error.
+            self.end(Reason::Lost(Arc::new(io::ErrorKind::ConnectionReset.into())));
+        }
     }
 
     /// Does everything that there is to do now, within the budget of a turn.
@@ -237,6 +254,7 @@ impl Connection {
         if self.life.get() == Life::Ended || !self.writable.get() || self.out.borrow().is_empty() {
             return;
         }
+        let before = self.out.borrow().len();
         let result = match &mut *self.stream.borrow_mut() {
             Some(stream) => self.out.borrow_mut().flush(&self.agenda.blocks, |slices| stream.write_vectored(slices)),
             None => return,
@@ -247,7 +265,14 @@ impl Connection {
                     self.owes_resumed.set(true);
                 }
             }
-            Ok(false) => self.writable.set(false),
+            Ok(false) => {
+                self.writable.set(false);
+                if self.out.borrow().len() < before
+                    && let Some(timer) = &*self.close_timer.borrow()
+                {
+                    let _ = timer.reset(self.agenda.settings.close_timeout); // The peer does read.
+                }
+            }
             Err(error) => self.end(Reason::Lost(Arc::new(error))),
         }
     }
@@ -334,7 +359,8 @@ impl Connection {
         }
         let producer = self.producer.take();
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
-        drop(self.protocol.take());
+        let protocol = self.protocol.take();
+        core.guard(|out| out.write_str("dropping a protocol"), || drop(protocol));
         if let Some(producer) = producer {
             core.guard(|out| out.write_str("stop_producing"), || producer.stop_producing());
         }
@@ -366,122 +392,5 @@ impl Connection {
         {
             log::debug!(target: "reactor", "cannot set {name} on the connection to {}: {error}", self.peer);
         }
-    }
-}
-
-/// What a [`Transport`] is a handle to: requests are noted here, and the loop carries them out.
-impl Channel for Connection {
-    fn write(&self, data: &[u8]) {
-        self.write_vectored(&[data]);
-    }
-
-    fn write_vectored(&self, pieces: &[&[u8]]) {
-        if self.life.get() != Life::Open || self.sending.get() != Sending::Open {
-            return;
-        }
-        let mut out = self.out.borrow_mut();
-        for piece in pieces {
-            out.push(piece, &self.agenda.blocks);
-        }
-        let len = out.len();
-        drop(out);
-        if len > HIGH_WATER {
-            if self.pauses_when_full.get() {
-                self.full.set(true);
-            }
-            if self.producing.get() == Producing::Runs && self.producer.borrow().is_some() {
-                self.producing.set(Producing::ToBePaused);
-            }
-        }
-        if len > self.limit.get() {
-            self.end(Reason::BufferFull);
-        } else {
-            self.need_attention();
-        }
-    }
-
-    fn lose_connection(&self) {
-        if self.life.get() == Life::Open {
-            self.life.set(Life::Losing);
-            self.need_attention();
-        }
-    }
-
-    fn lose_write_connection(&self) {
-        if self.life.get() == Life::Open && self.sending.get() == Sending::Open {
-            self.sending.set(Sending::Closing);
-            self.need_attention();
-        }
-    }
-
-    fn abort_connection(&self) {
-        self.end(Reason::Aborted);
-    }
-
-    fn pause_producing(&self) {
-        self.paused.set(true);
-    }
-
-    fn resume_producing(&self) {
-        if self.paused.replace(false) {
-            self.owes_resumed.set(true);
-            self.need_attention();
-        }
-    }
-
-    fn is_paused(&self) -> bool {
-        self.paused.get() || self.full.get()
-    }
-
-    fn is_disconnecting(&self) -> bool {
-        self.life.get() != Life::Open
-    }
-
-    fn pause_when_full(&self, on: bool) {
-        self.pauses_when_full.set(on);
-        if !on && self.full.replace(false) {
-            self.owes_resumed.set(true);
-            self.need_attention();
-        }
-    }
-
-    fn register_producer(&self, producer: Rc<dyn Producer>) {
-        if self.life.get() == Life::Ended {
-            self.agenda.call_soon(Box::new(move || producer.stop_producing()));
-            return;
-        }
-        *self.producer.borrow_mut() = Some(producer);
-        let full = self.out.borrow().len() > HIGH_WATER;
-        self.producing.set(if full { Producing::ToBePaused } else { Producing::Runs });
-    }
-
-    fn unregister_producer(&self) {
-        drop(self.producer.take());
-        self.producing.set(Producing::Runs);
-    }
-
-    fn buffered(&self) -> usize {
-        self.out.borrow().len()
-    }
-
-    fn set_buffer_limit(&self, bytes: usize) {
-        self.limit.set(bytes);
-    }
-
-    fn set_no_delay(&self, on: bool) {
-        self.set_option("TCP_NODELAY", |stream| stream.set_no_delay(on));
-    }
-
-    fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
-        self.set_option("SO_KEEPALIVE", |stream| stream.set_keep_alive(keep_alive));
-    }
-
-    fn peer(&self) -> Address {
-        self.peer.clone()
-    }
-
-    fn host(&self) -> Address {
-        let stream = self.stream.borrow();
-        stream.as_ref().and_then(|stream| stream.local_address().ok()).map_or(Address::Unknown, Address::from)
     }
 }

@@ -103,7 +103,7 @@ impl Connector {
     }
 
     /// Connects (again). Does nothing while an attempt or a connection is under way, or while the reactor closes
-    /// everything.
+    /// everything: a client that always comes back must not keep it.
     pub fn connect(&self) {
         ConnectorInner::start(&self.0);
     }
@@ -178,6 +178,9 @@ impl ConnectorInner {
             state: RefCell::new(State::Idle),
             timer: RefCell::new(None),
         });
+        if let Some(core) = inner.reactor.core().filter(|core| core.is_closing()) {
+            inner.tell_failed(&core, ConnectError::Cancelled);
+        }
         ConnectorInner::start(&inner);
         Connector(inner)
     }
@@ -276,6 +279,11 @@ impl ConnectorInner {
             State::Lookup(lookup) => lookup.cancel(),
             _ => {}
         }
+        self.tell_failed(&core, error);
+    }
+
+    /// Has the loop tell the factory.
+    fn tell_failed(self: &Rc<Self>, core: &Core, error: ConnectError) {
         let me = self.clone();
         let failure = Failure::new(error);
         core.agenda.call_soon(Box::new(move || {

@@ -15,7 +15,7 @@ use super::registry::Source;
 use super::turn::Turn;
 use super::{Core, Reactor};
 use crate::error::RunError;
-use crate::{Channel, Deferred, DelayedCall, IntoDeferred, Reason};
+use crate::{Deferred, DelayedCall, IntoDeferred, Reason};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem;
@@ -73,6 +73,8 @@ pub(super) struct Lifecycle {
     triggers: RefCell<Vec<Trigger>>,
     next_id: Cell<u64>,
     turn: RefCell<Turn>,
+    /// A second signal has come before the connections were told to end.
+    in_a_hurry: Cell<bool>,
     /// Aborts what cannot be closed in time.
     limit: Cell<Option<DelayedCall>>,
 }
@@ -154,9 +156,9 @@ impl Reactor {
     /// Takes a trigger back; true if it had not run.
     pub fn remove_system_event_trigger(&self, id: TriggerId) -> bool {
         let mut triggers = self.core.lifecycle.triggers.borrow_mut();
-        let before = triggers.len();
-        triggers.retain(|trigger| trigger.id != id);
-        triggers.len() < before
+        let found = triggers.iter().position(|trigger| trigger.id == id).map(|at| triggers.remove(at));
+        drop(triggers);
+        found.is_some() // Dropped only now: what it captured may do anything.
     }
 }
 
@@ -251,12 +253,15 @@ impl Core {
                 Source::Accepted => {}
                 Source::Port(port) => port.stop(self),
                 Source::Attempt(attempt) => attempt.stop(),
-                Source::Connection(connection) => connection.lose_connection(),
+                Source::Connection(connection) => connection.reactor_stopping(self),
             }
         }
     }
 
     fn limit_the_closing(&self) {
+        if self.lifecycle.in_a_hurry.replace(false) {
+            return self.abort_everything();
+        }
         let reactor = self.weak();
         let abort = move || {
             if let Some(core) = reactor.core() {
@@ -284,8 +289,9 @@ impl Core {
         let life = &self.lifecycle;
         if life.stop_wanted.replace(true) {
             life.pending.replace(Rc::default());
-            if life.state.get() == State::Closing {
-                self.abort_everything();
+            match life.state.get() {
+                State::Closing => self.abort_everything(),
+                _ => life.in_a_hurry.set(true),
             }
         }
     }

@@ -170,7 +170,6 @@ impl Reactor {
     /// What `f` captures lives until then: a clone of the reactor in a call that never comes keeps the reactor.
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
-        self.core.read_clock();
         self.core.agenda.timers.call_later(delay, Box::new(f))
     }
 
@@ -190,6 +189,7 @@ impl Reactor {
     }
 
     /// Listens on `address`; `factory` builds a protocol for each connection. Accepting begins when the loop runs.
+    /// A factory that holds a clone of the reactor keeps it until the port is stopped.
     ///
     /// # Errors
     /// If the address is in use, not ours, or not an address.
@@ -323,6 +323,10 @@ impl Drop for Core {
         self.shared.close();
         self.agenda.timers.clear();
         self.agenda.soon.take();
+        self.agenda.attention.take();
+        self.agenda.ended.take();
+        self.agenda.ports.take();
+        self.agenda.exhausted.take();
         for connector in self.agenda.looking_up.take() {
             connector.forget();
         }

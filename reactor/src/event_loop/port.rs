@@ -99,6 +99,10 @@ pub(super) struct Port {
     factory: Cell<Option<Box<dyn Factory>>>,
     /// Ran out of descriptors; this call tries again.
     retry: RefCell<Option<DelayedCall>>,
+    /// It stands in the agenda's list of exhausted ports.
+    listed: Cell<bool>,
+    /// It stands in the agenda's list of ports with more to accept.
+    queued: Cell<bool>,
 }
 
 impl Port {
@@ -110,6 +114,8 @@ impl Port {
             listener: RefCell::new(Some(listener)),
             factory: Cell::new(Some(factory)),
             retry: RefCell::new(None),
+            listed: Cell::new(false),
+            queued: Cell::new(false),
         }))
     }
 
@@ -125,16 +131,33 @@ impl Port {
                 Ok((stream, peer)) => {
                     // Keeps the place while the factory runs, which may open something itself.
                     core.registry.borrow_mut().insert(token, Source::Accepted);
-                    self.has_recovered();
                     self.build(core, token, stream, peer);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.has_recovered(),
-                Err(error) if is_exhaustion(&error) => return self.exhausted(core, &error),
                 // Only this one connection failed, before it was ours: its peer is gone already.
-                Err(error) => log::debug!(target: "reactor", "a connection to {} was not accepted: {error}", self.host),
+                Err(error) if is_the_peers(&error) => {
+                    log::debug!(target: "reactor", "a connection to {} was not accepted: {error}", self.host);
+                }
+                Err(error) => return self.exhausted(core, &error),
             }
         }
-        core.agenda.ports.borrow_mut().push(self.clone());
+        if !self.queued.replace(true) {
+            core.agenda.ports.borrow_mut().push(self.clone());
+        }
+    }
+
+    /// Goes on after its budget was used up.
+    pub(super) fn accept_on(self: &Rc<Self>, core: &Core) {
+        self.queued.set(false);
+        self.accept(core);
+    }
+
+    /// One of our descriptors is free again.
+    pub(super) fn try_again(self: &Rc<Self>, core: &Core) {
+        self.listed.set(false);
+        if self.is_exhausted() {
+            self.accept(core);
+        }
     }
 
     fn build(self: &Rc<Self>, core: &Core, token: Token, stream: Box<dyn crate::driver::Stream>, peer: SocketAddr) {
@@ -153,15 +176,14 @@ impl Port {
     fn with_factory(&self, core: &Core, what: &str, f: impl FnOnce(&mut dyn Factory)) {
         let Some(mut factory) = self.factory.take() else { return };
         core.guard(|out| out.write_fmt(format_args!("{what} of the port {}", self.host)), || f(&mut *factory));
-        if self.listener.borrow().is_some() {
-            self.factory.set(Some(factory));
-        }
+        self.factory.set(Some(factory));
     }
 
     fn exhausted(self: &Rc<Self>, core: &Core, error: &io::Error) {
-        let first = self.retry.borrow().is_none();
-        if first {
+        if !self.is_exhausted() {
             log::warn!(target: "reactor", "{} cannot accept: {error}; trying again until it can", self.host);
+        }
+        if !self.listed.replace(true) {
             core.agenda.exhausted.borrow_mut().push(self.clone());
         }
         let (port, reactor) = (self.clone(), core.weak());
@@ -184,7 +206,7 @@ impl Port {
     }
 
     /// Whether it is still waiting for a descriptor.
-    pub(super) fn is_exhausted(&self) -> bool {
+    fn is_exhausted(&self) -> bool {
         self.retry.borrow().is_some()
     }
 
@@ -204,6 +226,8 @@ impl Port {
         core.agenda.call_soon(Box::new(move || {
             if let Some(core) = reactor.core() {
                 me.with_factory(&core, "stop_factory", |factory| factory.stop_factory());
+                let factory = me.factory.take();
+                core.guard(|out| out.write_str("dropping a factory"), || drop(factory));
             }
         }));
     }
@@ -215,16 +239,9 @@ impl Port {
     }
 }
 
-/// We have no descriptor or memory for another socket, whoever wants one.
-fn is_exhaustion(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    #[cfg(target_os = "linux")]
-    const ENOBUFS: i32 = 105;
-    #[cfg(not(target_os = "linux"))]
-    const ENOBUFS: i32 = 55;
-    /// epoll's limit on registrations.
-    const ENOSPC: i32 = 28;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS | ENOSPC))
+/// The connection failed before it was ours, and the next one may be well. Everything else is taken for a lack of
+/// descriptors or memory, which is tried again later: to go on at once could spin for ever.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut)
 }

@@ -93,7 +93,7 @@ impl Core {
             return;
         }
         for port in self.agenda.ports.take() {
-            port.accept(self);
+            port.accept_on(self);
         }
     }
 
@@ -143,12 +143,7 @@ impl Core {
         }
         // Descriptors are free again.
         for port in self.agenda.exhausted.take() {
-            if port.is_exhausted() {
-                port.accept(self);
-                if port.is_exhausted() {
-                    self.agenda.exhausted.borrow_mut().push(port);
-                }
-            }
+            port.try_again(self);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::event_loop::WeakReactor;
 use crate::transport::{BUFFER_LIMIT, KeepAlive};
-use crate::{Address, Channel, Producer, Protocol, Reason, Transport};
+use crate::{Address, Channel, DelayedCall, Producer, Protocol, Reason, Transport};
 use rustls::Connection;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -37,6 +37,8 @@ struct TlsChannel {
     reason: RefCell<Option<Reason>>,
     /// The peer has sent its close_notify.
     peer_closed: Cell<bool>,
+    /// Aborts a handshake that holds up the end.
+    limit: Cell<Option<DelayedCall>>,
     reactor: WeakReactor,
 }
 
@@ -71,8 +73,8 @@ impl TlsProtocol {
         let mut plain = [0; PLAIN_BUFFER];
         loop {
             // First what the session holds already.
-            while !channel.is_disconnecting() && !channel.peer_closed.get() {
-                if channel.lower.is_paused() {
+            while !channel.peer_closed.get() {
+                if channel.lower.is_paused() && !channel.is_disconnecting() {
                     self.held = records.to_vec();
                     return;
                 }
@@ -80,7 +82,9 @@ impl TlsProtocol {
                     Ok(count @ 1..) => count,
                     _ => break, // Nothing now, or the end: which of them, process() tells.
                 };
-                self.inner.data_received(&upper, &plain[..count]);
+                if !channel.is_disconnecting() {
+                    self.inner.data_received(&upper, &plain[..count]);
+                }
             }
             if channel.has_close_notify() && !channel.peer_closed.replace(true) {
                 self.inner.read_connection_lost(&upper);
@@ -88,6 +92,9 @@ impl TlsProtocol {
             channel.flush();
             if channel.peer_closed.get() {
                 return channel.end_if_both_have_ended(); // What follows a close_notify means nothing.
+            }
+            if channel.closing.get() == Closing::All {
+                return;
             }
             if records.is_empty() || channel.reason.borrow().is_some() || !channel.process(&mut records) {
                 return;
@@ -107,6 +114,7 @@ impl Protocol for TlsProtocol {
             closing: Cell::new(Closing::No),
             reason: RefCell::new(None),
             peer_closed: Cell::new(false),
+            limit: Cell::new(None),
             reactor: self.reactor.clone(),
         });
         self.state = State::Up(channel.clone());
@@ -149,7 +157,17 @@ impl Protocol for TlsProtocol {
         }
     }
 
+    fn reactor_stopping(&mut self, transport: &Transport) {
+        match self.channel() {
+            Some(channel) => self.inner.reactor_stopping(&Transport::new(channel)),
+            None => transport.lose_connection(),
+        }
+    }
+
     fn connection_lost(&mut self, reason: &Reason) {
+        if let Some(limit) = self.channel().and_then(|channel| channel.limit.take()) {
+            let _ = limit.cancel();
+        }
         let ours = self.channel().and_then(|channel| channel.reason.borrow_mut().take());
         self.inner.connection_lost(ours.as_ref().unwrap_or(reason));
     }
@@ -257,7 +275,8 @@ impl Channel for TlsChannel {
         self.closing.set(Closing::AfterHandshake);
         if let Some(reactor) = self.reactor.upgrade() {
             let lower = self.lower.clone();
-            reactor.call_later(reactor.settings().close_timeout, move || lower.abort_connection());
+            let limit = reactor.call_later(reactor.settings().close_timeout, move || lower.abort_connection());
+            self.limit.set(Some(limit));
         }
     }
 
