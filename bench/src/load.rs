@@ -32,10 +32,7 @@ pub struct Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.pad(&format!(
-            "{} x {} in flight",
-            self.connections, self.in_flight
-        ))
+        f.pad(&format!("{} x {} in flight", self.connections, self.in_flight))
     }
 }
 
@@ -56,14 +53,9 @@ impl Load {
         let batches = requests.div_ceil(in_flight);
         let share = self.0.len().div_ceil(DRIVERS);
         thread::scope(|scope| {
-            let drivers: Vec<_> = self
-                .0
-                .chunks_mut(share)
-                .map(|connections| scope.spawn(move || drive(connections, batches)))
-                .collect();
-            drivers
-                .into_iter()
-                .try_for_each(|driver| driver.join().expect("a driver never panics"))
+            let drivers: Vec<_> =
+                self.0.chunks_mut(share).map(|connections| scope.spawn(move || drive(connections, batches))).collect();
+            drivers.into_iter().try_for_each(|driver| driver.join().expect("a driver never panics"))
         })?;
         Ok(batches * in_flight)
     }
@@ -81,9 +73,7 @@ fn drive(connections: &mut [Connection], batches: usize) -> io::Result<()> {
             }
         }
         if start.elapsed() > RUN {
-            return Err(io::Error::other(format!(
-                "{left} batches left after {RUN:?}"
-            )));
+            return Err(io::Error::other(format!("{left} batches left after {RUN:?}")));
         }
     }
     Ok(())
@@ -105,15 +95,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(READ))?;
         stream.set_write_timeout(Some(READ))?;
-        Ok(Self {
-            stream,
-            number,
-            in_flight,
-            client: 0,
-            sent: Vec::new(),
-            sent_at: 0,
-            received: Vec::new(),
-        })
+        Ok(Self { stream, number, in_flight, client: 0, sent: Vec::new(), sent_at: 0, received: Vec::new() })
     }
 
     /// Sends a batch, each of it newer than whatever its client sent before.
@@ -146,23 +128,17 @@ impl Connection {
             self.received.extend_from_slice(&chunk[..count]);
         }
         let now = clock();
-        let (mut requests, mut replies) = (
-            self.sent.split_inclusive(newline),
-            self.received.split_inclusive(newline),
-        );
+        let (mut requests, mut replies) = (self.sent.split_inclusive(newline), self.received.split_inclusive(newline));
         loop {
             match (requests.next(), replies.next()) {
                 (None, None) => return Ok(()),
                 (Some(request), Some(reply))
-                    if server_clock(request, reply).is_some_and(|clock| {
-                        (self.sent_at - SLACK..=now + SLACK).contains(&clock)
-                    }) => {}
+                    if server_clock(request, reply)
+                        .is_some_and(|clock| (self.sent_at - SLACK..=now + SLACK).contains(&clock)) => {}
                 (request, reply) => {
-                    let [request, reply] = [request, reply]
-                        .map(|line| String::from_utf8_lossy(line.unwrap_or_default()));
-                    return Err(io::Error::other(format!(
-                        "wrong reply {reply:?} to {request:?}"
-                    )));
+                    let [request, reply] =
+                        [request, reply].map(|line| String::from_utf8_lossy(line.unwrap_or_default()));
+                    return Err(io::Error::other(format!("wrong reply {reply:?} to {request:?}")));
                 }
             }
         }
@@ -176,15 +152,9 @@ fn newline(byte: &u8) -> bool {
 /// The clock of the server that gave this AT to this IAMAT; none if the AT is wrong.
 fn server_clock(request: &[u8], reply: &[u8]) -> Option<i128> {
     let fields = request.strip_prefix(b"IAMAT ")?;
-    let rest = reply
-        .strip_prefix(b"AT ")?
-        .strip_prefix(NAME.as_bytes())?
-        .strip_prefix(b" ")?;
+    let rest = reply.strip_prefix(b"AT ")?.strip_prefix(NAME.as_bytes())?.strip_prefix(b" ")?;
     let difference = rest.strip_suffix(fields)?.strip_suffix(b" ")?;
-    let time = fields
-        .trim_ascii_end()
-        .rsplit(|byte| *byte == b' ')
-        .next()?;
+    let time = fields.trim_ascii_end().rsplit(|byte| *byte == b' ').next()?;
     if !difference.starts_with(b"+") && !difference.starts_with(b"-") {
         return None;
     }
@@ -200,29 +170,19 @@ fn nanos(text: &[u8]) -> Option<i128> {
     }
     let part: i128 = fraction.parse().ok()?;
     let whole: i128 = whole.parse::<i128>().ok()? * SECOND;
-    Some(if text.starts_with('-') {
-        whole - part
-    } else {
-        whole + part
-    })
+    Some(if text.starts_with('-') { whole - part } else { whole + part })
 }
 
 /// Nanoseconds since 1970.
 fn clock() -> i128 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as i128)
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
 }
 
 /// Fails unless the server tells good IAMATs from bad ones, so that what is measured is the same work.
 pub fn check(address: SocketAddr) -> io::Result<()> {
     let mut connection = Connection::open(address, 0, 1)?;
     let tomorrow = clock() / SECOND + 90_000;
-    let good = [
-        "+34.068930-118.445127 1400794645.392014450",
-        "+90-180 1400794645.000000000",
-        "-0.5+.25 -1.500000000",
-    ];
+    let good = ["+34.068930-118.445127 1400794645.392014450", "+90-180 1400794645.000000000", "-0.5+.25 -1.500000000"];
     for fields in good {
         connection.sent = format!("IAMAT check {fields}\n").into_bytes();
         connection.sent_at = clock();
@@ -239,20 +199,13 @@ pub fn check(address: SocketAddr) -> io::Result<()> {
         "+1+2",
         "+1+2 nan",
     ];
-    for fields in bad
-        .map(String::from)
-        .into_iter()
-        .chain([format!("+1+2 {tomorrow}")])
-    {
+    for fields in bad.map(String::from).into_iter().chain([format!("+1+2 {tomorrow}")]) {
         let line = format!("IAMAT check {fields}\n");
         connection.stream.write_all(line.as_bytes())?;
         let mut reply = vec![0; line.len() + 2];
         connection.stream.read_exact(&mut reply)?;
         if reply != format!("? {line}").as_bytes() {
-            return Err(io::Error::other(format!(
-                "{:?} to {line:?}",
-                String::from_utf8_lossy(&reply)
-            )));
+            return Err(io::Error::other(format!("{:?} to {line:?}", String::from_utf8_lossy(&reply))));
         }
     }
     Ok(())
@@ -265,24 +218,12 @@ mod tests {
     #[test]
     fn replies() {
         let request = b"IAMAT a +1-2 100.000000001\n";
-        assert_eq!(
-            server_clock(request, b"AT Powell +0.500000000 a +1-2 100.000000001\n"),
-            Some(100_500_000_001)
-        );
-        assert_eq!(
-            server_clock(request, b"AT Powell -0.500000000 a +1-2 100.000000001\n"),
-            Some(99_500_000_001)
-        );
-        for wrong in [
-            "0.500000000 a +1-2 100.000000001",
-            "+0.5 a +1-2 100.000000001",
-            "+0.500000000 a +1-2 100.00000001",
-        ] {
-            assert_eq!(
-                server_clock(request, format!("AT Powell {wrong}\n").as_bytes()),
-                None,
-                "{wrong}"
-            );
+        assert_eq!(server_clock(request, b"AT Powell +0.500000000 a +1-2 100.000000001\n"), Some(100_500_000_001));
+        assert_eq!(server_clock(request, b"AT Powell -0.500000000 a +1-2 100.000000001\n"), Some(99_500_000_001));
+        for wrong in
+            ["0.500000000 a +1-2 100.000000001", "+0.5 a +1-2 100.000000001", "+0.500000000 a +1-2 100.00000001"]
+        {
+            assert_eq!(server_clock(request, format!("AT Powell {wrong}\n").as_bytes()), None, "{wrong}");
         }
     }
 }

@@ -15,7 +15,8 @@ use std::time::Duration;
 use load::{Load, Shape};
 use server::Server;
 
-const USAGE: &str = "usage: herd-bench --proxyherd PATH [--rounds N] [--requests N] [--connections N] [--only proxyherd|tokio]";
+const USAGE: &str =
+    "usage: herd-bench --proxyherd PATH [--rounds N] [--requests N] [--connections N] [--only proxyherd|tokio]";
 /// Time for a server to finish what it does behind the replies, such as writing its log.
 const SETTLE: Duration = Duration::from_millis(150);
 
@@ -29,13 +30,7 @@ struct Options {
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self {
-            proxyherd: None,
-            tokio: true,
-            rounds: 25,
-            requests: 10_000,
-            connections: 50,
-        };
+        let mut options = Self { proxyherd: None, tokio: true, rounds: 25, requests: 10_000, connections: 50 };
         let mut only = None;
         while let Some(option) = args.next() {
             let value = args.next()?;
@@ -44,23 +39,15 @@ impl Options {
                 "--proxyherd" => options.proxyherd = Some(value.into()),
                 "--rounds" => options.rounds = number()?,
                 "--requests" => options.requests = number()?,
-                "--connections" => {
-                    options.connections = number().filter(|number| *number <= 500)?
-                }
+                "--connections" => options.connections = number().filter(|number| *number <= 500)?,
                 "--only" => only = Some(value),
                 _ => return None,
             }
         }
         match only.as_deref() {
             None => options.proxyherd.is_some().then_some(options),
-            Some("proxyherd") => options.proxyherd.is_some().then_some(Self {
-                tokio: false,
-                ..options
-            }),
-            Some("tokio") => Some(Self {
-                proxyherd: None,
-                ..options
-            }),
+            Some("proxyherd") => options.proxyherd.is_some().then_some(Self { tokio: false, ..options }),
+            Some("tokio") => Some(Self { proxyherd: None, ..options }),
             Some(_) => None,
         }
     }
@@ -84,23 +71,11 @@ fn main() {
 /// `cargo run` builds only the program that it runs, so that one builds its peer.
 fn build_peer() -> io::Result<PathBuf> {
     if cfg!(debug_assertions) {
-        return Err(io::Error::other(
-            "nothing to be learnt from a debug build: use cargo run --release",
-        ));
+        return Err(io::Error::other("nothing to be learnt from a debug build: use cargo run --release"));
     }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--bin",
-        "tokio_iamat",
-    ]);
-    cargo.args([
-        "--manifest-path",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-    ]);
+    cargo.args(["build", "--quiet", "--release", "--locked", "--bin", "tokio_iamat"]);
+    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
     if !cargo.status()?.success() {
         return Err(io::Error::other("tokio_iamat cannot be built"));
     }
@@ -109,11 +84,7 @@ fn build_peer() -> io::Result<PathBuf> {
 
 fn run(options: &Options, directory: &Path) -> io::Result<()> {
     let mut servers = Vec::new();
-    let peer = if options.tokio {
-        Some(build_peer()?)
-    } else {
-        None
-    };
+    let peer = if options.tokio { Some(build_peer()?) } else { None };
     for logs in [true, false] {
         if let Some(path) = &options.proxyherd {
             servers.push(Server::proxyherd(path, logs, directory)?);
@@ -126,16 +97,8 @@ fn run(options: &Options, directory: &Path) -> io::Result<()> {
         load::check(server.address).map_err(|error| blame(server, &error))?;
     }
     let shapes = [
-        Shape {
-            connections: options.connections,
-            in_flight: 1,
-            requests: options.requests,
-        },
-        Shape {
-            connections: options.connections.div_ceil(5),
-            in_flight: 16,
-            requests: 2 * options.requests,
-        },
+        Shape { connections: options.connections, in_flight: 1, requests: options.requests },
+        Shape { connections: options.connections.div_ceil(5), in_flight: 16, requests: 2 * options.requests },
     ];
 
     // costs[server][shape] has one cost for each round. Each round starts with another server.
@@ -153,10 +116,7 @@ fn run(options: &Options, directory: &Path) -> io::Result<()> {
     }
     eprintln!();
 
-    println!(
-        "CPU ns for each reply: median (min..max) of {} rounds",
-        options.rounds
-    );
+    println!("CPU ns for each reply: median (min..max) of {} rounds", options.rounds);
     println!("{:<26}{:<32}{:<32}", "", shapes[0], shapes[1]);
     for (server, costs) in servers.iter().zip(&costs) {
         print_row(server.program, server.logs, costs, 0);
@@ -164,23 +124,13 @@ fn run(options: &Options, directory: &Path) -> io::Result<()> {
     for at in 1..servers.len() {
         let [left, right] = [&servers[at - 1], &servers[at]];
         if left.logs == right.logs {
-            let ratio = |shape: usize| {
-                costs[at - 1][shape]
-                    .iter()
-                    .zip(&costs[at][shape])
-                    .map(|(l, r)| l / r)
-                    .collect()
-            };
+            let ratio = |shape: usize| costs[at - 1][shape].iter().zip(&costs[at][shape]).map(|(l, r)| l / r).collect();
             print_row("proxyherd / tokio", left.logs, &[ratio(0), ratio(1)], 2);
         }
     }
     for server in &servers {
         let bytes = server.logged()? * servers.len() as u64 / replies as u64;
-        println!(
-            "{} {}: {bytes} bytes logged for each reply",
-            server.program,
-            work(server.logs)
-        );
+        println!("{} {}: {bytes} bytes logged for each reply", server.program, work(server.logs));
     }
     Ok(())
 }
@@ -198,11 +148,7 @@ fn measure(server: &Server, shape: Shape, replies: &mut usize) -> io::Result<f64
 }
 
 fn blame(server: &Server, error: &io::Error) -> io::Error {
-    io::Error::other(format!(
-        "{} ({}): {error}",
-        server.program,
-        work(server.logs)
-    ))
+    io::Error::other(format!("{} ({}): {error}", server.program, work(server.logs)))
 }
 
 fn work(logs: bool) -> &'static str {
@@ -215,10 +161,7 @@ fn print_row(name: &str, logs: bool, columns: &[Vec<f64>; 2], digits: usize) {
         let mut values = column.clone();
         values.sort_by(f64::total_cmp);
         let (median, min, max) = (median(&values), values[0], values[values.len() - 1]);
-        print!(
-            "{:<32}",
-            format!("{median:.digits$} ({min:.digits$}..{max:.digits$})")
-        );
+        print!("{:<32}", format!("{median:.digits$} ({min:.digits$}..{max:.digits$})"));
     }
     println!();
 }
@@ -226,9 +169,5 @@ fn print_row(name: &str, logs: bool, columns: &[Vec<f64>; 2], digits: usize) {
 /// The middle of sorted values.
 fn median(sorted: &[f64]) -> f64 {
     let half = sorted.len() / 2;
-    if sorted.len() % 2 == 1 {
-        sorted[half]
-    } else {
-        f64::midpoint(sorted[half - 1], sorted[half])
-    }
+    if sorted.len() % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
 }

@@ -27,17 +27,9 @@ impl Server {
         let directory = directory.join(format!("proxyherd-{logs}"));
         fs::create_dir(&directory)?;
         let config = directory.join("herd.toml");
-        fs::write(
-            &config,
-            format!("[servers.{NAME}]\naddress = \"{address}\"\nneighbors = []\n"),
-        )?;
+        fs::write(&config, format!("[servers.{NAME}]\naddress = \"{address}\"\nneighbors = []\n"))?;
         let mut command = Command::new(path);
-        command
-            .arg(NAME)
-            .arg("--config")
-            .arg(config)
-            .arg("--log-dir")
-            .arg(&directory);
+        command.arg(NAME).arg("--config").arg(config).arg("--log-dir").arg(&directory);
         command.args(["--log-level", if logs { "info" } else { "error" }]);
         Self::start("proxyherd", logs, address, command, directory)
     }
@@ -63,26 +55,14 @@ impl Server {
         directory: PathBuf,
     ) -> io::Result<Self> {
         let complaints = directory.join("stderr");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&complaints)?)
-            .spawn();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&complaints)?).spawn();
         let child = child.map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;
-        let mut server = Self {
-            program,
-            logs,
-            address,
-            child,
-            directory,
-        };
+        let mut server = Self { program, logs, address, child, directory };
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
             if server.child.try_wait()?.is_some() || start.elapsed() > START {
                 let complaints = fs::read_to_string(complaints)?;
-                return Err(io::Error::other(format!(
-                    "{command:?} does not serve {address}: {complaints}"
-                )));
+                return Err(io::Error::other(format!("{command:?} does not serve {address}: {complaints}")));
             }
             sleep(Duration::from_millis(20));
         }
@@ -91,17 +71,11 @@ impl Server {
 
     /// The CPU time so far of the threads of the process.
     pub fn cpu(&self) -> io::Result<Cpu> {
-        let mut cpu = Cpu {
-            nanos: 0,
-            threads: BTreeSet::new(),
-        };
+        let mut cpu = Cpu { nanos: 0, threads: BTreeSet::new() };
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let task = task?.path();
             let stat = fs::read_to_string(task.join("schedstat"))?;
-            let nanos = stat
-                .split(' ')
-                .next()
-                .and_then(|on_cpu| on_cpu.parse::<u64>().ok());
+            let nanos = stat.split(' ').next().and_then(|on_cpu| on_cpu.parse::<u64>().ok());
             cpu.nanos += nanos.ok_or_else(|| io::Error::other(format!("schedstat: {stat:?}")))?;
             cpu.threads.insert(task);
         }
@@ -113,11 +87,7 @@ impl Server {
         let mut bytes = 0;
         for file in fs::read_dir(&self.directory)? {
             let file = file?;
-            if file
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "log")
-            {
+            if file.path().extension().is_some_and(|extension| extension == "log") {
                 bytes += file.metadata()?.len();
             }
         }
@@ -142,9 +112,7 @@ impl Cpu {
     /// An error if a thread that was there has ended: its time has gone with it.
     pub fn since(&self, earlier: &Self) -> io::Result<u64> {
         if !self.threads.is_superset(&earlier.threads) {
-            return Err(io::Error::other(
-                "a thread of the server ended while it was measured",
-            ));
+            return Err(io::Error::other("a thread of the server ended while it was measured"));
         }
         Ok(self.nanos - earlier.nanos)
     }

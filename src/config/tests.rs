@@ -102,3 +102,17 @@ fn what_is_wrong_is_told_with_its_line() {
     refuse("servers = 3\n", "herd.toml, line 1: servers is not a table");
     refuse("[servers]\n", "herd.toml, line 1: a herd has at least one server");
 }
+
+#[test]
+fn what_the_readme_and_the_help_show_is_a_configuration() {
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let config = parse(example).unwrap();
+    assert_eq!(config.servers["Powell"].neighbors, ["Alford"]);
+    assert_eq!(config.limits, Limits::default());
+    // What is commented out is right as well; the help shows the same keys, with a neighbour that it does not show.
+    assert!(parse(&example.replace("# base", "base").replace("# ca_", "ca_").replace("# key_", "key_")).is_ok());
+    let help = crate::cli::HELP.split("optional:\n\n").nth(1).and_then(|rest| rest.split("\nLogs").next());
+    let help = help.expect("an example").replace("[places]", "[servers.Powell]\naddress = \"x:1\"\n[places]");
+    assert!(parse(&help).is_ok(), "{:?}", parse(&help));
+}

@@ -31,9 +31,7 @@ fn main() -> io::Result<()> {
         [address, "--log", file] => (address, Some(Log::start(File::create(file)?))),
         _ => return Err(io::Error::other("usage: tokio_iamat ADDRESS [--log FILE]")),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(serve(address, log))
 }
 
@@ -52,11 +50,7 @@ async fn serve(address: &str, log: Option<Arc<Log>>) -> io::Result<()> {
 }
 
 /// Answers one connection until it ends.
-async fn converse(
-    mut stream: TcpStream,
-    clients: &Mutex<Clients>,
-    log: Option<&Log>,
-) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, clients: &Mutex<Clients>, log: Option<&Log>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let from = stream.peer_addr()?.to_string();
     let mut input = Vec::with_capacity(BUFFER);
@@ -111,9 +105,7 @@ async fn converse(
 
 /// Nanoseconds since 1970.
 fn clock() -> i128 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as i128)
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
 }
 
 /// The newest AT line of each client, and its time.
@@ -173,12 +165,7 @@ impl<'a> Iamat<'a> {
             return None;
         }
         let nanos = parse_time(time)?;
-        Some(Self {
-            id,
-            location,
-            time,
-            nanos,
-        })
+        Some(Self { id, location, time, nanos })
     }
 
     fn reply(&self, now: i128, output: &mut Vec<u8>) {
@@ -201,10 +188,7 @@ fn is_space(byte: &u8) -> bool {
 
 /// ISO 6709 decimal degrees: signed latitude, signed longitude.
 fn is_location(text: &[u8]) -> bool {
-    let longitude = text
-        .iter()
-        .skip(1)
-        .position(|byte| matches!(byte, b'+' | b'-'));
+    let longitude = text.iter().skip(1).position(|byte| matches!(byte, b'+' | b'-'));
     longitude.is_some_and(|at| is_degrees(&text[..=at], 90) && is_degrees(&text[at + 1..], 180))
 }
 
@@ -238,10 +222,7 @@ fn parse_time(text: &[u8]) -> Option<i128> {
         _ => (false, text),
     };
     let point = memchr(b'.', number).unwrap_or(number.len());
-    let (whole, fraction) = (
-        &number[..point],
-        number.get(point + 1..).unwrap_or_default(),
-    );
+    let (whole, fraction) = (&number[..point], number.get(point + 1..).unwrap_or_default());
     if whole.len() > 12 || fraction.len() > 9 || (whole.is_empty() && fraction.is_empty()) {
         return None;
     }
@@ -251,20 +232,14 @@ fn parse_time(text: &[u8]) -> Option<i128> {
 }
 
 fn parse_digits(text: &[u8]) -> Option<u64> {
-    text.iter().try_fold(0, |value, byte| {
-        byte.is_ascii_digit()
-            .then(|| value * 10 + u64::from(byte - b'0'))
-    })
+    text.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0')))
 }
 
 /// Appends nanoseconds as seconds with that many digits after the point.
 fn push_seconds(output: &mut Vec<u8>, nanos: u128, digits: usize) {
     let (whole, part) = match u64::try_from(nanos) {
         Ok(nanos) => (nanos / SECOND, nanos % SECOND),
-        Err(_) => (
-            (nanos / u128::from(SECOND)) as u64,
-            (nanos % u128::from(SECOND)) as u64,
-        ),
+        Err(_) => ((nanos / u128::from(SECOND)) as u64, (nanos % u128::from(SECOND)) as u64),
     };
     push_digits(output, whole, 1);
     output.push(b'.');
@@ -326,9 +301,7 @@ impl Log {
     fn take(&self, batch: &mut Vec<u8>) {
         let waiting = self.waiting.lock().expect("no holder panics");
         let little = |waiting: &mut Vec<u8>| waiting.len() < Self::BATCH;
-        let until = self
-            .much
-            .wait_timeout_while(waiting, Duration::from_millis(100), little);
+        let until = self.much.wait_timeout_while(waiting, Duration::from_millis(100), little);
         std::mem::swap(&mut *until.expect("no holder panics").0, batch);
         self.taken.notify_all();
     }
@@ -337,10 +310,7 @@ impl Log {
     fn append(&self, notes: &[u8]) {
         let waiting = self.waiting.lock().expect("no holder panics");
         let full = |waiting: &mut Vec<u8>| waiting.len() > Self::LIMIT;
-        let mut waiting = self
-            .taken
-            .wait_while(waiting, full)
-            .expect("no holder panics");
+        let mut waiting = self.taken.wait_while(waiting, full).expect("no holder panics");
         let before = waiting.len();
         waiting.extend_from_slice(notes);
         if before < Self::BATCH && waiting.len() >= Self::BATCH {
@@ -355,55 +325,22 @@ mod tests {
 
     #[test]
     fn locations() {
-        for good in [
-            "+34.068930-118.445127",
-            "+90-180.000",
-            "-.5+0",
-            "+000090.+5.",
-            "+0-0",
-        ] {
+        for good in ["+34.068930-118.445127", "+90-180.000", "-.5+0", "+000090.+5.", "+0-0"] {
             assert!(is_location(good.as_bytes()), "{good}");
         }
-        for bad in [
-            "",
-            "+",
-            "+34.1",
-            "34.1-118",
-            "+90.0001+0",
-            "+0-181",
-            "+.+.",
-            "+1..2+3",
-            "+1+2+3",
-            "+1e1+0",
-            "+1+2/",
-        ] {
+        for bad in
+            ["", "+", "+34.1", "34.1-118", "+90.0001+0", "+0-181", "+.+.", "+1..2+3", "+1+2+3", "+1e1+0", "+1+2/"]
+        {
             assert!(!is_location(bad.as_bytes()), "{bad}");
         }
     }
 
     #[test]
     fn times() {
-        assert_eq!(
-            parse_time(b"1400794645.392014450"),
-            Some(1_400_794_645_392_014_450)
-        );
+        assert_eq!(parse_time(b"1400794645.392014450"), Some(1_400_794_645_392_014_450));
         assert_eq!(parse_time(b"-0.5"), Some(-500_000_000));
-        assert_eq!(
-            parse_time(b"+999999999999"),
-            Some(999_999_999_999 * i128::from(SECOND))
-        );
-        for bad in [
-            "",
-            "-",
-            ".",
-            "1e9",
-            "nan",
-            "1.0000000000",
-            "1000000000000",
-            "1.2.3",
-            "--1",
-            "0x1",
-        ] {
+        assert_eq!(parse_time(b"+999999999999"), Some(999_999_999_999 * i128::from(SECOND)));
+        for bad in ["", "-", ".", "1e9", "nan", "1.0000000000", "1000000000000", "1.2.3", "--1", "0x1"] {
             assert_eq!(parse_time(bad.as_bytes()), None, "{bad}");
         }
     }
@@ -418,34 +355,19 @@ mod tests {
             String::from_utf8_lossy(&output).into_owned()
         };
         let line = b" IAMAT\tkiwi +34.068930-118.445127  1400794645.392014450\r";
-        assert_eq!(
-            answer(line),
-            "AT Powell +0.263873386 kiwi +34.068930-118.445127 1400794645.392014450\n"
-        );
-        assert_eq!(
-            answer(b"IAMAT kiwi +1-2 1400794646"),
-            "AT Powell -0.344112164 kiwi +1-2 1400794646\n"
-        );
-        assert_eq!(
-            answer(b"IAMAT kiwi +1-2 1"),
-            "AT Powell +1400794644.655887836 kiwi +1-2 1\n"
-        );
+        assert_eq!(answer(line), "AT Powell +0.263873386 kiwi +34.068930-118.445127 1400794645.392014450\n");
+        assert_eq!(answer(b"IAMAT kiwi +1-2 1400794646"), "AT Powell -0.344112164 kiwi +1-2 1400794646\n");
+        assert_eq!(answer(b"IAMAT kiwi +1-2 1"), "AT Powell +1400794644.655887836 kiwi +1-2 1\n");
         assert_eq!(
             answer(b"IAMAT kiwi +1-2 -999999999999"),
             "AT Powell +1001400794644.655887836 kiwi +1-2 -999999999999\n"
         );
-        assert_eq!(
-            answer(b"IAMAT  kiwi +1-2 1400881046"),
-            "? IAMAT  kiwi +1-2 1400881046\n"
-        );
+        assert_eq!(answer(b"IAMAT  kiwi +1-2 1400881046"), "? IAMAT  kiwi +1-2 1400881046\n");
         assert_eq!(answer(b"IAMAT kiwi +1-2"), "? IAMAT kiwi +1-2\n");
         assert_eq!(answer(b""), "");
         assert_eq!(
             clients.0[&b"kiwi"[..]],
-            (
-                1_400_794_646 * i128::from(SECOND),
-                b"AT Powell -0.344112164 kiwi +1-2 1400794646".to_vec()
-            )
+            (1_400_794_646 * i128::from(SECOND), b"AT Powell -0.344112164 kiwi +1-2 1400794646".to_vec())
         );
     }
 }
