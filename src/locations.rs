@@ -1,4 +1,4 @@
-//! What a server knows: the newest AT of each client. "Is this newer?" is one pure function, [`newness`].
+//! What a server knows: the newest AT of each client. "Is this newer?" is one pure function, `newness`.
 //!
 //! Every server must pick the same winner whatever the order in which messages arrive, so versions are totally
 //! ordered: by time, then by the name of the server that heard it, then by the whole line. (Dropping only what has an
