@@ -55,7 +55,8 @@ pub trait Places {
 /// # Errors
 /// If something that it needs is missing or wrong.
 pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<String>) -> Result<Rc<dyn Places>, ConfigError> {
-    let key = match (&config.key_file, key.filter(|key| !key.trim().is_empty())) {
+    let wants_key = config.provider != Some(Provider::Offline);
+    let key = match (config.key_file.as_ref().filter(|_| wants_key), key.filter(|key| !key.trim().is_empty())) {
         (_, Some(key)) => Some(key.trim().to_owned()),
         (Some(path), None) => {
             let text = std::fs::read_to_string(path)

@@ -196,9 +196,17 @@ def cities(directory):
 
 
 def build(directory):
-    """Return the sorted places; every id occurs once."""
-    places = sorted([*airports(directory), *cities(directory)],
-                    key=lambda place: (place.lat, place.lng, place.id))
+    """Return the sorted places; every id occurs once, and so does every name at one spot.
+
+    The source lists some spots again and again (one harbour in Korea fifty times); the first is kept.
+    """
+    places, seen = [], set()
+    for place in sorted([*airports(directory), *cities(directory)],
+                        key=lambda place: (place.lat, place.lng, place.id)):
+        spot = (place.lat, place.lng, place.name.casefold())
+        if spot not in seen:
+            seen.add(spot)
+            places.append(place)
     if len({place.id for place in places}) != len(places):
         sys.exit("convert.py: an id occurs twice")
     return places
