@@ -6,7 +6,7 @@
 //! A client that asks faster than it is answered is not read from while too much is owed to it.
 
 use crate::log_file::Traffic;
-use reactor::{Deferred, DelayedCall, HIGH_WATER, Transport};
+use reactor::{Deferred, DelayedCall, HIGH_WATER, Reactor, Transport};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -186,12 +186,24 @@ impl Replies {
             Then::Close => self.transport.lose_connection(),
             Then::SendEnd => {
                 self.transport.lose_write_connection();
-                let late = self.transport.clone();
-                let cut_off = self.traffic.reactor().call_later(LINGER, move || late.abort_connection());
-                self.linger.set(Some(cut_off));
+                self.linger.set(Some(linger(self.traffic.reactor(), self.transport.clone(), None)));
             }
         }
     }
+}
+
+/// Cuts the client off after a while, but not as long as it goes on taking what it is owed: `before` is how much of
+/// that waited at the last look.
+fn linger(reactor: &Reactor, transport: Transport, before: Option<usize>) -> DelayedCall {
+    let again = reactor.clone();
+    reactor.call_later(LINGER, move || {
+        let now = transport.buffered();
+        match before {
+            None if now == 0 => transport.abort_connection(),
+            Some(before) if now >= before => transport.abort_connection(),
+            _ => drop(linger(&again, transport, Some(now))),
+        }
+    })
 }
 
 impl fmt::Debug for Replies {
@@ -203,7 +215,6 @@ impl fmt::Debug for Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reactor::Reactor;
     use reactor::testing::StringTransport;
 
     fn replies() -> (Rc<StringTransport>, Rc<Replies>) {

@@ -36,7 +36,8 @@ pub trait LineProtocol {
     }
 
     /// A line is longer than the limit; `start` is as much of it as was kept. What follows is thrown away until a
-    /// mode is set: raw mode, set here, gets `start` and what follows. The default ends the connection.
+    /// mode is set: raw mode, set here, gets `start` and what follows; line mode, set here, begins with its `extra` and
+    /// what is read next. The default ends the connection.
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         let _ = start;
         transport.lose_connection();
@@ -90,7 +91,7 @@ impl LineTransport {
         self.mode.set(Mode::Raw);
     }
 
-    /// From here on bytes are lines again, beginning with `extra`.
+    /// From here on bytes are lines again, beginning with `extra`; outside a callback, when the next bytes come.
     pub fn set_line_mode(&self, extra: &[u8]) {
         self.mode.set(Mode::Line);
         self.given_back.borrow_mut().extend_from_slice(extra);
@@ -178,6 +179,13 @@ impl<P: LineProtocol> LineReceiver<P> {
         let mut rejoined = false;
         let mut input = input;
         while !wire.is_disconnecting() {
+            if !wire.given_back.borrow().is_empty() {
+                let mut joined = wire.given_back.take();
+                joined.extend_from_slice(input);
+                again = joined;
+                input = &again;
+                rejoined = true;
+            }
             if wire.is_paused() {
                 if rejoined {
                     (self.held, self.held_from) = (input.to_vec(), 0);
@@ -193,6 +201,11 @@ impl<P: LineProtocol> LineReceiver<P> {
                     Split::TooLong(start) => {
                         wire.mode.set(Mode::Discard);
                         self.protocol.line_length_exceeded(wire, start);
+                        if wire.mode.get() == Mode::Line {
+                            // Lines begin anew, but not with what was too long.
+                            self.buffer.take_rest();
+                            input = &[];
+                        }
                     }
                 },
                 Mode::Discard => {
@@ -209,13 +222,6 @@ impl<P: LineProtocol> LineReceiver<P> {
                         return 0;
                     }
                 }
-            }
-            if !wire.given_back.borrow().is_empty() {
-                let mut joined = wire.given_back.take();
-                joined.extend_from_slice(input);
-                again = joined;
-                input = &again;
-                rejoined = true;
             }
         }
         0

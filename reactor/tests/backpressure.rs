@@ -1,14 +1,21 @@
 //! Back-pressure over real sockets: pauses, producers, and what may wait to be sent.
 
+#[path = "util/converse.rs"]
+mod converse;
+#[path = "util/driver.rs"]
+mod driver;
 #[path = "util/events.rs"]
 mod events;
 #[path = "util/peer.rs"]
 mod peer;
 mod util;
 
+use converse::{LARGE, converse, read_all, serve};
+use driver::{Hooks, edited};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
-use reactor::{Address, HIGH_WATER, ListeningPort, Producer, Protocol, Reactor, Transport};
+use reactor::{Address, HIGH_WATER, Producer, Protocol, Reactor, Settings, Transport};
+use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -17,38 +24,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use util::until;
-
-/// More than the system's buffers of both ends hold together.
-const LARGE: usize = 32 * 1024 * 1024;
-
-fn serve<P: Protocol + 'static>(build: impl FnMut(&Address) -> P + 'static) -> (Reactor, ListeningPort) {
-    let reactor = Reactor::new().unwrap();
-    let port = reactor.listen_tcp("127.0.0.1:0", build).unwrap();
-    (reactor, port)
-}
-
-/// Serves one connection with `protocol` while `client` talks to it from a thread, until the connection is lost.
-#[track_caller]
-fn converse<T: Send + 'static>(
-    protocol: impl FnOnce(&Reactor, Noting) -> Noting + 'static,
-    client: impl FnOnce(TcpStream) -> T + Send + 'static,
-) -> (Vec<String>, T) {
-    let events = Events::default();
-    let reactor = Reactor::new().unwrap();
-    let first = Cell::new(Some(protocol(&reactor, Noting::new(&events))));
-    let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| first.take().expect("one connection")).unwrap();
-    let address = port.host();
-    let result = meanwhile(&reactor, move || client(patient(TcpStream::connect(address))));
-    until(&reactor, "the connection is lost", || events.all().iter().any(|event| event.starts_with("lost")));
-    assert_eq!(reactor.sources(), 1, "only the port is left");
-    (events.all(), result)
-}
-
-fn read_all(stream: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
-    bytes
-}
 
 #[test]
 fn paused_reading_holds_data_back_and_resuming_goes_on() {
@@ -222,4 +197,105 @@ fn too_much_unsent_aborts_the_connection() {
     );
     assert_eq!(events, ["made", "lost BufferFull"]);
     assert_eq!(received, Err(ErrorKind::ConnectionReset));
+}
+
+/// A connection that is to end when its peer has taken all of [`LARGE`], and the peer: time passes when the test says.
+struct LastBytes {
+    hooks: Hooks,
+    reactor: Reactor,
+    events: Events,
+    transport: Transport,
+    peer: TcpStream,
+    taken: usize,
+}
+
+impl LastBytes {
+    fn new() -> LastBytes {
+        let (hooks, events) = (Hooks::default(), Events::default());
+        let reactor = edited(&hooks, Settings::default());
+        let kept: Rc<RefCell<Option<Transport>>> = Rc::default();
+        let (noted, keep) = (events.clone(), kept.clone());
+        let factory = move |_: &Address| {
+            let keep = keep.clone();
+            let made = move |transport: &Transport| {
+                transport.write(&vec![b'x'; LARGE]);
+                transport.lose_connection();
+                *keep.borrow_mut() = Some(transport.clone());
+            };
+            Noting { made: Box::new(made), ..Noting::new(&noted) }
+        };
+        let port = reactor.listen_tcp("127.0.0.1:0", factory).unwrap();
+        let peer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        peer.set_recv_buffer_size(256 * 1024).unwrap(); // The system might give it one that holds everything.
+        peer.connect(&port.host().into()).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        until(&reactor, "the connection is made", || !events.all().is_empty());
+        let transport = kept.take().unwrap();
+        LastBytes { hooks, reactor, events, transport, peer: peer.into(), taken: 0 }
+    }
+
+    /// The peer reads until more of what waits has gone out.
+    fn read_some(&mut self) {
+        let (before, mut buffer) = (self.transport.buffered(), vec![0; 64 * 1024]);
+        until(&self.reactor, "more is sent", || {
+            self.reactor.call_when_running(|| {}); // What the peer reads wakes no loop.
+            if let Ok(count) = self.peer.read(&mut buffer) {
+                self.taken += count;
+            }
+            self.transport.buffered() < before || before == 0
+        });
+    }
+
+    fn pass(&self, time: Duration) {
+        self.hooks.ahead.set(self.hooks.ahead.get() + time);
+        turns(&self.reactor, 2);
+    }
+}
+
+#[test]
+fn a_peer_that_takes_its_last_bytes_slowly_but_steadily_gets_them_all() {
+    let mut rig = LastBytes::new();
+    let limit = rig.reactor.settings().close_timeout;
+    while rig.transport.buffered() > 0 {
+        rig.read_some();
+        rig.pass(limit / 2);
+    }
+    assert!(rig.hooks.ahead.get() > limit * 2, "it was never slow");
+    assert_eq!(rig.events.all(), ["made", "lost Done"]);
+    rig.peer.set_nonblocking(false).unwrap();
+    assert_eq!(rig.taken + read_all(&mut rig.peer).len(), LARGE);
+}
+
+#[test]
+fn a_peer_that_takes_nothing_more_of_its_last_bytes_is_cut_off() {
+    let mut rig = LastBytes::new();
+    let limit = rig.reactor.settings().close_timeout;
+    rig.pass(limit / 2);
+    rig.read_some();
+    rig.pass(limit * 3 / 4);
+    assert_eq!(rig.events.all(), ["made"], "it had read meanwhile");
+    // The system's buffers may still take a little, but not for ever.
+    for _ in 0..100 {
+        rig.pass(limit);
+    }
+    assert_eq!(rig.events.all(), ["made", "lost FlushTimeout"]);
+}
+
+#[test]
+fn a_reset_is_noticed_while_reading_is_paused() {
+    let (events, ()) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.pause_producing();
+                transport.write(b"unread");
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| {
+            stream.write_all(b"nobody reads this").unwrap();
+            // Closing a socket with unread bytes resets the connection.
+            stream.peek(&mut [0; 1]).unwrap();
+        },
+    );
+    assert_eq!(events, ["made", "lost Lost"]);
 }

@@ -400,3 +400,21 @@ fn an_event_for_a_connection_that_is_gone_never_reaches_its_successor() {
     take_a_turn(&reactor);
     until(&reactor, "the true event has come", || events.all().last().unwrap() == "data unheard");
 }
+
+#[test]
+fn the_time_allowed_counts_from_connect_tcp_however_long_the_loop_has_not_run() {
+    let hooks = Hooks::default();
+    *hooks.events.borrow_mut() = Some(Box::new(Vec::clear)); // For the loop the network is silent.
+    let reactor = edited(&hooks, Settings::default());
+    let (_listener, address) = listener();
+    let events = Events::default();
+    let setting_up = Duration::from_secs(60);
+    hooks.ahead.set(setting_up);
+    reactor.connect_tcp(Destination::from(address).timeout(Duration::from_secs(30)), Client::new(&events));
+    for (later, expected) in [(0, &["started"][..]), (15, &["started"]), (31, &["started", "timeout"])] {
+        hooks.ahead.set(setting_up + Duration::from_secs(later));
+        take_a_turn(&reactor);
+        take_a_turn(&reactor); // What a turn asks for "soon" comes in the next.
+        assert_eq!(events.all(), expected, "after {later} s");
+    }
+}

@@ -17,25 +17,30 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::net::TcpStream;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use util::until;
 
 const FEW: &str = "ulimit -n 64";
 
-/// A reactor with one connection, another that waits in the backlog, and not one descriptor left.
+/// A reactor with one connection, others that wait in the backlog, and not one descriptor left.
 struct Exhausted {
     hooks: Hooks,
     reactor: Reactor,
     events: Events,
-    first: Transport,
-    _clients: [TcpStream; 2],
+    transports: Rc<RefCell<Vec<Transport>>>,
+    _clients: Vec<TcpStream>,
     files: Vec<File>,
 }
 
 impl Exhausted {
     fn new() -> Exhausted {
+        Exhausted::with(1, Settings::default())
+    }
+
+    fn with(waiting: usize, settings: Settings) -> Exhausted {
         let (hooks, events) = (Hooks::default(), Events::default());
-        let reactor = edited(&hooks, Settings::default());
+        let reactor = edited(&hooks, settings);
         let transports: Rc<RefCell<Vec<Transport>>> = Rc::default();
         let (noted, keep) = (events.clone(), transports.clone());
         let factory = move |_: &Address| {
@@ -46,14 +51,14 @@ impl Exhausted {
         let port = reactor.listen_tcp("127.0.0.1:0", factory).unwrap();
         let served = TcpStream::connect(port.host()).unwrap();
         until(&reactor, "the first connection is made", || events.all() == ["made"]);
-        let waits = TcpStream::connect(port.host()).unwrap(); // The backlog takes it.
+        let mut clients = vec![served];
+        clients.extend((0..waiting).map(|_| TcpStream::connect(port.host()).unwrap())); // The backlog takes them.
         let mut files = Vec::new();
         while let Ok(file) = File::open("/dev/null") {
             files.push(file);
         }
         assert!(files.len() < 64, "the limit holds");
-        let first = transports.borrow()[0].clone();
-        Exhausted { hooks, reactor, events, first, _clients: [served, waits], files }
+        Exhausted { hooks, reactor, events, transports, _clients: clients, files }
     }
 
     /// Takes turns for so long that the port tries again at least three times; gives how often the loop polled.
@@ -66,10 +71,13 @@ impl Exhausted {
     /// Takes turns until the one that waited is served, and gives how long that took.
     fn until_served(&self) -> Duration {
         let begin = Instant::now();
-        until(&self.reactor, "the second connection is made", || {
-            self.events.all().iter().filter(|event| *event == "made").count() == 2
-        });
+        self.until_made(2);
         begin.elapsed()
+    }
+
+    #[track_caller]
+    fn until_made(&self, count: usize) {
+        until(&self.reactor, "another connection is made", || self.transports.borrow().len() == count);
     }
 }
 
@@ -78,7 +86,7 @@ fn a_port_serves_again_when_one_of_our_connections_is_closed() {
     in_child("a_port_serves_again_when_one_of_our_connections_is_closed", FEW, || {
         let rig = Exhausted::new();
         until(&rig.reactor, "the port has tried", || rig.hooks.polls.get() > 3);
-        rig.first.lose_connection();
+        rig.transports.borrow()[0].lose_connection();
         let polls = rig.hooks.polls.get();
         rig.until_served();
         assert_eq!(rig.events.all(), ["made", "lost Done", "made"]);
@@ -104,5 +112,51 @@ fn a_port_without_descriptors_does_not_spin() {
         let polls = rig.stay();
         assert!((3..20).contains(&polls), "{polls} polls for about three tries");
         assert_eq!(rig.events.all(), ["made"]);
+    });
+}
+
+/// Keeps what the loop logs about its ports.
+struct Lines(Mutex<Vec<String>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, _metadata: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        self.0.lock().unwrap().push(record.args().to_string());
+    }
+    fn flush(&self) {}
+}
+
+impl Lines {
+    fn count(&self, words: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+    }
+}
+
+#[test]
+fn each_closing_at_the_limit_costs_the_same_and_exhaustion_is_told_once() {
+    in_child("each_closing_at_the_limit_costs_the_same_and_exhaustion_is_told_once", FEW, || {
+        const WAITING: usize = 16;
+        log::set_logger(&LINES).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+        let mut settings = Settings::default();
+        settings.accept_retry = Duration::from_secs(3600); // Only a closing makes the port try again.
+        let mut rig = Exhausted::with(WAITING, settings);
+        until(&rig.reactor, "the port has tried", || LINES.count("cannot accept") == 1);
+        for closed in 0..WAITING {
+            let accepts = rig.hooks.accepts.get();
+            rig.transports.borrow()[closed].lose_connection();
+            rig.until_made(closed + 2);
+            assert_eq!(rig.hooks.accepts.get() - accepts, 2, "one that is served, and one that fails");
+        }
+        assert_eq!((LINES.count("cannot accept"), LINES.count("accepts again")), (1, 0));
+
+        rig.files.clear();
+        rig.transports.borrow()[WAITING].lose_connection();
+        until(&rig.reactor, "it has recovered", || LINES.count("accepts again") == 1);
+        assert_eq!(LINES.count("cannot accept"), 1);
     });
 }

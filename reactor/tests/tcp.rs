@@ -1,52 +1,23 @@
 //! Connections over real sockets: the order of events, the ways to end, and who may connect.
 
+#[path = "util/converse.rs"]
+mod converse;
 #[path = "util/events.rs"]
 mod events;
 #[path = "util/peer.rs"]
 mod peer;
 mod util;
 
+use converse::{LARGE, converse, read_all, serve};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
-use reactor::{Address, ListeningPort, Producer, Protocol, Reactor, Transport};
+use reactor::{Address, Producer, Protocol, Reactor, Transport};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 use util::until;
-
-/// More than the system's buffers of both ends hold together.
-const LARGE: usize = 32 * 1024 * 1024;
-
-fn serve<P: Protocol + 'static>(build: impl FnMut(&Address) -> P + 'static) -> (Reactor, ListeningPort) {
-    let reactor = Reactor::new().unwrap();
-    let port = reactor.listen_tcp("127.0.0.1:0", build).unwrap();
-    (reactor, port)
-}
-
-/// Serves one connection with `protocol` while `client` talks to it from a thread, until the connection is lost.
-#[track_caller]
-fn converse<T: Send + 'static>(
-    protocol: impl FnOnce(&Reactor, Noting) -> Noting + 'static,
-    client: impl FnOnce(TcpStream) -> T + Send + 'static,
-) -> (Vec<String>, T) {
-    let events = Events::default();
-    let reactor = Reactor::new().unwrap();
-    let first = Cell::new(Some(protocol(&reactor, Noting::new(&events))));
-    let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| first.take().expect("one connection")).unwrap();
-    let address = port.host();
-    let result = meanwhile(&reactor, move || client(patient(TcpStream::connect(address))));
-    until(&reactor, "the connection is lost", || events.all().iter().any(|event| event.starts_with("lost")));
-    assert_eq!(reactor.sources(), 1, "only the port is left");
-    (events.all(), result)
-}
-
-fn read_all(stream: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
-    bytes
-}
 
 #[test]
 fn events_come_in_order_and_the_end_comes_last() {

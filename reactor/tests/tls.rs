@@ -8,6 +8,8 @@ mod events;
 mod peer;
 #[path = "util/raw_tls.rs"]
 mod raw_tls;
+#[path = "util/run.rs"]
+mod run;
 mod util;
 
 use certificates::{Authority, Identity};
@@ -18,6 +20,7 @@ use reactor::tls::rustls::pki_types::{CertificateDer, ServerName};
 use reactor::tls::rustls::{self, ClientConfig, ClientConnection, RootCertStore};
 use reactor::tls::{TlsClient, TlsServer, TrustRoots};
 use reactor::{Address, Protocol, Reactor, Transport};
+use run::run_to_the_end;
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -320,4 +323,38 @@ fn large_transfers_both_ways_survive_pauses() {
     let address = serve(&reactor, &authority.issue(NAME, SOON), &[], mill(&counts[0]));
     request(&reactor, address, &authority.roots(), &[], mill(&counts[1]));
     until(&reactor, "all has come", || counts.iter().all(|count| count.get() == SIZE));
+}
+
+#[test]
+fn a_stop_ends_a_connection_with_a_close_notify() {
+    let authority = Authority::new();
+    let reactor = Reactor::new().unwrap();
+    let events = Events::default();
+    let stopper = reactor.clone();
+    let data = move |transport: &Transport, _: &[u8]| {
+        transport.write(b"last word");
+        stopper.stop();
+    };
+    let server = Noting { data: Box::new(data), ..Noting::new(&events) };
+    let address = serve(&reactor, &authority.issue(NAME, SOON), &[], server);
+    let peer = std::thread::spawn(move || {
+        let (reactor, events) = (Reactor::new().unwrap(), Events::default());
+        let client = Noting { made: writing("hello"), ..Noting::new(&events) };
+        request(&reactor, address, &authority.roots(), &[], client);
+        until(&reactor, "the client is over", || is_over(&events));
+        events.all()
+    });
+    run_to_the_end(&reactor);
+    assert_eq!(events.all(), ["made", "data hello", "lost Done"]);
+    assert_eq!(peer.join().unwrap(), ["made", "data last word", "end", "lost Done"]);
+}
+
+#[test]
+fn lose_connection_in_the_middle_of_what_comes_is_a_clean_end() {
+    let (server, _) = converse(
+        |_, noting| Noting { data: Box::new(|transport, _| transport.lose_connection()), ..noting },
+        |_, noting| Noting { made: Box::new(|transport| transport.write(&[b'x'; 1024 * 1024])), ..noting },
+    );
+    assert_eq!((&*server[0], &*server[2]), ("made", "lost Done"));
+    assert_eq!(server.len(), 3);
 }

@@ -147,6 +147,49 @@ fn replies_that_are_owed_come_before_the_one_to_a_line_that_is_too_long() {
     });
 }
 
+const ANSWER: &[u8] = b"{\"results\":[],\"status\":\"OK\"}";
+
+#[test]
+fn a_line_that_is_too_long_costs_a_client_no_reply_that_it_is_owed_however_slow_it_is() {
+    let answer = str::from_utf8(ANSWER).unwrap();
+    for ends in [false, true] {
+        with_client(|stage, questions, client| {
+            client.send("IAMAT kiwi +1+2 0\nWHATSAT kiwi 1 1\nIAMAT kiwi +1+2 0\n");
+            client.send(vec![b'x'; 2 * LIMIT]);
+            if ends {
+                client.half_close();
+            }
+            assert_eq!(client.line(), KIWI);
+            stage.turn_until("the question is asked", || questions.waiting() == 1);
+            stage.advance(Duration::from_secs(60)); // Nobody is cut off for the slowness of others.
+            stage.turn();
+            client.has_nothing();
+            questions.take().1.callback(ANSWER.to_vec()).unwrap();
+            assert_eq!(client.rest(), format!("{KIWI}\n{answer}\n\n{KIWI}\n{TOO_LONG}"), "half-closed: {ends}");
+        });
+    }
+}
+
+#[test]
+fn the_time_to_finish_a_line_that_is_too_long_begins_when_everything_owed_has_been_sent() {
+    with_client(|stage, questions, client| {
+        client.send("WHATSAT kiwi 1 1\n");
+        client.send(vec![b'x'; 2 * LIMIT]);
+        stage.turn_until("the question is asked", || questions.waiting() == 1);
+        stage.advance(Duration::from_secs(60));
+        questions.take().1.callback(ANSWER.to_vec()).unwrap();
+        assert!(client.rest().ends_with(TOO_LONG));
+        let piece = vec![b'x'; LIMIT];
+        stage.advance(Duration::from_secs(9));
+        for _ in 0..10 {
+            assert!(!client.is_refused(&piece), "it was cut off too early");
+            stage.turn();
+        }
+        stage.advance(Duration::from_secs(2));
+        stage.turn_until("nobody takes it any more", || client.is_refused(&piece));
+    });
+}
+
 #[test]
 fn the_longest_line_is_a_setting() {
     let stage = Stage::new();

@@ -245,6 +245,54 @@ fn raw_mode_set_for_a_line_that_is_too_long_gets_all_of_it() {
     });
 }
 
+/// Takes lines of at most four bytes, and does nothing about a longer one.
+fn unmoved() -> Rig {
+    Rig::with(|noting| noting.too_long = Box::new(|_, _| {}), |receiver| receiver.with_max_length(4))
+}
+
+#[test]
+fn nothing_that_follows_a_line_that_is_too_long_is_taken_for_a_line() {
+    let bytes = b"ok\r\n12345678\r\nno\r\n12345\r\nnor\r\nrest";
+    check(unmoved, bytes, &["line ok"]);
+    for_every_chunking(bytes, |chunks| {
+        let mut rig = unmoved();
+        chunks.iter().for_each(|chunk| rig.feed(chunk));
+        rig.receiver.read_connection_lost(&rig.wire.transport());
+        assert_eq!(rig.take_events(), ["line ok", "rest "], "{chunks:?}");
+    });
+}
+
+#[test]
+fn after_a_line_that_is_too_long_set_line_mode_starts_anew() {
+    for_every_chunking(b"12345678\r\nno\r\nrest", |chunks| {
+        let mut rig = unmoved();
+        chunks.iter().for_each(|chunk| rig.feed(chunk));
+        rig.receiver.wire.as_ref().unwrap().set_line_mode(b"");
+        rig.feed(b"one\r\ntwo\r\n");
+        assert_eq!(rig.take_events(), ["line one", "line two"], "{chunks:?}");
+    });
+}
+
+#[test]
+fn lines_may_begin_anew_inside_line_length_exceeded() {
+    let mut rig = Rig::with(
+        |noting| noting.too_long = Box::new(|transport, _| transport.set_line_mode(b"again\r\n")),
+        |receiver| receiver.with_max_length(5),
+    );
+    rig.feed(b"12345678\r\nno\r\n");
+    rig.feed(b"one\r\n");
+    assert_eq!(rig.take_events(), ["line again", "line one"]);
+}
+
+#[test]
+fn what_set_line_mode_gives_back_comes_first() {
+    let mut rig = unmoved();
+    rig.feed(b"");
+    rig.receiver.wire.as_ref().unwrap().set_line_mode(b"1\r\n");
+    rig.feed(b"2\r\n");
+    assert_eq!(rig.take_events(), ["line 1", "line 2"]);
+}
+
 #[test]
 fn a_line_that_is_too_long_is_shown_as_far_as_it_was_kept() {
     for_every_chunking(b"12345678\r\n", |chunks| {

@@ -111,10 +111,10 @@ impl Channel for StringTransport {
     }
     fn pause_when_full(&self, _on: bool) {}
     fn register_producer(&self, producer: Rc<dyn Producer>) {
-        *self.producer.borrow_mut() = Some(producer);
+        drop(self.producer.replace(Some(producer)));
     }
     fn unregister_producer(&self) {
-        *self.producer.borrow_mut() = None;
+        drop(self.producer.take());
     }
     fn buffered(&self) -> usize {
         0

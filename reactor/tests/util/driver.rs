@@ -19,6 +19,8 @@ pub(crate) struct Hooks {
     pub(crate) ahead: Rc<Cell<Duration>>,
     /// How often the loop has polled.
     pub(crate) polls: Rc<Cell<usize>>,
+    /// How often a port has tried to accept.
+    pub(crate) accepts: Rc<Cell<usize>>,
     /// Sees the events of each poll and may change them.
     pub(crate) events: Rc<RefCell<Option<EditEvents>>>,
     /// Answers look-ups; the real resolver is never asked while there is one.
@@ -58,7 +60,8 @@ impl Driver for Edited {
         self.inner.waker()
     }
     fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
-        self.inner.listen_tcp(address, backlog, token)
+        let inner = self.inner.listen_tcp(address, backlog, token)?;
+        Ok(Box::new(Counted { inner, accepts: self.hooks.accepts.clone() }))
     }
     fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
         self.inner.connect_tcp(address, bind, token)
@@ -74,5 +77,21 @@ impl Driver for Edited {
     }
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
         self.inner.catch_signals(on)
+    }
+}
+
+/// A listener whose calls of `accept` are counted.
+struct Counted {
+    inner: Box<dyn Listener>,
+    accepts: Rc<Cell<usize>>,
+}
+
+impl Listener for Counted {
+    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+        self.accepts.set(self.accepts.get() + 1);
+        self.inner.accept(token)
+    }
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.inner.local_address()
     }
 }
