@@ -22,10 +22,34 @@ struct Number {
     fraction_digits: usize,
 }
 
+/// The value of eight digits at once: three multiplications join neighbours to pairs, pairs to fours, fours to eight.
+/// Times are long numbers, and one comes with every command.
+fn eight_digits(chunk: &[u8]) -> Option<u64> {
+    const EACH: u64 = u64::MAX / 255;
+    let word = u64::from_le_bytes(chunk.try_into().ok()?);
+    // '0' to '9' are 0x30 to 0x39: adding six must not carry out of the lower half either.
+    let high = word & (EACH * 0xf0) | (word.wrapping_add(EACH * 6) & (EACH * 0xf0)) >> 4;
+    if high != EACH * 0x33 {
+        return None;
+    }
+    let digits = word - EACH * 0x30;
+    let pairs = digits * 10 + (digits >> 8); // In every second byte.
+    const PAIR: u64 = 0x0000_00ff_0000_00ff;
+    let left = (pairs & PAIR).wrapping_mul(100 + (1_000_000 << 32));
+    let right = (pairs >> 16 & PAIR).wrapping_mul(1 + (10_000 << 32));
+    Some(left.wrapping_add(right) >> 32)
+}
+
 /// Takes digits off the front: their value and how many they are.
 fn take_digits(text: &mut &[u8]) -> (u64, usize) {
     let (mut value, mut count) = (0u64, 0);
-    for byte in *text {
+    while let Some(chunk) = text.get(count..count + 8)
+        && let Some(eight) = eight_digits(chunk)
+    {
+        value = value.wrapping_mul(100_000_000).wrapping_add(eight);
+        count += 8;
+    }
+    for byte in &text[count..] {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
@@ -241,6 +265,31 @@ mod tests {
         assert_eq!(time("-0"), time("0"));
         assert!(time("-1.5") < time("-1.4"));
         assert!(time("999999999999.999999999") > time("0"));
+    }
+
+    #[test]
+    fn digits_are_read_alike_one_by_one_and_eight_at_once() {
+        let mut state = 7u64;
+        for length in 0..2000 {
+            let text: Vec<u8> = (0..length % 30)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let pick = (state >> 33) as usize;
+                    // Mostly digits; else a neighbour of theirs, or any byte.
+                    if !pick.is_multiple_of(16) {
+                        b'0' + (pick / 16 % 10) as u8
+                    } else {
+                        [b'/', b':', b'.', 0, 0xff, b'@'][pick / 16 % 6]
+                    }
+                })
+                .collect();
+            let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let exact = text[..count].iter().fold(0u128, |value, byte| value * 10 + u128::from(byte - b'0'));
+            let mut rest = &text[..];
+            let expected = (u64::try_from(exact).unwrap_or(u64::MAX), count);
+            assert_eq!(take_digits(&mut rest), expected, "{text:?}");
+            assert_eq!(rest, &text[count..]);
+        }
     }
 
     #[test]

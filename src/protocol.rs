@@ -6,7 +6,6 @@
 //!      +------- a line is too long ------------> one "? " line, our end, then what still comes is thrown away
 //! ```
 
-use crate::decimal::Time;
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
@@ -68,7 +67,7 @@ impl HerdProtocol {
 
     /// Every command says whether it was a valid one; the others go back to where they came from.
     fn iamat(&mut self, iamat: &IamAt<'_>) -> bool {
-        let now = Time::from(self.server.reactor().system_time());
+        let now = self.server.time();
         if iamat.time.is_later_than(now, self.server.limits().ahead) {
             return false;
         }

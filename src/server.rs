@@ -8,6 +8,7 @@
 //! * who sent something old is sent the newer.
 
 use crate::config::{Config, ConfigError, Limits};
+use crate::decimal::Time;
 use crate::links::Link;
 use crate::locations::{ClientId, Locations, NeighborId, Verdict};
 use crate::log_file::Bytes;
@@ -22,6 +23,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::SystemTime;
 
 /// One server of the herd.
 pub struct Server {
@@ -31,6 +33,8 @@ pub struct Server {
     locations: RefCell<Locations>,
     links: OnceCell<Vec<Rc<Link>>>,
     places: Rc<dyn Places>,
+    /// The last reading of the clock.
+    clock: Cell<Option<(SystemTime, Time)>>,
     /// Connections that others made to us.
     open: Cell<usize>,
 }
@@ -56,6 +60,7 @@ impl Server {
             locations: RefCell::new(Locations::new(config.limits.memory)),
             links: OnceCell::new(),
             places,
+            clock: Cell::new(None),
             open: Cell::new(0),
         });
         let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
@@ -109,6 +114,19 @@ impl Server {
     /// The loop that it runs on.
     pub fn reactor(&self) -> &Reactor {
         &self.reactor
+    }
+
+    /// Its clock.
+    pub fn time(&self) -> Time {
+        let time = self.reactor.system_time();
+        match self.clock.get() {
+            Some((at, known)) if at == time => known, // The same callback: the same moment.
+            _ => {
+                let read = Time::from(time);
+                self.clock.set(Some((time, read)));
+                read
+            }
+        }
     }
 
     /// What it allows.
