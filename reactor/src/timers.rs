@@ -1,4 +1,5 @@
-//! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it is told what time it is.
+//! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it knows no clock, it is
+//! told what time it is.
 //!
 //! A heap ordered by (time, order of asking): calls due at the same moment run in the order in which they were asked
 //! for, which Twisted does not promise. Cancelling and moving to a later time cost nothing but a mark; an entry that is

@@ -9,6 +9,8 @@ mod peer;
 #[path = "util/raw_tls.rs"]
 mod raw_tls;
 mod util;
+#[path = "util/wait.rs"]
+mod wait;
 
 use certificates::Authority;
 use events::{Events, Noting};
@@ -18,22 +20,11 @@ use reactor::error::ConnectError;
 use reactor::http::{HttpError, Limits, Page, PageError, PageGetter, UrlError, get_page};
 use reactor::tls::TlsServer;
 use reactor::{Address, CancelledError, Deferred, Failure, Protocol, Reactor, Reason, TimeoutError, Transport};
-use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
-use std::rc::Rc;
 use std::time::Duration;
 use util::until;
-
-/// Takes turns until `deferred` has fired; what it came to.
-#[track_caller]
-fn wait<T: 'static>(reactor: &Reactor, deferred: Deferred<T>) -> Result<T, Failure> {
-    let result: Rc<RefCell<Option<Result<T, Failure>>>> = Rc::default();
-    let note = result.clone();
-    let chain = deferred.add_both(move |result| *note.borrow_mut() = Some(result));
-    until(reactor, "the Deferred fires", || chain.has_fired());
-    result.take().expect("it has fired")
-}
+use wait::wait;
 
 fn getter(reactor: &Reactor) -> PageGetter {
     PageGetter::new(reactor, &Authority::new().roots()).unwrap()

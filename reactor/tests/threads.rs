@@ -1,9 +1,11 @@
 //! The way into the loop from other threads, and work that is done off it.
 
 mod util;
+#[path = "util/wait.rs"]
+mod wait;
 
 use reactor::error::ThreadError;
-use reactor::{CancelledError, Deferred, Failure, Reactor};
+use reactor::{CancelledError, Deferred, Reactor};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -11,6 +13,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use util::{PATIENCE, until};
+use wait::wait;
 
 #[test]
 fn a_call_from_a_thread_wakes_a_loop_that_sleeps() {
@@ -93,16 +96,6 @@ fn a_handle_outlives_its_reactor_and_says_so() {
     assert_eq!(Arc::strong_count(&held), 2, "a call that can never be made is dropped");
     assert_eq!(handle.call_from_thread(move |_| drop(refused)), Err(ThreadError::Gone));
     assert_eq!(Arc::strong_count(&held), 1);
-}
-
-/// Takes turns until `deferred` has fired; what it came to.
-#[track_caller]
-fn wait<T: 'static>(reactor: &Reactor, deferred: Deferred<T>) -> Result<T, Failure> {
-    let result: Rc<RefCell<Option<Result<T, Failure>>>> = Rc::default();
-    let note = result.clone();
-    let chain = deferred.add_both(move |result| *note.borrow_mut() = Some(result));
-    until(reactor, "the Deferred fires", || chain.has_fired());
-    result.take().expect("it has fired")
 }
 
 #[test]

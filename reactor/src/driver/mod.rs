@@ -108,7 +108,8 @@ pub trait Driver {
     /// As the system says, if the attempt cannot even begin.
     fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>>;
 
-    /// Looks up a host name; `reply` is called once, on any thread, never before this returns to the loop.
+    /// Looks up a host name; `reply` is called once, on any thread, and only hands the answer over. It is dropped
+    /// without a call if too many look-ups wait: the loop has a time limit of its own.
     fn resolve(&mut self, host: &str, reply: LookupReply);
 
     /// Runs `job` on another thread.
