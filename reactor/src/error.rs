@@ -3,6 +3,7 @@
 //! Twisted's `twisted.internet.error`. They say whose fault it is: ours, the peer's, or the network's. HTTP and TLS
 //! have their own, beside their code.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -15,11 +16,13 @@ use std::time::Duration;
 pub struct AlreadyCalledError {
     /// Where the Deferred was made.
     pub made: &'static Location<'static>,
+    /// Where it was fired first, or cancelled.
+    pub first: &'static Location<'static>,
 }
 
 impl fmt::Display for AlreadyCalledError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the Deferred made at {} has already been called", self.made)
+        write!(f, "the Deferred made at {} has already been called at {}", self.made, self.first)
     }
 }
 
@@ -36,6 +39,45 @@ impl fmt::Display for CancelledError {
 }
 
 impl std::error::Error for CancelledError {}
+
+/// A Deferred would wait for itself: a callback gave back, or a coroutine awaits, the chain that it belongs to. Fired
+/// instead of waiting for ever, as Twisted's would. Circles of up to 32 Deferreds are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CircularWaitError {
+    /// Where the callback was added, or where the coroutine awaits.
+    pub callback: &'static Location<'static>,
+}
+
+impl fmt::Display for CircularWaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the Deferred would wait for itself because of the callback at {}", self.callback)
+    }
+}
+
+impl std::error::Error for CircularWaitError {}
+
+/// A callback panicked: what the rest of its chain is told. The panic itself goes on to whoever fired the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PanicError {
+    /// What the panic said, if it was text.
+    pub message: String,
+}
+
+impl PanicError {
+    pub(crate) fn new(payload: &(dyn Any + Send)) -> PanicError {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        PanicError { message: text.unwrap_or("something that is no text").to_owned() }
+    }
+}
+
+impl fmt::Display for PanicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a callback panicked: {}", self.message)
+    }
+}
+
+impl std::error::Error for PanicError {}
 
 /// Something took longer than it was allowed to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,13 +6,17 @@
 //!
 //! Next: [`crate::deferred`], the chain that carries it.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::panic::Location;
+use std::rc::Rc;
 
 /// How many places a failure remembers on its way; later ones are counted only. A failure that circles through a
 /// long-lived chain must not grow without end.
-const TRAIL_LIMIT: usize = 32;
+const TRAIL_LIMIT: usize = 64;
 
 /// An error plus where it came from: what errbacks receive.
 ///
@@ -26,34 +30,65 @@ const TRAIL_LIMIT: usize = 32;
 /// assert!(failure.check::<std::num::ParseIntError>().is_some());
 /// assert!(failure.raised().file().ends_with(".rs"));
 /// ```
+#[derive(Clone)]
 pub struct Failure(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
-    error: Box<dyn Error>,
+    /// Shared by the clones; each of them has a way of its own.
+    shared: Rc<Shared>,
     raised: &'static Location<'static>,
     trail: Vec<Passed>,
     /// Steps passed after the trail was full.
     untold: usize,
 }
 
+/// What the clones of a failure have in common.
+struct Shared {
+    error: Box<dyn Error>,
+    /// One of them has been reported as unhandled; the others need not be.
+    is_reported: Cell<bool>,
+}
+
 /// One thing that a failure met on its way; see [`Failure::trail`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Passed {
+    /// It came into a Deferred that was made here; what follows happened there.
+    Made(&'static Location<'static>),
+    /// This many callbacks had been added before those that are listed.
+    Earlier(usize),
+    /// The callback that was added here came before.
+    After(&'static Location<'static>),
     /// The callback that was added here returned the failure.
     RaisedBy(&'static Location<'static>),
-    /// A step that was added here let the failure through.
+    /// The callback that was added here gave back a Deferred, which failed.
+    GivenBackBy(&'static Location<'static>),
+    /// The callback that was added here was not for failures.
     Through(&'static Location<'static>),
-    /// The Deferred that carried it was made here.
-    Made(&'static Location<'static>),
+    /// The errback that was added here got the failure and gave it back.
+    PassedOnBy(&'static Location<'static>),
+    /// It was handed on to another Deferred by `chain_deferred` here.
+    HandedOnAt(&'static Location<'static>),
+    /// It came out of an `await` here.
+    AwaitedAt(&'static Location<'static>),
+    /// It ended the coroutine that was started here.
+    Coroutine(&'static Location<'static>),
 }
 
 impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Passed::RaisedBy(at) => write!(f, "raised by the callback added at {at}"),
-            Passed::Through(at) => write!(f, "passed the step added at {at}"),
-            Passed::Made(at) => write!(f, "in a Deferred made at {at}"),
+            Passed::Made(at) => write!(f, "in the Deferred made at {at}"),
+            Passed::Earlier(count) => write!(f, "  after {count} earlier callbacks"),
+            Passed::After(at) => write!(f, "  after the callback added at {at}"),
+            Passed::RaisedBy(at) => write!(f, "  raised by the callback added at {at}"),
+            Passed::GivenBackBy(at) => write!(f, "  from what the callback added at {at} gave back"),
+            Passed::Through(at) => write!(f, "  past the callback added at {at}"),
+            Passed::PassedOnBy(at) => write!(f, "  passed on by the errback added at {at}"),
+            Passed::HandedOnAt(at) => write!(f, "  handed on at {at}"),
+            Passed::AwaitedAt(at) => write!(f, "awaited at {at}"),
+            Passed::Coroutine(at) => write!(f, "in the coroutine started at {at}"),
         }
     }
 }
@@ -74,7 +109,13 @@ impl Failure {
     /// Wraps `error`; the caller's place becomes [`raised`](Failure::raised).
     #[track_caller]
     pub fn new(error: impl Error + 'static) -> Failure {
-        Failure::boxed(Box::new(error))
+        Failure::at(error, Location::caller())
+    }
+
+    /// The same for a place that is known.
+    pub(crate) fn at(error: impl Error + 'static, raised: &'static Location<'static>) -> Failure {
+        let shared = Rc::new(Shared { error: Box::new(error), is_reported: Cell::new(false) });
+        Failure(Box::new(Inner { shared, raised, trail: Vec::new(), untold: 0 }))
     }
 
     /// A failure that is only a sentence, a [`Message`].
@@ -83,31 +124,36 @@ impl Failure {
         Failure::new(Message(text.into()))
     }
 
-    #[track_caller]
-    fn boxed(error: Box<dyn Error>) -> Failure {
-        Failure(Box::new(Inner { error, raised: Location::caller(), trail: Vec::new(), untold: 0 }))
-    }
-
     /// The error inside.
     pub fn value(&self) -> &(dyn Error + 'static) {
-        &*self.0.error
+        &*self.0.shared.error
     }
 
     /// The error as an `E`, if it is one. Twisted's `Failure.check`.
     pub fn check<E: Error + 'static>(&self) -> Option<&E> {
-        self.0.error.downcast_ref()
+        self.0.shared.error.downcast_ref()
     }
 
-    /// The error as an `E`, or the whole failure back: an errback that handles only some errors returns the rest with
-    /// `?`. Twisted's `Failure.trap`.
+    /// The failure as one of an `E`, or as it was: an errback that handles only some errors returns the rest with `?`.
+    /// Twisted's `Failure.trap`.
+    ///
+    /// ```
+    /// use reactor::{Failure, deferred};
+    ///
+    /// fn parse(text: &str) -> Result<u16, Failure> {
+    ///     Ok(text.parse()?)
+    /// }
+    /// let port = deferred::execute(|| parse("eighty"))
+    ///     .add_errback(|failure| failure.trap::<std::num::ParseIntError>().map(|_| 8007));
+    /// assert_eq!(port.result(), Some(8007));
+    /// ```
     ///
     /// # Errors
     /// The unchanged failure, if it is of another type.
-    pub fn trap<E: Error + 'static>(self) -> Result<E, Failure> {
-        let Inner { error, raised, trail, untold } = *self.0;
-        match error.downcast::<E>() {
-            Ok(wanted) => Ok(*wanted),
-            Err(error) => Err(Failure(Box::new(Inner { error, raised, trail, untold }))),
+    pub fn trap<E: Error + 'static>(self) -> Result<Trapped<E>, Failure> {
+        match self.check::<E>() {
+            Some(_) => Ok(Trapped { failure: self, error: PhantomData }),
+            None => Err(self),
         }
     }
 
@@ -116,7 +162,7 @@ impl Failure {
         self.0.raised
     }
 
-    /// What it met since, first to last: at most 32 entries, of which the last replaces what did not fit.
+    /// What it met since, first to last: at most 64 entries, of which the last replaces what did not fit.
     pub fn trail(&self) -> &[Passed] {
         &self.0.trail
     }
@@ -129,6 +175,11 @@ impl Failure {
             inner.untold += 1;
             inner.trail[TRAIL_LIMIT - 1] = what;
         }
+    }
+
+    /// Whether this is the first of its clones that nobody handled.
+    pub(crate) fn first_report(&self) -> bool {
+        !self.0.shared.is_reported.replace(true)
     }
 
     /// The whole story over several lines: the error, its causes, where it was raised and what it passed.
@@ -150,6 +201,66 @@ impl Failure {
     }
 }
 
+/// A failure whose error is known to be an `E`: what [`Failure::trap`] gives. It can be used as an `&E`.
+pub struct Trapped<E> {
+    failure: Failure,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<E> Trapped<E> {
+    /// The failure again, with where it came from.
+    pub fn into_failure(self) -> Failure {
+        self.failure
+    }
+}
+
+impl<E: Error + 'static> Deref for Trapped<E> {
+    type Target = E;
+    fn deref(&self) -> &E {
+        self.failure.check().expect("trap looked before it made this, and the error does not change")
+    }
+}
+
+impl<E> fmt::Display for Trapped<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.failure, f)
+    }
+}
+
+impl<E> fmt::Debug for Trapped<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.failure, f)
+    }
+}
+
+/// A failure as a plain error, for code that knows nothing of failures; its `Debug` is the whole report.
+struct AsError(Failure);
+
+impl fmt::Display for AsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for AsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.report())
+    }
+}
+
+impl Error for AsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.0.value())
+    }
+}
+
+impl From<Failure> for Box<dyn Error> {
+    /// So that `?` works in a function which returns any error; the error itself is its source.
+    fn from(failure: Failure) -> Box<dyn Error> {
+        Box::new(AsError(failure))
+    }
+}
+
 impl<E: Error + 'static> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Failure {
@@ -159,13 +270,13 @@ impl<E: Error + 'static> From<E> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.error, f)
+        fmt::Display::fmt(&self.0.shared.error, f)
     }
 }
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Failure({:?} raised at {})", self.0.error, self.0.raised)
+        write!(f, "Failure({:?} raised at {})", self.0.shared.error, self.0.raised)
     }
 }
 
@@ -202,6 +313,6 @@ mod tests {
         failure.pass(Passed::Made(Location::caller()));
         assert_eq!(failure.trail().len(), TRAIL_LIMIT);
         assert!(matches!(failure.trail()[TRAIL_LIMIT - 1], Passed::Made(_)));
-        assert!(failure.report().contains("969 more steps"), "{}", failure.report());
+        assert!(failure.report().contains("937 more steps"), "{}", failure.report());
     }
 }

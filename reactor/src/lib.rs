@@ -48,6 +48,7 @@
 //! Next: `protocol.rs` and `transport.rs`, the two contracts.
 
 mod address;
+mod clock;
 pub mod deferred;
 pub mod driver;
 pub mod error;
@@ -65,12 +66,13 @@ pub mod tls;
 mod transport;
 
 pub use address::Address;
+pub use clock::Clock;
 pub use deferred::{Deferred, Firer, IntoDeferred};
-pub use error::{AlreadyCalledError, CancelledError, Reason, TimeoutError};
+pub use error::{AlreadyCalledError, CancelledError, CircularWaitError, PanicError, Reason, TimeoutError};
 pub use event_loop::{
     Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent, TriggerId,
 };
-pub use failure::{Failure, Message, Passed};
+pub use failure::{Failure, Message, Passed, Trapped};
 pub use line_buffer::{LineBuffer, Split};
 pub use line_receiver::{LineProtocol, LineReceiver, LineTransport, MAX_LENGTH};
 pub use protocol::{ClientFactory, Factory, Protocol};

@@ -270,14 +270,25 @@ impl Timers {
         }
     }
 
+    /// The time as it was last told.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
     /// Takes out the calls that are due now, in order. What becomes due while they run waits for the next turn.
     pub(crate) fn take_due(&self, due: &mut VecDeque<Due>) {
-        while let Some(time) = self.next_time()
-            && time <= self.now.get()
-        {
-            let entry = self.heap.borrow_mut().pop();
-            due.extend(entry.map(|Reverse(entry)| Due(entry.call)));
+        while let Some(call) = self.take_first_due() {
+            due.push_back(call);
         }
+    }
+
+    /// Takes out the first call that is due now.
+    pub(crate) fn take_first_due(&self) -> Option<Due> {
+        if self.next_time()? > self.now.get() {
+            return None;
+        }
+        let Reverse(entry) = self.heap.borrow_mut().pop()?;
+        Some(Due(entry.call))
     }
 
     /// Makes a call that was due, unless one made before it in the same turn cancelled it or moved it.
@@ -304,6 +315,19 @@ impl Timers {
         }
     }
 
+    /// The calls that wait, in the order in which they will be made.
+    pub(crate) fn waiting(self: &Rc<Timers>) -> Vec<DelayedCall> {
+        let heap = self.heap.borrow();
+        let mut entries: Vec<&Entry> = heap.iter().map(|Reverse(entry)| entry).collect();
+        // A call that was moved to an earlier time has more than one entry: the soonest is the one that counts.
+        entries.sort_unstable_by_key(|entry| entry.key());
+        let mut seen = HashSet::new();
+        entries.retain(|entry| entry.call.state.get() == CallState::Waiting && seen.insert(Rc::as_ptr(&entry.call)));
+        entries.sort_by_key(|entry| (entry.call.time.get(), entry.order));
+        let handle = |entry: &Entry| DelayedCall { call: entry.call.clone(), queue: Rc::downgrade(self) };
+        entries.into_iter().map(handle).collect()
+    }
+
     /// How many calls wait.
     pub(crate) fn len(&self) -> usize {
         let heap = self.heap.borrow();
@@ -315,6 +339,13 @@ impl Timers {
         live.sort_unstable();
         live.dedup();
         live.len()
+    }
+}
+
+impl Drop for Timers {
+    /// A call may hold what holds the call: a timeout and the chain that it would cancel.
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

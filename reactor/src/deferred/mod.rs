@@ -16,22 +16,61 @@
 //!   fired runs the callback before `add_callback` returns. No trip through the reactor.
 //! * A callback that returns a Deferred makes the chain wait for it.
 //! * A callback that fires another Deferred runs that one's chain nested, at once.
-//! * A failure that nobody handled is logged when its chain is dropped.
-//! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`).
+//! * A failure that nobody handled is logged when its chain is dropped, with where it came from ([`Failure::report`]).
+//! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the same
+//!   thing, run by the same loop.
+//! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`, `held.rs`).
 //!
-//! Next: `chain.rs` for how it runs, then [`crate::Protocol`].
+//! [`AlreadyCalledError`]: crate::AlreadyCalledError
+//!
+//! Next: `chain.rs` for how it runs, `step.rs` for one callback, `coroutine.rs` for `async`; then [`crate::Protocol`].
 
 mod chain;
+mod coroutine;
+mod ends;
+mod firer;
+mod given;
+mod head;
+mod held;
+mod history;
+mod inputs;
+mod list;
+mod lock;
 mod out;
+mod queue;
+mod root;
+mod shared;
+mod step;
+mod timeout;
+pub(crate) mod unhandled;
+mod waiters;
+mod waiting;
+pub(crate) mod waker;
+
+pub use firer::Firer;
+pub use given::{Given, IntoDeferred, execute, fail, log_error, maybe_deferred, succeed};
+pub use list::{FailureGroup, FirstError, Others, deferred_list, gather_results, race};
+pub use lock::{Acquired, DeferredLock, DeferredSemaphore};
+pub use queue::{DeferredQueue, QueueOverflow, QueueUnderflow};
+pub use root::{Canceller, Pause};
+pub use shared::Shared;
+pub use waiting::Waiting;
 
 use crate::Failure;
-use crate::error::AlreadyCalledError;
-use crate::failure::Passed;
-use chain::{Head, Root, Step, Tail};
-use out::{Next, Outcome};
+use chain::Accept;
+use ends::{Awaiting, Ends};
+use head::{Head, Source};
+use held::Held;
+use history::{Place, Trace};
+use out::Tail;
+use root::{Root, Segment};
 use std::fmt;
 use std::panic::Location;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
+use step::{Link, Side, Step};
+use unhandled::Outcome;
 
 /// A result that may not be there yet.
 ///
@@ -49,110 +88,117 @@ use std::rc::Rc;
 #[must_use = "a Deferred that is dropped is not cancelled, but its failure would go to the log"]
 pub struct Deferred<T: 'static> {
     state: State<T>,
-    made: &'static Location<'static>,
 }
 
 enum State<T: 'static> {
     /// The result is here, no chain object exists: adding to it is a plain function call.
-    Fired(Outcome<T>),
-    /// The last step of a chain, and the chain's root, by which it is cancelled and paused.
-    Pending { tail: Rc<dyn Tail<T>>, root: Rc<dyn Root> },
-}
-
-/// What a callback may return: `()`, a `Result<U, Failure>` or a `Deferred<U>`.
-pub trait IntoDeferred {
-    /// The type that the next callback gets.
-    type Value: 'static;
-    /// Turns the callback's return value into the Deferred that the chain goes on with.
-    fn into_deferred(self) -> Deferred<Self::Value>;
-}
-
-impl IntoDeferred for () {
-    type Value = ();
-    fn into_deferred(self) -> Deferred<()> {
-        succeed(())
-    }
-}
-
-impl<T: 'static> IntoDeferred for Result<T, Failure> {
-    type Value = T;
-    fn into_deferred(self) -> Deferred<T> {
-        Deferred::fired(self)
-    }
-}
-
-impl<T: 'static> IntoDeferred for Deferred<T> {
-    type Value = T;
-    fn into_deferred(self) -> Deferred<T> {
-        self
-    }
-}
-
-/// A Deferred that has already fired with `value`. Twisted's `defer.succeed`.
-#[track_caller]
-pub fn succeed<T: 'static>(value: T) -> Deferred<T> {
-    Deferred::fired(Ok(value))
-}
-
-/// A Deferred that has already failed. Twisted's `defer.fail`.
-#[track_caller]
-pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
-    Deferred::fired(Err(failure.into()))
+    Fired(Outcome<T>, Trace),
+    /// The last step of a chain, and the chain's root.
+    Pending(Ends<T>),
+    /// It had fired, and then its last callback, which was added there, gave back another Deferred: this one.
+    Waits(Ends<T>, Trace, Place),
+    /// Some code awaits it.
+    Awaited(Box<Awaiting<T>>),
 }
 
 impl<T: 'static> Deferred<T> {
     /// A Deferred that has not fired, and the end that fires it.
     #[track_caller]
     pub fn new() -> (Deferred<T>, Firer<T>) {
-        Deferred::from_head(Head::new(None, Location::caller()))
+        Deferred::from_head(Head::new(Source::None, Location::caller()))
     }
 
     /// Like [`new`](Deferred::new), with what `cancel` is to do: usually to stop the work, and perhaps to fire with a
     /// better error. It is dropped as soon as the Deferred fires.
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
-        Deferred::from_head(Head::new(Some(Box::new(canceller)), Location::caller()))
+        Deferred::from_head(Head::new(Source::Canceller(Box::new(canceller)), Location::caller()))
     }
 
     fn from_head(head: Rc<Head<T>>) -> (Deferred<T>, Firer<T>) {
-        let made = head.made();
-        let state = State::Pending { tail: head.clone(), root: head.clone() };
-        (Deferred { state, made }, Firer { head })
+        let ends = Ends::new(Held::new(head.clone()), Held::new(head.clone()));
+        (Deferred { state: State::Pending(ends) }, Firer::new(head))
     }
 
+    /// For a chain that exists.
+    fn from_ends(ends: Ends<T>) -> Deferred<T> {
+        Deferred { state: State::Pending(ends) }
+    }
+
+    /// A Deferred that has its result already.
+    #[inline]
     #[track_caller]
-    fn fired(result: Result<T, Failure>) -> Deferred<T> {
-        Deferred { state: State::Fired(Outcome::new(result)), made: Location::caller() }
+    pub fn from_result(result: Result<T, Failure>) -> Deferred<T> {
+        let made = Location::caller();
+        let result = result.map_err(|mut failure| {
+            failure.pass(crate::Passed::Made(made));
+            failure
+        });
+        Deferred { state: State::Fired(Outcome::new(result), Trace::new(made)) }
+    }
+
+    /// Runs an `async` block as a coroutine: at once, up to its first `await` of something that is not there yet, and on
+    /// from there whenever that fires. Twisted's `Deferred.fromCoroutine`.
+    ///
+    /// It needs no runtime: what fires the Deferred that it awaits runs it, as it would run a callback. Dropping the
+    /// Deferred lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and the failure comes
+    /// out of that `await`.
+    ///
+    /// It may also await other futures. What wakes it on another thread hands it to the reactor that runs on this one.
+    ///
+    /// ```
+    /// use reactor::{Deferred, Failure};
+    ///
+    /// let (question, firer) = Deferred::<u32>::new();
+    /// let answer = Deferred::from_future(async move {
+    ///     let n = question.await?;
+    ///     Ok::<_, Failure>(n * 2)
+    /// });
+    /// firer.callback(21)?;
+    /// assert_eq!(answer.result(), Some(42));
+    /// # Ok::<(), reactor::AlreadyCalledError>(())
+    /// ```
+    #[track_caller]
+    pub fn from_future(future: impl Future<Output = Result<T, Failure>> + 'static) -> Deferred<T> {
+        let made = Location::caller();
+        let state = match coroutine::start(future, made) {
+            Ok(result) => State::Fired(Outcome::new(result), Trace::new(made)),
+            Err(ends) => State::Pending(ends),
+        };
+        Deferred { state }
     }
 
     /// Adds a callback: it gets the value, and what it returns is the next result. A failure passes by.
     ///
     /// Runs before this returns if the Deferred has fired and is not paused.
+    #[inline]
     #[track_caller]
     pub fn add_callback<R>(self, callback: impl FnOnce(T) -> R + 'static) -> Deferred<R::Value>
     where
         R: IntoDeferred,
     {
         self.add(Side::Callback, |result| match result {
-            Ok(value) => callback(value).into_deferred(),
-            Err(failure) => Deferred::fired(Err(failure)),
+            Ok(value) => callback(value).into_given(),
+            Err(failure) => Given::Now(Err(failure)),
         })
     }
 
     /// Adds an errback: it gets the failure, and what it returns is the next result. A value passes by.
+    #[inline]
     #[track_caller]
     pub fn add_errback<R>(self, errback: impl FnOnce(Failure) -> R + 'static) -> Deferred<T>
     where
         R: IntoDeferred<Value = T>,
     {
         self.add(Side::Errback, |result| match result {
-            Ok(value) => Deferred::fired(Ok(value)),
-            Err(failure) => errback(failure).into_deferred(),
+            Ok(value) => Given::Now(Ok(value)),
+            Err(failure) => errback(failure).into_given(),
         })
     }
 
     /// Adds a callback and an errback side by side: one of the two runs, never both. A failure of `callback` does
     /// **not** reach this `errback`.
+    #[inline]
     #[track_caller]
     pub fn add_callbacks<R, E>(
         self,
@@ -164,73 +210,111 @@ impl<T: 'static> Deferred<T> {
         E: IntoDeferred<Value = R::Value>,
     {
         self.add(Side::Both, |result| match result {
-            Ok(value) => callback(value).into_deferred(),
-            Err(failure) => errback(failure).into_deferred(),
+            Ok(value) => callback(value).into_given(),
+            Err(failure) => errback(failure).into_given(),
         })
     }
 
     /// Adds one callback for both: it gets whatever came. For cleaning up.
+    #[inline]
     #[track_caller]
     pub fn add_both<R>(self, callback: impl FnOnce(Result<T, Failure>) -> R + 'static) -> Deferred<R::Value>
     where
         R: IntoDeferred,
     {
-        self.add(Side::Both, |result| callback(result).into_deferred())
+        self.add(Side::Both, |result| callback(result).into_given())
     }
 
+    #[inline]
     #[track_caller]
-    fn add<U: 'static>(self, side: Side, run: impl FnOnce(Result<T, Failure>) -> Deferred<U> + 'static) -> Deferred<U> {
-        let Deferred { state, made } = self;
+    fn add<U: 'static>(self, side: Side, run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static) -> Deferred<U> {
         let added = Location::caller();
-        match state {
-            State::Fired(outcome) => {
-                let result = outcome.into_inner();
-                let failed = result.is_err();
-                let mut next = run(result);
-                next.note_failure(side, failed, added, made);
-                // The chain was made where its first Deferred was, not where a step returned.
-                if matches!(next.state, State::Fired(_)) {
-                    next.made = made;
-                }
-                next
+        match self.state {
+            State::Fired(outcome, trace) => Deferred::go_on(outcome.into_inner(), side, run, added, trace),
+            State::Pending(ends) if !ends.is_done() => {
+                let state = ends.grow(|trace| Step::new(run, side, added, trace));
+                Deferred { state: State::Pending(state) }
             }
-            State::Pending { tail, root } => match root.is_paused() {
-                false => match tail.take() {
-                    Some(result) => Deferred { state: State::Fired(Outcome::new(result)), made }.add(side, run),
-                    None => Deferred::attach(&*tail, root, side, run, added, made),
-                },
-                true => Deferred::attach(&*tail, root, side, run, added, made),
-            },
+            state => Deferred { state }.add_otherwise(side, run, added),
         }
     }
 
-    fn attach<S: 'static>(
-        tail: &dyn Tail<S>,
-        root: Rc<dyn Root>,
+    #[inline(never)]
+    fn add_otherwise<U: 'static>(
+        self,
         side: Side,
-        run: impl FnOnce(Result<S, Failure>) -> Deferred<T> + 'static,
-        added: &'static Location<'static>,
-        made: &'static Location<'static>,
+        run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+        added: Place,
+    ) -> Deferred<U> {
+        match self.settled_or_ends() {
+            Settled::Now(result, trace) => Deferred::go_on(result, side, run, added, trace),
+            Settled::Own(ends) => {
+                let state = ends.grow(|trace| Step::new(run, side, added, trace));
+                Deferred { state: State::Pending(state) }
+            }
+            Settled::GivenBack(ends, trace, by) => {
+                Deferred::begin_chain(ends, trace, by, Step::new(run, side, added, trace))
+            }
+        }
+    }
+
+    /// Calls a callback whose input is here.
+    #[inline]
+    fn go_on<S>(
+        input: Result<S, Failure>,
+        side: Side,
+        run: impl FnOnce(Result<S, Failure>) -> Given<T>,
+        added: Place,
+        trace: Trace,
     ) -> Deferred<T> {
-        let step = Step::new(run, side, added, made);
-        if let Some(ready) = tail.attach(Next::Step(step.clone())) {
-            root.park(ready); // The Deferred is paused with its result in hand.
-        }
-        Deferred { state: State::Pending { tail: step, root }, made }
+        let failed = input.is_err();
+        let trace = trace.and_one();
+        trace.ran(added);
+        let state = match run(input) {
+            Given::Now(Ok(value)) => State::Fired(Outcome::new(Ok(value)), trace),
+            Given::Now(Err(failure)) => {
+                State::Fired(Outcome::new(Err(trace.note(failure, failed, side, added))), trace)
+            }
+            Given::Later(deferred) => match deferred.settled() {
+                Ok(result) => {
+                    let result = result.map_err(|failure| trace.given_back(failure, added));
+                    State::Fired(Outcome::new(result), trace)
+                }
+                Err(ends) => State::Waits(ends, trace, added),
+            },
+        };
+        Deferred { state }
     }
 
-    /// Writes down, on a failure that this step gave back, whether it raised it or let it through.
-    fn note_failure(
-        &mut self,
-        side: Side,
-        failed_before: bool,
-        added: &'static Location<'static>,
-        made: &'static Location<'static>,
-    ) {
-        if let State::Fired(outcome) = &mut self.state
-            && let Some(failure) = outcome.failure_mut()
-        {
-            side.note(failure, failed_before, added, made);
+    /// Puts the first step of a chain behind a Deferred that the callback added at `by` gave back.
+    fn begin_chain<S: 'static, N>(ends: Ends<S>, trace: Trace, by: Place, step: Rc<N>) -> Deferred<T>
+    where
+        N: Accept<S> + Tail<T> + 'static,
+    {
+        let segment: Rc<dyn Root> = Segment::new(trace.made());
+        step.wait_first(Rc::downgrade(&segment), trace.keep(by));
+        let inner = ends.link_first(Held::new(step.clone()));
+        segment.gate().wait_on(inner, by);
+        Deferred { state: State::Pending(Ends::new(Held::new(step), Held::new(segment))) }
+    }
+
+    /// Hands the result to another Deferred, whatever it is; `()` is what is left here. Twisted's `chainDeferred`, except
+    /// that a row of a million such links does not recurse.
+    ///
+    /// If the other one has been fired already, the result here is its [`AlreadyCalledError`](crate::AlreadyCalledError).
+    /// It is one-way: cancelling the other one does not cancel this one.
+    #[track_caller]
+    pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {
+        let added = Location::caller();
+        match self.settled_or_ends() {
+            Settled::Now(result, trace) => {
+                let hand_on = |result| Given::Now(firer.fire(result).map_err(|error| Failure::at(error, added)));
+                Deferred::go_on(result, Side::Both, hand_on, added, trace)
+            }
+            Settled::Own(ends) => Deferred { state: State::Pending(ends.grow(|trace| Link::new(firer, added, trace))) },
+            Settled::GivenBack(ends, trace, by) => {
+                Deferred::begin_chain(ends, trace, by, Link::new(firer, added, trace))
+            }
         }
     }
 
@@ -239,143 +323,203 @@ impl<T: 'static> Deferred<T> {
     /// callback returned, that one is cancelled. Does nothing if it has fired and waits for nothing.
     ///
     /// Without a canceller, the next firing by the producer is silently ignored: it could not have known.
-    pub fn cancel(&self) {
-        if let State::Pending { root, .. } = &self.state {
-            chain::cancel(root.clone());
-        }
-    }
-
-    /// Holds the chain before its next callback until [`unpause`](Deferred::unpause); counted.
+    ///
+    /// # Panics
+    /// If the canceller panics, after the Deferred has failed (in Twisted such a Deferred is stuck for ever).
     #[track_caller]
-    pub fn pause(&mut self) {
-        if let State::Fired(outcome) = &mut self.state {
-            let result = outcome.take();
-            let head = Head::already_fired(result, self.made);
-            self.state = State::Pending { tail: head.clone(), root: head };
-        }
-        if let State::Pending { root, .. } = &self.state {
-            root.pause();
+    pub fn cancel(&self) {
+        match self.root() {
+            Some(root) => chain::cancel(root, Location::caller()),
+            None => {
+                if let State::Awaited(awaiting) = &self.state {
+                    awaiting.give_up(Location::caller());
+                }
+            }
         }
     }
 
-    /// Takes one [`pause`](Deferred::pause) back; the last one runs what waits, before this returns. Does nothing if
-    /// it is not paused.
-    pub fn unpause(&self) {
-        if let State::Pending { root, .. } = &self.state {
-            chain::unpause(root.clone());
-        }
+    /// What cancels this chain as it is now, for whoever has not got the Deferred itself: a timer, a list, a button.
+    pub fn canceller(&self) -> Canceller {
+        Canceller::new(self.root())
+    }
+
+    /// Holds the chain before its next callback for as long as the [`Pause`] lives; pauses count.
+    ///
+    /// Called from inside a callback it takes effect at once; in Twisted callbacks that were already queued still run.
+    #[track_caller]
+    pub fn pause(&mut self) -> Pause {
+        let at = Location::caller();
+        let ends = match self.take().settled_or_ends() {
+            Settled::Now(result, trace) => {
+                let head = Head::holding(result, trace.made());
+                Ends::new(Held::new(head.clone()), Held::new(head))
+            }
+            Settled::Own(ends) => ends,
+            // What is to be held back is what comes after the other one, so it needs a step of its own.
+            Settled::GivenBack(ends, trace, by) => {
+                let pass = Step::new(Given::Now, Side::Both, at, trace);
+                match Deferred::begin_chain(ends, trace, by, pass).settled_or_ends() {
+                    Settled::Own(ends) => ends,
+                    _ => unreachable!("its result cannot be here yet"),
+                }
+            }
+        };
+        let pause = Pause::new(ends.root());
+        self.state = State::Pending(ends);
+        pause
     }
 
     /// The value, if this has fired, is not paused, and did not fail. A failure is left where it is, to be logged.
     pub fn result(self) -> Option<T> {
-        match self.state {
-            State::Fired(outcome) => outcome.into_value(),
-            State::Pending { tail, root } if !root.is_paused() => {
-                tail.take().and_then(|result| Outcome::new(result).into_value())
-            }
-            State::Pending { .. } => None,
-        }
+        self.settled().ok().and_then(|result| Outcome::new(result).into_value())
     }
 
     /// Whether the result is here: adding a callback would run it at once.
     pub fn has_fired(&self) -> bool {
         match &self.state {
-            State::Fired(_) => true,
-            State::Pending { tail, root } => tail.is_done() && !root.is_paused(),
+            State::Fired(..) => true,
+            State::Pending(ends) | State::Waits(ends, ..) => ends.is_done(),
+            State::Awaited(awaiting) => awaiting.is_done(),
         }
+    }
+
+    /// What this Deferred waits for, recursively, for a person to read.
+    pub fn waiting(&self) -> Waiting {
+        match (&self.state, self.root()) {
+            (State::Waits(_, trace, by), Some(root)) => Waiting::of_given_back(trace.made(), by, &root),
+            (_, Some(root)) if !self.has_fired() => Waiting::of_root(&root),
+            _ => Waiting::nothing(self.made()),
+        }
+    }
+
+    /// Where it was made.
+    fn made(&self) -> Place {
+        match &self.state {
+            State::Fired(_, trace) | State::Waits(_, trace, _) => trace.made(),
+            State::Pending(ends) => ends.trace().made(),
+            State::Awaited(awaiting) => awaiting.trace.made(),
+        }
+    }
+
+    /// The chain's root, if it has one that can still be reached.
+    fn root(&self) -> Option<Held<dyn Root>> {
+        match &self.state {
+            State::Fired(..) => None,
+            State::Pending(ends) | State::Waits(ends, ..) => Some(ends.root()),
+            State::Awaited(awaiting) => awaiting.root(),
+        }
+    }
+
+    /// Leaves an empty Deferred in its place, which is never used.
+    fn take(&mut self) -> Deferred<T> {
+        let made = self.made();
+        std::mem::replace(self, Deferred { state: State::Fired(Outcome::taken(), Trace::new(made)) })
+    }
+
+    /// The result, or the ends of the chain that it is to come from.
+    #[inline]
+    fn settled(self) -> Result<Result<T, Failure>, Ends<T>> {
+        match self.settled_or_ends() {
+            Settled::Now(result, _) => Ok(result),
+            Settled::Own(ends) | Settled::GivenBack(ends, ..) => Err(ends),
+        }
+    }
+
+    #[inline(always)]
+    fn settled_or_ends(self) -> Settled<T> {
+        match self.state {
+            State::Fired(outcome, trace) => Settled::Now(outcome.into_inner(), trace),
+            State::Pending(ends) => match ends.take() {
+                None => Settled::Own(ends),
+                Some(result) => Settled::Now(result, ends.trace()),
+            },
+            State::Waits(ends, trace, by) => match ends.take() {
+                None => Settled::GivenBack(ends, trace, by),
+                Some(result) => Settled::Now(result.map_err(|failure| trace.given_back(failure, by)), trace),
+            },
+            State::Awaited(awaiting) => {
+                let trace = awaiting.trace;
+                match awaiting.into_ends() {
+                    Ok(result) => Settled::Now(result, trace),
+                    Err(ends) => Settled::Own(ends),
+                }
+            }
+        }
+    }
+}
+
+enum Settled<T: 'static> {
+    Now(Result<T, Failure>, Trace),
+    /// Not yet: its own chain.
+    Own(Ends<T>),
+    /// Not yet: the chain of the Deferred that its last callback gave back.
+    GivenBack(Ends<T>, Trace, Place),
+}
+
+impl<T: 'static> From<Result<T, Failure>> for Deferred<T> {
+    #[track_caller]
+    fn from(result: Result<T, Failure>) -> Deferred<T> {
+        Deferred::from_result(result)
+    }
+}
+
+/// Never relied upon: no `T` is ever pinned.
+impl<T: 'static> Unpin for Deferred<T> {}
+
+/// Awaiting a Deferred takes its result; a failure comes out as the `Err`, so that `?` hands it on. Any executor can
+/// poll it; inside of [`Deferred::from_future`] it needs none.
+///
+/// # Panics
+/// If it is polled after it has given its result.
+impl<T: 'static> Future for Deferred<T> {
+    type Output = Result<T, Failure>;
+
+    #[inline]
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Failure>> {
+        let at = Location::caller();
+        let deferred = self.get_mut();
+        let result = match &mut deferred.state {
+            State::Fired(outcome, _) => outcome.take().expect("a Deferred is not polled after it has given its result"),
+            _ => match deferred.poll_pending(context, at) {
+                Poll::Ready(result) => result,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        Poll::Ready(result.map_err(|mut failure| {
+            failure.pass(crate::Passed::AwaitedAt(at));
+            failure
+        }))
+    }
+}
+
+impl<T: 'static> Deferred<T> {
+    fn poll_pending(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
+        let polled = match &mut self.state {
+            State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+            State::Awaited(awaiting) => awaiting.poll(context),
+            State::Pending(_) | State::Waits(..) => match self.take().settled() {
+                Ok(result) => Poll::Ready(result),
+                Err(ends) => match Awaiting::begin(ends, context, at) {
+                    Ok(awaiting) => {
+                        self.state = State::Awaited(awaiting);
+                        return Poll::Pending;
+                    }
+                    Err(failure) => Poll::Ready(Err(failure)),
+                },
+            },
+        };
+        if polled.is_ready() {
+            drop(self.take());
+        }
+        polled
     }
 }
 
 impl<T: 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.has_fired() { "fired" } else { "pending" };
-        write!(f, "Deferred({state}, made at {})", self.made)
-    }
-}
-
-/// The end of a Deferred that fires it. Cheap to clone; whichever clone fires first counts.
-///
-/// Dropping every `Firer` without firing leaves the chain unfired for ever, as in Twisted.
-pub struct Firer<T: 'static> {
-    head: Rc<Head<T>>,
-}
-
-impl<T: 'static> Firer<T> {
-    /// Fires with a value: the whole chain runs before this returns.
-    ///
-    /// # Errors
-    /// [`AlreadyCalledError`] if it has fired before. The first firing after a cancel without a canceller is ignored
-    /// without an error, as in Twisted.
-    pub fn callback(&self, value: T) -> Result<(), AlreadyCalledError> {
-        chain::fire(&self.head, Ok(value))
-    }
-
-    /// Fires with a failure: the first errback gets it before this returns.
-    ///
-    /// # Errors
-    /// As [`callback`](Firer::callback).
-    #[track_caller]
-    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalledError> {
-        let mut failure = failure.into();
-        failure.pass(Passed::Made(self.head.made()));
-        chain::fire(&self.head, Err(failure))
-    }
-
-    /// Fires with whichever it is.
-    ///
-    /// # Errors
-    /// As [`callback`](Firer::callback).
-    #[track_caller]
-    pub fn fire(&self, result: Result<T, Failure>) -> Result<(), AlreadyCalledError> {
-        match result {
-            Ok(value) => self.callback(value),
-            Err(failure) => self.errback(failure),
-        }
-    }
-
-    /// Whether it has fired (or was cancelled).
-    pub fn called(&self) -> bool {
-        self.head.called()
-    }
-}
-
-impl<T: 'static> Clone for Firer<T> {
-    fn clone(&self) -> Firer<T> {
-        Firer { head: self.head.clone() }
-    }
-}
-
-impl<T: 'static> fmt::Debug for Firer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.called() { "called" } else { "not called" };
-        write!(f, "Firer({state}, made at {})", self.head.made())
-    }
-}
-
-/// Which results a step works on; the others pass it by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Callback,
-    Errback,
-    Both,
-}
-
-impl Side {
-    /// Writes down on a failure that came out of such a step what it met there.
-    fn note(
-        self,
-        failure: &mut Failure,
-        failed_before: bool,
-        added: &'static Location<'static>,
-        made: &'static Location<'static>,
-    ) {
-        if self == Side::Callback && failed_before {
-            return failure.pass(Passed::Through(added));
-        }
-        failure.pass(Passed::RaisedBy(added));
-        if !failure.trail().contains(&Passed::Made(made)) {
-            failure.pass(Passed::Made(made));
-        }
+        write!(f, "Deferred({state}, made at {})", self.made())
     }
 }
 

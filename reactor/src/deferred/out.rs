@@ -1,156 +1,202 @@
-//! Where results stay and go: [`Outcome`], a result that must not be lost unseen, and [`Out`], the result side of a
-//! step.
+//! [`Out`]: the result side of everything that gives a result: what follows, or the result itself until it is fetched.
 //!
-//! Dropping an [`Out`] drops all that follows it, one step after the other: that is where a chain of any length is
-//! taken apart without recursion.
+//! ```text
+//!   nothing yet --push--> done --take--> nothing      nobody had asked
+//!   nothing yet --link--> linked --push--> nothing    the result goes on at once
+//! ```
 
-use super::chain::{Accept, Root, Run, Settle, Then};
+use super::chain::{Accept, Run, Settle, Then, Turn};
+use super::held::{Held, Node};
+use super::history::Trace;
+use super::unhandled::Outcome;
 use crate::Failure;
 use std::cell::Cell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
+use std::task::Waker;
 
-/// A result that is logged if it is dropped while it is a failure.
-pub(super) struct Outcome<T>(Option<Result<T, Failure>>);
-
-impl<T> Outcome<T> {
-    pub(super) fn new(result: Result<T, Failure>) -> Outcome<T> {
-        Outcome(Some(result))
-    }
-
-    /// The result; from here on its failure counts as handled.
-    pub(super) fn into_inner(mut self) -> Result<T, Failure> {
-        self.take()
-    }
-
-    pub(super) fn take(&mut self) -> Result<T, Failure> {
-        self.0.take().expect("an Outcome is emptied only by taking it, and then not used again")
-    }
-
-    /// The value; a failure is logged.
-    pub(super) fn into_value(mut self) -> Option<T> {
-        match self.0 {
-            Some(Ok(_)) => self.take().ok(),
-            _ => None,
-        }
-    }
-
-    pub(super) fn failure_mut(&mut self) -> Option<&mut Failure> {
-        self.0.as_mut().and_then(|result| result.as_mut().err())
-    }
+/// Who is to be roused when a Deferred that is awaited fires.
+pub(super) enum Awaiter {
+    /// One of our own coroutines: it goes on in the loop that fires.
+    Coroutine(Held<dyn Run>),
+    /// Anything else that polls futures.
+    Waker(Waker),
 }
 
-impl<T> Drop for Outcome<T> {
-    fn drop(&mut self) {
-        if let Some(Err(failure)) = &self.0 {
-            log::error!(target: "reactor::deferred", "Unhandled error in Deferred: {}", failure.report());
-        }
-    }
-}
-
-/// Where a step's result goes.
-pub(super) enum Next<T> {
-    Step(Rc<dyn Accept<T>>),
-    /// A step of another chain that waits for this one, and the root of that chain.
-    Waiter(Rc<dyn Settle<T>>, Weak<dyn Root>),
-}
-
-impl<T> Next<T> {
-    fn into_link(self) -> Rc<dyn Link> {
+impl Awaiter {
+    fn then(self) -> Then {
         match self {
-            Next::Step(step) => step.into_link(),
-            Next::Waiter(step, _) => step.into_link(),
+            Awaiter::Coroutine(coroutine) => Then::Other(coroutine.into_rc(), None),
+            Awaiter::Waker(waker) => Then::Wake(waker),
         }
     }
 }
 
-/// The result side of a head or step.
-pub(super) struct Out<T>(Cell<OutState<T>>);
+/// Where an awaited result lies until it is polled for. It is apart from the chain: the chain holds the coroutine, and
+/// a coroutine that held the chain would keep both alive for ever.
+pub(super) struct Slot<T>(Cell<Option<Outcome<T>>>);
 
-enum OutState<T> {
+impl<T> Slot<T> {
+    pub(super) fn new() -> Rc<Slot<T>> {
+        Rc::new(Slot(Cell::new(None)))
+    }
+
+    pub(super) fn take(&self) -> Option<Result<T, Failure>> {
+        self.0.take().map(Outcome::into_inner)
+    }
+
+    pub(super) fn set(&self, result: Result<T, Failure>) {
+        self.0.set(Some(Outcome::new(result)));
+    }
+
+    pub(super) fn has_result(&self) -> bool {
+        let result = self.0.take();
+        let has = result.is_some();
+        self.0.set(result);
+        has
+    }
+}
+
+/// The last node of a chain, as its Deferred sees it.
+pub(super) trait Tail<T>: Node {
+    fn out(&self) -> &Out<T>;
+    /// Itself, to ask later whether it is still awaited.
+    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited>;
+}
+
+/// A node that some code awaits, or did.
+pub(super) trait Awaited {
+    fn is_awaited(&self) -> bool;
+}
+
+/// The result side of a node.
+pub(super) struct Out<T> {
+    /// The next callback of the same chain. Apart from the rest, because most results go this way.
+    step: Cell<Option<Held<dyn Accept<T>>>>,
+    state: Cell<State<T>>,
+    /// Whether the state is `Done`: it is asked for at each callback that is added, and a `Cell` cannot be looked into.
+    is_done: Cell<bool>,
+    /// The chain up to here.
+    trace: Trace,
+}
+
+enum State<T> {
     Empty,
     Done(Outcome<T>),
-    Linked(Next<T>),
+    /// The first callback of a chain whose last callback gave back this Deferred after it had fired.
+    First(Held<dyn Accept<T>>),
+    /// A callback of another chain, which gave back this Deferred.
+    Waiter(Held<dyn Settle<T>>),
+    /// Code that awaits it: where it will look for the result, and how to rouse it.
+    Awaiter(Box<(Rc<Slot<T>>, Awaiter)>),
 }
 
 impl<T> Out<T> {
-    pub(super) fn empty() -> Out<T> {
-        Out(Cell::new(OutState::Empty))
+    #[inline]
+    pub(super) const fn empty(trace: Trace) -> Out<T> {
+        Out { step: Cell::new(None), state: Cell::new(State::Empty), is_done: Cell::new(false), trace }
     }
 
-    /// One that has its result already.
-    pub(super) fn done(result: Result<T, Failure>) -> Out<T> {
-        Out(Cell::new(OutState::Done(Outcome::new(result))))
+    #[inline]
+    pub(super) fn trace(&self) -> Trace {
+        self.trace
     }
 
-    fn replace(&self, state: OutState<T>) -> OutState<T> {
-        self.0.replace(state)
+    /// Hands the result on, or keeps it. The next callback of the same chain runs right here, unless too many have
+    /// already run inside of each other; what else is to run next is given back.
+    #[inline]
+    pub(super) fn push(&self, result: Result<T, Failure>, turn: &mut Turn) -> Then {
+        match self.step.take() {
+            Some(step) if turn.may_go_deeper() => step.into_rc().run_with(result, turn),
+            Some(step) => Then::Step(step.into_rc().accept(result)),
+            None => self.push_elsewhere(result),
+        }
     }
 
-    pub(super) fn push(&self, result: Result<T, Failure>) -> Then {
-        match self.replace(OutState::Empty) {
-            OutState::Linked(Next::Step(step)) => Then::Step(step.accept(result)),
-            OutState::Linked(Next::Waiter(step, root)) => {
-                let root = root.upgrade();
-                if let Some(root) = &root {
-                    root.wait_on(None);
-                }
-                Then::Other(step.settle(result), root)
+    /// The callback that follows.
+    #[inline]
+    pub(super) fn take_step(&self) -> Option<Rc<dyn Accept<T>>> {
+        self.step.take().map(Held::into_rc)
+    }
+
+    /// The same for a result that does not go to a callback of the same chain.
+    pub(super) fn push_elsewhere(&self, result: Result<T, Failure>) -> Then {
+        match self.state.replace(State::Empty) {
+            State::First(step) => step.into_rc().accept_first(result),
+            State::Waiter(step) => step.into_rc().settle(result),
+            State::Awaiter(awaiter) => {
+                let (slot, awaiter) = *awaiter;
+                slot.set(result);
+                awaiter.then()
             }
-            OutState::Empty | OutState::Done(_) => {
-                self.replace(OutState::Done(Outcome::new(result)));
+            State::Empty | State::Done(_) => {
+                self.is_done.set(true);
+                self.state.set(State::Done(Outcome::new(result)));
                 Then::Nothing
             }
         }
     }
 
+    #[inline]
     pub(super) fn take(&self) -> Option<Result<T, Failure>> {
-        match self.replace(OutState::Empty) {
-            OutState::Done(outcome) => Some(outcome.into_inner()),
-            other => {
-                self.replace(other);
-                None
-            }
+        if !self.is_done.replace(false) {
+            return None;
+        }
+        match self.state.replace(State::Empty) {
+            State::Done(outcome) => Some(outcome.into_inner()),
+            _ => unreachable!("the flag says that it is done"),
         }
     }
 
+    #[inline]
     pub(super) fn is_done(&self) -> bool {
-        let state = self.replace(OutState::Empty);
-        let done = matches!(state, OutState::Done(_));
-        self.replace(state);
-        done
+        self.is_done.get()
     }
 
-    pub(super) fn attach(&self, next: Next<T>) -> Option<Rc<dyn Run>> {
-        let result = self.take();
-        self.replace(OutState::Linked(next));
-        match self.push(result?) {
-            Then::Step(step) | Then::Other(step, _) => Some(step),
-            Then::Nothing => None,
+    fn is(&self, what: impl FnOnce(&State<T>) -> bool) -> bool {
+        let state = self.state.replace(State::Empty);
+        let is = what(&state);
+        self.state.set(state);
+        is
+    }
+
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is(|state| matches!(state, State::Awaiter(_)))
+    }
+
+    /// Whether somebody waits for the result.
+    pub(super) fn is_linked(&self) -> bool {
+        let step = self.step.take();
+        let has_step = step.is_some();
+        self.step.set(step);
+        has_step || self.is(|state| !matches!(state, State::Empty | State::Done(_)))
+    }
+
+    // There is no result when something is linked: one that is here is taken instead, and a Deferred that is paused holds
+    // its result back (see `Gate` in `root.rs`).
+
+    /// Says which callback follows.
+    #[inline]
+    pub(super) fn link(&self, step: Held<dyn Accept<T>>) {
+        self.step.set(Some(step));
+    }
+
+    pub(super) fn link_first(&self, step: Held<dyn Accept<T>>) {
+        self.state.set(State::First(step));
+    }
+
+    pub(super) fn link_waiter(&self, step: Held<dyn Settle<T>>) {
+        self.state.set(State::Waiter(step));
+    }
+
+    pub(super) fn link_awaiter(&self, slot: Rc<Slot<T>>, awaiter: Awaiter) {
+        self.state.set(State::Awaiter(Box::new((slot, awaiter))));
+    }
+
+    /// Nobody awaits it any more, but it may be asked for otherwise.
+    pub(super) fn stop_awaiting(&self) {
+        match self.state.replace(State::Empty) {
+            State::Awaiter(_) => {}
+            other => self.state.set(other),
         }
     }
-
-    pub(super) fn unlink(&self) -> Option<Rc<dyn Link>> {
-        match self.replace(OutState::Empty) {
-            OutState::Linked(next) => Some(next.into_link()),
-            other => {
-                self.replace(other);
-                None
-            }
-        }
-    }
-}
-
-impl<T> Drop for Out<T> {
-    /// Drops the steps that follow one after the other, not one inside the other.
-    fn drop(&mut self) {
-        let mut next = self.unlink();
-        while let Some(link) = next {
-            next = if Rc::strong_count(&link) == 1 { link.unlink() } else { None };
-        }
-    }
-}
-
-/// For dropping a chain without recursion: gives the next link away.
-pub(super) trait Link {
-    fn unlink(&self) -> Option<Rc<dyn Link>>;
 }

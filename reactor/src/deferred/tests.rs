@@ -2,8 +2,15 @@
 
 mod cancelling;
 mod failing;
+mod joining;
+mod lists;
+mod locks;
 mod memory;
 mod pausing;
+mod queues;
+mod races;
+mod shared;
+mod timeouts;
 mod waiting;
 
 use super::*;

@@ -63,6 +63,11 @@ pub enum Signal {
     Terminate,
 }
 
+/// Some moment, to count the time of a virtual clock from: std gives an [`Instant`] in no other way.
+pub(crate) fn some_moment() -> Instant {
+    Instant::now()
+}
+
 /// Work for another thread.
 pub type Job = Box<dyn FnOnce() + Send>;
 

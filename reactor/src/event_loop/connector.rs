@@ -179,7 +179,7 @@ impl ConnectorInner {
             timer: RefCell::new(None),
         });
         if let Some(core) = inner.reactor.core().filter(|core| core.is_closing()) {
-            inner.tell_failed(&core, ConnectError::Cancelled);
+            inner.tell_failed(&core, ConnectError::Cancelled.into());
         }
         ConnectorInner::start(&inner);
         Connector(inner)
@@ -230,9 +230,9 @@ impl ConnectorInner {
             })
             .add_errback(move |failure| {
                 if let Some(me) = failed.upgrade()
-                    && let Ok(error) = failure.trap::<ConnectError>()
+                    && failure.check::<ConnectError>().is_some()
                 {
-                    me.give_up(error);
+                    me.give_up(failure);
                 }
             });
         let mut state = self.state.borrow_mut();
@@ -266,7 +266,7 @@ impl ConnectorInner {
     }
 
     /// Ends what is under way; the loop tells the factory.
-    fn give_up(self: &Rc<Self>, error: ConnectError) {
+    fn give_up(self: &Rc<Self>, failure: impl Into<Failure>) {
         let Some(core) = self.reactor.core() else { return };
         if matches!(&*self.state.borrow(), State::Idle | State::Connected(_)) {
             return;
@@ -279,13 +279,12 @@ impl ConnectorInner {
             State::Lookup(lookup) => lookup.cancel(),
             _ => {}
         }
-        self.tell_failed(&core, error);
+        self.tell_failed(&core, failure.into());
     }
 
     /// Has the loop tell the factory.
-    fn tell_failed(self: &Rc<Self>, core: &Core, error: ConnectError) {
+    fn tell_failed(self: &Rc<Self>, core: &Core, failure: Failure) {
         let me = self.clone();
-        let failure = Failure::new(error);
         core.agenda.call_soon(Box::new(move || {
             if let Some(core) = me.reactor.core() {
                 me.with_factory(&core, "client_connection_failed", |factory, connector| {

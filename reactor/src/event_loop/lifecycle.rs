@@ -14,6 +14,7 @@
 use super::registry::Source;
 use super::turn::Turn;
 use super::{Core, Reactor};
+use crate::deferred;
 use crate::error::RunError;
 use crate::{Deferred, DelayedCall, IntoDeferred, Reason};
 use std::cell::{Cell, RefCell};
@@ -91,7 +92,15 @@ impl Reactor {
             return Err(RunError::AlreadyRunning);
         }
         life.state.set(State::Running);
+        // Coroutines that are roused on other threads go on in this loop, also those roused while no loop ran.
+        let handle = self.handle();
+        let go_on = move || {
+            let _ = handle.call_from_thread(|_| deferred::waker::go_on());
+        };
+        let hooked = deferred::waker::hook(go_on.clone());
+        go_on();
         let result = self.run_until_stopped();
+        drop(hooked);
         life.state.set(State::Stopped);
         life.stop_wanted.set(false);
         result

@@ -23,7 +23,7 @@ pub use threads::ReactorHandle;
 use crate::driver::{Driver, MioDriver};
 use crate::error::{CannotListenError, ConnectError};
 use crate::timers::Timers;
-use crate::{ClientFactory, Deferred, DelayedCall, Factory, Settings};
+use crate::{ClientFactory, Clock, Deferred, DelayedCall, Factory, Settings};
 use agenda::Agenda;
 use connector::ConnectorInner;
 use lifecycle::Lifecycle;
@@ -241,6 +241,16 @@ impl Reactor {
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Reactor({} sources, {} delayed calls)", self.sources(), self.delayed_calls())
+    }
+}
+
+impl Clock for Reactor {
+    fn now(&self) -> Instant {
+        Reactor::now(self)
+    }
+    #[track_caller]
+    fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        self.core.agenda.timers.call_later(after, call)
     }
 }
 

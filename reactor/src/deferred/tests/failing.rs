@@ -1,6 +1,7 @@
 //! A failure that nobody handled is logged, with where it came from and what it passed.
 
 use super::*;
+use crate::Passed;
 
 #[test]
 fn a_failure_that_nobody_handled_is_logged_once_when_its_chain_is_dropped() {
@@ -67,7 +68,7 @@ fn what_is_logged_says_where_the_deferred_was_made_and_where_its_callbacks_were_
     lines_of[3] = raised_line();
     let file = file!();
     let report = lines.concat();
-    for (what, line) in ["made", "raised by", "passed", "raised at"].iter().zip(lines_of) {
+    for (what, line) in ["made", "raised by", "past", "raised at"].iter().zip(lines_of) {
         let place = format!("{file}:{line}:");
         let told = report.lines().any(|line| line.contains(what) && line.contains(&place));
         assert!(told, "{what} at {place} is not told in: {report}");
@@ -107,7 +108,16 @@ fn a_failure_remembers_its_way() {
         assert_eq!(chain.result(), Some(0));
         let trail = trail.take();
         assert!(
-            matches!(trail[..3], [Passed::Made(_), Passed::Through(_), Passed::RaisedBy(_)]),
+            matches!(
+                trail[..],
+                [
+                    Passed::Made(_), // the first failure: one step passed by it
+                    Passed::Through(_),
+                    Passed::Made(_), // the second one came up later in the same chain
+                    Passed::After(_),
+                    Passed::RaisedBy(_)
+                ]
+            ),
             "fired first: {fire_first}: {trail:?}"
         );
     }

@@ -97,7 +97,7 @@ fn a_chain_that_returns_a_paused_deferred_waits() {
             if fire_first {
                 firer.callback(1).unwrap();
             }
-            inner.pause();
+            let pause = inner.pause();
             let (outer, fire_outer) = Deferred::<()>::new();
             let chain = outer.add_callback(move |()| inner);
             fire_outer.callback(()).unwrap();
@@ -105,6 +105,8 @@ fn a_chain_that_returns_a_paused_deferred_waits() {
                 firer.callback(1).unwrap();
             }
             assert!(!chain.has_fired(), "fired first: {fire_first}, with a callback: {with_callback}");
+            pause.unpause();
+            assert_eq!(chain.result(), Some(1));
         }
     }
 }

@@ -1,0 +1,96 @@
+//! One program in four styles: it asks a slow service for a user's city, then for the weather there. Who blocks serves
+//! one user after the other; the others serve all at once, on one thread. Run it: `cargo run --example four_styles`.
+
+use reactor::testing::ManualClock;
+use reactor::{Deferred, Failure};
+use std::time::Duration;
+
+type Answer = Result<String, Failure>;
+
+fn answer(question: &str) -> Answer {
+    match question {
+        "city of Ada" => Ok("London".to_owned()),
+        "city of Bob" => Ok("Atlantis".to_owned()),
+        "weather in London" => Ok("rain".to_owned()),
+        _ => Err(Failure::msg(format!("nobody knows the {question}"))),
+    }
+}
+
+/// The service, in three shapes: it takes a second for each answer. Who blocks does nothing else in that second.
+fn ask_blocking(clock: &ManualClock, question: String) -> Answer {
+    clock.advance(Duration::from_secs(1));
+    answer(&question)
+}
+
+fn ask_then(clock: &ManualClock, question: String, then: impl FnOnce(Answer) + 'static) {
+    clock.call_later(Duration::from_secs(1), move || then(answer(&question)));
+}
+
+fn ask(clock: &ManualClock, question: String) -> Deferred<String> {
+    let (deferred, firer) = Deferred::new();
+    ask_then(clock, question, move |answer| firer.fire(answer).expect("nobody else fires it"));
+    deferred
+}
+
+fn show(user: &str, weather: Answer) {
+    println!("  {user}: {}", weather.unwrap_or_else(|failure| failure.to_string()));
+}
+
+fn blocking(clock: ManualClock, user: &'static str) {
+    let city = ask_blocking(&clock, format!("city of {user}"));
+    show(user, city.and_then(|city| ask_blocking(&clock, format!("weather in {city}"))));
+}
+
+fn callbacks(clock: ManualClock, user: &'static str) {
+    ask_then(&clock.clone(), format!("city of {user}"), move |city| match city {
+        Ok(city) => ask_then(&clock, format!("weather in {city}"), move |weather| show(user, weather)),
+        Err(failure) => show(user, Err(failure)), // Each level must see to errors itself.
+    });
+}
+
+fn deferreds(clock: ManualClock, user: &'static str) {
+    let city = ask(&clock, format!("city of {user}"));
+    let weather = city.add_callback(move |city| ask(&clock, format!("weather in {city}")));
+    drop(weather.add_both(move |weather| show(user, weather)));
+}
+
+fn with_async(clock: ManualClock, user: &'static str) {
+    let weather = Deferred::from_future(async move {
+        let city = ask(&clock, format!("city of {user}")).await?;
+        ask(&clock, format!("weather in {city}")).await
+    });
+    drop(weather.add_both(move |weather| show(user, weather)));
+}
+
+fn main() {
+    type Style = fn(ManualClock, &'static str);
+    let styles: [(&str, Style); 4] =
+        [("blocking", blocking), ("callbacks", callbacks), ("Deferreds", deferreds), ("async", with_async)];
+    for (name, style) in styles {
+        println!("{name}:");
+        let clock = ManualClock::new();
+        ["Ada", "Bob"].into_iter().for_each(|user| style(clock.clone(), user));
+        while let Some(next) = clock.pending().first() {
+            clock.advance(next.time() - clock.now());
+        }
+        println!("  after {:?}", clock.elapsed());
+    }
+}
+
+// Prints:
+// blocking:
+//   Ada: rain
+//   Bob: nobody knows the weather in Atlantis
+//   after 4s
+// callbacks:
+//   Ada: rain
+//   Bob: nobody knows the weather in Atlantis
+//   after 2s
+// Deferreds:
+//   Ada: rain
+//   Bob: nobody knows the weather in Atlantis
+//   after 2s
+// async:
+//   Ada: rain
+//   Bob: nobody knows the weather in Atlantis
+//   after 2s

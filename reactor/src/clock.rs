@@ -1,0 +1,121 @@
+//! [`Clock`]: what tells the time and calls later. The reactor is one; a test moves another by hand.
+//!
+//! Twisted's `IReactorTime`. Code that waits takes its clock as an argument: then its tests wait for nothing.
+//!
+//! Next: `timers.rs`, the queue that every clock of ours has inside.
+
+use crate::DelayedCall;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Tells the time and makes calls later: [`Reactor`](crate::Reactor), or
+/// [`ManualClock`](crate::testing::ManualClock) in tests.
+///
+/// ```
+/// use reactor::{Clock, testing::ManualClock};
+/// use std::{cell::Cell, rc::Rc, time::Duration};
+///
+/// /// Rings three times; on whichever clock.
+/// fn alarm(clock: &impl Clock, ring: impl Fn() + Clone + 'static) {
+///     for minutes in [10, 15, 20] {
+///         clock.call_later(Duration::from_secs(minutes * 60), ring.clone());
+///     }
+/// }
+///
+/// let (clock, rings) = (ManualClock::new(), Rc::new(Cell::new(0)));
+/// let count = rings.clone();
+/// alarm(&clock, move || count.set(count.get() + 1));
+/// clock.advance(Duration::from_secs(15 * 60));
+/// assert_eq!(rings.get(), 2);
+/// ```
+///
+/// Who wants no type parameter holds an `Rc<dyn Clock>`: that is a `Clock`, too.
+pub trait Clock {
+    /// The time now; it never goes back.
+    fn now(&self) -> Instant;
+
+    /// [`call_later`](Clock::call_later) for a call that is in its box already: what a new kind of clock implements.
+    #[track_caller]
+    fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall;
+
+    /// Makes `call` when the time `after` from now has come, never before this returns. Calls due at the same moment
+    /// are made in the order in which they were asked for.
+    ///
+    /// What `call` captures lives until then, or until the call is cancelled or the clock dropped.
+    #[track_caller]
+    fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> DelayedCall
+    where
+        Self: Sized,
+    {
+        self.call_later_boxed(after, Box::new(call))
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for Rc<C> {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+    #[track_caller]
+    fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        (**self).call_later_boxed(after, call)
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for &C {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+    #[track_caller]
+    fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+        (**self).call_later_boxed(after, call)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ManualClock;
+    use std::cell::Cell;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Asks `clock` for a call in a second; whether it came and when.
+    fn asks(clock: &impl Clock) -> (DelayedCall, Rc<Cell<bool>>) {
+        let came = Rc::new(Cell::new(false));
+        let comes = came.clone();
+        (clock.call_later(SECOND, move || comes.set(true)), came)
+    }
+
+    #[test]
+    fn a_clock_may_be_lent_shared_and_behind_a_trait_object() {
+        let clock = ManualClock::new();
+        let shared: Rc<dyn Clock> = Rc::new(clock.clone());
+        let all = [asks(&clock), asks(&&clock), asks(&shared), asks(&&*shared)];
+        assert!(all.iter().all(|(call, _)| call.time() == clock.now() + SECOND));
+        clock.advance(SECOND);
+        assert!(all.iter().all(|(_, came)| came.get()));
+        assert_eq!(shared.now(), clock.now());
+    }
+
+    #[test]
+    fn the_reactor_is_a_clock() {
+        let reactor = crate::Reactor::new().unwrap();
+        let clock: &dyn Clock = &reactor;
+        let before = clock.now();
+        let (call, came) = asks(&reactor);
+        let stopper = reactor.clone();
+        call.reset(Duration::ZERO).unwrap();
+        clock.call_later_boxed(Duration::ZERO, Box::new(move || stopper.stop()));
+        reactor.run().unwrap();
+        assert!(came.get() && clock.now() >= before);
+    }
+
+    #[test]
+    fn a_delayed_call_names_the_place_that_asked_for_it() {
+        let clock = ManualClock::new();
+        let line = line!() + 1;
+        let call = Clock::call_later(&&clock, SECOND, || {});
+        let place = format!("{}:{line}:", file!());
+        assert!(format!("{call:?}").contains(&place), "{call:?} does not name {place}");
+    }
+}

@@ -1,0 +1,341 @@
+//! Coroutines: `async` blocks that run in the same loops as callbacks, and become Deferreds.
+//!
+//! ```text
+//!   awaited chain --Out--> Task (the future) --Out--> Step --> ... <-- Deferred (tail)
+//!                            | weakly                                   |
+//!                            +----> CoroutineRoot <---------------------+
+//!                                     | what it awaits, to be cancelled
+//! ```
+//!
+//! The links go as in any chain: what is awaited holds the coroutine, and the root holds what is awaited. So a coroutine
+//! ends with what it waits for, and one whose Deferred was dropped goes on as long as something can fire.
+
+use super::chain::{self, Run, Then, Turn};
+use super::ends::Ends;
+use super::held::{Held, Node};
+use super::history::{Place, Trace};
+use super::out::{Awaited, Awaiter, Out, Tail};
+use super::root::{self, Gate, Root, WaitsOn};
+use super::waiting::Stage;
+use super::waker::{OwnWaker, Slept};
+use crate::Failure;
+use crate::error::CancelledError;
+use crate::failure::Passed;
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+thread_local!(static CURRENT: RefCell<Option<Rc<dyn Coroutine>>> = const { RefCell::new(None) });
+
+/// A coroutine, as a Deferred that is awaited inside of it sees it.
+trait Coroutine: Run {
+    /// Whether `waker` rouses it directly: then it can go on in the loop that fires. Inside of a combinator of futures
+    /// another waker is handed out, which must be heard of first.
+    fn is_roused_by(&self, waker: &Waker) -> bool;
+    fn root(&self) -> Option<Rc<CoroutineRoot>>;
+    /// Drops the future and fails.
+    fn stop(self: Rc<Self>, at: Place);
+}
+
+/// How whoever polls now is to be roused.
+pub(super) fn awaiter(context: &Context<'_>) -> Awaiter {
+    let current = CURRENT.with_borrow(Clone::clone);
+    match current.filter(|coroutine| coroutine.is_roused_by(context.waker())) {
+        Some(coroutine) => Awaiter::Coroutine(Held::new(coroutine as Rc<dyn Run>)),
+        None => Awaiter::Waker(context.waker().clone()),
+    }
+}
+
+/// The root of the coroutine that runs now.
+pub(super) fn current_root() -> Option<Rc<CoroutineRoot>> {
+    CURRENT.with_borrow(|current| current.as_ref().and_then(|coroutine| coroutine.root()))
+}
+
+/// Makes a coroutine the current one, and the one before it again at the end.
+struct Current(Option<Rc<dyn Coroutine>>);
+
+impl Current {
+    fn enter(coroutine: Rc<dyn Coroutine>) -> Current {
+        Current(CURRENT.with_borrow_mut(|current| current.replace(coroutine)))
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        let ended = CURRENT.with_borrow_mut(|current| std::mem::replace(current, before));
+        drop(ended); // Outside of the borrow.
+    }
+}
+
+/// Starts `future` and runs it to its first unfired await.
+pub(super) fn start<T, F>(future: F, made: Place) -> Result<Result<T, Failure>, Ends<T>>
+where
+    T: 'static,
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
+    let root = Rc::new(CoroutineRoot {
+        gate: Gate::default(),
+        made,
+        awaits: RefCell::default(),
+        is_running: Cell::new(false),
+        cancel_asked: Cell::new(None),
+        task: RefCell::new(Weak::<Task<T, F>>::new()),
+    });
+    let task = Rc::new(Task {
+        future: Cell::new(Some(Box::pin(future))),
+        out: Out::empty(Trace::new(made)),
+        again: Cell::new(false),
+        waker: Cell::new(None),
+        root: Rc::downgrade(&root),
+        made,
+    });
+    *root.task.borrow_mut() = Rc::downgrade(&task) as Weak<dyn Coroutine>;
+    chain::run(task.clone(), None);
+    task.out.take().ok_or_else(|| Ends::new(Held::new(task), Held::new(root)))
+}
+
+/// The future, and what follows it.
+struct Task<T: 'static, F> {
+    /// Not there while it runs, and when it has ended.
+    future: Cell<Option<Pin<Box<F>>>>,
+    out: Out<T>,
+    /// It was to run while it ran.
+    again: Cell<bool>,
+    /// Kept for the next poll, if nobody else has it.
+    waker: Cell<Option<OwnWaker>>,
+    root: Weak<CoroutineRoot>,
+    made: Place,
+}
+
+impl<T, F> Task<T, F>
+where
+    T: 'static,
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
+    fn end(self: Rc<Self>, result: Result<T, Failure>) -> Then {
+        let result = result.map_err(|mut failure| {
+            failure.pass(Passed::Coroutine(self.made));
+            failure
+        });
+        let root = self.root.upgrade();
+        if let Some(root) = &root {
+            drop(root.awaits.take());
+            if root.gate.is_paused() {
+                root::hold_back(&root.gate, self, result);
+                return Then::Nothing;
+            }
+        }
+        match self.out.take_step() {
+            Some(step) => Then::Other(step.accept(result), root.map(|root| root as Rc<dyn Root>)),
+            None => self.out.push_elsewhere(result),
+        }
+    }
+
+    /// Polls until it waits for something or has ended.
+    fn poll(self: &Rc<Self>, future: &mut Pin<Box<F>>, turn: &mut Turn) -> Poll<Result<T, Failure>> {
+        loop {
+            let own = self.waker.take().unwrap_or_else(OwnWaker::new);
+            own.start();
+            self.again.set(false);
+            let waker = own.waker().clone();
+            self.waker.set(Some(own));
+            let polled = {
+                let _current = Current::enter(self.clone());
+                turn.call(|| future.as_mut().poll(&mut Context::from_waker(&waker)), self.made)
+            };
+            drop(waker);
+            match polled {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(result)) => return Poll::Ready(result),
+                Err(panicked) => return Poll::Ready(Err(panicked)),
+            }
+            let Some(own) = self.waker.take() else { return Poll::Pending };
+            match own.sleep(self.clone(), self.again.get()) {
+                Slept::Kept(own) => {
+                    self.waker.set(Some(own));
+                    return Poll::Pending;
+                }
+                Slept::Lent => return Poll::Pending,
+                Slept::Again(own) => self.waker.set(Some(own)),
+            }
+        }
+    }
+}
+
+impl<T, F> Node for Task<T, F>
+where
+    F: 'static,
+{
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T, F> Run for Task<T, F>
+where
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
+    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+        let Some(mut future) = self.future.take() else {
+            self.again.set(true);
+            return Then::Nothing;
+        };
+        if let Some(root) = self.root.upgrade() {
+            root.is_running.set(true);
+        }
+        let polled = self.poll(&mut future, turn);
+        let root = self.root.upgrade();
+        if let Some(root) = &root {
+            root.is_running.set(false);
+        }
+        match polled {
+            Poll::Pending => {
+                self.future.set(Some(future));
+                if let Some(root) = root
+                    && let Some(at) = root.cancel_asked.take()
+                {
+                    chain::cancel(Held::new(root), at);
+                }
+                Then::Nothing
+            }
+            Poll::Ready(result) => {
+                // It ends before its callbacks run, as a function does.
+                match turn.call(move || drop(future), self.made) {
+                    Ok(()) => self.end(result),
+                    Err(panicked) => self.end(result.and(Err(panicked))),
+                }
+            }
+        }
+    }
+}
+
+impl<T, F> Coroutine for Task<T, F>
+where
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
+    fn is_roused_by(&self, waker: &Waker) -> bool {
+        let own = self.waker.take();
+        let is = own.as_ref().is_some_and(|own| own.waker().will_wake(waker));
+        self.waker.set(own);
+        is
+    }
+
+    fn root(&self) -> Option<Rc<CoroutineRoot>> {
+        self.root.upgrade()
+    }
+
+    fn stop(self: Rc<Self>, at: Place) {
+        if let Some(future) = self.future.take() {
+            drop(future);
+            chain::go(self.end(Err(Failure::at(CancelledError, at))));
+        }
+    }
+}
+
+impl<T, F> Tail<T> for Task<T, F>
+where
+    F: 'static,
+{
+    fn out(&self) -> &Out<T> {
+        &self.out
+    }
+    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
+        self
+    }
+}
+
+impl<T, F> Awaited for Task<T, F> {
+    fn is_awaited(&self) -> bool {
+        self.out.is_awaited()
+    }
+}
+
+/// By it a coroutine is paused, cancelled and asked what it waits for.
+pub(super) struct CoroutineRoot {
+    gate: Gate,
+    made: Place,
+    awaits: RefCell<Awaits>,
+    is_running: Cell<bool>,
+    /// A cancel that came while it ran: it is for what it awaits next.
+    cancel_asked: Cell<Option<Place>>,
+    task: RefCell<Weak<dyn Coroutine>>,
+}
+
+/// What it awaits; usually one, but a combinator of futures may await a million at once.
+#[derive(Default)]
+struct Awaits {
+    list: Vec<(Weak<dyn Awaited>, WaitsOn)>,
+    /// How long the list may become before what has been fired is thrown out.
+    sweep_at: usize,
+}
+
+/// Below this length the list is swept at each new entry.
+const SHORT: usize = 8;
+
+impl CoroutineRoot {
+    /// Writes down what is awaited from now on.
+    pub(super) fn awaits(&self, tail: Weak<dyn Awaited>, waits: WaitsOn) {
+        let mut awaits = self.awaits.borrow_mut();
+        let mut swept = Vec::new();
+        if awaits.list.len() >= awaits.sweep_at {
+            let is_over = |entry: &mut (Weak<dyn Awaited>, WaitsOn)| !is_awaited(&entry.0);
+            swept = awaits.list.extract_if(.., is_over).collect();
+            awaits.sweep_at = if awaits.list.len() < SHORT { 0 } else { 2 * awaits.list.len() };
+        }
+        awaits.list.push((tail, waits));
+        drop(awaits);
+        drop(swept); // Outside of the borrow: it may drop whole chains.
+    }
+
+    fn still_awaited(&self) -> Vec<WaitsOn> {
+        let awaits = self.awaits.borrow();
+        awaits.list.iter().filter(|(tail, _)| is_awaited(tail)).map(|(_, waits)| waits.clone()).collect()
+    }
+
+    fn task(&self) -> Option<Rc<dyn Coroutine>> {
+        self.task.borrow().upgrade()
+    }
+}
+
+fn is_awaited(tail: &Weak<dyn Awaited>) -> bool {
+    tail.upgrade().is_some_and(|tail| tail.is_awaited())
+}
+
+impl Node for CoroutineRoot {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl Root for CoroutineRoot {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Cancels all that it awaits: the failure comes out of the `await`, where the body may handle it, await more, and
+    /// be cancelled again. A body that awaits something else than Deferreds is dropped instead.
+    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+        if self.is_running.get() {
+            self.cancel_asked.set(Some(at));
+            return Vec::new();
+        }
+        if let Some(waits) = self.gate.waits_on() {
+            return vec![waits.root];
+        }
+        let awaits: Vec<_> = self.still_awaited().into_iter().map(|waits| waits.root).collect();
+        if awaits.is_empty()
+            && let Some(task) = self.task()
+        {
+            task.stop(at);
+        }
+        awaits
+    }
+
+    fn stage(&self) -> Stage {
+        let mut stage = Stage::of_gate(self.made, &self.gate);
+        stage.awaits = Some(self.still_awaited());
+        stage
+    }
+}

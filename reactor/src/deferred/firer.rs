@@ -1,0 +1,96 @@
+//! [`Firer`]: the end of a Deferred that fires it.
+
+use super::head::Head;
+use super::held::Held;
+use crate::Failure;
+use crate::error::AlreadyCalledError;
+use crate::failure::Passed;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// The end of a Deferred that fires it. Cheap to clone; whichever clone fires first counts.
+///
+/// Dropping every `Firer` without firing leaves the chain unfired, as in Twisted; it can still be cancelled.
+pub struct Firer<T: 'static> {
+    head: Held<Head<T>>,
+}
+
+impl<T: 'static> Firer<T> {
+    pub(super) fn new(head: Rc<Head<T>>) -> Firer<T> {
+        head.firers.set(head.firers.get() + 1);
+        Firer { head: Held::new(head) }
+    }
+
+    pub(super) fn head(&self) -> &Rc<Head<T>> {
+        &self.head
+    }
+
+    /// Fires with a value: the whole chain runs before this returns.
+    ///
+    /// # Errors
+    /// [`AlreadyCalledError`] if it has fired before. The first firing after a cancel without a canceller is ignored
+    /// without an error, as in Twisted.
+    ///
+    /// # Panics
+    /// If a callback panicked, after the rest of the chain has been told.
+    #[inline]
+    #[track_caller]
+    pub fn callback(&self, value: T) -> Result<(), AlreadyCalledError> {
+        self.head.fire(Ok(value), Location::caller())
+    }
+
+    /// Fires with a failure: the first errback gets it before this returns.
+    ///
+    /// # Errors
+    /// As [`callback`](Firer::callback).
+    #[track_caller]
+    pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalledError> {
+        let mut failure = failure.into();
+        failure.pass(Passed::Made(self.head.made()));
+        self.head.fire(Err(failure), Location::caller())
+    }
+
+    /// Fires with whichever it is.
+    ///
+    /// # Errors
+    /// As [`callback`](Firer::callback).
+    #[track_caller]
+    pub fn fire(&self, result: Result<T, Failure>) -> Result<(), AlreadyCalledError> {
+        match result {
+            Ok(value) => self.callback(value),
+            Err(failure) => self.errback(failure),
+        }
+    }
+
+    /// Whether it has fired (or was cancelled).
+    pub fn called(&self) -> bool {
+        self.head.called()
+    }
+
+    /// Whether nobody listens any more: the Deferred was dropped, and no callback had been added to it. For a producer
+    /// with only one thing to give, which should not give it to nobody.
+    pub fn is_abandoned(&self) -> bool {
+        self.head.is_abandoned()
+    }
+}
+
+impl<T: 'static> Clone for Firer<T> {
+    fn clone(&self) -> Firer<T> {
+        Firer::new(Rc::clone(&self.head))
+    }
+}
+
+impl<T: 'static> Drop for Firer<T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.head.firers.set(self.head.firers.get() - 1);
+    }
+}
+
+impl<T: 'static> fmt::Debug for Firer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.called() { "called" } else { "not called" };
+        write!(f, "Firer({state}, made at {})", self.head.made())
+    }
+}

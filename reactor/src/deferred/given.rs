@@ -1,0 +1,119 @@
+//! What a callback may give back, and Deferreds that have their result from the start.
+
+use super::Deferred;
+use crate::Failure;
+
+/// What a callback gave back: a result, or a Deferred to wait for.
+#[derive(Debug)]
+pub enum Given<T: 'static> {
+    /// The result is here.
+    Now(Result<T, Failure>),
+    /// The chain goes on when this Deferred has fired.
+    Later(Deferred<T>),
+}
+
+/// What a callback may return: `()`, a `Result<U, Failure>`, a `Deferred<U>`, or a [`Given<U>`] if it is sometimes one and
+/// sometimes the other.
+///
+/// Inside of such a callback `?` takes errors of every kind: whatever implements [`std::error::Error`] becomes a
+/// [`Failure`].
+///
+/// ```
+/// use reactor::{Failure, deferred};
+///
+/// let chain = deferred::succeed("8007")
+///     .add_callback(|text| Ok(text.parse::<u16>()?))                  // a ParseIntError becomes a Failure
+///     .add_callback(|port| Ok(std::str::from_utf8(&port.to_be_bytes())?.len())); // and so does a Utf8Error
+/// assert_eq!(chain.result(), Some(2));
+/// # Ok::<(), Failure>(())
+/// ```
+pub trait IntoDeferred {
+    /// The type that the next callback gets.
+    type Value: 'static;
+
+    /// The result, or the Deferred that it will come from.
+    fn into_given(self) -> Given<Self::Value>;
+
+    /// The same as a Deferred in any case. Twisted's `ensureDeferred`.
+    #[track_caller]
+    fn into_deferred(self) -> Deferred<Self::Value>
+    where
+        Self: Sized,
+    {
+        match self.into_given() {
+            Given::Now(result) => Deferred::from_result(result),
+            Given::Later(deferred) => deferred,
+        }
+    }
+}
+
+impl IntoDeferred for () {
+    type Value = ();
+    #[inline]
+    fn into_given(self) -> Given<()> {
+        Given::Now(Ok(()))
+    }
+}
+
+impl<T: 'static> IntoDeferred for Result<T, Failure> {
+    type Value = T;
+    #[inline]
+    fn into_given(self) -> Given<T> {
+        Given::Now(self)
+    }
+}
+
+impl<T: 'static> IntoDeferred for Deferred<T> {
+    type Value = T;
+    #[inline]
+    fn into_given(self) -> Given<T> {
+        Given::Later(self)
+    }
+}
+
+impl<T: 'static> IntoDeferred for Given<T> {
+    type Value = T;
+    #[inline]
+    fn into_given(self) -> Given<T> {
+        self
+    }
+}
+
+/// A Deferred that has already fired with `value`. Twisted's `defer.succeed`.
+#[inline]
+#[track_caller]
+pub fn succeed<T: 'static>(value: T) -> Deferred<T> {
+    Deferred::from_result(Ok(value))
+}
+
+/// A Deferred that has already failed. Twisted's `defer.fail`.
+#[track_caller]
+pub fn fail<T: 'static>(failure: impl Into<Failure>) -> Deferred<T> {
+    Deferred::from_result(Err(failure.into()))
+}
+
+/// Calls `call` now; what it returns is the result of the Deferred. Twisted's `defer.execute`.
+///
+/// ```
+/// use reactor::deferred;
+///
+/// assert_eq!(deferred::execute(|| Ok("80".parse::<u16>()?)).result(), Some(80));
+/// ```
+#[track_caller]
+pub fn execute<T: 'static>(call: impl FnOnce() -> Result<T, Failure>) -> Deferred<T> {
+    Deferred::from_result(call())
+}
+
+/// Calls `call` now and makes a Deferred of what it returns, if it is none yet: for calling what may have its answer at
+/// once or not. Twisted's `defer.maybeDeferred`.
+#[track_caller]
+pub fn maybe_deferred<R: IntoDeferred>(call: impl FnOnce() -> R) -> Deferred<R::Value> {
+    call().into_deferred()
+}
+
+/// Logs a failure and gives it on unchanged, for the end of a chain that somebody else goes on with:
+/// `deferred.add_errback(|failure| Err(deferred::log_error(failure)))`. Twisted's `defer.logError`.
+pub fn log_error(failure: Failure) -> Failure {
+    log::error!(target: "reactor::deferred", "{}", failure.report());
+    failure
+}

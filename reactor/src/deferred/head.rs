@@ -1,0 +1,209 @@
+//! [`Head`]: the start of a chain: what a Firer holds, and its root.
+
+use super::Firer;
+use super::chain::{self, Then, Turn};
+use super::held::{Held, Node};
+use super::history::{Place, Trace};
+use super::out::{Awaited, Out, Tail};
+use super::root::{self, Gate, Root};
+use super::waiting::Stage;
+use crate::Failure;
+use crate::error::{AlreadyCalledError, CancelledError};
+use crate::failure::Passed;
+use std::cell::Cell;
+use std::panic;
+use std::rc::Rc;
+
+/// What `cancel` does to the work behind a Deferred.
+pub(super) type Stop<T> = Box<dyn FnOnce(&Firer<T>)>;
+
+/// Where the result comes from, if not from a Firer alone.
+pub(super) enum Source<T: 'static> {
+    None,
+    Canceller(Stop<T>),
+}
+
+pub(super) struct Head<T: 'static> {
+    gate: Gate,
+    out: Out<T>,
+    /// Where it was fired first.
+    fired: Cell<Option<Place>>,
+    /// How many Firers there are.
+    pub(super) firers: Cell<usize>,
+    /// Set by a cancel without a canceller: the producer could not know, so its one late firing is no error.
+    swallow: Cell<bool>,
+    /// Its canceller runs.
+    is_cancelling: Cell<bool>,
+    source: Cell<Source<T>>,
+    made: Place,
+}
+
+/// What becomes of a firing.
+pub(super) enum Admitted {
+    First,
+    /// It comes after a cancel that the producer could not know of.
+    Swallowed,
+}
+
+impl<T: 'static> Head<T> {
+    pub(super) fn new(source: Source<T>, made: Place) -> Rc<Head<T>> {
+        Rc::new(Head {
+            gate: Gate::default(),
+            out: Out::empty(Trace::new(made)),
+            fired: Cell::new(None),
+            firers: Cell::new(0),
+            swallow: Cell::new(false),
+            is_cancelling: Cell::new(false),
+            source: Cell::new(source),
+            made,
+        })
+    }
+
+    /// One that has fired with `result` and is about to be paused.
+    pub(super) fn holding(result: Result<T, Failure>, made: Place) -> Rc<Head<T>> {
+        let head = Head::new(Source::None, made);
+        head.fired.set(Some(made));
+        root::hold_back(&head.gate, head.clone(), result);
+        head
+    }
+
+    pub(super) fn made(&self) -> Place {
+        self.made
+    }
+
+    pub(super) fn called(&self) -> bool {
+        self.fired.get().is_some()
+    }
+
+    /// Whether nobody but Firers has it, and nothing follows it.
+    pub(super) fn is_abandoned(self: &Rc<Self>) -> bool {
+        Rc::strong_count(self) == self.firers.get() && !self.out.is_linked()
+    }
+
+    /// Fires it, unless it has fired before.
+    pub(super) fn fire(self: &Rc<Self>, result: Result<T, Failure>, at: Place) -> Result<(), AlreadyCalledError> {
+        match self.admit(at)? {
+            Admitted::First => self.deliver_and_run(result),
+            Admitted::Swallowed => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a firing counts.
+    #[inline]
+    pub(super) fn admit(&self, at: Place) -> Result<Admitted, AlreadyCalledError> {
+        match self.fired.get() {
+            None => {
+                self.fired.set(Some(at));
+                Ok(Admitted::First)
+            }
+            Some(_) if self.swallow.replace(false) => Ok(Admitted::Swallowed),
+            Some(first) => Err(AlreadyCalledError { made: self.made, first }),
+        }
+    }
+
+    /// Hands the result of an admitted firing on, and runs all that follows.
+    #[inline]
+    fn deliver_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
+        self.source.set(Source::None);
+        if self.gate.is_paused() {
+            return root::hold_back(&self.gate, self.clone(), result);
+        }
+        match self.out.take_step() {
+            Some(step) => {
+                let mut turn = Turn::new(Some(self.clone()));
+                let then = step.run_with(result, &mut turn);
+                turn.go(then);
+            }
+            None => match self.out.push_elsewhere(result) {
+                Then::Nothing => {}
+                then => chain::go(then),
+            },
+        }
+    }
+
+    /// The same for a loop that is running in another chain: gives back what is to run next.
+    pub(super) fn deliver(self: &Rc<Self>, result: Result<T, Failure>) -> Then {
+        self.source.set(Source::None);
+        if self.gate.is_paused() {
+            root::hold_back(&self.gate, self.clone(), result);
+            return Then::Nothing;
+        }
+        match self.out.take_step() {
+            Some(step) => Then::Other(step.accept(result), Some(self.clone())),
+            None => self.out.push_elsewhere(result),
+        }
+    }
+
+    fn cancel_source(self: &Rc<Self>, at: Place) {
+        match self.source.replace(Source::None) {
+            Source::Canceller(stop) => {
+                let firer = Firer::new(self.clone());
+                self.is_cancelling.set(true);
+                let stopped = chain::caught(|| stop(&firer));
+                self.is_cancelling.set(false);
+                self.fail_cancelled(at);
+                if let Err(payload) = stopped {
+                    panic::resume_unwind(payload);
+                }
+            }
+            Source::None => {
+                self.swallow.set(true);
+                self.fail_cancelled(at);
+            }
+        }
+    }
+
+    fn fail_cancelled(self: &Rc<Self>, at: Place) {
+        if !self.called() {
+            let mut failure = Failure::at(CancelledError, at);
+            failure.pass(Passed::Made(self.made));
+            self.fired.set(Some(at));
+            self.deliver_and_run(Err(failure));
+        }
+    }
+}
+
+impl<T> Node for Head<T> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T> Tail<T> for Head<T> {
+    fn out(&self) -> &Out<T> {
+        &self.out
+    }
+    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
+        self
+    }
+}
+
+impl<T> Awaited for Head<T> {
+    fn is_awaited(&self) -> bool {
+        self.out.is_awaited()
+    }
+}
+
+impl<T> Root for Head<T> {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+        if self.called() {
+            return self.gate.waits_on().map(|waits| waits.root).into_iter().collect();
+        }
+        if !self.is_cancelling.get() {
+            self.cancel_source(at);
+        }
+        Vec::new()
+    }
+
+    fn stage(&self) -> Stage {
+        let mut stage = Stage::of_gate(self.made, &self.gate);
+        stage.fired = self.fired.get();
+        stage.has_head = true;
+        stage
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a Deferred was made and where its callbacks were added; what a failure is told on its way.
+//!
+//! Whatever is moved about at each callback must be small: it carries a [`Trace`], two words. The places themselves are
+//! in a list of what this thread ran last, where they are looked up when something fails ([`History`]). A chain that
+//! waits, perhaps for hours, keeps its last ones itself, and puts them into the list again when it goes on.
+
+use crate::Failure;
+use crate::failure::Passed;
+use std::cell::Cell;
+use std::panic::Location;
+
+/// A place in the source.
+pub(super) type Place = &'static Location<'static>;
+
+/// How many callbacks a thread remembers, over all of its chains. A power of two.
+const RECENT: usize = 256;
+
+/// How many of them a failure is told, of one chain; of earlier ones there is only the number.
+const TOLD: usize = 16;
+
+/// How many of them a chain keeps while it waits.
+const KEPT: usize = 3;
+
+/// The last callbacks before a wait.
+pub(super) type Kept = [Option<Place>; KEPT];
+
+/// What a failure had to do with a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It returned the failure.
+    Raised,
+    /// It returned a Deferred that failed.
+    GaveBack,
+}
+
+/// Where a Deferred was made, how many callbacks it has had, and its number in the list of recent ones.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trace {
+    made: Place,
+    /// Zero as long as no callback has been added.
+    chain: u32,
+    count: u32,
+}
+
+thread_local!(static LATEST: Recent = const { Recent::new() });
+
+/// The callbacks that ran last.
+struct Recent {
+    places: [Cell<Option<(u32, Place)>>; RECENT],
+    next: Cell<usize>,
+    last_chain: Cell<u32>,
+}
+
+impl Recent {
+    const fn new() -> Recent {
+        Recent { places: [const { Cell::new(None) }; RECENT], next: Cell::new(0), last_chain: Cell::new(0) }
+    }
+
+    #[inline]
+    fn new_chain(&self) -> u32 {
+        let chain = self.last_chain.get().wrapping_add(1).max(1);
+        self.last_chain.set(chain);
+        chain
+    }
+
+    #[inline]
+    fn note(&self, chain: u32, added: Place) {
+        let at = self.next.get();
+        self.places[at % RECENT].set(Some((chain, added)));
+        self.next.set(at.wrapping_add(1));
+    }
+}
+
+/// Works with the list. While the thread ends there is none any more; then failures have less to tell.
+#[inline]
+fn with_latest<R: Default>(work: impl FnOnce(&Recent) -> R) -> R {
+    LATEST.try_with(work).unwrap_or_default()
+}
+
+impl Trace {
+    #[inline]
+    pub(super) fn new(made: Place) -> Trace {
+        Trace { made, chain: 0, count: 0 }
+    }
+
+    pub(super) fn made(self) -> Place {
+        self.made
+    }
+
+    /// The same with one callback more.
+    #[inline]
+    pub(super) fn and_one(self) -> Trace {
+        let chain = if self.chain == 0 { with_latest(Recent::new_chain) } else { self.chain };
+        Trace { made: self.made, chain, count: self.count.saturating_add(1) }
+    }
+
+    /// The callback that was added here has run. To be said of a trace with that callback counted.
+    #[inline]
+    pub(super) fn ran(self, added: Place) {
+        with_latest(|recent| recent.note(self.chain, added));
+    }
+
+    /// The last callbacks, of which `by` is the very last, for a chain that is to wait.
+    #[cold]
+    pub(super) fn keep(self, by: Place) -> Kept {
+        let mut kept = [None; KEPT];
+        let mut last = self.history().without(by).told;
+        last.push(by);
+        let first = last.len().saturating_sub(KEPT);
+        kept.iter_mut().zip(&last[first..]).for_each(|(kept, told)| *kept = Some(*told));
+        kept
+    }
+
+    /// Puts back what was kept, after the wait.
+    pub(super) fn recall(self, kept: Kept) {
+        kept.into_iter().flatten().for_each(|added| self.ran(added));
+    }
+
+    /// The same with one callback less.
+    pub(super) fn but_one(self) -> Trace {
+        Trace { count: self.count.saturating_sub(1), ..self }
+    }
+
+    /// All that is known of the chain up to here.
+    #[cold]
+    pub(super) fn history(self) -> History {
+        let wanted = TOLD.min(self.count as usize);
+        let mut told = Vec::new();
+        with_latest(|recent| {
+            for back in 1..=RECENT {
+                if told.len() == wanted {
+                    break;
+                }
+                match recent.places[recent.next.get().wrapping_sub(back) % RECENT].get() {
+                    Some((chain, added)) if chain == self.chain => told.push(added),
+                    _ => {}
+                }
+            }
+        });
+        told.reverse();
+        History { made: self.made, untold: self.count as usize - told.len(), told }
+    }
+}
+
+/// Where a Deferred was made, and which callbacks it has had.
+#[derive(Debug)]
+pub(super) struct History {
+    made: Place,
+    untold: usize,
+    told: Vec<Place>,
+}
+
+impl History {
+    /// Tells `failure` that it now travels in this Deferred, where the callback added at `by` brought it in.
+    pub(super) fn enter(&self, failure: &mut Failure, by: Place, part: Part) {
+        failure.pass(Passed::Made(self.made));
+        if self.untold > 0 {
+            failure.pass(Passed::Earlier(self.untold));
+        }
+        for added in &self.told {
+            failure.pass(Passed::After(added));
+        }
+        failure.pass(match part {
+            Part::Raised => Passed::RaisedBy(by),
+            Part::GaveBack => Passed::GivenBackBy(by),
+        });
+    }
+
+    /// Without its last callback, which is `by`.
+    pub(super) fn without(mut self, by: Place) -> History {
+        if self.told.last() == Some(&by) {
+            self.told.pop();
+        } else {
+            self.untold = self.untold.saturating_sub(1);
+        }
+        self
+    }
+}

@@ -1,0 +1,280 @@
+//! Several Deferreds that are waited for together: what `list.rs` has in common.
+//!
+//! ```text
+//!   input 0 --[Input]--+
+//!   input 1 --[Input]--+--> Policy::keep --> decided? --> Joint's Out --> ... <-- Deferred
+//!   input 2 --[Input]--+                                     ^                      |
+//!                                   the inputs' roots <-- JoinedRoot <--------------+
+//! ```
+//!
+//! Each input gets one step, which hands its result to the [`Policy`]. The policy says when the result of all is known,
+//! which happens once; what comes after that is late. The step that decides hands the result on to the list's own chain
+//! in the loop that is running, as the last step of a chain does: lists in lists in lists use the stack of one.
+//!
+//! While an input is being cancelled, everything may happen from inside its canceller: other inputs fire, the result is
+//! decided, its callbacks cancel and fire more. So nothing is borrowed then.
+
+use super::Deferred;
+use super::chain::{self, Accept, Run, Then, Turn};
+use super::ends::Ends;
+use super::held::{Held, Node};
+use super::history::{Kept, Place, Trace};
+use super::list::Others;
+use super::out::{Awaited, Out, Tail};
+use super::root::{self, Gate, Root};
+use super::unhandled::Outcome;
+use super::waiting::Stage;
+use crate::{CancelledError, Failure};
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::rc::{Rc, Weak};
+
+/// When the result of several inputs is known, and what it is.
+pub(super) trait Policy: 'static {
+    type Input: 'static;
+    type Output: 'static;
+
+    /// Keeps the result of one input; gives the result of all as soon as that is known. Runs and drops nothing of the
+    /// user's: it is borrowed.
+    fn keep(&mut self, index: usize, result: Result<Self::Input, Failure>) -> Option<Result<Self::Output, Failure>>;
+
+    /// What becomes of the rest of what it kept, once the result is known.
+    fn decided(self);
+
+    /// What becomes of a failure that comes after that, unless it is only a cancellation that we asked for.
+    fn late(failure: Failure);
+}
+
+/// Waits for `inputs` as `policy` says; `made` is where the list was made. There must be one input at least.
+pub(super) fn join<P: Policy>(
+    inputs: Vec<Deferred<P::Input>>,
+    policy: P,
+    others: Others,
+    made: Place,
+) -> Deferred<P::Output> {
+    let roots =
+        Rc::new(Roots { list: RefCell::new(Vec::with_capacity(inputs.len())), was_cancelled: Cell::new(false) });
+    let root = Rc::new(JoinedRoot { gate: Gate::default(), made, roots: roots.clone() });
+    let joint = Rc::new(Joint {
+        policy: RefCell::new(Some(policy)),
+        to_cancel: (others == Others::Cancel).then(|| roots.clone()),
+        roots: Rc::downgrade(&roots),
+        out: Out::empty(Trace::new(made)),
+        root: Rc::downgrade(&root),
+    });
+    drop(roots);
+    // Nothing is decided before all are joined, so that all can be cancelled.
+    let mut early = None;
+    for (index, input) in inputs.into_iter().enumerate() {
+        let (result, input_root) = match input.settled() {
+            Ok(result) => (Some(result), None),
+            Err(ends) => {
+                let step = Rc::new(Input { index, joint: joint.clone(), inbox: Cell::new(None) });
+                (None, Some(ends.link(Held::new(step))))
+            }
+        };
+        root.roots.list.borrow_mut().push(input_root);
+        if let Some(result) = result {
+            early = joint.keep(index, result).or(early);
+        }
+    }
+    if let Some(decided) = early {
+        chain::go(joint.clone().decide(decided));
+    }
+    Deferred::from_ends(Ends::new(Held::new(joint), Held::new(root)))
+}
+
+/// The roots of the inputs that have not given their results, by which they are cancelled.
+struct Roots {
+    list: RefCell<Vec<Option<Held<dyn Root>>>>,
+    /// Whether we have cancelled the inputs: that they say so is then no news.
+    was_cancelled: Cell<bool>,
+}
+
+impl Roots {
+    fn left(&self) -> Vec<Held<dyn Root>> {
+        self.list.borrow().iter().flatten().cloned().collect()
+    }
+
+    fn done(&self, index: usize) {
+        let root = self.list.borrow_mut().get_mut(index).and_then(Option::take);
+        drop(root); // Outside of the borrow: it may be the end of a chain.
+    }
+}
+
+/// What the inputs' steps have in common, and what follows them.
+struct Joint<P: Policy> {
+    /// Until the result is known.
+    policy: RefCell<Option<P>>,
+    /// If the others are to be cancelled when the result is known. An input is then kept alive by the rest: it must be
+    /// reached even if nobody holds the list's own Deferred any more.
+    to_cancel: Option<Rc<Roots>>,
+    roots: Weak<Roots>,
+    out: Out<P::Output>,
+    root: Weak<JoinedRoot>,
+}
+
+impl<P: Policy> Joint<P> {
+    /// Takes the result of one input; gives the result of all if this one decides it.
+    fn keep(&self, index: usize, result: Result<P::Input, Failure>) -> Option<Result<P::Output, Failure>> {
+        let roots = self.roots.upgrade();
+        if let Some(roots) = &roots {
+            roots.done(index);
+        }
+        let kept = match self.policy.borrow_mut().as_mut() {
+            Some(policy) => Ok(policy.keep(index, result)),
+            None => Err(result),
+        };
+        match kept {
+            Ok(decided) => {
+                let policy = if decided.is_some() { self.policy.take() } else { None };
+                if let Some(policy) = policy {
+                    policy.decided();
+                }
+                decided
+            }
+            Err(Err(failure)) => {
+                let was_cancelled = roots.is_some_and(|roots| roots.was_cancelled.get());
+                if !(was_cancelled && failure.check::<CancelledError>().is_some()) {
+                    P::late(failure);
+                }
+                None
+            }
+            Err(Ok(late)) => {
+                drop(late);
+                None
+            }
+        }
+    }
+
+    /// The result is known: cancels the others, if they are to be, and hands it on.
+    fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>) -> Then {
+        if let Some(roots) = &self.to_cancel {
+            roots.was_cancelled.set(true);
+            // The panic of a canceller goes on, but the result must not be lost by it: it is left in the chain.
+            let left = roots.left();
+            if !left.is_empty() {
+                let cancelled = chain::caught(|| chain::cancel_all(left, Location::caller()));
+                if let Err(payload) = cancelled {
+                    chain::go(self.hand_on(decided));
+                    std::panic::resume_unwind(payload);
+                }
+            }
+        }
+        self.hand_on(decided)
+    }
+
+    fn hand_on(self: Rc<Self>, decided: Result<P::Output, Failure>) -> Then {
+        let root = self.root.upgrade();
+        if let Some(root) = &root {
+            // It is decided: nobody can cancel an input any more, and what they hold is let go of.
+            drop(root.roots.list.take());
+            if root.gate.is_paused() {
+                root::hold_back(&root.gate, self, decided);
+                return Then::Nothing;
+            }
+        }
+        match self.out.take_step() {
+            Some(step) => Then::Other(step.accept(decided), root.map(|root| root as Rc<dyn Root>)),
+            None => self.out.push_elsewhere(decided),
+        }
+    }
+}
+
+impl<P: Policy> Node for Joint<P> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<P: Policy> Tail<P::Output> for Joint<P> {
+    fn out(&self) -> &Out<P::Output> {
+        &self.out
+    }
+    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
+        self
+    }
+}
+
+impl<P: Policy> Awaited for Joint<P> {
+    fn is_awaited(&self) -> bool {
+        self.out.is_awaited()
+    }
+}
+
+/// The last step of an input.
+struct Input<P: Policy> {
+    index: usize,
+    joint: Rc<Joint<P>>,
+    inbox: Cell<Option<Outcome<P::Input>>>,
+}
+
+impl<P: Policy> Node for Input<P> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<P: Policy> Accept<P::Input> for Input<P> {
+    fn run_with(self: Rc<Self>, input: Result<P::Input, Failure>, _turn: &mut Turn) -> Then {
+        match self.joint.keep(self.index, input) {
+            Some(decided) => self.joint.clone().decide(decided),
+            None => Then::Nothing,
+        }
+    }
+
+    fn accept(self: Rc<Self>, input: Result<P::Input, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Some(Outcome::new(input)));
+        self
+    }
+
+    fn accept_first(self: Rc<Self>, input: Result<P::Input, Failure>) -> Then {
+        Then::Other(self.accept(input), None)
+    }
+
+    /// It follows its input's own chain, whichever that is.
+    fn wait_first(&self, _root: Weak<dyn Root>, _kept: Kept) {}
+}
+
+impl<P: Policy> Run for Input<P> {
+    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+        match self.inbox.take() {
+            Some(input) => self.run_with(input.into_inner(), turn),
+            None => Then::Nothing,
+        }
+    }
+}
+
+/// The root of the chain that follows the inputs.
+struct JoinedRoot {
+    gate: Gate,
+    made: Place,
+    roots: Rc<Roots>,
+}
+
+impl Node for JoinedRoot {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl Root for JoinedRoot {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Cancels every input that has not fired; the result then follows from them.
+    fn cancel(self: Rc<Self>, _at: Place) -> Vec<Held<dyn Root>> {
+        if let Some(waits) = self.gate.waits_on() {
+            return vec![waits.root];
+        }
+        self.roots.was_cancelled.set(true);
+        self.roots.left()
+    }
+
+    fn stage(&self) -> Stage {
+        let mut stage = Stage::of_gate(self.made, &self.gate);
+        stage.inputs = Some(self.roots.left());
+        stage
+    }
+}

@@ -1,0 +1,259 @@
+//! Waiting for several Deferreds: for all of them ([`deferred_list`]), for all to succeed ([`gather_results`]), for
+//! the first to succeed ([`race`]).
+//!
+//! Twisted has one class for these, `DeferredList`, with three flags, and each combination gives a result of another
+//! type. Here each is a function with a type:
+//!
+//! | Twisted | here |
+//! |---|---|
+//! | `DeferredList(ds)` | [`deferred_list`] |
+//! | `DeferredList(ds, fireOnOneErrback=True)`, `gatherResults` | [`gather_results`] with [`Others::LeaveRunning`] |
+//! | `DeferredList(ds, fireOnOneCallback=True)` | [`race`] with [`Others::LeaveRunning`] |
+//! | `race(ds)` | [`race`] with [`Others::Cancel`] |
+//! | `consumeErrors=True` | not needed: the inputs are consumed |
+//!
+//! All three: an input that has fired already counts. Cancelling the result cancels every input that has not fired,
+//! and the result then follows from the inputs; afterwards it does nothing. If a canceller panics, the others are
+//! cancelled all the same; the panic then goes on to whoever cancelled or fired. Everything takes linear time and
+//! constant stack: for a million inputs as for a million lists inside each other.
+//!
+//! With [`Others::Cancel`] the inputs are kept alive until the result is known, as they must be reached then. If all that
+//! could fire any of them is gone, and so is the result's Deferred, they stay in memory.
+//!
+//! What we do otherwise than Twisted, and why: what is to happen with the siblings of the first failure is said by
+//! whoever waits; Twisted leaves them running. An empty race fails; Twisted's never fires.
+//!
+//! Next: `inputs.rs` for how it is done.
+
+use super::inputs::{Policy, join};
+use super::{Deferred, fail, succeed};
+use crate::Failure;
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+use std::panic::Location;
+
+/// What happens with the other inputs once the result is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Those that have not fired are cancelled, before the result fires.
+    Cancel,
+    /// They go on; what they come to is dropped.
+    LeaveRunning,
+}
+
+/// All results, in the order of the inputs; each a value or a failure. It never fails itself.
+///
+/// An empty list fires at once. Twisted's `DeferredList`.
+///
+/// ```
+/// use reactor::{Failure, deferred};
+///
+/// let inputs = [deferred::succeed(1), deferred::fail(Failure::msg("no")), deferred::succeed(3)];
+/// let sum = deferred::deferred_list(inputs).add_callback(|results| Ok(results.into_iter().flatten().sum::<i32>()));
+/// assert_eq!(sum.result(), Some(4));
+/// ```
+#[track_caller]
+pub fn deferred_list<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>) -> Deferred<Vec<Result<T, Failure>>> {
+    let inputs: Vec<_> = inputs.into_iter().collect();
+    if inputs.is_empty() {
+        return succeed(Vec::new());
+    }
+    let slots = Slots::new(inputs.len());
+    join(inputs, All(slots), Others::LeaveRunning, Location::caller())
+}
+
+/// All values, in the order of the inputs; or the first failure, at once, as a [`FirstError`].
+///
+/// No failure vanishes: after the first one, another failure of an input is logged as unhandled, except a
+/// cancellation that we asked for ([`Others::Cancel`], or a cancel of the result). Values are dropped. No inputs: it
+/// fires at once. Twisted's `gatherResults`.
+///
+/// ```
+/// use reactor::{Failure, Message, deferred};
+/// use reactor::deferred::{FirstError, Others};
+///
+/// let all = deferred::gather_results([deferred::succeed("a"), deferred::succeed("b")], Others::Cancel);
+/// assert_eq!(all.result(), Some(vec!["a", "b"]));
+///
+/// let inputs = [deferred::succeed("a"), deferred::fail(Failure::msg("no"))];
+/// let index = deferred::gather_results(inputs, Others::Cancel).add_callback(|_| Ok(None)).add_errback(|failure| {
+///     Ok(failure.check::<FirstError>().map(|first| first.index))
+/// });
+/// assert_eq!(index.result(), Some(Some(1)));
+/// ```
+#[track_caller]
+pub fn gather_results<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>, others: Others) -> Deferred<Vec<T>> {
+    let inputs: Vec<_> = inputs.into_iter().collect();
+    if inputs.is_empty() {
+        return succeed(Vec::new());
+    }
+    let slots = Slots::new(inputs.len());
+    join(inputs, Values(slots), others, Location::caller())
+}
+
+/// The first value, with the index of the input that gave it; if all fail, a [`FailureGroup`] of their failures.
+///
+/// With [`Others::Cancel`] the losers are cancelled before the result fires; the winner never is. Who takes part in a
+/// race expects that some lose: once there is a winner, the losers' failures, of before or after, are not reported as
+/// unhandled (as in Twisted), but written to the log at level debug, except cancellations that we asked for. Values
+/// are dropped.
+///
+/// A race of nobody fails at once, with an empty [`FailureGroup`]. (Twisted's never fires.)
+///
+/// ```
+/// use reactor::{Deferred, deferred};
+/// use reactor::deferred::Others;
+///
+/// let (slow, slow_firer) = Deferred::<&str>::new();
+/// let (fast, fast_firer) = Deferred::<&str>::new();
+/// let first = deferred::race([slow, fast], Others::Cancel);
+/// fast_firer.callback("the hare")?;
+/// assert_eq!(first.result(), Some((1, "the hare")));
+/// assert!(slow_firer.called(), "it was cancelled");
+/// # Ok::<(), reactor::AlreadyCalledError>(())
+/// ```
+#[track_caller]
+pub fn race<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>, others: Others) -> Deferred<(usize, T)> {
+    let inputs: Vec<_> = inputs.into_iter().collect();
+    if inputs.is_empty() {
+        return fail(FailureGroup(Vec::new()));
+    }
+    let slots = Slots::new(inputs.len());
+    join(inputs, First { failures: slots, value: PhantomData }, others, Location::caller())
+}
+
+/// The first failure of those that [`gather_results`] waited for. Its causes ([`Error::source`]) are that failure's.
+#[derive(Debug, Clone)]
+pub struct FirstError {
+    /// Which input it was.
+    pub index: usize,
+    /// What that one failed with.
+    pub failure: Failure,
+}
+
+impl fmt::Display for FirstError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "input {} failed: {}", self.index, self.failure)
+    }
+}
+
+impl Error for FirstError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failure.value().source()
+    }
+}
+
+/// All who took part in a [`race`] have failed: their failures in the order of the inputs.
+#[derive(Debug, Clone)]
+pub struct FailureGroup(pub Vec<Failure>);
+
+/// How many failures of a group are told in its message. There may be a million.
+const TOLD: usize = 5;
+
+impl fmt::Display for FailureGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FailureGroup(failures) = self;
+        if failures.is_empty() {
+            return f.write_str("nobody took part in the race");
+        }
+        write!(f, "all {} inputs failed", failures.len())?;
+        for (index, failure) in failures.iter().take(TOLD).enumerate() {
+            write!(f, "{} {failure}", if index == 0 { ":" } else { ";" })?;
+        }
+        if failures.len() > TOLD {
+            write!(f, "; and {} more", failures.len() - TOLD)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for FailureGroup {}
+
+/// A place for each input, and how many are empty.
+struct Slots<T> {
+    filled: Vec<Option<T>>,
+    empty: usize,
+}
+
+impl<T> Slots<T> {
+    fn new(count: usize) -> Slots<T> {
+        Slots { filled: (0..count).map(|_| None).collect(), empty: count }
+    }
+
+    /// Fills one place, which each input does once; the last one gets all back.
+    fn fill(&mut self, index: usize, value: T) -> Option<Vec<T>> {
+        self.filled[index] = Some(value);
+        self.empty -= 1;
+        (self.empty == 0).then(|| mem::take(&mut self.filled).into_iter().flatten().collect())
+    }
+}
+
+struct All<T>(Slots<Result<T, Failure>>);
+
+impl<T: 'static> Policy for All<T> {
+    type Input = T;
+    type Output = Vec<Result<T, Failure>>;
+
+    fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<Self::Output, Failure>> {
+        self.0.fill(index, result).map(Ok)
+    }
+
+    fn decided(self) {}
+
+    fn late(failure: Failure) {
+        unhandled(failure);
+    }
+}
+
+struct Values<T>(Slots<T>);
+
+impl<T: 'static> Policy for Values<T> {
+    type Input = T;
+    type Output = Vec<T>;
+
+    fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<Vec<T>, Failure>> {
+        match result {
+            Ok(value) => self.0.fill(index, value).map(Ok),
+            Err(failure) => Some(Err(Failure::new(FirstError { index, failure }))),
+        }
+    }
+
+    fn decided(self) {}
+
+    fn late(failure: Failure) {
+        unhandled(failure);
+    }
+}
+
+struct First<T> {
+    failures: Slots<Failure>,
+    value: PhantomData<T>,
+}
+
+impl<T: 'static> Policy for First<T> {
+    type Input = T;
+    type Output = (usize, T);
+
+    fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<(usize, T), Failure>> {
+        match result {
+            Ok(value) => Some(Ok((index, value))),
+            Err(failure) => self.failures.fill(index, failure).map(|all| Err(Failure::new(FailureGroup(all)))),
+        }
+    }
+
+    /// If there is a winner, these lost before; else there are none left.
+    fn decided(self) {
+        self.failures.filled.into_iter().flatten().for_each(Self::late);
+    }
+
+    fn late(failure: Failure) {
+        log::debug!(target: "reactor::deferred", "Lost a race: {}", failure.report());
+    }
+}
+
+/// Logs the failure as every Deferred logs one that is dropped with it.
+fn unhandled(failure: Failure) {
+    drop(fail::<()>(failure));
+}

@@ -1,0 +1,213 @@
+//! [`DeferredLock`] and [`DeferredSemaphore`]: who must wait, waits in order of arrival, and without blocking.
+//!
+//! Twisted's classes of these names. There, `release` is a method, which may be forgotten, called twice, or called by
+//! somebody who holds nothing (an AssertionError, if assertions are on). Here, whoever acquires gets a [`Acquired`], and
+//! releasing is what happens when that is dropped: on success, on failure, on cancel, on panic. Releasing twice, or
+//! what one does not hold, cannot be written.
+//!
+//! A release hands what it gives back straight to the oldest waiter, before anybody else can take it. Waiters who
+//! release from inside their callbacks are served one after the other, not one inside the other.
+//!
+//! All clones of a handle are the same lock. It is for one thread: it guards what takes several turns of the loop, not
+//! memory. There is no limit to the number of waiters: each is somebody's Deferred, and refusing it is up to them
+//! ([`DeferredSemaphore::waiting`] says how many there are).
+//!
+//! In async code: `let held = lock.acquire().await?;`.
+
+use super::waiters::Waiters;
+use super::{Deferred, IntoDeferred, succeed};
+use std::cell::Cell;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::thread;
+
+/// Lets a limited number in at a time; the others wait in order of arrival.
+///
+/// ```
+/// use reactor::deferred::DeferredSemaphore;
+/// use std::num::NonZeroUsize;
+///
+/// let doors = DeferredSemaphore::new(NonZeroUsize::MIN.saturating_add(1));
+/// let first = doors.acquire().result().expect("there are two tokens");
+/// let second = doors.acquire().result().expect("this is the other");
+/// let third = doors.acquire();
+/// assert!(!third.has_fired());
+/// drop(first);
+/// assert!(third.has_fired());
+/// # drop(second);
+/// ```
+#[derive(Clone)]
+pub struct DeferredSemaphore(Rc<Tokens>);
+
+struct Tokens {
+    limit: NonZeroUsize,
+    /// Those that nobody holds. If somebody waits, they are on their way to them.
+    free: Cell<usize>,
+    waiters: Rc<Waiters<Acquired>>,
+}
+
+impl DeferredSemaphore {
+    /// A semaphore with `limit` tokens. (Twisted's raises ValueError for less than one.)
+    pub fn new(limit: NonZeroUsize) -> DeferredSemaphore {
+        DeferredSemaphore(Rc::new(Tokens { limit, free: Cell::new(limit.get()), waiters: Waiters::new() }))
+    }
+
+    /// One token, now or when it is our turn.
+    ///
+    /// A cancel while waiting gives the place up; afterwards it does nothing. Whoever drops the Deferred has given up
+    /// too, and what it would have got goes to the next.
+    #[track_caller]
+    pub fn acquire(&self) -> Deferred<Acquired> {
+        let tokens = &self.0;
+        // Those who wait come first, even if a token is just on its way to them.
+        if !tokens.waiters.any() && tokens.take() {
+            return succeed(Acquired(tokens.clone()));
+        }
+        tokens.waiters.wait(|| {})
+    }
+
+    /// Acquires, calls `work`, and releases when what that returned has fired, in whatever way; its result is passed
+    /// on afterwards.
+    ///
+    /// A cancel while waiting gives the place up, and `work` is not called; later it cancels what `work` returned. If
+    /// `work` panics, the token is released as well.
+    ///
+    /// ```
+    /// use reactor::{Deferred, deferred::DeferredLock};
+    ///
+    /// let lock = DeferredLock::new();
+    /// let (answer, firer) = Deferred::<u32>::new();
+    /// let first = lock.run(move || answer);
+    /// let second = lock.run(|| Ok("after that"));
+    /// assert!(!second.has_fired());
+    /// firer.callback(1)?;
+    /// assert_eq!((first.result(), second.result()), (Some(1), Some("after that")));
+    /// # Ok::<(), reactor::AlreadyCalledError>(())
+    /// ```
+    #[track_caller]
+    pub fn run<R: IntoDeferred>(&self, work: impl FnOnce() -> R + 'static) -> Deferred<R::Value> {
+        self.acquire().add_callback(move |held| {
+            work().into_deferred().add_both(move |result| {
+                drop(held);
+                result
+            })
+        })
+    }
+
+    /// How many could be acquired now without waiting.
+    pub fn tokens(&self) -> usize {
+        if self.0.waiters.any() { 0 } else { self.0.free.get() }
+    }
+
+    /// How many there are in all.
+    pub fn limit(&self) -> NonZeroUsize {
+        self.0.limit
+    }
+
+    /// How many wait. One whose Deferred was dropped is counted until its turn comes.
+    pub fn waiting(&self) -> usize {
+        self.0.waiters.len()
+    }
+}
+
+impl fmt::Debug for DeferredSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeferredSemaphore({} of {} free, {} waiting)", self.tokens(), self.limit(), self.waiting())
+    }
+}
+
+impl Tokens {
+    /// Takes one of the free ones, if there is one.
+    fn take(&self) -> bool {
+        let left = self.free.get().checked_sub(1);
+        self.free.set(left.unwrap_or(0));
+        left.is_some()
+    }
+}
+
+/// Lets one in at a time; the others wait in order of arrival.
+///
+/// ```
+/// use reactor::deferred::DeferredLock;
+///
+/// let lock = DeferredLock::new();
+/// let held = lock.acquire().result().expect("nobody has it");
+/// assert!(lock.is_locked());
+/// drop(held);
+/// assert!(!lock.is_locked());
+/// ```
+#[derive(Clone)]
+pub struct DeferredLock(DeferredSemaphore);
+
+impl DeferredLock {
+    /// A lock that nobody holds.
+    pub fn new() -> DeferredLock {
+        DeferredLock(DeferredSemaphore::new(NonZeroUsize::MIN))
+    }
+
+    /// The lock, now or when it is our turn; see [`DeferredSemaphore::acquire`].
+    #[track_caller]
+    pub fn acquire(&self) -> Deferred<Acquired> {
+        self.0.acquire()
+    }
+
+    /// Calls `work` while holding the lock; see [`DeferredSemaphore::run`].
+    #[track_caller]
+    pub fn run<R: IntoDeferred>(&self, work: impl FnOnce() -> R + 'static) -> Deferred<R::Value> {
+        self.0.run(work)
+    }
+
+    /// Whether one who wants it has to wait.
+    pub fn is_locked(&self) -> bool {
+        self.0.tokens() == 0
+    }
+
+    /// How many wait. One whose Deferred was dropped is counted until its turn comes.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting()
+    }
+}
+
+impl Default for DeferredLock {
+    fn default() -> DeferredLock {
+        DeferredLock::new()
+    }
+}
+
+impl fmt::Debug for DeferredLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_locked() { "locked" } else { "unlocked" };
+        write!(f, "DeferredLock({state}, {} waiting)", self.waiting())
+    }
+}
+
+/// What was acquired: a [`DeferredLock`], or one token of a [`DeferredSemaphore`]. Dropping it releases it.
+///
+/// A release runs the callbacks of whoever is next, before the drop is over. Their panic goes on from there, when all
+/// whose turn it is have been served; but not if this is dropped while another panic unwinds: it is then only logged,
+/// as two at once would end the process.
+#[must_use = "dropping it releases it"]
+pub struct Acquired(Rc<Tokens>);
+
+impl Drop for Acquired {
+    fn drop(&mut self) {
+        let tokens = &self.0;
+        tokens.free.set(tokens.free.get() + 1);
+        let panic = tokens.waiters.serve(|| tokens.take().then(|| Ok(Acquired(tokens.clone()))));
+        match panic {
+            Some(_) if thread::panicking() => {
+                log::error!(target: "reactor::deferred", "A callback panicked that got what a panic had released");
+            }
+            Some(panic) => resume_unwind(panic),
+            None => {}
+        }
+    }
+}
+
+impl fmt::Debug for Acquired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Acquired(one of {})", self.0.limit)
+    }
+}

@@ -1,0 +1,165 @@
+//! [`DeferredQueue`]: items on one side, Deferreds that wait for items on the other, each in order of arrival.
+//!
+//! Twisted's class of this name. There, both sides are unlimited unless told otherwise; here, one says which:
+//! [`bounded`](DeferredQueue::bounded) or [`unbounded`](DeferredQueue::unbounded). What does not fit comes back
+//! to the caller: the item in a [`QueueOverflow`], the wait as a Deferred that has failed with [`QueueUnderflow`]
+//! (Twisted raises both). And a waiter who has given up never swallows an item: neither one that was cancelled, nor,
+//! other than in Twisted, one whose Deferred was dropped.
+//!
+//! A `put` from inside the callback of one who got an item is accepted at once, and handed on when that callback has
+//! returned: a row of waiters who each put for the next uses constant stack.
+//!
+//! When the last handle of a queue is dropped, its items are, and those who wait do so for ever, as with a dropped
+//! [`Firer`](crate::Firer).
+
+use super::waiters::Waiters;
+use super::{Deferred, fail, succeed};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+
+/// A queue whose takers wait for items. All clones of a handle are the same queue.
+///
+/// ```
+/// use reactor::deferred::DeferredQueue;
+///
+/// let jobs = DeferredQueue::bounded(1, 10);
+/// let first = jobs.get();
+/// assert!(!first.has_fired());
+/// jobs.put("paint the fence")?;
+/// assert_eq!(first.result(), Some("paint the fence"));
+///
+/// jobs.put("mow the lawn")?;
+/// let refused = jobs.put("feed the cat").unwrap_err();
+/// assert_eq!(refused.0, "feed the cat");
+/// assert_eq!(jobs.get().result(), Some("mow the lawn"));
+/// # Ok::<(), reactor::deferred::QueueOverflow<&str>>(())
+/// ```
+pub struct DeferredQueue<T: 'static>(Rc<Queue<T>>);
+
+struct Queue<T: 'static> {
+    /// How many items may be stored: each is memory that somebody else fills.
+    size: usize,
+    /// How many takers may wait.
+    backlog: usize,
+    /// Empty while somebody waits, except while [`Waiters::serve`] runs.
+    items: RefCell<VecDeque<T>>,
+    waiters: Rc<Waiters<T>>,
+}
+
+impl<T: 'static> DeferredQueue<T> {
+    /// A queue that stores at most `size` items while nobody waits, and lets at most `backlog` wait while there is
+    /// none. With size 0, items are only handed from one to the other.
+    pub fn bounded(size: usize, backlog: usize) -> DeferredQueue<T> {
+        let items = RefCell::new(VecDeque::new());
+        DeferredQueue(Rc::new(Queue { size, backlog, items, waiters: Waiters::new() }))
+    }
+
+    /// A queue without limits: for items of which there cannot be many, as their number is limited elsewhere.
+    pub fn unbounded() -> DeferredQueue<T> {
+        DeferredQueue::bounded(usize::MAX, usize::MAX)
+    }
+
+    /// Gives an item to the oldest waiter, whose callbacks run before this returns, or stores it.
+    ///
+    /// # Errors
+    /// [`QueueOverflow`], with the item, if nobody waits and the queue is full.
+    ///
+    /// # Panics
+    /// If a callback of the waiter does; the queue is in order then.
+    pub fn put(&self, item: T) -> Result<(), QueueOverflow<T>> {
+        let queue = &self.0;
+        // What is stored while takers wait is on its way to them.
+        let room = if queue.waiters.any() { queue.size.saturating_add(queue.waiters.len()) } else { queue.size };
+        if self.len() >= room {
+            return Err(QueueOverflow(item));
+        }
+        queue.items.borrow_mut().push_back(item);
+        if let Some(panic) = queue.waiters.serve(|| queue.items.borrow_mut().pop_front().map(Ok)) {
+            resume_unwind(panic);
+        }
+        Ok(())
+    }
+
+    /// The oldest item, or the next that comes when those who waited before have theirs.
+    ///
+    /// It has failed with [`QueueUnderflow`] if there is no item and too many wait already. A cancel gives the place
+    /// up, and so does dropping the Deferred.
+    #[track_caller]
+    pub fn get(&self) -> Deferred<T> {
+        let queue = &self.0;
+        if !queue.waiters.any() {
+            let item = queue.items.borrow_mut().pop_front();
+            if let Some(item) = item {
+                return succeed(item);
+            }
+        }
+        if queue.waiters.len() >= queue.backlog {
+            queue.waiters.sweep();
+        }
+        if queue.waiters.len() >= queue.backlog {
+            return fail(QueueUnderflow);
+        }
+        queue.waiters.wait(|| {})
+    }
+
+    /// How many items are stored.
+    pub fn len(&self) -> usize {
+        self.0.items.borrow().len()
+    }
+
+    /// Whether none is stored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many wait for an item. One whose Deferred was dropped is counted until its turn comes.
+    pub fn waiting(&self) -> usize {
+        self.0.waiters.len()
+    }
+}
+
+impl<T: 'static> Clone for DeferredQueue<T> {
+    fn clone(&self) -> DeferredQueue<T> {
+        DeferredQueue(self.0.clone())
+    }
+}
+
+impl<T: 'static> fmt::Debug for DeferredQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DeferredQueue({} stored, {} waiting)", self.len(), self.waiting())
+    }
+}
+
+/// The queue is full; the item comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct QueueOverflow<T>(pub T);
+
+impl<T> fmt::Debug for QueueOverflow<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueueOverflow(..)")
+    }
+}
+
+impl<T> fmt::Display for QueueOverflow<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue is full")
+    }
+}
+
+impl<T> Error for QueueOverflow<T> {}
+
+/// The queue is empty, and as many wait for an item as are allowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueUnderflow;
+
+impl fmt::Display for QueueUnderflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many wait for an item already")
+    }
+}
+
+impl Error for QueueUnderflow {}

@@ -1,0 +1,193 @@
+//! [`Root`]: a chain as its Deferred and whoever waits for it see it: by it the chain is paused, cancelled and asked what
+//! it waits for.
+//!
+//! A Deferred holds the root of its chain, and a root holds the root that it waits for. Nothing that fires holds a root:
+//! when both ends of a chain are gone, so is the chain.
+
+use super::chain::{self, Run, Then};
+use super::held::{Held, Node};
+use super::history::Place;
+use super::out::Tail;
+use super::unhandled::Outcome;
+use super::waiting::Stage;
+use crate::Failure;
+use std::cell::Cell;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// The root of a chain.
+pub(super) trait Root: Node {
+    fn gate(&self) -> &Gate;
+
+    /// Cancels what has not fired, or names the roots of what it waits for: they are to be cancelled instead.
+    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+        let _ = at;
+        self.gate().waits_on().map(|waits| waits.root).into_iter().collect()
+    }
+
+    /// How far the chain is, and what it waits for.
+    fn stage(&self) -> Stage;
+}
+
+/// Holds a chain back while it is paused.
+///
+/// The rule that the others lean on: while a chain is paused no node of it has its result in its `Out`; the result waits
+/// here, in what is parked.
+#[derive(Default)]
+pub(super) struct Gate {
+    paused: Cell<u32>,
+    /// What is to run when the pause ends. There is at most one: what runs next in a chain.
+    parked: Cell<Option<Rc<dyn Run>>>,
+    waits_on: Cell<Option<WaitsOn>>,
+}
+
+/// What a chain waits for.
+#[derive(Clone)]
+pub(super) struct WaitsOn {
+    pub(super) root: Held<dyn Root>,
+    /// Where the callback was added that gave it back.
+    pub(super) by: Place,
+}
+
+impl Gate {
+    #[inline]
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.get() > 0
+    }
+
+    pub(super) fn pauses(&self) -> u32 {
+        self.paused.get()
+    }
+
+    /// Keeps what is to run when the pause ends.
+    pub(super) fn park(&self, run: Rc<dyn Run>) {
+        self.parked.set(Some(run));
+    }
+
+    pub(super) fn wait_on(&self, root: Held<dyn Root>, by: Place) {
+        drop(self.waits_on.replace(Some(WaitsOn { root, by })));
+    }
+
+    pub(super) fn stop_waiting(&self) -> Option<WaitsOn> {
+        self.waits_on.take()
+    }
+
+    pub(super) fn waits_on(&self) -> Option<WaitsOn> {
+        let waits_on = self.waits_on.take();
+        self.waits_on.set(waits_on.clone());
+        waits_on
+    }
+}
+
+/// Keeps the result of `tail` back until the pause of its chain ends.
+pub(super) fn hold_back<T: 'static>(gate: &Gate, tail: Rc<dyn Tail<T>>, result: Result<T, Failure>) {
+    gate.park(Rc::new(HeldBack { tail: Held::new(tail), result: Cell::new(Some(Outcome::new(result))) }));
+}
+
+/// A result that waits for the end of a pause.
+struct HeldBack<T: 'static> {
+    tail: Held<dyn Tail<T>>,
+    result: Cell<Option<Outcome<T>>>,
+}
+
+impl<T> Node for HeldBack<T> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T> Run for HeldBack<T> {
+    fn run(self: Rc<Self>, turn: &mut chain::Turn) -> Then {
+        match self.result.take() {
+            Some(outcome) => self.tail.out().push(outcome.into_inner(), turn),
+            None => Then::Nothing,
+        }
+    }
+}
+
+/// The root of a chain that goes on from a Deferred which a callback gave back after the first one had fired: it has no
+/// firing end of its own.
+pub(super) struct Segment {
+    gate: Gate,
+    made: Place,
+}
+
+impl Segment {
+    pub(super) fn new(made: Place) -> Rc<Segment> {
+        Rc::new(Segment { gate: Gate::default(), made })
+    }
+}
+
+impl Node for Segment {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl Root for Segment {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::of_gate(self.made, &self.gate)
+    }
+}
+
+/// Holds a Deferred back before its next callback: what [`Deferred::pause`](super::Deferred::pause) gives.
+///
+/// Dropping it ends the pause, and so does [`unpause`](Pause::unpause). A pause that is never taken back, or taken back
+/// once too often, which hang a Deferred of Twisted's for ever, cannot be written.
+#[must_use = "the pause ends when this is dropped"]
+#[derive(Debug)]
+pub struct Pause {
+    root: Held<dyn Root>,
+}
+
+impl Pause {
+    pub(super) fn new(root: Held<dyn Root>) -> Pause {
+        let gate = root.gate();
+        gate.paused.set(gate.paused.get() + 1);
+        Pause { root }
+    }
+
+    /// Ends this pause; if it was the last one, what waits runs before this returns.
+    pub fn unpause(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        let gate = self.root.gate();
+        gate.paused.set(gate.paused.get() - 1);
+        if !gate.is_paused()
+            && let Some(parked) = gate.parked.take()
+        {
+            let root = Rc::clone(&self.root);
+            chain::shielded(move || chain::run(parked, Some(root)));
+        }
+    }
+}
+
+/// Cancels a Deferred from elsewhere: what [`Deferred::canceller`](super::Deferred::canceller) gives.
+///
+/// It reaches the chain as it was when it was asked for, and keeps it alive. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Canceller {
+    root: Option<Held<dyn Root>>,
+}
+
+impl Canceller {
+    pub(super) fn new(root: Option<Held<dyn Root>>) -> Canceller {
+        Canceller { root }
+    }
+
+    /// Cancels what the chain waits for now; see [`Deferred::cancel`](super::Deferred::cancel).
+    #[track_caller]
+    pub fn cancel(&self) {
+        if let Some(root) = &self.root {
+            chain::cancel(root.clone(), Location::caller());
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! [`Step`]: one callback of a chain that has not run yet; and [`Link`], which hands a result to another Deferred.
+
+use super::Firer;
+use super::chain::{Accept, Run, Settle, Then, Turn};
+use super::ends::Ends;
+use super::given::Given;
+use super::head::Admitted;
+use super::held::{Held, Node};
+use super::history::{Kept, Part, Place, Trace};
+use super::out::{Awaited, Out, Tail};
+use super::root::{self, Root};
+use super::unhandled::Outcome;
+use crate::Failure;
+use crate::error::CircularWaitError;
+use crate::failure::Passed;
+use std::cell::Cell;
+use std::ptr;
+use std::rc::{Rc, Weak};
+
+/// Which results a callback works on; the others pass it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Callback,
+    Errback,
+    Both,
+}
+
+/// What has been handed to a step.
+enum Inbox<T, U> {
+    Nothing,
+    Input(Outcome<T>),
+    /// It waits for a Deferred: the one that its callback gave back, or, before it has run, the one before it.
+    Waits(Wait),
+    /// What the Deferred came to that the callback gave back.
+    Settled(Outcome<U>),
+}
+
+/// What a step keeps while it waits for another Deferred.
+struct Wait {
+    /// The root of its own chain, if anybody holds it.
+    root: Option<Weak<dyn Root>>,
+    before: Kept,
+}
+
+impl Wait {
+    /// The wait is over: gives back the root.
+    fn end(self, trace: Trace) -> Option<Rc<dyn Root>> {
+        trace.recall(self.before);
+        let root = self.root?.upgrade()?;
+        drop(root.gate().stop_waiting());
+        Some(root)
+    }
+
+    /// The same for a step that has not run yet: the callback before it had given back what it waited for.
+    fn end_first<T>(self, trace: Trace, input: Result<T, Failure>) -> (Result<T, Failure>, Option<Rc<dyn Root>>) {
+        let giver = self.before.into_iter().flatten().last();
+        let root = self.end(trace);
+        let input = input.map_err(|failure| match giver {
+            Some(giver) => trace.but_one().given_back(failure, giver),
+            None => failure,
+        });
+        (input, root)
+    }
+}
+
+/// How many chains that wait for each other are looked through for a circle.
+const CIRCLE_LIMIT: usize = 32;
+
+pub(super) struct Step<T: 'static, U: 'static, F> {
+    callback: Cell<Option<F>>,
+    inbox: Cell<Inbox<T, U>>,
+    out: Out<U>,
+    side: Side,
+    added: Place,
+}
+
+impl<T: 'static, U: 'static, F> Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+{
+    #[inline]
+    pub(super) fn new(callback: F, side: Side, added: Place, before: Trace) -> Rc<Step<T, U, F>> {
+        Rc::new(Step {
+            callback: Cell::new(Some(callback)),
+            inbox: Cell::new(Inbox::Nothing),
+            out: Out::empty(before.and_one()),
+            side,
+            added,
+        })
+    }
+
+    /// Waits for the Deferred that the callback gave back.
+    #[cold]
+    fn wait_for(self: Rc<Self>, ends: Ends<U>, turn: &mut Turn) -> Then {
+        let root = turn.root.as_ref();
+        let trace = self.out.trace();
+        if root.is_some_and(|root| waits_for(&ends.root(), root)) {
+            drop(ends);
+            let failure = Failure::at(CircularWaitError { callback: self.added }, self.added);
+            return self.out.push(Err(trace.raised(failure, self.added)), turn);
+        }
+        let wait = Wait { root: root.map(Rc::downgrade), before: trace.keep(self.added) };
+        self.inbox.set(Inbox::Waits(wait));
+        let added = self.added;
+        let inner = ends.link_waiter(Held::new(self));
+        if let Some(root) = root {
+            root.gate().wait_on(inner, added);
+        }
+        Then::Nothing
+    }
+}
+
+/// Whether the chain of `inner` is, or waits for, that of `outer`.
+pub(super) fn waits_for(inner: &Rc<dyn Root>, outer: &Rc<dyn Root>) -> bool {
+    let mut root = Rc::clone(inner);
+    for _ in 0..CIRCLE_LIMIT {
+        if ptr::addr_eq(Rc::as_ptr(&root), Rc::as_ptr(outer)) {
+            return true;
+        }
+        match root.gate().waits_on() {
+            Some(waits) => root = waits.root.into_rc(),
+            None => return false,
+        }
+    }
+    false
+}
+
+impl Trace {
+    /// Writes down on a failure that came out of a callback what it met there. `self` has that callback counted.
+    #[cold]
+    pub(super) fn note(self, mut failure: Failure, failed_before: bool, side: Side, added: Place) -> Failure {
+        match (failed_before, side) {
+            (true, Side::Callback) => failure.pass(Passed::Through(added)),
+            // An errback that gives back what it got; a failure of its own has no trail yet.
+            (true, _) if !failure.trail().is_empty() => failure.pass(Passed::PassedOnBy(added)),
+            _ => return self.raised(failure, added),
+        }
+        failure
+    }
+
+    #[cold]
+    pub(super) fn raised(self, mut failure: Failure, added: Place) -> Failure {
+        self.history().without(added).enter(&mut failure, added, Part::Raised);
+        failure
+    }
+
+    #[cold]
+    pub(super) fn given_back(self, mut failure: Failure, added: Place) -> Failure {
+        self.history().without(added).enter(&mut failure, added, Part::GaveBack);
+        failure
+    }
+}
+
+impl<T, U, F> Node for Step<T, U, F>
+where
+    T: 'static,
+    U: 'static,
+    F: 'static,
+{
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T, U, F> Accept<T> for Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+{
+    #[inline]
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then {
+        let callback = self.callback.take().expect("a step gets its input once");
+        let failed = input.is_err();
+        let trace = self.out.trace();
+        trace.ran(self.added);
+        // Looked at inside of the call: what comes out of it is small.
+        let given = turn.call(
+            || match callback(input) {
+                Given::Now(Ok(value)) => Ok(Ok(value)),
+                Given::Now(Err(failure)) => Ok(Err(trace.note(failure, failed, self.side, self.added))),
+                Given::Later(deferred) => {
+                    deferred.settled().map(|result| result.map_err(|failure| trace.given_back(failure, self.added)))
+                }
+            },
+            self.added,
+        );
+        let result = match given {
+            Ok(Ok(result)) => result,
+            Ok(Err(ends)) => return self.wait_for(ends, turn),
+            Err(panicked) => Err(trace.raised(panicked, self.added)),
+        };
+        // The callback itself may have paused the chain.
+        match turn.root.as_ref().filter(|root| root.gate().is_paused()) {
+            Some(root) => {
+                root::hold_back(root.gate(), self, result);
+                Then::Nothing
+            }
+            None => self.out.push(result, turn),
+        }
+    }
+
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Inbox::Input(Outcome::new(input)));
+        self
+    }
+
+    fn accept_first(self: Rc<Self>, input: Result<T, Failure>) -> Then {
+        match self.inbox.replace(Inbox::Nothing) {
+            Inbox::Waits(wait) => {
+                let (input, root) = wait.end_first(self.out.trace(), input);
+                Then::Other(self.accept(input), root)
+            }
+            _ => Then::Other(self.accept(input), None),
+        }
+    }
+
+    fn wait_first(&self, root: Weak<dyn Root>, kept: Kept) {
+        self.inbox.set(Inbox::Waits(Wait { root: Some(root), before: kept }));
+    }
+}
+
+impl<T, U, F> Settle<U> for Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+{
+    fn settle(self: Rc<Self>, result: Result<U, Failure>) -> Then {
+        let trace = self.out.trace();
+        let root = match self.inbox.replace(Inbox::Nothing) {
+            Inbox::Waits(wait) => wait.end(trace),
+            _ => None,
+        };
+        let result = result.map_err(|failure| trace.given_back(failure, self.added));
+        // Not handed on from here: a row of chains that wait for each other would recurse.
+        self.inbox.set(Inbox::Settled(Outcome::new(result)));
+        Then::Other(self, root)
+    }
+}
+
+impl<T, U, F> Run for Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+{
+    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+        match self.inbox.replace(Inbox::Nothing) {
+            Inbox::Input(input) => self.run_with(input.into_inner(), turn),
+            Inbox::Settled(outcome) => self.out.push(outcome.into_inner(), turn),
+            Inbox::Nothing | Inbox::Waits(_) => Then::Nothing,
+        }
+    }
+}
+
+impl<T, U, F> Tail<U> for Step<T, U, F>
+where
+    F: 'static,
+{
+    fn out(&self) -> &Out<U> {
+        &self.out
+    }
+    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
+        self
+    }
+}
+
+impl<T, U, F> Awaited for Step<T, U, F> {
+    fn is_awaited(&self) -> bool {
+        self.out.is_awaited()
+    }
+}
+
+/// The step of [`Deferred::chain_deferred`](super::Deferred::chain_deferred): it fires another Deferred without a
+/// callback, and so without a loop inside the loop.
+pub(super) struct Link<T: 'static> {
+    input: Cell<Option<Outcome<T>>>,
+    firer: Cell<Option<Firer<T>>>,
+    out: Out<()>,
+    added: Place,
+    wait: Cell<Option<Wait>>,
+}
+
+impl<T: 'static> Link<T> {
+    pub(super) fn new(firer: Firer<T>, added: Place, before: Trace) -> Rc<Link<T>> {
+        Rc::new(Link {
+            input: Cell::new(None),
+            firer: Cell::new(Some(firer)),
+            out: Out::empty(before.and_one()),
+            added,
+            wait: Cell::new(None),
+        })
+    }
+}
+
+impl<T> Node for Link<T> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T> Accept<T> for Link<T> {
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then {
+        self.accept(input).run(turn)
+    }
+
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
+        self.input.set(Some(Outcome::new(input)));
+        self
+    }
+
+    fn accept_first(self: Rc<Self>, input: Result<T, Failure>) -> Then {
+        match self.wait.take() {
+            Some(wait) => {
+                let (input, root) = wait.end_first(self.out.trace(), input);
+                Then::Other(self.accept(input), root)
+            }
+            None => Then::Other(self.accept(input), None),
+        }
+    }
+
+    fn wait_first(&self, root: Weak<dyn Root>, kept: Kept) {
+        self.wait.set(Some(Wait { root: Some(root), before: kept }));
+    }
+}
+
+impl<T> Run for Link<T> {
+    /// Runs twice: first it fires the other one, and when that one has come to rest its own chain goes on.
+    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+        let (Some(firer), Some(input)) = (self.firer.take(), self.input.take()) else {
+            return self.out.push(Ok(()), turn);
+        };
+        let trace = self.out.trace();
+        trace.ran(self.added);
+        match firer.head().admit(self.added) {
+            Ok(Admitted::First) => {
+                let result = input.into_inner().map_err(|mut failure| {
+                    failure.pass(Passed::HandedOnAt(self.added));
+                    failure.pass(Passed::Made(firer.head().made()));
+                    failure
+                });
+                turn.later(self);
+                firer.head().deliver(result)
+            }
+            Ok(Admitted::Swallowed) => {
+                drop(input.into_inner());
+                self.out.push(Ok(()), turn)
+            }
+            Err(error) => {
+                drop(input);
+                let failure = trace.raised(Failure::at(error, self.added), self.added);
+                self.out.push(Err(failure), turn)
+            }
+        }
+    }
+}
+
+impl<T> Tail<()> for Link<T> {
+    fn out(&self) -> &Out<()> {
+        &self.out
+    }
+    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
+        self
+    }
+}
+
+impl<T> Awaited for Link<T> {
+    fn is_awaited(&self) -> bool {
+        self.out.is_awaited()
+    }
+}

@@ -1,0 +1,243 @@
+//! Locks and semaphores: who gets in, when, and that nothing is ever lost.
+
+use super::*;
+use crate::deferred::{Acquired, DeferredLock, DeferredSemaphore};
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const MILLION: usize = 1_000_000;
+
+fn semaphore(limit: usize) -> DeferredSemaphore {
+    DeferredSemaphore::new(NonZeroUsize::new(limit).expect("the tests ask for one at least"))
+}
+
+/// Notes `name` when it gets the lock, and keeps it in the chain's result.
+fn queue_up(events: &Events, lock: &DeferredLock, name: &'static str) -> Deferred<Acquired> {
+    let events = events.clone();
+    lock.acquire().add_callback(move |held| {
+        note(&events, name);
+        Ok(held)
+    })
+}
+
+#[test]
+fn a_lock_is_handed_straight_from_one_to_the_next_in_order_of_arrival() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let [a, b, c] = ["a", "b", "c"].map(|name| queue_up(&events, &lock, name));
+    assert_eq!((events.take(), lock.waiting()), (vec!["a".to_owned()], 2));
+    drop(a.result());
+    assert_eq!((events.take(), lock.is_locked()), (vec!["b".to_owned()], true));
+    drop(b.result());
+    assert_eq!(events.take(), ["c"]);
+    drop(c.result());
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn a_semaphore_lets_as_many_in_as_it_has_tokens() {
+    let doors = semaphore(2);
+    assert_eq!((doors.tokens(), doors.limit().get()), (2, 2));
+    let (first, second, third) = (doors.acquire(), doors.acquire(), doors.acquire());
+    assert_eq!((doors.tokens(), doors.waiting()), (0, 1));
+    assert!(first.has_fired() && second.has_fired() && !third.has_fired());
+    drop(second);
+    assert!(third.has_fired());
+    drop(first);
+    assert_eq!((doors.tokens(), doors.waiting()), (1, 0));
+    drop(third);
+    assert_eq!(doors.tokens(), 2);
+}
+
+#[test]
+fn cancelling_who_waits_takes_it_out_of_the_queue() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let [a, b, c] = ["a", "b", "c"].map(|name| queue_up(&events, &lock, name));
+    b.cancel();
+    assert_eq!(lock.waiting(), 1);
+    assert_eq!(outcome(b), "failed: cancelled");
+    drop(a);
+    assert_eq!(events.take(), ["a", "c"]);
+    drop(c);
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn cancelling_who_has_it_does_nothing() {
+    let lock = DeferredLock::new();
+    for waited in [false, true] {
+        let before = waited.then(|| lock.acquire());
+        let acquired = lock.acquire();
+        drop(before);
+        acquired.cancel();
+        assert!(lock.is_locked());
+        drop(acquired.result().expect("it has the lock"));
+        assert!(!lock.is_locked());
+    }
+}
+
+#[test]
+fn a_waiter_whose_deferred_was_dropped_gets_no_token_lost() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let a = queue_up(&events, &lock, "a");
+    drop(lock.acquire());
+    let c = queue_up(&events, &lock, "c");
+    drop(lock.acquire());
+    drop(a);
+    assert_eq!(events.take(), ["a", "c"]);
+    drop(c);
+    assert_eq!((lock.is_locked(), lock.waiting()), (false, 0));
+}
+
+#[test]
+fn nobody_overtakes_a_waiter_while_a_token_is_on_its_way() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let a = lock.acquire();
+    let (late, mine, again) = (events.clone(), events.clone(), lock.clone());
+    let newcomer: Rc<RefCell<Option<Deferred<()>>>> = Rc::default();
+    let kept = newcomer.clone();
+    let b = lock.acquire().add_callback(move |held| {
+        drop(held); // From inside the hand-over: c's turn has come, but c has not run.
+        assert!(again.is_locked());
+        let late = late.clone();
+        *kept.borrow_mut() = Some(again.acquire().add_callback(move |_| note(&late, "newcomer")));
+    });
+    let c = lock.acquire().add_callback(move |_| note(&mine, "c"));
+    drop(a);
+    assert_eq!(events.take(), ["c", "newcomer"]);
+    drop((b, c, newcomer.take()));
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn a_run_releases_on_success_failure_and_cancel() {
+    let lock = DeferredLock::new();
+    for (how, expected) in [("value", "1"), ("failure", "failed: no"), ("cancel", "failed: cancelled")] {
+        let (answer, firer) = Deferred::<u32>::new();
+        let first = lock.run(move || answer);
+        let released = lock.clone();
+        let first = first.add_both(move |result| {
+            assert!(!released.is_locked(), "it is released before the result is passed on");
+            result
+        });
+        assert!(lock.is_locked());
+        match how {
+            "value" => firer.callback(1).unwrap(),
+            "failure" => firer.errback(Message("no".to_owned())).unwrap(),
+            _ => first.cancel(),
+        }
+        assert_eq!(outcome(first), expected);
+        assert!(!lock.is_locked());
+    }
+}
+
+#[test]
+fn a_run_that_is_cancelled_while_it_waits_does_not_call_its_function() {
+    let lock = DeferredLock::new();
+    let held = lock.acquire();
+    let waits = lock.run(|| -> Result<u32, Failure> { panic!("it was cancelled") });
+    waits.cancel();
+    drop(held);
+    assert_eq!(outcome(waits), "failed: cancelled");
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn a_run_whose_function_panics_releases_and_the_next_one_runs() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let ran = events.clone();
+    let (answer, firer) = Deferred::<()>::new();
+    let first = lock.run(move || answer).add_callback(|()| {});
+    let second = lock.run(|| -> Result<(), Failure> { panic!("inside the lock") });
+    let third = lock.run(move || note(&ran, "third"));
+    assert!(catch_unwind(AssertUnwindSafe(|| firer.callback(()).unwrap())).is_err());
+    assert_eq!(events.take(), ["third"]);
+    assert!(!lock.is_locked());
+    drop((first, third, second.add_errback(|_| Ok(()))));
+}
+
+#[test]
+fn a_run_that_never_ends_releases_when_its_work_is_dropped() {
+    let lock = DeferredLock::new();
+    let (answer, firer) = Deferred::<u32>::new();
+    let first = lock.run(move || answer);
+    drop(firer);
+    assert!(lock.is_locked());
+    drop(first);
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn a_panic_of_one_who_was_handed_the_lock_goes_on_after_the_rest_were_served() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let a = lock.acquire();
+    let b = lock.acquire().add_callback(|_held| -> Result<(), Failure> { panic!("in b") });
+    let c = queue_up(&events, &lock, "c");
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(a))).is_err());
+    assert_eq!(events.take(), ["c"]);
+    drop(c);
+    assert!(!lock.is_locked());
+    drop(b.add_errback(|_| Ok(())));
+}
+
+#[test]
+fn a_guard_dropped_by_a_panic_does_not_end_the_process_if_the_next_one_panics_too() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let held = lock.acquire().result().expect("nobody has it");
+    let b = lock.acquire().add_callback(|_held| -> Result<(), Failure> { panic!("the second") });
+    let c = queue_up(&events, &lock, "c");
+    let lines = logged(|| {
+        let caught = catch_unwind(AssertUnwindSafe(move || {
+            let _held = held;
+            panic!("the first");
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"the first"));
+    });
+    assert!(lines.iter().any(|line| line.contains("A callback panicked")), "{lines:?}");
+    assert_eq!(events.take(), ["c"]);
+    drop((c, b.add_errback(|_| Ok(()))));
+}
+
+#[test]
+fn a_million_waiters_that_release_in_their_callbacks_use_constant_stack() {
+    for limit in [1, 3] {
+        let (doors, served) = (semaphore(limit), Rc::new(Cell::new(0)));
+        let held: Vec<_> = (0..limit).map(|_| doors.acquire()).collect();
+        for _ in 0..MILLION / 2 {
+            let (served, ran) = (served.clone(), served.clone());
+            drop(doors.acquire().add_callback(move |_held| served.set(served.get() + 1)));
+            drop(doors.run(move || ran.set(ran.get() + 1)));
+        }
+        drop(held);
+        assert_eq!((served.get(), doors.tokens()), (MILLION, limit));
+    }
+}
+
+#[test]
+fn a_million_waiters_are_cancelled_without_looking_at_each_other() {
+    let lock = DeferredLock::new();
+    let held = lock.acquire();
+    let waiters: Vec<_> = (0..MILLION).map(|_| lock.acquire().add_errback(Err)).collect();
+    waiters.iter().for_each(|waiter| waiter.cancel());
+    assert_eq!(lock.waiting(), 0);
+    for waiter in waiters {
+        drop(waiter.add_both(|_| {}));
+    }
+    drop(held);
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn a_lock_holds_nothing_of_those_who_waited() {
+    let drops = Rc::new(Cell::new(0));
+    let lock = DeferredLock::new();
+    let held = lock.acquire();
+    let kept = Dropped(drops.clone());
+    let waits = lock.acquire().add_callback(move |_held| drop(kept));
+    waits.cancel();
+    drop(waits.add_errback(|_| Ok(())));
+    assert_eq!(drops.get(), 1);
+    let kept = Dropped(drops.clone());
+    drop(lock.acquire().add_callback(move |_held| drop(kept)));
+    drop((lock, held));
+    assert_eq!(drops.get(), 2, "the waiter was served when the last handle was the guard's");
+}

@@ -1,0 +1,184 @@
+//! Queues: first come, first served on both sides, within their limits, and no item is ever swallowed.
+
+use super::*;
+use crate::deferred::{DeferredQueue, QueueOverflow, QueueUnderflow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const MILLION: usize = 1_000_000;
+
+#[test]
+fn items_and_waiters_are_served_in_order_of_arrival() {
+    let queue = DeferredQueue::unbounded();
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    assert_eq!((queue.len(), queue.waiting()), (2, 0));
+    assert_eq!((queue.get().result(), queue.get().result()), (Some(1), Some(2)));
+    let (first, second) = (queue.get(), queue.get());
+    assert_eq!((queue.is_empty(), queue.waiting()), (true, 2));
+    queue.put(3).unwrap();
+    assert!(first.has_fired() && !second.has_fired());
+    queue.put(4).unwrap();
+    assert_eq!((first.result(), second.result()), (Some(3), Some(4)));
+}
+
+#[test]
+fn a_full_queue_gives_the_item_back() {
+    let queue = DeferredQueue::bounded(2, 1);
+    queue.put("a".to_owned()).unwrap();
+    queue.put("b".to_owned()).unwrap();
+    assert_eq!(queue.put("c".to_owned()), Err(QueueOverflow("c".to_owned())));
+    assert_eq!(queue.get().result(), Some("a".to_owned()));
+    queue.put("d".to_owned()).unwrap();
+    assert_eq!(queue.len(), 2);
+}
+
+#[test]
+fn a_queue_of_size_0_only_hands_from_one_to_the_other() {
+    let queue = DeferredQueue::bounded(0, 10);
+    assert_eq!(queue.put(1), Err(QueueOverflow(1)));
+    let waits = queue.get();
+    queue.put(2).unwrap();
+    assert_eq!(queue.put(3), Err(QueueOverflow(3)));
+    assert_eq!(waits.result(), Some(2));
+}
+
+#[test]
+fn one_who_would_wait_behind_too_many_is_told_so() {
+    for backlog in [0, 2] {
+        let queue = DeferredQueue::<u32>::bounded(1, backlog);
+        let waiting: Vec<_> = (0..backlog).map(|_| queue.get()).collect();
+        let refused = queue.get();
+        assert!(refused.has_fired());
+        let underflow = refused.add_both(|result| Ok(result.unwrap_err().check::<QueueUnderflow>().is_some()));
+        assert_eq!(underflow.result(), Some(true));
+        assert_eq!(queue.waiting(), waiting.len());
+    }
+}
+
+#[test]
+fn a_cancelled_waiter_is_taken_out_and_makes_room() {
+    let queue = DeferredQueue::bounded(1, 2);
+    let (first, second) = (queue.get(), queue.get());
+    first.cancel();
+    assert_eq!(queue.waiting(), 1);
+    assert_eq!(outcome(first), "failed: cancelled");
+    let third = queue.get();
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    assert_eq!((second.result(), third.result()), (Some(1), Some(2)));
+    let served = deferred::succeed(()).add_callback(move |()| queue.get());
+    served.cancel();
+    assert_eq!(outcome(served), "failed: cancelled");
+}
+
+#[test]
+fn a_waiter_whose_deferred_was_dropped_swallows_no_item_and_takes_no_place() {
+    let queue = DeferredQueue::bounded(1, 2);
+    drop(queue.get());
+    let first = queue.get();
+    drop(queue.get());
+    let second = queue.get();
+    assert!(!second.has_fired(), "those who are gone made room");
+    drop(second);
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    assert_eq!(queue.put(3), Err(QueueOverflow(3)), "nobody waits");
+    assert_eq!((first.result(), queue.get().result()), (Some(1), Some(2)));
+}
+
+#[test]
+fn one_who_listens_through_a_chain_is_not_taken_for_gone() {
+    let (events, queue) = (Events::default(), DeferredQueue::unbounded());
+    let (seen, also) = (events.clone(), events.clone());
+    drop(queue.get().add_callback(move |n: u32| note(&seen, n)));
+    let waits = queue.clone();
+    drop(deferred::succeed(()).add_callback(move |()| waits.get()).add_callback(move |n| note(&also, n)));
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    assert_eq!(events.take(), ["1", "2"]);
+}
+
+#[test]
+fn an_item_put_from_inside_a_waiters_callback_is_handed_on_when_that_returns() {
+    let (events, queue) = (Events::default(), DeferredQueue::bounded(0, 10));
+    let (first_seen, second_seen, again) = (events.clone(), events.clone(), queue.clone());
+    let first = queue.get().add_callback(move |n: u32| {
+        again.put(n + 1).unwrap();
+        assert_eq!(again.put(n + 2), Err(QueueOverflow(n + 2)), "there is one more waiter, not two");
+        note(&first_seen, n);
+    });
+    let second = queue.get().add_callback(move |n| note(&second_seen, n));
+    queue.put(1).unwrap();
+    assert_eq!(events.take(), ["1", "2"]);
+    drop((first, second));
+}
+
+#[test]
+fn nobody_overtakes_a_waiter_whose_item_is_on_its_way() {
+    let (events, queue) = (Events::default(), DeferredQueue::bounded(2, 10));
+    let (seen, late, again) = (events.clone(), events.clone(), queue.clone());
+    let first = queue.get().add_callback(move |n: u32| {
+        again.put(n + 1).unwrap();
+        drop(again.get().add_callback(move |n| note(&late, format!("newcomer {n}"))));
+    });
+    let second = queue.get().add_callback(move |n| note(&seen, format!("second {n}")));
+    queue.put(1).unwrap();
+    queue.put(9).unwrap();
+    assert_eq!(events.take(), ["second 2", "newcomer 9"]);
+    drop((first, second));
+}
+
+#[test]
+fn an_item_whose_waiter_cancels_before_it_is_handed_on_stays() {
+    let queue = DeferredQueue::bounded(0, 10);
+    let second: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
+    let (again, other) = (queue.clone(), second.clone());
+    let first = queue.get().add_callback(move |n: u32| {
+        again.put(n + 1).unwrap();
+        other.borrow().as_ref().expect("it waits").cancel();
+    });
+    *second.borrow_mut() = Some(queue.get());
+    queue.put(1).unwrap();
+    assert_eq!(outcome(second.take().unwrap()), "failed: cancelled");
+    assert_eq!(queue.get().result(), Some(2));
+    drop(first);
+}
+
+#[test]
+fn a_panic_of_a_waiter_goes_on_to_who_put_and_the_queue_is_in_order() {
+    let queue = DeferredQueue::bounded(1, 10);
+    let first = queue.get().add_callback(|_: u32| -> Result<(), Failure> { panic!("in the waiter") });
+    assert!(catch_unwind(AssertUnwindSafe(|| queue.put(1))).is_err());
+    let second = queue.get();
+    queue.put(2).unwrap();
+    assert_eq!(second.result(), Some(2));
+    drop(first.add_errback(|_| Ok(())));
+}
+
+#[test]
+fn a_million_waiters_that_each_put_for_the_next_use_constant_stack() {
+    let queue = DeferredQueue::bounded(0, MILLION);
+    for _ in 1..MILLION {
+        let again = queue.clone();
+        drop(queue.get().add_callback(move |n: usize| again.put(n + 1).map_err(Failure::from)));
+    }
+    let last = queue.get();
+    queue.put(1).unwrap();
+    assert_eq!(last.result(), Some(MILLION));
+}
+
+#[test]
+fn a_queue_drops_its_items_and_its_waiters_with_the_last_handle() {
+    let drops = Rc::new(Cell::new(0));
+    let queue = DeferredQueue::unbounded();
+    queue.put(Dropped(drops.clone())).unwrap();
+    drop(queue.clone());
+    assert_eq!(drops.get(), 0);
+    drop(queue);
+    assert_eq!(drops.get(), 1);
+    let queue = DeferredQueue::<u32>::unbounded();
+    let kept = Dropped(drops.clone());
+    let waits = queue.get().add_callback(move |_| drop(kept));
+    drop((queue, waits));
+    assert_eq!(drops.get(), 2);
+}

@@ -1,0 +1,87 @@
+//! [`Outcome`]: a result that must not be lost unseen; and where failures go that nobody handled.
+
+use crate::Failure;
+use std::cell::RefCell;
+
+thread_local!(static COLLECTED: RefCell<Option<Vec<Failure>>> = const { RefCell::new(None) });
+
+/// A result whose failure is reported if it is dropped.
+#[derive(Debug)]
+pub(super) struct Outcome<T>(Option<Result<T, Failure>>);
+
+impl<T> Outcome<T> {
+    #[inline]
+    pub(super) fn new(result: Result<T, Failure>) -> Outcome<T> {
+        Outcome(Some(result))
+    }
+
+    /// One whose result has been taken.
+    pub(super) fn taken() -> Outcome<T> {
+        Outcome(None)
+    }
+
+    /// The result; from here on its failure counts as handled.
+    #[inline]
+    pub(super) fn into_inner(mut self) -> Result<T, Failure> {
+        self.take().expect("an Outcome is emptied only by taking it, and then not used again")
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Result<T, Failure>> {
+        self.0.take()
+    }
+
+    /// The value; a failure is reported.
+    pub(super) fn into_value(mut self) -> Option<T> {
+        match self.0 {
+            Some(Ok(_)) => self.take()?.ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(self.0, Some(Err(_)))
+    }
+}
+
+impl<T> Drop for Outcome<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_failure()
+            && let Some(Err(failure)) = self.take()
+            && failure.first_report()
+        {
+            report(failure);
+        }
+    }
+}
+
+#[cold]
+fn report(failure: Failure) {
+    // While the thread ends there is nobody to collect: then the failure is gone with the closure, but not unseen.
+    let text = failure.report();
+    let left = COLLECTED.try_with(|collected| match &mut *collected.borrow_mut() {
+        Some(collected) => {
+            collected.push(failure);
+            None
+        }
+        None => Some(failure),
+    });
+    if !matches!(left, Ok(None)) {
+        log::error!(target: "reactor::deferred", "Unhandled error in Deferred: {text}");
+    }
+}
+
+/// See [`crate::testing::collect_unhandled`].
+pub(crate) fn collect(work: impl FnOnce()) -> Vec<Failure> {
+    /// Puts back what an outer collection had, also if `work` panics.
+    struct Outer(Option<Vec<Failure>>);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            COLLECTED.with_borrow_mut(|collected| *collected = self.0.take());
+        }
+    }
+    let _outer = Outer(COLLECTED.with_borrow_mut(|collected| collected.replace(Vec::new())));
+    work();
+    COLLECTED.with_borrow_mut(|collected| collected.as_mut().map(std::mem::take)).unwrap_or_default()
+}

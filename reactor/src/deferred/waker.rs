@@ -1,0 +1,260 @@
+//! How a coroutine is roused when what it awaits is not one of our Deferreds.
+//!
+//! A [`Waker`] may be sent to any thread, a coroutine may not. So a waker holds only a number and the way home: the
+//! coroutine itself stays on its thread, in a list there, for as long as some waker can still rouse it.
+//!
+//! * Roused on its own thread, it goes on before `wake` returns, as callbacks do when their Deferred is fired.
+//! * Roused on another thread, or by itself while it runs, it goes on in a turn of the reactor that runs on its thread.
+
+use super::chain::{self, Run, Then, Turn};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Wake, Waker};
+
+thread_local!(static HERE: Here = Here::new());
+
+/// What a thread knows of its coroutines.
+struct Here {
+    home: Arc<Home>,
+    next_id: Cell<u64>,
+    /// Those that some waker can rouse.
+    sleeping: RefCell<HashMap<u64, Rc<dyn Run>>>,
+    /// While a loop wakes somebody: those roused, to be run by that loop and not inside of it.
+    collected: RefCell<Option<Vec<u64>>>,
+}
+
+impl Here {
+    fn new() -> Here {
+        Here {
+            home: Arc::default(),
+            next_id: Cell::new(0),
+            sleeping: RefCell::default(),
+            collected: RefCell::default(),
+        }
+    }
+
+    fn awaken(&self, id: u64) -> Option<Rc<dyn Run>> {
+        self.sleeping.borrow_mut().remove(&id)
+    }
+}
+
+/// What other threads may see of it.
+#[derive(Default)]
+struct Home {
+    notes: Mutex<Vec<Note>>,
+    hook: Mutex<Option<Hook>>,
+}
+
+/// Tells the reactor of a thread that there are notes.
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Clone, Copy)]
+enum Note {
+    Wake(u64),
+    /// The last waker is gone: nobody can rouse it any more.
+    Forget(u64),
+}
+
+impl Home {
+    fn leave(&self, note: Note) {
+        let is_first = {
+            let mut notes = lock(&self.notes);
+            notes.push(note);
+            notes.len() == 1
+        };
+        // One call is enough for all of the notes that are there when it is made.
+        let hook = if is_first { lock(&self.hook).clone() } else { None };
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics under these locks.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What a waker of ours holds.
+struct Rouser {
+    home: Arc<Home>,
+    id: u64,
+    /// It was roused while it was running.
+    again: AtomicBool,
+}
+
+impl Wake for Rouser {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let here = HERE.try_with(|here| {
+            if !Arc::ptr_eq(&here.home, &self.home) {
+                return None;
+            }
+            if !here.sleeping.borrow().contains_key(&self.id) {
+                // It is running.
+                self.again.store(true, Ordering::Release);
+                return Some(None);
+            }
+            if let Some(collected) = &mut *here.collected.borrow_mut() {
+                collected.push(self.id);
+                return Some(None);
+            }
+            Some(here.awaken(self.id))
+        });
+        match here {
+            Ok(Some(Some(coroutine))) => chain::run(coroutine, None),
+            Ok(Some(None)) => {}
+            Ok(None) | Err(_) => {
+                // First, since it may be running: it looks at this before it sleeps.
+                self.again.store(true, Ordering::Release);
+                self.home.leave(Note::Wake(self.id));
+            }
+        }
+    }
+}
+
+impl Drop for Rouser {
+    fn drop(&mut self) {
+        let here = HERE.try_with(|here| {
+            // Dropped outside the borrow: it may drop whole chains.
+            Arc::ptr_eq(&here.home, &self.home).then(|| here.awaken(self.id))
+        });
+        if !matches!(here, Ok(Some(_))) {
+            self.home.leave(Note::Forget(self.id));
+        }
+    }
+}
+
+/// The waker of one coroutine.
+pub(super) struct OwnWaker {
+    rouser: Arc<Rouser>,
+    waker: Waker,
+}
+
+impl OwnWaker {
+    pub(super) fn new() -> OwnWaker {
+        HERE.with(|here| {
+            let id = here.next_id.get();
+            here.next_id.set(id + 1);
+            let rouser = Arc::new(Rouser { home: here.home.clone(), id, again: AtomicBool::new(false) });
+            OwnWaker { waker: Waker::from(rouser.clone()), rouser }
+        })
+    }
+
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Forgets that it was roused: it is about to run.
+    pub(super) fn start(&self) {
+        self.rouser.again.store(false, Ordering::Relaxed);
+    }
+
+    /// The coroutine waits now. It is kept here if somebody has a waker for it.
+    ///
+    /// If it was roused while it ran, it is to run again: in the reactor's next turn, so that others have theirs, or at
+    /// once if there is no reactor.
+    pub(super) fn sleep(self, coroutine: Rc<dyn Run>, mut again: bool) -> Slept {
+        // Two are ours: the field and the waker's own. The count comes before the flag: another thread raises the flag
+        // before it lets go of its waker.
+        let is_lent = Arc::strong_count(&self.rouser) > 2;
+        fence(Ordering::Acquire);
+        again |= self.rouser.again.swap(false, Ordering::AcqRel);
+        let has_reactor = again && lock(&self.rouser.home.hook).is_some();
+        if again && !has_reactor {
+            return Slept::Again(self);
+        }
+        if again || is_lent {
+            HERE.with(|here| here.sleeping.borrow_mut().insert(self.rouser.id, coroutine));
+        }
+        if again {
+            self.rouser.home.leave(Note::Wake(self.rouser.id));
+        }
+        // If others have it, ours goes, so that the end of the last of theirs is noticed.
+        if is_lent { Slept::Lent } else { Slept::Kept(self) }
+    }
+}
+
+/// What [`OwnWaker::sleep`] came to.
+pub(super) enum Slept {
+    /// Nobody has a waker: it can be used for the next poll.
+    Kept(OwnWaker),
+    /// Others have it: they keep the coroutine alive, and the next poll gets a new one.
+    Lent,
+    Again(OwnWaker),
+}
+
+impl fmt::Debug for OwnWaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OwnWaker({})", self.rouser.id)
+    }
+}
+
+/// Wakes, and has the coroutines that this rouses run by the loop of `turn`.
+pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
+    /// Ends the collecting, also if a foreign waker panics.
+    struct Collecting(Option<Vec<u64>>);
+    impl Collecting {
+        fn swap(&mut self) {
+            HERE.with(|here| std::mem::swap(&mut *here.collected.borrow_mut(), &mut self.0));
+        }
+    }
+    impl Drop for Collecting {
+        fn drop(&mut self) {
+            self.swap();
+            for id in self.0.take().into_iter().flatten() {
+                HERE.with(|here| here.home.leave(Note::Wake(id)));
+            }
+        }
+    }
+    let mut collecting = Collecting(Some(Vec::new()));
+    collecting.swap();
+    waker.wake();
+    let roused = HERE.with(|here| here.collected.borrow_mut().replace(Vec::new())).unwrap_or_default();
+    drop(collecting);
+    for id in roused.into_iter().rev() {
+        if let Some(coroutine) = HERE.with(|here| here.awaken(id)) {
+            turn.later_alone(coroutine);
+        }
+    }
+    Then::Nothing
+}
+
+/// A reactor runs on this thread: see [`hook`].
+pub(crate) struct Hooked(Option<Hook>);
+
+/// As long as the guard lives `hook` is called, on whatever thread, when a coroutine of this thread is to go on: it is to
+/// have [`go_on`] called here soon.
+pub(crate) fn hook(hook: impl Fn() + Send + Sync + 'static) -> Hooked {
+    Hooked(HERE.with(|here| lock(&here.home.hook).replace(Arc::new(hook))))
+}
+
+impl Drop for Hooked {
+    /// The reactor of an outer loop, if there is one, does it again.
+    fn drop(&mut self) {
+        let outer = self.0.take();
+        drop(HERE.with(|here| std::mem::replace(&mut *lock(&here.home.hook), outer)));
+    }
+}
+
+/// Runs the coroutines of this thread that were roused elsewhere.
+pub(crate) fn go_on() {
+    let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes)));
+    for note in notes {
+        match note {
+            Note::Wake(id) => {
+                if let Some(coroutine) = HERE.with(|here| here.awaken(id)) {
+                    chain::run(coroutine, None);
+                }
+            }
+            Note::Forget(id) => drop(HERE.with(|here| here.awaken(id))),
+        }
+    }
+}
