@@ -64,7 +64,7 @@ impl Wait {
 }
 
 /// How many chains that wait for each other are looked through for a circle.
-const CIRCLE_LIMIT: usize = 32;
+const CIRCLE_LIMIT: usize = 8;
 
 pub(super) struct Step<T: 'static, U: 'static, F> {
     callback: Cell<Option<F>>,
