@@ -64,10 +64,11 @@ fn main() {
 //   both sides come here: Err("too expensive")
 //   where it came from: too expensive
 //   raised at examples/deferred_errors.rs:19:60
-//   raised by the callback added at examples/deferred_errors.rs:19:10
-//   in a Deferred made at examples/deferred_errors.rs:17:5
-//   raised by the callback added at examples/deferred_errors.rs:20:10
-//   raised by the callback added at examples/deferred_errors.rs:26:10
-//   passed the step added at examples/deferred_errors.rs:37:29
+//   in the Deferred made at examples/deferred_errors.rs:17:5
+//     after the callback added at examples/deferred_errors.rs:18:10
+//     raised by the callback added at examples/deferred_errors.rs:19:10
+//     passed on by the errback added at examples/deferred_errors.rs:20:10
+//     passed on by the errback added at examples/deferred_errors.rs:26:10
+//     past the callback added at examples/deferred_errors.rs:37:29
 // the errback behind both: raised by the callback
 //   the end: Some(2)

@@ -45,10 +45,14 @@ fn main() -> Result<(), AlreadyCalledError> {
 }
 
 // Prints:
-// waiting: Deferred(pending, made at examples/deferred_waiting.rs:28:30)
+// waiting: the Deferred made at examples/deferred_waiting.rs:28:30 has not been fired
 //  0 s: asking for the city of Kiwi
-// waiting: Deferred(pending, made at examples/deferred_waiting.rs:28:30)
+// waiting: the Deferred made at examples/deferred_waiting.rs:28:30 waits
+//   for the one that the callback added at examples/deferred_waiting.rs:33:10 gave back:
+//   the Deferred made at examples/deferred_waiting.rs:19:29 has not been fired
 //  2 s: asking for the weather in Los Angeles
-// waiting: Deferred(pending, made at examples/deferred_waiting.rs:28:30)
+// waiting: the Deferred made at examples/deferred_waiting.rs:28:30 waits
+//   for the one that the callback added at examples/deferred_waiting.rs:34:10 gave back:
+//   the Deferred made at examples/deferred_waiting.rs:19:29 has not been fired
 //  5 s: the answer is sun
 // fired: true

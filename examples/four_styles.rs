@@ -1,28 +1,23 @@
 //! One program in four styles: it asks a slow service for a user's city, then for the weather there. Who blocks serves
-//! one user after the other; the others serve all at once, on one thread. Run it: `cargo run --example four_styles`.
+//! one user after the other; the others serve all at once. Run it with `cargo run --example four_styles`.
 
 use reactor::testing::ManualClock;
 use reactor::{Deferred, Failure};
 use std::time::Duration;
 
-type Answer = Result<String, Failure>;
-
-fn answer(question: &str) -> Answer {
-    match question {
-        "city of Ada" => Ok("London".to_owned()),
-        "city of Bob" => Ok("Atlantis".to_owned()),
-        "weather in London" => Ok("rain".to_owned()),
-        _ => Err(Failure::msg(format!("nobody knows the {question}"))),
-    }
+fn answer(question: &str) -> Result<String, Failure> {
+    let known = [("city of Ada", "London"), ("city of Bob", "Atlantis"), ("weather in London", "rain")];
+    let found = known.into_iter().find(|(asked, _)| *asked == question);
+    found.map(|(_, answer)| answer.to_owned()).ok_or_else(|| Failure::msg(format!("nobody knows the {question}")))
 }
 
 /// The service, in three shapes: it takes a second for each answer. Who blocks does nothing else in that second.
-fn ask_blocking(clock: &ManualClock, question: String) -> Answer {
+fn ask_blocking(clock: &ManualClock, question: String) -> Result<String, Failure> {
     clock.advance(Duration::from_secs(1));
     answer(&question)
 }
 
-fn ask_then(clock: &ManualClock, question: String, then: impl FnOnce(Answer) + 'static) {
+fn ask_then(clock: &ManualClock, question: String, then: impl FnOnce(Result<String, Failure>) + 'static) {
     clock.call_later(Duration::from_secs(1), move || then(answer(&question)));
 }
 
@@ -32,8 +27,8 @@ fn ask(clock: &ManualClock, question: String) -> Deferred<String> {
     deferred
 }
 
-fn show(user: &str, weather: Answer) {
-    println!("  {user}: {}", weather.unwrap_or_else(|failure| failure.to_string()));
+fn show(user: &str, weather: Result<String, Failure>) {
+    print!("{user}: {}. ", weather.unwrap_or_else(|failure| failure.to_string()));
 }
 
 fn blocking(clock: ManualClock, user: &'static str) {
@@ -63,34 +58,21 @@ fn with_async(clock: ManualClock, user: &'static str) {
 }
 
 fn main() {
-    type Style = fn(ManualClock, &'static str);
-    let styles: [(&str, Style); 4] =
+    let styles: [(_, fn(_, _)); 4] =
         [("blocking", blocking), ("callbacks", callbacks), ("Deferreds", deferreds), ("async", with_async)];
     for (name, style) in styles {
-        println!("{name}:");
+        print!("{name}: ");
         let clock = ManualClock::new();
         ["Ada", "Bob"].into_iter().for_each(|user| style(clock.clone(), user));
         while let Some(next) = clock.pending().first() {
             clock.advance(next.time() - clock.now());
         }
-        println!("  after {:?}", clock.elapsed());
+        println!("All after {:?}.", clock.elapsed());
     }
 }
 
 // Prints:
-// blocking:
-//   Ada: rain
-//   Bob: nobody knows the weather in Atlantis
-//   after 4s
-// callbacks:
-//   Ada: rain
-//   Bob: nobody knows the weather in Atlantis
-//   after 2s
-// Deferreds:
-//   Ada: rain
-//   Bob: nobody knows the weather in Atlantis
-//   after 2s
-// async:
-//   Ada: rain
-//   Bob: nobody knows the weather in Atlantis
-//   after 2s
+// blocking: Ada: rain. Bob: nobody knows the weather in Atlantis. All after 4s.
+// callbacks: Ada: rain. Bob: nobody knows the weather in Atlantis. All after 2s.
+// Deferreds: Ada: rain. Bob: nobody knows the weather in Atlantis. All after 2s.
+// async: Ada: rain. Bob: nobody knows the weather in Atlantis. All after 2s.

@@ -55,7 +55,10 @@ impl Source {
     fn is_test_code(&self, line: &str) -> bool {
         let product = self.text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
         let is_below = line.as_ptr() as usize >= product.as_ptr() as usize + product.len();
-        self.is_in(&["tests", "reactor/tests"]) || self.path.ends_with("/tests.rs") || is_below
+        self.is_in(&["tests", "reactor/tests"])
+            || self.path.ends_with("/tests.rs")
+            || self.path.contains("/tests/")
+            || is_below
     }
 }
 
@@ -83,7 +86,8 @@ fn lines_where(is_wrong: impl Fn(&Source, &str) -> bool) -> Vec<String> {
 fn only_in(allowed: &[&str], but_tests: bool, words: &[&str]) {
     let broken = lines_where(|source, line| {
         let is_exempt = source.is_in(allowed) || (but_tests && source.is_test_code(line));
-        let code = line.split("//").next().unwrap_or("");
+        // Asking whether this thread panics is not using threads.
+        let code = line.split("//").next().unwrap_or("").replace("std::thread::panicking()", "");
         !is_exempt && words.iter().any(|word| code.contains(word))
     });
     none(&format!("{words:?} belong into {allowed:?}"), &broken);

@@ -6,6 +6,7 @@
 //!
 //! Next: [`crate::deferred`], the chain that carries it.
 
+use crate::deferred::FailureGroup;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
@@ -17,6 +18,9 @@ use std::rc::Rc;
 /// How many places a failure remembers on its way; later ones are counted only. A failure that circles through a
 /// long-lived chain must not grow without end.
 const TRAIL_LIMIT: usize = 64;
+
+/// How many failures of a group a report tells whole. There may be a million.
+const GROUP_TOLD: usize = 5;
 
 /// An error plus where it came from: what errbacks receive.
 ///
@@ -74,6 +78,8 @@ pub enum Passed {
     AwaitedAt(&'static Location<'static>),
     /// It ended the coroutine that was started here.
     Coroutine(&'static Location<'static>),
+    /// It came from an input of the list that was made here, and decided its result.
+    List(&'static Location<'static>),
 }
 
 impl fmt::Display for Passed {
@@ -89,6 +95,7 @@ impl fmt::Display for Passed {
             Passed::HandedOnAt(at) => write!(f, "  handed on at {at}"),
             Passed::AwaitedAt(at) => write!(f, "awaited at {at}"),
             Passed::Coroutine(at) => write!(f, "in the coroutine started at {at}"),
+            Passed::List(at) => write!(f, "in the list made at {at}"),
         }
     }
 }
@@ -177,6 +184,12 @@ impl Failure {
         }
     }
 
+    /// The same failure, raised where it was and with the same way behind it, as another error.
+    pub(crate) fn with_error(&self, error: impl Error + 'static) -> Failure {
+        let shared = Rc::new(Shared { error: Box::new(error), is_reported: Cell::new(false) });
+        Failure(Box::new(Inner { shared, ..(*self.0).clone() }))
+    }
+
     /// Whether this is the first of its clones that nobody handled.
     pub(crate) fn first_report(&self) -> bool {
         !self.0.shared.is_reported.replace(true)
@@ -196,6 +209,11 @@ impl Failure {
         }
         if self.0.untold > 0 {
             text.push_str(&format!("\n  ({} more steps before the last)", self.0.untold));
+        }
+        if let Some(FailureGroup(failures)) = self.check() {
+            for (index, failure) in failures.iter().enumerate().take(GROUP_TOLD) {
+                text.push_str(&format!("\n  input {index}: {}", failure.report().replace('\n', "\n  ")));
+            }
         }
         text
     }

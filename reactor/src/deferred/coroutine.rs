@@ -7,8 +7,8 @@
 //!                                     | what it awaits, to be cancelled
 //! ```
 //!
-//! The links go as in any chain: what is awaited holds the coroutine, and the root holds what is awaited. So a coroutine
-//! ends with what it waits for, and one whose Deferred was dropped goes on as long as something can fire.
+//! The links go as in any chain: what is awaited holds the coroutine, and the root holds what is awaited. So a
+//! coroutine ends with what it waits for, and one whose Deferred was dropped goes on as long as something can fire.
 
 use super::chain::{self, Run, Then, Turn};
 use super::ends::Ends;
@@ -17,7 +17,7 @@ use super::history::{Place, Trace};
 use super::out::{Awaited, Awaiter, Out, Tail};
 use super::root::{self, Gate, Root, WaitsOn};
 use super::waiting::Stage;
-use super::waker::{OwnWaker, Slept};
+use super::waker::{OwnWaker, Rested};
 use crate::Failure;
 use crate::error::CancelledError;
 use crate::failure::Passed;
@@ -152,13 +152,13 @@ where
                 Err(panicked) => return Poll::Ready(Err(panicked)),
             }
             let Some(own) = self.waker.take() else { return Poll::Pending };
-            match own.sleep(self.clone(), self.again.get()) {
-                Slept::Kept(own) => {
+            match own.rest(self.clone(), self.again.get()) {
+                Rested::Kept(own) => {
                     self.waker.set(Some(own));
                     return Poll::Pending;
                 }
-                Slept::Lent => return Poll::Pending,
-                Slept::Again(own) => self.waker.set(Some(own)),
+                Rested::Lent => return Poll::Pending,
+                Rested::Again(own) => self.waker.set(Some(own)),
             }
         }
     }

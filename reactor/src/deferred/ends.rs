@@ -1,4 +1,5 @@
-//! [`Ends`]: what a Deferred that has not fired holds of its chain; and [`Awaiting`], what it holds while it is awaited.
+//! [`Ends`]: what a Deferred that has not fired holds of its chain; and [`Awaiting`], what it holds while it is
+//! awaited.
 
 use super::chain::{Accept, Settle};
 use super::coroutine;

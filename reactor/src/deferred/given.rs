@@ -12,8 +12,8 @@ pub enum Given<T: 'static> {
     Later(Deferred<T>),
 }
 
-/// What a callback may return: `()`, a `Result<U, Failure>`, a `Deferred<U>`, or a [`Given<U>`] if it is sometimes one and
-/// sometimes the other.
+/// What a callback may return: `()`, a `Result<U, Failure>`, a `Deferred<U>`, or a [`Given<U>`] if it is sometimes
+/// one and sometimes the other.
 ///
 /// Inside of such a callback `?` takes errors of every kind: whatever implements [`std::error::Error`] becomes a
 /// [`Failure`].

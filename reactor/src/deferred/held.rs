@@ -1,8 +1,8 @@
 //! [`Held`]: a strong link of a chain that is let go of without recursion.
 //!
-//! A closure that waits may have captured a Deferred, whose closures have captured others: dropping the first would drop
-//! the last a million calls deep. So whoever holds the last link to a node does not drop it inside the drop of another
-//! one, but leaves it to the outermost drop, which works the rest off in a loop.
+//! A closure that waits may have captured a Deferred, whose closures have captured others: dropping the first would
+//! drop the last a million calls deep. So whoever holds the last link to a node does not drop it inside the drop of
+//! another one, but leaves it to the outermost drop, which works the rest off in a loop.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

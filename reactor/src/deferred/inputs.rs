@@ -24,7 +24,7 @@ use super::out::{Awaited, Out, Tail};
 use super::root::{self, Gate, Root};
 use super::unhandled::Outcome;
 use super::waiting::Stage;
-use crate::{CancelledError, Failure};
+use crate::{CancelledError, Failure, Passed};
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::{Rc, Weak};
@@ -165,6 +165,10 @@ impl<P: Policy> Joint<P> {
     }
 
     fn hand_on(self: Rc<Self>, decided: Result<P::Output, Failure>) -> Then {
+        let decided = decided.map_err(|mut failure| {
+            failure.pass(Passed::List(self.out.trace().made()));
+            failure
+        });
         let root = self.root.upgrade();
         if let Some(root) = &root {
             // It is decided: nobody can cancel an input any more, and what they hold is let go of.

@@ -17,8 +17,8 @@
 //! cancelled all the same; the panic then goes on to whoever cancelled or fired. Everything takes linear time and
 //! constant stack: for a million inputs as for a million lists inside each other.
 //!
-//! With [`Others::Cancel`] the inputs are kept alive until the result is known, as they must be reached then. If all that
-//! could fire any of them is gone, and so is the result's Deferred, they stay in memory.
+//! With [`Others::Cancel`] the inputs are kept alive until the result is known, as they must be reached then. If all
+//! that could fire any of them is gone, and so is the result's Deferred, they stay in memory.
 //!
 //! What we do otherwise than Twisted, and why: what is to happen with the siblings of the first failure is said by
 //! whoever waits; Twisted leaves them running. An empty race fails; Twisted's never fires.
@@ -121,7 +121,7 @@ pub fn race<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>, others: O
         return fail(FailureGroup(Vec::new()));
     }
     let slots = Slots::new(inputs.len());
-    join(inputs, First { failures: slots, value: PhantomData }, others, Location::caller())
+    join(inputs, First { failures: slots, made: Location::caller(), value: PhantomData }, others, Location::caller())
 }
 
 /// The first failure of those that [`gather_results`] waited for. Its causes ([`Error::source`]) are that failure's.
@@ -216,7 +216,7 @@ impl<T: 'static> Policy for Values<T> {
     fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<Vec<T>, Failure>> {
         match result {
             Ok(value) => self.0.fill(index, value).map(Ok),
-            Err(failure) => Some(Err(Failure::new(FirstError { index, failure }))),
+            Err(failure) => Some(Err(failure.with_error(FirstError { index, failure: failure.clone() }))),
         }
     }
 
@@ -229,6 +229,7 @@ impl<T: 'static> Policy for Values<T> {
 
 struct First<T> {
     failures: Slots<Failure>,
+    made: &'static Location<'static>,
     value: PhantomData<T>,
 }
 
@@ -239,7 +240,9 @@ impl<T: 'static> Policy for First<T> {
     fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<(usize, T), Failure>> {
         match result {
             Ok(value) => Some(Ok((index, value))),
-            Err(failure) => self.failures.fill(index, failure).map(|all| Err(Failure::new(FailureGroup(all)))),
+            Err(failure) => {
+                self.failures.fill(index, failure).map(|all| Err(Failure::at(FailureGroup(all), self.made)))
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! [`DeferredLock`] and [`DeferredSemaphore`]: who must wait, waits in order of arrival, and without blocking.
 //!
 //! Twisted's classes of these names. There, `release` is a method, which may be forgotten, called twice, or called by
-//! somebody who holds nothing (an AssertionError, if assertions are on). Here, whoever acquires gets a [`Acquired`], and
-//! releasing is what happens when that is dropped: on success, on failure, on cancel, on panic. Releasing twice, or
-//! what one does not hold, cannot be written.
+//! somebody who holds nothing (an AssertionError, if assertions are on). Here, whoever acquires gets an [`Acquired`],
+//! and releasing is what happens when that is dropped: on success, on failure, on cancel, on panic. Releasing twice,
+//! or what one does not hold, cannot be written.
 //!
 //! A release hands what it gives back straight to the oldest waiter, before anybody else can take it. Waiters who
 //! release from inside their callbacks are served one after the other, not one inside the other.
@@ -21,7 +21,6 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::rc::Rc;
-use std::thread;
 
 /// Lets a limited number in at a time; the others wait in order of arrival.
 ///
@@ -197,7 +196,7 @@ impl Drop for Acquired {
         tokens.free.set(tokens.free.get() + 1);
         let panic = tokens.waiters.serve(|| tokens.take().then(|| Ok(Acquired(tokens.clone()))));
         match panic {
-            Some(_) if thread::panicking() => {
+            Some(_) if std::thread::panicking() => {
                 log::error!(target: "reactor::deferred", "A callback panicked that got what a panic had released");
             }
             Some(panic) => resume_unwind(panic),

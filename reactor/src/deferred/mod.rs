@@ -17,7 +17,8 @@
 //! * A callback that returns a Deferred makes the chain wait for it.
 //! * A callback that fires another Deferred runs that one's chain nested, at once.
 //! * A failure that nobody handled is logged when its chain is dropped, with where it came from ([`Failure::report`]).
-//! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the same
+//! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the
+//!   same
 //!   thing, run by the same loop.
 //! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`, `held.rs`).
 //!
@@ -29,6 +30,7 @@ mod chain;
 mod coroutine;
 mod ends;
 mod firer;
+mod future;
 mod given;
 mod head;
 mod held;
@@ -66,9 +68,7 @@ use out::Tail;
 use root::{Root, Segment};
 use std::fmt;
 use std::panic::Location;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use step::{Link, Side, Step};
 use unhandled::Outcome;
 
@@ -135,37 +135,6 @@ impl<T: 'static> Deferred<T> {
             failure
         });
         Deferred { state: State::Fired(Outcome::new(result), Trace::new(made)) }
-    }
-
-    /// Runs an `async` block as a coroutine: at once, up to its first `await` of something that is not there yet, and on
-    /// from there whenever that fires. Twisted's `Deferred.fromCoroutine`.
-    ///
-    /// It needs no runtime: what fires the Deferred that it awaits runs it, as it would run a callback. Dropping the
-    /// Deferred lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and the failure comes
-    /// out of that `await`.
-    ///
-    /// It may also await other futures. What wakes it on another thread hands it to the reactor that runs on this one.
-    ///
-    /// ```
-    /// use reactor::{Deferred, Failure};
-    ///
-    /// let (question, firer) = Deferred::<u32>::new();
-    /// let answer = Deferred::from_future(async move {
-    ///     let n = question.await?;
-    ///     Ok::<_, Failure>(n * 2)
-    /// });
-    /// firer.callback(21)?;
-    /// assert_eq!(answer.result(), Some(42));
-    /// # Ok::<(), reactor::AlreadyCalledError>(())
-    /// ```
-    #[track_caller]
-    pub fn from_future(future: impl Future<Output = Result<T, Failure>> + 'static) -> Deferred<T> {
-        let made = Location::caller();
-        let state = match coroutine::start(future, made) {
-            Ok(result) => State::Fired(Outcome::new(result), Trace::new(made)),
-            Err(ends) => State::Pending(ends),
-        };
-        Deferred { state }
     }
 
     /// Adds a callback: it gets the value, and what it returns is the next result. A failure passes by.
@@ -298,11 +267,12 @@ impl<T: 'static> Deferred<T> {
         Deferred { state: State::Pending(Ends::new(Held::new(step), Held::new(segment))) }
     }
 
-    /// Hands the result to another Deferred, whatever it is; `()` is what is left here. Twisted's `chainDeferred`, except
-    /// that a row of a million such links does not recurse.
+    /// Hands the result to another Deferred, whatever it is; `()` is what is left here. Twisted's `chainDeferred`,
+    /// except that a row of a million such links does not recurse.
     ///
-    /// If the other one has been fired already, the result here is its [`AlreadyCalledError`](crate::AlreadyCalledError).
-    /// It is one-way: cancelling the other one does not cancel this one.
+    /// If the other one has been fired already, the result here is its
+    /// [`AlreadyCalledError`](crate::AlreadyCalledError). It is one-way: cancelling the other one does not cancel
+    /// this one.
     #[track_caller]
     pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {
         let added = Location::caller();
@@ -460,59 +430,6 @@ impl<T: 'static> From<Result<T, Failure>> for Deferred<T> {
     #[track_caller]
     fn from(result: Result<T, Failure>) -> Deferred<T> {
         Deferred::from_result(result)
-    }
-}
-
-/// Never relied upon: no `T` is ever pinned.
-impl<T: 'static> Unpin for Deferred<T> {}
-
-/// Awaiting a Deferred takes its result; a failure comes out as the `Err`, so that `?` hands it on. Any executor can
-/// poll it; inside of [`Deferred::from_future`] it needs none.
-///
-/// # Panics
-/// If it is polled after it has given its result.
-impl<T: 'static> Future for Deferred<T> {
-    type Output = Result<T, Failure>;
-
-    #[inline]
-    #[track_caller]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Failure>> {
-        let at = Location::caller();
-        let deferred = self.get_mut();
-        let result = match &mut deferred.state {
-            State::Fired(outcome, _) => outcome.take().expect("a Deferred is not polled after it has given its result"),
-            _ => match deferred.poll_pending(context, at) {
-                Poll::Ready(result) => result,
-                Poll::Pending => return Poll::Pending,
-            },
-        };
-        Poll::Ready(result.map_err(|mut failure| {
-            failure.pass(crate::Passed::AwaitedAt(at));
-            failure
-        }))
-    }
-}
-
-impl<T: 'static> Deferred<T> {
-    fn poll_pending(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
-        let polled = match &mut self.state {
-            State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),
-            State::Awaited(awaiting) => awaiting.poll(context),
-            State::Pending(_) | State::Waits(..) => match self.take().settled() {
-                Ok(result) => Poll::Ready(result),
-                Err(ends) => match Awaiting::begin(ends, context, at) {
-                    Ok(awaiting) => {
-                        self.state = State::Awaited(awaiting);
-                        return Poll::Pending;
-                    }
-                    Err(failure) => Poll::Ready(Err(failure)),
-                },
-            },
-        };
-        if polled.is_ready() {
-            drop(self.take());
-        }
-        polled
     }
 }
 

@@ -171,8 +171,8 @@ impl<T> Out<T> {
         has_step || self.is(|state| !matches!(state, State::Empty | State::Done(_)))
     }
 
-    // There is no result when something is linked: one that is here is taken instead, and a Deferred that is paused holds
-    // its result back (see `Gate` in `root.rs`).
+    // There is no result when something is linked: one that is here is taken instead, and a Deferred that is paused
+    // holds its result back (see `Gate` in `root.rs`).
 
     /// Says which callback follows.
     #[inline]

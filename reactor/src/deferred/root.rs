@@ -1,8 +1,8 @@
-//! [`Root`]: a chain as its Deferred and whoever waits for it see it: by it the chain is paused, cancelled and asked what
-//! it waits for.
+//! [`Root`]: a chain as its Deferred and whoever waits for it see it: by it the chain is paused, cancelled and asked
+//! what it waits for.
 //!
-//! A Deferred holds the root of its chain, and a root holds the root that it waits for. Nothing that fires holds a root:
-//! when both ends of a chain are gone, so is the chain.
+//! A Deferred holds the root of its chain, and a root holds the root that it waits for. Nothing that fires holds a
+//! root: when both ends of a chain are gone, so is the chain.
 
 use super::chain::{self, Run, Then};
 use super::held::{Held, Node};
@@ -31,8 +31,8 @@ pub(super) trait Root: Node {
 
 /// Holds a chain back while it is paused.
 ///
-/// The rule that the others lean on: while a chain is paused no node of it has its result in its `Out`; the result waits
-/// here, in what is parked.
+/// The rule that the others lean on: while a chain is paused no node of it has its result in its `Out`; the result
+/// waits here, in what is parked.
 #[derive(Default)]
 pub(super) struct Gate {
     paused: Cell<u32>,
@@ -183,11 +183,16 @@ impl Canceller {
         Canceller { root }
     }
 
+    /// The same for whoever knows better where the cancel comes from.
+    pub(super) fn cancel_at(&self, at: Place) {
+        if let Some(root) = &self.root {
+            chain::cancel(root.clone(), at);
+        }
+    }
+
     /// Cancels what the chain waits for now; see [`Deferred::cancel`](super::Deferred::cancel).
     #[track_caller]
     pub fn cancel(&self) {
-        if let Some(root) = &self.root {
-            chain::cancel(root.clone(), Location::caller());
-        }
+        self.cancel_at(Location::caller());
     }
 }

@@ -14,6 +14,7 @@
 use super::{Deferred, IntoDeferred};
 use crate::error::{CancelledError, TimeoutError};
 use crate::{Clock, Failure, NotActive};
+use std::panic::Location;
 use std::time::Duration;
 
 impl<T: 'static> Deferred<T> {
@@ -44,7 +45,7 @@ impl<T: 'static> Deferred<T> {
         self.add_timeout_with(after, clock, move |result, after| match result {
             Err(failure) if failure.check::<CancelledError>().is_some() => {
                 let what = format!("the result of the Deferred made at {made}");
-                Err(TimeoutError { what, after }.into())
+                Err(failure.with_error(TimeoutError { what, after }))
             }
             other => other,
         })
@@ -77,8 +78,8 @@ impl<T: 'static> Deferred<T> {
         if self.has_fired() {
             return self;
         }
-        let canceller = self.canceller();
-        let limit = clock.call_later_boxed(after, Box::new(move || canceller.cancel()));
+        let (canceller, at) = (self.canceller(), Location::caller());
+        let limit = clock.call_later_boxed(after, Box::new(move || canceller.cancel_at(at)));
         // The delayed call itself knows who was first. It has begun before it cancels, so that the result of that very
         // cancel is seen as late here.
         self.add_both(move |result| match limit.cancel() {

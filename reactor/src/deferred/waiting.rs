@@ -9,8 +9,8 @@ use std::rc::Rc;
 /// How many Deferreds are listed; of more there is only the number. Chains may wait for each other a million deep.
 const LISTED: usize = 64;
 
-/// What a Deferred waits for, recursively: what [`Deferred::waiting`](super::Deferred::waiting) gives. Made for a person
-/// to read, with its [`Display`](fmt::Display).
+/// What a Deferred waits for, recursively: what [`Deferred::waiting`](super::Deferred::waiting) gives. Made for a
+/// person to read, with its [`Display`](fmt::Display).
 ///
 /// ```
 /// use reactor::{Deferred, deferred};

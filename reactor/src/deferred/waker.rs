@@ -22,23 +22,18 @@ struct Here {
     home: Arc<Home>,
     next_id: Cell<u64>,
     /// Those that some waker can rouse.
-    sleeping: RefCell<HashMap<u64, Rc<dyn Run>>>,
+    resting: RefCell<HashMap<u64, Rc<dyn Run>>>,
     /// While a loop wakes somebody: those roused, to be run by that loop and not inside of it.
     collected: RefCell<Option<Vec<u64>>>,
 }
 
 impl Here {
     fn new() -> Here {
-        Here {
-            home: Arc::default(),
-            next_id: Cell::new(0),
-            sleeping: RefCell::default(),
-            collected: RefCell::default(),
-        }
+        Here { home: Arc::default(), next_id: Cell::new(0), resting: RefCell::default(), collected: RefCell::default() }
     }
 
     fn awaken(&self, id: u64) -> Option<Rc<dyn Run>> {
-        self.sleeping.borrow_mut().remove(&id)
+        self.resting.borrow_mut().remove(&id)
     }
 }
 
@@ -97,7 +92,7 @@ impl Wake for Rouser {
             if !Arc::ptr_eq(&here.home, &self.home) {
                 return None;
             }
-            if !here.sleeping.borrow().contains_key(&self.id) {
+            if !here.resting.borrow().contains_key(&self.id) {
                 // It is running.
                 self.again.store(true, Ordering::Release);
                 return Some(None);
@@ -112,7 +107,7 @@ impl Wake for Rouser {
             Ok(Some(Some(coroutine))) => chain::run(coroutine, None),
             Ok(Some(None)) => {}
             Ok(None) | Err(_) => {
-                // First, since it may be running: it looks at this before it sleeps.
+                // First, since it may be running: it looks at this before it rests.
                 self.again.store(true, Ordering::Release);
                 self.home.leave(Note::Wake(self.id));
             }
@@ -161,7 +156,7 @@ impl OwnWaker {
     ///
     /// If it was roused while it ran, it is to run again: in the reactor's next turn, so that others have theirs, or at
     /// once if there is no reactor.
-    pub(super) fn sleep(self, coroutine: Rc<dyn Run>, mut again: bool) -> Slept {
+    pub(super) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> Rested {
         // Two are ours: the field and the waker's own. The count comes before the flag: another thread raises the flag
         // before it lets go of its waker.
         let is_lent = Arc::strong_count(&self.rouser) > 2;
@@ -169,21 +164,21 @@ impl OwnWaker {
         again |= self.rouser.again.swap(false, Ordering::AcqRel);
         let has_reactor = again && lock(&self.rouser.home.hook).is_some();
         if again && !has_reactor {
-            return Slept::Again(self);
+            return Rested::Again(self);
         }
         if again || is_lent {
-            HERE.with(|here| here.sleeping.borrow_mut().insert(self.rouser.id, coroutine));
+            HERE.with(|here| here.resting.borrow_mut().insert(self.rouser.id, coroutine));
         }
         if again {
             self.rouser.home.leave(Note::Wake(self.rouser.id));
         }
         // If others have it, ours goes, so that the end of the last of theirs is noticed.
-        if is_lent { Slept::Lent } else { Slept::Kept(self) }
+        if is_lent { Rested::Lent } else { Rested::Kept(self) }
     }
 }
 
-/// What [`OwnWaker::sleep`] came to.
-pub(super) enum Slept {
+/// What [`OwnWaker::rest`] came to.
+pub(super) enum Rested {
     /// Nobody has a waker: it can be used for the next poll.
     Kept(OwnWaker),
     /// Others have it: they keep the coroutine alive, and the next poll gets a new one.
@@ -230,8 +225,8 @@ pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
 /// A reactor runs on this thread: see [`hook`].
 pub(crate) struct Hooked(Option<Hook>);
 
-/// As long as the guard lives `hook` is called, on whatever thread, when a coroutine of this thread is to go on: it is to
-/// have [`go_on`] called here soon.
+/// As long as the guard lives `hook` is called, on whatever thread, when a coroutine of this thread is to go on: it
+/// is to have [`go_on`] called here soon.
 pub(crate) fn hook(hook: impl Fn() + Send + Sync + 'static) -> Hooked {
     Hooked(HERE.with(|here| lock(&here.home.hook).replace(Arc::new(hook))))
 }

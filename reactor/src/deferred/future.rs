@@ -1,0 +1,98 @@
+//! Both ways between Deferreds and `async`: a Deferred is a future, and an `async` block becomes a Deferred.
+//!
+//! Next: `coroutine.rs` for how such a block runs.
+
+use super::ends::Awaiting;
+use super::history::{Place, Trace};
+use super::unhandled::Outcome;
+use super::{Deferred, State, coroutine};
+use crate::{Failure, Passed};
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+impl<T: 'static> Deferred<T> {
+    /// Runs an `async` block as a coroutine: at once, up to its first `await` of something that is not there yet, and on
+    /// from there whenever that fires. Twisted's `Deferred.fromCoroutine`.
+    ///
+    /// It needs no runtime: what fires the Deferred that it awaits runs it, as it would run a callback. Dropping the
+    /// Deferred lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and the failure comes
+    /// out of that `await`.
+    ///
+    /// It may also await other futures. What wakes it on another thread hands it to the reactor that runs on this one.
+    ///
+    /// ```
+    /// use reactor::{Deferred, Failure};
+    ///
+    /// let (question, firer) = Deferred::<u32>::new();
+    /// let answer = Deferred::from_future(async move {
+    ///     let n = question.await?;
+    ///     Ok::<_, Failure>(n * 2)
+    /// });
+    /// firer.callback(21)?;
+    /// assert_eq!(answer.result(), Some(42));
+    /// # Ok::<(), reactor::AlreadyCalledError>(())
+    /// ```
+    #[track_caller]
+    pub fn from_future(future: impl Future<Output = Result<T, Failure>> + 'static) -> Deferred<T> {
+        let made = Location::caller();
+        let state = match coroutine::start(future, made) {
+            Ok(result) => State::Fired(Outcome::new(result), Trace::new(made)),
+            Err(ends) => State::Pending(ends),
+        };
+        Deferred { state }
+    }
+}
+
+/// Never relied upon: no `T` is ever pinned.
+impl<T: 'static> Unpin for Deferred<T> {}
+
+/// Awaiting a Deferred takes its result; a failure comes out as the `Err`, so that `?` hands it on. Any executor can
+/// poll it; inside of [`Deferred::from_future`] it needs none.
+///
+/// # Panics
+/// If it is polled after it has given its result.
+impl<T: 'static> Future for Deferred<T> {
+    type Output = Result<T, Failure>;
+
+    #[inline]
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Failure>> {
+        let at = Location::caller();
+        let deferred = self.get_mut();
+        let result = match &mut deferred.state {
+            State::Fired(outcome, _) => outcome.take().expect("a Deferred is not polled after it has given its result"),
+            _ => match deferred.poll_pending(context, at) {
+                Poll::Ready(result) => result,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        Poll::Ready(result.map_err(|mut failure| {
+            failure.pass(Passed::AwaitedAt(at));
+            failure
+        }))
+    }
+}
+
+impl<T: 'static> Deferred<T> {
+    fn poll_pending(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
+        let polled = match &mut self.state {
+            State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+            State::Awaited(awaiting) => awaiting.poll(context),
+            State::Pending(_) | State::Waits(..) => match self.take().settled() {
+                Ok(result) => Poll::Ready(result),
+                Err(ends) => match Awaiting::begin(ends, context, at) {
+                    Ok(awaiting) => {
+                        self.state = State::Awaited(awaiting);
+                        return Poll::Pending;
+                    }
+                    Err(failure) => Poll::Ready(Err(failure)),
+                },
+            },
+        };
+        if polled.is_ready() {
+            drop(self.take());
+        }
+        polled
+    }
+}
