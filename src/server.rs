@@ -238,6 +238,7 @@ impl Server {
                         None => "UNKNOWN_ERROR",
                     };
                     log::warn!("no answer from the Places service: {failure}");
+                    log::debug!("where that came from: {}", failure.report());
                     places::error_answer(status, &failure.to_string())
                 }
             };

@@ -62,9 +62,12 @@ impl Places for Google {
                 page.add_both(move |answer| match answer {
                     Ok(body) => Ok(without_key(body, &key)),
                     Err(failure) => {
-                        let said = failure.to_string().into_bytes();
-                        let shown = without_key(said.clone(), &key);
-                        if shown == said { Err(failure) } else { Err(Failure::msg(String::from_utf8_lossy(&shown))) }
+                        let told = failure.report().into_bytes();
+                        if without_key(told.clone(), &key) == told {
+                            return Err(failure);
+                        }
+                        let shown = without_key(failure.to_string().into_bytes(), &key);
+                        Err(Failure::msg(String::from_utf8_lossy(&shown)))
                     }
                 })
             }

@@ -12,8 +12,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 impl<T: 'static> Deferred<T> {
-    /// Runs an `async` block as a coroutine: at once, up to its first `await` of something that is not there yet, and on
-    /// from there whenever that fires. Twisted's `Deferred.fromCoroutine`.
+    /// Runs an `async` block as a coroutine: at once, up to its first `await` of something that is not there yet, and
+    /// on from there whenever that fires. Twisted's `Deferred.fromCoroutine`.
     ///
     /// It needs no runtime: what fires the Deferred that it awaits runs it, as it would run a callback. Dropping the
     /// Deferred lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and the failure comes

@@ -221,6 +221,7 @@ impl Reactor {
     /// answer. Can be cancelled.
     ///
     /// Fails with [`ConnectError::NameLookup`].
+    #[track_caller]
     pub fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {
             Ok(address) => crate::deferred::succeed(vec![address]),
@@ -298,6 +299,7 @@ impl Core {
         self.buffer.set(buffer);
     }
 
+    #[track_caller]
     fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
         let (reactor, timeout) = (self.weak(), self.agenda.settings.lookup_timeout);
         let (deferred, completion) = self.completions.deferred::<io::Result<Vec<IpAddr>>>(&reactor);

@@ -113,6 +113,7 @@ pub(super) struct Completions {
 impl Completions {
     /// A Deferred and the number under which its result is to be handed in. Cancelling forgets the number: the work
     /// goes on, its result goes nowhere.
+    #[track_caller]
     pub(super) fn deferred<T: Send + 'static>(&self, reactor: &WeakReactor) -> (Deferred<T>, u64) {
         let id = self.next.get();
         self.next.set(id + 1);
@@ -150,6 +151,7 @@ impl Reactor {
     ///
     /// Cancelling does not stop the work, only the waiting. Fails with the work's own error, or with [`ThreadError`] if
     /// it panicked or too much work waits.
+    #[track_caller]
     pub fn defer_to_thread<T, E>(&self, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Deferred<T>
     where
         T: Send + 'static,

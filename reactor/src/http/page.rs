@@ -38,6 +38,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// reactor.run()?;
 /// # Ok::<(), reactor::Failure>(())
 /// ```
+#[track_caller]
 pub fn get_page(reactor: &Reactor, url: &str) -> Deferred<Vec<u8>> {
     match PageGetter::new(reactor, &TrustRoots::web()) {
         Ok(getter) => getter.get(url).add_callback(Page::into_body),
@@ -123,6 +124,7 @@ impl PageGetter {
     }
 
     /// Gets the page at `url`, whatever its status. Fails and cancels as [`get_page`] does.
+    #[track_caller]
     pub fn get(&self, url: &str) -> Deferred<Page> {
         match url.parse::<Url>() {
             Ok(url) => self.get_url(&url),
@@ -131,27 +133,27 @@ impl PageGetter {
     }
 
     /// As [`get`](PageGetter::get), for a URL that has been parsed already.
+    #[track_caller]
     pub fn get_url(&self, url: &Url) -> Deferred<Page> {
         let Some(reactor) = self.reactor.upgrade() else {
             return crate::deferred::fail(ConnectError::Cancelled);
         };
-        let exchange = Rc::new_cyclic(|this: &Weak<Exchange>| {
-            let late = this.clone();
-            let (deferred, firer) = Deferred::with_canceller(move |_| {
-                if let Some(exchange) = late.upgrade() {
-                    exchange.break_off();
-                }
-            });
-            Exchange {
-                firer,
-                deferred: Cell::new(Some(deferred)),
-                request: request(url, &self.agent),
-                connector: RefCell::new(None),
-                transport: RefCell::new(None),
-                timer: Cell::new(None),
+        let cancelled: Rc<RefCell<Weak<Exchange>>> = Rc::default();
+        let this = cancelled.clone();
+        let (deferred, firer) = Deferred::with_canceller(move |_| {
+            let exchange = cancelled.borrow().upgrade();
+            if let Some(exchange) = exchange {
+                exchange.break_off();
             }
         });
-        let deferred = exchange.deferred.take().unwrap_or_else(|| crate::deferred::fail(ConnectError::Cancelled));
+        let exchange = Rc::new(Exchange {
+            firer,
+            request: request(url, &self.agent),
+            connector: RefCell::new(None),
+            transport: RefCell::new(None),
+            timer: Cell::new(None),
+        });
+        *this.borrow_mut() = Rc::downgrade(&exchange);
 
         let (late, after, what) = (Rc::downgrade(&exchange), self.timeout, format!("the answer of {}", url.host()));
         exchange.timer.set(Some(reactor.call_later(self.timeout, move || {
@@ -183,8 +185,6 @@ fn request(url: &Url, agent: &str) -> String {
 /// One request and whoever waits for its answer.
 struct Exchange {
     firer: Firer<Page>,
-    /// Only while it is being made.
-    deferred: Cell<Option<Deferred<Page>>>,
     request: String,
     connector: RefCell<Option<Connector>>,
     transport: RefCell<Option<Transport>>,
