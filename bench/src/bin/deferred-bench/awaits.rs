@@ -1,4 +1,4 @@
-//! The shapes that await our Deferred: in a crate feature, because it cannot be awaited yet.
+//! The shapes that await our Deferred.
 
 use std::hint::black_box;
 

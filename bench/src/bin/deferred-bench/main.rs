@@ -3,7 +3,6 @@
 //!
 //! Next: `shapes.rs` for what is measured, then `ours.rs`.
 
-#[cfg(feature = "await")]
 mod awaits;
 mod contender;
 mod ours;

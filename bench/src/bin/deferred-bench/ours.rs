@@ -13,6 +13,11 @@ use crate::shapes::{Boom, Work, repeat};
 pub fn works<const OPAQUE: bool>() -> Vec<Work> {
     let works = [
         Work {
+            shape: "succeed",
+            run: |count| repeat(count, made_fired::<OPAQUE>),
+            is_right: || made_fired::<OPAQUE>().result() == Some(12),
+        },
+        Work {
             shape: "fired-first",
             run: |count| repeat(count, fired_first::<OPAQUE>),
             is_right: || fired_first::<OPAQUE>().result() == Some(12),
@@ -38,9 +43,7 @@ pub fn works<const OPAQUE: bool>() -> Vec<Work> {
             is_right: || chained_not_fired::<OPAQUE>().result() == Some(57),
         },
     ];
-    #[cfg(feature = "await")]
-    let works = works.into_iter().chain(crate::awaits::works::<OPAQUE>());
-    works.into_iter().collect()
+    works.into_iter().chain(crate::awaits::works::<OPAQUE>()).collect()
 }
 
 /// What stands between two steps.
@@ -62,9 +65,19 @@ fn plus(number: i64) -> impl FnOnce(i64) -> Result<i64, Failure> {
     move |value| Ok(value + number)
 }
 
+fn made_fired<const OPAQUE: bool>() -> Deferred<i64> {
+    four::<OPAQUE>(step::<OPAQUE, _>(succeed(black_box(2))))
+}
+
 fn fired_first<const OPAQUE: bool>() -> Deferred<i64> {
     let (deferred, firer) = unfired::<OPAQUE>();
     fire(&firer, 2);
+    four::<OPAQUE>(deferred)
+}
+
+/// Adds the four callbacks.
+#[inline]
+fn four<const OPAQUE: bool>(deferred: Deferred<i64>) -> Deferred<i64> {
     let deferred = step::<OPAQUE, _>(deferred.add_callback(plus(1)));
     let deferred = step::<OPAQUE, _>(deferred.add_callback(plus(2)));
     let deferred = step::<OPAQUE, _>(deferred.add_callback(plus(3)));
@@ -73,10 +86,7 @@ fn fired_first<const OPAQUE: bool>() -> Deferred<i64> {
 
 fn fired_at_end<const OPAQUE: bool>() -> Deferred<i64> {
     let (deferred, firer) = unfired::<OPAQUE>();
-    let deferred = step::<OPAQUE, _>(deferred.add_callback(plus(1)));
-    let deferred = step::<OPAQUE, _>(deferred.add_callback(plus(2)));
-    let deferred = step::<OPAQUE, _>(deferred.add_callback(plus(3)));
-    let deferred = step::<OPAQUE, _>(deferred.add_callback(plus(4)));
+    let deferred = four::<OPAQUE>(deferred);
     fire(&firer, 2);
     deferred
 }

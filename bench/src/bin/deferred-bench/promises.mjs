@@ -15,8 +15,14 @@ function unfired() {
   return [promise, fire];
 }
 
-function firedFirst() {
+function madeFired() {
   return Promise.resolve(2).then(plus(1)).then(plus(2)).then(plus(3)).then(plus(4));
+}
+
+function firedFirst() {
+  const [promise, fire] = unfired();
+  fire(2);
+  return promise.then(plus(1)).then(plus(2)).then(plus(3)).then(plus(4));
 }
 
 function firedAtEnd() {
@@ -90,6 +96,7 @@ const upTo = (count) => (count * (count - 1)) / 2;
 
 // The shape, how many operations one call is, and its result.
 const SHAPES = {
+  "succeed": [madeFired, 1, 12],
   "fired-first": [firedFirst, 1, 12],
   "fired-at-end": [firedAtEnd, 1, 12],
   "errback-chain": [errbackChain, 1, null],

@@ -19,6 +19,11 @@ type AnyError = Box<dyn Error>;
 pub fn works() -> Vec<Work> {
     vec![
         Work {
+            shape: "succeed",
+            run: |count| repeat(count, made_fired),
+            is_right: || made_fired() == Poll::Ready(Ok(12)),
+        },
+        Work {
             shape: "fired-first",
             run: |count| repeat(count, fired_first),
             is_right: || fired_first() == Poll::Ready(Ok(12)),
@@ -72,6 +77,12 @@ fn fire(sender: Sender<i64>, value: i64) {
 fn plus(number: i64) -> impl FnOnce(i64) -> i64 {
     let number = black_box(number);
     move |value| value + number
+}
+
+fn made_fired() -> Poll<Result<i64, Canceled>> {
+    let ready = future::ok(black_box(2));
+    let chain = ready.map_ok(plus(1)).map_ok(plus(2)).map_ok(plus(3)).map_ok(plus(4));
+    poll(&mut chain.boxed_local())
 }
 
 fn fired_first() -> Poll<Result<i64, Canceled>> {

@@ -15,7 +15,8 @@ pub struct Shape {
     pub title: &'static str,
 }
 
-pub const SHAPES: [Shape; 7] = [
+pub const SHAPES: [Shape; 8] = [
+    Shape { name: "succeed", title: "made fired" },
     Shape { name: "fired-first", title: "fired first" },
     Shape { name: "fired-at-end", title: "fired at the end" },
     Shape { name: "errback-chain", title: "errback chain" },

@@ -38,9 +38,6 @@ pub fn print(shapes: &[Shape], contenders: &[Contender], nanos: &[Vec<Vec<f64>>]
         let spread = spread.map_or(String::new(), |spread| format!("; spread at most {:.0}%", 100.0 * spread));
         println!("{}: {}{spread}", contender.name, contender.about);
     }
-    if cfg!(not(feature = "await")) {
-        println!("ours can be awaited only with --features await");
-    }
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {

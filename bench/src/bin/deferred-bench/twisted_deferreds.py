@@ -19,6 +19,15 @@ def plus(value, number):
     return value + number
 
 
+def made_fired():
+    deferred = succeed(2)
+    deferred.addCallback(plus, 1)
+    deferred.addCallback(plus, 2)
+    deferred.addCallback(plus, 3)
+    deferred.addCallback(plus, 4)
+    return deferred
+
+
 def fired_first():
     deferred = Deferred()
     deferred.callback(2)
@@ -115,6 +124,7 @@ def await_unfired():
 
 # The shape, how many operations one call is, and its result.
 SHAPES = {
+    "succeed": (made_fired, 1, 12),
     "fired-first": (fired_first, 1, 12),
     "fired-at-end": (fired_at_end, 1, 12),
     "errback-chain": (errback_chain, 1, None),
