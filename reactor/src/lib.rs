@@ -23,8 +23,10 @@
 //! * [`Protocol`]: what happens on one connection; [`Factory`] and [`ClientFactory`] build them. [`Transport`]: the
 //!   way back.
 //! * [`LineReceiver`]: a protocol that gets lines.
-//! * [`Deferred`]: a result that is not there yet, and the callbacks that wait for it. [`Failure`]: an error on its
-//!   way.
+//! * [`Deferred`]: a result that is not there yet, and the callbacks, or the `async` code, that wait for it.
+//!   [`Failure`]:
+//!   an error on its way, with where it came from. In [`deferred`]: lists, races, locks, queues.
+//! * [`Clock`]: whatever has a time and calls later; the reactor is one, [`testing::ManualClock`] another.
 //! * [`tls`] and [`http`]: over any transport, and on top of it.
 //! * [`driver`]: what is below. [`testing`]: how to test without a network.
 //!
@@ -43,7 +45,8 @@
 //! does not jump, and calls due at the same moment keep their order. What is written is bounded. A protocol gets its
 //! transport as an argument; half-closing is an event for every protocol. Writing after `lose_connection` has no
 //! effect, on TCP as on TLS.
-//! `pause_producing` is told to a producer by the loop, not from inside `write`. A Deferred has two ends and a type.
+//! `pause_producing` is told to a producer by the loop, not from inside `write`. A Deferred has two ends and a type; in
+//! what else it differs, [`deferred`] says.
 //!
 //! Next: `protocol.rs` and `transport.rs`, the two contracts.
 
