@@ -21,6 +21,7 @@ use super::waker::{OwnWaker, Rested};
 use crate::Failure;
 use crate::error::CancelledError;
 use crate::failure::Passed;
+use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -40,31 +41,36 @@ trait Coroutine: Run {
 
 /// How whoever polls now is to be roused.
 pub(super) fn awaiter(context: &Context<'_>) -> Awaiter {
-    let current = CURRENT.with_borrow(Clone::clone);
-    match current.filter(|coroutine| coroutine.is_roused_by(context.waker())) {
+    match current().filter(|coroutine| coroutine.is_roused_by(context.waker())) {
         Some(coroutine) => Awaiter::Coroutine(Held::new(coroutine as Rc<dyn Run>)),
         None => Awaiter::Waker(context.waker().clone()),
     }
 }
 
-/// The root of the coroutine that runs now.
+/// The coroutine that runs now. While the thread ends there is none.
+fn current() -> Option<Rc<dyn Coroutine>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// Its root.
 pub(super) fn current_root() -> Option<Rc<CoroutineRoot>> {
-    CURRENT.with_borrow(|current| current.as_ref().and_then(|coroutine| coroutine.root()))
+    current().and_then(|coroutine| coroutine.root())
 }
 
 /// Makes a coroutine the current one, and the one before it again at the end.
 struct Current(Option<Rc<dyn Coroutine>>);
 
 impl Current {
-    fn enter(coroutine: Rc<dyn Coroutine>) -> Current {
-        Current(CURRENT.with_borrow_mut(|current| current.replace(coroutine)))
+    /// While the thread ends nothing can be made current.
+    fn enter(coroutine: Rc<dyn Coroutine>) -> Option<Current> {
+        CURRENT.try_with(|current| Current(current.borrow_mut().replace(coroutine))).ok()
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
         let before = self.0.take();
-        let ended = CURRENT.with_borrow_mut(|current| std::mem::replace(current, before));
+        let ended = CURRENT.try_with(|current| std::mem::replace(&mut *current.borrow_mut(), before));
         drop(ended); // Outside of the borrow.
     }
 }
@@ -121,7 +127,7 @@ where
         });
         let root = self.root.upgrade();
         if let Some(root) = &root {
-            drop(root.awaits.take());
+            root.give_all_back();
             if root.gate.is_paused() {
                 root::hold_back(&root.gate, self, result);
                 return Then::Nothing;
@@ -136,13 +142,14 @@ where
     /// Polls until it waits for something or has ended.
     fn poll(self: &Rc<Self>, future: &mut Pin<Box<F>>, turn: &mut Turn) -> Poll<Result<T, Failure>> {
         loop {
-            let own = self.waker.take().unwrap_or_else(OwnWaker::new);
+            // While the thread ends no coroutine goes on.
+            let Some(own) = self.waker.take().or_else(OwnWaker::new) else { return Poll::Pending };
             own.start();
             self.again.set(false);
             let waker = own.waker().clone();
             self.waker.set(Some(own));
             let polled = {
-                let _current = Current::enter(self.clone());
+                let Some(_current) = Current::enter(self.clone()) else { return Poll::Pending };
                 turn.call(|| future.as_mut().poll(&mut Context::from_waker(&waker)), self.made)
             };
             drop(waker);
@@ -150,6 +157,9 @@ where
                 Ok(Poll::Pending) => {}
                 Ok(Poll::Ready(result)) => return Poll::Ready(result),
                 Err(panicked) => return Poll::Ready(Err(panicked)),
+            }
+            if self.cancel_if_asked(turn) {
+                continue;
             }
             let Some(own) = self.waker.take() else { return Poll::Pending };
             match own.rest(self.clone(), self.again.get()) {
@@ -161,6 +171,20 @@ where
                 Rested::Again(own) => self.waker.set(Some(own)),
             }
         }
+    }
+
+    /// A cancel that came while it ran is for what it awaits now. True if that made it ready to run again; it does so
+    /// in the caller's loop, as one that is cancelled a million times would recurse.
+    fn cancel_if_asked(&self, turn: &mut Turn) -> bool {
+        let Some(root) = self.root.upgrade() else { return false };
+        let Some(at) = root.cancel_asked.take() else { return false };
+        self.again.set(false);
+        root.is_running.set(false);
+        let to_cancel = root.awaited();
+        // The panic of a canceller goes on at the end of the loop.
+        let _ = turn.call(|| chain::cancel_all(to_cancel, at), self.made);
+        root.is_running.set(true);
+        self.again.get()
     }
 }
 
@@ -186,18 +210,12 @@ where
             root.is_running.set(true);
         }
         let polled = self.poll(&mut future, turn);
-        let root = self.root.upgrade();
-        if let Some(root) = &root {
+        if let Some(root) = self.root.upgrade() {
             root.is_running.set(false);
         }
         match polled {
             Poll::Pending => {
                 self.future.set(Some(future));
-                if let Some(root) = root
-                    && let Some(at) = root.cancel_asked.take()
-                {
-                    chain::cancel(Held::new(root), at);
-                }
                 Then::Nothing
             }
             Poll::Ready(result) => {
@@ -228,8 +246,11 @@ where
 
     fn stop(self: Rc<Self>, at: Place) {
         if let Some(future) = self.future.take() {
-            drop(future);
+            let dropped = chain::caught(|| drop(future));
             chain::go(self.end(Err(Failure::at(CancelledError, at))));
+            if let Err(payload) = dropped {
+                std::panic::resume_unwind(payload);
+            }
         }
     }
 }
@@ -246,9 +267,10 @@ where
     }
 }
 
-impl<T, F> Awaited for Task<T, F> {
-    fn is_awaited(&self) -> bool {
-        self.out.is_awaited()
+impl<T: 'static, F: 'static> Awaited for Task<T, F> {
+    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
+        let ends = Ends::new(Held::new(self.clone()), root);
+        self.out.give_back(ends);
     }
 }
 
@@ -256,51 +278,48 @@ impl<T, F> Awaited for Task<T, F> {
 pub(super) struct CoroutineRoot {
     gate: Gate,
     made: Place,
-    awaits: RefCell<Awaits>,
+    /// What it awaits; usually one, but a combinator of futures may await a million at once.
+    awaits: RefCell<Slab<Await>>,
     is_running: Cell<bool>,
     /// A cancel that came while it ran: it is for what it awaits next.
     cancel_asked: Cell<Option<Place>>,
     task: RefCell<Weak<dyn Coroutine>>,
 }
 
-/// What it awaits; usually one, but a combinator of futures may await a million at once.
-#[derive(Default)]
-struct Awaits {
-    list: Vec<(Weak<dyn Awaited>, WaitsOn)>,
-    /// How long the list may become before what has been fired is thrown out.
-    sweep_at: usize,
+struct Await {
+    tail: Weak<dyn Awaited>,
+    waits: WaitsOn,
 }
 
-/// Below this length the list is swept at each new entry.
-const SHORT: usize = 8;
-
 impl CoroutineRoot {
-    /// Writes down what is awaited from now on.
-    pub(super) fn awaits(&self, tail: Weak<dyn Awaited>, waits: WaitsOn) {
-        let mut awaits = self.awaits.borrow_mut();
-        let mut swept = Vec::new();
-        if awaits.list.len() >= awaits.sweep_at {
-            let is_over = |entry: &mut (Weak<dyn Awaited>, WaitsOn)| !is_awaited(&entry.0);
-            swept = awaits.list.extract_if(.., is_over).collect();
-            awaits.sweep_at = if awaits.list.len() < SHORT { 0 } else { 2 * awaits.list.len() };
-        }
-        awaits.list.push((tail, waits));
-        drop(awaits);
-        drop(swept); // Outside of the borrow: it may drop whole chains.
+    /// Keeps the root of what is awaited from now on; gives the number under which it is kept.
+    pub(super) fn awaits(&self, tail: Weak<dyn Awaited>, waits: WaitsOn) -> usize {
+        self.awaits.borrow_mut().insert(Await { tail, waits })
     }
 
-    fn still_awaited(&self) -> Vec<WaitsOn> {
-        let awaits = self.awaits.borrow();
-        awaits.list.iter().filter(|(tail, _)| is_awaited(tail)).map(|(_, waits)| waits.clone()).collect()
+    /// Gives that root back, unless the coroutine has ended meanwhile.
+    pub(super) fn awaits_no_more(&self, number: usize) -> Option<Held<dyn Root>> {
+        self.awaits.borrow_mut().try_remove(number).map(|awaited| awaited.waits.root)
+    }
+
+    /// The coroutine has ended: what it has not awaited to the end may be in other hands.
+    fn give_all_back(&self) {
+        let awaits = self.awaits.take();
+        for (_, Await { tail, waits }) in awaits {
+            if let Some(tail) = tail.upgrade() {
+                tail.give_back(waits.root);
+            }
+        }
+    }
+
+    /// The roots of what it awaits.
+    fn awaited(&self) -> Vec<Held<dyn Root>> {
+        self.awaits.borrow().iter().map(|(_, awaited)| awaited.waits.root.clone()).collect()
     }
 
     fn task(&self) -> Option<Rc<dyn Coroutine>> {
         self.task.borrow().upgrade()
     }
-}
-
-fn is_awaited(tail: &Weak<dyn Awaited>) -> bool {
-    tail.upgrade().is_some_and(|tail| tail.is_awaited())
 }
 
 impl Node for CoroutineRoot {
@@ -324,7 +343,7 @@ impl Root for CoroutineRoot {
         if let Some(waits) = self.gate.waits_on() {
             return vec![waits.root];
         }
-        let awaits: Vec<_> = self.still_awaited().into_iter().map(|waits| waits.root).collect();
+        let awaits = self.awaited();
         if awaits.is_empty()
             && let Some(task) = self.task()
         {
@@ -333,9 +352,20 @@ impl Root for CoroutineRoot {
         awaits
     }
 
+    fn waits_for_one(&self) -> Option<Held<dyn Root>> {
+        if let Some(waits) = self.gate.waits_on() {
+            return Some(waits.root);
+        }
+        let awaits = self.awaits.borrow();
+        let (_, only) = awaits.iter().next().filter(|_| awaits.len() == 1)?;
+        Some(only.waits.root.clone())
+    }
+
     fn stage(&self) -> Stage {
         let mut stage = Stage::of_gate(self.made, &self.gate);
-        stage.awaits = Some(self.still_awaited());
+        if self.task().is_some() {
+            stage.awaits = Some(self.awaits.borrow().iter().map(|(_, awaited)| awaited.waits.clone()).collect());
+        }
         stage
     }
 }

@@ -2,15 +2,17 @@
 //! awaited.
 
 use super::chain::{Accept, Settle};
-use super::coroutine;
+use super::coroutine::{self, CoroutineRoot};
 use super::head::{Head, Source};
 use super::held::Held;
 use super::history::{Place, Trace};
 use super::out::{Slot, Tail};
-use super::root::{Root, WaitsOn};
+use super::root::{Root, Segment, WaitsOn};
 use super::step::waits_for;
 use crate::Failure;
 use crate::error::{CancelledError, CircularWaitError};
+use std::mem;
+use std::ptr;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
@@ -80,43 +82,46 @@ impl<T: 'static> Ends<T> {
 pub(super) struct Awaiting<T: 'static> {
     slot: Rc<Slot<T>>,
     tail: Weak<dyn Tail<T>>,
-    /// Held here only if no coroutine of ours can hold it.
-    root: Option<Held<dyn Root>>,
+    root: KeptRoot,
     weak_root: Weak<dyn Root>,
     pub(super) trace: Trace,
+}
+
+/// Who keeps the root of a chain that is awaited.
+enum KeptRoot {
+    /// The root of the coroutine that awaits it, under this number.
+    Coroutine(Weak<CoroutineRoot>, usize),
+    /// The Deferred: something else polls it.
+    Here(Held<dyn Root>),
+    Nobody,
 }
 
 impl<T: 'static> Awaiting<T> {
     /// Begins to wait; fails if the coroutine that runs would wait for itself.
     #[cold]
     pub(super) fn begin(ends: Ends<T>, context: &Context<'_>, at: Place) -> Result<Box<Awaiting<T>>, Failure> {
-        let coroutine = coroutine::current_root();
-        if let Some(own) = &coroutine
-            && waits_for(&ends.root, &(own.clone() as Rc<dyn Root>))
-        {
-            return Err(Failure::at(CircularWaitError { callback: at }, at));
-        }
-        let slot = Slot::new();
         let trace = ends.trace();
         let tail = Rc::clone(&ends.tail);
-        tail.out().link_awaiter(slot.clone(), coroutine::awaiter(context));
-        let root = ends.root;
-        let weak_root = Rc::downgrade(&root);
-        let weak_tail = Rc::downgrade(&tail);
-        let root = match coroutine {
-            Some(own) => {
-                own.awaits(Rc::downgrade(&tail.as_awaited()), WaitsOn { root, by: at });
-                None
-            }
-            None => Some(root),
+        let weak_root = Rc::downgrade(&ends.root);
+        let mut awaiting = Awaiting {
+            slot: Slot::new(),
+            tail: Rc::downgrade(&tail),
+            root: KeptRoot::Here(ends.root),
+            weak_root,
+            trace,
         };
-        Ok(Box::new(Awaiting { slot, tail: weak_tail, root, weak_root, trace }))
+        awaiting.move_to_current(at)?;
+        tail.out().link_awaiter(awaiting.slot.clone(), coroutine::awaiter(context));
+        Ok(Box::new(awaiting))
     }
 
     /// The result, or remembers who is to be roused now.
-    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<Result<T, Failure>> {
-        if let Some(result) = self.slot.take() {
+    pub(super) fn poll(&mut self, context: &Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
+        if let Some(result) = self.take_result() {
             return Poll::Ready(result);
+        }
+        if let Err(circular) = self.move_to_current(at) {
+            return Poll::Ready(Err(circular));
         }
         if let Some(tail) = self.tail.upgrade() {
             tail.out().link_awaiter(self.slot.clone(), coroutine::awaiter(context));
@@ -124,45 +129,96 @@ impl<T: 'static> Awaiting<T> {
         Poll::Pending
     }
 
+    /// Has the root kept by the coroutine that runs, by which that one is cancelled.
+    fn move_to_current(&mut self, at: Place) -> Result<(), Failure> {
+        let current = coroutine::current_root();
+        if let KeptRoot::Coroutine(keeper, _) = &self.root
+            && current.as_ref().is_some_and(|current| ptr::addr_eq(Weak::as_ptr(keeper), Rc::as_ptr(current)))
+        {
+            return Ok(());
+        }
+        let Some(root) = self.take_root() else { return Ok(()) };
+        self.root = match current {
+            Some(own) => {
+                if waits_for(&root, &(own.clone() as Rc<dyn Root>)) {
+                    return Err(Failure::at(CircularWaitError { callback: at }, at));
+                }
+                match self.tail.upgrade() {
+                    Some(tail) => {
+                        let waits = WaitsOn { root, by: at };
+                        let number = own.awaits(Rc::downgrade(&tail.as_awaited()), waits);
+                        KeptRoot::Coroutine(Rc::downgrade(&own), number)
+                    }
+                    None => KeptRoot::Nobody,
+                }
+            }
+            None => KeptRoot::Here(root),
+        };
+        Ok(())
+    }
+
+    /// Takes the root from whoever keeps it.
+    fn take_root(&mut self) -> Option<Held<dyn Root>> {
+        let kept = match mem::replace(&mut self.root, KeptRoot::Nobody) {
+            KeptRoot::Here(root) => Some(root),
+            KeptRoot::Coroutine(keeper, number) => keeper.upgrade().and_then(|keeper| keeper.awaits_no_more(number)),
+            KeptRoot::Nobody => None,
+        };
+        kept.or_else(|| self.slot.take_ends().map(|ends| ends.root)).or_else(|| self.root())
+    }
+
     pub(super) fn is_done(&self) -> bool {
-        self.slot.has_result()
+        self.slot.has_result() || self.tail.upgrade().is_some_and(|tail| tail.out().is_done())
+    }
+
+    /// The result, if it is here; if nobody awaited it when it came, it is still with the chain.
+    fn take_result(&self) -> Option<Result<T, Failure>> {
+        self.slot.take().or_else(|| self.tail.upgrade()?.out().take())
     }
 
     pub(super) fn root(&self) -> Option<Held<dyn Root>> {
-        self.root.clone().or_else(|| self.weak_root.upgrade().map(Held::new))
+        self.weak_root.upgrade().map(Held::new)
     }
 
     /// A cancel that reaches nobody any more: the waiting ends.
     pub(super) fn give_up(&self, at: Place) {
-        if !self.slot.has_result() {
+        if !self.is_done() {
+            self.stop_awaiting();
             self.slot.set(Err(Failure::at(CancelledError, at)));
+        }
+    }
+
+    fn stop_awaiting(&self) {
+        if let Some(tail) = self.tail.upgrade() {
+            tail.out().stop_awaiting();
         }
     }
 
     /// Awaits no more: the result, or the chain that it is to come from. If all that could fire it is gone, that is one
     /// that nobody fires.
     pub(super) fn into_ends(mut self) -> Result<Result<T, Failure>, Ends<T>> {
-        if let Some(result) = self.slot.take() {
+        if let Some(result) = self.take_result() {
             return Ok(result);
         }
-        Err(match (self.tail.upgrade(), self.root()) {
-            (Some(tail), Some(root)) => {
-                self.tail = Weak::<Head<T>>::new();
-                tail.out().stop_awaiting();
-                Ends::new(Held::new(tail), root)
+        let made = self.trace.made();
+        let (tail, root) = match (self.tail.upgrade(), self.take_root()) {
+            (Some(tail), Some(root)) => (tail, root),
+            // What it could be cancelled by has gone with the coroutine that awaited it.
+            (Some(tail), None) => (tail, Held::new(Segment::new(made) as Rc<dyn Root>)),
+            (None, _) => {
+                let head = Head::new(Source::None, made);
+                (head.clone() as Rc<dyn Tail<T>>, Held::new(head as Rc<dyn Root>))
             }
-            _ => {
-                let head = Head::new(Source::None, self.trace.made());
-                Ends::new(Held::new(head.clone()), Held::new(head))
-            }
-        })
+        };
+        tail.out().stop_awaiting();
+        self.tail = Weak::<Head<T>>::new();
+        Err(Ends::new(Held::new(tail), root))
     }
 }
 
 impl<T: 'static> Drop for Awaiting<T> {
     fn drop(&mut self) {
-        if let Some(tail) = self.tail.upgrade() {
-            tail.out().stop_awaiting();
-        }
+        drop(self.take_root());
+        self.stop_awaiting();
     }
 }

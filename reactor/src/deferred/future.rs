@@ -78,7 +78,7 @@ impl<T: 'static> Deferred<T> {
     fn poll_pending(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
         let polled = match &mut self.state {
             State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),
-            State::Awaited(awaiting) => awaiting.poll(context),
+            State::Awaited(awaiting) => awaiting.poll(context, at),
             State::Pending(_) | State::Waits(..) => match self.take().settled() {
                 Ok(result) => Poll::Ready(result),
                 Err(ends) => match Awaiting::begin(ends, context, at) {

@@ -2,6 +2,7 @@
 
 use super::Firer;
 use super::chain::{self, Then, Turn};
+use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::{Place, Trace};
 use super::out::{Awaited, Out, Tail};
@@ -180,8 +181,9 @@ impl<T> Tail<T> for Head<T> {
 }
 
 impl<T> Awaited for Head<T> {
-    fn is_awaited(&self) -> bool {
-        self.out.is_awaited()
+    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
+        let ends = Ends::new(Held::new(self.clone()), root);
+        self.out.give_back(ends);
     }
 }
 

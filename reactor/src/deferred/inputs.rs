@@ -201,8 +201,9 @@ impl<P: Policy> Tail<P::Output> for Joint<P> {
 }
 
 impl<P: Policy> Awaited for Joint<P> {
-    fn is_awaited(&self) -> bool {
-        self.out.is_awaited()
+    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
+        let ends = Ends::new(Held::new(self.clone()), root);
+        self.out.give_back(ends);
     }
 }
 

@@ -6,8 +6,10 @@
 //! ```
 
 use super::chain::{Accept, Run, Settle, Then, Turn};
+use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::Trace;
+use super::root::Root;
 use super::unhandled::Outcome;
 use crate::Failure;
 use std::cell::Cell;
@@ -33,43 +35,52 @@ impl Awaiter {
 
 /// Where an awaited result lies until it is polled for. It is apart from the chain: the chain holds the coroutine, and
 /// a coroutine that held the chain would keep both alive for ever.
-pub(super) struct Slot<T>(Cell<Option<Outcome<T>>>);
+pub(super) struct Slot<T: 'static> {
+    result: Cell<Option<Outcome<T>>>,
+    /// The chain itself, if the coroutine that awaited it has ended.
+    ends: Cell<Option<Ends<T>>>,
+}
 
-impl<T> Slot<T> {
+impl<T: 'static> Slot<T> {
     pub(super) fn new() -> Rc<Slot<T>> {
-        Rc::new(Slot(Cell::new(None)))
+        Rc::new(Slot { result: Cell::new(None), ends: Cell::new(None) })
     }
 
     pub(super) fn take(&self) -> Option<Result<T, Failure>> {
-        self.0.take().map(Outcome::into_inner)
+        self.result.take().map(Outcome::into_inner)
     }
 
     pub(super) fn set(&self, result: Result<T, Failure>) {
-        self.0.set(Some(Outcome::new(result)));
+        self.result.set(Some(Outcome::new(result)));
     }
 
     pub(super) fn has_result(&self) -> bool {
-        let result = self.0.take();
+        let result = self.result.take();
         let has = result.is_some();
-        self.0.set(result);
+        self.result.set(result);
         has
+    }
+
+    pub(super) fn take_ends(&self) -> Option<Ends<T>> {
+        self.ends.take()
     }
 }
 
 /// The last node of a chain, as its Deferred sees it.
-pub(super) trait Tail<T>: Node {
+pub(super) trait Tail<T: 'static>: Node {
     fn out(&self) -> &Out<T>;
-    /// Itself, to ask later whether it is still awaited.
+    /// Itself, for the coroutine that awaits it.
     fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited>;
 }
 
-/// A node that some code awaits, or did.
+/// A node that a coroutine awaits, or did.
 pub(super) trait Awaited {
-    fn is_awaited(&self) -> bool;
+    /// The coroutine has ended without awaiting it to the end: gives the chain back to whoever has the Deferred now.
+    fn give_back(self: Rc<Self>, root: Held<dyn Root>);
 }
 
 /// The result side of a node.
-pub(super) struct Out<T> {
+pub(super) struct Out<T: 'static> {
     /// The next callback of the same chain. Apart from the rest, because most results go this way.
     step: Cell<Option<Held<dyn Accept<T>>>>,
     state: Cell<State<T>>,
@@ -79,7 +90,7 @@ pub(super) struct Out<T> {
     trace: Trace,
 }
 
-enum State<T> {
+enum State<T: 'static> {
     Empty,
     Done(Outcome<T>),
     /// The first callback of a chain whose last callback gave back this Deferred after it had fired.
@@ -90,7 +101,7 @@ enum State<T> {
     Awaiter(Box<(Rc<Slot<T>>, Awaiter)>),
 }
 
-impl<T> Out<T> {
+impl<T: 'static> Out<T> {
     #[inline]
     pub(super) const fn empty(trace: Trace) -> Out<T> {
         Out { step: Cell::new(None), state: Cell::new(State::Empty), is_done: Cell::new(false), trace }
@@ -159,10 +170,6 @@ impl<T> Out<T> {
         is
     }
 
-    pub(super) fn is_awaited(&self) -> bool {
-        self.is(|state| matches!(state, State::Awaiter(_)))
-    }
-
     /// Whether somebody waits for the result.
     pub(super) fn is_linked(&self) -> bool {
         let step = self.step.take();
@@ -190,6 +197,15 @@ impl<T> Out<T> {
 
     pub(super) fn link_awaiter(&self, slot: Rc<Slot<T>>, awaiter: Awaiter) {
         self.state.set(State::Awaiter(Box::new((slot, awaiter))));
+    }
+
+    /// Nobody awaits it any more; whoever still has the Deferred gets the ends of the chain.
+    pub(super) fn give_back(&self, ends: Ends<T>) {
+        match self.state.replace(State::Empty) {
+            // Only the Deferred holds the slot now: the chain may be in it.
+            State::Awaiter(awaiter) => awaiter.0.ends.set(Some(ends)),
+            other => self.state.set(other),
+        }
     }
 
     /// Nobody awaits it any more, but it may be asked for otherwise.

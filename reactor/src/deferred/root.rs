@@ -25,6 +25,11 @@ pub(super) trait Root: Node {
         self.gate().waits_on().map(|waits| waits.root).into_iter().collect()
     }
 
+    /// The one chain that this one waits for, if it is only one: for looking for circles.
+    fn waits_for_one(&self) -> Option<Held<dyn Root>> {
+        self.gate().waits_on().map(|waits| waits.root)
+    }
+
     /// How far the chain is, and what it waits for.
     fn stage(&self) -> Stage;
 }

@@ -117,8 +117,8 @@ pub(super) fn waits_for(inner: &Rc<dyn Root>, outer: &Rc<dyn Root>) -> bool {
         if ptr::addr_eq(Rc::as_ptr(&root), Rc::as_ptr(outer)) {
             return true;
         }
-        match root.gate().waits_on() {
-            Some(waits) => root = waits.root.into_rc(),
+        match root.waits_for_one() {
+            Some(next) => root = next.into_rc(),
             None => return false,
         }
     }
@@ -260,9 +260,10 @@ where
     }
 }
 
-impl<T, U, F> Awaited for Step<T, U, F> {
-    fn is_awaited(&self) -> bool {
-        self.out.is_awaited()
+impl<T, U, F: 'static> Awaited for Step<T, U, F> {
+    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
+        let ends = Ends::new(Held::new(self.clone()), root);
+        self.out.give_back(ends);
     }
 }
 
@@ -360,7 +361,8 @@ impl<T> Tail<()> for Link<T> {
 }
 
 impl<T> Awaited for Link<T> {
-    fn is_awaited(&self) -> bool {
-        self.out.is_awaited()
+    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
+        let ends = Ends::new(Held::new(self.clone()), root);
+        self.out.give_back(ends);
     }
 }

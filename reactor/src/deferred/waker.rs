@@ -3,8 +3,15 @@
 //! A [`Waker`] may be sent to any thread, a coroutine may not. So a waker holds only a number and the way home: the
 //! coroutine itself stays on its thread, in a list there, for as long as some waker can still rouse it.
 //!
-//! * Roused on its own thread, it goes on before `wake` returns, as callbacks do when their Deferred is fired.
-//! * Roused on another thread, or by itself while it runs, it goes on in a turn of the reactor that runs on its thread.
+//! * Roused by a Deferred that fires inside of some combinator of futures, it goes on in the loop that fires, as
+//!   callbacks
+//!   do.
+//! * Roused by anything else it goes on in the next turn of the reactor that runs on its thread: who wakes may hold a
+//!   lock
+//!   or a borrow. If none runs, it goes on at once, or, if it was roused on another thread, when one does.
+//!
+//! A coroutine that keeps a waker of its own, as combinators of many futures do, is kept alive by it: if all that could
+//! rouse it is gone, it stays in memory, as a task of any executor would.
 
 use super::chain::{self, Run, Then, Turn};
 use std::cell::{Cell, RefCell};
@@ -101,6 +108,9 @@ impl Wake for Rouser {
                 collected.push(self.id);
                 return Some(None);
             }
+            if lock(&self.home.hook).is_some() {
+                return None;
+            }
             Some(here.awaken(self.id))
         });
         match here {
@@ -134,13 +144,15 @@ pub(super) struct OwnWaker {
 }
 
 impl OwnWaker {
-    pub(super) fn new() -> OwnWaker {
-        HERE.with(|here| {
+    /// While the thread ends there is none.
+    pub(super) fn new() -> Option<OwnWaker> {
+        let make = |here: &Here| {
             let id = here.next_id.get();
             here.next_id.set(id + 1);
             let rouser = Arc::new(Rouser { home: here.home.clone(), id, again: AtomicBool::new(false) });
             OwnWaker { waker: Waker::from(rouser.clone()), rouser }
-        })
+        };
+        HERE.try_with(make).ok()
     }
 
     pub(super) fn waker(&self) -> &Waker {
@@ -167,7 +179,7 @@ impl OwnWaker {
             return Rested::Again(self);
         }
         if again || is_lent {
-            HERE.with(|here| here.resting.borrow_mut().insert(self.rouser.id, coroutine));
+            let _ = HERE.try_with(|here| here.resting.borrow_mut().insert(self.rouser.id, coroutine));
         }
         if again {
             self.rouser.home.leave(Note::Wake(self.rouser.id));
@@ -198,24 +210,25 @@ pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
     struct Collecting(Option<Vec<u64>>);
     impl Collecting {
         fn swap(&mut self) {
-            HERE.with(|here| std::mem::swap(&mut *here.collected.borrow_mut(), &mut self.0));
+            let _ = HERE.try_with(|here| std::mem::swap(&mut *here.collected.borrow_mut(), &mut self.0));
         }
     }
     impl Drop for Collecting {
         fn drop(&mut self) {
             self.swap();
             for id in self.0.take().into_iter().flatten() {
-                HERE.with(|here| here.home.leave(Note::Wake(id)));
+                let _ = HERE.try_with(|here| here.home.leave(Note::Wake(id)));
             }
         }
     }
     let mut collecting = Collecting(Some(Vec::new()));
     collecting.swap();
     waker.wake();
-    let roused = HERE.with(|here| here.collected.borrow_mut().replace(Vec::new())).unwrap_or_default();
+    let roused =
+        HERE.try_with(|here| here.collected.borrow_mut().replace(Vec::new())).ok().flatten().unwrap_or_default();
     drop(collecting);
     for id in roused.into_iter().rev() {
-        if let Some(coroutine) = HERE.with(|here| here.awaken(id)) {
+        if let Ok(Some(coroutine)) = HERE.try_with(|here| here.awaken(id)) {
             turn.later_alone(coroutine);
         }
     }
@@ -239,17 +252,25 @@ impl Drop for Hooked {
     }
 }
 
-/// Runs the coroutines of this thread that were roused elsewhere.
+/// Runs the coroutines of this thread that were roused elsewhere. The first panic of one of them goes on when all have
+/// run.
 pub(crate) fn go_on() {
     let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes)));
+    let mut panic = None;
     for note in notes {
-        match note {
+        let done = chain::caught(|| match note {
             Note::Wake(id) => {
                 if let Some(coroutine) = HERE.with(|here| here.awaken(id)) {
                     chain::run(coroutine, None);
                 }
             }
             Note::Forget(id) => drop(HERE.with(|here| here.awaken(id))),
+        });
+        if let Err(payload) = done {
+            panic.get_or_insert(payload);
         }
+    }
+    if let Some(payload) = panic {
+        std::panic::resume_unwind(payload);
     }
 }
