@@ -86,6 +86,7 @@ impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Passed::Made(at) => write!(f, "in the Deferred made at {at}"),
+            Passed::Earlier(1) => write!(f, "  after an earlier callback"),
             Passed::Earlier(count) => write!(f, "  after {count} earlier callbacks"),
             Passed::After(at) => write!(f, "  after the callback added at {at}"),
             Passed::RaisedBy(at) => write!(f, "  raised by the callback added at {at}"),

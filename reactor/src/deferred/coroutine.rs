@@ -352,13 +352,11 @@ impl Root for CoroutineRoot {
         awaits
     }
 
-    fn waits_for_one(&self) -> Option<Held<dyn Root>> {
+    fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {
         if let Some(waits) = self.gate.waits_on() {
-            return Some(waits.root);
+            return vec![waits.root];
         }
-        let awaits = self.awaits.borrow();
-        let (_, only) = awaits.iter().next().filter(|_| awaits.len() == 1)?;
-        Some(only.waits.root.clone())
+        self.awaits.borrow().iter().take(at_most).map(|(_, awaited)| awaited.waits.root.clone()).collect()
     }
 
     fn stage(&self) -> Stage {

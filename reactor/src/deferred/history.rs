@@ -46,6 +46,7 @@ thread_local!(static LATEST: Recent = const { Recent::new() });
 
 /// The callbacks that ran last.
 struct Recent {
+    /// The chain's number, which is even, or one more if the entry was put back after a wait; and the callback.
     places: [Cell<Option<(u32, Place)>>; RECENT],
     next: Cell<usize>,
     last_chain: Cell<u32>,
@@ -58,7 +59,8 @@ impl Recent {
 
     #[inline]
     fn new_chain(&self) -> u32 {
-        let chain = self.last_chain.get().wrapping_add(1).max(1);
+        // Even, so that one more is another mark.
+        let chain = self.last_chain.get().wrapping_add(2).max(2);
         self.last_chain.set(chain);
         chain
     }
@@ -113,7 +115,7 @@ impl Trace {
 
     /// Puts back what was kept, after the wait.
     pub(super) fn recall(self, kept: Kept) {
-        kept.into_iter().flatten().for_each(|added| self.ran(added));
+        kept.into_iter().flatten().for_each(|added| with_latest(|recent| recent.note(self.chain + 1, added)));
     }
 
     /// The same with one callback less.
@@ -126,17 +128,25 @@ impl Trace {
     pub(super) fn history(self) -> History {
         let wanted = TOLD.min(self.count as usize);
         let mut told = Vec::new();
+        // What was put back counts only if what it stands for is not in the list any more.
+        let mut put_back = Vec::new();
         with_latest(|recent| {
             for back in 1..=RECENT {
                 if told.len() == wanted {
                     break;
                 }
                 match recent.places[recent.next.get().wrapping_sub(back) % RECENT].get() {
-                    Some((chain, added)) if chain == self.chain => told.push(added),
+                    Some((chain, added)) if chain == self.chain => {
+                        told.push(added);
+                        put_back.clear();
+                    }
+                    Some((chain, added)) if chain == self.chain + 1 => put_back.push(added),
                     _ => {}
                 }
             }
         });
+        let missing = (wanted - told.len()).min(KEPT);
+        told.extend(put_back.into_iter().take(missing));
         told.reverse();
         History { made: self.made, untold: self.count as usize - told.len(), told }
     }

@@ -133,7 +133,8 @@ impl<P: Policy> Joint<P> {
                 }
                 decided
             }
-            Err(Err(failure)) => {
+            Err(Err(mut failure)) => {
+                failure.pass(Passed::List(self.out.trace().made()));
                 let was_cancelled = roots.is_some_and(|roots| roots.was_cancelled.get());
                 if !(was_cancelled && failure.check::<CancelledError>().is_some()) {
                     P::late(failure);
@@ -275,6 +276,13 @@ impl Root for JoinedRoot {
         }
         self.roots.was_cancelled.set(true);
         self.roots.left()
+    }
+
+    fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {
+        if let Some(waits) = self.gate.waits_on() {
+            return vec![waits.root];
+        }
+        self.roots.list.borrow().iter().flatten().take(at_most).cloned().collect()
     }
 
     fn stage(&self) -> Stage {

@@ -26,6 +26,7 @@
 //! Next: `inputs.rs` for how it is done.
 
 use super::inputs::{Policy, join};
+use super::unhandled::Outcome;
 use super::{Deferred, fail, succeed};
 use crate::Failure;
 use std::error::Error;
@@ -256,7 +257,7 @@ impl<T: 'static> Policy for First<T> {
     }
 }
 
-/// Logs the failure as every Deferred logs one that is dropped with it.
+/// Reports the failure as every Deferred reports one that is dropped with it.
 fn unhandled(failure: Failure) {
-    drop(fail::<()>(failure));
+    drop(Outcome::<()>::new(Err(failure)));
 }

@@ -25,9 +25,10 @@ pub(super) trait Root: Node {
         self.gate().waits_on().map(|waits| waits.root).into_iter().collect()
     }
 
-    /// The one chain that this one waits for, if it is only one: for looking for circles.
-    fn waits_for_one(&self) -> Option<Held<dyn Root>> {
-        self.gate().waits_on().map(|waits| waits.root)
+    /// Chains that this one waits for, at most so many: for looking for circles.
+    fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {
+        let _ = at_most;
+        self.gate().waits_on().map(|waits| waits.root).into_iter().collect()
     }
 
     /// How far the chain is, and what it waits for.

@@ -63,7 +63,7 @@ impl Wait {
     }
 }
 
-/// How many chains that wait for each other are looked through for a circle.
+/// How many chains are looked at for a circle of chains that wait for each other.
 const CIRCLE_LIMIT: usize = 8;
 
 pub(super) struct Step<T: 'static, U: 'static, F> {
@@ -112,15 +112,16 @@ where
 
 /// Whether the chain of `inner` is, or waits for, that of `outer`.
 pub(super) fn waits_for(inner: &Rc<dyn Root>, outer: &Rc<dyn Root>) -> bool {
-    let mut root = Rc::clone(inner);
-    for _ in 0..CIRCLE_LIMIT {
+    let mut looked_at = 0;
+    let mut rest = vec![Held::new(Rc::clone(inner))];
+    while let Some(root) = rest.pop()
+        && looked_at < CIRCLE_LIMIT
+    {
         if ptr::addr_eq(Rc::as_ptr(&root), Rc::as_ptr(outer)) {
             return true;
         }
-        match root.waits_for_one() {
-            Some(next) => root = next.into_rc(),
-            None => return false,
-        }
+        looked_at += 1;
+        rest.extend(root.some_waited_for(CIRCLE_LIMIT - looked_at));
     }
     false
 }

@@ -1,0 +1,236 @@
+//! Where a failure came from: what it tells when nobody handled it, of the chain that it went down.
+//!
+//! Each chain is looked at as it is; and with so much going on elsewhere between its steps that nothing of it is in the
+//! list of recent callbacks any more, with its ends long dropped.
+
+use crate::labels::{labelled, told};
+use crate::*;
+use reactor::deferred;
+
+pub(crate) fn raise<T>() -> Result<T, Failure> {
+    Err(boom().into()) // raise
+}
+
+/// Runs so many callbacks of other chains that no list of recent ones holds any of ours.
+pub(crate) fn long_wait() {
+    for n in 0..1000 {
+        let chain = deferred::succeed(n).add_callback(Ok).add_callback(Ok).add_callback(Ok);
+        assert_eq!(chain.result(), Some(n));
+    }
+}
+
+/// What the only failure tells that nobody handled while `work` ran.
+#[track_caller]
+pub(crate) fn lost_tells(work: impl FnOnce()) -> Vec<String> {
+    let lost = testing::collect_unhandled(work);
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    told(&lost[0])
+}
+
+#[test]
+fn came_from_a_fired_chain_tells_of_all_callbacks_before_and_after() {
+    let tells = lost_tells(|| {
+        let chain = deferred::succeed(1); // made
+        let chain = chain.add_callback(Ok); // c1
+        let chain = chain.add_errback(Err); // c2
+        let chain = chain.add_callback(|_| raise::<u32>()); // c3
+        let chain = chain.add_callback(Ok); // c4
+        let chain = chain.add_errback(Err); // c5
+        drop(chain);
+    });
+    let expected =
+        ["raised <raise>", "in <made>", "after <c1>", "after <c2>", "raised by <c3>", "past <c4>", "passed on by <c5>"];
+    assert_eq!(tells, expected);
+}
+
+/// A pending chain, of which no handle is left when it is fired.
+fn forgotten(wait: fn()) -> Vec<String> {
+    lost_tells(|| {
+        let (deferred, firer) = Deferred::<u32>::new(); // made pending
+        let chain = deferred.add_callback(Ok); // p1
+        let chain = chain.add_errback(Err); // p2
+        let chain = chain.add_callback(|_| raise::<u32>()); // p3
+        let chain = chain.add_callback(Ok); // p4
+        let chain = chain.add_errback(Err); // p5
+        drop(chain);
+        wait();
+        firer.callback(1).unwrap();
+    })
+}
+
+#[test]
+fn came_from_a_pending_chain_tells_the_same_however_long_it_waited_and_was_forgotten() {
+    let expected = [
+        "raised <raise>",
+        "in <made pending>",
+        "after <p1>",
+        "after <p2>",
+        "raised by <p3>",
+        "past <p4>",
+        "passed on by <p5>",
+    ];
+    assert_eq!(forgotten(|| {}), expected);
+    assert_eq!(forgotten(long_wait), expected);
+}
+
+#[test]
+fn came_from_a_firing_with_a_failure_tells_where_that_was_raised_and_what_it_passed() {
+    let tells = lost_tells(|| {
+        let (deferred, firer) = Deferred::<u32>::new(); // made to fail
+        drop(deferred.add_callback(Ok).add_callback(Ok)); // both passed
+        long_wait();
+        firer.errback(boom()).unwrap(); // failed here
+    });
+    assert_eq!(tells, ["raised <failed here>", "in <made to fail>", "past <both passed>", "past <both passed>"]);
+}
+
+#[test]
+fn came_from_an_errback_that_raises_another_tells_of_itself_and_not_of_the_first() {
+    let tells = lost_tells(|| {
+        let (deferred, firer) = Deferred::<u32>::new(); // made twice bad
+        let chain = deferred.add_callback(Ok); // passed by the first
+        drop(chain.add_errback(|_| raise::<u32>())); // raises the second
+        firer.errback(Message("first".to_owned())).unwrap();
+    });
+    assert_eq!(
+        tells,
+        ["raised <raise>", "in <made twice bad>", "after <passed by the first>", "raised by <raises the second>"]
+    );
+}
+
+#[test]
+fn came_from_a_failure_that_an_errback_hands_on_with_trap_or_as_it_is() {
+    let tells = lost_tells(|| {
+        let chain = deferred::fail::<u32>(boom()); // failed
+        let chain = chain.add_errback(|failure| failure.trap::<fmt::Error>().map(|_| 0)); // traps another
+        drop(chain.add_both(|result| result)); // both
+    });
+    assert_eq!(tells, ["raised <failed>", "in <failed>", "passed on by <traps another>", "passed on by <both>"]);
+}
+
+#[test]
+fn came_from_a_panic_tells_which_callback_panicked() {
+    let tells = lost_tells(|| {
+        let (deferred, firer) = Deferred::<u32>::new(); // made to panic
+        let chain = deferred.add_callback(Ok); // before the panic
+        drop(chain.add_callback(|_| -> Result<u32, Failure> { panic!("ouch") })); // panics
+        assert_eq!(panic_of(|| firer.callback(1).unwrap()), "ouch");
+    });
+    assert_eq!(tells, ["raised <panics>", "in <made to panic>", "after <before the panic>", "raised by <panics>"]);
+}
+
+#[test]
+fn came_from_a_cancel_tells_who_cancelled() {
+    let tells = lost_tells(|| {
+        let (deferred, _firer) = Deferred::<u32>::new(); // made in vain
+        let chain = deferred.add_callback(Ok); // in vain
+        chain.cancel(); // cancel
+    });
+    assert_eq!(tells, ["raised <cancel>", "in <made in vain>", "past <in vain>"]);
+    let tells = lost_tells(|| {
+        let (deferred, _firer) = Deferred::<u32>::with_canceller(|firer| firer.fire(raise()).unwrap()); // has a canceller
+        deferred.cancel();
+    });
+    assert_eq!(tells, ["raised <raise>", "in <has a canceller>"]);
+}
+
+#[test]
+fn came_from_a_circle_tells_which_callback_closed_it() {
+    let tells = lost_tells(|| {
+        let itself: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
+        let (deferred, firer) = Deferred::<u32>::new(); // made circular
+        let own = itself.clone();
+        let chain = deferred.add_callback(Ok); // before the circle
+        let chain = chain.add_callback(move |_| own.take().expect("it is there")); // closes the circle
+        itself.replace(Some(chain));
+        firer.callback(1).unwrap();
+    });
+    let expected = [
+        "raised <closes the circle>",
+        "in <made circular>",
+        "after <before the circle>",
+        "raised by <closes the circle>",
+    ];
+    assert_eq!(tells, expected);
+}
+
+#[test]
+fn came_from_a_timeout_tells_where_the_timeout_was_added() {
+    let tells = lost_tells(|| {
+        let clock = testing::ManualClock::new();
+        let (deferred, _firer) = Deferred::<u32>::new(); // made slow
+        let chain = deferred.add_callback(Ok); // before the timeout
+        drop(chain.add_timeout(std::time::Duration::from_secs(1), &clock)); // timeout
+        clock.advance(std::time::Duration::from_secs(1));
+    });
+    assert_eq!(tells[1..], ["in <made slow>", "after <before the timeout>", "raised by <timeout>"]);
+}
+
+#[test]
+fn came_from_a_lock_and_a_queue_tells_who_asked() {
+    let tells = lost_tells(|| {
+        let lock = deferred::DeferredLock::new();
+        let held = lock.acquire();
+        drop(lock.run(raise::<u32>)); // run
+        long_wait();
+        drop(held);
+    });
+    assert_eq!(tells[0], "raised <raise>");
+    assert_eq!(tells[tells.len() - 2..], ["in <run>", "given back by <run>"]);
+    let tells = lost_tells(|| drop(deferred::DeferredQueue::<u32>::bounded(0, 0).get())); // get
+    assert_eq!(tells, ["raised <get>", "in <get>"]);
+}
+
+#[test]
+fn came_from_a_long_chain_tells_of_the_last_callbacks_and_how_many_there_were_before() {
+    let tells = lost_tells(|| {
+        let mut chain = deferred::succeed(1); // made long
+        for _ in 0..100 {
+            chain = chain.add_callback(Ok); // one of many
+        }
+        drop(chain.add_callback(|_| raise::<u32>())); // the last
+    });
+    assert_eq!(tells[..2], ["raised <raise>", "in <made long>"]);
+    assert_eq!(tells.last().map(String::as_str), Some("raised by <the last>"));
+    let listed = tells.iter().filter(|line| *line == "after <one of many>").count();
+    assert_eq!(tells[2], format!("after {} more", 100 - listed));
+}
+
+#[test]
+fn came_from_a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
+    let unhandled = testing::collect_unhandled(|| {
+        let mut chain = deferred::fail::<u32>(boom()); // failed long ago
+        for _ in 0..1_000_000 {
+            chain = chain.add_callback(Ok); // passed
+        }
+        drop(chain.add_errback(Err)); // the very last
+    });
+    let tells = told(&unhandled[0]);
+    assert!(tells.len() < 100, "{}", tells.len());
+    assert_eq!(tells[1..3], ["in <failed long ago>", "past <passed>"]);
+    assert_eq!(tells.last().map(String::as_str), Some("passed on by <the very last>"));
+    assert!(unhandled[0].report().contains(&format!("{} more", 1_000_002 - unhandled[0].trail().len())));
+}
+
+#[test]
+fn came_from_the_report_tells_the_error_its_causes_and_every_place_of_the_trail_in_order() {
+    #[derive(Debug)]
+    struct Outer(Message);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the page could not be read")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let chain = deferred::fail::<u32>(Outer(boom())); // reported
+    let failure = failure_of(chain.add_callback(Ok)); // reported past
+    let report = labelled(&failure.report());
+    let mut lines = report.lines();
+    for part in ["the page could not be read", "boom", "<reported>", "<reported>", "<reported past>"] {
+        assert!(lines.any(|line| line.contains(part)), "{part} is missing or out of order in:\n{report}");
+    }
+}

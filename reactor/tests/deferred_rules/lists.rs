@@ -1,0 +1,210 @@
+//! 1c, DeferredList and gatherResults: waiting for all.
+
+use crate::*;
+use reactor::deferred::{self, FirstError, Others, deferred_list, gather_results, race};
+
+const BOTH: [Others; 2] = [Others::Cancel, Others::LeaveRunning];
+
+fn texts(results: Vec<Result<u32, Failure>>) -> Vec<Result<u32, String>> {
+    results.into_iter().map(|result| result.map_err(|failure| failure.to_string())).collect()
+}
+
+#[test]
+fn c_deferred_list_gives_all_results_in_input_order() {
+    let (inputs, firers) = pending::<u32>(3);
+    let list = deferred_list(inputs).add_callback(|results| Ok(texts(results)));
+    firers[2].callback(2).unwrap();
+    firers[0].errback(boom()).unwrap();
+    assert!(!list.has_fired());
+    firers[1].callback(1).unwrap();
+    assert_eq!(list.result(), Some(vec![Err("boom".to_owned()), Ok(1), Ok(2)]));
+}
+
+#[test]
+fn c_deferred_list_counts_inputs_that_have_fired_already() {
+    let list = deferred_list([deferred::succeed(1), deferred::fail(boom())]).add_callback(|results| Ok(texts(results)));
+    assert_eq!(list.result(), Some(vec![Ok(1), Err("boom".to_owned())]));
+}
+
+#[test]
+fn c_deferred_list_consumes_the_errors_which_are_handled_by_whoever_gets_the_results() {
+    // In Twisted each input keeps its failure, which is logged unless consumeErrors is set.
+    let unhandled = lost(|| {
+        let (inputs, firers) = pending::<u32>(2);
+        let list = deferred_list(inputs);
+        firers.iter().for_each(|firer| firer.errback(boom()).unwrap());
+        assert_eq!(list.result().map(texts), Some(vec![Err("boom".to_owned()); 2]));
+    });
+    assert_eq!(unhandled, [""; 0]);
+}
+
+#[test]
+fn c_deferred_list_that_is_empty_fires_at_once() {
+    assert_eq!(deferred_list::<u32>([]).result().map(texts), Some(vec![]));
+    for others in BOTH {
+        assert_eq!(gather_results::<u32>([], others).result(), Some(vec![]));
+    }
+}
+
+#[test]
+fn c_deferred_list_that_is_empty_with_fire_on_one_callback_fails_at_once() {
+    // In Twisted it never fires.
+    assert_eq!(outcome(race::<u32>([], Others::LeaveRunning)), "failed: nobody took part in the race");
+}
+
+#[test]
+fn c_deferred_list_fire_on_one_callback_gives_value_and_index_and_leaves_the_others_running() {
+    let (inputs, firers) = pending::<u32>(3);
+    let first = race(inputs, Others::LeaveRunning);
+    firers[0].errback(boom()).unwrap();
+    firers[2].callback(5).unwrap();
+    assert_eq!(first.result(), Some((2, 5)));
+    assert!(!firers[1].called());
+    firers[1].callback(1).unwrap();
+}
+
+#[test]
+fn c_deferred_list_fire_on_one_errback_fails_with_a_first_error() {
+    let (inputs, firers) = pending::<u32>(3);
+    let all = gather_results(inputs, Others::LeaveRunning);
+    firers[0].callback(0).unwrap();
+    firers[2].errback(boom()).unwrap();
+    let failure = failure_of(all);
+    let first = failure.check::<FirstError>().expect("it is one");
+    assert_eq!((first.index, first.failure.check::<Message>()), (2, Some(&boom())));
+    assert!(!firers[1].called());
+}
+
+#[test]
+fn c_deferred_list_cancel_cancels_every_input_and_the_result_follows_from_them() {
+    let (first, _firer) = Deferred::<u32>::with_canceller(|firer| firer.callback(1).unwrap());
+    let (second, _firer) = Deferred::<u32>::with_canceller(|firer| firer.errback(boom()).unwrap());
+    let (third, _firer) = Deferred::<u32>::new();
+    let list = deferred_list([first, second, third, deferred::succeed(4)]).add_callback(|results| Ok(texts(results)));
+    list.cancel();
+    assert_eq!(list.result(), Some(vec![Ok(1), Err("boom".to_owned()), Err("cancelled".to_owned()), Ok(4)]));
+}
+
+#[test]
+fn c_deferred_list_cancel_reaches_what_an_input_waits_for() {
+    let (inner, fire_inner) = Deferred::<u32>::new();
+    let waits = deferred::succeed(()).add_callback(move |()| inner);
+    let list = deferred_list([waits]).add_callback(|results| Ok(texts(results)));
+    list.cancel();
+    assert!(fire_inner.called());
+    assert_eq!(list.result(), Some(vec![Err("cancelled".to_owned())]));
+}
+
+#[test]
+fn c_deferred_list_cancel_goes_on_over_a_panicking_canceller_which_is_not_hidden() {
+    // In Twisted the exception is logged, and the input never fires.
+    let (first, _firer) = Deferred::<u32>::with_canceller(|_| panic!("cannot stop"));
+    let (second, fire_second) = Deferred::<u32>::new();
+    let list = deferred_list([first, second]).add_callback(|results| Ok(texts(results)));
+    assert_eq!(panic_of(|| list.cancel()), "cannot stop");
+    assert!(fire_second.called());
+    assert_eq!(list.result(), Some(vec![Err("cancelled".to_owned()); 2]));
+}
+
+#[test]
+fn c_deferred_list_cancel_after_it_has_fired_early_leaves_the_inputs_alone() {
+    let (inputs, firers) = pending::<u32>(2);
+    let all = gather_results(inputs, Others::LeaveRunning);
+    firers[0].errback(boom()).unwrap();
+    all.cancel();
+    assert!(!firers[1].called());
+    assert_eq!(outcome(all), "failed: input 0 failed: boom");
+}
+
+#[test]
+fn c_deferred_list_is_a_deferred_like_any_other() {
+    let (inputs, firers) = pending::<u32>(1);
+    let mut list = deferred_list(inputs);
+    let pause = list.pause();
+    firers[0].callback(1).unwrap();
+    assert!(!list.has_fired());
+    pause.unpause();
+    let (inner, fire_inner) = Deferred::<u32>::new();
+    let chain = list.add_callback(move |_| inner);
+    chain.cancel();
+    assert!(fire_inner.called());
+    assert_eq!(outcome(chain), "failed: cancelled");
+}
+
+#[test]
+fn c_gather_results_gives_a_list_of_values() {
+    let (inputs, firers) = pending::<u32>(2);
+    let all = gather_results(inputs.into_iter().chain([deferred::succeed(9)]), Others::Cancel);
+    firers[1].callback(1).unwrap();
+    firers[0].callback(0).unwrap();
+    assert_eq!(all.result(), Some(vec![0, 1, 9]));
+}
+
+#[test]
+fn c_gather_results_first_failure_is_a_first_error() {
+    for others in BOTH {
+        let (inputs, firers) = pending::<u32>(2);
+        let all = gather_results(inputs, others);
+        firers[1].errback(boom()).unwrap();
+        let failure = failure_of(all);
+        assert_eq!(failure.check::<FirstError>().map(|first| first.index), Some(1));
+        assert_eq!(failure.to_string(), "input 1 failed: boom");
+    }
+}
+
+#[test]
+fn c_gather_results_siblings_go_on_or_are_cancelled_as_the_caller_says() {
+    // In Twisted they go on, and nobody hears of them any more.
+    for others in BOTH {
+        let (inputs, firers) = pending::<u32>(2);
+        let all = gather_results(inputs, others);
+        firers[0].errback(boom()).unwrap();
+        assert_eq!(firers[1].called(), others == Others::Cancel);
+        outcome(all);
+    }
+}
+
+#[test]
+fn c_gather_results_a_second_failure_is_logged() {
+    let unhandled = lost(|| {
+        let (inputs, firers) = pending::<u32>(2);
+        let all = gather_results(inputs, Others::LeaveRunning).add_errback(|_| Ok(vec![]));
+        firers[0].errback(boom()).unwrap();
+        firers[1].errback(Message("second".to_owned())).unwrap();
+        assert_eq!(all.result(), Some(vec![]));
+    });
+    assert_eq!(unhandled, ["second"]);
+}
+
+#[test]
+fn c_gather_results_the_cancellations_that_it_asked_for_are_not_logged() {
+    let unhandled = lost(|| {
+        let (inputs, firers) = pending::<u32>(3);
+        let all = gather_results(inputs, Others::Cancel).add_errback(|_| Ok(vec![]));
+        firers[0].errback(boom()).unwrap();
+        assert_eq!(all.result(), Some(vec![]));
+    });
+    assert_eq!(unhandled, [""; 0]);
+}
+
+#[test]
+fn c_gather_results_cancel_cancels_all() {
+    for others in BOTH {
+        let unhandled = lost(|| {
+            let (inputs, firers) = pending::<u32>(3);
+            let all = gather_results(inputs, others);
+            all.cancel();
+            assert!(firers.iter().all(Firer::called));
+            assert_eq!(outcome(all), "failed: input 0 failed: cancelled");
+        });
+        assert_eq!(unhandled, [""; 0]);
+    }
+}
+
+#[test]
+fn c_first_error_shows_its_index_and_its_error() {
+    let first = FirstError { index: 3, failure: Failure::new(boom()) };
+    assert_eq!(first.to_string(), "input 3 failed: boom");
+    let debug = format!("{first:?}");
+    assert!(debug.contains("index: 3") && debug.contains("boom"), "{debug}");
+}

@@ -1,0 +1,139 @@
+//! The rules of Deferreds, one after the other, through the public API only: a port of Twisted's is judged by them.
+//!
+//! Each test is named after its rule: `m01` to `m19` are the rules of the machine below, `b` is about methods, `c` about
+//! functions and lists, `d` about locks and queues. `came_from*.rs` look at what a failure tells of its way.
+//!
+//! | Rule | |
+//! |---|---|
+//! | M1 | It fires once; a second firing is an error for whoever fires, and changes nothing |
+//! | M2 | It fires with a value or with a failure |
+//! | M3 | A callback runs on a value, an errback on a failure; what it gives back is the next result |
+//! | M4 | Everything runs before the call returns that made it possible: a firing, or adding to what has fired |
+//! | M5 | A callback added from inside a running one runs last |
+//! | M6 | A callback that fires another Deferred runs that one's chain nested |
+//! | M7 | A callback that gives back a Deferred which has no result yet makes the chain wait |
+//! | M8 | One that has its result gives it away, and the responsibility for a failure with it |
+//! | M9 | The inner one's own callbacks run first, then those of the one that waits |
+//! | M10 | One Deferred, one who waits for it |
+//! | M11 | Chains of any length use the stack of one |
+//! | M12 | A Deferred that waits for itself |
+//! | M13 | A Deferred as a plain value |
+//! | M14 | A paused Deferred on the way holds up only what waits for it |
+//! | M15 | A failure that nobody handled is logged when its chain is dropped |
+//! | M16 | Awaiting a failure handles it |
+//! | M17 | Errors say where a Deferred was made and fired |
+//! | M18 | What can no longer be called is dropped |
+//! | M19 | A Deferred shows its state |
+//!
+//! What has no test, and why:
+//! * `errback()` without an argument takes the exception that is being handled (M2): there is none in Rust.
+//! * `callback(a_deferred)` (M13): the types forbid it, unless a `Deferred<Deferred<T>>` was asked for, which has a test.
+//! * Callbacks that were added to a Deferred after it had been given back, and see None (M9), and a second one who waits
+//!   and gets None (M10, `await`, `yield`): it has moved. [`Shared`](reactor::deferred::Shared) is for that.
+//! * The debug mode and switching it on (M17): the places are always known; locals are never kept.
+//! * That a failure in a cycle of references is logged when the collector comes (M15): Rust has no collector. A chain
+//!   that its own callbacks hold is no cycle once they have run, which has a test.
+//! * `unpause` without a `pause`, `release` without an `acquire`, `DeferredSemaphore(0)`: cannot be written.
+//! * `NotACoroutineError`, `TypeError` for what is no generator, `returnValue` and its warnings, the old
+//!   `deferredGenerator`, `timeout`, the comparison of `FirstError`s: the types, or long gone.
+//! * `yield` of something else than a Deferred in `inlineCallbacks`: Rust's `await` takes only futures.
+//! * Contexts (`contextvars`): there are none; a coroutine has its variables.
+//! * `DeferredFilesystemLock`: a lock between processes is the business of other crates.
+
+mod came_from;
+mod came_from_afar;
+mod cancelling;
+mod coroutines;
+mod cycles;
+mod functions;
+mod futures;
+mod labels;
+mod lists;
+mod locks;
+mod machine;
+mod methods;
+mod names;
+mod places;
+mod queues;
+mod races;
+mod showing;
+mod stack;
+mod timeouts;
+mod unhandled;
+mod waits;
+
+use reactor::{Deferred, Failure, Firer, Message, testing};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+/// A way to end a chain, by its handle or by its firing end.
+type End<T> = fn(&Deferred<T>, &Firer<T>);
+
+/// What happened, in order.
+type Events = Rc<RefCell<Vec<String>>>;
+
+fn note(events: &Events, what: impl fmt::Display) {
+    events.borrow_mut().push(what.to_string());
+}
+
+/// A callback that notes that it ran, and gives back what it got.
+fn noting<T>(events: &Events, name: &'static str) -> impl FnOnce(Result<T, Failure>) -> Result<T, Failure> + 'static {
+    let events = events.clone();
+    move |result| {
+        note(&events, name);
+        result
+    }
+}
+
+fn boom() -> Message {
+    Message("boom".to_owned())
+}
+
+/// What a chain came to: its value, or its failure's text.
+fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
+    let seen: Rc<RefCell<String>> = Rc::new(RefCell::new("unfired".to_owned()));
+    let noted = seen.clone();
+    drop(deferred.add_both(move |result| {
+        *noted.borrow_mut() = match result {
+            Ok(value) => format!("{value:?}"),
+            Err(failure) => format!("failed: {failure}"),
+        };
+    }));
+    seen.take()
+}
+
+/// The failure of a chain that has failed.
+#[track_caller]
+fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
+    let seen: Rc<RefCell<Option<Failure>>> = Rc::default();
+    let noted = seen.clone();
+    drop(deferred.add_both(move |result| *noted.borrow_mut() = result.err()));
+    seen.take().expect("it has failed")
+}
+
+/// The texts of the failures that nobody handled while `work` ran.
+fn lost(work: impl FnOnce()) -> Vec<String> {
+    testing::collect_unhandled(work).iter().map(Failure::to_string).collect()
+}
+
+/// The text of the panic of `work`.
+#[track_caller]
+fn panic_of(work: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(work)).expect_err("it panics");
+    payload.downcast_ref::<&str>().expect("panics of the tests are plain text").to_string()
+}
+
+fn pending<T>(count: usize) -> (Vec<Deferred<T>>, Vec<Firer<T>>) {
+    (0..count).map(|_| Deferred::new()).unzip()
+}
+
+/// Counts how often it is dropped.
+struct Dropped(Rc<Cell<usize>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
