@@ -18,7 +18,7 @@
 
 use super::held::{Held, Node};
 use super::history::{Kept, Place};
-use super::root::Root;
+use super::root::{self, Root};
 use crate::Failure;
 use crate::error::PanicError;
 use std::any::Any;
@@ -72,8 +72,8 @@ pub(super) type Payload = Box<dyn Any + Send>;
 pub(super) struct Turn {
     /// The root of the chain that runs.
     pub(super) root: Option<Rc<dyn Root>>,
-    /// Chains to go on with when the present one has nothing more to run, last first.
-    later: Vec<InChain>,
+    /// Chains to go on with when the present one has nothing more to run, last first. There are seldom any.
+    later: Option<Vec<InChain>>,
     /// The first panic of a callback.
     panic: Option<Payload>,
     /// How many steps have run inside of each other.
@@ -87,7 +87,13 @@ const DEPTH_LIMIT: u32 = 16;
 impl Turn {
     #[inline]
     pub(super) fn new(root: Option<Rc<dyn Root>>) -> Turn {
-        Turn { root, later: Vec::new(), panic: None, depth: 0 }
+        Turn { root, later: None, panic: None, depth: 0 }
+    }
+
+    /// The root of the chain that runs, if that is paused.
+    #[inline]
+    pub(super) fn paused_root(&self) -> Option<&Rc<dyn Root>> {
+        if root::some_are_paused() { self.root.as_ref().filter(|root| root.gate().is_paused()) } else { None }
     }
 
     #[inline]
@@ -98,12 +104,12 @@ impl Turn {
 
     /// Goes on with `run` once all that runs next has come to rest.
     pub(super) fn later(&mut self, run: Rc<dyn Run>) {
-        self.later.push((run, self.root.clone()));
+        self.later.get_or_insert_default().push((run, self.root.clone()));
     }
 
     /// The same for what belongs to no chain.
     pub(super) fn later_alone(&mut self, run: Rc<dyn Run>) {
-        self.later.push((run, None));
+        self.later.get_or_insert_default().push((run, None));
     }
 
     /// Calls `callback`; a panic is kept for the end of the loop and becomes a failure here.
@@ -131,8 +137,19 @@ pub(super) fn go(then: Then) {
 }
 
 impl Turn {
+    /// Runs what is to run next, and all that follows.
+    #[inline]
+    pub(super) fn go(&mut self, first: Then) {
+        // Most firings have nothing left to do here.
+        match first {
+            Then::Nothing if self.later.is_none() && self.panic.is_none() => {}
+            first => self.run_all(first),
+        }
+    }
+
     /// The loop.
-    pub(super) fn go(mut self, first: Then) {
+    #[inline(never)]
+    fn run_all(&mut self, first: Then) {
         let mut then = first;
         loop {
             let step = match then {
@@ -142,10 +159,10 @@ impl Turn {
                     step
                 }
                 Then::Wake(waker) => {
-                    then = super::waker::wake(waker, &mut self);
+                    then = super::waker::wake(waker, self);
                     continue;
                 }
-                Then::Nothing => match self.later.pop() {
+                Then::Nothing => match self.later.as_mut().and_then(Vec::pop) {
                     Some((step, root)) => {
                         self.root = root;
                         step
@@ -154,12 +171,12 @@ impl Turn {
                 },
             };
             self.depth = 0;
-            then = match self.root.as_ref().filter(|root| root.gate().is_paused()) {
+            then = match self.paused_root() {
                 Some(root) => {
                     root.gate().park(step);
                     Then::Nothing
                 }
-                None => step.run(&mut self),
+                None => step.run(self),
             };
         }
         if let Some(payload) = self.panic.take() {

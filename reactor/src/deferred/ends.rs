@@ -18,8 +18,8 @@ use std::task::{Context, Poll};
 
 /// The last step of a chain, and its root.
 pub(super) struct Ends<T: 'static> {
-    tail: Held<dyn Tail<T>>,
-    root: Held<dyn Root>,
+    pub(super) tail: Held<dyn Tail<T>>,
+    pub(super) root: Held<dyn Root>,
 }
 
 impl<T: 'static> Ends<T> {
@@ -43,7 +43,6 @@ impl<T: 'static> Ends<T> {
         self.tail.out().take()
     }
 
-    #[inline(always)]
     pub(super) fn is_done(&self) -> bool {
         self.tail.out().is_done()
     }

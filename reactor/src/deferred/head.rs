@@ -12,7 +12,7 @@ use crate::Failure;
 use crate::error::{AlreadyCalledError, CancelledError};
 use crate::failure::Passed;
 use std::cell::Cell;
-use std::panic;
+use std::panic::{self, Location};
 use std::rc::Rc;
 
 /// What `cancel` does to the work behind a Deferred.
@@ -46,18 +46,34 @@ pub(super) enum Admitted {
     Swallowed,
 }
 
-impl<T: 'static> Head<T> {
-    pub(super) fn new(source: Source<T>, made: Place) -> Rc<Head<T>> {
-        Rc::new(Head {
+impl<T> Default for Head<T> {
+    /// One without a source.
+    #[inline]
+    fn default() -> Head<T> {
+        let nowhere = Location::caller();
+        Head {
             gate: Gate::default(),
-            out: Out::empty(Trace::new(made)),
+            out: Out::empty(Trace::new(nowhere)),
             fired: Cell::new(None),
             firers: Cell::new(0),
             swallow: Cell::new(false),
             is_cancelling: Cell::new(false),
-            source: Cell::new(source),
-            made,
-        })
+            source: Cell::new(Source::None),
+            made: nowhere,
+        }
+    }
+}
+
+impl<T: 'static> Head<T> {
+    #[inline]
+    pub(super) fn new(source: Source<T>, made: Place) -> Rc<Head<T>> {
+        // `Rc::default` builds it where it is to be; `Rc::new` would build it on the stack and copy it.
+        let mut head = Rc::<Head<T>>::default();
+        let new = Rc::get_mut(&mut head).expect("nobody else has it yet");
+        new.out.begin(Trace::new(made));
+        new.source.set(source);
+        new.made = made;
+        head
     }
 
     /// One that has fired with `result` and is about to be paused.
@@ -82,6 +98,7 @@ impl<T: 'static> Head<T> {
     }
 
     /// Fires it, unless it has fired before.
+    #[inline]
     pub(super) fn fire(self: &Rc<Self>, result: Result<T, Failure>, at: Place) -> Result<(), AlreadyCalledError> {
         match self.admit(at)? {
             Admitted::First => self.deliver_and_run(result),

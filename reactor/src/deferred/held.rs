@@ -15,8 +15,10 @@ pub(super) trait Node {
     fn into_node(self: Rc<Self>) -> Rc<dyn Node>;
 }
 
-/// A strong link to a node.
+/// A strong link to a node, or none.
 pub(super) struct Held<N: Node + ?Sized>(Option<Rc<N>>);
+
+const FULL: &str = "only an Out has a Held with nothing in it, and asks";
 
 impl<N: Node + ?Sized> Held<N> {
     #[inline(always)]
@@ -24,9 +26,19 @@ impl<N: Node + ?Sized> Held<N> {
         Held(Some(node))
     }
 
+    /// No link. An `Option` around one would take a third word.
+    pub(super) const fn none() -> Held<N> {
+        Held(None)
+    }
+
     #[inline(always)]
-    pub(super) fn into_rc(mut self) -> Rc<N> {
-        self.0.take().expect("a Held is empty only while it is dropped")
+    pub(super) fn into_option(mut self) -> Option<Rc<N>> {
+        self.0.take()
+    }
+
+    #[inline(always)]
+    pub(super) fn into_rc(self) -> Rc<N> {
+        self.into_option().expect(FULL)
     }
 }
 
@@ -34,7 +46,7 @@ impl<N: Node + ?Sized> Deref for Held<N> {
     type Target = Rc<N>;
     #[inline(always)]
     fn deref(&self) -> &Rc<N> {
-        self.0.as_ref().expect("a Held is empty only while it is dropped")
+        self.0.as_ref().expect(FULL)
     }
 }
 
@@ -61,42 +73,49 @@ impl<N: Node + ?Sized> Drop for Held<N> {
     }
 }
 
-thread_local!(static LAST_LINKS: LastLinks = const { LastLinks::new() });
-
-/// The nodes that nobody holds any more and that are still to be dropped.
-struct LastLinks {
-    /// Whether a drop further out on the stack will see to them.
-    is_dropping: Cell<bool>,
-    waiting: RefCell<Vec<Rc<dyn Node>>>,
-}
-
-impl LastLinks {
-    const fn new() -> LastLinks {
-        LastLinks { is_dropping: Cell::new(false), waiting: RefCell::new(Vec::new()) }
-    }
+thread_local! {
+    /// Whether a drop further out on the stack will see to the nodes that wait.
+    static IS_DROPPING: Cell<bool> = const { Cell::new(false) };
+    /// Whether there are any. Apart from the list, which has a destructor and therefore costs more to ask.
+    static SOME_WAIT: Cell<bool> = const { Cell::new(false) };
+    /// The nodes that nobody holds any more and that are still to be dropped.
+    static WAITING: RefCell<Vec<Rc<dyn Node>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Drops a node now, or later if it is inside the drop of another one.
+#[inline(never)]
 fn let_go(node: Rc<dyn Node>) {
+    if IS_DROPPING.replace(true) {
+        return wait(node);
+    }
+    let _end = Dropping;
+    drop(node);
+    while SOME_WAIT.get() {
+        drop(next_waiting());
+    }
+}
+
+#[cold]
+fn wait(node: Rc<dyn Node>) {
     // While the thread ends there is no list any more: then the closure is dropped uncalled, and the node with it.
-    let _ = LAST_LINKS.try_with(|links| {
-        if links.is_dropping.replace(true) {
-            return links.waiting.borrow_mut().push(node);
-        }
-        let _end = Dropping(links);
-        let mut next = Some(node);
-        while let Some(node) = next {
-            drop(node);
-            next = links.waiting.borrow_mut().pop();
-        }
+    let _ = WAITING.try_with(|waiting| {
+        SOME_WAIT.set(true);
+        waiting.borrow_mut().push(node);
     });
 }
 
-/// Ends the outermost drop, also if some value's own `Drop` panicked.
-struct Dropping<'a>(&'a LastLinks);
+#[cold]
+fn next_waiting() -> Option<Rc<dyn Node>> {
+    let next = WAITING.try_with(|waiting| waiting.borrow_mut().pop()).ok().flatten();
+    SOME_WAIT.set(next.is_some());
+    next
+}
 
-impl Drop for Dropping<'_> {
+/// Ends the outermost drop, also if some value's own `Drop` panicked.
+struct Dropping;
+
+impl Drop for Dropping {
     fn drop(&mut self) {
-        self.0.is_dropping.set(false);
+        IS_DROPPING.set(false);
     }
 }

@@ -121,6 +121,7 @@ impl<T: 'static> Deferred<T> {
     }
 
     /// For a chain that exists.
+    #[inline(always)]
     fn from_ends(ends: Ends<T>) -> Deferred<T> {
         Deferred { state: State::Pending(ends) }
     }
@@ -198,14 +199,24 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     fn add<U: 'static>(self, side: Side, run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static) -> Deferred<U> {
         let added = Location::caller();
-        match self.state {
-            State::Fired(outcome, trace) => Deferred::go_on(outcome.into_inner(), side, run, added, trace),
-            State::Pending(ends) if !ends.is_done() => {
-                let state = ends.grow(|trace| Step::new(run, side, added, trace));
-                Deferred { state: State::Pending(state) }
+        let (result, trace) = match self.state {
+            State::Fired(outcome, trace) => (outcome.into_inner(), trace),
+            // Taken apart at once: the two links are then moved in registers.
+            State::Pending(Ends { tail, root }) => {
+                let out = tail.out();
+                let trace = out.trace();
+                match out.take() {
+                    Some(result) => (result, trace),
+                    None => {
+                        let step = Step::new(run, side, added, trace);
+                        out.link(Held::new(step.clone()));
+                        return Deferred::from_ends(Ends::new(Held::new(step), root));
+                    }
+                }
             }
-            state => Deferred { state }.add_otherwise(side, run, added),
-        }
+            state => return Deferred { state }.add_otherwise(side, run, added),
+        };
+        Deferred::go_on(result, side, run, added, trace)
     }
 
     #[inline(never)]

@@ -79,20 +79,21 @@ pub(super) trait Awaited {
     fn give_back(self: Rc<Self>, root: Held<dyn Root>);
 }
 
-/// The result side of a node.
+/// The result side of a node. One of the first three is there at most; they are apart because two words are moved in
+/// registers, and an enum of them all through memory.
 pub(super) struct Out<T: 'static> {
-    /// The next callback of the same chain. Apart from the rest, because most results go this way.
-    step: Cell<Option<Held<dyn Accept<T>>>>,
-    state: Cell<State<T>>,
-    /// Whether the state is `Done`: it is asked for at each callback that is added, and a `Cell` cannot be looked into.
-    is_done: Cell<bool>,
+    /// The next callback of the same chain.
+    step: Cell<Held<dyn Accept<T>>>,
+    /// The result, if nobody had asked when it came.
+    done: Cell<Option<Outcome<T>>>,
+    /// Who else waits for it.
+    other: Cell<Option<Other<T>>>,
     /// The chain up to here.
     trace: Trace,
 }
 
-enum State<T: 'static> {
-    Empty,
-    Done(Outcome<T>),
+/// Who waits for the result, if not a callback of the same chain.
+enum Other<T: 'static> {
     /// The first callback of a chain whose last callback gave back this Deferred after it had fired.
     First(Held<dyn Accept<T>>),
     /// A callback of another chain, which gave back this Deferred.
@@ -101,10 +102,30 @@ enum State<T: 'static> {
     Awaiter(Box<(Rc<Slot<T>>, Awaiter)>),
 }
 
+impl<T: 'static> Other<T> {
+    fn push(self, result: Result<T, Failure>) -> Then {
+        match self {
+            Other::First(step) => step.into_rc().accept_first(result),
+            Other::Waiter(step) => step.into_rc().settle(result),
+            Other::Awaiter(awaiter) => {
+                let (slot, awaiter) = *awaiter;
+                slot.set(result);
+                awaiter.then()
+            }
+        }
+    }
+}
+
 impl<T: 'static> Out<T> {
     #[inline]
     pub(super) const fn empty(trace: Trace) -> Out<T> {
-        Out { step: Cell::new(None), state: Cell::new(State::Empty), is_done: Cell::new(false), trace }
+        Out { step: Cell::new(Held::none()), done: Cell::new(None), other: Cell::new(None), trace }
+    }
+
+    /// Says where the chain is, of one that has just been made.
+    #[inline]
+    pub(super) fn begin(&mut self, trace: Trace) {
+        self.trace = trace;
     }
 
     #[inline]
@@ -116,9 +137,9 @@ impl<T: 'static> Out<T> {
     /// already run inside of each other; what else is to run next is given back.
     #[inline]
     pub(super) fn push(&self, result: Result<T, Failure>, turn: &mut Turn) -> Then {
-        match self.step.take() {
-            Some(step) if turn.may_go_deeper() => step.into_rc().run_with(result, turn),
-            Some(step) => Then::Step(step.into_rc().accept(result)),
+        match self.take_step() {
+            Some(step) if turn.may_go_deeper() => step.run_with(result, turn),
+            Some(step) => Then::Step(step.accept(result)),
             None => self.push_elsewhere(result),
         }
     }
@@ -126,22 +147,16 @@ impl<T: 'static> Out<T> {
     /// The callback that follows.
     #[inline]
     pub(super) fn take_step(&self) -> Option<Rc<dyn Accept<T>>> {
-        self.step.take().map(Held::into_rc)
+        self.step.replace(Held::none()).into_option()
     }
 
     /// The same for a result that does not go to a callback of the same chain.
+    #[inline]
     pub(super) fn push_elsewhere(&self, result: Result<T, Failure>) -> Then {
-        match self.state.replace(State::Empty) {
-            State::First(step) => step.into_rc().accept_first(result),
-            State::Waiter(step) => step.into_rc().settle(result),
-            State::Awaiter(awaiter) => {
-                let (slot, awaiter) = *awaiter;
-                slot.set(result);
-                awaiter.then()
-            }
-            State::Empty | State::Done(_) => {
-                self.is_done.set(true);
-                self.state.set(State::Done(Outcome::new(result)));
+        match self.other.take() {
+            Some(other) => other.push(result),
+            None => {
+                self.done.set(Some(Outcome::new(result)));
                 Then::Nothing
             }
         }
@@ -149,33 +164,25 @@ impl<T: 'static> Out<T> {
 
     #[inline]
     pub(super) fn take(&self) -> Option<Result<T, Failure>> {
-        if !self.is_done.replace(false) {
-            return None;
-        }
-        match self.state.replace(State::Empty) {
-            State::Done(outcome) => Some(outcome.into_inner()),
-            _ => unreachable!("the flag says that it is done"),
-        }
+        self.done.take().map(Outcome::into_inner)
     }
 
-    #[inline]
     pub(super) fn is_done(&self) -> bool {
-        self.is_done.get()
-    }
-
-    fn is(&self, what: impl FnOnce(&State<T>) -> bool) -> bool {
-        let state = self.state.replace(State::Empty);
-        let is = what(&state);
-        self.state.set(state);
-        is
+        let done = self.done.take();
+        let is_done = done.is_some();
+        self.done.set(done);
+        is_done
     }
 
     /// Whether somebody waits for the result.
     pub(super) fn is_linked(&self) -> bool {
-        let step = self.step.take();
+        let step = self.take_step();
         let has_step = step.is_some();
-        self.step.set(step);
-        has_step || self.is(|state| !matches!(state, State::Empty | State::Done(_)))
+        self.step.set(step.map_or(Held::none(), Held::new));
+        let other = self.other.take();
+        let has_other = other.is_some();
+        self.other.set(other);
+        has_step || has_other
     }
 
     // There is no result when something is linked: one that is here is taken instead, and a Deferred that is paused
@@ -184,35 +191,35 @@ impl<T: 'static> Out<T> {
     /// Says which callback follows.
     #[inline]
     pub(super) fn link(&self, step: Held<dyn Accept<T>>) {
-        self.step.set(Some(step));
+        self.step.set(step);
     }
 
     pub(super) fn link_first(&self, step: Held<dyn Accept<T>>) {
-        self.state.set(State::First(step));
+        self.other.set(Some(Other::First(step)));
     }
 
     pub(super) fn link_waiter(&self, step: Held<dyn Settle<T>>) {
-        self.state.set(State::Waiter(step));
+        self.other.set(Some(Other::Waiter(step)));
     }
 
     pub(super) fn link_awaiter(&self, slot: Rc<Slot<T>>, awaiter: Awaiter) {
-        self.state.set(State::Awaiter(Box::new((slot, awaiter))));
+        self.other.set(Some(Other::Awaiter(Box::new((slot, awaiter)))));
     }
 
     /// Nobody awaits it any more; whoever still has the Deferred gets the ends of the chain.
     pub(super) fn give_back(&self, ends: Ends<T>) {
-        match self.state.replace(State::Empty) {
+        match self.other.take() {
             // Only the Deferred holds the slot now: the chain may be in it.
-            State::Awaiter(awaiter) => awaiter.0.ends.set(Some(ends)),
-            other => self.state.set(other),
+            Some(Other::Awaiter(awaiter)) => awaiter.0.ends.set(Some(ends)),
+            other => self.other.set(other),
         }
     }
 
     /// Nobody awaits it any more, but it may be asked for otherwise.
     pub(super) fn stop_awaiting(&self) {
-        match self.state.replace(State::Empty) {
-            State::Awaiter(_) => {}
-            other => self.state.set(other),
+        match self.other.take() {
+            Some(Other::Awaiter(_)) => {}
+            other => self.other.set(other),
         }
     }
 }

@@ -85,6 +85,14 @@ impl Gate {
     }
 }
 
+thread_local!(static PAUSES: Cell<usize> = const { Cell::new(0) });
+
+/// Whether any chain of this thread is paused: asked first after each callback, because it costs next to nothing.
+#[inline]
+pub(super) fn some_are_paused() -> bool {
+    PAUSES.get() > 0
+}
+
 /// Keeps the result of `tail` back until the pause of its chain ends.
 pub(super) fn hold_back<T: 'static>(gate: &Gate, tail: Rc<dyn Tail<T>>, result: Result<T, Failure>) {
     gate.park(Rc::new(HeldBack { tail: Held::new(tail), result: Cell::new(Some(Outcome::new(result))) }));
@@ -154,6 +162,7 @@ impl Pause {
     pub(super) fn new(root: Held<dyn Root>) -> Pause {
         let gate = root.gate();
         gate.paused.set(gate.paused.get() + 1);
+        PAUSES.set(PAUSES.get() + 1);
         Pause { root }
     }
 
@@ -167,6 +176,7 @@ impl Drop for Pause {
     fn drop(&mut self) {
         let gate = self.root.gate();
         gate.paused.set(gate.paused.get() - 1);
+        PAUSES.set(PAUSES.get() - 1);
         if !gate.is_paused()
             && let Some(parked) = gate.parked.take()
         {

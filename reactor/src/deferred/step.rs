@@ -14,6 +14,7 @@ use crate::Failure;
 use crate::error::CircularWaitError;
 use crate::failure::Passed;
 use std::cell::Cell;
+use std::panic::Location;
 use std::ptr;
 use std::rc::{Rc, Weak};
 
@@ -27,7 +28,6 @@ pub(super) enum Side {
 
 /// What has been handed to a step.
 enum Inbox<T, U> {
-    Nothing,
     Input(Outcome<T>),
     /// It waits for a Deferred: the one that its callback gave back, or, before it has run, the one before it.
     Waits(Wait),
@@ -68,10 +68,25 @@ const CIRCLE_LIMIT: usize = 8;
 
 pub(super) struct Step<T: 'static, U: 'static, F> {
     callback: Cell<Option<F>>,
-    inbox: Cell<Inbox<T, U>>,
+    inbox: Cell<Option<Inbox<T, U>>>,
     out: Out<U>,
     side: Side,
     added: Place,
+}
+
+impl<T, U, F> Default for Step<T, U, F> {
+    /// One without a callback.
+    #[inline]
+    fn default() -> Step<T, U, F> {
+        let nowhere = Location::caller();
+        Step {
+            callback: Cell::new(None),
+            inbox: Cell::new(None),
+            out: Out::empty(Trace::new(nowhere)),
+            side: Side::Both,
+            added: nowhere,
+        }
+    }
 }
 
 impl<T: 'static, U: 'static, F> Step<T, U, F>
@@ -80,13 +95,14 @@ where
 {
     #[inline]
     pub(super) fn new(callback: F, side: Side, added: Place, before: Trace) -> Rc<Step<T, U, F>> {
-        Rc::new(Step {
-            callback: Cell::new(Some(callback)),
-            inbox: Cell::new(Inbox::Nothing),
-            out: Out::empty(before.and_one()),
-            side,
-            added,
-        })
+        // `Rc::default` builds it where it is to be; `Rc::new` would build it on the stack and copy it.
+        let mut step = Rc::<Step<T, U, F>>::default();
+        let new = Rc::get_mut(&mut step).expect("nobody else has it yet");
+        new.callback.set(Some(callback));
+        new.out.begin(before.and_one());
+        new.side = side;
+        new.added = added;
+        step
     }
 
     /// Waits for the Deferred that the callback gave back.
@@ -100,7 +116,7 @@ where
             return self.out.push(Err(trace.raised(failure, self.added)), turn);
         }
         let wait = Wait { root: root.map(Rc::downgrade), before: trace.keep(self.added) };
-        self.inbox.set(Inbox::Waits(wait));
+        self.inbox.set(Some(Inbox::Waits(wait)));
         let added = self.added;
         let inner = ends.link_waiter(Held::new(self));
         if let Some(root) = root {
@@ -190,7 +206,7 @@ where
             Err(panicked) => Err(trace.raised(panicked, self.added)),
         };
         // The callback itself may have paused the chain.
-        match turn.root.as_ref().filter(|root| root.gate().is_paused()) {
+        match turn.paused_root() {
             Some(root) => {
                 root::hold_back(root.gate(), self, result);
                 Then::Nothing
@@ -200,13 +216,13 @@ where
     }
 
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
-        self.inbox.set(Inbox::Input(Outcome::new(input)));
+        self.inbox.set(Some(Inbox::Input(Outcome::new(input))));
         self
     }
 
     fn accept_first(self: Rc<Self>, input: Result<T, Failure>) -> Then {
-        match self.inbox.replace(Inbox::Nothing) {
-            Inbox::Waits(wait) => {
+        match self.inbox.take() {
+            Some(Inbox::Waits(wait)) => {
                 let (input, root) = wait.end_first(self.out.trace(), input);
                 Then::Other(self.accept(input), root)
             }
@@ -215,7 +231,7 @@ where
     }
 
     fn wait_first(&self, root: Weak<dyn Root>, kept: Kept) {
-        self.inbox.set(Inbox::Waits(Wait { root: Some(root), before: kept }));
+        self.inbox.set(Some(Inbox::Waits(Wait { root: Some(root), before: kept })));
     }
 }
 
@@ -225,13 +241,13 @@ where
 {
     fn settle(self: Rc<Self>, result: Result<U, Failure>) -> Then {
         let trace = self.out.trace();
-        let root = match self.inbox.replace(Inbox::Nothing) {
-            Inbox::Waits(wait) => wait.end(trace),
+        let root = match self.inbox.take() {
+            Some(Inbox::Waits(wait)) => wait.end(trace),
             _ => None,
         };
         let result = result.map_err(|failure| trace.given_back(failure, self.added));
         // Not handed on from here: a row of chains that wait for each other would recurse.
-        self.inbox.set(Inbox::Settled(Outcome::new(result)));
+        self.inbox.set(Some(Inbox::Settled(Outcome::new(result))));
         Then::Other(self, root)
     }
 }
@@ -241,10 +257,10 @@ where
     F: FnOnce(Result<T, Failure>) -> Given<U> + 'static,
 {
     fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
-        match self.inbox.replace(Inbox::Nothing) {
-            Inbox::Input(input) => self.run_with(input.into_inner(), turn),
-            Inbox::Settled(outcome) => self.out.push(outcome.into_inner(), turn),
-            Inbox::Nothing | Inbox::Waits(_) => Then::Nothing,
+        match self.inbox.take() {
+            Some(Inbox::Input(input)) => self.run_with(input.into_inner(), turn),
+            Some(Inbox::Settled(outcome)) => self.out.push(outcome.into_inner(), turn),
+            Some(Inbox::Waits(_)) | None => Then::Nothing,
         }
     }
 }
