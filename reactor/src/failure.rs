@@ -47,9 +47,13 @@ struct Inner {
     untold: usize,
 }
 
+thread_local!(static LAST_ID: Cell<u64> = const { Cell::new(1) });
+
 /// What the clones of a failure have in common.
 struct Shared {
     error: Box<dyn Error>,
+    /// Told apart by it from other failures, also by what it became: see [`with_error`](Failure::with_error).
+    id: u64,
     /// One of them has been reported as unhandled; the others need not be.
     is_reported: Cell<bool>,
 }
@@ -122,7 +126,9 @@ impl Failure {
 
     /// The same for a place that is known.
     pub(crate) fn at(error: impl Error + 'static, raised: &'static Location<'static>) -> Failure {
-        let shared = Rc::new(Shared { error: Box::new(error), is_reported: Cell::new(false) });
+        // While a thread ends there are no new numbers; then failures have less to tell.
+        let id = LAST_ID.try_with(|last| last.replace(last.get() + 1)).unwrap_or_default();
+        let shared = Rc::new(Shared { error: Box::new(error), id, is_reported: Cell::new(false) });
         Failure(Box::new(Inner { shared, raised, trail: Vec::new(), untold: 0 }))
     }
 
@@ -187,8 +193,14 @@ impl Failure {
 
     /// The same failure, raised where it was and with the same way behind it, as another error.
     pub(crate) fn with_error(&self, error: impl Error + 'static) -> Failure {
-        let shared = Rc::new(Shared { error: Box::new(error), is_reported: Cell::new(false) });
+        let id = self.id();
+        let shared = Rc::new(Shared { error: Box::new(error), id, is_reported: Cell::new(false) });
         Failure(Box::new(Inner { shared, ..(*self.0).clone() }))
+    }
+
+    /// Tells it from every other failure of this thread; its clones have the same.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.shared.id
     }
 
     /// Whether this is the first of its clones that nobody handled.

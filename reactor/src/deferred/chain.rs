@@ -17,13 +17,13 @@
 //! a chain holds is given back, a reply that it owes is sent, and a test that fails inside a callback still fails.
 
 use super::held::{Held, Node};
-use super::history::{Kept, Place};
+use super::history::Place;
 use super::root::{self, Root};
 use crate::Failure;
 use crate::error::PanicError;
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::Waker;
 
 /// A node that has what it needs and may run.
@@ -49,10 +49,6 @@ pub(super) trait Accept<T>: Node {
     fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then;
     /// Takes the input; gives back itself, ready to run.
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run>;
-    /// The same for the first step of a chain that has waited for a Deferred which its last callback gave back.
-    fn accept_first(self: Rc<Self>, input: Result<T, Failure>) -> Then;
-    /// Begins that wait: the chain's root, and its last callbacks.
-    fn wait_first(&self, root: Weak<dyn Root>, kept: Kept);
 }
 
 /// A step as the Deferred that it waits for sees it.

@@ -66,11 +66,6 @@ impl<T: 'static> Ends<T> {
         self.root
     }
 
-    pub(super) fn link_first(self, step: Held<dyn Accept<T>>) -> Held<dyn Root> {
-        self.tail.out().link_first(step);
-        self.root
-    }
-
     pub(super) fn link_waiter(self, step: Held<dyn Settle<T>>) -> Held<dyn Root> {
         self.tail.out().link_waiter(step);
         self.root

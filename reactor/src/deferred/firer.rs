@@ -47,6 +47,9 @@ impl<T: 'static> Firer<T> {
     #[track_caller]
     pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalledError> {
         let mut failure = failure.into();
+        if !failure.trail().is_empty() {
+            failure.pass(Passed::HandedOnAt(Location::caller()));
+        }
         failure.pass(Passed::Made(self.head.made()));
         self.head.fire(Err(failure), Location::caller())
     }

@@ -77,9 +77,12 @@ impl<T: 'static> Head<T> {
     }
 
     /// One that has fired with `result` and is about to be paused.
-    pub(super) fn holding(result: Result<T, Failure>, made: Place) -> Rc<Head<T>> {
-        let head = Head::new(Source::None, made);
-        head.fired.set(Some(made));
+    pub(super) fn holding(result: Result<T, Failure>, trace: Trace) -> Rc<Head<T>> {
+        let mut head = Head::new(Source::None, trace.made());
+        if let Some(new) = Rc::get_mut(&mut head) {
+            new.out.begin(trace);
+        }
+        head.fired.set(Some(trace.made()));
         root::hold_back(&head.gate, head.clone(), result);
         head
     }
@@ -122,7 +125,7 @@ impl<T: 'static> Head<T> {
 
     /// Hands the result of an admitted firing on, and runs all that follows.
     #[inline]
-    fn deliver_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
+    pub(super) fn deliver_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
         self.source.set(Source::None);
         if self.gate.is_paused() {
             return root::hold_back(&self.gate, self.clone(), result);

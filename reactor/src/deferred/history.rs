@@ -19,7 +19,7 @@ const RECENT: usize = 256;
 const TOLD: usize = 16;
 
 /// How many of them a chain keeps while it waits.
-const KEPT: usize = 3;
+const KEPT: usize = 8;
 
 /// The last callbacks before a wait.
 pub(super) type Kept = [Option<Place>; KEPT];

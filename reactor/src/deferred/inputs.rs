@@ -18,7 +18,7 @@ use super::Deferred;
 use super::chain::{self, Accept, Run, Then, Turn};
 use super::ends::Ends;
 use super::held::{Held, Node};
-use super::history::{Kept, Place, Trace};
+use super::history::{Place, Trace};
 use super::list::Others;
 use super::out::{Awaited, Out, Tail};
 use super::root::{self, Gate, Root};
@@ -233,13 +233,6 @@ impl<P: Policy> Accept<P::Input> for Input<P> {
         self.inbox.set(Some(Outcome::new(input)));
         self
     }
-
-    fn accept_first(self: Rc<Self>, input: Result<P::Input, Failure>) -> Then {
-        Then::Other(self.accept(input), None)
-    }
-
-    /// It follows its input's own chain, whichever that is.
-    fn wait_first(&self, _root: Weak<dyn Root>, _kept: Kept) {}
 }
 
 impl<P: Policy> Run for Input<P> {

@@ -14,12 +14,13 @@
 //!
 //! In async code: `let held = lock.acquire().await?;`.
 
+use super::step::Side;
 use super::waiters::Waiters;
-use super::{Deferred, IntoDeferred, succeed};
+use super::{Deferred, Given, IntoDeferred, succeed};
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 
 /// Lets a limited number in at a time; the others wait in order of arrival.
@@ -87,11 +88,16 @@ impl DeferredSemaphore {
     /// ```
     #[track_caller]
     pub fn run<R: IntoDeferred>(&self, work: impl FnOnce() -> R + 'static) -> Deferred<R::Value> {
+        let at = Location::caller();
         self.acquire().add_callback(move |held| {
-            work().into_deferred().add_both(move |result| {
+            let release = move |result| {
                 drop(held);
-                result
-            })
+                Given::Now(result)
+            };
+            match work().into_given() {
+                Given::Now(result) => release(result),
+                Given::Later(deferred) => Given::Later(deferred.add_at(Side::Both, release, at)),
+            }
         })
     }
 

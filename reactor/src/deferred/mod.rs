@@ -25,6 +25,7 @@
 //! [`AlreadyCalledError`]: crate::AlreadyCalledError
 //!
 //! Next: `chain.rs` for how it runs, `step.rs` for one callback, `coroutine.rs` for `async`; then [`crate::Protocol`].
+#![doc = include_str!("twisted_names.md")]
 
 mod chain;
 mod coroutine;
@@ -59,17 +60,15 @@ pub use shared::Shared;
 pub use waiting::Waiting;
 
 use crate::Failure;
-use chain::Accept;
 use ends::{Awaiting, Ends};
 use head::{Head, Source};
 use held::Held;
 use history::{Place, Trace};
-use out::Tail;
-use root::{Root, Segment};
+use root::Root;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
-use step::{Link, Side, Step};
+use step::{Came, Link, Side, Step};
 use unhandled::Outcome;
 
 /// A result that may not be there yet.
@@ -95,8 +94,6 @@ enum State<T: 'static> {
     Fired(Outcome<T>, Trace),
     /// The last step of a chain, and the chain's root.
     Pending(Ends<T>),
-    /// It had fired, and then its last callback, which was added there, gave back another Deferred: this one.
-    Waits(Ends<T>, Trace, Place),
     /// Some code awaits it.
     Awaited(Box<Awaiting<T>>),
 }
@@ -130,7 +127,12 @@ impl<T: 'static> Deferred<T> {
     #[inline]
     #[track_caller]
     pub fn from_result(result: Result<T, Failure>) -> Deferred<T> {
-        let made = Location::caller();
+        Deferred::from_result_at(result, Location::caller())
+    }
+
+    /// The same where the place is known better.
+    #[inline]
+    fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
         let result = result.map_err(|mut failure| {
             failure.pass(crate::Passed::Made(made));
             failure
@@ -198,7 +200,17 @@ impl<T: 'static> Deferred<T> {
     #[inline]
     #[track_caller]
     fn add<U: 'static>(self, side: Side, run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static) -> Deferred<U> {
-        let added = Location::caller();
+        self.add_at(side, run, Location::caller())
+    }
+
+    /// The same where the place is known better.
+    #[inline]
+    fn add_at<U: 'static>(
+        self,
+        side: Side,
+        run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+        added: Place,
+    ) -> Deferred<U> {
         let (result, trace) = match self.state {
             State::Fired(outcome, trace) => (outcome.into_inner(), trace),
             // Taken apart at once: the two links are then moved in registers.
@@ -214,13 +226,13 @@ impl<T: 'static> Deferred<T> {
                     }
                 }
             }
-            state => return Deferred { state }.add_otherwise(side, run, added),
+            state => return Deferred { state }.add_to_awaited(side, run, added),
         };
         Deferred::go_on(result, side, run, added, trace)
     }
 
-    #[inline(never)]
-    fn add_otherwise<U: 'static>(
+    #[cold]
+    fn add_to_awaited<U: 'static>(
         self,
         side: Side,
         run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
@@ -228,13 +240,7 @@ impl<T: 'static> Deferred<T> {
     ) -> Deferred<U> {
         match self.settled_or_ends() {
             Settled::Now(result, trace) => Deferred::go_on(result, side, run, added, trace),
-            Settled::Own(ends) => {
-                let state = ends.grow(|trace| Step::new(run, side, added, trace));
-                Deferred { state: State::Pending(state) }
-            }
-            Settled::GivenBack(ends, trace, by) => {
-                Deferred::begin_chain(ends, trace, by, Step::new(run, side, added, trace))
-            }
+            Settled::Later(ends) => Deferred::from_ends(ends.grow(|trace| Step::new(run, side, added, trace))),
         }
     }
 
@@ -247,35 +253,18 @@ impl<T: 'static> Deferred<T> {
         added: Place,
         trace: Trace,
     ) -> Deferred<T> {
-        let failed = input.is_err();
+        let came = Came::from(&input);
         let trace = trace.and_one();
         trace.ran(added);
-        let state = match run(input) {
-            Given::Now(Ok(value)) => State::Fired(Outcome::new(Ok(value)), trace),
-            Given::Now(Err(failure)) => {
-                State::Fired(Outcome::new(Err(trace.note(failure, failed, side, added))), trace)
-            }
+        let result = match run(input) {
+            Given::Now(Ok(value)) => Ok(value),
+            Given::Now(Err(failure)) => Err(trace.note(failure, came, side, added)),
             Given::Later(deferred) => match deferred.settled() {
-                Ok(result) => {
-                    let result = result.map_err(|failure| trace.given_back(failure, added));
-                    State::Fired(Outcome::new(result), trace)
-                }
-                Err(ends) => State::Waits(ends, trace, added),
+                Ok(result) => result.map_err(|failure| trace.given_back(failure, added)),
+                Err(ends) => return Deferred::from_ends(step::wait_behind(ends, added, trace)),
             },
         };
-        Deferred { state }
-    }
-
-    /// Puts the first step of a chain behind a Deferred that the callback added at `by` gave back.
-    fn begin_chain<S: 'static, N>(ends: Ends<S>, trace: Trace, by: Place, step: Rc<N>) -> Deferred<T>
-    where
-        N: Accept<S> + Tail<T> + 'static,
-    {
-        let segment: Rc<dyn Root> = Segment::new(trace.made());
-        step.wait_first(Rc::downgrade(&segment), trace.keep(by));
-        let inner = ends.link_first(Held::new(step.clone()));
-        segment.gate().wait_on(inner, by);
-        Deferred { state: State::Pending(Ends::new(Held::new(step), Held::new(segment))) }
+        Deferred { state: State::Fired(Outcome::new(result), trace) }
     }
 
     /// Hands the result to another Deferred, whatever it is; `()` is what is left here. Twisted's `chainDeferred`,
@@ -289,13 +278,10 @@ impl<T: 'static> Deferred<T> {
         let added = Location::caller();
         match self.settled_or_ends() {
             Settled::Now(result, trace) => {
-                let hand_on = |result| Given::Now(firer.fire(result).map_err(|error| Failure::at(error, added)));
+                let hand_on = |result| Given::Now(step::hand_on(result, &firer, added));
                 Deferred::go_on(result, Side::Both, hand_on, added, trace)
             }
-            Settled::Own(ends) => Deferred { state: State::Pending(ends.grow(|trace| Link::new(firer, added, trace))) },
-            Settled::GivenBack(ends, trace, by) => {
-                Deferred::begin_chain(ends, trace, by, Link::new(firer, added, trace))
-            }
+            Settled::Later(ends) => Deferred::from_ends(ends.grow(|trace| Link::new(firer, added, trace))),
         }
     }
 
@@ -327,23 +313,13 @@ impl<T: 'static> Deferred<T> {
     /// Holds the chain before its next callback for as long as the [`Pause`] lives; pauses count.
     ///
     /// Called from inside a callback it takes effect at once; in Twisted callbacks that were already queued still run.
-    #[track_caller]
     pub fn pause(&mut self) -> Pause {
-        let at = Location::caller();
         let ends = match self.take().settled_or_ends() {
             Settled::Now(result, trace) => {
-                let head = Head::holding(result, trace.made());
+                let head = Head::holding(result, trace);
                 Ends::new(Held::new(head.clone()), Held::new(head))
             }
-            Settled::Own(ends) => ends,
-            // What is to be held back is what comes after the other one, so it needs a step of its own.
-            Settled::GivenBack(ends, trace, by) => {
-                let pass = Step::new(Given::Now, Side::Both, at, trace);
-                match Deferred::begin_chain(ends, trace, by, pass).settled_or_ends() {
-                    Settled::Own(ends) => ends,
-                    _ => unreachable!("its result cannot be here yet"),
-                }
-            }
+            Settled::Later(ends) => ends,
         };
         let pause = Pause::new(ends.root());
         self.state = State::Pending(ends);
@@ -359,16 +335,15 @@ impl<T: 'static> Deferred<T> {
     pub fn has_fired(&self) -> bool {
         match &self.state {
             State::Fired(..) => true,
-            State::Pending(ends) | State::Waits(ends, ..) => ends.is_done(),
+            State::Pending(ends) => ends.is_done(),
             State::Awaited(awaiting) => awaiting.is_done(),
         }
     }
 
     /// What this Deferred waits for, recursively, for a person to read.
     pub fn waiting(&self) -> Waiting {
-        match (&self.state, self.root()) {
-            (State::Waits(_, trace, by), Some(root)) => Waiting::of_given_back(trace.made(), by, &root),
-            (_, Some(root)) if !self.has_fired() => Waiting::of_root(&root),
+        match self.root() {
+            Some(root) if !self.has_fired() => Waiting::of_root(&root),
             _ => Waiting::nothing(self.made()),
         }
     }
@@ -376,7 +351,7 @@ impl<T: 'static> Deferred<T> {
     /// Where it was made.
     fn made(&self) -> Place {
         match &self.state {
-            State::Fired(_, trace) | State::Waits(_, trace, _) => trace.made(),
+            State::Fired(_, trace) => trace.made(),
             State::Pending(ends) => ends.trace().made(),
             State::Awaited(awaiting) => awaiting.trace.made(),
         }
@@ -386,7 +361,7 @@ impl<T: 'static> Deferred<T> {
     fn root(&self) -> Option<Held<dyn Root>> {
         match &self.state {
             State::Fired(..) => None,
-            State::Pending(ends) | State::Waits(ends, ..) => Some(ends.root()),
+            State::Pending(ends) => Some(ends.root()),
             State::Awaited(awaiting) => awaiting.root(),
         }
     }
@@ -402,7 +377,7 @@ impl<T: 'static> Deferred<T> {
     fn settled(self) -> Result<Result<T, Failure>, Ends<T>> {
         match self.settled_or_ends() {
             Settled::Now(result, _) => Ok(result),
-            Settled::Own(ends) | Settled::GivenBack(ends, ..) => Err(ends),
+            Settled::Later(ends) => Err(ends),
         }
     }
 
@@ -411,18 +386,14 @@ impl<T: 'static> Deferred<T> {
         match self.state {
             State::Fired(outcome, trace) => Settled::Now(outcome.into_inner(), trace),
             State::Pending(ends) => match ends.take() {
-                None => Settled::Own(ends),
+                None => Settled::Later(ends),
                 Some(result) => Settled::Now(result, ends.trace()),
-            },
-            State::Waits(ends, trace, by) => match ends.take() {
-                None => Settled::GivenBack(ends, trace, by),
-                Some(result) => Settled::Now(result.map_err(|failure| trace.given_back(failure, by)), trace),
             },
             State::Awaited(awaiting) => {
                 let trace = awaiting.trace;
                 match awaiting.into_ends() {
                     Ok(result) => Settled::Now(result, trace),
-                    Err(ends) => Settled::Own(ends),
+                    Err(ends) => Settled::Later(ends),
                 }
             }
         }
@@ -431,10 +402,7 @@ impl<T: 'static> Deferred<T> {
 
 enum Settled<T: 'static> {
     Now(Result<T, Failure>, Trace),
-    /// Not yet: its own chain.
-    Own(Ends<T>),
-    /// Not yet: the chain of the Deferred that its last callback gave back.
-    GivenBack(Ends<T>, Trace, Place),
+    Later(Ends<T>),
 }
 
 impl<T: 'static> From<Result<T, Failure>> for Deferred<T> {
@@ -446,7 +414,12 @@ impl<T: 'static> From<Result<T, Failure>> for Deferred<T> {
 
 impl<T: 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.has_fired() { "fired" } else { "pending" };
+        let state = match self.root() {
+            _ if self.has_fired() => "fired",
+            Some(root) if root.gate().is_paused() => "paused",
+            Some(root) if root.gate().waits_on().is_some() => "waits",
+            _ => "pending",
+        };
         write!(f, "Deferred({state}, made at {})", self.made())
     }
 }

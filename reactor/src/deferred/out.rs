@@ -94,8 +94,6 @@ pub(super) struct Out<T: 'static> {
 
 /// Who waits for the result, if not a callback of the same chain.
 enum Other<T: 'static> {
-    /// The first callback of a chain whose last callback gave back this Deferred after it had fired.
-    First(Held<dyn Accept<T>>),
     /// A callback of another chain, which gave back this Deferred.
     Waiter(Held<dyn Settle<T>>),
     /// Code that awaits it: where it will look for the result, and how to rouse it.
@@ -105,7 +103,6 @@ enum Other<T: 'static> {
 impl<T: 'static> Other<T> {
     fn push(self, result: Result<T, Failure>) -> Then {
         match self {
-            Other::First(step) => step.into_rc().accept_first(result),
             Other::Waiter(step) => step.into_rc().settle(result),
             Other::Awaiter(awaiter) => {
                 let (slot, awaiter) = *awaiter;
@@ -192,10 +189,6 @@ impl<T: 'static> Out<T> {
     #[inline]
     pub(super) fn link(&self, step: Held<dyn Accept<T>>) {
         self.step.set(step);
-    }
-
-    pub(super) fn link_first(&self, step: Held<dyn Accept<T>>) {
-        self.other.set(Some(Other::First(step)));
     }
 
     pub(super) fn link_waiter(&self, step: Held<dyn Settle<T>>) {

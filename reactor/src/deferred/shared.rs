@@ -11,12 +11,15 @@
 //! The waiters are fired in the order in which they asked, the last of them in the way that `inputs.rs` describes: a
 //! row of shared results, each of which waits for the one before, uses constant stack.
 
+use super::history::Place;
+use super::step::Side;
+use super::unhandled::Outcome;
 use super::waiters::Waiters;
-use super::{Deferred, IntoDeferred, fail};
+use super::{Deferred, Given};
 use crate::{CancelledError, Failure};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 
 /// A result that any number may wait for. All clones of a handle are the same.
@@ -40,6 +43,7 @@ pub struct Shared<T: Clone + 'static>(Rc<Source<T>>);
 type Last<T> = Deferred<Option<T>>;
 
 struct Source<T: Clone + 'static> {
+    made: Place,
     result: OnceCell<Result<T, Failure>>,
     /// Until it has fired; to be cancelled by.
     last: RefCell<Option<Rc<Last<T>>>>,
@@ -54,7 +58,9 @@ impl<T: Clone + 'static> Shared<T> {
     /// Shares what `deferred` comes to.
     #[track_caller]
     pub fn new(deferred: Deferred<T>) -> Shared<T> {
+        let made = Location::caller();
         let source = Rc::new(Source {
+            made,
             result: OnceCell::new(),
             last: RefCell::new(None),
             waiters: Waiters::new(),
@@ -63,10 +69,13 @@ impl<T: Clone + 'static> Shared<T> {
         });
         // The waiters keep the source, not the work: if nobody waits any more, nobody is there to be told.
         let told = Rc::downgrade(&source);
-        let last = deferred.add_both(move |result| match told.upgrade() {
-            Some(source) => source.fire(result),
-            None => result.map(Some),
-        });
+        let fire = move |result: Result<T, Failure>| {
+            Given::Now(match told.upgrade() {
+                Some(source) => source.fire(result),
+                None => result.map(Some),
+            })
+        };
+        let last = deferred.add_at(Side::Both, fire, made);
         if source.result.get().is_none() {
             source.last.replace(Some(Rc::new(last)));
         }
@@ -82,7 +91,7 @@ impl<T: Clone + 'static> Shared<T> {
         let source = &self.0;
         if let Some(result) = source.result.get() {
             source.told.set(true);
-            return result.clone().into_deferred();
+            return Deferred::from_result_at(result.clone(), Location::caller());
         }
         let asked = source.clone();
         let waiter = source.waiters.wait(move || asked.cancel_unless_wanted());
@@ -133,7 +142,7 @@ impl<T: Clone + 'static> Source<T> {
         };
         self.told.set(true);
         self.keep(result.clone());
-        let panic = self.waiters.serve(|| Some(Ok(result.clone().map(Some).into_deferred())));
+        let panic = self.waiters.serve(|| Some(Ok(Deferred::from_result_at(result.clone().map(Some), self.made))));
         // A callback that has just run may have cancelled it: then it has fired, and needs nothing more.
         match (own, panic) {
             (Some(own), None) => match newest.callback(own) {
@@ -142,7 +151,7 @@ impl<T: Clone + 'static> Source<T> {
             },
             (_, panic) => {
                 if !newest.called() {
-                    let _ = newest.callback(result.map(Some).into_deferred());
+                    let _ = newest.callback(Deferred::from_result_at(result.map(Some), self.made));
                 }
                 if let Some(panic) = panic {
                     resume_unwind(panic);
@@ -176,7 +185,7 @@ impl<T: Clone + 'static> Drop for Source<T> {
             && !told
             && !(self.cancelled.get() && failure.check::<CancelledError>().is_some())
         {
-            drop(fail::<()>(failure));
+            drop(Outcome::<()>::new(Err(failure)));
         }
     }
 }

@@ -8,10 +8,10 @@ use super::head::Admitted;
 use super::held::{Held, Node};
 use super::history::{Kept, Part, Place, Trace};
 use super::out::{Awaited, Out, Tail};
-use super::root::{self, Root};
+use super::root::{self, Root, Segment};
 use super::unhandled::Outcome;
 use crate::Failure;
-use crate::error::CircularWaitError;
+use crate::error::{AlreadyCalledError, CircularWaitError};
 use crate::failure::Passed;
 use std::cell::Cell;
 use std::panic::Location;
@@ -29,7 +29,7 @@ pub(super) enum Side {
 /// What has been handed to a step.
 enum Inbox<T, U> {
     Input(Outcome<T>),
-    /// It waits for a Deferred: the one that its callback gave back, or, before it has run, the one before it.
+    /// It waits for the Deferred that its callback gave back.
     Waits(Wait),
     /// What the Deferred came to that the callback gave back.
     Settled(Outcome<U>),
@@ -49,17 +49,6 @@ impl Wait {
         let root = self.root?.upgrade()?;
         drop(root.gate().stop_waiting());
         Some(root)
-    }
-
-    /// The same for a step that has not run yet: the callback before it had given back what it waited for.
-    fn end_first<T>(self, trace: Trace, input: Result<T, Failure>) -> (Result<T, Failure>, Option<Rc<dyn Root>>) {
-        let giver = self.before.into_iter().flatten().last();
-        let root = self.end(trace);
-        let input = input.map_err(|failure| match giver {
-            Some(giver) => trace.but_one().given_back(failure, giver),
-            None => failure,
-        });
-        (input, root)
     }
 }
 
@@ -142,14 +131,44 @@ pub(super) fn waits_for(inner: &Rc<dyn Root>, outer: &Rc<dyn Root>) -> bool {
     false
 }
 
+/// A step that waits for `ends`, a Deferred that was given back by the callback added at `added` of one that had
+/// fired: the chain that goes on from there has a root of its own. Gives the new chain's ends.
+#[cold]
+pub(super) fn wait_behind<T: 'static>(ends: Ends<T>, added: Place, trace: Trace) -> Ends<T> {
+    type Done<T> = fn(Result<T, Failure>) -> Given<T>;
+    let root: Rc<dyn Root> = Segment::new(trace.made());
+    let step = Step::<T, T, Done<T>>::new(Given::Now, Side::Both, added, trace.but_one());
+    step.callback.set(None);
+    let wait = Wait { root: Some(Rc::downgrade(&root)), before: trace.keep(added) };
+    step.inbox.set(Some(Inbox::Waits(wait)));
+    root.gate().wait_on(ends.link_waiter(Held::new(step.clone())), added);
+    Ends::new(Held::new(step), Held::new(root))
+}
+
+/// Whether a callback's input was a failure, and which: to see whether it gives back the same.
+#[derive(Clone, Copy)]
+pub(super) enum Came {
+    Value,
+    Failure(u64),
+}
+
+impl<T> From<&Result<T, Failure>> for Came {
+    #[inline]
+    fn from(input: &Result<T, Failure>) -> Came {
+        match input {
+            Ok(_) => Came::Value,
+            Err(failure) => Came::Failure(failure.id()),
+        }
+    }
+}
+
 impl Trace {
     /// Writes down on a failure that came out of a callback what it met there. `self` has that callback counted.
     #[cold]
-    pub(super) fn note(self, mut failure: Failure, failed_before: bool, side: Side, added: Place) -> Failure {
-        match (failed_before, side) {
-            (true, Side::Callback) => failure.pass(Passed::Through(added)),
-            // An errback that gives back what it got; a failure of its own has no trail yet.
-            (true, _) if !failure.trail().is_empty() => failure.pass(Passed::PassedOnBy(added)),
+    pub(super) fn note(self, mut failure: Failure, came: Came, side: Side, added: Place) -> Failure {
+        match (came, side) {
+            (Came::Failure(_), Side::Callback) => failure.pass(Passed::Through(added)),
+            (Came::Failure(same), _) if same == failure.id() => failure.pass(Passed::PassedOnBy(added)),
             _ => return self.raised(failure, added),
         }
         failure
@@ -186,14 +205,14 @@ where
     #[inline]
     fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then {
         let callback = self.callback.take().expect("a step gets its input once");
-        let failed = input.is_err();
+        let came = Came::from(&input);
         let trace = self.out.trace();
         trace.ran(self.added);
         // Looked at inside of the call: what comes out of it is small.
         let given = turn.call(
             || match callback(input) {
                 Given::Now(Ok(value)) => Ok(Ok(value)),
-                Given::Now(Err(failure)) => Ok(Err(trace.note(failure, failed, self.side, self.added))),
+                Given::Now(Err(failure)) => Ok(Err(trace.note(failure, came, self.side, self.added))),
                 Given::Later(deferred) => {
                     deferred.settled().map(|result| result.map_err(|failure| trace.given_back(failure, self.added)))
                 }
@@ -218,20 +237,6 @@ where
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
         self.inbox.set(Some(Inbox::Input(Outcome::new(input))));
         self
-    }
-
-    fn accept_first(self: Rc<Self>, input: Result<T, Failure>) -> Then {
-        match self.inbox.take() {
-            Some(Inbox::Waits(wait)) => {
-                let (input, root) = wait.end_first(self.out.trace(), input);
-                Then::Other(self.accept(input), root)
-            }
-            _ => Then::Other(self.accept(input), None),
-        }
-    }
-
-    fn wait_first(&self, root: Weak<dyn Root>, kept: Kept) {
-        self.inbox.set(Some(Inbox::Waits(Wait { root: Some(root), before: kept })));
     }
 }
 
@@ -291,7 +296,6 @@ pub(super) struct Link<T: 'static> {
     firer: Cell<Option<Firer<T>>>,
     out: Out<()>,
     added: Place,
-    wait: Cell<Option<Wait>>,
 }
 
 impl<T: 'static> Link<T> {
@@ -301,7 +305,6 @@ impl<T: 'static> Link<T> {
             firer: Cell::new(Some(firer)),
             out: Out::empty(before.and_one()),
             added,
-            wait: Cell::new(None),
         })
     }
 }
@@ -321,20 +324,6 @@ impl<T> Accept<T> for Link<T> {
         self.input.set(Some(Outcome::new(input)));
         self
     }
-
-    fn accept_first(self: Rc<Self>, input: Result<T, Failure>) -> Then {
-        match self.wait.take() {
-            Some(wait) => {
-                let (input, root) = wait.end_first(self.out.trace(), input);
-                Then::Other(self.accept(input), root)
-            }
-            None => Then::Other(self.accept(input), None),
-        }
-    }
-
-    fn wait_first(&self, root: Weak<dyn Root>, kept: Kept) {
-        self.wait.set(Some(Wait { root: Some(root), before: kept }));
-    }
 }
 
 impl<T> Run for Link<T> {
@@ -345,27 +334,43 @@ impl<T> Run for Link<T> {
         };
         let trace = self.out.trace();
         trace.ran(self.added);
-        match firer.head().admit(self.added) {
-            Ok(Admitted::First) => {
-                let result = input.into_inner().map_err(|mut failure| {
-                    failure.pass(Passed::HandedOnAt(self.added));
-                    failure.pass(Passed::Made(firer.head().made()));
-                    failure
-                });
+        match admit(input, &firer, self.added) {
+            Ok(Some(result)) => {
                 turn.later(self);
                 firer.head().deliver(result)
             }
-            Ok(Admitted::Swallowed) => {
-                drop(input.into_inner());
-                self.out.push(Ok(()), turn)
-            }
+            Ok(None) => self.out.push(Ok(()), turn),
             Err(error) => {
-                drop(input);
                 let failure = trace.raised(Failure::at(error, self.added), self.added);
                 self.out.push(Err(failure), turn)
             }
         }
     }
+}
+
+/// The same for a result that is here.
+pub(super) fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Place) -> Result<(), Failure> {
+    let admitted = admit(Outcome::new(result), firer, added).map_err(|error| Failure::at(error, added))?;
+    if let Some(result) = admitted {
+        firer.head().deliver_and_run(result);
+    }
+    Ok(())
+}
+
+/// Asks whether the other Deferred takes a result; gives what it is to be fired with, or nothing if it ignores it. A
+/// failure that it does not take is reported.
+fn admit<T: 'static>(
+    result: Outcome<T>,
+    firer: &Firer<T>,
+    added: Place,
+) -> Result<Option<Result<T, Failure>>, AlreadyCalledError> {
+    let taken = firer.head().admit(added)?;
+    let result = result.into_inner().map_err(|mut failure| {
+        failure.pass(Passed::HandedOnAt(added));
+        failure.pass(Passed::Made(firer.head().made()));
+        failure
+    });
+    Ok(matches!(taken, Admitted::First).then_some(result))
 }
 
 impl<T> Tail<()> for Link<T> {

@@ -108,14 +108,6 @@ impl Waiting {
         waiting
     }
 
-    /// For a Deferred that had fired, and whose last callback gave back another one.
-    pub(super) fn of_given_back(made: Place, by: Place, root: &Rc<dyn Root>) -> Waiting {
-        let top = Line { depth: 0, link: LinkKind::Top, made, state: State::Waits };
-        let mut waiting = Waiting { lines: vec![top], untold: 0 };
-        waiting.walk(vec![(1, LinkKind::GivenBackBy(by), Rc::clone(root))]);
-        waiting
-    }
-
     fn walk(&mut self, mut rest: Vec<(usize, LinkKind, Rc<dyn Root>)>) {
         while let Some((depth, link, root)) = rest.pop() {
             let stage = root.stage();

@@ -163,7 +163,7 @@ fn came_from_a_timeout_tells_where_the_timeout_was_added() {
         drop(chain.add_timeout(std::time::Duration::from_secs(1), &clock)); // timeout
         clock.advance(std::time::Duration::from_secs(1));
     });
-    assert_eq!(tells[1..], ["in <made slow>", "after <before the timeout>", "raised by <timeout>"]);
+    assert_eq!(tells[1..], ["in <made slow>", "past <before the timeout>", "passed on by <timeout>"]);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn came_from_a_lock_and_a_queue_tells_who_asked() {
         drop(held);
     });
     assert_eq!(tells[0], "raised <raise>");
-    assert_eq!(tells[tells.len() - 2..], ["in <run>", "given back by <run>"]);
+    assert_eq!(tells[tells.len() - 2..], ["in <run>", "raised by <run>"]);
     let tells = lost_tells(|| drop(deferred::DeferredQueue::<u32>::bounded(0, 0).get())); // get
     assert_eq!(tells, ["raised <get>", "in <get>"]);
 }

@@ -1,7 +1,7 @@
 //! The rules of Deferreds, one after the other, through the public API only: a port of Twisted's is judged by them.
 //!
-//! Each test is named after its rule: `m01` to `m19` are the rules of the machine below, `b` is about methods, `c` about
-//! functions and lists, `d` about locks and queues. `came_from*.rs` look at what a failure tells of its way.
+//! Each test is named after its rule: `m01` to `m19` are the rules of the machine below, `b` is about methods, `c`
+//! about functions and lists, `d` about locks and queues. `came_from*.rs` look at what a failure tells of its way.
 //!
 //! | Rule | |
 //! |---|---|
@@ -27,8 +27,10 @@
 //!
 //! What has no test, and why:
 //! * `errback()` without an argument takes the exception that is being handled (M2): there is none in Rust.
-//! * `callback(a_deferred)` (M13): the types forbid it, unless a `Deferred<Deferred<T>>` was asked for, which has a test.
-//! * Callbacks that were added to a Deferred after it had been given back, and see None (M9), and a second one who waits
+//! * `callback(a_deferred)` (M13): the types forbid it, unless a `Deferred<Deferred<T>>` was asked for, which has a
+//!   test.
+//! * Callbacks that were added to a Deferred after it had been given back, and see None (M9), and a second one who
+//!   waits
 //!   and gets None (M10, `await`, `yield`): it has moved. [`Shared`](reactor::deferred::Shared) is for that.
 //! * The debug mode and switching it on (M17): the places are always known; locals are never kept.
 //! * That a failure in a cycle of references is logged when the collector comes (M15): Rust has no collector. A chain

@@ -56,18 +56,18 @@ fn m19_debug_needs_no_debug_of_the_value() {
 }
 
 #[test]
-fn m19_debug_of_one_that_is_paused_waits_or_is_awaited_is_pending() {
+fn m19_debug_tells_whether_it_is_paused_or_waits() {
     let (mut paused, firer) = Deferred::<u32>::new(); // paused
     firer.callback(1).unwrap();
     let pause = paused.pause();
-    assert!(debug(&paused).contains("pending") && debug(&paused).contains("<paused>"));
+    assert!(debug(&paused).contains("paused") && debug(&paused).contains("<paused>"));
     drop(pause);
     assert!(debug(&paused).contains("fired"));
 
     let (inner, _fire_inner) = Deferred::<u32>::new();
     let waiting = deferred::succeed(()); // waits
     let waiting = waiting.add_callback(move |()| inner);
-    assert!(debug(&waiting).contains("pending") && debug(&waiting).contains("<waits>"));
+    assert!(debug(&waiting).contains("waits,") && debug(&waiting).contains("<waits>"));
 
     let (mut awaited, firer) = Deferred::<u32>::new(); // awaited
     assert!(Pin::new(&mut awaited).poll(&mut Context::from_waker(Waker::noop())).is_pending());
