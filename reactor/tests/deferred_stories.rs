@@ -21,7 +21,7 @@ fn long_wait() {
 }
 
 fn name(path: &str, line: usize) -> String {
-    let own = path.ends_with("deferred_stories.rs").then(|| include_str!("deferred_stories.rs"));
+    let own = path.ends_with("deferred_stories.rs").then_some(include_str!("deferred_stories.rs"));
     let comment = own.and_then(|text| text.lines().nth(line - 1)?.rsplit_once("// "));
     comment.map_or_else(|| format!("{path}:{line}"), |(_, name)| name.trim().to_owned())
 }
@@ -133,7 +133,7 @@ fn a_fired_chain_that_waited_and_is_dropped_afterwards_is_told() {
 fn a_fired_chain_that_waits_and_is_awaited_is_told() {
     let report = report(|| {
         let (chain, firer) = waits();
-        let body = async { chain.await }; // await
+        let body = async { Ok(chain.await?) }; // await
         drop(Deferred::from_future(body)); // coroutine
         firer.fire(raise()).unwrap();
     });

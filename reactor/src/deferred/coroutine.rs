@@ -52,9 +52,16 @@ fn current() -> Option<Rc<dyn Coroutine>> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
-/// Its root.
-pub(super) fn current_root() -> Option<Rc<CoroutineRoot>> {
-    current().and_then(|coroutine| coroutine.root())
+/// Who polls now.
+pub(super) enum Poller {
+    /// A coroutine of ours, and its root if anybody holds it.
+    Coroutine(Option<Rc<CoroutineRoot>>),
+    /// Somebody else.
+    Other,
+}
+
+pub(super) fn poller() -> Poller {
+    current().map_or(Poller::Other, |coroutine| Poller::Coroutine(coroutine.root()))
 }
 
 /// Makes a coroutine the current one, and the one before it again at the end.
@@ -235,7 +242,7 @@ where
 {
     fn is_roused_by(&self, waker: &Waker) -> bool {
         let own = self.waker.take();
-        let is = own.as_ref().is_some_and(|own| own.waker().will_wake(waker));
+        let is = own.as_ref().is_some_and(|own| own.waker().data() == waker.data());
         self.waker.set(own);
         is
     }

@@ -2,7 +2,7 @@
 //! awaited.
 
 use super::chain::{Accept, Settle};
-use super::coroutine::{self, CoroutineRoot};
+use super::coroutine::{self, CoroutineRoot, Poller};
 use super::head::{Head, Source};
 use super::held::Held;
 use super::history::{Place, Trace};
@@ -125,28 +125,24 @@ impl<T: 'static> Awaiting<T> {
 
     /// Has the root kept by the coroutine that runs, by which that one is cancelled.
     fn move_to_current(&mut self, at: Place) -> Result<(), Failure> {
-        let current = coroutine::current_root();
-        if let KeptRoot::Coroutine(keeper, _) = &self.root
-            && current.as_ref().is_some_and(|current| ptr::addr_eq(Weak::as_ptr(keeper), Rc::as_ptr(current)))
+        let poller = coroutine::poller();
+        if let (KeptRoot::Coroutine(keeper, _), Poller::Coroutine(Some(own))) = (&self.root, &poller)
+            && ptr::addr_eq(Weak::as_ptr(keeper), Rc::as_ptr(own))
         {
             return Ok(());
         }
         let Some(root) = self.take_root() else { return Ok(()) };
-        self.root = match current {
-            Some(own) => {
+        self.root = match (poller, self.tail.upgrade()) {
+            (Poller::Other, _) => KeptRoot::Here(root),
+            (Poller::Coroutine(Some(own)), Some(tail)) => {
                 if waits_for(&root, &(own.clone() as Rc<dyn Root>)) {
                     return Err(Failure::at(CircularWaitError { callback: at }, at));
                 }
-                match self.tail.upgrade() {
-                    Some(tail) => {
-                        let waits = WaitsOn { root, by: at };
-                        let number = own.awaits(Rc::downgrade(&tail.as_awaited()), waits);
-                        KeptRoot::Coroutine(Rc::downgrade(&own), number)
-                    }
-                    None => KeptRoot::Nobody,
-                }
+                let number = own.awaits(Rc::downgrade(&tail.as_awaited()), WaitsOn { root, by: at });
+                KeptRoot::Coroutine(Rc::downgrade(&own), number)
             }
-            None => KeptRoot::Here(root),
+            // Nobody can cancel the coroutine, and it must not hold what holds it.
+            (Poller::Coroutine(_), _) => KeptRoot::Nobody,
         };
         Ok(())
     }

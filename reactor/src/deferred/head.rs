@@ -175,7 +175,7 @@ impl<T: 'static> Head<T> {
         }
     }
 
-    fn fail_cancelled(self: &Rc<Self>, at: Place) {
+    pub(super) fn fail_cancelled(self: &Rc<Self>, at: Place) {
         if !self.called() {
             let mut failure = Failure::at(CancelledError, at);
             failure.pass(Passed::Made(self.made));

@@ -106,10 +106,21 @@ impl Trace {
     #[cold]
     pub(super) fn keep(self, by: Place) -> Kept {
         let mut kept = [None; KEPT];
-        let mut last = self.history().without(by).told;
-        last.push(by);
-        let first = last.len().saturating_sub(KEPT);
-        kept.iter_mut().zip(&last[first..]).for_each(|(kept, told)| *kept = Some(*told));
+        let mut free = kept.iter_mut().rev();
+        if let Some(last) = free.next() {
+            *last = Some(by);
+        }
+        let mut is_last = true;
+        self.each_latest(|added| {
+            // `by` itself is there already, if the list still has it.
+            if !std::mem::take(&mut is_last) || *added != *by {
+                match free.next() {
+                    Some(place) => *place = Some(added),
+                    None => return false,
+                }
+            }
+            true
+        });
         kept
     }
 
@@ -123,30 +134,50 @@ impl Trace {
         Trace { count: self.count.saturating_sub(1), ..self }
     }
 
+    /// Gives the callbacks of this chain that are known, the last one first, for as long as `more` wants them.
+    fn each_latest(self, mut more: impl FnMut(Place) -> bool) {
+        // What was put back counts only if what it stands for is not in the list any more.
+        let mut put_back: Kept = [None; KEPT];
+        let mut put_back_count = 0;
+        let mut wants_more = true;
+        with_latest(|recent| {
+            for back in 1..=RECENT {
+                match recent.places[recent.next.get().wrapping_sub(back) % RECENT].get() {
+                    Some((chain, added)) if chain == self.chain => {
+                        put_back_count = 0;
+                        wants_more = more(added);
+                    }
+                    Some((chain, added)) if chain == self.chain + 1 => {
+                        if put_back_count < KEPT {
+                            put_back[put_back_count] = Some(added);
+                        }
+                        put_back_count += 1;
+                    }
+                    _ => {}
+                }
+                if !wants_more {
+                    break;
+                }
+            }
+        });
+        for added in put_back.into_iter().take(put_back_count).flatten() {
+            if !wants_more {
+                break;
+            }
+            wants_more = more(added);
+        }
+    }
+
     /// All that is known of the chain up to here.
     #[cold]
     pub(super) fn history(self) -> History {
         let wanted = TOLD.min(self.count as usize);
         let mut told = Vec::new();
-        // What was put back counts only if what it stands for is not in the list any more.
-        let mut put_back = Vec::new();
-        with_latest(|recent| {
-            for back in 1..=RECENT {
-                if told.len() == wanted {
-                    break;
-                }
-                match recent.places[recent.next.get().wrapping_sub(back) % RECENT].get() {
-                    Some((chain, added)) if chain == self.chain => {
-                        told.push(added);
-                        put_back.clear();
-                    }
-                    Some((chain, added)) if chain == self.chain + 1 => put_back.push(added),
-                    _ => {}
-                }
-            }
+        self.each_latest(|added| {
+            told.push(added);
+            told.len() < wanted
         });
-        let missing = (wanted - told.len()).min(KEPT);
-        told.extend(put_back.into_iter().take(missing));
+        told.truncate(wanted);
         told.reverse();
         History { made: self.made, untold: self.count as usize - told.len(), told }
     }

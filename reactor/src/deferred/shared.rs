@@ -5,21 +5,33 @@
 //! Deferred is consumed by whoever waits for it), and this is what to use instead: each waiter gets a Deferred of its
 //! own, with a clone of the result, and can be cancelled alone.
 //!
+//! ```text
+//!   source chain --[Give]--> waiter's Head --> ... <-- Deferred
+//!        ^                        ^                      |
+//!        |                        +--- WaiterRoot <------+
+//!        +------ root ---- Control <-----+
+//! ```
+//!
 //! Who is responsible for a failure: each waiter for its own clone. If several let it drop, it is logged once, as the
 //! clones of a [`Failure`] are one error. If nobody ever asked, it is logged when the last handle is dropped.
 //!
-//! The waiters are fired in the order in which they asked, the last of them in the way that `inputs.rs` describes: a
-//! row of shared results, each of which waits for the one before, uses constant stack.
+//! The waiters are fired in the order in which they asked, the last of them by the loop that runs the source: a row of
+//! shared results, each of which waits for the one before, uses constant stack.
 
+use super::Deferred;
+use super::chain::{self, Accept, Run, Then, Turn};
+use super::ends::Ends;
+use super::head::{Admitted, Head, Source};
+use super::held::{Held, Node};
 use super::history::Place;
-use super::step::Side;
+use super::root::{Gate, Root};
 use super::unhandled::Outcome;
-use super::waiters::Waiters;
-use super::{Deferred, Given};
-use crate::{CancelledError, Failure};
+use super::waiting::Stage;
+use crate::{CancelledError, Failure, Passed};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 use std::rc::Rc;
 
 /// A result that any number may wait for. All clones of a handle are the same.
@@ -37,17 +49,22 @@ use std::rc::Rc;
 /// }
 /// # Ok::<(), reactor::AlreadyCalledError>(())
 /// ```
-pub struct Shared<T: Clone + 'static>(Rc<Source<T>>);
+pub struct Shared<T: Clone + 'static> {
+    control: Rc<Control<T>>,
+}
 
-/// The end of the source's chain: it gives the result to the last waiter, if there is one.
-type Last<T> = Deferred<Option<T>>;
+/// What handles and waiters have in common; it reaches the source, to cancel it.
+struct Control<T: Clone + 'static> {
+    result: Rc<Given<T>>,
+    root: RefCell<Option<Held<dyn Root>>>,
+}
 
-struct Source<T: Clone + 'static> {
-    made: Place,
+/// What the source's last step gives its result to.
+struct Given<T: Clone + 'static> {
     result: OnceCell<Result<T, Failure>>,
-    /// Until it has fired; to be cancelled by.
-    last: RefCell<Option<Rc<Last<T>>>>,
-    waiters: Rc<Waiters<Last<T>>>,
+    /// By ticket, so the oldest is the first. Without a limit here: each is somebody's Deferred.
+    waiters: RefCell<BTreeMap<u64, Held<Head<T>>>>,
+    next_ticket: Cell<u64>,
     /// Whether somebody is responsible for the failure.
     told: Cell<bool>,
     /// Whether we have cancelled the source, as nobody wanted it any more.
@@ -56,30 +73,22 @@ struct Source<T: Clone + 'static> {
 
 impl<T: Clone + 'static> Shared<T> {
     /// Shares what `deferred` comes to.
-    #[track_caller]
     pub fn new(deferred: Deferred<T>) -> Shared<T> {
-        let made = Location::caller();
-        let source = Rc::new(Source {
-            made,
+        let given = Rc::new(Given {
             result: OnceCell::new(),
-            last: RefCell::new(None),
-            waiters: Waiters::new(),
+            waiters: RefCell::default(),
+            next_ticket: Cell::new(0),
             told: Cell::new(false),
             cancelled: Cell::new(false),
         });
-        // The waiters keep the source, not the work: if nobody waits any more, nobody is there to be told.
-        let told = Rc::downgrade(&source);
-        let fire = move |result: Result<T, Failure>| {
-            Given::Now(match told.upgrade() {
-                Some(source) => source.fire(result),
-                None => result.map(Some),
-            })
+        let root = match deferred.settled() {
+            Ok(result) => {
+                given.keep(result);
+                None
+            }
+            Err(ends) => Some(ends.link(Held::new(Rc::new(Give { given: given.clone(), inbox: Cell::new(None) })))),
         };
-        let last = deferred.add_at(Side::Both, fire, made);
-        if source.result.get().is_none() {
-            source.last.replace(Some(Rc::new(last)));
-        }
-        Shared(source)
+        Shared { control: Rc::new(Control { result: given, root: RefCell::new(root) }) }
     }
 
     /// A clone of the result, now or when it is there.
@@ -88,26 +97,28 @@ impl<T: Clone + 'static> Shared<T> {
     /// and its source is cancelled.
     #[track_caller]
     pub fn wait(&self) -> Deferred<T> {
-        let source = &self.0;
-        if let Some(result) = source.result.get() {
-            source.told.set(true);
-            return Deferred::from_result_at(result.clone(), Location::caller());
+        let given = &self.control.result;
+        let made = Location::caller();
+        given.told.set(true);
+        if let Some(result) = given.result.get() {
+            return Deferred::from_result_at(result.clone(), made);
         }
-        let asked = source.clone();
-        let waiter = source.waiters.wait(move || asked.cancel_unless_wanted());
-        waiter
-            .add_callback(|last| last)
-            .add_callback(|result| Ok(result.expect("a waiter is fired with a Deferred that gives the result")))
+        let ticket = given.next_ticket.get();
+        given.next_ticket.set(ticket + 1);
+        let head = Head::new(Source::None, made);
+        given.waiters.borrow_mut().insert(ticket, Held::new(head.clone()));
+        let root = Rc::new(WaiterRoot { head: head.clone(), ticket, control: self.control.clone() });
+        Deferred::from_ends(Ends::new(Held::new(head), Held::new(root)))
     }
 
     /// Whether the result is there.
     pub fn has_fired(&self) -> bool {
-        self.0.result.get().is_some()
+        self.control.result.result.get().is_some()
     }
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.0.waiters.len()
+        self.control.result.waiters.borrow().len()
     }
 }
 
@@ -121,7 +132,7 @@ impl<T: Clone + 'static> Deferred<T> {
 
 impl<T: Clone + 'static> Clone for Shared<T> {
     fn clone(&self) -> Shared<T> {
-        Shared(self.0.clone())
+        Shared { control: self.control.clone() }
     }
 }
 
@@ -132,53 +143,18 @@ impl<T: Clone + 'static> fmt::Debug for Shared<T> {
     }
 }
 
-impl<T: Clone + 'static> Source<T> {
-    /// The callback of the source. What it returns is for the last waiter, who then waits for it.
-    fn fire(&self, result: Result<T, Failure>) -> Result<Option<T>, Failure> {
-        let own = self.last.take().and_then(Rc::into_inner);
-        let Some(newest) = self.waiters.pop_newest() else {
-            self.keep(result);
-            return Ok(None);
-        };
-        self.told.set(true);
-        self.keep(result.clone());
-        let panic = self.waiters.serve(|| Some(Ok(Deferred::from_result_at(result.clone().map(Some), self.made))));
-        // A callback that has just run may have cancelled it: then it has fired, and needs nothing more.
-        match (own, panic) {
-            (Some(own), None) => match newest.callback(own) {
-                Ok(()) => result.map(Some),
-                Err(_) => Ok(None),
-            },
-            (_, panic) => {
-                if !newest.called() {
-                    let _ = newest.callback(Deferred::from_result_at(result.map(Some), self.made));
-                }
-                if let Some(panic) = panic {
-                    resume_unwind(panic);
-                }
-                Ok(None)
-            }
-        }
-    }
-
+impl<T: Clone + 'static> Given<T> {
     fn keep(&self, result: Result<T, Failure>) {
         let kept = self.result.set(result);
         debug_assert!(kept.is_ok(), "a chain fires once");
     }
 
-    /// After a waiter was cancelled.
-    fn cancel_unless_wanted(&self) {
-        let last = self.last.borrow().clone();
-        if self.waiters.len() == 0
-            && let Some(last) = last
-        {
-            self.cancelled.set(true);
-            last.cancel();
-        }
+    fn pop_oldest(&self) -> Option<Held<Head<T>>> {
+        self.waiters.borrow_mut().pop_first().map(|(_, head)| head)
     }
 }
 
-impl<T: Clone + 'static> Drop for Source<T> {
+impl<T: Clone + 'static> Drop for Given<T> {
     fn drop(&mut self) {
         let told = self.told.get();
         if let Some(Err(failure)) = self.result.take()
@@ -187,5 +163,112 @@ impl<T: Clone + 'static> Drop for Source<T> {
         {
             drop(Outcome::<()>::new(Err(failure)));
         }
+    }
+}
+
+/// The last step of the source.
+struct Give<T: Clone + 'static> {
+    given: Rc<Given<T>>,
+    inbox: Cell<Option<Outcome<T>>>,
+}
+
+impl<T: Clone> Node for Give<T> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T: Clone> Accept<T> for Give<T> {
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then {
+        let given = &self.given;
+        let at = Location::caller();
+        given.keep(input.clone());
+        while let Some(head) = given.pop_oldest() {
+            if !matches!(head.admit(at), Ok(Admitted::First)) {
+                continue;
+            }
+            let result = input.clone().map_err(|mut failure| {
+                failure.pass(Passed::Made(head.made()));
+                failure
+            });
+            if given.waiters.borrow().is_empty() {
+                return head.deliver(result);
+            }
+            // Its panic goes on when the others have been told.
+            let _ = turn.call(|| head.deliver_and_run(result), at);
+        }
+        // Whoever asks from now on gets a clone of what is kept; if nobody ever does, it is reported there.
+        Then::Nothing
+    }
+
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Some(Outcome::new(input)));
+        self
+    }
+}
+
+impl<T: Clone> Run for Give<T> {
+    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+        match self.inbox.take() {
+            Some(input) => self.run_with(input.into_inner(), turn),
+            None => Then::Nothing,
+        }
+    }
+}
+
+/// The root of a waiter's chain: by it the waiter gives its place up.
+struct WaiterRoot<T: Clone + 'static> {
+    head: Rc<Head<T>>,
+    ticket: u64,
+    control: Rc<Control<T>>,
+}
+
+impl<T: Clone> Node for WaiterRoot<T> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T: Clone> Root for WaiterRoot<T> {
+    fn gate(&self) -> &Gate {
+        self.head.gate()
+    }
+
+    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+        if self.head.called() {
+            return self.gate().waits_on().map(|waits| waits.root).into_iter().collect();
+        }
+        let given = &self.control.result;
+        drop(given.waiters.borrow_mut().remove(&self.ticket));
+        let is_last = given.waiters.borrow().is_empty() && given.result.get().is_none();
+        let failed = chain::caught(|| self.head.fail_cancelled(at));
+        let source = if is_last && given.waiters.borrow().is_empty() {
+            given.cancelled.set(true);
+            self.control.root.take()
+        } else {
+            None
+        };
+        let source = source.into_iter().collect();
+        if let Err(payload) = failed {
+            chain::cancel_all(source, at);
+            std::panic::resume_unwind(payload);
+        }
+        source
+    }
+
+    fn some_waited_for(&self, _at_most: usize) -> Vec<Held<dyn Root>> {
+        match self.gate().waits_on() {
+            Some(waits) => vec![waits.root],
+            None if self.head.called() => Vec::new(),
+            None => self.control.root.borrow().iter().cloned().collect(),
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        let mut stage = self.head.stage();
+        if !self.head.called() {
+            stage.inputs = Some(self.control.root.borrow().iter().cloned().collect());
+        }
+        stage
     }
 }

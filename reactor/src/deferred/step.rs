@@ -117,16 +117,20 @@ where
 
 /// Whether the chain of `inner` is, or waits for, that of `outer`.
 pub(super) fn waits_for(inner: &Rc<dyn Root>, outer: &Rc<dyn Root>) -> bool {
-    let mut looked_at = 0;
-    let mut rest = vec![Held::new(Rc::clone(inner))];
+    let is_outer = |root: &Rc<dyn Root>| ptr::addr_eq(Rc::as_ptr(root), Rc::as_ptr(outer));
+    if is_outer(inner) {
+        return true;
+    }
+    let mut looked_at = 1;
+    let mut rest = inner.some_waited_for(CIRCLE_LIMIT);
     while let Some(root) = rest.pop()
         && looked_at < CIRCLE_LIMIT
     {
-        if ptr::addr_eq(Rc::as_ptr(&root), Rc::as_ptr(outer)) {
+        if is_outer(&root) {
             return true;
         }
         looked_at += 1;
-        rest.extend(root.some_waited_for(CIRCLE_LIMIT - looked_at));
+        rest.extend(root.some_waited_for(CIRCLE_LIMIT));
     }
     false
 }

@@ -1,4 +1,4 @@
-//! Who waits for a lock, a queue or a shared result: Deferreds in the order in which they came.
+//! Who waits for a lock or a queue: Deferreds in the order in which they came.
 //!
 //! Each has a ticket, by which a cancel finds it without looking at the others. They are served in a loop, not one
 //! from inside another: if what a waiter does serves the next one (it releases the lock, it puts an item), the loop
@@ -62,11 +62,6 @@ impl<T: 'static> Waiters<T> {
     pub(super) fn sweep(&self) {
         let gone: Vec<_> = self.waiting.borrow_mut().extract_if(.., |_, firer| firer.is_abandoned()).collect();
         drop(gone);
-    }
-
-    /// The one who came last.
-    pub(super) fn pop_newest(&self) -> Option<Firer<T>> {
-        self.waiting.borrow_mut().pop_last().map(|(_, firer)| firer)
     }
 
     /// Fires the waiters, the oldest first, with what `next` gives, until either runs out. Does nothing if it is

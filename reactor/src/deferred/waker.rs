@@ -24,6 +24,9 @@ use std::task::{Wake, Waker};
 
 thread_local!(static HERE: Here = Here::new());
 
+/// A coroutine that is to go on, and its number.
+type Roused = (u64, Rc<dyn Run>);
+
 /// What a thread knows of its coroutines.
 struct Here {
     home: Arc<Home>,
@@ -31,7 +34,7 @@ struct Here {
     /// Those that some waker can rouse.
     resting: RefCell<HashMap<u64, Rc<dyn Run>>>,
     /// While a loop wakes somebody: those roused, to be run by that loop and not inside of it.
-    collected: RefCell<Option<Vec<u64>>>,
+    collected: RefCell<Option<Vec<Roused>>>,
 }
 
 impl Here {
@@ -105,7 +108,8 @@ impl Wake for Rouser {
                 return Some(None);
             }
             if let Some(collected) = &mut *here.collected.borrow_mut() {
-                collected.push(self.id);
+                // Itself, not its number: this may be its last waker.
+                collected.extend(here.awaken(self.id).map(|coroutine| (self.id, coroutine)));
                 return Some(None);
             }
             if lock(&self.home.hook).is_some() {
@@ -207,7 +211,7 @@ impl fmt::Debug for OwnWaker {
 /// Wakes, and has the coroutines that this rouses run by the loop of `turn`.
 pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
     /// Ends the collecting, also if a foreign waker panics.
-    struct Collecting(Option<Vec<u64>>);
+    struct Collecting(Option<Vec<Roused>>);
     impl Collecting {
         fn swap(&mut self) {
             let _ = HERE.try_with(|here| std::mem::swap(&mut *here.collected.borrow_mut(), &mut self.0));
@@ -216,8 +220,11 @@ pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
     impl Drop for Collecting {
         fn drop(&mut self) {
             self.swap();
-            for id in self.0.take().into_iter().flatten() {
-                let _ = HERE.try_with(|here| here.home.leave(Note::Wake(id)));
+            for (id, coroutine) in self.0.take().into_iter().flatten() {
+                let _ = HERE.try_with(|here| {
+                    here.resting.borrow_mut().insert(id, coroutine);
+                    here.home.leave(Note::Wake(id));
+                });
             }
         }
     }
@@ -227,10 +234,8 @@ pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
     let roused =
         HERE.try_with(|here| here.collected.borrow_mut().replace(Vec::new())).ok().flatten().unwrap_or_default();
     drop(collecting);
-    for id in roused.into_iter().rev() {
-        if let Ok(Some(coroutine)) = HERE.try_with(|here| here.awaken(id)) {
-            turn.later_alone(coroutine);
-        }
+    for (_, coroutine) in roused.into_iter().rev() {
+        turn.later_alone(coroutine);
     }
     Then::Nothing
 }

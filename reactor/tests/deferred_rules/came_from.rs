@@ -128,10 +128,10 @@ fn came_from_a_cancel_tells_who_cancelled() {
     });
     assert_eq!(tells, ["raised <cancel>", "in <made in vain>", "past <in vain>"]);
     let tells = lost_tells(|| {
-        let (deferred, _firer) = Deferred::<u32>::with_canceller(|firer| firer.fire(raise()).unwrap()); // has a canceller
+        let (deferred, _firer) = Deferred::<u32>::with_canceller(|firer| firer.fire(raise()).unwrap()); // has one
         deferred.cancel();
     });
-    assert_eq!(tells, ["raised <raise>", "in <has a canceller>"]);
+    assert_eq!(tells, ["raised <raise>", "in <has one>"]);
 }
 
 #[test]

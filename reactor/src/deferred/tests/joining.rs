@@ -5,11 +5,6 @@ use super::*;
 use crate::deferred::{Others, deferred_list, gather_results, race};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-const MILLION: usize = 1_000_000;
-
-/// How deep to nest: enough to overflow the stack, if each level used any.
-const DEEP: usize = 100_000;
-
 fn panic_text(work: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(work)).expect_err("it panics");
     payload.downcast_ref::<&str>().expect("panics of the tests are plain text").to_string()
@@ -167,38 +162,38 @@ fn once_it_has_fired_nothing_of_it_is_left_over() {
 }
 
 #[test]
-fn a_million_inputs_take_linear_time_in_any_order_and_already_fired() {
+fn many_inputs_take_linear_time_in_any_order_and_already_fired() {
     let sum = |values: Vec<usize>| Ok(values.into_iter().sum::<usize>());
-    let expected = Some((0..MILLION).sum::<usize>());
+    let expected = Some((0..MANY).sum::<usize>());
     for order in ["forward", "backward", "scattered"] {
-        let (inputs, firers) = pending::<usize>(MILLION);
+        let (inputs, firers) = pending::<usize>(MANY);
         let all = gather_results(inputs, Others::Cancel).add_callback(sum);
-        for turn in 0..MILLION {
+        for turn in 0..MANY {
             let index = match order {
                 "forward" => turn,
-                "backward" => MILLION - 1 - turn,
-                _ => (turn * 7_919) % MILLION, // A prime that does not divide a million.
+                "backward" => MANY - 1 - turn,
+                _ => (turn * 7_919) % MANY, // A prime that does not divide how many there are.
             };
             firers[index].callback(index).unwrap();
         }
         assert_eq!(all.result(), expected, "{order}");
     }
-    let fired = gather_results((0..MILLION).map(deferred::succeed), Others::Cancel).add_callback(sum);
+    let fired = gather_results((0..MANY).map(deferred::succeed), Others::Cancel).add_callback(sum);
     assert_eq!(fired.result(), expected);
-    let list = deferred_list((0..MILLION).map(deferred::succeed)).add_callback(|results| Ok(results.len()));
-    assert_eq!(list.result(), Some(MILLION));
+    let list = deferred_list((0..MANY).map(deferred::succeed)).add_callback(|results| Ok(results.len()));
+    assert_eq!(list.result(), Some(MANY));
 }
 
 #[test]
-fn a_million_inputs_are_cancelled_in_linear_time() {
-    let (inputs, _firers) = pending::<u32>(MILLION);
+fn many_inputs_are_cancelled_in_linear_time() {
+    let (inputs, _firers) = pending::<u32>(MANY);
     let list = deferred_list(inputs).add_callback(|results| Ok(results.len()));
     list.cancel();
-    assert_eq!(list.result(), Some(MILLION));
-    let (inputs, firers) = pending::<u32>(MILLION);
+    assert_eq!(list.result(), Some(MANY));
+    let (inputs, firers) = pending::<u32>(MANY);
     let first = race(inputs, Others::Cancel);
-    firers[MILLION / 2].callback(1).unwrap();
-    assert_eq!(first.result(), Some((MILLION / 2, 1)));
+    firers[MANY / 2].callback(1).unwrap();
+    assert_eq!(first.result(), Some((MANY / 2, 1)));
 }
 
 #[test]
@@ -209,9 +204,9 @@ fn lists_however_deep_inside_each_other_fire_in_constant_stack() {
         |inner| gather_results([inner], Others::Cancel).add_callback(|values| Ok(values[0] + 1)),
         |inner| race([inner], Others::Cancel).add_callback(|(_, value)| Ok(value)),
     ];
-    for (nest, expected) in nests.into_iter().zip([1, 1 + DEEP as u32, 1]) {
+    for (nest, expected) in nests.into_iter().zip([1, 1 + MANY as u32, 1]) {
         let (inner, firer) = Deferred::<u32>::new();
-        let outer = (0..DEEP).fold(inner, |inner, _| nest(inner));
+        let outer = (0..MANY).fold(inner, |inner, _| nest(inner));
         firer.callback(1).unwrap();
         assert_eq!(outer.result(), Some(expected));
     }

@@ -5,8 +5,6 @@ use crate::deferred::{Acquired, DeferredLock, DeferredSemaphore};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-const MILLION: usize = 1_000_000;
-
 fn semaphore(limit: usize) -> DeferredSemaphore {
     DeferredSemaphore::new(NonZeroUsize::new(limit).expect("the tests ask for one at least"))
 }
@@ -198,25 +196,25 @@ fn a_guard_dropped_by_a_panic_does_not_end_the_process_if_the_next_one_panics_to
 }
 
 #[test]
-fn a_million_waiters_that_release_in_their_callbacks_use_constant_stack() {
+fn many_waiters_that_release_in_their_callbacks_use_constant_stack() {
     for limit in [1, 3] {
         let (doors, served) = (semaphore(limit), Rc::new(Cell::new(0)));
         let held: Vec<_> = (0..limit).map(|_| doors.acquire()).collect();
-        for _ in 0..MILLION / 2 {
+        for _ in 0..MANY / 2 {
             let (served, ran) = (served.clone(), served.clone());
             drop(doors.acquire().add_callback(move |_held| served.set(served.get() + 1)));
             drop(doors.run(move || ran.set(ran.get() + 1)));
         }
         drop(held);
-        assert_eq!((served.get(), doors.tokens()), (MILLION, limit));
+        assert_eq!((served.get(), doors.tokens()), (MANY, limit));
     }
 }
 
 #[test]
-fn a_million_waiters_are_cancelled_without_looking_at_each_other() {
+fn many_waiters_are_cancelled_without_looking_at_each_other() {
     let lock = DeferredLock::new();
     let held = lock.acquire();
-    let waiters: Vec<_> = (0..MILLION).map(|_| lock.acquire().add_errback(Err)).collect();
+    let waiters: Vec<_> = (0..MANY).map(|_| lock.acquire().add_errback(Err)).collect();
     waiters.iter().for_each(|waiter| waiter.cancel());
     assert_eq!(lock.waiting(), 0);
     for waiter in waiters {

@@ -2,8 +2,6 @@
 
 use super::*;
 
-const MILLION: usize = 1_000_000;
-
 #[test]
 fn a_million_callbacks_on_a_pending_deferred_run_in_constant_stack() {
     let (deferred, firer) = Deferred::<usize>::new();
@@ -52,23 +50,23 @@ fn waiting_in_a_row(count: usize) -> (Deferred<usize>, Firer<usize>) {
 }
 
 #[test]
-fn a_million_deferreds_that_wait_for_each_other_fire_in_constant_stack() {
-    let (chain, firer) = waiting_in_a_row(MILLION);
+fn many_deferreds_that_wait_for_each_other_fire_in_constant_stack() {
+    let (chain, firer) = waiting_in_a_row(MANY);
     firer.callback(0).unwrap();
-    assert_eq!(chain.result(), Some(MILLION));
+    assert_eq!(chain.result(), Some(MANY));
 }
 
 #[test]
-fn a_million_deferreds_that_wait_for_each_other_are_cancelled_in_constant_stack() {
-    let (chain, _firer) = waiting_in_a_row(MILLION);
+fn many_deferreds_that_wait_for_each_other_are_cancelled_in_constant_stack() {
+    let (chain, _firer) = waiting_in_a_row(MANY);
     chain.cancel();
     assert_eq!(outcome(chain), "failed: cancelled");
 }
 
 #[test]
-fn a_million_deferreds_that_wait_for_each_other_are_dropped_in_constant_stack() {
+fn many_deferreds_that_wait_for_each_other_are_dropped_in_constant_stack() {
     for firer_last in [true, false] {
-        let (chain, firer) = waiting_in_a_row(MILLION);
+        let (chain, firer) = waiting_in_a_row(MANY);
         if firer_last {
             drop(chain);
             drop(firer);

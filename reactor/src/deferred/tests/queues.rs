@@ -4,8 +4,6 @@ use super::*;
 use crate::deferred::{DeferredQueue, QueueOverflow, QueueUnderflow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-const MILLION: usize = 1_000_000;
-
 #[test]
 fn items_and_waiters_are_served_in_order_of_arrival() {
     let queue = DeferredQueue::unbounded();
@@ -156,15 +154,15 @@ fn a_panic_of_a_waiter_goes_on_to_who_put_and_the_queue_is_in_order() {
 }
 
 #[test]
-fn a_million_waiters_that_each_put_for_the_next_use_constant_stack() {
-    let queue = DeferredQueue::bounded(0, MILLION);
-    for _ in 1..MILLION {
+fn many_waiters_that_each_put_for_the_next_use_constant_stack() {
+    let queue = DeferredQueue::bounded(0, MANY);
+    for _ in 1..MANY {
         let again = queue.clone();
         drop(queue.get().add_callback(move |n: usize| again.put(n + 1).map_err(Failure::from)));
     }
     let last = queue.get();
     queue.put(1).unwrap();
-    assert_eq!(last.result(), Some(MILLION));
+    assert_eq!(last.result(), Some(MANY));
 }
 
 #[test]

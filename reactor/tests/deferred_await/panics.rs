@@ -1,0 +1,119 @@
+//! A panic in a body: the rest is told, and then it goes on to whoever fired.
+
+use super::{Drops, outcome};
+use reactor::testing::collect_unhandled;
+use reactor::{Deferred, Failure, PanicError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn panics(work: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(work)).expect_err("it panics");
+    payload.downcast_ref::<&str>().expect("panics of the tests are plain text").to_string()
+}
+
+#[test]
+fn a_panic_before_the_first_wait_goes_to_whoever_started_the_body() {
+    let drops = Drops::default();
+    let guard = drops.guard();
+    let _ = collect_unhandled(|| {
+        let text = panics(|| {
+            drop(Deferred::from_future(async move {
+                let _guard = guard;
+                if drops_nothing() {
+                    panic!("at once");
+                }
+                Ok(())
+            }));
+        });
+        assert_eq!(text, "at once");
+    });
+    assert_eq!(drops.count(), 1);
+}
+
+/// Always true; the compiler need not know.
+fn drops_nothing() -> bool {
+    std::hint::black_box(true)
+}
+
+#[test]
+fn a_panic_after_a_wait_goes_to_whoever_fired_when_the_chain_has_been_told() {
+    let drops = Drops::default();
+    let (guard, kept) = (drops.guard(), drops.guard());
+    let (deferred, firer) = Deferred::<u32>::new();
+    let chain = Deferred::from_future(async move {
+        let _guard = guard;
+        match deferred.await? {
+            0 => panic!("in the body"),
+            n => Ok(n),
+        }
+    })
+    .add_errback(move |failure| {
+        drop(kept);
+        assert_eq!(failure.trap::<PanicError>()?.message, "in the body");
+        Ok(9)
+    });
+    assert_eq!(panics(|| firer.callback(0).unwrap()), "in the body");
+    assert_eq!((drops.count(), chain.result()), (2, Some(9)));
+}
+
+#[test]
+fn whoever_awaits_the_body_is_told_of_its_panic() {
+    let (deferred, firer) = Deferred::<u32>::new();
+    let inner = Deferred::from_future(async move {
+        match deferred.await? {
+            0 => panic!("in the body"),
+            n => Ok(n),
+        }
+    });
+    let outer = Deferred::from_future(async move {
+        let failure = inner.await.unwrap_err();
+        assert!(failure.check::<PanicError>().is_some(), "{failure}");
+        Ok(9)
+    });
+    assert_eq!(panics(|| firer.callback(0).unwrap()), "in the body");
+    assert_eq!(outer.result(), Some(9));
+}
+
+#[test]
+fn a_panic_in_a_drop_at_the_end_of_the_body_makes_its_value_a_failure() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in a drop");
+        }
+    }
+    let (deferred, firer) = Deferred::<()>::new();
+    let mut bomb = Some(Bomb);
+    // Not dropped by its code, but with the future itself.
+    let mut deferred = deferred;
+    let chain = Deferred::from_future(std::future::poll_fn(move |context| {
+        let _ = &mut bomb;
+        std::pin::Pin::new(&mut deferred).poll(context)
+    }));
+    assert_eq!(panics(|| firer.callback(()).unwrap()), "in a drop");
+    assert_eq!(outcome(chain), "failed: a callback panicked: in a drop");
+}
+
+#[test]
+fn the_panic_of_a_canceller_comes_out_of_the_cancel_and_the_body_goes_on() {
+    let (deferred, _firer) = Deferred::<u32>::with_canceller(|_| panic!("in the canceller"));
+    let chain = Deferred::from_future(async move { deferred.await.or(Ok(4)) });
+    assert_eq!(panics(|| chain.cancel()), "in the canceller");
+    assert_eq!(chain.result(), Some(4));
+}
+
+#[test]
+fn after_a_panic_others_go_on_as_ever() {
+    let (deferred, firer) = Deferred::<u32>::new();
+    let bad = Deferred::from_future(async move {
+        match deferred.await? {
+            0 => panic!("in the body"),
+            n => Ok(n),
+        }
+    })
+    .add_errback(|_| Ok(0));
+    panics(|| firer.callback(0).unwrap());
+    let (deferred, firer) = Deferred::<u32>::new();
+    let good = Deferred::from_future(async move { Ok::<_, Failure>(deferred.await? + 1) });
+    firer.callback(1).unwrap();
+    assert_eq!((bad.result(), good.result()), (Some(0), Some(2)));
+}
