@@ -133,7 +133,10 @@ fn a_fired_chain_that_waited_and_is_dropped_afterwards_is_told() {
 fn a_fired_chain_that_waits_and_is_awaited_is_told() {
     let report = report(|| {
         let (chain, firer) = waits();
-        let body = async { Ok(chain.await?) }; // await
+        let body = async {
+            let n = chain.await?; // await
+            Ok(n)
+        };
         drop(Deferred::from_future(body)); // coroutine
         firer.fire(raise()).unwrap();
     });
