@@ -165,8 +165,10 @@ where
                 Ok(Poll::Ready(result)) => return Poll::Ready(result),
                 Err(panicked) => return Poll::Ready(Err(panicked)),
             }
-            if self.cancel_if_asked(turn) {
-                continue;
+            match self.cancel_if_asked(turn) {
+                AfterCancel::Waits => {}
+                AfterCancel::RunsAgain => continue,
+                AfterCancel::Stops(at) => return Poll::Ready(Err(Failure::at(CancelledError, at))),
             }
             let Some(own) = self.waker.take() else { return Poll::Pending };
             match own.rest(self.clone(), self.again.get()) {
@@ -180,19 +182,30 @@ where
         }
     }
 
-    /// A cancel that came while it ran is for what it awaits now. True if that made it ready to run again; it does so
-    /// in the caller's loop, as one that is cancelled a million times would recurse.
-    fn cancel_if_asked(&self, turn: &mut Turn) -> bool {
-        let Some(root) = self.root.upgrade() else { return false };
-        let Some(at) = root.cancel_asked.take() else { return false };
+    /// A cancel that came while it ran is for what it awaits now. If that makes it ready to run again, it does so in
+    /// the caller's loop: one that is cancelled a million times would recurse.
+    fn cancel_if_asked(&self, turn: &mut Turn) -> AfterCancel {
+        let Some(root) = self.root.upgrade() else { return AfterCancel::Waits };
+        let Some(at) = root.cancel_asked.take() else { return AfterCancel::Waits };
+        let to_cancel = root.awaited();
+        if to_cancel.is_empty() {
+            return AfterCancel::Stops(at);
+        }
         self.again.set(false);
         root.is_running.set(false);
-        let to_cancel = root.awaited();
         // The panic of a canceller goes on at the end of the loop.
         let _ = turn.call(|| chain::cancel_all(to_cancel, at), self.made);
         root.is_running.set(true);
-        self.again.get()
+        if self.again.get() { AfterCancel::RunsAgain } else { AfterCancel::Waits }
     }
+}
+
+/// What a cancel does to a coroutine that has just come to wait.
+enum AfterCancel {
+    Waits,
+    RunsAgain,
+    /// It awaits nothing that could be cancelled.
+    Stops(Place),
 }
 
 impl<T, F> Node for Task<T, F>

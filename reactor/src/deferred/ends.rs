@@ -3,7 +3,7 @@
 
 use super::chain::{Accept, Settle};
 use super::coroutine::{self, CoroutineRoot, Poller};
-use super::head::{Head, Source};
+use super::head::Head;
 use super::held::Held;
 use super::history::{Place, Trace};
 use super::out::{Slot, Tail};
@@ -196,7 +196,7 @@ impl<T: 'static> Awaiting<T> {
             // What it could be cancelled by has gone with the coroutine that awaited it.
             (Some(tail), None) => (tail, Held::new(Segment::new(made) as Rc<dyn Root>)),
             (None, _) => {
-                let head = Head::new(Source::None, made);
+                let head = Head::new(None, made);
                 (head.clone() as Rc<dyn Tail<T>>, Held::new(head as Rc<dyn Root>))
             }
         };

@@ -1,7 +1,7 @@
 //! [`Head`]: the start of a chain: what a Firer holds, and its root.
 
 use super::Firer;
-use super::chain::{self, Then, Turn};
+use super::chain::{self, Payload, Then, Turn};
 use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::{Place, Trace};
@@ -18,12 +18,6 @@ use std::rc::Rc;
 /// What `cancel` does to the work behind a Deferred.
 pub(super) type Stop<T> = Box<dyn FnOnce(&Firer<T>)>;
 
-/// Where the result comes from, if not from a Firer alone.
-pub(super) enum Source<T: 'static> {
-    None,
-    Canceller(Stop<T>),
-}
-
 pub(super) struct Head<T: 'static> {
     gate: Gate,
     out: Out<T>,
@@ -35,7 +29,7 @@ pub(super) struct Head<T: 'static> {
     swallow: Cell<bool>,
     /// Its canceller runs.
     is_cancelling: Cell<bool>,
-    source: Cell<Source<T>>,
+    canceller: Cell<Option<Stop<T>>>,
     made: Place,
 }
 
@@ -47,7 +41,7 @@ pub(super) enum Admitted {
 }
 
 impl<T> Default for Head<T> {
-    /// One without a source.
+    /// One without a canceller.
     #[inline]
     fn default() -> Head<T> {
         let nowhere = Location::caller();
@@ -58,7 +52,7 @@ impl<T> Default for Head<T> {
             firers: Cell::new(0),
             swallow: Cell::new(false),
             is_cancelling: Cell::new(false),
-            source: Cell::new(Source::None),
+            canceller: Cell::new(None),
             made: nowhere,
         }
     }
@@ -66,19 +60,19 @@ impl<T> Default for Head<T> {
 
 impl<T: 'static> Head<T> {
     #[inline]
-    pub(super) fn new(source: Source<T>, made: Place) -> Rc<Head<T>> {
+    pub(super) fn new(canceller: Option<Stop<T>>, made: Place) -> Rc<Head<T>> {
         // `Rc::default` builds it where it is to be; `Rc::new` would build it on the stack and copy it.
         let mut head = Rc::<Head<T>>::default();
         let new = Rc::get_mut(&mut head).expect("nobody else has it yet");
         new.out.begin(Trace::new(made));
-        new.source.set(source);
+        new.canceller.set(canceller);
         new.made = made;
         head
     }
 
     /// One that has fired with `result` and is about to be paused.
     pub(super) fn holding(result: Result<T, Failure>, trace: Trace) -> Rc<Head<T>> {
-        let mut head = Head::new(Source::None, trace.made());
+        let mut head = Head::new(None, trace.made());
         if let Some(new) = Rc::get_mut(&mut head) {
             new.out.begin(trace);
         }
@@ -126,7 +120,10 @@ impl<T: 'static> Head<T> {
     /// Hands the result of an admitted firing on, and runs all that follows.
     #[inline]
     pub(super) fn deliver_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
-        self.source.set(Source::None);
+        if let Err(payload) = self.drop_canceller() {
+            chain::go(self.deliver(result));
+            panic::resume_unwind(payload);
+        }
         if self.gate.is_paused() {
             return root::hold_back(&self.gate, self.clone(), result);
         }
@@ -145,7 +142,8 @@ impl<T: 'static> Head<T> {
 
     /// The same for a loop that is running in another chain: gives back what is to run next.
     pub(super) fn deliver(self: &Rc<Self>, result: Result<T, Failure>) -> Then {
-        self.source.set(Source::None);
+        // If what it captured panics when it is dropped, the panic hook has reported it; the chain must be told.
+        let _ = self.drop_canceller();
         if self.gate.is_paused() {
             root::hold_back(&self.gate, self.clone(), result);
             return Then::Nothing;
@@ -156,9 +154,18 @@ impl<T: 'static> Head<T> {
         }
     }
 
-    fn cancel_source(self: &Rc<Self>, at: Place) {
-        match self.source.replace(Source::None) {
-            Source::Canceller(stop) => {
+    /// Nobody cancels it any more.
+    #[inline]
+    fn drop_canceller(&self) -> Result<(), Payload> {
+        match self.canceller.take() {
+            None => Ok(()),
+            Some(stop) => chain::caught(|| drop(stop)),
+        }
+    }
+
+    fn cancel_work(self: &Rc<Self>, at: Place) {
+        match self.canceller.take() {
+            Some(stop) => {
                 let firer = Firer::new(self.clone());
                 self.is_cancelling.set(true);
                 let stopped = chain::caught(|| stop(&firer));
@@ -168,7 +175,7 @@ impl<T: 'static> Head<T> {
                     panic::resume_unwind(payload);
                 }
             }
-            Source::None => {
+            None => {
                 self.swallow.set(true);
                 self.fail_cancelled(at);
             }
@@ -217,7 +224,7 @@ impl<T> Root for Head<T> {
             return self.gate.waits_on().map(|waits| waits.root).into_iter().collect();
         }
         if !self.is_cancelling.get() {
-            self.cancel_source(at);
+            self.cancel_work(at);
         }
         Vec::new()
     }

@@ -26,7 +26,6 @@ use super::unhandled::Outcome;
 use super::waiting::Stage;
 use crate::{CancelledError, Failure, Passed};
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 /// When the result of several inputs is known, and what it is.
@@ -155,7 +154,7 @@ impl<P: Policy> Joint<P> {
             // The panic of a canceller goes on, but the result must not be lost by it: it is left in the chain.
             let left = roots.left();
             if !left.is_empty() {
-                let cancelled = chain::caught(|| chain::cancel_all(left, Location::caller()));
+                let cancelled = chain::caught(|| chain::cancel_all(left, self.out.trace().made()));
                 if let Err(payload) = cancelled {
                     chain::go(self.hand_on(decided));
                     std::panic::resume_unwind(payload);

@@ -15,7 +15,9 @@
 //! All three: an input that has fired already counts. Cancelling the result cancels every input that has not fired,
 //! and the result then follows from the inputs; afterwards it does nothing. If a canceller panics, the others are
 //! cancelled all the same; the panic then goes on to whoever cancelled or fired. Everything takes linear time and
-//! constant stack: for a million inputs as for a million lists inside each other.
+//! constant stack when it fires: for a million inputs as for a million lists inside each other. Only where the fall
+//! of one list is the fall of the next one, thousands deep, it nests: a list that cancels a list that cancels a list,
+//! and an error of an error of an error.
 //!
 //! With [`Others::Cancel`] the inputs are kept alive until the result is known, as they must be reached then. If all
 //! that could fire any of them is gone, and so is the result's Deferred, they stay in memory.

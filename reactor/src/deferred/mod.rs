@@ -18,8 +18,7 @@
 //! * A callback that fires another Deferred runs that one's chain nested, at once.
 //! * A failure that nobody handled is logged when its chain is dropped, with where it came from ([`Failure::report`]).
 //! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the
-//!   same
-//!   thing, run by the same loop.
+//!   same thing, run by the same loop.
 //! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`, `held.rs`).
 //!
 //! [`AlreadyCalledError`]: crate::AlreadyCalledError
@@ -61,7 +60,7 @@ pub use waiting::Waiting;
 
 use crate::Failure;
 use ends::{Awaiting, Ends};
-use head::{Head, Source};
+use head::Head;
 use held::Held;
 use history::{Place, Trace};
 use root::Root;
@@ -102,14 +101,14 @@ impl<T: 'static> Deferred<T> {
     /// A Deferred that has not fired, and the end that fires it.
     #[track_caller]
     pub fn new() -> (Deferred<T>, Firer<T>) {
-        Deferred::from_head(Head::new(Source::None, Location::caller()))
+        Deferred::from_head(Head::new(None, Location::caller()))
     }
 
     /// Like [`new`](Deferred::new), with what `cancel` is to do: usually to stop the work, and perhaps to fire with a
     /// better error. It is dropped as soon as the Deferred fires.
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
-        Deferred::from_head(Head::new(Source::Canceller(Box::new(canceller)), Location::caller()))
+        Deferred::from_head(Head::new(Some(Box::new(canceller)), Location::caller()))
     }
 
     fn from_head(head: Rc<Head<T>>) -> (Deferred<T>, Firer<T>) {
@@ -326,8 +325,12 @@ impl<T: 'static> Deferred<T> {
         pause
     }
 
-    /// The value, if this has fired, is not paused, and did not fail. A failure is left where it is, to be logged.
+    /// The value, if this has fired, is not paused, did not fail, and was not awaited before. A failure is left where
+    /// it is, to be logged.
     pub fn result(self) -> Option<T> {
+        if let State::Fired(mut outcome, _) = self.state {
+            return outcome.take().and_then(|result| Outcome::new(result).into_value());
+        }
         self.settled().ok().and_then(|result| Outcome::new(result).into_value())
     }
 

@@ -15,13 +15,13 @@
 //! Who is responsible for a failure: each waiter for its own clone. If several let it drop, it is logged once, as the
 //! clones of a [`Failure`] are one error. If nobody ever asked, it is logged when the last handle is dropped.
 //!
-//! The waiters are fired in the order in which they asked, the last of them by the loop that runs the source: a row of
-//! shared results, each of which waits for the one before, uses constant stack.
+//! The waiters are fired in the order in which they asked, one after the other, by the loop that runs the source: a row
+//! of shared results, each of which waits for the one before, uses constant stack.
 
 use super::Deferred;
 use super::chain::{self, Accept, Run, Then, Turn};
 use super::ends::Ends;
-use super::head::{Admitted, Head, Source};
+use super::head::{Admitted, Head};
 use super::held::{Held, Node};
 use super::history::Place;
 use super::root::{Gate, Root};
@@ -55,12 +55,12 @@ pub struct Shared<T: Clone + 'static> {
 
 /// What handles and waiters have in common; it reaches the source, to cancel it.
 struct Control<T: Clone + 'static> {
-    result: Rc<Given<T>>,
+    handout: Rc<Handout<T>>,
     root: RefCell<Option<Held<dyn Root>>>,
 }
 
 /// What the source's last step gives its result to.
-struct Given<T: Clone + 'static> {
+struct Handout<T: Clone + 'static> {
     result: OnceCell<Result<T, Failure>>,
     /// By ticket, so the oldest is the first. Without a limit here: each is somebody's Deferred.
     waiters: RefCell<BTreeMap<u64, Held<Head<T>>>>,
@@ -74,7 +74,7 @@ struct Given<T: Clone + 'static> {
 impl<T: Clone + 'static> Shared<T> {
     /// Shares what `deferred` comes to.
     pub fn new(deferred: Deferred<T>) -> Shared<T> {
-        let given = Rc::new(Given {
+        let given = Rc::new(Handout {
             result: OnceCell::new(),
             waiters: RefCell::default(),
             next_ticket: Cell::new(0),
@@ -88,7 +88,7 @@ impl<T: Clone + 'static> Shared<T> {
             }
             Err(ends) => Some(ends.link(Held::new(Rc::new(Give { given: given.clone(), inbox: Cell::new(None) })))),
         };
-        Shared { control: Rc::new(Control { result: given, root: RefCell::new(root) }) }
+        Shared { control: Rc::new(Control { handout: given, root: RefCell::new(root) }) }
     }
 
     /// A clone of the result, now or when it is there.
@@ -97,7 +97,7 @@ impl<T: Clone + 'static> Shared<T> {
     /// and its source is cancelled.
     #[track_caller]
     pub fn wait(&self) -> Deferred<T> {
-        let given = &self.control.result;
+        let given = &self.control.handout;
         let made = Location::caller();
         given.told.set(true);
         if let Some(result) = given.result.get() {
@@ -105,7 +105,7 @@ impl<T: Clone + 'static> Shared<T> {
         }
         let ticket = given.next_ticket.get();
         given.next_ticket.set(ticket + 1);
-        let head = Head::new(Source::None, made);
+        let head = Head::new(None, made);
         given.waiters.borrow_mut().insert(ticket, Held::new(head.clone()));
         let root = Rc::new(WaiterRoot { head: head.clone(), ticket, control: self.control.clone() });
         Deferred::from_ends(Ends::new(Held::new(head), Held::new(root)))
@@ -113,12 +113,12 @@ impl<T: Clone + 'static> Shared<T> {
 
     /// Whether the result is there.
     pub fn has_fired(&self) -> bool {
-        self.control.result.result.get().is_some()
+        self.control.handout.result.get().is_some()
     }
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.control.result.waiters.borrow().len()
+        self.control.handout.waiters.borrow().len()
     }
 }
 
@@ -143,7 +143,7 @@ impl<T: Clone + 'static> fmt::Debug for Shared<T> {
     }
 }
 
-impl<T: Clone + 'static> Given<T> {
+impl<T: Clone + 'static> Handout<T> {
     fn keep(&self, result: Result<T, Failure>) {
         let kept = self.result.set(result);
         debug_assert!(kept.is_ok(), "a chain fires once");
@@ -154,7 +154,7 @@ impl<T: Clone + 'static> Given<T> {
     }
 }
 
-impl<T: Clone + 'static> Drop for Given<T> {
+impl<T: Clone + 'static> Drop for Handout<T> {
     fn drop(&mut self) {
         let told = self.told.get();
         if let Some(Err(failure)) = self.result.take()
@@ -168,7 +168,7 @@ impl<T: Clone + 'static> Drop for Given<T> {
 
 /// The last step of the source.
 struct Give<T: Clone + 'static> {
-    given: Rc<Given<T>>,
+    given: Rc<Handout<T>>,
     inbox: Cell<Option<Outcome<T>>>,
 }
 
@@ -180,22 +180,27 @@ impl<T: Clone> Node for Give<T> {
 
 impl<T: Clone> Accept<T> for Give<T> {
     fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then {
+        // What a waiter's `Clone` panics of is told to that waiter.
+        let copy = |turn: &mut Turn| turn.call(|| input.clone(), Location::caller()).unwrap_or_else(Err);
         let given = &self.given;
-        let at = Location::caller();
-        given.keep(input.clone());
+        if given.result.get().is_none() {
+            let kept = copy(turn);
+            given.keep(kept);
+        }
         while let Some(head) = given.pop_oldest() {
-            if !matches!(head.admit(at), Ok(Admitted::First)) {
+            if !matches!(head.admit(head.made()), Ok(Admitted::First)) {
                 continue;
             }
-            let result = input.clone().map_err(|mut failure| {
+            let result = copy(turn).map_err(|mut failure| {
                 failure.pass(Passed::Made(head.made()));
                 failure
             });
-            if given.waiters.borrow().is_empty() {
-                return head.deliver(result);
+            // One at a time: the next one when all that follows from this one has come to rest.
+            if !given.waiters.borrow().is_empty() {
+                self.inbox.set(Some(Outcome::new(input)));
+                turn.later_alone(self.clone());
             }
-            // Its panic goes on when the others have been told.
-            let _ = turn.call(|| head.deliver_and_run(result), at);
+            return head.deliver(result);
         }
         // Whoever asks from now on gets a clone of what is kept; if nobody ever does, it is reported there.
         Then::Nothing
@@ -238,7 +243,7 @@ impl<T: Clone> Root for WaiterRoot<T> {
         if self.head.called() {
             return self.gate().waits_on().map(|waits| waits.root).into_iter().collect();
         }
-        let given = &self.control.result;
+        let given = &self.control.handout;
         drop(given.waiters.borrow_mut().remove(&self.ticket));
         let is_last = given.waiters.borrow().is_empty() && given.result.get().is_none();
         let failed = chain::caught(|| self.head.fail_cancelled(at));

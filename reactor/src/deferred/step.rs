@@ -117,7 +117,8 @@ where
 
 /// Whether the chain of `inner` is, or waits for, that of `outer`.
 pub(super) fn waits_for(inner: &Rc<dyn Root>, outer: &Rc<dyn Root>) -> bool {
-    let is_outer = |root: &Rc<dyn Root>| ptr::addr_eq(Rc::as_ptr(root), Rc::as_ptr(outer));
+    // A chain has one gate, but a shared result's waiter has two roots at it.
+    let is_outer = |root: &Rc<dyn Root>| ptr::eq(root.gate(), outer.gate());
     if is_outer(inner) {
         return true;
     }

@@ -11,11 +11,21 @@
 //!
 //! Next: [`crate::testing::ManualClock`], on which to test it.
 
-use super::{Deferred, IntoDeferred};
+use super::{Deferred, FailureGroup, FirstError, IntoDeferred};
 use crate::error::{CancelledError, TimeoutError};
 use crate::{Clock, Failure, NotActive};
 use std::panic::Location;
 use std::time::Duration;
+
+/// Whether a failure is a cancellation, or what lists and races make of one.
+fn is_cancellation(failure: &Failure) -> bool {
+    let mut failure = failure;
+    while let Some(first) = failure.check::<FirstError>() {
+        failure = &first.failure;
+    }
+    let is_plain = |failure: &Failure| failure.check::<CancelledError>().is_some();
+    is_plain(failure) || failure.check::<FailureGroup>().is_some_and(|group| group.0.iter().all(is_plain))
+}
 
 impl<T: 'static> Deferred<T> {
     /// Cancels this Deferred if it has no result after the time `after` on `clock`, and then makes the
@@ -43,7 +53,7 @@ impl<T: 'static> Deferred<T> {
     pub fn add_timeout(self, after: Duration, clock: &(impl Clock + ?Sized)) -> Deferred<T> {
         let made = self.made();
         self.add_timeout_with(after, clock, move |result, after| match result {
-            Err(failure) if failure.check::<CancelledError>().is_some() => {
+            Err(failure) if is_cancellation(&failure) => {
                 let what = format!("the result of the Deferred made at {made}");
                 Err(failure.with_error(TimeoutError { what, after }))
             }

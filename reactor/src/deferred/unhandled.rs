@@ -23,7 +23,7 @@ impl<T> Outcome<T> {
     /// The result; from here on its failure counts as handled.
     #[inline]
     pub(super) fn into_inner(mut self) -> Result<T, Failure> {
-        self.take().expect("an Outcome is emptied only by taking it, and then not used again")
+        self.take().expect("this Deferred has given its result to an `await` already")
     }
 
     #[inline]

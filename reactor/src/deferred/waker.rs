@@ -4,11 +4,9 @@
 //! coroutine itself stays on its thread, in a list there, for as long as some waker can still rouse it.
 //!
 //! * Roused by a Deferred that fires inside of some combinator of futures, it goes on in the loop that fires, as
-//!   callbacks
-//!   do.
+//!   callbacks do.
 //! * Roused by anything else it goes on in the next turn of the reactor that runs on its thread: who wakes may hold a
-//!   lock
-//!   or a borrow. If none runs, it goes on at once, or, if it was roused on another thread, when one does.
+//!   lock or a borrow. If none runs, it goes on at once, or, if it was roused on another thread, when one does.
 //!
 //! A coroutine that keeps a waker of its own, as combinators of many futures do, is kept alive by it: if all that could
 //! rouse it is gone, it stays in memory, as a task of any executor would.

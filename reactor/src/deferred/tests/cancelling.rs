@@ -100,3 +100,43 @@ fn cancelling_what_has_fired_does_nothing() {
     assert!(firer.callback(3).is_err(), "no late firing is excused");
     assert_eq!(deferred.result(), Some(2));
 }
+
+#[test]
+fn a_cancel_of_a_running_coroutine_that_then_awaits_no_deferred_ends_it() {
+    let canceller: Rc<RefCell<Option<Canceller>>> = Rc::default();
+    let own = canceller.clone();
+    let (begin, fire_begin) = Deferred::<()>::new();
+    let coroutine = Deferred::<u32>::from_future(async move {
+        begin.await?;
+        own.borrow().as_ref().expect("it is put there before").cancel();
+        std::future::pending().await
+    });
+    *canceller.borrow_mut() = Some(coroutine.canceller());
+    fire_begin.callback(()).unwrap();
+    assert_eq!(outcome(coroutine), "failed: cancelled");
+}
+
+#[test]
+fn a_canceller_whose_drop_panics_does_not_keep_the_chain_from_being_told() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let bomb = Bomb;
+    let (deferred, firer) = Deferred::<u32>::with_canceller(move |_| drop(bomb));
+    let fired = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| firer.callback(1)));
+    assert!(fired.is_err());
+    assert_eq!(deferred.result(), Some(1));
+}
+
+#[test]
+fn a_deferred_that_was_awaited_by_reference_has_nothing_left() {
+    let mut deferred = deferred::succeed(1);
+    let awaited = Deferred::from_future(async move {
+        let n = (&mut deferred).await?;
+        Ok((n, deferred.result()))
+    });
+    assert_eq!(awaited.result(), Some((1, None)));
+}

@@ -260,3 +260,50 @@ fn a_long_row_of_shared_results_fires_in_constant_stack() {
     firer.callback(0).unwrap();
     assert_eq!(row[MANY].wait().result(), Some(MANY));
 }
+
+#[test]
+fn a_row_of_shared_results_with_two_waiters_each_fires_in_constant_stack() {
+    let (mut chain, firer) = Deferred::<u32>::new();
+    let mut others = Vec::new();
+    for _ in 0..MANY {
+        let shared = chain.share();
+        chain = shared.wait();
+        others.push(shared.wait());
+    }
+    firer.callback(1).unwrap();
+    assert_eq!(chain.result(), Some(1));
+    assert!(others.into_iter().all(|other| other.result() == Some(1)));
+}
+
+#[test]
+fn a_waiter_that_gives_back_its_own_chain_is_told_so() {
+    let (source, firer) = Deferred::<u32>::new();
+    let shared = source.share();
+    let own: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
+    let take = own.clone();
+    let chain = shared.wait().add_callback(move |_| take.take().expect("it is put there before"));
+    let seen = Rc::new(Cell::new(false));
+    let noted = seen.clone();
+    *own.borrow_mut() = Some(chain.add_errback(move |failure| {
+        noted.set(failure.check::<crate::CircularWaitError>().is_some());
+        Ok(0)
+    }));
+    firer.callback(1).unwrap();
+    assert!(seen.get());
+}
+
+#[test]
+fn a_clone_that_panics_is_told_to_its_waiter_and_to_the_firer() {
+    struct Bomb;
+    impl Clone for Bomb {
+        fn clone(&self) -> Bomb {
+            panic!("cannot be cloned")
+        }
+    }
+    let (source, firer) = Deferred::<Bomb>::new();
+    let shared = source.share();
+    let waiter = shared.wait().add_both(|result| Ok(result.is_err()));
+    let fired = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| firer.callback(Bomb)));
+    assert!(fired.is_err());
+    assert_eq!(waiter.result(), Some(true));
+}

@@ -290,3 +290,21 @@ fn a_canceller_reaches_the_chain_when_its_deferred_has_gone_on() {
     assert_eq!(outcome(chain), "failed: cancelled");
     deferred::succeed(1).canceller().cancel();
 }
+
+#[test]
+fn a_list_that_takes_too_long_is_a_timeout_too() {
+    for race in [false, true] {
+        let clock = ManualClock::new();
+        let ((a, _a), (b, _b)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
+        let late = Duration::from_secs(1);
+        let list = match race {
+            true => deferred::race([a, b], deferred::Others::Cancel).add_callback(|_| {}).add_timeout(late, &clock),
+            false => deferred::gather_results([a, b], deferred::Others::Cancel)
+                .add_callback(|_| {})
+                .add_timeout(late, &clock),
+        };
+        clock.advance(late);
+        let is_timeout = list.add_both(|result| Ok(result.is_err_and(|f| f.check::<TimeoutError>().is_some())));
+        assert_eq!(is_timeout.result(), Some(true), "race: {race}");
+    }
+}
