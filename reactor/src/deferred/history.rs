@@ -140,12 +140,15 @@ impl Trace {
         let mut put_back: Kept = [None; KEPT];
         let mut put_back_count = 0;
         let mut wants_more = true;
+        // No more than there were: the rest of the list is others'.
+        let mut left = self.count;
         with_latest(|recent| {
             for back in 1..=RECENT {
                 match recent.places[recent.next.get().wrapping_sub(back) % RECENT].get() {
                     Some((chain, added)) if chain == self.chain => {
                         put_back_count = 0;
-                        wants_more = more(added);
+                        left = left.saturating_sub(1);
+                        wants_more = more(added) && left > 0;
                     }
                     Some((chain, added)) if chain == self.chain + 1 => {
                         if put_back_count < KEPT {
