@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Strong links point only downstream (and from a Deferred to its root), so nothing leaks when both ends go. Running is
-//! a loop, [`run`]: a step takes its input, calls its closure, hands the result to the next step and *returns* that
-//! step. A million steps use the stack of one. Dropping steps that never ran does not recurse either (`held.rs`).
+//! a loop, [`Turn::go`]: a step takes its input, calls its closure and hands the result to the next step. A few steps do
+//! so directly, one inside the other; then the next one is *returned* to the loop. A million steps use the stack of
+//! sixteen. Dropping steps that never ran does not recurse either (`held.rs`).
 //!
 //! A step whose closure gives back a Deferred that has not fired becomes what follows that one's last step; the root of
 //! the waiting chain remembers the root that it waits for, so that a cancel can follow.

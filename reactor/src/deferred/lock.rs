@@ -65,7 +65,7 @@ impl DeferredSemaphore {
         if !tokens.waiters.any() && tokens.take() {
             return succeed(Acquired(tokens.clone()));
         }
-        tokens.waiters.wait(|| {})
+        tokens.waiters.wait()
     }
 
     /// Acquires, calls `work`, and releases when what that returned has fired, in whatever way; its result is passed

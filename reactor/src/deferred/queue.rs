@@ -103,7 +103,7 @@ impl<T: 'static> DeferredQueue<T> {
         if queue.waiters.len() >= queue.backlog {
             return fail(QueueUnderflow);
         }
-        queue.waiters.wait(|| {})
+        queue.waiters.wait()
     }
 
     /// How many items are stored.

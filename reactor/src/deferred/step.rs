@@ -353,7 +353,7 @@ impl<T> Run for Link<T> {
     }
 }
 
-/// The same for a result that is here.
+/// What [`Link`] does, for a Deferred that has fired already: nothing waits, so it needs no step.
 pub(super) fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Place) -> Result<(), Failure> {
     let admitted = admit(Outcome::new(result), firer, added).map_err(|error| Failure::at(error, added))?;
     if let Some(result) = admitted {

@@ -4,12 +4,11 @@
 //! from inside another: if what a waiter does serves the next one (it releases the lock, it puts an item), the loop
 //! that is running does it when the waiter returns. So a million of them use the stack of one.
 
+use super::chain::{Payload, caught};
 use super::{Deferred, Firer};
 use crate::Failure;
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 pub(super) struct Waiters<T: 'static> {
@@ -26,16 +25,15 @@ impl<T: 'static> Waiters<T> {
         Rc::new(Waiters { waiting, next_ticket: Cell::new(0), serving: Cell::new(false) })
     }
 
-    /// One more, at the end. A cancel takes it out, calls `cancelled`, and fails it.
+    /// One more, at the end. A cancel takes it out and fails it.
     #[track_caller]
-    pub(super) fn wait(self: &Rc<Self>, cancelled: impl FnOnce() + 'static) -> Deferred<T> {
+    pub(super) fn wait(self: &Rc<Self>) -> Deferred<T> {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket + 1);
         let waiters = Rc::downgrade(self);
         let (deferred, firer) = Deferred::with_canceller(move |_| {
             let taken = waiters.upgrade().and_then(|waiters| waiters.waiting.borrow_mut().remove(&ticket));
             drop(taken);
-            cancelled();
         });
         self.waiting.borrow_mut().insert(ticket, firer);
         deferred
@@ -67,10 +65,7 @@ impl<T: 'static> Waiters<T> {
     /// Fires the waiters, the oldest first, with what `next` gives, until either runs out. Does nothing if it is
     /// called from inside itself: the outer call goes on. Gives back the first panic of a waiter's callbacks, when all
     /// have been served.
-    pub(super) fn serve(
-        &self,
-        mut next: impl FnMut() -> Option<Result<T, Failure>>,
-    ) -> Option<Box<dyn Any + Send + 'static>> {
+    pub(super) fn serve(&self, mut next: impl FnMut() -> Option<Result<T, Failure>>) -> Option<Payload> {
         if self.serving.replace(true) {
             return None;
         }
@@ -80,10 +75,10 @@ impl<T: 'static> Waiters<T> {
             && let Some(result) = next()
             && let Some((_, firer)) = self.pop_oldest()
         {
-            let served = catch_unwind(AssertUnwindSafe(move || {
+            let served = caught(move || {
                 // That it has fired already is impossible: only we do, and a cancel takes it out.
                 let _ = firer.fire(result);
-            }));
+            });
             if let Err(payload) = served {
                 panic.get_or_insert(payload);
             }
