@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Strong links point only downstream (and from a Deferred to its root), so nothing leaks when both ends go. Running is
-//! a loop, [`Turn::go`]: a step takes its input, calls its closure and hands the result to the next step. A few steps do
-//! so directly, one inside the other; then the next one is *returned* to the loop. A million steps use the stack of
+//! a loop, [`Turn::go`]: a step takes its input, calls its closure and hands the result to the next step. A few steps
+//! do so directly, one inside the other; then the next one is *returned* to the loop. A million steps use the stack of
 //! sixteen. Dropping steps that never ran does not recurse either (`held.rs`).
 //!
 //! A step whose closure gives back a Deferred that has not fired becomes what follows that one's last step; the root of
