@@ -28,6 +28,11 @@ impl<T: 'static> Ends<T> {
         Ends { tail, root }
     }
 
+    /// Of a chain to which nothing has been added.
+    pub(super) fn of_head(head: Rc<Head<T>>) -> Ends<T> {
+        Ends::new(Held::new(head.clone()), Held::new(head))
+    }
+
     pub(super) fn root(&self) -> Held<dyn Root> {
         self.root.clone()
     }

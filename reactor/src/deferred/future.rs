@@ -79,7 +79,7 @@ impl<T: 'static> Deferred<T> {
         let polled = match &mut self.state {
             State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),
             State::Awaited(awaiting) => awaiting.poll(context, at),
-            State::Pending(_) => match self.take().settled() {
+            State::New(_) | State::Pending(_) => match self.take().settled() {
                 Ok(result) => Poll::Ready(result),
                 Err(ends) => match Awaiting::begin(ends, context, at) {
                     Ok(awaiting) => {

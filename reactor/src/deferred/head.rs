@@ -1,7 +1,7 @@
 //! [`Head`]: the start of a chain: what a Firer holds, and its root.
 
 use super::Firer;
-use super::chain::{self, Payload, Then, Turn};
+use super::chain::{self, Accept, Then, Turn};
 use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::{Place, Trace};
@@ -41,8 +41,8 @@ pub(super) enum Admitted {
 }
 
 impl<T> Default for Head<T> {
-    /// One without a canceller.
-    #[inline]
+    /// One without a canceller. Not inlined, so that each field is written where it is to be, and only once.
+    #[inline(never)]
     fn default() -> Head<T> {
         let nowhere = Location::caller();
         Head {
@@ -120,30 +120,43 @@ impl<T: 'static> Head<T> {
     /// Hands the result of an admitted firing on, and runs all that follows.
     #[inline]
     pub(super) fn deliver_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
-        if let Err(payload) = self.drop_canceller() {
-            chain::go(self.deliver(result));
-            panic::resume_unwind(payload);
+        if let Some(stop) = self.canceller.take() {
+            return self.drop_and_run(stop, result);
         }
         if self.gate.is_paused() {
             return root::hold_back(&self.gate, self.clone(), result);
         }
         match self.out.take_step() {
-            Some(step) => {
-                let mut turn = Turn::new(Some(self.clone()));
-                let then = step.run_with(result, &mut turn);
-                turn.go(then);
+            Some(step) => self.run_step(step, result),
+            None => self.out.keep_or_push(result),
+        }
+    }
+
+    #[inline(never)]
+    fn run_step(self: &Rc<Self>, step: Rc<dyn Accept<T>>, result: Result<T, Failure>) {
+        let mut turn = Turn::new(Some(self.clone()));
+        let then = step.run_with(result, &mut turn);
+        turn.go(then);
+    }
+
+    /// The same for one with a canceller, whose captures may panic when they are dropped.
+    #[inline(never)]
+    fn drop_and_run(self: &Rc<Self>, stop: Stop<T>, result: Result<T, Failure>) {
+        match chain::caught(|| drop(stop)) {
+            Ok(()) => self.deliver_and_run(result),
+            Err(payload) => {
+                chain::go(self.deliver(result));
+                panic::resume_unwind(payload);
             }
-            None => match self.out.push_elsewhere(result) {
-                Then::Nothing => {}
-                then => chain::go(then),
-            },
         }
     }
 
     /// The same for a loop that is running in another chain: gives back what is to run next.
     pub(super) fn deliver(self: &Rc<Self>, result: Result<T, Failure>) -> Then {
         // If what it captured panics when it is dropped, the panic hook has reported it; the chain must be told.
-        let _ = self.drop_canceller();
+        if let Some(stop) = self.canceller.take() {
+            let _ = chain::caught(|| drop(stop));
+        }
         if self.gate.is_paused() {
             root::hold_back(&self.gate, self.clone(), result);
             return Then::Nothing;
@@ -151,15 +164,6 @@ impl<T: 'static> Head<T> {
         match self.out.take_step() {
             Some(step) => Then::Other(step.accept(result), Some(self.clone())),
             None => self.out.push_elsewhere(result),
-        }
-    }
-
-    /// Nobody cancels it any more.
-    #[inline]
-    fn drop_canceller(&self) -> Result<(), Payload> {
-        match self.canceller.take() {
-            None => Ok(()),
-            Some(stop) => chain::caught(|| drop(stop)),
         }
     }
 

@@ -31,6 +31,12 @@ impl<N: Node + ?Sized> Held<N> {
         Held(None)
     }
 
+    /// The link; none is left.
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> Held<N> {
+        Held(self.0.take())
+    }
+
     #[inline(always)]
     pub(super) fn into_option(mut self) -> Option<Rc<N>> {
         self.0.take()

@@ -63,8 +63,10 @@ use ends::{Awaiting, Ends};
 use head::Head;
 use held::Held;
 use history::{Place, Trace};
+use out::Tail;
 use root::Root;
 use std::fmt;
+use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 use step::{Came, Link, Side, Step};
@@ -91,6 +93,8 @@ pub struct Deferred<T: 'static> {
 enum State<T: 'static> {
     /// The result is here, no chain object exists: adding to it is a plain function call.
     Fired(Outcome<T>, Trace),
+    /// Nothing has been added to it yet: the head is the chain's last step and its root.
+    New(Held<Head<T>>),
     /// The last step of a chain, and the chain's root.
     Pending(Ends<T>),
     /// Some code awaits it.
@@ -112,8 +116,7 @@ impl<T: 'static> Deferred<T> {
     }
 
     fn from_head(head: Rc<Head<T>>) -> (Deferred<T>, Firer<T>) {
-        let ends = Ends::new(Held::new(head.clone()), Held::new(head.clone()));
-        (Deferred { state: State::Pending(ends) }, Firer::new(head))
+        (Deferred { state: State::New(Held::new(head.clone())) }, Firer::new(head))
     }
 
     /// For a chain that exists.
@@ -205,15 +208,46 @@ impl<T: 'static> Deferred<T> {
     /// The same where the place is known better.
     #[inline]
     fn add_at<U: 'static>(
-        self,
+        mut self,
         side: Side,
         run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
         added: Place,
     ) -> Deferred<U> {
-        let (result, trace) = match self.state {
-            State::Fired(outcome, trace) => (outcome.into_inner(), trace),
-            // Taken apart at once: the two links are then moved in registers.
+        if !matches!(self.state, State::Fired(..)) {
+            let next = self.add_to_chain(side, run, added);
+            mem::forget(self); // Nothing is left in it, and to find that out costs as much as adding does.
+            return next;
+        }
+        match self.state {
+            State::Fired(outcome, trace) => Deferred::go_on(outcome.into_inner(), side, run, added, trace),
+            _ => unreachable!("it was looked at above"),
+        }
+    }
+
+    /// The same for one that has no result in it, of which nothing is left. Apart, so that a fired one passes by
+    /// quickly; and by reference, because a state that is handed on whole is copied.
+    #[inline(never)]
+    fn add_to_chain<U: 'static>(
+        &mut self,
+        side: Side,
+        run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+        added: Place,
+    ) -> Deferred<U> {
+        let (result, trace) = match &mut self.state {
+            State::New(head) => {
+                let head = head.take();
+                let trace = head.out().trace();
+                match head.out().take() {
+                    Some(result) => (result, trace),
+                    None => {
+                        let step = Step::new(run, side, added, trace);
+                        head.out().link(Held::new(step.clone()));
+                        return Deferred::from_ends(Ends::new(Held::new(step), Held::new(head.into_rc())));
+                    }
+                }
+            }
             State::Pending(Ends { tail, root }) => {
+                let (tail, root) = (tail.take(), root.take());
                 let out = tail.out();
                 let trace = out.trace();
                 match out.take() {
@@ -225,7 +259,7 @@ impl<T: 'static> Deferred<T> {
                     }
                 }
             }
-            state => return Deferred { state }.add_to_awaited(side, run, added),
+            _ => return self.take().add_to_awaited(side, run, added),
         };
         Deferred::go_on(result, side, run, added, trace)
     }
@@ -314,10 +348,7 @@ impl<T: 'static> Deferred<T> {
     /// Called from inside a callback it takes effect at once; in Twisted callbacks that were already queued still run.
     pub fn pause(&mut self) -> Pause {
         let ends = match self.take().settled_or_ends() {
-            Settled::Now(result, trace) => {
-                let head = Head::holding(result, trace);
-                Ends::new(Held::new(head.clone()), Held::new(head))
-            }
+            Settled::Now(result, trace) => Ends::of_head(Head::holding(result, trace)),
             Settled::Later(ends) => ends,
         };
         let pause = Pause::new(ends.root());
@@ -338,6 +369,7 @@ impl<T: 'static> Deferred<T> {
     pub fn has_fired(&self) -> bool {
         match &self.state {
             State::Fired(..) => true,
+            State::New(head) => head.out().is_done(),
             State::Pending(ends) => ends.is_done(),
             State::Awaited(awaiting) => awaiting.is_done(),
         }
@@ -355,6 +387,7 @@ impl<T: 'static> Deferred<T> {
     fn made(&self) -> Place {
         match &self.state {
             State::Fired(_, trace) => trace.made(),
+            State::New(head) => head.made(),
             State::Pending(ends) => ends.trace().made(),
             State::Awaited(awaiting) => awaiting.trace.made(),
         }
@@ -364,6 +397,10 @@ impl<T: 'static> Deferred<T> {
     fn root(&self) -> Option<Held<dyn Root>> {
         match &self.state {
             State::Fired(..) => None,
+            State::New(head) => {
+                let head: Rc<dyn Root> = Rc::<Head<T>>::clone(head);
+                Some(Held::new(head))
+            }
             State::Pending(ends) => Some(ends.root()),
             State::Awaited(awaiting) => awaiting.root(),
         }
@@ -372,7 +409,7 @@ impl<T: 'static> Deferred<T> {
     /// Leaves an empty Deferred in its place, which is never used.
     fn take(&mut self) -> Deferred<T> {
         let made = self.made();
-        std::mem::replace(self, Deferred { state: State::Fired(Outcome::taken(), Trace::new(made)) })
+        mem::replace(self, Deferred { state: State::Fired(Outcome::taken(), Trace::new(made)) })
     }
 
     /// The result, or the ends of the chain that it is to come from.
@@ -388,6 +425,10 @@ impl<T: 'static> Deferred<T> {
     fn settled_or_ends(self) -> Settled<T> {
         match self.state {
             State::Fired(outcome, trace) => Settled::Now(outcome.into_inner(), trace),
+            State::New(head) => match head.out().take() {
+                None => Settled::Later(Ends::of_head(head.into_rc())),
+                Some(result) => Settled::Now(result, head.out().trace()),
+            },
             State::Pending(ends) => match ends.take() {
                 None => Settled::Later(ends),
                 Some(result) => Settled::Now(result, ends.trace()),

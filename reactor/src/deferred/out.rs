@@ -5,7 +5,7 @@
 //!   nothing yet --link--> linked --push--> nothing    the result goes on at once
 //! ```
 
-use super::chain::{Accept, Run, Settle, Then, Turn};
+use super::chain::{self, Accept, Run, Settle, Then, Turn};
 use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::Trace;
@@ -113,6 +113,13 @@ impl<T: 'static> Other<T> {
     }
 }
 
+impl<T: 'static> Other<T> {
+    #[inline(never)]
+    fn push_and_run(self, result: Result<T, Failure>) {
+        chain::go(self.push(result));
+    }
+}
+
 impl<T: 'static> Out<T> {
     #[inline]
     pub(super) const fn empty(trace: Trace) -> Out<T> {
@@ -156,6 +163,15 @@ impl<T: 'static> Out<T> {
                 self.done.set(Some(Outcome::new(result)));
                 Then::Nothing
             }
+        }
+    }
+
+    /// The same as a firing of its own.
+    #[inline(always)]
+    pub(super) fn keep_or_push(&self, result: Result<T, Failure>) {
+        match self.other.take() {
+            Some(other) => other.push_and_run(result),
+            None => self.done.set(Some(Outcome::new(result))),
         }
     }
 

@@ -41,7 +41,8 @@ pub(super) trait Root: Node {
 /// waits here, in what is parked.
 #[derive(Default)]
 pub(super) struct Gate {
-    paused: Cell<u32>,
+    /// A whole word, because padding would be copied about.
+    paused: Cell<usize>,
     /// What is to run when the pause ends. There is at most one: what runs next in a chain.
     parked: Cell<Option<Rc<dyn Run>>>,
     waits_on: Cell<Option<WaitsOn>>,
@@ -61,7 +62,7 @@ impl Gate {
         self.paused.get() > 0
     }
 
-    pub(super) fn pauses(&self) -> u32 {
+    pub(super) fn pauses(&self) -> usize {
         self.paused.get()
     }
 
