@@ -155,9 +155,9 @@ fn a_coroutine_needs_a_few_and_each_unfired_await_as_many() {
 
 /// The future in its box, the task, the root, the waker.
 const COROUTINE: u64 = 4;
-/// Of one that has not fired: what the future holds, the slot for the result, and what its chain holds. (A
-/// coroutine's list of what it awaits is one more, at its first.)
-const AWAIT: u64 = 3;
+/// Of one that has not fired: what the future holds, and the slot for the result. (A coroutine's list of what it awaits
+/// is one more, at its first.)
+const AWAIT: u64 = 2;
 
 type Pairs = (Vec<Deferred<u32>>, Vec<reactor::Firer<u32>>);
 

@@ -118,8 +118,13 @@ impl Turn {
     #[cold]
     fn panicked(&mut self, payload: Payload, at: Place) -> Failure {
         let failure = Failure::at(PanicError::new(&*payload), at);
-        self.panic.get_or_insert(payload);
+        self.keep_panic(payload);
         failure
+    }
+
+    /// Has a panic go on at the end of the loop, unless there is one already.
+    pub(super) fn keep_panic(&mut self, payload: Payload) {
+        self.panic.get_or_insert(payload);
     }
 }
 
@@ -144,9 +149,22 @@ impl Turn {
         }
     }
 
-    /// The loop.
+    /// The same, and then lets the first panic go on.
     #[inline(never)]
     fn run_all(&mut self, first: Then) {
+        let mut next = first;
+        // What panics outside of all callbacks, as a canceller that a list calls, or a `Drop`, ends its own chain only.
+        while let Err(payload) = caught(|| self.run_until_rest(next)) {
+            self.keep_panic(payload);
+            next = Then::Nothing;
+        }
+        if let Some(payload) = self.panic.take() {
+            panic::resume_unwind(payload);
+        }
+    }
+
+    /// The loop.
+    fn run_until_rest(&mut self, first: Then) {
         let mut then = first;
         loop {
             let step = match then {
@@ -175,9 +193,6 @@ impl Turn {
                 }
                 None => step.run(self),
             };
-        }
-        if let Some(payload) = self.panic.take() {
-            panic::resume_unwind(payload);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::chain::{self, Run, Then, Turn};
 use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::{Place, Trace};
-use super::out::{Awaited, Awaiter, Out, Tail};
+use super::out::{Awaited, Out, Rouses, Tail};
 use super::root::{self, Gate, Root, WaitsOn};
 use super::waiting::Stage;
 use super::waker::{OwnWaker, Rested};
@@ -40,10 +40,10 @@ trait Coroutine: Run {
 }
 
 /// How whoever polls now is to be roused.
-pub(super) fn awaiter(context: &Context<'_>) -> Awaiter {
+pub(super) fn rouses(context: &Context<'_>) -> Rouses {
     match current().filter(|coroutine| coroutine.is_roused_by(context.waker())) {
-        Some(coroutine) => Awaiter::Coroutine(Held::new(coroutine as Rc<dyn Run>)),
-        None => Awaiter::Waker(context.waker().clone()),
+        Some(coroutine) => Rouses::Coroutine(Held::new(coroutine as Rc<dyn Run>)),
+        None => Rouses::Waker(context.waker().clone()),
     }
 }
 

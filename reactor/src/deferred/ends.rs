@@ -110,7 +110,7 @@ impl<T: 'static> Awaiting<T> {
             trace,
         };
         awaiting.move_to_current(at)?;
-        tail.out().link_awaiter(awaiting.slot.clone(), coroutine::awaiter(context));
+        tail.out().link_awaiter(awaiting.slot.clone(), coroutine::rouses(context));
         Ok(Box::new(awaiting))
     }
 
@@ -123,7 +123,7 @@ impl<T: 'static> Awaiting<T> {
             return Poll::Ready(Err(circular));
         }
         if let Some(tail) = self.tail.upgrade() {
-            tail.out().link_awaiter(self.slot.clone(), coroutine::awaiter(context));
+            tail.out().link_awaiter(self.slot.clone(), coroutine::rouses(context));
         }
         Poll::Pending
     }

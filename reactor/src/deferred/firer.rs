@@ -71,10 +71,11 @@ impl<T: 'static> Firer<T> {
         self.head.called()
     }
 
-    /// Whether nobody listens any more: the Deferred was dropped, and no callback had been added to it. For a producer
-    /// with only one thing to give, which should not give it to nobody.
+    /// Whether nobody listens any more: the Deferred was dropped, and no callback had been added to it. (A
+    /// [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) that somebody kept listens to nothing.) For a
+    /// producer with only one thing to give, which should not give it to nobody.
     pub fn is_abandoned(&self) -> bool {
-        self.head.is_abandoned()
+        self.head.is_abandoned(0)
     }
 }
 

@@ -19,7 +19,14 @@ impl<T: 'static> Deferred<T> {
     /// Deferred lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and the failure comes
     /// out of that `await`.
     ///
-    /// It may also await other futures. What wakes it on another thread hands it to the reactor that runs on this one.
+    /// It may also await other futures. What wakes it on another thread hands it to the reactor that runs on this one;
+    /// where none runs it waits until one does.
+    ///
+    /// A body is dropped, with all that it holds, as soon as nothing is left that could make it go on. Two things keep
+    /// it in memory for good although nothing will, as they would a task of any executor, unless it is cancelled first:
+    /// a [`Waker`](std::task::Waker) of its own that the body holds, as combinators of many futures do; and the last
+    /// handle of a [`Shared`](super::Shared) result that the body itself waits for: have it wait for what
+    /// [`wait`](super::Shared::wait) gave before it began.
     ///
     /// ```
     /// use reactor::{Deferred, Failure};

@@ -33,6 +33,10 @@ pub(super) struct Head<T: 'static> {
     made: Place,
 }
 
+#[cfg(test)]
+thread_local!(/// How often it was asked whether a Deferred is abandoned.
+    pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) });
+
 /// What becomes of a firing.
 pub(super) enum Admitted {
     First,
@@ -89,9 +93,13 @@ impl<T: 'static> Head<T> {
         self.fired.get().is_some()
     }
 
-    /// Whether nobody but Firers has it, and nothing follows it.
-    pub(super) fn is_abandoned(self: &Rc<Self>) -> bool {
-        Rc::strong_count(self) == self.firers.get() && !self.out.is_linked()
+    /// Whether nothing follows it, and nobody could have anything follow: only Firers have it, those who may pause or
+    /// cancel it, and `others` more.
+    pub(super) fn is_abandoned(self: &Rc<Self>, others: usize) -> bool {
+        #[cfg(test)]
+        LOOKED_AT.set(LOOKED_AT.get() + 1);
+        let cannot = self.firers.get() + self.gate.onlookers() + others;
+        Rc::strong_count(self) == cannot && !self.out.is_linked()
     }
 
     /// Fires it, unless it has fired before.

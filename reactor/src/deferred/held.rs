@@ -2,10 +2,15 @@
 //!
 //! A closure that waits may have captured a Deferred, whose closures have captured others: dropping the first would
 //! drop the last a million calls deep. So whoever holds the last link to a node does not drop it inside the drop of
-//! another one, but leaves it to the outermost drop, which works the rest off in a loop.
+//! another one, but leaves it to the outermost drop, which works the rest off in a loop. If something in there panics
+//! in its own `Drop`, the rest is dropped all the same before the panic goes on.
+//!
+//! What this means for who uses a Deferred is said at [`Deferred`](super::Deferred).
 
+use super::chain;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -13,6 +18,9 @@ use std::rc::Rc;
 pub(super) trait Node {
     /// Itself, with its type forgotten.
     fn into_node(self: Rc<Self>) -> Rc<dyn Node>;
+
+    /// Nobody holds it any more, but it is inside the drop of another node and must wait: does what must not.
+    fn put_off(&self) {}
 }
 
 /// A strong link to a node, or none.
@@ -94,15 +102,18 @@ fn let_go(node: Rc<dyn Node>) {
     if IS_DROPPING.replace(true) {
         return wait(node);
     }
-    let _end = Dropping;
+    let unwinding = Unwinding;
     drop(node);
     while SOME_WAIT.get() {
         drop(next_waiting());
     }
+    mem::forget(unwinding);
+    IS_DROPPING.set(false);
 }
 
 #[cold]
 fn wait(node: Rc<dyn Node>) {
+    node.put_off();
     // While the thread ends there is no list any more: then the closure is dropped uncalled, and the node with it.
     let _ = WAITING.try_with(|waiting| {
         SOME_WAIT.set(true);
@@ -117,11 +128,16 @@ fn next_waiting() -> Option<Rc<dyn Node>> {
     next
 }
 
-/// Ends the outermost drop, also if some value's own `Drop` panicked.
-struct Dropping;
+/// Drops what still waits if some value's own `Drop` panicked. A guard, so that it costs nothing if none does.
+struct Unwinding;
 
-impl Drop for Dropping {
+impl Drop for Unwinding {
+    #[cold]
     fn drop(&mut self) {
+        while SOME_WAIT.get() {
+            // A second panic that got out of here would end the process: it is reported by the panic hook.
+            drop(chain::caught(|| drop(next_waiting())));
+        }
         IS_DROPPING.set(false);
     }
 }

@@ -19,9 +19,6 @@
 //! of one list is the fall of the next one, thousands deep, it nests: a list that cancels a list that cancels a list,
 //! and an error of an error of an error.
 //!
-//! With [`Others::Cancel`] the inputs are kept alive until the result is known, as they must be reached then. If all
-//! that could fire any of them is gone, and so is the result's Deferred, they stay in memory.
-//!
 //! What we do otherwise than Twisted, and why: what is to happen with the siblings of the first failure is said by
 //! whoever waits; Twisted leaves them running. An empty race fails; Twisted's never fires.
 //!
@@ -41,6 +38,11 @@ use std::panic::Location;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
     /// Those that have not fired are cancelled, before the result fires.
+    ///
+    /// So that they can be reached then, each input is kept alive by the others until the result is known. If by then
+    /// every Firer of theirs has been dropped unfired, and the result's Deferred has been dropped too without a cancel,
+    /// the inputs and all that their callbacks captured stay in memory for good. Cancel a result that is wanted no
+    /// more, rather than drop it; a timeout ([`Deferred::add_timeout`]) does, and keeps it until then.
     Cancel,
     /// They go on; what they come to is dropped.
     LeaveRunning,

@@ -14,9 +14,15 @@
 //!
 //! In async code: `let held = lock.acquire().await?;`.
 
-use super::step::Side;
+use super::ends::Ends;
+use super::held::Held;
+use super::history::Place;
+use super::run_end::RunEnd;
+use super::step::{Side, Step};
+use super::unhandled::Outcome;
 use super::waiters::Waiters;
-use super::{Deferred, Given, IntoDeferred, succeed};
+use super::{Deferred, Given, IntoDeferred, Settled, succeed};
+use crate::Failure;
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -57,7 +63,8 @@ impl DeferredSemaphore {
     /// One token, now or when it is our turn.
     ///
     /// A cancel while waiting gives the place up; afterwards it does nothing. Whoever drops the Deferred has given up
-    /// too, and what it would have got goes to the next.
+    /// too, even with a [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) of it left: neither could receive.
+    /// The place goes at once.
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Acquired> {
         let tokens = &self.0;
@@ -74,6 +81,10 @@ impl DeferredSemaphore {
     /// A cancel while waiting gives the place up, and `work` is not called; later it cancels what `work` returned. If
     /// `work` panics, the token is released as well.
     ///
+    /// The panic of a callback of whoever is next does not take the place of the result: that is passed on, and then
+    /// the panic goes on to whoever fired. Only if `run` itself does it all before it returns, the panic goes on to its
+    /// caller, and there is nobody left to have the result.
+    ///
     /// ```
     /// use reactor::{Deferred, deferred::DeferredLock};
     ///
@@ -89,16 +100,27 @@ impl DeferredSemaphore {
     #[track_caller]
     pub fn run<R: IntoDeferred>(&self, work: impl FnOnce() -> R + 'static) -> Deferred<R::Value> {
         let at = Location::caller();
-        self.acquire().add_callback(move |held| {
-            let release = move |result| {
-                drop(held);
-                Given::Now(result)
-            };
-            match work().into_given() {
-                Given::Now(result) => release(result),
-                Given::Later(deferred) => Given::Later(deferred.add_at(Side::Both, release, at)),
+        match self.acquire().settled_or_ends() {
+            Settled::Now(held, trace) => {
+                Deferred::go_on(held, Side::Callback, |held| run_at_once(held, work, at), at, trace)
             }
-        })
+            Settled::Later(ends) => Deferred::from_ends(with_run_end(ends, Side::Callback, at, |end| {
+                move |held: Result<Acquired, Failure>| {
+                    let held = match held {
+                        Ok(held) => held,
+                        Err(failure) => return Given::Now(Err(failure)),
+                    };
+                    let release = move |result| {
+                        end.release(held);
+                        Given::Now(result)
+                    };
+                    match work().into_given() {
+                        Given::Now(result) => release(result),
+                        Given::Later(deferred) => Given::Later(deferred.add_at(Side::Both, release, at)),
+                    }
+                }
+            })),
+        }
     }
 
     /// How many could be acquired now without waiting.
@@ -111,10 +133,55 @@ impl DeferredSemaphore {
         self.0.limit
     }
 
-    /// How many wait. One whose Deferred was dropped is counted until its turn comes.
+    /// How many wait. Whoever has given up is out, except that a coroutine whose own Deferred is gone may give up
+    /// unseen, and is counted until its turn comes.
     pub fn waiting(&self) -> usize {
         self.0.waiters.len()
     }
+}
+
+/// Runs `work` when there was no need to wait.
+fn run_at_once<R: IntoDeferred>(
+    held: Result<Acquired, Failure>,
+    work: impl FnOnce() -> R,
+    at: Place,
+) -> Given<R::Value> {
+    let held = match held {
+        Ok(held) => held,
+        Err(failure) => return Given::Now(Err(failure)),
+    };
+    // A failure is reported if the release panics: our caller gets that panic and nothing else.
+    let release = |result, held| {
+        let result = Outcome::new(result);
+        drop(held);
+        Given::Now(result.into_inner())
+    };
+    match work().into_given() {
+        Given::Now(result) => release(result, held),
+        Given::Later(deferred) => match deferred.settled_or_ends() {
+            Settled::Now(result, trace) => {
+                let release = |result| release(result, held);
+                Given::Later(Deferred::go_on(result, Side::Both, release, at, trace))
+            }
+            Settled::Later(ends) => Given::Later(Deferred::from_ends(with_run_end(ends, Side::Both, at, |end| {
+                move |result| {
+                    end.release(held);
+                    Given::Now(result)
+                }
+            }))),
+        },
+    }
+}
+
+/// Adds a callback that releases, and behind it the step that goes on with a panic of whoever is next.
+fn with_run_end<T, U, F>(ends: Ends<T>, side: Side, at: Place, callback: impl FnOnce(Held<RunEnd<U>>) -> F) -> Ends<U>
+where
+    F: FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+{
+    let trace = ends.trace().and_one();
+    let end = RunEnd::new(trace);
+    let callback = callback(Held::new(end.clone()));
+    ends.grow(|_| Step::new(callback, side, at, trace.but_one())).grow(|_| end)
 }
 
 impl fmt::Debug for DeferredSemaphore {
@@ -169,7 +236,7 @@ impl DeferredLock {
         self.0.tokens() == 0
     }
 
-    /// How many wait. One whose Deferred was dropped is counted until its turn comes.
+    /// How many wait; see [`DeferredSemaphore::waiting`].
     pub fn waiting(&self) -> usize {
         self.0.waiting()
     }

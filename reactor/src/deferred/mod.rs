@@ -41,6 +41,7 @@ mod lock;
 mod out;
 mod queue;
 mod root;
+mod run_end;
 mod shared;
 mod step;
 mod timeout;
@@ -85,6 +86,17 @@ use unhandled::Outcome;
 /// assert_eq!(chain.result(), Some(8));
 /// # Ok::<(), reactor::AlreadyCalledError>(())
 /// ```
+/// # Dropping
+///
+/// Dropping a Deferred does not cancel it, and dropping every [`Firer`] does not fire it. Callbacks that can run no
+/// more, because both ends are gone, are dropped at once with all that they captured. None is left out if the `Drop` of
+/// something in there panics: the first panic goes on when all are gone.
+///
+/// There is one exception to "at once". If a callback that is dropped had captured the last Deferred or Firer of
+/// another chain, that chain is dropped when the outermost one has been: a million of them inside each other would else
+/// need a million frames of the stack. So code that runs in such a `Drop`, and itself drops the last end of a chain,
+/// must not count on what that chain had captured being gone when `drop` returns. It is when the outermost `drop` does.
+/// (A Deferred that waits for a [`DeferredLock`] or a [`DeferredQueue`] gives its place up at once even so.)
 #[must_use = "a Deferred that is dropped is not cancelled, but its failure would go to the log"]
 pub struct Deferred<T: 'static> {
     state: State<T>,

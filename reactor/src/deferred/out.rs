@@ -17,18 +17,18 @@ use std::rc::Rc;
 use std::task::Waker;
 
 /// Who is to be roused when a Deferred that is awaited fires.
-pub(super) enum Awaiter {
+pub(super) enum Rouses {
     /// One of our own coroutines: it goes on in the loop that fires.
     Coroutine(Held<dyn Run>),
     /// Anything else that polls futures.
     Waker(Waker),
 }
 
-impl Awaiter {
+impl Rouses {
     fn then(self) -> Then {
         match self {
-            Awaiter::Coroutine(coroutine) => Then::Other(coroutine.into_rc(), None),
-            Awaiter::Waker(waker) => Then::Wake(waker),
+            Rouses::Coroutine(coroutine) => Then::Other(coroutine.into_rc(), None),
+            Rouses::Waker(waker) => Then::Wake(waker),
         }
     }
 }
@@ -39,11 +39,30 @@ pub(super) struct Slot<T: 'static> {
     result: Cell<Option<Outcome<T>>>,
     /// The chain itself, if the coroutine that awaited it has ended.
     ends: Cell<Option<Ends<T>>>,
+    /// Only while the chain has its [`Awaiter`]: the coroutine holds the slot.
+    awaits: Cell<Option<Rouses>>,
+}
+
+/// A chain's link to the slot and whoever is to be roused. They go with it.
+struct Awaiter<T: 'static>(Rc<Slot<T>>);
+
+impl<T: 'static> Awaiter<T> {
+    fn push(self, result: Result<T, Failure>) -> Then {
+        let rouses = self.0.awaits.take();
+        self.0.set(result);
+        rouses.map_or(Then::Nothing, Rouses::then)
+    }
+}
+
+impl<T: 'static> Drop for Awaiter<T> {
+    fn drop(&mut self) {
+        drop(self.0.awaits.take());
+    }
 }
 
 impl<T: 'static> Slot<T> {
     pub(super) fn new() -> Rc<Slot<T>> {
-        Rc::new(Slot { result: Cell::new(None), ends: Cell::new(None) })
+        Rc::new(Slot { result: Cell::new(None), ends: Cell::new(None), awaits: Cell::new(None) })
     }
 
     pub(super) fn take(&self) -> Option<Result<T, Failure>> {
@@ -96,19 +115,15 @@ pub(super) struct Out<T: 'static> {
 enum Other<T: 'static> {
     /// A callback of another chain, which gave back this Deferred.
     Waiter(Held<dyn Settle<T>>),
-    /// Code that awaits it: where it will look for the result, and how to rouse it.
-    Awaiter(Box<(Rc<Slot<T>>, Awaiter)>),
+    /// Code that awaits it.
+    Awaiter(Awaiter<T>),
 }
 
 impl<T: 'static> Other<T> {
     fn push(self, result: Result<T, Failure>) -> Then {
         match self {
             Other::Waiter(step) => step.into_rc().settle(result),
-            Other::Awaiter(awaiter) => {
-                let (slot, awaiter) = *awaiter;
-                slot.set(result);
-                awaiter.then()
-            }
+            Other::Awaiter(awaiter) => awaiter.push(result),
         }
     }
 }
@@ -211,8 +226,10 @@ impl<T: 'static> Out<T> {
         self.other.set(Some(Other::Waiter(step)));
     }
 
-    pub(super) fn link_awaiter(&self, slot: Rc<Slot<T>>, awaiter: Awaiter) {
-        self.other.set(Some(Other::Awaiter(Box::new((slot, awaiter)))));
+    pub(super) fn link_awaiter(&self, slot: Rc<Slot<T>>, rouses: Rouses) {
+        self.other.set(Some(Other::Awaiter(Awaiter(slot.clone()))));
+        // Last: the link before, whose place was just taken, has cleared it.
+        slot.awaits.set(Some(rouses));
     }
 
     /// Nobody awaits it any more; whoever still has the Deferred gets the ends of the chain.

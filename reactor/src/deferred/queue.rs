@@ -87,7 +87,8 @@ impl<T: 'static> DeferredQueue<T> {
     /// The oldest item, or the next that comes when those who waited before have theirs.
     ///
     /// It has failed with [`QueueUnderflow`] if there is no item and too many wait already. A cancel gives the place
-    /// up, and so does dropping the Deferred.
+    /// up, and so does dropping the Deferred, even with a [`Canceller`](super::Canceller) or a [`Pause`](super::Pause)
+    /// of it left.
     #[track_caller]
     pub fn get(&self) -> Deferred<T> {
         let queue = &self.0;
@@ -96,9 +97,6 @@ impl<T: 'static> DeferredQueue<T> {
             if let Some(item) = item {
                 return succeed(item);
             }
-        }
-        if queue.waiters.len() >= queue.backlog {
-            queue.waiters.sweep();
         }
         if queue.waiters.len() >= queue.backlog {
             return fail(QueueUnderflow);
@@ -116,7 +114,8 @@ impl<T: 'static> DeferredQueue<T> {
         self.len() == 0
     }
 
-    /// How many wait for an item. One whose Deferred was dropped is counted until its turn comes.
+    /// How many wait for an item. Whoever has given up is out, except that a coroutine whose own Deferred is gone may
+    /// give up unseen, and is counted until its turn comes.
     pub fn waiting(&self) -> usize {
         self.0.waiters.len()
     }

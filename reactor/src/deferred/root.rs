@@ -33,6 +33,11 @@ pub(super) trait Root: Node {
 
     /// How far the chain is, and what it waits for.
     fn stage(&self) -> Stage;
+
+    /// The root for those who only cancel or pause, if this one is to tell by its own end that nobody receives.
+    fn for_onlookers(&self) -> Option<Held<dyn Root>> {
+        None
+    }
 }
 
 /// Holds a chain back while it is paused.
@@ -41,8 +46,9 @@ pub(super) trait Root: Node {
 /// waits here, in what is parked.
 #[derive(Default)]
 pub(super) struct Gate {
-    /// A whole word, because padding would be copied about.
-    paused: Cell<usize>,
+    paused: Cell<u32>,
+    /// How many [`Canceller`]s there are.
+    cancellers: Cell<u32>,
     /// What is to run when the pause ends. There is at most one: what runs next in a chain.
     parked: Cell<Option<Rc<dyn Run>>>,
     waits_on: Cell<Option<WaitsOn>>,
@@ -62,8 +68,13 @@ impl Gate {
         self.paused.get() > 0
     }
 
-    pub(super) fn pauses(&self) -> usize {
+    pub(super) fn pauses(&self) -> u32 {
         self.paused.get()
+    }
+
+    /// How many hold the root who receive nothing by it.
+    pub(super) fn onlookers(&self) -> usize {
+        self.paused.get() as usize + self.cancellers.get() as usize
     }
 
     /// Keeps what is to run when the pause ends.
@@ -161,6 +172,7 @@ pub struct Pause {
 
 impl Pause {
     pub(super) fn new(root: Held<dyn Root>) -> Pause {
+        let root = root.for_onlookers().unwrap_or(root);
         let gate = root.gate();
         gate.paused.set(gate.paused.get() + 1);
         PAUSES.set(PAUSES.get() + 1);
@@ -190,13 +202,21 @@ impl Drop for Pause {
 /// Cancels a Deferred from elsewhere: what [`Deferred::canceller`](super::Deferred::canceller) gives.
 ///
 /// It reaches the chain as it was when it was asked for, and keeps it alive. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Canceller {
     root: Option<Held<dyn Root>>,
 }
 
 impl Canceller {
     pub(super) fn new(root: Option<Held<dyn Root>>) -> Canceller {
+        Canceller::counted(root.map(|root| root.for_onlookers().unwrap_or(root)))
+    }
+
+    fn counted(root: Option<Held<dyn Root>>) -> Canceller {
+        if let Some(root) = &root {
+            let cancellers = &root.gate().cancellers;
+            cancellers.set(cancellers.get() + 1);
+        }
         Canceller { root }
     }
 
@@ -211,5 +231,20 @@ impl Canceller {
     #[track_caller]
     pub fn cancel(&self) {
         self.cancel_at(Location::caller());
+    }
+}
+
+impl Clone for Canceller {
+    fn clone(&self) -> Canceller {
+        Canceller::counted(self.root.clone())
+    }
+}
+
+impl Drop for Canceller {
+    fn drop(&mut self) {
+        if let Some(root) = &self.root {
+            let cancellers = &root.gate().cancellers;
+            cancellers.set(cancellers.get() - 1);
+        }
     }
 }

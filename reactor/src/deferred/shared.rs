@@ -36,6 +36,10 @@ use std::rc::Rc;
 
 /// A result that any number may wait for. All clones of a handle are the same.
 ///
+/// A handle keeps alive what it shares, and whoever waits for it. So a callback or a coroutine that waits for the
+/// result should not itself hold the last handle: if the result never comes they keep each other in memory. Move what
+/// [`wait`](Shared::wait) gives into it instead: `let answer = shared.wait();`, then `async move { answer.await }`.
+///
 /// ```
 /// use reactor::{Deferred, deferred::Shared};
 ///

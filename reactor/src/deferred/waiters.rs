@@ -1,15 +1,31 @@
 //! Who waits for a lock or a queue: Deferreds in the order in which they came.
 //!
-//! Each has a ticket, by which a cancel finds it without looking at the others. They are served in a loop, not one
-//! from inside another: if what a waiter does serves the next one (it releases the lock, it puts an item), the loop
-//! that is running does it when the waiter returns. So a million of them use the stack of one.
+//! ```text
+//!   Waiters --Firer--> Head --> ... <-- Deferred
+//!      ^                 ^                 |
+//!      +--- weakly ------+-- WaiterRoot <--+
+//! ```
+//!
+//! Each has a ticket, by which it is found without looking at the others when it gives up: by a cancel, or by dropping
+//! its Deferred. The latter is what [`WaiterRoot`] is for: only who may still receive has a link to it.
+//!
+//! They are served in a loop, not one from inside another: if what a waiter does serves the next one (it releases the
+//! lock, it puts an item), the loop that is running does it when the waiter returns. So a million of them use the stack
+//! of one.
 
 use super::chain::{Payload, caught};
+use super::ends::Ends;
+use super::head::Head;
+use super::held::{Held, Node};
+use super::history::Place;
+use super::root::{Gate, Root};
+use super::waiting::Stage;
 use super::{Deferred, Firer};
 use crate::Failure;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::panic::Location;
+use std::rc::{Rc, Weak};
 
 pub(super) struct Waiters<T: 'static> {
     /// By ticket, so the oldest is the first. Without a limit here: a queue has its own, and for a lock the limit is
@@ -31,15 +47,15 @@ impl<T: 'static> Waiters<T> {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket + 1);
         let waiters = Rc::downgrade(self);
-        let (deferred, firer) = Deferred::with_canceller(move |_| {
-            let taken = waiters.upgrade().and_then(|waiters| waiters.waiting.borrow_mut().remove(&ticket));
-            drop(taken);
-        });
-        self.waiting.borrow_mut().insert(ticket, firer);
-        deferred
+        let on_cancel = waiters.clone();
+        let head = Head::new(Some(Box::new(move |_: &Firer<T>| take_out(&on_cancel, ticket))), Location::caller());
+        self.waiting.borrow_mut().insert(ticket, Firer::new(head.clone()));
+        let root = Rc::new(WaiterRoot { head: head.clone(), ticket, waiters });
+        Deferred::from_ends(Ends::new(Held::new(head), Held::new(root)))
     }
 
-    /// How many wait. Those whose Deferred was dropped are counted until their turn comes.
+    /// How many wait. Of those who have given up only one that was awaited by a coroutine whose own Deferred is gone
+    /// may be among them.
     pub(super) fn len(&self) -> usize {
         self.waiting.borrow().len()
     }
@@ -54,12 +70,6 @@ impl<T: 'static> Waiters<T> {
             };
             drop(gone);
         }
-    }
-
-    /// Takes everybody out whose Deferred was dropped.
-    pub(super) fn sweep(&self) {
-        let gone: Vec<_> = self.waiting.borrow_mut().extract_if(.., |_, firer| firer.is_abandoned()).collect();
-        drop(gone);
     }
 
     /// Fires the waiters, the oldest first, with what `next` gives, until either runs out. Does nothing if it is
@@ -88,6 +98,62 @@ impl<T: 'static> Waiters<T> {
 
     fn pop_oldest(&self) -> Option<(u64, Firer<T>)> {
         self.waiting.borrow_mut().pop_first()
+    }
+}
+
+fn take_out<T: 'static>(waiters: &Weak<Waiters<T>>, ticket: u64) {
+    let taken = waiters.upgrade().and_then(|waiters| waiters.waiting.borrow_mut().remove(&ticket));
+    drop(taken); // Outside of the borrow: it may be the end of a chain.
+}
+
+/// The root of a waiter's chain for those who may receive what it waits for. When they are gone, so is its place.
+struct WaiterRoot<T: 'static> {
+    head: Rc<Head<T>>,
+    ticket: u64,
+    waiters: Weak<Waiters<T>>,
+}
+
+impl<T: 'static> WaiterRoot<T> {
+    /// Nobody holds this any more. But callbacks may have been added, or code may be about to await the Deferred.
+    fn give_up(&self) {
+        if self.head.is_abandoned(1) {
+            take_out(&self.waiters, self.ticket);
+        }
+    }
+}
+
+impl<T: 'static> Drop for WaiterRoot<T> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl<T> Node for WaiterRoot<T> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+
+    /// What comes up before this is dropped must already go to the next one.
+    fn put_off(&self) {
+        self.give_up();
+    }
+}
+
+impl<T> Root for WaiterRoot<T> {
+    fn gate(&self) -> &Gate {
+        self.head.gate()
+    }
+
+    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+        self.head.clone().cancel(at)
+    }
+
+    fn stage(&self) -> Stage {
+        self.head.stage()
+    }
+
+    fn for_onlookers(&self) -> Option<Held<dyn Root>> {
+        Some(Held::new(self.head.clone()))
     }
 }
 

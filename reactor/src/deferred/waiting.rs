@@ -51,7 +51,7 @@ enum LinkKind {
 enum State {
     NotFired,
     Fired(Option<Place>),
-    Paused(usize),
+    Paused(u32),
     Waits,
     /// A list, and how many of its inputs are still out.
     Inputs(usize),
@@ -61,7 +61,7 @@ enum State {
 /// How far one chain is: what its root can tell.
 pub(super) struct Stage {
     made: Place,
-    pauses: usize,
+    pauses: u32,
     pub(super) fired: Option<Place>,
     /// It has a firing end of its own.
     pub(super) has_head: bool,

@@ -9,11 +9,12 @@
 //!   lock or a borrow. If none runs, it goes on at once, or, if it was roused on another thread, when one does.
 //!
 //! A coroutine that keeps a waker of its own, as combinators of many futures do, is kept alive by it: if all that could
-//! rouse it is gone, it stays in memory, as a task of any executor would.
+//! rouse it is gone, it stays in memory, as a task of any executor would. Nothing here could tell: whoever else might
+//! have a clone of that waker.
 
 use super::chain::{self, Run, Then, Turn};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -48,27 +49,71 @@ impl Here {
 /// What other threads may see of it.
 #[derive(Default)]
 struct Home {
-    notes: Mutex<Vec<Note>>,
+    notes: Mutex<Notes>,
     hook: Mutex<Option<Hook>>,
 }
 
 /// Tells the reactor of a thread that there are notes.
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
-#[derive(Clone, Copy)]
+/// What is to be done with a coroutine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Note {
     Wake(u64),
     /// The last waker is gone: nobody can rouse it any more.
     Forget(u64),
 }
 
+/// What other threads have left, for the next turn of the reactor. Where none runs, nobody reads it.
+struct Notes {
+    list: Vec<Note>,
+    /// At so many, those that say what others say already are taken out.
+    limit: usize,
+}
+
+/// The least limit. Else it is twice as many as were left: so there are never more than four for each coroutine that
+/// they name, however often it is woken, and looking through them costs no more than leaving them did.
+const NOTES: usize = 256;
+
+impl Default for Notes {
+    fn default() -> Notes {
+        Notes { list: Vec::new(), limit: NOTES }
+    }
+}
+
+impl Notes {
+    /// Gives back whether it is the first.
+    fn push(&mut self, note: Note) -> bool {
+        let is_first = self.list.is_empty();
+        self.list.push(note);
+        if self.list.len() >= self.limit {
+            self.coalesce(|_| true);
+        }
+        is_first
+    }
+
+    /// Of those that say the same the oldest stays, if its coroutine `may_rest`.
+    fn coalesce(&mut self, may_rest: impl Fn(u64) -> bool) {
+        let mut said = HashSet::new();
+        self.list.retain(|note| {
+            let (Note::Wake(id) | Note::Forget(id)) = note;
+            may_rest(*id) && said.insert(*note)
+        });
+        self.limit = NOTES.max(2 * self.list.len());
+    }
+
+    /// Takes out what is about coroutines that went on or ended without it. One that runs, and is not to be found, has
+    /// been told besides that it was roused.
+    fn sift(&mut self, resting: &HashMap<u64, Rc<dyn Run>>) {
+        if self.list.len() >= NOTES.max(4 * resting.len()) {
+            self.coalesce(|id| resting.contains_key(&id));
+        }
+    }
+}
+
 impl Home {
     fn leave(&self, note: Note) {
-        let is_first = {
-            let mut notes = lock(&self.notes);
-            notes.push(note);
-            notes.len() == 1
-        };
+        let is_first = lock(&self.notes).push(note);
         // One call is enough for all of the notes that are there when it is made.
         let hook = if is_first { lock(&self.hook).clone() } else { None };
         if let Some(hook) = hook {
@@ -181,7 +226,11 @@ impl OwnWaker {
             return Rested::Again(self);
         }
         if again || is_lent {
-            let _ = HERE.try_with(|here| here.resting.borrow_mut().insert(self.rouser.id, coroutine));
+            let _ = HERE.try_with(|here| {
+                let mut resting = here.resting.borrow_mut();
+                resting.insert(self.rouser.id, coroutine);
+                lock(&here.home.notes).sift(&resting);
+            });
         }
         if again {
             self.rouser.home.leave(Note::Wake(self.rouser.id));
@@ -208,30 +257,12 @@ impl fmt::Debug for OwnWaker {
 
 /// Wakes, and has the coroutines that this rouses run by the loop of `turn`.
 pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
-    /// Ends the collecting, also if a foreign waker panics.
-    struct Collecting(Option<Vec<Roused>>);
-    impl Collecting {
-        fn swap(&mut self) {
-            let _ = HERE.try_with(|here| std::mem::swap(&mut *here.collected.borrow_mut(), &mut self.0));
-        }
+    let outer = HERE.try_with(|here| here.collected.replace(Some(Vec::new()))).ok().flatten();
+    // As with a callback, the panic of a foreign waker goes on when all the others have had their turn.
+    if let Err(payload) = chain::caught(|| waker.wake()) {
+        turn.keep_panic(payload);
     }
-    impl Drop for Collecting {
-        fn drop(&mut self) {
-            self.swap();
-            for (id, coroutine) in self.0.take().into_iter().flatten() {
-                let _ = HERE.try_with(|here| {
-                    here.resting.borrow_mut().insert(id, coroutine);
-                    here.home.leave(Note::Wake(id));
-                });
-            }
-        }
-    }
-    let mut collecting = Collecting(Some(Vec::new()));
-    collecting.swap();
-    waker.wake();
-    let roused =
-        HERE.try_with(|here| here.collected.borrow_mut().replace(Vec::new())).ok().flatten().unwrap_or_default();
-    drop(collecting);
+    let roused = HERE.try_with(|here| here.collected.replace(outer)).ok().flatten().unwrap_or_default();
     for (_, coroutine) in roused.into_iter().rev() {
         turn.later_alone(coroutine);
     }
@@ -258,7 +289,7 @@ impl Drop for Hooked {
 /// Runs the coroutines of this thread that were roused elsewhere. The first panic of one of them goes on when all have
 /// run.
 pub(crate) fn go_on() {
-    let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes)));
+    let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes))).list;
     let mut panic = None;
     for note in notes {
         let done = chain::caught(|| match note {
@@ -275,5 +306,55 @@ pub(crate) fn go_on() {
     }
     if let Some(payload) = panic {
         std::panic::resume_unwind(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Deferred;
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    /// What other threads would leave.
+    fn leave(note: Note) {
+        HERE.with(|here| here.home.leave(note));
+    }
+
+    fn left() -> usize {
+        HERE.with(|here| lock(&here.home.notes).list.len())
+    }
+
+    #[test]
+    fn wakes_that_nobody_hears_of_are_kept_once_for_each_coroutine() {
+        for round in 0..20 {
+            for id in 0..100 {
+                leave(Note::Wake(1000 - id));
+                assert!(left() <= NOTES, "in round {round}");
+            }
+        }
+        HERE.with(|here| lock(&here.home.notes).coalesce(|_| true));
+        let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes)));
+        assert!(notes.list.into_iter().eq((0..100).map(|id| Note::Wake(1000 - id))), "in the order of the first ones");
+    }
+
+    #[test]
+    fn what_is_left_about_coroutines_that_are_gone_is_taken_out_when_one_rests() {
+        let waker: Rc<RefCell<Option<Waker>>> = Rc::default();
+        let (lent, polls) = (waker.clone(), Rc::new(Cell::new(0)));
+        let count = polls.clone();
+        let never = Deferred::<()>::from_future(poll_fn(move |context| {
+            count.set(count.get() + 1);
+            *lent.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        }));
+        for dead in 0..20 {
+            (0..100).for_each(|id| leave(Note::Forget(1_000_000 + 100 * dead + id)));
+            let waker = waker.take().expect("each poll lends one");
+            waker.wake(); // There is no reactor: it is polled at once, and rests.
+            assert!(left() <= NOTES + 100);
+        }
+        assert_eq!(polls.get(), 21);
+        drop((never, waker.take()));
     }
 }

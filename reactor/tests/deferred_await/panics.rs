@@ -3,7 +3,13 @@
 use super::{Drops, outcome};
 use reactor::testing::collect_unhandled;
 use reactor::{Deferred, Failure, PanicError};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 fn panics(work: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(work)).expect_err("it panics");
@@ -116,4 +122,49 @@ fn after_a_panic_others_go_on_as_ever() {
     let good = Deferred::from_future(async move { Ok::<_, Failure>(deferred.await? + 1) });
     firer.callback(1).unwrap();
     assert_eq!((bad.result(), good.result()), (Some(0), Some(2)));
+}
+
+#[test]
+fn the_panic_of_a_foreign_waker_goes_on_when_the_others_who_wait_have_been_told() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("in the waker");
+        }
+    }
+    let (source, firer) = Deferred::<u32>::new();
+    let shared = source.share();
+    let (mut awaited, second) = (pin!(shared.wait()), shared.wait());
+    let waker = Waker::from(Arc::new(Panics));
+    assert!(awaited.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(panics(|| firer.callback(4).unwrap()), "in the waker");
+    assert_eq!((awaited.has_fired(), outcome(second).as_str()), (true, "4"));
+}
+
+#[test]
+fn a_coroutine_that_a_foreign_waker_rouses_before_it_panics_goes_on() {
+    struct RousesAndPanics(Waker);
+    impl Wake for RousesAndPanics {
+        fn wake(self: Arc<Self>) {
+            self.0.wake_by_ref();
+            panic!("in the waker");
+        }
+    }
+    let (lent, polls) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(0)));
+    let (lend, count) = (lent.clone(), polls.clone());
+    let body = Deferred::<()>::from_future(poll_fn(move |context| {
+        count.set(count.get() + 1);
+        *lend.borrow_mut() = Some(context.waker().clone());
+        Poll::Pending
+    }));
+    let (mut source, firer) = Deferred::<u32>::new();
+    let waker = Waker::from(Arc::new(RousesAndPanics(lent.take().unwrap())));
+    assert!(pin!(&mut source).poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(panics(|| firer.callback(4).unwrap()), "in the waker");
+    assert_eq!((polls.get(), outcome(source).as_str()), (2, "4"));
+    let waker: Waker = lent.take().unwrap();
+    waker.wake();
+    assert_eq!(polls.get(), 3, "and wakes are heard as before");
+    body.cancel();
+    drop(body.add_errback(|_| Ok(())));
 }

@@ -3,8 +3,10 @@
 use super::{Drops, Events, oneshot, yield_now};
 use reactor::{Deferred, Reactor};
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::mpsc;
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -231,4 +233,28 @@ fn a_body_that_is_still_waiting_when_its_thread_ends_is_dropped_there() {
     thread.join().unwrap();
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [id]);
     sender.send(1); // Nobody is there any more.
+}
+
+#[test]
+fn many_wakes_from_another_thread_where_no_reactor_runs_take_little_memory_and_count_once() {
+    let polls = Rc::new(Cell::new(0));
+    let (sender, receiver) = mpsc::channel::<Waker>();
+    let count = polls.clone();
+    let done = Deferred::from_future(poll_fn(move |context| {
+        count.set(count.get() + 1);
+        if count.get() > 1 {
+            return Poll::Ready(Ok(()));
+        }
+        sender.send(context.waker().clone()).unwrap();
+        Poll::Pending
+    }));
+    let thread = thread::spawn(move || {
+        let waker = receiver.recv().unwrap();
+        let info = allocation_counter::measure(|| (0..100_000).for_each(|_| waker.wake_by_ref()));
+        assert!(info.bytes_max < 64 << 10, "{info:?}");
+    });
+    thread.join().unwrap();
+    assert_eq!(polls.get(), 1);
+    run_until(&Reactor::new().unwrap(), done);
+    assert_eq!(polls.get(), 2);
 }

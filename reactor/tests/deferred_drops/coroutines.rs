@@ -3,10 +3,11 @@
 use super::{Drops, Guard, guarded, leaves_nothing};
 use reactor::deferred::{DeferredLock, succeed};
 use reactor::{Deferred, Failure, Firer};
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 type Body = fn(Deferred<Guard>, &Drops) -> Deferred<Guard>;
 
@@ -229,4 +230,61 @@ fn a_lock_that_a_body_holds_is_released_when_the_body_goes() {
             assert!(next.has_fired() && !lock.is_locked(), "{name}");
         });
     }
+}
+
+#[test]
+fn a_body_that_holds_its_own_waker_is_gone_once_it_is_cancelled() {
+    leaves_nothing("own waker", |drops| {
+        let guard = drops.guard();
+        let chain = Deferred::<()>::from_future(async move {
+            let _guard = guard;
+            let own = Cell::new(None);
+            poll_fn(move |context| {
+                own.set(Some(context.waker().clone()));
+                Poll::Pending
+            })
+            .await
+        });
+        assert_eq!(drops.count(), 0);
+        chain.cancel();
+        assert_eq!(drops.count(), 1);
+        drop(chain.add_errback(|_| Ok(())));
+    });
+}
+
+#[test]
+fn a_body_that_waits_for_a_shared_result_is_gone_once_that_is_lost_or_it_is_cancelled() {
+    for handle_inside in [true, false] {
+        leaves_nothing("shared", |drops| {
+            let guard = drops.guard();
+            let (source, firer) = Deferred::<u32>::new();
+            let shared = guarded_number(source, drops).share();
+            let chain = if handle_inside {
+                Deferred::from_future(async move {
+                    let _guard = guard;
+                    shared.wait().await
+                })
+            } else {
+                let answer = shared.wait();
+                drop(shared);
+                Deferred::from_future(async move {
+                    let _guard = guard;
+                    answer.await
+                })
+            };
+            if handle_inside {
+                chain.cancel();
+            }
+            drop((firer, chain));
+            assert_eq!(drops.count(), 2);
+        });
+    }
+}
+
+fn guarded_number(source: Deferred<u32>, drops: &Drops) -> Deferred<u32> {
+    let guard = drops.guard();
+    source.add_callback(move |n| {
+        drop(guard);
+        Ok(n)
+    })
 }

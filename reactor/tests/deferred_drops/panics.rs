@@ -1,6 +1,6 @@
 //! What is dropped by a panic: what the panicking code held, and nothing twice.
 
-use super::{Drops, guarded, leaves_nothing};
+use super::{Drops, Guard, guarded, leaves_nothing};
 use reactor::deferred::{Others, gather_results};
 use reactor::{Deferred, Failure};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -133,7 +133,49 @@ fn a_value_whose_drop_panics_is_dropped_once_and_the_others_after_it() {
         .add_callback(move |()| drop(after));
     drop(firer);
     assert!(catch_unwind(AssertUnwindSafe(|| drop(chain))).is_err());
-    // Whatever is next to be dropped takes what was left over along.
-    drop(Deferred::<()>::new().0.add_callback(|()| Ok(())));
     assert_eq!(drops.count(), 2);
+}
+
+#[test]
+fn whatever_panics_in_its_drop_all_of_a_chain_is_dropped_once_before_the_first_panic_goes_on() {
+    struct Bomb(&'static str, #[expect(dead_code, reason = "dropped after the panic")] Guard);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic(self.0);
+        }
+    }
+    for firer_last in [true, false] {
+        leaves_nothing("bombs", |drops| {
+            let (chain, firer) = Deferred::<Guard>::new();
+            let (first, second) = (Bomb("the first", drops.guard()), Bomb("the second", drops.guard()));
+            let chain = guarded(chain, drops).add_callback(move |value| {
+                let _first = first;
+                Ok(value)
+            });
+            let chain = guarded(chain, drops).add_callback(move |value| {
+                let _second = second;
+                Ok(value)
+            });
+            // In a closure that is dropped: a chain of its own with one more.
+            let (inner, third) = (guarded(chain, drops), Bomb("the third", drops.guard()));
+            let (outer, outer_firer) = Deferred::<()>::new();
+            let inner = inner.add_callback(move |_| {
+                let _third = third;
+                Ok(())
+            });
+            let outer = outer.add_callback(move |()| inner);
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                if firer_last {
+                    drop(firer);
+                    drop((outer, outer_firer));
+                } else {
+                    drop(outer);
+                    drop(outer_firer);
+                    drop(firer);
+                }
+            }));
+            assert_eq!(ended.unwrap_err().downcast_ref::<&str>(), Some(&"the first"));
+            assert_eq!(drops.count(), 18, "at once: nothing waits for the next drop");
+        });
+    }
 }

@@ -140,3 +140,24 @@ fn a_deferred_that_was_awaited_by_reference_has_nothing_left() {
     });
     assert_eq!(awaited.result(), Some((1, None)));
 }
+
+#[test]
+fn a_producer_sees_that_nobody_listens_whoever_may_still_cancel_or_pause() {
+    let (mut deferred, firer) = Deferred::<u32>::new();
+    let (canceller, pause) = (deferred.canceller(), deferred.pause());
+    let also = (canceller.clone(), firer.clone());
+    assert!(!firer.is_abandoned(), "somebody may add a callback");
+    drop(deferred);
+    assert!(firer.is_abandoned());
+    drop((also, pause));
+    assert!(firer.is_abandoned());
+    canceller.cancel();
+    assert!(firer.called());
+
+    let (deferred, firer) = Deferred::<u32>::new();
+    let canceller = deferred.canceller();
+    drop(deferred.add_callback(drop));
+    assert!(!firer.is_abandoned(), "a callback listens");
+    drop(canceller);
+    assert!(!firer.is_abandoned());
+}

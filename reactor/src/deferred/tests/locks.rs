@@ -1,7 +1,7 @@
 //! Locks and semaphores: who gets in, when, and that nothing is ever lost.
 
 use super::*;
-use crate::deferred::{Acquired, DeferredLock, DeferredSemaphore};
+use crate::deferred::{Acquired, Canceller, DeferredLock, DeferredSemaphore, Pause};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -238,4 +238,126 @@ fn a_lock_holds_nothing_of_those_who_waited() {
     drop(lock.acquire().add_callback(move |_held| drop(kept)));
     drop((lock, held));
     assert_eq!(drops.get(), 2, "the waiter was served when the last handle was the guard's");
+}
+
+#[test]
+fn the_panic_of_the_next_one_leaves_the_result_of_the_run_that_released_alone() {
+    for waited in [false, true] {
+        for (result, expected) in [(Ok(5), "5"), (Err(Failure::msg("its own")), "failed: its own")] {
+            let (events, lock) = (Events::default(), DeferredLock::new());
+            let before = waited.then(|| lock.acquire());
+            let (answer, firer) = Deferred::<u32>::new();
+            let first = lock.run(move || answer);
+            let second = lock.run(|| -> Result<u32, Failure> { panic!("the second's") });
+            let ran = events.clone();
+            let third = lock.run(move || note(&ran, "third"));
+            drop(before);
+            let seen = events.clone();
+            let first = first.add_both(move |result| {
+                note(&seen, "first");
+                result
+            });
+            let panic = catch_unwind(AssertUnwindSafe(|| firer.fire(result))).unwrap_err();
+            assert_eq!(panic.downcast_ref::<&str>(), Some(&"the second's"));
+            assert_eq!(events.take(), ["third", "first"], "it went on when all had come to rest");
+            assert_eq!((outcome(first).as_str(), lock.is_locked()), (expected, false));
+            assert!(outcome(second).contains("the second's"));
+            drop(third);
+        }
+    }
+}
+
+#[test]
+fn the_same_for_a_run_that_was_paused_when_its_turn_came() {
+    let lock = DeferredLock::new();
+    let before = lock.acquire();
+    let mut first = lock.run(|| Ok(5));
+    let pause = first.pause();
+    drop(before);
+    let second = lock.run(|| -> Result<u32, Failure> { panic!("the second's") });
+    assert!(catch_unwind(AssertUnwindSafe(|| pause.unpause())).is_err());
+    assert_eq!((outcome(first).as_str(), lock.is_locked()), ("5", false));
+    assert!(outcome(second).contains("the second's"));
+}
+
+#[test]
+fn a_failure_that_is_lost_with_the_caller_of_run_is_reported() {
+    let lock = DeferredLock::new();
+    let (inside, second) = (lock.clone(), Rc::new(RefCell::new(None)));
+    let kept = second.clone();
+    let work = move || -> Result<u32, Failure> {
+        *kept.borrow_mut() = Some(inside.run(|| -> Result<u32, Failure> { panic!("the second's") }));
+        Err(Failure::msg("nobody's"))
+    };
+    let unhandled = crate::testing::collect_unhandled(|| {
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(lock.run(work)))).is_err());
+    });
+    assert_eq!(unhandled.iter().map(|failure| failure.to_string()).collect::<Vec<_>>(), ["nobody's"]);
+    assert!(!lock.is_locked());
+    assert!(outcome(second.take().expect("it was asked for")).contains("the second's"));
+}
+
+/// Ways to keep hold of a Deferred that receive nothing.
+fn onlookers(mut waiter: Deferred<Acquired>) -> (Canceller, Pause) {
+    (waiter.canceller(), waiter.pause())
+}
+
+#[test]
+fn who_keeps_only_a_canceller_or_a_pause_has_given_up() {
+    let lock = DeferredLock::new();
+    let first = lock.acquire();
+    let kept = onlookers(lock.acquire());
+    let third = lock.acquire();
+    assert_eq!(lock.waiting(), 1, "it is out at once");
+    drop(first);
+    assert!(third.has_fired());
+    kept.0.clone().cancel();
+    drop(kept);
+    assert!(lock.is_locked());
+    drop(third);
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn one_who_keeps_a_canceller_and_a_callback_waits_on() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let first = lock.acquire();
+    let second = queue_up(&events, &lock, "second");
+    let canceller = second.canceller();
+    drop(second);
+    assert_eq!(lock.waiting(), 1);
+    drop(first);
+    assert_eq!(events.take(), ["second"]);
+    drop(canceller);
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn who_is_dropped_inside_the_drop_of_a_chain_has_given_up_before_what_it_waits_for_comes() {
+    /// Releases after its Deferred is gone, inside of the same drop.
+    struct Both {
+        _waiter: Deferred<Acquired>,
+        _held: Acquired,
+    }
+    let lock = DeferredLock::new();
+    let held = lock.acquire().result().expect("nobody has it");
+    let both = Both { _waiter: lock.acquire(), _held: held };
+    let third = lock.acquire();
+    let (seen, in_time) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+    let (mark, noted) = (seen.clone(), in_time.clone());
+    let third = third.add_callback(move |_held| mark.set(true));
+    let (outer, firer) = Deferred::<()>::new();
+    /// Looks when what was dropped before it is gone.
+    struct Look(Rc<Cell<bool>>, Rc<Cell<bool>>);
+    impl Drop for Look {
+        fn drop(&mut self) {
+            self.1.set(self.0.get());
+        }
+    }
+    let inside = (both, Look(seen, noted));
+    let chain = outer.add_callback(move |()| drop(inside));
+    drop((chain, firer));
+    assert!(in_time.get(), "the third had it before the drop was over");
+    drop(third);
+    assert!(!lock.is_locked());
 }

@@ -1,8 +1,10 @@
 //! Queues: first come, first served on both sides, within their limits, and no item is ever swallowed.
 
 use super::*;
+use crate::deferred::head::LOOKED_AT;
 use crate::deferred::{DeferredQueue, QueueOverflow, QueueUnderflow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 
 #[test]
 fn items_and_waiters_are_served_in_order_of_arrival() {
@@ -179,4 +181,68 @@ fn a_queue_drops_its_items_and_its_waiters_with_the_last_handle() {
     let waits = queue.get().add_callback(move |_| drop(kept));
     drop((queue, waits));
     assert_eq!(drops.get(), 2);
+}
+
+#[test]
+fn one_who_keeps_only_a_canceller_swallows_no_item_and_takes_no_place() {
+    let queue = DeferredQueue::bounded(1, 1);
+    let canceller = queue.get().canceller();
+    let first = queue.get();
+    assert!(!first.has_fired(), "there is room");
+    queue.put(1).unwrap();
+    assert_eq!(first.result(), Some(1));
+    canceller.cancel();
+    queue.put(2).unwrap();
+    assert_eq!(queue.get().result(), Some(2));
+}
+
+#[test]
+fn a_full_backlog_is_not_looked_through_by_each_who_is_refused() {
+    const BACKLOG: usize = 100;
+    let queue = DeferredQueue::<u32>::bounded(1, BACKLOG);
+    let waiting: Vec<_> = (0..BACKLOG).map(|_| queue.get()).collect();
+    let before = LOOKED_AT.get();
+    for _ in 0..BACKLOG {
+        assert_eq!(outcome(queue.get()), "failed: too many wait for an item already");
+    }
+    assert!((1..=BACKLOG).contains(&(LOOKED_AT.get() - before)), "one for each");
+    let before = LOOKED_AT.get();
+    let kept: Vec<_> = waiting.into_iter().step_by(2).collect();
+    assert_eq!(queue.waiting(), kept.len(), "who was dropped is out at once");
+    assert_eq!(LOOKED_AT.get() - before, BACKLOG / 2, "and looks only at itself");
+}
+
+#[test]
+fn one_who_gave_up_inside_a_coroutine_that_nobody_holds_is_passed_over() {
+    let queue = DeferredQueue::bounded(0, 2);
+    let (other, fire_other) = Deferred::<()>::new();
+    let waiter = queue.get();
+    drop(Deferred::from_future(async move {
+        let (mut waiter, mut other) = (waiter, other);
+        std::future::poll_fn(|context| {
+            assert!(Pin::new(&mut waiter).poll(context).is_pending());
+            Pin::new(&mut other).poll(context)
+        })
+        .await
+    }));
+    let second = queue.get();
+    fire_other.callback(()).unwrap();
+    queue.put(1).unwrap();
+    assert_eq!(second.result(), Some(1));
+}
+
+#[test]
+fn a_coroutine_that_nobody_holds_begins_to_wait_and_is_served() {
+    let (events, queue) = (Events::default(), DeferredQueue::bounded(0, 2));
+    let (go, fire_go) = Deferred::<()>::new();
+    let (seen, from) = (events.clone(), queue.clone());
+    drop(Deferred::from_future(async move {
+        go.await?;
+        note(&seen, from.get().await?);
+        Ok(())
+    }));
+    fire_go.callback(()).unwrap();
+    assert_eq!(queue.waiting(), 1);
+    queue.put(1).unwrap();
+    assert_eq!(events.take(), ["1"]);
 }

@@ -307,3 +307,14 @@ fn a_clone_that_panics_is_told_to_its_waiter_and_to_the_firer() {
     assert!(fired.is_err());
     assert_eq!(waiter.result(), Some(true));
 }
+
+#[test]
+fn a_panic_outside_of_all_callbacks_goes_on_when_the_other_waiters_have_been_told() {
+    let (source, firer) = Deferred::<u32>::new();
+    let shared = source.share();
+    let (slow, _slow_firer) = Deferred::with_canceller(|_| panic!("in the canceller"));
+    let first = deferred::race([shared.wait(), slow], deferred::Others::Cancel);
+    let second = shared.wait();
+    assert!(catch_unwind(AssertUnwindSafe(|| firer.callback(7).unwrap())).is_err());
+    assert_eq!((outcome(first).as_str(), outcome(second).as_str()), ("(0, 7)", "7"));
+}
