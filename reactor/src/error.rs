@@ -3,6 +3,7 @@
 //! Twisted's `twisted.internet.error`. They say whose fault it is: ours, the peer's, or the network's. HTTP and TLS
 //! have their own, beside their code.
 
+use crate::tls::TlsError;
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -112,8 +113,9 @@ pub enum Reason {
     Panicked,
     /// We broke it off: `lose_connection` could not get the last bytes out in time.
     FlushTimeout,
-    /// TLS failed: a bad certificate, a broken record, an alert.
-    Tls(Arc<rustls::Error>),
+    /// TLS failed: a bad certificate, a broken record, an alert. It says whose fault that is, and whether anything had
+    /// been said before.
+    Tls(Arc<TlsError>),
     /// The stream ended without TLS's close_notify: somebody may have cut the end off.
     Truncated,
 }
@@ -134,7 +136,7 @@ impl fmt::Display for Reason {
             Reason::BufferFull => f.write_str("aborted: the peer does not read what is sent to it"),
             Reason::Panicked => f.write_str("aborted: its protocol panicked"),
             Reason::FlushTimeout => f.write_str("aborted: the last bytes could not be sent in time"),
-            Reason::Tls(error) => write!(f, "TLS failed: {error}"),
+            Reason::Tls(error) => write!(f, "{error}"),
             Reason::Truncated => f.write_str("cut off: the stream ended without a TLS close_notify"),
         }
     }

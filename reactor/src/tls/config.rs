@@ -1,7 +1,7 @@
 //! What a TLS end trusts and shows: [`TrustRoots`], [`TlsClient`], [`TlsServer`].
 
-use super::layer::TlsProtocol;
-use crate::event_loop::WeakReactor;
+use super::layer::{Profile, TlsProtocol};
+use super::verifier::Verifier;
 use crate::{Address, ClientFactory, Connector, Factory, Failure, Protocol, Reactor, Reason};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -11,9 +11,14 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+/// How long a handshake may take unless `handshake_timeout` says otherwise: enough for its two round trips over the
+/// slowest line, and no peer that stalls holds a connection for longer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A TLS end could not be set up: a fault in what it was given.
 #[derive(Debug)]
@@ -144,7 +149,7 @@ fn provider() -> Arc<CryptoProvider> {
 pub struct TlsClient {
     config: Arc<ClientConfig>,
     clock: Arc<TlsClock>,
-    reactor: WeakReactor,
+    profile: Rc<Profile>,
 }
 
 impl TlsClient {
@@ -157,12 +162,29 @@ impl TlsClient {
         if roots.0.is_empty() {
             return Err(TlsConfigError::NoCertificate { source: "the set of trusted roots".to_owned() });
         }
+        let verifier = Verifier::new(roots.0.clone(), provider())?;
         let mut config = ClientConfig::builder_with_details(provider(), clock.clone())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots.0.clone())
+            .dangerous() // Its verdicts are rustls's own.
+            .with_custom_certificate_verifier(verifier.clone())
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(TlsClient { config: Arc::new(config), clock, reactor: reactor.weak() })
+        let profile = Profile {
+            peer: "the server",
+            alpn: config.alpn_protocols.clone(),
+            verifier: Some(verifier),
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            plain: Rc::default(),
+            reactor: reactor.weak(),
+        };
+        Ok(TlsClient { config: Arc::new(config), clock, profile: Rc::new(profile) })
+    }
+
+    /// Sets how long a handshake may take (10 s): then the connection is broken off, and the protocol told that it is
+    /// the server's fault.
+    pub fn handshake_timeout(mut self, after: Duration) -> TlsClient {
+        Rc::make_mut(&mut self.profile).handshake_timeout = after;
+        self
     }
 
     /// Speaks TLS with `server_name` below `protocol`.
@@ -172,11 +194,11 @@ impl TlsClient {
     pub fn wrap(&self, server_name: &str, protocol: Box<dyn Protocol>) -> Result<Box<dyn Protocol>, TlsConfigError> {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| TlsConfigError::BadName(server_name.to_owned()))?;
-        if let Some(reactor) = self.reactor.upgrade() {
+        if let Some(reactor) = self.profile.reactor.upgrade() {
             self.clock.set(reactor.system_time());
         }
         let session = ClientConnection::new(self.config.clone(), name)?;
-        Ok(Box::new(TlsProtocol::new(session.into(), protocol, self.reactor.clone())))
+        Ok(Box::new(TlsProtocol::new(session.into(), protocol, self.profile.clone())))
     }
 
     /// A factory whose protocols speak TLS with `server_name`.
@@ -227,7 +249,7 @@ impl<F: ClientFactory> ClientFactory for TlsClientFactory<F> {
 pub struct TlsServer {
     config: Arc<ServerConfig>,
     clock: Arc<TlsClock>,
-    reactor: WeakReactor,
+    profile: Rc<Profile>,
 }
 
 impl TlsServer {
@@ -248,7 +270,22 @@ impl TlsServer {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(TlsServer { config: Arc::new(config), clock, reactor: reactor.weak() })
+        let profile = Profile {
+            peer: "the client",
+            alpn: config.alpn_protocols.clone(),
+            verifier: None,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+            plain: Rc::default(),
+            reactor: reactor.weak(),
+        };
+        Ok(TlsServer { config: Arc::new(config), clock, profile: Rc::new(profile) })
+    }
+
+    /// Sets how long a handshake may take (10 s): then the connection is broken off, so that nobody holds one by
+    /// saying nothing.
+    pub fn handshake_timeout(mut self, after: Duration) -> TlsServer {
+        Rc::make_mut(&mut self.profile).handshake_timeout = after;
+        self
     }
 
     /// A factory whose protocols speak TLS.
@@ -271,11 +308,11 @@ struct TlsServerFactory<F> {
 impl<F: Factory> Factory for TlsServerFactory<F> {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
         let protocol = self.inner.build_protocol(peer)?;
-        if let Some(reactor) = self.tls.reactor.upgrade() {
+        if let Some(reactor) = self.tls.profile.reactor.upgrade() {
             self.tls.clock.set(reactor.system_time());
         }
         match ServerConnection::new(self.tls.config.clone()) {
-            Ok(session) => Some(Box::new(TlsProtocol::new(session.into(), protocol, self.tls.reactor.clone()))),
+            Ok(session) => Some(Box::new(TlsProtocol::new(session.into(), protocol, self.tls.profile.clone()))),
             Err(error) => {
                 log::warn!(target: "reactor", "no TLS with {peer}: {error}");
                 None

@@ -1,23 +1,45 @@
 //! One TLS session between a protocol above and a transport below.
 
+use super::error::{During, TlsError};
+use super::verifier::Verifier;
 use crate::event_loop::WeakReactor;
 use crate::transport::{BUFFER_LIMIT, KeepAlive};
 use crate::{Address, Channel, DelayedCall, Producer, Protocol, Reason, Transport};
 use rustls::Connection;
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Plain bytes given to the protocol at once: a TLS record holds at most this much.
 const PLAIN_BUFFER: usize = 16 * 1024;
+
+/// A peer's first bytes that an error repeats: enough to recognize HTTP, SSH or SMTP by.
+const FIRST_BYTES: usize = 24;
+
+/// What all sessions of one [`TlsClient`](super::TlsClient) or [`TlsServer`](super::TlsServer) have in common.
+#[derive(Clone)]
+pub(super) struct Profile {
+    /// What errors call the other end: "the server" or "the client".
+    pub(super) peer: &'static str,
+    /// The application protocols that our side speaks, for errors.
+    pub(super) alpn: Vec<Vec<u8>>,
+    /// A client's: it knows more about certificates that were refused.
+    pub(super) verifier: Option<Arc<Verifier>>,
+    pub(super) handshake_timeout: Duration,
+    /// Where plain bytes are put for a protocol to see: one for all sessions, as only one is fed at a time. (If one is
+    /// fed from inside of another, it finds none, and makes its own.)
+    pub(super) plain: Rc<Cell<Vec<u8>>>,
+    pub(super) reactor: WeakReactor,
+}
 
 /// The protocol below: it feeds the session what comes and gives the inner protocol what is in it.
 pub(super) struct TlsProtocol {
     inner: Box<dyn Protocol>,
     state: State,
-    reactor: WeakReactor,
+    profile: Rc<Profile>,
     /// Records received and held back because reading was paused: at most what one read brought.
     held: Vec<u8>,
 }
@@ -35,11 +57,26 @@ struct TlsChannel {
     closing: Cell<Closing>,
     /// Why it ended, if the transport below would not know.
     reason: RefCell<Option<Reason>>,
-    /// The peer has sent its close_notify.
+    /// What came broke the session; to be told when what came before it has been handed on.
+    broken: Cell<Option<Reason>>,
+    /// The session has seen the peer's close_notify.
+    close_notify: Cell<bool>,
+    /// And the protocol has been told.
     peer_closed: Cell<bool>,
-    /// Aborts a handshake that holds up the end.
+    /// Aborts a handshake that takes too long, or holds up the end.
     limit: Cell<Option<DelayedCall>>,
-    reactor: WeakReactor,
+    progress: Cell<Progress>,
+    profile: Rc<Profile>,
+}
+
+/// How far the session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Not a byte has come.
+    Silent,
+    /// What came first looks like TLS.
+    Handshaking,
+    Established,
 }
 
 /// What our side has asked for.
@@ -55,9 +92,9 @@ enum Closing {
 }
 
 impl TlsProtocol {
-    pub(super) fn new(mut session: Connection, inner: Box<dyn Protocol>, reactor: WeakReactor) -> TlsProtocol {
+    pub(super) fn new(mut session: Connection, inner: Box<dyn Protocol>, profile: Rc<Profile>) -> TlsProtocol {
         session.set_buffer_limit(Some(BUFFER_LIMIT));
-        TlsProtocol { inner, state: State::New(Some(Box::new(session))), reactor, held: Vec::new() }
+        TlsProtocol { inner, state: State::New(Some(Box::new(session))), profile, held: Vec::new() }
     }
 
     fn channel(&self) -> Option<Rc<TlsChannel>> {
@@ -68,9 +105,15 @@ impl TlsProtocol {
     }
 
     /// Feeds records to the session and plain bytes to the inner protocol, until all is used up or reading is paused.
-    fn feed(&mut self, channel: &Rc<TlsChannel>, mut records: &[u8]) {
+    fn feed(&mut self, channel: &Rc<TlsChannel>, records: &[u8]) {
+        let mut plain = self.profile.plain.take();
+        plain.resize(PLAIN_BUFFER, 0); // Only the first time: clearing it costs more than the rest of this layer.
+        self.feed_through(channel, records, &mut plain);
+        self.profile.plain.set(plain);
+    }
+
+    fn feed_through(&mut self, channel: &Rc<TlsChannel>, mut records: &[u8], plain: &mut [u8]) {
         let upper = Transport::new(channel.clone());
-        let mut plain = [0; PLAIN_BUFFER];
         loop {
             // First what the session holds already.
             while !channel.peer_closed.get() {
@@ -78,7 +121,7 @@ impl TlsProtocol {
                     self.held = records.to_vec();
                     return;
                 }
-                let count = match channel.session.borrow_mut().reader().read(&mut plain) {
+                let count = match channel.session.borrow_mut().reader().read(plain) {
                     Ok(count @ 1..) => count,
                     _ => break, // Nothing now, or the end: which of them, process() tells.
                 };
@@ -86,7 +129,7 @@ impl TlsProtocol {
                     self.inner.data_received(&upper, &plain[..count]);
                 }
             }
-            if channel.has_close_notify() && !channel.peer_closed.replace(true) {
+            if channel.close_notify.get() && !channel.peer_closed.replace(true) {
                 self.inner.read_connection_lost(&upper);
             }
             channel.flush();
@@ -96,9 +139,14 @@ impl TlsProtocol {
             if channel.closing.get() == Closing::All {
                 return;
             }
-            if records.is_empty() || channel.reason.borrow().is_some() || !channel.process(&mut records) {
+            // Only now: what came before the break is as true as if it had come alone.
+            if let Some(reason) = channel.broken.take() {
+                return channel.fail(reason);
+            }
+            if records.is_empty() || channel.reason.borrow().is_some() {
                 return;
             }
+            channel.process(&mut records);
             channel.close_after_handshake();
         }
     }
@@ -113,10 +161,14 @@ impl Protocol for TlsProtocol {
             session: RefCell::new(session),
             closing: Cell::new(Closing::No),
             reason: RefCell::new(None),
+            broken: Cell::new(None),
+            close_notify: Cell::new(false),
             peer_closed: Cell::new(false),
             limit: Cell::new(None),
-            reactor: self.reactor.clone(),
+            progress: Cell::new(Progress::Silent),
+            profile: self.profile.clone(),
         });
+        channel.limit_handshake();
         self.state = State::Up(channel.clone());
         self.inner.connection_made(&Transport::new(channel.clone()));
         channel.flush(); // A client begins the handshake.
@@ -165,34 +217,86 @@ impl Protocol for TlsProtocol {
     }
 
     fn connection_lost(&mut self, reason: &Reason) {
-        if let Some(limit) = self.channel().and_then(|channel| channel.limit.take()) {
-            let _ = limit.cancel();
+        let channel = self.channel();
+        if let Some(channel) = &channel {
+            channel.set_limit(None);
         }
-        let ours = self.channel().and_then(|channel| channel.reason.borrow_mut().take());
+        let ours = channel.and_then(|channel| channel.why_lost(reason));
         self.inner.connection_lost(ours.as_ref().unwrap_or(reason));
     }
 }
 
 impl TlsChannel {
-    /// Gives the session a bite of `records`. False if that ended the connection.
-    fn process(&self, records: &mut &[u8]) -> bool {
+    /// Gives the session a bite of `records`.
+    fn process(&self, records: &mut &[u8]) {
+        if self.progress.get() == Progress::Silent {
+            if !looks_like_tls(records) {
+                let first = &records[..records.len().min(FIRST_BYTES)];
+                return self.broken.set(Some(Reason::Tls(Arc::new(TlsError::not_tls(first, self.during())))));
+            }
+            self.progress.set(Progress::Handshaking);
+        }
         let mut session = self.session.borrow_mut();
         let taken = session.read_tls(records);
         let processed = session.process_new_packets();
+        let is_handshaking = session.is_handshaking();
         drop(session);
-        let error = match (taken, processed) {
-            (_, Err(error)) => Reason::Tls(Arc::new(error)),
-            (Err(error), _) => Reason::Lost(Arc::new(error)),
-            (Ok(_), Ok(_)) => return true,
-        };
-        self.flush(); // The alert that tells the peer why.
-        *self.reason.borrow_mut() = Some(error);
-        self.lower.lose_connection();
-        false
+        match (taken, processed) {
+            (_, Err(error)) => {
+                return self.broken.set(Some(Reason::Tls(Arc::new(TlsError::new(error, self.during())))));
+            }
+            (Err(error), _) => return self.broken.set(Some(Reason::Lost(Arc::new(error)))),
+            (Ok(_), Ok(state)) => self.close_notify.set(state.peer_has_closed()),
+        }
+        if self.progress.get() == Progress::Handshaking && !is_handshaking {
+            self.progress.set(Progress::Established);
+            self.set_limit(None);
+        }
     }
 
-    fn has_close_notify(&self) -> bool {
-        self.session.borrow_mut().process_new_packets().is_ok_and(|state| state.peer_has_closed())
+    /// Ends the connection because of what came.
+    fn fail(&self, reason: Reason) {
+        self.flush(); // The alert that tells the peer why.
+        *self.reason.borrow_mut() = Some(reason);
+        self.lower.lose_connection();
+    }
+
+    fn during(&self) -> During<'_> {
+        During {
+            in_handshake: self.progress.get() != Progress::Established,
+            peer: self.profile.peer,
+            seen: self.profile.verifier.as_ref().and_then(|verifier| verifier.take_seen()),
+            alpn: &self.profile.alpn,
+        }
+    }
+
+    /// What the transport below does not know about the end.
+    fn why_lost(&self, reason: &Reason) -> Option<Reason> {
+        let ours = self.reason.borrow_mut().take().or_else(|| self.broken.take());
+        ours.or_else(|| match reason {
+            Reason::Lost(error) if self.progress.get() != Progress::Established => {
+                let what = format!("the connection broke during the TLS handshake: {error}");
+                Some(Reason::Lost(Arc::new(io::Error::new(error.kind(), what))))
+            }
+            _ => None,
+        })
+    }
+
+    fn limit_handshake(self: &Rc<TlsChannel>) {
+        let Some(reactor) = self.profile.reactor.upgrade() else { return };
+        let (after, this) = (self.profile.handshake_timeout, Rc::downgrade(self));
+        self.set_limit(Some(reactor.call_later(after, move || {
+            let Some(channel) = this.upgrade() else { return };
+            let error = TlsError::timed_out(after, channel.during());
+            channel.reason.borrow_mut().get_or_insert_with(|| Reason::Tls(Arc::new(error)));
+            channel.lower.abort_connection();
+        })));
+    }
+
+    fn set_limit(&self, limit: Option<DelayedCall>) {
+        if let Some(old) = self.limit.replace(limit) {
+            let _ = old.cancel(); // It may have come already.
+        }
     }
 
     /// Hands the session's records to the transport below.
@@ -202,6 +306,10 @@ impl TlsChannel {
             fn write(&mut self, data: &[u8]) -> io::Result<usize> {
                 self.0.write(data);
                 Ok(data.len())
+            }
+            fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+                slices.iter().for_each(|slice| self.0.write(slice));
+                Ok(slices.iter().map(|slice| slice.len()).sum())
             }
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
@@ -250,6 +358,11 @@ impl TlsChannel {
     }
 }
 
+/// Whether a peer's first bytes can be a record of TLS: its kind, and the major version that all versions have.
+fn looks_like_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [20..=23] | [20..=23, 3, ..])
+}
+
 impl Channel for TlsChannel {
     fn write(&self, data: &[u8]) {
         if self.closing.get() != Closing::No {
@@ -273,10 +386,10 @@ impl Channel for TlsChannel {
         }
         // What was written waits in the session for the handshake, but not for ever.
         self.closing.set(Closing::AfterHandshake);
-        if let Some(reactor) = self.reactor.upgrade() {
+        if let Some(reactor) = self.profile.reactor.upgrade() {
             let lower = self.lower.clone();
-            let limit = reactor.call_later(reactor.settings().close_timeout, move || lower.abort_connection());
-            self.limit.set(Some(limit));
+            let after = reactor.settings().close_timeout.min(self.profile.handshake_timeout);
+            self.set_limit(Some(reactor.call_later(after, move || lower.abort_connection())));
         }
     }
 

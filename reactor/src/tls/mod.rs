@@ -9,12 +9,17 @@
 //! certificate's name and dates are checked, and not a byte of ours goes out before they are.
 //!
 //! An end without TLS's close_notify is never taken for a clean one: [`Reason::Truncated`](crate::Reason::Truncated).
+//! What fails says so in a sentence that names the end whose fault it is: [`TlsError`].
 //!
 //! Next: [`crate::http`].
 
+mod certificate;
 mod config;
+mod error;
 mod layer;
+mod verifier;
 
 pub use config::{TlsClient, TlsConfigError, TlsServer, TrustRoots};
+pub use error::{TlsError, TlsFault};
 
 pub use rustls;

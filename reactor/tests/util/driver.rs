@@ -17,6 +17,8 @@ type Resolve = Box<dyn FnMut(&str, LookupReply)>;
 pub(crate) struct Hooks {
     /// How far the loop's clock is ahead of the real one.
     pub(crate) ahead: Rc<Cell<Duration>>,
+    /// The time of day, if it is not to be the real one.
+    pub(crate) today: Rc<Cell<Option<SystemTime>>>,
     /// How often the loop has polled.
     pub(crate) polls: Rc<Cell<usize>>,
     /// How often a port has tried to accept.
@@ -43,7 +45,7 @@ impl Driver for Edited {
         self.inner.now() + self.hooks.ahead.get()
     }
     fn system_time(&self) -> SystemTime {
-        self.inner.system_time()
+        self.hooks.today.get().unwrap_or_else(|| self.inner.system_time())
     }
     fn random(&mut self) -> u64 {
         self.inner.random()
