@@ -6,10 +6,15 @@
 //!
 //! Next: [`crate::deferred`], the chain that carries it.
 
-use crate::deferred::FailureGroup;
+mod inside;
+
+use crate::deferred::list_errors::{GROUP_TOLD, GROUPS_DEEP, innermost_input, lists, origin};
+use crate::deferred::{FailureGroup, FirstError};
+use inside::Inside;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::Location;
@@ -19,8 +24,11 @@ use std::rc::Rc;
 /// long-lived chain must not grow without end.
 const TRAIL_LIMIT: usize = 64;
 
-/// How many failures of a group a report tells whole. There may be a million.
-const GROUP_TOLD: usize = 5;
+/// How many places there is room for at first. Most failures are handled soon.
+const TRAIL_USUAL: usize = 4;
+
+/// How many causes of an error a report tells before the last one. An error may have any number.
+const CAUSES_TOLD: usize = 16;
 
 /// An error plus where it came from: what errbacks receive.
 ///
@@ -54,8 +62,22 @@ struct Shared {
     error: Box<dyn Error>,
     /// Told apart by it from other failures, also by what it became: see [`with_error`](Failure::with_error).
     id: u64,
-    /// One of them has been reported as unhandled; the others need not be.
-    is_reported: Cell<bool>,
+    inside: Inside,
+}
+
+impl Shared {
+    #[inline]
+    fn new(error: impl Error + 'static, id: u64) -> Rc<Shared> {
+        let inside = Inside::of(&error);
+        Rc::new(Shared { error: Box::new(error), id, inside })
+    }
+}
+
+impl Drop for Shared {
+    #[inline]
+    fn drop(&mut self) {
+        self.inside.drop(&mut self.error);
+    }
 }
 
 /// One thing that a failure met on its way; see [`Failure::trail`].
@@ -128,8 +150,7 @@ impl Failure {
     pub(crate) fn at(error: impl Error + 'static, raised: &'static Location<'static>) -> Failure {
         // While a thread ends there are no new numbers; then failures have less to tell.
         let id = LAST_ID.try_with(|last| last.replace(last.get() + 1)).unwrap_or_default();
-        let shared = Rc::new(Shared { error: Box::new(error), id, is_reported: Cell::new(false) });
-        Failure(Box::new(Inner { shared, raised, trail: Vec::new(), untold: 0 }))
+        Failure(Box::new(Inner { shared: Shared::new(error, id), raised, trail: Vec::new(), untold: 0 }))
     }
 
     /// A failure that is only a sentence, a [`Message`].
@@ -183,6 +204,10 @@ impl Failure {
 
     pub(crate) fn pass(&mut self, what: Passed) {
         let inner = &mut *self.0;
+        if inner.trail.capacity() == 0 {
+            // What it would come to by itself, with less ado.
+            inner.trail = Vec::with_capacity(TRAIL_USUAL);
+        }
         if inner.trail.len() < TRAIL_LIMIT {
             inner.trail.push(what);
         } else {
@@ -193,9 +218,22 @@ impl Failure {
 
     /// The same failure, raised where it was and with the same way behind it, as another error.
     pub(crate) fn with_error(&self, error: impl Error + 'static) -> Failure {
-        let id = self.id();
-        let shared = Rc::new(Shared { error: Box::new(error), id, is_reported: Cell::new(false) });
-        Failure(Box::new(Inner { shared, ..(*self.0).clone() }))
+        Failure(Box::new(Inner { shared: Shared::new(error, self.id()), ..(*self.0).clone() }))
+    }
+
+    /// The same, with this failure inside of the error. Of many lists inside each other only the innermost failure and
+    /// the outermost one keep a way that is full: what is between them would fill the memory with it.
+    pub(crate) fn wrapped<E: Error + 'static>(self, wrap: impl FnOnce(Failure) -> E) -> Failure {
+        let Inner { shared, raised, trail, untold } = *self.0;
+        let (id, is_between) = (shared.id, shared.error.is::<FirstError>());
+        let inside = match trail.last() {
+            Some(&last) if is_between && trail.len() == TRAIL_LIMIT => {
+                Inner { shared, raised, trail: vec![last], untold: untold + TRAIL_LIMIT - 1 }
+            }
+            _ => Inner { shared, raised, trail: trail.clone(), untold },
+        };
+        let shared = Shared::new(wrap(Failure(Box::new(inside))), id);
+        Failure(Box::new(Inner { shared, raised, trail, untold }))
     }
 
     /// Tells it from every other failure of this thread; its clones have the same.
@@ -203,18 +241,34 @@ impl Failure {
         self.0.shared.id
     }
 
-    /// Whether this is the first of its clones that nobody handled.
-    pub(crate) fn first_report(&self) -> bool {
-        !self.0.shared.is_reported.replace(true)
+    /// Whether it is a cancellation, or what lists and races make of one.
+    pub(crate) fn is_cancellation(&self) -> bool {
+        self.0.shared.inside.is_cancellation()
     }
 
-    /// The whole story over several lines: the error, its causes, where it was raised and what it passed.
+    /// Whether this is the first of its clones that nobody handled.
+    pub(crate) fn first_report(&self) -> bool {
+        self.0.shared.inside.first_report()
+    }
+
+    /// The whole story over several lines: the error, its causes, where it was raised and what it passed. If it came
+    /// out of a race that nobody won, also that of the first few who took part.
     pub fn report(&self) -> String {
+        self.report_inside(0)
+    }
+
+    /// The same for a failure inside of so many groups of others.
+    fn report_inside(&self, groups: usize) -> String {
         let mut text = format!("{self}");
-        let mut cause = self.value().source();
-        while let Some(error) = cause {
+        let causes = || iter::successors(self.value().source(), |&error| error.source());
+        causes().take(CAUSES_TOLD).for_each(|error| text.push_str(&format!("\n  because {error}")));
+        let mut rest = causes().skip(CAUSES_TOLD);
+        let (untold, last) = rest.by_ref().fold((0, None), |(count, _), error| (count + 1, Some(error)));
+        if untold > 1 {
+            text.push_str(&format!("\n  ({} more causes before the last)", untold - 1));
+        }
+        if let Some(error) = last {
             text.push_str(&format!("\n  because {error}"));
-            cause = error.source();
         }
         text.push_str(&format!("\n  raised at {}", self.raised()));
         for step in self.trail() {
@@ -223,10 +277,16 @@ impl Failure {
         if self.0.untold > 0 {
             text.push_str(&format!("\n  ({} more steps before the last)", self.0.untold));
         }
-        if let Some(FailureGroup(failures)) = self.check() {
-            for (index, failure) in failures.iter().enumerate().take(GROUP_TOLD) {
-                text.push_str(&format!("\n  input {index}: {}", failure.report().replace('\n', "\n  ")));
-            }
+        let Some(FailureGroup(failures)) = innermost_input(self).check() else { return text };
+        for (index, failure) in failures.iter().enumerate().take(GROUP_TOLD) {
+            let is_cut = groups + 1 == GROUPS_DEEP && innermost_input(failure).check::<FailureGroup>().is_some();
+            let report = if is_cut {
+                let (origin, levels) = origin(failure);
+                format!("({levels} {} further in) {}", lists(levels), origin.report_inside(groups + 1))
+            } else {
+                failure.report_inside(groups + 1)
+            };
+            text.push_str(&format!("\n  input {index}: {}", report.replace('\n', "\n  ")));
         }
         text
     }
@@ -302,12 +362,6 @@ impl<E: Error + 'static> From<E> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0.shared.error, f)
-    }
-}
-
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Failure({:?} raised at {})", self.0.shared.error, self.0.raised)
     }
 }
 

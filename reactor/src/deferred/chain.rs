@@ -14,6 +14,10 @@
 //! A step whose closure gives back a Deferred that has not fired becomes what follows that one's last step; the root of
 //! the waiting chain remembers the root that it waits for, so that a cancel can follow.
 //!
+//! A cancel is work for the same loop: [`Turn::cancel`] puts off the roots, the loop takes one after the other, and all
+//! that one leads to has come to rest before the next one is cancelled. So lists that cancel their inputs, which are
+//! lists that fail and cancel theirs, use the stack of one.
+//!
 //! A panic in a callback is passed on to whoever fired, but not before the rest of the chain has been told: a lock that
 //! a chain holds is given back, a reply that it owes is sent, and a test that fails inside a callback still fails.
 
@@ -23,6 +27,7 @@ use super::root::{self, Root};
 use crate::Failure;
 use crate::error::PanicError;
 use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::task::Waker;
@@ -58,8 +63,13 @@ pub(super) trait Settle<T>: Node {
     fn settle(self: Rc<Self>, result: Result<T, Failure>) -> Then;
 }
 
-/// A node, and the root of its chain if anybody still holds it.
-type InChain = (Rc<dyn Run>, Option<Rc<dyn Root>>);
+/// What a loop is to do when all that it does now has come to rest.
+enum Later {
+    /// A node that is to run, and the root of its chain if anybody still holds it.
+    Run(Rc<dyn Run>, Option<Rc<dyn Root>>),
+    /// What is to be cancelled, and where that was asked for.
+    Cancel(Held<dyn Root>, Place),
+}
 
 /// What a panic carries.
 pub(super) type Payload = Box<dyn Any + Send>;
@@ -69,8 +79,8 @@ pub(super) type Payload = Box<dyn Any + Send>;
 pub(super) struct Turn {
     /// The root of the chain that runs.
     pub(super) root: Option<Rc<dyn Root>>,
-    /// Chains to go on with when the present one has nothing more to run, last first. There are seldom any.
-    later: Option<Vec<InChain>>,
+    /// What to go on with when the present chain has nothing more to run, last first. There is seldom anything.
+    later: Option<Vec<Later>>,
     /// The first panic of a callback.
     panic: Option<Payload>,
     /// How many steps have run inside of each other.
@@ -80,6 +90,18 @@ pub(super) struct Turn {
 /// So many steps run each other directly before they return to the loop. Most chains are shorter, and for them the loop
 /// is not needed; the stack stays small for the others.
 const DEPTH_LIMIT: u32 = 16;
+
+/// So many cancellers run inside of each other because one fires its Deferred, by that fails a list, and the list
+/// cancels its other inputs. From then on a list leaves this to the loop that runs the canceller, for when that
+/// returns.
+const CANCELLER_LIMIT: u32 = 16;
+
+thread_local! {
+    /// How many cancellers run inside of each other.
+    static CANCELLERS: Cell<u32> = const { Cell::new(0) };
+    /// What lists have left to the loop that runs the innermost canceller: for each list what it is to do, last first.
+    static PUT_OFF: RefCell<Vec<Vec<Later>>> = const { RefCell::new(Vec::new()) };
+}
 
 impl Turn {
     #[inline]
@@ -101,12 +123,52 @@ impl Turn {
 
     /// Goes on with `run` once all that runs next has come to rest.
     pub(super) fn later(&mut self, run: Rc<dyn Run>) {
-        self.later.get_or_insert_default().push((run, self.root.clone()));
+        let root = self.root.clone();
+        self.later.get_or_insert_default().push(Later::Run(run, root));
     }
 
     /// The same for what belongs to no chain.
     pub(super) fn later_alone(&mut self, run: Rc<dyn Run>) {
-        self.later.get_or_insert_default().push((run, None));
+        self.later.get_or_insert_default().push(Later::Run(run, None));
+    }
+
+    /// Cancels each of these, one after the other, with all that it waits for. A canceller that panics does not keep
+    /// the others from being cancelled.
+    pub(super) fn cancel(&mut self, roots: impl DoubleEndedIterator<Item = Held<dyn Root>>, at: Place) {
+        let cancels = roots.rev().map(|root| Later::Cancel(root, at));
+        self.later.get_or_insert_default().extend(cancels);
+    }
+
+    /// The same for a list whose result is known: `run` runs when all have been cancelled.
+    pub(super) fn cancel_before(&mut self, roots: Vec<Held<dyn Root>>, at: Place, run: Rc<dyn Run>) {
+        if CANCELLERS.get() < CANCELLER_LIMIT {
+            self.later_alone(run);
+            return self.cancel(roots.into_iter(), at);
+        }
+        let mut rest = Turn::new(None);
+        rest.later_alone(run);
+        rest.cancel(roots.into_iter(), at);
+        // While the thread ends nothing can be put off.
+        let left = PUT_OFF.try_with(|put_off| put_off.borrow_mut().extend(rest.later.take()));
+        if left.is_err() {
+            self.later.get_or_insert_default().extend(rest.later.take().into_iter().flatten());
+        }
+    }
+
+    /// Calls what the user wants done by a cancel; a panic is kept for the end of the loop. The loop goes on with what
+    /// was put off meanwhile.
+    pub(super) fn call_canceller(&mut self, canceller: impl FnOnce()) {
+        CANCELLERS.set(CANCELLERS.get() + 1);
+        let called = caught(canceller);
+        CANCELLERS.set(CANCELLERS.get() - 1);
+        if let Err(payload) = called {
+            self.panic.get_or_insert(payload);
+        }
+        if CANCELLERS.get() + 1 >= CANCELLER_LIMIT {
+            let put_off = PUT_OFF.try_with(RefCell::take).unwrap_or_default();
+            // The first of them comes first.
+            self.later.get_or_insert_default().extend(put_off.into_iter().rev().flatten());
+        }
     }
 
     /// Calls `callback`; a panic is kept for the end of the loop and becomes a failure here.
@@ -178,9 +240,13 @@ impl Turn {
                     continue;
                 }
                 Then::Nothing => match self.later.as_mut().and_then(Vec::pop) {
-                    Some((step, root)) => {
+                    Some(Later::Run(step, root)) => {
                         self.root = root;
                         step
+                    }
+                    Some(Later::Cancel(root, at)) => {
+                        then = root.into_rc().cancel(at, self);
+                        continue;
                     }
                     None => break,
                 },
@@ -197,27 +263,12 @@ impl Turn {
     }
 }
 
-/// Follows what the chain waits for, however deep, to what can be cancelled.
+/// Follows what the chain waits for, however deep, to what can be cancelled. The panic of a canceller goes on at the
+/// end.
 pub(super) fn cancel(root: Held<dyn Root>, at: Place) {
-    cancel_all(vec![root], at);
-}
-
-/// Cancels each of these, one after the other, with all that it waits for. The panic of a canceller does not keep the
-/// others from being cancelled; the first one goes on when all have been.
-pub(super) fn cancel_all(mut roots: Vec<Held<dyn Root>>, at: Place) {
-    let mut panic = None;
-    roots.reverse();
-    while let Some(root) = roots.pop() {
-        match caught(|| root.into_rc().cancel(at)) {
-            Ok(instead) => roots.extend(instead.into_iter().rev()),
-            Err(payload) => {
-                panic.get_or_insert(payload);
-            }
-        }
-    }
-    if let Some(payload) = panic {
-        panic::resume_unwind(payload);
-    }
+    let mut turn = Turn::new(None);
+    turn.cancel([root].into_iter(), at);
+    turn.go(Then::Nothing);
 }
 
 /// Calls `work`, and catches its panic. Whatever it left half done is not looked at again.

@@ -10,6 +10,7 @@
 //! The links go as in any chain: what is awaited holds the coroutine, and the root holds what is awaited. So a
 //! coroutine ends with what it waits for, and one whose Deferred was dropped goes on as long as something can fire.
 
+use super::Deferred;
 use super::chain::{self, Run, Then, Turn};
 use super::ends::Ends;
 use super::held::{Held, Node};
@@ -22,6 +23,7 @@ use crate::Failure;
 use crate::error::CancelledError;
 use crate::failure::Passed;
 use slab::Slab;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -36,7 +38,7 @@ trait Coroutine: Run {
     fn is_roused_by(&self, waker: &Waker) -> bool;
     fn root(&self) -> Option<Rc<CoroutineRoot>>;
     /// Drops the future and fails.
-    fn stop(self: Rc<Self>, at: Place);
+    fn stop(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then;
 }
 
 /// How whoever polls now is to be roused.
@@ -109,6 +111,21 @@ where
     task.out.take().ok_or_else(|| Ends::new(Held::new(task), Held::new(root)))
 }
 
+/// Polls the body of a coroutine that was started at `made`. If that is nothing but a Deferred, it is awaited there, as
+/// nobody else awaits it.
+#[inline]
+fn poll_at<T, F>(future: &mut Pin<Box<F>>, context: &mut Context<'_>, made: Place) -> Poll<F::Output>
+where
+    T: 'static,
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
+    let any: &mut dyn Any = future;
+    match any.downcast_mut::<Pin<Box<Deferred<T>>>>() {
+        Some(deferred) => deferred.poll_at(context, made),
+        None => future.as_mut().poll(context),
+    }
+}
+
 /// The future, and what follows it.
 struct Task<T: 'static, F> {
     /// Not there while it runs, and when it has ended.
@@ -157,7 +174,7 @@ where
             self.waker.set(Some(own));
             let polled = {
                 let Some(_current) = Current::enter(self.clone()) else { return Poll::Pending };
-                turn.call(|| future.as_mut().poll(&mut Context::from_waker(&waker)), self.made)
+                turn.call(|| poll_at(future, &mut Context::from_waker(&waker), self.made), self.made)
             };
             drop(waker);
             match polled {
@@ -165,46 +182,61 @@ where
                 Ok(Poll::Ready(result)) => return Poll::Ready(result),
                 Err(panicked) => return Poll::Ready(Err(panicked)),
             }
-            match self.cancel_if_asked(turn) {
-                AfterCancel::Waits => {}
-                AfterCancel::RunsAgain => continue,
-                AfterCancel::Stops(at) => return Poll::Ready(Err(Failure::at(CancelledError, at))),
-            }
-            let Some(own) = self.waker.take() else { return Poll::Pending };
-            match own.rest(self.clone(), self.again.get()) {
-                Rested::Kept(own) => {
-                    self.waker.set(Some(own));
-                    return Poll::Pending;
-                }
-                Rested::Lent => return Poll::Pending,
-                Rested::Again(own) => self.waker.set(Some(own)),
+            match self.rest(turn) {
+                AfterPoll::Waits => return Poll::Pending,
+                AfterPoll::RunsAgain => {}
+                AfterPoll::Stops(at) => return Poll::Ready(Err(Failure::at(CancelledError, at))),
             }
         }
     }
 
-    /// A cancel that came while it ran is for what it awaits now. If that makes it ready to run again, it does so in
-    /// the caller's loop: one that is cancelled a million times would recurse.
-    fn cancel_if_asked(&self, turn: &mut Turn) -> AfterCancel {
-        let Some(root) = self.root.upgrade() else { return AfterCancel::Waits };
-        let Some(at) = root.cancel_asked.take() else { return AfterCancel::Waits };
-        let to_cancel = root.awaited();
-        if to_cancel.is_empty() {
-            return AfterCancel::Stops(at);
+    /// It waits now. A cancel that came while it ran is for what it awaits now: the loop does that next, and runs it
+    /// again if that rouses it. From inside, one that is cancelled a million times would recurse.
+    fn rest(self: &Rc<Self>, turn: &mut Turn) -> AfterPoll {
+        let asked = self.asked_to_cancel();
+        if let Some((at, awaited)) = &asked
+            && awaited.is_empty()
+        {
+            return AfterPoll::Stops(at);
         }
-        self.again.set(false);
-        root.is_running.set(false);
-        // The panic of a canceller goes on at the end of the loop.
-        let _ = turn.call(|| chain::cancel_all(to_cancel, at), self.made);
-        root.is_running.set(true);
-        if self.again.get() { AfterCancel::RunsAgain } else { AfterCancel::Waits }
+        let Some(own) = self.waker.take() else { return AfterPoll::Waits };
+        let again = match own.rest(self.clone(), self.again.get()) {
+            Rested::Kept(own) => {
+                self.waker.set(Some(own));
+                false
+            }
+            Rested::Lent => false,
+            Rested::Again(own) => {
+                self.waker.set(Some(own));
+                true
+            }
+        };
+        match asked {
+            None if again => AfterPoll::RunsAgain,
+            None => AfterPoll::Waits,
+            Some((at, awaited)) => {
+                if again {
+                    turn.later_alone(self.clone());
+                }
+                turn.cancel(awaited.into_iter(), at);
+                AfterPoll::Waits
+            }
+        }
+    }
+
+    /// A cancel that came while it ran: where that was asked for, and the roots of what it awaits now.
+    fn asked_to_cancel(&self) -> Option<(Place, Vec<Held<dyn Root>>)> {
+        let root = self.root.upgrade()?;
+        let at = root.cancel_asked.take()?;
+        Some((at, root.awaited()))
     }
 }
 
-/// What a cancel does to a coroutine that has just come to wait.
-enum AfterCancel {
+/// What follows when a coroutine has come to wait.
+enum AfterPoll {
     Waits,
     RunsAgain,
-    /// It awaits nothing that could be cancelled.
+    /// It was cancelled, and awaits nothing that could be.
     Stops(Place),
 }
 
@@ -264,14 +296,10 @@ where
         self.root.upgrade()
     }
 
-    fn stop(self: Rc<Self>, at: Place) {
-        if let Some(future) = self.future.take() {
-            let dropped = chain::caught(|| drop(future));
-            chain::go(self.end(Err(Failure::at(CancelledError, at))));
-            if let Err(payload) = dropped {
-                std::panic::resume_unwind(payload);
-            }
-        }
+    fn stop(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+        let Some(future) = self.future.take() else { return Then::Nothing };
+        turn.call_canceller(|| drop(future));
+        self.end(Err(Failure::at(CancelledError, at)))
     }
 }
 
@@ -355,21 +383,23 @@ impl Root for CoroutineRoot {
 
     /// Cancels all that it awaits: the failure comes out of the `await`, where the body may handle it, await more, and
     /// be cancelled again. A body that awaits something else than Deferreds is dropped instead.
-    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
         if self.is_running.get() {
             self.cancel_asked.set(Some(at));
-            return Vec::new();
+            return Then::Nothing;
         }
         if let Some(waits) = self.gate.waits_on() {
-            return vec![waits.root];
+            turn.cancel([waits.root].into_iter(), at);
+            return Then::Nothing;
         }
         let awaits = self.awaited();
         if awaits.is_empty()
             && let Some(task) = self.task()
         {
-            task.stop(at);
+            return task.stop(at, turn);
         }
-        awaits
+        turn.cancel(awaits.into_iter(), at);
+        Then::Nothing
     }
 
     fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {

@@ -65,11 +65,17 @@ impl<T: 'static> Future for Deferred<T> {
     #[inline]
     #[track_caller]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Failure>> {
-        let at = Location::caller();
-        let deferred = self.get_mut();
-        let result = match &mut deferred.state {
+        self.get_mut().poll_at(context, Location::caller())
+    }
+}
+
+impl<T: 'static> Deferred<T> {
+    /// The same, awaited at a place that is known.
+    #[inline]
+    pub(super) fn poll_at(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
+        let result = match &mut self.state {
             State::Fired(outcome, _) => outcome.take().expect("a Deferred is not polled after it has given its result"),
-            _ => match deferred.poll_pending(context, at) {
+            _ => match self.poll_pending(context, at) {
                 Poll::Ready(result) => result,
                 Poll::Pending => return Poll::Pending,
             },
@@ -79,9 +85,7 @@ impl<T: 'static> Future for Deferred<T> {
             failure
         }))
     }
-}
 
-impl<T: 'static> Deferred<T> {
     fn poll_pending(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
         let polled = match &mut self.state {
             State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),

@@ -175,32 +175,27 @@ impl<T: 'static> Head<T> {
         }
     }
 
-    fn cancel_work(self: &Rc<Self>, at: Place) {
+    fn cancel_work(self: &Rc<Self>, at: Place, turn: &mut Turn) -> Then {
         match self.canceller.take() {
             Some(stop) => {
                 let firer = Firer::new(self.clone());
                 self.is_cancelling.set(true);
-                let stopped = chain::caught(|| stop(&firer));
+                turn.call_canceller(|| stop(&firer));
                 self.is_cancelling.set(false);
-                self.fail_cancelled(at);
-                if let Err(payload) = stopped {
-                    panic::resume_unwind(payload);
-                }
             }
-            None => {
-                self.swallow.set(true);
-                self.fail_cancelled(at);
-            }
+            None => self.swallow.set(true),
         }
+        self.fail_cancelled(at)
     }
 
-    pub(super) fn fail_cancelled(self: &Rc<Self>, at: Place) {
-        if !self.called() {
-            let mut failure = Failure::at(CancelledError, at);
-            failure.pass(Passed::Made(self.made));
-            self.fired.set(Some(at));
-            self.deliver_and_run(Err(failure));
+    pub(super) fn fail_cancelled(self: &Rc<Self>, at: Place) -> Then {
+        if self.called() {
+            return Then::Nothing;
         }
+        let mut failure = Failure::at(CancelledError, at);
+        failure.pass(Passed::Made(self.made));
+        self.fired.set(Some(at));
+        self.deliver(Err(failure))
     }
 }
 
@@ -231,14 +226,13 @@ impl<T> Root for Head<T> {
         &self.gate
     }
 
-    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
         if self.called() {
-            return self.gate.waits_on().map(|waits| waits.root).into_iter().collect();
+            turn.cancel(self.gate.waits_on().map(|waits| waits.root).into_iter(), at);
+        } else if !self.is_cancelling.get() {
+            return self.cancel_work(at, turn);
         }
-        if !self.is_cancelling.get() {
-            self.cancel_work(at);
-        }
-        Vec::new()
+        Then::Nothing
     }
 
     fn stage(&self) -> Stage {

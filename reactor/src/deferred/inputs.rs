@@ -11,11 +11,12 @@
 //! which happens once; what comes after that is late. The step that decides hands the result on to the list's own chain
 //! in the loop that is running, as the last step of a chain does: lists in lists in lists use the stack of one.
 //!
-//! While an input is being cancelled, everything may happen from inside its canceller: other inputs fire, the result is
-//! decided, its callbacks cancel and fire more. So nothing is borrowed then.
+//! If the others are to be cancelled first, the loop does that (see [`Turn::cancel_before`]), and then comes back for
+//! the result. While an input is being cancelled, everything may happen from inside its canceller: other inputs fire,
+//! the result is decided, its callbacks cancel and fire more. So nothing is borrowed then.
 
 use super::Deferred;
-use super::chain::{self, Accept, Run, Then, Turn};
+use super::chain::{Accept, Run, Then, Turn};
 use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::{Place, Trace};
@@ -24,8 +25,8 @@ use super::out::{Awaited, Out, Tail};
 use super::root::{self, Gate, Root};
 use super::unhandled::Outcome;
 use super::waiting::Stage;
-use crate::{CancelledError, Failure, Passed};
-use std::cell::{Cell, RefCell};
+use crate::{Failure, Passed};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 /// When the result of several inputs is known, and what it is.
@@ -51,17 +52,19 @@ pub(super) fn join<P: Policy>(
     others: Others,
     made: Place,
 ) -> Deferred<P::Output> {
-    let roots =
-        Rc::new(Roots { list: RefCell::new(Vec::with_capacity(inputs.len())), was_cancelled: Cell::new(false) });
-    let root = Rc::new(JoinedRoot { gate: Gate::default(), made, roots: roots.clone() });
+    let roots = Rc::new(Roots(RefCell::new(Vec::with_capacity(inputs.len()))));
+    let root = Rc::new(JoinedRoot { gate: Gate::default(), made, roots: roots.clone(), joint: OnceCell::new() });
     let joint = Rc::new(Joint {
         policy: RefCell::new(Some(policy)),
         to_cancel: (others == Others::Cancel).then(|| roots.clone()),
         roots: Rc::downgrade(&roots),
+        decided: Cell::new(None),
+        was_cancelled: Cell::new(false),
         out: Out::empty(Trace::new(made)),
         root: Rc::downgrade(&root),
     });
     drop(roots);
+    let _ = root.joint.set(Rc::downgrade(&joint) as Weak<dyn Joined>);
     // Nothing is decided before all are joined, so that all can be cancelled.
     let mut early = None;
     for (index, input) in inputs.into_iter().enumerate() {
@@ -72,31 +75,29 @@ pub(super) fn join<P: Policy>(
                 (None, Some(ends.link(Held::new(step))))
             }
         };
-        root.roots.list.borrow_mut().push(input_root);
+        root.roots.0.borrow_mut().push(input_root);
         if let Some(result) = result {
             early = joint.keep(index, result).or(early);
         }
     }
     if let Some(decided) = early {
-        chain::go(joint.clone().decide(decided));
+        let mut turn = Turn::new(None);
+        let then = joint.clone().decide(decided, &mut turn);
+        turn.go(then);
     }
     Deferred::from_ends(Ends::new(Held::new(joint), Held::new(root)))
 }
 
 /// The roots of the inputs that have not given their results, by which they are cancelled.
-struct Roots {
-    list: RefCell<Vec<Option<Held<dyn Root>>>>,
-    /// Whether we have cancelled the inputs: that they say so is then no news.
-    was_cancelled: Cell<bool>,
-}
+struct Roots(RefCell<Vec<Option<Held<dyn Root>>>>);
 
 impl Roots {
     fn left(&self) -> Vec<Held<dyn Root>> {
-        self.list.borrow().iter().flatten().cloned().collect()
+        self.0.borrow().iter().flatten().cloned().collect()
     }
 
     fn done(&self, index: usize) {
-        let root = self.list.borrow_mut().get_mut(index).and_then(Option::take);
+        let root = self.0.borrow_mut().get_mut(index).and_then(Option::take);
         drop(root); // Outside of the borrow: it may be the end of a chain.
     }
 }
@@ -109,6 +110,10 @@ struct Joint<P: Policy> {
     /// reached even if nobody holds the list's own Deferred any more.
     to_cancel: Option<Rc<Roots>>,
     roots: Weak<Roots>,
+    /// The result, while the others are being cancelled.
+    decided: Cell<Option<Outcome<P::Output>>>,
+    /// Whether we have cancelled the inputs: that they say so is then no news.
+    was_cancelled: Cell<bool>,
     out: Out<P::Output>,
     root: Weak<JoinedRoot>,
 }
@@ -116,8 +121,7 @@ struct Joint<P: Policy> {
 impl<P: Policy> Joint<P> {
     /// Takes the result of one input; gives the result of all if this one decides it.
     fn keep(&self, index: usize, result: Result<P::Input, Failure>) -> Option<Result<P::Output, Failure>> {
-        let roots = self.roots.upgrade();
-        if let Some(roots) = &roots {
+        if let Some(roots) = self.roots.upgrade() {
             roots.done(index);
         }
         let kept = match self.policy.borrow_mut().as_mut() {
@@ -134,8 +138,7 @@ impl<P: Policy> Joint<P> {
             }
             Err(Err(mut failure)) => {
                 failure.pass(Passed::List(self.out.trace().made()));
-                let was_cancelled = roots.is_some_and(|roots| roots.was_cancelled.get());
-                if !(was_cancelled && failure.check::<CancelledError>().is_some()) {
+                if !(self.was_cancelled.get() && failure.is_cancellation()) {
                     P::late(failure);
                 }
                 None
@@ -148,17 +151,15 @@ impl<P: Policy> Joint<P> {
     }
 
     /// The result is known: cancels the others, if they are to be, and hands it on.
-    fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>) -> Then {
+    fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>, turn: &mut Turn) -> Then {
         if let Some(roots) = &self.to_cancel {
-            roots.was_cancelled.set(true);
-            // The panic of a canceller goes on, but the result must not be lost by it: it is left in the chain.
+            self.was_cancelled.set(true);
             let left = roots.left();
             if !left.is_empty() {
-                let cancelled = chain::caught(|| chain::cancel_all(left, self.out.trace().made()));
-                if let Err(payload) = cancelled {
-                    chain::go(self.hand_on(decided));
-                    std::panic::resume_unwind(payload);
-                }
+                self.decided.set(Some(Outcome::new(decided)));
+                let made = self.out.trace().made();
+                turn.cancel_before(left, made, self);
+                return Then::Nothing;
             }
         }
         self.hand_on(decided)
@@ -172,7 +173,7 @@ impl<P: Policy> Joint<P> {
         let root = self.root.upgrade();
         if let Some(root) = &root {
             // It is decided: nobody can cancel an input any more, and what they hold is let go of.
-            drop(root.roots.list.take());
+            drop(root.roots.0.take());
             if root.gate.is_paused() {
                 root::hold_back(&root.gate, self, decided);
                 return Then::Nothing;
@@ -185,9 +186,31 @@ impl<P: Policy> Joint<P> {
     }
 }
 
+/// What the root of a list tells the list.
+trait Joined {
+    /// The inputs are about to be cancelled.
+    fn is_cancelled(&self);
+}
+
+impl<P: Policy> Joined for Joint<P> {
+    fn is_cancelled(&self) {
+        self.was_cancelled.set(true);
+    }
+}
+
 impl<P: Policy> Node for Joint<P> {
     fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
         self
+    }
+}
+
+impl<P: Policy> Run for Joint<P> {
+    /// The others have been cancelled.
+    fn run(self: Rc<Self>, _turn: &mut Turn) -> Then {
+        match self.decided.take() {
+            Some(decided) => self.hand_on(decided.into_inner()),
+            None => Then::Nothing,
+        }
     }
 }
 
@@ -221,9 +244,9 @@ impl<P: Policy> Node for Input<P> {
 }
 
 impl<P: Policy> Accept<P::Input> for Input<P> {
-    fn run_with(self: Rc<Self>, input: Result<P::Input, Failure>, _turn: &mut Turn) -> Then {
+    fn run_with(self: Rc<Self>, input: Result<P::Input, Failure>, turn: &mut Turn) -> Then {
         match self.joint.keep(self.index, input) {
-            Some(decided) => self.joint.clone().decide(decided),
+            Some(decided) => self.joint.clone().decide(decided, turn),
             None => Then::Nothing,
         }
     }
@@ -248,6 +271,7 @@ struct JoinedRoot {
     gate: Gate,
     made: Place,
     roots: Rc<Roots>,
+    joint: OnceCell<Weak<dyn Joined>>,
 }
 
 impl Node for JoinedRoot {
@@ -262,19 +286,24 @@ impl Root for JoinedRoot {
     }
 
     /// Cancels every input that has not fired; the result then follows from them.
-    fn cancel(self: Rc<Self>, _at: Place) -> Vec<Held<dyn Root>> {
-        if let Some(waits) = self.gate.waits_on() {
-            return vec![waits.root];
+    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+        match self.gate.waits_on() {
+            Some(waits) => turn.cancel([waits.root].into_iter(), at),
+            None => {
+                if let Some(joint) = self.joint.get().and_then(Weak::upgrade) {
+                    joint.is_cancelled();
+                }
+                turn.cancel(self.roots.left().into_iter(), at);
+            }
         }
-        self.roots.was_cancelled.set(true);
-        self.roots.left()
+        Then::Nothing
     }
 
     fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {
         if let Some(waits) = self.gate.waits_on() {
             return vec![waits.root];
         }
-        self.roots.list.borrow().iter().flatten().take(at_most).cloned().collect()
+        self.roots.0.borrow().iter().flatten().take(at_most).cloned().collect()
     }
 
     fn stage(&self) -> Stage {

@@ -15,21 +15,21 @@
 //! All three: an input that has fired already counts. Cancelling the result cancels every input that has not fired,
 //! and the result then follows from the inputs; afterwards it does nothing. If a canceller panics, the others are
 //! cancelled all the same; the panic then goes on to whoever cancelled or fired. Everything takes linear time and
-//! constant stack when it fires: for a million inputs as for a million lists inside each other. Only where the fall
-//! of one list is the fall of the next one, thousands deep, it nests: a list that cancels a list that cancels a list,
-//! and an error of an error of an error.
+//! constant stack: for a million inputs as for a million lists inside each other, whether they fire, fail, are
+//! cancelled or dropped, and also if each cancels the next one because it fails.
+//!
+//! One thing differs when cancellers run inside of each other because each fires its Deferred, by which a list fails
+//! and cancels the next one: from the sixteenth on, a list fires when the canceller has returned, and not before.
 //!
 //! What we do otherwise than Twisted, and why: what is to happen with the siblings of the first failure is said by
 //! whoever waits; Twisted leaves them running. An empty race fails; Twisted's never fires.
 //!
-//! Next: `inputs.rs` for how it is done.
+//! Next: `inputs.rs` for how it is done, `list_errors.rs` for what they fail with.
 
 use super::inputs::{Policy, join};
 use super::unhandled::Outcome;
-use super::{Deferred, fail, succeed};
+use super::{Deferred, FailureGroup, FirstError, fail, succeed};
 use crate::Failure;
-use std::error::Error;
-use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::Location;
@@ -129,53 +129,6 @@ pub fn race<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>, others: O
     join(inputs, First { failures: slots, made: Location::caller(), value: PhantomData }, others, Location::caller())
 }
 
-/// The first failure of those that [`gather_results`] waited for. Its causes ([`Error::source`]) are that failure's.
-#[derive(Debug, Clone)]
-pub struct FirstError {
-    /// Which input it was.
-    pub index: usize,
-    /// What that one failed with.
-    pub failure: Failure,
-}
-
-impl fmt::Display for FirstError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "input {} failed: {}", self.index, self.failure)
-    }
-}
-
-impl Error for FirstError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.failure.value().source()
-    }
-}
-
-/// All who took part in a [`race`] have failed: their failures in the order of the inputs.
-#[derive(Debug, Clone)]
-pub struct FailureGroup(pub Vec<Failure>);
-
-/// How many failures of a group are told in its message. There may be a million.
-const TOLD: usize = 5;
-
-impl fmt::Display for FailureGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FailureGroup(failures) = self;
-        if failures.is_empty() {
-            return f.write_str("nobody took part in the race");
-        }
-        write!(f, "all {} inputs failed", failures.len())?;
-        for (index, failure) in failures.iter().take(TOLD).enumerate() {
-            write!(f, "{} {failure}", if index == 0 { ":" } else { ";" })?;
-        }
-        if failures.len() > TOLD {
-            write!(f, "; and {} more", failures.len() - TOLD)?;
-        }
-        Ok(())
-    }
-}
-
-impl Error for FailureGroup {}
-
 /// A place for each input, and how many are empty.
 struct Slots<T> {
     filled: Vec<Option<T>>,
@@ -221,7 +174,7 @@ impl<T: 'static> Policy for Values<T> {
     fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<Vec<T>, Failure>> {
         match result {
             Ok(value) => self.0.fill(index, value).map(Ok),
-            Err(failure) => Some(Err(failure.with_error(FirstError { index, failure: failure.clone() }))),
+            Err(failure) => Some(Err(failure.wrapped(|failure| FirstError { index, failure }))),
         }
     }
 

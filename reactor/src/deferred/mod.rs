@@ -37,6 +37,7 @@ mod held;
 mod history;
 mod inputs;
 mod list;
+pub(crate) mod list_errors;
 mod lock;
 mod out;
 mod queue;
@@ -52,7 +53,8 @@ pub(crate) mod waker;
 
 pub use firer::Firer;
 pub use given::{Given, IntoDeferred, execute, fail, log_error, maybe_deferred, succeed};
-pub use list::{FailureGroup, FirstError, Others, deferred_list, gather_results, race};
+pub use list::{Others, deferred_list, gather_results, race};
+pub use list_errors::{FailureGroup, FirstError};
 pub use lock::{Acquired, DeferredLock, DeferredSemaphore};
 pub use queue::{DeferredQueue, QueueOverflow, QueueUnderflow};
 pub use root::{Canceller, Pause};

@@ -19,10 +19,11 @@ use std::rc::Rc;
 pub(super) trait Root: Node {
     fn gate(&self) -> &Gate;
 
-    /// Cancels what has not fired, or names the roots of what it waits for: they are to be cancelled instead.
-    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
-        let _ = at;
-        self.gate().waits_on().map(|waits| waits.root).into_iter().collect()
+    /// Cancels what has not fired, or has `turn` cancel what it waits for instead; gives back what is to run next. A
+    /// panic of the user's is kept in `turn`.
+    fn cancel(self: Rc<Self>, at: Place, turn: &mut chain::Turn) -> Then {
+        turn.cancel(self.gate().waits_on().map(|waits| waits.root).into_iter(), at);
+        Then::Nothing
     }
 
     /// Chains that this one waits for, at most so many: for looking for circles.

@@ -19,7 +19,7 @@
 //! of shared results, each of which waits for the one before, uses constant stack.
 
 use super::Deferred;
-use super::chain::{self, Accept, Run, Then, Turn};
+use super::chain::{Accept, Run, Then, Turn};
 use super::ends::Ends;
 use super::head::{Admitted, Head};
 use super::held::{Held, Node};
@@ -27,7 +27,7 @@ use super::history::Place;
 use super::root::{Gate, Root};
 use super::unhandled::Outcome;
 use super::waiting::Stage;
-use crate::{CancelledError, Failure, Passed};
+use crate::{Failure, Passed};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -153,6 +153,10 @@ impl<T: Clone + 'static> Handout<T> {
         debug_assert!(kept.is_ok(), "a chain fires once");
     }
 
+    fn nobody_waits(&self) -> bool {
+        self.waiters.borrow().is_empty()
+    }
+
     fn pop_oldest(&self) -> Option<Held<Head<T>>> {
         self.waiters.borrow_mut().pop_first().map(|(_, head)| head)
     }
@@ -163,7 +167,7 @@ impl<T: Clone + 'static> Drop for Handout<T> {
         let told = self.told.get();
         if let Some(Err(failure)) = self.result.take()
             && !told
-            && !(self.cancelled.get() && failure.check::<CancelledError>().is_some())
+            && !(self.cancelled.get() && failure.is_cancellation())
         {
             drop(Outcome::<()>::new(Err(failure)));
         }
@@ -200,7 +204,7 @@ impl<T: Clone> Accept<T> for Give<T> {
                 failure
             });
             // One at a time: the next one when all that follows from this one has come to rest.
-            if !given.waiters.borrow().is_empty() {
+            if !given.nobody_waits() {
                 self.inbox.set(Some(Outcome::new(input)));
                 turn.later_alone(self.clone());
             }
@@ -225,6 +229,28 @@ impl<T: Clone> Run for Give<T> {
     }
 }
 
+/// Cancels the source, when the last waiter has been told of its own cancel and nobody has come to wait meanwhile.
+struct Unwanted<T: Clone + 'static> {
+    control: Rc<Control<T>>,
+    at: Place,
+}
+
+impl<T: Clone> Node for Unwanted<T> {
+    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
+        self
+    }
+}
+
+impl<T: Clone> Run for Unwanted<T> {
+    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+        if self.control.handout.nobody_waits() {
+            self.control.handout.cancelled.set(true);
+            turn.cancel(self.control.root.take().into_iter(), self.at);
+        }
+        Then::Nothing
+    }
+}
+
 /// The root of a waiter's chain: by it the waiter gives its place up.
 struct WaiterRoot<T: Clone + 'static> {
     head: Rc<Head<T>>,
@@ -243,26 +269,17 @@ impl<T: Clone> Root for WaiterRoot<T> {
         self.head.gate()
     }
 
-    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
+    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
         if self.head.called() {
-            return self.gate().waits_on().map(|waits| waits.root).into_iter().collect();
+            turn.cancel(self.gate().waits_on().map(|waits| waits.root).into_iter(), at);
+            return Then::Nothing;
         }
         let given = &self.control.handout;
         drop(given.waiters.borrow_mut().remove(&self.ticket));
-        let is_last = given.waiters.borrow().is_empty() && given.result.get().is_none();
-        let failed = chain::caught(|| self.head.fail_cancelled(at));
-        let source = if is_last && given.waiters.borrow().is_empty() {
-            given.cancelled.set(true);
-            self.control.root.take()
-        } else {
-            None
-        };
-        let source = source.into_iter().collect();
-        if let Err(payload) = failed {
-            chain::cancel_all(source, at);
-            std::panic::resume_unwind(payload);
+        if given.nobody_waits() && given.result.get().is_none() {
+            turn.later_alone(Rc::new(Unwanted { control: self.control.clone(), at }));
         }
-        source
+        self.head.fail_cancelled(at)
     }
 
     fn some_waited_for(&self, _at_most: usize) -> Vec<Held<dyn Root>> {

@@ -3,6 +3,7 @@
 mod cancelling;
 mod failing;
 mod joining;
+mod list_errors;
 mod lists;
 mod locks;
 mod memory;

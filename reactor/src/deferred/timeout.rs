@@ -7,29 +7,21 @@
 //!
 //! A timeout is a delayed call that cancels the chain, and a step that drops the call when a result passes. So it works
 //! by the rules of a cancel: the canceller runs, a Deferred that is waited for is cancelled in its turn, and errbacks
-//! that stand before the timeout see a [`CancelledError`]; only behind it is that a [`TimeoutError`].
+//! that stand before the timeout see a [`CancelledError`](crate::CancelledError); only behind it is that a
+//! [`TimeoutError`].
 //!
 //! Next: [`crate::testing::ManualClock`], on which to test it.
 
-use super::{Deferred, FailureGroup, FirstError, IntoDeferred};
-use crate::error::{CancelledError, TimeoutError};
+use super::{Deferred, IntoDeferred};
+use crate::error::TimeoutError;
 use crate::{Clock, Failure, NotActive};
 use std::panic::Location;
 use std::time::Duration;
 
-/// Whether a failure is a cancellation, or what lists and races make of one.
-fn is_cancellation(failure: &Failure) -> bool {
-    let mut failure = failure;
-    while let Some(first) = failure.check::<FirstError>() {
-        failure = &first.failure;
-    }
-    let is_plain = |failure: &Failure| failure.check::<CancelledError>().is_some();
-    is_plain(failure) || failure.check::<FailureGroup>().is_some_and(|group| group.0.iter().all(is_plain))
-}
-
 impl<T: 'static> Deferred<T> {
     /// Cancels this Deferred if it has no result after the time `after` on `clock`, and then makes the
-    /// [`CancelledError`] a [`TimeoutError`]. Twisted's `addTimeout`.
+    /// [`CancelledError`](crate::CancelledError) a [`TimeoutError`], also if it is inside of what lists and races make
+    /// of it. Twisted's `addTimeout`.
     ///
     /// It covers what was added before it and nothing that is added behind it. Whatever else the cancel leads to
     /// passes unchanged: what a canceller fired, the value of an errback that made up for the `CancelledError`. A
@@ -53,7 +45,7 @@ impl<T: 'static> Deferred<T> {
     pub fn add_timeout(self, after: Duration, clock: &(impl Clock + ?Sized)) -> Deferred<T> {
         let made = self.made();
         self.add_timeout_with(after, clock, move |result, after| match result {
-            Err(failure) if is_cancellation(&failure) => {
+            Err(failure) if failure.is_cancellation() => {
                 let what = format!("the result of the Deferred made at {made}");
                 Err(failure.with_error(TimeoutError { what, after }))
             }

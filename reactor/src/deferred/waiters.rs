@@ -13,7 +13,7 @@
 //! lock, it puts an item), the loop that is running does it when the waiter returns. So a million of them use the stack
 //! of one.
 
-use super::chain::{Payload, caught};
+use super::chain::{Payload, Then, Turn, caught};
 use super::ends::Ends;
 use super::head::Head;
 use super::held::{Held, Node};
@@ -144,8 +144,8 @@ impl<T> Root for WaiterRoot<T> {
         self.head.gate()
     }
 
-    fn cancel(self: Rc<Self>, at: Place) -> Vec<Held<dyn Root>> {
-        self.head.clone().cancel(at)
+    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+        self.head.clone().cancel(at, turn)
     }
 
     fn stage(&self) -> Stage {

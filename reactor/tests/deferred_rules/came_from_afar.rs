@@ -175,6 +175,24 @@ fn came_from_an_await() {
 }
 
 #[test]
+fn came_from_a_deferred_that_is_the_whole_body_of_a_coroutine() {
+    for wait in WAITS {
+        let tells = lost_tells(|| {
+            let (inner, firer) = inner();
+            drop(Deferred::from_future(inner)); // whole body
+            wait();
+            firer.callback(1).unwrap();
+        });
+        assert_eq!(tells, after_inner(&["awaited <whole body>", "coroutine <whole body>"]));
+        let (inner, firer) = inner();
+        firer.callback(1).unwrap();
+        wait();
+        let failure = failure_of(Deferred::from_future(inner)); // fired body
+        assert_eq!(told(&failure), after_inner(&["awaited <fired body>", "coroutine <fired body>"]));
+    }
+}
+
+#[test]
 fn came_from_an_await_in_a_function_in_a_coroutine_in_a_coroutine() {
     async fn load(deferred: Deferred<u32>) -> Result<u32, Failure> {
         Ok(deferred.await? + 1) // await in the function
@@ -241,6 +259,22 @@ fn came_from_the_input_that_was_the_first_to_fail() {
         let failure = failure_of(all);
         assert_eq!(told(&failure.check::<FirstError>().expect("it is one").failure), INNER);
     }
+}
+
+#[test]
+fn came_from_lists_in_lists_whose_way_is_kept_at_both_ends() {
+    let (first, firer) = inner();
+    let outermost = (0..100).fold(first.add_callback(|_| Ok(vec![1])), |list, _| {
+        gather_results([list], Others::Cancel).add_callback(|mut values| Ok(values.remove(0)))
+    });
+    firer.callback(1).unwrap();
+    let failure = failure_of(outermost);
+    let inside = |failure: &Failure| failure.check::<FirstError>().map(|first| first.failure.clone());
+    let lists: Vec<Failure> = std::iter::successors(Some(failure), inside).collect();
+    assert_eq!((lists.len(), lists[0].trail().len(), lists[1].trail().len()), (101, 64, 1));
+    assert_eq!(told(&lists[0])[..3], INNER);
+    assert_eq!(told(&lists[100])[..3], INNER);
+    assert!(lists[1].report().contains("more steps before the last"), "{}", lists[1].report());
 }
 
 #[test]

@@ -55,6 +55,7 @@ mod locks;
 mod machine;
 mod methods;
 mod names;
+mod nested;
 mod places;
 mod queues;
 mod races;

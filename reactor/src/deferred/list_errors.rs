@@ -1,0 +1,226 @@
+//! What lists and races fail with: [`FirstError`] and [`FailureGroup`], and how they are told to a person.
+//!
+//! Lists wait for lists, so there may be a failure in a failure in a failure, a million deep, and groups of groups of
+//! them. Nothing here recurses on that. A message tells the outermost lists and the innermost ones, how many are left
+//! out between them, and what it all began with:
+//!
+//! ```text
+//!   input 1 failed: input 1 failed: (999996 lists further in) input 1 failed: input 0 failed: boom
+//! ```
+//!
+//! That they are dropped without recursion is the business of `failure/inside.rs`.
+
+use crate::Failure;
+use std::error::Error;
+use std::fmt;
+use std::iter;
+
+/// The first failure of those that [`gather_results`](super::gather_results) waited for. Its causes
+/// ([`Error::source`]) are that failure's, or if that is another `FirstError`, those of the innermost one.
+///
+/// Of very many inside each other the message tells the outermost and the innermost ones.
+#[derive(Clone)]
+pub struct FirstError {
+    /// Which input it was.
+    pub index: usize,
+    /// What that one failed with.
+    pub failure: Failure,
+}
+
+/// All who took part in a [`race`](super::race) have failed: their failures in the order of the inputs.
+///
+/// The message tells the first of them only, and of groups inside groups only the outer ones.
+#[derive(Clone)]
+pub struct FailureGroup(pub Vec<Failure>);
+
+/// How many failures of a group are told. There may be a million.
+pub(crate) const GROUP_TOLD: usize = 5;
+
+/// How many groups inside each other are told; of what is further in, only what it began with. Each may tell of
+/// [`GROUP_TOLD`] others.
+pub(crate) const GROUPS_DEEP: usize = 2;
+
+/// How many [`FirstError`]s inside each other are told at either end, if not all are.
+const ENDS_TOLD: usize = 4;
+
+/// How many of either are shown inside each other by `Debug`.
+const SHOWN_DEEP: usize = 4;
+
+/// This error and those inside of it, as long as they are of one list each.
+fn firsts(first: &FirstError) -> impl Iterator<Item = &FirstError> {
+    iter::successors(Some(first), |first| first.failure.check())
+}
+
+/// What the input of the innermost list failed with.
+fn innermost_of(first: &FirstError) -> &Failure {
+    firsts(first).last().map_or(&first.failure, |last| &last.failure)
+}
+
+/// The failure itself, or what the innermost list failed with of those that have it inside.
+pub(crate) fn innermost_input(failure: &Failure) -> &Failure {
+    failure.check().map_or(failure, innermost_of)
+}
+
+/// What it all began with, and through how many lists and races that has come.
+pub(crate) fn origin(failure: &Failure) -> (&Failure, usize) {
+    let way = iter::successors(Some(failure), |failure| inside(failure));
+    way.enumerate().last().map_or((failure, 0), |(levels, origin)| (origin, levels))
+}
+
+/// The failure in a list's. Of a race's it is the first that came out of another list, or else the first.
+fn inside(failure: &Failure) -> Option<&Failure> {
+    if let Some(first) = failure.check::<FirstError>() {
+        return Some(&first.failure);
+    }
+    let FailureGroup(failures) = failure.check()?;
+    failures.iter().take(GROUP_TOLD).find(|failure| is_of_list(failure)).or(failures.first())
+}
+
+fn is_of_list(failure: &Failure) -> bool {
+    failure.check::<FirstError>().is_some() || failure.check::<FailureGroup>().is_some()
+}
+
+/// "lists", but for one.
+pub(crate) fn lists(count: usize) -> &'static str {
+    if count == 1 { "list" } else { "lists" }
+}
+
+impl FirstError {
+    /// Tells it inside of so many groups.
+    fn tell(&self, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
+        let levels = firsts(self).count();
+        let untold = levels.saturating_sub(2 * ENDS_TOLD);
+        for (level, first) in firsts(self).enumerate() {
+            if untold > 0 && level == ENDS_TOLD {
+                write!(f, "({untold} {} further in) ", lists(untold))?;
+            }
+            if level < ENDS_TOLD || level >= ENDS_TOLD + untold {
+                write!(f, "input {} failed: ", first.index)?;
+            }
+        }
+        match innermost_of(self).check::<FailureGroup>() {
+            Some(group) => group.tell(f, groups),
+            None => write!(f, "{}", innermost_of(self).value()),
+        }
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let failure = Shown { failure: &self.failure, depth: depth + 1 };
+        f.debug_struct("FirstError").field("index", &self.index).field("failure", &failure).finish()
+    }
+}
+
+impl fmt::Display for FirstError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, 0)
+    }
+}
+
+impl fmt::Debug for FirstError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.show(f, 0)
+    }
+}
+
+impl Error for FirstError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        innermost_of(self).value().source()
+    }
+}
+
+impl FailureGroup {
+    /// Tells it inside of so many others.
+    fn tell(&self, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
+        let FailureGroup(failures) = self;
+        if failures.is_empty() {
+            return f.write_str("nobody took part in the race");
+        }
+        write!(f, "all {} inputs failed", failures.len())?;
+        for (index, failure) in failures.iter().take(GROUP_TOLD).enumerate() {
+            f.write_str(if index == 0 { ": " } else { "; " })?;
+            tell_input(failure, f, groups + 1)?;
+        }
+        if failures.len() > GROUP_TOLD {
+            write!(f, "; and {} more", failures.len() - GROUP_TOLD)?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        f.debug_tuple("FailureGroup").field(&ShownGroup { failures: &self.0, depth: depth + 1 }).finish()
+    }
+}
+
+/// Tells the failure of an input of a group, which is inside of so many.
+fn tell_input(failure: &Failure, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
+    if innermost_input(failure).check::<FailureGroup>().is_none() {
+        return write!(f, "{failure}");
+    }
+    f.write_str("(")?;
+    if groups == GROUPS_DEEP {
+        let (origin, levels) = origin(failure);
+        write!(f, "{levels} {} further in: {}", lists(levels), origin.value())?;
+    } else if let Some(first) = failure.check::<FirstError>() {
+        first.tell(f, groups)?;
+    } else if let Some(group) = failure.check::<FailureGroup>() {
+        group.tell(f, groups)?;
+    }
+    f.write_str(")")
+}
+
+impl fmt::Display for FailureGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, 0)
+    }
+}
+
+impl fmt::Debug for FailureGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.show(f, 0)
+    }
+}
+
+impl Error for FailureGroup {}
+
+/// A failure so many lists inside of others.
+struct Shown<'a> {
+    failure: &'a Failure,
+    depth: usize,
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shown { failure, depth } = *self;
+        f.write_str("Failure(")?;
+        match (failure.check::<FirstError>(), failure.check::<FailureGroup>()) {
+            (None, None) => write!(f, "{:?}", failure.value())?,
+            _ if depth == SHOWN_DEEP => {
+                let (origin, levels) = origin(failure);
+                write!(f, "{levels} {} further in: {:?}", lists(levels), origin.value())?;
+            }
+            (Some(first), _) => first.show(f, depth)?,
+            (_, Some(group)) => group.show(f, depth)?,
+        }
+        write!(f, " raised at {})", failure.raised())
+    }
+}
+
+/// The failures of a group that is so many lists inside of others.
+struct ShownGroup<'a> {
+    failures: &'a [Failure],
+    depth: usize,
+}
+
+impl fmt::Debug for ShownGroup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        list.entries(self.failures.iter().take(GROUP_TOLD).map(|failure| Shown { failure, depth: self.depth }));
+        if self.failures.len() > GROUP_TOLD { list.finish_non_exhaustive() } else { list.finish() }
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Shown { failure: self, depth: 0 }.fmt(f)
+    }
+}

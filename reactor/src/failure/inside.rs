@@ -1,0 +1,94 @@
+//! What a failure has inside: an error that may hold other failures, which hold others.
+//!
+//! A list in a list in a list fails with an error of an error of an error. What lists must know of it is found out when
+//! each failure is made, from the one inside of it; so nobody looks through a million of them for it. And they are
+//! dropped one after the other, not one from inside the other.
+
+use super::{Failure, Message};
+use crate::CancelledError;
+use crate::deferred::{FailureGroup, FirstError};
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::fmt;
+use std::mem;
+
+/// What is known of an error from the start. In one byte, so that it is written down at once.
+pub(super) struct Inside(Cell<u8>);
+
+/// There may be another failure in it.
+const MAY_HOLD_FAILURES: u8 = 1;
+/// It is a cancellation, or what lists and races make of one.
+const IS_CANCELLATION: u8 = 2;
+/// One of its failure's clones has been reported as unhandled.
+const IS_REPORTED: u8 = 4;
+
+impl Inside {
+    #[inline]
+    pub(super) fn of<E: Error + 'static>(error: &E) -> Inside {
+        let any: &dyn Any = error;
+        let is_cancellation = if let Some(first) = any.downcast_ref::<FirstError>() {
+            first.failure.is_cancellation()
+        } else if let Some(FailureGroup(failures)) = any.downcast_ref() {
+            // That nobody took part in a race is no cancellation.
+            !failures.is_empty() && failures.iter().all(Failure::is_cancellation)
+        } else {
+            any.is::<CancelledError>()
+        };
+        let may_hold_failures = mem::needs_drop::<E>() && !any.is::<Message>();
+        let holds = if may_hold_failures { MAY_HOLD_FAILURES } else { 0 };
+        let cancelled = if is_cancellation { IS_CANCELLATION } else { 0 };
+        Inside(Cell::new(holds | cancelled))
+    }
+
+    pub(super) fn is_cancellation(&self) -> bool {
+        self.0.get() & IS_CANCELLATION != 0
+    }
+
+    /// Whether this is the first time that it is reported.
+    pub(super) fn first_report(&self) -> bool {
+        self.0.replace(self.0.get() | IS_REPORTED) & IS_REPORTED == 0
+    }
+
+    /// Drops `error`, of which this is known, if that takes more than dropping it.
+    #[inline]
+    pub(super) fn drop(&self, error: &mut Box<dyn Error>) {
+        if self.0.get() & MAY_HOLD_FAILURES != 0 {
+            let_go(error);
+        }
+    }
+}
+
+thread_local! {
+    /// Whether a drop further out on the stack will see to the errors that wait.
+    static IS_DROPPING: Cell<bool> = const { Cell::new(false) };
+    /// The errors that are still to be dropped.
+    static WAITING: RefCell<Vec<Box<dyn Error>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Drops an error now, or later if it is inside the drop of another one.
+#[cold]
+#[inline(never)]
+fn let_go(error: &mut Box<dyn Error>) {
+    // A box of nothing allocates nothing.
+    let error = mem::replace(error, Box::new(fmt::Error));
+    if IS_DROPPING.replace(true) {
+        // While the thread ends there is no list any more: then the closure is dropped uncalled, and the error with it.
+        let _ = WAITING.try_with(|waiting| waiting.borrow_mut().push(error));
+        return;
+    }
+    let _end = Dropping;
+    drop(error);
+    while let Some(next) = WAITING.try_with(|waiting| waiting.borrow_mut().pop()).ok().flatten() {
+        drop(next);
+    }
+}
+
+/// Ends the outermost drop, also if some error's own `Drop` panicked.
+struct Dropping;
+
+impl Drop for Dropping {
+    fn drop(&mut self) {
+        IS_DROPPING.set(false);
+    }
+}
