@@ -28,7 +28,8 @@
 //!   an error on its way, with where it came from. In [`deferred`]: lists, races, locks, queues.
 //! * [`Clock`]: whatever has a time and calls later; the reactor is one, [`testing::ManualClock`] another.
 //! * [`tls`] and [`http`]: over any transport, and on top of it.
-//! * [`driver`]: what is below. [`testing`]: how to test without a network.
+//! * [`driver`]: what is below. [`testing`]: how to test without a network. [`sim`]: a network, hosts and a time that a
+//!   seed decides, under the same loop.
 //!
 //! # The layers
 //!
@@ -36,7 +37,7 @@
 //! pure       bytes -> values, times -> due calls, results -> callbacks    no sockets, no clock, no mio
 //! protocols  objects that see only a Transport                            still no mio
 //! loop       the loop, the slab, ports, connectors                        knows only the trait Driver
-//! drivers    the real world                                               the only code that knows it
+//! drivers    the real world, or a simulated one                           the only code that knows it
 //! ```
 //!
 //! # Differences from Twisted
@@ -63,6 +64,7 @@ mod line_receiver;
 mod outgoing;
 mod protocol;
 mod settings;
+pub mod sim;
 pub mod testing;
 mod timers;
 pub mod tls;

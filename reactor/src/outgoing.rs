@@ -21,6 +21,10 @@ const BLOCKS_A_WRITE: usize = 16;
 pub(crate) struct Blocks(RefCell<Vec<Vec<u8>>>);
 
 impl Blocks {
+    pub(crate) fn swap(&self, other: &mut Blocks) {
+        self.0.swap(&other.0);
+    }
+
     fn take(&self) -> Vec<u8> {
         self.0.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BLOCK))
     }

@@ -54,7 +54,7 @@ struct Home {
 }
 
 /// Tells the reactor of a thread that there are notes.
-type Hook = Arc<dyn Fn() + Send + Sync>;
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// What is to be done with a coroutine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -274,8 +274,8 @@ pub(crate) struct Hooked(Option<Hook>);
 
 /// As long as the guard lives `hook` is called, on whatever thread, when a coroutine of this thread is to go on: it
 /// is to have [`go_on`] called here soon.
-pub(crate) fn hook(hook: impl Fn() + Send + Sync + 'static) -> Hooked {
-    Hooked(HERE.with(|here| lock(&here.home.hook).replace(Arc::new(hook))))
+pub(crate) fn hook(hook: Hook) -> Hooked {
+    Hooked(HERE.with(|here| lock(&here.home.hook).replace(hook)))
 }
 
 impl Drop for Hooked {

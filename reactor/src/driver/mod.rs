@@ -1,8 +1,8 @@
 //! [`Driver`]: what the loop needs from below, and nothing more.
 //!
 //! This is the seam on which the library rests. Above it nothing touches a socket, a thread, a random number or the
-//! clock; below it nothing knows protocols. [`MioDriver`] is the real world. A simulated one puts a virtual network
-//! and a virtual clock under the very same loop.
+//! clock; below it nothing knows protocols. [`MioDriver`] is the real world. A simulated one ([`crate::sim`]) puts a
+//! virtual network and a virtual clock under the very same loop.
 //!
 //! The rules that every driver keeps:
 //! * Readiness is **edge-triggered**: an [`Event`] tells of a change; who stops reading before `WouldBlock` or the end

@@ -54,6 +54,15 @@ impl Agenda {
             || !self.ports.borrow().is_empty()
     }
 
+    /// Drops all that was asked for, but look-ups.
+    pub(super) fn clear(&self) {
+        self.soon.take();
+        self.attention.take();
+        self.ended.take();
+        self.ports.take();
+        self.exhausted.take();
+    }
+
     pub(super) fn call_soon(&self, action: Action) {
         self.soon.borrow_mut().push_back(action);
     }

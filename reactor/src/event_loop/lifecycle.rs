@@ -21,6 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a trigger is for.
@@ -86,40 +87,11 @@ impl Reactor {
     /// # Errors
     /// [`RunError`] if it runs already or the system cannot wait for events.
     pub fn run(&self) -> Result<(), RunError> {
-        let life = &self.core.lifecycle;
-        // In a turn by hand, or in a trigger, a loop runs already.
-        if life.state.get() != State::Stopped || life.turn.try_borrow_mut().is_err() {
-            return Err(RunError::AlreadyRunning);
-        }
-        life.state.set(State::Running);
-        // Coroutines that are roused on other threads go on in this loop, also those roused while no loop ran.
-        let handle = self.handle();
-        let go_on = move || {
-            let _ = handle.call_from_thread(|_| deferred::waker::go_on());
-        };
-        let hooked = deferred::waker::hook(go_on.clone());
-        go_on();
-        let result = self.run_until_stopped();
-        drop(hooked);
-        life.state.set(State::Stopped);
-        life.stop_wanted.set(false);
-        result
-    }
-
-    fn run_until_stopped(&self) -> Result<(), RunError> {
-        let core = &self.core;
-        if core.agenda.settings.catch_signals {
-            core.driver.borrow_mut().catch_signals(true).map_err(RunError::Poll)?;
-        }
-        core.start_up();
-        let mut result = Ok(());
-        while result.is_ok() && !core.is_stopped() {
-            result = core.take_turn(None);
-        }
-        if core.agenda.settings.catch_signals
-            && let Err(error) = core.driver.borrow_mut().catch_signals(false)
-        {
-            log::warn!(target: "reactor", "cannot give the signals back: {error}");
+        let run = Run::new(self)?;
+        let _hooked = run.hooked();
+        let mut result = run.start();
+        while result.is_ok() && !run.is_over() {
+            result = run.take_turn();
         }
         result
     }
@@ -171,11 +143,81 @@ impl Reactor {
     }
 }
 
-impl Core {
-    fn is_stopped(&self) -> bool {
-        self.lifecycle.state.get() == State::Stopped
+/// A run of the loop from its beginning to its end, step by step: [`Reactor::run`] takes the steps one after the other,
+/// a simulated world when it is time for each.
+///
+/// Dropping it ends the run.
+pub(crate) struct Run {
+    reactor: Reactor,
+    /// Has the loop go on with coroutines that were roused elsewhere.
+    rouse: deferred::waker::Hook,
+    catches_signals: Cell<bool>,
+}
+
+impl Run {
+    /// Begins; fails if a loop runs already, also if this is in a turn by hand, or in a trigger.
+    pub(crate) fn new(reactor: &Reactor) -> Result<Run, RunError> {
+        let life = &reactor.core.lifecycle;
+        if life.state.get() != State::Stopped || life.turn.try_borrow_mut().is_err() {
+            return Err(RunError::AlreadyRunning);
+        }
+        life.state.set(State::Running);
+        // Coroutines that are roused on other threads go on in this loop, also those roused while no loop ran.
+        let handle = reactor.handle();
+        let rouse = Arc::new(move || {
+            let _ = handle.call_from_thread(|_| deferred::waker::go_on());
+        });
+        rouse();
+        Ok(Run { reactor: reactor.clone(), rouse, catches_signals: Cell::new(false) })
     }
 
+    /// As long as the guard lives, coroutines of this thread go on in this loop. To be held over all that follows.
+    pub(crate) fn hooked(&self) -> deferred::waker::Hooked {
+        deferred::waker::hook(self.rouse.clone())
+    }
+
+    pub(crate) fn start(&self) -> Result<(), RunError> {
+        let core = &self.reactor.core;
+        if core.agenda.settings.catch_signals {
+            core.driver.borrow_mut().catch_signals(true).map_err(RunError::Poll)?;
+            self.catches_signals.set(true);
+        }
+        core.start_up();
+        Ok(())
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.reactor.core.lifecycle.state.get() == State::Stopped
+    }
+
+    pub(crate) fn take_turn(&self) -> Result<(), RunError> {
+        self.reactor.core.take_turn(None)
+    }
+
+    /// How long the next turn would wait if nothing happened; `None` for ever.
+    pub(crate) fn wait_time(&self) -> Option<Duration> {
+        self.reactor.core.wait_time(None)
+    }
+
+    pub(crate) fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let core = &self.reactor.core;
+        if self.catches_signals.get()
+            && let Err(error) = core.driver.borrow_mut().catch_signals(false)
+        {
+            log::warn!(target: "reactor", "cannot give the signals back: {error}");
+        }
+        core.lifecycle.state.set(State::Stopped);
+        core.lifecycle.stop_wanted.set(false);
+    }
+}
+
+impl Core {
     fn take_turn(&self, longest: Option<Duration>) -> Result<(), RunError> {
         // A turn inside a turn would re-enter protocols.
         let mut turn = self.lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;
@@ -232,6 +274,12 @@ impl Core {
             self.fire_triggers(SystemEvent::Shutdown, Phase::After);
             life.state.set(State::Stopped);
         }
+    }
+
+    /// Drops all triggers, and what they captured.
+    pub(super) fn forget_triggers(&self) {
+        drop(self.lifecycle.triggers.take());
+        drop(self.lifecycle.limit.take());
     }
 
     /// Runs the triggers of one phase in the order in which they were added.

@@ -20,8 +20,11 @@ pub use lifecycle::{Phase, SystemEvent, TriggerId};
 pub use port::{ListenAddress, ListeningPort};
 pub use threads::ReactorHandle;
 
+pub(crate) use lifecycle::Run;
+
 use crate::driver::{Driver, MioDriver};
 use crate::error::{CannotListenError, ConnectError};
+use crate::outgoing::Blocks;
 use crate::timers::Timers;
 use crate::{ClientFactory, Clock, Deferred, DelayedCall, Factory, Settings};
 use agenda::Agenda;
@@ -237,6 +240,30 @@ impl Reactor {
     pub(crate) fn weak(&self) -> WeakReactor {
         self.core.weak()
     }
+
+    /// Drops everything that is in it, whoever still holds the reactor: its process is no more.
+    pub(crate) fn discard(&self) {
+        self.core.tear_down();
+    }
+
+    /// Exchanges the memory that is only used within a turn with `spare`: reactors that take turns by turns need it
+    /// only once.
+    pub(crate) fn swap_spare(&self, spare: &mut Spare) {
+        spare.buffer = self.core.buffer.replace(std::mem::take(&mut spare.buffer));
+        self.core.agenda.blocks.swap(&mut spare.blocks);
+    }
+
+    /// The time of day has been set: what was read of it is void.
+    pub(crate) fn forget_time_of_day(&self) {
+        self.core.time_of_day.set(None);
+    }
+}
+
+/// See [`Reactor::swap_spare`].
+#[derive(Default)]
+pub(crate) struct Spare {
+    buffer: Vec<u8>,
+    blocks: Blocks,
 }
 
 impl fmt::Debug for Reactor {
@@ -329,20 +356,18 @@ impl Core {
     }
 }
 
-impl Drop for Core {
-    /// Protocols may hold transports, and transports are their connection: the circle is cut here.
-    fn drop(&mut self) {
+impl Core {
+    /// Cuts the circle in which protocols hold transports, and transports are their connection. What is dropped may ask
+    /// for this and that in its drop; nobody will see to it, so it goes, too.
+    fn tear_down(&self) {
         self.shared.close();
         self.agenda.timers.clear();
-        self.agenda.soon.take();
-        self.agenda.attention.take();
-        self.agenda.ended.take();
-        self.agenda.ports.take();
-        self.agenda.exhausted.take();
+        self.agenda.clear();
         for connector in self.agenda.looking_up.take() {
             connector.forget();
         }
-        for source in self.registry.get_mut().all() {
+        let sources = self.registry.borrow().all();
+        for source in sources {
             match source {
                 Source::Accepted => {}
                 Source::Port(port) => port.forget(),
@@ -350,5 +375,15 @@ impl Drop for Core {
                 Source::Connection(connection) => connection.forget(),
             }
         }
+        self.completions.clear();
+        self.forget_triggers();
+        self.agenda.timers.clear();
+        self.agenda.clear();
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.tear_down();
     }
 }

@@ -9,7 +9,7 @@ use crate::error::ThreadError;
 use crate::{Deferred, Failure, Firer};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,7 +106,8 @@ type Finish = Box<dyn FnOnce(Box<dyn Any + Send>)>;
 /// Deferreds whose results come from elsewhere, by number: they cannot travel themselves.
 #[derive(Default)]
 pub(super) struct Completions {
-    waiting: RefCell<HashMap<u64, Finish>>,
+    /// In order, so that what a reactor's end drops is dropped in the same order each time.
+    waiting: RefCell<BTreeMap<u64, Finish>>,
     next: Cell<u64>,
 }
 
@@ -130,6 +131,11 @@ impl Completions {
         };
         self.waiting.borrow_mut().insert(id, Box::new(finish));
         (deferred, id)
+    }
+
+    /// Drops all that wait: nobody will finish them.
+    pub(super) fn clear(&self) {
+        drop(self.waiting.take());
     }
 
     pub(super) fn finish<T: Send + 'static>(&self, id: u64, result: T) {

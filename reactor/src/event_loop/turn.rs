@@ -65,7 +65,7 @@ impl Turn {
 }
 
 impl Core {
-    fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {
+    pub(super) fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {
         if self.agenda.is_pressing() || self.is_stop_pressing() {
             return Some(Duration::ZERO);
         }

@@ -1,0 +1,133 @@
+//! What a world, its hosts and its links are like: [`WorldSettings`], [`HostSettings`], [`Link`].
+
+use super::Law;
+use crate::Settings;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+/// What the way from one host to another is like. Each direction has its own.
+///
+/// ```
+/// use reactor::sim::{Law, Link};
+/// use std::time::Duration;
+///
+/// const MS: Duration = Duration::from_millis(1);
+/// let modem = Link::new(Law::Uniform(80 * MS, 120 * MS)).bandwidth(7_000).segment(576).loss(20_000).cuts(30);
+/// # let _ = modem;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    pub(super) latency: Law,
+    pub(super) bandwidth: Option<u64>,
+    pub(super) segment: usize,
+    pub(super) cuts: u32,
+    pub(super) loss: u32,
+}
+
+impl Link {
+    /// A link that only takes time: any bandwidth, nothing lost, segments of 1460 bytes.
+    pub const fn new(latency: Law) -> Link {
+        Link { latency, bandwidth: None, segment: 1460, cuts: 0, loss: 0 }
+    }
+
+    /// Sets how many bytes a second go through, for all connections together. None at all is taken for one.
+    pub const fn bandwidth(mut self, bytes: u64) -> Link {
+        self.bandwidth = Some(if bytes == 0 { 1 } else { bytes });
+        self
+    }
+
+    /// Sets how many bytes travel together at most (default 1460, an Ethernet's). Zero is taken for one.
+    pub const fn segment(mut self, bytes: usize) -> Link {
+        self.segment = if bytes == 0 { 1 } else { bytes };
+        self
+    }
+
+    /// Sets how many of a hundred segments are cut at some place, so that what was written together comes apart.
+    pub const fn cuts(mut self, of_a_hundred: u32) -> Link {
+        self.cuts = of_a_hundred;
+        self
+    }
+
+    /// Sets how many of a million segments are lost. What is lost is sent again after 200 ms, then twice that and so
+    /// on, and what follows it waits for it: TCP loses nothing but time.
+    pub const fn loss(mut self, of_a_million: u32) -> Link {
+        // With all of them lost, no number of times would be enough.
+        self.loss = if of_a_million < 900_000 { of_a_million } else { 900_000 };
+        self
+    }
+}
+
+impl Default for Link {
+    /// A local network: 0.1 to 0.5 ms.
+    fn default() -> Link {
+        Link::new(Law::Uniform(Duration::from_micros(100), Duration::from_micros(500)))
+    }
+}
+
+/// What a world is like.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WorldSettings {
+    /// The links between hosts that have none of their own.
+    pub link: Link,
+    /// The way of a host to itself. Default 10 to 30 us, segments of 64 KiB.
+    pub loopback: Link,
+    /// How long a name look-up takes. Default 1 to 20 ms.
+    pub lookup: Law,
+    /// How long a job takes that is given to another thread. Default no time at all.
+    pub job: Law,
+    /// The time of day at the beginning, on all hosts. Default 2024-01-01, 00:00:00 UTC.
+    pub start: SystemTime,
+}
+
+impl Default for WorldSettings {
+    fn default() -> WorldSettings {
+        let loopback = Law::Uniform(Duration::from_micros(10), Duration::from_micros(30));
+        WorldSettings {
+            link: Link::default(),
+            loopback: Link::new(loopback).segment(64 * 1024),
+            lookup: Law::Uniform(Duration::from_millis(1), Duration::from_millis(20)),
+            job: Law::Fixed(Duration::ZERO),
+            start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_067_200),
+        }
+    }
+}
+
+/// What a host is like.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HostSettings {
+    /// Its addresses, beside those of its loopback. If there are none, it gets the next free one of 10.0.0.0/8.
+    pub addresses: Vec<IpAddr>,
+    /// What its clock says when it is added; the world's time of day if nothing is said.
+    pub clock: Option<SystemTime>,
+    /// The settings of its reactor.
+    pub reactor: Settings,
+    /// How many descriptors its program may have open; as on a real system, five are taken from the beginning. Default
+    /// 65,536.
+    pub descriptors: usize,
+    /// How many bytes written to a connection wait, at most, to be sent and acknowledged. Default 256 KiB.
+    pub send_buffer: usize,
+    /// How many bytes that have come on a connection wait, at most, to be read. Default 256 KiB.
+    pub receive_buffer: usize,
+}
+
+impl HostSettings {
+    /// The default ones, at `address`.
+    pub fn at(address: IpAddr) -> HostSettings {
+        HostSettings { addresses: vec![address], ..HostSettings::default() }
+    }
+}
+
+impl Default for HostSettings {
+    fn default() -> HostSettings {
+        HostSettings {
+            addresses: Vec::new(),
+            clock: None,
+            reactor: Settings::default(),
+            descriptors: 65_536,
+            send_buffer: 256 * 1024,
+            receive_buffer: 256 * 1024,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! How connections come about, or do not.
+
+use super::*;
+use reactor::sim::Name;
+use reactor::{Destination, ListenAddress, Settings};
+use std::io::ErrorKind;
+
+fn outcome(events: &Events, to: impl Into<Destination> + Clone + 'static) -> impl FnMut(&Reactor) + 'static {
+    let events = events.clone();
+    move |reactor| {
+        reactor.connect_tcp(to.clone(), Once { events: events.clone(), shape: plain });
+    }
+}
+
+#[test]
+fn a_connection_takes_a_look_up_and_one_way_there_and_back() {
+    let (world, events) = (world(1), Events::default());
+    server(&world, &Events::default(), plain);
+    client(&world, &events, plain);
+    world.run_for(25 * MS - Duration::from_nanos(1));
+    assert!(events.all().is_empty());
+    world.run_for(Duration::from_nanos(1));
+    assert_eq!(events.all(), ["made"]);
+}
+
+#[test]
+fn where_nobody_listens_a_connection_is_refused_one_way_there_and_back_later() {
+    let (world, events) = (world(1), Events::default());
+    let server = world.host("server", |_| {});
+    world.host("client", outcome(&events, (server.address().to_string().leak() as &str, 1)));
+    world.run_for(20 * MS);
+    let [event] = &events.all()[..] else { panic!("{:?}", events.all()) };
+    assert!(event.starts_with("failed: cannot connect to 10.0.0.1:1: connection refused"), "{event}");
+}
+
+#[test]
+fn an_address_that_is_nobodys_has_no_route() {
+    let (world, events) = (world(1), Events::default());
+    world.host("client", outcome(&events, ("192.168.0.1", 1)));
+    world.run_for(Duration::ZERO);
+    assert!(events.all()[0].contains("network unreachable"), "{:?}", events.all());
+}
+
+#[test]
+fn a_machine_that_is_down_lets_a_connection_time_out() {
+    let (world, events) = (world(1), Events::default());
+    let down = world.host("server", |_| {});
+    down.crash();
+    let patient = Destination::from(("server", PORT)).timeout(200 * SECOND);
+    world.host("impatient", outcome(&events, Destination::from(("server", PORT)).timeout(3 * SECOND)));
+    world.host("patient", outcome(&events, patient));
+    world.run_for(126 * SECOND);
+    assert_eq!(events.all(), ["failed: no connection to server:8007 within 3s"]);
+    world.run_for(2 * SECOND);
+    assert!(events.all()[1].contains("timed out"), "Linux's limit: {:?}", events.all());
+}
+
+#[test]
+fn a_full_backlog_drops_requests_and_takes_them_when_they_come_again() {
+    let (world, events) = (world(1), Events::default());
+    let server = world.host("server", |reactor| {
+        reactor.listen_tcp(ListenAddress::from("0.0.0.0:8007").backlog(1), |_: &Address| Echo).unwrap();
+    });
+    server.pause();
+    let clients = events.clone();
+    world.host("clients", move |reactor| {
+        for _ in 0..5 {
+            reactor.connect_tcp(("server", PORT), Once { events: clients.clone(), shape: plain });
+        }
+    });
+    world.run_for(500 * MS);
+    assert_eq!(events.all(), ["made"; 2], "one more than asked for, as on Linux");
+    server.resume();
+    world.run_for(400 * MS);
+    assert_eq!(events.all().len(), 2, "the others have not asked again yet");
+    world.run_for(400 * MS);
+    assert_eq!(events.all(), ["made"; 5], "after a second they did, and found room");
+}
+
+#[test]
+fn what_came_before_a_connection_was_accepted_is_read_after_that() {
+    let (world, events) = (world(1), Events::default());
+    let server = server(&world, &events, plain);
+    server.pause();
+    client(&world, &Events::default(), saying("hello"));
+    world.run_for(SECOND);
+    server.resume();
+    world.run_for(Duration::ZERO);
+    assert_eq!(events.all(), ["made", "data hello"]);
+}
+
+#[test]
+fn those_in_a_backlog_are_broken_off_when_the_port_closes() {
+    let (world, events) = (world(1), Events::default());
+    let server = world.host("server", echo);
+    server.pause();
+    client(&world, &events, plain);
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made"]);
+    server.kill();
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made", "lost Lost", "client lost"]);
+    assert_eq!(world.connections(), 0);
+}
+
+#[test]
+fn names_come_from_the_table_fail_or_stay_silent() {
+    let (world, events) = (world(1), Events::default());
+    let server = world.host("server", echo);
+    world.set_name("other", Name::Addresses(vec!["10.9.9.9".parse().unwrap(), server.address()]));
+    world.set_name("broken", Name::Fails(ErrorKind::TimedOut));
+    world.set_name("silent", Name::Silent);
+    for name in ["other", "unknown", "broken", "silent"] {
+        world.host(&format!("client of {name}"), outcome(&events, (name, PORT)));
+    }
+    world.run_for(9 * SECOND);
+    let failed = |name: &str, why: &str| format!("failed: cannot look up {name}: {why}");
+    let soon = [failed("unknown", "entity not found"), failed("broken", "timed out"), "made".to_owned()];
+    assert_eq!(events.all(), soon, "the first address of `other` is nobody's");
+    world.run_for(2 * SECOND);
+    assert_eq!(events.all()[3], failed("silent", "no answer within 10s"));
+}
+
+#[test]
+fn a_host_reaches_itself_by_its_loopback_and_by_its_name() {
+    let world = world(1);
+    for (number, name) in ["127.0.0.1", "localhost", "10.0.0.1", "me"].into_iter().enumerate() {
+        let (events, client_events) = (Events::default(), Events::default());
+        let (noted, port) = (events.clone(), 1000 + number as u16);
+        let boot = move |reactor: &Reactor| {
+            let noted = noted.clone();
+            reactor.listen_tcp(&*format!("0.0.0.0:{port}"), move |_: &Address| Noting::new(&noted)).unwrap();
+            outcome(&client_events, (name, port))(reactor);
+        };
+        let me = world.host(if name.starts_with("10") { "ten" } else { name }, boot);
+        world.set_name("me", Name::Addresses(vec![me.address()]));
+        world.run_for(SECOND);
+        let expected: &[&str] = if name == "10.0.0.1" { &[] } else { &["made"] };
+        assert_eq!(events.all(), expected, "{name}: only the first host has that address");
+    }
+}
+
+#[test]
+fn a_port_is_taken_once_and_an_address_must_be_ones_own() {
+    let world = world(1);
+    world.host("server", |reactor| {
+        let listen = |address: &str| reactor.listen_tcp(address, |_: &Address| Echo).map(|port| port.host());
+        let kind = |address: &str| listen(address).unwrap_err().error.kind();
+        assert_eq!(listen("0.0.0.0:80").unwrap().to_string(), "0.0.0.0:80");
+        assert_eq!(kind("0.0.0.0:80"), ErrorKind::AddrInUse);
+        assert_eq!(kind("127.0.0.1:80"), ErrorKind::AddrInUse);
+        assert_eq!(kind("10.0.0.2:81"), ErrorKind::AddrNotAvailable);
+        let (one, other) = (listen("10.0.0.1:0").unwrap(), listen("10.0.0.1:0").unwrap());
+        assert!(one.port() >= 32768 && other.port() > one.port());
+        listen("[::1]:80").unwrap();
+    });
+}
+
+/// A server that may have `free` connections, and five clients at once.
+fn short_of_descriptors(free: usize) -> (World, Host, Events, Line) {
+    let (world, events, line) = (world(1), Events::default(), Line::default());
+    let keep = line.clone();
+    let host = server(&world, &events, move |noting| keep.of(noting));
+    host.set_descriptor_limit(host.descriptors() + free);
+    world.host("clients", |reactor| {
+        for _ in 0..5 {
+            reactor.connect_tcp(("server", PORT), |_: &Address| Echo);
+        }
+    });
+    (world, host, events, line)
+}
+
+#[test]
+fn without_a_descriptor_nobody_is_accepted_and_with_one_again_all_are() {
+    let (world, server, events, line) = short_of_descriptors(2);
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made"; 2]);
+    assert!(world.turns() < 100, "it does not spin: {} turns", world.turns());
+    line.transport().lose_connection();
+    world.run_for(MS);
+    assert_eq!(events.all(), ["made", "made", "lost Done", "made"], "at once, with no new request");
+    server.set_descriptor_limit(100);
+    world.run_for(Settings::default().accept_retry);
+    assert_eq!(events.all().len(), 6, "the retry finds the others");
+}
+
+#[test]
+fn without_a_descriptor_a_connection_cannot_be_asked_for() {
+    let (world, events) = (world(1), Events::default());
+    server(&world, &Events::default(), plain);
+    let mut settings = HostSettings::default();
+    settings.descriptors = 5;
+    client_with(&world, settings, &events, plain);
+    world.run_for(SECOND);
+    assert!(events.all()[0].contains("Too many open files"), "{:?}", events.all());
+}
+
+#[test]
+fn a_connection_that_fails_gives_its_descriptor_back() {
+    let (world, events) = (world(1), Events::default());
+    world.host("server", |_| {});
+    let client = client(&world, &events, plain);
+    world.run_for(7 * MS);
+    assert_eq!(client.descriptors(), 6);
+    world.run_for(SECOND);
+    assert_eq!((events.all().len(), client.descriptors(), world.connections()), (1, 5, 0));
+}

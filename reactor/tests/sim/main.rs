@@ -1,0 +1,136 @@
+//! The simulated world: what its network does, that a seed decides all of it, and that the protocols that there are run
+//! over it unchanged.
+
+mod connecting;
+mod coroutines;
+mod determinism;
+#[path = "../util/events.rs"]
+mod events;
+mod faults;
+mod flow;
+mod hosts;
+mod keep_alive;
+mod partitions;
+mod resets;
+mod tls;
+mod traces;
+
+use events::{Events, Noting};
+use reactor::sim::{Host, HostSettings, Law, Link, World, WorldSettings};
+use reactor::{Address, ClientFactory, Connector, Failure, Protocol, Reactor, Reason, Transport};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const PORT: u16 = 8007;
+
+/// A world in which every way takes exactly 10 ms.
+pub(crate) fn world(seed: u64) -> World {
+    let mut settings = WorldSettings::default();
+    settings.link = Link::new(Law::Fixed(10 * MS));
+    settings.lookup = Law::Fixed(5 * MS);
+    World::with_settings(seed, settings)
+}
+
+/// Sends back what it gets.
+pub(crate) struct Echo;
+
+impl Protocol for Echo {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.pause_when_full(true);
+    }
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        transport.write(data);
+    }
+}
+
+pub(crate) fn echo(reactor: &Reactor) {
+    reactor.listen_tcp("0.0.0.0:8007", |_: &Address| Echo).unwrap();
+}
+
+/// A server whose connections are all noted in `events`; `shape` says what else they do.
+pub(crate) fn server(world: &World, events: &Events, shape: impl Fn(Noting) -> Noting + Clone + 'static) -> Host {
+    let events = events.clone();
+    world.host("server", move |reactor| {
+        let (events, shape) = (events.clone(), shape.clone());
+        reactor.listen_tcp("0.0.0.0:8007", move |_: &Address| shape(Noting::new(&events))).unwrap();
+    })
+}
+
+/// A client that connects once to `server`, noted in `events`.
+pub(crate) fn client(world: &World, events: &Events, shape: impl Fn(Noting) -> Noting + Clone + 'static) -> Host {
+    client_with(world, HostSettings::default(), events, shape)
+}
+
+pub(crate) fn client_with(
+    world: &World,
+    settings: HostSettings,
+    events: &Events,
+    shape: impl Fn(Noting) -> Noting + Clone + 'static,
+) -> Host {
+    let events = events.clone();
+    world.host_with("client", settings, move |reactor| {
+        reactor.connect_tcp(("server", PORT), Once { events: events.clone(), shape: shape.clone() });
+    })
+}
+
+/// The transport of the last connection, for a test that acts from outside.
+#[derive(Clone, Default)]
+pub(crate) struct Line(Rc<RefCell<Option<Transport>>>);
+
+impl Line {
+    /// Keeps the transport of this connection, too.
+    pub(crate) fn of(&self, mut noting: Noting) -> Noting {
+        let line = self.0.clone();
+        let mut made = std::mem::replace(&mut noting.made, Box::new(|_| {}));
+        noting.made = Box::new(move |transport| {
+            *line.borrow_mut() = Some(transport.clone());
+            made(transport);
+        });
+        noting
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.0.borrow().clone().expect("a connection was made")
+    }
+
+    pub(crate) fn write(&self, data: &str) {
+        self.transport().write(data.as_bytes());
+    }
+}
+
+/// Notes also if no connection comes about, and why.
+pub(crate) struct Once<F> {
+    pub(crate) events: Events,
+    pub(crate) shape: F,
+}
+
+impl<F: Fn(Noting) -> Noting> ClientFactory for Once<F> {
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
+        Some(Box::new((self.shape)(Noting::new(&self.events))))
+    }
+    fn client_connection_failed(&mut self, _connector: &Connector, failure: Failure) {
+        let error = failure.to_string();
+        self.events.note(format!("failed: {error}"));
+    }
+    fn client_connection_lost(&mut self, _connector: &Connector, _reason: &Reason) {
+        self.events.note("client lost");
+    }
+}
+
+/// Nothing but what is noted.
+pub(crate) fn plain(noting: Noting) -> Noting {
+    noting
+}
+
+/// Writes `text` when connected.
+pub(crate) fn saying(text: &'static str) -> impl Fn(Noting) -> Noting + Clone {
+    move |noting| Noting { made: Box::new(move |transport| transport.write(text.as_bytes())), ..noting }
+}
+
+/// Sends back what it gets, as [`Echo`].
+pub(crate) fn echoing(noting: Noting) -> Noting {
+    Noting { data: Box::new(|transport, data| transport.write(data)), ..noting }
+}

@@ -1,0 +1,138 @@
+//! Ways that are cut: bytes wait, arrive late, or are given up.
+
+use super::*;
+
+/// An echo server and a client connected to it, before a cut.
+fn connected() -> (World, Host, Host, Events, Events, Line) {
+    let (world, events, answers, line) = (world(1), Events::default(), Events::default(), Line::default());
+    let server = server(&world, &events, echoing);
+    let keep = line.clone();
+    let client = client(&world, &answers, move |noting| keep.of(noting));
+    world.run_for(SECOND);
+    assert_eq!((events.all(), answers.all()), (vec!["made".to_owned()], vec!["made".to_owned()]));
+    (world, server, client, events, answers, line)
+}
+
+#[test]
+fn what_is_written_into_a_partition_arrives_when_it_has_healed() {
+    let (world, server, client, events, answers, line) = connected();
+    world.partition(&[server], &[client]);
+    line.write("hello");
+    world.run_for(60 * SECOND);
+    assert_eq!(events.all(), ["made"]);
+    world.heal();
+    // Retransmissions come 0.2, 0.6, 1.4 ... 51.0, 102.2 s after the first.
+    world.run_for(42 * SECOND);
+    assert_eq!(events.all(), ["made"]);
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made", "data hello"]);
+    assert_eq!(answers.all(), ["made", "data hello"]);
+}
+
+#[test]
+fn what_was_on_the_way_when_the_cut_came_is_sent_again() {
+    let (world, server, client, events, _, line) = connected();
+    line.write("hello");
+    world.run_for(5 * MS);
+    world.cut(&client, &server);
+    world.run_for(100 * MS);
+    world.mend(&client, &server);
+    assert_eq!(events.all(), ["made"]);
+    world.run_for(120 * MS);
+    assert_eq!(events.all(), ["made", "data hello"]);
+}
+
+#[test]
+fn a_cut_of_one_way_leaves_the_other() {
+    let (world, server, client, events, answers, line) = connected();
+    world.cut(&server, &client);
+    line.write("hello");
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made", "data hello"], "it gets there");
+    assert_eq!(answers.all(), ["made"], "the echo does not come back");
+    world.mend(&server, &client);
+    world.run_for(2 * SECOND);
+    assert_eq!(answers.all(), ["made", "data hello"]);
+}
+
+#[test]
+fn bytes_that_came_without_an_acknowledgement_come_once() {
+    let (world, server, client, events, _, line) = connected();
+    world.cut(&server, &client);
+    for word in ["one ", "two ", "three"] {
+        line.write(word);
+        world.run_for(7 * SECOND);
+    }
+    world.heal();
+    world.run_for(60 * SECOND);
+    assert_eq!(events.all(), ["made", "data one two three"]);
+}
+
+#[test]
+fn after_a_quarter_of_an_hour_a_sender_gives_up() {
+    let (world, server, client, events, answers, line) = connected();
+    world.partition(std::slice::from_ref(&server), &[client]);
+    line.write("hello");
+    world.run_for(924 * SECOND);
+    assert_eq!(answers.all(), ["made"]);
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
+    world.heal();
+    world.run_for(10_000 * SECOND);
+    assert_eq!(events.all(), ["made"], "the other end never hears of it: it is half open");
+    assert_eq!(server.descriptors(), 7);
+}
+
+#[test]
+fn a_connection_over_which_nothing_is_said_outlives_a_partition() {
+    let (world, server, client, events, answers, line) = connected();
+    world.partition(&[server], &[client]);
+    world.run_for(100_000 * SECOND);
+    world.heal();
+    line.write("hello");
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made", "data hello"]);
+    assert_eq!(answers.all(), ["made", "data hello"]);
+}
+
+#[test]
+fn no_connection_comes_about_through_a_partition_but_after_it() {
+    let (world, answers) = (world(1), Events::default());
+    let server = server(&world, &Events::default(), plain);
+    let client = client(&world, &answers, plain);
+    world.partition(&[server], &[client]);
+    world.run_for(6 * SECOND);
+    world.heal();
+    assert!(answers.all().is_empty());
+    world.run_for(2 * SECOND);
+    assert_eq!(answers.all(), ["made"], "the request after seven seconds");
+}
+
+#[test]
+fn an_end_that_waits_in_a_partition_comes_after_it() {
+    let (world, server, client, events, answers, line) = connected();
+    world.partition(&[server], &[client]);
+    line.write("last words");
+    line.transport().lose_connection();
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "lost Done", "client lost"], "its kernel sees to the rest");
+    world.heal();
+    world.run_for(2 * SECOND);
+    assert_eq!(events.all(), ["made", "data last words", "end", "lost Done"]);
+    world.run_for(SECOND);
+    assert_eq!(world.connections(), 0);
+}
+
+#[test]
+fn other_hosts_do_not_notice() {
+    let (world, server, client, ..) = connected();
+    let answers = Events::default();
+    world.partition(&[server], &[client]);
+    let noted = answers.clone();
+    world.host("third", move |reactor| {
+        let noted = noted.clone();
+        reactor.connect_tcp(("server", PORT), move |_: &Address| saying("hello")(Noting::new(&noted)));
+    });
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "data hello"]);
+}

@@ -1,0 +1,119 @@
+//! Connections that break: who is told, when, and with what.
+
+use super::*;
+
+fn pair(world: &World, server_does: impl Fn(Noting) -> Noting + Clone + 'static) -> (Host, Host, Events, Events, Line) {
+    let (events, answers, line) = (Events::default(), Events::default(), Line::default());
+    let server = server(world, &events, server_does);
+    let keep = line.clone();
+    let client = client(world, &answers, move |noting| keep.of(noting));
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made"]);
+    (server, client, events, answers, line)
+}
+
+#[test]
+fn an_abort_is_a_reset_for_the_other_end() {
+    let world = world(1);
+    let (.., events, answers, line) = pair(&world, plain);
+    line.transport().abort_connection();
+    world.run_for(10 * MS);
+    assert_eq!(answers.all(), ["made", "lost Aborted", "client lost"]);
+    assert_eq!(events.all(), ["made", "lost Lost"]);
+    assert_eq!(world.connections(), 0);
+}
+
+#[test]
+fn what_had_come_before_a_reset_can_still_be_read() {
+    let world = world(1);
+    let (server, _, events, _, line) = pair(&world, plain);
+    server.pause();
+    line.write("hello");
+    world.run_for(20 * MS);
+    line.transport().abort_connection();
+    world.run_for(20 * MS);
+    server.resume();
+    world.run_for(MS);
+    assert_eq!(events.all(), ["made", "data hello", "lost Lost"]);
+}
+
+#[test]
+fn a_close_with_unread_bytes_is_a_reset() {
+    let (world, theirs) = (world(1), Line::default());
+    let keep = theirs.clone();
+    let (.., answers, line) = pair(&world, move |noting| {
+        keep.of(Noting { made: Box::new(|transport| transport.pause_producing()), ..noting })
+    });
+    line.write("never read");
+    world.run_for(20 * MS);
+    theirs.transport().lose_connection();
+    world.run_for(20 * MS);
+    assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
+}
+
+#[test]
+fn bytes_for_somebody_who_has_closed_are_answered_with_a_reset() {
+    let world = world(1);
+    let (.., events, answers, line) =
+        pair(&world, |noting| Noting { end: Box::new(|transport| transport.write(b"too late")), ..noting });
+    line.transport().lose_connection();
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "lost Done", "client lost"]);
+    assert_eq!(events.all(), ["made", "end", "lost Lost"]);
+    assert_eq!(world.connections(), 0);
+}
+
+#[test]
+fn the_network_may_break_what_it_carries() {
+    let world = world(1);
+    let (server, client, events, answers, _) = pair(&world, plain);
+    world.reset_connections(&client, &server);
+    world.run_for(Duration::ZERO);
+    assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
+    assert_eq!(events.all(), ["made", "lost Lost"]);
+    assert_eq!(world.connections(), 0);
+}
+
+#[test]
+fn a_reset_that_is_lost_leaves_a_half_open_connection_until_somebody_speaks() {
+    let world = world(1);
+    let line = Line::default();
+    let keep = line.clone();
+    let (server, client, events, answers, other) = pair(&world, move |noting| keep.of(noting));
+    world.cut(&client, &server);
+    other.transport().abort_connection();
+    world.run_for(100 * SECOND);
+    assert_eq!(answers.all().len(), 3);
+    assert_eq!(events.all(), ["made"]);
+    world.heal();
+    world.run_for(100 * SECOND);
+    assert_eq!(events.all(), ["made"], "nobody told it");
+    line.write("anybody there?");
+    world.run_for(20 * MS);
+    assert_eq!(events.all(), ["made", "lost Lost"]);
+}
+
+#[test]
+fn a_reset_that_is_on_its_way_when_the_cut_comes_is_lost() {
+    let world = world(1);
+    let (server, client, events, answers, line) = pair(&world, plain);
+    line.transport().abort_connection();
+    world.run_for(5 * MS);
+    world.cut(&client, &server);
+    world.run_for(100 * SECOND);
+    assert_eq!((answers.all().len(), events.all()), (3, vec!["made".to_owned()]));
+}
+
+#[test]
+fn what_came_before_a_restart_and_was_never_acknowledged_is_answered_with_a_reset() {
+    let world = world(1);
+    let (server, client, _, answers, line) = pair(&world, plain);
+    world.cut(&server, &client);
+    line.write("hello");
+    world.run_for(100 * MS);
+    server.crash();
+    server.restart();
+    world.heal();
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
+}

@@ -1,0 +1,146 @@
+//! TLS and HTTPS over the simulated network, with time from each host's clock.
+
+use super::*;
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd};
+use reactor::Deferred;
+use reactor::http::PageGetter;
+use reactor::tls::{TlsClient, TlsServer, TrustRoots};
+use std::time::SystemTime;
+
+/// A certificate for `server`, valid from 2020 to 2030, and its key.
+///
+/// Made anew each time; but its length, and that of each signature by its key, is always the same.
+#[derive(Clone)]
+struct Identity {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Identity {
+    fn new() -> Identity {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let mut params = CertificateParams::new(vec!["server".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
+        params.serial_number = Some(SerialNumber::from(1));
+        let certificate = params.self_signed(&key).unwrap();
+        Identity { certificate: certificate.der().to_vec(), key: key.serialize_der() }
+    }
+
+    fn roots(&self) -> TrustRoots {
+        let mut roots = TrustRoots::none();
+        roots.add_der(&self.certificate).unwrap();
+        roots
+    }
+
+    /// A server that shows it; its connections are noted in `events`.
+    fn serve(&self, world: &World, events: &Events, shape: fn(Noting) -> Noting) -> Host {
+        let (me, events) = (self.clone(), events.clone());
+        world.host("server", move |reactor| {
+            let tls = TlsServer::new(reactor, &[&me.certificate], &me.key, &["http/1.1"]).unwrap();
+            let events = events.clone();
+            reactor.listen_tcp("0.0.0.0:443", tls.factory(move |_: &Address| shape(Noting::new(&events)))).unwrap();
+        })
+    }
+
+    /// A client that trusts it.
+    fn connect(&self, world: &World, events: &Events, shape: fn(Noting) -> Noting) -> Host {
+        let (me, events) = (self.clone(), events.clone());
+        world.host("client", move |reactor| {
+            let tls = TlsClient::new(reactor, &me.roots(), &["http/1.1"]).unwrap();
+            let once = Once { events: events.clone(), shape };
+            reactor.connect_tcp(("server", 443), tls.factory("server", once));
+        })
+    }
+}
+
+fn hello(noting: Noting) -> Noting {
+    saying("hello")(noting)
+}
+
+/// A TLS echo over rough links; what each end noted, and the hash.
+fn converse(seed: u64) -> (Vec<String>, Vec<String>, u64) {
+    let (world, events, answers) = (World::new(seed), Events::default(), Events::default());
+    world.set_links(Link::new(Law::Uniform(MS, 30 * MS)).cuts(50).segment(300));
+    let identity = Identity::new();
+    identity.serve(&world, &events, echoing);
+    identity.connect(&world, &answers, |noting| Noting {
+        data: Box::new(|transport, _| transport.lose_connection()),
+        ..hello(noting)
+    });
+    world.run_for(SECOND);
+    assert_eq!(world.connections(), 0);
+    (events.all(), answers.all(), world.trace_hash())
+}
+
+#[test]
+fn what_is_said_over_tls_arrives_and_the_end_is_clean() {
+    let (events, answers, _) = converse(1);
+    assert_eq!(events, ["made", "data hello", "end", "lost Done"]);
+    assert_eq!(answers, ["made", "data hello", "lost Done", "client lost"]);
+}
+
+#[test]
+fn with_signatures_of_a_fixed_length_the_same_seed_gives_the_same_run() {
+    for seed in 0..20 {
+        assert_eq!(converse(seed), converse(seed), "with other keys and another certificate");
+    }
+    assert_ne!(converse(0).2, converse(1).2);
+}
+
+#[test]
+fn a_killed_server_is_no_clean_end() {
+    let (world, answers, identity) = (world(1), Events::default(), Identity::new());
+    let server = identity.serve(&world, &Events::default(), plain);
+    identity.connect(&world, &answers, hello);
+    world.run_for(SECOND);
+    server.kill();
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "lost Truncated", "client lost"]);
+}
+
+#[test]
+fn a_certificate_is_judged_by_the_clock_of_the_host() {
+    let year = 365 * 86_400 * SECOND;
+    for (years, expected) in [(0, "made"), (5, "made"), (9, "lost Tls")] {
+        let (world, answers, identity) = (world(1), Events::default(), Identity::new());
+        identity.serve(&world, &Events::default(), plain);
+        let host = identity.connect(&world, &answers, plain);
+        host.set_clock(host.clock() + years * year);
+        world.run_for(SECOND);
+        assert_eq!(answers.all()[0], "made", "what is written before the handshake waits");
+        assert_eq!(answers.all().get(1).map_or("made", |event| event), expected, "{years} years on");
+        assert!(host.clock() > SystemTime::UNIX_EPOCH + year);
+    }
+}
+
+#[test]
+fn pages_are_got_by_name_over_tls_in_the_same_way_each_time() {
+    assert_eq!(get_pages(), get_pages(), "the later ones resume the session of the first");
+}
+
+fn get_pages() -> u64 {
+    let (world, identity, pages) = (World::new(1), Identity::new(), Events::default());
+    identity.serve(&world, &Events::default(), |noting| Noting {
+        data: Box::new(|transport, request| {
+            if request.ends_with(b"\r\n\r\n") {
+                transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world");
+            }
+        }),
+        ..noting
+    });
+    let (noted, roots) = (pages.clone(), identity.roots());
+    world.host("client", move |reactor| {
+        let getter = PageGetter::new(reactor, &roots).unwrap();
+        for second in 0..3 {
+            let (noted, getter) = (noted.clone(), getter.clone());
+            reactor.call_later(second * SECOND, move || {
+                let page: Deferred<_> = getter.get("https://server/page");
+                drop(page.add_callback(move |page| noted.note(String::from_utf8(page.body).unwrap())));
+            });
+        }
+    });
+    world.run_for(5 * SECOND);
+    assert_eq!(pages.all(), ["hello, world"; 3]);
+    assert_eq!(world.connections(), 0);
+    world.trace_hash()
+}
