@@ -3,7 +3,8 @@
 //! The contract, which the loop keeps (Twisted's `IProtocol`):
 //!
 //! ```text
-//!   connection_made  (data_received | reading_resumed)*  read_connection_lost?  ...  connection_lost
+//!   connection_made  handshake_completed?  (data_received | reading_resumed)*
+//!       read_connection_lost?  ...  connection_lost
 //! ```
 //!
 //! * `connection_made` comes first, `connection_lost` last; each exactly once.
@@ -20,6 +21,12 @@ use crate::{Address, Connector, Failure, Reason, Transport};
 pub trait Protocol {
     /// The connection is up; `transport` is the way to write to it, and may be cloned and kept.
     fn connection_made(&mut self, transport: &Transport) {
+        let _ = transport;
+    }
+
+    /// Over TLS: the handshake is done, and the peer has shown that it is who it should be; comes before any data. What
+    /// was written earlier goes out now. Twisted's `IHandshakeListener`.
+    fn handshake_completed(&mut self, transport: &Transport) {
         let _ = transport;
     }
 
@@ -53,6 +60,9 @@ pub trait Protocol {
 impl Protocol for Box<dyn Protocol> {
     fn connection_made(&mut self, transport: &Transport) {
         (**self).connection_made(transport);
+    }
+    fn handshake_completed(&mut self, transport: &Transport) {
+        (**self).handshake_completed(transport);
     }
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         (**self).data_received(transport, data);

@@ -19,7 +19,7 @@ use raw_tls::raw_server;
 use reactor::tls::rustls::pki_types::{CertificateDer, ServerName};
 use reactor::tls::rustls::{self, ClientConfig, ClientConnection, RootCertStore};
 use reactor::tls::{TlsClient, TlsServer, TrustRoots};
-use reactor::{Address, Protocol, Reactor, Transport};
+use reactor::{Address, Protocol, Reactor, Reason, Transport};
 use run::run_to_the_end;
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -357,4 +357,50 @@ fn lose_connection_in_the_middle_of_what_comes_is_a_clean_end() {
     );
     assert_eq!((&*server[0], &*server[2]), ("made", "lost Done"));
     assert_eq!(server.len(), 3);
+}
+
+#[test]
+fn both_ends_hear_when_the_handshake_is_done_and_before_any_data() {
+    struct Hears(Events, &'static str);
+    impl Protocol for Hears {
+        fn connection_made(&mut self, transport: &Transport) {
+            self.0.note("made");
+            transport.write(self.1.as_bytes()); // It waits in the session.
+        }
+        fn handshake_completed(&mut self, transport: &Transport) {
+            self.0.note("completed");
+            transport.write(b" and more");
+        }
+        fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
+            self.0.note(String::from_utf8_lossy(data)); // Cut anywhere.
+        }
+    }
+    let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
+    let (server, client) = (Events::default(), Events::default());
+    let address = serve(&reactor, &authority.issue(NAME, SOON), &[], Hears(server.clone(), "from the server"));
+    request(&reactor, address, &authority.roots(), &[], Hears(client.clone(), "from the client"));
+    let seen = |events: &Events| events.all().concat();
+    let expected = |from: &str| format!("madecompletedfrom the {from} and more");
+    until(&reactor, "all has come", || seen(&server).ends_with("more") && seen(&client).ends_with("more"));
+    assert_eq!((seen(&server), seen(&client)), (expected("client"), expected("server")));
+}
+
+#[test]
+fn a_handshake_that_fails_is_never_completed() {
+    struct Hears(Events);
+    impl Protocol for Hears {
+        fn handshake_completed(&mut self, _transport: &Transport) {
+            self.0.note("completed");
+        }
+        fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+        fn connection_lost(&mut self, _reason: &Reason) {
+            self.0.note("lost");
+        }
+    }
+    let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
+    let client = Events::default();
+    let address = serve(&reactor, &authority.issue("other.test", SOON), &[], Noting::new(&Events::default()));
+    request(&reactor, address, &authority.roots(), &[], Hears(client.clone()));
+    until(&reactor, "it is over", || is_over(&client));
+    assert_eq!(client.all(), ["lost"]);
 }

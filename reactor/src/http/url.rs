@@ -81,12 +81,88 @@ impl Url {
         Ok(Url { target, ..self.clone() })
     }
 
+    /// Scheme, host and port: what makes two places one origin, and all of a URL that is sure to be no secret.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority())
+    }
+
+    /// As much of it as may be shown: the query may hold secrets.
+    pub(super) fn without_query(&self) -> String {
+        let (path, dots) = self.target.split_once('?').map_or((&self.target[..], ""), |(path, _)| (path, "?..."));
+        format!("{}{path}{dots}", self.origin())
+    }
+
+    /// Whether both are of one origin: the same scheme, host and port.
+    pub fn is_same_origin(&self, other: &Url) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    }
+
     /// What the `Host` header says: the port only if it is not the usual one.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let usual = if self.secure { 443 } else { 80 };
         if self.port == usual { host } else { format!("{host}:{}", self.port) }
     }
+}
+
+impl Url {
+    /// Where `reference` leads from here: RFC 3986, section 5.2, as a `Location` header has it. A fragment is left out.
+    ///
+    /// # Errors
+    /// [`UrlError`], if that is no address of a kind that a client could use.
+    pub fn join(&self, reference: &str) -> Result<Url, UrlError> {
+        check_characters(reference)?;
+        let reference = reference.split_once('#').map_or(reference, |(before, _fragment)| before);
+        if has_scheme(reference) {
+            let url: Url = reference.parse()?;
+            let target = without_dots(&url.target);
+            return Ok(Url { target, ..url });
+        }
+        if reference.starts_with("//") {
+            let scheme = if self.secure { "https:" } else { "http:" };
+            return self.join(&format!("{scheme}{reference}"));
+        }
+        let (path, _query) = self.target.split_once('?').unwrap_or((&self.target, ""));
+        let target = match reference.as_bytes().first() {
+            None => self.target.clone(),
+            Some(b'?') => format!("{path}{reference}"),
+            Some(b'/') => without_dots(reference),
+            Some(_) => {
+                let folder = path.rfind('/').map_or("/", |last| &path[..=last]);
+                without_dots(&format!("{folder}{reference}"))
+            }
+        };
+        Ok(Url { target, ..self.clone() })
+    }
+}
+
+/// RFC 3986, section 3.1: what stands before the first colon, if that comes before any path or query.
+fn has_scheme(reference: &str) -> bool {
+    let Some((scheme, _)) = reference.split_once(':') else { return false };
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// RFC 3986, section 5.2.4, on the path of a target; the query stays as it is.
+fn without_dots(target: &str) -> String {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable(); // Before the leading slash stands nothing.
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if is_last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 impl FromStr for Url {
@@ -150,6 +226,22 @@ fn parse_port(digits: &str) -> Result<u16, UrlError> {
     digits.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)
 }
 
+/// Undoes percent-encoding, if it is sound.
+pub(super) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || rest.next().and_then(|digit| (digit as char).to_digit(16));
+                (digit()? * 16 + digit()?) as u8
+            }
+            byte => byte,
+        });
+    }
+    Some(bytes)
+}
+
 fn check_characters(text: &str) -> Result<(), UrlError> {
     match text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(()),
@@ -182,6 +274,97 @@ mod tests {
         check("https://a:444?q=1", "a", 444, "/?q=1", "a:444");
         check("http://[::1]:8080/x", "::1", 8080, "/x", "[::1]:8080");
         check("http://a?x=/@", "a", 80, "/?x=/@", "a");
+    }
+
+    /// RFC 3986, section 5.4: what each reference means at `http://a/b/c/d;p?q`. Fragments are left out, as they are
+    /// never sent.
+    const REFERENCES: [(&str, &str); 40] = [
+        ("g", "http://a/b/c/g"),
+        ("./g", "http://a/b/c/g"),
+        ("g/", "http://a/b/c/g/"),
+        ("/g", "http://a/g"),
+        ("//g", "http://g/"),
+        ("?y", "http://a/b/c/d;p?y"),
+        ("g?y", "http://a/b/c/g?y"),
+        ("#s", "http://a/b/c/d;p?q"),
+        ("g#s", "http://a/b/c/g"),
+        ("g?y#s", "http://a/b/c/g?y"),
+        (";x", "http://a/b/c/;x"),
+        ("g;x", "http://a/b/c/g;x"),
+        ("g;x?y#s", "http://a/b/c/g;x?y"),
+        ("", "http://a/b/c/d;p?q"),
+        (".", "http://a/b/c/"),
+        ("./", "http://a/b/c/"),
+        ("..", "http://a/b/"),
+        ("../", "http://a/b/"),
+        ("../g", "http://a/b/g"),
+        ("../..", "http://a/"),
+        ("../../", "http://a/"),
+        ("../../g", "http://a/g"),
+        // Abnormal ones.
+        ("../../../g", "http://a/g"),
+        ("../../../../g", "http://a/g"),
+        ("/./g", "http://a/g"),
+        ("/../g", "http://a/g"),
+        ("g.", "http://a/b/c/g."),
+        (".g", "http://a/b/c/.g"),
+        ("g..", "http://a/b/c/g.."),
+        ("..g", "http://a/b/c/..g"),
+        ("./../g", "http://a/b/g"),
+        ("./g/.", "http://a/b/c/g/"),
+        ("g/./h", "http://a/b/c/g/h"),
+        ("g/../h", "http://a/b/c/h"),
+        ("g;x=1/./y", "http://a/b/c/g;x=1/y"),
+        ("g;x=1/../y", "http://a/b/c/y"),
+        ("g?y/./x", "http://a/b/c/g?y/./x"),
+        ("g?y/../x", "http://a/b/c/g?y/../x"),
+        ("g#s/./x", "http://a/b/c/g"),
+        ("g#s/../x", "http://a/b/c/g"),
+    ];
+
+    #[test]
+    fn references_are_resolved_as_the_rfc_resolves_them() {
+        let base: Url = "http://a/b/c/d;p?q".parse().unwrap();
+        for (reference, url) in REFERENCES {
+            assert_eq!(base.join(reference).map(|url| url.to_string()).as_deref(), Ok(url), "{reference:?}");
+        }
+        // The two of the table that have a scheme: one that we do not speak, and one without an authority.
+        assert_eq!(base.join("g:h"), Err(UrlError::Scheme));
+        assert_eq!(base.join("http:g"), Err(UrlError::Scheme));
+    }
+
+    #[test]
+    fn references_keep_the_scheme_or_bring_their_own() {
+        let base: Url = "https://a:444/x//y?q".parse().unwrap();
+        for (reference, url) in [
+            ("//b/z", "https://b/z"),
+            ("http://b:81/./z/../w?k", "http://b:81/w?k"),
+            ("z", "https://a:444/x//z"),
+            ("..", "https://a:444/x/"),
+            ("?a:b", "https://a:444/x//y?a:b"),
+            ("/a:b", "https://a:444/a:b"),
+        ] {
+            assert_eq!(base.join(reference).map(|url| url.to_string()).as_deref(), Ok(url), "{reference:?}");
+        }
+        for (reference, error) in [
+            ("//u:p@b/", UrlError::UserInfo),
+            ("//", UrlError::Host),
+            ("a b", UrlError::Character),
+            ("\u{e9}", UrlError::Character),
+            ("javascript:x", UrlError::Scheme),
+        ] {
+            assert_eq!(base.join(reference), Err(error), "{reference:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        assert_eq!(url("HTTPS://A:443/x?key=1").origin(), "https://a");
+        assert!(url("https://a/x").is_same_origin(&url("https://A:443/y")));
+        for other in ["http://a/x", "https://b/x", "https://a:444/x"] {
+            assert!(!url("https://a/x").is_same_origin(&url(other)), "{other}");
+        }
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct TlsProtocol {
     profile: Rc<Profile>,
     /// Records received and held back because reading was paused: at most what one read brought.
     held: Vec<u8>,
+    /// The inner protocol knows that the handshake is done.
+    told: bool,
 }
 
 enum State {
@@ -94,7 +96,7 @@ enum Closing {
 impl TlsProtocol {
     pub(super) fn new(mut session: Connection, inner: Box<dyn Protocol>, profile: Rc<Profile>) -> TlsProtocol {
         session.set_buffer_limit(Some(BUFFER_LIMIT));
-        TlsProtocol { inner, state: State::New(Some(Box::new(session))), profile, held: Vec::new() }
+        TlsProtocol { inner, state: State::New(Some(Box::new(session))), profile, held: Vec::new(), told: false }
     }
 
     fn channel(&self) -> Option<Rc<TlsChannel>> {
@@ -147,6 +149,10 @@ impl TlsProtocol {
                 return;
             }
             channel.process(&mut records);
+            if !self.told && !channel.is_disconnecting() && channel.progress.get() == Progress::Established {
+                self.told = true;
+                self.inner.handshake_completed(&upper);
+            }
             channel.close_after_handshake();
         }
     }

@@ -1,0 +1,152 @@
+//! [`Agent`]: requests out, answers in, over connections that are kept. Twisted's `Agent` with everything that one
+//! wraps around it: pool, redirects, gzip, proxies.
+//!
+//! ```text
+//!   Agent --> redirect.rs   follows, if it is to
+//!               exchange.rs   one request: its deadlines, retry and cancel
+//!                 pool.rs       which connection it gets
+//!                   link.rs       the connection: parser, gzip.rs, back-pressure
+//!                     proxy.rs      a tunnel below it
+//!                       tls         TLS below it
+//! ```
+//!
+//! Unlike Twisted's: everything has a deadline, connections at work are limited and not only idle ones, requests wait
+//! in a bounded queue, and a response that nobody takes holds nothing.
+
+use super::agent_error::{AgentError, Stage};
+use super::agent_settings::{AgentSettings, Redirects};
+use super::body::{Response, abandon};
+use super::exchange::Exchange;
+use super::page::Page;
+use super::pool::Pool;
+use super::redirect;
+use super::request::Request;
+use crate::error::ConnectError;
+use crate::tls::{TlsClient, TlsConfigError, TrustRoots};
+use crate::{Deferred, Reactor, deferred};
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+/// A deadline that is further away than this (a hundred years) is none.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// An HTTP client with a pool of connections. Cheap to clone; clones share the pool.
+///
+/// ```no_run
+/// use reactor::Reactor;
+/// use reactor::http::{Agent, Request};
+/// use reactor::tls::TrustRoots;
+///
+/// let reactor = Reactor::new()?;
+/// let agent = Agent::new(&reactor, &TrustRoots::web())?;
+/// let stopper = reactor.clone();
+/// let _chain = agent
+///     .fetch(Request::get("https://example.com/".parse()?))
+///     .add_callback(|page| println!("{}: {} bytes", page.head.status, page.body.len()))
+///     .add_errback(|failure| eprintln!("{failure}"))
+///     .add_both(move |_| stopper.stop());
+/// reactor.run()?;
+/// # Ok::<(), reactor::Failure>(())
+/// ```
+#[derive(Clone)]
+pub struct Agent {
+    pool: Rc<Pool>,
+}
+
+impl Agent {
+    /// An agent that trusts `roots`, with default settings. TLS is a browser's: the server's certificate must be for
+    /// the name in the URL.
+    ///
+    /// # Errors
+    /// If there are no roots.
+    pub fn new(reactor: &Reactor, roots: &TrustRoots) -> Result<Agent, TlsConfigError> {
+        let tls = TlsClient::new(reactor, roots, &["http/1.1"])?;
+        Ok(Agent { pool: Pool::new(reactor, tls, AgentSettings::default()) })
+    }
+
+    /// An agent with these settings, and a pool of its own.
+    pub fn with_settings(self, mut settings: AgentSettings) -> Agent {
+        settings.user_agent.retain(|c| !c.is_control());
+        let Some(reactor) = self.pool.reactor() else { return self };
+        Agent { pool: Pool::new(&reactor, self.pool.tls().clone(), settings) }
+    }
+
+    /// What it was set to.
+    pub fn settings(&self) -> &AgentSettings {
+        self.pool.settings()
+    }
+
+    /// Asks. Fires at the head of the answer; the body is then to be taken from the [`Response`], or dropped with it.
+    ///
+    /// Fails with [`AgentError`]. Cancelling frees whatever the request holds: its place in the queue, the connection
+    /// attempt, the connection.
+    #[track_caller]
+    pub fn request(&self, request: Request) -> Deferred<Response> {
+        let end = self.pool.reactor().map(|reactor| reactor.now() + self.settings().timeout.min(FOREVER));
+        match self.settings().redirects {
+            Redirects::None => self.ask_once(&request, end),
+            Redirects::Follow { limit } => Deferred::from_future(redirect::follow(self.clone(), request, limit, end)),
+        }
+    }
+
+    /// Asks, and gathers the body, up to [`Limits::body`](super::Limits::body). Fails and cancels as
+    /// [`request`](Agent::request) does.
+    #[track_caller]
+    pub fn fetch(&self, request: Request) -> Deferred<Page> {
+        let limit = usize::try_from(self.settings().limits.body).unwrap_or(usize::MAX);
+        self.request(request).add_callback(move |response| {
+            let head = response.head().clone();
+            response.collect(limit).add_callback(|body| Ok(Page { head, body }))
+        })
+    }
+
+    /// One request, redirects being answers like any other, to be over at `end`.
+    #[track_caller]
+    pub(super) fn ask_once(&self, request: &Request, end: Option<Instant>) -> Deferred<Response> {
+        let (Some(reactor), Some(end)) = (self.pool.reactor(), end) else {
+            return deferred::fail(AgentError::new(Stage::RequestNotSent, request, ConnectError::Cancelled));
+        };
+        let unwanted: Rc<RefCell<Weak<Exchange>>> = Rc::default();
+        let this = unwanted.clone();
+        let (deferred, firer) = Deferred::with_canceller(move |_| {
+            let exchange = unwanted.borrow().clone();
+            abandon(&exchange);
+        });
+        let exchange = Exchange::new(&self.pool, &reactor, request.clone(), firer, end);
+        *this.borrow_mut() = Rc::downgrade(&exchange);
+        if let Err(error) = self.pool.submit(&exchange) {
+            exchange.fail(error);
+        }
+        deferred
+    }
+
+    /// Closes the connections that are kept; fires when they are gone. Those at work stay.
+    #[track_caller]
+    pub fn close_idle(&self) -> Deferred<()> {
+        deferred::deferred_list(self.pool.close_idle()).add_callback(|_| Ok(()))
+    }
+
+    /// How many connections there are: those being made, at work, idle and closing.
+    pub fn open_connections(&self) -> usize {
+        self.pool.open()
+    }
+
+    /// How many of them are kept for the next request.
+    pub fn idle_connections(&self) -> usize {
+        self.pool.idle()
+    }
+
+    /// How many requests wait for a connection.
+    pub fn waiting(&self) -> usize {
+        self.pool.waiting()
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, idle, waiting) = (self.open_connections(), self.idle_connections(), self.waiting());
+        write!(f, "Agent(open: {open}, idle: {idle}, waiting: {waiting})")
+    }
+}

@@ -1,0 +1,307 @@
+//! [`GzipDecoder`]: coded bytes in, plain bytes out, a buffer at a time (RFC 1952). Pure.
+//!
+//! ```text
+//!   Header --> Deflated --> Trailer --+--> Between: the end, or another member
+//!      ^                              |
+//!      +------------------------------+
+//! ```
+//!
+//! The caller brings the buffer and counts what comes: a bomb is noticed after one buffer too much, and whoever is told
+//! to pause holds the coded bytes, which are small. Check sum and length must be right; what follows the last member,
+//! and what is missing from it, is an error.
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use std::fmt;
+
+/// Bytes of a member's header, which may hold a file name and a comment; nobody needs more.
+const HEADER_LIMIT: usize = 4096;
+
+/// Bytes of the header's fixed part.
+const FIXED: usize = 10;
+
+/// Check sum and length.
+const TRAILER: usize = 8;
+
+/// What is wrong with a body that is coded with gzip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GzipError {
+    /// It does not begin as it should.
+    BadHeader,
+    /// What is packed makes no sense.
+    BadData,
+    /// Check sum or length are not those of what came out.
+    BadCheckSum,
+    /// It ended too early.
+    Truncated,
+    /// Something follows its end.
+    TrailingGarbage,
+}
+
+impl fmt::Display for GzipError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GzipError::BadHeader => "the answer is not gzip, although it says so",
+            GzipError::BadData => "the answer's gzip is broken",
+            GzipError::BadCheckSum => "the answer's gzip does not add up",
+            GzipError::Truncated => "the answer's gzip ended too early",
+            GzipError::TrailingGarbage => "something follows the answer's gzip",
+        })
+    }
+}
+
+impl std::error::Error for GzipError {}
+
+/// Unpacks one body.
+pub(super) struct GzipDecoder {
+    state: State,
+    /// An unfinished header or trailer.
+    partial: Vec<u8>,
+    unpacker: Decompress,
+    sum: Crc,
+}
+
+enum State {
+    /// Nothing has come: an empty body is an empty body.
+    Untouched,
+    Header,
+    /// Whether something came out last time: more may come out without anything going in.
+    Deflated {
+        flows: bool,
+    },
+    Trailer,
+    /// A member has ended.
+    Between,
+}
+
+impl GzipDecoder {
+    pub(super) fn new() -> GzipDecoder {
+        let (partial, unpacker, sum) = (Vec::new(), Decompress::new(false), Crc::new());
+        GzipDecoder { state: State::Untouched, partial, unpacker, sum }
+    }
+
+    /// Unpacks from the front of `coded`, which moves on, into `plain`: how many bytes. With 0, all of `coded` is used
+    /// up and nothing more is to come of it.
+    pub(super) fn next(&mut self, coded: &mut &[u8], plain: &mut [u8]) -> Result<usize, GzipError> {
+        loop {
+            match self.state {
+                State::Deflated { flows } => {
+                    if coded.is_empty() && !flows {
+                        return Ok(0);
+                    }
+                    let count = self.unpack(coded, plain)?;
+                    if count > 0 {
+                        return Ok(count);
+                    }
+                }
+                _ if coded.is_empty() => return Ok(0),
+                State::Untouched => self.state = State::Header,
+                State::Between if coded[0] == 0x1f => self.state = State::Header,
+                State::Between => return Err(GzipError::TrailingGarbage),
+                State::Header => {
+                    if self.header(coded)? {
+                        self.state = State::Deflated { flows: false };
+                    }
+                }
+                State::Trailer => {
+                    let missing = TRAILER - self.partial.len();
+                    self.gather(coded, missing);
+                    if self.partial.len() == TRAILER {
+                        self.check_sum()?;
+                        self.partial.clear();
+                        self.sum.reset();
+                        self.unpacker.reset(false);
+                        self.state = State::Between;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The body has ended.
+    pub(super) fn finish(&self) -> Result<(), GzipError> {
+        match self.state {
+            State::Untouched | State::Between => Ok(()),
+            _ => Err(GzipError::Truncated),
+        }
+    }
+
+    fn unpack(&mut self, coded: &mut &[u8], plain: &mut [u8]) -> Result<usize, GzipError> {
+        let (before_in, before_out) = (self.unpacker.total_in(), self.unpacker.total_out());
+        let status = self.unpacker.decompress(coded, plain, FlushDecompress::None);
+        // Neither can be more than the slice that it was given.
+        let taken = (self.unpacker.total_in() - before_in) as usize;
+        let given = (self.unpacker.total_out() - before_out) as usize;
+        *coded = &coded[taken..];
+        self.sum.update(&plain[..given]);
+        self.state = match status {
+            Ok(Status::StreamEnd) => State::Trailer,
+            Ok(Status::Ok) if taken + given > 0 => State::Deflated { flows: given > 0 },
+            Ok(_) if coded.is_empty() => State::Deflated { flows: false },
+            Ok(_) | Err(_) => return Err(GzipError::BadData),
+        };
+        Ok(given)
+    }
+
+    /// Moves at most `count` bytes into `partial`.
+    fn gather(&mut self, coded: &mut &[u8], count: usize) {
+        let (taken, rest) = coded.split_at(count.min(coded.len()));
+        self.partial.extend_from_slice(taken);
+        *coded = rest;
+    }
+
+    /// Takes bytes until the header is whole; true if it is.
+    fn header(&mut self, coded: &mut &[u8]) -> Result<bool, GzipError> {
+        while !coded.is_empty() {
+            if self.partial.len() == HEADER_LIMIT {
+                return Err(GzipError::BadHeader);
+            }
+            self.gather(coded, 1);
+            let start = &[0x1f, 0x8b, 8][..self.partial.len().min(3)];
+            if !self.partial.starts_with(start) {
+                return Err(GzipError::BadHeader);
+            }
+            if header_length(&self.partial)? == Some(self.partial.len()) {
+                self.partial.clear();
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn check_sum(&self) -> Result<(), GzipError> {
+        let number = |at: usize| self.partial[at..at + 4].iter().rev().fold(0u32, |n, byte| n << 8 | u32::from(*byte));
+        match number(0) == self.sum.sum() && number(4) == self.sum.amount() {
+            true => Ok(()),
+            false => Err(GzipError::BadCheckSum),
+        }
+    }
+}
+
+/// How long a header that begins like this is, once that can be told: RFC 1952, section 2.3.
+fn header_length(header: &[u8]) -> Result<Option<usize>, GzipError> {
+    let [checked, extra, name, comment, reserved] = [2, 4, 8, 16, 0xe0];
+    if header.len() < FIXED {
+        return Ok(None);
+    }
+    let flags = header[3];
+    if flags & reserved != 0 {
+        return Err(GzipError::BadHeader);
+    }
+    let mut at = FIXED;
+    if flags & extra != 0 {
+        let Some(length) = header.get(at..at + 2) else { return Ok(None) };
+        at += 2 + usize::from(u16::from_le_bytes([length[0], length[1]]));
+    }
+    for text in [name, comment] {
+        if flags & text != 0 {
+            let Some(rest) = header.get(at..) else { return Ok(None) };
+            let Some(end) = memchr::memchr(0, rest) else { return Ok(None) };
+            at += end + 1;
+        }
+    }
+    at += if flags & checked != 0 { 2 } else { 0 };
+    Ok(Some(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::for_every_chunking;
+    use flate2::Compression;
+    use flate2::read::GzEncoder;
+    use std::io::Read;
+
+    fn pack(plain: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        GzEncoder::new(plain, Compression::best()).read_to_end(&mut packed).unwrap();
+        packed
+    }
+
+    /// What all chunks together come to, with a buffer of `room` bytes.
+    fn unpack<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, room: usize) -> Result<Vec<u8>, GzipError> {
+        let (mut decoder, mut buffer, mut plain) = (GzipDecoder::new(), vec![0; room], Vec::new());
+        for mut chunk in chunks {
+            loop {
+                match decoder.next(&mut chunk, &mut buffer)? {
+                    0 => break,
+                    count => plain.extend_from_slice(&buffer[..count]),
+                }
+            }
+            assert!(chunk.is_empty(), "all is used up");
+        }
+        decoder.finish().map(|()| plain)
+    }
+
+    #[track_caller]
+    fn check(coded: &[u8], expected: Result<&[u8], GzipError>) {
+        for_every_chunking(coded, |chunks| {
+            assert_eq!(unpack(chunks.iter().copied(), 7).as_deref().map_err(|error| *error), expected);
+        });
+        assert_eq!(unpack([coded], 1 << 16).as_deref().map_err(|error| *error), expected);
+    }
+
+    /// A header with everything that one may have, before what `pack` makes.
+    fn with_long_header(packed: &[u8]) -> Vec<u8> {
+        let header = [0x1f, 0x8b, 8, 2 | 4 | 8 | 16, 0, 0, 0, 0, 0, 3, 2, 0, 7, 7, b'n', 0, b'c', b'c', 0, 1, 2];
+        [&header[..], &packed[10..]].concat()
+    }
+
+    #[test]
+    fn what_was_packed_comes_out() {
+        check(&pack(b"hello hello hello"), Ok(b"hello hello hello"));
+        check(&pack(b""), Ok(b""));
+        check(&with_long_header(&pack(b"hello")), Ok(b"hello"));
+        check(&[pack(b"two "), pack(b"members")].concat(), Ok(b"two members"));
+        check(b"", Ok(b""));
+    }
+
+    #[test]
+    fn a_bomb_comes_out_a_buffer_at_a_time() {
+        let packed = pack(&vec![0; 10_000_000]);
+        assert!(packed.len() < 20_000);
+        let (mut decoder, mut coded, mut buffer) = (GzipDecoder::new(), &packed[..], [0; 1000]);
+        let mut sizes = Vec::new();
+        while sizes.last() != Some(&0) {
+            sizes.push(decoder.next(&mut coded, &mut buffer).unwrap());
+        }
+        assert_eq!(decoder.finish(), Ok(()));
+        assert_eq!(sizes.iter().sum::<usize>(), 10_000_000);
+        assert!(sizes.len() > 10_000);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_an_error_wherever_it_is_cut() {
+        let packed = with_long_header(&pack(b"hello"));
+        for end in 1..packed.len() {
+            assert_eq!(unpack([&packed[..end]], 100), Err(GzipError::Truncated), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_is_an_error() {
+        for garbage in [&b"\0"[..], b"x", b"\r\n"] {
+            check(&[&pack(b"hello"), garbage].concat(), Err(GzipError::TrailingGarbage));
+        }
+        check(&[&pack(b"hello")[..], b"\x1f\x8b"].concat(), Err(GzipError::Truncated));
+        check(&[&pack(b"hello")[..], b"\x1f\x8c"].concat(), Err(GzipError::BadHeader));
+    }
+
+    #[test]
+    fn what_is_no_gzip_is_refused() {
+        let packed = pack(b"hello hello");
+        let changed = |at: usize, value: u8| {
+            let mut changed = packed.clone();
+            changed[at] = value;
+            changed
+        };
+        check(b"hello", Err(GzipError::BadHeader));
+        check(&changed(2, 7), Err(GzipError::BadHeader)); // No such method.
+        check(&changed(3, 0x20), Err(GzipError::BadHeader)); // A flag that means nothing.
+        check(&changed(10, 0x07), Err(GzipError::BadData)); // No such kind of block.
+        check(&changed(packed.len() - 8, !packed[packed.len() - 8]), Err(GzipError::BadCheckSum));
+        check(&changed(packed.len() - 1, 1), Err(GzipError::BadCheckSum));
+        let endless = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &[b'n'; HEADER_LIMIT]].concat();
+        assert_eq!(unpack([&endless[..]], 100), Err(GzipError::BadHeader));
+    }
+}

@@ -1,0 +1,124 @@
+//! What a response may cost ([`Limits`]), what can be wrong with one ([`HttpError`]), whose fault it is ([`Fault`]).
+
+use std::fmt;
+
+/// What a response may cost; more is an error, and memory stays within these.
+///
+/// A [`ResponseParser`](super::ResponseParser) holds one unfinished head, or later one unfinished chunk-size line
+/// (4 KiB) or trailer section (8 KiB), and for a moment, while that moves or is taken apart, a second copy and 32 bytes
+/// for each header: with the limits that are set by default never more than 150 KB. Bodies are passed on, never kept.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of the head: status line, headers and the empty line. Default 64 KiB.
+    pub head: usize,
+    /// Header lines; trailer lines, too. Default 100.
+    pub headers: usize,
+    /// Bytes of the body, without its chunks' framing. Default 8 MiB.
+    pub body: u64,
+    /// Interim (1xx) responses before the real one. Default 8.
+    pub interim: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { head: 64 * 1024, headers: 100, body: 8 * 1024 * 1024, interim: 8 }
+    }
+}
+
+/// Whose fault an [`HttpError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The peer broke the protocol, or broke off.
+    Peer,
+    /// The peer sent more than we allow.
+    Limit,
+}
+
+/// What is wrong with a response. The connection that it came on is of no more use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The head is not one of HTTP/1.
+    BadHead(String),
+    /// The head is larger than [`Limits::head`].
+    HeadTooLarge,
+    /// There are more headers, or trailers, than [`Limits::headers`].
+    TooManyHeaders,
+    /// There are more interim responses than [`Limits::interim`].
+    TooManyInterim,
+    /// `Content-Length` is not one plain number.
+    BadContentLength,
+    /// Both `Content-Length` and `Transfer-Encoding`: the length is not certain.
+    ConflictingLength,
+    /// A transfer coding other than `chunked`, alone and once.
+    UnknownTransferCoding,
+    /// A transfer coding in HTTP/1.0, which has none.
+    UnexpectedTransferCoding,
+    /// A content coding that was not asked for.
+    UnknownContentCoding(String),
+    /// A chunk is not framed as it should be.
+    BadChunk,
+    /// The chunks' extensions are longer than anybody needs.
+    ExtensionsTooLarge,
+    /// What follows the last chunk is not header lines, or would change the framing.
+    BadTrailers,
+    /// What follows the last chunk is longer than anybody needs.
+    TrailersTooLarge,
+    /// The body is larger than [`Limits::body`].
+    BodyTooLarge,
+    /// The connection ended before the response did.
+    Incomplete,
+    /// `101 Switching Protocols`, which was not asked for.
+    UnexpectedUpgrade,
+}
+
+impl HttpError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            HttpError::HeadTooLarge
+            | HttpError::TooManyHeaders
+            | HttpError::TooManyInterim
+            | HttpError::ExtensionsTooLarge
+            | HttpError::TrailersTooLarge
+            | HttpError::BodyTooLarge => Fault::Limit,
+            HttpError::BadHead(_)
+            | HttpError::BadContentLength
+            | HttpError::ConflictingLength
+            | HttpError::UnknownTransferCoding
+            | HttpError::UnexpectedTransferCoding
+            | HttpError::UnknownContentCoding(_)
+            | HttpError::BadChunk
+            | HttpError::BadTrailers
+            | HttpError::Incomplete
+            | HttpError::UnexpectedUpgrade => Fault::Peer,
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HttpError::BadHead(what) => return write!(f, "the server's answer is not HTTP: {what}"),
+            HttpError::UnknownContentCoding(coding) => return write!(f, "the server's answer is coded as {coding:?}"),
+            HttpError::HeadTooLarge => "the head of the server's answer is larger than we allow",
+            HttpError::TooManyHeaders => "the server's answer has more headers than we allow",
+            HttpError::TooManyInterim => "the server sends interim answers without end",
+            HttpError::BadContentLength => "the server's Content-Length is not one plain number",
+            HttpError::ConflictingLength => "the server gives the length of its answer in two ways",
+            HttpError::UnknownTransferCoding => "the server uses a transfer coding that we do not know",
+            HttpError::UnexpectedTransferCoding => "the server uses a transfer coding in HTTP/1.0, which has none",
+            HttpError::BadChunk => "the server's chunks are broken",
+            HttpError::ExtensionsTooLarge => "the server's chunks have longer extensions than we allow",
+            HttpError::BadTrailers => "what the server sends after the last chunk is broken",
+            HttpError::TrailersTooLarge => "what the server sends after the last chunk is longer than we allow",
+            HttpError::BodyTooLarge => "the server's answer is larger than we allow",
+            HttpError::Incomplete => "the server's answer ended too early",
+            HttpError::UnexpectedUpgrade => "the server switched to another protocol without being asked",
+        })
+    }
+}
+
+impl std::error::Error for HttpError {}

@@ -1,0 +1,102 @@
+//! Redirects: where an answer sends us, and whether we go. Twisted's `BrowserLikeRedirectAgent`.
+//!
+//! As a browser does (the Fetch standard): 303 becomes a GET, and so does a POST after 301 or 302; 307 and 308 keep
+//! method and body. Credentials do not follow to another origin, and nothing follows from https to http.
+
+use super::agent::Agent;
+use super::body::{Previous, Response};
+use super::head::Head;
+use super::request::Request;
+use super::url::UrlError;
+use super::{AgentError, Stage};
+use crate::{CancelledError, Failure, TimeoutError};
+use std::fmt;
+use std::time::Instant;
+
+/// Bytes of a redirect's own body that are read, so that its connection can be used again.
+const BODY: usize = 64 * 1024;
+
+/// A redirect is not followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// There were more in a row than [`Redirects::Follow`](super::Redirects::Follow) allows. Twisted's
+    /// `InfiniteRedirection`.
+    TooMany {
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// It does not say where to, or says it twice. Twisted's `RedirectWithNoLocation`.
+    NoLocation,
+    /// It leads to no address that we could ask.
+    BadLocation(UrlError),
+    /// It leads from https to http.
+    Insecure,
+    /// It leads to another origin, and its address holds a secret of ours.
+    Secret,
+}
+
+impl fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RedirectError::TooMany { limit } => write!(f, "more than {limit} redirects in a row"),
+            RedirectError::NoLocation => f.write_str("a redirect that does not say where to"),
+            RedirectError::BadLocation(error) => write!(f, "a redirect to no usable address: {error}"),
+            RedirectError::Insecure => f.write_str("a redirect from https to http"),
+            RedirectError::Secret => f.write_str("a redirect that would take a secret to another origin"),
+        }
+    }
+}
+
+impl std::error::Error for RedirectError {}
+
+/// Asks, and follows up to `limit` redirects.
+pub(super) async fn follow(
+    agent: Agent,
+    mut request: Request,
+    limit: usize,
+    end: Option<Instant>,
+) -> Result<Response, Failure> {
+    let mut previous = Vec::new();
+    loop {
+        let response = agent.ask_once(&request, end).await?;
+        let next = match next(&request, response.head()) {
+            Ok(None) => return Ok(response.with_previous(previous)),
+            Ok(Some(_)) if previous.len() == limit => Err(RedirectError::TooMany { limit }),
+            next => next.map(|next| next.unwrap_or_else(|| request.clone())),
+        };
+        let next = next.map_err(|error| AgentError::new(Stage::ResponseFailed, &request, error))?;
+        previous.push(Previous { url: request.url().clone(), head: response.head().clone() });
+        // Whatever becomes of its body; but a cancel and the deadline are for all of it.
+        if let Err(failure) = response.collect(BODY).await
+            && ends_all(&failure)
+        {
+            return Err(failure);
+        }
+        request = next;
+    }
+}
+
+fn ends_all(failure: &Failure) -> bool {
+    let is_late = |error: &AgentError| error.reason().check::<TimeoutError>().is_some();
+    failure.check::<CancelledError>().is_some() || failure.check().is_some_and(is_late)
+}
+
+/// The request to go on with, if this is a redirect.
+fn next(request: &Request, head: &Head) -> Result<Option<Request>, RedirectError> {
+    let method = match (head.status, request.method()) {
+        (301 | 302, "POST") => "GET",
+        (303, "HEAD") => "HEAD",
+        (303, _) => "GET",
+        (301 | 302 | 307 | 308, method) => method,
+        _ => return Ok(None),
+    };
+    let mut locations = head.header("location");
+    let (Some(location), None) = (locations.next(), locations.next()) else { return Err(RedirectError::NoLocation) };
+    let location = std::str::from_utf8(location).map_err(|_| RedirectError::BadLocation(UrlError::Character))?;
+    let url = request.url().join(location).map_err(RedirectError::BadLocation)?;
+    if request.url().is_secure() && !url.is_secure() {
+        return Err(RedirectError::Insecure);
+    }
+    request.redirected(url, method).map(Some).ok_or(RedirectError::Secret)
+}

@@ -1,0 +1,256 @@
+//! Which request gets which connection.
+
+use super::server::{Server, ok};
+use super::util::until;
+use super::wait::wait;
+use super::{SECOND, agent, assert_nothing_is_left, body, failed, forward, get, outcome, with_clock};
+use reactor::Reactor;
+use reactor::http::{Stage, TooManyWaiting};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+#[test]
+fn a_connection_is_kept_and_used_again() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::saying(&reactor, &[&ok("one"), "HTTP/1.1 204 No\r\n\r\n", &ok("three")]);
+    let agent = agent(&reactor, |_| {});
+    for expected in ["one", "", "three"] {
+        assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), expected);
+        assert_eq!((agent.open_connections(), agent.idle_connections()), (1, 1));
+    }
+    assert_eq!((server.opened(), server.asked().len()), (1, 3));
+    assert_eq!(reactor.delayed_calls(), 1, "only the idle connection's");
+    wait(&reactor, agent.close_idle()).unwrap();
+    assert_nothing_is_left(&reactor, &agent, 1);
+    until(&reactor, "the server saw an orderly end", || server.lost() == ["Done"]);
+}
+
+#[test]
+fn connections_that_must_not_be_used_again_are_not() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok\r\n",
+    ] {
+        let reactor = Reactor::new().unwrap();
+        let server = Server::saying(&reactor, &[answer]);
+        let agent = agent(&reactor, |_| {});
+        for opened in 1..=2 {
+            assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), "ok", "{answer}");
+            assert_eq!((server.opened(), agent.idle_connections()), (opened, 0), "{answer}");
+        }
+        assert_nothing_is_left(&reactor, &agent, 1);
+    }
+}
+
+#[test]
+fn without_a_place_for_idle_connections_the_server_is_told_to_close() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::saying(&reactor, &[&ok("")]);
+    let agent = agent(&reactor, |settings| settings.max_idle_per_host = 0);
+    wait(&reactor, agent.fetch(get(&server.url("/")))).unwrap();
+    assert_eq!(server.asked()[0].header("connection"), Some("close"));
+    assert_nothing_is_left(&reactor, &agent, 1);
+}
+
+#[test]
+fn requests_beyond_the_limit_wait_and_are_served_in_their_order() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::silent(&reactor);
+    let agent = agent(&reactor, |settings| settings.max_open_per_host = 2);
+    let pages: Vec<_> = (0..5).map(|n| outcome(agent.fetch(get(&server.url(&format!("/{n}")))))).collect();
+    assert_eq!((agent.open_connections(), agent.waiting()), (2, 3));
+    for (done, page) in pages.iter().enumerate() {
+        until(&reactor, "the next requests are there", || server.asked().len() == (done + 2).min(5));
+        let asked = server.asked()[done].clone();
+        assert_eq!(agent.waiting(), 3usize.saturating_sub(done));
+        server.connection(asked.connection).write(ok(asked.target()).as_bytes());
+        until(&reactor, "it is answered", || page.is_there());
+    }
+    let targets: Vec<_> = pages.into_iter().map(|page| body(page.get(&reactor))).collect();
+    assert_eq!(targets, ["/0", "/1", "/2", "/3", "/4"]);
+    assert_eq!((server.opened(), agent.open_connections(), agent.idle_connections()), (2, 2, 2));
+}
+
+#[test]
+fn a_full_queue_turns_requests_away_at_once() {
+    for per_host in [true, false] {
+        let reactor = Reactor::new().unwrap();
+        let server = Server::silent(&reactor);
+        let agent = agent(&reactor, |settings| {
+            settings.max_open_per_host = 1;
+            *if per_host { &mut settings.max_waiting_per_host } else { &mut settings.max_waiting } = 2;
+        });
+        let waiting: Vec<_> = (0..3).map(|_| outcome(agent.fetch(get(&server.url("/"))))).collect();
+        let turned_away = outcome(agent.fetch(get(&server.url("/"))));
+        assert!(turned_away.is_there());
+        let expected = (Stage::RequestNotSent, TooManyWaiting { waiting: 2 });
+        assert_eq!(failed(turned_away.get(&reactor)), expected);
+        waiting.iter().for_each(|outcome| outcome.1.cancel());
+        assert_nothing_is_left(&reactor, &agent, 1);
+    }
+}
+
+#[test]
+fn each_host_has_its_own_limit_and_all_together_have_one() {
+    let reactor = Reactor::new().unwrap();
+    let (one, other) = (Server::silent(&reactor), Server::silent(&reactor));
+    let agent = agent(&reactor, |settings| (settings.max_open_per_host, settings.max_open) = (2, 3));
+    let pages: Vec<_> =
+        [&one, &one, &one, &other, &other].map(|server| outcome(agent.fetch(get(&server.url("/"))))).into();
+    until(&reactor, "three are asked", || one.asked().len() + other.asked().len() == 3);
+    assert_eq!((one.opened(), other.opened(), agent.waiting()), (2, 1, 2));
+    // Both hosts have somebody waiting; the one that waits longer comes first, wherever room is made.
+    other.connection(0).write(ok("").as_bytes());
+    until(&reactor, "it is answered", || pages[3].is_there());
+    until(&reactor, "its connection has a new request", || other.asked().len() == 2);
+    assert_eq!((one.opened(), agent.waiting()), (2, 1));
+    pages.iter().for_each(|page| page.1.cancel());
+    assert_nothing_is_left(&reactor, &agent, 2);
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_another_host() {
+    let reactor = Reactor::new().unwrap();
+    let (one, other) = (Server::saying(&reactor, &[&ok("one")]), Server::saying(&reactor, &[&ok("other")]));
+    let agent = agent(&reactor, |settings| settings.max_open = 1);
+    for (server, expected) in [(&one, "one"), (&other, "other"), (&one, "one")] {
+        assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), expected);
+        assert_eq!((agent.open_connections(), agent.idle_connections(), agent.waiting()), (1, 1, 0));
+    }
+    assert_eq!((one.opened(), other.opened()), (2, 1));
+}
+
+#[test]
+fn who_waits_longest_is_served_first_whatever_the_host() {
+    let reactor = Reactor::new().unwrap();
+    let first = Server::silent(&reactor);
+    let others = [0; 4].map(|_| Server::saying(&reactor, &[&ok("")]));
+    let agent = agent(&reactor, |settings| settings.max_open = 1);
+    let page = outcome(agent.fetch(get(&first.url("/"))));
+    let done = Rc::new(RefCell::new(Vec::new()));
+    let pages: Vec<_> = (0..others.len())
+        .map(|number| {
+            let note = done.clone();
+            let page = agent.fetch(get(&others[number].url("/")));
+            outcome(page.add_callback(move |_| note.borrow_mut().push(number)))
+        })
+        .collect();
+    until(&reactor, "the first is asked", || first.asked().len() == 1);
+    assert_eq!(agent.waiting(), 4);
+    first.connection(0).write(ok("").as_bytes());
+    until(&reactor, "all are served", || pages.iter().all(super::Outcome::is_there));
+    assert_eq!(*done.borrow(), [0, 1, 2, 3]);
+    page.get(&reactor).unwrap();
+}
+
+#[test]
+fn a_connection_that_ends_makes_room_for_who_waits() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::new(&reactor, |transport, asked| match asked.target() {
+        "/bad" => transport.write(b"this is not HTTP\r\n\r\n"),
+        _ => transport.write(ok("good").as_bytes()),
+    });
+    let agent = agent(&reactor, |settings| settings.max_open_per_host = 1);
+    let bad = outcome(agent.fetch(get(&server.url("/bad"))));
+    let good = outcome(agent.fetch(get(&server.url("/good"))));
+    assert!(bad.get(&reactor).is_err());
+    assert_eq!(body(good.get(&reactor)), "good");
+    assert_eq!(server.opened(), 2);
+}
+
+#[test]
+fn surplus_idle_connections_are_closed_the_oldest_first() {
+    for (per_host, in_all) in [(1, 9), (9, 1)] {
+        let reactor = Reactor::new().unwrap();
+        let server = Server::silent(&reactor);
+        let agent = agent(&reactor, |settings| {
+            (settings.max_idle_per_host, settings.max_idle) = (per_host, in_all);
+        });
+        let pages: Vec<_> = (0..3).map(|_| outcome(agent.fetch(get(&server.url("/"))))).collect();
+        until(&reactor, "all are asked", || server.asked().len() == 3);
+        for number in 0..3 {
+            server.connection(number).write(ok("").as_bytes());
+            until(&reactor, "it is answered", || pages.iter().filter(|page| page.is_there()).count() == number + 1);
+        }
+        until(&reactor, "the surplus is gone", || server.lost().len() == 2);
+        assert_eq!((agent.open_connections(), agent.idle_connections()), (1, 1));
+        server.connection(2); // The one used last is still there.
+    }
+}
+
+#[test]
+fn an_idle_connection_is_closed_when_its_time_is_over() {
+    let (reactor, hooks) = with_clock();
+    let server = Server::saying(&reactor, &[&ok("")]);
+    let agent = agent(&reactor, |settings| settings.idle_timeout = 50 * SECOND);
+    for _ in 0..2 {
+        wait(&reactor, agent.fetch(get(&server.url("/")))).unwrap();
+        forward(&hooks, 49 * SECOND); // Being used begins it anew.
+        reactor.iterate(SECOND / 1000).unwrap();
+        assert_eq!(agent.idle_connections(), 1);
+    }
+    forward(&hooks, SECOND);
+    assert_nothing_is_left(&reactor, &agent, 1);
+    assert_eq!((server.opened(), server.asked().len()), (1, 2));
+}
+
+#[test]
+fn an_idle_connection_that_the_server_ends_or_speaks_on_is_dropped() {
+    for (ends, how) in [(true, "Done"), (false, "Lost")] {
+        let reactor = Reactor::new().unwrap();
+        let server = Server::saying(&reactor, &[&ok("fine")]);
+        let agent = agent(&reactor, |_| {});
+        wait(&reactor, agent.fetch(get(&server.url("/")))).unwrap();
+        match ends {
+            true => server.connection(0).lose_connection(),
+            false => server.connection(0).write(b"HTTP/1.1 408 Request Timeout\r\n\r\n"),
+        }
+        assert_nothing_is_left(&reactor, &agent, 1);
+        until(&reactor, "the server knows", || server.lost() == [how]);
+        assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), "fine");
+        assert_eq!(server.opened(), 2);
+    }
+}
+
+#[test]
+fn when_the_last_handle_is_dropped_idle_connections_close_and_requests_go_on() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::new(&reactor, |transport, asked| {
+        if asked.target() == "/now" {
+            transport.write(ok("now").as_bytes());
+        }
+    });
+    let agent = agent(&reactor, |_| {});
+    let later = outcome(agent.fetch(get(&server.url("/later"))));
+    assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/now"))))), "now");
+    assert_eq!((agent.open_connections(), agent.idle_connections()), (2, 1));
+    drop(agent);
+    until(&reactor, "the asking connection is there", || server.asked().len() == 2);
+    let at = server.asked().iter().position(|asked| asked.target() == "/later").unwrap();
+    server.connection(server.asked()[at].connection).write(ok("later").as_bytes());
+    assert_eq!(body(later.get(&reactor)), "later");
+    until(&reactor, "all connections are gone", || reactor.sources() == 1);
+    assert_eq!(reactor.delayed_calls(), 0);
+}
+
+#[test]
+fn a_dropped_reactor_takes_every_request_with_it() {
+    let token = Rc::new(());
+    for turns in 0..6 {
+        let reactor = Reactor::new().unwrap();
+        let server = Server::saying(&reactor, &["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]);
+        let agent = agent(&reactor, |settings| settings.max_open_per_host = 1);
+        for _ in 0..2 {
+            let held = token.clone();
+            drop(agent.fetch(get(&server.url("/"))).add_both(move |_| drop(held)));
+        }
+        for _ in 0..turns {
+            reactor.iterate(SECOND / 100).unwrap();
+        }
+        drop((server, reactor));
+        drop(agent);
+        assert_eq!(Rc::strong_count(&token), 1, "after {turns} turns");
+    }
+}
