@@ -1,5 +1,9 @@
 //! The command line: what was asked for, the help, and a run from start to end.
 
+mod ask;
+
+pub use ask::Question;
+
 use crate::config::Config;
 use crate::log_file::LogFile;
 use crate::places::{self, KEY_VARIABLE};
@@ -10,7 +14,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -19,9 +23,12 @@ pub const HELP: &str = "\
 One server of the Twisted Places proxy herd.
 
 Usage: proxyherd SERVER [options]
+       proxyherd places LAT LON RADIUS_KM BOUND [--config FILE]
 
   SERVER               which server of the herd to be: Alford, Bolden, Hamilton, Parker
                        or Powell, unless a configuration file names others
+  places               asks the Places service once, as a WHATSAT would, and prints what
+                       came or why nothing did: to try a key or a configuration
 
 Options:
   --config FILE        the herd as a TOML file instead of the built-in one
@@ -46,18 +53,22 @@ kilometres of where the client was last.
 
 Places come from the data that ships with the program (airports, helipads, cities).
 With a key for Google's Places API in the environment variable GOOGLE_PLACES_API_KEY
-they come from Google. A configuration file can say more; all of it is optional:
+they come from Google; a key made since October 2026 needs provider = \"google-new\".
+A configuration file can say more; all of it is optional:
 
   [servers.Alford]                     # these replace the built-in herd
   address = \"127.0.0.1:12200\"
   neighbors = [\"Powell\"]               # naming one side of a link is enough
   [places]
-  provider = \"google\"                  # or \"offline\"
+  provider = \"google-new\"              # or \"google\" (the older API), \"overpass\", \"offline\"
   base_url = \"https://example.com\"     # if the service is somewhere else
   ca_file = \"ca.pem\"                   # certificates to trust instead of the usual ones
+  connect_to = \"127.0.0.1:8443\"        # where to connect to instead of base_url's host
   timeout = \"2s\"                       # for one answer (default 10s)
   key_file = \"key.txt\"                 # if the key is not in the environment
-  max_in_flight = 32                   # questions under way at once
+  max_in_flight = 32                   # questions under way at once (overpass: 1)
+  fields = [\"rating\"]                  # google-new only: also \"price\", \"opening\"
+                                       # (overpass only: interval = \"1s\" between questions)
   [limits]
   line = 65536                         # bytes of the longest line taken
   ahead = \"1d\"                         # how far ahead of the clock a time may be
@@ -66,6 +77,9 @@ they come from Google. A configuration file can say more; all of it is optional:
 Logs are named after the server, the date and the time (UTC): Powell-2026-11-22-142700.log.
 Ctrl-C or SIGTERM ends a server in an orderly way; a second one ends it at once.
 ";
+
+/// The command that is not a server's name.
+pub(crate) const PLACES: &str = "places";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +90,8 @@ pub enum Asked {
     Version,
     /// To run a server.
     Run(Options),
+    /// To ask the Places service once.
+    Places(Question),
 }
 
 /// How to run a server.
@@ -98,37 +114,58 @@ pub struct Options {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_args(arguments);
-    let (mut server, mut config, mut log_dir, mut log_level) = (None, None, PathBuf::from("."), LevelFilter::Info);
-    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+    let (mut values, mut config, mut log_dir, mut log_level) = (Vec::<String>::new(), None, None, None);
+    loop {
+        let is_places = values.first().is_some_and(|value| value == PLACES);
+        if is_places
+            && let Some(number) = parser.try_raw_args().and_then(|mut raw| raw.next_if(ask::is_negative_number))
+        {
+            values.push(number.to_string_lossy().into_owned());
+            continue;
+        }
+        let Some(argument) = parser.next().map_err(|error| error.to_string())? else { break };
         match argument {
             Short('h') | Long("help") => return Ok(Asked::Help),
             Short('V') | Long("version") => return Ok(Asked::Version),
             Long("config") => config = Some(parser.value().map_err(|error| error.to_string())?.into()),
-            Long("log-dir") => log_dir = parser.value().map_err(|error| error.to_string())?.into(),
-            Long("log-level") => {
-                let level = parser.value().map_err(|error| error.to_string())?;
-                log_level = match level.to_str() {
-                    Some("error") => LevelFilter::Error,
-                    Some("warn") => LevelFilter::Warn,
-                    Some("info") => LevelFilter::Info,
-                    Some("debug") => LevelFilter::Debug,
-                    _ => return Err(format!("no log level {level:?}; there are error, warn, info and debug")),
-                };
-            }
-            Value(name) if server.is_none() => server = Some(name.to_string_lossy().into_owned()),
+            Long("log-dir") => log_dir = Some(parser.value().map_err(|error| error.to_string())?.into()),
+            Long("log-level") => log_level = Some(parse_level(parser.value().map_err(|error| error.to_string())?)?),
+            Value(value) if values.is_empty() || is_places => values.push(value.to_string_lossy().into_owned()),
             Value(more) => return Err(format!("one server at a time: {more:?} is one too many")),
             other => return Err(other.unexpected().to_string()),
         }
     }
-    let server = server.ok_or("which server? For example: proxyherd Powell (see proxyherd --help)")?;
-    Ok(Asked::Run(Options { server, config, log_dir, log_level }))
+    match &values[..] {
+        [] => Err("which server? For example: proxyherd Powell (see proxyherd --help)".to_owned()),
+        [first, ..] if first == PLACES && (log_dir.is_some() || log_level.is_some()) => {
+            Err("places writes no log: there is nothing for --log-dir and --log-level to say".to_owned())
+        }
+        [first, rest @ ..] if first == PLACES => ask::parse(rest, config).map(Asked::Places),
+        [server, ..] => Ok(Asked::Run(Options {
+            server: server.clone(),
+            config,
+            log_dir: log_dir.unwrap_or_else(|| PathBuf::from(".")),
+            log_level: log_level.unwrap_or(LevelFilter::Info),
+        })),
+    }
+}
+
+fn parse_level(level: OsString) -> Result<LevelFilter, String> {
+    match level.to_str() {
+        Some("error") => Ok(LevelFilter::Error),
+        Some("warn") => Ok(LevelFilter::Warn),
+        Some("info") => Ok(LevelFilter::Info),
+        Some("debug") => Ok(LevelFilter::Debug),
+        _ => Err(format!("no log level {level:?}; there are error, warn, info and debug")),
+    }
 }
 
 /// The whole program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match parse(arguments) {
-        Ok(Asked::Help) => return print(HELP),
-        Ok(Asked::Version) => return print(concat!("proxyherd ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Asked::Help) => return print(HELP.as_bytes()),
+        Ok(Asked::Version) => return print(concat!("proxyherd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
+        Ok(Asked::Places(question)) => ask::run(&question),
         Ok(Asked::Run(options)) => run(&options),
         Err(error) => Err(error),
     };
@@ -142,25 +179,39 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Standard output may be closed: that is no reason to panic.
-fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+fn print(text: &[u8]) -> ExitCode {
+    let _ = std::io::stdout().write_all(text);
     ExitCode::SUCCESS
 }
 
+fn read_config(path: Option<&Path>) -> Result<Config, String> {
+    path.map_or_else(|| Ok(Config::default()), Config::read).map_err(|error| error.to_string())
+}
+
+/// The key in the environment. One that cannot be read is not the same as none: then places would be the offline ones.
+fn key_variable() -> Result<Option<String>, String> {
+    match std::env::var(KEY_VARIABLE) {
+        Ok(key) => Ok(Some(key)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("the environment variable {KEY_VARIABLE} is not text")),
+    }
+}
+
 fn run(options: &Options) -> Result<(), String> {
-    let config = match &options.config {
-        Some(path) => Config::read(path).map_err(|error| error.to_string())?,
-        None => Config::default(),
-    };
+    let config = read_config(options.config.as_deref())?;
     config.server(&options.server).map_err(|error| error.to_string())?;
     let reactor = Reactor::new().map_err(|error| format!("the system gives no event loop: {error}"))?;
-    let key = std::env::var(KEY_VARIABLE).ok();
-    let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
+    let key = places::find_key(&config.places, key_variable()?).map_err(|error| error.to_string())?;
+    let places = places::open(&reactor, &config.places, key.clone()).map_err(|error| error.to_string())?;
 
     let log = LogFile::create(&options.log_dir, &options.server, options.log_level, reactor.system_time())
         .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))?;
-    log.install().map_err(|error| error.to_string())?;
+    log.install(key).map_err(|error| error.to_string())?;
     let path = log.path().display().to_string();
+    for warning in places::warnings(&config.places) {
+        log::warn!("{warning}");
+        let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // It may be closed.
+    }
 
     let started =
         Server::start(&reactor, &config, &options.server, places.clone()).map_err(|error| error.to_string())?;
@@ -204,7 +255,7 @@ fn run_started(
     let (seen, stopper) = (failed.clone(), reactor.clone());
     let chain = started
         .add_callback(move |host| {
-            print(&banner(host));
+            print(banner(host).as_bytes());
         })
         .add_errback(move |failure| {
             *seen.borrow_mut() = Some(failure);

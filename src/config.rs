@@ -3,9 +3,13 @@
 //! With no file, the paper's five servers. A TOML file replaces them; whatever it holds that is not understood is an
 //! error that names the line.
 
+mod places;
+
+pub use places::{Extra, PlacesConfig, Provider};
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -52,32 +56,6 @@ impl ServerConfig {
             false => format!("{}:{}", self.host, self.port),
         }
     }
-}
-
-/// `[places]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PlacesConfig {
-    /// `provider`: by default `google` if there is a key, else `offline`.
-    pub provider: Option<Provider>,
-    /// `base_url`: where the service is, if not at its usual place.
-    pub base_url: Option<String>,
-    /// `ca_file`: certificates (PEM) to be trusted instead of those that browsers trust.
-    pub ca_file: Option<PathBuf>,
-    /// `timeout`: how long an answer may take.
-    pub timeout: Option<Duration>,
-    /// `key_file`: a file with the key, if it is not in the environment.
-    pub key_file: Option<PathBuf>,
-    /// `max_in_flight`: how many questions may be under way at once.
-    pub max_in_flight: Option<usize>,
-}
-
-/// The Places services that can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// Google's Places API (legacy Nearby Search); needs a key.
-    Google,
-    /// Airports, helipads and cities that ship with the program.
-    Offline,
 }
 
 /// `[limits]`.
@@ -185,10 +163,14 @@ struct Reader<'a> {
 type Value<'a> = Spanned<DeValue<'a>>;
 
 impl Reader<'_> {
-    fn error_at(&self, offset: usize, what: impl fmt::Display) -> ConfigError {
+    /// The file and the line, for a person.
+    fn place(&self, offset: usize) -> String {
         let before = self.text.get(..offset).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        ConfigError(format!("{}, line {line}: {what}", self.source))
+        format!("{}, line {}", self.source, before.matches('\n').count() + 1)
+    }
+
+    fn error_at(&self, offset: usize, what: impl fmt::Display) -> ConfigError {
+        ConfigError(format!("{}: {what}", self.place(offset)))
     }
 
     fn error(&self, value: &Value<'_>, what: impl fmt::Display) -> ConfigError {
@@ -229,6 +211,12 @@ impl Reader<'_> {
             .ok_or_else(|| self.error(value, format!("{name} is not a whole number of at least {least}")))
     }
 
+    /// A whole number from `least` to `most`.
+    fn number_to(&self, value: &Value<'_>, name: &str, least: usize, most: usize) -> Result<usize, ConfigError> {
+        let number = self.number(value, name, least).ok().filter(|number| *number <= most);
+        number.ok_or_else(|| self.error(value, format!("{name} is not a whole number from {least} to {most}")))
+    }
+
     fn duration(&self, value: &Value<'_>, name: &str) -> Result<Duration, ConfigError> {
         let what = || self.error(value, format!("{name} is not a duration above zero, such as \"2s\" or \"500ms\""));
         let duration = humantime::parse_duration(self.string(value, name)?).map_err(|_| what())?;
@@ -240,6 +228,9 @@ impl Reader<'_> {
         for (name, value) in self.table(value, "servers")? {
             let name = name.get_ref();
             let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+            if name == crate::cli::PLACES {
+                return Err(self.error(value, format!("a server cannot be named {name:?}: that is a command")));
+            }
             if name.is_empty() || name.len() > NAME_LENGTH || !name.bytes().all(printable) {
                 let what = "a server's name is at most 64 printable ASCII characters without white space and slashes";
                 return Err(self.error(value, format!("{name:?}: {what}")));
@@ -276,7 +267,7 @@ impl Reader<'_> {
         let (mut address, mut neighbors) = (None, Vec::new());
         for (key, value) in self.table(value, &format!("servers.{name}"))? {
             match key.get_ref().as_ref() {
-                "address" => address = Some(self.address(value)?),
+                "address" => address = Some(self.address(value, "address")?),
                 "neighbors" => {
                     let list = value.get_ref().as_array();
                     let list = list.ok_or_else(|| self.error(value, "neighbors is not a list of names"))?;
@@ -291,9 +282,9 @@ impl Reader<'_> {
         Ok(ServerConfig { host, port, neighbors })
     }
 
-    fn address(&self, value: &Value<'_>) -> Result<(String, u16), ConfigError> {
-        let text = self.string(value, "address")?;
-        let wrong = || self.error(value, format!("address {text:?} is not host:port, such as 127.0.0.1:12200"));
+    fn address(&self, value: &Value<'_>, name: &str) -> Result<(String, u16), ConfigError> {
+        let text = self.string(value, name)?;
+        let wrong = || self.error(value, format!("{name} {text:?} is not host:port, such as 127.0.0.1:12200"));
         let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
         let port = port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
         let host = match host.strip_prefix('[') {
@@ -306,40 +297,6 @@ impl Reader<'_> {
             return Err(wrong());
         }
         Ok((host.to_owned(), port))
-    }
-
-    fn places(&self, value: &Value<'_>) -> Result<PlacesConfig, ConfigError> {
-        let mut places = PlacesConfig::default();
-        for (key, value) in self.table(value, "places")? {
-            match key.get_ref().as_ref() {
-                "provider" => {
-                    places.provider = Some(match self.string(value, "provider")? {
-                        "google" => Provider::Google,
-                        "offline" => Provider::Offline,
-                        other => {
-                            let what = format!("there is no provider {other:?}; there are \"google\" and \"offline\"");
-                            return Err(self.error(value, what));
-                        }
-                    });
-                }
-                "base_url" => {
-                    let url = self.string(value, "base_url")?;
-                    if let Err(error) = url.parse::<reactor::http::Url>() {
-                        return Err(self.error(value, format!("base_url: {error}")));
-                    }
-                    places.base_url = Some(url.to_owned());
-                }
-                "ca_file" => places.ca_file = Some(self.string(value, "ca_file")?.into()),
-                "timeout" => places.timeout = Some(self.duration(value, "timeout")?),
-                "key_file" => places.key_file = Some(self.string(value, "key_file")?.into()),
-                "max_in_flight" => places.max_in_flight = Some(self.number(value, "max_in_flight", 1)?),
-                _ => {
-                    let known = ["provider", "base_url", "ca_file", "timeout", "key_file", "max_in_flight"];
-                    return Err(self.unknown(key, " of places", &known));
-                }
-            }
-        }
-        Ok(places)
     }
 
     fn limits(&self, value: &Value<'_>) -> Result<Limits, ConfigError> {

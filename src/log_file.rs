@@ -4,6 +4,7 @@
 //! is lost at an orderly end ([`LogFile::finish`]). If the disk is slower than the herd talks, the buffer stops
 //! growing at a limit: lines beyond it are dropped, and how many is written down.
 
+use crate::places::Key;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use reactor::Reactor;
 use std::fs::{File, OpenOptions};
@@ -79,12 +80,13 @@ impl LogFile {
         &self.path
     }
 
-    /// Sends the process's `log` messages here.
+    /// Sends the process's `log` messages here. Should `secret` stand in one, it is not written: an error may tell what
+    /// a service said.
     ///
     /// # Errors
     /// If they already go somewhere.
-    pub fn install(&self) -> Result<(), log::SetLoggerError> {
-        log::set_boxed_logger(Box::new(Logger(self.shared.clone())))?;
+    pub fn install(&self, secret: Option<Key>) -> Result<(), log::SetLoggerError> {
+        log::set_boxed_logger(Box::new(Logger { shared: self.shared.clone(), secret }))?;
         let _ = INSTALLED.set(self.shared.clone()); // The line above was the first, so this is.
         log::set_max_level(self.shared.level);
         Ok(())
@@ -106,17 +108,25 @@ fn file_stamp(time: SystemTime) -> String {
     text.replace('T', "-").chars().filter(|c| !matches!(c, ':' | 'Z')).collect()
 }
 
-struct Logger(Arc<Shared>);
+struct Logger {
+    shared: Arc<Shared>,
+    secret: Option<Key>,
+}
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.0.level
+        metadata.level() <= self.shared.level
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.0.add(SystemTime::now(), record.level(), |buffer| {
+            self.shared.add(SystemTime::now(), record.level(), |buffer| {
+                let start = buffer.len();
                 let _ = buffer.write_fmt(*record.args()); // Writing to memory cannot fail.
+                if let Some(key) = self.secret.as_ref().filter(|key| key.is_in(&buffer[start..])) {
+                    let shown = key.hide(buffer.split_off(start));
+                    buffer.extend_from_slice(&shown);
+                }
             });
         }
     }
@@ -327,7 +337,7 @@ mod tests {
         let second = LogFile::create(&directory, "Powell", LevelFilter::Info, at(0)).unwrap();
         assert!(first.path().ends_with("Powell-1970-01-01-000000.log"));
         assert!(second.path().ends_with("Powell-1970-01-01-000000-2.log"));
-        let logger = Logger(first.shared.clone());
+        let logger = Logger { shared: first.shared.clone(), secret: None };
         for number in 0..10_000 {
             logger.log(&Record::builder().level(Level::Info).args(format_args!("line {number}\nx")).build());
         }

@@ -71,8 +71,11 @@ pub struct Location<'a> {
 /// The most degrees of a latitude and a longitude.
 const DEGREES: (u32, u32) = (90, 180);
 
-/// The farthest that a WHATSAT may look, in kilometres, and the most places that it may ask for.
-const MOST: (u32, u32) = (50, 20);
+/// The farthest that a WHATSAT may look, in kilometres.
+pub const FARTHEST: u32 = 50;
+
+/// The most places that a WHATSAT may ask for.
+pub const MOST_WANTED: u32 = 20;
 
 /// White space of the protocol: space, tab, CR, form feed, vertical tab.
 pub fn is_white(byte: u8) -> bool {
@@ -131,8 +134,8 @@ pub fn parse(line: &[u8]) -> Option<Command<'_>> {
             Command::IamAt(IamAt { client, location, time_text, time: Time::parse(time_text)? })
         }
         b"WHATSAT" => {
-            let (client, radius, bound) = (next()?, next()?, decimal::whole_at_most(next()?, MOST.1)?);
-            decimal::is_at_most(radius, MOST.0).then_some(())?;
+            let (client, radius, bound) = (next()?, next()?, decimal::whole_at_most(next()?, MOST_WANTED)?);
+            decimal::is_at_most(radius, FARTHEST).then_some(())?;
             Command::WhatsAt(WhatsAt { client, radius, bound: bound as usize })
         }
         b"AT" => {

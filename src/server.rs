@@ -223,15 +223,19 @@ impl Server {
             latitude: location.latitude(),
             longitude: location.longitude(),
             radius: decimal::times_thousand(asked.radius)?,
+            bound: asked.bound,
         };
-        let (line, bound) = (known.line.clone(), asked.bound);
+        let (mut reply, bound) = (known.line.clone(), asked.bound);
         drop(locations);
         let answer = self.places.nearby(&question).add_both(move |answer| {
-            let json = match answer {
-                Ok(text) => places::cut(&text, bound).unwrap_or_else(|error| {
+            reply.push(b'\n');
+            let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
+            match cut {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
                     log::warn!("{error}");
-                    places::error_answer("UNKNOWN_ERROR", &error.to_string())
-                }),
+                    reply.extend(places::error_answer("UNKNOWN_ERROR", &error.to_string()));
+                }
                 Err(failure) => {
                     let status = match failure.check::<TooMany>() {
                         Some(_) => "OVER_QUERY_LIMIT",
@@ -239,10 +243,11 @@ impl Server {
                     };
                     log::warn!("no answer from the Places service: {failure}");
                     log::debug!("where that came from: {}", failure.report());
-                    places::error_answer(status, &failure.to_string())
+                    reply.extend(places::error_answer(status, &failure.to_string()));
                 }
-            };
-            Ok([&line[..], b"\n", &json[..], b"\n\n"].concat())
+            }
+            reply.extend_from_slice(b"\n\n");
+            Ok(reply)
         });
         Some(answer)
     }

@@ -1,5 +1,9 @@
 //! The program from outside: what it says, how it refuses, how it ends, and what it leaves in its log.
 
+#[path = "command_line/certificates.rs"]
+mod certificates;
+#[path = "command_line/places.rs"]
+mod places;
 mod util;
 
 use std::net::TcpListener;
@@ -125,20 +129,20 @@ fn google_without_what_it_needs_is_refused() {
     let directory = Directory::new();
     let google = "[places]\nprovider = \"google\"\n";
     let (config, _) = alone(&directory, google);
-    refuses(&directory, &["Alford", "--config", &config], &["needs a key", KEY.0]);
+    refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 4: ", "needs a key", KEY.0]);
     refuses_with(&directory, &["Alford", "--config", &config], &[(KEY.0, "  ")], &["needs a key"]);
 
     let (config, _) = alone(&directory, &format!("{google}key_file = \"missing.key\"\n"));
-    refuses(&directory, &["Alford", "--config", &config], &["missing.key"]);
+    refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 5: ", "missing.key"]);
     directory.write("empty.key", "\n");
     let (config, _) = alone(&directory, &format!("{google}key_file = \"empty.key\"\n"));
-    refuses(&directory, &["Alford", "--config", &config], &["empty.key"]);
+    refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 5: ", "empty.key"]);
 
     directory.write("bad.pem", "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n");
     directory.write("empty.pem", "");
     for file in ["missing.pem", "bad.pem", "empty.pem"] {
         let (config, _) = alone(&directory, &format!("{google}ca_file = \"{file}\"\n"));
-        refuses_with(&directory, &["Alford", "--config", &config], &[KEY], &["ca_file", file]);
+        refuses_with(&directory, &["Alford", "--config", &config], &[KEY], &["herd.toml, line 5: ca_file: ", file]);
     }
 }
 

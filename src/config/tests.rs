@@ -43,8 +43,9 @@ fn a_file_replaces_it_and_one_side_of_a_link_is_enough() {
 #[test]
 fn places_and_limits_are_read() {
     let config = parse(
-        "[places]\nprovider = \"google\"\nbase_url = \"http://127.0.0.1:9\"\nca_file = \"ca.pem\"\ntimeout = \"2s\"\n\
-         key_file = \"key\"\nmax_in_flight = 3\n[limits]\nline = 1000\nahead = \"1h\"\nmemory = 2000000\n",
+        "[places]\nprovider = \"google\"\nbase_url = \"https://127.0.0.1:9/x\"\nca_file = \"ca.pem\"\n\
+         connect_to = \"[::1]:8\"\ntimeout = \"2s\"\nkey_file = \"key\"\nmax_in_flight = 3\n\
+         [limits]\nline = 1000\nahead = \"1h\"\nmemory = 2000000\n",
     )
     .unwrap();
     assert_eq!(config.servers.len(), 5, "the paper's servers stay");
@@ -52,14 +53,29 @@ fn places_and_limits_are_read() {
         config.places,
         PlacesConfig {
             provider: Some(Provider::Google),
-            base_url: Some("http://127.0.0.1:9".to_owned()),
+            base_url: Some("https://127.0.0.1:9/x".to_owned()),
             ca_file: Some("ca.pem".into()),
+            connect_to: Some(("::1".to_owned(), 8)),
             timeout: Some(Duration::from_secs(2)),
             key_file: Some("key".into()),
             max_in_flight: Some(3),
+            fields: Vec::new(),
+            interval: None,
+            stands_at: config.places.stands_at.clone(),
         }
     );
+    assert_eq!(config.places.stands_at["key_file"], "herd.toml, line 7");
     assert_eq!(config.limits, Limits { line: 1000, ahead: Duration::from_secs(3600), memory: 2_000_000 });
+}
+
+#[test]
+fn some_settings_are_for_one_provider() {
+    let new = parse("[places]\nprovider = \"google-new\"\nfields = [\"opening\", \"rating\", \"price\"]\n").unwrap();
+    assert_eq!(new.places.fields, [Extra::Opening, Extra::Rating, Extra::Price]);
+    let overpass =
+        |more: &str| parse(&format!("[places]\nprovider = \"overpass\"\nbase_url = \"https://a.example/\"\n{more}"));
+    assert_eq!(overpass("interval = \"250ms\"\n").unwrap().places.interval, Some(Duration::from_millis(250)));
+    assert_eq!(overpass("interval = \"0s\"\n").unwrap().places.interval, Some(Duration::ZERO));
 }
 
 #[test]
@@ -88,7 +104,8 @@ fn what_is_wrong_is_told_with_its_line() {
     }
     refuse(
         "[places]\nprovider = \"bing\"\n",
-        "herd.toml, line 2: there is no provider \"bing\"; there are \"google\" and \"offline\"",
+        "herd.toml, line 2: there is no provider \"bing\"; there are \"google\", \"google-new\", \"overpass\" and \
+         \"offline\"",
     );
     refuse("[places]\nbase_url = \"x\"\n", "herd.toml, line 2: base_url: a URL begins with http:// or https://");
     for timeout in ["0s", "fast", ""] {
@@ -103,6 +120,61 @@ fn what_is_wrong_is_told_with_its_line() {
     refuse("[servers]\n", "herd.toml, line 1: a herd has at least one server");
 }
 
+/// Each with the line where it stands and what is said of it; `[places]` is the first line.
+#[test]
+fn a_wrong_setting_of_places_is_told_with_its_line() {
+    let url = "base_url = \"https://a.example\"\n";
+    for (settings, line, message) in [
+        ("base_url = \"https://a.example/?x\"\n", 2, "base_url: what follows a question mark or a #"),
+        ("base_url = \"https://a.example/#x\"\n", 2, "base_url: what follows a question mark or a #"),
+        ("base_url = \"https://u:p@a.example/\"\n", 2, "base_url: a URL with a user name"),
+        ("ca_file = \"\"\n", 2, "ca_file names no file"),
+        ("key_file = 3\n", 2, "key_file is not a string in quotes"),
+        ("ca_file = \"x\"\nbase_url = \"http://a.example\"\n", 2, "ca_file makes no sense with a base_url that is not"),
+        ("connect_to = \"localhost\"\n", 2, "connect_to \"localhost\" is not host:port"),
+        ("timeout = \"1h 1s\"\n", 2, "timeout is more than an hour"),
+        ("timeout = \"100000000000000000 years\"\n", 2, "timeout is not a duration"),
+        ("max_in_flight = 0\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
+        ("max_in_flight = 1025\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
+        ("max_in_flight = 1.5\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
+        ("interval = \"1s\"\n", 2, "interval needs provider = \"overpass\""),
+        ("fields = []\n", 2, "fields needs provider = \"google-new\""),
+        ("fields = \"rating\"\n", 2, "fields is not a list of names"),
+        ("fields = [\"rating\",\n3]\n", 3, "a field is not a string"),
+        (
+            "fields = [\"rating\",\n\"photos\"]\n",
+            3,
+            "there is no field \"photos\"; there are \"rating\", \"price\" and",
+        ),
+        ("fields = [\"rating\",\n\"rating\"]\n", 3, "the field \"rating\" is named twice"),
+        ("provider = \"overpass\"\n", 2, "the provider overpass needs a base_url"),
+        (
+            &format!("provider = \"overpass\"\n{url}key_file = \"x\"\n"),
+            4,
+            "key_file makes no sense with the provider ov",
+        ),
+        (
+            &format!("provider = \"overpass\"\n{url}fields = []\n"),
+            4,
+            "fields makes no sense with the provider overpass",
+        ),
+        (&format!("provider = \"overpass\"\n{url}interval = \"\"\n"), 4, "interval is not a duration"),
+        (&format!("provider = \"offline\"\n{url}"), 3, "base_url makes no sense with the provider offline"),
+        ("provider = \"offline\"\nca_file = \"x\"\n", 3, "ca_file makes no sense with the provider offline"),
+        ("provider = \"offline\"\nconnect_to = \"x:1\"\n", 3, "connect_to makes no sense with the provider offline"),
+        ("provider = \"offline\"\nkey_file = \"x\"\n", 3, "key_file makes no sense with the provider offline"),
+        ("interval = \"1s\"\nprovider = \"google\"\n", 2, "interval makes no sense with the provider google"),
+        ("provider = \"google\"\nfields = []\n", 3, "fields makes no sense with the provider google"),
+        ("provider = \"google-new\"\ninterval = \"1s\"\n", 3, "interval makes no sense with the provider google-new"),
+        ("key = \"x\"\n", 2, "unknown key \"key\" of places; known here: provider, base_url, ca_file, connect_to, "),
+    ] {
+        let error = parse(&format!("[places]\n{settings}")).unwrap_err();
+        assert!(error.starts_with(&format!("herd.toml, line {line}: {message}")), "{settings}: {error}");
+    }
+    let places = "[servers.places]\naddress = \"127.0.0.1:1\"\n";
+    refuse(places, "herd.toml, line 1: a server cannot be named \"places\": that is a command");
+}
+
 #[test]
 fn what_the_readme_and_the_help_show_is_a_configuration() {
     let readme = include_str!("../../README.md");
@@ -111,7 +183,9 @@ fn what_the_readme_and_the_help_show_is_a_configuration() {
     assert_eq!(config.servers["Powell"].neighbors, ["Alford"]);
     assert_eq!(config.limits, Limits::default());
     // What is commented out is right as well; the help shows the same keys, with a neighbour that it does not show.
-    assert!(parse(&example.replace("# base", "base").replace("# ca_", "ca_").replace("# key_", "key_")).is_ok());
+    let all = example.replace("# base", "base").replace("# ca_", "ca_").replace("# key_", "key_");
+    let all = all.replace("# connect_", "connect_").replace("provider = \"offline\"", "provider = \"google\"");
+    assert!(parse(&all).is_ok(), "{:?}", parse(&all));
     let help = crate::cli::HELP.split("optional:\n\n").nth(1).and_then(|rest| rest.split("\nLogs").next());
     let help = help.expect("an example").replace("[places]", "[servers.Powell]\naddress = \"x:1\"\n[places]");
     assert!(parse(&help).is_ok(), "{:?}", parse(&help));

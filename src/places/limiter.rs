@@ -1,22 +1,43 @@
-//! [`Limiter`]: no more than so many questions under way at once; the others wait their turn, up to a limit.
+//! [`Limiter`]: no more than so many questions under way at once, and if wanted a pause between them; the others wait
+//! their turn, up to a limit.
+//!
+//! ```text
+//!   asked --> waits for a turn --> waits for the pause --> asked of the provider --> answered
+//!             '------------ at most half of the time ----'
+//!             '--------------------------- at most all of the time ------------------------'
+//! ```
+//!
+//! Who has waited for half of the time that an answer may take is told that there are too many. If waiting could take
+//! all of it, a crowd would be let in one by one just when each has no time left, and nobody would get an answer.
 
 use super::{Nearby, Places};
-use reactor::{Deferred, Failure, Firer};
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use reactor::deferred::DeferredSemaphore;
+use reactor::{Clock, Deferred, DelayedCall, Failure, Firer, TimeoutError};
+use std::cell::Cell;
 use std::fmt;
-use std::rc::{Rc, Weak};
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// Questions that may wait; more are refused at once. A client that asks may pipeline, and there may be many.
 const MAX_WAITING: usize = 1024;
 
 /// Too many questions wait already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooMany;
+pub enum TooMany {
+    /// There is no room for one more.
+    Waiting,
+    /// Its turn did not come within this time.
+    NoTurn(Duration),
+}
 
 impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many questions are waiting for the Places service; ask again later")
+        f.write_str("too many questions are waiting for the Places service; ask again later")?;
+        match self {
+            TooMany::Waiting => Ok(()),
+            TooMany::NoTurn(after) => write!(f, " (this one's turn did not come within {after:?})"),
+        }
     }
 }
 
@@ -24,78 +45,68 @@ impl std::error::Error for TooMany {}
 
 /// Stands before a provider and keeps the rush away from it.
 pub struct Limiter {
-    gate: Rc<Gate>,
     inner: Rc<dyn Places>,
+    turns: DeferredSemaphore,
+    deadline: Option<Deadline>,
+    pace: Option<Rc<Pace>>,
 }
 
-struct Gate {
-    free: Cell<usize>,
-    waiting: RefCell<VecDeque<Firer<Pass>>>,
-    /// Somebody is being let through.
-    busy: Cell<bool>,
-}
-
-/// The right to ask one question; dropping it lets the next one through.
-struct Pass(Weak<Gate>);
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        if let Some(gate) = self.0.upgrade() {
-            gate.free.set(gate.free.get() + 1);
-            gate.let_through();
-        }
-    }
-}
-
-impl Gate {
-    /// A loop, not a recursion, even if each question is answered at once.
-    fn let_through(self: &Rc<Self>) {
-        if self.busy.replace(true) {
-            return;
-        }
-        while self.free.get() > 0 {
-            let next = self.waiting.borrow_mut().pop_front();
-            let Some(firer) = next else { break };
-            if firer.called() {
-                continue; // Cancelled while it waited.
-            }
-            self.free.set(self.free.get() - 1);
-            let _ = firer.callback(Pass(Rc::downgrade(self)));
-        }
-        self.busy.set(false);
-    }
+/// How long an answer may take, all in all.
+struct Deadline {
+    clock: Rc<dyn Clock>,
+    after: Duration,
 }
 
 impl Limiter {
-    /// At most `at_once` questions to `inner` at any time.
-    pub fn new(inner: Rc<dyn Places>, at_once: usize) -> Limiter {
-        Limiter {
-            gate: Rc::new(Gate { free: Cell::new(at_once), waiting: RefCell::default(), busy: Cell::new(false) }),
-            inner,
+    /// At most `at_once` questions to `inner` at any time; without end, if need be.
+    pub fn new(inner: Rc<dyn Places>, at_once: NonZeroUsize) -> Limiter {
+        Limiter { inner, turns: DeferredSemaphore::new(at_once), deadline: None, pace: None }
+    }
+
+    /// Sets how long an answer may take, the wait for its turn included. Who need not wait is the provider's business.
+    pub fn timeout(self, after: Duration, clock: Rc<dyn Clock>) -> Limiter {
+        Limiter { deadline: Some(Deadline { clock, after }), ..self }
+    }
+
+    /// Sets the least time from the beginning of one question to that of the next.
+    pub fn interval(self, interval: Duration, clock: Rc<dyn Clock>) -> Limiter {
+        Limiter { pace: Some(Rc::new(Pace { clock, interval, next: Rc::default() })), ..self }
+    }
+
+    /// A turn, and the right to begin it now.
+    fn turn(&self) -> Deferred<reactor::deferred::Acquired> {
+        let turn = self.turns.acquire();
+        match self.pace.clone() {
+            Some(pace) => turn.add_callback(move |turn| pace.pause().add_callback(move |()| Ok(turn))),
+            None => turn,
         }
     }
 }
 
 impl Places for Limiter {
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
-        if self.gate.waiting.borrow().len() >= MAX_WAITING {
-            // Those who have given up waiting do not count.
-            self.gate.waiting.borrow_mut().retain(|firer| !firer.called());
+        if self.turns.waiting() >= MAX_WAITING {
+            return reactor::deferred::fail(Failure::new(TooMany::Waiting));
         }
-        if self.gate.waiting.borrow().len() >= MAX_WAITING {
-            return reactor::deferred::fail(Failure::new(TooMany));
-        }
-        let (turn, firer) = Deferred::new();
-        self.gate.waiting.borrow_mut().push_back(firer);
         let (inner, question) = (self.inner.clone(), question.clone());
-        let answer = turn.add_callback(move |pass: Pass| {
-            inner.nearby(&question).add_both(move |answer| {
-                drop(pass);
-                answer
-            })
-        });
-        self.gate.let_through();
-        answer
+        let turn = self.turn();
+        let Some(Deadline { clock, after }) = self.deadline.as_ref().filter(|_| !turn.has_fired()) else {
+            return turn.add_callback(move |turn| release_after(inner.nearby(&question), turn));
+        };
+        let (clock, after, asked) = (clock.clone(), *after, clock.now());
+        let no_turn = |_, waited| Err(Failure::new(TooMany::NoTurn(waited)));
+        turn.add_timeout_with(after / 2, &clock.clone(), no_turn).add_callback(move |turn| {
+            let left = after.saturating_sub(clock.now().duration_since(asked));
+            let late = move |_, _| {
+                let what = "the answer of the Places service, the wait for its turn included,".to_owned();
+                Err(Failure::new(TimeoutError { what, after }))
+            };
+            release_after(inner.nearby(&question).add_timeout_with(left, &clock, late), turn)
+        })
+    }
+
+    fn as_asked(&self, question: &Nearby) -> Nearby {
+        self.inner.as_asked(question)
     }
 
     fn describe(&self) -> String {
@@ -103,65 +114,55 @@ impl Places for Limiter {
     }
 }
 
+/// The turn is over when there is an answer.
+fn release_after(answer: Deferred<Vec<u8>>, turn: reactor::deferred::Acquired) -> Deferred<Vec<u8>> {
+    answer.add_both(move |answer| {
+        drop(turn);
+        answer
+    })
+}
+
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Limiter({} free, {} waiting)", self.gate.free.get(), self.gate.waiting.borrow().len())
+        write!(f, "Limiter({} free, {} waiting)", self.turns.tokens(), self.turns.waiting())
+    }
+}
+
+/// Lets one begin every `interval`.
+struct Pace {
+    clock: Rc<dyn Clock>,
+    interval: Duration,
+    /// When the next one may begin.
+    next: Rc<Cell<Option<Instant>>>,
+}
+
+impl Pace {
+    /// Fires when it is our time. Who is cancelled before it gives the time to the next, if nobody has come meanwhile.
+    fn pause(&self) -> Deferred<()> {
+        let now = self.clock.now();
+        let begin = self.next.get().map_or(now, |next| next.max(now));
+        let after = begin + self.interval;
+        self.next.set(Some(after));
+        if begin == now {
+            return reactor::deferred::succeed(());
+        }
+        let (next, call) = (self.next.clone(), Rc::new(Cell::new(None::<DelayedCall>)));
+        let pending = call.clone();
+        let (pause, firer): (Deferred<()>, Firer<()>) = Deferred::with_canceller(move |_| {
+            let _ = pending.take().map(|call| call.cancel());
+            if next.get() == Some(after) {
+                next.set(Some(begin));
+            }
+        });
+        call.set(Some(self.clock.call_later_boxed(
+            begin - now,
+            Box::new(move || {
+                let _ = firer.callback(()); // Unless it was cancelled.
+            }),
+        )));
+        pause
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use reactor::CancelledError;
-
-    /// Answers when it is told to.
-    #[derive(Default)]
-    struct Slow(RefCell<VecDeque<Firer<Vec<u8>>>>);
-
-    impl Places for Slow {
-        fn nearby(&self, _question: &Nearby) -> Deferred<Vec<u8>> {
-            let (deferred, firer) = Deferred::new();
-            self.0.borrow_mut().push_back(firer);
-            deferred
-        }
-        fn describe(&self) -> String {
-            String::new()
-        }
-    }
-
-    fn question() -> Nearby {
-        Nearby { latitude: "0".to_owned(), longitude: "0".to_owned(), radius: "1".to_owned() }
-    }
-
-    #[test]
-    fn questions_wait_their_turn_and_a_cancelled_one_gives_its_place_up() {
-        let slow = Rc::new(Slow::default());
-        let limiter = Limiter::new(slow.clone(), 2);
-        let mut asked: Vec<_> = (0..5).map(|_| limiter.nearby(&question())).collect();
-        assert_eq!(slow.0.borrow().len(), 2);
-        asked[2].cancel(); // It waits.
-        asked[1].cancel(); // It is under way: its place goes to the fourth.
-        assert_eq!(slow.0.borrow().len(), 3);
-        let first = slow.0.borrow_mut().pop_front().unwrap();
-        first.callback(b"one".to_vec()).unwrap();
-        assert_eq!(slow.0.borrow().len(), 3, "the fifth is under way now");
-        assert_eq!(asked.remove(0).result(), Some(b"one".to_vec()));
-        for deferred in asked {
-            drop(deferred.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
-        }
-    }
-
-    #[test]
-    fn beyond_the_limit_nobody_waits() {
-        let limiter = Limiter::new(Rc::new(Slow::default()), 1);
-        let waiting: Vec<_> = (0..=MAX_WAITING).map(|_| limiter.nearby(&question())).collect();
-        let refused = Rc::new(Cell::new(false));
-        let seen = refused.clone();
-        drop(limiter.nearby(&question()).add_errback(move |failure| {
-            seen.set(failure.check::<TooMany>().is_some());
-            Ok(Vec::new())
-        }));
-        assert!(refused.get());
-        drop(waiting);
-    }
-}
+mod tests;

@@ -1,43 +1,61 @@
 //! What is near a place: the trait [`Places`], its providers, and the form of their answers.
 //!
 //! All providers answer in the form of Google's Nearby Search (legacy), as text: it is handed on to clients as it came,
-//! only cut to the number of places that they asked for (`answer.rs`).
+//! only cut to the number of places that they asked for (`answer.rs`). `google.rs` and `offline.rs` have it in that
+//! form already; `google_new.rs` and `overpass.rs` put what they get into it (`style.rs` prints it).
+//!
+//! ```text
+//!   a WHATSAT --> Coalescer --> Limiter --> a provider --> Service --> HTTP
+//!                 one request   a queue     the question   the key
+//!                 for equals    with ends   and the form   is hidden
+//! ```
 
 mod answer;
+mod coalescer;
 mod google;
+mod google_new;
+mod json;
+mod key;
 mod limiter;
 mod offline;
+mod open;
+mod overpass;
+mod plain_words;
+mod refusal;
+mod service;
+mod style;
 mod table;
+#[cfg(test)]
+mod testing;
 
-pub use answer::{cut, error_answer};
+pub use answer::{AnswerError, Told, cut, cut_into, error_answer, told};
+pub use coalescer::Coalescer;
 pub use google::Google;
+pub use google_new::GoogleNew;
+pub use key::Key;
 pub use limiter::{Limiter, TooMany};
 pub use offline::Offline;
+pub use open::{KEY_VARIABLE, find_key, open, warnings};
+pub use overpass::Overpass;
+pub use plain_words::{explain, explain_status};
+pub use service::{Access, ServiceError};
 
-use crate::config::{ConfigError, PlacesConfig, Provider};
-use reactor::tls::TrustRoots;
-use reactor::{Deferred, Reactor};
-use std::rc::Rc;
-use std::time::Duration;
+use reactor::Deferred;
 
-/// How long a Places service may take unless the configuration says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Questions under way at once unless the configuration says otherwise.
-const MAX_IN_FLIGHT: usize = 32;
-
-/// The environment variable with Google's key.
-pub const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
+/// The most places that are asked for, and that an answer of Google's has.
+pub const MOST_PLACES: usize = 20;
 
 /// A question: what is within `radius` of here?
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Nearby {
-    /// Degrees, a plain decimal number.
+    /// Degrees, a plain decimal number, as JSON would have it.
     pub latitude: String,
-    /// Degrees, a plain decimal number.
+    /// Degrees, a plain decimal number, as JSON would have it.
     pub longitude: String,
-    /// Metres, a plain decimal number.
+    /// Metres, a plain decimal number, as JSON would have it.
     pub radius: String,
+    /// How many places will be used, at most [`MOST_PLACES`]. An answer may have more: it is cut.
+    pub bound: usize,
 }
 
 /// Somebody who knows places.
@@ -46,44 +64,12 @@ pub trait Places {
     /// answer. Cancelling gives the question up.
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>>;
 
+    /// The question as the service hears it: two for which this is equal get the same answer. By default all of it
+    /// counts; a provider that does not tell its service the bound makes it the same for all.
+    fn as_asked(&self, question: &Nearby) -> Nearby {
+        question.clone()
+    }
+
     /// What it is, for the start's message and the log.
     fn describe(&self) -> String;
-}
-
-/// The provider that the configuration and the environment ask for.
-///
-/// # Errors
-/// If something that it needs is missing or wrong.
-pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<String>) -> Result<Rc<dyn Places>, ConfigError> {
-    let wants_key = config.provider != Some(Provider::Offline);
-    let key = match (config.key_file.as_ref().filter(|_| wants_key), key.filter(|key| !key.trim().is_empty())) {
-        (_, Some(key)) => Some(key.trim().to_owned()),
-        (Some(path), None) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConfigError(format!("cannot read the key file {}: {error}", path.display())))?;
-            let key = text.trim().to_owned();
-            if key.is_empty() {
-                return Err(ConfigError(format!("the key file {} is empty", path.display())));
-            }
-            Some(key)
-        }
-        (None, None) => None,
-    };
-    let timeout = config.timeout.unwrap_or(TIMEOUT);
-    let provider = config.provider.unwrap_or(if key.is_some() { Provider::Google } else { Provider::Offline });
-    let inner: Rc<dyn Places> = match provider {
-        Provider::Google => {
-            let key = key.ok_or_else(|| {
-                ConfigError(format!("the provider google needs a key: set {KEY_VARIABLE}, or key_file in [places]"))
-            })?;
-            let mut roots = TrustRoots::web();
-            if let Some(path) = &config.ca_file {
-                roots = TrustRoots::none();
-                roots.add_pem_file(path).map_err(|error| ConfigError(format!("ca_file: {error}")))?;
-            }
-            Rc::new(Google::new(reactor, config.base_url.as_deref(), &roots, Some(key), timeout)?)
-        }
-        Provider::Offline => Rc::new(Offline::start(reactor, timeout)?),
-    };
-    Ok(Rc::new(Limiter::new(inner, config.max_in_flight.unwrap_or(MAX_IN_FLIGHT))))
 }

@@ -4,19 +4,17 @@
 //! asks it as it would ask Google. Name, TCP, TLS and HTTP are all real; only the address and the trusted root differ.
 //! The server's certificate is made at start and never leaves the process.
 
-use super::answer::json_string;
 use super::google::{Google, PATH};
+use super::service::Access;
+use super::style::{self, Json};
 use super::table::{Place, Table};
-use super::{Nearby, Places, error_answer};
+use super::{MOST_PLACES, Nearby, Places, error_answer};
 use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Address, Deferred, Firer, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// Places in one answer, as with Google.
-const PAGE: usize = 20;
 
 /// The farthest that is looked, in metres, as with Google.
 const FARTHEST: f64 = 50_000.0;
@@ -60,13 +58,18 @@ impl Offline {
         let mut roots = TrustRoots::none();
         roots.add_der(certificate.der()).map_err(|error| failed("certificate", &error))?;
         let base = format!("https://localhost:{}", port.host().port());
-        Ok(Offline { client: Google::new(reactor, Some(&base), &roots, None, timeout)? })
+        let base = base.parse().map_err(|error| failed("URL", &error))?;
+        Ok(Offline { client: Google::new(reactor, Access { timeout, ..Access::new(base, roots) })? })
     }
 }
 
 impl Places for Offline {
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
         self.client.nearby(question)
+    }
+
+    fn as_asked(&self, question: &Nearby) -> Nearby {
+        self.client.as_asked(question)
     }
 
     fn describe(&self) -> String {
@@ -200,74 +203,46 @@ impl Search {
 
     /// In the form and the style of Google's answers.
     fn answer(&self, table: &Table) -> String {
-        let places = table.nearby(self.latitude, self.longitude, self.radius, PAGE);
-        let status = if places.is_empty() { "ZERO_RESULTS" } else { "OK" };
-        let results = match places.is_empty() {
-            true => "[]".to_owned(),
-            false => {
-                let list: Vec<String> = places.iter().map(result).collect();
-                format!("\n   [\n{}\n   ]", list.join(",\n"))
-            }
-        };
-        format!(
-            "{{\n   \"html_attributions\" : \n   [\n      {}\n   ],\n   \"results\" : {results},\n   \
-             \"status\" : \"{status}\"\n}}\n",
-            json_string(ATTRIBUTION)
-        )
+        let places = table.nearby(self.latitude, self.longitude, self.radius, MOST_PLACES);
+        style::answer(&[ATTRIBUTION.to_owned()], places.iter().map(result).collect())
     }
 }
 
 /// One place as Google would print it.
-fn result(place: &Place<'_>) -> String {
+fn result(place: &Place<'_>) -> Json {
     let types: &[&str] = match place.kind {
         "city" => &["locality", "political"],
         "heliport" => &["heliport", "point_of_interest", "establishment"],
         "balloonport" => &["point_of_interest", "establishment"],
         _ => &["airport", "point_of_interest", "establishment"],
     };
-    let types: Vec<String> = types.iter().map(|name| format!("            \"{name}\"")).collect();
-    let id = json_string(&format!("offline:{}", place.id));
-    let lines = [
-        "      {".to_owned(),
-        "         \"business_status\" : \"OPERATIONAL\",".to_owned(),
-        "         \"geometry\" : ".to_owned(),
-        "         {".to_owned(),
-        "            \"location\" : ".to_owned(),
-        "            {".to_owned(),
-        format!("               \"lat\" : {},", place.latitude),
-        format!("               \"lng\" : {}", place.longitude),
-        "            },".to_owned(),
-        "            \"viewport\" : ".to_owned(),
-        "            {".to_owned(),
-        format!("{},", corner("northeast", place, VIEWPORT)),
-        corner("southwest", place, -VIEWPORT),
-        "            }".to_owned(),
-        "         },".to_owned(),
-        format!("         \"name\" : {},", json_string(place.name)),
-        format!("         \"place_id\" : {id},"),
-        format!("         \"reference\" : {id},"),
-        "         \"scope\" : \"APP\",".to_owned(),
-        "         \"types\" : ".to_owned(),
-        "         [".to_owned(),
-        types.join(",\n"),
-        "         ],".to_owned(),
-        format!("         \"vicinity\" : {}", json_string(place.vicinity)),
-        "      }".to_owned(),
-    ];
-    lines.join("\n")
+    let id = Json::string(&format!("offline:{}", place.id));
+    let viewport = vec![("northeast", corner(place, VIEWPORT)), ("southwest", corner(place, -VIEWPORT))];
+    let location = point(place.latitude, place.longitude);
+    Json::Fields(vec![
+        ("business_status", Json::string("OPERATIONAL")),
+        ("geometry", Json::Fields(vec![("location", location), ("viewport", Json::Fields(viewport))])),
+        ("name", Json::string(place.name)),
+        ("place_id", id.clone()),
+        ("reference", id),
+        ("scope", Json::string("APP")),
+        ("types", Json::List(types.iter().map(|name| Json::string(name)).collect())),
+        ("vicinity", Json::string(place.vicinity)),
+    ])
 }
 
-fn corner(name: &str, place: &Place<'_>, away: f64) -> String {
+fn point(latitude: f64, longitude: f64) -> Json {
+    Json::Fields(vec![("lat", Json::Text(latitude.to_string())), ("lng", Json::Text(longitude.to_string()))])
+}
+
+fn corner(place: &Place<'_>, away: f64) -> Json {
     let round = |degrees: f64| (degrees * 1e7).round() / 1e7;
     let latitude = round((place.latitude + away).clamp(-90.0, 90.0));
     let mut longitude = round(place.longitude + away);
     if longitude.abs() > 180.0 {
         longitude = round(longitude - 360.0 * longitude.signum()); // Beyond the date line.
     }
-    format!(
-        "               \"{name}\" : \n               {{\n                  \"lat\" : {latitude},\n                  \
-         \"lng\" : {longitude}\n               }}"
-    )
+    point(latitude, longitude)
 }
 
 #[cfg(test)]

@@ -115,10 +115,14 @@ fn parts(text: &str) -> Option<i32> {
     (fraction.len() <= 5).then_some(if negative { -value } else { value })
 }
 
-/// On a sphere, by the haversine formula.
 fn distance(latitude: f64, longitude: f64, entry: &Entry) -> f64 {
-    let (here, there) = (latitude.to_radians(), (f64::from(entry.latitude) / PARTS).to_radians());
-    let across = (f64::from(entry.longitude) / PARTS - longitude).to_radians();
+    distance_between((latitude, longitude), (f64::from(entry.latitude) / PARTS, f64::from(entry.longitude) / PARTS))
+}
+
+/// In metres between two points in degrees: on a sphere, by the haversine formula.
+pub(super) fn distance_between(one: (f64, f64), other: (f64, f64)) -> f64 {
+    let (here, there) = (one.0.to_radians(), other.0.to_radians());
+    let across = (other.1 - one.1).to_radians();
     let half = ((there - here) / 2.0).sin().powi(2) + here.cos() * there.cos() * (across / 2.0).sin().powi(2);
     2.0 * EARTH * half.sqrt().min(1.0).asin()
 }

@@ -2,6 +2,7 @@
 
 use crate::stage::{Connection, Questions, Stage, herd};
 use proxyherd::places::Limiter;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 
 const AT: &str = "AT Alford +1400794645.655887836 kiwi +34.5-118.25 0";
@@ -144,7 +145,7 @@ fn what_a_client_that_has_gone_asked_is_given_up() {
 fn a_rush_of_questions_waits_and_what_is_too_much_is_over_the_limit() {
     let stage = Stage::new();
     let questions = Rc::new(Questions::default());
-    let server = stage.start(&herd(&[]), Rc::new(Limiter::new(questions.clone(), 1)));
+    let server = stage.start(&herd(&[]), Rc::new(Limiter::new(questions.clone(), NonZeroUsize::MIN)));
     let mut client = stage.connect(server);
     client.ask("IAMAT kiwi +34.5-118.25 0");
     // One is under way and 1024 wait. One client may have 64.

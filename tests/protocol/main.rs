@@ -10,6 +10,8 @@ mod flooding;
 mod lines;
 mod links;
 mod neighbors;
+mod providers;
+mod refusals;
 mod services;
 mod stage;
 

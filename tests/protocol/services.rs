@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A key that would be seen in whatever form.
-const KEY: &str = "AIza&Secret+Key";
+pub(crate) const KEY: &str = "AIza&Secret+Key";
 const KEY_FORMS: [&str; 2] = ["Secret", "AIza"];
 
 /// How Google prints today, and how it printed for ten years: `{}` stands for the places.
@@ -30,20 +30,21 @@ fn place(number: usize) -> String {
 }
 
 /// A Google whom the test plays, a server that asks it, and a client of that.
-struct Asking<'s> {
-    google: Port<'s>,
-    server: SocketAddr,
-    client: Connection<'s>,
-    at: String,
+pub(crate) struct Asking<'s> {
+    pub(crate) google: Port<'s>,
+    pub(crate) server: SocketAddr,
+    pub(crate) client: Connection<'s>,
+    pub(crate) at: String,
 }
 
 impl<'s> Asking<'s> {
     #[track_caller]
-    fn new(stage: &'s Stage, config: PlacesConfig) -> Asking<'s> {
+    pub(crate) fn new(stage: &'s Stage, config: PlacesConfig) -> Asking<'s> {
         let google = stage.listen();
         let base_url = Some(format!("http://{}", google.address()));
         let config = PlacesConfig { base_url, ..config };
-        let places = places::open(&stage.reactor, &config, Some(KEY.to_owned())).unwrap();
+        let key = places::find_key(&config, Some(KEY.to_owned())).unwrap();
+        let places = places::open(&stage.reactor, &config, key).unwrap();
         let server = stage.start(&herd(&[]), places);
         let mut client = stage.connect(server);
         let at = client.ask("IAMAT kiwi +34.068930-118.445127 0");
@@ -53,14 +54,14 @@ impl<'s> Asking<'s> {
 
     /// Asks for so many places; Google's connection with the request read.
     #[track_caller]
-    fn ask(&mut self, bound: usize) -> Connection<'s> {
+    pub(crate) fn ask(&mut self, bound: usize) -> Connection<'s> {
         self.client.send(format!("WHATSAT kiwi 10 {bound}\n"));
         self.request().1
     }
 
     /// The next request that Google gets: its lines.
     #[track_caller]
-    fn request(&self) -> (Vec<String>, Connection<'s>) {
+    pub(crate) fn request(&self) -> (Vec<String>, Connection<'s>) {
         let mut connection = self.google.accept();
         let mut lines = vec![connection.line()];
         while lines.last().is_some_and(|line| line != "\r") {
@@ -71,7 +72,7 @@ impl<'s> Asking<'s> {
 
     /// The JSON that the client gets below the AT line.
     #[track_caller]
-    fn json(&mut self) -> String {
+    pub(crate) fn json(&mut self) -> String {
         assert_eq!(self.client.line(), self.at);
         let mut json = self.client.line();
         loop {
@@ -84,7 +85,7 @@ impl<'s> Asking<'s> {
 
     /// The client gets an answer that says what went wrong, in Google's form.
     #[track_caller]
-    fn is_told(&mut self, what: &str) {
+    pub(crate) fn is_told(&mut self, what: &str) {
         let json = self.json();
         let parts = json.strip_prefix("{\n   \"error_message\" : \"").and_then(|rest| {
             rest.strip_suffix(
@@ -98,13 +99,13 @@ impl<'s> Asking<'s> {
 }
 
 #[track_caller]
-fn has_no_key(text: &str) {
+pub(crate) fn has_no_key(text: &str) {
     for form in KEY_FORMS {
         assert!(!text.contains(form), "the key is in {text}");
     }
 }
 
-fn response(status: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
@@ -239,8 +240,8 @@ fn no_more_than_the_set_number_of_questions_are_under_way() {
     let stage = Stage::new();
     let asking = Asking::new(&stage, PlacesConfig { max_in_flight: Some(2), ..PlacesConfig::default() });
     let mut clients: Vec<Connection<'_>> = (0..5).map(|_| stage.connect(asking.server)).collect();
-    for client in &mut clients {
-        client.send("WHATSAT kiwi 10 5\n");
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send(format!("WHATSAT kiwi {number} 5\n"));
     }
     let mut under_way = vec![asking.request().1, asking.request().1];
     for left in (0..5).rev() {
@@ -289,11 +290,17 @@ fn the_key_is_not_in_the_log_or_the_start_message() {
     let request = connection.line();
     assert!(KEY_FORMS.iter().all(|form| request.contains(form)), "{request}");
     connection.send(response(&format!("500 {KEY} AIza%26Secret%2BKey"), ""));
-    let reply: String = (0..7).map(|_| client.line()).collect();
+    let mut reply: String = (0..7).map(|_| client.line()).collect();
     assert!(reply.contains("UNKNOWN_ERROR") && reply.contains("500"), "{reply}");
+    // What the client below logs of a broken answer is not for it to hide.
+    client.send("WHATSAT kiwi 10 5");
+    let mut connection = google.accept();
+    connection.send(format!("HTTP/1.1 200 OK\r\nContent-Encoding: {KEY}\r\nContent-Length: 1\r\n\r\nx"));
+    reply.extend((0..7).map(|_| client.line()));
     assert_eq!(process.end("TERM").code(), Some(0));
     let log = logs(directory.path());
     assert!(log.contains("WHATSAT kiwi 10 5") && log.contains("500"), "{log}");
+    assert!(log.contains("coded as \"***\""), "the client below has nothing to say: {log}");
     for text in [reply, log, process.output(), process.errors()] {
         has_no_key(&text);
     }

@@ -1,0 +1,110 @@
+//! `proxyherd places LAT LON RADIUS_KM BOUND`: asks the configured Places service once and prints what came, or says in
+//! plain words why nothing did. What an operator runs before starting a herd.
+
+use super::{key_variable, print, read_config};
+use crate::config::Config;
+use crate::decimal;
+use crate::message::{FARTHEST, Location, MOST_WANTED};
+use crate::places::{self, Nearby, Places};
+use reactor::{Failure, Phase, Reactor, SystemEvent};
+use std::cell::{Cell, RefCell};
+use std::io::Write;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// What to ask, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What to ask.
+    pub nearby: Nearby,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+}
+
+/// Whether an argument is a number rather than an option: south and west are negative.
+pub(super) fn is_negative_number(argument: &std::ffi::OsStr) -> bool {
+    let rest = argument.as_encoded_bytes().strip_prefix(b"-");
+    rest.is_some_and(|rest| rest.first().is_some_and(|first| first.is_ascii_digit() || *first == b'.'))
+}
+
+/// Reads the four arguments; the limits are those of WHATSAT.
+pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<Question, String> {
+    let [latitude, longitude, radius, bound] = values else {
+        return Err("places wants LAT LON RADIUS_KM BOUND, such as: proxyherd places 34.068930 -118.445127 10 5".into());
+    };
+    let signed = |text: &str| if text.starts_with(['+', '-']) { text.to_owned() } else { format!("+{text}") };
+    let (latitude_text, longitude_text) = (signed(latitude), signed(longitude));
+    let degrees =
+        |text: &str, name: &str, signed: &str, most: u32| match decimal::is_at_most(&signed.as_bytes()[1..], most) {
+            true => Ok(()),
+            false => Err(format!("{text:?} is no {name}: a number of degrees from -{most} to {most}")),
+        };
+    degrees(latitude, "latitude", &latitude_text, 90)?;
+    degrees(longitude, "longitude", &longitude_text, 180)?;
+    let text = format!("{latitude_text}{longitude_text}");
+    let location = Location::parse(text.as_bytes()).ok_or_else(|| format!("{text} is no location"))?;
+    let metres =
+        decimal::times_thousand(radius.as_bytes()).filter(|_| decimal::is_at_most(radius.as_bytes(), FARTHEST));
+    let metres =
+        metres.ok_or_else(|| format!("{radius:?} is no radius: a number of kilometres from 0 to {FARTHEST}"))?;
+    let most = decimal::whole_at_most(bound.as_bytes(), MOST_WANTED);
+    let most = most.ok_or_else(|| format!("{bound:?} is no bound: a whole number from 0 to {MOST_WANTED}"))?;
+    let (latitude, longitude) = (location.latitude(), location.longitude());
+    Ok(Question { nearby: Nearby { latitude, longitude, radius: metres, bound: most as usize }, config })
+}
+
+/// Asks, waits, and prints.
+pub(super) fn run(question: &Question) -> Result<(), String> {
+    let config = read_config(question.config.as_deref())?;
+    let reactor = Reactor::new().map_err(|error| format!("the system gives no event loop: {error}"))?;
+    let key = places::find_key(&config.places, key_variable()?).map_err(|error| error.to_string())?;
+    let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
+    for warning in places::warnings(&config.places) {
+        let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // It may be closed.
+    }
+    let answer = wait_for(&reactor, places.as_ref(), &question.nearby)?;
+    match answer {
+        Ok(text) => show(&text, question.nearby.bound, &config, &places.describe()),
+        Err(failure) => Err(format!("no answer from {}: {}", places.describe(), places::explain(&failure))),
+    }
+}
+
+type Answer = Result<Vec<u8>, Failure>;
+
+/// Runs the loop until there is an answer, or somebody ends the program.
+fn wait_for(reactor: &Reactor, places: &dyn Places, nearby: &Nearby) -> Result<Answer, String> {
+    let ended = || "ended before there was an answer".to_owned();
+    let outcome: Rc<RefCell<Option<Answer>>> = Rc::default();
+    let (seen, stopper) = (outcome.clone(), reactor.clone());
+    let chain = places.nearby(nearby).add_both(move |answer| {
+        *seen.borrow_mut() = Some(answer);
+        stopper.stop();
+        Ok(())
+    });
+    if outcome.borrow().is_none() {
+        // When the loop ends without one, connections end: what they say then is not why there is no answer.
+        let (interrupted, waits) = (Rc::new(Cell::new(false)), outcome.clone());
+        let seen = interrupted.clone();
+        reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            seen.set(waits.borrow().is_none());
+        });
+        reactor.run().map_err(|error| error.to_string())?;
+        if interrupted.get() {
+            chain.cancel();
+            return Err(ended());
+        }
+    }
+    outcome.take().ok_or_else(ended)
+}
+
+fn show(text: &[u8], bound: usize, config: &Config, service: &str) -> Result<(), String> {
+    let is_no_answer = |error: places::AnswerError| format!("no answer from {service}: {error}");
+    let told = places::told(text).map_err(is_no_answer)?;
+    if !told.is_fine() {
+        return Err(format!("{service} says {}", places::explain_status(&told, config.places.provider)));
+    }
+    let mut json = places::cut(text, bound).map_err(is_no_answer)?;
+    json.push(b'\n');
+    print(&json);
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! `[places]`: which Places service is asked, and how.
+
+use super::{ConfigError, Reader, Value};
+use reactor::http::Url;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The most questions that may be under way at once: each may hold a megabyte of answer and a connection.
+const MOST_IN_FLIGHT: usize = 1024;
+
+/// The longest that may be set for an answer or a pause: more is a slip of the pen.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What can stand in `[places]`.
+const KEYS: [&str; 9] =
+    ["provider", "base_url", "ca_file", "connect_to", "timeout", "max_in_flight", "key_file", "fields", "interval"];
+
+/// `[places]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlacesConfig {
+    /// `provider`: by default `google` if there is a key, else `offline`.
+    pub provider: Option<Provider>,
+    /// `base_url`: where the service is, if not at its usual place.
+    pub base_url: Option<String>,
+    /// `ca_file`: certificates (PEM) to be trusted instead of those that browsers trust.
+    pub ca_file: Option<PathBuf>,
+    /// `connect_to`: host and port to connect to instead of those of the URL, whose name the certificate must have
+    /// nevertheless.
+    pub connect_to: Option<(String, u16)>,
+    /// `timeout`: how long an answer may take.
+    pub timeout: Option<Duration>,
+    /// `max_in_flight`: how many questions may be under way at once.
+    pub max_in_flight: Option<usize>,
+    /// `key_file`: a file with the key, if it is not in the environment.
+    pub key_file: Option<PathBuf>,
+    /// `fields`: what `google-new` is asked for beyond the usual.
+    pub fields: Vec<Extra>,
+    /// `interval`: the least time from one question to `overpass` to the next.
+    pub interval: Option<Duration>,
+    /// Where each setting stands, for what only shows when it is used, such as a file that is not there.
+    pub stands_at: BTreeMap<String, String>,
+}
+
+impl PlacesConfig {
+    /// What is wrong with a setting, with where it stands, if it came from a file.
+    pub(crate) fn error(&self, setting: &str, what: impl fmt::Display) -> ConfigError {
+        match self.stands_at.get(setting) {
+            Some(place) => ConfigError(format!("{place}: {what}")),
+            None => ConfigError(what.to_string()),
+        }
+    }
+}
+
+/// The Places services that can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// Google's Places API (legacy Nearby Search); needs a key.
+    Google,
+    /// Google's Places API (New); needs a key.
+    GoogleNew,
+    /// OpenStreetMap by an instance of the Overpass API; needs a `base_url`.
+    Overpass,
+    /// Airports, helipads and cities that ship with the program.
+    Offline,
+}
+
+impl Provider {
+    const ALL: [Provider; 4] = [Provider::Google, Provider::GoogleNew, Provider::Overpass, Provider::Offline];
+
+    /// As it stands in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Provider::Google => "google",
+            Provider::GoogleNew => "google-new",
+            Provider::Overpass => "overpass",
+            Provider::Offline => "offline",
+        }
+    }
+
+    /// Whether a setting means anything to it.
+    fn knows(self, setting: &str) -> bool {
+        match setting {
+            "base_url" | "ca_file" | "connect_to" => self != Provider::Offline,
+            "key_file" => matches!(self, Provider::Google | Provider::GoogleNew),
+            "fields" => self == Provider::GoogleNew,
+            "interval" => self == Provider::Overpass,
+            _ => true,
+        }
+    }
+}
+
+/// What Google's new API sends, and bills, only if it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// `rating` and `user_ratings_total`.
+    Rating,
+    /// `price_level`.
+    Price,
+    /// `opening_hours`.
+    Opening,
+}
+
+impl Extra {
+    const ALL: [Extra; 3] = [Extra::Rating, Extra::Price, Extra::Opening];
+
+    /// As it stands in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Extra::Rating => "rating",
+            Extra::Price => "price",
+            Extra::Opening => "opening",
+        }
+    }
+}
+
+/// Names in quotes, for a person to choose from.
+fn list<const N: usize>(names: [&str; N]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn places(&self, value: &Value<'_>) -> Result<PlacesConfig, ConfigError> {
+        let mut places = PlacesConfig::default();
+        let table = self.table(value, "places")?;
+        for (key, value) in table {
+            places.stands_at.insert(key.get_ref().to_string(), self.place(value.span().start));
+            match key.get_ref().as_ref() {
+                "provider" => places.provider = Some(self.provider(value)?),
+                "base_url" => places.base_url = Some(self.base_url(value)?),
+                "ca_file" => places.ca_file = Some(self.path(value, "ca_file")?),
+                "connect_to" => places.connect_to = Some(self.address(value, "connect_to")?),
+                "timeout" => places.timeout = Some(self.short_duration(value, "timeout")?),
+                "max_in_flight" => {
+                    places.max_in_flight = Some(self.number_to(value, "max_in_flight", 1, MOST_IN_FLIGHT)?);
+                }
+                "key_file" => places.key_file = Some(self.path(value, "key_file")?),
+                "fields" => places.fields = self.fields(value)?,
+                "interval" => places.interval = Some(self.interval(value)?),
+                _ => return Err(self.unknown(key, " of places", &KEYS)),
+            }
+        }
+        for (key, value) in table {
+            self.check_sense(&places, key.get_ref(), value)?;
+        }
+        if places.provider == Some(Provider::Overpass) && places.base_url.is_none() {
+            let what = "the provider overpass needs a base_url: there is no default, as the public instances are for \
+                        mappers; run one, or choose one";
+            return Err(self.error(table.get("provider").unwrap_or(value), what));
+        }
+        Ok(places)
+    }
+
+    /// What is right by itself may make no sense beside the rest.
+    fn check_sense(&self, places: &PlacesConfig, setting: &str, value: &Value<'_>) -> Result<(), ConfigError> {
+        let wrong = match places.provider {
+            Some(provider) if !provider.knows(setting) => {
+                format!("{setting} makes no sense with the provider {}", provider.name())
+            }
+            None if setting == "fields" => "fields needs provider = \"google-new\" beside it".to_owned(),
+            None if setting == "interval" => "interval needs provider = \"overpass\" beside it".to_owned(),
+            _ if setting == "ca_file" && places.base_url.as_ref().is_some_and(|url| is_plain(url)) => {
+                "ca_file makes no sense with a base_url that is not https".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(self.error(value, wrong))
+    }
+
+    fn provider(&self, value: &Value<'_>) -> Result<Provider, ConfigError> {
+        let name = self.string(value, "provider")?;
+        Provider::ALL.into_iter().find(|provider| provider.name() == name).ok_or_else(|| {
+            let known = list(Provider::ALL.map(Provider::name));
+            self.error(value, format!("there is no provider {name:?}; there are {known}"))
+        })
+    }
+
+    fn base_url(&self, value: &Value<'_>) -> Result<String, ConfigError> {
+        let text = self.string(value, "base_url")?;
+        match text.parse::<Url>() {
+            Err(error) => Err(self.error(value, format!("base_url: {error}"))),
+            Ok(_) if text.contains(['?', '#']) => {
+                Err(self.error(value, "base_url: what follows a question mark or a # is the program's business"))
+            }
+            Ok(_) => Ok(text.to_owned()),
+        }
+    }
+
+    fn path(&self, value: &Value<'_>, name: &str) -> Result<PathBuf, ConfigError> {
+        match self.string(value, name)? {
+            "" => Err(self.error(value, format!("{name} names no file"))),
+            path => Ok(path.into()),
+        }
+    }
+
+    fn short_duration(&self, value: &Value<'_>, name: &str) -> Result<Duration, ConfigError> {
+        let duration = self.duration(value, name)?;
+        match duration <= LONGEST {
+            true => Ok(duration),
+            false => Err(self.error(value, format!("{name} is more than an hour"))),
+        }
+    }
+
+    /// Zero is none.
+    fn interval(&self, value: &Value<'_>) -> Result<Duration, ConfigError> {
+        let is_zero = humantime::parse_duration(self.string(value, "interval")?).is_ok_and(|it| it.is_zero());
+        if is_zero { Ok(Duration::ZERO) } else { self.short_duration(value, "interval") }
+    }
+
+    fn fields(&self, value: &Value<'_>) -> Result<Vec<Extra>, ConfigError> {
+        let items = value.get_ref().as_array().ok_or_else(|| self.error(value, "fields is not a list of names"))?;
+        let mut fields = Vec::new();
+        for item in items.iter() {
+            let name = self.string(item, "a field")?;
+            let extra = Extra::ALL.into_iter().find(|extra| extra.name() == name).ok_or_else(|| {
+                let known = list(Extra::ALL.map(Extra::name));
+                self.error(item, format!("there is no field {name:?}; there are {known}"))
+            })?;
+            if fields.contains(&extra) {
+                return Err(self.error(item, format!("the field {name:?} is named twice")));
+            }
+            fields.push(extra);
+        }
+        Ok(fields)
+    }
+}
+
+fn is_plain(url: &str) -> bool {
+    url.parse::<Url>().is_ok_and(|url| !url.is_secure())
+}

@@ -1,0 +1,162 @@
+//! [`Coalescer`]: equal questions that are under way at the same time are one request, and each gets its answer.
+//!
+//! When is a question equal to another? When the service would hear the same: a provider whose requests do not tell the
+//! bound says so in [`Places::as_asked`]. Nothing is kept once it has been answered: Google's terms forbid it.
+//!
+//! Whoever goes away takes nobody else's answer with it; when the last has gone, the request is given up.
+
+use super::{Nearby, Places};
+use reactor::Deferred;
+use reactor::deferred::Shared;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+/// Stands before a provider and asks it no question twice at the same time.
+pub struct Coalescer {
+    inner: Rc<dyn Places>,
+    /// At most as many as the limiter behind this lets in and lets wait. Who waits for each is bounded by what each
+    /// client may be owed.
+    under_way: Rc<RefCell<HashMap<Nearby, Shared<Vec<u8>>>>>,
+}
+
+impl Coalescer {
+    /// Before `inner`.
+    pub fn new(inner: Rc<dyn Places>) -> Coalescer {
+        Coalescer { inner, under_way: Rc::default() }
+    }
+}
+
+impl Places for Coalescer {
+    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+        let asked = self.inner.as_asked(question);
+        if let Some(shared) = self.under_way.borrow().get(&asked) {
+            return shared.wait();
+        }
+        let (under_way, done) = (self.under_way.clone(), asked.clone());
+        // It leaves the list before anybody hears of it: who asks on hearing it asks anew.
+        let shared = Shared::new(self.inner.nearby(&asked).add_both(move |answer| {
+            let ended = under_way.borrow_mut().remove(&done);
+            drop(ended);
+            answer
+        }));
+        let answer = shared.wait();
+        if !shared.has_fired() {
+            self.under_way.borrow_mut().insert(asked, shared);
+        }
+        answer
+    }
+
+    fn as_asked(&self, question: &Nearby) -> Nearby {
+        self.inner.as_asked(question)
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+impl fmt::Debug for Coalescer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Coalescer({} under way)", self.under_way.borrow().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::places::testing::{Slow, ask};
+    use reactor::CancelledError;
+    use std::cell::Cell;
+
+    fn coalescer() -> (Rc<Slow>, Rc<Coalescer>) {
+        let slow = Rc::new(Slow::default());
+        (slow.clone(), Rc::new(Coalescer::new(slow)))
+    }
+
+    #[test]
+    fn equal_questions_under_way_are_one_request() {
+        let (slow, places) = coalescer();
+        let asked = [ask("1", 5), ask("1", 5), ask("2", 5), ask("1", 6), ask("1", 5)].map(|q| places.nearby(&q));
+        assert_eq!(slow.asked(), [ask("1", 5), ask("2", 5), ask("1", 6)]);
+        for answer in ["one", "two", "three"] {
+            slow.answer(answer);
+        }
+        let answers = asked.map(|answer| String::from_utf8(answer.result().unwrap()).unwrap());
+        assert_eq!(answers, ["one", "one", "two", "three", "one"]);
+    }
+
+    #[test]
+    fn an_answer_is_not_kept() {
+        let (slow, places) = coalescer();
+        let first = places.nearby(&ask("1", 5));
+        let again = places.clone();
+        let nested = first.add_callback(move |_| again.nearby(&ask("1", 5)));
+        slow.answer("old");
+        assert!(!nested.has_fired(), "who asks on hearing an answer asks anew");
+        slow.answer("new");
+        assert_eq!(nested.result(), Some(b"new".to_vec()));
+        assert_eq!(format!("{places:?}"), "Coalescer(0 under way)");
+    }
+
+    #[test]
+    fn a_failure_is_everybodys() {
+        let (slow, places) = coalescer();
+        let told = Rc::new(Cell::new(0));
+        for _ in 0..3 {
+            let told = told.clone();
+            drop(places.nearby(&ask("1", 5)).add_errback(move |_| {
+                told.set(told.get() + 1);
+                Ok(Vec::new())
+            }));
+        }
+        slow.fail("broken");
+        assert_eq!(told.get(), 3);
+        drop(places.nearby(&ask("1", 5)));
+        assert_eq!(slow.asked().len(), 1, "and the next question is asked anew");
+    }
+
+    #[test]
+    fn who_goes_away_takes_nobody_elses_answer_with_it() {
+        let (slow, places) = coalescer();
+        let [first, second] = [(); 2].map(|()| places.nearby(&ask("1", 5)));
+        first.cancel();
+        drop(first.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+        assert_eq!(slow.cancelled(), 0);
+        let third = places.nearby(&ask("1", 5));
+        slow.answer("yes");
+        assert_eq!((second.result(), third.result()), (Some(b"yes".to_vec()), Some(b"yes".to_vec())));
+    }
+
+    #[test]
+    fn when_the_last_has_gone_the_request_is_given_up() {
+        let (slow, places) = coalescer();
+        for answer in [(); 2].map(|()| places.nearby(&ask("1", 5))) {
+            answer.cancel();
+            drop(answer.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+        }
+        assert_eq!(slow.cancelled(), 1);
+        let anew = places.nearby(&ask("1", 5));
+        slow.answer("anew");
+        assert_eq!(anew.result(), Some(b"anew".to_vec()));
+    }
+
+    #[test]
+    fn an_answer_that_is_there_at_once_leaves_nothing_behind() {
+        struct Ready;
+        impl Places for Ready {
+            fn nearby(&self, _question: &Nearby) -> Deferred<Vec<u8>> {
+                reactor::deferred::succeed(b"now".to_vec())
+            }
+            fn describe(&self) -> String {
+                String::new()
+            }
+        }
+        let places = Coalescer::new(Rc::new(Ready));
+        for _ in 0..2 {
+            assert_eq!(places.nearby(&ask("1", 5)).result(), Some(b"now".to_vec()));
+            assert!(places.under_way.borrow().is_empty());
+        }
+    }
+}

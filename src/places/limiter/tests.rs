@@ -1,0 +1,133 @@
+use super::*;
+use crate::places::testing::{Slow, ask};
+use reactor::testing::ManualClock;
+use reactor::{CancelledError, Failure};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at_once(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap()
+}
+
+/// What an answer came to, for comparing: its text, or the failure's.
+fn outcome(answer: Deferred<Vec<u8>>) -> Rc<Cell<Option<String>>> {
+    let told: Rc<Cell<Option<String>>> = Rc::default();
+    let seen = told.clone();
+    drop(answer.add_both(move |answer: Result<Vec<u8>, Failure>| {
+        seen.set(Some(match answer {
+            Ok(text) => String::from_utf8(text).unwrap(),
+            Err(failure) => failure.to_string(),
+        }));
+        Ok(())
+    }));
+    told
+}
+
+#[test]
+fn questions_wait_their_turn_and_a_cancelled_one_gives_its_place_up() {
+    let slow = Rc::new(Slow::default());
+    let limiter = Limiter::new(slow.clone(), at_once(2));
+    let questions = ["1", "2", "3", "4", "5"].map(|radius| ask(radius, 1));
+    let mut asked: Vec<_> = questions.iter().map(|question| limiter.nearby(question)).collect();
+    assert_eq!(slow.asked(), questions[..2]);
+    asked[2].cancel(); // It waits.
+    asked[1].cancel(); // It is under way: its place goes to the fourth.
+    assert_eq!(slow.asked(), [questions[0].clone(), questions[3].clone()]);
+    slow.answer("one");
+    assert_eq!(slow.asked(), questions[3..], "the fifth is under way now");
+    assert_eq!(asked.remove(0).result(), Some(b"one".to_vec()));
+    for deferred in asked {
+        drop(deferred.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+    }
+}
+
+#[test]
+fn a_failure_ends_a_turn_as_an_answer_does() {
+    let slow = Rc::new(Slow::default());
+    let limiter = Limiter::new(slow.clone(), at_once(1));
+    let (one, two) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
+    slow.fail("broken");
+    assert_eq!(slow.asked(), [ask("2", 1)]);
+    slow.answer("two");
+    assert_eq!((one.take().as_deref(), two.take().as_deref()), (Some("broken"), Some("two")));
+}
+
+#[test]
+fn beyond_the_limit_nobody_waits() {
+    let limiter = Limiter::new(Rc::new(Slow::default()), at_once(1));
+    let waiting: Vec<_> = (0..=MAX_WAITING).map(|_| limiter.nearby(&ask("1", 1))).collect();
+    let refused = Rc::new(Cell::new(false));
+    let seen = refused.clone();
+    drop(limiter.nearby(&ask("1", 1)).add_errback(move |failure| {
+        seen.set(failure.check::<TooMany>() == Some(&TooMany::Waiting));
+        Ok(Vec::new())
+    }));
+    assert!(refused.get());
+    drop(waiting);
+}
+
+#[test]
+fn who_waits_for_half_of_the_time_is_told_that_there_are_too_many() {
+    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(slow.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
+    let (first, second) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
+    clock.advance(5 * SECOND - Duration::from_millis(1));
+    assert_eq!(second.take(), None);
+    clock.advance(Duration::from_millis(1));
+    let told = second.take().unwrap();
+    assert!(told.starts_with("too many questions") && told.contains("within 5s"), "{told}");
+    clock.advance(100 * SECOND);
+    assert_eq!(first.take(), None, "who need not wait is the provider's business");
+    slow.answer("one");
+    assert_eq!(first.take().as_deref(), Some("one"));
+    assert_eq!((slow.asked().len(), format!("{limiter:?}")), (0, "Limiter(1 free, 0 waiting)".to_owned()));
+}
+
+#[test]
+fn waiting_and_being_answered_take_the_time_that_is_set_at_most() {
+    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(slow.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
+    let (_first, second) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
+    clock.advance(4 * SECOND);
+    slow.answer("one");
+    assert_eq!(slow.asked(), [ask("2", 1)]);
+    clock.advance(6 * SECOND - Duration::from_millis(1));
+    assert_eq!(second.take(), None);
+    clock.advance(Duration::from_millis(1));
+    let told = second.take().unwrap();
+    assert!(told.contains("did not come within 10s"), "{told}");
+    assert_eq!((slow.asked().len(), slow.cancelled()), (0, 1));
+}
+
+#[test]
+fn there_is_a_pause_between_questions() {
+    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(slow.clone(), at_once(1)).interval(SECOND, clock.clone());
+    let [first, second, third] = ["1", "2", "3"].map(|radius| outcome(limiter.nearby(&ask(radius, 1))));
+    slow.answer("one");
+    assert_eq!((first.take().as_deref(), slow.asked().len()), (Some("one"), 0));
+    clock.advance(SECOND - Duration::from_millis(1));
+    assert_eq!(slow.asked().len(), 0);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(slow.asked(), [ask("2", 1)]);
+    clock.advance(10 * SECOND);
+    assert_eq!(slow.asked(), [ask("2", 1)], "one at a time");
+    slow.answer("two");
+    assert_eq!(slow.asked(), [ask("3", 1)], "long enough since the last");
+    slow.answer("three");
+    assert_eq!((second.take().as_deref(), third.take().as_deref()), (Some("two"), Some("three")));
+}
+
+#[test]
+fn who_gives_up_in_the_pause_does_not_make_it_longer() {
+    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(slow.clone(), at_once(1)).interval(SECOND, clock.clone());
+    let _first = outcome(limiter.nearby(&ask("1", 1)));
+    slow.answer("one");
+    let second = limiter.nearby(&ask("2", 1));
+    let _third = outcome(limiter.nearby(&ask("3", 1)));
+    second.cancel();
+    drop(second.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+    clock.advance(SECOND);
+    assert_eq!(slow.asked(), [ask("3", 1)]);
+}

@@ -1,0 +1,133 @@
+//! The provider that the configuration and the environment ask for, with all that stands before it.
+
+use super::key::{self, Key};
+use super::service::Access;
+use super::{Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, google, google_new};
+use crate::config::{ConfigError, PlacesConfig, Provider};
+use reactor::http::Url;
+use reactor::tls::TrustRoots;
+use reactor::{Clock, Reactor};
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a Places service may take unless the configuration says otherwise.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Questions under way at once unless the configuration says otherwise.
+pub(super) const MAX_IN_FLIGHT: usize = 32;
+
+/// The same for Overpass, whose instances serve many for nothing.
+const OVERPASS_IN_FLIGHT: usize = 1;
+
+/// The least time between questions to Overpass, unless the configuration says otherwise.
+const OVERPASS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The environment variable with Google's key.
+pub const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
+
+/// The provider that the configuration asks for, with the key that [`find_key`] found.
+///
+/// # Errors
+/// If something that it needs is missing or wrong.
+pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<Key>) -> Result<Rc<dyn Places>, ConfigError> {
+    let provider = config.provider.unwrap_or(if key.is_some() { Provider::Google } else { Provider::Offline });
+    let timeout = config.timeout.unwrap_or(TIMEOUT);
+    let default = if provider == Provider::Overpass { OVERPASS_IN_FLIGHT } else { MAX_IN_FLIGHT };
+    let at_once = config.max_in_flight.unwrap_or(default);
+    let access = |default: &str| -> Result<Access, ConfigError> {
+        let base_url = base_url(config, default)?;
+        let (roots, connect_to) = (roots(config)?, config.connect_to.clone());
+        Ok(Access { base_url, roots, key: key.clone(), timeout, at_once, connect_to })
+    };
+    let inner: Rc<dyn Places> = match provider {
+        Provider::Google => {
+            need_key(config, &key, "google")?;
+            Rc::new(Google::new(reactor, access(google::BASE_URL)?)?)
+        }
+        Provider::GoogleNew => {
+            need_key(config, &key, "google-new")?;
+            Rc::new(GoogleNew::new(reactor, access(google_new::BASE_URL)?, &config.fields)?)
+        }
+        Provider::Overpass => Rc::new(Overpass::new(reactor, access("")?)?),
+        Provider::Offline => {
+            let useless = [
+                ("base_url", config.base_url.is_some()),
+                ("ca_file", config.ca_file.is_some()),
+                ("connect_to", config.connect_to.is_some()),
+            ];
+            if let Some((name, _)) = useless.iter().find(|(_, is_set)| *is_set) {
+                let what = "is set, but there is no key and no provider: without them the places are the offline ones";
+                let what = format!("{name} in [places] {what}; set {KEY_VARIABLE}, key_file or provider");
+                return Err(config.error(name, what));
+            }
+            Rc::new(Offline::start(reactor, timeout)?)
+        }
+    };
+    let clock: Rc<dyn Clock> = Rc::new(reactor.clone());
+    let at_once = NonZeroUsize::new(at_once).unwrap_or(NonZeroUsize::MIN);
+    let mut limiter = Limiter::new(inner, at_once).timeout(timeout, clock.clone());
+    if provider == Provider::Overpass {
+        limiter = limiter.interval(config.interval.unwrap_or(OVERPASS_INTERVAL), clock);
+    }
+    Ok(Rc::new(Coalescer::new(Rc::new(limiter))))
+}
+
+/// The key that the provider will be asked with, if it wants one. The environment comes first, so that a run can be
+/// given another key than the file's.
+///
+/// # Errors
+/// If it cannot be read, or is none.
+pub fn find_key(config: &PlacesConfig, variable: Option<String>) -> Result<Option<Key>, ConfigError> {
+    if !wants_key(config.provider) {
+        return Ok(None);
+    }
+    let source = format!("the environment variable {KEY_VARIABLE}");
+    let key = variable.map(|text| Key::parse(&text, &source)).transpose()?.flatten();
+    match (key, &config.key_file) {
+        (None, Some(path)) => Key::read(path).map(Some).map_err(|error| config.error("key_file", error)),
+        (key, _) => Ok(key),
+    }
+}
+
+/// Without a provider, a key makes it Google.
+fn wants_key(provider: Option<Provider>) -> bool {
+    matches!(provider, None | Some(Provider::Google | Provider::GoogleNew))
+}
+
+/// What an operator should hear about the configuration, though it can be used: one line each.
+pub fn warnings(config: &PlacesConfig) -> Vec<String> {
+    let mut warnings: Vec<String> = config.key_file.iter().filter_map(|path| key::others_can_read(path)).collect();
+    if let Some(url) = config.base_url.as_ref().and_then(|url| url.parse::<Url>().ok())
+        && wants_key(config.provider)
+        && !url.is_secure()
+        && !is_this_machine(url.host())
+    {
+        warnings.push(format!("base_url is not https: the key goes to {} for anybody on the way to read", url.host()));
+    }
+    warnings
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn need_key(config: &PlacesConfig, key: &Option<Key>, provider: &str) -> Result<(), ConfigError> {
+    let what = format!("the provider {provider} needs a key: set {KEY_VARIABLE}, or key_file in [places]");
+    if key.is_some() { Ok(()) } else { Err(config.error("provider", what)) }
+}
+
+fn base_url(config: &PlacesConfig, default: &str) -> Result<Url, ConfigError> {
+    let text = config.base_url.as_deref().unwrap_or(default);
+    if text.is_empty() {
+        return Err(ConfigError("the provider overpass needs a base_url in [places]: there is no default".to_owned()));
+    }
+    text.parse().map_err(|error| ConfigError(format!("base_url {text}: {error}")))
+}
+
+fn roots(config: &PlacesConfig) -> Result<TrustRoots, ConfigError> {
+    let Some(path) = &config.ca_file else { return Ok(TrustRoots::web()) };
+    let mut roots = TrustRoots::none();
+    roots.add_pem_file(path).map_err(|error| config.error("ca_file", format!("ca_file: {error}")))?;
+    Ok(roots)
+}

@@ -1,0 +1,238 @@
+//! [`Overpass`]: OpenStreetMap's places by the Overpass API, put into the form of the Nearby Search.
+//!
+//! There is no default address: the public instances are for mappers, and who runs a service is to run an instance or
+//! choose one. It is asked one question at a time, with a pause between them, and by our own name (`Limiter`).
+//!
+//! The service sorts by number, not by distance; so more is fetched than is wanted, and sorted here. In a dense city
+//! there can be more places within the radius than are fetched; then the nearest of those fetched are given.
+
+use super::answer::{AnswerError, error_answer};
+use super::json;
+use super::key::percent_encode;
+use super::service::{Access, Service, ServiceError};
+use super::style::{self, Json};
+use super::table::distance_between;
+use super::{MOST_PLACES, Nearby, Places};
+use crate::config::ConfigError;
+use reactor::http::Request;
+use reactor::{Deferred, Failure, Reactor};
+use std::fmt;
+use std::time::Duration;
+
+/// The path of the interpreter below the base URL, unless that ends with it already.
+const PATH: &str = "/api/interpreter";
+
+/// Places fetched at most.
+const FETCHED: usize = 500;
+
+/// The most bytes of an answer: some places have hundreds of tags.
+const LARGEST: u64 = 4 << 20;
+
+/// The keys that make something a place, in the order in which they decide what it is.
+const KINDS: [&str; 5] = ["amenity", "tourism", "shop", "leisure", "historic"];
+
+/// Said in every answer, as the licence of the data wants it.
+const ATTRIBUTION: &str =
+    "\u{a9} <a href=\"https://www.openstreetmap.org/copyright\">OpenStreetMap contributors</a> (ODbL 1.0)";
+
+/// An instance of the Overpass API.
+pub struct Overpass {
+    service: Service,
+    /// How long the instance may work on a question, in seconds.
+    seconds: u64,
+}
+
+impl Overpass {
+    /// The instance that is reached in this way.
+    ///
+    /// # Errors
+    /// If the roots are of no use.
+    pub fn new(reactor: &Reactor, access: Access) -> Result<Overpass, ConfigError> {
+        // It need not go on when we have given up.
+        let seconds = access.timeout.max(Duration::from_secs(1)).as_secs();
+        Ok(Overpass { service: Service::with_largest(reactor, access, LARGEST)?, seconds })
+    }
+
+    fn request(&self, question: &Nearby) -> Result<Request, Failure> {
+        let Nearby { latitude, longitude, radius, .. } = question;
+        let query = format!(
+            "[out:json][timeout:{}];nwr(around:{radius},{latitude},{longitude})[name][~\"^({})$\"~\".\"];\
+             out center {FETCHED};",
+            self.seconds,
+            KINDS.join("|")
+        );
+        let is_whole = self.service.base().target().ends_with("/interpreter");
+        let url = if is_whole { self.service.base().clone() } else { self.service.url(PATH)? };
+        let request = Request::post(url, format!("data={}", percent_encode(&query)));
+        Ok(request.header("Content-Type", "application/x-www-form-urlencoded")?)
+    }
+}
+
+impl Places for Overpass {
+    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+        if question.bound == 0 {
+            return reactor::deferred::succeed(style::answer_to_none());
+        }
+        let request = self.request(question);
+        let question = question.clone();
+        self.service.ask(request).add_callback(move |reply| match reply.status {
+            200 => match legacy_form(&reply.body, &question) {
+                Ok(answer) => Ok(answer.into_bytes()),
+                Err(Wrong::Remark(remark)) => Err(Failure::new(ServiceError::Remark(remark))),
+                Err(Wrong::Answer(error)) => Err(Failure::new(reply.is_no_answer(error))),
+            },
+            // It says so when its slots are taken.
+            429 => Ok(error_answer("OVER_QUERY_LIMIT", &ServiceError::Status(429).to_string())),
+            status => Err(Failure::new(ServiceError::Status(status))),
+        })
+    }
+
+    /// The same is fetched for every bound but 0, for which nothing is.
+    fn as_asked(&self, question: &Nearby) -> Nearby {
+        let bound = if question.bound == 0 { 0 } else { MOST_PLACES };
+        Nearby { bound, ..question.clone() }
+    }
+
+    fn describe(&self) -> String {
+        format!("overpass ({})", self.service.base().authority())
+    }
+}
+
+impl fmt::Debug for Overpass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Overpass({})", self.service.base().authority())
+    }
+}
+
+/// Why an answer cannot be used.
+#[derive(Debug, PartialEq)]
+pub(super) enum Wrong {
+    Answer(AnswerError),
+    /// A query that failed is answered with 200 and this.
+    Remark(String),
+}
+
+impl<E: Into<AnswerError>> From<E> for Wrong {
+    fn from(error: E) -> Wrong {
+        Wrong::Answer(error.into())
+    }
+}
+
+/// An element on its way to become a place.
+struct Element<'a> {
+    distance: f64,
+    kind: String,
+    id: &'a str,
+    latitude: &'a str,
+    longitude: &'a str,
+    tags: &'a str,
+}
+
+/// An answer of the service in the form of the Nearby Search: the nearest places of those that it sent.
+pub(super) fn legacy_form(body: &[u8], question: &Nearby) -> Result<String, Wrong> {
+    let text = json::text(body)?;
+    let [elements, remark] = json::pick(text, ["elements", "remark"])?;
+    if let Some(remark) = remark.and_then(json::string).filter(|remark| !remark.trim().is_empty()) {
+        return Err(Wrong::Remark(remark));
+    }
+    let degrees = |text: &str| text.parse::<f64>().unwrap_or_default();
+    let here = (degrees(&question.latitude), degrees(&question.longitude));
+    let mut found = Vec::new();
+    json::each(elements.ok_or(AnswerError::NotAnAnswer)?, |raw| found.extend(element(raw, here)))?;
+    found.sort_by(|one: &Element<'_>, other| one.distance.total_cmp(&other.distance));
+    let places = found.iter().filter_map(place).take(MOST_PLACES).collect();
+    Ok(style::answer(&[ATTRIBUTION.to_owned()], places))
+}
+
+fn element<'a>(raw: &'a str, here: (f64, f64)) -> Option<Element<'a>> {
+    let [kind, id, latitude, longitude, center, tags] =
+        json::pick(raw, ["type", "id", "lat", "lon", "center", "tags"]).ok()?;
+    let center = center.and_then(|center| json::pick(center, ["lat", "lon"]).ok()).unwrap_or_default();
+    let (latitude, longitude) = (latitude.or(center[0])?, longitude.or(center[1])?);
+    let within = |text: &str, most: f64| text.parse::<f64>().ok().filter(|degrees| degrees.abs() <= most);
+    let there = (within(latitude, 90.0)?, within(longitude, 180.0)?);
+    let (kind, tags) = (json::string(kind?)?, tags?);
+    Some(Element { distance: distance_between(here, there), kind, id: id?, latitude, longitude, tags })
+}
+
+/// One place in the form of the Nearby Search; `None` if it has no name.
+fn place(element: &Element<'_>) -> Option<Json> {
+    let tag = |raw: Option<&str>| raw.and_then(json::string).filter(|value| !value.trim().is_empty());
+    let [name, number, street, city] =
+        json::pick(element.tags, ["name", "addr:housenumber", "addr:street", "addr:city"]).ok()?.map(tag);
+    let kinds = json::pick(element.tags, KINDS).ok()?.map(tag);
+    let kind = KINDS.iter().zip(&kinds).find_map(|(key, value)| type_of(key, value.as_deref()?));
+    let types = kind.into_iter().chain(["point_of_interest", "establishment"]).map(Json::string).collect();
+    let street = street.map(|street| number.map_or_else(|| street.clone(), |number| format!("{number} {street}")));
+    let vicinity: Vec<String> = street.into_iter().chain(city).collect();
+    let id = Json::string(&format!("osm:{}/{}", element.kind, element.id));
+    let text = |text: &str| Json::Text(text.to_owned());
+    let location = Json::Fields(vec![("lat", text(element.latitude)), ("lng", text(element.longitude))]);
+    Some(Json::some_fields([
+        ("geometry", Some(Json::Fields(vec![("location", location)]))),
+        ("name", Some(Json::string(&name?))),
+        ("place_id", Some(id.clone())),
+        ("reference", Some(id)),
+        ("scope", Some(Json::string("APP"))),
+        ("types", Some(Json::List(types))),
+        ("vicinity", (!vicinity.is_empty()).then(|| Json::string(&vicinity.join(", ")))),
+    ]))
+}
+
+/// Google's word for what a tag says, where it has one.
+fn type_of(key: &str, value: &str) -> Option<&'static str> {
+    Some(match (key, value) {
+        ("amenity", "atm") => "atm",
+        ("amenity", "bank") => "bank",
+        ("amenity", "bar" | "pub") => "bar",
+        ("amenity", "cafe") => "cafe",
+        ("amenity", "car_rental") => "car_rental",
+        ("amenity", "car_wash") => "car_wash",
+        ("amenity", "casino") => "casino",
+        ("amenity", "cinema") => "movie_theater",
+        ("amenity", "courthouse") => "courthouse",
+        ("amenity", "dentist") => "dentist",
+        ("amenity", "doctors") => "doctor",
+        ("amenity", "fire_station") => "fire_station",
+        ("amenity", "fuel") => "gas_station",
+        ("amenity", "hospital") => "hospital",
+        ("amenity", "library") => "library",
+        ("amenity", "nightclub") => "night_club",
+        ("amenity", "parking") => "parking",
+        ("amenity", "pharmacy") => "pharmacy",
+        ("amenity", "place_of_worship") => "place_of_worship",
+        ("amenity", "police") => "police",
+        ("amenity", "post_office") => "post_office",
+        ("amenity", "restaurant" | "fast_food") => "restaurant",
+        ("amenity", "school") => "school",
+        ("amenity", "townhall") => "city_hall",
+        ("amenity", "university") => "university",
+        ("amenity", "veterinary") => "veterinary_care",
+        ("tourism", "aquarium") => "aquarium",
+        ("tourism", "attraction" | "viewpoint") => "tourist_attraction",
+        ("tourism", "camp_site") => "campground",
+        ("tourism", "gallery") => "art_gallery",
+        ("tourism", "guest_house" | "hostel" | "hotel" | "motel") => "lodging",
+        ("tourism", "museum") => "museum",
+        ("tourism", "theme_park") => "amusement_park",
+        ("tourism", "zoo") => "zoo",
+        ("shop", "bakery") => "bakery",
+        ("shop", "books") => "book_store",
+        ("shop", "clothes") => "clothing_store",
+        ("shop", "convenience") => "convenience_store",
+        ("shop", "department_store") => "department_store",
+        ("shop", "electronics") => "electronics_store",
+        ("shop", "florist") => "florist",
+        ("shop", "mall") => "shopping_mall",
+        ("shop", "supermarket") => "supermarket",
+        ("shop", value) if value != "no" && value != "vacant" => "store",
+        ("leisure", "bowling_alley") => "bowling_alley",
+        ("leisure", "fitness_centre") => "gym",
+        ("leisure", "park") => "park",
+        ("leisure", "stadium") => "stadium",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The ways in which Google's services say no, each made an answer in the Nearby Search's form.
+
+use super::answer::{error_answer, told};
+use super::json;
+use super::service::{Reply, ServiceError};
+use reactor::Failure;
+
+/// What a reply comes to that is not the answer hoped for: the service's own words in the form of an answer, or if it
+/// has none, a failure with its HTTP status.
+pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
+    if told(&reply.body).is_ok_and(|told| !told.is_fine()) {
+        return Ok(reply.body); // It has the form already.
+    }
+    if let Some(answer) = in_other_words(&reply) {
+        return Ok(answer);
+    }
+    let error = ServiceError::Status(reply.status);
+    match reply.status {
+        429 => Ok(error_answer("OVER_QUERY_LIMIT", &error.to_string())),
+        _ => Err(Failure::new(error)),
+    }
+}
+
+/// What a reply says in another form than that of a Nearby Search's answer, put into it.
+pub(super) fn in_other_words(reply: &Reply) -> Option<Vec<u8>> {
+    let text = json::text(&reply.body).ok()?.trim_ascii();
+    let (status, message) = rpc_status(text, reply.status).or_else(|| bare_status(text))?;
+    Some(error_answer(&status, &message))
+}
+
+/// A `google.rpc.Status`, alone or as the only one in a list, as a status and a message of the Nearby Search.
+fn rpc_status(text: &str, http_status: u16) -> Option<(String, String)> {
+    let mut first = None;
+    let object = if text.starts_with('[') {
+        json::each(text, |item| first = first.or(Some(item))).ok()?;
+        first?
+    } else {
+        text
+    };
+    let error = json::pick(object, ["error"]).ok()?[0]?;
+    let [code, status, message, details] = json::pick(error, ["code", "status", "message", "details"]).ok()?;
+    let (status, message) = (status.and_then(json::string), message.and_then(json::string));
+    if code.is_none() && status.is_none() && message.is_none() {
+        return None; // Some other service's `error`.
+    }
+    let status = status.unwrap_or_default();
+    let code = code.and_then(|code| code.parse().ok()).unwrap_or(http_status);
+    let is_about_key = details.is_some_and(is_about_key);
+    let legacy = match (&*status, code) {
+        _ if is_about_key => "REQUEST_DENIED",
+        ("PERMISSION_DENIED" | "UNAUTHENTICATED", _) => "REQUEST_DENIED",
+        ("RESOURCE_EXHAUSTED", _) | (_, 429) => "OVER_QUERY_LIMIT",
+        ("INVALID_ARGUMENT", _) => "INVALID_REQUEST",
+        _ if http_status == 429 => "OVER_QUERY_LIMIT",
+        _ => "UNKNOWN_ERROR",
+    };
+    let message = message.filter(|message| !message.is_empty());
+    Some((legacy.to_owned(), message.unwrap_or_else(|| format!("the Places service answered {code} {status}"))))
+}
+
+/// Whether the details of an error name the key as its reason. The reasons are those of `google.api.ErrorReason`.
+fn is_about_key(details: &str) -> bool {
+    let mut found = false;
+    let _ = json::each(details, |detail| {
+        let reason = json::pick(detail, ["reason"]).ok().and_then(|[reason]| reason).and_then(json::string);
+        found |= reason.is_some_and(|reason| reason.starts_with("API_KEY_"));
+    });
+    found
+}
+
+/// A status and a message of the Nearby Search, without the rest of its form.
+fn bare_status(text: &str) -> Option<(String, String)> {
+    let [status, message] = json::pick(text, ["status", "error_message"]).ok()?;
+    let status = json::string(status?)?;
+    let message = json::string(message?)?;
+    (!matches!(&*status, "OK" | "ZERO_RESULTS")).then_some((status, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, http_status: u16, expected: &str, message: &str) {
+        assert_eq!(rpc_status(text, http_status), Some((expected.to_owned(), message.to_owned())), "{text}");
+    }
+
+    fn error(status: &str) -> String {
+        format!("{{ \"error\" : {{ \"code\" : 418, \"message\" : \"why \\u003c\", \"status\" : \"{status}\" }} }}")
+    }
+
+    #[test]
+    fn each_status_of_the_new_api_has_one_in_the_old() {
+        for (status, expected) in [
+            ("PERMISSION_DENIED", "REQUEST_DENIED"),
+            ("UNAUTHENTICATED", "REQUEST_DENIED"),
+            ("RESOURCE_EXHAUSTED", "OVER_QUERY_LIMIT"),
+            ("INVALID_ARGUMENT", "INVALID_REQUEST"),
+            ("INTERNAL", "UNKNOWN_ERROR"),
+            ("", "UNKNOWN_ERROR"),
+        ] {
+            check(&error(status), 418, expected, "why <");
+            check(&format!(" [{}\n]", error(status)).trim_ascii().replace("[{", "[ {"), 418, expected, "why <");
+        }
+        check(&error("UNAVAILABLE"), 429, "OVER_QUERY_LIMIT", "why <");
+        check("{\"error\":{\"code\":429}}", 200, "OVER_QUERY_LIMIT", "the Places service answered 429 ");
+        let invalid = "{\"error\":{\"code\":400,\"message\":\"API key not valid.\",\"status\":\"INVALID_ARGUMENT\",\
+                       \"details\":[{\"@type\":\"x\"},{\"reason\":\"API_KEY_INVALID\"}]}}";
+        check(invalid, 400, "REQUEST_DENIED", "API key not valid.");
+        check(&invalid.replace("API_KEY_INVALID", "OTHER"), 400, "INVALID_REQUEST", "API key not valid.");
+    }
+
+    #[test]
+    fn what_is_no_error_of_googles_is_none() {
+        for text in ["", "{}", "[]", "[[]]", "{\"error\":\"x\"}", "{\"error\":{}}", "{\"error\":{\"x\":1}}", "<html>"] {
+            assert_eq!(rpc_status(text, 500), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! [`Service`]: an HTTP service behind a URL, asked with a key; and what is wrong when it does not answer.
+//!
+//! All providers ask through this: here is the one place where a key leaves the program, and where it is taken out of
+//! whatever comes back. The request, and with it the key, goes out only after TLS has accepted the certificate.
+
+use super::answer::AnswerError;
+use super::key::Key;
+use crate::config::ConfigError;
+use reactor::http::{Agent, AgentSettings, Page, Request, Url};
+use reactor::tls::TrustRoots;
+use reactor::{Deferred, Failure, Reactor};
+use std::fmt;
+use std::time::Duration;
+
+/// The most bytes of an answer, unless a provider says otherwise. Twenty of Google's places are about a tenth of it.
+const LARGEST: u64 = 1 << 20;
+
+/// The most characters of a service's media type that are repeated.
+const MEDIA_TYPE: usize = 60;
+
+/// How a service is reached.
+#[derive(Debug)]
+pub struct Access {
+    /// Where it is.
+    pub base_url: Url,
+    /// Who may vouch for it.
+    pub roots: TrustRoots,
+    /// What it wants to see.
+    pub key: Option<Key>,
+    /// How long an answer may take, from the question to the last byte.
+    pub timeout: Duration,
+    /// The most questions under way.
+    pub at_once: usize,
+    /// Where to connect to instead of the URL's host; name and certificate remain those of the URL.
+    pub connect_to: Option<(String, u16)>,
+}
+
+impl Access {
+    /// The usual way to a URL: no key, ten seconds, no detour.
+    pub fn new(base_url: Url, roots: TrustRoots) -> Access {
+        let timeout = super::open::TIMEOUT;
+        Access { base_url, roots, key: None, timeout, at_once: super::open::MAX_IN_FLIGHT, connect_to: None }
+    }
+}
+
+/// A service, ready to be asked.
+pub(super) struct Service {
+    agent: Agent,
+    base: Url,
+    pub(super) key: Option<Key>,
+}
+
+/// What a service has answered, without the key.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    media_type: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Service {
+    pub(super) fn new(reactor: &Reactor, access: Access) -> Result<Service, ConfigError> {
+        Service::with_largest(reactor, access, LARGEST)
+    }
+
+    /// One whose answers may have so many bytes.
+    pub(super) fn with_largest(reactor: &Reactor, access: Access, largest: u64) -> Result<Service, ConfigError> {
+        let agent = Agent::new(reactor, &access.roots).map_err(|error| ConfigError(error.to_string()))?;
+        let mut settings = AgentSettings::default();
+        settings.timeout = access.timeout;
+        settings.connect_timeout = settings.connect_timeout.min(access.timeout);
+        settings.handshake_timeout = settings.handshake_timeout.min(access.timeout);
+        settings.first_byte_timeout = access.timeout;
+        settings.limits.body = largest;
+        // The limiter decides how many there are; nothing is to wait behind it.
+        settings.max_open_per_host = access.at_once;
+        settings.max_open = access.at_once;
+        settings.user_agent = concat!("proxyherd/", env!("CARGO_PKG_VERSION")).to_owned();
+        settings.connect_to = access.connect_to;
+        Ok(Service { agent: agent.with_settings(settings), base: access.base_url, key: access.key })
+    }
+
+    /// The URL of a path (and query) below the base URL.
+    pub(super) fn url(&self, path: &str) -> Result<Url, Failure> {
+        let prefix = self.base.target().trim_end_matches('/');
+        Ok(self.base.with_target(&format!("{prefix}{path}"))?)
+    }
+
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Asks. The reply may be of any status; there is no key in it, nor in a failure.
+    pub(super) fn ask(&self, request: Result<Request, Failure>) -> Deferred<Reply> {
+        let request = match request {
+            Ok(request) => request,
+            Err(failure) => return reactor::deferred::fail(failure),
+        };
+        let key = self.key.clone();
+        self.agent.fetch(request).add_both(move |page| match (page, key) {
+            (Ok(page), Some(key)) => Ok(Reply::new(page, |text| key.hide(text))),
+            (Ok(page), None) => Ok(Reply::new(page, |text| text)),
+            (Err(failure), Some(key)) if key.is_in(failure.report().as_bytes()) => {
+                let shown = key.hide(failure.to_string().into_bytes());
+                Err(Failure::msg(String::from_utf8_lossy(&shown)))
+            }
+            (Err(failure), _) => Err(failure),
+        })
+    }
+}
+
+impl Reply {
+    fn new(page: Page, hide: impl Fn(Vec<u8>) -> Vec<u8>) -> Reply {
+        let media_type = page.head.header("content-type").next().map(|value| {
+            let value = hide(value.to_vec());
+            let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+            String::from_utf8_lossy(&value[..end]).trim().chars().take(MEDIA_TYPE).collect()
+        });
+        Reply { status: page.head.status, media_type, body: hide(page.body) }
+    }
+
+    /// This is not an answer, and why.
+    pub(super) fn is_no_answer(&self, error: AnswerError) -> ServiceError {
+        let media_type =
+            self.media_type.clone().filter(|name| matches!(error, AnswerError::NotJson(_)) && !is_json(name));
+        ServiceError::NotAnAnswer { error, media_type }
+    }
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type.to_ascii_lowercase().ends_with("json")
+}
+
+/// A service has answered over HTTP, but not the question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// With an HTTP status that says no more.
+    Status(u16),
+    /// With something that is no answer.
+    NotAnAnswer {
+        /// What is wrong with it.
+        error: AnswerError,
+        /// Its media type, if that is not JSON's either.
+        media_type: Option<String>,
+    },
+    /// It says that it could not do it.
+    Remark(String),
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServiceError::Status(status) => {
+                write!(f, "the Places service answered {status}{}", phrase(*status))?;
+                f.write_str(if matches!(status, 300..=399) { "; redirects are not followed" } else { "" })
+            }
+            ServiceError::NotAnAnswer { error, media_type: None } => write!(f, "{error}"),
+            ServiceError::NotAnAnswer { error, media_type: Some(name) } => write!(f, "{error} (its type is {name})"),
+            ServiceError::Remark(remark) => write!(f, "the Places service says: {remark}"),
+        }
+    }
+}
+
+impl std::error::Error for ServiceError {}
+
+/// What a status means, in HTTP's own words: a service's might hold anything.
+fn phrase(status: u16) -> &'static str {
+    match status {
+        301 => " Moved Permanently",
+        302 => " Found",
+        303 => " See Other",
+        304 => " Not Modified",
+        307 => " Temporary Redirect",
+        308 => " Permanent Redirect",
+        400 => " Bad Request",
+        401 => " Unauthorized",
+        403 => " Forbidden",
+        404 => " Not Found",
+        405 => " Method Not Allowed",
+        406 => " Not Acceptable",
+        407 => " Proxy Authentication Required",
+        408 => " Request Timeout",
+        410 => " Gone",
+        413 => " Content Too Large",
+        414 => " URI Too Long",
+        429 => " Too Many Requests",
+        431 => " Request Header Fields Too Large",
+        500 => " Internal Server Error",
+        501 => " Not Implemented",
+        502 => " Bad Gateway",
+        503 => " Service Unavailable",
+        504 => " Gateway Timeout",
+        _ => "",
+    }
+}

@@ -1,0 +1,275 @@
+//! `proxyherd places` from outside: what it prints, and what it says when there is nothing to print.
+
+use crate::util::{Directory, Process, free_port};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::JoinHandle;
+
+pub(crate) const KEY: (&str, &str) = ("GOOGLE_PLACES_API_KEY", "SecretKey");
+const UCLA: [&str; 2] = ["34.068930", "-118.445127"];
+pub(crate) const FINE: &str = "{\n   \"results\" : [ 1, 2, 3 ],\n   \"status\" : \"OK\"\n}\n";
+
+/// Exit code, standard output, standard error.
+#[track_caller]
+fn run(directory: &Directory, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut process = Process::spawn(directory.path(), arguments, variables);
+    let code = process.wait().code();
+    let logs = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(logs.into_iter().all(|name| !name.to_string_lossy().ends_with(".log")), "it writes no log");
+    (code, process.output(), process.errors())
+}
+
+/// Asks for three places near UCLA with this `[places]`.
+#[track_caller]
+pub(crate) fn ask(places: &str, variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let directory = Directory::new();
+    let config = directory.write("herd.toml", format!("[places]\n{places}"));
+    run(&directory, &["places", UCLA[0], UCLA[1], "10", "2", "--config", &config], variables)
+}
+
+/// It says why there is nothing, in one line that holds all of `words` and no key, and prints nothing.
+#[track_caller]
+pub(crate) fn fails(places: &str, words: &[&str]) {
+    let (code, output, errors) = ask(places, &[KEY]);
+    assert_eq!((code, &*output), (Some(1), ""), "{places}: {errors}");
+    let line = errors.strip_suffix('\n').unwrap_or_else(|| panic!("{places}: no line: {errors:?}"));
+    assert!(line.starts_with("proxyherd: ") && !line.contains('\n'), "{places}: not one line: {errors}");
+    for word in words {
+        assert!(line.contains(word), "{places}: {word:?} is not told: {line}");
+    }
+    assert!(!line.contains(KEY.1), "{line}");
+}
+
+/// A service that gives one answer to the first who asks, and tells what that was asked.
+fn service(answer: String) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let request = read_request(&stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        request
+    });
+    (format!("base_url = \"http://{address}\"\n"), thread)
+}
+
+/// The head of a request, and a body if its length is told.
+fn read_request(stream: &TcpStream) -> String {
+    let (mut reader, mut request, mut length) = (BufReader::new(stream), String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        let is_end = line.trim().is_empty();
+        request += &line;
+        if is_end {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    request + &String::from_utf8(body).unwrap()
+}
+
+pub(crate) fn response(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn without_a_configuration_the_places_that_ship_with_the_program_are_asked() {
+    let directory = Directory::new();
+    let (code, output, errors) = run(&directory, &["places", UCLA[0], UCLA[1], "10", "1"], &[]);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    assert!(
+        output.contains("Ronald Reagan UCLA Medical Center Helistop") && output.ends_with("\"status\" : \"OK\"\n}\n")
+    );
+    assert_eq!(output.matches("place_id").count(), 1);
+}
+
+#[test]
+fn numbers_may_be_negative_and_signed_and_options_may_stand_anywhere() {
+    let directory = Directory::new();
+    let config = directory.write("herd.toml", "[places]\nprovider = \"offline\"\n");
+    for arguments in [
+        &["--config", &config, "places", "-33.8568", "+151.2153", "5", "1"][..],
+        &["places", "-33.8568", "--config", &config, "151.2153", "5", "1"],
+        &["places", "--", "-33.8568", "151.2153", "5", "1"],
+    ] {
+        let (code, output, errors) = run(&directory, arguments, &[]);
+        assert_eq!((code, &*errors), (Some(0), ""), "{arguments:?}");
+        assert!(output.contains("\"lat\" : -33.8"), "{output}");
+    }
+    let (code, output, _) = run(&directory, &["places", "-.5", "-179.9", "0", "0"], &[]);
+    assert_eq!(code, Some(0));
+    assert!(output.contains("ZERO_RESULTS"), "{output}");
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let directory = Directory::new();
+    for (arguments, words) in [
+        (&[][..], "LAT LON RADIUS_KM BOUND"),
+        (&["1", "2", "3"], "LAT LON RADIUS_KM BOUND"),
+        (&["1", "2", "3", "4", "5"], "LAT LON RADIUS_KM BOUND"),
+        (&["90.1", "2", "3", "4"], "\"90.1\" is no latitude"),
+        (&["x", "2", "3", "4"], "\"x\" is no latitude"),
+        (&["1+2", "2", "3", "4"], "\"1+2\" is no latitude"),
+        (&["1", "-181", "3", "4"], "\"-181\" is no longitude"),
+        (&["1", "2", "50.1", "4"], "\"50.1\" is no radius"),
+        (&["1", "2", "-1", "4"], "\"-1\" is no radius"),
+        (&["1", "2", "3", "21"], "\"21\" is no bound"),
+        (&["1", "2", "3", "1.5"], "\"1.5\" is no bound"),
+        (&["1", "2", "3", "-4"], "\"-4\" is no bound"),
+        (&["1", "2", "3", "4", "--log-dir", "."], "places writes no log"),
+        (&["1", "2", "3", "4", "--frob"], "--frob"),
+        (&["1", "2", "3", "4", "--config", "missing.toml"], "missing.toml"),
+    ] {
+        let arguments: Vec<&str> = ["places"].iter().chain(arguments).copied().collect();
+        let (code, output, errors) = run(&directory, &arguments, &[]);
+        assert_eq!((code, &*output), (Some(1), ""), "{arguments:?}");
+        assert!(errors.starts_with("proxyherd: ") && errors.contains(words), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn what_comes_is_cut_as_a_whatsat_would_and_printed() {
+    let (places, service) = service(response("200 OK", FINE));
+    let (code, output, errors) = ask(&places, &[KEY]);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    assert_eq!(output, FINE.replace(", 3 ]", " ]"));
+    let request = service.join().unwrap();
+    let line =
+        "GET /maps/api/place/nearbysearch/json?location=34.068930,-118.445127&radius=10000&key=SecretKey HTTP/1.1\r\n";
+    assert!(request.starts_with(line), "{request}");
+}
+
+#[test]
+fn each_provider_can_be_asked() {
+    let (base_url, new) = service(response("200 OK", "{}"));
+    let (code, output, _) = ask(&format!("provider = \"google-new\"\nfields = [\"rating\"]\n{base_url}"), &[KEY]);
+    assert!(code == Some(0) && output.contains("ZERO_RESULTS"), "{output}");
+    let request = new.join().unwrap();
+    assert!(request.contains("places.rating") && request.contains("\"maxResultCount\":2,"), "{request}");
+
+    let (base_url, overpass) = service(response("200 OK", "{\"elements\":[]}"));
+    let (code, output, _) = ask(&format!("provider = \"overpass\"\n{base_url}"), &[KEY]);
+    assert!(code == Some(0) && output.contains("OpenStreetMap"), "{output}");
+    assert!(!overpass.join().unwrap().contains(KEY.1), "Overpass has nothing to do with the key");
+}
+
+#[test]
+fn a_key_that_may_not_use_the_old_api_is_told_of_the_new_one() {
+    let message = "You\u{2019}re calling a legacy API, which is not enabled for your project.";
+    let denied = format!("{{\"error_message\":\"{message}\",\"results\":[],\"status\":\"REQUEST_DENIED\"}}");
+    let (places, _service) = service(response("200 OK", &denied));
+    fails(&places, &["google (127.0.0.1", "REQUEST_DENIED", message, "provider = \"google-new\""]);
+    let denied = "{\"error_message\":\"The key SecretKey is invalid.\",\"results\":[],\"status\":\"REQUEST_DENIED\"}";
+    let (places, _service) = service(response("200 OK", denied));
+    fails(&places, &["The key *** is invalid", "GOOGLE_PLACES_API_KEY"]);
+}
+
+#[test]
+fn what_is_wrong_is_told_in_plain_words() {
+    let closed = free_port();
+    fails(&format!("base_url = \"http://127.0.0.1:{closed}\"\n"), &["refused", "nothing listens on that port"]);
+    // A part of a name has at most 63 letters: no system asks the network for this one.
+    let name = "a".repeat(64);
+    fails(&format!("base_url = \"https://{name}.invalid\"\n"), &["cannot look up", "is the name right"]);
+    for (answer, words) in [
+        (response("404 Not Found", "<html>"), "404 Not Found: no such service there"),
+        (response("403 Forbidden", "<html>"), "403 Forbidden: the service, or something before it, lets nobody in"),
+        (response("503 Service Unavailable", ""), "try again later"),
+        (response("302 Found", ""), "redirects are not followed"),
+        (response("200 OK", "<html>"), "base_url right?"),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(), "does not speak HTTP"),
+        (String::new(), ""),
+    ] {
+        let (places, _service) = service(answer);
+        fails(&places, &["no answer from google (127.0.0.1", words]);
+    }
+}
+
+#[test]
+fn a_service_without_tls_is_told_from_a_bad_certificate() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        said
+    });
+    fails(
+        &format!("base_url = \"https://{address}\"\n"),
+        &["the TLS handshake failed", "should base_url begin with http://"],
+    );
+    let said = thread.join().unwrap();
+    assert!(!String::from_utf8_lossy(&said).contains(KEY.1), "the key went out before TLS was there");
+}
+
+#[test]
+fn a_service_that_is_silent_is_told_when_the_time_is_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("base_url = \"http://{}\"\n", listener.local_addr().unwrap());
+    fails(&format!("{base_url}timeout = \"100ms\"\n"), &["did not come within 100ms", "timeout in [places]"]);
+}
+
+#[test]
+fn a_signal_ends_the_wait() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let directory = Directory::new();
+    let text = format!("[places]\nbase_url = \"http://{}\"\ntimeout = \"1h\"\n", listener.local_addr().unwrap());
+    let config = directory.write("herd.toml", text);
+    for signal in ["INT", "TERM"] {
+        let arguments = ["places", UCLA[0], UCLA[1], "10", "2", "--config", &config];
+        let mut process = Process::spawn(directory.path(), &arguments, &[KEY]);
+        let (stream, _) = listener.accept().unwrap();
+        read_request(&stream);
+        assert_eq!(process.end(signal).code(), Some(1));
+        assert_eq!(
+            (process.output(), process.errors()),
+            (String::new(), "proxyherd: ended before there was an answer\n".into())
+        );
+    }
+}
+
+#[test]
+fn keys_that_are_none_are_refused_and_files_that_all_can_read_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    for (key, word) in [("Sec\tret", "is no key"), ("Sécret", "is no key")] {
+        let (code, _, errors) = ask("provider = \"google-new\"\n", &[(KEY.0, key)]);
+        assert!(
+            code == Some(1) && errors.contains(word) && errors.contains(KEY.0) && !errors.contains("ret"),
+            "{errors}"
+        );
+    }
+    let directory = Directory::new();
+    let file = directory.write("key.txt", "SecretKey\n");
+    for (mode, is_warned) in [(0o600, false), (0o644, true), (0o640, true), (0o400, false)] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let (base_url, service) = service(response("200 OK", FINE));
+        let (code, output, errors) = ask(&format!("key_file = \"{file}\"\n{base_url}"), &[]);
+        assert_eq!((code, output.contains("OK")), (Some(0), true), "{errors}");
+        assert_eq!(errors.contains("chmod 600") && errors.starts_with("proxyherd: warning: "), is_warned, "{errors}");
+        assert!(service.join().unwrap().contains("key=SecretKey"));
+    }
+    let bad = directory.write("bad.txt", "Sec\nret\n");
+    fails_without_variable(&format!("provider = \"google\"\nkey_file = \"{bad}\"\n"), &["bad.txt", "that is no key"]);
+    fails_without_variable(
+        "base_url = \"http://127.0.0.1:1\"\n",
+        &["herd.toml, line 2: base_url in [places]", "there is no key"],
+    );
+    fails_without_variable("provider = \"google-new\"\n", &["the provider google-new needs a key", KEY.0]);
+}
+
+#[track_caller]
+fn fails_without_variable(places: &str, words: &[&str]) {
+    let (code, output, errors) = ask(places, &[]);
+    assert_eq!((code, &*output), (Some(1), ""), "{errors}");
+    for word in words {
+        assert!(errors.contains(word), "{word:?} is not told: {errors}");
+    }
+}
