@@ -288,8 +288,11 @@ impl Link {
                 Ok(Goes::On)
             }
             ResponseEvent::Head(head) => {
-                let limit = self.pool.upgrade().map_or(0, |pool| pool.settings().limits.body);
-                let decoding = Decoding::of(&head, limit);
+                // Unless codings are asked for, the parser has refused a head that tells of one.
+                let decoding = match self.pool.upgrade() {
+                    Some(pool) if pool.settings().accept_gzip => Decoding::of(&head, pool.settings().limits.body),
+                    _ => Ok(None),
+                };
                 // An answer without a body ends here: whoever hears of it can have the connection again.
                 if reading.parser.next(&mut &[][..])? == ResponseEvent::End {
                     return Ok(Goes::DoneWith(head));

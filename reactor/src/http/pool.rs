@@ -23,12 +23,12 @@ use crate::event_loop::WeakReactor;
 use crate::tls::{TlsClient, TlsConfigError};
 use crate::{Deferred, Destination, Protocol, Reactor};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
 /// Connections to the same place can stand in for each other. (The proxy is the same for all of a pool.)
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     secure: bool,
     host: Rc<str>,
@@ -55,7 +55,8 @@ pub(super) struct Pool {
     reactor: WeakReactor,
     tls: TlsClient,
     settings: AgentSettings,
-    hosts: RefCell<HashMap<Key, Host>>,
+    /// In order: there are seldom more than a few, and each request looks for its own several times.
+    hosts: RefCell<BTreeMap<Key, Host>>,
     /// Sums over all hosts.
     open: Cell<usize>,
     idle: Cell<usize>,
@@ -132,15 +133,17 @@ impl Pool {
     /// The head of `request`, as it goes over the wire.
     pub(super) fn head_of(&self, request: &Request) -> Vec<u8> {
         let url = request.url();
-        let coding = if self.settings.accept_gzip { "gzip" } else { "identity" };
-        let coding = format!("Accept-Encoding: {coding}\r\n");
+        let coding = match self.settings.accept_gzip {
+            true => "Accept-Encoding: gzip\r\n",
+            false => "Accept-Encoding: identity\r\n",
+        };
         let close = if self.settings.max_idle_per_host == 0 { "Connection: close\r\n" } else { "" };
         match &self.settings.proxy {
             Some(proxy) if !url.is_secure() => {
-                let more = [&coding, close, &proxy.authorization_line()];
+                let more = [coding, close, &proxy.authorization_line()];
                 request.head_bytes(&url.to_string(), &self.settings.user_agent, &more)
             }
-            _ => request.head_bytes(url.target(), &self.settings.user_agent, &[&coding, close]),
+            _ => request.head_bytes(url.target(), &self.settings.user_agent, &[coding, close]),
         }
     }
 

@@ -192,7 +192,8 @@ impl Request {
                 head.extend_from_slice(piece.as_bytes());
             }
         };
-        line(&[&self.method, " ", target, " HTTP/1.1\r\nHost: ", &self.url.authority(), "\r\n"]);
+        let (bracket, host, after, port) = self.url.authority_pieces();
+        line(&[&self.method, " ", target, " HTTP/1.1\r\nHost: ", bracket, host, after, &port, "\r\n"]);
         if !user_agent.is_empty() && !self.headers.iter().any(|field| field.name.eq_ignore_ascii_case("user-agent")) {
             line(&["User-Agent: ", user_agent, "\r\n"]);
         }

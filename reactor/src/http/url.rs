@@ -99,9 +99,19 @@ impl Url {
 
     /// What the `Host` header says: the port only if it is not the usual one.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let (bracket, host, after, port) = self.authority_pieces();
+        [bracket, host, after, &port].concat()
+    }
+
+    /// What it is made of: a bracket or nothing, the host, the end of that, and the port if it is not the usual one.
+    pub(super) fn authority_pieces(&self) -> (&'static str, &str, &'static str, String) {
+        let is_ipv6 = self.host.contains(':');
         let usual = if self.secure { 443 } else { 80 };
-        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+        let (after, port) = match self.port == usual {
+            true => (if is_ipv6 { "]" } else { "" }, String::new()),
+            false => (if is_ipv6 { "]:" } else { ":" }, self.port.to_string()),
+        };
+        (if is_ipv6 { "[" } else { "" }, &self.host, after, port)
     }
 }
 
