@@ -69,7 +69,9 @@ impl<T: 'static> Head<T> {
         let mut head = Rc::<Head<T>>::default();
         let new = Rc::get_mut(&mut head).expect("nobody else has it yet");
         new.out.begin(Trace::new(made));
-        new.canceller.set(canceller);
+        if canceller.is_some() {
+            new.canceller.set(canceller);
+        }
         new.made = made;
         head
     }

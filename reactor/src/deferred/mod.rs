@@ -250,11 +250,10 @@ impl<T: 'static> Deferred<T> {
         let (result, trace) = match &mut self.state {
             State::New(head) => {
                 let head = head.take();
-                let trace = head.out().trace();
                 match head.out().take() {
-                    Some(result) => (result, trace),
+                    Some(result) => (result, head.out().trace()),
                     None => {
-                        let step = Step::new(run, side, added, trace);
+                        let step = Step::new(run, side, added, head.out().trace());
                         head.out().link(Held::new(step.clone()));
                         return Deferred::from_ends(Ends::new(Held::new(step), Held::new(head.into_rc())));
                     }
@@ -263,11 +262,10 @@ impl<T: 'static> Deferred<T> {
             State::Pending(Ends { tail, root }) => {
                 let (tail, root) = (tail.take(), root.take());
                 let out = tail.out();
-                let trace = out.trace();
                 match out.take() {
-                    Some(result) => (result, trace),
+                    Some(result) => (result, out.trace()),
                     None => {
-                        let step = Step::new(run, side, added, trace);
+                        let step = Step::new(run, side, added, out.trace());
                         out.link(Held::new(step.clone()));
                         return Deferred::from_ends(Ends::new(Held::new(step), root));
                     }
