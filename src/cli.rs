@@ -172,10 +172,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "proxyherd: {error}"); // It may be closed.
+            let _ = writeln!(std::io::stderr(), "proxyherd: {}", harmless(&error)); // It may be closed.
             ExitCode::FAILURE
         }
     }
+}
+
+/// A message in one line that tells the terminal nothing: some of it may be a service's own words.
+fn harmless(message: &str) -> String {
+    message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Standard output may be closed: that is no reason to panic.

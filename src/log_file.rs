@@ -169,11 +169,9 @@ impl Shared {
         push_micros(buffer, now.subsec_micros());
         buffer.extend_from_slice(level.as_bytes());
         write(buffer);
-        // One message is one line, whatever a peer has put into it.
-        let mut from = start;
-        while let Some(at) = memchr::memchr2(b'\n', b'\r', &buffer[from..]) {
-            from += at;
-            buffer[from] = b' ';
+        // One message is one line, whatever a peer has put into it, and tells the terminal of whoever reads it nothing.
+        for byte in &mut buffer[start..] {
+            *byte = if byte.is_ascii_control() { b' ' } else { *byte };
         }
         buffer.push(b'\n');
         let wake = before == 0 || (before < ENOUGH && buffer.len() >= ENOUGH);
@@ -339,7 +337,7 @@ mod tests {
         assert!(second.path().ends_with("Powell-1970-01-01-000000-2.log"));
         let logger = Logger { shared: first.shared.clone(), secret: None };
         for number in 0..10_000 {
-            logger.log(&Record::builder().level(Level::Info).args(format_args!("line {number}\nx")).build());
+            logger.log(&Record::builder().level(Level::Info).args(format_args!("line {number}\n\u{1b}x")).build());
         }
         assert!(is_plain(b"all of this, and this: ~!") && !is_plain(b"not\tthis") && !is_plain(&[b'x', 0x7f]));
         logger.log(&Record::builder().level(Level::Debug).args(format_args!("not this one")).build());
@@ -349,7 +347,7 @@ mod tests {
         let text = std::fs::read_to_string(path).unwrap();
         std::fs::remove_dir_all(directory).unwrap();
         assert_eq!(text.lines().count(), 10_000);
-        assert!(text.lines().last().unwrap().ends_with("Z info  line 9999 x"), "{:?}", text.lines().last());
+        assert!(text.lines().last().unwrap().ends_with("Z info  line 9999  x"), "{:?}", text.lines().last());
     }
 
     #[test]

@@ -23,6 +23,11 @@ const PATH: &str = "/v1/places:searchNearby";
 /// The farthest that may be searched, in metres: beyond it the request is refused.
 const FARTHEST: u32 = 50_000;
 
+/// The most items of a list inside of a place (types, photos, those to be named) that are taken over: Google sends ten
+/// photos. What comes of an answer is larger than the answer, so without a limit a megabyte of `{}` would become a
+/// hundred.
+const MOST_ITEMS: usize = 100;
+
 /// What is asked for of each place. What is asked for decides what a request costs.
 const MASK: &str = "places.id,places.displayName,places.location,places.viewport,places.types,\
                     places.shortFormattedAddress,places.formattedAddress,places.businessStatus,places.plusCode,\
@@ -61,6 +66,7 @@ impl GoogleNew {
              \"longitude\":{longitude}}},\"radius\":{radius}}}}}}}"
         );
         let request = Request::post(self.service.url(PATH)?, body)
+            .idempotent() // A search.
             .header("Content-Type", "application/json")?
             .header("X-Goog-FieldMask", &self.mask)?;
         match &self.service.key {
@@ -111,9 +117,14 @@ pub(super) fn legacy_form(body: &[u8]) -> Result<String, AnswerError> {
         None => return Err(AnswerError::NotAnAnswer),
         Some(list) => {
             let mut result = Ok(());
-            json::each(list, |raw| match place(raw, &mut attributions) {
-                Ok(place) => places.push(place),
-                Err(error) => result = Err(error),
+            json::each(list, |raw| {
+                if places.len() == MOST_PLACES {
+                    return; // Nobody has asked for more.
+                }
+                match place(raw, &mut attributions) {
+                    Ok(place) => places.push(place),
+                    Err(error) => result = Err(error),
+                }
             })?;
             result?;
         }
@@ -244,10 +255,18 @@ fn inner<'a>(raw: Option<&'a str>, name: &'static str) -> Option<&'a str> {
     json::pick(raw?, [name]).ok()?[0]
 }
 
-/// What `read` makes of each item of a list; nothing if there is no list.
+/// What `read` makes of the first [`MOST_ITEMS`] items of a list; nothing if there is no list.
 fn items<T>(raw: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
     let mut found = Vec::new();
-    let _ = raw.map(|raw| json::each(raw, |item| found.extend(read(item))));
+    let mut seen = 0;
+    let _ = raw.map(|raw| {
+        json::each(raw, |item| {
+            if seen < MOST_ITEMS {
+                found.extend(read(item));
+            }
+            seen += 1;
+        })
+    });
     found
 }
 

@@ -63,7 +63,7 @@ impl Overpass {
         );
         let is_whole = self.service.base().target().ends_with("/interpreter");
         let url = if is_whole { self.service.base().clone() } else { self.service.url(PATH)? };
-        let request = Request::post(url, format!("data={}", percent_encode(&query)));
+        let request = Request::post(url, format!("data={}", percent_encode(&query))).idempotent(); // A search.
         Ok(request.header("Content-Type", "application/x-www-form-urlencoded")?)
     }
 }

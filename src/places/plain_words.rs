@@ -6,7 +6,7 @@ use super::open::KEY_VARIABLE;
 use super::service::ServiceError;
 use crate::config::Provider;
 use reactor::error::ConnectError;
-use reactor::http::HttpError;
+use reactor::http::{AgentError, HttpError, Stage};
 use reactor::tls::rustls::{self, CertificateError};
 use reactor::tls::{TlsError, TlsFault};
 use reactor::{Failure, Reason, TimeoutError};
@@ -15,6 +15,9 @@ use std::io::{self, ErrorKind};
 
 const TOO_SLOW: &str =
     "the service is too slow, or something on the way swallows what is sent; timeout in [places] sets the limit";
+
+const NOT_REACHED: &str =
+    "nothing has been asked yet; often a firewall drops what is sent, or base_url has the port of something else";
 
 /// Why there is no answer.
 pub fn explain(failure: &Failure) -> String {
@@ -30,7 +33,8 @@ fn advice(failure: &Failure) -> Option<&'static str> {
     } else if let Some(reason) = find::<Reason>(failure) {
         Some(broken_off(reason))
     } else if find::<TimeoutError>(failure).is_some() {
-        Some(TOO_SLOW)
+        let was_sent = find::<AgentError>(failure).is_none_or(|error| error.stage() != Stage::RequestNotSent);
+        Some(if was_sent { TOO_SLOW } else { NOT_REACHED })
     } else if find::<HttpError>(failure).is_some() {
         Some("what is there does not speak HTTP as a Places service does; is base_url right?")
     } else if let Some(error) = find::<ServiceError>(failure) {

@@ -107,6 +107,14 @@ fn numbers_may_be_negative_and_signed_and_options_may_stand_anywhere() {
 }
 
 #[test]
+fn what_a_service_says_does_not_reach_the_terminal_as_commands() {
+    let body = "{\"results\":[],\"status\":\"REQUEST_DENIED\",\"error_message\":\"a\\n\\u001b[31mb\\u009b\"}";
+    let (base_url, service) = service(response("200 OK", body));
+    fails(&format!("provider = \"google\"\n{base_url}"), &["REQUEST_DENIED: a  [31mb : look at the key"]);
+    service.join().unwrap();
+}
+
+#[test]
 fn wrong_arguments_are_refused() {
     let directory = Directory::new();
     for (arguments, words) in [

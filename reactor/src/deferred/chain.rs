@@ -29,7 +29,8 @@ use crate::error::PanicError;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
-use std::rc::Rc;
+use std::ptr;
+use std::rc::{Rc, Weak};
 use std::task::Waker;
 
 /// A node that has what it needs and may run.
@@ -184,6 +185,14 @@ impl Turn {
         failure
     }
 
+    /// Does what may drop something of the user's, while a result is on its way that must not be lost by a panic; that
+    /// is kept for the end of the loop.
+    pub(super) fn shielded(&mut self, work: impl FnOnce()) {
+        if let Err(payload) = caught(work) {
+            self.keep_panic(payload);
+        }
+    }
+
     /// Has a panic go on at the end of the loop, unless there is one already.
     pub(super) fn keep_panic(&mut self, payload: Payload) {
         self.panic.get_or_insert(payload);
@@ -228,6 +237,7 @@ impl Turn {
     /// The loop.
     fn run_until_rest(&mut self, first: Then) {
         let mut then = first;
+        let mut way = Way::default();
         loop {
             let step = match then {
                 Then::Step(step) => step,
@@ -245,13 +255,16 @@ impl Turn {
                         step
                     }
                     Some(Later::Cancel(root, at)) => {
-                        then = root.into_rc().cancel(at, self);
+                        if !way.is_back_at(&root) {
+                            then = root.into_rc().cancel(at, self);
+                        }
                         continue;
                     }
                     None => break,
                 },
             };
             self.depth = 0;
+            way.begin_again();
             then = match self.paused_root() {
                 Some(root) => {
                     root.gate().park(step);
@@ -259,6 +272,37 @@ impl Turn {
                 }
                 None => step.run(self),
             };
+        }
+    }
+}
+
+/// The way of a cancel from root to root, as long as nothing runs: chains that wait for each other in a circle, which
+/// is not found when it is longer than some (`step.rs`), would else be followed for ever. Brent's way to notice it: one
+/// root is remembered, and after twice as many more another one.
+#[derive(Default)]
+struct Way {
+    /// Weakly, since links are counted, but so that no other root can be in its place.
+    met: Option<Weak<dyn Root>>,
+    since: usize,
+    limit: usize,
+}
+
+impl Way {
+    fn is_back_at(&mut self, root: &Rc<dyn Root>) -> bool {
+        if self.met.as_ref().is_some_and(|met| ptr::addr_eq(met.as_ptr(), Rc::as_ptr(root))) {
+            return true;
+        }
+        self.since += 1;
+        if self.since > self.limit {
+            *self = Way { met: Some(Rc::downgrade(root)), since: 0, limit: 2 * self.limit + 1 };
+        }
+        false
+    }
+
+    #[inline]
+    fn begin_again(&mut self) {
+        if self.met.is_some() {
+            *self = Way::default();
         }
     }
 }

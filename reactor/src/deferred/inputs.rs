@@ -67,6 +67,7 @@ pub(super) fn join<P: Policy>(
     let _ = root.joint.set(Rc::downgrade(&joint) as Weak<dyn Joined>);
     // Nothing is decided before all are joined, so that all can be cancelled.
     let mut early = None;
+    let mut turn = Turn::new(None);
     for (index, input) in inputs.into_iter().enumerate() {
         let (result, input_root) = match input.settled() {
             Ok(result) => (Some(result), None),
@@ -77,14 +78,11 @@ pub(super) fn join<P: Policy>(
         };
         root.roots.0.borrow_mut().push(input_root);
         if let Some(result) = result {
-            early = joint.keep(index, result).or(early);
+            early = joint.keep(index, result, &mut turn).or(early);
         }
     }
-    if let Some(decided) = early {
-        let mut turn = Turn::new(None);
-        let then = joint.clone().decide(decided, &mut turn);
-        turn.go(then);
-    }
+    let then = early.map_or(Then::Nothing, |decided| joint.clone().decide(decided, &mut turn));
+    turn.go(then);
     Deferred::from_ends(Ends::new(Held::new(joint), Held::new(root)))
 }
 
@@ -120,9 +118,14 @@ struct Joint<P: Policy> {
 
 impl<P: Policy> Joint<P> {
     /// Takes the result of one input; gives the result of all if this one decides it.
-    fn keep(&self, index: usize, result: Result<P::Input, Failure>) -> Option<Result<P::Output, Failure>> {
+    fn keep(
+        &self,
+        index: usize,
+        result: Result<P::Input, Failure>,
+        turn: &mut Turn,
+    ) -> Option<Result<P::Output, Failure>> {
         if let Some(roots) = self.roots.upgrade() {
-            roots.done(index);
+            turn.shielded(|| roots.done(index));
         }
         let kept = match self.policy.borrow_mut().as_mut() {
             Some(policy) => Ok(policy.keep(index, result)),
@@ -132,7 +135,7 @@ impl<P: Policy> Joint<P> {
             Ok(decided) => {
                 let policy = if decided.is_some() { self.policy.take() } else { None };
                 if let Some(policy) = policy {
-                    policy.decided();
+                    turn.shielded(|| policy.decided());
                 }
                 decided
             }
@@ -162,10 +165,10 @@ impl<P: Policy> Joint<P> {
                 return Then::Nothing;
             }
         }
-        self.hand_on(decided)
+        self.hand_on(decided, turn)
     }
 
-    fn hand_on(self: Rc<Self>, decided: Result<P::Output, Failure>) -> Then {
+    fn hand_on(self: Rc<Self>, decided: Result<P::Output, Failure>, turn: &mut Turn) -> Then {
         let decided = decided.map_err(|mut failure| {
             failure.pass(Passed::List(self.out.trace().made()));
             failure
@@ -173,7 +176,8 @@ impl<P: Policy> Joint<P> {
         let root = self.root.upgrade();
         if let Some(root) = &root {
             // It is decided: nobody can cancel an input any more, and what they hold is let go of.
-            drop(root.roots.0.take());
+            let roots = root.roots.0.take();
+            turn.shielded(|| drop(roots));
             if root.gate.is_paused() {
                 root::hold_back(&root.gate, self, decided);
                 return Then::Nothing;
@@ -206,9 +210,9 @@ impl<P: Policy> Node for Joint<P> {
 
 impl<P: Policy> Run for Joint<P> {
     /// The others have been cancelled.
-    fn run(self: Rc<Self>, _turn: &mut Turn) -> Then {
+    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
         match self.decided.take() {
-            Some(decided) => self.hand_on(decided.into_inner()),
+            Some(decided) => self.hand_on(decided.into_inner(), turn),
             None => Then::Nothing,
         }
     }
@@ -245,7 +249,7 @@ impl<P: Policy> Node for Input<P> {
 
 impl<P: Policy> Accept<P::Input> for Input<P> {
     fn run_with(self: Rc<Self>, input: Result<P::Input, Failure>, turn: &mut Turn) -> Then {
-        match self.joint.keep(self.index, input) {
+        match self.joint.keep(self.index, input, turn) {
             Some(decided) => self.joint.clone().decide(decided, turn),
             None => Then::Nothing,
         }
@@ -290,10 +294,13 @@ impl Root for JoinedRoot {
         match self.gate.waits_on() {
             Some(waits) => turn.cancel([waits.root].into_iter(), at),
             None => {
-                if let Some(joint) = self.joint.get().and_then(Weak::upgrade) {
+                let left = self.roots.left();
+                if !left.is_empty()
+                    && let Some(joint) = self.joint.get().and_then(Weak::upgrade)
+                {
                     joint.is_cancelled();
                 }
-                turn.cancel(self.roots.left().into_iter(), at);
+                turn.cancel(left.into_iter(), at);
             }
         }
         Then::Nothing

@@ -27,8 +27,7 @@ pub(super) trait Root: Node {
     }
 
     /// Chains that this one waits for, at most so many: for looking for circles.
-    fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {
-        let _ = at_most;
+    fn some_waited_for(&self, _at_most: usize) -> Vec<Held<dyn Root>> {
         self.gate().waits_on().map(|waits| waits.root).into_iter().collect()
     }
 

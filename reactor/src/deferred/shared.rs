@@ -98,13 +98,14 @@ impl<T: Clone + 'static> Shared<T> {
     /// A clone of the result, now or when it is there.
     ///
     /// A cancel fails this one only. But if by that all have been cancelled who ever asked, nobody wants the result,
-    /// and its source is cancelled.
+    /// and its source is cancelled. Who has dropped the Deferred, with nothing that follows it, has given up too; that
+    /// alone cancels nothing.
     #[track_caller]
     pub fn wait(&self) -> Deferred<T> {
         let given = &self.control.handout;
         let made = Location::caller();
-        given.told.set(true);
         if let Some(result) = given.result.get() {
+            given.told.set(true);
             return Deferred::from_result_at(result.clone(), made);
         }
         let ticket = given.next_ticket.get();
@@ -199,6 +200,7 @@ impl<T: Clone> Accept<T> for Give<T> {
             if !matches!(head.admit(head.made()), Ok(Admitted::First)) {
                 continue;
             }
+            given.told.set(true);
             let result = copy(turn).map_err(|mut failure| {
                 failure.pass(Passed::Made(head.made()));
                 failure
@@ -258,9 +260,31 @@ struct WaiterRoot<T: Clone + 'static> {
     control: Rc<Control<T>>,
 }
 
+impl<T: Clone + 'static> WaiterRoot<T> {
+    /// Takes the waiter out if nobody can receive any more: a result that is shared for long, as a stop that all wait
+    /// for, would else keep a place for each who ever asked.
+    fn give_up(&self) {
+        // Two more have it: this root, and the list.
+        if self.head.is_abandoned(2) {
+            let taken = self.control.handout.waiters.borrow_mut().remove(&self.ticket);
+            drop(taken); // Outside of the borrow.
+        }
+    }
+}
+
+impl<T: Clone + 'static> Drop for WaiterRoot<T> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
 impl<T: Clone> Node for WaiterRoot<T> {
     fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
         self
+    }
+
+    fn put_off(&self) {
+        self.give_up();
     }
 }
 
@@ -275,6 +299,7 @@ impl<T: Clone> Root for WaiterRoot<T> {
             return Then::Nothing;
         }
         let given = &self.control.handout;
+        given.told.set(true); // Of the cancel.
         drop(given.waiters.borrow_mut().remove(&self.ticket));
         if given.nobody_waits() && given.result.get().is_none() {
             turn.later_alone(Rc::new(Unwanted { control: self.control.clone(), at }));

@@ -156,16 +156,18 @@ impl Exchange {
         drop(self.timer.take());
         let Some(reactor) = self.reactor() else { return };
         let (settings, host) = (self.pool.settings(), self.request.url().host());
-        let (what, after) = match self.step.get() {
-            _ if reactor.now() >= self.end => (format!("the answer of {host}"), settings.timeout),
+        let is_end = reactor.now() >= self.end;
+        let (what, limit) = match self.step.get() {
+            Step::Over => return,
             Step::Greeting => (format!("the TLS handshake with {host}"), settings.handshake_timeout),
             Step::Asking => (format!("the head of the answer of {host}"), settings.first_byte_timeout),
             // A step that has been left in time: only the whole deadline is left.
-            Step::Waiting | Step::Connecting | Step::Answering => {
-                return self.start_timer(&reactor, self.end.saturating_duration_since(reactor.now()));
-            }
-            Step::Over => return,
+            _ if !is_end => return self.start_timer(&reactor, self.end.saturating_duration_since(reactor.now())),
+            Step::Waiting => (format!("a free connection to {host}"), settings.timeout),
+            Step::Connecting => (format!("a connection to {host}"), settings.timeout),
+            Step::Answering => (format!("the answer of {host}"), settings.timeout),
         };
+        let after = if is_end { settings.timeout } else { limit };
         self.fail(TimeoutError { what, after });
     }
 

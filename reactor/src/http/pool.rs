@@ -260,6 +260,11 @@ impl Pool {
         }
     }
 
+    /// Whether there may be one more connection.
+    fn has_room(&self) -> bool {
+        self.open.get() < self.settings.max_open.max(1)
+    }
+
     fn plan(&self, key: &Key, wants_a_new_link: bool) -> Plan {
         let hosts = self.hosts.borrow();
         let host = hosts.get(key);
@@ -269,12 +274,13 @@ impl Pool {
             _ => {}
         }
         let has_room_in_host = host.map_or(0, |host| host.open) < self.settings.max_open_per_host.max(1);
-        let has_room = self.open.get() < self.settings.max_open.max(1);
+        let has_room = self.has_room();
         let is_making_room = !self.making_room.borrow().is_empty();
         match (has_room_in_host, has_room) {
             (true, true) => Plan::Open,
             _ if is_making_room => Plan::Wait,
             (false, _) => own_idle.map_or(Plan::Wait, Plan::MakeRoom),
+            (true, false) if self.idle.get() == 0 => Plan::Wait,
             (true, false) => {
                 let oldest = hosts.values().filter_map(|host| host.idle.front()).min_by_key(|(since, _)| *since);
                 oldest.map_or(Plan::Wait, |(_, link)| Plan::MakeRoom(link.clone()))
@@ -284,20 +290,28 @@ impl Pool {
 
     /// Serves those who wait, as far as that can be done; who has waited longest comes first.
     fn serve_those_who_wait(self: &Rc<Self>) {
-        let mut passed_over = Vec::new();
-        while self.waiting.get() > 0 {
-            let next = {
-                let hosts = self.hosts.borrow();
-                let with_waiting = hosts.iter().filter(|(key, _)| !passed_over.contains(*key));
-                let firsts = with_waiting.filter_map(|(key, host)| Some((host.waiting.front()?, key)));
-                firsts.min_by_key(|((since, _), _)| *since).map(|((_, first), key)| (first.upgrade(), key.clone()))
-            };
-            let Some((first, key)) = next else { return };
+        if self.waiting.get() == 0 || (!self.has_room() && self.idle.get() == 0) {
+            return;
+        }
+        // The first of each host, looked for once: there may be as many hosts as requests wait.
+        let mut firsts: BTreeMap<u64, Key> = {
+            let hosts = self.hosts.borrow();
+            hosts.iter().filter_map(|(key, host)| Some((host.waiting.front()?.0, key.clone()))).collect()
+        };
+        while let Some((_, key)) = firsts.pop_first() {
+            let first = self.hosts.borrow().get(&key).and_then(|host| host.waiting.front()?.1.upgrade());
             if first.is_some_and(|first| !self.serve(&first, &key)) {
-                passed_over.push(key);
-            } else if let Some(host) = self.hosts.borrow_mut().get_mut(&key) {
-                host.waiting.pop_front();
+                continue; // Nor can those of its host that wait behind it.
+            }
+            let mut hosts = self.hosts.borrow_mut();
+            let Some(host) = hosts.get_mut(&key) else { continue };
+            if host.waiting.pop_front().is_some() {
                 self.waiting.set(self.waiting.get() - 1);
+            }
+            match host.waiting.front() {
+                Some((since, _)) => drop(firsts.insert(*since, key)),
+                None if host.is_empty() => drop(hosts.remove(&key)),
+                None => {}
             }
         }
     }

@@ -86,6 +86,8 @@ pub struct Request {
     headers: Vec<Field>,
     secret_query: Vec<String>,
     body: Rc<Vec<u8>>,
+    /// Whoever made it says that asking twice does no harm.
+    is_harmless: bool,
 }
 
 impl Request {
@@ -116,7 +118,8 @@ impl Request {
     }
 
     fn of(method: &str, url: Url) -> Request {
-        Request { method: method.to_owned(), url, headers: Vec::new(), secret_query: Vec::new(), body: Rc::default() }
+        let (headers, secret_query, body) = (Vec::new(), Vec::new(), Rc::default());
+        Request { method: method.to_owned(), url, headers, secret_query, body, is_harmless: false }
     }
 
     /// Adds a header; those of the same name stay.
@@ -163,6 +166,12 @@ impl Request {
         self
     }
 
+    /// Says that asking twice is as good as asking once, although the method does not: a search by POST, for example. A
+    /// kept connection that turns out to be stale is then no reason to fail.
+    pub fn idempotent(self) -> Request {
+        Request { is_harmless: true, ..self }
+    }
+
     /// The method.
     pub fn method(&self) -> &str {
         &self.method
@@ -180,7 +189,7 @@ impl Request {
 
     /// Whether asking twice is as good as asking once: RFC 9110, section 9.2.2.
     pub(super) fn is_idempotent(&self) -> bool {
-        matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
+        self.is_harmless || matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
     }
 
     /// The bytes before the body. `target` is what stands in the first line; `more` are lines of the client's own,

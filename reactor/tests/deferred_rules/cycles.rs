@@ -43,6 +43,32 @@ fn m12_circles_of_two_to_eight_are_found_and_the_rest_of_the_chain_is_told() {
 }
 
 #[test]
+fn m12_a_cancel_in_a_circle_too_long_to_be_found_comes_to_an_end() {
+    for (length, is_awaited) in [(9, false), (9, true), (10, false), (64, true), (1000, false), (1001, true)] {
+        let slots: Vec<Itself<()>> = (0..length).map(|_| Rc::default()).collect();
+        let (mut firers, mut cancellers) = (Vec::new(), Vec::new());
+        for (index, slot) in slots.iter().enumerate() {
+            let (deferred, firer) = Deferred::<()>::new();
+            let next = slots[(index + 1) % length].clone();
+            let next = move || next.take().expect("it is there");
+            let chain = if is_awaited {
+                Deferred::from_future(async move {
+                    deferred.await?;
+                    next().await
+                })
+            } else {
+                deferred.add_callback(move |()| next())
+            };
+            cancellers.push(chain.canceller());
+            slot.replace(Some(chain));
+            firers.push(firer);
+        }
+        firers.iter().for_each(|firer| firer.callback(()).unwrap());
+        cancellers[length / 2].cancel();
+    }
+}
+
+#[test]
 fn m12_a_coroutine_that_awaits_its_own_deferred_is_told() {
     let itself: Itself<u32> = Rc::default();
     let (start, firer) = Deferred::<()>::new();

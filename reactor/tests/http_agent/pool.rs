@@ -254,3 +254,21 @@ fn a_dropped_reactor_takes_every_request_with_it() {
         assert_eq!(Rc::strong_count(&token), 1, "after {turns} turns");
     }
 }
+
+/// Whenever a connection ends, those who wait are looked at. That must not take longer than the answers themselves.
+#[test]
+fn a_thousand_hosts_may_wait() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::saying(&reactor, &[&ok("x")]);
+    let agent = agent(&reactor, |settings| {
+        settings.max_open = 2;
+        settings.connect_to = Some(("127.0.0.1".to_owned(), server.port.host().port()));
+    });
+    let pages: Vec<_> = (0..1000).map(|n| outcome(agent.fetch(get(&format!("http://host-{n}.example/"))))).collect();
+    assert_eq!((agent.open_connections(), agent.waiting()), (2, 998));
+    until(&reactor, "all are answered", || pages.iter().all(super::Outcome::is_there));
+    let hosts: Vec<_> = server.asked().iter().map(|asked| asked.header("host").unwrap().to_owned()).collect();
+    assert!(hosts.iter().skip(2).is_sorted_by_key(|host| host.len()), "who has waited longest comes first");
+    wait(&reactor, agent.close_idle()).unwrap();
+    assert_nothing_is_left(&reactor, &agent, 1);
+}

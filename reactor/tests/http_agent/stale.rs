@@ -65,6 +65,16 @@ fn a_request_that_could_do_harm_twice_is_not() {
 }
 
 #[test]
+fn a_request_that_is_said_to_do_no_harm_is_asked_again() {
+    let reactor = Reactor::new().unwrap();
+    let server = server(&reactor, 9, CLOSES);
+    let agent = agent(&reactor, |_| {});
+    let search = Request::post(server.url("/second").parse().unwrap(), "what").idempotent();
+    assert_eq!(ask_on_kept(&reactor, &agent, &server, search).unwrap(), "from 1");
+    assert_eq!(server.lines()[1..], ["POST /second what"; 2]);
+}
+
+#[test]
 fn it_is_asked_again_once_and_not_for_ever() {
     for bad in [CLOSES, RESETS] {
         check("GET", 1, bad, Err(Stage::ResponseNeverReceived), 2);

@@ -86,3 +86,23 @@ fn numbers_keep_their_text() {
         assert!(answer.contains(text), "{answer}");
     }
 }
+
+/// What is made of an answer is larger than the answer; it must not be larger without a limit, nor take long.
+#[test]
+fn a_megabyte_of_nothing_does_not_grow() {
+    let many = |item: &str, count: usize| vec![item; count].join(",");
+    let place = format!(
+        "{{\"photos\":[{}],\"types\":[{}],\"attributions\":[{}]}}",
+        many("{}", 100_000),
+        many("\"\"", 100_000),
+        many("{\"provider\":\"x\"}", 20_000)
+    );
+    let answer = legacy_form(format!("{{\"places\":[{place}]}}").as_bytes()).unwrap();
+    assert_eq!(answer.matches("\"html_attributions\"").count(), 1 + MOST_ITEMS, "its own, and one of each photo");
+    assert!(answer.len() < 100_000, "{} bytes", answer.len());
+
+    let answer = legacy_form(format!("{{\"places\":[{}]}}", many("{}", 300_000)).as_bytes()).unwrap();
+    assert_eq!(answer.matches("\"scope\"").count(), MOST_PLACES);
+    let broken = format!("{{\"places\":[{},{{]}}", many("{}", MOST_PLACES));
+    assert!(matches!(legacy_form(broken.as_bytes()), Err(AnswerError::NotJson(_))), "what is left out is read");
+}

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::CancelledError;
+use crate::deferred::chain::caught;
 use crate::deferred::{FailureGroup, FirstError, Others, deferred_list, gather_results, race};
 
 pub(super) const BOTH: [Others; 2] = [Others::Cancel, Others::LeaveRunning];
@@ -237,4 +238,54 @@ fn cancelling_a_gathering_cancels_all_and_fails_with_the_first_cancellation() {
         });
         assert_eq!(lines, [""; 0]);
     }
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in a drop");
+    }
+}
+
+#[test]
+fn the_result_of_a_list_is_not_lost_if_a_value_or_a_canceller_panics_when_it_is_dropped() {
+    for others in BOTH {
+        // A value that came before the failure.
+        let (succeeded, (failing, firer)) = (deferred::succeed(Some(Bomb)), Deferred::new());
+        let all = gather_results([succeeded, failing], others).add_callback(|_| Ok(1));
+        assert!(caught(|| firer.errback(Message("boom".to_owned())).unwrap()).is_err());
+        assert_eq!(outcome(all), "failed: input 1 failed: boom");
+        // A canceller, which nothing but the list keeps.
+        let (failing, firer) = Deferred::<Option<Bomb>>::new();
+        let bomb = Bomb;
+        let (never, _) = Deferred::with_canceller(move |_| std::mem::forget(bomb));
+        let all = gather_results([failing, never], others).add_callback(|_| Ok(1));
+        let fired = caught(|| firer.errback(Message("boom".to_owned())).unwrap());
+        assert_eq!(fired.is_err(), others == Others::LeaveRunning);
+        assert_eq!(outcome(all), "failed: input 0 failed: boom");
+    }
+}
+
+#[test]
+fn the_failure_of_a_list_that_panics_before_it_is_there_is_logged() {
+    let lines = logged(|| {
+        let inputs = [Deferred::from_result(Ok(Bomb)), Deferred::from_result(Err(Failure::msg("boom")))];
+        assert!(caught(move || drop(gather_results(inputs, Others::Cancel))).is_err());
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
+fn a_cancel_after_the_result_is_there_does_not_hide_what_was_not_asked_for() {
+    let lines = logged(|| {
+        let (inputs, firers) = pending::<u32>(2);
+        let all = gather_results(inputs, Others::LeaveRunning);
+        firers[0].errback(boom()).unwrap();
+        all.cancel();
+        firers[1].errback(CancelledError).unwrap();
+        assert_eq!(outcome(all), "failed: input 0 failed: boom");
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
 }

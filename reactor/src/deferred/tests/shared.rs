@@ -59,6 +59,34 @@ fn a_cancelled_waiter_fails_alone() {
 }
 
 #[test]
+fn a_waiter_that_is_dropped_keeps_no_place_unless_something_follows_it() {
+    let (events, (source, firer)) = (Events::default(), Deferred::<u32>::new());
+    let shared = source.share();
+    drop(shared.wait());
+    let (canceller, noted) = (shared.wait().canceller(), events.clone());
+    drop(shared.wait().add_callback(move |n| note(&noted, n)));
+    let (waiter, outer) = (shared.wait(), Deferred::<()>::new().0);
+    drop(outer.add_callback(move |()| waiter)); // Inside of another drop.
+    assert_eq!(shared.waiting(), 2, "the one with a callback, and the one with a canceller");
+    drop(canceller);
+    assert_eq!(shared.waiting(), 1);
+    firer.callback(7).unwrap();
+    assert_eq!(events.take(), ["7"]);
+}
+
+#[test]
+fn who_was_dropped_does_not_keep_a_source_that_all_others_have_given_up() {
+    let (source, firer) = Deferred::<u32>::new();
+    let shared = source.share();
+    drop(shared.wait());
+    assert!(!firer.called(), "a drop is no cancel");
+    let waiter = shared.wait();
+    waiter.cancel();
+    assert!(firer.called());
+    assert_eq!(outcome(waiter), "failed: cancelled");
+}
+
+#[test]
 fn when_all_who_asked_were_cancelled_the_source_is() {
     let events = Events::default();
     let cancelled_source = |asked_late: bool| {
