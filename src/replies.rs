@@ -16,6 +16,10 @@ use std::time::Duration;
 /// Answers that may be owed to one client before it is no longer read from.
 const MAX_OWED: usize = 64;
 
+/// Answers that may be worked out at once for one client before it is no longer read from. Each may be as large as a
+/// Places service's answer can be, and all of them stay here if the client does not read.
+const MAX_UNDER_WAY: usize = 8;
+
 /// How long a client may go on sending after it has got everything and our end. Closing at once would make the system
 /// send a reset, and that could overtake the last answer.
 const LINGER: Duration = Duration::from_secs(10);
@@ -29,6 +33,8 @@ pub struct Replies {
     first: Cell<u64>,
     /// Bytes of answers that wait for an earlier one.
     held: Cell<usize>,
+    /// Answers that are being worked out.
+    under_way: Cell<usize>,
     paused: Cell<bool>,
     then: Cell<Then>,
     /// Cuts off a client that goes on sending after our end.
@@ -65,6 +71,7 @@ impl Replies {
             queue: RefCell::default(),
             first: Cell::new(0),
             held: Cell::new(0),
+            under_way: Cell::new(0),
             paused: Cell::new(false),
             then: Cell::new(Then::GoOn),
             linger: Cell::new(None),
@@ -89,6 +96,7 @@ impl Replies {
     pub fn reserve(&self) -> Ticket {
         let mut queue = self.queue.borrow_mut();
         queue.push_back(Slot::Waiting(None));
+        self.under_way.set(self.under_way.get() + 1);
         let ticket = Ticket(self.first.get() + queue.len() as u64 - 1);
         drop(queue);
         self.pause_or_resume();
@@ -110,6 +118,9 @@ impl Replies {
         let mut queue = self.queue.borrow_mut();
         self.held.set(self.held.get() + reply.len());
         let old = self.slot(ticket, &mut queue).map(|slot| std::mem::replace(slot, Slot::Ready(reply)));
+        if matches!(old, Some(Slot::Waiting(_))) {
+            self.under_way.set(self.under_way.get() - 1);
+        }
         let mut ready = Vec::new();
         while let Some(Slot::Ready(reply)) = queue.front_mut() {
             ready.push(std::mem::take(reply));
@@ -169,7 +180,7 @@ impl Replies {
 
     fn pause_or_resume(&self) {
         let owed = self.queue.borrow().len();
-        let much = owed >= MAX_OWED || self.held.get() >= HIGH_WATER;
+        let much = owed >= MAX_OWED || self.under_way.get() >= MAX_UNDER_WAY || self.held.get() >= HIGH_WATER;
         if much && !self.paused.replace(true) {
             self.transport.pause_producing();
         } else if !much && self.paused.replace(false) {
@@ -252,12 +263,19 @@ mod tests {
     #[test]
     fn who_is_owed_much_is_not_read_from() {
         let (wire, replies) = replies();
-        let tickets: Vec<Ticket> = (0..MAX_OWED).map(|_| replies.reserve()).collect();
+        let tickets: Vec<Ticket> = (0..MAX_UNDER_WAY).map(|_| replies.reserve()).collect();
         assert!(wire.transport().is_paused());
         replies.fill(tickets[0], b"x".to_vec());
         assert!(!wire.transport().is_paused());
+        (0..MAX_OWED - MAX_UNDER_WAY).for_each(|_| replies.push(b"x"));
+        assert!(!wire.transport().is_paused());
+        replies.push(b"x");
+        assert!(wire.transport().is_paused(), "many small ones");
+        tickets[1..].iter().for_each(|ticket| replies.fill(*ticket, b"x".to_vec()));
+        assert!(!wire.transport().is_paused());
+        let _ticket = replies.reserve();
         replies.push(&[b'x'; HIGH_WATER]);
-        assert!(wire.transport().is_paused());
+        assert!(wire.transport().is_paused(), "a large one");
     }
 
     #[test]

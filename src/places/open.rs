@@ -84,10 +84,10 @@ pub fn find_key(config: &PlacesConfig, variable: Option<String>) -> Result<Optio
     }
     let source = format!("the environment variable {KEY_VARIABLE}");
     let key = variable.map(|text| Key::parse(&text, &source)).transpose()?.flatten();
-    match (key, &config.key_file) {
-        (None, Some(path)) => Key::read(path).map(Some).map_err(|error| config.error("key_file", error)),
-        (key, _) => Ok(key),
-    }
+    // Read in any case: a setting that is wrong is told, and not only on the day when the variable is gone.
+    let in_file = config.key_file.as_ref().map(|path| Key::read(path));
+    let in_file = in_file.transpose().map_err(|error| config.error("key_file", error))?;
+    Ok(key.or(in_file))
 }
 
 /// Without a provider, a key makes it Google.

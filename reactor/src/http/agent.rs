@@ -78,6 +78,10 @@ impl Agent {
         self.pool.settings()
     }
 
+    pub(super) fn reactor(&self) -> Option<Reactor> {
+        self.pool.reactor()
+    }
+
     /// Asks. Fires at the head of the answer; the body is then to be taken from the [`Response`], or dropped with it.
     ///
     /// Fails with [`AgentError`]. Cancelling frees whatever the request holds: its place in the queue, the connection

@@ -11,10 +11,13 @@ use super::url::UrlError;
 use super::{AgentError, Stage};
 use crate::{CancelledError, Failure, TimeoutError};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of a redirect's own body that are read, so that its connection can be used again.
 const BODY: usize = 64 * 1024;
+
+/// How long that may take before the connection is given up for another one.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A redirect is not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +71,11 @@ pub(super) async fn follow(
         let next = next.map_err(|error| AgentError::new(Stage::ResponseFailed, &request, error))?;
         previous.push(Previous { url: request.url().clone(), head: response.head().clone() });
         // Whatever becomes of its body; but a cancel and the deadline are for all of it.
-        if let Err(failure) = response.collect(BODY).await
+        let mut body = response.collect(BODY);
+        if let Some(reactor) = agent.reactor() {
+            body = body.add_timeout(PATIENCE, &reactor);
+        }
+        if let Err(failure) = body.await
             && ends_all(&failure)
         {
             return Err(failure);

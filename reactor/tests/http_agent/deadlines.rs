@@ -168,6 +168,25 @@ fn the_whole_which_a_drip_cannot_extend() {
 }
 
 #[test]
+fn a_redirects_own_body_is_not_waited_for() {
+    let world = with_clock();
+    let server = Server::new(&world.0, |transport, asked| match asked.target() {
+        "/x" => transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\narrived"),
+        _ => transport.write(b"HTTP/1.1 302 Go\r\nLocation: /x\r\nContent-Length: 9\r\n\r\n"),
+    });
+    let agent = agent(&world.0, |settings| {
+        limits(settings);
+        settings.redirects = Redirects::Follow { limit: 3 };
+    });
+    let page = outcome(agent.fetch(get(&server.url("/"))));
+    until(&world.0, "it is asked", || server.asked().len() == 1);
+    turns(&world.0);
+    forward(&world.1, SECOND);
+    until(&world.0, "the answer is there", || page.is_there());
+    assert_eq!(server.opened(), 2);
+}
+
+#[test]
 fn the_whole_includes_waiting_for_a_connection() {
     let world = with_clock();
     let server = Server::saying(&world.0, &["HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"]);
