@@ -19,8 +19,8 @@
 //! cancelled or dropped, and also if each cancels the next one because it fails.
 //!
 //! One thing differs when cancellers run inside of each other because each fires its Deferred, by which a list fails
-//! and cancels the next one: from the sixteenth on, a list fires when the canceller has returned, and not before, so that
-//! the order among those is another.
+//! and cancels the next one: from the sixteenth on, a list fires when the canceller has returned, and not before, so
+//! that the order among those is another.
 //!
 //! What we do otherwise than Twisted, and why: what is to happen with the siblings of the first failure is said by
 //! whoever waits; Twisted leaves them running. An empty race fails; Twisted's never fires.
