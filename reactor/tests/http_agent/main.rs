@@ -14,6 +14,7 @@ mod cancel;
 mod deadlines;
 mod errors;
 mod gzip;
+mod nginx;
 mod pool;
 mod proxy;
 mod redirects;
