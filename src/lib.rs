@@ -10,6 +10,7 @@
 //! * [`links`]: the connection to each neighbour.
 //! * [`places`]: who knows what is near.
 //! * [`config`], [`log_file`] and [`cli`]: the program around it.
+//! * [`simulation`]: the whole herd in a world that a seed decides, and [`watch`], through which it looks on.
 
 pub mod cli;
 pub mod config;
@@ -22,3 +23,5 @@ pub mod places;
 pub mod protocol;
 pub mod replies;
 pub mod server;
+pub mod simulation;
+pub mod watch;

@@ -37,7 +37,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const GOOD_AFTER: Duration = Duration::from_secs(5);
 
 /// A neighbour that vanished without a word is noticed after at most 14 seconds instead of two hours.
-const KEEP_ALIVE: KeepAlive = KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
+pub(crate) const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
 
 /// Why a neighbour is told about a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +210,13 @@ impl Link {
             let Some((client, why)) = self.waiting.borrow_mut().pop() else { return };
             let Some(known) = locations.get(&client) else { continue };
             // It may have told us itself in the meantime.
-            if why == Why::TheyLackIt || known.from != Some(self.id) {
+            let told_us = known.from == Some(self.id);
+            #[cfg(test)]
+            let told_us = told_us && !server.is(crate::locations::Mutant::TellsTheTeller);
+            if why == Why::TheyLackIt || !told_us {
+                if let Some(watch) = server.watch() {
+                    watch.told(self.id, &known.line);
+                }
                 self.traffic.line_out(&known.line);
                 transport.write_vectored(&[&known.line, b"\n"]);
             }
@@ -237,6 +244,18 @@ impl Link {
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
         let mut waiting = self.waiting.borrow_mut();
         *waiting = Waiting::default();
+        if let Some(watch) = server.watch() {
+            watch.linked(self.id, server.locations().borrow().len());
+        }
+        #[cfg(test)]
+        if server.is(crate::locations::Mutant::NoExchange) {
+            return;
+        }
+        #[cfg(test)]
+        if server.is(crate::locations::Mutant::AnyOrder) {
+            let locations = server.locations().borrow();
+            locations.clients_in_any_order().for_each(|client| waiting.push(client, Why::TheyLackIt));
+        }
         for client in server.locations().borrow().clients() {
             waiting.push(client, Why::TheyLackIt);
         }

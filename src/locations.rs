@@ -8,7 +8,7 @@
 use crate::decimal::Time;
 use crate::message::{self, At, Command};
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// A client's name, shared by all lists that it stands in.
@@ -43,12 +43,59 @@ pub enum Verdict {
     NoRoom,
 }
 
+/// When an AT is taken. The servers that ship have [`Newest`](Rule::Newest); the others are there for
+/// [`crate::simulation`], which shows what is wrong with them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// If it is newer than what is known: by time, then by server, then by line.
+    #[default]
+    Newest,
+    /// Unless its time is that of what is known. The paper's rule.
+    Paper,
+    /// Unless its time has been seen before.
+    Seen,
+    /// As a server with a mistake in it does: does a test of the simulation notice?
+    #[cfg(test)]
+    Mutant(Mutant),
+}
+
+/// A mistake that somebody could make.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutant {
+    /// A neighbour is told nothing when the link to it comes up.
+    NoExchange,
+    /// Of two with the same time the first is kept.
+    NoTieBreak,
+    /// Times are compared as floats.
+    FloatTimes,
+    /// What is the same is taken again: `>=` for `>`.
+    TakesTheSame,
+    /// Whatever differs is taken: `!=` for `>`.
+    TakesTheOther,
+    /// News goes back to where it came from, too.
+    TellsTheTeller,
+    /// A client's location is answered twice.
+    AnswersTwice,
+    /// A panic at clients in the south.
+    Panics,
+    /// Links are not closed when the server stops.
+    LeavesLinks,
+    /// A new link is told of clients in the order of a hash map: another in each run.
+    AnyOrder,
+}
+
 /// All locations that a server knows.
 #[derive(Debug)]
 pub struct Locations {
     known: HashMap<ClientId, Known>,
+    /// In the order in which they came: the same in each run that hears the same.
+    order: Vec<ClientId>,
     bytes: usize,
     limit: usize,
+    rule: Rule,
+    /// Only [`Rule::Seen`] fills it.
+    seen: HashSet<(ClientId, Time)>,
 }
 
 /// What an entry costs beside its line and its name, roughly.
@@ -70,11 +117,52 @@ fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
     })
 }
 
+impl Rule {
+    /// How an AT compares with what is known: `Greater` is taken.
+    fn judge(self, time: Time, line: &[u8], known: &Known, seen: &mut HashSet<(ClientId, Time)>) -> Ordering {
+        let taken_if = |is_taken: bool| if is_taken { Ordering::Greater } else { Ordering::Equal };
+        match self {
+            Rule::Newest => newness(time, line, known),
+            Rule::Paper => taken_if(time != known.time),
+            Rule::Seen => taken_if(seen.insert((known.client.clone(), time))),
+            #[cfg(test)]
+            Rule::Mutant(mutant) => mutant.judge(time, line, known),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Mutant {
+    fn judge(self, time: Time, line: &[u8], known: &Known) -> Ordering {
+        let zero = Time::from(std::time::SystemTime::UNIX_EPOCH);
+        let seconds = |time: Time| time.minus(zero).to_string().parse::<f64>().unwrap();
+        match (self, newness(time, line, known)) {
+            (Mutant::NoTieBreak, _) => time.cmp(&known.time),
+            (Mutant::FloatTimes, _) => {
+                seconds(time).total_cmp(&seconds(known.time)).then_with(|| line.cmp(&known.line))
+            }
+            (Mutant::TakesTheSame, Ordering::Equal) => Ordering::Greater,
+            (Mutant::TakesTheOther, Ordering::Less) => Ordering::Greater,
+            (_, order) => order,
+        }
+    }
+}
+
 impl Locations {
     /// Nothing known yet. At most about `limit` bytes will be: beyond that, new clients and very long lines are
     /// refused, so that nobody who invents them can fill the memory.
     pub fn new(limit: usize) -> Locations {
-        Locations { known: HashMap::new(), bytes: 0, limit }
+        Locations::with_rule(limit, Rule::Newest)
+    }
+
+    /// As [`new`](Locations::new), with another rule than the right one.
+    pub fn with_rule(limit: usize, rule: Rule) -> Locations {
+        Locations { known: HashMap::new(), order: Vec::new(), bytes: 0, limit, rule, seen: HashSet::new() }
+    }
+
+    /// What it goes by.
+    pub fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// Takes an AT if it is newer than what is known.
@@ -88,7 +176,7 @@ impl Locations {
     pub fn offer_line(&mut self, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
         if let Some(known) = self.known.get_mut(client) {
             let id = known.client.clone();
-            return match newness(time, line, known) {
+            return match self.rule.judge(time, line, known, &mut self.seen) {
                 Ordering::Equal => Verdict::Same,
                 Ordering::Less => Verdict::Older(id),
                 Ordering::Greater => {
@@ -111,6 +199,10 @@ impl Locations {
         }
         self.bytes += size;
         let id: ClientId = client.into();
+        if self.rule == Rule::Seen {
+            self.seen.insert((id.clone(), time));
+        }
+        self.order.push(id.clone());
         self.known.insert(id.clone(), Known { client: id.clone(), line: line.to_vec(), time, from });
         Verdict::Newer(id)
     }
@@ -120,8 +212,14 @@ impl Locations {
         self.known.get(client)
     }
 
-    /// All clients that are known.
+    /// All clients that are known, in the order in which they became so.
     pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
+        self.order.iter()
+    }
+
+    /// The same in an order that nothing decides.
+    #[cfg(test)]
+    pub(crate) fn clients_in_any_order(&self) -> impl Iterator<Item = &ClientId> {
         self.known.keys()
     }
 

@@ -6,12 +6,14 @@
 //!      +------- a line is too long ------------> one "? " line, our end, then what still comes is thrown away
 //! ```
 
+use crate::links::KEEP_ALIVE;
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
 use crate::replies::Replies;
 use crate::server::Server;
-use reactor::{Address, LineProtocol, LineTransport, Reason};
+use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -31,6 +33,8 @@ pub struct HerdProtocol {
     replies: Option<Rc<Replies>>,
     /// The neighbour that this connection comes from, once it has said so.
     neighbor: Option<NeighborId>,
+    /// The neighbour that it turned out to be after a look-up, until the next line comes.
+    found: Rc<Cell<Option<NeighborId>>>,
     /// Whether PEER may still come.
     is_first_line: bool,
     /// Where replies are put together, so that most need no memory of their own.
@@ -45,6 +49,7 @@ impl HerdProtocol {
             traffic: Traffic::new(&peer.to_string(), server.reactor()),
             replies: None,
             neighbor: None,
+            found: Rc::default(),
             is_first_line: true,
             server,
             scratch: Vec::new(),
@@ -57,7 +62,7 @@ impl HerdProtocol {
             Some(Command::IamAt(iamat)) => self.iamat(&iamat),
             Some(Command::WhatsAt(asked)) => self.whats_at(&asked),
             Some(Command::At(at)) => self.at(&at),
-            Some(Command::Peer(name)) => first && self.peer(transport, name),
+            Some(Command::Peer(name)) => first && self.peer(transport, line, name),
             None => false,
         };
         if !done {
@@ -80,6 +85,10 @@ impl HerdProtocol {
             time_text: iamat.time_text,
             time: iamat.time,
         };
+        #[cfg(test)]
+        if self.server.is(crate::locations::Mutant::Panics) {
+            assert_ne!(iamat.location.latitude().as_bytes()[0], b'-');
+        }
         let mut reply = std::mem::take(&mut self.scratch);
         reply.clear();
         at.write_to(&mut reply);
@@ -87,6 +96,10 @@ impl HerdProtocol {
         let taken = self.server.take_iamat(&at, &reply);
         if taken {
             reply.push(b'\n');
+            #[cfg(test)]
+            if self.server.is(crate::locations::Mutant::AnswersTwice) {
+                self.reply(&reply);
+            }
             self.reply(&reply);
         }
         if reply.capacity() <= SCRATCH {
@@ -112,15 +125,52 @@ impl HerdProtocol {
         allowed
     }
 
-    fn peer(&mut self, transport: &LineTransport, name: &[u8]) -> bool {
-        self.neighbor = self.server.neighbor_named(name, self.peer);
-        if let Some(neighbor) = self.neighbor {
-            let label = format!("{} ({})", self.traffic.label(), String::from_utf8_lossy(name));
-            self.traffic = Traffic::new(&label, self.server.reactor());
-            self.server.neighbor_came(neighbor);
-            transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
+    fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> bool {
+        if self.server.is_neighbors_name(name) {
+            // We send nothing on this connection: without this, one whose machine has failed would stay for ever.
+            transport.transport().set_keep_alive(Some(KEEP_ALIVE));
         }
-        self.neighbor.is_some()
+        if let Some(neighbor) = self.server.neighbor_named(name, self.peer) {
+            self.server.neighbor_came(neighbor);
+            self.is_neighbor(transport, neighbor);
+            return true;
+        }
+        let looked_up = self.server.look_up_neighbor(name);
+        let is_looked_up = looked_up.is_some();
+        if let (Some(looked_up), Some(replies)) = (looked_up, &self.replies) {
+            self.decide_later(looked_up, transport.transport(), replies.clone(), line, name);
+        }
+        is_looked_up
+    }
+
+    /// The neighbour may be sooner here than the answer about its name, or have a new address by now. Refused now, its
+    /// link would stay up and be of no use for ever. What it sends meanwhile waits.
+    fn decide_later(
+        &self,
+        looked_up: Deferred<()>,
+        transport: &Transport,
+        replies: Rc<Replies>,
+        line: &[u8],
+        name: &[u8],
+    ) {
+        let (server, peer, found, transport) = (self.server.clone(), self.peer, self.found.clone(), transport.clone());
+        let (refusal, name) = ([b"? ", line, b"\n"].concat(), name.to_vec());
+        transport.pause_producing();
+        drop(looked_up.add_both(move |_| {
+            found.set(server.neighbor_named(&name, peer));
+            match found.get() {
+                Some(neighbor) => server.neighbor_came(neighbor),
+                None => replies.push(&refusal),
+            }
+            transport.resume_producing();
+        }));
+    }
+
+    fn is_neighbor(&mut self, transport: &LineTransport, neighbor: NeighborId) {
+        let label = format!("{} ({})", self.traffic.label(), self.server.links()[neighbor].name());
+        self.traffic = Traffic::new(&label, self.server.reactor());
+        transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
+        self.neighbor = Some(neighbor);
     }
 
     fn reply(&self, reply: &[u8]) {
@@ -139,6 +189,9 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
+        if let Some(neighbor) = self.found.take() {
+            self.is_neighbor(transport, neighbor);
+        }
         self.traffic.line_in(line);
         if !message::is_blank(line) {
             self.command(transport, line);
@@ -173,7 +226,7 @@ impl LineProtocol for HerdProtocol {
             replies.abandon();
         }
         log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
-        if let Some(neighbor) = self.neighbor {
+        if let Some(neighbor) = self.neighbor.or(self.found.take()) {
             self.server.neighbor_left(neighbor);
         }
     }

@@ -10,11 +10,12 @@
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
 use crate::links::Link;
-use crate::locations::{ClientId, Locations, NeighborId, Verdict};
+use crate::locations::{ClientId, Locations, NeighborId, Rule, Verdict};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
 use crate::places::{self, Nearby, Places, TooMany};
 use crate::protocol::HerdProtocol;
+use crate::watch::{Source, Watch};
 use crate::{decimal, links};
 use reactor::{Address, Deferred, Failure, LineReceiver, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -28,6 +29,8 @@ use std::time::SystemTime;
 /// One server of the herd.
 pub struct Server {
     name: String,
+    /// The host name and the port where it listens.
+    own: (String, u16),
     reactor: Reactor,
     limits: Limits,
     locations: RefCell<Locations>,
@@ -37,6 +40,8 @@ pub struct Server {
     clock: Cell<Option<(SystemTime, Time)>>,
     /// Connections that others made to us.
     open: Cell<usize>,
+    /// Who looks on. Nobody does at a server that is not simulated.
+    watch: Option<Rc<dyn Watch>>,
 }
 
 impl Server {
@@ -52,31 +57,54 @@ impl Server {
         name: &str,
         places: Rc<dyn Places>,
     ) -> Result<Deferred<SocketAddr>, ConfigError> {
-        let own = config.server(name)?.clone();
+        Ok(Server::new(reactor, config, name, places, Rule::Newest, None)?.begin())
+    }
+
+    /// A server that has not begun yet; with what only a simulation changes.
+    pub(crate) fn new(
+        reactor: &Reactor,
+        config: &Config,
+        name: &str,
+        places: Rc<dyn Places>,
+        rule: Rule,
+        watch: Option<Rc<dyn Watch>>,
+    ) -> Result<Rc<Server>, ConfigError> {
+        let own = config.server(name)?;
         let server = Rc::new(Server {
             name: name.to_owned(),
             reactor: reactor.clone(),
+            own: (own.host.clone(), own.port),
             limits: config.limits.clone(),
-            locations: RefCell::new(Locations::new(config.limits.memory)),
+            locations: RefCell::new(Locations::with_rule(config.limits.memory, rule)),
             links: OnceCell::new(),
             places,
             clock: Cell::new(None),
             open: Cell::new(0),
+            watch,
         });
         let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
         let list = neighbors.enumerate().map(|(id, (name, there))| Link::new(&server, id, name, there)).collect();
         let _ = server.links.set(list); // It is new: nobody has set them.
+        Ok(server)
+    }
 
-        let closing = server.clone();
-        reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+    /// What [`start`](Server::start) does with a new server.
+    pub(crate) fn begin(self: Rc<Server>) -> Deferred<SocketAddr> {
+        let closing = self.clone();
+        self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            #[cfg(test)]
+            if closing.is(crate::locations::Mutant::LeavesLinks) {
+                return;
+            }
             closing.links().iter().for_each(|link| link.close());
         });
 
         // Who may send what is a matter of addresses; but nobody's name may keep us from serving.
-        for link in server.links() {
+        for link in self.links() {
             drop(link.look_up());
         }
-        Ok(reactor.resolve(&own.host).add_callback(move |addresses: Vec<IpAddr>| server.listen(&addresses, own.port)))
+        let resolved = self.reactor.resolve(&self.own.0);
+        resolved.add_callback(move |addresses: Vec<IpAddr>| self.listen(&addresses, self.own.1))
     }
 
     fn listen(self: &Rc<Self>, addresses: &[IpAddr], port: u16) -> Result<SocketAddr, Failure> {
@@ -139,6 +167,11 @@ impl Server {
         self.links.get().map_or(&[], Vec::as_slice)
     }
 
+    /// Who looks on.
+    pub(crate) fn watch(&self) -> Option<&dyn Watch> {
+        self.watch.as_deref()
+    }
+
     /// What it knows.
     pub fn locations(&self) -> &RefCell<Locations> {
         &self.locations
@@ -161,6 +194,16 @@ impl Server {
         self.links().iter().position(|link| link.name().as_bytes() == name && link.may_come_from(address))
     }
 
+    /// Whether a neighbour is called this.
+    pub(crate) fn is_neighbors_name(&self, name: &[u8]) -> bool {
+        self.links().iter().any(|link| link.name().as_bytes() == name)
+    }
+
+    /// Finds out again where the neighbour of this name may come from, if there is one.
+    pub(crate) fn look_up_neighbor(&self, name: &[u8]) -> Option<Deferred<()>> {
+        self.links().iter().find(|link| link.name().as_bytes() == name).map(|link| link.look_up())
+    }
+
     /// Whether a neighbour may come from this address.
     pub fn is_neighbors_address(&self, address: Option<IpAddr>) -> bool {
         self.links().iter().any(|link| link.may_come_from(address))
@@ -180,6 +223,9 @@ impl Server {
     /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.
     pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
         let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, line, None);
+        if let Some(watch) = &self.watch {
+            watch.heard(at, line, Source::Client, &verdict);
+        }
         match verdict {
             Verdict::Newer(client) => self.flood(&client, None),
             Verdict::Same | Verdict::Older(_) => {}
@@ -193,7 +239,12 @@ impl Server {
 
     /// What another server said.
     pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) {
-        let verdict = self.locations.borrow_mut().offer(at, from);
+        let mut line = Vec::new();
+        at.write_to(&mut line);
+        let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, &line, from);
+        if let Some(watch) = &self.watch {
+            watch.heard(at, &line, from.map_or(Source::Unnamed, Source::Neighbor), &verdict);
+        }
         match verdict {
             Verdict::Newer(client) => self.flood(&client, from),
             Verdict::Same => {}
@@ -207,11 +258,19 @@ impl Server {
     }
 
     fn flood(&self, client: &ClientId, from: Option<NeighborId>) {
+        #[cfg(test)]
+        let from = from.filter(|_| !self.is(crate::locations::Mutant::TellsTheTeller));
         for (id, link) in self.links().iter().enumerate() {
             if Some(id) != from {
                 link.tell(client, links::Why::News);
             }
         }
+    }
+
+    /// Whether it has this mistake.
+    #[cfg(test)]
+    pub(crate) fn is(&self, mutant: crate::locations::Mutant) -> bool {
+        self.locations.borrow().rule() == Rule::Mutant(mutant)
     }
 
     /// What is near a client: the whole reply, or `None` if nobody knows the client. The Deferred does not fail.

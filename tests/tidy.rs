@@ -128,13 +128,21 @@ fn only_a_driver_touches_sockets_and_signals() {
 
 #[test]
 fn only_a_driver_reads_the_clock() {
-    // The log has a time for each line, and its writer is no part of a loop.
-    only_in(&["reactor/src/driver", "src/log_file.rs"], true, &["Instant::now", "SystemTime::now"]);
+    // The log has a time for each line, and its writer is no part of a loop; a simulation says how fast it was.
+    only_in(
+        &["reactor/src/driver", "src/log_file.rs", "src/simulation/jobs.rs"],
+        true,
+        &["Instant::now", "SystemTime::now"],
+    );
 }
 
 #[test]
-fn only_a_driver_and_the_log_have_threads() {
-    only_in(&["reactor/src/driver", "src/log_file.rs"], true, &["std::thread", "thread::spawn", "thread::scope"]);
+fn only_a_driver_the_log_and_the_simulation_of_many_seeds_have_threads() {
+    only_in(
+        &["reactor/src/driver", "src/log_file.rs", "src/simulation/jobs.rs"],
+        true,
+        &["std::thread", "thread::spawn", "thread::scope"],
+    );
 }
 
 #[test]

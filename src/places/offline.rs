@@ -44,9 +44,14 @@ impl Offline {
         let failed = |what: &str, error: &dyn std::error::Error| {
             ConfigError(format!("the offline Places service cannot start: {what}: {error}"))
         };
-        let key = rcgen::KeyPair::generate().map_err(|error| failed("key", &error))?;
+        // Ed25519 and a serial number of our own: each certificate and each signature is then as long as any other, so
+        // that a simulated server takes the same time in each run. Nobody else ever sees the certificate.
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(|error| failed("key", &error))?;
         let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
-            .and_then(|params| params.self_signed(&key))
+            .and_then(|mut params| {
+                params.serial_number = Some(rcgen::SerialNumber::from(1_u64));
+                params.self_signed(&key)
+            })
             .map_err(|error| failed("certificate", &error))?;
         let tls = TlsServer::new(reactor, &[certificate.der()], key.serialized_der(), &["http/1.1"])
             .map_err(|error| failed("TLS", &error))?;
@@ -79,8 +84,8 @@ impl Places for Offline {
 
 /// The table, once it is unpacked, and who waits for it.
 enum Library {
-    Loading(Vec<Firer<Rc<Table>>>),
-    Ready(Rc<Table>),
+    Loading(Vec<Firer<&'static Table>>),
+    Ready(&'static Table),
     Broken,
 }
 
@@ -88,12 +93,9 @@ impl Library {
     fn load(reactor: &Reactor) -> Rc<RefCell<Library>> {
         let library = Rc::new(RefCell::new(Library::Loading(Vec::new())));
         let later = library.clone();
-        drop(reactor.defer_to_thread(Table::load).add_both(move |loaded| {
+        drop(reactor.defer_to_thread(Table::shared).add_both(move |loaded| {
             let (state, table) = match loaded {
-                Ok(table) => {
-                    let table = Rc::new(table);
-                    (Library::Ready(table.clone()), Some(table))
-                }
+                Ok(table) => (Library::Ready(table), Some(table)),
                 Err(failure) => {
                     log::error!("the offline places cannot be unpacked: {failure}");
                     (Library::Broken, None)
@@ -102,16 +104,16 @@ impl Library {
             let old = later.replace(state);
             let Library::Loading(waiting) = old else { return };
             for firer in waiting {
-                let result = table.clone().ok_or_else(|| reactor::Failure::msg("the table is broken"));
+                let result = table.ok_or_else(|| reactor::Failure::msg("the table is broken"));
                 let _ = firer.fire(result);
             }
         }));
         library
     }
 
-    fn table(&mut self) -> Deferred<Rc<Table>> {
+    fn table(&mut self) -> Deferred<&'static Table> {
         match self {
-            Library::Ready(table) => reactor::deferred::succeed(table.clone()),
+            Library::Ready(table) => reactor::deferred::succeed(*table),
             Library::Broken => reactor::deferred::fail(reactor::Failure::msg("the table is broken")),
             Library::Loading(waiting) => {
                 let (deferred, firer) = Deferred::new();
@@ -162,7 +164,7 @@ impl Connection {
         let table = self.library.borrow_mut().table();
         let transport = transport.clone();
         drop(table.add_both(move |table| match table {
-            Ok(table) => respond(&transport, "200 OK", search.answer(&table).as_bytes()),
+            Ok(table) => respond(&transport, "200 OK", search.answer(table).as_bytes()),
             Err(failure) => respond(&transport, "200 OK", &error_answer("UNKNOWN_ERROR", &failure.to_string())),
         }));
     }

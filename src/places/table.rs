@@ -5,6 +5,7 @@
 
 use flate2::read::GzDecoder;
 use std::io::{self, Read};
+use std::sync::OnceLock;
 
 /// The data, as `data/convert.py` made it; `data/NOTICE` tells whose it is.
 const DATA: &[u8] = include_bytes!("data/places.tsv.gz");
@@ -43,6 +44,13 @@ pub(super) struct Place<'a> {
 }
 
 impl Table {
+    /// The table, unpacked by the first who asks. All servers of a process share it: there may be many in a simulation.
+    pub(super) fn shared() -> io::Result<&'static Table> {
+        static TABLE: OnceLock<Result<Table, String>> = OnceLock::new();
+        let table = TABLE.get_or_init(|| Table::load().map_err(|error| error.to_string()));
+        table.as_ref().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.clone()))
+    }
+
     /// Unpacks the data. Takes a while: not to be done on the loop.
     pub(super) fn load() -> io::Result<Table> {
         let mut text = String::new();

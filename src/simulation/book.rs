@@ -1,0 +1,407 @@
+//! [`Book`]: an onlooker who knows everything: who has held which version, what was acknowledged, how many lines may
+//! have been sent. It decides what is newer by code of its own, so that a mistake of the servers' is not repeated here.
+
+use super::herd::Member;
+use super::invariants::Invariant;
+use super::topology::Links;
+use crate::locations::{NeighborId, Verdict};
+use crate::message::At;
+use crate::watch::{Source, Watch};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// The number of a version: an AT line that some server made of an IAMAT.
+pub(super) type Version = usize;
+
+/// The book of one run.
+pub(super) struct Book {
+    inner: RefCell<Inner>,
+    members: RefCell<Vec<Rc<Member>>>,
+    failure: RefCell<Option<(Invariant, String)>>,
+    has_failed: Cell<bool>,
+}
+
+struct Inner {
+    links: Links,
+    clients: Vec<Vec<u8>>,
+    client_numbers: HashMap<Vec<u8>, usize>,
+    versions: Vec<Entry>,
+    by_line: HashMap<Rc<[u8]>, Version>,
+    lives: Vec<Life>,
+    /// The life of each server that runs now.
+    current: Vec<Option<usize>>,
+    acknowledged: Vec<Version>,
+    count: Count,
+}
+
+/// What a run has come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// AT lines sent from server to server.
+    pub told: u64,
+    /// How many of those may have been sent.
+    pub allowed: u64,
+    /// New versions: IAMATs that were news to the server that got them.
+    pub versions: u64,
+    /// AT lines that came to a server that knew better.
+    pub older: u64,
+    /// How often a link came up, each way.
+    pub links_up: u64,
+    /// Commands of clients.
+    pub asked: u64,
+    /// Replies to commands.
+    pub replies: u64,
+    /// Acknowledged versions that were lost with every server that held them.
+    pub lost: u64,
+}
+
+struct Entry {
+    client: usize,
+    /// What makes it newer: time, server, line.
+    nanoseconds: i128,
+    server: Rc<[u8]>,
+    line: Rc<[u8]>,
+    /// The life that made it.
+    made_by: usize,
+}
+
+/// From one start of a server to its end.
+struct Life {
+    server: usize,
+    is_over: bool,
+    /// The newest version of each client that it has held.
+    held: Vec<Option<Version>>,
+}
+
+impl Inner {
+    fn is_newer(&self, one: Version, other: Option<Version>) -> bool {
+        let key = |version: Version| {
+            let Entry { nanoseconds, server, line, .. } = &self.versions[version];
+            (nanoseconds, server, line)
+        };
+        other.is_none_or(|other| key(one) > key(other))
+    }
+
+    fn newest_held(&self, client: usize) -> Option<Version> {
+        let alive = self.lives.iter().filter(|life| !life.is_over);
+        let mut newest = None;
+        for version in alive.filter_map(|life| life.held[client]) {
+            if self.is_newer(version, newest) {
+                newest = Some(version);
+            }
+        }
+        newest
+    }
+
+    fn text(&self, version: Option<Version>) -> String {
+        version.map_or("nothing".to_owned(), |version| shown(&self.versions[version].line))
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    format!("\"{}\"", line.escape_ascii())
+}
+
+/// The nanoseconds of a decimal number with at most nine places. Written anew, and slowly: see the top of the file.
+fn nanoseconds(text: &[u8]) -> Option<i128> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text.trim_start_matches('+')), |rest| (-1, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    format!("{whole}{fraction:0<9}").parse::<i128>().ok().map(|nanoseconds| sign * nanoseconds)
+}
+
+impl Book {
+    pub(super) fn new(links: &Links, clients: Vec<Vec<u8>>) -> Rc<Book> {
+        let client_numbers = clients.iter().cloned().enumerate().map(|(number, name)| (name, number)).collect();
+        let current = vec![None; links.names.len()];
+        Rc::new(Book {
+            inner: RefCell::new(Inner {
+                links: links.clone(),
+                clients,
+                client_numbers,
+                versions: Vec::new(),
+                by_line: HashMap::new(),
+                lives: Vec::new(),
+                current,
+                acknowledged: Vec::new(),
+                count: Count::default(),
+            }),
+            members: RefCell::default(),
+            failure: RefCell::default(),
+            has_failed: Cell::new(false),
+        })
+    }
+
+    pub(super) fn set_members(&self, members: &[Rc<Member>]) {
+        *self.members.borrow_mut() = members.to_vec();
+    }
+
+    /// Something does not hold. The first counts; what follows from it need not be true any more.
+    pub(super) fn fail(&self, invariant: Invariant, what: impl FnOnce() -> String) {
+        if !self.has_failed.replace(true) {
+            *self.failure.borrow_mut() = Some((invariant, what()));
+        }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.get()
+    }
+
+    pub(super) fn failure(&self) -> Option<(Invariant, String)> {
+        self.failure.borrow().clone()
+    }
+
+    pub(super) fn count(&self) -> Count {
+        self.inner.borrow().count
+    }
+
+    /// A server starts: who looks on.
+    pub(super) fn began(self: &Rc<Self>, server: usize) -> Rc<dyn Watch> {
+        self.died(server);
+        let inner = &mut *self.inner.borrow_mut();
+        let life = inner.lives.len();
+        let held = vec![None; inner.clients.len()];
+        inner.lives.push(Life { server, is_over: false, held });
+        inner.current[server] = Some(life);
+        if inner.lives[..life].iter().any(|other| other.server == server) {
+            // Each neighbour brings it up to date, perhaps with another version of each client; each is passed on.
+            let degree = inner.links.degree(server) as u64;
+            inner.count.allowed += degree * degree.saturating_sub(1) * inner.clients.len() as u64;
+        }
+        Rc::new(Seat { book: self.clone(), life })
+    }
+
+    /// A server ends, or is about to.
+    pub(super) fn died(&self, server: usize) {
+        let inner = &mut *self.inner.borrow_mut();
+        if let Some(life) = inner.current[server].take() {
+            inner.lives[life].is_over = true;
+        }
+    }
+
+    /// Names the life of a server.
+    pub(super) fn life(&self, server: usize) -> Option<usize> {
+        self.inner.borrow().current[server]
+    }
+
+    pub(super) fn asked(&self) {
+        self.inner.borrow_mut().count.asked += 1;
+    }
+
+    /// A client has got the reply to an IAMAT.
+    pub(super) fn acknowledged(&self, line: &[u8]) -> Option<Version> {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.replies += 1;
+        let Some(version) = inner.by_line.get(line).copied() else {
+            self.fail(Invariant::RepliesInOrder, || format!("{} was answered, but no server heard it", shown(line)));
+            return None;
+        };
+        let Entry { client, made_by, .. } = inner.versions[version];
+        let held = inner.lives[made_by].held[client];
+        if inner.is_newer(version, held) {
+            let name = &inner.links.names[inner.lives[made_by].server];
+            self.fail(Invariant::KeepsAcknowledged, || {
+                format!("{name} acknowledged {}, but holds {}", shown(line), inner.text(held))
+            });
+        }
+        inner.acknowledged.push(version);
+        Some(version)
+    }
+
+    /// A client has got an AT as the first line of the reply to a WHATSAT, and has said or heard `before` on that
+    /// connection.
+    pub(super) fn replied(&self, client: &[u8], line: &[u8], before: Option<Version>) -> Option<Version> {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.replies += 1;
+        let version = inner.by_line.get(line).copied();
+        let version = version.filter(|version| inner.clients[inner.versions[*version].client] == client);
+        let Some(version) = version else {
+            self.fail(Invariant::RepliesInOrder, || format!("{} is about another client, or invented", shown(line)));
+            return None;
+        };
+        let before = before.filter(|before| inner.versions[*before].client == inner.versions[version].client);
+        if before.is_some_and(|before| inner.is_newer(before, Some(version))) {
+            self.fail(Invariant::NeverBackwards, || {
+                format!("a connection that had heard {} then heard {}", inner.text(before), shown(line))
+            });
+        }
+        Some(version)
+    }
+
+    /// The newer of two versions of one client.
+    pub(super) fn newer_of(&self, one: Option<Version>, other: Option<Version>) -> Option<Version> {
+        match other {
+            Some(version) if self.inner.borrow().is_newer(version, one) => other,
+            _ => one,
+        }
+    }
+
+    pub(super) fn replied_otherwise(&self) {
+        self.inner.borrow_mut().count.replies += 1;
+    }
+
+    /// Whether all live servers know, of each client, the newest version that any of them has held; or what is wrong.
+    pub(super) fn convergence(&self) -> Result<(), String> {
+        let inner = &*self.inner.borrow();
+        let newest: Vec<Option<Version>> = (0..inner.clients.len()).map(|client| inner.newest_held(client)).collect();
+        for (member, name) in self.members.borrow().iter().zip(&inner.links.names) {
+            let Some(server) = member.server() else { return Err(format!("{name} does not run")) };
+            let locations = server.locations().borrow();
+            for (client, expected) in inner.clients.iter().zip(&newest) {
+                let line = locations.get(client).map(|known| &known.line[..]);
+                if line != expected.map(|version| &*inner.versions[version].line) {
+                    let line = line.map_or("nothing".to_owned(), shown);
+                    return Err(format!("{name} knows {line}; the newest that is held is {}", inner.text(*expected)));
+                }
+            }
+            let known = newest.iter().flatten().count();
+            if locations.len() != known {
+                return Err(format!("{name} knows {} clients, not {known}", locations.len()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged and is known to nobody any more must have died with those who held it.
+    pub(super) fn check_acknowledged(&self) {
+        let inner = &mut *self.inner.borrow_mut();
+        let mut lost = 0;
+        for version in &inner.acknowledged {
+            let client = inner.versions[*version].client;
+            if !inner.is_newer(*version, inner.newest_held(client)) {
+                continue;
+            }
+            lost += 1;
+            let is_holder = |life: &&Life| life.held[client].is_some_and(|held| !inner.is_newer(*version, Some(held)));
+            let mut holders = inner.lives.iter().filter(is_holder).peekable();
+            if holders.peek().is_none() || holders.any(|life| !life.is_over) {
+                self.fail(Invariant::KeepsAcknowledged, || {
+                    format!("{} was acknowledged, and is lost for no reason", inner.text(Some(*version)))
+                });
+            }
+        }
+        inner.count.lost = lost;
+    }
+
+    fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
+        let inner = &mut *self.inner.borrow_mut();
+        let Some(&client) = inner.client_numbers.get(at.client) else {
+            return self.fail(Invariant::RepliesInOrder, || format!("{} is about nobody", shown(line)));
+        };
+        let version = match inner.by_line.get(line) {
+            Some(version) => *version,
+            None => {
+                if from != Source::Client {
+                    self.fail(Invariant::NeverBackwards, || format!("{} was never said by a client", shown(line)));
+                }
+                let version = inner.versions.len();
+                let line: Rc<[u8]> = line.into();
+                inner.by_line.insert(line.clone(), version);
+                let nanoseconds = nanoseconds(at.time_text).unwrap_or_default();
+                let entry = Entry { client, nanoseconds, server: at.server.into(), line, made_by: life };
+                inner.versions.push(entry);
+                version
+            }
+        };
+        let held = inner.lives[life].held[client];
+        match verdict {
+            Verdict::Newer(_) => {
+                if !inner.is_newer(version, held) {
+                    let name = &inner.links.names[inner.lives[life].server];
+                    self.fail(Invariant::NeverBackwards, || {
+                        format!("{name} knew {} and took {}", inner.text(held), shown(line))
+                    });
+                } else {
+                    inner.lives[life].held[client] = Some(version);
+                }
+                if from == Source::Client {
+                    inner.count.versions += 1;
+                    inner.count.allowed += inner.links.messages_a_version();
+                }
+            }
+            Verdict::Older(_) if from != Source::Client => {
+                inner.count.older += 1;
+                inner.count.allowed += 1;
+            }
+            Verdict::Older(_) | Verdict::Same => {}
+            Verdict::NoRoom => {
+                self.fail(Invariant::KeepsAcknowledged, || "there was no room for a handful of clients".to_owned());
+            }
+        }
+        self.check_entries(inner, life);
+    }
+
+    fn check_entries(&self, inner: &Inner, life: usize) {
+        let members = self.members.borrow();
+        let Some(server) = members.get(inner.lives[life].server).and_then(|member| member.server()) else { return };
+        let known = server.locations().borrow().len();
+        for link in server.links() {
+            let waiting = link.waiting();
+            if waiting > known {
+                self.fail(Invariant::OneEntry, || {
+                    format!("{} has {waiting} entries for {} but knows {known} clients", server.name(), link.name())
+                });
+            }
+        }
+    }
+
+    fn told(&self) {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.told += 1;
+        let Count { told, allowed, versions, older, links_up, .. } = inner.count;
+        if told > allowed {
+            self.fail(Invariant::MessageBound, || {
+                format!(
+                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} links up \
+                     and the restarts account for only {allowed}"
+                )
+            });
+        }
+    }
+
+    fn linked(&self, known: usize) {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.links_up += 1;
+        inner.count.allowed += known as u64;
+    }
+}
+
+/// Looks on at one life of one server.
+struct Seat {
+    book: Rc<Book>,
+    life: usize,
+}
+
+impl Watch for Seat {
+    fn heard(&self, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
+        self.book.heard(self.life, at, line, from, verdict);
+    }
+
+    fn told(&self, _neighbor: NeighborId, _line: &[u8]) {
+        self.book.told();
+    }
+
+    fn linked(&self, _neighbor: NeighborId, known: usize) {
+        self.book.linked(known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_book_reads_times_exactly() {
+        for (text, expected) in [
+            ("10", 10_000_000_000),
+            ("+10.000", 10_000_000_000),
+            ("10.000000001", 10_000_000_001),
+            ("-0.5", -500_000_000),
+            (".5", 500_000_000),
+        ] {
+            assert_eq!(nanoseconds(text.as_bytes()), Some(expected), "{text}");
+        }
+        assert_eq!(nanoseconds(b"ten"), None);
+    }
+}

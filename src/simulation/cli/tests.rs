@@ -1,0 +1,50 @@
+use super::*;
+
+fn parsed(line: &str) -> Result<Asked, String> {
+    parse(line.split_whitespace().map(OsString::from))
+}
+
+fn options(line: &str) -> Options {
+    match parsed(line) {
+        Ok(Asked::Run(options)) => options,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn every_form_of_the_command_line_is_understood() {
+    let all =
+        options("--seeds 5..9 --rule seen --servers 8 --links random:3 --clients 2 --minutes 4 --jobs 3 --trace-hash");
+    let scenario = Scenario { servers: 8, topology: Topology::Random(3), clients: 2, minutes: 4, rule: Rule::Seen };
+    assert_eq!(all, Options { seeds: Some(5..9), scenario, jobs: 3, trace_hash: true, trace: None });
+    assert_eq!(options("").scenario, Scenario::default());
+    assert_eq!(options("--servers 7").scenario.topology, Topology::Ring);
+    assert_eq!(options("--seeds 7 --trace x.txt").trace, Some(PathBuf::from("x.txt")));
+    assert!(matches!(parsed("--compare-model --seeds 1..9"), Ok(Asked::CompareModel(_))));
+    assert!(matches!(parsed("--growth"), Ok(Asked::Growth(_))));
+    assert_eq!((parsed("-h"), parsed("--version")), (Ok(Asked::Help), Ok(Asked::Version)));
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    for (line, expected) in [
+        ("--seeds 9..5", "1..2001"),
+        ("--seeds x", "1..2001"),
+        ("--seeds 18446744073709551615", "1..2001"),
+        ("--rule newer", "newest, paper or seen"),
+        ("--servers 0", "whole number"),
+        ("--servers 6 --links paper", "five"),
+        ("--links tree", "random:D"),
+        ("--links random:9", "9 links"),
+        ("--minutes 2", "from 3"),
+        ("--jobs 0", "from 1"),
+        ("--clients", "missing"),
+        ("--trace x.txt", "one seed"),
+        ("--seeds 1..9 --trace x.txt", "one seed"),
+        ("--faster", "--faster"),
+        ("17", "17"),
+    ] {
+        let error = parsed(line).unwrap_err();
+        assert!(error.contains(expected) && error.lines().count() == 1, "{line}: {error}");
+    }
+}

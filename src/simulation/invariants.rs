@@ -1,0 +1,92 @@
+//! [`Invariant`]: what must hold in every run, by name.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Within this time after everything has healed all servers must know the same. A link may need 14 s to notice that it
+/// is dead, and up to 5 s each for an attempt and for the wait before it.
+pub const CONVERGES_WITHIN: Duration = Duration::from_secs(30);
+
+/// For this long at the end nobody may have told anybody anything.
+pub const QUIET: Duration = Duration::from_secs(60);
+
+/// Something that must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// After everything has healed, all servers know the same to the byte: of each client, the newest version that any
+    /// live server held.
+    Converges,
+    /// AT lines are no more than what versions, older arrivals, new links and restarts account for.
+    MessageBound,
+    /// When nothing is new, nothing is told.
+    FallsSilent,
+    /// What a client was told is known is lost only if every server that held it died.
+    KeepsAcknowledged,
+    /// What a server knows of a client only ever becomes newer; nor does a connection hear anything older than what it
+    /// has said.
+    NeverBackwards,
+    /// The same seed gives the same run.
+    SameAgain,
+    /// Every command has one reply, of its kind, and they come in the order of the commands.
+    RepliesInOrder,
+    /// What waits for a neighbour is at most one entry for each client.
+    OneEntry,
+    /// Nobody is left waiting: every question to the Places service has had an answer.
+    NothingUnfired,
+    /// After an orderly stop nothing is left: no timer, no connection.
+    NothingLeft,
+    /// No code panics.
+    NoPanic,
+}
+
+impl Invariant {
+    /// All of them, in the order in which reports list them.
+    pub const ALL: [Invariant; 11] = [
+        Invariant::Converges,
+        Invariant::MessageBound,
+        Invariant::FallsSilent,
+        Invariant::KeepsAcknowledged,
+        Invariant::NeverBackwards,
+        Invariant::SameAgain,
+        Invariant::RepliesInOrder,
+        Invariant::OneEntry,
+        Invariant::NothingUnfired,
+        Invariant::NothingLeft,
+        Invariant::NoPanic,
+    ];
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Invariant::Converges => "convergence",
+            Invariant::MessageBound => "message bound",
+            Invariant::FallsSilent => "silence at the end",
+            Invariant::KeepsAcknowledged => "acknowledged locations",
+            Invariant::NeverBackwards => "never backwards",
+            Invariant::SameAgain => "determinism",
+            Invariant::RepliesInOrder => "replies in order, one for each command",
+            Invariant::OneEntry => "one entry for each client and neighbour",
+            Invariant::NothingUnfired => "no Deferred left unfired",
+            Invariant::NothingLeft => "no timer or connection left after a stop",
+            Invariant::NoPanic => "no panic",
+        })
+    }
+}
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which.
+    pub invariant: Invariant,
+    /// What was seen.
+    pub what: String,
+    /// When, in the world's time.
+    pub at: Duration,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:.3} s: {}", self.invariant, self.at.as_secs_f64(), self.what)
+    }
+}

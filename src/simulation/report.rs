@@ -1,0 +1,146 @@
+//! What a run of many seeds says at its end: what failed, what repeats it, how much it was.
+
+use super::book::Count;
+use super::invariants::{Failure, Invariant};
+use super::jobs::Same;
+use super::run::{Outcome, Scenario, Stage};
+use crate::locations::Rule;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// So many failing seeds are shown whole; of the others only the number.
+const SHOWN: usize = 3;
+
+/// The last lines of the trace of a failing seed.
+const TRACE_LINES: usize = 30;
+
+/// The sum of many runs.
+#[derive(Default)]
+pub(super) struct Summary {
+    pub(super) seeds: u64,
+    failed: BTreeMap<Invariant, (u64, u64)>,
+    shown: usize,
+    simulated: Duration,
+    events: u64,
+    twice: u64,
+    slowest: Duration,
+    count: Count,
+    most_a_version: f64,
+}
+
+impl Summary {
+    /// Adds a run; what there is to say about it at once.
+    pub(super) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<String> {
+        self.seeds += 1;
+        self.simulated += outcome.simulated;
+        self.events += outcome.events;
+        self.slowest = self.slowest.max(outcome.converged_in);
+        self.twice += u64::from(same != Same::NotAsked);
+        let (sum, count) = (&mut self.count, outcome.count);
+        sum.told += count.told;
+        sum.allowed += count.allowed;
+        sum.versions += count.versions;
+        sum.older += count.older;
+        sum.links_up += count.links_up;
+        sum.asked += count.asked;
+        sum.replies += count.replies;
+        sum.lost += count.lost;
+        self.most_a_version = self.most_a_version.max(count.told as f64 / count.versions.max(1) as f64);
+        let failure = match (&outcome.failure, same) {
+            (Some(failure), _) => failure.clone(),
+            (None, Same::No) => {
+                let what = "the same seed gave two runs".to_owned();
+                Failure { invariant: Invariant::SameAgain, what, at: outcome.simulated }
+            }
+            (None, _) => return None,
+        };
+        let (times, _) = self.failed.entry(failure.invariant).or_insert((0, outcome.seed));
+        *times += 1;
+        self.shown += 1;
+        // Of a rule that is known to fail one example is enough.
+        let most = if scenario.rule == Rule::Newest { SHOWN } else { 1 };
+        (self.shown <= most).then(|| shown(outcome, &failure, scenario))
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    pub(super) fn text(&self, took: Duration, jobs: usize) -> String {
+        let mut text = String::new();
+        let Count { told, allowed, versions, asked, replies, lost, links_up, .. } = self.count;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{asked} commands, {replies} replies, {versions} versions; {told} AT lines of at most {allowed}; \
+             {links_up} links came up"
+        );
+        let _ = writeln!(
+            text,
+            "{lost} acknowledged locations were lost with every server that held them; the slowest convergence took \
+             {} s; {} seeds were run twice",
+            self.slowest.as_secs(),
+            self.twice
+        );
+        for (invariant, (times, first)) in &self.failed {
+            let _ = writeln!(text, "FAILED {times} times, first with seed {first}: {invariant}");
+        }
+        let failed: u64 = self.failed.values().map(|(times, _)| times).sum();
+        let verdict = if failed == 0 { "all held".to_owned() } else { format!("{failed} FAILED") };
+        let seconds = took.as_secs_f64().max(1e-9);
+        let _ = writeln!(
+            text,
+            "{} seeds, {verdict}; {} simulated in {seconds:.1} s: {:.0} seeds/s, {:.0} times real time, {:.2} million \
+             events/s on {jobs} thread{}",
+            self.seeds,
+            long(self.simulated),
+            self.seeds as f64 / seconds,
+            self.simulated.as_secs_f64() / seconds,
+            self.events as f64 / seconds / 1e6,
+            if jobs == 1 { "" } else { "s" }
+        );
+        text
+    }
+}
+
+/// A long time, for a person.
+pub(super) fn long(time: Duration) -> String {
+    let hours = time.as_secs_f64() / 3600.0;
+    match hours {
+        ..2.0 => format!("{:.1} minutes", hours * 60.0),
+        ..72.0 => format!("{hours:.1} hours"),
+        ..17_532.0 => format!("{:.1} days", hours / 24.0),
+        _ => format!("{:.1} years", hours / 24.0 / 365.25),
+    }
+}
+
+/// A failing seed: what, the last lines of its trace, and the command that repeats it.
+fn shown(outcome: &Outcome, failure: &Failure, scenario: &Scenario) -> String {
+    let seed = outcome.seed;
+    let mut text = format!("seed {seed} FAILED: {failure}\n");
+    if let Ok(stage) = Stage::new(seed, scenario) {
+        stage.herd.world.keep_trace(TRACE_LINES);
+        let (_, lines) = stage.play_and_trace();
+        for line in lines {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    let _ = writeln!(text, "this repeats it: {}", command(seed, scenario));
+    text
+}
+
+/// The one command that repeats a seed.
+pub(super) fn command(seed: u64, scenario: &Scenario) -> String {
+    let Scenario { servers, topology, clients, minutes, rule } = scenario;
+    let rule = match rule {
+        Rule::Paper => "paper",
+        Rule::Seen => "seen",
+        _ => "newest",
+    };
+    format!(
+        "cargo run --release --bin herdsim -- --seeds {seed}..{} --rule {rule} --servers {servers} --links {topology} \
+         --clients {clients} --minutes {minutes} --trace trace.txt",
+        seed + 1
+    )
+}

@@ -1,0 +1,191 @@
+//! [`Topology`]: who talks with whom. Always connected, and decided by the seed where there is a choice.
+
+use reactor::sim::Random;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// The paper's servers and links, by their places in `PAPER_NAMES`.
+const PAPER_LINKS: [(usize, usize); 5] = [(0, 3), (0, 4), (1, 3), (1, 4), (2, 3)];
+const PAPER_NAMES: [&str; 5] = ["Alford", "Bolden", "Hamilton", "Parker", "Powell"];
+
+/// The most servers of a simulated herd.
+pub const MOST_SERVERS: usize = 10_000;
+
+/// The shape of a herd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// The paper's: a ring of four and one at its side.
+    Paper,
+    /// Each talks with the next, and the last with the first.
+    Ring,
+    /// Each talks with the next.
+    Line,
+    /// All talk with the first.
+    Star,
+    /// Random links, so many for each server on average, but connected.
+    Random(usize),
+}
+
+/// The links of one herd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// The servers' names, sorted.
+    pub names: Vec<String>,
+    /// Pairs of places in `names`, the lesser first, sorted.
+    pub pairs: Vec<(usize, usize)>,
+}
+
+impl Topology {
+    /// The links between `servers` servers.
+    ///
+    /// # Errors
+    /// One line that says why there cannot be such a herd.
+    pub fn links(self, servers: usize, random: &mut Random) -> Result<Links, String> {
+        if servers == 0 || servers > MOST_SERVERS {
+            return Err(format!("a herd has from 1 to {MOST_SERVERS} servers, not {servers}"));
+        }
+        let mut pairs = BTreeSet::new();
+        match self {
+            Topology::Paper if servers != PAPER_NAMES.len() => {
+                return Err(format!("the paper's herd has five servers, not {servers}: take other --links"));
+            }
+            Topology::Paper => pairs.extend(PAPER_LINKS),
+            Topology::Line | Topology::Ring => {
+                pairs.extend((1..servers).map(|server| (server - 1, server)));
+                if self == Topology::Ring && servers > 2 {
+                    pairs.insert((0, servers - 1));
+                }
+            }
+            Topology::Star => pairs.extend((1..servers).map(|server| (0, server))),
+            Topology::Random(degree) => {
+                if degree == 0 || degree >= servers.max(2) {
+                    return Err(format!("{servers} servers cannot have {degree} links each"));
+                }
+                // A tree first, so that it is connected; then whatever the seed says.
+                for server in 1..servers {
+                    pairs.insert((random.below(server as u64) as usize, server));
+                }
+                let wanted = (servers * degree / 2).min(servers * (servers - 1) / 2);
+                while pairs.len() < wanted {
+                    let one = random.below(servers as u64) as usize;
+                    let other = random.below(servers as u64) as usize;
+                    if one != other {
+                        pairs.insert((one.min(other), one.max(other)));
+                    }
+                }
+            }
+        }
+        Ok(Links { names: names(servers), pairs: pairs.into_iter().collect() })
+    }
+}
+
+/// The paper's names where they suffice: AT lines compare by them, so they stand in the order of their numbers.
+fn names(servers: usize) -> Vec<String> {
+    match servers {
+        ..=5 => PAPER_NAMES[..servers].iter().map(|name| (*name).to_owned()).collect(),
+        _ => (0..servers).map(|number| format!("S{number:04}")).collect(),
+    }
+}
+
+impl Links {
+    /// How many neighbours a server has.
+    pub fn degree(&self, server: usize) -> usize {
+        self.pairs.iter().filter(|(one, other)| *one == server || *other == server).count()
+    }
+
+    /// The most messages that one new version costs when nothing fails: `2E - (n - 1)`. Each server passes it on once,
+    /// to all its neighbours but the one that it came from.
+    pub fn messages_a_version(&self) -> u64 {
+        (2 * self.pairs.len() + 1 - self.names.len()) as u64
+    }
+}
+
+impl FromStr for Topology {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Topology, String> {
+        let degree = || text.strip_prefix("random:")?.parse().ok().filter(|degree| *degree > 0);
+        match text {
+            "paper" => Ok(Topology::Paper),
+            "ring" => Ok(Topology::Ring),
+            "line" => Ok(Topology::Line),
+            "star" => Ok(Topology::Star),
+            _ => degree().map(Topology::Random).ok_or_else(|| {
+                format!("{text:?} is no shape of a herd: paper, ring, line, star or random:D (D links a server)")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Topology::Paper => f.write_str("paper"),
+            Topology::Ring => f.write_str("ring"),
+            Topology::Line => f.write_str("line"),
+            Topology::Star => f.write_str("star"),
+            Topology::Random(degree) => write!(f, "random:{degree}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_connected(links: &Links) -> bool {
+        let mut reached = BTreeSet::from([0]);
+        for _ in &links.names {
+            for (one, other) in &links.pairs {
+                if reached.contains(one) || reached.contains(other) {
+                    reached.extend([*one, *other]);
+                }
+            }
+        }
+        reached.len() == links.names.len()
+    }
+
+    #[test]
+    fn every_herd_is_connected_and_has_the_links_of_its_shape() {
+        let cases = [
+            (Topology::Paper, 5, 5),
+            (Topology::Ring, 7, 7),
+            (Topology::Ring, 2, 1),
+            (Topology::Line, 7, 6),
+            (Topology::Star, 7, 6),
+            (Topology::Random(4), 30, 60),
+            (Topology::Random(1), 30, 29),
+            (Topology::Line, 1, 0),
+        ];
+        for (topology, servers, expected) in cases {
+            for seed in 0..20 {
+                let links = topology.links(servers, &mut Random::new(seed)).unwrap();
+                assert_eq!((links.names.len(), links.pairs.len()), (servers, expected), "{topology}");
+                assert!(is_connected(&links), "{topology}, seed {seed}");
+                assert!(links.names.is_sorted() && links.pairs.iter().all(|(one, other)| one < other));
+            }
+        }
+    }
+
+    #[test]
+    fn the_paper_costs_six_messages_a_version() {
+        let links = Topology::Paper.links(5, &mut Random::new(1)).unwrap();
+        assert_eq!(links.messages_a_version(), 6);
+        assert_eq!((0..5).map(|server| links.degree(server)).collect::<Vec<_>>(), [2, 2, 1, 3, 2]);
+    }
+
+    #[test]
+    fn a_shape_reads_as_it_prints_and_bad_ones_are_refused() {
+        for text in ["paper", "ring", "line", "star", "random:4"] {
+            assert_eq!(text.parse::<Topology>().unwrap().to_string(), text);
+        }
+        for text in ["", "tree", "random", "random:", "random:0", "random:x"] {
+            assert!(text.parse::<Topology>().unwrap_err().contains("random:D"), "{text}");
+        }
+        let links = |topology: Topology, servers| topology.links(servers, &mut Random::new(1));
+        assert!(links(Topology::Paper, 6).unwrap_err().contains("five"));
+        assert!(links(Topology::Ring, 0).is_err() && links(Topology::Ring, MOST_SERVERS + 1).is_err());
+        assert!(links(Topology::Random(5), 5).is_err());
+    }
+}

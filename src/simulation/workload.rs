@@ -1,0 +1,189 @@
+//! What the clients of a run do: decided by the seed, and unkind on purpose.
+//!
+//! A calm test is blind: updates that are far apart never meet, and almost any rule passes. So updates come in bursts
+//! whose gaps are fractions of a link's delay; a burst's times rise, or are equal, or a nanosecond apart, or fall; and
+//! the client roams, so that they meet on the way.
+
+use super::clients::{Ending, Say, Visit};
+use reactor::sim::Random;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The time of day at the beginning of a world, in POSIX seconds.
+const MIDNIGHT: u64 = 1_704_067_200;
+
+/// How long it is from one burst to the next, at most.
+const REST: Duration = Duration::from_secs(16);
+
+/// Where clients are: near the same places, so that answers to WHATSATs are not empty.
+const PLACES: [(i64, i64); 4] =
+    [(34_068_930, -118_445_127), (48_856_600, 2_352_200), (-33_868_800, 151_209_300), (0, 0)];
+
+/// Lines that are no commands; none of them is blank.
+const NONSENSE: [&str; 6] = [
+    "HELLO",
+    "IAMAT client-1 +34.068930-118.445127",
+    "IAMAT client-1 34.068930-118.445127 1704067200",
+    "WHATSAT client-1 51 5",
+    "WHATSAT  nobody.at.all \t 10 5",
+    "IAMAT client-1 +34.068930-118.445127 99999999999.5",
+];
+
+/// The names of so many clients.
+pub(super) fn names(clients: usize) -> Vec<Vec<u8>> {
+    (1..=clients).map(|number| format!("client-{number}").into_bytes()).collect()
+}
+
+/// What the plan depends on beside the numbers drawn.
+pub(super) struct Workload {
+    pub(super) servers: usize,
+    pub(super) clients: usize,
+    /// The average delay of a link.
+    pub(super) delay: Duration,
+}
+
+impl Workload {
+    /// The visits of each client within `during`; calm ones are for when nothing fails.
+    pub(super) fn plan(&self, random: &mut Random, during: Range<Duration>, is_calm: bool) -> Vec<Vec<Visit>> {
+        let names: Vec<Rc<[u8]>> = names(self.clients).into_iter().map(Rc::from).collect();
+        let mut plan = vec![Vec::new(); self.clients];
+        let mut now = during.start;
+        while now < during.end {
+            // Often several clients at once.
+            for _ in 0..1 + random.below(3) {
+                let client = random.below(self.clients as u64) as usize;
+                self.burst(random, now, &names, client, is_calm, &mut plan[client]);
+            }
+            now += random.between(REST / 16, REST);
+        }
+        for visits in &mut plan {
+            visits.retain(|visit| visit.at < during.end);
+        }
+        plan
+    }
+
+    /// Some updates of one client that are in flight together, and perhaps a question.
+    fn burst(
+        &self,
+        random: &mut Random,
+        now: Duration,
+        names: &[Rc<[u8]>],
+        client: usize,
+        is_calm: bool,
+        visits: &mut Vec<Visit>,
+    ) {
+        let updates = 1 + random.below(5);
+        let roams = random.chance(3, 4);
+        let style = random.below(5);
+        let home = random.below(self.servers as u64) as usize;
+        let mut at = now;
+        for number in 0..updates {
+            let server = if roams { random.below(self.servers as u64) as usize } else { home };
+            let stamp = Duration::from_secs(MIDNIGHT) + stamp(style, now, at, number);
+            let mut says = vec![(Duration::ZERO, self.update(random, &names[client], stamp))];
+            self.season(random, names, client, stamp, &mut says);
+            let ending = match random.below(8) {
+                0..3 => Ending::HalfClose,
+                3 if !is_calm => Ending::BreakOff(random.between(Duration::ZERO, 4 * self.delay)),
+                _ => Ending::WhenAnswered,
+            };
+            visits.push(Visit { at, server, says, ending, is_calm });
+            at += random.between(Duration::ZERO, self.delay);
+        }
+    }
+
+    /// Puts more commands around an update, on the same connection.
+    fn season(
+        &self,
+        random: &mut Random,
+        names: &[Rc<[u8]>],
+        client: usize,
+        stamp: Duration,
+        says: &mut Vec<(Duration, Say)>,
+    ) {
+        if random.chance(1, 16) {
+            let about = if random.chance(1, 2) { client } else { random.below(self.clients as u64) as usize };
+            let (radius, bound) = (random.below(21) as u32, random.below(21) as u32);
+            let wait = if random.chance(1, 2) { Duration::ZERO } else { random.between(Duration::ZERO, self.delay) };
+            says.push((wait, Say::WhatsAt { client: names[about].clone(), radius, bound }));
+        }
+        if random.chance(1, 6) {
+            let place = random.below(says.len() as u64 + 1) as usize;
+            let line = NONSENSE[random.below(NONSENSE.len() as u64) as usize];
+            says.insert(place, (Duration::ZERO, Say::Nonsense(line)));
+        }
+        if random.chance(1, 6) {
+            // An older one after it, or the very same again.
+            let older = stamp - Duration::from_secs(random.below(3));
+            says.push((Duration::ZERO, self.update(random, &names[client], older)));
+        }
+    }
+
+    fn update(&self, random: &mut Random, client: &Rc<[u8]>, stamp: Duration) -> Say {
+        let (latitude, longitude) = PLACES[random.below(PLACES.len() as u64) as usize];
+        let (latitude, longitude) = (latitude + random.below(3) as i64, longitude + random.below(3) as i64);
+        let location = format!("{}{}", degrees(latitude), degrees(longitude));
+        let mut time = format!("{}.{:09}", stamp.as_secs(), stamp.subsec_nanos());
+        if random.chance(1, 3) {
+            // The same number, written otherwise.
+            time.truncate(time.trim_end_matches('0').trim_end_matches('.').len());
+        }
+        Say::IamAt { client: client.clone(), location, time }
+    }
+}
+
+/// The client's time of one update of a burst.
+fn stamp(style: u64, begin: Duration, at: Duration, number: u64) -> Duration {
+    match style {
+        0 | 1 => at,
+        2 => begin,
+        3 => begin + Duration::from_nanos(number),
+        _ => begin.saturating_sub(Duration::from_millis(number)),
+    }
+}
+
+fn degrees(millionths: i64) -> String {
+    let sign = if millionths < 0 { '-' } else { '+' };
+    let size = millionths.unsigned_abs();
+    format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_plan_overlaps_roams_asks_and_says_the_same_time_twice() {
+        let workload = Workload { servers: 5, clients: 6, delay: SECOND / 10 };
+        let plan = workload.plan(&mut Random::new(1), SECOND..300 * SECOND, false);
+        let (mut close, mut moved, mut equal, mut asks, mut nonsense) = (0, 0, 0, 0, 0);
+        for visits in &plan {
+            for pair in visits.windows(2) {
+                close += usize::from(pair[1].at.abs_diff(pair[0].at) < workload.delay);
+                moved += usize::from(pair[0].server != pair[1].server);
+            }
+            let says: Vec<&Say> = visits.iter().flat_map(|visit| visit.says.iter().map(|(_, say)| say)).collect();
+            let times: Vec<&str> = says
+                .iter()
+                .filter_map(|say| match say {
+                    Say::IamAt { time, .. } => Some(&time[..]),
+                    _ => None,
+                })
+                .collect();
+            equal += times.windows(2).filter(|pair| pair[0] == pair[1]).count();
+            asks += says.iter().filter(|say| matches!(say, Say::WhatsAt { .. })).count();
+            nonsense += says.iter().filter(|say| matches!(say, Say::Nonsense(_))).count();
+        }
+        assert!(close > 50 && moved > 50 && equal > 5 && asks > 5 && nonsense > 5, "{plan:?}");
+    }
+
+    #[test]
+    fn degrees_are_written_with_a_sign_and_six_places() {
+        assert_eq!(degrees(-118_445_127), "-118.445127");
+        assert_eq!(degrees(0), "+0.000000");
+        assert_eq!(degrees(2_352_200), "+2.352200");
+    }
+}
