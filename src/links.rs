@@ -198,6 +198,27 @@ impl Link {
         }
     }
 
+    /// The neighbour is to hear what it has told us itself: it may be another one by now, which lacks it. While the
+    /// link is down nothing is noted.
+    pub(crate) fn tell_back(&self) {
+        let Some(server) = self.server.upgrade() else { return };
+        if !self.is_up() {
+            return;
+        }
+        let locations = server.locations().borrow();
+        let said = locations.iter().filter(|known| known.from == Some(self.id));
+        let mut count = 0;
+        for known in said {
+            self.waiting.borrow_mut().push(&known.client, Why::TheyLackIt);
+            count += 1;
+        }
+        drop(locations);
+        if let Some(watch) = server.watch() {
+            watch.told_back(self.id, count);
+        }
+        self.write_on();
+    }
+
     /// Writes what waits, as much as the neighbour reads.
     fn write_on(&self) {
         let Some(server) = self.server.upgrade() else { return };

@@ -212,6 +212,11 @@ impl Locations {
         self.known.get(client)
     }
 
+    /// All that is known, in the order in which the clients became so.
+    pub fn iter(&self) -> impl Iterator<Item = &Known> {
+        self.order.iter().filter_map(|client| self.known.get(client))
+    }
+
     /// All clients that are known, in the order in which they became so.
     pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
         self.order.iter()

@@ -5,7 +5,9 @@
 //!
 //! * what is newer goes to every neighbour but the one that it came from;
 //! * what is the same goes nowhere;
-//! * who sent something old is sent the newer.
+//! * who sent something old is sent the newer;
+//! * when a neighbour's connection to us ends, it is sent what it had told us: that may come out of a network's buffers
+//!   long after the server that said it has died, and the one that is up in its place does not know it.
 
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
@@ -218,6 +220,7 @@ impl Server {
     /// A neighbour's connection to us has ended.
     pub fn neighbor_left(&self, neighbor: NeighborId) {
         log::info!("neighbor {} has disconnected", self.links()[neighbor].name());
+        self.links()[neighbor].tell_back();
     }
 
     /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.

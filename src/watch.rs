@@ -25,4 +25,7 @@ pub trait Watch {
 
     /// Its link to a neighbour has come up, and it knows so many clients.
     fn linked(&self, neighbor: NeighborId, known: usize);
+
+    /// A neighbour's connection has ended: it will be told about so many clients of which it had told us.
+    fn told_back(&self, neighbor: NeighborId, count: usize);
 }

@@ -385,6 +385,10 @@ impl Watch for Seat {
     fn linked(&self, _neighbor: NeighborId, known: usize) {
         self.book.linked(known);
     }
+
+    fn told_back(&self, _neighbor: NeighborId, count: usize) {
+        self.book.inner.borrow_mut().count.allowed += count as u64;
+    }
 }
 
 #[cfg(test)]

@@ -87,6 +87,8 @@ impl Watch for Teller {
     }
 
     fn linked(&self, _neighbor: NeighborId, _known: usize) {}
+
+    fn told_back(&self, _neighbor: NeighborId, _count: usize) {}
 }
 
 /// Has each client move once.

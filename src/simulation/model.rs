@@ -78,6 +78,8 @@ impl Watch for Counter {
     }
 
     fn linked(&self, _neighbor: NeighborId, _known: usize) {}
+
+    fn told_back(&self, _neighbor: NeighborId, _count: usize) {}
 }
 
 /// One run: so many updates of one client, each at a random server.

@@ -94,6 +94,8 @@ impl Watch for Recorder {
     }
 
     fn linked(&self, _neighbor: NeighborId, _known: usize) {}
+
+    fn told_back(&self, _neighbor: NeighborId, _count: usize) {}
 }
 
 /// Has two versions flood a ring of three, half a delay apart; what happened.

@@ -92,6 +92,29 @@ fn a_neighbor_is_told_even_what_it_said_itself_before_the_link_broke() {
 }
 
 #[test]
+fn a_neighbor_is_told_what_it_said_itself_when_its_connection_ends() {
+    with_bolden(|stage, port, server| {
+        let mut client = stage.connect(server);
+        client.ask("IAMAT ours +1+2 0");
+        // A new Bolden: it gets all that is known. And its last connection, from before it was started again.
+        let mut link = port.accept_link();
+        link.line();
+        let mut old = stage.connect(server);
+        old.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\nAT Bolden +0.5 lime +1+2 100\n");
+        assert_eq!(old.ask("taken?"), "? taken?");
+        old.send("AT Bolden +0.5 lime +1+2 101\n");
+        assert_eq!(old.ask("taken?"), "? taken?");
+        let news = client.ask("IAMAT ours +1+2 1");
+        assert_eq!(link.line(), news, "it is taken to know what it says");
+        drop(old);
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100", "it may be another Bolden, that never said it");
+        assert_eq!(link.line(), "AT Bolden +0.5 lime +1+2 101");
+        let news = client.ask("IAMAT ours +1+2 2");
+        assert_eq!(link.line(), news, "and nothing else");
+    });
+}
+
+#[test]
 fn what_comes_back_on_a_link_is_ignored() {
     with_bolden(|stage, port, server| {
         let mut link = port.accept_link();

@@ -244,8 +244,8 @@ impl<T, F> Node for Task<T, F>
 where
     F: 'static,
 {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 
@@ -371,8 +371,8 @@ impl CoroutineRoot {
 }
 
 impl Node for CoroutineRoot {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 

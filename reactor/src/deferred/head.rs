@@ -7,6 +7,7 @@ use super::held::{Held, Node};
 use super::history::{Place, Trace};
 use super::out::{Awaited, Out, Tail};
 use super::root::{self, Gate, Root};
+use super::spare;
 use super::waiting::Stage;
 use crate::Failure;
 use crate::error::{AlreadyCalledError, CancelledError};
@@ -66,7 +67,7 @@ impl<T: 'static> Head<T> {
     #[inline]
     pub(super) fn new(canceller: Option<Stop<T>>, made: Place) -> Rc<Head<T>> {
         // `Rc::default` builds it where it is to be; `Rc::new` would build it on the stack and copy it.
-        let mut head = Rc::<Head<T>>::default();
+        let mut head = spare::take::<Head<T>>().unwrap_or_default();
         let new = Rc::get_mut(&mut head).expect("nobody else has it yet");
         new.out.begin(Trace::new(made));
         if canceller.is_some() {
@@ -85,6 +86,18 @@ impl<T: 'static> Head<T> {
         head.fired.set(Some(trace.made()));
         root::hold_back(&head.gate, head.clone(), result);
         head
+    }
+
+    /// Makes it as good as new, unless something is left in it.
+    #[inline]
+    fn renew(&mut self) -> bool {
+        let is_spent = self.gate.is_spent() && self.out.is_spent() && self.canceller.get_mut().is_none();
+        if is_spent {
+            self.fired.set(None);
+            self.swallow.set(false);
+            self.is_cancelling.set(false);
+        }
+        is_spent
     }
 
     pub(super) fn made(&self) -> Place {
@@ -202,8 +215,13 @@ impl<T: 'static> Head<T> {
 }
 
 impl<T> Node for Head<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    #[inline]
+    fn remains(mut self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        if !Rc::get_mut(&mut self).is_some_and(Head::renew) {
+            return Some(self);
+        }
+        spare::keep(self);
+        None
     }
 }
 

@@ -16,8 +16,8 @@ use std::rc::Rc;
 
 /// Whatever a chain is made of.
 pub(super) trait Node {
-    /// Itself, with its type forgotten.
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node>;
+    /// Called by its last holder: itself, to be dropped, unless nothing is in it that could be.
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>>;
 
     /// Nobody holds it any more, but it is inside the drop of another node and must wait: does what must not.
     fn put_off(&self) {}
@@ -37,6 +37,10 @@ impl<N: Node + ?Sized> Held<N> {
     /// No link. An `Option` around one would take a third word.
     pub(super) const fn none() -> Held<N> {
         Held(None)
+    }
+
+    pub(super) const fn is_none(&self) -> bool {
+        self.0.is_none()
     }
 
     /// The link; none is left.
@@ -81,8 +85,9 @@ impl<N: Node + ?Sized> Drop for Held<N> {
     fn drop(&mut self) {
         if let Some(node) = self.0.take()
             && Rc::strong_count(&node) == 1
+            && let Some(node) = node.remains()
         {
-            let_go(node.into_node());
+            let_go(node);
         }
     }
 }

@@ -203,8 +203,8 @@ impl<P: Policy> Joined for Joint<P> {
 }
 
 impl<P: Policy> Node for Joint<P> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 
@@ -242,8 +242,8 @@ struct Input<P: Policy> {
 }
 
 impl<P: Policy> Node for Input<P> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 
@@ -279,8 +279,8 @@ struct JoinedRoot {
 }
 
 impl Node for JoinedRoot {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 

@@ -44,6 +44,7 @@ mod queue;
 mod root;
 mod run_end;
 mod shared;
+mod spare;
 mod step;
 mod timeout;
 pub(crate) mod unhandled;

@@ -141,6 +141,12 @@ impl<T: 'static> Out<T> {
         Out { step: Cell::new(Held::none()), done: Cell::new(None), other: Cell::new(None), trace }
     }
 
+    /// Whether nothing is in it any more.
+    #[inline]
+    pub(super) fn is_spent(&mut self) -> bool {
+        self.step.get_mut().is_none() && self.done.get_mut().is_none() && self.other.get_mut().is_none()
+    }
+
     /// Says where the chain is, of one that has just been made.
     #[inline]
     pub(super) fn begin(&mut self, trace: Trace) {

@@ -63,6 +63,12 @@ pub(super) struct WaitsOn {
 }
 
 impl Gate {
+    /// Whether nothing is in it any more.
+    #[inline]
+    pub(super) fn is_spent(&mut self) -> bool {
+        self.onlookers() == 0 && self.parked.get_mut().is_none() && self.waits_on.get_mut().is_none()
+    }
+
     #[inline]
     pub(super) fn is_paused(&self) -> bool {
         self.paused.get() > 0
@@ -117,8 +123,8 @@ struct HeldBack<T: 'static> {
 }
 
 impl<T> Node for HeldBack<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 
@@ -145,8 +151,8 @@ impl Segment {
 }
 
 impl Node for Segment {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 

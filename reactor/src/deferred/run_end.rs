@@ -37,8 +37,8 @@ impl<T: 'static> RunEnd<T> {
 }
 
 impl<T> Node for RunEnd<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 

@@ -182,8 +182,8 @@ struct Give<T: Clone + 'static> {
 }
 
 impl<T: Clone> Node for Give<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 
@@ -238,8 +238,8 @@ struct Unwanted<T: Clone + 'static> {
 }
 
 impl<T: Clone> Node for Unwanted<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 
@@ -279,8 +279,8 @@ impl<T: Clone + 'static> Drop for WaiterRoot<T> {
 }
 
 impl<T: Clone> Node for WaiterRoot<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 
     fn put_off(&self) {

@@ -198,8 +198,8 @@ where
     U: 'static,
     F: 'static,
 {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 
@@ -315,8 +315,8 @@ impl<T: 'static> Link<T> {
 }
 
 impl<T> Node for Link<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 }
 

@@ -129,8 +129,8 @@ impl<T: 'static> Drop for WaiterRoot<T> {
 }
 
 impl<T> Node for WaiterRoot<T> {
-    fn into_node(self: Rc<Self>) -> Rc<dyn Node> {
-        self
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
     }
 
     /// What comes up before this is dropped must already go to the next one.
