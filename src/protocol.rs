@@ -12,10 +12,16 @@ use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
 use crate::replies::Replies;
 use crate::server::Server;
-use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
+use reactor::{Address, Deferred, KeepAlive, LineProtocol, LineTransport, Reason, Transport};
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
+
+/// A client's machine that vanished without a word is noticed after ten minutes, or it would have its connection, and
+/// a descriptor, for ever. So is one that has not read for as long what it is owed.
+const CLIENT_KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(60), probes: 9 };
 
 /// A buffer for replies that a long one made larger than this is not kept.
 const SCRATCH: usize = 512;
@@ -184,6 +190,7 @@ impl LineProtocol for HerdProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
         log::info!("{} connected; {} open", self.traffic.label(), self.server.connection_opened());
         transport.set_no_delay(true);
+        transport.transport().set_keep_alive(Some(CLIENT_KEEP_ALIVE));
         transport.pause_when_full(true);
         self.replies = Some(Replies::new(transport.transport().clone(), self.traffic.clone()));
     }

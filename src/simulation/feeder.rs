@@ -2,7 +2,7 @@
 //! the studies, in which only the flood itself counts.
 
 use super::herd::{Herd, PORT};
-use reactor::sim::{Law, Link};
+use reactor::sim::{Host, Law, Link};
 use reactor::{Address, ClientFactory, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ const START: Duration = Duration::from_secs(1);
 type Ways = Rc<RefCell<Vec<Option<Transport>>>>;
 
 /// Adds the host. It connects to all servers; the first line should come some seconds later.
-pub(super) fn add(herd: &Herd, names: &[String], lines: Vec<Line>) {
+pub(super) fn add(herd: &Herd, names: &[String], lines: Vec<Line>) -> Host {
     let names = names.to_vec();
     let host = herd.world.host("feeder", move |reactor: &Reactor| {
         let ways: Ways = Rc::new(RefCell::new(vec![None; names.len()]));
@@ -41,6 +41,7 @@ pub(super) fn add(herd: &Herd, names: &[String], lines: Vec<Line>) {
             herd.world.set_link(from, to, Link::new(Law::Fixed(Duration::ZERO)));
         }
     }
+    host
 }
 
 struct Opening {

@@ -152,6 +152,22 @@ fn a_neighbour_that_stands_still_costs_one_entry_for_each_client_and_catches_up(
 }
 
 #[test]
+fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
+    let links = Topology::Line.links(1, &mut Random::new(1)).unwrap();
+    let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let server = herd.servers[0].host();
+    herd.world.run_for(Duration::from_secs(1));
+    let before = server.descriptors();
+    let line = b"IAMAT kiwi +1+1 1\n".to_vec();
+    let client = super::feeder::add(&herd, &links.names, vec![(Duration::from_secs(1), 0, line)]);
+    herd.world.run_for(Duration::from_secs(700));
+    assert_eq!(server.descriptors(), before + 1, "one that says nothing is there all the same");
+    client.crash();
+    herd.world.run_for(Duration::from_secs(601));
+    assert_eq!(server.descriptors(), before);
+}
+
+#[test]
 fn a_neighbour_whose_machine_fails_again_and_again_leaves_no_connections_behind() {
     let links = Topology::Line.links(2, &mut Random::new(1)).unwrap();
     let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));

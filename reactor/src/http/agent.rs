@@ -90,7 +90,7 @@ impl Agent {
     pub fn request(&self, request: Request) -> Deferred<Response> {
         let end = self.pool.reactor().map(|reactor| reactor.now() + self.settings().timeout.min(FOREVER));
         match self.settings().redirects {
-            Redirects::None => self.ask_once(&request, end),
+            Redirects::None => self.ask_once(request, end),
             Redirects::Follow { limit } => Deferred::from_future(redirect::follow(self.clone(), request, limit, end)),
         }
     }
@@ -108,9 +108,9 @@ impl Agent {
 
     /// One request, redirects being answers like any other, to be over at `end`.
     #[track_caller]
-    pub(super) fn ask_once(&self, request: &Request, end: Option<Instant>) -> Deferred<Response> {
+    pub(super) fn ask_once(&self, request: Request, end: Option<Instant>) -> Deferred<Response> {
         let (Some(reactor), Some(end)) = (self.pool.reactor(), end) else {
-            return deferred::fail(AgentError::new(Stage::RequestNotSent, request, ConnectError::Cancelled));
+            return deferred::fail(AgentError::new(Stage::RequestNotSent, &request, ConnectError::Cancelled));
         };
         let unwanted: Rc<RefCell<Weak<Exchange>>> = Rc::default();
         let this = unwanted.clone();
@@ -118,7 +118,7 @@ impl Agent {
             let exchange = unwanted.borrow().clone();
             abandon(&exchange);
         });
-        let exchange = Exchange::new(&self.pool, &reactor, request.clone(), firer, end);
+        let exchange = Exchange::new(&self.pool, &reactor, request, firer, end);
         *this.borrow_mut() = Rc::downgrade(&exchange);
         if let Err(error) = self.pool.submit(&exchange) {
             exchange.fail(error);

@@ -62,7 +62,7 @@ pub(super) async fn follow(
 ) -> Result<Response, Failure> {
     let mut previous = Vec::new();
     loop {
-        let response = agent.ask_once(&request, end).await?;
+        let response = agent.ask_once(request.clone(), end).await?;
         let next = match next(&request, response.head()) {
             Ok(None) => return Ok(response.with_previous(previous)),
             Ok(Some(_)) if previous.len() == limit => Err(RedirectError::TooMany { limit }),

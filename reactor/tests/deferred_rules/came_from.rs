@@ -200,7 +200,7 @@ fn came_from_a_long_chain_tells_of_the_last_callbacks_and_how_many_there_were_be
 fn came_from_a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
     let unhandled = testing::collect_unhandled(|| {
         let mut chain = deferred::fail::<u32>(boom()); // failed long ago
-        for _ in 0..1_000_000 {
+        for _ in 0..LONG {
             chain = chain.add_callback(Ok); // passed
         }
         drop(chain.add_errback(Err)); // the very last
@@ -209,7 +209,7 @@ fn came_from_a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
     assert!(tells.len() < 100, "{}", tells.len());
     assert_eq!(tells[1..3], ["in <failed long ago>", "past <passed>"]);
     assert_eq!(tells.last().map(String::as_str), Some("passed on by <the very last>"));
-    assert!(unhandled[0].report().contains(&format!("{} more", 1_000_002 - unhandled[0].trail().len())));
+    assert!(unhandled[0].report().contains(&format!("{} more", LONG + 2 - unhandled[0].trail().len())));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! Deferred tells of that line then reads `<made>`.
 
 use reactor::{Failure, Passed};
+use std::sync::LazyLock;
 
 const SOURCES: [(&str, &str); 4] = [
     ("came_from.rs", include_str!("came_from.rs")),
@@ -9,6 +10,9 @@ const SOURCES: [(&str, &str); 4] = [
     ("places.rs", include_str!("places.rs")),
     ("showing.rs", include_str!("showing.rs")),
 ];
+
+/// Their lines. Cut up once: an interpreter needs a minute for it.
+static LINES: LazyLock<[Vec<&str>; SOURCES.len()]> = LazyLock::new(|| SOURCES.map(|(_, text)| text.lines().collect()));
 
 /// The text, with the name of each place instead of its file, line and column.
 pub(crate) fn labelled(text: &str) -> String {
@@ -28,8 +32,8 @@ fn label(word: &str) -> String {
 /// The comment at the end of that line; of a line that is not in these tests, its file.
 fn name(path: &str, line: usize) -> String {
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    let own = path.contains("deferred_rules").then(|| SOURCES.iter().find(|(name, _)| *name == file)).flatten();
-    let comment = own.and_then(|(_, text)| text.lines().nth(line - 1)?.rsplit_once("// "));
+    let own = path.contains("deferred_rules").then(|| SOURCES.iter().position(|(name, _)| *name == file)).flatten();
+    let comment = own.and_then(|source| LINES[source].get(line - 1)?.rsplit_once("// "));
     comment.map_or_else(|| format!("{file}:{line}"), |(_, name)| name.trim().to_owned())
 }
 

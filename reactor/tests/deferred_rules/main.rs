@@ -71,6 +71,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+/// A million, of what is quick; an interpreter is not.
+const LONG: usize = if cfg!(miri) { 1_000 } else { 1_000_000 };
+
 /// A way to end a chain, by its handle or by its firing end.
 type End<T> = fn(&Deferred<T>, &Firer<T>);
 
