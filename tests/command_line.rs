@@ -2,6 +2,8 @@
 
 #[path = "command_line/certificates.rs"]
 mod certificates;
+#[path = "../reactor/tests/util/pem.rs"]
+mod pem;
 #[path = "command_line/places.rs"]
 mod places;
 mod util;

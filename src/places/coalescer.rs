@@ -48,6 +48,10 @@ impl Places for Coalescer {
         answer
     }
 
+    fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
+        self.inner.without_asking(question)
+    }
+
     fn as_asked(&self, question: &Nearby) -> Nearby {
         self.inner.as_asked(question)
     }

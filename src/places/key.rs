@@ -8,6 +8,10 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+/// The shortest key taken. A shorter one is a slip of the pen or the end of a line that was cut; and as it is hidden
+/// wherever it stands, in answers too, it would make holes in ordinary words. Google's have 39 characters.
+const SHORTEST: usize = 4;
+
 /// The longest key taken: more is not a key but the wrong file.
 const LONGEST: usize = 1024;
 
@@ -26,7 +30,8 @@ impl Key {
     /// error messages.
     ///
     /// # Errors
-    /// If it holds what no key holds, such as a control character, or is very long. The message does not hold it.
+    /// If it holds what no key holds, such as a control character, or is very short or long. The message does not hold
+    /// it.
     pub fn parse(text: &str, source: &str) -> Result<Option<Key>, ConfigError> {
         let key = text.trim();
         if key.len() > LONGEST {
@@ -35,6 +40,10 @@ impl Key {
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             let what = "holds a space, a control character or one that is not ASCII: that is no key";
             return Err(ConfigError(format!("{source} {what}")));
+        }
+        if (1..SHORTEST).contains(&key.len()) {
+            let what = "that is no key, and hiding it would make holes in ordinary words";
+            return Err(ConfigError(format!("{source} holds fewer than {SHORTEST} characters: {what}")));
         }
         Ok((!key.is_empty()).then(|| Key(key.to_owned())))
     }
@@ -219,7 +228,7 @@ mod tests {
             check(secret, &format!("bad key {form}, {form}!"), "bad key ***, ***!");
         }
         check("abab", "abaabababab", "aba******");
-        check("a\\b", "x a\\b a\\\\b", "x *** ***");
+        check("a\\bc", "x a\\bc a\\\\bc", "x *** ***");
     }
 
     #[test]
@@ -256,6 +265,9 @@ mod tests {
             assert!(error.starts_with("the variable holds a space, a control"), "{error}");
             assert!(!error.contains("ret"), "{error}");
         }
+        assert!(Key::parse(&"x".repeat(SHORTEST), "x").is_ok());
+        let error = Key::parse(&"q".repeat(SHORTEST - 1), "the variable").unwrap_err().0;
+        assert!(error.starts_with("the variable holds fewer than 4 characters") && !error.contains("qq"), "{error}");
         assert!(Key::parse(&"x".repeat(LONGEST), "x").is_ok());
         assert!(Key::parse(&"x".repeat(LONGEST + 1), "x").unwrap_err().0.contains("more than 1024"));
     }

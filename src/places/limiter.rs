@@ -85,6 +85,9 @@ impl Limiter {
 
 impl Places for Limiter {
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+        if let Some(answer) = self.without_asking(question) {
+            return reactor::deferred::succeed(answer);
+        }
         if self.turns.waiting() >= MAX_WAITING {
             return reactor::deferred::fail(Failure::new(TooMany::Waiting));
         }
@@ -103,6 +106,10 @@ impl Places for Limiter {
             };
             release_after(inner.nearby(&question).add_timeout_with(left, &clock, late), turn)
         })
+    }
+
+    fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
+        self.inner.without_asking(question)
     }
 
     fn as_asked(&self, question: &Nearby) -> Nearby {

@@ -64,6 +64,12 @@ pub trait Places {
     /// answer. Cancelling gives the question up.
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>>;
 
+    /// The answer, where the service need not be asked for it. Such a question costs nobody anything, so it waits for
+    /// nobody: neither for a turn nor for a pause. By default there is none.
+    fn without_asking(&self, _question: &Nearby) -> Option<Vec<u8>> {
+        None
+    }
+
     /// The question as the service hears it: two for which this is equal get the same answer. By default all of it
     /// counts; a provider that does not tell its service the bound makes it the same for all.
     fn as_asked(&self, question: &Nearby) -> Nearby {

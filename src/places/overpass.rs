@@ -6,13 +6,13 @@
 //! The service sorts by number, not by distance; so more is fetched than is wanted, and sorted here. In a dense city
 //! there can be more places within the radius than are fetched; then the nearest of those fetched are given.
 
-use super::answer::{AnswerError, error_answer};
+use super::answer::AnswerError;
 use super::json;
 use super::key::percent_encode;
 use super::service::{Access, Service, ServiceError};
 use super::style::{self, Json};
 use super::table::distance_between;
-use super::{MOST_PLACES, Nearby, Places};
+use super::{MOST_PLACES, Nearby, Places, refusal};
 use crate::config::ConfigError;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -70,8 +70,8 @@ impl Overpass {
 
 impl Places for Overpass {
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
-        if question.bound == 0 {
-            return reactor::deferred::succeed(style::answer_to_none());
+        if let Some(answer) = self.without_asking(question) {
+            return reactor::deferred::succeed(answer);
         }
         let request = self.request(question);
         let question = question.clone();
@@ -82,9 +82,13 @@ impl Places for Overpass {
                 Err(Wrong::Answer(error)) => Err(Failure::new(reply.is_no_answer(error))),
             },
             // It says so when its slots are taken.
-            429 => Ok(error_answer("OVER_QUERY_LIMIT", &ServiceError::Status(429).to_string())),
-            status => Err(Failure::new(ServiceError::Status(status))),
+            status => refusal::of_status(status),
         })
+    }
+
+    /// A service that many use for nothing is not asked for what nobody wants to see.
+    fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
+        (question.bound == 0).then(style::answer_to_none)
     }
 
     /// The same is fetched for every bound but 0, for which nothing is.

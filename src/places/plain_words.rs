@@ -35,8 +35,8 @@ fn advice(failure: &Failure) -> Option<&'static str> {
     } else if find::<TimeoutError>(failure).is_some() {
         let was_sent = find::<AgentError>(failure).is_none_or(|error| error.stage() != Stage::RequestNotSent);
         Some(if was_sent { TOO_SLOW } else { NOT_REACHED })
-    } else if find::<HttpError>(failure).is_some() {
-        Some("what is there does not speak HTTP as a Places service does; is base_url right?")
+    } else if let Some(error) = find::<HttpError>(failure) {
+        Some(no_http(error))
     } else if let Some(error) = find::<ServiceError>(failure) {
         Some(no_answer(error))
     } else if find::<TooMany>(failure).is_some() {
@@ -110,12 +110,17 @@ fn broken_off(reason: &Reason) -> &'static str {
     }
 }
 
+fn no_http(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::Tls => "should base_url begin with https:// ?",
+        _ => "what is there does not speak HTTP as a Places service does; is base_url right?",
+    }
+}
+
 fn no_answer(error: &ServiceError) -> &'static str {
     match error {
         ServiceError::Status(300..=399) => "base_url must be where the service is now",
-        ServiceError::Status(401 | 403 | 407) => {
-            "the service, or something before it, lets nobody in; is the key right?"
-        }
+        ServiceError::Status(407) => "something before the service lets nobody in",
         ServiceError::Status(404 | 405 | 410) => "no such service there; is base_url right?",
         ServiceError::Status(500..) => "the service has a fault of its own; try again later",
         ServiceError::Status(_) => "the service does not take the request; is base_url right?",
@@ -128,7 +133,10 @@ fn no_answer(error: &ServiceError) -> &'static str {
 pub fn explain_status(told: &Told, provider: Option<Provider>) -> String {
     let message = told.message.as_deref().unwrap_or("it gives no reason");
     let is_old = provider != Some(Provider::GoogleNew);
+    let has_key = provider != Some(Provider::Overpass);
     let advice = match &*told.status {
+        "REQUEST_DENIED" if !has_key => "the instance, or something before it, does not let us in".to_owned(),
+        "OVER_QUERY_LIMIT" if !has_key => "the instance has had enough of us; interval in [places] may help".to_owned(),
         "REQUEST_DENIED" if is_old && message.contains("legacy API") => {
             "the key's project may not use the old Places API; say provider = \"google-new\" in [places]".to_owned()
         }

@@ -14,10 +14,25 @@ pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
     if let Some(answer) = in_other_words(&reply) {
         return Ok(answer);
     }
-    let error = ServiceError::Status(reply.status);
-    match reply.status {
-        429 => Ok(error_answer("OVER_QUERY_LIMIT", &error.to_string())),
-        _ => Err(Failure::new(error)),
+    of_status(reply.status)
+}
+
+/// What an HTTP status comes to that is all that a reply says: an answer for those that have a counterpart in the
+/// Nearby Search, else a failure.
+pub(super) fn of_status(status: u16) -> Result<Vec<u8>, Failure> {
+    let error = ServiceError::Status(status);
+    match counterpart(status) {
+        Some(status) => Ok(error_answer(status, &error.to_string())),
+        None => Err(Failure::new(error)),
+    }
+}
+
+/// The status of the Nearby Search that means the same as an HTTP status.
+fn counterpart(http_status: u16) -> Option<&'static str> {
+    match http_status {
+        401 | 403 => Some("REQUEST_DENIED"),
+        429 => Some("OVER_QUERY_LIMIT"),
+        _ => None,
     }
 }
 
@@ -44,15 +59,14 @@ fn rpc_status(text: &str, http_status: u16) -> Option<(String, String)> {
         return None; // Some other service's `error`.
     }
     let status = status.unwrap_or_default();
-    let code = code.and_then(|code| code.parse().ok()).unwrap_or(http_status);
+    let code: u16 = code.and_then(|code| code.parse().ok()).unwrap_or(http_status);
     let is_about_key = details.is_some_and(is_about_key);
     let legacy = match (&*status, code) {
         _ if is_about_key => "REQUEST_DENIED",
         ("PERMISSION_DENIED" | "UNAUTHENTICATED", _) => "REQUEST_DENIED",
         ("RESOURCE_EXHAUSTED", _) | (_, 429) => "OVER_QUERY_LIMIT",
         ("INVALID_ARGUMENT", _) => "INVALID_REQUEST",
-        _ if http_status == 429 => "OVER_QUERY_LIMIT",
-        _ => "UNKNOWN_ERROR",
+        _ => counterpart(code).or_else(|| counterpart(http_status)).unwrap_or("UNKNOWN_ERROR"),
     };
     let message = message.filter(|message| !message.is_empty());
     Some((legacy.to_owned(), message.unwrap_or_else(|| format!("the Places service answered {code} {status}"))))
@@ -103,6 +117,8 @@ mod tests {
             check(&format!(" [{}\n]", error(status)).trim_ascii().replace("[{", "[ {"), 418, expected, "why <");
         }
         check(&error("UNAVAILABLE"), 429, "OVER_QUERY_LIMIT", "why <");
+        check(&error("UNAVAILABLE"), 403, "REQUEST_DENIED", "why <");
+        check("{\"error\":{\"code\":401}}", 500, "REQUEST_DENIED", "the Places service answered 401 ");
         check("{\"error\":{\"code\":429}}", 200, "OVER_QUERY_LIMIT", "the Places service answered 429 ");
         let invalid = "{\"error\":{\"code\":400,\"message\":\"API key not valid.\",\"status\":\"INVALID_ARGUMENT\",\
                        \"details\":[{\"@type\":\"x\"},{\"reason\":\"API_KEY_INVALID\"}]}}";

@@ -1,6 +1,7 @@
 //! `proxyherd places` and a service whose certificate is good or bad: what is said, and that nothing goes out before
 //! it has been found good.
 
+use crate::pem::pem;
 use crate::places::{FINE, KEY, ask, fails, response};
 use crate::util::Directory;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
@@ -37,7 +38,7 @@ impl Service {
         let certificate = params.signed_by(&key, &issuer).unwrap();
 
         let directory = Directory::new();
-        let ca = directory.write("ca.pem", pem(issuer.der()));
+        let ca = directory.write("ca.pem", pem("CERTIFICATE", issuer.der()));
         let received: Arc<Mutex<Vec<u8>>> = Arc::default();
         let (seen, (tell, told)) = (received.clone(), mpsc::channel());
         let thread = std::thread::spawn(move || {
@@ -72,21 +73,6 @@ impl Drop for Service {
         let _ = self.reactor.call_from_thread(Reactor::stop);
         let _ = self.thread.take().map(JoinHandle::join);
     }
-}
-
-/// A certificate as text.
-fn pem(der: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in der.chunks(3) {
-        let word = (0..3).fold(0, |word, at| word << 8 | u32::from(*three.get(at).unwrap_or(&0)));
-        for digit in 0..4 {
-            let value = (word >> (18 - 6 * digit)) as usize % 64;
-            text.push(if digit <= three.len() { char::from(DIGITS[value]) } else { '=' });
-        }
-    }
-    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 /// Notes what comes, and answers it.

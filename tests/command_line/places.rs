@@ -187,15 +187,33 @@ fn what_is_wrong_is_told_in_plain_words() {
     fails(&format!("base_url = \"https://{name}.invalid\"\n"), &["cannot look up", "is the name right"]);
     for (answer, words) in [
         (response("404 Not Found", "<html>"), "404 Not Found: no such service there"),
-        (response("403 Forbidden", "<html>"), "403 Forbidden: the service, or something before it, lets nobody in"),
+        (response("407 x", "<html>"), "407 Proxy Authentication Required: something before the service lets nobody in"),
         (response("503 Service Unavailable", ""), "try again later"),
         (response("302 Found", ""), "redirects are not followed"),
         (response("200 OK", "<html>"), "base_url right?"),
         ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(), "does not speak HTTP"),
+        (
+            "\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{a}".to_owned(),
+            "not HTTP but TLS: the port is one for https: should base_url",
+        ),
         (String::new(), ""),
     ] {
         let (places, _service) = service(answer);
         fails(&places, &["no answer from google (127.0.0.1", words]);
+    }
+}
+
+#[test]
+fn a_service_that_lets_nobody_in_is_told_with_its_http_status() {
+    for (provider, http, words) in [
+        ("google", "403 Forbidden", "REQUEST_DENIED: the Places service answered 403 Forbidden: look at the key"),
+        ("google-new", "401 x", "REQUEST_DENIED: the Places service answered 401 Unauthorized: look at the key"),
+        ("overpass", "403 x", "REQUEST_DENIED: the Places service answered 403 Forbidden: the instance, or"),
+        ("overpass", "429 x", "OVER_QUERY_LIMIT: the Places service answered 429 Too Many Requests: the instance"),
+    ] {
+        let (base_url, service) = service(response(http, "<html>"));
+        fails(&format!("provider = \"{provider}\"\n{base_url}"), &[provider, words]);
+        service.join().unwrap();
     }
 }
 
@@ -212,7 +230,7 @@ fn a_service_without_tls_is_told_from_a_bad_certificate() {
     });
     fails(
         &format!("base_url = \"https://{address}\"\n"),
-        &["the TLS handshake failed", "should base_url begin with http://"],
+        &["the TLS handshake failed", "which is plain HTTP: should base_url begin with http://"],
     );
     let said = thread.join().unwrap();
     assert!(!String::from_utf8_lossy(&said).contains(KEY.1), "the key went out before TLS was there");
@@ -247,7 +265,7 @@ fn a_signal_ends_the_wait() {
 #[test]
 fn keys_that_are_none_are_refused_and_files_that_all_can_read_are_warned_of() {
     use std::os::unix::fs::PermissionsExt;
-    for (key, word) in [("Sec\tret", "is no key"), ("Sécret", "is no key")] {
+    for (key, word) in [("Sec\tret", "is no key"), ("Sécret", "is no key"), ("ret", "fewer than 4 characters")] {
         let (code, _, errors) = ask("provider = \"google-new\"\n", &[(KEY.0, key)]);
         assert!(
             code == Some(1) && errors.contains(word) && errors.contains(KEY.0) && !errors.contains("ret"),
@@ -266,6 +284,9 @@ fn keys_that_are_none_are_refused_and_files_that_all_can_read_are_warned_of() {
     }
     let bad = directory.write("bad.txt", "Sec\nret\n");
     fails_without_variable(&format!("provider = \"google\"\nkey_file = \"{bad}\"\n"), &["bad.txt", "that is no key"]);
+    let short = directory.write("short.txt", "ret\n");
+    let words = ["herd.toml, line 3", "short.txt", "fewer than 4 characters"];
+    fails_without_variable(&format!("provider = \"google\"\nkey_file = \"{short}\"\n"), &words);
     fails_without_variable(
         "base_url = \"http://127.0.0.1:1\"\n",
         &["herd.toml, line 2: base_url in [places]", "there is no key"],

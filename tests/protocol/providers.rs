@@ -85,6 +85,29 @@ fn google_new_is_not_asked_for_no_places() {
 }
 
 #[test]
+fn who_asks_for_no_places_waits_behind_nobody() {
+    for config in [PlacesConfig { max_in_flight: Some(1), ..google_new() }, overpass()] {
+        let stage = Stage::new();
+        let mut asking = Asking::new(&stage, config);
+        asking.client.send("WHATSAT kiwi 10 5\n");
+        let (.., mut service) = request(&asking);
+        let (mut other, at) = (stage.connect(asking.server), asking.at.clone());
+        let mut is_answered = || {
+            other.send("WHATSAT kiwi 10 0\nstill there?\n");
+            let lines: Vec<String> = (0..7).map(|_| other.line()).collect();
+            assert_eq!((&*lines[0], &*lines[4]), (&*at, "   \"status\" : \"OK\""));
+            assert_eq!((&*lines[5], &*lines[6]), ("}", ""));
+            assert_eq!(other.line(), "? still there?");
+        };
+        is_answered();
+        service.send(response("200 OK", "{}"));
+        asking.json();
+        is_answered(); // Nor does it wait for the pause.
+        assert!(asking.google.try_accept().is_none());
+    }
+}
+
+#[test]
 fn google_news_errors_have_the_old_form_and_status() {
     let stage = Stage::new();
     let mut asking = Asking::new(&stage, google_new());
@@ -99,6 +122,7 @@ fn google_news_errors_have_the_old_form_and_status() {
         ("400 Bad Request", error(400, "INVALID_ARGUMENT", ""), "INVALID_REQUEST"),
         ("403 Forbidden", format!("[{}]", error(403, "PERMISSION_DENIED", "SERVICE_DISABLED")), "REQUEST_DENIED"),
         ("401 Unauthorized", error(401, "UNAUTHENTICATED", ""), "REQUEST_DENIED"),
+        ("403 Forbidden", error(403, "", ""), "REQUEST_DENIED"),
         ("429 Too Many Requests", error(429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"), "OVER_QUERY_LIMIT"),
         ("500 Internal Server Error", error(500, "INTERNAL", ""), "UNKNOWN_ERROR"),
         ("200 OK", error(503, "UNAVAILABLE", ""), "UNKNOWN_ERROR"),
@@ -163,10 +187,18 @@ fn what_overpass_cannot_do_is_told() {
         service.send(answer);
         asking.is_told(what);
     }
-    asking.client.send("WHATSAT kiwi 10 5\n");
-    let (.., mut service) = request(&asking);
-    service.send(response("429 Too Many Requests", "<html>"));
-    assert!(asking.json().contains("\"status\" : \"OVER_QUERY_LIMIT\""));
+    for (http, status) in [
+        ("429 Too Many Requests", "OVER_QUERY_LIMIT"),
+        ("401 Unauthorized", "REQUEST_DENIED"),
+        ("403 Forbidden", "REQUEST_DENIED"),
+    ] {
+        asking.client.send("WHATSAT kiwi 10 5\n");
+        let (.., mut service) = request(&asking);
+        service.send(response(http, "<html>"));
+        let json = asking.json();
+        assert!(json.contains(&format!("\"status\" : \"{status}\"")), "{json}");
+        assert!(json.contains(&format!("\"the Places service answered {http}\"")), "{json}");
+    }
 }
 
 #[test]

@@ -80,6 +80,9 @@ impl AgentError {
                 Reason::Aborted | Reason::Panicked => Party::Ours,
             };
         }
+        if reason.check() == Some(&GzipError::TooManyMembers) {
+            return Party::Ours; // A limit, as those above.
+        }
         let is_peer = reason.check::<RedirectError>().is_some()
             || reason.check::<GzipError>().is_some()
             || reason.check::<ProxyError>().is_some();

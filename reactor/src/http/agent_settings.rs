@@ -49,9 +49,10 @@ pub struct AgentSettings {
     pub user_agent: String,
     /// Connect to this host and port, whatever the URL says: only the connection goes there, while the `Host` header,
     /// SNI and the certificate's name stay those of the URL. For tests and for services behind a tunnel; curl's
-    /// `--connect-to`.
+    /// `--connect-to`. With a [`proxy`](AgentSettings::proxy), that is asked for a tunnel to this place, for plain HTTP
+    /// too, as curl does it; many proxies refuse tunnels to ports other than 443.
     pub connect_to: Option<(String, u16)>,
-    /// Go through this proxy.
+    /// Go through this proxy: https by a tunnel (CONNECT), plain HTTP by giving it the whole URL.
     pub proxy: Option<Proxy>,
     /// Ask for gzip, and unpack it. If not, a coded answer is an error: nobody asked for it. Default false.
     pub accept_gzip: bool,

@@ -26,6 +26,14 @@ pub(super) enum Body {
     Length(u64),
     Chunked,
     UntilClose,
+    /// A redirect's, announced larger than we allow. Whoever follows it does not want its body: where it leads to is
+    /// all that counts. Whoever does not is refused the body when it comes.
+    TooLarge,
+}
+
+/// Whether an answer of this status may lead elsewhere.
+pub(super) fn is_redirect(status: u16) -> bool {
+    matches!(status, 301..=303 | 307 | 308)
 }
 
 /// What a head means for what follows it.
@@ -107,7 +115,10 @@ impl<'a> Claims<'a> {
             return Err(HttpError::UnknownContentCoding(String::from_utf8_lossy(coding).into_owned()));
         }
         match length {
-            Some(length) if length > limits.body => Err(HttpError::BodyTooLarge),
+            Some(length) if length > limits.body => match is_redirect(status) {
+                true => Ok(Framing { body: Body::TooLarge, persists: false }),
+                false => Err(HttpError::BodyTooLarge),
+            },
             Some(length) => Ok(Framing { body: Body::Length(length), persists: wants_to }),
             None if chunked => Ok(Framing { body: Body::Chunked, persists: wants_to }),
             None => Ok(Framing { body: Body::UntilClose, persists: false }),

@@ -16,6 +16,14 @@ use std::fmt;
 /// Bytes of a member's header, which may hold a file name and a comment; nobody needs more.
 const HEADER_LIMIT: usize = 4096;
 
+/// A member that comes to fewer bytes than this is tiny.
+const TINY: u32 = 1024;
+
+/// Tiny members of one body. An empty one is 20 bytes and comes to none, and yet takes some 3 us, as the unpacker has
+/// to begin anew: 8 MiB of them would stay within every other limit and be more than a second's work. Members that are
+/// not tiny count against what may come out of a body.
+const MOST_TINY: usize = 1000;
+
 /// Bytes of the header's fixed part.
 const FIXED: usize = 10;
 
@@ -36,6 +44,8 @@ pub enum GzipError {
     Truncated,
     /// Something follows its end.
     TrailingGarbage,
+    /// It is made of more than 1000 members that hold next to nothing (less than 1 KiB each).
+    TooManyMembers,
 }
 
 impl fmt::Display for GzipError {
@@ -46,6 +56,7 @@ impl fmt::Display for GzipError {
             GzipError::BadCheckSum => "the answer's gzip does not add up",
             GzipError::Truncated => "the answer's gzip ended too early",
             GzipError::TrailingGarbage => "something follows the answer's gzip",
+            GzipError::TooManyMembers => "the answer's gzip is in more tiny parts than we allow",
         })
     }
 }
@@ -59,6 +70,8 @@ pub(super) struct GzipDecoder {
     partial: Vec<u8>,
     unpacker: Decompress,
     sum: Crc,
+    /// Members so far that were tiny.
+    tiny: usize,
 }
 
 enum State {
@@ -77,7 +90,7 @@ enum State {
 impl GzipDecoder {
     pub(super) fn new() -> GzipDecoder {
         let (partial, unpacker, sum) = (Vec::new(), Decompress::new(false), Crc::new());
-        GzipDecoder { state: State::Untouched, partial, unpacker, sum }
+        GzipDecoder { state: State::Untouched, partial, unpacker, sum, tiny: 0 }
     }
 
     /// Unpacks from the front of `coded`, which moves on, into `plain`: how many bytes. With 0, all of `coded` is used
@@ -108,6 +121,10 @@ impl GzipDecoder {
                     self.gather(coded, missing);
                     if self.partial.len() == TRAILER {
                         self.check_sum()?;
+                        self.tiny += usize::from(self.sum.amount() < TINY);
+                        if self.tiny > MOST_TINY {
+                            return Err(GzipError::TooManyMembers);
+                        }
                         self.partial.clear();
                         self.sum.reset();
                         self.unpacker.reset(false);
@@ -268,6 +285,21 @@ mod tests {
         assert_eq!(decoder.finish(), Ok(()));
         assert_eq!(sizes.iter().sum::<usize>(), 10_000_000);
         assert!(sizes.len() > 10_000);
+    }
+
+    #[test]
+    fn members_may_be_many_or_small_but_not_both() {
+        let (tiny, empty) = (pack(b"x"), pack(b""));
+        assert_eq!(unpack([&tiny.repeat(MOST_TINY)[..]], 100), Ok(vec![b'x'; MOST_TINY]));
+        for one_too_many in [&tiny, &empty] {
+            let coded = [&tiny.repeat(MOST_TINY)[..], &one_too_many[..]].concat();
+            assert_eq!(unpack([&coded[..]], 100), Err(GzipError::TooManyMembers));
+            assert_eq!(unpack(coded.chunks(1), 100), Err(GzipError::TooManyMembers));
+        }
+        assert_eq!(unpack([&empty.repeat(MOST_TINY + 1)[..]], 100), Err(GzipError::TooManyMembers));
+        // As those have them who pack block by block.
+        let blocks = pack(&[b'x'; TINY as usize]).repeat(MOST_TINY + 1);
+        assert_eq!(unpack([&blocks[..]], 1 << 16).map(|plain| plain.len()), Ok((MOST_TINY + 1) * TINY as usize));
     }
 
     #[test]

@@ -196,6 +196,12 @@ pub(super) fn begins_right(bytes: &[u8]) -> bool {
     bytes[..common] == start[..common]
 }
 
+/// Whether this is TLS's: the first byte of an alert or of a handshake, which begins no text. One is enough, so that it
+/// comes to the same however the bytes are cut.
+pub(super) fn begins_like_tls(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x15 | 0x16))
+}
+
 impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers().map(|(name, value)| (name, String::from_utf8_lossy(value))).collect();

@@ -14,7 +14,8 @@ pub struct Limits {
     pub head: usize,
     /// Header lines; trailer lines, too. Default 100.
     pub headers: usize,
-    /// Bytes of the body, without its chunks' framing. Default 8 MiB.
+    /// Bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused with
+    /// its head, but a redirect (301, 302, 303, 307, 308) only when the body comes: who follows it does not want that.
     pub body: u64,
     /// Interim (1xx) responses before the real one. Default 8.
     pub interim: usize,
@@ -42,6 +43,8 @@ pub enum Fault {
 pub enum HttpError {
     /// The head is not one of HTTP/1.
     BadHead(String),
+    /// It is TLS, not HTTP: the URL begins with `http://`, and the port is one for `https://`.
+    Tls,
     /// The head is larger than [`Limits::head`].
     HeadTooLarge,
     /// There are more headers, or trailers, than [`Limits::headers`].
@@ -85,6 +88,7 @@ impl HttpError {
             | HttpError::TrailersTooLarge
             | HttpError::BodyTooLarge => Fault::Limit,
             HttpError::BadHead(_)
+            | HttpError::Tls
             | HttpError::BadContentLength
             | HttpError::ConflictingLength
             | HttpError::UnknownTransferCoding
@@ -103,6 +107,7 @@ impl fmt::Display for HttpError {
         f.write_str(match self {
             HttpError::BadHead(what) => return write!(f, "the server's answer is not HTTP: {what}"),
             HttpError::UnknownContentCoding(coding) => return write!(f, "the server's answer is coded as {coding:?}"),
+            HttpError::Tls => "the server's answer is not HTTP but TLS: the port is one for https",
             HttpError::HeadTooLarge => "the head of the server's answer is larger than we allow",
             HttpError::TooManyHeaders => "the server's answer has more headers than we allow",
             HttpError::TooManyInterim => "the server sends interim answers without end",

@@ -139,7 +139,7 @@ impl Pool {
         };
         let close = if self.settings.max_idle_per_host == 0 { "Connection: close\r\n" } else { "" };
         match &self.settings.proxy {
-            Some(proxy) if !url.is_secure() => {
+            Some(proxy) if !self.needs_tunnel(url.is_secure()) => {
                 let more = [coding, close, &proxy.authorization_line()];
                 request.head_bytes(&url.to_string(), &self.settings.user_agent, &more)
             }
@@ -149,19 +149,21 @@ impl Pool {
 
     /// What speaks on the connection of `link`: layer over layer.
     pub(super) fn protocol_of(&self, link: &Rc<Link>) -> Result<Box<dyn Protocol>, TlsConfigError> {
-        let plain = Box::new(LinkProtocol::new(link.clone()));
-        let key = link.key();
-        if !key.secure {
-            return Ok(plain);
-        }
-        let secure = self.tls.wrap(&key.host, plain)?;
+        let (plain, key) = (Box::new(LinkProtocol::new(link.clone())), link.key());
+        let protocol = if key.secure { self.tls.wrap(&key.host, plain)? } else { plain };
         Ok(match &self.settings.proxy {
-            Some(proxy) => {
+            Some(proxy) if self.needs_tunnel(key.secure) => {
                 let place = self.place(key).to_string();
-                Box::new(Tunnel::new(link.clone(), &place, proxy, &self.settings.limits, secure))
+                Box::new(Tunnel::new(link.clone(), &place, proxy, &self.settings.limits, protocol))
             }
-            None => secure,
+            _ => protocol,
         })
+    }
+
+    /// Whether a proxy is asked for a tunnel. A proxy that gets the whole URL goes where that says; only one that is
+    /// asked for a tunnel goes to `connect_to`.
+    fn needs_tunnel(&self, secure: bool) -> bool {
+        secure || self.settings.connect_to.is_some()
     }
 
     /// Where the server is, or is said to be.
@@ -225,14 +227,20 @@ impl Pool {
         self.waiting.set(self.waiting.get() + 1);
     }
 
-    /// Takes `exchange` out of the queue, if it is there.
+    /// Takes `exchange` out of the queue, if it is there; it stands in it once at most.
+    ///
+    /// It is looked for from the front, where those stand whose time is over: each of them is found at once. Who is
+    /// cancelled elsewhere costs a look at those before it, which are no more than `max_waiting_per_host`: the 256 of
+    /// the default are 4 KiB, less than the cancelled request has cost already. An index to find it at once would have
+    /// to be kept by every request that waits.
     pub(super) fn forget(&self, exchange: &Rc<Exchange>) {
         let key = Key::of(exchange.request().url());
         let mut hosts = self.hosts.borrow_mut();
         let Some(host) = hosts.get_mut(&key) else { return };
-        let before = host.waiting.len();
-        host.waiting.retain(|(_, other)| !std::ptr::eq(other.as_ptr(), Rc::as_ptr(exchange)));
-        self.waiting.set(self.waiting.get() - (before - host.waiting.len()));
+        let found = host.waiting.iter().position(|(_, other)| std::ptr::eq(other.as_ptr(), Rc::as_ptr(exchange)));
+        if found.and_then(|at| host.waiting.remove(at)).is_some() {
+            self.waiting.set(self.waiting.get() - 1);
+        }
         if host.is_empty() {
             hosts.remove(&key);
         }

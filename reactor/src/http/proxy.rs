@@ -1,11 +1,12 @@
 //! [`Proxy`], and the [`Tunnel`] through it: asked for with CONNECT, then handed over to TLS.
 //!
 //! ```text
-//!   Asking --(2xx)--> Up: everything goes to the TLS protocol, as if it had been there from the start
+//!   Asking --(2xx)--> Up: everything goes to the protocol inside, as if it had been there from the start
 //!      +-----(else)-> Refused
 //! ```
 //!
-//! A request over plain HTTP needs no tunnel: it goes to the proxy with its whole URL.
+//! A request over plain HTTP needs no tunnel: it goes to the proxy with its whole URL. Unless it is to go elsewhere
+//! than that says (`connect_to`): then it has a tunnel, too, and no TLS inside.
 
 use super::limits::{HttpError, Limits};
 use super::link::Link;

@@ -5,6 +5,7 @@
 
 use super::agent::Agent;
 use super::body::{Previous, Response};
+use super::framing::is_redirect;
 use super::head::Head;
 use super::request::Request;
 use super::url::UrlError;
@@ -70,6 +71,11 @@ pub(super) async fn follow(
         };
         let next = next.map_err(|error| AgentError::new(Stage::ResponseFailed, &request, error))?;
         previous.push(Previous { url: request.url().clone(), head: response.head().clone() });
+        request = next;
+        if is_longer(response.head()) {
+            drop(response); // And with it the connection: another one costs less than the body.
+            continue;
+        }
         // Whatever becomes of its body; but a cancel and the deadline are for all of it.
         let mut body = response.collect(BODY);
         if let Some(reactor) = agent.reactor() {
@@ -80,8 +86,13 @@ pub(super) async fn follow(
         {
             return Err(failure);
         }
-        request = next;
     }
+}
+
+/// Whether the body that is announced is longer than what is read of one.
+fn is_longer(head: &Head) -> bool {
+    let lengths = head.header("content-length").filter_map(|length| std::str::from_utf8(length).ok()?.parse().ok());
+    lengths.max().is_some_and(|length: u64| length > BODY as u64)
 }
 
 fn ends_all(failure: &Failure) -> bool {
@@ -91,12 +102,14 @@ fn ends_all(failure: &Failure) -> bool {
 
 /// The request to go on with, if this is a redirect.
 fn next(request: &Request, head: &Head) -> Result<Option<Request>, RedirectError> {
+    if !is_redirect(head.status) {
+        return Ok(None);
+    }
     let method = match (head.status, request.method()) {
         (301 | 302, "POST") => "GET",
         (303, "HEAD") => "HEAD",
         (303, _) => "GET",
-        (301 | 302 | 307 | 308, method) => method,
-        _ => return Ok(None),
+        (_, method) => method,
     };
     let mut locations = head.header("location");
     let (Some(location), None) = (locations.next(), locations.next()) else { return Err(RedirectError::NoLocation) };

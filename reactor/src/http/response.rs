@@ -5,13 +5,14 @@
 //!    ^ |   +--> Chunked -------+
 //!    +-+   +--> UntilClose ----+
 //!    1xx   +--> (no body) -----+
+//!          +--> TooLarge: a redirect's head is given out, its body refused
 //! ```
 //!
 //! Next: `head.rs`, `framing.rs`, `chunked.rs`; `limits.rs` for what can go wrong.
 
 use super::chunked::{Chunked, Piece, take};
 use super::framing::{Asked, Body, Claims};
-use super::head::{Head, NOT_HTTP, StatusLine, begins_right, read};
+use super::head::{Head, NOT_HTTP, StatusLine, begins_like_tls, begins_right, read};
 use super::limits::{HttpError, Limits};
 use super::section::{Gathered, Section};
 use std::mem;
@@ -67,6 +68,8 @@ enum State {
     Chunked,
     /// With the bytes that may still come.
     UntilClose(u64),
+    /// A redirect's body that is larger than we allow: the head has been given out, and that is all.
+    TooLarge,
     Done,
     Failed,
 }
@@ -132,6 +135,7 @@ impl ResponseParser {
                     None if self.partial.is_empty() => {} // An interim one; go on.
                     None => return Ok(ResponseEvent::NeedMore),
                 },
+                State::TooLarge => return Err(HttpError::BodyTooLarge),
                 State::Length(left) => {
                     let data = take(input, left);
                     self.state = State::Length(left - data.len() as u64);
@@ -178,6 +182,7 @@ impl ResponseParser {
                 return Ok(());
             }
             State::Head | State::Length(_) | State::Chunked => self.fail(&HttpError::Incomplete),
+            State::TooLarge => self.fail(&HttpError::BodyTooLarge),
             State::Failed => {}
         }
         Err(self.error.clone().unwrap_or(HttpError::Incomplete))
@@ -219,6 +224,9 @@ impl ResponseParser {
     fn head_in_pieces(&mut self, input: &mut &[u8]) -> Result<Option<Head>, HttpError> {
         let gathered = self.partial.gather(input, self.limits.head);
         // Something that does not even begin like HTTP is told at once.
+        if begins_like_tls(self.partial.bytes()) {
+            return Err(HttpError::Tls);
+        }
         if !begins_right(self.partial.bytes()) {
             return Err(HttpError::BadHead(NOT_HTTP.to_owned()));
         }
@@ -255,6 +263,7 @@ impl ResponseParser {
             Body::Length(length) => State::Length(length),
             Body::Chunked => State::Chunked,
             Body::UntilClose => State::UntilClose(self.limits.body),
+            Body::TooLarge => State::TooLarge,
         };
         Ok(Some(Head::new(line, head)))
     }

@@ -130,7 +130,10 @@ impl fmt::Display for TlsError {
         f.write_str(if self.in_handshake { "the TLS handshake failed: " } else { "TLS failed: " })?;
         let peer = self.peer;
         match &self.why {
-            Why::NotTls(bytes) => write!(f, "{peer} does not speak TLS here; it sent {}", readable(bytes)),
+            Why::NotTls(bytes) => {
+                let what = if bytes.starts_with(b"HTTP/") { ", which is plain HTTP" } else { "" };
+                write!(f, "{peer} does not speak TLS here; it sent {}{what}", readable(bytes))
+            }
             Why::TimedOut(after) => write!(f, "{peer} did not complete it within {after:?}"),
             Why::Rustls(Error::InvalidCertificate(error)) => self.certificate(error, f),
             Why::Rustls(Error::AlertReceived(alert)) => self.alert(*alert, f),

@@ -2,7 +2,7 @@
 
 use super::server::{Server, ok};
 use super::wait::wait;
-use super::{agent, assert_nothing_is_left, get, outcome};
+use super::{agent, assert_nothing_is_left, failed, get, outcome};
 use reactor::error::ConnectError;
 use reactor::http::{AgentError, HttpError, Party, Request, Stage};
 use reactor::{Failure, Reactor, Reason};
@@ -99,6 +99,22 @@ fn an_error_reads_as_a_sentence() {
     let failure = wait(&reactor, agent.fetch(get(&server.url("/")))).unwrap_err();
     let expected = format!("GET {}: no answer came: the server's answer ended too early", server.url(""));
     assert_eq!(failure.to_string(), expected);
+}
+
+/// The port is one for https, and its server says in TLS that it was not spoken to in TLS.
+#[test]
+fn plain_http_on_a_port_for_tls_is_told_from_nonsense() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::new(&reactor, |transport, _| {
+        transport.write(b"\x15\x03\x03\x00\x02\x02\x46");
+        transport.lose_connection();
+    });
+    let agent = agent(&reactor, |_| {});
+    let result = wait(&reactor, agent.fetch(get(&server.url("/"))));
+    let told = result.as_ref().unwrap_err().to_string();
+    assert!(told.ends_with("not HTTP but TLS: the port is one for https"), "{told}");
+    assert_eq!(failed(result), (Stage::ResponseFailed, HttpError::Tls));
+    assert_nothing_is_left(&reactor, &agent, 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{agent, assert_nothing_is_left, body, failed, get};
 use flate2::Compression;
 use flate2::read::GzEncoder;
 use reactor::Reactor;
-use reactor::http::{BodyEnd, BodyTransport, GzipError, HttpError, Page, Request, Stage};
+use reactor::http::{AgentError, BodyEnd, BodyTransport, GzipError, HttpError, Page, Party, Request, Stage};
 use std::io::Read;
 
 fn pack(plain: &[u8]) -> Vec<u8> {
@@ -109,6 +109,13 @@ fn a_bomb_is_noticed_before_all_of_it_has_come_out() {
     assert_eq!(failed::<(), HttpError>(Err(failure.clone())), (Stage::ResponseFailed, HttpError::BodyTooLarge));
     assert!((50_000..=100_000).contains(&seen.data.len()), "{}", seen.data.len());
     assert_nothing_is_left(&reactor, &agent, 1);
+}
+
+#[test]
+fn a_body_of_nothing_but_members_is_our_limit() {
+    let result = fetch(coded("gzip", &pack(b"").repeat(10_000)), 1_000_000, true);
+    assert_eq!(result.as_ref().unwrap_err().check::<AgentError>().map(AgentError::whose_fault), Some(Party::Ours));
+    assert_eq!(failed(result), (Stage::ResponseFailed, GzipError::TooManyMembers));
 }
 
 #[test]

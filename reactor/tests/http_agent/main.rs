@@ -4,6 +4,8 @@
 mod certificates;
 #[path = "../util/driver.rs"]
 mod driver;
+#[path = "../util/pem.rs"]
+mod pem;
 #[path = "../util/mod.rs"]
 mod util;
 #[path = "../util/wait.rs"]

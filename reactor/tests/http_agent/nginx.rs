@@ -1,6 +1,7 @@
 //! nginx as the server: what no test of ours has written, over plain TCP and over TLS.
 
 use super::certificates::Authority;
+use super::pem::pem;
 use super::wait::wait;
 use super::{agent_trusting, assert_nothing_is_left, body, failed, get};
 use reactor::Reactor;
@@ -130,19 +131,4 @@ fn nginx_is_understood_in_all_that_it_says() {
         let error: &reactor::http::AgentError = failure.check().unwrap();
         assert!(error.reason().check::<ConnectError>().is_some(), "{failure}");
     }
-}
-
-/// DER as PEM: the encoder of rcgen is not among its features here.
-fn pem(label: &str, der: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in der.chunks(3) {
-        let word = (0..3).fold(0, |word, at| word << 8 | u32::from(*three.get(at).unwrap_or(&0)));
-        for digit in 0..4 {
-            let value = (word >> (18 - 6 * digit)) as usize % 64;
-            text.push(if digit <= three.len() { char::from(DIGITS[value]) } else { '=' });
-        }
-    }
-    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

@@ -7,7 +7,7 @@ use super::wait::wait;
 use super::{agent, agent_trusting, assert_nothing_is_left, body, failed, get, outcome};
 use reactor::http::{Agent, AgentError, HttpError, Party, Proxy, ProxyError, Stage};
 use reactor::tls::TlsServer;
-use reactor::{Address, Protocol, Reactor, Reason, Transport};
+use reactor::{Address, CancelledError, Protocol, Reactor, Reason, Transport};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -177,6 +177,65 @@ fn plain_http_goes_with_its_whole_url() {
     assert_eq!(asked.target(), "http://name.test:81/x?y");
     assert_eq!((asked.header("host"), asked.header("proxy-authorization")), (Some("name.test:81"), Some("Basic dTpw")));
     assert_eq!(proxy.opened(), 1);
+}
+
+/// The whole URL would lead the proxy to the URL's own host.
+#[test]
+fn connect_to_makes_plain_http_go_through_a_tunnel_too() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::new(&reactor, |transport, asked| transport.write(ok(&asked.line()).as_bytes()));
+    let (proxy, asked) = tunnels(&reactor, server.port.host(), GRANTED);
+    let proxy: Proxy = format!("http://user:SECRET@{proxy}").parse().unwrap();
+    let agent = agent(&reactor, |settings| {
+        settings.proxy = Some(proxy);
+        settings.connect_to = Some(("127.0.0.9".to_owned(), 8080));
+    });
+    for target in ["/one", "/two"] {
+        let page = wait(&reactor, agent.fetch(get(&format!("http://name.test:81{target}"))));
+        assert_eq!(body(page), format!("GET {target}"));
+    }
+    assert_eq!(asked.borrow().len(), 1, "one tunnel serves both");
+    assert!(asked.borrow()[0].starts_with("CONNECT 127.0.0.9:8080 HTTP/1.1\r\nHost: 127.0.0.9:8080\r\nProxy-Auth"));
+    for asked in server.asked() {
+        assert_eq!((asked.header("host"), asked.header("proxy-authorization")), (Some("name.test:81"), None));
+    }
+    wait(&reactor, agent.close_idle()).unwrap();
+    until(&reactor, "only the ports are left", || reactor.sources() == 2);
+    assert_eq!((agent.open_connections(), reactor.delayed_calls()), (0, 0));
+}
+
+#[test]
+fn a_tunnel_for_plain_http_that_is_refused_or_breaks_is_a_request_not_sent() {
+    for (answer, error) in
+        [("HTTP/1.1 403 No\r\n\r\n", ProxyError::Refused(403)), ("", ProxyError::BadAnswer(HttpError::Incomplete))]
+    {
+        let reactor = Reactor::new().unwrap();
+        let proxy = Server::new(&reactor, move |transport, _| {
+            transport.write(answer.as_bytes());
+            transport.lose_connection();
+        });
+        let url: Proxy = proxy.url("").parse().unwrap();
+        let agent = agent(&reactor, |settings| {
+            settings.proxy = Some(url);
+            settings.connect_to = Some(("127.0.0.9".to_owned(), 8080));
+        });
+        let result = wait(&reactor, agent.fetch(get("http://name.test/")));
+        assert_eq!(failed(result), (Stage::RequestNotSent, error));
+        assert_nothing_is_left(&reactor, &agent, 1);
+    }
+    // Cancelled while the proxy is asked, it leaves nothing either.
+    let reactor = Reactor::new().unwrap();
+    let proxy = Server::silent(&reactor);
+    let url: Proxy = proxy.url("").parse().unwrap();
+    let agent = agent(&reactor, |settings| {
+        settings.proxy = Some(url);
+        settings.connect_to = Some(("127.0.0.9".to_owned(), 8080));
+    });
+    let page = outcome(agent.fetch(get("http://name.test/")));
+    until(&reactor, "the proxy is asked", || proxy.asked().len() == 1);
+    page.1.cancel();
+    assert!(page.get(&reactor).unwrap_err().check::<CancelledError>().is_some());
+    assert_nothing_is_left(&reactor, &agent, 1);
 }
 
 #[track_caller]

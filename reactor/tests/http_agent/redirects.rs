@@ -2,9 +2,10 @@
 
 use super::certificates::Authority;
 use super::server::{Asked, Server, ok};
+use super::util::until;
 use super::wait::wait;
 use super::{agent, agent_trusting, assert_nothing_is_left, body, failed, get};
-use reactor::http::{AgentSettings, RedirectError, Redirects, Request, Stage, UrlError};
+use reactor::http::{AgentSettings, HttpError, RedirectError, Redirects, Request, Stage, UrlError};
 use reactor::tls::TlsServer;
 use reactor::{Reactor, Transport};
 
@@ -178,6 +179,37 @@ fn a_redirects_own_body_is_no_obstacle() {
         assert_eq!(body(wait(&reactor, agent(&reactor, following).fetch(get(&server.url("/"))))), "arrived");
         assert_eq!(server.opened(), opened);
     }
+}
+
+#[test]
+fn a_redirects_body_that_is_announced_too_large_is_no_obstacle_either() {
+    // Larger than the agent takes, and larger than is read for the sake of the connection; none of it ever comes.
+    for announced in [u64::MAX - 10, 9 << 20, 100_000] {
+        let reactor = Reactor::new().unwrap();
+        let server = Server::new(&reactor, move |transport: &Transport, asked| match asked.target() {
+            "/x" => transport.write(ok("arrived").as_bytes()),
+            _ => transport.write(redirect(302, "/x").replace("5\r\n", &format!("{announced}\r\n")).as_bytes()),
+        });
+        let agent = agent(&reactor, |settings| {
+            following(settings);
+            (settings.max_open_per_host, settings.max_open) = (1, 1);
+        });
+        assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), "arrived");
+        assert_eq!(server.opened(), 2, "the first connection is of no more use");
+        until(&reactor, "the server lost the first", || server.lost().len() == 1);
+        wait(&reactor, agent.close_idle()).unwrap();
+        assert_nothing_is_left(&reactor, &agent, 1);
+    }
+}
+
+#[test]
+fn a_redirect_that_is_not_followed_may_be_no_larger_than_others() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::saying(&reactor, &[&redirect(302, "/x").replace("5\r\n", "1001\r\n")]);
+    let agent = agent(&reactor, |settings| settings.limits.body = 1000);
+    let result = wait(&reactor, agent.fetch(get(&server.url("/"))));
+    assert_eq!(failed(result), (Stage::ResponseFailed, HttpError::BodyTooLarge));
+    assert_nothing_is_left(&reactor, &agent, 1);
 }
 
 #[test]

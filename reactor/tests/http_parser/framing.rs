@@ -347,8 +347,10 @@ fn only_http_1_0_and_1_1_are_spoken() {
     }
     // What an HTTP/2 server says first: an empty SETTINGS frame.
     refuses_bytes(&[0, 0, 0, 4, 0, 0, 0, 0, 0], &bad_head());
-    // A TLS alert, from a server that expected TLS.
-    refuses_bytes(b"\x15\x03\x01\x00\x02\x02\x0a", &bad_head());
+    // TLS: an alert from a server that expected TLS, and one that says hello to whoever comes.
+    refuses_bytes(b"\x15\x03\x01\x00\x02\x02\x0a", &HttpError::Tls);
+    refuses_bytes(b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00", &HttpError::Tls);
+    refuses_bytes(b"\x14\x03\x03", &bad_head());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a response may cost: sizes and counts, exactly at the limit and one beyond it; and memory, whatever comes.
 
-use crate::reading::{read, refuses, takes};
+use crate::reading::{End, parser, read, refuses, takes};
 use allocation_counter::measure;
 use reactor::http::{Fault, HttpError, Limits, ResponseEvent, ResponseParser};
 
@@ -72,6 +72,25 @@ fn a_body_may_be_as_large_as_its_limit_however_it_is_framed() {
     refuses(&chunked("1\r\nx\r\nffffffffffffffff\r\n"), &HttpError::BodyTooLarge);
 }
 
+/// Whoever follows a redirect does not want its body, whatever that announces; whoever does not is refused it.
+#[test]
+fn a_redirect_that_announces_too_much_is_refused_its_body_and_not_its_head() {
+    for status in [301, 302, 303, 307, 308] {
+        let head = format!("HTTP/1.1 {status} Go\r\nLocation: /\r\nContent-Length: 41\r\n\r\n");
+        let reading = read(parser(), &[head.as_bytes(), b"x"]);
+        assert_eq!(reading.head.map(|head| head.status), Some(status));
+        assert_eq!((reading.end, reading.body), (End::Wrong(HttpError::BodyTooLarge), Vec::new()));
+        refuses(&format!("{head}x"), &HttpError::BodyTooLarge);
+        refuses(&head, &HttpError::BodyTooLarge);
+        takes(&format!("{}{}", head.replace("41", "40"), "x".repeat(40)), status, &"x".repeat(40), 0);
+    }
+    for status in [300, 305, 306, 309] {
+        let head = format!("HTTP/1.1 {status} Go\r\nContent-Length: 41\r\n\r\n");
+        assert_eq!(read(parser(), &[head.as_bytes()]).head, None, "{status} is nowhere to go");
+        refuses(&head, &HttpError::BodyTooLarge);
+    }
+}
+
 #[test]
 fn extensions_and_trailers_are_bounded_in_all() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -97,6 +116,7 @@ fn extensions_and_trailers_are_bounded_in_all() {
 fn an_error_says_whose_fault_it_is() {
     for (error, fault) in [
         (HttpError::BadHead("x".to_owned()), Fault::Peer),
+        (HttpError::Tls, Fault::Peer),
         (HttpError::HeadTooLarge, Fault::Limit),
         (HttpError::TooManyHeaders, Fault::Limit),
         (HttpError::TooManyInterim, Fault::Limit),
@@ -191,9 +211,9 @@ fn a_body_of_100_mb_passes_through_or_is_refused_and_is_never_held() {
 fn the_limits_that_are_set_by_default_hold() {
     let refused = |response: String| read(ResponseParser::new(Limits::default()), &[response.as_bytes()]).end;
     let large = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: 0123456789\r\n".repeat(300 * 1024 / 15));
-    assert_eq!(refused(large), crate::reading::End::Wrong(HttpError::HeadTooLarge));
+    assert_eq!(refused(large), End::Wrong(HttpError::HeadTooLarge));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
-    assert_eq!(refused(many), crate::reading::End::Wrong(HttpError::TooManyHeaders));
+    assert_eq!(refused(many), End::Wrong(HttpError::TooManyHeaders));
     let interim = format!("{}HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n".repeat(9));
-    assert_eq!(refused(interim), crate::reading::End::Wrong(HttpError::TooManyInterim));
+    assert_eq!(refused(interim), End::Wrong(HttpError::TooManyInterim));
 }

@@ -112,7 +112,7 @@ fn tls_1_1_only() {
 #[test]
 fn plain_text_on_the_port_for_tls() {
     let answer = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-    let why = "the server does not speak TLS here; it sent \"HTTP/1.1 400 Bad Request\"";
+    let why = "the server does not speak TLS here; it sent \"HTTP/1.1 400 Bad Request\", which is plain HTTP";
     is_refused(&scripted(None, says(answer)), TlsFault::Peer, why);
     let why = "the server does not speak TLS here; it sent \"\\u{16}#\\0\"";
     is_refused(&scripted(None, says("\u{16}#\0")), TlsFault::Peer, why);
