@@ -24,9 +24,8 @@ use super::request::Request;
 use crate::error::ConnectError;
 use crate::tls::{TlsClient, TlsConfigError, TrustRoots};
 use crate::{Deferred, Reactor, deferred};
-use std::cell::RefCell;
 use std::fmt;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A deadline that is further away than this (a hundred years) is none.
@@ -112,14 +111,10 @@ impl Agent {
         let (Some(reactor), Some(end)) = (self.pool.reactor(), end) else {
             return deferred::fail(AgentError::new(Stage::RequestNotSent, &request, ConnectError::Cancelled));
         };
-        let unwanted: Rc<RefCell<Weak<Exchange>>> = Rc::default();
-        let this = unwanted.clone();
-        let (deferred, firer) = Deferred::with_canceller(move |_| {
-            let exchange = unwanted.borrow().clone();
-            abandon(&exchange);
-        });
-        let exchange = Exchange::new(&self.pool, &reactor, request, firer, end);
-        *this.borrow_mut() = Rc::downgrade(&exchange);
+        let exchange = Exchange::new(&self.pool, &reactor, request, end);
+        let unwanted = Rc::downgrade(&exchange);
+        let (deferred, firer) = Deferred::with_canceller(move |_| abandon(&unwanted));
+        exchange.is_to_fire(firer);
         if let Err(error) = self.pool.submit(&exchange) {
             exchange.fail(error);
         }

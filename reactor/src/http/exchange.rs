@@ -83,18 +83,12 @@ enum Consumer {
 
 impl Exchange {
     /// An exchange that is to be over at `end`, and its timer runs.
-    pub(super) fn new(
-        pool: &Rc<Pool>,
-        reactor: &Reactor,
-        request: Request,
-        firer: Firer<Response>,
-        end: Instant,
-    ) -> Rc<Exchange> {
+    pub(super) fn new(pool: &Rc<Pool>, reactor: &Reactor, request: Request, end: Instant) -> Rc<Exchange> {
         let exchange = Rc::new_cyclic(|this| Exchange {
             this: this.clone(),
             pool: pool.clone(),
             request,
-            firer: Cell::new(Some(firer)),
+            firer: Cell::new(None),
             step: Cell::new(Step::Waiting),
             connector: RefCell::new(None),
             link: RefCell::new(None),
@@ -108,6 +102,11 @@ impl Exchange {
         });
         exchange.start_timer(reactor, end.saturating_duration_since(reactor.now()));
         exchange
+    }
+
+    /// Whom it tells of the answer.
+    pub(super) fn is_to_fire(&self, firer: Firer<Response>) {
+        self.firer.set(Some(firer));
     }
 
     pub(super) fn request(&self) -> &Request {

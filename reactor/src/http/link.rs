@@ -16,9 +16,10 @@ use super::head::Head;
 use super::limits::HttpError;
 use super::pool::{Key, Pool};
 use super::response::{ResponseEvent, ResponseParser};
-use crate::{Address, ClientFactory, Connector, DelayedCall, Failure, Firer, Protocol, Reason, Transport};
+use crate::{Address, ClientFactory, Connector, DelayedCall, Failure, Firer, Protocol, Reactor, Reason, Transport};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 pub(super) struct Link {
     pool: Weak<Pool>,
@@ -139,7 +140,6 @@ impl Link {
     /// Asks.
     pub(super) fn begin(self: &Rc<Self>, exchange: &Rc<Exchange>) {
         let (Some(transport), Some(pool)) = (self.transport(), self.pool.upgrade()) else { return };
-        self.stop_timer();
         self.state.set(State::Busy);
         self.answered.set(false);
         drop(self.exchange.replace(Rc::downgrade(exchange)));
@@ -151,9 +151,17 @@ impl Link {
         self.unsent.set(transport.buffered());
     }
 
-    /// It is kept until `timer`.
-    pub(super) fn rest(&self, timer: DelayedCall) {
+    /// It is kept for so long, unless it is at work again. The timer of the last rest is used again if it still runs.
+    pub(super) fn rest(self: &Rc<Self>, reactor: &Reactor, limit: Duration) {
         self.state.set(State::Idle);
+        let timer = self.timer.take().filter(|timer| timer.reset(limit).is_ok()).unwrap_or_else(|| {
+            let this = Rc::downgrade(self);
+            reactor.call_later(limit, move || {
+                if let Some(link) = this.upgrade() {
+                    link.close_if_idle();
+                }
+            })
+        });
         self.timer.set(Some(timer));
     }
 

@@ -273,6 +273,11 @@ impl Pool {
         self.open.get() < self.settings.max_open.max(1)
     }
 
+    /// Whether anything can be done for anybody.
+    fn has_anything(&self) -> bool {
+        self.has_room() || self.idle.get() > 0
+    }
+
     fn plan(&self, key: &Key, wants_a_new_link: bool) -> Plan {
         let hosts = self.hosts.borrow();
         let host = hosts.get(key);
@@ -298,7 +303,7 @@ impl Pool {
 
     /// Serves those who wait, as far as that can be done; who has waited longest comes first.
     fn serve_those_who_wait(self: &Rc<Self>) {
-        if self.waiting.get() == 0 || (!self.has_room() && self.idle.get() == 0) {
+        if self.waiting.get() == 0 || !self.has_anything() {
             return;
         }
         // The first of each host, looked for once: there may be as many hosts as requests wait.
@@ -306,7 +311,9 @@ impl Pool {
             let hosts = self.hosts.borrow();
             hosts.iter().filter_map(|(key, host)| Some((host.waiting.front()?.0, key.clone()))).collect()
         };
-        while let Some((_, key)) = firsts.pop_first() {
+        while self.has_anything()
+            && let Some((_, key)) = firsts.pop_first()
+        {
             let first = self.hosts.borrow().get(&key).and_then(|host| host.waiting.front()?.1.upgrade());
             if first.is_some_and(|first| !self.serve(&first, &key)) {
                 continue; // Nor can those of its host that wait behind it.
@@ -331,13 +338,7 @@ impl Pool {
         let (Some(reactor), true) = (self.reactor(), self.settings.max_idle_per_host > 0) else {
             return link.close();
         };
-        let old = Rc::downgrade(link);
-        let timer = reactor.call_later(self.settings.idle_timeout, move || {
-            if let Some(link) = old.upgrade() {
-                link.close_if_idle();
-            }
-        });
-        link.rest(timer);
+        link.rest(&reactor, self.settings.idle_timeout);
         let since = self.next_turn();
         let mut hosts = self.hosts.borrow_mut();
         let host = hosts.entry(link.key().clone()).or_default();

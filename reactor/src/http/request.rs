@@ -8,6 +8,7 @@
 //! follow a redirect to another origin.
 
 use super::url::{Url, percent_decoded};
+use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
@@ -81,7 +82,7 @@ struct Field {
 /// ```
 #[derive(Clone)]
 pub struct Request {
-    method: String,
+    method: Cow<'static, str>,
     url: Url,
     headers: Vec<Field>,
     secret_query: Vec<String>,
@@ -112,14 +113,14 @@ impl Request {
     /// [`RequestError::Method`].
     pub fn new(method: &str, url: Url) -> Result<Request, RequestError> {
         match is_token(method) && method != "CONNECT" {
-            true => Ok(Request::of(method, url)),
+            true => Ok(Request::of(method.to_owned(), url)),
             false => Err(RequestError::Method),
         }
     }
 
-    fn of(method: &str, url: Url) -> Request {
+    fn of(method: impl Into<Cow<'static, str>>, url: Url) -> Request {
         let (headers, secret_query, body) = (Vec::new(), Vec::new(), Rc::default());
-        Request { method: method.to_owned(), url, headers, secret_query, body, is_harmless: false }
+        Request { method: method.into(), url, headers, secret_query, body, is_harmless: false }
     }
 
     /// Adds a header; those of the same name stay.
@@ -189,7 +190,7 @@ impl Request {
 
     /// Whether asking twice is as good as asking once: RFC 9110, section 9.2.2.
     pub(super) fn is_idempotent(&self) -> bool {
-        self.is_harmless || matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
+        self.is_harmless || matches!(self.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
     }
 
     /// The bytes before the body. `target` is what stands in the first line; `more` are lines of the client's own,
@@ -211,7 +212,7 @@ impl Request {
         }
         line(more);
         // A server may wait for the body of a method that usually has one.
-        if !self.body.is_empty() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH") {
+        if !self.body.is_empty() || matches!(self.method(), "POST" | "PUT" | "PATCH") {
             line(&["Content-Length: ", &self.body.len().to_string(), "\r\n"]);
         }
         line(&["\r\n"]);
@@ -221,7 +222,7 @@ impl Request {
     /// The request by which a redirect to `url` is followed, which says to use the method `method`. Another origin
     /// gets no credentials; `None` if the address itself holds one that cannot be taken out.
     pub(super) fn redirected(&self, url: Url, method: &str) -> Option<Request> {
-        let mut next = Request { method: method.to_owned(), url, ..self.clone() };
+        let mut next = Request { method: method.to_owned().into(), url, ..self.clone() };
         if method != self.method {
             next.body = Rc::default();
             next.headers.retain(|field| !field.name.to_ascii_lowercase().starts_with("content-"));
