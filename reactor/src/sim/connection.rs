@@ -108,7 +108,8 @@ pub(super) struct End {
     pub(super) heard: u64,
     /// Probes without an answer.
     pub(super) unanswered: u32,
-    pub(super) probe_is_coming: bool,
+    /// When the next look is. Events for another time are those of looks that were to be sooner after all.
+    pub(super) next_probe: Option<u64>,
 }
 
 impl End {
@@ -126,7 +127,7 @@ impl End {
             keep_alive: None,
             heard: 0,
             unanswered: 0,
-            probe_is_coming: false,
+            next_probe: None,
         }
     }
 
@@ -171,6 +172,37 @@ pub(super) struct Stall {
     pub(super) wait: u64,
     /// When it tries again.
     pub(super) next: u64,
+    /// If not 0: it was drawn that a link which loses so many of a million loses all tries. If it is made to lose more
+    /// or fewer, that no longer holds.
+    pub(super) loss: u32,
+}
+
+/// What goes through a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// Nothing has been written.
+    Unknown,
+    /// Only a first byte with which TLS may begin.
+    Begun,
+    Plain,
+    /// It looks like TLS: what exactly goes through follows from no seed.
+    Opaque,
+}
+
+impl Contents {
+    /// What is known after `bytes`.
+    #[inline]
+    pub(super) fn then(self, bytes: &[u8]) -> Contents {
+        /// The kinds of records that TLS has, and the first half of its version, which is always the same.
+        const TLS: (std::ops::RangeInclusive<u8>, u8) = (0x14..=0x17, 3);
+        match (self, bytes) {
+            (Contents::Plain | Contents::Opaque, _) | (_, []) => self,
+            (Contents::Unknown, [first]) if TLS.0.contains(first) => Contents::Begun,
+            (Contents::Unknown, [first, second, ..]) if TLS.0.contains(first) && *second == TLS.1 => Contents::Opaque,
+            (Contents::Begun, [second, ..]) if *second == TLS.1 => Contents::Opaque,
+            _ => Contents::Plain,
+        }
+    }
 }
 
 pub(super) struct Pipe {
@@ -194,8 +226,7 @@ pub(super) struct Pipe {
     /// Since when the receiver has had no room.
     pub(super) shut_since: Option<u64>,
     pub(super) window_is_coming: bool,
-    /// It looks like TLS: what exactly goes through follows from no seed.
-    pub(super) opaque: Option<bool>,
+    pub(super) contents: Contents,
 }
 
 impl Pipe {
@@ -215,7 +246,7 @@ impl Pipe {
             stall: None,
             shut_since: None,
             window_is_coming: false,
-            opaque: None,
+            contents: Contents::Unknown,
         }
     }
 

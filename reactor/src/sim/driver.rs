@@ -5,7 +5,7 @@
 use super::network::{Network, Power};
 use super::queue::{Event, Id, Side};
 use super::random::Random;
-use super::trace::Did;
+use super::trace::{Did, excerpt};
 use super::{Name, World};
 use crate::driver::{Driver, Event as Polled, Job, Listener, LookupReply, Stream, Token, Wake};
 use crate::transport::KeepAlive;
@@ -44,7 +44,8 @@ pub(super) struct Waiting {
 }
 
 pub(super) enum What {
-    Answer(LookupReply, io::Result<Vec<IpAddr>>),
+    /// What a name means, and which it is.
+    Answer(LookupReply, io::Result<Vec<IpAddr>>, Box<str>),
     Job(Job),
     Script(Box<dyn FnOnce(&World)>),
 }
@@ -162,12 +163,18 @@ impl SimDriver {
     }
 
     /// How long something takes, or `None` if too much waits.
-    fn takes(&self, did: Did, law: impl FnOnce(&Network) -> super::Law) -> Option<u64> {
+    fn takes(
+        &self,
+        did: Did,
+        detail: impl FnOnce() -> String,
+        law: impl FnOnce(&Network) -> super::Law,
+    ) -> Option<u64> {
         if !self.place.is_alive() || self.place.shared.programs.borrow().len() >= WAITING_LIMIT {
             return None;
         }
         let network = &mut *self.place.shared.network.borrow_mut();
-        network.note(self.place.host, did);
+        let detail = network.detail(detail);
+        network.note_with(self.place.host, did, &detail);
         Some(law(network).draw(&mut network.random))
     }
 }
@@ -216,15 +223,16 @@ impl Driver for SimDriver {
     }
 
     fn resolve(&mut self, host: &str, reply: LookupReply) {
-        if let Some(after) = self.takes(Did::LookUp, |network| network.settings.lookup)
+        if let Some(after) = self.takes(Did::LookUp, || excerpt(host.bytes()), |network| network.settings.lookup)
             && let Some(answer) = self.look_up(host)
         {
-            self.place.shared.later(after, Some((self.place.host, self.place.life)), What::Answer(reply, answer));
+            let answer = What::Answer(reply, answer, host.into());
+            self.place.shared.later(after, Some((self.place.host, self.place.life)), answer);
         }
     }
 
     fn spawn(&mut self, job: Job) -> Result<(), Job> {
-        let Some(after) = self.takes(Did::Work, |network| network.settings.job) else { return Err(job) };
+        let Some(after) = self.takes(Did::Work, String::new, |network| network.settings.job) else { return Err(job) };
         self.place.shared.later(after, Some((self.place.host, self.place.life)), What::Job(job));
         Ok(())
     }

@@ -30,13 +30,9 @@ impl Network {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
         if address.port() == 0 {
-            address.set_port(self.free_port(host, ip));
+            address = self.free_port(host, ip, None).ok_or(ErrorKind::AddrInUse)?;
         }
-        let is_taken = |other: &SocketAddr| {
-            let same_place = other.ip() == ip || other.ip().is_unspecified() || ip.is_unspecified();
-            other.port() == address.port() && other.is_ipv4() == address.is_ipv4() && same_place
-        };
-        if self.host(host).ports.keys().any(is_taken) {
+        if self.host(host).is_listened_on(address) {
             return Err(ErrorKind::AddrInUse.into());
         }
         self.open_descriptor(host)?;
@@ -86,10 +82,9 @@ impl Network {
             None => self.host(host).addresses.iter().copied().find(|ip| ip.is_ipv4() == to.is_ipv4()),
         };
         let ip = ip.ok_or(ErrorKind::AddrNotAvailable)?;
+        let from = self.free_port(host, ip, Some(to)).ok_or(ErrorKind::AddrNotAvailable)?;
         self.open_descriptor(host)?;
-        let port = self.free_port(host, ip);
-        let asking =
-            End { life: Life::Asking, owner: Owner::Program(token), ..End::new(host, SocketAddr::new(ip, port)) };
+        let asking = End { life: Life::Asking, owner: Owner::Program(token), ..End::new(host, from) };
         let connection = Connection {
             serial: self.next_serial,
             ends: [asking, End::new(other, to)],
@@ -100,12 +95,13 @@ impl Network {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = connection.serial;
         let id = Id { key: u32::try_from(self.connections.insert(connection)).expect("fewer connections"), serial };
+        self.take_port(id);
         self.note_end(id, 0, Did::Ask, usize::from(to.port()));
         self.ask(id);
         Ok(id)
     }
 
-    /// Sends a request (again), or gives up.
+    /// Sends a request (again), or gives up. It is sent again unless an answer has come by then.
     pub(super) fn ask(&mut self, id: Id) {
         let Some(connection) = self.get(id).filter(|connection| connection.ends[0].life == Life::Asking) else {
             return;
@@ -114,30 +110,38 @@ impl Network {
             self.note_end(id, 0, Did::GiveUp, 0);
             return self.break_end(id, 0, ErrorKind::TimedOut);
         }
+        let (wait, way) = (SECOND << connection.tries, connection.links[0]);
         connection.tries += 1;
-        let way = connection.links[0];
+        if connection.tries > 1 {
+            self.note_end(id, 0, Did::Retransmit, 0);
+        }
+        self.later(wait, Event::Ask(id));
         if self.is_cut(way) || self.is_lost(way) {
-            return self.ask_again(id);
+            return self.note_end(id, 0, Did::LoseRequest, 0);
         }
         let latency = self.latency(way);
         self.later(latency, Event::Asked(id));
     }
 
-    fn ask_again(&mut self, id: Id) {
-        self.note_end(id, 0, Did::LoseRequest, 0);
-        let tries = self.connections[id.key as usize].tries;
-        self.later(SECOND << (tries - 1), Event::Ask(id));
-    }
-
     /// A request has come.
     pub(super) fn asked(&mut self, id: Id) {
-        let Some(connection) = self.get(id) else { return };
-        if connection.ends[0].life != Life::Asking || connection.ends[1].life != Life::Absent {
+        let Some(connection) = self.get(id).filter(|connection| connection.ends[0].life == Life::Asking) else {
             return;
-        }
-        let ([there, back], host, address) = (connection.links, connection.ends[1].host, connection.ends[1].address);
+        };
+        let ([there, back], end) = (connection.links, &connection.ends[1]);
+        let (host, address, life, owner) = (end.host, end.address, end.life, end.owner);
+        // Nobody accepts a connection whose answer cannot come: that is as if the request had not.
         if self.is_cut(there) || self.is_cut(back) {
-            return self.ask_again(id);
+            return self.note_end(id, 0, Did::LoseRequest, 0);
+        }
+        match life {
+            Life::Absent => {}
+            // It has come before: whoever waits to be able to answer does so now.
+            Life::Open | Life::Asking => return self.answer_again(id),
+            // The kernel that had it knows nothing of it any more.
+            Life::Gone if owner == Owner::Nobody => self.forget_answer(id),
+            // But its program still has the old end: there is no room for a new one yet.
+            Life::Gone => return self.note_end(id, 0, Did::LoseRequest, 0),
         }
         let number = usize::from(address.port());
         let Some(key) = self.port_at(host, address) else {
@@ -148,8 +152,7 @@ impl Network {
         let port = &mut self.listeners[key as usize];
         // Linux takes one more than it was asked to, and drops requests beyond that.
         if port.waiting.len() > port.backlog {
-            self.note_end(id, 1, Did::Overflow, number);
-            return self.ask_again(id);
+            return self.note_end(id, 1, Did::Overflow, number);
         }
         port.waiting.push_back(id);
         if !std::mem::replace(&mut port.is_listed, true) {
@@ -164,6 +167,14 @@ impl Network {
         connection.pipes[1].beginning = Mark::Wanted;
         self.note_end(id, 1, Did::Queue, number);
         self.pump(id, 1);
+    }
+
+    /// The end that was asked is as if it had never been.
+    fn forget_answer(&mut self, id: Id) {
+        let connection = &mut self.connections[id.key as usize];
+        let [_, end] = &mut connection.ends;
+        *end = End::new(end.host, end.address);
+        connection.pipes[1] = Pipe::new();
     }
 
     /// Takes the first of a backlog.

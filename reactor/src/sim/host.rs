@@ -146,17 +146,26 @@ impl Host {
         self.set_power(Power::Running, Power::Paused, Did::Pause);
     }
 
-    /// Lets a paused program go on.
+    /// Lets a paused program go on. Signals that came meanwhile come now.
     pub fn resume(&self) {
         self.set_power(Power::Paused, Power::Running, Did::Resume);
+        let Some(world) = self.world.upgrade() else { return };
+        let is_fatal = {
+            let network = world.shared.network.borrow();
+            let kernel = network.host(self.host);
+            kernel.power == Power::Running && !kernel.catches_signals && !kernel.signals.is_empty()
+        };
+        if is_fatal {
+            self.kill();
+        }
     }
 
-    /// Ctrl-C: SIGINT. Kills a program that does not catch it.
+    /// Ctrl-C: SIGINT. Kills a program that does not catch it. One that is paused meets it when it goes on.
     pub fn interrupt(&self) {
         self.signal(Signal::Interrupt, Did::Interrupt);
     }
 
-    /// SIGTERM. Kills a program that does not catch it.
+    /// SIGTERM. Kills a program that does not catch it. One that is paused meets it when it goes on.
     pub fn terminate(&self) {
         self.signal(Signal::Terminate, Did::Terminate);
     }
@@ -199,21 +208,21 @@ impl Host {
 
     fn signal(&self, signal: Signal, did: Did) {
         let Some(world) = self.world.upgrade() else { return };
-        let is_caught = {
+        let is_fatal = {
             let network = &mut *world.shared.network.borrow_mut();
             let kernel = network.host_mut(self.host);
             if !matches!(kernel.power, Power::Running | Power::Paused) {
                 return;
             }
-            if kernel.catches_signals {
+            let is_fatal = kernel.power == Power::Running && !kernel.catches_signals;
+            if !is_fatal {
                 kernel.signals.push(signal);
             }
-            let is_caught = kernel.catches_signals;
             network.note(self.host, did);
             network.make_due(self.host);
-            is_caught
+            is_fatal
         };
-        if !is_caught {
+        if is_fatal {
             self.kill();
         }
     }

@@ -50,6 +50,16 @@ const LN_2: u64 = 2_977_044_472;
 const LOG2_E: u64 = 6_196_328_019;
 
 impl Law {
+    /// All of it, in words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Law::Fixed(time) => format!("{time:?}"),
+            Law::Uniform(least, most) => format!("{least:?} to {most:?}"),
+            Law::Exponential { least, mean } => format!("{least:?} and {mean:?} more on average"),
+            Law::LogNormal { median, sigma } => format!("about {median:?} (sigma {sigma})"),
+        }
+    }
+
     /// Draws one, in nanoseconds.
     pub(super) fn draw(&self, random: &mut Random) -> u64 {
         match *self {

@@ -68,6 +68,9 @@
 //!   like TLS.
 //! * **A program's own** hash maps (std's have another order in each run), threads, and other clocks than its
 //!   reactor's.
+//! * **A program's own floats**, if what it sends or does hangs on `sin`, `ln`, `powf` and their like: std takes them
+//!   from the system's library, and two of those may differ in the last place. Sums, products, quotients and square
+//!   roots are the same everywhere. The network itself counts in integers only.
 //! * Calls from other threads come when they come.
 //!
 //! Next: `queue.rs` (what happens when), `network.rs`, `connection.rs`.

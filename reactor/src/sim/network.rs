@@ -67,6 +67,9 @@ pub(super) struct Kernel {
     pub(super) catches_signals: bool,
     pub(super) ports: BTreeMap<SocketAddr, u32>,
     next_port: u16,
+    /// The ports that connections have taken that were asked for here, by where they begin and where they go: one port
+    /// serves many as long as no two go to the same place.
+    ports_taken: BTreeMap<(SocketAddr, SocketAddr), Id>,
     pub(super) descriptors: usize,
     pub(super) descriptor_limit: usize,
     pub(super) send_buffer: usize,
@@ -76,6 +79,17 @@ pub(super) struct Kernel {
     is_due: bool,
     /// When the queue will wake its loop.
     pub(super) wake: u64,
+}
+
+impl Kernel {
+    /// Whether somebody listens on a port, at that address or at all.
+    pub(super) fn is_listened_on(&self, address: SocketAddr) -> bool {
+        self.ports.keys().any(|other| {
+            let (ip, other_ip) = (address.ip(), other.ip());
+            let same_place = other_ip == ip || other_ip.is_unspecified() || ip.is_unspecified();
+            other.port() == address.port() && other.is_ipv4() == address.is_ipv4() && same_place
+        })
+    }
 }
 
 /// What a poll is to tell of.
@@ -149,6 +163,7 @@ impl Network {
             catches_signals: false,
             ports: BTreeMap::new(),
             next_port: FIRST_PORT,
+            ports_taken: BTreeMap::new(),
             descriptors: ALWAYS_OPEN,
             descriptor_limit: settings.descriptors,
             send_buffer: settings.send_buffer.max(1),
@@ -163,17 +178,40 @@ impl Network {
     /// Writes down what happened on `host`.
     #[inline]
     pub(super) fn note(&mut self, host: u32, step: impl Into<Step>) {
+        self.note_with(host, step, "");
+    }
+
+    /// Writes down what happened on `host`, and for whoever reads that, what it was about.
+    #[inline]
+    pub(super) fn note_with(&mut self, host: u32, step: impl Into<Step>, detail: &str) {
         let hosts = &self.hosts;
-        self.trace.step(self.now, host, step.into(), |host| hosts[host as usize].name.clone());
+        self.trace.step(self.now, host, step.into(), detail, |host| hosts[host as usize].name.clone());
+    }
+
+    /// What something was about, if anybody reads it.
+    #[inline]
+    pub(super) fn detail(&self, f: impl FnOnce() -> String) -> String {
+        if self.trace.is_read() { f() } else { String::new() }
+    }
+
+    /// Writes down what is so from now on for all hosts. The hash covers all of the text.
+    pub(super) fn say(&mut self, text: &str) {
+        self.trace.say(self.now, "--", text);
     }
 
     /// Writes down what happened to an end.
     #[inline]
     pub(super) fn note_end(&mut self, id: Id, side: Side, did: Did, number: usize) {
+        self.note_end_with(id, side, did, number, "");
+    }
+
+    /// Writes down what happened to an end, and for whoever reads that, what it was about.
+    #[inline]
+    pub(super) fn note_end_with(&mut self, id: Id, side: Side, did: Did, number: usize, detail: &str) {
         let connection = &self.connections[id.key as usize];
         let (host, other) = (connection.ends[side].host, connection.ends[1 - side].host);
         let step = Step { did, connection: Some(id.serial), number: number as u64, other: Some(other) };
-        self.note(host, step);
+        self.note_with(host, step, detail);
     }
 
     pub(super) fn host(&self, host: u32) -> &Kernel {
@@ -343,16 +381,29 @@ impl Network {
         Ok(())
     }
 
-    /// A port that nobody on `host` listens on.
-    pub(super) fn free_port(&mut self, host: u32, ip: IpAddr) -> u16 {
-        let kernel = self.host_mut(host);
-        loop {
-            let port = kernel.next_port;
-            kernel.next_port = if port == LAST_PORT { FIRST_PORT } else { port + 1 };
-            if !kernel.ports.contains_key(&SocketAddr::new(ip, port)) {
-                return port;
-            }
-        }
+    /// A port of `ip` that nobody on `host` listens on, and from which no connection goes `to` there.
+    pub(super) fn free_port(&mut self, host: u32, ip: IpAddr, to: Option<SocketAddr>) -> Option<SocketAddr> {
+        (FIRST_PORT..=LAST_PORT).find_map(|_| {
+            let kernel = self.host_mut(host);
+            let address = SocketAddr::new(ip, kernel.next_port);
+            kernel.next_port = if kernel.next_port == LAST_PORT { FIRST_PORT } else { kernel.next_port + 1 };
+            let is_free =
+                !kernel.is_listened_on(address) && !to.is_some_and(|to| self.is_port_taken(host, address, to));
+            is_free.then_some(address)
+        })
+    }
+
+    /// Whether the kernel of `host` still knows of a connection between these addresses.
+    fn is_port_taken(&self, host: u32, from: SocketAddr, to: SocketAddr) -> bool {
+        let connection = self.host(host).ports_taken.get(&(from, to)).map(|id| &self.connections[id.key as usize]);
+        connection.is_some_and(|Connection { ends: [end, _], .. }| end.life != Life::Gone || end.owner != Owner::Nobody)
+    }
+
+    /// Notes that a connection has taken the port that it begins at.
+    pub(super) fn take_port(&mut self, id: Id) {
+        let [from, to] = &self.connections[id.key as usize].ends;
+        let (host, way) = (from.host, (from.address, to.address));
+        self.host_mut(host).ports_taken.insert(way, id);
     }
 
     /// How long ago the world began.
@@ -385,7 +436,12 @@ impl Network {
     /// Forgets a connection that nobody has anything to do with.
     pub(super) fn forget_if_over(&mut self, id: Id) {
         if self.get(id).is_some_and(|connection| connection.is_over()) {
-            self.connections.remove(id.key as usize);
+            let [from, to] = self.connections.remove(id.key as usize).ends;
+            // A later one may have it, if only the other end still knew of this one.
+            let taken = &mut self.host_mut(from.host).ports_taken;
+            if taken.get(&(from.address, to.address)) == Some(&id) {
+                taken.remove(&(from.address, to.address));
+            }
         }
     }
 }

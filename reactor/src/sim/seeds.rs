@@ -3,6 +3,8 @@
 use super::World;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::{env, thread};
 
 /// Names the one seed to be run, in the environment.
 const ONE_SEED: &str = "REACTOR_SEED";
@@ -10,30 +12,75 @@ const ONE_SEED: &str = "REACTOR_SEED";
 /// How many of the last lines of its trace a failing world shows.
 const LINES: usize = 60;
 
-/// Runs `test` with a new world for each seed. If it panics, the last lines of that world's trace and the seed are
-/// printed, and the panic goes on.
+/// Runs `test` with a new world for each seed. If it panics, the last lines of that world's trace, the seed and the
+/// command that repeats it are printed, and the panic goes on.
 ///
 /// With `REACTOR_SEED=17` in the environment, only seed 17 is run.
 ///
 /// # Panics
 /// If `test` does, or if `REACTOR_SEED` is no number.
 pub fn for_each_seed(seeds: Range<u64>, mut test: impl FnMut(&World)) {
-    let seeds = match std::env::var(ONE_SEED) {
-        Ok(seed) => {
-            let seed = seed.parse().unwrap_or_else(|_| panic!("{ONE_SEED}={seed} is no seed"));
-            seed..seed + 1
+    match env::var(ONE_SEED) {
+        Ok(seed) => in_one_world(seed.parse().unwrap_or_else(|_| panic!("{ONE_SEED}={seed} is no seed")), &mut test),
+        Err(_) => seeds.for_each(|seed| in_one_world(seed, &mut test)),
+    }
+}
+
+fn in_one_world(seed: u64, test: &mut impl FnMut(&World)) {
+    let world = World::new(seed);
+    world.keep_trace(LINES);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(&world))) {
+        for line in world.trace() {
+            eprintln!("{line}");
         }
-        Err(_) => seeds,
+        let args: Vec<String> = env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        eprintln!("seed {seed} failed; this repeats it:\n  {}", command(seed, &args, thread::current().name()));
+        resume_unwind(panic);
+    }
+}
+
+/// The command that runs this program in the same way, with one seed; and if it is a test program of cargo's, whose
+/// threads have the names of their tests, this one test. What else is in the environment it does not say.
+fn command(seed: u64, args: &[String], thread: Option<&str>) -> String {
+    let program = args.first().map_or("", |program| program);
+    let is_test_program = Path::new(program).parent().is_some_and(|folder| folder.ends_with("deps"));
+    let words = match thread.filter(|name| is_test_program && *name != "main") {
+        Some(test) => vec![program, "--exact", test],
+        None => args.iter().map(String::as_str).collect(),
     };
-    for seed in seeds {
-        let world = World::new(seed);
-        world.keep_trace(LINES);
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(&world))) {
-            for line in world.trace() {
-                eprintln!("{line}");
-            }
-            eprintln!("seed {seed} failed; this repeats it: {ONE_SEED}={seed} and the same command");
-            resume_unwind(panic);
-        }
+    words.iter().fold(format!("{ONE_SEED}={seed}"), |command, word| command + " " + &quoted(word))
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "_-+=:,./@%".contains(char);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(args: &[&str], thread: Option<&str>) -> String {
+        command(17, &args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), thread)
+    }
+
+    #[test]
+    fn the_command_that_repeats_a_seed_is_whole() {
+        let test = "/target/debug/deps/sim-0123456789abcdef";
+        let whole = format!("REACTOR_SEED=17 {test} --exact faults::storms");
+        assert_eq!(shown(&[test], Some("faults::storms")), whole);
+        assert_eq!(shown(&[test, "fau", "--nocapture"], Some("faults::storms")), whole, "of many tests this one");
+        // With one thread all tests run in `main`.
+        let known = format!("REACTOR_SEED=17 {test} fau --test-threads=1");
+        assert_eq!(shown(&[test, "fau", "--test-threads=1"], Some("main")), known);
+        let program = ["target/release/my sim", "--name", "it's", ""];
+        let known = r"REACTOR_SEED=17 'target/release/my sim' --name 'it'\''s' ''";
+        assert_eq!(shown(&program, Some("worker")), known);
+        assert_eq!(shown(&program, None), known);
     }
 }

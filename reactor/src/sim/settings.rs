@@ -49,11 +49,21 @@ impl Link {
     }
 
     /// Sets how many of a million segments are lost. What is lost is sent again after 200 ms, then twice that and so
-    /// on, and what follows it waits for it: TCP loses nothing but time.
+    /// on, and what follows it waits for it: TCP loses nothing but time, unless so many tries are lost that its sender
+    /// gives up.
     pub const fn loss(mut self, of_a_million: u32) -> Link {
         // With all of them lost, no number of times would be enough.
         self.loss = if of_a_million < 900_000 { of_a_million } else { 900_000 };
         self
+    }
+
+    /// All that it is like.
+    pub(super) fn words(&self) -> String {
+        let Link { latency, bandwidth, segment, cuts, loss } = self;
+        let bandwidth = bandwidth.map_or(String::new(), |bytes| format!(", {bytes} bytes a second"));
+        let cuts = if *cuts == 0 { String::new() } else { format!(", cuts {cuts}") };
+        let loss = if *loss == 0 { String::new() } else { format!(", loss {loss}") };
+        format!("{}{bandwidth}, segments of {segment}{cuts}{loss}", latency.words())
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Next: `trouble.rs`, when they do not arrive.
 
-use super::connection::{Kind, Life, Mark, Owner, Segment};
+use super::connection::{Contents, FIRST_WAIT, Kind, LONGEST_WAIT, Life, Mark, Owner, Segment};
 use super::network::Network;
 use super::queue::{Event, Id, Side};
-use super::trace::Did;
+use super::trace::{Did, excerpt};
 use std::io::{self, ErrorKind, IoSlice};
 
 impl Network {
@@ -30,8 +30,8 @@ impl Network {
         let mut taken = 0;
         for slice in slices {
             let part = &slice[..slice.len().min(room)];
-            let opaque = *pipe.opaque.get_or_insert_with(|| looks_like_tls(part));
-            if !opaque {
+            pipe.contents = pipe.contents.then(part);
+            if pipe.contents != Contents::Opaque {
                 self.trace.mix_bytes(part);
             }
             pipe.bytes.extend(part);
@@ -43,15 +43,30 @@ impl Network {
             connection.ends[side].wants_room = true;
         }
         if taken > 0 {
-            self.note_end(id, side, Did::Write, taken);
+            let written = self.detail(|| self.excerpt(id, side, taken));
+            self.note_end_with(id, side, Did::Write, taken, &written);
             self.pump(id, side);
         }
         self.tell_of_room(id, side);
         if taken == 0 && offered > 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(taken) }
     }
 
+    /// The first of the last `len` bytes that were written, unless they look like TLS.
+    fn excerpt(&self, id: Id, side: Side, len: usize) -> String {
+        let pipe = &self.connections[id.key as usize].pipes[side];
+        match pipe.contents {
+            Contents::Opaque => String::new(),
+            _ => excerpt(pipe.bytes.range(pipe.bytes.len() - len..).copied()),
+        }
+    }
+
     /// Sends what there is to send, as far as the receiver has room.
     pub(super) fn pump(&mut self, id: Id, side: Side) {
+        self.send(id, side, false);
+    }
+
+    /// The same; the first segment of it is not lost if that `gets_there`.
+    pub(super) fn send(&mut self, id: Id, side: Side, mut gets_there: bool) {
         let now = self.now;
         let connection = &self.connections[id.key as usize];
         let (way, to) = (connection.links[side], connection.ends[1 - side].host);
@@ -83,11 +98,14 @@ impl Network {
             }
             let sent = self.departure(way, link.bandwidth, len);
             let mut arrives = sent.saturating_add(link.latency.draw(&mut self.random));
-            let mut wait = super::connection::FIRST_WAIT;
-            while self.is_lost(way) {
-                arrives = arrives.saturating_add(wait);
-                wait = (wait * 2).min(super::connection::LONGEST_WAIT);
+            let late = if std::mem::take(&mut gets_there) { 0 } else { self.lateness(way) };
+            if late >= self.connections[id.key as usize].ends[side].patience() {
+                self.stall(id, side);
+                let stall = &mut self.connections[id.key as usize].pipes[side].stall;
+                stall.iter_mut().for_each(|stall| stall.loss = link.loss);
+                break;
             }
+            arrives = arrives.saturating_add(late);
             let pipe = &mut self.connections[id.key as usize].pipes[side];
             arrives = arrives.max(pipe.last_arrival);
             pipe.last_arrival = arrives;
@@ -111,6 +129,16 @@ impl Network {
         let way = &mut self.links[way as usize];
         way.free = way.free.max(self.now).saturating_add(u64::try_from(takes).unwrap_or(u64::MAX));
         way.free
+    }
+
+    /// By how much a segment comes later because it is lost and sent again, perhaps many times.
+    fn lateness(&mut self, way: u32) -> u64 {
+        let (mut late, mut wait) = (0_u64, FIRST_WAIT);
+        while self.is_lost(way) {
+            late = late.saturating_add(wait);
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        late
     }
 
     pub(super) fn is_lost(&mut self, way: u32) -> bool {
@@ -291,9 +319,4 @@ impl Network {
             }
         }
     }
-}
-
-/// Whether a stream that begins so is TLS, as every TLS stream begins with the head of a record.
-fn looks_like_tls(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x14..=0x17, 3, ..])
 }

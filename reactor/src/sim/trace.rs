@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
 
+/// How many bytes of what is written a line shows, and of a name.
+const EXCERPT: usize = 100;
+
 /// What happened on a host. In [`template`](Did::template), `#` is the connection, `%` the number and `@` the other
 /// host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +158,8 @@ impl Trace {
         self.lines.iter().map(String::as_str)
     }
 
-    fn is_read(&self) -> bool {
+    /// Whether lines are wanted at all.
+    pub(super) fn is_read(&self) -> bool {
         self.limit > 0 || self.sink.is_some()
     }
 
@@ -177,19 +181,20 @@ impl Trace {
         }
     }
 
+    /// Something that happened. `detail` is only for whoever reads the line: the hash has no part in it.
     #[inline]
-    pub(super) fn step(&mut self, time: u64, host: u32, step: Step, name: impl Fn(u32) -> String) {
+    pub(super) fn step(&mut self, time: u64, host: u32, step: Step, detail: &str, name: impl Fn(u32) -> String) {
         self.mix(time);
         let host_and_other = u64::from(host) << 32 | u64::from(step.other.unwrap_or(u32::MAX));
         self.mix(host_and_other);
         self.mix(u64::from(step.connection.unwrap_or(u32::MAX)) << 32 | step.did as u64);
         self.mix(step.number);
         if self.is_read() {
-            self.line(time, &name(host), &text(step, &name));
+            self.line(time, &name(host), &text(step, detail, &name));
         }
     }
 
-    /// Something that the program says.
+    /// Something that is said about the world, or by it.
     pub(super) fn say(&mut self, time: u64, who: &str, what: &str) {
         self.mix(time);
         self.mix_bytes(who.as_bytes());
@@ -218,7 +223,7 @@ impl Trace {
 }
 
 #[cold]
-fn text(step: Step, name: impl Fn(u32) -> String) -> String {
+fn text(step: Step, detail: &str, name: impl Fn(u32) -> String) -> String {
     let mut text = String::new();
     for char in step.did.template().chars() {
         // Writing to a String cannot fail.
@@ -229,5 +234,19 @@ fn text(step: Step, name: impl Fn(u32) -> String) -> String {
             other => write!(text, "{other}"),
         };
     }
+    if !detail.is_empty() {
+        text.push_str(": ");
+        text.push_str(detail);
+    }
     text
+}
+
+/// The first of some bytes in quotes, as a line can show them.
+pub(super) fn excerpt(bytes: impl ExactSizeIterator<Item = u8>) -> String {
+    let more = if bytes.len() > EXCERPT { " ..." } else { "" };
+    let mut text = String::from("\"");
+    for byte in bytes.take(EXCERPT) {
+        text.extend(byte.escape_ascii().map(char::from));
+    }
+    text + "\"" + more
 }

@@ -38,7 +38,7 @@ impl Network {
             return;
         }
         let next = now.saturating_add(FIRST_WAIT.min(patience));
-        pipe.stall = Some(Stall { since: now, wait: FIRST_WAIT, next });
+        pipe.stall = Some(Stall { since: now, wait: FIRST_WAIT, next, loss: 0 });
         self.queue.push(next, Event::Again(id, side));
     }
 
@@ -51,8 +51,8 @@ impl Network {
         if end.life != Life::Open {
             return;
         }
-        let since = match &pipe.stall {
-            Some(stall) if stall.next == now => stall.since,
+        let (since, loss) = match &pipe.stall {
+            Some(stall) if stall.next == now => (stall.since, stall.loss),
             None if pipe.shut_since.is_some_and(|since| now - since >= patience) => {
                 // It is there, but has had no room for too long: Linux's limit holds for that, too.
                 return self.give_up(id, side);
@@ -64,7 +64,8 @@ impl Network {
         }
         let [there, back] = [connection.links[side], connection.links[1 - side]];
         self.note_end(id, side, Did::Retransmit, 0);
-        let gets_there = !self.is_cut(there) && !self.is_lost(there);
+        let loses_all = loss > 0 && loss == self.link(there).loss;
+        let gets_there = !self.is_cut(there) && !loses_all && !self.is_lost(there);
         let comes_back = gets_there && !self.is_cut(back);
         let connection = &mut self.connections[id.key as usize];
         if comes_back && connection.ends[1 - side].life == Life::Gone {
@@ -81,7 +82,7 @@ impl Network {
                 pipe.settle(now);
                 pipe.acknowledge(now.saturating_add(latency), lost);
             }
-            self.pump(id, side);
+            self.send(id, side, true);
             self.tell_of_room(id, side);
         }
         let connection = &mut self.connections[id.key as usize];
@@ -93,8 +94,18 @@ impl Network {
         if let Some(Stall { wait, .. }) = stall {
             let wait = (wait * 2).min(LONGEST_WAIT);
             let next = now.saturating_add(wait).min(since.saturating_add(patience));
-            pipe.stall = Some(Stall { since, wait, next });
+            let loss = if loses_all { loss } else { 0 };
+            pipe.stall = Some(Stall { since, wait, next, loss });
             self.queue.push(next, Event::Again(id, side));
+        }
+    }
+
+    /// A request to connect has come again: whoever waits to send the answer to it once more does so now.
+    pub(super) fn answer_again(&mut self, id: Id) {
+        let now = self.now;
+        if let Some(stall) = &mut self.connections[id.key as usize].pipes[1].stall {
+            stall.next = now;
+            self.again(id, 1);
         }
     }
 
@@ -202,7 +213,7 @@ impl Network {
         let (back, life) = (connection.links[1 - side], connection.ends[side].life);
         match life {
             Life::Absent | Life::Gone => {}
-            Life::Asking if self.is_cut(back) => self.ask(id),
+            Life::Asking if self.is_cut(back) => {} // The request is sent again anyway.
             Life::Open if self.is_cut(back) => {
                 // It never comes; whoever still waits for an acknowledgement goes on trying.
                 if self.connections[id.key as usize].pipes[side].is_outstanding() {
@@ -234,10 +245,10 @@ impl Network {
         let now = self.now;
         let end = &mut self.connections[id.key as usize].ends[side];
         (end.keep_alive, end.unanswered) = (keep_alive, 0);
-        if let Some(KeepAlive { idle, .. }) = keep_alive
-            && !std::mem::replace(&mut end.probe_is_coming, true)
-        {
-            let next = end.heard.max(now).saturating_add(nanoseconds(idle));
+        let Some(KeepAlive { idle, .. }) = keep_alive else { return };
+        let next = end.heard.max(now).saturating_add(nanoseconds(idle));
+        if end.next_probe.is_none_or(|coming| next < coming) {
+            end.next_probe = Some(next);
             self.queue.push(next, Event::Probe(id, side));
         }
     }
@@ -248,7 +259,9 @@ impl Network {
         let Some(connection) = self.get(id) else { return };
         let is_known = !matches!(connection.ends[1 - side].life, Life::Absent | Life::Gone);
         let end = &mut connection.ends[side];
-        end.probe_is_coming = false;
+        if end.next_probe.take_if(|next| *next == now).is_none() {
+            return; // It was to be sooner, and has been.
+        }
         let Some(KeepAlive { idle, interval, probes }) = end.keep_alive else { return };
         if matches!(end.life, Life::Absent | Life::Gone) {
             return;
@@ -282,8 +295,9 @@ impl Network {
             self.note_end(id, side, Did::Probe, 0);
             now.saturating_add(nanoseconds(interval))
         };
-        self.connections[id.key as usize].ends[side].probe_is_coming = true;
-        self.queue.push(next.max(now.saturating_add(1)), Event::Probe(id, side));
+        let next = next.max(now.saturating_add(1));
+        self.connections[id.key as usize].ends[side].next_probe = Some(next);
+        self.queue.push(next, Event::Probe(id, side));
     }
 
     /// The network breaks a connection: both ends meet an error at once.

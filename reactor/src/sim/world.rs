@@ -2,15 +2,15 @@
 
 use super::driver::{Shared, Waiting, What};
 use super::host::{Boot, Deed, Host, Program};
-use super::network::{Network, Power};
+use super::network::{Network, Power, Way};
 use super::queue::Event;
 use super::random::{Random, nanoseconds};
 use super::settings::{HostSettings, Link, WorldSettings};
-use super::trace::Did;
+use super::trace::{Did, excerpt};
 use crate::Reactor;
 use crate::event_loop::Spare;
 use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -29,6 +29,23 @@ pub enum Name {
     Fails(io::ErrorKind),
     /// No answer ever comes.
     Silent,
+}
+
+impl Name {
+    /// What it means, in words.
+    fn meaning(&self, name: &str) -> String {
+        let mut text = excerpt(name.bytes()) + " means ";
+        // Writing to a String cannot fail.
+        let _ = match self {
+            Name::Addresses(addresses) => addresses.iter().enumerate().try_for_each(|(at, address)| {
+                let separator = if at == 0 { "" } else { ", " };
+                write!(text, "{separator}{address}")
+            }),
+            Name::Fails(error) => write!(text, "{error:?}"),
+            Name::Silent => write!(text, "silence"),
+        };
+        text
+    }
 }
 
 /// Hosts, a network and a time, all decided by a seed. See [the module](super).
@@ -186,12 +203,16 @@ impl World {
             if kernel.life != life || !matches!(kernel.power, Power::Running | Power::Paused) {
                 return; // The program that asked is no more.
             }
-            if let What::Answer(..) = what {
-                network.note(host, Did::Answer);
+            if let What::Answer(_, answer, name) = &what {
+                let meaning = network.detail(|| match answer {
+                    Ok(addresses) => Name::Addresses(addresses.clone()).meaning(name),
+                    Err(error) => Name::Fails(error.kind()).meaning(name),
+                });
+                network.note_with(host, Did::Answer, &meaning);
             }
         }
         match what {
-            What::Answer(reply, answer) => self.0.in_program(|| reply(answer)),
+            What::Answer(reply, answer, _) => self.0.in_program(|| reply(answer)),
             What::Job(job) => self.0.in_program(job),
             What::Script(f) => f(self),
         }
@@ -199,23 +220,26 @@ impl World {
 
     /// Sets the link from `from` to `to`, that way only.
     pub fn set_link(&self, from: &Host, to: &Host, link: Link) {
-        self.change_way(from, to, Did::Change, |way| way.own = Some(link));
+        let words = link.words();
+        self.change_way(from, to, Did::Change, &words, |way| way.own = Some(link));
     }
 
     /// Sets the links that have not been set one by one.
     pub fn set_links(&self, link: Link) {
-        self.0.shared.network.borrow_mut().settings.link = link;
+        let network = &mut *self.0.shared.network.borrow_mut();
+        network.settings.link = link;
+        network.say(&format!("all other links: {}", link.words()));
     }
 
     /// Cuts the way from `from` to `to`: nothing gets through any more. What `to` sends still arrives. TCP sends what
     /// is lost again and again, so that it arrives after [`mend`](World::mend), unless it has been given up.
     pub fn cut(&self, from: &Host, to: &Host) {
-        self.change_way(from, to, Did::Cut, |way| way.is_cut = true);
+        self.change_way(from, to, Did::Cut, "", |way| way.is_cut = true);
     }
 
     /// Makes the way from `from` to `to` work again.
     pub fn mend(&self, from: &Host, to: &Host) {
-        self.change_way(from, to, Did::Mend, |way| way.is_cut = false);
+        self.change_way(from, to, Did::Mend, "", |way| way.is_cut = false);
     }
 
     /// Cuts all ways between these hosts and those, in both directions.
@@ -238,11 +262,13 @@ impl World {
         }
     }
 
-    fn change_way(&self, from: &Host, to: &Host, did: Did, change: impl FnOnce(&mut super::network::Way)) {
+    /// Changes a way; the hash covers all of `detail`.
+    fn change_way(&self, from: &Host, to: &Host, did: Did, detail: &str, change: impl FnOnce(&mut Way)) {
         let network = &mut *self.0.shared.network.borrow_mut();
         let way = network.way(from.index(), to.index());
         change(&mut network.links[way as usize]);
-        network.note(from.index(), did.to(to.index()));
+        network.trace.mix_bytes(detail.as_bytes());
+        network.note_with(from.index(), did.to(to.index()), detail);
     }
 
     /// Breaks all connections between two hosts, as a box between them does that forgets them: both ends meet a reset.
@@ -253,6 +279,7 @@ impl World {
     /// Sets what a name means. Hosts are found under their own names unless this says otherwise, and `localhost` is
     /// everybody's own.
     pub fn set_name(&self, name: &str, meaning: Name) {
+        self.0.shared.network.borrow_mut().say(&format!("the name {}", meaning.meaning(name)));
         self.0.shared.names.borrow_mut().insert(name.to_owned(), meaning);
     }
 
@@ -283,7 +310,8 @@ impl World {
         network.trace.say(network.now, "--", text);
     }
 
-    /// Keeps the last `lines` lines of the trace from now on.
+    /// Keeps the last `lines` lines of the trace from now on. A line about a write shows its first hundred bytes,
+    /// unless the stream began like TLS.
     pub fn keep_trace(&self, lines: usize) {
         self.0.shared.network.borrow_mut().trace.keep(lines);
     }

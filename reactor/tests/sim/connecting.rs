@@ -55,6 +55,80 @@ fn a_machine_that_is_down_lets_a_connection_time_out() {
     assert!(events.all()[1].contains("timed out"), "Linux's limit: {:?}", events.all());
 }
 
+/// A client that asks for a connection; the answer is on its way, but the way back is cut.
+fn with_a_lost_answer(boot: impl FnMut(&Reactor) + 'static) -> (World, Host, Host, Events) {
+    let (world, events) = (world(1), Events::default());
+    let server = world.host("server", boot);
+    let client = world.host("client", outcome(&events, Destination::from(("server", PORT)).timeout(200 * SECOND)));
+    world.run_for(20 * MS);
+    world.cut(&server, &client);
+    (world, server, client, events)
+}
+
+#[test]
+fn an_answer_that_is_lost_is_given_again_when_the_request_is_sent_again() {
+    let (world, _, _, events) = with_a_lost_answer(echo);
+    world.run_for(6500 * MS);
+    world.heal();
+    // Requests leave 0, 1, 3 and 7 s after the first. The server would answer again of itself after 12.6 s.
+    world.run_for(500 * MS);
+    assert!(events.all().is_empty());
+    world.run_for(5 * MS);
+    assert_eq!(events.all(), ["made"]);
+    world.run_for(1000 * SECOND);
+    assert_eq!((events.all(), world.connections()), (vec!["made".to_owned()], 1));
+}
+
+#[test]
+fn a_connection_whose_answers_are_all_lost_times_out_and_nothing_of_it_is_left() {
+    let (world, server, client, events) = with_a_lost_answer(echo);
+    world.run_for(126 * SECOND);
+    assert!(events.all().is_empty());
+    world.run_for(2 * SECOND);
+    assert!(events.all()[0].contains("timed out"), "Linux's limit: {:?}", events.all());
+    world.run_for(1000 * SECOND);
+    assert_eq!((world.connections(), server.descriptors(), client.descriptors()), (0, 6, 5));
+}
+
+#[test]
+fn a_refusal_that_is_lost_is_given_again_a_second_later() {
+    let (world, _, _, events) = with_a_lost_answer(|_| {});
+    world.run_for(500 * MS);
+    world.heal();
+    world.run_for(500 * MS);
+    assert!(events.all().is_empty());
+    world.run_for(5 * MS);
+    assert!(events.all()[0].contains("refused"), "{:?}", events.all());
+}
+
+#[test]
+fn a_machine_that_comes_up_again_is_asked_as_if_it_had_never_answered() {
+    let (world, server, _, events) = with_a_lost_answer(echo);
+    world.run_for(100 * MS);
+    server.crash();
+    server.restart();
+    world.heal();
+    world.run_for(900 * MS);
+    assert!(events.all().is_empty());
+    world.run_for(5 * MS);
+    assert_eq!(events.all(), ["made"], "the request after a second");
+    world.run_for(1000 * SECOND);
+    assert_eq!((events.all().len(), world.connections(), server.descriptors()), (1, 1, 7));
+}
+
+#[test]
+fn over_a_long_way_requests_that_come_more_than_once_make_one_connection() {
+    let (world, events, answers) = (world(1), Events::default(), Events::default());
+    world.set_links(Link::new(Law::Fixed(4 * SECOND)));
+    server(&world, &events, plain);
+    client(&world, &answers, saying("hello"));
+    world.run_for(9 * SECOND);
+    assert_eq!((events.all(), answers.all()), (vec!["made".to_owned()], vec!["made".to_owned()]));
+    world.run_for(100 * SECOND);
+    assert_eq!(events.all(), ["made", "data hello"]);
+    assert_eq!((answers.all().len(), world.connections()), (1, 1));
+}
+
 #[test]
 fn a_full_backlog_drops_requests_and_takes_them_when_they_come_again() {
     let (world, events) = (world(1), Events::default());
@@ -204,4 +278,62 @@ fn a_connection_that_fails_gives_its_descriptor_back() {
     assert_eq!(client.descriptors(), 6);
     world.run_for(SECOND);
     assert_eq!((events.all().len(), client.descriptors(), world.connections()), (1, 5, 0));
+}
+
+/// How many ports the system gives out.
+const PORTS: usize = 28_232;
+
+/// Asks for `count` connections.
+fn ask(host: &Host, events: &Events, port: u16, count: usize) {
+    let reactor = host.reactor().unwrap();
+    for _ in 0..count {
+        let to = Destination::from(("10.0.0.1", port)).timeout(100 * SECOND);
+        reactor.connect_tcp(to, Once { events: events.clone(), shape: plain });
+    }
+}
+
+#[test]
+fn a_port_that_is_in_use_is_not_given_out_again() {
+    let (world, events, peers) = (world(1), Events::default(), Events::default());
+    let noted = peers.clone();
+    world.host("server", move |reactor| {
+        let noted = noted.clone();
+        let echo = move |peer: &Address| {
+            noted.note(peer.to_string());
+            Echo
+        };
+        reactor.listen_tcp("0.0.0.0:8007", echo).unwrap();
+    });
+    let client = world.host("client", |_| {});
+    ask(&client, &events, PORT, 1);
+    world.run_for(SECOND);
+    ask(&client, &Events::default(), 1, PORTS - 1);
+    world.run_for(SECOND);
+    ask(&client, &events, PORT, 2);
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made"; 3]);
+    assert_eq!(peers.all(), ["10.0.0.2:32768", "10.0.0.2:32769", "10.0.0.2:32770"]);
+}
+
+#[test]
+fn when_all_ports_are_in_use_towards_one_port_another_can_still_be_reached() {
+    let (world, events, more) = (world(1), Events::default(), Events::default());
+    let server = world.host("server", |_| {});
+    server.crash();
+    let client = world.host("client", |_| {});
+    ask(&client, &events, PORT, PORTS);
+    world.run_for(SECOND);
+    assert_eq!((events.all().len(), client.descriptors()), (0, 5 + PORTS));
+    ask(&client, &more, PORT, 1);
+    world.run_for(SECOND);
+    assert!(more.all()[0].contains("address not available"), "{:?}", more.all());
+    ask(&client, &more, PORT + 1, 1);
+    world.run_for(SECOND);
+    assert_eq!(more.all().len(), 1, "it still waits for an answer");
+    world.run_for(200 * SECOND);
+    assert_eq!((events.all().len(), more.all().len(), client.descriptors()), (PORTS, 2, 5));
+    server.restart();
+    ask(&client, &more, PORT, 1);
+    world.run_for(SECOND);
+    assert!(more.all()[2].contains("refused"), "the ports are free again: {:?}", more.all());
 }

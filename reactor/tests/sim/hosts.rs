@@ -251,6 +251,32 @@ fn signals_stop_a_program_and_kill_one_that_does_not_catch_them() {
 }
 
 #[test]
+fn a_signal_waits_for_a_paused_program_to_go_on_and_only_a_kill_does_not() {
+    for catches in [true, false] {
+        let world = world(1);
+        let mut settings = HostSettings::default();
+        settings.reactor.catch_signals = catches;
+        let host = world.host_with("server", settings, echo);
+        world.run_for(SECOND);
+        host.pause();
+        host.terminate();
+        host.interrupt();
+        world.run_for(SECOND);
+        assert_eq!(host.state(), HostState::Paused);
+        host.resume();
+        world.run_for(SECOND);
+        assert_eq!(host.state(), HostState::Idle);
+        host.restart();
+        world.run_for(SECOND);
+        assert_eq!(host.state(), HostState::Running, "the signals were the old program's");
+        host.pause();
+        host.terminate();
+        host.kill();
+        assert_eq!(host.state(), HostState::Idle);
+    }
+}
+
+#[test]
 fn each_host_has_a_clock_that_can_be_wrong_and_jump_while_its_timers_do_not_notice() {
     let world = world(1);
     let (one, other) = (world.host("one", |_| {}), world.host("other", |_| {}));

@@ -37,6 +37,19 @@ fn an_idle_connection_to_a_machine_that_failed_is_noticed_by_keep_alive_alone() 
 }
 
 #[test]
+fn a_shorter_time_counts_from_when_it_is_set() {
+    let world = world(1);
+    let patient = KeepAlive { idle: 1000 * SECOND, ..KEEP_ALIVE };
+    let (server, _, answers, line) = pair(&world, Some(patient));
+    line.transport().set_keep_alive(Some(KEEP_ALIVE));
+    server.crash();
+    world.run_for(13 * SECOND);
+    assert_eq!(answers.all(), ["made"]);
+    world.run_for(2 * SECOND);
+    assert_eq!(answers.all().len(), 3, "{:?}", answers.all());
+}
+
+#[test]
 fn a_machine_that_is_up_again_answers_a_probe_with_a_reset() {
     let world = world(1);
     let (server, _, answers, _) = pair(&world, Some(KEEP_ALIVE));
@@ -94,4 +107,46 @@ fn a_conversation_needs_no_probes() {
         ticks.set(ticks.get() + 1);
     }
     assert_eq!(answers.all(), ["made".to_owned(), format!("data {}", "x".repeat(20))]);
+}
+
+/// Whether what is said over a link that loses nearly everything has come, and whether the connection was given up, by
+/// the time that its end must have been patient for; the link gets well after `well`.
+fn said_over_a_bad_link(seed: u64, keep_alive: Option<KeepAlive>, well: Option<Duration>) -> (bool, bool) {
+    let (world, events, answers, line) = (world(seed), Events::default(), Events::default(), Line::default());
+    server(&world, &events, plain);
+    let keep = line.clone();
+    client(&world, &answers, move |noting| {
+        keep.of(Noting { made: Box::new(move |transport| transport.set_keep_alive(keep_alive)), ..noting })
+    });
+    world.run_for(SECOND);
+    world.set_links(Link::new(Law::Fixed(10 * MS)).loss(900_000));
+    line.write("hello");
+    let patience = keep_alive.map_or(924_600 * MS, |_| 14 * SECOND) + 10 * MS;
+    let bad = well.unwrap_or(patience);
+    world.run_for(bad);
+    world.set_links(Link::new(Law::Fixed(10 * MS)));
+    world.run_for(patience - bad);
+    (events.all().len() > 1, answers.all().len() > 1)
+}
+
+#[test]
+fn loss_that_does_not_end_is_given_up_as_a_cut_is() {
+    for keep_alive in [Some(KEEP_ALIVE), None] {
+        let mut given_up = 0;
+        for seed in 0..60 {
+            let (has_come, is_lost) = said_over_a_bad_link(seed, keep_alive, None);
+            assert!(has_come != is_lost, "seed {seed}: come {has_come}, lost {is_lost}");
+            given_up += u32::from(is_lost);
+        }
+        // 0.9 to the power of 7 tries, or of 17.
+        let expected = if keep_alive.is_some() { 18..40 } else { 3..20 };
+        assert!(expected.contains(&given_up), "{given_up} of 60");
+    }
+}
+
+#[test]
+fn a_link_that_gets_well_in_time_lets_through_what_it_would_have_lost() {
+    for seed in 0..60 {
+        assert_eq!(said_over_a_bad_link(seed, Some(KEEP_ALIVE), Some(3 * SECOND)), (true, false), "seed {seed}");
+    }
 }

@@ -1,7 +1,8 @@
 //! What happened, to be read.
 
 use super::*;
-use std::io::{self, Write};
+use reactor::sim::Name;
+use std::io::{self, ErrorKind, Write};
 
 fn story(world: &World) {
     let server = world.host("server", echo);
@@ -21,20 +22,22 @@ fn a_trace_tells_who_did_what_and_when() {
     world.keep_trace(1000);
     story(&world);
     let expected = "
+     0.000000000 --         the name \"server\" means 10.0.0.1
      0.000000000 server     starts
      0.000000000 server     listens on port 8007
+     0.000000000 --         the name \"client\" means 10.0.0.2
      0.000000000 client     starts
      0.000000000 --         the story begins
-     0.000000000 client     looks a name up
-     0.005000000 client     gets an answer about a name
+     0.000000000 client     looks a name up: \"server\"
+     0.005000000 client     gets an answer about a name: \"server\" means 10.0.0.1
      0.005000000 client     #0 asks server for a connection to port 8007
      0.015000000 server     #0 has client waiting on port 8007
      0.015000000 server     #0 accepts client
      0.025000000 client     #0 is connected to server
-     0.025000000 client     #0 writes 5 to server
+     0.025000000 client     #0 writes 5 to server: \"hello\"
      0.035000000 server     #0 gets 5 from client
      0.035000000 server     #0 reads 5
-     0.035000000 server     #0 writes 5 to client
+     0.035000000 server     #0 writes 5 to client: \"hello\"
      0.045000000 client     #0 gets 5 from server
      0.045000000 client     #0 reads 5
      0.045000000 client     #0 closes
@@ -85,20 +88,133 @@ fn every_line_goes_to_a_file_if_there_is_one() {
     assert_eq!(written.lines().collect::<Vec<_>>(), world.trace());
 }
 
+/// A world in which a client has written `text`, each write of which takes at most `buffer` bytes.
+fn spoken(text: &'static str, buffer: usize, trace: usize) -> World {
+    let world = world(1);
+    world.keep_trace(trace);
+    server(&world, &Events::default(), plain);
+    let mut settings = HostSettings::default();
+    settings.send_buffer = buffer;
+    client_with(&world, settings, &Events::default(), saying(text));
+    world.run_for(10 * SECOND);
+    world
+}
+
+/// What the lines about writes say after what is the same in all of them.
+fn writes(world: &World) -> Vec<String> {
+    let trace = world.trace();
+    let said = trace.iter().filter_map(|line| line.split_once(" writes ")).map(|(_, said)| said.to_owned());
+    said.collect()
+}
+
+#[test]
+fn a_trace_shows_the_beginning_of_what_is_written_and_nothing_of_what_looks_like_tls() {
+    const LONG: &str = match std::str::from_utf8(&[b'x'; 300]) {
+        Ok(text) => text,
+        Err(_) => "",
+    };
+    let shown = |text, buffer| writes(&spoken(text, buffer, 1000));
+    assert_eq!(shown("a\"b\r\n\u{1b}[2J\u{e9}", 100), [r#"11 to server: "a\"b\r\n\x1b[2J\xc3\xa9""#]);
+    assert_eq!(shown(&LONG[..100], 1000), [format!("100 to server: \"{}\"", &LONG[..100])]);
+    assert_eq!(shown(LONG, 1000), [format!("300 to server: \"{}\" ...", &LONG[..100])]);
+    assert_eq!(shown("abc", 2), [r#"2 to server: "ab""#, r#"1 to server: "c""#]);
+    assert_eq!(shown("\u{16}\u{3}\u{1}secret", 100), ["9 to server"]);
+    assert_eq!(shown("\u{16}\u{3}\u{1}", 1), [r#"1 to server: "\x16""#, "1 to server", "1 to server"]);
+    assert_eq!(shown("\u{16}\u{4}", 1), [r#"1 to server: "\x16""#, r#"1 to server: "\x04""#]);
+    assert_eq!(spoken(LONG, 100, 1000).trace_hash(), spoken(LONG, 100, 0).trace_hash(), "the hash has no part in it");
+}
+
+#[test]
+fn names_are_told_with_what_they_mean_to_whoever_looks_them_up() {
+    let world = world(1);
+    world.keep_trace(1000);
+    world.set_name("two", Name::Addresses(vec!["10.0.0.8".parse().unwrap(), "fe80::1".parse().unwrap()]));
+    world.set_name("bad", Name::Fails(ErrorKind::TimedOut));
+    world.set_name("mute\n", Name::Silent);
+    world.host("client", |reactor| {
+        for name in ["two", "bad", "mute\n", "none"] {
+            reactor.connect_tcp((name, PORT), |_: &Address| Echo);
+        }
+    });
+    world.run_for(MS * 5);
+    let told = |what: &str| -> Vec<String> {
+        let trace = world.trace();
+        trace.iter().filter_map(|line| line.split_once(what)).map(|(_, told)| told.to_owned()).collect()
+    };
+    let meanings = [r#""two" means 10.0.0.8, fe80::1"#, r#""bad" means TimedOut"#, r#""mute\n" means silence"#];
+    assert_eq!(told("--         the name ")[..3], meanings);
+    assert_eq!(told("looks a name up: "), [r#""two""#, r#""bad""#, r#""mute\n""#, r#""none""#]);
+    assert_eq!(told("gets an answer about a name: "), [meanings[0], meanings[1], r#""none" means NotFound"#]);
+}
+
+#[test]
+fn a_change_of_links_says_what_they_are_like_now() {
+    let world = world(1);
+    world.keep_trace(1000);
+    let (one, other) = (world.host("one", |_| {}), world.host("other", |_| {}));
+    world.keep_trace(0);
+    world.keep_trace(1000);
+    world.set_link(&one, &other, Link::new(Law::Fixed(MS)));
+    world.set_link(&other, &one, Link::new(Law::Uniform(MS, SECOND)).bandwidth(7).segment(576).cuts(30).loss(20));
+    world.set_links(Link::new(Law::Exponential { least: MS, mean: 2 * MS }));
+    world.set_links(Link::new(Law::LogNormal { median: MS * 3 / 2, sigma: 50 }));
+    let expected = [
+        "one        has another link to other: 1ms, segments of 1460",
+        "other      has another link to one: 1ms to 1s, 7 bytes a second, segments of 576, cuts 30, loss 20",
+        "--         all other links: 1ms and 2ms more on average, segments of 1460",
+        "--         all other links: about 1.5ms (sigma 50), segments of 1460",
+    ];
+    assert_eq!(world.trace(), expected.map(|line| format!("     0.000000000 {line}")));
+}
+
 #[test]
 fn the_hash_covers_what_is_said_and_what_is_sent() {
     let hash = |text: &'static str, note: &str| {
+        let hashes = [1, 2, 1000].map(|buffer| {
+            let world = spoken(text, buffer, 0);
+            world.note(note);
+            world.trace_hash()
+        });
+        hashes.to_vec()
+    };
+    let differ = |one: Vec<u64>, other: Vec<u64>| one.iter().zip(&other).all(|(one, other)| one != other);
+    assert_eq!(hash("one", "a"), hash("one", "a"));
+    assert!(differ(hash("one", "a"), hash("two", "a")));
+    assert!(differ(hash("one", "a"), hash("one", "b")));
+    // Of what begins like TLS only the length counts, in however small pieces it is written.
+    assert_eq!(hash("\u{16}\u{3}\u{1}one", "a"), hash("\u{16}\u{3}\u{1}two", "a"));
+    assert!(differ(hash("\u{16}\u{3}\u{1}one", "a"), hash("\u{16}\u{3}\u{1}three", "a")));
+    // A first byte alone is no TLS.
+    assert!(differ(hash("\u{16}\u{1}one", "a"), hash("\u{16}\u{1}two", "a")));
+    assert!(differ(hash("\u{16}", "a"), hash("\u{15}", "a")));
+}
+
+#[test]
+fn the_hash_covers_links_and_names_as_soon_as_they_are_set() {
+    let hash = |set: &dyn Fn(&World, &Host, &Host)| {
         let world = world(1);
-        server(&world, &Events::default(), plain);
-        client(&world, &Events::default(), saying(text));
-        world.run_for(SECOND);
-        world.note(note);
+        let (one, other) = (world.host("one", |_| {}), world.host("other", |_| {}));
+        set(&world, &one, &other);
         world.trace_hash()
     };
-    assert_eq!(hash("one", "a"), hash("one", "a"));
-    assert_ne!(hash("one", "a"), hash("two", "a"));
-    assert_ne!(hash("one", "a"), hash("one", "b"));
-    // Of what begins like TLS only the length counts.
-    assert_eq!(hash("\u{16}\u{3}\u{1}one", "a"), hash("\u{16}\u{3}\u{1}two", "a"));
-    assert_ne!(hash("\u{16}\u{3}\u{1}one", "a"), hash("\u{16}\u{3}\u{1}three", "a"));
+    let (slow, fast) = (Link::new(Law::Fixed(MS)), Link::new(Law::Fixed(Duration::from_nanos(999_999))));
+    let hashes = [
+        hash(&|_, _, _| {}),
+        hash(&|world, _, _| world.set_links(slow)),
+        hash(&|world, _, _| world.set_links(fast)),
+        hash(&|world, _, _| world.set_links(slow.cuts(1))),
+        hash(&|world, _, _| world.set_links(slow.loss(1))),
+        hash(&|world, one, other| world.set_link(one, other, slow)),
+        hash(&|world, one, other| world.set_link(one, other, fast)),
+        hash(&|world, one, _| world.set_name("a", Name::Addresses(vec![one.address()]))),
+        hash(&|world, _, other| world.set_name("a", Name::Addresses(vec![other.address()]))),
+        hash(&|world, _, _| world.set_name("a", Name::Silent)),
+        hash(&|world, _, _| world.set_name("b", Name::Silent)),
+        hash(&|world, _, _| world.set_name("a", Name::Fails(ErrorKind::TimedOut))),
+        hash(&|world, _, _| world.set_name("a", Name::Fails(ErrorKind::NotFound))),
+    ];
+    for (at, one) in hashes.iter().enumerate() {
+        assert!(!hashes[..at].contains(one), "number {at} is as one before it");
+    }
+    assert_eq!(hashes[1], hash(&|world, _, _| world.set_links(slow)));
 }
