@@ -147,18 +147,22 @@ impl Link {
         self.addresses.borrow().iter().any(|own| *own == address || own.is_unspecified() && address.is_loopback())
     }
 
-    /// Finds out where the neighbour may come from. Does not fail: a name that is not known now may be later, and
-    /// each attempt to connect looks again.
-    pub(crate) fn look_up(&self) -> Deferred<()> {
-        let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
+    /// Finds out where the neighbour may come from; whether that is known now. Does not fail: a name that is not known
+    /// now may be later, and each attempt to connect looks again.
+    pub(crate) fn look_up(&self) -> Deferred<bool> {
+        let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(false) };
         let this = self.this.clone();
         let name = self.name.clone();
         server.reactor().resolve(&self.host).add_both(move |result| match (result, this.upgrade()) {
             (Ok(addresses), Some(link)) => {
                 *link.addresses.borrow_mut() = addresses.iter().map(IpAddr::to_canonical).collect();
+                Ok(true)
             }
-            (Ok(_), None) => {}
-            (Err(failure), _) => log::warn!("neighbor {name}: {failure}"),
+            (Ok(_), None) => Ok(false),
+            (Err(failure), _) => {
+                log::warn!("neighbor {name}: {failure}");
+                Ok(false)
+            }
         })
     }
 
@@ -298,8 +302,8 @@ impl Link {
         let grown = WAIT.0 * 2u32.saturating_pow(self.failures.get().min(16));
         self.failures.set(self.failures.get() + 1);
         let most = grown.clamp(WAIT.0 * 2, WAIT.1);
-        let chance = (reactor.random() % 1024) as f64 / 1024.0;
-        let wait = WAIT.0 + (most - WAIT.0).mul_f64(chance);
+        let chance = (reactor.random() % 1024) as u32;
+        let wait = WAIT.0 + (most - WAIT.0) * chance / 1024;
         let this = self.this.clone();
         let again = reactor.call_later(wait, move || {
             if let Some(link) = this.upgrade() {

@@ -41,6 +41,8 @@ pub struct HerdProtocol {
     neighbor: Option<NeighborId>,
     /// The neighbour that it turned out to be after a look-up, until the next line comes.
     found: Rc<Cell<Option<NeighborId>>>,
+    /// The neighbour that it says it is, if nobody could tell, because the name could not be looked up.
+    claimed: Rc<Cell<Option<NeighborId>>>,
     /// Whether PEER may still come.
     is_first_line: bool,
     /// Where replies are put together, so that most need no memory of their own.
@@ -56,6 +58,7 @@ impl HerdProtocol {
             replies: None,
             neighbor: None,
             found: Rc::default(),
+            claimed: Rc::default(),
             is_first_line: true,
             server,
             scratch: Vec::new(),
@@ -64,15 +67,21 @@ impl HerdProtocol {
 
     fn command(&mut self, transport: &LineTransport, line: &[u8]) {
         let first = std::mem::replace(&mut self.is_first_line, false);
-        let done = match message::parse(line) {
+        let command = message::parse(line);
+        let is_at = matches!(&command, Some(Command::At(_)));
+        let done = match command {
             Some(Command::IamAt(iamat)) => self.iamat(&iamat),
             Some(Command::WhatsAt(asked)) => self.whats_at(&asked),
-            Some(Command::At(at)) => self.at(&at),
+            Some(Command::At(at)) => self.at(transport, &at),
             Some(Command::Peer(name)) => first && self.peer(transport, line, name),
             None => false,
         };
         if !done {
             self.reply(&[b"? ", line, b"\n"].concat());
+        }
+        // Perhaps a neighbour, which takes what it has written for told: it must come again, and tell all of it again.
+        if let (true, Some(_), Some(replies)) = (is_at && !done, self.claimed.get(), &self.replies) {
+            replies.close_when_paid();
         }
     }
 
@@ -123,7 +132,14 @@ impl HerdProtocol {
         true
     }
 
-    fn at(&self, at: &At<'_>) -> bool {
+    fn at(&mut self, transport: &LineTransport, at: &At<'_>) -> bool {
+        if let Some(neighbor) = self.claimed.get()
+            && self.server.links()[neighbor].may_come_from(self.peer)
+        {
+            self.claimed.set(None);
+            self.server.neighbor_came(neighbor);
+            self.is_neighbor(transport, neighbor);
+        }
         let allowed = self.neighbor.is_some() || self.server.is_neighbors_address(self.peer);
         if allowed {
             self.server.take_at(at, self.neighbor);
@@ -132,41 +148,39 @@ impl HerdProtocol {
     }
 
     fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> bool {
-        if self.server.is_neighbors_name(name) {
-            // We send nothing on this connection: without this, one whose machine has failed would stay for ever.
-            transport.transport().set_keep_alive(Some(KEEP_ALIVE));
+        let Some(called) = self.server.neighbor_called(name) else { return false };
+        // We send nothing on this connection: without this, one whose machine has failed would stay for ever.
+        transport.transport().set_keep_alive(Some(KEEP_ALIVE));
+        let link = &self.server.links()[called];
+        if link.may_come_from(self.peer) {
+            self.server.neighbor_came(called);
+            self.is_neighbor(transport, called);
+        } else if let Some(replies) = &self.replies {
+            self.decide_later(link.look_up(), transport.transport(), replies.clone(), line, called);
         }
-        if let Some(neighbor) = self.server.neighbor_named(name, self.peer) {
-            self.server.neighbor_came(neighbor);
-            self.is_neighbor(transport, neighbor);
-            return true;
-        }
-        let looked_up = self.server.look_up_neighbor(name);
-        let is_looked_up = looked_up.is_some();
-        if let (Some(looked_up), Some(replies)) = (looked_up, &self.replies) {
-            self.decide_later(looked_up, transport.transport(), replies.clone(), line, name);
-        }
-        is_looked_up
+        true
     }
 
     /// The neighbour may be sooner here than the answer about its name, or have a new address by now. Refused now, its
     /// link would stay up and be of no use for ever. What it sends meanwhile waits.
     fn decide_later(
         &self,
-        looked_up: Deferred<()>,
+        looked_up: Deferred<bool>,
         transport: &Transport,
         replies: Rc<Replies>,
         line: &[u8],
-        name: &[u8],
+        called: NeighborId,
     ) {
         let (server, peer, found, transport) = (self.server.clone(), self.peer, self.found.clone(), transport.clone());
-        let (refusal, name) = ([b"? ", line, b"\n"].concat(), name.to_vec());
+        let (refusal, claimed) = ([b"? ", line, b"\n"].concat(), self.claimed.clone());
         transport.pause_producing();
-        drop(looked_up.add_both(move |_| {
-            found.set(server.neighbor_named(&name, peer));
-            match found.get() {
-                Some(neighbor) => server.neighbor_came(neighbor),
-                None => replies.push(&refusal),
+        drop(looked_up.add_both(move |is_known| {
+            if server.links()[called].may_come_from(peer) {
+                found.set(Some(called));
+                server.neighbor_came(called);
+            } else {
+                claimed.set((!matches!(is_known, Ok(true))).then_some(called));
+                replies.push(&refusal);
             }
             transport.resume_producing();
         }));

@@ -191,19 +191,9 @@ impl Server {
         self.open.get()
     }
 
-    /// The neighbour of this name, if it may come from this address.
-    pub fn neighbor_named(&self, name: &[u8], address: Option<IpAddr>) -> Option<NeighborId> {
-        self.links().iter().position(|link| link.name().as_bytes() == name && link.may_come_from(address))
-    }
-
-    /// Whether a neighbour is called this.
-    pub(crate) fn is_neighbors_name(&self, name: &[u8]) -> bool {
-        self.links().iter().any(|link| link.name().as_bytes() == name)
-    }
-
-    /// Finds out again where the neighbour of this name may come from, if there is one.
-    pub(crate) fn look_up_neighbor(&self, name: &[u8]) -> Option<Deferred<()>> {
-        self.links().iter().find(|link| link.name().as_bytes() == name).map(|link| link.look_up())
+    /// The neighbour of this name, wherever it may come from.
+    pub fn neighbor_called(&self, name: &[u8]) -> Option<NeighborId> {
+        self.links().iter().position(|link| link.name().as_bytes() == name)
     }
 
     /// Whether a neighbour may come from this address.

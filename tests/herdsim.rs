@@ -54,3 +54,22 @@ fn a_wrong_command_line_ends_with_two_and_help_with_zero() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).starts_with("Runs the whole herd"));
 }
+
+#[test]
+fn the_greatest_seed_and_many_threads_come_to_an_end() {
+    let output = herdsim("--seeds 18446744073709551614 --minutes 3 --jobs 1000000");
+    let out = text(&output.stdout);
+    let last = out.lines().last().unwrap();
+    assert!(last.starts_with("1 seed, ") && last.ends_with("on 1 thread"), "{out}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_trace_that_cannot_be_written_is_an_error() {
+    for path in ["/dev/full", "/nowhere/trace.txt"] {
+        let output = herdsim(&format!("--seeds 1 --minutes 3 --trace {path}"));
+        let error = text(&output.stderr);
+        assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+        assert!(error.contains("cannot write the trace") && error.contains(path), "{error}");
+    }
+}

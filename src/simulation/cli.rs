@@ -1,17 +1,19 @@
 //! The command line of `herdsim`.
 
 use super::jobs::{self, News};
-use super::report::Summary;
+use super::report::{self, Summary};
 use super::run::{Scenario, Stage};
 use super::topology::Topology;
 use super::{growth, model, storm};
 use crate::locations::Rule;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -36,7 +38,10 @@ Usage: herdsim [options]
   -h, --help           this text
   -V, --version        the version
 
-The exit code is 0 if everything held, 1 if something did not, 2 if the command line is wrong.
+--compare-model takes --seeds and --jobs besides, --growth nothing.
+
+The exit code is 0 if everything held, 1 if something did not, 2 if the command line is wrong or
+the trace cannot be written.
 A failing seed prints the one command that repeats it.
 ";
 
@@ -52,7 +57,7 @@ pub enum Asked {
     /// To compare the rules without faults.
     CompareModel(Options),
     /// To show how the flood grows.
-    Growth(Options),
+    Growth,
 }
 
 /// How to run them.
@@ -82,8 +87,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut scenario = Scenario::default();
     let (mut seeds, mut jobs, mut trace_hash, mut trace, mut topology) = (None, jobs::cores(), false, None, None);
-    let mut make: fn(Options) -> Asked = Asked::Run;
+    let mut mode = Mode::Run;
+    let mut given = Vec::new();
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        if let Long(name) = argument {
+            given.push(name.to_owned());
+        }
         match argument {
             Short('h') | Long("help") => return Ok(Asked::Help),
             Short('V') | Long("version") => return Ok(Asked::Version),
@@ -96,18 +105,55 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
             Long("jobs") => jobs = number("jobs", &text(&mut parser)?, 1)? as usize,
             Long("trace-hash") => trace_hash = true,
             Long("trace") => trace = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
-            Long("compare-model") => make = Asked::CompareModel,
-            Long("growth") => make = Asked::Growth,
+            Long("compare-model") => mode = mode.or(Mode::CompareModel)?,
+            Long("growth") => mode = mode.or(Mode::Growth)?,
             other => return Err(other.unexpected().to_string()),
         }
     }
+    mode.takes(&given)?;
     let default = if scenario.servers == 5 { Topology::Paper } else { Topology::Ring };
     scenario.topology = topology.unwrap_or(default);
     scenario.topology.links(scenario.servers, &mut reactor::sim::Random::new(0))?;
     if trace.is_some() && seeds.as_ref().is_none_or(|seeds: &Range<u64>| seeds.end - seeds.start != 1) {
         return Err("--trace is for one seed: say which with --seeds, such as --seeds 7".to_owned());
     }
-    Ok(make(Options { seeds, scenario, jobs, trace_hash, trace }))
+    let options = Options { seeds, scenario, jobs, trace_hash, trace };
+    Ok(match mode {
+        Mode::Run => Asked::Run(options),
+        Mode::CompareModel => Asked::CompareModel(options),
+        Mode::Growth => Asked::Growth,
+    })
+}
+
+/// What is to be done, while the command line is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Run,
+    CompareModel,
+    Growth,
+}
+
+impl Mode {
+    fn or(self, other: Mode) -> Result<Mode, String> {
+        match self {
+            Mode::Run => Ok(other),
+            same if same == other => Ok(other),
+            _ => Err("--compare-model and --growth are two things: one at a time".to_owned()),
+        }
+    }
+
+    /// An option that would change nothing is a mistake.
+    fn takes(self, given: &[String]) -> Result<(), String> {
+        let (name, taken): (&str, &[&str]) = match self {
+            Mode::Run => return Ok(()),
+            Mode::CompareModel => ("compare-model", &["seeds", "jobs"]),
+            Mode::Growth => ("growth", &[]),
+        };
+        match given.iter().find(|given| **given != name && !taken.contains(&given.as_str())) {
+            Some(other) => Err(format!("--{name} does not take --{other}: its herds are what they are")),
+            None => Ok(()),
+        }
+    }
 }
 
 fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
@@ -144,7 +190,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "herdsim: {error}");
+            let _ = writeln!(io::stderr(), "herdsim: {error}");
             ExitCode::from(2)
         }
     }
@@ -156,7 +202,7 @@ fn answer(asked: &Asked) -> Result<bool, String> {
         Asked::Help => print(HELP),
         Asked::Version => print(concat!("herdsim ", env!("CARGO_PKG_VERSION"), "\n")),
         Asked::CompareModel(options) => model::compare(options.seeds.clone(), options.jobs, print)?,
-        Asked::Growth(_) => growth::table(print)?,
+        Asked::Growth => growth::table(print, progress)?,
         Asked::Run(options) => return simulate(options),
     }
     Ok(true)
@@ -164,8 +210,13 @@ fn answer(asked: &Asked) -> Result<bool, String> {
 
 /// Whoever reads may have gone; that is no reason to end in a panic.
 fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// What is said while there is nothing to print yet.
+fn progress(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Runs the seeds; whether everything held.
@@ -180,7 +231,7 @@ fn simulate(options: &Options) -> Result<bool, String> {
         write_trace(options, path)?;
     }
     let seeds = options.seeds.clone().unwrap_or(SEEDS);
-    let all = seeds.end - seeds.start;
+    let (all, threads) = (seeds.end - seeds.start, jobs::threads(&seeds, options.jobs));
     let mut summary = Summary::default();
     let took = jobs::run_all(seeds, scenario, options.jobs, |news| match news {
         News::Done(outcome, same) => {
@@ -191,23 +242,61 @@ fn simulate(options: &Options) -> Result<bool, String> {
                 print(&text);
             }
         }
-        News::Progress(done, took) => {
-            let rate = done as f64 / took.as_secs_f64();
-            let left = (all - done) as f64 / rate.max(1e-9);
-            let _ = writeln!(std::io::stderr(), "{done} of {all} seeds, {rate:.0} a second, about {left:.0} s to go");
-        }
+        News::Progress(done, took) => progress(&report::progress(done, all, took)),
     })?;
-    print(&summary.text(took, options.jobs));
+    print(&summary.text(took, threads));
     Ok(!summary.has_failed())
 }
 
-fn write_trace(options: &Options, path: &PathBuf) -> Result<(), String> {
+fn write_trace(options: &Options, path: &Path) -> Result<(), String> {
     let Some(seeds) = &options.seeds else { return Ok(()) };
-    let file = File::create(path).map_err(|error| format!("cannot write the trace {}: {error}", path.display()))?;
-    let stage = Stage::new(seeds.start, &options.scenario)?;
-    stage.herd.world.write_trace_to(BufWriter::new(file));
-    drop(stage.play());
-    Ok(())
+    let wrong = |error: io::Error| format!("cannot write the trace {}: {error}", path.display());
+    let file = BufWriter::new(File::create(path).map_err(wrong)?);
+    let error = Rc::new(Cell::new(None));
+    let sink = TraceFile { file, error: error.clone() };
+    // Written even if it panics; that is told when the seed is run.
+    let played = jobs::guarded(seeds.start, move || {
+        let stage = Stage::new(seeds.start, &options.scenario)?;
+        stage.herd.world.write_trace_to(sink);
+        Ok(jobs::play(&stage))
+    });
+    drop(played?);
+    error.take().map_or(Ok(()), |error| Err(wrong(error)))
+}
+
+/// A file that keeps its first error for whoever asks when it is closed.
+struct TraceFile {
+    file: BufWriter<File>,
+    error: Rc<Cell<Option<io::Error>>>,
+}
+
+impl TraceFile {
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            let first = self.error.take().unwrap_or(error);
+            self.error.set(Some(first));
+            kind.into()
+        })
+    }
+}
+
+impl Write for TraceFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.file.flush();
+        self.note(flushed)
+    }
+}
+
+impl Drop for TraceFile {
+    fn drop(&mut self) {
+        let _ = self.flush(); // Noted.
+    }
 }
 
 #[cfg(test)]

@@ -9,21 +9,30 @@ use reactor::{
     Reactor, Reason, Transport,
 };
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// A client that has not been answered for so long goes away.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The longest reply that a client takes: a line as long as a server allows, and "? " before it.
+const LONGEST: usize = 64 * 1024 + 2;
+
+/// So much of a line is shown when it is wrong.
+const SHOWN: usize = 400;
+
 /// What a client says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Say {
     /// An IAMAT: its fields.
     IamAt { client: Rc<[u8]>, location: String, time: String },
     /// A WHATSAT about a client: radius and bound.
     WhatsAt { client: Rc<[u8]>, radius: u32, bound: u32 },
-    /// Something that no server understands.
-    Nonsense(&'static str),
+    /// Something that no server understands, or believes.
+    Nonsense(Rc<[u8]>),
+    /// A line of so many bytes: more than a server takes. It is the last thing said on a connection.
+    TooLong(usize),
 }
 
 /// How a client ends a connection.
@@ -54,13 +63,17 @@ pub(super) fn add(world: &World, name: &str, visits: Vec<Visit>, names: &Rc<Vec<
     world.host(name, move |reactor| {
         for visit in visits.clone() {
             let (names, book, visitor) = (names.clone(), book.clone(), reactor.clone());
-            reactor.call_later(visit.at, move || {
-                let there = (names[visit.server].as_str(), PORT);
-                let life = book.life(visit.server);
-                visitor.connect_tcp(there, Arrival { reactor: visitor.clone(), visit: Some(visit), book, life });
-            });
+            reactor.call_later(visit.at, move || call_on(&visitor, visit, &names, &book));
         }
     })
+}
+
+/// Makes one visit from wherever `reactor` is, now.
+pub(super) fn call_on(reactor: &Reactor, visit: Visit, names: &[String], book: &Rc<Book>) {
+    let there = (names[visit.server].as_str(), PORT);
+    let life = book.life(visit.server);
+    let arrival = Arrival { reactor: reactor.clone(), visit: Some(visit), book: book.clone(), life };
+    reactor.connect_tcp(there, arrival);
 }
 
 struct Arrival {
@@ -87,7 +100,7 @@ impl ClientFactory for Arrival {
             is_leaving: false,
             timers: Vec::new(),
         };
-        Some(Box::new(LineReceiver::new(guest).with_delimiter(b"\n")))
+        Some(Box::new(LineReceiver::new(guest).with_delimiter(b"\n").with_max_length(LONGEST)))
     }
 
     fn client_connection_failed(&mut self, _connector: &Connector, failure: Failure) {
@@ -132,7 +145,7 @@ impl Guest {
     }
 
     fn wrong(&self, line: &[u8], say: Option<&Say>) {
-        let line = line.escape_ascii();
+        let line = shown(line);
         self.book.fail(Invariant::RepliesInOrder, || format!("the reply to {say:?} was \"{line}\""));
     }
 
@@ -155,9 +168,21 @@ impl Say {
             Say::WhatsAt { client, radius, bound } => {
                 [b"WHATSAT ", &client[..], format!(" {radius} {bound}").as_bytes()].concat()
             }
-            Say::Nonsense(line) => line.as_bytes().to_vec(),
+            Say::Nonsense(line) => line.to_vec(),
+            Say::TooLong(bytes) => vec![b'x'; *bytes],
         }
     }
+}
+
+impl fmt::Debug for Say {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", shown(&self.line()))
+    }
+}
+
+/// The beginning of a line, for a person.
+fn shown(line: &[u8]) -> String {
+    line.iter().take(SHOWN).copied().flat_map(std::ascii::escape_default).map(char::from).collect()
 }
 
 /// Whether `line` is an AT with these fields at its end.
@@ -221,6 +246,10 @@ impl LineProtocol for Guest {
                 self.in_places = true;
             }
             Say::WhatsAt { .. } | Say::Nonsense(_) if line.strip_prefix(b"? ") == Some(&say.line()[..]) => {
+                self.book.replied_otherwise();
+                self.answered(transport);
+            }
+            Say::TooLong(_) if line.starts_with(b"? a line is longer than") => {
                 self.book.replied_otherwise();
                 self.answered(transport);
             }

@@ -1,9 +1,16 @@
 //! What goes wrong in the first part of a run: anything that the world can do, as the seed says. Then all of it heals.
 
 use super::book::Book;
-use super::herd::Member;
+use super::clients::{self, Ending, Visit};
+use super::herd::{Member, PORT};
 use super::invariants::Invariant;
-use reactor::sim::{Host, HostState, Law, Link, Random, World, WorldSettings};
+use super::topology::Links;
+use super::workload;
+use reactor::sim::{Host, HostState, Law, Link, Name, Random, World, WorldSettings};
+use reactor::{Address, Connector, Protocol, Reactor, Transport};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -42,9 +49,22 @@ pub(super) enum Fault {
     SlowLink,
     /// A server runs out of descriptors.
     FewDescriptors,
+    /// A server's name cannot be looked up.
+    Names,
+    /// Somebody on a neighbour's machine says what only the neighbour may say.
+    Forger,
+    /// Nothing gets through between a client and a server.
+    GuestCut,
+    /// All connections between a client and a server are reset.
+    GuestReset,
+    /// A client's way to a server, or back, becomes slow, narrow and lossy.
+    GuestSlow,
+    /// So many connect to a server at once, while it stands still, that they fill its backlog.
+    Crowd,
 }
 
-const ALL: [Fault; 11] = [
+/// Those that many runs have; a [`Fault::Crowd`] costs as much as all else in a run.
+const COMMON: [Fault; 16] = [
     Fault::CutOneWay,
     Fault::CutBothWays,
     Fault::Partition,
@@ -56,63 +76,245 @@ const ALL: [Fault; 11] = [
     Fault::ClockJump,
     Fault::SlowLink,
     Fault::FewDescriptors,
+    Fault::Names,
+    Fault::Forger,
+    Fault::GuestCut,
+    Fault::GuestReset,
+    Fault::GuestSlow,
 ];
+
+/// One run in so many has a crowd.
+const RUNS_A_CROWD: u64 = 24;
+
+/// More than the backlog of a server holds.
+const CROWD: usize = 1_100;
+
+/// For so long somebody who is not the neighbour stays.
+const FORGER_STAYS: Duration = Duration::from_secs(8);
+
+/// For so long a crowd stays.
+const CROWD_STAYS: Duration = Duration::from_secs(20);
+
+/// Between the end of a cut between a client and a server and the next one of those two. A server waits for a client
+/// for ten minutes, and TCP asks again after as long as it has waited: it must have asked before the run ends.
+const GUESTS_REST: Duration = Duration::from_secs(60);
+
+impl Fault {
+    /// The others concern a client, or one server.
+    fn is_between_servers(self) -> bool {
+        match self {
+            Fault::CutOneWay
+            | Fault::CutBothWays
+            | Fault::Partition
+            | Fault::Reset
+            | Fault::SlowLink
+            | Fault::Forger => true,
+            Fault::Crash
+            | Fault::Kill
+            | Fault::Stop
+            | Fault::Pause
+            | Fault::ClockJump
+            | Fault::FewDescriptors
+            | Fault::Names
+            | Fault::GuestCut
+            | Fault::GuestReset
+            | Fault::GuestSlow
+            | Fault::Crowd => false,
+        }
+    }
+}
+
+/// Has a program do something, from a script: it is woken up.
+fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
+    let asked = reactor.clone();
+    reactor.call_later(Duration::ZERO, move || f(&asked));
+    let _ = reactor.handle().call_from_thread(|_| {});
+}
+
+/// The name of a host can be looked up.
+fn has_its_name(world: &World, host: &Host) {
+    world.set_name(host.name(), Name::Addresses(vec![host.address()]));
+}
+
+/// One of a crowd, who says nothing.
+struct Onlooker;
+
+impl Protocol for Onlooker {
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
 
 /// What faults happen to.
 pub(super) struct Victims {
-    pub(super) members: Vec<Rc<Member>>,
-    pub(super) book: Rc<Book>,
-    pub(super) pairs: Vec<(usize, usize)>,
+    members: Vec<Rc<Member>>,
+    book: Rc<Book>,
+    names: Rc<Vec<String>>,
+    /// The servers that talk with each other.
+    pairs: Vec<(usize, usize)>,
+    /// The clients' hosts.
+    guests: Vec<Host>,
     /// A link without faults.
-    pub(super) link: Link,
+    link: Link,
+    broken: RefCell<Broken>,
 }
+
+/// What does not work now.
+#[derive(Default)]
+struct Broken {
+    /// How many faults cut this way at once.
+    cuts: BTreeMap<(Place, Place), u32>,
+    slow: BTreeSet<(Place, Place)>,
+}
+
+/// The number of a host: first the servers, then the clients.
+type Place = usize;
 
 /// One fault, and which of the victims.
 #[derive(Debug, Clone, Copy)]
 struct Planned {
     fault: Fault,
     server: usize,
-    pair: (usize, usize),
+    /// Two servers that talk with each other, or a client and a server.
+    pair: (Place, Place),
     number: u64,
 }
 
 impl Victims {
+    pub(super) fn new(
+        members: &[Rc<Member>],
+        book: &Rc<Book>,
+        links: &Links,
+        guests: &[Host],
+        link: Link,
+    ) -> Rc<Victims> {
+        Rc::new(Victims {
+            members: members.to_vec(),
+            book: book.clone(),
+            names: Rc::new(links.names.clone()),
+            pairs: links.pairs.clone(),
+            guests: guests.to_vec(),
+            link,
+            broken: RefCell::default(),
+        })
+    }
+
     /// Plans faults for `during` and has the world do them. One run in five has none; the others have some kinds of
     /// them, so that each kind is also met without the others.
     pub(super) fn plan(self: &Rc<Self>, world: &World, random: &mut Random, during: Range<Duration>) {
         if random.chance(1, 5) {
             return;
         }
-        let kinds: Vec<Fault> = ALL.into_iter().filter(|_| random.chance(1, 2)).collect();
-        let often = random.between(Duration::from_secs(5), Duration::from_secs(80));
+        self.skew_clocks(random);
+        let mut kinds: Vec<Fault> = COMMON.into_iter().filter(|_| random.chance(1, 2)).collect();
+        if self.pairs.is_empty() {
+            kinds.retain(|fault| !fault.is_between_servers());
+        }
+        let often = random.between(Duration::from_secs(4), Duration::from_secs(55));
+        let mut rests: BTreeMap<(Place, Place), Duration> = BTreeMap::new();
         let mut at = during.start;
+        let crowd = random.chance(1, RUNS_A_CROWD).then(|| random.between(during.start, during.end));
+        if let Some(at) = crowd {
+            self.plan_one(world, random, Fault::Crowd, at..during.end, &mut rests);
+        }
         loop {
             at += random.between(Duration::ZERO, 2 * often);
             if at >= during.end || kinds.is_empty() {
                 return;
             }
             let fault = kinds[random.below(kinds.len() as u64) as usize];
-            let longest = Duration::from_secs(if random.chance(1, 2) { 4 } else { 60 });
-            let lasts = random.between(Duration::from_millis(1), longest).min(during.end - at);
-            let server = random.below(self.members.len() as u64) as usize;
-            let pair = match self.pairs.len() {
-                0 => continue,
-                pairs => self.pairs[random.below(pairs as u64) as usize],
-            };
-            let pair = if random.chance(1, 2) { pair } else { (pair.1, pair.0) };
-            let planned = Planned { fault, server, pair, number: random.next_u64() };
-            let (begin, end) = (self.clone(), self.clone());
-            world.call_later(at, move |world| begin.begin(world, planned));
-            world.call_later(at + lasts, move |world| end.end(world, planned));
+            self.plan_one(world, random, fault, at..during.end, &mut rests);
         }
     }
 
-    fn host(&self, server: usize) -> Host {
-        self.members[server].host()
+    /// Plans one, and when it ends.
+    fn plan_one(
+        self: &Rc<Self>,
+        world: &World,
+        random: &mut Random,
+        fault: Fault,
+        during: Range<Duration>,
+        rests: &mut BTreeMap<(Place, Place), Duration>,
+    ) {
+        let longest = Duration::from_secs(if random.chance(1, 2) { 4 } else { 60 });
+        let lasts = random.between(Duration::from_millis(1), longest).min(during.end - during.start);
+        let server = random.below(self.members.len() as u64) as usize;
+        let pair = if fault.is_between_servers() {
+            self.pairs[random.below(self.pairs.len() as u64) as usize]
+        } else {
+            (self.members.len() + random.below(self.guests.len() as u64) as usize, server)
+        };
+        if fault == Fault::GuestCut {
+            let rests = rests.entry(pair).or_default();
+            if *rests > during.start {
+                return;
+            }
+            *rests = during.start + lasts + GUESTS_REST;
+        }
+        let pair = if random.chance(1, 2) { pair } else { (pair.1, pair.0) };
+        let planned = Planned { fault, server, pair, number: random.next_u64() };
+        let (begin, end) = (self.clone(), self.clone());
+        world.call_later(during.start, move |world| begin.begin(world, planned));
+        world.call_later(during.start + lasts, move |world| end.end(world, planned));
     }
 
-    fn hosts(&self, wanted: impl Fn(usize) -> bool) -> Vec<Host> {
-        (0..self.members.len()).filter(|server| wanted(*server)).map(|server| self.host(server)).collect()
+    /// No two clocks of a herd say the same: some are a little out, some hours.
+    fn skew_clocks(&self, random: &mut Random) {
+        for server in 0..self.members.len() {
+            let most = if random.chance(1, 2) { Duration::from_secs(2) } else { JUMP };
+            if random.chance(1, 2) {
+                let by = random.between(Duration::ZERO, most);
+                let start = WorldSettings::default().start;
+                let clock = if random.chance(1, 2) { start + by } else { start - by };
+                self.host(server).set_clock(clock);
+            }
+        }
+    }
+
+    fn host(&self, place: Place) -> Host {
+        match place.checked_sub(self.members.len()) {
+            None => self.members[place].host(),
+            Some(guest) => self.guests[guest].clone(),
+        }
+    }
+
+    /// The way from one to the other is cut until each fault that cuts it has ended.
+    fn cut(&self, world: &World, (from, to): (Place, Place)) {
+        let times = &mut *self.broken.borrow_mut();
+        let times = times.cuts.entry((from, to)).or_default();
+        *times += 1;
+        if *times == 1 {
+            world.cut(&self.host(from), &self.host(to));
+        }
+    }
+
+    fn mend(&self, world: &World, (from, to): (Place, Place)) {
+        let broken = &mut *self.broken.borrow_mut();
+        let Some(times) = broken.cuts.get_mut(&(from, to)) else { return };
+        *times -= 1;
+        if *times == 0 {
+            broken.cuts.remove(&(from, to));
+            world.mend(&self.host(from), &self.host(to));
+        }
+    }
+
+    /// The ways that a fault cuts.
+    fn ways(&self, planned: Planned) -> Vec<(Place, Place)> {
+        let Planned { fault, pair, number, .. } = planned;
+        let back = (pair.1, pair.0);
+        match fault {
+            Fault::CutOneWay => vec![pair],
+            Fault::CutBothWays => vec![pair, back],
+            // Both ways, or one.
+            Fault::GuestCut if number % 2 == 0 => vec![pair, back],
+            Fault::GuestCut => vec![pair],
+            Fault::Partition => {
+                let is_here = |server: Place| number >> (server % 64) & 1 == 1;
+                let servers = 0..self.members.len();
+                let (here, there): (Vec<Place>, Vec<Place>) = servers.partition(|server| is_here(*server));
+                let ways = here.iter().flat_map(|one| there.iter().map(move |other| (*one, *other)));
+                ways.flat_map(|(one, other)| [(one, other), (other, one)]).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn begin(&self, world: &World, planned: Planned) {
@@ -120,13 +322,10 @@ impl Victims {
         let host = self.host(server);
         let (one, other) = (self.host(planned.pair.0), self.host(planned.pair.1));
         match planned.fault {
-            Fault::CutOneWay => world.cut(&one, &other),
-            Fault::CutBothWays => world.partition(&[one], &[other]),
-            Fault::Partition => {
-                let is_here = |server: usize| number >> (server % 64) & 1 == 1;
-                world.partition(&self.hosts(is_here), &self.hosts(|server| !is_here(server)));
+            Fault::CutOneWay | Fault::CutBothWays | Fault::Partition | Fault::GuestCut => {
+                self.ways(planned).into_iter().for_each(|way| self.cut(world, way));
             }
-            Fault::Reset => world.reset_connections(&one, &other),
+            Fault::Reset | Fault::GuestReset => world.reset_connections(&one, &other),
             Fault::Crash => {
                 self.book.died(server);
                 host.crash();
@@ -152,6 +351,24 @@ impl Victims {
                 let link = Link::new(law).bandwidth(bytes).segment(64).loss(50_000).cuts(50);
                 world.set_link(&one, &other, link);
             }
+            Fault::GuestSlow => {
+                // A long reply must be through some time before the run ends.
+                let law = Law::LogNormal { median: Duration::from_millis(1 + number % 1000), sigma: 60 };
+                let bytes = 5_000 + number % 50_000;
+                let link = Link::new(law).bandwidth(bytes).segment(512).loss(20_000).cuts(50);
+                world.set_link(&one, &other, link);
+                self.broken.borrow_mut().slow.insert(planned.pair);
+            }
+            Fault::Names => {
+                let failures = [ErrorKind::NotFound, ErrorKind::TimedOut, ErrorKind::Other];
+                let name = match failures.get((number % 4) as usize) {
+                    Some(kind) => Name::Fails(*kind),
+                    None => Name::Silent,
+                };
+                world.set_name(host.name(), name);
+            }
+            Fault::Forger => self.forge(planned),
+            Fault::Crowd => self.crowd(&host, &one, &other),
             Fault::FewDescriptors => {
                 let open = host.descriptors().max(FEWEST_DESCRIPTORS);
                 host.set_descriptor_limit(open + (number % 3) as usize);
@@ -164,32 +381,67 @@ impl Victims {
         let host = self.host(planned.server);
         let (one, other) = (self.host(planned.pair.0), self.host(planned.pair.1));
         match planned.fault {
-            Fault::CutOneWay => world.mend(&one, &other),
-            Fault::CutBothWays => {
-                world.mend(&one, &other);
-                world.mend(&other, &one);
+            Fault::CutOneWay | Fault::CutBothWays | Fault::Partition | Fault::GuestCut => {
+                self.ways(planned).into_iter().for_each(|way| self.mend(world, way));
             }
-            Fault::Partition => world.heal(),
-            Fault::Crash | Fault::Kill | Fault::Stop => self.restart(planned.server),
-            Fault::Pause => host.resume(),
+            Fault::Crash | Fault::Kill | Fault::Stop => self.restart(world, planned.server),
+            Fault::Pause | Fault::Crowd => host.resume(),
+            Fault::Names => has_its_name(world, &host),
+            Fault::GuestSlow => {
+                world.set_link(&one, &other, self.link);
+                self.broken.borrow_mut().slow.remove(&planned.pair);
+            }
             Fault::SlowLink => world.set_link(&one, &other, self.link),
             Fault::FewDescriptors => host.set_descriptor_limit(MANY_DESCRIPTORS),
-            Fault::Reset | Fault::ClockJump => {}
+            Fault::Reset | Fault::GuestReset | Fault::ClockJump | Fault::Forger => {}
         }
     }
 
     /// Starts a server again that is down. One that is still stopping is killed first.
-    fn restart(&self, server: usize) {
+    fn restart(&self, world: &World, server: usize) {
         let host = self.host(server);
         if self.book.life(server).is_none() {
             host.set_descriptor_limit(MANY_DESCRIPTORS);
+            // A machine knows its own name.
+            has_its_name(world, &host);
             host.restart();
         }
+    }
+
+    /// Has somebody who is not the neighbour, but on its machine, speak with a server.
+    fn forge(&self, planned: Planned) {
+        let Planned { pair: (from, to), number, .. } = planned;
+        let host = self.host(from);
+        let Some(reactor) = host.reactor().filter(|_| host.state() == HostState::Running) else { return };
+        let says = workload::forged(&mut Random::new(number), host.name(), self.guests.len());
+        let says = says.into_iter().map(|say| (Duration::ZERO, say)).collect();
+        // The machine's own program may be stopped meanwhile; that is not the other's doing.
+        let ending = Ending::BreakOff(FORGER_STAYS);
+        let visit = Visit { at: Duration::ZERO, server: to, says, ending, is_calm: false };
+        let (names, book) = (self.names.clone(), self.book.clone());
+        ask(&reactor, move |reactor| clients::call_on(reactor, visit, &names, &book));
+    }
+
+    /// Has a client's machine connect to a server so often that its backlog is full; all of them leave again.
+    fn crowd(&self, host: &Host, one: &Host, other: &Host) {
+        host.pause();
+        let from = if one.name() == host.name() { other } else { one };
+        let Some(reactor) = from.reactor() else { return };
+        let name = host.name().to_owned();
+        ask(&reactor, move |reactor| {
+            let all: Vec<Connector> =
+                (0..CROWD).map(|_| reactor.connect_tcp((name.as_str(), PORT), |_: &Address| Onlooker)).collect();
+            reactor.call_later(CROWD_STAYS, move || all.iter().for_each(Connector::disconnect));
+        });
     }
 
     /// Everything works from now on.
     pub(super) fn heal(&self, world: &World) {
         world.heal();
+        let broken = self.broken.take();
+        for (one, other) in broken.slow {
+            world.set_link(&self.host(one), &self.host(other), self.link);
+        }
         for (one, other) in &self.pairs {
             let (one, other) = (self.host(*one), self.host(*other));
             world.set_link(&one, &other, self.link);
@@ -197,9 +449,10 @@ impl Victims {
         }
         for server in 0..self.members.len() {
             let host = self.host(server);
+            has_its_name(world, &host);
             host.set_descriptor_limit(MANY_DESCRIPTORS);
             host.resume();
-            self.restart(server);
+            self.restart(world, server);
         }
     }
 
@@ -217,3 +470,6 @@ impl Victims {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,8 @@ impl Watch for Teller {
     fn told_back(&self, _neighbor: NeighborId, _count: usize) {}
 }
 
-/// Has each client move once.
-fn grow(servers: usize, clients: usize) -> Result<Grown, String> {
+/// Has each client move once. After each event `tell` hears how far it is, and how far it is to go.
+fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Result<Grown, String> {
     let mut random = Random::new(1);
     let links = Topology::Random(DEGREE).links(servers, &mut random)?;
     let mut settings = WorldSettings::default();
@@ -116,7 +116,10 @@ fn grow(servers: usize, clients: usize) -> Result<Grown, String> {
     // What watches holds the herd, and the herd what watches: taken apart at the end.
     let end = BEGIN + DURING + 100 * DELAY;
     if let Some(herd) = herd.borrow().as_ref() {
-        herd.world.run_for(end);
+        herd.world.run_until(end, || {
+            tell(herd.world.now(), end);
+            false
+        });
     }
     drop(herd.take());
     let spread = tally.spread.borrow();
@@ -136,8 +139,8 @@ fn grow(servers: usize, clients: usize) -> Result<Grown, String> {
     })
 }
 
-/// Prints the table, a line after the other as they are known.
-pub(super) fn table(print: impl Fn(&str)) -> Result<(), String> {
+/// Prints the table, a line after the other as they are known; `progress` hears what there is to say meanwhile.
+pub(super) fn table(print: impl Fn(&str), progress: impl Fn(&str)) -> Result<(), String> {
     print(&format!(
         "Random herds, {DEGREE} links a server; a message takes {} to {} ms. Each client moves once in {} s;\n\
          nothing fails. The bound is 2E - (n - 1) lines for each update.\n\n\
@@ -147,7 +150,14 @@ pub(super) fn table(print: impl Fn(&str)) -> Result<(), String> {
         DURING.as_secs()
     ));
     for (servers, clients) in HERDS {
-        let (grown, took) = jobs::timed(|| grow(servers, clients));
+        let pace = jobs::Pace::new();
+        let tell = |now: Duration, end: Duration| {
+            if pace.is_time() {
+                let (now, end) = (now.as_secs(), end.as_secs());
+                progress(&format!("{servers} servers: {now} of {end} simulated seconds"));
+            }
+        };
+        let (grown, took) = jobs::timed(|| grow(servers, clients, tell));
         let grown = grown?;
         let each = |sum: u64| sum as f64 / clients as f64;
         print(&format!(
@@ -174,7 +184,9 @@ mod tests {
     #[test]
     fn a_flood_reaches_all_within_its_bound() {
         for (servers, clients) in [(5, 20), (40, 60)] {
-            let grown = grow(servers, clients).unwrap();
+            let told = Cell::new(0);
+            let grown = grow(servers, clients, |now, end| told.set(told.get() + u32::from(now <= end))).unwrap();
+            assert!(told.get() > 1000, "it says how far it is");
             assert_eq!((grown.behind, grown.older), (0, 0), "{grown:?}");
             assert!(grown.told <= grown.bound * clients as u64, "{grown:?}");
             // It is a flood: every server is told, and most links carry it both ways.

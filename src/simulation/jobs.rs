@@ -1,11 +1,17 @@
 //! [`run_all`]: many seeds, on several threads: each world stays on the thread that made it.
 //!
-//! Here are the only threads and the only clock of the simulation; neither is seen inside a world.
+//! Here are the only threads and the only clock of the simulation; neither is seen inside a world. A world that panics
+//! is the failure of its seed; the other seeds go on.
 
-use super::run::{Outcome, Scenario, run};
+use super::book::Count;
+use super::invariants::{Failure, Invariant};
+use super::panics;
+use super::run::{Outcome, Scenario, Stage};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// How often progress is told.
@@ -31,9 +37,16 @@ pub(super) enum Same {
     No,
 }
 
+type Ended = Result<(Outcome, Same), String>;
+
 /// As many as the machine has cores.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many threads work on so many seeds: more than seeds would have nothing to do.
+pub(super) fn threads(seeds: &Range<u64>, jobs: usize) -> usize {
+    jobs.min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX))
 }
 
 /// Runs all seeds; the time that it took.
@@ -44,50 +57,103 @@ pub(super) fn run_all(
     seeds: Range<u64>,
     scenario: &Scenario,
     jobs: usize,
+    told: impl FnMut(News<'_>),
+) -> Result<Duration, String> {
+    panics::watch();
+    let first = seeds.start;
+    run_each(seeds, jobs, |seed| one(seed, seed == first || seed.is_multiple_of(TWICE), scenario), told)
+}
+
+fn run_each(
+    seeds: Range<u64>,
+    jobs: usize,
+    one: impl Fn(u64) -> Ended + Sync,
     mut told: impl FnMut(News<'_>),
 ) -> Result<Duration, String> {
     let begin = Instant::now();
-    let next = AtomicU64::new(seeds.start);
+    each(seeds.clone(), jobs, one, |receiver| collect(seeds, receiver, begin, &mut told))?;
+    Ok(begin.elapsed())
+}
+
+/// Works on all seeds with some threads, and has `collect` take what comes, in no order. Nobody works on once it has
+/// returned.
+fn each<T: Send, R>(
+    seeds: Range<u64>,
+    jobs: usize,
+    one: impl Fn(u64) -> T + Sync,
+    collect: impl FnOnce(mpsc::Receiver<(u64, T)>) -> R,
+) -> R {
+    let threads = threads(&seeds, jobs);
+    let rest = Mutex::new(seeds);
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            let (sender, next, seeds) = (sender.clone(), &next, &seeds);
+        for _ in 0..threads {
+            let (sender, rest, one) = (sender.clone(), &rest, &one);
             scope.spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    // Nobody listens any more when one seed has shown that there is no such herd.
-                    if seed >= seeds.end || sender.send((seed, one(seed, seeds.start, scenario))).is_err() {
+                let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(seed) = next() {
+                    if sender.send((seed, one(seed))).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        collect(seeds.clone(), &receiver, begin, &mut told)
-    })?;
-    Ok(begin.elapsed())
+        collect(receiver)
+    })
 }
 
-fn one(seed: u64, first: u64, scenario: &Scenario) -> Result<(Outcome, Same), String> {
-    let outcome = run(seed, scenario)?;
-    if !seed.is_multiple_of(TWICE) && seed != first {
+fn one(seed: u64, is_twice: bool, scenario: &Scenario) -> Ended {
+    let outcome = guarded(seed, || run(seed, scenario))?;
+    if !is_twice {
         return Ok((outcome, Same::NotAsked));
     }
-    let same = if run(seed, scenario)? == outcome { Same::Yes } else { Same::No };
+    let same = if guarded(seed, || run(seed, scenario))? == outcome { Same::Yes } else { Same::No };
     Ok((outcome, same))
 }
 
-type Ended = (u64, Result<(Outcome, Same), String>);
+fn run(seed: u64, scenario: &Scenario) -> Result<Outcome, String> {
+    Ok(play(&Stage::new(seed, scenario)?))
+}
+
+/// Plays it. If the world panics, that is what has failed: its trace can still be read.
+pub(super) fn play(stage: &Stage) -> Outcome {
+    let world = &stage.herd.world;
+    catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {
+        let ended = panicked(world.seed());
+        let failure = ended.failure.map(|failure| Failure { at: world.now(), ..failure });
+        Outcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.events(), ..ended }
+    })
+}
+
+/// Runs `f`, which may panic before there is a world and after it.
+pub(super) fn guarded(seed: u64, f: impl FnOnce() -> Result<Outcome, String>) -> Result<Outcome, String> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Ok(panicked(seed)))
+}
+
+fn panicked(seed: u64) -> Outcome {
+    let what = panics::last().unwrap_or_else(|| "it panicked".to_owned());
+    Outcome {
+        seed,
+        failure: Some(Failure { invariant: Invariant::NoPanic, what, at: Duration::ZERO }),
+        hash: 0,
+        simulated: Duration::ZERO,
+        converged_in: Duration::ZERO,
+        events: 0,
+        count: Count::default(),
+    }
+}
 
 /// Hands on what comes, in the order of the seeds.
 fn collect(
     seeds: Range<u64>,
-    receiver: &mpsc::Receiver<Ended>,
+    receiver: mpsc::Receiver<(u64, Ended)>,
     begin: Instant,
     told: &mut impl FnMut(News<'_>),
 ) -> Result<(), String> {
-    // At most a few times the number of threads wait here for a slow one.
-    let mut early = std::collections::BTreeMap::new();
+    // The outcomes of all that are done wait here for the slowest one before them: there is no limit, but they are
+    // small.
+    let mut early = BTreeMap::new();
     let (mut due, mut last) = (seeds.start, Instant::now());
     while due < seeds.end {
         let wait = PROGRESS.saturating_sub(last.elapsed());
@@ -110,23 +176,7 @@ fn collect(
 
 /// What `f` says about each seed, in no order.
 pub(super) fn map<T: Send>(seeds: Range<u64>, jobs: usize, f: impl Fn(u64) -> T + Sync) -> Vec<T> {
-    let next = AtomicU64::new(seeds.start);
-    let (sender, receiver) = mpsc::channel();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            let (sender, next, f) = (sender.clone(), &next, &f);
-            scope.spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || sender.send(f(seed)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    drop(sender);
-    receiver.into_iter().collect()
+    each(seeds, jobs, f, |receiver| receiver.into_iter().map(|(_, said)| said).collect())
 }
 
 /// How long `f` takes on the clock of the machine.
@@ -134,4 +184,74 @@ pub(super) fn timed<T>(f: impl FnOnce() -> T) -> (T, Duration) {
     let begin = Instant::now();
     let result = f();
     (result, begin.elapsed())
+}
+
+/// Says now and then, on the clock of the machine, that it is time to tell how far it is.
+pub(super) struct Pace {
+    last: Cell<Instant>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Pace {
+        Pace { last: Cell::new(Instant::now()) }
+    }
+
+    pub(super) fn is_time(&self) -> bool {
+        let is_time = self.last.get().elapsed() >= PROGRESS;
+        if is_time {
+            self.last.set(Instant::now());
+        }
+        is_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(seed: u64) -> Outcome {
+        Outcome { failure: None, ..panicked(seed) }
+    }
+
+    #[test]
+    fn a_seed_that_panics_has_failed_and_the_others_go_on() {
+        panics::watch();
+        let one = |seed| {
+            let outcome = guarded(seed, || if seed == 4 { panic!("seed four is ill") } else { Ok(held(seed)) });
+            Ok((outcome?, Same::NotAsked))
+        };
+        let mut done = Vec::new();
+        let told = |news: News<'_>| {
+            if let News::Done(outcome, _) = news {
+                done.push(outcome.clone());
+            }
+        };
+        run_each(2..7, 2, one, told).unwrap();
+        assert_eq!(done.iter().map(|outcome| outcome.seed).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
+        let failed: Vec<&Outcome> = done.iter().filter(|outcome| outcome.failure.is_some()).collect();
+        let [Outcome { seed: 4, failure: Some(failure), .. }] = failed[..] else { panic!("{failed:?}") };
+        assert_eq!(failure.invariant, Invariant::NoPanic);
+        assert!(failure.what.contains("seed four is ill"), "{failure}");
+    }
+
+    #[test]
+    fn a_world_that_panics_says_when_and_keeps_its_trace() {
+        let stage = Stage::new(1, &Scenario { minutes: 3, ..Scenario::default() }).unwrap();
+        stage.herd.world.keep_trace(5);
+        stage.herd.world.call_later(Duration::from_secs(7), |_| panic!("a script is ill"));
+        let outcome = play(&stage);
+        let failure = outcome.failure.unwrap();
+        assert_eq!((failure.invariant, failure.at), (Invariant::NoPanic, Duration::from_secs(7)));
+        assert!(failure.what.contains("a script is ill") && outcome.hash != 0, "{failure}");
+        assert!(!stage.herd.world.trace().is_empty());
+    }
+
+    #[test]
+    fn the_greatest_seeds_there_are_come_to_an_end() {
+        let seeds = u64::MAX - 3..u64::MAX;
+        let mut all = map(seeds.clone(), 8, |seed| seed);
+        all.sort_unstable();
+        assert_eq!(all, [u64::MAX - 3, u64::MAX - 2, u64::MAX - 1]);
+        assert_eq!((threads(&seeds, 1_000_000), threads(&(0..u64::MAX), 7)), (3, 7));
+    }
 }

@@ -2,11 +2,12 @@
 
 use super::book::Count;
 use super::invariants::{Failure, Invariant};
-use super::jobs::Same;
+use super::jobs::{self, Same};
 use super::run::{Outcome, Scenario, Stage};
 use crate::locations::Rule;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::panic::catch_unwind;
 use std::time::Duration;
 
 /// So many failing seeds are shown whole; of the others only the number.
@@ -79,21 +80,25 @@ impl Summary {
         let _ = writeln!(
             text,
             "{lost} acknowledged locations were lost with every server that held them; the slowest convergence took \
-             {} s; {} seeds were run twice",
+             {} s; {} run twice",
             self.slowest.as_secs(),
-            self.twice
+            seeds(self.twice)
         );
         for (invariant, (times, first)) in &self.failed {
-            let _ = writeln!(text, "FAILED {times} times, first with seed {first}: {invariant}");
+            let _ = writeln!(
+                text,
+                "FAILED {times} time{}, first with seed {first}: {invariant}",
+                if *times == 1 { "" } else { "s" }
+            );
         }
         let failed: u64 = self.failed.values().map(|(times, _)| times).sum();
         let verdict = if failed == 0 { "all held".to_owned() } else { format!("{failed} FAILED") };
         let seconds = took.as_secs_f64().max(1e-9);
         let _ = writeln!(
             text,
-            "{} seeds, {verdict}; {} simulated in {seconds:.1} s: {:.0} seeds/s, {:.0} times real time, {:.2} million \
+            "{}, {verdict}; {} simulated in {seconds:.1} s: {:.0} seeds/s, {:.0} times real time, {:.2} million \
              events/s on {jobs} thread{}",
-            self.seeds,
+            seeds(self.seeds),
             long(self.simulated),
             self.seeds as f64 / seconds,
             self.simulated.as_secs_f64() / seconds,
@@ -119,15 +124,37 @@ pub(super) fn long(time: Duration) -> String {
 fn shown(outcome: &Outcome, failure: &Failure, scenario: &Scenario) -> String {
     let seed = outcome.seed;
     let mut text = format!("seed {seed} FAILED: {failure}\n");
-    if let Ok(stage) = Stage::new(seed, scenario) {
-        stage.herd.world.keep_trace(TRACE_LINES);
-        let (_, lines) = stage.play_and_trace();
-        for line in lines {
-            let _ = writeln!(text, "  {line}");
-        }
+    // It may panic again.
+    let lines = catch_unwind(|| last_lines(seed, scenario)).unwrap_or_default();
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
     }
     let _ = writeln!(text, "this repeats it: {}", command(seed, scenario));
     text
+}
+
+/// The last lines of the trace of a seed.
+fn last_lines(seed: u64, scenario: &Scenario) -> Vec<String> {
+    let Ok(stage) = Stage::new(seed, scenario) else { return Vec::new() };
+    stage.herd.world.keep_trace(TRACE_LINES);
+    drop(jobs::play(&stage));
+    stage.herd.world.trace()
+}
+
+/// How far a run of many seeds is, for whoever waits.
+pub(super) fn progress(done: u64, all: u64, took: Duration) -> String {
+    let begun = format!("{done} of {}", seeds(all));
+    if done == 0 {
+        return begun;
+    }
+    let rate = done as f64 / took.as_secs_f64().max(1e-9);
+    let left = (all - done) as f64 / rate;
+    format!("{begun}, {rate:.1} a second, about {left:.0} s to go")
+}
+
+/// So many seeds.
+fn seeds(number: u64) -> String {
+    format!("{number} seed{}", if number == 1 { "" } else { "s" })
 }
 
 /// The one command that repeats a seed.
@@ -143,4 +170,16 @@ pub(super) fn command(seed: u64, scenario: &Scenario) -> String {
          --clients {clients} --minutes {minutes} --trace trace.txt",
         seed + 1
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_says_how_long_it_will_take_once_that_can_be_known() {
+        assert_eq!(progress(0, 2000, Duration::from_secs(2)), "0 of 2000 seeds");
+        assert_eq!(progress(1, 3, Duration::from_secs(4)), "1 of 3 seeds, 0.2 a second, about 8 s to go");
+        assert_eq!(progress(0, 1, Duration::from_secs(9)), "0 of 1 seed");
+    }
 }

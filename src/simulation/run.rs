@@ -120,18 +120,11 @@ impl Stage {
         let observer = Rc::new(move |server| Some(observer.began(server)));
         let herd = Herd::new(world, &links, scenario.rule, PlacesKind::Offline, observer);
         book.set_members(&herd.servers);
-        let victims =
-            Rc::new(Victims { members: herd.servers.clone(), book: book.clone(), pairs: links.pairs.clone(), link });
-        victims.plan(&herd.world, &mut random, SECOND..heals);
-        let workload = Workload { servers: scenario.servers, clients: scenario.clients, delay };
+        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay };
         let guests = invite(&herd, &workload, &links, &book, &mut random, heals);
+        let victims = Victims::new(&herd.servers, &book, &links, &guests, link);
+        victims.plan(&herd.world, &mut random, SECOND..heals);
         Ok(Stage { herd, book, victims, guests, heals, panics_before: panics::count() })
-    }
-
-    /// As [`play`](Stage::play); and the lines of the trace that were kept.
-    pub(super) fn play_and_trace(self) -> (Outcome, Vec<String>) {
-        let outcome = self.play();
-        (outcome, self.herd.world.trace())
     }
 
     /// Lets it all happen.

@@ -21,23 +21,64 @@ const PLACES: [(i64, i64); 4] =
     [(34_068_930, -118_445_127), (48_856_600, 2_352_200), (-33_868_800, 151_209_300), (0, 0)];
 
 /// Lines that are no commands; none of them is blank.
-const NONSENSE: [&str; 6] = [
-    "HELLO",
-    "IAMAT client-1 +34.068930-118.445127",
-    "IAMAT client-1 34.068930-118.445127 1704067200",
-    "WHATSAT client-1 51 5",
-    "WHATSAT  nobody.at.all \t 10 5",
-    "IAMAT client-1 +34.068930-118.445127 99999999999.5",
+const NONSENSE: [&[u8]; 14] = [
+    b"HELLO",
+    b"IAMAT client-1 +34.068930-118.445127",
+    b"IAMAT client-1 34.068930-118.445127 1704067200",
+    b"WHATSAT client-1 51 5",
+    b"WHATSAT client-1 50 21",
+    b"WHATSAT  nobody.at.all \t 10 5",
+    b"IAMAT client-1 +34.068930-118.445127 99999999999.5",
+    b"IAMAT \xff\xfe\0 \xc3\x28 1704067200\r",
+    b"\xe2\x28\xa1 \x80",
+    b"iamat client-1 +34.068930-118.445127 1704067200",
+    b"PEER",
+    b"PEER nobody",
+    b"AT Alford +0.5 client-1 +34.068930-118.445127",
+    b"AT Alford 0,5 client-1 +34.068930-118.445127 1704067200 ",
 ];
 
-/// The names of so many clients.
+/// The longest line that a server takes.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// How long the longest of the names is.
+const LONG_NAME: usize = 200;
+
+/// The names of so many clients. A name is any bytes but white space: some are no text, some look like something else.
 pub(super) fn names(clients: usize) -> Vec<Vec<u8>> {
-    (1..=clients).map(|number| format!("client-{number}").into_bytes()).collect()
+    (1..=clients).map(name).collect()
+}
+
+fn name(number: usize) -> Vec<u8> {
+    let mut name = match number % 6 {
+        2 => b"\xff\xa0\0\xe2\x28-".to_vec(),
+        3 => b"AT+1.0?".to_vec(),
+        5 => vec![b'\x80'; LONG_NAME],
+        _ => b"client-".to_vec(),
+    };
+    name.extend_from_slice(number.to_string().as_bytes());
+    name
+}
+
+/// What somebody says, on a neighbour's machine but not as the neighbour: nothing of it may be believed. It is `own`
+/// that the machine's server is called.
+pub(super) fn forged(random: &mut Random, own: &str, clients: usize) -> Vec<Say> {
+    let about = name(1 + random.below(clients as u64) as usize);
+    let mut lines = vec![
+        b"HELLO".to_vec(),
+        format!("PEER {own}").into_bytes(), // Too late: not the first line.
+        [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +91.0-118.0 1704067200"].concat(),
+        [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +34.0-118.0 1704067200 1"].concat(),
+    ];
+    // One that were believed would have no reply: something must come after PEER that has one.
+    lines.truncate(3 + random.below(2) as usize);
+    lines.into_iter().map(|line| Say::Nonsense(line.into())).collect()
 }
 
 /// What the plan depends on beside the numbers drawn.
 pub(super) struct Workload {
-    pub(super) servers: usize,
+    /// The names of the servers.
+    pub(super) servers: Vec<String>,
     pub(super) clients: usize,
     /// The average delay of a link.
     pub(super) delay: Duration,
@@ -76,10 +117,10 @@ impl Workload {
         let updates = 1 + random.below(5);
         let roams = random.chance(3, 4);
         let style = random.below(5);
-        let home = random.below(self.servers as u64) as usize;
+        let home = self.server(random);
         let mut at = now;
         for number in 0..updates {
-            let server = if roams { random.below(self.servers as u64) as usize } else { home };
+            let server = if roams { self.server(random) } else { home };
             let stamp = Duration::from_secs(MIDNIGHT) + stamp(style, now, at, number);
             let mut says = vec![(Duration::ZERO, self.update(random, &names[client], stamp))];
             self.season(random, names, client, stamp, &mut says);
@@ -102,22 +143,57 @@ impl Workload {
         stamp: Duration,
         says: &mut Vec<(Duration, Say)>,
     ) {
-        if random.chance(1, 16) {
-            let about = if random.chance(1, 2) { client } else { random.below(self.clients as u64) as usize };
-            let (radius, bound) = (random.below(21) as u32, random.below(21) as u32);
-            let wait = if random.chance(1, 2) { Duration::ZERO } else { random.between(Duration::ZERO, self.delay) };
-            says.push((wait, Say::WhatsAt { client: names[about].clone(), radius, bound }));
+        if random.chance(1, 20) {
+            // Sometimes several at once: none of them may overtake another.
+            let questions = if random.chance(1, 3) { 1 + random.below(3) } else { 1 };
+            for _ in 0..questions {
+                let about = if random.chance(1, 2) { client } else { random.below(self.clients as u64) as usize };
+                let (radius, bound) = (random.below(21) as u32, random.below(21) as u32);
+                let is_pipelined = questions > 1 || random.chance(1, 2);
+                let wait = if is_pipelined { Duration::ZERO } else { random.between(Duration::ZERO, self.delay) };
+                says.push((wait, Say::WhatsAt { client: names[about].clone(), radius, bound }));
+            }
         }
         if random.chance(1, 6) {
             let place = random.below(says.len() as u64 + 1) as usize;
-            let line = NONSENSE[random.below(NONSENSE.len() as u64) as usize];
-            says.insert(place, (Duration::ZERO, Say::Nonsense(line)));
+            let line = match random.below(2) {
+                0 => NONSENSE[random.below(NONSENSE.len() as u64) as usize].to_vec(),
+                _ => self.forged(random, &names[client], stamp),
+            };
+            says.insert(place, (Duration::ZERO, Say::Nonsense(line.into())));
         }
         if random.chance(1, 6) {
             // An older one after it, or the very same again.
             let older = stamp - Duration::from_secs(random.below(3));
             says.push((Duration::ZERO, self.update(random, &names[client], older)));
         }
+        if random.chance(1, 400) {
+            let more = random.below(3) as usize;
+            says.push((
+                Duration::ZERO,
+                match more {
+                    0 => Say::Nonsense(vec![b'y'; LONGEST_LINE].into()),
+                    _ => Say::TooLong(LONGEST_LINE + more * more),
+                },
+            ));
+        }
+    }
+
+    /// What only a neighbour may say, though no client is one.
+    fn forged(&self, random: &mut Random, client: &[u8], stamp: Duration) -> Vec<u8> {
+        let server = &self.servers[self.server(random)];
+        match random.below(2) {
+            0 => format!("PEER {server}").into_bytes(),
+            _ => {
+                let later = stamp + Duration::from_secs(random.below(1000));
+                let end = format!(" +1.0+1.0 {}.{:09}", later.as_secs(), later.subsec_nanos());
+                [format!("AT {server} +0.263873386 ").as_bytes(), client, end.as_bytes()].concat()
+            }
+        }
+    }
+
+    fn server(&self, random: &mut Random) -> usize {
+        random.below(self.servers.len() as u64) as usize
     }
 
     fn update(&self, random: &mut Random, client: &Rc<[u8]>, stamp: Duration) -> Say {
@@ -157,9 +233,11 @@ mod tests {
 
     #[test]
     fn the_plan_overlaps_roams_asks_and_says_the_same_time_twice() {
-        let workload = Workload { servers: 5, clients: 6, delay: SECOND / 10 };
+        let servers = vec!["Alford".to_owned(), "Bolden".to_owned()];
+        let workload = Workload { servers, clients: 6, delay: SECOND / 10 };
         let plan = workload.plan(&mut Random::new(1), SECOND..300 * SECOND, false);
         let (mut close, mut moved, mut equal, mut asks, mut nonsense) = (0, 0, 0, 0, 0);
+        let (mut pipelined, mut forged, mut long) = (0, 0, 0);
         for visits in &plan {
             for pair in visits.windows(2) {
                 close += usize::from(pair[1].at.abs_diff(pair[0].at) < workload.delay);
@@ -175,9 +253,25 @@ mod tests {
                 .collect();
             equal += times.windows(2).filter(|pair| pair[0] == pair[1]).count();
             asks += says.iter().filter(|say| matches!(say, Say::WhatsAt { .. })).count();
+            let is_question = |say: &&Say| matches!(say, Say::WhatsAt { .. });
+            pipelined += says.windows(2).filter(|pair| pair.iter().all(is_question)).count();
+            long += says.iter().filter(|say| say.line().len() >= LONGEST_LINE).count();
+            let is_forged = |line: &[u8]| line.starts_with(b"PEER Alford") || line.starts_with(b"AT Alford +0.2");
+            forged += says.iter().filter(|say| matches!(say, Say::Nonsense(line) if is_forged(line))).count();
             nonsense += says.iter().filter(|say| matches!(say, Say::Nonsense(_))).count();
         }
         assert!(close > 50 && moved > 50 && equal > 5 && asks > 5 && nonsense > 5, "{plan:?}");
+        assert!(pipelined > 0 && forged > 2, "{pipelined} {forged}");
+        // Long lines cost much: few they are.
+        assert!(long < 5, "{long}");
+    }
+
+    #[test]
+    fn names_are_all_different_and_hold_no_white_space() {
+        let names = names(100);
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 100);
+        assert!(names.iter().any(|name| std::str::from_utf8(name).is_err()));
+        assert!(names.iter().flatten().all(|byte| !b" \t\r\n\x0b\x0c".contains(byte)));
     }
 
     #[test]

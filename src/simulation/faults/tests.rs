@@ -1,0 +1,114 @@
+use super::super::herd::{Herd, PlacesKind};
+use super::super::{feeder, topology::Topology};
+use super::*;
+use crate::locations::Rule;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Servers in a line that nobody looks at.
+fn line_of(servers: usize) -> (Herd, Links) {
+    let links = Topology::Line.links(servers, &mut Random::new(1)).unwrap();
+    let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    (herd, links)
+}
+
+fn knows(herd: &Herd, server: usize, client: &str) -> bool {
+    herd.servers[server].server().is_some_and(|server| server.locations().borrow().get(client.as_bytes()).is_some())
+}
+
+#[test]
+fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
+    let (herd, links) = line_of(2);
+    let book = Book::new(&links, workload::names(1));
+    let victims = Victims::new(&herd.servers, &book, &links, &[], Link::default());
+    let planned = |fault, number| Planned { fault, server: 0, pair: (0, 1), number };
+    // The first server on one side, the second one on the other.
+    let (partition, cut) = (planned(Fault::Partition, 1), planned(Fault::CutOneWay, 0));
+    let world = &herd.world;
+    world.keep_trace(1000);
+    let count = |what: &str| world.trace().iter().filter(|line| line.contains(what)).count();
+    victims.begin(world, cut);
+    victims.begin(world, partition);
+    assert_eq!((count("any more"), count("can reach")), (2, 0));
+    victims.end(world, partition);
+    assert_eq!(count("can reach"), 1, "the other way only");
+    victims.end(world, cut);
+    assert_eq!(count("can reach"), 2);
+    victims.end(world, cut);
+    assert_eq!(count("can reach"), 2, "it is open already");
+}
+
+#[test]
+fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_once_it_can() {
+    for name in [Name::Fails(ErrorKind::TimedOut), Name::Silent] {
+        let (herd, links) = line_of(2);
+        let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+        let line = b"IAMAT kiwi +1+1 1\n".to_vec();
+        feeder::add(&herd, &links.names, vec![(5 * SECOND, 0, line)]);
+        herd.world.run_for(10 * SECOND);
+        herd.world.set_name(one.name(), name);
+        other.restart();
+        herd.world.run_for(25 * SECOND);
+        assert!(!knows(&herd, 1, "kiwi"));
+        has_its_name(&herd.world, &one);
+        herd.world.run_for(20 * SECOND);
+        assert!(knows(&herd, 1, "kiwi"));
+    }
+}
+
+#[test]
+fn a_server_that_is_asked_to_stop_still_tells_what_it_has_taken() {
+    const CLIENTS: u64 = 50;
+    let (herd, links) = line_of(2);
+    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let lines = (0..CLIENTS).map(|client| (10 * SECOND, 0, format!("IAMAT {client} +1+1 1\n").into_bytes()));
+    feeder::add(&herd, &links.names, lines.collect());
+    herd.world.run_for(9 * SECOND);
+    // So narrow that most of it is still to be sent when the server is asked to stop.
+    herd.world.set_link(&one, &other, Link::default().bandwidth(1000).segment(100));
+    herd.world.run_for(SECOND + SECOND / 1000);
+    assert!(knows(&herd, 0, "49") && !knows(&herd, 1, "49"));
+    one.terminate();
+    herd.world.run_for(SECOND / 1000);
+    assert!(one.state() == HostState::Idle && !knows(&herd, 1, "49"));
+    herd.world.run_for(10 * SECOND);
+    assert!((0..CLIENTS).all(|client| knows(&herd, 1, &client.to_string())));
+}
+
+#[test]
+fn a_crowd_fills_the_backlog_and_leaves_nothing_behind() {
+    let (herd, links) = line_of(2);
+    let book = Book::new(&links, workload::names(1));
+    let guest = herd.world.host("client-1", |_| {});
+    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), Link::default());
+    let planned = Planned { fault: Fault::Crowd, server: 1, pair: (1, 2), number: 0 };
+    let world = &herd.world;
+    world.run_for(5 * SECOND);
+    let (server, connections) = (herd.servers[1].host(), world.connections());
+    let before = (server.descriptors(), guest.descriptors());
+    world.keep_trace(100_000);
+    victims.begin(world, planned);
+    world.run_for(2 * SECOND);
+    assert!(world.trace().iter().any(|line| line.contains("the backlog of port 12200 is full")));
+    victims.end(world, planned);
+    world.run_for(SECOND);
+    assert!(server.descriptors() > before.0 + 1000, "they are let in");
+    world.run_for(CROWD_STAYS);
+    assert_eq!((server.descriptors(), guest.descriptors(), world.connections()), (before.0, before.1, connections));
+}
+
+#[test]
+fn somebody_on_a_neighbours_machine_is_told_that_nothing_is_understood() {
+    let (herd, links) = line_of(2);
+    let book = Book::new(&links, workload::names(3));
+    let guest = herd.world.host("client-1", |_| {});
+    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), Link::default());
+    herd.world.run_for(5 * SECOND);
+    for number in 0..20 {
+        victims.begin(&herd.world, Planned { fault: Fault::Forger, server: 0, pair: (0, 1), number });
+        herd.world.run_for(SECOND);
+    }
+    assert_eq!(book.failure(), None);
+    let count = book.count();
+    assert!(count.asked == count.replies && count.replies >= 60, "{count:?}");
+}
