@@ -12,7 +12,9 @@
 //! written. So it is always the newest, and costs at most one entry for each client.
 
 use crate::config::ServerConfig;
-use crate::locations::{ClientId, NeighborId};
+#[cfg(test)]
+use crate::locations::Mutant;
+use crate::locations::{ClientId, Known, NeighborId};
 use crate::log_file::{Bytes, Traffic};
 use crate::server::Server;
 use reactor::{
@@ -135,6 +137,15 @@ impl Link {
         matches!(&*self.state.borrow(), State::Up { .. })
     }
 
+    /// Since when the connection is up, if it is.
+    #[cfg(test)]
+    pub(crate) fn up_since(&self) -> Option<Instant> {
+        match &*self.state.borrow() {
+            State::Up { since, .. } => Some(*since),
+            _ => None,
+        }
+    }
+
     /// How many clients wait to be told about.
     pub fn waiting(&self) -> usize {
         self.waiting.borrow().order.len()
@@ -180,6 +191,8 @@ impl Link {
     /// Ends it for good.
     pub(crate) fn close(&self) {
         match self.state.replace(State::Closed) {
+            #[cfg(test)]
+            State::Down { .. } if self.server.upgrade().is_some_and(|server| server.is(Mutant::NoCancel)) => {}
             State::Down { again, .. } => drop(again.cancel()),
             State::Up { transport, .. } => transport.lose_connection(),
             State::Closed | State::Connecting => {}
@@ -198,6 +211,10 @@ impl Link {
     pub(crate) fn tell(&self, client: &ClientId, why: Why) {
         if self.is_up() {
             self.waiting.borrow_mut().push(client, why);
+            #[cfg(test)]
+            if self.server.upgrade().is_some_and(|server| server.is(Mutant::TwoEntries)) {
+                self.waiting.borrow_mut().order.push_back(client.clone());
+            }
             self.write_on();
         }
     }
@@ -210,17 +227,20 @@ impl Link {
             return;
         }
         let locations = server.locations().borrow();
-        let said = locations.iter().filter(|known| known.from == Some(self.id));
-        let mut count = 0;
-        for known in said {
+        let has_said = |known: &&Known| known.from == Some(self.id);
+        #[cfg(test)]
+        let has_said = |known: &&Known| has_said(known) || server.is(Mutant::TellsAllBack);
+        for known in locations.iter().filter(has_said) {
             self.waiting.borrow_mut().push(&known.client, Why::TheyLackIt);
-            count += 1;
         }
         drop(locations);
         if let Some(watch) = server.watch() {
-            watch.told_back(self.id, count);
+            watch.told_back(self.id);
         }
         self.write_on();
+        if let Some(watch) = server.watch() {
+            watch.done();
+        }
     }
 
     /// Writes what waits, as much as the neighbour reads.
@@ -237,7 +257,7 @@ impl Link {
             // It may have told us itself in the meantime.
             let told_us = known.from == Some(self.id);
             #[cfg(test)]
-            let told_us = told_us && !server.is(crate::locations::Mutant::TellsTheTeller);
+            let told_us = told_us && !server.is(Mutant::TellsTheTeller);
             if why == Why::TheyLackIt || !told_us {
                 if let Some(watch) = server.watch() {
                     watch.told(self.id, &known.line);
@@ -270,14 +290,14 @@ impl Link {
         let mut waiting = self.waiting.borrow_mut();
         *waiting = Waiting::default();
         if let Some(watch) = server.watch() {
-            watch.linked(self.id, server.locations().borrow().len());
+            watch.linked(self.id);
         }
         #[cfg(test)]
-        if server.is(crate::locations::Mutant::NoExchange) {
+        if server.is(Mutant::NoExchange) {
             return;
         }
         #[cfg(test)]
-        if server.is(crate::locations::Mutant::AnyOrder) {
+        if server.is(Mutant::AnyOrder) {
             let locations = server.locations().borrow();
             locations.clients_in_any_order().for_each(|client| waiting.push(client, Why::TheyLackIt));
         }
@@ -286,6 +306,9 @@ impl Link {
         }
         drop(waiting);
         self.write_on();
+        if let Some(watch) = server.watch() {
+            watch.done();
+        }
     }
 
     /// The link is lost, or an attempt has failed: try again after a wait that grows and has some chance in it, so

@@ -83,6 +83,26 @@ pub enum Mutant {
     LeavesLinks,
     /// A new link is told of clients in the order of a hash map: another in each run.
     AnyOrder,
+    /// No WHATSAT is understood.
+    UnknownWhatsAt,
+    /// The Places service is never asked: every answer is that it has failed.
+    NoPlaces,
+    /// The answer to a WHATSAT has as many places as there are.
+    IgnoresBound,
+    /// A radius in kilometres is taken for metres.
+    TakesMetres,
+    /// Some questions to the Places service are never answered, and nobody gives them up.
+    LosesQuestions,
+    /// A client waits for a neighbour once more each time that it is news.
+    TwoEntries,
+    /// Who sent something old is sent the newer after three quarters of a minute.
+    AnswersLate,
+    /// A link that waits to be tried again is closed, but its timer is not cancelled.
+    NoCancel,
+    /// A neighbour whose connection has ended is told everything.
+    TellsAllBack,
+    /// The difference of an AT is the client's time minus the server's.
+    TurnsDifference,
 }
 
 /// All locations that a server knows.

@@ -7,6 +7,8 @@
 //! ```
 
 use crate::links::KEEP_ALIVE;
+#[cfg(test)]
+use crate::locations::Mutant;
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
@@ -92,6 +94,11 @@ impl HerdProtocol {
             return false;
         }
         let difference = now.minus(iamat.time).text();
+        #[cfg(test)]
+        let difference = match self.server.is(Mutant::TurnsDifference) {
+            true => iamat.time.minus(now).text(),
+            false => difference,
+        };
         let at = At {
             server: self.server.name().as_bytes(),
             difference: difference.as_bytes(),
@@ -101,7 +108,7 @@ impl HerdProtocol {
             time: iamat.time,
         };
         #[cfg(test)]
-        if self.server.is(crate::locations::Mutant::Panics) {
+        if self.server.is(Mutant::Panics) {
             assert_ne!(iamat.location.latitude().as_bytes()[0], b'-');
         }
         let mut reply = std::mem::take(&mut self.scratch);
@@ -112,7 +119,7 @@ impl HerdProtocol {
         if taken {
             reply.push(b'\n');
             #[cfg(test)]
-            if self.server.is(crate::locations::Mutant::AnswersTwice) {
+            if self.server.is(Mutant::AnswersTwice) {
                 self.reply(&reply);
             }
             self.reply(&reply);
@@ -125,9 +132,18 @@ impl HerdProtocol {
 
     fn whats_at(&self, asked: &WhatsAt<'_>) -> bool {
         let Some(replies) = &self.replies else { return true };
+        #[cfg(test)]
+        if self.server.is(Mutant::UnknownWhatsAt) {
+            return false;
+        }
         let Some(answer) = self.server.whats_at(asked) else { return false };
         let ticket = replies.reserve();
         let filled = replies.clone();
+        #[cfg(test)]
+        if self.server.is(Mutant::LosesQuestions) {
+            drop(answer.add_callback(move |reply| filled.fill(ticket, reply)));
+            return true;
+        }
         replies.attach(ticket, answer.add_callback(move |reply| filled.fill(ticket, reply)));
         true
     }

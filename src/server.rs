@@ -12,6 +12,8 @@
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
 use crate::links::Link;
+#[cfg(test)]
+use crate::locations::Mutant;
 use crate::locations::{ClientId, Locations, NeighborId, Rule, Verdict};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
@@ -95,7 +97,7 @@ impl Server {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
             #[cfg(test)]
-            if closing.is(crate::locations::Mutant::LeavesLinks) {
+            if closing.is(Mutant::LeavesLinks) {
                 return;
             }
             closing.links().iter().for_each(|link| link.close());
@@ -227,6 +229,9 @@ impl Server {
                 return false;
             }
         }
+        if let Some(watch) = &self.watch {
+            watch.done();
+        }
         true
     }
 
@@ -243,16 +248,39 @@ impl Server {
             Verdict::Same => {}
             Verdict::Older(client) => {
                 if let Some(neighbor) = from {
+                    #[cfg(test)]
+                    if self.is(Mutant::AnswersLate) {
+                        return self.answer_late(neighbor, client);
+                    }
                     self.links()[neighbor].tell(&client, links::Why::TheyLackIt);
                 }
             }
             Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(at.client)),
         }
+        if let Some(watch) = &self.watch {
+            watch.done();
+        }
+    }
+
+    /// The mistake of this name; a server that stops leaves nothing behind all the same.
+    #[cfg(test)]
+    fn answer_late(&self, neighbor: NeighborId, client: ClientId) {
+        let link = self.links()[neighbor].clone();
+        let since = link.up_since();
+        let later = self.reactor.call_later(std::time::Duration::from_secs(45), move || {
+            // A link that has come up since has told it already.
+            if link.up_since() == since {
+                link.tell(&client, links::Why::TheyLackIt);
+            }
+        });
+        self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            let _ = later.cancel();
+        });
     }
 
     fn flood(&self, client: &ClientId, from: Option<NeighborId>) {
         #[cfg(test)]
-        let from = from.filter(|_| !self.is(crate::locations::Mutant::TellsTheTeller));
+        let from = from.filter(|_| !self.is(Mutant::TellsTheTeller));
         for (id, link) in self.links().iter().enumerate() {
             if Some(id) != from {
                 link.tell(client, links::Why::News);
@@ -262,7 +290,7 @@ impl Server {
 
     /// Whether it has this mistake.
     #[cfg(test)]
-    pub(crate) fn is(&self, mutant: crate::locations::Mutant) -> bool {
+    pub(crate) fn is(&self, mutant: Mutant) -> bool {
         self.locations.borrow().rule() == Rule::Mutant(mutant)
     }
 
@@ -279,6 +307,12 @@ impl Server {
         };
         let (mut reply, bound) = (known.line.clone(), asked.bound);
         drop(locations);
+        #[cfg(test)]
+        let (question, bound) = match self.is(Mutant::TakesMetres) {
+            true => (Nearby { radius: String::from_utf8_lossy(asked.radius).into_owned(), ..question }, bound),
+            false if self.is(Mutant::IgnoresBound) => (question, places::MOST_PLACES),
+            false => (question, bound),
+        };
         let answer = self.places.nearby(&question).add_both(move |answer| {
             reply.push(b'\n');
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));

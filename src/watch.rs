@@ -23,9 +23,12 @@ pub trait Watch {
     /// It writes this AT line to a neighbour.
     fn told(&self, neighbor: NeighborId, line: &[u8]);
 
-    /// Its link to a neighbour has come up, and it knows so many clients.
-    fn linked(&self, neighbor: NeighborId, known: usize);
+    /// Its link to a neighbour has come up: the neighbour will be told about every client.
+    fn linked(&self, neighbor: NeighborId);
 
-    /// A neighbour's connection has ended: it will be told about so many clients of which it had told us.
-    fn told_back(&self, neighbor: NeighborId, count: usize);
+    /// A neighbour's connection has ended: it will be told about the clients of which it had told us.
+    fn told_back(&self, neighbor: NeighborId);
+
+    /// It has done all that follows from what it heard, or from a link that came up, or from a connection that ended.
+    fn done(&self) {}
 }

@@ -13,6 +13,7 @@ use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Address, Deferred, Firer, Protocol, Reactor, Transport};
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -80,6 +81,11 @@ impl Places for Offline {
     fn describe(&self) -> String {
         "offline (airports, helipads and cities that ship with the program)".to_owned()
     }
+}
+
+/// What the server answers, for whoever wants to compare: places within `radius` metres.
+pub(crate) fn offline_answer(latitude: f64, longitude: f64, radius: f64) -> io::Result<String> {
+    Ok(Search { latitude, longitude, radius }.answer(Table::shared()?))
 }
 
 /// The table, once it is unpacked, and who waits for it.

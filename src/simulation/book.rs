@@ -1,8 +1,9 @@
 //! [`Book`]: an onlooker who knows everything: who has held which version, what was acknowledged, how many lines may
 //! have been sent. It decides what is newer by code of its own, so that a mistake of the servers' is not repeated here.
 
-use super::herd::Member;
+use super::herd::{Left, Member};
 use super::invariants::Invariant;
+use super::life::Life;
 use super::topology::Links;
 use crate::locations::{NeighborId, Verdict};
 use crate::message::At;
@@ -10,6 +11,10 @@ use crate::watch::{Source, Watch};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+/// In nanoseconds.
+const SECOND: i128 = 1_000_000_000;
 
 /// The number of a version: an AT line that some server made of an IAMAT.
 pub(super) type Version = usize;
@@ -32,6 +37,10 @@ struct Inner {
     /// The life of each server that runs now.
     current: Vec<Option<usize>>,
     acknowledged: Vec<Version>,
+    /// What was news to a life that did not take it.
+    dropped: Vec<(usize, Version)>,
+    /// AT lines that have come from other servers.
+    heard: u64,
     count: Count,
 }
 
@@ -64,14 +73,6 @@ struct Entry {
     line: Rc<[u8]>,
     /// The life that made it.
     made_by: usize,
-}
-
-/// From one start of a server to its end.
-struct Life {
-    server: usize,
-    is_over: bool,
-    /// The newest version of each client that it has held.
-    held: Vec<Option<Version>>,
 }
 
 impl Inner {
@@ -125,6 +126,8 @@ impl Book {
                 lives: Vec::new(),
                 current,
                 acknowledged: Vec::new(),
+                dropped: Vec::new(),
+                heard: 0,
                 count: Count::default(),
             }),
             members: RefCell::default(),
@@ -161,12 +164,12 @@ impl Book {
         self.died(server);
         let inner = &mut *self.inner.borrow_mut();
         let life = inner.lives.len();
-        let held = vec![None; inner.clients.len()];
-        inner.lives.push(Life { server, is_over: false, held });
+        let (clients, degree) = (inner.clients.len(), inner.links.degree(server));
+        inner.lives.push(Life::new(server, clients, degree));
         inner.current[server] = Some(life);
         if inner.lives[..life].iter().any(|other| other.server == server) {
             // Each neighbour brings it up to date, perhaps with another version of each client; each is passed on.
-            let degree = inner.links.degree(server) as u64;
+            let degree = degree as u64;
             inner.count.allowed += degree * degree.saturating_sub(1) * inner.clients.len() as u64;
         }
         Rc::new(Seat { book: self.clone(), life })
@@ -183,6 +186,12 @@ impl Book {
     /// Names the life of a server.
     pub(super) fn life(&self, server: usize) -> Option<usize> {
         self.inner.borrow().current[server]
+    }
+
+    /// What a life knows of a client.
+    pub(super) fn held(&self, life: usize, client: &[u8]) -> Option<Version> {
+        let inner = self.inner.borrow();
+        inner.client_numbers.get(client).and_then(|client| inner.lives[life].held[*client])
     }
 
     pub(super) fn asked(&self) {
@@ -263,25 +272,38 @@ impl Book {
         Ok(())
     }
 
-    /// What was acknowledged and is known to nobody any more must have died with those who held it.
+    /// Counts what was acknowledged and is held by nobody who lives. It is lost with every server that held it; but
+    /// nobody who lives may have heard it and not taken it.
     pub(super) fn check_acknowledged(&self) {
         let inner = &mut *self.inner.borrow_mut();
-        let mut lost = 0;
-        for version in &inner.acknowledged {
-            let client = inner.versions[*version].client;
-            if !inner.is_newer(*version, inner.newest_held(client)) {
-                continue;
-            }
-            lost += 1;
-            let is_holder = |life: &&Life| life.held[client].is_some_and(|held| !inner.is_newer(*version, Some(held)));
-            let mut holders = inner.lives.iter().filter(is_holder).peekable();
-            if holders.peek().is_none() || holders.any(|life| !life.is_over) {
+        let is_lost = |version: &&Version| {
+            let client = inner.versions[**version].client;
+            inner.is_newer(**version, inner.newest_held(client))
+        };
+        let lost: Vec<Version> = inner.acknowledged.iter().filter(is_lost).copied().collect();
+        for (life, version) in &inner.dropped {
+            if !inner.lives[*life].is_over && lost.contains(version) {
+                let name = &inner.links.names[inner.lives[*life].server];
                 self.fail(Invariant::KeepsAcknowledged, || {
-                    format!("{} was acknowledged, and is lost for no reason", inner.text(Some(*version)))
+                    format!("{} was acknowledged, and is lost: {name} heard it, too", inner.text(Some(*version)))
                 });
             }
         }
-        inner.count.lost = lost;
+        inner.count.lost = lost.len() as u64;
+    }
+
+    /// A server has stopped in good order.
+    pub(super) fn stopped(&self, server: usize, left: Left) {
+        let name = || self.inner.borrow().links.names[server].clone();
+        let Left { calls, descriptors, unanswered } = left;
+        if calls + descriptors > 0 {
+            self.fail(Invariant::NothingLeft, || {
+                format!("{} has stopped and left {calls} delayed calls and {descriptors} descriptors", name())
+            });
+        }
+        if unanswered != 0 {
+            self.fail(Invariant::NothingUnfired, || format!("{} has stopped and owed {unanswered} answers", name()));
+        }
     }
 
     fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
@@ -304,7 +326,17 @@ impl Book {
                 version
             }
         };
+        match from {
+            Source::Client => self.check_difference(inner, life, at, version),
+            Source::Neighbor(_) | Source::Unnamed => inner.heard += 1,
+        }
+        if inner.heard > inner.count.told {
+            self.fail(Invariant::MessageBound, || format!("nobody has told {}", shown(line)));
+        }
         let held = inner.lives[life].held[client];
+        if !matches!(verdict, Verdict::Newer(_)) && inner.is_newer(version, held) {
+            inner.dropped.push((life, version));
+        }
         match verdict {
             Verdict::Newer(_) => {
                 if !inner.is_newer(version, held) {
@@ -313,7 +345,7 @@ impl Book {
                         format!("{name} knew {} and took {}", inner.text(held), shown(line))
                     });
                 } else {
-                    inner.lives[life].held[client] = Some(version);
+                    inner.lives[life].took(client, version, from);
                 }
                 if from == Source::Client {
                     inner.count.versions += 1;
@@ -323,19 +355,38 @@ impl Book {
             Verdict::Older(_) if from != Source::Client => {
                 inner.count.older += 1;
                 inner.count.allowed += 1;
+                if let Source::Neighbor(neighbor) = from {
+                    inner.lives[life].heard_older(client, neighbor);
+                }
             }
             Verdict::Older(_) | Verdict::Same => {}
             Verdict::NoRoom => {
                 self.fail(Invariant::KeepsAcknowledged, || "there was no room for a handful of clients".to_owned());
             }
         }
-        self.check_entries(inner, life);
     }
 
-    fn check_entries(&self, inner: &Inner, life: usize) {
+    /// The server's clock minus the client's time, always with a sign and nine digits.
+    fn check_difference(&self, inner: &Inner, life: usize, at: &At<'_>, version: Version) {
+        let server = inner.lives[life].server;
+        let Some(clock) = self.members.borrow().get(server).map(|member| member.host().clock()) else { return };
+        let since = clock.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let difference = i128::from(since.as_secs()) * SECOND + i128::from(since.subsec_nanos())
+            - inner.versions[version].nanoseconds;
+        let (sign, size) = (if difference < 0 { '-' } else { '+' }, difference.unsigned_abs());
+        let second = SECOND.unsigned_abs();
+        let expected = format!("{sign}{}.{:09}", size / second, size % second);
+        if at.difference != expected.as_bytes() {
+            self.fail(Invariant::RepliesInOrder, || format!("{} should say {expected}", inner.text(Some(version))));
+        }
+    }
+
+    /// What waits for a neighbour, after all that was to be done.
+    fn check_entries(&self, life: usize) {
+        let inner = &*self.inner.borrow();
         let members = self.members.borrow();
         let Some(server) = members.get(inner.lives[life].server).and_then(|member| member.server()) else { return };
-        let known = server.locations().borrow().len();
+        let known = inner.lives[life].known();
         for link in server.links() {
             let waiting = link.waiting();
             if waiting > known {
@@ -346,8 +397,23 @@ impl Book {
         }
     }
 
-    fn told(&self) {
+    fn told(&self, life: usize, neighbor: NeighborId, line: &[u8]) {
         let inner = &mut *self.inner.borrow_mut();
+        let client = line.split(|byte| *byte == b' ').nth(3).and_then(|client| inner.client_numbers.get(client));
+        let Some(&client) = client else {
+            return self.fail(Invariant::MessageBound, || format!("{} is about nobody, but was told", shown(line)));
+        };
+        let held = inner.lives[life].held[client];
+        let may = inner.lives[life].tells(neighbor, client);
+        let name = &inner.links.names[inner.lives[life].server];
+        if held.is_none_or(|held| *inner.versions[held].line != *line) {
+            self.fail(Invariant::NeverBackwards, || {
+                format!("{name} told {}, but holds {}", shown(line), inner.text(held))
+            });
+        }
+        if !may {
+            self.fail(Invariant::MessageBound, || format!("{name} told a neighbor {} once too often", shown(line)));
+        }
         inner.count.told += 1;
         let Count { told, allowed, versions, older, links_up, .. } = inner.count;
         if told > allowed {
@@ -360,10 +426,16 @@ impl Book {
         }
     }
 
-    fn linked(&self, known: usize) {
+    fn linked(&self, life: usize, neighbor: NeighborId) {
         let inner = &mut *self.inner.borrow_mut();
+        inner.lives[life].linked(neighbor);
         inner.count.links_up += 1;
-        inner.count.allowed += known as u64;
+        inner.count.allowed += inner.lives[life].known() as u64;
+    }
+
+    fn told_back(&self, life: usize, neighbor: NeighborId) {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.allowed += inner.lives[life].told_back(neighbor);
     }
 }
 
@@ -378,34 +450,22 @@ impl Watch for Seat {
         self.book.heard(self.life, at, line, from, verdict);
     }
 
-    fn told(&self, _neighbor: NeighborId, _line: &[u8]) {
-        self.book.told();
+    fn told(&self, neighbor: NeighborId, line: &[u8]) {
+        self.book.told(self.life, neighbor, line);
     }
 
-    fn linked(&self, _neighbor: NeighborId, known: usize) {
-        self.book.linked(known);
+    fn linked(&self, neighbor: NeighborId) {
+        self.book.linked(self.life, neighbor);
     }
 
-    fn told_back(&self, _neighbor: NeighborId, count: usize) {
-        self.book.inner.borrow_mut().count.allowed += count as u64;
+    fn told_back(&self, neighbor: NeighborId) {
+        self.book.told_back(self.life, neighbor);
+    }
+
+    fn done(&self) {
+        self.book.check_entries(self.life);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_book_reads_times_exactly() {
-        for (text, expected) in [
-            ("10", 10_000_000_000),
-            ("+10.000", 10_000_000_000),
-            ("10.000000001", 10_000_000_001),
-            ("-0.5", -500_000_000),
-            (".5", 500_000_000),
-        ] {
-            assert_eq!(nanoseconds(text.as_bytes()), Some(expected), "{text}");
-        }
-        assert_eq!(nanoseconds(b"ten"), None);
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! The herd's clients: each has a host of its own and does what its plan says; every reply is checked.
 
+use super::answers::Answer;
 use super::book::{Book, Version};
 use super::herd::PORT;
 use super::invariants::Invariant;
@@ -16,8 +17,8 @@ use std::time::Duration;
 /// A client that has not been answered for so long goes away.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The longest reply that a client takes: a line as long as a server allows, and "? " before it.
-const LONGEST: usize = 64 * 1024 + 2;
+/// A client's own limit: no server says more in one line.
+const LONGEST_LINE: usize = 128 * 1024;
 
 /// So much of a line is shown when it is wrong.
 const SHOWN: usize = 400;
@@ -95,12 +96,12 @@ impl ClientFactory for Arrival {
             life,
             visit,
             owed: VecDeque::new(),
-            in_places: false,
+            places: None,
             heard: Vec::new(),
             is_leaving: false,
             timers: Vec::new(),
         };
-        Some(Box::new(LineReceiver::new(guest).with_delimiter(b"\n").with_max_length(LONGEST)))
+        Some(Box::new(LineReceiver::new(guest).with_delimiter(b"\n").with_max_length(LONGEST_LINE)))
     }
 
     fn client_connection_failed(&mut self, _connector: &Connector, failure: Failure) {
@@ -119,9 +120,9 @@ struct Guest {
     visit: Visit,
     /// What has been said and not been answered.
     owed: VecDeque<Say>,
-    /// In the places of the first of those.
-    in_places: bool,
-    /// The newest that has been said or heard here of each client.
+    /// The places of the first of those, as far as they have come.
+    places: Option<Answer>,
+    /// The newest of each client that has been said or heard here, or that the server knew when it was connected to.
     heard: Vec<(Rc<[u8]>, Version)>,
     /// It is this end that ends it.
     is_leaving: bool,
@@ -150,7 +151,6 @@ impl Guest {
     }
 
     fn answered(&mut self, transport: &LineTransport) {
-        self.in_places = false;
         self.owed.pop_front();
         if self.owed.is_empty() && self.visit.ending == Ending::WhenAnswered {
             self.is_leaving = true;
@@ -195,6 +195,14 @@ impl LineProtocol for Guest {
     fn connection_made(&mut self, transport: &LineTransport) {
         // The lines go out one after the other, each after its wait: some together, some not.
         let mut at = Duration::ZERO;
+        for (_, say) in &self.visit.says {
+            if let (Say::WhatsAt { client, .. }, Some(life)) = (say, self.life)
+                && let Some(version) = self.book.held(life, client)
+            {
+                self.heard.retain(|(other, _)| other != client);
+                self.heard.push((client.clone(), version));
+            }
+        }
         let says = std::mem::take(&mut self.visit.says);
         let last = says.len();
         let mut now = Vec::new();
@@ -228,11 +236,16 @@ impl LineProtocol for Guest {
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
         let Some(say) = self.owed.front().cloned() else { return self.wrong(line, None) };
-        if self.in_places {
-            if line.is_empty() {
-                self.answered(transport);
+        if let Some(answer) = &mut self.places {
+            if !line.is_empty() {
+                return answer.add(line);
             }
-            return;
+            if let Some(answer) = self.places.take()
+                && let Err(what) = answer.check(self.visit.is_calm)
+            {
+                self.book.fail(Invariant::RepliesInOrder, || format!("the places in the reply to {say:?}: {what}"));
+            }
+            return self.answered(transport);
         }
         match &say {
             Say::IamAt { client, location, time } if is_at(line, client, &format!("{location} {time}")) => {
@@ -240,11 +253,13 @@ impl LineProtocol for Guest {
                 self.has_heard(client, version);
                 self.answered(transport);
             }
-            Say::WhatsAt { client, .. } if line.starts_with(b"AT ") => {
+            Say::WhatsAt { client, radius, bound } if line.starts_with(b"AT ") => {
                 let version = self.book.replied(client, line, self.last_heard(client));
                 self.has_heard(client, version);
-                self.in_places = true;
+                self.places = Some(Answer::new(line, *radius, *bound));
             }
+            // Whom a server knows, it knows for as long as it lives.
+            Say::WhatsAt { client, .. } if self.last_heard(client).is_some() => self.wrong(line, Some(&say)),
             Say::WhatsAt { .. } | Say::Nonsense(_) if line.strip_prefix(b"? ") == Some(&say.line()[..]) => {
                 self.book.replied_otherwise();
                 self.answered(transport);

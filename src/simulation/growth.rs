@@ -86,9 +86,9 @@ impl Watch for Teller {
         self.tally.bytes.set(self.tally.bytes.get() + line.len() as u64 + 1);
     }
 
-    fn linked(&self, _neighbor: NeighborId, _known: usize) {}
+    fn linked(&self, _neighbor: NeighborId) {}
 
-    fn told_back(&self, _neighbor: NeighborId, _count: usize) {}
+    fn told_back(&self, _neighbor: NeighborId) {}
 }
 
 /// Has each client move once. After each event `tell` hears how far it is, and how far it is to go.

@@ -2,12 +2,14 @@
 
 use super::topology::Links;
 use crate::config::{Config, Limits, PlacesConfig, ServerConfig};
+#[cfg(test)]
+use crate::locations::Mutant;
 use crate::locations::Rule;
 use crate::places::{self, Nearby, Places};
 use crate::server::Server;
 use crate::watch::Watch;
-use reactor::sim::{Host, World};
-use reactor::{Deferred, Reactor};
+use reactor::sim::{Host, HostSettings, World};
+use reactor::{Deferred, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -17,6 +19,23 @@ pub(super) const PORT: u16 = 12_200;
 
 /// Gives the observer of a server's new life: called with its number at each start.
 pub(super) type Observer = Rc<dyn Fn(usize) -> Option<Rc<dyn Watch>>>;
+
+/// Told with its number and what it has left behind when a server stops in good order.
+pub(super) type Stopped = Rc<dyn Fn(usize, Left)>;
+
+/// What a server has left when all its connections are closed and its loop is about to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Delayed calls.
+    pub(super) calls: usize,
+    /// Open descriptors, beside those that every program has.
+    pub(super) descriptors: usize,
+    /// Questions to the Places service without an answer.
+    pub(super) unanswered: i64,
+}
+
+/// Descriptors that every simulated program has open.
+const DESCRIPTORS: usize = 5;
 
 /// Who answers WHATSATs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,18 +63,39 @@ pub(super) struct Member {
 impl Herd {
     /// Puts the servers into a world and starts them.
     pub(super) fn new(world: World, links: &Links, rule: Rule, kind: PlacesKind, observer: Observer) -> Herd {
+        Herd::on_hosts(world, links, rule, kind, observer, &HostSettings::default(), Rc::new(|_, _| {}))
+    }
+
+    /// As [`new`](Herd::new), on hosts of this kind.
+    pub(super) fn on_hosts(
+        world: World,
+        links: &Links,
+        rule: Rule,
+        kind: PlacesKind,
+        observer: Observer,
+        hosts: &HostSettings,
+        stopped: Stopped,
+    ) -> Herd {
         let config = Rc::new(config(links));
         let servers = links.names.iter().enumerate().map(|(number, name)| {
             let member = Rc::new(Member::default());
             let (config, observer, this, own) = (config.clone(), observer.clone(), member.clone(), name.clone());
-            let host = world.host(name, move |reactor| {
+            let stopped = stopped.clone();
+            let host = world.host_with(name, hosts.clone(), move |reactor| {
                 let unanswered = Rc::new(Cell::new(0));
-                let places = Rc::new(Counted { inner: places_for(reactor, kind), unanswered: unanswered.clone() });
+                let places =
+                    Rc::new(Counted { inner: places_for(reactor, kind, rule), unanswered: unanswered.clone() });
                 let server = Server::new(reactor, &config, &own, places, rule, observer(number));
                 let server = server.expect("the herd's own configuration names its servers");
                 this.server.replace(Rc::downgrade(&server));
-                this.unanswered.replace(unanswered);
+                this.unanswered.replace(unanswered.clone());
                 drop(server.begin());
+                let (this, stopped, over) = (this.clone(), stopped.clone(), reactor.clone());
+                reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
+                    let descriptors = this.host().descriptors().saturating_sub(DESCRIPTORS);
+                    let (calls, unanswered) = (over.delayed_calls(), unanswered.get());
+                    stopped(number, Left { calls, descriptors, unanswered });
+                });
             });
             member.host.replace(Some(host));
             member
@@ -102,10 +142,14 @@ fn config(links: &Links) -> Config {
     Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
 }
 
-fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {
-    match kind {
-        PlacesKind::Nobody => Rc::new(Nobody),
-        PlacesKind::Offline => match places::open(reactor, &PlacesConfig::default(), None) {
+fn places_for(reactor: &Reactor, kind: PlacesKind, rule: Rule) -> Rc<dyn Places> {
+    match (kind, rule) {
+        (PlacesKind::Nobody, _) => Rc::new(Nobody),
+        #[cfg(test)]
+        (_, Rule::Mutant(Mutant::NoPlaces)) => Rc::new(Nobody),
+        #[cfg(test)]
+        (_, Rule::Mutant(Mutant::LosesQuestions)) => Rc::new(Forgetful(places_for(reactor, kind, Rule::Newest))),
+        (PlacesKind::Offline, _) => match places::open(reactor, &PlacesConfig::default(), None) {
             Ok(places) => places,
             Err(error) => panic!("{error}"), // A simulated machine always has a free port.
         },
@@ -147,5 +191,23 @@ impl Places for Nobody {
 
     fn describe(&self) -> String {
         "nobody".to_owned()
+    }
+}
+
+/// A service that never answers some questions.
+#[cfg(test)]
+struct Forgetful(Rc<dyn Places>);
+
+#[cfg(test)]
+impl Places for Forgetful {
+    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+        match question.radius.starts_with("13") {
+            true => Deferred::new().0,
+            false => self.0.nearby(question),
+        }
+    }
+
+    fn describe(&self) -> String {
+        "forgetful".to_owned()
     }
 }

@@ -3,9 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Within this time after everything has healed all servers must know the same. A link may need 14 s to notice that it
-/// is dead, and up to 5 s each for an attempt and for the wait before it.
+/// Within this time after everything has healed all servers must know the same, if news gets around at once: a link
+/// may need 14 s to notice that it is dead, and up to 5 s each for an attempt and for the wait before it. Herds in
+/// which news has far to go get [`DELAYS_A_LINK`] more for each link on the longest way.
 pub const CONVERGES_WITHIN: Duration = Duration::from_secs(30);
+
+/// So many average delays of a link may pass before what one server knows is known to the next. Delays have long tails,
+/// and what follows a slow segment waits for it.
+pub const DELAYS_A_LINK: u32 = 4;
 
 /// For this long at the end nobody may have told anybody anything.
 pub const QUIET: Duration = Duration::from_secs(60);

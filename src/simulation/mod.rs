@@ -26,6 +26,7 @@
 //!
 //! Next: `run.rs`, then `book.rs`.
 
+mod answers;
 mod book;
 pub mod cli;
 mod clients;
@@ -35,6 +36,7 @@ mod growth;
 mod herd;
 mod invariants;
 mod jobs;
+mod life;
 mod model;
 mod panics;
 mod report;
@@ -44,7 +46,7 @@ mod topology;
 mod workload;
 
 pub use book::Count;
-pub use invariants::{CONVERGES_WITHIN, Failure, Invariant, QUIET};
+pub use invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Failure, Invariant, QUIET};
 pub use run::{FEWEST_MINUTES, Outcome, Scenario, run};
 pub use topology::{Links, MOST_SERVERS, Topology};
 

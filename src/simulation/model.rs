@@ -77,9 +77,9 @@ impl Watch for Counter {
         self.0.set(self.0.get() + 1);
     }
 
-    fn linked(&self, _neighbor: NeighborId, _known: usize) {}
+    fn linked(&self, _neighbor: NeighborId) {}
 
-    fn told_back(&self, _neighbor: NeighborId, _count: usize) {}
+    fn told_back(&self, _neighbor: NeighborId) {}
 }
 
 /// One run: so many updates of one client, each at a random server.

@@ -1,7 +1,7 @@
 //! [`run`]: one seed from the beginning to the end.
 //!
 //! ```text
-//!   0 s                      faults, bursts              2 minutes before the end
+//!   0 s                      faults, bursts              about 2 minutes before the end
 //!   |---------------------------------------------------|
 //!                                    everything heals --^ convergence | calm visits | 60 s of silence | all stop
 //! ```
@@ -10,28 +10,45 @@ use super::book::{Book, Count};
 use super::clients;
 use super::faults::Victims;
 use super::herd::{Herd, PlacesKind};
-use super::invariants::{CONVERGES_WITHIN, Failure, Invariant, QUIET};
+use super::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Failure, Invariant, QUIET};
 use super::panics;
 use super::topology::{Links, Topology};
 use super::workload::{self, Workload};
 use crate::locations::Rule;
-use reactor::sim::{Host, Law, Link, Random, World, WorldSettings};
+use reactor::sim::{Host, HostSettings, Law, Link, Random, World, WorldSettings};
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What comes after the faults.
-const AFTERWARDS: Duration = Duration::from_secs(120);
+/// The faults last at least as long as this, however long it takes to see that all is well after them.
+const FEWEST_FAULTS: Duration = Duration::from_secs(20);
 
 /// For so long clients visit again when everything has healed.
 const CALM: Duration = Duration::from_secs(8);
 
-/// So long those visits, and the calls that they leave, may take.
+/// So long those visits, and the calls that they leave, may take, beside the way of their news through the herd.
 const SETTLE: Duration = Duration::from_secs(17);
 
-/// Within this time servers stop.
-const STOP: Duration = Duration::from_secs(5);
+/// Within this time servers stop: some in its first half, all in its second.
+const STOP: Duration = Duration::from_secs(6);
+
+/// One seed in so many, those with this remainder, has long lines and small buffers, so that much waits for a neighbour
+/// that is slow.
+const NARROW: (u64, u64) = (20, 12);
+
+/// The long lines come so long before everything heals: all the time would be slow.
+const LONG_DURING: Duration = Duration::from_secs(30);
+
+/// In that time one server stands still for so long: almost until it is given up.
+const STANDS_STILL: Duration = Duration::from_secs(13);
+
+/// The buffers of connections in such a run: far fewer bytes than one line may have.
+const NARROW_BUFFER: usize = 4096;
+
+/// So long it may take until what is in them has come out of the slowest link.
+const DRAINS_WITHIN: Duration = Duration::from_secs(30);
 
 /// The shortest run, in minutes.
 pub const FEWEST_MINUTES: u64 = 3;
@@ -45,7 +62,7 @@ pub struct Scenario {
     pub topology: Topology,
     /// How many clients.
     pub clients: usize,
-    /// How many simulated minutes.
+    /// How many simulated minutes. In a large herd, in which news takes long, the last part of a run may take longer.
     pub minutes: u64,
     /// What servers take for newer.
     pub rule: Rule,
@@ -83,6 +100,10 @@ pub(super) struct Stage {
     victims: Rc<Victims>,
     guests: Vec<Host>,
     heals: Duration,
+    /// Within this time after that all must know the same.
+    converges_within: Duration,
+    /// So long the visits after that, and what follows from them, may take.
+    settle: Duration,
     /// Those of other runs in this thread.
     panics_before: u64,
 }
@@ -103,7 +124,8 @@ impl Stage {
         panics::watch();
         let mut random = Random::new(seed);
         let links = scenario.topology.links(scenario.servers, &mut random)?;
-        let delay = random.between(SECOND / 200, SECOND / 5);
+        let is_narrow = seed % NARROW.0 == NARROW.1;
+        let delay = random.between(SECOND / 200, if is_narrow { SECOND / 50 } else { SECOND / 5 });
         let law = match random.below(3) {
             0 => Law::Exponential { least: Duration::ZERO, mean: delay },
             1 => Law::Uniform(delay / 2, delay * 3 / 2),
@@ -113,18 +135,39 @@ impl Stage {
         let mut settings = WorldSettings::default();
         settings.link = link;
         let world = World::with_settings(seed, settings);
-        let heals = SECOND * 60 * u32::try_from(scenario.minutes).unwrap_or(u32::MAX) - AFTERWARDS;
+        // News crosses the herd link by link; with narrow links, what was under way on a slow one comes first.
+        let crossing = delay * DELAYS_A_LINK * u32::try_from(links.diameter()).unwrap_or(u32::MAX);
+        let more = crossing + if is_narrow { DRAINS_WITHIN } else { Duration::ZERO };
+        let (converges_within, settle) = (CONVERGES_WITHIN + more, SETTLE + crossing);
+        let afterwards = converges_within + CALM + settle + QUIET + STOP;
+        let minutes = SECOND * 60 * u32::try_from(scenario.minutes).unwrap_or(u32::MAX);
+        let heals = minutes.saturating_sub(afterwards).max(FEWEST_FAULTS);
 
         let book = Book::new(&links, workload::names(scenario.clients));
         let observer = { book.clone() };
         let observer = Rc::new(move |server| Some(observer.began(server)));
-        let herd = Herd::new(world, &links, scenario.rule, PlacesKind::Offline, observer);
+        let onlooker = book.clone();
+        let stopped = Rc::new(move |server, left| onlooker.stopped(server, left));
+        let mut hosts = HostSettings::default();
+        if is_narrow {
+            (hosts.send_buffer, hosts.receive_buffer) = (NARROW_BUFFER, NARROW_BUFFER);
+        }
+        let herd = Herd::on_hosts(world, &links, scenario.rule, PlacesKind::Offline, observer, &hosts, stopped);
         book.set_members(&herd.servers);
-        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay };
-        let guests = invite(&herd, &workload, &links, &book, &mut random, heals);
+        let long = if is_narrow { heals.saturating_sub(LONG_DURING)..heals } else { heals..heals };
+        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay, long };
+        let calm = heals + converges_within..heals + converges_within + CALM;
+        let guests = invite(&herd, &workload, &links, &book, &mut random, [SECOND / 100..heals, calm]);
         let victims = Victims::new(&herd.servers, &book, &links, &guests, link);
         victims.plan(&herd.world, &mut random, SECOND..heals);
-        Ok(Stage { herd, book, victims, guests, heals, panics_before: panics::count() })
+        if is_narrow {
+            let slow = herd.servers[seed as usize / 2 % herd.servers.len()].host();
+            let (resuming, at) = (slow.clone(), heals.saturating_sub(2 * STANDS_STILL));
+            herd.world.call_later(at, move |_| slow.pause());
+            herd.world.call_later(at + STANDS_STILL, move |_| resuming.resume());
+        }
+        let panics_before = panics::count();
+        Ok(Stage { herd, book, victims, guests, heals, converges_within, settle, panics_before })
     }
 
     /// Lets it all happen.
@@ -160,11 +203,11 @@ impl Stage {
         }
         world.note("everything heals");
         self.victims.heal(world);
-        if !self.converges(CONVERGES_WITHIN, converged_in) {
+        if !self.converges(self.converges_within, converged_in) {
             return;
         }
         self.book.check_acknowledged();
-        if !self.goes_on(CONVERGES_WITHIN - *converged_in + CALM + SETTLE)
+        if !self.goes_on(self.converges_within.saturating_sub(*converged_in) + CALM + self.settle)
             || !self.converges(Duration::ZERO, &mut Duration::default())
         {
             return;
@@ -179,10 +222,14 @@ impl Stage {
                 .fail(Invariant::FallsSilent, || format!("{more} AT lines in the last minute, though all is said"));
         }
         self.check_that_nobody_waits();
-        for member in &self.herd.servers {
-            member.host().terminate();
+        // In every other run one half stops first, so that the others have links that are down when they stop.
+        let first = self.herd.servers.iter().step_by(if world.seed().is_multiple_of(2) { 2 } else { 1 });
+        first.for_each(|member| member.host().terminate());
+        if !self.goes_on(STOP / 2) {
+            return;
         }
-        if self.goes_on(STOP) {
+        self.herd.servers.iter().for_each(|member| member.host().terminate());
+        if self.goes_on(STOP / 2) {
             self.victims.check_stopped();
             if world.connections() > 0 {
                 let left = world.connections();
@@ -234,10 +281,9 @@ fn invite(
     links: &Links,
     book: &Rc<Book>,
     random: &mut Random,
-    heals: Duration,
+    [faults, calm]: [Range<Duration>; 2],
 ) -> Vec<Host> {
-    let calm = heals + CONVERGES_WITHIN..heals + CONVERGES_WITHIN + CALM;
-    let mut plan = workload.plan(random, SECOND / 100..heals, false);
+    let mut plan = workload.plan(random, faults, false);
     for (visits, more) in plan.iter_mut().zip(workload.plan(random, calm, true)) {
         visits.extend(more);
     }

@@ -93,9 +93,9 @@ impl Watch for Recorder {
         self.note(What::Told(self.neighbor(neighbor), version(line)));
     }
 
-    fn linked(&self, _neighbor: NeighborId, _known: usize) {}
+    fn linked(&self, _neighbor: NeighborId) {}
 
-    fn told_back(&self, _neighbor: NeighborId, _count: usize) {}
+    fn told_back(&self, _neighbor: NeighborId) {}
 }
 
 /// Has two versions flood a ring of three, half a delay apart; what happened.

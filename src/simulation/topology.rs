@@ -94,6 +94,29 @@ impl Links {
         self.pairs.iter().filter(|(one, other)| *one == server || *other == server).count()
     }
 
+    /// How many links it is from one server to another at most, by the shortest way.
+    pub fn diameter(&self) -> usize {
+        let mut neighbors = vec![Vec::new(); self.names.len()];
+        for (one, other) in &self.pairs {
+            neighbors[*one].push(*other);
+            neighbors[*other].push(*one);
+        }
+        let farthest = |from: usize| {
+            let mut reached = vec![false; neighbors.len()];
+            reached[from] = true;
+            let (mut steps, mut edge) = (0, vec![from]);
+            loop {
+                let next = edge.iter().flat_map(|server: &usize| &neighbors[*server]).copied();
+                edge = next.filter(|server| !std::mem::replace(&mut reached[*server], true)).collect();
+                if edge.is_empty() {
+                    return steps;
+                }
+                steps += 1;
+            }
+        };
+        (0..neighbors.len()).map(farthest).max().unwrap_or(0)
+    }
+
     /// The most messages that one new version costs when nothing fails: `2E - (n - 1)`. Each server passes it on once,
     /// to all its neighbours but the one that it came from.
     pub fn messages_a_version(&self) -> u64 {
@@ -163,6 +186,14 @@ mod tests {
                 let links = topology.links(servers, &mut Random::new(seed)).unwrap();
                 assert_eq!((links.names.len(), links.pairs.len()), (servers, expected), "{topology}");
                 assert!(is_connected(&links), "{topology}, seed {seed}");
+                let diameter = match topology {
+                    Topology::Paper => Some(3),
+                    Topology::Ring => Some(servers / 2),
+                    Topology::Line => Some(servers - 1),
+                    Topology::Star => Some(2),
+                    Topology::Random(_) => None,
+                };
+                assert!(diameter.is_none_or(|diameter| diameter == links.diameter()), "{topology}, {servers}");
                 assert!(links.names.is_sorted() && links.pairs.iter().all(|(one, other)| one < other));
             }
         }

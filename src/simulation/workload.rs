@@ -16,6 +16,9 @@ const MIDNIGHT: u64 = 1_704_067_200;
 /// How long it is from one burst to the next, at most.
 const REST: Duration = Duration::from_secs(16);
 
+/// So many digits more has a long location: less than a line may have.
+const LONG: usize = 50_000;
+
 /// Where clients are: near the same places, so that answers to WHATSATs are not empty.
 const PLACES: [(i64, i64); 4] =
     [(34_068_930, -118_445_127), (48_856_600, 2_352_200), (-33_868_800, 151_209_300), (0, 0)];
@@ -82,6 +85,8 @@ pub(super) struct Workload {
     pub(super) clients: usize,
     /// The average delay of a link.
     pub(super) delay: Duration,
+    /// Half of the locations of this time are written with very many digits.
+    pub(super) long: Range<Duration>,
 }
 
 impl Workload {
@@ -199,7 +204,10 @@ impl Workload {
     fn update(&self, random: &mut Random, client: &Rc<[u8]>, stamp: Duration) -> Say {
         let (latitude, longitude) = PLACES[random.below(PLACES.len() as u64) as usize];
         let (latitude, longitude) = (latitude + random.below(3) as i64, longitude + random.below(3) as i64);
-        let location = format!("{}{}", degrees(latitude), degrees(longitude));
+        let mut location = format!("{}{}", degrees(latitude), degrees(longitude));
+        if self.long.contains(&stamp.saturating_sub(Duration::from_secs(MIDNIGHT))) && random.chance(1, 2) {
+            location.extend(std::iter::repeat_n('0', LONG));
+        }
         let mut time = format!("{}.{:09}", stamp.as_secs(), stamp.subsec_nanos());
         if random.chance(1, 3) {
             // The same number, written otherwise.
@@ -234,7 +242,7 @@ mod tests {
     #[test]
     fn the_plan_overlaps_roams_asks_and_says_the_same_time_twice() {
         let servers = vec!["Alford".to_owned(), "Bolden".to_owned()];
-        let workload = Workload { servers, clients: 6, delay: SECOND / 10 };
+        let workload = Workload { servers, clients: 6, delay: SECOND / 10, long: SECOND..SECOND };
         let plan = workload.plan(&mut Random::new(1), SECOND..300 * SECOND, false);
         let (mut close, mut moved, mut equal, mut asks, mut nonsense) = (0, 0, 0, 0, 0);
         let (mut pipelined, mut forged, mut long) = (0, 0, 0);

@@ -6,11 +6,12 @@
 use super::connection::Connection;
 use super::connector::ConnectorInner;
 use super::port::Port;
+use crate::DelayedCall;
 use crate::Settings;
 use crate::outgoing::Blocks;
 use crate::timers::{Action, Timers};
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 pub(super) struct Agenda {
@@ -27,6 +28,8 @@ pub(super) struct Agenda {
     pub(super) exhausted: RefCell<Vec<Rc<Port>>>,
     /// Connectors that look a name up: they stand in no registry.
     pub(super) looking_up: RefCell<Vec<Rc<ConnectorInner>>>,
+    /// What limits each look-up that is under way.
+    pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
     /// Calls to be made in the next turn, in order.
     pub(super) soon: RefCell<VecDeque<Action>>,
 }
@@ -42,6 +45,7 @@ impl Agenda {
             ports: RefCell::default(),
             exhausted: RefCell::default(),
             looking_up: RefCell::default(),
+            lookup_limits: RefCell::default(),
             soon: RefCell::default(),
         })
     }
@@ -61,6 +65,7 @@ impl Agenda {
         self.ended.take();
         self.ports.take();
         self.exhausted.take();
+        self.lookup_limits.take();
     }
 
     pub(super) fn call_soon(&self, action: Action) {

@@ -304,6 +304,10 @@ impl Core {
         for connector in self.agenda.looking_up.take() {
             connector.stop();
         }
+        // Nobody waits for other look-ups any more.
+        for limit in self.agenda.lookup_limits.take().into_values() {
+            let _ = limit.cancel();
+        }
         let sources = self.registry.borrow().all();
         for source in sources {
             match source {

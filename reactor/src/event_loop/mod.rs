@@ -345,8 +345,13 @@ impl Core {
                 }
             }),
         );
+        self.agenda.lookup_limits.borrow_mut().insert(completion, limit);
+        let core = self.weak();
         deferred.add_both(move |result| {
-            let _ = limit.cancel();
+            if let Some(core) = core.core() {
+                let limit = core.agenda.lookup_limits.borrow_mut().remove(&completion);
+                let _ = limit.map(|limit| limit.cancel());
+            }
             match result? {
                 Ok(addresses) if !addresses.is_empty() => Ok(addresses),
                 Ok(_) => Err(ConnectError::NameLookup { host: failed, error: io::ErrorKind::NotFound.into() }.into()),

@@ -33,6 +33,20 @@ fn a_crash_tells_nobody_and_after_a_restart_whoever_speaks_is_told() {
 }
 
 #[test]
+fn a_program_that_ends_while_a_name_is_looked_up_leaves_no_timer_behind() {
+    let mut settings = WorldSettings::default();
+    settings.lookup = Law::Fixed(10 * SECOND);
+    let world = World::with_settings(1, settings);
+    let host = world.host("asker", |reactor| {
+        drop(reactor.resolve("nobody.example"));
+        let stopper = reactor.clone();
+        reactor.call_later(SECOND, move || stopper.stop());
+    });
+    world.run_for(2 * SECOND);
+    assert_eq!((host.state(), host.calls_left()), (HostState::Idle, 0));
+}
+
+#[test]
 fn a_crash_loses_what_was_not_sent_yet_and_a_kill_sends_it() {
     for (crash, expected) in [(true, 1460), (false, 100_000)] {
         let world = world(1);
