@@ -120,7 +120,9 @@ fn no_http(error: &HttpError) -> &'static str {
 fn no_answer(error: &ServiceError) -> &'static str {
     match error {
         ServiceError::Status(300..=399) => "base_url must be where the service is now",
-        ServiceError::Status(407) => "something before the service lets nobody in",
+        ServiceError::Status(401 | 403 | 407) => {
+            "the service, or something before it, lets nobody in; if it takes a key, is that right?"
+        }
         ServiceError::Status(404 | 405 | 410) => "no such service there; is base_url right?",
         ServiceError::Status(500..) => "the service has a fault of its own; try again later",
         ServiceError::Status(_) => "the service does not take the request; is base_url right?",

@@ -17,13 +17,13 @@ pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
     of_status(reply.status)
 }
 
-/// What an HTTP status comes to that is all that a reply says: an answer for those that have a counterpart in the
-/// Nearby Search, else a failure.
+/// What an HTTP status comes to that is all that a reply says. Who sends 429 counts what it is asked; but who sends 401
+/// or 403 and nothing else need not be the service: only its own words are taken for its refusal.
 pub(super) fn of_status(status: u16) -> Result<Vec<u8>, Failure> {
     let error = ServiceError::Status(status);
-    match counterpart(status) {
-        Some(status) => Ok(error_answer(status, &error.to_string())),
-        None => Err(Failure::new(error)),
+    match status {
+        429 => Ok(error_answer("OVER_QUERY_LIMIT", &error.to_string())),
+        _ => Err(Failure::new(error)),
     }
 }
 

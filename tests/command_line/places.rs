@@ -187,7 +187,7 @@ fn what_is_wrong_is_told_in_plain_words() {
     fails(&format!("base_url = \"https://{name}.invalid\"\n"), &["cannot look up", "is the name right"]);
     for (answer, words) in [
         (response("404 Not Found", "<html>"), "404 Not Found: no such service there"),
-        (response("407 x", "<html>"), "407 Proxy Authentication Required: something before the service lets nobody in"),
+        (response("403 Forbidden", "<html>"), "403 Forbidden: the service, or something before it, lets nobody in"),
         (response("503 Service Unavailable", ""), "try again later"),
         (response("302 Found", ""), "redirects are not followed"),
         (response("200 OK", "<html>"), "base_url right?"),
@@ -206,9 +206,8 @@ fn what_is_wrong_is_told_in_plain_words() {
 #[test]
 fn a_service_that_lets_nobody_in_is_told_with_its_http_status() {
     for (provider, http, words) in [
-        ("google", "403 Forbidden", "REQUEST_DENIED: the Places service answered 403 Forbidden: look at the key"),
-        ("google-new", "401 x", "REQUEST_DENIED: the Places service answered 401 Unauthorized: look at the key"),
-        ("overpass", "403 x", "REQUEST_DENIED: the Places service answered 403 Forbidden: the instance, or"),
+        ("google-new", "401 x", "the Places service answered 401 Unauthorized: the service, or something before it"),
+        ("overpass", "403 x", "the Places service answered 403 Forbidden: the service, or something before it"),
         ("overpass", "429 x", "OVER_QUERY_LIMIT: the Places service answered 429 Too Many Requests: the instance"),
     ] {
         let (base_url, service) = service(response(http, "<html>"));

@@ -189,8 +189,8 @@ fn what_overpass_cannot_do_is_told() {
     }
     for (http, status) in [
         ("429 Too Many Requests", "OVER_QUERY_LIMIT"),
-        ("401 Unauthorized", "REQUEST_DENIED"),
-        ("403 Forbidden", "REQUEST_DENIED"),
+        ("401 Unauthorized", "UNKNOWN_ERROR"),
+        ("403 Forbidden", "UNKNOWN_ERROR"),
     ] {
         asking.client.send("WHATSAT kiwi 10 5\n");
         let (.., mut service) = request(&asking);

@@ -42,10 +42,10 @@ fn a_refusal_in_another_form_is_put_into_the_right_one() {
         ("403 Forbidden", rpc, "REQUEST_DENIED", "off"),
         ("200 OK", &rpc[1..rpc.len() - 1], "REQUEST_DENIED", "off"),
         ("429 Too Many Requests", "<html>", "OVER_QUERY_LIMIT", "the Places service answered 429 Too Many Requests"),
-        ("401 Who", "", "REQUEST_DENIED", "the Places service answered 401 Unauthorized"),
-        ("403 No", "<html>", "REQUEST_DENIED", "the Places service answered 403 Forbidden"),
-        ("403 No", "{\"status\":\"OK\"}", "REQUEST_DENIED", "the Places service answered 403 Forbidden"),
-        ("403 No", "{\"results\":[],\"status\":\"OK\"}", "REQUEST_DENIED", "the Places service answered 403 Forbidden"),
+        ("401 Who", "", "UNKNOWN_ERROR", "the Places service answered 401 Unauthorized"),
+        ("403 No", "<html>", "UNKNOWN_ERROR", "the Places service answered 403 Forbidden"),
+        ("403 No", "{\"status\":\"OK\"}", "UNKNOWN_ERROR", "the Places service answered 403 Forbidden"),
+        ("403 No", "{\"results\":[],\"status\":\"OK\"}", "UNKNOWN_ERROR", "the Places service answered 403 Forbidden"),
     ] {
         asking.ask(5).send(response(http, body));
         assert_eq!(asking.json(), error_form(status, message), "{http}: {body}");

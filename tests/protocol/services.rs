@@ -181,7 +181,7 @@ fn a_service_that_fails_gives_an_error_in_the_same_form() {
     let mut asking = Asking::new(&stage, PlacesConfig::default());
     for (answer, what) in [
         (response("500 Internal Server Error", "oh no"), "500"),
-        (response("407 x", "{\"results\":[],\"status\":\"OK\"}"), "407"),
+        (response("403 Forbidden", "{\"results\":[],\"status\":\"OK\"}"), "403"),
         (response("302 Found", ""), "302"),
         (response("200 OK", ""), "not JSON"),
         (response("200 OK", "<html>"), "not JSON"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// As many as would overflow the stack of a test if it were used, in each of many ways.
 const MANY: usize = match () {
-    () if cfg!(miri) => 10,
+    () if cfg!(miri) => 16,
     () if cfg!(debug_assertions) => 10_000,
     () => 100_000,
 };
