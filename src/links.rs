@@ -35,6 +35,9 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// How long one attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Connections that are remembered because their claim to be the neighbour was refused.
+const MOST_REFUSED: usize = 8;
+
 /// A link that has been up for so long was a good one: the waits begin anew.
 const GOOD_AFTER: Duration = Duration::from_secs(5);
 
@@ -62,6 +65,8 @@ pub struct Link {
     port: u16,
     /// Where the neighbour may come from: the addresses of its name.
     addresses: RefCell<Vec<IpAddr>>,
+    /// Connections whose claim to be the neighbour was refused, the last ones.
+    refused: RefCell<VecDeque<(Option<IpAddr>, Transport)>>,
     state: RefCell<State>,
     /// Attempts that failed since the last good link.
     failures: Cell<u32>,
@@ -121,6 +126,7 @@ impl Link {
             host: there.host.clone(),
             port: there.port,
             addresses: RefCell::default(),
+            refused: RefCell::default(),
             state: RefCell::new(State::Closed),
             failures: Cell::new(0),
             waiting: RefCell::default(),
@@ -158,23 +164,39 @@ impl Link {
         self.addresses.borrow().iter().any(|own| *own == address || own.is_unspecified() && address.is_loopback())
     }
 
-    /// Finds out where the neighbour may come from; whether that is known now. Does not fail: a name that is not known
-    /// now may be later, and each attempt to connect looks again.
-    pub(crate) fn look_up(&self) -> Deferred<bool> {
-        let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(false) };
+    /// Finds out where the neighbour may come from. Does not fail: a name that is not known now may be later, and each
+    /// attempt to connect looks again.
+    pub(crate) fn look_up(&self) -> Deferred<()> {
+        let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
         let this = self.this.clone();
         let name = self.name.clone();
         server.reactor().resolve(&self.host).add_both(move |result| match (result, this.upgrade()) {
             (Ok(addresses), Some(link)) => {
                 *link.addresses.borrow_mut() = addresses.iter().map(IpAddr::to_canonical).collect();
-                Ok(true)
+                link.send_back_the_refused();
             }
-            (Ok(_), None) => Ok(false),
-            (Err(failure), _) => {
-                log::warn!("neighbor {name}: {failure}");
-                Ok(false)
-            }
+            (Ok(_), None) => {}
+            (Err(failure), _) => log::warn!("neighbor {name}: {failure}"),
         })
+    }
+
+    /// Somebody said that it is the neighbour, from an address that is not known as the neighbour's now.
+    pub(crate) fn was_refused(&self, from: Option<IpAddr>, connection: &Transport) {
+        let mut refused = self.refused.borrow_mut();
+        if refused.len() == MOST_REFUSED {
+            refused.pop_front();
+        }
+        refused.push_back((from, connection.clone()));
+    }
+
+    /// Those who were refused and turn out to be the neighbour take what they have written for told. Their connections
+    /// are closed, so that they come again and tell everything.
+    fn send_back_the_refused(&self) {
+        let refused = self.refused.take();
+        let (known, unknown) = refused.into_iter().partition(|(from, _)| self.may_come_from(*from));
+        self.refused.replace(unknown);
+        let known: VecDeque<(Option<IpAddr>, Transport)> = known;
+        known.iter().for_each(|(_, connection)| connection.lose_connection());
     }
 
     /// Begins to connect, from our own address: the neighbour knows us by it.
@@ -190,6 +212,7 @@ impl Link {
 
     /// Ends it for good.
     pub(crate) fn close(&self) {
+        self.refused.take();
         match self.state.replace(State::Closed) {
             #[cfg(test)]
             State::Down { .. } if self.server.upgrade().is_some_and(|server| server.is(Mutant::NoCancel)) => {}
@@ -287,6 +310,9 @@ impl Link {
         transport.write_vectored(&[b"PEER ", server.name().as_bytes(), b"\n"]);
         *self.state.borrow_mut() =
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
+        if !self.refused.borrow().is_empty() {
+            drop(self.look_up());
+        }
         let mut waiting = self.waiting.borrow_mut();
         *waiting = Waiting::default();
         if let Some(watch) = server.watch() {

@@ -43,8 +43,8 @@ pub struct HerdProtocol {
     neighbor: Option<NeighborId>,
     /// The neighbour that it turned out to be after a look-up, until the next line comes.
     found: Rc<Cell<Option<NeighborId>>>,
-    /// The neighbour that it says it is, if nobody could tell, because the name could not be looked up.
-    claimed: Rc<Cell<Option<NeighborId>>>,
+    /// It has said something that was news.
+    said_news: bool,
     /// Whether PEER may still come.
     is_first_line: bool,
     /// Where replies are put together, so that most need no memory of their own.
@@ -60,7 +60,7 @@ impl HerdProtocol {
             replies: None,
             neighbor: None,
             found: Rc::default(),
-            claimed: Rc::default(),
+            said_news: false,
             is_first_line: true,
             server,
             scratch: Vec::new(),
@@ -69,21 +69,15 @@ impl HerdProtocol {
 
     fn command(&mut self, transport: &LineTransport, line: &[u8]) {
         let first = std::mem::replace(&mut self.is_first_line, false);
-        let command = message::parse(line);
-        let is_at = matches!(&command, Some(Command::At(_)));
-        let done = match command {
+        let done = match message::parse(line) {
             Some(Command::IamAt(iamat)) => self.iamat(&iamat),
             Some(Command::WhatsAt(asked)) => self.whats_at(&asked),
-            Some(Command::At(at)) => self.at(transport, &at),
+            Some(Command::At(at)) => self.at(&at),
             Some(Command::Peer(name)) => first && self.peer(transport, line, name),
             None => false,
         };
         if !done {
             self.reply(&[b"? ", line, b"\n"].concat());
-        }
-        // Perhaps a neighbour, which takes what it has written for told: it must come again, and tell all of it again.
-        if let (true, Some(_), Some(replies)) = (is_at && !done, self.claimed.get(), &self.replies) {
-            replies.close_when_paid();
         }
     }
 
@@ -148,17 +142,10 @@ impl HerdProtocol {
         true
     }
 
-    fn at(&mut self, transport: &LineTransport, at: &At<'_>) -> bool {
-        if let Some(neighbor) = self.claimed.get()
-            && self.server.links()[neighbor].may_come_from(self.peer)
-        {
-            self.claimed.set(None);
-            self.server.neighbor_came(neighbor);
-            self.is_neighbor(transport, neighbor);
-        }
+    fn at(&mut self, at: &At<'_>) -> bool {
         let allowed = self.neighbor.is_some() || self.server.is_neighbors_address(self.peer);
         if allowed {
-            self.server.take_at(at, self.neighbor);
+            self.said_news |= self.server.take_at(at, self.neighbor);
         }
         allowed
     }
@@ -181,22 +168,22 @@ impl HerdProtocol {
     /// link would stay up and be of no use for ever. What it sends meanwhile waits.
     fn decide_later(
         &self,
-        looked_up: Deferred<bool>,
+        looked_up: Deferred<()>,
         transport: &Transport,
         replies: Rc<Replies>,
         line: &[u8],
         called: NeighborId,
     ) {
         let (server, peer, found, transport) = (self.server.clone(), self.peer, self.found.clone(), transport.clone());
-        let (refusal, claimed) = ([b"? ", line, b"\n"].concat(), self.claimed.clone());
+        let refusal = [b"? ", line, b"\n"].concat();
         transport.pause_producing();
-        drop(looked_up.add_both(move |is_known| {
+        drop(looked_up.add_both(move |_| {
             if server.links()[called].may_come_from(peer) {
                 found.set(Some(called));
                 server.neighbor_came(called);
             } else {
-                claimed.set((!matches!(is_known, Ok(true))).then_some(called));
                 replies.push(&refusal);
+                server.links()[called].was_refused(peer, &transport);
             }
             transport.resume_producing();
         }));
@@ -264,7 +251,7 @@ impl LineProtocol for HerdProtocol {
         }
         log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
         if let Some(neighbor) = self.neighbor.or(self.found.take()) {
-            self.server.neighbor_left(neighbor);
+            self.server.neighbor_left(neighbor, self.said_news);
         }
     }
 }

@@ -209,10 +209,12 @@ impl Server {
         self.links()[neighbor].hurry();
     }
 
-    /// A neighbour's connection to us has ended.
-    pub fn neighbor_left(&self, neighbor: NeighborId) {
+    /// A neighbour's connection to us has ended; whether we had news by it.
+    pub fn neighbor_left(&self, neighbor: NeighborId, brought_news: bool) {
         log::info!("neighbor {} has disconnected", self.links()[neighbor].name());
-        self.links()[neighbor].tell_back();
+        if brought_news {
+            self.links()[neighbor].tell_back();
+        }
     }
 
     /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.
@@ -235,14 +237,15 @@ impl Server {
         true
     }
 
-    /// What another server said.
-    pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) {
+    /// What another server said. Whether it is news.
+    pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) -> bool {
         let mut line = Vec::new();
         at.write_to(&mut line);
         let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, &line, from);
         if let Some(watch) = &self.watch {
             watch.heard(at, &line, from.map_or(Source::Unnamed, Source::Neighbor), &verdict);
         }
+        let is_news = matches!(verdict, Verdict::Newer(_));
         match verdict {
             Verdict::Newer(client) => self.flood(&client, from),
             Verdict::Same => {}
@@ -250,7 +253,8 @@ impl Server {
                 if let Some(neighbor) = from {
                     #[cfg(test)]
                     if self.is(Mutant::AnswersLate) {
-                        return self.answer_late(neighbor, client);
+                        self.answer_late(neighbor, client);
+                        return false;
                     }
                     self.links()[neighbor].tell(&client, links::Why::TheyLackIt);
                 }
@@ -260,6 +264,7 @@ impl Server {
         if let Some(watch) = &self.watch {
             watch.done();
         }
+        is_news
     }
 
     /// The mistake of this name; a server that stops leaves nothing behind all the same.

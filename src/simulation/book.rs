@@ -419,8 +419,8 @@ impl Book {
         if told > allowed {
             self.fail(Invariant::MessageBound, || {
                 format!(
-                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} links up \
-                     and the restarts account for only {allowed}"
+                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} links up, \
+                     what was told back and the restarts account for only {allowed}"
                 )
             });
         }

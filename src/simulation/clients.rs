@@ -264,7 +264,7 @@ impl LineProtocol for Guest {
                 self.book.replied_otherwise();
                 self.answered(transport);
             }
-            Say::TooLong(_) if line.starts_with(b"? a line is longer than") => {
+            Say::TooLong(_) if line == b"? a line is longer than 65536 bytes" => {
                 self.book.replied_otherwise();
                 self.answered(transport);
             }

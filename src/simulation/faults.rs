@@ -11,6 +11,7 @@ use reactor::{Address, Connector, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,6 +21,9 @@ const FEWEST_DESCRIPTORS: usize = 12;
 
 /// Descriptors without a fault.
 const MANY_DESCRIPTORS: usize = 65_536;
+
+/// No host has it.
+const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9));
 
 /// How far a clock is set forth or back, at most: less than the day by which a client may be ahead of a server.
 const JUMP: Duration = Duration::from_secs(12 * 3600);
@@ -361,9 +365,10 @@ impl Victims {
             }
             Fault::Names => {
                 let failures = [ErrorKind::NotFound, ErrorKind::TimedOut, ErrorKind::Other];
-                let name = match failures.get((number % 4) as usize) {
+                let name = match failures.get((number % 5) as usize) {
                     Some(kind) => Name::Fails(*kind),
-                    None => Name::Silent,
+                    None if number % 5 == 3 => Name::Silent,
+                    None => Name::Addresses(vec![NOBODYS]), // As a server of names says that is behind the times.
                 };
                 world.set_name(host.name(), name);
             }

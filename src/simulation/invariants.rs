@@ -21,7 +21,8 @@ pub enum Invariant {
     /// After everything has healed, all servers know the same to the byte: of each client, the newest version that any
     /// live server held.
     Converges,
-    /// AT lines are no more than what versions, older arrivals, new links and restarts account for.
+    /// AT lines are no more than what versions, older arrivals, new links, ended connections and restarts account for,
+    /// over all and for each server, neighbour and client.
     MessageBound,
     /// When nothing is new, nothing is told.
     FallsSilent,
@@ -32,7 +33,8 @@ pub enum Invariant {
     NeverBackwards,
     /// The same seed gives the same run.
     SameAgain,
-    /// Every command has one reply, of its kind, and they come in the order of the commands.
+    /// Every command has one reply, of its kind, and they come in the order of the commands. What they say is so: the
+    /// difference of an AT, the places near it.
     RepliesInOrder,
     /// What waits for a neighbour is at most one entry for each client.
     OneEntry,

@@ -44,9 +44,12 @@ pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// No more threads than this, whatever is asked for.
+const MOST_THREADS: usize = 1024;
+
 /// How many threads work on so many seeds: more than seeds would have nothing to do.
 pub(super) fn threads(seeds: &Range<u64>, jobs: usize) -> usize {
-    jobs.min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX))
+    jobs.min(MOST_THREADS).min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX))
 }
 
 /// Runs all seeds; the time that it took.

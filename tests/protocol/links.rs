@@ -115,6 +115,27 @@ fn a_neighbor_is_told_what_it_said_itself_when_its_connection_ends() {
 }
 
 #[test]
+fn a_connection_that_brought_no_news_is_told_nothing_back() {
+    with_bolden(|stage, port, server| {
+        let mut link = port.accept_link();
+        let mut bolden = stage.connect(server);
+        bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
+        assert_eq!(bolden.ask("taken?"), "? taken?");
+        for lines in ["PEER Bolden\n", "PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n"] {
+            let mut other = stage.connect(server);
+            other.send(lines);
+            assert_eq!(other.ask("taken?"), "? taken?");
+            drop(other);
+        }
+        let mut client = stage.connect(server);
+        let news = client.ask("IAMAT lime +1+2 0");
+        assert_eq!(link.line(), news);
+        drop(bolden);
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
+    });
+}
+
+#[test]
 fn what_comes_back_on_a_link_is_ignored() {
     with_bolden(|stage, port, server| {
         let mut link = port.accept_link();

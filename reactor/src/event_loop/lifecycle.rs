@@ -304,7 +304,7 @@ impl Core {
         for connector in self.agenda.looking_up.take() {
             connector.stop();
         }
-        // Nobody waits for other look-ups any more.
+        // The loop does not wait for other look-ups any more: they stay unfired.
         for limit in self.agenda.lookup_limits.take().into_values() {
             let _ = limit.cancel();
         }

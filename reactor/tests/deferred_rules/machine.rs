@@ -20,6 +20,38 @@ fn m01_a_second_firing_is_an_error_of_the_firer_whichever_two_they_are() {
     }
 }
 
+/// What is left of one Deferred is used for the next of its type.
+#[test]
+fn m01_a_new_one_knows_nothing_of_those_before_it() {
+    let ends: [End<u32>; 4] = [
+        |_, _| {},
+        |_, firer| firer.callback(1).unwrap(),
+        |deferred, _| deferred.cancel(),
+        |deferred, firer| {
+            deferred.cancel();
+            firer.callback(1).unwrap();
+        },
+    ];
+    for end in ends {
+        let (deferred, firer) = Deferred::<u32>::new();
+        end(&deferred, &firer);
+        drop(deferred.add_both(|_| Ok(())).add_errback(|_| ()));
+        drop(firer);
+        let (deferred, firer) = Deferred::<u32>::new();
+        end(&deferred, &firer);
+        outcome(deferred);
+        drop(firer);
+
+        let (deferred, firer) = Deferred::<u32>::new();
+        let made = std::panic::Location::caller().file();
+        assert!(!firer.called() && !deferred.has_fired());
+        firer.callback(2).unwrap();
+        let first = firer.callback(3).unwrap_err();
+        assert_eq!((first.made.file(), first.made.line() + 5), (made, line!()));
+        assert_eq!(deferred.result(), Some(2));
+    }
+}
+
 #[test]
 fn m01_a_second_firing_leaves_alone_what_was_delivered() {
     let events = Events::default();

@@ -40,7 +40,8 @@ fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
 
 #[test]
 fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_once_it_can() {
-    for name in [Name::Fails(ErrorKind::TimedOut), Name::Silent] {
+    let old = Name::Addresses(vec!["10.9.9.9".parse().unwrap()]);
+    for name in [Name::Fails(ErrorKind::TimedOut), Name::Silent, old] {
         let (herd, links) = line_of(2);
         let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
         let line = b"IAMAT kiwi +1+1 1\n".to_vec();
