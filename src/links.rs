@@ -65,6 +65,11 @@ pub struct Link {
     port: u16,
     /// Where the neighbour may come from: the addresses of its name.
     addresses: RefCell<Vec<IpAddr>>,
+    /// Connections from the neighbour that are open.
+    guests: Cell<usize>,
+    /// One that brought news has ended since the link came up, and it is not known whether who is there now was behind
+    /// it.
+    may_lack: Cell<bool>,
     /// Connections whose claim to be the neighbour was refused, the last ones.
     refused: RefCell<VecDeque<(Option<IpAddr>, Transport)>>,
     state: RefCell<State>,
@@ -126,6 +131,8 @@ impl Link {
             host: there.host.clone(),
             port: there.port,
             addresses: RefCell::default(),
+            guests: Cell::new(0),
+            may_lack: Cell::new(false),
             refused: RefCell::default(),
             state: RefCell::new(State::Closed),
             failures: Cell::new(0),
@@ -222,10 +229,31 @@ impl Link {
         }
     }
 
-    /// The neighbour is known to be there: a link that waits tries again now.
-    pub(crate) fn hurry(&self) {
+    /// The neighbour has connected to us, so it is there: a link that waits tries again now. If it had been connected
+    /// before, it may be another one by now.
+    pub(crate) fn guest_came(&self) {
+        self.guests.set(self.guests.get() + 1);
         if let State::Down { again, .. } = &*self.state.borrow() {
             let _ = again.reset(Duration::ZERO);
+        }
+        if self.may_lack.take() {
+            self.tell_back();
+        }
+    }
+
+    /// A connection of the neighbour's has ended that was made at `made`. Its news may have come out of the network's
+    /// buffers long after whoever said it had died; then who is there now lacks it. It is another one if our link is
+    /// younger than that connection, if there is another connection, or if one comes later.
+    pub(crate) fn guest_left(&self, made: Instant, brought_news: bool) {
+        self.guests.set(self.guests.get() - 1);
+        let since = match &*self.state.borrow() {
+            State::Up { since, .. } if brought_news => *since,
+            _ => return,
+        };
+        if since >= made || self.guests.get() > 0 {
+            self.tell_back();
+        } else {
+            self.may_lack.set(true);
         }
     }
 
@@ -244,7 +272,7 @@ impl Link {
 
     /// The neighbour is to hear what it has told us itself: it may be another one by now, which lacks it. While the
     /// link is down nothing is noted.
-    pub(crate) fn tell_back(&self) {
+    fn tell_back(&self) {
         let Some(server) = self.server.upgrade() else { return };
         if !self.is_up() {
             return;
@@ -310,6 +338,7 @@ impl Link {
         transport.write_vectored(&[b"PEER ", server.name().as_bytes(), b"\n"]);
         *self.state.borrow_mut() =
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
+        self.may_lack.set(false);
         if !self.refused.borrow().is_empty() {
             drop(self.look_up());
         }

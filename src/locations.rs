@@ -99,7 +99,7 @@ pub enum Mutant {
     AnswersLate,
     /// A link that waits to be tried again is closed, but its timer is not cancelled.
     NoCancel,
-    /// A neighbour whose connection has ended is told everything.
+    /// A neighbour that may be another one is told everything, not only what it had said.
     TellsAllBack,
     /// The difference of an AT is the client's time minus the server's.
     TurnsDifference,

@@ -18,7 +18,7 @@ use reactor::{Address, Deferred, KeepAlive, LineProtocol, LineTransport, Reason,
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client's machine that vanished without a word is noticed after ten minutes, or it would have its connection, and
 /// a descriptor, for ever. So is one that has not read for as long what it is owed.
@@ -43,6 +43,7 @@ pub struct HerdProtocol {
     neighbor: Option<NeighborId>,
     /// The neighbour that it turned out to be after a look-up, until the next line comes.
     found: Rc<Cell<Option<NeighborId>>>,
+    made: Instant,
     /// It has said something that was news.
     said_news: bool,
     /// Whether PEER may still come.
@@ -60,6 +61,7 @@ impl HerdProtocol {
             replies: None,
             neighbor: None,
             found: Rc::default(),
+            made: server.reactor().now(),
             said_news: false,
             is_first_line: true,
             server,
@@ -251,7 +253,7 @@ impl LineProtocol for HerdProtocol {
         }
         log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
         if let Some(neighbor) = self.neighbor.or(self.found.take()) {
-            self.server.neighbor_left(neighbor, self.said_news);
+            self.server.neighbor_left(neighbor, self.made, self.said_news);
         }
     }
 }

@@ -6,8 +6,9 @@
 //! * what is newer goes to every neighbour but the one that it came from;
 //! * what is the same goes nowhere;
 //! * who sent something old is sent the newer;
-//! * when a neighbour's connection to us ends, it is sent what it had told us: that may come out of a network's buffers
-//!   long after the server that said it has died, and the one that is up in its place does not know it.
+//! * when a neighbour has come again, or a connection of its ends that is older than our link to it, it is sent what it
+//!   had told us: that may come out of a network's buffers long after the server that said it has died, and the one
+//!   that is up in its place does not know it.
 
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
@@ -28,7 +29,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// One server of the herd.
 pub struct Server {
@@ -203,18 +204,16 @@ impl Server {
         self.links().iter().any(|link| link.may_come_from(address))
     }
 
-    /// A neighbour has connected to us: it is up, so a link that waits need not wait any longer.
+    /// A neighbour has connected to us.
     pub fn neighbor_came(&self, neighbor: NeighborId) {
         log::info!("neighbor {} has connected", self.links()[neighbor].name());
-        self.links()[neighbor].hurry();
+        self.links()[neighbor].guest_came();
     }
 
-    /// A neighbour's connection to us has ended; whether we had news by it.
-    pub fn neighbor_left(&self, neighbor: NeighborId, brought_news: bool) {
+    /// A neighbour's connection to us has ended; when it was made, and whether we had news by it.
+    pub fn neighbor_left(&self, neighbor: NeighborId, made: Instant, brought_news: bool) {
         log::info!("neighbor {} has disconnected", self.links()[neighbor].name());
-        if brought_news {
-            self.links()[neighbor].tell_back();
-        }
+        self.links()[neighbor].guest_left(made, brought_news);
     }
 
     /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.

@@ -26,7 +26,7 @@ pub trait Watch {
     /// Its link to a neighbour has come up: the neighbour will be told about every client.
     fn linked(&self, neighbor: NeighborId);
 
-    /// A neighbour's connection has ended: it will be told about the clients of which it had told us.
+    /// A neighbour may be another one by now: it will be told about the clients of which it had told us.
     fn told_back(&self, neighbor: NeighborId);
 
     /// It has done all that follows from what it heard, or from a link that came up, or from a connection that ended.

@@ -55,7 +55,7 @@ impl Life {
         }
     }
 
-    /// A neighbour's connection has ended; about how many clients it is told what it had said.
+    /// A neighbour may be another one by now; about how many clients it is told what it had said.
     pub(super) fn told_back(&mut self, neighbor: NeighborId) -> u64 {
         let mut count = 0;
         for (left, from) in self.may_tell[neighbor].iter_mut().zip(&self.from) {

@@ -91,24 +91,51 @@ fn a_neighbor_is_told_even_what_it_said_itself_before_the_link_broke() {
     });
 }
 
+/// Bolden's last words, which came after another Bolden had been linked to.
 #[test]
-fn a_neighbor_is_told_what_it_said_itself_when_its_connection_ends() {
+fn a_neighbor_is_told_what_a_connection_said_that_is_older_than_the_link() {
     with_bolden(|stage, port, server| {
-        let mut client = stage.connect(server);
-        client.ask("IAMAT ours +1+2 0");
-        // A new Bolden: it gets all that is known. And its last connection, from before it was started again.
-        let mut link = port.accept_link();
-        link.line();
+        let link = port.accept_link();
         let mut old = stage.connect(server);
-        old.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\nAT Bolden +0.5 lime +1+2 100\n");
+        old.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
         assert_eq!(old.ask("taken?"), "? taken?");
-        old.send("AT Bolden +0.5 lime +1+2 101\n");
-        assert_eq!(old.ask("taken?"), "? taken?");
+        lose(stage, link);
+        let (_, mut link) = next_attempt(stage, port);
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
+        assert_eq!(old.ask("AT Bolden +0.5 lime +1+2 101\ntaken?"), "? taken?");
+        let mut client = stage.connect(server);
         let news = client.ask("IAMAT ours +1+2 1");
-        assert_eq!(link.line(), news, "it is taken to know what it says");
+        assert_eq!(link.line(), news, "as long as it is there it is taken to know what it says");
         drop(old);
-        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100", "it may be another Bolden, that never said it");
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
         assert_eq!(link.line(), "AT Bolden +0.5 lime +1+2 101");
+        let news = client.ask("IAMAT ours +1+2 2");
+        assert_eq!(link.line(), news, "and nothing else");
+    });
+}
+
+#[test]
+fn a_neighbor_that_comes_again_is_told_what_it_said_before() {
+    with_bolden(|stage, port, server| {
+        let mut link = port.accept_link();
+        let mut client = stage.connect(server);
+        let mut bolden = stage.connect(server);
+        bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
+        assert_eq!(bolden.ask("taken?"), "? taken?");
+        drop(bolden);
+        // One that has gone is told nothing: it knows what it said.
+        let news = client.ask("IAMAT ours +1+2 1");
+        assert_eq!(link.line(), news);
+        let mut again = stage.connect(server);
+        again.send("PEER Bolden\n");
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
+        // It said the same, and this one ends while another is there.
+        assert_eq!(again.ask("AT Bolden +0.5 lime +1+2 100\ntaken?"), "? taken?");
+        let mut third = stage.connect(server);
+        assert_eq!(third.ask("PEER Bolden\nhere?"), "? here?");
+        drop(again);
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
+        assert_eq!(link.line(), "AT Bolden +0.5 lime +1+2 100");
         let news = client.ask("IAMAT ours +1+2 2");
         assert_eq!(link.line(), news, "and nothing else");
     });
@@ -130,8 +157,6 @@ fn a_connection_that_brought_no_news_is_told_nothing_back() {
         let mut client = stage.connect(server);
         let news = client.ask("IAMAT lime +1+2 0");
         assert_eq!(link.line(), news);
-        drop(bolden);
-        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
     });
 }
 
