@@ -1,8 +1,8 @@
 //! [`take`] and [`keep`]: nodes that are done with, for the next ones of their types.
 //!
-//! A Deferred usually lives for a moment, and to ask for the memory of its head and to give it back costs more than
-//! everything else that happens to it. So a thread keeps a few heads in which nothing is left, one for each type, as
-//! long as the types do not fall to the same place.
+//! A Deferred usually lives for a moment, and asking for the memory of its head and giving it back is no small part of
+//! what it costs. So a thread keeps a few heads in which nothing is left, one for each type, as long as the types do
+//! not fall to the same place.
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;

@@ -223,7 +223,7 @@ impl Reactor {
     /// Looks up the addresses of a host name, off the loop, within [`Settings::lookup_timeout`]; an address is its own
     /// answer. Can be cancelled.
     ///
-    /// Fails with [`ConnectError::NameLookup`].
+    /// Fails with [`ConnectError::NameLookup`]. If the reactor stops first, it may stay unfired.
     #[track_caller]
     pub fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {
