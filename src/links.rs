@@ -11,6 +11,8 @@
 //! What waits for a neighbour that reads slowly is a list of clients, each in it once; the line is looked up when it is
 //! written. So it is always the newest, and costs at most one entry for each client.
 
+mod refused;
+
 use crate::config::ServerConfig;
 #[cfg(test)]
 use crate::locations::Mutant;
@@ -21,6 +23,7 @@ use reactor::{
     Address, ClientFactory, Connector, Deferred, DelayedCall, Destination, Failure, HIGH_WATER, KeepAlive,
     LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reason, Transport,
 };
+use refused::{LOOK_AGAIN, Refused};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -34,9 +37,6 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 
 /// How long one attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Connections that are remembered because their claim to be the neighbour was refused.
-const MOST_REFUSED: usize = 8;
 
 /// A link that has been up for so long was a good one: the waits begin anew.
 const GOOD_AFTER: Duration = Duration::from_secs(5);
@@ -70,8 +70,9 @@ pub struct Link {
     /// One that brought news has ended since the link came up, and it is not known whether who is there now was behind
     /// it.
     may_lack: Cell<bool>,
-    /// Connections whose claim to be the neighbour was refused, the last ones.
-    refused: RefCell<VecDeque<(Option<IpAddr>, Transport)>>,
+    refused: RefCell<Refused>,
+    /// The last look-up of the neighbour's name has failed: once in the log is enough.
+    is_nameless: Cell<bool>,
     state: RefCell<State>,
     /// Attempts that failed since the last good link.
     failures: Cell<u32>,
@@ -134,6 +135,7 @@ impl Link {
             guests: Cell::new(0),
             may_lack: Cell::new(false),
             refused: RefCell::default(),
+            is_nameless: Cell::new(false),
             state: RefCell::new(State::Closed),
             failures: Cell::new(0),
             waiting: RefCell::default(),
@@ -148,6 +150,10 @@ impl Link {
     /// Whether the connection is up.
     pub fn is_up(&self) -> bool {
         matches!(&*self.state.borrow(), State::Up { .. })
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Closed)
     }
 
     /// Since when the connection is up, if it is.
@@ -172,38 +178,50 @@ impl Link {
     }
 
     /// Finds out where the neighbour may come from. Does not fail: a name that is not known now may be later, and each
-    /// attempt to connect looks again.
+    /// attempt to connect looks again. Those who were refused and turn out to be the neighbour take what they have
+    /// written for told: their connections are closed, so that they come again and tell everything.
     pub(crate) fn look_up(&self) -> Deferred<()> {
         let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
         let this = self.this.clone();
-        let name = self.name.clone();
-        server.reactor().resolve(&self.host).add_both(move |result| match (result, this.upgrade()) {
-            (Ok(addresses), Some(link)) => {
-                *link.addresses.borrow_mut() = addresses.iter().map(IpAddr::to_canonical).collect();
-                link.send_back_the_refused();
-            }
-            (Ok(_), None) => {}
-            (Err(failure), _) => log::warn!("neighbor {name}: {failure}"),
+        server.reactor().resolve(&self.host).add_both(move |result| {
+            let Some(link) = this.upgrade() else { return };
+            link.looked_up(result);
+            let known = link.refused.borrow_mut().take(|from| link.may_come_from(from));
+            known.iter().for_each(Transport::lose_connection);
+            link.look_again();
         })
+    }
+
+    fn looked_up(&self, result: Result<Vec<IpAddr>, Failure>) {
+        let was_nameless = self.is_nameless.replace(result.is_err());
+        match result {
+            Ok(addresses) => *self.addresses.borrow_mut() = addresses.iter().map(IpAddr::to_canonical).collect(),
+            Err(failure) if was_nameless => log::debug!("neighbor {}: {failure}", self.name),
+            Err(failure) => log::warn!("neighbor {}: {failure}", self.name),
+        }
     }
 
     /// Somebody said that it is the neighbour, from an address that is not known as the neighbour's now.
     pub(crate) fn was_refused(&self, from: Option<IpAddr>, connection: &Transport) {
-        let mut refused = self.refused.borrow_mut();
-        if refused.len() == MOST_REFUSED {
-            refused.pop_front();
-        }
-        refused.push_back((from, connection.clone()));
+        self.refused.borrow_mut().push(from, connection);
+        self.look_again();
     }
 
-    /// Those who were refused and turn out to be the neighbour take what they have written for told. Their connections
-    /// are closed, so that they come again and tell everything.
-    fn send_back_the_refused(&self) {
-        let refused = self.refused.take();
-        let (known, unknown) = refused.into_iter().partition(|(from, _)| self.may_come_from(*from));
-        self.refused.replace(unknown);
-        let known: VecDeque<(Option<IpAddr>, Transport)> = known;
-        known.iter().for_each(|(_, connection)| connection.lose_connection());
+    /// While somebody who was refused is connected, the name is looked up every few seconds: it may have been wrong,
+    /// and nothing else would ask for it while our link is up.
+    fn look_again(&self) {
+        let Some(server) = self.server.upgrade() else { return };
+        let mut refused = self.refused.borrow_mut();
+        if self.is_closed() {
+            refused.clear();
+        } else if refused.needs_look_up() {
+            let this = self.this.clone();
+            refused.set_look_up(server.reactor().call_later(LOOK_AGAIN, move || {
+                if let Some(link) = this.upgrade() {
+                    drop(link.look_up());
+                }
+            }));
+        }
     }
 
     /// Begins to connect, from our own address: the neighbour knows us by it.
@@ -219,7 +237,7 @@ impl Link {
 
     /// Ends it for good.
     pub(crate) fn close(&self) {
-        self.refused.take();
+        self.refused.borrow_mut().clear();
         match self.state.replace(State::Closed) {
             #[cfg(test)]
             State::Down { .. } if self.server.upgrade().is_some_and(|server| server.is(Mutant::NoCancel)) => {}
@@ -328,7 +346,7 @@ impl Link {
 
     fn came_up(&self, transport: &Transport) {
         let Some(server) = self.server.upgrade() else { return };
-        if matches!(&*self.state.borrow(), State::Closed) {
+        if self.is_closed() {
             return transport.lose_connection();
         }
         log::info!("the link to {} is up", self.name);
@@ -339,9 +357,6 @@ impl Link {
         *self.state.borrow_mut() =
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
         self.may_lack.set(false);
-        if !self.refused.borrow().is_empty() {
-            drop(self.look_up());
-        }
         let mut waiting = self.waiting.borrow_mut();
         *waiting = Waiting::default();
         if let Some(watch) = server.watch() {

@@ -238,7 +238,7 @@ impl Stage {
         }
     }
 
-    /// Looks each second whether all know the same.
+    /// Looks each second, and when the time is over, whether all know the same.
     fn converges(&self, within: Duration, took: &mut Duration) -> bool {
         loop {
             match self.book.convergence() {
@@ -247,8 +247,13 @@ impl Stage {
                     self.book.fail(Invariant::Converges, || what);
                     return false;
                 }
-                Err(_) if !self.goes_on(SECOND) => return false,
-                Err(_) => *took += SECOND,
+                Err(_) => {
+                    let pause = SECOND.min(within - *took);
+                    if !self.goes_on(pause) {
+                        return false;
+                    }
+                    *took += pause;
+                }
             }
         }
     }

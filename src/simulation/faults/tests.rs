@@ -2,6 +2,9 @@ use super::super::herd::{Herd, PlacesKind};
 use super::super::{feeder, topology::Topology};
 use super::*;
 use crate::locations::Rule;
+use reactor::Reason;
+use std::cell::Cell;
+use std::net::SocketAddr;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -55,6 +58,81 @@ fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_onc
         herd.world.run_for(20 * SECOND);
         assert!(knows(&herd, 1, "kiwi"));
     }
+}
+
+/// Somebody who says once that it is a server, and stays as long as it may.
+struct Claimant {
+    says: Vec<u8>,
+    is_there: Rc<Cell<bool>>,
+}
+
+impl Protocol for Claimant {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.write(&self.says);
+        self.is_there.set(true);
+    }
+
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+
+    fn connection_lost(&mut self, _reason: &Reason) {
+        self.is_there.set(false);
+    }
+}
+
+/// Has a program on a host say to a server that it is another one. Whether it is still connected.
+fn claim(from: &Host, to: &Host, name: &str) -> Rc<Cell<bool>> {
+    let is_there = Rc::new(Cell::new(false));
+    let (noted, says) = (is_there.clone(), format!("PEER {name}\n").into_bytes());
+    let there = SocketAddr::new(to.address(), PORT);
+    ask(&from.reactor().unwrap(), move |reactor| {
+        let claimant = move |_: &Address| Claimant { says: says.clone(), is_there: noted.clone() };
+        reactor.connect_tcp(there, claimant);
+    });
+    is_there
+}
+
+#[test]
+fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() {
+    let (herd, _) = line_of(2);
+    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let stranger = herd.world.host("client-1", |_| {});
+    let world = &herd.world;
+    world.run_for(10 * SECOND);
+    world.keep_trace(100_000);
+    let look_ups = || world.trace().iter().filter(|line| line.contains("looks a name up")).count();
+    world.set_name(one.name(), Name::Addresses(vec![NOBODYS]));
+    // For a stranger's sake the name is looked up, and its wrong address believed. The link stays up.
+    let strangers = claim(&stranger, &other, one.name());
+    world.run_for(SECOND);
+    let neighbors = claim(&one, &other, one.name());
+    world.run_for(20 * SECOND);
+    assert!(strangers.get() && neighbors.get());
+    assert_eq!(look_ups(), 2 + 4, "one for each of them, then one every five seconds for both");
+    has_its_name(world, &one);
+    world.run_for(6 * SECOND);
+    assert!(strangers.get() && !neighbors.get(), "the neighbour is sent back, so that it comes again");
+    stranger.kill();
+    world.run_for(6 * SECOND);
+    let before = look_ups();
+    world.run_for(60 * SECOND);
+    assert_eq!(look_ups(), before, "nobody is there any more for whom to look");
+    [&one, &other].iter().for_each(|host| host.terminate());
+    world.run_for(10 * SECOND);
+    assert_eq!([one.calls_left(), other.calls_left()], [0, 0]);
+}
+
+#[test]
+fn a_server_stops_at_once_though_it_would_look_a_name_up_again() {
+    let (herd, _) = line_of(2);
+    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let stranger = herd.world.host("client-1", |_| {});
+    herd.world.run_for(10 * SECOND);
+    let is_there = claim(&stranger, &other, one.name());
+    herd.world.run_for(3 * SECOND);
+    assert!(is_there.get());
+    other.terminate();
+    herd.world.run_for(2 * SECOND);
+    assert_eq!((other.state(), other.calls_left(), is_there.get()), (HostState::Idle, 0, false));
 }
 
 #[test]
