@@ -39,8 +39,8 @@ pub(super) struct Place<'a> {
     pub(super) id: &'a str,
     pub(super) name: &'a str,
     pub(super) vicinity: &'a str,
-    /// From the point asked about, in metres.
-    pub(super) distance: f64,
+    /// From the point asked about.
+    pub(super) centimetres: i64,
 }
 
 impl Table {
@@ -72,24 +72,26 @@ impl Table {
         Ok(Table { text, places })
     }
 
-    /// At most `most` places within `radius` metres, nearest first; equally near ones in the table's order.
+    /// At most `most` places within `radius` metres, nearest first; equally near ones in the table's order. Whole
+    /// centimetres are compared: the last places of a sine, which are not the same on every machine, decide nothing.
     pub(super) fn nearby(&self, latitude: f64, longitude: f64, radius: f64, most: usize) -> Vec<Place<'_>> {
         // A little more than the radius, as the coordinates are rounded.
         let band = (radius / EARTH).to_degrees() + 2.0 / PARTS;
         let parts = |degrees: f64| (degrees * PARTS) as i32; // Saturates, which is right here.
         let from = self.places.partition_point(|entry| entry.latitude < parts(latitude - band));
         let to = self.places.partition_point(|entry| entry.latitude <= parts(latitude + band));
-        let mut found: Vec<(f64, &Entry)> = self.places[from..to]
+        let most_away = centimetres(radius);
+        let mut found: Vec<(i64, &Entry)> = self.places[from..to]
             .iter()
-            .map(|entry| (distance(latitude, longitude, entry), entry))
-            .filter(|(distance, _)| *distance <= radius)
+            .map(|entry| (centimetres(distance(latitude, longitude, entry)), entry))
+            .filter(|(away, _)| *away <= most_away)
             .collect();
-        found.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        found.sort_by_key(|(away, _)| *away);
         found.truncate(most);
-        found.into_iter().filter_map(|(distance, entry)| self.place(entry, distance)).collect()
+        found.into_iter().filter_map(|(away, entry)| self.place(entry, away)).collect()
     }
 
-    fn place(&self, entry: &Entry, distance: f64) -> Option<Place<'_>> {
+    fn place(&self, entry: &Entry, centimetres: i64) -> Option<Place<'_>> {
         let line = self.text.get(entry.start as usize..)?.split('\n').next()?;
         let mut fields = line.split('\t').skip(2);
         Some(Place {
@@ -99,7 +101,7 @@ impl Table {
             id: fields.next()?,
             name: fields.next()?,
             vicinity: fields.next()?,
-            distance,
+            centimetres,
         })
     }
 }
@@ -123,6 +125,11 @@ fn parts(text: &str) -> Option<i32> {
     (fraction.len() <= 5).then_some(if negative { -value } else { value })
 }
 
+fn centimetres(metres: f64) -> i64 {
+    (metres * 100.0).round() as i64 // Saturates, which is right here.
+}
+
+/// In metres.
 fn distance(latitude: f64, longitude: f64, entry: &Entry) -> f64 {
     distance_between((latitude, longitude), (f64::from(entry.latitude) / PARTS, f64::from(entry.longitude) / PARTS))
 }
@@ -157,7 +164,7 @@ mod tests {
         assert_eq!(count(0.0, 0.0, 50_000.0), 0);
         let nearest = table.nearby(ucla.0, ucla.1, 10_000.0, 2);
         assert_eq!(nearest[0].name, "Ronald Reagan UCLA Medical Center Helistop");
-        assert_eq!((nearest[0].distance.round(), nearest[1].distance.round()), (276.0, 479.0));
+        assert_eq!((nearest[0].centimetres, nearest[1].centimetres), (27_568, 47_891));
     }
 
     #[test]
@@ -178,7 +185,7 @@ mod tests {
             let all = table.places.iter().filter(|entry| distance(latitude, longitude, entry) <= radius).count();
             let found = table.nearby(latitude, longitude, radius, usize::MAX);
             assert_eq!(found.len(), all);
-            assert!(found.is_sorted_by(|one, other| one.distance <= other.distance));
+            assert!(found.is_sorted_by(|one, other| one.centimetres <= other.centimetres));
         }
     }
 
