@@ -22,8 +22,8 @@ const ALWAYS_OPEN: usize = 5;
 const FIRST_PORT: u16 = 32_768;
 const LAST_PORT: u16 = 60_999;
 
-/// "Too many open files".
-const EMFILE: i32 = 24;
+/// What Linux calls EMFILE. Its number would be put into words by the machine's own C library.
+const LACKS_DESCRIPTOR: &str = "Too many open files";
 
 pub(super) struct Network {
     /// Nanoseconds since the beginning.
@@ -375,7 +375,7 @@ impl Network {
         let kernel = self.host_mut(host);
         if kernel.descriptors >= kernel.descriptor_limit {
             self.note(host, Did::LackDescriptor);
-            return Err(io::Error::from_raw_os_error(EMFILE));
+            return Err(io::Error::other(LACKS_DESCRIPTOR));
         }
         kernel.descriptors += 1;
         Ok(())
