@@ -12,17 +12,15 @@
 //! written. So it is always the newest, and costs at most one entry for each client.
 
 mod refused;
+mod wire;
 
 use crate::config::ServerConfig;
 #[cfg(test)]
 use crate::locations::Mutant;
 use crate::locations::{ClientId, Known, NeighborId};
-use crate::log_file::{Bytes, Traffic};
+use crate::log_file::Traffic;
 use crate::server::Server;
-use reactor::{
-    Address, ClientFactory, Connector, Deferred, DelayedCall, Destination, Failure, HIGH_WATER, KeepAlive,
-    LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reason, Transport,
-};
+use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, HIGH_WATER, KeepAlive, Transport};
 use refused::{LOOK_AGAIN, Refused};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -30,6 +28,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
+use wire::{LinkFactory, Pace};
 
 /// The shortest and the longest wait before a link is tried again. Longer waits would keep a herd split long after its
 /// network has healed.
@@ -163,6 +162,12 @@ impl Link {
             State::Up { since, .. } => Some(*since),
             _ => None,
         }
+    }
+
+    /// Connections from the neighbour that are open.
+    #[cfg(test)]
+    pub(crate) fn guests(&self) -> usize {
+        self.guests.get()
     }
 
     /// How many clients wait to be told about.
@@ -424,71 +429,5 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.is_up() { "up" } else { "down" };
         write!(f, "Link(to {}, {state}, {} waiting)", self.name, self.waiting())
-    }
-}
-
-/// The pace at which the neighbour reads.
-struct Pace(Weak<Link>);
-
-impl Producer for Pace {
-    fn pause_producing(&self) {
-        if let Some(link) = self.0.upgrade() {
-            link.set_paused(true);
-        }
-    }
-
-    fn resume_producing(&self) {
-        if let Some(link) = self.0.upgrade() {
-            link.set_paused(false);
-        }
-    }
-}
-
-struct LinkFactory {
-    link: Weak<Link>,
-}
-
-impl ClientFactory for LinkFactory {
-    fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
-        let link = self.link.upgrade()?;
-        Some(Box::new(LineReceiver::new(LinkProtocol { link }).with_delimiter(b"\n")))
-    }
-
-    fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
-        if let Some(link) = self.link.upgrade() {
-            // Once is enough: a neighbour may be down for days.
-            match link.failures.get() {
-                0 => log::info!("no link to {}: {failure}; trying again", link.name),
-                _ => log::debug!("no link to {}: {failure}", link.name),
-            }
-            link.went_down(connector);
-        }
-    }
-
-    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
-        if let Some(link) = self.link.upgrade() {
-            log::info!("the link to {} is down ({reason})", link.name);
-            link.went_down(connector);
-        }
-    }
-}
-
-/// What comes back on a link is none of our business, but worth a line in the log.
-struct LinkProtocol {
-    link: Rc<Link>,
-}
-
-impl LineProtocol for LinkProtocol {
-    fn connection_made(&mut self, transport: &LineTransport) {
-        self.link.came_up(transport.transport());
-    }
-
-    fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
-        log::info!("from {} >> {} (ignored)", self.link.name, Bytes(line));
-    }
-
-    /// Whatever it is, it is not taken and not kept.
-    fn line_length_exceeded(&mut self, _transport: &LineTransport, start: &[u8]) {
-        log::warn!("from {} >> {} (too long, ignored)", self.link.name, Bytes(&start[..start.len().min(80)]));
     }
 }

@@ -32,6 +32,16 @@ const SCRATCH: usize = 512;
 /// could not send on what a client was allowed to say would be cut off again and again.
 const AT_OVERHEAD: usize = 1024;
 
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// A client, or a neighbour that has not said so, or is not believed.
+    Somebody,
+    Neighbor(NeighborId),
+    /// Nobody any more.
+    Gone,
+}
+
 /// One connection to a server.
 #[derive(Debug)]
 pub struct HerdProtocol {
@@ -39,10 +49,10 @@ pub struct HerdProtocol {
     peer: Option<IpAddr>,
     traffic: Traffic,
     replies: Option<Rc<Replies>>,
-    /// The neighbour that this connection comes from, once it has said so.
+    /// Shared with whoever looks a neighbour's name up.
+    who: Rc<Cell<Who>>,
+    /// The neighbour that this connection is known to come from.
     neighbor: Option<NeighborId>,
-    /// The neighbour that it turned out to be after a look-up, until the next line comes.
-    found: Rc<Cell<Option<NeighborId>>>,
     made: Instant,
     /// It has said something that was news.
     said_news: bool,
@@ -59,8 +69,8 @@ impl HerdProtocol {
             peer: peer.tcp().map(|address| address.ip()),
             traffic: Traffic::new(&peer.to_string(), server.reactor()),
             replies: None,
+            who: Rc::new(Cell::new(Who::Somebody)),
             neighbor: None,
-            found: Rc::default(),
             made: server.reactor().now(),
             said_news: false,
             is_first_line: true,
@@ -158,8 +168,9 @@ impl HerdProtocol {
         transport.transport().set_keep_alive(Some(KEEP_ALIVE));
         let link = &self.server.links()[called];
         if link.may_come_from(self.peer) {
+            self.who.set(Who::Neighbor(called));
             self.server.neighbor_came(called);
-            self.is_neighbor(transport, called);
+            self.meet(transport);
         } else if let Some(replies) = &self.replies {
             self.decide_later(link.look_up(), transport.transport(), replies.clone(), line, called);
         }
@@ -176,12 +187,15 @@ impl HerdProtocol {
         line: &[u8],
         called: NeighborId,
     ) {
-        let (server, peer, found, transport) = (self.server.clone(), self.peer, self.found.clone(), transport.clone());
+        let (server, peer, who, transport) = (self.server.clone(), self.peer, self.who.clone(), transport.clone());
         let refusal = [b"? ", line, b"\n"].concat();
         transport.pause_producing();
         drop(looked_up.add_both(move |_| {
+            if who.get() == Who::Gone {
+                return; // What it said before is all that there is of it.
+            }
             if server.links()[called].may_come_from(peer) {
-                found.set(Some(called));
+                who.set(Who::Neighbor(called));
                 server.neighbor_came(called);
             } else {
                 replies.push(&refusal);
@@ -191,11 +205,15 @@ impl HerdProtocol {
         }));
     }
 
-    fn is_neighbor(&mut self, transport: &LineTransport, neighbor: NeighborId) {
+    /// Takes it for the neighbour that it turned out to be, from the next line on.
+    fn meet(&mut self, transport: &LineTransport) {
+        let Who::Neighbor(neighbor) = self.who.get() else { return };
+        if self.neighbor.replace(neighbor).is_some() {
+            return;
+        }
         let label = format!("{} ({})", self.traffic.label(), self.server.links()[neighbor].name());
         self.traffic = Traffic::new(&label, self.server.reactor());
         transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
-        self.neighbor = Some(neighbor);
     }
 
     fn reply(&self, reply: &[u8]) {
@@ -215,9 +233,6 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
-        if let Some(neighbor) = self.found.take() {
-            self.is_neighbor(transport, neighbor);
-        }
         self.traffic.line_in(line);
         if !message::is_blank(line) {
             self.command(transport, line);
@@ -238,6 +253,10 @@ impl LineProtocol for HerdProtocol {
         }
     }
 
+    fn reading_resumed(&mut self, transport: &LineTransport) {
+        self.meet(transport);
+    }
+
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
         if !rest.is_empty() {
             self.line_received(transport, rest);
@@ -252,7 +271,7 @@ impl LineProtocol for HerdProtocol {
             replies.abandon();
         }
         log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
-        if let Some(neighbor) = self.neighbor.or(self.found.take()) {
+        if let Who::Neighbor(neighbor) = self.who.replace(Who::Gone) {
             self.server.neighbor_left(neighbor, self.made, self.said_news);
         }
     }

@@ -43,6 +43,11 @@ pub trait LineProtocol {
         transport.lose_connection();
     }
 
+    /// Reading goes on after a pause; what was held back comes next, by the limit and in the mode that are set here.
+    fn reading_resumed(&mut self, transport: &LineTransport) {
+        let _ = transport;
+    }
+
     /// The peer will send no more; `rest` is the unfinished last line, if any. The default ends the connection once
     /// everything written has gone out.
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
@@ -261,6 +266,9 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
     }
 
     fn reading_resumed(&mut self, _transport: &Transport) {
+        if let Some(wire) = &self.wire {
+            self.protocol.reading_resumed(wire);
+        }
         let held = mem::take(&mut self.held);
         if !held.is_empty() {
             self.deliver_held(held, self.held_from);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// So many are remembered, the last ones: anybody may say it.
+/// So many are remembered: anybody may say it.
 pub(super) const MOST: usize = 8;
 
 /// So long after a look-up that has not made them all known comes the next, while one of them is still there.
@@ -22,7 +22,7 @@ impl Refused {
     pub(super) fn push(&mut self, from: Option<IpAddr>, connection: &Transport) {
         self.forget_who_is_gone();
         if self.connections.len() == MOST {
-            self.connections.pop_front();
+            self.forget_one();
         }
         self.connections.push_back((from, connection.clone()));
     }
@@ -53,7 +53,59 @@ impl Refused {
         }
     }
 
+    /// The oldest from the address that has the most: who says it often from one machine forgets only its own.
+    fn forget_one(&mut self) {
+        let from_there = |address| self.connections.iter().filter(|(from, _)| *from == address).count();
+        // Of equal ones the last is taken, so they are counted from the end.
+        let crowded = (0..self.connections.len()).rev().max_by_key(|at| from_there(self.connections[*at].0));
+        crowded.and_then(|at| self.connections.remove(at));
+    }
+
     fn forget_who_is_gone(&mut self) {
         self.connections.retain(|(_, connection)| !connection.is_disconnecting());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reactor::testing::StringTransport;
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, 0, last]))
+    }
+
+    /// Whether those from this address are remembered still.
+    fn are_there(refused: &mut Refused, last: u8) -> usize {
+        let all = refused.connections.clone();
+        let found = refused.take(|from| from == address(last)).len();
+        refused.connections = all;
+        found
+    }
+
+    #[test]
+    fn who_says_it_often_from_one_machine_pushes_nobody_else_out() {
+        let (mut refused, wire) = (Refused::default(), StringTransport::new());
+        refused.push(address(1), &wire.transport());
+        for _ in 0..3 * MOST {
+            refused.push(address(2), &wire.transport());
+        }
+        assert_eq!((are_there(&mut refused, 1), are_there(&mut refused, 2)), (1, MOST - 1));
+        refused.push(address(3), &wire.transport());
+        let counts = [1, 2, 3].map(|last| are_there(&mut refused, last));
+        assert_eq!(counts, [1, MOST - 2, 1]);
+    }
+
+    #[test]
+    fn of_many_machines_the_first_is_forgotten_first_and_the_gone_before_it() {
+        let (mut refused, wire, gone) = (Refused::default(), StringTransport::new(), StringTransport::new());
+        refused.push(address(0), &wire.transport());
+        refused.push(address(1), &gone.transport());
+        (2..8).for_each(|last| refused.push(address(last), &wire.transport()));
+        gone.transport().lose_connection();
+        refused.push(address(8), &wire.transport());
+        assert_eq!((are_there(&mut refused, 0), are_there(&mut refused, 1)), (1, 0));
+        refused.push(address(9), &wire.transport());
+        assert_eq!((are_there(&mut refused, 0), are_there(&mut refused, 9)), (0, 1));
     }
 }

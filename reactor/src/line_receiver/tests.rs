@@ -463,3 +463,34 @@ fn pausing_at_every_line_does_not_move_what_is_held_back() {
     // The first was in the read itself; the others in the one copy of what was held back.
     assert!(places[1..].windows(2).all(|pair| pair[1] == pair[0] + 8), "what is held back was moved");
 }
+
+/// Pauses after its first line, and takes longer ones when it goes on.
+struct Grows(Events);
+
+impl LineProtocol for Grows {
+    fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
+        self.0.borrow_mut().push(format!("line {}", line.escape_ascii()));
+        if line == b"wait" {
+            transport.pause_producing();
+        }
+    }
+
+    fn reading_resumed(&mut self, transport: &LineTransport) {
+        self.0.borrow_mut().push("resumed".to_owned());
+        transport.set_max_length(8);
+    }
+}
+
+#[test]
+fn what_was_held_back_is_judged_by_what_is_set_when_reading_goes_on() {
+    for_every_chunking(b"wait\r\n12345678\r\n", |chunks| {
+        let (wire, events) = (StringTransport::new(), Events::default());
+        let mut receiver = LineReceiver::new(Grows(events.clone())).with_max_length(4);
+        receiver.connection_made(&wire.transport());
+        chunks.iter().for_each(|chunk| receiver.data_received(&wire.transport(), chunk));
+        assert_eq!(events.take(), ["line wait"], "{chunks:?}");
+        wire.transport().resume_producing();
+        receiver.reading_resumed(&wire.transport());
+        assert_eq!(events.take(), ["resumed", "line 12345678"], "{chunks:?}");
+    });
+}

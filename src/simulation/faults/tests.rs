@@ -122,6 +122,49 @@ fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() 
 }
 
 #[test]
+fn a_neighbour_that_dies_before_its_name_is_looked_up_is_no_guest() {
+    let (herd, _) = line_of(2);
+    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let stranger = herd.world.host("client-1", |_| {});
+    let (world, link) = (&herd.world, herd.servers[1].server().unwrap().links()[0].clone());
+    world.run_for(10 * SECOND);
+    world.set_name(one.name(), Name::Addresses(vec![NOBODYS]));
+    let strangers = claim(&stranger, &other, one.name());
+    world.run_for(SECOND);
+    assert_eq!((link.guests(), strangers.get()), (1, true));
+    world.set_name(one.name(), Name::Silent);
+    let neighbors = claim(&one, &other, one.name());
+    world.run_for(SECOND);
+    assert!(neighbors.get());
+    world.reset_connections(&one, &other);
+    has_its_name(world, &one);
+    world.run_for(30 * SECOND);
+    assert_eq!((link.guests(), neighbors.get()), (1, false), "its link, which has come again");
+}
+
+#[test]
+fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
+    let (herd, links) = line_of(2);
+    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let (head, tail) = ("IAMAT kiwi +1.", "+1 1");
+    let zeros = "0".repeat(64 * 1024 - head.len() - tail.len());
+    feeder::add(&herd, &links.names, vec![(5 * SECOND, 0, format!("{head}{zeros}{tail}\n").into_bytes())]);
+    let world = &herd.world;
+    world.run_for(10 * SECOND);
+    // Its own look-up, at the start, is told what is wrong; the one for the neighbour's sake is told what is right.
+    world.set_name(one.name(), Name::Addresses(vec![NOBODYS]));
+    other.restart();
+    world.run_for(SECOND / 40);
+    has_its_name(world, &one);
+    world.keep_trace(100_000);
+    world.run_for(10 * SECOND);
+    assert!(knows(&herd, 1, "kiwi"));
+    let trace = world.trace();
+    let count = |what: &str| trace.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((count("PEER"), count("is longer than")), (2, 0), "{trace:?}");
+}
+
+#[test]
 fn a_server_stops_at_once_though_it_would_look_a_name_up_again() {
     let (herd, _) = line_of(2);
     let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
