@@ -67,12 +67,12 @@ fn main() {
 }
 
 // Prints:
-//      0.000000000 server     starts
-//      0.000000000 client     starts
+//      0.000000000 server     starts: its clock says 1704067200.000000000 s after 1970
+//      0.000000000 client     starts: its clock says 1704067200.000000000 s after 1970
 //      0.007781242 client     #0 asks server for a connection to port 8007
 //      0.111101779 client     #0 is connected to server
 //      5.000000000 server     crashes
-//     20.000000000 server     starts
+//     20.000000000 server     starts: its clock says 1704067220.000000000 s after 1970
 //     22.807629678 client     #0 is told by server that it is broken off
 //     24.825243187 client     #1 asks server for a connection to port 8007
 //     24.959166652 client     #1 is connected to server

@@ -1,6 +1,8 @@
 //! The program `herdsim`: what it prints and how it ends.
 
-use std::process::{Command, Output};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
 
 fn herdsim(line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_herdsim")).args(line.split_whitespace()).output().unwrap()
@@ -72,4 +74,88 @@ fn a_trace_that_cannot_be_written_is_an_error() {
         assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
         assert!(error.contains("cannot write the trace") && error.contains(path), "{error}");
     }
+}
+
+/// What `--trace` writes, and what is printed.
+fn traced(name: &str, line: &str) -> (String, String) {
+    let path = format!("{}/{name}.txt", env!("CARGO_TARGET_TMPDIR"));
+    let output = herdsim(&format!("{line} --trace {path}"));
+    (fs::read_to_string(&path).unwrap(), text(&output.stdout))
+}
+
+#[test]
+fn a_trace_begins_with_the_settings_and_all_starts_and_ends_with_the_verdict() {
+    let (trace, out) = traced("held", "--seeds 7 --minutes 3");
+    assert!(out.contains("1 seed, all held"), "{out}");
+    let beginning: Vec<&str> = trace.lines().map_while(|line| line.strip_prefix("     0.000000000 ")).collect();
+    assert_eq!(beginning[0], "--         a world with seed 7");
+    assert!(
+        beginning[1].starts_with("--         links: ") && beginning[1].contains("segments of 1460"),
+        "{beginning:?}"
+    );
+    for server in ["Alford", "Bolden", "Hamilton", "Parker", "Powell"] {
+        let said =
+            |what: &str| beginning.iter().filter(|line| line.starts_with(&format!("{server:<10} {what}"))).count();
+        assert_eq!(said("starts: its clock says 17040"), 1, "{server}: {beginning:?}");
+        assert!(said("looks a name up: ") >= 1, "{server}: {beginning:?}");
+    }
+    let last = trace.lines().last().unwrap();
+    assert!(last.ends_with(" --         all held") && !last.starts_with("     0."), "{last}");
+}
+
+#[test]
+fn the_trace_of_a_seed_that_fails_ends_with_what_did_not_hold() {
+    let (trace, out) = traced("failed", "--seeds 3 --minutes 3 --rule seen --clients 4");
+    let failure = out.lines().find_map(|line| line.strip_prefix("seed 3 FAILED: ")).unwrap();
+    let last = trace.lines().last().unwrap();
+    assert!(last.ends_with(&format!(" --         FAILED: {failure}")), "{last}");
+}
+
+#[test]
+fn a_trace_changes_nothing_in_what_it_is_about() {
+    let hash = |out: &str| out.lines().find(|line| line.starts_with("seed 7 ")).map(str::to_owned);
+    let (_, out) = traced("hash", "--seeds 7 --minutes 3 --trace-hash");
+    assert_eq!(hash(&out), hash(&text(&herdsim("--seeds 7 --minutes 3 --trace-hash").stdout)));
+    assert!(hash(&out).is_some() && out.contains("1 seed run twice"), "{out}");
+}
+
+/// Reads one line of what is printed, as `head -1` does, and goes; how the program ends, and what it complains of.
+#[cfg(unix)]
+fn read_one_line_of(line: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herdsim"));
+    command.args(line.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut first, mut complaints) = (String::new(), String::new());
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.ends_with('\n'), "{first}");
+    child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+    (child.wait().unwrap().code(), complaints)
+}
+
+#[test]
+#[cfg(unix)]
+fn when_nobody_reads_any_more_the_program_ends_as_by_sigpipe() {
+    // If it went on, it would end with 0 one day.
+    let (code, complaints) = read_one_line_of("--seeds 1..1001 --minutes 3 --jobs 2 --trace-hash");
+    assert_eq!(code, Some(141), "{complaints}");
+    assert!(!complaints.contains("herdsim:") && !complaints.contains("panicked"), "{complaints}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn when_nobody_reads_the_trace_any_more_the_program_ends_as_by_sigpipe() {
+    let (code, complaints) = read_one_line_of("--seeds 7 --trace /dev/stdout");
+    assert_eq!(code, Some(141), "{complaints}");
+    assert!(!complaints.contains("herdsim:") && !complaints.contains("panicked"), "{complaints}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_cannot_be_printed_is_an_error() {
+    let full = fs::File::create("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herdsim"));
+    let output = command.args(["--seeds", "1", "--minutes", "3"]).stdout(full).output().unwrap();
+    let error = text(&output.stderr);
+    assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+    assert!(error.contains("cannot write to the standard output"), "{error}");
 }

@@ -1,19 +1,16 @@
 //! The command line of `herdsim`.
 
 use super::jobs::{self, News};
+use super::output::{self, print, progress};
 use super::report::{self, Summary};
-use super::run::{Scenario, Stage};
+use super::run::Scenario;
 use super::topology::Topology;
 use super::{growth, model, storm};
 use crate::locations::Rule;
-use std::cell::Cell;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -32,7 +29,8 @@ Usage: herdsim [options]
   --minutes M          how long each run is in simulated minutes, at least 3 (default: 10)
   --jobs N             how many threads (default: one for each core)
   --trace-hash         prints each seed with a number that covers all that happened
-  --trace FILE         writes what happens to FILE, a line each; for one seed
+  --trace FILE         writes what happens to FILE, a line each, from the settings that the
+                       seed draws to what did not hold; for one seed
   --compare-model      the shares of storms and stale ends under each rule without faults
   --growth             how the flood grows with the herd: 5, 50, 500 and 1,000 servers
   -h, --help           this text
@@ -40,8 +38,9 @@ Usage: herdsim [options]
 
 --compare-model takes --seeds and --jobs besides, --growth nothing.
 
-The exit code is 0 if everything held, 1 if something did not, 2 if the command line is wrong or
-the trace cannot be written.
+The exit code is 0 if everything held, 1 if something did not, 2 if the command line is wrong, or
+what is said or the trace cannot be written. If nobody reads any more, as with head(1), it ends at
+once with 141, like a program that SIGPIPE ends.
 A failing seed prints the one command that repeats it.
 ";
 
@@ -91,6 +90,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
     let mut given = Vec::new();
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         if let Long(name) = argument {
+            if given.iter().any(|before| before == name) {
+                return Err(format!("--{name} is given twice: it may be given once only"));
+            }
             given.push(name.to_owned());
         }
         match argument {
@@ -113,7 +115,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
     mode.takes(&given)?;
     let default = if scenario.servers == 5 { Topology::Paper } else { Topology::Ring };
     scenario.topology = topology.unwrap_or(default);
-    scenario.topology.links(scenario.servers, &mut reactor::sim::Random::new(0))?;
+    scenario.topology.check(scenario.servers)?;
     if trace.is_some() && seeds.as_ref().is_none_or(|seeds: &Range<u64>| seeds.end - seeds.start != 1) {
         return Err("--trace is for one seed: say which with --seeds, such as --seeds 7".to_owned());
     }
@@ -137,7 +139,6 @@ impl Mode {
     fn or(self, other: Mode) -> Result<Mode, String> {
         match self {
             Mode::Run => Ok(other),
-            same if same == other => Ok(other),
             _ => Err("--compare-model and --growth are two things: one at a time".to_owned()),
         }
     }
@@ -190,8 +191,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "herdsim: {error}");
-            ExitCode::from(2)
+            output::complain(&error);
+            ExitCode::from(output::TROUBLE)
         }
     }
 }
@@ -208,17 +209,6 @@ fn answer(asked: &Asked) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Whoever reads may have gone; that is no reason to end in a panic.
-fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// What is said while there is nothing to print yet.
-fn progress(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 /// Runs the seeds; whether everything held.
 fn simulate(options: &Options) -> Result<bool, String> {
     let scenario = &options.scenario;
@@ -227,76 +217,23 @@ fn simulate(options: &Options) -> Result<bool, String> {
         model::show_storms(options.jobs, print)?;
         print("And with faults, and everything that must hold:\n\n");
     }
-    if let Some(path) = &options.trace {
-        write_trace(options, path)?;
-    }
     let seeds = options.seeds.clone().unwrap_or(SEEDS);
     let (all, threads) = (seeds.end - seeds.start, jobs::threads(&seeds, options.jobs));
     let mut summary = Summary::default();
-    let took = jobs::run_all(seeds, scenario, options.jobs, |news| match news {
+    let took = jobs::run_all(seeds, scenario, options.trace.as_deref(), options.jobs, |news| match news {
         News::Done(outcome, same) => {
             if options.trace_hash {
                 print(&format!("seed {} {:016x}\n", outcome.seed, outcome.hash));
             }
-            if let Some(text) = summary.add(outcome, same, scenario) {
-                print(&text);
+            if let Some(failure) = summary.add(outcome, same, scenario) {
+                print(&format!("seed {} FAILED: {failure}\n", outcome.seed));
+                print(&report::shown(outcome.seed, scenario));
             }
         }
         News::Progress(done, took) => progress(&report::progress(done, all, took)),
     })?;
     print(&summary.text(took, threads));
     Ok(!summary.has_failed())
-}
-
-fn write_trace(options: &Options, path: &Path) -> Result<(), String> {
-    let Some(seeds) = &options.seeds else { return Ok(()) };
-    let wrong = |error: io::Error| format!("cannot write the trace {}: {error}", path.display());
-    let file = BufWriter::new(File::create(path).map_err(wrong)?);
-    let error = Rc::new(Cell::new(None));
-    let sink = TraceFile { file, error: error.clone() };
-    // Written even if it panics; that is told when the seed is run.
-    let played = jobs::guarded(seeds.start, move || {
-        let stage = Stage::new(seeds.start, &options.scenario)?;
-        stage.herd.world.write_trace_to(sink);
-        Ok(jobs::play(&stage))
-    });
-    drop(played?);
-    error.take().map_or(Ok(()), |error| Err(wrong(error)))
-}
-
-/// A file that keeps its first error for whoever asks when it is closed.
-struct TraceFile {
-    file: BufWriter<File>,
-    error: Rc<Cell<Option<io::Error>>>,
-}
-
-impl TraceFile {
-    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.map_err(|error| {
-            let kind = error.kind();
-            let first = self.error.take().unwrap_or(error);
-            self.error.set(Some(first));
-            kind.into()
-        })
-    }
-}
-
-impl Write for TraceFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes);
-        self.note(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.file.flush();
-        self.note(flushed)
-    }
-}
-
-impl Drop for TraceFile {
-    fn drop(&mut self) {
-        let _ = self.flush(); // Noted.
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@
 
 use super::book::Count;
 use super::invariants::{Failure, Invariant};
+use super::output::TraceFile;
 use super::panics;
 use super::run::{Outcome, Scenario, Stage};
+use reactor::sim::World;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -52,19 +55,20 @@ pub(super) fn threads(seeds: &Range<u64>, jobs: usize) -> usize {
     jobs.min(MOST_THREADS).min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX))
 }
 
-/// Runs all seeds; the time that it took.
+/// Runs all seeds; the time that it took. With `trace`, what happens in them is written there: it is for one seed.
 ///
 /// # Errors
-/// If there is no such herd.
+/// If there is no such herd, or the trace cannot be written.
 pub(super) fn run_all(
     seeds: Range<u64>,
     scenario: &Scenario,
+    trace: Option<&Path>,
     jobs: usize,
     told: impl FnMut(News<'_>),
 ) -> Result<Duration, String> {
     panics::watch();
     let first = seeds.start;
-    run_each(seeds, jobs, |seed| one(seed, seed == first || seed.is_multiple_of(TWICE), scenario), told)
+    run_each(seeds, jobs, |seed| one(seed, seed == first || seed.is_multiple_of(TWICE), scenario, trace), told)
 }
 
 fn run_each(
@@ -106,31 +110,50 @@ fn each<T: Send, R>(
     })
 }
 
-fn one(seed: u64, is_twice: bool, scenario: &Scenario) -> Ended {
-    let outcome = guarded(seed, || run(seed, scenario))?;
+/// The first run is the one that is traced, the second one never: if a trace changed anything, they would differ.
+fn one(seed: u64, is_twice: bool, scenario: &Scenario, trace: Option<&Path>) -> Ended {
+    let outcome = match trace {
+        Some(path) => traced(seed, scenario, path)?,
+        None => run(seed, scenario, |_| {})?,
+    };
     if !is_twice {
         return Ok((outcome, Same::NotAsked));
     }
-    let same = if guarded(seed, || run(seed, scenario))? == outcome { Same::Yes } else { Same::No };
+    let same = if run(seed, scenario, |_| {})? == outcome { Same::Yes } else { Same::No };
     Ok((outcome, same))
 }
 
-fn run(seed: u64, scenario: &Scenario) -> Result<Outcome, String> {
-    Ok(play(&Stage::new(seed, scenario)?))
+fn traced(seed: u64, scenario: &Scenario, path: &Path) -> Result<Outcome, String> {
+    let wrong = |error| format!("cannot write the trace {}: {error}", path.display());
+    let (file, first_error) = TraceFile::create(path).map_err(wrong)?;
+    let outcome = run(seed, scenario, |world| world.write_trace_to(file))?;
+    first_error.take().map_or(Ok(outcome), |error| Err(wrong(error)))
 }
 
-/// Plays it. If the world panics, that is what has failed: its trace can still be read.
+/// Runs a seed. `watch` gets its world when nothing is in it yet.
+fn run(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Outcome, String> {
+    guarded(seed, || Ok(play(&Stage::new(seed, scenario, watch)?)))
+}
+
+/// Plays it; the trace ends with what did not hold. If the world panics, that is what has failed: its trace can still
+/// be read.
 pub(super) fn play(stage: &Stage) -> Outcome {
     let world = &stage.herd.world;
-    catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {
+    let outcome = catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {
         let ended = panicked(world.seed());
         let failure = ended.failure.map(|failure| Failure { at: world.now(), ..failure });
         Outcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.events(), ..ended }
-    })
+    });
+    // The hash, which was taken before, covers what has happened, and not what an onlooker says about it.
+    world.note(&match &outcome.failure {
+        Some(failure) => format!("FAILED: {failure}"),
+        None => "all held".to_owned(),
+    });
+    outcome
 }
 
 /// Runs `f`, which may panic before there is a world and after it.
-pub(super) fn guarded(seed: u64, f: impl FnOnce() -> Result<Outcome, String>) -> Result<Outcome, String> {
+fn guarded(seed: u64, f: impl FnOnce() -> Result<Outcome, String>) -> Result<Outcome, String> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Ok(panicked(seed)))
 }
 
@@ -239,14 +262,16 @@ mod tests {
 
     #[test]
     fn a_world_that_panics_says_when_and_keeps_its_trace() {
-        let stage = Stage::new(1, &Scenario { minutes: 3, ..Scenario::default() }).unwrap();
-        stage.herd.world.keep_trace(5);
+        let stage =
+            Stage::new(1, &Scenario { minutes: 3, ..Scenario::default() }, |world| world.keep_trace(5)).unwrap();
         stage.herd.world.call_later(Duration::from_secs(7), |_| panic!("a script is ill"));
         let outcome = play(&stage);
         let failure = outcome.failure.unwrap();
         assert_eq!((failure.invariant, failure.at), (Invariant::NoPanic, Duration::from_secs(7)));
         assert!(failure.what.contains("a script is ill") && outcome.hash != 0, "{failure}");
-        assert!(!stage.herd.world.trace().is_empty());
+        let trace = stage.herd.world.trace();
+        assert!(trace[4].contains("7.000000000 --         FAILED: no panic at 7.000 s: panicked at "), "{trace:?}");
+        assert!(trace[4].ends_with(r"\na script is ill"), "all on one line: {trace:?}");
     }
 
     #[test]

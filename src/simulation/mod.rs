@@ -38,6 +38,7 @@ mod invariants;
 mod jobs;
 mod life;
 mod model;
+mod output;
 mod panics;
 mod report;
 mod run;

@@ -27,12 +27,11 @@ pub(super) struct Summary {
     twice: u64,
     slowest: Duration,
     count: Count,
-    most_a_version: f64,
 }
 
 impl Summary {
-    /// Adds a run; what there is to say about it at once.
-    pub(super) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<String> {
+    /// Adds a run; what failed in it, if that is to be shown at once.
+    pub(super) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<Failure> {
         self.seeds += 1;
         self.simulated += outcome.simulated;
         self.events += outcome.events;
@@ -47,7 +46,6 @@ impl Summary {
         sum.asked += count.asked;
         sum.replies += count.replies;
         sum.lost += count.lost;
-        self.most_a_version = self.most_a_version.max(count.told as f64 / count.versions.max(1) as f64);
         let failure = match (&outcome.failure, same) {
             (Some(failure), _) => failure.clone(),
             (None, Same::No) => {
@@ -61,7 +59,7 @@ impl Summary {
         self.shown += 1;
         // Of a rule that is known to fail one example is enough.
         let most = if scenario.rule == Rule::Newest { SHOWN } else { 1 };
-        (self.shown <= most).then(|| shown(outcome, &failure, scenario))
+        (self.shown <= most).then_some(failure)
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -120,10 +118,10 @@ pub(super) fn long(time: Duration) -> String {
     }
 }
 
-/// A failing seed: what, the last lines of its trace, and the command that repeats it.
-fn shown(outcome: &Outcome, failure: &Failure, scenario: &Scenario) -> String {
-    let seed = outcome.seed;
-    let mut text = format!("seed {seed} FAILED: {failure}\n");
+/// What there is to say about a seed that has failed: the last lines of its trace, for which it is run again, and the
+/// command that repeats it.
+pub(super) fn shown(seed: u64, scenario: &Scenario) -> String {
+    let mut text = String::new();
     // It may panic again.
     let lines = catch_unwind(|| last_lines(seed, scenario)).unwrap_or_default();
     for line in lines {
@@ -135,8 +133,7 @@ fn shown(outcome: &Outcome, failure: &Failure, scenario: &Scenario) -> String {
 
 /// The last lines of the trace of a seed.
 fn last_lines(seed: u64, scenario: &Scenario) -> Vec<String> {
-    let Ok(stage) = Stage::new(seed, scenario) else { return Vec::new() };
-    stage.herd.world.keep_trace(TRACE_LINES);
+    let Ok(stage) = Stage::new(seed, scenario, |world| world.keep_trace(TRACE_LINES)) else { return Vec::new() };
     drop(jobs::play(&stage));
     stage.herd.world.trace()
 }
@@ -145,7 +142,7 @@ fn last_lines(seed: u64, scenario: &Scenario) -> Vec<String> {
 pub(super) fn progress(done: u64, all: u64, took: Duration) -> String {
     let begun = format!("{done} of {}", seeds(all));
     if done == 0 {
-        return begun;
+        return format!("{begun} after {} s", took.as_secs());
     }
     let rate = done as f64 / took.as_secs_f64().max(1e-9);
     let left = (all - done) as f64 / rate;
@@ -178,8 +175,8 @@ mod tests {
 
     #[test]
     fn progress_says_how_long_it_will_take_once_that_can_be_known() {
-        assert_eq!(progress(0, 2000, Duration::from_secs(2)), "0 of 2000 seeds");
+        assert_eq!(progress(0, 2000, Duration::from_secs(2)), "0 of 2000 seeds after 2 s");
         assert_eq!(progress(1, 3, Duration::from_secs(4)), "1 of 3 seeds, 0.2 a second, about 8 s to go");
-        assert_eq!(progress(0, 1, Duration::from_secs(9)), "0 of 1 seed");
+        assert_eq!(progress(0, 1, Duration::from_secs(9)), "0 of 1 seed after 9 s");
     }
 }

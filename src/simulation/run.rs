@@ -93,7 +93,7 @@ pub struct Outcome {
     pub count: Count,
 }
 
-/// A world before its run: its trace can still be asked for.
+/// A world before its run, with all that will happen in it.
 pub(super) struct Stage {
     pub(super) herd: Herd,
     book: Rc<Book>,
@@ -113,11 +113,12 @@ pub(super) struct Stage {
 /// # Errors
 /// One line that says why there is no such herd.
 pub fn run(seed: u64, scenario: &Scenario) -> Result<Outcome, String> {
-    Ok(Stage::new(seed, scenario)?.play())
+    Ok(Stage::new(seed, scenario, |_| {})?.play())
 }
 
 impl Stage {
-    pub(super) fn new(seed: u64, scenario: &Scenario) -> Result<Stage, String> {
+    /// `watch` gets the world when nothing is in it yet: whoever wants its trace asks for it there.
+    pub(super) fn new(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Stage, String> {
         if scenario.minutes < FEWEST_MINUTES || scenario.clients == 0 {
             return Err(format!("a run has at least {FEWEST_MINUTES} minutes and one client"));
         }
@@ -135,6 +136,7 @@ impl Stage {
         let mut settings = WorldSettings::default();
         settings.link = link;
         let world = World::with_settings(seed, settings);
+        watch(&world);
         // News crosses the herd link by link; with narrow links, what was under way on a slow one comes first.
         let crossing = delay * DELAYS_A_LINK * u32::try_from(links.diameter()).unwrap_or(u32::MAX);
         let more = crossing + if is_narrow { DRAINS_WITHIN } else { Duration::ZERO };

@@ -34,50 +34,88 @@ pub struct Links {
     pub names: Vec<String>,
     /// Pairs of places in `names`, the lesser first, sorted.
     pub pairs: Vec<(usize, usize)>,
+    /// How many neighbours each server has.
+    degrees: Vec<usize>,
 }
 
 impl Topology {
+    /// Whether there can be such a herd of `servers` servers. It takes no time, however many links it would have.
+    ///
+    /// # Errors
+    /// One line that says why there cannot.
+    pub fn check(self, servers: usize) -> Result<(), String> {
+        match self {
+            _ if servers == 0 || servers > MOST_SERVERS => {
+                Err(format!("a herd has from 1 to {MOST_SERVERS} servers, not {servers}"))
+            }
+            Topology::Paper if servers != PAPER_NAMES.len() => {
+                Err(format!("the paper's herd has five servers, not {servers}: take other --links"))
+            }
+            Topology::Random(degree) if degree == 0 || degree >= servers.max(2) => {
+                Err(format!("{servers} servers cannot have {degree} links each"))
+            }
+            Topology::Paper | Topology::Ring | Topology::Line | Topology::Star | Topology::Random(_) => Ok(()),
+        }
+    }
+
     /// The links between `servers` servers.
     ///
     /// # Errors
     /// One line that says why there cannot be such a herd.
     pub fn links(self, servers: usize, random: &mut Random) -> Result<Links, String> {
-        if servers == 0 || servers > MOST_SERVERS {
-            return Err(format!("a herd has from 1 to {MOST_SERVERS} servers, not {servers}"));
-        }
-        let mut pairs = BTreeSet::new();
-        match self {
-            Topology::Paper if servers != PAPER_NAMES.len() => {
-                return Err(format!("the paper's herd has five servers, not {servers}: take other --links"));
-            }
-            Topology::Paper => pairs.extend(PAPER_LINKS),
+        self.check(servers)?;
+        let pairs = match self {
+            Topology::Paper => PAPER_LINKS.to_vec(),
             Topology::Line | Topology::Ring => {
-                pairs.extend((1..servers).map(|server| (server - 1, server)));
+                let mut pairs: BTreeSet<_> = (1..servers).map(|server| (server - 1, server)).collect();
                 if self == Topology::Ring && servers > 2 {
                     pairs.insert((0, servers - 1));
                 }
+                pairs.into_iter().collect()
             }
-            Topology::Star => pairs.extend((1..servers).map(|server| (0, server))),
-            Topology::Random(degree) => {
-                if degree == 0 || degree >= servers.max(2) {
-                    return Err(format!("{servers} servers cannot have {degree} links each"));
-                }
-                // A tree first, so that it is connected; then whatever the seed says.
-                for server in 1..servers {
-                    pairs.insert((random.below(server as u64) as usize, server));
-                }
-                let wanted = (servers * degree / 2).min(servers * (servers - 1) / 2);
-                while pairs.len() < wanted {
-                    let one = random.below(servers as u64) as usize;
-                    let other = random.below(servers as u64) as usize;
-                    if one != other {
-                        pairs.insert((one.min(other), one.max(other)));
-                    }
-                }
+            Topology::Star => (1..servers).map(|server| (0, server)).collect(),
+            Topology::Random(degree) => random_pairs(servers, degree, random),
+        };
+        let mut degrees = vec![0; servers];
+        for (one, other) in &pairs {
+            degrees[*one] += 1;
+            degrees[*other] += 1;
+        }
+        Ok(Links { names: names(servers), pairs, degrees })
+    }
+}
+
+/// A tree first, so that it is connected; then whatever the seed says.
+fn random_pairs(servers: usize, degree: usize, random: &mut Random) -> Vec<(usize, usize)> {
+    let tree = (1..servers).map(|server| (random.below(server as u64) as usize, server));
+    let tree: BTreeSet<_> = tree.collect();
+    let mut draw = || {
+        let [one, other] = [0; 2].map(|_| random.below(servers as u64) as usize);
+        (one.min(other), one.max(other))
+    };
+    let all = servers * (servers - 1) / 2;
+    let wanted = (servers * degree / 2).clamp(tree.len(), all);
+    if wanted <= all / 2 {
+        let mut pairs = tree;
+        while pairs.len() < wanted {
+            let (one, other) = draw();
+            if one != other {
+                pairs.insert((one, other));
             }
         }
-        Ok(Links { names: names(servers), pairs: pairs.into_iter().collect() })
+        return pairs.into_iter().collect();
     }
+    // If most pairs are wanted, those that are missing are drawn: the more have been hit upon, the longer a new one
+    // would take.
+    let mut missing = BTreeSet::new();
+    while missing.len() < all - wanted {
+        let (one, other) = draw();
+        if one != other && !tree.contains(&(one, other)) {
+            missing.insert((one, other));
+        }
+    }
+    let pairs = (0..servers).flat_map(|one| (one + 1..servers).map(move |other| (one, other)));
+    pairs.filter(|pair| !missing.contains(pair)).collect()
 }
 
 /// The paper's names where they suffice: AT lines compare by them, so they stand in the order of their numbers.
@@ -91,7 +129,7 @@ fn names(servers: usize) -> Vec<String> {
 impl Links {
     /// How many neighbours a server has.
     pub fn degree(&self, server: usize) -> usize {
-        self.pairs.iter().filter(|(one, other)| *one == server || *other == server).count()
+        self.degrees[server]
     }
 
     /// How many links it is from one server to another at most, by the shortest way.
@@ -104,15 +142,18 @@ impl Links {
         let farthest = |from: usize| {
             let mut reached = vec![false; neighbors.len()];
             reached[from] = true;
-            let (mut steps, mut edge) = (0, vec![from]);
-            loop {
+            let (mut steps, mut left, mut edge) = (0, neighbors.len() - 1, vec![from]);
+            // With many links all are soon reached; to look at the rest of the links would take long.
+            while left > 0 {
                 let next = edge.iter().flat_map(|server: &usize| &neighbors[*server]).copied();
-                edge = next.filter(|server| !std::mem::replace(&mut reached[*server], true)).collect();
+                edge = next.filter(|server| !std::mem::replace(&mut reached[*server], true)).take(left).collect();
                 if edge.is_empty() {
-                    return steps;
+                    break;
                 }
+                left -= edge.len();
                 steps += 1;
             }
+            steps
         };
         (0..neighbors.len()).map(farthest).max().unwrap_or(0)
     }
@@ -160,6 +201,9 @@ mod tests {
     fn is_connected(links: &Links) -> bool {
         let mut reached = BTreeSet::from([0]);
         for _ in &links.names {
+            if reached.len() == links.names.len() {
+                break;
+            }
             for (one, other) in &links.pairs {
                 if reached.contains(one) || reached.contains(other) {
                     reached.extend([*one, *other]);
@@ -197,6 +241,27 @@ mod tests {
                 assert!(links.names.is_sorted() && links.pairs.iter().all(|(one, other)| one < other));
             }
         }
+    }
+
+    #[test]
+    fn herds_with_almost_all_links_are_built_with_exactly_as_many_as_were_asked_for() {
+        for (servers, degree) in
+            [(2, 1), (3, 2), (4, 2), (4, 3), (5, 3), (5, 4), (9, 5), (9, 7), (300, 298), (300, 299)]
+        {
+            for seed in 0..5 {
+                let links = Topology::Random(degree).links(servers, &mut Random::new(seed)).unwrap();
+                let pairs: BTreeSet<_> = links.pairs.iter().copied().collect();
+                assert_eq!((links.pairs.len(), pairs.len()), (servers * degree / 2, servers * degree / 2));
+                assert!(is_connected(&links) && links.pairs.is_sorted());
+                assert!(links.pairs.iter().all(|(one, other)| one < other && *other < servers));
+                assert_eq!((0..servers).map(|server| links.degree(server)).sum::<usize>(), 2 * pairs.len());
+            }
+        }
+        let dense = |seed| Topology::Random(250).links(300, &mut Random::new(seed)).unwrap();
+        assert!(dense(1) == dense(1) && dense(1) != dense(2), "the seed decides which are missing");
+        // Drawn one by one, the last of two million would be waited for for minutes.
+        let largest = Topology::Random(1998).links(2000, &mut Random::new(1)).unwrap();
+        assert_eq!((largest.pairs.len(), largest.diameter()), (1_998_000, 2));
     }
 
     #[test]

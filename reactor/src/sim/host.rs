@@ -3,7 +3,7 @@
 use super::driver::SimDriver;
 use super::network::Power;
 use super::random::Random;
-use super::trace::Did;
+use super::trace::{Did, time_of_day};
 use super::world::Inner;
 use crate::driver::Signal;
 use crate::event_loop::Run;
@@ -182,7 +182,9 @@ impl Host {
         let network = &mut *world.shared.network.borrow_mut();
         network.host_mut(self.host).clock = network.clock_at_the_beginning(time);
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        network.note(self.host, Did::SetClock.count(super::random::nanoseconds(since)));
+        let step = Did::SetClock.count(super::random::nanoseconds(since));
+        let detail = network.detail(|| format!("it says {}", time_of_day(time)));
+        network.note_with(self.host, step, &detail);
         if let Some(reactor) = self.reactor() {
             reactor.forget_time_of_day();
         }
@@ -273,7 +275,8 @@ impl Inner {
             kernel.power = Power::Running;
             kernel.life += 1;
             let life = kernel.life;
-            network.note(host, Did::Start);
+            let detail = network.detail(|| format!("its clock says {}", time_of_day(network.time_of_day(host))));
+            network.note_with(host, Did::Start, &detail);
             life
         };
         // A stream of numbers for each life of each host: what one draws changes nothing for the others.
@@ -386,8 +389,11 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// All that the programs hold goes, whoever still holds a reactor.
+    /// All that the programs hold goes, whoever still holds a reactor. That is no part of what has happened: it stands
+    /// in no trace.
     fn drop(&mut self) {
+        let sink = self.shared.network.borrow_mut().trace.close();
+        drop(sink);
         let programs = mem::take(self.programs.get_mut());
         for (host, program) in programs.iter().enumerate() {
             if program.reactor.is_some() {

@@ -1,6 +1,7 @@
 //! What a world, its hosts and its links are like: [`WorldSettings`], [`HostSettings`], [`Link`].
 
 use super::Law;
+use super::trace::time_of_day;
 use crate::Settings;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -88,6 +89,19 @@ pub struct WorldSettings {
     pub job: Law,
     /// The time of day at the beginning, on all hosts. Default 2024-01-01, 00:00:00 UTC.
     pub start: SystemTime,
+}
+
+impl WorldSettings {
+    /// All of it, in words, a line each.
+    pub(super) fn words(&self) -> [String; 4] {
+        let WorldSettings { link, loopback, lookup, job, start } = self;
+        [
+            format!("links: {}", link.words()),
+            format!("each host to itself: {}", loopback.words()),
+            format!("look-ups take {}, jobs {}", lookup.words(), job.words()),
+            format!("the time of day is {}", time_of_day(*start)),
+        ]
+    }
 }
 
 impl Default for WorldSettings {

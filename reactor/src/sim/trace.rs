@@ -3,6 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
+use std::time::SystemTime;
+
+/// In a second.
+const NANOSECONDS: u64 = 1_000_000_000;
 
 /// How many bytes of what is written a line shows, and of a name.
 const EXCERPT: usize = 100;
@@ -64,7 +68,7 @@ impl Did {
             Did::Resume => "goes on",
             Did::Interrupt => "gets an interrupt",
             Did::Terminate => "is asked to terminate",
-            Did::SetClock => "sets its clock to % ns after 1970",
+            Did::SetClock => "sets its clock",
             Did::Limit => "may have % descriptors",
             Did::Listen => "listens on port %",
             Did::CloseListener => "closes port %",
@@ -144,14 +148,29 @@ impl Trace {
         self.hash
     }
 
-    pub(super) fn keep(&mut self, lines: usize) {
+    /// Keeps so many lines from now on. If none were kept, they begin with `opening`.
+    pub(super) fn keep(&mut self, lines: usize, opening: &[String]) {
+        let begins = self.limit == 0;
         self.limit = lines;
         let surplus = self.lines.len().saturating_sub(lines);
         self.lines.drain(..surplus);
+        if begins {
+            opening.iter().for_each(|line| self.store(line.clone()));
+        }
     }
 
-    pub(super) fn write_to(&mut self, sink: Sink) {
-        self.sink = Some(sink);
+    /// Writes lines to `sink` from now on, `opening` first; the sink before it, which is better dropped when nothing of
+    /// the world is borrowed.
+    pub(super) fn write_to(&mut self, sink: Sink, opening: &[String]) -> Option<Sink> {
+        let before = self.sink.replace(sink);
+        opening.iter().for_each(|line| self.send(line));
+        before
+    }
+
+    /// Nothing is written or kept any more; the sink there was.
+    pub(super) fn close(&mut self) -> Option<Sink> {
+        self.limit = 0;
+        self.sink.take()
     }
 
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
@@ -206,13 +225,21 @@ impl Trace {
 
     #[cold]
     fn line(&mut self, time: u64, who: &str, what: &str) {
-        let line = format!("{:>6}.{:09} {who:<10} {what}", time / 1_000_000_000, time % 1_000_000_000);
+        let line = line(time, who, what);
+        self.send(&line);
+        self.store(line);
+    }
+
+    fn send(&mut self, line: &str) {
         if let Some(sink) = &mut self.sink
             && let Err(error) = writeln!(sink, "{line}")
         {
             log::warn!(target: "reactor", "the trace cannot be written: {error}");
             self.sink = None;
         }
+    }
+
+    fn store(&mut self, line: String) {
         if self.limit > 0 {
             if self.lines.len() >= self.limit {
                 self.lines.pop_front();
@@ -220,6 +247,18 @@ impl Trace {
             self.lines.push_back(line);
         }
     }
+}
+
+/// One line, whatever is said: a line break in it is shown as such.
+pub(super) fn line(time: u64, who: &str, what: &str) -> String {
+    let what = what.replace('\n', "\\n");
+    format!("{:>6}.{:09} {who:<10} {what}", time / NANOSECONDS, time % NANOSECONDS)
+}
+
+/// A time of day, as a line can show it.
+pub(super) fn time_of_day(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:09} s after 1970", since.as_secs(), since.subsec_nanos())
 }
 
 #[cold]

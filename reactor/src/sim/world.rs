@@ -6,7 +6,7 @@ use super::network::{Network, Power, Way};
 use super::queue::Event;
 use super::random::{Random, nanoseconds};
 use super::settings::{HostSettings, Link, WorldSettings};
-use super::trace::{Did, excerpt};
+use super::trace::{Did, excerpt, line};
 use crate::Reactor;
 use crate::event_loop::Spare;
 use std::cell::{Cell, RefCell};
@@ -312,8 +312,12 @@ impl World {
 
     /// Keeps the last `lines` lines of the trace from now on. A line about a write shows its first hundred bytes,
     /// unless the stream began like TLS.
+    ///
+    /// Asked for before there is any host, the trace is whole: it begins with the seed and the world's settings.
+    /// Whether it is kept changes nothing in the world, nor the [hash](World::trace_hash).
     pub fn keep_trace(&self, lines: usize) {
-        self.0.shared.network.borrow_mut().trace.keep(lines);
+        let opening = self.0.opening();
+        self.0.shared.network.borrow_mut().trace.keep(lines, &opening);
     }
 
     /// The lines kept: time in seconds, host, what happened.
@@ -321,9 +325,13 @@ impl World {
         self.0.shared.network.borrow().trace.lines().map(str::to_owned).collect()
     }
 
-    /// Writes each line of the trace to `sink` as well from now on. It is flushed when it is dropped, with the world.
+    /// Writes each line of the trace to `sink` as well from now on; as with [`keep_trace`](World::keep_trace), it is
+    /// whole if this is asked for before there is any host. The sink may not ask anything of the world. It is dropped
+    /// with the world, or when it has failed.
     pub fn write_trace_to(&self, sink: impl io::Write + 'static) {
-        self.0.shared.network.borrow_mut().trace.write_to(Box::new(sink));
+        let opening = self.0.opening();
+        let before = self.0.shared.network.borrow_mut().trace.write_to(Box::new(sink), &opening);
+        drop(before);
     }
 }
 
@@ -347,6 +355,17 @@ fn pairs<'a>(these: &'a [Host], those: &'a [Host]) -> impl Iterator<Item = (&'a 
 }
 
 impl Inner {
+    /// What a trace begins with that begins before there is any host.
+    fn opening(&self) -> Vec<String> {
+        let network = self.shared.network.borrow();
+        if !network.hosts.is_empty() {
+            return Vec::new();
+        }
+        let seed = format!("a world with seed {}", self.seed);
+        let words = std::iter::once(seed).chain(network.settings.words());
+        words.map(|words| line(network.now, "--", &words)).collect()
+    }
+
     fn take_due_turns(&self) {
         loop {
             let Some(host) = self.next_due() else { return };

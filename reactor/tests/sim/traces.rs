@@ -3,6 +3,7 @@
 use super::*;
 use reactor::sim::Name;
 use std::io::{self, ErrorKind, Write};
+use std::time::SystemTime;
 
 fn story(world: &World) {
     let server = world.host("server", echo);
@@ -22,11 +23,16 @@ fn a_trace_tells_who_did_what_and_when() {
     world.keep_trace(1000);
     story(&world);
     let expected = "
+     0.000000000 --         a world with seed 1
+     0.000000000 --         links: 10ms, segments of 1460
+     0.000000000 --         each host to itself: 10µs to 30µs, segments of 65536
+     0.000000000 --         look-ups take 5ms, jobs 0ns
+     0.000000000 --         the time of day is 1704067200.000000000 s after 1970
      0.000000000 --         the name \"server\" means 10.0.0.1
-     0.000000000 server     starts
+     0.000000000 server     starts: its clock says 1704067200.000000000 s after 1970
      0.000000000 server     listens on port 8007
      0.000000000 --         the name \"client\" means 10.0.0.2
-     0.000000000 client     starts
+     0.000000000 client     starts: its clock says 1704067200.000000000 s after 1970
      0.000000000 --         the story begins
      0.000000000 client     looks a name up: \"server\"
      0.005000000 client     gets an answer about a name: \"server\" means 10.0.0.1
@@ -86,6 +92,59 @@ fn every_line_goes_to_a_file_if_there_is_one() {
     story(&world);
     let written = String::from_utf8(paper.0.take()).unwrap();
     assert_eq!(written.lines().collect::<Vec<_>>(), world.trace());
+}
+
+#[test]
+fn the_end_of_a_world_stands_in_no_trace() {
+    let (world, paper) = (world(1), Paper::default());
+    world.write_trace_to(paper.clone());
+    server(&world, &Events::default(), plain);
+    client(&world, &Events::default(), saying("hello"));
+    world.run_for(SECOND);
+    assert!(world.connections() > 0);
+    world.note("that is all");
+    drop(world);
+    let written = String::from_utf8(paper.0.take()).unwrap();
+    assert_eq!(written.lines().last(), Some("     1.000000000 --         that is all"));
+    assert_eq!(Rc::strong_count(&paper.0), 1, "the world has let go of the file");
+}
+
+#[test]
+fn a_trace_asked_for_late_begins_where_it_is_asked_for() {
+    let world = world(1);
+    world.host("early", |_| {});
+    let paper = Paper::default();
+    world.write_trace_to(paper.clone());
+    world.keep_trace(10);
+    assert!(world.trace().is_empty() && paper.0.borrow().is_empty());
+    world.note("now");
+    assert_eq!(world.trace().len(), 1);
+}
+
+#[test]
+fn a_trace_says_what_each_clock_says_at_a_start_and_when_it_is_set() {
+    let world = world(1);
+    world.keep_trace(1000);
+    let mut settings = HostSettings::default();
+    settings.clock = Some(SystemTime::UNIX_EPOCH + 7 * SECOND);
+    let host = world.host_with("slow", settings, |_| {});
+    world.run_for(SECOND);
+    host.restart();
+    host.set_clock(SystemTime::UNIX_EPOCH + 5 * MS);
+    let trace = world.trace();
+    let told: Vec<&str> = trace.iter().filter_map(|line| Some(line.split_once(" clock")?.1)).collect();
+    assert_eq!(
+        told,
+        [" says 7.000000000 s after 1970", " says 8.000000000 s after 1970", ": it says 0.005000000 s after 1970"]
+    );
+}
+
+#[test]
+fn whatever_is_said_is_one_line() {
+    let world = world(1);
+    world.keep_trace(1);
+    world.note("one\nother");
+    assert_eq!(world.trace(), [r"     0.000000000 --         one\nother"]);
 }
 
 /// A world in which a client has written `text`, each write of which takes at most `buffer` bytes.

@@ -58,3 +58,42 @@ fn what_is_wrong_is_said_in_one_line() {
         assert!(error.contains(expected) && error.lines().count() == 1, "{line}: {error}");
     }
 }
+
+/// Every option that the help lists and that is not answered at once, with its value if it has one.
+fn every_option() -> Vec<(&'static str, &'static str)> {
+    let lines = HELP.lines().filter_map(|line| line.strip_prefix("  --"));
+    let with_values = lines.map(|line| {
+        let name = line.split(' ').next().unwrap();
+        let value = match name {
+            "seeds" => "7",
+            "rule" => "seen",
+            "servers" | "clients" | "minutes" | "jobs" => "5",
+            "links" => "ring",
+            "trace" => "x.txt",
+            "trace-hash" | "compare-model" | "growth" => "",
+            other => panic!("--{other} is new: what may it be given?"),
+        };
+        (name, value)
+    });
+    with_values.collect()
+}
+
+#[test]
+fn an_option_given_twice_is_an_error_whatever_it_says() {
+    let options = every_option();
+    assert_eq!(options.len(), 11, "{options:?}");
+    for (name, value) in options {
+        assert!(parsed(&format!("--{name} {value}")).is_ok() || name == "trace", "{name}");
+        let error = parsed(&format!("--{name} {value} --{name} {value}")).unwrap_err();
+        assert_eq!(error, format!("--{name} is given twice: it may be given once only"));
+    }
+    let error = parsed("--minutes 4 --seeds 1..9 --minutes 5").unwrap_err();
+    assert!(error.starts_with("--minutes is given twice"), "{error}");
+}
+
+#[test]
+fn a_herd_with_almost_all_links_is_understood_without_building_it() {
+    // Ten thousand servers: fifty million links.
+    let options = options("--servers 10000 --links random:9998");
+    assert_eq!((options.scenario.servers, options.scenario.topology), (10_000, Topology::Random(9_998)));
+}
