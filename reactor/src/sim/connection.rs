@@ -20,8 +20,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
-/// Without a limit of its own a sender gives up after this long without an acknowledgement: Linux's `tcp_retries2`
-/// of 15.
+/// Without a limit of its own a sender gives up after so many tries without an answer: Linux's `tcp_retries2`.
+pub(super) const RETRIES: u32 = 15;
+
+/// How long all those tries take, with the waits below.
 const GIVE_UP: u64 = 924_600_000_000;
 
 /// The first wait for an acknowledgement: Linux's least.
@@ -177,6 +179,16 @@ pub(super) struct Stall {
     pub(super) loss: u32,
 }
 
+/// The receiver has no room for what is to be sent: its window is shut, as far as the sender knows.
+pub(super) struct Shut {
+    pub(super) since: u64,
+    pub(super) wait: u64,
+    /// When the sender asks next whether it still is.
+    pub(super) next: u64,
+    /// How often it has asked since the last answer.
+    pub(super) unanswered: u32,
+}
+
 /// What goes through a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contents {
@@ -223,8 +235,8 @@ pub(super) struct Pipe {
     /// The event of the next arrival is in the queue.
     pub(super) arrival_is_coming: bool,
     pub(super) stall: Option<Stall>,
-    /// Since when the receiver has had no room.
-    pub(super) shut_since: Option<u64>,
+    /// Never together with a stall: whoever waits for an acknowledgement asks anyway.
+    pub(super) shut: Option<Shut>,
     pub(super) window_is_coming: bool,
     pub(super) contents: Contents,
 }
@@ -244,7 +256,7 @@ impl Pipe {
             last_arrival: 0,
             arrival_is_coming: false,
             stall: None,
-            shut_since: None,
+            shut: None,
             window_is_coming: false,
             contents: Contents::Unknown,
         }
@@ -277,7 +289,7 @@ impl Pipe {
     pub(super) fn cut_off(&mut self) {
         self.bytes.truncate(self.unread + self.flying);
         self.stall = None;
-        self.shut_since = None;
+        self.shut = None;
         if self.end == Mark::Wanted {
             self.end = Mark::No;
         }

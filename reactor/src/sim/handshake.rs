@@ -10,7 +10,9 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// A request is sent so often, after 1, 2, 4, ... seconds: Linux's `tcp_syn_retries` of 6. It fails after 127 s.
+/// A request is sent so often, after waits of 1, 2, 4, ... seconds, and fails after 127 s: Linux's `tcp_syn_retries` of
+/// 6, as it was until 6.4. From 6.5 on `tcp_syn_linear_timeouts` has the first waits be 1, 1, 1, 1, 1, 2, 4, ...
+/// seconds, for up to four requests more, and it fails after 131 s.
 const TRIES: u32 = 7;
 
 const SECOND: u64 = 1_000_000_000;

@@ -55,9 +55,12 @@
 //! # How true it is
 //!
 //! Connections behave as Linux's TCP does towards a program: bounded buffers at both ends, backlogs that drop what is
-//! too much, resets, half-open connections, retransmission with growing waits, limits after which a peer is given up.
-//! There are no packets below that: no congestion control, no Nagle, no reordering within a connection (TCP hides it).
-//! A callback takes no time.
+//! too much, resets, half-open connections, retransmission with growing waits, questions to a receiver that has no
+//! room, limits after which a peer is given up. There are no packets below that: no congestion control, no Nagle, no
+//! reordering within a connection (TCP hides it). A callback takes no time.
+//!
+//! Errors are told by their [`ErrorKind`](std::io::ErrorKind). None has a number, also not the lack of descriptors,
+//! which is EMFILE on a real system and is only said in words here ([`HostSettings::descriptors`]).
 //!
 //! # Where the seed's rule ends
 //!
@@ -88,6 +91,7 @@ mod settings;
 mod stream;
 mod trace;
 mod trouble;
+mod window;
 mod world;
 
 pub use host::{Host, HostState};

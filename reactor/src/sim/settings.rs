@@ -129,6 +129,10 @@ pub struct HostSettings {
     pub reactor: Settings,
     /// How many descriptors its program may have open; as on a real system, five are taken from the beginning. Default
     /// 65,536.
+    ///
+    /// What is refused for lack of one fails with an error that says "Too many open files" but has no number: its
+    /// [`raw_os_error`](std::io::Error::raw_os_error) is `None`, where that of a real system is EMFILE. (Each machine's
+    /// own C library would put a number into words of its own, and the runs of a seed would differ.)
     pub descriptors: usize,
     /// How many bytes written to a connection wait, at most, to be sent and acknowledged. Default 256 KiB.
     pub send_buffer: usize,

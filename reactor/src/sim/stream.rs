@@ -155,7 +155,11 @@ impl Network {
         loop {
             let connection = &mut self.connections[id.key as usize];
             let (pipe, end) = (&mut connection.pipes[side], &connection.ends[1 - side]);
-            let Some(segment) = pipe.segments.front() else { break };
+            let Some(segment) = pipe.segments.front() else {
+                // What did not fit has waited for these to come.
+                self.look_at_the_window(id, side);
+                break;
+            };
             if segment.arrives > now {
                 let next = segment.arrives;
                 pipe.arrival_is_coming = true;
@@ -201,7 +205,11 @@ impl Network {
         let connection = &mut self.connections[id.key as usize];
         connection.pipes[side].beginning = Mark::Arrived;
         connection.ends[1 - side].life = Life::Open;
+        let is_known = connection.ends[side].life == Life::Open;
         self.note_end(id, 1 - side, Did::Connect, 0);
+        if !is_known {
+            self.acknowledge_to_nobody(id, side);
+        }
         self.pump(id, 1 - side);
     }
 
@@ -214,7 +222,7 @@ impl Network {
         let pipe = &mut connection.pipes[side];
         pipe.unacknowledged += len;
         if connection.ends[side].life != Life::Open {
-            return; // Nobody is there to hear it.
+            return self.acknowledge_to_nobody(id, side);
         }
         if is_cut {
             pipe.lost_acknowledgements += len;
@@ -266,7 +274,7 @@ impl Network {
             pipe.bytes.drain(..len);
             pipe.unread -= len;
             self.note_end(id, side, Did::Read, len);
-            self.open_the_window(id, 1 - side);
+            self.open_the_window(id, 1 - side, len);
             return Ok(len);
         }
         if let Some(error) = end.error.take() {

@@ -55,6 +55,8 @@ pub(super) enum Did {
     LookUp,
     Answer,
     Work,
+    AskForRoom,
+    LackRoom,
 }
 
 impl Did {
@@ -100,6 +102,8 @@ impl Did {
             Did::LookUp => "looks a name up",
             Did::Answer => "gets an answer about a name",
             Did::Work => "finishes a job",
+            Did::AskForRoom => "# asks @ whether it has room again",
+            Did::LackRoom => "# gives @ up: it has no room",
         }
     }
 }

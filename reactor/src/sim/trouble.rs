@@ -2,6 +2,8 @@
 //!
 //! A sender whose bytes or whose acknowledgements are lost waits, sends again, waits twice as long, and in the end
 //! gives up: at the limit that keep-alive sets (`TCP_USER_TIMEOUT`), or after Linux's quarter of an hour.
+//!
+//! Next: `window.rs`, when there is no room for them.
 
 use super::connection::{FIRST_WAIT, LONGEST_WAIT, Life, Owner, Stall};
 use super::network::{Network, Power};
@@ -39,6 +41,7 @@ impl Network {
         }
         let next = now.saturating_add(FIRST_WAIT.min(patience));
         pipe.stall = Some(Stall { since: now, wait: FIRST_WAIT, next, loss: 0 });
+        pipe.shut = None;
         self.queue.push(next, Event::Again(id, side));
     }
 
@@ -53,10 +56,7 @@ impl Network {
         }
         let (since, loss) = match &pipe.stall {
             Some(stall) if stall.next == now => (stall.since, stall.loss),
-            None if pipe.shut_since.is_some_and(|since| now - since >= patience) => {
-                // It is there, but has had no room for too long: Linux's limit holds for that, too.
-                return self.give_up(id, side);
-            }
+            None if pipe.shut.as_ref().is_some_and(|shut| shut.next == now) => return self.ask_for_room(id, side),
             _ => return, // It has been heard of since.
         };
         if now - since >= patience {
@@ -96,6 +96,7 @@ impl Network {
             let next = now.saturating_add(wait).min(since.saturating_add(patience));
             let loss = if loses_all { loss } else { 0 };
             pipe.stall = Some(Stall { since, wait, next, loss });
+            pipe.shut = None;
             self.queue.push(next, Event::Again(id, side));
         }
     }
@@ -114,51 +115,6 @@ impl Network {
         self.break_end(id, side, ErrorKind::TimedOut);
     }
 
-    /// Notes since when the receiver has had no room for what is to be sent.
-    pub(super) fn look_at_the_window(&mut self, id: Id, side: Side) {
-        let now = self.now;
-        let connection = &mut self.connections[id.key as usize];
-        let (end, pipe) = (&connection.ends[side], &mut connection.pipes[side]);
-        let is_shut = pipe.unsent() > 0 && pipe.flying == 0 && pipe.stall.is_none() && end.life == Life::Open;
-        if !is_shut {
-            pipe.shut_since = None;
-        } else if pipe.shut_since.is_none() {
-            pipe.shut_since = Some(now);
-            if end.keep_alive.is_some() {
-                let patience = end.patience();
-                self.later(patience, Event::Again(id, side));
-            }
-        }
-    }
-
-    /// The program at the other end of what `side` sends has read something: `side` may have waited for that.
-    pub(super) fn open_the_window(&mut self, id: Id, side: Side) {
-        let connection = &mut self.connections[id.key as usize];
-        let pipe = &mut connection.pipes[side];
-        if pipe.unsent() == 0 || pipe.window_is_coming || pipe.stall.is_some() {
-            return;
-        }
-        let capacity = self.hosts[connection.ends[1 - side].host as usize].receive_buffer;
-        let back = connection.links[1 - side];
-        if pipe.unread + pipe.flying > capacity / 2 {
-            return; // Not for a few bytes.
-        }
-        pipe.window_is_coming = true;
-        let latency = self.latency(back);
-        self.later(latency, Event::Window(id, side));
-    }
-
-    pub(super) fn window(&mut self, id: Id, side: Side) {
-        let Some(connection) = self.get(id) else { return };
-        let back = connection.links[1 - side];
-        connection.pipes[side].window_is_coming = false;
-        if self.is_cut(back) {
-            self.stall(id, side); // The sender asks whether there is room, again and again.
-        } else {
-            self.pump(id, side);
-        }
-    }
-
     /// What `side` has sent came to a kernel that knows of no such connection, or to one whose program is gone.
     pub(super) fn answer_with_reset(&mut self, id: Id, side: Side) {
         let connection = &mut self.connections[id.key as usize];
@@ -173,6 +129,17 @@ impl Network {
         } else {
             let latency = self.latency(back);
             self.later(latency, Event::Reset(id, side));
+        }
+    }
+
+    /// The receiver of what `side` has sent acknowledges that, or tells of its room; but the kernel of `side` knows of
+    /// no connection any more. If it is up, it says so.
+    pub(super) fn acknowledge_to_nobody(&mut self, id: Id, side: Side) {
+        let connection = &self.connections[id.key as usize];
+        let [there, back] = [connection.links[side], connection.links[1 - side]];
+        if connection.ends[1 - side].life == Life::Open && !self.is_cut(there) && !self.is_cut(back) {
+            let after = self.latency(back).saturating_add(self.latency(there));
+            self.later(after, Event::Reset(id, 1 - side));
         }
     }
 
@@ -279,8 +246,11 @@ impl Network {
             end.unanswered = 0;
             quiet_until
         } else if answers && !is_known {
+            // It may be lost on its way: until it comes nothing is known.
+            end.unanswered += 1;
             let latency = self.latency(back);
-            return self.later(latency, Event::Reset(id, side));
+            self.later(latency, Event::Reset(id, side));
+            now.saturating_add(nanoseconds(interval))
         } else if answers {
             (end.heard, end.unanswered) = (now, 0);
             now.saturating_add(nanoseconds(idle))

@@ -5,17 +5,23 @@ use reactor::KeepAlive;
 use std::cell::Cell;
 
 /// 5 + 3 * 3 seconds.
-const KEEP_ALIVE: KeepAlive = KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
+pub(super) const KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
 
 /// A server, and a client that keeps its connection alive.
 fn pair(world: &World, keep_alive: Option<KeepAlive>) -> (Host, Host, Events, Line) {
+    pair_after(world, keep_alive, SECOND)
+}
+
+/// The same, over links that need so much time for it.
+fn pair_after(world: &World, keep_alive: Option<KeepAlive>, after: Duration) -> (Host, Host, Events, Line) {
     let (answers, line) = (Events::default(), Line::default());
     let server = server(world, &Events::default(), echoing);
     let keep = line.clone();
     let client = client(world, &answers, move |noting| {
         keep.of(Noting { made: Box::new(move |transport| transport.set_keep_alive(keep_alive)), ..noting })
     });
-    world.run_for(SECOND);
+    world.run_for(after);
     (server, client, answers, line)
 }
 
@@ -57,6 +63,28 @@ fn a_machine_that_is_up_again_answers_a_probe_with_a_reset() {
     server.restart();
     world.run_for(5 * SECOND);
     assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
+}
+
+#[test]
+fn a_probe_whose_reset_is_lost_is_followed_by_another() {
+    let mut too_late = 0;
+    // A cut of the way back for a fifth of a second, at every moment around the first probe.
+    for cut_at in 0..40 {
+        let world = world(1);
+        world.set_links(Link::new(Law::Fixed(500 * MS)));
+        let (server, client, answers, _) = pair_after(&world, Some(KEEP_ALIVE), 4 * SECOND);
+        server.crash();
+        server.restart();
+        world.run_for(cut_at * 100 * MS);
+        world.cut(&server, &client);
+        world.run_for(200 * MS);
+        world.heal();
+        world.run_for(5 * SECOND - cut_at * 100 * MS);
+        too_late += u32::from(answers.all().len() == 1);
+        world.run_for(5 * SECOND);
+        assert_eq!(answers.all(), ["made", "lost Lost", "client lost"], "cut after {} ms", cut_at * 100);
+    }
+    assert!(too_late > 0, "no reset met the cut");
 }
 
 #[test]

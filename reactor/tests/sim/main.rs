@@ -8,12 +8,14 @@ mod determinism;
 mod events;
 mod faults;
 mod flow;
+mod half_open;
 mod hosts;
 mod keep_alive;
 mod partitions;
 mod resets;
 mod tls;
 mod traces;
+mod windows;
 
 use events::{Events, Noting};
 use reactor::sim::{Host, HostSettings, Law, Link, World, WorldSettings};

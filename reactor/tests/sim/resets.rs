@@ -117,3 +117,30 @@ fn what_came_before_a_restart_and_was_never_acknowledged_is_answered_with_a_rese
     world.run_for(SECOND);
     assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
 }
+
+#[test]
+fn an_acknowledgement_for_a_machine_that_has_forgotten_everything_is_answered_with_a_reset() {
+    let (world, theirs) = (world(1), Line::default());
+    let keep = theirs.clone();
+    let (server, .., answers, _) = pair(&world, move |noting| keep.of(noting));
+    theirs.write("hello");
+    world.run_for(5 * MS);
+    server.crash();
+    server.restart();
+    world.run_for(100 * MS);
+    assert_eq!(answers.all(), ["made", "data hello", "lost Lost", "client lost"]);
+    assert_eq!(world.connections(), 0);
+}
+
+#[test]
+fn an_answer_from_a_machine_that_has_forgotten_it_by_then_is_followed_by_a_reset() {
+    let (world, answers) = (world(1), Events::default());
+    let server = server(&world, &Events::default(), plain);
+    client(&world, &answers, plain);
+    world.run_for(20 * MS); // The answer has been on its way for 5 ms.
+    server.crash();
+    server.restart();
+    world.run_for(100 * MS);
+    assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
+    assert_eq!(world.connections(), 0);
+}
