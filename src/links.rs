@@ -12,6 +12,7 @@
 //! written. So it is always the newest, and costs at most one entry for each client.
 
 mod refused;
+mod waiting;
 mod wire;
 
 use crate::config::ServerConfig;
@@ -23,11 +24,11 @@ use crate::server::Server;
 use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, HIGH_WATER, KeepAlive, Transport};
 use refused::{LOOK_AGAIN, Refused};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
+use waiting::Waiting;
 use wire::{LinkFactory, Pace};
 
 /// The shortest and the longest wait before a link is tried again. Longer waits would keep a herd split long after its
@@ -94,32 +95,6 @@ enum State {
     },
 }
 
-/// The clients that the neighbour is to be told about, in order, each once.
-#[derive(Default)]
-struct Waiting {
-    order: VecDeque<ClientId>,
-    why: HashMap<ClientId, Why>,
-}
-
-impl Waiting {
-    fn push(&mut self, client: &ClientId, why: Why) {
-        match self.why.get_mut(client) {
-            Some(known) if why == Why::TheyLackIt => *known = why,
-            Some(_) => {}
-            None => {
-                self.why.insert(client.clone(), why);
-                self.order.push_back(client.clone());
-            }
-        }
-    }
-
-    fn pop(&mut self) -> Option<(ClientId, Why)> {
-        let client = self.order.pop_front()?;
-        let why = self.why.remove(&client)?;
-        Some((client, why))
-    }
-}
-
 impl Link {
     pub(crate) fn new(server: &Rc<Server>, id: NeighborId, name: String, there: &ServerConfig) -> Rc<Link> {
         Rc::new_cyclic(|this| Link {
@@ -164,15 +139,22 @@ impl Link {
         }
     }
 
-    /// Connections from the neighbour that are open.
-    #[cfg(test)]
+    /// How many connections from the neighbour are open.
     pub(crate) fn guests(&self) -> usize {
         self.guests.get()
     }
 
+    /// How many bytes have been written and wait for the system to take them.
+    pub(crate) fn buffered(&self) -> usize {
+        match &*self.state.borrow() {
+            State::Up { transport, .. } => transport.buffered(),
+            _ => 0,
+        }
+    }
+
     /// How many clients wait to be told about.
     pub fn waiting(&self) -> usize {
-        self.waiting.borrow().order.len()
+        self.waiting.borrow().len()
     }
 
     /// Whether somebody from this address may say that it is the neighbour.
@@ -287,7 +269,7 @@ impl Link {
             self.waiting.borrow_mut().push(client, why);
             #[cfg(test)]
             if self.server.upgrade().is_some_and(|server| server.is(Mutant::TwoEntries)) {
-                self.waiting.borrow_mut().order.push_back(client.clone());
+                self.waiting.borrow_mut().push_again(client);
             }
             self.write_on();
         }
@@ -297,6 +279,10 @@ impl Link {
     /// link is down nothing is noted.
     fn tell_back(&self) {
         let Some(server) = self.server.upgrade() else { return };
+        #[cfg(test)]
+        if server.is(Mutant::NeverTellsBack) {
+            return;
+        }
         if !self.is_up() {
             return;
         }
@@ -325,7 +311,10 @@ impl Link {
             _ => return,
         };
         let locations = server.locations().borrow();
-        while transport.buffered() <= HIGH_WATER {
+        let is_full = || transport.buffered() > HIGH_WATER;
+        #[cfg(test)]
+        let is_full = || is_full() && !server.is(Mutant::FillsBuffer);
+        while !is_full() {
             let Some((client, why)) = self.waiting.borrow_mut().pop() else { return };
             let Some(known) = locations.get(&client) else { continue };
             // It may have told us itself in the meantime.
@@ -345,6 +334,8 @@ impl Link {
     fn set_paused(&self, now: bool) {
         if let State::Up { paused, .. } = &mut *self.state.borrow_mut() {
             *paused = now;
+            #[cfg(test)]
+            (*paused &= self.server.upgrade().is_some_and(|server| !server.is(Mutant::FillsBuffer)));
         }
         self.write_on();
     }

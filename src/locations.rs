@@ -103,6 +103,20 @@ pub enum Mutant {
     TellsAllBack,
     /// The difference of an AT is the client's time minus the server's.
     TurnsDifference,
+    /// A neighbour that may be another one is not told what it had said.
+    NeverTellsBack,
+    /// The connections that neighbours make have no keep-alive of their own.
+    NoKeepAlive,
+    /// Who sends too long a line is closed at once.
+    ClosesAtOnce,
+    /// Who sends something old is told nothing.
+    NeverAnswersOlder,
+    /// An AT may be no longer than an IAMAT.
+    NoOverhead,
+    /// A last line without an end is thrown away.
+    ThrowsRestAway,
+    /// A link writes on however little the neighbour reads.
+    FillsBuffer,
 }
 
 /// All locations that a server knows.

@@ -166,14 +166,18 @@ impl HerdProtocol {
         let Some(called) = self.server.neighbor_called(name) else { return false };
         // We send nothing on this connection: without this, one whose machine has failed would stay for ever.
         transport.transport().set_keep_alive(Some(KEEP_ALIVE));
+        #[cfg(test)]
+        if self.server.is(Mutant::NoKeepAlive) {
+            transport.transport().set_keep_alive(Some(CLIENT_KEEP_ALIVE));
+        }
         let link = &self.server.links()[called];
         if link.may_come_from(self.peer) {
             self.who.set(Who::Neighbor(called));
             self.server.neighbor_came(called);
-            self.meet(transport);
         } else if let Some(replies) = &self.replies {
             self.decide_later(link.look_up(), transport.transport(), replies.clone(), line, called);
         }
+        self.meet(transport);
         true
     }
 
@@ -189,23 +193,26 @@ impl HerdProtocol {
     ) {
         let (server, peer, who, transport) = (self.server.clone(), self.peer, self.who.clone(), transport.clone());
         let refusal = [b"? ", line, b"\n"].concat();
+        // It may have sent its end already: it is not closed while an answer may be owed.
+        let ticket = replies.reserve();
         transport.pause_producing();
         drop(looked_up.add_both(move |_| {
             if who.get() == Who::Gone {
                 return; // What it said before is all that there is of it.
             }
-            if server.links()[called].may_come_from(peer) {
+            let is_known = server.links()[called].may_come_from(peer);
+            if is_known {
                 who.set(Who::Neighbor(called));
                 server.neighbor_came(called);
             } else {
-                replies.push(&refusal);
                 server.links()[called].was_refused(peer, &transport);
             }
             transport.resume_producing();
+            replies.fill(ticket, if is_known { Vec::new() } else { refusal });
         }));
     }
 
-    /// Takes it for the neighbour that it turned out to be, from the next line on.
+    /// Takes it for the neighbour that it turned out to be, if it did, from the next line on.
     fn meet(&mut self, transport: &LineTransport) {
         let Who::Neighbor(neighbor) = self.who.get() else { return };
         if self.neighbor.replace(neighbor).is_some() {
@@ -214,6 +221,10 @@ impl HerdProtocol {
         let label = format!("{} ({})", self.traffic.label(), self.server.links()[neighbor].name());
         self.traffic = Traffic::new(&label, self.server.reactor());
         transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
+        #[cfg(test)]
+        if self.server.is(Mutant::NoOverhead) {
+            transport.set_max_length(self.server.limits().line);
+        }
     }
 
     fn reply(&self, reply: &[u8]) {
@@ -247,6 +258,10 @@ impl LineProtocol for HerdProtocol {
             Bytes(&start[..start.len().min(80)])
         );
         self.reply(format!("? a line is longer than {limit} bytes\n").as_bytes());
+        #[cfg(test)]
+        if self.server.is(Mutant::ClosesAtOnce) {
+            return transport.transport().lose_connection();
+        }
         transport.set_raw_mode();
         if let Some(replies) = &self.replies {
             replies.send_end_when_paid();
@@ -258,6 +273,8 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
+        #[cfg(test)]
+        let rest = if self.server.is(Mutant::ThrowsRestAway) { &[] } else { rest };
         if !rest.is_empty() {
             self.line_received(transport, rest);
         }

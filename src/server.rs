@@ -249,6 +249,8 @@ impl Server {
             Verdict::Newer(client) => self.flood(&client, from),
             Verdict::Same => {}
             Verdict::Older(client) => {
+                #[cfg(test)]
+                let from = from.filter(|_| !self.is(Mutant::NeverAnswersOlder));
                 if let Some(neighbor) = from {
                     #[cfg(test)]
                     if self.is(Mutant::AnswersLate) {

@@ -1,7 +1,7 @@
 //! [`Book`]: an onlooker who knows everything: who has held which version, what was acknowledged, how many lines may
 //! have been sent. It decides what is newer by code of its own, so that a mistake of the servers' is not repeated here.
 
-use super::herd::{Left, Member};
+use super::herd::Member;
 use super::invariants::Invariant;
 use super::life::Life;
 use super::topology::Links;
@@ -12,6 +12,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
+
+mod checks;
 
 /// In nanoseconds.
 const SECOND: i128 = 1_000_000_000;
@@ -32,6 +34,8 @@ struct Inner {
     clients: Vec<Vec<u8>>,
     client_numbers: HashMap<Vec<u8>, usize>,
     versions: Vec<Entry>,
+    /// The bytes of the longest AT line, with its end.
+    longest: usize,
     by_line: HashMap<Rc<[u8]>, Version>,
     lives: Vec<Life>,
     /// The life of each server that runs now.
@@ -122,6 +126,7 @@ impl Book {
                 clients,
                 client_numbers,
                 versions: Vec::new(),
+                longest: 0,
                 by_line: HashMap::new(),
                 lives: Vec::new(),
                 current,
@@ -250,62 +255,6 @@ impl Book {
         self.inner.borrow_mut().count.replies += 1;
     }
 
-    /// Whether all live servers know, of each client, the newest version that any of them has held; or what is wrong.
-    pub(super) fn convergence(&self) -> Result<(), String> {
-        let inner = &*self.inner.borrow();
-        let newest: Vec<Option<Version>> = (0..inner.clients.len()).map(|client| inner.newest_held(client)).collect();
-        for (member, name) in self.members.borrow().iter().zip(&inner.links.names) {
-            let Some(server) = member.server() else { return Err(format!("{name} does not run")) };
-            let locations = server.locations().borrow();
-            for (client, expected) in inner.clients.iter().zip(&newest) {
-                let line = locations.get(client).map(|known| &known.line[..]);
-                if line != expected.map(|version| &*inner.versions[version].line) {
-                    let line = line.map_or("nothing".to_owned(), shown);
-                    return Err(format!("{name} knows {line}; the newest that is held is {}", inner.text(*expected)));
-                }
-            }
-            let known = newest.iter().flatten().count();
-            if locations.len() != known {
-                return Err(format!("{name} knows {} clients, not {known}", locations.len()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts what was acknowledged and is held by nobody who lives. It is lost with every server that held it; but
-    /// nobody who lives may have heard it and not taken it.
-    pub(super) fn check_acknowledged(&self) {
-        let inner = &mut *self.inner.borrow_mut();
-        let is_lost = |version: &&Version| {
-            let client = inner.versions[**version].client;
-            inner.is_newer(**version, inner.newest_held(client))
-        };
-        let lost: Vec<Version> = inner.acknowledged.iter().filter(is_lost).copied().collect();
-        for (life, version) in &inner.dropped {
-            if !inner.lives[*life].is_over && lost.contains(version) {
-                let name = &inner.links.names[inner.lives[*life].server];
-                self.fail(Invariant::KeepsAcknowledged, || {
-                    format!("{} was acknowledged, and is lost: {name} heard it, too", inner.text(Some(*version)))
-                });
-            }
-        }
-        inner.count.lost = lost.len() as u64;
-    }
-
-    /// A server has stopped in good order.
-    pub(super) fn stopped(&self, server: usize, left: Left) {
-        let name = || self.inner.borrow().links.names[server].clone();
-        let Left { calls, descriptors, unanswered } = left;
-        if calls + descriptors > 0 {
-            self.fail(Invariant::NothingLeft, || {
-                format!("{} has stopped and left {calls} delayed calls and {descriptors} descriptors", name())
-            });
-        }
-        if unanswered != 0 {
-            self.fail(Invariant::NothingUnfired, || format!("{} has stopped and owed {unanswered} answers", name()));
-        }
-    }
-
     fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
         let inner = &mut *self.inner.borrow_mut();
         let Some(&client) = inner.client_numbers.get(at.client) else {
@@ -318,6 +267,7 @@ impl Book {
                     self.fail(Invariant::NeverBackwards, || format!("{} was never said by a client", shown(line)));
                 }
                 let version = inner.versions.len();
+                inner.longest = inner.longest.max(line.len() + 1);
                 let line: Rc<[u8]> = line.into();
                 inner.by_line.insert(line.clone(), version);
                 let nanoseconds = nanoseconds(at.time_text).unwrap_or_default();
@@ -378,22 +328,6 @@ impl Book {
         let expected = format!("{sign}{}.{:09}", size / second, size % second);
         if at.difference != expected.as_bytes() {
             self.fail(Invariant::RepliesInOrder, || format!("{} should say {expected}", inner.text(Some(version))));
-        }
-    }
-
-    /// What waits for a neighbour, after all that was to be done.
-    fn check_entries(&self, life: usize) {
-        let inner = &*self.inner.borrow();
-        let members = self.members.borrow();
-        let Some(server) = members.get(inner.lives[life].server).and_then(|member| member.server()) else { return };
-        let known = inner.lives[life].known();
-        for link in server.links() {
-            let waiting = link.waiting();
-            if waiting > known {
-                self.fail(Invariant::OneEntry, || {
-                    format!("{} has {waiting} entries for {} but knows {known} clients", server.name(), link.name())
-                });
-            }
         }
     }
 

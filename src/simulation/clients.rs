@@ -41,6 +41,8 @@ pub(super) enum Say {
 pub(super) enum Ending {
     /// It closes its sending end after the last command, and waits for what it is owed.
     HalfClose,
+    /// The same, but the last command has no end of line.
+    EndsInLine,
     /// It closes when it has got everything.
     WhenAnswered,
     /// It breaks the connection off after this time.
@@ -54,6 +56,8 @@ pub(super) struct Visit {
     pub(super) server: usize,
     pub(super) says: Vec<(Duration, Say)>,
     pub(super) ending: Ending,
+    /// For so long it reads nothing.
+    pub(super) reads_after: Duration,
     /// Nothing fails meanwhile: every reply must come.
     pub(super) is_calm: bool,
 }
@@ -209,10 +213,12 @@ impl LineProtocol for Guest {
         for (number, (wait, say)) in says.into_iter().enumerate() {
             at += wait;
             let mut line = say.line();
-            line.push(b'\n');
+            let is_last = number + 1 == last && matches!(self.visit.ending, Ending::HalfClose | Ending::EndsInLine);
+            if !is_last || self.visit.ending == Ending::HalfClose {
+                line.push(b'\n');
+            }
             self.book.asked();
             self.owed.push_back(say);
-            let is_last = number + 1 == last && self.visit.ending == Ending::HalfClose;
             if at.is_zero() && !is_last {
                 now.extend(line);
                 continue;
@@ -229,8 +235,13 @@ impl LineProtocol for Guest {
         let breaker: Transport = transport.transport().clone();
         let patience = match self.visit.ending {
             Ending::BreakOff(after) => after,
-            Ending::HalfClose | Ending::WhenAnswered => at + PATIENCE,
+            Ending::HalfClose | Ending::EndsInLine | Ending::WhenAnswered => at + self.visit.reads_after + PATIENCE,
         };
+        if !self.visit.reads_after.is_zero() {
+            let reader = transport.transport().clone();
+            reader.pause_producing();
+            self.timers.push(self.reactor.call_later(self.visit.reads_after, move || reader.resume_producing()));
+        }
         self.timers.push(self.reactor.call_later(patience, move || breaker.abort_connection()));
     }
 

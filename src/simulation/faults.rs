@@ -16,6 +16,10 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+mod kinds;
+
+use kinds::{COMMON, Fault};
+
 /// Descriptors that a server needs to start at all.
 const FEWEST_DESCRIPTORS: usize = 12;
 
@@ -28,67 +32,12 @@ const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9));
 /// How far a clock is set forth or back, at most: less than the day by which a client may be ahead of a server.
 const JUMP: Duration = Duration::from_secs(12 * 3600);
 
-/// Something that goes wrong for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Nothing gets from one server to another; the other way is open.
-    CutOneWay,
-    /// Nothing gets through between two servers.
-    CutBothWays,
-    /// The herd falls into two parts.
-    Partition,
-    /// All connections between two servers are reset.
-    Reset,
-    /// A machine fails, and comes back later.
-    Crash,
-    /// A program is killed, and started again later.
-    Kill,
-    /// A program is asked to stop, and started again later.
-    Stop,
-    /// A program stands still.
-    Pause,
-    /// A clock is set to another time.
-    ClockJump,
-    /// A link becomes slow, narrow and lossy.
-    SlowLink,
-    /// A server runs out of descriptors.
-    FewDescriptors,
-    /// A server's name cannot be looked up.
-    Names,
-    /// Somebody on a neighbour's machine says what only the neighbour may say.
-    Forger,
-    /// Nothing gets through between a client and a server.
-    GuestCut,
-    /// All connections between a client and a server are reset.
-    GuestReset,
-    /// A client's way to a server, or back, becomes slow, narrow and lossy.
-    GuestSlow,
-    /// So many connect to a server at once, while it stands still, that they fill its backlog.
-    Crowd,
-}
-
-/// Those that many runs have; a [`Fault::Crowd`] costs as much as all else in a run.
-const COMMON: [Fault; 16] = [
-    Fault::CutOneWay,
-    Fault::CutBothWays,
-    Fault::Partition,
-    Fault::Reset,
-    Fault::Crash,
-    Fault::Kill,
-    Fault::Stop,
-    Fault::Pause,
-    Fault::ClockJump,
-    Fault::SlowLink,
-    Fault::FewDescriptors,
-    Fault::Names,
-    Fault::Forger,
-    Fault::GuestCut,
-    Fault::GuestReset,
-    Fault::GuestSlow,
-];
-
 /// One run in so many has a crowd.
 const RUNS_A_CROWD: u64 = 24;
+
+/// One kind of fault in so many is also there for about a minute that ends when everything heals.
+const KINDS_A_LONG_FAULT: u64 = 12;
+const A_MINUTE: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
 
 /// More than the backlog of a server holds.
 const CROWD: usize = 1_100;
@@ -99,40 +48,26 @@ const FORGER_STAYS: Duration = Duration::from_secs(8);
 /// For so long a crowd stays.
 const CROWD_STAYS: Duration = Duration::from_secs(20);
 
+/// So long before everything heals the last words of a server are said; within how long; how long they take.
+const LAST_WORDS: Duration = Duration::from_secs(8);
+const SAID_WITHIN: Duration = Duration::from_millis(1500);
+const SLOW_WORDS: Law = Law::Uniform(Duration::from_secs(3), Duration::from_secs(4));
+
 /// Between the end of a cut between a client and a server and the next one of those two. A server waits for a client
 /// for ten minutes, and TCP asks again after as long as it has waited: it must have asked before the run ends.
 const GUESTS_REST: Duration = Duration::from_secs(60);
-
-impl Fault {
-    /// The others concern a client, or one server.
-    fn is_between_servers(self) -> bool {
-        match self {
-            Fault::CutOneWay
-            | Fault::CutBothWays
-            | Fault::Partition
-            | Fault::Reset
-            | Fault::SlowLink
-            | Fault::Forger => true,
-            Fault::Crash
-            | Fault::Kill
-            | Fault::Stop
-            | Fault::Pause
-            | Fault::ClockJump
-            | Fault::FewDescriptors
-            | Fault::Names
-            | Fault::GuestCut
-            | Fault::GuestReset
-            | Fault::GuestSlow
-            | Fault::Crowd => false,
-        }
-    }
-}
 
 /// Has a program do something, from a script: it is woken up.
 fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
     let asked = reactor.clone();
     reactor.call_later(Duration::ZERO, move || f(&asked));
     let _ = reactor.handle().call_from_thread(|_| {});
+}
+
+/// How long a fault lasts: seconds or up to a minute.
+fn some_time(random: &mut Random) -> Duration {
+    let longest = Duration::from_secs(if random.chance(1, 2) { 4 } else { 60 });
+    random.between(Duration::from_millis(1), longest)
 }
 
 /// The name of a host can be looked up.
@@ -214,10 +149,15 @@ impl Victims {
         }
         let often = random.between(Duration::from_secs(4), Duration::from_secs(55));
         let mut rests: BTreeMap<(Place, Place), Duration> = BTreeMap::new();
+        if let Some(fault) = kinds.iter().find(|fault| random.chance(1, KINDS_A_LONG_FAULT) && fault.may_last()) {
+            let lasts = random.between(A_MINUTE.start, A_MINUTE.end).min(during.end - during.start);
+            self.plan_one(world, random, *fault, during.end - lasts..during.end, lasts, &mut rests);
+        }
         let mut at = during.start;
         let crowd = random.chance(1, RUNS_A_CROWD).then(|| random.between(during.start, during.end));
         if let Some(at) = crowd {
-            self.plan_one(world, random, Fault::Crowd, at..during.end, &mut rests);
+            let lasts = some_time(random);
+            self.plan_one(world, random, Fault::Crowd, at..during.end, lasts, &mut rests);
         }
         loop {
             at += random.between(Duration::ZERO, 2 * often);
@@ -225,7 +165,8 @@ impl Victims {
                 return;
             }
             let fault = kinds[random.below(kinds.len() as u64) as usize];
-            self.plan_one(world, random, fault, at..during.end, &mut rests);
+            let lasts = some_time(random);
+            self.plan_one(world, random, fault, at..during.end, lasts, &mut rests);
         }
     }
 
@@ -236,10 +177,10 @@ impl Victims {
         random: &mut Random,
         fault: Fault,
         during: Range<Duration>,
+        lasts: Duration,
         rests: &mut BTreeMap<(Place, Place), Duration>,
     ) {
-        let longest = Duration::from_secs(if random.chance(1, 2) { 4 } else { 60 });
-        let lasts = random.between(Duration::from_millis(1), longest).min(during.end - during.start);
+        let lasts = lasts.min(during.end - during.start);
         let server = random.below(self.members.len() as u64) as usize;
         let pair = if fault.is_between_servers() {
             self.pairs[random.below(self.pairs.len() as u64) as usize]
@@ -258,6 +199,46 @@ impl Victims {
         let (begin, end) = (self.clone(), self.clone());
         world.call_later(during.start, move |world| begin.begin(world, planned));
         world.call_later(during.start + lasts, move |world| end.end(world, planned));
+    }
+
+    /// Has the server with the fewest neighbours killed and started again while what it has told is still on its way:
+    /// its neighbours hear its last words when the next one is there already. When that begins.
+    pub(super) fn plan_last_words(self: &Rc<Self>, world: &World, until: Duration) -> Duration {
+        let degree = |server: &usize| self.pairs.iter().filter(|(one, other)| one == server || other == server).count();
+        let Some(server) = (0..self.members.len()).min_by_key(degree) else { return until };
+        let at = until.saturating_sub(LAST_WORDS);
+        let this = self.clone();
+        world.call_later(at, move |world| {
+            this.set_links_from(world, server, Link::new(SLOW_WORDS));
+            (0..this.guests.len()).for_each(|client| this.say_last_words(world, server, client));
+        });
+        let this = self.clone();
+        world.call_later(at + SAID_WITHIN, move |world| {
+            // What is on its way stays slow; the next one is not.
+            this.set_links_from(world, server, this.link);
+            this.book.died(server);
+            this.host(server).kill();
+            this.restart(world, server);
+        });
+        at
+    }
+
+    fn set_links_from(&self, world: &World, server: usize, link: Link) {
+        for (one, other) in &self.pairs {
+            if let Some(neighbor) = (*one == server).then_some(*other).or((*other == server).then_some(*one)) {
+                world.set_link(&self.host(server), &self.host(neighbor), link);
+            }
+        }
+    }
+
+    fn say_last_words(&self, world: &World, server: usize, client: usize) {
+        let guest = &self.guests[client];
+        let Some(reactor) = guest.reactor() else { return };
+        let says = vec![(Duration::ZERO, workload::last_words(client, world.now()))];
+        let ending = Ending::WhenAnswered;
+        let visit = Visit { at: Duration::ZERO, server, says, ending, reads_after: Duration::ZERO, is_calm: false };
+        let (names, book) = (self.names.clone(), self.book.clone());
+        ask(&reactor, move |reactor| clients::call_on(reactor, visit, &names, &book));
     }
 
     /// No two clocks of a herd say the same: some are a little out, some hours.
@@ -422,7 +403,7 @@ impl Victims {
         let says = says.into_iter().map(|say| (Duration::ZERO, say)).collect();
         // The machine's own program may be stopped meanwhile; that is not the other's doing.
         let ending = Ending::BreakOff(FORGER_STAYS);
-        let visit = Visit { at: Duration::ZERO, server: to, says, ending, is_calm: false };
+        let visit = Visit { at: Duration::ZERO, server: to, says, ending, reads_after: Duration::ZERO, is_calm: false };
         let (names, book) = (self.names.clone(), self.book.clone());
         ask(&reactor, move |reactor| clients::call_on(reactor, visit, &names, &book));
     }

@@ -24,6 +24,8 @@ pub enum Invariant {
     /// AT lines are no more than what versions, older arrivals, new links, ended connections and restarts account for,
     /// over all and for each server, neighbour and client.
     MessageBound,
+    /// A neighbour that says something old is sent the newer, unless its link comes up anew.
+    AnswersOlder,
     /// When nothing is new, nothing is told.
     FallsSilent,
     /// What a client was told is known is lost only if every server that held it died.
@@ -36,7 +38,7 @@ pub enum Invariant {
     /// Every command has one reply, of its kind, and they come in the order of the commands. What they say is so: the
     /// difference of an AT, the places near it.
     RepliesInOrder,
-    /// What waits for a neighbour is at most one entry for each client.
+    /// What waits for a neighbour is at most one entry for each client, and a buffer that is filled up to its limit.
     OneEntry,
     /// Nobody is left waiting: every question to the Places service has had an answer.
     NothingUnfired,
@@ -48,9 +50,10 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them, in the order in which reports list them.
-    pub const ALL: [Invariant; 11] = [
+    pub const ALL: [Invariant; 12] = [
         Invariant::Converges,
         Invariant::MessageBound,
+        Invariant::AnswersOlder,
         Invariant::FallsSilent,
         Invariant::KeepsAcknowledged,
         Invariant::NeverBackwards,
@@ -68,6 +71,7 @@ impl fmt::Display for Invariant {
         f.write_str(match self {
             Invariant::Converges => "convergence",
             Invariant::MessageBound => "message bound",
+            Invariant::AnswersOlder => "the newer for the older",
             Invariant::FallsSilent => "silence at the end",
             Invariant::KeepsAcknowledged => "acknowledged locations",
             Invariant::NeverBackwards => "never backwards",

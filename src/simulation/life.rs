@@ -2,7 +2,7 @@
 //!
 //! That is an account beside the one of the whole herd. A server tells a neighbour about a client once for each version
 //! that it takes from elsewhere, once for each older one that the neighbour sent, once when the link comes up, and once
-//! when what the neighbour said is told back.
+//! when what the neighbour said is told back. The second of these it owes, too.
 
 use super::book::Version;
 use crate::locations::NeighborId;
@@ -18,12 +18,15 @@ pub(super) struct Life {
     from: Vec<Option<NeighborId>>,
     /// How often it may still tell each neighbour about each client.
     may_tell: Vec<Vec<u32>>,
+    /// Which neighbour has said something older about which client and has not been told anything since.
+    owes: Vec<Vec<bool>>,
 }
 
 impl Life {
     pub(super) fn new(server: usize, clients: usize, neighbors: usize) -> Life {
         let may_tell = vec![vec![0; clients]; neighbors];
-        Life { server, is_over: false, held: vec![None; clients], from: vec![None; clients], may_tell }
+        let owes = vec![vec![false; clients]; neighbors];
+        Life { server, is_over: false, held: vec![None; clients], from: vec![None; clients], may_tell, owes }
     }
 
     /// How many clients it knows.
@@ -46,6 +49,7 @@ impl Life {
     /// A neighbour has said something old.
     pub(super) fn heard_older(&mut self, client: usize, neighbor: NeighborId) {
         self.may_tell[neighbor][client] += 1;
+        self.owes[neighbor][client] = true;
     }
 
     /// A link has come up: everything is told from the beginning, and what waited before does so no more.
@@ -53,6 +57,13 @@ impl Life {
         for (left, held) in self.may_tell[neighbor].iter_mut().zip(&self.held) {
             *left = u32::from(held.is_some());
         }
+        self.owes[neighbor].fill(false);
+    }
+
+    /// A neighbour that has said something older about a client, and has never been told what is newer.
+    pub(super) fn debt(&self) -> Option<(NeighborId, usize)> {
+        let owes = |clients: &Vec<bool>| clients.iter().position(|owes| *owes);
+        self.owes.iter().enumerate().find_map(|(neighbor, clients)| Some((neighbor, owes(clients)?)))
     }
 
     /// A neighbour may be another one by now; about how many clients it is told what it had said.
@@ -68,6 +79,7 @@ impl Life {
 
     /// It tells a neighbour about a client; whether it may.
     pub(super) fn tells(&mut self, neighbor: NeighborId, client: usize) -> bool {
+        self.owes[neighbor][client] = false;
         let left = &mut self.may_tell[neighbor][client];
         let may = *left > 0;
         *left = left.saturating_sub(1);
@@ -102,6 +114,21 @@ mod tests {
         assert_eq!(spent(&mut life), [1, 0]);
         assert_eq!((life.told_back(0), life.told_back(1)), (0, 1));
         assert_eq!(spent(&mut life), [0, 1]);
+    }
+
+    #[test]
+    fn who_said_something_older_is_owed_the_newer_until_it_is_told_or_its_link_is_new() {
+        let mut life = Life::new(0, 2, 2);
+        life.took(1, 7, Source::Client);
+        assert_eq!(life.debt(), None);
+        life.heard_older(1, 0);
+        assert!(!life.tells(1, 0) && life.tells(1, 1) && life.debt() == Some((0, 1)), "others are told, or of others");
+        assert!(life.tells(0, 1) && life.debt().is_none());
+        life.heard_older(1, 0);
+        life.linked(1);
+        assert_eq!(life.debt(), Some((0, 1)));
+        life.linked(0);
+        assert_eq!(life.debt(), None);
     }
 
     #[test]

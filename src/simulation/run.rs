@@ -44,6 +44,9 @@ const LONG_DURING: Duration = Duration::from_secs(30);
 /// In that time one server stands still for so long: almost until it is given up.
 const STANDS_STILL: Duration = Duration::from_secs(13);
 
+/// One seed in so many, those with this remainder, has a server that is killed while what it has said is on its way.
+const LAST_WORDS: (u64, u64) = (20, 17);
+
 /// The buffers of connections in such a run: far fewer bytes than one line may have.
 const NARROW_BUFFER: usize = 4096;
 
@@ -157,14 +160,23 @@ impl Stage {
         let herd = Herd::on_hosts(world, &links, scenario.rule, PlacesKind::Offline, observer, &hosts, stopped);
         book.set_members(&herd.servers);
         let long = if is_narrow { heals.saturating_sub(LONG_DURING)..heals } else { heals..heals };
-        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay, long };
+        let stands_still = heals.saturating_sub(2 * STANDS_STILL).max(2 * SECOND);
+        let pushed = is_narrow.then_some(stands_still + SECOND);
+        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay, long, pushed };
         let calm = heals + converges_within..heals + converges_within + CALM;
         let guests = invite(&herd, &workload, &links, &book, &mut random, [SECOND / 100..heals, calm]);
         let victims = Victims::new(&herd.servers, &book, &links, &guests, link);
-        victims.plan(&herd.world, &mut random, SECOND..heals);
+        let has_last_words = seed % LAST_WORDS.0 == LAST_WORDS.1;
+        // Nothing else fails where something is to fail in a certain way.
+        let faults_end = match (is_narrow, has_last_words) {
+            (true, _) => stands_still,
+            (_, true) => victims.plan_last_words(&herd.world, heals),
+            _ => heals,
+        };
+        victims.plan(&herd.world, &mut random, SECOND..faults_end);
         if is_narrow {
             let slow = herd.servers[seed as usize / 2 % herd.servers.len()].host();
-            let (resuming, at) = (slow.clone(), heals.saturating_sub(2 * STANDS_STILL));
+            let (resuming, at) = (slow.clone(), stands_still);
             herd.world.call_later(at, move |_| slow.pause());
             herd.world.call_later(at + STANDS_STILL, move |_| resuming.resume());
         }
@@ -209,9 +221,11 @@ impl Stage {
             return;
         }
         self.book.check_acknowledged();
-        if !self.goes_on(self.converges_within.saturating_sub(*converged_in) + CALM + self.settle)
-            || !self.converges(Duration::ZERO, &mut Duration::default())
-        {
+        if !self.goes_on(self.converges_within.saturating_sub(*converged_in)) {
+            return;
+        }
+        self.book.check_links();
+        if !self.goes_on(CALM + self.settle) || !self.converges(Duration::ZERO, &mut Duration::default()) {
             return;
         }
         let told = self.book.count().told;
@@ -223,6 +237,7 @@ impl Stage {
             self.book
                 .fail(Invariant::FallsSilent, || format!("{more} AT lines in the last minute, though all is said"));
         }
+        self.book.check_debts();
         self.check_that_nobody_waits();
         // In every other run one half stops first, so that the others have links that are down when they stop.
         let first = self.herd.servers.iter().step_by(if world.seed().is_multiple_of(2) { 2 } else { 1 });

@@ -46,6 +46,13 @@ fn every_mistake_is_caught_within_a_few_seeds_and_by_what_it_breaks() {
         (Rule::Mutant(Mutant::TwoEntries), Invariant::OneEntry),
         (Rule::Mutant(Mutant::AnswersLate), Invariant::FallsSilent),
         (Rule::Mutant(Mutant::TellsAllBack), Invariant::MessageBound),
+        (Rule::Mutant(Mutant::NeverTellsBack), Invariant::Converges),
+        (Rule::Mutant(Mutant::NoKeepAlive), Invariant::NothingLeft),
+        (Rule::Mutant(Mutant::ClosesAtOnce), Invariant::RepliesInOrder),
+        (Rule::Mutant(Mutant::ThrowsRestAway), Invariant::RepliesInOrder),
+        (Rule::Mutant(Mutant::NeverAnswersOlder), Invariant::AnswersOlder),
+        (Rule::Mutant(Mutant::NoOverhead), Invariant::Converges),
+        (Rule::Mutant(Mutant::FillsBuffer), Invariant::OneEntry),
     ];
     let found = table.map(|(rule, _)| (rule, caught(rule)));
     for ((rule, expected), (_, caught)) in table.into_iter().zip(found) {
@@ -186,10 +193,11 @@ fn a_neighbour_whose_machine_fails_again_and_again_leaves_no_connections_behind(
     herd.world.run_for(Duration::from_secs(30));
     let before = one.descriptors();
     for _ in 0..5 {
+        // Long enough for a neighbour to be given up, too short for a client.
         other.crash();
-        herd.world.run_for(Duration::from_secs(30));
+        herd.world.run_for(Duration::from_secs(15));
         other.restart();
-        herd.world.run_for(Duration::from_secs(30));
+        herd.world.run_for(Duration::from_secs(15));
     }
     assert!(herd.servers[0].server().unwrap().links()[0].is_up());
     assert_eq!(one.descriptors(), before);

@@ -16,7 +16,7 @@ const MIDNIGHT: u64 = 1_704_067_200;
 /// How long it is from one burst to the next, at most.
 const REST: Duration = Duration::from_secs(16);
 
-/// So many digits more has a long location: less than a line may have.
+/// So many digits more has a long location: less than a line may have. Others have as many as a line may have.
 const LONG: usize = 50_000;
 
 /// Where clients are: near the same places, so that answers to WHATSATs are not empty.
@@ -44,8 +44,28 @@ const NONSENSE: [&[u8]; 14] = [
 /// The longest line that a server takes.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// So many bytes more than that are still on their way when a server sees that a line is too long.
+const FAR_TOO_LONG: usize = 30_000;
+
+/// One run in so many has a line that is far too long when nothing fails.
+const RUNS_A_CALM_LONG_LINE: u64 = 4;
+
+/// So far ahead of its clock is a client whose word is to be the last: in the calm part of a run it says where it is
+/// again, with times that are older.
+const FAR_AHEAD: Duration = Duration::from_secs(3600);
+
 /// How long the longest of the names is.
 const LONG_NAME: usize = 200;
+
+/// One visitor in so many reads nothing for a while.
+const READERS_A_LATE: u64 = 40;
+
+/// For so long, at most.
+const LATE: Duration = Duration::from_secs(5);
+
+/// So many bursts of every client come within this time where much is to wait for a neighbour.
+const PUSHES: u32 = 3;
+const PUSHED: Duration = Duration::from_secs(6);
 
 /// The names of so many clients. A name is any bytes but white space: some are no text, some look like something else.
 pub(super) fn names(clients: usize) -> Vec<Vec<u8>> {
@@ -78,6 +98,13 @@ pub(super) fn forged(random: &mut Random, own: &str, clients: usize) -> Vec<Say>
     lines.into_iter().map(|line| Say::Nonsense(line.into())).collect()
 }
 
+/// What a client says that will say no more for a while: newer than all that it has said.
+pub(super) fn last_words(client: usize, now: Duration) -> Say {
+    let stamp = Duration::from_secs(MIDNIGHT) + now + FAR_AHEAD;
+    let time = format!("{}.{:09}", stamp.as_secs(), stamp.subsec_nanos());
+    Say::IamAt { client: name(client + 1).into(), location: "+34.068930-118.445127".to_owned(), time }
+}
+
 /// What the plan depends on beside the numbers drawn.
 pub(super) struct Workload {
     /// The names of the servers.
@@ -87,6 +114,8 @@ pub(super) struct Workload {
     pub(super) delay: Duration,
     /// Half of the locations of this time are written with very many digits.
     pub(super) long: Range<Duration>,
+    /// From then on all clients say where they are, over and over for some seconds.
+    pub(super) pushed: Option<Duration>,
 }
 
 impl Workload {
@@ -102,6 +131,20 @@ impl Workload {
                 self.burst(random, now, &names, client, is_calm, &mut plan[client]);
             }
             now += random.between(REST / 16, REST);
+        }
+        if is_calm && random.chance(1, RUNS_A_CALM_LONG_LINE) {
+            let (at, server) = (random.between(during.start, during.end), self.server(random));
+            let says = vec![(Duration::ZERO, Say::TooLong(LONGEST_LINE + FAR_TOO_LONG))];
+            // By the time that it reads, what was not wanted may have been answered with a reset.
+            let (ending, reads_after) = (Ending::WhenAnswered, LATE);
+            plan[0].push(Visit { at, server, says, ending, reads_after, is_calm });
+        }
+        if let Some(at) = self.pushed.filter(|at| during.contains(at)) {
+            for push in 0..PUSHES {
+                let now = at + push * (PUSHED / PUSHES);
+                (0..self.clients)
+                    .for_each(|client| self.burst(random, now, &names, client, is_calm, &mut plan[client]));
+            }
         }
         for visits in &mut plan {
             visits.retain(|visit| visit.at < during.end);
@@ -129,12 +172,15 @@ impl Workload {
             let stamp = Duration::from_secs(MIDNIGHT) + stamp(style, now, at, number);
             let mut says = vec![(Duration::ZERO, self.update(random, &names[client], stamp))];
             self.season(random, names, client, stamp, &mut says);
-            let ending = match random.below(8) {
-                0..3 => Ending::HalfClose,
-                3 if !is_calm => Ending::BreakOff(random.between(Duration::ZERO, 4 * self.delay)),
+            let ending = match random.below(16) {
+                0 => Ending::EndsInLine,
+                1..6 => Ending::HalfClose,
+                6 | 7 if !is_calm => Ending::BreakOff(random.between(Duration::ZERO, 4 * self.delay)),
                 _ => Ending::WhenAnswered,
             };
-            visits.push(Visit { at, server, says, ending, is_calm });
+            let reads_after =
+                if random.chance(1, READERS_A_LATE) { random.between(Duration::ZERO, LATE) } else { Duration::ZERO };
+            visits.push(Visit { at, server, says, ending, reads_after, is_calm });
             at += random.between(Duration::ZERO, self.delay);
         }
     }
@@ -173,12 +219,13 @@ impl Workload {
             says.push((Duration::ZERO, self.update(random, &names[client], older)));
         }
         if random.chance(1, 400) {
-            let more = random.below(3) as usize;
             says.push((
                 Duration::ZERO,
-                match more {
+                match random.below(4) {
                     0 => Say::Nonsense(vec![b'y'; LONGEST_LINE].into()),
-                    _ => Say::TooLong(LONGEST_LINE + more * more),
+                    1 => Say::TooLong(LONGEST_LINE + 1),
+                    2 => Say::TooLong(LONGEST_LINE + 4),
+                    _ => Say::TooLong(LONGEST_LINE + FAR_TOO_LONG),
                 },
             ));
         }
@@ -205,13 +252,15 @@ impl Workload {
         let (latitude, longitude) = PLACES[random.below(PLACES.len() as u64) as usize];
         let (latitude, longitude) = (latitude + random.below(3) as i64, longitude + random.below(3) as i64);
         let mut location = format!("{}{}", degrees(latitude), degrees(longitude));
-        if self.long.contains(&stamp.saturating_sub(Duration::from_secs(MIDNIGHT))) && random.chance(1, 2) {
-            location.extend(std::iter::repeat_n('0', LONG));
-        }
         let mut time = format!("{}.{:09}", stamp.as_secs(), stamp.subsec_nanos());
         if random.chance(1, 3) {
             // The same number, written otherwise.
             time.truncate(time.trim_end_matches('0').trim_end_matches('.').len());
+        }
+        if self.long.contains(&stamp.saturating_sub(Duration::from_secs(MIDNIGHT))) && random.chance(1, 2) {
+            let others = "IAMAT   ".len() + client.len() + location.len() + time.len();
+            let digits = if random.chance(1, 2) { LONG } else { LONGEST_LINE - others };
+            location.extend(std::iter::repeat_n('0', digits));
         }
         Say::IamAt { client: client.clone(), location, time }
     }
@@ -242,7 +291,7 @@ mod tests {
     #[test]
     fn the_plan_overlaps_roams_asks_and_says_the_same_time_twice() {
         let servers = vec!["Alford".to_owned(), "Bolden".to_owned()];
-        let workload = Workload { servers, clients: 6, delay: SECOND / 10, long: SECOND..SECOND };
+        let workload = Workload { servers, clients: 6, delay: SECOND / 10, long: SECOND..SECOND, pushed: None };
         let plan = workload.plan(&mut Random::new(1), SECOND..300 * SECOND, false);
         let (mut close, mut moved, mut equal, mut asks, mut nonsense) = (0, 0, 0, 0, 0);
         let (mut pipelined, mut forged, mut long) = (0, 0, 0);

@@ -6,12 +6,18 @@ use reactor::Reason;
 use std::cell::Cell;
 use std::net::SocketAddr;
 
+mod one_by_one;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Servers in a line that nobody looks at.
 fn line_of(servers: usize) -> (Herd, Links) {
+    line_in(World::new(1), servers)
+}
+
+fn line_in(world: World, servers: usize) -> (Herd, Links) {
     let links = Topology::Line.links(servers, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let herd = Herd::new(world, &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     (herd, links)
 }
 
