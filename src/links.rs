@@ -20,6 +20,7 @@ use crate::config::ServerConfig;
 use crate::locations::Mutant;
 use crate::locations::{ClientId, Known, NeighborId};
 use crate::log_file::Traffic;
+use crate::replies::Replies;
 use crate::server::Server;
 use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, HIGH_WATER, KeepAlive, Transport};
 use refused::{LOOK_AGAIN, Refused};
@@ -126,10 +127,6 @@ impl Link {
         matches!(&*self.state.borrow(), State::Up { .. })
     }
 
-    fn is_closed(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Closed)
-    }
-
     /// Since when the connection is up, if it is.
     #[cfg(test)]
     pub(crate) fn up_since(&self) -> Option<Instant> {
@@ -166,7 +163,8 @@ impl Link {
 
     /// Finds out where the neighbour may come from. Does not fail: a name that is not known now may be later, and each
     /// attempt to connect looks again. Those who were refused and turn out to be the neighbour take what they have
-    /// written for told: their connections are closed, so that they come again and tell everything.
+    /// written for told: when they have been answered their connections are closed, so that they come again and tell
+    /// everything.
     pub(crate) fn look_up(&self) -> Deferred<()> {
         let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
         let this = self.this.clone();
@@ -174,7 +172,7 @@ impl Link {
             let Some(link) = this.upgrade() else { return };
             link.looked_up(result);
             let known = link.refused.borrow_mut().take(|from| link.may_come_from(from));
-            known.iter().for_each(Transport::lose_connection);
+            known.iter().for_each(|replies| replies.close_when_paid());
             link.look_again();
         })
     }
@@ -189,7 +187,7 @@ impl Link {
     }
 
     /// Somebody said that it is the neighbour, from an address that is not known as the neighbour's now.
-    pub(crate) fn was_refused(&self, from: Option<IpAddr>, connection: &Transport) {
+    pub(crate) fn was_refused(&self, from: Option<IpAddr>, connection: &Rc<Replies>) {
         self.refused.borrow_mut().push(from, connection);
         self.look_again();
     }
@@ -199,9 +197,7 @@ impl Link {
     fn look_again(&self) {
         let Some(server) = self.server.upgrade() else { return };
         let mut refused = self.refused.borrow_mut();
-        if self.is_closed() {
-            refused.clear();
-        } else if refused.needs_look_up() {
+        if refused.needs_look_up() {
             let this = self.this.clone();
             refused.set_look_up(server.reactor().call_later(LOOK_AGAIN, move || {
                 if let Some(link) = this.upgrade() {
@@ -342,7 +338,7 @@ impl Link {
 
     fn came_up(&self, transport: &Transport) {
         let Some(server) = self.server.upgrade() else { return };
-        if self.is_closed() {
+        if matches!(&*self.state.borrow(), State::Closed) {
             return transport.lose_connection();
         }
         log::info!("the link to {} is up", self.name);

@@ -49,9 +49,10 @@ pub struct HerdProtocol {
     peer: Option<IpAddr>,
     traffic: Traffic,
     replies: Option<Rc<Replies>>,
-    /// Shared with whoever looks a neighbour's name up.
+    /// Who it is, as far as is known: whoever looks a neighbour's name up sets it, too.
     who: Rc<Cell<Who>>,
-    /// The neighbour that this connection is known to come from.
+    /// The neighbour as which its lines are taken: only between the answer to a look-up and the next line is this
+    /// behind `who`.
     neighbor: Option<NeighborId>,
     made: Instant,
     /// It has said something that was news.
@@ -205,7 +206,7 @@ impl HerdProtocol {
                 who.set(Who::Neighbor(called));
                 server.neighbor_came(called);
             } else {
-                server.links()[called].was_refused(peer, &transport);
+                server.links()[called].was_refused(peer, &replies);
             }
             transport.resume_producing();
             replies.fill(ticket, if is_known { Vec::new() } else { refusal });

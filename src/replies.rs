@@ -143,6 +143,11 @@ impl Replies {
         self.finish_if_paid();
     }
 
+    /// Whether nothing can be answered any more: the connection is going or gone.
+    pub fn is_over(&self) -> bool {
+        self.lost.get() || self.transport.is_disconnecting()
+    }
+
     /// No more commands will be taken: send our end when everything owed has been sent, but do not close yet.
     pub fn send_end_when_paid(&self) {
         self.then.set(Then::SendEnd);

@@ -269,13 +269,12 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
         if let Some(wire) = &self.wire {
             self.protocol.reading_resumed(wire);
         }
-        let held = mem::take(&mut self.held);
-        if !held.is_empty() {
-            self.deliver_held(held, self.held_from);
-        }
+        let (held, from) = (mem::take(&mut self.held), mem::take(&mut self.held_from));
+        self.deliver_held(held, from);
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {
+        self.deliver(&[]); // What was given back outside a callback: nothing comes after it.
         if let Some(wire) = &self.wire {
             let rest = self.buffer.take_rest();
             self.protocol.read_connection_lost(wire, &rest);

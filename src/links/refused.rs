@@ -1,8 +1,10 @@
 //! [`Refused`]: connections that said that they come from a neighbour and were not believed.
 
-use reactor::{DelayedCall, Transport};
+use crate::replies::Replies;
+use reactor::DelayedCall;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// So many are remembered: anybody may say it.
@@ -14,12 +16,12 @@ pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Those that are remembered, for one neighbour.
 #[derive(Default)]
 pub(super) struct Refused {
-    connections: VecDeque<(Option<IpAddr>, Transport)>,
+    connections: VecDeque<(Option<IpAddr>, Rc<Replies>)>,
     again: Option<DelayedCall>,
 }
 
 impl Refused {
-    pub(super) fn push(&mut self, from: Option<IpAddr>, connection: &Transport) {
+    pub(super) fn push(&mut self, from: Option<IpAddr>, connection: &Rc<Replies>) {
         self.forget_who_is_gone();
         if self.connections.len() == MOST {
             self.forget_one();
@@ -28,7 +30,7 @@ impl Refused {
     }
 
     /// Those whose address is the neighbour's, as it is known now.
-    pub(super) fn take(&mut self, is_known: impl Fn(Option<IpAddr>) -> bool) -> Vec<Transport> {
+    pub(super) fn take(&mut self, is_known: impl Fn(Option<IpAddr>) -> bool) -> Vec<Rc<Replies>> {
         let (known, unknown) = self.connections.drain(..).partition::<VecDeque<_>, _>(|(from, _)| is_known(*from));
         self.connections = unknown;
         known.into_iter().map(|(_, connection)| connection).collect()
@@ -62,21 +64,27 @@ impl Refused {
     }
 
     fn forget_who_is_gone(&mut self) {
-        self.connections.retain(|(_, connection)| !connection.is_disconnecting());
+        self.connections.retain(|(_, connection)| !connection.is_over());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_file::Traffic;
+    use reactor::Reactor;
     use reactor::testing::StringTransport;
+
+    fn replies(wire: &Rc<StringTransport>) -> Rc<Replies> {
+        Replies::new(wire.transport(), Traffic::new("somebody", &Reactor::new().unwrap()))
+    }
 
     fn address(last: u8) -> Option<IpAddr> {
         Some(IpAddr::from([10, 0, 0, last]))
     }
 
-    /// Whether those from this address are remembered still.
-    fn are_there(refused: &mut Refused, last: u8) -> usize {
+    /// How many from this address are remembered.
+    fn how_many_from(refused: &mut Refused, last: u8) -> usize {
         let all = refused.connections.clone();
         let found = refused.take(|from| from == address(last)).len();
         refused.connections = all;
@@ -85,27 +93,28 @@ mod tests {
 
     #[test]
     fn who_says_it_often_from_one_machine_pushes_nobody_else_out() {
-        let (mut refused, wire) = (Refused::default(), StringTransport::new());
-        refused.push(address(1), &wire.transport());
+        let (mut refused, here) = (Refused::default(), replies(&StringTransport::new()));
+        refused.push(address(1), &here);
         for _ in 0..3 * MOST {
-            refused.push(address(2), &wire.transport());
+            refused.push(address(2), &here);
         }
-        assert_eq!((are_there(&mut refused, 1), are_there(&mut refused, 2)), (1, MOST - 1));
-        refused.push(address(3), &wire.transport());
-        let counts = [1, 2, 3].map(|last| are_there(&mut refused, last));
+        assert_eq!((how_many_from(&mut refused, 1), how_many_from(&mut refused, 2)), (1, MOST - 1));
+        refused.push(address(3), &here);
+        let counts = [1, 2, 3].map(|last| how_many_from(&mut refused, last));
         assert_eq!(counts, [1, MOST - 2, 1]);
     }
 
     #[test]
     fn of_many_machines_the_first_is_forgotten_first_and_the_gone_before_it() {
-        let (mut refused, wire, gone) = (Refused::default(), StringTransport::new(), StringTransport::new());
-        refused.push(address(0), &wire.transport());
-        refused.push(address(1), &gone.transport());
-        (2..8).for_each(|last| refused.push(address(last), &wire.transport()));
-        gone.transport().lose_connection();
-        refused.push(address(8), &wire.transport());
-        assert_eq!((are_there(&mut refused, 0), are_there(&mut refused, 1)), (1, 0));
-        refused.push(address(9), &wire.transport());
-        assert_eq!((are_there(&mut refused, 0), are_there(&mut refused, 9)), (0, 1));
+        let (mut refused, wire) = (Refused::default(), StringTransport::new());
+        let (here, gone) = (replies(&StringTransport::new()), replies(&wire));
+        refused.push(address(0), &here);
+        refused.push(address(1), &gone);
+        (2..8).for_each(|last| refused.push(address(last), &here));
+        wire.transport().lose_connection();
+        refused.push(address(8), &here);
+        assert_eq!((how_many_from(&mut refused, 0), how_many_from(&mut refused, 1)), (1, 0));
+        refused.push(address(9), &here);
+        assert_eq!((how_many_from(&mut refused, 0), how_many_from(&mut refused, 9)), (0, 1));
     }
 }

@@ -73,7 +73,8 @@ impl Table {
     }
 
     /// At most `most` places within `radius` metres, nearest first; equally near ones in the table's order. Whole
-    /// centimetres are compared: the last places of a sine, which are not the same on every machine, decide nothing.
+    /// centimetres are compared: the last places of a sine, which are not the same on every machine, decide next to
+    /// nothing.
     pub(super) fn nearby(&self, latitude: f64, longitude: f64, radius: f64, most: usize) -> Vec<Place<'_>> {
         // A little more than the radius, as the coordinates are rounded.
         let band = (radius / EARTH).to_degrees() + 2.0 / PARTS;

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 mod kinds;
+mod last_words;
 
 use kinds::{COMMON, Fault};
 
@@ -47,11 +48,6 @@ const FORGER_STAYS: Duration = Duration::from_secs(8);
 
 /// For so long a crowd stays.
 const CROWD_STAYS: Duration = Duration::from_secs(20);
-
-/// So long before everything heals the last words of a server are said; within how long; how long they take.
-const LAST_WORDS: Duration = Duration::from_secs(8);
-const SAID_WITHIN: Duration = Duration::from_millis(1500);
-const SLOW_WORDS: Law = Law::Uniform(Duration::from_secs(3), Duration::from_secs(4));
 
 /// Between the end of a cut between a client and a server and the next one of those two. A server waits for a client
 /// for ten minutes, and TCP asks again after as long as it has waited: it must have asked before the run ends.
@@ -199,46 +195,6 @@ impl Victims {
         let (begin, end) = (self.clone(), self.clone());
         world.call_later(during.start, move |world| begin.begin(world, planned));
         world.call_later(during.start + lasts, move |world| end.end(world, planned));
-    }
-
-    /// Has the server with the fewest neighbours killed and started again while what it has told is still on its way:
-    /// its neighbours hear its last words when the next one is there already. When that begins.
-    pub(super) fn plan_last_words(self: &Rc<Self>, world: &World, until: Duration) -> Duration {
-        let degree = |server: &usize| self.pairs.iter().filter(|(one, other)| one == server || other == server).count();
-        let Some(server) = (0..self.members.len()).min_by_key(degree) else { return until };
-        let at = until.saturating_sub(LAST_WORDS);
-        let this = self.clone();
-        world.call_later(at, move |world| {
-            this.set_links_from(world, server, Link::new(SLOW_WORDS));
-            (0..this.guests.len()).for_each(|client| this.say_last_words(world, server, client));
-        });
-        let this = self.clone();
-        world.call_later(at + SAID_WITHIN, move |world| {
-            // What is on its way stays slow; the next one is not.
-            this.set_links_from(world, server, this.link);
-            this.book.died(server);
-            this.host(server).kill();
-            this.restart(world, server);
-        });
-        at
-    }
-
-    fn set_links_from(&self, world: &World, server: usize, link: Link) {
-        for (one, other) in &self.pairs {
-            if let Some(neighbor) = (*one == server).then_some(*other).or((*other == server).then_some(*one)) {
-                world.set_link(&self.host(server), &self.host(neighbor), link);
-            }
-        }
-    }
-
-    fn say_last_words(&self, world: &World, server: usize, client: usize) {
-        let guest = &self.guests[client];
-        let Some(reactor) = guest.reactor() else { return };
-        let says = vec![(Duration::ZERO, workload::last_words(client, world.now()))];
-        let ending = Ending::WhenAnswered;
-        let visit = Visit { at: Duration::ZERO, server, says, ending, reads_after: Duration::ZERO, is_calm: false };
-        let (names, book) = (self.names.clone(), self.book.clone());
-        ask(&reactor, move |reactor| clients::call_on(reactor, visit, &names, &book));
     }
 
     /// No two clocks of a herd say the same: some are a little out, some hours.

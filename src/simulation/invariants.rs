@@ -21,6 +21,8 @@ pub enum Invariant {
     /// After everything has healed, all servers know the same to the byte: of each client, the newest version that any
     /// live server held.
     Converges,
+    /// By then every link is up, too, and each neighbour connected exactly once.
+    Linked,
     /// AT lines are no more than what versions, older arrivals, new links, ended connections and restarts account for,
     /// over all and for each server, neighbour and client.
     MessageBound,
@@ -39,7 +41,7 @@ pub enum Invariant {
     /// difference of an AT, the places near it.
     RepliesInOrder,
     /// What waits for a neighbour is at most one entry for each client, and a buffer that is filled up to its limit.
-    OneEntry,
+    BoundedWaiting,
     /// Nobody is left waiting: every question to the Places service has had an answer.
     NothingUnfired,
     /// After an orderly stop nothing is left: no timer, no connection.
@@ -50,8 +52,9 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them, in the order in which reports list them.
-    pub const ALL: [Invariant; 12] = [
+    pub const ALL: [Invariant; 13] = [
         Invariant::Converges,
+        Invariant::Linked,
         Invariant::MessageBound,
         Invariant::AnswersOlder,
         Invariant::FallsSilent,
@@ -59,7 +62,7 @@ impl Invariant {
         Invariant::NeverBackwards,
         Invariant::SameAgain,
         Invariant::RepliesInOrder,
-        Invariant::OneEntry,
+        Invariant::BoundedWaiting,
         Invariant::NothingUnfired,
         Invariant::NothingLeft,
         Invariant::NoPanic,
@@ -70,6 +73,7 @@ impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Invariant::Converges => "convergence",
+            Invariant::Linked => "one link each way between neighbours",
             Invariant::MessageBound => "message bound",
             Invariant::AnswersOlder => "the newer for the older",
             Invariant::FallsSilent => "silence at the end",
@@ -77,7 +81,7 @@ impl fmt::Display for Invariant {
             Invariant::NeverBackwards => "never backwards",
             Invariant::SameAgain => "determinism",
             Invariant::RepliesInOrder => "replies in order, one for each command",
-            Invariant::OneEntry => "one entry for each client and neighbour",
+            Invariant::BoundedWaiting => "one entry for each client and neighbour, and bounded buffers",
             Invariant::NothingUnfired => "no Deferred left unfired",
             Invariant::NothingLeft => "no timer or connection left after a stop",
             Invariant::NoPanic => "no panic",

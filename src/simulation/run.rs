@@ -44,14 +44,14 @@ const LONG_DURING: Duration = Duration::from_secs(30);
 /// In that time one server stands still for so long: almost until it is given up.
 const STANDS_STILL: Duration = Duration::from_secs(13);
 
-/// One seed in so many, those with this remainder, has a server that is killed while what it has said is on its way.
-const LAST_WORDS: (u64, u64) = (20, 17);
-
 /// The buffers of connections in such a run: far fewer bytes than one line may have.
 const NARROW_BUFFER: usize = 4096;
 
 /// So long it may take until what is in them has come out of the slowest link.
 const DRAINS_WITHIN: Duration = Duration::from_secs(30);
+
+/// One seed in so many, those with this remainder, has a server that is killed while what it has said is on its way.
+const LAST_WORDS_SEEDS: (u64, u64) = (20, 17);
 
 /// The shortest run, in minutes.
 pub const FEWEST_MINUTES: u64 = 3;
@@ -161,12 +161,12 @@ impl Stage {
         book.set_members(&herd.servers);
         let long = if is_narrow { heals.saturating_sub(LONG_DURING)..heals } else { heals..heals };
         let stands_still = heals.saturating_sub(2 * STANDS_STILL).max(2 * SECOND);
-        let pushed = is_narrow.then_some(stands_still + SECOND);
-        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay, long, pushed };
+        let crowded = is_narrow.then_some(stands_still + SECOND);
+        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay, long, crowded };
         let calm = heals + converges_within..heals + converges_within + CALM;
         let guests = invite(&herd, &workload, &links, &book, &mut random, [SECOND / 100..heals, calm]);
         let victims = Victims::new(&herd.servers, &book, &links, &guests, link);
-        let has_last_words = seed % LAST_WORDS.0 == LAST_WORDS.1;
+        let has_last_words = seed % LAST_WORDS_SEEDS.0 == LAST_WORDS_SEEDS.1;
         // Nothing else fails where something is to fail in a certain way.
         let faults_end = match (is_narrow, has_last_words) {
             (true, _) => stands_still,

@@ -43,16 +43,16 @@ fn every_mistake_is_caught_within_a_few_seeds_and_by_what_it_breaks() {
         (Rule::Mutant(Mutant::TakesMetres), Invariant::RepliesInOrder),
         (Rule::Mutant(Mutant::TurnsDifference), Invariant::RepliesInOrder),
         (Rule::Mutant(Mutant::LosesQuestions), Invariant::NothingUnfired),
-        (Rule::Mutant(Mutant::TwoEntries), Invariant::OneEntry),
+        (Rule::Mutant(Mutant::TwoEntries), Invariant::BoundedWaiting),
         (Rule::Mutant(Mutant::AnswersLate), Invariant::FallsSilent),
         (Rule::Mutant(Mutant::TellsAllBack), Invariant::MessageBound),
         (Rule::Mutant(Mutant::NeverTellsBack), Invariant::Converges),
-        (Rule::Mutant(Mutant::NoKeepAlive), Invariant::NothingLeft),
+        (Rule::Mutant(Mutant::NoKeepAlive), Invariant::Linked),
         (Rule::Mutant(Mutant::ClosesAtOnce), Invariant::RepliesInOrder),
         (Rule::Mutant(Mutant::ThrowsRestAway), Invariant::RepliesInOrder),
         (Rule::Mutant(Mutant::NeverAnswersOlder), Invariant::AnswersOlder),
         (Rule::Mutant(Mutant::NoOverhead), Invariant::Converges),
-        (Rule::Mutant(Mutant::FillsBuffer), Invariant::OneEntry),
+        (Rule::Mutant(Mutant::FillsBuffer), Invariant::BoundedWaiting),
     ];
     let found = table.map(|(rule, _)| (rule, caught(rule)));
     for ((rule, expected), (_, caught)) in table.into_iter().zip(found) {

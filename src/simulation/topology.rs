@@ -90,7 +90,8 @@ fn random_pairs(servers: usize, degree: usize, random: &mut Random) -> Vec<(usiz
     let tree = (1..servers).map(|server| (random.below(server as u64) as usize, server));
     let tree: BTreeSet<_> = tree.collect();
     let mut draw = || {
-        let [one, other] = [0; 2].map(|_| random.below(servers as u64) as usize);
+        let one = random.below(servers as u64) as usize;
+        let other = random.below(servers as u64) as usize;
         (one.min(other), one.max(other))
     };
     let all = servers * (servers - 1) / 2;

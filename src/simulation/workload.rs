@@ -58,14 +58,14 @@ const FAR_AHEAD: Duration = Duration::from_secs(3600);
 const LONG_NAME: usize = 200;
 
 /// One visitor in so many reads nothing for a while.
-const READERS_A_LATE: u64 = 40;
+const VISITS_A_LATE_READER: u64 = 40;
 
-/// For so long, at most.
-const LATE: Duration = Duration::from_secs(5);
+/// It begins within this time.
+const READS_WITHIN: Duration = Duration::from_secs(5);
 
 /// So many bursts of every client come within this time where much is to wait for a neighbour.
-const PUSHES: u32 = 3;
-const PUSHED: Duration = Duration::from_secs(6);
+const BURSTS: u32 = 3;
+const BURSTS_WITHIN: Duration = Duration::from_secs(6);
 
 /// The names of so many clients. A name is any bytes but white space: some are no text, some look like something else.
 pub(super) fn names(clients: usize) -> Vec<Vec<u8>> {
@@ -115,7 +115,7 @@ pub(super) struct Workload {
     /// Half of the locations of this time are written with very many digits.
     pub(super) long: Range<Duration>,
     /// From then on all clients say where they are, over and over for some seconds.
-    pub(super) pushed: Option<Duration>,
+    pub(super) crowded: Option<Duration>,
 }
 
 impl Workload {
@@ -136,12 +136,12 @@ impl Workload {
             let (at, server) = (random.between(during.start, during.end), self.server(random));
             let says = vec![(Duration::ZERO, Say::TooLong(LONGEST_LINE + FAR_TOO_LONG))];
             // By the time that it reads, what was not wanted may have been answered with a reset.
-            let (ending, reads_after) = (Ending::WhenAnswered, LATE);
+            let (ending, reads_after) = (Ending::WhenAnswered, READS_WITHIN);
             plan[0].push(Visit { at, server, says, ending, reads_after, is_calm });
         }
-        if let Some(at) = self.pushed.filter(|at| during.contains(at)) {
-            for push in 0..PUSHES {
-                let now = at + push * (PUSHED / PUSHES);
+        if let Some(at) = self.crowded.filter(|at| during.contains(at)) {
+            for number in 0..BURSTS {
+                let now = at + number * (BURSTS_WITHIN / BURSTS);
                 (0..self.clients)
                     .for_each(|client| self.burst(random, now, &names, client, is_calm, &mut plan[client]));
             }
@@ -178,8 +178,11 @@ impl Workload {
                 6 | 7 if !is_calm => Ending::BreakOff(random.between(Duration::ZERO, 4 * self.delay)),
                 _ => Ending::WhenAnswered,
             };
-            let reads_after =
-                if random.chance(1, READERS_A_LATE) { random.between(Duration::ZERO, LATE) } else { Duration::ZERO };
+            let reads_after = if random.chance(1, VISITS_A_LATE_READER) {
+                random.between(Duration::ZERO, READS_WITHIN)
+            } else {
+                Duration::ZERO
+            };
             visits.push(Visit { at, server, says, ending, reads_after, is_calm });
             at += random.between(Duration::ZERO, self.delay);
         }
@@ -291,7 +294,7 @@ mod tests {
     #[test]
     fn the_plan_overlaps_roams_asks_and_says_the_same_time_twice() {
         let servers = vec!["Alford".to_owned(), "Bolden".to_owned()];
-        let workload = Workload { servers, clients: 6, delay: SECOND / 10, long: SECOND..SECOND, pushed: None };
+        let workload = Workload { servers, clients: 6, delay: SECOND / 10, long: SECOND..SECOND, crowded: None };
         let plan = workload.plan(&mut Random::new(1), SECOND..300 * SECOND, false);
         let (mut close, mut moved, mut equal, mut asks, mut nonsense) = (0, 0, 0, 0, 0);
         let (mut pipelined, mut forged, mut long) = (0, 0, 0);

@@ -4,6 +4,8 @@ use super::*;
 use crate::testing::{StringTransport, for_every_chunking};
 use std::rc::Rc;
 
+mod pausing;
+
 type Events = Rc<RefCell<Vec<String>>>;
 type OnBytes = Box<dyn FnMut(&LineTransport, &[u8])>;
 
@@ -329,60 +331,6 @@ fn the_limit_can_be_changed_between_two_lines_of_one_read() {
     check(changing, b"short\r\nwide!\r\n123456\r\n", &["line short", "line wide!", "line 123456"]);
 }
 
-/// Pauses at every line that begins with `p`.
-fn pausing(noting: &mut Noting) {
-    noting.line = Box::new(|transport, line| {
-        if line.starts_with(b"p") {
-            transport.pause_producing();
-        }
-    });
-}
-
-#[test]
-fn a_pause_holds_back_lines_that_have_been_received_already() {
-    let mut rig = Rig::new(pausing);
-    rig.feed(b"one\r\np1\r\ntwo\r\np2\r\nthree\r\nfo");
-    assert_eq!(rig.take_events(), ["line one", "line p1"]);
-    rig.resume();
-    assert_eq!(rig.take_events(), ["line two", "line p2"]);
-    rig.resume();
-    assert_eq!(rig.take_events(), ["line three"]);
-    rig.feed(b"ur\r\n");
-    assert_eq!(rig.take_events(), ["line four"]);
-}
-
-#[test]
-fn what_comes_during_a_pause_comes_after_what_was_held_back() {
-    for_every_chunking(b"p1\r\ntwo\r\np3\r\nfour\r\n", |chunks| {
-        let mut rig = Rig::new(pausing);
-        chunks.iter().for_each(|chunk| rig.feed(chunk));
-        assert_eq!(rig.take_events(), ["line p1"], "{chunks:?}");
-        rig.resume();
-        assert_eq!(rig.take_events(), ["line two", "line p3"], "{chunks:?}");
-        rig.resume();
-        assert_eq!(rig.take_events(), ["line four"], "{chunks:?}");
-    });
-}
-
-#[test]
-fn a_pause_together_with_set_line_mode_holds_back_what_was_given_back() {
-    let mut rig = Rig::new(|noting| {
-        noting.line = Box::new(|transport, line| {
-            if line == b"raw" {
-                transport.set_raw_mode();
-            }
-        });
-        noting.raw = Box::new(|transport, data| {
-            transport.set_line_mode(&data[1..]);
-            transport.pause_producing();
-        });
-    });
-    rig.feed(b"raw\r\n!one\r\ntwo\r\n");
-    assert_eq!(rig.take_events(), ["line raw", "raw !one\r\ntwo\r\n"]);
-    rig.resume();
-    assert_eq!(rig.take_events(), ["line one", "line two"]);
-}
-
 #[test]
 fn nothing_is_delivered_after_lose_connection() {
     let quitting = || {
@@ -441,56 +389,4 @@ fn lines_that_lie_whole_in_a_read_are_slices_of_it() {
     rig.feed(&read);
     assert_eq!(count.get(), 8000);
     assert_eq!(place.get(), read.as_ptr_range().end);
-}
-
-#[test]
-fn pausing_at_every_line_does_not_move_what_is_held_back() {
-    // Moving the rest at each of n lines would be quadratic: the lines of one read must stay where they were put.
-    let places: Rc<RefCell<Vec<usize>>> = Rc::default();
-    let noted = places.clone();
-    let mut rig = Rig::new(|noting| {
-        noting.line = Box::new(move |transport, line| {
-            noted.borrow_mut().push(line.as_ptr() as usize);
-            transport.pause_producing();
-        });
-    });
-    rig.feed(&b"a line\r\n".repeat(1000));
-    for _ in 1..1000 {
-        rig.resume();
-    }
-    let places = places.borrow();
-    assert_eq!(places.len(), 1000);
-    // The first was in the read itself; the others in the one copy of what was held back.
-    assert!(places[1..].windows(2).all(|pair| pair[1] == pair[0] + 8), "what is held back was moved");
-}
-
-/// Pauses after its first line, and takes longer ones when it goes on.
-struct Grows(Events);
-
-impl LineProtocol for Grows {
-    fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
-        self.0.borrow_mut().push(format!("line {}", line.escape_ascii()));
-        if line == b"wait" {
-            transport.pause_producing();
-        }
-    }
-
-    fn reading_resumed(&mut self, transport: &LineTransport) {
-        self.0.borrow_mut().push("resumed".to_owned());
-        transport.set_max_length(8);
-    }
-}
-
-#[test]
-fn what_was_held_back_is_judged_by_what_is_set_when_reading_goes_on() {
-    for_every_chunking(b"wait\r\n12345678\r\n", |chunks| {
-        let (wire, events) = (StringTransport::new(), Events::default());
-        let mut receiver = LineReceiver::new(Grows(events.clone())).with_max_length(4);
-        receiver.connection_made(&wire.transport());
-        chunks.iter().for_each(|chunk| receiver.data_received(&wire.transport(), chunk));
-        assert_eq!(events.take(), ["line wait"], "{chunks:?}");
-        wire.transport().resume_producing();
-        receiver.reading_resumed(&wire.transport());
-        assert_eq!(events.take(), ["resumed", "line 12345678"], "{chunks:?}");
-    });
 }

@@ -59,7 +59,7 @@
 //! room, limits after which a peer is given up. There are no packets below that: no congestion control, no Nagle, no
 //! reordering within a connection (TCP hides it). A callback takes no time.
 //!
-//! Errors are told by their [`ErrorKind`](std::io::ErrorKind). None has a number, also not the lack of descriptors,
+//! Errors are told by their [`ErrorKind`](std::io::ErrorKind). None has a number, not even the lack of descriptors,
 //! which is EMFILE on a real system and is only said in words here ([`HostSettings::descriptors`]).
 //!
 //! # Where the seed's rule ends

@@ -245,13 +245,7 @@ impl Network {
         } else if heard_lately {
             end.unanswered = 0;
             quiet_until
-        } else if answers && !is_known {
-            // It may be lost on its way: until it comes nothing is known.
-            end.unanswered += 1;
-            let latency = self.latency(back);
-            self.later(latency, Event::Reset(id, side));
-            now.saturating_add(nanoseconds(interval))
-        } else if answers {
+        } else if answers && is_known {
             (end.heard, end.unanswered) = (now, 0);
             now.saturating_add(nanoseconds(idle))
         } else if end.unanswered >= probes {
@@ -263,6 +257,11 @@ impl Network {
         } else {
             end.unanswered += 1;
             self.note_end(id, side, Did::Probe, 0);
+            if answers {
+                // A reset; it may be lost on its way: until it comes nothing is known.
+                let latency = self.latency(back);
+                self.later(latency, Event::Reset(id, side));
+            }
             now.saturating_add(nanoseconds(interval))
         };
         let next = next.max(now.saturating_add(1));

@@ -2,8 +2,9 @@
 //!
 //! Whoever waits asks. The message that there is room may be lost, and the receiver may be gone: so the sender asks
 //! again and again, with growing waits (RFC 9293, 3.8.6.1), for as long as it is told "still shut" (RFC 1122,
-//! 4.2.2.17). As on Linux, there are three ends to that: [`RETRIES`] without an answer; the limit that keep-alive sets
-//! (`TCP_USER_TIMEOUT`), answered or not; and, for what a program left behind when it closed, the longest wait.
+//! 4.2.2.17). There are three ends to that: [`RETRIES`] without an answer; the limit that keep-alive sets
+//! (`TCP_USER_TIMEOUT`), answered or not; and, for what a program left behind when it closed, the longest wait. Linux
+//! has them, too, but asks less often about what was left behind if nobody answers.
 //!
 //! It costs an event only while there are bytes that wait for room.
 
@@ -38,7 +39,7 @@ impl Network {
         let limit = end.keep_alive.map_or(u64::MAX, |_| since.saturating_add(end.patience()));
         let is_left_behind = end.owner == Owner::Nobody && wait == LONGEST_WAIT;
         if now >= limit || unanswered >= RETRIES || is_left_behind {
-            self.note_end(id, side, Did::LackRoom, 0);
+            self.note_end(id, side, if unanswered >= RETRIES { Did::GiveUp } else { Did::LackRoom }, 0);
             return self.break_end(id, side, ErrorKind::TimedOut);
         }
         let [there, back] = [connection.links[side], connection.links[1 - side]];

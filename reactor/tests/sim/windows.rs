@@ -191,7 +191,7 @@ fn a_shut_window_behind_a_cut_that_stays_is_given_up_and_behind_one_that_heals_i
 }
 
 #[test]
-fn keep_alive_that_is_set_when_the_window_has_shut_counts_from_then_on() {
+fn keep_alive_that_is_set_when_the_window_has_shut_counts_from_when_it_shut() {
     let pair = waiting();
     pair.keep_alive(Some(KEEP_ALIVE));
     pair.world.run_for(3990 * MS);

@@ -69,10 +69,10 @@ impl Book {
             for link in server.links() {
                 let (name, neighbor, guests) = (server.name(), link.name(), link.guests());
                 if !link.is_up() {
-                    self.fail(Invariant::Converges, || format!("the link of {name} to {neighbor} is still down"));
+                    self.fail(Invariant::Linked, || format!("the link of {name} to {neighbor} is still down"));
                 }
                 if guests != 1 {
-                    self.fail(Invariant::NothingLeft, || format!("{name} has {guests} connections of {neighbor}"));
+                    self.fail(Invariant::Linked, || format!("{name} has {guests} connections of {neighbor}"));
                 }
             }
         }
@@ -103,13 +103,13 @@ impl Book {
         for link in server.links() {
             let (waiting, buffered) = (link.waiting(), link.buffered());
             if buffered > most {
-                self.fail(Invariant::OneEntry, || {
+                self.fail(Invariant::BoundedWaiting, || {
                     let name = server.name();
                     format!("{name} has {buffered} bytes in its buffer for {}, more than {most}", link.name())
                 });
             }
             if waiting > known {
-                self.fail(Invariant::OneEntry, || {
+                self.fail(Invariant::BoundedWaiting, || {
                     format!("{} has {waiting} entries for {} but knows {known} clients", server.name(), link.name())
                 });
             }

@@ -82,6 +82,7 @@ impl Fault {
             | Fault::Crowd => false,
         }
     }
+
     /// Whether it may last until everything heals. What a client and a server notice of each other takes long to get
     /// well again, and a crowd is there for as long as a server stands still.
     pub(super) fn may_last(self) -> bool {

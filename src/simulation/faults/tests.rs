@@ -52,7 +52,7 @@ fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_onc
     let old = Name::Addresses(vec!["10.9.9.9".parse().unwrap()]);
     for name in [Name::Fails(ErrorKind::TimedOut), Name::Silent, old] {
         let (herd, links) = line_of(2);
-        let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+        let [one, other] = two(&herd);
         let line = b"IAMAT kiwi +1+1 1\n".to_vec();
         feeder::add(&herd, &links.names, vec![(5 * SECOND, 0, line)]);
         herd.world.run_for(10 * SECOND);
@@ -66,16 +66,25 @@ fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_onc
     }
 }
 
-/// Somebody who says once that it is a server, and stays as long as it may.
-struct Claimant {
-    says: Vec<u8>,
+/// Somebody who says some lines, each at its time after the connection was made, and then leaves, if ever.
+struct Speaker {
+    reactor: Reactor,
+    says: Vec<(Duration, String)>,
+    leaves: Option<Duration>,
     is_there: Rc<Cell<bool>>,
 }
 
-impl Protocol for Claimant {
+impl Protocol for Speaker {
     fn connection_made(&mut self, transport: &Transport) {
-        transport.write(&self.says);
         self.is_there.set(true);
+        for (at, line) in self.says.drain(..) {
+            let transport = transport.clone();
+            self.reactor.call_later(at, move || transport.write(format!("{line}\n").as_bytes()));
+        }
+        if let Some(after) = self.leaves {
+            let leaving = transport.clone();
+            self.reactor.call_later(after, move || leaving.lose_connection());
+        }
     }
 
     fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
@@ -85,22 +94,37 @@ impl Protocol for Claimant {
     }
 }
 
-/// Has a program on a host say to a server that it is another one. Whether it is still connected.
-fn claim(from: &Host, to: &Host, name: &str) -> Rc<Cell<bool>> {
+/// Has a program on a host speak to a server. Whether it is still connected.
+fn speak(from: &Host, to: &Host, says: Vec<(Duration, String)>, leaves: Option<Duration>) -> Rc<Cell<bool>> {
     let is_there = Rc::new(Cell::new(false));
-    let (noted, says) = (is_there.clone(), format!("PEER {name}\n").into_bytes());
-    let there = SocketAddr::new(to.address(), PORT);
+    let (noted, there) = (is_there.clone(), SocketAddr::new(to.address(), PORT));
     ask(&from.reactor().unwrap(), move |reactor| {
-        let claimant = move |_: &Address| Claimant { says: says.clone(), is_there: noted.clone() };
-        reactor.connect_tcp(there, claimant);
+        let speaker = reactor.clone();
+        let build = move |_: &Address| Speaker {
+            reactor: speaker.clone(),
+            says: says.clone(),
+            leaves,
+            is_there: noted.clone(),
+        };
+        reactor.connect_tcp(there, build);
     });
     is_there
+}
+
+/// Has a program on a host say to a server that it is another one, and stay as long as it may.
+fn claim(from: &Host, to: &Host, name: &str) -> Rc<Cell<bool>> {
+    speak(from, to, vec![(Duration::ZERO, format!("PEER {name}"))], None)
+}
+
+/// The hosts of the first two servers.
+fn two(herd: &Herd) -> [Host; 2] {
+    [0, 1].map(|server: usize| herd.servers[server].host())
 }
 
 #[test]
 fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() {
     let (herd, _) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     let stranger = herd.world.host("client-1", |_| {});
     let world = &herd.world;
     world.run_for(10 * SECOND);
@@ -130,7 +154,7 @@ fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() 
 #[test]
 fn a_neighbour_that_dies_before_its_name_is_looked_up_is_no_guest() {
     let (herd, _) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     let stranger = herd.world.host("client-1", |_| {});
     let (world, link) = (&herd.world, herd.servers[1].server().unwrap().links()[0].clone());
     world.run_for(10 * SECOND);
@@ -151,7 +175,7 @@ fn a_neighbour_that_dies_before_its_name_is_looked_up_is_no_guest() {
 #[test]
 fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
     let (herd, links) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     let (head, tail) = ("IAMAT kiwi +1.", "+1 1");
     let zeros = "0".repeat(64 * 1024 - head.len() - tail.len());
     feeder::add(&herd, &links.names, vec![(5 * SECOND, 0, format!("{head}{zeros}{tail}\n").into_bytes())]);
@@ -166,14 +190,17 @@ fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
     world.run_for(10 * SECOND);
     assert!(knows(&herd, 1, "kiwi"));
     let trace = world.trace();
+    let said = trace.iter().position(|line| line.contains("PEER Alford")).unwrap();
+    let looks = format!("{:<10} looks a name up: \"Alford\"", "Bolden");
+    assert!(trace[said..].iter().any(|line| line.contains(&looks)), "it did not know at once");
     let count = |what: &str| trace.iter().filter(|line| line.contains(what)).count();
-    assert_eq!((count("PEER"), count("is longer than")), (2, 0), "{trace:?}");
+    assert_eq!((count("PEER"), count("is longer than")), (2, 0));
 }
 
 #[test]
 fn a_server_stops_at_once_though_it_would_look_a_name_up_again() {
     let (herd, _) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     let stranger = herd.world.host("client-1", |_| {});
     herd.world.run_for(10 * SECOND);
     let is_there = claim(&stranger, &other, one.name());
@@ -188,7 +215,7 @@ fn a_server_stops_at_once_though_it_would_look_a_name_up_again() {
 fn a_server_that_is_asked_to_stop_still_tells_what_it_has_taken() {
     const CLIENTS: u64 = 50;
     let (herd, links) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     let lines = (0..CLIENTS).map(|client| (10 * SECOND, 0, format!("IAMAT {client} +1+1 1\n").into_bytes()));
     feeder::add(&herd, &links.names, lines.collect());
     herd.world.run_for(9 * SECOND);

@@ -4,38 +4,12 @@
 use super::*;
 use crate::simulation::clients::Say;
 
-/// Somebody who says some lines, each at its time after the connection was made, and then leaves.
-struct Speaker {
-    reactor: Reactor,
-    says: Vec<(Duration, &'static str)>,
-    leaves: Duration,
+/// Has a program on a neighbour's host speak as the neighbour until it leaves, and say a line after `at`: it
+/// stands for one that has died and whose lines are still on their way.
+fn speak_as_neighbour(from: &Host, to: &Host, at: Duration, line: &str, leaves: Duration) {
+    let says = vec![(Duration::ZERO, "PEER Bolden".to_owned()), (at, line.to_owned())];
+    drop(speak(from, to, says, Some(leaves)));
 }
-
-impl Protocol for Speaker {
-    fn connection_made(&mut self, transport: &Transport) {
-        for (at, line) in self.says.drain(..) {
-            let transport = transport.clone();
-            self.reactor.call_later(at, move || transport.write(format!("{line}\n").as_bytes()));
-        }
-        let leaving = transport.clone();
-        self.reactor.call_later(self.leaves, move || leaving.lose_connection());
-    }
-
-    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
-}
-
-/// Has a program on a neighbour's host speak as the neighbour: it stands for one that has died and whose lines are
-/// still on their way.
-fn speak(from: &Host, to: &Host, says: &[(Duration, &'static str)], leaves: Duration) {
-    let (says, there) = (says.to_vec(), SocketAddr::new(to.address(), PORT));
-    ask(&from.reactor().unwrap(), move |reactor| {
-        let speaker = reactor.clone();
-        let build = move |_: &Address| Speaker { reactor: speaker.clone(), says: says.clone(), leaves };
-        reactor.connect_tcp(there, build);
-    });
-}
-
-const PEER: (Duration, &str) = (Duration::ZERO, "PEER Bolden");
 
 fn is_linked(herd: &Herd, server: usize) -> bool {
     herd.servers[server].server().unwrap().links()[0].is_up()
@@ -44,9 +18,9 @@ fn is_linked(herd: &Herd, server: usize) -> bool {
 #[test]
 fn a_neighbour_is_told_what_a_connection_said_that_ended_while_another_was_there() {
     let (herd, _) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     herd.world.run_for(10 * SECOND);
-    speak(&other, &one, &[PEER, (SECOND, "AT Bolden +1 kiwi +1+1 1")], 2 * SECOND);
+    speak_as_neighbour(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(2 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
     herd.world.run_for(SECOND);
@@ -56,7 +30,7 @@ fn a_neighbour_is_told_what_a_connection_said_that_ended_while_another_was_there
 /// Two servers of which the second cannot link up with the first any more: it cannot look its name up.
 fn one_way() -> (Herd, [Host; 2]) {
     let (herd, _) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     herd.world.run_for(10 * SECOND);
     herd.world.set_name(one.name(), Name::Fails(ErrorKind::TimedOut));
     herd.world.reset_connections(&one, &other);
@@ -66,7 +40,7 @@ fn one_way() -> (Herd, [Host; 2]) {
 #[test]
 fn a_neighbour_is_told_what_a_connection_said_that_is_older_than_the_link_to_it() {
     let (herd, [one, other]) = one_way();
-    speak(&other, &one, &[PEER, (SECOND, "AT Bolden +1 kiwi +1+1 1")], 2 * SECOND);
+    speak_as_neighbour(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(2 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
     herd.world.run_for(SECOND);
@@ -78,7 +52,7 @@ fn a_neighbour_that_comes_after_the_last_one_has_gone_is_told_what_that_said() {
     let (herd, [one, other]) = one_way();
     herd.world.run_for(SECOND);
     assert!(is_linked(&herd, 0) && !is_linked(&herd, 1));
-    speak(&other, &one, &[PEER, (SECOND, "AT Bolden +1 kiwi +1+1 1")], 2 * SECOND);
+    speak_as_neighbour(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(20 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"), "for all that is known it is the same neighbour");
     has_its_name(&herd.world, &one);
@@ -90,13 +64,13 @@ fn a_neighbour_that_comes_after_the_last_one_has_gone_is_told_what_that_said() {
 fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_it_before() {
     const MUCH: usize = 40;
     let (herd, links) = line_of(2);
-    let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+    let [one, other] = two(&herd);
     let long = |number| format!("IAMAT {number} +1.{}+1 1\n", "0".repeat(60_000)).into_bytes();
     let mut lines: Vec<_> = (0..MUCH).map(|number| (12 * SECOND, 0, long(number))).collect();
     lines.push((12 * SECOND, 0, b"IAMAT kiwi +1+1 1\n".to_vec()));
     feeder::add(&herd, &links.names, lines);
     herd.world.run_for(10 * SECOND);
-    speak(&other, &one, &[PEER, (3 * SECOND, "AT Bolden +1 kiwi +1+1 2")], 4 * SECOND);
+    speak_as_neighbour(&other, &one, 3 * SECOND, "AT Bolden +1 kiwi +1+1 2", 4 * SECOND);
     herd.world.run_for(SECOND);
     // So narrow that most of it waits.
     herd.world.set_link(&one, &other, Link::default().bandwidth(20_000));
@@ -114,7 +88,7 @@ fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_i
 fn a_herd_that_was_split_for_minutes_is_whole_as_soon_as_one_more_attempt_can_be_made() {
     for seed in 1..=10 {
         let (herd, _) = line_in(World::new(seed), 2);
-        let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
+        let [one, other] = two(&herd);
         herd.world.run_for(10 * SECOND);
         herd.world.partition(std::slice::from_ref(&one), std::slice::from_ref(&other));
         herd.world.run_for(180 * SECOND);
