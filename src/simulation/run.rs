@@ -170,7 +170,11 @@ impl Stage {
         // Nothing else fails where something is to fail in a certain way.
         let faults_end = match (is_narrow, has_last_words) {
             (true, _) => stands_still,
-            (_, true) => victims.plan_last_words(&herd.world, heals),
+            (_, true) => {
+                // The fewer neighbours it has, the fewer tell its successor what it said.
+                let server = (0..links.names.len()).min_by_key(|server| links.degree(*server)).unwrap_or(0);
+                victims.plan_last_words(&herd.world, server, heals)
+            }
             _ => heals,
         };
         victims.plan(&herd.world, &mut random, SECOND..faults_end);

@@ -88,6 +88,26 @@ fn a_probe_whose_reset_is_lost_is_followed_by_another() {
 }
 
 #[test]
+fn a_peer_whose_resets_are_all_lost_is_given_up_like_one_that_does_not_answer() {
+    // The way back is open when a probe comes, and cut when its reset would.
+    for offset in 0..10 {
+        let world = world(1);
+        world.set_links(Link::new(Law::Fixed(500 * MS)));
+        let (server, client, answers, _) = pair_after(&world, Some(KEEP_ALIVE), 4 * SECOND);
+        server.crash();
+        server.restart();
+        world.run_for(offset * 100 * MS);
+        for _ in 0..20 {
+            world.run_for(400 * MS);
+            world.cut(&server, &client);
+            world.run_for(600 * MS);
+            world.heal();
+        }
+        assert_eq!(answers.all().len(), 3, "{offset}: {:?}", answers.all());
+    }
+}
+
+#[test]
 fn probes_go_on_for_a_partition_that_heals_in_time() {
     let world = world(1);
     let (server, client, answers, _) = pair(&world, Some(KEEP_ALIVE));

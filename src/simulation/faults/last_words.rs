@@ -18,11 +18,14 @@ const SAID_WITHIN: Duration = Duration::from_millis(1500);
 const SLOW_WORDS: Law = Law::Uniform(Duration::from_secs(3), Duration::from_secs(4));
 
 impl Victims {
-    /// Has the server with the fewest neighbours killed and started again while what it has told is still on its way:
-    /// its neighbours hear its last words when the next one is there already. When that begins.
-    pub(in super::super) fn plan_last_words(self: &Rc<Self>, world: &World, until: Duration) -> Duration {
-        let degree = |server: &usize| self.pairs.iter().filter(|(one, other)| one == server || other == server).count();
-        let Some(server) = (0..self.members.len()).min_by_key(degree) else { return until };
+    /// Has a server killed and started again while what it has told is still on its way: its neighbours hear its last
+    /// words when the next one is there already. When that begins.
+    pub(in super::super) fn plan_last_words(
+        self: &Rc<Self>,
+        world: &World,
+        server: usize,
+        until: Duration,
+    ) -> Duration {
         let at = until.saturating_sub(BEFORE);
         let this = self.clone();
         world.call_later(at, move |world| {
