@@ -2,7 +2,8 @@
 //!
 //! Run it with `cargo run --example deferred_chain`. Next: `deferred_errors.rs`.
 
-use reactor::{AlreadyCalledError, Deferred, deferred};
+use reactor::error::AlreadyCalledError;
+use reactor::{Deferred, deferred};
 
 fn main() -> Result<(), AlreadyCalledError> {
     // Two ends: the Firer is for who will have the result, the Deferred for who waits for it.

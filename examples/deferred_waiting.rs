@@ -2,8 +2,9 @@
 //!
 //! Run it with `cargo run --example deferred_waiting`. Next: `deferred_lists.rs`.
 
+use reactor::Deferred;
+use reactor::error::AlreadyCalledError;
 use reactor::testing::ManualClock;
-use reactor::{AlreadyCalledError, Deferred};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -6,7 +6,8 @@
 //! A client that asks faster than it is answered is not read from while too much is owed to it.
 
 use crate::log_file::Traffic;
-use reactor::{Deferred, DelayedCall, HIGH_WATER, Reactor, Transport};
+use reactor::transport::HIGH_WATER;
+use reactor::{Deferred, DelayedCall, Reactor, Transport};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;

@@ -56,34 +56,41 @@ mod clock;
 pub mod deferred;
 pub mod driver;
 pub mod error;
-mod event_loop;
-mod failure;
+pub mod event_loop;
+pub mod failure;
 pub mod http;
-mod line_buffer;
-mod line_receiver;
+pub mod line_buffer;
+pub mod line_receiver;
 mod outgoing;
-mod protocol;
+pub mod protocol;
 mod settings;
 pub mod sim;
 pub mod testing;
-mod timers;
+pub mod timers;
 pub mod tls;
-mod transport;
+pub mod transport;
 
 pub use address::Address;
 pub use clock::Clock;
-pub use deferred::{Deferred, Firer, IntoDeferred};
-pub use error::{AlreadyCalledError, CancelledError, CircularWaitError, PanicError, Reason, TimeoutError};
+#[doc(inline)]
+pub use deferred::{Deferred, Firer};
+#[doc(inline)]
+pub use error::{CancelledError, Reason, TimeoutError};
+#[doc(inline)]
 pub use event_loop::{
-    Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent, TriggerId,
+    Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent,
 };
-pub use failure::{Failure, Message, Passed, Trapped};
-pub use line_buffer::{LineBuffer, Split};
-pub use line_receiver::{LineProtocol, LineReceiver, LineTransport, MAX_LENGTH};
+#[doc(inline)]
+pub use failure::Failure;
+#[doc(inline)]
+pub use line_receiver::{LineProtocol, LineReceiver, LineTransport};
+#[doc(inline)]
 pub use protocol::{ClientFactory, Factory, Protocol};
 pub use settings::Settings;
-pub use timers::{DelayedCall, NotActive};
-pub use transport::{BUFFER_LIMIT, Channel, HIGH_WATER, KeepAlive, Producer, Transport};
+#[doc(inline)]
+pub use timers::DelayedCall;
+#[doc(inline)]
+pub use transport::{Producer, Transport};
 
 /// The README's and DESIGN.md's code, compiled and run as tests.
 #[cfg(doctest)]

@@ -10,7 +10,7 @@ use memchr::{memchr, memmem};
 /// Splits a stream of bytes at a delimiter.
 ///
 /// ```
-/// use reactor::{LineBuffer, Split};
+/// use reactor::line_buffer::{LineBuffer, Split};
 ///
 /// let mut lines = LineBuffer::new(b"\n", 80);
 /// let mut input: &[u8] = b"one\ntw";

@@ -12,7 +12,8 @@
 //!
 //! Next: [`crate::Reactor`].
 
-use crate::{LineBuffer, Protocol, Reason, Split, Transport};
+use crate::line_buffer::{LineBuffer, Split};
+use crate::{Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::ops::Deref;

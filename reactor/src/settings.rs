@@ -17,9 +17,9 @@ pub struct Settings {
     pub lookup_timeout: Duration,
     /// Connections accepted from one port in one turn; the rest wait for the next turn, so that a flood of new
     /// clients does not starve the old ones. Default 64.
-    pub accepts_a_turn: usize,
+    pub max_accepts_per_turn: usize,
     /// Reads of 64 KiB from one connection in one turn, for the same reason. Default 4.
-    pub reads_a_turn: usize,
+    pub max_reads_per_turn: usize,
     /// How often a port that ran out of descriptors tries again to accept. Default 200 ms.
     pub accept_retry: Duration,
     /// Whether `run` catches SIGINT and SIGTERM and stops on them. Default true.
@@ -33,8 +33,8 @@ impl Default for Settings {
             close_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(2),
             lookup_timeout: Duration::from_secs(10),
-            accepts_a_turn: 64,
-            reads_a_turn: 4,
+            max_accepts_per_turn: 64,
+            max_reads_per_turn: 4,
             accept_retry: Duration::from_millis(200),
             catch_signals: true,
         }

@@ -1,6 +1,6 @@
 //! [`Transport`]: the handle by which a protocol writes to its connection and steers it.
 //!
-//! One cheap, clonable type for every kind of connection: what is behind it is a [`Channel`] (a TCP connection, TLS
+//! One cheap, clonable type for every kind of connection: what is behind it is a [`TransportBackend`] (a TCP connection, TLS
 //! over another transport, memory). The contract of every method (Twisted's `ITransport`, `ITCPTransport`,
 //! `IConsumer`):
 //!
@@ -12,7 +12,7 @@
 //! **Back-pressure.** Above [`HIGH_WATER`] bytes waiting, the registered producer is told to pause; when all has gone
 //! out, to resume. A server that answers its peer's requests registers the transport itself
 //! ([`pause_when_full`](Transport::pause_when_full)): then a peer that does not read its answers is no longer read
-//! from. Above a hard limit (default [`BUFFER_LIMIT`]) the connection is aborted: a peer cannot fill our memory.
+//! from. Above a hard limit (default [`MAX_BUFFERED`]) the connection is aborted: a peer cannot fill our memory.
 //!
 //! Next: [`crate::LineReceiver`], a protocol that many build on.
 
@@ -26,7 +26,7 @@ pub const HIGH_WATER: usize = 64 * 1024;
 
 /// Above this many bytes waiting to be sent the connection is aborted, unless
 /// [`Transport::set_buffer_limit`] said otherwise: 64 MiB.
-pub const BUFFER_LIMIT: usize = 64 * 1024 * 1024;
+pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 
 /// Something that writes to a transport again and again, and can be told to wait. Twisted's `IPushProducer`.
 ///
@@ -54,7 +54,7 @@ pub struct KeepAlive {
 /// What a [`Transport`] is a handle to. To be implemented by layers such as TLS and by test doubles; the contract of
 /// each method is that of the method of the same name on [`Transport`].
 #[expect(missing_docs, reason = "the methods are documented once, on Transport")]
-pub trait Channel {
+pub trait TransportBackend {
     fn write(&self, data: &[u8]);
     fn write_vectored(&self, pieces: &[&[u8]]) {
         for piece in pieces {
@@ -81,12 +81,12 @@ pub trait Channel {
 
 /// The handle to a connection. Clones are the same connection.
 #[derive(Clone)]
-pub struct Transport(Rc<dyn Channel>);
+pub struct Transport(Rc<dyn TransportBackend>);
 
 impl Transport {
-    /// A handle to `channel`.
-    pub fn new(channel: Rc<dyn Channel>) -> Transport {
-        Transport(channel)
+    /// A handle to `backend`.
+    pub fn new(backend: Rc<dyn TransportBackend>) -> Transport {
+        Transport(backend)
     }
 
     /// Sends `data` after what was written before.

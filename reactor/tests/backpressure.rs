@@ -14,7 +14,8 @@ use converse::{LARGE, converse, read_all, serve};
 use driver::{Hooks, edited};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
-use reactor::{Address, HIGH_WATER, Producer, Protocol, Reactor, Settings, Transport};
+use reactor::transport::HIGH_WATER;
+use reactor::{Address, Producer, Protocol, Reactor, Settings, Transport};
 use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -94,7 +95,7 @@ fn a_pause_in_the_middle_of_a_stream_loses_nothing() {
             stream.write_all(&[b'x'; PIECE]).unwrap();
         }
     });
-    until(&reactor, "all has come", || received.get() == 2000 * PIECE && reactor.sources() == 1);
+    until(&reactor, "all has come", || received.get() == 2000 * PIECE && reactor.source_count() == 1);
 }
 
 #[test]

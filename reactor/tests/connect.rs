@@ -92,7 +92,7 @@ fn check(to: impl Into<Destination>, client: impl FnOnce(&Reactor, Client) -> Cl
     assert_eq!(events.all(), [""; 0], "nothing calls back before it returns");
     until(&reactor, "as much as expected", || events.all().len() >= expected.len());
     assert_eq!(events.all(), expected);
-    assert_eq!((reactor.sources(), reactor.delayed_calls()), (0, 0), "nothing is left behind");
+    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0), "nothing is left behind");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_name_without_an_address_fails() {
         reactor.connect_tcp(("nobody.test", 80), Client::new(&events));
         until(&reactor, "it fails", || events.all().len() == 2);
         assert_eq!(events.all(), ["started", "no address of nobody.test"]);
-        assert_eq!(reactor.delayed_calls(), 0);
+        assert_eq!(reactor.delayed_call_count(), 0);
     }
 }
 
@@ -288,7 +288,7 @@ fn a_look_up_counts_towards_the_time_allowed_and_can_be_stopped() {
         }
         until(&reactor, "it is given up", || events.all().len() == 2);
         assert_eq!(events.all(), ["started", if stop { "cancelled" } else { "timeout" }]);
-        assert_eq!(reactor.delayed_calls(), 0, "no time limit is left behind");
+        assert_eq!(reactor.delayed_call_count(), 0, "no time limit is left behind");
     }
 }
 
@@ -315,7 +315,7 @@ fn an_attempt_that_hears_nothing_times_out() {
     let events = Events::default();
     reactor.connect_tcp(Destination::from(address).timeout(Duration::from_millis(20)), Client::new(&events));
     until(&reactor, "it is given up", || events.all() == ["started", "timeout"]);
-    assert_eq!(reactor.sources(), 0);
+    assert_eq!(reactor.source_count(), 0);
 }
 
 #[test]
@@ -326,11 +326,11 @@ fn an_attempt_under_way_can_be_stopped() {
     let (_listener, address) = listener();
     let events = Events::default();
     let connector = reactor.connect_tcp(address, Client::new(&events));
-    until(&reactor, "the attempt is under way", || reactor.sources() == 1);
+    until(&reactor, "the attempt is under way", || reactor.source_count() == 1);
     connector.disconnect();
-    assert_eq!(reactor.sources(), 0);
+    assert_eq!(reactor.source_count(), 0);
     until(&reactor, "the factory hears", || events.all() == ["started", "cancelled"]);
-    assert_eq!(reactor.delayed_calls(), 0);
+    assert_eq!(reactor.delayed_call_count(), 0);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! A comment at the end of a line names that line: what is told of it then reads `<name>`.
 
 use reactor::deferred::{self, DeferredLock, FirstError, Others, deferred_list, gather_results, race};
-use reactor::{AlreadyCalledError, CircularWaitError, Deferred, Failure, Firer, Message, Passed, testing};
+use reactor::error::{AlreadyCalledError, CircularWaitError};
+use reactor::failure::{Message, Passed};
+use reactor::{Deferred, Failure, Firer, testing};
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;

@@ -10,7 +10,8 @@ mod util;
 
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
-use reactor::{Address, Phase, Producer, Reactor, SystemEvent, Transport, TriggerId};
+use reactor::event_loop::TriggerId;
+use reactor::{Address, Phase, Producer, Reactor, SystemEvent, Transport};
 use run::run_to_the_end;
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -60,10 +61,10 @@ fn a_protocol_whose_drop_panics_harms_nobody_else() {
     until(&reactor, "the calm one is made", || events.all() == ["made"]);
     let echoed = meanwhile(&reactor, move || answer(&patient(TcpStream::connect(address)), "bad"));
     assert_eq!(echoed, "bad");
-    until(&reactor, "the bad one is gone", || reactor.sources() == 2);
+    until(&reactor, "the bad one is gone", || reactor.source_count() == 2);
     assert_eq!(events.all(), ["made", "made", "data bad", "end", "lost Done", "bad dropped"]);
     assert_eq!(meanwhile(&reactor, move || answer(&calm, "calm")), "calm");
-    until(&reactor, "only the port is left", || reactor.sources() == 1);
+    until(&reactor, "only the port is left", || reactor.source_count() == 1);
     assert_eq!(events.all()[6..], ["data calm", "end", "lost Done", "calm dropped"]);
 }
 
@@ -92,7 +93,7 @@ fn a_producer_may_unregister_when_another_takes_its_place() {
     };
     let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
     assert_eq!(meanwhile(&reactor, move || answer(&patient(TcpStream::connect(address)), "hello")), "hello");
-    until(&reactor, "only the port is left", || reactor.sources() == 1);
+    until(&reactor, "only the port is left", || reactor.source_count() == 1);
     assert_eq!(events.all(), ["made", "first dropped", "second dropped", "data hello", "end", "lost Done"]);
 }
 

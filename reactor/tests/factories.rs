@@ -62,7 +62,7 @@ fn a_port_may_be_stopped_while_its_factory_builds_and_the_factory_still_hears_of
     until(&reactor, "the factory has heard", || events.all() == ["start", "build", "made", "stop"]);
     assert!(TcpStream::connect(address).is_err(), "nobody listens");
     assert_eq!(echoed(&reactor, stream), "hello", "what it built lives on");
-    until(&reactor, "nothing is left", || reactor.sources() == 0);
+    until(&reactor, "nothing is left", || reactor.source_count() == 0);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_factory_may_open_another_port_while_it_builds() {
     let second = opened.borrow()[0].host();
     assert_eq!(echoed(&reactor, patient(TcpStream::connect(second))), "hello");
     assert_eq!(echoed(&reactor, stream), "hello");
-    until(&reactor, "both ports are left", || reactor.sources() == 2);
+    until(&reactor, "both ports are left", || reactor.source_count() == 2);
     assert_eq!(outer.all(), ["start", "build", "made", "data hello", "end", "lost Done"]);
     assert_eq!(inner.all(), ["start", "build", "made", "data hello", "end", "lost Done"]);
     first.stop_listening(); // Its factory holds the reactor.

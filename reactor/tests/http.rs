@@ -48,7 +48,7 @@ fn serve(get: impl FnOnce(&Reactor, &str) -> Deferred<Page>, answer: &'static st
         String::from_utf8(request).unwrap()
     });
     let page = wait(&reactor, page);
-    until(&reactor, "the connection is gone", || reactor.sources() == 0);
+    until(&reactor, "the connection is gone", || reactor.source_count() == 0);
     (page, request)
 }
 
@@ -138,7 +138,7 @@ fn a_refused_connection_is_told() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let failure = wait(&reactor, getter(&reactor).get(&format!("http://{nobody}"))).unwrap_err();
     assert!(matches!(failure.check(), Some(ConnectError::Failed { .. })), "{failure:?}");
-    assert_eq!((reactor.sources(), reactor.delayed_calls()), (0, 0));
+    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0));
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn a_server_that_never_answers_is_given_up_and_its_connection_reset() {
     let timeout = Duration::from_millis(50);
     let failure = wait(&reactor, getter(&reactor).timeout(timeout).get(&url)).unwrap_err();
     assert_eq!(failure.check::<TimeoutError>().unwrap().after, timeout);
-    until(&reactor, "the connection is gone", || reactor.sources() == 0);
-    assert_eq!(reactor.delayed_calls(), 0);
+    until(&reactor, "the connection is gone", || reactor.source_count() == 0);
+    assert_eq!(reactor.delayed_call_count(), 0);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_cancel_ends_the_connection_whether_it_is_made_or_not() {
         }
         page.cancel();
         assert_eq!(wait(&reactor, page).unwrap_err().check(), Some(&CancelledError));
-        until(&reactor, "only the port is left", || reactor.sources() == 1);
+        until(&reactor, "only the port is left", || reactor.source_count() == 1);
         if made {
             until(&reactor, "the server saw the reset", || events.all().last().unwrap() == "lost Lost");
         }

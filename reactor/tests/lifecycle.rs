@@ -99,7 +99,7 @@ fn a_port_serves_again_in_the_next_run() {
         run_to_the_end(&reactor);
         client.join().unwrap();
         assert_eq!(events.all(), ["made", "end", "lost Done"], "run {run}");
-        assert_eq!(reactor.sources(), 0, "a stop closes the port");
+        assert_eq!(reactor.source_count(), 0, "a stop closes the port");
     }
 }
 
@@ -311,7 +311,7 @@ fn a_trigger_that_panics_or_fails_holds_nothing_up() {
     for phase in PHASES {
         reactor.add_system_event_trigger(phase, SystemEvent::Shutdown, || -> () { panic!("as the test wants it") });
         reactor.add_system_event_trigger(phase, SystemEvent::Shutdown, || {
-            reactor::deferred::fail::<()>(reactor::Message("as the test wants it".to_owned()))
+            reactor::deferred::fail::<()>(reactor::failure::Message("as the test wants it".to_owned()))
         });
         let note = events.clone();
         reactor.add_system_event_trigger(phase, SystemEvent::Shutdown, move || note.note(format!("{phase:?}")));
@@ -393,7 +393,7 @@ fn a_client_that_always_reconnects_does_not_hold_up_a_stop() {
         reactor.connect_tcp(listener.local_addr().unwrap(), Stubborn(events.clone()));
         until(&reactor, "the connection is made", || !events.all().is_empty());
         run_and_stop(&reactor);
-        assert_eq!(reactor.sources(), 0);
+        assert_eq!(reactor.source_count(), 0);
     });
 }
 

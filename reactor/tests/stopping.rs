@@ -41,7 +41,7 @@ fn who_wants_to_connect_while_everything_is_closed_hears_that_it_is_cancelled() 
     reactor.stop();
     run_to_the_end(&reactor);
     assert_eq!(*heard.borrow(), ["cancelled"]);
-    assert_eq!((reactor.sources(), reactor.delayed_calls()), (0, 0), "nothing is left behind");
+    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0), "nothing is left behind");
 }
 
 /// Asks for the stop when the first bytes come, says goodbye, and sends back what comes until its peer leaves.

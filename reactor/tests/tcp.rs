@@ -248,7 +248,7 @@ fn a_panic_in_a_callback_ends_that_connection_only() {
     });
     assert_eq!(seen, Err(ErrorKind::ConnectionReset));
     assert_eq!(echoed, b"well");
-    until(&reactor, "both have ended", || reactor.sources() == 1);
+    until(&reactor, "both have ended", || reactor.source_count() == 1);
     assert_eq!(events.all(), ["made", "made", "data panic", "lost Panicked", "data well", "end", "lost Done"]);
 }
 
@@ -320,7 +320,7 @@ fn a_protocol_may_close_all_others_from_inside_any_callback() {
                     let _ = stream.read(&mut [0; 1]);
                 }
             });
-            until(&reactor, "all five have ended", || family.borrow().len() == 5 && reactor.sources() == 1);
+            until(&reactor, "all five have ended", || family.borrow().len() == 5 && reactor.source_count() == 1);
             let losses: Vec<usize> = family.borrow().iter().map(|(_, losses)| *losses).collect();
             assert_eq!(losses, [1; 5], "{moment:?}, abort: {abort}");
         }
@@ -355,7 +355,7 @@ fn options_can_be_set_on_a_connection() {
             let made = |transport: &Transport| {
                 transport.set_no_delay(true);
                 let seconds = Duration::from_secs;
-                let probes = reactor::KeepAlive { idle: seconds(60), interval: seconds(10), probes: 3 };
+                let probes = reactor::transport::KeepAlive { idle: seconds(60), interval: seconds(10), probes: 3 };
                 transport.set_keep_alive(Some(probes));
                 transport.set_keep_alive(None);
                 transport.write(b"still up");
@@ -406,7 +406,7 @@ fn a_factory_may_refuse_a_connection() {
     let address = reactor.listen_tcp("127.0.0.1:0", Refuses).unwrap().host();
     let received = meanwhile(&reactor, move || read_all(&mut patient(TcpStream::connect(address))));
     assert_eq!(received, b"");
-    assert_eq!(reactor.sources(), 1);
+    assert_eq!(reactor.source_count(), 1);
 }
 
 #[test]

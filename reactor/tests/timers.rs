@@ -5,7 +5,8 @@ mod driver;
 mod util;
 
 use driver::{Hooks, edited};
-use reactor::{DelayedCall, NotActive, Reactor, Settings};
+use reactor::timers::NotActive;
+use reactor::{DelayedCall, Reactor, Settings};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -43,11 +44,11 @@ fn calls_are_made_in_the_order_of_their_times_and_never_too_early() {
     rig.later(MS * 3, "second");
     rig.later(MS * 3, "third");
     rig.later(Duration::ZERO, "first");
-    assert_eq!(rig.reactor.delayed_calls(), 4);
+    assert_eq!(rig.reactor.delayed_call_count(), 4);
     assert!(rig.ran.borrow().is_empty(), "nothing calls back before it returns");
     rig.check(&["first", "second", "third", "last"]);
     assert!(rig.reactor.now() - begin >= MS * 6);
-    assert_eq!(rig.reactor.delayed_calls(), 0);
+    assert_eq!(rig.reactor.delayed_call_count(), 0);
 }
 
 #[test]

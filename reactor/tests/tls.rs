@@ -67,7 +67,7 @@ fn converse(
     let client = client(&reactor, Noting::new(&client_events));
     request(&reactor, address, &authority.roots(), &[], client);
     until(&reactor, "both ends are over", || is_over(&server_events) && is_over(&client_events));
-    assert_eq!(reactor.sources(), 1, "only the port is left");
+    assert_eq!(reactor.source_count(), 1, "only the port is left");
     (server_events.all(), client_events.all())
 }
 

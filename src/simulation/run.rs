@@ -289,7 +289,7 @@ impl Stage {
         }
         for guest in &self.guests {
             let Some(reactor) = guest.reactor() else { continue };
-            let (sources, calls) = (reactor.sources(), reactor.delayed_calls());
+            let (sources, calls) = (reactor.source_count(), reactor.delayed_call_count());
             if sources + calls > 0 {
                 let name = guest.name();
                 self.book.fail(Invariant::NothingLeft, || {

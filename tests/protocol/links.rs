@@ -22,9 +22,9 @@ fn with_bolden(test: impl FnOnce(&Stage, &Port<'_>, SocketAddr)) {
 /// Breaks a link off; when the server has noticed, and so begins to wait.
 #[track_caller]
 fn lose(stage: &Stage, link: Connection<'_>) -> Duration {
-    let before = stage.reactor.delayed_calls();
+    let before = stage.reactor.delayed_call_count();
     drop(link);
-    stage.turn_until("the server waits to try again", || stage.reactor.delayed_calls() > before);
+    stage.turn_until("the server waits to try again", || stage.reactor.delayed_call_count() > before);
     stage.passed()
 }
 

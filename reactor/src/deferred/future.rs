@@ -6,7 +6,8 @@ use super::ends::Awaiting;
 use super::history::{Place, Trace};
 use super::unhandled::Outcome;
 use super::{Deferred, State, coroutine};
-use crate::{Failure, Passed};
+use crate::Failure;
+use crate::failure::Passed;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -38,7 +39,7 @@ impl<T: 'static> Deferred<T> {
     /// });
     /// firer.callback(21)?;
     /// assert_eq!(answer.result(), Some(42));
-    /// # Ok::<(), reactor::AlreadyCalledError>(())
+    /// # Ok::<(), reactor::error::AlreadyCalledError>(())
     /// ```
     #[track_caller]
     pub fn from_future(future: impl Future<Output = Result<T, Failure>> + 'static) -> Deferred<T> {

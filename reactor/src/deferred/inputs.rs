@@ -25,7 +25,8 @@ use super::out::{Awaited, Out, Tail};
 use super::root::{self, Gate, Root};
 use super::unhandled::Outcome;
 use super::waiting::Stage;
-use crate::{Failure, Passed};
+use crate::Failure;
+use crate::failure::Passed;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 

@@ -77,7 +77,8 @@ pub fn deferred_list<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>) 
 /// fires at once. Twisted's `gatherResults`.
 ///
 /// ```
-/// use reactor::{Failure, Message, deferred};
+/// use reactor::{Failure, deferred};
+/// use reactor::failure::Message;
 /// use reactor::deferred::{FirstError, Others};
 ///
 /// let all = deferred::gather_results([deferred::succeed("a"), deferred::succeed("b")], Others::Cancel);
@@ -118,7 +119,7 @@ pub fn gather_results<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>,
 /// fast_firer.callback("the hare")?;
 /// assert_eq!(first.result(), Some((1, "the hare")));
 /// assert!(slow_firer.called(), "it was cancelled");
-/// # Ok::<(), reactor::AlreadyCalledError>(())
+/// # Ok::<(), reactor::error::AlreadyCalledError>(())
 /// ```
 #[track_caller]
 pub fn race<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>, others: Others) -> Deferred<(usize, T)> {

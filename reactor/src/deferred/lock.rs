@@ -95,7 +95,7 @@ impl DeferredSemaphore {
     /// assert!(!second.has_fired());
     /// firer.callback(1)?;
     /// assert_eq!((first.result(), second.result()), (Some(1), Some("after that")));
-    /// # Ok::<(), reactor::AlreadyCalledError>(())
+    /// # Ok::<(), reactor::error::AlreadyCalledError>(())
     /// ```
     #[track_caller]
     pub fn run<R: IntoDeferred>(&self, work: impl FnOnce() -> R + 'static) -> Deferred<R::Value> {

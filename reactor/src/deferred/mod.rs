@@ -21,7 +21,7 @@
 //!   same thing, run by the same loop.
 //! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`, `held.rs`).
 //!
-//! [`AlreadyCalledError`]: crate::AlreadyCalledError
+//! [`AlreadyCalledError`]: crate::error::AlreadyCalledError
 //!
 //! Next: `chain.rs` for how it runs, `step.rs` for one callback, `coroutine.rs` for `async`; then [`crate::Protocol`].
 #![doc = include_str!("twisted_names.md")]
@@ -87,7 +87,7 @@ use unhandled::Outcome;
 ///     .add_errback(|_failure| Ok(0));
 /// firer.callback(4)?;
 /// assert_eq!(chain.result(), Some(8));
-/// # Ok::<(), reactor::AlreadyCalledError>(())
+/// # Ok::<(), reactor::error::AlreadyCalledError>(())
 /// ```
 /// # Dropping
 ///
@@ -151,7 +151,7 @@ impl<T: 'static> Deferred<T> {
     #[inline]
     fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
         let result = result.map_err(|mut failure| {
-            failure.pass(crate::Passed::Made(made));
+            failure.pass(crate::failure::Passed::Made(made));
             failure
         });
         Deferred { state: State::Fired(Outcome::new(result), Trace::new(made)) }
@@ -317,7 +317,7 @@ impl<T: 'static> Deferred<T> {
     /// except that a row of a million such links does not recurse.
     ///
     /// If the other one has been fired already, the result here is its
-    /// [`AlreadyCalledError`](crate::AlreadyCalledError). It is one-way: cancelling the other one does not cancel
+    /// [`AlreadyCalledError`](crate::error::AlreadyCalledError). It is one-way: cancelling the other one does not cancel
     /// this one.
     #[track_caller]
     pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {

@@ -27,7 +27,8 @@ use super::history::Place;
 use super::root::{Gate, Root};
 use super::unhandled::Outcome;
 use super::waiting::Stage;
-use crate::{Failure, Passed};
+use crate::Failure;
+use crate::failure::Passed;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -51,7 +52,7 @@ use std::rc::Rc;
 /// for waiter in [first, second, late] {
 ///     assert_eq!(waiter.result().as_deref(), Some("forty-two"));
 /// }
-/// # Ok::<(), reactor::AlreadyCalledError>(())
+/// # Ok::<(), reactor::error::AlreadyCalledError>(())
 /// ```
 pub struct Shared<T: Clone + 'static> {
     control: Rc<Control<T>>,

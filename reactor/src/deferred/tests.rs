@@ -15,7 +15,8 @@ mod timeouts;
 mod waiting;
 
 use super::*;
-use crate::{Message, deferred};
+use crate::deferred;
+use crate::failure::Message;
 use std::cell::{Cell, RefCell};
 use std::sync::Once;
 

@@ -14,7 +14,8 @@
 
 use super::{Deferred, IntoDeferred};
 use crate::error::TimeoutError;
-use crate::{Clock, Failure, NotActive};
+use crate::timers::NotActive;
+use crate::{Clock, Failure};
 use std::panic::Location;
 use std::time::Duration;
 

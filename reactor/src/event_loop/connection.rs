@@ -12,19 +12,19 @@
 //!
 //! Reading follows the edge-triggered rule: `readable` stays set until a read says `WouldBlock`, or brings less than
 //! was asked for and no end is known to follow. Whoever stops earlier (the budget, a pause) is found again through the
-//! agenda, never through the driver.
+//! work queue, never through the driver.
 //!
 //! Next: `port.rs` and `connector.rs`, where connections come from.
 
 mod requests;
 
-use super::agenda::Agenda;
 use super::connector::ConnectorInner;
+use super::work_queue::WorkQueue;
 use super::{BUFFER, Core};
 use crate::driver::{Readiness, Stream, Token};
 use crate::outgoing::Outgoing;
 use crate::timers::DelayedCall;
-use crate::transport::BUFFER_LIMIT;
+use crate::transport::MAX_BUFFERED;
 use crate::{Address, Producer, Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -32,10 +32,10 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub(super) struct Connection {
-    /// Itself, for the lists of the agenda.
+    /// Itself, for the lists of the work queue.
     this: Weak<Connection>,
     token: Token,
-    agenda: Rc<Agenda>,
+    work: Rc<WorkQueue>,
     stream: RefCell<Option<Box<dyn Stream>>>,
     protocol: Cell<Option<Box<dyn Protocol>>>,
     out: RefCell<Outgoing>,
@@ -64,7 +64,7 @@ pub(super) struct Connection {
     producing: Cell<Producing>,
     /// It has heard that the reactor stops.
     told_to_stop: Cell<bool>,
-    /// It stands in the agenda's attention list, or is being attended to: no need to ask again.
+    /// It stands in the work queue's attention list, or is being attended to: no need to ask again.
     queued: Cell<bool>,
     close_timer: RefCell<Option<DelayedCall>>,
 }
@@ -101,7 +101,7 @@ enum Producing {
 impl Connection {
     pub(super) fn new(
         token: Token,
-        agenda: Rc<Agenda>,
+        work: Rc<WorkQueue>,
         stream: Box<dyn Stream>,
         protocol: Box<dyn Protocol>,
         peer: Address,
@@ -110,11 +110,11 @@ impl Connection {
         Rc::new_cyclic(|this| Connection {
             this: this.clone(),
             token,
-            agenda,
+            work,
             stream: RefCell::new(Some(stream)),
             protocol: Cell::new(Some(protocol)),
             out: RefCell::default(),
-            limit: Cell::new(BUFFER_LIMIT),
+            limit: Cell::new(MAX_BUFFERED),
             peer,
             connector,
             life: Cell::new(Life::Open),
@@ -205,7 +205,7 @@ impl Connection {
             return;
         }
         let mut buffer = core.take_buffer();
-        let mut budget = self.agenda.settings.reads_a_turn;
+        let mut budget = self.work.settings.max_reads_per_turn;
         while budget > 0 && self.readable.get() && !self.owes_resumed.get() && self.may_deliver() {
             budget -= 1;
             let result = match &mut *self.stream.borrow_mut() {
@@ -240,7 +240,7 @@ impl Connection {
     fn call(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn Protocol, &Transport)) {
         let Some(mut protocol) = self.protocol.take() else { return };
         let transport = Transport::new(self.clone());
-        let sound = core.guard(
+        let sound = core.run_callback(
             |out| out.write_fmt(format_args!("{what} of the connection to {}", self.peer)),
             || f(&mut *protocol, &transport),
         );
@@ -256,7 +256,7 @@ impl Connection {
         }
         let before = self.out.borrow().len();
         let result = match &mut *self.stream.borrow_mut() {
-            Some(stream) => self.out.borrow_mut().flush(&self.agenda.blocks, |slices| stream.write_vectored(slices)),
+            Some(stream) => self.out.borrow_mut().flush(&self.work.blocks, |slices| stream.write_vectored(slices)),
             None => return,
         };
         match result {
@@ -270,7 +270,7 @@ impl Connection {
                 if self.out.borrow().len() < before
                     && let Some(timer) = &*self.close_timer.borrow()
                 {
-                    let _ = timer.reset(self.agenda.settings.close_timeout); // The peer does read.
+                    let _ = timer.reset(self.work.settings.close_timeout); // The peer does read.
                 }
             }
             Err(error) => self.end(Reason::Lost(Arc::new(error))),
@@ -288,11 +288,11 @@ impl Connection {
         };
         if self.producing.get() == Producing::ToBePaused {
             self.producing.set(Producing::Paused);
-            core.guard(describe, || producer.pause_producing());
+            core.run_callback(describe, || producer.pause_producing());
         }
         if self.producing.get() == Producing::Paused && self.out.borrow().is_empty() {
             self.producing.set(Producing::Runs);
-            core.guard(describe, || producer.resume_producing());
+            core.run_callback(describe, || producer.resume_producing());
         }
     }
 
@@ -331,7 +331,7 @@ impl Connection {
                 me.end(Reason::FlushTimeout);
             }
         };
-        let timer = self.agenda.timers.call_later(self.agenda.settings.close_timeout, Box::new(action));
+        let timer = self.work.timers.call_later(self.work.settings.close_timeout, Box::new(action));
         *self.close_timer.borrow_mut() = Some(timer);
     }
 
@@ -346,13 +346,13 @@ impl Connection {
             stream.iter_mut().for_each(|stream| stream.reset_on_close());
         }
         *self.reason.borrow_mut() = Some(reason);
-        self.agenda.ended.borrow_mut().extend(self.this.upgrade());
+        self.work.ended.borrow_mut().extend(self.this.upgrade());
     }
 
     /// Closes the socket and says goodbye to the protocol, the producer and the connector, in this order.
     pub(super) fn deliver_end(self: &Rc<Self>, core: &Core) {
         let reason = self.reason.borrow_mut().take().unwrap_or(Reason::Done);
-        self.out.borrow_mut().clear(&self.agenda.blocks);
+        self.out.borrow_mut().clear(&self.work.blocks);
         drop(self.stream.take());
         if let Some(timer) = self.close_timer.take() {
             let _ = timer.cancel();
@@ -360,9 +360,9 @@ impl Connection {
         let producer = self.producer.take();
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
         let protocol = self.protocol.take();
-        core.guard(|out| out.write_str("dropping a protocol"), || drop(protocol));
+        core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol));
         if let Some(producer) = producer {
-            core.guard(|out| out.write_str("stop_producing"), || producer.stop_producing());
+            core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing());
         }
         if let Some(connector) = &self.connector {
             connector.lost(core, &reason);
@@ -381,7 +381,7 @@ impl Connection {
 
     fn need_attention(&self) {
         if !self.queued.replace(true) {
-            self.agenda.attention.borrow_mut().extend(self.this.upgrade());
+            self.work.attention.borrow_mut().extend(self.this.upgrade());
         }
     }
 

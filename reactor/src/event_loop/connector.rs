@@ -16,7 +16,8 @@ use super::{Core, WeakReactor};
 use crate::driver::{Readiness, Stream, Token};
 use crate::error::ConnectError;
 use crate::timers::DelayedCall;
-use crate::{Address, Channel, ClientFactory, Deferred, Failure, Reason};
+use crate::transport::TransportBackend;
+use crate::{Address, ClientFactory, Deferred, Failure, Reason};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -192,14 +193,14 @@ impl ConnectorInner {
         }
         this.state.replace(State::Starting);
         let me = this.clone();
-        core.agenda.call_soon(Box::new(move || me.begin()));
+        core.work.call_soon(Box::new(move || me.begin()));
         let (me, timeout) = (Rc::downgrade(this), this.destination.timeout);
         let late = move || {
             if let Some(me) = me.upgrade() {
                 me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
             }
         };
-        this.timer.replace(Some(core.agenda.timers.call_later(timeout, Box::new(late))));
+        this.timer.replace(Some(core.work.timers.call_later(timeout, Box::new(late))));
     }
 
     fn begin(self: &Rc<Self>) {
@@ -238,13 +239,13 @@ impl ConnectorInner {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Starting) {
             *state = State::Lookup(lookup);
-            core.agenda.looking_up.borrow_mut().push(self.clone());
+            core.work.looking_up.borrow_mut().push(self.clone());
         }
     }
 
     /// Tries the addresses in order; the last error is the one that counts.
     fn try_next(self: &Rc<Self>, core: &Core, mut rest: VecDeque<SocketAddr>, mut error: Option<ConnectError>) {
-        self.has_looked_up(core);
+        self.strike_off_lookups(core);
         while let Some(address) = rest.pop_front() {
             let token = core.registry.borrow().next_token();
             let bind = self.destination.bind[usize::from(address.is_ipv6())];
@@ -273,7 +274,7 @@ impl ConnectorInner {
         }
         let old = self.state.replace(State::Idle);
         self.stop_timer();
-        self.has_looked_up(&core);
+        self.strike_off_lookups(&core);
         match old {
             State::Attempt { attempt, .. } => attempt.close(&core),
             State::Lookup(lookup) => lookup.cancel(),
@@ -285,7 +286,7 @@ impl ConnectorInner {
     /// Has the loop tell the factory.
     fn tell_failed(self: &Rc<Self>, core: &Core, failure: Failure) {
         let me = self.clone();
-        core.agenda.call_soon(Box::new(move || {
+        core.work.call_soon(Box::new(move || {
             if let Some(core) = me.reactor.core() {
                 me.with_factory(&core, "client_connection_failed", |factory, connector| {
                     factory.client_connection_failed(connector, failure);
@@ -299,8 +300,8 @@ impl ConnectorInner {
         self.give_up(ConnectError::Cancelled);
     }
 
-    fn has_looked_up(self: &Rc<Self>, core: &Core) {
-        core.agenda.looking_up.borrow_mut().retain(|other| !Rc::ptr_eq(self, other));
+    fn strike_off_lookups(self: &Rc<Self>, core: &Core) {
+        core.work.looking_up.borrow_mut().retain(|other| !Rc::ptr_eq(self, other));
     }
 
     fn stop_timer(&self) {
@@ -312,7 +313,7 @@ impl ConnectorInner {
     fn with_factory(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn ClientFactory, &Connector)) {
         let Some(mut factory) = self.factory.take() else { return };
         let connector = Connector(self.clone());
-        core.guard(
+        core.run_callback(
             |out| out.write_fmt(format_args!("{what} of the connector to {}", self.destination)),
             || f(&mut *factory, &connector),
         );
@@ -367,8 +368,8 @@ impl Attempt {
         if !matches!(&*connector.state.borrow(), State::Attempt { .. }) {
             return; // The factory called it off.
         }
-        let agenda = core.agenda.clone();
-        let connection = Connection::new(self.token, agenda, stream, protocol, peer, Some(connector.clone()));
+        let work = core.work.clone();
+        let connection = Connection::new(self.token, work, stream, protocol, peer, Some(connector.clone()));
         connector.state.replace(State::Connected(connection.clone()));
         core.registry.borrow_mut().replace(self.token, Source::Connection(connection.clone()));
         connection.begin(core);

@@ -15,8 +15,9 @@ use super::registry::Source;
 use super::turn::Turn;
 use super::{Core, Reactor};
 use crate::deferred;
+use crate::deferred::IntoDeferred;
 use crate::error::RunError;
-use crate::{Deferred, DelayedCall, IntoDeferred, Reason};
+use crate::{Deferred, DelayedCall, Reason};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem;
@@ -178,7 +179,7 @@ impl Run {
 
     pub(crate) fn start(&self) -> Result<(), RunError> {
         let core = &self.reactor.core;
-        if core.agenda.settings.catch_signals {
+        if core.work.settings.catch_signals {
             core.driver.borrow_mut().catch_signals(true).map_err(RunError::Poll)?;
             self.catches_signals.set(true);
         }
@@ -267,7 +268,7 @@ impl Core {
         if life.state.get() == State::Closing {
             self.close_everything();
         }
-        if life.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.agenda.is_pressing() {
+        if life.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.work.is_pressing() {
             if let Some(limit) = life.limit.take() {
                 let _ = limit.cancel();
             }
@@ -293,7 +294,7 @@ impl Core {
         let mut deferreds = Vec::new();
         for trigger in now {
             let what = |out: &mut dyn fmt::Write| out.write_fmt(format_args!("a trigger {phase:?} {event:?}"));
-            self.guard(what, || deferreds.push((trigger.action)()));
+            self.run_callback(what, || deferreds.push((trigger.action)()));
         }
         deferreds
     }
@@ -301,11 +302,11 @@ impl Core {
     /// Ports and attempts now, connections once their last byte has gone out. Again in each turn: a callback may have
     /// opened something.
     fn close_everything(&self) {
-        for connector in self.agenda.looking_up.take() {
+        for connector in self.work.looking_up.take() {
             connector.stop();
         }
         // The loop does not wait for other look-ups any more: they stay unfired.
-        for limit in self.agenda.lookup_limits.take().into_values() {
+        for limit in self.work.lookup_limits.take().into_values() {
             let _ = limit.cancel();
         }
         let sources = self.registry.borrow().all();
@@ -329,7 +330,7 @@ impl Core {
                 core.abort_everything();
             }
         };
-        let limit = self.agenda.timers.call_later(self.agenda.settings.stop_timeout, Box::new(abort));
+        let limit = self.work.timers.call_later(self.work.settings.stop_timeout, Box::new(abort));
         self.lifecycle.limit.set(Some(limit));
     }
 

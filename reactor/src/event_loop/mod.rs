@@ -1,12 +1,11 @@
 //! [`Reactor`]: the loop and what it offers. Twisted's `reactor`, as a value instead of a global.
 //!
 //! The parts: `turn.rs` is the loop itself, `lifecycle.rs` how it starts and stops, `registry.rs` the slab,
-//! `connection.rs`, `port.rs` and `connector.rs` what is in it, `agenda.rs` what has been asked for, and `threads.rs`
+//! `connection.rs`, `port.rs` and `connector.rs` what is in it, `work_queue.rs` what has been asked for, and `threads.rs`
 //! the way in from other threads.
 //!
 //! Next: `turn.rs`, to be read in one sitting.
 
-mod agenda;
 mod connection;
 mod connector;
 mod lifecycle;
@@ -14,6 +13,7 @@ mod port;
 mod registry;
 mod threads;
 mod turn;
+mod work_queue;
 
 pub use connector::{Connector, Destination};
 pub use lifecycle::{Phase, SystemEvent, TriggerId};
@@ -27,7 +27,6 @@ use crate::error::{CannotListenError, ConnectError};
 use crate::outgoing::Blocks;
 use crate::timers::Timers;
 use crate::{ClientFactory, Clock, Deferred, DelayedCall, Factory, Settings};
-use agenda::Agenda;
 use connector::ConnectorInner;
 use lifecycle::Lifecycle;
 use port::Port;
@@ -41,6 +40,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use threads::{Completions, Shared};
+use work_queue::WorkQueue;
 
 /// The read buffer that all connections share: an idle connection owns none.
 const BUFFER: usize = 64 * 1024;
@@ -84,7 +84,7 @@ struct Core {
     this: Weak<Core>,
     driver: RefCell<Box<dyn Driver>>,
     registry: RefCell<Registry>,
-    agenda: Rc<Agenda>,
+    work: Rc<WorkQueue>,
     lifecycle: Lifecycle,
     shared: Arc<Shared>,
     completions: Completions,
@@ -121,7 +121,7 @@ impl Reactor {
             shared: Arc::new(Shared::new(driver.waker())),
             driver: RefCell::new(driver),
             registry: RefCell::default(),
-            agenda: Agenda::new(settings, Timers::new(now)),
+            work: WorkQueue::new(settings, Timers::new(now)),
             lifecycle: Lifecycle::default(),
             completions: Completions::default(),
             buffer: Cell::new(Vec::new()),
@@ -129,7 +129,7 @@ impl Reactor {
             last_reading: Cell::new(now),
         });
         let clock = core.weak();
-        core.agenda.timers.set_clock(Box::new(move || {
+        core.work.timers.set_clock(Box::new(move || {
             if let Some(core) = clock.core() {
                 core.read_clock();
             }
@@ -139,7 +139,7 @@ impl Reactor {
 
     /// The limits that it was made with.
     pub fn settings(&self) -> &Settings {
-        &self.core.agenda.settings
+        &self.core.work.settings
     }
 
     /// The time by which calls are timed. Twisted's `seconds`.
@@ -173,22 +173,22 @@ impl Reactor {
     /// What `f` captures lives until then: a clone of the reactor in a call that never comes keeps the reactor.
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
-        self.core.agenda.timers.call_later(delay, Box::new(f))
+        self.core.work.timers.call_later(delay, Box::new(f))
     }
 
     /// How many delayed calls wait. Twisted's `getDelayedCalls` gives them; we count them.
-    pub fn delayed_calls(&self) -> usize {
-        self.core.agenda.timers.len()
+    pub fn delayed_call_count(&self) -> usize {
+        self.core.work.timers.len()
     }
 
     /// How many ports, attempts and connections are open.
-    pub fn sources(&self) -> usize {
+    pub fn source_count(&self) -> usize {
         self.core.registry.borrow().len()
     }
 
     /// Calls `f` from the loop as soon as it runs; in the next turn if it runs already. In the order asked for.
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
-        self.core.agenda.call_soon(Box::new(f));
+        self.core.work.call_soon(Box::new(f));
     }
 
     /// Listens on `address`; `factory` builds a protocol for each connection. Accepting begins when the loop runs.
@@ -250,7 +250,7 @@ impl Reactor {
     /// only once.
     pub(crate) fn swap_spare(&self, spare: &mut Spare) {
         spare.buffer = self.core.buffer.replace(std::mem::take(&mut spare.buffer));
-        self.core.agenda.blocks.swap(&mut spare.blocks);
+        self.core.work.blocks.swap(&mut spare.blocks);
     }
 
     /// The time of day has been set: what was read of it is void.
@@ -268,7 +268,7 @@ pub(crate) struct Spare {
 
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reactor({} sources, {} delayed calls)", self.sources(), self.delayed_calls())
+        write!(f, "Reactor({} sources, {} delayed calls)", self.source_count(), self.delayed_call_count())
     }
 }
 
@@ -278,7 +278,7 @@ impl Clock for Reactor {
     }
     #[track_caller]
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
-        self.core.agenda.timers.call_later(after, call)
+        self.core.work.timers.call_later(after, call)
     }
 }
 
@@ -290,18 +290,18 @@ impl Core {
     fn read_clock(&self) -> Instant {
         let now = self.driver.borrow().now();
         self.last_reading.set(now);
-        self.agenda.timers.set_now(now);
+        self.work.timers.set_now(now);
         now
     }
 
     /// Runs a callback of the program: a panic is caught and logged, slowness is logged. False if it panicked.
     ///
     /// `describe` says what ran; it is only asked if there is something to tell.
-    fn guard(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
+    fn run_callback(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
         let begin = self.last_reading.get();
         let sound = catch_unwind(AssertUnwindSafe(f)).is_ok();
         let spent = self.read_clock().saturating_duration_since(begin);
-        if sound && spent <= self.agenda.settings.slow_callback {
+        if sound && spent <= self.work.settings.slow_callback {
             return true;
         }
         let mut what = String::new();
@@ -328,14 +328,14 @@ impl Core {
 
     #[track_caller]
     fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
-        let (reactor, timeout) = (self.weak(), self.agenda.settings.lookup_timeout);
+        let (reactor, timeout) = (self.weak(), self.work.settings.lookup_timeout);
         let (deferred, completion) = self.completions.deferred::<io::Result<Vec<IpAddr>>>(&reactor);
         let reply_to = self.shared.clone();
         self.driver.borrow_mut().resolve(host, Box::new(move |found| threads::complete(&reply_to, completion, found)));
 
         let core = self.weak();
         let (slow, failed) = (host.to_owned(), host.to_owned());
-        let limit = self.agenda.timers.call_later(
+        let limit = self.work.timers.call_later(
             timeout,
             Box::new(move || {
                 if let Some(core) = core.core() {
@@ -345,11 +345,11 @@ impl Core {
                 }
             }),
         );
-        self.agenda.lookup_limits.borrow_mut().insert(completion, limit);
+        self.work.lookup_limits.borrow_mut().insert(completion, limit);
         let core = self.weak();
         deferred.add_both(move |result| {
             if let Some(core) = core.core() {
-                let limit = core.agenda.lookup_limits.borrow_mut().remove(&completion);
+                let limit = core.work.lookup_limits.borrow_mut().remove(&completion);
                 let _ = limit.map(|limit| limit.cancel());
             }
             match result? {
@@ -366,9 +366,9 @@ impl Core {
     /// for this and that in its drop; nobody will see to it, so it goes, too.
     fn tear_down(&self) {
         self.shared.close();
-        self.agenda.timers.clear();
-        self.agenda.clear();
-        for connector in self.agenda.looking_up.take() {
+        self.work.timers.clear();
+        self.work.clear();
+        for connector in self.work.looking_up.take() {
             connector.forget();
         }
         let sources = self.registry.borrow().all();
@@ -382,8 +382,8 @@ impl Core {
         }
         self.completions.clear();
         self.forget_triggers();
-        self.agenda.timers.clear();
-        self.agenda.clear();
+        self.work.timers.clear();
+        self.work.clear();
     }
 }
 

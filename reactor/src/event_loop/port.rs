@@ -99,9 +99,9 @@ pub(super) struct Port {
     factory: Cell<Option<Box<dyn Factory>>>,
     /// Ran out of descriptors; this call tries again.
     retry: RefCell<Option<DelayedCall>>,
-    /// It stands in the agenda's list of exhausted ports.
+    /// It stands in the work queue's list of exhausted ports.
     listed: Cell<bool>,
-    /// It stands in the agenda's list of ports with more to accept.
+    /// It stands in the work queue's list of ports with more to accept.
     queued: Cell<bool>,
 }
 
@@ -121,7 +121,7 @@ impl Port {
 
     /// Accepts what waits, up to the budget of a turn.
     pub(super) fn accept(self: &Rc<Self>, core: &Core) {
-        for _ in 0..core.agenda.settings.accepts_a_turn {
+        for _ in 0..core.work.settings.max_accepts_per_turn {
             let token = core.registry.borrow().next_token();
             let accepted = match &*self.listener.borrow() {
                 Some(listener) => listener.accept(token),
@@ -133,7 +133,7 @@ impl Port {
                     core.registry.borrow_mut().insert(token, Source::Accepted);
                     self.build(core, token, stream, peer);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.has_recovered(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.end_retries(),
                 // Only this one connection failed, before it was ours: its peer is gone already.
                 Err(error) if is_the_peers(&error) => {
                     log::debug!(target: "reactor", "a connection to {} was not accepted: {error}", self.host);
@@ -142,7 +142,7 @@ impl Port {
             }
         }
         if !self.queued.replace(true) {
-            core.agenda.ports.borrow_mut().push(self.clone());
+            core.work.ports.borrow_mut().push(self.clone());
         }
     }
 
@@ -168,14 +168,14 @@ impl Port {
             core.registry.borrow_mut().remove(token);
             return; // Dropping the stream closes it.
         };
-        let connection = Connection::new(token, core.agenda.clone(), stream, protocol, peer, None);
+        let connection = Connection::new(token, core.work.clone(), stream, protocol, peer, None);
         core.registry.borrow_mut().replace(token, Source::Connection(connection.clone()));
         connection.begin(core);
     }
 
     fn with_factory(&self, core: &Core, what: &str, f: impl FnOnce(&mut dyn Factory)) {
         let Some(mut factory) = self.factory.take() else { return };
-        core.guard(|out| out.write_fmt(format_args!("{what} of the port {}", self.host)), || f(&mut *factory));
+        core.run_callback(|out| out.write_fmt(format_args!("{what} of the port {}", self.host)), || f(&mut *factory));
         self.factory.set(Some(factory));
     }
 
@@ -184,7 +184,7 @@ impl Port {
             log::warn!(target: "reactor", "{} cannot accept: {error}; trying again until it can", self.host);
         }
         if !self.listed.replace(true) {
-            core.agenda.exhausted.borrow_mut().push(self.clone());
+            core.work.exhausted.borrow_mut().push(self.clone());
         }
         let (port, reactor) = (self.clone(), core.weak());
         let again = move || {
@@ -192,13 +192,13 @@ impl Port {
                 port.accept(&core);
             }
         };
-        let call = core.agenda.timers.call_later(core.agenda.settings.accept_retry, Box::new(again));
+        let call = core.work.timers.call_later(core.work.settings.accept_retry, Box::new(again));
         if let Some(old) = self.retry.replace(Some(call)) {
             let _ = old.cancel();
         }
     }
 
-    fn has_recovered(&self) {
+    fn end_retries(&self) {
         if let Some(retry) = self.retry.take() {
             let _ = retry.cancel();
             log::info!(target: "reactor", "{} accepts again", self.host);
@@ -223,11 +223,11 @@ impl Port {
         }
         core.registry.borrow_mut().remove(self.token);
         let (me, reactor) = (self.clone(), core.weak());
-        core.agenda.call_soon(Box::new(move || {
+        core.work.call_soon(Box::new(move || {
             if let Some(core) = reactor.core() {
                 me.with_factory(&core, "stop_factory", |factory| factory.stop_factory());
                 let factory = me.factory.take();
-                core.guard(|out| out.write_str("dropping a factory"), || drop(factory));
+                core.run_callback(|out| out.write_str("dropping a factory"), || drop(factory));
             }
         }));
     }

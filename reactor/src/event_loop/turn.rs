@@ -51,14 +51,14 @@ impl Turn {
     }
 
     fn make_due_calls(&mut self, core: &Core) {
-        let timers = &core.agenda.timers;
+        let timers = &core.work.timers;
         timers.take_due(&mut self.due);
         if self.due.is_empty() {
             return;
         }
         for due in self.due.drain(..) {
             if let Some((action, asked)) = timers.begin(due) {
-                core.guard(|out| out.write_fmt(format_args!("the delayed call asked for at {asked}")), action);
+                core.run_callback(|out| out.write_fmt(format_args!("the delayed call asked for at {asked}")), action);
             }
         }
     }
@@ -66,10 +66,10 @@ impl Turn {
 
 impl Core {
     pub(super) fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {
-        if self.agenda.is_pressing() || self.is_stop_pressing() {
+        if self.work.is_pressing() || self.is_stop_pressing() {
             return Some(Duration::ZERO);
         }
-        let next = self.agenda.timers.next_time();
+        let next = self.work.timers.next_time();
         let next = next.map(|time| time.saturating_duration_since(self.last_reading.get()));
         match (next, longest) {
             (Some(next), Some(longest)) => Some(next.min(longest)),
@@ -89,10 +89,10 @@ impl Core {
 
     /// Goes on with ports that stopped on their budget.
     fn accept_on(&self) {
-        if self.agenda.ports.borrow().is_empty() {
+        if self.work.ports.borrow().is_empty() {
             return;
         }
-        for port in self.agenda.ports.take() {
+        for port in self.work.ports.take() {
             port.accept_on(self);
         }
     }
@@ -108,24 +108,24 @@ impl Core {
         }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
         for call in self.shared.take() {
-            self.guard(|out| out.write_str("a call from another thread"), || call(&reactor));
+            self.run_callback(|out| out.write_str("a call from another thread"), || call(&reactor));
         }
     }
 
     fn make_calls_asked_for(&self) {
-        if self.agenda.soon.borrow().is_empty() {
+        if self.work.soon.borrow().is_empty() {
             return;
         }
-        let calls = mem::take(&mut *self.agenda.soon.borrow_mut());
+        let calls = mem::take(&mut *self.work.soon.borrow_mut());
         for call in calls {
-            self.guard(|out| out.write_str("a call made when running"), call);
+            self.run_callback(|out| out.write_str("a call made when running"), call);
         }
     }
 
     fn attend_to_all(&self) {
-        let present = self.agenda.attention.borrow().len();
+        let present = self.work.attention.borrow().len();
         for _ in 0..present {
-            let next = self.agenda.attention.borrow_mut().pop_front();
+            let next = self.work.attention.borrow_mut().pop_front();
             if let Some(connection) = next {
                 connection.attend(self);
             }
@@ -133,16 +133,16 @@ impl Core {
     }
 
     fn deliver_ends(&self) {
-        if self.agenda.ended.borrow().is_empty() {
+        if self.work.ended.borrow().is_empty() {
             return;
         }
-        let ended = self.agenda.ended.take();
+        let ended = self.work.ended.take();
         for connection in ended {
             self.registry.borrow_mut().remove(connection.token());
             connection.deliver_end(self);
         }
         // Descriptors are free again.
-        for port in self.agenda.exhausted.take() {
+        for port in self.work.exhausted.take() {
             port.try_again(self);
         }
     }

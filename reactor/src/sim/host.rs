@@ -331,7 +331,7 @@ impl Inner {
         run.reactor().swap_spare(&mut spare);
         self.spare.set(spare);
         if run.is_over() || result.is_err() {
-            self.programs.borrow_mut()[host as usize].calls_left = run.reactor().delayed_calls();
+            self.programs.borrow_mut()[host as usize].calls_left = run.reactor().delayed_call_count();
             drop(run);
             return self.end(host, Power::Idle, Did::Exit);
         }

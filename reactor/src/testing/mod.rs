@@ -17,7 +17,8 @@ use crate::Failure;
 /// `flushLoggedErrors`.
 ///
 /// ```
-/// use reactor::{Message, deferred, testing};
+/// use reactor::{deferred, testing};
+/// use reactor::failure::Message;
 ///
 /// let lost = testing::collect_unhandled(|| drop(deferred::fail::<()>(Message("boom".into()))));
 /// assert_eq!(lost.len(), 1);

@@ -1,6 +1,8 @@
 //! [`StringTransport`]: a transport that remembers what was done to it. Twisted's class of that name.
 
-use crate::{Address, Channel, KeepAlive, Producer, Transport};
+use crate::transport::KeepAlive;
+use crate::transport::TransportBackend;
+use crate::{Address, Producer, Transport};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -78,7 +80,7 @@ impl StringTransport {
     }
 }
 
-impl Channel for StringTransport {
+impl TransportBackend for StringTransport {
     fn write(&self, data: &[u8]) {
         self.write_vectored(&[data]);
     }

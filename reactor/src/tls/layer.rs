@@ -3,8 +3,9 @@
 use super::error::{During, TlsError};
 use super::verifier::Verifier;
 use crate::event_loop::WeakReactor;
-use crate::transport::{BUFFER_LIMIT, KeepAlive};
-use crate::{Address, Channel, DelayedCall, Producer, Protocol, Reason, Transport};
+use crate::transport::TransportBackend;
+use crate::transport::{KeepAlive, MAX_BUFFERED};
+use crate::{Address, DelayedCall, Producer, Protocol, Reason, Transport};
 use rustls::Connection;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, Read, Write};
@@ -95,7 +96,7 @@ enum Closing {
 
 impl TlsProtocol {
     pub(super) fn new(mut session: Connection, inner: Box<dyn Protocol>, profile: Rc<Profile>) -> TlsProtocol {
-        session.set_buffer_limit(Some(BUFFER_LIMIT));
+        session.set_buffer_limit(Some(MAX_BUFFERED));
         TlsProtocol { inner, state: State::New(Some(Box::new(session))), profile, held: Vec::new(), told: false }
     }
 
@@ -369,7 +370,7 @@ fn looks_like_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [20..=23] | [20..=23, 3, ..])
 }
 
-impl Channel for TlsChannel {
+impl TransportBackend for TlsChannel {
     fn write(&self, data: &[u8]) {
         if self.closing.get() != Closing::No {
             return;

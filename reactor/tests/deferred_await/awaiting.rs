@@ -2,8 +2,9 @@
 
 use super::{Events, outcome};
 use reactor::deferred::{DeferredLock, DeferredQueue, Others, deferred_list, fail, gather_results, race, succeed};
+use reactor::error::CircularWaitError;
 use reactor::testing::{ManualClock, collect_unhandled};
-use reactor::{CircularWaitError, Deferred, Failure, TimeoutError};
+use reactor::{Deferred, Failure, TimeoutError};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;

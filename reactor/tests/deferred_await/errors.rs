@@ -1,7 +1,8 @@
 //! `?` between errors of different worlds.
 
 use super::{block_on, outcome};
-use reactor::{Deferred, Failure, Message};
+use reactor::failure::Message;
+use reactor::{Deferred, Failure};
 use std::error::Error;
 use std::fmt;
 use std::num::ParseIntError;

@@ -1,8 +1,9 @@
 //! A panic in a body: the rest is told, and then it goes on to whoever fired.
 
 use super::{Drops, outcome};
+use reactor::error::PanicError;
 use reactor::testing::collect_unhandled;
-use reactor::{Deferred, Failure, PanicError};
+use reactor::{Deferred, Failure};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,8 @@
 //! 1c, inlineCallbacks and their cancel: an `async` block is a Deferred, whose body may catch what comes of a cancel.
 
 use crate::*;
-use reactor::{CancelledError, Message, deferred};
+use reactor::failure::Message;
+use reactor::{CancelledError, deferred};
 
 #[test]
 fn c_inline_callbacks_give_their_return_value_or_error() {

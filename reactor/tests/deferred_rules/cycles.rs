@@ -2,8 +2,9 @@
 //! that what refers to itself does not stay.
 
 use crate::*;
+use reactor::CancelledError;
 use reactor::deferred;
-use reactor::{CancelledError, CircularWaitError};
+use reactor::error::CircularWaitError;
 
 /// A place for a Deferred that its own callback can reach.
 type Itself<T> = Rc<RefCell<Option<Deferred<T>>>>;

@@ -1,7 +1,8 @@
 //! Places by name: a comment at the end of a line names it, `let x = succeed(1); // made`, and what a failure or a
 //! Deferred tells of that line then reads `<made>`.
 
-use reactor::{Failure, Passed};
+use reactor::Failure;
+use reactor::failure::Passed;
 use std::sync::LazyLock;
 
 const SOURCES: [(&str, &str); 4] = [

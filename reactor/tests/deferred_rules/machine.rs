@@ -1,7 +1,8 @@
 //! M1 to M6: how a Deferred fires, and in which order its callbacks run.
 
 use crate::*;
-use reactor::{IntoDeferred, deferred};
+use reactor::deferred;
+use reactor::deferred::IntoDeferred;
 
 #[test]
 fn m01_a_second_firing_is_an_error_of_the_firer_whichever_two_they_are() {

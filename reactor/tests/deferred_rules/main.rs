@@ -65,7 +65,8 @@ mod timeouts;
 mod unhandled;
 mod waits;
 
-use reactor::{Deferred, Failure, Firer, Message, testing};
+use reactor::failure::Message;
+use reactor::{Deferred, Failure, Firer, testing};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};

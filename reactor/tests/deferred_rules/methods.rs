@@ -83,7 +83,7 @@ fn b_chain_deferred_to_one_that_has_fired_is_an_already_called_error_of_the_firs
         if !fired {
             fire_first.callback(1).unwrap();
         }
-        assert!(failure_of(first).check::<reactor::AlreadyCalledError>().is_some());
+        assert!(failure_of(first).check::<reactor::error::AlreadyCalledError>().is_some());
         assert_eq!(second.result(), Some(9));
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::labels::labelled;
 use crate::*;
-use reactor::{AlreadyCalledError, deferred};
+use reactor::deferred;
+use reactor::error::AlreadyCalledError;
 
 fn places(error: AlreadyCalledError) -> [String; 2] {
     [error.made, error.first].map(|place| labelled(&place.to_string()))

@@ -233,7 +233,7 @@ fn a_body_that_is_aborted_ends_without_a_word() {
 #[test]
 fn a_large_request_goes_out_piece_by_piece() {
     // More than a transport holds: written at once, it would be the end of the connection.
-    const HUGE: usize = reactor::BUFFER_LIMIT + 1024 * 1024;
+    const HUGE: usize = reactor::transport::MAX_BUFFERED + 1024 * 1024;
     let reactor = Reactor::new().unwrap();
     let server =
         Server::new(&reactor, |transport, asked| transport.write(ok(&asked.text.len().to_string()).as_bytes()));

@@ -85,7 +85,7 @@ fn during_the_handshake() {
     let port = mute(&reactor, true);
     let agent = agent(&reactor, |_| {});
     let page = outcome(agent.fetch(get(&format!("https://localhost:{}", port.host().port()))));
-    until(&reactor, "both ends are there", || reactor.sources() == 3);
+    until(&reactor, "both ends are there", || reactor.source_count() == 3);
     cancel(&reactor, &agent, page, 1);
 }
 
@@ -107,7 +107,7 @@ fn while_the_request_is_being_sent() {
     let agent = agent(&reactor, |_| {});
     let url = format!("http://{}", port.host()).parse().unwrap();
     let page = outcome(agent.fetch(Request::post(url, vec![0; 32 * 1024 * 1024])));
-    until(&reactor, "both ends are there", || reactor.sources() == 3);
+    until(&reactor, "both ends are there", || reactor.source_count() == 3);
     for _ in 0..20 {
         reactor.iterate(std::time::Duration::ZERO).unwrap();
     }
@@ -115,7 +115,7 @@ fn while_the_request_is_being_sent() {
     assert_eq!(page.get(&reactor).unwrap_err().check(), Some(&CancelledError));
     // The mute end is paused: it does not notice, and is not ours.
     until(&reactor, "our end is gone", || agent.open_connections() == 0);
-    assert_eq!(reactor.delayed_calls(), 0);
+    assert_eq!(reactor.delayed_call_count(), 0);
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn failed<T, E: Error + Clone + 'static>(result: Result<T, Failure>) -> (Stage, 
 /// Nothing is left of the agent's: no connection, no timer, nobody waits. `others` are the sources of the test's own.
 #[track_caller]
 fn assert_nothing_is_left(reactor: &Reactor, agent: &Agent, others: usize) {
-    until(reactor, "the connections are gone", || reactor.sources() == others && agent.open_connections() == 0);
+    until(reactor, "the connections are gone", || reactor.source_count() == others && agent.open_connections() == 0);
     assert_eq!((agent.idle_connections(), agent.waiting()), (0, 0));
-    assert_eq!(reactor.delayed_calls(), 0);
+    assert_eq!(reactor.delayed_call_count(), 0);
 }

@@ -19,7 +19,7 @@ fn a_connection_is_kept_and_used_again() {
         assert_eq!((agent.open_connections(), agent.idle_connections()), (1, 1));
     }
     assert_eq!((server.opened(), server.asked().len()), (1, 3));
-    assert_eq!(reactor.delayed_calls(), 1, "only the idle connection's");
+    assert_eq!(reactor.delayed_call_count(), 1, "only the idle connection's");
     wait(&reactor, agent.close_idle()).unwrap();
     assert_nothing_is_left(&reactor, &agent, 1);
     until(&reactor, "the server saw an orderly end", || server.lost() == ["Done"]);
@@ -231,8 +231,8 @@ fn when_the_last_handle_is_dropped_idle_connections_close_and_requests_go_on() {
     let at = server.asked().iter().position(|asked| asked.target() == "/later").unwrap();
     server.connection(server.asked()[at].connection).write(ok("later").as_bytes());
     assert_eq!(body(later.get(&reactor)), "later");
-    until(&reactor, "all connections are gone", || reactor.sources() == 1);
-    assert_eq!(reactor.delayed_calls(), 0);
+    until(&reactor, "all connections are gone", || reactor.source_count() == 1);
+    assert_eq!(reactor.delayed_call_count(), 0);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn https_goes_through_a_tunnel_and_tls_is_with_the_server() {
     assert_eq!((server.opened(), server.asked()[0].header("host")), (1, Some("name.test")));
     assert!(server.asked().iter().all(|asked| asked.header("proxy-authorization").is_none()));
     wait(&reactor, agent.close_idle()).unwrap();
-    until(&reactor, "only the ports are left", || reactor.sources() == 2);
+    until(&reactor, "only the ports are left", || reactor.source_count() == 2);
     assert_eq!(agent.open_connections(), 0);
 }
 
@@ -200,8 +200,8 @@ fn connect_to_makes_plain_http_go_through_a_tunnel_too() {
         assert_eq!((asked.header("host"), asked.header("proxy-authorization")), (Some("name.test:81"), None));
     }
     wait(&reactor, agent.close_idle()).unwrap();
-    until(&reactor, "only the ports are left", || reactor.sources() == 2);
-    assert_eq!((agent.open_connections(), reactor.delayed_calls()), (0, 0));
+    until(&reactor, "only the ports are left", || reactor.source_count() == 2);
+    assert_eq!((agent.open_connections(), reactor.delayed_call_count()), (0, 0));
 }
 
 #[test]

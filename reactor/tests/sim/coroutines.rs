@@ -65,7 +65,7 @@ fn jobs_run_without_threads_and_after_their_time() {
     assert!(events.all().is_empty());
     world.run_for(MS);
     assert_eq!(events.all(), ["same thread: true"]);
-    assert_eq!(host.reactor().unwrap().delayed_calls(), 0);
+    assert_eq!(host.reactor().unwrap().delayed_call_count(), 0);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Many worlds with faults at random: what the loop promises to protocols holds in all of them.
 
 use super::*;
-use reactor::KeepAlive;
 use reactor::sim::{HostState, Random, for_each_seed};
+use reactor::transport::KeepAlive;
 use std::cell::Cell;
 use std::sync::LazyLock;
 

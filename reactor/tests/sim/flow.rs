@@ -1,7 +1,7 @@
 //! Bytes: how long they take, how they are cut, and who waits for whom when too many come.
 
 use super::*;
-use reactor::HIGH_WATER;
+use reactor::transport::HIGH_WATER;
 use std::cell::Cell;
 
 /// A client's 1 MB, and when the last of it came.

@@ -3,8 +3,8 @@
 
 use super::keep_alive::KEEP_ALIVE;
 use super::*;
-use reactor::KeepAlive;
 use reactor::sim::{Random, for_each_seed};
+use reactor::transport::KeepAlive;
 
 /// Longer than any end that asks needs to notice.
 const LONG: Duration = Duration::from_secs(400);

@@ -1,7 +1,7 @@
 //! Half-open connections: who asks finds out.
 
 use super::*;
-use reactor::KeepAlive;
+use reactor::transport::KeepAlive;
 use std::cell::Cell;
 
 /// 5 + 3 * 3 seconds.

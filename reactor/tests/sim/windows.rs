@@ -2,7 +2,7 @@
 
 use super::keep_alive::KEEP_ALIVE;
 use super::*;
-use reactor::KeepAlive;
+use reactor::transport::KeepAlive;
 
 /// More than there is room for at the receiver, less than there is at both ends.
 const MUCH: usize = 400_000;

@@ -25,8 +25,8 @@ fn ask(
     let world = World::new();
     let serving = shop.serve(pair, sent, options, ANSWER);
     let page = world.get(NAME, serving.address.port(), &roots);
-    until(&world.reactor, "the connection is gone", || world.reactor.sources() == 0);
-    assert_eq!(world.reactor.delayed_calls(), 0, "timers are left");
+    until(&world.reactor, "the connection is gone", || world.reactor.source_count() == 0);
+    assert_eq!(world.reactor.delayed_call_count(), 0, "timers are left");
     (page, serving.said())
 }
 

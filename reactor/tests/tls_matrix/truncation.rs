@@ -57,8 +57,8 @@ fn get(answer: &'static str, end: End) -> Result<Page, Failure> {
     let page = getter.get(&format!("https://{NAME}:{}/", address.port()));
     meanwhile(&world.reactor, serve);
     let page = wait(&world.reactor, page);
-    until(&world.reactor, "the connection is gone", || world.reactor.sources() == 0);
-    assert_eq!(world.reactor.delayed_calls(), 0, "timers are left");
+    until(&world.reactor, "the connection is gone", || world.reactor.source_count() == 0);
+    assert_eq!(world.reactor.delayed_call_count(), 0, "timers are left");
     page
 }
 
@@ -143,6 +143,6 @@ fn who_pauses_gets_what_came_before_a_forged_record_and_only_then_hears_of_it() 
     let tls = TlsClient::new(&world.reactor, &authority.roots(), &[]).unwrap();
     world.reactor.connect_tcp(address, tls.factory(NAME, client));
     meanwhile(&world.reactor, serve);
-    until(&world.reactor, "the connection is gone", || world.reactor.sources() == 0);
+    until(&world.reactor, "the connection is gone", || world.reactor.source_count() == 0);
     assert_eq!(events.all(), ["made", "data answer", "goes on", "resumed", "lost Tls"]);
 }

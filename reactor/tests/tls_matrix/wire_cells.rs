@@ -47,8 +47,8 @@ fn scripted(
     });
     assert!(!kinds.contains(&APPLICATION_DATA), "data came: records {kinds:?}");
     let page = wait(&world.reactor, page);
-    until(&world.reactor, "the connection is gone", || world.reactor.sources() == 0);
-    assert_eq!(world.reactor.delayed_calls(), 0, "timers are left");
+    until(&world.reactor, "the connection is gone", || world.reactor.source_count() == 0);
+    assert_eq!(world.reactor.delayed_call_count(), 0, "timers are left");
     page
 }
 
@@ -173,10 +173,10 @@ fn stalling<T>(begin: impl FnOnce(&World, u16, &Shown) -> T, end: impl FnOnce(&W
         assert_eq!(read_record(&mut stream).unwrap()[0], CHANGE_CIPHER_SPEC);
         stream
     });
-    assert_eq!(world.reactor.sources(), 1, "the client is still waiting");
+    assert_eq!(world.reactor.source_count(), 1, "the client is still waiting");
     end(&world, begun);
-    until(&world.reactor, "the connection is gone", || world.reactor.sources() == 0);
-    assert_eq!(world.reactor.delayed_calls(), 0, "timers are left");
+    until(&world.reactor, "the connection is gone", || world.reactor.source_count() == 0);
+    assert_eq!(world.reactor.delayed_call_count(), 0, "timers are left");
     let kinds = meanwhile(&world.reactor, move || kinds_until_the_end(&mut stream));
     assert!(!kinds.contains(&APPLICATION_DATA), "data came: records {kinds:?}");
 }
@@ -217,7 +217,7 @@ fn a_stall_after_the_server_hello_ends_at_the_deadline_of_the_handshake() {
         },
         |world, reasons| {
             world.hooks.ahead.set(after);
-            until(&world.reactor, "the connection is gone", || world.reactor.sources() == 0);
+            until(&world.reactor, "the connection is gone", || world.reactor.source_count() == 0);
             let Some(Reason::Tls(error)) = reasons.take() else { panic!("not TLS") };
             assert_eq!(error.to_string(), "the TLS handshake failed: the server did not complete it within 3s");
             assert_eq!((error.fault(), error.is_in_handshake()), (TlsFault::Peer, true));
@@ -245,9 +245,9 @@ fn a_client_that_says_nothing_does_not_hold_a_connection_for_ever() {
     let mut client = patient(TcpStream::connect(("127.0.0.1", port)));
     until(&world.reactor, "it is accepted", || events.all() == ["made"]);
     world.hooks.ahead.set(Duration::from_secs(10));
-    until(&world.reactor, "only the port is left", || world.reactor.sources() == 1);
+    until(&world.reactor, "only the port is left", || world.reactor.source_count() == 1);
     assert_eq!(events.all(), ["made", "lost Tls"]);
-    assert_eq!(world.reactor.delayed_calls(), 0);
+    assert_eq!(world.reactor.delayed_call_count(), 0);
     assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
 }
 
@@ -283,7 +283,7 @@ fn a_handshake_that_is_done_has_no_deadline() {
     let tls = TlsClient::new(&world.reactor, &shown.as_roots(), &[]).unwrap();
     world.reactor.connect_tcp(("127.0.0.1", port), tls.factory(NAME, client));
     until(&world.reactor, "the echo is here", || events.all() == ["made", "data one"]);
-    assert_eq!(world.reactor.delayed_calls(), 0, "both deadlines are gone");
+    assert_eq!(world.reactor.delayed_call_count(), 0, "both deadlines are gone");
     world.hooks.ahead.set(Duration::from_secs(3600));
     transport.take().unwrap().write(b" two");
     until(&world.reactor, "the second echo is here", || events.all() == ["made", "data one two"]);

@@ -61,8 +61,8 @@ impl World {
         };
         let port = self.reactor.listen_tcp("127.0.0.1:0", tls.factory(site)).unwrap();
         let page = self.get(host, port.host().port(), roots);
-        until(&self.reactor, "only the port is left", || self.reactor.sources() == 1);
-        assert_eq!(self.reactor.delayed_calls(), 0, "timers are left");
+        until(&self.reactor, "only the port is left", || self.reactor.source_count() == 1);
+        assert_eq!(self.reactor.delayed_call_count(), 0, "timers are left");
         Outcome { page, server: events.all() }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn converse<T: Send + 'static>(
     let address = port.host();
     let result = meanwhile(&reactor, move || client(patient(TcpStream::connect(address))));
     until(&reactor, "the connection is lost", || events.all().iter().any(|event| event.starts_with("lost")));
-    assert_eq!(reactor.sources(), 1, "only the port is left");
+    assert_eq!(reactor.source_count(), 1, "only the port is left");
     (events.all(), result)
 }
 

@@ -3,7 +3,7 @@
 use super::super::herd::Left;
 use super::super::invariants::Invariant;
 use super::{Book, Version, shown};
-use reactor::HIGH_WATER;
+use reactor::transport::HIGH_WATER;
 
 impl Book {
     /// Whether all live servers know, of each client, the newest version that any of them has held; or what is wrong.

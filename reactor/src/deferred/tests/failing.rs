@@ -1,7 +1,7 @@
 //! A failure that nobody handled is logged, with where it came from and what it passed.
 
 use super::*;
-use crate::Passed;
+use crate::failure::Passed;
 
 #[test]
 fn a_failure_that_nobody_handled_is_logged_once_when_its_chain_is_dropped() {

@@ -313,7 +313,7 @@ fn a_waiter_that_gives_back_its_own_chain_is_told_so() {
     let seen = Rc::new(Cell::new(false));
     let noted = seen.clone();
     *own.borrow_mut() = Some(chain.add_errback(move |failure| {
-        noted.set(failure.check::<crate::CircularWaitError>().is_some());
+        noted.set(failure.check::<crate::error::CircularWaitError>().is_some());
         Ok(0)
     }));
     firer.callback(1).unwrap();

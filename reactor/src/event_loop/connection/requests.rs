@@ -2,10 +2,12 @@
 
 use super::{Connection, Life, Producing, Sending};
 use crate::transport::HIGH_WATER;
-use crate::{Address, Channel, KeepAlive, Producer, Reason};
+use crate::transport::KeepAlive;
+use crate::transport::TransportBackend;
+use crate::{Address, Producer, Reason};
 use std::rc::Rc;
 
-impl Channel for Connection {
+impl TransportBackend for Connection {
     fn write(&self, data: &[u8]) {
         self.write_vectored(&[data]);
     }
@@ -16,7 +18,7 @@ impl Channel for Connection {
         }
         let mut out = self.out.borrow_mut();
         for piece in pieces {
-            out.push(piece, &self.agenda.blocks);
+            out.push(piece, &self.work.blocks);
         }
         let len = out.len();
         drop(out);
@@ -82,7 +84,7 @@ impl Channel for Connection {
 
     fn register_producer(&self, producer: Rc<dyn Producer>) {
         if self.life.get() == Life::Ended {
-            self.agenda.call_soon(Box::new(move || producer.stop_producing()));
+            self.work.call_soon(Box::new(move || producer.stop_producing()));
             return;
         }
         drop(self.producer.replace(Some(producer)));

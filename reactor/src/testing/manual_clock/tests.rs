@@ -1,7 +1,7 @@
 //! What a test may rely on when it moves the clock itself.
 
 use super::*;
-use crate::NotActive;
+use crate::timers::NotActive;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

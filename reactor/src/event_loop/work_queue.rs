@@ -1,4 +1,4 @@
-//! [`Agenda`]: what has been asked for and is to be done by the loop.
+//! [`WorkQueue`]: what has been asked for and is to be done by the loop.
 //!
 //! Handles (transports, connectors) never act by themselves: they write down here that they need attention, and the
 //! loop sees to it when no callback is running. That is why nothing calls back before it returns.
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-pub(super) struct Agenda {
+pub(super) struct WorkQueue {
     pub(super) settings: Settings,
     pub(super) timers: Rc<Timers>,
     pub(super) blocks: Blocks,
@@ -34,9 +34,9 @@ pub(super) struct Agenda {
     pub(super) soon: RefCell<VecDeque<Action>>,
 }
 
-impl Agenda {
-    pub(super) fn new(settings: Settings, timers: Rc<Timers>) -> Rc<Agenda> {
-        Rc::new(Agenda {
+impl WorkQueue {
+    pub(super) fn new(settings: Settings, timers: Rc<Timers>) -> Rc<WorkQueue> {
+        Rc::new(WorkQueue {
             settings,
             timers,
             blocks: Blocks::default(),
