@@ -50,7 +50,7 @@ struct Inner {
     /// Shared by the clones; each of them has a way of its own.
     shared: Rc<Shared>,
     raised: &'static Location<'static>,
-    trail: Vec<Passed>,
+    trail: Vec<Waypoint>,
     /// Steps passed after the trail was full.
     untold: usize,
 }
@@ -83,7 +83,7 @@ impl Drop for Shared {
 /// One thing that a failure met on its way; see [`Failure::trail`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Passed {
+pub enum Waypoint {
     /// It came into a Deferred that was made here; what follows happened there.
     Made(&'static Location<'static>),
     /// This many callbacks had been added before those that are listed.
@@ -108,21 +108,21 @@ pub enum Passed {
     List(&'static Location<'static>),
 }
 
-impl fmt::Display for Passed {
+impl fmt::Display for Waypoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Passed::Made(at) => write!(f, "in the Deferred made at {at}"),
-            Passed::Earlier(1) => write!(f, "  after an earlier callback"),
-            Passed::Earlier(count) => write!(f, "  after {count} earlier callbacks"),
-            Passed::After(at) => write!(f, "  after the callback added at {at}"),
-            Passed::RaisedBy(at) => write!(f, "  raised by the callback added at {at}"),
-            Passed::GivenBackBy(at) => write!(f, "  from what the callback added at {at} gave back"),
-            Passed::Through(at) => write!(f, "  past the callback added at {at}"),
-            Passed::PassedOnBy(at) => write!(f, "  passed on by the errback added at {at}"),
-            Passed::HandedOnAt(at) => write!(f, "  handed on at {at}"),
-            Passed::AwaitedAt(at) => write!(f, "awaited at {at}"),
-            Passed::Coroutine(at) => write!(f, "in the coroutine started at {at}"),
-            Passed::List(at) => write!(f, "in the list made at {at}"),
+            Waypoint::Made(at) => write!(f, "in the Deferred made at {at}"),
+            Waypoint::Earlier(1) => write!(f, "  after an earlier callback"),
+            Waypoint::Earlier(count) => write!(f, "  after {count} earlier callbacks"),
+            Waypoint::After(at) => write!(f, "  after the callback added at {at}"),
+            Waypoint::RaisedBy(at) => write!(f, "  raised by the callback added at {at}"),
+            Waypoint::GivenBackBy(at) => write!(f, "  from what the callback added at {at} gave back"),
+            Waypoint::Through(at) => write!(f, "  past the callback added at {at}"),
+            Waypoint::PassedOnBy(at) => write!(f, "  passed on by the errback added at {at}"),
+            Waypoint::HandedOnAt(at) => write!(f, "  handed on at {at}"),
+            Waypoint::AwaitedAt(at) => write!(f, "awaited at {at}"),
+            Waypoint::Coroutine(at) => write!(f, "in the coroutine started at {at}"),
+            Waypoint::List(at) => write!(f, "in the list made at {at}"),
         }
     }
 }
@@ -198,11 +198,11 @@ impl Failure {
     }
 
     /// What it met since, first to last: at most 64 entries, of which the last replaces what did not fit.
-    pub fn trail(&self) -> &[Passed] {
+    pub fn trail(&self) -> &[Waypoint] {
         &self.0.trail
     }
 
-    pub(crate) fn pass(&mut self, what: Passed) {
+    pub(crate) fn pass(&mut self, what: Waypoint) {
         let inner = &mut *self.0;
         if inner.trail.capacity() == 0 {
             // What it would come to by itself, with less ado.
@@ -393,11 +393,11 @@ mod tests {
     fn a_trail_is_bounded_and_keeps_the_last_step() {
         let mut failure = Failure::msg("round and round");
         for _ in 0..1000 {
-            failure.pass(Passed::Through(Location::caller()));
+            failure.pass(Waypoint::Through(Location::caller()));
         }
-        failure.pass(Passed::Made(Location::caller()));
+        failure.pass(Waypoint::Made(Location::caller()));
         assert_eq!(failure.trail().len(), TRAIL_LIMIT);
-        assert!(matches!(failure.trail()[TRAIL_LIMIT - 1], Passed::Made(_)));
+        assert!(matches!(failure.trail()[TRAIL_LIMIT - 1], Waypoint::Made(_)));
         assert!(failure.report().contains("937 more steps"), "{}", failure.report());
     }
 }

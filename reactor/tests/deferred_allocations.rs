@@ -28,7 +28,7 @@ fn adding_to_a_fired_one_needs_none() {
             .add_callbacks(|n| Ok(n * 2), |_| Ok(0))
             .add_callback(|n| succeed(n + 1))
             .add_callback(|n| succeed(n).add_callback(|n| succeed(n + 1)))
-            .add_both(Given::Now);
+            .add_both(Given::Ready);
         assert_eq!(black_box(chain.result()), Some(6));
     });
     assert_eq!(total, 0);

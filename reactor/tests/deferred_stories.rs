@@ -4,7 +4,7 @@
 
 use reactor::deferred::{self, DeferredLock, FirstError, Others, deferred_list, gather_results, race};
 use reactor::error::{AlreadyCalledError, CircularWaitError};
-use reactor::failure::{Message, Passed};
+use reactor::failure::{Message, Waypoint};
 use reactor::{Deferred, Failure, Firer, testing};
 use std::cell::RefCell;
 use std::future::Future;
@@ -426,5 +426,5 @@ fn a_failure_that_is_fired_into_another_by_hand_tells_where() {
 
 #[test]
 fn one_is_no_plural() {
-    assert!(!Passed::Earlier(1).to_string().contains("1 earlier callbacks"), "{}", Passed::Earlier(1));
+    assert!(!Waypoint::Earlier(1).to_string().contains("1 earlier callbacks"), "{}", Waypoint::Earlier(1));
 }

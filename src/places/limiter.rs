@@ -74,7 +74,7 @@ impl Limiter {
     }
 
     /// A turn, and the right to begin it now.
-    fn turn(&self) -> Deferred<reactor::deferred::Acquired> {
+    fn turn(&self) -> Deferred<reactor::deferred::Permit> {
         let turn = self.turns.acquire();
         match self.pace.clone() {
             Some(pace) => turn.add_callback(move |turn| pace.pause().add_callback(move |()| Ok(turn))),
@@ -122,7 +122,7 @@ impl Places for Limiter {
 }
 
 /// The turn is over when there is an answer.
-fn release_after(answer: Deferred<Vec<u8>>, turn: reactor::deferred::Acquired) -> Deferred<Vec<u8>> {
+fn release_after(answer: Deferred<Vec<u8>>, turn: reactor::deferred::Permit) -> Deferred<Vec<u8>> {
     answer.add_both(move |answer| {
         drop(turn);
         answer

@@ -21,7 +21,7 @@ use super::waiting::Stage;
 use super::waker::{OwnWaker, Rested};
 use crate::Failure;
 use crate::error::CancelledError;
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use slab::Slab;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -146,7 +146,7 @@ where
 {
     fn end(self: Rc<Self>, result: Result<T, Failure>) -> Then {
         let result = result.map_err(|mut failure| {
-            failure.pass(Passed::Coroutine(self.made));
+            failure.pass(Waypoint::Coroutine(self.made));
             failure
         });
         let root = self.root.upgrade();

@@ -4,7 +4,7 @@ use super::head::Head;
 use super::held::Held;
 use crate::Failure;
 use crate::error::AlreadyCalledError;
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -48,9 +48,9 @@ impl<T: 'static> Firer<T> {
     pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalledError> {
         let mut failure = failure.into();
         if !failure.trail().is_empty() {
-            failure.pass(Passed::HandedOnAt(Location::caller()));
+            failure.pass(Waypoint::HandedOnAt(Location::caller()));
         }
-        failure.pass(Passed::Made(self.head.made()));
+        failure.pass(Waypoint::Made(self.head.made()));
         self.head.fire(Err(failure), Location::caller())
     }
 

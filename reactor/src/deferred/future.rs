@@ -7,7 +7,7 @@ use super::history::{Place, Trace};
 use super::unhandled::Outcome;
 use super::{Deferred, State, coroutine};
 use crate::Failure;
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -82,7 +82,7 @@ impl<T: 'static> Deferred<T> {
             },
         };
         Poll::Ready(result.map_err(|mut failure| {
-            failure.pass(Passed::AwaitedAt(at));
+            failure.pass(Waypoint::AwaitedAt(at));
             failure
         }))
     }

@@ -7,9 +7,9 @@ use crate::Failure;
 #[derive(Debug)]
 pub enum Given<T: 'static> {
     /// The result is here.
-    Now(Result<T, Failure>),
+    Ready(Result<T, Failure>),
     /// The chain goes on when this Deferred has fired.
-    Later(Deferred<T>),
+    Pending(Deferred<T>),
 }
 
 /// What a callback may return: `()`, a `Result<U, Failure>`, a `Deferred<U>`, or a [`Given<U>`] if it is sometimes
@@ -41,8 +41,8 @@ pub trait IntoDeferred {
         Self: Sized,
     {
         match self.into_given() {
-            Given::Now(result) => Deferred::from_result(result),
-            Given::Later(deferred) => deferred,
+            Given::Ready(result) => Deferred::from_result(result),
+            Given::Pending(deferred) => deferred,
         }
     }
 }
@@ -51,7 +51,7 @@ impl IntoDeferred for () {
     type Value = ();
     #[inline]
     fn into_given(self) -> Given<()> {
-        Given::Now(Ok(()))
+        Given::Ready(Ok(()))
     }
 }
 
@@ -59,7 +59,7 @@ impl<T: 'static> IntoDeferred for Result<T, Failure> {
     type Value = T;
     #[inline]
     fn into_given(self) -> Given<T> {
-        Given::Now(self)
+        Given::Ready(self)
     }
 }
 
@@ -67,7 +67,7 @@ impl<T: 'static> IntoDeferred for Deferred<T> {
     type Value = T;
     #[inline]
     fn into_given(self) -> Given<T> {
-        Given::Later(self)
+        Given::Pending(self)
     }
 }
 

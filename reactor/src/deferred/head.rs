@@ -11,7 +11,7 @@ use super::spare;
 use super::waiting::Stage;
 use crate::Failure;
 use crate::error::{AlreadyCalledError, CancelledError};
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use std::cell::Cell;
 use std::panic::{self, Location};
 use std::rc::Rc;
@@ -209,7 +209,7 @@ impl<T: 'static> Head<T> {
             return Then::Nothing;
         }
         let mut failure = Failure::at(CancelledError, at);
-        failure.pass(Passed::Made(self.made));
+        failure.pass(Waypoint::Made(self.made));
         self.fired.set(Some(at));
         self.deliver(Err(failure))
     }

@@ -5,7 +5,7 @@
 //! waits, perhaps for hours, keeps its last ones itself, and puts them into the list again when it goes on.
 
 use crate::Failure;
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use std::cell::Cell;
 use std::panic::Location;
 
@@ -197,16 +197,16 @@ pub(super) struct History {
 impl History {
     /// Tells `failure` that it now travels in this Deferred, where the callback added at `by` brought it in.
     pub(super) fn enter(&self, failure: &mut Failure, by: Place, part: Part) {
-        failure.pass(Passed::Made(self.made));
+        failure.pass(Waypoint::Made(self.made));
         if self.untold > 0 {
-            failure.pass(Passed::Earlier(self.untold));
+            failure.pass(Waypoint::Earlier(self.untold));
         }
         for added in &self.told {
-            failure.pass(Passed::After(added));
+            failure.pass(Waypoint::After(added));
         }
         failure.pass(match part {
-            Part::Raised => Passed::RaisedBy(by),
-            Part::GaveBack => Passed::GivenBackBy(by),
+            Part::Raised => Waypoint::RaisedBy(by),
+            Part::GaveBack => Waypoint::GivenBackBy(by),
         });
     }
 

@@ -26,7 +26,7 @@ use super::root::{self, Gate, Root};
 use super::unhandled::Outcome;
 use super::waiting::Stage;
 use crate::Failure;
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
@@ -141,7 +141,7 @@ impl<P: Policy> Joint<P> {
                 decided
             }
             Err(Err(mut failure)) => {
-                failure.pass(Passed::List(self.out.trace().made()));
+                failure.pass(Waypoint::List(self.out.trace().made()));
                 if !(self.was_cancelled.get() && failure.is_cancellation()) {
                     P::late(failure);
                 }
@@ -171,7 +171,7 @@ impl<P: Policy> Joint<P> {
 
     fn hand_on(self: Rc<Self>, decided: Result<P::Output, Failure>, turn: &mut Turn) -> Then {
         let decided = decided.map_err(|mut failure| {
-            failure.pass(Passed::List(self.out.trace().made()));
+            failure.pass(Waypoint::List(self.out.trace().made()));
             failure
         });
         let root = self.root.upgrade();

@@ -1,7 +1,7 @@
 //! [`DeferredLock`] and [`DeferredSemaphore`]: who must wait, waits in order of arrival, and without blocking.
 //!
 //! Twisted's classes of these names. There, `release` is a method, which may be forgotten, called twice, or called by
-//! somebody who holds nothing (an AssertionError, if assertions are on). Here, whoever acquires gets an [`Acquired`],
+//! somebody who holds nothing (an AssertionError, if assertions are on). Here, whoever acquires gets a [`Permit`],
 //! and releasing is what happens when that is dropped: on success, on failure, on cancel, on panic. Releasing twice,
 //! or what one does not hold, cannot be written.
 //!
@@ -51,7 +51,7 @@ struct Tokens {
     limit: NonZeroUsize,
     /// Those that nobody holds. If somebody waits, they are on their way to them.
     free: Cell<usize>,
-    waiters: Rc<Waiters<Acquired>>,
+    waiters: Rc<Waiters<Permit>>,
 }
 
 impl DeferredSemaphore {
@@ -66,11 +66,11 @@ impl DeferredSemaphore {
     /// too, even with a [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) of it left: neither could receive.
     /// The place goes at once.
     #[track_caller]
-    pub fn acquire(&self) -> Deferred<Acquired> {
+    pub fn acquire(&self) -> Deferred<Permit> {
         let tokens = &self.0;
         // Those who wait come first, even if a token is just on its way to them.
         if !tokens.waiters.any() && tokens.take() {
-            return succeed(Acquired(tokens.clone()));
+            return succeed(Permit(tokens.clone()));
         }
         tokens.waiters.wait()
     }
@@ -105,18 +105,18 @@ impl DeferredSemaphore {
                 Deferred::go_on(held, Side::Callback, |held| run_at_once(held, work, at), at, trace)
             }
             Settled::Later(ends) => Deferred::from_ends(with_run_end(ends, Side::Callback, at, |end| {
-                move |held: Result<Acquired, Failure>| {
+                move |held: Result<Permit, Failure>| {
                     let held = match held {
                         Ok(held) => held,
-                        Err(failure) => return Given::Now(Err(failure)),
+                        Err(failure) => return Given::Ready(Err(failure)),
                     };
                     let release = move |result| {
                         end.release(held);
-                        Given::Now(result)
+                        Given::Ready(result)
                     };
                     match work().into_given() {
-                        Given::Now(result) => release(result),
-                        Given::Later(deferred) => Given::Later(deferred.add_at(Side::Both, release, at)),
+                        Given::Ready(result) => release(result),
+                        Given::Pending(deferred) => Given::Pending(deferred.add_at(Side::Both, release, at)),
                     }
                 }
             })),
@@ -141,32 +141,28 @@ impl DeferredSemaphore {
 }
 
 /// Runs `work` when there was no need to wait.
-fn run_at_once<R: IntoDeferred>(
-    held: Result<Acquired, Failure>,
-    work: impl FnOnce() -> R,
-    at: Place,
-) -> Given<R::Value> {
+fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce() -> R, at: Place) -> Given<R::Value> {
     let held = match held {
         Ok(held) => held,
-        Err(failure) => return Given::Now(Err(failure)),
+        Err(failure) => return Given::Ready(Err(failure)),
     };
     // A failure is reported if the release panics: our caller gets that panic and nothing else.
     let release = |result, held| {
         let result = Outcome::new(result);
         drop(held);
-        Given::Now(result.into_inner())
+        Given::Ready(result.into_inner())
     };
     match work().into_given() {
-        Given::Now(result) => release(result, held),
-        Given::Later(deferred) => match deferred.settled_or_ends() {
+        Given::Ready(result) => release(result, held),
+        Given::Pending(deferred) => match deferred.settled_or_ends() {
             Settled::Now(result, trace) => {
                 let release = |result| release(result, held);
-                Given::Later(Deferred::go_on(result, Side::Both, release, at, trace))
+                Given::Pending(Deferred::go_on(result, Side::Both, release, at, trace))
             }
-            Settled::Later(ends) => Given::Later(Deferred::from_ends(with_run_end(ends, Side::Both, at, |end| {
+            Settled::Later(ends) => Given::Pending(Deferred::from_ends(with_run_end(ends, Side::Both, at, |end| {
                 move |result| {
                     end.release(held);
-                    Given::Now(result)
+                    Given::Ready(result)
                 }
             }))),
         },
@@ -221,7 +217,7 @@ impl DeferredLock {
 
     /// The lock, now or when it is our turn; see [`DeferredSemaphore::acquire`].
     #[track_caller]
-    pub fn acquire(&self) -> Deferred<Acquired> {
+    pub fn acquire(&self) -> Deferred<Permit> {
         self.0.acquire()
     }
 
@@ -261,13 +257,13 @@ impl fmt::Debug for DeferredLock {
 /// whose turn it is have been served; but not if this is dropped while another panic unwinds: it is then only logged,
 /// as two at once would end the process.
 #[must_use = "dropping it releases it"]
-pub struct Acquired(Rc<Tokens>);
+pub struct Permit(Rc<Tokens>);
 
-impl Drop for Acquired {
+impl Drop for Permit {
     fn drop(&mut self) {
         let tokens = &self.0;
         tokens.free.set(tokens.free.get() + 1);
-        let panic = tokens.waiters.serve(|| tokens.take().then(|| Ok(Acquired(tokens.clone()))));
+        let panic = tokens.waiters.serve(|| tokens.take().then(|| Ok(Permit(tokens.clone()))));
         match panic {
             Some(_) if std::thread::panicking() => {
                 log::error!(target: "reactor::deferred", "A callback panicked that got what a panic had released");
@@ -278,8 +274,8 @@ impl Drop for Acquired {
     }
 }
 
-impl fmt::Debug for Acquired {
+impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Acquired(one of {})", self.0.limit)
+        write!(f, "Permit(one of {})", self.0.limit)
     }
 }

@@ -56,7 +56,7 @@ pub use firer::Firer;
 pub use given::{Given, IntoDeferred, execute, fail, log_error, maybe_deferred, succeed};
 pub use list::{Others, deferred_list, gather_results, race};
 pub use list_errors::{FailureGroup, FirstError};
-pub use lock::{Acquired, DeferredLock, DeferredSemaphore};
+pub use lock::{DeferredLock, DeferredSemaphore, Permit};
 pub use queue::{DeferredQueue, QueueOverflow, QueueUnderflow};
 pub use root::{Canceller, Pause};
 pub use shared::Shared;
@@ -151,7 +151,7 @@ impl<T: 'static> Deferred<T> {
     #[inline]
     fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
         let result = result.map_err(|mut failure| {
-            failure.pass(crate::failure::Passed::Made(made));
+            failure.pass(crate::failure::Waypoint::Made(made));
             failure
         });
         Deferred { state: State::Fired(Outcome::new(result), Trace::new(made)) }
@@ -168,7 +168,7 @@ impl<T: 'static> Deferred<T> {
     {
         self.add(Side::Callback, |result| match result {
             Ok(value) => callback(value).into_given(),
-            Err(failure) => Given::Now(Err(failure)),
+            Err(failure) => Given::Ready(Err(failure)),
         })
     }
 
@@ -180,7 +180,7 @@ impl<T: 'static> Deferred<T> {
         R: IntoDeferred<Value = T>,
     {
         self.add(Side::Errback, |result| match result {
-            Ok(value) => Given::Now(Ok(value)),
+            Ok(value) => Given::Ready(Ok(value)),
             Err(failure) => errback(failure).into_given(),
         })
     }
@@ -303,9 +303,9 @@ impl<T: 'static> Deferred<T> {
         let trace = trace.and_one();
         trace.ran(added);
         let result = match run(input) {
-            Given::Now(Ok(value)) => Ok(value),
-            Given::Now(Err(failure)) => Err(trace.note(failure, came, side, added)),
-            Given::Later(deferred) => match deferred.settled() {
+            Given::Ready(Ok(value)) => Ok(value),
+            Given::Ready(Err(failure)) => Err(trace.note(failure, came, side, added)),
+            Given::Pending(deferred) => match deferred.settled() {
                 Ok(result) => result.map_err(|failure| trace.given_back(failure, added)),
                 Err(ends) => return Deferred::from_ends(step::wait_behind(ends, added, trace)),
             },
@@ -324,7 +324,7 @@ impl<T: 'static> Deferred<T> {
         let added = Location::caller();
         match self.settled_or_ends() {
             Settled::Now(result, trace) => {
-                let hand_on = |result| Given::Now(step::hand_on(result, &firer, added));
+                let hand_on = |result| Given::Ready(step::hand_on(result, &firer, added));
                 Deferred::go_on(result, Side::Both, hand_on, added, trace)
             }
             Settled::Later(ends) => Deferred::from_ends(ends.grow(|trace| Link::new(firer, added, trace))),

@@ -8,7 +8,7 @@ use super::chain::{Accept, Payload, Run, Then, Turn, caught};
 use super::ends::Ends;
 use super::held::{Held, Node};
 use super::history::Trace;
-use super::lock::Acquired;
+use super::lock::Permit;
 use super::out::{Awaited, Out, Tail};
 use super::root::Root;
 use super::unhandled::Outcome;
@@ -29,7 +29,7 @@ impl<T: 'static> RunEnd<T> {
         Rc::new(RunEnd { panic: Cell::new(None), inbox: Cell::new(None), out: Out::empty(trace) })
     }
 
-    pub(super) fn release(&self, held: Acquired) {
+    pub(super) fn release(&self, held: Permit) {
         if let Err(payload) = caught(|| drop(held)) {
             self.panic.set(Some(payload));
         }

@@ -28,7 +28,7 @@ use super::root::{Gate, Root};
 use super::unhandled::Outcome;
 use super::waiting::Stage;
 use crate::Failure;
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -203,7 +203,7 @@ impl<T: Clone> Accept<T> for Give<T> {
             }
             given.told.set(true);
             let result = copy(turn).map_err(|mut failure| {
-                failure.pass(Passed::Made(head.made()));
+                failure.pass(Waypoint::Made(head.made()));
                 failure
             });
             // One at a time: the next one when all that follows from this one has come to rest.

@@ -12,7 +12,7 @@ use super::root::{self, Root, Segment};
 use super::unhandled::Outcome;
 use crate::Failure;
 use crate::error::{AlreadyCalledError, CircularWaitError};
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
@@ -142,7 +142,7 @@ pub(super) fn waits_for(inner: &Rc<dyn Root>, outer: &Rc<dyn Root>) -> bool {
 pub(super) fn wait_behind<T: 'static>(ends: Ends<T>, added: Place, trace: Trace) -> Ends<T> {
     type Done<T> = fn(Result<T, Failure>) -> Given<T>;
     let root: Rc<dyn Root> = Segment::new(trace.made());
-    let step = Step::<T, T, Done<T>>::new(Given::Now, Side::Both, added, trace.but_one());
+    let step = Step::<T, T, Done<T>>::new(Given::Ready, Side::Both, added, trace.but_one());
     step.callback.set(None);
     let wait = Wait { root: Some(Rc::downgrade(&root)), before: trace.keep(added) };
     step.inbox.set(Some(Inbox::Waits(wait)));
@@ -172,8 +172,8 @@ impl Trace {
     #[cold]
     pub(super) fn note(self, mut failure: Failure, came: Came, side: Side, added: Place) -> Failure {
         match (came, side) {
-            (Came::Failure(_), Side::Callback) => failure.pass(Passed::Through(added)),
-            (Came::Failure(same), _) if same == failure.id() => failure.pass(Passed::PassedOnBy(added)),
+            (Came::Failure(_), Side::Callback) => failure.pass(Waypoint::Through(added)),
+            (Came::Failure(same), _) if same == failure.id() => failure.pass(Waypoint::PassedOnBy(added)),
             _ => return self.raised(failure, added),
         }
         failure
@@ -216,9 +216,9 @@ where
         // Looked at inside of the call: what comes out of it is small.
         let given = turn.call(
             || match callback(input) {
-                Given::Now(Ok(value)) => Ok(Ok(value)),
-                Given::Now(Err(failure)) => Ok(Err(trace.note(failure, came, self.side, self.added))),
-                Given::Later(deferred) => {
+                Given::Ready(Ok(value)) => Ok(Ok(value)),
+                Given::Ready(Err(failure)) => Ok(Err(trace.note(failure, came, self.side, self.added))),
+                Given::Pending(deferred) => {
                     deferred.settled().map(|result| result.map_err(|failure| trace.given_back(failure, self.added)))
                 }
             },
@@ -371,8 +371,8 @@ fn admit<T: 'static>(
 ) -> Result<Option<Result<T, Failure>>, AlreadyCalledError> {
     let taken = firer.head().admit(added)?;
     let result = result.into_inner().map_err(|mut failure| {
-        failure.pass(Passed::HandedOnAt(added));
-        failure.pass(Passed::Made(firer.head().made()));
+        failure.pass(Waypoint::HandedOnAt(added));
+        failure.pass(Waypoint::Made(firer.head().made()));
         failure
     });
     Ok(matches!(taken, Admitted::First).then_some(result))

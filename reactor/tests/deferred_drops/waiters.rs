@@ -2,7 +2,7 @@
 
 use super::{Drops, Guard, leaves_nothing};
 use reactor::Deferred;
-use reactor::deferred::{Acquired, DeferredLock, DeferredQueue, QueueOverflow};
+use reactor::deferred::{DeferredLock, DeferredQueue, Permit, QueueOverflow};
 
 fn waiter(lock: &DeferredLock, drops: &Drops) -> Deferred<()> {
     let guard = drops.guard();
@@ -12,7 +12,7 @@ fn waiter(lock: &DeferredLock, drops: &Drops) -> Deferred<()> {
     })
 }
 
-type LockWay = fn(DeferredLock, Acquired, Vec<Deferred<()>>);
+type LockWay = fn(DeferredLock, Permit, Vec<Deferred<()>>);
 
 const LOCK_WAYS: [(&str, LockWay); 5] = [
     ("released", |lock, held, waiters| {

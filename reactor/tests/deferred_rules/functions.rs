@@ -24,7 +24,7 @@ fn c_maybe_deferred_makes_a_deferred_of_a_value_or_failure() {
     assert_eq!(maybe_deferred(|| Ok(1)).result(), Some(1));
     assert_eq!(maybe_deferred(|| {}).result(), Some(()));
     assert_eq!(outcome(maybe_deferred(|| Err::<u32, _>(boom().into()))), "failed: boom");
-    assert_eq!(maybe_deferred(|| Given::Now(Ok(2))).result(), Some(2));
+    assert_eq!(maybe_deferred(|| Given::Ready(Ok(2))).result(), Some(2));
 }
 
 #[test]

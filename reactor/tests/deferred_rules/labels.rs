@@ -2,7 +2,7 @@
 //! Deferred tells of that line then reads `<made>`.
 
 use reactor::Failure;
-use reactor::failure::Passed;
+use reactor::failure::Waypoint;
 use std::sync::LazyLock;
 
 const SOURCES: [(&str, &str); 4] = [
@@ -43,16 +43,16 @@ pub(crate) fn told(failure: &Failure) -> Vec<String> {
     let raised = format!("raised <{}>", name(failure.raised().file(), failure.raised().line() as usize));
     let passed = failure.trail().iter().map(|passed| {
         let (what, at) = match passed {
-            Passed::Made(at) => ("in", at),
-            Passed::Earlier(count) => return format!("after {count} more"),
-            Passed::After(at) => ("after", at),
-            Passed::RaisedBy(at) => ("raised by", at),
-            Passed::GivenBackBy(at) => ("given back by", at),
-            Passed::Through(at) => ("past", at),
-            Passed::PassedOnBy(at) => ("passed on by", at),
-            Passed::HandedOnAt(at) => ("handed on", at),
-            Passed::AwaitedAt(at) => ("awaited", at),
-            Passed::Coroutine(at) => ("coroutine", at),
+            Waypoint::Made(at) => ("in", at),
+            Waypoint::Earlier(count) => return format!("after {count} more"),
+            Waypoint::After(at) => ("after", at),
+            Waypoint::RaisedBy(at) => ("raised by", at),
+            Waypoint::GivenBackBy(at) => ("given back by", at),
+            Waypoint::Through(at) => ("past", at),
+            Waypoint::PassedOnBy(at) => ("passed on by", at),
+            Waypoint::HandedOnAt(at) => ("handed on", at),
+            Waypoint::AwaitedAt(at) => ("awaited", at),
+            Waypoint::Coroutine(at) => ("coroutine", at),
             other => return format!("{other:?}"),
         };
         format!("{what} <{}>", name(at.file(), at.line() as usize))

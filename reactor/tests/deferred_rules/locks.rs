@@ -2,14 +2,14 @@
 
 use crate::*;
 use reactor::CancelledError;
-use reactor::deferred::{Acquired, DeferredLock, DeferredSemaphore};
+use reactor::deferred::{DeferredLock, DeferredSemaphore, Permit};
 use std::num::NonZeroUsize;
 
 fn semaphore(tokens: usize) -> DeferredSemaphore {
     DeferredSemaphore::new(NonZeroUsize::new(tokens).expect("tests ask for one at least"))
 }
 
-fn held(deferred: Deferred<Acquired>) -> Acquired {
+fn held(deferred: Deferred<Permit>) -> Permit {
     deferred.result().expect("it is our turn")
 }
 
@@ -43,7 +43,7 @@ fn d_lock_release_of_what_one_does_not_hold_cannot_be_written() {
     // In Twisted it is an AssertionError. Here there is only what `acquire` gave, which is released once.
     let lock = DeferredLock::new();
     let acquired = held(lock.acquire());
-    let release: fn(Acquired) = drop;
+    let release: fn(Permit) = drop;
     release(acquired);
     assert!(!lock.is_locked());
 }

@@ -86,7 +86,7 @@ fn m07_a_callback_may_give_back_a_deferred_now_and_a_value_then() {
     for later in [true, false] {
         let (inner, fire_inner) = Deferred::<u32>::new();
         let chain = deferred::succeed(later)
-            .add_callback(move |later| if later { Given::Later(inner) } else { Given::Now(Ok(1)) });
+            .add_callback(move |later| if later { Given::Pending(inner) } else { Given::Ready(Ok(1)) });
         assert_eq!(chain.has_fired(), !later);
         fire_inner.callback(1).unwrap();
         assert_eq!(chain.result(), Some(1));

@@ -1,7 +1,7 @@
 //! A failure that nobody handled is logged, with where it came from and what it passed.
 
 use super::*;
-use crate::failure::Passed;
+use crate::failure::Waypoint;
 
 #[test]
 fn a_failure_that_nobody_handled_is_logged_once_when_its_chain_is_dropped() {
@@ -92,7 +92,7 @@ fn a_failure_remembers_its_way() {
         if fire_first {
             firer.errback(failure()).unwrap();
         }
-        let trail: Rc<RefCell<Vec<Passed>>> = Rc::default();
+        let trail: Rc<RefCell<Vec<Waypoint>>> = Rc::default();
         let (first, second) = (trail.clone(), trail.clone());
         let chain = deferred.add_callback(|_| Ok(1)).add_errback(move |failure| {
             first.borrow_mut().extend(failure.trail());
@@ -111,11 +111,11 @@ fn a_failure_remembers_its_way() {
             matches!(
                 trail[..],
                 [
-                    Passed::Made(_), // the first failure: one step passed by it
-                    Passed::Through(_),
-                    Passed::Made(_), // the second one came up later in the same chain
-                    Passed::After(_),
-                    Passed::RaisedBy(_)
+                    Waypoint::Made(_), // the first failure: one step passed by it
+                    Waypoint::Through(_),
+                    Waypoint::Made(_), // the second one came up later in the same chain
+                    Waypoint::After(_),
+                    Waypoint::RaisedBy(_)
                 ]
             ),
             "fired first: {fire_first}: {trail:?}"

@@ -1,7 +1,7 @@
 //! Locks and semaphores: who gets in, when, and that nothing is ever lost.
 
 use super::*;
-use crate::deferred::{Acquired, Canceller, DeferredLock, DeferredSemaphore, Pause};
+use crate::deferred::{Canceller, DeferredLock, DeferredSemaphore, Pause, Permit};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +10,7 @@ fn semaphore(limit: usize) -> DeferredSemaphore {
 }
 
 /// Notes `name` when it gets the lock, and keeps it in the chain's result.
-fn queue_up(events: &Events, lock: &DeferredLock, name: &'static str) -> Deferred<Acquired> {
+fn queue_up(events: &Events, lock: &DeferredLock, name: &'static str) -> Deferred<Permit> {
     let events = events.clone();
     lock.acquire().add_callback(move |held| {
         note(&events, name);
@@ -298,7 +298,7 @@ fn a_failure_that_is_lost_with_the_caller_of_run_is_reported() {
 }
 
 /// Ways to keep hold of a Deferred that receive nothing.
-fn onlookers(mut waiter: Deferred<Acquired>) -> (Canceller, Pause) {
+fn onlookers(mut waiter: Deferred<Permit>) -> (Canceller, Pause) {
     (waiter.canceller(), waiter.pause())
 }
 
@@ -336,8 +336,8 @@ fn one_who_keeps_a_canceller_and_a_callback_waits_on() {
 fn who_is_dropped_inside_the_drop_of_a_chain_has_given_up_before_what_it_waits_for_comes() {
     /// Releases after its Deferred is gone, inside of the same drop.
     struct Both {
-        _waiter: Deferred<Acquired>,
-        _held: Acquired,
+        _waiter: Deferred<Permit>,
+        _held: Permit,
     }
     let lock = DeferredLock::new();
     let held = lock.acquire().result().expect("nobody has it");
