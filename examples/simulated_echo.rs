@@ -2,7 +2,7 @@
 //!
 //! Run it with `cargo run --example simulated_echo`. Next: the documentation of `reactor::sim`.
 
-use reactor::sim::{Law, Link, World};
+use reactor::sim::{Latency, LinkSettings, World};
 use reactor::{Address, ClientFactory, Connector, Protocol, Reactor, Reason, Transport};
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl ClientFactory for Stubborn {
 
 fn main() {
     let world = World::new(42);
-    world.set_links(Link::new(Law::LogNormal { median: SECOND / 20, sigma: 50 }));
+    world.set_links(LinkSettings::new(Latency::LogNormal { median: SECOND / 20, sigma: 50 }));
     world.keep_trace(100);
     let server = world.host("server", |reactor| {
         reactor.listen_tcp("0.0.0.0:8007", |_peer: &_| Echo).expect("the port is free");

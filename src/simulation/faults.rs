@@ -6,7 +6,7 @@ use super::herd::{Member, PORT};
 use super::invariants::Invariant;
 use super::topology::Links;
 use super::workload;
-use reactor::sim::{Host, HostState, Law, Link, Name, Random, World, WorldSettings};
+use reactor::sim::{Host, HostState, Latency, LinkSettings, Random, Resolution, World, WorldSettings};
 use reactor::{Address, Connector, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ fn some_time(random: &mut Random) -> Duration {
 
 /// The name of a host can be looked up.
 fn has_its_name(world: &World, host: &Host) {
-    world.set_name(host.name(), Name::Addresses(vec![host.address()]));
+    world.set_name(host.name(), Resolution::Addresses(vec![host.address()]));
 }
 
 /// One of a crowd, who says nothing.
@@ -88,7 +88,7 @@ pub(super) struct Victims {
     /// The clients' hosts.
     guests: Vec<Host>,
     /// A link without faults.
-    link: Link,
+    link: LinkSettings,
     broken: RefCell<Broken>,
 }
 
@@ -119,7 +119,7 @@ impl Victims {
         book: &Rc<Book>,
         links: &Links,
         guests: &[Host],
-        link: Link,
+        link: LinkSettings,
     ) -> Rc<Victims> {
         Rc::new(Victims {
             members: members.to_vec(),
@@ -287,33 +287,33 @@ impl Victims {
                 host.set_clock(if forth { clock + jump } else { clock - jump });
             }
             Fault::SlowLink => {
-                let law = Law::LogNormal { median: Duration::from_millis(1 + number % 1000), sigma: 100 };
+                let latency = Latency::LogNormal { median: Duration::from_millis(1 + number % 1000), sigma: 100 };
                 let bytes = 200 + number % 10_000;
-                let link = Link::new(law).bandwidth(bytes).segment(64).loss(50_000).cuts(50);
+                let link = LinkSettings::new(latency).bandwidth(bytes).max_segment(64).loss(50_000).split(50);
                 world.set_link(&one, &other, link);
             }
             Fault::GuestSlow => {
                 // A long reply must be through some time before the run ends.
-                let law = Law::LogNormal { median: Duration::from_millis(1 + number % 1000), sigma: 60 };
+                let latency = Latency::LogNormal { median: Duration::from_millis(1 + number % 1000), sigma: 60 };
                 let bytes = 5_000 + number % 50_000;
-                let link = Link::new(law).bandwidth(bytes).segment(512).loss(20_000).cuts(50);
+                let link = LinkSettings::new(latency).bandwidth(bytes).max_segment(512).loss(20_000).split(50);
                 world.set_link(&one, &other, link);
                 self.broken.borrow_mut().slow.insert(planned.pair);
             }
             Fault::Names => {
                 let failures = [ErrorKind::NotFound, ErrorKind::TimedOut, ErrorKind::Other];
                 let name = match failures.get((number % 5) as usize) {
-                    Some(kind) => Name::Fails(*kind),
-                    None if number % 5 == 3 => Name::Silent,
-                    None => Name::Addresses(vec![NOBODYS]), // As a server of names says that is behind the times.
+                    Some(kind) => Resolution::Fails(*kind),
+                    None if number % 5 == 3 => Resolution::Silent,
+                    None => Resolution::Addresses(vec![NOBODYS]), // As a server of names says that is behind the times.
                 };
                 world.set_name(host.name(), name);
             }
             Fault::Forger => self.forge(planned),
             Fault::Crowd => self.crowd(&host, &one, &other),
             Fault::FewDescriptors => {
-                let open = host.descriptors().max(FEWEST_DESCRIPTORS);
-                host.set_descriptor_limit(open + (number % 3) as usize);
+                let open = host.descriptor_count().max(FEWEST_DESCRIPTORS);
+                host.set_max_descriptors(open + (number % 3) as usize);
             }
             Fault::Stop => {}
         }
@@ -334,7 +334,7 @@ impl Victims {
                 self.broken.borrow_mut().slow.remove(&planned.pair);
             }
             Fault::SlowLink => world.set_link(&one, &other, self.link),
-            Fault::FewDescriptors => host.set_descriptor_limit(MANY_DESCRIPTORS),
+            Fault::FewDescriptors => host.set_max_descriptors(MANY_DESCRIPTORS),
             Fault::Reset | Fault::GuestReset | Fault::ClockJump | Fault::Forger => {}
         }
     }
@@ -343,7 +343,7 @@ impl Victims {
     fn restart(&self, world: &World, server: usize) {
         let host = self.host(server);
         if self.book.life(server).is_none() {
-            host.set_descriptor_limit(MANY_DESCRIPTORS);
+            host.set_max_descriptors(MANY_DESCRIPTORS);
             // A machine knows its own name.
             has_its_name(world, &host);
             host.restart();
@@ -392,7 +392,7 @@ impl Victims {
         for server in 0..self.members.len() {
             let host = self.host(server);
             has_its_name(world, &host);
-            host.set_descriptor_limit(MANY_DESCRIPTORS);
+            host.set_max_descriptors(MANY_DESCRIPTORS);
             host.resume();
             self.restart(world, server);
         }
@@ -405,8 +405,8 @@ impl Victims {
             if host.state() != HostState::Idle {
                 self.book.fail(Invariant::NothingLeft, || format!("{} does not stop", host.name()));
             }
-            if host.calls_left() > 0 {
-                let left = host.calls_left();
+            if host.delayed_calls_left() > 0 {
+                let left = host.delayed_calls_left();
                 self.book.fail(Invariant::NothingLeft, || format!("{left} delayed calls of {} are left", host.name()));
             }
         }

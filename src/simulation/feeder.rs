@@ -2,7 +2,7 @@
 //! the studies, in which only the flood itself counts.
 
 use super::herd::{Herd, PORT};
-use reactor::sim::{Host, Law, Link};
+use reactor::sim::{Host, Latency, LinkSettings};
 use reactor::{Address, ClientFactory, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,7 +38,7 @@ pub(super) fn add(herd: &Herd, names: &[String], lines: Vec<Line>) -> Host {
     });
     for member in &herd.servers {
         for (from, to) in [(&host, &member.host()), (&member.host(), &host)] {
-            herd.world.set_link(from, to, Link::new(Law::Fixed(Duration::ZERO)));
+            herd.world.set_link(from, to, LinkSettings::new(Latency::Fixed(Duration::ZERO)));
         }
     }
     host

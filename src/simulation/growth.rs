@@ -7,7 +7,7 @@ use super::topology::Topology;
 use crate::locations::{NeighborId, Rule, Verdict};
 use crate::message::At;
 use crate::watch::{Source, Watch};
-use reactor::sim::{Law, Link, Random, World, WorldSettings};
+use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -96,7 +96,7 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
     let mut random = Random::new(1);
     let links = Topology::Random(DEGREE).links(servers, &mut random)?;
     let mut settings = WorldSettings::default();
-    settings.link = Link::new(Law::Uniform(DELAY / 2, DELAY * 3 / 2));
+    settings.link = LinkSettings::new(Latency::Uniform(DELAY / 2, DELAY * 3 / 2));
     let world = World::with_settings(1, settings);
     let tally = Rc::new(Tally::default());
     tally.spread.borrow_mut().resize(clients, None);

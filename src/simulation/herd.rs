@@ -92,7 +92,7 @@ impl Herd {
                 drop(server.begin());
                 let (this, stopped, over) = (this.clone(), stopped.clone(), reactor.clone());
                 reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
-                    let descriptors = this.host().descriptors().saturating_sub(DESCRIPTORS);
+                    let descriptors = this.host().descriptor_count().saturating_sub(DESCRIPTORS);
                     let (calls, unanswered) = (over.delayed_call_count(), unanswered.get());
                     stopped(number, Left { calls, descriptors, unanswered });
                 });

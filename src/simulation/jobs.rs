@@ -142,7 +142,7 @@ pub(super) fn play(stage: &Stage) -> Outcome {
     let outcome = catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {
         let ended = panicked(world.seed());
         let failure = ended.failure.map(|failure| Failure { at: world.now(), ..failure });
-        Outcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.events(), ..ended }
+        Outcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.event_count(), ..ended }
     });
     // The hash, which was taken before, covers what has happened, and not what an onlooker says about it.
     world.note(&match &outcome.failure {

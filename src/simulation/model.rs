@@ -14,7 +14,7 @@ use super::topology::Topology;
 use crate::locations::{NeighborId, Rule, Verdict};
 use crate::message::At;
 use crate::watch::{Source, Watch};
-use reactor::sim::{Law, Link, Random, World, WorldSettings};
+use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
 use std::cell::Cell;
 use std::ops::Range;
 use std::rc::Rc;
@@ -88,9 +88,9 @@ fn run(seed: u64, rule: Rule, updates: u64, travel: Travel) -> Result<End, Strin
     let mut links = Topology::Paper.links(5, &mut random)?;
     links.names = NAMES.map(str::to_owned).to_vec();
     let mut settings = WorldSettings::default();
-    settings.link = Link::new(Law::Exponential { least: Duration::ZERO, mean: DELAY });
+    settings.link = LinkSettings::new(Latency::Exponential { least: Duration::ZERO, mean: DELAY });
     if travel == Travel::Apart {
-        settings.link = settings.link.segment(LINE);
+        settings.link = settings.link.max_segment(LINE);
     }
     let world = World::with_settings(seed, settings);
     let told = Rc::new(Cell::new(0));

@@ -15,7 +15,7 @@ use super::panics;
 use super::topology::{Links, Topology};
 use super::workload::{self, Workload};
 use crate::locations::Rule;
-use reactor::sim::{Host, HostSettings, Law, Link, Random, World, WorldSettings};
+use reactor::sim::{Host, HostSettings, Latency, LinkSettings, Random, World, WorldSettings};
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -130,12 +130,12 @@ impl Stage {
         let links = scenario.topology.links(scenario.servers, &mut random)?;
         let is_narrow = seed % NARROW.0 == NARROW.1;
         let delay = random.between(SECOND / 200, if is_narrow { SECOND / 50 } else { SECOND / 5 });
-        let law = match random.below(3) {
-            0 => Law::Exponential { least: Duration::ZERO, mean: delay },
-            1 => Law::Uniform(delay / 2, delay * 3 / 2),
-            _ => Law::LogNormal { median: delay * 4 / 5, sigma: 70 },
+        let latency = match random.below(3) {
+            0 => Latency::Exponential { least: Duration::ZERO, mean: delay },
+            1 => Latency::Uniform(delay / 2, delay * 3 / 2),
+            _ => Latency::LogNormal { median: delay * 4 / 5, sigma: 70 },
         };
-        let link = Link::new(law).cuts(if random.chance(1, 2) { 20 } else { 0 });
+        let link = LinkSettings::new(latency).split(if random.chance(1, 2) { 20 } else { 0 });
         let mut settings = WorldSettings::default();
         settings.link = link;
         let world = World::with_settings(seed, settings);
@@ -204,7 +204,7 @@ impl Stage {
             hash: world.trace_hash(),
             simulated: at,
             converged_in,
-            events: world.events(),
+            events: world.event_count(),
             count: self.book.count(),
         }
     }
@@ -252,8 +252,8 @@ impl Stage {
         self.herd.servers.iter().for_each(|member| member.host().terminate());
         if self.goes_on(STOP / 2) {
             self.victims.check_stopped();
-            if world.connections() > 0 {
-                let left = world.connections();
+            if world.connection_count() > 0 {
+                let left = world.connection_count();
                 self.book.fail(Invariant::NothingLeft, || format!("{left} connections are left"));
             }
         }

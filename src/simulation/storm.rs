@@ -9,7 +9,7 @@ use super::topology::{Links, Topology};
 use crate::locations::{NeighborId, Rule, Verdict};
 use crate::message::At;
 use crate::watch::{Source, Watch};
-use reactor::sim::{Law, Link, Random, World, WorldSettings};
+use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -101,7 +101,7 @@ impl Watch for Recorder {
 /// Has two versions flood a ring of three, half a delay apart; what happened.
 fn flood(rule: Rule) -> Vec<Step> {
     let mut settings = WorldSettings::default();
-    settings.link = Link::new(Law::Fixed(DELAY));
+    settings.link = LinkSettings::new(Latency::Fixed(DELAY));
     let world = World::with_settings(1, settings);
     let Ok(links) = Topology::Ring.links(3, &mut Random::new(1)) else { return Vec::new() };
     let (members, steps) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));

@@ -3,7 +3,7 @@ use super::invariants::Invariant;
 use super::run::{Outcome, Scenario, run};
 use super::topology::Topology;
 use crate::locations::{Mutant, Rule};
-use reactor::sim::{Law, Random, World, WorldSettings};
+use reactor::sim::{Latency, Random, World, WorldSettings};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ fn runs_without_faults_stay_within_six_messages_a_version_and_one_for_each_older
 fn a_neighbour_that_comes_before_its_name_is_known_is_a_neighbour() {
     // Names take so long that most servers are connected to before they know who may come from where.
     let mut settings = WorldSettings::default();
-    settings.lookup = Law::Uniform(Duration::from_millis(1), Duration::from_secs(4));
+    settings.lookup = Latency::Uniform(Duration::from_millis(1), Duration::from_secs(4));
     let world = World::with_settings(3, settings);
     let links = Topology::Paper.links(5, &mut Random::new(1)).unwrap();
     let herd = Herd::new(world, &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
@@ -175,14 +175,14 @@ fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
     let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     let server = herd.servers[0].host();
     herd.world.run_for(Duration::from_secs(1));
-    let before = server.descriptors();
+    let before = server.descriptor_count();
     let line = b"IAMAT kiwi +1+1 1\n".to_vec();
     let client = super::feeder::add(&herd, &links.names, vec![(Duration::from_secs(1), 0, line)]);
     herd.world.run_for(Duration::from_secs(700));
-    assert_eq!(server.descriptors(), before + 1, "one that says nothing is there all the same");
+    assert_eq!(server.descriptor_count(), before + 1, "one that says nothing is there all the same");
     client.crash();
     herd.world.run_for(Duration::from_secs(601));
-    assert_eq!(server.descriptors(), before);
+    assert_eq!(server.descriptor_count(), before);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_neighbour_whose_machine_fails_again_and_again_leaves_no_connections_behind(
     let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
     herd.world.run_for(Duration::from_secs(30));
-    let before = one.descriptors();
+    let before = one.descriptor_count();
     for _ in 0..5 {
         // Long enough for a neighbour to be given up, too short for a client.
         other.crash();
@@ -200,5 +200,5 @@ fn a_neighbour_whose_machine_fails_again_and_again_leaves_no_connections_behind(
         herd.world.run_for(Duration::from_secs(15));
     }
     assert!(herd.servers[0].server().unwrap().links()[0].is_up());
-    assert_eq!(one.descriptors(), before);
+    assert_eq!(one.descriptor_count(), before);
 }

@@ -6,7 +6,7 @@ use super::network::{Network, Power};
 use super::queue::{Event, Id, Side};
 use super::random::Random;
 use super::trace::{Did, excerpt};
-use super::{Name, World};
+use super::{Resolution, World};
 use crate::driver::{Driver, Event as Polled, Job, Listener, LookupReply, Stream, Token, Wake};
 use crate::transport::KeepAlive;
 use slab::Slab;
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     /// Whose turn it is.
     pub(super) turn_of: Cell<Option<u32>>,
     pub(super) programs: RefCell<Slab<Waiting>>,
-    pub(super) names: RefCell<BTreeMap<String, Name>>,
+    pub(super) names: RefCell<BTreeMap<String, Resolution>>,
     pub(super) woken: Arc<Woken>,
 }
 
@@ -155,9 +155,9 @@ impl SimDriver {
             return Some(Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]));
         }
         match self.place.shared.names.borrow().get(host) {
-            Some(Name::Addresses(addresses)) => Some(Ok(addresses.clone())),
-            Some(Name::Fails(error)) => Some(Err((*error).into())),
-            Some(Name::Silent) => None,
+            Some(Resolution::Addresses(addresses)) => Some(Ok(addresses.clone())),
+            Some(Resolution::Fails(error)) => Some(Err((*error).into())),
+            Some(Resolution::Silent) => None,
             None => Some(Err(ErrorKind::NotFound.into())),
         }
     }
@@ -167,7 +167,7 @@ impl SimDriver {
         &self,
         did: Did,
         detail: impl FnOnce() -> String,
-        law: impl FnOnce(&Network) -> super::Law,
+        latency: impl FnOnce(&Network) -> super::Latency,
     ) -> Option<u64> {
         if !self.place.is_alive() || self.place.shared.programs.borrow().len() >= WAITING_LIMIT {
             return None;
@@ -175,7 +175,7 @@ impl SimDriver {
         let network = &mut *self.place.shared.network.borrow_mut();
         let detail = network.detail(detail);
         network.note_with(self.place.host, did, &detail);
-        Some(law(network).draw(&mut network.random))
+        Some(latency(network).draw(&mut network.random))
     }
 }
 

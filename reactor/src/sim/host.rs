@@ -103,12 +103,12 @@ impl Host {
     }
 
     /// How many descriptors its program has open, with the five that every program has.
-    pub fn descriptors(&self) -> usize {
+    pub fn descriptor_count(&self) -> usize {
         self.world.upgrade().map_or(0, |world| world.shared.network.borrow().host(self.host).descriptors)
     }
 
     /// How many delayed calls waited when its reactor stopped last: whoever stops in good order has cancelled them.
-    pub fn calls_left(&self) -> usize {
+    pub fn delayed_calls_left(&self) -> usize {
         self.world.upgrade().map_or(0, |world| world.programs.borrow()[self.host as usize].calls_left)
     }
 
@@ -191,10 +191,10 @@ impl Host {
     }
 
     /// Sets how many descriptors its program may have open. Those that it has open already stay.
-    pub fn set_descriptor_limit(&self, limit: usize) {
+    pub fn set_max_descriptors(&self, limit: usize) {
         let Some(world) = self.world.upgrade() else { return };
         let network = &mut *world.shared.network.borrow_mut();
-        network.host_mut(self.host).descriptor_limit = limit;
+        network.host_mut(self.host).max_descriptors = limit;
         network.note(self.host, Did::Limit.count(limit as u64));
     }
 

@@ -48,7 +48,7 @@
 //!   ([`World::set_name`]), a script ([`World::call_later`]), what happened ([`World::trace_hash`],
 //!   [`World::keep_trace`]).
 //! * [`Host`]: crash, kill, restart, pause, signals, its clock and its limit of descriptors.
-//! * [`Link`], [`Law`]: latency, bandwidth, loss, fragments. [`HostSettings`], [`WorldSettings`]: all the rest.
+//! * [`LinkSettings`], [`Latency`]: latency, bandwidth, loss, fragments. [`HostSettings`], [`WorldSettings`]: all the rest.
 //! * [`Random`]: for workloads and faults of your own. [`for_each_seed`]: many worlds, and how to repeat the one that
 //!   fails.
 //!
@@ -60,7 +60,7 @@
 //! reordering within a connection (TCP hides it). A callback takes no time.
 //!
 //! Errors are told by their [`ErrorKind`](std::io::ErrorKind). None has a number, not even the lack of descriptors,
-//! which is EMFILE on a real system and is only said in words here ([`HostSettings::descriptors`]).
+//! which is EMFILE on a real system and is only said in words here ([`HostSettings::max_descriptors`]).
 //!
 //! # Where the seed's rule ends
 //!
@@ -82,7 +82,7 @@ mod connection;
 mod driver;
 mod handshake;
 mod host;
-mod law;
+mod latency;
 mod network;
 mod queue;
 mod random;
@@ -95,8 +95,8 @@ mod window;
 mod world;
 
 pub use host::{Host, HostState};
-pub use law::Law;
+pub use latency::Latency;
 pub use random::Random;
 pub use seeds::for_each_seed;
-pub use settings::{HostSettings, Link, WorldSettings};
-pub use world::{Name, World};
+pub use settings::{HostSettings, LinkSettings, WorldSettings};
+pub use world::{Resolution, World};

@@ -6,7 +6,7 @@
 use super::connection::{Connection, Life, Mark, Owner};
 use super::queue::{Event, Id, Queue, Side};
 use super::random::Random;
-use super::settings::{HostSettings, Link, WorldSettings};
+use super::settings::{HostSettings, LinkSettings, WorldSettings};
 use super::trace::{Did, Step, Trace};
 use crate::driver::{Readiness, Signal, Token};
 use slab::Slab;
@@ -71,7 +71,7 @@ pub(super) struct Kernel {
     /// serves many as long as no two go to the same place.
     ports_taken: BTreeMap<(SocketAddr, SocketAddr), Id>,
     pub(super) descriptors: usize,
-    pub(super) descriptor_limit: usize,
+    pub(super) max_descriptors: usize,
     pub(super) send_buffer: usize,
     pub(super) receive_buffer: usize,
     /// What its clock would have said at the beginning of the world.
@@ -114,7 +114,7 @@ pub(super) struct Way {
     pub(super) from: u32,
     pub(super) to: u32,
     /// Of its own; else the world's.
-    pub(super) own: Option<Link>,
+    pub(super) own: Option<LinkSettings>,
     pub(super) is_cut: bool,
     /// When the bytes sent so far are all on their way.
     pub(super) free: u64,
@@ -165,7 +165,7 @@ impl Network {
             next_port: FIRST_PORT,
             ports_taken: BTreeMap::new(),
             descriptors: ALWAYS_OPEN,
-            descriptor_limit: settings.descriptors,
+            max_descriptors: settings.max_descriptors,
             send_buffer: settings.send_buffer.max(1),
             receive_buffer: settings.receive_buffer.max(1),
             clock: settings.clock.map_or(self.settings.start, |time| self.clock_at_the_beginning(time)),
@@ -243,7 +243,7 @@ impl Network {
         })
     }
 
-    pub(super) fn link(&self, way: u32) -> Link {
+    pub(super) fn link(&self, way: u32) -> LinkSettings {
         let way = &self.links[way as usize];
         way.own.unwrap_or(if way.from == way.to { self.settings.loopback } else { self.settings.link })
     }
@@ -373,7 +373,7 @@ impl Network {
     /// Takes a descriptor for a program.
     pub(super) fn open_descriptor(&mut self, host: u32) -> io::Result<()> {
         let kernel = self.host_mut(host);
-        if kernel.descriptors >= kernel.descriptor_limit {
+        if kernel.descriptors >= kernel.max_descriptors {
             self.note(host, Did::LackDescriptor);
             return Err(io::Error::other(LACKS_DESCRIPTOR));
         }

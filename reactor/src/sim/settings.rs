@@ -1,6 +1,6 @@
-//! What a world, its hosts and its links are like: [`WorldSettings`], [`HostSettings`], [`Link`].
+//! What a world, its hosts and its links are like: [`WorldSettings`], [`HostSettings`], [`LinkSettings`].
 
-use super::Law;
+use super::Latency;
 use super::trace::time_of_day;
 use crate::Settings;
 use std::net::IpAddr;
@@ -9,42 +9,42 @@ use std::time::{Duration, SystemTime};
 /// What the way from one host to another is like. Each direction has its own.
 ///
 /// ```
-/// use reactor::sim::{Law, Link};
+/// use reactor::sim::{Latency, LinkSettings};
 /// use std::time::Duration;
 ///
 /// const MS: Duration = Duration::from_millis(1);
-/// let modem = Link::new(Law::Uniform(80 * MS, 120 * MS)).bandwidth(7_000).segment(576).loss(20_000).cuts(30);
+/// let modem = LinkSettings::new(Latency::Uniform(80 * MS, 120 * MS)).bandwidth(7_000).max_segment(576).loss(20_000).split(30);
 /// # let _ = modem;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    pub(super) latency: Law,
+pub struct LinkSettings {
+    pub(super) latency: Latency,
     pub(super) bandwidth: Option<u64>,
     pub(super) segment: usize,
     pub(super) cuts: u32,
     pub(super) loss: u32,
 }
 
-impl Link {
+impl LinkSettings {
     /// A link that only takes time: any bandwidth, nothing lost, segments of 1460 bytes.
-    pub const fn new(latency: Law) -> Link {
-        Link { latency, bandwidth: None, segment: 1460, cuts: 0, loss: 0 }
+    pub const fn new(latency: Latency) -> LinkSettings {
+        LinkSettings { latency, bandwidth: None, segment: 1460, cuts: 0, loss: 0 }
     }
 
     /// Sets how many bytes a second go through, for all connections together. None at all is taken for one.
-    pub const fn bandwidth(mut self, bytes: u64) -> Link {
+    pub const fn bandwidth(mut self, bytes: u64) -> LinkSettings {
         self.bandwidth = Some(if bytes == 0 { 1 } else { bytes });
         self
     }
 
     /// Sets how many bytes travel together at most (default 1460, an Ethernet's). Zero is taken for one.
-    pub const fn segment(mut self, bytes: usize) -> Link {
+    pub const fn max_segment(mut self, bytes: usize) -> LinkSettings {
         self.segment = if bytes == 0 { 1 } else { bytes };
         self
     }
 
     /// Sets how many of a hundred segments are cut at some place, so that what was written together comes apart.
-    pub const fn cuts(mut self, of_a_hundred: u32) -> Link {
+    pub const fn split(mut self, of_a_hundred: u32) -> LinkSettings {
         self.cuts = of_a_hundred;
         self
     }
@@ -52,7 +52,7 @@ impl Link {
     /// Sets how many of a million segments are lost. What is lost is sent again after 200 ms, then twice that and so
     /// on, and what follows it waits for it: TCP loses nothing but time, unless so many tries are lost that its sender
     /// gives up.
-    pub const fn loss(mut self, of_a_million: u32) -> Link {
+    pub const fn loss(mut self, of_a_million: u32) -> LinkSettings {
         // With all of them lost, no number of times would be enough.
         self.loss = if of_a_million < 900_000 { of_a_million } else { 900_000 };
         self
@@ -60,7 +60,7 @@ impl Link {
 
     /// All that it is like.
     pub(super) fn words(&self) -> String {
-        let Link { latency, bandwidth, segment, cuts, loss } = self;
+        let LinkSettings { latency, bandwidth, segment, cuts, loss } = self;
         let bandwidth = bandwidth.map_or(String::new(), |bytes| format!(", {bytes} bytes a second"));
         let cuts = if *cuts == 0 { String::new() } else { format!(", cuts {cuts}") };
         let loss = if *loss == 0 { String::new() } else { format!(", loss {loss}") };
@@ -68,10 +68,10 @@ impl Link {
     }
 }
 
-impl Default for Link {
+impl Default for LinkSettings {
     /// A local network: 0.1 to 0.5 ms.
-    fn default() -> Link {
-        Link::new(Law::Uniform(Duration::from_micros(100), Duration::from_micros(500)))
+    fn default() -> LinkSettings {
+        LinkSettings::new(Latency::Uniform(Duration::from_micros(100), Duration::from_micros(500)))
     }
 }
 
@@ -80,13 +80,13 @@ impl Default for Link {
 #[non_exhaustive]
 pub struct WorldSettings {
     /// The links between hosts that have none of their own.
-    pub link: Link,
+    pub link: LinkSettings,
     /// The way of a host to itself. Default 10 to 30 us, segments of 64 KiB.
-    pub loopback: Link,
+    pub loopback: LinkSettings,
     /// How long a name look-up takes. Default 1 to 20 ms.
-    pub lookup: Law,
+    pub lookup: Latency,
     /// How long a job takes that is given to another thread. Default no time at all.
-    pub job: Law,
+    pub job: Latency,
     /// The time of day at the beginning, on all hosts. Default 2024-01-01, 00:00:00 UTC.
     pub start: SystemTime,
 }
@@ -106,12 +106,12 @@ impl WorldSettings {
 
 impl Default for WorldSettings {
     fn default() -> WorldSettings {
-        let loopback = Law::Uniform(Duration::from_micros(10), Duration::from_micros(30));
+        let loopback = Latency::Uniform(Duration::from_micros(10), Duration::from_micros(30));
         WorldSettings {
-            link: Link::default(),
-            loopback: Link::new(loopback).segment(64 * 1024),
-            lookup: Law::Uniform(Duration::from_millis(1), Duration::from_millis(20)),
-            job: Law::Fixed(Duration::ZERO),
+            link: LinkSettings::default(),
+            loopback: LinkSettings::new(loopback).max_segment(64 * 1024),
+            lookup: Latency::Uniform(Duration::from_millis(1), Duration::from_millis(20)),
+            job: Latency::Fixed(Duration::ZERO),
             start: SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_067_200),
         }
     }
@@ -133,7 +133,7 @@ pub struct HostSettings {
     /// What is refused for lack of one fails with an error that says "Too many open files" but has no number: its
     /// [`raw_os_error`](std::io::Error::raw_os_error) is `None`, where that of a real system is EMFILE. (Each machine's
     /// own C library would put a number into words of its own, and the runs of a seed would differ.)
-    pub descriptors: usize,
+    pub max_descriptors: usize,
     /// How many bytes written to a connection wait, at most, to be sent and acknowledged. Default 256 KiB.
     pub send_buffer: usize,
     /// How many bytes that have come on a connection wait, at most, to be read. Default 256 KiB.
@@ -153,7 +153,7 @@ impl Default for HostSettings {
             addresses: Vec::new(),
             clock: None,
             reactor: Settings::default(),
-            descriptors: 65_536,
+            max_descriptors: 65_536,
             send_buffer: 256 * 1024,
             receive_buffer: 256 * 1024,
         }

@@ -5,7 +5,7 @@ use super::host::{Boot, Deed, Host, Program};
 use super::network::{Network, Power, Way};
 use super::queue::Event;
 use super::random::{Random, nanoseconds};
-use super::settings::{HostSettings, Link, WorldSettings};
+use super::settings::{HostSettings, LinkSettings, WorldSettings};
 use super::trace::{Did, excerpt, line};
 use crate::Reactor;
 use crate::event_loop::Spare;
@@ -22,7 +22,7 @@ const TURNS_AT_ONE_MOMENT: u64 = 1_000_000;
 
 /// What a name means to those who look it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Name {
+pub enum Resolution {
     /// It has these addresses.
     Addresses(Vec<IpAddr>),
     /// The look-up fails.
@@ -31,18 +31,18 @@ pub enum Name {
     Silent,
 }
 
-impl Name {
+impl Resolution {
     /// What it means, in words.
     fn meaning(&self, name: &str) -> String {
         let mut text = excerpt(name.bytes()) + " means ";
         // Writing to a String cannot fail.
         let _ = match self {
-            Name::Addresses(addresses) => addresses.iter().enumerate().try_for_each(|(at, address)| {
+            Resolution::Addresses(addresses) => addresses.iter().enumerate().try_for_each(|(at, address)| {
                 let separator = if at == 0 { "" } else { ", " };
                 write!(text, "{separator}{address}")
             }),
-            Name::Fails(error) => write!(text, "{error:?}"),
-            Name::Silent => write!(text, "silence"),
+            Resolution::Fails(error) => write!(text, "{error:?}"),
+            Resolution::Silent => write!(text, "silence"),
         };
         text
     }
@@ -116,7 +116,7 @@ impl World {
         inner.programs.borrow_mut().push(Program::new(boot, settings.reactor));
         let handle = Host::new(inner, host);
         let addresses = inner.shared.network.borrow().host(host).addresses.clone();
-        self.set_name(name, Name::Addresses(addresses));
+        self.set_name(name, Resolution::Addresses(addresses));
         inner.start(host);
         inner.do_deeds();
         handle
@@ -205,8 +205,8 @@ impl World {
             }
             if let What::Answer(_, answer, name) = &what {
                 let meaning = network.detail(|| match answer {
-                    Ok(addresses) => Name::Addresses(addresses.clone()).meaning(name),
-                    Err(error) => Name::Fails(error.kind()).meaning(name),
+                    Ok(addresses) => Resolution::Addresses(addresses.clone()).meaning(name),
+                    Err(error) => Resolution::Fails(error.kind()).meaning(name),
                 });
                 network.note_with(host, Did::Answer, &meaning);
             }
@@ -219,13 +219,13 @@ impl World {
     }
 
     /// Sets the link from `from` to `to`, that way only.
-    pub fn set_link(&self, from: &Host, to: &Host, link: Link) {
+    pub fn set_link(&self, from: &Host, to: &Host, link: LinkSettings) {
         let words = link.words();
         self.change_way(from, to, Did::Change, &words, |way| way.own = Some(link));
     }
 
     /// Sets the links that have not been set one by one.
-    pub fn set_links(&self, link: Link) {
+    pub fn set_links(&self, link: LinkSettings) {
         let network = &mut *self.0.shared.network.borrow_mut();
         network.settings.link = link;
         network.say(&format!("all other links: {}", link.words()));
@@ -278,23 +278,23 @@ impl World {
 
     /// Sets what a name means. Hosts are found under their own names unless this says otherwise, and `localhost` is
     /// everybody's own.
-    pub fn set_name(&self, name: &str, meaning: Name) {
+    pub fn set_name(&self, name: &str, meaning: Resolution) {
         self.0.shared.network.borrow_mut().say(&format!("the name {}", meaning.meaning(name)));
         self.0.shared.names.borrow_mut().insert(name.to_owned(), meaning);
     }
 
     /// How many connections there are, also those that only a kernel still knows of.
-    pub fn connections(&self) -> usize {
+    pub fn connection_count(&self) -> usize {
         self.0.shared.network.borrow().connections.len()
     }
 
     /// How many events there have been: arrivals, time-outs, answers and so on.
-    pub fn events(&self) -> u64 {
+    pub fn event_count(&self) -> u64 {
         self.0.events.get()
     }
 
     /// How many turns loops have taken.
-    pub fn turns(&self) -> u64 {
+    pub fn turn_count(&self) -> u64 {
         self.0.turns.get()
     }
 

@@ -1,7 +1,7 @@
 //! How connections come about, or do not.
 
 use super::*;
-use reactor::sim::Name;
+use reactor::sim::Resolution;
 use reactor::{Destination, ListenAddress, Settings};
 use std::io::ErrorKind;
 
@@ -76,7 +76,7 @@ fn an_answer_that_is_lost_is_given_again_when_the_request_is_sent_again() {
     world.run_for(5 * MS);
     assert_eq!(events.all(), ["made"]);
     world.run_for(1000 * SECOND);
-    assert_eq!((events.all(), world.connections()), (vec!["made".to_owned()], 1));
+    assert_eq!((events.all(), world.connection_count()), (vec!["made".to_owned()], 1));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_connection_whose_answers_are_all_lost_times_out_and_nothing_of_it_is_left()
     world.run_for(2 * SECOND);
     assert!(events.all()[0].contains("timed out"), "Linux's limit: {:?}", events.all());
     world.run_for(1000 * SECOND);
-    assert_eq!((world.connections(), server.descriptors(), client.descriptors()), (0, 6, 5));
+    assert_eq!((world.connection_count(), server.descriptor_count(), client.descriptor_count()), (0, 6, 5));
 }
 
 #[test]
@@ -113,20 +113,20 @@ fn a_machine_that_comes_up_again_is_asked_as_if_it_had_never_answered() {
     world.run_for(5 * MS);
     assert_eq!(events.all(), ["made"], "the request after a second");
     world.run_for(1000 * SECOND);
-    assert_eq!((events.all().len(), world.connections(), server.descriptors()), (1, 1, 7));
+    assert_eq!((events.all().len(), world.connection_count(), server.descriptor_count()), (1, 1, 7));
 }
 
 #[test]
 fn over_a_long_way_requests_that_come_more_than_once_make_one_connection() {
     let (world, events, answers) = (world(1), Events::default(), Events::default());
-    world.set_links(Link::new(Law::Fixed(4 * SECOND)));
+    world.set_links(LinkSettings::new(Latency::Fixed(4 * SECOND)));
     server(&world, &events, plain);
     client(&world, &answers, saying("hello"));
     world.run_for(9 * SECOND);
     assert_eq!((events.all(), answers.all()), (vec!["made".to_owned()], vec!["made".to_owned()]));
     world.run_for(100 * SECOND);
     assert_eq!(events.all(), ["made", "data hello"]);
-    assert_eq!((answers.all().len(), world.connections()), (1, 1));
+    assert_eq!((answers.all().len(), world.connection_count()), (1, 1));
 }
 
 #[test]
@@ -174,16 +174,16 @@ fn those_in_a_backlog_are_broken_off_when_the_port_closes() {
     server.kill();
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made", "lost Lost", "client lost"]);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }
 
 #[test]
 fn names_come_from_the_table_fail_or_stay_silent() {
     let (world, events) = (world(1), Events::default());
     let server = world.host("server", echo);
-    world.set_name("other", Name::Addresses(vec!["10.9.9.9".parse().unwrap(), server.address()]));
-    world.set_name("broken", Name::Fails(ErrorKind::TimedOut));
-    world.set_name("silent", Name::Silent);
+    world.set_name("other", Resolution::Addresses(vec!["10.9.9.9".parse().unwrap(), server.address()]));
+    world.set_name("broken", Resolution::Fails(ErrorKind::TimedOut));
+    world.set_name("silent", Resolution::Silent);
     for name in ["other", "unknown", "broken", "silent"] {
         world.host(&format!("client of {name}"), outcome(&events, (name, PORT)));
     }
@@ -207,7 +207,7 @@ fn a_host_reaches_itself_by_its_loopback_and_by_its_name() {
             outcome(&client_events, (name, port))(reactor);
         };
         let me = world.host(if name.starts_with("10") { "ten" } else { name }, boot);
-        world.set_name("me", Name::Addresses(vec![me.address()]));
+        world.set_name("me", Resolution::Addresses(vec![me.address()]));
         world.run_for(SECOND);
         let expected: &[&str] = if name == "10.0.0.1" { &[] } else { &["made"] };
         assert_eq!(events.all(), expected, "{name}: only the first host has that address");
@@ -235,7 +235,7 @@ fn short_of_descriptors(free: usize) -> (World, Host, Events, Line) {
     let (world, events, line) = (world(1), Events::default(), Line::default());
     let keep = line.clone();
     let host = server(&world, &events, move |noting| keep.of(noting));
-    host.set_descriptor_limit(host.descriptors() + free);
+    host.set_max_descriptors(host.descriptor_count() + free);
     world.host("clients", |reactor| {
         for _ in 0..5 {
             reactor.connect_tcp(("server", PORT), |_: &Address| Echo);
@@ -249,11 +249,11 @@ fn without_a_descriptor_nobody_is_accepted_and_with_one_again_all_are() {
     let (world, server, events, line) = short_of_descriptors(2);
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made"; 2]);
-    assert!(world.turns() < 100, "it does not spin: {} turns", world.turns());
+    assert!(world.turn_count() < 100, "it does not spin: {} turns", world.turn_count());
     line.transport().lose_connection();
     world.run_for(MS);
     assert_eq!(events.all(), ["made", "made", "lost Done", "made"], "at once, with no new request");
-    server.set_descriptor_limit(100);
+    server.set_max_descriptors(100);
     world.run_for(Settings::default().accept_retry);
     assert_eq!(events.all().len(), 6, "the retry finds the others");
 }
@@ -263,7 +263,7 @@ fn without_a_descriptor_a_connection_cannot_be_asked_for() {
     let (world, events) = (world(1), Events::default());
     server(&world, &Events::default(), plain);
     let mut settings = HostSettings::default();
-    settings.descriptors = 5;
+    settings.max_descriptors = 5;
     client_with(&world, settings, &events, plain);
     world.run_for(SECOND);
     assert!(events.all()[0].contains("Too many open files"), "{:?}", events.all());
@@ -275,9 +275,9 @@ fn a_connection_that_fails_gives_its_descriptor_back() {
     world.host("server", |_| {});
     let client = client(&world, &events, plain);
     world.run_for(7 * MS);
-    assert_eq!(client.descriptors(), 6);
+    assert_eq!(client.descriptor_count(), 6);
     world.run_for(SECOND);
-    assert_eq!((events.all().len(), client.descriptors(), world.connections()), (1, 5, 0));
+    assert_eq!((events.all().len(), client.descriptor_count(), world.connection_count()), (1, 5, 0));
 }
 
 /// How many ports the system gives out.
@@ -323,7 +323,7 @@ fn when_all_ports_are_in_use_towards_one_port_another_can_still_be_reached() {
     let client = world.host("client", |_| {});
     ask(&client, &events, PORT, PORTS);
     world.run_for(SECOND);
-    assert_eq!((events.all().len(), client.descriptors()), (0, 5 + PORTS));
+    assert_eq!((events.all().len(), client.descriptor_count()), (0, 5 + PORTS));
     ask(&client, &more, PORT, 1);
     world.run_for(SECOND);
     assert!(more.all()[0].contains("address not available"), "{:?}", more.all());
@@ -331,7 +331,7 @@ fn when_all_ports_are_in_use_towards_one_port_another_can_still_be_reached() {
     world.run_for(SECOND);
     assert_eq!(more.all().len(), 1, "it still waits for an answer");
     world.run_for(200 * SECOND);
-    assert_eq!((events.all().len(), more.all().len(), client.descriptors()), (PORTS, 2, 5));
+    assert_eq!((events.all().len(), more.all().len(), client.descriptor_count()), (PORTS, 2, 5));
     server.restart();
     ask(&client, &more, PORT, 1);
     world.run_for(SECOND);

@@ -51,7 +51,7 @@ fn a_coroutine_goes_on_in_the_next_turn_of_its_own_host() {
 #[test]
 fn jobs_run_without_threads_and_after_their_time() {
     let mut settings = WorldSettings::default();
-    settings.job = Law::Fixed(30 * MS);
+    settings.job = Latency::Fixed(30 * MS);
     let (world, events) = (World::with_settings(1, settings), Events::default());
     let noted = events.clone();
     let host = world.host("host", move |reactor| {
@@ -71,7 +71,7 @@ fn jobs_run_without_threads_and_after_their_time() {
 #[test]
 fn the_job_of_a_crashed_program_is_not_done() {
     let mut settings = WorldSettings::default();
-    settings.job = Law::Fixed(SECOND);
+    settings.job = Latency::Fixed(SECOND);
     let world = World::with_settings(1, settings);
     let done = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = done.clone();

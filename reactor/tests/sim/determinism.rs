@@ -24,7 +24,9 @@ impl LineProtocol for Slow {
 fn busy(seed: u64, trace: usize) -> World {
     let world = World::new(seed);
     world.keep_trace(trace);
-    world.set_links(Link::new(Law::LogNormal { median: 5 * MS, sigma: 80 }).cuts(30).loss(10_000).bandwidth(50_000));
+    world.set_links(
+        LinkSettings::new(Latency::LogNormal { median: 5 * MS, sigma: 80 }).split(30).loss(10_000).bandwidth(50_000),
+    );
     let servers = ["one", "two"].map(|name| {
         world.host(name, |reactor| {
             let (count, reactor_) = (Rc::new(Cell::new(0)), reactor.clone());
@@ -77,7 +79,10 @@ fn talk(reactor: Reactor, transport: Transport, left: u32) {
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_one_another() {
     let runs = |trace: usize| -> Vec<(u64, u64, u64)> {
-        (0..10).map(|seed| busy(seed, trace)).map(|world| (world.trace_hash(), world.events(), world.turns())).collect()
+        (0..10)
+            .map(|seed| busy(seed, trace))
+            .map(|world| (world.trace_hash(), world.event_count(), world.turn_count()))
+            .collect()
     };
     let (first, second) = (runs(0), runs(1000));
     assert_eq!(first, second, "whether the trace is kept changes nothing");

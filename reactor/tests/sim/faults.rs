@@ -144,21 +144,21 @@ fn fault(world: &World, hosts: &[Host], random: &mut Random) {
         7 => world.partition(std::slice::from_ref(one), std::slice::from_ref(other)),
         8 => world.heal(),
         9 => world.reset_connections(one, other),
-        10 => one.set_descriptor_limit(5 + random.below(10) as usize),
+        10 => one.set_max_descriptors(5 + random.below(10) as usize),
         _ => one.terminate(),
     }
 }
 
 fn storm(world: &World) -> Rc<Seen> {
     let seen: Rc<Seen> = Rc::default();
-    let laws = [
-        Law::Fixed(MS),
-        Law::Uniform(MS, 200 * MS),
-        Law::Exponential { least: Duration::ZERO, mean: 20 * MS },
-        Law::LogNormal { median: 10 * MS, sigma: 100 },
+    let latencies = [
+        Latency::Fixed(MS),
+        Latency::Uniform(MS, 200 * MS),
+        Latency::Exponential { least: Duration::ZERO, mean: 20 * MS },
+        Latency::LogNormal { median: 10 * MS, sigma: 100 },
     ];
-    let law = laws[(world.random() % 4) as usize];
-    world.set_links(Link::new(law).cuts(20).loss(20_000).bandwidth(1_000_000));
+    let latency = latencies[(world.random() % 4) as usize];
+    world.set_links(LinkSettings::new(latency).split(20).loss(20_000).bandwidth(1_000_000));
     let mut settings = HostSettings::default();
     (settings.send_buffer, settings.receive_buffer) = (20_000, 10_000);
     let hosts: Vec<Host> = (0..4)
@@ -185,7 +185,7 @@ fn storm(world: &World) -> Rc<Seen> {
     // Healed, all is well again.
     world.heal();
     for host in &hosts {
-        host.set_descriptor_limit(1000);
+        host.set_max_descriptors(1000);
         host.resume();
         if host.state() != HostState::Running {
             host.restart();
@@ -199,10 +199,10 @@ fn storm(world: &World) -> Rc<Seen> {
     }
     world.run_for(30 * SECOND);
     for host in &hosts {
-        assert_eq!((host.state(), host.descriptors()), (HostState::Idle, 5), "{host:?}");
+        assert_eq!((host.state(), host.descriptor_count()), (HostState::Idle, 5), "{host:?}");
     }
     world.run_for(1000 * SECOND);
-    assert_eq!(world.connections(), 0, "no kernel remembers a connection");
+    assert_eq!(world.connection_count(), 0, "no kernel remembers a connection");
     assert_eq!(*seen.wrong.borrow(), [""; 0]);
     assert!(seen.lost.get() <= seen.made.get());
     seen

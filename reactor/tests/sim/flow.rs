@@ -30,7 +30,7 @@ fn what_is_written_comes_after_the_latency() {
 #[test]
 fn bandwidth_makes_much_take_long() {
     let world = world(1);
-    world.set_links(Link::new(Law::Fixed(10 * MS)).bandwidth(100_000).segment(1000));
+    world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).bandwidth(100_000).max_segment(1000));
     let (took, sizes) = transfer(&world, 100_000);
     assert_eq!(took, 35 * MS + SECOND);
     assert_eq!(sizes, [1000; 100]);
@@ -39,7 +39,7 @@ fn bandwidth_makes_much_take_long() {
 #[test]
 fn connections_share_the_bandwidth_of_their_link() {
     let world = world(1);
-    world.set_links(Link::new(Law::Fixed(10 * MS)).bandwidth(100_000).segment(1000));
+    world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).bandwidth(100_000).max_segment(1000));
     let (events, done) = (Events::default(), Rc::new(Cell::new(0)));
     let count = done.clone();
     server(&world, &events, move |noting| {
@@ -67,7 +67,7 @@ impl Protocol for Burst {
 #[test]
 fn segments_are_cut_anywhere_and_keep_their_order() {
     let world = world(1);
-    world.set_links(Link::new(Law::Fixed(10 * MS)).cuts(100).segment(100).bandwidth(100_000));
+    world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).split(100).max_segment(100).bandwidth(100_000));
     let (_, sizes) = transfer(&world, 3000);
     assert!(sizes.iter().any(|size| *size < 10) && sizes.len() > 50, "{sizes:?}");
     assert_in_order(&world);
@@ -100,7 +100,7 @@ fn assert_in_order(world: &World) {
 #[test]
 fn loss_costs_time_and_nothing_else() {
     let world = world(1);
-    world.set_links(Link::new(Law::Fixed(10 * MS)).loss(100_000).segment(1000));
+    world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).loss(100_000).max_segment(1000));
     let (took, _) = transfer(&world, 100_000);
     assert!(took > 200 * MS, "some were sent again: {took:?}");
     assert_in_order(&world);
@@ -108,15 +108,15 @@ fn loss_costs_time_and_nothing_else() {
 
 #[test]
 fn every_law_of_latency_keeps_the_order_of_a_stream() {
-    let laws = [
-        Law::Fixed(Duration::ZERO),
-        Law::Uniform(MS, 100 * MS),
-        Law::Exponential { least: MS, mean: 20 * MS },
-        Law::LogNormal { median: 20 * MS, sigma: 100 },
+    let latencies = [
+        Latency::Fixed(Duration::ZERO),
+        Latency::Uniform(MS, 100 * MS),
+        Latency::Exponential { least: MS, mean: 20 * MS },
+        Latency::LogNormal { median: 20 * MS, sigma: 100 },
     ];
-    for law in laws {
+    for latency in latencies {
         let world = world(1);
-        world.set_links(Link::new(law).segment(7));
+        world.set_links(LinkSettings::new(latency).max_segment(7));
         assert_in_order(&world);
     }
 }
@@ -233,7 +233,7 @@ fn half_a_connection_can_be_closed() {
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made", "data all I have", "end", "lost Done"]);
     assert_eq!(answers.all(), ["made", "data all heard", "end", "lost Done", "client lost"]);
-    assert_eq!(world.connections(), 0, "no kernel remembers it");
+    assert_eq!(world.connection_count(), 0, "no kernel remembers it");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn hosts_that_have_nothing_to_do_cost_nothing() {
         server(&world, &Events::default(), echoing);
         client(&world, &Events::default(), saying("hello"));
         world.run_for(3600 * SECOND);
-        (world.turns(), world.events())
+        (world.turn_count(), world.event_count())
     };
     let (turns, events) = cost(0);
     assert_eq!(cost(1000), (turns + 1000, events), "one turn each, at their start");
@@ -255,7 +255,7 @@ fn hosts_that_have_nothing_to_do_cost_nothing() {
 #[test]
 fn what_takes_for_ever_never_comes() {
     let (world, events) = (world(1), Events::default());
-    world.set_links(Link::new(Law::Fixed(Duration::MAX)));
+    world.set_links(LinkSettings::new(Latency::Fixed(Duration::MAX)));
     server(&world, &events, plain);
     client(&world, &events, saying("hello"));
     world.run_for(20 * SECOND);

@@ -77,7 +77,7 @@ fn happen(world: &World, random: &mut Random, server: &Host, client: &Host, all:
 /// A minute in which all that goes wrong, and some in which nothing does; how many ends the server then has, how many
 /// the client, and how many connections there are.
 fn storm(world: &World, keep_alive: Option<KeepAlive>) -> [usize; 3] {
-    let slow = Link::new(Law::Uniform(SECOND / 100, SECOND));
+    let slow = LinkSettings::new(Latency::Uniform(SECOND / 100, SECOND));
     world.set_links(slow.loss(if world.seed().is_multiple_of(3) { 100_000 } else { 0 }));
     let (server, client, all) = hosts(world, keep_alive);
     let mut random = world.new_random();
@@ -93,7 +93,7 @@ fn storm(world: &World, keep_alive: Option<KeepAlive>) -> [usize; 3] {
     }
     world.run_for(LONG);
     // Beside the five that every program has, and the one that the server listens with.
-    [server.descriptors() - 6, client.descriptors() - 5, world.connections()]
+    [server.descriptor_count() - 6, client.descriptor_count() - 5, world.connection_count()]
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_crash_tells_nobody_and_after_a_restart_whoever_speaks_is_told() {
 #[test]
 fn a_program_that_ends_while_a_name_is_looked_up_leaves_no_timer_behind() {
     let mut settings = WorldSettings::default();
-    settings.lookup = Law::Fixed(10 * SECOND);
+    settings.lookup = Latency::Fixed(10 * SECOND);
     let world = World::with_settings(1, settings);
     let host = world.host("asker", |reactor| {
         drop(reactor.resolve("nobody.example"));
@@ -43,14 +43,14 @@ fn a_program_that_ends_while_a_name_is_looked_up_leaves_no_timer_behind() {
         reactor.call_later(SECOND, move || stopper.stop());
     });
     world.run_for(2 * SECOND);
-    assert_eq!((host.state(), host.calls_left()), (HostState::Idle, 0));
+    assert_eq!((host.state(), host.delayed_calls_left()), (HostState::Idle, 0));
 }
 
 #[test]
 fn a_crash_loses_what_was_not_sent_yet_and_a_kill_sends_it() {
     for (crash, expected) in [(true, 1460), (false, 100_000)] {
         let world = world(1);
-        world.set_links(Link::new(Law::Fixed(10 * MS)).bandwidth(10_000));
+        world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).bandwidth(10_000));
         let got = Rc::new(Cell::new(0));
         let count = got.clone();
         server(&world, &Events::default(), move |noting| {
@@ -83,7 +83,7 @@ fn a_killed_program_refuses_and_its_connections_end() {
     let world = world(1);
     let (server, _, answers, _) = pair(&world);
     server.kill();
-    assert_eq!((server.state(), server.descriptors()), (HostState::Idle, 5));
+    assert_eq!((server.state(), server.descriptor_count()), (HostState::Idle, 5));
     let late = Events::default();
     let noted = late.clone();
     world.host("late", move |reactor| {
@@ -213,14 +213,14 @@ fn a_program_ends_when_its_reactor_stops_in_the_usual_order() {
     reactor.stop();
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made", "Before", "During", "lost Done", "After"]);
-    assert_eq!((host.state(), world.connections(), host.descriptors()), (HostState::Idle, 0, 5));
+    assert_eq!((host.state(), world.connection_count(), host.descriptor_count()), (HostState::Idle, 0, 5));
     assert!(host.reactor().is_none() && !reactor.running());
-    assert_eq!(host.calls_left(), 0);
+    assert_eq!(host.delayed_calls_left(), 0);
     host.restart();
     let _left = host.reactor().unwrap().call_later(1000 * SECOND, || {});
     host.terminate();
     world.run_for(SECOND);
-    assert_eq!((host.state(), host.calls_left()), (HostState::Idle, 1));
+    assert_eq!((host.state(), host.delayed_calls_left()), (HostState::Idle, 1));
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_probe_whose_reset_is_lost_is_followed_by_another() {
     // A cut of the way back for a fifth of a second, at every moment around the first probe.
     for cut_at in 0..40 {
         let world = world(1);
-        world.set_links(Link::new(Law::Fixed(500 * MS)));
+        world.set_links(LinkSettings::new(Latency::Fixed(500 * MS)));
         let (server, client, answers, _) = pair_after(&world, Some(KEEP_ALIVE), 4 * SECOND);
         server.crash();
         server.restart();
@@ -92,7 +92,7 @@ fn a_peer_whose_resets_are_all_lost_is_given_up_like_one_that_does_not_answer() 
     // The way back is open when a probe comes, and cut when its reset would.
     for offset in 0..10 {
         let world = world(1);
-        world.set_links(Link::new(Law::Fixed(500 * MS)));
+        world.set_links(LinkSettings::new(Latency::Fixed(500 * MS)));
         let (server, client, answers, _) = pair_after(&world, Some(KEEP_ALIVE), 4 * SECOND);
         server.crash();
         server.restart();
@@ -167,12 +167,12 @@ fn said_over_a_bad_link(seed: u64, keep_alive: Option<KeepAlive>, well: Option<D
         keep.of(Noting { made: Box::new(move |transport| transport.set_keep_alive(keep_alive)), ..noting })
     });
     world.run_for(SECOND);
-    world.set_links(Link::new(Law::Fixed(10 * MS)).loss(900_000));
+    world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).loss(900_000));
     line.write("hello");
     let patience = keep_alive.map_or(924_600 * MS, |_| 14 * SECOND) + 10 * MS;
     let bad = well.unwrap_or(patience);
     world.run_for(bad);
-    world.set_links(Link::new(Law::Fixed(10 * MS)));
+    world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)));
     world.run_for(patience - bad);
     (events.all().len() > 1, answers.all().len() > 1)
 }

@@ -18,7 +18,7 @@ mod traces;
 mod windows;
 
 use events::{Events, Noting};
-use reactor::sim::{Host, HostSettings, Law, Link, World, WorldSettings};
+use reactor::sim::{Host, HostSettings, Latency, LinkSettings, World, WorldSettings};
 use reactor::{Address, ClientFactory, Connector, Failure, Protocol, Reactor, Reason, Transport};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,8 +31,8 @@ pub(crate) const PORT: u16 = 8007;
 /// A world in which every way takes exactly 10 ms.
 pub(crate) fn world(seed: u64) -> World {
     let mut settings = WorldSettings::default();
-    settings.link = Link::new(Law::Fixed(10 * MS));
-    settings.lookup = Law::Fixed(5 * MS);
+    settings.link = LinkSettings::new(Latency::Fixed(10 * MS));
+    settings.lookup = Latency::Fixed(5 * MS);
     World::with_settings(seed, settings)
 }
 

@@ -80,7 +80,7 @@ fn after_a_quarter_of_an_hour_a_sender_gives_up() {
     world.heal();
     world.run_for(10_000 * SECOND);
     assert_eq!(events.all(), ["made"], "the other end never hears of it: it is half open");
-    assert_eq!(server.descriptors(), 7);
+    assert_eq!(server.descriptor_count(), 7);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn an_end_that_waits_in_a_partition_comes_after_it() {
     world.run_for(2 * SECOND);
     assert_eq!(events.all(), ["made", "data last words", "end", "lost Done"]);
     world.run_for(SECOND);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn an_abort_is_a_reset_for_the_other_end() {
     world.run_for(10 * MS);
     assert_eq!(answers.all(), ["made", "lost Aborted", "client lost"]);
     assert_eq!(events.all(), ["made", "lost Lost"]);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn bytes_for_somebody_who_has_closed_are_answered_with_a_reset() {
     world.run_for(SECOND);
     assert_eq!(answers.all(), ["made", "lost Done", "client lost"]);
     assert_eq!(events.all(), ["made", "end", "lost Lost"]);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn the_network_may_break_what_it_carries() {
     world.run_for(Duration::ZERO);
     assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
     assert_eq!(events.all(), ["made", "lost Lost"]);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn an_acknowledgement_for_a_machine_that_has_forgotten_everything_is_answered_wi
     server.restart();
     world.run_for(100 * MS);
     assert_eq!(answers.all(), ["made", "data hello", "lost Lost", "client lost"]);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }
 
 #[test]
@@ -142,5 +142,5 @@ fn an_answer_from_a_machine_that_has_forgotten_it_by_then_is_followed_by_a_reset
     server.restart();
     world.run_for(100 * MS);
     assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }

@@ -60,7 +60,7 @@ fn hello(noting: Noting) -> Noting {
 /// A TLS echo over rough links; what each end noted, and the hash.
 fn converse(seed: u64) -> (Vec<String>, Vec<String>, u64) {
     let (world, events, answers) = (World::new(seed), Events::default(), Events::default());
-    world.set_links(Link::new(Law::Uniform(MS, 30 * MS)).cuts(50).segment(300));
+    world.set_links(LinkSettings::new(Latency::Uniform(MS, 30 * MS)).split(50).max_segment(300));
     let identity = Identity::new();
     identity.serve(&world, &events, echoing);
     identity.connect(&world, &answers, |noting| Noting {
@@ -68,7 +68,7 @@ fn converse(seed: u64) -> (Vec<String>, Vec<String>, u64) {
         ..hello(noting)
     });
     world.run_for(SECOND);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
     (events.all(), answers.all(), world.trace_hash())
 }
 
@@ -141,6 +141,6 @@ fn get_pages() -> u64 {
     });
     world.run_for(5 * SECOND);
     assert_eq!(pages.all(), ["hello, world"; 3]);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
     world.trace_hash()
 }

@@ -1,7 +1,7 @@
 //! What happened, to be read.
 
 use super::*;
-use reactor::sim::Name;
+use reactor::sim::Resolution;
 use std::io::{self, ErrorKind, Write};
 use std::time::SystemTime;
 
@@ -101,7 +101,7 @@ fn the_end_of_a_world_stands_in_no_trace() {
     server(&world, &Events::default(), plain);
     client(&world, &Events::default(), saying("hello"));
     world.run_for(SECOND);
-    assert!(world.connections() > 0);
+    assert!(world.connection_count() > 0);
     world.note("that is all");
     drop(world);
     let written = String::from_utf8(paper.0.take()).unwrap();
@@ -187,9 +187,9 @@ fn a_trace_shows_the_beginning_of_what_is_written_and_nothing_of_what_looks_like
 fn names_are_told_with_what_they_mean_to_whoever_looks_them_up() {
     let world = world(1);
     world.keep_trace(1000);
-    world.set_name("two", Name::Addresses(vec!["10.0.0.8".parse().unwrap(), "fe80::1".parse().unwrap()]));
-    world.set_name("bad", Name::Fails(ErrorKind::TimedOut));
-    world.set_name("mute\n", Name::Silent);
+    world.set_name("two", Resolution::Addresses(vec!["10.0.0.8".parse().unwrap(), "fe80::1".parse().unwrap()]));
+    world.set_name("bad", Resolution::Fails(ErrorKind::TimedOut));
+    world.set_name("mute\n", Resolution::Silent);
     world.host("client", |reactor| {
         for name in ["two", "bad", "mute\n", "none"] {
             reactor.connect_tcp((name, PORT), |_: &Address| Echo);
@@ -213,10 +213,14 @@ fn a_change_of_links_says_what_they_are_like_now() {
     let (one, other) = (world.host("one", |_| {}), world.host("other", |_| {}));
     world.keep_trace(0);
     world.keep_trace(1000);
-    world.set_link(&one, &other, Link::new(Law::Fixed(MS)));
-    world.set_link(&other, &one, Link::new(Law::Uniform(MS, SECOND)).bandwidth(7).segment(576).cuts(30).loss(20));
-    world.set_links(Link::new(Law::Exponential { least: MS, mean: 2 * MS }));
-    world.set_links(Link::new(Law::LogNormal { median: MS * 3 / 2, sigma: 50 }));
+    world.set_link(&one, &other, LinkSettings::new(Latency::Fixed(MS)));
+    world.set_link(
+        &other,
+        &one,
+        LinkSettings::new(Latency::Uniform(MS, SECOND)).bandwidth(7).max_segment(576).split(30).loss(20),
+    );
+    world.set_links(LinkSettings::new(Latency::Exponential { least: MS, mean: 2 * MS }));
+    world.set_links(LinkSettings::new(Latency::LogNormal { median: MS * 3 / 2, sigma: 50 }));
     let expected = [
         "one        has another link to other: 1ms, segments of 1460",
         "other      has another link to one: 1ms to 1s, 7 bytes a second, segments of 576, cuts 30, loss 20",
@@ -256,21 +260,22 @@ fn the_hash_covers_links_and_names_as_soon_as_they_are_set() {
         set(&world, &one, &other);
         world.trace_hash()
     };
-    let (slow, fast) = (Link::new(Law::Fixed(MS)), Link::new(Law::Fixed(Duration::from_nanos(999_999))));
+    let (slow, fast) =
+        (LinkSettings::new(Latency::Fixed(MS)), LinkSettings::new(Latency::Fixed(Duration::from_nanos(999_999))));
     let hashes = [
         hash(&|_, _, _| {}),
         hash(&|world, _, _| world.set_links(slow)),
         hash(&|world, _, _| world.set_links(fast)),
-        hash(&|world, _, _| world.set_links(slow.cuts(1))),
+        hash(&|world, _, _| world.set_links(slow.split(1))),
         hash(&|world, _, _| world.set_links(slow.loss(1))),
         hash(&|world, one, other| world.set_link(one, other, slow)),
         hash(&|world, one, other| world.set_link(one, other, fast)),
-        hash(&|world, one, _| world.set_name("a", Name::Addresses(vec![one.address()]))),
-        hash(&|world, _, other| world.set_name("a", Name::Addresses(vec![other.address()]))),
-        hash(&|world, _, _| world.set_name("a", Name::Silent)),
-        hash(&|world, _, _| world.set_name("b", Name::Silent)),
-        hash(&|world, _, _| world.set_name("a", Name::Fails(ErrorKind::TimedOut))),
-        hash(&|world, _, _| world.set_name("a", Name::Fails(ErrorKind::NotFound))),
+        hash(&|world, one, _| world.set_name("a", Resolution::Addresses(vec![one.address()]))),
+        hash(&|world, _, other| world.set_name("a", Resolution::Addresses(vec![other.address()]))),
+        hash(&|world, _, _| world.set_name("a", Resolution::Silent)),
+        hash(&|world, _, _| world.set_name("b", Resolution::Silent)),
+        hash(&|world, _, _| world.set_name("a", Resolution::Fails(ErrorKind::TimedOut))),
+        hash(&|world, _, _| world.set_name("a", Resolution::Fails(ErrorKind::NotFound))),
     ];
     for (at, one) in hashes.iter().enumerate() {
         assert!(!hashes[..at].contains(one), "number {at} is as one before it");

@@ -91,7 +91,7 @@ fn a_machine_that_fails_with_its_window_shut_is_given_up() {
     assert_eq!(pair.answers.all(), ["made"]);
     pair.world.run_for(20 * MS);
     assert_eq!(pair.answers.all(), LOST, "after as long as for any other answer that does not come");
-    assert_eq!(pair.world.connections(), 0);
+    assert_eq!(pair.world.connection_count(), 0);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_machine_that_is_up_again_answers_a_question_about_room_with_a_reset() {
     server.restart();
     world.run_for(3 * SECOND); // It is asked 12.6 s after the window has shut.
     assert_eq!(answers.all(), LOST);
-    assert_eq!(world.connections(), 0);
+    assert_eq!(world.connection_count(), 0);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_question_about_room_whose_reset_is_lost_is_asked_again() {
     let Pair { world, server, client, answers, .. } = waiting();
     server.crash();
     server.restart();
-    world.set_links(Link::new(Law::Fixed(SECOND)));
+    world.set_links(LinkSettings::new(Latency::Fixed(SECOND)));
     world.run_for(3 * SECOND);
     world.cut(&server, &client); // The reset is on its way.
     world.run_for(SECOND);
@@ -213,9 +213,9 @@ fn a_receiver_that_answers_is_waited_for_as_long_as_it_takes() {
     pair.world.run_for(SECOND);
     assert_eq!(pair.come(), MUCH);
     pair.world.run_for(120 * SECOND); // The last question is not asked.
-    let events = pair.world.events();
+    let events = pair.world.event_count();
     pair.world.run_for(100_000 * SECOND);
-    assert_eq!(pair.world.events(), events, "nothing waits: nothing happens");
+    assert_eq!(pair.world.event_count(), events, "nothing waits: nothing happens");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn what_a_closed_program_left_behind_waits_for_room_but_not_for_ever() {
         pair.world.run_for(SECOND);
         assert_eq!(pair.met(), end, "after {seconds} s");
         assert_eq!(pair.come() == MUCH, seconds == 300);
-        assert_eq!(pair.world.connections(), 0);
+        assert_eq!(pair.world.connection_count(), 0);
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{Victims, ask};
 use crate::simulation::clients::{self, Ending, Visit};
 use crate::simulation::workload;
-use reactor::sim::{Law, Link, World};
+use reactor::sim::{Latency, LinkSettings, World};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const BEFORE: Duration = Duration::from_secs(8);
 const SAID_WITHIN: Duration = Duration::from_millis(1500);
 
 /// How long they take to its neighbours.
-const SLOW_WORDS: Law = Law::Uniform(Duration::from_secs(3), Duration::from_secs(4));
+const SLOW_WORDS: Latency = Latency::Uniform(Duration::from_secs(3), Duration::from_secs(4));
 
 impl Victims {
     /// Has a server killed and started again while what it has told is still on its way: its neighbours hear its last
@@ -29,7 +29,7 @@ impl Victims {
         let at = until.saturating_sub(BEFORE);
         let this = self.clone();
         world.call_later(at, move |world| {
-            this.set_links_from(world, server, Link::new(SLOW_WORDS));
+            this.set_links_from(world, server, LinkSettings::new(SLOW_WORDS));
             (0..this.guests.len()).for_each(|client| this.say_last_words(world, server, client));
         });
         let this = self.clone();
@@ -43,7 +43,7 @@ impl Victims {
         at
     }
 
-    fn set_links_from(&self, world: &World, server: usize, link: Link) {
+    fn set_links_from(&self, world: &World, server: usize, link: LinkSettings) {
         for (one, other) in &self.pairs {
             if let Some(neighbor) = (*one == server).then_some(*other).or((*other == server).then_some(*one)) {
                 world.set_link(&self.host(server), &self.host(neighbor), link);

@@ -29,7 +29,7 @@ fn knows(herd: &Herd, server: usize, client: &str) -> bool {
 fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
     let (herd, links) = line_of(2);
     let book = Book::new(&links, workload::names(1));
-    let victims = Victims::new(&herd.servers, &book, &links, &[], Link::default());
+    let victims = Victims::new(&herd.servers, &book, &links, &[], LinkSettings::default());
     let planned = |fault, number| Planned { fault, server: 0, pair: (0, 1), number };
     // The first server on one side, the second one on the other.
     let (partition, cut) = (planned(Fault::Partition, 1), planned(Fault::CutOneWay, 0));
@@ -49,8 +49,8 @@ fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
 
 #[test]
 fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_once_it_can() {
-    let old = Name::Addresses(vec!["10.9.9.9".parse().unwrap()]);
-    for name in [Name::Fails(ErrorKind::TimedOut), Name::Silent, old] {
+    let old = Resolution::Addresses(vec!["10.9.9.9".parse().unwrap()]);
+    for name in [Resolution::Fails(ErrorKind::TimedOut), Resolution::Silent, old] {
         let (herd, links) = line_of(2);
         let [one, other] = two(&herd);
         let line = b"IAMAT kiwi +1+1 1\n".to_vec();
@@ -130,7 +130,7 @@ fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() 
     world.run_for(10 * SECOND);
     world.keep_trace(100_000);
     let look_ups = || world.trace().iter().filter(|line| line.contains("looks a name up")).count();
-    world.set_name(one.name(), Name::Addresses(vec![NOBODYS]));
+    world.set_name(one.name(), Resolution::Addresses(vec![NOBODYS]));
     // For a stranger's sake the name is looked up, and its wrong address believed. The link stays up.
     let strangers = claim(&stranger, &other, one.name());
     world.run_for(SECOND);
@@ -148,7 +148,7 @@ fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() 
     assert_eq!(look_ups(), before, "nobody is there any more for whom to look");
     [&one, &other].iter().for_each(|host| host.terminate());
     world.run_for(10 * SECOND);
-    assert_eq!([one.calls_left(), other.calls_left()], [0, 0]);
+    assert_eq!([one.delayed_calls_left(), other.delayed_calls_left()], [0, 0]);
 }
 
 #[test]
@@ -158,11 +158,11 @@ fn a_neighbour_that_dies_before_its_name_is_looked_up_is_no_guest() {
     let stranger = herd.world.host("client-1", |_| {});
     let (world, link) = (&herd.world, herd.servers[1].server().unwrap().links()[0].clone());
     world.run_for(10 * SECOND);
-    world.set_name(one.name(), Name::Addresses(vec![NOBODYS]));
+    world.set_name(one.name(), Resolution::Addresses(vec![NOBODYS]));
     let strangers = claim(&stranger, &other, one.name());
     world.run_for(SECOND);
     assert_eq!((link.guests(), strangers.get()), (1, true));
-    world.set_name(one.name(), Name::Silent);
+    world.set_name(one.name(), Resolution::Silent);
     let neighbors = claim(&one, &other, one.name());
     world.run_for(SECOND);
     assert!(neighbors.get());
@@ -182,7 +182,7 @@ fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
     let world = &herd.world;
     world.run_for(10 * SECOND);
     // Its own look-up, at the start, is told what is wrong; the one for the neighbour's sake is told what is right.
-    world.set_name(one.name(), Name::Addresses(vec![NOBODYS]));
+    world.set_name(one.name(), Resolution::Addresses(vec![NOBODYS]));
     other.restart();
     world.run_for(SECOND / 40);
     has_its_name(world, &one);
@@ -208,7 +208,7 @@ fn a_server_stops_at_once_though_it_would_look_a_name_up_again() {
     assert!(is_there.get());
     other.terminate();
     herd.world.run_for(2 * SECOND);
-    assert_eq!((other.state(), other.calls_left(), is_there.get()), (HostState::Idle, 0, false));
+    assert_eq!((other.state(), other.delayed_calls_left(), is_there.get()), (HostState::Idle, 0, false));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_server_that_is_asked_to_stop_still_tells_what_it_has_taken() {
     feeder::add(&herd, &links.names, lines.collect());
     herd.world.run_for(9 * SECOND);
     // So narrow that most of it is still to be sent when the server is asked to stop.
-    herd.world.set_link(&one, &other, Link::default().bandwidth(1000).segment(100));
+    herd.world.set_link(&one, &other, LinkSettings::default().bandwidth(1000).max_segment(100));
     herd.world.run_for(SECOND + SECOND / 1000);
     assert!(knows(&herd, 0, "49") && !knows(&herd, 1, "49"));
     one.terminate();
@@ -235,21 +235,24 @@ fn a_crowd_fills_the_backlog_and_leaves_nothing_behind() {
     let (herd, links) = line_of(2);
     let book = Book::new(&links, workload::names(1));
     let guest = herd.world.host("client-1", |_| {});
-    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), Link::default());
+    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), LinkSettings::default());
     let planned = Planned { fault: Fault::Crowd, server: 1, pair: (1, 2), number: 0 };
     let world = &herd.world;
     world.run_for(5 * SECOND);
-    let (server, connections) = (herd.servers[1].host(), world.connections());
-    let before = (server.descriptors(), guest.descriptors());
+    let (server, connections) = (herd.servers[1].host(), world.connection_count());
+    let before = (server.descriptor_count(), guest.descriptor_count());
     world.keep_trace(100_000);
     victims.begin(world, planned);
     world.run_for(2 * SECOND);
     assert!(world.trace().iter().any(|line| line.contains("the backlog of port 12200 is full")));
     victims.end(world, planned);
     world.run_for(SECOND);
-    assert!(server.descriptors() > before.0 + 1000, "they are let in");
+    assert!(server.descriptor_count() > before.0 + 1000, "they are let in");
     world.run_for(CROWD_STAYS);
-    assert_eq!((server.descriptors(), guest.descriptors(), world.connections()), (before.0, before.1, connections));
+    assert_eq!(
+        (server.descriptor_count(), guest.descriptor_count(), world.connection_count()),
+        (before.0, before.1, connections)
+    );
 }
 
 #[test]
@@ -257,7 +260,7 @@ fn somebody_on_a_neighbours_machine_is_told_that_nothing_is_understood() {
     let (herd, links) = line_of(2);
     let book = Book::new(&links, workload::names(3));
     let guest = herd.world.host("client-1", |_| {});
-    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), Link::default());
+    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), LinkSettings::default());
     herd.world.run_for(5 * SECOND);
     for number in 0..20 {
         victims.begin(&herd.world, Planned { fault: Fault::Forger, server: 0, pair: (0, 1), number });

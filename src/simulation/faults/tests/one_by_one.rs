@@ -32,7 +32,7 @@ fn one_way() -> (Herd, [Host; 2]) {
     let (herd, _) = line_of(2);
     let [one, other] = two(&herd);
     herd.world.run_for(10 * SECOND);
-    herd.world.set_name(one.name(), Name::Fails(ErrorKind::TimedOut));
+    herd.world.set_name(one.name(), Resolution::Fails(ErrorKind::TimedOut));
     herd.world.reset_connections(&one, &other);
     (herd, [one, other])
 }
@@ -73,11 +73,11 @@ fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_i
     speak_as_neighbour(&other, &one, 3 * SECOND, "AT Bolden +1 kiwi +1+1 2", 4 * SECOND);
     herd.world.run_for(SECOND);
     // So narrow that most of it waits.
-    herd.world.set_link(&one, &other, Link::default().bandwidth(20_000));
+    herd.world.set_link(&one, &other, LinkSettings::default().bandwidth(20_000));
     herd.world.run_for(5 * SECOND);
     let link = herd.servers[0].server().unwrap().links()[0].clone();
     assert!(link.waiting() > 1 && link.buffered() > 0 && knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
-    herd.world.set_link(&one, &other, Link::default());
+    herd.world.set_link(&one, &other, LinkSettings::default());
     herd.world.run_for(30 * SECOND);
     assert!(link.waiting() == 0 && is_linked(&herd, 1));
     let told = herd.servers[1].server().unwrap().locations().borrow().get(b"kiwi").map(|known| known.line.clone());

@@ -1,4 +1,4 @@
-//! [`Law`]: how long something takes, drawn at random.
+//! [`Latency`]: how long something takes, drawn at random.
 //!
 //! Logarithms and powers are worked out in integers: those of a machine's floats differ from machine to machine in the
 //! last place, and one nanosecond is enough to turn one run into another.
@@ -9,16 +9,16 @@ use std::time::Duration;
 /// How long something takes.
 ///
 /// ```
-/// use reactor::sim::Law;
+/// use reactor::sim::Latency;
 /// use std::time::Duration;
 ///
 /// const MS: Duration = Duration::from_millis(1);
-/// let lan = Law::Uniform(MS / 10, MS / 2);
-/// let internet = Law::LogNormal { median: 40 * MS, sigma: 50 };
+/// let lan = Latency::Uniform(MS / 10, MS / 2);
+/// let internet = Latency::LogNormal { median: 40 * MS, sigma: 50 };
 /// # let _ = (lan, internet);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Law {
+pub enum Latency {
     /// Always the same.
     Fixed(Duration),
     /// Anything from the first up to the second, with equal chance.
@@ -49,27 +49,27 @@ const LN_2: u64 = 2_977_044_472;
 /// 1 / ln 2.
 const LOG2_E: u64 = 6_196_328_019;
 
-impl Law {
+impl Latency {
     /// All of it, in words.
     pub(super) fn words(&self) -> String {
         match self {
-            Law::Fixed(time) => format!("{time:?}"),
-            Law::Uniform(least, most) => format!("{least:?} to {most:?}"),
-            Law::Exponential { least, mean } => format!("{least:?} and {mean:?} more on average"),
-            Law::LogNormal { median, sigma } => format!("about {median:?} (sigma {sigma})"),
+            Latency::Fixed(time) => format!("{time:?}"),
+            Latency::Uniform(least, most) => format!("{least:?} to {most:?}"),
+            Latency::Exponential { least, mean } => format!("{least:?} and {mean:?} more on average"),
+            Latency::LogNormal { median, sigma } => format!("about {median:?} (sigma {sigma})"),
         }
     }
 
     /// Draws one, in nanoseconds.
     pub(super) fn draw(&self, random: &mut Random) -> u64 {
         match *self {
-            Law::Fixed(time) => nanoseconds(time),
-            Law::Uniform(least, most) => nanoseconds(random.between(least, most)),
-            Law::Exponential { least, mean } => {
+            Latency::Fixed(time) => nanoseconds(time),
+            Latency::Uniform(least, most) => nanoseconds(random.between(least, most)),
+            Latency::Exponential { least, mean } => {
                 let drawn = scale(nanoseconds(mean), minus_ln(random.next_u64()));
                 nanoseconds(least).saturating_add(drawn)
             }
-            Law::LogNormal { median, sigma } => {
+            Latency::LogNormal { median, sigma } => {
                 let exponent = normal(random) * i64::from(sigma) / 100;
                 scale(nanoseconds(median), exp(exponent))
             }
@@ -147,9 +147,9 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn sorted(law: Law) -> Vec<u64> {
+    fn sorted(latency: Latency) -> Vec<u64> {
         let mut random = Random::new(1);
-        let mut drawn: Vec<u64> = (0..100_000).map(|_| law.draw(&mut random)).collect();
+        let mut drawn: Vec<u64> = (0..100_000).map(|_| latency.draw(&mut random)).collect();
         drawn.sort_unstable();
         drawn
     }
@@ -176,15 +176,15 @@ mod tests {
 
     #[test]
     fn draws_follow_their_law() {
-        assert_eq!(sorted(Law::Fixed(MS))[99_999], 1_000_000);
-        let uniform = sorted(Law::Uniform(MS, 3 * MS));
+        assert_eq!(sorted(Latency::Fixed(MS))[99_999], 1_000_000);
+        let uniform = sorted(Latency::Uniform(MS, 3 * MS));
         assert!(uniform[0] >= 1_000_000 && uniform[99_999] < 3_000_000);
         near(uniform[50_000], 2e6);
-        let exponential = sorted(Law::Exponential { least: MS, mean: MS });
+        let exponential = sorted(Latency::Exponential { least: MS, mean: MS });
         assert!(exponential[0] >= 1_000_000);
         near(exponential[50_000], 1e6 + 1e6 * 2f64.ln());
         near(exponential.iter().sum::<u64>() / 100_000, 2e6);
-        let log_normal = sorted(Law::LogNormal { median: MS, sigma: 50 });
+        let log_normal = sorted(Latency::LogNormal { median: MS, sigma: 50 });
         near(log_normal[50_000], 1e6);
         near(log_normal[84_134], 1e6 * 0.5f64.exp());
         near(log_normal[15_866], 1e6 * (-0.5f64).exp());
@@ -194,11 +194,11 @@ mod tests {
     fn a_draw_is_the_same_everywhere() {
         // Written down once: another machine, compiler or version must give the same.
         let mut random = Random::new(42);
-        let laws = [
-            Law::Exponential { least: Duration::ZERO, mean: MS },
-            Law::LogNormal { median: MS, sigma: 80 },
-            Law::Uniform(MS, 2 * MS),
+        let latencies = [
+            Latency::Exponential { least: Duration::ZERO, mean: MS },
+            Latency::LogNormal { median: MS, sigma: 80 },
+            Latency::Uniform(MS, 2 * MS),
         ];
-        assert_eq!(laws.map(|law| law.draw(&mut random)), [205_420, 396_686, 1_605_122]);
+        assert_eq!(latencies.map(|latency| latency.draw(&mut random)), [205_420, 396_686, 1_605_122]);
     }
 }
