@@ -185,11 +185,107 @@ mod tests {
     }
 
     #[test]
-    fn large_writes_do_not_fill_the_store() {
+    fn large_writes_have_blocks_of_their_own_that_never_go_to_the_store() {
+        let store = Blocks::default();
+        store.give_back(store.take());
+        let mut out = Outgoing::default();
+        out.push(&[0; BLOCK + 1], &store);
+        assert_eq!(store.0.borrow().len(), 1);
+        out.clear(&store);
+        assert_eq!(store.0.borrow().len(), 1);
+    }
+
+    #[test]
+    fn small_writes_share_a_block_of_16_kib_until_it_is_full() {
         let store = Blocks::default();
         let mut out = Outgoing::default();
-        out.push(&[0; 100_000], &store);
-        out.clear(&store);
+        for _ in 0..16 {
+            out.push(&[1; 1024], &store);
+        }
+        assert_eq!((out.blocks.len(), out.len()), (1, 16 * 1024));
+        out.push(&[2], &store);
+        assert_eq!((out.blocks.len(), out.len()), (2, 16 * 1024 + 1));
+    }
+
+    #[test]
+    fn a_write_of_exactly_a_block_takes_a_spare_one() {
+        let store = Blocks::default();
+        store.give_back(store.take());
+        let mut out = Outgoing::default();
+        out.push(&[0; BLOCK], &store);
         assert_eq!(store.0.borrow().len(), 0);
+    }
+
+    #[test]
+    fn an_empty_write_needs_no_block() {
+        let store = Blocks::default();
+        let mut out = Outgoing::default();
+        out.push(&[], &store);
+        assert!(out.is_empty() && out.blocks.is_empty());
+        out.push(&[1; BLOCK], &store);
+        out.push(&[], &store);
+        assert_eq!(out.blocks.len(), 1);
+    }
+
+    #[test]
+    fn the_store_keeps_64_blocks_at_most() {
+        let store = Blocks::default();
+        let mut out = Outgoing::default();
+        for _ in 0..SPARE_BLOCKS + 2 {
+            out.push(&[0; BLOCK], &store);
+        }
+        out.clear(&store);
+        assert_eq!(store.0.borrow().len(), 64);
+        assert!(store.0.borrow().iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn two_stores_exchange_their_blocks() {
+        let (full, mut empty) = (Blocks::default(), Blocks::default());
+        full.give_back(full.take());
+        full.swap(&mut empty);
+        assert_eq!((full.0.borrow().len(), empty.0.borrow().len()), (0, 1));
+    }
+
+    #[test]
+    fn one_write_is_offered_16_blocks_at_most() {
+        let store = Blocks::default();
+        let mut out = Outgoing::default();
+        for _ in 0..20 {
+            out.push(&[0; BLOCK], &store);
+        }
+        let mut counts = Vec::new();
+        let all_went_out = out.flush(&store, |slices| {
+            counts.push(slices.len());
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        });
+        assert!(all_went_out.unwrap());
+        assert_eq!(counts, [16, 4]);
+    }
+
+    #[test]
+    fn after_a_write_that_took_less_than_it_was_offered_the_socket_is_not_asked_again() {
+        let store = Blocks::default();
+        let mut out = Outgoing::default();
+        out.push(&[0; 10], &store);
+        assert_eq!(drain(&mut out, &store, 4, 100), (vec![0; 4], false));
+        assert_eq!(out.len(), 6);
+    }
+
+    #[test]
+    fn an_interrupted_write_is_repeated_and_any_other_error_is_returned() {
+        let store = Blocks::default();
+        let mut out = Outgoing::default();
+        out.push(&[0; 10], &store);
+        let mut results = [Err(io::ErrorKind::Interrupted), Ok(4)].into_iter();
+        let all_went_out = out.flush(&store, |_| results.next().unwrap().map_err(io::Error::from));
+        assert!(!all_went_out.unwrap());
+        for (result, error) in
+            [(Err(io::ErrorKind::ConnectionReset), io::ErrorKind::ConnectionReset), (Ok(0), io::ErrorKind::WriteZero)]
+        {
+            let failed = out.flush(&store, |_| result.map_err(io::Error::from));
+            assert_eq!(failed.unwrap_err().kind(), error);
+        }
+        assert_eq!(out.len(), 6);
     }
 }
