@@ -2,11 +2,11 @@
 
 mod ask;
 
-pub use ask::Question;
+pub use ask::PlacesOptions;
 
-use crate::config::Config;
-use crate::log_file::LogFile;
-use crate::places::{self, KEY_VARIABLE};
+use crate::config::{Config, PLACES_COMMAND};
+use crate::log_file::{LogFile, Mask};
+use crate::places::{self, ApiKey, KEY_VARIABLE};
 use crate::server::Server;
 use log::LevelFilter;
 use reactor::{Failure, Reactor};
@@ -78,25 +78,22 @@ Logs are named after the server, the date and the time (UTC): Powell-2026-11-22-
 Ctrl-C or SIGTERM ends a server in an orderly way; a second one ends it at once.
 ";
 
-/// The command that is not a server's name.
-pub(crate) const PLACES: &str = "places";
-
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Action {
     /// The help.
     Help,
     /// The version.
     Version,
     /// To run a server.
-    Run(Options),
+    RunServer(ServerOptions),
     /// To ask the Places service once.
-    Places(Question),
+    AskPlaces(PlacesOptions),
 }
 
 /// How to run a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct ServerOptions {
     /// Which one.
     pub server: String,
     /// The configuration file.
@@ -111,12 +108,12 @@ pub struct Options {
 ///
 /// # Errors
 /// One line that says what is wrong with it.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
     use lexopt::prelude::*;
     let mut parser = lexopt::Parser::from_args(arguments);
     let (mut values, mut config, mut log_dir, mut log_level) = (Vec::<String>::new(), None, None, None);
     loop {
-        let is_places = values.first().is_some_and(|value| value == PLACES);
+        let is_places = values.first().is_some_and(|value| value == PLACES_COMMAND);
         if is_places
             && let Some(number) = parser.try_raw_args().and_then(|mut raw| raw.next_if(ask::is_negative_number))
         {
@@ -125,8 +122,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
         }
         let Some(argument) = parser.next().map_err(|error| error.to_string())? else { break };
         match argument {
-            Short('h') | Long("help") => return Ok(Asked::Help),
-            Short('V') | Long("version") => return Ok(Asked::Version),
+            Short('h') | Long("help") => return Ok(Action::Help),
+            Short('V') | Long("version") => return Ok(Action::Version),
             Long("config") => config = Some(parser.value().map_err(|error| error.to_string())?.into()),
             Long("log-dir") => log_dir = Some(parser.value().map_err(|error| error.to_string())?.into()),
             Long("log-level") => log_level = Some(parse_level(parser.value().map_err(|error| error.to_string())?)?),
@@ -137,11 +134,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Str
     }
     match &values[..] {
         [] => Err("which server? For example: proxyherd Powell (see proxyherd --help)".to_owned()),
-        [first, ..] if first == PLACES && (log_dir.is_some() || log_level.is_some()) => {
+        [first, ..] if first == PLACES_COMMAND && (log_dir.is_some() || log_level.is_some()) => {
             Err("places writes no log: there is nothing for --log-dir and --log-level to say".to_owned())
         }
-        [first, rest @ ..] if first == PLACES => ask::parse(rest, config).map(Asked::Places),
-        [server, ..] => Ok(Asked::Run(Options {
+        [first, rest @ ..] if first == PLACES_COMMAND => ask::parse(rest, config).map(Action::AskPlaces),
+        [server, ..] => Ok(Action::RunServer(ServerOptions {
             server: server.clone(),
             config,
             log_dir: log_dir.unwrap_or_else(|| PathBuf::from(".")),
@@ -163,10 +160,10 @@ fn parse_level(level: OsString) -> Result<LevelFilter, String> {
 /// The whole program.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match parse(arguments) {
-        Ok(Asked::Help) => return print(HELP.as_bytes()),
-        Ok(Asked::Version) => return print(concat!("proxyherd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
-        Ok(Asked::Places(question)) => ask::run(&question),
-        Ok(Asked::Run(options)) => run(&options),
+        Ok(Action::Help) => return print(HELP.as_bytes()),
+        Ok(Action::Version) => return print(concat!("proxyherd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
+        Ok(Action::AskPlaces(question)) => ask::run(&question),
+        Ok(Action::RunServer(options)) => run(&options),
         Err(error) => Err(error),
     };
     match result {
@@ -202,7 +199,7 @@ fn key_variable() -> Result<Option<String>, String> {
     }
 }
 
-fn run(options: &Options) -> Result<(), String> {
+fn run(options: &ServerOptions) -> Result<(), String> {
     let config = read_config(options.config.as_deref())?;
     config.server(&options.server).map_err(|error| error.to_string())?;
     let reactor = Reactor::new().map_err(|error| format!("the system gives no event loop: {error}"))?;
@@ -211,7 +208,7 @@ fn run(options: &Options) -> Result<(), String> {
 
     let log = LogFile::create(&options.log_dir, &options.server, options.log_level, reactor.system_time())
         .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))?;
-    log.install(key).map_err(|error| error.to_string())?;
+    log.install(key.map(mask)).map_err(|error| error.to_string())?;
     let path = log.path().display().to_string();
     for warning in places::warnings(&config.places) {
         log::warn!("{warning}");
@@ -236,6 +233,11 @@ fn run(options: &Options) -> Result<(), String> {
         }
         error.what
     })
+}
+
+/// Hides the key in what is logged: an error may repeat what a service said, and a service may repeat the key.
+fn mask(key: ApiKey) -> Mask {
+    Box::new(move |text| key.masked(text))
 }
 
 /// Why a run ended badly.
@@ -274,7 +276,7 @@ fn run_started(
     }
 }
 
-fn banner(options: &Options, config: &Config, host: SocketAddr, places: &str, log: &str) -> String {
+fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &str, log: &str) -> String {
     let name = &options.server;
     let neighbors = config.servers.get(name).map_or(&[][..], |server| &server.neighbors[..]);
     let neighbors = if neighbors.is_empty() { "none".to_owned() } else { neighbors.join(", ") };
@@ -288,4 +290,17 @@ fn banner(options: &Options, config: &Config, host: SocketAddr, places: &str, lo
          try:     echo \"IAMAT me.example +34.068930-118.445127 $(date +%s)\" | nc -q 1 {ip} {}\n  stop:    Ctrl-C\n",
         host.port()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_in_the_help_is_a_valid_configuration() {
+        let example = HELP.split("optional:\n\n").nth(1).and_then(|rest| rest.split("\nLogs").next()).unwrap();
+        // The help leaves out the neighbor that its own server names.
+        let text = example.replace("[places]", "[servers.Powell]\naddress = \"x:1\"\n[places]");
+        assert!(Config::parse(&text, "the help").is_ok(), "{:?}", Config::parse(&text, "the help"));
+    }
 }

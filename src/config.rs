@@ -5,7 +5,7 @@
 
 mod places;
 
-pub use places::{Extra, PlacesConfig, Provider};
+pub use places::{ExtraField, PlacesConfig, Provider};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,8 +23,11 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
     ("Powell", 12204, &[]),
 ];
 
+/// The word that asks the Places service once on the command line, so no server can have it as its name.
+pub const PLACES_COMMAND: &str = "places";
+
 /// The longest name of a server: it stands in every AT line.
-const NAME_LENGTH: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// A whole herd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,10 +231,10 @@ impl Reader<'_> {
         for (name, value) in self.table(value, "servers")? {
             let name = name.get_ref();
             let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
-            if name == crate::cli::PLACES {
+            if name == PLACES_COMMAND {
                 return Err(self.error(value, format!("a server cannot be named {name:?}: that is a command")));
             }
-            if name.is_empty() || name.len() > NAME_LENGTH || !name.bytes().all(printable) {
+            if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(printable) {
                 let what = "a server's name is at most 64 printable ASCII characters without white space and slashes";
                 return Err(self.error(value, format!("{name:?}: {what}")));
             }

@@ -203,7 +203,7 @@ impl Locations {
     pub fn offer(&mut self, at: &At<'_>, from: Option<NeighborId>) -> Verdict {
         let mut line = Vec::new();
         at.write_to(&mut line);
-        self.offer_line(at.client, at.time, &line, from)
+        self.offer_line(at.iamat.client, at.iamat.time, &line, from)
     }
 
     /// As [`offer`](Locations::offer), for a line that has been written already.

@@ -4,7 +4,6 @@
 //! is lost at an orderly end ([`LogFile::finish`]). If the disk is slower than the herd talks, the buffer stops
 //! growing at a limit: lines beyond it are dropped, and how many is written down.
 
-use crate::places::Key;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use reactor::Reactor;
 use std::fs::{File, OpenOptions};
@@ -16,31 +15,34 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 /// Bytes of lines that may wait for the disk: seconds of a busy server, and little beside its other memory.
-const BUFFER_LIMIT: usize = 4 * 1024 * 1024;
+const MAX_BUFFER: usize = 4 * 1024 * 1024;
 
 /// With so much gathered the writer does not wait for more.
-const ENOUGH: usize = 256 * 1024;
+const BATCH: usize = 256 * 1024;
 
 /// How long lines gather before they are written: a crash loses at most this much.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// Finds a secret in a message: what to write instead of the message, or `None` if the secret does not stand in it.
+pub type Mask = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
 /// The log file of this run. The program's `log` messages go there until [`finish`](LogFile::finish).
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
-    shared: Arc<Shared>,
+    shared: Arc<LogBuffer>,
     writer: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
+struct LogBuffer {
+    state: Mutex<Contents>,
     wake: Condvar,
     level: LevelFilter,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Contents {
     buffer: Vec<u8>,
     dropped: u64,
     finished: bool,
@@ -69,7 +71,7 @@ impl LogFile {
                 result => break result?,
             }
         };
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), level });
+        let shared = Arc::new(LogBuffer { state: Mutex::default(), wake: Condvar::new(), level });
         let for_writer = shared.clone();
         let writer = std::thread::Builder::new().name("log".to_owned()).spawn(move || for_writer.write_to(file))?;
         Ok(LogFile { path, shared, writer: Some(writer) })
@@ -80,13 +82,12 @@ impl LogFile {
         &self.path
     }
 
-    /// Sends the process's `log` messages here. Should `secret` stand in one, it is not written: an error may tell what
-    /// a service said.
+    /// Sends the process's `log` messages here. Each goes through `mask` first, if there is one.
     ///
     /// # Errors
     /// If they already go somewhere.
-    pub fn install(&self, secret: Option<Key>) -> Result<(), log::SetLoggerError> {
-        log::set_boxed_logger(Box::new(Logger { shared: self.shared.clone(), secret }))?;
+    pub fn install(&self, mask: Option<Mask>) -> Result<(), log::SetLoggerError> {
+        log::set_boxed_logger(Box::new(Logger { shared: self.shared.clone(), mask }))?;
         let _ = INSTALLED.set(self.shared.clone()); // The line above was the first, so this is.
         log::set_max_level(self.shared.level);
         Ok(())
@@ -109,8 +110,8 @@ fn file_stamp(time: SystemTime) -> String {
 }
 
 struct Logger {
-    shared: Arc<Shared>,
-    secret: Option<Key>,
+    shared: Arc<LogBuffer>,
+    mask: Option<Mask>,
 }
 
 impl Log for Logger {
@@ -123,9 +124,9 @@ impl Log for Logger {
             self.shared.add(SystemTime::now(), record.level(), |buffer| {
                 let start = buffer.len();
                 let _ = buffer.write_fmt(*record.args()); // Writing to memory cannot fail.
-                if let Some(key) = self.secret.as_ref().filter(|key| key.is_in(&buffer[start..])) {
-                    let shown = key.hide(buffer.split_off(start));
-                    buffer.extend_from_slice(&shown);
+                if let Some(masked) = self.mask.as_ref().and_then(|mask| mask(&buffer[start..])) {
+                    buffer.truncate(start);
+                    buffer.extend_from_slice(&masked);
                 }
             });
         }
@@ -134,9 +135,9 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-impl Shared {
+impl LogBuffer {
     /// Formatting cannot panic half-way into the buffer in a way that matters: at worst a line is short.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Contents> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -144,7 +145,7 @@ impl Shared {
     fn add(&self, now: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut state = self.lock();
-        if state.buffer.len() > BUFFER_LIMIT {
+        if state.buffer.len() > MAX_BUFFER {
             state.dropped += 1;
             return;
         }
@@ -155,7 +156,7 @@ impl Shared {
             stamp.truncate("2026-11-22T14:27:00".len());
             state.stamp = stamp.replace('T', " ");
         }
-        let State { buffer, stamp, .. } = &mut *state;
+        let Contents { buffer, stamp, .. } = &mut *state;
         let before = buffer.len();
         buffer.extend_from_slice(stamp.as_bytes());
         let level = match level {
@@ -174,7 +175,7 @@ impl Shared {
             *byte = if byte.is_ascii_control() { b' ' } else { *byte };
         }
         buffer.push(b'\n');
-        let wake = before == 0 || (before < ENOUGH && buffer.len() >= ENOUGH);
+        let wake = before == 0 || (before < BATCH && buffer.len() >= BATCH);
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -189,7 +190,7 @@ impl Shared {
             while state.buffer.is_empty() && !state.finished {
                 state = self.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
-            if !state.finished && state.buffer.len() < ENOUGH {
+            if !state.finished && state.buffer.len() < BATCH {
                 // Let more come before the disk is troubled; the end of the run does not wait for that.
                 let (after, _) = self.wake.wait_timeout(state, GATHER).unwrap_or_else(|poisoned| poisoned.into_inner());
                 state = after;
@@ -208,7 +209,7 @@ impl Shared {
                 let _ = writeln!(io::stderr(), "proxyherd: cannot write the log: {error}; lines are lost");
             }
             out.clear();
-            out.shrink_to(2 * ENOUGH);
+            out.shrink_to(2 * BATCH);
             if finished {
                 return;
             }
@@ -217,7 +218,7 @@ impl Shared {
 }
 
 /// The log file of the process, for [`Traffic`].
-static INSTALLED: OnceLock<Arc<Shared>> = OnceLock::new();
+static INSTALLED: OnceLock<Arc<LogBuffer>> = OnceLock::new();
 
 /// What goes over one connection, line by line, into the log at level info: `label >> line` in, `label << line` out.
 ///
@@ -265,7 +266,7 @@ impl Traffic {
         shared.add(self.reactor.system_time(), Level::Info, |buffer| {
             buffer.extend_from_slice(self.label.as_bytes());
             buffer.extend_from_slice(arrow.as_bytes());
-            match line.len() <= SHOWN && is_plain(line) {
+            match line.len() <= MAX_SHOWN && is_plain(line) {
                 true => buffer.extend_from_slice(line),
                 false => drop(write!(buffer, "{}", Bytes(line))), // Writing to memory cannot fail.
             }
@@ -294,12 +295,12 @@ fn push_micros(buffer: &mut Vec<u8>, micros: u32) {
 pub struct Bytes<'a>(pub &'a [u8]);
 
 /// A log line shows at most this much of a peer's line: all of it, unless the limit on lines was set higher.
-const SHOWN: usize = 128 * 1024;
+const MAX_SHOWN: usize = 128 * 1024;
 
 impl std::fmt::Display for Bytes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Bytes(bytes) = self;
-        let shown = &bytes[..bytes.len().min(SHOWN)];
+        let shown = &bytes[..bytes.len().min(MAX_SHOWN)];
         match std::str::from_utf8(shown) {
             // A fold looks at many bytes at once; a search would look at one after the other.
             Ok(text) if !text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == 0x7f)) => {
@@ -335,7 +336,7 @@ mod tests {
         let second = LogFile::create(&directory, "Powell", LevelFilter::Info, at(0)).unwrap();
         assert!(first.path().ends_with("Powell-1970-01-01-000000.log"));
         assert!(second.path().ends_with("Powell-1970-01-01-000000-2.log"));
-        let logger = Logger { shared: first.shared.clone(), secret: None };
+        let logger = Logger { shared: first.shared.clone(), mask: None };
         for number in 0..10_000 {
             logger.log(&Record::builder().level(Level::Info).args(format_args!("line {number}\n\u{1b}x")).build());
         }
@@ -355,6 +356,6 @@ mod tests {
         assert_eq!(Bytes(b"IAMAT kiwi").to_string(), "IAMAT kiwi");
         assert_eq!(Bytes("é".as_bytes()).to_string(), "é");
         assert_eq!(Bytes(b"a\xff\n").to_string(), r"a\xff\n");
-        assert!(Bytes(&[b'x'; SHOWN + 976]).to_string().ends_with("x... (976 more bytes)"));
+        assert!(Bytes(&[b'x'; MAX_SHOWN + 976]).to_string().ends_with("x... (976 more bytes)"));
     }
 }

@@ -49,14 +49,8 @@ pub struct At<'a> {
     pub server: &'a [u8],
     /// That server's clock minus the client's, as it came.
     pub difference: &'a [u8],
-    /// The client's name.
-    pub client: &'a [u8],
-    /// Where it is.
-    pub location: Location<'a>,
-    /// When that was, as it came.
-    pub time_text: &'a [u8],
-    /// When that was.
-    pub time: Time,
+    /// What the client said.
+    pub iamat: IamAt<'a>,
 }
 
 /// An ISO 6709 location in decimal degrees, such as `+34.068930-118.445127`.
@@ -68,14 +62,17 @@ pub struct Location<'a> {
     split: usize,
 }
 
-/// The most degrees of a latitude and a longitude.
-const DEGREES: (u32, u32) = (90, 180);
+/// The most degrees of a latitude, north or south.
+pub const MAX_LATITUDE: u32 = 90;
+
+/// The most degrees of a longitude, east or west.
+pub const MAX_LONGITUDE: u32 = 180;
 
 /// The farthest that a WHATSAT may look, in kilometres.
-pub const FARTHEST: u32 = 50;
+pub const MAX_RADIUS_KM: u32 = 50;
 
 /// The most places that a WHATSAT may ask for.
-pub const MOST_WANTED: u32 = 20;
+pub const MAX_BOUND: u32 = 20;
 
 /// White space of the protocol: space, tab, CR, form feed, vertical tab.
 pub fn is_white(byte: u8) -> bool {
@@ -129,25 +126,29 @@ pub fn parse(line: &[u8]) -> Option<Command<'_>> {
     let mut rest = line;
     let mut next = || next_field(&mut rest);
     let command = match next()? {
-        b"IAMAT" => {
-            let (client, location, time_text) = (next()?, Location::parse(next()?)?, next()?);
-            Command::IamAt(IamAt { client, location, time_text, time: Time::parse(time_text)? })
-        }
+        b"IAMAT" => Command::IamAt(IamAt::parse(&mut next)?),
         b"WHATSAT" => {
-            let (client, radius, bound) = (next()?, next()?, decimal::whole_at_most(next()?, MOST_WANTED)?);
-            decimal::is_at_most(radius, FARTHEST).then_some(())?;
+            let (client, radius, bound) = (next()?, next()?, decimal::whole_at_most(next()?, MAX_BOUND)?);
+            decimal::is_at_most(radius, MAX_RADIUS_KM).then_some(())?;
             Command::WhatsAt(WhatsAt { client, radius, bound: bound as usize })
         }
         b"AT" => {
-            let (server, difference, client) = (next()?, next()?, next()?);
+            let (server, difference) = (next()?, next()?);
             decimal::is_signed_decimal(difference).then_some(())?;
-            let (location, time_text) = (Location::parse(next()?)?, next()?);
-            Command::At(At { server, difference, client, location, time_text, time: Time::parse(time_text)? })
+            Command::At(At { server, difference, iamat: IamAt::parse(&mut next)? })
         }
         b"PEER" => Command::Peer(next()?),
         _ => return None,
     };
     next().is_none().then_some(command)
+}
+
+impl<'a> IamAt<'a> {
+    /// The three fields that an IAMAT and an AT have in common.
+    fn parse(mut next: impl FnMut() -> Option<&'a [u8]>) -> Option<IamAt<'a>> {
+        let (client, location, time_text) = (next()?, Location::parse(next()?)?, next()?);
+        Some(IamAt { client, location, time_text, time: Time::parse(time_text)? })
+    }
 }
 
 impl<'a> Location<'a> {
@@ -156,10 +157,10 @@ impl<'a> Location<'a> {
         let is_sign = |text: &[u8]| matches!(text, [b'+' | b'-', ..]);
         let mut rest = text;
         is_sign(rest).then(|| rest = &rest[1..])?;
-        decimal::take_at_most(&mut rest, DEGREES.0)?;
+        decimal::take_at_most(&mut rest, MAX_LATITUDE)?;
         let split = text.len() - rest.len();
         is_sign(rest).then(|| rest = &rest[1..])?;
-        decimal::take_at_most(&mut rest, DEGREES.1)?;
+        decimal::take_at_most(&mut rest, MAX_LONGITUDE)?;
         rest.is_empty().then_some(Location { text, split })
     }
 
@@ -175,7 +176,7 @@ impl<'a> Location<'a> {
 }
 
 /// Digits that a Places service cannot make use of are left out: this is far less than an atom's width.
-const DEGREE_DIGITS: usize = 20;
+const MAX_FRACTION_DIGITS: usize = 20;
 
 /// `+.5` is `0.5`, `-7.` is `-7`, `-0.0` is `0.0`.
 fn plain(signed: &[u8]) -> String {
@@ -184,7 +185,7 @@ fn plain(signed: &[u8]) -> String {
     let (whole, fraction) = number.split_once('.').unwrap_or((&number, ""));
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
-    let fraction = &fraction[..fraction.len().min(DEGREE_DIGITS)];
+    let fraction = &fraction[..fraction.len().min(MAX_FRACTION_DIGITS)];
     let is_zero = whole == "0" && fraction.bytes().all(|digit| digit == b'0');
     let sign = if sign == b"-" && !is_zero { "-" } else { "" };
     if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
@@ -193,7 +194,8 @@ fn plain(signed: &[u8]) -> String {
 impl At<'_> {
     /// The line that servers send each other, with single spaces and without an end, appended to `line`.
     pub fn write_to(&self, line: &mut Vec<u8>) {
-        let fields = [self.server, self.difference, self.client, self.location.text, self.time_text];
+        let IamAt { client, location, time_text, .. } = self.iamat;
+        let fields = [self.server, self.difference, client, location.text, time_text];
         line.reserve(fields.iter().map(|field| field.len() + 1).sum::<usize>() + 3); // And an end of line.
         line.extend_from_slice(b"AT");
         for field in fields {

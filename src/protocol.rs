@@ -107,14 +107,7 @@ impl HerdProtocol {
             true => iamat.time.minus(now).text(),
             false => difference,
         };
-        let at = At {
-            server: self.server.name().as_bytes(),
-            difference: difference.as_bytes(),
-            client: iamat.client,
-            location: iamat.location,
-            time_text: iamat.time_text,
-            time: iamat.time,
-        };
+        let at = At { server: self.server.name().as_bytes(), difference: difference.as_bytes(), iamat: *iamat };
         #[cfg(test)]
         if self.server.is(Mutant::Panics) {
             assert_ne!(iamat.location.latitude().as_bytes()[0], b'-');

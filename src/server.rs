@@ -18,7 +18,7 @@ use crate::locations::Mutant;
 use crate::locations::{ClientId, Locations, NeighborId, Rule, Verdict};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
-use crate::places::{self, Nearby, Places, TooMany};
+use crate::places::{self, Nearby, Places, TooManyQuestions};
 use crate::protocol::HerdProtocol;
 use crate::watch::{Source, Watch};
 use crate::{decimal, links};
@@ -218,7 +218,7 @@ impl Server {
 
     /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.
     pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
-        let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, line, None);
+        let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, line, None);
         if let Some(watch) = &self.watch {
             watch.heard(at, line, Source::Client, &verdict);
         }
@@ -226,7 +226,7 @@ impl Server {
             Verdict::Newer(client) => self.flood(&client, None),
             Verdict::Same | Verdict::Older(_) => {}
             Verdict::NoRoom => {
-                log::warn!("no room for the client {}", Bytes(at.client));
+                log::warn!("no room for the client {}", Bytes(at.iamat.client));
                 return false;
             }
         }
@@ -240,7 +240,7 @@ impl Server {
     pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) -> bool {
         let mut line = Vec::new();
         at.write_to(&mut line);
-        let verdict = self.locations.borrow_mut().offer_line(at.client, at.time, &line, from);
+        let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, &line, from);
         if let Some(watch) = &self.watch {
             watch.heard(at, &line, from.map_or(Source::Unnamed, Source::Neighbor), &verdict);
         }
@@ -260,7 +260,7 @@ impl Server {
                     self.links()[neighbor].tell(&client, links::Why::TheyLackIt);
                 }
             }
-            Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(at.client)),
+            Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(at.iamat.client)),
         }
         if let Some(watch) = &self.watch {
             watch.done();
@@ -304,7 +304,7 @@ impl Server {
     pub fn whats_at(&self, asked: &WhatsAt<'_>) -> Option<Deferred<Vec<u8>>> {
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;
-        let location = known.at()?.location;
+        let location = known.at()?.iamat.location;
         let question = Nearby {
             latitude: location.latitude(),
             longitude: location.longitude(),
@@ -316,7 +316,7 @@ impl Server {
         #[cfg(test)]
         let (question, bound) = match self.is(Mutant::TakesMetres) {
             true => (Nearby { radius: String::from_utf8_lossy(asked.radius).into_owned(), ..question }, bound),
-            false if self.is(Mutant::IgnoresBound) => (question, places::MOST_PLACES),
+            false if self.is(Mutant::IgnoresBound) => (question, places::MAX_PLACES),
             false => (question, bound),
         };
         let answer = self.places.nearby(&question).add_both(move |answer| {
@@ -329,7 +329,7 @@ impl Server {
                     reply.extend(places::error_answer("UNKNOWN_ERROR", &error.to_string()));
                 }
                 Err(failure) => {
-                    let status = match failure.check::<TooMany>() {
+                    let status = match failure.check::<TooManyQuestions>() {
                         Some(_) => "OVER_QUERY_LIMIT",
                         None => "UNKNOWN_ERROR",
                     };

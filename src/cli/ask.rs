@@ -4,7 +4,7 @@
 use super::{key_variable, print, read_config};
 use crate::config::Config;
 use crate::decimal;
-use crate::message::{FARTHEST, Location, MOST_WANTED};
+use crate::message::{Location, MAX_BOUND, MAX_RADIUS_KM};
 use crate::places::{self, Nearby, Places};
 use reactor::{Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 /// What to ask, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct PlacesOptions {
     /// What to ask.
     pub nearby: Nearby,
     /// The configuration file.
@@ -28,7 +28,7 @@ pub(super) fn is_negative_number(argument: &std::ffi::OsStr) -> bool {
 }
 
 /// Reads the four arguments; the limits are those of WHATSAT.
-pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<Question, String> {
+pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<PlacesOptions, String> {
     let [latitude, longitude, radius, bound] = values else {
         return Err("places wants LAT LON RADIUS_KM BOUND, such as: proxyherd places 34.068930 -118.445127 10 5".into());
     };
@@ -44,17 +44,17 @@ pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<Questi
     let text = format!("{latitude_text}{longitude_text}");
     let location = Location::parse(text.as_bytes()).ok_or_else(|| format!("{text} is no location"))?;
     let metres =
-        decimal::times_thousand(radius.as_bytes()).filter(|_| decimal::is_at_most(radius.as_bytes(), FARTHEST));
+        decimal::times_thousand(radius.as_bytes()).filter(|_| decimal::is_at_most(radius.as_bytes(), MAX_RADIUS_KM));
     let metres =
-        metres.ok_or_else(|| format!("{radius:?} is no radius: a number of kilometres from 0 to {FARTHEST}"))?;
-    let most = decimal::whole_at_most(bound.as_bytes(), MOST_WANTED);
-    let most = most.ok_or_else(|| format!("{bound:?} is no bound: a whole number from 0 to {MOST_WANTED}"))?;
+        metres.ok_or_else(|| format!("{radius:?} is no radius: a number of kilometres from 0 to {MAX_RADIUS_KM}"))?;
+    let most = decimal::whole_at_most(bound.as_bytes(), MAX_BOUND);
+    let most = most.ok_or_else(|| format!("{bound:?} is no bound: a whole number from 0 to {MAX_BOUND}"))?;
     let (latitude, longitude) = (location.latitude(), location.longitude());
-    Ok(Question { nearby: Nearby { latitude, longitude, radius: metres, bound: most as usize }, config })
+    Ok(PlacesOptions { nearby: Nearby { latitude, longitude, radius: metres, bound: most as usize }, config })
 }
 
 /// Asks, waits, and prints.
-pub(super) fn run(question: &Question) -> Result<(), String> {
+pub(super) fn run(question: &PlacesOptions) -> Result<(), String> {
     let config = read_config(question.config.as_deref())?;
     let reactor = Reactor::new().map_err(|error| format!("the system gives no event loop: {error}"))?;
     let key = places::find_key(&config.places, key_variable()?).map_err(|error| error.to_string())?;
@@ -99,9 +99,9 @@ fn wait_for(reactor: &Reactor, places: &dyn Places, nearby: &Nearby) -> Result<A
 
 fn show(text: &[u8], bound: usize, config: &Config, service: &str) -> Result<(), String> {
     let is_no_answer = |error: places::AnswerError| format!("no answer from {service}: {error}");
-    let told = places::told(text).map_err(is_no_answer)?;
-    if !told.is_fine() {
-        return Err(format!("{service} says {}", places::explain_status(&told, config.places.provider)));
+    let status = places::read_status(text).map_err(is_no_answer)?;
+    if !status.is_success() {
+        return Err(format!("{service} says {}", places::explain_status(&status, config.places.provider)));
     }
     let mut json = places::cut(text, bound).map_err(is_no_answer)?;
     json.push(b'\n');

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The most questions that may be under way at once: each may hold a megabyte of answer and a connection.
-const MOST_IN_FLIGHT: usize = 1024;
+const MAX_IN_FLIGHT: usize = 1024;
 
 /// The longest that may be set for an answer or a pause: more is a slip of the pen.
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_DURATION: Duration = Duration::from_secs(3600);
 
 /// What can stand in `[places]`.
 const KEYS: [&str; 9] =
@@ -36,7 +36,7 @@ pub struct PlacesConfig {
     /// `key_file`: a file with the key, if it is not in the environment.
     pub key_file: Option<PathBuf>,
     /// `fields`: what `google-new` is asked for beyond the usual.
-    pub fields: Vec<Extra>,
+    pub fields: Vec<ExtraField>,
     /// `interval`: the least time from one question to `overpass` to the next.
     pub interval: Option<Duration>,
     /// Where each setting stands, for what only shows when it is used, such as a file that is not there.
@@ -93,7 +93,7 @@ impl Provider {
 
 /// What Google's new API sends, and bills, only if it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extra {
+pub enum ExtraField {
     /// `rating` and `user_ratings_total`.
     Rating,
     /// `price_level`.
@@ -102,15 +102,15 @@ pub enum Extra {
     Opening,
 }
 
-impl Extra {
-    const ALL: [Extra; 3] = [Extra::Rating, Extra::Price, Extra::Opening];
+impl ExtraField {
+    const ALL: [ExtraField; 3] = [ExtraField::Rating, ExtraField::Price, ExtraField::Opening];
 
     /// As it stands in a configuration.
     pub fn name(self) -> &'static str {
         match self {
-            Extra::Rating => "rating",
-            Extra::Price => "price",
-            Extra::Opening => "opening",
+            ExtraField::Rating => "rating",
+            ExtraField::Price => "price",
+            ExtraField::Opening => "opening",
         }
     }
 }
@@ -137,7 +137,7 @@ impl Reader<'_> {
                 "connect_to" => places.connect_to = Some(self.address(value, "connect_to")?),
                 "timeout" => places.timeout = Some(self.short_duration(value, "timeout")?),
                 "max_in_flight" => {
-                    places.max_in_flight = Some(self.number_to(value, "max_in_flight", 1, MOST_IN_FLIGHT)?);
+                    places.max_in_flight = Some(self.number_to(value, "max_in_flight", 1, MAX_IN_FLIGHT)?);
                 }
                 "key_file" => places.key_file = Some(self.path(value, "key_file")?),
                 "fields" => places.fields = self.fields(value)?,
@@ -200,7 +200,7 @@ impl Reader<'_> {
 
     fn short_duration(&self, value: &Value<'_>, name: &str) -> Result<Duration, ConfigError> {
         let duration = self.duration(value, name)?;
-        match duration <= LONGEST {
+        match duration <= MAX_DURATION {
             true => Ok(duration),
             false => Err(self.error(value, format!("{name} is more than an hour"))),
         }
@@ -212,13 +212,13 @@ impl Reader<'_> {
         if is_zero { Ok(Duration::ZERO) } else { self.short_duration(value, "interval") }
     }
 
-    fn fields(&self, value: &Value<'_>) -> Result<Vec<Extra>, ConfigError> {
+    fn fields(&self, value: &Value<'_>) -> Result<Vec<ExtraField>, ConfigError> {
         let items = value.get_ref().as_array().ok_or_else(|| self.error(value, "fields is not a list of names"))?;
         let mut fields = Vec::new();
         for item in items.iter() {
             let name = self.string(item, "a field")?;
-            let extra = Extra::ALL.into_iter().find(|extra| extra.name() == name).ok_or_else(|| {
-                let known = list(Extra::ALL.map(Extra::name));
+            let extra = ExtraField::ALL.into_iter().find(|extra| extra.name() == name).ok_or_else(|| {
+                let known = list(ExtraField::ALL.map(ExtraField::name));
                 self.error(item, format!("there is no field {name:?}; there are {known}"))
             })?;
             if fields.contains(&extra) {

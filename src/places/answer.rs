@@ -8,8 +8,11 @@ use super::json::{self, JsonError};
 use super::style::Json;
 use std::fmt;
 
-/// The longest status and message of a service's that are taken over into an answer of ours.
-const LONGEST: (usize, usize) = (64, 2000);
+/// The longest status of a service's that an answer of ours repeats, in bytes.
+const MAX_STATUS: usize = 64;
+
+/// The most characters of a service's message that an answer of ours repeats.
+const MAX_MESSAGE: usize = 2000;
 
 /// Why a text is no answer of a Places service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum AnswerError {
     /// It is JSON without a list of `results` or without a `status`.
     NotAnAnswer,
     /// It has one of these more than once, so that readers may differ about what it says.
-    Twice(&'static str),
+    Repeated(&'static str),
 }
 
 impl fmt::Display for AnswerError {
@@ -30,7 +33,7 @@ impl fmt::Display for AnswerError {
             AnswerError::NotJson(why) => write!(f, "the Places service's answer is not JSON: {why}"),
             AnswerError::TooDeep => f.write_str("the Places service's answer is JSON nested too deeply"),
             AnswerError::NotAnAnswer => f.write_str("the Places service's answer has no results and status"),
-            AnswerError::Twice(name) => write!(f, "the Places service's answer has {name} more than once"),
+            AnswerError::Repeated(name) => write!(f, "the Places service's answer has {name} more than once"),
         }
     }
 }
@@ -43,7 +46,7 @@ impl From<JsonError> for AnswerError {
             JsonError::Syntax(why) => AnswerError::NotJson(why),
             JsonError::TooDeep => AnswerError::TooDeep,
             JsonError::Shape => AnswerError::NotAnAnswer,
-            JsonError::Twice(name) => AnswerError::Twice(name),
+            JsonError::Repeated(name) => AnswerError::Repeated(name),
         }
     }
 }
@@ -126,16 +129,16 @@ fn end(text: &str, part: &str) -> usize {
 
 /// What an answer says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct AnswerStatus {
     /// `status`, such as `OK`.
     pub status: String,
     /// `error_message`, if there is one.
     pub message: Option<String>,
 }
 
-impl Told {
+impl AnswerStatus {
     /// Whether the service did what it was asked, whatever it found.
-    pub fn is_fine(&self) -> bool {
+    pub fn is_success(&self) -> bool {
         matches!(&*self.status, "OK" | "ZERO_RESULTS")
     }
 }
@@ -144,17 +147,17 @@ impl Told {
 ///
 /// # Errors
 /// If the text is not the answer of a Places service.
-pub fn told(answer: &[u8]) -> Result<Told, AnswerError> {
+pub fn read_status(answer: &[u8]) -> Result<AnswerStatus, AnswerError> {
     let (_, status, message) = parts(json::text(answer)?)?;
     let status = json::string(status).ok_or(AnswerError::NotAnAnswer)?;
-    Ok(Told { status, message: message.and_then(json::string) })
+    Ok(AnswerStatus { status, message: message.and_then(json::string) })
 }
 
 /// An answer without results that says what went wrong, in Google's form.
 pub fn error_answer(status: &str, message: &str) -> Vec<u8> {
     let is_status = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    let status = if status.len() <= LONGEST.0 && is_status(status) { status } else { "UNKNOWN_ERROR" };
-    let message: String = message.chars().take(LONGEST.1).collect();
+    let status = if status.len() <= MAX_STATUS && is_status(status) { status } else { "UNKNOWN_ERROR" };
+    let message: String = message.chars().take(MAX_MESSAGE).collect();
     let mut answer = Json::Fields(vec![
         ("error_message", Json::string(&message)),
         ("html_attributions", Json::List(Vec::new())),

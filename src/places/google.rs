@@ -2,7 +2,7 @@
 //! providers answer in, so they are handed on as they are.
 
 use super::service::{Access, Service};
-use super::{MOST_PLACES, Nearby, Places, answer, refusal};
+use super::{MAX_PLACES, Nearby, Places, answer, refusal};
 use crate::config::ConfigError;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -47,7 +47,7 @@ impl Places for Google {
             if reply.status != 200 {
                 return refusal::read(reply);
             }
-            match answer::told(&reply.body) {
+            match answer::read_status(&reply.body) {
                 Ok(_) => Ok(reply.body),
                 Err(error) => refusal::in_other_words(&reply).ok_or_else(|| Failure::new(reply.is_no_answer(error))),
             }
@@ -56,7 +56,7 @@ impl Places for Google {
 
     /// Google is not told the bound: it sends its first page, of twenty.
     fn as_asked(&self, question: &Nearby) -> Nearby {
-        Nearby { bound: MOST_PLACES, ..question.clone() }
+        Nearby { bound: MAX_PLACES, ..question.clone() }
     }
 
     fn describe(&self) -> String {
@@ -74,13 +74,13 @@ impl fmt::Debug for Google {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::Key;
+    use crate::places::ApiKey;
     use reactor::tls::TrustRoots;
 
     #[test]
     fn the_request_is_a_nearby_search() {
         let reactor = Reactor::new().unwrap();
-        let key = Key::parse("k&y=+", "the test").unwrap();
+        let key = ApiKey::parse("k&y=+", "the test").unwrap();
         let access = Access::new("https://x.example/sub/".parse().unwrap(), TrustRoots::web());
         let google = Google::new(&reactor, Access { key, ..access }).unwrap();
         let question = Nearby { latitude: "34.0".into(), longitude: "-118".into(), radius: "10000".into(), bound: 3 };

@@ -7,8 +7,8 @@ use super::answer::AnswerError;
 use super::json;
 use super::service::{Access, Service};
 use super::style::{self, Json, json_string};
-use super::{MOST_PLACES, Nearby, Places, refusal};
-use crate::config::{ConfigError, Extra};
+use super::{MAX_PLACES, Nearby, Places, refusal};
+use crate::config::{ConfigError, ExtraField};
 use crate::decimal;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -21,12 +21,12 @@ pub(super) const BASE_URL: &str = "https://places.googleapis.com";
 const PATH: &str = "/v1/places:searchNearby";
 
 /// The farthest that may be searched, in metres: beyond it the request is refused.
-const FARTHEST: u32 = 50_000;
+const MAX_RADIUS_M: u32 = 50_000;
 
 /// The most items of a list inside of a place (types, photos, those to be named) that are taken over: Google sends ten
 /// photos. What comes of an answer is larger than the answer, so without a limit a megabyte of `{}` would become a
 /// hundred.
-const MOST_ITEMS: usize = 100;
+const MAX_ITEMS: usize = 100;
 
 /// What is asked for of each place. What is asked for decides what a request costs.
 const MASK: &str = "places.id,places.displayName,places.location,places.viewport,places.types,\
@@ -44,13 +44,13 @@ impl GoogleNew {
     ///
     /// # Errors
     /// If the roots are of no use.
-    pub fn new(reactor: &Reactor, access: Access, extras: &[Extra]) -> Result<GoogleNew, ConfigError> {
+    pub fn new(reactor: &Reactor, access: Access, extras: &[ExtraField]) -> Result<GoogleNew, ConfigError> {
         let mut mask = MASK.to_owned();
         for extra in extras {
             mask.push_str(match extra {
-                Extra::Rating => ",places.rating,places.userRatingCount",
-                Extra::Price => ",places.priceLevel",
-                Extra::Opening => ",places.currentOpeningHours.openNow",
+                ExtraField::Rating => ",places.rating,places.userRatingCount",
+                ExtraField::Price => ",places.priceLevel",
+                ExtraField::Opening => ",places.currentOpeningHours.openNow",
             });
         }
         Ok(GoogleNew { service: Service::new(reactor, access)?, mask })
@@ -58,9 +58,9 @@ impl GoogleNew {
 
     fn request(&self, question: &Nearby) -> Result<Request, Failure> {
         let Nearby { latitude, longitude, radius, bound } = question;
-        let is_within = decimal::is_at_most(radius.as_bytes(), FARTHEST);
-        let radius = if is_within { radius.clone() } else { FARTHEST.to_string() };
-        let most = (*bound).min(MOST_PLACES);
+        let is_within = decimal::is_at_most(radius.as_bytes(), MAX_RADIUS_M);
+        let radius = if is_within { radius.clone() } else { MAX_RADIUS_M.to_string() };
+        let most = (*bound).min(MAX_PLACES);
         let body = format!(
             "{{\"maxResultCount\":{most},\"locationRestriction\":{{\"circle\":{{\"center\":{{\"latitude\":{latitude},\
              \"longitude\":{longitude}}},\"radius\":{radius}}}}}}}"
@@ -124,7 +124,7 @@ pub(super) fn legacy_form(body: &[u8]) -> Result<String, AnswerError> {
         Some(list) => {
             let mut result = Ok(());
             json::each(list, |raw| {
-                if places.len() == MOST_PLACES {
+                if places.len() == MAX_PLACES {
                     return; // Nobody has asked for more.
                 }
                 match place(raw, &mut attributions) {
@@ -261,13 +261,13 @@ fn inner<'a>(raw: Option<&'a str>, name: &'static str) -> Option<&'a str> {
     json::pick(raw?, [name]).ok()?[0]
 }
 
-/// What `read` makes of the first [`MOST_ITEMS`] items of a list; nothing if there is no list.
+/// What `read` makes of the first [`MAX_ITEMS`] items of a list; nothing if there is no list.
 fn items<T>(raw: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
     let mut found = Vec::new();
     let mut seen = 0;
     let _ = raw.map(|raw| {
         json::each(raw, |item| {
-            if seen < MOST_ITEMS {
+            if seen < MAX_ITEMS {
                 found.extend(read(item));
             }
             seen += 1;

@@ -9,10 +9,10 @@ use std::fmt;
 
 /// Lists and objects inside of each other that are taken; a client that reads an answer may recurse. Google's have
 /// about eight.
-const DEEPEST: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// The longest name of a field that is compared in another spelling than the usual (`r\u0065sults`).
-const LONGEST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// Why a text cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum JsonError {
     /// It is JSON, but not a list or not an object, where one should be.
     Shape,
     /// An object has the field of this name more than once: which one counts?
-    Twice(&'static str),
+    Repeated(&'static str),
 }
 
 impl From<serde_json::Error> for JsonError {
@@ -47,7 +47,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, JsonError> {
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
         at += 1;
@@ -74,7 +74,7 @@ pub(super) fn pick<'a, const N: usize>(
     let mut reader = serde_json::Deserializer::from_str(json);
     let (found, twice) = reader.deserialize_map(Pick(names))?;
     reader.end()?;
-    twice.map_or(Ok(found), |name| Err(JsonError::Twice(name)))
+    twice.map_or(Ok(found), |name| Err(JsonError::Repeated(name)))
 }
 
 /// Whether an object has no fields at all.
@@ -121,7 +121,7 @@ impl<'de, const N: usize> Visitor<'de> for Pick<N> {
 fn is_name(json: &str, name: &str) -> bool {
     let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
     inner == name
-        || (inner.contains('\\') && inner.len() <= LONGEST_NAME && string(json).is_some_and(|other| other == name))
+        || (inner.contains('\\') && inner.len() <= MAX_NAME && string(json).is_some_and(|other| other == name))
 }
 
 struct Each<F>(F);
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(pick(json, ["b", "a", "c"]), Ok([Some(r#""\ud800\u003c""#), Some("1e400"), None]));
         assert_eq!(pick(r#"{"\u0061":1}"#, ["a"]), Ok([Some("1")]));
         assert_eq!(pick(r#"{"\ud800":1,"a":2}"#, ["a"]), Ok([Some("2")]), "a name that is no text is no name of ours");
-        assert_eq!(pick(r#"{"a":1,"\u0061":1}"#, ["a"]), Err(JsonError::Twice("a")));
+        assert_eq!(pick(r#"{"a":1,"\u0061":1}"#, ["a"]), Err(JsonError::Repeated("a")));
         assert_eq!(pick("[1]", ["a"]), Err(JsonError::Shape));
         for json in ["", "{", "{\"a\":1,}", "{\"a\":01}", "{\"a\":\"\n\"}", "{} {}", "{'a':1}"] {
             assert!(matches!(pick(json, ["a"]), Err(JsonError::Syntax(_))), "{json}");
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn depth_counts_outside_of_strings_only() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(text(nested(DEEPEST).as_bytes()).is_ok());
-        for deep in [nested(DEEPEST + 1), nested(100_000), "{\"a\":[".repeat(100_000)] {
+        assert!(text(nested(MAX_DEPTH).as_bytes()).is_ok());
+        for deep in [nested(MAX_DEPTH + 1), nested(100_000), "{\"a\":[".repeat(100_000)] {
             assert_eq!(text(deep.as_bytes()), Err(JsonError::TooDeep));
         }
         let string = format!("[\"{}\\\\\", \"\\\"{}\"]", "[".repeat(1000), "{".repeat(1000));

@@ -1,4 +1,4 @@
-//! [`Key`]: the secret that a Places service wants, and how it is kept out of whatever people read.
+//! [`ApiKey`]: the secret that a Places service wants, and how it is kept out of whatever people read.
 //!
 //! A service may repeat the key in what it says, and in another form than it was sent in. So what is looked for is not
 //! one text but a row of characters, each of which may be written as itself, as `%41`, as `\u0041`, or as `&#65;`.
@@ -6,61 +6,62 @@
 use crate::config::ConfigError;
 use std::fmt;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 /// The shortest key taken. A shorter one is a slip of the pen or the end of a line that was cut; and as it is hidden
 /// wherever it stands, in answers too, it would make holes in ordinary words. Google's have 39 characters.
-const SHORTEST: usize = 4;
+const MIN_LENGTH: usize = 4;
 
 /// The longest key taken: more is not a key but the wrong file.
-const LONGEST: usize = 1024;
+const MAX_LENGTH: usize = 1024;
 
 /// Backslashes before one character: JSON in JSON in JSON has seven.
-const MOST_SLASHES: usize = 7;
+const MAX_BACKSLASHES: usize = 7;
 
 /// What is shown instead of a key.
 const HIDDEN: &[u8] = b"***";
 
 /// The key for a Places service. Nothing prints it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key(String);
+pub struct ApiKey(String);
 
-impl Key {
+impl ApiKey {
     /// The key that `text` is, without the white space around it; `None` if there is nothing else. `source` is for
     /// error messages.
     ///
     /// # Errors
     /// If it holds what no key holds, such as a control character, or is very short or long. The message does not hold
     /// it.
-    pub fn parse(text: &str, source: &str) -> Result<Option<Key>, ConfigError> {
+    pub fn parse(text: &str, source: &str) -> Result<Option<ApiKey>, ConfigError> {
         let key = text.trim();
-        if key.len() > LONGEST {
-            return Err(ConfigError(format!("{source} holds more than {LONGEST} characters: that is no key")));
+        if key.len() > MAX_LENGTH {
+            return Err(ConfigError(format!("{source} holds more than {MAX_LENGTH} characters: that is no key")));
         }
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             let what = "holds a space, a control character or one that is not ASCII: that is no key";
             return Err(ConfigError(format!("{source} {what}")));
         }
-        if (1..SHORTEST).contains(&key.len()) {
+        if (1..MIN_LENGTH).contains(&key.len()) {
             let what = "that is no key, and hiding it would make holes in ordinary words";
-            return Err(ConfigError(format!("{source} holds fewer than {SHORTEST} characters: {what}")));
+            return Err(ConfigError(format!("{source} holds fewer than {MIN_LENGTH} characters: {what}")));
         }
-        Ok((!key.is_empty()).then(|| Key(key.to_owned())))
+        Ok((!key.is_empty()).then(|| ApiKey(key.to_owned())))
     }
 
     /// The key that a file holds.
     ///
     /// # Errors
-    /// If the file cannot be read, is empty, or as [`parse`](Key::parse).
-    pub fn read(path: &Path) -> Result<Key, ConfigError> {
+    /// If the file cannot be read, is empty, or as [`parse`](ApiKey::parse).
+    pub fn read(path: &Path) -> Result<ApiKey, ConfigError> {
         let source = format!("the key file {}", path.display());
         let mut bytes = Vec::new();
         // One more than a key and white space around it may have: enough to see that it is too much.
         std::fs::File::open(path)
-            .and_then(|file| file.take(4 * LONGEST as u64).read_to_end(&mut bytes))
+            .and_then(|file| file.take(4 * MAX_LENGTH as u64).read_to_end(&mut bytes))
             .map_err(|error| ConfigError(format!("cannot read {source}: {error}")))?;
         let text = String::from_utf8_lossy(&bytes);
-        Key::parse(&text, &source)?.ok_or_else(|| ConfigError(format!("{source} is empty")))
+        ApiKey::parse(&text, &source)?.ok_or_else(|| ConfigError(format!("{source} is empty")))
     }
 
     /// As it is.
@@ -73,38 +74,36 @@ impl Key {
         percent_encode(&self.0)
     }
 
-    /// `text` with [`HIDDEN`] wherever the key stands in it, in whatever form.
-    pub(crate) fn hide(&self, text: Vec<u8>) -> Vec<u8> {
-        let mut shown = Vec::new();
-        let (mut from, mut at) = (0, 0);
-        while let Some(start) = self.next_candidate(&text, at) {
-            match self.length_at(&text[start..]) {
-                Some(length) => {
-                    shown.extend_from_slice(&text[from..start]);
-                    shown.extend_from_slice(HIDDEN);
-                    from = start + length;
-                    at = from;
-                }
-                None => at = start + 1,
-            }
+    /// `text` with [`HIDDEN`] wherever the key stands in it, in whatever form; `None` if it does not stand in it.
+    pub fn masked(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut masked = Vec::new();
+        let mut from = 0;
+        while let Some(found) = self.find(text, from) {
+            masked.extend_from_slice(&text[from..found.start]);
+            masked.extend_from_slice(HIDDEN);
+            from = found.end;
         }
         if from == 0 {
-            return text;
+            return None; // Nearly always: then nothing has been copied.
         }
-        shown.extend_from_slice(&text[from..]);
-        shown
+        masked.extend_from_slice(&text[from..]);
+        Some(masked)
     }
 
-    /// Whether the key stands in `text`, in whatever form.
-    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
-        let mut at = 0;
-        while let Some(start) = self.next_candidate(text, at) {
-            if self.length_at(&text[start..]).is_some() {
-                return true;
+    /// `text` itself, or [masked](ApiKey::masked).
+    pub(super) fn mask(&self, text: Vec<u8>) -> Vec<u8> {
+        self.masked(&text).unwrap_or(text)
+    }
+
+    /// Where the key stands first, in whatever form, from `at` on.
+    fn find(&self, text: &[u8], mut at: usize) -> Option<Range<usize>> {
+        loop {
+            let start = self.next_candidate(text, at)?;
+            if let Some(length) = self.length_at(&text[start..]) {
+                return Some(start..start + length);
             }
             at = start + 1;
         }
-        false
     }
 
     /// Where the key may begin, from `at` on.
@@ -125,9 +124,9 @@ impl Key {
 }
 
 /// Says that it is there, and no more.
-impl fmt::Debug for Key {
+impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(***)")
+        f.write_str("ApiKey(***)")
     }
 }
 
@@ -143,7 +142,7 @@ fn length_of(byte: u8, text: &[u8]) -> Option<usize> {
         [b'%', ..] if is_value(text.get(1..3), 16) => return Some(3),
         [b'\\', ..] => {
             // JSON in JSON has its backslashes doubled. Only so many are counted: a text may be made of them.
-            let slashes = text.iter().take(MOST_SLASHES).take_while(|byte| **byte == b'\\').count();
+            let slashes = text.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
             if text.get(slashes) == Some(&b'u') && is_value(text.get(slashes + 1..slashes + 5), 16) {
                 return Some(slashes + 5);
             }
@@ -202,14 +201,14 @@ pub(super) fn others_can_read(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn key(text: &str) -> Key {
-        Key::parse(text, "the test").unwrap().unwrap()
+    fn key(text: &str) -> ApiKey {
+        ApiKey::parse(text, "the test").unwrap().unwrap()
     }
 
     #[track_caller]
     fn check(secret: &str, said: &str, shown: &str) {
-        assert_eq!(String::from_utf8(key(secret).hide(said.as_bytes().to_vec())).unwrap(), shown);
-        assert_eq!(key(secret).is_in(said.as_bytes()), said != shown);
+        let masked = key(secret).masked(said.as_bytes()).map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(masked.as_deref(), (said != shown).then_some(shown));
     }
 
     #[test]
@@ -249,26 +248,26 @@ mod tests {
 
     #[test]
     fn a_key_is_never_printed() {
-        assert_eq!(format!("{:?}", key("SecretKey")), "Key(***)");
+        assert_eq!(format!("{:?}", key("SecretKey")), "ApiKey(***)");
     }
 
     #[test]
     fn white_space_around_a_key_is_none_of_it() {
         assert_eq!(key(" \tSecretKey\r\n").text(), "SecretKey");
-        assert_eq!(Key::parse(" \n", "x").unwrap(), None);
+        assert_eq!(ApiKey::parse(" \n", "x").unwrap(), None);
     }
 
     #[test]
     fn what_no_key_holds_is_refused_without_telling_it() {
         for text in ["Sec\nret", "Sec ret", "Sec\u{7f}ret", "Sec\0ret", "Sécret", "Sec\u{feff}ret"] {
-            let error = Key::parse(text, "the variable").unwrap_err().0;
+            let error = ApiKey::parse(text, "the variable").unwrap_err().0;
             assert!(error.starts_with("the variable holds a space, a control"), "{error}");
             assert!(!error.contains("ret"), "{error}");
         }
-        assert!(Key::parse(&"x".repeat(SHORTEST), "x").is_ok());
-        let error = Key::parse(&"q".repeat(SHORTEST - 1), "the variable").unwrap_err().0;
+        assert!(ApiKey::parse(&"x".repeat(MIN_LENGTH), "x").is_ok());
+        let error = ApiKey::parse(&"q".repeat(MIN_LENGTH - 1), "the variable").unwrap_err().0;
         assert!(error.starts_with("the variable holds fewer than 4 characters") && !error.contains("qq"), "{error}");
-        assert!(Key::parse(&"x".repeat(LONGEST), "x").is_ok());
-        assert!(Key::parse(&"x".repeat(LONGEST + 1), "x").unwrap_err().0.contains("more than 1024"));
+        assert!(ApiKey::parse(&"x".repeat(MAX_LENGTH), "x").is_ok());
+        assert!(ApiKey::parse(&"x".repeat(MAX_LENGTH + 1), "x").unwrap_err().0.contains("more than 1024"));
     }
 }

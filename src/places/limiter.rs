@@ -24,31 +24,31 @@ const MAX_WAITING: usize = 1024;
 
 /// Too many questions wait already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TooMany {
+pub enum TooManyQuestions {
     /// There is no room for one more.
-    Waiting,
+    QueueFull,
     /// Its turn did not come within this time.
-    NoTurn(Duration),
+    WaitedTooLong(Duration),
 }
 
-impl fmt::Display for TooMany {
+impl fmt::Display for TooManyQuestions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("too many questions are waiting for the Places service; ask again later")?;
         match self {
-            TooMany::Waiting => Ok(()),
-            TooMany::NoTurn(after) => write!(f, " (this one's turn did not come within {after:?})"),
+            TooManyQuestions::QueueFull => Ok(()),
+            TooManyQuestions::WaitedTooLong(after) => write!(f, " (this one's turn did not come within {after:?})"),
         }
     }
 }
 
-impl std::error::Error for TooMany {}
+impl std::error::Error for TooManyQuestions {}
 
 /// Stands before a provider and keeps the rush away from it.
 pub struct Limiter {
     inner: Rc<dyn Places>,
-    turns: DeferredSemaphore,
+    permits: DeferredSemaphore,
     deadline: Option<Deadline>,
-    pace: Option<Rc<Pace>>,
+    pacer: Option<Rc<Pacer>>,
 }
 
 /// How long an answer may take, all in all.
@@ -60,7 +60,7 @@ struct Deadline {
 impl Limiter {
     /// At most `at_once` questions to `inner` at any time; without end, if need be.
     pub fn new(inner: Rc<dyn Places>, at_once: NonZeroUsize) -> Limiter {
-        Limiter { inner, turns: DeferredSemaphore::new(at_once), deadline: None, pace: None }
+        Limiter { inner, permits: DeferredSemaphore::new(at_once), deadline: None, pacer: None }
     }
 
     /// Sets how long an answer may take, the wait for its turn included. Who need not wait is the provider's business.
@@ -70,14 +70,14 @@ impl Limiter {
 
     /// Sets the least time from the beginning of one question to that of the next.
     pub fn interval(self, interval: Duration, clock: Rc<dyn Clock>) -> Limiter {
-        Limiter { pace: Some(Rc::new(Pace { clock, interval, next: Rc::default() })), ..self }
+        Limiter { pacer: Some(Rc::new(Pacer { clock, interval, next: Rc::default() })), ..self }
     }
 
     /// A turn, and the right to begin it now.
     fn turn(&self) -> Deferred<reactor::deferred::Permit> {
-        let turn = self.turns.acquire();
-        match self.pace.clone() {
-            Some(pace) => turn.add_callback(move |turn| pace.pause().add_callback(move |()| Ok(turn))),
+        let turn = self.permits.acquire();
+        match self.pacer.clone() {
+            Some(pacer) => turn.add_callback(move |turn| pacer.pause().add_callback(move |()| Ok(turn))),
             None => turn,
         }
     }
@@ -88,8 +88,8 @@ impl Places for Limiter {
         if let Some(answer) = self.without_asking(question) {
             return reactor::deferred::succeed(answer);
         }
-        if self.turns.waiting() >= MAX_WAITING {
-            return reactor::deferred::fail(Failure::new(TooMany::Waiting));
+        if self.permits.waiting() >= MAX_WAITING {
+            return reactor::deferred::fail(Failure::new(TooManyQuestions::QueueFull));
         }
         let (inner, question) = (self.inner.clone(), question.clone());
         let turn = self.turn();
@@ -97,7 +97,7 @@ impl Places for Limiter {
             return turn.add_callback(move |turn| release_after(inner.nearby(&question), turn));
         };
         let (clock, after, asked) = (clock.clone(), *after, clock.now());
-        let no_turn = |_, waited| Err(Failure::new(TooMany::NoTurn(waited)));
+        let no_turn = |_, waited| Err(Failure::new(TooManyQuestions::WaitedTooLong(waited)));
         turn.add_timeout_with(after / 2, &clock.clone(), no_turn).add_callback(move |turn| {
             let left = after.saturating_sub(clock.now().duration_since(asked));
             let late = move |_, _| {
@@ -131,19 +131,19 @@ fn release_after(answer: Deferred<Vec<u8>>, turn: reactor::deferred::Permit) -> 
 
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Limiter({} free, {} waiting)", self.turns.tokens(), self.turns.waiting())
+        write!(f, "Limiter({} free, {} waiting)", self.permits.tokens(), self.permits.waiting())
     }
 }
 
 /// Lets one begin every `interval`.
-struct Pace {
+struct Pacer {
     clock: Rc<dyn Clock>,
     interval: Duration,
     /// When the next one may begin.
     next: Rc<Cell<Option<Instant>>>,
 }
 
-impl Pace {
+impl Pacer {
     /// Fires when it is our time. Who is cancelled before it gives the time to the next, if nobody has come meanwhile.
     fn pause(&self) -> Deferred<()> {
         let now = self.clock.now();

@@ -28,12 +28,12 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use answer::{AnswerError, Told, cut, cut_into, error_answer, told};
+pub use answer::{AnswerError, AnswerStatus, cut, cut_into, error_answer, read_status};
 pub use coalescer::Coalescer;
 pub use google::Google;
 pub use google_new::GoogleNew;
-pub use key::Key;
-pub use limiter::{Limiter, TooMany};
+pub use key::ApiKey;
+pub use limiter::{Limiter, TooManyQuestions};
 pub use offline::Offline;
 pub(crate) use offline::offline_answer;
 pub use open::{KEY_VARIABLE, find_key, open, warnings};
@@ -44,7 +44,7 @@ pub use service::{Access, ServiceError};
 use reactor::Deferred;
 
 /// The most places that are asked for, and that an answer of Google's has.
-pub const MOST_PLACES: usize = 20;
+pub const MAX_PLACES: usize = 20;
 
 /// A question: what is within `radius` of here?
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ pub struct Nearby {
     pub longitude: String,
     /// Metres, a plain decimal number, as JSON would have it.
     pub radius: String,
-    /// How many places will be used, at most [`MOST_PLACES`]. An answer may have more: it is cut.
+    /// How many places will be used, at most [`MAX_PLACES`]. An answer may have more: it is cut.
     pub bound: usize,
 }
 

@@ -7,8 +7,8 @@
 use super::google::{Google, PATH};
 use super::service::Access;
 use super::style::{self, Json};
-use super::table::{Place, Table};
-use super::{MOST_PLACES, Nearby, Places, error_answer};
+use super::table::{NearbyPlace, Table};
+use super::{MAX_PLACES, Nearby, Places, error_answer};
 use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Address, Deferred, Firer, Protocol, Reactor, Transport};
@@ -18,10 +18,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// The farthest that is looked, in metres, as with Google.
-const FARTHEST: f64 = 50_000.0;
+const MAX_RADIUS_M: f64 = 50_000.0;
 
 /// The largest request head that is taken.
-const REQUEST_LIMIT: usize = 16 * 1024;
+const MAX_REQUEST_HEAD: usize = 16 * 1024;
 
 /// Said in every answer, as the licence of the data wants it.
 const ATTRIBUTION: &str = "Offline data: OurAirports (public domain), GeoNames (CC BY 4.0)";
@@ -142,7 +142,7 @@ impl Protocol for Connection {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(&self.request) {
-            Ok(httparse::Status::Partial) if self.request.len() <= REQUEST_LIMIT => return,
+            Ok(httparse::Status::Partial) if self.request.len() <= MAX_REQUEST_HEAD => return,
             Ok(httparse::Status::Complete(_)) => {
                 let path = request.path.unwrap_or("").to_owned();
                 let is_get = request.method == Some("GET");
@@ -205,19 +205,19 @@ impl Search {
         let (latitude, longitude) = location.split_once(',')?;
         let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
         let (latitude, longitude) = (number(latitude)?, number(longitude)?);
-        let radius = number(parameter("radius")?).filter(|radius| *radius >= 0.0)?.min(FARTHEST);
+        let radius = number(parameter("radius")?).filter(|radius| *radius >= 0.0)?.min(MAX_RADIUS_M);
         (latitude.abs() <= 90.0 && longitude.abs() <= 180.0).then_some(Search { latitude, longitude, radius })
     }
 
     /// In the form and the style of Google's answers.
     fn answer(&self, table: &Table) -> String {
-        let places = table.nearby(self.latitude, self.longitude, self.radius, MOST_PLACES);
+        let places = table.nearby(self.latitude, self.longitude, self.radius, MAX_PLACES);
         style::answer(&[ATTRIBUTION.to_owned()], places.iter().map(result).collect())
     }
 }
 
 /// One place as Google would print it.
-fn result(place: &Place<'_>) -> Json {
+fn result(place: &NearbyPlace<'_>) -> Json {
     let types: &[&str] = match place.kind {
         "city" => &["locality", "political"],
         "heliport" => &["heliport", "point_of_interest", "establishment"],
@@ -243,7 +243,7 @@ fn point(latitude: f64, longitude: f64) -> Json {
     Json::Fields(vec![("lat", Json::Text(latitude.to_string())), ("lng", Json::Text(longitude.to_string()))])
 }
 
-fn corner(place: &Place<'_>, away: f64) -> Json {
+fn corner(place: &NearbyPlace<'_>, away: f64) -> Json {
     let round = |degrees: f64| (degrees * 1e7).round() / 1e7;
     let latitude = round((place.latitude + away).clamp(-90.0, 90.0));
     let mut longitude = round(place.longitude + away);
@@ -262,7 +262,7 @@ mod tests {
     fn searches_are_read_as_google_reads_them() {
         let search = Search::parse("location=34.5,-118&radius=500&key=x").unwrap();
         assert_eq!(search, Search { latitude: 34.5, longitude: -118.0, radius: 500.0 });
-        assert!(Search::parse("radius=99999&location=-0%2C180").is_some_and(|search| search.radius == FARTHEST));
+        assert!(Search::parse("radius=99999&location=-0%2C180").is_some_and(|search| search.radius == MAX_RADIUS_M));
         for bad in [
             "",
             "location=1,2",

@@ -1,6 +1,6 @@
 //! The provider that the configuration and the environment ask for, with all that stands before it.
 
-use super::key::{self, Key};
+use super::key::{self, ApiKey};
 use super::service::Access;
 use super::{Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, google, google_new};
 use crate::config::{ConfigError, PlacesConfig, Provider};
@@ -12,10 +12,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// How long a Places service may take unless the configuration says otherwise.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Questions under way at once unless the configuration says otherwise.
-pub(super) const MAX_IN_FLIGHT: usize = 32;
+pub(super) const DEFAULT_IN_FLIGHT: usize = 32;
 
 /// The same for Overpass, whose instances serve many for nothing.
 const OVERPASS_IN_FLIGHT: usize = 1;
@@ -30,10 +30,10 @@ pub const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
 ///
 /// # Errors
 /// If something that it needs is missing or wrong.
-pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<Key>) -> Result<Rc<dyn Places>, ConfigError> {
+pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Result<Rc<dyn Places>, ConfigError> {
     let provider = config.provider.unwrap_or(if key.is_some() { Provider::Google } else { Provider::Offline });
-    let timeout = config.timeout.unwrap_or(TIMEOUT);
-    let default = if provider == Provider::Overpass { OVERPASS_IN_FLIGHT } else { MAX_IN_FLIGHT };
+    let timeout = config.timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let default = if provider == Provider::Overpass { OVERPASS_IN_FLIGHT } else { DEFAULT_IN_FLIGHT };
     let at_once = config.max_in_flight.unwrap_or(default);
     let access = |default: &str| -> Result<Access, ConfigError> {
         let base_url = base_url(config, default)?;
@@ -78,14 +78,14 @@ pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<Key>) -> Resul
 ///
 /// # Errors
 /// If it cannot be read, or is none.
-pub fn find_key(config: &PlacesConfig, variable: Option<String>) -> Result<Option<Key>, ConfigError> {
+pub fn find_key(config: &PlacesConfig, variable: Option<String>) -> Result<Option<ApiKey>, ConfigError> {
     if !wants_key(config.provider) {
         return Ok(None);
     }
     let source = format!("the environment variable {KEY_VARIABLE}");
-    let key = variable.map(|text| Key::parse(&text, &source)).transpose()?.flatten();
+    let key = variable.map(|text| ApiKey::parse(&text, &source)).transpose()?.flatten();
     // Read in any case: a setting that is wrong is told, and not only on the day when the variable is gone.
-    let in_file = config.key_file.as_ref().map(|path| Key::read(path));
+    let in_file = config.key_file.as_ref().map(|path| ApiKey::read(path));
     let in_file = in_file.transpose().map_err(|error| config.error("key_file", error))?;
     Ok(key.or(in_file))
 }
@@ -112,7 +112,7 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn need_key(config: &PlacesConfig, key: &Option<Key>, provider: &str) -> Result<(), ConfigError> {
+fn need_key(config: &PlacesConfig, key: &Option<ApiKey>, provider: &str) -> Result<(), ConfigError> {
     let what = format!("the provider {provider} needs a key: set {KEY_VARIABLE}, or key_file in [places]");
     if key.is_some() { Ok(()) } else { Err(config.error("provider", what)) }
 }

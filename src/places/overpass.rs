@@ -12,7 +12,7 @@ use super::key::percent_encode;
 use super::service::{Access, Service, ServiceError};
 use super::style::{self, Json};
 use super::table::distance_between;
-use super::{MOST_PLACES, Nearby, Places, refusal};
+use super::{MAX_PLACES, Nearby, Places, refusal};
 use crate::config::ConfigError;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -23,10 +23,10 @@ use std::time::Duration;
 const PATH: &str = "/api/interpreter";
 
 /// Places fetched at most.
-const FETCHED: usize = 500;
+const MAX_FETCHED: usize = 500;
 
 /// The most bytes of an answer: some places have hundreds of tags.
-const LARGEST: u64 = 4 << 20;
+const MAX_ANSWER: u64 = 4 << 20;
 
 /// The keys that make something a place, in the order in which they decide what it is.
 const KINDS: [&str; 5] = ["amenity", "tourism", "shop", "leisure", "historic"];
@@ -50,14 +50,14 @@ impl Overpass {
     pub fn new(reactor: &Reactor, access: Access) -> Result<Overpass, ConfigError> {
         // It need not go on when we have given up.
         let seconds = access.timeout.max(Duration::from_secs(1)).as_secs();
-        Ok(Overpass { service: Service::with_largest(reactor, access, LARGEST)?, seconds })
+        Ok(Overpass { service: Service::with_max_answer(reactor, access, MAX_ANSWER)?, seconds })
     }
 
     fn request(&self, question: &Nearby) -> Result<Request, Failure> {
         let Nearby { latitude, longitude, radius, .. } = question;
         let query = format!(
             "[out:json][timeout:{}];nwr(around:{radius},{latitude},{longitude})[name][~\"^({})$\"~\".\"];\
-             out center {FETCHED};",
+             out center {MAX_FETCHED};",
             self.seconds,
             KINDS.join("|")
         );
@@ -78,8 +78,8 @@ impl Places for Overpass {
         self.service.ask(request).add_callback(move |reply| match reply.status {
             200 => match legacy_form(&reply.body, &question) {
                 Ok(answer) => Ok(answer.into_bytes()),
-                Err(Wrong::Remark(remark)) => Err(Failure::new(ServiceError::Remark(remark))),
-                Err(Wrong::Answer(error)) => Err(Failure::new(reply.is_no_answer(error))),
+                Err(Unusable::Remark(remark)) => Err(Failure::new(ServiceError::Remark(remark))),
+                Err(Unusable::Answer(error)) => Err(Failure::new(reply.is_no_answer(error))),
             },
             // It says so when its slots are taken.
             status => refusal::of_status(status),
@@ -93,7 +93,7 @@ impl Places for Overpass {
 
     /// The same is fetched for every bound but 0, for which nothing is.
     fn as_asked(&self, question: &Nearby) -> Nearby {
-        let bound = if question.bound == 0 { 0 } else { MOST_PLACES };
+        let bound = if question.bound == 0 { 0 } else { MAX_PLACES };
         Nearby { bound, ..question.clone() }
     }
 
@@ -110,15 +110,15 @@ impl fmt::Debug for Overpass {
 
 /// Why an answer cannot be used.
 #[derive(Debug, PartialEq)]
-pub(super) enum Wrong {
+pub(super) enum Unusable {
     Answer(AnswerError),
     /// A query that failed is answered with 200 and this.
     Remark(String),
 }
 
-impl<E: Into<AnswerError>> From<E> for Wrong {
-    fn from(error: E) -> Wrong {
-        Wrong::Answer(error.into())
+impl<E: Into<AnswerError>> From<E> for Unusable {
+    fn from(error: E) -> Unusable {
+        Unusable::Answer(error.into())
     }
 }
 
@@ -133,18 +133,18 @@ struct Element<'a> {
 }
 
 /// An answer of the service in the form of the Nearby Search: the nearest places of those that it sent.
-pub(super) fn legacy_form(body: &[u8], question: &Nearby) -> Result<String, Wrong> {
+pub(super) fn legacy_form(body: &[u8], question: &Nearby) -> Result<String, Unusable> {
     let text = json::text(body)?;
     let [elements, remark] = json::pick(text, ["elements", "remark"])?;
     if let Some(remark) = remark.and_then(json::string).filter(|remark| !remark.trim().is_empty()) {
-        return Err(Wrong::Remark(remark));
+        return Err(Unusable::Remark(remark));
     }
     let degrees = |text: &str| text.parse::<f64>().unwrap_or_default();
     let here = (degrees(&question.latitude), degrees(&question.longitude));
     let mut found = Vec::new();
     json::each(elements.ok_or(AnswerError::NotAnAnswer)?, |raw| found.extend(element(raw, here)))?;
     found.sort_by(|one: &Element<'_>, other| one.distance.total_cmp(&other.distance));
-    let places = found.iter().filter_map(place).take(MOST_PLACES).collect();
+    let places = found.iter().filter_map(place).take(MAX_PLACES).collect();
     Ok(style::answer(&[ATTRIBUTION.to_owned()], places))
 }
 

@@ -1,7 +1,7 @@
 //! What went wrong with a Places service, in words for whoever runs a server: what happened, and what to do about it.
 
-use super::answer::Told;
-use super::limiter::TooMany;
+use super::answer::AnswerStatus;
+use super::limiter::TooManyQuestions;
 use super::open::KEY_VARIABLE;
 use super::service::ServiceError;
 use crate::config::Provider;
@@ -39,7 +39,7 @@ fn advice(failure: &Failure) -> Option<&'static str> {
         Some(no_http(error))
     } else if let Some(error) = find::<ServiceError>(failure) {
         Some(no_answer(error))
-    } else if find::<TooMany>(failure).is_some() {
+    } else if find::<TooManyQuestions>(failure).is_some() {
         Some("max_in_flight in [places] says how many are asked at once")
     } else {
         None
@@ -132,7 +132,7 @@ fn no_answer(error: &ServiceError) -> &'static str {
 }
 
 /// Why a service that has answered did not do what it was asked; `provider` is which it is.
-pub fn explain_status(told: &Told, provider: Option<Provider>) -> String {
+pub fn explain_status(told: &AnswerStatus, provider: Option<Provider>) -> String {
     let message = told.message.as_deref().unwrap_or("it gives no reason");
     let is_old = provider != Some(Provider::GoogleNew);
     let has_key = provider != Some(Provider::Overpass);
@@ -157,7 +157,10 @@ mod tests {
     use super::*;
 
     fn denied(message: &str, provider: Option<Provider>) -> String {
-        explain_status(&Told { status: "REQUEST_DENIED".to_owned(), message: Some(message.to_owned()) }, provider)
+        explain_status(
+            &AnswerStatus { status: "REQUEST_DENIED".to_owned(), message: Some(message.to_owned()) },
+            provider,
+        )
     }
 
     #[test]

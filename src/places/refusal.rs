@@ -1,6 +1,6 @@
 //! The ways in which Google's services say no, each made an answer in the Nearby Search's form.
 
-use super::answer::{error_answer, told};
+use super::answer::{error_answer, read_status};
 use super::json;
 use super::service::{Reply, ServiceError};
 use reactor::Failure;
@@ -8,7 +8,7 @@ use reactor::Failure;
 /// What a reply comes to that is not the answer hoped for: the service's own words in the form of an answer, or if it
 /// has none, a failure with its HTTP status.
 pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
-    if told(&reply.body).is_ok_and(|told| !told.is_fine()) {
+    if read_status(&reply.body).is_ok_and(|told| !told.is_success()) {
         return Ok(reply.body); // It has the form already.
     }
     if let Some(answer) = in_other_words(&reply) {

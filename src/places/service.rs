@@ -4,7 +4,7 @@
 //! whatever comes back. The request, and with it the key, goes out only after TLS has accepted the certificate.
 
 use super::answer::AnswerError;
-use super::key::Key;
+use super::key::ApiKey;
 use crate::config::ConfigError;
 use reactor::http::{Agent, AgentSettings, Page, Request, Url};
 use reactor::tls::TrustRoots;
@@ -13,10 +13,10 @@ use std::fmt;
 use std::time::Duration;
 
 /// The most bytes of an answer, unless a provider says otherwise. Twenty of Google's places are about a tenth of it.
-const LARGEST: u64 = 1 << 20;
+const MAX_ANSWER: u64 = 1 << 20;
 
 /// The most characters of a service's media type that are repeated.
-const MEDIA_TYPE: usize = 60;
+const MAX_MEDIA_TYPE: usize = 60;
 
 /// How a service is reached.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Access {
     /// Who may vouch for it.
     pub roots: TrustRoots,
     /// What it wants to see.
-    pub key: Option<Key>,
+    pub key: Option<ApiKey>,
     /// How long an answer may take, from the question to the last byte.
     pub timeout: Duration,
     /// The most questions under way.
@@ -38,8 +38,8 @@ pub struct Access {
 impl Access {
     /// The usual way to a URL: no key, ten seconds, no detour.
     pub fn new(base_url: Url, roots: TrustRoots) -> Access {
-        let timeout = super::open::TIMEOUT;
-        Access { base_url, roots, key: None, timeout, at_once: super::open::MAX_IN_FLIGHT, connect_to: None }
+        let timeout = super::open::DEFAULT_TIMEOUT;
+        Access { base_url, roots, key: None, timeout, at_once: super::open::DEFAULT_IN_FLIGHT, connect_to: None }
     }
 }
 
@@ -47,7 +47,7 @@ impl Access {
 pub(super) struct Service {
     agent: Agent,
     base: Url,
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<ApiKey>,
 }
 
 /// What a service has answered, without the key.
@@ -60,18 +60,18 @@ pub(super) struct Reply {
 
 impl Service {
     pub(super) fn new(reactor: &Reactor, access: Access) -> Result<Service, ConfigError> {
-        Service::with_largest(reactor, access, LARGEST)
+        Service::with_max_answer(reactor, access, MAX_ANSWER)
     }
 
     /// One whose answers may have so many bytes.
-    pub(super) fn with_largest(reactor: &Reactor, access: Access, largest: u64) -> Result<Service, ConfigError> {
+    pub(super) fn with_max_answer(reactor: &Reactor, access: Access, max_answer: u64) -> Result<Service, ConfigError> {
         let agent = Agent::new(reactor, &access.roots).map_err(|error| ConfigError(error.to_string()))?;
         let mut settings = AgentSettings::default();
         settings.timeout = access.timeout;
         settings.connect_timeout = settings.connect_timeout.min(access.timeout);
         settings.handshake_timeout = settings.handshake_timeout.min(access.timeout);
         settings.first_byte_timeout = access.timeout;
-        settings.limits.body = largest;
+        settings.limits.body = max_answer;
         // The limiter decides how many there are; nothing is to wait behind it.
         settings.max_open_per_host = access.at_once;
         settings.max_open = access.at_once;
@@ -98,11 +98,12 @@ impl Service {
         };
         let key = self.key.clone();
         self.agent.fetch(request).add_both(move |page| match (page, key) {
-            (Ok(page), Some(key)) => Ok(Reply::new(page, |text| key.hide(text))),
+            (Ok(page), Some(key)) => Ok(Reply::new(page, |text| key.mask(text))),
             (Ok(page), None) => Ok(Reply::new(page, |text| text)),
-            (Err(failure), Some(key)) if key.is_in(failure.report().as_bytes()) => {
-                let shown = key.hide(failure.to_string().into_bytes());
-                Err(Failure::msg(String::from_utf8_lossy(&shown)))
+            // The report has everything that a log could show of the failure; its text alone might seem clean.
+            (Err(failure), Some(key)) if key.masked(failure.report().as_bytes()).is_some() => {
+                let text = key.mask(failure.to_string().into_bytes());
+                Err(Failure::msg(String::from_utf8_lossy(&text)))
             }
             (Err(failure), _) => Err(failure),
         })
@@ -114,7 +115,7 @@ impl Reply {
         let media_type = page.head.header("content-type").next().map(|value| {
             let value = hide(value.to_vec());
             let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
-            String::from_utf8_lossy(&value[..end]).trim().chars().take(MEDIA_TYPE).collect()
+            String::from_utf8_lossy(&value[..end]).trim().chars().take(MAX_MEDIA_TYPE).collect()
         });
         Reply { status: page.head.status, media_type, body: hide(page.body) }
     }

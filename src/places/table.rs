@@ -32,7 +32,7 @@ struct Entry {
 
 /// One place.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Place<'a> {
+pub(super) struct NearbyPlace<'a> {
     pub(super) latitude: f64,
     pub(super) longitude: f64,
     pub(super) kind: &'a str,
@@ -75,7 +75,7 @@ impl Table {
     /// At most `most` places within `radius` metres, nearest first; equally near ones in the table's order. Whole
     /// centimetres are compared: the last places of a sine, which are not the same on every machine, decide next to
     /// nothing.
-    pub(super) fn nearby(&self, latitude: f64, longitude: f64, radius: f64, most: usize) -> Vec<Place<'_>> {
+    pub(super) fn nearby(&self, latitude: f64, longitude: f64, radius: f64, most: usize) -> Vec<NearbyPlace<'_>> {
         // A little more than the radius, as the coordinates are rounded.
         let band = (radius / EARTH).to_degrees() + 2.0 / PARTS;
         let parts = |degrees: f64| (degrees * PARTS) as i32; // Saturates, which is right here.
@@ -92,10 +92,10 @@ impl Table {
         found.into_iter().filter_map(|(away, entry)| self.place(entry, away)).collect()
     }
 
-    fn place(&self, entry: &Entry, centimetres: i64) -> Option<Place<'_>> {
+    fn place(&self, entry: &Entry, centimetres: i64) -> Option<NearbyPlace<'_>> {
         let line = self.text.get(entry.start as usize..)?.split('\n').next()?;
         let mut fields = line.split('\t').skip(2);
-        Some(Place {
+        Some(NearbyPlace {
             latitude: f64::from(entry.latitude) / PARTS,
             longitude: f64::from(entry.longitude) / PARTS,
             kind: fields.next()?,

@@ -257,7 +257,7 @@ impl Book {
 
     fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
         let inner = &mut *self.inner.borrow_mut();
-        let Some(&client) = inner.client_numbers.get(at.client) else {
+        let Some(&client) = inner.client_numbers.get(at.iamat.client) else {
             return self.fail(Invariant::RepliesInOrder, || format!("{} is about nobody", shown(line)));
         };
         let version = match inner.by_line.get(line) {
@@ -270,7 +270,7 @@ impl Book {
                 inner.longest = inner.longest.max(line.len() + 1);
                 let line: Rc<[u8]> = line.into();
                 inner.by_line.insert(line.clone(), version);
-                let nanoseconds = nanoseconds(at.time_text).unwrap_or_default();
+                let nanoseconds = nanoseconds(at.iamat.time_text).unwrap_or_default();
                 let entry = Entry { client, nanoseconds, server: at.server.into(), line, made_by: life };
                 inner.versions.push(entry);
                 version

@@ -69,7 +69,7 @@ impl Watch for Teller {
             Verdict::Older(_) => return self.tally.older.set(self.tally.older.get() + 1),
             Verdict::Same | Verdict::NoRoom => return,
         }
-        let number = std::str::from_utf8(at.client).ok().and_then(|name| name.parse::<usize>().ok());
+        let number = std::str::from_utf8(at.iamat.client).ok().and_then(|name| name.parse::<usize>().ok());
         let herd = self.herd.borrow();
         let server = herd.as_ref().and_then(|herd| herd.servers[0].server());
         if let (Some(number), Some(server)) = (number, server) {

@@ -3,7 +3,7 @@
 
 use crate::services::{Asking, KEY, has_no_key, response};
 use crate::stage::{Connection, Stage};
-use proxyherd::config::{Extra, PlacesConfig, Provider};
+use proxyherd::config::{ExtraField, PlacesConfig, Provider};
 use std::time::Duration;
 
 const NOTHING: &str = "{\"results\":[],\"status\":\"ZERO_RESULTS\"}";
@@ -65,7 +65,7 @@ fn google_new_is_asked_for_places_with_a_mask_and_the_key_in_a_header() {
 #[test]
 fn google_new_is_asked_for_more_only_where_the_configuration_says_so() {
     let stage = Stage::new();
-    let fields = vec![Extra::Rating, Extra::Price, Extra::Opening];
+    let fields = vec![ExtraField::Rating, ExtraField::Price, ExtraField::Opening];
     let mut asking = Asking::new(&stage, PlacesConfig { fields, ..google_new() });
     asking.client.send("WHATSAT kiwi 10 20\n");
     let (_, headers, ..) = request(&asking);

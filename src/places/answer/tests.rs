@@ -77,7 +77,7 @@ fn what_readers_could_differ_about_is_an_error() {
         ("{\"results\":[1],\"status\":\"OK\",\"r\\u0065sults\":[1,2,3]}", "results"),
         ("{\"status\":\"OK\",\"results\":[1],\"status\":\"OK\"}", "status"),
     ] {
-        assert_eq!(cut(text.as_bytes(), 1), Err(AnswerError::Twice(name)), "{text}");
+        assert_eq!(cut(text.as_bytes(), 1), Err(AnswerError::Repeated(name)), "{text}");
     }
     // Elsewhere it is the reader's business: the text is kept.
     check(
@@ -156,11 +156,11 @@ fn an_error_leaves_the_reply_as_it_was() {
 
 #[test]
 fn an_answer_tells_its_status_and_its_message() {
-    let fine = told(b"{\"results\":[],\"status\":\"ZERO_RESULTS\"}").unwrap();
-    assert_eq!((&*fine.status, fine.message.as_deref(), fine.is_fine()), ("ZERO_RESULTS", None, true));
-    let denied = told(&error_answer("REQUEST_DENIED", "no <key>")).unwrap();
-    assert_eq!((denied.message.as_deref(), denied.is_fine()), (Some("no <key>"), false));
-    assert!(told(b"{}").is_err());
+    let fine = read_status(b"{\"results\":[],\"status\":\"ZERO_RESULTS\"}").unwrap();
+    assert_eq!((&*fine.status, fine.message.as_deref(), fine.is_success()), ("ZERO_RESULTS", None, true));
+    let denied = read_status(&error_answer("REQUEST_DENIED", "no <key>")).unwrap();
+    assert_eq!((denied.message.as_deref(), denied.is_success()), (Some("no <key>"), false));
+    assert!(read_status(b"{}").is_err());
 }
 
 #[test]
@@ -173,8 +173,8 @@ fn error_answers_have_the_same_form() {
 
 #[test]
 fn what_a_service_says_of_itself_is_taken_over_within_limits() {
-    let told = told(&error_answer("NO SUCH\n STATUS", &"\u{1f375}".repeat(5000))).unwrap();
-    assert_eq!((&*told.status, told.message.unwrap().chars().count()), ("UNKNOWN_ERROR", 2000));
+    let status = read_status(&error_answer("NO SUCH\n STATUS", &"\u{1f375}".repeat(5000))).unwrap();
+    assert_eq!((&*status.status, status.message.unwrap().chars().count()), ("UNKNOWN_ERROR", 2000));
 }
 
 /// Numbers that are the same in every run.
@@ -251,7 +251,7 @@ fn no_change_of_a_byte_or_two_makes_anything_panic() {
         include_bytes!("../../../tests/golden/overpass.json"),
     ];
     let mut dice = Dice(7);
-    let is_answer = |text: &[u8]| told(text).is_ok();
+    let is_answer = |text: &[u8]| read_status(text).is_ok();
     for round in 0..1000 {
         let mut text = goldens[round % 4].to_vec();
         for _ in 0..=dice.roll(2) {

@@ -1,10 +1,10 @@
 use super::*;
-use crate::places::{Key, cut};
+use crate::places::{ApiKey, cut};
 use reactor::tls::TrustRoots;
 
-fn provider(extras: &[Extra]) -> GoogleNew {
+fn provider(extras: &[ExtraField]) -> GoogleNew {
     let reactor = Reactor::new().unwrap();
-    let key = Key::parse("SecretKey", "the test").unwrap();
+    let key = ApiKey::parse("SecretKey", "the test").unwrap();
     let access = Access::new("https://x.example/sub/".parse().unwrap(), TrustRoots::web());
     GoogleNew::new(&reactor, Access { key, ..access }, extras).unwrap()
 }
@@ -61,7 +61,7 @@ fn what_is_no_answer_is_an_error() {
     for text in ["[]", "3", "{\"message\":\"no\"}", "{\"places\":{}}", "{\"places\":[1]}", "{\"places\":[{},\"x\"]}"] {
         assert_eq!(legacy_form(text.as_bytes()), Err(AnswerError::NotAnAnswer), "{text}");
     }
-    assert_eq!(legacy_form(b"{\"places\":[],\"places\":[]}"), Err(AnswerError::Twice("places")));
+    assert_eq!(legacy_form(b"{\"places\":[],\"places\":[]}"), Err(AnswerError::Repeated("places")));
     let deep = format!("{{\"places\":[{{\"types\":{}{}}}]}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(legacy_form(deep.as_bytes()), Err(AnswerError::TooDeep));
 }
@@ -98,11 +98,11 @@ fn a_megabyte_of_nothing_does_not_grow() {
         many("{\"provider\":\"x\"}", 20_000)
     );
     let answer = legacy_form(format!("{{\"places\":[{place}]}}").as_bytes()).unwrap();
-    assert_eq!(answer.matches("\"html_attributions\"").count(), 1 + MOST_ITEMS, "its own, and one of each photo");
+    assert_eq!(answer.matches("\"html_attributions\"").count(), 1 + MAX_ITEMS, "its own, and one of each photo");
     assert!(answer.len() < 100_000, "{} bytes", answer.len());
 
     let answer = legacy_form(format!("{{\"places\":[{}]}}", many("{}", 300_000)).as_bytes()).unwrap();
-    assert_eq!(answer.matches("\"scope\"").count(), MOST_PLACES);
-    let broken = format!("{{\"places\":[{},{{]}}", many("{}", MOST_PLACES));
+    assert_eq!(answer.matches("\"scope\"").count(), MAX_PLACES);
+    let broken = format!("{{\"places\":[{},{{]}}", many("{}", MAX_PLACES));
     assert!(matches!(legacy_form(broken.as_bytes()), Err(AnswerError::NotJson(_))), "what is left out is read");
 }

@@ -59,7 +59,7 @@ fn beyond_the_limit_nobody_waits() {
     let refused = Rc::new(Cell::new(false));
     let seen = refused.clone();
     drop(limiter.nearby(&ask("1", 1)).add_errback(move |failure| {
-        seen.set(failure.check::<TooMany>() == Some(&TooMany::Waiting));
+        seen.set(failure.check::<TooManyQuestions>() == Some(&TooManyQuestions::QueueFull));
         Ok(Vec::new())
     }));
     assert!(refused.get());

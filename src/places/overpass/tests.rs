@@ -51,7 +51,7 @@ fn no_more_than_twenty_are_given() {
 fn a_remark_is_a_failure() {
     let remark = "{\"elements\":[],\"remark\":\"runtime error: Query timed out \\u003c1\"}";
     let wrong = legacy_form(remark.as_bytes(), &question(5)).unwrap_err();
-    assert_eq!(wrong, Wrong::Remark("runtime error: Query timed out <1".to_owned()));
+    assert_eq!(wrong, Unusable::Remark("runtime error: Query timed out <1".to_owned()));
 }
 
 #[test]
@@ -61,10 +61,10 @@ fn nothing_found_and_no_answer_are_two_things() {
         ("{}", AnswerError::NotAnAnswer),
         ("[]", AnswerError::NotAnAnswer),
         ("{\"elements\":{}}", AnswerError::NotAnAnswer),
-        ("{\"elements\":[],\"elements\":[]}", AnswerError::Twice("elements")),
+        ("{\"elements\":[],\"elements\":[]}", AnswerError::Repeated("elements")),
     ] {
-        assert_eq!(legacy_form(text.as_bytes(), &question(5)), Err(Wrong::Answer(error)), "{text}");
+        assert_eq!(legacy_form(text.as_bytes(), &question(5)), Err(Unusable::Answer(error)), "{text}");
     }
-    assert!(matches!(legacy_form(b"<osm>", &question(5)), Err(Wrong::Answer(AnswerError::NotJson(_)))));
-    assert!(matches!(legacy_form(b"{\"elements\":[{]}", &question(5)), Err(Wrong::Answer(AnswerError::NotJson(_)))));
+    assert!(matches!(legacy_form(b"<osm>", &question(5)), Err(Unusable::Answer(AnswerError::NotJson(_)))));
+    assert!(matches!(legacy_form(b"{\"elements\":[{]}", &question(5)), Err(Unusable::Answer(AnswerError::NotJson(_)))));
 }

@@ -25,7 +25,7 @@ fn what_was_acknowledged_may_be_lost_but_not_if_somebody_who_lives_had_heard_it(
         let book = Book::new(&links, vec![b"client-1".to_vec()]);
         let [one, other] = [0, 1].map(|server| book.began(server));
         let Some(Command::At(at)) = parse(LINE) else { panic!() };
-        let taken = Verdict::Newer(at.client.into());
+        let taken = Verdict::Newer(at.iamat.client.into());
         one.heard(&at, LINE, Source::Client, &taken);
         one.linked(0);
         one.told(0, LINE);
