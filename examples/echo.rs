@@ -14,6 +14,6 @@ impl Protocol for Echo {
 
 fn main() -> Result<(), reactor::Failure> {
     let reactor = Reactor::new()?;
-    reactor.listen_tcp("127.0.0.1:8007", |_peer: &_| Echo)?;
+    reactor.listen_tcp("127.0.0.1:8007", |_peer| Echo)?;
     Ok(reactor.run()?)
 }

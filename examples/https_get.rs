@@ -7,7 +7,7 @@
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reactor::http::{Agent, AgentError, AgentSettings, BodyEnd, BodyProtocol, BodyTransport, Request};
 use reactor::tls::{TlsServer, TrustRoots};
-use reactor::{Address, Failure, Protocol, Reactor, Transport};
+use reactor::{Failure, Protocol, Reactor, Transport};
 
 /// Says the same to whoever asks.
 struct Server;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Failure> {
     let reactor = Reactor::new()?;
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["example.com".to_owned()])?;
     let tls = TlsServer::new(&reactor, &[cert.der()], &signing_key.serialize_der(), &["http/1.1"])?;
-    let port = reactor.listen_tcp("127.0.0.1:0", tls.factory(|_: &Address| Server))?;
+    let port = reactor.listen_tcp("127.0.0.1:0", tls.factory(|_| Server))?;
 
     let mut roots = TrustRoots::none();
     roots.add_der(cert.der())?;

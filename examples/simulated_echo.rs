@@ -51,7 +51,7 @@ fn main() {
     world.set_links(LinkSettings::new(Latency::LogNormal { median: SECOND / 20, sigma: 50 }));
     world.keep_trace(100);
     let server = world.host("server", |reactor| {
-        reactor.listen_tcp("0.0.0.0:8007", |_peer: &_| Echo).expect("the port is free");
+        reactor.listen_tcp("0.0.0.0:8007", |_peer| Echo).expect("the port is free");
     });
     world.host("client", |reactor| {
         reactor.connect_tcp(("server", 8007), Stubborn(reactor.clone()));

@@ -225,7 +225,9 @@ impl Link {
         match self.state.replace(State::Closed) {
             #[cfg(test)]
             State::Down { .. } if self.server.upgrade().is_some_and(|server| server.is(Mutant::NoCancel)) => {}
-            State::Down { again, .. } => drop(again.cancel()),
+            State::Down { again, .. } => {
+                again.cancel();
+            }
             State::Up { transport, .. } => transport.lose_connection(),
             State::Closed | State::Connecting => {}
         }

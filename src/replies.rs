@@ -159,7 +159,7 @@ impl Replies {
     pub fn abandon(&self) {
         self.lost.set(true);
         if let Some(linger) = self.linger.take() {
-            let _ = linger.cancel();
+            linger.cancel();
         }
         let queue = self.queue.take();
         for slot in queue {

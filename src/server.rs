@@ -117,8 +117,8 @@ impl Server {
         for address in addresses.iter().collect::<BTreeSet<_>>() {
             let server = self.clone();
             let limit = self.limits.line;
-            let factory = move |peer: &Address| {
-                LineReceiver::new(HerdProtocol::new(server.clone(), peer)).with_delimiter(b"\n").with_max_length(limit)
+            let factory = move |peer: Address| {
+                LineReceiver::new(HerdProtocol::new(server.clone(), &peer)).with_delimiter(b"\n").with_max_length(limit)
             };
             let host = match self.reactor.listen_tcp(SocketAddr::new(*address, port), factory) {
                 Ok(port) => port.host(),
@@ -280,7 +280,7 @@ impl Server {
             }
         });
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
-            let _ = later.cancel();
+            later.cancel();
         });
     }
 

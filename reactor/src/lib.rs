@@ -11,7 +11,7 @@
 //! }
 //!
 //! let reactor = Reactor::new()?;
-//! reactor.listen_tcp("127.0.0.1:8007", |_peer: &_| Echo)?;
+//! reactor.listen_tcp("127.0.0.1:8007", |_peer| Echo)?;
 //! reactor.run()?;
 //! # Ok::<(), reactor::Failure>(())
 //! ```
@@ -78,14 +78,14 @@ pub use deferred::{Deferred, Firer};
 pub use error::{CancelledError, Reason, TimeoutError};
 #[doc(inline)]
 pub use event_loop::{
-    Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent,
+    ClientFactory, Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent,
 };
 #[doc(inline)]
 pub use failure::Failure;
 #[doc(inline)]
 pub use line_receiver::{LineProtocol, LineReceiver, LineTransport};
 #[doc(inline)]
-pub use protocol::{ClientFactory, Factory, Protocol};
+pub use protocol::{Factory, Protocol};
 pub use settings::Settings;
 #[doc(inline)]
 pub use timers::DelayedCall;

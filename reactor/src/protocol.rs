@@ -15,7 +15,7 @@
 //!
 //! Next: [`crate::Transport`], the other half of the contract.
 
-use crate::{Address, Connector, Failure, Reason, Transport};
+use crate::{Address, Reason, Transport};
 
 /// What happens on one connection. Every method but `data_received` has a sensible default.
 pub trait Protocol {
@@ -83,10 +83,10 @@ impl Protocol for Box<dyn Protocol> {
 
 /// Builds a protocol for each connection that a listening port accepts. Twisted's `Factory`.
 ///
-/// A closure from the peer's address to a protocol is one:
+/// A closure that takes the peer's address and returns a protocol is a factory:
 ///
 /// ```
-/// use reactor::{Address, Protocol, Transport};
+/// use reactor::{Protocol, Reactor, Transport};
 ///
 /// struct Echo;
 /// impl Protocol for Echo {
@@ -94,61 +94,32 @@ impl Protocol for Box<dyn Protocol> {
 ///         transport.write(data);
 ///     }
 /// }
-/// let factory = |_peer: &Address| Echo;
-/// # fn is_factory(_: impl reactor::Factory) {}
-/// # is_factory(factory);
+/// let reactor = Reactor::new()?;
+/// reactor.listen_tcp("127.0.0.1:0", |_peer| Echo)?;
+/// # Ok::<(), reactor::Failure>(())
 /// ```
+///
+/// A closure that uses the address names its type: `|peer: Address| Greeter::new(peer)`. Implement the trait yourself
+/// to refuse peers, or to learn when the port begins and ends.
 pub trait Factory {
-    /// A protocol for the connection from `peer`, or `None` to close it at once.
+    /// Returns a protocol for the connection from `peer`, or `None` to close it at once.
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>>;
 
     /// The port has begun to listen.
     fn start_factory(&mut self) {}
 
-    /// The port has stopped.
+    /// The port has stopped. The factory is dropped after this.
     fn stop_factory(&mut self) {}
 }
 
+/// By value, although the method has a reference: rustc takes `|_peer|` for a closure over *one* lifetime, which would
+/// not do for `FnMut(&Address)`, and a bound on the trait does not teach it otherwise.
 impl<F, P> Factory for F
 where
-    F: FnMut(&Address) -> P,
+    F: FnMut(Address) -> P,
     P: Protocol + 'static,
 {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
-        Some(Box::new(self(peer)))
-    }
-}
-
-/// Builds the protocol of an outgoing connection, and hears how it went. Twisted's `ClientFactory`.
-///
-/// A closure from the peer's address to a protocol is one; failures then only go to the log. From
-/// `client_connection_failed` and `client_connection_lost`, [`Connector::connect`] tries again.
-pub trait ClientFactory {
-    /// The attempt begins.
-    fn started_connecting(&mut self, connector: &Connector) {
-        let _ = connector;
-    }
-
-    /// A protocol for the connection that is now up, or `None` to drop it.
-    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>>;
-
-    /// No connection came about; `failure` is a [`ConnectError`](crate::error::ConnectError).
-    fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
-        log::warn!(target: "reactor", "{}: {failure}", connector.destination());
-    }
-
-    /// The connection has ended; comes after the protocol's `connection_lost`.
-    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
-        let _ = (connector, reason);
-    }
-}
-
-impl<F, P> ClientFactory for F
-where
-    F: FnMut(&Address) -> P,
-    P: Protocol + 'static,
-{
-    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
-        Some(Box::new(self(peer)))
+        Some(Box::new(self(peer.clone())))
     }
 }

@@ -58,33 +58,37 @@ struct Call {
     asked: &'static Location<'static>,
 }
 
+/// How far a [`DelayedCall`] has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallState {
+pub enum CallState {
+    /// It is still to be made.
     Waiting,
+    /// It has been made, or is being made now.
     Called,
+    /// It was cancelled, or its clock is gone.
     Cancelled,
 }
 
 impl DelayedCall {
-    /// Takes the call back; what it captured is dropped now.
-    ///
-    /// # Errors
-    /// [`NotActive`] if it has been made or cancelled.
-    pub fn cancel(&self) -> Result<(), NotActive> {
-        self.check()?;
+    /// Takes the call back, and drops what it captured. Returns whether there was anything to take back: false if the
+    /// call has been made or cancelled already, which is no error.
+    pub fn cancel(&self) -> bool {
+        if !self.active() {
+            return false;
+        }
         self.call.state.set(CallState::Cancelled);
         let action = self.call.action.take();
         if let Some(queue) = self.queue.upgrade() {
             queue.one_died();
         }
-        drop(action);
-        Ok(())
+        drop(action); // Last: it may run any code of the program, which may come back to the queue.
+        true
     }
 
     /// Moves the call to `delay` from now.
     ///
     /// # Errors
-    /// As [`cancel`](DelayedCall::cancel).
+    /// [`NotActive`] if it has been made or cancelled: a program that counts on the call must make a new one.
     pub fn reset(&self, delay: Duration) -> Result<(), NotActive> {
         self.check()?;
         if let Some(queue) = self.queue.upgrade() {
@@ -96,10 +100,10 @@ impl DelayedCall {
         Ok(())
     }
 
-    /// Moves the call by `by` away from the time at which it was due.
+    /// Moves the call to `by` after the time at which it was due.
     ///
     /// # Errors
-    /// As [`cancel`](DelayedCall::cancel).
+    /// As [`reset`](DelayedCall::reset).
     pub fn delay(&self, by: Duration) -> Result<(), NotActive> {
         self.check()?;
         if let Some(queue) = self.queue.upgrade() {
@@ -110,7 +114,12 @@ impl DelayedCall {
 
     /// Whether the call is still to be made.
     pub fn active(&self) -> bool {
-        self.check().is_ok()
+        self.state() == CallState::Waiting
+    }
+
+    /// How far the call has come.
+    pub fn state(&self) -> CallState {
+        self.call.state.get()
     }
 
     /// When the call is due (or was).
@@ -119,7 +128,7 @@ impl DelayedCall {
     }
 
     fn check(&self) -> Result<(), NotActive> {
-        match self.call.state.get() {
+        match self.state() {
             CallState::Waiting => Ok(()),
             CallState::Called => Err(NotActive::AlreadyCalled),
             CallState::Cancelled => Err(NotActive::AlreadyCancelled),

@@ -25,7 +25,7 @@ use std::time::Duration;
 pub const HIGH_WATER: usize = 64 * 1024;
 
 /// Above this many bytes waiting to be sent the connection is aborted, unless
-/// [`Transport::set_buffer_limit`] said otherwise: 64 MiB.
+/// [`Transport::set_max_buffered`] said otherwise: 64 MiB.
 pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 
 /// Something that writes to a transport again and again, and can be told to wait. Twisted's `IPushProducer`.
@@ -72,7 +72,7 @@ pub trait TransportBackend {
     fn register_producer(&self, producer: Rc<dyn Producer>);
     fn unregister_producer(&self);
     fn buffered(&self) -> usize;
-    fn set_buffer_limit(&self, bytes: usize);
+    fn set_max_buffered(&self, bytes: usize);
     fn set_no_delay(&self, on: bool);
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>);
     fn peer(&self) -> Address;
@@ -161,8 +161,8 @@ impl Transport {
     }
 
     /// Sets how many bytes may wait to be sent before the connection is aborted.
-    pub fn set_buffer_limit(&self, bytes: usize) {
-        self.0.set_buffer_limit(bytes);
+    pub fn set_max_buffered(&self, bytes: usize) {
+        self.0.set_max_buffered(bytes);
     }
 
     /// Sends small pieces at once instead of gathering them (`TCP_NODELAY`).

@@ -15,7 +15,7 @@ use driver::{Hooks, edited};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
 use reactor::transport::HIGH_WATER;
-use reactor::{Address, Producer, Protocol, Reactor, Settings, Transport};
+use reactor::{Producer, Protocol, Reactor, Settings, Transport};
 use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -87,7 +87,7 @@ fn a_pause_in_the_middle_of_a_stream_loses_nothing() {
     let counted = received.clone();
     let reactor = Reactor::new().unwrap();
     let own = reactor.clone();
-    let factory = move |_: &Address| Hiccups { reactor: own.clone(), received: counted.clone() };
+    let factory = move |_| Hiccups { reactor: own.clone(), received: counted.clone() };
     let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
     meanwhile(&reactor, move || {
         let mut stream = patient(TcpStream::connect(address));
@@ -186,7 +186,7 @@ fn too_much_unsent_aborts_the_connection() {
     let (events, received) = converse(
         |_, noting| {
             let made = |transport: &Transport| {
-                transport.set_buffer_limit(1000);
+                transport.set_max_buffered(1000);
                 transport.write(&[0; 1000]);
                 assert!(!transport.is_disconnecting(), "the limit itself is allowed");
                 transport.write(b"!");
@@ -216,7 +216,7 @@ impl LastBytes {
         let reactor = edited(&hooks, Settings::default());
         let kept: Rc<RefCell<Option<Transport>>> = Rc::default();
         let (noted, keep) = (events.clone(), kept.clone());
-        let factory = move |_: &Address| {
+        let factory = move |_| {
             let keep = keep.clone();
             let made = move |transport: &Transport| {
                 transport.write(&vec![b'x'; LARGE]);

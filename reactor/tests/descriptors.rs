@@ -12,7 +12,7 @@ mod util;
 use child::in_child;
 use driver::{Hooks, edited};
 use events::{Events, Noting};
-use reactor::{Address, Reactor, Settings, Transport};
+use reactor::{Reactor, Settings, Transport};
 use std::cell::RefCell;
 use std::fs::File;
 use std::net::TcpStream;
@@ -43,7 +43,7 @@ impl Exhausted {
         let reactor = edited(&hooks, settings);
         let transports: Rc<RefCell<Vec<Transport>>> = Rc::default();
         let (noted, keep) = (events.clone(), transports.clone());
-        let factory = move |_: &Address| {
+        let factory = move |_| {
             let keep = keep.clone();
             let made = move |transport: &Transport| keep.borrow_mut().push(transport.clone());
             Noting { made: Box::new(made), ..Noting::new(&noted) }

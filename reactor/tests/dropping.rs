@@ -11,7 +11,7 @@ mod util;
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
 use reactor::event_loop::TriggerId;
-use reactor::{Address, Phase, Producer, Reactor, SystemEvent, Transport};
+use reactor::{Phase, Producer, Reactor, SystemEvent, Transport};
 use run::run_to_the_end;
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -42,7 +42,7 @@ fn a_protocol_whose_drop_panics_harms_nobody_else() {
     let (reactor, events) = (Reactor::new().unwrap(), Events::default());
     let noted = events.clone();
     let mut connections = 0;
-    let factory = move |_: &Address| {
+    let factory = move |_| {
         connections += 1;
         let name = if connections == 1 { "calm" } else { "bad" };
         let note = noted.clone();
@@ -77,7 +77,7 @@ fn a_producer_may_unregister_when_another_takes_its_place() {
     }
     let (reactor, events) = (Reactor::new().unwrap(), Events::default());
     let noted = events.clone();
-    let factory = move |_: &Address| {
+    let factory = move |_| {
         let note = noted.clone();
         let made = move |transport: &Transport| {
             for name in ["first", "second"] {

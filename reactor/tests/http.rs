@@ -19,7 +19,7 @@ use raw_tls::raw_server;
 use reactor::error::ConnectError;
 use reactor::http::{HttpError, Limits, Page, PageError, PageGetter, UrlError, get_page};
 use reactor::tls::TlsServer;
-use reactor::{Address, CancelledError, Deferred, Failure, Protocol, Reactor, Reason, TimeoutError, Transport};
+use reactor::{CancelledError, Deferred, Failure, Protocol, Reactor, Reason, TimeoutError, Transport};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::time::Duration;
@@ -159,7 +159,7 @@ fn a_cancel_ends_the_connection_whether_it_is_made_or_not() {
         let reactor = Reactor::new().unwrap();
         let events = Events::default();
         let noted = events.clone();
-        let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| Noting::new(&noted)).unwrap();
+        let port = reactor.listen_tcp("127.0.0.1:0", move |_| Noting::new(&noted)).unwrap();
         let page = getter(&reactor).get(&format!("http://{}", port.host()));
         if made {
             until(&reactor, "the request has come", || events.all().len() == 2);
@@ -184,7 +184,7 @@ fn secure(reactor: &Reactor, authority: &Authority, name: &str, answer: &'static
     }
     let identity = authority.issue(name, 2999);
     let tls = TlsServer::new(reactor, &[&identity.certificate], &identity.key, &["http/1.1"]).unwrap();
-    let port = reactor.listen_tcp("127.0.0.1:0", tls.factory(move |_: &Address| Answers(answer))).unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", tls.factory(move |_| Answers(answer))).unwrap();
     format!("https://localhost:{}/", port.host().port())
 }
 

@@ -83,7 +83,7 @@ fn a_port_serves_again_in_the_next_run() {
         let stopper = reactor.clone();
         let events = Events::default();
         let noted = events.clone();
-        let factory = move |_: &Address| {
+        let factory = move |_| {
             let stopper = stopper.clone();
             Noting {
                 made: Box::new(|transport| transport.write(b"hello")),
@@ -171,7 +171,7 @@ fn one_reactor_may_take_turns_inside_a_callback_of_another() {
     let events = Events::default();
     let noted = events.clone();
     let port = inner
-        .listen_tcp("127.0.0.1:0", move |_: &Address| Noting {
+        .listen_tcp("127.0.0.1:0", move |_| Noting {
             data: Box::new(|transport, data| transport.write(data)),
             ..Noting::new(&noted)
         })
@@ -182,7 +182,7 @@ fn one_reactor_may_take_turns_inside_a_callback_of_another() {
     let inside = inner.clone();
     let (inner_events, stopper) = (events.clone(), outer.clone());
     outer.call_when_running(move || {
-        client.connect_tcp(address, move |_: &Address| Noting {
+        client.connect_tcp(address, move |_| Noting {
             made: Box::new(|transport| transport.write(b"ping")),
             data: Box::new(|transport, _| transport.lose_connection()),
             ..Noting::new(&noted)
@@ -326,7 +326,7 @@ fn a_stop_sends_every_connection_its_last_bytes() {
     let reactor = Reactor::new().unwrap();
     let events = Events::default();
     let (noted, stopper) = (events.clone(), reactor.clone());
-    let factory = move |_: &Address| {
+    let factory = move |_| {
         let stopper = stopper.clone();
         let made = move |transport: &reactor::Transport| {
             transport.write(&vec![b'x'; SIZE]);
@@ -358,7 +358,7 @@ fn a_stop_does_not_wait_for_a_peer_that_does_not_read() {
     let reactor = impatient();
     let events = Events::default();
     let noted = events.clone();
-    let factory = move |_: &Address| Noting {
+    let factory = move |_| Noting {
         made: Box::new(|transport| transport.write(&vec![0; 32 * 1024 * 1024])),
         ..Noting::new(&noted)
     };
@@ -435,9 +435,9 @@ fn dropping_a_reactor_drops_all_that_it_held() {
         }
     };
     let noted = events.clone();
-    let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| holding(&in_server, &noted)).unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_| holding(&in_server, &noted)).unwrap();
     let noted = events.clone();
-    let connector = reactor.connect_tcp(port.host(), move |_: &Address| holding(&in_client, &noted));
+    let connector = reactor.connect_tcp(port.host(), move |_| holding(&in_client, &noted));
     let (in_timer, in_call) = (held.clone(), held.clone());
     reactor.call_later(PATIENCE, move || drop(in_timer));
     until(&reactor, "both ends are made", || events.all() == ["made", "made"]);

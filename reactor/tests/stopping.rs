@@ -69,8 +69,7 @@ impl Protocol for Polite {
 fn a_protocol_hears_once_that_the_reactor_stops_and_has_the_last_word() {
     let (reactor, goodbyes, reason) = (Reactor::new().unwrap(), Rc::new(Cell::new(0)), Rc::new(RefCell::new(None)));
     let (within, counted, noted) = (reactor.clone(), goodbyes.clone(), reason.clone());
-    let factory =
-        move |_: &Address| Polite { reactor: within.clone(), goodbyes: counted.clone(), reason: noted.clone() };
+    let factory = move |_| Polite { reactor: within.clone(), goodbyes: counted.clone(), reason: noted.clone() };
     let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
     let peer = thread::spawn(move || {
         let mut stream = TcpStream::connect(address).unwrap();

@@ -148,7 +148,7 @@ fn a_peer_that_does_not_read_does_not_hold_up_the_end_for_ever() {
     let reactor = Reactor::with_settings(settings).unwrap();
     let events = Events::default();
     let noted = events.clone();
-    let factory = move |_: &Address| {
+    let factory = move |_| {
         let made = |transport: &Transport| {
             transport.write(&vec![0; LARGE]);
             transport.lose_connection();
@@ -443,9 +443,9 @@ fn a_stopped_port_leaves_its_connections_alone_and_its_factory_hears_of_both() {
 #[test]
 fn an_address_in_use_cannot_be_listened_on() {
     let (reactor, port) = serve(|_| Noting::new(&Events::default()));
-    let error = reactor.listen_tcp(port.host(), |_: &Address| Noting::new(&Events::default())).unwrap_err();
+    let error = reactor.listen_tcp(port.host(), |_| Noting::new(&Events::default())).unwrap_err();
     assert_eq!(error.error.kind(), ErrorKind::AddrInUse);
     assert_eq!(error.address, port.host().to_string());
-    let error = reactor.listen_tcp("localhost", |_: &Address| Noting::new(&Events::default())).unwrap_err();
+    let error = reactor.listen_tcp("localhost", |_| Noting::new(&Events::default())).unwrap_err();
     assert_eq!(error.error.kind(), ErrorKind::InvalidInput);
 }

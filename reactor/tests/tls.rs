@@ -36,7 +36,7 @@ fn is_over(events: &Events) -> bool {
     events.all().iter().any(|event| event.starts_with("lost"))
 }
 
-fn once<P: Protocol + 'static>(protocol: P) -> impl FnMut(&Address) -> P + 'static {
+fn once<P: Protocol + 'static>(protocol: P) -> impl FnMut(Address) -> P + 'static {
     let first = Cell::new(Some(protocol));
     move |_| first.take().expect("one connection")
 }

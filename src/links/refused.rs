@@ -51,7 +51,7 @@ impl Refused {
     pub(super) fn clear(&mut self) {
         self.connections.clear();
         if let Some(again) = self.again.take() {
-            let _ = again.cancel();
+            again.cancel();
         }
     }
 

@@ -156,7 +156,9 @@ impl Pacer {
         let (next, call) = (self.next.clone(), Rc::new(Cell::new(None::<DelayedCall>)));
         let pending = call.clone();
         let (pause, firer): (Deferred<()>, Firer<()>) = Deferred::with_canceller(move |_| {
-            let _ = pending.take().map(|call| call.cancel());
+            if let Some(call) = pending.take() {
+                call.cancel();
+            }
             if next.get() == Some(after) {
                 next.set(Some(begin));
             }

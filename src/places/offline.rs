@@ -11,7 +11,7 @@ use super::table::{NearbyPlace, Table};
 use super::{MAX_PLACES, Nearby, Places, error_answer};
 use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
-use reactor::{Address, Deferred, Firer, Protocol, Reactor, Transport};
+use reactor::{Deferred, Firer, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -58,7 +58,7 @@ impl Offline {
             .map_err(|error| failed("TLS", &error))?;
 
         let library = Library::load(reactor);
-        let factory = tls.factory(move |_: &Address| Connection { library: library.clone(), request: Vec::new() });
+        let factory = tls.factory(move |_| Connection { library: library.clone(), request: Vec::new() });
         let port = reactor.listen_tcp("127.0.0.1:0", factory).map_err(|error| failed("port", &error))?;
 
         let mut roots = TrustRoots::none();

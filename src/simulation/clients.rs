@@ -292,7 +292,7 @@ impl LineProtocol for Guest {
 
     fn connection_lost(&mut self, reason: &Reason) {
         for timer in self.timers.drain(..) {
-            let _ = timer.cancel();
+            timer.cancel();
         }
         let server_ended_it = reason.is_clean() && self.is_served() && !self.is_leaving;
         let is_owed = !self.owed.is_empty() && !matches!(self.visit.ending, Ending::BreakOff(_));

@@ -7,7 +7,7 @@ use super::invariants::Invariant;
 use super::topology::Links;
 use super::workload;
 use reactor::sim::{Host, HostState, Latency, LinkSettings, Random, Resolution, World, WorldSettings};
-use reactor::{Address, Connector, Protocol, Reactor, Transport};
+use reactor::{Connector, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -372,7 +372,7 @@ impl Victims {
         let name = host.name().to_owned();
         ask(&reactor, move |reactor| {
             let all: Vec<Connector> =
-                (0..CROWD).map(|_| reactor.connect_tcp((name.as_str(), PORT), |_: &Address| Onlooker)).collect();
+                (0..CROWD).map(|_| reactor.connect_tcp((name.as_str(), PORT), |_| Onlooker)).collect();
             reactor.call_later(CROWD_STAYS, move || all.iter().for_each(Connector::disconnect));
         });
     }

@@ -6,7 +6,7 @@ use crate::places::{FINE, KEY, ask, fails, response};
 use crate::util::Directory;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use reactor::tls::TlsServer;
-use reactor::{Address, Protocol, Reactor, ReactorHandle, Transport};
+use reactor::{Protocol, Reactor, ReactorHandle, Transport};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -44,7 +44,7 @@ impl Service {
         let thread = std::thread::spawn(move || {
             let reactor = Reactor::new().unwrap();
             let tls = TlsServer::new(&reactor, &[certificate.der()], key.serialized_der(), &["http/1.1"]).unwrap();
-            let factory = tls.factory(move |_: &Address| Answering(seen.clone()));
+            let factory = tls.factory(move |_| Answering(seen.clone()));
             let port = reactor.listen_tcp("127.0.0.1:0", factory).unwrap();
             tell.send((port.host(), reactor.handle())).unwrap();
             reactor.run().unwrap();

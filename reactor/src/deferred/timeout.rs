@@ -14,7 +14,7 @@
 
 use super::{Deferred, IntoDeferred};
 use crate::error::TimeoutError;
-use crate::timers::NotActive;
+use crate::timers::CallState;
 use crate::{Clock, Failure};
 use std::panic::Location;
 use std::time::Duration;
@@ -85,10 +85,13 @@ impl<T: 'static> Deferred<T> {
         let limit = clock.call_later_boxed(after, Box::new(move || canceller.cancel_at(at)));
         // The delayed call itself knows who was first. It has begun before it cancels, so that the result of that very
         // cancel is seen as late here.
-        self.add_both(move |result| match limit.cancel() {
-            Err(NotActive::AlreadyCalled) => on_timeout(result, after).into_given(),
+        self.add_both(move |result| match limit.state() {
+            CallState::Called => on_timeout(result, after).into_given(),
             // The clock may be gone with all its calls: then nobody cancelled us.
-            Ok(()) | Err(NotActive::AlreadyCancelled) => result.into_given(),
+            CallState::Waiting | CallState::Cancelled => {
+                limit.cancel();
+                result.into_given()
+            }
         })
     }
 }

@@ -355,7 +355,7 @@ impl Connection {
         self.out.borrow_mut().clear(&self.work.blocks);
         drop(self.stream.take());
         if let Some(timer) = self.close_timer.take() {
-            let _ = timer.cancel();
+            timer.cancel();
         }
         let producer = self.producer.take();
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));

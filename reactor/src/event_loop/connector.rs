@@ -61,7 +61,7 @@ impl Destination {
     }
 
     /// The host as it was given.
-    pub fn host(&self) -> &str {
+    pub fn host_name(&self) -> &str {
         &self.host
     }
 
@@ -306,7 +306,7 @@ impl ConnectorInner {
 
     fn stop_timer(&self) {
         if let Some(timer) = self.timer.take() {
-            let _ = timer.cancel();
+            timer.cancel();
         }
     }
 

@@ -270,7 +270,7 @@ impl Core {
         }
         if life.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.work.is_pressing() {
             if let Some(limit) = life.limit.take() {
-                let _ = limit.cancel();
+                limit.cancel();
             }
             self.fire_triggers(SystemEvent::Shutdown, Phase::After);
             life.state.set(State::Stopped);
@@ -307,7 +307,7 @@ impl Core {
         }
         // The loop does not wait for other look-ups any more: they stay unfired.
         for limit in self.work.lookup_limits.take().into_values() {
-            let _ = limit.cancel();
+            limit.cancel();
         }
         let sources = self.registry.borrow().all();
         for source in sources {

@@ -6,6 +6,7 @@
 //!
 //! Next: `turn.rs`, to be read in one sitting.
 
+mod client_factory;
 mod connection;
 mod connector;
 mod lifecycle;
@@ -15,6 +16,7 @@ mod threads;
 mod turn;
 mod work_queue;
 
+pub use client_factory::ClientFactory;
 pub use connector::{Connector, Destination};
 pub use lifecycle::{Phase, SystemEvent, TriggerId};
 pub use port::{ListenAddress, ListeningPort};
@@ -26,7 +28,7 @@ use crate::driver::{Driver, MioDriver};
 use crate::error::{CannotListenError, ConnectError};
 use crate::outgoing::Blocks;
 use crate::timers::Timers;
-use crate::{ClientFactory, Clock, Deferred, DelayedCall, Factory, Settings};
+use crate::{Clock, Deferred, DelayedCall, Factory, Settings};
 use connector::ConnectorInner;
 use lifecycle::Lifecycle;
 use port::Port;
@@ -350,7 +352,9 @@ impl Core {
         deferred.add_both(move |result| {
             if let Some(core) = core.core() {
                 let limit = core.work.lookup_limits.borrow_mut().remove(&completion);
-                let _ = limit.map(|limit| limit.cancel());
+                if let Some(limit) = limit {
+                    limit.cancel();
+                }
             }
             match result? {
                 Ok(addresses) if !addresses.is_empty() => Ok(addresses),

@@ -194,13 +194,13 @@ impl Port {
         };
         let call = core.work.timers.call_later(core.work.settings.accept_retry, Box::new(again));
         if let Some(old) = self.retry.replace(Some(call)) {
-            let _ = old.cancel();
+            old.cancel();
         }
     }
 
     fn end_retries(&self) {
         if let Some(retry) = self.retry.take() {
-            let _ = retry.cancel();
+            retry.cancel();
             log::info!(target: "reactor", "{} accepts again", self.host);
         }
     }
@@ -219,7 +219,7 @@ impl Port {
             return;
         }
         if let Some(retry) = self.retry.take() {
-            let _ = retry.cancel();
+            retry.cancel();
         }
         core.registry.borrow_mut().remove(self.token);
         let (me, reactor) = (self.clone(), core.weak());

@@ -148,7 +148,7 @@ impl Exchange {
 
     fn stop_timer(&self) {
         if let Some(timer) = self.timer.take() {
-            let _ = timer.cancel();
+            timer.cancel();
         }
     }
 

@@ -177,7 +177,7 @@ impl Link {
 
     fn stop_timer(&self) {
         if let Some(timer) = self.timer.take() {
-            let _ = timer.cancel();
+            timer.cancel();
         }
     }
 

@@ -29,13 +29,13 @@
 //!
 //! let world = World::new(7);
 //! let server = world.host("server", |reactor| {
-//!     reactor.listen_tcp("0.0.0.0:8007", |_peer: &Address| Echo).unwrap();
+//!     reactor.listen_tcp("0.0.0.0:8007", |_peer| Echo).unwrap();
 //! });
 //! let heard = Rc::new(RefCell::new(Vec::new()));
 //! let ear = heard.clone();
 //! world.host("client", move |reactor| {
 //!     let ear = ear.clone();
-//!     reactor.connect_tcp(("server", 8007), move |_peer: &Address| Hello(ear.clone()));
+//!     reactor.connect_tcp(("server", 8007), move |_peer| Hello(ear.clone()));
 //! });
 //! world.run_for(Duration::from_secs(1));
 //! assert_eq!(*heard.borrow(), b"hello");

@@ -34,7 +34,7 @@ const AT_ONE_MOMENT: usize = 1_000_000;
 /// clock.advance(SECOND * 3);
 /// assert_eq!(*ticks.borrow(), [0, 1, 2, 3]);
 /// assert_eq!(clock.pending().len(), 1, "the next tick");
-/// # clock.pending()[0].cancel().unwrap();
+/// # assert!(clock.pending()[0].cancel());
 /// ```
 ///
 /// Like the reactor's, a call that holds a clone of its clock keeps the clock until it is made or cancelled.

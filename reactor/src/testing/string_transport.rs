@@ -121,7 +121,7 @@ impl TransportBackend for StringTransport {
     fn buffered(&self) -> usize {
         0
     }
-    fn set_buffer_limit(&self, _bytes: usize) {}
+    fn set_max_buffered(&self, _bytes: usize) {}
     fn set_no_delay(&self, _on: bool) {}
     fn set_keep_alive(&self, _keep_alive: Option<KeepAlive>) {}
     fn peer(&self) -> Address {

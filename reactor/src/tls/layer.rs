@@ -302,7 +302,7 @@ impl TlsChannel {
 
     fn set_limit(&self, limit: Option<DelayedCall>) {
         if let Some(old) = self.limit.replace(limit) {
-            let _ = old.cancel(); // It may have come already.
+            old.cancel();
         }
     }
 
@@ -444,9 +444,9 @@ impl TransportBackend for TlsChannel {
         self.lower.buffered()
     }
 
-    fn set_buffer_limit(&self, bytes: usize) {
+    fn set_max_buffered(&self, bytes: usize) {
         self.session.borrow_mut().set_buffer_limit(Some(bytes));
-        self.lower.set_buffer_limit(bytes);
+        self.lower.set_max_buffered(bytes);
     }
 
     fn set_no_delay(&self, on: bool) {

@@ -255,7 +255,7 @@ fn an_answer_that_comes_before_all_was_sent_counts_and_the_connection_does_not()
         fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
     }
     let reactor = Reactor::new().unwrap();
-    let port = reactor.listen_tcp("127.0.0.1:0", |_: &_| Refuses).unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", |_| Refuses).unwrap();
     let agent = agent(&reactor, |_| {});
     let request = Request::post(format!("http://{}", port.host()).parse().unwrap(), vec![0; LARGE]);
     assert_eq!(body(outcome(agent.fetch(request)).get(&reactor)), "no");

@@ -76,7 +76,7 @@ fn mute(reactor: &Reactor, reads: bool) -> reactor::ListeningPort {
         }
         fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
     }
-    reactor.listen_tcp("127.0.0.1:0", move |_: &_| Mute(reads)).unwrap()
+    reactor.listen_tcp("127.0.0.1:0", move |_| Mute(reads)).unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
 use reactor::error::ConnectError;
 use reactor::http::{Agent, AgentError, AgentSettings, BodyEnd, Party, Redirects, Request, Stage};
 use reactor::tls::TlsServer;
-use reactor::{Address, Protocol, Reactor, TimeoutError, Transport};
+use reactor::{Protocol, Reactor, TimeoutError, Transport};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -126,7 +126,7 @@ fn the_time_for_the_first_byte_begins_when_the_request_has_gone_out() {
         let tls = TlsServer::new(reactor, &[&identity.certificate], &identity.key, &["http/1.1"]).unwrap();
         let reader: Rc<RefCell<Option<Transport>>> = Rc::default();
         let transport = reader.clone();
-        let build = move |_: &Address| Slow { secure, transport: transport.clone() };
+        let build = move |_| Slow { secure, transport: transport.clone() };
         let port = match secure {
             true => reactor.listen_tcp("127.0.0.1:0", tls.factory(build)).unwrap(),
             false => reactor.listen_tcp("127.0.0.1:0", build).unwrap(),

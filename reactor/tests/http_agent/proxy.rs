@@ -7,7 +7,7 @@ use super::wait::wait;
 use super::{agent, agent_trusting, assert_nothing_is_left, body, failed, get, outcome};
 use reactor::http::{Agent, AgentError, HttpError, Party, Proxy, ProxyError, Stage};
 use reactor::tls::TlsServer;
-use reactor::{Address, CancelledError, Protocol, Reactor, Reason, Transport};
+use reactor::{CancelledError, Protocol, Reactor, Reason, Transport};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -52,7 +52,7 @@ impl Protocol for Tunnels {
             self.asked.borrow_mut().push(String::from_utf8(self.bytes.clone()).unwrap());
             let far: Rc<RefCell<Far>> = Rc::default();
             let (near, relayed) = (transport.clone(), far.clone());
-            let relay = move |_: &Address| Relay { near: near.clone(), far: relayed.clone() };
+            let relay = move |_| Relay { near: near.clone(), far: relayed.clone() };
             self.reactor.connect_tcp(self.to, relay);
             self.far = Some(far);
             drip(&self.reactor, transport, self.granted.as_bytes());
@@ -92,14 +92,8 @@ impl Protocol for Relay {
 fn tunnels(reactor: &Reactor, to: SocketAddr, granted: &'static str) -> (SocketAddr, Rc<RefCell<Vec<String>>>) {
     let asked: Rc<RefCell<Vec<String>>> = Rc::default();
     let (seen, handle) = (asked.clone(), reactor.clone());
-    let build = move |_: &Address| Tunnels {
-        to,
-        reactor: handle.clone(),
-        asked: seen.clone(),
-        granted,
-        bytes: Vec::new(),
-        far: None,
-    };
+    let build =
+        move |_| Tunnels { to, reactor: handle.clone(), asked: seen.clone(), granted, bytes: Vec::new(), far: None };
     (reactor.listen_tcp("127.0.0.1:0", build).unwrap().host(), asked)
 }
 

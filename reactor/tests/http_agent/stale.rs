@@ -145,8 +145,7 @@ fn an_early_answer_to_a_long_request_is_an_answer() {
     let reactor = Reactor::new().unwrap();
     let connections: Rc<RefCell<Vec<Transport>>> = Rc::default();
     let kept = connections.clone();
-    let url =
-        format!("http://{}/", reactor.listen_tcp("127.0.0.1:0", move |_: &_| Early(kept.clone())).unwrap().host());
+    let url = format!("http://{}/", reactor.listen_tcp("127.0.0.1:0", move |_| Early(kept.clone())).unwrap().host());
     let agent = agent(&reactor, |_| {});
     assert_eq!(body(wait(&reactor, agent.fetch(get(&url)))), "first");
     let page = outcome(agent.fetch(Request::post(url.parse().unwrap(), vec![0; 32 * 1024 * 1024])));

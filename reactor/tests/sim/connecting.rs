@@ -133,7 +133,7 @@ fn over_a_long_way_requests_that_come_more_than_once_make_one_connection() {
 fn a_full_backlog_drops_requests_and_takes_them_when_they_come_again() {
     let (world, events) = (world(1), Events::default());
     let server = world.host("server", |reactor| {
-        reactor.listen_tcp(ListenAddress::from("0.0.0.0:8007").backlog(1), |_: &Address| Echo).unwrap();
+        reactor.listen_tcp(ListenAddress::from("0.0.0.0:8007").backlog(1), |_| Echo).unwrap();
     });
     server.pause();
     let clients = events.clone();
@@ -203,7 +203,7 @@ fn a_host_reaches_itself_by_its_loopback_and_by_its_name() {
         let (noted, port) = (events.clone(), 1000 + number as u16);
         let boot = move |reactor: &Reactor| {
             let noted = noted.clone();
-            reactor.listen_tcp(&*format!("0.0.0.0:{port}"), move |_: &Address| Noting::new(&noted)).unwrap();
+            reactor.listen_tcp(&*format!("0.0.0.0:{port}"), move |_| Noting::new(&noted)).unwrap();
             outcome(&client_events, (name, port))(reactor);
         };
         let me = world.host(if name.starts_with("10") { "ten" } else { name }, boot);
@@ -218,7 +218,7 @@ fn a_host_reaches_itself_by_its_loopback_and_by_its_name() {
 fn a_port_is_taken_once_and_an_address_must_be_ones_own() {
     let world = world(1);
     world.host("server", |reactor| {
-        let listen = |address: &str| reactor.listen_tcp(address, |_: &Address| Echo).map(|port| port.host());
+        let listen = |address: &str| reactor.listen_tcp(address, |_| Echo).map(|port| port.host());
         let kind = |address: &str| listen(address).unwrap_err().error.kind();
         assert_eq!(listen("0.0.0.0:80").unwrap().to_string(), "0.0.0.0:80");
         assert_eq!(kind("0.0.0.0:80"), ErrorKind::AddrInUse);
@@ -238,7 +238,7 @@ fn short_of_descriptors(free: usize) -> (World, Host, Events, Line) {
     host.set_max_descriptors(host.descriptor_count() + free);
     world.host("clients", |reactor| {
         for _ in 0..5 {
-            reactor.connect_tcp(("server", PORT), |_: &Address| Echo);
+            reactor.connect_tcp(("server", PORT), |_| Echo);
         }
     });
     (world, host, events, line)
@@ -298,7 +298,7 @@ fn a_port_that_is_in_use_is_not_given_out_again() {
     let noted = peers.clone();
     world.host("server", move |reactor| {
         let noted = noted.clone();
-        let echo = move |peer: &Address| {
+        let echo = move |peer: Address| {
             noted.note(peer.to_string());
             Echo
         };

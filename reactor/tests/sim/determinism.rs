@@ -30,7 +30,7 @@ fn busy(seed: u64, trace: usize) -> World {
     let servers = ["one", "two"].map(|name| {
         world.host(name, |reactor| {
             let (count, reactor_) = (Rc::new(Cell::new(0)), reactor.clone());
-            let slow = move |_: &Address| LineReceiver::new(Slow { reactor: reactor_.clone(), count: count.clone() });
+            let slow = move |_| LineReceiver::new(Slow { reactor: reactor_.clone(), count: count.clone() });
             reactor.listen_tcp("0.0.0.0:8007", slow).unwrap();
         })
     });
@@ -42,7 +42,7 @@ fn busy(seed: u64, trace: usize) -> World {
             let later = reactor.clone();
             reactor.call_later(start, move || {
                 let reactor = later.clone();
-                later.connect_tcp((name, PORT), move |_: &Address| Talker { reactor: reactor.clone() });
+                later.connect_tcp((name, PORT), move |_| Talker { reactor: reactor.clone() });
             });
         });
     }
@@ -123,7 +123,7 @@ fn echo_world(seed: u64) -> World {
     for number in 0..3 {
         world.host(&number.to_string(), |reactor| {
             let reactor_ = reactor.clone();
-            reactor.connect_tcp(("server", PORT), move |_: &Address| Talker { reactor: reactor_.clone() });
+            reactor.connect_tcp(("server", PORT), move |_| Talker { reactor: reactor_.clone() });
         });
     }
     world

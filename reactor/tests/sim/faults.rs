@@ -166,7 +166,7 @@ fn storm(world: &World) -> Rc<Seen> {
             let seen = seen.clone();
             world.host_with(&format!("host{number}"), settings.clone(), move |reactor| {
                 let (listening, own) = (seen.clone(), reactor.clone());
-                let checked = move |_: &Address| Checked::new(&listening, &own, true);
+                let checked = move |_| Checked::new(&listening, &own, true);
                 if reactor.listen_tcp("0.0.0.0:8007", checked).is_err() {
                     return reactor.stop(); // It has no descriptor for that.
                 }

@@ -48,7 +48,7 @@ fn connections_share_the_bandwidth_of_their_link() {
     });
     world.host("client", |reactor| {
         for _ in 0..2 {
-            reactor.connect_tcp(("server", PORT), |_: &Address| Burst(50_000));
+            reactor.connect_tcp(("server", PORT), |_| Burst(50_000));
         }
     });
     assert!(world.run_until(10 * SECOND, || done.get() == 100_000));
@@ -78,12 +78,12 @@ fn assert_in_order(world: &World) {
     let text: String = (0..100).map(|number| format!("line {number}\n")).collect();
     let (events, said) = (Events::default(), text.clone());
     world.host("echo", |reactor| {
-        reactor.listen_tcp("0.0.0.0:7", |_: &Address| Echo).unwrap();
+        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
     });
     let noted = events.clone();
     world.host("talker", move |reactor| {
         let (noted, said) = (noted.clone(), said.clone());
-        reactor.connect_tcp(("echo", 7), move |_: &Address| {
+        reactor.connect_tcp(("echo", 7), move |_| {
             let said = said.clone();
             let made = move |transport: &Transport| {
                 said.lines().for_each(|line| {
@@ -162,7 +162,7 @@ fn who_does_not_read_stops_the_writer_and_who_reads_again_lets_it_go_on() {
     world.host_with("server", settings.clone(), move |reactor| {
         let (keep, count) = (keep.clone(), count.clone());
         reactor
-            .listen_tcp("0.0.0.0:8007", move |_: &Address| {
+            .listen_tcp("0.0.0.0:8007", move |_| {
                 let count = count.clone();
                 let data = move |_: &Transport, data: &[u8]| count.set(count.get() + data.len());
                 let made = |transport: &Transport| transport.pause_producing();
@@ -174,7 +174,7 @@ fn who_does_not_read_stops_the_writer_and_who_reads_again_lets_it_go_on() {
     let count = written.clone();
     world.host_with("client", settings, move |reactor| {
         let count = count.clone();
-        reactor.connect_tcp(("server", PORT), move |_: &Address| Flood(count.clone()));
+        reactor.connect_tcp(("server", PORT), move |_| Flood(count.clone()));
     });
     world.run_for(100 * SECOND);
     let stopped_at = written.get();
@@ -193,13 +193,13 @@ fn a_window_lets_one_round_trips_worth_through() {
     let mut settings = HostSettings::default();
     settings.receive_buffer = 10_000;
     world.host_with("small", settings, |reactor| {
-        reactor.listen_tcp("0.0.0.0:8007", |_: &Address| Echo).unwrap();
+        reactor.listen_tcp("0.0.0.0:8007", |_| Echo).unwrap();
     });
     let got = Rc::new(Cell::new(0));
     let count = got.clone();
     world.host("client", move |reactor| {
         let count = count.clone();
-        reactor.connect_tcp(("small", PORT), move |_: &Address| Noting {
+        reactor.connect_tcp(("small", PORT), move |_| Noting {
             made: Box::new(|transport| transport.write(&[7; 100_000])),
             data: {
                 let count = count.clone();

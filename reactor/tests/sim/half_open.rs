@@ -33,7 +33,7 @@ impl Protocol for Peer {
 /// A server and a client that connects to it twenty times, one connection after the other.
 fn hosts(world: &World, keep_alive: Option<KeepAlive>) -> (Host, Host, Transports) {
     let server = world.host("server", move |reactor| {
-        let peer = move |_: &Address| Peer { keep_alive, is_server: true, all: Transports::default() };
+        let peer = move |_| Peer { keep_alive, is_server: true, all: Transports::default() };
         reactor.listen_tcp("0.0.0.0:8007", peer).unwrap();
     });
     let transports = Transports::default();
@@ -42,7 +42,7 @@ fn hosts(world: &World, keep_alive: Option<KeepAlive>) -> (Host, Host, Transport
         for number in 0..20 {
             let (all, later) = (all.clone(), reactor.clone());
             reactor.call_later(number * 3 * SECOND, move || {
-                let peer = move |_: &Address| Peer { keep_alive, is_server: false, all: all.clone() };
+                let peer = move |_| Peer { keep_alive, is_server: false, all: all.clone() };
                 later.connect_tcp(("server", PORT), peer);
             });
         }

@@ -108,7 +108,7 @@ fn a_restart_is_a_new_program_at_the_same_address() {
     world.run_for(SECOND);
     assert_eq!((starts.get(), server.address(), server.state()), (2, address, HostState::Running));
     assert!(!first.running() && server.reactor().unwrap().running());
-    assert!(first.listen_tcp("0.0.0.0:1", |_: &Address| Echo).is_err(), "the old program can do nothing any more");
+    assert!(first.listen_tcp("0.0.0.0:1", |_| Echo).is_err(), "the old program can do nothing any more");
     let answers = Events::default();
     client(&world, &answers, saying("hello"));
     world.run_for(SECOND);
@@ -138,8 +138,8 @@ fn what_a_crashed_program_held_is_dropped_and_its_last_words_go_nowhere() {
         fn drop(&mut self) {
             self.events.note("dropped");
             self.transport.iter().for_each(|transport| transport.write(b"from beyond"));
-            self.reactor.connect_tcp(("server", PORT), |_: &Address| Echo);
-            assert!(self.reactor.listen_tcp("0.0.0.0:1", |_: &Address| Echo).is_err());
+            self.reactor.connect_tcp(("server", PORT), |_| Echo);
+            assert!(self.reactor.listen_tcp("0.0.0.0:1", |_| Echo).is_err());
         }
     }
     let (world, events, dropped) = (world(1), Events::default(), Events::default());
@@ -147,7 +147,7 @@ fn what_a_crashed_program_held_is_dropped_and_its_last_words_go_nowhere() {
     let noted = dropped.clone();
     let client = world.host("client", move |reactor| {
         let (noted, reactor_) = (noted.clone(), reactor.clone());
-        reactor.connect_tcp(("server", PORT), move |_: &Address| Testament {
+        reactor.connect_tcp(("server", PORT), move |_| Testament {
             events: noted.clone(),
             transport: None,
             reactor: reactor_.clone(),
@@ -249,7 +249,7 @@ fn signals_stop_a_program_and_kill_one_that_does_not_catch_them() {
         let noted = events.clone();
         let host = world.host_with("server", settings, move |reactor| {
             let noted = noted.clone();
-            reactor.listen_tcp("0.0.0.0:8007", move |_: &Address| Noting::new(&noted)).unwrap();
+            reactor.listen_tcp("0.0.0.0:8007", move |_| Noting::new(&noted)).unwrap();
         });
         client(&world, &Events::default(), plain);
         world.run_for(SECOND);
@@ -380,7 +380,7 @@ fn a_world_that_is_dropped_drops_all_that_its_programs_hold() {
         let held = token.clone();
         world.host("server", move |reactor| {
             let (held, keeper) = (held.clone(), reactor.clone());
-            let factory = move |_: &Address| {
+            let factory = move |_| {
                 let _ = (&held, &keeper);
                 Echo
             };

@@ -49,7 +49,7 @@ impl Protocol for Echo {
 }
 
 pub(crate) fn echo(reactor: &Reactor) {
-    reactor.listen_tcp("0.0.0.0:8007", |_: &Address| Echo).unwrap();
+    reactor.listen_tcp("0.0.0.0:8007", |_| Echo).unwrap();
 }
 
 /// A server whose connections are all noted in `events`; `shape` says what else they do.
@@ -57,7 +57,7 @@ pub(crate) fn server(world: &World, events: &Events, shape: impl Fn(Noting) -> N
     let events = events.clone();
     world.host("server", move |reactor| {
         let (events, shape) = (events.clone(), shape.clone());
-        reactor.listen_tcp("0.0.0.0:8007", move |_: &Address| shape(Noting::new(&events))).unwrap();
+        reactor.listen_tcp("0.0.0.0:8007", move |_| shape(Noting::new(&events))).unwrap();
     })
 }
 

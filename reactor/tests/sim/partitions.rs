@@ -131,7 +131,7 @@ fn other_hosts_do_not_notice() {
     let noted = answers.clone();
     world.host("third", move |reactor| {
         let noted = noted.clone();
-        reactor.connect_tcp(("server", PORT), move |_: &Address| saying("hello")(Noting::new(&noted)));
+        reactor.connect_tcp(("server", PORT), move |_| saying("hello")(Noting::new(&noted)));
     });
     world.run_for(SECOND);
     assert_eq!(answers.all(), ["made", "data hello"]);

@@ -38,7 +38,7 @@ impl Identity {
         world.host("server", move |reactor| {
             let tls = TlsServer::new(reactor, &[&me.certificate], &me.key, &["http/1.1"]).unwrap();
             let events = events.clone();
-            reactor.listen_tcp("0.0.0.0:443", tls.factory(move |_: &Address| shape(Noting::new(&events)))).unwrap();
+            reactor.listen_tcp("0.0.0.0:443", tls.factory(move |_| shape(Noting::new(&events)))).unwrap();
         })
     }
 

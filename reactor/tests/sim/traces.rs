@@ -192,7 +192,7 @@ fn names_are_told_with_what_they_mean_to_whoever_looks_them_up() {
     world.set_name("mute\n", Resolution::Silent);
     world.host("client", |reactor| {
         for name in ["two", "bad", "mute\n", "none"] {
-            reactor.connect_tcp((name, PORT), |_: &Address| Echo);
+            reactor.connect_tcp((name, PORT), |_| Echo);
         }
     });
     world.run_for(MS * 5);

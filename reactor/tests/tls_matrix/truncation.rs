@@ -9,7 +9,7 @@ use crate::wait::wait;
 use crate::world::{NAME, World};
 use reactor::http::{HttpError, Page, PageGetter};
 use reactor::tls::{TlsClient, TlsFault};
-use reactor::{Address, Failure, Reason, Transport};
+use reactor::{Failure, Reason, Transport};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
@@ -127,7 +127,7 @@ fn who_pauses_gets_what_came_before_a_forged_record_and_only_then_hears_of_it() 
     let (address, serve) = server(&authority.issue(NAME, 2999), "answer", End::Forged);
     let (events, reactor) = (Events::default(), world.reactor.clone());
     let noted = events.clone();
-    let client = move |_: &Address| {
+    let client = move |_| {
         let (reactor, noted_later) = (reactor.clone(), noted.clone());
         let data = move |transport: &Transport, _: &[u8]| {
             transport.pause_producing();

@@ -10,7 +10,7 @@ use reactor::http::{Page, PageGetter};
 use reactor::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use reactor::tls::rustls::{ServerConfig, ServerConnection, crypto::ring};
 use reactor::tls::{TlsClient, TlsFault, TlsServer};
-use reactor::{Address, Failure, Reason, TimeoutError, Transport};
+use reactor::{Failure, Reason, TimeoutError, Transport};
 use socket2::SockRef;
 use std::cell::Cell;
 use std::io::{self, Read, Write};
@@ -205,7 +205,7 @@ fn a_stall_after_the_server_hello_ends_at_the_deadline_of_the_handshake() {
         |world, port, shown| {
             let reasons: Rc<Cell<Option<Reason>>> = Rc::default();
             let (noted, to) = (reasons.clone(), ("127.0.0.1", port));
-            let client = move |_: &Address| {
+            let client = move |_| {
                 let noted = noted.clone();
                 let lost = move |reason: &Reason| noted.set(Some(reason.clone()));
                 let made = |transport: &Transport| transport.write(b"SECRET");
@@ -230,7 +230,7 @@ fn serving(world: &World, shown: &Shown) -> (Events, u16) {
     let tls = TlsServer::new(&world.reactor, &[&shown.chain[0]], &shown.key, &[]).unwrap();
     let events = Events::default();
     let noted = events.clone();
-    let echo = move |_: &Address| Noting {
+    let echo = move |_| Noting {
         data: Box::new(|transport: &Transport, data: &[u8]| transport.write(data)),
         ..Noting::new(&noted)
     };
@@ -272,7 +272,7 @@ fn a_handshake_that_is_done_has_no_deadline() {
     let transport: Rc<Cell<Option<Transport>>> = Rc::default();
     let events = Events::default();
     let (kept, noted) = (transport.clone(), events.clone());
-    let client = move |_: &Address| {
+    let client = move |_| {
         let kept = kept.clone();
         let made = move |transport: &Transport| {
             transport.write(b"one");

@@ -7,7 +7,7 @@ use crate::util::until;
 use crate::wait::wait;
 use reactor::http::{Page, PageGetter};
 use reactor::tls::{TlsError, TlsFault, TlsServer, TrustRoots};
-use reactor::{Address, Failure, Reactor, Reason, Settings, Transport};
+use reactor::{Failure, Reactor, Reason, Settings, Transport};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
@@ -52,7 +52,7 @@ impl World {
         let tls = TlsServer::new(&self.reactor, &chain, &shown.key, alpn).unwrap();
         let events = Events::default();
         let noted = events.clone();
-        let site = move |_: &Address| {
+        let site = move |_| {
             let answer = |transport: &Transport, _: &[u8]| {
                 transport.write(ANSWER);
                 transport.lose_connection();

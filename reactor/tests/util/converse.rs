@@ -12,7 +12,7 @@ use std::net::TcpStream;
 pub(crate) const LARGE: usize = 32 * 1024 * 1024;
 
 /// A reactor with one port.
-pub(crate) fn serve<P: Protocol + 'static>(build: impl FnMut(&Address) -> P + 'static) -> (Reactor, ListeningPort) {
+pub(crate) fn serve<P: Protocol + 'static>(build: impl FnMut(Address) -> P + 'static) -> (Reactor, ListeningPort) {
     let reactor = Reactor::new().unwrap();
     let port = reactor.listen_tcp("127.0.0.1:0", build).unwrap();
     (reactor, port)
@@ -27,7 +27,7 @@ pub(crate) fn converse<T: Send + 'static>(
     let events = Events::default();
     let reactor = Reactor::new().unwrap();
     let first = Cell::new(Some(protocol(&reactor, Noting::new(&events))));
-    let port = reactor.listen_tcp("127.0.0.1:0", move |_: &Address| first.take().expect("one connection")).unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_| first.take().expect("one connection")).unwrap();
     let address = port.host();
     let result = meanwhile(&reactor, move || client(patient(TcpStream::connect(address))));
     until(&reactor, "the connection is lost", || events.all().iter().any(|event| event.starts_with("lost")));

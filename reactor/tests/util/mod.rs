@@ -18,5 +18,5 @@ pub(crate) fn until(reactor: &Reactor, what: &str, mut done: impl FnMut() -> boo
         assert!(begin.elapsed() < PATIENCE, "it did not happen: {what}");
         reactor.iterate(PATIENCE).unwrap();
     }
-    let _ = guard.cancel();
+    guard.cancel();
 }

@@ -100,12 +100,7 @@ fn speak(from: &Host, to: &Host, says: Vec<(Duration, String)>, leaves: Option<D
     let (noted, there) = (is_there.clone(), SocketAddr::new(to.address(), PORT));
     ask(&from.reactor().unwrap(), move |reactor| {
         let speaker = reactor.clone();
-        let build = move |_: &Address| Speaker {
-            reactor: speaker.clone(),
-            says: says.clone(),
-            leaves,
-            is_there: noted.clone(),
-        };
+        let build = move |_| Speaker { reactor: speaker.clone(), says: says.clone(), leaves, is_there: noted.clone() };
         reactor.connect_tcp(there, build);
     });
     is_there

@@ -30,7 +30,7 @@ impl Ours {
         let mut roots = TrustRoots::none();
         roots.add_der(&identity.root).map_err(io::Error::other)?;
         let server = TlsServer::new(&reactor, &[&identity.certificate], &identity.key, &["http/1.1"]);
-        let server = server.map_err(io::Error::other)?.factory(|_: &Address| Server { received: 0 });
+        let server = server.map_err(io::Error::other)?.factory(|_| Server { received: 0 });
         let address = reactor.listen_tcp("127.0.0.1:0", server).map_err(io::Error::other)?.host();
         let tls = TlsClient::new(&reactor, &roots, &["http/1.1"]).map_err(io::Error::other)?;
         Ok(Self(Rc::new(Shared {
@@ -62,7 +62,7 @@ fn next(shared: &Rc<Shared>) {
     let number = shared.number.replace(shared.number.get() + 1);
     let name = shared.kind.get().name(number);
     let client = shared.clone();
-    let build = move |_: &Address| Client { received: 0, shared: client.clone() };
+    let build = move |_| Client { received: 0, shared: client.clone() };
     shared.reactor.connect_tcp(shared.address, shared.tls.factory(&name, build));
 }
 

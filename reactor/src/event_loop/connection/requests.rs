@@ -101,7 +101,7 @@ impl TransportBackend for Connection {
         self.out.borrow().len()
     }
 
-    fn set_buffer_limit(&self, bytes: usize) {
+    fn set_max_buffered(&self, bytes: usize) {
         self.limit.set(bytes);
     }
 

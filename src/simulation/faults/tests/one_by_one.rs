@@ -146,7 +146,7 @@ fn a_client_that_does_not_read_is_not_read_from_until_it_does() {
     let there = SocketAddr::new(server.address(), PORT);
     ask(&guest.reactor().unwrap(), move |reactor| {
         let deaf = reactor.clone();
-        let build = move |_: &Address| Deaf { reactor: deaf.clone(), says: says.clone(), reads_after: 30 * SECOND };
+        let build = move |_| Deaf { reactor: deaf.clone(), says: says.clone(), reads_after: 30 * SECOND };
         reactor.connect_tcp(there, build);
     });
     let taken = || {
