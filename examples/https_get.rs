@@ -40,7 +40,7 @@ fn main() -> Result<(), Failure> {
     roots.add_der(cert.der())?;
     let mut settings = AgentSettings::default();
     settings.connect_to = Some(("127.0.0.1".to_owned(), port.host().port()));
-    let agent = Agent::new(&reactor, &roots)?.with_settings(settings);
+    let agent = Agent::with_settings(&reactor, &roots, settings)?;
 
     let page = Request::get("https://example.com/".parse()?);
     let stranger = Request::get("https://example.org/".parse()?);

@@ -65,7 +65,6 @@ impl Service {
 
     /// One whose answers may have so many bytes.
     pub(super) fn with_max_answer(reactor: &Reactor, access: Access, max_answer: u64) -> Result<Service, ConfigError> {
-        let agent = Agent::new(reactor, &access.roots).map_err(|error| ConfigError(error.to_string()))?;
         let mut settings = AgentSettings::default();
         settings.timeout = access.timeout;
         settings.connect_timeout = settings.connect_timeout.min(access.timeout);
@@ -77,7 +76,9 @@ impl Service {
         settings.max_open = access.at_once;
         settings.user_agent = concat!("proxyherd/", env!("CARGO_PKG_VERSION")).to_owned();
         settings.connect_to = access.connect_to;
-        Ok(Service { agent: agent.with_settings(settings), base: access.base_url, key: access.key })
+        let agent = Agent::with_settings(reactor, &access.roots, settings);
+        let agent = agent.map_err(|error| ConfigError(error.to_string()))?;
+        Ok(Service { agent, base: access.base_url, key: access.key })
     }
 
     /// The URL of a path (and query) below the base URL.

@@ -54,7 +54,7 @@ fn agent(reactor: &Reactor, set: impl FnOnce(&mut AgentSettings)) -> Agent {
 fn agent_trusting(reactor: &Reactor, roots: &TrustRoots, set: impl FnOnce(&mut AgentSettings)) -> Agent {
     let mut settings = AgentSettings::default();
     set(&mut settings);
-    Agent::new(reactor, roots).unwrap().with_settings(settings)
+    Agent::with_settings(reactor, roots, settings).unwrap()
 }
 
 fn get(url: &str) -> Request {

@@ -149,10 +149,10 @@ fn connect_to_says_where_the_tunnel_leads() {
     let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
     let server = secure_server(&reactor, &authority, "name.test");
     let (proxy, asked) = tunnels(&reactor, server.port.host(), GRANTED);
-    let agent = proxied(&reactor, &authority, &format!("http://{proxy}"));
-    let mut settings = agent.settings().clone();
-    settings.connect_to = Some(("::1".to_owned(), 8443));
-    let agent = agent.with_settings(settings);
+    let agent = agent_trusting(&reactor, &authority.roots(), |settings| {
+        settings.proxy = Some(format!("http://{proxy}").parse().unwrap());
+        settings.connect_to = Some(("::1".to_owned(), 8443));
+    });
     assert_eq!(body(wait(&reactor, agent.fetch(get("https://name.test/")))), "GET /");
     assert!(asked.borrow()[0].starts_with("CONNECT [::1]:8443 HTTP/1.1\r\n"));
     assert_eq!(server.asked()[0].header("host"), Some("name.test"));

@@ -11,15 +11,17 @@
 //! Whoever fires holds what follows: the timer of the whole deadline holds the exchange, the exchange its link, a link
 //! only a weak way back. So when a reactor is dropped, everything is.
 
-use super::agent_error::{AgentError, Stage};
-use super::body::{BodyEnd, BodyProtocol, BodyTransport, Response};
-use super::head::Head;
-use super::link::Link;
+use super::body::{BodyEnd, BodyProtocol, BodySource, BodyTransport};
+use super::connection::{ClientConnection, ConnectionUser};
+use super::error::{AgentError, Stage};
+use super::origin::Origin;
 use super::pool::Pool;
 use super::request::Request;
-use crate::error::TimeoutError;
+use super::response::Response;
+use crate::error::{ConnectError, TimeoutError};
+use crate::http::head::Head;
 use crate::transport::HIGH_WATER;
-use crate::{Connector, DelayedCall, Failure, Firer, Producer, Reactor, Transport};
+use crate::{Connector, Deferred, DelayedCall, Failure, Firer, Producer, Reactor, Transport, deferred};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -30,13 +32,14 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Exchange {
     this: Weak<Exchange>,
     pool: Rc<Pool>,
+    origin: Origin,
     request: Request,
     /// Let go of when it fires: what it fired with holds the exchange.
     firer: Cell<Option<Firer<Response>>>,
     step: Cell<Step>,
     /// The connection attempt, and then the connection.
     connector: RefCell<Option<Connector>>,
-    link: RefCell<Option<Rc<Link>>>,
+    connection: RefCell<Option<Rc<ClientConnection>>>,
     timer: Cell<Option<DelayedCall>>,
     /// The whole deadline.
     end: Instant,
@@ -82,17 +85,41 @@ enum Consumer {
     Ended(BodyEnd),
 }
 
+/// Sends `request`, which is to be over at `end`, and fires with its response; a redirect is a response like any other.
+///
+/// Fails with [`AgentError`]. Cancelling frees whatever the request holds.
+#[track_caller]
+pub(super) fn start(pool: &Rc<Pool>, request: Request, end: Option<Instant>) -> Deferred<Response> {
+    let (Some(reactor), Some(end)) = (pool.route().reactor(), end) else {
+        return deferred::fail(AgentError::new(Stage::RequestNotSent, &request, ConnectError::Cancelled));
+    };
+    let exchange = Exchange::new(pool, &reactor, request, end);
+    let unwanted = Rc::downgrade(&exchange);
+    let (deferred, firer) = Deferred::with_canceller(move |_| {
+        if let Some(exchange) = unwanted.upgrade() {
+            exchange.abandon();
+        }
+    });
+    exchange.firer.set(Some(firer));
+    let user: Rc<dyn ConnectionUser> = exchange.clone();
+    if let Err(error) = pool.submit(&user) {
+        exchange.fail(error);
+    }
+    deferred
+}
+
 impl Exchange {
     /// An exchange that is to be over at `end`, and its timer runs.
-    pub(super) fn new(pool: &Rc<Pool>, reactor: &Reactor, request: Request, end: Instant) -> Rc<Exchange> {
+    fn new(pool: &Rc<Pool>, reactor: &Reactor, request: Request, end: Instant) -> Rc<Exchange> {
         let exchange = Rc::new_cyclic(|this| Exchange {
             this: this.clone(),
             pool: pool.clone(),
+            origin: Origin::of(request.url()),
             request,
             firer: Cell::new(None),
             step: Cell::new(Step::Waiting),
             connector: RefCell::new(None),
-            link: RefCell::new(None),
+            connection: RefCell::new(None),
             timer: Cell::new(None),
             end,
             retried: Cell::new(false),
@@ -105,22 +132,13 @@ impl Exchange {
         exchange
     }
 
-    /// Whom it tells of the answer.
-    pub(super) fn is_to_fire(&self, firer: Firer<Response>) {
-        self.firer.set(Some(firer));
+    /// This exchange, to be handed on. There is always one: a method of it runs.
+    fn me(&self) -> Option<Rc<Exchange>> {
+        self.this.upgrade()
     }
 
-    pub(super) fn request(&self) -> &Request {
-        &self.request
-    }
-
-    pub(super) fn reactor(&self) -> Option<Reactor> {
-        self.pool.reactor()
-    }
-
-    /// Whether only a new connection will do.
-    pub(super) fn wants_a_new_link(&self) -> bool {
-        self.retried.get()
+    fn reactor(&self) -> Option<Reactor> {
+        self.pool.route().reactor()
     }
 
     fn is(&self, step: Step) -> bool {
@@ -130,7 +148,7 @@ impl Exchange {
     // ---- Deadlines.
 
     fn start_timer(&self, reactor: &Reactor, after: Duration) {
-        if let Some(me) = self.this.upgrade() {
+        if let Some(me) = self.me() {
             self.timer.set(Some(reactor.call_later(after, move || me.late())));
         }
     }
@@ -155,7 +173,7 @@ impl Exchange {
     fn late(&self) {
         drop(self.timer.take());
         let Some(reactor) = self.reactor() else { return };
-        let (settings, host) = (self.pool.settings(), self.request.url().host());
+        let (settings, host) = (self.pool.route().settings(), self.request.url().host());
         let is_end = reactor.now() >= self.end;
         let (what, limit) = match self.step.get() {
             Step::Over => return,
@@ -173,40 +191,6 @@ impl Exchange {
 
     // ---- The way to the answer: called by the pool and the link.
 
-    /// A connection is being made for it.
-    pub(super) fn connecting(&self, link: Rc<Link>, connector: Connector) {
-        self.step.set(Step::Connecting);
-        drop(self.link.replace(Some(link)));
-        drop(self.connector.replace(Some(connector)));
-    }
-
-    /// The connection is there; if `is_secure`, TLS and perhaps a proxy come before the request.
-    pub(super) fn connected(&self, is_secure: bool) {
-        drop(self.connector.take());
-        if is_secure && self.is(Step::Connecting) {
-            self.step.set(Step::Greeting);
-            self.limit(self.pool.settings().handshake_timeout);
-        }
-    }
-
-    /// The connection is ready for the request.
-    pub(super) fn ask(&self, link: &Rc<Link>, transport: &Transport) {
-        drop(self.connector.take());
-        self.step.set(Step::Asking);
-        drop(self.link.replace(Some(link.clone())));
-        let mut bytes = self.pool.head_of(&self.request);
-        let content = self.request.content();
-        let first = content.len().min(PIECE);
-        bytes.extend_from_slice(&content[..first]);
-        self.uploaded.set(first);
-        self.upload.set(Upload::Writing);
-        transport.write(&bytes);
-        self.go_on_sending(transport);
-        if !self.is_sent() {
-            self.limit(Duration::MAX); // Sending has no limit of its own.
-        }
-    }
-
     /// Writes on until too much waits to be sent, or all has been.
     fn go_on_sending(&self, transport: &Transport) {
         let content = self.request.content();
@@ -217,7 +201,7 @@ impl Exchange {
                     transport.unregister_producer();
                 }
                 if self.is(Step::Asking) {
-                    self.limit(self.pool.settings().first_byte_timeout);
+                    self.limit(self.pool.route().settings().first_byte_timeout);
                 }
                 return;
             }
@@ -230,76 +214,10 @@ impl Exchange {
         }
     }
 
-    /// Whether all of the request has gone out.
-    pub(super) fn is_sent(&self) -> bool {
-        self.upload.get() == Upload::Sent
-    }
-
-    /// The head has come, and if `is_complete` there is no more.
-    pub(super) fn head_came(self: &Rc<Self>, head: Head, is_complete: bool) {
-        if is_complete {
-            self.consumer.replace(Consumer::Ended(BodyEnd::ResponseDone));
-        } else {
-            self.step.set(Step::Answering);
-        }
-        self.fire(Ok(Response::new(head, self.clone())));
-        if self.is(Step::Answering) && matches!(*self.consumer.borrow(), Consumer::Undelivered) {
-            self.pause();
-        }
-    }
-
-    /// Some of the body has come.
-    pub(super) fn body_came(self: &Rc<Self>, data: &[u8]) {
-        let consumer = self.consumer.replace(Consumer::Away);
-        let Consumer::Delivered(mut consumer) = consumer else {
-            self.consumer.replace(consumer);
-            return;
-        };
-        consumer.data_received(&BodyTransport::new(self.clone()), data);
-        if self.is(Step::Answering) {
-            self.consumer.replace(Consumer::Delivered(consumer));
-        }
-    }
-
-    /// The answer is complete and the link is needed no more; who takes the body is told later, by
-    /// [`tell`](Exchange::tell).
-    pub(super) fn leave(&self) {
-        self.step.set(Step::Over);
-        self.stop_timer();
-        drop(self.link.take());
-    }
-
-    /// Tells who takes the body how it ended.
-    pub(super) fn tell(&self, end: BodyEnd) {
-        match self.consumer.replace(Consumer::Away) {
-            Consumer::Delivered(mut consumer) => consumer.body_ended(end),
-            Consumer::Undelivered => drop(self.consumer.replace(Consumer::Ended(end))),
-            Consumer::Away => {}
-            ended @ Consumer::Ended(_) => drop(self.consumer.replace(ended)),
-        }
-    }
-
     // ---- Ends that come too early.
 
-    /// The link broke. A kept connection that the server had given up in the meantime is no reason to fail, if nothing
-    /// can have happened twice; it happens once at most.
-    pub(super) fn broken(&self, link: &Link, reason: Failure) {
-        let is_safe = self.request.is_idempotent() || link.is_unsent();
-        let is_stale = self.is(Step::Asking) && link.is_reused() && !link.has_answered();
-        if !(is_stale && is_safe) || self.retried.replace(true) {
-            return self.fail(reason);
-        }
-        log::debug!(target: "reactor", "a kept connection to {} was stale", self.request.url().origin());
-        self.step.set(Step::Waiting);
-        drop(self.link.take());
-        if let (Some(reactor), Some(me)) = (self.reactor(), self.this.upgrade()) {
-            self.limit(self.end.saturating_duration_since(reactor.now()));
-            self.pool.submit_again(&me);
-        }
-    }
-
-    pub(super) fn fail(&self, reason: impl Into<Failure>) {
-        let has_answered = self.link.borrow().as_ref().is_some_and(|link| link.has_answered());
+    fn fail(&self, reason: impl Into<Failure>) {
+        let has_answered = self.connection.borrow().as_ref().is_some_and(|connection| connection.has_answered());
         let (stage, was) = match self.step.get() {
             Step::Over => return,
             step @ (Step::Waiting | Step::Connecting | Step::Greeting) => (Stage::RequestNotSent, step),
@@ -310,7 +228,7 @@ impl Exchange {
         log::debug!(target: "reactor", "{error}");
         self.let_go();
         match was {
-            Step::Answering => self.tell(BodyEnd::ResponseFailed(error.into())),
+            Step::Answering => self.body_ended(BodyEnd::ResponseFailed(error.into())),
             _ => self.fire(Err(error.into())),
         }
     }
@@ -321,54 +239,165 @@ impl Exchange {
         }
     }
 
-    /// Nobody wants the answer any more: cancelled, or its response was dropped.
-    pub(super) fn abandon(&self) {
-        self.let_go();
-        drop(self.consumer.replace(Consumer::Away));
-    }
-
-    /// The response was dropped.
-    pub(super) fn abandon_unless_delivered(&self) {
-        let is_taken = matches!(*self.consumer.borrow(), Consumer::Delivered(_) | Consumer::Away);
-        if !is_taken {
-            self.abandon();
-        }
-    }
-
     /// Frees everything.
     fn let_go(&self) {
         if self.step.replace(Step::Over) == Step::Waiting
-            && let Some(me) = self.this.upgrade()
+            && let Some(me) = self.me()
         {
+            let me: Rc<dyn ConnectionUser> = me;
             self.pool.forget(&me);
         }
         self.stop_timer();
-        if let Some(link) = self.link.take() {
-            link.abort();
+        if let Some(connection) = self.connection.take() {
+            connection.abort();
         }
         if let Some(connector) = self.connector.take() {
             connector.stop_connecting();
         }
     }
 
-    // ---- Asked for by whoever takes the body.
+    fn with_transport(&self, f: impl FnOnce(&Transport)) {
+        let transport = self.connection.borrow().as_ref().and_then(|connection| connection.transport());
+        if let Some(transport) = transport {
+            f(&transport);
+        }
+    }
+}
 
-    pub(super) fn deliver(self: &Rc<Self>, consumer: Box<dyn BodyProtocol>) {
+/// What the pool and the connection call.
+impl ConnectionUser for Exchange {
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn needs_new_connection(&self) -> bool {
+        self.retried.get()
+    }
+
+    fn connecting(&self, connection: Rc<ClientConnection>, connector: Connector) {
+        self.step.set(Step::Connecting);
+        drop(self.connection.replace(Some(connection)));
+        drop(self.connector.replace(Some(connector)));
+    }
+
+    fn transport_made(&self, is_secure: bool) {
+        drop(self.connector.take());
+        if is_secure && self.is(Step::Connecting) {
+            self.step.set(Step::Greeting);
+            self.limit(self.pool.route().settings().handshake_timeout);
+        }
+    }
+
+    fn connection_ready(&self, connection: &Rc<ClientConnection>, transport: &Transport) {
+        drop(self.connector.take());
+        self.step.set(Step::Asking);
+        drop(self.connection.replace(Some(connection.clone())));
+        let mut bytes = self.pool.route().head_of(&self.request);
+        let content = self.request.content();
+        let first = content.len().min(PIECE);
+        bytes.extend_from_slice(&content[..first]);
+        self.uploaded.set(first);
+        self.upload.set(Upload::Writing);
+        transport.write(&bytes);
+        self.go_on_sending(transport);
+        if !self.is_sent() {
+            self.limit(Duration::MAX); // Sending has no limit of its own.
+        }
+    }
+
+    fn method(&self) -> &str {
+        self.request.method()
+    }
+
+    fn is_sent(&self) -> bool {
+        self.upload.get() == Upload::Sent
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.get()
+    }
+
+    fn head_received(&self, head: Head, is_complete: bool) {
+        let Some(me) = self.me() else { return };
+        if is_complete {
+            self.consumer.replace(Consumer::Ended(BodyEnd::ResponseDone));
+        } else {
+            self.step.set(Step::Answering);
+        }
+        self.fire(Ok(Response::new(head, me)));
+        if self.is(Step::Answering) && matches!(*self.consumer.borrow(), Consumer::Undelivered) {
+            self.pause();
+        }
+    }
+
+    fn body_received(&self, data: &[u8]) {
+        let Some(me) = self.me() else { return };
+        match self.consumer.replace(Consumer::Away) {
+            Consumer::Delivered(mut consumer) => {
+                consumer.data_received(&BodyTransport::new(me), data);
+                // It may have given the body up, or ended the connection.
+                if self.is(Step::Answering) {
+                    self.consumer.replace(Consumer::Delivered(consumer));
+                }
+            }
+            other => drop(self.consumer.replace(other)),
+        }
+    }
+
+    fn connection_released(&self) {
+        self.step.set(Step::Over);
+        self.stop_timer();
+        drop(self.connection.take());
+    }
+
+    fn body_ended(&self, end: BodyEnd) {
+        match self.consumer.replace(Consumer::Away) {
+            Consumer::Delivered(mut consumer) => consumer.body_ended(end),
+            Consumer::Undelivered => drop(self.consumer.replace(Consumer::Ended(end))),
+            Consumer::Away => {}
+            ended @ Consumer::Ended(_) => drop(self.consumer.replace(ended)),
+        }
+    }
+
+    /// A kept connection that the server had given up in the meantime is no reason to fail, if nothing can have
+    /// happened twice; it happens once at most.
+    fn connection_broken(&self, connection: &ClientConnection, reason: Failure) {
+        let is_safe = self.request.is_idempotent() || connection.is_unsent();
+        let is_stale = self.is(Step::Asking) && connection.is_reused() && !connection.has_answered();
+        if !(is_stale && is_safe) || self.retried.replace(true) {
+            return self.fail(reason);
+        }
+        log::debug!(target: "reactor", "a kept connection to {} was stale", self.request.url().origin());
+        self.step.set(Step::Waiting);
+        drop(self.connection.take());
+        if let (Some(reactor), Some(me)) = (self.reactor(), self.me()) {
+            self.limit(self.end.saturating_duration_since(reactor.now()));
+            let me: Rc<dyn ConnectionUser> = me;
+            self.pool.submit_again(&me);
+        }
+    }
+}
+
+/// What the program calls, by its [`Response`] and its [`BodyTransport`].
+impl BodySource for Exchange {
+    fn request(&self) -> &Request {
+        &self.request
+    }
+
+    fn deliver(&self, consumer: Box<dyn BodyProtocol>) {
         match self.consumer.replace(Consumer::Delivered(consumer)) {
             Consumer::Ended(end) => {
                 // Not from inside of the call that delivers.
-                let me = self.clone();
-                match self.reactor() {
-                    Some(reactor) => reactor.call_when_running(move || me.tell(end)),
-                    None => drop(self.consumer.replace(Consumer::Away)),
+                match (self.reactor(), self.me()) {
+                    (Some(reactor), Some(me)) => reactor.call_when_running(move || me.body_ended(end)),
+                    _ => drop(self.consumer.replace(Consumer::Away)),
                 }
             }
             _ => self.resume(),
         }
     }
 
-    /// The end of a body that ended before anybody took it.
-    pub(super) fn take_end(&self) -> Option<BodyEnd> {
+    fn take_end(&self) -> Option<BodyEnd> {
         match self.consumer.replace(Consumer::Away) {
             Consumer::Ended(end) => Some(end),
             consumer => {
@@ -378,26 +407,31 @@ impl Exchange {
         }
     }
 
-    pub(super) fn pause(&self) {
+    fn pause(&self) {
         if self.is(Step::Answering) && !self.paused.replace(true) {
             self.with_transport(Transport::pause_producing);
         }
     }
 
-    pub(super) fn resume(&self) {
+    fn resume(&self) {
         if self.paused.replace(false) {
             self.with_transport(Transport::resume_producing);
         }
     }
 
-    pub(super) fn is_paused(&self) -> bool {
+    fn is_paused(&self) -> bool {
         self.paused.get()
     }
 
-    fn with_transport(&self, f: impl FnOnce(&Transport)) {
-        let transport = self.link.borrow().as_ref().and_then(|link| link.transport());
-        if let Some(transport) = transport {
-            f(&transport);
+    fn abandon(&self) {
+        self.let_go();
+        drop(self.consumer.replace(Consumer::Away));
+    }
+
+    fn abandon_unless_delivered(&self) {
+        let is_taken = matches!(*self.consumer.borrow(), Consumer::Delivered(_) | Consumer::Away);
+        if !is_taken {
+            self.abandon();
         }
     }
 }
@@ -410,9 +444,9 @@ impl Producer for Sender {
 
     fn resume_producing(&self) {
         let Some(exchange) = self.0.upgrade() else { return };
-        let link = exchange.link.borrow().clone();
-        if let Some(link) = link {
-            link.some_was_sent();
+        let connection = exchange.connection.borrow().clone();
+        if let Some(connection) = connection {
+            connection.note_sent();
         }
         exchange.with_transport(|transport| exchange.go_on_sending(transport));
     }

@@ -3,15 +3,16 @@
 //! As a browser does (the Fetch standard): 303 becomes a GET, and so does a POST after 301 or 302; 307 and 308 keep
 //! method and body. Credentials do not follow to another origin, and nothing follows from https to http.
 
-use super::agent::Agent;
-use super::body::{Previous, Response};
-use super::framing::is_redirect;
-use super::head::Head;
+use super::error::{AgentError, RedirectError, Stage};
+use super::exchange;
+use super::pool::Pool;
 use super::request::Request;
-use super::url::UrlError;
-use super::{AgentError, Stage};
+use super::response::{Previous, Response};
+use crate::http::framing::is_redirect;
+use crate::http::head::Head;
+use crate::http::url::UrlError;
 use crate::{CancelledError, Failure, TimeoutError};
-use std::fmt;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Bytes of a redirect's own body that are read, so that its connection can be used again.
@@ -20,50 +21,16 @@ const BODY: usize = 64 * 1024;
 /// How long that may take before the connection is given up for another one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A redirect is not followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RedirectError {
-    /// There were more in a row than [`Redirects::Follow`](super::Redirects::Follow) allows. Twisted's
-    /// `InfiniteRedirection`.
-    TooMany {
-        /// How many are allowed.
-        limit: usize,
-    },
-    /// It does not say where to, or says it twice. Twisted's `RedirectWithNoLocation`.
-    NoLocation,
-    /// It leads to no address that we could ask.
-    BadLocation(UrlError),
-    /// It leads from https to http.
-    Insecure,
-    /// It leads to another origin, and its address holds a secret of ours.
-    Secret,
-}
-
-impl fmt::Display for RedirectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RedirectError::TooMany { limit } => write!(f, "more than {limit} redirects in a row"),
-            RedirectError::NoLocation => f.write_str("a redirect that does not say where to"),
-            RedirectError::BadLocation(error) => write!(f, "a redirect to no usable address: {error}"),
-            RedirectError::Insecure => f.write_str("a redirect from https to http"),
-            RedirectError::Secret => f.write_str("a redirect that would take a secret to another origin"),
-        }
-    }
-}
-
-impl std::error::Error for RedirectError {}
-
 /// Asks, and follows up to `limit` redirects.
 pub(super) async fn follow(
-    agent: Agent,
+    pool: Rc<Pool>,
     mut request: Request,
     limit: usize,
     end: Option<Instant>,
 ) -> Result<Response, Failure> {
     let mut previous = Vec::new();
     loop {
-        let response = agent.ask_once(request.clone(), end).await?;
+        let response = exchange::start(&pool, request.clone(), end).await?;
         let next = match next(&request, response.head()) {
             Ok(None) => return Ok(response.with_previous(previous)),
             Ok(Some(_)) if previous.len() == limit => Err(RedirectError::TooMany { limit }),
@@ -78,7 +45,7 @@ pub(super) async fn follow(
         }
         // Whatever becomes of its body; but a cancel and the deadline are for all of it.
         let mut body = response.collect(BODY);
-        if let Some(reactor) = agent.reactor() {
+        if let Some(reactor) = pool.route().reactor() {
             body = body.add_timeout(PATIENCE, &reactor);
         }
         if let Err(failure) = body.await

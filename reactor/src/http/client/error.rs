@@ -1,12 +1,11 @@
 //! [`AgentError`]: how far a request came, why it came no further, and whose fault that is.
 
-use super::gzip::GzipError;
-use super::limits::{Fault, HttpError};
-use super::proxy::ProxyError;
-use super::redirect::RedirectError;
 use super::request::Request;
 use crate::Failure;
 use crate::error::{ConnectError, Reason, TimeoutError};
+use crate::http::gzip::GzipError;
+use crate::http::limits::{Fault, HttpError};
+use crate::http::url::UrlError;
 use std::error::Error;
 use std::fmt;
 
@@ -126,3 +125,58 @@ impl fmt::Display for TooManyWaiting {
 }
 
 impl Error for TooManyWaiting {}
+
+/// A redirect is not followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// There were more in a row than [`Redirects::Follow`](super::Redirects::Follow) allows. Twisted's
+    /// `InfiniteRedirection`.
+    TooMany {
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// It does not say where to, or says it twice. Twisted's `RedirectWithNoLocation`.
+    NoLocation,
+    /// It leads to no address that we could ask.
+    BadLocation(UrlError),
+    /// It leads from https to http.
+    Insecure,
+    /// It leads to another origin, and its address holds a secret of ours.
+    Secret,
+}
+
+impl fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RedirectError::TooMany { limit } => write!(f, "more than {limit} redirects in a row"),
+            RedirectError::NoLocation => f.write_str("a redirect that does not say where to"),
+            RedirectError::BadLocation(error) => write!(f, "a redirect to no usable address: {error}"),
+            RedirectError::Insecure => f.write_str("a redirect from https to http"),
+            RedirectError::Secret => f.write_str("a redirect that would take a secret to another origin"),
+        }
+    }
+}
+
+impl std::error::Error for RedirectError {}
+
+/// The proxy gives no tunnel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// It answered with this status: 407 asks for a name and a password.
+    Refused(u16),
+    /// Its answer is broken.
+    BadAnswer(HttpError),
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProxyError::Refused(status) => write!(f, "the proxy gives no tunnel: it answered {status}"),
+            ProxyError::BadAnswer(error) => write!(f, "the proxy's answer is broken: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ProxyError {}

@@ -7,7 +7,7 @@
 //! [`secret_header`](Request::secret_header) and a query parameter of [`secret_query`](Request::secret_query) do not
 //! follow a redirect to another origin.
 
-use super::url::{Url, percent_decoded};
+use crate::http::url::{Url, percent_decoded};
 use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;

@@ -4,15 +4,14 @@
 //! TLS, answer), the answer's size is limited, and redirects are not followed.
 
 use super::agent::Agent;
-use super::agent_error::AgentError;
-use super::agent_settings::AgentSettings;
-use super::head::Head;
-use super::limits::Limits;
+use super::error::AgentError;
 use super::request::Request;
-use super::url::Url;
+use super::response::Page;
+use super::settings::AgentSettings;
+use crate::http::limits::Limits;
+use crate::http::url::Url;
 use crate::tls::{TlsConfigError, TrustRoots};
-use crate::{Deferred, Failure, Reactor};
-use std::fmt;
+use crate::{Deferred, Reactor};
 use std::time::Duration;
 
 /// How long an answer may take unless [`PageGetter::timeout`] says otherwise.
@@ -47,40 +46,6 @@ pub fn get_page(reactor: &Reactor, url: &str) -> Deferred<Vec<u8>> {
     }
 }
 
-/// An answer: its head and all of its body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Status and headers.
-    pub head: Head,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl Page {
-    /// The body, if the status is 200, 201 or 202.
-    ///
-    /// # Errors
-    /// [`PageError`] with all of it, for any other status.
-    pub fn into_body(self) -> Result<Vec<u8>, Failure> {
-        match self.head.status {
-            200..=202 => Ok(self.body),
-            _ => Err(PageError(self).into()),
-        }
-    }
-}
-
-/// The server answered, but not with the page. Twisted's `web.error.Error`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageError(pub Page);
-
-impl fmt::Display for PageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server answered {} {}", self.0.head.status, self.0.head.reason())
-    }
-}
-
-impl std::error::Error for PageError {}
-
 /// What [`get_page`] is made of, to be set up once and used often: an [`Agent`] that keeps no connection and follows no
 /// redirect. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -94,20 +59,19 @@ impl PageGetter {
     /// # Errors
     /// If there are none.
     pub fn new(reactor: &Reactor, roots: &TrustRoots) -> Result<PageGetter, TlsConfigError> {
-        let getter = PageGetter { agent: Agent::new(reactor, roots)? };
         // Each page has a connection of its own, and none waits for another's.
-        Ok(getter.set(|settings| {
-            settings.max_idle_per_host = 0;
-            (settings.max_open, settings.max_open_per_host) = (usize::MAX, usize::MAX);
-            settings.limits = Limits::default();
-        }))
-        .map(|getter| getter.timeout(TIMEOUT))
+        let mut settings = AgentSettings::default();
+        settings.max_idle_per_host = 0;
+        (settings.max_open, settings.max_open_per_host) = (usize::MAX, usize::MAX);
+        let agent = Agent::with_settings(reactor, roots, settings)?;
+        Ok(PageGetter { agent }.timeout(TIMEOUT))
     }
 
+    /// No connection is lost with the old agent's pool: that one keeps none.
     fn set(self, set: impl FnOnce(&mut AgentSettings)) -> PageGetter {
         let mut settings = self.agent.settings().clone();
         set(&mut settings);
-        PageGetter { agent: self.agent.with_settings(settings) }
+        PageGetter { agent: self.agent.sibling(settings) }
     }
 
     /// Sets how long an answer may take, from the call to the last byte.

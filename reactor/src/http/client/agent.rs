@@ -13,20 +13,18 @@
 //! Unlike Twisted's: everything has a deadline, connections at work are limited and not only idle ones, requests wait
 //! in a bounded queue, and a response that nobody takes holds nothing.
 
-use super::agent_error::{AgentError, Stage};
-use super::agent_settings::{AgentSettings, Redirects};
-use super::body::{Response, abandon};
-use super::exchange::Exchange;
-use super::page::Page;
+use super::exchange;
 use super::pool::Pool;
 use super::redirect;
 use super::request::Request;
-use crate::error::ConnectError;
+use super::response::{Page, Response};
+use super::route::Route;
+use super::settings::{AgentSettings, Redirects};
 use crate::tls::{TlsClient, TlsConfigError, TrustRoots};
 use crate::{Deferred, Reactor, deferred};
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A deadline that is further away than this (a hundred years) is none.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -55,30 +53,36 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent that trusts `roots`, with default settings. TLS is a browser's: the server's certificate must be for
+    /// An agent that trusts `roots`, with the default settings. TLS is a browser's: the server's certificate must be for
     /// the name in the URL.
     ///
     /// # Errors
     /// If there are no roots.
     pub fn new(reactor: &Reactor, roots: &TrustRoots) -> Result<Agent, TlsConfigError> {
+        Agent::with_settings(reactor, roots, AgentSettings::default())
+    }
+
+    /// An agent that trusts `roots`, with these settings.
+    ///
+    /// # Errors
+    /// If there are no roots.
+    pub fn with_settings(
+        reactor: &Reactor,
+        roots: &TrustRoots,
+        settings: AgentSettings,
+    ) -> Result<Agent, TlsConfigError> {
         let tls = TlsClient::new(reactor, roots, &["http/1.1"])?;
-        Ok(Agent { pool: Pool::new(reactor, tls, AgentSettings::default()) })
+        Ok(Agent { pool: Pool::new(Route::new(reactor.weak(), tls, settings)) })
     }
 
-    /// An agent with these settings, and a pool of its own.
-    pub fn with_settings(self, mut settings: AgentSettings) -> Agent {
-        settings.user_agent.retain(|c| !c.is_control());
-        let Some(reactor) = self.pool.reactor() else { return self };
-        Agent { pool: Pool::new(&reactor, self.pool.tls().clone(), settings) }
+    /// Another agent on the same reactor and with the same trust, with these settings and a pool of its own.
+    pub(super) fn sibling(&self, settings: AgentSettings) -> Agent {
+        Agent { pool: Pool::new(self.pool.route().with_settings(settings)) }
     }
 
-    /// What it was set to.
+    /// The settings that it was made with.
     pub fn settings(&self) -> &AgentSettings {
-        self.pool.settings()
-    }
-
-    pub(super) fn reactor(&self) -> Option<Reactor> {
-        self.pool.reactor()
+        self.pool.route().settings()
     }
 
     /// Asks. Fires at the head of the answer; the body is then to be taken from the [`Response`], or dropped with it.
@@ -87,10 +91,13 @@ impl Agent {
     /// attempt, the connection.
     #[track_caller]
     pub fn request(&self, request: Request) -> Deferred<Response> {
-        let end = self.pool.reactor().map(|reactor| reactor.now() + self.settings().timeout.min(FOREVER));
+        let reactor = self.pool.route().reactor();
+        let end = reactor.map(|reactor| reactor.now() + self.settings().timeout.min(FOREVER));
         match self.settings().redirects {
-            Redirects::None => self.ask_once(request, end),
-            Redirects::Follow { limit } => Deferred::from_future(redirect::follow(self.clone(), request, limit, end)),
+            Redirects::None => exchange::start(&self.pool, request, end),
+            Redirects::Follow { limit } => {
+                Deferred::from_future(redirect::follow(self.pool.clone(), request, limit, end))
+            }
         }
     }
 
@@ -103,22 +110,6 @@ impl Agent {
             let head = response.head().clone();
             response.collect(limit).add_callback(|body| Ok(Page { head, body }))
         })
-    }
-
-    /// One request, redirects being answers like any other, to be over at `end`.
-    #[track_caller]
-    pub(super) fn ask_once(&self, request: Request, end: Option<Instant>) -> Deferred<Response> {
-        let (Some(reactor), Some(end)) = (self.pool.reactor(), end) else {
-            return deferred::fail(AgentError::new(Stage::RequestNotSent, &request, ConnectError::Cancelled));
-        };
-        let exchange = Exchange::new(&self.pool, &reactor, request, end);
-        let unwanted = Rc::downgrade(&exchange);
-        let (deferred, firer) = Deferred::with_canceller(move |_| abandon(&unwanted));
-        exchange.is_to_fire(firer);
-        if let Err(error) = self.pool.submit(&exchange) {
-            exchange.fail(error);
-        }
-        deferred
     }
 
     /// Closes the connections that are kept; fires when they are gone. Those at work stay.

@@ -1,7 +1,7 @@
 //! [`AgentSettings`]: what an [`Agent`](super::Agent) allows, each with its reason.
 
-use super::limits::Limits;
 use super::proxy::Proxy;
+use crate::http::limits::Limits;
 use std::time::Duration;
 
 /// Limits and manners of an [`Agent`](super::Agent). The defaults suit a program that asks services.

@@ -1,0 +1,130 @@
+//! [`Proxy`]: an HTTP proxy, and the name and password by which it knows us.
+//!
+//! Next: `tunnel.rs`, the way through it.
+
+use crate::http::url::{Url, UrlError, percent_decoded};
+use std::fmt;
+use std::str::FromStr;
+
+/// An HTTP proxy, with who we are to it. Made from `http://proxy:3128` or `http://user:password@proxy:3128`.
+///
+/// Name and password are taken as they are, percent-encoding undone; `Debug` does not show them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    url: Url,
+    /// What stands in `Proxy-Authorization`.
+    authorization: Option<String>,
+}
+
+impl Proxy {
+    /// A proxy that knows us by this name and password.
+    pub fn with_credentials(mut self, user: &str, password: &str) -> Proxy {
+        self.authorization = Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())));
+        self
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.url.host()
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.url.port()
+    }
+
+    /// The header line for the proxy, or nothing.
+    pub(super) fn authorization_line(&self) -> String {
+        self.authorization.as_ref().map(|value| format!("Proxy-Authorization: {value}\r\n")).unwrap_or_default()
+    }
+}
+
+impl FromStr for Proxy {
+    type Err = UrlError;
+
+    /// # Errors
+    /// [`UrlError`] if it is not `http://`, with a host: TLS to the proxy itself is not offered.
+    fn from_str(text: &str) -> Result<Proxy, UrlError> {
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (credentials, place) = match authority.rsplit_once('@') {
+            Some((credentials, place)) => (Some(credentials), place),
+            None => (None, authority),
+        };
+        let url: Url = format!("{scheme}://{place}").parse()?;
+        if url.is_secure() {
+            return Err(UrlError::Scheme);
+        }
+        let proxy = Proxy { url, authorization: None };
+        let Some(credentials) = credentials else { return Ok(proxy) };
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        Ok(proxy.with_credentials(&decoded(user)?, &decoded(password)?))
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credentials = if self.authorization.is_some() { ", with credentials" } else { "" };
+        write!(f, "Proxy({}{credentials})", self.url.origin())
+    }
+}
+
+fn decoded(text: &str) -> Result<String, UrlError> {
+    let bytes = percent_decoded(text).ok_or(UrlError::UserInfo)?;
+    String::from_utf8(bytes).map_err(|_| UrlError::UserInfo)
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let number = (0..3).fold(0, |number, at| number << 8 | u32::from(three.get(at).copied().unwrap_or(0)));
+        for at in 0..4 {
+            let digit = DIGITS[(number >> (18 - 6 * at) & 63) as usize];
+            text.push(if at <= three.len() { digit as char } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
+        {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn a_proxy_has_its_credentials_in_its_url_or_given_and_shows_them_to_nobody() {
+        let expected = "Proxy-Authorization: Basic dTpwOkAv\r\n"; // u:p:@/
+        for proxy in [
+            "http://u:p%3a%40%2F@proxy:3128".parse::<Proxy>().unwrap(),
+            "http://proxy:3128/".parse::<Proxy>().unwrap().with_credentials("u", "p:@/"),
+        ] {
+            assert_eq!((proxy.host(), proxy.port()), ("proxy", 3128));
+            assert_eq!(proxy.authorization_line(), expected);
+            assert_eq!(format!("{proxy:?}"), "Proxy(http://proxy:3128, with credentials)");
+        }
+        assert_eq!("http://proxy".parse::<Proxy>().unwrap().authorization_line(), "");
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused() {
+        for (text, error) in [
+            ("proxy:3128", UrlError::Scheme),
+            ("https://proxy", UrlError::Scheme),
+            ("socks5://proxy", UrlError::Scheme),
+            ("http://", UrlError::Host),
+            ("http://u:p%4@proxy", UrlError::UserInfo),
+            ("http://u:%ff@proxy", UrlError::UserInfo),
+            ("http://u:p@proxy:0", UrlError::Port),
+        ] {
+            assert_eq!(text.parse::<Proxy>(), Err(error), "{text}");
+        }
+    }
+}
