@@ -60,9 +60,12 @@ impl PageGetter {
     /// If there are none.
     pub fn new(reactor: &Reactor, roots: &TrustRoots) -> Result<PageGetter, TlsConfigError> {
         // Each page has a connection of its own, and none waits for another's.
-        let mut settings = AgentSettings::default();
-        settings.max_idle_per_host = 0;
-        (settings.max_open, settings.max_open_per_host) = (usize::MAX, usize::MAX);
+        let settings = AgentSettings {
+            max_idle_per_host: 0,
+            max_open: usize::MAX,
+            max_open_per_host: usize::MAX,
+            ..AgentSettings::default()
+        };
         let agent = Agent::with_settings(reactor, roots, settings)?;
         Ok(PageGetter { agent }.timeout(TIMEOUT))
     }
