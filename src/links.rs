@@ -16,8 +16,6 @@ mod waiting;
 mod wire;
 
 use crate::config::ServerConfig;
-#[cfg(test)]
-use crate::locations::Mutant;
 use crate::locations::{ClientId, Known, NeighborId};
 use crate::log_file::Traffic;
 use crate::replies::Replies;
@@ -128,15 +126,6 @@ impl Link {
         matches!(&*self.state.borrow(), State::Up { .. })
     }
 
-    /// Since when the connection is up, if it is.
-    #[cfg(test)]
-    pub(crate) fn up_since(&self) -> Option<Instant> {
-        match &*self.state.borrow() {
-            State::Up { since, .. } => Some(*since),
-            _ => None,
-        }
-    }
-
     /// How many connections from the neighbour are open.
     pub(crate) fn guests(&self) -> usize {
         self.guests.get()
@@ -223,8 +212,6 @@ impl Link {
     pub(crate) fn close(&self) {
         self.refused.borrow_mut().clear();
         match self.state.replace(State::Closed) {
-            #[cfg(test)]
-            State::Down { .. } if self.server.upgrade().is_some_and(|server| server.is(Mutant::NoCancel)) => {}
             State::Down { again, .. } => {
                 again.cancel();
             }
@@ -266,10 +253,6 @@ impl Link {
     pub(crate) fn tell(&self, client: &ClientId, why: Why) {
         if self.is_up() {
             self.waiting.borrow_mut().push(client, why);
-            #[cfg(test)]
-            if self.server.upgrade().is_some_and(|server| server.is(Mutant::TwoEntries)) {
-                self.waiting.borrow_mut().push_again(client);
-            }
             self.write_on();
         }
     }
@@ -278,17 +261,11 @@ impl Link {
     /// link is down nothing is noted.
     fn tell_back(&self) {
         let Some(server) = self.server.upgrade() else { return };
-        #[cfg(test)]
-        if server.is(Mutant::NeverTellsBack) {
-            return;
-        }
         if !self.is_up() {
             return;
         }
         let locations = server.locations().borrow();
         let has_said = |known: &&Known| known.from == Some(self.id);
-        #[cfg(test)]
-        let has_said = |known: &&Known| has_said(known) || server.is(Mutant::TellsAllBack);
         for known in locations.iter().filter(has_said) {
             self.waiting.borrow_mut().push(&known.client, Why::TheyLackIt);
         }
@@ -311,15 +288,11 @@ impl Link {
         };
         let locations = server.locations().borrow();
         let is_full = || transport.buffered() > HIGH_WATER;
-        #[cfg(test)]
-        let is_full = || is_full() && !server.is(Mutant::FillsBuffer);
         while !is_full() {
             let Some((client, why)) = self.waiting.borrow_mut().pop() else { return };
             let Some(known) = locations.get(&client) else { continue };
             // It may have told us itself in the meantime.
             let told_us = known.from == Some(self.id);
-            #[cfg(test)]
-            let told_us = told_us && !server.is(Mutant::TellsTheTeller);
             if why == Why::TheyLackIt || !told_us {
                 if let Some(watch) = server.watch() {
                     watch.told(self.id, &known.line);
@@ -333,8 +306,6 @@ impl Link {
     fn set_paused(&self, now: bool) {
         if let State::Up { paused, .. } = &mut *self.state.borrow_mut() {
             *paused = now;
-            #[cfg(test)]
-            (*paused &= self.server.upgrade().is_some_and(|server| !server.is(Mutant::FillsBuffer)));
         }
         self.write_on();
     }
@@ -356,15 +327,6 @@ impl Link {
         *waiting = Waiting::default();
         if let Some(watch) = server.watch() {
             watch.linked(self.id);
-        }
-        #[cfg(test)]
-        if server.is(Mutant::NoExchange) {
-            return;
-        }
-        #[cfg(test)]
-        if server.is(Mutant::AnyOrder) {
-            let locations = server.locations().borrow();
-            locations.clients_in_any_order().for_each(|client| waiting.push(client, Why::TheyLackIt));
         }
         for client in server.locations().borrow().clients() {
             waiting.push(client, Why::TheyLackIt);

@@ -54,69 +54,6 @@ pub enum Rule {
     Paper,
     /// Unless its time has been seen before.
     Seen,
-    /// As a server with a mistake in it does: does a test of the simulation notice?
-    #[cfg(test)]
-    Mutant(Mutant),
-}
-
-/// A mistake that somebody could make.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mutant {
-    /// A neighbour is told nothing when the link to it comes up.
-    NoExchange,
-    /// Of two with the same time the first is kept.
-    NoTieBreak,
-    /// Times are compared as floats.
-    FloatTimes,
-    /// What is the same is taken again: `>=` for `>`.
-    TakesTheSame,
-    /// Whatever differs is taken: `!=` for `>`.
-    TakesTheOther,
-    /// News goes back to where it came from, too.
-    TellsTheTeller,
-    /// A client's location is answered twice.
-    AnswersTwice,
-    /// A panic at clients in the south.
-    Panics,
-    /// Links are not closed when the server stops.
-    LeavesLinks,
-    /// A new link is told of clients in the order of a hash map: another in each run.
-    AnyOrder,
-    /// No WHATSAT is understood.
-    UnknownWhatsAt,
-    /// The Places service is never asked: every answer is that it has failed.
-    NoPlaces,
-    /// The answer to a WHATSAT has as many places as there are.
-    IgnoresBound,
-    /// A radius in kilometres is taken for metres.
-    TakesMetres,
-    /// Some questions to the Places service are never answered, and nobody gives them up.
-    LosesQuestions,
-    /// A client waits for a neighbour once more each time that it is news.
-    TwoEntries,
-    /// Who sent something old is sent the newer after three quarters of a minute.
-    AnswersLate,
-    /// A link that waits to be tried again is closed, but its timer is not cancelled.
-    NoCancel,
-    /// A neighbour that may be another one is told everything, not only what it had said.
-    TellsAllBack,
-    /// The difference of an AT is the client's time minus the server's.
-    TurnsDifference,
-    /// A neighbour that may be another one is not told what it had said.
-    NeverTellsBack,
-    /// The connections that neighbours make have no keep-alive of their own.
-    NoKeepAlive,
-    /// Who sends too long a line is closed at once.
-    ClosesAtOnce,
-    /// Who sends something old is told nothing.
-    NeverAnswersOlder,
-    /// An AT may be no longer than an IAMAT.
-    NoOverhead,
-    /// A last line without an end is thrown away.
-    ThrowsRestAway,
-    /// A link writes on however little the neighbour reads.
-    FillsBuffer,
 }
 
 /// All locations that a server knows.
@@ -159,25 +96,6 @@ impl Rule {
             Rule::Newest => newness(time, line, known),
             Rule::Paper => taken_if(time != known.time),
             Rule::Seen => taken_if(seen.insert((known.client.clone(), time))),
-            #[cfg(test)]
-            Rule::Mutant(mutant) => mutant.judge(time, line, known),
-        }
-    }
-}
-
-#[cfg(test)]
-impl Mutant {
-    fn judge(self, time: Time, line: &[u8], known: &Known) -> Ordering {
-        let zero = Time::from(std::time::SystemTime::UNIX_EPOCH);
-        let seconds = |time: Time| time.minus(zero).to_string().parse::<f64>().unwrap();
-        match (self, newness(time, line, known)) {
-            (Mutant::NoTieBreak, _) => time.cmp(&known.time),
-            (Mutant::FloatTimes, _) => {
-                seconds(time).total_cmp(&seconds(known.time)).then_with(|| line.cmp(&known.line))
-            }
-            (Mutant::TakesTheSame, Ordering::Equal) => Ordering::Greater,
-            (Mutant::TakesTheOther, Ordering::Less) => Ordering::Greater,
-            (_, order) => order,
         }
     }
 }
@@ -254,12 +172,6 @@ impl Locations {
     /// All clients that are known, in the order in which they became so.
     pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
         self.order.iter()
-    }
-
-    /// The same in an order that nothing decides.
-    #[cfg(test)]
-    pub(crate) fn clients_in_any_order(&self) -> impl Iterator<Item = &ClientId> {
-        self.known.keys()
     }
 
     /// How many clients are known.

@@ -7,8 +7,6 @@
 //! ```
 
 use crate::links::KEEP_ALIVE;
-#[cfg(test)]
-use crate::locations::Mutant;
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
@@ -102,16 +100,7 @@ impl HerdProtocol {
             return false;
         }
         let difference = now.minus(iamat.time).text();
-        #[cfg(test)]
-        let difference = match self.server.is(Mutant::TurnsDifference) {
-            true => iamat.time.minus(now).text(),
-            false => difference,
-        };
         let at = At { server: self.server.name().as_bytes(), difference: difference.as_bytes(), iamat: *iamat };
-        #[cfg(test)]
-        if self.server.is(Mutant::Panics) {
-            assert_ne!(iamat.location.latitude().as_bytes()[0], b'-');
-        }
         let mut reply = std::mem::take(&mut self.scratch);
         reply.clear();
         at.write_to(&mut reply);
@@ -119,10 +108,6 @@ impl HerdProtocol {
         let taken = self.server.take_iamat(&at, &reply);
         if taken {
             reply.push(b'\n');
-            #[cfg(test)]
-            if self.server.is(Mutant::AnswersTwice) {
-                self.reply(&reply);
-            }
             self.reply(&reply);
         }
         if reply.capacity() <= SCRATCH {
@@ -133,18 +118,9 @@ impl HerdProtocol {
 
     fn whats_at(&self, asked: &WhatsAt<'_>) -> bool {
         let Some(replies) = &self.replies else { return true };
-        #[cfg(test)]
-        if self.server.is(Mutant::UnknownWhatsAt) {
-            return false;
-        }
         let Some(answer) = self.server.whats_at(asked) else { return false };
         let ticket = replies.reserve();
         let filled = replies.clone();
-        #[cfg(test)]
-        if self.server.is(Mutant::LosesQuestions) {
-            drop(answer.add_callback(move |reply| filled.fill(ticket, reply)));
-            return true;
-        }
         replies.attach(ticket, answer.add_callback(move |reply| filled.fill(ticket, reply)));
         true
     }
@@ -161,10 +137,6 @@ impl HerdProtocol {
         let Some(called) = self.server.neighbor_called(name) else { return false };
         // We send nothing on this connection: without this, one whose machine has failed would stay for ever.
         transport.transport().set_keep_alive(Some(KEEP_ALIVE));
-        #[cfg(test)]
-        if self.server.is(Mutant::NoKeepAlive) {
-            transport.transport().set_keep_alive(Some(CLIENT_KEEP_ALIVE));
-        }
         let link = &self.server.links()[called];
         if link.may_come_from(self.peer) {
             self.who.set(Who::Neighbor(called));
@@ -216,10 +188,6 @@ impl HerdProtocol {
         let label = format!("{} ({})", self.traffic.label(), self.server.links()[neighbor].name());
         self.traffic = Traffic::new(&label, self.server.reactor());
         transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
-        #[cfg(test)]
-        if self.server.is(Mutant::NoOverhead) {
-            transport.set_max_length(self.server.limits().line);
-        }
     }
 
     fn reply(&self, reply: &[u8]) {
@@ -253,10 +221,6 @@ impl LineProtocol for HerdProtocol {
             Bytes(&start[..start.len().min(80)])
         );
         self.reply(format!("? a line is longer than {limit} bytes\n").as_bytes());
-        #[cfg(test)]
-        if self.server.is(Mutant::ClosesAtOnce) {
-            return transport.transport().lose_connection();
-        }
         transport.set_raw_mode();
         if let Some(replies) = &self.replies {
             replies.send_end_when_paid();
@@ -268,8 +232,6 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
-        #[cfg(test)]
-        let rest = if self.server.is(Mutant::ThrowsRestAway) { &[] } else { rest };
         if !rest.is_empty() {
             self.line_received(transport, rest);
         }

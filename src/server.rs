@@ -13,8 +13,6 @@
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
 use crate::links::Link;
-#[cfg(test)]
-use crate::locations::Mutant;
 use crate::locations::{ClientId, Locations, NeighborId, Rule, Verdict};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
@@ -97,10 +95,6 @@ impl Server {
     pub(crate) fn begin(self: Rc<Server>) -> Deferred<SocketAddr> {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
-            #[cfg(test)]
-            if closing.is(Mutant::LeavesLinks) {
-                return;
-            }
             closing.links().iter().for_each(|link| link.close());
         });
 
@@ -249,14 +243,7 @@ impl Server {
             Verdict::Newer(client) => self.flood(&client, from),
             Verdict::Same => {}
             Verdict::Older(client) => {
-                #[cfg(test)]
-                let from = from.filter(|_| !self.is(Mutant::NeverAnswersOlder));
                 if let Some(neighbor) = from {
-                    #[cfg(test)]
-                    if self.is(Mutant::AnswersLate) {
-                        self.answer_late(neighbor, client);
-                        return false;
-                    }
                     self.links()[neighbor].tell(&client, links::Why::TheyLackIt);
                 }
             }
@@ -268,36 +255,12 @@ impl Server {
         is_news
     }
 
-    /// The mistake of this name; a server that stops leaves nothing behind all the same.
-    #[cfg(test)]
-    fn answer_late(&self, neighbor: NeighborId, client: ClientId) {
-        let link = self.links()[neighbor].clone();
-        let since = link.up_since();
-        let later = self.reactor.call_later(std::time::Duration::from_secs(45), move || {
-            // A link that has come up since has told it already.
-            if link.up_since() == since {
-                link.tell(&client, links::Why::TheyLackIt);
-            }
-        });
-        self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
-            later.cancel();
-        });
-    }
-
     fn flood(&self, client: &ClientId, from: Option<NeighborId>) {
-        #[cfg(test)]
-        let from = from.filter(|_| !self.is(Mutant::TellsTheTeller));
         for (id, link) in self.links().iter().enumerate() {
             if Some(id) != from {
                 link.tell(client, links::Why::News);
             }
         }
-    }
-
-    /// Whether it has this mistake.
-    #[cfg(test)]
-    pub(crate) fn is(&self, mutant: Mutant) -> bool {
-        self.locations.borrow().rule() == Rule::Mutant(mutant)
     }
 
     /// What is near a client: the whole reply, or `None` if nobody knows the client. The Deferred does not fail.
@@ -313,12 +276,6 @@ impl Server {
         };
         let (mut reply, bound) = (known.line.clone(), asked.bound);
         drop(locations);
-        #[cfg(test)]
-        let (question, bound) = match self.is(Mutant::TakesMetres) {
-            true => (Nearby { radius: String::from_utf8_lossy(asked.radius).into_owned(), ..question }, bound),
-            false if self.is(Mutant::IgnoresBound) => (question, places::MAX_PLACES),
-            false => (question, bound),
-        };
         let answer = self.places.nearby(&question).add_both(move |answer| {
             reply.push(b'\n');
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));

@@ -32,10 +32,4 @@ impl Waiting {
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
-
-    /// What a server with a mistake in it does: a client is in it twice.
-    #[cfg(test)]
-    pub(super) fn push_again(&mut self, client: &ClientId) {
-        self.order.push_back(client.clone());
-    }
 }

@@ -2,8 +2,6 @@
 
 use super::topology::Links;
 use crate::config::{Config, Limits, PlacesConfig, ServerConfig};
-#[cfg(test)]
-use crate::locations::Mutant;
 use crate::locations::Rule;
 use crate::places::{self, Nearby, Places};
 use crate::server::Server;
@@ -83,8 +81,7 @@ impl Herd {
             let stopped = stopped.clone();
             let host = world.host_with(name, hosts.clone(), move |reactor| {
                 let unanswered = Rc::new(Cell::new(0));
-                let places =
-                    Rc::new(Counted { inner: places_for(reactor, kind, rule), unanswered: unanswered.clone() });
+                let places = Rc::new(Counted { inner: places_for(reactor, kind), unanswered: unanswered.clone() });
                 let server = Server::new(reactor, &config, &own, places, rule, observer(number));
                 let server = server.expect("the herd's own configuration names its servers");
                 this.server.replace(Rc::downgrade(&server));
@@ -142,14 +139,10 @@ fn config(links: &Links) -> Config {
     Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
 }
 
-fn places_for(reactor: &Reactor, kind: PlacesKind, rule: Rule) -> Rc<dyn Places> {
-    match (kind, rule) {
-        (PlacesKind::Nobody, _) => Rc::new(Nobody),
-        #[cfg(test)]
-        (_, Rule::Mutant(Mutant::NoPlaces)) => Rc::new(Nobody),
-        #[cfg(test)]
-        (_, Rule::Mutant(Mutant::LosesQuestions)) => Rc::new(Forgetful(places_for(reactor, kind, Rule::Newest))),
-        (PlacesKind::Offline, _) => match places::open(reactor, &PlacesConfig::default(), None) {
+fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {
+    match kind {
+        PlacesKind::Nobody => Rc::new(Nobody),
+        PlacesKind::Offline => match places::open(reactor, &PlacesConfig::default(), None) {
             Ok(places) => places,
             Err(error) => panic!("{error}"), // A simulated machine always has a free port.
         },
@@ -191,23 +184,5 @@ impl Places for Nobody {
 
     fn describe(&self) -> String {
         "nobody".to_owned()
-    }
-}
-
-/// A service that never answers some questions.
-#[cfg(test)]
-struct Forgetful(Rc<dyn Places>);
-
-#[cfg(test)]
-impl Places for Forgetful {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
-        match question.radius.starts_with("13") {
-            true => Deferred::new().0,
-            false => self.0.nearby(question),
-        }
-    }
-
-    fn describe(&self) -> String {
-        "forgetful".to_owned()
     }
 }

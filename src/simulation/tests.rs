@@ -2,7 +2,7 @@ use super::herd::{Herd, PlacesKind};
 use super::invariants::Invariant;
 use super::run::{Outcome, Scenario, run};
 use super::topology::Topology;
-use crate::locations::{Mutant, Rule};
+use crate::locations::Rule;
 use reactor::sim::{Latency, Random, World, WorldSettings};
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,43 +22,11 @@ fn caught(rule: Rule) -> Option<(u64, Invariant)> {
 }
 
 #[test]
-fn every_mistake_is_caught_within_a_few_seeds_and_by_what_it_breaks() {
-    let table = [
-        // They go back to an older location: here a client had been told that the newer one is known.
-        (Rule::Paper, Invariant::KeepsAcknowledged),
-        (Rule::Seen, Invariant::KeepsAcknowledged),
-        (Rule::Mutant(Mutant::TakesTheOther), Invariant::NeverBackwards),
-        (Rule::Mutant(Mutant::TakesTheSame), Invariant::NeverBackwards),
-        (Rule::Mutant(Mutant::FloatTimes), Invariant::NeverBackwards),
-        (Rule::Mutant(Mutant::NoTieBreak), Invariant::KeepsAcknowledged),
-        (Rule::Mutant(Mutant::NoExchange), Invariant::Converges),
-        (Rule::Mutant(Mutant::TellsTheTeller), Invariant::MessageBound),
-        (Rule::Mutant(Mutant::AnswersTwice), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::Panics), Invariant::NoPanic),
-        (Rule::Mutant(Mutant::LeavesLinks), Invariant::NothingLeft),
-        (Rule::Mutant(Mutant::NoCancel), Invariant::NothingLeft),
-        (Rule::Mutant(Mutant::UnknownWhatsAt), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::NoPlaces), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::IgnoresBound), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::TakesMetres), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::TurnsDifference), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::LosesQuestions), Invariant::NothingUnfired),
-        (Rule::Mutant(Mutant::TwoEntries), Invariant::BoundedWaiting),
-        (Rule::Mutant(Mutant::AnswersLate), Invariant::FallsSilent),
-        (Rule::Mutant(Mutant::TellsAllBack), Invariant::MessageBound),
-        (Rule::Mutant(Mutant::NeverTellsBack), Invariant::Converges),
-        (Rule::Mutant(Mutant::NoKeepAlive), Invariant::Linked),
-        (Rule::Mutant(Mutant::ClosesAtOnce), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::ThrowsRestAway), Invariant::RepliesInOrder),
-        (Rule::Mutant(Mutant::NeverAnswersOlder), Invariant::AnswersOlder),
-        (Rule::Mutant(Mutant::NoOverhead), Invariant::Converges),
-        (Rule::Mutant(Mutant::FillsBuffer), Invariant::BoundedWaiting),
-    ];
-    let found = table.map(|(rule, _)| (rule, caught(rule)));
-    for ((rule, expected), (_, caught)) in table.into_iter().zip(found) {
-        let (seed, invariant) = caught.unwrap_or_else(|| panic!("{rule:?} is not caught: {found:#?}"));
-        println!("{rule:?}: seed {seed}, {invariant}"); // The table, for whoever runs this with --nocapture.
-        assert_eq!(invariant, expected, "{rule:?}: seed {seed}; all: {found:#?}");
+fn the_other_rules_are_caught_within_a_few_seeds_and_by_what_they_break() {
+    // They go back to an older location: here a client had been told that the newer one is known. Mistakes that nobody
+    // can ask for are in tests/mutants.
+    for rule in [Rule::Paper, Rule::Seen] {
+        assert_eq!(caught(rule).map(|(_, invariant)| invariant), Some(Invariant::KeepsAcknowledged), "{rule:?}");
     }
 }
 
@@ -138,12 +106,6 @@ fn a_herd_that_cannot_be_is_an_error_not_a_panic() {
     for scenario in wrong {
         assert!(run(1, &scenario).is_err(), "{scenario:?}");
     }
-}
-
-#[test]
-fn a_run_that_follows_the_order_of_a_hash_map_is_seen_to_differ() {
-    let scenario = Scenario { rule: Rule::Mutant(Mutant::AnyOrder), minutes: 4, ..Scenario::default() };
-    assert!((1..=FEW).any(|seed| outcome(seed, &scenario) != outcome(seed, &scenario)));
 }
 
 #[test]
