@@ -10,7 +10,8 @@
 //! * [`links`]: the connection to each neighbour.
 //! * [`places`]: who knows what is near.
 //! * [`config`], [`log_file`] and [`cli`]: the program around it.
-//! * [`simulation`]: the whole herd in a world that a seed decides, and [`watch`], through which it looks on.
+//! * [`watch`]: a trait by which somebody looks on at a server. The program `herdsim`, which runs the whole herd in a
+//!   simulated world, keeps its books with it.
 
 pub mod cli;
 pub mod config;
@@ -23,5 +24,4 @@ pub mod places;
 pub mod protocol;
 pub mod replies;
 pub mod server;
-pub mod simulation;
 pub mod watch;

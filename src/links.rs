@@ -127,12 +127,12 @@ impl Link {
     }
 
     /// How many connections from the neighbour are open.
-    pub(crate) fn guests(&self) -> usize {
+    pub fn guests(&self) -> usize {
         self.guests.get()
     }
 
     /// How many bytes have been written and wait for the system to take them.
-    pub(crate) fn buffered(&self) -> usize {
+    pub fn buffered(&self) -> usize {
         match &*self.state.borrow() {
             State::Up { transport, .. } => transport.buffered(),
             _ => 0,

@@ -43,8 +43,8 @@ pub enum Verdict {
     NoRoom,
 }
 
-/// When an AT is taken. The servers that ship have [`Newest`](Rule::Newest); the others are there for
-/// [`crate::simulation`], which shows what is wrong with them.
+/// When an AT is taken. The servers that ship have [`Newest`](Rule::Newest); the others are there for the program
+/// `herdsim`, which shows what is wrong with them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Rule {
     /// If it is newer than what is known: by time, then by server, then by line.

@@ -63,8 +63,12 @@ impl Server {
         Ok(Server::new(reactor, config, name, places, Rule::Newest, None)?.begin())
     }
 
-    /// A server that has not begun yet; with what only a simulation changes.
-    pub(crate) fn new(
+    /// A server that has not begun yet: [`begin`](Server::begin) starts it. What [`start`](Server::start) leaves as it
+    /// ships is chosen here: the rule by which it takes locations, and who looks on. A simulation needs both.
+    ///
+    /// # Errors
+    /// If `config` has no server of this name.
+    pub fn new(
         reactor: &Reactor,
         config: &Config,
         name: &str,
@@ -91,8 +95,8 @@ impl Server {
         Ok(server)
     }
 
-    /// What [`start`](Server::start) does with a new server.
-    pub(crate) fn begin(self: Rc<Server>) -> Deferred<SocketAddr> {
+    /// Starts a server that [`new`](Server::new) has made, as [`start`](Server::start) does. To be called once.
+    pub fn begin(self: Rc<Server>) -> Deferred<SocketAddr> {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
             closing.links().iter().for_each(|link| link.close());

@@ -1,5 +1,5 @@
 //! [`Watch`]: somebody who looks on while a server hears and tells. Nobody does where the program ships; the simulated
-//! herd ([`crate::simulation`]) keeps its books with it.
+//! herd (`src/bin/herdsim`) keeps its books with it.
 
 use crate::locations::{NeighborId, Verdict};
 use crate::message::At;

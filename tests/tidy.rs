@@ -130,7 +130,7 @@ fn only_a_driver_touches_sockets_and_signals() {
 fn only_a_driver_reads_the_clock() {
     // The log has a time for each line, and its writer is no part of a loop; a simulation says how fast it was.
     only_in(
-        &["reactor/src/driver", "src/log_file.rs", "src/simulation/jobs.rs"],
+        &["reactor/src/driver", "src/log_file.rs", "src/bin/herdsim/machine"],
         true,
         &["Instant::now", "SystemTime::now"],
     );
@@ -139,7 +139,7 @@ fn only_a_driver_reads_the_clock() {
 #[test]
 fn only_a_driver_the_log_and_the_simulation_of_many_seeds_have_threads() {
     only_in(
-        &["reactor/src/driver", "src/log_file.rs", "src/simulation/jobs.rs"],
+        &["reactor/src/driver", "src/log_file.rs", "src/bin/herdsim/machine"],
         true,
         &["std::thread", "thread::spawn", "thread::scope"],
     );

@@ -35,7 +35,7 @@ pub use google_new::GoogleNew;
 pub use key::ApiKey;
 pub use limiter::{Limiter, TooManyQuestions};
 pub use offline::Offline;
-pub(crate) use offline::offline_answer;
+pub use offline::offline_answer;
 pub use open::{KEY_VARIABLE, find_key, open, warnings};
 pub use overpass::Overpass;
 pub use plain_words::{explain, explain_status};

@@ -83,8 +83,12 @@ impl Places for Offline {
     }
 }
 
-/// What the server answers, for whoever wants to compare: places within `radius` metres.
-pub(crate) fn offline_answer(latitude: f64, longitude: f64, radius: f64) -> io::Result<String> {
+/// What the offline provider answers about the places within `radius` metres of a point, worked out at once: the JSON
+/// text of its reply, with up to twenty places. For a test or a simulation that compares.
+///
+/// # Errors
+/// If the table of places cannot be unpacked.
+pub fn offline_answer(latitude: f64, longitude: f64, radius: f64) -> io::Result<String> {
     Ok(Search { latitude, longitude, radius }.answer(Table::shared()?))
 }
 

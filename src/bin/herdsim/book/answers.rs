@@ -1,0 +1,88 @@
+//! [`Answer`]: the places in the reply to a WHATSAT, compared with what the table says.
+
+use proxyherd::places::{cut, offline_answer};
+
+/// What stands once in each place of an answer.
+const PLACE: &[u8] = b"\"place_id\"";
+
+/// The places of one reply, as far as they have come.
+pub(crate) struct Answer {
+    /// Latitude and longitude of the AT in it.
+    around: Option<(f64, f64)>,
+    /// In kilometres.
+    radius: u32,
+    bound: usize,
+    text: Vec<u8>,
+}
+
+impl Answer {
+    /// Begins, with the AT line that is the first line of the reply.
+    pub(crate) fn new(at: &[u8], radius: u32, bound: u32) -> Answer {
+        Answer { around: around(at), radius, bound: bound as usize, text: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, line: &[u8]) {
+        if !self.text.is_empty() {
+            self.text.push(b'\n');
+        }
+        self.text.extend_from_slice(line);
+    }
+
+    /// What is wrong with it, if anything. If nothing fails meanwhile, it must be what the service says, to the byte;
+    /// else the service may have failed: a server may have no descriptors left, for instance.
+    pub(crate) fn check(&self, is_calm: bool) -> Result<(), String> {
+        let count = self.text.windows(PLACE.len()).filter(|part| *part == PLACE).count();
+        if count > self.bound {
+            return Err(format!("{count} of them"));
+        }
+        if !is_calm {
+            return Ok(()); // To look in the table costs as much as the run.
+        }
+        let (latitude, longitude) = self.around.ok_or("no location")?;
+        let answer = offline_answer(latitude, longitude, f64::from(self.radius) * 1000.0);
+        let answer = answer.map_err(|error| error.to_string())?;
+        let expected = cut(answer.as_bytes(), self.bound).map_err(|error| error.to_string())?;
+        if self.text == expected {
+            return Ok(());
+        }
+        let place = self.text.iter().zip(&expected).take_while(|(one, other)| one == other).count();
+        let from = |text: &[u8]| text[place.min(text.len())..].iter().take(80).copied().collect::<Vec<u8>>();
+        let (is, should) = (from(&self.text), from(&expected));
+        Err(format!("\"{}\", not \"{}\", from byte {place} on", is.escape_ascii(), should.escape_ascii()))
+    }
+}
+
+/// Where the client of an AT is.
+fn around(at: &[u8]) -> Option<(f64, f64)> {
+    let location = std::str::from_utf8(at.split(|byte| *byte == b' ').nth(4)?).ok()?;
+    let split = location.rfind(['+', '-'])?;
+    Some((location[..split].parse().ok()?, location[split..].parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(lines: &[u8], radius: u32, bound: u32) -> Answer {
+        let mut answer = Answer::new(b"AT Alford +1 kiwi +34.068930-118.445127 1", radius, bound);
+        lines.split(|byte| *byte == b'\n').for_each(|line| answer.add(line));
+        answer
+    }
+
+    #[test]
+    fn the_places_are_those_of_the_location_the_radius_and_the_bound() {
+        let text = offline_answer(34.068_930, -118.445_127, 10_000.0).unwrap();
+        let three = cut(text.as_bytes(), 3).unwrap();
+        assert_eq!(answer(&three, 10, 3).check(true), Ok(()));
+        assert!(answer(&three, 10, 2).check(false).unwrap_err().contains("3 of them"));
+        assert!(answer(&three, 10, 4).check(true).is_err() && answer(&three, 0, 3).check(true).is_err());
+        assert!(answer(&three[..three.len() - 1], 10, 3).check(true).is_err());
+    }
+
+    #[test]
+    fn a_service_that_failed_is_an_answer_only_where_something_fails() {
+        let text = proxyherd::places::error_answer("UNKNOWN_ERROR", "nobody is there");
+        assert_eq!(answer(text.trim_ascii_end(), 10, 3).check(false), Ok(()));
+        assert!(answer(text.trim_ascii_end(), 10, 3).check(true).is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! [`Life`]: one server from a start to its end, as the book sees it: what it holds, and what it may still tell whom.
+//!
+//! That is an account beside the one of the whole herd. A server tells a neighbour about a client once for each version
+//! that it takes from elsewhere, once for each older one that the neighbour sent, once when the link comes up, and once
+//! when what the neighbour said is told back. The second of these it owes, too.
+
+use crate::book::Version;
+use proxyherd::locations::NeighborId;
+use proxyherd::watch::Source;
+
+/// From one start of a server to its end.
+pub(crate) struct Life {
+    pub(crate) server: usize,
+    pub(crate) is_over: bool,
+    /// The newest version of each client that it has held.
+    pub(crate) held: Vec<Option<Version>>,
+    /// The neighbour that told it that version.
+    from: Vec<Option<NeighborId>>,
+    /// How often it may still tell each neighbour about each client.
+    may_tell: Vec<Vec<u32>>,
+    /// Which neighbour has said something older about which client and has not been told anything since.
+    owes: Vec<Vec<bool>>,
+}
+
+impl Life {
+    pub(crate) fn new(server: usize, clients: usize, neighbors: usize) -> Life {
+        let may_tell = vec![vec![0; clients]; neighbors];
+        let owes = vec![vec![false; clients]; neighbors];
+        Life { server, is_over: false, held: vec![None; clients], from: vec![None; clients], may_tell, owes }
+    }
+
+    /// How many clients it knows.
+    pub(crate) fn known(&self) -> usize {
+        self.held.iter().flatten().count()
+    }
+
+    /// It has taken a version, and passes it on to all neighbours but the one that it came from.
+    pub(crate) fn took(&mut self, client: usize, version: Version, from: Source) {
+        self.held[client] = Some(version);
+        self.from[client] = match from {
+            Source::Neighbor(neighbor) => Some(neighbor),
+            Source::Client | Source::Unnamed => None,
+        };
+        for (neighbor, may_tell) in self.may_tell.iter_mut().enumerate() {
+            may_tell[client] += u32::from(Some(neighbor) != self.from[client]);
+        }
+    }
+
+    /// A neighbour has said something old.
+    pub(crate) fn heard_older(&mut self, client: usize, neighbor: NeighborId) {
+        self.may_tell[neighbor][client] += 1;
+        self.owes[neighbor][client] = true;
+    }
+
+    /// A link has come up: everything is told from the beginning, and what waited before does so no more.
+    pub(crate) fn linked(&mut self, neighbor: NeighborId) {
+        for (left, held) in self.may_tell[neighbor].iter_mut().zip(&self.held) {
+            *left = u32::from(held.is_some());
+        }
+        self.owes[neighbor].fill(false);
+    }
+
+    /// A neighbour that has said something older about a client, and has never been told what is newer.
+    pub(crate) fn debt(&self) -> Option<(NeighborId, usize)> {
+        let owes = |clients: &Vec<bool>| clients.iter().position(|owes| *owes);
+        self.owes.iter().enumerate().find_map(|(neighbor, clients)| Some((neighbor, owes(clients)?)))
+    }
+
+    /// A neighbour may be another one by now; about how many clients it is told what it had said.
+    pub(crate) fn told_back(&mut self, neighbor: NeighborId) -> u64 {
+        let mut count = 0;
+        for (left, from) in self.may_tell[neighbor].iter_mut().zip(&self.from) {
+            let has_said = u32::from(*from == Some(neighbor));
+            *left += has_said;
+            count += u64::from(has_said);
+        }
+        count
+    }
+
+    /// It tells a neighbour about a client; whether it may.
+    pub(crate) fn tells(&mut self, neighbor: NeighborId, client: usize) -> bool {
+        self.owes[neighbor][client] = false;
+        let left = &mut self.may_tell[neighbor][client];
+        let may = *left > 0;
+        *left = left.saturating_sub(1);
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it may tell each of two neighbours about the first client.
+    fn spent(life: &mut Life) -> [usize; 2] {
+        [0, 1].map(|neighbor| (0..).take_while(|_| life.tells(neighbor, 0)).count())
+    }
+
+    #[test]
+    fn what_is_taken_goes_on_once_and_not_back() {
+        let mut life = Life::new(0, 2, 2);
+        life.took(0, 7, Source::Client);
+        assert_eq!(spent(&mut life), [1, 1]);
+        life.took(0, 8, Source::Neighbor(1));
+        assert_eq!((life.known(), spent(&mut life)), (1, [1, 0]));
+    }
+
+    #[test]
+    fn what_is_old_is_answered_and_what_was_said_is_told_back() {
+        let mut life = Life::new(0, 2, 2);
+        life.took(0, 7, Source::Neighbor(1));
+        assert_eq!(spent(&mut life), [1, 0]);
+        life.heard_older(0, 0);
+        assert_eq!(spent(&mut life), [1, 0]);
+        assert_eq!((life.told_back(0), life.told_back(1)), (0, 1));
+        assert_eq!(spent(&mut life), [0, 1]);
+    }
+
+    #[test]
+    fn who_said_something_older_is_owed_the_newer_until_it_is_told_or_its_link_is_new() {
+        let mut life = Life::new(0, 2, 2);
+        life.took(1, 7, Source::Client);
+        assert_eq!(life.debt(), None);
+        life.heard_older(1, 0);
+        assert!(!life.tells(1, 0) && life.tells(1, 1) && life.debt() == Some((0, 1)), "others are told, or of others");
+        assert!(life.tells(0, 1) && life.debt().is_none());
+        life.heard_older(1, 0);
+        life.linked(1);
+        assert_eq!(life.debt(), Some((0, 1)));
+        life.linked(0);
+        assert_eq!(life.debt(), None);
+    }
+
+    #[test]
+    fn a_link_that_comes_up_is_told_all_that_is_known_once() {
+        let mut life = Life::new(0, 2, 2);
+        for version in 0..5 {
+            life.took(0, version, Source::Client);
+        }
+        life.linked(0);
+        assert_eq!(spent(&mut life), [1, 5]);
+    }
+}

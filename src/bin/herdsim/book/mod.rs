@@ -1,0 +1,409 @@
+//! [`Book`]: an onlooker who knows everything: who has held which version, what was acknowledged, how many lines may
+//! have been sent. It decides what is newer by code of its own, so that a mistake of the servers' is not repeated here.
+
+use crate::book::invariants::Invariant;
+use crate::book::life::Life;
+use crate::herd::Member;
+use crate::herd::topology::Links;
+use proxyherd::locations::{NeighborId, Verdict};
+use proxyherd::message::At;
+use proxyherd::watch::{Source, Watch};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::UNIX_EPOCH;
+
+pub(crate) mod answers;
+mod checks;
+pub(crate) mod invariants;
+mod life;
+pub(crate) mod panics;
+
+/// In nanoseconds.
+const SECOND: i128 = 1_000_000_000;
+
+/// The number of a version: an AT line that some server made of an IAMAT.
+pub(crate) type Version = usize;
+
+/// The book of one run.
+pub(crate) struct Book {
+    inner: RefCell<Inner>,
+    members: RefCell<Vec<Rc<Member>>>,
+    failure: RefCell<Option<(Invariant, String)>>,
+    has_failed: Cell<bool>,
+}
+
+struct Inner {
+    links: Links,
+    clients: Vec<Vec<u8>>,
+    client_numbers: HashMap<Vec<u8>, usize>,
+    versions: Vec<Entry>,
+    /// The bytes of the longest AT line, with its end.
+    longest: usize,
+    by_line: HashMap<Rc<[u8]>, Version>,
+    lives: Vec<Life>,
+    /// The life of each server that runs now.
+    current: Vec<Option<usize>>,
+    acknowledged: Vec<Version>,
+    /// What was news to a life that did not take it.
+    dropped: Vec<(usize, Version)>,
+    /// AT lines that have come from other servers.
+    heard: u64,
+    count: Count,
+}
+
+/// What a run has come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// AT lines sent from server to server.
+    pub told: u64,
+    /// How many of those may have been sent.
+    pub allowed: u64,
+    /// New versions: IAMATs that were news to the server that got them.
+    pub versions: u64,
+    /// AT lines that came to a server that knew better.
+    pub older: u64,
+    /// How often a link came up, each way.
+    pub links_up: u64,
+    /// Commands of clients.
+    pub asked: u64,
+    /// Replies to commands.
+    pub replies: u64,
+    /// Acknowledged versions that were lost with every server that held them.
+    pub lost: u64,
+}
+
+struct Entry {
+    client: usize,
+    /// What makes it newer: time, server, line.
+    nanoseconds: i128,
+    server: Rc<[u8]>,
+    line: Rc<[u8]>,
+    /// The life that made it.
+    made_by: usize,
+}
+
+impl Inner {
+    fn is_newer(&self, one: Version, other: Option<Version>) -> bool {
+        let key = |version: Version| {
+            let Entry { nanoseconds, server, line, .. } = &self.versions[version];
+            (nanoseconds, server, line)
+        };
+        other.is_none_or(|other| key(one) > key(other))
+    }
+
+    fn newest_held(&self, client: usize) -> Option<Version> {
+        let alive = self.lives.iter().filter(|life| !life.is_over);
+        let mut newest = None;
+        for version in alive.filter_map(|life| life.held[client]) {
+            if self.is_newer(version, newest) {
+                newest = Some(version);
+            }
+        }
+        newest
+    }
+
+    fn text(&self, version: Option<Version>) -> String {
+        version.map_or("nothing".to_owned(), |version| shown(&self.versions[version].line))
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    format!("\"{}\"", line.escape_ascii())
+}
+
+/// The nanoseconds of a decimal number with at most nine places. Written anew, and slowly: see the top of the file.
+fn nanoseconds(text: &[u8]) -> Option<i128> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text.trim_start_matches('+')), |rest| (-1, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    format!("{whole}{fraction:0<9}").parse::<i128>().ok().map(|nanoseconds| sign * nanoseconds)
+}
+
+impl Book {
+    pub(crate) fn new(links: &Links, clients: Vec<Vec<u8>>) -> Rc<Book> {
+        let client_numbers = clients.iter().cloned().enumerate().map(|(number, name)| (name, number)).collect();
+        let current = vec![None; links.names.len()];
+        Rc::new(Book {
+            inner: RefCell::new(Inner {
+                links: links.clone(),
+                clients,
+                client_numbers,
+                versions: Vec::new(),
+                longest: 0,
+                by_line: HashMap::new(),
+                lives: Vec::new(),
+                current,
+                acknowledged: Vec::new(),
+                dropped: Vec::new(),
+                heard: 0,
+                count: Count::default(),
+            }),
+            members: RefCell::default(),
+            failure: RefCell::default(),
+            has_failed: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn set_members(&self, members: &[Rc<Member>]) {
+        *self.members.borrow_mut() = members.to_vec();
+    }
+
+    /// Something does not hold. The first counts; what follows from it need not be true any more.
+    pub(crate) fn fail(&self, invariant: Invariant, what: impl FnOnce() -> String) {
+        if !self.has_failed.replace(true) {
+            *self.failure.borrow_mut() = Some((invariant, what()));
+        }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.get()
+    }
+
+    pub(crate) fn failure(&self) -> Option<(Invariant, String)> {
+        self.failure.borrow().clone()
+    }
+
+    pub(crate) fn count(&self) -> Count {
+        self.inner.borrow().count
+    }
+
+    /// A server starts: who looks on.
+    pub(crate) fn began(self: &Rc<Self>, server: usize) -> Rc<dyn Watch> {
+        self.died(server);
+        let inner = &mut *self.inner.borrow_mut();
+        let life = inner.lives.len();
+        let (clients, degree) = (inner.clients.len(), inner.links.degree(server));
+        inner.lives.push(Life::new(server, clients, degree));
+        inner.current[server] = Some(life);
+        if inner.lives[..life].iter().any(|other| other.server == server) {
+            // Each neighbour brings it up to date, perhaps with another version of each client; each is passed on.
+            let degree = degree as u64;
+            inner.count.allowed += degree * degree.saturating_sub(1) * inner.clients.len() as u64;
+        }
+        Rc::new(Seat { book: self.clone(), life })
+    }
+
+    /// A server ends, or is about to.
+    pub(crate) fn died(&self, server: usize) {
+        let inner = &mut *self.inner.borrow_mut();
+        if let Some(life) = inner.current[server].take() {
+            inner.lives[life].is_over = true;
+        }
+    }
+
+    /// Names the life of a server.
+    pub(crate) fn life(&self, server: usize) -> Option<usize> {
+        self.inner.borrow().current[server]
+    }
+
+    /// What a life knows of a client.
+    pub(crate) fn held(&self, life: usize, client: &[u8]) -> Option<Version> {
+        let inner = self.inner.borrow();
+        inner.client_numbers.get(client).and_then(|client| inner.lives[life].held[*client])
+    }
+
+    pub(crate) fn asked(&self) {
+        self.inner.borrow_mut().count.asked += 1;
+    }
+
+    /// A client has got the reply to an IAMAT.
+    pub(crate) fn acknowledged(&self, line: &[u8]) -> Option<Version> {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.replies += 1;
+        let Some(version) = inner.by_line.get(line).copied() else {
+            self.fail(Invariant::RepliesInOrder, || format!("{} was answered, but no server heard it", shown(line)));
+            return None;
+        };
+        let Entry { client, made_by, .. } = inner.versions[version];
+        let held = inner.lives[made_by].held[client];
+        if inner.is_newer(version, held) {
+            let name = &inner.links.names[inner.lives[made_by].server];
+            self.fail(Invariant::KeepsAcknowledged, || {
+                format!("{name} acknowledged {}, but holds {}", shown(line), inner.text(held))
+            });
+        }
+        inner.acknowledged.push(version);
+        Some(version)
+    }
+
+    /// A client has got an AT as the first line of the reply to a WHATSAT, and has said or heard `before` on that
+    /// connection.
+    pub(crate) fn replied(&self, client: &[u8], line: &[u8], before: Option<Version>) -> Option<Version> {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.replies += 1;
+        let version = inner.by_line.get(line).copied();
+        let version = version.filter(|version| inner.clients[inner.versions[*version].client] == client);
+        let Some(version) = version else {
+            self.fail(Invariant::RepliesInOrder, || format!("{} is about another client, or invented", shown(line)));
+            return None;
+        };
+        let before = before.filter(|before| inner.versions[*before].client == inner.versions[version].client);
+        if before.is_some_and(|before| inner.is_newer(before, Some(version))) {
+            self.fail(Invariant::NeverBackwards, || {
+                format!("a connection that had heard {} then heard {}", inner.text(before), shown(line))
+            });
+        }
+        Some(version)
+    }
+
+    /// The newer of two versions of one client.
+    pub(crate) fn newer_of(&self, one: Option<Version>, other: Option<Version>) -> Option<Version> {
+        match other {
+            Some(version) if self.inner.borrow().is_newer(version, one) => other,
+            _ => one,
+        }
+    }
+
+    pub(crate) fn replied_otherwise(&self) {
+        self.inner.borrow_mut().count.replies += 1;
+    }
+
+    fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
+        let inner = &mut *self.inner.borrow_mut();
+        let Some(&client) = inner.client_numbers.get(at.iamat.client) else {
+            return self.fail(Invariant::RepliesInOrder, || format!("{} is about nobody", shown(line)));
+        };
+        let version = match inner.by_line.get(line) {
+            Some(version) => *version,
+            None => {
+                if from != Source::Client {
+                    self.fail(Invariant::NeverBackwards, || format!("{} was never said by a client", shown(line)));
+                }
+                let version = inner.versions.len();
+                inner.longest = inner.longest.max(line.len() + 1);
+                let line: Rc<[u8]> = line.into();
+                inner.by_line.insert(line.clone(), version);
+                let nanoseconds = nanoseconds(at.iamat.time_text).unwrap_or_default();
+                let entry = Entry { client, nanoseconds, server: at.server.into(), line, made_by: life };
+                inner.versions.push(entry);
+                version
+            }
+        };
+        match from {
+            Source::Client => self.check_difference(inner, life, at, version),
+            Source::Neighbor(_) | Source::Unnamed => inner.heard += 1,
+        }
+        if inner.heard > inner.count.told {
+            self.fail(Invariant::MessageBound, || format!("nobody has told {}", shown(line)));
+        }
+        let held = inner.lives[life].held[client];
+        if !matches!(verdict, Verdict::Newer(_)) && inner.is_newer(version, held) {
+            inner.dropped.push((life, version));
+        }
+        match verdict {
+            Verdict::Newer(_) => {
+                if !inner.is_newer(version, held) {
+                    let name = &inner.links.names[inner.lives[life].server];
+                    self.fail(Invariant::NeverBackwards, || {
+                        format!("{name} knew {} and took {}", inner.text(held), shown(line))
+                    });
+                } else {
+                    inner.lives[life].took(client, version, from);
+                }
+                if from == Source::Client {
+                    inner.count.versions += 1;
+                    inner.count.allowed += inner.links.messages_a_version();
+                }
+            }
+            Verdict::Older(_) if from != Source::Client => {
+                inner.count.older += 1;
+                inner.count.allowed += 1;
+                if let Source::Neighbor(neighbor) = from {
+                    inner.lives[life].heard_older(client, neighbor);
+                }
+            }
+            Verdict::Older(_) | Verdict::Same => {}
+            Verdict::NoRoom => {
+                self.fail(Invariant::KeepsAcknowledged, || "there was no room for a handful of clients".to_owned());
+            }
+        }
+    }
+
+    /// The server's clock minus the client's time, always with a sign and nine digits.
+    fn check_difference(&self, inner: &Inner, life: usize, at: &At<'_>, version: Version) {
+        let server = inner.lives[life].server;
+        let Some(clock) = self.members.borrow().get(server).map(|member| member.host().clock()) else { return };
+        let since = clock.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let difference = i128::from(since.as_secs()) * SECOND + i128::from(since.subsec_nanos())
+            - inner.versions[version].nanoseconds;
+        let (sign, size) = (if difference < 0 { '-' } else { '+' }, difference.unsigned_abs());
+        let second = SECOND.unsigned_abs();
+        let expected = format!("{sign}{}.{:09}", size / second, size % second);
+        if at.difference != expected.as_bytes() {
+            self.fail(Invariant::RepliesInOrder, || format!("{} should say {expected}", inner.text(Some(version))));
+        }
+    }
+
+    fn told(&self, life: usize, neighbor: NeighborId, line: &[u8]) {
+        let inner = &mut *self.inner.borrow_mut();
+        let client = line.split(|byte| *byte == b' ').nth(3).and_then(|client| inner.client_numbers.get(client));
+        let Some(&client) = client else {
+            return self.fail(Invariant::MessageBound, || format!("{} is about nobody, but was told", shown(line)));
+        };
+        let held = inner.lives[life].held[client];
+        let may = inner.lives[life].tells(neighbor, client);
+        let name = &inner.links.names[inner.lives[life].server];
+        if held.is_none_or(|held| *inner.versions[held].line != *line) {
+            self.fail(Invariant::NeverBackwards, || {
+                format!("{name} told {}, but holds {}", shown(line), inner.text(held))
+            });
+        }
+        if !may {
+            self.fail(Invariant::MessageBound, || format!("{name} told a neighbor {} once too often", shown(line)));
+        }
+        inner.count.told += 1;
+        let Count { told, allowed, versions, older, links_up, .. } = inner.count;
+        if told > allowed {
+            self.fail(Invariant::MessageBound, || {
+                format!(
+                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} links up, \
+                     what was told back and the restarts account for only {allowed}"
+                )
+            });
+        }
+    }
+
+    fn linked(&self, life: usize, neighbor: NeighborId) {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.lives[life].linked(neighbor);
+        inner.count.links_up += 1;
+        inner.count.allowed += inner.lives[life].known() as u64;
+    }
+
+    fn told_back(&self, life: usize, neighbor: NeighborId) {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.count.allowed += inner.lives[life].told_back(neighbor);
+    }
+}
+
+/// Looks on at one life of one server.
+struct Seat {
+    book: Rc<Book>,
+    life: usize,
+}
+
+impl Watch for Seat {
+    fn heard(&self, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
+        self.book.heard(self.life, at, line, from, verdict);
+    }
+
+    fn told(&self, neighbor: NeighborId, line: &[u8]) {
+        self.book.told(self.life, neighbor, line);
+    }
+
+    fn linked(&self, neighbor: NeighborId) {
+        self.book.linked(self.life, neighbor);
+    }
+
+    fn told_back(&self, neighbor: NeighborId) {
+        self.book.told_back(self.life, neighbor);
+    }
+
+    fn done(&self) {
+        self.book.check_entries(self.life);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+use super::*;
+use crate::herd::topology::Topology;
+use proxyherd::message::{Command, parse};
+use reactor::sim::Random;
+
+#[test]
+fn the_book_reads_times_exactly() {
+    for (text, expected) in [
+        ("10", 10_000_000_000),
+        ("+10.000", 10_000_000_000),
+        ("10.000000001", 10_000_000_001),
+        ("-0.5", -500_000_000),
+        (".5", 500_000_000),
+    ] {
+        assert_eq!(nanoseconds(text.as_bytes()), Some(expected), "{text}");
+    }
+    assert_eq!(nanoseconds(b"ten"), None);
+}
+
+#[test]
+fn what_was_acknowledged_may_be_lost_but_not_if_somebody_who_lives_had_heard_it() {
+    const LINE: &[u8] = b"AT Alford +1 client-1 +1+1 1";
+    for (drops, failure) in [(false, None), (true, Some(Invariant::KeepsAcknowledged))] {
+        let links = Topology::Line.links(2, &mut Random::new(1)).unwrap();
+        let book = Book::new(&links, vec![b"client-1".to_vec()]);
+        let [one, other] = [0, 1].map(|server| book.began(server));
+        let Some(Command::At(at)) = parse(LINE) else { panic!() };
+        let taken = Verdict::Newer(at.iamat.client.into());
+        one.heard(&at, LINE, Source::Client, &taken);
+        one.linked(0);
+        one.told(0, LINE);
+        if drops {
+            other.heard(&at, LINE, Source::Neighbor(0), &Verdict::Same);
+        }
+        assert!(book.acknowledged(LINE).is_some());
+        book.check_acknowledged();
+        assert_eq!((book.count().lost, book.has_failed()), (0, false));
+        book.died(0);
+        book.check_acknowledged();
+        assert_eq!(book.count().lost, 1);
+        assert_eq!(book.failure().map(|(invariant, _)| invariant), failure);
+    }
+}

@@ -1,0 +1,241 @@
+//! The command line of `herdsim`.
+
+use crate::herd::topology::Topology;
+use crate::lessons::{growth, model, storm};
+use crate::machine::output::{self, print, progress};
+use crate::machine::threads;
+use crate::run::many::{self, News};
+use crate::run::report::{self, Summary};
+use crate::run::{FEWEST_MINUTES, Scenario};
+use proxyherd::locations::Rule;
+use std::ffi::OsString;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Runs the whole herd in a simulated world: the servers that ship, a network and a clock that
+a seed decides, clients that overlap and roam, faults of every kind; and checks what must hold.
+
+Usage: herdsim [options]
+
+  --seeds A..B         which seeds: A up to B without B, or one alone (default: 1..101)
+  --rule RULE          what servers take for newer: newest (what ships), paper or seen
+                       (default: newest). With paper the storm is shown first
+  --servers N          how many servers (default: 5)
+  --links SHAPE        paper, ring, line, star or random:D, D links a server (default:
+                       paper for five servers, else ring)
+  --clients C          how many clients (default: 6)
+  --minutes M          how long each run is in simulated minutes, at least 3 (default: 10)
+  --jobs N             how many threads (default: one for each core)
+  --trace-hash         prints each seed with a number that covers all that happened
+  --trace FILE         writes what happens to FILE, a line each, from the settings that the
+                       seed draws to what did not hold; for one seed
+  --compare-model      the shares of storms and stale ends under each rule without faults
+  --growth             how the flood grows with the herd: 5, 50, 500 and 1,000 servers
+  -h, --help           this text
+  -V, --version        the version
+
+--compare-model takes --seeds and --jobs besides, --growth nothing.
+
+The exit code is 0 if everything held, 1 if something did not, 2 if the command line is wrong, or
+what is said or the trace cannot be written. If nobody reads any more, as with head(1), it ends at
+once with 141, like a program that SIGPIPE ends.
+A failing seed prints the one command that repeats it.
+";
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The help.
+    Help,
+    /// The version.
+    Version,
+    /// To run seeds.
+    Run(Options),
+    /// To compare the rules without faults.
+    CompareModel(Options),
+    /// To show how the flood grows.
+    Growth,
+}
+
+/// How to run them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Which seeds, if it was said.
+    pub seeds: Option<Range<u64>>,
+    /// What is simulated.
+    pub scenario: Scenario,
+    /// How many threads.
+    pub jobs: usize,
+    /// Whether each seed's hash is printed.
+    pub trace_hash: bool,
+    /// Where the trace goes.
+    pub trace: Option<PathBuf>,
+}
+
+/// The seeds without `--seeds`.
+const SEEDS: Range<u64> = 1..101;
+
+/// Reads the command line.
+///
+/// # Errors
+/// One line that says what is wrong with it.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
+    use lexopt::prelude::*;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut scenario = Scenario::default();
+    let (mut seeds, mut jobs, mut trace_hash, mut trace, mut topology) = (None, threads::cores(), false, None, None);
+    let mut mode = Mode::Run;
+    let mut given = Vec::new();
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        if let Long(name) = argument {
+            if given.iter().any(|before| before == name) {
+                return Err(format!("--{name} is given twice: it may be given once only"));
+            }
+            given.push(name.to_owned());
+        }
+        match argument {
+            Short('h') | Long("help") => return Ok(Asked::Help),
+            Short('V') | Long("version") => return Ok(Asked::Version),
+            Long("seeds") => seeds = Some(parse_seeds(&text(&mut parser)?)?),
+            Long("rule") => scenario.rule = parse_rule(&text(&mut parser)?)?,
+            Long("servers") => scenario.servers = number("servers", &text(&mut parser)?, 1)? as usize,
+            Long("links") => topology = Some(text(&mut parser)?.parse()?),
+            Long("clients") => scenario.clients = number("clients", &text(&mut parser)?, 1)? as usize,
+            Long("minutes") => scenario.minutes = number("minutes", &text(&mut parser)?, FEWEST_MINUTES)?,
+            Long("jobs") => jobs = number("jobs", &text(&mut parser)?, 1)? as usize,
+            Long("trace-hash") => trace_hash = true,
+            Long("trace") => trace = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
+            Long("compare-model") => mode = mode.or(Mode::CompareModel)?,
+            Long("growth") => mode = mode.or(Mode::Growth)?,
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    mode.takes(&given)?;
+    let default = if scenario.servers == 5 { Topology::Paper } else { Topology::Ring };
+    scenario.topology = topology.unwrap_or(default);
+    scenario.topology.check(scenario.servers)?;
+    if trace.is_some() && seeds.as_ref().is_none_or(|seeds: &Range<u64>| seeds.end - seeds.start != 1) {
+        return Err("--trace is for one seed: say which with --seeds, such as --seeds 7".to_owned());
+    }
+    let options = Options { seeds, scenario, jobs, trace_hash, trace };
+    Ok(match mode {
+        Mode::Run => Asked::Run(options),
+        Mode::CompareModel => Asked::CompareModel(options),
+        Mode::Growth => Asked::Growth,
+    })
+}
+
+/// What is to be done, while the command line is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Run,
+    CompareModel,
+    Growth,
+}
+
+impl Mode {
+    fn or(self, other: Mode) -> Result<Mode, String> {
+        match self {
+            Mode::Run => Ok(other),
+            _ => Err("--compare-model and --growth are two things: one at a time".to_owned()),
+        }
+    }
+
+    /// An option that would change nothing is a mistake.
+    fn takes(self, given: &[String]) -> Result<(), String> {
+        let (name, taken): (&str, &[&str]) = match self {
+            Mode::Run => return Ok(()),
+            Mode::CompareModel => ("compare-model", &["seeds", "jobs"]),
+            Mode::Growth => ("growth", &[]),
+        };
+        match given.iter().find(|given| **given != name && !taken.contains(&given.as_str())) {
+            Some(other) => Err(format!("--{name} does not take --{other}: its herds are what they are")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
+    let value = parser.value().map_err(|error| error.to_string())?;
+    value.into_string().map_err(|value| format!("{value:?} is no text"))
+}
+
+fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+    let range = match text.split_once("..") {
+        Some((from, to)) => from.parse().ok().zip(to.parse().ok()).map(|(from, to)| from..to),
+        None => text.parse().ok().and_then(|seed: u64| Some(seed..seed.checked_add(1)?)),
+    };
+    let range = range.filter(|range| range.start < range.end);
+    range.ok_or_else(|| format!("--seeds {text:?} are no seeds: A..B with A less than B, such as 1..2001"))
+}
+
+fn parse_rule(text: &str) -> Result<Rule, String> {
+    match text {
+        "newest" => Ok(Rule::Newest),
+        "paper" => Ok(Rule::Paper),
+        "seen" => Ok(Rule::Seen),
+        _ => Err(format!("--rule {text:?} is no rule: newest, paper or seen")),
+    }
+}
+
+fn number(name: &str, text: &str, least: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| (least..=1_000_000).contains(number));
+    number.ok_or_else(|| format!("--{name} {text:?} is not a whole number from {least} to 1000000"))
+}
+
+/// Does what the command line says.
+pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match parse(arguments).and_then(|asked| answer(&asked)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(output::TROUBLE)
+        }
+    }
+}
+
+/// Does it; whether everything held.
+fn answer(asked: &Asked) -> Result<bool, String> {
+    match asked {
+        Asked::Help => print(HELP),
+        Asked::Version => print(concat!("herdsim ", env!("CARGO_PKG_VERSION"), "\n")),
+        Asked::CompareModel(options) => model::compare(options.seeds.clone(), options.jobs, print)?,
+        Asked::Growth => growth::table(print, progress)?,
+        Asked::Run(options) => return simulate(options),
+    }
+    Ok(true)
+}
+
+/// Runs the seeds; whether everything held.
+fn simulate(options: &Options) -> Result<bool, String> {
+    let scenario = &options.scenario;
+    if scenario.rule == Rule::Paper {
+        print(&storm::lesson());
+        model::show_storms(options.jobs, print)?;
+        print("And with faults, and everything that must hold:\n\n");
+    }
+    let seeds = options.seeds.clone().unwrap_or(SEEDS);
+    let (all, threads) = (seeds.end - seeds.start, threads::threads(&seeds, options.jobs));
+    let mut summary = Summary::default();
+    let took = many::run_all(seeds, scenario, options.trace.as_deref(), options.jobs, |news| match news {
+        News::Done(outcome, same) => {
+            if options.trace_hash {
+                print(&format!("seed {} {:016x}\n", outcome.seed, outcome.hash));
+            }
+            if let Some(failure) = summary.add(outcome, same, scenario) {
+                print(&format!("seed {} FAILED: {failure}\n", outcome.seed));
+                print(&report::shown(outcome.seed, scenario));
+            }
+        }
+        News::Progress(done, took) => progress(&report::progress(done, all, took)),
+    })?;
+    print(&summary.text(took, threads));
+    Ok(!summary.has_failed())
+}
+
+#[cfg(test)]
+mod tests;

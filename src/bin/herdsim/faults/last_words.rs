@@ -1,0 +1,58 @@
+//! The last words of a server: what it has told is still on its way when it dies, and its neighbours hear it when the
+//! next one is there already.
+
+use super::{Victims, ask};
+use crate::clients::workload;
+use crate::clients::{self, Ending, Visit};
+use reactor::sim::{Latency, LinkSettings, World};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// So long before everything heals they begin.
+const BEFORE: Duration = Duration::from_secs(8);
+
+/// All of them have been said after this time; then the server is killed.
+const SAID_WITHIN: Duration = Duration::from_millis(1500);
+
+/// How long they take to its neighbours.
+const SLOW_WORDS: Latency = Latency::Uniform(Duration::from_secs(3), Duration::from_secs(4));
+
+impl Victims {
+    /// Has a server killed and started again while what it has told is still on its way: its neighbours hear its last
+    /// words when the next one is there already. When that begins.
+    pub(crate) fn plan_last_words(self: &Rc<Self>, world: &World, server: usize, until: Duration) -> Duration {
+        let at = until.saturating_sub(BEFORE);
+        let this = self.clone();
+        world.call_later(at, move |world| {
+            this.set_links_from(world, server, LinkSettings::new(SLOW_WORDS));
+            (0..this.guests.len()).for_each(|client| this.say_last_words(world, server, client));
+        });
+        let this = self.clone();
+        world.call_later(at + SAID_WITHIN, move |world| {
+            // What is on its way stays slow; the next one is not.
+            this.set_links_from(world, server, this.link);
+            this.book.died(server);
+            this.host(server).kill();
+            this.restart(world, server);
+        });
+        at
+    }
+
+    fn set_links_from(&self, world: &World, server: usize, link: LinkSettings) {
+        for (one, other) in &self.pairs {
+            if let Some(neighbor) = (*one == server).then_some(*other).or((*other == server).then_some(*one)) {
+                world.set_link(&self.host(server), &self.host(neighbor), link);
+            }
+        }
+    }
+
+    fn say_last_words(&self, world: &World, server: usize, client: usize) {
+        let guest = &self.guests[client];
+        let Some(reactor) = guest.reactor() else { return };
+        let says = vec![(Duration::ZERO, workload::last_words(client, world.now()))];
+        let ending = Ending::WhenAnswered;
+        let visit = Visit { at: Duration::ZERO, server, says, ending, reads_after: Duration::ZERO, is_calm: false };
+        let (names, book) = (self.names.clone(), self.book.clone());
+        ask(&reactor, move |reactor| clients::call_on(reactor, visit, &names, &book));
+    }
+}

@@ -1,0 +1,191 @@
+//! [`Herd`]: a world with the real servers in it: each the very [`Server`] that ships, on a host of its own.
+
+use crate::herd::topology::Links;
+use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};
+use proxyherd::locations::Rule;
+use proxyherd::places::{self, Nearby, Places};
+use proxyherd::server::Server;
+use proxyherd::watch::Watch;
+use reactor::sim::{Host, HostSettings, World};
+use reactor::{Deferred, Phase, Reactor, SystemEvent};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+pub(crate) mod feeder;
+pub(crate) mod topology;
+
+/// Where all servers listen: each has an address of its own.
+pub(crate) const PORT: u16 = 12_200;
+
+/// Gives the observer of a server's new life: called with its number at each start.
+pub(crate) type Observer = Rc<dyn Fn(usize) -> Option<Rc<dyn Watch>>>;
+
+/// Told with its number and what it has left behind when a server stops in good order.
+pub(crate) type Stopped = Rc<dyn Fn(usize, Left)>;
+
+/// What a server has left when all its connections are closed and its loop is about to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Delayed calls.
+    pub(crate) calls: usize,
+    /// Open descriptors, beside those that every program has.
+    pub(crate) descriptors: usize,
+    /// Questions to the Places service without an answer.
+    pub(crate) unanswered: i64,
+}
+
+/// Descriptors that every simulated program has open.
+const DESCRIPTORS: usize = 5;
+
+/// Who answers WHATSATs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlacesKind {
+    /// The provider that ships: HTTPS to a server on the same host, TLS and all.
+    Offline,
+    /// Nobody: for herds that are not asked.
+    Nobody,
+}
+
+/// A herd in its world.
+pub(crate) struct Herd {
+    pub(crate) world: World,
+    pub(crate) servers: Vec<Rc<Member>>,
+}
+
+/// One server and its host.
+pub(crate) struct Member {
+    host: RefCell<Option<Host>>,
+    server: RefCell<Weak<Server>>,
+    /// Questions to the Places service that this life of the server has not had an answer to.
+    unanswered: RefCell<Rc<Cell<i64>>>,
+}
+
+impl Herd {
+    /// Puts the servers into a world and starts them.
+    pub(crate) fn new(world: World, links: &Links, rule: Rule, kind: PlacesKind, observer: Observer) -> Herd {
+        Herd::on_hosts(world, links, rule, kind, observer, &HostSettings::default(), Rc::new(|_, _| {}))
+    }
+
+    /// As [`new`](Herd::new), on hosts of this kind.
+    pub(crate) fn on_hosts(
+        world: World,
+        links: &Links,
+        rule: Rule,
+        kind: PlacesKind,
+        observer: Observer,
+        hosts: &HostSettings,
+        stopped: Stopped,
+    ) -> Herd {
+        let config = Rc::new(config(links));
+        let servers = links.names.iter().enumerate().map(|(number, name)| {
+            let member = Rc::new(Member::default());
+            let (config, observer, this, own) = (config.clone(), observer.clone(), member.clone(), name.clone());
+            let stopped = stopped.clone();
+            let host = world.host_with(name, hosts.clone(), move |reactor| {
+                let unanswered = Rc::new(Cell::new(0));
+                let places = Rc::new(Counted { inner: places_for(reactor, kind), unanswered: unanswered.clone() });
+                let server = Server::new(reactor, &config, &own, places, rule, observer(number));
+                let server = server.expect("the herd's own configuration names its servers");
+                this.server.replace(Rc::downgrade(&server));
+                this.unanswered.replace(unanswered.clone());
+                drop(server.begin());
+                let (this, stopped, over) = (this.clone(), stopped.clone(), reactor.clone());
+                reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
+                    let descriptors = this.host().descriptor_count().saturating_sub(DESCRIPTORS);
+                    let (calls, unanswered) = (over.delayed_call_count(), unanswered.get());
+                    stopped(number, Left { calls, descriptors, unanswered });
+                });
+            });
+            member.host.replace(Some(host));
+            member
+        });
+        let servers = servers.collect();
+        Herd { world, servers }
+    }
+}
+
+impl Member {
+    pub(crate) fn host(&self) -> Host {
+        self.host.borrow().clone().expect("a member is handed out with its host")
+    }
+
+    /// The server, if it lives.
+    pub(crate) fn server(&self) -> Option<Rc<Server>> {
+        self.server.borrow().upgrade()
+    }
+
+    pub(crate) fn unanswered(&self) -> i64 {
+        self.unanswered.borrow().get()
+    }
+}
+
+impl Default for Member {
+    fn default() -> Member {
+        Member { host: RefCell::default(), server: RefCell::new(Weak::new()), unanswered: RefCell::default() }
+    }
+}
+
+fn config(links: &Links) -> Config {
+    let mut servers: BTreeMap<String, ServerConfig> = links
+        .names
+        .iter()
+        .map(|name| (name.clone(), ServerConfig { host: name.clone(), port: PORT, neighbors: Vec::new() }))
+        .collect();
+    for (one, other) in &links.pairs {
+        let (one, other) = (&links.names[*one], &links.names[*other]);
+        for (name, neighbor) in [(one, other), (other, one)] {
+            servers.entry(name.clone()).and_modify(|server| server.neighbors.push(neighbor.clone()));
+        }
+    }
+    servers.values_mut().for_each(|server| server.neighbors.sort());
+    Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
+}
+
+fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {
+    match kind {
+        PlacesKind::Nobody => Rc::new(Nobody),
+        PlacesKind::Offline => match places::open(reactor, &PlacesConfig::default(), None) {
+            Ok(places) => places,
+            Err(error) => panic!("{error}"), // A simulated machine always has a free port.
+        },
+    }
+}
+
+/// A service that counts what it owes.
+struct Counted {
+    inner: Rc<dyn Places>,
+    unanswered: Rc<Cell<i64>>,
+}
+
+impl Places for Counted {
+    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+        let unanswered = self.unanswered.clone();
+        unanswered.set(unanswered.get() + 1);
+        self.inner.nearby(question).add_both(move |answer| {
+            unanswered.set(unanswered.get() - 1);
+            answer
+        })
+    }
+
+    fn as_asked(&self, question: &Nearby) -> Nearby {
+        self.inner.as_asked(question)
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+/// A service that is not there.
+struct Nobody;
+
+impl Places for Nobody {
+    fn nearby(&self, _question: &Nearby) -> Deferred<Vec<u8>> {
+        reactor::deferred::fail(reactor::Failure::msg("there is no Places service here"))
+    }
+
+    fn describe(&self) -> String {
+        "nobody".to_owned()
+    }
+}

@@ -1,0 +1,288 @@
+//! [`Topology`]: who talks with whom. Always connected, and decided by the seed where there is a choice.
+
+use reactor::sim::Random;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// The paper's servers and links, by their places in `PAPER_NAMES`.
+const PAPER_LINKS: [(usize, usize); 5] = [(0, 3), (0, 4), (1, 3), (1, 4), (2, 3)];
+const PAPER_NAMES: [&str; 5] = ["Alford", "Bolden", "Hamilton", "Parker", "Powell"];
+
+/// The most servers of a simulated herd.
+pub(crate) const MOST_SERVERS: usize = 10_000;
+
+/// The shape of a herd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topology {
+    /// The paper's: a ring of four and one at its side.
+    Paper,
+    /// Each talks with the next, and the last with the first.
+    Ring,
+    /// Each talks with the next.
+    Line,
+    /// All talk with the first.
+    Star,
+    /// Random links, so many for each server on average, but connected.
+    Random(usize),
+}
+
+/// The links of one herd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Links {
+    /// The servers' names, sorted.
+    pub names: Vec<String>,
+    /// Pairs of places in `names`, the lesser first, sorted.
+    pub pairs: Vec<(usize, usize)>,
+    /// How many neighbours each server has.
+    degrees: Vec<usize>,
+}
+
+impl Topology {
+    /// Whether there can be such a herd of `servers` servers. It takes no time, however many links it would have.
+    ///
+    /// # Errors
+    /// One line that says why there cannot.
+    pub(crate) fn check(self, servers: usize) -> Result<(), String> {
+        match self {
+            _ if servers == 0 || servers > MOST_SERVERS => {
+                Err(format!("a herd has from 1 to {MOST_SERVERS} servers, not {servers}"))
+            }
+            Topology::Paper if servers != PAPER_NAMES.len() => {
+                Err(format!("the paper's herd has five servers, not {servers}: take other --links"))
+            }
+            Topology::Random(degree) if degree == 0 || degree >= servers.max(2) => {
+                Err(format!("{servers} servers cannot have {degree} links each"))
+            }
+            Topology::Paper | Topology::Ring | Topology::Line | Topology::Star | Topology::Random(_) => Ok(()),
+        }
+    }
+
+    /// The links between `servers` servers.
+    ///
+    /// # Errors
+    /// One line that says why there cannot be such a herd.
+    pub(crate) fn links(self, servers: usize, random: &mut Random) -> Result<Links, String> {
+        self.check(servers)?;
+        let pairs = match self {
+            Topology::Paper => PAPER_LINKS.to_vec(),
+            Topology::Line | Topology::Ring => {
+                let mut pairs: BTreeSet<_> = (1..servers).map(|server| (server - 1, server)).collect();
+                if self == Topology::Ring && servers > 2 {
+                    pairs.insert((0, servers - 1));
+                }
+                pairs.into_iter().collect()
+            }
+            Topology::Star => (1..servers).map(|server| (0, server)).collect(),
+            Topology::Random(degree) => random_pairs(servers, degree, random),
+        };
+        let mut degrees = vec![0; servers];
+        for (one, other) in &pairs {
+            degrees[*one] += 1;
+            degrees[*other] += 1;
+        }
+        Ok(Links { names: names(servers), pairs, degrees })
+    }
+}
+
+/// A tree first, so that it is connected; then whatever the seed says.
+fn random_pairs(servers: usize, degree: usize, random: &mut Random) -> Vec<(usize, usize)> {
+    let tree = (1..servers).map(|server| (random.below(server as u64) as usize, server));
+    let tree: BTreeSet<_> = tree.collect();
+    let mut draw = || {
+        let one = random.below(servers as u64) as usize;
+        let other = random.below(servers as u64) as usize;
+        (one.min(other), one.max(other))
+    };
+    let all = servers * (servers - 1) / 2;
+    let wanted = (servers * degree / 2).clamp(tree.len(), all);
+    if wanted <= all / 2 {
+        let mut pairs = tree;
+        while pairs.len() < wanted {
+            let (one, other) = draw();
+            if one != other {
+                pairs.insert((one, other));
+            }
+        }
+        return pairs.into_iter().collect();
+    }
+    // If most pairs are wanted, those that are missing are drawn: the more have been hit upon, the longer a new one
+    // would take.
+    let mut missing = BTreeSet::new();
+    while missing.len() < all - wanted {
+        let (one, other) = draw();
+        if one != other && !tree.contains(&(one, other)) {
+            missing.insert((one, other));
+        }
+    }
+    let pairs = (0..servers).flat_map(|one| (one + 1..servers).map(move |other| (one, other)));
+    pairs.filter(|pair| !missing.contains(pair)).collect()
+}
+
+/// The paper's names where they suffice: AT lines compare by them, so they stand in the order of their numbers.
+fn names(servers: usize) -> Vec<String> {
+    match servers {
+        ..=5 => PAPER_NAMES[..servers].iter().map(|name| (*name).to_owned()).collect(),
+        _ => (0..servers).map(|number| format!("S{number:04}")).collect(),
+    }
+}
+
+impl Links {
+    /// How many neighbours a server has.
+    pub(crate) fn degree(&self, server: usize) -> usize {
+        self.degrees[server]
+    }
+
+    /// How many links it is from one server to another at most, by the shortest way.
+    pub(crate) fn diameter(&self) -> usize {
+        let mut neighbors = vec![Vec::new(); self.names.len()];
+        for (one, other) in &self.pairs {
+            neighbors[*one].push(*other);
+            neighbors[*other].push(*one);
+        }
+        let farthest = |from: usize| {
+            let mut reached = vec![false; neighbors.len()];
+            reached[from] = true;
+            let (mut steps, mut left, mut edge) = (0, neighbors.len() - 1, vec![from]);
+            // With many links all are soon reached; to look at the rest of the links would take long.
+            while left > 0 {
+                let next = edge.iter().flat_map(|server: &usize| &neighbors[*server]).copied();
+                edge = next.filter(|server| !std::mem::replace(&mut reached[*server], true)).take(left).collect();
+                if edge.is_empty() {
+                    break;
+                }
+                left -= edge.len();
+                steps += 1;
+            }
+            steps
+        };
+        (0..neighbors.len()).map(farthest).max().unwrap_or(0)
+    }
+
+    /// The most messages that one new version costs when nothing fails: `2E - (n - 1)`. Each server passes it on once,
+    /// to all its neighbours but the one that it came from.
+    pub(crate) fn messages_a_version(&self) -> u64 {
+        (2 * self.pairs.len() + 1 - self.names.len()) as u64
+    }
+}
+
+impl FromStr for Topology {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Topology, String> {
+        let degree = || text.strip_prefix("random:")?.parse().ok().filter(|degree| *degree > 0);
+        match text {
+            "paper" => Ok(Topology::Paper),
+            "ring" => Ok(Topology::Ring),
+            "line" => Ok(Topology::Line),
+            "star" => Ok(Topology::Star),
+            _ => degree().map(Topology::Random).ok_or_else(|| {
+                format!("{text:?} is no shape of a herd: paper, ring, line, star or random:D (D links a server)")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Topology::Paper => f.write_str("paper"),
+            Topology::Ring => f.write_str("ring"),
+            Topology::Line => f.write_str("line"),
+            Topology::Star => f.write_str("star"),
+            Topology::Random(degree) => write!(f, "random:{degree}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_connected(links: &Links) -> bool {
+        let mut reached = BTreeSet::from([0]);
+        for _ in &links.names {
+            if reached.len() == links.names.len() {
+                break;
+            }
+            for (one, other) in &links.pairs {
+                if reached.contains(one) || reached.contains(other) {
+                    reached.extend([*one, *other]);
+                }
+            }
+        }
+        reached.len() == links.names.len()
+    }
+
+    #[test]
+    fn every_herd_is_connected_and_has_the_links_of_its_shape() {
+        let cases = [
+            (Topology::Paper, 5, 5),
+            (Topology::Ring, 7, 7),
+            (Topology::Ring, 2, 1),
+            (Topology::Line, 7, 6),
+            (Topology::Star, 7, 6),
+            (Topology::Random(4), 30, 60),
+            (Topology::Random(1), 30, 29),
+            (Topology::Line, 1, 0),
+        ];
+        for (topology, servers, expected) in cases {
+            for seed in 0..20 {
+                let links = topology.links(servers, &mut Random::new(seed)).unwrap();
+                assert_eq!((links.names.len(), links.pairs.len()), (servers, expected), "{topology}");
+                assert!(is_connected(&links), "{topology}, seed {seed}");
+                let diameter = match topology {
+                    Topology::Paper => Some(3),
+                    Topology::Ring => Some(servers / 2),
+                    Topology::Line => Some(servers - 1),
+                    Topology::Star => Some(2),
+                    Topology::Random(_) => None,
+                };
+                assert!(diameter.is_none_or(|diameter| diameter == links.diameter()), "{topology}, {servers}");
+                assert!(links.names.is_sorted() && links.pairs.iter().all(|(one, other)| one < other));
+            }
+        }
+    }
+
+    #[test]
+    fn herds_with_almost_all_links_are_built_with_exactly_as_many_as_were_asked_for() {
+        for (servers, degree) in
+            [(2, 1), (3, 2), (4, 2), (4, 3), (5, 3), (5, 4), (9, 5), (9, 7), (300, 298), (300, 299)]
+        {
+            for seed in 0..5 {
+                let links = Topology::Random(degree).links(servers, &mut Random::new(seed)).unwrap();
+                let pairs: BTreeSet<_> = links.pairs.iter().copied().collect();
+                assert_eq!((links.pairs.len(), pairs.len()), (servers * degree / 2, servers * degree / 2));
+                assert!(is_connected(&links) && links.pairs.is_sorted());
+                assert!(links.pairs.iter().all(|(one, other)| one < other && *other < servers));
+                assert_eq!((0..servers).map(|server| links.degree(server)).sum::<usize>(), 2 * pairs.len());
+            }
+        }
+        let dense = |seed| Topology::Random(250).links(300, &mut Random::new(seed)).unwrap();
+        assert!(dense(1) == dense(1) && dense(1) != dense(2), "the seed decides which are missing");
+        // Drawn one by one, the last of two million would be waited for for minutes.
+        let largest = Topology::Random(1998).links(2000, &mut Random::new(1)).unwrap();
+        assert_eq!((largest.pairs.len(), largest.diameter()), (1_998_000, 2));
+    }
+
+    #[test]
+    fn the_paper_costs_six_messages_a_version() {
+        let links = Topology::Paper.links(5, &mut Random::new(1)).unwrap();
+        assert_eq!(links.messages_a_version(), 6);
+        assert_eq!((0..5).map(|server| links.degree(server)).collect::<Vec<_>>(), [2, 2, 1, 3, 2]);
+    }
+
+    #[test]
+    fn a_shape_reads_as_it_prints_and_bad_ones_are_refused() {
+        for text in ["paper", "ring", "line", "star", "random:4"] {
+            assert_eq!(text.parse::<Topology>().unwrap().to_string(), text);
+        }
+        for text in ["", "tree", "random", "random:", "random:0", "random:x"] {
+            assert!(text.parse::<Topology>().unwrap_err().contains("random:D"), "{text}");
+        }
+        let links = |topology: Topology, servers| topology.links(servers, &mut Random::new(1));
+        assert!(links(Topology::Paper, 6).unwrap_err().contains("five"));
+        assert!(links(Topology::Ring, 0).is_err() && links(Topology::Ring, MOST_SERVERS + 1).is_err());
+        assert!(links(Topology::Random(5), 5).is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! [`table`]: how the flood grows with the herd. Every client of a random herd moves once; nothing fails.
+
+use crate::herd::feeder::{self, Line};
+use crate::herd::topology::Topology;
+use crate::herd::{Herd, Observer, PlacesKind};
+use crate::machine::clock::{ProgressTimer, Stopwatch};
+use proxyherd::locations::{NeighborId, Rule, Verdict};
+use proxyherd::message::At;
+use proxyherd::watch::{Source, Watch};
+use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Servers and clients of each line.
+const HERDS: [(usize, usize); 4] = [(5, 50), (50, 500), (500, 5_000), (1_000, 10_000)];
+
+/// Links a server.
+const DEGREE: usize = 4;
+
+/// How long a message takes on a link: from a half up to three halves of this.
+const DELAY: Duration = Duration::from_millis(10);
+
+/// All links are up by then.
+const BEGIN: Duration = Duration::from_secs(20);
+
+/// All clients move within this time.
+const DURING: Duration = Duration::from_secs(60);
+
+/// What one herd did.
+#[derive(Debug, Clone, PartialEq)]
+struct Grown {
+    servers: usize,
+    links: usize,
+    clients: usize,
+    /// AT lines, and their bytes.
+    told: u64,
+    bytes: u64,
+    /// At most so many lines a version, if nothing is older.
+    bound: u64,
+    older: u64,
+    /// From when a server heard it from the client to when the last one did: average and longest.
+    mean: Duration,
+    longest: Duration,
+    /// Clients of which not all servers know the newest.
+    behind: usize,
+}
+
+/// When the first server heard of a client, when the last one, and how many have.
+type Spread = Option<(Instant, Instant, u32)>;
+
+#[derive(Default)]
+struct Tally {
+    told: Cell<u64>,
+    bytes: Cell<u64>,
+    older: Cell<u64>,
+    spread: RefCell<Vec<Spread>>,
+}
+
+struct Teller {
+    tally: Rc<Tally>,
+    herd: Rc<RefCell<Option<Herd>>>,
+}
+
+impl Watch for Teller {
+    fn heard(&self, at: &At<'_>, _line: &[u8], _from: Source, verdict: &Verdict) {
+        match verdict {
+            Verdict::Newer(_) => {}
+            Verdict::Older(_) => return self.tally.older.set(self.tally.older.get() + 1),
+            Verdict::Same | Verdict::NoRoom => return,
+        }
+        let number = std::str::from_utf8(at.iamat.client).ok().and_then(|name| name.parse::<usize>().ok());
+        let herd = self.herd.borrow();
+        let server = herd.as_ref().and_then(|herd| herd.servers[0].server());
+        if let (Some(number), Some(server)) = (number, server) {
+            // One clock measures all.
+            let now = server.reactor().now();
+            let spread = &mut self.tally.spread.borrow_mut()[number];
+            let (first, _, count) = spread.unwrap_or((now, now, 0));
+            *spread = Some((first, now, count + 1));
+        }
+    }
+
+    fn told(&self, _neighbor: NeighborId, line: &[u8]) {
+        self.tally.told.set(self.tally.told.get() + 1);
+        self.tally.bytes.set(self.tally.bytes.get() + line.len() as u64 + 1);
+    }
+
+    fn linked(&self, _neighbor: NeighborId) {}
+
+    fn told_back(&self, _neighbor: NeighborId) {}
+}
+
+/// Has each client move once. After each event `tell` hears how far it is, and how far it is to go.
+fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Result<Grown, String> {
+    let mut random = Random::new(1);
+    let links = Topology::Random(DEGREE).links(servers, &mut random)?;
+    let mut settings = WorldSettings::default();
+    settings.link = LinkSettings::new(Latency::Uniform(DELAY / 2, DELAY * 3 / 2));
+    let world = World::with_settings(1, settings);
+    let tally = Rc::new(Tally::default());
+    tally.spread.borrow_mut().resize(clients, None);
+    let herd = Rc::new(RefCell::new(None));
+    let teller: Rc<dyn Watch> = Rc::new(Teller { tally: tally.clone(), herd: herd.clone() });
+    let observer: Observer = Rc::new(move |_| Some(teller.clone()));
+    let built = Herd::new(world, &links, Rule::Newest, PlacesKind::Nobody, observer);
+    let lines: Vec<Line> = (0..clients)
+        .map(|client| {
+            let server = random.below(servers as u64) as usize;
+            let line = format!("IAMAT {client} +34.068930-118.445127 1400794645.392014450\n");
+            (BEGIN + random.between(Duration::ZERO, DURING), server, line.into_bytes())
+        })
+        .collect();
+    feeder::add(&built, &links.names, lines);
+    herd.replace(Some(built));
+    // What watches holds the herd, and the herd what watches: taken apart at the end.
+    let end = BEGIN + DURING + 100 * DELAY;
+    if let Some(herd) = herd.borrow().as_ref() {
+        herd.world.run_until(end, || {
+            tell(herd.world.now(), end);
+            false
+        });
+    }
+    drop(herd.take());
+    let spread = tally.spread.borrow();
+    let all = spread.iter().flatten().filter(|(_, _, count)| *count as usize == servers);
+    let times: Vec<Duration> = all.map(|(first, last, _)| *last - *first).collect();
+    Ok(Grown {
+        servers,
+        links: links.pairs.len(),
+        clients,
+        told: tally.told.get(),
+        bytes: tally.bytes.get(),
+        bound: links.messages_a_version(),
+        older: tally.older.get(),
+        mean: times.iter().sum::<Duration>() / times.len().max(1) as u32,
+        longest: times.iter().max().copied().unwrap_or_default(),
+        behind: clients - times.len(),
+    })
+}
+
+/// Prints the table, a line after the other as they are known; `progress` hears what there is to say meanwhile.
+pub(crate) fn table(print: impl Fn(&str), progress: impl Fn(&str)) -> Result<(), String> {
+    print(&format!(
+        "Random herds, {DEGREE} links a server; a message takes {} to {} ms. Each client moves once in {} s;\n\
+         nothing fails. The bound is 2E - (n - 1) lines for each update.\n\n\
+         servers  links  clients | lines an update  bound | bytes an update | spread: mean, longest | behind | took\n",
+        (DELAY / 2).as_millis(),
+        (DELAY * 3 / 2).as_millis(),
+        DURING.as_secs()
+    ));
+    for (servers, clients) in HERDS {
+        let timer = ProgressTimer::start();
+        let tell = |now: Duration, end: Duration| {
+            if timer.take_due() {
+                let (now, end) = (now.as_secs(), end.as_secs());
+                progress(&format!("{servers} servers: {now} of {end} simulated seconds"));
+            }
+        };
+        let stopwatch = Stopwatch::start();
+        let grown = grow(servers, clients, tell)?;
+        let took = stopwatch.elapsed();
+        let each = |sum: u64| sum as f64 / clients as f64;
+        print(&format!(
+            "{:>7} {:>6} {:>8} | {:>15.1} {:>6} | {:>15.0} | {:>11.1} {:>9.1} ms | {:>6} | {:>7.1} s\n",
+            grown.servers,
+            grown.links,
+            grown.clients,
+            each(grown.told),
+            grown.bound,
+            each(grown.bytes),
+            grown.mean.as_secs_f64() * 1e3,
+            grown.longest.as_secs_f64() * 1e3,
+            grown.behind,
+            took.as_secs_f64()
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_reaches_all_within_its_bound() {
+        for (servers, clients) in [(5, 20), (40, 60)] {
+            let told = Cell::new(0);
+            let grown = grow(servers, clients, |now, end| told.set(told.get() + u32::from(now <= end))).unwrap();
+            assert!(told.get() > 1000, "it says how far it is");
+            assert_eq!((grown.behind, grown.older), (0, 0), "{grown:?}");
+            assert!(grown.told <= grown.bound * clients as u64, "{grown:?}");
+            // It is a flood: every server is told, and most links carry it both ways.
+            assert!(grown.told >= (servers as u64 - 1) * clients as u64, "{grown:?}");
+            assert!(grown.longest < 20 * DELAY && grown.mean <= grown.longest, "{grown:?}");
+        }
+    }
+}

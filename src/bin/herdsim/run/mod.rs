@@ -1,0 +1,319 @@
+//! [`Stage`]: one seed from the beginning to the end.
+//!
+//! ```text
+//!   0 s                      faults, bursts              about 2 minutes before the end
+//!   |---------------------------------------------------|
+//!                                    everything heals --^ convergence | calm visits | 60 s of silence | all stop
+//! ```
+
+use crate::book::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Failure, Invariant, QUIET};
+use crate::book::panics;
+use crate::book::{Book, Count};
+use crate::clients;
+use crate::clients::workload::{self, Workload};
+use crate::faults::Victims;
+use crate::herd::topology::{Links, Topology};
+use crate::herd::{Herd, PlacesKind};
+use proxyherd::locations::Rule;
+use reactor::sim::{Host, HostSettings, Latency, LinkSettings, Random, World, WorldSettings};
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub(crate) mod many;
+pub(crate) mod report;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The faults last at least as long as this, however long it takes to see that all is well after them.
+const FEWEST_FAULTS: Duration = Duration::from_secs(20);
+
+/// For so long clients visit again when everything has healed.
+const CALM: Duration = Duration::from_secs(8);
+
+/// So long those visits, and the calls that they leave, may take, beside the way of their news through the herd.
+const SETTLE: Duration = Duration::from_secs(17);
+
+/// Within this time servers stop: some in its first half, all in its second.
+const STOP: Duration = Duration::from_secs(6);
+
+/// One seed in so many, those with this remainder, has long lines and small buffers, so that much waits for a neighbour
+/// that is slow.
+const NARROW: (u64, u64) = (20, 12);
+
+/// The long lines come so long before everything heals: all the time would be slow.
+const LONG_DURING: Duration = Duration::from_secs(30);
+
+/// In that time one server stands still for so long: almost until it is given up.
+const STANDS_STILL: Duration = Duration::from_secs(13);
+
+/// The buffers of connections in such a run: far fewer bytes than one line may have.
+const NARROW_BUFFER: usize = 4096;
+
+/// So long it may take until what is in them has come out of the slowest link.
+const DRAINS_WITHIN: Duration = Duration::from_secs(30);
+
+/// One seed in so many, those with this remainder, has a server that is killed while what it has said is on its way.
+const LAST_WORDS_SEEDS: (u64, u64) = (20, 17);
+
+/// The shortest run, in minutes.
+pub(crate) const FEWEST_MINUTES: u64 = 3;
+
+/// What is simulated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scenario {
+    /// How many servers.
+    pub servers: usize,
+    /// Who talks with whom.
+    pub topology: Topology,
+    /// How many clients.
+    pub clients: usize,
+    /// How many simulated minutes. In a large herd, in which news takes long, the last part of a run may take longer.
+    pub minutes: u64,
+    /// What servers take for newer.
+    pub rule: Rule,
+}
+
+impl Default for Scenario {
+    fn default() -> Scenario {
+        Scenario { servers: 5, topology: Topology::Paper, clients: 6, minutes: 10, rule: Rule::Newest }
+    }
+}
+
+/// How a run has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// What did not hold; the run ended there.
+    pub failure: Option<Failure>,
+    /// A number that two equal runs have in common.
+    pub hash: u64,
+    /// How long it was, in the world's time.
+    pub simulated: Duration,
+    /// How long convergence took after everything had healed, to the second.
+    pub converged_in: Duration,
+    /// Events of the world.
+    pub events: u64,
+    /// What happened in it.
+    pub count: Count,
+}
+
+/// A world before its run, with all that will happen in it.
+pub(crate) struct Stage {
+    pub(crate) herd: Herd,
+    book: Rc<Book>,
+    victims: Rc<Victims>,
+    guests: Vec<Host>,
+    heals: Duration,
+    /// Within this time after that all must know the same.
+    converges_within: Duration,
+    /// So long the visits after that, and what follows from them, may take.
+    settle: Duration,
+    /// Those of other runs in this thread.
+    panics_before: u64,
+}
+
+impl Stage {
+    /// `watch` gets the world when nothing is in it yet: whoever wants its trace asks for it there.
+    ///
+    /// # Errors
+    /// One line that says why there is no such herd.
+    pub(crate) fn new(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Stage, String> {
+        if scenario.minutes < FEWEST_MINUTES || scenario.clients == 0 {
+            return Err(format!("a run has at least {FEWEST_MINUTES} minutes and one client"));
+        }
+        panics::watch();
+        let mut random = Random::new(seed);
+        let links = scenario.topology.links(scenario.servers, &mut random)?;
+        let is_narrow = seed % NARROW.0 == NARROW.1;
+        let delay = random.between(SECOND / 200, if is_narrow { SECOND / 50 } else { SECOND / 5 });
+        let latency = match random.below(3) {
+            0 => Latency::Exponential { least: Duration::ZERO, mean: delay },
+            1 => Latency::Uniform(delay / 2, delay * 3 / 2),
+            _ => Latency::LogNormal { median: delay * 4 / 5, sigma: 70 },
+        };
+        let link = LinkSettings::new(latency).split(if random.chance(1, 2) { 20 } else { 0 });
+        let mut settings = WorldSettings::default();
+        settings.link = link;
+        let world = World::with_settings(seed, settings);
+        watch(&world);
+        // News crosses the herd link by link; with narrow links, what was under way on a slow one comes first.
+        let crossing = delay * DELAYS_A_LINK * u32::try_from(links.diameter()).unwrap_or(u32::MAX);
+        let more = crossing + if is_narrow { DRAINS_WITHIN } else { Duration::ZERO };
+        let (converges_within, settle) = (CONVERGES_WITHIN + more, SETTLE + crossing);
+        let afterwards = converges_within + CALM + settle + QUIET + STOP;
+        let minutes = SECOND * 60 * u32::try_from(scenario.minutes).unwrap_or(u32::MAX);
+        let heals = minutes.saturating_sub(afterwards).max(FEWEST_FAULTS);
+
+        let book = Book::new(&links, workload::names(scenario.clients));
+        let observer = { book.clone() };
+        let observer = Rc::new(move |server| Some(observer.began(server)));
+        let onlooker = book.clone();
+        let stopped = Rc::new(move |server, left| onlooker.stopped(server, left));
+        let mut hosts = HostSettings::default();
+        if is_narrow {
+            (hosts.send_buffer, hosts.receive_buffer) = (NARROW_BUFFER, NARROW_BUFFER);
+        }
+        let herd = Herd::on_hosts(world, &links, scenario.rule, PlacesKind::Offline, observer, &hosts, stopped);
+        book.set_members(&herd.servers);
+        let long = if is_narrow { heals.saturating_sub(LONG_DURING)..heals } else { heals..heals };
+        let stands_still = heals.saturating_sub(2 * STANDS_STILL).max(2 * SECOND);
+        let crowded = is_narrow.then_some(stands_still + SECOND);
+        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay, long, crowded };
+        let calm = heals + converges_within..heals + converges_within + CALM;
+        let guests = invite(&herd, &workload, &links, &book, &mut random, [SECOND / 100..heals, calm]);
+        let victims = Victims::new(&herd.servers, &book, &links, &guests, link);
+        let has_last_words = seed % LAST_WORDS_SEEDS.0 == LAST_WORDS_SEEDS.1;
+        // Nothing else fails where something is to fail in a certain way.
+        let faults_end = match (is_narrow, has_last_words) {
+            (true, _) => stands_still,
+            (_, true) => {
+                // The fewer neighbours it has, the fewer tell its successor what it said.
+                let server = (0..links.names.len()).min_by_key(|server| links.degree(*server)).unwrap_or(0);
+                victims.plan_last_words(&herd.world, server, heals)
+            }
+            _ => heals,
+        };
+        victims.plan(&herd.world, &mut random, SECOND..faults_end);
+        if is_narrow {
+            let slow = herd.servers[seed as usize / 2 % herd.servers.len()].host();
+            let (resuming, at) = (slow.clone(), stands_still);
+            herd.world.call_later(at, move |_| slow.pause());
+            herd.world.call_later(at + STANDS_STILL, move |_| resuming.resume());
+        }
+        let panics_before = panics::count();
+        Ok(Stage { herd, book, victims, guests, heals, converges_within, settle, panics_before })
+    }
+
+    /// Lets it all happen.
+    pub(crate) fn play(&self) -> Outcome {
+        let mut converged_in = Duration::ZERO;
+        self.acts(&mut converged_in);
+        if panics::count() > self.panics_before {
+            self.book.fail(Invariant::NoPanic, || panics::last().unwrap_or_default());
+        }
+        let world = &self.herd.world;
+        let at = world.now();
+        let failure = self.book.failure().map(|(invariant, what)| Failure { invariant, what, at });
+        Outcome {
+            seed: world.seed(),
+            failure,
+            hash: world.trace_hash(),
+            simulated: at,
+            converged_in,
+            events: world.event_count(),
+            count: self.book.count(),
+        }
+    }
+
+    fn goes_on(&self, time: Duration) -> bool {
+        let before = self.panics_before;
+        !self.herd.world.run_until(time, || self.book.has_failed() || panics::count() > before)
+    }
+
+    fn acts(&self, converged_in: &mut Duration) {
+        let world = &self.herd.world;
+        if !self.goes_on(self.heals) {
+            return;
+        }
+        world.note("everything heals");
+        self.victims.heal(world);
+        if !self.converges(self.converges_within, converged_in) {
+            return;
+        }
+        self.book.check_acknowledged();
+        if !self.goes_on(self.converges_within.saturating_sub(*converged_in)) {
+            return;
+        }
+        self.book.check_links();
+        if !self.goes_on(CALM + self.settle) || !self.converges(Duration::ZERO, &mut Duration::default()) {
+            return;
+        }
+        let told = self.book.count().told;
+        if !self.goes_on(QUIET) {
+            return;
+        }
+        if self.book.count().told != told {
+            let more = self.book.count().told - told;
+            self.book
+                .fail(Invariant::FallsSilent, || format!("{more} AT lines in the last minute, though all is said"));
+        }
+        self.book.check_debts();
+        self.check_that_nobody_waits();
+        // In every other run one half stops first, so that the others have links that are down when they stop.
+        let first = self.herd.servers.iter().step_by(if world.seed().is_multiple_of(2) { 2 } else { 1 });
+        first.for_each(|member| member.host().terminate());
+        if !self.goes_on(STOP / 2) {
+            return;
+        }
+        self.herd.servers.iter().for_each(|member| member.host().terminate());
+        if self.goes_on(STOP / 2) {
+            self.victims.check_stopped();
+            if world.connection_count() > 0 {
+                let left = world.connection_count();
+                self.book.fail(Invariant::NothingLeft, || format!("{left} connections are left"));
+            }
+        }
+    }
+
+    /// Looks each second, and when the time is over, whether all know the same.
+    fn converges(&self, within: Duration, took: &mut Duration) -> bool {
+        loop {
+            match self.book.convergence() {
+                Ok(()) => return true,
+                Err(what) if *took >= within => {
+                    self.book.fail(Invariant::Converges, || what);
+                    return false;
+                }
+                Err(_) => {
+                    let pause = SECOND.min(within - *took);
+                    if !self.goes_on(pause) {
+                        return false;
+                    }
+                    *took += pause;
+                }
+            }
+        }
+    }
+
+    fn check_that_nobody_waits(&self) {
+        for member in &self.herd.servers {
+            let unanswered = member.unanswered();
+            if unanswered != 0 {
+                let name = member.host().name().to_owned();
+                self.book.fail(Invariant::NothingUnfired, || format!("{name} still owes {unanswered} answers"));
+            }
+        }
+        for guest in &self.guests {
+            let Some(reactor) = guest.reactor() else { continue };
+            let (sources, calls) = (reactor.source_count(), reactor.delayed_call_count());
+            if sources + calls > 0 {
+                let name = guest.name();
+                self.book.fail(Invariant::NothingLeft, || {
+                    format!("{name} still has {sources} connections and {calls} delayed calls")
+                });
+            }
+        }
+    }
+}
+
+/// Puts the clients into the world, with all that they will do.
+fn invite(
+    herd: &Herd,
+    workload: &Workload,
+    links: &Links,
+    book: &Rc<Book>,
+    random: &mut Random,
+    [faults, calm]: [Range<Duration>; 2],
+) -> Vec<Host> {
+    let mut plan = workload.plan(random, faults, false);
+    for (visits, more) in plan.iter_mut().zip(workload.plan(random, calm, true)) {
+        visits.extend(more);
+    }
+    let names = Rc::new(links.names.clone());
+    let guests = plan.into_iter().enumerate();
+    guests
+        .map(|(number, visits)| clients::add(&herd.world, &format!("client-{}", number + 1), visits, &names, book))
+        .collect()
+}
