@@ -48,12 +48,8 @@ impl Places for Coalescer {
         answer
     }
 
-    fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
-        self.inner.without_asking(question)
-    }
-
-    fn as_asked(&self, question: &Nearby) -> Nearby {
-        self.inner.as_asked(question)
+    fn behind(&self) -> Option<&dyn Places> {
+        Some(&*self.inner)
     }
 
     fn describe(&self) -> String {
@@ -70,22 +66,22 @@ impl fmt::Debug for Coalescer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::testing::{Slow, ask};
-    use reactor::CancelledError;
+    use crate::places::tests::{HeldPlaces, ask};
+    use reactor::{CancelledError, Failure};
     use std::cell::Cell;
 
-    fn coalescer() -> (Rc<Slow>, Rc<Coalescer>) {
-        let slow = Rc::new(Slow::default());
-        (slow.clone(), Rc::new(Coalescer::new(slow)))
+    fn coalescer() -> (Rc<HeldPlaces>, Rc<Coalescer>) {
+        let held = Rc::new(HeldPlaces::default());
+        (held.clone(), Rc::new(Coalescer::new(held)))
     }
 
     #[test]
     fn equal_questions_under_way_are_one_request() {
-        let (slow, places) = coalescer();
+        let (held, places) = coalescer();
         let asked = [ask("1", 5), ask("1", 5), ask("2", 5), ask("1", 6), ask("1", 5)].map(|q| places.nearby(&q));
-        assert_eq!(slow.asked(), [ask("1", 5), ask("2", 5), ask("1", 6)]);
+        assert_eq!(held.questions(), [ask("1", 5), ask("2", 5), ask("1", 6)]);
         for answer in ["one", "two", "three"] {
-            slow.answer(answer);
+            held.answer(answer);
         }
         let answers = asked.map(|answer| String::from_utf8(answer.result().unwrap()).unwrap());
         assert_eq!(answers, ["one", "one", "two", "three", "one"]);
@@ -93,20 +89,20 @@ mod tests {
 
     #[test]
     fn an_answer_is_not_kept() {
-        let (slow, places) = coalescer();
+        let (held, places) = coalescer();
         let first = places.nearby(&ask("1", 5));
         let again = places.clone();
         let nested = first.add_callback(move |_| again.nearby(&ask("1", 5)));
-        slow.answer("old");
+        held.answer("old");
         assert!(!nested.has_fired(), "who asks on hearing an answer asks anew");
-        slow.answer("new");
+        held.answer("new");
         assert_eq!(nested.result(), Some(b"new".to_vec()));
         assert_eq!(format!("{places:?}"), "Coalescer(0 under way)");
     }
 
     #[test]
     fn a_failure_is_everybodys() {
-        let (slow, places) = coalescer();
+        let (held, places) = coalescer();
         let told = Rc::new(Cell::new(0));
         for _ in 0..3 {
             let told = told.clone();
@@ -115,34 +111,34 @@ mod tests {
                 Ok(Vec::new())
             }));
         }
-        slow.fail("broken");
+        held.take().1.errback(Failure::msg("broken")).unwrap();
         assert_eq!(told.get(), 3);
         drop(places.nearby(&ask("1", 5)));
-        assert_eq!(slow.asked().len(), 1, "and the next question is asked anew");
+        assert_eq!(held.questions().len(), 1, "and the next question is asked anew");
     }
 
     #[test]
     fn who_goes_away_takes_nobody_elses_answer_with_it() {
-        let (slow, places) = coalescer();
+        let (held, places) = coalescer();
         let [first, second] = [(); 2].map(|()| places.nearby(&ask("1", 5)));
         first.cancel();
         drop(first.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
-        assert_eq!(slow.cancelled(), 0);
+        assert_eq!(held.cancelled(), 0);
         let third = places.nearby(&ask("1", 5));
-        slow.answer("yes");
+        held.answer("yes");
         assert_eq!((second.result(), third.result()), (Some(b"yes".to_vec()), Some(b"yes".to_vec())));
     }
 
     #[test]
     fn when_the_last_has_gone_the_request_is_given_up() {
-        let (slow, places) = coalescer();
+        let (held, places) = coalescer();
         for answer in [(); 2].map(|()| places.nearby(&ask("1", 5))) {
             answer.cancel();
             drop(answer.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
         }
-        assert_eq!(slow.cancelled(), 1);
+        assert_eq!(held.cancelled(), 1);
         let anew = places.nearby(&ask("1", 5));
-        slow.answer("anew");
+        held.answer("anew");
         assert_eq!(anew.result(), Some(b"anew".to_vec()));
     }
 

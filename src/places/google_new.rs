@@ -96,11 +96,11 @@ impl Places for GoogleNew {
         (question.bound == 0).then(style::answer_to_none)
     }
 
-    /// Google is told the bound, and does not promise that the first five of twenty are the five of five.
+    /// The bound counts, as it does by default: Google does not promise that the five places that it sends for a bound
+    /// of five are the first five of twenty.
     fn as_asked(&self, question: &Nearby) -> Nearby {
         question.clone()
     }
-
     fn describe(&self) -> String {
         format!("google-new ({})", self.service.base().authority())
     }

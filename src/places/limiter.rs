@@ -108,12 +108,8 @@ impl Places for Limiter {
         })
     }
 
-    fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
-        self.inner.without_asking(question)
-    }
-
-    fn as_asked(&self, question: &Nearby) -> Nearby {
-        self.inner.as_asked(question)
+    fn behind(&self) -> Option<&dyn Places> {
+        Some(&*self.inner)
     }
 
     fn describe(&self) -> String {

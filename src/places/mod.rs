@@ -25,8 +25,6 @@ mod refusal;
 mod service;
 mod style;
 mod table;
-#[cfg(test)]
-mod testing;
 
 pub use answer::{AnswerError, AnswerStatus, cut, cut_into, error_answer, read_status};
 pub use coalescer::Coalescer;
@@ -65,18 +63,26 @@ pub trait Places {
     /// answer. Cancelling gives the question up.
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>>;
 
-    /// The answer, where the service need not be asked for it. Such a question costs nobody anything, so it waits for
-    /// nobody: neither for a turn nor for a pause. By default there is none.
-    fn without_asking(&self, _question: &Nearby) -> Option<Vec<u8>> {
+    /// The provider that this one stands before, if it does: it answers the questions about the service below.
+    fn behind(&self) -> Option<&dyn Places> {
         None
     }
 
-    /// The question as the service hears it: two for which this is equal get the same answer. By default all of it
-    /// counts; a provider that does not tell its service the bound makes it the same for all.
+    /// The answer, if it is known without asking the service. Such a question costs nothing, so it waits neither for
+    /// its turn nor for a pause. A provider that knows no answer by itself need not implement this.
+    fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
+        self.behind()?.without_asking(question)
+    }
+
+    /// The question as the service hears it: two questions for which this is equal get the same answer. By default
+    /// everything counts. A provider that does not tell its service the bound gives all questions the same bound.
     fn as_asked(&self, question: &Nearby) -> Nearby {
-        question.clone()
+        self.behind().map_or_else(|| question.clone(), |behind| behind.as_asked(question))
     }
 
     /// What it is, for the start's message and the log.
     fn describe(&self) -> String;
 }
+
+#[cfg(test)]
+mod tests;

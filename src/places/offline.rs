@@ -74,8 +74,8 @@ impl Places for Offline {
         self.client.nearby(question)
     }
 
-    fn as_asked(&self, question: &Nearby) -> Nearby {
-        self.client.as_asked(question)
+    fn behind(&self) -> Option<&dyn Places> {
+        Some(&self.client)
     }
 
     fn describe(&self) -> String {

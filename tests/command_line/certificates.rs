@@ -1,8 +1,9 @@
 //! `proxyherd places` and a service whose certificate is good or bad: what is said, and that nothing goes out before
 //! it has been found good.
 
+use crate::KEY;
 use crate::pem::pem;
-use crate::places::{FINE, KEY, ask, fails, response};
+use crate::places::{FINE, ask, fails, response};
 use crate::util::Directory;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use reactor::tls::TlsServer;

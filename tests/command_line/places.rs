@@ -1,11 +1,11 @@
 //! `proxyherd places` from outside: what it prints, and what it says when there is nothing to print.
 
+use crate::KEY;
 use crate::util::{Directory, Process, free_port};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-pub(crate) const KEY: (&str, &str) = ("GOOGLE_PLACES_API_KEY", "SecretKey");
 const UCLA: [&str; 2] = ["34.068930", "-118.445127"];
 pub(crate) const FINE: &str = "{\n   \"results\" : [ 1, 2, 3 ],\n   \"status\" : \"OK\"\n}\n";
 

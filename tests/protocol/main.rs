@@ -1,21 +1,23 @@
-//! The protocol, table by table.
+//! The herd's contract, as tests: what a client, a neighbor and a Places service may rely on.
 //!
-//! Most of it is tested on one server inside this process, with the test in all other roles and its own clock
-//! (`stage.rs`): replies can then be compared byte for byte, and hours pass at once. What is about a whole herd or
-//! about log files runs as processes.
+//! Most tests run one server inside this process. The test plays everybody else and moves the clock ([`harness`]), so
+//! that replies can be compared byte for byte and hours pass at once. What needs a whole herd, or a log file, runs as
+//! real processes ([`herd`], [`util`]).
 
-mod answers;
-mod commands;
-mod flooding;
-mod lines;
-mod links;
+/// What a client sends and what comes back.
+mod client;
+/// What servers say to each other.
 mod neighbors;
-mod providers;
-mod refusals;
-mod services;
-mod stage;
+/// Where the answer to a WHATSAT comes from.
+mod places;
 
+mod harness;
+#[path = "../util/held_places.rs"]
+mod held_places;
 #[path = "../util/herd.rs"]
 mod herd;
 #[path = "../util/mod.rs"]
 mod util;
+
+// What the shared files find one module above themselves.
+use proxyherd::places::{Nearby, Places};

@@ -268,7 +268,7 @@ fn no_change_of_a_byte_or_two_makes_anything_panic() {
         let made = [
             cut(&text, dice.roll(4)).ok(),
             crate::places::google_new::legacy_form(&text).ok().map(String::into_bytes),
-            crate::places::overpass::legacy_form(&text, &crate::places::testing::ask("1", 5))
+            crate::places::overpass::legacy_form(&text, &crate::places::tests::ask("1", 5))
                 .ok()
                 .map(String::into_bytes),
         ];

@@ -1,5 +1,5 @@
 use super::*;
-use crate::places::testing::{Slow, ask};
+use crate::places::tests::{HeldPlaces, ask};
 use reactor::testing::ManualClock;
 use reactor::{CancelledError, Failure};
 
@@ -25,16 +25,16 @@ fn outcome(answer: Deferred<Vec<u8>>) -> Rc<Cell<Option<String>>> {
 
 #[test]
 fn questions_wait_their_turn_and_a_cancelled_one_gives_its_place_up() {
-    let slow = Rc::new(Slow::default());
-    let limiter = Limiter::new(slow.clone(), at_once(2));
+    let held = Rc::new(HeldPlaces::default());
+    let limiter = Limiter::new(held.clone(), at_once(2));
     let questions = ["1", "2", "3", "4", "5"].map(|radius| ask(radius, 1));
     let mut asked: Vec<_> = questions.iter().map(|question| limiter.nearby(question)).collect();
-    assert_eq!(slow.asked(), questions[..2]);
+    assert_eq!(held.questions(), questions[..2]);
     asked[2].cancel(); // It waits.
     asked[1].cancel(); // It is under way: its place goes to the fourth.
-    assert_eq!(slow.asked(), [questions[0].clone(), questions[3].clone()]);
-    slow.answer("one");
-    assert_eq!(slow.asked(), questions[3..], "the fifth is under way now");
+    assert_eq!(held.questions(), [questions[0].clone(), questions[3].clone()]);
+    held.answer("one");
+    assert_eq!(held.questions(), questions[3..], "the fifth is under way now");
     assert_eq!(asked.remove(0).result(), Some(b"one".to_vec()));
     for deferred in asked {
         drop(deferred.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
@@ -43,18 +43,18 @@ fn questions_wait_their_turn_and_a_cancelled_one_gives_its_place_up() {
 
 #[test]
 fn a_failure_ends_a_turn_as_an_answer_does() {
-    let slow = Rc::new(Slow::default());
-    let limiter = Limiter::new(slow.clone(), at_once(1));
+    let held = Rc::new(HeldPlaces::default());
+    let limiter = Limiter::new(held.clone(), at_once(1));
     let (one, two) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
-    slow.fail("broken");
-    assert_eq!(slow.asked(), [ask("2", 1)]);
-    slow.answer("two");
+    held.take().1.errback(Failure::msg("broken")).unwrap();
+    assert_eq!(held.questions(), [ask("2", 1)]);
+    held.answer("two");
     assert_eq!((one.take().as_deref(), two.take().as_deref()), (Some("broken"), Some("two")));
 }
 
 #[test]
 fn beyond_the_limit_nobody_waits() {
-    let limiter = Limiter::new(Rc::new(Slow::default()), at_once(1));
+    let limiter = Limiter::new(Rc::new(HeldPlaces::default()), at_once(1));
     let waiting: Vec<_> = (0..=MAX_WAITING).map(|_| limiter.nearby(&ask("1", 1))).collect();
     let refused = Rc::new(Cell::new(false));
     let seen = refused.clone();
@@ -68,8 +68,8 @@ fn beyond_the_limit_nobody_waits() {
 
 #[test]
 fn who_waits_for_half_of_the_time_is_told_that_there_are_too_many() {
-    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
-    let limiter = Limiter::new(slow.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
+    let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(held.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
     let (first, second) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
     clock.advance(5 * SECOND - Duration::from_millis(1));
     assert_eq!(second.take(), None);
@@ -78,56 +78,56 @@ fn who_waits_for_half_of_the_time_is_told_that_there_are_too_many() {
     assert!(told.starts_with("too many questions") && told.contains("within 5s"), "{told}");
     clock.advance(100 * SECOND);
     assert_eq!(first.take(), None, "who need not wait is the provider's business");
-    slow.answer("one");
+    held.answer("one");
     assert_eq!(first.take().as_deref(), Some("one"));
-    assert_eq!((slow.asked().len(), format!("{limiter:?}")), (0, "Limiter(1 free, 0 waiting)".to_owned()));
+    assert_eq!((held.questions().len(), format!("{limiter:?}")), (0, "Limiter(1 free, 0 waiting)".to_owned()));
 }
 
 #[test]
 fn waiting_and_being_answered_take_the_time_that_is_set_at_most() {
-    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
-    let limiter = Limiter::new(slow.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
+    let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(held.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
     let (_first, second) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
     clock.advance(4 * SECOND);
-    slow.answer("one");
-    assert_eq!(slow.asked(), [ask("2", 1)]);
+    held.answer("one");
+    assert_eq!(held.questions(), [ask("2", 1)]);
     clock.advance(6 * SECOND - Duration::from_millis(1));
     assert_eq!(second.take(), None);
     clock.advance(Duration::from_millis(1));
     let told = second.take().unwrap();
     assert!(told.contains("did not come within 10s"), "{told}");
-    assert_eq!((slow.asked().len(), slow.cancelled()), (0, 1));
+    assert_eq!((held.questions().len(), held.cancelled()), (0, 1));
 }
 
 #[test]
 fn there_is_a_pause_between_questions() {
-    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
-    let limiter = Limiter::new(slow.clone(), at_once(1)).interval(SECOND, clock.clone());
+    let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(held.clone(), at_once(1)).interval(SECOND, clock.clone());
     let [first, second, third] = ["1", "2", "3"].map(|radius| outcome(limiter.nearby(&ask(radius, 1))));
-    slow.answer("one");
-    assert_eq!((first.take().as_deref(), slow.asked().len()), (Some("one"), 0));
+    held.answer("one");
+    assert_eq!((first.take().as_deref(), held.questions().len()), (Some("one"), 0));
     clock.advance(SECOND - Duration::from_millis(1));
-    assert_eq!(slow.asked().len(), 0);
+    assert_eq!(held.questions().len(), 0);
     clock.advance(Duration::from_millis(1));
-    assert_eq!(slow.asked(), [ask("2", 1)]);
+    assert_eq!(held.questions(), [ask("2", 1)]);
     clock.advance(10 * SECOND);
-    assert_eq!(slow.asked(), [ask("2", 1)], "one at a time");
-    slow.answer("two");
-    assert_eq!(slow.asked(), [ask("3", 1)], "long enough since the last");
-    slow.answer("three");
+    assert_eq!(held.questions(), [ask("2", 1)], "one at a time");
+    held.answer("two");
+    assert_eq!(held.questions(), [ask("3", 1)], "long enough since the last");
+    held.answer("three");
     assert_eq!((second.take().as_deref(), third.take().as_deref()), (Some("two"), Some("three")));
 }
 
 #[test]
 fn who_gives_up_in_the_pause_does_not_make_it_longer() {
-    let (slow, clock) = (Rc::new(Slow::default()), Rc::new(ManualClock::new()));
-    let limiter = Limiter::new(slow.clone(), at_once(1)).interval(SECOND, clock.clone());
+    let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
+    let limiter = Limiter::new(held.clone(), at_once(1)).interval(SECOND, clock.clone());
     let _first = outcome(limiter.nearby(&ask("1", 1)));
-    slow.answer("one");
+    held.answer("one");
     let second = limiter.nearby(&ask("2", 1));
     let _third = outcome(limiter.nearby(&ask("3", 1)));
     second.cancel();
     drop(second.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
     clock.advance(SECOND);
-    assert_eq!(slow.asked(), [ask("3", 1)]);
+    assert_eq!(held.questions(), [ask("3", 1)]);
 }

@@ -1,8 +1,8 @@
 //! WHATSAT with each provider's protocol over plain HTTP, and with what stands before all of them: the test plays the
 //! service.
 
-use crate::services::{Asking, KEY, has_no_key, response};
-use crate::stage::{Connection, Stage};
+use super::{Asking, KEY, assert_no_key, response};
+use crate::harness::{Connection, Harness};
 use proxyherd::config::{ExtraField, PlacesConfig, Provider};
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ fn value<'h>(headers: &'h [(String, String)], name: &str) -> &'h str {
 
 #[test]
 fn google_new_is_asked_for_places_with_a_mask_and_the_key_in_a_header() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, google_new());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, google_new());
     asking.client.send("WHATSAT kiwi 10 5\n");
     let (line, headers, body, mut google) = request(&asking);
     assert_eq!(line, "POST /v1/places:searchNearby HTTP/1.1");
@@ -58,15 +58,15 @@ fn google_new_is_asked_for_places_with_a_mask_and_the_key_in_a_header() {
         "{\"maxResultCount\":5,\"locationRestriction\":{\"circle\":{\"center\":{\"latitude\":34.068930,\
          \"longitude\":-118.445127},\"radius\":10000}}}"
     );
-    google.send(response("200 OK", include_str!("../golden/google_new.json")));
-    assert_eq!(asking.json(), include_str!("../golden/google_new_as_nearby.json").trim_end());
+    google.send(response("200 OK", include_str!("../../golden/google_new.json")));
+    assert_eq!(asking.json(), include_str!("../../golden/google_new_as_nearby.json").trim_end());
 }
 
 #[test]
 fn google_new_is_asked_for_more_only_where_the_configuration_says_so() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let fields = vec![ExtraField::Rating, ExtraField::Price, ExtraField::Opening];
-    let mut asking = Asking::new(&stage, PlacesConfig { fields, ..google_new() });
+    let mut asking = Asking::new(&harness, PlacesConfig { fields, ..google_new() });
     asking.client.send("WHATSAT kiwi 10 20\n");
     let (_, headers, ..) = request(&asking);
     let mask = value(&headers, "x-goog-fieldmask");
@@ -77,8 +77,8 @@ fn google_new_is_asked_for_more_only_where_the_configuration_says_so() {
 
 #[test]
 fn google_new_is_not_asked_for_no_places() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, google_new());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, google_new());
     asking.client.send("WHATSAT kiwi 10 0\n");
     assert!(asking.json().contains("\"results\" : [],\n   \"status\" : \"OK\""));
     assert!(asking.google.try_accept().is_none());
@@ -87,11 +87,11 @@ fn google_new_is_not_asked_for_no_places() {
 #[test]
 fn who_asks_for_no_places_waits_behind_nobody() {
     for config in [PlacesConfig { max_in_flight: Some(1), ..google_new() }, overpass()] {
-        let stage = Stage::new();
-        let mut asking = Asking::new(&stage, config);
+        let harness = Harness::new();
+        let mut asking = Asking::new(&harness, config);
         asking.client.send("WHATSAT kiwi 10 5\n");
         let (.., mut service) = request(&asking);
-        let (mut other, at) = (stage.connect(asking.server), asking.at.clone());
+        let (mut other, at) = (harness.connect(asking.server), asking.at.clone());
         let mut is_answered = || {
             other.send("WHATSAT kiwi 10 0\nstill there?\n");
             let lines: Vec<String> = (0..7).map(|_| other.line()).collect();
@@ -109,8 +109,8 @@ fn who_asks_for_no_places_waits_behind_nobody() {
 
 #[test]
 fn google_news_errors_have_the_old_form_and_status() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, google_new());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, google_new());
     let error = |code: u16, status: &str, reason: &str| {
         format!(
             "{{\"error\":{{\"code\":{code},\"message\":\"no: {KEY}\",\"status\":\"{status}\",\
@@ -145,14 +145,14 @@ fn google_news_errors_have_the_old_form_and_status() {
         asking.client.send("WHATSAT kiwi 10 5\n");
         let (.., mut google) = request(&asking);
         google.send(answer);
-        asking.is_told(what);
+        asking.expect_error(what);
     }
 }
 
 #[test]
 fn overpass_is_asked_with_a_query_in_a_form() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, overpass());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, overpass());
     asking.client.send("WHATSAT kiwi 0.5 5\n");
     let (line, headers, body, mut service) = request(&asking);
     assert_eq!(line, "POST /api/interpreter HTTP/1.1");
@@ -164,15 +164,15 @@ fn overpass_is_asked_with_a_query_in_a_form() {
         "data=%5Bout%3Ajson%5D%5Btimeout%3A10%5D%3Bnwr%28around%3A500%2C34.068930%2C-118.445127%29%5Bname%5D\
          %5B~%22%5E%28amenity%7Ctourism%7Cshop%7Cleisure%7Chistoric%29%24%22~%22.%22%5D%3Bout%20center%20500%3B"
     );
-    service.send(response("200 OK", include_str!("../golden/overpass.json")));
+    service.send(response("200 OK", include_str!("../../golden/overpass.json")));
     let json = asking.json();
     assert!(json.contains("OpenStreetMap") && json.contains("osm:way/22") && json.contains("\"status\" : \"OK\""));
 }
 
 #[test]
 fn what_overpass_cannot_do_is_told() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig { interval: Some(Duration::ZERO), ..overpass() });
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig { interval: Some(Duration::ZERO), ..overpass() });
     for (answer, what) in [
         (
             response("200 OK", "{\"elements\":[],\"remark\":\"runtime error: out of memory\"}"),
@@ -185,7 +185,7 @@ fn what_overpass_cannot_do_is_told() {
         asking.client.send("WHATSAT kiwi 10 5\n");
         let (.., mut service) = request(&asking);
         service.send(answer);
-        asking.is_told(what);
+        asking.expect_error(what);
     }
     for (http, status) in [
         ("429 Too Many Requests", "OVER_QUERY_LIMIT"),
@@ -203,23 +203,23 @@ fn what_overpass_cannot_do_is_told() {
 
 #[test]
 fn overpass_is_asked_one_question_at_a_time_with_a_pause_between_them() {
-    let stage = Stage::new();
-    let asking = Asking::new(&stage, overpass());
-    let mut clients: Vec<Connection<'_>> = (0..3).map(|_| stage.connect(asking.server)).collect();
+    let harness = Harness::new();
+    let asking = Asking::new(&harness, overpass());
+    let mut clients: Vec<Connection<'_>> = (0..3).map(|_| harness.connect(asking.server)).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(format!("WHATSAT kiwi {number} 5\n"));
     }
     let is_quiet = || {
-        assert_eq!(stage.connect(asking.server).ask("still there?"), "? still there?");
+        assert_eq!(harness.connect(asking.server).ask("still there?"), "? still there?");
         asking.google.try_accept().is_none()
     };
     for _ in 0..2 {
         let (.., mut service) = request(&asking);
-        stage.advance(Duration::from_millis(999));
+        harness.advance(Duration::from_millis(999));
         assert!(is_quiet(), "one at a time");
         service.send(response("200 OK", "{\"elements\":[]}"));
         assert!(is_quiet(), "not within a second of the last");
-        stage.advance(Duration::from_millis(1));
+        harness.advance(Duration::from_millis(1));
     }
     let (.., mut service) = request(&asking);
     service.send(response("200 OK", "{\"elements\":[]}"));
@@ -231,16 +231,16 @@ fn overpass_is_asked_one_question_at_a_time_with_a_pause_between_them() {
 
 #[test]
 fn equal_questions_under_way_are_one_request_and_each_client_gets_its_own_bound() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     let mut google = asking.ask(1);
-    let mut others: Vec<Connection<'_>> = (0..3).map(|_| stage.connect(asking.server)).collect();
+    let mut others: Vec<Connection<'_>> = (0..3).map(|_| harness.connect(asking.server)).collect();
     for (bound, other) in others.iter_mut().enumerate() {
         other.send(format!("WHATSAT kiwi 10.0 {bound}\n"));
     }
-    let gone = stage.connect(asking.server);
+    let gone = harness.connect(asking.server);
     drop(gone);
-    assert_eq!(stage.connect(asking.server).ask("still there?"), "? still there?");
+    assert_eq!(harness.connect(asking.server).ask("still there?"), "? still there?");
     assert!(asking.google.try_accept().is_none(), "asked twice");
     google.send(response("200 OK", "{\"results\":[1,2,3],\"status\":\"OK\"}"));
     assert_eq!(asking.json(), "{\"results\":[1],\"status\":\"OK\"}");
@@ -255,49 +255,49 @@ fn equal_questions_under_way_are_one_request_and_each_client_gets_its_own_bound(
 
 #[test]
 fn the_last_client_that_goes_gives_the_request_up() {
-    let stage = Stage::new();
-    let asking = Asking::new(&stage, PlacesConfig::default());
-    let mut clients: Vec<Connection<'_>> = (0..2).map(|_| stage.connect(asking.server)).collect();
+    let harness = Harness::new();
+    let asking = Asking::new(&harness, PlacesConfig::default());
+    let mut clients: Vec<Connection<'_>> = (0..2).map(|_| harness.connect(asking.server)).collect();
     for client in &mut clients {
         // With a reply unread, the system sends a reset when it closes: an end alone does not say that nobody listens.
         client.send("HELLO\nWHATSAT kiwi 10 5\n");
     }
     let (_, mut google) = asking.request();
-    assert_eq!(stage.connect(asking.server).ask("taken?"), "? taken?");
+    assert_eq!(harness.connect(asking.server).ask("taken?"), "? taken?");
     drop(clients.pop());
-    assert_eq!(stage.connect(asking.server).ask("still there?"), "? still there?");
+    assert_eq!(harness.connect(asking.server).ask("still there?"), "? still there?");
     assert!(!google.has_ended());
     drop(clients);
-    stage.turn_until("the request is given up", || google.has_ended());
+    harness.turn_until("the request is given up", || google.has_ended());
 }
 
 #[test]
 fn who_waits_too_long_for_a_turn_is_over_the_limit() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let timeout = Some(Duration::from_secs(4));
     let config = PlacesConfig { timeout, max_in_flight: Some(1), ..PlacesConfig::default() };
-    let mut asking = Asking::new(&stage, config);
+    let mut asking = Asking::new(&harness, config);
     let _silent = asking.ask(5);
-    let mut other = stage.connect(asking.server);
+    let mut other = harness.connect(asking.server);
     other.send("WHATSAT kiwi 11 5\n");
-    assert_eq!(stage.connect(asking.server).ask("taken?"), "? taken?");
-    stage.advance(Duration::from_secs(2));
+    assert_eq!(harness.connect(asking.server).ask("taken?"), "? taken?");
+    harness.advance(Duration::from_secs(2));
     assert_eq!(other.line(), asking.at);
     let json: Vec<String> = (0..6).map(|_| other.line()).collect();
     assert!(json[1].contains("too many questions") && json[4].contains("OVER_QUERY_LIMIT"), "{json:?}");
-    asking.client.has_nothing();
-    stage.advance(Duration::from_secs(2));
-    asking.is_told("4s");
+    asking.client.expect_silence();
+    harness.advance(Duration::from_secs(2));
+    asking.expect_error("4s");
 }
 
 #[test]
 fn a_detour_changes_where_is_connected_to_and_nothing_else() {
-    let stage = Stage::new();
-    let elsewhere = stage.listen();
+    let harness = Harness::new();
+    let elsewhere = harness.listen();
     let address = elsewhere.address();
     let connect_to = Some((address.ip().to_string(), address.port()));
     let config = PlacesConfig { connect_to, ..PlacesConfig::default() };
-    let mut asking = Asking::new(&stage, config);
+    let mut asking = Asking::new(&harness, config);
     let named = asking.google.address();
     asking.google = elsewhere;
     let mut google = asking.ask(5);
@@ -306,5 +306,5 @@ fn a_detour_changes_where_is_connected_to_and_nothing_else() {
     asking.client.send("WHATSAT kiwi 10 5\n");
     let (lines, _google) = asking.request();
     assert!(lines.contains(&format!("Host: {named}\r")), "{lines:?}");
-    has_no_key(&asking.at);
+    assert_no_key(&asking.at);
 }

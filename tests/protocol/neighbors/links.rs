@@ -1,6 +1,6 @@
 //! A server's own connection to each neighbour: catching up, a slow reader, and coming back.
 
-use crate::stage::{Connection, Port, Stage};
+use crate::harness::{Connection, Harness, Port};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,50 +12,50 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const STEP: Duration = Duration::from_millis(10);
 
 /// Alford and its neighbour Bolden, whom the test plays.
-fn with_bolden(test: impl FnOnce(&Stage, &Port<'_>, SocketAddr)) {
-    let stage = Stage::new();
-    let bolden = stage.listen();
-    let (server, _) = stage.start_among(&[("Bolden", bolden.address())]);
-    test(&stage, &bolden, server);
+fn with_bolden(test: impl FnOnce(&Harness, &Port<'_>, SocketAddr)) {
+    let harness = Harness::new();
+    let bolden = harness.listen();
+    let (server, _) = harness.start_among(&[("Bolden", bolden.address())]);
+    test(&harness, &bolden, server);
 }
 
 /// Breaks a link off; when the server has noticed, and so begins to wait.
 #[track_caller]
-fn lose(stage: &Stage, link: Connection<'_>) -> Duration {
-    let before = stage.reactor.delayed_call_count();
+fn lose(harness: &Harness, link: Connection<'_>) -> Duration {
+    let before = harness.reactor.delayed_call_count();
     drop(link);
-    stage.turn_until("the server waits to try again", || stage.reactor.delayed_call_count() > before);
-    stage.passed()
+    harness.turn_until("the server waits to try again", || harness.reactor.delayed_call_count() > before);
+    harness.passed()
 }
 
 /// Lets time pass until the link is tried again: when that is.
 #[track_caller]
-fn next_attempt<'s>(stage: &Stage, port: &Port<'s>) -> (Duration, Connection<'s>) {
-    let before = stage.attempts();
-    let latest = stage.passed() + 2 * WAITS.1;
-    while stage.attempts() == before {
-        assert!(stage.passed() < latest, "the link is not tried again");
-        stage.advance(STEP);
+fn next_attempt<'s>(harness: &Harness, port: &Port<'s>) -> (Duration, Connection<'s>) {
+    let before = harness.attempts();
+    let latest = harness.passed() + 2 * WAITS.1;
+    while harness.attempts() == before {
+        assert!(harness.passed() < latest, "the link is not tried again");
+        harness.advance(STEP);
     }
-    (stage.passed(), port.accept_link())
+    (harness.passed(), port.accept_link())
 }
 
 /// Lets a link fail so often that the waits are long.
 #[track_caller]
-fn fail_often(stage: &Stage, port: &Port<'_>) {
+fn fail_often(harness: &Harness, port: &Port<'_>) {
     let mut link = port.accept_link();
     for _ in 0..10 {
-        lose(stage, link);
-        link = next_attempt(stage, port).1;
+        lose(harness, link);
+        link = next_attempt(harness, port).1;
     }
-    lose(stage, link);
+    lose(harness, link);
 }
 
 #[test]
 fn a_link_says_peer_first_and_then_everything_that_is_known() {
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
-        let mut client = stage.connect(server);
+        let mut client = harness.connect(server);
         let mut known = BTreeMap::new();
         for time in 0..2 {
             for number in 0..500 {
@@ -64,9 +64,9 @@ fn a_link_says_peer_first_and_then_everything_that_is_known() {
                 known.insert(number, at);
             }
         }
-        lose(stage, link);
+        lose(harness, link);
 
-        let (_, mut link) = next_attempt(stage, port);
+        let (_, mut link) = next_attempt(harness, port);
         let mut told: Vec<String> = known.iter().map(|_| link.line()).collect();
         let mut known: Vec<String> = known.into_values().collect();
         told.sort();
@@ -80,13 +80,13 @@ fn a_link_says_peer_first_and_then_everything_that_is_known() {
 
 #[test]
 fn a_neighbor_is_told_even_what_it_said_itself_before_the_link_broke() {
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let link = port.accept_link();
-        let mut bolden = stage.connect(server);
+        let mut bolden = harness.connect(server);
         bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
         assert_eq!(bolden.ask("taken?"), "? taken?");
-        lose(stage, link);
-        let (_, mut link) = next_attempt(stage, port);
+        lose(harness, link);
+        let (_, mut link) = next_attempt(harness, port);
         assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100", "it may have lost its memory");
     });
 }
@@ -94,16 +94,16 @@ fn a_neighbor_is_told_even_what_it_said_itself_before_the_link_broke() {
 /// Bolden's last words, which came after another Bolden had been linked to.
 #[test]
 fn a_neighbor_is_told_what_a_connection_said_that_is_older_than_the_link() {
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let link = port.accept_link();
-        let mut old = stage.connect(server);
+        let mut old = harness.connect(server);
         old.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
         assert_eq!(old.ask("taken?"), "? taken?");
-        lose(stage, link);
-        let (_, mut link) = next_attempt(stage, port);
+        lose(harness, link);
+        let (_, mut link) = next_attempt(harness, port);
         assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
         assert_eq!(old.ask("AT Bolden +0.5 lime +1+2 101\ntaken?"), "? taken?");
-        let mut client = stage.connect(server);
+        let mut client = harness.connect(server);
         let news = client.ask("IAMAT ours +1+2 1");
         assert_eq!(link.line(), news, "as long as it is there it is taken to know what it says");
         drop(old);
@@ -116,22 +116,22 @@ fn a_neighbor_is_told_what_a_connection_said_that_is_older_than_the_link() {
 
 #[test]
 fn a_neighbor_that_comes_again_is_told_what_it_said_before() {
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
-        let mut client = stage.connect(server);
-        let mut bolden = stage.connect(server);
+        let mut client = harness.connect(server);
+        let mut bolden = harness.connect(server);
         bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
         assert_eq!(bolden.ask("taken?"), "? taken?");
         drop(bolden);
         // One that has gone is told nothing: it knows what it said.
         let news = client.ask("IAMAT ours +1+2 1");
         assert_eq!(link.line(), news);
-        let mut again = stage.connect(server);
+        let mut again = harness.connect(server);
         again.send("PEER Bolden\n");
         assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
         // It said the same, and this one ends while another is there.
         assert_eq!(again.ask("AT Bolden +0.5 lime +1+2 100\ntaken?"), "? taken?");
-        let mut third = stage.connect(server);
+        let mut third = harness.connect(server);
         assert_eq!(third.ask("PEER Bolden\nhere?"), "? here?");
         drop(again);
         assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
@@ -143,18 +143,18 @@ fn a_neighbor_that_comes_again_is_told_what_it_said_before() {
 
 #[test]
 fn a_connection_that_brought_no_news_is_told_nothing_back() {
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
-        let mut bolden = stage.connect(server);
+        let mut bolden = harness.connect(server);
         bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
         assert_eq!(bolden.ask("taken?"), "? taken?");
         for lines in ["PEER Bolden\n", "PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n"] {
-            let mut other = stage.connect(server);
+            let mut other = harness.connect(server);
             other.send(lines);
             assert_eq!(other.ask("taken?"), "? taken?");
             drop(other);
         }
-        let mut client = stage.connect(server);
+        let mut client = harness.connect(server);
         let news = client.ask("IAMAT lime +1+2 0");
         assert_eq!(link.line(), news);
     });
@@ -162,12 +162,12 @@ fn a_connection_that_brought_no_news_is_told_nothing_back() {
 
 #[test]
 fn what_comes_back_on_a_link_is_ignored() {
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
         link.send("? PEER Alford\nIAMAT back +1+2 0\nAT Bolden +0.5 back +1+2 0\nFOO\n");
         link.send(vec![b'x'; 200_000]);
         link.send("\n");
-        let mut client = stage.connect(server);
+        let mut client = harness.connect(server);
         assert_eq!(client.ask("WHATSAT back 1 1"), "? WHATSAT back 1 1");
         let news = client.ask("IAMAT kiwi +1+2 0");
         assert_eq!(link.line(), news, "and the link goes on");
@@ -176,12 +176,12 @@ fn what_comes_back_on_a_link_is_ignored() {
 
 #[test]
 fn a_link_is_tried_again_with_waits_that_grow_to_five_seconds() {
-    with_bolden(|stage, port, _| {
+    with_bolden(|harness, port, _| {
         let mut link = port.accept_link();
         let mut waits = Vec::new();
         for _ in 0..14 {
-            let lost = lose(stage, link);
-            let (at, next) = next_attempt(stage, port);
+            let lost = lose(harness, link);
+            let (at, next) = next_attempt(harness, port);
             waits.push(at - lost);
             link = next;
         }
@@ -196,21 +196,21 @@ fn a_link_is_tried_again_with_waits_that_grow_to_five_seconds() {
 
 #[test]
 fn a_link_that_was_good_is_tried_again_soon() {
-    with_bolden(|stage, port, _| {
-        fail_often(stage, port);
-        let (_, link) = next_attempt(stage, port);
-        stage.advance(Duration::from_secs(6));
-        let lost = lose(stage, link);
-        let (at, _link) = next_attempt(stage, port);
+    with_bolden(|harness, port, _| {
+        fail_often(harness, port);
+        let (_, link) = next_attempt(harness, port);
+        harness.advance(Duration::from_secs(6));
+        let lost = lose(harness, link);
+        let (at, _link) = next_attempt(harness, port);
         assert!(at - lost <= 2 * WAITS.0 + STEP, "{:?}", at - lost);
     });
 }
 
 #[test]
 fn a_neighbor_that_comes_is_linked_to_at_once() {
-    with_bolden(|stage, port, server| {
-        fail_often(stage, port);
-        let mut bolden = stage.connect(server);
+    with_bolden(|harness, port, server| {
+        fail_often(harness, port);
+        let mut bolden = harness.connect(server);
         // The clock stands still from here on.
         assert_eq!(bolden.ask("PEER Bolden\nhere"), "? here");
         assert_eq!(port.accept().line(), "PEER Alford");
@@ -219,13 +219,13 @@ fn a_neighbor_that_comes_is_linked_to_at_once() {
 
 #[test]
 fn a_server_serves_its_clients_without_its_neighbors() {
-    let stage = Stage::new();
-    let nobody = stage.listen().address(); // Closed again at once.
-    let (server, _) = stage.start_among(&[("Bolden", nobody), ("Zed", nobody)]);
-    let mut client = stage.connect(server);
+    let harness = Harness::new();
+    let nobody = harness.listen().address(); // Closed again at once.
+    let (server, _) = harness.start_among(&[("Bolden", nobody), ("Zed", nobody)]);
+    let mut client = harness.connect(server);
     for _ in 0..20 {
-        stage.advance(Duration::from_secs(1));
-        assert!(client.ask(&format!("IAMAT kiwi +1+2 {}", stage.next())).starts_with("AT Alford "));
+        harness.advance(Duration::from_secs(1));
+        assert!(client.ask(&format!("IAMAT kiwi +1+2 {}", harness.next())).starts_with("AT Alford "));
     }
 }
 
@@ -233,9 +233,9 @@ fn a_server_serves_its_clients_without_its_neighbors() {
 fn a_neighbor_that_does_not_read_is_owed_the_newest_of_each_client_only() {
     const CLIENTS: usize = 8;
     const ROUNDS: usize = 60;
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
-        let mut client = stage.connect(server);
+        let mut client = harness.connect(server);
         // Long enough that what the system buffers is soon full.
         let tail = "x".repeat(60_000);
         let mut newest = BTreeMap::new();
@@ -266,16 +266,16 @@ fn a_neighbor_that_does_not_read_is_owed_the_newest_of_each_client_only() {
 #[test]
 fn a_neighbor_catches_up_at_the_pace_at_which_it_reads() {
     const CLIENTS: usize = 300;
-    with_bolden(|stage, port, server| {
+    with_bolden(|harness, port, server| {
         let link = port.accept_link();
-        lose(stage, link);
-        let mut client = stage.connect(server);
+        lose(harness, link);
+        let mut client = harness.connect(server);
         let tail = "x".repeat(60_000);
         let mut tell = |time| -> Vec<String> {
             (0..CLIENTS).map(|number| client.ask(&format!("IAMAT client{number}-{tail} +1+2 {time}"))).collect()
         };
         tell(0);
-        let (_, mut link) = next_attempt(stage, port);
+        let (_, mut link) = next_attempt(harness, port);
         // The link is up, and most waits: what is overtaken while it waits need not be sent.
         let newest: BTreeSet<String> = tell(1).into_iter().collect();
         let mut told = BTreeSet::new();

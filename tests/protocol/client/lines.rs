@@ -1,6 +1,7 @@
 //! How lines are cut out of a stream, how long they may be, and how a connection ends.
 
-use crate::stage::{Connection, Stage, herd};
+use crate::harness::{Connection, Harness, herd};
+use crate::held_places::HeldPlaces;
 use reactor::testing::for_every_chunking;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,27 +13,30 @@ const LIMIT: usize = 65_536;
 const TOO_LONG: &str = "? a line is longer than 65536 bytes\n";
 
 /// A client of a server that knows where kiwi is.
-fn with_client(test: impl FnOnce(&Stage, &crate::stage::Questions, &mut Connection<'_>)) {
-    let stage = Stage::new();
-    let (server, questions) = stage.start_among(&[]);
-    let mut client = stage.connect(server);
+fn with_client(test: impl FnOnce(&Harness, &HeldPlaces, &mut Connection<'_>)) {
+    let harness = Harness::new();
+    let (server, held) = harness.start_among(&[]);
+    let mut client = harness.connect(server);
     client.ask("IAMAT kiwi +1+2 0");
-    test(&stage, &questions, &mut client);
+    test(&harness, &held, &mut client);
 }
+
+/// What a Places service answers here.
+const ANSWER: &str = "{\"results\":[],\"status\":\"OK\"}";
 
 const KIWI: &str = "AT Alford +1400794645.655887836 kiwi +1+2 0";
 
 #[test]
 fn however_a_stream_is_cut_the_replies_are_the_same() {
-    let stage = Stage::new();
-    let (server, _) = stage.start_among(&[]);
+    let harness = Harness::new();
+    let (server, _) = harness.start_among(&[]);
     for_every_chunking(b"IAMAT kiwi +1+2 0\r\n\n \nFOO  bar\nIAMAT k\xff +1+2 5\nend", |chunks| {
-        let mut client = stage.connect(server);
+        let mut client = harness.connect(server);
         for chunk in chunks {
             client.send(chunk);
         }
         client.half_close();
-        stage.turn_until("the end", || client.has_ended());
+        harness.turn_until("the end", || client.has_ended());
         let expected = [
             b"AT Alford +1400794645.655887836 kiwi +1+2 0\n? FOO  bar\nAT Alford +1400794640.655887836 k\xff +1+2 5\n",
             &b"? end\n"[..],
@@ -73,14 +77,14 @@ fn a_client_that_says_nothing_and_ends_is_told_nothing() {
 
 #[test]
 fn a_half_closed_client_gets_its_slow_replies_before_the_end() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\nlast");
         client.half_close();
-        stage.turn_until("the question is asked", || questions.waiting() == 1);
-        stage.turn();
-        client.has_nothing();
-        questions.take().1.callback(b"{\"results\":[],\"status\":\"OK\"}".to_vec()).unwrap();
-        assert_eq!(client.rest(), format!("{KIWI}\n{{\"results\":[],\"status\":\"OK\"}}\n\n? last\n"));
+        harness.turn_until("the question is asked", || held.questions().len() == 1);
+        harness.turn();
+        client.expect_silence();
+        held.answer(ANSWER);
+        assert_eq!(client.rest(), format!("{KIWI}\n{ANSWER}\n\n? last\n"));
     });
 }
 
@@ -111,92 +115,89 @@ fn a_longer_line_ends_the_connection_whatever_comes_after_it() {
 
 #[test]
 fn what_comes_after_a_line_that_is_too_long_is_not_obeyed() {
-    let stage = Stage::new();
-    let (server, _) = stage.start_among(&[]);
-    let mut client = stage.connect(server);
+    let harness = Harness::new();
+    let (server, _) = harness.start_among(&[]);
+    let mut client = harness.connect(server);
     client.send("x".repeat(2 * LIMIT));
     assert_eq!(client.line() + "\n", TOO_LONG);
     client.send("\nIAMAT ghost +1+2 0\n");
     client.half_close();
     assert_eq!(client.rest(), "");
-    assert_eq!(stage.connect(server).ask("WHATSAT ghost 1 1"), "? WHATSAT ghost 1 1");
+    assert_eq!(harness.connect(server).ask("WHATSAT ghost 1 1"), "? WHATSAT ghost 1 1");
 }
 
 #[test]
 fn who_sends_a_line_without_an_end_is_told_at_once_and_cut_off_after_a_while() {
-    with_client(|stage, _, client| {
+    with_client(|harness, _, client| {
         client.send(vec![b'x'; 3 * LIMIT]);
         assert_eq!(client.rest(), TOO_LONG);
         // It may finish what it is sending, but not go on for ever.
         let piece = vec![b'x'; LIMIT];
         client.send(&piece);
-        stage.advance(Duration::from_secs(11));
-        stage.turn_until("nobody takes it any more", || client.is_refused(&piece));
+        harness.advance(Duration::from_secs(11));
+        harness.turn_until("nobody takes it any more", || client.send_fails(&piece));
     });
 }
 
 #[test]
 fn replies_that_are_owed_come_before_the_one_to_a_line_that_is_too_long() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\n");
         client.send(vec![b'x'; 2 * LIMIT]);
-        stage.turn_until("the question is asked", || questions.waiting() == 1);
-        questions.take().1.callback(b"{\"results\":[],\"status\":\"OK\"}".to_vec()).unwrap();
+        harness.turn_until("the question is asked", || held.questions().len() == 1);
+        held.answer(ANSWER);
         client.half_close();
-        assert_eq!(client.rest(), format!("{KIWI}\n{{\"results\":[],\"status\":\"OK\"}}\n\n{TOO_LONG}"));
+        assert_eq!(client.rest(), format!("{KIWI}\n{ANSWER}\n\n{TOO_LONG}"));
     });
 }
 
-const ANSWER: &[u8] = b"{\"results\":[],\"status\":\"OK\"}";
-
 #[test]
 fn a_line_that_is_too_long_costs_a_client_no_reply_that_it_is_owed_however_slow_it_is() {
-    let answer = str::from_utf8(ANSWER).unwrap();
     for ends in [false, true] {
-        with_client(|stage, questions, client| {
+        with_client(|harness, held, client| {
             client.send("IAMAT kiwi +1+2 0\nWHATSAT kiwi 1 1\nIAMAT kiwi +1+2 0\n");
             client.send(vec![b'x'; 2 * LIMIT]);
             if ends {
                 client.half_close();
             }
             assert_eq!(client.line(), KIWI);
-            stage.turn_until("the question is asked", || questions.waiting() == 1);
-            stage.advance(Duration::from_secs(60)); // Nobody is cut off for the slowness of others.
-            stage.turn();
-            client.has_nothing();
-            questions.take().1.callback(ANSWER.to_vec()).unwrap();
-            assert_eq!(client.rest(), format!("{KIWI}\n{answer}\n\n{KIWI}\n{TOO_LONG}"), "half-closed: {ends}");
+            harness.turn_until("the question is asked", || held.questions().len() == 1);
+            harness.advance(Duration::from_secs(60)); // Nobody is cut off for the slowness of others.
+            harness.turn();
+            client.expect_silence();
+            held.answer(ANSWER);
+            assert_eq!(client.rest(), format!("{KIWI}\n{ANSWER}\n\n{KIWI}\n{TOO_LONG}"), "half-closed: {ends}");
         });
     }
 }
 
 #[test]
 fn the_time_to_finish_a_line_that_is_too_long_begins_when_everything_owed_has_been_sent() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\n");
         client.send(vec![b'x'; 2 * LIMIT]);
-        stage.turn_until("the question is asked", || questions.waiting() == 1);
-        stage.advance(Duration::from_secs(60));
-        questions.take().1.callback(ANSWER.to_vec()).unwrap();
+        harness.turn_until("the question is asked", || held.questions().len() == 1);
+        harness.advance(Duration::from_secs(60));
+        held.answer(ANSWER);
         assert!(client.rest().ends_with(TOO_LONG));
         let piece = vec![b'x'; LIMIT];
-        stage.advance(Duration::from_secs(9));
+        harness.advance(Duration::from_secs(9));
         for _ in 0..10 {
-            assert!(!client.is_refused(&piece), "it was cut off too early");
-            stage.turn();
+            assert!(!client.send_fails(&piece), "it was cut off too early");
+            harness.turn();
         }
-        stage.advance(Duration::from_secs(2));
-        stage.turn_until("nobody takes it any more", || client.is_refused(&piece));
+        harness.advance(Duration::from_secs(2));
+        harness.turn_until("nobody takes it any more", || client.send_fails(&piece));
     });
 }
 
 #[test]
 fn the_longest_line_is_a_setting() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let mut config = herd(&[]);
     config.limits.line = 300;
-    let server = stage.start(&config, Rc::new(crate::stage::Questions::default()));
-    let mut client = stage.connect(server);
+    let server = harness.start(&config, Rc::new(HeldPlaces::default()));
+    let mut client = harness.connect(server);
     let line = "x".repeat(300);
     assert_eq!(client.ask(&line), format!("? {line}"));
     client.send(line + "x\n");
@@ -205,11 +206,11 @@ fn the_longest_line_is_a_setting() {
 
 #[test]
 fn a_client_that_vanishes_harms_nobody() {
-    let stage = Stage::new();
-    let (server, _) = stage.start_among(&[]);
-    let mut other = stage.connect(server);
+    let harness = Harness::new();
+    let (server, _) = harness.start_among(&[]);
+    let mut other = harness.connect(server);
     for _ in 0..20 {
-        let mut client = stage.connect(server);
+        let mut client = harness.connect(server);
         client.send("one\ntwo\nthree");
         drop(client); // With replies unread: the system sends a reset.
         assert_eq!(other.ask("still there?"), "? still there?");

@@ -1,6 +1,7 @@
 //! IAMAT, WHATSAT's limits, and everything that is no command: one line in, one line out.
 
-use crate::stage::{Connection, NOW, Stage, herd};
+use crate::harness::{Connection, Harness, NOW, herd};
+use crate::held_places::HeldPlaces;
 use proxyherd::config::Config;
 use std::rc::Rc;
 
@@ -10,14 +11,14 @@ fn with_client(test: impl FnOnce(&mut Connection<'_>)) {
 }
 
 fn with_config(config: &Config, test: impl FnOnce(&mut Connection<'_>)) {
-    let stage = Stage::new();
-    let server = stage.start(config, Rc::new(crate::stage::Questions::default()));
-    test(&mut stage.connect(server));
+    let harness = Harness::new();
+    let server = harness.start(config, Rc::new(HeldPlaces::default()));
+    test(&mut harness.connect(server));
 }
 
 /// All of these come back as invalid.
 #[track_caller]
-fn are_invalid(client: &mut Connection<'_>, lines: &[&str]) {
+fn expect_invalid(client: &mut Connection<'_>, lines: &[&str]) {
     for line in lines {
         assert_eq!(client.ask(line), format!("? {line}"));
     }
@@ -59,7 +60,7 @@ fn a_time_may_be_a_day_ahead_and_not_a_nanosecond_more() {
     with_client(|client| {
         let day = client.ask("IAMAT kiwi +1+2 1400881045.655887836");
         assert_eq!(day, "AT Alford -86400.000000000 kiwi +1+2 1400881045.655887836");
-        are_invalid(client, &["IAMAT kiwi +1+2 1400881045.655887837", "IAMAT kiwi +1+2 999999999999"]);
+        expect_invalid(client, &["IAMAT kiwi +1+2 1400881045.655887837", "IAMAT kiwi +1+2 999999999999"]);
     });
 }
 
@@ -69,7 +70,7 @@ fn how_far_ahead_a_time_may_be_is_a_setting() {
     config.limits.ahead = std::time::Duration::from_secs(1);
     with_config(&config, |client| {
         assert!(client.ask("IAMAT kiwi +1+2 1400794646.655887836").starts_with("AT "));
-        are_invalid(client, &["IAMAT kiwi +1+2 1400794646.655887837"]);
+        expect_invalid(client, &["IAMAT kiwi +1+2 1400794646.655887837"]);
     });
 }
 
@@ -106,7 +107,7 @@ fn locations_come_back_as_they_came() {
 #[test]
 fn invalid_commands_come_back_as_they_came() {
     with_client(|client| {
-        are_invalid(
+        expect_invalid(
             client,
             &[
                 "HELLO",
@@ -154,16 +155,16 @@ fn a_blank_line_gets_no_reply() {
 #[test]
 fn an_unknown_client_makes_a_whatsat_invalid() {
     with_client(|client| {
-        are_invalid(client, &["WHATSAT kiwi 10 5"]);
+        expect_invalid(client, &["WHATSAT kiwi 10 5"]);
         client.ask("IAMAT kiwi +1+2 0");
-        are_invalid(client, &["WHATSAT KIWI 10 5", "WHATSAT kiw 10 5"]);
+        expect_invalid(client, &["WHATSAT KIWI 10 5", "WHATSAT kiw 10 5"]);
     });
 }
 
 #[test]
 fn a_server_without_neighbors_takes_no_peer_and_no_at() {
     with_client(|client| {
-        are_invalid(client, &["PEER Bolden", "PEER", "AT Bolden +1 kiwi +1+2 0", "WHATSAT kiwi 10 5"]);
+        expect_invalid(client, &["PEER Bolden", "PEER", "AT Bolden +1 kiwi +1+2 0", "WHATSAT kiwi 10 5"]);
     });
 }
 
@@ -178,7 +179,7 @@ fn beyond_the_memory_limit_new_clients_are_refused_and_old_ones_move_on() {
             assert!(taken < 10, "there is no limit");
         }
         assert!(taken > 0, "there is no room at all");
-        are_invalid(client, &["IAMAT another +1+2 0"]);
+        expect_invalid(client, &["IAMAT another +1+2 0"]);
         assert!(client.ask("IAMAT client0 +3+4 1").ends_with(" client0 +3+4 1"));
     });
 }

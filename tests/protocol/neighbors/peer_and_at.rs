@@ -1,6 +1,7 @@
 //! What others say to a server: PEER and AT, who may say them, and what becomes of them.
 
-use crate::stage::{Connection, Port, Questions, Stage};
+use crate::harness::{Connection, Harness, Port};
+use crate::held_places::HeldPlaces;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ const ELSEWHERE: &str = "127.0.0.2:1";
 
 /// Alford, linked to Bolden and Zed, whom the test plays.
 struct Three<'s> {
-    stage: &'s Stage,
+    harness: &'s Harness,
     server: SocketAddr,
     /// Alford's links to them.
     bolden: Connection<'s>,
@@ -19,18 +20,18 @@ struct Three<'s> {
 
 impl<'s> Three<'s> {
     #[track_caller]
-    fn new(stage: &'s Stage) -> Three<'s> {
-        let ports = [stage.listen(), stage.listen()];
+    fn new(harness: &'s Harness) -> Three<'s> {
+        let ports = [harness.listen(), harness.listen()];
         let [bolden, zed] = ports.each_ref().map(Port::address);
-        let (server, _) = stage.start_among(&[("Bolden", bolden), ("Zed", zed)]);
+        let (server, _) = harness.start_among(&[("Bolden", bolden), ("Zed", zed)]);
         let [bolden, zed] = ports.each_ref().map(Port::accept_link);
-        Three { stage, server, bolden, zed, _ports: ports }
+        Three { harness, server, bolden, zed, _ports: ports }
     }
 
     /// A connection on which a neighbour has said who it is, or on which nobody has said anything.
     #[track_caller]
     fn connect(&self, peer: Option<&str>) -> Connection<'s> {
-        let mut connection = self.stage.connect(self.server);
+        let mut connection = self.harness.connect(self.server);
         if let Some(name) = peer {
             connection.send(format!("PEER {name}\n"));
         }
@@ -41,7 +42,7 @@ impl<'s> Three<'s> {
     #[track_caller]
     fn told(&mut self) -> [Vec<String>; 2] {
         // News goes to both after everything else.
-        let marker = self.connect(None).ask(&format!("IAMAT marker +1+2 {}", self.stage.next()));
+        let marker = self.connect(None).ask(&format!("IAMAT marker +1+2 {}", self.harness.next()));
         [&mut self.bolden, &mut self.zed].map(|link| {
             let mut lines = vec![link.line()];
             while lines.last() != Some(&marker) {
@@ -67,8 +68,8 @@ const NEWS: &str = "AT Bolden +0.5 kiwi +1+2 100";
 
 #[test]
 fn a_neighbors_at_goes_to_the_others_only_and_gets_no_reply() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     let mut bolden = herd.connect(Some("Bolden"));
     bolden.send(format!("{NEWS}\n"));
     assert_eq!(bolden.ask("next"), "? next");
@@ -78,8 +79,8 @@ fn a_neighbors_at_goes_to_the_others_only_and_gets_no_reply() {
 
 #[test]
 fn an_at_without_a_peer_goes_to_every_neighbor() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     let mut someone = herd.connect(None);
     someone.send(format!(" AT\tBolden  +0.5 kiwi +1+2 100\r\n{NEWS}\n"));
     assert_eq!(someone.ask("next"), "? next");
@@ -88,8 +89,8 @@ fn an_at_without_a_peer_goes_to_every_neighbor() {
 
 #[test]
 fn what_is_known_already_goes_nowhere() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     let (mut bolden, mut zed) = (herd.connect(Some("Bolden")), herd.connect(Some("Zed")));
     bolden.send(format!("{NEWS}\n"));
     bolden.ask("taken?");
@@ -103,8 +104,8 @@ fn what_is_known_already_goes_nowhere() {
 
 #[test]
 fn an_older_at_is_answered_with_the_newer_one_and_goes_nowhere() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     let newer = herd.connect(None).ask("IAMAT kiwi +1+2 100");
     herd.told();
     let mut bolden = herd.connect(Some("Bolden"));
@@ -122,8 +123,8 @@ fn an_older_at_is_answered_with_the_newer_one_and_goes_nowhere() {
 
 #[test]
 fn of_equal_times_the_greater_server_wins_and_then_the_greater_line() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     let mut bolden = herd.connect(Some("Bolden"));
     for (line, is_newer) in [
         ("AT Bolden +0.5 kiwi +1+1 100.5", true),
@@ -149,8 +150,8 @@ fn of_equal_times_the_greater_server_wins_and_then_the_greater_line() {
 
 #[test]
 fn a_malformed_at_is_an_invalid_command() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     for peer in [None, Some("Bolden")] {
         let mut connection = herd.connect(peer);
         for line in [
@@ -171,8 +172,8 @@ fn a_malformed_at_is_an_invalid_command() {
 
 #[test]
 fn peer_counts_only_on_the_first_line_and_with_a_neighbors_name() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     for first in ["FOO", "PEER Nobody", "PEER Alford", "PEER bolden", "PEER", "PEER Bolden Zed", "IAMAT first +1+2 0"] {
         let mut connection = herd.connect(None);
         let reply = connection.ask(first);
@@ -191,10 +192,10 @@ fn peer_counts_only_on_the_first_line_and_with_a_neighbors_name() {
 
 #[test]
 fn a_neighbor_counts_only_from_its_own_address() {
-    let stage = Stage::new();
-    let (server, _) = stage.start_among(&[("Bolden", ELSEWHERE.parse().unwrap())]);
+    let harness = Harness::new();
+    let (server, _) = harness.start_among(&[("Bolden", ELSEWHERE.parse().unwrap())]);
     for lines in [["PEER Bolden", NEWS], [NEWS, "FOO"]] {
-        let mut connection = stage.connect(server);
+        let mut connection = harness.connect(server);
         for line in lines {
             assert_eq!(connection.ask(line), format!("? {line}"));
         }
@@ -204,31 +205,31 @@ fn a_neighbor_counts_only_from_its_own_address() {
 
 #[test]
 fn an_at_comes_from_any_neighbors_address_but_peer_from_its_own() {
-    let stage = Stage::new();
-    let zed = stage.listen();
-    let (server, questions) = stage.start_among(&[("Bolden", ELSEWHERE.parse().unwrap()), ("Zed", zed.address())]);
-    let mut connection = stage.connect(server);
+    let harness = Harness::new();
+    let zed = harness.listen();
+    let (server, held) = harness.start_among(&[("Bolden", ELSEWHERE.parse().unwrap()), ("Zed", zed.address())]);
+    let mut connection = harness.connect(server);
     assert_eq!(connection.ask("PEER Bolden"), "? PEER Bolden");
     connection.send(format!("{NEWS}\nWHATSAT kiwi 1 1\n"));
-    stage.turn_until("the AT is taken", || questions.waiting() == 1);
+    harness.turn_until("the AT is taken", || held.questions().len() == 1);
 }
 
 #[test]
 fn a_server_of_the_herd_that_is_no_neighbor_is_nobody() {
-    let stage = Stage::new();
-    let bolden = stage.listen();
-    let mut config = crate::stage::herd(&[("Bolden", bolden.address())]);
+    let harness = Harness::new();
+    let bolden = harness.listen();
+    let mut config = crate::harness::herd(&[("Bolden", bolden.address())]);
     config.servers.get_mut("Alford").unwrap().neighbors.clear();
-    let server = stage.start(&config, Rc::new(Questions::default()));
-    let mut connection = stage.connect(server);
+    let server = harness.start(&config, Rc::new(HeldPlaces::default()));
+    let mut connection = harness.connect(server);
     assert_eq!(connection.ask("PEER Bolden"), "? PEER Bolden");
     assert_eq!(connection.ask(NEWS), format!("? {NEWS}"));
 }
 
 #[test]
 fn a_neighbors_connection_may_be_a_clients_too() {
-    let stage = Stage::new();
-    let mut herd = Three::new(&stage);
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
     let mut bolden = herd.connect(Some("Bolden"));
     let at = bolden.ask("IAMAT kiwi +1+2 0");
     assert_eq!(herd.told(), [vec![at.clone()], vec![at]], "a client's news goes to everybody");

@@ -1,15 +1,16 @@
-//! [`Stage`]: the server Alford on a loop that the test turns, with a clock that the test moves.
+//! [`Harness`]: the server Alford on a loop that the test turns, with a clock that the test moves.
 //!
 //! Sockets are real, on port 0. The test plays clients, neighbours and Places services in one thread: whenever it waits
-//! for something, the loop turns. Time stands still unless [`Stage::advance`] moves it.
+//! for something, the loop turns. Time stands still unless [`Harness::advance`] moves it.
 
+use crate::held_places::HeldPlaces;
 use crate::util::PATIENCE;
 use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};
-use proxyherd::places::{Nearby, Places};
+use proxyherd::places::Places;
 use proxyherd::server::Server;
 use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
-use reactor::{Deferred, Firer, Reactor, Settings};
-use std::cell::{Cell, RefCell};
+use reactor::{Deferred, Reactor, Settings};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,19 +18,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The time of day on every stage: with it, the protocol's own example comes out as it is printed there.
+/// The time of day on every harness: with it, the protocol's own example comes out as it is printed there.
 pub(crate) const NOW: Duration = Duration::new(1_400_794_645, 655_887_836);
 
 /// A server's loop, and the means to play everybody else.
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) reactor: Reactor,
     passed: Rc<Cell<Duration>>,
     attempts: Rc<Cell<usize>>,
     count: Cell<u32>,
 }
 
-impl Stage {
-    pub(crate) fn new() -> Stage {
+impl Harness {
+    pub(crate) fn new() -> Harness {
         let (passed, attempts) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(0)));
         let driver = Clock {
             inner: MioDriver::new().unwrap(),
@@ -38,7 +39,7 @@ impl Stage {
             attempts: attempts.clone(),
         };
         let reactor = Reactor::with_driver(Box::new(driver), Settings::default());
-        Stage { reactor, passed, attempts, count: Cell::new(0) }
+        Harness { reactor, passed, attempts, count: Cell::new(0) }
     }
 
     /// Lets time pass for the loop. The time of day stays.
@@ -88,9 +89,9 @@ impl Stage {
 
     /// Starts Alford with these neighbours, and with Places that answer when the test lets them.
     #[track_caller]
-    pub(crate) fn start_among(&self, neighbors: &[(&str, SocketAddr)]) -> (SocketAddr, Rc<Questions>) {
-        let questions = Rc::new(Questions::default());
-        (self.start(&herd(neighbors), questions.clone()), questions)
+    pub(crate) fn start_among(&self, neighbors: &[(&str, SocketAddr)]) -> (SocketAddr, Rc<HeldPlaces>) {
+        let held = Rc::new(HeldPlaces::default());
+        (self.start(&herd(neighbors), held.clone()), held)
     }
 
     /// A new connection to a server.
@@ -103,7 +104,7 @@ impl Stage {
     pub(crate) fn listen(&self) -> Port<'_> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
-        Port { stage: self, listener }
+        Port { harness: self, listener }
     }
 }
 
@@ -119,7 +120,7 @@ pub(crate) fn herd(neighbors: &[(&str, SocketAddr)]) -> Config {
 
 /// Where somebody listens whom the test plays.
 pub(crate) struct Port<'s> {
-    stage: &'s Stage,
+    harness: &'s Harness,
     listener: TcpListener,
 }
 
@@ -131,7 +132,7 @@ impl<'s> Port<'s> {
     /// A connection that has come, if there is one.
     pub(crate) fn try_accept(&self) -> Option<Connection<'s>> {
         match self.listener.accept() {
-            Ok((stream, _)) => Some(Connection::new(self.stage, stream)),
+            Ok((stream, _)) => Some(Connection::new(self.harness, stream)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => panic!("{error}"),
         }
@@ -140,7 +141,7 @@ impl<'s> Port<'s> {
     #[track_caller]
     pub(crate) fn accept(&self) -> Connection<'s> {
         let mut accepted = None;
-        self.stage.turn_until("somebody connects", || {
+        self.harness.turn_until("somebody connects", || {
             accepted = self.try_accept();
             accepted.is_some()
         });
@@ -158,17 +159,17 @@ impl<'s> Port<'s> {
 
 /// One connection, the test's end of it.
 pub(crate) struct Connection<'s> {
-    stage: &'s Stage,
+    harness: &'s Harness,
     stream: TcpStream,
     received: VecDeque<u8>,
     ended: bool,
 }
 
 impl<'s> Connection<'s> {
-    fn new(stage: &'s Stage, stream: TcpStream) -> Connection<'s> {
+    fn new(harness: &'s Harness, stream: TcpStream) -> Connection<'s> {
         stream.set_nonblocking(true).unwrap();
         stream.set_nodelay(true).unwrap();
-        Connection { stage, stream, received: VecDeque::new(), ended: false }
+        Connection { harness, stream, received: VecDeque::new(), ended: false }
     }
 
     /// Reads what is there. A reset is an end, too.
@@ -191,8 +192,8 @@ impl<'s> Connection<'s> {
     /// Sends all of it, or as much as the other side takes before it ends the connection.
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let (mut rest, stage) = (bytes.as_ref(), self.stage);
-        stage.turn_until("everything is sent", || {
+        let (mut rest, harness) = (bytes.as_ref(), self.harness);
+        harness.turn_until("everything is sent", || {
             match self.stream.write(rest) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.receive(),
@@ -200,11 +201,11 @@ impl<'s> Connection<'s> {
             }
             rest.is_empty()
         });
-        stage.turn();
+        harness.turn();
     }
 
     /// Whether the other side breaks off instead of taking more.
-    pub(crate) fn is_refused(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn send_fails(&mut self, bytes: &[u8]) -> bool {
         matches!(self.stream.write(bytes), Err(error) if error.kind() != ErrorKind::WouldBlock)
     }
 
@@ -216,7 +217,7 @@ impl<'s> Connection<'s> {
     /// The next so many bytes.
     #[track_caller]
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        self.stage.turn_until("enough bytes come", || {
+        self.harness.turn_until("enough bytes come", || {
             self.receive();
             assert!(self.received.len() >= count || !self.ended, "the end came after {:?}", self.received);
             self.received.len() >= count
@@ -228,7 +229,7 @@ impl<'s> Connection<'s> {
     #[track_caller]
     pub(crate) fn raw_line(&mut self) -> Vec<u8> {
         let (mut at, mut seen) = (None, 0);
-        self.stage.turn_until("a line comes", || {
+        self.harness.turn_until("a line comes", || {
             self.receive();
             at = self.received.range(seen..).position(|byte| *byte == b'\n').map(|offset| seen + offset);
             seen = self.received.len();
@@ -256,7 +257,7 @@ impl<'s> Connection<'s> {
     /// Everything up to the end of the connection.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
-        self.stage.turn_until("the connection ends", || self.has_ended());
+        self.harness.turn_until("the connection ends", || self.has_ended());
         String::from_utf8(self.received.drain(..).collect()).unwrap()
     }
 
@@ -267,43 +268,10 @@ impl<'s> Connection<'s> {
 
     /// Asserts that nothing has come so far. Whoever calls this has seen to it that it would have come by now.
     #[track_caller]
-    pub(crate) fn has_nothing(&mut self) {
+    pub(crate) fn expect_silence(&mut self) {
         self.receive();
         let received: Vec<u8> = self.received.iter().copied().collect();
         assert!(received.is_empty() && !self.ended, "{:?}", String::from_utf8_lossy(&received));
-    }
-}
-
-/// Places that answer when the test lets them.
-#[derive(Default)]
-pub(crate) struct Questions {
-    asked: RefCell<VecDeque<(Nearby, Firer<Vec<u8>>)>>,
-    pub(crate) cancelled: Rc<Cell<usize>>,
-}
-
-impl Questions {
-    /// How many wait for an answer.
-    pub(crate) fn waiting(&self) -> usize {
-        self.asked.borrow().len()
-    }
-
-    /// The oldest question that waits, and what answers it.
-    #[track_caller]
-    pub(crate) fn take(&self) -> (Nearby, Firer<Vec<u8>>) {
-        self.asked.borrow_mut().pop_front().expect("nobody has asked")
-    }
-}
-
-impl Places for Questions {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
-        let cancelled = self.cancelled.clone();
-        let (deferred, firer) = Deferred::with_canceller(move |_| cancelled.set(cancelled.get() + 1));
-        self.asked.borrow_mut().push_back((question.clone(), firer));
-        deferred
-    }
-
-    fn describe(&self) -> String {
-        "the test".to_owned()
     }
 }
 

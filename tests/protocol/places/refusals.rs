@@ -1,7 +1,7 @@
 //! WHATSAT when the service says no, says it oddly, or says what nobody can use: what the client gets.
 
-use crate::services::{Asking, KEY, response};
-use crate::stage::Stage;
+use super::{Asking, KEY, response};
+use crate::harness::Harness;
 use proxyherd::config::PlacesConfig;
 
 fn error_form(status: &str, message: &str) -> String {
@@ -17,8 +17,8 @@ fn typed(status: &str, media_type: &str, body: &str) -> String {
 
 #[test]
 fn an_answer_in_the_right_form_is_handed_on_whatever_its_http_status() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     let denied =
         "{\n   \"error_message\" : \"\\u003cno\",\n   \"results\" : [],\n   \"status\" : \"REQUEST_DENIED\"\n}";
     for status in ["200 OK", "400 Bad Request", "403 Forbidden", "500 Internal Server Error"] {
@@ -33,8 +33,8 @@ fn an_answer_in_the_right_form_is_handed_on_whatever_its_http_status() {
 
 #[test]
 fn a_refusal_in_another_form_is_put_into_the_right_one() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     let rpc = "[{\"error\":{\"code\":403,\"message\":\"off\",\"status\":\"PERMISSION_DENIED\"}}]";
     for (http, body, status, message) in [
         ("200 OK", "{\"status\":\"OVER_QUERY_LIMIT\",\"error_message\":\"slow\"}", "OVER_QUERY_LIMIT", "slow"),
@@ -54,8 +54,8 @@ fn a_refusal_in_another_form_is_put_into_the_right_one() {
 
 #[test]
 fn what_is_no_answer_is_an_unknown_error_that_says_what_came() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     let deep = format!("{{\"status\":\"OK\",\"results\":[{}{}]}}", "[".repeat(100_000), "]".repeat(100_000));
     let huge = format!("{{\"status\":\"OK\",\"results\":[\"{}\"]}}", "x".repeat(2_000_000));
     for (answer, what) in [
@@ -76,16 +76,16 @@ fn what_is_no_answer_is_an_unknown_error_that_says_what_came() {
         let mut google = asking.ask(5);
         google.send(&answer);
         google.half_close();
-        asking.is_told(what);
+        asking.expect_error(what);
         // And the server serves on.
-        assert!(stage.connect(asking.server).ask("IAMAT plum +1+2 0").starts_with("AT Alford"));
+        assert!(harness.connect(asking.server).ask("IAMAT plum +1+2 0").starts_with("AT Alford"));
     }
 }
 
 #[test]
 fn what_a_parser_would_lose_reaches_the_client() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     for odd in ["1e400", "\"\\ud800\"", "-0.0", "{\"a\":1,\"a\":2}", "\"\\u0000\""] {
         let body = format!("{{\"results\":[{odd},2],\"x\":{odd},\"status\":\"OK\"}}");
         asking.ask(1).send(response("200 OK", &body));
@@ -95,22 +95,22 @@ fn what_a_parser_would_lose_reaches_the_client() {
 
 #[test]
 fn a_redirect_is_not_followed_and_does_not_tell_the_key() {
-    let stage = Stage::new();
-    let elsewhere = stage.listen();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let elsewhere = harness.listen();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     let target = format!("http://{}/?key={KEY}", elsewhere.address());
     for status in ["301 x", "302 x", "307 x", "308 x"] {
         let answer = response(status, KEY).replacen("\r\n", &format!("\r\nLocation: {target}\r\n"), 1);
         asking.ask(5).send(answer);
-        asking.is_told("redirects are not followed");
+        asking.expect_error("redirects are not followed");
         assert!(elsewhere.try_accept().is_none());
     }
 }
 
 #[test]
 fn the_key_is_hidden_in_whatever_form_the_service_repeats_it() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     for form in ["AIza&Secret+Key", "AIza%26Secret%2bKey", "AIza\\u0026Secret\\u002BKey", "AIza&amp;Secret&#43;Key"] {
         let body = format!("{{\"results\":[\"{form}\"],\"status\":\"OK\"}}");
         asking.ask(5).send(response("200 OK", &body));
@@ -119,10 +119,10 @@ fn the_key_is_hidden_in_whatever_form_the_service_repeats_it() {
         asking.ask(5).send(response(&format!("400 {form}"), &error));
         assert_eq!(asking.json(), error_form("INVALID_REQUEST", "bad ***!"));
         asking.ask(5).send(typed("200 OK", form, "<html>"));
-        asking.is_told("(its type is ***)");
+        asking.expect_error("(its type is ***)");
         asking.ask(5).send(format!("HTTP/1.1 200 OK\r\nContent-Encoding: {form}\r\nContent-Length: 1\r\n\r\nx"));
-        asking.is_told("");
+        asking.expect_error("");
         asking.ask(5).send(format!("{form}\r\n\r\n"));
-        asking.is_told("");
+        asking.expect_error("");
     }
 }

@@ -1,6 +1,7 @@
 //! WHATSAT: the form of its answer, its place among the other answers, and how many questions there may be.
 
-use crate::stage::{Connection, Questions, Stage, herd};
+use crate::harness::{Connection, Harness, herd};
+use crate::held_places::HeldPlaces;
 use proxyherd::places::Limiter;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
@@ -18,12 +19,12 @@ fn cut(bound: usize) -> String {
 }
 
 /// A client of a server that knows where kiwi is.
-fn with_client(test: impl FnOnce(&Stage, &Questions, &mut Connection<'_>)) {
-    let stage = Stage::new();
-    let (server, questions) = stage.start_among(&[]);
-    let mut client = stage.connect(server);
+fn with_client(test: impl FnOnce(&Harness, &HeldPlaces, &mut Connection<'_>)) {
+    let harness = Harness::new();
+    let (server, held) = harness.start_among(&[]);
+    let mut client = harness.connect(server);
     assert_eq!(client.ask("IAMAT kiwi +34.5-118.25 0"), AT);
-    test(&stage, &questions, &mut client);
+    test(&harness, &held, &mut client);
 }
 
 impl Connection<'_> {
@@ -36,11 +37,11 @@ impl Connection<'_> {
 
 #[test]
 fn a_whatsat_gets_the_at_line_the_json_and_an_empty_line() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         for (bound, expected) in [(0, cut(0)), (1, cut(1)), (2, cut(2)), (3, cut(3)), (20, cut(3))] {
             client.send(format!("WHATSAT kiwi 10 {bound}\n"));
-            stage.turn_until("the question is asked", || questions.waiting() == 1);
-            questions.take().1.callback(THREE.into()).unwrap();
+            harness.turn_until("the question is asked", || held.questions().len() == 1);
+            held.answer(THREE);
             client.expect(&format!("{AT}\n{expected}\n\n"));
         }
         assert_eq!(client.ask("next"), "? next");
@@ -49,11 +50,11 @@ fn a_whatsat_gets_the_at_line_the_json_and_an_empty_line() {
 
 #[test]
 fn runs_of_newlines_in_the_json_become_one_and_none_ends_it() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 10 5\n");
-        stage.turn_until("the question is asked", || questions.waiting() == 1);
+        harness.turn_until("the question is asked", || held.questions().len() == 1);
         let answer = b"\n\n{\n\n\n\"results\":[\n\n1],\"status\":\"OK\"\n\n}\n\n\n".to_vec();
-        questions.take().1.callback(answer).unwrap();
+        held.take().1.callback(answer).unwrap();
         client.expect(&format!("{AT}\n\n{{\n\"results\":[\n1],\"status\":\"OK\"\n}}\n\n"));
         assert_eq!(client.ask("next"), "? next");
     });
@@ -61,13 +62,13 @@ fn runs_of_newlines_in_the_json_become_one_and_none_ends_it() {
 
 #[test]
 fn a_question_has_the_clients_place_and_the_radius_in_metres() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         for (radius, metres) in
             [("10", "10000"), ("50", "50000"), ("0", "0"), ("0.5", "500"), (".0004", "0.4"), ("50.000", "50000")]
         {
             client.send(format!("WHATSAT kiwi {radius} 1\n"));
-            stage.turn_until("the question is asked", || questions.waiting() == 1);
-            let (question, firer) = questions.take();
+            harness.turn_until("the question is asked", || held.questions().len() == 1);
+            let (question, firer) = held.take();
             assert_eq!((&*question.latitude, &*question.longitude, &*question.radius), ("34.5", "-118.25", metres));
             firer.callback(THREE.into()).unwrap();
             client.expect(&format!("{AT}\n{}\n\n", cut(1)));
@@ -77,25 +78,25 @@ fn a_question_has_the_clients_place_and_the_radius_in_metres() {
 
 #[test]
 fn a_radius_or_bound_out_of_range_is_invalid_and_asks_nobody() {
-    with_client(|_, questions, client| {
+    with_client(|_, held, client| {
         for limits in ["50.001 5", "51 5", "-1 5", "+1 5", "1e1 5", "x 5", "10 21", "10 -1", "10 1.0", "10 +1", "10 x"]
         {
             let command = format!("WHATSAT kiwi {limits}");
             assert_eq!(client.ask(&command), format!("? {command}"));
         }
-        assert_eq!(questions.waiting(), 0);
+        assert_eq!(held.questions().len(), 0);
     });
 }
 
 #[test]
 fn an_older_iamat_gets_its_at_and_changes_nothing() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         let newest = client.ask("IAMAT kiwi +3+4 100.000000001");
         let older = client.ask("IAMAT kiwi +5+6 100");
         assert_eq!(older, "AT Alford +1400794545.655887836 kiwi +5+6 100");
         client.send("WHATSAT kiwi 1 3\n");
-        stage.turn_until("the question is asked", || questions.waiting() == 1);
-        let (question, firer) = questions.take();
+        harness.turn_until("the question is asked", || held.questions().len() == 1);
+        let (question, firer) = held.take();
         assert_eq!((&*question.latitude, &*question.longitude), ("3", "4"));
         firer.callback(THREE.into()).unwrap();
         client.expect(&format!("{newest}\n{}\n\n", cut(3)));
@@ -104,15 +105,15 @@ fn an_older_iamat_gets_its_at_and_changes_nothing() {
 
 #[test]
 fn replies_come_in_the_order_of_the_commands_however_long_a_whatsat_takes() {
-    with_client(|stage, questions, client| {
+    with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\nFOO\nWHATSAT kiwi 1 2\nIAMAT kiwi +34.5-118.25 0\nWHATSAT kiwi 1 0\nBAR\n");
-        stage.turn_until("all are asked", || questions.waiting() == 3);
-        let [first, second, third] = [questions.take().1, questions.take().1, questions.take().1];
+        harness.turn_until("all are asked", || held.questions().len() == 3);
+        let [first, second, third] = [held.take().1, held.take().1, held.take().1];
         third.callback(THREE.into()).unwrap();
         second.callback(THREE.into()).unwrap();
-        stage.turn();
-        stage.turn();
-        client.has_nothing();
+        harness.turn();
+        harness.turn();
+        client.expect_silence();
         first.callback(THREE.into()).unwrap();
         let [one, two, none] = [cut(1), cut(2), cut(0)];
         client.expect(&format!("{AT}\n{one}\n\n? FOO\n{AT}\n{two}\n\n{AT}\n{AT}\n{none}\n\n? BAR\n"));
@@ -121,40 +122,40 @@ fn replies_come_in_the_order_of_the_commands_however_long_a_whatsat_takes() {
 
 #[test]
 fn a_slow_whatsat_holds_nobody_else_up() {
-    let stage = Stage::new();
-    let (server, questions) = stage.start_among(&[]);
-    let mut client = stage.connect(server);
+    let harness = Harness::new();
+    let (server, held) = harness.start_among(&[]);
+    let mut client = harness.connect(server);
     client.ask("IAMAT kiwi +34.5-118.25 0");
     client.send("WHATSAT kiwi 1 1\n");
-    stage.turn_until("the question is asked", || questions.waiting() == 1);
-    assert_eq!(stage.connect(server).ask("anybody?"), "? anybody?");
+    harness.turn_until("the question is asked", || held.questions().len() == 1);
+    assert_eq!(harness.connect(server).ask("anybody?"), "? anybody?");
 }
 
 #[test]
 fn what_a_client_that_has_gone_asked_is_given_up() {
-    let stage = Stage::new();
-    let (server, questions) = stage.start_among(&[]);
-    let mut client = stage.connect(server);
+    let harness = Harness::new();
+    let (server, held) = harness.start_among(&[]);
+    let mut client = harness.connect(server);
     client.send("IAMAT kiwi +34.5-118.25 0\nWHATSAT kiwi 1 1\nWHATSAT kiwi 1 2\n");
-    stage.turn_until("both are asked", || questions.waiting() == 2);
+    harness.turn_until("both are asked", || held.questions().len() == 2);
     drop(client); // With a reply unread: the system sends a reset, not only an end.
-    stage.turn_until("both are given up", || questions.cancelled.get() == 2);
+    harness.turn_until("both are given up", || held.cancelled() == 2);
 }
 
 #[test]
 fn a_rush_of_questions_waits_and_what_is_too_much_is_over_the_limit() {
-    let stage = Stage::new();
-    let questions = Rc::new(Questions::default());
-    let server = stage.start(&herd(&[]), Rc::new(Limiter::new(questions.clone(), NonZeroUsize::MIN)));
-    let mut client = stage.connect(server);
+    let harness = Harness::new();
+    let held = Rc::new(HeldPlaces::default());
+    let server = harness.start(&herd(&[]), Rc::new(Limiter::new(held.clone(), NonZeroUsize::MIN)));
+    let mut client = harness.connect(server);
     client.ask("IAMAT kiwi +34.5-118.25 0");
     // One is under way and 1024 wait. One client may have 8.
-    let mut rush: Vec<Connection<'_>> = (0..129).map(|_| stage.connect(server)).collect();
+    let mut rush: Vec<Connection<'_>> = (0..129).map(|_| harness.connect(server)).collect();
     for one in &mut rush {
         one.send("WHATSAT kiwi 1 1\n".repeat(8));
     }
     assert_eq!(client.ask("is everything taken?"), "? is everything taken?");
-    assert_eq!(questions.waiting(), 1, "only one is under way");
+    assert_eq!(held.questions().len(), 1, "only one is under way");
 
     client.send("WHATSAT kiwi 1 1\n");
     client.expect(&format!(
@@ -165,8 +166,8 @@ fn a_rush_of_questions_waits_and_what_is_too_much_is_over_the_limit() {
 
     // Those that wait get their turn.
     for _ in 0..8 {
-        stage.turn_until("the next is asked", || questions.waiting() == 1);
-        questions.take().1.callback(THREE.into()).unwrap();
+        harness.turn_until("the next is asked", || held.questions().len() == 1);
+        held.answer(THREE);
         rush[0].expect(&format!("{AT}\n{}\n\n", cut(1)));
     }
 }

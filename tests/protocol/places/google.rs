@@ -1,16 +1,11 @@
 //! WHATSAT with Google's protocol over plain HTTP: the test plays Google.
 
-use crate::stage::{Connection, NOW, Port, Stage, herd};
+use super::{Asking, KEY, KEY_FORMS, assert_no_key, response};
+use crate::harness::{Connection, Harness};
 use crate::util::{Client, Directory, Process, free_port, logs};
 use proxyherd::config::PlacesConfig;
 use proxyherd::places;
-use std::fmt::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
-
-/// A key that would be seen in whatever form.
-pub(crate) const KEY: &str = "AIza&Secret+Key";
-const KEY_FORMS: [&str; 2] = ["Secret", "AIza"];
 
 /// How Google prints today, and how it printed for ten years: `{}` stands for the places.
 const STYLES: [&str; 2] = [
@@ -29,90 +24,10 @@ fn place(number: usize) -> String {
     )
 }
 
-/// A Google whom the test plays, a server that asks it, and a client of that.
-pub(crate) struct Asking<'s> {
-    pub(crate) google: Port<'s>,
-    pub(crate) server: SocketAddr,
-    pub(crate) client: Connection<'s>,
-    pub(crate) at: String,
-}
-
-impl<'s> Asking<'s> {
-    #[track_caller]
-    pub(crate) fn new(stage: &'s Stage, config: PlacesConfig) -> Asking<'s> {
-        let google = stage.listen();
-        let base_url = Some(format!("http://{}", google.address()));
-        let config = PlacesConfig { base_url, ..config };
-        let key = places::find_key(&config, Some(KEY.to_owned())).unwrap();
-        let places = places::open(&stage.reactor, &config, key).unwrap();
-        let server = stage.start(&herd(&[]), places);
-        let mut client = stage.connect(server);
-        let at = client.ask("IAMAT kiwi +34.068930-118.445127 0");
-        assert!(at.starts_with(&format!("AT Alford +{}", NOW.as_secs())), "{at}");
-        Asking { google, server, client, at }
-    }
-
-    /// Asks for so many places; Google's connection with the request read.
-    #[track_caller]
-    pub(crate) fn ask(&mut self, bound: usize) -> Connection<'s> {
-        self.client.send(format!("WHATSAT kiwi 10 {bound}\n"));
-        self.request().1
-    }
-
-    /// The next request that Google gets: its lines.
-    #[track_caller]
-    pub(crate) fn request(&self) -> (Vec<String>, Connection<'s>) {
-        let mut connection = self.google.accept();
-        let mut lines = vec![connection.line()];
-        while lines.last().is_some_and(|line| line != "\r") {
-            lines.push(connection.line());
-        }
-        (lines, connection)
-    }
-
-    /// The JSON that the client gets below the AT line.
-    #[track_caller]
-    pub(crate) fn json(&mut self) -> String {
-        assert_eq!(self.client.line(), self.at);
-        let mut json = self.client.line();
-        loop {
-            match self.client.line() {
-                line if line.is_empty() => return json,
-                line => write!(json, "\n{line}").unwrap(),
-            }
-        }
-    }
-
-    /// The client gets an answer that says what went wrong, in Google's form.
-    #[track_caller]
-    pub(crate) fn is_told(&mut self, what: &str) {
-        let json = self.json();
-        let parts = json.strip_prefix("{\n   \"error_message\" : \"").and_then(|rest| {
-            rest.strip_suffix(
-                "\",\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"UNKNOWN_ERROR\"\n}",
-            )
-        });
-        let message = parts.unwrap_or_else(|| panic!("not the form of an error: {json}"));
-        assert!(message.contains(what), "{what:?} is not told: {message}");
-        has_no_key(&json);
-    }
-}
-
-#[track_caller]
-pub(crate) fn has_no_key(text: &str) {
-    for form in KEY_FORMS {
-        assert!(!text.contains(form), "the key is in {text}");
-    }
-}
-
-pub(crate) fn response(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
-}
-
 #[test]
 fn google_is_asked_for_a_nearby_search() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     asking.client.send("WHATSAT kiwi 0.5 5\n");
     let (request, _connection) = asking.request();
     assert_eq!(
@@ -125,8 +40,8 @@ fn google_is_asked_for_a_nearby_search() {
 
 #[test]
 fn both_styles_of_googles_json_are_cut_and_not_a_byte_else_is_changed() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     let places: Vec<String> = (0..3).map(place).collect();
     for style in STYLES {
         for bound in [1, 2, 3, 20] {
@@ -143,8 +58,8 @@ fn both_styles_of_googles_json_are_cut_and_not_a_byte_else_is_changed() {
 
 #[test]
 fn an_answer_may_come_in_chunks_or_up_to_the_end_of_the_connection() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     let body = "{\"results\":[1,2],\"status\":\"OK\"}";
     for answer in [
         format!(
@@ -165,8 +80,8 @@ fn an_answer_may_come_in_chunks_or_up_to_the_end_of_the_connection() {
 
 #[test]
 fn the_services_own_status_is_handed_on() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     for status in ["ZERO_RESULTS", "OVER_QUERY_LIMIT", "REQUEST_DENIED"] {
         let body = format!("{{\n   \"error_message\" : \"x\",\n   \"results\" : [],\n   \"status\" : \"{status}\"\n}}");
         let mut google = asking.ask(5);
@@ -177,8 +92,8 @@ fn the_services_own_status_is_handed_on() {
 
 #[test]
 fn a_service_that_fails_gives_an_error_in_the_same_form() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     for (answer, what) in [
         (response("500 Internal Server Error", "oh no"), "500"),
         (response("403 Forbidden", "{\"results\":[],\"status\":\"OK\"}"), "403"),
@@ -196,7 +111,7 @@ fn a_service_that_fails_gives_an_error_in_the_same_form() {
         let mut google = asking.ask(5);
         google.send(&answer);
         google.half_close();
-        asking.is_told(what);
+        asking.expect_error(what);
     }
     // And when it is well again, so are the answers.
     asking.ask(5).send(response("200 OK", "{\"results\":[],\"status\":\"OK\"}"));
@@ -205,47 +120,47 @@ fn a_service_that_fails_gives_an_error_in_the_same_form() {
 
 #[test]
 fn a_service_that_is_not_there_gives_an_error_in_the_same_form() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
-    let closed = std::mem::replace(&mut asking.google, stage.listen());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
+    let closed = std::mem::replace(&mut asking.google, harness.listen());
     drop(closed);
     asking.client.send("WHATSAT kiwi 10 5\n");
-    asking.is_told("refused");
+    asking.expect_error("refused");
 }
 
 #[test]
 fn a_service_that_takes_too_long_gives_an_error_in_the_same_form() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let timeout = Some(Duration::from_secs(3));
-    let mut asking = Asking::new(&stage, PlacesConfig { timeout, ..PlacesConfig::default() });
+    let mut asking = Asking::new(&harness, PlacesConfig { timeout, ..PlacesConfig::default() });
     let mut silent = asking.ask(5);
-    stage.advance(Duration::from_millis(2990));
-    stage.turn();
-    asking.client.has_nothing();
-    stage.advance(Duration::from_millis(10));
-    asking.is_told("3s");
-    stage.turn_until("the question is given up", || silent.has_ended());
+    harness.advance(Duration::from_millis(2990));
+    harness.turn();
+    asking.client.expect_silence();
+    harness.advance(Duration::from_millis(10));
+    asking.expect_error("3s");
+    harness.turn_until("the question is given up", || silent.has_ended());
 
     // A service that never stops talking takes too long as well.
     let mut dripping = asking.ask(5);
     for _ in 0..3 {
         dripping.send("HTTP/1.1 200 OK\r\nX: y\r\n");
-        stage.advance(Duration::from_secs(1));
+        harness.advance(Duration::from_secs(1));
     }
-    asking.is_told("3s");
+    asking.expect_error("3s");
 }
 
 #[test]
 fn no_more_than_the_set_number_of_questions_are_under_way() {
-    let stage = Stage::new();
-    let asking = Asking::new(&stage, PlacesConfig { max_in_flight: Some(2), ..PlacesConfig::default() });
-    let mut clients: Vec<Connection<'_>> = (0..5).map(|_| stage.connect(asking.server)).collect();
+    let harness = Harness::new();
+    let asking = Asking::new(&harness, PlacesConfig { max_in_flight: Some(2), ..PlacesConfig::default() });
+    let mut clients: Vec<Connection<'_>> = (0..5).map(|_| harness.connect(asking.server)).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(format!("WHATSAT kiwi {number} 5\n"));
     }
     let mut under_way = vec![asking.request().1, asking.request().1];
     for left in (0..5).rev() {
-        assert_eq!(stage.connect(asking.server).ask("still there?"), "? still there?");
+        assert_eq!(harness.connect(asking.server).ask("still there?"), "? still there?");
         assert!(asking.google.try_accept().is_none(), "more than two with {left} left");
         under_way.remove(0).send(response("200 OK", "{\"results\":[],\"status\":\"OK\"}"));
         if left >= 2 {
@@ -260,21 +175,21 @@ fn no_more_than_the_set_number_of_questions_are_under_way() {
 
 #[test]
 fn the_key_is_not_in_what_a_client_gets() {
-    let stage = Stage::new();
-    let mut asking = Asking::new(&stage, PlacesConfig::default());
+    let harness = Harness::new();
+    let mut asking = Asking::new(&harness, PlacesConfig::default());
     for key in [KEY, "AIza%26Secret%2BKey"] {
         let body = format!("{{\"error_message\":\"bad key {key}\",\"results\":[],\"status\":\"REQUEST_DENIED\"}}");
         asking.ask(5).send(response("200 OK", &body));
         assert_eq!(asking.json(), body.replace(key, "***"));
         asking.ask(5).send(response(&format!("500 {key}"), ""));
-        asking.is_told("500");
+        asking.expect_error("500");
     }
 }
 
 #[test]
 fn the_key_is_not_in_the_log_or_the_start_message() {
-    let stage = Stage::new();
-    let google = stage.listen();
+    let harness = Harness::new();
+    let google = harness.listen();
     let (directory, port) = (Directory::new(), free_port());
     let config = format!(
         "[servers.Alford]\naddress = \"127.0.0.1:{port}\"\n[places]\nbase_url = \"http://{}\"\n",
@@ -302,6 +217,6 @@ fn the_key_is_not_in_the_log_or_the_start_message() {
     assert!(log.contains("WHATSAT kiwi 10 5") && log.contains("500"), "{log}");
     assert!(log.contains("coded as \"***\""), "the client below has nothing to say: {log}");
     for text in [reply, log, process.output(), process.errors()] {
-        has_no_key(&text);
+        assert_no_key(&text);
     }
 }

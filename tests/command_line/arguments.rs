@@ -1,0 +1,154 @@
+//! What the command line and the configuration may say: the help, and one clear line for each mistake.
+
+use crate::util::{Directory, Process};
+use crate::{KEY, alone, log_files};
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+/// Runs the program to its end: exit code, standard output, standard error.
+#[track_caller]
+fn run(directory: &Directory, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut process = Process::spawn(directory.path(), arguments, variables);
+    (process.wait().code(), process.output(), process.errors())
+}
+
+/// The program refuses to run: one line on standard error that holds all of `words`, and no log.
+#[track_caller]
+fn refuses(directory: &Directory, arguments: &[&str], words: &[&str]) {
+    refuses_with(directory, arguments, &[], words);
+}
+
+#[track_caller]
+fn refuses_with(directory: &Directory, arguments: &[&str], variables: &[(&str, &str)], words: &[&str]) {
+    let (code, output, errors) = run(directory, arguments, variables);
+    assert_eq!(code, Some(1), "{arguments:?}: {errors}");
+    assert_eq!(output, "", "{arguments:?}");
+    let line = errors.strip_suffix('\n').unwrap_or_else(|| panic!("{arguments:?}: no line: {errors:?}"));
+    assert!(line.starts_with("proxyherd: ") && !line.contains('\n'), "{arguments:?}: not one line: {errors}");
+    for word in words {
+        assert!(line.contains(word), "{arguments:?}: {word:?} is not told: {line}");
+    }
+    assert_eq!(log_files(directory.path()), [] as [PathBuf; 0], "{arguments:?}: a run that never was left a log");
+}
+
+/// The same, because of what stands in the configuration.
+#[track_caller]
+fn refuses_config(text: impl AsRef<[u8]>, words: &[&str]) {
+    let directory = Directory::new();
+    let config = directory.write("herd.toml", text);
+    refuses(&directory, &["Alford", "--config", &config], words);
+}
+
+#[test]
+fn help_teaches_and_version_tells() {
+    let directory = Directory::new();
+    for argument in ["--help", "-h"] {
+        let (code, output, errors) = run(&directory, &[argument], &[]);
+        assert_eq!((code, &*errors), (Some(0), ""));
+        for word in [
+            "Usage: proxyherd SERVER",
+            "--config FILE",
+            "--log-dir DIR",
+            "--log-level LEVEL",
+            "GOOGLE_PLACES_API_KEY",
+            "IAMAT ",
+            "WHATSAT ",
+            "nc 127.0.0.1 12204",
+        ] {
+            assert!(output.contains(word), "{word}");
+        }
+    }
+    for argument in ["--version", "-V"] {
+        let version = format!("proxyherd {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(run(&directory, &[argument], &[]), (Some(0), version, String::new()));
+    }
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let directory = Directory::new();
+    refuses(&directory, &[], &["which server?", "proxyherd --help"]);
+    refuses(&directory, &["Alford", "Bolden"], &["one server at a time", "Bolden"]);
+    refuses(&directory, &["Alford", "--frob"], &["--frob"]);
+    refuses(&directory, &["Alford", "--config"], &["--config"]);
+    refuses(&directory, &["Alford", "--log-level", "loud"], &["loud", "error, warn, info and debug"]);
+}
+
+#[test]
+fn an_unknown_server_is_refused_with_those_that_are_known() {
+    let directory = Directory::new();
+    refuses(&directory, &["Nobody"], &["\"Nobody\"", "Alford, Bolden, Hamilton, Parker, Powell"]);
+    refuses(&directory, &["powell"], &["\"powell\"", "Powell"]);
+    let (config, _) = alone(&directory, "");
+    refuses(&directory, &["Powell", "--config", &config], &["\"Powell\"", "the herd has Alford"]);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_refused() {
+    let directory = Directory::new();
+    refuses(&directory, &["Alford", "--config", "missing.toml"], &["missing.toml"]);
+    refuses(&directory, &["Alford", "--config", "."], &["configuration ."]);
+}
+
+#[test]
+fn a_configuration_that_makes_no_sense_is_refused_with_its_line() {
+    let server = "[servers.Alford]\naddress = \"127.0.0.1:12200\"\n";
+    refuses_config(format!("{server}\n\nthis is = = not TOML\n"), &["herd.toml, line 5"]);
+    refuses_config(b"[servers.Alford]\naddress = \"\xff\"\n", &["herd.toml"]);
+    refuses_config("[servers.Alford]\nadress = \"127.0.0.1:1\"\n", &["line 2", "unknown key \"adress\"", "address"]);
+    refuses_config("[server.Alford]\n", &["line 1", "unknown key \"server\"", "servers, places, limits"]);
+    refuses_config(format!("{server}[places]\nprovidr = \"x\"\n"), &["line 4", "unknown key \"providr\""]);
+    refuses_config(format!("{server}[places]\nprovider = \"bing\"\n"), &["line 4", "\"bing\"", "\"offline\""]);
+    refuses_config(format!("{server}[places]\ntimeout = \"soon\"\n"), &["line 4", "timeout"]);
+    refuses_config(format!("{server}neighbors = [\"Nemo\"]\n"), &["line 3", "\"Nemo\""]);
+    refuses_config("[servers.Alford]\naddress = \"127.0.0.1:99999\"\n", &["line 2", "127.0.0.1:99999"]);
+}
+
+#[test]
+fn google_without_what_it_needs_is_refused() {
+    let directory = Directory::new();
+    let google = "[places]\nprovider = \"google\"\n";
+    let (config, _) = alone(&directory, google);
+    refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 4: ", "needs a key", KEY.0]);
+    refuses_with(&directory, &["Alford", "--config", &config], &[(KEY.0, "  ")], &["needs a key"]);
+
+    let (config, _) = alone(&directory, &format!("{google}key_file = \"missing.key\"\n"));
+    refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 5: ", "missing.key"]);
+    directory.write("empty.key", "\n");
+    let (config, _) = alone(&directory, &format!("{google}key_file = \"empty.key\"\n"));
+    refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 5: ", "empty.key"]);
+
+    directory.write("bad.pem", "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n");
+    directory.write("empty.pem", "");
+    for file in ["missing.pem", "bad.pem", "empty.pem"] {
+        let (config, _) = alone(&directory, &format!("{google}ca_file = \"{file}\"\n"));
+        refuses_with(&directory, &["Alford", "--config", &config], &[KEY], &["herd.toml, line 5: ca_file: ", file]);
+    }
+}
+
+#[test]
+fn an_address_in_use_is_refused() {
+    let directory = Directory::new();
+    let (config, port) = alone(&directory, "");
+    let _somebody = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    refuses(&directory, &["Alford", "--config", &config], &[&format!("127.0.0.1:{port}"), "in use"]);
+}
+
+#[test]
+fn a_host_name_that_nobody_knows_is_refused() {
+    let directory = Directory::new();
+    // A part of a name has at most 63 letters: no system asks the network for this one.
+    let name = "a".repeat(64);
+    let config = directory.write("herd.toml", format!("[servers.Alford]\naddress = \"{name}.invalid:12200\"\n"));
+    refuses(&directory, &["Alford", "--config", &config], &[&name]);
+}
+
+#[test]
+fn a_log_directory_that_is_none_is_refused() {
+    let directory = Directory::new();
+    let (config, _) = alone(&directory, "");
+    directory.write("file", "");
+    for wrong in ["missing", "file", "file/below"] {
+        refuses(&directory, &["Alford", "--config", &config, "--log-dir", wrong], &["log", wrong]);
+    }
+}

@@ -1,0 +1,5 @@
+//! What a client sends and what comes back.
+
+mod commands;
+mod lines;
+mod whatsat;
