@@ -136,13 +136,13 @@ impl HerdProtocol {
     fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> bool {
         let Some(called) = self.server.neighbor_called(name) else { return false };
         // We send nothing on this connection: without this, one whose machine has failed would stay for ever.
-        transport.transport().set_keep_alive(Some(KEEP_ALIVE));
+        transport.set_keep_alive(Some(KEEP_ALIVE));
         let link = &self.server.links()[called];
         if link.may_come_from(self.peer) {
             self.who.set(Who::Neighbor(called));
             self.server.neighbor_came(called);
         } else if let Some(replies) = &self.replies {
-            self.decide_later(link.look_up(), transport.transport(), replies.clone(), line, called);
+            self.decide_later(link.look_up(), transport, replies.clone(), line, called);
         }
         self.meet(transport);
         true
@@ -201,9 +201,9 @@ impl LineProtocol for HerdProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
         log::info!("{} connected; {} open", self.traffic.label(), self.server.connection_opened());
         transport.set_no_delay(true);
-        transport.transport().set_keep_alive(Some(CLIENT_KEEP_ALIVE));
+        transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
         transport.pause_when_full(true);
-        self.replies = Some(Replies::new(transport.transport().clone(), self.traffic.clone()));
+        self.replies = Some(Replies::new(Transport::clone(transport), self.traffic.clone()));
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {

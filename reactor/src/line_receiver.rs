@@ -14,9 +14,11 @@
 
 use crate::line_buffer::{LineBuffer, Split};
 use crate::{Protocol, Reason, Transport};
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::ops::Deref;
+use std::rc::Rc;
 
 /// The longest line allowed unless [`LineReceiver::with_max_length`] says otherwise: 16,384 bytes, as in Twisted.
 pub const MAX_LENGTH: usize = 16384;
@@ -68,13 +70,22 @@ pub trait LineProtocol {
 }
 
 /// The transport as a [`LineProtocol`] sees it: a [`Transport`] that also sends lines and changes the mode.
-#[derive(Debug)]
+///
+/// Clones are the same connection: keep one to send lines later. It dereferences to the plain [`Transport`];
+/// `Transport::clone(transport)` is a handle for code that knows nothing of lines.
+#[derive(Debug, Clone)]
 pub struct LineTransport {
     transport: Transport,
+    lines: Rc<Lines>,
+}
+
+/// What the handles of one connection share with its receiver.
+#[derive(Debug)]
+struct Lines {
     delimiter: Vec<u8>,
     mode: Cell<Mode>,
     max_length: Cell<usize>,
-    /// Bytes that `set_line_mode` gave back, to be read again.
+    /// Bytes that `set_line_mode` gave back: they are delivered again before anything else.
     given_back: RefCell<Vec<u8>>,
 }
 
@@ -82,35 +93,31 @@ pub struct LineTransport {
 enum Mode {
     Line,
     Raw,
-    /// After a line that was too long: there is no telling where the next one begins.
+    /// After a line that was too long: nobody can tell where the next one begins.
     Discard,
 }
 
 impl LineTransport {
     /// Sends `line` and the delimiter, in one piece. Twisted's `sendLine`.
     pub fn send_line(&self, line: &[u8]) {
-        self.transport.write_vectored(&[line, &self.delimiter]);
+        self.transport.write_vectored(&[line, &self.lines.delimiter]);
     }
 
-    /// From here on bytes go to `raw_data_received`, beginning with those that were received with this line.
+    /// Delivers bytes to `raw_data_received` from here on, beginning with those that were received with this line.
     pub fn set_raw_mode(&self) {
-        self.mode.set(Mode::Raw);
+        self.lines.mode.set(Mode::Raw);
     }
 
-    /// From here on bytes are lines again, beginning with `extra`; outside a callback, when the next bytes come.
+    /// Delivers lines from here on, beginning with `extra`. Outside a callback, `extra` is delivered when the next
+    /// bytes are received.
     pub fn set_line_mode(&self, extra: &[u8]) {
-        self.mode.set(Mode::Line);
-        self.given_back.borrow_mut().extend_from_slice(extra);
+        self.lines.mode.set(Mode::Line);
+        self.lines.given_back.borrow_mut().extend_from_slice(extra);
     }
 
-    /// Sets the longest line allowed from here on, the delimiter not counted.
+    /// Sets the maximum length of a line from here on, the delimiter not counted.
     pub fn set_max_length(&self, max_length: usize) {
-        self.max_length.set(max_length);
-    }
-
-    /// The plain transport, to clone and keep.
-    pub fn transport(&self) -> &Transport {
-        &self.transport
+        self.lines.max_length.set(max_length);
     }
 }
 
@@ -142,155 +149,180 @@ impl Deref for LineTransport {
 #[derive(Debug)]
 pub struct LineReceiver<P> {
     protocol: P,
+    /// The unfinished line.
     buffer: LineBuffer,
     /// Made when the connection is.
-    wire: Option<LineTransport>,
-    /// Received, and held back because reading was paused: at most what one read brought, from `held_from` on.
-    held: Vec<u8>,
-    held_from: usize,
+    transport: Option<LineTransport>,
+    /// Received while reading was paused, or before the pause and not delivered yet.
+    held: Undelivered<'static>,
+}
+
+/// Received bytes that the protocol has not seen yet, in order. They stay a slice of the read buffer, and are copied
+/// only when they must outlive the read.
+#[derive(Debug, Default)]
+struct Undelivered<'a> {
+    bytes: Cow<'a, [u8]>,
+    /// What stands before this position has been delivered. Moving the position, and not the bytes, keeps a protocol
+    /// that pauses at every line linear.
+    position: usize,
+}
+
+impl Undelivered<'_> {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.position..]
+    }
+
+    /// These bytes and then `data`; nothing is copied if these are none.
+    fn followed_by(self, data: &[u8]) -> Undelivered<'_> {
+        if self.rest().is_empty() {
+            return Undelivered { bytes: Cow::Borrowed(data), position: 0 };
+        }
+        let mut bytes = self.bytes.into_owned();
+        bytes.extend_from_slice(data);
+        Undelivered { bytes: Cow::Owned(bytes), position: self.position }
+    }
+
+    /// `front` and then what is left of these bytes.
+    fn preceded_by(&self, mut front: Vec<u8>) -> Undelivered<'static> {
+        front.extend_from_slice(self.rest());
+        Undelivered { bytes: Cow::Owned(front), position: 0 }
+    }
+
+    fn into_owned(self) -> Undelivered<'static> {
+        match self.bytes {
+            Cow::Owned(bytes) => Undelivered { bytes: Cow::Owned(bytes), position: self.position },
+            Cow::Borrowed(bytes) => Undelivered { bytes: Cow::Owned(bytes[self.position..].to_vec()), position: 0 },
+        }
+    }
 }
 
 impl<P: LineProtocol> LineReceiver<P> {
-    /// Lines that end with CR LF and are at most [`MAX_LENGTH`] long.
+    /// A receiver of lines that end with CR LF and have at most [`MAX_LENGTH`] bytes.
     pub fn new(protocol: P) -> LineReceiver<P> {
         LineReceiver {
             protocol,
             buffer: LineBuffer::new(b"\r\n", MAX_LENGTH),
-            wire: None,
-            held: Vec::new(),
-            held_from: 0,
+            transport: None,
+            held: Undelivered::default(),
         }
     }
 
-    /// Lines that end with `delimiter`.
+    /// Sets what ends a line.
     ///
     /// # Panics
-    /// If it is empty.
+    /// If `delimiter` is empty.
     pub fn with_delimiter(mut self, delimiter: &[u8]) -> LineReceiver<P> {
         self.buffer = LineBuffer::new(delimiter, self.buffer.max_length());
         self
     }
 
-    /// Lines of at most `max_length` bytes, the delimiter not counted.
+    /// Sets the maximum length of a line, the delimiter not counted.
     pub fn with_max_length(mut self, max_length: usize) -> LineReceiver<P> {
         self.buffer = LineBuffer::new(self.buffer.delimiter(), max_length);
         self
     }
 
-    /// Gives out what `input` holds until it is used up or reading is paused; returns how much of its end is left over
-    /// then. A loop, not a recursion, however often the protocol changes the mode.
-    fn deliver(&mut self, input: &[u8]) -> usize {
-        let Some(wire) = &self.wire else { return 0 };
-        let mut again: Vec<u8>; // Keeps what set_line_mode gave back alive while `input` borrows it.
-        let mut rejoined = false;
-        let mut input = input;
-        while !wire.is_disconnecting() {
-            if !wire.given_back.borrow().is_empty() {
-                let mut joined = wire.given_back.take();
-                joined.extend_from_slice(input);
-                again = joined;
-                input = &again;
-                rejoined = true;
+    /// Delivers what was held back and then `data`, until all is used up or the protocol pauses; holds back the rest.
+    ///
+    /// Each callback may change the mode, the limit, pause, close, or give bytes back. So every round of the loop asks
+    /// again, and delivers one line or one piece of raw data. A loop and not a recursion: a peer decides how often the
+    /// mode changes.
+    fn deliver(&mut self, data: &[u8]) {
+        let Some(transport) = &self.transport else { return };
+        let lines = &transport.lines;
+        let mut input = mem::take(&mut self.held).followed_by(data);
+        while !transport.is_disconnecting() {
+            // Before the pause is looked at: a callback may give bytes back and pause, and they must be held, too.
+            if !lines.given_back.borrow().is_empty() {
+                input = input.preceded_by(lines.given_back.take());
             }
-            if wire.is_paused() {
-                if rejoined {
-                    (self.held, self.held_from) = (input.to_vec(), 0);
-                    return 0;
-                }
-                return input.len();
+            if transport.is_paused() {
+                self.held = input.into_owned();
+                return;
             }
-            self.buffer.set_max_length(wire.max_length.get());
-            match wire.mode.get() {
-                Mode::Line => match self.buffer.split(&mut input) {
-                    Split::Line(line) => self.protocol.line_received(wire, line),
-                    Split::Incomplete => return 0,
-                    Split::TooLong(start) => {
-                        wire.mode.set(Mode::Discard);
-                        self.protocol.line_length_exceeded(wire, start);
-                        if wire.mode.get() == Mode::Line {
-                            // Lines begin anew, but not with what was too long.
-                            self.buffer.take_rest();
-                            input = &[];
+            self.buffer.set_max_length(lines.max_length.get());
+            match lines.mode.get() {
+                Mode::Line => {
+                    let mut rest = input.rest();
+                    let found = self.buffer.split(&mut rest);
+                    let position = input.bytes.len() - rest.len();
+                    match found {
+                        Split::Line(line) => self.protocol.line_received(transport, line),
+                        Split::Incomplete => return,
+                        Split::TooLong(start) => {
+                            lines.mode.set(Mode::Discard); // Unless the protocol knows where to go on.
+                            self.protocol.line_length_exceeded(transport, start);
+                            if lines.mode.get() == Mode::Line {
+                                // Lines begin anew, but not with what was too long.
+                                self.buffer.take_rest();
+                                input = Undelivered::default();
+                                continue;
+                            }
                         }
                     }
-                },
+                    input.position = position;
+                }
                 Mode::Discard => {
                     self.buffer.take_rest();
-                    return 0;
+                    return;
                 }
                 Mode::Raw => {
+                    // The beginning of a line that was not finished when the mode changed comes first.
                     let kept = self.buffer.take_rest();
                     if !kept.is_empty() {
-                        self.protocol.raw_data_received(wire, &kept);
-                    } else if !input.is_empty() {
-                        self.protocol.raw_data_received(wire, mem::take(&mut input));
+                        self.protocol.raw_data_received(transport, &kept);
+                    } else if !input.rest().is_empty() {
+                        self.protocol.raw_data_received(transport, input.rest());
+                        input = Undelivered::default();
                     } else {
-                        return 0;
+                        return;
                     }
                 }
             }
-        }
-        0
-    }
-
-    fn deliver_held(&mut self, held: Vec<u8>, from: usize) {
-        let left = self.deliver(&held[from..]);
-        if left > 0 {
-            (self.held_from, self.held) = (held.len() - left, held);
         }
     }
 }
 
 impl<P: LineProtocol> Protocol for LineReceiver<P> {
     fn connection_made(&mut self, transport: &Transport) {
-        let wire = self.wire.insert(LineTransport {
-            transport: transport.clone(),
+        let lines = Lines {
             delimiter: self.buffer.delimiter().to_vec(),
             mode: Cell::new(Mode::Line),
             max_length: Cell::new(self.buffer.max_length()),
             given_back: RefCell::new(Vec::new()),
-        });
-        self.protocol.connection_made(wire);
+        };
+        let transport = self.transport.insert(LineTransport { transport: transport.clone(), lines: Rc::new(lines) });
+        self.protocol.connection_made(transport);
     }
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
-        if self.held.is_empty() {
-            let left = self.deliver(data);
-            if left > 0 {
-                (self.held, self.held_from) = (data[data.len() - left..].to_vec(), 0);
-            }
-        } else {
-            let mut held = mem::take(&mut self.held);
-            held.extend_from_slice(data);
-            self.deliver_held(held, self.held_from);
-        }
+        self.deliver(data);
     }
 
     fn reading_resumed(&mut self, _transport: &Transport) {
-        if let Some(wire) = &self.wire {
-            self.protocol.reading_resumed(wire);
+        if let Some(transport) = &self.transport {
+            self.protocol.reading_resumed(transport);
         }
-        let (held, from) = (mem::take(&mut self.held), mem::take(&mut self.held_from));
-        self.deliver_held(held, from);
+        self.deliver(&[]);
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {
         self.deliver(&[]); // What was given back outside a callback: nothing comes after it.
-        if let Some(wire) = &self.wire {
+        if let Some(transport) = &self.transport {
             let rest = self.buffer.take_rest();
-            self.protocol.read_connection_lost(wire, &rest);
+            self.protocol.read_connection_lost(transport, &rest);
         }
     }
 
     fn reactor_stopping(&mut self, _transport: &Transport) {
-        if let Some(wire) = &self.wire {
-            self.protocol.reactor_stopping(wire);
+        if let Some(transport) = &self.transport {
+            self.protocol.reactor_stopping(transport);
         }
     }
 
     fn connection_lost(&mut self, reason: &Reason) {
         self.protocol.connection_lost(reason);
-        self.wire = None;
+        self.transport = None; // The transport keeps the connection, and the connection keeps this protocol.
     }
 }
 

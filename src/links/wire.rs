@@ -60,7 +60,7 @@ struct LinkProtocol {
 
 impl LineProtocol for LinkProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
-        self.link.came_up(transport.transport());
+        self.link.came_up(transport);
     }
 
     fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {

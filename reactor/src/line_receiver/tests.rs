@@ -269,7 +269,7 @@ fn after_a_line_that_is_too_long_set_line_mode_starts_anew() {
     for_every_chunking(b"12345678\r\nno\r\nrest", |chunks| {
         let mut rig = unmoved();
         chunks.iter().for_each(|chunk| rig.feed(chunk));
-        rig.receiver.wire.as_ref().unwrap().set_line_mode(b"");
+        rig.receiver.transport.as_ref().unwrap().set_line_mode(b"");
         rig.feed(b"one\r\ntwo\r\n");
         assert_eq!(rig.take_events(), ["line one", "line two"], "{chunks:?}");
     });
@@ -290,7 +290,7 @@ fn lines_may_begin_anew_inside_line_length_exceeded() {
 fn what_set_line_mode_gives_back_comes_first() {
     let mut rig = unmoved();
     rig.feed(b"");
-    rig.receiver.wire.as_ref().unwrap().set_line_mode(b"1\r\n");
+    rig.receiver.transport.as_ref().unwrap().set_line_mode(b"1\r\n");
     rig.feed(b"2\r\n");
     assert_eq!(rig.take_events(), ["line 1", "line 2"]);
 }

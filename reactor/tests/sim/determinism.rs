@@ -13,7 +13,7 @@ struct Slow {
 impl LineProtocol for Slow {
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
         self.count.set(self.count.get() + 1);
-        let transport = transport.transport().clone();
+        let transport = Transport::clone(transport);
         let answer = format!("{} {}\r\n", String::from_utf8_lossy(line), self.count.get());
         let delay = Duration::from_micros(self.reactor.random() % 10_000);
         self.reactor.call_later(delay, move || transport.write(answer.as_bytes()));

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use reactor::tls::{TlsClient, TlsServer, TrustRoots};
-use reactor::{Address, Protocol, Reactor, Reason, Transport};
+use reactor::{Protocol, Reactor, Reason, Transport};
 
 use crate::identity::Identity;
 use crate::{ANSWER, Contender, Kind, QUESTION};

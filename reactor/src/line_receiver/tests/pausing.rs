@@ -148,7 +148,7 @@ fn what_is_given_back_when_reading_goes_on_comes_at_once_and_before_what_was_hel
 #[test]
 fn what_was_given_back_outside_a_callback_is_not_lost_at_the_end() {
     let mut rig = Rig::new(|_| {});
-    rig.receiver.wire.as_ref().unwrap().set_line_mode(b"one\r\ntw");
+    rig.receiver.transport.as_ref().unwrap().set_line_mode(b"one\r\ntw");
     rig.receiver.read_connection_lost(&rig.wire.transport());
     assert_eq!(rig.take_events(), ["line one", "rest tw"]);
 }

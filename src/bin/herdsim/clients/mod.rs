@@ -160,7 +160,7 @@ impl Guest {
         self.owed.pop_front();
         if self.owed.is_empty() && self.visit.ending == Ending::WhenAnswered {
             self.is_leaving = true;
-            transport.transport().lose_connection();
+            transport.lose_connection();
         }
     }
 }
@@ -225,7 +225,7 @@ impl LineProtocol for Guest {
                 now.extend(line);
                 continue;
             }
-            let writer = transport.transport().clone();
+            let writer = Transport::clone(transport);
             self.timers.push(self.reactor.call_later(at, move || {
                 writer.write(&line);
                 if is_last {
@@ -233,14 +233,14 @@ impl LineProtocol for Guest {
                 }
             }));
         }
-        transport.transport().write(&now);
-        let breaker: Transport = transport.transport().clone();
+        transport.write(&now);
+        let breaker: Transport = Transport::clone(transport);
         let patience = match self.visit.ending {
             Ending::BreakOff(after) => after,
             Ending::HalfClose | Ending::EndsInLine | Ending::WhenAnswered => at + self.visit.reads_after + PATIENCE,
         };
         if !self.visit.reads_after.is_zero() {
-            let reader = transport.transport().clone();
+            let reader = Transport::clone(transport);
             reader.pause_producing();
             self.timers.push(self.reactor.call_later(self.visit.reads_after, move || reader.resume_producing()));
         }
@@ -289,7 +289,7 @@ impl LineProtocol for Guest {
         if !rest.is_empty() && self.is_served() {
             self.wrong(rest, self.owed.front());
         }
-        transport.transport().lose_connection();
+        transport.lose_connection();
     }
 
     fn connection_lost(&mut self, reason: &Reason) {
