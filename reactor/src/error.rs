@@ -3,7 +3,6 @@
 //! Twisted's `twisted.internet.error`. They say whose fault it is: ours, the peer's, or the network's. HTTP and TLS
 //! have their own, beside their code.
 
-use crate::tls::TlsError;
 use std::any::Any;
 use std::fmt;
 use std::io;
@@ -113,9 +112,9 @@ pub enum Reason {
     Panicked,
     /// We broke it off: `lose_connection` could not get the last bytes out in time.
     FlushTimeout,
-    /// TLS failed: a bad certificate, a broken record, an alert. It says whose fault that is, and whether anything had
-    /// been said before.
-    Tls(Arc<TlsError>),
+    /// TLS failed: a bad certificate, a broken record, an alert. The error is a [`TlsError`](crate::tls::TlsError):
+    /// see [`tls_error`](Reason::tls_error).
+    Tls(Arc<dyn std::error::Error + Send + Sync>),
     /// The stream ended without TLS's close_notify: somebody may have cut the end off.
     Truncated,
 }

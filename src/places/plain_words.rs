@@ -101,8 +101,10 @@ fn bad(certificate: &CertificateError) -> &'static str {
 }
 
 fn broken_off(reason: &Reason) -> &'static str {
+    if let Some(error) = reason.tls_error() {
+        return no_tls(error);
+    }
     match reason {
-        Reason::Tls(error) => no_tls(error),
         Reason::Truncated => "the answer is not complete, and somebody may have cut it off",
         Reason::Lost(_) => "the other side, or something on the way, broke the connection off",
         Reason::Done => "the other side closed the connection without an answer",

@@ -7,6 +7,7 @@
 
 use super::certificate::{LastIssuer, readable};
 use super::verifier::Seen;
+use crate::Reason;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::fmt;
@@ -52,6 +53,18 @@ pub enum TlsFault {
     Refused,
     /// We could not do what we should.
     Ours,
+}
+
+/// Here and not beside [`Reason`], which knows only that some layer failed.
+impl Reason {
+    /// The TLS failure that ended the connection, if one did. It tells whose fault that is, and whether anything had
+    /// been said before.
+    pub fn tls_error(&self) -> Option<&TlsError> {
+        match self {
+            Reason::Tls(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
 }
 
 impl TlsError {

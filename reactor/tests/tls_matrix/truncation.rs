@@ -114,7 +114,7 @@ fn a_close_notify_ends_a_body_without_a_length_and_completes_no_other() {
 fn a_forged_record_ends_an_answer_that_is_not_complete() {
     for answer in INCOMPLETE.into_iter().chain([UNTIL_THE_END]) {
         let failure = get(answer, End::Forged).unwrap_err();
-        let Some(Reason::Tls(error)) = failure.check() else { panic!("{answer:?}: {failure:?}") };
+        let error = failure.check().and_then(Reason::tls_error).unwrap_or_else(|| panic!("{answer:?}: {failure:?}"));
         assert_eq!((error.fault(), error.is_in_handshake()), (TlsFault::Peer, false));
         let why = "what came from the server cannot be decrypted: it was changed on its way, or the server is broken";
         assert_eq!(error.to_string(), format!("TLS failed: {why}"));

@@ -122,7 +122,7 @@ fn plain_text_on_the_port_for_tls() {
 fn nonsense_that_looks_like_tls() {
     let page = scripted(None, says([HANDSHAKE, 3, 3, 0, 4, 99, 0, 0, 0]));
     let failure = page.unwrap_err();
-    let Some(Reason::Tls(error)) = failure.check() else { panic!("{failure:?}") };
+    let error = failure.check().and_then(Reason::tls_error).unwrap_or_else(|| panic!("{failure:?}"));
     assert_eq!((error.fault(), error.is_in_handshake()), (TlsFault::Peer, true));
     assert!(error.to_string().starts_with("the TLS handshake failed: the server breaks TLS's rules: "), "{error}");
 }
@@ -218,7 +218,8 @@ fn a_stall_after_the_server_hello_ends_at_the_deadline_of_the_handshake() {
         |world, reasons| {
             world.hooks.ahead.set(after);
             until(&world.reactor, "the connection is gone", || world.reactor.source_count() == 0);
-            let Some(Reason::Tls(error)) = reasons.take() else { panic!("not TLS") };
+            let reason: Option<Reason> = reasons.take();
+            let error = reason.as_ref().and_then(Reason::tls_error).expect("TLS failed");
             assert_eq!(error.to_string(), "the TLS handshake failed: the server did not complete it within 3s");
             assert_eq!((error.fault(), error.is_in_handshake()), (TlsFault::Peer, true));
         },

@@ -95,8 +95,5 @@ pub(crate) fn is_refused(page: &Result<Page, Failure>, fault: TlsFault, why: &st
 
 #[track_caller]
 fn tls_error(failure: &Failure) -> &TlsError {
-    match failure.check() {
-        Some(Reason::Tls(error)) => error,
-        _ => panic!("not TLS: {failure:?}"),
-    }
+    failure.check().and_then(Reason::tls_error).unwrap_or_else(|| panic!("not TLS: {failure:?}"))
 }
