@@ -208,6 +208,33 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_and_the_delimiter_can_be_asked_for() {
+        let mut buffer = LineBuffer::new(b"\r\n", 4);
+        assert_eq!((buffer.max_length(), buffer.delimiter()), (4, &b"\r\n"[..]));
+        buffer.set_max_length(5);
+        assert_eq!(buffer.max_length(), 5);
+    }
+
+    #[test]
+    fn a_new_limit_counts_for_the_unfinished_line_too() {
+        let mut buffer = LineBuffer::new(b"\n", 10);
+        assert_eq!(buffer.split(&mut &b"12345"[..]), Split::Incomplete);
+        buffer.set_max_length(4);
+        assert_eq!(buffer.split(&mut &b"6\n"[..]), Split::TooLong(b"12345"));
+    }
+
+    #[test]
+    fn an_unfinished_line_that_is_taken_away_does_not_begin_the_next_one() {
+        let mut buffer = LineBuffer::new(b"\n", 10);
+        assert_eq!(buffer.split(&mut &b"one\ntw"[..]), Split::Line(b"one"));
+        assert_eq!(buffer.take_rest(), b"");
+        assert_eq!(buffer.split(&mut &b"tw"[..]), Split::Incomplete);
+        assert_eq!(buffer.take_rest(), b"tw");
+        assert_eq!(buffer.rest(), b"");
+        assert_eq!(buffer.split(&mut &b"three\n"[..]), Split::Line(b"three"));
+    }
+
+    #[test]
     fn an_endless_line_is_never_held_beyond_the_limit() {
         let mut buffer = LineBuffer::new(b"\n", 1000);
         let chunk = [b'x'; 300];

@@ -165,6 +165,7 @@ mod tests {
             while !out.is_empty() {
                 let (more, _) = drain(&mut out, &store, at_once, 3);
                 sent.extend(more);
+                assert_eq!(sent.len() + out.len(), data.len());
             }
             assert_eq!(sent, data);
         }
@@ -272,20 +273,31 @@ mod tests {
         assert_eq!(out.len(), 6);
     }
 
-    #[test]
-    fn an_interrupted_write_is_repeated_and_any_other_error_is_returned() {
+    /// Flushes ten bytes to a socket that answers with `results`, each only once.
+    fn flush_with<const N: usize>(results: [Result<usize, io::ErrorKind>; N]) -> (io::Result<bool>, usize) {
         let store = Blocks::default();
         let mut out = Outgoing::default();
         out.push(&[0; 10], &store);
-        let mut results = [Err(io::ErrorKind::Interrupted), Ok(4)].into_iter();
-        let all_went_out = out.flush(&store, |_| results.next().unwrap().map_err(io::Error::from));
-        assert!(!all_went_out.unwrap());
+        let mut results = results.into_iter();
+        let flushed = out.flush(&store, |_| results.next().unwrap().map_err(io::Error::from));
+        (flushed, out.len())
+    }
+
+    #[test]
+    fn an_interrupted_write_is_repeated_and_a_blocked_one_is_not() {
+        let (flushed, left) = flush_with([Err(io::ErrorKind::Interrupted), Ok(10)]);
+        assert_eq!((flushed.unwrap(), left), (true, 0));
+        let (flushed, left) = flush_with([Err(io::ErrorKind::WouldBlock)]);
+        assert_eq!((flushed.unwrap(), left), (false, 10));
+    }
+
+    #[test]
+    fn any_other_error_and_a_write_of_nothing_end_the_flush() {
         for (result, error) in
             [(Err(io::ErrorKind::ConnectionReset), io::ErrorKind::ConnectionReset), (Ok(0), io::ErrorKind::WriteZero)]
         {
-            let failed = out.flush(&store, |_| result.map_err(io::Error::from));
-            assert_eq!(failed.unwrap_err().kind(), error);
+            let (flushed, left) = flush_with([result]);
+            assert_eq!((flushed.unwrap_err().kind(), left), (error, 10));
         }
-        assert_eq!(out.len(), 6);
     }
 }

@@ -126,8 +126,113 @@ fn a_call_moved_earlier_again_and_again_runs_once() {
 }
 
 #[test]
-fn a_delay_beyond_all_times_is_never() {
+fn a_delay_beyond_all_times_is_a_hundred_years() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let rig = Rig::new();
     let call = rig.timers.call_later(Duration::MAX, Box::new(|| {}));
-    assert!(call.time() > rig.start + Duration::from_secs(3600));
+    assert_eq!(call.time(), rig.start + DAY * 365 * 100);
+}
+
+#[test]
+fn a_hundred_calls_for_one_moment_run_in_the_order_asked_for() {
+    let rig = Rig::new();
+    let ran: Rc<RefCell<Vec<usize>>> = Rc::default();
+    for number in 0..100 {
+        let ran = ran.clone();
+        rig.timers.call_later(MS, Box::new(move || ran.borrow_mut().push(number)));
+    }
+    rig.turn(1);
+    assert!(ran.take().into_iter().eq(0..100));
+}
+
+#[test]
+fn the_next_time_is_that_of_a_call_that_still_waits() {
+    let rig = Rig::new();
+    let (cancelled, moved) = (rig.later(1, "cancelled"), rig.later(2, "moved"));
+    rig.later(9, "last");
+    assert_eq!(rig.timers.next_time(), Some(rig.start + MS));
+    assert!(cancelled.cancel());
+    assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 2));
+    moved.delay(MS * 3).unwrap();
+    assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 5));
+    assert_eq!(rig.turn(4), [""; 0]);
+    assert_eq!(rig.turn(9), ["moved", "last"]);
+}
+
+#[test]
+fn delays_count_from_the_time_on_the_clock() {
+    let rig = Rig::new();
+    let (timers, now) = (Rc::downgrade(&rig.timers), rig.start + MS * 5);
+    rig.timers.set_clock(Box::new(move || timers.upgrade().unwrap().set_now(now)));
+    let call = rig.later(1, "call");
+    assert_eq!(call.time(), rig.start + MS * 6);
+    rig.timers.set_now(rig.start);
+    call.reset(MS * 2).unwrap();
+    assert_eq!(call.time(), rig.start + MS * 7);
+}
+
+#[test]
+fn a_call_moved_to_the_time_that_it_has_costs_no_entry() {
+    let rig = Rig::new();
+    let call = rig.later(5, "call");
+    call.reset(MS * 5).unwrap();
+    assert_eq!(rig.timers.heap.borrow().len(), 1);
+}
+
+/// A queue of `calls` calls, `cancelled` of which have been cancelled: how many entries its heap holds.
+fn entries_after(calls: usize, cancelled: usize) -> usize {
+    let rig = Rig::new();
+    let calls: Vec<DelayedCall> = (0..calls).map(|_| rig.later(5, "call")).collect();
+    calls[..cancelled].iter().for_each(|call| assert!(call.cancel()));
+    rig.timers.heap.borrow().len()
+}
+
+#[test]
+fn the_heap_is_rebuilt_when_at_least_64_entries_and_more_than_half_are_dead() {
+    assert_eq!(entries_after(64, 63), 64);
+    assert_eq!(entries_after(64, 64), 0);
+    assert_eq!(entries_after(128, 64), 128);
+    assert_eq!(entries_after(128, 65), 63);
+}
+
+#[test]
+fn each_call_that_waits_is_listed_once_in_the_order_in_which_they_run() {
+    let rig = Rig::new();
+    assert_eq!((rig.timers.waiting().len(), rig.timers.len()), (0, 0));
+    let (cancelled, later, sooner) = (rig.later(1, "cancelled"), rig.later(2, "later"), rig.later(9, "sooner"));
+    rig.later(4, "unmoved");
+    assert!(cancelled.cancel());
+    later.delay(MS * 5).unwrap();
+    sooner.reset(MS * 3).unwrap();
+    let times: Vec<Instant> = rig.timers.waiting().iter().map(DelayedCall::time).collect();
+    assert_eq!(times, [3, 4, 7].map(|ms| rig.start + MS * ms));
+    assert_eq!(rig.timers.len(), 3);
+    assert_eq!(rig.turn(9), ["sooner", "unmoved", "later"]);
+}
+
+#[test]
+fn a_queue_that_is_cleared_or_dropped_drops_what_its_calls_hold() {
+    for clear in [|rig: Rig| rig.timers.clear(), |rig: Rig| drop(rig)] {
+        let rig = Rig::new();
+        let held: Rc<RefCell<Option<DelayedCall>>> = Rc::default();
+        let holds = held.clone();
+        let call = rig.timers.call_later(MS, Box::new(move || drop(holds)));
+        // A call that holds its own handle: a timeout and the chain that it would cancel are such a circle.
+        *held.borrow_mut() = Some(call.clone());
+        clear(rig);
+        assert_eq!(Rc::strong_count(&held), 1);
+        assert_eq!(call.state(), CallState::Cancelled);
+    }
+}
+
+#[test]
+fn handles_and_errors_say_what_became_of_the_call() {
+    let rig = Rig::new();
+    let call = rig.later(1, "call");
+    let asked = "DelayedCall(Waiting, asked for at ";
+    assert!(format!("{call:?}").starts_with(asked) && format!("{call:?}").contains("tests.rs:"), "{call:?}");
+    rig.turn(1);
+    assert!(format!("{call:?}").starts_with("DelayedCall(Called, "), "{call:?}");
+    assert_eq!(NotActive::AlreadyCalled.to_string(), "the call has already been made");
+    assert_eq!(NotActive::AlreadyCancelled.to_string(), "the call has already been cancelled");
 }
