@@ -13,6 +13,7 @@ mod lifecycle;
 mod port;
 mod registry;
 mod threads;
+mod tls;
 mod turn;
 mod work_queue;
 

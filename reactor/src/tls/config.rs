@@ -1,8 +1,10 @@
 //! What a TLS end trusts and shows: [`TrustRoots`], [`TlsClient`], [`TlsServer`].
 
+use super::clock::TlsClock;
 use super::layer::{Profile, TlsProtocol};
 use super::verifier::Verifier;
-use crate::{Address, ClientFactory, Connector, Factory, Failure, Protocol, Reactor, Reason};
+use crate::{Address, Factory, Protocol};
+use rustls::client::VerifierBuilderError;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -19,6 +21,9 @@ use std::time::{Duration, SystemTime};
 /// How long a handshake may take unless `handshake_timeout` says otherwise: enough for its two round trips over the
 /// slowest line, and no peer that stalls holds a connection for longer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What an error calls the roots.
+const ROOTS: &str = "the set of trusted roots";
 
 /// A TLS end could not be set up: a fault in what it was given.
 #[derive(Debug)]
@@ -117,15 +122,15 @@ impl TrustRoots {
     }
 }
 
-/// The reactor's time of day for rustls, which wants it from any thread: set when a session begins.
+/// The time of day as rustls asks for it, from any thread: set from the [`TlsClock`] when a session begins.
 #[derive(Debug)]
-struct TlsClock {
+struct CertificateClock {
     seconds: AtomicU64,
 }
 
-impl TlsClock {
-    fn new() -> Arc<TlsClock> {
-        Arc::new(TlsClock { seconds: AtomicU64::new(0) })
+impl CertificateClock {
+    fn new() -> Arc<CertificateClock> {
+        Arc::new(CertificateClock { seconds: AtomicU64::new(0) })
     }
 
     fn set(&self, time: SystemTime) {
@@ -134,7 +139,7 @@ impl TlsClock {
     }
 }
 
-impl TimeProvider for TlsClock {
+impl TimeProvider for CertificateClock {
     fn current_time(&self) -> Option<UnixTime> {
         Some(UnixTime::since_unix_epoch(Duration::from_secs(self.seconds.load(Ordering::Relaxed))))
     }
@@ -148,7 +153,7 @@ fn provider() -> Arc<CryptoProvider> {
 #[derive(Clone)]
 pub struct TlsClient {
     config: Arc<ClientConfig>,
-    clock: Arc<TlsClock>,
+    certificate_clock: Arc<CertificateClock>,
     profile: Rc<Profile>,
 }
 
@@ -157,13 +162,15 @@ impl TlsClient {
     ///
     /// # Errors
     /// If `roots` is empty.
-    pub fn new(reactor: &Reactor, roots: &TrustRoots, alpn: &[&str]) -> Result<TlsClient, TlsConfigError> {
-        let clock = TlsClock::new();
+    pub fn new(clock: impl Into<TlsClock>, roots: &TrustRoots, alpn: &[&str]) -> Result<TlsClient, TlsConfigError> {
+        let (clock, certificate_clock) = (clock.into(), CertificateClock::new());
         if roots.0.is_empty() {
-            return Err(TlsConfigError::NoCertificate { source: "the set of trusted roots".to_owned() });
+            return Err(TlsConfigError::NoCertificate { source: ROOTS.to_owned() });
         }
-        let verifier = Verifier::new(roots.0.clone(), provider())?;
-        let mut config = ClientConfig::builder_with_details(provider(), clock.clone())
+        let bad =
+            |error: VerifierBuilderError| TlsConfigError::Bad { source: ROOTS.to_owned(), reason: error.to_string() };
+        let verifier = Verifier::new(roots.0.clone(), provider()).map_err(bad)?;
+        let mut config = ClientConfig::builder_with_details(provider(), certificate_clock.clone())
             .with_safe_default_protocol_versions()?
             .dangerous() // Its verdicts are rustls's own.
             .with_custom_certificate_verifier(verifier.clone())
@@ -175,9 +182,9 @@ impl TlsClient {
             verifier: Some(verifier),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             plain: Rc::default(),
-            reactor: reactor.weak(),
+            clock,
         };
-        Ok(TlsClient { config: Arc::new(config), clock, profile: Rc::new(profile) })
+        Ok(TlsClient { config: Arc::new(config), certificate_clock, profile: Rc::new(profile) })
     }
 
     /// Sets how long a handshake may take (10 s): then the connection is broken off, and the protocol told that it is
@@ -194,16 +201,11 @@ impl TlsClient {
     pub fn wrap(&self, server_name: &str, protocol: Box<dyn Protocol>) -> Result<Box<dyn Protocol>, TlsConfigError> {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| TlsConfigError::BadName(server_name.to_owned()))?;
-        if let Some(reactor) = self.profile.reactor.upgrade() {
-            self.clock.set(reactor.system_time());
+        if let Some(time) = self.profile.clock.system_time() {
+            self.certificate_clock.set(time);
         }
         let session = ClientConnection::new(self.config.clone(), name)?;
         Ok(Box::new(TlsProtocol::new(session.into(), protocol, self.profile.clone())))
-    }
-
-    /// A factory whose protocols speak TLS with `server_name`.
-    pub fn factory(&self, server_name: &str, inner: impl ClientFactory + 'static) -> impl ClientFactory + 'static {
-        TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), inner }
     }
 }
 
@@ -213,42 +215,11 @@ impl fmt::Debug for TlsClient {
     }
 }
 
-struct TlsClientFactory<F> {
-    tls: TlsClient,
-    server_name: String,
-    inner: F,
-}
-
-impl<F: ClientFactory> ClientFactory for TlsClientFactory<F> {
-    fn started_connecting(&mut self, connector: &Connector) {
-        self.inner.started_connecting(connector);
-    }
-
-    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
-        let protocol = self.inner.build_protocol(peer)?;
-        match self.tls.wrap(&self.server_name, protocol) {
-            Ok(protocol) => Some(protocol),
-            Err(error) => {
-                log::warn!(target: "reactor", "no TLS with {peer}: {error}");
-                None
-            }
-        }
-    }
-
-    fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
-        self.inner.client_connection_failed(connector, failure);
-    }
-
-    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
-        self.inner.client_connection_lost(connector, reason);
-    }
-}
-
 /// The server end of TLS: its certificate and key. Cheap to clone.
 #[derive(Clone)]
 pub struct TlsServer {
     config: Arc<ServerConfig>,
-    clock: Arc<TlsClock>,
+    certificate_clock: Arc<CertificateClock>,
     profile: Rc<Profile>,
 }
 
@@ -258,14 +229,19 @@ impl TlsServer {
     ///
     /// # Errors
     /// If chain or key are bad or do not belong together.
-    pub fn new(reactor: &Reactor, chain: &[&[u8]], key: &[u8], alpn: &[&str]) -> Result<TlsServer, TlsConfigError> {
-        let clock = TlsClock::new();
+    pub fn new(
+        clock: impl Into<TlsClock>,
+        chain: &[&[u8]],
+        key: &[u8],
+        alpn: &[&str],
+    ) -> Result<TlsServer, TlsConfigError> {
+        let (clock, certificate_clock) = (clock.into(), CertificateClock::new());
         let chain = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
         let key = PrivateKeyDer::try_from(key.to_vec()).map_err(|reason| TlsConfigError::Bad {
             source: "the private key".to_owned(),
             reason: reason.to_owned(),
         })?;
-        let mut config = ServerConfig::builder_with_details(provider(), clock.clone())
+        let mut config = ServerConfig::builder_with_details(provider(), certificate_clock.clone())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
@@ -276,9 +252,9 @@ impl TlsServer {
             verifier: None,
             handshake_timeout: HANDSHAKE_TIMEOUT,
             plain: Rc::default(),
-            reactor: reactor.weak(),
+            clock,
         };
-        Ok(TlsServer { config: Arc::new(config), clock, profile: Rc::new(profile) })
+        Ok(TlsServer { config: Arc::new(config), certificate_clock, profile: Rc::new(profile) })
     }
 
     /// Sets how long a handshake may take (10 s): then the connection is broken off, so that nobody holds one by
@@ -308,8 +284,8 @@ struct TlsServerFactory<F> {
 impl<F: Factory> Factory for TlsServerFactory<F> {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
         let protocol = self.inner.build_protocol(peer)?;
-        if let Some(reactor) = self.tls.profile.reactor.upgrade() {
-            self.tls.clock.set(reactor.system_time());
+        if let Some(time) = self.tls.profile.clock.system_time() {
+            self.tls.certificate_clock.set(time);
         }
         match ServerConnection::new(self.tls.config.clone()) {
             Ok(session) => Some(Box::new(TlsProtocol::new(session.into(), protocol, self.tls.profile.clone()))),

@@ -1,8 +1,8 @@
 //! One TLS session between a protocol above and a transport below.
 
+use super::clock::TlsClock;
 use super::error::{During, TlsError};
 use super::verifier::Verifier;
-use crate::event_loop::WeakReactor;
 use crate::transport::TransportBackend;
 use crate::transport::{KeepAlive, MAX_BUFFERED};
 use crate::{Address, DelayedCall, Producer, Protocol, Reason, Transport};
@@ -33,7 +33,7 @@ pub(super) struct Profile {
     /// Where plain bytes are put for a protocol to see: one for all sessions, as only one is fed at a time. (If one is
     /// fed from inside of another, it finds none, and makes its own.)
     pub(super) plain: Rc<Cell<Vec<u8>>>,
-    pub(super) reactor: WeakReactor,
+    pub(super) clock: TlsClock,
 }
 
 /// The protocol below: it feeds the session what comes and gives the inner protocol what is in it.
@@ -290,14 +290,14 @@ impl TlsChannel {
     }
 
     fn limit_handshake(self: &Rc<TlsChannel>) {
-        let Some(reactor) = self.profile.reactor.upgrade() else { return };
         let (after, this) = (self.profile.handshake_timeout, Rc::downgrade(self));
-        self.set_limit(Some(reactor.call_later(after, move || {
+        let limit = self.profile.clock.call_later(after, move || {
             let Some(channel) = this.upgrade() else { return };
             let error = TlsError::timed_out(after, channel.during());
             channel.reason.borrow_mut().get_or_insert_with(|| Reason::Tls(Arc::new(error)));
             channel.lower.abort_connection();
-        })));
+        });
+        self.set_limit(limit);
     }
 
     fn set_limit(&self, limit: Option<DelayedCall>) {
@@ -393,10 +393,10 @@ impl TransportBackend for TlsChannel {
         }
         // What was written waits in the session for the handshake, but not for ever.
         self.closing.set(Closing::AfterHandshake);
-        if let Some(reactor) = self.profile.reactor.upgrade() {
-            let lower = self.lower.clone();
-            let after = reactor.settings().close_timeout.min(self.profile.handshake_timeout);
-            self.set_limit(Some(reactor.call_later(after, move || lower.abort_connection())));
+        let (clock, lower) = (&self.profile.clock, self.lower.clone());
+        let after = clock.close_timeout().min(self.profile.handshake_timeout);
+        if let Some(limit) = clock.call_later(after, move || lower.abort_connection()) {
+            self.set_limit(Some(limit));
         }
     }
 

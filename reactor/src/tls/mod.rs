@@ -14,11 +14,13 @@
 //! Next: [`crate::http`].
 
 mod certificate;
+mod clock;
 mod config;
 mod error;
 mod layer;
 mod verifier;
 
+pub use clock::{TimeSource, TlsClock};
 pub use config::{TlsClient, TlsConfigError, TlsServer, TrustRoots};
 pub use error::{TlsError, TlsFault};
 

@@ -3,9 +3,8 @@
 //! Next: `error.rs`, which tells it.
 
 use super::certificate::{CHAIN, Certificate, LastIssuer, last_issuer};
-use super::config::TlsConfigError;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -34,12 +33,11 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Arc<Verifier>, TlsConfigError> {
-        let rustls = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        let rustls = rustls.map_err(|error| TlsConfigError::Bad {
-            source: "the set of trusted roots".to_owned(),
-            reason: error.to_string(),
-        })?;
+    pub(super) fn new(
+        roots: RootCertStore,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<Verifier>, VerifierBuilderError> {
+        let rustls = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
         Ok(Arc::new(Verifier { rustls, seen: Mutex::new(None) }))
     }
 

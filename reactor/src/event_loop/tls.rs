@@ -1,0 +1,63 @@
+//! TLS on the loop: the reactor as the clock of TLS sessions, and a client factory whose protocols speak TLS. The
+//! folder `tls` knows nothing of a reactor or a connector; what needs both stands here.
+//!
+//! Next: `lifecycle.rs`, how the loop starts and stops.
+
+use super::{ClientFactory, Connector, Reactor, WeakReactor};
+use crate::tls::{TimeSource, TlsClient, TlsClock};
+use crate::{Address, Clock, DelayedCall, Failure, Protocol, Reason};
+use std::time::{Duration, SystemTime};
+
+impl TimeSource for WeakReactor {
+    fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
+        Some(self.upgrade()?.call_later_boxed(after, call))
+    }
+
+    fn system_time(&self) -> Option<SystemTime> {
+        Some(self.upgrade()?.system_time())
+    }
+}
+
+impl From<&Reactor> for TlsClock {
+    fn from(reactor: &Reactor) -> TlsClock {
+        TlsClock::new(reactor.weak(), reactor.settings().close_timeout)
+    }
+}
+
+impl TlsClient {
+    /// A factory whose protocols are those of `inner` and speak TLS with `server_name`.
+    pub fn factory(&self, server_name: &str, inner: impl ClientFactory + 'static) -> impl ClientFactory + 'static {
+        TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), inner }
+    }
+}
+
+struct TlsClientFactory<F> {
+    tls: TlsClient,
+    server_name: String,
+    inner: F,
+}
+
+impl<F: ClientFactory> ClientFactory for TlsClientFactory<F> {
+    fn started_connecting(&mut self, connector: &Connector) {
+        self.inner.started_connecting(connector);
+    }
+
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        let protocol = self.inner.build_protocol(peer)?;
+        match self.tls.wrap(&self.server_name, protocol) {
+            Ok(protocol) => Some(protocol),
+            Err(error) => {
+                log::warn!(target: "reactor", "no TLS with {peer}: {error}");
+                None
+            }
+        }
+    }
+
+    fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
+        self.inner.client_connection_failed(connector, failure);
+    }
+
+    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
+        self.inner.client_connection_lost(connector, reason);
+    }
+}
