@@ -73,6 +73,6 @@ fn main() {
 //      0.111101779 client     #0 is connected to server
 //      5.000000000 server     crashes
 //     20.000000000 server     starts: its clock says 1704067220.000000000 s after 1970
-//     22.807629678 client     #0 is told by server that it is broken off
+//     22.807629678 client     #0 gets a reset from server
 //     24.825243187 client     #1 asks server for a connection to port 8007
 //     24.959166652 client     #1 is connected to server

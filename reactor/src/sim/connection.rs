@@ -1,16 +1,26 @@
-//! [`Connection`]: both ends of a TCP connection as their kernels know them, and the two pipes between.
+//! [`Connection`]: a TCP connection, as the kernels at its two ends know it, and the two pipes between them.
 //!
-//! A pipe carries bytes one way. They never move in memory; only the borders between their states do:
+//! A pipe carries bytes one way. The bytes stay where they are, in one queue; only the borders between their states
+//! move:
 //!
 //! ```text
-//!   bytes:   | unread            | flying             | unsent             |
-//!            | come, not yet read| on the way         | wait for the window|
-//!   segments:                    | len, len, ..., end |
+//!   bytes:     | unread              | in flight          | unsent              |  <- the program writes here
+//!              | arrived, the program| on the link        | wait for the window |
+//!              | has not read it yet |                    |                     |
+//!   segments:                        | len, len, ..., FIN |
 //! ```
 //!
-//! The beginning (the answer to the request to connect) and the end of a pipe travel in order with the bytes. What has
-//! come is acknowledged; until the sender hears of it, it takes up room in the send buffer. No event is spent on that:
-//! it is known when each acknowledgement will come, so that the sender can look when it wants to write.
+//! The server's answer to the request to connect (SYN-ACK) and the end of a stream (FIN) are segments without bytes, so
+//! they arrive in order with the bytes.
+//!
+//! The receiver acknowledges what arrives. Until the sender learns of it, the bytes take up room in the send buffer. An
+//! acknowledgement costs no event: the time at which the sender learns of it is known in advance, so the sender looks
+//! at the clock when it wants to write ([`Pipe::apply_acknowledgements`]).
+//!
+//! A real kernel keeps sequence numbers, because packets may be lost, duplicated and overtake each other. Here the
+//! network itself puts segments in order, so lengths suffice.
+//!
+//! Next: `handshake.rs`, how a connection comes about.
 
 use super::queue::Side;
 use super::random::nanoseconds;
@@ -20,97 +30,105 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
-/// Without a limit of its own a sender gives up after so many tries without an answer: Linux's `tcp_retries2`.
-pub(super) const RETRIES: u32 = 15;
+/// Maximum number of retries without an answer before a sender gives up: Linux's `tcp_retries2`.
+pub(super) const MAX_RETRIES: u32 = 15;
 
-/// How long all those tries take, with the waits below.
-const GIVE_UP: u64 = 924_600_000_000;
+/// The time that [`MAX_RETRIES`] retries take with the waits below, in nanoseconds. A sender without a limit of its own
+/// gives up after this time, about a quarter of an hour.
+const DEFAULT_USER_TIMEOUT: u64 = 924_600_000_000;
 
-/// The first wait for an acknowledgement: Linux's least.
-pub(super) const FIRST_WAIT: u64 = 200_000_000;
+/// How long a sender waits before its first retry, in nanoseconds: Linux's minimum. A real sender measures the round
+/// trip and waits longer on a slow link.
+pub(super) const FIRST_RETRY_WAIT: u64 = 200_000_000;
 
-/// The longest wait: Linux's most.
-pub(super) const LONGEST_WAIT: u64 = 120_000_000_000;
+/// Maximum wait between two retries, in nanoseconds: Linux's maximum. Each wait is twice the one before, up to this.
+pub(super) const MAX_RETRY_WAIT: u64 = 120_000_000_000;
 
-/// Both ends, and what is between them. Index 0 is the end that asked for it, and the pipe from there.
+/// Both ends and what is between them. Index 0 is the client and the pipe that starts there, index 1 the server.
 pub(super) struct Connection {
     pub(super) serial: u32,
     pub(super) ends: [End; 2],
     pub(super) pipes: [Pipe; 2],
-    /// The links on which each end sends.
+    /// The link on which each end sends.
     pub(super) links: [u32; 2],
-    /// How often it was asked for.
-    pub(super) tries: u32,
+    /// How often the client has sent its request to connect.
+    pub(super) syns_sent: u32,
 }
 
 impl Connection {
-    /// Nobody has anything to do with it any more.
+    /// Whether both programs and both kernels have finished with it.
     pub(super) fn is_over(&self) -> bool {
         (0..2).all(|side| self.ends[side].owner == Owner::Nobody && self.is_done(side))
     }
 
-    /// Whether the kernel of an end that its program has closed may forget it. (Linux keeps one that waits for an end
-    /// from the other side for a minute; whatever comes then is answered in the same way.)
+    /// Whether the kernel may forget an end that its program has closed: its own bytes have all arrived, and so has the
+    /// other side's FIN. (Linux keeps an end that waits for a FIN for one minute. Whatever arrives after that gets the
+    /// same answer as here.)
     fn is_done(&self, side: Side) -> bool {
-        match self.ends[side].life {
-            Life::Absent | Life::Gone => true,
-            Life::Asking => false,
-            Life::Open => {
-                let has_got_all = self.pipes[1 - side].end == Mark::Arrived || self.ends[1 - side].life == Life::Gone;
-                !self.pipes[side].is_outstanding() && has_got_all
+        match self.ends[side].state {
+            EndState::Absent | EndState::Gone => true,
+            EndState::Connecting => false,
+            EndState::Open => {
+                let has_received_all =
+                    self.pipes[1 - side].fin == Progress::Arrived || self.ends[1 - side].state == EndState::Gone;
+                !self.pipes[side].has_outstanding() && has_received_all
             }
         }
     }
 
-    /// How many bytes `side` has sent or is to send that it does not know to have come.
+    /// How many bytes are in the send buffer of `side`: written, but not known to have arrived.
     pub(super) fn send_buffered(&self, side: Side) -> usize {
         let pipe = &self.pipes[side];
         pipe.bytes.len() - pipe.unread + pipe.unacknowledged
     }
 }
 
-/// What a kernel knows of its end.
+/// What a kernel knows of its end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    /// Nothing: the request has not come here.
+pub(super) enum EndState {
+    /// Nothing yet: the request to connect has not arrived here.
     Absent,
-    /// The answer to the request is waited for.
-    Asking,
+    /// The client waits for the answer to its request. TCP's SYN-SENT.
+    Connecting,
+    /// Bytes may go both ways. TCP's ESTABLISHED, and, after a FIN, its states up to the end.
     Open,
-    /// Broken off, timed out, crashed: nothing is known any more.
+    /// Nothing any more: reset, timed out, or lost in a crash. TCP's CLOSED.
     Gone,
 }
 
-/// Who has the end.
+/// Who holds an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
+    /// No program: it has not accepted the connection yet, or has closed it.
     Nobody,
-    /// It waits in the backlog of this listener.
+    /// It waits in the backlog of this listening socket.
     Backlog(u32),
+    /// A program, under this token of its reactor's.
     Program(Token),
 }
 
+/// One end of a connection, as its kernel knows it.
 pub(super) struct End {
     pub(super) host: u32,
     pub(super) address: SocketAddr,
-    pub(super) life: Life,
+    pub(super) state: EndState,
     pub(super) owner: Owner,
-    /// It stands in its host's list of what is ready.
-    pub(super) is_listed: bool,
-    /// What the next reading or writing is to fail with.
+    /// It is in its host's ready list; it must not stand there twice.
+    pub(super) is_in_ready_list: bool,
+    /// The error that the program's next read or write fails with.
     pub(super) error: Option<io::ErrorKind>,
-    /// Closing is to break it off.
-    pub(super) resets: bool,
-    /// The program wrote more than there was room for.
+    /// A close sends a reset instead of a FIN.
+    pub(super) reset_on_close: bool,
+    /// The program wrote more than the send buffer had room for, and waits to hear of room.
     pub(super) wants_room: bool,
-    /// The event that tells of room is in the queue.
-    pub(super) room_is_coming: bool,
+    /// The event that announces room is in the queue.
+    pub(super) room_notice_is_queued: bool,
     pub(super) keep_alive: Option<KeepAlive>,
-    /// When the other end was heard of last.
-    pub(super) heard: u64,
-    /// Probes without an answer.
+    /// When anything from the other end last arrived.
+    pub(super) last_heard: u64,
+    /// Keep-alive probes sent since then.
     pub(super) unanswered: u32,
-    /// When the next look is. Events for another time are those of looks that were to be sooner after all.
+    /// When the keep-alive timer expires. An event for any other time is out of date (lazy deletion).
     pub(super) next_probe: Option<u64>,
 }
 
@@ -119,125 +137,136 @@ impl End {
         End {
             host,
             address,
-            life: Life::Absent,
+            state: EndState::Absent,
             owner: Owner::Nobody,
-            is_listed: false,
+            is_in_ready_list: false,
             error: None,
-            resets: false,
+            reset_on_close: false,
             wants_room: false,
-            room_is_coming: false,
+            room_notice_is_queued: false,
             keep_alive: None,
-            heard: 0,
+            last_heard: 0,
             unanswered: 0,
             next_probe: None,
         }
     }
 
-    /// How long it goes on without an acknowledgement, in nanoseconds.
-    pub(super) fn patience(&self) -> u64 {
+    /// How long it waits for an acknowledgement before it gives up, in nanoseconds. The keep-alive settings set it, as
+    /// the real driver does with Linux's `TCP_USER_TIMEOUT`.
+    pub(super) fn user_timeout(&self) -> u64 {
         match self.keep_alive {
             Some(KeepAlive { idle, interval, probes }) => {
                 nanoseconds(idle).saturating_add(nanoseconds(interval).saturating_mul(u64::from(probes)))
             }
-            None => GIVE_UP,
+            None => DEFAULT_USER_TIMEOUT,
         }
     }
 }
 
-/// Where the beginning or the end of a pipe is.
+/// How far the SYN-ACK or the FIN of a pipe has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
-    /// Not wanted (yet).
-    No,
+pub(super) enum Progress {
+    /// There is none to send (yet).
+    NotWanted,
+    /// It is to be sent.
     Wanted,
-    Flying,
+    /// It is on the link.
+    InFlight,
+    /// The other end has it.
     Arrived,
 }
 
+/// What a segment carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Beginning,
-    Bytes,
-    End,
+pub(super) enum SegmentKind {
+    /// The server's answer to the request to connect.
+    SynAck,
+    /// Bytes.
+    Data,
+    /// The end of the stream.
+    Fin,
 }
 
+/// A piece of the stream on the link. Times are nanoseconds since the world began.
 pub(super) struct Segment {
     pub(super) sent: u64,
     pub(super) arrives: u64,
     pub(super) len: usize,
-    pub(super) kind: Kind,
+    pub(super) kind: SegmentKind,
 }
 
-/// A sender waits for an acknowledgement that does not come.
-pub(super) struct Stall {
+/// The sender waits for an acknowledgement that has not come, and retries with growing waits.
+pub(super) struct Retransmission {
     pub(super) since: u64,
     pub(super) wait: u64,
-    /// When it tries again.
+    /// When it retries.
     pub(super) next: u64,
-    /// If not 0: it was drawn that a link which loses so many of a million loses all tries. If it is made to lose more
-    /// or fewer, that no longer holds.
-    pub(super) loss: u32,
+    /// Not 0 if the draw for a link with this loss said that every retry is lost until the sender gives up. The draw
+    /// holds only as long as the link has that loss.
+    pub(super) doomed_at_loss: u32,
 }
 
-/// The receiver has no room for what is to be sent: its window is shut, as far as the sender knows.
-pub(super) struct Shut {
+/// As far as the sender knows, the receiver has no room: TCP calls that a zero window. The sender probes it.
+pub(super) struct ZeroWindow {
     pub(super) since: u64,
     pub(super) wait: u64,
-    /// When the sender asks next whether it still is.
+    /// When it sends the next probe.
     pub(super) next: u64,
-    /// How often it has asked since the last answer.
+    /// Probes sent since the last answer.
     pub(super) unanswered: u32,
 }
 
-/// What goes through a pipe.
+/// What kind of bytes go through a pipe. The trace must know: the bytes of TLS differ from run to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contents {
-    /// Nothing has been written.
+    /// Nothing has been written yet.
     Unknown,
-    /// Only a first byte with which TLS may begin.
-    Begun,
+    /// One byte has been written, and TLS may begin with it.
+    MaybeTls,
     Plain,
-    /// It looks like TLS: what exactly goes through follows from no seed.
-    Opaque,
+    /// It begins like TLS: no seed decides these bytes.
+    Tls,
 }
 
 impl Contents {
-    /// What is known after `bytes`.
+    /// What is known once `bytes` have been written as well.
     #[inline]
-    pub(super) fn then(self, bytes: &[u8]) -> Contents {
-        /// The kinds of records that TLS has, and the first half of its version, which is always the same.
-        const TLS: (std::ops::RangeInclusive<u8>, u8) = (0x14..=0x17, 3);
+    pub(super) fn after(self, bytes: &[u8]) -> Contents {
+        /// A TLS record begins with its type, one of these, and then the high byte of a version, always the same.
+        const RECORD_TYPES: std::ops::RangeInclusive<u8> = 0x14..=0x17;
+        const VERSION_HIGH: u8 = 3;
         match (self, bytes) {
-            (Contents::Plain | Contents::Opaque, _) | (_, []) => self,
-            (Contents::Unknown, [first]) if TLS.0.contains(first) => Contents::Begun,
-            (Contents::Unknown, [first, second, ..]) if TLS.0.contains(first) && *second == TLS.1 => Contents::Opaque,
-            (Contents::Begun, [second, ..]) if *second == TLS.1 => Contents::Opaque,
+            (Contents::Plain | Contents::Tls, _) | (_, []) => self,
+            (Contents::Unknown, [first]) if RECORD_TYPES.contains(first) => Contents::MaybeTls,
+            (Contents::Unknown, [first, VERSION_HIGH, ..]) if RECORD_TYPES.contains(first) => Contents::Tls,
+            (Contents::MaybeTls, [VERSION_HIGH, ..]) => Contents::Tls,
             _ => Contents::Plain,
         }
     }
 }
 
+/// One direction of a connection: see the picture at the top of this file.
 pub(super) struct Pipe {
     pub(super) bytes: VecDeque<u8>,
     pub(super) unread: usize,
-    pub(super) flying: usize,
+    pub(super) in_flight: usize,
     pub(super) segments: VecDeque<Segment>,
-    pub(super) beginning: Mark,
-    pub(super) end: Mark,
-    /// When the sender hears of which bytes that they have come.
+    pub(super) syn_ack: Progress,
+    pub(super) fin: Progress,
+    /// Acknowledgements on their way back: when the sender learns of each, and for how many bytes it is.
     pub(super) acknowledgements: VecDeque<(u64, usize)>,
-    /// How many bytes have come of which the sender does not know it.
+    /// How many bytes have arrived without the sender knowing it yet.
     pub(super) unacknowledged: usize,
-    /// Those of them whose acknowledgement was lost.
+    /// How many of them the sender will learn of only by a retransmission, because the acknowledgement was lost.
     pub(super) lost_acknowledgements: usize,
-    /// Nothing arrives before what was sent before it.
+    /// When the last segment arrives. No later segment may arrive before it: TCP delivers in order.
     pub(super) last_arrival: u64,
     /// The event of the next arrival is in the queue.
-    pub(super) arrival_is_coming: bool,
-    pub(super) stall: Option<Stall>,
-    /// Never together with a stall: whoever waits for an acknowledgement asks anyway.
-    pub(super) shut: Option<Shut>,
-    pub(super) window_is_coming: bool,
+    pub(super) arrival_is_queued: bool,
+    pub(super) retransmission: Option<Retransmission>,
+    /// Never set together with `retransmission`: a sender that retransmits learns of the window by that.
+    pub(super) zero_window: Option<ZeroWindow>,
+    pub(super) window_update_is_queued: bool,
     pub(super) contents: Contents,
 }
 
@@ -246,67 +275,67 @@ impl Pipe {
         Pipe {
             bytes: VecDeque::new(),
             unread: 0,
-            flying: 0,
+            in_flight: 0,
             segments: VecDeque::new(),
-            beginning: Mark::No,
-            end: Mark::No,
+            syn_ack: Progress::NotWanted,
+            fin: Progress::NotWanted,
             acknowledgements: VecDeque::new(),
             unacknowledged: 0,
             lost_acknowledgements: 0,
             last_arrival: 0,
-            arrival_is_coming: false,
-            stall: None,
-            shut: None,
-            window_is_coming: false,
+            arrival_is_queued: false,
+            retransmission: None,
+            zero_window: None,
+            window_update_is_queued: false,
             contents: Contents::Unknown,
         }
     }
 
     pub(super) fn unsent(&self) -> usize {
-        self.bytes.len() - self.unread - self.flying
+        self.bytes.len() - self.unread - self.in_flight
     }
 
-    /// Whether the sender has anything that the receiver has not got.
-    pub(super) fn is_outstanding(&self) -> bool {
+    /// Whether the sender has anything left to send, or to hear of.
+    pub(super) fn has_outstanding(&self) -> bool {
         self.bytes.len() > self.unread
             || self.lost_acknowledgements > 0
-            || matches!(self.end, Mark::Wanted | Mark::Flying)
-            || matches!(self.beginning, Mark::Wanted | Mark::Flying)
+            || matches!(self.fin, Progress::Wanted | Progress::InFlight)
+            || matches!(self.syn_ack, Progress::Wanted | Progress::InFlight)
     }
 
-    /// Puts what is on the way back to what is to be sent.
-    pub(super) fn take_back(&mut self) {
+    /// Makes everything in flight unsent again.
+    pub(super) fn take_back_in_flight(&mut self) {
         for segment in self.segments.drain(..) {
             match segment.kind {
-                Kind::Beginning => self.beginning = Mark::Wanted,
-                Kind::Bytes => self.flying -= segment.len,
-                Kind::End => self.end = Mark::Wanted,
+                SegmentKind::SynAck => self.syn_ack = Progress::Wanted,
+                SegmentKind::Data => self.in_flight -= segment.len,
+                SegmentKind::Fin => self.fin = Progress::Wanted,
             }
         }
     }
 
-    /// The sender is gone: nothing more is sent. What is on the way still comes.
-    pub(super) fn cut_off(&mut self) {
-        self.bytes.truncate(self.unread + self.flying);
-        self.stall = None;
-        self.shut = None;
-        if self.end == Mark::Wanted {
-            self.end = Mark::No;
+    /// The sender is gone, and sends nothing more. What is in flight still arrives.
+    pub(super) fn drop_unsent(&mut self) {
+        self.bytes.truncate(self.unread + self.in_flight);
+        self.retransmission = None;
+        self.zero_window = None;
+        if self.fin == Progress::Wanted {
+            self.fin = Progress::NotWanted;
         }
-        if self.beginning == Mark::Wanted {
-            self.beginning = Mark::No;
+        if self.syn_ack == Progress::Wanted {
+            self.syn_ack = Progress::NotWanted;
         }
     }
 
-    /// The receiver is gone: nothing more comes, and nobody reads what has come.
+    /// Both ends are gone: nothing arrives any more, and nobody reads what has arrived.
     pub(super) fn clear(&mut self) {
         self.bytes = VecDeque::new();
         self.segments.clear();
-        (self.unread, self.flying) = (0, 0);
+        (self.unread, self.in_flight) = (0, 0);
     }
 
-    /// What the sender has heard of by now.
-    pub(super) fn settle(&mut self, now: u64) {
+    /// Takes the acknowledgements that the sender has learned of by `now`.
+    pub(super) fn apply_acknowledgements(&mut self, now: u64) {
         while let Some((at, len)) = self.acknowledgements.front()
             && *at <= now
         {
@@ -315,9 +344,10 @@ impl Pipe {
         }
     }
 
-    /// Notes an acknowledgement that the sender will hear at `at`.
+    /// Notes an acknowledgement of `len` bytes that the sender will learn of at `at`.
     pub(super) fn acknowledge(&mut self, at: u64, len: usize) {
         match self.acknowledgements.back_mut() {
+            // `apply_acknowledgements` needs them by time, so one that would overtake the one before counts with it.
             Some((last, sum)) if *last >= at => *sum += len,
             _ => self.acknowledgements.push_back((at, len)),
         }

@@ -1,160 +1,73 @@
-//! [`SimDriver`]: what the loop of one simulated host stands on. All of it is in [`Network`]; here are the handles.
+//! [`SimDriver`]: the [`Driver`] under the loop of one simulated host, and the handles that it gives out.
 //!
-//! A handle whose program has ended (crashed, killed, run out) is dead: it does nothing, and says that it is broken.
+//! Each method is a system call of the simulated host: it asks the [`Network`], which does the work. One differs from a
+//! real system in kind: `poll` never waits, because the world lets the loop take a turn when it is time.
+//!
+//! A handle whose process has ended is dead: its system calls do nothing and fail with
+//! [`NotConnected`](ErrorKind::NotConnected).
+//!
+//! Next: `network.rs`, which all of this asks.
 
-use super::network::{Network, Power};
-use super::queue::{Event, Id, Side};
+use super::environment::{Environment, SimWaker, Work};
+use super::latency::Latency;
+use super::network::Network;
+use super::queue::{ConnectionId, Side};
 use super::random::Random;
-use super::trace::{Did, excerpt};
-use super::{Resolution, World};
+use super::settings::Resolution;
+use super::trace::{Action, excerpt};
 use crate::driver::{Driver, Event as Polled, Job, Listener, LookupReply, Stream, Token, Wake};
 use crate::transport::KeepAlive;
-use slab::Slab;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many jobs and look-ups of one world may wait; more are refused, as by the real driver's threads.
-const WAITING_LIMIT: usize = 1 << 20;
-
-/// What all handles of a world share.
-pub(super) struct Shared {
-    pub(super) network: RefCell<Network>,
-    /// The beginning of the world, on the clock that std has.
-    begin: Instant,
-    /// The time now, on that clock.
-    now: Cell<Instant>,
-    /// Whose turn it is.
-    pub(super) turn_of: Cell<Option<u32>>,
-    pub(super) programs: RefCell<Slab<Waiting>>,
-    pub(super) names: RefCell<BTreeMap<String, Resolution>>,
-    pub(super) woken: Arc<Woken>,
-}
-
-/// Something of a program's that waits for its time.
-pub(super) struct Waiting {
-    /// The host, and which life of its program it belongs to.
-    pub(super) whose: Option<(u32, u32)>,
-    pub(super) what: What,
-}
-
-pub(super) enum What {
-    /// What a name means, and which it is.
-    Answer(LookupReply, io::Result<Vec<IpAddr>>, Box<str>),
-    Job(Job),
-    Script(Box<dyn FnOnce(&World)>),
-}
-
-impl Shared {
-    pub(super) fn new(network: Network) -> Rc<Shared> {
-        let begin = crate::driver::some_moment();
-        Rc::new(Shared {
-            network: RefCell::new(network),
-            begin,
-            now: Cell::new(begin),
-            turn_of: Cell::new(None),
-            programs: RefCell::default(),
-            names: RefCell::default(),
-            woken: Arc::default(),
-        })
-    }
-
-    pub(super) fn set_now(&self, now: u64) {
-        self.network.borrow_mut().now = now;
-        self.now.set(self.begin + Duration::from_nanos(now));
-    }
-
-    /// Has `what` done after so many nanoseconds.
-    pub(super) fn later(&self, after: u64, whose: Option<(u32, u32)>, what: What) {
-        let key = self.programs.borrow_mut().insert(Waiting { whose, what });
-        self.network.borrow_mut().later(after, Event::Program(key));
-    }
-}
-
-/// Hosts whose loop was woken, perhaps from another thread.
-#[derive(Default)]
-pub(super) struct Woken {
-    is_any: AtomicBool,
-    hosts: Mutex<Vec<u32>>,
-}
-
-impl Woken {
-    fn lock(&self) -> MutexGuard<'_, Vec<u32>> {
-        // Nothing panics under this lock.
-        self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn add(&self, host: u32) {
-        self.lock().push(host);
-        self.is_any.store(true, Ordering::Release);
-    }
-
-    /// Those woken since the last time, in order; each may stand there more than once.
-    pub(super) fn take(&self) -> Vec<u32> {
-        if !self.is_any.swap(false, Ordering::Acquire) {
-            return Vec::new();
-        }
-        std::mem::take(&mut *self.lock())
-    }
-}
-
-struct SimWaker {
-    host: u32,
-    woken: Arc<Woken>,
-}
-
-impl Wake for SimWaker {
-    fn wake(&self) {
-        self.woken.add(self.host);
-    }
-}
+/// Maximum number of look-ups and jobs that wait in one world. Beyond it they are refused, as by the threads of the real
+/// driver.
+const MAX_SCHEDULED: usize = 1 << 20;
 
 pub(super) struct SimDriver {
-    place: Place,
+    process: Process,
     random: Random,
 }
 
-/// One life of one host's program.
+/// One run of a host's program. A restart begins another process, with another number.
 #[derive(Clone)]
-struct Place {
-    shared: Rc<Shared>,
+struct Process {
+    environment: Rc<Environment>,
     host: u32,
-    life: u32,
+    pid: u32,
 }
 
-impl Place {
-    /// Whether its program is alive.
+impl Process {
     fn is_alive(&self) -> bool {
-        let network = self.shared.network.borrow();
+        let network = self.environment.network.borrow();
         let kernel = network.host(self.host);
-        kernel.life == self.life && matches!(kernel.power, Power::Running | Power::Paused)
+        kernel.pid == self.pid && kernel.state.has_program()
     }
 
-    /// Asks the network for something, if the program is alive.
-    fn ask<T>(&self, f: impl FnOnce(&mut Network) -> io::Result<T>) -> io::Result<T> {
-        if self.is_alive() { f(&mut self.shared.network.borrow_mut()) } else { Err(ErrorKind::NotConnected.into()) }
+    /// Makes a system call, if the process is alive.
+    fn system_call<T>(&self, f: impl FnOnce(&mut Network) -> io::Result<T>) -> io::Result<T> {
+        if self.is_alive() {
+            f(&mut self.environment.network.borrow_mut())
+        } else {
+            Err(ErrorKind::NotConnected.into())
+        }
     }
 }
 
 impl SimDriver {
-    pub(super) fn new(shared: Rc<Shared>, host: u32, life: u32, random: Random) -> SimDriver {
-        SimDriver { place: Place { shared, host, life }, random }
+    pub(super) fn new(environment: Rc<Environment>, host: u32, pid: u32, random: Random) -> SimDriver {
+        SimDriver { process: Process { environment, host, pid }, random }
     }
 
-    fn stream(&self, id: Id, side: Side) -> Box<dyn Stream> {
-        Box::new(SimStream { place: self.place.clone(), id, side })
-    }
-
+    /// What a name resolves to; `None` if no answer ever comes.
     fn look_up(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
         if host == "localhost" {
             return Some(Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]));
         }
-        match self.place.shared.names.borrow().get(host) {
+        match self.process.environment.names.borrow().get(host) {
             Some(Resolution::Addresses(addresses)) => Some(Ok(addresses.clone())),
             Some(Resolution::Fails(error)) => Some(Err((*error).into())),
             Some(Resolution::Silent) => None,
@@ -162,99 +75,109 @@ impl SimDriver {
         }
     }
 
-    /// How long something takes, or `None` if too much waits.
-    fn takes(
+    /// Draws how long a look-up or a job takes, and notes it in the trace. `None` if it is refused.
+    fn draw_duration(
         &self,
-        did: Did,
+        action: Action,
         detail: impl FnOnce() -> String,
-        latency: impl FnOnce(&Network) -> super::Latency,
+        latency: impl FnOnce(&Network) -> Latency,
     ) -> Option<u64> {
-        if !self.place.is_alive() || self.place.shared.programs.borrow().len() >= WAITING_LIMIT {
+        let Process { environment, host, .. } = &self.process;
+        if !self.process.is_alive() || environment.scheduled.borrow().len() >= MAX_SCHEDULED {
             return None;
         }
-        let network = &mut *self.place.shared.network.borrow_mut();
+        let network = &mut *environment.network.borrow_mut();
         let detail = network.detail(detail);
-        network.note_with(self.place.host, did, &detail);
+        network.note_with(*host, action, &detail);
         Some(latency(network).draw(&mut network.random))
+    }
+
+    /// Has work done for this process after a time.
+    fn later(&self, after: u64, work: Work) {
+        let Process { environment, host, pid } = &self.process;
+        environment.later(after, Some((*host, *pid)), work);
     }
 }
 
 impl Driver for SimDriver {
     fn now(&self) -> Instant {
-        self.place.shared.now.get()
+        self.process.environment.now()
     }
 
     fn system_time(&self) -> SystemTime {
-        self.place.shared.network.borrow().time_of_day(self.place.host)
+        self.process.environment.network.borrow().time_of_day(self.process.host)
     }
 
     fn random(&mut self) -> u64 {
         self.random.next_u64()
     }
 
-    /// Never waits: the world calls when it is time.
+    /// Never waits, whatever the time-out: the world lets the loop take a turn when it is time.
     fn poll(&mut self, _timeout: Option<Duration>, events: &mut Vec<Polled>) -> io::Result<()> {
-        if self.place.shared.turn_of.get() != Some(self.place.host) || !self.place.is_alive() {
-            // A loop of the program's own would turn for ever: no time goes by in it.
+        let Process { environment, host, .. } = &self.process;
+        if environment.turn_of.get() != Some(*host) || !self.process.is_alive() {
+            // A program that runs its reactor itself would spin for ever, because no time goes by while it does.
             return Err(io::Error::other("a simulated reactor is run by its world"));
         }
-        let network = &mut *self.place.shared.network.borrow_mut();
-        while let Some(readiness) = network.next_ready(self.place.host) {
+        let network = &mut *environment.network.borrow_mut();
+        while let Some(readiness) = network.next_ready(*host) {
             events.push(Polled::Ready(readiness));
         }
-        events.extend(network.host_mut(self.place.host).signals.drain(..).map(Polled::Signal));
+        events.extend(network.host_mut(*host).signals.drain(..).map(Polled::Signal));
         Ok(())
     }
 
     fn waker(&self) -> Arc<dyn Wake> {
-        Arc::new(SimWaker { host: self.place.host, woken: self.place.shared.woken.clone() })
+        Arc::new(SimWaker { host: self.process.host, woken: self.process.environment.woken.clone() })
     }
 
     fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
-        let host = self.place.host;
-        let (key, address) = self.place.ask(|network| network.listen(host, address, backlog, token))?;
-        Ok(Box::new(SimListener { place: self.place.clone(), key, address }))
+        let host = self.process.host;
+        let (key, address) = self.process.system_call(|network| network.listen(host, address, backlog, token))?;
+        Ok(Box::new(SimListener { process: self.process.clone(), key, address }))
     }
 
     fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
-        let host = self.place.host;
-        let id = self.place.ask(|network| network.connect(host, address, bind, token))?;
-        Ok(self.stream(id, 0))
+        let host = self.process.host;
+        let id = self.process.system_call(|network| network.connect(host, address, bind, token))?;
+        Ok(Box::new(SimStream { process: self.process.clone(), id, side: 0 }))
     }
 
     fn resolve(&mut self, host: &str, reply: LookupReply) {
-        if let Some(after) = self.takes(Did::LookUp, || excerpt(host.bytes()), |network| network.settings.lookup)
+        // The time is drawn even if no answer comes, so that a name that falls silent changes nothing else in the run.
+        if let Some(after) =
+            self.draw_duration(Action::LookUp, || excerpt(host.bytes()), |network| network.settings.lookup)
             && let Some(answer) = self.look_up(host)
         {
-            let answer = What::Answer(reply, answer, host.into());
-            self.place.shared.later(after, Some((self.place.host, self.place.life)), answer);
+            self.later(after, Work::Answer(reply, answer, host.into()));
         }
     }
 
     fn spawn(&mut self, job: Job) -> Result<(), Job> {
-        let Some(after) = self.takes(Did::Work, String::new, |network| network.settings.job) else { return Err(job) };
-        self.place.shared.later(after, Some((self.place.host, self.place.life)), What::Job(job));
+        let after = self.draw_duration(Action::Work, String::new, |network| network.settings.job);
+        let Some(after) = after else { return Err(job) };
+        self.later(after, Work::Job(job));
         Ok(())
     }
 
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
-        if self.place.is_alive() {
-            self.place.shared.network.borrow_mut().host_mut(self.place.host).catches_signals = on;
+        if self.process.is_alive() {
+            self.process.environment.network.borrow_mut().host_mut(self.process.host).catches_signals = on;
         }
         Ok(())
     }
 }
 
 struct SimListener {
-    place: Place,
+    process: Process,
     key: u32,
     address: SocketAddr,
 }
 
 impl Listener for SimListener {
     fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
-        let (id, peer) = self.place.ask(|network| network.accept(self.key, token))?;
-        Ok((Box::new(SimStream { place: self.place.clone(), id, side: 1 }), peer))
+        let (id, peer) = self.process.system_call(|network| network.accept(self.key, token))?;
+        Ok((Box::new(SimStream { process: self.process.clone(), id, side: 1 }), peer))
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {
@@ -264,63 +187,63 @@ impl Listener for SimListener {
 
 impl Drop for SimListener {
     fn drop(&mut self) {
-        let _ = self.place.ask(|network| {
-            network.close_port(self.key);
+        let _ = self.process.system_call(|network| {
+            network.close_listener(self.key);
             Ok(())
         });
     }
 }
 
 struct SimStream {
-    place: Place,
-    id: Id,
+    process: Process,
+    id: ConnectionId,
     side: Side,
 }
 
 impl Stream for SimStream {
     fn finish_connect(&mut self) -> io::Result<bool> {
-        self.place.ask(|network| Ok(network.finish_connect(self.id, self.side)?))
+        self.process.system_call(|network| Ok(network.finish_connect(self.id, self.side)?))
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.place.ask(|network| network.read(self.id, self.side, buffer))
+        self.process.system_call(|network| network.read(self.id, self.side, buffer))
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.place.ask(|network| network.write(self.id, self.side, slices))
+        self.process.system_call(|network| network.write(self.id, self.side, slices))
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.place.ask(|network| network.shut(self.id, self.side))
+        self.process.system_call(|network| network.shutdown_write(self.id, self.side))
     }
 
     fn reset_on_close(&mut self) {
-        let _ = self.place.ask(|network| {
-            network.connections[self.id.key as usize].ends[self.side].resets = true;
+        let _ = self.process.system_call(|network| {
+            network.connections[self.id.key as usize].ends[self.side].reset_on_close = true;
             Ok(())
         });
     }
 
-    /// Nothing waits for more here: what is written is sent.
+    /// There is nothing to switch off: Nagle's algorithm, which holds small writes back, is not simulated.
     fn set_no_delay(&mut self, _on: bool) -> io::Result<()> {
         Ok(())
     }
 
     fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) -> io::Result<()> {
-        self.place.ask(|network| {
-            network.keep_alive(self.id, self.side, keep_alive);
+        self.process.system_call(|network| {
+            network.set_keep_alive(self.id, self.side, keep_alive);
             Ok(())
         })
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {
-        self.place.ask(|network| Ok(network.connections[self.id.key as usize].ends[self.side].address))
+        self.process.system_call(|network| Ok(network.connections[self.id.key as usize].ends[self.side].address))
     }
 }
 
 impl Drop for SimStream {
     fn drop(&mut self) {
-        let _ = self.place.ask(|network| {
+        let _ = self.process.system_call(|network| {
             network.close(self.id, self.side);
             Ok(())
         });

@@ -1,24 +1,35 @@
-//! How connections come about: listening, asking, backlogs, accepting. As on Linux, with one simplification: a
-//! connection stands in the backlog as soon as the request has come, not when its answer has been acknowledged.
+//! How a connection comes about: listening, requesting, backlogs, accepting.
+//!
+//! ```text
+//!   client                                  server
+//!   connect: Connecting  -- SYN ---------->  Open, in the backlog; later the program accepts
+//!            Open        <--------- SYN-ACK --
+//! ```
+//!
+//! One simplification: a connection stands in the backlog as soon as the SYN has arrived. A real kernel first keeps it
+//! in a second queue, until the client has acknowledged the SYN-ACK.
+//!
+//! Next: `stream.rs`, the bytes.
 
-use super::connection::{Connection, End, Life, Mark, Owner, Pipe};
-use super::network::{Network, Port, Ready};
-use super::queue::{Event, Id};
-use super::trace::Did;
+use super::connection::{Connection, End, EndState, Owner, Pipe, Progress};
+use super::kernel::{ListeningSocket, Ready};
+use super::network::Network;
+use super::queue::{ConnectionId, Event, Side};
+use super::trace::Action;
 use crate::driver::Token;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// A request is sent so often, after waits of 1, 2, 4, ... seconds, and fails after 127 s: Linux's `tcp_syn_retries` of
-/// 6, as it was until 6.4. From 6.5 on `tcp_syn_linear_timeouts` has the first waits be 1, 1, 1, 1, 1, 2, 4, ...
-/// seconds, for up to four requests more, and it fails after 131 s.
-const TRIES: u32 = 7;
+/// Maximum number of SYNs for one connection. They are sent after waits of 1, 2, 4, ... seconds, and the attempt fails
+/// after 127 s: Linux's `tcp_syn_retries` of 6, as it was until version 6.4. From 6.5 on, `tcp_syn_linear_timeouts`
+/// makes the first waits 1, 1, 1, 1, 1, 2, 4, ... seconds, for up to four more SYNs, and the attempt fails after 131 s.
+const MAX_SYNS: u32 = 7;
 
 const SECOND: u64 = 1_000_000_000;
 
 impl Network {
-    /// Opens a listening socket.
+    /// Opens a listening socket; its key and its address, with a port chosen if `address` has port 0.
     pub(super) fn listen(
         &mut self,
         host: u32,
@@ -38,22 +49,28 @@ impl Network {
             return Err(ErrorKind::AddrInUse.into());
         }
         self.open_descriptor(host)?;
-        let backlog = backlog as usize;
-        let port = Port { host, address, token, backlog, waiting: VecDeque::new(), is_listed: false };
-        let key = u32::try_from(self.listeners.insert(port)).expect("fewer ports than that");
+        let listener = ListeningSocket {
+            host,
+            address,
+            token,
+            max_backlog: backlog as usize,
+            backlog: VecDeque::new(),
+            is_in_ready_list: false,
+        };
+        let key = u32::try_from(self.listeners.insert(listener)).expect("fewer listening sockets than that");
         self.host_mut(host).ports.insert(address, key);
-        self.note(host, Did::Listen.count(u64::from(address.port())));
+        self.note(host, Action::Listen.count(u64::from(address.port())));
         Ok((key, address))
     }
 
-    /// Closes it; those that wait in its backlog are broken off.
-    pub(super) fn close_port(&mut self, key: u32) {
-        let port = self.listeners.remove(key as usize);
-        let kernel = self.host_mut(port.host);
-        kernel.ports.remove(&port.address);
+    /// Closes a listening socket. The connections in its backlog are reset.
+    pub(super) fn close_listener(&mut self, key: u32) {
+        let listener = self.listeners.remove(key as usize);
+        let kernel = self.host_mut(listener.host);
+        kernel.ports.remove(&listener.address);
         kernel.descriptors -= 1;
-        self.note(port.host, Did::CloseListener.count(u64::from(port.address.port())));
-        for id in port.waiting {
+        self.note(listener.host, Action::CloseListener.count(u64::from(listener.address.port())));
+        for id in listener.backlog {
             if let Some(connection) = self.get(id) {
                 connection.ends[1].owner = Owner::Nobody;
                 self.abort(id, 1);
@@ -61,130 +78,173 @@ impl Network {
         }
     }
 
-    /// Who listens at an address of `host`.
-    fn port_at(&self, host: u32, address: SocketAddr) -> Option<u32> {
-        let everywhere = match address {
+    /// The listening socket that takes connections to this address of `host`.
+    fn listener_at(&self, host: u32, address: SocketAddr) -> Option<u32> {
+        let unspecified = match address {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let ports = &self.host(host).ports;
-        ports.get(&address).or_else(|| ports.get(&SocketAddr::new(everywhere, address.port()))).copied()
+        ports.get(&address).or_else(|| ports.get(&SocketAddr::new(unspecified, address.port()))).copied()
     }
 
-    /// Asks for a connection to `to`.
-    pub(super) fn connect(&mut self, host: u32, to: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Id> {
-        let Some(other) = self.who(host, to.ip()) else {
-            self.note(host, Did::FindNoRoute.count(u64::from(to.port())));
+    /// Begins a connection to `to`. The client hears of the outcome by a poll, as with a non-blocking socket.
+    pub(super) fn connect(
+        &mut self,
+        host: u32,
+        to: SocketAddr,
+        bind: Option<IpAddr>,
+        token: Token,
+    ) -> io::Result<ConnectionId> {
+        let Some(other) = self.host_at(host, to.ip()) else {
+            self.note(host, Action::FindNoRoute.count(u64::from(to.port())));
             return Err(ErrorKind::NetworkUnreachable.into());
         };
-        let ours = |ip: &IpAddr| ip.is_loopback() || self.host(host).addresses.contains(ip);
+        let is_ours = |ip: &IpAddr| ip.is_loopback() || self.host(host).addresses.contains(ip);
         let ip = match bind.filter(|ip| !ip.is_unspecified()) {
-            Some(ip) => Some(ip).filter(ours),
+            Some(ip) => Some(ip).filter(is_ours),
             None if other == host => Some(to.ip()),
             None => self.host(host).addresses.iter().copied().find(|ip| ip.is_ipv4() == to.is_ipv4()),
         };
         let ip = ip.ok_or(ErrorKind::AddrNotAvailable)?;
         let from = self.free_port(host, ip, Some(to)).ok_or(ErrorKind::AddrNotAvailable)?;
         self.open_descriptor(host)?;
-        let asking = End { life: Life::Asking, owner: Owner::Program(token), ..End::new(host, from) };
+        let client = End { state: EndState::Connecting, owner: Owner::Program(token), ..End::new(host, from) };
         let connection = Connection {
             serial: self.next_serial,
-            ends: [asking, End::new(other, to)],
+            ends: [client, End::new(other, to)],
             pipes: [Pipe::new(), Pipe::new()],
-            links: [self.way(host, other), self.way(other, host)],
-            tries: 0,
+            links: [self.link_between(host, other), self.link_between(other, host)],
+            syns_sent: 0,
         };
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = connection.serial;
-        let id = Id { key: u32::try_from(self.connections.insert(connection)).expect("fewer connections"), serial };
+        let key = u32::try_from(self.connections.insert(connection)).expect("fewer connections than that");
+        let id = ConnectionId { key, serial };
         self.take_port(id);
-        self.note_end(id, 0, Did::Ask, usize::from(to.port()));
-        self.ask(id);
+        self.note_end(id, 0, Action::RequestConnection, usize::from(to.port()));
+        self.send_syn(id);
         Ok(id)
     }
 
-    /// Sends a request (again), or gives up. It is sent again unless an answer has come by then.
-    pub(super) fn ask(&mut self, id: Id) {
-        let Some(connection) = self.get(id).filter(|connection| connection.ends[0].life == Life::Asking) else {
+    /// Sends the SYN for the first time or again, or gives up. Does nothing if an answer has come in the meantime.
+    pub(super) fn send_syn(&mut self, id: ConnectionId) {
+        let Some(connection) = self.get(id).filter(|connection| connection.ends[0].state == EndState::Connecting)
+        else {
             return;
         };
-        if connection.tries == TRIES {
-            self.note_end(id, 0, Did::GiveUp, 0);
-            return self.break_end(id, 0, ErrorKind::TimedOut);
+        if connection.syns_sent == MAX_SYNS {
+            self.note_end(id, 0, Action::GiveUp, 0);
+            return self.fail_end(id, 0, ErrorKind::TimedOut);
         }
-        let (wait, way) = (SECOND << connection.tries, connection.links[0]);
-        connection.tries += 1;
-        if connection.tries > 1 {
-            self.note_end(id, 0, Did::Retransmit, 0);
+        let (wait, link) = (SECOND << connection.syns_sent, connection.links[0]);
+        connection.syns_sent += 1;
+        if connection.syns_sent > 1 {
+            self.note_end(id, 0, Action::Retransmit, 0);
         }
-        self.later(wait, Event::Ask(id));
-        if self.is_cut(way) || self.is_lost(way) {
-            return self.note_end(id, 0, Did::LoseRequest, 0);
+        self.later(wait, Event::SendSyn(id));
+        if self.is_cut(link) || self.draw_loss(link) {
+            return self.note_end(id, 0, Action::LoseRequest, 0);
         }
-        let latency = self.latency(way);
-        self.later(latency, Event::Asked(id));
+        let latency = self.draw_latency(link);
+        self.later(latency, Event::SynArrived(id));
     }
 
-    /// A request has come.
-    pub(super) fn asked(&mut self, id: Id) {
-        let Some(connection) = self.get(id).filter(|connection| connection.ends[0].life == Life::Asking) else {
+    /// A SYN arrives at the server's kernel.
+    pub(super) fn syn_arrived(&mut self, id: ConnectionId) {
+        let Some(connection) = self.get(id).filter(|connection| connection.ends[0].state == EndState::Connecting)
+        else {
             return;
         };
         let ([there, back], end) = (connection.links, &connection.ends[1]);
-        let (host, address, life, owner) = (end.host, end.address, end.life, end.owner);
-        // Nobody accepts a connection whose answer cannot come: that is as if the request had not.
+        let (host, address, state, owner) = (end.host, end.address, end.state, end.owner);
+        // A server whose answer cannot arrive never gets a connection out of it. So the SYN may count as lost.
         if self.is_cut(there) || self.is_cut(back) {
-            return self.note_end(id, 0, Did::LoseRequest, 0);
+            return self.note_end(id, 0, Action::LoseRequest, 0);
         }
-        match life {
-            Life::Absent => {}
-            // It has come before: whoever waits to be able to answer does so now.
-            Life::Open | Life::Asking => return self.answer_again(id),
-            // The kernel that had it knows nothing of it any more.
-            Life::Gone if owner == Owner::Nobody => self.forget_answer(id),
-            // But its program still has the old end: there is no room for a new one yet.
-            Life::Gone => return self.note_end(id, 0, Did::LoseRequest, 0),
+        match state {
+            EndState::Absent => {}
+            // The server has had a SYN already; this one shows that its SYN-ACK has not arrived.
+            EndState::Open | EndState::Connecting => return self.resend_syn_ack(id),
+            // The server's end failed, and its kernel has forgotten it: this SYN begins a new one.
+            EndState::Gone if owner == Owner::Nobody => self.forget_old_end(id),
+            // The same, but the program still holds the old end, and this connection has no place for a second one.
+            EndState::Gone => return self.note_end(id, 0, Action::LoseRequest, 0),
         }
-        let number = usize::from(address.port());
-        let Some(key) = self.port_at(host, address) else {
-            self.note_end(id, 1, Did::Refuse, number);
-            let latency = self.latency(back);
-            return self.later(latency, Event::Reset(id, 0));
+        let port = usize::from(address.port());
+        let Some(key) = self.listener_at(host, address) else {
+            self.note_end(id, 1, Action::Refuse, port);
+            let latency = self.draw_latency(back);
+            return self.later(latency, Event::ResetArrived(id, 0));
         };
-        let port = &mut self.listeners[key as usize];
-        // Linux takes one more than it was asked to, and drops requests beyond that.
-        if port.waiting.len() > port.backlog {
-            return self.note_end(id, 1, Did::Overflow, number);
+        let listener = &mut self.listeners[key as usize];
+        // Linux lets one connection more wait than the program asked for, and drops SYNs beyond that. The client sends
+        // the SYN again, so a full backlog delays a connection and does not refuse it.
+        if listener.backlog.len() > listener.max_backlog {
+            return self.note_end(id, 1, Action::OverflowBacklog, port);
         }
-        port.waiting.push_back(id);
-        if !std::mem::replace(&mut port.is_listed, true) {
-            let ready = Ready::Port(key, port.token);
+        listener.backlog.push_back(id);
+        if !std::mem::replace(&mut listener.is_in_ready_list, true) {
+            let ready = Ready::Listener(key, listener.token);
             self.host_mut(host).ready.push_back(ready);
         }
         self.make_due(host);
         let now = self.now;
         let connection = &mut self.connections[id.key as usize];
         let end = &mut connection.ends[1];
-        (end.life, end.owner, end.heard) = (Life::Open, Owner::Backlog(key), now);
-        connection.pipes[1].beginning = Mark::Wanted;
-        self.note_end(id, 1, Did::Queue, number);
+        (end.state, end.owner, end.last_heard) = (EndState::Open, Owner::Backlog(key), now);
+        connection.pipes[1].syn_ack = Progress::Wanted;
+        self.note_end(id, 1, Action::EnterBacklog, port);
         self.pump(id, 1);
     }
 
-    /// The end that was asked is as if it had never been.
-    fn forget_answer(&mut self, id: Id) {
+    /// Makes the server's end as if there had never been one.
+    fn forget_old_end(&mut self, id: ConnectionId) {
         let connection = &mut self.connections[id.key as usize];
         let [_, end] = &mut connection.ends;
         *end = End::new(end.host, end.address);
         connection.pipes[1] = Pipe::new();
     }
 
-    /// Takes the first of a backlog.
-    pub(super) fn accept(&mut self, key: u32, token: Token) -> io::Result<(Id, SocketAddr)> {
+    /// A SYN has come again: if the server waits to retry its SYN-ACK, it retries now.
+    fn resend_syn_ack(&mut self, id: ConnectionId) {
+        let now = self.now;
+        if let Some(retransmission) = &mut self.connections[id.key as usize].pipes[1].retransmission {
+            retransmission.next = now;
+            self.retry_timer_expired(id, 1);
+        }
+    }
+
+    /// The SYN-ACK that `side` has sent arrives at the client.
+    pub(super) fn syn_ack_arrived(&mut self, id: ConnectionId, side: Side) {
+        let connection = &mut self.connections[id.key as usize];
+        connection.pipes[side].syn_ack = Progress::Arrived;
+        connection.ends[1 - side].state = EndState::Open;
+        let is_known = connection.ends[side].state == EndState::Open;
+        self.note_end(id, 1 - side, Action::Connect, 0);
+        if !is_known {
+            self.acknowledge_to_unknown_sender(id, side);
+        }
+        self.pump(id, 1 - side);
+    }
+
+    /// Whether the client's attempt has succeeded: `Ok(false)` as long as it waits for an answer.
+    pub(super) fn finish_connect(&mut self, id: ConnectionId, side: Side) -> Result<bool, ErrorKind> {
+        let end = &mut self.connections[id.key as usize].ends[side];
+        match (end.error.take(), end.state) {
+            (Some(error), _) => Err(error),
+            (None, EndState::Connecting) => Ok(false),
+            (None, EndState::Open) => Ok(true),
+            (None, EndState::Absent | EndState::Gone) => Err(ErrorKind::NotConnected),
+        }
+    }
+
+    /// Takes the first connection of a backlog for the program.
+    pub(super) fn accept(&mut self, key: u32, token: Token) -> io::Result<(ConnectionId, SocketAddr)> {
         let host = self.listeners[key as usize].host;
-        // As Linux does: without a descriptor it does not even look whether anybody waits.
+        // Linux takes a descriptor before it looks at the backlog, so lack of one fails even if nothing waits.
         self.open_descriptor(host)?;
-        let Some(id) = self.listeners[key as usize].waiting.pop_front() else {
+        let Some(id) = self.listeners[key as usize].backlog.pop_front() else {
             self.host_mut(host).descriptors -= 1;
             return Err(ErrorKind::WouldBlock.into());
         };
@@ -192,11 +252,11 @@ impl Network {
         connection.ends[1].owner = Owner::Program(token);
         let peer = connection.ends[0].address;
         let incoming = &connection.pipes[0];
-        // An edge that came before there was anybody to tell.
-        if incoming.unread > 0 || incoming.end == Mark::Arrived || connection.ends[1].life == Life::Gone {
-            self.tell(id, 1);
+        // Polls are edge-triggered. What happened in the backlog found no program to tell, so tell it now.
+        if incoming.unread > 0 || incoming.fin == Progress::Arrived || connection.ends[1].state == EndState::Gone {
+            self.mark_ready(id, 1);
         }
-        self.note_end(id, 1, Did::Accept, 0);
+        self.note_end(id, 1, Action::Accept, 0);
         Ok((id, peer))
     }
 }

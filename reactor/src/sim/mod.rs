@@ -80,23 +80,29 @@
 
 mod connection;
 mod driver;
+mod environment;
 mod handshake;
 mod host;
+mod keep_alive;
+mod kernel;
 mod latency;
 mod network;
+mod program;
 mod queue;
 mod random;
+mod reset;
+mod retransmission;
 mod seeds;
 mod settings;
 mod stream;
 mod trace;
-mod trouble;
-mod window;
 mod world;
+mod zero_window;
 
-pub use host::{Host, HostState};
+pub use host::Host;
+pub use kernel::HostState;
 pub use latency::Latency;
 pub use random::Random;
 pub use seeds::for_each_seed;
-pub use settings::{HostSettings, LinkSettings, WorldSettings};
-pub use world::{Resolution, World};
+pub use settings::{HostSettings, LinkSettings, Resolution, WorldSettings};
+pub use world::World;

@@ -1,130 +1,66 @@
-//! [`Network`]: the kernels of all hosts and the links between them. It knows no program: what is to be told to one is
-//! noted, and its host is due for a turn.
+//! [`Network`]: the kernels of all hosts, the connections and links between them, and the virtual clock.
 //!
-//! Next: `handshake.rs`, how connections come about.
+//! It calls no program. When something happens that a program must hear of, it puts that into the ready list of the
+//! program's kernel and makes the host due; the [`World`](super::World) then lets the host's loop take a turn, whose
+//! poll finds the ready list.
+//!
+//! ```text
+//!   event --> Network::handle --> segment_arrived, syn_arrived, ... --> mark_ready --> due
+//!                                                                                       |
+//!   program <-- loop's turn <-- poll <-- next_ready <--------- World::take_due_turns <--+
+//! ```
+//!
+//! The files from `handshake.rs` to `reset.rs` are all `impl Network`: one file for each part of TCP.
+//!
+//! Next: `kernel.rs`, what it knows of one host.
 
-use super::connection::{Connection, Life, Mark, Owner};
-use super::queue::{Event, Id, Queue, Side};
+use super::connection::{Connection, EndState, Owner, Progress};
+use super::kernel::{HostState, Kernel, ListeningSocket, Ready};
+use super::queue::{ConnectionId, Event, EventQueue, Side};
 use super::random::Random;
-use super::settings::{HostSettings, LinkSettings, WorldSettings};
-use super::trace::{Did, Step, Trace};
-use crate::driver::{Readiness, Signal, Token};
+use super::settings::{LinkSettings, WorldSettings};
+use super::trace::{Action, Record, Trace};
+use crate::driver::{Readiness, Token};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime};
-
-/// Descriptors that every program has: the three standard ones, the poll and what wakes it.
-const ALWAYS_OPEN: usize = 5;
-
-/// Ports given out by the system begin here, as on Linux, and end at [`LAST_PORT`].
-const FIRST_PORT: u16 = 32_768;
-const LAST_PORT: u16 = 60_999;
-
-/// What Linux calls EMFILE. Its number would be put into words by the machine's own C library.
-const LACKS_DESCRIPTOR: &str = "Too many open files";
+use std::net::IpAddr;
+use std::time::Duration;
 
 pub(super) struct Network {
-    /// Nanoseconds since the beginning.
+    /// The virtual clock: nanoseconds since the world began.
     pub(super) now: u64,
-    pub(super) queue: Queue,
+    pub(super) queue: EventQueue,
+    /// The order of draws is part of a run: one draw more or less changes everything after it.
     pub(super) random: Random,
     pub(super) trace: Trace,
     pub(super) settings: WorldSettings,
     pub(super) hosts: Vec<Kernel>,
     pub(super) connections: Slab<Connection>,
-    pub(super) listeners: Slab<Port>,
-    pub(super) links: Vec<Way>,
+    pub(super) listeners: Slab<ListeningSocket>,
+    pub(super) links: Vec<DirectedLink>,
     links_by_hosts: BTreeMap<(u32, u32), u32>,
-    hosts_by_address: BTreeMap<IpAddr, u32>,
-    /// Hosts whose loop has something to do now.
-    pub(super) due: VecDeque<u32>,
+    pub(super) hosts_by_address: BTreeMap<IpAddr, u32>,
+    /// Hosts whose loop is to take a turn now, in order.
+    due: VecDeque<u32>,
     pub(super) next_serial: u32,
 }
 
-/// What the program of a host does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Power {
-    /// The machine is down: nothing answers.
-    Down,
-    /// The machine is up, the program does not run: whatever is asked of it is refused.
-    Idle,
-    Running,
-    /// The program is stopped; its kernel accepts and buffers.
-    Paused,
-}
-
-/// A host's kernel.
-pub(super) struct Kernel {
-    pub(super) name: String,
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) power: Power,
-    /// Counts the starts of its program: what an earlier one holds is dead.
-    pub(super) life: u32,
-    pub(super) ready: VecDeque<Ready>,
-    pub(super) signals: Vec<Signal>,
-    pub(super) catches_signals: bool,
-    pub(super) ports: BTreeMap<SocketAddr, u32>,
-    next_port: u16,
-    /// The ports that connections have taken that were asked for here, by where they begin and where they go: one port
-    /// serves many as long as no two go to the same place.
-    ports_taken: BTreeMap<(SocketAddr, SocketAddr), Id>,
-    pub(super) descriptors: usize,
-    pub(super) max_descriptors: usize,
-    pub(super) send_buffer: usize,
-    pub(super) receive_buffer: usize,
-    /// What its clock would have said at the beginning of the world.
-    pub(super) clock: SystemTime,
-    is_due: bool,
-    /// When the queue will wake its loop.
-    pub(super) wake: u64,
-}
-
-impl Kernel {
-    /// Whether somebody listens on a port, at that address or at all.
-    pub(super) fn is_listened_on(&self, address: SocketAddr) -> bool {
-        self.ports.keys().any(|other| {
-            let (ip, other_ip) = (address.ip(), other.ip());
-            let same_place = other_ip == ip || other_ip.is_unspecified() || ip.is_unspecified();
-            other.port() == address.port() && other.is_ipv4() == address.is_ipv4() && same_place
-        })
-    }
-}
-
-/// What a poll is to tell of.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Ready {
-    End(Id, Side),
-    Port(u32, Token),
-}
-
-/// A listening socket.
-pub(super) struct Port {
-    pub(super) host: u32,
-    pub(super) address: SocketAddr,
-    pub(super) token: Token,
-    pub(super) backlog: usize,
-    pub(super) waiting: VecDeque<Id>,
-    pub(super) is_listed: bool,
-}
-
-/// The way from one host to another.
-pub(super) struct Way {
+/// One direction between two hosts; all connections between them share it.
+pub(super) struct DirectedLink {
     pub(super) from: u32,
     pub(super) to: u32,
-    /// Of its own; else the world's.
-    pub(super) own: Option<LinkSettings>,
+    /// The settings that were made for this link; without any, the world's hold.
+    pub(super) own_settings: Option<LinkSettings>,
     pub(super) is_cut: bool,
-    /// When the bytes sent so far are all on their way.
-    pub(super) free: u64,
+    /// When the bytes handed over so far have all left; a segment sent earlier waits until then.
+    pub(super) free_at: u64,
 }
 
 impl Network {
     pub(super) fn new(seed: u64, settings: WorldSettings) -> Network {
         Network {
             now: 0,
-            queue: Queue::default(),
+            queue: EventQueue::default(),
             random: Random::stream(seed, 0),
             trace: Trace::new(),
             settings,
@@ -139,79 +75,30 @@ impl Network {
         }
     }
 
-    pub(super) fn add_host(&mut self, name: &str, settings: &HostSettings) -> u32 {
-        let host = u32::try_from(self.hosts.len()).expect("fewer than four thousand million hosts");
-        let mut addresses = settings.addresses.clone();
-        if addresses.is_empty() {
-            let mut free = (0x0a00_0001 + host..).map(|number| IpAddr::from(number.to_be_bytes()));
-            addresses.extend(free.find(|address| !self.hosts_by_address.contains_key(address)));
+    /// Lets an event happen.
+    pub(super) fn handle(&mut self, event: Event) {
+        match event {
+            Event::Wake(host) => self.wake(host),
+            Event::SendSyn(id) => self.send_syn(id),
+            Event::SynArrived(id) => self.syn_arrived(id),
+            Event::SegmentArrived(id, side) => self.segment_arrived(id, side),
+            Event::SendBufferDrained(id, side) => self.send_buffer_drained(id, side),
+            Event::WindowUpdateArrived(id, side) => self.window_update_arrived(id, side),
+            Event::RetryTimer(id, side) => self.retry_timer_expired(id, side),
+            Event::ResetArrived(id, side) => self.reset_arrived(id, side),
+            Event::KeepAliveTimer(id, side) => self.keep_alive_timer_expired(id, side),
+            Event::Scheduled(_) => {} // The world does these itself: they run code of programs.
         }
-        for address in &addresses {
-            let taken = self.hosts_by_address.insert(*address, host);
-            assert!(
-                taken.is_none() && !address.is_loopback(),
-                "{address} cannot be the address of {name}: it is taken"
-            );
-        }
-        self.hosts.push(Kernel {
-            name: name.to_owned(),
-            addresses,
-            power: Power::Idle,
-            life: 0,
-            ready: VecDeque::new(),
-            signals: Vec::new(),
-            catches_signals: false,
-            ports: BTreeMap::new(),
-            next_port: FIRST_PORT,
-            ports_taken: BTreeMap::new(),
-            descriptors: ALWAYS_OPEN,
-            max_descriptors: settings.max_descriptors,
-            send_buffer: settings.send_buffer.max(1),
-            receive_buffer: settings.receive_buffer.max(1),
-            clock: settings.clock.map_or(self.settings.start, |time| self.clock_at_the_beginning(time)),
-            is_due: false,
-            wake: u64::MAX,
-        });
-        host
     }
 
-    /// Writes down what happened on `host`.
-    #[inline]
-    pub(super) fn note(&mut self, host: u32, step: impl Into<Step>) {
-        self.note_with(host, step, "");
+    /// Puts an event into the queue, `after` nanoseconds from now.
+    pub(super) fn later(&mut self, after: u64, event: Event) {
+        self.queue.push(self.now.saturating_add(after), event);
     }
 
-    /// Writes down what happened on `host`, and for whoever reads that, what it was about.
-    #[inline]
-    pub(super) fn note_with(&mut self, host: u32, step: impl Into<Step>, detail: &str) {
-        let hosts = &self.hosts;
-        self.trace.step(self.now, host, step.into(), detail, |host| hosts[host as usize].name.clone());
-    }
-
-    /// What something was about, if anybody reads it.
-    #[inline]
-    pub(super) fn detail(&self, f: impl FnOnce() -> String) -> String {
-        if self.trace.is_read() { f() } else { String::new() }
-    }
-
-    /// Writes down what is so from now on for all hosts. The hash covers all of the text.
-    pub(super) fn say(&mut self, text: &str) {
-        self.trace.say(self.now, "--", text);
-    }
-
-    /// Writes down what happened to an end.
-    #[inline]
-    pub(super) fn note_end(&mut self, id: Id, side: Side, did: Did, number: usize) {
-        self.note_end_with(id, side, did, number, "");
-    }
-
-    /// Writes down what happened to an end, and for whoever reads that, what it was about.
-    #[inline]
-    pub(super) fn note_end_with(&mut self, id: Id, side: Side, did: Did, number: usize, detail: &str) {
-        let connection = &self.connections[id.key as usize];
-        let (host, other) = (connection.ends[side].host, connection.ends[1 - side].host);
-        let step = Step { did, connection: Some(id.serial), number: number as u64, other: Some(other) };
-        self.note_with(host, step, detail);
+    /// How long ago the world began.
+    pub(super) fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.now)
     }
 
     pub(super) fn host(&self, host: u32) -> &Kernel {
@@ -222,64 +109,52 @@ impl Network {
         &mut self.hosts[host as usize]
     }
 
-    pub(super) fn get(&mut self, id: Id) -> Option<&mut Connection> {
+    /// The connection, unless it is over. Events check this first: a connection may be removed while they wait.
+    pub(super) fn get(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.connections.get_mut(id.key as usize).filter(|connection| connection.serial == id.serial)
     }
 
-    /// Which host an address means to a program on `host`.
-    pub(super) fn who(&self, host: u32, address: IpAddr) -> Option<u32> {
+    /// Which host a program on `from` reaches at an address.
+    pub(super) fn host_at(&self, from: u32, address: IpAddr) -> Option<u32> {
         if address.is_loopback() || address.is_unspecified() {
-            return Some(host);
+            return Some(from);
         }
         self.hosts_by_address.get(&address).copied()
     }
 
-    /// The way from one host to another.
-    pub(super) fn way(&mut self, from: u32, to: u32) -> u32 {
+    /// The link from one host to another, made when it is first asked for.
+    pub(super) fn link_between(&mut self, from: u32, to: u32) -> u32 {
         let links = &mut self.links;
         *self.links_by_hosts.entry((from, to)).or_insert_with(|| {
-            links.push(Way { from, to, own: None, is_cut: false, free: 0 });
+            links.push(DirectedLink { from, to, own_settings: None, is_cut: false, free_at: 0 });
             u32::try_from(links.len() - 1).expect("fewer links than that")
         })
     }
 
-    pub(super) fn link(&self, way: u32) -> LinkSettings {
-        let way = &self.links[way as usize];
-        way.own.unwrap_or(if way.from == way.to { self.settings.loopback } else { self.settings.link })
+    pub(super) fn link_settings(&self, link: u32) -> LinkSettings {
+        let link = &self.links[link as usize];
+        let default = if link.from == link.to { self.settings.loopback } else { self.settings.link };
+        link.own_settings.unwrap_or(default)
     }
 
-    /// Whether nothing gets through: the way is cut, or the machine at its end is down.
-    pub(super) fn is_cut(&self, way: u32) -> bool {
-        let way = &self.links[way as usize];
-        way.is_cut || self.host(way.to).power == Power::Down
+    /// Whether nothing gets through: the link is cut, or the machine it leads to is down.
+    pub(super) fn is_cut(&self, link: u32) -> bool {
+        let link = &self.links[link as usize];
+        link.is_cut || self.host(link.to).state == HostState::Down
     }
 
-    /// How long a few bytes take on a way.
-    pub(super) fn latency(&mut self, way: u32) -> u64 {
-        self.link(way).latency.draw(&mut self.random)
+    /// Draws how long a small packet takes on a link.
+    pub(super) fn draw_latency(&mut self, link: u32) -> u64 {
+        self.link_settings(link).latency.draw(&mut self.random)
     }
 
-    pub(super) fn later(&mut self, after: u64, event: Event) {
-        self.queue.push(self.now.saturating_add(after), event);
+    /// Draws whether a link loses a packet.
+    pub(super) fn draw_loss(&mut self, link: u32) -> bool {
+        let loss = self.link_settings(link).loss;
+        loss > 0 && self.random.chance(u64::from(loss), 1_000_000)
     }
 
-    /// Does what an event says.
-    pub(super) fn handle(&mut self, event: Event) {
-        match event {
-            Event::Wake(host) => self.wake(host),
-            Event::Ask(id) => self.ask(id),
-            Event::Asked(id) => self.asked(id),
-            Event::Arrive(id, side) => self.arrive(id, side),
-            Event::Room(id, side) => self.room(id, side),
-            Event::Window(id, side) => self.window(id, side),
-            Event::Again(id, side) => self.again(id, side),
-            Event::Reset(id, side) => self.reset(id, side),
-            Event::Probe(id, side) => self.probe(id, side),
-            Event::Program(_) => {} // The world's, which has it.
-        }
-    }
-
-    /// Wakes the loop of `host` after so many nanoseconds, if no event will do so before.
+    /// Wakes the loop of `host` after this many nanoseconds, unless another event wakes it earlier.
     pub(super) fn wake_later(&mut self, host: u32, after: u64) {
         let at = self.now.saturating_add(after);
         let kernel = self.host_mut(host);
@@ -292,51 +167,53 @@ impl Network {
     fn wake(&mut self, host: u32) {
         let now = self.now;
         let kernel = self.host_mut(host);
+        // Otherwise an earlier wake-up has replaced this one (lazy deletion: the queue cannot take an event out).
         if kernel.wake == now {
             kernel.wake = u64::MAX;
             self.make_due(host);
         }
     }
 
-    /// Has the loop of `host` take a turn now.
+    /// Has the loop of `host` take a turn now. A paused program's host is made due again when it resumes.
     pub(super) fn make_due(&mut self, host: u32) {
         let kernel = &mut self.hosts[host as usize];
-        if kernel.power == Power::Running && !kernel.is_due {
+        if kernel.state == HostState::Running && !kernel.is_due {
             kernel.is_due = true;
             self.due.push_back(host);
         }
     }
 
-    /// The next host that is due.
+    /// Takes the next host that is due. One that ended or was paused in the meantime is not.
     pub(super) fn next_due(&mut self) -> Option<u32> {
         while let Some(host) = self.due.pop_front() {
             let kernel = self.host_mut(host);
             kernel.is_due = false;
-            if kernel.power == Power::Running {
+            if kernel.state == HostState::Running {
                 return Some(host);
             }
         }
         None
     }
 
-    /// Tells the program that has this end that something has changed.
-    pub(super) fn tell(&mut self, id: Id, side: Side) {
+    /// Puts this end into its host's ready list, because something about it has changed.
+    pub(super) fn mark_ready(&mut self, id: ConnectionId, side: Side) {
         let Some(connection) = self.get(id) else { return };
         let end = &mut connection.ends[side];
         let host = end.host;
-        if matches!(end.owner, Owner::Program(_)) && !std::mem::replace(&mut end.is_listed, true) {
+        if matches!(end.owner, Owner::Program(_)) && !std::mem::replace(&mut end.is_in_ready_list, true) {
             self.host_mut(host).ready.push_back(Ready::End(id, side));
         }
         self.make_due(host);
     }
 
-    /// The next thing that a poll of `host` tells.
+    /// Takes the next report for a poll of `host`.
     pub(super) fn next_ready(&mut self, host: u32) -> Option<Readiness> {
         while let Some(ready) = self.host_mut(host).ready.pop_front() {
             let readiness = match ready {
-                Ready::End(id, side) => self.readiness(id, side),
-                Ready::Port(key, token) => self.port_readiness(key, token),
+                Ready::End(id, side) => self.take_readiness(id, side),
+                Ready::Listener(key, token) => self.take_listener_readiness(key, token),
             };
+            // `None` if the source was closed after it became ready.
             if readiness.is_some() {
                 return readiness;
             }
@@ -344,104 +221,68 @@ impl Network {
         None
     }
 
-    fn port_readiness(&mut self, key: u32, token: Token) -> Option<Readiness> {
-        let port = self.listeners.get_mut(key as usize).filter(|port| port.token == token)?;
-        port.is_listed = false;
+    fn take_listener_readiness(&mut self, key: u32, token: Token) -> Option<Readiness> {
+        let listener = self.listeners.get_mut(key as usize).filter(|listener| listener.token == token)?;
+        listener.is_in_ready_list = false;
         Some(Readiness { token, readable: true, writable: false, read_closed: false, broken: false })
     }
 
-    /// As with epoll, all that is true now, not only what has changed.
-    fn readiness(&mut self, id: Id, side: Side) -> Option<Readiness> {
+    /// As epoll does, this reports everything that is true now, not only what has changed.
+    fn take_readiness(&mut self, id: ConnectionId, side: Side) -> Option<Readiness> {
         let connection = self.get(id)?;
         let end = &mut connection.ends[side];
-        end.is_listed = false;
+        end.is_in_ready_list = false;
         let Owner::Program(token) = end.owner else { return None };
         let broken = end.error.is_some();
-        let gone = end.life == Life::Gone;
-        let room = end.life == Life::Open && !end.wants_room;
+        let gone = end.state == EndState::Gone;
+        let has_room = end.state == EndState::Open && !end.wants_room;
         let incoming = &connection.pipes[1 - side];
-        let read_closed = gone || incoming.end == Mark::Arrived;
+        let read_closed = gone || incoming.fin == Progress::Arrived;
         Some(Readiness {
             token,
             readable: read_closed || incoming.unread > 0,
-            writable: gone || room,
+            writable: gone || has_room,
             read_closed,
             broken,
         })
     }
 
-    /// Takes a descriptor for a program.
-    pub(super) fn open_descriptor(&mut self, host: u32) -> io::Result<()> {
-        let kernel = self.host_mut(host);
-        if kernel.descriptors >= kernel.max_descriptors {
-            self.note(host, Did::LackDescriptor);
-            return Err(io::Error::other(LACKS_DESCRIPTOR));
-        }
-        kernel.descriptors += 1;
-        Ok(())
+    /// Writes down what `host` did.
+    #[inline]
+    pub(super) fn note(&mut self, host: u32, record: impl Into<Record>) {
+        self.note_with(host, record, "");
     }
 
-    /// A port of `ip` that nobody on `host` listens on, and from which no connection goes `to` there.
-    pub(super) fn free_port(&mut self, host: u32, ip: IpAddr, to: Option<SocketAddr>) -> Option<SocketAddr> {
-        (FIRST_PORT..=LAST_PORT).find_map(|_| {
-            let kernel = self.host_mut(host);
-            let address = SocketAddr::new(ip, kernel.next_port);
-            kernel.next_port = if kernel.next_port == LAST_PORT { FIRST_PORT } else { kernel.next_port + 1 };
-            let is_free =
-                !kernel.is_listened_on(address) && !to.is_some_and(|to| self.is_port_taken(host, address, to));
-            is_free.then_some(address)
-        })
+    /// Writes down what `host` did, with a detail for the reader of the trace; the hash does not cover the detail.
+    #[inline]
+    pub(super) fn note_with(&mut self, host: u32, record: impl Into<Record>, detail: &str) {
+        let hosts = &self.hosts;
+        self.trace.record(self.now, host, record.into(), detail, |host| hosts[host as usize].name.clone());
     }
 
-    /// Whether the kernel of `host` still knows of a connection between these addresses.
-    fn is_port_taken(&self, host: u32, from: SocketAddr, to: SocketAddr) -> bool {
-        let connection = self.host(host).ports_taken.get(&(from, to)).map(|id| &self.connections[id.key as usize]);
-        connection.is_some_and(|Connection { ends: [end, _], .. }| end.life != Life::Gone || end.owner != Owner::Nobody)
+    /// A detail for the trace, worked out only if somebody reads the trace.
+    #[inline]
+    pub(super) fn detail(&self, f: impl FnOnce() -> String) -> String {
+        if self.trace.is_read() { f() } else { String::new() }
     }
 
-    /// Notes that a connection has taken the port that it begins at.
-    pub(super) fn take_port(&mut self, id: Id) {
-        let [from, to] = &self.connections[id.key as usize].ends;
-        let (host, way) = (from.host, (from.address, to.address));
-        self.host_mut(host).ports_taken.insert(way, id);
+    /// Writes down something that holds for all hosts from now on. The hash covers the whole text.
+    pub(super) fn say(&mut self, text: &str) {
+        self.trace.say(self.now, "--", text);
     }
 
-    /// How long ago the world began.
-    pub(super) fn elapsed(&self) -> Duration {
-        Duration::from_nanos(self.now)
+    /// Writes down what one end of a connection did.
+    #[inline]
+    pub(super) fn note_end(&mut self, id: ConnectionId, side: Side, action: Action, number: usize) {
+        self.note_end_with(id, side, action, number, "");
     }
 
-    /// What a clock would have said at the beginning that says `time` now.
-    pub(super) fn clock_at_the_beginning(&self, time: SystemTime) -> SystemTime {
-        time.checked_sub(self.elapsed()).unwrap_or(time)
-    }
-
-    /// The time of day on `host`.
-    pub(super) fn time_of_day(&self, host: u32) -> SystemTime {
-        let clock = self.host(host).clock;
-        clock.checked_add(self.elapsed()).unwrap_or(clock)
-    }
-
-    /// All connections of `host`, in the order of their keys.
-    pub(super) fn ends_of(&self, host: u32) -> Vec<(Id, Side)> {
-        let id = |key: usize, serial| Id { key: key as u32, serial };
-        let ends = self.connections.iter().flat_map(|(key, connection)| {
-            (0..2)
-                .filter(|side| connection.ends[*side].host == host)
-                .map(move |side| (id(key, connection.serial), side))
-        });
-        ends.collect()
-    }
-
-    /// Forgets a connection that nobody has anything to do with.
-    pub(super) fn forget_if_over(&mut self, id: Id) {
-        if self.get(id).is_some_and(|connection| connection.is_over()) {
-            let [from, to] = self.connections.remove(id.key as usize).ends;
-            // A later one may have it, if only the other end still knew of this one.
-            let taken = &mut self.host_mut(from.host).ports_taken;
-            if taken.get(&(from.address, to.address)) == Some(&id) {
-                taken.remove(&(from.address, to.address));
-            }
-        }
+    /// Writes down what one end of a connection did, with a detail that the hash does not cover.
+    #[inline]
+    pub(super) fn note_end_with(&mut self, id: ConnectionId, side: Side, action: Action, number: usize, detail: &str) {
+        let connection = &self.connections[id.key as usize];
+        let (host, other) = (connection.ends[side].host, connection.ends[1 - side].host);
+        let record = Record { action, connection: Some(id.serial), number: number as u64, other: Some(other) };
+        self.note_with(host, record, detail);
     }
 }

@@ -1,42 +1,50 @@
-//! [`Queue`]: what is to happen when. The one order of a whole world.
+//! [`EventQueue`]: the order in which everything in a world happens.
+//!
+//! This is the heart of a discrete-event simulation. Nothing here waits: the [`World`](super::World) takes the first
+//! event from the queue, sets the virtual clock to its time, and lets it happen, which puts later events into the queue.
+//! An hour in which nothing happens costs one step.
+//!
+//! Next: `world.rs`, which takes the events out.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// Names a connection for as long as it lives.
+/// Names a connection. Slab keys are used again, so `serial` tells an event for an old connection from one for its
+/// successor under the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Id {
+pub(super) struct ConnectionId {
     pub(super) key: u32,
-    /// Its number in the order in which connections were asked for.
+    /// Numbers the connections of a world in the order in which programs requested them.
     pub(super) serial: u32,
 }
 
-/// One of the two ends of a connection: 0 asked for it, 1 was asked.
+/// One of the two ends of a connection: 0 is the client, which requested it, 1 is the server.
 pub(super) type Side = usize;
 
-/// What is to happen. Names only: what it is about may have gone when the time comes.
+/// What is to happen. An event holds names only, never references: its host or connection may be gone when its time
+/// comes, and then it does nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A host's loop waited for this long.
+    /// The time that the loop of this host waits for has come.
     Wake(u32),
-    /// A request to connect is sent (again).
-    Ask(Id),
-    /// It comes to the other host.
-    Asked(Id),
-    /// The first of what this end has sent arrives.
-    Arrive(Id, Side),
-    /// This end hears that there is room in its send buffer.
-    Room(Id, Side),
-    /// This end hears that the other reads again.
-    Window(Id, Side),
-    /// This end waits no longer for an acknowledgement.
-    Again(Id, Side),
-    /// This end hears that the other knows of no connection.
-    Reset(Id, Side),
-    /// This end looks whether the other is still there.
-    Probe(Id, Side),
-    /// Something of the program's: an answer, a job, a step of the script.
-    Program(usize),
+    /// The client sends its request to connect (TCP's SYN), for the first time or again.
+    SendSyn(ConnectionId),
+    /// The request to connect arrives at the server.
+    SynArrived(ConnectionId),
+    /// The first segment that this end has in flight arrives at the other end.
+    SegmentArrived(ConnectionId, Side),
+    /// This end learns that its send buffer has room again.
+    SendBufferDrained(ConnectionId, Side),
+    /// This end learns that the other end has room to receive again.
+    WindowUpdateArrived(ConnectionId, Side),
+    /// This end has waited long enough for an answer: it retransmits, or sends a zero-window probe.
+    RetryTimer(ConnectionId, Side),
+    /// A reset arrives at this end: the other end does not know the connection.
+    ResetArrived(ConnectionId, Side),
+    /// This end checks whether its peer is still there.
+    KeepAliveTimer(ConnectionId, Side),
+    /// Work of a program or of the script falls due: the answer to a look-up, a job, a call.
+    Scheduled(usize),
 }
 
 struct Entry {
@@ -68,21 +76,22 @@ impl Ord for Entry {
     }
 }
 
-/// Events by time; those of the same time in the order in which they were put in.
+/// Events by time. Events of the same time come out in the order in which they went in: without that rule, a heap gives
+/// no promise for equal times, and a run would depend on the heap's inner workings.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct EventQueue {
     heap: BinaryHeap<Reverse<Entry>>,
     next_order: u64,
 }
 
-impl Queue {
+impl EventQueue {
     pub(super) fn push(&mut self, time: u64, event: Event) {
         let order = self.next_order;
         self.next_order += 1;
         self.heap.push(Reverse(Entry { time, order, event }));
     }
 
-    /// Takes the first, if its time is not after `latest`.
+    /// Takes the first event, unless its time is after `latest`.
     pub(super) fn pop(&mut self, latest: u64) -> Option<(u64, Event)> {
         if self.heap.peek()?.0.time > latest {
             return None;

@@ -1,70 +1,76 @@
-//! What a world, its hosts and its links are like: [`WorldSettings`], [`HostSettings`], [`LinkSettings`].
+//! What a world, its hosts, its links and its names are like: [`WorldSettings`], [`HostSettings`], [`LinkSettings`],
+//! [`Resolution`].
+//!
+//! Next: `latency.rs`, how long things take.
 
 use super::Latency;
-use super::trace::time_of_day;
+use super::trace::{excerpt, time_of_day};
 use crate::Settings;
+use std::fmt::Write;
+use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-/// What the way from one host to another is like. Each direction has its own.
+/// What the link from one host to another is like. Each direction has its own, and all connections share it.
 ///
 /// ```
 /// use reactor::sim::{Latency, LinkSettings};
 /// use std::time::Duration;
 ///
 /// const MS: Duration = Duration::from_millis(1);
-/// let modem = LinkSettings::new(Latency::Uniform(80 * MS, 120 * MS)).bandwidth(7_000).max_segment(576).loss(20_000).split(30);
+/// let latency = Latency::Uniform(80 * MS, 120 * MS);
+/// let modem = LinkSettings::new(latency).bandwidth(7_000).max_segment(576).loss(20_000).split(30);
 /// # let _ = modem;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkSettings {
     pub(super) latency: Latency,
     pub(super) bandwidth: Option<u64>,
-    pub(super) segment: usize,
-    pub(super) cuts: u32,
+    pub(super) max_segment: usize,
+    pub(super) split: u32,
     pub(super) loss: u32,
 }
 
 impl LinkSettings {
-    /// A link that only takes time: any bandwidth, nothing lost, segments of 1460 bytes.
+    /// A link that only takes time: no limit to its bandwidth, no loss, segments of at most 1460 bytes.
     pub const fn new(latency: Latency) -> LinkSettings {
-        LinkSettings { latency, bandwidth: None, segment: 1460, cuts: 0, loss: 0 }
+        LinkSettings { latency, bandwidth: None, max_segment: 1460, split: 0, loss: 0 }
     }
 
-    /// Sets how many bytes a second go through, for all connections together. None at all is taken for one.
+    /// Sets the bandwidth in bytes a second, for all connections together. 0 counts as 1.
     pub const fn bandwidth(mut self, bytes: u64) -> LinkSettings {
         self.bandwidth = Some(if bytes == 0 { 1 } else { bytes });
         self
     }
 
-    /// Sets how many bytes travel together at most (default 1460, an Ethernet's). Zero is taken for one.
+    /// Sets the maximum number of bytes in a segment (default 1460, as on Ethernet). 0 counts as 1.
     pub const fn max_segment(mut self, bytes: usize) -> LinkSettings {
-        self.segment = if bytes == 0 { 1 } else { bytes };
+        self.max_segment = if bytes == 0 { 1 } else { bytes };
         self
     }
 
-    /// Sets how many of a hundred segments are cut at some place, so that what was written together comes apart.
+    /// Sets how many segments of a hundred are split at a random place, so that bytes written together arrive apart.
     pub const fn split(mut self, of_a_hundred: u32) -> LinkSettings {
-        self.cuts = of_a_hundred;
+        self.split = of_a_hundred;
         self
     }
 
-    /// Sets how many of a million segments are lost. What is lost is sent again after 200 ms, then twice that and so
-    /// on, and what follows it waits for it: TCP loses nothing but time, unless so many tries are lost that its sender
-    /// gives up.
+    /// Sets how many segments of a million are lost, at most 900,000. A lost segment is retransmitted after 200 ms, then
+    /// after twice that and so on, and the segments behind it wait for it. So a loss costs a program nothing but time,
+    /// unless so many retries are lost that the sender gives up.
     pub const fn loss(mut self, of_a_million: u32) -> LinkSettings {
-        // With all of them lost, no number of times would be enough.
+        // Delays are drawn until a retry arrives: with a loss of all segments, that would never end.
         self.loss = if of_a_million < 900_000 { of_a_million } else { 900_000 };
         self
     }
 
-    /// All that it is like.
+    /// All settings in words. The trace's hash covers these words, so changing them makes another run of every seed.
     pub(super) fn words(&self) -> String {
-        let LinkSettings { latency, bandwidth, segment, cuts, loss } = self;
+        let LinkSettings { latency, bandwidth, max_segment, split, loss } = self;
         let bandwidth = bandwidth.map_or(String::new(), |bytes| format!(", {bytes} bytes a second"));
-        let cuts = if *cuts == 0 { String::new() } else { format!(", cuts {cuts}") };
+        let split = if *split == 0 { String::new() } else { format!(", cuts {split}") };
         let loss = if *loss == 0 { String::new() } else { format!(", loss {loss}") };
-        format!("{}{bandwidth}, segments of {segment}{cuts}{loss}", latency.words())
+        format!("{}{bandwidth}, segments of {max_segment}{split}{loss}", latency.words())
     }
 }
 
@@ -79,20 +85,20 @@ impl Default for LinkSettings {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WorldSettings {
-    /// The links between hosts that have none of their own.
+    /// The links between hosts, unless [`World::set_link`](super::World::set_link) sets one.
     pub link: LinkSettings,
-    /// The way of a host to itself. Default 10 to 30 us, segments of 64 KiB.
+    /// The link of a host to itself. Default 10 to 30 us, segments of 64 KiB.
     pub loopback: LinkSettings,
     /// How long a name look-up takes. Default 1 to 20 ms.
     pub lookup: Latency,
-    /// How long a job takes that is given to another thread. Default no time at all.
+    /// How long a job takes that a program gives to another thread. Default no time at all.
     pub job: Latency,
-    /// The time of day at the beginning, on all hosts. Default 2024-01-01, 00:00:00 UTC.
+    /// The time of day when the world begins, on all hosts. Default 2024-01-01, 00:00:00 UTC.
     pub start: SystemTime,
 }
 
 impl WorldSettings {
-    /// All of it, in words, a line each.
+    /// All settings in words, one line each.
     pub(super) fn words(&self) -> [String; 4] {
         let WorldSettings { link, loopback, lookup, job, start } = self;
         [
@@ -121,27 +127,27 @@ impl Default for WorldSettings {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HostSettings {
-    /// Its addresses, beside those of its loopback. If there are none, it gets the next free one of 10.0.0.0/8.
+    /// Its addresses, besides the loopback ones. If there are none, it gets the next free address of 10.0.0.0/8.
     pub addresses: Vec<IpAddr>,
-    /// What its clock says when it is added; the world's time of day if nothing is said.
+    /// What its clock shows when the host is added. `None`: the world's time of day.
     pub clock: Option<SystemTime>,
-    /// The settings of its reactor.
+    /// The settings of its program's reactor.
     pub reactor: Settings,
-    /// How many descriptors its program may have open; as on a real system, five are taken from the beginning. Default
-    /// 65,536.
+    /// Maximum number of descriptors that its program may have open, including the five that every program has from the
+    /// beginning, as on a real system. Default 65,536.
     ///
-    /// What is refused for lack of one fails with an error that says "Too many open files" but has no number: its
-    /// [`raw_os_error`](std::io::Error::raw_os_error) is `None`, where that of a real system is EMFILE. (Each machine's
-    /// own C library would put a number into words of its own, and the runs of a seed would differ.)
+    /// Beyond it, opening fails with an error that says "Too many open files" but has no number: its
+    /// [`raw_os_error`](std::io::Error::raw_os_error) is `None`, where a real system's is EMFILE. (The C library of each
+    /// machine would put the number into words of its own, and the runs of a seed would differ.)
     pub max_descriptors: usize,
-    /// How many bytes written to a connection wait, at most, to be sent and acknowledged. Default 256 KiB.
+    /// Maximum number of bytes that wait on a connection to be sent and acknowledged. Default 256 KiB. 0 counts as 1.
     pub send_buffer: usize,
-    /// How many bytes that have come on a connection wait, at most, to be read. Default 256 KiB.
+    /// Maximum number of bytes that have arrived on a connection and wait to be read. Default 256 KiB. 0 counts as 1.
     pub receive_buffer: usize,
 }
 
 impl HostSettings {
-    /// The default ones, at `address`.
+    /// The default settings, with this one address.
     pub fn at(address: IpAddr) -> HostSettings {
         HostSettings { addresses: vec![address], ..HostSettings::default() }
     }
@@ -157,5 +163,33 @@ impl Default for HostSettings {
             send_buffer: 256 * 1024,
             receive_buffer: 256 * 1024,
         }
+    }
+}
+
+/// What a name look-up answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// The name has these addresses.
+    Addresses(Vec<IpAddr>),
+    /// The look-up fails with an error of this kind.
+    Fails(io::ErrorKind),
+    /// No answer ever comes.
+    Silent,
+}
+
+impl Resolution {
+    /// In words, for `name`. The trace's hash covers them.
+    pub(super) fn words(&self, name: &str) -> String {
+        let mut text = excerpt(name.bytes()) + " means ";
+        // Writing to a String cannot fail.
+        let _ = match self {
+            Resolution::Addresses(addresses) => addresses.iter().enumerate().try_for_each(|(at, address)| {
+                let separator = if at == 0 { "" } else { ", " };
+                write!(text, "{separator}{address}")
+            }),
+            Resolution::Fails(error) => write!(text, "{error:?}"),
+            Resolution::Silent => write!(text, "silence"),
+        };
+        text
     }
 }

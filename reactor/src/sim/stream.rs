@@ -1,37 +1,50 @@
 //! Bytes on their way: writing, sending, arriving, reading, and the orderly end.
 //!
-//! Next: `trouble.rs`, when they do not arrive.
+//! ```text
+//!   write -> send buffer -> pump: a segment in flight -> segment_arrived -> receive buffer -> read
+//!                 ^                                         |                      |
+//!                 |   room, when enough is acknowledged     |     room, when half  |
+//!                 +---- acknowledge <-----------------------+     is free again    |
+//!           pump <----- window update <--------------------------------------------+
+//! ```
+//!
+//! Flow control is whole: a sender never has more in flight than the receiver has room for. Congestion control is
+//! missing: a real sender also starts slowly and slows down after a loss.
+//!
+//! Next: `retransmission.rs`, when bytes do not arrive.
 
-use super::connection::{Contents, FIRST_WAIT, Kind, LONGEST_WAIT, Life, Mark, Owner, Segment};
+use super::connection::{Contents, EndState, FIRST_RETRY_WAIT, MAX_RETRY_WAIT, Owner, Progress, Segment, SegmentKind};
 use super::network::Network;
-use super::queue::{Event, Id, Side};
-use super::trace::{Did, excerpt};
+use super::queue::{ConnectionId, Event, Side};
+use super::trace::{Action, excerpt};
 use std::io::{self, ErrorKind, IoSlice};
 
 impl Network {
-    /// What the program of an end writes; how much of it there was room for.
-    pub(super) fn write(&mut self, id: Id, side: Side, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// The program writes. Returns how many bytes the send buffer had room for.
+    pub(super) fn write(&mut self, id: ConnectionId, side: Side, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let now = self.now;
         let connection = &mut self.connections[id.key as usize];
         let end = &mut connection.ends[side];
         if let Some(error) = end.error.take() {
             return Err(error.into());
         }
-        match end.life {
-            Life::Asking => return Err(ErrorKind::WouldBlock.into()),
-            Life::Gone | Life::Absent => return Err(ErrorKind::BrokenPipe.into()),
-            Life::Open if connection.pipes[side].end != Mark::No => return Err(ErrorKind::BrokenPipe.into()),
-            Life::Open => {}
+        match end.state {
+            EndState::Connecting => return Err(ErrorKind::WouldBlock.into()),
+            EndState::Gone | EndState::Absent => return Err(ErrorKind::BrokenPipe.into()),
+            EndState::Open if connection.pipes[side].fin != Progress::NotWanted => {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            EndState::Open => {}
         }
         let host = end.host;
-        connection.pipes[side].settle(now);
+        connection.pipes[side].apply_acknowledgements(now);
         let mut room = self.hosts[host as usize].send_buffer.saturating_sub(connection.send_buffered(side));
         let pipe = &mut connection.pipes[side];
         let mut taken = 0;
         for slice in slices {
             let part = &slice[..slice.len().min(room)];
-            pipe.contents = pipe.contents.then(part);
-            if pipe.contents != Contents::Opaque {
+            pipe.contents = pipe.contents.after(part);
+            if pipe.contents != Contents::Tls {
                 self.trace.mix_bytes(part);
             }
             pipe.bytes.extend(part);
@@ -43,134 +56,140 @@ impl Network {
             connection.ends[side].wants_room = true;
         }
         if taken > 0 {
-            let written = self.detail(|| self.excerpt(id, side, taken));
-            self.note_end_with(id, side, Did::Write, taken, &written);
+            let written = self.detail(|| self.excerpt_of_written(id, side, taken));
+            self.note_end_with(id, side, Action::Write, taken, &written);
             self.pump(id, side);
         }
-        self.tell_of_room(id, side);
+        // After `wants_room` is set: enough may be acknowledged already, and then no later event would announce it.
+        self.schedule_room_notice(id, side);
         if taken == 0 && offered > 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(taken) }
     }
 
     /// The first of the last `len` bytes that were written, unless they look like TLS.
-    fn excerpt(&self, id: Id, side: Side, len: usize) -> String {
+    fn excerpt_of_written(&self, id: ConnectionId, side: Side, len: usize) -> String {
         let pipe = &self.connections[id.key as usize].pipes[side];
         match pipe.contents {
-            Contents::Opaque => String::new(),
+            Contents::Tls => String::new(),
             _ => excerpt(pipe.bytes.range(pipe.bytes.len() - len..).copied()),
         }
     }
 
-    /// Sends what there is to send, as far as the receiver has room.
-    pub(super) fn pump(&mut self, id: Id, side: Side) {
+    /// Sends everything that waits, as far as the receiver has room.
+    pub(super) fn pump(&mut self, id: ConnectionId, side: Side) {
         self.send(id, side, false);
     }
 
-    /// The same; the first segment of it is not lost if that `gets_there`.
-    pub(super) fn send(&mut self, id: Id, side: Side, mut gets_there: bool) {
+    /// As `pump`. If `first_arrives`, the first segment is not lost: the caller has drawn that already.
+    pub(super) fn send(&mut self, id: ConnectionId, side: Side, mut first_arrives: bool) {
         let now = self.now;
         let connection = &self.connections[id.key as usize];
-        let (way, to) = (connection.links[side], connection.ends[1 - side].host);
-        if connection.ends[side].life != Life::Open || connection.pipes[side].stall.is_some() {
+        let (link, to) = (connection.links[side], connection.ends[1 - side].host);
+        // A sender that retransmits sends nothing new until it is answered: the stream is in order.
+        if connection.ends[side].state != EndState::Open || connection.pipes[side].retransmission.is_some() {
             return;
         }
-        let link = self.link(way);
+        let settings = self.link_settings(link);
         let capacity = self.host(to).receive_buffer;
         loop {
             let pipe = &self.connections[id.key as usize].pipes[side];
-            let window = capacity.saturating_sub(pipe.unread + pipe.flying);
+            let window = capacity.saturating_sub(pipe.unread + pipe.in_flight);
             let unsent = pipe.unsent();
-            let (kind, most) = if pipe.beginning == Mark::Wanted {
-                (Kind::Beginning, 0)
-            } else if unsent > 0 && window >= unsent.min(link.segment).min(capacity / 2).max(1) {
-                (Kind::Bytes, unsent.min(window).min(link.segment))
-            } else if unsent == 0 && pipe.end == Mark::Wanted {
-                (Kind::End, 0)
+            // Small windows are not used: TCP avoids sending many tiny segments (silly window syndrome, RFC 9293,
+            // 3.8.6.2.1).
+            let worth_sending = unsent.min(settings.max_segment).min(capacity / 2).max(1);
+            let (kind, most) = if pipe.syn_ack == Progress::Wanted {
+                (SegmentKind::SynAck, 0)
+            } else if unsent > 0 && window >= worth_sending {
+                (SegmentKind::Data, unsent.min(window).min(settings.max_segment))
+            } else if unsent == 0 && pipe.fin == Progress::Wanted {
+                (SegmentKind::Fin, 0)
             } else {
                 break;
             };
-            if self.is_cut(way) {
-                self.stall(id, side);
+            if self.is_cut(link) {
+                self.start_retransmitting(id, side);
                 break;
             }
             let mut len = most;
-            if len > 1 && link.cuts > 0 && self.random.chance(u64::from(link.cuts), 100) {
+            if len > 1 && settings.split > 0 && self.random.chance(u64::from(settings.split), 100) {
                 len = 1 + self.random.below(most as u64 - 1) as usize;
             }
-            let sent = self.departure(way, link.bandwidth, len);
-            let mut arrives = sent.saturating_add(link.latency.draw(&mut self.random));
-            let late = if std::mem::take(&mut gets_there) { 0 } else { self.lateness(way) };
-            if late >= self.connections[id.key as usize].ends[side].patience() {
-                self.stall(id, side);
-                let stall = &mut self.connections[id.key as usize].pipes[side].stall;
-                stall.iter_mut().for_each(|stall| stall.loss = link.loss);
+            let departs = self.departure(link, settings.bandwidth, len);
+            let mut arrives = departs.saturating_add(settings.latency.draw(&mut self.random));
+            let delay = if std::mem::take(&mut first_arrives) { 0 } else { self.draw_retransmission_delay(link) };
+            if delay >= self.connections[id.key as usize].ends[side].user_timeout() {
+                // Every retry up to the time-out is lost. The segment stays unsent, and the sender gives up in the end.
+                self.start_retransmitting(id, side);
+                let retransmission = &mut self.connections[id.key as usize].pipes[side].retransmission;
+                retransmission.iter_mut().for_each(|it| it.doomed_at_loss = settings.loss);
                 break;
             }
-            arrives = arrives.saturating_add(late);
+            arrives = arrives.saturating_add(delay);
             let pipe = &mut self.connections[id.key as usize].pipes[side];
             arrives = arrives.max(pipe.last_arrival);
             pipe.last_arrival = arrives;
             match kind {
-                Kind::Beginning => pipe.beginning = Mark::Flying,
-                Kind::Bytes => pipe.flying += len,
-                Kind::End => pipe.end = Mark::Flying,
+                SegmentKind::SynAck => pipe.syn_ack = Progress::InFlight,
+                SegmentKind::Data => pipe.in_flight += len,
+                SegmentKind::Fin => pipe.fin = Progress::InFlight,
             }
             pipe.segments.push_back(Segment { sent: now, arrives, len, kind });
-            if !std::mem::replace(&mut pipe.arrival_is_coming, true) {
-                self.queue.push(arrives, Event::Arrive(id, side));
+            // One event for each pipe, not for each segment: `segment_arrived` queues the next.
+            if !std::mem::replace(&mut pipe.arrival_is_queued, true) {
+                self.queue.push(arrives, Event::SegmentArrived(id, side));
             }
         }
-        self.look_at_the_window(id, side);
+        self.update_zero_window(id, side);
     }
 
-    /// When the last of `len` bytes that are sent now is on its way.
-    fn departure(&mut self, way: u32, bandwidth: Option<u64>, len: usize) -> u64 {
+    /// When the last of `len` bytes leaves that are handed to the link now.
+    fn departure(&mut self, link: u32, bandwidth: Option<u64>, len: usize) -> u64 {
         let Some(bandwidth) = bandwidth else { return self.now };
         let takes = u128::from(len as u64) * 1_000_000_000 / u128::from(bandwidth);
-        let way = &mut self.links[way as usize];
-        way.free = way.free.max(self.now).saturating_add(u64::try_from(takes).unwrap_or(u64::MAX));
-        way.free
+        let link = &mut self.links[link as usize];
+        link.free_at = link.free_at.max(self.now).saturating_add(u64::try_from(takes).unwrap_or(u64::MAX));
+        link.free_at
     }
 
-    /// By how much a segment comes later because it is lost and sent again, perhaps many times.
-    fn lateness(&mut self, way: u32) -> u64 {
-        let (mut late, mut wait) = (0_u64, FIRST_WAIT);
-        while self.is_lost(way) {
-            late = late.saturating_add(wait);
-            wait = (wait * 2).min(LONGEST_WAIT);
+    /// Draws by how much a segment is late because it is lost and retransmitted, perhaps several times.
+    ///
+    /// On a link that works, this draw is all there is to a loss: retries that succeed cost no events of their own.
+    fn draw_retransmission_delay(&mut self, link: u32) -> u64 {
+        let (mut delay, mut wait) = (0_u64, FIRST_RETRY_WAIT);
+        while self.draw_loss(link) {
+            delay = delay.saturating_add(wait);
+            wait = (wait * 2).min(MAX_RETRY_WAIT);
         }
-        late
+        delay
     }
 
-    pub(super) fn is_lost(&mut self, way: u32) -> bool {
-        let loss = self.link(way).loss;
-        loss > 0 && self.random.chance(u64::from(loss), 1_000_000)
-    }
-
-    /// The first of what `side` has sent arrives, and whatever comes at the same moment.
-    pub(super) fn arrive(&mut self, id: Id, side: Side) {
+    /// The first segment that `side` has in flight arrives, and with it all others that arrive at the same moment.
+    pub(super) fn segment_arrived(&mut self, id: ConnectionId, side: Side) {
         let now = self.now;
         let Some(connection) = self.get(id) else { return };
-        connection.pipes[side].arrival_is_coming = false;
-        let way = connection.links[side];
+        connection.pipes[side].arrival_is_queued = false;
+        let link = connection.links[side];
         loop {
             let connection = &mut self.connections[id.key as usize];
-            let (pipe, end) = (&mut connection.pipes[side], &connection.ends[1 - side]);
+            let (pipe, receiver) = (&mut connection.pipes[side], &connection.ends[1 - side]);
             let Some(segment) = pipe.segments.front() else {
-                // What did not fit has waited for these to come.
-                self.look_at_the_window(id, side);
+                // Nothing is in flight any more. If unsent bytes remain, they wait for the window.
+                self.update_zero_window(id, side);
                 break;
             };
             if segment.arrives > now {
                 let next = segment.arrives;
-                pipe.arrival_is_coming = true;
-                self.queue.push(next, Event::Arrive(id, side));
+                pipe.arrival_is_queued = true;
+                self.queue.push(next, Event::SegmentArrived(id, side));
                 break;
             }
             let (kind, len, took) = (segment.kind, segment.len, now - segment.sent);
-            let is_unknown = matches!(end.life, Life::Absent | Life::Gone);
-            let is_unwanted = kind == Kind::Bytes && end.owner == Owner::Nobody;
-            if self.is_cut(way) {
-                self.lose(id, side);
+            let is_unknown = matches!(receiver.state, EndState::Absent | EndState::Gone);
+            let is_unwanted = kind == SegmentKind::Data && receiver.owner == Owner::Nobody;
+            // A link that was cut while the segment was in flight loses it. This is asked first: a reset needs a
+            // segment that arrived.
+            if self.is_cut(link) {
+                self.lose_in_flight(id, side);
                 break;
             }
             if is_unknown || is_unwanted {
@@ -180,89 +199,80 @@ impl Network {
             let pipe = &mut self.connections[id.key as usize].pipes[side];
             pipe.segments.pop_front();
             match kind {
-                Kind::Beginning => self.answered(id, side),
-                Kind::Bytes => {
-                    pipe.flying -= len;
+                SegmentKind::SynAck => self.syn_ack_arrived(id, side),
+                SegmentKind::Data => {
+                    pipe.in_flight -= len;
                     pipe.unread += len;
-                    self.note_end(id, 1 - side, Did::Get, len);
+                    self.note_end(id, 1 - side, Action::Get, len);
                     self.acknowledge(id, side, len, took);
                 }
-                Kind::End => {
-                    pipe.end = Mark::Arrived;
-                    self.note_end(id, 1 - side, Did::GetEnd, 0);
+                SegmentKind::Fin => {
+                    pipe.fin = Progress::Arrived;
+                    self.note_end(id, 1 - side, Action::GetFin, 0);
                     self.acknowledge(id, side, 0, took);
                 }
             }
             let connection = &mut self.connections[id.key as usize];
-            connection.ends[1 - side].heard = now;
-            self.tell(id, 1 - side);
+            connection.ends[1 - side].last_heard = now;
+            self.mark_ready(id, 1 - side);
         }
-        self.forget_if_over(id);
+        self.remove_if_over(id);
     }
 
-    /// The answer to a request to connect has come.
-    fn answered(&mut self, id: Id, side: Side) {
-        let connection = &mut self.connections[id.key as usize];
-        connection.pipes[side].beginning = Mark::Arrived;
-        connection.ends[1 - side].life = Life::Open;
-        let is_known = connection.ends[side].life == Life::Open;
-        self.note_end(id, 1 - side, Did::Connect, 0);
-        if !is_known {
-            self.acknowledge_to_nobody(id, side);
-        }
-        self.pump(id, 1 - side);
-    }
-
-    /// What has come is acknowledged, by a segment that takes as long as it took.
-    fn acknowledge(&mut self, id: Id, side: Side, len: usize, took: u64) {
+    /// The receiver acknowledges `len` bytes from `side`. The acknowledgement takes as long as the segment took.
+    fn acknowledge(&mut self, id: ConnectionId, side: Side, len: usize, took: u64) {
         let now = self.now;
         let back = self.connections[id.key as usize].links[1 - side];
         let is_cut = self.is_cut(back);
         let connection = &mut self.connections[id.key as usize];
         let pipe = &mut connection.pipes[side];
         pipe.unacknowledged += len;
-        if connection.ends[side].life != Life::Open {
-            return self.acknowledge_to_nobody(id, side);
+        if connection.ends[side].state != EndState::Open {
+            return self.acknowledge_to_unknown_sender(id, side);
         }
         if is_cut {
             pipe.lost_acknowledgements += len;
-            return self.stall(id, side);
+            return self.start_retransmitting(id, side);
         }
-        pipe.settle(now);
+        pipe.apply_acknowledgements(now);
         pipe.acknowledge(now.saturating_add(took), len);
-        connection.ends[side].heard = now;
-        self.tell_of_room(id, side);
+        connection.ends[side].last_heard = now;
+        self.schedule_room_notice(id, side);
     }
 
-    /// If the program waits for room in the send buffer and enough is known to come, it will be told.
-    pub(super) fn tell_of_room(&mut self, id: Id, side: Side) {
+    /// If the program waits for room in the send buffer, and the acknowledgements on their way make enough of it, puts
+    /// the event into the queue that tells it.
+    pub(super) fn schedule_room_notice(&mut self, id: ConnectionId, side: Side) {
         let connection = &mut self.connections[id.key as usize];
         let end = &mut connection.ends[side];
-        if !end.wants_room || end.room_is_coming {
+        if !end.wants_room || end.room_notice_is_queued {
             return;
         }
         let pipe = &connection.pipes[side];
         let held = pipe.bytes.len() - pipe.unread + pipe.lost_acknowledgements;
-        // As Linux: not for each byte, but when a third is free.
+        // As on Linux, a socket is writable when a third of its buffer is free, not as soon as one byte is.
         let capacity = self.hosts[end.host as usize].send_buffer;
         if capacity.saturating_sub(held) >= capacity.div_ceil(3) {
-            end.room_is_coming = true;
+            end.room_notice_is_queued = true;
             let at = pipe.acknowledgements.back().map_or(self.now, |(at, _)| (*at).max(self.now));
-            self.queue.push(at, Event::Room(id, side));
+            self.queue.push(at, Event::SendBufferDrained(id, side));
         }
     }
 
-    pub(super) fn room(&mut self, id: Id, side: Side) {
+    /// Tells the program that its send buffer has room.
+    pub(super) fn send_buffer_drained(&mut self, id: ConnectionId, side: Side) {
         let now = self.now;
         let Some(connection) = self.get(id) else { return };
-        connection.pipes[side].settle(now);
+        connection.pipes[side].apply_acknowledgements(now);
         let end = &mut connection.ends[side];
-        (end.wants_room, end.room_is_coming) = (false, false);
-        self.tell(id, side);
+        (end.wants_room, end.room_notice_is_queued) = (false, false);
+        self.mark_ready(id, side);
     }
 
-    /// What has come, for the program of an end; 0 is the end.
-    pub(super) fn read(&mut self, id: Id, side: Side, buffer: &mut [u8]) -> io::Result<usize> {
+    /// The program reads. Returns how many bytes there were; 0 is the end of the stream.
+    ///
+    /// Bytes come before an error: a program gets everything that arrived before a reset.
+    pub(super) fn read(&mut self, id: ConnectionId, side: Side, buffer: &mut [u8]) -> io::Result<usize> {
         let connection = &mut self.connections[id.key as usize];
         let (end, pipe) = (&mut connection.ends[side], &mut connection.pipes[1 - side]);
         if pipe.unread > 0 {
@@ -273,57 +283,58 @@ impl Network {
             buffer[split..len].copy_from_slice(&second[..len - split]);
             pipe.bytes.drain(..len);
             pipe.unread -= len;
-            self.note_end(id, side, Did::Read, len);
-            self.open_the_window(id, 1 - side, len);
+            self.note_end(id, side, Action::Read, len);
+            self.send_window_update(id, 1 - side, len);
             return Ok(len);
         }
         if let Some(error) = end.error.take() {
             return Err(error.into());
         }
-        match end.life {
-            Life::Gone => Ok(0),
-            Life::Open if pipe.end == Mark::Arrived => Ok(0),
+        match end.state {
+            EndState::Gone => Ok(0),
+            EndState::Open if pipe.fin == Progress::Arrived => Ok(0),
             _ => Err(ErrorKind::WouldBlock.into()),
         }
     }
 
-    /// The program of an end will send no more.
-    pub(super) fn shut(&mut self, id: Id, side: Side) -> io::Result<()> {
+    /// The program half-closes: it sends no more, and may still read.
+    pub(super) fn shutdown_write(&mut self, id: ConnectionId, side: Side) -> io::Result<()> {
         let connection = &mut self.connections[id.key as usize];
-        if connection.ends[side].life != Life::Open {
+        if connection.ends[side].state != EndState::Open {
             return Err(ErrorKind::NotConnected.into());
         }
-        if connection.pipes[side].end == Mark::No {
-            connection.pipes[side].end = Mark::Wanted;
-            self.note_end(id, side, Did::Shut, 0);
+        if connection.pipes[side].fin == Progress::NotWanted {
+            connection.pipes[side].fin = Progress::Wanted;
+            self.note_end(id, side, Action::ShutdownWrite, 0);
             self.pump(id, side);
         }
         Ok(())
     }
 
-    /// The program of an end closes it. As on Linux, what was written is still sent; but if bytes that had come were
-    /// never read, or if it was asked for, the connection is broken off.
-    pub(super) fn close(&mut self, id: Id, side: Side) {
+    /// The program closes its end. As on Linux, the kernel still sends what was written, and then a FIN. It sends a
+    /// reset instead if the program asked for that, or if bytes have arrived that the program never read: the peer must
+    /// learn that they were not used.
+    pub(super) fn close(&mut self, id: ConnectionId, side: Side) {
         let Some(connection) = self.get(id) else { return };
-        let unread = connection.pipes[1 - side].unread > 0;
+        let has_unread = connection.pipes[1 - side].unread > 0;
         let end = &mut connection.ends[side];
         end.owner = Owner::Nobody;
-        let (host, life, resets) = (end.host, end.life, end.resets);
+        let (host, state, reset_on_close) = (end.host, end.state, end.reset_on_close);
         self.host_mut(host).descriptors -= 1;
-        match life {
-            Life::Open if resets || unread => self.abort(id, side),
-            Life::Open => {
-                self.note_end(id, side, Did::Close, 0);
+        match state {
+            EndState::Open if reset_on_close || has_unread => self.abort(id, side),
+            EndState::Open => {
+                self.note_end(id, side, Action::Close, 0);
                 let pipe = &mut self.connections[id.key as usize].pipes[side];
-                if pipe.end == Mark::No {
-                    pipe.end = Mark::Wanted;
+                if pipe.fin == Progress::NotWanted {
+                    pipe.fin = Progress::Wanted;
                     self.pump(id, side);
                 }
-                self.forget_if_over(id);
+                self.remove_if_over(id);
             }
-            Life::Asking | Life::Absent | Life::Gone => {
-                self.note_end(id, side, Did::Close, 0);
-                self.vanish(id, side);
+            EndState::Connecting | EndState::Absent | EndState::Gone => {
+                self.note_end(id, side, Action::Close, 0);
+                self.forget_end(id, side);
             }
         }
     }

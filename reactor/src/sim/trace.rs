@@ -1,20 +1,26 @@
-//! [`Trace`]: what happened, as a number that two equal runs have in common, and, if wanted, as lines to be read.
+//! [`Trace`]: what happened in a run: as a hash, by which two runs are compared, and on request as lines to read.
+//!
+//! The hash covers times, hosts, connections, actions and numbers, and the bytes of plain streams. It does not cover the
+//! words that a line is made of: those may be improved without making another run of every seed. Exceptions are the
+//! texts given to [`Trace::say`] and [`Trace::mix_bytes`], which the hash covers letter by letter.
+//!
+//! Next: `settings.rs`, what a world can be like.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
 use std::time::SystemTime;
 
-/// In a second.
-const NANOSECONDS: u64 = 1_000_000_000;
+const NANOSECONDS_A_SECOND: u64 = 1_000_000_000;
 
-/// How many bytes of what is written a line shows, and of a name.
-const EXCERPT: usize = 100;
+/// Maximum number of bytes of a write, or of a name, that a line shows.
+const MAX_EXCERPT: usize = 100;
 
-/// What happened on a host. In [`template`](Did::template), `#` is the connection, `%` the number and `@` the other
-/// host.
+/// What a host did, or what was done to it.
+///
+/// The hash covers the number of a variant, so the order is part of every run: new ones go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Did {
+pub(super) enum Action {
     Start,
     Exit,
     Crash,
@@ -24,112 +30,113 @@ pub(super) enum Did {
     Interrupt,
     Terminate,
     SetClock,
-    Limit,
+    LimitDescriptors,
     Listen,
     CloseListener,
-    Ask,
+    RequestConnection,
     LoseRequest,
     FindNoRoute,
     Refuse,
-    Overflow,
-    Queue,
+    OverflowBacklog,
+    EnterBacklog,
     Accept,
     LackDescriptor,
     Connect,
     Write,
     Get,
     Read,
-    GetEnd,
-    Shut,
+    GetFin,
+    ShutdownWrite,
     Close,
     Abort,
     Lose,
     Retransmit,
-    HearReset,
+    GetReset,
     GiveUp,
-    Probe,
-    Cut,
-    Mend,
-    Change,
+    ProbeKeepAlive,
+    CutLink,
+    MendLink,
+    ChangeLink,
     Break,
     LookUp,
     Answer,
     Work,
-    AskForRoom,
-    LackRoom,
+    ProbeZeroWindow,
+    GiveUpOnZeroWindow,
 }
 
-impl Did {
+impl Action {
+    /// The words of a line. `#` stands for the connection, `%` for the number and `@` for the other host.
     fn template(self) -> &'static str {
         match self {
-            Did::Start => "starts",
-            Did::Exit => "ends",
-            Did::Crash => "crashes",
-            Did::Die => "is killed",
-            Did::Pause => "is paused",
-            Did::Resume => "goes on",
-            Did::Interrupt => "gets an interrupt",
-            Did::Terminate => "is asked to terminate",
-            Did::SetClock => "sets its clock",
-            Did::Limit => "may have % descriptors",
-            Did::Listen => "listens on port %",
-            Did::CloseListener => "closes port %",
-            Did::Ask => "# asks @ for a connection to port %",
-            Did::LoseRequest => "# request to @ is lost",
-            Did::FindNoRoute => "has no route to port %",
-            Did::Refuse => "# refuses @ on port %",
-            Did::Overflow => "# drops the request of @: the backlog of port % is full",
-            Did::Queue => "# has @ waiting on port %",
-            Did::Accept => "# accepts @",
-            Did::LackDescriptor => "is out of descriptors",
-            Did::Connect => "# is connected to @",
-            Did::Write => "# writes % to @",
-            Did::Get => "# gets % from @",
-            Did::Read => "# reads %",
-            Did::GetEnd => "# gets the end from @",
-            Did::Shut => "# ends its sending to @",
-            Did::Close => "# closes",
-            Did::Abort => "# breaks off",
-            Did::Lose => "# loses % on the way to @",
-            Did::Retransmit => "# tries to reach @ again",
-            Did::HearReset => "# is told by @ that it is broken off",
-            Did::GiveUp => "# gives @ up: no answer",
-            Did::Probe => "# probes @ in vain",
-            Did::Cut => "cannot reach @ any more",
-            Did::Mend => "can reach @ again",
-            Did::Change => "has another link to @",
-            Did::Break => "# is broken by the network",
-            Did::LookUp => "looks a name up",
-            Did::Answer => "gets an answer about a name",
-            Did::Work => "finishes a job",
-            Did::AskForRoom => "# asks @ whether it has room again",
-            Did::LackRoom => "# gives @ up: it has no room",
+            Action::Start => "starts",
+            Action::Exit => "ends",
+            Action::Crash => "crashes",
+            Action::Die => "is killed",
+            Action::Pause => "is paused",
+            Action::Resume => "is resumed",
+            Action::Interrupt => "gets an interrupt",
+            Action::Terminate => "is asked to terminate",
+            Action::SetClock => "sets its clock",
+            Action::LimitDescriptors => "may have % descriptors",
+            Action::Listen => "listens on port %",
+            Action::CloseListener => "closes port %",
+            Action::RequestConnection => "# asks @ for a connection to port %",
+            Action::LoseRequest => "# request to @ is lost",
+            Action::FindNoRoute => "has no route to port %",
+            Action::Refuse => "# refuses @ on port %",
+            Action::OverflowBacklog => "# drops the request of @: the backlog of port % is full",
+            Action::EnterBacklog => "# has @ waiting on port %",
+            Action::Accept => "# accepts @",
+            Action::LackDescriptor => "is out of descriptors",
+            Action::Connect => "# is connected to @",
+            Action::Write => "# writes % to @",
+            Action::Get => "# gets % from @",
+            Action::Read => "# reads %",
+            Action::GetFin => "# gets the end from @",
+            Action::ShutdownWrite => "# half-closes towards @",
+            Action::Close => "# closes",
+            Action::Abort => "# aborts",
+            Action::Lose => "# loses % on the way to @",
+            Action::Retransmit => "# retransmits to @",
+            Action::GetReset => "# gets a reset from @",
+            Action::GiveUp => "# gives up on @: no answer",
+            Action::ProbeKeepAlive => "# sends a keep-alive probe to @",
+            Action::CutLink => "can no longer reach @",
+            Action::MendLink => "can reach @ again",
+            Action::ChangeLink => "has another link to @",
+            Action::Break => "# is broken by the network",
+            Action::LookUp => "looks a name up",
+            Action::Answer => "gets an answer about a name",
+            Action::Work => "gives a job to a thread",
+            Action::ProbeZeroWindow => "# sends a zero-window probe to @",
+            Action::GiveUpOnZeroWindow => "# gives up on @: its window stays zero",
         }
+    }
+
+    pub(super) fn to(self, other: u32) -> Record {
+        Record { other: Some(other), ..Record::from(self) }
+    }
+
+    pub(super) fn count(self, number: u64) -> Record {
+        Record { number, ..Record::from(self) }
     }
 }
 
-/// One thing that happened.
+/// One line of a trace, before it is words.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
-    pub(super) did: Did,
+pub(super) struct Record {
+    pub(super) action: Action,
+    /// The serial number of the connection.
     pub(super) connection: Option<u32>,
+    /// Bytes, or a port, or what else the action counts.
     pub(super) number: u64,
     pub(super) other: Option<u32>,
 }
 
-impl From<Did> for Step {
-    fn from(did: Did) -> Step {
-        Step { did, connection: None, number: 0, other: None }
-    }
-}
-
-impl Did {
-    pub(super) fn to(self, other: u32) -> Step {
-        Step { other: Some(other), ..Step::from(self) }
-    }
-
-    pub(super) fn count(self, number: u64) -> Step {
-        Step { number, ..Step::from(self) }
+impl From<Action> for Record {
+    fn from(action: Action) -> Record {
+        Record { action, connection: None, number: 0, other: None }
     }
 }
 
@@ -137,25 +144,26 @@ type Sink = Box<dyn io::Write>;
 
 pub(super) struct Trace {
     hash: u64,
-    /// The last lines, if any are wanted.
+    /// The last lines, at most `max_lines`.
     lines: VecDeque<String>,
-    limit: usize,
+    /// 0 if no lines are kept.
+    max_lines: usize,
     sink: Option<Sink>,
 }
 
 impl Trace {
     pub(super) fn new() -> Trace {
-        Trace { hash: 0xcbf2_9ce4_8422_2325, lines: VecDeque::new(), limit: 0, sink: None }
+        Trace { hash: 0xcbf2_9ce4_8422_2325, lines: VecDeque::new(), max_lines: 0, sink: None }
     }
 
     pub(super) fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// Keeps so many lines from now on. If none were kept, they begin with `opening`.
+    /// Keeps the last `lines` lines from now on. If none were kept so far, they begin with `opening`.
     pub(super) fn keep(&mut self, lines: usize, opening: &[String]) {
-        let begins = self.limit == 0;
-        self.limit = lines;
+        let begins = self.max_lines == 0;
+        self.max_lines = lines;
         let surplus = self.lines.len().saturating_sub(lines);
         self.lines.drain(..surplus);
         if begins {
@@ -163,17 +171,17 @@ impl Trace {
         }
     }
 
-    /// Writes lines to `sink` from now on, `opening` first; the sink before it, which is better dropped when nothing of
-    /// the world is borrowed.
+    /// Writes lines to `sink` from now on, `opening` first. Returns the sink that was there before: the caller drops it
+    /// when nothing of the world is borrowed, because its drop may run code of a program.
     pub(super) fn write_to(&mut self, sink: Sink, opening: &[String]) -> Option<Sink> {
         let before = self.sink.replace(sink);
         opening.iter().for_each(|line| self.send(line));
         before
     }
 
-    /// Nothing is written or kept any more; the sink there was.
+    /// Stops writing and keeping lines. Returns the sink, as [`write_to`](Trace::write_to) does.
     pub(super) fn close(&mut self) -> Option<Sink> {
-        self.limit = 0;
+        self.max_lines = 0;
         self.sink.take()
     }
 
@@ -181,19 +189,20 @@ impl Trace {
         self.lines.iter().map(String::as_str)
     }
 
-    /// Whether lines are wanted at all.
+    /// Whether anybody reads the lines. If not, none are made: formatting is slow.
     pub(super) fn is_read(&self) -> bool {
-        self.limit > 0 || self.sink.is_some()
+        self.max_lines > 0 || self.sink.is_some()
     }
 
-    /// FNV-1a's step for a word instead of a byte, and the high bits brought down, where the next product needs them.
+    /// One step of FNV-1a, for a word instead of a byte. The shift brings the high bits down: the next multiplication
+    /// would otherwise never move them to the low ones.
     #[inline]
     fn mix(&mut self, word: u64) {
         let mixed = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
         self.hash = mixed ^ (mixed >> 29);
     }
 
-    /// Bytes have gone over a connection.
+    /// Makes these bytes count in the hash.
     pub(super) fn mix_bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
@@ -204,20 +213,20 @@ impl Trace {
         }
     }
 
-    /// Something that happened. `detail` is only for whoever reads the line: the hash has no part in it.
+    /// Records what `host` did. `detail` is only for the reader of the line: the hash does not cover it.
     #[inline]
-    pub(super) fn step(&mut self, time: u64, host: u32, step: Step, detail: &str, name: impl Fn(u32) -> String) {
+    pub(super) fn record(&mut self, time: u64, host: u32, record: Record, detail: &str, name: impl Fn(u32) -> String) {
         self.mix(time);
-        let host_and_other = u64::from(host) << 32 | u64::from(step.other.unwrap_or(u32::MAX));
+        let host_and_other = u64::from(host) << 32 | u64::from(record.other.unwrap_or(u32::MAX));
         self.mix(host_and_other);
-        self.mix(u64::from(step.connection.unwrap_or(u32::MAX)) << 32 | step.did as u64);
-        self.mix(step.number);
+        self.mix(u64::from(record.connection.unwrap_or(u32::MAX)) << 32 | record.action as u64);
+        self.mix(record.number);
         if self.is_read() {
-            self.line(time, &name(host), &text(step, detail, &name));
+            self.line(time, &name(host), &text(record, detail, &name));
         }
     }
 
-    /// Something that is said about the world, or by it.
+    /// Records something said about the world, or by one of its hosts.
     pub(super) fn say(&mut self, time: u64, who: &str, what: &str) {
         self.mix(time);
         self.mix_bytes(who.as_bytes());
@@ -244,8 +253,8 @@ impl Trace {
     }
 
     fn store(&mut self, line: String) {
-        if self.limit > 0 {
-            if self.lines.len() >= self.limit {
+        if self.max_lines > 0 {
+            if self.lines.len() >= self.max_lines {
                 self.lines.pop_front();
             }
             self.lines.push_back(line);
@@ -253,27 +262,27 @@ impl Trace {
     }
 }
 
-/// One line, whatever is said: a line break in it is shown as such.
+/// One line of the trace. It stays one line: a line break in `what` is shown as `\n`.
 pub(super) fn line(time: u64, who: &str, what: &str) -> String {
     let what = what.replace('\n', "\\n");
-    format!("{:>6}.{:09} {who:<10} {what}", time / NANOSECONDS, time % NANOSECONDS)
+    format!("{:>6}.{:09} {who:<10} {what}", time / NANOSECONDS_A_SECOND, time % NANOSECONDS_A_SECOND)
 }
 
-/// A time of day, as a line can show it.
+/// A time of day, as a line shows it: in seconds, to the nanosecond.
 pub(super) fn time_of_day(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("{}.{:09} s after 1970", since.as_secs(), since.subsec_nanos())
 }
 
 #[cold]
-fn text(step: Step, detail: &str, name: impl Fn(u32) -> String) -> String {
+fn text(record: Record, detail: &str, name: impl Fn(u32) -> String) -> String {
     let mut text = String::new();
-    for char in step.did.template().chars() {
+    for char in record.action.template().chars() {
         // Writing to a String cannot fail.
         let _ = match char {
-            '#' => write!(text, "#{}", step.connection.unwrap_or_default()),
-            '%' => write!(text, "{}", step.number),
-            '@' => write!(text, "{}", step.other.map(&name).unwrap_or_default()),
+            '#' => write!(text, "#{}", record.connection.unwrap_or_default()),
+            '%' => write!(text, "{}", record.number),
+            '@' => write!(text, "{}", record.other.map(&name).unwrap_or_default()),
             other => write!(text, "{other}"),
         };
     }
@@ -284,11 +293,11 @@ fn text(step: Step, detail: &str, name: impl Fn(u32) -> String) -> String {
     text
 }
 
-/// The first of some bytes in quotes, as a line can show them.
+/// The first bytes of a text in quotes, as a line shows them.
 pub(super) fn excerpt(bytes: impl ExactSizeIterator<Item = u8>) -> String {
-    let more = if bytes.len() > EXCERPT { " ..." } else { "" };
+    let more = if bytes.len() > MAX_EXCERPT { " ..." } else { "" };
     let mut text = String::from("\"");
-    for byte in bytes.take(EXCERPT) {
+    for byte in bytes.take(MAX_EXCERPT) {
         text.extend(byte.escape_ascii().map(char::from));
     }
     text + "\"" + more

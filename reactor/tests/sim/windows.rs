@@ -206,7 +206,7 @@ fn a_receiver_that_answers_is_waited_for_as_long_as_it_takes() {
     pair.world.keep_trace(10_000);
     pair.world.run_for(100_000 * SECOND);
     assert_eq!(pair.answers.all(), ["made"]);
-    let questions = pair.world.trace().iter().filter(|line| line.contains("whether it has room")).count();
+    let questions = pair.world.trace().iter().filter(|line| line.contains("a zero-window probe")).count();
     // At 12.6, 25.4, 51.0, 102.2 and 204.6 s; then every two minutes.
     assert_eq!(questions, 5 + (100_010 - 205) / 120);
     pair.server.resume();
