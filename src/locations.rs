@@ -112,11 +112,6 @@ impl Locations {
         Locations { known: HashMap::new(), order: Vec::new(), bytes: 0, limit, rule, seen: HashSet::new() }
     }
 
-    /// What it goes by.
-    pub fn rule(&self) -> Rule {
-        self.rule
-    }
-
     /// Takes an AT if it is newer than what is known.
     pub fn offer(&mut self, at: &At<'_>, from: Option<NeighborId>) -> Verdict {
         let mut line = Vec::new();
@@ -255,5 +250,62 @@ mod tests {
         let long = format!("AT A +1 a +1.{}+1 3", "0".repeat(RESERVED));
         assert_eq!(offer(&mut locations, &long), Verdict::NoRoom);
         assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 3"), Verdict::Newer(_)));
+    }
+
+    #[test]
+    fn an_entry_counts_with_its_name_and_at_least_the_usual_line() {
+        let mut locations = Locations::new(1 << 20);
+        offer(&mut locations, "AT A +1 kiwi +1+1 1");
+        assert_eq!(locations.bytes, ENTRY + 4 + RESERVED);
+        let long = format!("AT A +1 kiwi +1.{}+1 2", "0".repeat(RESERVED));
+        offer(&mut locations, &long);
+        assert_eq!(locations.bytes, ENTRY + 4 + long.len());
+        offer(&mut locations, "AT A +1 kiwi +1+1 3");
+        assert_eq!(locations.bytes, ENTRY + 4 + RESERVED);
+    }
+
+    #[test]
+    fn the_limit_is_reached_to_the_byte_and_not_passed() {
+        let long = format!("AT A +1 a +1.{}+1 2", "0".repeat(RESERVED));
+        let needed = ENTRY + 1 + long.len();
+        for (limit, has_room) in [(needed, true), (needed - 1, false)] {
+            let mut locations = Locations::new(limit);
+            assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));
+            assert_eq!(offer(&mut locations, &long) != Verdict::NoRoom, has_room);
+            let mut locations = Locations::new(limit);
+            assert_eq!(offer(&mut locations, &long) != Verdict::NoRoom, has_room);
+        }
+    }
+
+    #[test]
+    fn clients_are_listed_in_the_order_in_which_they_became_known() {
+        let mut locations = Locations::new(1 << 20);
+        assert!(locations.is_empty());
+        for line in ["AT A +1 c +1+1 1", "AT A +1 a +1+1 1", "AT A +1 b +1+1 1", "AT A +1 c +1+1 2"] {
+            offer(&mut locations, line);
+        }
+        assert_eq!((locations.len(), locations.is_empty()), (3, false));
+        assert!(locations.clients().eq(&[id("c"), id("a"), id("b")]));
+        let seconds = |known: &Known| known.at().unwrap().iamat.time_text.to_vec();
+        assert!(locations.iter().map(seconds).eq([b"2", b"1", b"1"]));
+    }
+
+    #[test]
+    fn the_papers_rule_takes_whatever_has_another_time() {
+        let mut locations = Locations::with_rule(1 << 20, Rule::Paper);
+        offer(&mut locations, "AT A +1 k +1+1 10");
+        assert_eq!(offer(&mut locations, "AT B +1 k +2+2 10"), Verdict::Same);
+        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 9"), Verdict::Newer(id("k")));
+        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Newer(id("k")));
+    }
+
+    #[test]
+    fn the_rule_of_seen_times_takes_each_time_once() {
+        let mut locations = Locations::with_rule(1 << 20, Rule::Seen);
+        offer(&mut locations, "AT A +1 k +1+1 10");
+        assert_eq!(offer(&mut locations, "AT B +1 k +2+2 10"), Verdict::Same);
+        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 9"), Verdict::Newer(id("k")));
+        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Same);
+        assert_eq!(offer(&mut locations, "AT A +1 j +1+1 10"), Verdict::Newer(id("j")));
     }
 }

@@ -43,6 +43,22 @@ fn digits_are_read_alike_one_by_one_and_eight_at_once() {
 }
 
 #[test]
+fn eight_bytes_are_a_number_only_if_all_of_them_are_digits() {
+    for digit in b'0'..=b'9' {
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut chunk = [digit; 8];
+                chunk[place] = byte;
+                let number = str::from_utf8(&chunk).ok().filter(|_| byte.is_ascii_digit());
+                assert_eq!(eight_digits(&chunk), number.map(|text| text.parse().unwrap()), "{chunk:?}");
+            }
+        }
+    }
+    assert_eq!(eight_digits(b"12345678"), Some(12_345_678));
+    assert_eq!(eight_digits(b"1234567"), None);
+}
+
+#[test]
 fn what_is_no_time_is_refused() {
     for text in ["", "+", "-", ".", "1.2.3", "1e9", "nan", "inf", "0x10", " 1", "1 ", "--1", "1,5", "1000000000000"] {
         assert_eq!(Time::parse(text.as_bytes()), None, "{text}");
@@ -59,10 +75,50 @@ fn differences_have_a_sign_and_nine_digits() {
         ("0", "0", "+0.000000000"),
         ("0.000000001", "0", "+0.000000001"),
         ("0", "0.000000001", "-0.000000001"),
+        ("1400794649.5", "4.25", "+1400794645.250000000"),
+        ("10", "109.75", "-99.750000000"),
+        ("0", "100", "-100.000000000"),
         ("999999999999", "-999999999999.999999999", "+1999999999998.999999999"),
     ] {
         assert_eq!(time(a).minus(time(b)).to_string(), text);
     }
+}
+
+#[test]
+fn a_time_is_later_by_more_than_a_duration_to_the_nanosecond() {
+    let day = Duration::from_secs(86_400);
+    assert!(time("86410.000000001").is_later_than(time("10"), day));
+    assert!(!time("86410").is_later_than(time("10"), day));
+    assert!(!time("10").is_later_than(time("86410.000000001"), day));
+    assert!(time("-1").is_later_than(time("-2"), Duration::ZERO));
+    assert!(!time("-1").is_later_than(time("-1"), Duration::ZERO));
+    assert!(!time("999999999999").is_later_than(time("-999999999999"), Duration::MAX));
+}
+
+#[test]
+fn the_systems_times_count_from_1970_both_ways() {
+    let by = Duration::new(1_400_794_645, 392_014_450);
+    assert_eq!(Time::from(SystemTime::UNIX_EPOCH + by), time("1400794645.392014450"));
+    assert_eq!(Time::from(SystemTime::UNIX_EPOCH - by), time("-1400794645.392014450"));
+}
+
+#[test]
+fn the_difference_of_an_at_is_any_decimal_number_with_or_without_a_sign() {
+    for good in ["+0.263873386", "-1", "5", "+.5", "-7.", "123456789012345678901234567890"] {
+        assert!(is_signed_decimal(good.as_bytes()), "{good}");
+    }
+    for bad in ["", "+", "-", "+-1", "--1", "zero", "1e9", "+1 ", "."] {
+        assert!(!is_signed_decimal(bad.as_bytes()), "{bad}");
+    }
+}
+
+#[test]
+fn a_number_taken_off_the_front_leaves_what_follows_it() {
+    let mut text = &b"34.50-118"[..];
+    assert_eq!((take_at_most(&mut text, 90), text), (Some(()), &b"-118"[..]));
+    assert_eq!(take_at_most(&mut text, 90), None);
+    assert_eq!(take_at_most(&mut &b"90.5+1"[..], 90), None);
+    assert_eq!(take_at_most(&mut &b"90.0+1"[..], 90), Some(()));
 }
 
 #[test]

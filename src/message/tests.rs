@@ -78,6 +78,8 @@ fn a_places_service_gets_plain_numbers() {
     assert_eq!(plain("+34.068930-118.445127"), "34.068930,-118.445127");
     assert_eq!(plain("+.5-007."), "0.5,-7");
     assert_eq!(plain("-0+0."), "0,0");
+    assert_eq!(plain("-0.00-0.50"), "0.00,-0.50");
+    assert_eq!(plain("+0-0.000"), "0,0.000");
     assert_eq!(plain(&format!("+1.{}+2", "3".repeat(1000))), format!("1.{},2", "3".repeat(20)));
 }
 
@@ -148,7 +150,34 @@ fn fields_are_found_whatever_bytes_they_hold() {
             .collect();
         let expected: Vec<&[u8]> = line.split(|byte| is_white(*byte)).filter(|field| !field.is_empty()).collect();
         let mut rest = &line[..];
-        let found: Vec<&[u8]> = std::iter::from_fn(|| next_field(&mut rest)).collect();
+        let found: Vec<&[u8]> = std::iter::from_fn(|| next_field(&mut rest)).take(line.len()).collect();
         assert_eq!(found, expected, "{line:?}");
     }
+}
+
+#[test]
+fn the_first_low_byte_is_found_wherever_it_stands() {
+    for low in 0..=b' ' {
+        // Bytes that differ from a low one by a single bit must not be taken for it, nor hide it.
+        for other in [b'!', b'a', 0x7f, 0x80, low | 0x80, low | 0x40] {
+            for place in 0..20 {
+                let mut bytes = [other; 20];
+                bytes[place] = low;
+                for start in 0..=place {
+                    assert_eq!(find_low(&bytes, start), place, "{bytes:?} from {start}");
+                }
+                assert_eq!(find_low(&bytes, place + 1), 20, "{bytes:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_at_is_written_in_one_allocation_with_room_for_an_end_of_line() {
+    let Some(Command::At(at)) = parse(b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 14") else {
+        panic!("not taken")
+    };
+    let mut line = Vec::new();
+    at.write_to(&mut line);
+    assert_eq!(line.capacity(), line.len() + 1);
 }
