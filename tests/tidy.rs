@@ -2,6 +2,10 @@
 
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/imports.rs"]
+mod imports;
+#[path = "tidy/layers.rs"]
+mod layers;
 #[path = "tidy/repo.rs"]
 mod repo;
 

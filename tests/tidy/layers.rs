@@ -1,0 +1,124 @@
+//! The arrows between layers are those of DESIGN.md: its pictures are the table that these rules read.
+//!
+//! A picture's first line names a folder. A line at the margin begins a layer, and the indented lines below it name the
+//! layer's modules. A module uses its own layer and the layers above it, nothing below.
+
+use crate::imports::Imports;
+use crate::repo::{document, lines_where, none};
+
+/// Uses against the arrows: from, to, and why it must be.
+const EXCEPTIONS: [(&str, &str, &str); 1] =
+    [("event_loop/mod", "driver/mio_driver", "`Reactor::new` puts the real driver under the loop")];
+
+struct Layer {
+    name: String,
+    modules: Vec<String>,
+}
+
+#[test]
+fn no_module_of_the_library_uses_a_layer_below_its_own() {
+    check("reactor/src");
+}
+
+#[test]
+fn no_module_of_the_herd_uses_a_layer_below_its_own() {
+    check("src");
+}
+
+#[test]
+fn the_library_does_not_know_the_herd() {
+    let words = ["proxyherd", "herd", "IAMAT"];
+    let broken = lines_where(|source, line| {
+        let code = line.split("//").next().unwrap_or("");
+        source.is_in(&["reactor/src"]) && words.iter().any(|word| code.contains(word))
+    });
+    none("the library knows the herd", &broken);
+}
+
+#[test]
+fn the_herd_does_not_know_its_simulation() {
+    let broken = lines_where(|source, line| {
+        let is_library = source.is_in(&["src"]) && !source.is_in(&["src/bin"]);
+        is_library && !source.is_test_code(line) && line.split("//").next().unwrap_or("").contains("herdsim")
+    });
+    none("the herd's library knows herdsim", &broken);
+}
+
+fn check(folder: &str) {
+    let imports = Imports::of(folder, "lib.rs");
+    let layers = layers(&document("DESIGN.md").text, &imports.folder);
+    let mut broken = Vec::new();
+    let files = imports.files().map(|file| file.path.as_str()).filter(|path| *path != format!("{folder}/lib.rs"));
+    for file in files {
+        let module = module(folder, file);
+        let Some(own) = layer_of(&layers, module) else {
+            broken.push(format!("{file} stands in no layer of the picture in DESIGN.md"));
+            continue;
+        };
+        for (other, path) in imports.uses.get(file).into_iter().flatten() {
+            let other = self::module(folder, other);
+            let is_exception = EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (module, other));
+            let below = layer_of(&layers, other).filter(|layer| *layer > own && !is_exception);
+            if let Some(layer) = below {
+                let (own, layer) = (&layers[own].name, &layers[layer].name);
+                broken.push(format!("{file} ({own}) uses {path}, which is {other} ({layer})"));
+            }
+        }
+    }
+    none("against the arrows of DESIGN.md", &broken);
+}
+
+/// `reactor/src/http/mod.rs` is `http/mod`.
+fn module<'a>(folder: &str, file: &'a str) -> &'a str {
+    file[folder.len() + 1..].trim_end_matches(".rs")
+}
+
+/// The number of a module's layer: that of the longest name in the picture that fits.
+fn layer_of(layers: &[Layer], module: &str) -> Option<usize> {
+    let fits = |name: &String| module == name || module.starts_with(&format!("{name}/"));
+    let length = |layer: &Layer| layer.modules.iter().filter(|name| fits(name)).map(String::len).max();
+    let fitting = layers.iter().enumerate().filter_map(|(number, layer)| Some((length(layer)?, number)));
+    fitting.max().map(|(_, number)| number)
+}
+
+/// The picture of a folder's layers.
+fn layers(design: &str, folder: &str) -> Vec<Layer> {
+    let begin = format!("```text\n{folder}\n");
+    let picture = design.split(&begin).nth(1).and_then(|rest| rest.split("```").next());
+    let picture = picture.unwrap_or_else(|| panic!("DESIGN.md has no picture that begins with {folder:?}"));
+    let mut layers: Vec<Layer> = Vec::new();
+    for line in picture.lines() {
+        match layers.last_mut() {
+            Some(layer) if line.starts_with(' ') => {
+                let names = line.split(',').map(str::trim).filter(|name| !name.is_empty());
+                layer.modules.extend(names.map(str::to_owned));
+            }
+            _ => {
+                let name = line.split_whitespace().next().unwrap_or("").to_owned();
+                layers.push(Layer { name, modules: Vec::new() });
+            }
+        }
+    }
+    layers
+}
+
+#[test]
+fn every_exception_is_needed() {
+    let reactor = Imports::of("reactor/src", "lib.rs");
+    for (from, to, reason) in EXCEPTIONS {
+        let uses = reactor.uses.get(&format!("reactor/src/{from}.rs"));
+        let is_needed = uses.is_some_and(|uses| uses.contains_key(&format!("reactor/src/{to}.rs")));
+        assert!(is_needed, "{from} no longer uses {to} ({reason})");
+    }
+}
+
+#[test]
+fn a_picture_is_read() {
+    let design =
+        "a\n```text\nx/src\npure   values    no clock\n       a, b,\n       c/d\nloop   the loop\n       c\n```\n";
+    let layers = layers(design, "x/src");
+    let read: Vec<String> = layers.iter().map(|layer| format!("{}: {}", layer.name, layer.modules.join(" "))).collect();
+    assert_eq!(read, ["pure: a b c/d", "loop: c"]);
+    let numbers = ["a", "a/tests", "c/d", "c/d/e", "c/x", "other"].map(|module| layer_of(&layers, module));
+    assert_eq!(numbers, [Some(0), Some(0), Some(0), Some(0), Some(1), None]);
+}
