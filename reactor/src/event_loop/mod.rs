@@ -1,7 +1,7 @@
 //! [`Reactor`]: the loop and what it offers. Twisted's `reactor`, as a value instead of a global.
 //!
 //! The parts: `turn.rs` is the loop itself, `lifecycle.rs` how it starts and stops, `registry.rs` the slab,
-//! `connection.rs`, `port.rs` and `connector.rs` what is in it, `work_queue.rs` what has been asked for, and `threads.rs`
+//! `connection/`, `port.rs` and `connector.rs` what is in it, `work_queue.rs` what has been asked for, and `threads.rs`
 //! the way in from other threads.
 //!
 //! Next: `turn.rs`, to be read in one sitting.

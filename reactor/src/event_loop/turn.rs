@@ -10,7 +10,7 @@
 //!
 //! Each step does bounded work: what is added while it runs waits for the next turn.
 //!
-//! Next: `connection.rs`, what attending to a connection means.
+//! Next: `connection/`, what attending to a connection means.
 
 use super::registry::Source;
 use super::{Core, Reactor};

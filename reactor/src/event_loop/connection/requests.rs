@@ -1,9 +1,13 @@
-//! What is asked of a connection through its [`Transport`](crate::Transport): noted here, carried out by the loop.
+//! The requests: what a program asks of a connection through its [`Transport`](crate::Transport).
+//!
+//! Every request only changes state and queues the connection; the loop does the rest when no callback is running. A
+//! request that called back would re-enter the protocol that made it.
+//!
+//! Next: `work_queue.rs`, where a connection waits for the loop.
 
-use super::{Connection, Life, Producing, Sending};
-use crate::transport::HIGH_WATER;
-use crate::transport::KeepAlive;
-use crate::transport::TransportBackend;
+use super::reading::Pause;
+use super::{Connection, Life};
+use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
 use crate::{Address, Producer, Reason};
 use std::rc::Rc;
 
@@ -13,24 +17,15 @@ impl TransportBackend for Connection {
     }
 
     fn write_vectored(&self, pieces: &[&[u8]]) {
-        if self.life.get() != Life::Open || self.sending.get() != Sending::Open {
+        if self.life.get() != Life::Open || !self.sending.is_open() {
             return;
         }
-        let mut out = self.out.borrow_mut();
-        for piece in pieces {
-            out.push(piece, &self.work.blocks);
+        let waiting = self.sending.push(pieces, &self.work.blocks);
+        if waiting > HIGH_WATER {
+            // Now, and not in the loop: a protocol that asks `is_paused` between two writes must see it.
+            self.reading.note_full_buffer();
         }
-        let len = out.len();
-        drop(out);
-        if len > HIGH_WATER {
-            if self.pauses_when_full.get() {
-                self.full.set(true);
-            }
-            if self.producing.get() == Producing::Runs && self.producer.borrow().is_some() {
-                self.producing.set(Producing::ToBePaused);
-            }
-        }
-        if len > self.limit.get() {
+        if waiting > self.sending.max_buffered() {
             self.end(Reason::BufferFull);
         } else {
             self.need_attention();
@@ -45,8 +40,8 @@ impl TransportBackend for Connection {
     }
 
     fn lose_write_connection(&self) {
-        if self.life.get() == Life::Open && self.sending.get() == Sending::Open {
-            self.sending.set(Sending::Closing);
+        if self.life.get() == Life::Open && self.sending.is_open() {
+            self.sending.close();
             self.need_attention();
         }
     }
@@ -56,18 +51,17 @@ impl TransportBackend for Connection {
     }
 
     fn pause_producing(&self) {
-        self.paused.set(true);
+        self.reading.pause(Pause::ByRequest);
     }
 
     fn resume_producing(&self) {
-        if self.paused.replace(false) {
-            self.owes_resumed.set(true);
+        if self.reading.unpause(Pause::ByRequest) {
             self.need_attention();
         }
     }
 
     fn is_paused(&self) -> bool {
-        self.paused.get() || self.full.get()
+        self.reading.is_paused()
     }
 
     fn is_disconnecting(&self) -> bool {
@@ -75,34 +69,30 @@ impl TransportBackend for Connection {
     }
 
     fn pause_when_full(&self, on: bool) {
-        self.pauses_when_full.set(on);
-        if !on && self.full.replace(false) {
-            self.owes_resumed.set(true);
+        self.reading.set_pause_when_full(on);
+        if !on && self.reading.unpause(Pause::ByFullBuffer) {
             self.need_attention();
         }
     }
 
     fn register_producer(&self, producer: Rc<dyn Producer>) {
         if self.life.get() == Life::Ended {
-            self.work.call_soon(Box::new(move || producer.stop_producing()));
-            return;
+            // Not now: the producer registers itself from one of its own calls.
+            return self.work.call_soon(Box::new(move || producer.stop_producing()));
         }
-        drop(self.producer.replace(Some(producer)));
-        let full = self.out.borrow().len() > HIGH_WATER;
-        self.producing.set(if full { Producing::ToBePaused } else { Producing::Runs });
+        self.sending.register_producer(producer);
     }
 
     fn unregister_producer(&self) {
-        drop(self.producer.take());
-        self.producing.set(Producing::Runs);
+        self.sending.forget_producer();
     }
 
     fn buffered(&self) -> usize {
-        self.out.borrow().len()
+        self.sending.buffered()
     }
 
     fn set_max_buffered(&self, bytes: usize) {
-        self.limit.set(bytes);
+        self.sending.set_max_buffered(bytes);
     }
 
     fn set_no_delay(&self, on: bool) {

@@ -1,0 +1,217 @@
+//! One stream connection: a small state machine between a [`Stream`] and a [`Protocol`].
+//!
+//! ```text
+//!            lose_connection             all written
+//!     Open ------------------> Losing ------------------> Ended(Done)
+//!       |                        |
+//!       +---- abort, error, panic, buffer limit, time ---> Ended(why)
+//! ```
+//!
+//! While the connection is open, each direction has a state of its own, in a room of its own: `reading.rs` and
+//! `sending.rs`. `requests.rs` is what a program asks for through its [`Transport`]. Requests only change state and
+//! queue the connection; [`Connection::attend`], called by the loop, does the work.
+//!
+//! Next: the three rooms in that order, then `work_queue.rs`.
+
+mod reading;
+mod requests;
+mod sending;
+
+use super::Core;
+use super::connector::ConnectorInner;
+use super::work_queue::WorkQueue;
+use crate::driver::{Readiness, Stream, Token};
+use crate::{Address, Protocol, Reason, Transport};
+use reading::Reading;
+use sending::Sending;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+pub(super) struct Connection {
+    /// Itself, for the lists of the work queue.
+    this: Weak<Connection>,
+    token: Token,
+    work: Rc<WorkQueue>,
+    peer: Address,
+    /// `None` once the end has been delivered: dropping the stream closes the socket.
+    stream: RefCell<Option<Box<dyn Stream>>>,
+    /// `None` while one of its callbacks runs, and once the end has been delivered.
+    protocol: Cell<Option<Box<dyn Protocol>>>,
+    /// The connector that made this connection; `None` if a port accepted it.
+    connector: Option<Rc<ConnectorInner>>,
+    life: Cell<Life>,
+    /// Why it ended, from `end` until `deliver_end`.
+    reason: RefCell<Option<Reason>>,
+    reading: Reading,
+    sending: Sending,
+    /// The protocol has heard that the reactor stops. The loop asks in every turn of a shutdown.
+    told_to_stop: Cell<bool>,
+    /// It stands in the work queue, or is being attended to: there is no need to queue it again.
+    queued: Cell<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// `lose_connection` was called: nothing is read any more, and the connection ends after its last byte.
+    Losing,
+    Ended,
+}
+
+impl Connection {
+    pub(super) fn new(
+        token: Token,
+        work: Rc<WorkQueue>,
+        stream: Box<dyn Stream>,
+        protocol: Box<dyn Protocol>,
+        peer: Address,
+        connector: Option<Rc<ConnectorInner>>,
+    ) -> Rc<Connection> {
+        Rc::new_cyclic(|this| Connection {
+            this: this.clone(),
+            token,
+            work,
+            peer,
+            stream: RefCell::new(Some(stream)),
+            protocol: Cell::new(Some(protocol)),
+            connector,
+            life: Cell::new(Life::Open),
+            reason: RefCell::new(None),
+            reading: Reading::new(),
+            sending: Sending::new(),
+            told_to_stop: Cell::new(false),
+            queued: Cell::new(false),
+        })
+    }
+
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Tells the protocol that it is connected, and does what it asked for.
+    pub(super) fn begin(self: &Rc<Self>, core: &Core) {
+        self.call(core, "connection_made", |protocol, transport| protocol.connection_made(transport));
+        self.attend(core);
+    }
+
+    /// Tells the protocol, once, that the reactor stops; the protocol ends the connection in its own way.
+    pub(super) fn reactor_stopping(self: &Rc<Self>, core: &Core) {
+        if self.life.get() == Life::Open && !self.told_to_stop.replace(true) {
+            self.call(core, "reactor_stopping", |protocol, transport| protocol.reactor_stopping(transport));
+            self.attend(core);
+        }
+    }
+
+    /// The driver has news of this connection.
+    pub(super) fn ready(self: &Rc<Self>, core: &Core, event: Readiness) {
+        self.reading.note(event);
+        self.sending.note(event);
+        self.attend(core);
+        if event.broken && !self.is_reading() {
+            // A read would have met the error, but nothing is read now; and the driver reports it only once.
+            self.end(Reason::Lost(Arc::new(io::ErrorKind::ConnectionReset.into())));
+        }
+    }
+
+    /// Does everything that there is to do now, within the budget of a turn. The order matters:
+    pub(super) fn attend(self: &Rc<Self>, core: &Core) {
+        // The callbacks below make requests. The rest of this function sees them, so they need not queue us again.
+        self.queued.set(true);
+        // Before reading: an empty buffer ends the pause of a full one, and the reading below can go on at once.
+        self.flush();
+        // Before reading: a protocol that held bytes back must deliver them before newer ones.
+        self.report_resumed(core);
+        self.read(core);
+        // Before the last flush, so that what a resumed producer writes goes out with it.
+        self.tell_producer(core);
+        // After all callbacks: the replies to everything that was read leave in one vectored write.
+        self.flush();
+        // Again, because the buffer may be empty only now. No event would follow on which to resume the producer.
+        self.tell_producer(core);
+        // Last: an end waits for the last byte.
+        self.finish();
+        self.queued.set(false);
+        // The budget is used up, or the producer has written since the flush. The driver will not report either.
+        if self.life.get() != Life::Ended && (self.has_input() || self.sending.can_flush()) {
+            self.need_attention();
+        }
+    }
+
+    /// Takes the protocol out, calls it, and puts it back: it is never borrowed while its callback runs, so a callback
+    /// that comes back to this connection finds nothing locked, and can never re-enter the protocol.
+    fn call(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn Protocol, &Transport)) {
+        let Some(mut protocol) = self.protocol.take() else { return };
+        let transport = Transport::new(self.clone());
+        let sound = core.run_callback(
+            |out| out.write_fmt(format_args!("{what} of the connection to {}", self.peer)),
+            || f(&mut *protocol, &transport),
+        );
+        self.protocol.set(Some(protocol));
+        if !sound {
+            self.end(Reason::Panicked);
+        }
+    }
+
+    /// Marks the connection as over, for `reason`; the protocol hears of it at the end of this turn. A second end
+    /// changes nothing: the first reason is the true one.
+    pub(super) fn end(&self, reason: Reason) {
+        if self.life.replace(Life::Ended) == Life::Ended {
+            return;
+        }
+        let broken_off =
+            matches!(reason, Reason::Aborted | Reason::BufferFull | Reason::Panicked | Reason::FlushTimeout);
+        // Borrowed only while the driver reads or writes, and drivers call nobody back: this always succeeds.
+        if broken_off && let Ok(mut stream) = self.stream.try_borrow_mut() {
+            stream.iter_mut().for_each(|stream| stream.reset_on_close());
+        }
+        *self.reason.borrow_mut() = Some(reason);
+        self.work.ended.borrow_mut().extend(self.this.upgrade());
+    }
+
+    /// Closes the socket and tells the protocol, the producer and the connector, in this order.
+    pub(super) fn deliver_end(self: &Rc<Self>, core: &Core) {
+        let reason = self.reason.borrow_mut().take().unwrap_or(Reason::Done);
+        // Before any callback: whoever connects or listens again in `connection_lost` finds the descriptor free.
+        drop(self.stream.take());
+        let producer = self.sending.clear(&self.work.blocks);
+        self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
+        let protocol = self.protocol.take();
+        // A program's `Drop` may panic like any callback of its own.
+        core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol));
+        if let Some(producer) = producer {
+            core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing());
+        }
+        // Last, because the factory may connect again: the old protocol must know by then.
+        if let Some(connector) = &self.connector {
+            connector.lost(core, &reason);
+        }
+    }
+
+    /// Drops what it holds, without a callback: the loop is gone, and nobody is left to call.
+    pub(super) fn forget(&self) {
+        drop(self.protocol.take());
+        self.sending.forget_producer();
+        drop(self.stream.take());
+        if let Some(connector) = &self.connector {
+            connector.forget();
+        }
+    }
+
+    /// Has the loop call [`attend`](Connection::attend) in this turn or the next.
+    fn need_attention(&self) {
+        if !self.queued.replace(true) {
+            self.work.attention.borrow_mut().extend(self.this.upgrade());
+        }
+    }
+
+    /// Sets a socket option. A refusal is only logged: it changes nothing that a program could act on.
+    fn set_option(&self, name: &str, set: impl FnOnce(&mut dyn Stream) -> io::Result<()>) {
+        if let Some(stream) = &mut *self.stream.borrow_mut()
+            && let Err(error) = set(&mut **stream)
+        {
+            log::debug!(target: "reactor", "cannot set {name} on the connection to {}: {error}", self.peer);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The reading room: when a connection reads, how much, and what stops it.
+//!
+//! ```text
+//!   edge   Drained --event--> Readable --event--> EndFollows --read of 0 bytes--> Ended
+//!             ^                  |  WouldBlock,       |
+//!             +------------------+  or a short read   | WouldBlock
+//!             +---------------------------------------+
+//!
+//!   flow   Flowing ---pause---> Paused ---the last pause ends---> Resuming ---reading_resumed---> Flowing
+//! ```
+//!
+//! Readiness is edge-triggered: the driver reports a change once. So a connection that stops reading early, because of
+//! its budget or a pause, must stay `Readable` and be queued again by us; the driver will not report it a second time.
+//!
+//! Next: `sending.rs`, the other direction.
+
+use super::{Connection, Life};
+use crate::Reason;
+use crate::driver::Readiness;
+use crate::event_loop::{BUFFER, Core};
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(super) struct Reading {
+    edge: Cell<Edge>,
+    flow: Cell<Flow>,
+    /// Whether a full send buffer pauses reading: `pause_when_full`.
+    pause_when_full: Cell<bool>,
+}
+
+/// What the driver and the last read said about the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    /// Everything has been read; the driver will report more.
+    Drained,
+    /// There may be more to read, and nobody will report it again.
+    Readable,
+    /// As `Readable`, and the peer's end follows. A short read does not drain this one: the end behind it makes no
+    /// event of its own.
+    EndFollows,
+    /// The end has been read.
+    Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Flowing,
+    Paused(Pause),
+    /// The pause is over, and the protocol has not heard of it yet. Nothing is read before it has.
+    Resuming,
+}
+
+/// Why reading is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The program asked for it: `pause_producing`.
+    ByRequest,
+    /// Too much waits to be sent.
+    ByFullBuffer,
+    ByBoth,
+}
+
+impl Reading {
+    pub(super) fn new() -> Reading {
+        Reading { edge: Cell::new(Edge::Drained), flow: Cell::new(Flow::Flowing), pause_when_full: Cell::new(false) }
+    }
+
+    /// Takes in what the driver reports.
+    pub(super) fn note(&self, event: Readiness) {
+        self.edge.set(match self.edge.get() {
+            Edge::Ended => Edge::Ended,
+            _ if event.read_closed => Edge::EndFollows,
+            Edge::Drained if event.readable => Edge::Readable,
+            unchanged => unchanged,
+        });
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.flow.get(), Flow::Paused(_))
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.edge.get() == Edge::Ended
+    }
+
+    pub(super) fn pause(&self, why: Pause) {
+        self.flow.set(Flow::Paused(match self.flow.get() {
+            Flow::Paused(already) if already != why => Pause::ByBoth,
+            _ => why,
+        }));
+    }
+
+    /// Ends the pause for this reason. True if no other is left: then the protocol must hear of it.
+    pub(super) fn unpause(&self, why: Pause) -> bool {
+        let Flow::Paused(paused) = self.flow.get() else { return false };
+        match paused {
+            Pause::ByBoth if why == Pause::ByRequest => self.flow.set(Flow::Paused(Pause::ByFullBuffer)),
+            Pause::ByBoth => self.flow.set(Flow::Paused(Pause::ByRequest)),
+            only if only == why => {
+                self.flow.set(Flow::Resuming);
+                return true;
+            }
+            Pause::ByRequest | Pause::ByFullBuffer => {}
+        }
+        false
+    }
+
+    /// The send buffer has passed its high-water mark.
+    pub(super) fn note_full_buffer(&self) {
+        if self.pause_when_full.get() {
+            self.pause(Pause::ByFullBuffer);
+        }
+    }
+
+    pub(super) fn set_pause_when_full(&self, on: bool) {
+        self.pause_when_full.set(on);
+    }
+
+    /// Whether there is something to deliver: bytes, the end, or the news that reading goes on.
+    fn has_input(&self) -> bool {
+        match (self.edge.get(), self.flow.get()) {
+            (Edge::Ended, _) | (_, Flow::Paused(_)) => false,
+            (_, Flow::Resuming) => true,
+            (Edge::Drained, Flow::Flowing) => false,
+            (Edge::Readable | Edge::EndFollows, Flow::Flowing) => true,
+        }
+    }
+}
+
+impl Connection {
+    /// Whether the protocol gets what the peer sends: the connection is open in this direction, and not paused.
+    pub(super) fn is_reading(&self) -> bool {
+        self.life.get() == Life::Open && !self.reading.has_ended() && !self.reading.is_paused()
+    }
+
+    pub(super) fn has_input(&self) -> bool {
+        self.life.get() == Life::Open && self.reading.has_input()
+    }
+
+    /// Tells the protocol that a pause is over, if one is.
+    pub(super) fn report_resumed(self: &Rc<Self>, core: &Core) {
+        if self.reading.flow.get() == Flow::Resuming && self.is_reading() {
+            self.reading.flow.set(Flow::Flowing); // Before the call, which may pause again.
+            self.call(core, "reading_resumed", |protocol, transport| protocol.reading_resumed(transport));
+        }
+    }
+
+    /// Reads until nothing is there, the protocol pauses, or the budget of this turn is used up: then the other
+    /// connections have their turn, and this one goes on in the next.
+    pub(super) fn read(self: &Rc<Self>, core: &Core) {
+        if !self.may_read() {
+            return;
+        }
+        let mut buffer = core.take_buffer();
+        for _ in 0..self.work.settings.max_reads_per_turn {
+            if !self.may_read() {
+                break; // The callback of the last read has paused, closed or ended us.
+            }
+            let result = match &mut *self.stream.borrow_mut() {
+                Some(stream) => stream.read(&mut buffer),
+                None => break,
+            };
+            let edge = &self.reading.edge;
+            match result {
+                Ok(0) => {
+                    edge.set(Edge::Ended);
+                    self.call(core, "read_connection_lost", |protocol, transport| {
+                        protocol.read_connection_lost(transport);
+                    });
+                }
+                Ok(count) => {
+                    // A short read has emptied the socket: this saves the read that would only say WouldBlock.
+                    if count < BUFFER && edge.get() == Edge::Readable {
+                        edge.set(Edge::Drained);
+                    }
+                    self.call(core, "data_received", |protocol, transport| {
+                        protocol.data_received(transport, &buffer[..count]);
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => edge.set(Edge::Drained),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.end(Reason::Lost(Arc::new(error))),
+            }
+        }
+        core.give_buffer(buffer);
+    }
+
+    fn may_read(&self) -> bool {
+        self.reading.flow.get() == Flow::Flowing && self.has_input()
+    }
+}

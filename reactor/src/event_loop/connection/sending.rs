@@ -1,0 +1,237 @@
+//! The sending room: bytes that wait to be sent, the producer that writes them, and the ends that wait for the last
+//! one.
+//!
+//! ```text
+//!   side       Open --lose_write_connection--> Closing --all written--> Closed
+//!   producing  Running --above HIGH_WATER--> ToBePaused --told--> Paused --all written, told--> Running
+//! ```
+//!
+//! Next: `requests.rs`, what a program asks of a connection.
+
+use super::reading::Pause;
+use super::{Connection, Life};
+use crate::driver::Readiness;
+use crate::event_loop::Core;
+use crate::outgoing::{Blocks, Outgoing};
+use crate::timers::DelayedCall;
+use crate::transport::{HIGH_WATER, MAX_BUFFERED};
+use crate::{Producer, Reason};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(super) struct Sending {
+    out: RefCell<Outgoing>,
+    /// Above this many bytes in `out` the connection is aborted.
+    max_buffered: Cell<usize>,
+    edge: Cell<Edge>,
+    side: Cell<Side>,
+    producer: RefCell<Option<Rc<dyn Producer>>>,
+    producing: Cell<Producing>,
+    /// Aborts a closing connection whose peer takes nothing more.
+    close_timer: RefCell<Option<DelayedCall>>,
+}
+
+/// What the driver and the last write said about the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Writable,
+    /// The last write did not take everything; the driver will report when there is room.
+    Blocked,
+}
+
+/// Our side of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Open,
+    /// The end is to be sent after everything written.
+    Closing,
+    Closed,
+}
+
+/// What the registered producer was told last, or is to be told next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Producing {
+    Running,
+    ToBePaused,
+    Paused,
+}
+
+impl Sending {
+    pub(super) fn new() -> Sending {
+        Sending {
+            out: RefCell::default(),
+            max_buffered: Cell::new(MAX_BUFFERED),
+            edge: Cell::new(Edge::Writable),
+            side: Cell::new(Side::Open),
+            producer: RefCell::new(None),
+            producing: Cell::new(Producing::Running),
+            close_timer: RefCell::new(None),
+        }
+    }
+
+    /// Takes in what the driver reports.
+    pub(super) fn note(&self, event: Readiness) {
+        if event.writable {
+            self.edge.set(Edge::Writable);
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.side.get() == Side::Open
+    }
+
+    /// Asks for an end after everything written.
+    pub(super) fn close(&self) {
+        self.side.set(Side::Closing);
+    }
+
+    pub(super) fn buffered(&self) -> usize {
+        self.out.borrow().len()
+    }
+
+    pub(super) fn set_max_buffered(&self, bytes: usize) {
+        self.max_buffered.set(bytes);
+    }
+
+    pub(super) fn max_buffered(&self) -> usize {
+        self.max_buffered.get()
+    }
+
+    /// Puts `pieces` after what was written before. Returns how many bytes wait now.
+    pub(super) fn push(&self, pieces: &[&[u8]], blocks: &Blocks) -> usize {
+        let mut out = self.out.borrow_mut();
+        for piece in pieces {
+            out.push(piece, blocks);
+        }
+        let full = out.len() > HIGH_WATER;
+        if full && self.producing.get() == Producing::Running && self.producer.borrow().is_some() {
+            // Told later, by the loop: this may be a write of the producer's own, which must not be re-entered.
+            self.producing.set(Producing::ToBePaused);
+        }
+        out.len()
+    }
+
+    /// Whether a flush would send something.
+    pub(super) fn can_flush(&self) -> bool {
+        self.edge.get() == Edge::Writable && !self.out.borrow().is_empty()
+    }
+
+    pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
+        drop(self.producer.replace(Some(producer)));
+        let full = self.buffered() > HIGH_WATER;
+        self.producing.set(if full { Producing::ToBePaused } else { Producing::Running });
+    }
+
+    pub(super) fn forget_producer(&self) {
+        drop(self.producer.take());
+        self.producing.set(Producing::Running);
+    }
+
+    /// Throws away what waits, and gives out the producer, which must be told.
+    pub(super) fn clear(&self, blocks: &Blocks) -> Option<Rc<dyn Producer>> {
+        self.out.borrow_mut().clear(blocks);
+        if let Some(timer) = self.close_timer.take() {
+            timer.cancel();
+        }
+        self.producer.take()
+    }
+}
+
+impl Connection {
+    /// Sends what waits, as much as the socket takes.
+    pub(super) fn flush(&self) {
+        let sending = &self.sending;
+        if self.life.get() == Life::Ended || !sending.can_flush() {
+            return;
+        }
+        let before = sending.buffered();
+        let result = match &mut *self.stream.borrow_mut() {
+            Some(stream) => sending.out.borrow_mut().flush(&self.work.blocks, |slices| stream.write_vectored(slices)),
+            None => return,
+        };
+        match result {
+            // Only when all is gone, and not below the mark at once: pauses then come seldom, not with every write.
+            Ok(true) => {
+                self.reading.unpause(Pause::ByFullBuffer);
+            }
+            Ok(false) => {
+                sending.edge.set(Edge::Blocked);
+                if sending.buffered() < before
+                    && let Some(timer) = &*sending.close_timer.borrow()
+                {
+                    // The peer does read, if slowly: its time begins anew. A timer that has fired has ended us.
+                    let _ = timer.reset(self.work.settings.close_timeout);
+                }
+            }
+            Err(error) => self.end(Reason::Lost(Arc::new(error))),
+        }
+    }
+
+    /// Pauses the producer above the mark, and resumes it when all is gone: always in pairs, and never from inside a
+    /// write.
+    pub(super) fn tell_producer(&self, core: &Core) {
+        let producing = &self.sending.producing;
+        if producing.get() == Producing::Running || self.life.get() != Life::Open {
+            return;
+        }
+        let Some(producer) = self.sending.producer.borrow().clone() else { return };
+        let describe = |out: &mut dyn std::fmt::Write| {
+            out.write_fmt(format_args!("a producer for the connection to {}", self.peer))
+        };
+        if producing.get() == Producing::ToBePaused {
+            producing.set(Producing::Paused);
+            core.run_callback(describe, || producer.pause_producing());
+        }
+        // The callback may have unregistered the producer, or registered another.
+        if producing.get() == Producing::Paused && self.sending.out.borrow().is_empty() {
+            producing.set(Producing::Running);
+            core.run_callback(describe, || producer.resume_producing());
+        }
+    }
+
+    /// Carries out an end that had to wait for the last byte.
+    pub(super) fn finish(&self) {
+        let sending = &self.sending;
+        if !sending.out.borrow().is_empty() {
+            if self.life.get() == Life::Losing && sending.close_timer.borrow().is_none() {
+                self.limit_the_flush();
+            }
+            return;
+        }
+        match (self.life.get(), sending.side.get()) {
+            (Life::Losing, Side::Open | Side::Closing | Side::Closed) => self.end(Reason::Done),
+            (Life::Open, Side::Closing) => {
+                sending.side.set(Side::Closed);
+                let result = match &mut *self.stream.borrow_mut() {
+                    Some(stream) => stream.shutdown_write(),
+                    None => Ok(()),
+                };
+                match result {
+                    Ok(()) => self.end_if_both_sides_have(),
+                    Err(error) => self.end(Reason::Lost(Arc::new(error))),
+                }
+            }
+            (Life::Open, Side::Closed) => self.end_if_both_sides_have(),
+            (Life::Open, Side::Open) | (Life::Ended, _) => {}
+        }
+    }
+
+    fn end_if_both_sides_have(&self) {
+        if self.reading.has_ended() {
+            self.end(Reason::Done);
+        }
+    }
+
+    /// Gives the peer a time to take the last bytes: one that does not read must not keep a connection that was closed.
+    fn limit_the_flush(&self) {
+        let late = self.this.clone();
+        let action = move || {
+            if let Some(me) = late.upgrade() {
+                me.end(Reason::FlushTimeout);
+            }
+        };
+        let timer = self.work.timers.call_later(self.work.settings.close_timeout, Box::new(action));
+        *self.sending.close_timer.borrow_mut() = Some(timer);
+    }
+}
