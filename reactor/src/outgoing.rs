@@ -11,10 +11,10 @@ use std::io::{self, IoSlice};
 const BLOCK: usize = 16 * 1024;
 
 /// How many empty blocks are kept for the next writer: 1 MiB, for all connections together.
-const SPARE_BLOCKS: usize = 64;
+const MAX_SPARE_BLOCKS: usize = 64;
 
 /// One vectored write takes at most this many blocks.
-const BLOCKS_A_WRITE: usize = 16;
+const MAX_BLOCKS_PER_WRITE: usize = 16;
 
 /// Empty blocks, shared by the connections of one reactor.
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl Blocks {
 
     fn give_back(&self, mut block: Vec<u8>) {
         let mut spare = self.0.borrow_mut();
-        if block.capacity() == BLOCK && spare.len() < SPARE_BLOCKS {
+        if block.capacity() == BLOCK && spare.len() < MAX_SPARE_BLOCKS {
             block.clear();
             spare.push(block);
         }
@@ -80,7 +80,7 @@ impl Outgoing {
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         while !self.is_empty() {
-            let mut slices = [IoSlice::new(&[]); BLOCKS_A_WRITE];
+            let mut slices = [IoSlice::new(&[]); MAX_BLOCKS_PER_WRITE];
             let mut count = 0;
             let mut offered = 0;
             for (slot, block) in slices.iter_mut().zip(&self.blocks) {
@@ -232,7 +232,7 @@ mod tests {
     fn the_store_keeps_64_blocks_at_most() {
         let store = Blocks::default();
         let mut out = Outgoing::default();
-        for _ in 0..SPARE_BLOCKS + 2 {
+        for _ in 0..MAX_SPARE_BLOCKS + 2 {
             out.push(&[0; BLOCK], &store);
         }
         out.clear(&store);

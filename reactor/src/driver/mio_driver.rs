@@ -17,13 +17,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How many events one poll takes at most; what is more comes with the next one.
-const EVENTS: usize = 1024;
+const MAX_EVENTS: usize = 1024;
 
 /// Threads for `defer_to_thread`, as many as Twisted's pool has.
-const WORKERS: usize = 10;
+const MAX_WORKERS: usize = 10;
 
 /// Threads for name look-ups: few, and their own, so that a silent resolver holds up nothing else.
-const LOOKUP_WORKERS: usize = 4;
+const MAX_LOOKUP_WORKERS: usize = 4;
 
 /// Our own tokens count down from the top, where no slab key gets to.
 const WAKE: mio::Token = mio::Token(usize::MAX);
@@ -65,10 +65,10 @@ impl MioDriver {
         Ok(MioDriver {
             poll,
             registry,
-            events: Events::with_capacity(EVENTS),
+            events: Events::with_capacity(MAX_EVENTS),
             waker,
-            workers: ThreadPool::new("worker", WORKERS),
-            lookups: ThreadPool::new("lookup", LOOKUP_WORKERS),
+            workers: ThreadPool::new("worker", MAX_WORKERS),
+            lookups: ThreadPool::new("lookup", MAX_LOOKUP_WORKERS),
             signals: None,
             random: RandomState::new(),
             drawn: 0,

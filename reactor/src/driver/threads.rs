@@ -10,15 +10,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
 /// How many jobs may wait for a thread; more are refused, so that a stuck pool cannot eat the memory.
-const QUEUE_LIMIT: usize = 1024;
+const MAX_QUEUED_JOBS: usize = 1024;
 
 pub(super) struct ThreadPool {
     name: &'static str,
     limit: usize,
-    shared: Arc<Shared>,
+    pool: Arc<Pool>,
 }
 
-struct Shared {
+struct Pool {
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -31,7 +31,7 @@ struct State {
     closed: bool,
 }
 
-impl Shared {
+impl Pool {
     /// Jobs run outside the lock, so it cannot be poisoned; if it were, the state would still be sound.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -40,22 +40,22 @@ impl Shared {
 
 impl ThreadPool {
     pub(super) fn new(name: &'static str, limit: usize) -> ThreadPool {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() });
-        ThreadPool { name, limit, shared }
+        let pool = Arc::new(Pool { state: Mutex::default(), wake: Condvar::new() });
+        ThreadPool { name, limit, pool }
     }
 
     pub(super) fn spawn(&self, job: Job) -> Result<(), Job> {
-        let mut state = self.shared.lock();
-        if state.queue.len() >= QUEUE_LIMIT {
+        let mut state = self.pool.lock();
+        if state.queue.len() >= MAX_QUEUED_JOBS {
             return Err(job);
         }
         state.queue.push_back(job);
         if state.idle >= state.queue.len() {
-            self.shared.wake.notify_one();
+            self.pool.wake.notify_one();
         } else if state.threads < self.limit {
-            let shared = self.shared.clone();
+            let pool = self.pool.clone();
             let name = format!("reactor-{}-{}", self.name, state.threads);
-            match thread::Builder::new().name(name).spawn(move || work(&shared)) {
+            match thread::Builder::new().name(name).spawn(move || work(&pool)) {
                 Ok(_detached) => state.threads += 1,
                 // With no thread at all the job could wait for ever.
                 Err(_) if state.threads == 0 => return state.queue.pop_back().map_or(Ok(()), Err),
@@ -68,27 +68,27 @@ impl ThreadPool {
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = self.pool.lock();
         state.closed = true;
         state.queue.clear();
         drop(state);
-        self.shared.wake.notify_all();
+        self.pool.wake.notify_all();
     }
 }
 
-fn work(shared: &Shared) {
-    let mut state = shared.lock();
+fn work(pool: &Pool) {
+    let mut state = pool.lock();
     while !state.closed {
         match state.queue.pop_front() {
             Some(job) => {
                 drop(state);
                 // The panic hook has printed it; whoever waits for the result is told by the job's own drop.
                 let _ = catch_unwind(AssertUnwindSafe(job));
-                state = shared.lock();
+                state = pool.lock();
             }
             None => {
                 state.idle += 1;
-                state = shared.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+                state = pool.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
                 state.idle -= 1;
             }
         }

@@ -11,6 +11,7 @@
 //!
 //! A second signal ends the waiting at once.
 
+use super::connection::Connection;
 use super::registry::Source;
 use super::turn::Turn;
 use super::{Core, Reactor};
@@ -309,13 +310,19 @@ impl Core {
         for limit in self.work.lookup_limits.take().into_values() {
             limit.cancel();
         }
+        self.close_sources(|connection| connection.reactor_stopping(self));
+    }
+
+    /// Closes ports, gives up attempts, and has `end` end each connection.
+    fn close_sources(&self, end: impl Fn(&Rc<Connection>)) {
+        // A copy: what closes one source may change the registry.
         let sources = self.registry.borrow().all();
         for source in sources {
             match source {
-                Source::Accepted => {}
+                Source::Accepted => {} // Only while a factory runs, and none does now.
                 Source::Port(port) => port.stop(self),
                 Source::Attempt(attempt) => attempt.stop(),
-                Source::Connection(connection) => connection.reactor_stopping(self),
+                Source::Connection(connection) => end(&connection),
             }
         }
     }
@@ -335,15 +342,7 @@ impl Core {
     }
 
     fn abort_everything(&self) {
-        let sources = self.registry.borrow().all();
-        for source in sources {
-            match source {
-                Source::Accepted => {}
-                Source::Port(port) => port.stop(self),
-                Source::Attempt(attempt) => attempt.stop(),
-                Source::Connection(connection) => connection.end(Reason::Aborted),
-            }
-        }
+        self.close_sources(|connection| connection.end(Reason::Aborted));
     }
 
     /// The first signal stops in an orderly way; another one does not wait any more.

@@ -42,7 +42,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use threads::{Completions, Shared};
+use threads::{Completions, Inbox};
 use work_queue::WorkQueue;
 
 /// The read buffer that all connections share: an idle connection owns none.
@@ -89,7 +89,7 @@ struct Core {
     registry: RefCell<Registry>,
     work: Rc<WorkQueue>,
     lifecycle: Lifecycle,
-    shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
     completions: Completions,
     /// The shared read buffer, while nobody reads.
     buffer: Cell<Vec<u8>>,
@@ -121,7 +121,7 @@ impl Reactor {
         let now = driver.now();
         let core = Rc::new_cyclic(|this| Core {
             this: this.clone(),
-            shared: Arc::new(Shared::new(driver.waker())),
+            inbox: Arc::new(Inbox::new(driver.waker())),
             driver: RefCell::new(driver),
             registry: RefCell::default(),
             work: WorkQueue::new(settings, Timers::new(now)),
@@ -237,7 +237,7 @@ impl Reactor {
 
     /// The handle by which other threads reach this reactor.
     pub fn handle(&self) -> ReactorHandle {
-        ReactorHandle::new(self.core.shared.clone())
+        ReactorHandle::new(self.core.inbox.clone())
     }
 
     pub(crate) fn weak(&self) -> WeakReactor {
@@ -333,7 +333,7 @@ impl Core {
     fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
         let (reactor, timeout) = (self.weak(), self.work.settings.lookup_timeout);
         let (deferred, completion) = self.completions.deferred::<io::Result<Vec<IpAddr>>>(&reactor);
-        let reply_to = self.shared.clone();
+        let reply_to = self.inbox.clone();
         self.driver.borrow_mut().resolve(host, Box::new(move |found| threads::complete(&reply_to, completion, found)));
 
         let core = self.weak();
@@ -370,7 +370,7 @@ impl Core {
     /// Cuts the circle in which protocols hold transports, and transports are their connection. What is dropped may ask
     /// for this and that in its drop; nobody will see to it, so it goes, too.
     fn tear_down(&self) {
-        self.shared.close();
+        self.inbox.close();
         self.work.timers.clear();
         self.work.clear();
         for connector in self.work.looking_up.take() {

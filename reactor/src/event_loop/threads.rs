@@ -17,19 +17,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How many calls may wait to be made by the loop; a thread that floods it is refused instead of eating the memory.
-const QUEUE_LIMIT: usize = 1 << 20;
+const MAX_QUEUED_CALLS: usize = 1 << 20;
 
 type Call = Box<dyn FnOnce(&Reactor) + Send>;
 
 /// What other threads hold of a reactor: it can hand calls over, and nothing else. `Send`, cheap to clone.
 #[derive(Clone)]
 pub struct ReactorHandle {
-    shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
 }
 
 impl ReactorHandle {
-    pub(super) fn new(shared: Arc<Shared>) -> ReactorHandle {
-        ReactorHandle { shared }
+    pub(super) fn new(inbox: Arc<Inbox>) -> ReactorHandle {
+        ReactorHandle { inbox }
     }
 
     /// Has the loop call `f`, in the order of these requests, and wakes it. From a thread or from the loop itself;
@@ -38,7 +38,7 @@ impl ReactorHandle {
     /// # Errors
     /// If more than a million calls wait, or the reactor is gone; `f` is dropped then.
     pub fn call_from_thread(&self, f: impl FnOnce(&Reactor) + Send + 'static) -> Result<(), ThreadError> {
-        self.shared.push(Box::new(f), QUEUE_LIMIT)
+        self.inbox.push(Box::new(f), MAX_QUEUED_CALLS)
     }
 }
 
@@ -48,7 +48,7 @@ impl fmt::Debug for ReactorHandle {
     }
 }
 
-pub(super) struct Shared {
+pub(super) struct Inbox {
     /// `None` once the reactor is gone.
     calls: Mutex<Option<VecDeque<Call>>>,
     /// Whether there may be calls: looking at this costs less than locking.
@@ -56,9 +56,9 @@ pub(super) struct Shared {
     waker: Arc<dyn Wake>,
 }
 
-impl Shared {
-    pub(super) fn new(waker: Arc<dyn Wake>) -> Shared {
-        Shared { calls: Mutex::new(Some(VecDeque::new())), pending: AtomicBool::new(false), waker }
+impl Inbox {
+    pub(super) fn new(waker: Arc<dyn Wake>) -> Inbox {
+        Inbox { calls: Mutex::new(Some(VecDeque::new())), pending: AtomicBool::new(false), waker }
     }
 
     /// No user code runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
@@ -67,15 +67,15 @@ impl Shared {
     }
 
     fn push(&self, call: Call, limit: usize) -> Result<(), ThreadError> {
-        let mut guard = self.lock();
-        let calls = guard.as_mut().ok_or(ThreadError::Gone)?;
-        if calls.len() >= limit {
+        let mut calls = self.lock();
+        let queue = calls.as_mut().ok_or(ThreadError::Gone)?;
+        if queue.len() >= limit {
             return Err(ThreadError::QueueFull);
         }
-        let first = calls.is_empty();
-        calls.push_back(call);
+        let first = queue.is_empty();
+        queue.push_back(call);
         self.pending.store(true, Ordering::Release); // Under the lock, so that take() cannot miss it.
-        drop(guard);
+        drop(calls);
         if first {
             self.waker.wake(); // The others ride along.
         }
@@ -87,10 +87,10 @@ impl Shared {
     }
 
     pub(super) fn take(&self) -> VecDeque<Call> {
-        let mut guard = self.lock();
+        let mut calls = self.lock();
         self.pending.store(false, Ordering::Relaxed);
-        match guard.as_mut() {
-            Some(calls) if !calls.is_empty() => std::mem::take(calls),
+        match calls.as_mut() {
+            Some(queue) if !queue.is_empty() => std::mem::take(queue),
             _ => VecDeque::new(),
         }
     }
@@ -147,9 +147,9 @@ impl Completions {
 }
 
 /// Hands a result in, from any thread. Never refused: there are at most as many as there are jobs.
-pub(super) fn complete<T: Send + 'static>(shared: &Arc<Shared>, id: u64, result: T) {
+pub(super) fn complete<T: Send + 'static>(inbox: &Arc<Inbox>, id: u64, result: T) {
     let call: Call = Box::new(move |reactor| reactor.core.completions.finish(id, result));
-    let _ = shared.push(call, usize::MAX); // If the reactor is gone, so is whoever waited.
+    let _ = inbox.push(call, usize::MAX); // If the reactor is gone, so is whoever waited.
 }
 
 impl Reactor {
@@ -164,10 +164,10 @@ impl Reactor {
         E: Error + Send + 'static,
     {
         let (deferred, id) = self.core.completions.deferred::<Result<Result<T, E>, ThreadError>>(&self.core.weak());
-        let shared = self.core.shared.clone();
+        let inbox = self.core.inbox.clone();
         let job = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(work)).map_err(|_| ThreadError::Panicked);
-            complete(&shared, id, result);
+            complete(&inbox, id, result);
         });
         if self.core.driver.borrow_mut().spawn(job).is_err() {
             self.core.completions.finish::<Result<Result<T, E>, ThreadError>>(id, Err(ThreadError::QueueFull));

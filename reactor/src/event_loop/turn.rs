@@ -103,11 +103,11 @@ impl Core {
     }
 
     fn make_calls_from_threads(&self) {
-        if !self.shared.is_pending() {
+        if !self.inbox.is_pending() {
             return;
         }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
-        for call in self.shared.take() {
+        for call in self.inbox.take() {
             self.run_callback(|out| out.write_str("a call from another thread"), || call(&reactor));
         }
     }
