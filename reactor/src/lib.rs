@@ -66,6 +66,7 @@ pub mod protocol;
 mod settings;
 pub mod sim;
 pub mod testing;
+mod timed;
 pub mod timers;
 pub mod tls;
 pub mod transport;

@@ -8,8 +8,9 @@
 //!
 //! Next: [`crate::Reactor`], which asks the queue how long to sleep and runs what is due.
 
+use crate::timed::Timed;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::fmt;
 use std::panic::Location;
@@ -150,7 +151,7 @@ fn add(time: Instant, delay: Duration) -> Instant {
 
 /// The queue of delayed calls.
 pub(crate) struct Timers {
-    heap: RefCell<BinaryHeap<Reverse<Entry>>>,
+    heap: RefCell<BinaryHeap<Entry>>,
     next_order: Cell<u64>,
     /// Entries of the heap whose call was cancelled, or that moved ahead of themselves.
     dead: Cell<usize>,
@@ -160,34 +161,7 @@ pub(crate) struct Timers {
     clock: OnceCell<Box<dyn Fn()>>,
 }
 
-struct Entry {
-    time: Instant,
-    order: u64,
-    call: Rc<Call>,
-}
-
-impl Entry {
-    fn key(&self) -> (Instant, u64) {
-        (self.time, self.order)
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.key() == other.key()
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
-    }
-}
+type Entry = Timed<Instant, Rc<Call>>;
 
 impl Timers {
     pub(crate) fn new(now: Instant) -> Rc<Timers> {
@@ -228,7 +202,7 @@ impl Timers {
     fn push(&self, call: Rc<Call>) {
         let order = self.next_order.get();
         self.next_order.set(order + 1);
-        self.heap.borrow_mut().push(Reverse(Entry { time: call.time.get(), order, call }));
+        self.heap.borrow_mut().push(Timed { time: call.time.get(), order, value: call });
     }
 
     /// To a later time costs a mark; to an earlier one needs a new entry, and the old one dies.
@@ -247,11 +221,10 @@ impl Timers {
         if self.dead.get() >= REBUILD_AT && self.dead.get() * 2 > heap.len() {
             let mut entries = std::mem::take(&mut *heap).into_vec();
             // Each live call keeps the one entry that comes soonest (a later one would only be put back).
-            entries.sort_unstable_by_key(|Reverse(entry)| entry.key());
+            entries.sort_unstable_by_key(|entry| entry.key());
             let mut kept = HashSet::new();
-            entries.retain(|Reverse(entry)| {
-                entry.call.state.get() == CallState::Waiting && kept.insert(Rc::as_ptr(&entry.call))
-            });
+            entries
+                .retain(|entry| entry.value.state.get() == CallState::Waiting && kept.insert(Rc::as_ptr(&entry.value)));
             self.dead.set(0);
             *heap = BinaryHeap::from(entries);
         }
@@ -260,19 +233,19 @@ impl Timers {
     /// When the next call is due.
     pub(crate) fn next_time(&self) -> Option<Instant> {
         self.settle_top();
-        self.heap.borrow().peek().map(|Reverse(entry)| entry.time)
+        self.heap.borrow().peek().map(|entry| entry.time)
     }
 
     /// Throws away or puts back entries at the top that are out of date.
     fn settle_top(&self) {
         let mut heap = self.heap.borrow_mut();
         while let Some(mut top) = heap.peek_mut() {
-            let Reverse(entry) = &mut *top;
-            if entry.call.state.get() != CallState::Waiting {
-                std::collections::binary_heap::PeekMut::pop(top);
+            let due = top.value.time.get();
+            if top.value.state.get() != CallState::Waiting {
+                PeekMut::pop(top);
                 self.dead.set(self.dead.get().saturating_sub(1));
-            } else if entry.call.time.get() > entry.time {
-                entry.time = entry.call.time.get();
+            } else if due > top.time {
+                top.time = due; // The heap puts it back where it belongs when `top` goes.
             } else {
                 return;
             }
@@ -296,8 +269,8 @@ impl Timers {
         if self.next_time()? > self.now.get() {
             return None;
         }
-        let Reverse(entry) = self.heap.borrow_mut().pop()?;
-        Some(Due(entry.call))
+        let entry = self.heap.borrow_mut().pop()?;
+        Some(Due(entry.value))
     }
 
     /// Makes a call that was due, unless one made before it in the same turn cancelled it or moved it.
@@ -318,22 +291,22 @@ impl Timers {
     /// Drops all that waits, and what it captured.
     pub(crate) fn clear(&self) {
         let entries = self.heap.take();
-        for Reverse(entry) in entries {
-            entry.call.state.set(CallState::Cancelled);
-            drop(entry.call.action.take());
+        for entry in entries {
+            entry.value.state.set(CallState::Cancelled);
+            drop(entry.value.action.take());
         }
     }
 
     /// The calls that wait, in the order in which they will be made.
     pub(crate) fn waiting(self: &Rc<Timers>) -> Vec<DelayedCall> {
         let heap = self.heap.borrow();
-        let mut entries: Vec<&Entry> = heap.iter().map(|Reverse(entry)| entry).collect();
+        let mut entries: Vec<&Entry> = heap.iter().collect();
         // A call that was moved to an earlier time has more than one entry: the soonest is the one that counts.
         entries.sort_unstable_by_key(|entry| entry.key());
         let mut seen = HashSet::new();
-        entries.retain(|entry| entry.call.state.get() == CallState::Waiting && seen.insert(Rc::as_ptr(&entry.call)));
-        entries.sort_by_key(|entry| (entry.call.time.get(), entry.order));
-        let handle = |entry: &Entry| DelayedCall { call: entry.call.clone(), queue: Rc::downgrade(self) };
+        entries.retain(|entry| entry.value.state.get() == CallState::Waiting && seen.insert(Rc::as_ptr(&entry.value)));
+        entries.sort_by_key(|entry| (entry.value.time.get(), entry.order));
+        let handle = |entry: &Entry| DelayedCall { call: entry.value.clone(), queue: Rc::downgrade(self) };
         entries.into_iter().map(handle).collect()
     }
 
@@ -342,8 +315,8 @@ impl Timers {
         let heap = self.heap.borrow();
         let mut live: Vec<_> = heap
             .iter()
-            .filter(|Reverse(entry)| entry.call.state.get() == CallState::Waiting)
-            .map(|Reverse(entry)| Rc::as_ptr(&entry.call))
+            .filter(|entry| entry.value.state.get() == CallState::Waiting)
+            .map(|entry| Rc::as_ptr(&entry.value))
             .collect();
         live.sort_unstable();
         live.dedup();

@@ -6,7 +6,7 @@
 //!
 //! Next: `world.rs`, which takes the events out.
 
-use std::cmp::{Ordering, Reverse};
+use crate::timed::Timed;
 use std::collections::BinaryHeap;
 
 /// Names a connection. Slab keys are used again, so `serial` tells an event for an old connection from one for its
@@ -47,40 +47,11 @@ pub(super) enum Event {
     Scheduled(usize),
 }
 
-struct Entry {
-    time: u64,
-    order: u64,
-    event: Event,
-}
-
-impl Entry {
-    fn key(&self) -> (u64, u64) {
-        (self.time, self.order)
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.key() == other.key()
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
 /// Events by time. Events of the same time come out in the order in which they went in: without that rule, a heap gives
 /// no promise for equal times, and a run would depend on the heap's inner workings.
 #[derive(Default)]
 pub(super) struct EventQueue {
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: BinaryHeap<Timed<u64, Event>>,
     next_order: u64,
 }
 
@@ -88,14 +59,14 @@ impl EventQueue {
     pub(super) fn push(&mut self, time: u64, event: Event) {
         let order = self.next_order;
         self.next_order += 1;
-        self.heap.push(Reverse(Entry { time, order, event }));
+        self.heap.push(Timed { time, order, value: event });
     }
 
     /// Takes the first event, unless its time is after `latest`.
     pub(super) fn pop(&mut self, latest: u64) -> Option<(u64, Event)> {
-        if self.heap.peek()?.0.time > latest {
+        if self.heap.peek()?.time > latest {
             return None;
         }
-        self.heap.pop().map(|Reverse(entry)| (entry.time, entry.event))
+        self.heap.pop().map(|entry| (entry.time, entry.value))
     }
 }

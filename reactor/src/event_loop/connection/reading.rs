@@ -56,10 +56,10 @@ enum Flow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pause {
     /// The program asked for it: `pause_producing`.
-    ByRequest,
+    Requested,
     /// Too much waits to be sent.
-    ByFullBuffer,
-    ByBoth,
+    FullBuffer,
+    Both,
 }
 
 impl Reading {
@@ -87,7 +87,7 @@ impl Reading {
 
     pub(super) fn pause(&self, why: Pause) {
         self.flow.set(Flow::Paused(match self.flow.get() {
-            Flow::Paused(already) if already != why => Pause::ByBoth,
+            Flow::Paused(already) if already != why => Pause::Both,
             _ => why,
         }));
     }
@@ -96,13 +96,13 @@ impl Reading {
     pub(super) fn unpause(&self, why: Pause) -> bool {
         let Flow::Paused(paused) = self.flow.get() else { return false };
         match paused {
-            Pause::ByBoth if why == Pause::ByRequest => self.flow.set(Flow::Paused(Pause::ByFullBuffer)),
-            Pause::ByBoth => self.flow.set(Flow::Paused(Pause::ByRequest)),
+            Pause::Both if why == Pause::Requested => self.flow.set(Flow::Paused(Pause::FullBuffer)),
+            Pause::Both => self.flow.set(Flow::Paused(Pause::Requested)),
             only if only == why => {
                 self.flow.set(Flow::Resuming);
                 return true;
             }
-            Pause::ByRequest | Pause::ByFullBuffer => {}
+            Pause::Requested | Pause::FullBuffer => {}
         }
         false
     }
@@ -110,7 +110,7 @@ impl Reading {
     /// The send buffer has passed its high-water mark.
     pub(super) fn note_full_buffer(&self) {
         if self.pause_when_full.get() {
-            self.pause(Pause::ByFullBuffer);
+            self.pause(Pause::FullBuffer);
         }
     }
 

@@ -51,11 +51,11 @@ impl TransportBackend for Connection {
     }
 
     fn pause_producing(&self) {
-        self.reading.pause(Pause::ByRequest);
+        self.reading.pause(Pause::Requested);
     }
 
     fn resume_producing(&self) {
-        if self.reading.unpause(Pause::ByRequest) {
+        if self.reading.unpause(Pause::Requested) {
             self.need_attention();
         }
     }
@@ -70,7 +70,7 @@ impl TransportBackend for Connection {
 
     fn pause_when_full(&self, on: bool) {
         self.reading.set_pause_when_full(on);
-        if !on && self.reading.unpause(Pause::ByFullBuffer) {
+        if !on && self.reading.unpause(Pause::FullBuffer) {
             self.need_attention();
         }
     }

@@ -153,7 +153,7 @@ impl Connection {
         match result {
             // Only when all is gone, and not below the mark at once: pauses then come seldom, not with every write.
             Ok(true) => {
-                self.reading.unpause(Pause::ByFullBuffer);
+                self.reading.unpause(Pause::FullBuffer);
             }
             Ok(false) => {
                 sending.edge.set(Edge::Blocked);
