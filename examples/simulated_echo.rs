@@ -60,7 +60,7 @@ fn main() {
     server.crash();
     world.call_later(SECOND * 15, move |_| server.restart());
     world.run_for(SECOND * 55);
-    let words = ["starts", "crashes", "asks", "connected", "broken"];
+    let words = ["starts", "crashes", "asks", "connected", "reset"];
     for line in world.trace().iter().filter(|line| words.iter().any(|word| line.contains(word))) {
         println!("{line}");
     }
