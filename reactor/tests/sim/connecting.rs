@@ -1,4 +1,4 @@
-//! How connections come about, or do not.
+//! How connections come about, and why they fail.
 
 use super::*;
 use reactor::sim::Resolution;
@@ -13,7 +13,7 @@ fn outcome(events: &Events, to: impl Into<Destination> + Clone + 'static) -> imp
 }
 
 #[test]
-fn a_connection_takes_a_look_up_and_one_way_there_and_back() {
+fn a_connection_takes_a_look_up_and_one_round_trip() {
     let (world, events) = (world(1), Events::default());
     server(&world, &Events::default(), plain);
     client(&world, &events, plain);
@@ -24,7 +24,7 @@ fn a_connection_takes_a_look_up_and_one_way_there_and_back() {
 }
 
 #[test]
-fn where_nobody_listens_a_connection_is_refused_one_way_there_and_back_later() {
+fn a_port_without_a_listener_refuses_after_one_round_trip() {
     let (world, events) = (world(1), Events::default());
     let server = world.host("server", |_| {});
     world.host("client", outcome(&events, (server.address().to_string().leak() as &str, 1)));
@@ -34,7 +34,7 @@ fn where_nobody_listens_a_connection_is_refused_one_way_there_and_back_later() {
 }
 
 #[test]
-fn an_address_that_is_nobodys_has_no_route() {
+fn an_address_without_a_host_has_no_route() {
     let (world, events) = (world(1), Events::default());
     world.host("client", outcome(&events, ("192.168.0.1", 1)));
     world.run_for(Duration::ZERO);
@@ -42,7 +42,7 @@ fn an_address_that_is_nobodys_has_no_route() {
 }
 
 #[test]
-fn a_machine_that_is_down_lets_a_connection_time_out() {
+fn a_connection_to_a_machine_that_is_down_times_out() {
     let (world, events) = (world(1), Events::default());
     let down = world.host("server", |_| {});
     down.crash();
@@ -55,7 +55,7 @@ fn a_machine_that_is_down_lets_a_connection_time_out() {
     assert!(events.all()[1].contains("timed out"), "Linux's limit: {:?}", events.all());
 }
 
-/// A client that asks for a connection; the answer is on its way, but the way back is cut.
+/// A client that requests a connection; the answer is on its way when the link back is cut.
 fn with_a_lost_answer(boot: impl FnMut(&Reactor) + 'static) -> (World, Host, Host, Events) {
     let (world, events) = (world(1), Events::default());
     let server = world.host("server", boot);
@@ -66,11 +66,11 @@ fn with_a_lost_answer(boot: impl FnMut(&Reactor) + 'static) -> (World, Host, Hos
 }
 
 #[test]
-fn an_answer_that_is_lost_is_given_again_when_the_request_is_sent_again() {
+fn a_lost_answer_is_sent_again_when_the_request_comes_again() {
     let (world, _, _, events) = with_a_lost_answer(echo);
     world.run_for(6500 * MS);
     world.heal();
-    // Requests leave 0, 1, 3 and 7 s after the first. The server would answer again of itself after 12.6 s.
+    // The client sends its request 0, 1, 3 and 7 s after the first. On its own, the server would retry after 12.6 s.
     world.run_for(500 * MS);
     assert!(events.all().is_empty());
     world.run_for(5 * MS);
@@ -80,7 +80,7 @@ fn an_answer_that_is_lost_is_given_again_when_the_request_is_sent_again() {
 }
 
 #[test]
-fn a_connection_whose_answers_are_all_lost_times_out_and_nothing_of_it_is_left() {
+fn a_connection_whose_answers_are_all_lost_times_out_and_leaves_nothing_behind() {
     let (world, server, client, events) = with_a_lost_answer(echo);
     world.run_for(126 * SECOND);
     assert!(events.all().is_empty());
@@ -91,7 +91,7 @@ fn a_connection_whose_answers_are_all_lost_times_out_and_nothing_of_it_is_left()
 }
 
 #[test]
-fn a_refusal_that_is_lost_is_given_again_a_second_later() {
+fn a_lost_refusal_is_sent_again_after_a_second() {
     let (world, _, _, events) = with_a_lost_answer(|_| {});
     world.run_for(500 * MS);
     world.heal();
@@ -102,7 +102,7 @@ fn a_refusal_that_is_lost_is_given_again_a_second_later() {
 }
 
 #[test]
-fn a_machine_that_comes_up_again_is_asked_as_if_it_had_never_answered() {
+fn a_restarted_machine_answers_a_repeated_request_as_a_new_one() {
     let (world, server, _, events) = with_a_lost_answer(echo);
     world.run_for(100 * MS);
     server.crash();
@@ -111,13 +111,13 @@ fn a_machine_that_comes_up_again_is_asked_as_if_it_had_never_answered() {
     world.run_for(900 * MS);
     assert!(events.all().is_empty());
     world.run_for(5 * MS);
-    assert_eq!(events.all(), ["made"], "the request after a second");
+    assert_eq!(events.all(), ["made"], "the request sent after a second");
     world.run_for(1000 * SECOND);
     assert_eq!((events.all().len(), world.connection_count(), server.descriptor_count()), (1, 1, 7));
 }
 
 #[test]
-fn over_a_long_way_requests_that_come_more_than_once_make_one_connection() {
+fn on_a_slow_link_repeated_requests_make_one_connection() {
     let (world, events, answers) = (world(1), Events::default(), Events::default());
     world.set_links(LinkSettings::new(Latency::Fixed(4 * SECOND)));
     server(&world, &events, plain);
@@ -130,7 +130,7 @@ fn over_a_long_way_requests_that_come_more_than_once_make_one_connection() {
 }
 
 #[test]
-fn a_full_backlog_drops_requests_and_takes_them_when_they_come_again() {
+fn a_full_backlog_drops_requests_and_accepts_them_when_they_come_again() {
     let (world, events) = (world(1), Events::default());
     let server = world.host("server", |reactor| {
         reactor.listen_tcp(ListenAddress::from("0.0.0.0:8007").backlog(1), |_| Echo).unwrap();
@@ -143,16 +143,16 @@ fn a_full_backlog_drops_requests_and_takes_them_when_they_come_again() {
         }
     });
     world.run_for(500 * MS);
-    assert_eq!(events.all(), ["made"; 2], "one more than asked for, as on Linux");
+    assert_eq!(events.all(), ["made"; 2], "the backlog holds one more than the program asked for, as on Linux");
     server.resume();
     world.run_for(400 * MS);
-    assert_eq!(events.all().len(), 2, "the others have not asked again yet");
+    assert_eq!(events.all().len(), 2, "the other requests have not come again yet");
     world.run_for(400 * MS);
-    assert_eq!(events.all(), ["made"; 5], "after a second they did, and found room");
+    assert_eq!(events.all(), ["made"; 5], "they come again after a second, and find room");
 }
 
 #[test]
-fn what_came_before_a_connection_was_accepted_is_read_after_that() {
+fn bytes_that_arrive_before_the_accept_are_read_after_it() {
     let (world, events) = (world(1), Events::default());
     let server = server(&world, &events, plain);
     server.pause();
@@ -164,7 +164,7 @@ fn what_came_before_a_connection_was_accepted_is_read_after_that() {
 }
 
 #[test]
-fn those_in_a_backlog_are_broken_off_when_the_port_closes() {
+fn connections_in_a_backlog_are_reset_when_the_port_closes() {
     let (world, events) = (world(1), Events::default());
     let server = world.host("server", echo);
     server.pause();
@@ -178,7 +178,7 @@ fn those_in_a_backlog_are_broken_off_when_the_port_closes() {
 }
 
 #[test]
-fn names_come_from_the_table_fail_or_stay_silent() {
+fn a_look_up_answers_fails_or_stays_silent_as_the_world_was_told() {
     let (world, events) = (world(1), Events::default());
     let server = world.host("server", echo);
     world.set_name("other", Resolution::Addresses(vec!["10.9.9.9".parse().unwrap(), server.address()]));
@@ -190,7 +190,7 @@ fn names_come_from_the_table_fail_or_stay_silent() {
     world.run_for(9 * SECOND);
     let failed = |name: &str, why: &str| format!("failed: cannot look up {name}: {why}");
     let soon = [failed("unknown", "entity not found"), failed("broken", "timed out"), "made".to_owned()];
-    assert_eq!(events.all(), soon, "the first address of `other` is nobody's");
+    assert_eq!(events.all(), soon, "no host has the first address of `other`");
     world.run_for(2 * SECOND);
     assert_eq!(events.all()[3], failed("silent", "no answer within 10s"));
 }
@@ -215,7 +215,7 @@ fn a_host_reaches_itself_by_its_loopback_and_by_its_name() {
 }
 
 #[test]
-fn a_port_is_taken_once_and_an_address_must_be_ones_own() {
+fn a_port_has_one_listener_and_only_at_an_address_of_its_host() {
     let world = world(1);
     world.host("server", |reactor| {
         let listen = |address: &str| reactor.listen_tcp(address, |_| Echo).map(|port| port.host());
@@ -230,7 +230,7 @@ fn a_port_is_taken_once_and_an_address_must_be_ones_own() {
     });
 }
 
-/// A server that may have `free` connections, and five clients at once.
+/// A server with descriptors for `free` connections, and five clients at once.
 fn short_of_descriptors(free: usize) -> (World, Host, Events, Line) {
     let (world, events, line) = (world(1), Events::default(), Line::default());
     let keep = line.clone();
@@ -245,21 +245,21 @@ fn short_of_descriptors(free: usize) -> (World, Host, Events, Line) {
 }
 
 #[test]
-fn without_a_descriptor_nobody_is_accepted_and_with_one_again_all_are() {
+fn a_server_without_descriptors_accepts_nobody_and_everybody_once_it_has_some() {
     let (world, server, events, line) = short_of_descriptors(2);
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made"; 2]);
     assert!(world.turn_count() < 100, "it does not spin: {} turns", world.turn_count());
     line.transport().lose_connection();
     world.run_for(MS);
-    assert_eq!(events.all(), ["made", "made", "lost Done", "made"], "at once, with no new request");
+    assert_eq!(events.all(), ["made", "made", "lost Done", "made"], "at once: it need not wait for another request");
     server.set_max_descriptors(100);
     world.run_for(Settings::default().accept_retry);
     assert_eq!(events.all().len(), 6, "the retry finds the others");
 }
 
 #[test]
-fn without_a_descriptor_a_connection_cannot_be_asked_for() {
+fn a_client_without_descriptors_cannot_connect() {
     let (world, events) = (world(1), Events::default());
     server(&world, &Events::default(), plain);
     let mut settings = HostSettings::default();
@@ -270,7 +270,7 @@ fn without_a_descriptor_a_connection_cannot_be_asked_for() {
 }
 
 #[test]
-fn a_connection_that_fails_gives_its_descriptor_back() {
+fn a_failed_attempt_gives_its_descriptor_back() {
     let (world, events) = (world(1), Events::default());
     world.host("server", |_| {});
     let client = client(&world, &events, plain);
@@ -283,7 +283,7 @@ fn a_connection_that_fails_gives_its_descriptor_back() {
 /// How many ports the system gives out.
 const PORTS: usize = 28_232;
 
-/// Asks for `count` connections.
+/// Requests `count` connections.
 fn ask(host: &Host, events: &Events, port: u16, count: usize) {
     let reactor = host.reactor().unwrap();
     for _ in 0..count {
@@ -293,7 +293,7 @@ fn ask(host: &Host, events: &Events, port: u16, count: usize) {
 }
 
 #[test]
-fn a_port_that_is_in_use_is_not_given_out_again() {
+fn a_port_in_use_is_not_given_out_again() {
     let (world, events, peers) = (world(1), Events::default(), Events::default());
     let noted = peers.clone();
     world.host("server", move |reactor| {
@@ -316,7 +316,7 @@ fn a_port_that_is_in_use_is_not_given_out_again() {
 }
 
 #[test]
-fn when_all_ports_are_in_use_towards_one_port_another_can_still_be_reached() {
+fn with_all_local_ports_in_use_towards_one_address_another_can_still_be_reached() {
     let (world, events, more) = (world(1), Events::default(), Events::default());
     let server = world.host("server", |_| {});
     server.crash();

@@ -1,4 +1,4 @@
-//! Deferreds, coroutines and jobs of several hosts on one thread: each goes on in a turn of its own host.
+//! Deferreds, coroutines and jobs of several hosts on one thread: each continues in a turn of its own host.
 
 use super::*;
 use reactor::Deferred;
@@ -8,7 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Rouses whoever awaits it a first time, and notes during which host's turn it is polled again.
+/// A future that is pending once, and wakes the coroutine that awaits it at once.
 struct Yield(bool);
 
 impl Future for Yield {
@@ -23,9 +23,9 @@ impl Future for Yield {
 }
 
 #[test]
-fn a_coroutine_goes_on_in_the_next_turn_of_its_own_host() {
+fn a_coroutine_continues_in_a_turn_of_its_own_host() {
     let (world, events) = (world(1), Events::default());
-    // Whose turn it is: set by the first thing that each host does in a turn at a given moment.
+    // The host whose turn it is: each host sets it first in its turn.
     let turn: Rc<Cell<&'static str>> = Rc::new(Cell::new("nobody"));
     for name in ["one", "two", "three"] {
         let (events, turn) = (events.clone(), turn.clone());
@@ -49,7 +49,7 @@ fn a_coroutine_goes_on_in_the_next_turn_of_its_own_host() {
 }
 
 #[test]
-fn jobs_run_without_threads_and_after_their_time() {
+fn jobs_run_on_the_same_thread_after_their_time() {
     let mut settings = WorldSettings::default();
     settings.job = Latency::Fixed(30 * MS);
     let (world, events) = (World::with_settings(1, settings), Events::default());
@@ -69,7 +69,7 @@ fn jobs_run_without_threads_and_after_their_time() {
 }
 
 #[test]
-fn the_job_of_a_crashed_program_is_not_done() {
+fn the_job_of_a_program_that_was_killed_is_not_done() {
     let mut settings = WorldSettings::default();
     settings.job = Latency::Fixed(SECOND);
     let world = World::with_settings(1, settings);
@@ -85,11 +85,11 @@ fn the_job_of_a_crashed_program_is_not_done() {
     world.run_for(500 * MS);
     host.restart();
     world.run_for(10 * SECOND);
-    assert_eq!(done.load(std::sync::atomic::Ordering::Relaxed), 1, "the second life's");
+    assert_eq!(done.load(std::sync::atomic::Ordering::Relaxed), 1, "only the job of the second process");
 }
 
 #[test]
-fn each_life_of_each_host_draws_numbers_of_its_own_that_others_do_not_change() {
+fn each_process_draws_random_numbers_that_other_hosts_do_not_change() {
     let draw = |others: usize| {
         let world = World::new(1);
         let drawn = Rc::new(RefCell::new(Vec::new()));
@@ -111,7 +111,7 @@ fn each_life_of_each_host_draws_numbers_of_its_own_that_others_do_not_change() {
 }
 
 #[test]
-fn a_handle_wakes_a_host_from_outside() {
+fn a_handle_wakes_the_loop_of_a_host() {
     let (world, called) = (world(1), Rc::new(Cell::new(false)));
     let host = world.host("host", |_| {});
     world.run_for(SECOND);
@@ -128,7 +128,7 @@ fn a_handle_wakes_a_host_from_outside() {
 }
 
 #[test]
-fn workloads_draw_from_the_seed_too() {
+fn the_numbers_for_workloads_follow_from_the_seed() {
     let numbers = |seed| {
         let world = World::new(seed);
         let mut random: Random = world.new_random();

@@ -1,10 +1,10 @@
-//! The same seed gives the same run; another one another.
+//! The same seed gives the same run, and another seed another run.
 
 use super::*;
 use reactor::{LineProtocol, LineReceiver, LineTransport};
 use std::cell::Cell;
 
-/// Answers each line with itself and how many there were, after a delay of its own choosing.
+/// Answers each line with the line and a count, after a random delay.
 struct Slow {
     reactor: Reactor,
     count: Rc<Cell<u64>>,
@@ -56,7 +56,7 @@ fn busy(seed: u64, trace: usize) -> World {
     world
 }
 
-/// Says something every now and then.
+/// Writes a line every now and then.
 struct Talker {
     reactor: Reactor,
 }
@@ -77,7 +77,7 @@ fn talk(reactor: Reactor, transport: Transport, left: u32) {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run_and_another_one_another() {
+fn the_same_seed_gives_the_same_run_and_another_seed_another_run() {
     let runs = |trace: usize| -> Vec<(u64, u64, u64)> {
         (0..10)
             .map(|seed| busy(seed, trace))
@@ -85,7 +85,7 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
             .collect()
     };
     let (first, second) = (runs(0), runs(1000));
-    assert_eq!(first, second, "whether the trace is kept changes nothing");
+    assert_eq!(first, second, "keeping the trace changes nothing");
     let mut hashes: Vec<u64> = first.iter().map(|(hash, ..)| *hash).collect();
     hashes.sort_unstable();
     hashes.dedup();
@@ -94,7 +94,7 @@ fn the_same_seed_gives_the_same_run_and_another_one_another() {
 }
 
 #[test]
-fn worlds_on_one_thread_and_on_several_are_the_same() {
+fn a_run_does_not_depend_on_its_thread() {
     let here = busy(1, 0).trace_hash();
     let there: Vec<_> = (0..2).map(|_| std::thread::spawn(|| busy(1, 0).trace_hash())).collect();
     for world in there {
@@ -103,12 +103,12 @@ fn worlds_on_one_thread_and_on_several_are_the_same() {
 }
 
 #[test]
-fn worlds_that_take_turns_do_not_meet() {
+fn worlds_that_run_in_turns_do_not_affect_each_other() {
     let expected: Vec<u64> = (0..2).map(|seed| busy_in_steps(&[seed])[0]).collect();
     assert_eq!(busy_in_steps(&[0, 1]), expected);
 }
 
-/// Worlds that are run a little at a time, one after the other, on one thread.
+/// Runs worlds a little at a time, in turns, on one thread.
 fn busy_in_steps(seeds: &[u64]) -> Vec<u64> {
     let worlds: Vec<World> = seeds.iter().map(|seed| echo_world(*seed)).collect();
     for _ in 0..100 {
@@ -130,7 +130,7 @@ fn echo_world(seed: u64) -> World {
 }
 
 #[test]
-fn how_a_run_is_cut_into_pieces_does_not_matter() {
+fn a_run_in_pieces_is_the_same_as_a_run_in_one_go() {
     let whole = echo_world(5);
     whole.run_for(3 * SECOND);
     assert_eq!(busy_in_steps(&[5])[0], whole.trace_hash());
@@ -138,7 +138,7 @@ fn how_a_run_is_cut_into_pieces_does_not_matter() {
 
 #[test]
 fn a_run_is_the_same_everywhere() {
-    // Written down once: another machine, compiler or version must give the same, unless the loop, the network or the
-    // trace is meant to do something else now.
+    // Written down once. Another machine or compiler must give the same hash; so must another version, unless its loop,
+    // network or trace changed on purpose.
     assert_eq!(format!("{:016x}", busy(42, 0).trace_hash()), "ee80fab20d7d1000");
 }

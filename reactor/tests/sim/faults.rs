@@ -1,4 +1,4 @@
-//! Many worlds with faults at random: what the loop promises to protocols holds in all of them.
+//! Many worlds with random faults: what the loop promises to protocols holds in all of them.
 
 use super::*;
 use reactor::sim::{HostState, Random, for_each_seed};
@@ -8,15 +8,16 @@ use std::sync::LazyLock;
 
 const KEEP_ALIVE: KeepAlive = KeepAlive { idle: Duration::from_secs(2), interval: SECOND, probes: 2 };
 
-/// Checks the contract of a protocol: made first and once, lost last and once, bytes in order and unharmed.
+/// Checks the contract of a protocol: `connection_made` first and once, `connection_lost` last and once, and between them
+/// all bytes, in order and unchanged.
 struct Checked {
     seen: Rc<Seen>,
     was_made: bool,
     was_lost: bool,
     has_ended: bool,
-    /// The next byte that must come.
+    /// The next byte that must arrive.
     next: u8,
-    /// The next byte to say.
+    /// The next byte to write.
     said: Rc<Cell<u8>>,
     talks: bool,
     reactor: Reactor,
@@ -44,13 +45,13 @@ impl Checked {
     }
 }
 
-/// Bytes that count up from `first`, and over again.
+/// Bytes that count up from `first`, and begin again after 255.
 fn numbered(first: u8) -> &'static [u8] {
     static NUMBERED: LazyLock<Vec<u8>> = LazyLock::new(|| (0..=255).cycle().take(256 * 1024).collect());
     &NUMBERED[usize::from(first)..]
 }
 
-/// Says numbered bytes now and then, of any length up to more than the buffers hold.
+/// Writes numbered bytes now and then, at times more than the buffers hold.
 fn talk(reactor: Reactor, transport: Transport, said: Rc<Cell<u8>>) {
     if transport.is_disconnecting() {
         return;
@@ -168,7 +169,7 @@ fn storm(world: &World) -> Rc<Seen> {
                 let (listening, own) = (seen.clone(), reactor.clone());
                 let checked = move |_| Checked::new(&listening, &own, true);
                 if reactor.listen_tcp("0.0.0.0:8007", checked).is_err() {
-                    return reactor.stop(); // It has no descriptor for that.
+                    return reactor.stop(); // It has no descriptor to listen with.
                 }
                 for other in (0..4).filter(|other| *other != number) {
                     let (seen, own) = (seen.clone(), reactor.clone());
@@ -182,7 +183,7 @@ fn storm(world: &World) -> Rc<Seen> {
         world.run_for(random.between(Duration::ZERO, 2 * SECOND));
         fault(world, &hosts, &mut random);
     }
-    // Healed, all is well again.
+    // With all faults mended, connections and bytes move again.
     world.heal();
     for host in &hosts {
         host.set_max_descriptors(1000);
@@ -193,7 +194,7 @@ fn storm(world: &World) -> Rc<Seen> {
     }
     let (made, bytes) = (seen.made.get(), seen.bytes.get());
     world.run_for(30 * SECOND);
-    assert!(seen.made.get() > made || seen.bytes.get() > bytes, "nothing goes on");
+    assert!(seen.made.get() > made || seen.bytes.get() > bytes, "nothing moves");
     for host in &hosts {
         host.terminate();
     }
@@ -216,18 +217,18 @@ fn under_random_faults_the_contract_of_protocols_holds() {
         made += seen.made.get();
         bytes += seen.bytes.get();
     });
-    assert!(made > 1000 && bytes > 1_000_000, "the storm is no calm: {made} connections, {bytes} bytes");
+    assert!(made > 1000 && bytes > 1_000_000, "the storm is too calm: {made} connections, {bytes} bytes");
 }
 
 #[test]
-fn storms_repeat_themselves() {
+fn a_storm_with_the_same_seed_is_the_same_storm() {
     for seed in [0, 7] {
         let hash = || {
             let world = World::new(seed);
             let seen = storm(&world);
             let hash = world.trace_hash();
             drop(world);
-            assert_eq!(Rc::strong_count(&seen), 1, "nothing of any life of any program is left");
+            assert_eq!(Rc::strong_count(&seen), 1, "nothing of any program is left");
             hash
         };
         assert_eq!(hash(), hash());
@@ -235,7 +236,7 @@ fn storms_repeat_themselves() {
 }
 
 #[test]
-fn a_seed_that_fails_is_named_and_the_panic_goes_on() {
+fn a_failing_seed_stops_the_run_and_its_panic_goes_through() {
     let tried = RefCell::new(Vec::new());
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         for_each_seed(5..10, |world| {

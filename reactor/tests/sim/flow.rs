@@ -1,10 +1,10 @@
-//! Bytes: how long they take, how they are cut, and who waits for whom when too many come.
+//! Bytes: how long they take, how they are split into segments, and how flow control slows a fast sender.
 
 use super::*;
 use reactor::transport::HIGH_WATER;
 use std::cell::Cell;
 
-/// A client's 1 MB, and when the last of it came.
+/// Sends bytes from a client to a server. Returns when the last one arrived, and the sizes in which they were read.
 fn transfer(world: &World, bytes: usize) -> (Duration, Vec<usize>) {
     let sizes = Rc::new(RefCell::new(Vec::new()));
     let noted = sizes.clone();
@@ -17,18 +17,18 @@ fn transfer(world: &World, bytes: usize) -> (Duration, Vec<usize>) {
         ..noting
     });
     let all = || sizes.borrow().iter().sum::<usize>() == bytes;
-    assert!(world.run_until(10_000 * SECOND, all), "{} came", sizes.borrow().iter().sum::<usize>());
+    assert!(world.run_until(10_000 * SECOND, all), "{} arrived", sizes.borrow().iter().sum::<usize>());
     (world.now(), sizes.take())
 }
 
 #[test]
-fn what_is_written_comes_after_the_latency() {
+fn bytes_arrive_after_the_latency_of_the_link() {
     let (took, sizes) = transfer(&world(1), 100);
     assert_eq!((took, sizes), (35 * MS, vec![100]));
 }
 
 #[test]
-fn bandwidth_makes_much_take_long() {
+fn many_bytes_take_as_long_as_the_bandwidth_says() {
     let world = world(1);
     world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).bandwidth(100_000).max_segment(1000));
     let (took, sizes) = transfer(&world, 100_000);
@@ -65,7 +65,7 @@ impl Protocol for Burst {
 }
 
 #[test]
-fn segments_are_cut_anywhere_and_keep_their_order() {
+fn segments_split_anywhere_keep_their_order() {
     let world = world(1);
     world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).split(100).max_segment(100).bandwidth(100_000));
     let (_, sizes) = transfer(&world, 3000);
@@ -73,7 +73,7 @@ fn segments_are_cut_anywhere_and_keep_their_order() {
     assert_in_order(&world);
 }
 
-/// Over the links of `world`, 100 numbered lines each way come back whole and in order.
+/// Sends 100 numbered lines to an echo over the links of `world`, and checks that they come back whole and in order.
 fn assert_in_order(world: &World) {
     let text: String = (0..100).map(|number| format!("line {number}\n")).collect();
     let (events, said) = (Events::default(), text.clone());
@@ -102,12 +102,12 @@ fn loss_costs_time_and_nothing_else() {
     let world = world(1);
     world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).loss(100_000).max_segment(1000));
     let (took, _) = transfer(&world, 100_000);
-    assert!(took > 200 * MS, "some were sent again: {took:?}");
+    assert!(took > 200 * MS, "some segments were retransmitted: {took:?}");
     assert_in_order(&world);
 }
 
 #[test]
-fn every_law_of_latency_keeps_the_order_of_a_stream() {
+fn every_latency_distribution_keeps_the_order_of_a_stream() {
     let latencies = [
         Latency::Fixed(Duration::ZERO),
         Latency::Uniform(MS, 100 * MS),
@@ -121,7 +121,7 @@ fn every_law_of_latency_keeps_the_order_of_a_stream() {
     }
 }
 
-/// A client that writes without end as long as it is not told to pause; how much it has written.
+/// A client that writes without end until it is told to pause, and counts what it has written.
 struct Flood(Rc<Cell<usize>>);
 
 impl Protocol for Flood {
@@ -145,14 +145,14 @@ impl reactor::Producer for Source {
     }
     fn resume_producing(&self) {
         self.runs.set(true);
-        // More than the high-water mark in one go: the pause comes right after it.
+        // More than the high-water mark at once, so that the pause comes right after it.
         self.transport.write(&[7; 1 + HIGH_WATER]);
         self.written.set(self.written.get() + 1 + HIGH_WATER);
     }
 }
 
 #[test]
-fn who_does_not_read_stops_the_writer_and_who_reads_again_lets_it_go_on() {
+fn a_reader_that_pauses_stops_the_writer_until_it_reads_again() {
     let (world, line, written) = (world(1), Line::default(), Rc::new(Cell::new(0)));
     let mut settings = HostSettings::default();
     (settings.send_buffer, settings.receive_buffer) = (100_000, 50_000);
@@ -178,7 +178,7 @@ fn who_does_not_read_stops_the_writer_and_who_reads_again_lets_it_go_on() {
     });
     world.run_for(100 * SECOND);
     let stopped_at = written.get();
-    assert!(stopped_at <= 100_000 + 50_000 + 2 * (HIGH_WATER + 1), "both buffers are full: {stopped_at}");
+    assert!(stopped_at <= 100_000 + 50_000 + 2 * (HIGH_WATER + 1), "no more than both buffers hold: {stopped_at}");
     assert!(stopped_at >= 150_000, "and no less: {stopped_at}");
     assert_eq!(got.get(), 0);
     line.transport().resume_producing();
@@ -188,7 +188,7 @@ fn who_does_not_read_stops_the_writer_and_who_reads_again_lets_it_go_on() {
 }
 
 #[test]
-fn a_window_lets_one_round_trips_worth_through() {
+fn a_small_window_lets_one_window_through_in_each_round_trip() {
     let world = world(1);
     let mut settings = HostSettings::default();
     settings.receive_buffer = 10_000;
@@ -209,12 +209,12 @@ fn a_window_lets_one_round_trips_worth_through() {
         });
     });
     assert!(world.run_until(SECOND, || got.get() == 100_000));
-    // Ten windows, each one way there and its opening one way back, and the last one's echo.
+    // Ten windows, each of which takes a round trip to arrive and to open again; the last one only has to arrive.
     assert!(world.now() >= 35 * MS + 9 * 20 * MS + 10 * MS, "{:?}", world.now());
 }
 
 #[test]
-fn half_a_connection_can_be_closed() {
+fn a_half_closed_client_gets_its_replies() {
     let (world, events, answers) = (world(1), Events::default(), Events::default());
     server(&world, &events, |noting| Noting {
         end: Box::new(|transport| {
@@ -233,11 +233,11 @@ fn half_a_connection_can_be_closed() {
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made", "data all I have", "end", "lost Done"]);
     assert_eq!(answers.all(), ["made", "data all heard", "end", "lost Done", "client lost"]);
-    assert_eq!(world.connection_count(), 0, "no kernel remembers it");
+    assert_eq!(world.connection_count(), 0, "no kernel keeps it");
 }
 
 #[test]
-fn hosts_that_have_nothing_to_do_cost_nothing() {
+fn idle_hosts_cost_nothing() {
     let cost = |idle: usize| {
         let world = world(1);
         for number in 0..idle {
@@ -249,11 +249,11 @@ fn hosts_that_have_nothing_to_do_cost_nothing() {
         (world.turn_count(), world.event_count())
     };
     let (turns, events) = cost(0);
-    assert_eq!(cost(1000), (turns + 1000, events), "one turn each, at their start");
+    assert_eq!(cost(1000), (turns + 1000, events), "one turn for each, at its start");
 }
 
 #[test]
-fn what_takes_for_ever_never_comes() {
+fn a_latency_without_end_never_delivers() {
     let (world, events) = (world(1), Events::default());
     world.set_links(LinkSettings::new(Latency::Fixed(Duration::MAX)));
     server(&world, &events, plain);

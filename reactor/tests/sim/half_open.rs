@@ -1,19 +1,19 @@
-//! A connection does not stay half open, whatever happens to the machines and the ways between: not if it is kept
-//! alive, and not if somebody has something to say on it.
+//! No connection stays half open, whatever happens to the machines and the links, if it uses keep-alive or if somebody
+//! writes on it.
 
 use super::keep_alive::KEEP_ALIVE;
 use super::*;
 use reactor::sim::{Random, for_each_seed};
 use reactor::transport::KeepAlive;
 
-/// Longer than any end that asks needs to notice.
+/// Longer than an end that probes or retransmits takes to notice.
 const LONG: Duration = Duration::from_secs(400);
 
 type Transports = Rc<RefCell<Vec<Transport>>>;
 
 struct Peer {
     keep_alive: Option<KeepAlive>,
-    /// The server sends back what is short.
+    /// A server echoes short messages.
     is_server: bool,
     all: Transports,
 }
@@ -50,7 +50,7 @@ fn hosts(world: &World, keep_alive: Option<KeepAlive>) -> (Host, Host, Transport
     (server, client, transports)
 }
 
-/// One thing that happens, good or bad.
+/// One fault, or the end of one, or some bytes.
 fn happen(world: &World, random: &mut Random, server: &Host, client: &Host, all: &Transports) {
     match random.below(12) {
         0 | 1 => world.cut(server, client),
@@ -74,8 +74,8 @@ fn happen(world: &World, random: &mut Random, server: &Host, client: &Host, all:
     }
 }
 
-/// A minute in which all that goes wrong, and some in which nothing does; how many ends the server then has, how many
-/// the client, and how many connections there are.
+/// A minute of faults, and then some minutes without. Returns how many ends the server has then, how many the client has,
+/// and how many connections there are.
 fn storm(world: &World, keep_alive: Option<KeepAlive>) -> [usize; 3] {
     let slow = LinkSettings::new(Latency::Uniform(SECOND / 100, SECOND));
     world.set_links(slow.loss(if world.seed().is_multiple_of(3) { 100_000 } else { 0 }));
@@ -92,28 +92,28 @@ fn storm(world: &World, keep_alive: Option<KeepAlive>) -> [usize; 3] {
         all.borrow().iter().for_each(|transport| transport.write(b"there?"));
     }
     world.run_for(LONG);
-    // Beside the five that every program has, and the one that the server listens with.
+    // Without the five descriptors that every program has, and the one that the server listens with.
     [server.descriptor_count() - 6, client.descriptor_count() - 5, world.connection_count()]
 }
 
 #[test]
-fn no_connection_that_both_ends_keep_alive_stays_half_open() {
+fn with_keep_alive_at_both_ends_no_connection_stays_half_open() {
     let mut left = 0;
     for_each_seed(0..200, |world| {
         let [server, client, connections] = storm(world, Some(KEEP_ALIVE));
         assert_eq!([server, client], [connections; 2]);
         left += connections;
     });
-    assert!(left > 0, "some outlive it");
+    assert!(left > 0, "some connections outlive the storm");
 }
 
 #[test]
-fn no_client_that_speaks_stays_half_open() {
+fn a_client_that_writes_does_not_stay_half_open() {
     let mut left = 0;
     for_each_seed(0..200, |world| {
         let [server, client, connections] = storm(world, None);
-        assert_eq!(server, connections, "the server, which only answers, may have lost its client; but not the client");
+        assert_eq!(server, connections, "the client knows of all its losses; the server, which only answers, may not");
         left += client;
     });
-    assert!(left > 0, "some outlive it");
+    assert!(left > 0, "some connections outlive the storm");
 }

@@ -1,4 +1,4 @@
-//! What happens to machines and programs: crash, kill, end, restart, pause, signals, clocks.
+//! What can happen to machines and programs: crash, kill, end, restart, pause, signals, clocks.
 
 use super::*;
 use reactor::sim::HostState;
@@ -17,7 +17,7 @@ fn pair(world: &World) -> (Host, Host, Events, Line) {
 }
 
 #[test]
-fn a_crash_tells_nobody_and_after_a_restart_whoever_speaks_is_told() {
+fn a_crash_tells_nobody_and_after_a_restart_a_peer_that_writes_gets_a_reset() {
     let world = world(1);
     let (server, _, answers, line) = pair(&world);
     server.crash();
@@ -26,14 +26,14 @@ fn a_crash_tells_nobody_and_after_a_restart_whoever_speaks_is_told() {
     assert_eq!(answers.all(), ["made"]);
     server.restart();
     world.run_for(100 * SECOND);
-    assert_eq!(answers.all(), ["made"], "nobody spoke");
+    assert_eq!(answers.all(), ["made"], "nobody has written anything");
     line.write("still there?");
     world.run_for(20 * MS);
     assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
 }
 
 #[test]
-fn a_program_that_ends_while_a_name_is_looked_up_leaves_no_timer_behind() {
+fn a_program_that_ends_during_a_look_up_leaves_no_timer_behind() {
     let mut settings = WorldSettings::default();
     settings.lookup = Latency::Fixed(10 * SECOND);
     let world = World::with_settings(1, settings);
@@ -47,7 +47,7 @@ fn a_program_that_ends_while_a_name_is_looked_up_leaves_no_timer_behind() {
 }
 
 #[test]
-fn a_crash_loses_what_was_not_sent_yet_and_a_kill_sends_it() {
+fn a_crash_loses_unsent_bytes_and_a_kill_still_sends_them() {
     for (crash, expected) in [(true, 1460), (false, 100_000)] {
         let world = world(1);
         world.set_links(LinkSettings::new(Latency::Fixed(10 * MS)).bandwidth(10_000));
@@ -70,7 +70,7 @@ fn a_crash_loses_what_was_not_sent_yet_and_a_kill_sends_it() {
         }
         world.run_for(100 * SECOND);
         if crash {
-            // What had left before is on the way.
+            // Segments that had left before the crash still arrive.
             assert!(got.get() >= expected, "{}", got.get());
         } else {
             assert_eq!(got.get(), expected);
@@ -79,7 +79,7 @@ fn a_crash_loses_what_was_not_sent_yet_and_a_kill_sends_it() {
 }
 
 #[test]
-fn a_killed_program_refuses_and_its_connections_end() {
+fn a_killed_programs_kernel_refuses_connections_and_ends_the_open_ones() {
     let world = world(1);
     let (server, _, answers, _) = pair(&world);
     server.kill();
@@ -108,7 +108,7 @@ fn a_restart_is_a_new_program_at_the_same_address() {
     world.run_for(SECOND);
     assert_eq!((starts.get(), server.address(), server.state()), (2, address, HostState::Running));
     assert!(!first.running() && server.reactor().unwrap().running());
-    assert!(first.listen_tcp("0.0.0.0:1", |_| Echo).is_err(), "the old program can do nothing any more");
+    assert!(first.listen_tcp("0.0.0.0:1", |_| Echo).is_err(), "the old process cannot do anything any more");
     let answers = Events::default();
     client(&world, &answers, saying("hello"));
     world.run_for(SECOND);
@@ -116,7 +116,7 @@ fn a_restart_is_a_new_program_at_the_same_address() {
 }
 
 #[test]
-fn what_a_crashed_program_held_is_dropped_and_its_last_words_go_nowhere() {
+fn a_crash_drops_what_the_program_held_and_its_destructors_reach_nobody() {
     struct Testament {
         events: Events,
         transport: Option<Transport>,
@@ -125,7 +125,7 @@ fn what_a_crashed_program_held_is_dropped_and_its_last_words_go_nowhere() {
     impl Protocol for Testament {
         fn connection_made(&mut self, transport: &Transport) {
             self.transport = Some(transport.clone());
-            // A circle: the call holds the reactor that holds it.
+            // A reference cycle: the call holds the reactor that holds the call.
             let reactor = self.reactor.clone();
             self.reactor.call_later(1000 * SECOND, move || reactor.stop());
         }
@@ -155,13 +155,13 @@ fn what_a_crashed_program_held_is_dropped_and_its_last_words_go_nowhere() {
     });
     world.run_for(SECOND);
     client.crash();
-    assert_eq!(dropped.all(), ["dropped"], "at once, and not told that its connection is lost");
+    assert_eq!(dropped.all(), ["dropped"], "at once, and without a connection_lost");
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made"]);
 }
 
 #[test]
-fn a_program_may_crash_its_own_host_and_finishes_its_turn_first() {
+fn a_program_that_crashes_its_own_host_finishes_its_turn_first() {
     let (world, events) = (world(1), Events::default());
     let host: Rc<RefCell<Option<Host>>> = Rc::default();
     let (this, noted) = (host.clone(), events.clone());
@@ -193,13 +193,13 @@ fn a_paused_program_does_nothing_while_its_kernel_accepts_and_buffers() {
     server.resume();
     world.run_for(MS);
     let now = before + 10 * SECOND + MS;
-    assert_eq!(*ticks.borrow(), [now], "time went on meanwhile");
+    assert_eq!(*ticks.borrow(), [now], "time went on during the pause");
     world.run_for(10 * MS);
     assert_eq!(answers.all(), ["made", "data hello"]);
 }
 
 #[test]
-fn a_program_ends_when_its_reactor_stops_in_the_usual_order() {
+fn a_program_ends_in_the_usual_order_when_its_reactor_stops() {
     let (world, events) = (world(1), Events::default());
     let noted = events.clone();
     let host = server(&world, &events, plain);
@@ -224,7 +224,7 @@ fn a_program_ends_when_its_reactor_stops_in_the_usual_order() {
 }
 
 #[test]
-fn a_stop_waits_no_longer_than_it_may_for_a_peer_that_does_not_read() {
+fn a_stop_waits_for_a_peer_that_does_not_read_only_until_its_timeout() {
     let (world, line) = (world(1), Line::default());
     let keep = line.clone();
     let server = server(&world, &Events::default(), move |noting| keep.of(noting));
@@ -265,7 +265,7 @@ fn signals_stop_a_program_and_kill_one_that_does_not_catch_them() {
 }
 
 #[test]
-fn a_signal_waits_for_a_paused_program_to_go_on_and_only_a_kill_does_not() {
+fn a_paused_program_gets_its_signals_when_it_resumes_but_a_kill_at_once() {
     for catches in [true, false] {
         let world = world(1);
         let mut settings = HostSettings::default();
@@ -282,7 +282,7 @@ fn a_signal_waits_for_a_paused_program_to_go_on_and_only_a_kill_does_not() {
         assert_eq!(host.state(), HostState::Idle);
         host.restart();
         world.run_for(SECOND);
-        assert_eq!(host.state(), HostState::Running, "the signals were the old program's");
+        assert_eq!(host.state(), HostState::Running, "the signals were for the old process");
         host.pause();
         host.terminate();
         host.kill();
@@ -291,7 +291,7 @@ fn a_signal_waits_for_a_paused_program_to_go_on_and_only_a_kill_does_not() {
 }
 
 #[test]
-fn each_host_has_a_clock_that_can_be_wrong_and_jump_while_its_timers_do_not_notice() {
+fn each_host_has_a_clock_that_may_be_wrong_or_jump_without_touching_its_timers() {
     let world = world(1);
     let (one, other) = (world.host("one", |_| {}), world.host("other", |_| {}));
     let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_067_200);
@@ -335,7 +335,7 @@ fn a_clock_set_between_two_turns_of_one_moment_is_seen() {
 }
 
 #[test]
-fn a_call_that_is_due_sooner_than_those_before_it_is_made_in_time() {
+fn a_call_due_earlier_than_the_ones_before_it_is_made_in_time() {
     let world = world(1);
     let host = world.host("host", |reactor| drop(reactor.call_later(100 * SECOND, || {})));
     world.run_for(SECOND);
@@ -348,7 +348,7 @@ fn a_call_that_is_due_sooner_than_those_before_it_is_made_in_time() {
 }
 
 #[test]
-fn a_program_does_not_run_its_reactor_itself() {
+fn a_program_cannot_run_its_own_reactor() {
     let world = world(1);
     let host = world.host("host", |reactor| {
         for result in [reactor.run(), reactor.iterate(SECOND)] {
@@ -362,7 +362,7 @@ fn a_program_does_not_run_its_reactor_itself() {
 
 #[test]
 #[should_panic(expected = "no time goes by")]
-fn programs_that_never_wait_are_found_out() {
+fn programs_that_never_wait_make_the_world_panic() {
     let world = world(1);
     fn again(reactor: &Reactor) {
         let next = reactor.clone();
@@ -373,7 +373,7 @@ fn programs_that_never_wait_are_found_out() {
 }
 
 #[test]
-fn a_world_that_is_dropped_drops_all_that_its_programs_hold() {
+fn a_dropped_world_drops_everything_its_programs_hold() {
     let token = Rc::new(());
     for running in [false, true] {
         let world = world(1);

@@ -1,4 +1,4 @@
-//! Half-open connections: who asks finds out.
+//! Keep-alive: an end that probes finds out that its peer is gone.
 
 use super::*;
 use reactor::transport::KeepAlive;
@@ -13,7 +13,7 @@ fn pair(world: &World, keep_alive: Option<KeepAlive>) -> (Host, Host, Events, Li
     pair_after(world, keep_alive, SECOND)
 }
 
-/// The same, over links that need so much time for it.
+/// As `pair`, but runs the world for `after`: slow links need longer to connect.
 fn pair_after(world: &World, keep_alive: Option<KeepAlive>, after: Duration) -> (Host, Host, Events, Line) {
     let (answers, line) = (Events::default(), Line::default());
     let server = server(world, &Events::default(), echoing);
@@ -26,12 +26,12 @@ fn pair_after(world: &World, keep_alive: Option<KeepAlive>, after: Duration) -> 
 }
 
 #[test]
-fn an_idle_connection_to_a_machine_that_failed_is_noticed_by_keep_alive_alone() {
+fn only_keep_alive_notices_that_the_machine_behind_an_idle_connection_failed() {
     for (keep_alive, lost) in [(None, false), (Some(KEEP_ALIVE), true)] {
         let world = world(1);
         let (server, _, answers, _) = pair(&world, keep_alive);
         world.run_for(100 * SECOND);
-        assert_eq!(answers.all(), ["made"], "who answers is there");
+        assert_eq!(answers.all(), ["made"], "a peer that answers is not given up");
         server.crash();
         world.run_for(8 * SECOND);
         assert_eq!(answers.all(), ["made"]);
@@ -43,7 +43,7 @@ fn an_idle_connection_to_a_machine_that_failed_is_noticed_by_keep_alive_alone() 
 }
 
 #[test]
-fn a_shorter_time_counts_from_when_it_is_set() {
+fn a_shorter_idle_time_counts_from_the_moment_it_is_set() {
     let world = world(1);
     let patient = KeepAlive { idle: 1000 * SECOND, ..KEEP_ALIVE };
     let (server, _, answers, line) = pair(&world, Some(patient));
@@ -56,7 +56,7 @@ fn a_shorter_time_counts_from_when_it_is_set() {
 }
 
 #[test]
-fn a_machine_that_is_up_again_answers_a_probe_with_a_reset() {
+fn a_restarted_machine_answers_a_probe_with_a_reset() {
     let world = world(1);
     let (server, _, answers, _) = pair(&world, Some(KEEP_ALIVE));
     server.crash();
@@ -66,9 +66,9 @@ fn a_machine_that_is_up_again_answers_a_probe_with_a_reset() {
 }
 
 #[test]
-fn a_probe_whose_reset_is_lost_is_followed_by_another() {
+fn after_a_lost_reset_another_probe_follows() {
     let mut too_late = 0;
-    // A cut of the way back for a fifth of a second, at every moment around the first probe.
+    // The link back is cut for a fifth of a second, in turn at every moment around the first probe.
     for cut_at in 0..40 {
         let world = world(1);
         world.set_links(LinkSettings::new(Latency::Fixed(500 * MS)));
@@ -84,12 +84,12 @@ fn a_probe_whose_reset_is_lost_is_followed_by_another() {
         world.run_for(5 * SECOND);
         assert_eq!(answers.all(), ["made", "lost Lost", "client lost"], "cut after {} ms", cut_at * 100);
     }
-    assert!(too_late > 0, "no reset met the cut");
+    assert!(too_late > 0, "no reset was lost in any cut");
 }
 
 #[test]
-fn a_peer_whose_resets_are_all_lost_is_given_up_like_one_that_does_not_answer() {
-    // The way back is open when a probe comes, and cut when its reset would.
+fn a_peer_whose_resets_are_all_lost_is_given_up_like_a_silent_one() {
+    // The link back works when a probe arrives, and is cut when the reset would arrive.
     for offset in 0..10 {
         let world = world(1);
         world.set_links(LinkSettings::new(Latency::Fixed(500 * MS)));
@@ -108,7 +108,7 @@ fn a_peer_whose_resets_are_all_lost_is_given_up_like_one_that_does_not_answer() 
 }
 
 #[test]
-fn probes_go_on_for_a_partition_that_heals_in_time() {
+fn a_partition_that_heals_in_time_does_not_end_the_connection() {
     let world = world(1);
     let (server, client, answers, _) = pair(&world, Some(KEEP_ALIVE));
     world.partition(&[server], &[client]);
@@ -119,7 +119,7 @@ fn probes_go_on_for_a_partition_that_heals_in_time() {
 }
 
 #[test]
-fn with_bytes_under_way_it_gives_up_as_soon() {
+fn with_bytes_in_flight_it_gives_up_after_the_same_time() {
     let world = world(1);
     let (server, client, answers, line) = pair(&world, Some(KEEP_ALIVE));
     world.partition(&[server], &[client]);
@@ -131,7 +131,7 @@ fn with_bytes_under_way_it_gives_up_as_soon() {
 }
 
 #[test]
-fn a_paused_program_is_there_but_one_that_never_reads_is_given_up() {
+fn a_paused_peer_answers_probes_but_is_given_up_when_its_window_stays_zero() {
     let world = world(1);
     let (server, _, answers, line) = pair(&world, Some(KEEP_ALIVE));
     server.pause();
@@ -141,7 +141,11 @@ fn a_paused_program_is_there_but_one_that_never_reads_is_given_up() {
     world.run_for(13 * SECOND);
     assert_eq!(answers.all(), ["made"]);
     world.run_for(2 * SECOND);
-    assert_eq!(answers.all(), ["made", "lost Lost", "client lost"], "as on Linux, no room for too long is the end");
+    assert_eq!(
+        answers.all(),
+        ["made", "lost Lost", "client lost"],
+        "as on Linux, a window that stays zero for too long ends the connection"
+    );
 }
 
 #[test]
@@ -157,9 +161,9 @@ fn a_conversation_needs_no_probes() {
     assert_eq!(answers.all(), ["made".to_owned(), format!("data {}", "x".repeat(20))]);
 }
 
-/// Whether what is said over a link that loses nearly everything has come, and whether the connection was given up, by
-/// the time that its end must have been patient for; the link gets well after `well`.
-fn said_over_a_bad_link(seed: u64, keep_alive: Option<KeepAlive>, well: Option<Duration>) -> (bool, bool) {
+/// Writes over a link that loses nearly everything, until the sender must have given up; the link loses nothing more
+/// after `well`. Returns whether the bytes arrived, and whether the sender gave up.
+fn write_over_a_bad_link(seed: u64, keep_alive: Option<KeepAlive>, well: Option<Duration>) -> (bool, bool) {
     let (world, events, answers, line) = (world(seed), Events::default(), Events::default(), Line::default());
     server(&world, &events, plain);
     let keep = line.clone();
@@ -178,23 +182,23 @@ fn said_over_a_bad_link(seed: u64, keep_alive: Option<KeepAlive>, well: Option<D
 }
 
 #[test]
-fn loss_that_does_not_end_is_given_up_as_a_cut_is() {
+fn a_sender_gives_up_on_endless_loss_as_on_a_cut() {
     for keep_alive in [Some(KEEP_ALIVE), None] {
         let mut given_up = 0;
         for seed in 0..60 {
-            let (has_come, is_lost) = said_over_a_bad_link(seed, keep_alive, None);
-            assert!(has_come != is_lost, "seed {seed}: come {has_come}, lost {is_lost}");
+            let (has_arrived, is_lost) = write_over_a_bad_link(seed, keep_alive, None);
+            assert!(has_arrived != is_lost, "seed {seed}: arrived {has_arrived}, lost {is_lost}");
             given_up += u32::from(is_lost);
         }
-        // 0.9 to the power of 7 tries, or of 17.
+        // The chance that all are lost: 0.9 to the power of 7 retries, or of 17.
         let expected = if keep_alive.is_some() { 18..40 } else { 3..20 };
         assert!(expected.contains(&given_up), "{given_up} of 60");
     }
 }
 
 #[test]
-fn a_link_that_gets_well_in_time_lets_through_what_it_would_have_lost() {
+fn a_link_mended_in_time_delivers_what_it_would_have_lost() {
     for seed in 0..60 {
-        assert_eq!(said_over_a_bad_link(seed, Some(KEEP_ALIVE), Some(3 * SECOND)), (true, false), "seed {seed}");
+        assert_eq!(write_over_a_bad_link(seed, Some(KEEP_ALIVE), Some(3 * SECOND)), (true, false), "seed {seed}");
     }
 }

@@ -1,5 +1,5 @@
-//! The simulated world: what its network does, that a seed decides all of it, and that the protocols that there are run
-//! over it unchanged.
+//! The simulated world: what its network does; that a seed decides everything; and that the library's protocols run over
+//! it unchanged.
 
 mod connecting;
 mod coroutines;
@@ -15,7 +15,7 @@ mod partitions;
 mod resets;
 mod tls;
 mod traces;
-mod windows;
+mod zero_window;
 
 use events::{Events, Noting};
 use reactor::sim::{Host, HostSettings, Latency, LinkSettings, World, WorldSettings};
@@ -28,7 +28,7 @@ pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const PORT: u16 = 8007;
 
-/// A world in which every way takes exactly 10 ms.
+/// A world in which every link takes exactly 10 ms, and a look-up 5 ms.
 pub(crate) fn world(seed: u64) -> World {
     let mut settings = WorldSettings::default();
     settings.link = LinkSettings::new(Latency::Fixed(10 * MS));
@@ -36,7 +36,7 @@ pub(crate) fn world(seed: u64) -> World {
     World::with_settings(seed, settings)
 }
 
-/// Sends back what it gets.
+/// Sends back everything it receives.
 pub(crate) struct Echo;
 
 impl Protocol for Echo {
@@ -52,7 +52,7 @@ pub(crate) fn echo(reactor: &Reactor) {
     reactor.listen_tcp("0.0.0.0:8007", |_| Echo).unwrap();
 }
 
-/// A server whose connections are all noted in `events`; `shape` says what else they do.
+/// A server that notes what its connections meet in `events`; `shape` says what else they do.
 pub(crate) fn server(world: &World, events: &Events, shape: impl Fn(Noting) -> Noting + Clone + 'static) -> Host {
     let events = events.clone();
     world.host("server", move |reactor| {
@@ -61,7 +61,7 @@ pub(crate) fn server(world: &World, events: &Events, shape: impl Fn(Noting) -> N
     })
 }
 
-/// A client that connects once to `server`, noted in `events`.
+/// A client that connects once to `server` and notes what it meets in `events`.
 pub(crate) fn client(world: &World, events: &Events, shape: impl Fn(Noting) -> Noting + Clone + 'static) -> Host {
     client_with(world, HostSettings::default(), events, shape)
 }
@@ -78,12 +78,12 @@ pub(crate) fn client_with(
     })
 }
 
-/// The transport of the last connection, for a test that acts from outside.
+/// The transport of the last connection made, for a test that writes or closes from outside.
 #[derive(Clone, Default)]
 pub(crate) struct Line(Rc<RefCell<Option<Transport>>>);
 
 impl Line {
-    /// Keeps the transport of this connection, too.
+    /// Makes this connection leave its transport here.
     pub(crate) fn of(&self, mut noting: Noting) -> Noting {
         let line = self.0.clone();
         let mut made = std::mem::replace(&mut noting.made, Box::new(|_| {}));
@@ -103,7 +103,7 @@ impl Line {
     }
 }
 
-/// Notes also if no connection comes about, and why.
+/// A factory for one connection; it also notes if the attempt fails, and why.
 pub(crate) struct Once<F> {
     pub(crate) events: Events,
     pub(crate) shape: F,
@@ -122,17 +122,17 @@ impl<F: Fn(Noting) -> Noting> ClientFactory for Once<F> {
     }
 }
 
-/// Nothing but what is noted.
+/// A connection that only notes what it meets.
 pub(crate) fn plain(noting: Noting) -> Noting {
     noting
 }
 
-/// Writes `text` when connected.
+/// A connection that writes `text` when it is made.
 pub(crate) fn saying(text: &'static str) -> impl Fn(Noting) -> Noting + Clone {
     move |noting| Noting { made: Box::new(move |transport| transport.write(text.as_bytes())), ..noting }
 }
 
-/// Sends back what it gets, as [`Echo`].
+/// A connection that sends back everything it receives, as [`Echo`] does.
 pub(crate) fn echoing(noting: Noting) -> Noting {
     Noting { data: Box::new(|transport, data| transport.write(data)), ..noting }
 }

@@ -1,4 +1,4 @@
-//! Ways that are cut: bytes wait, arrive late, or are given up.
+//! Links that are cut: bytes wait, arrive late, or the sender gives up.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn connected() -> (World, Host, Host, Events, Events, Line) {
 }
 
 #[test]
-fn what_is_written_into_a_partition_arrives_when_it_has_healed() {
+fn bytes_written_into_a_partition_arrive_after_it_heals() {
     let (world, server, client, events, answers, line) = connected();
     world.partition(&[server], &[client]);
     line.write("hello");
@@ -30,7 +30,7 @@ fn what_is_written_into_a_partition_arrives_when_it_has_healed() {
 }
 
 #[test]
-fn what_was_on_the_way_when_the_cut_came_is_sent_again() {
+fn bytes_in_flight_when_a_link_is_cut_are_retransmitted() {
     let (world, server, client, events, _, line) = connected();
     line.write("hello");
     world.run_for(5 * MS);
@@ -43,7 +43,7 @@ fn what_was_on_the_way_when_the_cut_came_is_sent_again() {
 }
 
 #[test]
-fn a_cut_of_one_way_leaves_the_other() {
+fn a_cut_in_one_direction_leaves_the_other() {
     let (world, server, client, events, answers, line) = connected();
     world.cut(&server, &client);
     line.write("hello");
@@ -56,7 +56,7 @@ fn a_cut_of_one_way_leaves_the_other() {
 }
 
 #[test]
-fn bytes_that_came_without_an_acknowledgement_come_once() {
+fn bytes_whose_acknowledgement_is_lost_are_delivered_once() {
     let (world, server, client, events, _, line) = connected();
     world.cut(&server, &client);
     for word in ["one ", "two ", "three"] {
@@ -69,7 +69,7 @@ fn bytes_that_came_without_an_acknowledgement_come_once() {
 }
 
 #[test]
-fn after_a_quarter_of_an_hour_a_sender_gives_up() {
+fn a_sender_gives_up_after_a_quarter_of_an_hour() {
     let (world, server, client, events, answers, line) = connected();
     world.partition(std::slice::from_ref(&server), &[client]);
     line.write("hello");
@@ -79,12 +79,12 @@ fn after_a_quarter_of_an_hour_a_sender_gives_up() {
     assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
     world.heal();
     world.run_for(10_000 * SECOND);
-    assert_eq!(events.all(), ["made"], "the other end never hears of it: it is half open");
+    assert_eq!(events.all(), ["made"], "the other end never hears of it, and stays half open");
     assert_eq!(server.descriptor_count(), 7);
 }
 
 #[test]
-fn a_connection_over_which_nothing_is_said_outlives_a_partition() {
+fn an_idle_connection_outlives_a_partition() {
     let (world, server, client, events, answers, line) = connected();
     world.partition(&[server], &[client]);
     world.run_for(100_000 * SECOND);
@@ -96,7 +96,7 @@ fn a_connection_over_which_nothing_is_said_outlives_a_partition() {
 }
 
 #[test]
-fn no_connection_comes_about_through_a_partition_but_after_it() {
+fn a_connection_requested_during_a_partition_is_made_after_it() {
     let (world, answers) = (world(1), Events::default());
     let server = server(&world, &Events::default(), plain);
     let client = client(&world, &answers, plain);
@@ -105,17 +105,17 @@ fn no_connection_comes_about_through_a_partition_but_after_it() {
     world.heal();
     assert!(answers.all().is_empty());
     world.run_for(2 * SECOND);
-    assert_eq!(answers.all(), ["made"], "the request after seven seconds");
+    assert_eq!(answers.all(), ["made"], "the request sent after seven seconds");
 }
 
 #[test]
-fn an_end_that_waits_in_a_partition_comes_after_it() {
+fn a_close_during_a_partition_arrives_after_it() {
     let (world, server, client, events, answers, line) = connected();
     world.partition(&[server], &[client]);
     line.write("last words");
     line.transport().lose_connection();
     world.run_for(SECOND);
-    assert_eq!(answers.all(), ["made", "lost Done", "client lost"], "its kernel sees to the rest");
+    assert_eq!(answers.all(), ["made", "lost Done", "client lost"], "its kernel does the rest");
     world.heal();
     world.run_for(2 * SECOND);
     assert_eq!(events.all(), ["made", "data last words", "end", "lost Done"]);
@@ -124,7 +124,7 @@ fn an_end_that_waits_in_a_partition_comes_after_it() {
 }
 
 #[test]
-fn other_hosts_do_not_notice() {
+fn a_partition_does_not_affect_other_hosts() {
     let (world, server, client, ..) = connected();
     let answers = Events::default();
     world.partition(&[server], &[client]);

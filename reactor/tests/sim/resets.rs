@@ -1,4 +1,4 @@
-//! Connections that break: who is told, when, and with what.
+//! Connections that break: which end learns of it, when, and by which reason.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn pair(world: &World, server_does: impl Fn(Noting) -> Noting + Clone + 'static)
 }
 
 #[test]
-fn an_abort_is_a_reset_for_the_other_end() {
+fn an_abort_reaches_the_other_end_as_a_reset() {
     let world = world(1);
     let (.., events, answers, line) = pair(&world, plain);
     line.transport().abort_connection();
@@ -24,7 +24,7 @@ fn an_abort_is_a_reset_for_the_other_end() {
 }
 
 #[test]
-fn what_had_come_before_a_reset_can_still_be_read() {
+fn bytes_that_arrived_before_a_reset_can_still_be_read() {
     let world = world(1);
     let (server, _, events, _, line) = pair(&world, plain);
     server.pause();
@@ -38,7 +38,7 @@ fn what_had_come_before_a_reset_can_still_be_read() {
 }
 
 #[test]
-fn a_close_with_unread_bytes_is_a_reset() {
+fn a_close_with_unread_bytes_sends_a_reset() {
     let (world, theirs) = (world(1), Line::default());
     let keep = theirs.clone();
     let (.., answers, line) = pair(&world, move |noting| {
@@ -52,7 +52,7 @@ fn a_close_with_unread_bytes_is_a_reset() {
 }
 
 #[test]
-fn bytes_for_somebody_who_has_closed_are_answered_with_a_reset() {
+fn bytes_for_a_closed_end_are_answered_with_a_reset() {
     let world = world(1);
     let (.., events, answers, line) =
         pair(&world, |noting| Noting { end: Box::new(|transport| transport.write(b"too late")), ..noting });
@@ -64,7 +64,7 @@ fn bytes_for_somebody_who_has_closed_are_answered_with_a_reset() {
 }
 
 #[test]
-fn the_network_may_break_what_it_carries() {
+fn the_network_can_reset_the_connections_between_two_hosts() {
     let world = world(1);
     let (server, client, events, answers, _) = pair(&world, plain);
     world.reset_connections(&client, &server);
@@ -75,7 +75,7 @@ fn the_network_may_break_what_it_carries() {
 }
 
 #[test]
-fn a_reset_that_is_lost_leaves_a_half_open_connection_until_somebody_speaks() {
+fn a_lost_reset_leaves_a_connection_half_open_until_that_end_writes() {
     let world = world(1);
     let line = Line::default();
     let keep = line.clone();
@@ -87,14 +87,14 @@ fn a_reset_that_is_lost_leaves_a_half_open_connection_until_somebody_speaks() {
     assert_eq!(events.all(), ["made"]);
     world.heal();
     world.run_for(100 * SECOND);
-    assert_eq!(events.all(), ["made"], "nobody told it");
+    assert_eq!(events.all(), ["made"], "nothing has told it");
     line.write("anybody there?");
     world.run_for(20 * MS);
     assert_eq!(events.all(), ["made", "lost Lost"]);
 }
 
 #[test]
-fn a_reset_that_is_on_its_way_when_the_cut_comes_is_lost() {
+fn a_reset_in_flight_when_the_link_is_cut_is_lost() {
     let world = world(1);
     let (server, client, events, answers, line) = pair(&world, plain);
     line.transport().abort_connection();
@@ -105,7 +105,7 @@ fn a_reset_that_is_on_its_way_when_the_cut_comes_is_lost() {
 }
 
 #[test]
-fn what_came_before_a_restart_and_was_never_acknowledged_is_answered_with_a_reset() {
+fn a_retransmission_to_a_restarted_machine_is_answered_with_a_reset() {
     let world = world(1);
     let (server, client, _, answers, line) = pair(&world, plain);
     world.cut(&server, &client);
@@ -119,7 +119,7 @@ fn what_came_before_a_restart_and_was_never_acknowledged_is_answered_with_a_rese
 }
 
 #[test]
-fn an_acknowledgement_for_a_machine_that_has_forgotten_everything_is_answered_with_a_reset() {
+fn an_acknowledgement_to_a_restarted_machine_is_answered_with_a_reset() {
     let (world, theirs) = (world(1), Line::default());
     let keep = theirs.clone();
     let (server, .., answers, _) = pair(&world, move |noting| keep.of(noting));
@@ -133,11 +133,11 @@ fn an_acknowledgement_for_a_machine_that_has_forgotten_everything_is_answered_wi
 }
 
 #[test]
-fn an_answer_from_a_machine_that_has_forgotten_it_by_then_is_followed_by_a_reset() {
+fn a_client_whose_server_restarts_during_the_handshake_gets_a_reset() {
     let (world, answers) = (world(1), Events::default());
     let server = server(&world, &Events::default(), plain);
     client(&world, &answers, plain);
-    world.run_for(20 * MS); // The answer has been on its way for 5 ms.
+    world.run_for(20 * MS); // The answer has been in flight for 5 ms.
     server.crash();
     server.restart();
     world.run_for(100 * MS);

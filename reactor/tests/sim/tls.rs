@@ -1,4 +1,4 @@
-//! TLS and HTTPS over the simulated network, with time from each host's clock.
+//! TLS and HTTPS over the simulated network, with certificates judged by each host's clock.
 
 use super::*;
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd};
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 /// A certificate for `server`, valid from 2020 to 2030, and its key.
 ///
-/// Made anew each time; but its length, and that of each signature by its key, is always the same.
+/// Each call makes another one, but its length and that of each signature by its key are always the same.
 #[derive(Clone)]
 struct Identity {
     certificate: Vec<u8>,
@@ -32,7 +32,7 @@ impl Identity {
         roots
     }
 
-    /// A server that shows it; its connections are noted in `events`.
+    /// A server with this certificate, which notes what its connections meet in `events`.
     fn serve(&self, world: &World, events: &Events, shape: fn(Noting) -> Noting) -> Host {
         let (me, events) = (self.clone(), events.clone());
         world.host("server", move |reactor| {
@@ -42,7 +42,7 @@ impl Identity {
         })
     }
 
-    /// A client that trusts it.
+    /// A client that trusts this certificate.
     fn connect(&self, world: &World, events: &Events, shape: fn(Noting) -> Noting) -> Host {
         let (me, events) = (self.clone(), events.clone());
         world.host("client", move |reactor| {
@@ -57,7 +57,7 @@ fn hello(noting: Noting) -> Noting {
     saying("hello")(noting)
 }
 
-/// A TLS echo over rough links; what each end noted, and the hash.
+/// Runs a TLS echo over a rough link. Returns what each end noted, and the hash.
 fn converse(seed: u64) -> (Vec<String>, Vec<String>, u64) {
     let (world, events, answers) = (World::new(seed), Events::default(), Events::default());
     world.set_links(LinkSettings::new(Latency::Uniform(MS, 30 * MS)).split(50).max_segment(300));
@@ -73,7 +73,7 @@ fn converse(seed: u64) -> (Vec<String>, Vec<String>, u64) {
 }
 
 #[test]
-fn what_is_said_over_tls_arrives_and_the_end_is_clean() {
+fn bytes_over_tls_arrive_and_the_close_is_clean() {
     let (events, answers, _) = converse(1);
     assert_eq!(events, ["made", "data hello", "end", "lost Done"]);
     assert_eq!(answers, ["made", "data hello", "lost Done", "client lost"]);
@@ -88,7 +88,7 @@ fn with_signatures_of_a_fixed_length_the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn a_killed_server_is_no_clean_end() {
+fn a_killed_server_is_not_a_clean_close() {
     let (world, answers, identity) = (world(1), Events::default(), Identity::new());
     let server = identity.serve(&world, &Events::default(), plain);
     identity.connect(&world, &answers, hello);
@@ -99,7 +99,7 @@ fn a_killed_server_is_no_clean_end() {
 }
 
 #[test]
-fn a_certificate_is_judged_by_the_clock_of_the_host() {
+fn a_certificate_is_judged_by_the_hosts_own_clock() {
     let year = 365 * 86_400 * SECOND;
     for (years, expected) in [(0, "made"), (5, "made"), (9, "lost Tls")] {
         let (world, answers, identity) = (world(1), Events::default(), Identity::new());
@@ -107,14 +107,14 @@ fn a_certificate_is_judged_by_the_clock_of_the_host() {
         let host = identity.connect(&world, &answers, plain);
         host.set_clock(host.clock() + years * year);
         world.run_for(SECOND);
-        assert_eq!(answers.all()[0], "made", "what is written before the handshake waits");
+        assert_eq!(answers.all()[0], "made", "bytes written before the handshake wait");
         assert_eq!(answers.all().get(1).map_or("made", |event| event), expected, "{years} years on");
         assert!(host.clock() > SystemTime::UNIX_EPOCH + year);
     }
 }
 
 #[test]
-fn pages_are_got_by_name_over_tls_in_the_same_way_each_time() {
+fn https_downloads_run_the_same_way_each_time() {
     assert_eq!(get_pages(), get_pages(), "the later ones resume the session of the first");
 }
 

@@ -1,4 +1,4 @@
-//! What happened, to be read.
+//! The trace: the lines that a reader sees, and what the hash covers.
 
 use super::*;
 use reactor::sim::Resolution;
@@ -18,7 +18,7 @@ fn story(world: &World) {
 }
 
 #[test]
-fn a_trace_tells_who_did_what_and_when() {
+fn a_trace_shows_which_host_did_what_and_when() {
     let world = world(1);
     world.keep_trace(1000);
     story(&world);
@@ -70,7 +70,7 @@ fn only_the_last_lines_are_kept_and_none_unless_asked() {
     assert_eq!(short.trace_hash(), silent.trace_hash());
 }
 
-/// A file of the test's own.
+/// A file in memory.
 #[derive(Clone, Default)]
 struct Paper(Rc<RefCell<Vec<u8>>>);
 
@@ -85,7 +85,7 @@ impl Write for Paper {
 }
 
 #[test]
-fn every_line_goes_to_a_file_if_there_is_one() {
+fn every_line_also_goes_to_the_sink() {
     let (world, paper) = (world(1), Paper::default());
     world.keep_trace(1000);
     world.write_trace_to(paper.clone());
@@ -95,7 +95,7 @@ fn every_line_goes_to_a_file_if_there_is_one() {
 }
 
 #[test]
-fn the_end_of_a_world_stands_in_no_trace() {
+fn the_end_of_a_world_is_not_in_its_trace() {
     let (world, paper) = (world(1), Paper::default());
     world.write_trace_to(paper.clone());
     server(&world, &Events::default(), plain);
@@ -110,7 +110,7 @@ fn the_end_of_a_world_stands_in_no_trace() {
 }
 
 #[test]
-fn a_trace_asked_for_late_begins_where_it_is_asked_for() {
+fn a_trace_asked_for_late_begins_at_that_moment() {
     let world = world(1);
     world.host("early", |_| {});
     let paper = Paper::default();
@@ -122,7 +122,7 @@ fn a_trace_asked_for_late_begins_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_trace_says_what_each_clock_says_at_a_start_and_when_it_is_set() {
+fn a_trace_shows_a_hosts_clock_at_its_start_and_when_it_is_set() {
     let world = world(1);
     world.keep_trace(1000);
     let mut settings = HostSettings::default();
@@ -140,14 +140,14 @@ fn a_trace_says_what_each_clock_says_at_a_start_and_when_it_is_set() {
 }
 
 #[test]
-fn whatever_is_said_is_one_line() {
+fn a_note_with_a_line_break_stays_one_line() {
     let world = world(1);
     world.keep_trace(1);
     world.note("one\nother");
     assert_eq!(world.trace(), [r"     0.000000000 --         one\nother"]);
 }
 
-/// A world in which a client has written `text`, each write of which takes at most `buffer` bytes.
+/// A world in which a client has written `text` through a send buffer of `buffer` bytes.
 fn spoken(text: &'static str, buffer: usize, trace: usize) -> World {
     let world = world(1);
     world.keep_trace(trace);
@@ -159,7 +159,7 @@ fn spoken(text: &'static str, buffer: usize, trace: usize) -> World {
     world
 }
 
-/// What the lines about writes say after what is the same in all of them.
+/// The lines about writes, each from the number of bytes on.
 fn writes(world: &World) -> Vec<String> {
     let trace = world.trace();
     let said = trace.iter().filter_map(|line| line.split_once(" writes ")).map(|(_, said)| said.to_owned());
@@ -167,7 +167,7 @@ fn writes(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn a_trace_shows_the_beginning_of_what_is_written_and_nothing_of_what_looks_like_tls() {
+fn a_trace_shows_the_first_bytes_of_a_write_but_none_that_look_like_tls() {
     const LONG: &str = match std::str::from_utf8(&[b'x'; 300]) {
         Ok(text) => text,
         Err(_) => "",
@@ -180,11 +180,15 @@ fn a_trace_shows_the_beginning_of_what_is_written_and_nothing_of_what_looks_like
     assert_eq!(shown("\u{16}\u{3}\u{1}secret", 100), ["9 to server"]);
     assert_eq!(shown("\u{16}\u{3}\u{1}", 1), [r#"1 to server: "\x16""#, "1 to server", "1 to server"]);
     assert_eq!(shown("\u{16}\u{4}", 1), [r#"1 to server: "\x16""#, r#"1 to server: "\x04""#]);
-    assert_eq!(spoken(LONG, 100, 1000).trace_hash(), spoken(LONG, 100, 0).trace_hash(), "the hash has no part in it");
+    assert_eq!(
+        spoken(LONG, 100, 1000).trace_hash(),
+        spoken(LONG, 100, 0).trace_hash(),
+        "keeping lines does not change the hash"
+    );
 }
 
 #[test]
-fn names_are_told_with_what_they_mean_to_whoever_looks_them_up() {
+fn a_trace_shows_how_names_resolve() {
     let world = world(1);
     world.keep_trace(1000);
     world.set_name("two", Resolution::Addresses(vec!["10.0.0.8".parse().unwrap(), "fe80::1".parse().unwrap()]));
@@ -207,7 +211,7 @@ fn names_are_told_with_what_they_mean_to_whoever_looks_them_up() {
 }
 
 #[test]
-fn a_change_of_links_says_what_they_are_like_now() {
+fn a_trace_shows_the_new_settings_of_a_link() {
     let world = world(1);
     world.keep_trace(1000);
     let (one, other) = (world.host("one", |_| {}), world.host("other", |_| {}));
@@ -231,7 +235,7 @@ fn a_change_of_links_says_what_they_are_like_now() {
 }
 
 #[test]
-fn the_hash_covers_what_is_said_and_what_is_sent() {
+fn the_hash_covers_notes_and_bytes() {
     let hash = |text: &'static str, note: &str| {
         let hashes = [1, 2, 1000].map(|buffer| {
             let world = spoken(text, buffer, 0);
@@ -244,16 +248,16 @@ fn the_hash_covers_what_is_said_and_what_is_sent() {
     assert_eq!(hash("one", "a"), hash("one", "a"));
     assert!(differ(hash("one", "a"), hash("two", "a")));
     assert!(differ(hash("one", "a"), hash("one", "b")));
-    // Of what begins like TLS only the length counts, in however small pieces it is written.
+    // Of a stream that begins like TLS only the length counts, however small the pieces are in which it is written.
     assert_eq!(hash("\u{16}\u{3}\u{1}one", "a"), hash("\u{16}\u{3}\u{1}two", "a"));
     assert!(differ(hash("\u{16}\u{3}\u{1}one", "a"), hash("\u{16}\u{3}\u{1}three", "a")));
-    // A first byte alone is no TLS.
+    // The first byte alone does not make it TLS.
     assert!(differ(hash("\u{16}\u{1}one", "a"), hash("\u{16}\u{1}two", "a")));
     assert!(differ(hash("\u{16}", "a"), hash("\u{15}", "a")));
 }
 
 #[test]
-fn the_hash_covers_links_and_names_as_soon_as_they_are_set() {
+fn the_hash_covers_settings_of_links_and_names_as_soon_as_they_are_made() {
     let hash = |set: &dyn Fn(&World, &Host, &Host)| {
         let world = world(1);
         let (one, other) = (world.host("one", |_| {}), world.host("other", |_| {}));
@@ -278,7 +282,7 @@ fn the_hash_covers_links_and_names_as_soon_as_they_are_set() {
         hash(&|world, _, _| world.set_name("a", Resolution::Fails(ErrorKind::NotFound))),
     ];
     for (at, one) in hashes.iter().enumerate() {
-        assert!(!hashes[..at].contains(one), "number {at} is as one before it");
+        assert!(!hashes[..at].contains(one), "number {at} is the same as an earlier one");
     }
     assert_eq!(hashes[1], hash(&|world, _, _| world.set_links(slow)));
 }

@@ -1,13 +1,13 @@
-//! Windows that shut: a receiver without room is asked whether it has some, and is found out if it is gone.
+//! Zero windows: a sender probes a receiver that has no room, and finds out if it is gone.
 
 use super::keep_alive::KEEP_ALIVE;
 use super::*;
 use reactor::transport::KeepAlive;
 
-/// More than there is room for at the receiver, less than there is at both ends.
+/// More bytes than the receiver has room for, but no more than the two buffers hold together.
 const MUCH: usize = 400_000;
 
-/// What a receiver has room for, as long as nothing else is said.
+/// The default size of a receive buffer.
 const ROOM: usize = 256 * 1024;
 
 const LOST: [&str; 3] = ["made", "lost Lost", "client lost"];
@@ -27,7 +27,7 @@ fn pair() -> Pair {
     pair_with(plain)
 }
 
-/// The same; `shape` says what the server does.
+/// As `pair`; `shape` says what the server does.
 fn pair_with(shape: impl Fn(Noting) -> Noting + Clone + 'static) -> Pair {
     let (world, events, answers) = (world(1), Events::default(), Events::default());
     let (line, theirs) = (Line::default(), Line::default());
@@ -38,7 +38,7 @@ fn pair_with(shape: impl Fn(Noting) -> Noting + Clone + 'static) -> Pair {
     Pair { world, server, client, events, answers, line, theirs }
 }
 
-/// The same, where the server was paused and the client wrote [`MUCH`], ten seconds ago.
+/// As `pair`, ten seconds after the server was paused and the client wrote [`MUCH`].
 fn waiting() -> Pair {
     let pair = pair();
     pair.server.pause();
@@ -54,34 +54,34 @@ impl Pair {
     }
 
     /// How many bytes the server's program has read.
-    fn come(&self) -> usize {
+    fn bytes_read(&self) -> usize {
         let events = self.events.all();
         let data = events.iter().filter_map(|event| event.strip_prefix("data "));
         data.map(str::len).sum()
     }
 
-    /// What the server's program met, but for the bytes.
-    fn met(&self) -> Vec<String> {
+    /// What the server's program noted, apart from the bytes.
+    fn noted(&self) -> Vec<String> {
         self.events.all().into_iter().filter(|event| !event.starts_with("data ")).collect()
     }
 }
 
 #[test]
-fn a_window_that_shuts_while_bytes_fly_is_noticed() {
+fn a_window_that_becomes_zero_while_bytes_are_in_flight_is_noticed() {
     let pair = pair();
     pair.keep_alive(Some(KEEP_ALIVE));
     pair.server.pause();
     pair.line.transport().write(&[7; MUCH / 2]);
     pair.world.run_for(SECOND);
-    pair.line.transport().write(&[7; MUCH / 2]); // A part of this fits; nothing is written after it.
+    pair.line.transport().write(&[7; MUCH / 2]); // Only a part of this fits, and nothing is written after it.
     pair.world.run_for(14 * SECOND);
     assert_eq!(pair.answers.all(), ["made"]);
     pair.world.run_for(20 * MS);
-    assert_eq!(pair.answers.all(), LOST, "no room for too long");
+    assert_eq!(pair.answers.all(), LOST, "the window stayed zero for too long");
 }
 
 #[test]
-fn a_machine_that_fails_with_its_window_shut_is_given_up() {
+fn a_machine_that_fails_with_a_zero_window_is_given_up() {
     let pair = pair();
     pair.server.pause();
     pair.line.transport().write(&[7; MUCH]);
@@ -90,22 +90,22 @@ fn a_machine_that_fails_with_its_window_shut_is_given_up() {
     pair.world.run_for(924_500 * MS);
     assert_eq!(pair.answers.all(), ["made"]);
     pair.world.run_for(20 * MS);
-    assert_eq!(pair.answers.all(), LOST, "after as long as for any other answer that does not come");
+    assert_eq!(pair.answers.all(), LOST, "after the same time as for any other missing answer");
     assert_eq!(pair.world.connection_count(), 0);
 }
 
 #[test]
-fn a_machine_that_is_up_again_answers_a_question_about_room_with_a_reset() {
+fn a_restarted_machine_answers_a_zero_window_probe_with_a_reset() {
     let Pair { world, server, answers, .. } = waiting();
     server.crash();
     server.restart();
-    world.run_for(3 * SECOND); // It is asked 12.6 s after the window has shut.
+    world.run_for(3 * SECOND); // A probe is sent 12.6 s after the window became zero.
     assert_eq!(answers.all(), LOST);
     assert_eq!(world.connection_count(), 0);
 }
 
 #[test]
-fn a_question_about_room_whose_reset_is_lost_is_asked_again() {
+fn after_a_lost_reset_another_zero_window_probe_follows() {
     let Pair { world, server, client, answers, .. } = waiting();
     server.crash();
     server.restart();
@@ -120,7 +120,7 @@ fn a_question_about_room_whose_reset_is_lost_is_asked_again() {
 }
 
 #[test]
-fn a_program_that_was_killed_behind_a_cut_is_found_out_when_that_heals() {
+fn a_sender_learns_that_its_peer_was_killed_behind_a_cut_when_the_cut_heals() {
     let Pair { world, server, client, answers, .. } = waiting();
     world.cut(&server, &client);
     server.kill();
@@ -132,7 +132,7 @@ fn a_program_that_was_killed_behind_a_cut_is_found_out_when_that_heals() {
 }
 
 #[test]
-fn an_end_that_was_given_up_while_its_program_slept_answers_a_question_about_room_with_a_reset() {
+fn a_kernel_that_gave_up_while_its_program_slept_answers_a_zero_window_probe_with_a_reset() {
     let Pair { world, server, client, answers, line, theirs, .. } = pair();
     theirs.transport().pause_producing();
     line.transport().write(&[7; MUCH]);
@@ -150,13 +150,13 @@ fn an_end_that_was_given_up_while_its_program_slept_answers_a_question_about_roo
 }
 
 #[test]
-fn a_window_that_shuts_behind_a_cut_is_asked_about_after_it() {
+fn a_window_that_becomes_zero_behind_a_cut_is_probed_after_it() {
     let Pair { world, server, client, answers, line, .. } = pair();
     server.pause();
     line.transport().write(&[7; MUCH / 2]);
     world.run_for(SECOND);
     world.cut(&server, &client);
-    line.transport().write(&[7; MUCH / 2]); // A part of this is there, without an acknowledgement, and fills it.
+    line.transport().write(&[7; MUCH / 2]); // A part of this arrives and fills the buffer, but its acknowledgement is lost.
     world.run_for(SECOND);
     world.heal();
     world.run_for(10 * SECOND);
@@ -167,7 +167,7 @@ fn a_window_that_shuts_behind_a_cut_is_asked_about_after_it() {
 }
 
 #[test]
-fn a_shut_window_behind_a_cut_that_stays_is_given_up_and_behind_one_that_heals_is_not() {
+fn a_zero_window_behind_a_cut_is_given_up_unless_the_cut_heals() {
     for (heals, one_way) in [(false, false), (false, true), (true, false)] {
         let Pair { world, server, client, answers, .. } = waiting();
         let (server, client) = ([server], [client]);
@@ -185,71 +185,71 @@ fn a_shut_window_behind_a_cut_that_stays_is_given_up_and_behind_one_that_heals_i
         world.run_for(94 * SECOND);
         assert_eq!(answers.all(), ["made"]);
         world.run_for(SECOND);
-        // Fifteen questions without an answer, most of them two minutes apart.
+        // Fifteen probes without an answer, most of them two minutes apart.
         assert_eq!(answers.all().len() > 1, !heals, "{:?}", answers.all());
     }
 }
 
 #[test]
-fn keep_alive_that_is_set_when_the_window_has_shut_counts_from_when_it_shut() {
+fn keep_alive_set_during_a_zero_window_counts_from_its_beginning() {
     let pair = waiting();
     pair.keep_alive(Some(KEEP_ALIVE));
     pair.world.run_for(3990 * MS);
     assert_eq!(pair.answers.all(), ["made"]);
     pair.world.run_for(40 * MS);
-    assert_eq!(pair.answers.all(), LOST, "14 s after it has shut");
+    assert_eq!(pair.answers.all(), LOST, "14 s after it became zero");
 }
 
 #[test]
-fn a_receiver_that_answers_is_waited_for_as_long_as_it_takes() {
+fn a_sender_waits_without_limit_for_a_receiver_that_answers_its_probes() {
     let pair = waiting();
     pair.world.keep_trace(10_000);
     pair.world.run_for(100_000 * SECOND);
     assert_eq!(pair.answers.all(), ["made"]);
-    let questions = pair.world.trace().iter().filter(|line| line.contains("a zero-window probe")).count();
+    let probes = pair.world.trace().iter().filter(|line| line.contains("a zero-window probe")).count();
     // At 12.6, 25.4, 51.0, 102.2 and 204.6 s; then every two minutes.
-    assert_eq!(questions, 5 + (100_010 - 205) / 120);
+    assert_eq!(probes, 5 + (100_010 - 205) / 120);
     pair.server.resume();
     pair.world.run_for(SECOND);
-    assert_eq!(pair.come(), MUCH);
-    pair.world.run_for(120 * SECOND); // The last question is not asked.
+    assert_eq!(pair.bytes_read(), MUCH);
+    pair.world.run_for(120 * SECOND); // The timer of the last probe expires, and sends none.
     let events = pair.world.event_count();
     pair.world.run_for(100_000 * SECOND);
-    assert_eq!(pair.world.event_count(), events, "nothing waits: nothing happens");
+    assert_eq!(pair.world.event_count(), events, "nothing waits, so nothing happens");
 }
 
 #[test]
-fn a_message_of_room_that_is_lost_is_made_up_for_by_the_next_question() {
+fn after_a_lost_window_update_the_next_probe_finds_the_room() {
     let pair = waiting();
     pair.world.cut(&pair.server, &pair.client);
     pair.server.resume();
     pair.world.run_for(SECOND);
     pair.world.heal();
     pair.world.run_for(SECOND);
-    assert!(pair.come() < MUCH, "nobody knows of it");
+    assert!(pair.bytes_read() < MUCH, "the sender does not know of the room");
     pair.world.run_for(SECOND);
-    assert_eq!(pair.come(), MUCH);
+    assert_eq!(pair.bytes_read(), MUCH);
 }
 
 #[test]
-fn room_that_is_worth_no_message_is_found_by_the_next_question() {
+fn room_too_small_for_a_window_update_is_found_by_the_next_probe() {
     let pair = pair_with(|noting| Noting { data: Box::new(|transport, _| transport.pause_producing()), ..noting });
     pair.line.transport().write(&[7; MUCH]);
     pair.world.run_for(100 * MS);
-    let read = pair.come();
+    let read = pair.bytes_read();
     assert!((1..ROOM / 2).contains(&read), "{read} read");
     pair.world.run_for(200 * MS);
     pair.client.crash();
-    while pair.come() < ROOM + read / 2 {
-        let before = pair.come();
+    while pair.bytes_read() < ROOM + read / 2 {
+        let before = pair.bytes_read();
         pair.theirs.transport().resume_producing();
         pair.world.run_for(10 * MS);
-        assert!(pair.come() > before, "only what there was room for at first has come: {before}");
+        assert!(pair.bytes_read() > before, "only the first bufferful has arrived: {before}");
     }
 }
 
 #[test]
-fn what_a_closed_program_left_behind_waits_for_room_but_not_for_ever() {
+fn bytes_left_behind_by_a_closed_program_wait_for_room_but_not_for_ever() {
     for (seconds, end) in [(300, ["made", "end", "lost Done"].as_slice()), (400, &["made", "lost Lost"])] {
         let pair = waiting();
         pair.line.transport().lose_connection();
@@ -257,14 +257,14 @@ fn what_a_closed_program_left_behind_waits_for_room_but_not_for_ever() {
         assert_eq!(pair.answers.all(), ["made", "lost Done", "client lost"]);
         pair.server.resume();
         pair.world.run_for(SECOND);
-        assert_eq!(pair.met(), end, "after {seconds} s");
-        assert_eq!(pair.come() == MUCH, seconds == 300);
+        assert_eq!(pair.noted(), end, "after {seconds} s");
+        assert_eq!(pair.bytes_read() == MUCH, seconds == 300);
         assert_eq!(pair.world.connection_count(), 0);
     }
 }
 
 #[test]
-fn a_receiver_that_has_room_again_hears_that_its_sender_is_gone() {
+fn a_receiver_that_opens_its_window_learns_that_its_sender_is_gone() {
     for (restarts, end) in [(true, ["made", "lost Lost"].as_slice()), (false, &["made"])] {
         let pair = waiting();
         pair.client.crash();
@@ -274,13 +274,13 @@ fn a_receiver_that_has_room_again_hears_that_its_sender_is_gone() {
         }
         pair.server.resume();
         pair.world.run_for(SECOND);
-        assert_eq!(pair.come(), ROOM);
-        assert_eq!(pair.met(), end, "the machine is up again: {restarts}");
+        assert_eq!(pair.bytes_read(), ROOM);
+        assert_eq!(pair.noted(), end, "the machine is up again: {restarts}");
     }
 }
 
 #[test]
-fn a_receiver_that_had_room_all_the_time_says_nothing_and_hears_nothing() {
+fn a_receiver_that_always_had_room_sends_nothing_and_learns_nothing() {
     let pair = pair();
     pair.server.pause();
     pair.line.write("hello");
@@ -290,5 +290,5 @@ fn a_receiver_that_had_room_all_the_time_says_nothing_and_hears_nothing() {
     pair.client.kill();
     pair.server.resume();
     pair.world.run_for(1000 * SECOND);
-    assert_eq!(pair.events.all(), ["made", "data hello"], "it is half open");
+    assert_eq!(pair.events.all(), ["made", "data hello"], "it stays half open");
 }
