@@ -1,7 +1,6 @@
 //! [`Firer`]: the end of a Deferred that fires it.
 
-use super::head::Head;
-use super::held::Held;
+use super::chain::{FlatRc, Head};
 use crate::Failure;
 use crate::error::AlreadyCalledError;
 use crate::failure::Waypoint;
@@ -13,13 +12,13 @@ use std::rc::Rc;
 ///
 /// Dropping every `Firer` without firing leaves the chain unfired, as in Twisted; it can still be cancelled.
 pub struct Firer<T: 'static> {
-    head: Held<Head<T>>,
+    head: FlatRc<Head<T>>,
 }
 
 impl<T: 'static> Firer<T> {
     pub(super) fn new(head: Rc<Head<T>>) -> Firer<T> {
-        head.firers.set(head.firers.get() + 1);
-        Firer { head: Held::new(head) }
+        head.count_firer();
+        Firer { head: FlatRc::new(head) }
     }
 
     pub(super) fn head(&self) -> &Rc<Head<T>> {
@@ -88,7 +87,7 @@ impl<T: 'static> Clone for Firer<T> {
 impl<T: 'static> Drop for Firer<T> {
     #[inline]
     fn drop(&mut self) {
-        self.head.firers.set(self.head.firers.get() - 1);
+        self.head.discount_firer();
     }
 }
 

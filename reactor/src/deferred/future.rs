@@ -1,13 +1,13 @@
 //! Both ways between Deferreds and `async`: a Deferred is a future, and an `async` block becomes a Deferred.
 //!
-//! Next: `coroutine.rs` for how such a block runs.
+//! Next: `awaiting/mod.rs` for how such a block runs.
 
-use super::ends::Awaiting;
-use super::history::{Place, Trace};
-use super::unhandled::Outcome;
-use super::{Deferred, State, coroutine};
+use super::awaiting::{self, Awaiting};
+use super::story::{Outcome, Place, Trace};
+use super::{Deferred, State};
 use crate::Failure;
 use crate::failure::Waypoint;
+use std::any::Any;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -44,11 +44,30 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub fn from_future(future: impl Future<Output = Result<T, Failure>> + 'static) -> Deferred<T> {
         let made = Location::caller();
-        let state = match coroutine::start(future, made) {
+        let mut future = Some(future);
+        // A Deferred itself: it is awaited here, as no code of its own awaits it.
+        let any: &mut dyn Any = &mut future;
+        let started = match any.downcast_mut::<Option<Deferred<T>>>().and_then(Option::take) {
+            Some(deferred) => awaiting::start(AwaitedAt(deferred, made), made),
+            None => awaiting::start(future.expect("only a Deferred was taken out"), made),
+        };
+        let state = match started {
             Ok(result) => State::Fired(Outcome::new(result), Trace::new(made)),
-            Err(ends) => State::Pending(ends),
+            Err(chain) => State::Pending(chain),
         };
         Deferred { state }
+    }
+}
+
+/// A Deferred that is awaited at this place.
+struct AwaitedAt<T: 'static>(Deferred<T>, Place);
+
+impl<T: 'static> Future for AwaitedAt<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Failure>> {
+        let AwaitedAt(deferred, at) = &mut *self;
+        deferred.poll_at(context, at)
     }
 }
 
@@ -93,7 +112,7 @@ impl<T: 'static> Deferred<T> {
             State::Awaited(awaiting) => awaiting.poll(context, at),
             State::New(_) | State::Pending(_) => match self.take().settled() {
                 Ok(result) => Poll::Ready(result),
-                Err(ends) => match Awaiting::begin(ends, context, at) {
+                Err(chain) => match Awaiting::begin(chain, context, at) {
                     Ok(awaiting) => {
                         self.state = State::Awaited(awaiting);
                         return Poll::Pending;

@@ -1,6 +1,7 @@
 //! What a callback may give back, and Deferreds that have their result from the start.
 
 use super::Deferred;
+use super::chain::Reply;
 use crate::Failure;
 
 /// What a callback gave back: a result, or a Deferred to wait for.
@@ -10,6 +11,19 @@ pub enum Given<T: 'static> {
     Ready(Result<T, Failure>),
     /// The chain goes on when this Deferred has fired.
     Pending(Deferred<T>),
+}
+
+impl<T: 'static> Given<T> {
+    #[inline]
+    pub(super) fn into_reply(self) -> Reply<T> {
+        match self {
+            Given::Ready(result) => Reply::Ready(result),
+            Given::Pending(deferred) => match deferred.settled() {
+                Ok(result) => Reply::Fired(result),
+                Err(chain) => Reply::Pending(chain),
+            },
+        }
+    }
 }
 
 /// What a callback may return: `()`, a `Result<U, Failure>`, a `Deferred<U>`, or a [`Given<U>`] if it is sometimes

@@ -19,62 +19,44 @@
 //! * A failure that nobody handled is logged when its chain is dropped, with where it came from ([`Failure::report`]).
 //! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the
 //!   same thing, run by the same loop.
-//! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`, `held.rs`).
+//! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`, `flat_rc.rs`).
 //!
 //! [`AlreadyCalledError`]: crate::error::AlreadyCalledError
 //!
 //! Next: `chain.rs` for how it runs, `step.rs` for one callback, `coroutine.rs` for `async`; then [`crate::Protocol`].
 #![doc = include_str!("twisted_names.md")]
 
+mod awaiting;
 mod chain;
-mod coroutine;
-mod ends;
 mod firer;
 mod future;
 mod given;
-mod head;
-mod held;
-mod history;
-mod inputs;
-mod list;
-pub(crate) mod list_errors;
-mod lock;
-mod out;
-mod queue;
-mod root;
-mod run_end;
-mod shared;
-mod spare;
-mod step;
-mod timeout;
-pub(crate) mod unhandled;
-mod waiters;
-mod waiting;
-pub(crate) mod waker;
+mod handles;
+mod several;
+mod story;
 
+pub(crate) use awaiting::{Hook, Hooked, go_on, hook};
 pub use firer::Firer;
 pub use given::{Given, IntoDeferred, execute, fail, log_error, maybe_deferred, succeed};
-pub use list::{Others, deferred_list, gather_results, race};
-pub use list_errors::{FailureGroup, FirstError};
-pub use lock::{DeferredLock, DeferredSemaphore, Permit};
-pub use queue::{DeferredQueue, QueueOverflow, QueueUnderflow};
-pub use root::{Canceller, Pause};
-pub use shared::Shared;
-pub use waiting::Waiting;
+pub use handles::{Canceller, Pause};
+pub use several::{
+    DeferredLock, DeferredQueue, DeferredSemaphore, Others, Permit, QueueOverflow, QueueUnderflow, Shared,
+    deferred_list, gather_results, race,
+};
+pub use story::Waiting;
+pub(crate) use story::collect;
+
+pub use crate::failure::{FailureGroup, FirstError};
 
 use crate::Failure;
-use ends::{Awaiting, Ends};
-use head::Head;
-use held::Held;
-use history::{Place, Trace};
-use out::Tail;
-use root::Root;
+use crate::failure::Waypoint;
+use awaiting::Awaiting;
+use chain::{Chain, Control, FlatRc, Head, Reply, Step, Tail, wait_behind};
 use std::fmt;
 use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
-use step::{Came, Link, Side, Step};
-use unhandled::Outcome;
+use story::{Incoming, Outcome, Place, Side, Trace};
 
 /// A result that may not be there yet.
 ///
@@ -108,10 +90,10 @@ pub struct Deferred<T: 'static> {
 enum State<T: 'static> {
     /// The result is here, no chain object exists: adding to it is a plain function call.
     Fired(Outcome<T>, Trace),
-    /// Nothing has been added to it yet: the head is the chain's last step and its root.
-    New(Held<Head<T>>),
-    /// The last step of a chain, and the chain's root.
-    Pending(Ends<T>),
+    /// Nothing has been added to it yet: the head is the chain's last step and its control.
+    New(FlatRc<Head<T>>),
+    /// The last step of a chain, and the chain's control.
+    Pending(Chain<T>),
     /// Some code awaits it.
     Awaited(Box<Awaiting<T>>),
 }
@@ -127,17 +109,23 @@ impl<T: 'static> Deferred<T> {
     /// better error. It is dropped as soon as the Deferred fires.
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
-        Deferred::from_head(Head::new(Some(Box::new(canceller)), Location::caller()))
+        let stop = move |head: &Rc<Head<T>>| canceller(&Firer::new(Rc::clone(head)));
+        Deferred::from_head(Head::new(Some(Box::new(stop)), Location::caller()))
     }
 
     fn from_head(head: Rc<Head<T>>) -> (Deferred<T>, Firer<T>) {
-        (Deferred { state: State::New(Held::new(head.clone())) }, Firer::new(head))
+        (Deferred { state: State::New(FlatRc::new(head.clone())) }, Firer::new(head))
     }
 
     /// For a chain that exists.
     #[inline(always)]
-    fn from_ends(ends: Ends<T>) -> Deferred<T> {
-        Deferred { state: State::Pending(ends) }
+    fn from_chain(chain: Chain<T>) -> Deferred<T> {
+        Deferred { state: State::Pending(chain) }
+    }
+
+    /// The chain of a head to which nothing has been added.
+    fn chain_of_head(head: Rc<Head<T>>) -> Chain<T> {
+        Chain::new(FlatRc::new(head.clone()), FlatRc::new(head))
     }
 
     /// A Deferred that has its result already.
@@ -151,7 +139,7 @@ impl<T: 'static> Deferred<T> {
     #[inline]
     fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
         let result = result.map_err(|mut failure| {
-            failure.pass(crate::failure::Waypoint::Made(made));
+            failure.pass(Waypoint::Made(made));
             failure
         });
         Deferred { state: State::Fired(Outcome::new(result), Trace::new(made)) }
@@ -204,7 +192,7 @@ impl<T: 'static> Deferred<T> {
         })
     }
 
-    /// Adds one callback for both: it gets whatever came. For cleaning up.
+    /// Adds one callback for both: it gets the result, whichever it is. For cleaning up.
     #[inline]
     #[track_caller]
     pub fn add_both<R>(self, callback: impl FnOnce(Result<T, Failure>) -> R + 'static) -> Deferred<R::Value>
@@ -214,18 +202,33 @@ impl<T: 'static> Deferred<T> {
         self.add(Side::Both, |result| callback(result).into_given())
     }
 
+    /// Lets the chain run by itself: nobody waits for its result. It is not cancelled, its callbacks run when it fires,
+    /// and a failure that none of them handles is logged. The same as dropping the Deferred, said aloud.
+    ///
+    /// ```
+    /// use reactor::Deferred;
+    ///
+    /// let (answer, firer) = Deferred::<u32>::new();
+    /// answer.add_callback(|n| println!("the answer is {n}")).detach();
+    /// firer.callback(42)?;
+    /// # Ok::<(), reactor::error::AlreadyCalledError>(())
+    /// ```
+    pub fn detach(self) {
+        drop(self);
+    }
+
     #[inline]
     #[track_caller]
     fn add<U: 'static>(self, side: Side, run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static) -> Deferred<U> {
-        self.add_at(side, run, Location::caller())
+        self.add_at(side, |result| run(result).into_reply(), Location::caller())
     }
 
-    /// The same where the place is known better.
+    /// Adds a callback that was added at `added`.
     #[inline]
     fn add_at<U: 'static>(
         mut self,
         side: Side,
-        run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+        run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
         added: Place,
     ) -> Deferred<U> {
         if !matches!(self.state, State::Fired(..)) {
@@ -245,7 +248,7 @@ impl<T: 'static> Deferred<T> {
     fn add_to_chain<U: 'static>(
         &mut self,
         side: Side,
-        run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+        run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
         added: Place,
     ) -> Deferred<U> {
         let (result, trace) = match &mut self.state {
@@ -255,20 +258,20 @@ impl<T: 'static> Deferred<T> {
                     Some(result) => (result, head.out().trace()),
                     None => {
                         let step = Step::new(run, side, added, head.out().trace());
-                        head.out().link(Held::new(step.clone()));
-                        return Deferred::from_ends(Ends::new(Held::new(step), Held::new(head.into_rc())));
+                        head.out().link(FlatRc::new(step.clone()));
+                        return Deferred::from_chain(Chain::new(FlatRc::new(step), FlatRc::new(head.into_rc())));
                     }
                 }
             }
-            State::Pending(Ends { tail, root }) => {
-                let (tail, root) = (tail.take(), root.take());
+            State::Pending(Chain { tail, control }) => {
+                let (tail, control) = (tail.take(), control.take());
                 let out = tail.out();
                 match out.take() {
                     Some(result) => (result, out.trace()),
                     None => {
                         let step = Step::new(run, side, added, out.trace());
-                        out.link(Held::new(step.clone()));
-                        return Deferred::from_ends(Ends::new(Held::new(step), root));
+                        out.link(FlatRc::new(step.clone()));
+                        return Deferred::from_chain(Chain::new(FlatRc::new(step), control));
                     }
                 }
             }
@@ -281,12 +284,12 @@ impl<T: 'static> Deferred<T> {
     fn add_to_awaited<U: 'static>(
         self,
         side: Side,
-        run: impl FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+        run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
         added: Place,
     ) -> Deferred<U> {
-        match self.settled_or_ends() {
+        match self.settled_or_chain() {
             Settled::Now(result, trace) => Deferred::go_on(result, side, run, added, trace),
-            Settled::Later(ends) => Deferred::from_ends(ends.grow(|trace| Step::new(run, side, added, trace))),
+            Settled::Later(chain) => Deferred::from_chain(chain.grow(|trace| Step::new(run, side, added, trace))),
         }
     }
 
@@ -295,40 +298,20 @@ impl<T: 'static> Deferred<T> {
     fn go_on<S>(
         input: Result<S, Failure>,
         side: Side,
-        run: impl FnOnce(Result<S, Failure>) -> Given<T>,
+        run: impl FnOnce(Result<S, Failure>) -> Reply<T>,
         added: Place,
         trace: Trace,
     ) -> Deferred<T> {
-        let came = Came::from(&input);
+        let incoming = Incoming::from(&input);
         let trace = trace.and_one();
         trace.ran(added);
         let result = match run(input) {
-            Given::Ready(Ok(value)) => Ok(value),
-            Given::Ready(Err(failure)) => Err(trace.note(failure, came, side, added)),
-            Given::Pending(deferred) => match deferred.settled() {
-                Ok(result) => result.map_err(|failure| trace.given_back(failure, added)),
-                Err(ends) => return Deferred::from_ends(step::wait_behind(ends, added, trace)),
-            },
+            Reply::Ready(Ok(value)) => Ok(value),
+            Reply::Ready(Err(failure)) => Err(trace.note(failure, incoming, side, added)),
+            Reply::Fired(result) => result.map_err(|failure| trace.given_back(failure, added)),
+            Reply::Pending(inner) => return Deferred::from_chain(wait_behind(inner, added, trace)),
         };
         Deferred { state: State::Fired(Outcome::new(result), trace) }
-    }
-
-    /// Hands the result to another Deferred, whatever it is; `()` is what is left here. Twisted's `chainDeferred`,
-    /// except that a row of a million such links does not recurse.
-    ///
-    /// If the other one has been fired already, the result here is its
-    /// [`AlreadyCalledError`](crate::error::AlreadyCalledError). It is one-way: cancelling the other one does not cancel
-    /// this one.
-    #[track_caller]
-    pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {
-        let added = Location::caller();
-        match self.settled_or_ends() {
-            Settled::Now(result, trace) => {
-                let hand_on = |result| Given::Ready(step::hand_on(result, &firer, added));
-                Deferred::go_on(result, Side::Both, hand_on, added, trace)
-            }
-            Settled::Later(ends) => Deferred::from_ends(ends.grow(|trace| Link::new(firer, added, trace))),
-        }
     }
 
     /// Cancels what this Deferred waits for: runs the canceller, and fails with
@@ -341,8 +324,8 @@ impl<T: 'static> Deferred<T> {
     /// If the canceller panics, after the Deferred has failed (in Twisted such a Deferred is stuck for ever).
     #[track_caller]
     pub fn cancel(&self) {
-        match self.root() {
-            Some(root) => chain::cancel(root, Location::caller()),
+        match self.control() {
+            Some(control) => chain::cancel(control, Location::caller()),
             None => {
                 if let State::Awaited(awaiting) = &self.state {
                     awaiting.give_up(Location::caller());
@@ -353,19 +336,19 @@ impl<T: 'static> Deferred<T> {
 
     /// What cancels this chain as it is now, for whoever has not got the Deferred itself: a timer, a list, a button.
     pub fn canceller(&self) -> Canceller {
-        Canceller::new(self.root())
+        Canceller::new(self.control())
     }
 
     /// Holds the chain before its next callback for as long as the [`Pause`] lives; pauses count.
     ///
     /// Called from inside a callback it takes effect at once; in Twisted callbacks that were already queued still run.
     pub fn pause(&mut self) -> Pause {
-        let ends = match self.take().settled_or_ends() {
-            Settled::Now(result, trace) => Ends::of_head(Head::holding(result, trace)),
-            Settled::Later(ends) => ends,
+        let chain = match self.take().settled_or_chain() {
+            Settled::Now(result, trace) => Deferred::chain_of_head(Head::holding(result, trace)),
+            Settled::Later(chain) => chain,
         };
-        let pause = Pause::new(ends.root());
-        self.state = State::Pending(ends);
+        let pause = Pause::new(chain.control());
+        self.state = State::Pending(chain);
         pause
     }
 
@@ -383,15 +366,15 @@ impl<T: 'static> Deferred<T> {
         match &self.state {
             State::Fired(..) => true,
             State::New(head) => head.out().is_done(),
-            State::Pending(ends) => ends.is_done(),
+            State::Pending(chain) => chain.is_done(),
             State::Awaited(awaiting) => awaiting.is_done(),
         }
     }
 
     /// What this Deferred waits for, recursively, for a person to read.
     pub fn waiting(&self) -> Waiting {
-        match self.root() {
-            Some(root) if !self.has_fired() => Waiting::of_root(&root),
+        match self.control() {
+            Some(control) if !self.has_fired() => Waiting::of(control.into_rc()),
             _ => Waiting::nothing(self.made()),
         }
     }
@@ -401,21 +384,21 @@ impl<T: 'static> Deferred<T> {
         match &self.state {
             State::Fired(_, trace) => trace.made(),
             State::New(head) => head.made(),
-            State::Pending(ends) => ends.trace().made(),
+            State::Pending(chain) => chain.trace().made(),
             State::Awaited(awaiting) => awaiting.trace.made(),
         }
     }
 
-    /// The chain's root, if it has one that can still be reached.
-    fn root(&self) -> Option<Held<dyn Root>> {
+    /// The chain's control, if it has one that can still be reached.
+    fn control(&self) -> Option<FlatRc<dyn Control>> {
         match &self.state {
             State::Fired(..) => None,
             State::New(head) => {
-                let head: Rc<dyn Root> = Rc::<Head<T>>::clone(head);
-                Some(Held::new(head))
+                let head: Rc<dyn Control> = Rc::<Head<T>>::clone(head);
+                Some(FlatRc::new(head))
             }
-            State::Pending(ends) => Some(ends.root()),
-            State::Awaited(awaiting) => awaiting.root(),
+            State::Pending(chain) => Some(chain.control()),
+            State::Awaited(awaiting) => awaiting.control(),
         }
     }
 
@@ -427,30 +410,30 @@ impl<T: 'static> Deferred<T> {
 
     /// The result, or the ends of the chain that it is to come from.
     #[inline]
-    fn settled(self) -> Result<Result<T, Failure>, Ends<T>> {
-        match self.settled_or_ends() {
+    fn settled(self) -> Result<Result<T, Failure>, Chain<T>> {
+        match self.settled_or_chain() {
             Settled::Now(result, _) => Ok(result),
-            Settled::Later(ends) => Err(ends),
+            Settled::Later(chain) => Err(chain),
         }
     }
 
     #[inline(always)]
-    fn settled_or_ends(self) -> Settled<T> {
+    fn settled_or_chain(self) -> Settled<T> {
         match self.state {
             State::Fired(outcome, trace) => Settled::Now(outcome.into_inner(), trace),
             State::New(head) => match head.out().take() {
-                None => Settled::Later(Ends::of_head(head.into_rc())),
+                None => Settled::Later(Deferred::chain_of_head(head.into_rc())),
                 Some(result) => Settled::Now(result, head.out().trace()),
             },
-            State::Pending(ends) => match ends.take() {
-                None => Settled::Later(ends),
-                Some(result) => Settled::Now(result, ends.trace()),
+            State::Pending(chain) => match chain.take() {
+                None => Settled::Later(chain),
+                Some(result) => Settled::Now(result, chain.trace()),
             },
             State::Awaited(awaiting) => {
                 let trace = awaiting.trace;
-                match awaiting.into_ends() {
+                match awaiting.into_chain() {
                     Ok(result) => Settled::Now(result, trace),
-                    Err(ends) => Settled::Later(ends),
+                    Err(chain) => Settled::Later(chain),
                 }
             }
         }
@@ -459,7 +442,7 @@ impl<T: 'static> Deferred<T> {
 
 enum Settled<T: 'static> {
     Now(Result<T, Failure>, Trace),
-    Later(Ends<T>),
+    Later(Chain<T>),
 }
 
 impl<T: 'static> From<Result<T, Failure>> for Deferred<T> {
@@ -471,10 +454,10 @@ impl<T: 'static> From<Result<T, Failure>> for Deferred<T> {
 
 impl<T: 'static> fmt::Debug for Deferred<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.root() {
+        let state = match self.control() {
             _ if self.has_fired() => "fired",
-            Some(root) if root.gate().is_paused() => "paused",
-            Some(root) if root.gate().waits_on().is_some() => "waits",
+            Some(control) if control.gate().is_paused() => "paused",
+            Some(control) if control.gate().waits_on().is_some() => "waits",
             _ => "pending",
         };
         write!(f, "Deferred({state}, made at {})", self.made())

@@ -152,7 +152,7 @@ impl Reactor {
 pub(crate) struct Run {
     reactor: Reactor,
     /// Has the loop go on with coroutines that were roused elsewhere.
-    rouse: deferred::waker::Hook,
+    rouse: deferred::Hook,
     catches_signals: Cell<bool>,
 }
 
@@ -167,15 +167,15 @@ impl Run {
         // Coroutines that are roused on other threads go on in this loop, also those roused while no loop ran.
         let handle = reactor.handle();
         let rouse = Arc::new(move || {
-            let _ = handle.call_from_thread(|_| deferred::waker::go_on());
+            let _ = handle.call_from_thread(|_| deferred::go_on());
         });
         rouse();
         Ok(Run { reactor: reactor.clone(), rouse, catches_signals: Cell::new(false) })
     }
 
     /// As long as the guard lives, coroutines of this thread go on in this loop. To be held over all that follows.
-    pub(crate) fn hooked(&self) -> deferred::waker::Hooked {
-        deferred::waker::hook(self.rouse.clone())
+    pub(crate) fn hooked(&self) -> deferred::Hooked {
+        deferred::hook(self.rouse.clone())
     }
 
     pub(crate) fn start(&self) -> Result<(), RunError> {

@@ -4,9 +4,8 @@
 //! each failure is made, from the one inside of it; so nobody looks through a million of them for it. And they are
 //! dropped one after the other, not one from inside the other.
 
-use super::{Failure, Message};
+use super::{Failure, FailureGroup, FirstError, Message};
 use crate::CancelledError;
-use crate::deferred::{FailureGroup, FirstError};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::error::Error;

@@ -24,5 +24,5 @@ use crate::Failure;
 /// assert_eq!(lost.len(), 1);
 /// ```
 pub fn collect_unhandled(work: impl FnOnce()) -> Vec<Failure> {
-    crate::deferred::unhandled::collect(work)
+    crate::deferred::collect(work)
 }

@@ -4,15 +4,9 @@
 //! not the run's: it must not take the place of a result that is there. So the release keeps it here, and this step
 //! passes the result on and has the panic go on to whoever fired.
 
-use super::chain::{Accept, Payload, Run, Then, Turn, caught};
-use super::ends::Ends;
-use super::held::{Held, Node};
-use super::history::Trace;
-use super::lock::Permit;
-use super::out::{Awaited, Out, Tail};
-use super::root::Root;
-use super::unhandled::Outcome;
 use crate::Failure;
+use crate::deferred::chain::{Accept, Next, Out, Payload, Plain, Run, Tail, Trampoline, caught};
+use crate::deferred::story::{Outcome, Trace};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -29,25 +23,22 @@ impl<T: 'static> RunEnd<T> {
         Rc::new(RunEnd { panic: Cell::new(None), inbox: Cell::new(None), out: Out::empty(trace) })
     }
 
-    pub(super) fn release(&self, held: Permit) {
-        if let Err(payload) = caught(|| drop(held)) {
+    /// Drops the permit of the run, which releases.
+    pub(super) fn release<P>(&self, permit: P) {
+        if let Err(payload) = caught(|| drop(permit)) {
             self.panic.set(Some(payload));
         }
     }
 }
 
-impl<T> Node for RunEnd<T> {
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
-    }
-}
+impl<T> Plain for RunEnd<T> {}
 
 impl<T> Accept<T> for RunEnd<T> {
-    fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then {
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
         if let Some(payload) = self.panic.take() {
-            turn.keep_panic(payload);
+            trampoline.keep_panic(payload);
         }
-        self.out.push(input, turn)
+        self.out.push(input, trampoline)
     }
 
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
@@ -57,10 +48,10 @@ impl<T> Accept<T> for RunEnd<T> {
 }
 
 impl<T> Run for RunEnd<T> {
-    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
         match self.inbox.take() {
-            Some(input) => self.run_with(input.into_inner(), turn),
-            None => Then::Nothing,
+            Some(input) => self.run_with(input.into_inner(), trampoline),
+            None => Next::Nothing,
         }
     }
 }
@@ -68,15 +59,5 @@ impl<T> Run for RunEnd<T> {
 impl<T> Tail<T> for RunEnd<T> {
     fn out(&self) -> &Out<T> {
         &self.out
-    }
-    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
-        self
-    }
-}
-
-impl<T> Awaited for RunEnd<T> {
-    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
-        let ends = Ends::new(Held::new(self.clone()), root);
-        self.out.give_back(ends);
     }
 }

@@ -8,8 +8,8 @@
 //! ```text
 //!   source chain --[Give]--> waiter's Head --> ... <-- Deferred
 //!        ^                        ^                      |
-//!        |                        +--- WaiterRoot <------+
-//!        +------ root ---- Control <-----+
+//!        |                        +--- WaiterControl <------+
+//!        +----- control ---- Sharing <----+
 //! ```
 //!
 //! Who is responsible for a failure: each waiter for its own clone. If several let it drop, it is logged once, as the
@@ -18,19 +18,13 @@
 //! The waiters are fired in the order in which they asked, one after the other, by the loop that runs the source: a row
 //! of shared results, each of which waits for the one before, uses constant stack.
 
-use super::Deferred;
-use super::chain::{Accept, Run, Then, Turn};
-use super::ends::Ends;
-use super::head::{Admitted, Head};
-use super::held::{Held, Node};
-use super::history::Place;
-use super::root::{Gate, Root};
-use super::unhandled::Outcome;
-use super::waiting::Stage;
+use super::tickets::Tickets;
 use crate::Failure;
+use crate::deferred::Deferred;
+use crate::deferred::chain::{Accept, Chain, Control, Firing, FlatRc, Gate, Head, Next, Node, Plain, Run, Trampoline};
+use crate::deferred::story::{Outcome, Place, Status, TellsStatus};
 use crate::failure::Waypoint;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -55,21 +49,20 @@ use std::rc::Rc;
 /// # Ok::<(), reactor::error::AlreadyCalledError>(())
 /// ```
 pub struct Shared<T: Clone + 'static> {
-    control: Rc<Control<T>>,
+    sharing: Rc<Sharing<T>>,
 }
 
 /// What handles and waiters have in common; it reaches the source, to cancel it.
-struct Control<T: Clone + 'static> {
+struct Sharing<T: Clone + 'static> {
     handout: Rc<Handout<T>>,
-    root: RefCell<Option<Held<dyn Root>>>,
+    /// By this the source is cancelled.
+    source: RefCell<Option<FlatRc<dyn Control>>>,
 }
 
 /// What the source's last step gives its result to.
 struct Handout<T: Clone + 'static> {
     result: OnceCell<Result<T, Failure>>,
-    /// By ticket, so the oldest is the first. Without a limit here: each is somebody's Deferred.
-    waiters: RefCell<BTreeMap<u64, Held<Head<T>>>>,
-    next_ticket: Cell<u64>,
+    waiters: Tickets<FlatRc<Head<T>>>,
     /// Whether somebody is responsible for the failure.
     told: Cell<bool>,
     /// Whether we have cancelled the source, as nobody wanted it any more.
@@ -81,19 +74,20 @@ impl<T: Clone + 'static> Shared<T> {
     pub fn new(deferred: Deferred<T>) -> Shared<T> {
         let given = Rc::new(Handout {
             result: OnceCell::new(),
-            waiters: RefCell::default(),
-            next_ticket: Cell::new(0),
+            waiters: Tickets::new(),
             told: Cell::new(false),
             cancelled: Cell::new(false),
         });
-        let root = match deferred.settled() {
+        let source = match deferred.settled() {
             Ok(result) => {
                 given.keep(result);
                 None
             }
-            Err(ends) => Some(ends.link(Held::new(Rc::new(Give { given: given.clone(), inbox: Cell::new(None) })))),
+            Err(chain) => {
+                Some(chain.end_with(FlatRc::new(Rc::new(Give { given: given.clone(), inbox: Cell::new(None) }))))
+            }
         };
-        Shared { control: Rc::new(Control { handout: given, root: RefCell::new(root) }) }
+        Shared { sharing: Rc::new(Sharing { handout: given, source: RefCell::new(source) }) }
     }
 
     /// A clone of the result, now or when it is there.
@@ -103,28 +97,27 @@ impl<T: Clone + 'static> Shared<T> {
     /// alone cancels nothing.
     #[track_caller]
     pub fn wait(&self) -> Deferred<T> {
-        let given = &self.control.handout;
+        let given = &self.sharing.handout;
         let made = Location::caller();
         if let Some(result) = given.result.get() {
             given.told.set(true);
             return Deferred::from_result_at(result.clone(), made);
         }
-        let ticket = given.next_ticket.get();
-        given.next_ticket.set(ticket + 1);
+        let ticket = given.waiters.next();
         let head = Head::new(None, made);
-        given.waiters.borrow_mut().insert(ticket, Held::new(head.clone()));
-        let root = Rc::new(WaiterRoot { head: head.clone(), ticket, control: self.control.clone() });
-        Deferred::from_ends(Ends::new(Held::new(head), Held::new(root)))
+        given.waiters.add(FlatRc::new(head.clone()));
+        let control = Rc::new(WaiterControl { head: head.clone(), ticket, sharing: self.sharing.clone() });
+        Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
     }
 
     /// Whether the result is there.
     pub fn has_fired(&self) -> bool {
-        self.control.handout.result.get().is_some()
+        self.sharing.handout.result.get().is_some()
     }
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.control.handout.waiters.borrow().len()
+        self.sharing.handout.waiters.len()
     }
 }
 
@@ -138,7 +131,7 @@ impl<T: Clone + 'static> Deferred<T> {
 
 impl<T: Clone + 'static> Clone for Shared<T> {
     fn clone(&self) -> Shared<T> {
-        Shared { control: self.control.clone() }
+        Shared { sharing: self.sharing.clone() }
     }
 }
 
@@ -153,14 +146,6 @@ impl<T: Clone + 'static> Handout<T> {
     fn keep(&self, result: Result<T, Failure>) {
         let kept = self.result.set(result);
         debug_assert!(kept.is_ok(), "a chain fires once");
-    }
-
-    fn nobody_waits(&self) -> bool {
-        self.waiters.borrow().is_empty()
-    }
-
-    fn pop_oldest(&self) -> Option<Held<Head<T>>> {
-        self.waiters.borrow_mut().pop_first().map(|(_, head)| head)
     }
 }
 
@@ -182,39 +167,36 @@ struct Give<T: Clone + 'static> {
     inbox: Cell<Option<Outcome<T>>>,
 }
 
-impl<T: Clone> Node for Give<T> {
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
-    }
-}
+impl<T: Clone + 'static> Plain for Give<T> {}
 
 impl<T: Clone> Accept<T> for Give<T> {
-    fn run_with(self: Rc<Self>, input: Result<T, Failure>, turn: &mut Turn) -> Then {
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
         // What a waiter's `Clone` panics of is told to that waiter.
-        let copy = |turn: &mut Turn| turn.call(|| input.clone(), Location::caller()).unwrap_or_else(Err);
+        let copy =
+            |trampoline: &mut Trampoline| trampoline.call(|| input.clone(), Location::caller()).unwrap_or_else(Err);
         let given = &self.given;
         if given.result.get().is_none() {
-            let kept = copy(turn);
+            let kept = copy(trampoline);
             given.keep(kept);
         }
-        while let Some(head) = given.pop_oldest() {
-            if !matches!(head.admit(head.made()), Ok(Admitted::First)) {
+        while let Some(head) = given.waiters.remove_oldest() {
+            if !matches!(head.admit(head.made()), Ok(Firing::Counts)) {
                 continue;
             }
             given.told.set(true);
-            let result = copy(turn).map_err(|mut failure| {
+            let result = copy(trampoline).map_err(|mut failure| {
                 failure.pass(Waypoint::Made(head.made()));
                 failure
             });
             // One at a time: the next one when all that follows from this one has come to rest.
-            if !given.nobody_waits() {
+            if !given.waiters.is_empty() {
                 self.inbox.set(Some(Outcome::new(input)));
-                turn.later_alone(self.clone());
+                trampoline.postpone_alone(self.clone());
             }
             return head.deliver(result);
         }
         // Whoever asks from now on gets a clone of what is kept; if nobody ever does, it is reported there.
-        Then::Nothing
+        Next::Nothing
     }
 
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
@@ -224,62 +206,57 @@ impl<T: Clone> Accept<T> for Give<T> {
 }
 
 impl<T: Clone> Run for Give<T> {
-    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
         match self.inbox.take() {
-            Some(input) => self.run_with(input.into_inner(), turn),
-            None => Then::Nothing,
+            Some(input) => self.run_with(input.into_inner(), trampoline),
+            None => Next::Nothing,
         }
     }
 }
 
 /// Cancels the source, when the last waiter has been told of its own cancel and nobody has come to wait meanwhile.
 struct Unwanted<T: Clone + 'static> {
-    control: Rc<Control<T>>,
+    sharing: Rc<Sharing<T>>,
     at: Place,
 }
 
-impl<T: Clone> Node for Unwanted<T> {
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
-    }
-}
+impl<T: Clone + 'static> Plain for Unwanted<T> {}
 
 impl<T: Clone> Run for Unwanted<T> {
-    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
-        if self.control.handout.nobody_waits() {
-            self.control.handout.cancelled.set(true);
-            turn.cancel(self.control.root.take().into_iter(), self.at);
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        if self.sharing.handout.waiters.is_empty() {
+            self.sharing.handout.cancelled.set(true);
+            trampoline.cancel(self.sharing.source.take().into_iter(), self.at);
         }
-        Then::Nothing
+        Next::Nothing
     }
 }
 
-/// The root of a waiter's chain: by it the waiter gives its place up.
-struct WaiterRoot<T: Clone + 'static> {
+/// The control of a waiter's chain: by it the waiter gives its place up.
+struct WaiterControl<T: Clone + 'static> {
     head: Rc<Head<T>>,
     ticket: u64,
-    control: Rc<Control<T>>,
+    sharing: Rc<Sharing<T>>,
 }
 
-impl<T: Clone + 'static> WaiterRoot<T> {
+impl<T: Clone + 'static> WaiterControl<T> {
     /// Takes the waiter out if nobody can receive any more: a result that is shared for long, as a stop that all wait
     /// for, would else keep a place for each who ever asked.
     fn give_up(&self) {
-        // Two more have it: this root, and the list.
+        // Two more have it: this control, and the list.
         if self.head.is_abandoned(2) {
-            let taken = self.control.handout.waiters.borrow_mut().remove(&self.ticket);
-            drop(taken); // Outside of the borrow.
+            drop(self.sharing.handout.waiters.remove(self.ticket));
         }
     }
 }
 
-impl<T: Clone + 'static> Drop for WaiterRoot<T> {
+impl<T: Clone + 'static> Drop for WaiterControl<T> {
     fn drop(&mut self) {
         self.give_up();
     }
 }
 
-impl<T: Clone> Node for WaiterRoot<T> {
+impl<T: Clone> Node for WaiterControl<T> {
     fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
         Some(self)
     }
@@ -289,38 +266,41 @@ impl<T: Clone> Node for WaiterRoot<T> {
     }
 }
 
-impl<T: Clone> Root for WaiterRoot<T> {
+impl<T: Clone> TellsStatus for WaiterControl<T> {
+    fn status(&self) -> Status {
+        let mut status = self.head.status();
+        if !self.head.called() {
+            let source = self.sharing.source.borrow();
+            status.inputs = Some(source.iter().map(|source| source.clone().into_rc() as Rc<dyn TellsStatus>).collect());
+        }
+        status
+    }
+}
+
+impl<T: Clone> Control for WaiterControl<T> {
     fn gate(&self) -> &Gate {
         self.head.gate()
     }
 
-    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+    fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         if self.head.called() {
-            turn.cancel(self.gate().waits_on().map(|waits| waits.root).into_iter(), at);
-            return Then::Nothing;
+            trampoline.cancel(self.gate().waits_on().map(|waits| waits.control).into_iter(), at);
+            return Next::Nothing;
         }
-        let given = &self.control.handout;
+        let given = &self.sharing.handout;
         given.told.set(true); // Of the cancel.
-        drop(given.waiters.borrow_mut().remove(&self.ticket));
-        if given.nobody_waits() && given.result.get().is_none() {
-            turn.later_alone(Rc::new(Unwanted { control: self.control.clone(), at }));
+        drop(given.waiters.remove(self.ticket));
+        if given.waiters.is_empty() && given.result.get().is_none() {
+            trampoline.postpone_alone(Rc::new(Unwanted { sharing: self.sharing.clone(), at }));
         }
         self.head.fail_cancelled(at)
     }
 
-    fn some_waited_for(&self, _at_most: usize) -> Vec<Held<dyn Root>> {
+    fn waited_for(&self, _max: usize) -> Vec<FlatRc<dyn Control>> {
         match self.gate().waits_on() {
-            Some(waits) => vec![waits.root],
+            Some(waits) => vec![waits.control],
             None if self.head.called() => Vec::new(),
-            None => self.control.root.borrow().iter().cloned().collect(),
+            None => self.sharing.source.borrow().iter().cloned().collect(),
         }
-    }
-
-    fn stage(&self) -> Stage {
-        let mut stage = self.head.stage();
-        if !self.head.called() {
-            stage.inputs = Some(self.control.root.borrow().iter().cloned().collect());
-        }
-        stage
     }
 }

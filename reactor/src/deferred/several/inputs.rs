@@ -4,28 +4,23 @@
 //!   input 0 --[Input]--+
 //!   input 1 --[Input]--+--> Policy::keep --> decided? --> Joint's Out --> ... <-- Deferred
 //!   input 2 --[Input]--+                                     ^                      |
-//!                                   the inputs' roots <-- JoinedRoot <--------------+
+//!                                   the inputs' controls <-- ListControl <--------------+
 //! ```
 //!
 //! Each input gets one step, which hands its result to the [`Policy`]. The policy says when the result of all is known,
 //! which happens once; what comes after that is late. The step that decides hands the result on to the list's own chain
 //! in the loop that is running, as the last step of a chain does: lists in lists in lists use the stack of one.
 //!
-//! If the others are to be cancelled first, the loop does that (see [`Turn::cancel_before`]), and then comes back for
+//! If the others are to be cancelled first, the loop does that (see [`Trampoline::cancel_before`]), and then comes back for
 //! the result. While an input is being cancelled, everything may happen from inside its canceller: other inputs fire,
 //! the result is decided, its callbacks cancel and fire more. So nothing is borrowed then.
 
-use super::Deferred;
-use super::chain::{Accept, Run, Then, Turn};
-use super::ends::Ends;
-use super::held::{Held, Node};
-use super::history::{Place, Trace};
-use super::list::Others;
-use super::out::{Awaited, Out, Tail};
-use super::root::{self, Gate, Root};
-use super::unhandled::Outcome;
-use super::waiting::Stage;
 use crate::Failure;
+use crate::deferred::Deferred;
+use crate::deferred::chain::{
+    Accept, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, deliver_from,
+};
+use crate::deferred::story::{Outcome, Place, Status, TellsStatus, Trace};
 use crate::failure::Waypoint;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
@@ -46,58 +41,60 @@ pub(super) trait Policy: 'static {
     fn late(failure: Failure);
 }
 
-/// Waits for `inputs` as `policy` says; `made` is where the list was made. There must be one input at least.
+/// Waits for `inputs` as `policy` says; when the result is known, cancels the others if `cancel_others` says so. `made`
+/// is where the list was made. There must be one input at least.
 pub(super) fn join<P: Policy>(
     inputs: Vec<Deferred<P::Input>>,
     policy: P,
-    others: Others,
+    cancel_others: bool,
     made: Place,
 ) -> Deferred<P::Output> {
-    let roots = Rc::new(Roots(RefCell::new(Vec::with_capacity(inputs.len()))));
-    let root = Rc::new(JoinedRoot { gate: Gate::default(), made, roots: roots.clone(), joint: OnceCell::new() });
+    let controls = Rc::new(InputControls(RefCell::new(Vec::with_capacity(inputs.len()))));
+    let control =
+        Rc::new(ListControl { gate: Gate::default(), made, controls: controls.clone(), joint: OnceCell::new() });
     let joint = Rc::new(Joint {
         policy: RefCell::new(Some(policy)),
-        to_cancel: (others == Others::Cancel).then(|| roots.clone()),
-        roots: Rc::downgrade(&roots),
+        to_cancel: cancel_others.then(|| controls.clone()),
+        controls: Rc::downgrade(&controls),
         decided: Cell::new(None),
         was_cancelled: Cell::new(false),
         out: Out::empty(Trace::new(made)),
-        root: Rc::downgrade(&root),
+        control: Rc::downgrade(&control),
     });
-    drop(roots);
-    let _ = root.joint.set(Rc::downgrade(&joint) as Weak<dyn Joined>);
+    drop(controls);
+    let _ = control.joint.set(Rc::downgrade(&joint) as Weak<dyn Joined>);
     // Nothing is decided before all are joined, so that all can be cancelled.
     let mut early = None;
-    let mut turn = Turn::new(None);
+    let mut trampoline = Trampoline::new(None);
     for (index, input) in inputs.into_iter().enumerate() {
-        let (result, input_root) = match input.settled() {
+        let (result, input_control) = match input.settled() {
             Ok(result) => (Some(result), None),
-            Err(ends) => {
+            Err(chain) => {
                 let step = Rc::new(Input { index, joint: joint.clone(), inbox: Cell::new(None) });
-                (None, Some(ends.link(Held::new(step))))
+                (None, Some(chain.end_with(FlatRc::new(step))))
             }
         };
-        root.roots.0.borrow_mut().push(input_root);
+        control.controls.0.borrow_mut().push(input_control);
         if let Some(result) = result {
-            early = joint.keep(index, result, &mut turn).or(early);
+            early = joint.keep(index, result, &mut trampoline).or(early);
         }
     }
-    let then = early.map_or(Then::Nothing, |decided| joint.clone().decide(decided, &mut turn));
-    turn.go(then);
-    Deferred::from_ends(Ends::new(Held::new(joint), Held::new(root)))
+    let next = early.map_or(Next::Nothing, |decided| joint.clone().decide(decided, &mut trampoline));
+    trampoline.go(next);
+    Deferred::from_chain(Chain::new(FlatRc::new(joint), FlatRc::new(control)))
 }
 
-/// The roots of the inputs that have not given their results, by which they are cancelled.
-struct Roots(RefCell<Vec<Option<Held<dyn Root>>>>);
+/// The controls of the inputs that have not given their results, by which they are cancelled.
+struct InputControls(RefCell<Vec<Option<FlatRc<dyn Control>>>>);
 
-impl Roots {
-    fn left(&self) -> Vec<Held<dyn Root>> {
+impl InputControls {
+    fn left(&self) -> Vec<FlatRc<dyn Control>> {
         self.0.borrow().iter().flatten().cloned().collect()
     }
 
     fn done(&self, index: usize) {
-        let root = self.0.borrow_mut().get_mut(index).and_then(Option::take);
-        drop(root); // Outside of the borrow: it may be the end of a chain.
+        let control = self.0.borrow_mut().get_mut(index).and_then(Option::take);
+        drop(control); // Outside of the borrow: it may be the end of a chain.
     }
 }
 
@@ -107,14 +104,14 @@ struct Joint<P: Policy> {
     policy: RefCell<Option<P>>,
     /// If the others are to be cancelled when the result is known. An input is then kept alive by the rest: it must be
     /// reached even if nobody holds the list's own Deferred any more.
-    to_cancel: Option<Rc<Roots>>,
-    roots: Weak<Roots>,
+    to_cancel: Option<Rc<InputControls>>,
+    controls: Weak<InputControls>,
     /// The result, while the others are being cancelled.
     decided: Cell<Option<Outcome<P::Output>>>,
     /// Whether we have cancelled the inputs: that they say so is then no news.
     was_cancelled: Cell<bool>,
     out: Out<P::Output>,
-    root: Weak<JoinedRoot>,
+    control: Weak<ListControl>,
 }
 
 impl<P: Policy> Joint<P> {
@@ -123,10 +120,10 @@ impl<P: Policy> Joint<P> {
         &self,
         index: usize,
         result: Result<P::Input, Failure>,
-        turn: &mut Turn,
+        trampoline: &mut Trampoline,
     ) -> Option<Result<P::Output, Failure>> {
-        if let Some(roots) = self.roots.upgrade() {
-            turn.shielded(|| roots.done(index));
+        if let Some(controls) = self.controls.upgrade() {
+            trampoline.shielded(|| controls.done(index));
         }
         let kept = match self.policy.borrow_mut().as_mut() {
             Some(policy) => Ok(policy.keep(index, result)),
@@ -136,7 +133,7 @@ impl<P: Policy> Joint<P> {
             Ok(decided) => {
                 let policy = if decided.is_some() { self.policy.take() } else { None };
                 if let Some(policy) = policy {
-                    turn.shielded(|| policy.decided());
+                    trampoline.shielded(|| policy.decided());
                 }
                 decided
             }
@@ -155,66 +152,55 @@ impl<P: Policy> Joint<P> {
     }
 
     /// The result is known: cancels the others, if they are to be, and hands it on.
-    fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>, turn: &mut Turn) -> Then {
-        if let Some(roots) = &self.to_cancel {
+    fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>, trampoline: &mut Trampoline) -> Next {
+        if let Some(controls) = &self.to_cancel {
             self.was_cancelled.set(true);
-            let left = roots.left();
+            let left = controls.left();
             if !left.is_empty() {
                 self.decided.set(Some(Outcome::new(decided)));
                 let made = self.out.trace().made();
-                turn.cancel_before(left, made, self);
-                return Then::Nothing;
+                trampoline.cancel_before(left, made, self);
+                return Next::Nothing;
             }
         }
-        self.hand_on(decided, turn)
+        self.hand_on(decided, trampoline)
     }
 
-    fn hand_on(self: Rc<Self>, decided: Result<P::Output, Failure>, turn: &mut Turn) -> Then {
+    fn hand_on(self: Rc<Self>, decided: Result<P::Output, Failure>, trampoline: &mut Trampoline) -> Next {
         let decided = decided.map_err(|mut failure| {
             failure.pass(Waypoint::List(self.out.trace().made()));
             failure
         });
-        let root = self.root.upgrade();
-        if let Some(root) = &root {
+        let control = self.control.upgrade();
+        if let Some(control) = &control {
             // It is decided: nobody can cancel an input any more, and what they hold is let go of.
-            let roots = root.roots.0.take();
-            turn.shielded(|| drop(roots));
-            if root.gate.is_paused() {
-                root::hold_back(&root.gate, self, decided);
-                return Then::Nothing;
-            }
+            let controls = control.controls.0.take();
+            trampoline.shielded(|| drop(controls));
         }
-        match self.out.take_step() {
-            Some(step) => Then::Other(step.accept(decided), root.map(|root| root as Rc<dyn Root>)),
-            None => self.out.push_elsewhere(decided),
-        }
+        deliver_from(self, control.map(|control| control as Rc<dyn Control>), decided)
     }
 }
 
-/// What the root of a list tells the list.
+/// What the control of a list tells the list.
 trait Joined {
-    /// The inputs are about to be cancelled.
-    fn is_cancelled(&self);
+    /// Notes that we cancel the inputs.
+    fn note_cancel(&self);
 }
 
 impl<P: Policy> Joined for Joint<P> {
-    fn is_cancelled(&self) {
+    fn note_cancel(&self) {
         self.was_cancelled.set(true);
     }
 }
 
-impl<P: Policy> Node for Joint<P> {
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
-    }
-}
+impl<P: Policy> Plain for Joint<P> {}
 
 impl<P: Policy> Run for Joint<P> {
     /// The others have been cancelled.
-    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
         match self.decided.take() {
-            Some(decided) => self.hand_on(decided.into_inner(), turn),
-            None => Then::Nothing,
+            Some(decided) => self.hand_on(decided.into_inner(), trampoline),
+            None => Next::Nothing,
         }
     }
 }
@@ -222,16 +208,6 @@ impl<P: Policy> Run for Joint<P> {
 impl<P: Policy> Tail<P::Output> for Joint<P> {
     fn out(&self) -> &Out<P::Output> {
         &self.out
-    }
-    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
-        self
-    }
-}
-
-impl<P: Policy> Awaited for Joint<P> {
-    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
-        let ends = Ends::new(Held::new(self.clone()), root);
-        self.out.give_back(ends);
     }
 }
 
@@ -242,17 +218,13 @@ struct Input<P: Policy> {
     inbox: Cell<Option<Outcome<P::Input>>>,
 }
 
-impl<P: Policy> Node for Input<P> {
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
-    }
-}
+impl<P: Policy> Plain for Input<P> {}
 
 impl<P: Policy> Accept<P::Input> for Input<P> {
-    fn run_with(self: Rc<Self>, input: Result<P::Input, Failure>, turn: &mut Turn) -> Then {
-        match self.joint.keep(self.index, input, turn) {
-            Some(decided) => self.joint.clone().decide(decided, turn),
-            None => Then::Nothing,
+    fn run_with(self: Rc<Self>, input: Result<P::Input, Failure>, trampoline: &mut Trampoline) -> Next {
+        match self.joint.keep(self.index, input, trampoline) {
+            Some(decided) => self.joint.clone().decide(decided, trampoline),
+            None => Next::Nothing,
         }
     }
 
@@ -263,60 +235,57 @@ impl<P: Policy> Accept<P::Input> for Input<P> {
 }
 
 impl<P: Policy> Run for Input<P> {
-    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
         match self.inbox.take() {
-            Some(input) => self.run_with(input.into_inner(), turn),
-            None => Then::Nothing,
+            Some(input) => self.run_with(input.into_inner(), trampoline),
+            None => Next::Nothing,
         }
     }
 }
 
-/// The root of the chain that follows the inputs.
-struct JoinedRoot {
+/// The control of the chain that follows the inputs.
+struct ListControl {
     gate: Gate,
     made: Place,
-    roots: Rc<Roots>,
+    controls: Rc<InputControls>,
     joint: OnceCell<Weak<dyn Joined>>,
 }
 
-impl Node for JoinedRoot {
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
+impl Plain for ListControl {}
+
+impl TellsStatus for ListControl {
+    fn status(&self) -> Status {
+        let inputs = self.controls.left().into_iter().map(|input| input.into_rc() as Rc<dyn TellsStatus>).collect();
+        Status { inputs: Some(inputs), ..self.gate.status(self.made) }
     }
 }
 
-impl Root for JoinedRoot {
+impl Control for ListControl {
     fn gate(&self) -> &Gate {
         &self.gate
     }
 
     /// Cancels every input that has not fired; the result then follows from them.
-    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+    fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         match self.gate.waits_on() {
-            Some(waits) => turn.cancel([waits.root].into_iter(), at),
+            Some(waits) => trampoline.cancel([waits.control].into_iter(), at),
             None => {
-                let left = self.roots.left();
+                let left = self.controls.left();
                 if !left.is_empty()
                     && let Some(joint) = self.joint.get().and_then(Weak::upgrade)
                 {
-                    joint.is_cancelled();
+                    joint.note_cancel();
                 }
-                turn.cancel(left.into_iter(), at);
+                trampoline.cancel(left.into_iter(), at);
             }
         }
-        Then::Nothing
+        Next::Nothing
     }
 
-    fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {
+    fn waited_for(&self, max: usize) -> Vec<FlatRc<dyn Control>> {
         if let Some(waits) = self.gate.waits_on() {
-            return vec![waits.root];
+            return vec![waits.control];
         }
-        self.roots.0.borrow().iter().flatten().take(at_most).cloned().collect()
-    }
-
-    fn stage(&self) -> Stage {
-        let mut stage = Stage::of_gate(self.made, &self.gate);
-        stage.inputs = Some(self.roots.left());
-        stage
+        self.controls.0.borrow().iter().flatten().take(max).cloned().collect()
     }
 }

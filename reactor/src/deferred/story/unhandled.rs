@@ -7,39 +7,39 @@ thread_local!(static COLLECTED: RefCell<Option<Vec<Failure>>> = const { RefCell:
 
 /// A result whose failure is reported if it is dropped.
 #[derive(Debug)]
-pub(super) struct Outcome<T>(Option<Result<T, Failure>>);
+pub(crate) struct Outcome<T>(Option<Result<T, Failure>>);
 
 impl<T> Outcome<T> {
     #[inline]
-    pub(super) fn new(result: Result<T, Failure>) -> Outcome<T> {
+    pub(crate) fn new(result: Result<T, Failure>) -> Outcome<T> {
         Outcome(Some(result))
     }
 
     /// One whose result has been taken.
-    pub(super) fn taken() -> Outcome<T> {
+    pub(crate) fn taken() -> Outcome<T> {
         Outcome(None)
     }
 
     /// The result; from here on its failure counts as handled.
     #[inline]
-    pub(super) fn into_inner(mut self) -> Result<T, Failure> {
+    pub(crate) fn into_inner(mut self) -> Result<T, Failure> {
         self.take().expect("this Deferred has given its result to an `await` already")
     }
 
     #[inline]
-    pub(super) fn take(&mut self) -> Option<Result<T, Failure>> {
+    pub(crate) fn take(&mut self) -> Option<Result<T, Failure>> {
         self.0.take()
     }
 
     /// The value; a failure is reported.
-    pub(super) fn into_value(mut self) -> Option<T> {
+    pub(crate) fn into_value(mut self) -> Option<T> {
         match self.0 {
             Some(Ok(_)) => self.take()?.ok(),
             _ => None,
         }
     }
 
-    pub(super) fn is_failure(&self) -> bool {
+    pub(crate) fn is_failure(&self) -> bool {
         matches!(self.0, Some(Err(_)))
     }
 }

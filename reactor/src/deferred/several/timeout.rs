@@ -12,7 +12,7 @@
 //!
 //! Next: [`crate::testing::ManualClock`], on which to test it.
 
-use super::{Deferred, IntoDeferred};
+use crate::deferred::{Deferred, IntoDeferred};
 use crate::error::TimeoutError;
 use crate::timers::CallState;
 use crate::{Clock, Failure};

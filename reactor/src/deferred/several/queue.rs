@@ -13,7 +13,7 @@
 //! [`Firer`](crate::Firer).
 
 use super::waiters::Waiters;
-use super::{Deferred, fail, succeed};
+use crate::deferred::{Deferred, fail, succeed};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error;
@@ -73,7 +73,8 @@ impl<T: 'static> DeferredQueue<T> {
     pub fn put(&self, item: T) -> Result<(), QueueOverflow<T>> {
         let queue = &self.0;
         // What is stored while takers wait is on its way to them.
-        let room = if queue.waiters.any() { queue.size.saturating_add(queue.waiters.len()) } else { queue.size };
+        let room =
+            if queue.waiters.skip_abandoned() { queue.size.saturating_add(queue.waiters.len()) } else { queue.size };
         if self.len() >= room {
             return Err(QueueOverflow(item));
         }
@@ -87,12 +88,12 @@ impl<T: 'static> DeferredQueue<T> {
     /// The oldest item, or the next that comes when those who waited before have theirs.
     ///
     /// It has failed with [`QueueUnderflow`] if there is no item and too many wait already. A cancel gives the place
-    /// up, and so does dropping the Deferred, even with a [`Canceller`](super::Canceller) or a [`Pause`](super::Pause)
+    /// up, and so does dropping the Deferred, even with a [`Canceller`](crate::deferred::Canceller) or a [`Pause`](crate::deferred::Pause)
     /// of it left.
     #[track_caller]
     pub fn get(&self) -> Deferred<T> {
         let queue = &self.0;
-        if !queue.waiters.any() {
+        if !queue.waiters.skip_abandoned() {
             let item = queue.items.borrow_mut().pop_front();
             if let Some(item) = item {
                 return succeed(item);

@@ -12,7 +12,7 @@
 //! rouse it is gone, it stays in memory, as a task of any executor would. Nothing here could tell: whoever else might
 //! have a clone of that waker.
 
-use super::chain::{self, Run, Then, Turn};
+use crate::deferred::chain::{self, Run};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -23,22 +23,17 @@ use std::task::{Wake, Waker};
 
 thread_local!(static HERE: Here = Here::new());
 
-/// A coroutine that is to go on, and its number.
-type Roused = (u64, Rc<dyn Run>);
-
 /// What a thread knows of its coroutines.
 struct Here {
     home: Arc<Home>,
     next_id: Cell<u64>,
     /// Those that some waker can rouse.
     resting: RefCell<HashMap<u64, Rc<dyn Run>>>,
-    /// While a loop wakes somebody: those roused, to be run by that loop and not inside of it.
-    collected: RefCell<Option<Vec<Roused>>>,
 }
 
 impl Here {
     fn new() -> Here {
-        Here { home: Arc::default(), next_id: Cell::new(0), resting: RefCell::default(), collected: RefCell::default() }
+        Here { home: Arc::default(), next_id: Cell::new(0), resting: RefCell::default() }
     }
 
     fn awaken(&self, id: u64) -> Option<Rc<dyn Run>> {
@@ -128,14 +123,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What a waker of ours holds.
-struct Rouser {
+struct CoroutineWaker {
     home: Arc<Home>,
     id: u64,
     /// It was roused while it was running.
     again: AtomicBool,
 }
 
-impl Wake for Rouser {
+impl Wake for CoroutineWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -150,9 +145,8 @@ impl Wake for Rouser {
                 self.again.store(true, Ordering::Release);
                 return Some(None);
             }
-            if let Some(collected) = &mut *here.collected.borrow_mut() {
-                // Itself, not its number: this may be its last waker.
-                collected.extend(here.awaken(self.id).map(|coroutine| (self.id, coroutine)));
+            // The coroutine itself, not its number: this may be its last waker.
+            if chain::give_to_waking_loop(|| here.awaken(self.id)) {
                 return Some(None);
             }
             if lock(&self.home.hook).is_some() {
@@ -172,7 +166,7 @@ impl Wake for Rouser {
     }
 }
 
-impl Drop for Rouser {
+impl Drop for CoroutineWaker {
     fn drop(&mut self) {
         let here = HERE.try_with(|here| {
             // Dropped outside the borrow: it may drop whole chains.
@@ -185,29 +179,29 @@ impl Drop for Rouser {
 }
 
 /// The waker of one coroutine.
-pub(super) struct OwnWaker {
-    rouser: Arc<Rouser>,
+pub(crate) struct OwnWaker {
+    rouser: Arc<CoroutineWaker>,
     waker: Waker,
 }
 
 impl OwnWaker {
     /// While the thread ends there is none.
-    pub(super) fn new() -> Option<OwnWaker> {
+    pub(crate) fn new() -> Option<OwnWaker> {
         let make = |here: &Here| {
             let id = here.next_id.get();
             here.next_id.set(id + 1);
-            let rouser = Arc::new(Rouser { home: here.home.clone(), id, again: AtomicBool::new(false) });
+            let rouser = Arc::new(CoroutineWaker { home: here.home.clone(), id, again: AtomicBool::new(false) });
             OwnWaker { waker: Waker::from(rouser.clone()), rouser }
         };
         HERE.try_with(make).ok()
     }
 
-    pub(super) fn waker(&self) -> &Waker {
+    pub(crate) fn waker(&self) -> &Waker {
         &self.waker
     }
 
     /// Forgets that it was roused: it is about to run.
-    pub(super) fn start(&self) {
+    pub(crate) fn start(&self) {
         self.rouser.again.store(false, Ordering::Relaxed);
     }
 
@@ -215,7 +209,7 @@ impl OwnWaker {
     ///
     /// If it was roused while it ran, it is to run again: in the reactor's next turn, so that others have theirs, or at
     /// once if there is no reactor.
-    pub(super) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> Rested {
+    pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> Rested {
         // Two are ours: the field and the waker's own. The count comes before the flag: another thread raises the flag
         // before it lets go of its waker.
         let is_lent = Arc::strong_count(&self.rouser) > 2;
@@ -241,7 +235,7 @@ impl OwnWaker {
 }
 
 /// What [`OwnWaker::rest`] came to.
-pub(super) enum Rested {
+pub(crate) enum Rested {
     /// Nobody has a waker: it can be used for the next poll.
     Kept(OwnWaker),
     /// Others have it: they keep the coroutine alive, and the next poll gets a new one.
@@ -253,20 +247,6 @@ impl fmt::Debug for OwnWaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OwnWaker({})", self.rouser.id)
     }
-}
-
-/// Wakes, and has the coroutines that this rouses run by the loop of `turn`.
-pub(super) fn wake(waker: Waker, turn: &mut Turn) -> Then {
-    let outer = HERE.try_with(|here| here.collected.replace(Some(Vec::new()))).ok().flatten();
-    // As with a callback, the panic of a foreign waker goes on when all the others have had their turn.
-    if let Err(payload) = chain::caught(|| waker.wake()) {
-        turn.keep_panic(payload);
-    }
-    let roused = HERE.try_with(|here| here.collected.replace(outer)).ok().flatten().unwrap_or_default();
-    for (_, coroutine) in roused.into_iter().rev() {
-        turn.later_alone(coroutine);
-    }
-    Then::Nothing
 }
 
 /// A reactor runs on this thread: see [`hook`].

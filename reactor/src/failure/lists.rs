@@ -10,12 +10,12 @@
 //!
 //! That they are dropped without recursion is the business of `failure/inside.rs`.
 
-use crate::Failure;
+use super::Failure;
 use std::error::Error;
 use std::fmt;
 use std::iter;
 
-/// The first failure of those that [`gather_results`](super::gather_results) waited for. Its causes
+/// The first failure of those that [`gather_results`](crate::deferred::gather_results) waited for. Its causes
 /// ([`Error::source`]) are that failure's, or if that is another `FirstError`, those of the innermost one.
 ///
 /// Of very many inside each other the message tells the outermost and the innermost ones.
@@ -27,18 +27,18 @@ pub struct FirstError {
     pub failure: Failure,
 }
 
-/// All who took part in a [`race`](super::race) have failed: their failures in the order of the inputs.
+/// All who took part in a [`race`](crate::deferred::race) have failed: their failures in the order of the inputs.
 ///
 /// The message tells the first of them only, and of groups inside groups only the outer ones.
 #[derive(Clone)]
 pub struct FailureGroup(pub Vec<Failure>);
 
 /// How many failures of a group are told. There may be a million.
-pub(crate) const GROUP_TOLD: usize = 5;
+pub(super) const GROUP_TOLD: usize = 5;
 
 /// How many groups inside each other are told; of what is further in, only what it began with. Each may tell of
 /// [`GROUP_TOLD`] others.
-pub(crate) const GROUPS_DEEP: usize = 2;
+pub(super) const GROUPS_DEEP: usize = 2;
 
 /// How many [`FirstError`]s inside each other are told at either end, if not all are.
 const ENDS_TOLD: usize = 4;
@@ -57,12 +57,12 @@ fn innermost_of(first: &FirstError) -> &Failure {
 }
 
 /// The failure itself, or what the innermost list failed with of those that have it inside.
-pub(crate) fn innermost_input(failure: &Failure) -> &Failure {
+pub(super) fn innermost_input(failure: &Failure) -> &Failure {
     failure.check().map_or(failure, innermost_of)
 }
 
 /// What it all began with, and through how many lists and races that has come.
-pub(crate) fn origin(failure: &Failure) -> (&Failure, usize) {
+pub(super) fn origin(failure: &Failure) -> (&Failure, usize) {
     let way = iter::successors(Some(failure), |failure| inside(failure));
     way.enumerate().last().map_or((failure, 0), |(levels, origin)| (origin, levels))
 }
@@ -81,7 +81,7 @@ fn is_of_list(failure: &Failure) -> bool {
 }
 
 /// "lists", but for one.
-pub(crate) fn lists(count: usize) -> &'static str {
+pub(super) fn lists(count: usize) -> &'static str {
     if count == 1 { "list" } else { "lists" }
 }
 

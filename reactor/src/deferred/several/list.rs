@@ -28,9 +28,10 @@
 //! Next: `inputs.rs` for how it is done, `list_errors.rs` for what they fail with.
 
 use super::inputs::{Policy, join};
-use super::unhandled::Outcome;
-use super::{Deferred, FailureGroup, FirstError, fail, succeed};
 use crate::Failure;
+use crate::deferred::story::Outcome;
+use crate::deferred::{Deferred, fail, succeed};
+use crate::failure::{FailureGroup, FirstError};
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::Location;
@@ -67,7 +68,7 @@ pub fn deferred_list<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>) 
         return succeed(Vec::new());
     }
     let slots = Slots::new(inputs.len());
-    join(inputs, All(slots), Others::LeaveRunning, Location::caller())
+    join(inputs, All(slots), false, Location::caller())
 }
 
 /// All values, in the order of the inputs; or the first failure, at once, as a [`FirstError`].
@@ -97,7 +98,7 @@ pub fn gather_results<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>,
         return succeed(Vec::new());
     }
     let slots = Slots::new(inputs.len());
-    join(inputs, Values(slots), others, Location::caller())
+    join(inputs, Values(slots), others == Others::Cancel, Location::caller())
 }
 
 /// The first value, with the index of the input that gave it; if all fail, a [`FailureGroup`] of their failures.
@@ -128,7 +129,8 @@ pub fn race<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>, others: O
         return fail(FailureGroup(Vec::new()));
     }
     let slots = Slots::new(inputs.len());
-    join(inputs, First { failures: slots, made: Location::caller(), value: PhantomData }, others, Location::caller())
+    let policy = First { failures: slots, made: Location::caller(), value: PhantomData };
+    join(inputs, policy, others == Others::Cancel, Location::caller())
 }
 
 /// A place for each input, and how many are empty.

@@ -1,15 +1,13 @@
-//! [`Head`]: the start of a chain: what a Firer holds, and its root.
+//! [`Head`]: the start of a chain. A Firer holds it, and it is the chain's control.
 
-use super::Firer;
-use super::chain::{self, Accept, Then, Turn};
-use super::ends::Ends;
-use super::held::{Held, Node};
-use super::history::{Place, Trace};
-use super::out::{Awaited, Out, Tail};
-use super::root::{self, Gate, Root};
+use super::control::{Control, Gate};
+use super::flat_rc::Node;
+use super::out::{Out, Tail, deliver_from, hold_back};
+use super::panics::caught;
 use super::spare;
-use super::waiting::Stage;
+use super::trampoline::{self, Accept, Next, Trampoline};
 use crate::Failure;
+use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::{AlreadyCalledError, CancelledError};
 use crate::failure::Waypoint;
 use std::cell::Cell;
@@ -17,32 +15,29 @@ use std::panic::{self, Location};
 use std::rc::Rc;
 
 /// What `cancel` does to the work behind a Deferred.
-pub(super) type Stop<T> = Box<dyn FnOnce(&Firer<T>)>;
+pub(crate) type Stop<T> = Box<dyn FnOnce(&Rc<Head<T>>)>;
 
-pub(super) struct Head<T: 'static> {
+pub(crate) struct Head<T: 'static> {
     gate: Gate,
     out: Out<T>,
     /// Where it was fired first.
     fired: Cell<Option<Place>>,
     /// How many Firers there are.
-    pub(super) firers: Cell<usize>,
+    firers: Cell<usize>,
     /// Set by a cancel without a canceller: the producer could not know, so its one late firing is no error.
-    swallow: Cell<bool>,
+    ignores_next: Cell<bool>,
     /// Its canceller runs.
     is_cancelling: Cell<bool>,
     canceller: Cell<Option<Stop<T>>>,
     made: Place,
 }
 
-#[cfg(test)]
-thread_local!(/// How often it was asked whether a Deferred is abandoned.
-    pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) });
-
 /// What becomes of a firing.
-pub(super) enum Admitted {
-    First,
+pub(crate) enum Firing {
+    /// It is the first.
+    Counts,
     /// It comes after a cancel that the producer could not know of.
-    Swallowed,
+    Ignored,
 }
 
 impl<T> Default for Head<T> {
@@ -55,7 +50,7 @@ impl<T> Default for Head<T> {
             out: Out::empty(Trace::new(nowhere)),
             fired: Cell::new(None),
             firers: Cell::new(0),
-            swallow: Cell::new(false),
+            ignores_next: Cell::new(false),
             is_cancelling: Cell::new(false),
             canceller: Cell::new(None),
             made: nowhere,
@@ -65,7 +60,7 @@ impl<T> Default for Head<T> {
 
 impl<T: 'static> Head<T> {
     #[inline]
-    pub(super) fn new(canceller: Option<Stop<T>>, made: Place) -> Rc<Head<T>> {
+    pub(crate) fn new(canceller: Option<Stop<T>>, made: Place) -> Rc<Head<T>> {
         // `Rc::default` builds it where it is to be; `Rc::new` would build it on the stack and copy it.
         let mut head = spare::take::<Head<T>>().unwrap_or_default();
         let new = Rc::get_mut(&mut head).expect("nobody else has it yet");
@@ -78,13 +73,13 @@ impl<T: 'static> Head<T> {
     }
 
     /// One that has fired with `result` and is about to be paused.
-    pub(super) fn holding(result: Result<T, Failure>, trace: Trace) -> Rc<Head<T>> {
+    pub(crate) fn holding(result: Result<T, Failure>, trace: Trace) -> Rc<Head<T>> {
         let mut head = Head::new(None, trace.made());
         if let Some(new) = Rc::get_mut(&mut head) {
             new.out.begin(trace);
         }
         head.fired.set(Some(trace.made()));
-        root::hold_back(&head.gate, head.clone(), result);
+        hold_back(&head.gate, head.clone(), result);
         head
     }
 
@@ -95,60 +90,67 @@ impl<T: 'static> Head<T> {
         debug_assert_eq!(self.firers.get(), 0, "a Firer holds it");
         if is_spent {
             self.fired.set(None);
-            self.swallow.set(false);
+            self.ignores_next.set(false);
             self.is_cancelling.set(false);
         }
         is_spent
     }
 
-    pub(super) fn made(&self) -> Place {
+    pub(crate) fn made(&self) -> Place {
         self.made
     }
 
-    pub(super) fn called(&self) -> bool {
+    pub(crate) fn called(&self) -> bool {
         self.fired.get().is_some()
     }
 
-    /// Whether nothing follows it, and nobody could have anything follow: only Firers have it, those who may pause or
-    /// cancel it, and `others` more.
-    pub(super) fn is_abandoned(self: &Rc<Self>, others: usize) -> bool {
-        #[cfg(test)]
-        LOOKED_AT.set(LOOKED_AT.get() + 1);
-        let cannot = self.firers.get() + self.gate.onlookers() + others;
-        Rc::strong_count(self) == cannot && !self.out.is_linked()
+    pub(crate) fn count_firer(&self) {
+        self.firers.set(self.firers.get() + 1);
+    }
+
+    #[inline]
+    pub(crate) fn discount_firer(&self) {
+        self.firers.set(self.firers.get() - 1);
+    }
+
+    /// Whether no callback follows, and nobody is left to add one: it is held only by Firers, by handles that pause or
+    /// cancel it, and by `others` more.
+    pub(crate) fn is_abandoned(self: &Rc<Self>, others: usize) -> bool {
+        let not_receiving = self.firers.get() + self.gate.handles() + others;
+        Rc::strong_count(self) == not_receiving && !self.out.is_linked()
     }
 
     /// Fires it, unless it has fired before.
     #[inline]
-    pub(super) fn fire(self: &Rc<Self>, result: Result<T, Failure>, at: Place) -> Result<(), AlreadyCalledError> {
+    pub(crate) fn fire(self: &Rc<Self>, result: Result<T, Failure>, at: Place) -> Result<(), AlreadyCalledError> {
         match self.admit(at)? {
-            Admitted::First => self.deliver_and_run(result),
-            Admitted::Swallowed => {}
+            Firing::Counts => self.deliver_and_run(result),
+            Firing::Ignored => {}
         }
         Ok(())
     }
 
-    /// Whether a firing counts.
+    /// Takes note of a firing, and tells what becomes of it. The caller delivers the result.
     #[inline]
-    pub(super) fn admit(&self, at: Place) -> Result<Admitted, AlreadyCalledError> {
+    pub(crate) fn admit(&self, at: Place) -> Result<Firing, AlreadyCalledError> {
         match self.fired.get() {
             None => {
                 self.fired.set(Some(at));
-                Ok(Admitted::First)
+                Ok(Firing::Counts)
             }
-            Some(_) if self.swallow.replace(false) => Ok(Admitted::Swallowed),
+            Some(_) if self.ignores_next.replace(false) => Ok(Firing::Ignored),
             Some(first) => Err(AlreadyCalledError { made: self.made, first }),
         }
     }
 
     /// Hands the result of an admitted firing on, and runs all that follows.
     #[inline]
-    pub(super) fn deliver_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
+    pub(crate) fn deliver_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
         if let Some(stop) = self.canceller.take() {
             return self.drop_and_run(stop, result);
         }
         if self.gate.is_paused() {
-            return root::hold_back(&self.gate, self.clone(), result);
+            return hold_back(&self.gate, self.clone(), result);
         }
         match self.out.take_step() {
             Some(step) => self.run_step(step, result),
@@ -158,55 +160,47 @@ impl<T: 'static> Head<T> {
 
     #[inline(never)]
     fn run_step(self: &Rc<Self>, step: Rc<dyn Accept<T>>, result: Result<T, Failure>) {
-        let mut turn = Turn::new(Some(self.clone()));
-        let then = step.run_with(result, &mut turn);
-        turn.go(then);
+        let mut trampoline = Trampoline::new(Some(self.clone()));
+        let next = step.run_with(result, &mut trampoline);
+        trampoline.go(next);
     }
 
     /// The same for one with a canceller, whose captures may panic when they are dropped.
     #[inline(never)]
     fn drop_and_run(self: &Rc<Self>, stop: Stop<T>, result: Result<T, Failure>) {
-        match chain::caught(|| drop(stop)) {
+        match caught(|| drop(stop)) {
             Ok(()) => self.deliver_and_run(result),
             Err(payload) => {
-                chain::go(self.deliver(result));
+                trampoline::go(self.deliver(result));
                 panic::resume_unwind(payload);
             }
         }
     }
 
-    /// The same for a loop that is running in another chain: gives back what is to run next.
-    pub(super) fn deliver(self: &Rc<Self>, result: Result<T, Failure>) -> Then {
-        // If what it captured panics when it is dropped, the panic hook has reported it; the chain must be told.
+    /// The same for a loop that runs in another chain. Returns what must run next.
+    pub(crate) fn deliver(self: &Rc<Self>, result: Result<T, Failure>) -> Next {
+        // If a captured value panics when it is dropped, the panic hook has reported it; the chain must be told.
         if let Some(stop) = self.canceller.take() {
-            let _ = chain::caught(|| drop(stop));
+            let _ = caught(|| drop(stop));
         }
-        if self.gate.is_paused() {
-            root::hold_back(&self.gate, self.clone(), result);
-            return Then::Nothing;
-        }
-        match self.out.take_step() {
-            Some(step) => Then::Other(step.accept(result), Some(self.clone())),
-            None => self.out.push_elsewhere(result),
-        }
+        deliver_from(self.clone(), Some(self.clone()), result)
     }
 
-    fn cancel_work(self: &Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+    fn cancel_work(self: &Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         match self.canceller.take() {
             Some(stop) => {
-                let firer = Firer::new(self.clone());
                 self.is_cancelling.set(true);
-                turn.call_canceller(|| stop(&firer));
+                trampoline.call_canceller(|| stop(self));
                 self.is_cancelling.set(false);
             }
-            None => self.swallow.set(true),
+            None => self.ignores_next.set(true),
         }
         self.fail_cancelled(at)
     }
 
-    pub(super) fn fail_cancelled(self: &Rc<Self>, at: Place) -> Then {
+    pub(crate) fn fail_cancelled(self: &Rc<Self>, at: Place) -> Next {
         if self.called() {
-            return Then::Nothing;
+            return Next::Nothing;
         }
         let mut failure = Failure::at(CancelledError, at);
         failure.pass(Waypoint::Made(self.made));
@@ -230,36 +224,25 @@ impl<T> Tail<T> for Head<T> {
     fn out(&self) -> &Out<T> {
         &self.out
     }
-    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
-        self
+}
+
+impl<T> TellsStatus for Head<T> {
+    fn status(&self) -> Status {
+        Status { fired: self.fired.get(), has_head: true, ..self.gate.status(self.made) }
     }
 }
 
-impl<T> Awaited for Head<T> {
-    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
-        let ends = Ends::new(Held::new(self.clone()), root);
-        self.out.give_back(ends);
-    }
-}
-
-impl<T> Root for Head<T> {
+impl<T> Control for Head<T> {
     fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+    fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         if self.called() {
-            turn.cancel(self.gate.waits_on().map(|waits| waits.root).into_iter(), at);
+            trampoline.cancel(self.gate.waits_on().map(|waits| waits.control).into_iter(), at);
         } else if !self.is_cancelling.get() {
-            return self.cancel_work(at, turn);
+            return self.cancel_work(at, trampoline);
         }
-        Then::Nothing
-    }
-
-    fn stage(&self) -> Stage {
-        let mut stage = Stage::of_gate(self.made, &self.gate);
-        stage.fired = self.fired.get();
-        stage.has_head = true;
-        stage
+        Next::Nothing
     }
 }

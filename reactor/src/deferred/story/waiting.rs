@@ -1,15 +1,13 @@
 //! [`Waiting`]: what an unfired Deferred waits for, and what that one waits for, down to what has not been fired.
 
-use super::held::Held;
 use super::history::Place;
-use super::root::{Gate, Root, WaitsOn};
 use std::fmt;
 use std::rc::Rc;
 
 /// How many Deferreds are listed; of more there is only the number. Chains may wait for each other a million deep.
 const LISTED: usize = 64;
 
-/// What a Deferred waits for, recursively: what [`Deferred::waiting`](super::Deferred::waiting) gives. Made for a
+/// What a Deferred waits for, recursively: what [`Deferred::waiting`](crate::Deferred::waiting) gives. Made for a
 /// person to read, with its [`Display`](fmt::Display).
 ///
 /// ```
@@ -33,14 +31,14 @@ pub struct Waiting {
 #[derive(Debug, Clone)]
 struct Line {
     depth: usize,
-    /// How the one above came to wait for this one.
-    link: LinkKind,
+    /// Why the one above waits for this one.
+    why: Why,
     made: Place,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum LinkKind {
+enum Why {
     Top,
     GivenBackBy(Place),
     AwaitedAt(Place),
@@ -58,75 +56,78 @@ enum State {
     Coroutine,
 }
 
-/// How far one chain is: what its root can tell.
-pub(super) struct Stage {
-    made: Place,
-    pauses: u32,
-    pub(super) fired: Option<Place>,
-    /// It has a firing end of its own.
-    pub(super) has_head: bool,
-    waits_on: Option<WaitsOn>,
-    pub(super) inputs: Option<Vec<Held<dyn Root>>>,
-    pub(super) awaits: Option<Vec<WaitsOn>>,
+/// A chain that can tell how far it is.
+pub(crate) trait TellsStatus {
+    fn status(&self) -> Status;
 }
 
-impl Stage {
-    pub(super) fn of_gate(made: Place, gate: &Gate) -> Stage {
-        Stage {
-            made,
-            pauses: gate.pauses(),
-            fired: None,
-            has_head: false,
-            waits_on: gate.waits_on(),
-            inputs: None,
-            awaits: None,
-        }
+/// How far one chain is.
+pub(crate) struct Status {
+    pub(crate) made: Place,
+    pub(crate) pauses: u32,
+    pub(crate) fired: Option<Place>,
+    /// It has a firing end of its own.
+    pub(crate) has_head: bool,
+    /// The Deferred that a callback returned, and where that callback was added.
+    pub(crate) waits_on: Option<Told>,
+    /// Of a list: the inputs that have not fired.
+    pub(crate) inputs: Option<Vec<Rc<dyn TellsStatus>>>,
+    /// Of a coroutine: what it awaits, and where.
+    pub(crate) awaits: Option<Vec<Told>>,
+}
+
+/// A chain that another one waits for, and the place in the source that says so.
+type Told = (Rc<dyn TellsStatus>, Place);
+
+impl Status {
+    pub(crate) fn new(made: Place, pauses: u32) -> Status {
+        Status { made, pauses, fired: None, has_head: false, waits_on: None, inputs: None, awaits: None }
     }
 
     fn state(&self) -> State {
         match self {
-            Stage { pauses: 1.., .. } => State::Paused(self.pauses),
-            Stage { waits_on: Some(_), .. } => State::Waits,
-            Stage { inputs: Some(inputs), .. } => State::Inputs(inputs.len()),
-            Stage { awaits: Some(_), .. } => State::Coroutine,
-            Stage { has_head: true, fired: None, .. } => State::NotFired,
-            Stage { fired, .. } => State::Fired(*fired),
+            Status { pauses: 1.., .. } => State::Paused(self.pauses),
+            Status { waits_on: Some(_), .. } => State::Waits,
+            Status { inputs: Some(inputs), .. } => State::Inputs(inputs.len()),
+            Status { awaits: Some(_), .. } => State::Coroutine,
+            Status { has_head: true, fired: None, .. } => State::NotFired,
+            Status { fired, .. } => State::Fired(*fired),
         }
     }
 }
 
 impl Waiting {
     /// For a Deferred that waits for nothing any more.
-    pub(super) fn nothing(made: Place) -> Waiting {
-        Waiting { lines: vec![Line { depth: 0, link: LinkKind::Top, made, state: State::Fired(None) }], untold: 0 }
+    pub(crate) fn nothing(made: Place) -> Waiting {
+        Waiting { lines: vec![Line { depth: 0, why: Why::Top, made, state: State::Fired(None) }], untold: 0 }
     }
 
-    /// For a chain by its root.
-    pub(super) fn of_root(root: &Rc<dyn Root>) -> Waiting {
+    /// For a chain.
+    pub(crate) fn of(chain: Rc<dyn TellsStatus>) -> Waiting {
         let mut waiting = Waiting { lines: Vec::new(), untold: 0 };
-        waiting.walk(vec![(0, LinkKind::Top, Rc::clone(root))]);
+        waiting.walk(vec![(0, Why::Top, chain)]);
         waiting
     }
 
-    fn walk(&mut self, mut rest: Vec<(usize, LinkKind, Rc<dyn Root>)>) {
-        while let Some((depth, link, root)) = rest.pop() {
-            let stage = root.stage();
+    fn walk(&mut self, mut rest: Vec<(usize, Why, Rc<dyn TellsStatus>)>) {
+        while let Some((depth, why, chain)) = rest.pop() {
+            let status = chain.status();
             if self.lines.len() == LISTED {
                 self.untold += 1;
                 // The number alone is not worth a walk through a million of them.
                 self.untold += rest.len();
                 return;
             }
-            self.lines.push(Line { depth, link, made: stage.made, state: stage.state() });
+            self.lines.push(Line { depth, why, made: status.made, state: status.state() });
             let below = depth + 1;
-            if let Some(waits) = stage.waits_on {
-                rest.push((below, LinkKind::GivenBackBy(waits.by), waits.root.into_rc()));
+            if let Some((inner, by)) = status.waits_on {
+                rest.push((below, Why::GivenBackBy(by), inner));
             }
-            for input in stage.inputs.into_iter().flatten().rev() {
-                rest.push((below, LinkKind::Input, input.into_rc()));
+            for input in status.inputs.into_iter().flatten().rev() {
+                rest.push((below, Why::Input, input));
             }
-            for awaited in stage.awaits.into_iter().flatten().rev() {
-                rest.push((below, LinkKind::AwaitedAt(awaited.by), awaited.root.into_rc()));
+            for (awaited, at) in status.awaits.into_iter().flatten().rev() {
+                rest.push((below, Why::AwaitedAt(at), awaited));
             }
         }
     }
@@ -144,13 +145,13 @@ impl fmt::Display for Waiting {
             if number > 0 {
                 f.write_str("\n")?;
             }
-            match line.link {
-                LinkKind::Top => {}
-                LinkKind::GivenBackBy(at) => {
+            match line.why {
+                Why::Top => {}
+                Why::GivenBackBy(at) => {
                     writeln!(f, "{:indent$}for the one that the callback added at {at} gave back:", "")?;
                 }
-                LinkKind::AwaitedAt(at) => writeln!(f, "{:indent$}awaits, at {at}:", "")?,
-                LinkKind::Input => writeln!(f, "{:indent$}for one of its inputs:", "")?,
+                Why::AwaitedAt(at) => writeln!(f, "{:indent$}awaits, at {at}:", "")?,
+                Why::Input => writeln!(f, "{:indent$}for one of its inputs:", "")?,
             }
             let made = line.made;
             write!(f, "{:indent$}", "")?;

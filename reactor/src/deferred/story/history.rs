@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::panic::Location;
 
 /// A place in the source.
-pub(super) type Place = &'static Location<'static>;
+pub(crate) type Place = &'static Location<'static>;
 
 /// How many callbacks a thread remembers, over all of its chains. A power of two.
 const RECENT: usize = 256;
@@ -22,11 +22,36 @@ const TOLD: usize = 16;
 const KEPT: usize = 8;
 
 /// The last callbacks before a wait.
-pub(super) type Kept = [Option<Place>; KEPT];
+pub(crate) type Kept = [Option<Place>; KEPT];
+
+/// Which results a callback works on; the others pass it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Callback,
+    Errback,
+    Both,
+}
+
+/// Whether a callback's input was a failure, and which: to see whether it gives back the same.
+#[derive(Clone, Copy)]
+pub(crate) enum Incoming {
+    Value,
+    Failure(u64),
+}
+
+impl<T> From<&Result<T, Failure>> for Incoming {
+    #[inline]
+    fn from(input: &Result<T, Failure>) -> Incoming {
+        match input {
+            Ok(_) => Incoming::Value,
+            Err(failure) => Incoming::Failure(failure.id()),
+        }
+    }
+}
 
 /// What a failure had to do with a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+enum Part {
     /// It returned the failure.
     Raised,
     /// It returned a Deferred that failed.
@@ -35,7 +60,7 @@ pub(super) enum Part {
 
 /// Where a Deferred was made, how many callbacks it has had, and its number in the list of recent ones.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     made: Place,
     /// Zero as long as no callback has been added.
     chain: u32,
@@ -81,30 +106,30 @@ fn with_latest<R: Default>(work: impl FnOnce(&Recent) -> R) -> R {
 
 impl Trace {
     #[inline]
-    pub(super) fn new(made: Place) -> Trace {
+    pub(crate) fn new(made: Place) -> Trace {
         Trace { made, chain: 0, count: 0 }
     }
 
-    pub(super) fn made(self) -> Place {
+    pub(crate) fn made(self) -> Place {
         self.made
     }
 
     /// The same with one callback more.
     #[inline]
-    pub(super) fn and_one(self) -> Trace {
+    pub(crate) fn and_one(self) -> Trace {
         let chain = if self.chain == 0 { with_latest(Recent::new_chain) } else { self.chain };
         Trace { made: self.made, chain, count: self.count.saturating_add(1) }
     }
 
     /// The callback that was added here has run. To be said of a trace with that callback counted.
     #[inline]
-    pub(super) fn ran(self, added: Place) {
+    pub(crate) fn ran(self, added: Place) {
         with_latest(|recent| recent.note(self.chain, added));
     }
 
     /// The last callbacks, of which `by` is the very last, for a chain that is to wait.
     #[cold]
-    pub(super) fn keep(self, by: Place) -> Kept {
+    pub(crate) fn keep(self, by: Place) -> Kept {
         let mut kept = [None; KEPT];
         let mut free = kept.iter_mut().rev();
         if let Some(last) = free.next() {
@@ -125,12 +150,12 @@ impl Trace {
     }
 
     /// Puts back what was kept, after the wait.
-    pub(super) fn recall(self, kept: Kept) {
+    pub(crate) fn recall(self, kept: Kept) {
         kept.into_iter().flatten().for_each(|added| with_latest(|recent| recent.note(self.chain + 1, added)));
     }
 
     /// The same with one callback less.
-    pub(super) fn but_one(self) -> Trace {
+    pub(crate) fn but_one(self) -> Trace {
         Trace { count: self.count.saturating_sub(1), ..self }
     }
 
@@ -171,9 +196,32 @@ impl Trace {
         }
     }
 
+    /// Writes down on a failure that came out of a callback what it met there. `self` has that callback counted.
+    #[cold]
+    pub(crate) fn note(self, mut failure: Failure, incoming: Incoming, side: Side, added: Place) -> Failure {
+        match (incoming, side) {
+            (Incoming::Failure(_), Side::Callback) => failure.pass(Waypoint::Through(added)),
+            (Incoming::Failure(same), _) if same == failure.id() => failure.pass(Waypoint::PassedOnBy(added)),
+            _ => return self.raised(failure, added),
+        }
+        failure
+    }
+
+    #[cold]
+    pub(crate) fn raised(self, mut failure: Failure, added: Place) -> Failure {
+        self.history().without(added).enter(&mut failure, added, Part::Raised);
+        failure
+    }
+
+    #[cold]
+    pub(crate) fn given_back(self, mut failure: Failure, added: Place) -> Failure {
+        self.history().without(added).enter(&mut failure, added, Part::GaveBack);
+        failure
+    }
+
     /// All that is known of the chain up to here.
     #[cold]
-    pub(super) fn history(self) -> History {
+    fn history(self) -> History {
         let wanted = TOLD.min(self.count as usize);
         let mut told = Vec::new();
         self.each_latest(|added| {
@@ -188,7 +236,7 @@ impl Trace {
 
 /// Where a Deferred was made, and which callbacks it has had.
 #[derive(Debug)]
-pub(super) struct History {
+struct History {
     made: Place,
     untold: usize,
     told: Vec<Place>,
@@ -196,7 +244,7 @@ pub(super) struct History {
 
 impl History {
     /// Tells `failure` that it now travels in this Deferred, where the callback added at `by` brought it in.
-    pub(super) fn enter(&self, failure: &mut Failure, by: Place, part: Part) {
+    fn enter(&self, failure: &mut Failure, by: Place, part: Part) {
         failure.pass(Waypoint::Made(self.made));
         if self.untold > 0 {
             failure.pass(Waypoint::Earlier(self.untold));
@@ -211,7 +259,7 @@ impl History {
     }
 
     /// Without its last callback, which is `by`.
-    pub(super) fn without(mut self, by: Place) -> History {
+    fn without(mut self, by: Place) -> History {
         if self.told.last() == Some(&by) {
             self.told.pop();
         } else {

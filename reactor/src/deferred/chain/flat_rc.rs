@@ -1,66 +1,75 @@
-//! [`Held`]: a strong link of a chain that is let go of without recursion.
+//! [`FlatRc`]: a strong link between nodes, dropped without recursion however long the chain is.
 //!
 //! A closure that waits may have captured a Deferred, whose closures have captured others: dropping the first would
-//! drop the last a million calls deep. So whoever holds the last link to a node does not drop it inside the drop of
-//! another one, but leaves it to the outermost drop, which works the rest off in a loop. If something in there panics
-//! in its own `Drop`, the rest is dropped all the same before the panic goes on.
+//! drop the last a million calls deep. So a node whose last link goes while another node is being dropped is not
+//! dropped there. It is left to the outermost drop, which works off all that were left in a loop. If a value in one of
+//! them panics in its own `Drop`, the rest is dropped all the same before the panic goes on.
 //!
-//! What this means for who uses a Deferred is said at [`Deferred`](super::Deferred).
+//! What this means for programs is said at [`Deferred`](crate::Deferred).
 
-use super::chain;
+use super::panics::caught;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
 
-/// Whatever a chain is made of.
-pub(super) trait Node {
-    /// Called by its last holder: itself, to be dropped, unless nothing is in it that could be.
+/// Anything that a chain is made of.
+pub(crate) trait Node {
+    /// Called by the last link to it: returns itself, to be dropped, unless there is nothing in it to drop.
     fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>>;
 
-    /// Nobody holds it any more, but it is inside the drop of another node and must wait: does what must not.
+    /// Its last link is gone, but it must wait for the drop of another node. Does what must not wait.
     fn put_off(&self) {}
 }
 
+/// A node whose drop needs nothing special.
+pub(crate) trait Plain: 'static {}
+
+impl<N: Plain> Node for N {
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
+    }
+}
+
 /// A strong link to a node, or none.
-pub(super) struct Held<N: Node + ?Sized>(Option<Rc<N>>);
+pub(crate) struct FlatRc<N: Node + ?Sized>(Option<Rc<N>>);
 
-const FULL: &str = "only an Out has a Held with nothing in it, and asks";
+const FULL: &str = "only an Out has an empty FlatRc, and it asks first";
 
-impl<N: Node + ?Sized> Held<N> {
+impl<N: Node + ?Sized> FlatRc<N> {
     #[inline(always)]
-    pub(super) fn new(node: Rc<N>) -> Held<N> {
-        Held(Some(node))
+    pub(crate) fn new(node: Rc<N>) -> FlatRc<N> {
+        FlatRc(Some(node))
     }
 
     /// No link. An `Option` around one would take a third word.
-    pub(super) const fn none() -> Held<N> {
-        Held(None)
+    pub(crate) const fn none() -> FlatRc<N> {
+        FlatRc(None)
     }
 
-    pub(super) const fn is_none(&self) -> bool {
+    pub(crate) const fn is_none(&self) -> bool {
         self.0.is_none()
     }
 
     /// The link; none is left.
     #[inline(always)]
-    pub(super) fn take(&mut self) -> Held<N> {
-        Held(self.0.take())
+    pub(crate) fn take(&mut self) -> FlatRc<N> {
+        FlatRc(self.0.take())
     }
 
     #[inline(always)]
-    pub(super) fn into_option(mut self) -> Option<Rc<N>> {
+    pub(crate) fn into_option(mut self) -> Option<Rc<N>> {
         self.0.take()
     }
 
     #[inline(always)]
-    pub(super) fn into_rc(self) -> Rc<N> {
+    pub(crate) fn into_rc(self) -> Rc<N> {
         self.into_option().expect(FULL)
     }
 }
 
-impl<N: Node + ?Sized> Deref for Held<N> {
+impl<N: Node + ?Sized> Deref for FlatRc<N> {
     type Target = Rc<N>;
     #[inline(always)]
     fn deref(&self) -> &Rc<N> {
@@ -68,19 +77,19 @@ impl<N: Node + ?Sized> Deref for Held<N> {
     }
 }
 
-impl<N: Node + ?Sized> Clone for Held<N> {
-    fn clone(&self) -> Held<N> {
-        Held(self.0.clone())
+impl<N: Node + ?Sized> Clone for FlatRc<N> {
+    fn clone(&self) -> FlatRc<N> {
+        FlatRc(self.0.clone())
     }
 }
 
-impl<N: Node + ?Sized> fmt::Debug for Held<N> {
+impl<N: Node + ?Sized> fmt::Debug for FlatRc<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Held")
+        f.write_str("FlatRc")
     }
 }
 
-impl<N: Node + ?Sized> Drop for Held<N> {
+impl<N: Node + ?Sized> Drop for FlatRc<N> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(node) = self.0.take()
@@ -141,7 +150,7 @@ impl Drop for Unwinding {
     fn drop(&mut self) {
         while SOME_WAIT.get() {
             // A second panic that got out of here would end the process: it is reported by the panic hook.
-            drop(chain::caught(|| drop(next_waiting())));
+            drop(caught(|| drop(next_waiting())));
         }
         IS_DROPPING.set(false);
     }

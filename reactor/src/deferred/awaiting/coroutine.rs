@@ -3,27 +3,23 @@
 //! ```text
 //!   awaited chain --Out--> Task (the future) --Out--> Step --> ... <-- Deferred (tail)
 //!                            | weakly                                   |
-//!                            +----> CoroutineRoot <---------------------+
+//!                            +----> CoroutineControl <---------------------+
 //!                                     | what it awaits, to be cancelled
 //! ```
 //!
-//! The links go as in any chain: what is awaited holds the coroutine, and the root holds what is awaited. So a
+//! The links go as in any chain: what is awaited holds the coroutine, and the control holds what is awaited. So a
 //! coroutine ends with what it waits for, and one whose Deferred was dropped goes on as long as something can fire.
 
-use super::Deferred;
-use super::chain::{self, Run, Then, Turn};
-use super::ends::Ends;
-use super::held::{Held, Node};
-use super::history::{Place, Trace};
-use super::out::{Awaited, Out, Rouses, Tail};
-use super::root::{self, Gate, Root, WaitsOn};
-use super::waiting::Stage;
 use super::waker::{OwnWaker, Rested};
 use crate::Failure;
+use crate::deferred::chain::{
+    self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitsOn,
+    WakeTarget, deliver_from,
+};
+use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::CancelledError;
 use crate::failure::Waypoint;
 use slab::Slab;
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -35,17 +31,17 @@ thread_local!(static CURRENT: RefCell<Option<Rc<dyn Coroutine>>> = const { RefCe
 trait Coroutine: Run {
     /// Whether `waker` rouses it directly: then it can go on in the loop that fires. Inside of a combinator of futures
     /// another waker is handed out, which must be heard of first.
-    fn is_roused_by(&self, waker: &Waker) -> bool;
-    fn root(&self) -> Option<Rc<CoroutineRoot>>;
+    fn is_woken_by(&self, waker: &Waker) -> bool;
+    fn control(&self) -> Option<Rc<CoroutineControl>>;
     /// Drops the future and fails.
-    fn stop(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then;
+    fn stop(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next;
 }
 
-/// How whoever polls now is to be roused.
-pub(super) fn rouses(context: &Context<'_>) -> Rouses {
-    match current().filter(|coroutine| coroutine.is_roused_by(context.waker())) {
-        Some(coroutine) => Rouses::Coroutine(Held::new(coroutine as Rc<dyn Run>)),
-        None => Rouses::Waker(context.waker().clone()),
+/// What must be woken for the code that polls now.
+pub(crate) fn wake_target(context: &Context<'_>) -> WakeTarget {
+    match current().filter(|coroutine| coroutine.is_woken_by(context.waker())) {
+        Some(coroutine) => WakeTarget::Coroutine(FlatRc::new(coroutine as Rc<dyn Run>)),
+        None => WakeTarget::Waker(context.waker().clone()),
     }
 }
 
@@ -55,15 +51,15 @@ fn current() -> Option<Rc<dyn Coroutine>> {
 }
 
 /// Who polls now.
-pub(super) enum Poller {
-    /// A coroutine of ours, and its root if anybody holds it.
-    Coroutine(Option<Rc<CoroutineRoot>>),
+pub(crate) enum Poller {
+    /// A coroutine of ours, and its control if anybody holds it.
+    Coroutine(Option<Rc<CoroutineControl>>),
     /// Somebody else.
     Other,
 }
 
-pub(super) fn poller() -> Poller {
-    current().map_or(Poller::Other, |coroutine| Poller::Coroutine(coroutine.root()))
+pub(crate) fn poller() -> Poller {
+    current().map_or(Poller::Other, |coroutine| Poller::Coroutine(coroutine.control()))
 }
 
 /// Makes a coroutine the current one, and the one before it again at the end.
@@ -85,12 +81,12 @@ impl Drop for Current {
 }
 
 /// Starts `future` and runs it to its first unfired await.
-pub(super) fn start<T, F>(future: F, made: Place) -> Result<Result<T, Failure>, Ends<T>>
+pub(crate) fn start<T, F>(future: F, made: Place) -> Result<Result<T, Failure>, Chain<T>>
 where
     T: 'static,
     F: Future<Output = Result<T, Failure>> + 'static,
 {
-    let root = Rc::new(CoroutineRoot {
+    let control = Rc::new(CoroutineControl {
         gate: Gate::default(),
         made,
         awaits: RefCell::default(),
@@ -103,27 +99,12 @@ where
         out: Out::empty(Trace::new(made)),
         again: Cell::new(false),
         waker: Cell::new(None),
-        root: Rc::downgrade(&root),
+        control: Rc::downgrade(&control),
         made,
     });
-    *root.task.borrow_mut() = Rc::downgrade(&task) as Weak<dyn Coroutine>;
+    *control.task.borrow_mut() = Rc::downgrade(&task) as Weak<dyn Coroutine>;
     chain::run(task.clone(), None);
-    task.out.take().ok_or_else(|| Ends::new(Held::new(task), Held::new(root)))
-}
-
-/// Polls the body of a coroutine that was started at `made`. If that is nothing but a Deferred, it is awaited there, as
-/// nobody else awaits it.
-#[inline]
-fn poll_at<T, F>(future: &mut Pin<Box<F>>, context: &mut Context<'_>, made: Place) -> Poll<F::Output>
-where
-    T: 'static,
-    F: Future<Output = Result<T, Failure>> + 'static,
-{
-    let any: &mut dyn Any = future;
-    match any.downcast_mut::<Pin<Box<Deferred<T>>>>() {
-        Some(deferred) => deferred.poll_at(context, made),
-        None => future.as_mut().poll(context),
-    }
+    task.out.take().ok_or_else(|| Chain::new(FlatRc::new(task), FlatRc::new(control)))
 }
 
 /// The future, and what follows it.
@@ -135,7 +116,7 @@ struct Task<T: 'static, F> {
     again: Cell<bool>,
     /// Kept for the next poll, if nobody else has it.
     waker: Cell<Option<OwnWaker>>,
-    root: Weak<CoroutineRoot>,
+    control: Weak<CoroutineControl>,
     made: Place,
 }
 
@@ -144,27 +125,20 @@ where
     T: 'static,
     F: Future<Output = Result<T, Failure>> + 'static,
 {
-    fn end(self: Rc<Self>, result: Result<T, Failure>) -> Then {
+    fn end(self: Rc<Self>, result: Result<T, Failure>) -> Next {
         let result = result.map_err(|mut failure| {
             failure.pass(Waypoint::Coroutine(self.made));
             failure
         });
-        let root = self.root.upgrade();
-        if let Some(root) = &root {
-            root.give_all_back();
-            if root.gate.is_paused() {
-                root::hold_back(&root.gate, self, result);
-                return Then::Nothing;
-            }
+        let control = self.control.upgrade();
+        if let Some(control) = &control {
+            control.give_all_back();
         }
-        match self.out.take_step() {
-            Some(step) => Then::Other(step.accept(result), root.map(|root| root as Rc<dyn Root>)),
-            None => self.out.push_elsewhere(result),
-        }
+        deliver_from(self, control.map(|control| control as Rc<dyn Control>), result)
     }
 
     /// Polls until it waits for something or has ended.
-    fn poll(self: &Rc<Self>, future: &mut Pin<Box<F>>, turn: &mut Turn) -> Poll<Result<T, Failure>> {
+    fn poll(self: &Rc<Self>, future: &mut Pin<Box<F>>, trampoline: &mut Trampoline) -> Poll<Result<T, Failure>> {
         loop {
             // While the thread ends no coroutine goes on.
             let Some(own) = self.waker.take().or_else(OwnWaker::new) else { return Poll::Pending };
@@ -174,7 +148,7 @@ where
             self.waker.set(Some(own));
             let polled = {
                 let Some(_current) = Current::enter(self.clone()) else { return Poll::Pending };
-                turn.call(|| poll_at(future, &mut Context::from_waker(&waker), self.made), self.made)
+                trampoline.call(|| future.as_mut().poll(&mut Context::from_waker(&waker)), self.made)
             };
             drop(waker);
             match polled {
@@ -182,7 +156,7 @@ where
                 Ok(Poll::Ready(result)) => return Poll::Ready(result),
                 Err(panicked) => return Poll::Ready(Err(panicked)),
             }
-            match self.rest(turn) {
+            match self.rest(trampoline) {
                 AfterPoll::Waits => return Poll::Pending,
                 AfterPoll::RunsAgain => {}
                 AfterPoll::Stops(at) => return Poll::Ready(Err(Failure::at(CancelledError, at))),
@@ -192,7 +166,7 @@ where
 
     /// It waits now. A cancel that came while it ran is for what it awaits now: the loop does that next, and runs it
     /// again if that rouses it. From inside, one that is cancelled a million times would recurse.
-    fn rest(self: &Rc<Self>, turn: &mut Turn) -> AfterPoll {
+    fn rest(self: &Rc<Self>, trampoline: &mut Trampoline) -> AfterPoll {
         let asked = self.asked_to_cancel();
         if let Some((at, awaited)) = &asked
             && awaited.is_empty()
@@ -216,19 +190,19 @@ where
             None => AfterPoll::Waits,
             Some((at, awaited)) => {
                 if again {
-                    turn.later_alone(self.clone());
+                    trampoline.postpone_alone(self.clone());
                 }
-                turn.cancel(awaited.into_iter(), at);
+                trampoline.cancel(awaited.into_iter(), at);
                 AfterPoll::Waits
             }
         }
     }
 
-    /// A cancel that came while it ran: where that was asked for, and the roots of what it awaits now.
-    fn asked_to_cancel(&self) -> Option<(Place, Vec<Held<dyn Root>>)> {
-        let root = self.root.upgrade()?;
-        let at = root.cancel_asked.take()?;
-        Some((at, root.awaited()))
+    /// A cancel that came while it ran: where that was asked for, and the controls of what it awaits now.
+    fn asked_to_cancel(&self) -> Option<(Place, Vec<FlatRc<dyn Control>>)> {
+        let control = self.control.upgrade()?;
+        let at = control.cancel_asked.take()?;
+        Some((at, control.awaited()))
     }
 }
 
@@ -240,39 +214,32 @@ enum AfterPoll {
     Stops(Place),
 }
 
-impl<T, F> Node for Task<T, F>
-where
-    F: 'static,
-{
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
-    }
-}
+impl<T: 'static, F: 'static> Plain for Task<T, F> {}
 
 impl<T, F> Run for Task<T, F>
 where
     F: Future<Output = Result<T, Failure>> + 'static,
 {
-    fn run(self: Rc<Self>, turn: &mut Turn) -> Then {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
         let Some(mut future) = self.future.take() else {
             self.again.set(true);
-            return Then::Nothing;
+            return Next::Nothing;
         };
-        if let Some(root) = self.root.upgrade() {
-            root.is_running.set(true);
+        if let Some(control) = self.control.upgrade() {
+            control.is_running.set(true);
         }
-        let polled = self.poll(&mut future, turn);
-        if let Some(root) = self.root.upgrade() {
-            root.is_running.set(false);
+        let polled = self.poll(&mut future, trampoline);
+        if let Some(control) = self.control.upgrade() {
+            control.is_running.set(false);
         }
         match polled {
             Poll::Pending => {
                 self.future.set(Some(future));
-                Then::Nothing
+                Next::Nothing
             }
             Poll::Ready(result) => {
                 // It ends before its callbacks run, as a function does.
-                match turn.call(move || drop(future), self.made) {
+                match trampoline.call(move || drop(future), self.made) {
                     Ok(()) => self.end(result),
                     Err(panicked) => self.end(result.and(Err(panicked))),
                 }
@@ -285,20 +252,18 @@ impl<T, F> Coroutine for Task<T, F>
 where
     F: Future<Output = Result<T, Failure>> + 'static,
 {
-    fn is_roused_by(&self, waker: &Waker) -> bool {
-        let own = self.waker.take();
-        let is = own.as_ref().is_some_and(|own| own.waker().data() == waker.data());
-        self.waker.set(own);
-        is
+    fn is_woken_by(&self, waker: &Waker) -> bool {
+        let is_own = |own: &Option<OwnWaker>| own.as_ref().is_some_and(|own| own.waker().data() == waker.data());
+        chain::peek(&self.waker, is_own)
     }
 
-    fn root(&self) -> Option<Rc<CoroutineRoot>> {
-        self.root.upgrade()
+    fn control(&self) -> Option<Rc<CoroutineControl>> {
+        self.control.upgrade()
     }
 
-    fn stop(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
-        let Some(future) = self.future.take() else { return Then::Nothing };
-        turn.call_canceller(|| drop(future));
+    fn stop(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
+        let Some(future) = self.future.take() else { return Next::Nothing };
+        trampoline.call_canceller(|| drop(future));
         self.end(Err(Failure::at(CancelledError, at)))
     }
 }
@@ -310,20 +275,10 @@ where
     fn out(&self) -> &Out<T> {
         &self.out
     }
-    fn as_awaited(self: Rc<Self>) -> Rc<dyn Awaited> {
-        self
-    }
-}
-
-impl<T: 'static, F: 'static> Awaited for Task<T, F> {
-    fn give_back(self: Rc<Self>, root: Held<dyn Root>) {
-        let ends = Ends::new(Held::new(self.clone()), root);
-        self.out.give_back(ends);
-    }
 }
 
 /// By it a coroutine is paused, cancelled and asked what it waits for.
-pub(super) struct CoroutineRoot {
+pub(crate) struct CoroutineControl {
     gate: Gate,
     made: Place,
     /// What it awaits; usually one, but a combinator of futures may await a million at once.
@@ -335,34 +290,35 @@ pub(super) struct CoroutineRoot {
 }
 
 struct Await {
-    tail: Weak<dyn Awaited>,
+    deferred: Weak<dyn Awaited>,
     waits: WaitsOn,
 }
 
-impl CoroutineRoot {
-    /// Keeps the root of what is awaited from now on; gives the number under which it is kept.
-    pub(super) fn awaits(&self, tail: Weak<dyn Awaited>, waits: WaitsOn) -> usize {
-        self.awaits.borrow_mut().insert(Await { tail, waits })
+impl CoroutineControl {
+    /// Keeps the control of what is awaited from now on; gives the number under which it is kept.
+    pub(crate) fn awaits<T: 'static>(&self, slot: &Rc<AwaitSlot<T>>, waits: WaitsOn) -> usize {
+        let deferred = Rc::downgrade(slot) as Weak<dyn Awaited>;
+        self.awaits.borrow_mut().insert(Await { deferred, waits })
     }
 
-    /// Gives that root back, unless the coroutine has ended meanwhile.
-    pub(super) fn awaits_no_more(&self, number: usize) -> Option<Held<dyn Root>> {
-        self.awaits.borrow_mut().try_remove(number).map(|awaited| awaited.waits.root)
+    /// Gives that control back, unless the coroutine has ended meanwhile.
+    pub(crate) fn awaits_no_more(&self, number: usize) -> Option<FlatRc<dyn Control>> {
+        self.awaits.borrow_mut().try_remove(number).map(|awaited| awaited.waits.control)
     }
 
     /// The coroutine has ended: what it has not awaited to the end may be in other hands.
     fn give_all_back(&self) {
         let awaits = self.awaits.take();
-        for (_, Await { tail, waits }) in awaits {
-            if let Some(tail) = tail.upgrade() {
-                tail.give_back(waits.root);
+        for (_, Await { deferred, waits }) in awaits {
+            if let Some(deferred) = deferred.upgrade() {
+                deferred.give_back(waits.control);
             }
         }
     }
 
-    /// The roots of what it awaits.
-    fn awaited(&self) -> Vec<Held<dyn Root>> {
-        self.awaits.borrow().iter().map(|(_, awaited)| awaited.waits.root.clone()).collect()
+    /// The controls of what it awaits.
+    fn awaited(&self) -> Vec<FlatRc<dyn Control>> {
+        self.awaits.borrow().iter().map(|(_, awaited)| awaited.waits.control.clone()).collect()
     }
 
     fn task(&self) -> Option<Rc<dyn Coroutine>> {
@@ -370,50 +326,49 @@ impl CoroutineRoot {
     }
 }
 
-impl Node for CoroutineRoot {
-    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        Some(self)
+impl Plain for CoroutineControl {}
+
+impl TellsStatus for CoroutineControl {
+    fn status(&self) -> Status {
+        let mut status = self.gate.status(self.made);
+        if self.task().is_some() {
+            let awaits = self.awaits.borrow();
+            status.awaits = Some(awaits.iter().map(|(_, awaited)| awaited.waits.clone().told()).collect());
+        }
+        status
     }
 }
 
-impl Root for CoroutineRoot {
+impl Control for CoroutineControl {
     fn gate(&self) -> &Gate {
         &self.gate
     }
 
     /// Cancels all that it awaits: the failure comes out of the `await`, where the body may handle it, await more, and
     /// be cancelled again. A body that awaits something else than Deferreds is dropped instead.
-    fn cancel(self: Rc<Self>, at: Place, turn: &mut Turn) -> Then {
+    fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         if self.is_running.get() {
             self.cancel_asked.set(Some(at));
-            return Then::Nothing;
+            return Next::Nothing;
         }
         if let Some(waits) = self.gate.waits_on() {
-            turn.cancel([waits.root].into_iter(), at);
-            return Then::Nothing;
+            trampoline.cancel([waits.control].into_iter(), at);
+            return Next::Nothing;
         }
         let awaits = self.awaited();
         if awaits.is_empty()
             && let Some(task) = self.task()
         {
-            return task.stop(at, turn);
+            return task.stop(at, trampoline);
         }
-        turn.cancel(awaits.into_iter(), at);
-        Then::Nothing
+        trampoline.cancel(awaits.into_iter(), at);
+        Next::Nothing
     }
 
-    fn some_waited_for(&self, at_most: usize) -> Vec<Held<dyn Root>> {
+    fn waited_for(&self, max: usize) -> Vec<FlatRc<dyn Control>> {
         if let Some(waits) = self.gate.waits_on() {
-            return vec![waits.root];
+            return vec![waits.control];
         }
-        self.awaits.borrow().iter().take(at_most).map(|(_, awaited)| awaited.waits.root.clone()).collect()
-    }
-
-    fn stage(&self) -> Stage {
-        let mut stage = Stage::of_gate(self.made, &self.gate);
-        if self.task().is_some() {
-            stage.awaits = Some(self.awaits.borrow().iter().map(|(_, awaited)| awaited.waits.clone()).collect());
-        }
-        stage
+        self.awaits.borrow().iter().take(max).map(|(_, awaited)| awaited.waits.control.clone()).collect()
     }
 }

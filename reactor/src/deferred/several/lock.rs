@@ -14,15 +14,12 @@
 //!
 //! In async code: `let held = lock.acquire().await?;`.
 
-use super::ends::Ends;
-use super::held::Held;
-use super::history::Place;
 use super::run_end::RunEnd;
-use super::step::{Side, Step};
-use super::unhandled::Outcome;
 use super::waiters::Waiters;
-use super::{Deferred, Given, IntoDeferred, Settled, succeed};
 use crate::Failure;
+use crate::deferred::chain::{Chain, FlatRc, Reply, Step};
+use crate::deferred::story::{Outcome, Place, Side};
+use crate::deferred::{Deferred, Given, IntoDeferred, Settled, succeed};
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -63,13 +60,13 @@ impl DeferredSemaphore {
     /// One token, now or when it is our turn.
     ///
     /// A cancel while waiting gives the place up; afterwards it does nothing. Whoever drops the Deferred has given up
-    /// too, even with a [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) of it left: neither could receive.
+    /// too, even with a [`Canceller`](crate::deferred::Canceller) or a [`Pause`](crate::deferred::Pause) of it left: neither could receive.
     /// The place goes at once.
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         let tokens = &self.0;
         // Those who wait come first, even if a token is just on its way to them.
-        if !tokens.waiters.any() && tokens.take() {
+        if !tokens.waiters.skip_abandoned() && tokens.take() {
             return succeed(Permit(tokens.clone()));
         }
         tokens.waiters.wait()
@@ -100,23 +97,23 @@ impl DeferredSemaphore {
     #[track_caller]
     pub fn run<R: IntoDeferred>(&self, work: impl FnOnce() -> R + 'static) -> Deferred<R::Value> {
         let at = Location::caller();
-        match self.acquire().settled_or_ends() {
+        match self.acquire().settled_or_chain() {
             Settled::Now(held, trace) => {
-                Deferred::go_on(held, Side::Callback, |held| run_at_once(held, work, at), at, trace)
+                Deferred::go_on(held, Side::Callback, |held| run_at_once(held, work, at).into_reply(), at, trace)
             }
-            Settled::Later(ends) => Deferred::from_ends(with_run_end(ends, Side::Callback, at, |end| {
+            Settled::Later(chain) => Deferred::from_chain(with_run_end(chain, Side::Callback, at, |end| {
                 move |held: Result<Permit, Failure>| {
                     let held = match held {
                         Ok(held) => held,
-                        Err(failure) => return Given::Ready(Err(failure)),
+                        Err(failure) => return Reply::Ready(Err(failure)),
                     };
                     let release = move |result| {
                         end.release(held);
-                        Given::Ready(result)
+                        Reply::Ready(result)
                     };
                     match work().into_given() {
                         Given::Ready(result) => release(result),
-                        Given::Pending(deferred) => Given::Pending(deferred.add_at(Side::Both, release, at)),
+                        Given::Pending(deferred) => deferred.add_at(Side::Both, release, at).into_given().into_reply(),
                     }
                 }
             })),
@@ -125,7 +122,7 @@ impl DeferredSemaphore {
 
     /// How many could be acquired now without waiting.
     pub fn tokens(&self) -> usize {
-        if self.0.waiters.any() { 0 } else { self.0.free.get() }
+        if self.0.waiters.skip_abandoned() { 0 } else { self.0.free.get() }
     }
 
     /// How many there are in all.
@@ -150,19 +147,19 @@ fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce
     let release = |result, held| {
         let result = Outcome::new(result);
         drop(held);
-        Given::Ready(result.into_inner())
+        result.into_inner()
     };
     match work().into_given() {
-        Given::Ready(result) => release(result, held),
-        Given::Pending(deferred) => match deferred.settled_or_ends() {
+        Given::Ready(result) => Given::Ready(release(result, held)),
+        Given::Pending(deferred) => match deferred.settled_or_chain() {
             Settled::Now(result, trace) => {
-                let release = |result| release(result, held);
+                let release = |result| Reply::Ready(release(result, held));
                 Given::Pending(Deferred::go_on(result, Side::Both, release, at, trace))
             }
-            Settled::Later(ends) => Given::Pending(Deferred::from_ends(with_run_end(ends, Side::Both, at, |end| {
+            Settled::Later(chain) => Given::Pending(Deferred::from_chain(with_run_end(chain, Side::Both, at, |end| {
                 move |result| {
                     end.release(held);
-                    Given::Ready(result)
+                    Reply::Ready(result)
                 }
             }))),
         },
@@ -170,14 +167,19 @@ fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce
 }
 
 /// Adds a callback that releases, and behind it the step that goes on with a panic of whoever is next.
-fn with_run_end<T, U, F>(ends: Ends<T>, side: Side, at: Place, callback: impl FnOnce(Held<RunEnd<U>>) -> F) -> Ends<U>
+fn with_run_end<T, U, F>(
+    chain: Chain<T>,
+    side: Side,
+    at: Place,
+    callback: impl FnOnce(FlatRc<RunEnd<U>>) -> F,
+) -> Chain<U>
 where
-    F: FnOnce(Result<T, Failure>) -> Given<U> + 'static,
+    F: FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
 {
-    let trace = ends.trace().and_one();
+    let trace = chain.trace().and_one();
     let end = RunEnd::new(trace);
-    let callback = callback(Held::new(end.clone()));
-    ends.grow(|_| Step::new(callback, side, at, trace.but_one())).grow(|_| end)
+    let callback = callback(FlatRc::new(end.clone()));
+    chain.grow(|_| Step::new(callback, side, at, trace.but_one())).grow(|_| end)
 }
 
 impl fmt::Debug for DeferredSemaphore {

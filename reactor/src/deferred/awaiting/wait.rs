@@ -1,0 +1,145 @@
+//! [`Awaiting`]: what a Deferred holds while some code awaits it.
+
+use super::coroutine::{self, CoroutineControl, Poller};
+use crate::Failure;
+use crate::deferred::chain::{AwaitSlot, Chain, Control, FlatRc, Head, Segment, Tail, WaitsOn, waits_for};
+use crate::deferred::story::{Place, Trace};
+use crate::error::{CancelledError, CircularWaitError};
+use std::mem;
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+/// A Deferred that some code awaits. It does not hold the chain: the chain holds the code.
+pub(crate) struct Awaiting<T: 'static> {
+    slot: Rc<AwaitSlot<T>>,
+    control: KeptControl,
+    weak_control: Weak<dyn Control>,
+    pub(crate) trace: Trace,
+}
+
+/// Where the control of a chain is kept that is awaited.
+enum KeptControl {
+    /// In the control of the coroutine that awaits it, under this number.
+    Coroutine(Weak<CoroutineControl>, usize),
+    /// Here: something else polls it.
+    Here(FlatRc<dyn Control>),
+    Nowhere,
+}
+
+impl<T: 'static> Awaiting<T> {
+    /// Begins to wait; fails if the coroutine that runs would wait for itself.
+    #[cold]
+    pub(crate) fn begin(chain: Chain<T>, context: &Context<'_>, at: Place) -> Result<Box<Awaiting<T>>, Failure> {
+        let trace = chain.trace();
+        let tail = Rc::clone(&chain.tail);
+        let weak_control = Rc::downgrade(&chain.control);
+        let mut awaiting =
+            Awaiting { slot: AwaitSlot::new(&tail), control: KeptControl::Here(chain.control), weak_control, trace };
+        awaiting.move_to_current(at)?;
+        tail.out().link_awaiter(&awaiting.slot, coroutine::wake_target(context));
+        Ok(Box::new(awaiting))
+    }
+
+    /// The result, or remembers who is to be roused now.
+    pub(crate) fn poll(&mut self, context: &Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
+        if let Some(result) = self.take_result() {
+            return Poll::Ready(result);
+        }
+        if let Err(circular) = self.move_to_current(at) {
+            return Poll::Ready(Err(circular));
+        }
+        if let Some(tail) = self.slot.tail() {
+            tail.out().link_awaiter(&self.slot, coroutine::wake_target(context));
+        }
+        Poll::Pending
+    }
+
+    /// Has the control kept by the coroutine that runs, by which that one is cancelled.
+    fn move_to_current(&mut self, at: Place) -> Result<(), Failure> {
+        let poller = coroutine::poller();
+        if let (KeptControl::Coroutine(keeper, _), Poller::Coroutine(Some(own))) = (&self.control, &poller)
+            && ptr::addr_eq(Weak::as_ptr(keeper), Rc::as_ptr(own))
+        {
+            return Ok(());
+        }
+        let Some(control) = self.take_control() else { return Ok(()) };
+        self.control = match (poller, self.slot.tail().is_some()) {
+            (Poller::Other, _) => KeptControl::Here(control),
+            (Poller::Coroutine(Some(own)), true) => {
+                if waits_for(&control, &(own.clone() as Rc<dyn Control>)) {
+                    return Err(Failure::at(CircularWaitError { callback: at }, at));
+                }
+                let number = own.awaits(&self.slot, WaitsOn { control, by: at });
+                KeptControl::Coroutine(Rc::downgrade(&own), number)
+            }
+            // Nobody can cancel the coroutine, and it must not hold what holds it.
+            (Poller::Coroutine(_), _) => KeptControl::Nowhere,
+        };
+        Ok(())
+    }
+
+    /// Takes the control from whoever keeps it.
+    fn take_control(&mut self) -> Option<FlatRc<dyn Control>> {
+        let kept = match mem::replace(&mut self.control, KeptControl::Nowhere) {
+            KeptControl::Here(control) => Some(control),
+            KeptControl::Coroutine(keeper, number) => keeper.upgrade().and_then(|keeper| keeper.awaits_no_more(number)),
+            KeptControl::Nowhere => None,
+        };
+        kept.or_else(|| self.slot.take_chain().map(|chain| chain.control)).or_else(|| self.control())
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.slot.has_result() || self.slot.tail().is_some_and(|tail| tail.out().is_done())
+    }
+
+    /// The result, if it is here; if nobody awaited it when it came, it is still with the chain.
+    fn take_result(&self) -> Option<Result<T, Failure>> {
+        self.slot.take().or_else(|| self.slot.tail()?.out().take())
+    }
+
+    pub(crate) fn control(&self) -> Option<FlatRc<dyn Control>> {
+        self.weak_control.upgrade().map(FlatRc::new)
+    }
+
+    /// A cancel that reaches nobody any more: the waiting ends.
+    pub(crate) fn give_up(&self, at: Place) {
+        if !self.is_done() {
+            self.stop_awaiting();
+            self.slot.set(Err(Failure::at(CancelledError, at)));
+        }
+    }
+
+    fn stop_awaiting(&self) {
+        if let Some(tail) = self.slot.tail() {
+            tail.out().stop_awaiting();
+        }
+    }
+
+    /// Awaits no more: the result, or the chain that it is to come from. If all that could fire it is gone, that is one
+    /// that nobody fires.
+    pub(crate) fn into_chain(mut self) -> Result<Result<T, Failure>, Chain<T>> {
+        if let Some(result) = self.take_result() {
+            return Ok(result);
+        }
+        let made = self.trace.made();
+        let (tail, control) = match (self.slot.tail(), self.take_control()) {
+            (Some(tail), Some(control)) => (tail, control),
+            // What it could be cancelled by has gone with the coroutine that awaited it.
+            (Some(tail), None) => (tail, FlatRc::new(Segment::new(made) as Rc<dyn Control>)),
+            (None, _) => {
+                let head = Head::new(None, made);
+                (head.clone() as Rc<dyn Tail<T>>, FlatRc::new(head as Rc<dyn Control>))
+            }
+        };
+        tail.out().stop_awaiting();
+        Err(Chain::new(FlatRc::new(tail), control))
+    }
+}
+
+impl<T: 'static> Drop for Awaiting<T> {
+    fn drop(&mut self) {
+        drop(self.take_control());
+        self.stop_awaiting();
+    }
+}

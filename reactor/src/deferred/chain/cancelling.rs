@@ -1,0 +1,68 @@
+//! What a cancel needs beyond the trampoline: how it ends in a circle, and how lists that cancel lists do not recurse.
+//!
+//! A canceller is the user's code, and runs inside the loop that cancels. If it fires its Deferred, that chain runs
+//! nested, as everywhere. A list that fails by this cancels its other inputs, whose cancellers may do the same: each
+//! one level of the stack. Twisted runs all of that at once, and so do we, because programs can see the order; but
+//! only [`MAX_NESTED_CANCELLERS`] deep. From there on a list leaves its cancels to the loop that runs the innermost
+//! canceller, which does them when that canceller has returned.
+
+use super::control::Control;
+use super::flat_rc::FlatRc;
+use super::panics::caught;
+use super::trampoline::{Postponed, Run, Trampoline};
+use crate::deferred::story::Place;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// How many cancellers may run inside of each other, when one of them fails a list that cancels others.
+const MAX_NESTED_CANCELLERS: u32 = 16;
+
+thread_local! {
+    /// How many cancellers run inside of each other.
+    static NESTED_CANCELLERS: Cell<u32> = const { Cell::new(0) };
+    /// What lists have left to the loop that runs the innermost canceller: for each list what must be done, last first.
+    static LEFT_BY_LISTS: RefCell<Vec<Vec<Postponed>>> = const { RefCell::new(Vec::new()) };
+    /// The number of the latest walk.
+    static LAST_WALK: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The number of a new walk: a row of cancels without anything that runs between them. A walk comes to each control
+/// once; see [`Gate::visit`](super::control::Gate::visit).
+pub(super) fn new_walk() -> u64 {
+    LAST_WALK.set(LAST_WALK.get() + 1);
+    LAST_WALK.get()
+}
+
+impl Trampoline {
+    /// Calls the user's canceller; a panic is kept for the end of the loop. The loop goes on with what lists have left
+    /// to it meanwhile.
+    pub(crate) fn call_canceller(&mut self, canceller: impl FnOnce()) {
+        NESTED_CANCELLERS.set(NESTED_CANCELLERS.get() + 1);
+        let called = caught(canceller);
+        NESTED_CANCELLERS.set(NESTED_CANCELLERS.get() - 1);
+        if let Err(payload) = called {
+            self.keep_panic(payload);
+        }
+        if NESTED_CANCELLERS.get() + 1 >= MAX_NESTED_CANCELLERS {
+            let left = LEFT_BY_LISTS.try_with(RefCell::take).unwrap_or_default();
+            // The list that came first is served first.
+            self.postponed.get_or_insert_default().extend(left.into_iter().rev().flatten());
+        }
+    }
+
+    /// For a list whose result is known: cancels its other inputs, and then runs `list`, which hands the result on.
+    pub(crate) fn cancel_before(&mut self, inputs: Vec<FlatRc<dyn Control>>, at: Place, list: Rc<dyn Run>) {
+        if NESTED_CANCELLERS.get() < MAX_NESTED_CANCELLERS {
+            self.postpone_alone(list);
+            return self.cancel(inputs.into_iter(), at);
+        }
+        let mut rest = Trampoline::new(None);
+        rest.postpone_alone(list);
+        rest.cancel(inputs.into_iter(), at);
+        // While the thread ends the list of what is left is gone, and this loop must do it.
+        let left = LEFT_BY_LISTS.try_with(|lists| lists.borrow_mut().extend(rest.postponed.take()));
+        if left.is_err() {
+            self.postponed.get_or_insert_default().extend(rest.postponed.take().into_iter().flatten());
+        }
+    }
+}

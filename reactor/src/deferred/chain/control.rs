@@ -1,0 +1,166 @@
+//! [`Control`]: a chain as seen by its Deferred and by the chain that waits for it. By it a chain is paused, cancelled
+//! and asked what it waits for.
+//!
+//! A Deferred holds the control of its chain, and a control holds the control that it waits for. Nothing that fires
+//! holds a control: when both ends of a chain are gone, so is the chain.
+
+use super::flat_rc::{FlatRc, Node, Plain};
+use super::peek;
+use super::trampoline::{Next, Run, Trampoline};
+use crate::deferred::story::{Place, Status, TellsStatus};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// The control of a chain.
+pub(crate) trait Control: Node + TellsStatus {
+    fn gate(&self) -> &Gate;
+
+    /// Cancels what has not fired, or has `trampoline` cancel what it waits for instead. Returns what must run next. A
+    /// panic of the user's is kept in `trampoline`.
+    fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
+        trampoline.cancel(self.gate().waits_on().map(|waits| waits.control).into_iter(), at);
+        Next::Nothing
+    }
+
+    /// Chains that this one waits for, at most `max` of them: to look for circles.
+    fn waited_for(&self, _max: usize) -> Vec<FlatRc<dyn Control>> {
+        self.gate().waits_on().map(|waits| waits.control).into_iter().collect()
+    }
+
+    /// The control for handles that only cancel or pause, if this one's own end must mean that nobody receives.
+    fn for_handles(&self) -> Option<FlatRc<dyn Control>> {
+        None
+    }
+}
+
+/// What holds a chain back: pauses, and the Deferred that it waits for.
+///
+/// The rule that everything else leans on: while a chain is paused, no node of it has its result in its `Out`. The
+/// result waits here, in what is parked.
+#[derive(Default)]
+pub(crate) struct Gate {
+    pauses: Cell<u32>,
+    /// How many cancellers there are that somebody holds.
+    cancellers: Cell<u32>,
+    /// What runs when the pause ends. There is at most one: what runs next in a chain.
+    parked: Cell<Option<Rc<dyn Run>>>,
+    waits_on: Cell<Option<WaitsOn>>,
+    /// The latest walk of cancels that came by.
+    walk: Cell<u64>,
+}
+
+/// What a chain waits for.
+#[derive(Clone)]
+pub(crate) struct WaitsOn {
+    pub(crate) control: FlatRc<dyn Control>,
+    /// Where the callback was added that returned it.
+    pub(crate) by: Place,
+}
+
+impl WaitsOn {
+    /// The same, for the story.
+    pub(crate) fn told(self) -> (Rc<dyn TellsStatus>, Place) {
+        (self.control.into_rc(), self.by)
+    }
+}
+
+impl Gate {
+    /// Whether nothing is left in it.
+    #[inline]
+    pub(super) fn is_spent(&mut self) -> bool {
+        self.handles() == 0 && self.parked.get_mut().is_none() && self.waits_on.get_mut().is_none()
+    }
+
+    #[inline]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pauses.get() > 0
+    }
+
+    /// How many handles hold the control by which nothing is received: pauses and cancellers.
+    pub(super) fn handles(&self) -> usize {
+        self.pauses.get() as usize + self.cancellers.get() as usize
+    }
+
+    pub(crate) fn begin_pause(&self) {
+        self.pauses.set(self.pauses.get() + 1);
+        PAUSES.set(PAUSES.get() + 1);
+    }
+
+    /// Ends one pause; if it was the last one, gives what was parked.
+    pub(crate) fn end_pause(&self) -> Option<Rc<dyn Run>> {
+        self.pauses.set(self.pauses.get() - 1);
+        PAUSES.set(PAUSES.get() - 1);
+        if self.is_paused() { None } else { self.parked.take() }
+    }
+
+    pub(crate) fn add_canceller(&self) {
+        self.cancellers.set(self.cancellers.get() + 1);
+    }
+
+    pub(crate) fn remove_canceller(&self) {
+        self.cancellers.set(self.cancellers.get() - 1);
+    }
+
+    /// Keeps what must run when the pause ends.
+    pub(super) fn park(&self, run: Rc<dyn Run>) {
+        self.parked.set(Some(run));
+    }
+
+    pub(super) fn wait_on(&self, control: FlatRc<dyn Control>, by: Place) {
+        drop(self.waits_on.replace(Some(WaitsOn { control, by })));
+    }
+
+    pub(super) fn stop_waiting(&self) -> Option<WaitsOn> {
+        self.waits_on.take()
+    }
+
+    pub(crate) fn waits_on(&self) -> Option<WaitsOn> {
+        peek(&self.waits_on, Clone::clone)
+    }
+
+    /// Marks it as visited by this walk of cancels. Returns whether it is the first visit.
+    pub(super) fn visit(&self, walk: u64) -> bool {
+        self.walk.replace(walk) != walk
+    }
+
+    /// The status of a chain that was made at `made`, as far as its gate knows it.
+    pub(crate) fn status(&self, made: Place) -> Status {
+        Status { waits_on: self.waits_on().map(WaitsOn::told), ..Status::new(made, self.pauses.get()) }
+    }
+}
+
+thread_local!(static PAUSES: Cell<usize> = const { Cell::new(0) });
+
+/// Whether any chain of this thread is paused. Asked after each callback before the chain's own gate, because it costs
+/// next to nothing.
+#[inline]
+pub(super) fn some_are_paused() -> bool {
+    PAUSES.get() > 0
+}
+
+/// The control of a chain that goes on from a Deferred which a callback returned after the first one had fired: that
+/// chain has no firing end of its own.
+pub(crate) struct Segment {
+    gate: Gate,
+    made: Place,
+}
+
+impl Segment {
+    pub(crate) fn new(made: Place) -> Rc<Segment> {
+        Rc::new(Segment { gate: Gate::default(), made })
+    }
+}
+
+impl Plain for Segment {}
+
+impl TellsStatus for Segment {
+    fn status(&self) -> Status {
+        self.gate.status(self.made)
+    }
+}
+
+impl Control for Segment {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+}

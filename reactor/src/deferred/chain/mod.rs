@@ -1,0 +1,53 @@
+//! How a chain runs: its nodes, the loop that runs them, and how they are cancelled, paused and dropped.
+//!
+//! Nothing here knows of [`Deferred`](super::Deferred) or [`Firer`](super::Firer): those are handles on what is here.
+//! Read `trampoline.rs` first, with its example, then `step.rs`: those two and the contract are how a Deferred works.
+//! The rest can be read alone:
+//!
+//! | File | What it adds |
+//! |---|---|
+//! | `head.rs` | the start of a chain: firing once, cancelling |
+//! | `out.rs` | the result side of a node: what follows it, or the result itself |
+//! | `pending.rs` | the two ends of a chain that a Deferred holds; what a callback returned |
+//! | `control.rs` | by what a chain is paused, cancelled and asked what it waits for |
+//! | `flat_rc.rs` | the links: dropping a chain of any length does not recurse |
+//! | `panics.rs`, `cancelling.rs`, `waking.rs` | panics; cancellers inside cancellers; wakers inside the loop |
+//! | `await_slot.rs` | the result of a Deferred that some code awaits |
+//! | `spare.rs` | a head is used again |
+//!
+//! Next: `trampoline.rs`.
+
+mod await_slot;
+mod cancelling;
+mod control;
+mod flat_rc;
+mod head;
+mod out;
+mod panics;
+mod pending;
+mod spare;
+mod step;
+mod trampoline;
+mod waking;
+
+pub(super) use await_slot::{AwaitSlot, Awaited, WakeTarget};
+pub(super) use control::{Control, Gate, Segment, WaitsOn};
+pub(super) use flat_rc::{FlatRc, Node, Plain};
+pub(super) use head::{Firing, Head};
+pub(super) use out::{Out, Tail, deliver_from};
+pub(super) use panics::{Payload, caught, run_in_drop};
+pub(super) use pending::{Chain, Reply};
+pub(super) use step::{Step, wait_behind, waits_for};
+pub(super) use trampoline::{Accept, Next, Run, Trampoline, cancel, run};
+pub(super) use waking::give_to_waking_loop;
+
+use std::cell::Cell;
+
+/// Looks at what is in a cell. `look` must not use the cell: it is empty meanwhile.
+#[inline]
+pub(super) fn peek<T, R>(cell: &Cell<Option<T>>, look: impl FnOnce(&Option<T>) -> R) -> R {
+    let content = cell.take();
+    let seen = look(&content);
+    cell.set(content);
+    seen
+}

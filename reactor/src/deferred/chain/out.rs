@@ -1,0 +1,211 @@
+//! [`Out`]: the result side of everything that gives a result: what follows, or the result itself until it is fetched.
+//!
+//! ```text
+//!   nothing yet --push--> done --take--> nothing      nobody had asked
+//!   nothing yet --link--> linked --push--> nothing    the result goes on at once
+//! ```
+
+use super::await_slot::{AwaitSlot, Awaiter, WakeTarget};
+use super::control::{Control, Gate};
+use super::flat_rc::{FlatRc, Node, Plain};
+use super::peek;
+use super::pending::Chain;
+use super::trampoline::{self, Accept, Next, Resume, Run, Trampoline};
+use crate::Failure;
+use crate::deferred::story::{Outcome, Trace};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// The last node of a chain, as its Deferred sees it.
+pub(crate) trait Tail<T: 'static>: Node {
+    fn out(&self) -> &Out<T>;
+}
+
+/// The result side of a node. At most one of the first three is there; they are apart because two words are moved in
+/// registers, and an enum of them all through memory.
+pub(crate) struct Out<T: 'static> {
+    /// The next callback of the same chain.
+    step: Cell<FlatRc<dyn Accept<T>>>,
+    /// The result, if nobody had asked when it came.
+    done: Cell<Option<Outcome<T>>>,
+    /// What else waits for it.
+    other: Cell<Option<Other<T>>>,
+    /// The chain up to here.
+    trace: Trace,
+}
+
+/// What waits for the result, if not a callback of the same chain.
+enum Other<T: 'static> {
+    /// A callback of another chain, which returned this Deferred.
+    Waiter(FlatRc<dyn Resume<T>>),
+    /// Code that awaits it.
+    Awaiter(Awaiter<T>),
+}
+
+impl<T: 'static> Other<T> {
+    fn push(self, result: Result<T, Failure>) -> Next {
+        match self {
+            Other::Waiter(step) => step.into_rc().resume(result),
+            Other::Awaiter(awaiter) => awaiter.push(result),
+        }
+    }
+
+    #[inline(never)]
+    fn push_and_run(self, result: Result<T, Failure>) {
+        trampoline::go(self.push(result));
+    }
+}
+
+impl<T: 'static> Out<T> {
+    #[inline]
+    pub(crate) const fn empty(trace: Trace) -> Out<T> {
+        Out { step: Cell::new(FlatRc::none()), done: Cell::new(None), other: Cell::new(None), trace }
+    }
+
+    /// Whether nothing is left in it.
+    #[inline]
+    pub(super) fn is_spent(&mut self) -> bool {
+        self.step.get_mut().is_none() && self.done.get_mut().is_none() && self.other.get_mut().is_none()
+    }
+
+    /// Sets where the chain is, in a node that has just been made.
+    #[inline]
+    pub(super) fn begin(&mut self, trace: Trace) {
+        self.trace = trace;
+    }
+
+    #[inline]
+    pub(crate) fn trace(&self) -> Trace {
+        self.trace
+    }
+
+    /// Hands the result on, or keeps it. The next callback of the same chain runs right here, unless too many have
+    /// already run inside of each other. Returns what must run next.
+    #[inline]
+    pub(crate) fn push(&self, result: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+        match self.take_step() {
+            Some(step) if trampoline.descend() => step.run_with(result, trampoline),
+            Some(step) => Next::Step(step.accept(result)),
+            None => self.push_elsewhere(result),
+        }
+    }
+
+    /// The callback that follows.
+    #[inline]
+    pub(crate) fn take_step(&self) -> Option<Rc<dyn Accept<T>>> {
+        self.step.replace(FlatRc::none()).into_option()
+    }
+
+    /// The same as [`push`](Out::push) if no callback of the same chain follows.
+    #[inline]
+    pub(crate) fn push_elsewhere(&self, result: Result<T, Failure>) -> Next {
+        match self.other.take() {
+            Some(other) => other.push(result),
+            None => {
+                self.done.set(Some(Outcome::new(result)));
+                Next::Nothing
+            }
+        }
+    }
+
+    /// The same as a firing of its own.
+    #[inline(always)]
+    pub(super) fn keep_or_push(&self, result: Result<T, Failure>) {
+        match self.other.take() {
+            Some(other) => other.push_and_run(result),
+            None => self.done.set(Some(Outcome::new(result))),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Result<T, Failure>> {
+        self.done.take().map(Outcome::into_inner)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        peek(&self.done, Option::is_some)
+    }
+
+    /// Whether something waits for the result.
+    pub(super) fn is_linked(&self) -> bool {
+        let step = self.step.replace(FlatRc::none());
+        let has_step = !step.is_none();
+        self.step.set(step);
+        has_step || peek(&self.other, Option::is_some)
+    }
+
+    // There is no result when something is linked: one that is here is taken instead, and a Deferred that is paused
+    // holds its result back (see `Gate`).
+
+    /// Sets the callback that follows.
+    #[inline]
+    pub(crate) fn link(&self, step: FlatRc<dyn Accept<T>>) {
+        self.step.set(step);
+    }
+
+    pub(super) fn link_waiter(&self, step: FlatRc<dyn Resume<T>>) {
+        self.other.set(Some(Other::Waiter(step)));
+    }
+
+    pub(crate) fn link_awaiter(&self, slot: &Rc<AwaitSlot<T>>, target: WakeTarget) {
+        self.other.set(Some(Other::Awaiter(Awaiter::new(slot.clone()))));
+        // Last: the link before, whose place was just taken, has cleared it.
+        Awaiter::wake_later(slot, target);
+    }
+
+    /// Nobody awaits it any more: puts the chain where the Deferred finds it.
+    pub(super) fn give_back(&self, chain: Chain<T>) {
+        match self.other.take() {
+            // Only the Deferred holds the slot now, so the chain may be in it.
+            Some(Other::Awaiter(awaiter)) => awaiter.keep(chain),
+            other => self.other.set(other),
+        }
+    }
+
+    /// Nobody awaits it any more, but it may be asked for otherwise.
+    pub(crate) fn stop_awaiting(&self) {
+        match self.other.take() {
+            Some(Other::Awaiter(_)) => {}
+            other => self.other.set(other),
+        }
+    }
+}
+
+/// Hands on the result of `tail`, from a loop that runs in another chain than that of `control`. Returns what must run
+/// next.
+pub(crate) fn deliver_from<T: 'static>(
+    tail: Rc<dyn Tail<T>>,
+    control: Option<Rc<dyn Control>>,
+    result: Result<T, Failure>,
+) -> Next {
+    if let Some(control) = control.as_ref().filter(|control| control.gate().is_paused()) {
+        hold_back(control.gate(), tail, result);
+        return Next::Nothing;
+    }
+    match tail.out().take_step() {
+        Some(step) => Next::OtherChain(step.accept(result), control),
+        None => tail.out().push_elsewhere(result),
+    }
+}
+
+/// Keeps the result of `tail` back until the pause of its chain ends.
+pub(super) fn hold_back<T: 'static>(gate: &Gate, tail: Rc<dyn Tail<T>>, result: Result<T, Failure>) {
+    gate.park(Rc::new(HeldBack { tail: FlatRc::new(tail), result: Cell::new(Some(Outcome::new(result))) }));
+}
+
+/// A result that waits for the end of a pause.
+struct HeldBack<T: 'static> {
+    tail: FlatRc<dyn Tail<T>>,
+    result: Cell<Option<Outcome<T>>>,
+}
+
+impl<T> Plain for HeldBack<T> {}
+
+impl<T> Run for HeldBack<T> {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        match self.result.take() {
+            Some(outcome) => self.tail.out().push(outcome.into_inner(), trampoline),
+            None => Next::Nothing,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! [`Chain`]: what a Deferred that has not fired holds; and [`Reply`], what a callback returned, seen by its chain.
+
+use super::control::Control;
+use super::flat_rc::FlatRc;
+use super::out::Tail;
+use super::trampoline::{Accept, Resume};
+use crate::Failure;
+use crate::deferred::story::Trace;
+use std::rc::Rc;
+
+/// What a callback returned.
+pub(crate) enum Reply<T: 'static> {
+    /// A result.
+    Ready(Result<T, Failure>),
+    /// A Deferred that has fired: its result.
+    Fired(Result<T, Failure>),
+    /// A Deferred that has not: its chain.
+    Pending(Chain<T>),
+}
+
+/// The last step of a chain, and the chain's control.
+pub(crate) struct Chain<T: 'static> {
+    pub(crate) tail: FlatRc<dyn Tail<T>>,
+    pub(crate) control: FlatRc<dyn Control>,
+}
+
+impl<T: 'static> Chain<T> {
+    #[inline(always)]
+    pub(crate) fn new(tail: FlatRc<dyn Tail<T>>, control: FlatRc<dyn Control>) -> Chain<T> {
+        Chain { tail, control }
+    }
+
+    pub(crate) fn control(&self) -> FlatRc<dyn Control> {
+        self.control.clone()
+    }
+
+    #[inline(always)]
+    pub(crate) fn trace(&self) -> Trace {
+        self.tail.out().trace()
+    }
+
+    /// The result, if it is here. A paused chain has none (see [`Gate`](super::control::Gate)).
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<Result<T, Failure>> {
+        self.tail.out().take()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.tail.out().is_done()
+    }
+
+    // Each of these happens once at most: a chain has one Deferred, and that is consumed.
+
+    /// Adds a step behind the last one. Returns the longer chain.
+    #[inline(always)]
+    pub(crate) fn grow<U: 'static, N>(self, step: impl FnOnce(Trace) -> Rc<N>) -> Chain<U>
+    where
+        N: Accept<T> + Tail<U> + 'static,
+    {
+        let out = self.tail.out();
+        let step = step(out.trace());
+        out.link(FlatRc::new(step.clone()));
+        Chain { tail: FlatRc::new(step), control: self.control }
+    }
+
+    /// Adds a last step, to which no Deferred belongs. Returns the control.
+    pub(crate) fn end_with(self, step: FlatRc<dyn Accept<T>>) -> FlatRc<dyn Control> {
+        self.tail.out().link(step);
+        self.control
+    }
+
+    /// Has a step of another chain wait for the result. Returns the control.
+    pub(super) fn resume_on_result(self, step: FlatRc<dyn Resume<T>>) -> FlatRc<dyn Control> {
+        self.tail.out().link_waiter(step);
+        self.control
+    }
+}

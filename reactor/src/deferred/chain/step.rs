@@ -1,0 +1,231 @@
+//! [`Step`]: one callback of a chain that has not run yet.
+//!
+//! ```text
+//!   made --accept--> has its input --run--> done          the callback returned a result
+//!                                   '-----> waits         it returned a Deferred that has not fired
+//!   waits --resume--> has the result --run--> done
+//! ```
+//!
+//! The four of them are what is in its [`Inbox`]. Next: `head.rs`, the start of a chain.
+
+use super::control::{Control, Segment};
+use super::flat_rc::{FlatRc, Plain};
+use super::out::{Out, Tail, hold_back};
+use super::pending::{Chain, Reply};
+use super::trampoline::{Accept, Next, Resume, Run, Trampoline};
+use crate::Failure;
+use crate::deferred::story::{Incoming, Kept, Outcome, Place, Side, Trace};
+use crate::error::CircularWaitError;
+use std::cell::Cell;
+use std::panic::Location;
+use std::ptr;
+use std::rc::{Rc, Weak};
+
+/// How many chains are looked at to find a circle of chains that wait for each other.
+const MAX_CIRCLE: usize = 8;
+
+/// A callback, and what follows it.
+///
+/// `F` gets the result of the step before, whatever that is; a callback that is not for it has been wrapped in one that
+/// passes it on.
+pub(crate) struct Step<T: 'static, U: 'static, F> {
+    callback: Cell<Option<F>>,
+    inbox: Cell<Option<Inbox<T, U>>>,
+    out: Out<U>,
+    side: Side,
+    added: Place,
+}
+
+/// What has been handed to a step.
+enum Inbox<T, U> {
+    /// The result of the step before.
+    Input(Outcome<T>),
+    /// Nothing yet: it waits for the Deferred that its callback returned.
+    Waits(Wait),
+    /// The result of that Deferred.
+    Resumed(Outcome<U>),
+}
+
+/// What a step keeps while it waits for another Deferred.
+struct Wait {
+    /// The control of its own chain, if that has one.
+    control: Option<Weak<dyn Control>>,
+    before: Kept,
+}
+
+impl Wait {
+    /// Ends the wait. Returns the control.
+    fn end(self, trace: Trace) -> Option<Rc<dyn Control>> {
+        trace.recall(self.before);
+        let control = self.control?.upgrade()?;
+        drop(control.gate().stop_waiting());
+        Some(control)
+    }
+}
+
+impl<T, U, F> Default for Step<T, U, F> {
+    /// A step without a callback.
+    #[inline]
+    fn default() -> Step<T, U, F> {
+        let nowhere = Location::caller();
+        Step {
+            callback: Cell::new(None),
+            inbox: Cell::new(None),
+            out: Out::empty(Trace::new(nowhere)),
+            side: Side::Both,
+            added: nowhere,
+        }
+    }
+}
+
+impl<T: 'static, U: 'static, F> Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+{
+    #[inline]
+    pub(crate) fn new(callback: F, side: Side, added: Place, before: Trace) -> Rc<Step<T, U, F>> {
+        // `Rc::default` builds it where it will be; `Rc::new` would build it on the stack and copy it.
+        let mut step = Rc::<Step<T, U, F>>::default();
+        let new = Rc::get_mut(&mut step).expect("nobody else has it yet");
+        new.callback.set(Some(callback));
+        new.out.begin(before.and_one());
+        new.side = side;
+        new.added = added;
+        step
+    }
+
+    /// Waits for the Deferred that the callback returned.
+    #[cold]
+    fn wait_for(self: Rc<Self>, inner: Chain<U>, trampoline: &mut Trampoline) -> Next {
+        let control = trampoline.control.as_ref();
+        let trace = self.out.trace();
+        if control.is_some_and(|control| waits_for(&inner.control(), control)) {
+            drop(inner);
+            let failure = Failure::at(CircularWaitError { callback: self.added }, self.added);
+            return self.out.push(Err(trace.raised(failure, self.added)), trampoline);
+        }
+        let wait = Wait { control: control.map(Rc::downgrade), before: trace.keep(self.added) };
+        self.inbox.set(Some(Inbox::Waits(wait)));
+        let added = self.added;
+        let inner = inner.resume_on_result(FlatRc::new(self));
+        if let Some(control) = control {
+            control.gate().wait_on(inner, added);
+        }
+        Next::Nothing
+    }
+}
+
+impl<T: 'static, U: 'static, F: 'static> Plain for Step<T, U, F> {}
+
+impl<T, U, F> Accept<T> for Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+{
+    #[inline]
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+        let callback = self.callback.take().expect("a step gets its input once");
+        let incoming = Incoming::from(&input);
+        let trace = self.out.trace();
+        // Before the call: what the callback fires may fail and look for the callbacks that ran last.
+        trace.ran(self.added);
+        // Failures get their waypoints inside of the call, so that what comes out of it is small.
+        let replied = trampoline.call(
+            || match callback(input) {
+                Reply::Ready(Ok(value)) => Ok(Ok(value)),
+                Reply::Ready(Err(failure)) => Ok(Err(trace.note(failure, incoming, self.side, self.added))),
+                Reply::Fired(result) => Ok(result.map_err(|failure| trace.given_back(failure, self.added))),
+                Reply::Pending(inner) => Err(inner),
+            },
+            self.added,
+        );
+        let result = match replied {
+            Ok(Ok(result)) => result,
+            Ok(Err(inner)) => return self.wait_for(inner, trampoline),
+            Err(panicked) => Err(trace.raised(panicked, self.added)),
+        };
+        // The callback itself may have paused the chain.
+        match trampoline.paused_control() {
+            Some(control) => {
+                hold_back(control.gate(), self, result);
+                Next::Nothing
+            }
+            None => self.out.push(result, trampoline),
+        }
+    }
+
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Some(Inbox::Input(Outcome::new(input))));
+        self
+    }
+}
+
+impl<T, U, F> Resume<U> for Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+{
+    fn resume(self: Rc<Self>, result: Result<U, Failure>) -> Next {
+        let trace = self.out.trace();
+        let control = match self.inbox.take() {
+            Some(Inbox::Waits(wait)) => wait.end(trace),
+            _ => None,
+        };
+        let result = result.map_err(|failure| trace.given_back(failure, self.added));
+        // Not handed on from here: a row of chains that wait for each other would recurse.
+        self.inbox.set(Some(Inbox::Resumed(Outcome::new(result))));
+        Next::OtherChain(self, control)
+    }
+}
+
+impl<T, U, F> Run for Step<T, U, F>
+where
+    F: FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+{
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        match self.inbox.take() {
+            Some(Inbox::Input(input)) => self.run_with(input.into_inner(), trampoline),
+            Some(Inbox::Resumed(outcome)) => self.out.push(outcome.into_inner(), trampoline),
+            Some(Inbox::Waits(_)) | None => Next::Nothing,
+        }
+    }
+}
+
+impl<T, U, F: 'static> Tail<U> for Step<T, U, F> {
+    fn out(&self) -> &Out<U> {
+        &self.out
+    }
+}
+
+/// Whether the chain of `inner` is, or waits for, that of `outer`.
+pub(crate) fn waits_for(inner: &Rc<dyn Control>, outer: &Rc<dyn Control>) -> bool {
+    // A chain has one gate, but a shared result's waiter has two controls at it.
+    let is_outer = |control: &Rc<dyn Control>| ptr::eq(control.gate(), outer.gate());
+    if is_outer(inner) {
+        return true;
+    }
+    let mut looked_at = 1;
+    let mut rest = inner.waited_for(MAX_CIRCLE);
+    while let Some(control) = rest.pop()
+        && looked_at < MAX_CIRCLE
+    {
+        if is_outer(&control) {
+            return true;
+        }
+        looked_at += 1;
+        rest.extend(control.waited_for(MAX_CIRCLE));
+    }
+    false
+}
+
+/// The chain that goes on from a Deferred which had fired, when the callback added at `added` returned one that has
+/// not: a step that waits for `inner`, and a control of its own.
+#[cold]
+pub(crate) fn wait_behind<T: 'static>(inner: Chain<T>, added: Place, trace: Trace) -> Chain<T> {
+    type Done<T> = fn(Result<T, Failure>) -> Reply<T>;
+    let control: Rc<dyn Control> = Segment::new(trace.made());
+    let step = Step::<T, T, Done<T>>::new(Reply::Ready, Side::Both, added, trace.but_one());
+    step.callback.set(None);
+    let wait = Wait { control: Some(Rc::downgrade(&control)), before: trace.keep(added) };
+    step.inbox.set(Some(Inbox::Waits(wait)));
+    control.gate().wait_on(inner.resume_on_result(FlatRc::new(step.clone())), added);
+    Chain::new(FlatRc::new(step), FlatRc::new(control))
+}

@@ -1,0 +1,273 @@
+//! [`Trampoline`]: the loop that runs a chain, however long it is, in constant stack.
+//!
+//! A chain is one small object for each callback that waits, linked from the end that fires to the end that adds:
+//!
+//! ```text
+//!   Firer --> Head<T> --Out--> Step<T, U> --Out--> Step<U, V> <-- Deferred<V> (tail)
+//!               ^                                                    |
+//!               +------ its control: pauses it, cancels it ----------+
+//! ```
+//!
+//! Each node takes its input, does its work and hands the result to the node that follows. That node's own result goes
+//! on in the same way: called from inside each other, a million of them would need a million frames of the stack. So
+//! a node *returns* what must run next, a [`Next`], and this loop calls it.
+//!
+//! # An example
+//!
+//! `inner` is a Deferred that has not fired.
+//!
+//! ```text
+//!   let chain = deferred.add_callback(a).add_callback(|_| inner).add_callback(c);
+//!   firer.callback(1);
+//!
+//!   Firer::callback(1)
+//!     Head: admits the firing, takes the step that follows, makes a Trampoline
+//!     Step a:  runs a(1), pushes its result into its Out
+//!       Step b:  runs, and gets a Deferred that has not fired: it waits, as what follows the last step of `inner`;
+//!                the control of this chain notes the control of `inner`, so that a cancel finds the way
+//!     Next::Nothing: the trampoline ends, and `callback` returns
+//!
+//!   fire_inner.callback(2)
+//!     Head of inner:  nothing follows in its own chain, but Step b waits: b takes the result
+//!     Next::OtherChain(Step b): the trampoline runs it in b's own chain
+//!       Step b:  pushes 2 into its Out
+//!         Step c:  runs c(2); nobody follows, so the result stays in c's Out until it is asked for
+//!     Next::Nothing: the trampoline ends
+//! ```
+//!
+//! Step b ran inside step a, one call deeper: that is quick, and most chains are short. After [`MAX_DEPTH`] such calls
+//! a step returns [`Next::Step`] instead, and the stack is as it was. From one chain to another it is always the
+//! trampoline that goes on, so Deferreds that wait for each other a million deep cost no stack.
+//!
+//! # Order
+//!
+//! * A firing has a trampoline of its own. A callback that fires another Deferred therefore runs that chain nested, to
+//!   its end, before the callback goes on: Twisted's order.
+//! * What must happen after all that is postponed ([`Postponed`]), last in, first out. So are cancels: the trampoline
+//!   follows what the chain waits for, one link after the other, and everything that one cancel leads to comes to rest
+//!   before the next.
+//! * A panic is kept and goes on to whoever fired, but only when the rest of the chain has been told: a lock that the
+//!   chain holds is given back, a reply that it owes is sent, and a test that fails inside a callback still fails.
+
+use super::cancelling;
+use super::control::{self, Control};
+use super::flat_rc::{FlatRc, Node};
+use super::panics::{Payload, caught};
+use super::waking;
+use crate::Failure;
+use crate::deferred::story::Place;
+use crate::error::PanicError;
+use std::panic;
+use std::rc::Rc;
+use std::task::Waker;
+
+/// A node that has what it needs and may run.
+pub(crate) trait Run: Node {
+    /// Does its work and hands the result on. Returns what must run next.
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next;
+}
+
+/// What must run next.
+pub(crate) enum Next {
+    /// The next node of the same chain.
+    Step(Rc<dyn Run>),
+    /// A node of another chain, and that chain's control if it still has one.
+    OtherChain(Rc<dyn Run>, Option<Rc<dyn Control>>),
+    /// Code outside of all chains that waits for the result.
+    Wake(Waker),
+    /// Nothing: the chain has ended, waits, or is paused.
+    Nothing,
+}
+
+/// A step as the node before it in the same chain sees it.
+pub(crate) trait Accept<T>: Node {
+    /// Runs with that input, inside of `trampoline`, which is in this chain. The chain is not paused.
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next;
+    /// Takes the input, to run later: returns itself.
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run>;
+}
+
+/// A step that waits for a Deferred, as the last node of that Deferred's chain sees it.
+pub(crate) trait Resume<T>: Node {
+    /// Takes the result of that Deferred.
+    fn resume(self: Rc<Self>, result: Result<T, Failure>) -> Next;
+}
+
+/// What the trampoline does when everything before it has come to rest.
+pub(super) enum Postponed {
+    /// Runs a node; with the control of its chain, if it still has one.
+    Run(Rc<dyn Run>, Option<Rc<dyn Control>>),
+    /// Cancels a chain; with the place in the source that asked for it.
+    Cancel(FlatRc<dyn Control>, Place),
+}
+
+/// The loop of one firing, and what it must remember.
+pub(crate) struct Trampoline {
+    /// The control of the chain that runs.
+    pub(crate) control: Option<Rc<dyn Control>>,
+    /// The last one comes first. Most firings postpone nothing and allocate nothing.
+    pub(super) postponed: Option<Vec<Postponed>>,
+    /// The first panic of the user's code.
+    panic: Option<Payload>,
+    /// How many steps have run inside of each other since the loop called one.
+    depth: u32,
+}
+
+/// How many steps run inside of each other before one returns to the loop. Most chains are shorter and never need the
+/// loop; for the others the stack stays small.
+const MAX_DEPTH: u32 = 16;
+
+impl Trampoline {
+    #[inline]
+    pub(crate) fn new(control: Option<Rc<dyn Control>>) -> Trampoline {
+        Trampoline { control, postponed: None, panic: None, depth: 0 }
+    }
+
+    /// The control of the chain that runs, if that chain is paused.
+    #[inline]
+    pub(super) fn paused_control(&self) -> Option<&Rc<dyn Control>> {
+        if control::some_are_paused() {
+            self.control.as_ref().filter(|control| control.gate().is_paused())
+        } else {
+            None
+        }
+    }
+
+    /// Counts a call of one step inside of another. Returns false if there have been enough.
+    #[inline]
+    pub(super) fn descend(&mut self) -> bool {
+        self.depth += 1;
+        self.depth < MAX_DEPTH
+    }
+
+    /// Runs `run`, of the chain that runs now, once all that runs before it has come to rest.
+    pub(crate) fn postpone(&mut self, run: Rc<dyn Run>) {
+        let control = self.control.clone();
+        self.postponed.get_or_insert_default().push(Postponed::Run(run, control));
+    }
+
+    /// The same for a node that belongs to no chain, or whose chain this trampoline need not know.
+    pub(crate) fn postpone_alone(&mut self, run: Rc<dyn Run>) {
+        self.postponed.get_or_insert_default().push(Postponed::Run(run, None));
+    }
+
+    /// Cancels each of these, one after the other, with all that it waits for. A canceller that panics does not keep
+    /// the others from being cancelled.
+    pub(crate) fn cancel(&mut self, controls: impl DoubleEndedIterator<Item = FlatRc<dyn Control>>, at: Place) {
+        let cancels = controls.rev().map(|control| Postponed::Cancel(control, at));
+        self.postponed.get_or_insert_default().extend(cancels);
+    }
+
+    /// Calls `callback`; its panic is kept for the end of the loop, and becomes a failure here.
+    #[inline]
+    pub(crate) fn call<R>(&mut self, callback: impl FnOnce() -> R, at: Place) -> Result<R, Failure> {
+        caught(callback).map_err(|payload| self.panicked(payload, at))
+    }
+
+    #[cold]
+    fn panicked(&mut self, payload: Payload, at: Place) -> Failure {
+        let failure = Failure::at(PanicError::new(&*payload), at);
+        self.keep_panic(payload);
+        failure
+    }
+
+    /// Does `work`, which may drop a value of the user's, while a result is on its way that a panic must not lose: the
+    /// panic is kept for the end of the loop.
+    pub(crate) fn shielded(&mut self, work: impl FnOnce()) {
+        if let Err(payload) = caught(work) {
+            self.keep_panic(payload);
+        }
+    }
+
+    /// Keeps a panic for the end of the loop, unless there is one already.
+    pub(crate) fn keep_panic(&mut self, payload: Payload) {
+        self.panic.get_or_insert(payload);
+    }
+
+    /// Runs `first` and all that follows, until everything has ended, waits or is paused.
+    #[inline]
+    pub(crate) fn go(&mut self, first: Next) {
+        // Most firings have nothing left to do here.
+        match first {
+            Next::Nothing if self.postponed.is_none() && self.panic.is_none() => {}
+            first => self.run_all(first),
+        }
+    }
+
+    /// The same, and then lets the first panic go on.
+    #[inline(never)]
+    fn run_all(&mut self, first: Next) {
+        let mut next = first;
+        // Code of the user's that panics outside of all callbacks, such as a `Drop`, ends its own chain only.
+        while let Err(payload) = caught(|| self.run_until_rest(next)) {
+            self.keep_panic(payload);
+            next = Next::Nothing;
+        }
+        if let Some(payload) = self.panic.take() {
+            panic::resume_unwind(payload);
+        }
+    }
+
+    /// The loop.
+    fn run_until_rest(&mut self, first: Next) {
+        let mut next = first;
+        // The present walk of cancels, from control to control: it ends when a node runs.
+        let mut walk = None;
+        loop {
+            let node = match next {
+                Next::Step(node) => node,
+                Next::OtherChain(node, control) => {
+                    self.control = control;
+                    node
+                }
+                Next::Wake(waker) => {
+                    next = waking::wake(waker, self);
+                    continue;
+                }
+                Next::Nothing => match self.postponed.as_mut().and_then(Vec::pop) {
+                    Some(Postponed::Run(node, control)) => {
+                        self.control = control;
+                        node
+                    }
+                    Some(Postponed::Cancel(control, at)) => {
+                        // Chains that wait for each other in a circle would be followed for ever.
+                        let walk = *walk.get_or_insert_with(cancelling::new_walk);
+                        if control.gate().visit(walk) {
+                            next = control.into_rc().cancel(at, self);
+                        }
+                        continue;
+                    }
+                    None => break,
+                },
+            };
+            self.depth = 0;
+            walk = None;
+            // A pause may have begun since this node was given its input.
+            next = match self.paused_control() {
+                Some(control) => {
+                    control.gate().park(node);
+                    Next::Nothing
+                }
+                None => node.run(self),
+            };
+        }
+    }
+}
+
+/// Runs `node` and all that follows, in a trampoline of its own.
+pub(crate) fn run(node: Rc<dyn Run>, control: Option<Rc<dyn Control>>) {
+    go(Next::OtherChain(node, control));
+}
+
+/// Runs `next` and all that follows, in a trampoline of its own.
+pub(crate) fn go(next: Next) {
+    Trampoline::new(None).go(next);
+}
+
+/// Follows what the chain waits for, however deep, to what can be cancelled. The panic of a canceller goes on at the
+/// end.
+pub(crate) fn cancel(control: FlatRc<dyn Control>, at: Place) {
+    let mut trampoline = Trampoline::new(None);
+    trampoline.cancel([control].into_iter(), at);
+    trampoline.go(Next::Nothing);
+}

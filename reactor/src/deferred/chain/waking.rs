@@ -1,0 +1,40 @@
+//! Wakers inside the loop: a waker of a combinator or of another executor is called by the trampoline, and the
+//! coroutines of ours that it wakes run in that same loop, one after the other.
+
+use super::panics::caught;
+use super::trampoline::{Next, Run, Trampoline};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::Waker;
+
+thread_local! {
+    /// While a loop calls a waker: the coroutines that it woke, which must not run inside of it.
+    static WOKEN: RefCell<Option<Vec<Rc<dyn Run>>>> = const { RefCell::new(None) };
+}
+
+/// Calls `waker`, and postpones the coroutines that it wakes.
+pub(super) fn wake(waker: Waker, trampoline: &mut Trampoline) -> Next {
+    let outer = WOKEN.try_with(|woken| woken.replace(Some(Vec::new()))).ok().flatten();
+    // As with a callback, a panic goes on when all the others have had their turn.
+    if let Err(payload) = caught(|| waker.wake()) {
+        trampoline.keep_panic(payload);
+    }
+    let woken = WOKEN.try_with(|woken| woken.replace(outer)).ok().flatten().unwrap_or_default();
+    // The last one postponed runs first.
+    for coroutine in woken.into_iter().rev() {
+        trampoline.postpone_alone(coroutine);
+    }
+    Next::Nothing
+}
+
+/// If a loop of this thread is calling a waker, gives it what `find` finds, to run after that. Returns whether one is.
+pub(crate) fn give_to_waking_loop(find: impl FnOnce() -> Option<Rc<dyn Run>>) -> bool {
+    let given = WOKEN.try_with(|woken| match &mut *woken.borrow_mut() {
+        Some(woken) => {
+            woken.extend(find());
+            true
+        }
+        None => false,
+    });
+    given.unwrap_or(false)
+}

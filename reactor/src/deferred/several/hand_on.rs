@@ -1,0 +1,116 @@
+//! [`Deferred::chain_deferred`]: the result of one Deferred fires another.
+
+use crate::Failure;
+use crate::deferred::chain::{Accept, Firing, Next, Out, Plain, Reply, Run, Tail, Trampoline};
+use crate::deferred::story::{Outcome, Place, Side, Trace};
+use crate::deferred::{Deferred, Firer, Settled};
+use crate::error::AlreadyCalledError;
+use crate::failure::Waypoint;
+use std::cell::Cell;
+use std::panic::Location;
+use std::rc::Rc;
+
+impl<T: 'static> Deferred<T> {
+    /// Hands the result to another Deferred, whatever it is; `()` is what is left here. Twisted's `chainDeferred`,
+    /// except that a row of a million such links does not recurse.
+    ///
+    /// If the other one has been fired already, the result here is its
+    /// [`AlreadyCalledError`](crate::error::AlreadyCalledError). It is one-way: cancelling the other one does not cancel
+    /// this one.
+    #[track_caller]
+    pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {
+        let added = Location::caller();
+        match self.settled_or_chain() {
+            Settled::Now(result, trace) => {
+                let hand_on = |result| Reply::Ready(hand_on(result, &firer, added));
+                Deferred::go_on(result, Side::Both, hand_on, added, trace)
+            }
+            Settled::Later(chain) => Deferred::from_chain(chain.grow(|trace| HandOn::new(firer, added, trace))),
+        }
+    }
+}
+
+/// The step that fires another Deferred: without a callback, and so without a loop inside the loop.
+struct HandOn<T: 'static> {
+    inbox: Cell<Option<Outcome<T>>>,
+    firer: Cell<Option<Firer<T>>>,
+    out: Out<()>,
+    added: Place,
+}
+
+impl<T: 'static> HandOn<T> {
+    fn new(firer: Firer<T>, added: Place, before: Trace) -> Rc<HandOn<T>> {
+        Rc::new(HandOn {
+            inbox: Cell::new(None),
+            firer: Cell::new(Some(firer)),
+            out: Out::empty(before.and_one()),
+            added,
+        })
+    }
+}
+
+impl<T> Plain for HandOn<T> {}
+
+impl<T> Accept<T> for HandOn<T> {
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+        self.accept(input).run(trampoline)
+    }
+
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Some(Outcome::new(input)));
+        self
+    }
+}
+
+impl<T> Run for HandOn<T> {
+    /// Runs twice: first it fires the other one, and when that one has come to rest its own chain goes on.
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        let (Some(firer), Some(input)) = (self.firer.take(), self.inbox.take()) else {
+            return self.out.push(Ok(()), trampoline);
+        };
+        let trace = self.out.trace();
+        trace.ran(self.added);
+        match admit(input, &firer, self.added) {
+            Ok(Some(result)) => {
+                trampoline.postpone(self);
+                firer.head().deliver(result)
+            }
+            Ok(None) => self.out.push(Ok(()), trampoline),
+            Err(error) => {
+                let failure = trace.raised(Failure::at(error, self.added), self.added);
+                self.out.push(Err(failure), trampoline)
+            }
+        }
+    }
+}
+
+/// What [`HandOn`] does, for a Deferred that has fired already: nothing waits, so it needs no step.
+fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Place) -> Result<(), Failure> {
+    let admitted = admit(Outcome::new(result), firer, added).map_err(|error| Failure::at(error, added))?;
+    if let Some(result) = admitted {
+        firer.head().deliver_and_run(result);
+    }
+    Ok(())
+}
+
+/// Asks whether the other Deferred takes a result; gives what it is to be fired with, or nothing if it ignores it. A
+/// failure that it does not take is reported.
+fn admit<T: 'static>(
+    result: Outcome<T>,
+    firer: &Firer<T>,
+    added: Place,
+) -> Result<Option<Result<T, Failure>>, AlreadyCalledError> {
+    let taken = firer.head().admit(added)?;
+    let result = result.into_inner().map_err(|mut failure| {
+        failure.pass(Waypoint::HandedOnAt(added));
+        failure.pass(Waypoint::Made(firer.head().made()));
+        failure
+    });
+    Ok(matches!(taken, Firing::Counts).then_some(result))
+}
+
+impl<T> Tail<()> for HandOn<T> {
+    fn out(&self) -> &Out<()> {
+        &self.out
+    }
+}

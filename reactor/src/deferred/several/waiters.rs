@@ -1,0 +1,153 @@
+//! [`Waiters`]: Deferreds that wait for a lock or a queue, in order of arrival.
+//!
+//! ```text
+//!   Waiters --Firer--> Head --> ... <---- Deferred
+//!      ^                 ^                   |
+//!      +--- weakly ------+-- WaiterControl <-+
+//! ```
+//!
+//! A waiter gives up by a cancel, or by dropping its Deferred. The latter is what [`WaiterControl`] is for: only those
+//! that may still receive have a link to it.
+//!
+//! They are served in a loop, not one from inside another: if what a waiter does serves the next one (it releases the
+//! lock, it puts an item), the loop that is running does it when the waiter returns. So a million of them use the stack
+//! of one.
+
+use super::tickets::Tickets;
+use crate::Failure;
+use crate::deferred::chain::{Chain, Control, FlatRc, Gate, Head, Next, Node, Payload, Trampoline, caught};
+use crate::deferred::story::{Place, Status, TellsStatus};
+use crate::deferred::{Deferred, Firer};
+use std::cell::Cell;
+use std::panic::Location;
+use std::rc::{Rc, Weak};
+
+pub(super) struct Waiters<T: 'static> {
+    waiting: Tickets<Firer<T>>,
+    serving: Cell<bool>,
+}
+
+impl<T: 'static> Waiters<T> {
+    pub(super) fn new() -> Rc<Waiters<T>> {
+        Rc::new(Waiters { waiting: Tickets::new(), serving: Cell::new(false) })
+    }
+
+    /// Adds one more, at the end. A cancel takes it out and fails it.
+    #[track_caller]
+    pub(super) fn wait(self: &Rc<Self>) -> Deferred<T> {
+        let ticket = self.waiting.next();
+        let waiters = Rc::downgrade(self);
+        let on_cancel = waiters.clone();
+        let head = Head::new(Some(Box::new(move |_: &Rc<Head<T>>| take_out(&on_cancel, ticket))), Location::caller());
+        self.waiting.add(Firer::new(head.clone()));
+        let control = Rc::new(WaiterControl { head: head.clone(), ticket, waiters });
+        Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
+    }
+
+    /// How many wait. Of those that have given up, only one that was awaited by a coroutine whose own Deferred is gone
+    /// may be among them.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes out those in front that have given up. Returns whether any is left, which would take what is there.
+    pub(super) fn skip_abandoned(&self) -> bool {
+        while let Some(gone) = self.waiting.remove_oldest_if(Firer::is_abandoned) {
+            drop(gone);
+        }
+        !self.waiting.is_empty()
+    }
+
+    /// Fires the waiters, the oldest first, with what `next` gives, until either runs out. Does nothing if it is
+    /// called from inside itself: the outer call goes on. Returns the first panic of a waiter's callbacks, when all
+    /// have been served.
+    pub(super) fn serve(&self, mut next: impl FnMut() -> Option<Result<T, Failure>>) -> Option<Payload> {
+        if self.serving.replace(true) {
+            return None;
+        }
+        let _serving = Serving(&self.serving);
+        let mut panic = None;
+        while self.skip_abandoned()
+            && let Some(result) = next()
+            && let Some(firer) = self.waiting.remove_oldest()
+        {
+            let served = caught(move || {
+                // It cannot have fired already: only we fire it, and a cancel takes it out.
+                let _ = firer.fire(result);
+            });
+            if let Err(payload) = served {
+                panic.get_or_insert(payload);
+            }
+        }
+        panic
+    }
+}
+
+fn take_out<T: 'static>(waiters: &Weak<Waiters<T>>, ticket: u64) {
+    drop(waiters.upgrade().and_then(|waiters| waiters.waiting.remove(ticket)));
+}
+
+/// The control of a waiter's chain for those that may receive what it waits for. When they are gone, so is its place.
+///
+/// [`Shared`](super::Shared) has another: beyond its drop the two have little in common, as a cancel there may end the
+/// work of all, and a handle keeps the place.
+struct WaiterControl<T: 'static> {
+    head: Rc<Head<T>>,
+    ticket: u64,
+    waiters: Weak<Waiters<T>>,
+}
+
+impl<T: 'static> WaiterControl<T> {
+    /// Nobody holds this any more. But callbacks may have been added, or code may be about to await the Deferred.
+    fn give_up(&self) {
+        if self.head.is_abandoned(1) {
+            take_out(&self.waiters, self.ticket);
+        }
+    }
+}
+
+impl<T: 'static> Drop for WaiterControl<T> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl<T> Node for WaiterControl<T> {
+    fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        Some(self)
+    }
+
+    /// What comes up before this is dropped must already go to the next one.
+    fn put_off(&self) {
+        self.give_up();
+    }
+}
+
+impl<T> TellsStatus for WaiterControl<T> {
+    fn status(&self) -> Status {
+        self.head.status()
+    }
+}
+
+impl<T> Control for WaiterControl<T> {
+    fn gate(&self) -> &Gate {
+        self.head.gate()
+    }
+
+    fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
+        self.head.clone().cancel(at, trampoline)
+    }
+
+    fn for_handles(&self) -> Option<FlatRc<dyn Control>> {
+        Some(FlatRc::new(self.head.clone()))
+    }
+}
+
+/// Set while [`Waiters::serve`] runs, however it ends.
+struct Serving<'a>(&'a Cell<bool>);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}

@@ -1,0 +1,19 @@
+//! The stories that Deferreds tell: where a failure came from, what a Deferred waits for, which failures nobody handled.
+//!
+//! * `history.rs`: the places at which callbacks were added, and how a failure learns them;
+//! * `unhandled.rs`: a result whose failure is reported if it is dropped;
+//! * `waiting.rs`: what an unfired Deferred waits for.
+//!
+//! Nothing here runs anything: chains lean on this room and not the other way round.
+//!
+//! Next: `history.rs`.
+
+mod history;
+mod unhandled;
+mod waiting;
+
+pub(super) use history::{Incoming, Kept, Place, Side, Trace};
+pub(super) use unhandled::Outcome;
+pub(crate) use unhandled::collect;
+pub use waiting::Waiting;
+pub(super) use waiting::{Status, TellsStatus};
