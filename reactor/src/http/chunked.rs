@@ -1,4 +1,4 @@
-//! [`Chunked`]: a body in chunks taken apart, and the trailers after it (RFC 9112, section 7.1).
+//! [`Chunked`]: decodes a body in chunks, and checks the trailers after it (RFC 9112, section 7.1).
 //!
 //! ```text
 //!   Size --+--> Data(left) --> End --+
@@ -7,29 +7,33 @@
 //!          +--> Trailers --> Done
 //! ```
 //!
-//! To the letter of the grammar: lines end with CR LF, nothing stands between the size and CR LF but extensions, and
-//! those are extensions. Their content is passed over, as is that of the trailers.
+//! It follows the grammar to the letter. Lines end with CR LF, and nothing but well-formed extensions stands between a
+//! size and its CR LF: if two readers skip different bytes there, they find different chunks. What the extensions and
+//! the trailers say is ignored.
+//!
+//! Next: `response.rs`, the parser that uses all of these.
 
-use super::framing::Claims;
+use super::framing::FramingHeaders;
 use super::limits::{HttpError, Limits};
 use super::section::{Gathered, Section};
 
-/// Bytes of a chunk-size line, and of all extensions of one response together: nobody needs more, and without the
-/// latter a server could send thousands of bytes for each byte of the body.
-const EXTENSIONS_LIMIT: usize = 4096;
+/// Maximum bytes of a chunk-size line, and of all extensions of one response together. Extensions are rare and short.
+/// Without the second limit a server could send thousands of bytes for each byte of the body, and none would count.
+const MAX_EXTENSIONS: usize = 4096;
 
-/// Bytes of all trailers together with the empty line after them; nobody needs more.
-const TRAILERS_LIMIT: usize = 8192;
+/// Maximum bytes of all trailers with the empty line after them. They are dropped, so a response that needs more is
+/// hardly meant for us.
+const MAX_TRAILERS: usize = 8192;
 
-/// Digits of a size: 64 bits.
-const DIGITS: usize = 16;
+/// Maximum digits of a size: more could overflow its 64 bits.
+const MAX_SIZE_DIGITS: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Chunked {
     state: State,
-    /// Bytes that the body may still have.
+    /// Bytes that the limit on the body still allows.
     room: u64,
-    /// Bytes of extensions that may still come.
+    /// Bytes of extensions that their limit still allows.
     extensions: usize,
     /// An unfinished chunk-size line.
     line: Vec<u8>,
@@ -40,8 +44,9 @@ pub(super) struct Chunked {
 enum State {
     Size,
     Data(u64),
-    /// The CR LF after a chunk's data; whether its CR has come.
+    /// Before or inside the CR LF after a chunk's data.
     End {
+        /// The CR has come.
         cr: bool,
     },
     Trailers,
@@ -61,7 +66,7 @@ impl Chunked {
         Chunked {
             state: State::Size,
             room: limits.body,
-            extensions: EXTENSIONS_LIMIT,
+            extensions: MAX_EXTENSIONS,
             line: Vec::new(),
             trailers: Section::default(),
         }
@@ -95,7 +100,7 @@ impl Chunked {
                         _ => return Err(HttpError::BadChunk),
                     };
                 }
-                State::Trailers => match self.trailers.gather(input, TRAILERS_LIMIT) {
+                State::Trailers => match self.trailers.gather(input, MAX_TRAILERS) {
                     Gathered::NeedMore => return Ok(Piece::NeedMore),
                     Gathered::TooLarge => return Err(HttpError::TrailersTooLarge),
                     Gathered::Complete => {
@@ -108,12 +113,12 @@ impl Chunked {
         }
     }
 
-    /// The size on the next line, if all of that has come.
+    /// The size on the next line, if all of the line has come.
     fn size(&mut self, input: &mut &[u8]) -> Result<Option<u64>, HttpError> {
         let end = memchr::memchr(b'\n', input);
         let (new, rest) = input.split_at(end.map_or(input.len(), |at| at + 1));
         *input = rest;
-        if self.line.len() + new.len() > EXTENSIONS_LIMIT {
+        if self.line.len() + new.len() > MAX_EXTENSIONS {
             return Err(HttpError::ExtensionsTooLarge);
         }
         if end.is_some() && self.line.is_empty() {
@@ -132,7 +137,7 @@ impl Chunked {
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let (digits, extensions) = line.split_at(digits);
         self.extensions = self.extensions.checked_sub(extensions.len()).ok_or(HttpError::ExtensionsTooLarge)?;
-        if digits.is_empty() || digits.len() > DIGITS || !are_extensions(extensions) {
+        if digits.is_empty() || digits.len() > MAX_SIZE_DIGITS || !are_extensions(extensions) {
             return Err(HttpError::BadChunk);
         }
         let value = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
@@ -171,19 +176,19 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[blanks..]
 }
 
-/// What follows a token; there must be one.
+/// The bytes after a token; `None` if there is no token.
 fn skip_token(text: &[u8]) -> Option<&[u8]> {
     let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let length = text.iter().take_while(is_part).count();
     (length > 0).then(|| &text[length..])
 }
 
-/// What follows a quoted string of which the first quotation mark has been taken; its end must be there.
+/// The bytes after a quoted string whose opening quotation mark has been taken; `None` if it has no end.
 fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
     let mut escaped = false;
     for (at, byte) in text.iter().enumerate() {
         match byte {
-            0..=8 | 10..=31 | 127 => return None, // Control characters but the tab.
+            0..=8 | 10..=31 | 127 => return None, // A control character other than the tab.
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
             b'"' => return Some(&text[at + 1..]),
@@ -193,8 +198,8 @@ fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Trailers are of no use to us, but what looks like none may be something else: the next response, say. And one that
-/// speaks of the framing comes too late to be meant well.
+/// Checks trailers, although they are dropped: bytes that are not header lines may be something else, such as the next
+/// response. A trailer about the framing is refused (RFC 9110, section 6.5.1), as it comes too late to be honest.
 fn check_trailers(section: &[u8], limits: &Limits) -> Result<(), HttpError> {
     if section == b"\r\n" {
         return Ok(());
@@ -205,10 +210,10 @@ fn check_trailers(section: &[u8], limits: &Limits) -> Result<(), HttpError> {
         Err(httparse::Error::TooManyHeaders) => return Err(HttpError::TooManyHeaders),
         _ => return Err(HttpError::BadTrailers),
     };
-    let mut claims = Claims::default();
-    headers.iter().for_each(|header| claims.note(header.name, header.value));
+    let mut framing = FramingHeaders::default();
+    headers.iter().for_each(|header| framing.note(header.name, header.value));
     let mut lines = section.split_inclusive(|byte| *byte == b'\n');
-    match lines.all(|line| line.ends_with(b"\r\n")) && !claims.is_about_length() {
+    match lines.all(|line| line.ends_with(b"\r\n")) && !framing.has_length_or_coding() {
         true => Ok(()),
         false => Err(HttpError::BadTrailers),
     }

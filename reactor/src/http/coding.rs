@@ -1,29 +1,31 @@
-//! [`Decoding`]: a coded body on its way to whoever takes it, a buffer at a time. Pure.
+//! [`Decoding`]: a coded body becomes a plain one, a buffer at a time. Sans-I/O.
+//!
+//! Next: `client/mod.rs`, the client on top of all this.
 
 use super::gzip::{GzipDecoder, GzipError};
 use super::head::Head;
 use super::limits::HttpError;
 use crate::Failure;
 
-/// Bytes that are unpacked at once.
-const PLAIN: usize = 16 * 1024;
+/// Plain bytes that are given out at once.
+const PLAIN_BUFFER: usize = 16 * 1024;
 
 /// A body that is coded.
 pub(super) struct Decoding {
     decoder: GzipDecoder,
-    /// What has come and is not unpacked yet: at most what one read brought.
+    /// Bytes that have come and are not all decoded: at most what one read brought.
     coded: Vec<u8>,
-    /// How much of it has been unpacked.
+    /// How many of them have been decoded.
     at: usize,
     /// More may come out of it.
     has_more: bool,
-    /// Bytes that have come out, and how many may.
+    /// Plain bytes so far, and their maximum.
     plain: u64,
     limit: u64,
 }
 
 impl Decoding {
-    /// How the body after `head` is coded, of which at most `limit` bytes may come out.
+    /// The decoding of the body after `head`, which may give at most `limit` plain bytes. `None` if it is not coded.
     pub(super) fn of(head: &Head, limit: u64) -> Result<Option<Decoding>, HttpError> {
         let mut codings = head.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
         let Some(coding) = codings.next() else { return Ok(None) };
@@ -35,26 +37,28 @@ impl Decoding {
         Ok(Some(Decoding { decoder, coded, at: 0, has_more: false, plain: 0, limit }))
     }
 
-    /// Whether more may come out of what was taken.
+    /// Whether more may come out of the bytes that were taken.
     pub(super) fn has_more(&self) -> bool {
         self.has_more
     }
 
-    /// The body has ended.
+    /// The body has ended; an error if it was cut.
     pub(super) fn finish(&self) -> Result<(), GzipError> {
         self.decoder.finish()
     }
 
-    /// Takes what has come; what was taken before must be used up.
+    /// Takes bytes that have come. Those taken before must be used up ([`has_more`](Decoding::has_more) is false), as
+    /// they are thrown away.
     pub(super) fn take(&mut self, coded: &[u8]) {
         self.coded.clear();
         self.coded.extend_from_slice(coded);
         (self.at, self.has_more) = (0, true);
     }
 
-    /// Gives one buffer of plain bytes to `taker`, if there is one.
+    /// Gives one buffer of plain bytes to `taker`, if there are any. One buffer only: between two, the program may
+    /// pause or give the body up, and the limit is checked before the bytes are given out.
     pub(super) fn unpack(&mut self, taker: impl FnOnce(&[u8])) -> Result<(), Failure> {
-        let mut plain = [0; PLAIN];
+        let mut plain = [0; PLAIN_BUFFER];
         let mut rest = &self.coded[self.at..];
         let count = self.decoder.next(&mut rest, &mut plain)?;
         self.at = self.coded.len() - rest.len();

@@ -1,4 +1,4 @@
-//! [`GzipDecoder`]: coded bytes in, plain bytes out, a buffer at a time (RFC 1952). Pure.
+//! [`GzipDecoder`]: coded bytes in, plain bytes out, a buffer at a time (RFC 1952). Sans-I/O.
 //!
 //! ```text
 //!   Header --> Deflated --> Trailer --+--> Between: the end, or another member
@@ -6,45 +6,48 @@
 //!      +------------------------------+
 //! ```
 //!
-//! The caller brings the buffer and counts what comes: a bomb is noticed after one buffer too much, and whoever is told
-//! to pause holds the coded bytes, which are small. Check sum and length must be right; what follows the last member,
-//! and what is missing from it, is an error.
+//! The caller brings the buffer and counts the bytes that come out, so it notices a bomb after one buffer too many.
+//! While the program pauses, only coded bytes wait, which are few. Checksum and length must be right; bytes after the
+//! last member, or missing from it, are an error.
+//!
+//! Next: `coding.rs`, which uses it.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::fmt;
 
-/// Bytes of a member's header, which may hold a file name and a comment; nobody needs more.
-const HEADER_LIMIT: usize = 4096;
+/// Maximum bytes of a member's header. It may hold a file name and a comment, and each goes on
+/// until a zero byte.
+const MAX_HEADER: usize = 4096;
 
-/// A member that comes to fewer bytes than this is tiny.
+/// A member with fewer plain bytes than this is tiny.
 const TINY: u32 = 1024;
 
-/// Tiny members of one body. An empty one is 20 bytes and comes to none, and yet takes some 3 us, as the unpacker has
-/// to begin anew: 8 MiB of them would stay within every other limit and be more than a second's work. Members that are
-/// not tiny count against what may come out of a body.
-const MOST_TINY: usize = 1000;
+/// Maximum number of tiny members in one body. An empty member is 20 bytes, gives none, and yet takes some 3 us, as the
+/// decompressor has to start again. 8 MiB of them would stay within every other limit and cost more than a second.
+/// Members that are not tiny count against the limit on plain bytes.
+const MAX_TINY_MEMBERS: usize = 1000;
 
-/// Bytes of the header's fixed part.
+/// Bytes of the fixed part of a header.
 const FIXED: usize = 10;
 
-/// Check sum and length.
+/// Bytes of a trailer: checksum and length.
 const TRAILER: usize = 8;
 
 /// What is wrong with a body that is coded with gzip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GzipError {
-    /// It does not begin as it should.
+    /// A header is not that of gzip.
     BadHeader,
-    /// What is packed makes no sense.
+    /// The compressed data is malformed.
     BadData,
-    /// Check sum or length are not those of what came out.
+    /// Checksum or length do not match the plain bytes.
     BadCheckSum,
     /// It ended too early.
     Truncated,
-    /// Something follows its end.
+    /// Other bytes follow the last member.
     TrailingGarbage,
-    /// It is made of more than 1000 members that hold next to nothing (less than 1 KiB each).
+    /// It has more than 1000 members of less than 1 KiB each. They cost work and give next to nothing.
     TooManyMembers,
 }
 
@@ -63,23 +66,23 @@ impl fmt::Display for GzipError {
 
 impl std::error::Error for GzipError {}
 
-/// Unpacks one body.
+/// Decompresses one body.
 pub(super) struct GzipDecoder {
     state: State,
     /// An unfinished header or trailer.
     partial: Vec<u8>,
     unpacker: Decompress,
     sum: Crc,
-    /// Members so far that were tiny.
+    /// Tiny members so far.
     tiny: usize,
 }
 
 enum State {
-    /// Nothing has come: an empty body is an empty body.
+    /// Nothing has come. If it stays so, the body is empty, which is no error.
     Untouched,
     Header,
-    /// Whether something came out last time: more may come out without anything going in.
     Deflated {
+        /// The last call gave plain bytes. There may be more of them inside the decompressor, with no input left.
         flows: bool,
     },
     Trailer,
@@ -93,8 +96,8 @@ impl GzipDecoder {
         GzipDecoder { state: State::Untouched, partial, unpacker, sum, tiny: 0 }
     }
 
-    /// Unpacks from the front of `coded`, which moves on, into `plain`: how many bytes. With 0, all of `coded` is used
-    /// up and nothing more is to come of it.
+    /// Decompresses from the front of `coded`, which moves on, into `plain`. Returns the number of plain bytes; 0 means
+    /// that all of `coded` is used up and no more comes out of it.
     pub(super) fn next(&mut self, coded: &mut &[u8], plain: &mut [u8]) -> Result<usize, GzipError> {
         loop {
             match self.state {
@@ -122,7 +125,7 @@ impl GzipDecoder {
                     if self.partial.len() == TRAILER {
                         self.check_sum()?;
                         self.tiny += usize::from(self.sum.amount() < TINY);
-                        if self.tiny > MOST_TINY {
+                        if self.tiny > MAX_TINY_MEMBERS {
                             return Err(GzipError::TooManyMembers);
                         }
                         self.partial.clear();
@@ -135,7 +138,7 @@ impl GzipDecoder {
         }
     }
 
-    /// The body has ended.
+    /// The body has ended; an error if it was cut.
     pub(super) fn finish(&self) -> Result<(), GzipError> {
         match self.state {
             State::Untouched | State::Between => Ok(()),
@@ -146,7 +149,7 @@ impl GzipDecoder {
     fn unpack(&mut self, coded: &mut &[u8], plain: &mut [u8]) -> Result<usize, GzipError> {
         let (before_in, before_out) = (self.unpacker.total_in(), self.unpacker.total_out());
         let status = self.unpacker.decompress(coded, plain, FlushDecompress::None);
-        // Neither can be more than the slice that it was given.
+        // Neither can be more than the length of the slice, so the casts are exact and the indexing is in bounds.
         let taken = (self.unpacker.total_in() - before_in) as usize;
         let given = (self.unpacker.total_out() - before_out) as usize;
         *coded = &coded[taken..];
@@ -167,10 +170,10 @@ impl GzipDecoder {
         *coded = rest;
     }
 
-    /// Takes bytes until the header is whole; true if it is.
+    /// Takes bytes until the header is whole; true once it is.
     fn header(&mut self, coded: &mut &[u8]) -> Result<bool, GzipError> {
         while !coded.is_empty() {
-            if self.partial.len() == HEADER_LIMIT {
+            if self.partial.len() == MAX_HEADER {
                 return Err(GzipError::BadHeader);
             }
             self.gather(coded, 1);
@@ -195,7 +198,7 @@ impl GzipDecoder {
     }
 }
 
-/// How long a header that begins like this is, once that can be told: RFC 1952, section 2.3.
+/// The length of the header that begins with these bytes, once it can be known: RFC 1952, section 2.3.
 fn header_length(header: &[u8]) -> Result<Option<usize>, GzipError> {
     let [checked, extra, name, comment, reserved] = [2, 4, 8, 16, 0xe0];
     if header.len() < FIXED {
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_comes_out() {
+    fn packed_bytes_come_out_again() {
         check(&pack(b"hello hello hello"), Ok(b"hello hello hello"));
         check(&pack(b""), Ok(b""));
         check(&with_long_header(&pack(b"hello")), Ok(b"hello"));
@@ -288,22 +291,22 @@ mod tests {
     }
 
     #[test]
-    fn members_may_be_many_or_small_but_not_both() {
+    fn members_may_be_many_or_tiny_but_not_both() {
         let (tiny, empty) = (pack(b"x"), pack(b""));
-        assert_eq!(unpack([&tiny.repeat(MOST_TINY)[..]], 100), Ok(vec![b'x'; MOST_TINY]));
+        assert_eq!(unpack([&tiny.repeat(MAX_TINY_MEMBERS)[..]], 100), Ok(vec![b'x'; MAX_TINY_MEMBERS]));
         for one_too_many in [&tiny, &empty] {
-            let coded = [&tiny.repeat(MOST_TINY)[..], &one_too_many[..]].concat();
+            let coded = [&tiny.repeat(MAX_TINY_MEMBERS)[..], &one_too_many[..]].concat();
             assert_eq!(unpack([&coded[..]], 100), Err(GzipError::TooManyMembers));
             assert_eq!(unpack(coded.chunks(1), 100), Err(GzipError::TooManyMembers));
         }
-        assert_eq!(unpack([&empty.repeat(MOST_TINY + 1)[..]], 100), Err(GzipError::TooManyMembers));
-        // As those have them who pack block by block.
-        let blocks = pack(&[b'x'; TINY as usize]).repeat(MOST_TINY + 1);
-        assert_eq!(unpack([&blocks[..]], 1 << 16).map(|plain| plain.len()), Ok((MOST_TINY + 1) * TINY as usize));
+        assert_eq!(unpack([&empty.repeat(MAX_TINY_MEMBERS + 1)[..]], 100), Err(GzipError::TooManyMembers));
+        // As programs write them that compress block by block.
+        let blocks = pack(&[b'x'; TINY as usize]).repeat(MAX_TINY_MEMBERS + 1);
+        assert_eq!(unpack([&blocks[..]], 1 << 16).map(|plain| plain.len()), Ok((MAX_TINY_MEMBERS + 1) * TINY as usize));
     }
 
     #[test]
-    fn what_is_cut_off_is_an_error_wherever_it_is_cut() {
+    fn a_cut_body_is_an_error_wherever_it_is_cut() {
         let packed = with_long_header(&pack(b"hello"));
         for end in 1..packed.len() {
             assert_eq!(unpack([&packed[..end]], 100), Err(GzipError::Truncated), "cut at {end}");
@@ -311,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_end_is_an_error() {
+    fn bytes_after_the_end_are_an_error() {
         for garbage in [&b"\0"[..], b"x", b"\r\n"] {
             check(&[&pack(b"hello"), garbage].concat(), Err(GzipError::TrailingGarbage));
         }
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_gzip_is_refused() {
+    fn bytes_that_are_not_gzip_are_refused() {
         let packed = pack(b"hello hello");
         let changed = |at: usize, value: u8| {
             let mut changed = packed.clone();
@@ -333,7 +336,7 @@ mod tests {
         check(&changed(10, 0x07), Err(GzipError::BadData)); // No such kind of block.
         check(&changed(packed.len() - 8, !packed[packed.len() - 8]), Err(GzipError::BadCheckSum));
         check(&changed(packed.len() - 1, 1), Err(GzipError::BadCheckSum));
-        let endless = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &[b'n'; HEADER_LIMIT]].concat();
+        let endless = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &[b'n'; MAX_HEADER]].concat();
         assert_eq!(unpack([&endless[..]], 100), Err(GzipError::BadHeader));
     }
 }

@@ -1,8 +1,10 @@
-//! [`Head`]: the status line and headers of a response, kept as the bytes that came.
+//! [`Head`]: status line and headers of a response, kept as the bytes that came.
 //!
-//! httparse reads the headers. What it lets pass and we do not are lines that end with a bare LF: somebody else on the
-//! way may count them differently. The status line is read here: nothing may stand before it, and its three parts are
-//! so plain that this takes half of the instructions.
+//! httparse reads the headers. It lets lines pass that end with a bare LF, and we do not: a machine on the way may
+//! count such lines differently (RFC 9112, section 2.2). The status line is read here. Nothing may stand before it, and
+//! its three parts are so plain that reading them here takes half of httparse's instructions.
+//!
+//! Next: `framing.rs`, what the headers say about the body.
 
 use super::limits::{HttpError, Limits};
 use std::fmt;
@@ -18,45 +20,46 @@ pub enum Version {
 
 /// The head of a response.
 ///
-/// It is kept as it came, in one piece. Looking for a header walks its lines: few programs look for more than one or
-/// two, and a table of where they stand would cost each head as much as all other work beside httparse.
+/// It is kept as it came, in one piece, and looking for a header walks its lines. Few programs look for more than one
+/// or two. A table of offsets would cost each head as much as all other work beside httparse.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Head {
     /// The status code, such as 200: three digits.
     pub status: u16,
     /// The version that the server speaks.
     pub version: Version,
-    /// Status line, headers and the empty line, all of them checked: each ends with CR LF, each header has its colon.
+    /// Status line, headers and the empty line. All are checked: each ends with CR LF, and each header has a colon.
     bytes: Box<[u8]>,
 }
 
-/// Why something is no head at all.
+/// The reason given when the first bytes are not the beginning of a response.
 pub(super) const NOT_HTTP: &str = "it does not begin with HTTP/1";
 
 /// `HTTP/1.1 200`: what comes before the reason.
 const BEFORE_REASON: usize = 12;
 
-/// Room for this many headers is on the stack. Where there are more, they are read once more, with room for all.
-const FEW: usize = 32;
+/// Headers that have room on the stack. A head with more is read again, with room on the heap. Room on the stack must
+/// be cleared for each head, and few have as many as the limits allow.
+const HEADERS_ON_STACK: usize = 32;
 
 const BAD_VERSION: &str = "its version is not 1.0 or 1.1";
 const BAD_STATUS: &str = "its status line is none";
 const BARE_LF: &str = "a line does not end with CR LF";
 
 impl Head {
-    /// What the server says beside the status; often empty. It is not to be relied on.
+    /// The text after the status; often empty, and of no meaning to programs.
     pub fn reason(&self) -> &str {
         let (line, _) = split_line(&self.bytes);
         let reason = line.get(BEFORE_REASON + 1..).unwrap_or(&[]);
         std::str::from_utf8(reason).unwrap_or("")
     }
 
-    /// The values of all headers of this name, in any case.
+    /// The values of all headers of this name, without regard to case.
     pub fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.headers().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// All headers in order: names as they came, and values without the white space around them.
+    /// All headers in order: names as they came, values without the white space around them.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let (_, mut rest) = split_line(&self.bytes);
         std::iter::from_fn(move || {
@@ -67,58 +70,65 @@ impl Head {
         })
     }
 
-    /// `bytes` are the head that `line` was read from.
+    /// `bytes` is the head from which `line` was read.
     pub(super) fn new(line: &StatusLine, bytes: &[u8]) -> Head {
         Head { status: line.status, version: line.version, bytes: bytes.into() }
     }
 }
 
-/// What [`read`] finds in a head, beside its headers.
+/// The status line, as [`read_head`] finds it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StatusLine {
     pub(super) status: u16,
     pub(super) version: Version,
-    /// Bytes of the whole head.
+    /// Bytes up to the end of what was read: the status line, or in the result of [`read_head`] the whole head.
     pub(super) length: usize,
 }
 
-/// Reads the head that `bytes` begin with; `None` if its end is not there. `look` sees each header, in order.
+/// Reads the head at the beginning of `bytes`; `None` if its end has not come. Calls `on_header` with each header, in
+/// order; if the result is an error, what it was called with means nothing.
 #[inline(always)]
-pub(super) fn read<'a>(
+pub(super) fn read_head<'a>(
     bytes: &'a [u8],
     limits: &Limits,
-    look: impl FnMut(&'a str, &'a [u8]),
+    on_header: impl FnMut(&'a str, &'a [u8]),
 ) -> Result<Option<StatusLine>, HttpError> {
     let bytes = &bytes[..bytes.len().min(limits.head)];
     let Some(line) = status_line(bytes)? else { return Ok(None) };
-    let mut few = [httparse::EMPTY_HEADER; FEW];
-    let few = &mut few[..limits.headers.min(FEW)];
-    match httparse::parse_headers(&bytes[line.length..], few) {
-        Ok(httparse::Status::Complete((length, headers))) => check_lines(bytes, line, length, headers, look).map(Some),
-        Err(httparse::Error::TooManyHeaders) if limits.headers > FEW => read_many(bytes, limits, line, look),
+    let mut room = [httparse::EMPTY_HEADER; HEADERS_ON_STACK];
+    let room = &mut room[..limits.headers.min(HEADERS_ON_STACK)];
+    match httparse::parse_headers(&bytes[line.length..], room) {
+        Ok(httparse::Status::Complete((length, headers))) => {
+            check_lines(bytes, line, length, headers, on_header).map(Some)
+        }
+        Err(httparse::Error::TooManyHeaders) if limits.headers > HEADERS_ON_STACK => {
+            read_many(bytes, limits, line, on_header)
+        }
         Ok(httparse::Status::Partial) => Ok(None),
         Err(error) => Err(refusal(error)),
     }
 }
 
-/// As [`read`], with more headers than have room on the stack.
+/// As [`read_head`], for more headers than have room on the stack.
 #[cold]
 fn read_many<'a>(
     bytes: &'a [u8],
     limits: &Limits,
     line: StatusLine,
-    look: impl FnMut(&'a str, &'a [u8]),
+    on_header: impl FnMut(&'a str, &'a [u8]),
 ) -> Result<Option<StatusLine>, HttpError> {
-    // More than there are bytes for is not worth any room.
+    // A header takes bytes, so there are never more headers than bytes: a large limit must not make a large table.
     let mut many = vec![httparse::EMPTY_HEADER; limits.headers.min(bytes.len())];
     match httparse::parse_headers(&bytes[line.length..], &mut many) {
-        Ok(httparse::Status::Complete((length, headers))) => check_lines(bytes, line, length, headers, look).map(Some),
+        Ok(httparse::Status::Complete((length, headers))) => {
+            check_lines(bytes, line, length, headers, on_header).map(Some)
+        }
         Ok(httparse::Status::Partial) => Ok(None),
         Err(error) => Err(refusal(error)),
     }
 }
 
-/// The status line that `bytes` begin with, and its own length: three digits, and a reason of printable characters.
+/// Reads the status line at the beginning of `bytes`: version, three digits, and a reason of printable characters.
 #[inline(always)]
 fn status_line(bytes: &[u8]) -> Result<Option<StatusLine>, HttpError> {
     let Some((start, rest)) = bytes.split_first_chunk::<BEFORE_REASON>() else { return Ok(None) };
@@ -145,23 +155,25 @@ fn status_line(bytes: &[u8]) -> Result<Option<StatusLine>, HttpError> {
     }
 }
 
-/// Whether every line of the headers ends with CR LF. The result has the length of the whole head.
+/// Checks that every line of the headers ends with CR LF, and calls `on_header` for each. The result has the length of
+/// the whole head.
 #[inline(always)]
 fn check_lines<'a>(
     bytes: &'a [u8],
     line: StatusLine,
     length: usize,
     headers: &[httparse::Header<'a>],
-    mut look: impl FnMut(&'a str, &'a [u8]),
+    mut on_header: impl FnMut(&'a str, &'a [u8]),
 ) -> Result<StatusLine, HttpError> {
     let head = &bytes[..line.length + length];
     for header in headers {
         let name = header.name.as_ptr() as usize - head.as_ptr() as usize;
-        // A status line comes before the first name, and a line that httparse took before every other.
+        // Two bytes before a name there is always a byte: before the first stands the status line, before each other
+        // one a header line. httparse has seen that the line before ends with LF; this looks for the CR.
         if head[name - 2] != b'\r' {
             return Err(not_http(BARE_LF));
         }
-        look(header.name, header.value);
+        on_header(header.name, header.value);
     }
     match head.ends_with(b"\r\n\r\n") {
         true => Ok(StatusLine { length: head.len(), ..line }),
@@ -182,23 +194,23 @@ fn not_http(what: impl Into<String>) -> HttpError {
     HttpError::BadHead(what.into())
 }
 
-/// The first line of `bytes`, without its CR LF, and what follows it.
+/// The first line of `bytes` without its CR LF, and the bytes after it.
 fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
     let (line, rest) = bytes.split_at(end);
     (line.strip_suffix(b"\r\n").unwrap_or(line), rest)
 }
 
-/// Whether `bytes` may be the beginning of a response, of whatever length they are.
-pub(super) fn begins_right(bytes: &[u8]) -> bool {
+/// Whether `bytes`, however few, can be the beginning of a response.
+pub(super) fn could_begin_response(bytes: &[u8]) -> bool {
     let start = b"HTTP/1.";
     let common = bytes.len().min(start.len());
     bytes[..common] == start[..common]
 }
 
-/// Whether this is TLS's: the first byte of an alert or of a handshake, which begins no text. One is enough, so that it
-/// comes to the same however the bytes are cut.
-pub(super) fn begins_like_tls(bytes: &[u8]) -> bool {
+/// Whether `bytes` are TLS: the first byte is that of an alert or a handshake record, which begins no text. It looks at
+/// one byte only, so that the result is the same however the bytes are cut.
+pub(super) fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(0x15 | 0x16))
 }
 

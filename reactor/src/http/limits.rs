@@ -1,21 +1,25 @@
-//! What a response may cost ([`Limits`]), what can be wrong with one ([`HttpError`]), whose fault it is ([`Fault`]).
+//! What a message may cost ([`Limits`]), what can be wrong with one ([`HttpError`]), whose fault that is ([`Fault`]).
+//!
+//! Next: `head.rs`.
 
 use std::fmt;
 
-/// What a response may cost; more is an error, and memory stays within these.
+/// What a response may cost. More is an error, so that memory stays bounded.
 ///
 /// A [`ResponseParser`](super::ResponseParser) holds one unfinished head, or later one unfinished chunk-size line
-/// (4 KiB) or trailer section (8 KiB), and for a moment, while that moves or is taken apart, a second copy and 32 bytes
-/// for each header: with the limits that are set by default never more than 150 KB. Bodies are passed on, never kept.
+/// (4 KiB) or trailer section (8 KiB). While that is parsed or its buffer grows, there are for a moment a second copy
+/// and 32 bytes for each header. With the default limits this is never more than 150 KB. Bodies are passed on, never
+/// kept.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
     /// Bytes of the head: status line, headers and the empty line. Default 64 KiB.
     pub head: usize,
-    /// Header lines; trailer lines, too. Default 100.
+    /// Header lines, and trailer lines. Default 100.
     pub headers: usize,
-    /// Bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused with
-    /// its head, but a redirect (301, 302, 303, 307, 308) only when the body comes: who follows it does not want that.
+    /// Bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused at its
+    /// head; a redirect (301, 302, 303, 307, 308) only when the body comes, as a client that follows it does not need
+    /// the body.
     pub body: u64,
     /// Interim (1xx) responses before the real one. Default 8.
     pub interim: usize,
@@ -31,19 +35,19 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The peer broke the protocol, or broke off.
+    /// The peer broke the protocol, or broke the connection off.
     Peer,
     /// The peer sent more than we allow.
     Limit,
 }
 
-/// What is wrong with a response. The connection that it came on is of no more use.
+/// What is wrong with a response. Its connection cannot be used any more: where the next response begins is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {
     /// The head is not one of HTTP/1.
     BadHead(String),
-    /// It is TLS, not HTTP: the URL begins with `http://`, and the port is one for `https://`.
+    /// It is TLS and not HTTP: the URL begins with `http://`, but the port speaks `https://`.
     Tls,
     /// The head is larger than [`Limits::head`].
     HeadTooLarge,
@@ -53,27 +57,27 @@ pub enum HttpError {
     TooManyInterim,
     /// `Content-Length` is not one plain number.
     BadContentLength,
-    /// Both `Content-Length` and `Transfer-Encoding`: the length is not certain.
+    /// There are both `Content-Length` and `Transfer-Encoding`: the end of the body is uncertain.
     ConflictingLength,
-    /// A transfer coding other than `chunked`, alone and once.
+    /// The transfer coding is not `chunked`, alone and once.
     UnknownTransferCoding,
     /// A transfer coding in HTTP/1.0, which has none.
     UnexpectedTransferCoding,
-    /// A content coding that was not asked for.
+    /// The body has a content coding that was not asked for.
     UnknownContentCoding(String),
     /// A chunk is not framed as it should be.
     BadChunk,
-    /// The chunks' extensions are longer than anybody needs.
+    /// The chunks' extensions are longer than 4 KiB.
     ExtensionsTooLarge,
-    /// What follows the last chunk is not header lines, or would change the framing.
+    /// The bytes after the last chunk are not header lines, or they would change the framing.
     BadTrailers,
-    /// What follows the last chunk is longer than anybody needs.
+    /// The trailers after the last chunk are longer than 8 KiB.
     TrailersTooLarge,
     /// The body is larger than [`Limits::body`].
     BodyTooLarge,
     /// The connection ended before the response did.
     Incomplete,
-    /// `101 Switching Protocols`, which was not asked for.
+    /// The server answered `101 Switching Protocols`, which was not asked for.
     UnexpectedUpgrade,
 }
 

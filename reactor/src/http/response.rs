@@ -1,4 +1,4 @@
-//! [`ResponseParser`]: the bytes of one HTTP/1 response in, events out. Pure: no sockets, no callbacks.
+//! [`ResponseParser`]: the bytes of one HTTP/1 response in, events out. Sans-I/O: no sockets, no clock, no callbacks.
 //!
 //! ```text
 //!   Head --+--> Length(left) --+--> Done          Failed: after any error, for good
@@ -8,11 +8,52 @@
 //!          +--> TooLarge: a redirect's head is given out, its body refused
 //! ```
 //!
-//! Next: `head.rs`, `framing.rs`, `chunked.rs`; `limits.rs` for what can go wrong.
+//! # Theory of operation
+//!
+//! A response is a head, and a body whose end the head announces (RFC 9112, section 6.3). Nothing else on a connection
+//! marks where one response ends and the next begins. If we and a machine on the way, such as a proxy or a cache,
+//! disagree about that point, the rest of this body becomes the head of the next response, and its author answers a
+//! question that was put to another server (response splitting and smuggling: RFC 9112, sections 11.1 and 11.2). Hence
+//! the rule of all these files: where two readings are possible, refuse, even if the RFC permits one of them.
+//!
+//! The caller pulls. [`next`](ResponseParser::next) takes one event off the front of the input, and between two events
+//! the caller may pause, abort or give the connection away. The parser never calls back, so nothing can re-enter it.
+//! Pieces of the body are slices of the caller's input: a body passes through and is never stored. What is stored is
+//! one unfinished head, chunk-size line or trailer section, and [`Limits`] bounds each.
+//!
+//! The result does not depend on how the bytes are cut. A head that comes in pieces is therefore kept until its end is
+//! there and read as a whole, and a verdict that comes sooner (this is TLS; this is not HTTP) looks only at bytes
+//! that no later one can change. The tests run each case whole, byte by byte, and cut at each place.
+//!
+//! What is refused, and what each refusal protects against:
+//!
+//! * **A line that ends with a bare LF** (RFC 9112, section 2.2, lets a recipient take it). A machine on the way that
+//!   does not take LF for an end sees one long line where we see two headers.
+//! * **A folded line, a space before the colon, a control character in a name or value** (RFC 9112, sections 5.1 and
+//!   5.2; RFC 9110, section 5.5). Each hides a header from one of two readers.
+//! * **A length given twice, even if both are equal** (RFC 9110, section 8.6, permits that), **or not plain digits**.
+//!   Such a message was put together by parts that do not know of each other; `+5` and `5, 5` are lengths to some
+//!   parsers and not to others.
+//! * **A length beside a transfer coding** (RFC 9112, section 6.3). One reader ends the body by the one, the next by
+//!   the other: the classic way to smuggle.
+//! * **A transfer coding in HTTP/1.0, or any but `chunked` alone** (RFC 9112, sections 6.1 and 7). A part on the way
+//!   that speaks 1.0 has passed it on without understanding it; and without knowing the coding we cannot find the end.
+//! * **A chunk that is not framed to the letter, trailers that speak of framing** (RFC 9112, section 7.1; RFC 9110,
+//!   section 6.5.1). A lenient reader of sizes finds other chunks than a strict one.
+//! * **`101 Switching Protocols`** (RFC 9110, section 15.2.2). We never ask for it, and what follows is not HTTP.
+//! * **Interim responses without end, and all that is larger than [`Limits`]**. They would keep us busy, or fill our
+//!   memory.
+//! * **An end of the connection before the end of the body** (RFC 9112, section 8). A cut response is not a response.
+//!   The exception is a body that only the end delimits.
+//!
+//! Bytes after the end stay in the input. We send one request at a time, so they answer nothing, and the caller must
+//! not use that connection again ([`keeps_alive`](ResponseParser::keeps_alive)).
+//!
+//! Next: `gzip.rs`, for a body that is coded.
 
 use super::chunked::{Chunked, Piece, take};
-use super::framing::{Asked, Body, Claims};
-use super::head::{Head, NOT_HTTP, StatusLine, begins_like_tls, begins_right, read};
+use super::framing::{Body, FramingHeaders, RequestMethod};
+use super::head::{Head, NOT_HTTP, StatusLine, could_begin_response, is_tls, read_head};
 use super::limits::{HttpError, Limits};
 use super::section::{Gathered, Section};
 use std::mem;
@@ -20,17 +61,17 @@ use std::mem;
 /// What [`ResponseParser::next`] found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ResponseEvent<'a> {
-    /// The head is complete. Interim (1xx) heads are passed over.
+    /// The head is complete. Interim (1xx) heads are skipped.
     Head(Head),
     /// Some of the body; never empty.
     Data(&'a [u8]),
     /// The response is complete; bytes after it are left in the input.
     End,
-    /// The input is used up.
+    /// The input is used up; call again with more.
     NeedMore,
 }
 
-/// Reads one response. What it may hold in memory [`Limits`] says.
+/// Reads one response. [`Limits`] bounds the memory that it holds.
 ///
 /// ```
 /// use reactor::http::{Limits, ResponseEvent, ResponseParser};
@@ -46,40 +87,42 @@ pub enum ResponseEvent<'a> {
 #[derive(Debug)]
 pub struct ResponseParser {
     limits: Limits,
-    asked: Asked,
+    method: RequestMethod,
     accept_codings: bool,
     state: State,
     /// An unfinished head.
     partial: Section,
-    /// What takes chunks apart, while there are any.
+    /// The decoder of a chunked body, from its first byte to its last.
     chunks: Option<Box<Chunked>>,
     error: Option<HttpError>,
+    /// Interim responses so far.
     interim: usize,
+    /// Whether the headers so far let the connection go on after this response.
     persists: bool,
-    /// The body goes on until the connection ends; kept beyond that.
+    /// Only the end of the connection ends the body. Stays true after that end, when the state does not tell any more.
     until_close: bool,
 }
 
-/// It is copied often, so what is large stands beside it.
+/// It is copied at each step, so the large parts (`partial`, `chunks`, `error`) stand beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Head,
     Length(u64),
     Chunked,
-    /// With the bytes that may still come.
+    /// Until the connection ends, with the number of bytes that the limit still allows.
     UntilClose(u64),
-    /// A redirect's body that is larger than we allow: the head has been given out, and that is all.
+    /// A redirect's body that is larger than we allow. The head has been given out; a byte of the body is an error.
     TooLarge,
     Done,
     Failed,
 }
 
 impl ResponseParser {
-    /// A parser for the response to a GET, or any other request whose answer may have a body.
+    /// A parser for the response to GET, or to any other method whose response may have a body.
     pub fn new(limits: Limits) -> ResponseParser {
         ResponseParser {
             limits,
-            asked: Asked::Body,
+            method: RequestMethod::Other,
             accept_codings: false,
             state: State::Head,
             partial: Section::default(),
@@ -91,19 +134,19 @@ impl ResponseParser {
         }
     }
 
-    /// Says what was asked: an answer to `HEAD` has no body, and one to `CONNECT` that agrees (2xx) ends with its head:
-    /// bytes after that are the tunnel's. All other methods are as GET.
+    /// Sets the method of the request. A response to `HEAD` has no body. A 2xx response to `CONNECT` ends with its
+    /// head, and the bytes after that belong to the tunnel. All other methods are like GET.
     pub fn for_method(mut self, method: &str) -> ResponseParser {
-        self.asked = match method {
-            "HEAD" => Asked::Head,
-            "CONNECT" => Asked::Connect,
-            _ => Asked::Body,
+        self.method = match method {
+            "HEAD" => RequestMethod::Head,
+            "CONNECT" => RequestMethod::Connect,
+            _ => RequestMethod::Other,
         };
         self
     }
 
-    /// Whether a body with a `Content-Encoding` is passed on, to be decoded by whoever asked for it. It is an error
-    /// ([`HttpError::UnknownContentCoding`]) unless this says otherwise.
+    /// Sets whether a body with a `Content-Encoding` is passed on, still coded, for the caller to decode. Otherwise,
+    /// which is the default, it is an error: [`HttpError::UnknownContentCoding`].
     pub fn accept_codings(mut self, on: bool) -> ResponseParser {
         self.accept_codings = on;
         self
@@ -112,7 +155,7 @@ impl ResponseParser {
     /// Takes the next event from the front of `input`, which moves on past it.
     ///
     /// # Errors
-    /// [`HttpError`]; the connection is then of no more use, and this gives the same error ever after.
+    /// [`HttpError`]. The connection must then be closed; each later call returns the same error.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<ResponseEvent<'a>, HttpError> {
         let event = self.step(input);
         if let Err(error) = &event {
@@ -132,7 +175,7 @@ impl ResponseParser {
                 _ if input.is_empty() => return Ok(ResponseEvent::NeedMore),
                 State::Head => match self.head(input)? {
                     Some(head) => return Ok(ResponseEvent::Head(head)),
-                    None if self.partial.is_empty() => {} // An interim one; go on.
+                    None if self.partial.is_empty() => {} // An interim head is done; read the next one.
                     None => return Ok(ResponseEvent::NeedMore),
                 },
                 State::TooLarge => return Err(HttpError::BodyTooLarge),
@@ -162,7 +205,7 @@ impl ResponseParser {
         }
     }
 
-    /// Remembers what is wrong, and nothing else.
+    /// Keeps the error and frees everything else: nothing that follows can be trusted.
     #[cold]
     fn fail(&mut self, error: &HttpError) {
         self.state = State::Failed;
@@ -171,10 +214,11 @@ impl ResponseParser {
         self.chunks = None;
     }
 
-    /// The peer's sending has ended in an orderly way: that completes a body without a length, and nothing else.
+    /// Call this when the peer has ended its sending in an orderly way. That completes a body without a length, and
+    /// nothing else.
     ///
     /// # Errors
-    /// [`HttpError::Incomplete`], or what was wrong before.
+    /// [`HttpError::Incomplete`], or the error that came before.
     pub fn finish(&mut self) -> Result<(), HttpError> {
         match self.state {
             State::Done | State::UntilClose(_) | State::Length(0) => {
@@ -198,24 +242,24 @@ impl ResponseParser {
         self.until_close
     }
 
-    /// Whether the response is complete and its connection may carry another one, by its framing, its version and what
-    /// its headers say. Bytes left in the input after the end forbid it all the same: nobody asked for them.
+    /// Whether the response is complete and its connection may carry another one, judged by framing, version and
+    /// headers (RFC 9112, section 9.3). If bytes are left in the input after the end, close the connection all the
+    /// same: they answer no request.
     pub fn keeps_alive(&self) -> bool {
         self.is_complete() && self.persists
     }
 
-    /// The head, if its end has come; `None` after an interim one, too.
-    ///
-    /// A head in one piece is read where it lies. Otherwise it is kept until its end is there, and only then judged: so
-    /// that it comes to the same however it is cut, and costs no more.
+    /// The head, if its end has come. `None` if it has not, and after an interim head.
     #[inline(always)]
     fn head(&mut self, input: &mut &[u8]) -> Result<Option<Head>, HttpError> {
         if self.partial.is_empty() {
-            let mut claims = Claims::default();
-            if let Ok(Some(line)) = read(input, &self.limits, |name, value| claims.note(name, value)) {
+            let mut headers = FramingHeaders::default();
+            // The usual case: the whole head is in the input, and is read where it lies. An error is dropped here and
+            // found again below, where the same bytes fail in the same way however they are cut.
+            if let Ok(Some(line)) = read_head(input, &self.limits, |name, value| headers.note(name, value)) {
                 let (head, rest) = input.split_at(line.length);
                 *input = rest;
-                return self.judge(&line, &claims, head);
+                return self.accept_head(&line, &headers, head);
             }
         }
         self.head_in_pieces(input)
@@ -223,11 +267,12 @@ impl ResponseParser {
 
     fn head_in_pieces(&mut self, input: &mut &[u8]) -> Result<Option<Head>, HttpError> {
         let gathered = self.partial.gather(input, self.limits.head);
-        // Something that does not even begin like HTTP is told at once.
-        if begins_like_tls(self.partial.bytes()) {
+        // A peer that speaks something else may never send an end of a head: report it at once. Both checks look at the
+        // first bytes only, so their verdict is the same however the bytes are cut.
+        if is_tls(self.partial.bytes()) {
             return Err(HttpError::Tls);
         }
-        if !begins_right(self.partial.bytes()) {
+        if !could_begin_response(self.partial.bytes()) {
             return Err(HttpError::BadHead(NOT_HTTP.to_owned()));
         }
         match gathered {
@@ -236,18 +281,25 @@ impl ResponseParser {
             Gathered::Complete => {}
         }
         let partial = mem::take(&mut self.partial);
-        let mut claims = Claims::default();
-        match read(partial.bytes(), &self.limits, |name, value| claims.note(name, value))? {
-            Some(line) => self.judge(&line, &claims, partial.bytes()),
+        let mut headers = FramingHeaders::default();
+        match read_head(partial.bytes(), &self.limits, |name, value| headers.note(name, value))? {
+            Some(line) => self.accept_head(&line, &headers, partial.bytes()),
             None => Err(HttpError::BadHead("its lines have no end".to_owned())),
         }
     }
 
-    /// Decides how to go on after a head.
+    /// Takes a head that has been read: from here on its framing decides. `None` if it is an interim one.
     #[inline(always)]
-    fn judge(&mut self, line: &StatusLine, claims: &Claims<'_>, head: &[u8]) -> Result<Option<Head>, HttpError> {
-        let framing = claims.framing(line.status, line.version, self.asked, self.accept_codings, &self.limits)?;
-        // An interim head may not end the connection, but a reason not to go on after the real one it can be.
+    fn accept_head(
+        &mut self,
+        line: &StatusLine,
+        headers: &FramingHeaders<'_>,
+        head: &[u8],
+    ) -> Result<Option<Head>, HttpError> {
+        let (method, codings) = (self.method, self.accept_codings);
+        let framing = headers.response_framing(line.status, line.version, method, codings, &self.limits)?;
+        // `&=`, because an interim head that says `close` has said it for the connection. Such a head does not end the
+        // connection, but it is a reason not to use it again after the real response.
         self.persists &= framing.persists;
         self.until_close = matches!(framing.body, Body::UntilClose);
         if line.status < 200 {

@@ -1,24 +1,29 @@
-//! [`Section`]: header lines that come in pieces, kept until the empty line that ends them.
+//! [`Section`]: header lines that come in pieces, kept until the empty line that ends them. Heads and trailers are
+//! such.
+//!
+//! Next: `chunked.rs`, which ends with one.
 
-/// Header lines that are not complete yet. It asks each byte once, however they are cut.
+/// Header lines that are not complete yet. It looks at each byte once, however they are cut: a peer that sends a head
+/// byte by byte must not cost quadratic time.
 #[derive(Debug, Default)]
 pub(super) struct Section {
     bytes: Vec<u8>,
 }
 
-/// What [`Section::gather`] came to.
+/// The result of [`Section::gather`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gathered {
     /// The empty line is there.
     Complete,
     /// The input is used up.
     NeedMore,
-    /// There are `limit` bytes, and no empty line.
+    /// There are `limit` bytes and no empty line.
     TooLarge,
 }
 
 impl Section {
-    /// Moves bytes over from `input`, up to the empty line, and at most until there are `limit`.
+    /// Moves bytes from `input` into the section, up to and including the empty line, and until it has `limit` bytes at
+    /// most.
     pub(super) fn gather(&mut self, input: &mut &[u8], limit: usize) -> Gathered {
         loop {
             let room = limit.saturating_sub(self.bytes.len()).min(input.len());
@@ -36,7 +41,7 @@ impl Section {
         }
     }
 
-    /// As `Vec` grows by itself, but not past `limit`.
+    /// Doubles the capacity, as `Vec` does by itself, but not past `limit`.
     fn make_room(&mut self, more: usize, limit: usize) {
         let needed = self.bytes.len() + more;
         if needed > self.bytes.capacity() {
@@ -45,7 +50,8 @@ impl Section {
         }
     }
 
-    /// A bare LF ends a line here, too: that it must not is for whoever reads the section.
+    /// A bare LF ends a line here too. It is refused later, when the section is read; here it only must not be missed,
+    /// or we would wait for an end that has already come.
     fn ends_with_empty_line(&self) -> bool {
         let Some(line) = self.bytes.strip_suffix(b"\n") else { return false };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -60,7 +66,7 @@ impl Section {
         self.bytes.is_empty()
     }
 
-    /// Forgets all, and gives back the memory.
+    /// Drops all bytes and frees the memory.
     pub(super) fn clear(&mut self) {
         self.bytes = Vec::new();
     }

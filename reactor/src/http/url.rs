@@ -1,4 +1,6 @@
-//! [`Url`]: an `http` or `https` address taken apart (RFC 3986), as much as a client needs.
+//! [`Url`]: an `http` or `https` address in its parts (RFC 3986), as far as a client needs them.
+//!
+//! Next: `limits.rs`, what a message may cost.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -20,19 +22,19 @@ pub struct Url {
     target: String,
 }
 
-/// A text is no URL that a client could use.
+/// A text is not a URL that a client can use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {
     /// It does not begin with `http://` or `https://`.
     Scheme,
-    /// No host name or address, or one with a character that none has.
+    /// There is no host name or address, or it contains a character that is not allowed there.
     Host,
     /// The port is not a number from 1 to 65535.
     Port,
-    /// A name or password before the host: it would end up in logs.
+    /// There is a user name or password before the host. It would end up in logs.
     UserInfo,
-    /// White space, a control character or a non-ASCII one: it must be percent-encoded.
+    /// It contains white space, a control character or a non-ASCII character, which must be percent-encoded.
     Character,
 }
 
@@ -66,7 +68,7 @@ impl Url {
         self.port
     }
 
-    /// Path and query, as they stand in a request line; at least `/`.
+    /// Path and query, as a request line has them; at least `/`.
     pub fn target(&self) -> &str {
         &self.target
     }
@@ -81,29 +83,30 @@ impl Url {
         Ok(Url { target, ..self.clone() })
     }
 
-    /// Scheme, host and port: what makes two places one origin, and all of a URL that is sure to be no secret.
+    /// Scheme, host and port (RFC 6454). It is the part of a URL that holds no secret, so errors and logs may show it.
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority())
     }
 
-    /// As much of it as may be shown: the query may hold secrets.
+    /// The URL as logs may show it: without the query, which may hold secrets.
     pub(super) fn without_query(&self) -> String {
         let (path, dots) = self.target.split_once('?').map_or((&self.target[..], ""), |(path, _)| (path, "?..."));
         format!("{}{path}{dots}", self.origin())
     }
 
-    /// Whether both are of one origin: the same scheme, host and port.
+    /// Whether both have the same origin: scheme, host and port.
     pub fn is_same_origin(&self, other: &Url) -> bool {
         (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
     }
 
-    /// What the `Host` header says: the port only if it is not the usual one.
+    /// Host and port as the `Host` header has them: the port only if it is not the usual one.
     pub fn authority(&self) -> String {
         let (bracket, host, after, port) = self.authority_pieces();
         [bracket, host, after, &port].concat()
     }
 
-    /// What it is made of: a bracket or nothing, the host, the end of that, and the port if it is not the usual one.
+    /// The pieces of the [`authority`](Url::authority), to be written without joining them first: an opening bracket or
+    /// nothing, the host, what closes the host, and the port if it is not the usual one.
     pub(super) fn authority_pieces(&self) -> (&'static str, &str, &'static str, String) {
         let is_ipv6 = self.host.contains(':');
         let usual = if self.secure { 443 } else { 80 };
@@ -116,10 +119,11 @@ impl Url {
 }
 
 impl Url {
-    /// Where `reference` leads from here: RFC 3986, section 5.2, as a `Location` header has it. A fragment is left out.
+    /// The URL that `reference`, from a `Location` header for example, means here: RFC 3986, section 5.2. A fragment is
+    /// dropped, as it is never sent.
     ///
     /// # Errors
-    /// [`UrlError`], if that is no address of a kind that a client could use.
+    /// [`UrlError`] if the result is not a URL that a client can use.
     pub fn join(&self, reference: &str) -> Result<Url, UrlError> {
         check_characters(reference)?;
         let reference = reference.split_once('#').map_or(reference, |(before, _fragment)| before);
@@ -146,18 +150,18 @@ impl Url {
     }
 }
 
-/// RFC 3986, section 3.1: what stands before the first colon, if that comes before any path or query.
+/// Whether `reference` begins with a scheme: RFC 3986, section 3.1. Colons in a path or query do not count.
 fn has_scheme(reference: &str) -> bool {
     let Some((scheme, _)) = reference.split_once(':') else { return false };
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// RFC 3986, section 5.2.4, on the path of a target; the query stays as it is.
+/// Removes the dot segments from the path of a target: RFC 3986, section 5.2.4. The query stays as it is.
 fn without_dots(target: &str) -> String {
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable(); // Before the leading slash stands nothing.
+    let mut segments = path.split('/').skip(1).peekable(); // The first is the empty text before the leading slash.
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
         match segment {
@@ -236,7 +240,7 @@ fn parse_port(digits: &str) -> Result<u16, UrlError> {
     digits.parse().ok().filter(|port| *port != 0).ok_or(UrlError::Port)
 }
 
-/// Undoes percent-encoding, if it is sound.
+/// Undoes percent-encoding; `None` if it is malformed.
 pub(super) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -278,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn a_url_is_split_into_its_parts() {
         check("http://a.example", "a.example", 80, "/", "a.example");
         check("HTTPS://A.Example/x?y#z", "a.example", 443, "/x?y", "a.example");
         check("https://a:444?q=1", "a", 444, "/?q=1", "a:444");
@@ -286,8 +290,8 @@ mod tests {
         check("http://a?x=/@", "a", 80, "/?x=/@", "a");
     }
 
-    /// RFC 3986, section 5.4: what each reference means at `http://a/b/c/d;p?q`. Fragments are left out, as they are
-    /// never sent.
+    /// RFC 3986, section 5.4: the URL that each reference means at `http://a/b/c/d;p?q`. Fragments are dropped, as they
+    /// are never sent.
     const REFERENCES: [(&str, &str); 40] = [
         ("g", "http://a/b/c/g"),
         ("./g", "http://a/b/c/g"),
@@ -311,7 +315,7 @@ mod tests {
         ("../..", "http://a/"),
         ("../../", "http://a/"),
         ("../../g", "http://a/g"),
-        // Abnormal ones.
+        // The abnormal examples.
         ("../../../g", "http://a/g"),
         ("../../../../g", "http://a/g"),
         ("/./g", "http://a/g"),
@@ -333,18 +337,18 @@ mod tests {
     ];
 
     #[test]
-    fn references_are_resolved_as_the_rfc_resolves_them() {
+    fn references_resolve_as_in_the_rfc() {
         let base: Url = "http://a/b/c/d;p?q".parse().unwrap();
         for (reference, url) in REFERENCES {
             assert_eq!(base.join(reference).map(|url| url.to_string()).as_deref(), Ok(url), "{reference:?}");
         }
-        // The two of the table that have a scheme: one that we do not speak, and one without an authority.
+        // The two references of that section with a scheme: one that we do not speak, and one without an authority.
         assert_eq!(base.join("g:h"), Err(UrlError::Scheme));
         assert_eq!(base.join("http:g"), Err(UrlError::Scheme));
     }
 
     #[test]
-    fn references_keep_the_scheme_or_bring_their_own() {
+    fn a_reference_keeps_the_scheme_or_brings_its_own() {
         let base: Url = "https://a:444/x//y?q".parse().unwrap();
         for (reference, url) in [
             ("//b/z", "https://b/z"),
@@ -378,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn text_that_is_not_a_url_is_refused() {
         for (text, error) in [
             ("", UrlError::Scheme),
             ("example.com/", UrlError::Scheme),

@@ -1,17 +1,10 @@
-//! [`Agent`]: requests out, answers in, over connections that are kept. Twisted's `Agent` with everything that one
-//! wraps around it: pool, redirects, gzip, proxies.
+//! [`Agent`]: requests out, responses in, over connections that are kept. Twisted's `Agent` together with what its
+//! users wrap around it: pool, redirects, gzip, proxies.
 //!
-//! ```text
-//!   Agent --> redirect.rs   follows, if it is to
-//!               exchange.rs   one request: its deadlines, retry and cancel
-//!                 pool.rs       which connection it gets
-//!                   link.rs       the connection: parser, gzip.rs, back-pressure
-//!                     proxy.rs      a tunnel below it
-//!                       tls         TLS below it
-//! ```
+//! It differs from Twisted's in four ways. Everything has a deadline. All connections are limited, not only idle ones.
+//! Requests wait in a bounded queue. A response whose body is not taken holds no connection.
 //!
-//! Unlike Twisted's: everything has a deadline, connections at work are limited and not only idle ones, requests wait
-//! in a bounded queue, and a response that nobody takes holds nothing.
+//! Next: `settings.rs`, its limits.
 
 use super::exchange;
 use super::pool::Pool;
@@ -26,7 +19,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A deadline that is further away than this (a hundred years) is none.
+/// Maximum distance of a deadline: a hundred years. Adding `Duration::MAX` to an instant would overflow.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// An HTTP client with a pool of connections. Cheap to clone; clones share the pool.
@@ -53,8 +46,8 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent that trusts `roots`, with the default settings. TLS is a browser's: the server's certificate must be for
-    /// the name in the URL.
+    /// An agent that trusts `roots`, with the default settings. TLS works as in a browser: the server's certificate
+    /// must be for the host name in the URL.
     ///
     /// # Errors
     /// If there are no roots.
@@ -85,9 +78,9 @@ impl Agent {
         self.pool.route().settings()
     }
 
-    /// Asks. Fires at the head of the answer; the body is then to be taken from the [`Response`], or dropped with it.
+    /// Sends `request`. Fires at the head of the response; take the body from the [`Response`], or drop both.
     ///
-    /// Fails with [`AgentError`]. Cancelling frees whatever the request holds: its place in the queue, the connection
+    /// Fails with [`AgentError`]. Cancelling frees all that the request holds: its place in the queue, the connection
     /// attempt, the connection.
     #[track_caller]
     pub fn request(&self, request: Request) -> Deferred<Response> {
@@ -101,7 +94,7 @@ impl Agent {
         }
     }
 
-    /// Asks, and gathers the body, up to [`Limits::body`](super::Limits::body). Fails and cancels as
+    /// Sends `request` and gathers the body, up to [`Limits::body`](crate::http::Limits::body). Fails and cancels as
     /// [`request`](Agent::request) does.
     #[track_caller]
     pub fn fetch(&self, request: Request) -> Deferred<Page> {
@@ -112,23 +105,23 @@ impl Agent {
         })
     }
 
-    /// Closes the connections that are kept; fires when they are gone. Those at work stay.
+    /// Closes the idle connections and fires when they are gone. Connections that carry a request stay.
     #[track_caller]
     pub fn close_idle(&self) -> Deferred<()> {
         deferred::deferred_list(self.pool.close_idle()).add_callback(|_| Ok(()))
     }
 
-    /// How many connections there are: those being made, at work, idle and closing.
+    /// Number of connections: those being made, those that carry a request, idle and closing ones.
     pub fn open_connections(&self) -> usize {
         self.pool.open()
     }
 
-    /// How many of them are kept for the next request.
+    /// Number of connections that are kept for the next request.
     pub fn idle_connections(&self) -> usize {
         self.pool.idle()
     }
 
-    /// How many requests wait for a connection.
+    /// Number of requests that wait for a connection.
     pub fn waiting(&self) -> usize {
         self.pool.waiting()
     }

@@ -1,7 +1,7 @@
-//! [`Response`]: an answer whose head has come; and its body, as a stream or in one piece.
+//! The body of a response on its way to the program: [`BodyProtocol`] takes it, [`BodyTransport`] steers it,
+//! [`BodyEnd`] says how it ended.
 //!
-//! Until somebody takes the body, its connection is paused; a `Response` that is dropped instead frees it. (In Twisted
-//! such a connection is held for ever.)
+//! Next: `response.rs`, what the program gets.
 
 use super::error::{AgentError, Stage};
 use super::request::Request;
@@ -15,7 +15,7 @@ pub trait BodyProtocol {
     /// Some of the body has come, decoded: at least one byte, cut anywhere.
     fn data_received(&mut self, body: &BodyTransport, data: &[u8]);
 
-    /// There is no more; comes last and once, unless the body was aborted.
+    /// The body has ended. Called once, as the last call; not at all if the program aborted the body.
     fn body_ended(&mut self, end: BodyEnd);
 }
 
@@ -25,13 +25,13 @@ pub enum BodyEnd {
     /// All of it has come.
     ResponseDone,
     /// The connection was closed in an orderly way, and nothing else said where the body ends: it may have been cut.
-    /// (Over TLS the peer's close_notify says it.)
+    /// Twisted's `PotentialDataLoss`. Over TLS this does not occur, as the peer's close_notify marks the end.
     PotentialDataLoss,
-    /// It broke off: an [`AgentError`].
+    /// It broke off. The failure is an [`AgentError`].
     ResponseFailed(Failure),
 }
 
-/// What a body comes from: its exchange, as the program's side sees it.
+/// Where a body comes from: its exchange, as the program's handles see it.
 pub(super) trait BodySource {
     fn request(&self) -> &Request;
     /// Gives the body, from its beginning, to `consumer`. Calls it from the loop only.
@@ -47,7 +47,7 @@ pub(super) trait BodySource {
     fn abandon_unless_delivered(&self);
 }
 
-/// Steers the connection that a body comes over. Clones are the same body.
+/// Steers the connection that a body comes over. Clones steer the same body.
 #[derive(Clone)]
 pub struct BodyTransport(Rc<dyn BodySource>);
 
@@ -56,13 +56,13 @@ impl BodyTransport {
         BodyTransport(source)
     }
 
-    /// Gives no more of the body, and reads no more of the connection, until
-    /// [`resume_producing`](BodyTransport::resume_producing). The deadline of the whole request still holds.
+    /// Stops the body until [`resume_producing`](BodyTransport::resume_producing). Nothing is read from the connection
+    /// meanwhile, so that TCP slows the server down. The deadline of the whole request still holds.
     pub fn pause_producing(&self) {
         self.0.pause();
     }
 
-    /// Goes on, from the loop.
+    /// Lets the body go on. Its protocol is called from the loop, not before this returns.
     pub fn resume_producing(&self) {
         self.0.resume();
     }
@@ -72,7 +72,7 @@ impl BodyTransport {
         self.0.is_paused()
     }
 
-    /// Breaks the connection off: the rest of the body is not wanted, and `body_ended` is not called any more.
+    /// Breaks the connection off, as the rest of the body is not wanted. `body_ended` is not called any more.
     pub fn abort_connection(&self) {
         self.0.abandon();
     }
@@ -84,7 +84,7 @@ impl fmt::Debug for BodyTransport {
     }
 }
 
-/// Gathers a body.
+/// Gathers a body for [`Response::collect`](super::Response::collect).
 pub(super) struct Collector {
     firer: Firer<Vec<u8>>,
     limit: usize,

@@ -2,16 +2,17 @@
 //!
 //! ```text
 //!   Opening --> Busy <--> Idle
-//!      |         |         |     aborted, failed, closed by either side, unasked bytes
+//!      |         |         |     aborted, failed, closed by either side, unrequested bytes
 //!      +---------+---------+---> Over
 //! ```
 //!
-//! It works for one exchange at a time and belongs to a pool, and knows neither: it sees the two traits below.
+//! It works for one exchange at a time and belongs to a pool. It imports neither, and sees them as the two traits
+//! below.
 //!
-//! Reading is a loop over the reader's events. Between two of them anything may have happened, as callbacks of the
-//! program ran: nothing is borrowed meanwhile, and the state is looked at again.
+//! Reading is a loop over the reader's events. Most events run callbacks of the program, which may pause, abort or drop
+//! anything. So nothing is borrowed during an event, and the state is looked at again after each.
 //!
-//! Next: `tunnel.rs`.
+//! Next: `reader.rs`, its parser and decoder.
 
 use super::body::BodyEnd;
 use super::origin::Origin;
@@ -25,7 +26,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-/// What a connection works for, as the connection and the pool see it: one exchange.
+/// What a connection works for: one exchange, as the connection and the pool see it.
 pub(super) trait ConnectionUser {
     /// Where its request goes.
     fn origin(&self) -> &Origin;
@@ -33,22 +34,23 @@ pub(super) trait ConnectionUser {
     fn needs_new_connection(&self) -> bool;
     /// `connection` is being made for it.
     fn connecting(&self, connection: Rc<ClientConnection>, connector: Connector);
-    /// TCP is connected; if `is_secure`, TLS and perhaps a proxy come before the request. Comes again for each layer.
+    /// TCP is connected. Called again for each layer that comes to lie on top. If `is_secure`, TLS and perhaps a tunnel
+    /// still come before the request.
     fn transport_made(&self, is_secure: bool);
     /// `connection` is ready for the request: write it to `transport`.
     fn connection_ready(&self, connection: &Rc<ClientConnection>, transport: &Transport);
-    /// The method of the request, which decides what a response to it may hold.
+    /// The method of the request; it decides whether the response has a body.
     fn method(&self) -> &str;
     /// Whether all of the request has been handed to the transport.
     fn is_sent(&self) -> bool;
-    /// Whether the program wants no more of the body for now.
+    /// Whether the body is paused.
     fn is_paused(&self) -> bool;
     /// The head has come, and if `is_complete` there is no more.
     fn head_received(&self, head: Head, is_complete: bool);
     /// Some of the body has come.
     fn body_received(&self, data: &[u8]);
-    /// The response is complete: the connection belongs to it no longer. What takes the body is told by
-    /// [`body_ended`](ConnectionUser::body_ended), which follows.
+    /// The response is complete and the connection is no longer this user's. One last call follows: `head_received` if
+    /// there was no body, else `body_ended`.
     fn connection_released(&self);
     /// The body is complete.
     fn body_ended(&self, end: BodyEnd);
@@ -56,16 +58,17 @@ pub(super) trait ConnectionUser {
     fn connection_broken(&self, connection: &ClientConnection, reason: Failure);
 }
 
-/// Where a connection belongs, as the connection sees it: the pool.
+/// Where a connection belongs: the pool, as the connection sees it.
 pub(super) trait ConnectionOwner {
-    /// The connection has brought its response and may carry another request.
+    /// The connection has brought its response and can carry another request.
     fn connection_freed(&self, connection: &Rc<ClientConnection>);
-    /// The connection, which may be idle, closes: it must not be given to any exchange.
+    /// The connection closes. It may be idle, and must not be given to an exchange any more.
     fn connection_closing(&self, connection: &ClientConnection);
-    /// The connection is gone, or did not come about.
+    /// The connection is gone, or could not be made.
     fn connection_gone(&self, connection: &ClientConnection);
 }
 
+/// One connection. Its protocol holds it, the exchange that it works for, and the pool while it is idle.
 pub(super) struct ClientConnection {
     owner: Weak<dyn ConnectionOwner>,
     origin: Origin,
@@ -76,12 +79,12 @@ pub(super) struct ClientConnection {
     reader: Cell<Option<Box<ResponseReader>>>,
     /// Bytes received and held back because the body is paused: at most what one read brought.
     held: RefCell<Vec<u8>>,
-    /// Responses that it has brought.
+    /// Complete responses so far.
     served: Cell<u64>,
     /// Some of the current response has come.
     has_answered: Cell<bool>,
-    /// Bytes that waited to be sent when the request had been written: as long as there are as many, none of it has
-    /// left.
+    /// Bytes that waited in the transport when the request had just been written. While as many still wait, no byte of
+    /// the request has left.
     unsent: Cell<usize>,
     /// Closes it when it has been idle for too long.
     idle_timer: Cell<Option<DelayedCall>>,
@@ -159,7 +162,7 @@ impl ClientConnection {
 
     // ---- From Opening to Busy, to Idle, and back.
 
-    /// The connection is there; to be called again for each layer that comes to lie on top.
+    /// The connection is up. Called again for each layer that comes to lie on top, with its transport.
     pub(super) fn transport_made(&self, transport: &Transport) {
         drop(self.transport.replace(Some(transport.clone())));
         if let Some(user) = self.user() {
@@ -171,11 +174,11 @@ impl ClientConnection {
     fn opened(self: &Rc<Self>) {
         match self.user() {
             Some(user) if self.is(State::Opening) => self.begin(&user),
-            _ => self.abort(), // Nothing wants it any more.
+            _ => self.abort(), // The exchange has ended meanwhile.
         }
     }
 
-    /// Carries the request of `user`.
+    /// Carries the request of `user`: has it written, and makes a reader for the response.
     pub(super) fn begin(self: &Rc<Self>, user: &Rc<dyn ConnectionUser>) {
         let Some(transport) = self.transport() else { return };
         self.state.set(State::Busy);
@@ -186,11 +189,12 @@ impl ClientConnection {
         let reader = ResponseReader::new(parser, self.settings.accept_gzip, limits.body);
         self.reader.set(Some(Box::new(reader)));
         user.connection_ready(self, &transport);
+        // After the request has been written, as its bytes are what must still wait.
         self.unsent.set(transport.buffered());
     }
 
-    /// It is kept for `limit`, unless it is busy again by then. The timer of the last rest is used again if it still
-    /// runs.
+    /// Becomes idle, and closes if it is still idle after `limit`. A timer from the last time is set again: stopping
+    /// one and starting another for each request would cost more.
     pub(super) fn keep_idle(self: &Rc<Self>, reactor: &Reactor, limit: Duration) {
         self.state.set(State::Idle);
         let timer = self.idle_timer.take().filter(|timer| timer.reset(limit).is_ok()).unwrap_or_else(|| {
@@ -204,7 +208,7 @@ impl ClientConnection {
         self.idle_timer.set(Some(timer));
     }
 
-    /// Its time is over, unless it is busy again.
+    /// The idle timer has fired. It is not stopped when a request comes, so the connection may be busy.
     fn close_if_idle(&self) {
         if self.is(State::Idle) {
             self.leave_the_pool();
@@ -212,6 +216,7 @@ impl ClientConnection {
         }
     }
 
+    /// The pool must forget it before it closes, or would give it to the next request.
     fn leave_the_pool(&self) {
         if let Some(owner) = self.owner.upgrade() {
             owner.connection_closing(self);
@@ -226,12 +231,12 @@ impl ClientConnection {
 
     // ---- Ends.
 
-    /// Breaks it off.
+    /// Breaks it off, and loses bytes that wait.
     pub(super) fn abort(&self) {
         self.end(Transport::abort_connection);
     }
 
-    /// Closes it in an orderly way.
+    /// Closes it in an orderly way: bytes that wait still go out.
     pub(super) fn close(&self) {
         self.end(Transport::lose_connection);
     }
@@ -262,11 +267,12 @@ impl ClientConnection {
         }
     }
 
-    /// The connection is gone, or did not come about.
+    /// The connection is gone, or could not be made.
     pub(super) fn lost(self: &Rc<Self>, reason: Failure) {
         let was = self.state.replace(State::Over);
         self.stop_timer();
         drop(self.reader.take());
+        // The pool first: the exchange may ask again at once, and must find that there is room for one more.
         if let Some(owner) = self.owner.upgrade() {
             owner.connection_gone(self);
         }
@@ -289,12 +295,15 @@ impl ClientConnection {
             State::Over => return,
             State::Opening | State::Idle => return self.refuse_unasked("without being asked"),
         }
+        // A response that overtakes its request belongs to no request of ours. On a reused connection, an attacker may
+        // have sent it for whichever request comes next.
         if !self.has_answered.get() && self.is_reused() && self.is_unsent() {
             return self.refuse_unasked("before it was asked");
         }
         self.has_answered.set(true);
         while let (Some(mut reader), Some(user)) = (self.reader.take(), self.user()) {
             if user.is_paused() {
+                // The transport is paused too, but the read that is under way brought this much.
                 self.held.replace(input.to_vec());
                 self.reader.set(Some(reader));
                 return;
@@ -311,17 +320,20 @@ impl ClientConnection {
                 Err(reason) => return self.fail(reason),
             }
             if !self.is(State::Busy) {
-                return; // A callback has ended it.
+                return; // A callback has ended it; the reader goes with it.
             }
             self.reader.set(Some(reader));
         }
     }
 
-    /// The response is whole: the connection is free, and then what takes the response is told.
+    /// The response is whole. The connection goes back to the pool before the program is told, so that a callback that
+    /// sends the next request finds it there.
     fn complete(self: &Rc<Self>, user: &dyn ConnectionUser, parser: &ResponseParser, head: Option<Head>, rest: &[u8]) {
         if !rest.is_empty() {
             log::debug!(target: "reactor", "{}: {} bytes follow the end of an answer", self.origin, rest.len());
         }
+        // Bytes after the end answer nothing, and a response before the end of the request leaves part of that unsent.
+        // In both cases the next exchange would not begin with a clean connection.
         let is_clean = rest.is_empty() && user.is_sent();
         self.served.set(self.served.get() + 1);
         drop(self.user.take());
@@ -340,7 +352,7 @@ impl ClientConnection {
         }
     }
 
-    /// The peer ends its side in an orderly way.
+    /// The peer has ended its side in an orderly way: the end of a body without a length, else too early.
     fn read_ended(self: &Rc<Self>) {
         let reader = match self.state.get() {
             State::Busy => self.reader.take(),
@@ -359,7 +371,7 @@ impl ClientConnection {
         }
     }
 
-    /// Bytes that belong to no response: whatever they are, they must not be taken for the next one.
+    /// Bytes have come that belong to no response. They must not be taken for the next one, so the connection ends.
     fn refuse_unasked(&self, when: &str) {
         log::debug!(target: "reactor", "{}: the server sent something {when}", self.origin);
         self.leave_the_pool();

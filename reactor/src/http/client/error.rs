@@ -1,4 +1,7 @@
-//! [`AgentError`]: how far a request came, why it came no further, and whose fault that is.
+//! Everything that can go wrong with a request. [`AgentError`] says how far it came, why it came no further, and whose
+//! fault that is; the reasons that only the client knows stand below it.
+//!
+//! Next: `request.rs`, what is sent.
 
 use super::request::Request;
 use crate::Failure;
@@ -12,11 +15,11 @@ use std::fmt;
 /// How far a request came. Twisted has an exception for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Not a byte of it was sent: asking again does no harm.
+    /// Not a byte of it was sent, so sending it again is safe.
     RequestNotSent,
-    /// It was sent, or some of it, and no answer came: nobody knows what the server did.
+    /// Some or all of it was sent, and no response came. Whether the server has acted on it is unknown.
     ResponseNeverReceived,
-    /// The answer began, and did not come to its end.
+    /// The response began and did not come to its end.
     ResponseFailed,
 }
 
@@ -25,15 +28,15 @@ pub enum Stage {
 pub enum Party {
     /// Ours: a limit or a setting of this program.
     Ours,
-    /// The peer's: the server or the proxy does what it should not.
+    /// The peer's: the server or the proxy breaks a rule.
     Peer,
-    /// The network's, or of a peer that is silent: from here the two look alike.
+    /// The network's, or that of a silent peer; from here the two look alike.
     Network,
 }
 
 /// A request failed. Twisted's `RequestNotSent`, `ResponseNeverReceived` and `ResponseFailed`.
 ///
-/// Tells the method and the origin, never path, query or headers: there may be secrets in them. A request that was
+/// Its text has the method and the origin, but never path, query or headers, which may hold secrets. A request that was
 /// cancelled fails with [`CancelledError`](crate::CancelledError) instead.
 #[derive(Debug, Clone)]
 pub struct AgentError {
@@ -80,7 +83,7 @@ impl AgentError {
             };
         }
         if reason.check() == Some(&GzipError::TooManyMembers) {
-            return Party::Ours; // A limit, as those above.
+            return Party::Ours; // A limit, like those of HttpError.
         }
         let is_peer = reason.check::<RedirectError>().is_some()
             || reason.check::<GzipError>().is_some()
@@ -110,10 +113,10 @@ impl Error for AgentError {
     }
 }
 
-/// A request found as many others waiting for a connection as may wait.
+/// A request was refused because too many others wait for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyWaiting {
-    /// How many waited: [`max_waiting_per_host`](super::AgentSettings::max_waiting_per_host), or
+    /// Number of requests that wait: [`max_waiting_per_host`](super::AgentSettings::max_waiting_per_host), or
     /// [`max_waiting`](super::AgentSettings::max_waiting).
     pub waiting: usize,
 }
@@ -126,19 +129,19 @@ impl fmt::Display for TooManyWaiting {
 
 impl Error for TooManyWaiting {}
 
-/// A redirect is not followed.
+/// Why a redirect is not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedirectError {
     /// There were more in a row than [`Redirects::Follow`](super::Redirects::Follow) allows. Twisted's
     /// `InfiniteRedirection`.
     TooMany {
-        /// How many are allowed.
+        /// Maximum number of redirects in a row.
         limit: usize,
     },
-    /// It does not say where to, or says it twice. Twisted's `RedirectWithNoLocation`.
+    /// It has no `Location`, or more than one. Twisted's `RedirectWithNoLocation`.
     NoLocation,
-    /// It leads to no address that we could ask.
+    /// Its `Location` is not a URL that we can request.
     BadLocation(UrlError),
     /// It leads from https to http.
     Insecure,
@@ -160,13 +163,13 @@ impl fmt::Display for RedirectError {
 
 impl std::error::Error for RedirectError {}
 
-/// The proxy gives no tunnel.
+/// Why a proxy gives no tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// It answered with this status: 407 asks for a name and a password.
+    /// It answered with this status; 407 means that it wants a user name and a password.
     Refused(u16),
-    /// Its answer is broken.
+    /// Its response is malformed.
     BadAnswer(HttpError),
 }
 

@@ -1,4 +1,4 @@
-//! [`Exchange`]: one request on its way, from the call to the last byte of its answer.
+//! [`Exchange`]: one request on its way, from the call to the last byte of its response.
 //!
 //! ```text
 //!   Waiting --> Connecting --> Greeting --> Asking --> Answering --> Over
@@ -8,86 +8,70 @@
 //!      from anywhere: cancelled, failed, out of time -------+----> Over
 //! ```
 //!
-//! Whoever fires holds what follows: the timer of the whole deadline holds the exchange, the exchange its link, a link
-//! only a weak way back. So when a reactor is dropped, everything is.
+//! It has one timer, which each step sets again; the deadline of the whole request never moves. The timer holds the
+//! exchange and the exchange its connection, while the connection has only a weak way back. So a reactor that is
+//! dropped drops its timers, and with them every request.
+//!
+//! Next: `upload.rs`, how its body goes out.
 
 use super::body::{BodyEnd, BodyProtocol, BodySource, BodyTransport};
 use super::connection::{ClientConnection, ConnectionUser};
+use super::delivery::Delivery;
 use super::error::{AgentError, Stage};
 use super::origin::Origin;
 use super::pool::Pool;
 use super::request::Request;
 use super::response::Response;
+use super::upload::Upload;
 use crate::error::{ConnectError, TimeoutError};
 use crate::http::head::Head;
-use crate::transport::HIGH_WATER;
 use crate::{Connector, Deferred, DelayedCall, Failure, Firer, Producer, Reactor, Transport, deferred};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// Bytes of a request's body that are written at once: a body may be larger than what a transport holds.
-const PIECE: usize = 64 * 1024;
-
+/// One request. Its timer and the program's handles hold it.
 pub(super) struct Exchange {
     this: Weak<Exchange>,
     pool: Rc<Pool>,
     origin: Origin,
     request: Request,
-    /// Let go of when it fires: what it fired with holds the exchange.
+    /// The program's Deferred. Taken out when it fires, as the response that it fires with holds the exchange.
     firer: Cell<Option<Firer<Response>>>,
-    step: Cell<Step>,
-    /// The connection attempt, and then the connection.
+    state: Cell<State>,
+    /// The connection attempt, until there is a connection.
     connector: RefCell<Option<Connector>>,
     connection: RefCell<Option<Rc<ClientConnection>>>,
     timer: Cell<Option<DelayedCall>>,
-    /// The whole deadline.
+    /// The deadline of the whole request.
     end: Instant,
-    /// A kept connection turned out to be stale: the next one is new.
+    /// A kept connection turned out to be stale: the next one must be new, and there is no second retry.
     retried: Cell<bool>,
-    /// How much of the request's body has been handed to the transport, and whether all of it has gone out.
-    uploaded: Cell<usize>,
-    upload: Cell<Upload>,
-    /// Somebody who takes the body has asked for a pause, or nobody takes it.
+    upload: Upload,
+    /// The program has asked for a pause, or does not take the body yet.
     paused: Cell<bool>,
-    consumer: RefCell<Consumer>,
+    delivery: Delivery,
 }
 
-/// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum State {
+    /// In the pool's queue.
     Waiting,
+    /// TCP is being connected.
     Connecting,
-    /// The proxy is asked for a tunnel, the TLS handshake is under way.
+    /// The proxy is asked for a tunnel, or the TLS handshake is under way.
     Greeting,
+    /// The request is being sent, or has been; the head of the response has not come.
     Asking,
-    /// The head has come.
+    /// The head has come, the body comes.
     Answering,
     Over,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Upload {
-    Writing,
-    /// Too much waits to be sent; the transport tells us to go on.
-    Held,
-    Sent,
-}
-
-/// Who takes the body.
-enum Consumer {
-    /// Nobody yet.
-    Undelivered,
-    Delivered(Box<dyn BodyProtocol>),
-    /// It is being called, or it is gone.
-    Away,
-    /// Nobody yet, and it has ended.
-    Ended(BodyEnd),
-}
-
-/// Sends `request`, which is to be over at `end`, and fires with its response; a redirect is a response like any other.
+/// Sends `request` and fires at the head of its response. At `end` all of it must be over, the body too. A redirect is
+/// a response like any other.
 ///
-/// Fails with [`AgentError`]. Cancelling frees whatever the request holds.
+/// Fails with [`AgentError`]. Cancelling frees all that the request holds.
 #[track_caller]
 pub(super) fn start(pool: &Rc<Pool>, request: Request, end: Option<Instant>) -> Deferred<Response> {
     let (Some(reactor), Some(end)) = (pool.route().reactor(), end) else {
@@ -109,7 +93,7 @@ pub(super) fn start(pool: &Rc<Pool>, request: Request, end: Option<Instant>) -> 
 }
 
 impl Exchange {
-    /// An exchange that is to be over at `end`, and its timer runs.
+    /// An exchange whose timer runs.
     fn new(pool: &Rc<Pool>, reactor: &Reactor, request: Request, end: Instant) -> Rc<Exchange> {
         let exchange = Rc::new_cyclic(|this| Exchange {
             this: this.clone(),
@@ -117,22 +101,21 @@ impl Exchange {
             origin: Origin::of(request.url()),
             request,
             firer: Cell::new(None),
-            step: Cell::new(Step::Waiting),
+            state: Cell::new(State::Waiting),
             connector: RefCell::new(None),
             connection: RefCell::new(None),
             timer: Cell::new(None),
             end,
             retried: Cell::new(false),
-            uploaded: Cell::new(0),
-            upload: Cell::new(Upload::Writing),
+            upload: Upload::new(),
             paused: Cell::new(false),
-            consumer: RefCell::new(Consumer::Undelivered),
+            delivery: Delivery::new(),
         });
         exchange.start_timer(reactor, end.saturating_duration_since(reactor.now()));
         exchange
     }
 
-    /// This exchange, to be handed on. There is always one: a method of it runs.
+    /// This exchange, to be handed on. `None` only while it is being dropped.
     fn me(&self) -> Option<Rc<Exchange>> {
         self.this.upgrade()
     }
@@ -141,19 +124,19 @@ impl Exchange {
         self.pool.route().reactor()
     }
 
-    fn is(&self, step: Step) -> bool {
-        self.step.get() == step
+    fn is(&self, state: State) -> bool {
+        self.state.get() == state
     }
 
     // ---- Deadlines.
 
     fn start_timer(&self, reactor: &Reactor, after: Duration) {
         if let Some(me) = self.me() {
-            self.timer.set(Some(reactor.call_later(after, move || me.late())));
+            self.timer.set(Some(reactor.call_later(after, move || me.timed_out())));
         }
     }
 
-    /// From now on, this step may take `limit`; the whole deadline stays what it is.
+    /// The state that begins now may take `limit`, but never longer than the whole request.
     fn limit(&self, limit: Duration) {
         let Some(reactor) = self.reactor() else { return };
         let left = self.end.saturating_duration_since(reactor.now());
@@ -170,78 +153,67 @@ impl Exchange {
         }
     }
 
-    fn late(&self) {
+    /// The timer has fired.
+    fn timed_out(&self) {
         drop(self.timer.take());
         let Some(reactor) = self.reactor() else { return };
         let (settings, host) = (self.pool.route().settings(), self.request.url().host());
         let is_end = reactor.now() >= self.end;
-        let (what, limit) = match self.step.get() {
-            Step::Over => return,
-            Step::Greeting => (format!("the TLS handshake with {host}"), settings.handshake_timeout),
-            Step::Asking => (format!("the head of the answer of {host}"), settings.first_byte_timeout),
-            // A step that has been left in time: only the whole deadline is left.
+        let (what, limit) = match self.state.get() {
+            State::Over => return,
+            State::Greeting => (format!("the TLS handshake with {host}"), settings.handshake_timeout),
+            State::Asking => (format!("the head of the answer of {host}"), settings.first_byte_timeout),
+            // The limit was that of a state that has been left in time. The states below have none of their own, so
+            // the timer goes on to the deadline of the whole request.
             _ if !is_end => return self.start_timer(&reactor, self.end.saturating_duration_since(reactor.now())),
-            Step::Waiting => (format!("a free connection to {host}"), settings.timeout),
-            Step::Connecting => (format!("a connection to {host}"), settings.timeout),
-            Step::Answering => (format!("the answer of {host}"), settings.timeout),
+            State::Waiting => (format!("a free connection to {host}"), settings.timeout),
+            State::Connecting => (format!("a connection to {host}"), settings.timeout),
+            State::Answering => (format!("the answer of {host}"), settings.timeout),
         };
         let after = if is_end { settings.timeout } else { limit };
         self.fail(TimeoutError { what, after });
     }
 
-    // ---- The way to the answer: called by the pool and the link.
-
-    /// Writes on until too much waits to be sent, or all has been.
+    /// Writes the request on; called again by [`Sender`] when the transport has room.
     fn go_on_sending(&self, transport: &Transport) {
-        let content = self.request.content();
-        while transport.buffered() <= HIGH_WATER {
-            let rest = &content[self.uploaded.get()..];
-            if rest.is_empty() {
-                if self.upload.replace(Upload::Sent) == Upload::Held {
-                    transport.unregister_producer();
-                }
-                if self.is(Step::Asking) {
-                    self.limit(self.pool.route().settings().first_byte_timeout);
-                }
-                return;
-            }
-            let piece = &rest[..rest.len().min(PIECE)];
-            transport.write(piece);
-            self.uploaded.set(self.uploaded.get() + piece.len());
-        }
-        if self.upload.replace(Upload::Held) != Upload::Held {
-            transport.register_producer(Rc::new(Sender(self.this.clone())));
+        let is_done = self.upload.go_on(self.request.content(), transport, || Rc::new(Sender(self.this.clone())));
+        // Not before: the time for the first byte begins when the request has been sent. And not if the response has
+        // begun already: then this state is over.
+        if is_done && self.is(State::Asking) {
+            self.limit(self.pool.route().settings().first_byte_timeout);
         }
     }
 
-    // ---- Ends that come too early.
+    // ---- Early ends.
 
+    /// Ends it with an error: of the response if the head has not come, else of the body.
     fn fail(&self, reason: impl Into<Failure>) {
         let has_answered = self.connection.borrow().as_ref().is_some_and(|connection| connection.has_answered());
-        let (stage, was) = match self.step.get() {
-            Step::Over => return,
-            step @ (Step::Waiting | Step::Connecting | Step::Greeting) => (Stage::RequestNotSent, step),
-            Step::Asking if !has_answered => (Stage::ResponseNeverReceived, Step::Asking),
-            step => (Stage::ResponseFailed, step),
+        let (stage, state) = match self.state.get() {
+            State::Over => return,
+            state @ (State::Waiting | State::Connecting | State::Greeting) => (Stage::RequestNotSent, state),
+            State::Asking if !has_answered => (Stage::ResponseNeverReceived, State::Asking),
+            state => (Stage::ResponseFailed, state),
         };
         let error = AgentError::new(stage, &self.request, reason);
         log::debug!(target: "reactor", "{error}");
+        // Before the program is told: it may ask again at once, and then the place in the pool must be free.
         self.let_go();
-        match was {
-            Step::Answering => self.body_ended(BodyEnd::ResponseFailed(error.into())),
+        match state {
+            State::Answering => self.delivery.end(BodyEnd::ResponseFailed(error.into())),
             _ => self.fire(Err(error.into())),
         }
     }
 
     fn fire(&self, result: Result<Response, Failure>) {
         if let Some(firer) = self.firer.take() {
-            let _ = firer.fire(result); // Who cancelled has given it up already.
+            let _ = firer.fire(result); // Refused if it was cancelled: then nothing waits for it.
         }
     }
 
-    /// Frees everything.
+    /// Frees the place in the queue, the timer, the connection attempt and the connection.
     fn let_go(&self) {
-        if self.step.replace(Step::Over) == Step::Waiting
+        if self.state.replace(State::Over) == State::Waiting
             && let Some(me) = self.me()
         {
             let me: Rc<dyn ConnectionUser> = me;
@@ -275,33 +247,28 @@ impl ConnectionUser for Exchange {
     }
 
     fn connecting(&self, connection: Rc<ClientConnection>, connector: Connector) {
-        self.step.set(Step::Connecting);
+        self.state.set(State::Connecting);
         drop(self.connection.replace(Some(connection)));
         drop(self.connector.replace(Some(connector)));
     }
 
     fn transport_made(&self, is_secure: bool) {
         drop(self.connector.take());
-        if is_secure && self.is(Step::Connecting) {
-            self.step.set(Step::Greeting);
+        if is_secure && self.is(State::Connecting) {
+            self.state.set(State::Greeting);
             self.limit(self.pool.route().settings().handshake_timeout);
         }
     }
 
     fn connection_ready(&self, connection: &Rc<ClientConnection>, transport: &Transport) {
         drop(self.connector.take());
-        self.step.set(Step::Asking);
+        self.state.set(State::Asking);
         drop(self.connection.replace(Some(connection.clone())));
-        let mut bytes = self.pool.route().head_of(&self.request);
-        let content = self.request.content();
-        let first = content.len().min(PIECE);
-        bytes.extend_from_slice(&content[..first]);
-        self.uploaded.set(first);
-        self.upload.set(Upload::Writing);
-        transport.write(&bytes);
+        self.upload.begin(self.pool.route().head_of(&self.request), self.request.content(), transport);
         self.go_on_sending(transport);
         if !self.is_sent() {
-            self.limit(Duration::MAX); // Sending has no limit of its own.
+            // Sending has no limit of its own; that of the state before must not end it.
+            self.limit(Duration::MAX);
         }
     }
 
@@ -310,7 +277,7 @@ impl ConnectionUser for Exchange {
     }
 
     fn is_sent(&self) -> bool {
-        self.upload.get() == Upload::Sent
+        self.upload.is_done()
     }
 
     fn is_paused(&self) -> bool {
@@ -320,55 +287,42 @@ impl ConnectionUser for Exchange {
     fn head_received(&self, head: Head, is_complete: bool) {
         let Some(me) = self.me() else { return };
         if is_complete {
-            self.consumer.replace(Consumer::Ended(BodyEnd::ResponseDone));
+            self.delivery.end(BodyEnd::ResponseDone);
         } else {
-            self.step.set(Step::Answering);
+            self.state.set(State::Answering);
         }
         self.fire(Ok(Response::new(head, me)));
-        if self.is(Step::Answering) && matches!(*self.consumer.borrow(), Consumer::Undelivered) {
+        // After the Deferred has fired: most programs take the body at once, and then there is nothing to pause.
+        if self.is(State::Answering) && self.delivery.is_undelivered() {
             self.pause();
         }
     }
 
     fn body_received(&self, data: &[u8]) {
         let Some(me) = self.me() else { return };
-        match self.consumer.replace(Consumer::Away) {
-            Consumer::Delivered(mut consumer) => {
-                consumer.data_received(&BodyTransport::new(me), data);
-                // It may have given the body up, or ended the connection.
-                if self.is(Step::Answering) {
-                    self.consumer.replace(Consumer::Delivered(consumer));
-                }
-            }
-            other => drop(self.consumer.replace(other)),
-        }
+        self.delivery.give(data, &BodyTransport::new(me), || self.is(State::Answering));
     }
 
     fn connection_released(&self) {
-        self.step.set(Step::Over);
+        self.state.set(State::Over);
         self.stop_timer();
         drop(self.connection.take());
     }
 
     fn body_ended(&self, end: BodyEnd) {
-        match self.consumer.replace(Consumer::Away) {
-            Consumer::Delivered(mut consumer) => consumer.body_ended(end),
-            Consumer::Undelivered => drop(self.consumer.replace(Consumer::Ended(end))),
-            Consumer::Away => {}
-            ended @ Consumer::Ended(_) => drop(self.consumer.replace(ended)),
-        }
+        self.delivery.end(end);
     }
 
-    /// A kept connection that the server had given up in the meantime is no reason to fail, if nothing can have
-    /// happened twice; it happens once at most.
+    /// Asks again, once, if a kept connection turns out to have been closed by the server (RFC 9112, section 9.3.1).
+    /// Only if that cannot make anything happen twice: the method is idempotent, or not a byte has left.
     fn connection_broken(&self, connection: &ClientConnection, reason: Failure) {
         let is_safe = self.request.is_idempotent() || connection.is_unsent();
-        let is_stale = self.is(Step::Asking) && connection.is_reused() && !connection.has_answered();
+        let is_stale = self.is(State::Asking) && connection.is_reused() && !connection.has_answered();
         if !(is_stale && is_safe) || self.retried.replace(true) {
             return self.fail(reason);
         }
         log::debug!(target: "reactor", "a kept connection to {} was stale", self.request.url().origin());
-        self.step.set(Step::Waiting);
+        self.state.set(State::Waiting);
         drop(self.connection.take());
         if let (Some(reactor), Some(me)) = (self.reactor(), self.me()) {
             self.limit(self.end.saturating_duration_since(reactor.now()));
@@ -385,30 +339,20 @@ impl BodySource for Exchange {
     }
 
     fn deliver(&self, consumer: Box<dyn BodyProtocol>) {
-        match self.consumer.replace(Consumer::Delivered(consumer)) {
-            Consumer::Ended(end) => {
-                // Not from inside of the call that delivers.
-                match (self.reactor(), self.me()) {
-                    (Some(reactor), Some(me)) => reactor.call_when_running(move || me.body_ended(end)),
-                    _ => drop(self.consumer.replace(Consumer::Away)),
-                }
-            }
-            _ => self.resume(),
+        let Some(end) = self.delivery.deliver(consumer) else { return self.resume() };
+        // From the loop: the contract is that nothing calls the protocol before `deliver_body` returns.
+        match (self.reactor(), self.me()) {
+            (Some(reactor), Some(me)) => reactor.call_when_running(move || me.delivery.end(end)),
+            _ => self.delivery.give_up(),
         }
     }
 
     fn take_end(&self) -> Option<BodyEnd> {
-        match self.consumer.replace(Consumer::Away) {
-            Consumer::Ended(end) => Some(end),
-            consumer => {
-                self.consumer.replace(consumer);
-                None
-            }
-        }
+        self.delivery.take_end()
     }
 
     fn pause(&self) {
-        if self.is(Step::Answering) && !self.paused.replace(true) {
+        if self.is(State::Answering) && !self.paused.replace(true) {
             self.with_transport(Transport::pause_producing);
         }
     }
@@ -425,28 +369,27 @@ impl BodySource for Exchange {
 
     fn abandon(&self) {
         self.let_go();
-        drop(self.consumer.replace(Consumer::Away));
+        self.delivery.give_up();
     }
 
     fn abandon_unless_delivered(&self) {
-        let is_taken = matches!(*self.consumer.borrow(), Consumer::Delivered(_) | Consumer::Away);
-        if !is_taken {
+        if !self.delivery.is_delivered() {
             self.abandon();
         }
     }
 }
 
-/// Hears from the transport when it may send on.
+/// The producer that the transport calls when there is room for more of the request.
 struct Sender(Weak<Exchange>);
 
 impl Producer for Sender {
-    fn pause_producing(&self) {} // It waits already.
+    fn pause_producing(&self) {} // It is registered only while it waits.
 
     fn resume_producing(&self) {
         let Some(exchange) = self.0.upgrade() else { return };
         let connection = exchange.connection.borrow().clone();
         if let Some(connection) = connection {
-            connection.note_sent();
+            connection.note_sent(); // From here on only an idempotent request may be retried.
         }
         exchange.with_transport(|transport| exchange.go_on_sending(transport));
     }

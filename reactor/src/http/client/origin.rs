@@ -1,6 +1,6 @@
 //! [`Origin`]: scheme, host and port. Connections to the same origin can stand in for each other.
 //!
-//! Next: `request.rs`.
+//! Next: `route.rs`, how a connection is made.
 
 use crate::Destination;
 use crate::http::url::Url;

@@ -1,7 +1,9 @@
-//! [`get_page`]: a URL in, a Deferred with what it says out. One request on one connection, as Twisted's `getPage`.
+//! [`get_page`]: a URL in, a Deferred with the page out. One request on one connection, like Twisted's `getPage`.
 //!
-//! Unlike Twisted's, it fires as soon as the answer is complete, its time limit covers everything (look-up, connection,
-//! TLS, answer), the answer's size is limited, and redirects are not followed.
+//! It differs from Twisted's: it fires as soon as the response is complete, its time limit covers everything (look-up,
+//! connection, TLS, response), the size of the response is limited, and redirects are not followed.
+//!
+//! Next: the herd in `src/`, which asks a Places service with an [`Agent`].
 
 use super::agent::Agent;
 use super::error::AgentError;
@@ -14,16 +16,16 @@ use crate::tls::{TlsConfigError, TrustRoots};
 use crate::{Deferred, Reactor};
 use std::time::Duration;
 
-/// How long an answer may take unless [`PageGetter::timeout`] says otherwise.
+/// Maximum time for a page unless [`PageGetter::timeout`] sets another.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Gets the page at `url` with the roots that browsers trust: the body, if the server says that all is well.
+/// Gets the page at `url`, trusting the roots that browsers trust. Fires with the body if the status is 200, 201 or
+/// 202.
 ///
-/// Fails with [`PageError`] for a status other than 200 to 202, [`UrlError`](super::UrlError),
-/// [`ConnectError`](crate::error::ConnectError),
-/// [`HttpError`](super::HttpError), [`Reason`](crate::Reason) if the connection broke or TLS failed, or
-/// [`TimeoutError`](crate::TimeoutError) after 30 s.
-/// Cancelling ends the connection.
+/// Fails with [`PageError`](super::PageError) for any other status, with [`UrlError`](crate::http::UrlError),
+/// [`ConnectError`](crate::error::ConnectError), [`HttpError`](crate::http::HttpError), [`Reason`](crate::Reason) if
+/// the connection broke or TLS failed, or [`TimeoutError`](crate::TimeoutError) after 30 s. Cancelling ends the
+/// connection.
 ///
 /// ```no_run
 /// use reactor::{Reactor, http::get_page};
@@ -46,7 +48,7 @@ pub fn get_page(reactor: &Reactor, url: &str) -> Deferred<Vec<u8>> {
     }
 }
 
-/// What [`get_page`] is made of, to be set up once and used often: an [`Agent`] that keeps no connection and follows no
+/// [`get_page`] with settings, to be made once and used often: an [`Agent`] that keeps no connection and follows no
 /// redirect. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PageGetter {
@@ -57,9 +59,9 @@ impl PageGetter {
     /// A getter that trusts `roots`.
     ///
     /// # Errors
-    /// If there are none.
+    /// If there are no roots.
     pub fn new(reactor: &Reactor, roots: &TrustRoots) -> Result<PageGetter, TlsConfigError> {
-        // Each page has a connection of its own, and none waits for another's.
+        // Each page has a connection of its own, and none waits for that of another.
         let settings = AgentSettings {
             max_idle_per_host: 0,
             max_open: usize::MAX,
@@ -70,14 +72,14 @@ impl PageGetter {
         Ok(PageGetter { agent }.timeout(TIMEOUT))
     }
 
-    /// No connection is lost with the old agent's pool: that one keeps none.
+    /// With the old agent goes its pool, but that one keeps no connections.
     fn set(self, set: impl FnOnce(&mut AgentSettings)) -> PageGetter {
         let mut settings = self.agent.settings().clone();
         set(&mut settings);
         PageGetter { agent: self.agent.sibling(settings) }
     }
 
-    /// Sets how long an answer may take, from the call to the last byte.
+    /// Sets the maximum time for a page, from the call to the last byte.
     pub fn timeout(self, timeout: Duration) -> PageGetter {
         self.set(|settings| {
             settings.timeout = timeout;
@@ -86,7 +88,7 @@ impl PageGetter {
         })
     }
 
-    /// Sets how large an answer may be.
+    /// Sets the maximum sizes of a response.
     pub fn limits(self, limits: Limits) -> PageGetter {
         self.set(|settings| settings.limits = limits)
     }
@@ -108,7 +110,7 @@ impl PageGetter {
     /// As [`get`](PageGetter::get), for a URL that has been parsed already.
     #[track_caller]
     pub fn get_url(&self, url: &Url) -> Deferred<Page> {
-        // Who asks for a page is told why there is none, not how far its request came.
+        // The caller hears why there is no page, not how far the request came.
         self.agent.fetch(Request::get(url.clone())).add_errback(|failure| {
             let reason = failure.check().map(|error: &AgentError| error.reason().clone());
             Err(reason.unwrap_or(failure))

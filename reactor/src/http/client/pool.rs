@@ -1,16 +1,19 @@
-//! [`Pool`]: which request gets which connection, and which has to wait.
+//! [`Pool`]: decides which exchange gets which connection, and which has to wait.
 //!
 //! ```text
-//!   a request --> an idle connection of its host, the one used last
-//!            \--> else a new one, if there may be one more
-//!            \--> else the queue of its host, if there is room
-//!            \--> else TooManyWaiting
+//!   an exchange --> an idle connection to its origin, the one used last
+//!              \--> else a new one, if the limits allow one more
+//!              \--> else the queue of its origin, if there is room
+//!              \--> else TooManyWaiting
 //! ```
 //!
-//! When a connection becomes free or ends, the request that has waited longest among those that could now be served is
-//! served. A host with idle connections gives one up if another host would have to wait for it.
+//! When a connection becomes free or ends, the pool serves the exchange that has waited longest of all that can now be
+//! served. If an exchange would have to wait only because another host keeps idle connections, one of those is closed.
 //!
-//! Connections at work are not held here, only counted: a pool must not keep them when everybody else is gone.
+//! The pool does not hold busy connections, but counts them. Their exchange holds them: when it is dropped, they must
+//! close, although the pool lives on.
+//!
+//! Next: `origin.rs`, which connections are alike.
 
 use super::connection::{ClientConnection, ConnectionOwner, ConnectionUser};
 use super::error::TooManyWaiting;
@@ -22,34 +25,35 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
+/// The connections of one agent and the exchanges that wait for them. Clones of the agent share it.
 pub(super) struct Pool {
     this: Weak<Pool>,
     route: Rc<Route>,
-    /// In order: there are seldom more than a few, and each request looks for its own several times.
+    /// A BTreeMap, because there are seldom more than a few hosts, and each request looks its own up several times.
     hosts: RefCell<BTreeMap<Origin, Host>>,
     /// Sums over all hosts.
     open: Cell<usize>,
     idle: Cell<usize>,
     waiting: Cell<usize>,
-    /// Connections that were told to make room and are not gone yet.
+    /// Connections that are closing to make room. While there are any, no other is closed for the same purpose.
     making_room: RefCell<Vec<Weak<ClientConnection>>>,
-    /// Numbers those who wait and those who are idle, in the order in which they began.
-    turn: Cell<u64>,
+    /// Numbers waiting exchanges and idle connections in the order in which they began to wait or idle.
+    next_number: Cell<u64>,
 }
 
 #[derive(Default)]
 struct Host {
     open: usize,
-    /// The one used last is the last.
+    /// In the order in which they became idle. The last is used first: it is the least likely to be stale.
     idle: VecDeque<(u64, Rc<ClientConnection>)>,
     waiting: VecDeque<(u64, Weak<dyn ConnectionUser>)>,
 }
 
-/// What can be done for a request.
+/// What can be done for an exchange.
 enum Plan {
     Reuse(Rc<ClientConnection>),
     Open,
-    /// Close this one, to open another when it is gone.
+    /// Close this idle connection; another one is opened when it is gone.
     MakeRoom(Rc<ClientConnection>),
     Wait,
 }
@@ -64,7 +68,7 @@ impl Pool {
             idle: Cell::new(0),
             waiting: Cell::new(0),
             making_room: RefCell::default(),
-            turn: Cell::new(0),
+            next_number: Cell::new(0),
         })
     }
 
@@ -88,21 +92,22 @@ impl Pool {
         self.waiting.get()
     }
 
-    fn next_turn(&self) -> u64 {
-        self.turn.replace(self.turn.get() + 1)
+    fn next_number(&self) -> u64 {
+        self.next_number.replace(self.next_number.get() + 1)
     }
 
-    // ---- Requests come, wait, and go.
+    // ---- Exchanges come, wait, and go.
 
-    /// Sees to it that `user` gets a connection, now or later.
+    /// Gives `user` a connection, now or later.
     pub(super) fn submit(&self, user: &Rc<dyn ConnectionUser>) -> Result<(), TooManyWaiting> {
         let origin = user.origin();
-        let first_come = self.hosts.borrow().get(origin).map_or(0, |host| host.waiting.len());
-        if first_come == 0 && self.serve(user, origin) {
+        let waiting_before = self.hosts.borrow().get(origin).map_or(0, |host| host.waiting.len());
+        // If others wait, this one queues behind them, even if it could be served now: first come, first served.
+        if waiting_before == 0 && self.serve(user, origin) {
             return Ok(());
         }
         for (waiting, limit) in
-            [(first_come, self.settings().max_waiting_per_host), (self.waiting.get(), self.settings().max_waiting)]
+            [(waiting_before, self.settings().max_waiting_per_host), (self.waiting.get(), self.settings().max_waiting)]
         {
             if waiting >= limit {
                 return Err(TooManyWaiting { waiting });
@@ -112,7 +117,8 @@ impl Pool {
         Ok(())
     }
 
-    /// The same for one that was served once, by a stale connection: it comes before those who still wait.
+    /// The same for an exchange that was served once, by a stale connection: it comes before all that wait. No
+    /// limit is checked, as it has had a place before.
     pub(super) fn submit_again(&self, user: &Rc<dyn ConnectionUser>) {
         if !self.serve(user, user.origin()) {
             self.enqueue(user, VecDeque::push_front);
@@ -124,17 +130,17 @@ impl Pool {
         user: &Rc<dyn ConnectionUser>,
         push: impl FnOnce(&mut VecDeque<(u64, Weak<dyn ConnectionUser>)>, (u64, Weak<dyn ConnectionUser>)),
     ) {
-        let entry = (self.next_turn(), Rc::downgrade(user));
+        let entry = (self.next_number(), Rc::downgrade(user));
         push(&mut self.hosts.borrow_mut().entry(user.origin().clone()).or_default().waiting, entry);
         self.waiting.set(self.waiting.get() + 1);
     }
 
-    /// Takes `user` out of the queue, if it is there; it stands in it once at most.
+    /// Takes `user` out of the queue, if it is there; it is there once at most.
     ///
-    /// It is looked for from the front, where those stand whose time is over: each of them is found at once. Who is
-    /// cancelled elsewhere costs a look at those before it, which are no more than `max_waiting_per_host`: the 256 of
-    /// the default are 4 KiB, less than the cancelled request has cost already. An index to find it at once would have
-    /// to be kept by every request that waits.
+    /// The search begins at the front, where exchanges run out of time, and finds those at once. One that is cancelled
+    /// further back costs a look at all before it, at most `max_waiting_per_host`. With the default of 256 that is 4
+    /// KiB, less than the request has cost already. To find it at once, every waiting exchange would have to keep an
+    /// index.
     pub(super) fn forget(&self, user: &Rc<dyn ConnectionUser>) {
         let origin = user.origin();
         let mut hosts = self.hosts.borrow_mut();
@@ -170,7 +176,7 @@ impl Pool {
         }
     }
 
-    /// Begins to make a connection for `user`.
+    /// Begins to make a connection for `user`. If the reactor is gone, nothing happens.
     fn open_for(&self, user: &Rc<dyn ConnectionUser>) {
         let origin = user.origin();
         let settings = self.route.settings().clone();
@@ -181,13 +187,13 @@ impl Pool {
         user.connecting(connection, connector);
     }
 
-    /// Whether there may be one more connection.
+    /// Whether the limit allows one more connection.
     fn has_room(&self) -> bool {
         self.open.get() < self.settings().max_open.max(1)
     }
 
-    /// Whether anything can be done for anybody.
-    fn has_anything(&self) -> bool {
+    /// Whether any exchange might be served.
+    fn can_serve_any(&self) -> bool {
         self.has_room() || self.idle.get() > 0
     }
 
@@ -214,22 +220,23 @@ impl Pool {
         }
     }
 
-    /// Serves those who wait, as far as that can be done; who has waited longest comes first.
-    fn serve_those_who_wait(&self) {
-        if self.waiting.get() == 0 || !self.has_anything() {
+    /// Serves as many waiting exchanges as possible, the one that has waited longest first.
+    fn serve_waiting(&self) {
+        if self.waiting.get() == 0 || !self.can_serve_any() {
             return;
         }
-        // The first of each host, looked for once: there may be as many hosts as requests wait.
+        // The first of each host. Collected once, as each waiting exchange may have a host of its own: looking at all
+        // hosts again for each would take quadratic time.
         let mut firsts: BTreeMap<u64, Origin> = {
             let hosts = self.hosts.borrow();
             hosts.iter().filter_map(|(origin, host)| Some((host.waiting.front()?.0, origin.clone()))).collect()
         };
-        while self.has_anything()
+        while self.can_serve_any()
             && let Some((_, origin)) = firsts.pop_first()
         {
             let first = self.hosts.borrow().get(&origin).and_then(|host| host.waiting.front()?.1.upgrade());
             if first.is_some_and(|first| !self.serve(&first, &origin)) {
-                continue; // Nor can those of its host that wait behind it.
+                continue; // So those of its host behind it cannot be served either.
             }
             let mut hosts = self.hosts.borrow_mut();
             let Some(host) = hosts.get_mut(&origin) else { continue };
@@ -246,7 +253,7 @@ impl Pool {
 
     // ---- Connections become free, and end.
 
-    /// Keeps to the limits on idle connections: the oldest go.
+    /// Closes the oldest idle connection if there is one more than the limits allow.
     fn close_surplus(&self, origin: &Origin) {
         let hosts = self.hosts.borrow();
         let own = hosts.get(origin).filter(|host| host.idle.len() > self.settings().max_idle_per_host);
@@ -265,7 +272,7 @@ impl Pool {
         }
     }
 
-    /// Takes `connection` out of the idle ones, if it is there.
+    /// Takes `connection` out of the idle ones, if it is one of them.
     fn take_out_of_idle(&self, connection: &ClientConnection) {
         let mut hosts = self.hosts.borrow_mut();
         let Some(host) = hosts.get_mut(connection.origin()) else { return };
@@ -274,7 +281,7 @@ impl Pool {
         self.idle.set(self.idle.get() - (before - host.idle.len()));
     }
 
-    /// Closes all idle connections; fires when they are gone.
+    /// Closes all idle connections; each Deferred fires when one is gone.
     pub(super) fn close_idle(&self) -> Vec<Deferred<()>> {
         let idle: Vec<Rc<ClientConnection>> = self
             .hosts
@@ -299,13 +306,13 @@ impl ConnectionOwner for Pool {
             return connection.close();
         };
         connection.keep_idle(&reactor, self.settings().idle_timeout);
-        let since = self.next_turn();
+        let since = self.next_number();
         let mut hosts = self.hosts.borrow_mut();
         let host = hosts.entry(connection.origin().clone()).or_default();
         host.idle.push_back((since, connection.clone()));
         self.idle.set(self.idle.get() + 1);
         drop(hosts);
-        self.serve_those_who_wait();
+        self.serve_waiting();
         self.close_surplus(connection.origin());
     }
 
@@ -325,7 +332,7 @@ impl ConnectionOwner for Pool {
             }
         }
         drop(hosts);
-        self.serve_those_who_wait();
+        self.serve_waiting();
     }
 }
 
@@ -336,7 +343,7 @@ impl Host {
 }
 
 impl Drop for Pool {
-    /// Nobody can ask for the idle connections any more.
+    /// No request can come any more that would use the idle connections.
     fn drop(&mut self) {
         for (_, connection) in self.hosts.get_mut().values().flat_map(|host| &host.idle) {
             connection.close();

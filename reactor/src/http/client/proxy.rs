@@ -6,18 +6,18 @@ use crate::http::url::{Url, UrlError, percent_decoded};
 use std::fmt;
 use std::str::FromStr;
 
-/// An HTTP proxy, with who we are to it. Made from `http://proxy:3128` or `http://user:password@proxy:3128`.
+/// An HTTP proxy. Made from `http://proxy:3128` or, with credentials, from `http://user:password@proxy:3128`.
 ///
-/// Name and password are taken as they are, percent-encoding undone; `Debug` does not show them.
+/// Percent-encoding in name and password is undone; otherwise they are used as they are. `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     url: Url,
-    /// What stands in `Proxy-Authorization`.
+    /// The value of `Proxy-Authorization`.
     authorization: Option<String>,
 }
 
 impl Proxy {
-    /// A proxy that knows us by this name and password.
+    /// The same proxy, with this user name and password.
     pub fn with_credentials(mut self, user: &str, password: &str) -> Proxy {
         self.authorization = Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())));
         self
@@ -31,7 +31,7 @@ impl Proxy {
         self.url.port()
     }
 
-    /// The header line for the proxy, or nothing.
+    /// The header line with the credentials; empty if there are none.
     pub(super) fn authorization_line(&self) -> String {
         self.authorization.as_ref().map(|value| format!("Proxy-Authorization: {value}\r\n")).unwrap_or_default()
     }
@@ -41,7 +41,7 @@ impl FromStr for Proxy {
     type Err = UrlError;
 
     /// # Errors
-    /// [`UrlError`] if it is not `http://`, with a host: TLS to the proxy itself is not offered.
+    /// [`UrlError`] if it is not `http://` with a host. TLS to the proxy itself is not supported.
     fn from_str(text: &str) -> Result<Proxy, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_that_of_the_rfc() {
+    fn base64_gives_the_examples_of_the_rfc() {
         for (plain, coded) in
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
         {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_has_its_credentials_in_its_url_or_given_and_shows_them_to_nobody() {
+    fn a_proxys_credentials_come_from_its_url_or_a_call_and_debug_hides_them() {
         let expected = "Proxy-Authorization: Basic dTpwOkAv\r\n"; // u:p:@/
         for proxy in [
             "http://u:p%3a%40%2F@proxy:3128".parse::<Proxy>().unwrap(),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_refused() {
+    fn text_that_is_not_a_proxy_is_refused() {
         for (text, error) in [
             ("proxy:3128", UrlError::Scheme),
             ("https://proxy", UrlError::Scheme),

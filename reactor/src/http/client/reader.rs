@@ -1,7 +1,7 @@
 //! [`ResponseReader`]: the parser and, behind it, gzip: bytes of a connection in, events of a plain response out. It
 //! touches no socket and calls nothing of the program but the closure that takes a piece of the body.
 //!
-//! Next: `connection.rs`, which feeds it.
+//! Next: `proxy.rs`, the other way to a server.
 
 use crate::Failure;
 use crate::http::coding::Decoding;

@@ -1,7 +1,9 @@
-//! Redirects: where an answer sends us, and whether we go. Twisted's `BrowserLikeRedirectAgent`.
+//! Redirects: where a response sends us, and whether we go. Twisted's `BrowserLikeRedirectAgent`.
 //!
-//! As a browser does (the Fetch standard): 303 becomes a GET, and so does a POST after 301 or 302; 307 and 308 keep
-//! method and body. Credentials do not follow to another origin, and nothing follows from https to http.
+//! The rules are a browser's (the Fetch standard). 303 becomes a GET, and so does a POST after 301 or 302; 307 and 308
+//! keep method and body. Credentials do not go to another origin, and no redirect leads from https to http.
+//!
+//! Next: `page.rs`, all of it in one call.
 
 use super::error::{AgentError, RedirectError, Stage};
 use super::exchange;
@@ -15,13 +17,13 @@ use crate::{CancelledError, Failure, TimeoutError};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Bytes of a redirect's own body that are read, so that its connection can be used again.
-const BODY: usize = 64 * 1024;
+/// Maximum bytes of a redirect's own body that are read to make its connection reusable.
+const MAX_BODY: usize = 64 * 1024;
 
-/// How long that may take before the connection is given up for another one.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Maximum time for that; then the connection is given up.
+const MAX_BODY_TIME: Duration = Duration::from_secs(1);
 
-/// Asks, and follows up to `limit` redirects.
+/// Sends `request` and follows at most `limit` redirects.
 pub(super) async fn follow(
     pool: Rc<Pool>,
     mut request: Request,
@@ -40,13 +42,14 @@ pub(super) async fn follow(
         previous.push(Previous { url: request.url().clone(), head: response.head().clone() });
         request = next;
         if is_longer(response.head()) {
-            drop(response); // And with it the connection: another one costs less than the body.
+            drop(response); // And its connection with it: another one costs less than this body.
             continue;
         }
-        // Whatever becomes of its body; but a cancel and the deadline are for all of it.
-        let mut body = response.collect(BODY);
+        // If reading the body fails, we go on without that connection. Two failures are not about the body but about
+        // all that we do here: a cancel, and the deadline of the whole request.
+        let mut body = response.collect(MAX_BODY);
         if let Some(reactor) = pool.route().reactor() {
-            body = body.add_timeout(PATIENCE, &reactor);
+            body = body.add_timeout(MAX_BODY_TIME, &reactor);
         }
         if let Err(failure) = body.await
             && ends_all(&failure)
@@ -56,18 +59,19 @@ pub(super) async fn follow(
     }
 }
 
-/// Whether the body that is announced is longer than what is read of one.
+/// Whether the announced body is longer than we would read.
 fn is_longer(head: &Head) -> bool {
     let lengths = head.header("content-length").filter_map(|length| std::str::from_utf8(length).ok()?.parse().ok());
-    lengths.max().is_some_and(|length: u64| length > BODY as u64)
+    lengths.max().is_some_and(|length: u64| length > MAX_BODY as u64)
 }
 
+/// Whether a failure ends the whole request and not only a redirect's body.
 fn ends_all(failure: &Failure) -> bool {
     let is_late = |error: &AgentError| error.reason().check::<TimeoutError>().is_some();
     failure.check::<CancelledError>().is_some() || failure.check().is_some_and(is_late)
 }
 
-/// The request to go on with, if this is a redirect.
+/// The next request, if this response is a redirect.
 fn next(request: &Request, head: &Head) -> Result<Option<Request>, RedirectError> {
     if !is_redirect(head.status) {
         return Ok(None);

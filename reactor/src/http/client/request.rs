@@ -1,11 +1,14 @@
-//! [`Request`]: what is to be asked, and its bytes. Pure.
+//! [`Request`]: method, URL, headers and body of a request, and their bytes. Sans-I/O.
 //!
-//! What frames a message (`Content-Length`, `Host`, `Connection` and the like) is the client's business and cannot be
-//! set; what could smuggle something into a head is refused when it is given, not when it is sent.
+//! The client itself sets the headers that frame a message (`Content-Length`, `Host`, `Connection` and others), and the
+//! program cannot. Bytes that could smuggle something into a head are refused when they are given, not when they are
+//! sent, so that the error is reported where the mistake is.
 //!
-//! **Secrets.** `Debug` shows neither the query nor the value of a header that carries credentials. A header of
-//! [`secret_header`](Request::secret_header) and a query parameter of [`secret_query`](Request::secret_query) do not
-//! follow a redirect to another origin.
+//! **Secrets.** `Debug` shows neither the query nor the value of a header with credentials. Headers of
+//! [`secret_header`](Request::secret_header) and query parameters of [`secret_query`](Request::secret_query) do not go
+//! along when a redirect leads to another origin.
+//!
+//! Next: `exchange.rs`, one request on its way.
 
 use crate::http::url::{Url, percent_decoded};
 use std::borrow::Cow;
@@ -15,7 +18,7 @@ use std::rc::Rc;
 /// Headers that carry credentials by their nature.
 const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "cookie2"];
 
-/// Headers by which the client frames messages, steers the connection or says what it can decode; and those meant for a
+/// Headers with which the client frames messages, steers the connection and says what it can decode; and headers for a
 /// proxy, which would reach the server instead.
 const OWNED: [&str; 12] = [
     "host",
@@ -32,20 +35,20 @@ const OWNED: [&str; 12] = [
     "accept-encoding",
 ];
 
-/// A value that is shorter than this is found in many an address by chance; nobody's secret is so short.
-const SHORTEST_SECRET: usize = 6;
+/// Secrets shorter than this are not searched for in the address of a redirect: they would be found there by chance.
+const MIN_SECRET: usize = 6;
 
-/// A request is not one that could be sent: the caller's mistake. Values are never told, as they may be secret.
+/// Why a request cannot be sent: a mistake of the caller. The text never has a header's value, which may be secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The method is no token, or `CONNECT`, which asks a proxy for a tunnel.
+    /// The method is not a token, or is `CONNECT`, which only the client itself sends, to a proxy.
     Method,
-    /// The header's name is no token.
+    /// The header's name is not a token.
     HeaderName,
-    /// The value of the header of this name holds a control character.
+    /// The value of this header contains a control character.
     HeaderValue(String),
-    /// The header of this name is the client's own to set.
+    /// This header is set by the client itself.
     OwnedHeader(String),
 }
 
@@ -70,7 +73,7 @@ struct Field {
     is_secret: bool,
 }
 
-/// One request: method, address, headers, body. Cheap enough to clone; the body is shared.
+/// One request: method, URL, headers, body. Cheap enough to clone; the body is shared.
 ///
 /// ```
 /// use reactor::http::{Request, Url};
@@ -87,27 +90,27 @@ pub struct Request {
     headers: Vec<Field>,
     secret_query: Vec<String>,
     body: Rc<Vec<u8>>,
-    /// Whoever made it says that asking twice does no harm.
+    /// The program says that sending it twice does no harm.
     is_harmless: bool,
 }
 
 impl Request {
-    /// Asks for what is at `url`.
+    /// A GET request.
     pub fn get(url: Url) -> Request {
         Request::of("GET", url)
     }
 
-    /// Asks what [`get`](Request::get) would give, without its body.
+    /// A HEAD request: the head that [`get`](Request::get) would give, without the body.
     pub fn head(url: Url) -> Request {
         Request::of("HEAD", url)
     }
 
-    /// Gives `body` to what is at `url`.
+    /// A POST request with this body.
     pub fn post(url: Url, body: impl Into<Vec<u8>>) -> Request {
         Request::of("POST", url).body(body)
     }
 
-    /// A request of any method; methods are told apart by case.
+    /// A request with any method; methods are case-sensitive.
     ///
     /// # Errors
     /// [`RequestError::Method`].
@@ -123,17 +126,17 @@ impl Request {
         Request { method: method.into(), url, headers, secret_query, body, is_harmless: false }
     }
 
-    /// Adds a header; those of the same name stay.
+    /// Adds a header; others of the same name stay.
     ///
     /// # Errors
-    /// [`RequestError`] if it could not be sent as one header, or is the client's own.
+    /// [`RequestError`] if it could not be sent as one header, or if the client sets it itself.
     pub fn header(self, name: &str, value: &str) -> Result<Request, RequestError> {
         let is_secret = CREDENTIALS.iter().any(|known| name.eq_ignore_ascii_case(known));
         self.add(name, value, is_secret)
     }
 
-    /// Adds a header that carries a secret, such as an API key: `Debug` does not show it and a redirect to another
-    /// origin does not get it. `Authorization` and cookies are secret in any case.
+    /// Adds a header that carries a secret, such as an API key. `Debug` does not show it, and it is not sent along when
+    /// a redirect leads to another origin. `Authorization` and cookies are treated so in any case.
     ///
     /// # Errors
     /// As [`header`](Request::header).
@@ -155,20 +158,21 @@ impl Request {
         Ok(self)
     }
 
-    /// Says that the query parameter of this name is a secret: it does not follow a redirect to another origin.
+    /// Marks the query parameter of this name as a secret: it is not sent along when a redirect leads to another
+    /// origin.
     pub fn secret_query(mut self, name: &str) -> Request {
         self.secret_query.push(name.to_owned());
         self
     }
 
-    /// Sets the body. Its length goes with it.
+    /// Sets the body. `Content-Length` follows from it.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Request {
         self.body = Rc::new(body.into());
         self
     }
 
-    /// Says that asking twice is as good as asking once, although the method does not: a search by POST, for example. A
-    /// kept connection that turns out to be stale is then no reason to fail.
+    /// Marks the request as idempotent although its method is not: a search by POST, for example. It is then sent again
+    /// if a kept connection turns out to be stale.
     pub fn idempotent(self) -> Request {
         Request { is_harmless: true, ..self }
     }
@@ -178,7 +182,7 @@ impl Request {
         &self.method
     }
 
-    /// Where it goes.
+    /// The URL.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -188,13 +192,13 @@ impl Request {
         &self.body
     }
 
-    /// Whether asking twice is as good as asking once: RFC 9110, section 9.2.2.
+    /// Whether sending it twice is as good as sending it once: RFC 9110, section 9.2.2.
     pub(super) fn is_idempotent(&self) -> bool {
         self.is_harmless || matches!(self.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
     }
 
-    /// The bytes before the body. `target` is what stands in the first line; `more` are lines of the client's own,
-    /// each with its end.
+    /// The bytes before the body. `target` is that of the request line; `more` are header lines of the client's own,
+    /// each with its CR LF.
     pub(super) fn head_bytes(&self, target: &str, user_agent: &str, more: &[&str]) -> Vec<u8> {
         let mut head = Vec::with_capacity(256);
         let mut line = |pieces: &[&str]| {
@@ -211,7 +215,7 @@ impl Request {
             line(&[&field.name, ": ", &field.value, "\r\n"]);
         }
         line(more);
-        // A server may wait for the body of a method that usually has one.
+        // A server may wait for a body if a method that usually has one comes without a length (RFC 9110, section 8.6).
         if !self.body.is_empty() || matches!(self.method(), "POST" | "PUT" | "PATCH") {
             line(&["Content-Length: ", &self.body.len().to_string(), "\r\n"]);
         }
@@ -219,8 +223,8 @@ impl Request {
         head
     }
 
-    /// The request by which a redirect to `url` is followed, which says to use the method `method`. Another origin
-    /// gets no credentials; `None` if the address itself holds one that cannot be taken out.
+    /// The request that follows a redirect to `url` with `method`. Another origin gets no credentials; `None` if `url`
+    /// itself contains one that cannot be taken out.
     pub(super) fn redirected(&self, url: Url, method: &str) -> Option<Request> {
         let mut next = Request { method: method.to_owned().into(), url, ..self.clone() };
         if method != self.method {
@@ -245,17 +249,17 @@ impl Request {
         let in_query = parameters.filter(|(name, _)| self.secret_query.iter().any(|secret| secret == name));
         let in_headers = self.headers.iter().filter(|field| field.is_secret).map(|field| field.value.clone());
         let all = in_query.map(|(_, value)| value.to_owned()).chain(in_headers);
-        all.filter(|secret| secret.len() >= SHORTEST_SECRET).collect()
+        all.filter(|secret| secret.len() >= MIN_SECRET).collect()
     }
 }
 
-/// Whether `target` holds `secret`, percent-encoded or not.
+/// Whether `target` contains `secret`, percent-encoded or not.
 fn holds(target: &str, secret: &str) -> bool {
     let forms = |text: &str| [Some(text.as_bytes().to_vec()), percent_decoded(text)].into_iter().flatten();
     forms(target).any(|target| forms(secret).any(|secret| target.windows(secret.len()).any(|part| part == secret)))
 }
 
-/// The target without the query parameters of these names.
+/// `target` without the query parameters of these names.
 fn without_parameters(target: &str, names: &[String]) -> String {
     let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
     let is_kept = |one: &&str| !names.iter().any(|name| one.split('=').next() == Some(name));
@@ -277,7 +281,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// RFC 9110, section 5.6.2.
+/// Whether `text` is a token: RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_fit)

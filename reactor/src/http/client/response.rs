@@ -1,7 +1,9 @@
-//! [`Response`]: an answer whose head has come, and [`Page`]: one that has come whole.
+//! [`Response`]: a response whose head has come, and [`Page`]: one that has come whole.
 //!
-//! Until somebody takes the body, its connection is paused; a `Response` that is dropped instead frees it. (In Twisted
-//! such a connection is held for ever.)
+//! Until the program takes the body, the connection is paused. If it drops the `Response` instead, the connection is
+//! freed. (In Twisted such a connection is held for ever.)
+//!
+//! Next: `pool.rs`, which connection an exchange gets.
 
 use super::body::{BodyEnd, BodyProtocol, BodySource, BodyTransport, Collector};
 use crate::http::head::Head;
@@ -13,9 +15,9 @@ use std::rc::Rc;
 /// A redirect that was followed. `Debug` does not show the query, which may hold secrets.
 #[derive(Clone)]
 pub struct Previous {
-    /// What was asked.
+    /// The URL that was requested.
     pub url: Url,
-    /// What was answered.
+    /// The head of the redirect.
     pub head: Head,
 }
 
@@ -25,7 +27,7 @@ impl fmt::Debug for Previous {
     }
 }
 
-/// An answer whose head has come. Dropping it ends what is under way of its body.
+/// A response whose head has come. Dropping it ends the transfer of its body.
 pub struct Response {
     head: Head,
     source: Rc<dyn BodySource>,
@@ -57,15 +59,15 @@ impl Response {
         &self.previous
     }
 
-    /// Has `protocol` get the body, as it comes. It is called by the loop, not before this returns.
+    /// Gives the body to `protocol` as it comes. The loop calls it, not before this returns. Twisted's `deliverBody`.
     pub fn deliver_body(self, protocol: impl BodyProtocol + 'static) -> BodyTransport {
         self.source.deliver(Box::new(protocol));
         BodyTransport::new(self.source.clone())
     }
 
-    /// The whole body, of `limit` bytes at most. Twisted's `readBody`, which has no limit.
+    /// The whole body, at most `limit` bytes. Twisted's `readBody`, which has no limit.
     ///
-    /// A body that only the connection's end delimits is taken as whole. Fails with [`AgentError`]; cancelling ends
+    /// A body that only the end of the connection delimits counts as whole. Fails with [`AgentError`]; cancelling ends
     /// the connection.
     #[track_caller]
     pub fn collect(self, limit: usize) -> Deferred<Vec<u8>> {
@@ -97,7 +99,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// An answer: its head and all of its body.
+/// A whole response: its head and all of its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// Status and headers.
@@ -110,7 +112,7 @@ impl Page {
     /// The body, if the status is 200, 201 or 202.
     ///
     /// # Errors
-    /// [`PageError`] with all of it, for any other status.
+    /// [`PageError`], which has the whole page, for any other status.
     pub fn into_body(self) -> Result<Vec<u8>, Failure> {
         match self.head.status {
             200..=202 => Ok(self.body),

@@ -8,7 +8,7 @@
 //!   https, a proxy      TCP to the proxy    request line: /path          on TLS in a tunnel
 //! ```
 //!
-//! Next: `pool.rs`, which connects along it.
+//! Next: `connection.rs`, one connection.
 
 use super::connection::{ClientConnection, ConnectionProtocol};
 use super::origin::Origin;
@@ -30,7 +30,7 @@ pub(super) struct Route {
 impl Route {
     pub(super) fn new(reactor: WeakReactor, tls: TlsClient, mut settings: AgentSettings) -> Rc<Route> {
         settings.user_agent.retain(|c| !c.is_control());
-        // The exchange has the same limit for this and a CONNECT together; it comes first.
+        // The exchange has the same limit for a CONNECT and this together, so its timer fires first.
         let tls = tls.handshake_timeout(settings.handshake_timeout);
         Rc::new(Route { reactor, tls, settings: Rc::new(settings) })
     }
@@ -48,7 +48,7 @@ impl Route {
         &self.settings
     }
 
-    /// The head of `request`, as it goes over the wire.
+    /// The head of `request` as it goes over the wire.
     pub(super) fn head_of(&self, request: &Request) -> Vec<u8> {
         let url = request.url();
         let coding = match self.settings.accept_gzip {
@@ -90,13 +90,13 @@ impl Route {
         })
     }
 
-    /// Whether a proxy is asked for a tunnel. A proxy that gets the whole URL goes where that says; only one that is
-    /// asked for a tunnel goes to `connect_to`.
+    /// Whether a proxy is asked for a tunnel. Without one, a proxy goes where the URL says, so `connect_to` needs one
+    /// too.
     fn needs_tunnel(&self, is_secure: bool) -> bool {
         is_secure || self.settings.connect_to.is_some()
     }
 
-    /// Where the server is, or is said to be.
+    /// Where the server is, according to `connect_to` or else the URL.
     fn server(&self, origin: &Origin) -> Destination {
         match &self.settings.connect_to {
             Some((host, port)) => Destination::from((host.as_str(), *port)),

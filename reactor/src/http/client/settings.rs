@@ -1,10 +1,12 @@
-//! [`AgentSettings`]: what an [`Agent`](super::Agent) allows, each with its reason.
+//! [`AgentSettings`]: the limits of an [`Agent`](super::Agent), each with its reason.
+//!
+//! Next: `error.rs`, everything that can go wrong.
 
 use super::proxy::Proxy;
 use crate::http::limits::Limits;
 use std::time::Duration;
 
-/// Limits and manners of an [`Agent`](super::Agent). The defaults suit a program that asks services.
+/// Limits and behavior of an [`Agent`](super::Agent). The defaults suit a program that calls web services.
 ///
 /// ```
 /// use reactor::http::AgentSettings;
@@ -17,44 +19,47 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AgentSettings {
-    /// How long a connection may take to come about, look-up included. Default 10 s.
+    /// Maximum time to connect, name look-up included. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long the TLS handshake may take; with a proxy, together with the asking for a tunnel. Default 10 s.
+    /// Maximum time of the TLS handshake; with a proxy, of the request for a tunnel and the handshake together. Default
+    /// 10 s.
     pub handshake_timeout: Duration,
-    /// How long the answer's head may take from when the request has been sent. Default 30 s.
+    /// Maximum time from the end of the request to the end of the response's head. Default 30 s.
     pub first_byte_timeout: Duration,
-    /// How long all of it may take: waiting for a connection, redirects, the last byte of the body. A peer that drips
-    /// cannot extend it, nor can a body that nobody takes. Default 60 s.
+    /// Maximum time of the whole request: waiting for a connection, redirects, everything up to the last byte of the
+    /// body. It is never extended, neither by a peer that sends a byte now and then nor by a program that does not take
+    /// the body. Default 60 s.
     pub timeout: Duration,
-    /// How large an answer may be; a body that is coded is measured coded and decoded.
+    /// Maximum sizes of a response. The limit on a coded body holds both before and after decoding.
     pub limits: Limits,
-    /// Connections to one host (scheme, name and port) at once. Browsers have 6; so have we.
+    /// Maximum number of connections to one host (scheme, name and port). Default 6, as in browsers.
     pub max_open_per_host: usize,
-    /// Connections at once, so that a program that asks many hosts keeps descriptors for itself. Default 128.
+    /// Maximum number of connections, so that a program that calls many hosts keeps file descriptors for other work.
+    /// Default 128.
     pub max_open: usize,
-    /// Connections to one host that are kept for the next request. Default 6. With 0 none is kept, and requests say
+    /// Maximum number of idle connections to one host. Default 6. With 0 none is kept, and requests say
     /// `Connection: close`.
     pub max_idle_per_host: usize,
-    /// Connections that are kept. Default 32.
+    /// Maximum number of idle connections. Default 32.
     pub max_idle: usize,
-    /// How long a connection is kept unused. Default 50 s: shorter than the 60 or 75 s of usual servers, as who closes
-    /// first never meets a connection that the other one is just closing.
+    /// Time after which an idle connection is closed. Default 50 s, which is less than the 60 or 75 s of usual servers:
+    /// if we close first, we seldom send a request on a connection that the server is just closing.
     pub idle_timeout: Duration,
-    /// Requests that wait for a connection to one host. More fail with [`TooManyWaiting`](super::TooManyWaiting).
-    /// Default 256.
+    /// Maximum number of requests that wait for a connection to one host. More fail with
+    /// [`TooManyWaiting`](super::TooManyWaiting). Default 256.
     pub max_waiting_per_host: usize,
-    /// Requests that wait for a connection. Default 1024.
+    /// Maximum number of requests that wait for a connection. Default 1024.
     pub max_waiting: usize,
-    /// What stands in `User-Agent`, unless a request brings its own; nothing if empty. Control characters are left out.
+    /// The `User-Agent` header, unless a request brings its own; no header if empty. Control characters are removed.
     pub user_agent: String,
-    /// Connect to this host and port, whatever the URL says: only the connection goes there, while the `Host` header,
-    /// SNI and the certificate's name stay those of the URL. For tests and for services behind a tunnel; curl's
-    /// `--connect-to`. With a [`proxy`](AgentSettings::proxy), that is asked for a tunnel to this place, for plain HTTP
-    /// too, as curl does it; many proxies refuse tunnels to ports other than 443.
+    /// Connect to this host and port, whatever the URL says. The `Host` header, SNI and the name in the certificate
+    /// stay those of the URL. For tests, and for services behind a tunnel. With a [`proxy`](AgentSettings::proxy), the
+    /// proxy is asked for a tunnel to this place, also for plain HTTP, as curl's `--connect-to` does; many proxies
+    /// refuse tunnels to ports other than 443.
     pub connect_to: Option<(String, u16)>,
-    /// Go through this proxy: https by a tunnel (CONNECT), plain HTTP by giving it the whole URL.
+    /// Go through this proxy: https by a tunnel (CONNECT), plain HTTP by sending it the whole URL.
     pub proxy: Option<Proxy>,
-    /// Ask for gzip, and unpack it. If not, a coded answer is an error: nobody asked for it. Default false.
+    /// Ask for gzip and decode it. If false, a coded response is an error, as it was not asked for. Default false.
     pub accept_gzip: bool,
     /// Whether redirects are followed. Default no.
     pub redirects: Redirects,
@@ -64,12 +69,12 @@ pub struct AgentSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Redirects {
-    /// A redirect is an answer like any other.
+    /// A redirect is a response like any other.
     #[default]
     None,
-    /// Follow them, but no more than so many in a row: Twisted's limit is 20.
+    /// Follow redirects. Twisted's limit is 20.
     Follow {
-        /// How many in a row.
+        /// Maximum number of redirects in a row.
         limit: usize,
     },
 }

@@ -8,7 +8,7 @@
 //! A request over plain HTTP needs no tunnel: it goes to the proxy with its whole URL. The exception is a request that
 //! is to go elsewhere than its URL says (`connect_to`): it gets a tunnel too, with no TLS inside.
 //!
-//! Next: `route.rs`, which decides who gets one.
+//! Next: `redirect.rs`, several requests instead of one.
 
 use super::connection::ClientConnection;
 use super::error::ProxyError;
@@ -19,15 +19,15 @@ use crate::{Failure, Protocol, Reason, Transport};
 use std::mem;
 use std::rc::Rc;
 
-/// The protocol that asks for the tunnel, and then stands aside.
+/// The protocol that asks for the tunnel, and then passes everything on.
 pub(super) struct Tunnel {
     connection: Rc<ClientConnection>,
     question: String,
     state: State,
 }
 
-/// What speaks in the tunnel once it is there; made at the start, so that a name that TLS refuses is told before
-/// anybody is asked.
+/// The protocol inside the tunnel. It is made at the start, so that a name that TLS refuses is reported before the
+/// proxy is asked.
 type Inner = Box<dyn Protocol>;
 
 enum State {
@@ -37,22 +37,22 @@ enum State {
 }
 
 impl Tunnel {
-    /// A tunnel to `place` (`host:port`) for `inner`.
+    /// A tunnel to `server` (`host:port`) for `inner`.
     pub(super) fn new(
         connection: Rc<ClientConnection>,
-        place: &str,
+        server: &str,
         proxy: &Proxy,
         limits: &Limits,
         inner: Inner,
     ) -> Tunnel {
         let authorization = proxy.authorization_line();
-        let question = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{authorization}\r\n");
+        let question = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n{authorization}\r\n");
         let parser = ResponseParser::new(limits.clone()).for_method("CONNECT");
         Tunnel { connection, question, state: State::Asking(Box::new(parser), inner) }
     }
 
-    /// The proxy's answer; true once it is a yes.
-    fn is_granted(&mut self, input: &mut &[u8]) -> Result<bool, ProxyError> {
+    /// Reads the proxy's response from `input`; true once the tunnel is there.
+    fn read_response(&mut self, input: &mut &[u8]) -> Result<bool, ProxyError> {
         let State::Asking(parser, _) = &mut self.state else { return Ok(true) };
         loop {
             match parser.next(input).map_err(ProxyError::BadAnswer)? {
@@ -80,7 +80,7 @@ impl Protocol for Tunnel {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         let mut input = data;
-        match self.is_granted(&mut input) {
+        match self.read_response(&mut input) {
             Ok(false) => return,
             Ok(true) => {}
             Err(error) => return self.refuse(error),
