@@ -1,14 +1,16 @@
-//! What a certificate says of itself, read as far as an error message needs it: who issued it, for whom, which key.
+//! [`Certificate`]: issuer, subject and key of a certificate, read as far as an error message needs them.
 //!
-//! rustls alone decides whether a certificate is believed. This reader runs only after it has refused one, so that the
-//! message can say more than "unknown issuer". It reads DER in one pass, takes no byte on trust, and never recurses.
+//! rustls alone decides whether a certificate is trusted. This reader runs only after a refusal, so that the message
+//! can say more than "unknown issuer". It reads DER in one pass, never recurses, and every length is checked against
+//! the bytes that are there.
 //!
-//! Next: `verifier.rs`, which asks it.
+//! Next: [`crate::http`].
 
-/// Characters of a peer's text that a message repeats: enough for any name, too few to flood a log.
-const READABLE: usize = 100;
-/// Certificates of one chain that are looked through for an issuer; rustls follows a chain no further than 6.
-pub(super) const CHAIN: usize = 8;
+/// Maximum number of characters of a peer's text that a message repeats: enough for any name, too few to flood a log.
+const MAX_TEXT: usize = 100;
+/// Maximum number of certificates of one chain that are searched for an issuer. rustls follows a chain no further than
+/// 6.
+pub(super) const MAX_CHAIN: usize = 8;
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
@@ -21,7 +23,7 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
-/// The parts of a certificate that are looked at, as they stand in it.
+/// The parts of a certificate that matter here, as their DER bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Certificate<'a> {
     issuer: &'a [u8],
@@ -30,7 +32,7 @@ pub(super) struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Reads a certificate in DER form; None if it is none.
+    /// Reads a certificate in DER form (RFC 5280, section 4.1); `None` if it is malformed.
     pub(super) fn parse(mut der: &'a [u8]) -> Option<Certificate<'a>> {
         let mut certificate = expect(SEQUENCE, &mut der)?;
         let mut signed = expect(SEQUENCE, &mut certificate)?;
@@ -40,25 +42,25 @@ impl<'a> Certificate<'a> {
         expect(INTEGER, &mut signed)?; // The serial number.
         expect(SEQUENCE, &mut signed)?; // The algorithm of the signature.
         let issuer = expect(SEQUENCE, &mut signed)?;
-        expect(SEQUENCE, &mut signed)?; // From when until when.
+        expect(SEQUENCE, &mut signed)?; // The period of validity.
         let subject = expect(SEQUENCE, &mut signed)?;
         let public_key = expect(SEQUENCE, &mut signed)?;
         Some(Certificate { issuer, subject, public_key })
     }
 
-    /// Whether it says that it was issued by its own subject.
+    /// Whether issuer and subject are the same.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }
 
-    /// The bits of its key, if that is an RSA key.
+    /// The number of bits of its key, if that is an RSA key.
     pub(super) fn rsa_bits(&self) -> Option<usize> {
         let mut key = self.public_key;
         let mut algorithm = expect(SEQUENCE, &mut key)?;
         if expect(OBJECT_IDENTIFIER, &mut algorithm)? != RSA_ENCRYPTION {
             return None;
         }
-        // The first byte of a bit string is the number of bits that its last byte leaves out: none here.
+        // The first byte of a bit string is the number of unused bits in its last byte: none here.
         let (0, mut numbers) = expect(BIT_STRING, &mut key)?.split_first()? else { return None };
         let mut numbers = expect(SEQUENCE, &mut numbers)?;
         let modulus = expect(INTEGER, &mut numbers)?;
@@ -68,14 +70,14 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// Whom the chain that begins with `leaf` leads to: the issuer of the last certificate that is found among `others`.
+/// Follows the chain from `leaf` through `others` and returns the issuer of the last certificate that is there.
 pub(super) fn last_issuer(leaf: Certificate<'_>, others: &[impl AsRef<[u8]>]) -> LastIssuer {
     let mut at = leaf;
-    for _ in 0..CHAIN {
+    for _ in 0..MAX_CHAIN {
         if at.is_self_issued() {
             return LastIssuer::Sent(name(at.subject));
         }
-        let others = others.iter().take(CHAIN).filter_map(|der| Certificate::parse(der.as_ref()));
+        let others = others.iter().take(MAX_CHAIN).filter_map(|der| Certificate::parse(der.as_ref()));
         match others.into_iter().find(|other| other.subject == at.issuer) {
             Some(issuer) => at = issuer,
             None => break,
@@ -87,9 +89,9 @@ pub(super) fn last_issuer(leaf: Certificate<'_>, others: &[impl AsRef<[u8]>]) ->
 /// Where a chain ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LastIssuer {
-    /// At a root that the peer sent along.
+    /// At a root that the peer has sent.
     Sent(Option<String>),
-    /// At somebody whose own certificate was not sent.
+    /// At an issuer whose own certificate was not sent.
     NotSent(Option<String>),
 }
 
@@ -110,17 +112,17 @@ fn name(mut parts: &[u8]) -> Option<String> {
     organization
 }
 
-/// A peer's text as a message may repeat it: in quotes, short, and nothing in it that a terminal would obey.
+/// A peer's text, safe for a message: in quotes, cut short, and with all control characters escaped.
 pub(super) fn readable(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&text[..text.len().min(4 * READABLE + 1)]);
-    let mut short: String = text.chars().take(READABLE).collect();
+    let text = String::from_utf8_lossy(&text[..text.len().min(4 * MAX_TEXT + 1)]);
+    let mut short: String = text.chars().take(MAX_TEXT).collect();
     if short.len() < text.len() {
         short.push('…');
     }
     format!("{short:?}")
 }
 
-/// Takes the next element off `input` if it has this tag: what is in it.
+/// Takes the next element off `input` if it has this tag, and returns its content.
 fn expect<'a>(tag: u8, input: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut rest = *input;
     let (found, content) = element(&mut rest)?;
@@ -131,13 +133,13 @@ fn expect<'a>(tag: u8, input: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(content)
 }
 
-/// Takes the next element off `input`: its tag, of one byte, and what is in it.
+/// Takes the next element off `input`, and returns its tag, of one byte, and its content.
 fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
-        // The length's own length follows: more than four bytes of it are no certificate's.
+        // A long length: the low bits say how many bytes it has. No certificate needs more than four.
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
             (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn a_peers_text_is_short_and_harmless() {
         assert_eq!(readable(b"Acme \x1b[2J\r\nRoot"), "\"Acme \\u{1b}[2J\\r\\nRoot\"");
-        assert_eq!(readable(&[b'x'; 10_000]).chars().count(), READABLE + 3);
+        assert_eq!(readable(&[b'x'; 10_000]).chars().count(), MAX_TEXT + 3);
         assert_eq!(readable(&[0xff; 2]), "\"\u{fffd}\u{fffd}\"");
     }
 }

@@ -4,7 +4,7 @@
 //! It must not keep alive what it comes from. A reactor holds its connections, and they hold the protocols of this
 //! folder; a strong way back would close a circle that is never freed.
 //!
-//! Next: `config.rs`, which takes one.
+//! Next: `config.rs`, how a client and a server are made.
 
 use crate::DelayedCall;
 use std::fmt;

@@ -1,4 +1,6 @@
-//! What a TLS end trusts and shows: [`TrustRoots`], [`TlsClient`], [`TlsServer`].
+//! The two ends of TLS, which trust and which show certificates: [`TrustRoots`], [`TlsClient`], [`TlsServer`].
+//!
+//! Next: `layer.rs`, one session.
 
 use super::clock::TlsClock;
 use super::layer::{Profile, TlsProtocol};
@@ -18,14 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// How long a handshake may take unless `handshake_timeout` says otherwise: enough for its two round trips over the
-/// slowest line, and no peer that stalls holds a connection for longer.
+/// Maximum time for a handshake unless `handshake_timeout` sets another. It is enough for two round trips over the
+/// slowest line, and a peer that stalls holds a connection no longer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an error calls the roots.
 const ROOTS: &str = "the set of trusted roots";
 
-/// A TLS end could not be set up: a fault in what it was given.
+/// Why a TLS end could not be made: something that it was given is wrong.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsConfigError {
@@ -33,22 +35,22 @@ pub enum TlsConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
-    /// There is no certificate in what was to be a list of them (PEM).
+    /// A text that should contain certificates (PEM) has none.
     NoCertificate {
         /// Where it came from.
         source: String,
     },
-    /// A certificate or key makes no sense.
+    /// A certificate or key is malformed.
     Bad {
         /// Where it came from.
         source: String,
         /// What is wrong.
         reason: String,
     },
-    /// Not a name or address that a certificate could be for.
+    /// This is not a name or address that a certificate can be for.
     BadName(String),
     /// rustls refused the configuration.
     Rustls(rustls::Error),
@@ -74,17 +76,17 @@ impl From<rustls::Error> for TlsConfigError {
     }
 }
 
-/// The certificate authorities that a client believes.
+/// The certificate authorities that a client trusts.
 #[derive(Debug, Clone)]
 pub struct TrustRoots(RootCertStore);
 
 impl TrustRoots {
-    /// Those that Mozilla's browsers believe, as of the `webpki-roots` package in use.
+    /// The authorities that Mozilla's browsers trust, as of the version of `webpki-roots` in use.
     pub fn web() -> TrustRoots {
         TrustRoots(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
     }
 
-    /// Nobody, to be added to.
+    /// No authority yet.
     pub fn none() -> TrustRoots {
         TrustRoots(RootCertStore::empty())
     }
@@ -92,7 +94,7 @@ impl TrustRoots {
     /// Adds the certificates of a PEM file.
     ///
     /// # Errors
-    /// If it cannot be read, holds none, or holds a bad one.
+    /// If the file cannot be read, has no certificate, or has a malformed one.
     pub fn add_pem_file(&mut self, path: &Path) -> Result<(), TlsConfigError> {
         let bytes = std::fs::read(path).map_err(|error| TlsConfigError::Unreadable { path: path.into(), error })?;
         self.add_pem(&bytes, &path.display().to_string())
@@ -101,7 +103,7 @@ impl TrustRoots {
     /// Adds the certificates of a PEM text; `source` is for error messages.
     ///
     /// # Errors
-    /// If it holds none, or a bad one.
+    /// If the text has no certificate, or a malformed one.
     pub fn add_pem(&mut self, pem: &[u8], source: &str) -> Result<(), TlsConfigError> {
         let bad = |reason: String| TlsConfigError::Bad { source: source.to_owned(), reason };
         let mut found = false;
@@ -116,7 +118,7 @@ impl TrustRoots {
     /// Adds one certificate in DER form.
     ///
     /// # Errors
-    /// If it is a bad one.
+    /// If it is malformed.
     pub fn add_der(&mut self, certificate: &[u8]) -> Result<(), TlsConfigError> {
         self.0.add(CertificateDer::from(certificate.to_vec())).map_err(TlsConfigError::from)
     }
@@ -149,7 +151,8 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// The client end of TLS: whom it trusts, which application protocols (ALPN) it offers. Cheap to clone.
+/// The client end of TLS: the authorities that it trusts, the application protocols (ALPN) that it offers. Cheap to
+/// clone.
 #[derive(Clone)]
 pub struct TlsClient {
     config: Arc<ClientConfig>,
@@ -158,7 +161,8 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// A client that believes `roots` and offers the application protocols `alpn`, such as `["http/1.1"]`.
+    /// A client that trusts `roots` and offers the application protocols `alpn`, such as `["http/1.1"]`. `clock` is a
+    /// `&Reactor`.
     ///
     /// # Errors
     /// If `roots` is empty.
@@ -172,7 +176,7 @@ impl TlsClient {
         let verifier = Verifier::new(roots.0.clone(), provider()).map_err(bad)?;
         let mut config = ClientConfig::builder_with_details(provider(), certificate_clock.clone())
             .with_safe_default_protocol_versions()?
-            .dangerous() // Its verdicts are rustls's own.
+            .dangerous() // But the verdicts are rustls's own.
             .with_custom_certificate_verifier(verifier.clone())
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
@@ -187,17 +191,17 @@ impl TlsClient {
         Ok(TlsClient { config: Arc::new(config), certificate_clock, profile: Rc::new(profile) })
     }
 
-    /// Sets how long a handshake may take (10 s): then the connection is broken off, and the protocol told that it is
-    /// the server's fault.
+    /// Sets the maximum time for a handshake; the default is 10 s. After that the connection is aborted, and the
+    /// protocol's `connection_lost` hears that it is the server's fault.
     pub fn handshake_timeout(mut self, after: Duration) -> TlsClient {
         Rc::make_mut(&mut self.profile).handshake_timeout = after;
         self
     }
 
-    /// Speaks TLS with `server_name` below `protocol`.
+    /// A protocol that speaks TLS with `server_name`, and gives the plain bytes to `protocol`.
     ///
     /// # Errors
-    /// If a certificate could not be for that name.
+    /// If no certificate can be for that name.
     pub fn wrap(&self, server_name: &str, protocol: Box<dyn Protocol>) -> Result<Box<dyn Protocol>, TlsConfigError> {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| TlsConfigError::BadName(server_name.to_owned()))?;
@@ -224,11 +228,11 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// A server that shows `chain` (DER, its own certificate first), whose key is `key` (DER), and speaks the
-    /// application protocols `alpn`.
+    /// A server that shows `chain` (DER, its own certificate first), has the private key `key` (DER), and speaks the
+    /// application protocols `alpn`. `clock` is a `&Reactor`.
     ///
     /// # Errors
-    /// If chain or key are bad or do not belong together.
+    /// If chain or key are malformed or do not belong together.
     pub fn new(
         clock: impl Into<TlsClock>,
         chain: &[&[u8]],
@@ -257,14 +261,14 @@ impl TlsServer {
         Ok(TlsServer { config: Arc::new(config), certificate_clock, profile: Rc::new(profile) })
     }
 
-    /// Sets how long a handshake may take (10 s): then the connection is broken off, so that nobody holds one by
-    /// saying nothing.
+    /// Sets the maximum time for a handshake; the default is 10 s. After that the connection is aborted, so that a
+    /// client cannot hold one by staying silent.
     pub fn handshake_timeout(mut self, after: Duration) -> TlsServer {
         Rc::make_mut(&mut self.profile).handshake_timeout = after;
         self
     }
 
-    /// A factory whose protocols speak TLS.
+    /// A factory whose protocols are those of `inner` and speak TLS.
     pub fn factory(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
         TlsServerFactory { tls: self.clone(), inner }
     }

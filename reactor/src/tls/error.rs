@@ -1,9 +1,9 @@
-//! [`TlsError`]: why TLS failed, whose fault it is, and a sentence that whoever runs the program understands.
+//! [`TlsError`]: why TLS failed, whose fault it is, and a sentence that the operator of the program understands.
 //!
-//! rustls tells programs what happened; the sentences here are for people. So dates are dates, names come with the
-//! name that was wanted, and what the peer said is repeated only in quotes and cut short.
+//! rustls reports to programs; the sentences here are for people. Dates are written as dates, and names stand beside
+//! the name that was wanted. Text of the peer is repeated only in quotes and cut short.
 //!
-//! Next: `layer.rs`, which meets the errors.
+//! Next: `verifier.rs`, what is known of a refused certificate.
 
 use super::certificate::{LastIssuer, readable};
 use super::verifier::Seen;
@@ -13,13 +13,13 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerInco
 use std::fmt;
 use std::time::Duration;
 
-/// Names of a certificate that a message repeats.
-const NAMES: usize = 5;
+/// Maximum number of a certificate's names that a message repeats.
+const MAX_NAMES: usize = 5;
 
 /// Why TLS failed.
 ///
-/// Its text is one sentence that says at which end the fault is. Whatever the fault: nothing that the program wrote
-/// has reached the peer if it [`is_in_handshake`](TlsError::is_in_handshake).
+/// Its text is one sentence that says at which end the fault is. If it [`is_in_handshake`](TlsError::is_in_handshake),
+/// nothing that the program wrote has reached the peer, whatever the fault.
 #[derive(Debug, Clone)]
 pub struct TlsError {
     in_handshake: bool,
@@ -33,7 +33,7 @@ pub struct TlsError {
 #[derive(Debug, Clone)]
 enum Why {
     Rustls(Error),
-    /// The peer's first bytes are not TLS's.
+    /// The peer's first bytes are not TLS.
     NotTls(Vec<u8>),
     TimedOut(Duration),
 }
@@ -42,16 +42,16 @@ enum Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsFault {
-    /// The peer's certificate is not believed. Its owner has to mend it; or we trust the wrong authorities, or have the
-    /// wrong time; or somebody else sits there.
+    /// The peer's certificate was refused. Its owner has to renew it; or we trust the wrong authorities or have the
+    /// wrong time; or an attacker answers in place of the peer.
     Certificate,
-    /// The peer breaks TLS's rules, does not speak it, or has stopped speaking.
+    /// The peer breaks the rules of TLS, does not speak it, or has fallen silent.
     Peer,
-    /// Both keep to the rules, and have no version, cipher or application protocol in common.
+    /// Both follow the rules but have no version, cipher or application protocol in common.
     NothingInCommon,
-    /// The peer refused us, and said why.
+    /// The peer refused us and said why.
     Refused,
-    /// We could not do what we should.
+    /// Something failed on our side.
     Ours,
 }
 
@@ -68,31 +68,30 @@ impl Reason {
 }
 
 impl TlsError {
-    pub(super) fn new(error: Error, during: During<'_>) -> TlsError {
-        TlsError::with(Why::Rustls(error), during)
+    pub(super) fn new(error: Error, context: ErrorContext<'_>) -> TlsError {
+        TlsError::with(Why::Rustls(error), context)
     }
 
-    pub(super) fn not_tls(first_bytes: &[u8], during: During<'_>) -> TlsError {
-        TlsError::with(Why::NotTls(first_bytes.to_vec()), during)
+    pub(super) fn not_tls(first_bytes: &[u8], context: ErrorContext<'_>) -> TlsError {
+        TlsError::with(Why::NotTls(first_bytes.to_vec()), context)
     }
 
-    pub(super) fn timed_out(after: Duration, during: During<'_>) -> TlsError {
-        TlsError::with(Why::TimedOut(after), during)
+    pub(super) fn timed_out(after: Duration, context: ErrorContext<'_>) -> TlsError {
+        TlsError::with(Why::TimedOut(after), context)
     }
 
-    fn with(why: Why, during: During<'_>) -> TlsError {
-        let During { in_handshake, peer, seen, alpn } = during;
+    fn with(why: Why, context: ErrorContext<'_>) -> TlsError {
+        let ErrorContext { in_handshake, peer, seen, alpn } = context;
         let ours = alpn.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         TlsError { in_handshake, peer, why, seen, ours }
     }
 
-    /// Whether it failed before anything could be said: then not a byte that the program wrote has gone out. False if
-    /// it broke later.
+    /// Whether it failed during the handshake. Then not a byte that the program wrote has gone out.
     pub fn is_in_handshake(&self) -> bool {
         self.in_handshake
     }
 
-    /// What rustls said. None if it never came so far: the peer does not speak TLS, or did not answer in time.
+    /// The error of rustls. `None` if rustls was not asked: the peer does not speak TLS, or did not answer in time.
     pub fn cause(&self) -> Option<&Error> {
         match &self.why {
             Why::Rustls(error) => Some(error),
@@ -125,9 +124,9 @@ impl TlsError {
     }
 }
 
-/// What stands around an error.
+/// What is known beside an error when it occurs.
 #[derive(Debug)]
-pub(super) struct During<'a> {
+pub(super) struct ErrorContext<'a> {
     pub(super) in_handshake: bool,
     /// "the server" or "the client".
     pub(super) peer: &'static str,
@@ -199,7 +198,7 @@ impl TlsError {
                 write!(f, "a certificate of {peer}'s is signed in a way that does not fit the key, or that is unsafe")
             }
             CertificateError::InvalidPurposeContext { presented, .. } => {
-                let purposes: Vec<String> = presented.iter().take(NAMES).map(ToString::to_string).collect();
+                let purposes: Vec<String> = presented.iter().take(MAX_NAMES).map(ToString::to_string).collect();
                 write!(f, "the certificate of {peer} is not for servers, but for {}", listed(&purposes))
             }
             CertificateError::Revoked => write!(f, "the certificate of {peer} has been revoked"),
@@ -207,7 +206,7 @@ impl TlsError {
             CertificateError::UnhandledCriticalExtension => {
                 write!(f, "a certificate of {peer}'s depends on something that we do not know")
             }
-            // What webpki finds and rustls has no word for.
+            // Errors of webpki for which rustls has no variant.
             CertificateError::Other(other) => match other.to_string().as_str() {
                 "EndEntityUsedAsCa" => {
                     write!(f, "the certificate of {peer} was issued with one that may not issue any (CA:FALSE)")
@@ -286,7 +285,7 @@ impl TlsError {
     }
 }
 
-/// Whether a weak key may be behind it.
+/// Whether a weak key may be the cause.
 fn is_about_keys(error: &CertificateError) -> bool {
     matches!(
         error,
@@ -302,9 +301,9 @@ fn names(presented: &[String]) -> String {
         let (_, rest) = name.split_once('(')?;
         Some(readable(rest.trim_end_matches(')').trim_matches('"').as_bytes()).trim_matches('"').to_owned())
     };
-    let mut names: Vec<String> = presented.iter().take(NAMES).filter_map(bare).collect();
-    if presented.len() > NAMES {
-        names.push(format!("{} more", presented.len() - NAMES));
+    let mut names: Vec<String> = presented.iter().take(MAX_NAMES).filter_map(bare).collect();
+    if presented.len() > MAX_NAMES {
+        names.push(format!("{} more", presented.len() - MAX_NAMES));
     }
     if names.is_empty() { "no name at all".to_owned() } else { listed(&names) }
 }
@@ -318,7 +317,7 @@ fn listed(items: &[String]) -> String {
     }
 }
 
-/// The algorithms that old or careless servers still sign with.
+/// The name of a signature algorithm, of those that old or careless servers still use.
 fn algorithm(id: &[u8]) -> &'static str {
     const SHA1: [&[u8]; 3] = [
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05], // With RSA.
@@ -336,7 +335,7 @@ fn algorithm(id: &[u8]) -> &'static str {
     }
 }
 
-/// What time the checks went by: a wrong clock makes good certificates look bad.
+/// The time against which dates were checked: a wrong clock makes good certificates look bad.
 struct OurClock(UnixTime);
 
 impl fmt::Display for OurClock {

@@ -1,10 +1,26 @@
 //! One TLS session between a protocol above and a transport below.
+//!
+//! ```text
+//!   the inner protocol      data_received, ...        write, lose_connection, ...
+//!                                 ^                              |
+//!                            TlsProtocol  -- the session --  TlsBackend
+//!                                 ^            (rustls)          v
+//!   the lower transport     records that come          records that go
+//! ```
+//!
+//! `TlsProtocol` is the protocol of the lower transport, `TlsBackend` the transport of the inner protocol. The session
+//! is never borrowed while the inner protocol runs, as that may write.
+//!
+//! Two ends must not be mixed up. An end of the lower connection can be forged by anything on the way; only TLS's own
+//! close_notify shows that the peer has said all (RFC 8446, section 6.1). Without one the reason is
+//! [`Reason::Truncated`].
+//!
+//! Next: `error.rs`, why it failed.
 
 use super::clock::TlsClock;
-use super::error::{During, TlsError};
+use super::error::{ErrorContext, TlsError};
 use super::verifier::Verifier;
-use crate::transport::TransportBackend;
-use crate::transport::{KeepAlive, MAX_BUFFERED};
+use crate::transport::{KeepAlive, MAX_BUFFERED, TransportBackend};
 use crate::{Address, DelayedCall, Producer, Protocol, Reason, Transport};
 use rustls::Connection;
 use std::cell::{Cell, RefCell};
@@ -14,60 +30,60 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Plain bytes given to the protocol at once: a TLS record holds at most this much.
+/// Plain bytes given to the protocol at once: the maximum in one TLS record (RFC 8446, section 5.1).
 const PLAIN_BUFFER: usize = 16 * 1024;
 
-/// A peer's first bytes that an error repeats: enough to recognize HTTP, SSH or SMTP by.
-const FIRST_BYTES: usize = 24;
+/// Maximum number of a peer's first bytes that an error repeats: enough to recognize HTTP, SSH or SMTP.
+const MAX_FIRST_BYTES: usize = 24;
 
-/// What all sessions of one [`TlsClient`](super::TlsClient) or [`TlsServer`](super::TlsServer) have in common.
+/// The part that all sessions of one [`TlsClient`](super::TlsClient) or [`TlsServer`](super::TlsServer) share.
 #[derive(Clone)]
 pub(super) struct Profile {
-    /// What errors call the other end: "the server" or "the client".
+    /// The name of the other end in errors: "the server" or "the client".
     pub(super) peer: &'static str,
     /// The application protocols that our side speaks, for errors.
     pub(super) alpn: Vec<Vec<u8>>,
-    /// A client's: it knows more about certificates that were refused.
+    /// A client's verifier, which knows more about a certificate that it has refused.
     pub(super) verifier: Option<Arc<Verifier>>,
     pub(super) handshake_timeout: Duration,
-    /// Where plain bytes are put for a protocol to see: one for all sessions, as only one is fed at a time. (If one is
-    /// fed from inside of another, it finds none, and makes its own.)
+    /// The buffer in which a protocol sees plain bytes. All sessions share it, as one is fed at a time. (A session that
+    /// is fed while another one is, finds it taken and makes its own.)
     pub(super) plain: Rc<Cell<Vec<u8>>>,
     pub(super) clock: TlsClock,
 }
 
-/// The protocol below: it feeds the session what comes and gives the inner protocol what is in it.
+/// The protocol below: feeds records to the session, and the plain bytes in them to the inner protocol.
 pub(super) struct TlsProtocol {
     inner: Box<dyn Protocol>,
     state: State,
     profile: Rc<Profile>,
-    /// Records received and held back because reading was paused: at most what one read brought.
+    /// Records that came before the transport paused, and were not processed: at most what one read brought.
     held: Vec<u8>,
-    /// The inner protocol knows that the handshake is done.
-    told: bool,
+    /// `handshake_completed` has been called.
+    has_told_handshake: bool,
 }
 
 enum State {
     /// Not connected yet.
     New(Option<Box<Connection>>),
-    Up(Rc<TlsChannel>),
+    Up(Rc<TlsBackend>),
 }
 
-/// The transport above.
-struct TlsChannel {
+/// The transport above: what the inner protocol writes becomes records.
+struct TlsBackend {
     lower: Transport,
     session: RefCell<Box<Connection>>,
     closing: Cell<Closing>,
-    /// Why it ended, if the transport below would not know.
+    /// Why it ended, if the lower transport cannot know.
     reason: RefCell<Option<Reason>>,
-    /// What came broke the session; to be told when what came before it has been handed on.
+    /// An error in what came. It is reported only after the bytes before it have been handed on.
     broken: Cell<Option<Reason>>,
     /// The session has seen the peer's close_notify.
     close_notify: Cell<bool>,
-    /// And the protocol has been told.
+    /// The inner protocol has been told that the peer has closed.
     peer_closed: Cell<bool>,
-    /// Aborts a handshake that takes too long, or holds up the end.
-    limit: Cell<Option<DelayedCall>>,
+    /// Aborts a handshake that takes too long, or that delays our close.
+    deadline: Cell<Option<DelayedCall>>,
     progress: Cell<Progress>,
     profile: Rc<Profile>,
 }
@@ -77,18 +93,18 @@ struct TlsChannel {
 enum Progress {
     /// Not a byte has come.
     Silent,
-    /// What came first looks like TLS.
+    /// The first byte looks like TLS.
     Handshaking,
     Established,
 }
 
-/// What our side has asked for.
+/// The end that our side has asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closing {
     No,
-    /// End our sending when the handshake is done and what was written has gone out.
+    /// End our sending, once the handshake is done and the bytes written so far have gone out.
     WriteSideAfterHandshake,
-    /// Close then.
+    /// Close, once the same has happened.
     AfterHandshake,
     WriteSide,
     All,
@@ -97,64 +113,76 @@ enum Closing {
 impl TlsProtocol {
     pub(super) fn new(mut session: Connection, inner: Box<dyn Protocol>, profile: Rc<Profile>) -> TlsProtocol {
         session.set_buffer_limit(Some(MAX_BUFFERED));
-        TlsProtocol { inner, state: State::New(Some(Box::new(session))), profile, held: Vec::new(), told: false }
+        TlsProtocol {
+            inner,
+            state: State::New(Some(Box::new(session))),
+            profile,
+            held: Vec::new(),
+            has_told_handshake: false,
+        }
     }
 
-    fn channel(&self) -> Option<Rc<TlsChannel>> {
+    fn backend(&self) -> Option<Rc<TlsBackend>> {
         match &self.state {
-            State::Up(channel) => Some(channel.clone()),
+            State::Up(backend) => Some(backend.clone()),
             State::New(_) => None,
         }
     }
 
-    /// Feeds records to the session and plain bytes to the inner protocol, until all is used up or reading is paused.
-    fn feed(&mut self, channel: &Rc<TlsChannel>, records: &[u8]) {
+    /// Feeds records to the session and plain bytes to the inner protocol, until all are used up or reading is paused.
+    fn feed(&mut self, backend: &Rc<TlsBackend>, records: &[u8]) {
         let mut plain = self.profile.plain.take();
         plain.resize(PLAIN_BUFFER, 0); // Only the first time: clearing it costs more than the rest of this layer.
-        self.feed_through(channel, records, &mut plain);
+        self.feed_through(backend, records, &mut plain);
         self.profile.plain.set(plain);
     }
 
-    fn feed_through(&mut self, channel: &Rc<TlsChannel>, mut records: &[u8], plain: &mut [u8]) {
-        let upper = Transport::new(channel.clone());
+    fn feed_through(&mut self, backend: &Rc<TlsBackend>, mut records: &[u8], plain: &mut [u8]) {
+        let upper = Transport::new(backend.clone());
         loop {
-            // First what the session holds already.
-            while !channel.peer_closed.get() {
-                if channel.lower.is_paused() && !channel.is_disconnecting() {
+            // The order within a turn: what came earlier is handed on before what came later is looked at. So the
+            // protocol gets the same calls however the network cuts the records.
+            while !backend.peer_closed.get() {
+                if backend.lower.is_paused() && !backend.is_disconnecting() {
                     self.held = records.to_vec();
                     return;
                 }
-                let count = match channel.session.borrow_mut().reader().read(plain) {
+                let count = match backend.session.borrow_mut().reader().read(plain) {
                     Ok(count @ 1..) => count,
-                    _ => break, // Nothing now, or the end: which of them, process() tells.
+                    _ => break, // Nothing now, or the end; process() finds out which.
                 };
-                if !channel.is_disconnecting() {
+                if !backend.is_disconnecting() {
                     self.inner.data_received(&upper, &plain[..count]);
                 }
             }
-            if channel.close_notify.get() && !channel.peer_closed.replace(true) {
+            if backend.close_notify.get() && !backend.peer_closed.replace(true) {
                 self.inner.read_connection_lost(&upper);
             }
-            channel.flush();
-            if channel.peer_closed.get() {
-                return channel.end_if_both_have_ended(); // What follows a close_notify means nothing.
+            backend.flush();
+            if backend.peer_closed.get() {
+                return backend.end_if_both_have_ended(); // What follows a close_notify means nothing.
             }
-            if channel.closing.get() == Closing::All {
+            if backend.closing.get() == Closing::All {
+                return; // We have said goodbye: what still comes is not wanted.
+            }
+            // Only now: the bytes before the error are as good as if they had come alone.
+            if let Some(reason) = backend.broken.take() {
+                return backend.fail(reason);
+            }
+            if records.is_empty() || backend.reason.borrow().is_some() {
                 return;
             }
-            // Only now: what came before the break is as true as if it had come alone.
-            if let Some(reason) = channel.broken.take() {
-                return channel.fail(reason);
-            }
-            if records.is_empty() || channel.reason.borrow().is_some() {
-                return;
-            }
-            channel.process(&mut records);
-            if !self.told && !channel.is_disconnecting() && channel.progress.get() == Progress::Established {
-                self.told = true;
+            backend.process(&mut records);
+            // Before the next plain bytes: the protocol must hear that the peer is who it should be before it gets
+            // data.
+            if !self.has_told_handshake
+                && !backend.is_disconnecting()
+                && backend.progress.get() == Progress::Established
+            {
+                self.has_told_handshake = true;
                 self.inner.handshake_completed(&upper);
             }
-            channel.close_after_handshake();
+            backend.close_after_handshake();
         }
     }
 }
@@ -163,7 +191,7 @@ impl Protocol for TlsProtocol {
     fn connection_made(&mut self, transport: &Transport) {
         let State::New(session) = &mut self.state else { return };
         let Some(session) = session.take() else { return };
-        let channel = Rc::new(TlsChannel {
+        let backend = Rc::new(TlsBackend {
             lower: transport.clone(),
             session: RefCell::new(session),
             closing: Cell::new(Closing::No),
@@ -171,75 +199,76 @@ impl Protocol for TlsProtocol {
             broken: Cell::new(None),
             close_notify: Cell::new(false),
             peer_closed: Cell::new(false),
-            limit: Cell::new(None),
+            deadline: Cell::new(None),
             progress: Cell::new(Progress::Silent),
             profile: self.profile.clone(),
         });
-        channel.limit_handshake();
-        self.state = State::Up(channel.clone());
-        self.inner.connection_made(&Transport::new(channel.clone()));
-        channel.flush(); // A client begins the handshake.
+        backend.start_handshake_deadline();
+        // Before the inner protocol is called: if it panics, connection_lost needs the backend to stop the deadline.
+        self.state = State::Up(backend.clone());
+        self.inner.connection_made(&Transport::new(backend.clone()));
+        backend.flush(); // A client begins the handshake.
     }
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
-        let Some(channel) = self.channel() else { return };
+        let Some(backend) = self.backend() else { return };
         if self.held.is_empty() {
-            self.feed(&channel, data);
+            self.feed(&backend, data);
         } else {
             let mut held = mem::take(&mut self.held);
             held.extend_from_slice(data);
-            self.feed(&channel, &held);
+            self.feed(&backend, &held);
         }
     }
 
     fn reading_resumed(&mut self, _transport: &Transport) {
-        let Some(channel) = self.channel() else { return };
-        self.inner.reading_resumed(&Transport::new(channel.clone()));
+        let Some(backend) = self.backend() else { return };
+        self.inner.reading_resumed(&Transport::new(backend.clone()));
         let held = mem::take(&mut self.held);
-        self.feed(&channel, &held);
+        self.feed(&backend, &held);
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {
-        let Some(channel) = self.channel() else { return };
-        if !channel.peer_closed.get() {
-            let handshaking = channel.session.borrow().is_handshaking();
-            channel.reason.borrow_mut().get_or_insert_with(|| match handshaking {
+        let Some(backend) = self.backend() else { return };
+        if !backend.peer_closed.get() {
+            let handshaking = backend.session.borrow().is_handshaking();
+            backend.reason.borrow_mut().get_or_insert_with(|| match handshaking {
                 true => {
                     let what = "the peer closed the connection during the TLS handshake";
                     Reason::Lost(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, what)))
                 }
                 false => Reason::Truncated,
             });
-            channel.lower.lose_connection();
-        } else if channel.closing.get() != Closing::No {
-            channel.lower.lose_connection();
+            backend.lower.lose_connection();
+        } else if backend.closing.get() != Closing::No {
+            backend.lower.lose_connection();
         }
     }
 
     fn reactor_stopping(&mut self, transport: &Transport) {
-        match self.channel() {
-            Some(channel) => self.inner.reactor_stopping(&Transport::new(channel)),
+        match self.backend() {
+            Some(backend) => self.inner.reactor_stopping(&Transport::new(backend)),
             None => transport.lose_connection(),
         }
     }
 
     fn connection_lost(&mut self, reason: &Reason) {
-        let channel = self.channel();
-        if let Some(channel) = &channel {
-            channel.set_limit(None);
+        let backend = self.backend();
+        if let Some(backend) = &backend {
+            backend.set_deadline(None);
         }
-        let ours = channel.and_then(|channel| channel.why_lost(reason));
+        let ours = backend.and_then(|backend| backend.why_lost(reason));
         self.inner.connection_lost(ours.as_ref().unwrap_or(reason));
     }
 }
 
-impl TlsChannel {
-    /// Gives the session a bite of `records`.
+impl TlsBackend {
+    /// Gives the session some of `records`, and moves them on past it.
     fn process(&self, records: &mut &[u8]) {
         if self.progress.get() == Progress::Silent {
             if !looks_like_tls(records) {
-                let first = &records[..records.len().min(FIRST_BYTES)];
-                return self.broken.set(Some(Reason::Tls(Arc::new(TlsError::not_tls(first, self.during())))));
+                let first = &records[..records.len().min(MAX_FIRST_BYTES)];
+                return self.broken.set(Some(Reason::Tls(Arc::new(TlsError::not_tls(first, self.error_context())))));
             }
             self.progress.set(Progress::Handshaking);
         }
@@ -250,26 +279,26 @@ impl TlsChannel {
         drop(session);
         match (taken, processed) {
             (_, Err(error)) => {
-                return self.broken.set(Some(Reason::Tls(Arc::new(TlsError::new(error, self.during())))));
+                return self.broken.set(Some(Reason::Tls(Arc::new(TlsError::new(error, self.error_context())))));
             }
             (Err(error), _) => return self.broken.set(Some(Reason::Lost(Arc::new(error)))),
             (Ok(_), Ok(state)) => self.close_notify.set(state.peer_has_closed()),
         }
         if self.progress.get() == Progress::Handshaking && !is_handshaking {
             self.progress.set(Progress::Established);
-            self.set_limit(None);
+            self.set_deadline(None);
         }
     }
 
-    /// Ends the connection because of what came.
+    /// Ends the connection because of an error in what came.
     fn fail(&self, reason: Reason) {
-        self.flush(); // The alert that tells the peer why.
+        self.flush(); // Sends the alert that says why. It must go before the connection closes.
         *self.reason.borrow_mut() = Some(reason);
         self.lower.lose_connection();
     }
 
-    fn during(&self) -> During<'_> {
-        During {
+    fn error_context(&self) -> ErrorContext<'_> {
+        ErrorContext {
             in_handshake: self.progress.get() != Progress::Established,
             peer: self.profile.peer,
             seen: self.profile.verifier.as_ref().and_then(|verifier| verifier.take_seen()),
@@ -277,7 +306,7 @@ impl TlsChannel {
         }
     }
 
-    /// What the transport below does not know about the end.
+    /// The reason of the end, if it is a better one than the lower transport's.
     fn why_lost(&self, reason: &Reason) -> Option<Reason> {
         let ours = self.reason.borrow_mut().take().or_else(|| self.broken.take());
         ours.or_else(|| match reason {
@@ -289,24 +318,24 @@ impl TlsChannel {
         })
     }
 
-    fn limit_handshake(self: &Rc<TlsChannel>) {
+    fn start_handshake_deadline(self: &Rc<TlsBackend>) {
         let (after, this) = (self.profile.handshake_timeout, Rc::downgrade(self));
-        let limit = self.profile.clock.call_later(after, move || {
-            let Some(channel) = this.upgrade() else { return };
-            let error = TlsError::timed_out(after, channel.during());
-            channel.reason.borrow_mut().get_or_insert_with(|| Reason::Tls(Arc::new(error)));
-            channel.lower.abort_connection();
+        let deadline = self.profile.clock.call_later(after, move || {
+            let Some(backend) = this.upgrade() else { return };
+            let error = TlsError::timed_out(after, backend.error_context());
+            backend.reason.borrow_mut().get_or_insert_with(|| Reason::Tls(Arc::new(error)));
+            backend.lower.abort_connection();
         });
-        self.set_limit(limit);
+        self.set_deadline(deadline);
     }
 
-    fn set_limit(&self, limit: Option<DelayedCall>) {
-        if let Some(old) = self.limit.replace(limit) {
+    fn set_deadline(&self, deadline: Option<DelayedCall>) {
+        if let Some(old) = self.deadline.replace(deadline) {
             old.cancel();
         }
     }
 
-    /// Hands the session's records to the transport below.
+    /// Hands the session's records to the lower transport.
     fn flush(&self) {
         struct Lower<'a>(&'a Transport);
         impl Write for Lower<'_> {
@@ -324,13 +353,14 @@ impl TlsChannel {
         }
         let mut session = self.session.borrow_mut();
         while session.wants_write() {
-            // Writing to a Transport never fails.
+            // Writing to a Transport never fails, so neither does this.
             if session.write_tls(&mut Lower(&self.lower)).is_err() {
                 break;
             }
         }
     }
 
+    /// Half-closes: tells the peer that we have said all.
     fn end_sending(&self) {
         self.closing.set(Closing::WriteSide);
         self.session.borrow_mut().send_close_notify();
@@ -338,6 +368,7 @@ impl TlsChannel {
         self.end_if_both_have_ended();
     }
 
+    /// Closes the lower connection once both sides have sent their close_notify. One alone is a half-close.
     fn end_if_both_have_ended(&self) {
         if self.peer_closed.get() && self.closing.get() == Closing::WriteSide {
             self.lower.lose_connection();
@@ -350,6 +381,7 @@ impl TlsChannel {
         self.lower.lose_connection();
     }
 
+    /// Does what was asked for during the handshake, once it is done: only now can the bytes written so far leave.
     fn close_after_handshake(&self) {
         if self.session.borrow().is_handshaking() {
             return;
@@ -365,12 +397,12 @@ impl TlsChannel {
     }
 }
 
-/// Whether a peer's first bytes can be a record of TLS: its kind, and the major version that all versions have.
+/// Whether a peer's first bytes can begin a TLS record: its type, and the major version, which is 3 in all versions.
 fn looks_like_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [20..=23] | [20..=23, 3, ..])
 }
 
-impl TransportBackend for TlsChannel {
+impl TransportBackend for TlsBackend {
     fn write(&self, data: &[u8]) {
         if self.closing.get() != Closing::No {
             return;
@@ -391,12 +423,12 @@ impl TransportBackend for TlsChannel {
             self.closing.set(Closing::All);
             return self.close_now();
         }
-        // What was written waits in the session for the handshake, but not for ever.
+        // The bytes written so far wait in the session for the handshake, but not for ever.
         self.closing.set(Closing::AfterHandshake);
         let (clock, lower) = (&self.profile.clock, self.lower.clone());
         let after = clock.close_timeout().min(self.profile.handshake_timeout);
-        if let Some(limit) = clock.call_later(after, move || lower.abort_connection()) {
-            self.set_limit(Some(limit));
+        if let Some(deadline) = clock.call_later(after, move || lower.abort_connection()) {
+            self.set_deadline(Some(deadline));
         }
     }
 

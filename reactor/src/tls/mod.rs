@@ -1,17 +1,20 @@
-//! TLS over any transport: a [`Protocol`](crate::Protocol) below and a [`Transport`](crate::Transport) above.
+//! TLS over any transport: it is a [`Protocol`](crate::Protocol) to the transport below, and a
+//! [`Transport`](crate::Transport) to the protocol above.
 //!
 //! ```text
 //!   your Protocol  <--plain bytes-->  TLS  <--records-->  a Transport (TCP, memory, ...)
 //! ```
 //!
-//! Twisted's `TLSMemoryBIOProtocol`, with rustls instead of OpenSSL. It knows nothing of sockets, and time comes from
-//! the reactor, so it runs over anything. What rustls decides for us: versions 1.2 and 1.3, strong ciphers, the
-//! certificate's name and dates are checked, and not a byte of ours goes out before they are.
+//! This is Twisted's `TLSMemoryBIOProtocol`, with rustls instead of OpenSSL. It knows nothing of sockets or of the
+//! loop, and gets its time from a [`TlsClock`], so it runs over anything. rustls decides the rest: versions 1.2 and
+//! 1.3, strong ciphers, and that the certificate's name and dates are checked before a byte of ours goes out.
 //!
-//! An end without TLS's close_notify is never taken for a clean one: [`Reason::Truncated`](crate::Reason::Truncated).
-//! What fails says so in a sentence that names the end whose fault it is: [`TlsError`].
+//! An end without TLS's close_notify never counts as a clean one: [`Reason::Truncated`](crate::Reason::Truncated). A
+//! [`TlsError`] is a sentence that says at which end the fault is.
 //!
-//! Next: [`crate::http`].
+//! Imports go one way: `config`, `layer`, `error`, `verifier`, `certificate`; and `clock` beside them.
+//!
+//! Next: `clock.rs`, all that TLS asks of the world.
 
 mod certificate;
 mod clock;

@@ -1,8 +1,9 @@
-//! rustls's own verifier, with an ear to what it refuses: when the error is told, the certificates are gone.
+//! [`Verifier`]: rustls's own verifier, with a note of what it refuses. When the error is reported, the certificates
+//! are gone, so what the message says about them must be found out at once.
 //!
-//! Next: `error.rs`, which tells it.
+//! Next: `certificate.rs`, how that is read.
 
-use super::certificate::{CHAIN, Certificate, LastIssuer, last_issuer};
+use super::certificate::{Certificate, LastIssuer, MAX_CHAIN, last_issuer};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -10,25 +11,25 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Fewer bits than these make no safe RSA key; ring, which checks the signatures, takes none.
-const RSA_BITS: usize = 2048;
+/// Minimum bits of a safe RSA key. ring, which checks the signatures, refuses fewer.
+const MIN_RSA_BITS: usize = 2048;
 
-/// What was seen of certificates that were refused.
+/// What was found in certificates that were refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// The only certificate has issued itself.
+    /// The peer's own certificate was issued by itself.
     SelfSigned,
-    /// Whom the chain leads to.
+    /// The issuer to which the chain leads.
     Chain(LastIssuer),
-    /// A certificate has an RSA key of so few bits.
+    /// A certificate has an RSA key with too few bits: this many.
     WeakKey(usize),
 }
 
-/// Asks rustls, hands on what it says unchanged, and keeps what the last refused certificates said.
+/// Asks rustls, returns its verdict unchanged, and notes what was found in the last certificates that it refused.
 #[derive(Debug)]
 pub(super) struct Verifier {
     rustls: Arc<WebPkiServerVerifier>,
-    /// rustls wants its verifiers to be of use to any thread, so it is a lock; nobody ever waits for it.
+    /// A lock, as rustls wants verifiers that any thread may use. On our one thread it is always free.
     seen: Mutex<Option<Seen>>,
 }
 
@@ -41,7 +42,8 @@ impl Verifier {
         Ok(Arc::new(Verifier { rustls, seen: Mutex::new(None) }))
     }
 
-    /// What was seen of the certificates that have just been refused. To be asked in the same breath.
+    /// Takes what was found in the certificates that have just been refused. Call it at once: the next refusal
+    /// overwrites it.
     pub(super) fn take_seen(&self) -> Option<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -53,9 +55,9 @@ impl Verifier {
 
 fn look(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Option<Seen> {
     let certificate = Certificate::parse(leaf)?;
-    let others_read = others.iter().take(CHAIN).filter_map(|der| Certificate::parse(der));
+    let others_read = others.iter().take(MAX_CHAIN).filter_map(|der| Certificate::parse(der));
     let all = [certificate].into_iter().chain(others_read);
-    if let Some(bits) = all.filter_map(|one| one.rsa_bits()).find(|bits| *bits < RSA_BITS) {
+    if let Some(bits) = all.filter_map(|one| one.rsa_bits()).find(|bits| *bits < MIN_RSA_BITS) {
         return Some(Seen::WeakKey(bits));
     }
     if certificate.is_self_issued() {
@@ -64,7 +66,7 @@ fn look(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Option<Seen
     Some(Seen::Chain(last_issuer(certificate, others)))
 }
 
-// Custom verifiers are how programs stop checking certificates. This one cannot: every verdict is rustls's own.
+// A custom verifier is the usual way to stop checking certificates. This one cannot: every verdict is rustls's own.
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,

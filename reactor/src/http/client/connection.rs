@@ -68,7 +68,7 @@ pub(super) trait ConnectionOwner {
     fn connection_gone(&self, connection: &ClientConnection);
 }
 
-/// One connection. Its protocol holds it, the exchange that it works for, and the pool while it is idle.
+/// One connection. Held by its protocol, by the exchange that it works for, and while it is idle by the pool.
 pub(super) struct ClientConnection {
     owner: Weak<dyn ConnectionOwner>,
     origin: Origin,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 fn error(error: Error, seen: Option<Seen>) -> TlsError {
     let alpn = [b"h2".to_vec(), b"http/1.1".to_vec()];
-    TlsError::new(error, During { in_handshake: true, peer: "the server", seen, alpn: &alpn })
+    TlsError::new(error, ErrorContext { in_handshake: true, peer: "the server", seen, alpn: &alpn })
 }
 
 /// What a client is told of a certificate, without the beginning that all have in common.
@@ -155,7 +155,7 @@ fn every_error_says_whose_fault_it_is_and_whether_anything_was_said() {
         assert_eq!((error.fault(), &*error.to_string()), (fault, &*format!("the TLS handshake failed: {text}")));
         assert!(error.is_in_handshake());
     }
-    let later = During { in_handshake: false, peer: "the client", seen: None, alpn: &[] };
+    let later = ErrorContext { in_handshake: false, peer: "the client", seen: None, alpn: &[] };
     let later = TlsError::new(Error::DecryptError, later);
     assert_eq!((later.is_in_handshake(), later.fault()), (false, TlsFault::Peer));
     assert!(later.to_string().starts_with("TLS failed: what came from the client cannot be decrypted"));
