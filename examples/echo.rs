@@ -4,9 +4,6 @@ use reactor::{Protocol, Reactor, Transport};
 struct Echo;
 
 impl Protocol for Echo {
-    fn connection_made(&mut self, transport: &Transport) {
-        transport.pause_when_full(true); // Who does not read is not read from.
-    }
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         transport.write(data);
     }

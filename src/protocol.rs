@@ -202,7 +202,6 @@ impl LineProtocol for HerdProtocol {
         log::info!("{} connected; {} open", self.traffic.label(), self.server.connection_opened());
         transport.set_no_delay(true);
         transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
-        transport.pause_when_full(true);
         self.replies = Some(Replies::new(Transport::clone(transport), self.traffic.clone()));
     }
 

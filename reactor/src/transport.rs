@@ -9,10 +9,10 @@
 //!   tells.
 //! * Bytes written are kept in order and sent as soon as the callback that wrote them returns.
 //!
-//! **Back-pressure.** Above [`HIGH_WATER`] bytes waiting, the registered producer is told to pause; when all has gone
-//! out, to resume. A server that answers its peer's requests registers the transport itself
-//! ([`pause_when_full`](Transport::pause_when_full)): then a peer that does not read its answers is no longer read
-//! from. Above a hard limit (default [`MAX_BUFFERED`]) the connection is aborted: a peer cannot fill our memory.
+//! **Backpressure.** Above [`HIGH_WATER`] bytes that wait to be sent, the registered producer is told to pause; when all
+//! have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted connection
+//! also stops reading from a peer that does not read our replies ([`pause_when_full`](Transport::pause_when_full)).
+//! Above a hard limit (default [`MAX_BUFFERED`]) the connection is aborted: no peer can fill our memory.
 //!
 //! Next: [`crate::LineReceiver`], a protocol that many build on.
 
@@ -138,8 +138,14 @@ impl Transport {
         self.0.is_disconnecting()
     }
 
-    /// Makes the transport its own producer: while more than [`HIGH_WATER`] bytes wait to be sent to the peer, nothing
-    /// is read from it. Takes effect inside `write`, so that [`is_paused`](Transport::is_paused) is true at once.
+    /// Sets whether reading pauses while more than [`HIGH_WATER`] bytes wait to be sent, until all of them have gone
+    /// out. It takes effect inside `write`, so that [`is_paused`](Transport::is_paused) is true at once.
+    ///
+    /// On by default for connections that a port accepted, TLS over them included: a peer that sends requests and does
+    /// not read the answers costs 64 KiB, not [`MAX_BUFFERED`]. Off by default for outgoing connections. If both ends
+    /// paused, two programs that write much before they read would wait for each other for ever. So turn it on for an
+    /// outgoing connection only if you write in answer to what you read, and off for an accepted one whose peer reads
+    /// nothing until it has sent everything.
     pub fn pause_when_full(&self, on: bool) {
         self.0.pause_when_full(on);
     }

@@ -105,9 +105,6 @@ fn a_peer_that_does_not_read_its_answers_is_not_read_from() {
     let (noted_most, noted_full) = (most.clone(), seen_full.clone());
     struct Echo(Rc<Cell<usize>>, Rc<Cell<bool>>);
     impl Protocol for Echo {
-        fn connection_made(&mut self, transport: &Transport) {
-            transport.pause_when_full(true);
-        }
         fn data_received(&mut self, transport: &Transport, data: &[u8]) {
             transport.write(data);
             self.0.set(self.0.get().max(transport.buffered()));
@@ -134,6 +131,58 @@ fn a_peer_that_does_not_read_its_answers_is_not_read_from() {
     let received = meanwhile(&reactor, move || reader.join().unwrap());
     assert_eq!(received, 2 * LARGE);
     assert!(most.get() <= HIGH_WATER + 64 * 1024, "{} bytes were held", most.get());
+}
+
+#[test]
+fn a_server_may_read_on_while_its_answers_wait() {
+    struct Echo(Rc<Cell<usize>>);
+    impl Protocol for Echo {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.pause_when_full(false);
+        }
+        fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+            transport.write(data);
+            assert!(!transport.is_paused());
+            self.0.set(self.0.get() + data.len());
+        }
+    }
+    let received = Rc::new(Cell::new(0));
+    let counted = received.clone();
+    let (reactor, port) = serve(move |_| Echo(counted.clone()));
+    let address = port.host();
+    let echoed = meanwhile(&reactor, move || {
+        let mut stream = patient(TcpStream::connect(address));
+        stream.write_all(&vec![b'x'; LARGE]).unwrap(); // Not a byte of the answer is read before that.
+        stream.shutdown(Shutdown::Write).unwrap();
+        read_all(&mut stream).len()
+    });
+    assert_eq!((received.get(), echoed), (LARGE, LARGE));
+}
+
+/// Were it paused, too, it and the server would wait for each other.
+#[test]
+fn a_client_that_writes_much_before_it_reads_is_not_paused() {
+    struct Echo;
+    impl Protocol for Echo {
+        fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+            transport.write(data);
+        }
+    }
+    struct Client(Rc<Cell<usize>>);
+    impl Protocol for Client {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.write(&vec![b'x'; LARGE]);
+            assert!(!transport.is_paused());
+        }
+        fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
+            self.0.set(self.0.get() + data.len());
+        }
+    }
+    let (reactor, port) = serve(|_| Echo);
+    let received = Rc::new(Cell::new(0));
+    let counted = received.clone();
+    reactor.connect_tcp(port.host(), move |_| Client(counted.clone()));
+    until(&reactor, "all has come back", || received.get() == LARGE);
 }
 
 #[test]
@@ -168,6 +217,7 @@ fn a_producer_is_paused_and_resumed_in_pairs_and_stopped_at_the_end() {
         |_, noting| {
             let events = noting.events.clone();
             let made = move |transport: &Transport| {
+                transport.pause_when_full(false); // What the producer hears is all that is asked here.
                 let source =
                     Rc::new(Source { events: events.clone(), transport: transport.clone(), left: Cell::new(2) });
                 transport.register_producer(source.clone());

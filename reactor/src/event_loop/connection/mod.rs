@@ -69,6 +69,9 @@ impl Connection {
         peer: Address,
         connector: Option<Rc<ConnectorInner>>,
     ) -> Rc<Connection> {
+        // On for the side that answers only. With both sides on, two that write much at once would wait for each other
+        // for ever: neither reads, because neither can send.
+        let pause_when_full = connector.is_none();
         Rc::new_cyclic(|this| Connection {
             this: this.clone(),
             token,
@@ -79,7 +82,7 @@ impl Connection {
             connector,
             life: Cell::new(Life::Open),
             reason: RefCell::new(None),
-            reading: Reading::new(),
+            reading: Reading::new(pause_when_full),
             sending: Sending::new(),
             told_to_stop: Cell::new(false),
             queued: Cell::new(false),

@@ -63,8 +63,12 @@ pub(super) enum Pause {
 }
 
 impl Reading {
-    pub(super) fn new() -> Reading {
-        Reading { edge: Cell::new(Edge::Drained), flow: Cell::new(Flow::Flowing), pause_when_full: Cell::new(false) }
+    pub(super) fn new(pause_when_full: bool) -> Reading {
+        Reading {
+            edge: Cell::new(Edge::Drained),
+            flow: Cell::new(Flow::Flowing),
+            pause_when_full: Cell::new(pause_when_full),
+        }
     }
 
     /// Takes in what the driver reports.
