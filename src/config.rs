@@ -1,7 +1,9 @@
-//! The herd as configured: who listens where, who talks with whom, which Places service is asked.
+//! The herd's configuration: where each server listens, which servers are neighbors, which Places service they ask.
 //!
-//! With no file, the paper's five servers. A TOML file replaces them; whatever it holds that is not understood is an
-//! error that names the line.
+//! Without a file the herd is the paper's five servers. A TOML file replaces them. Anything in the file that is not
+//! understood is an error with its line.
+//!
+//! Next: `config/places.rs`, the settings of the Places service.
 
 mod places;
 
@@ -14,7 +16,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The paper's herd: name, port on this machine, neighbours.
+/// The paper's herd: name, port on this machine, neighbors. Each link is named once.
 const PAPER: [(&str, u16, &[&str]); 5] = [
     ("Alford", 12200, &["Parker", "Powell"]),
     ("Bolden", 12201, &["Parker", "Powell"]),
@@ -26,17 +28,17 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
 /// The word that asks the Places service once on the command line, so no server can have it as its name.
 pub const PLACES_COMMAND: &str = "places";
 
-/// The longest name of a server: it stands in every AT line.
+/// The maximum length of a server's name in bytes: it stands in every AT line.
 const MAX_NAME: usize = 64;
 
 /// A whole herd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Its servers by name.
+    /// Its servers, by name.
     pub servers: BTreeMap<String, ServerConfig>,
-    /// Which Places service is asked, and how.
+    /// Which Places service it asks, and how.
     pub places: PlacesConfig,
-    /// How much is allowed.
+    /// Its limits.
     pub limits: Limits,
 }
 
@@ -47,12 +49,12 @@ pub struct ServerConfig {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// Those that it talks with, sorted; each of them names it, too.
+    /// The names of its neighbors, sorted. Each of them has this server among its neighbors, too.
     pub neighbors: Vec<String>,
 }
 
 impl ServerConfig {
-    /// `host:port`, with brackets where they are needed.
+    /// `host:port`, with brackets around an IPv6 address.
     pub fn address(&self) -> String {
         match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),
@@ -64,11 +66,11 @@ impl ServerConfig {
 /// `[limits]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// `line`: the longest line taken, in bytes.
+    /// `line`: the maximum length of a line in bytes.
     pub line: usize,
-    /// `ahead`: how far a client's time may be ahead of the server's clock.
+    /// `ahead`: the maximum by which a client's time may be ahead of the server's clock.
     pub ahead: Duration,
-    /// `memory`: bytes for all locations together; beyond that, new clients are refused.
+    /// `memory`: the maximum number of bytes for all locations together. At the limit, new clients are refused.
     pub memory: usize,
 }
 
@@ -78,7 +80,7 @@ impl Default for Limits {
     }
 }
 
-/// Why a configuration cannot be used: one clear line for a person.
+/// Why a configuration cannot be used: one line for a person to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(pub String);
 
@@ -108,17 +110,17 @@ impl Config {
     /// Reads a TOML file.
     ///
     /// # Errors
-    /// If it cannot be read, or as [`parse`](Config::parse).
+    /// If the file cannot be read, or is not a configuration (see [`parse`](Config::parse)).
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
         Config::parse(&text, &path.display().to_string())
     }
 
-    /// Reads a TOML text; `source` is for error messages.
+    /// Reads a TOML text. `source` is its name in error messages.
     ///
     /// # Errors
-    /// If it is not TOML, or says something that a herd cannot be.
+    /// If it is not TOML, or does not describe a herd.
     pub fn parse(text: &str, source: &str) -> Result<Config, ConfigError> {
         let reader = Reader { text, source };
         let table = DeTable::parse(text).map_err(|error| {
@@ -131,7 +133,7 @@ impl Config {
     /// The server of this name.
     ///
     /// # Errors
-    /// If there is none; the message lists those that there are.
+    /// If there is none. The message lists the servers of the herd.
     pub fn server(&self, name: &str) -> Result<&ServerConfig, ConfigError> {
         self.servers.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.servers.keys().map(String::as_str).collect();
@@ -140,7 +142,7 @@ impl Config {
     }
 }
 
-/// Naming a neighbour on either side of a link is enough.
+/// Makes each server a neighbor of its neighbors: it is enough to name one side of a link.
 fn link_both_ways(servers: &mut BTreeMap<String, ServerConfig>) {
     let links: Vec<(String, String)> = servers
         .iter()
@@ -157,7 +159,7 @@ fn link_both_ways(servers: &mut BTreeMap<String, ServerConfig>) {
     }
 }
 
-/// Turns what TOML gives into a [`Config`], with the line of whatever is wrong.
+/// Turns a TOML table into a [`Config`]. Each error has the line of the value that is wrong.
 struct Reader<'a> {
     text: &'a str,
     source: &'a str,
@@ -166,14 +168,14 @@ struct Reader<'a> {
 type Value<'a> = Spanned<DeValue<'a>>;
 
 impl Reader<'_> {
-    /// The file and the line, for a person.
-    fn place(&self, offset: usize) -> String {
+    /// The file and the line, as an error message names them.
+    fn line_of(&self, offset: usize) -> String {
         let before = self.text.get(..offset).unwrap_or(self.text);
         format!("{}, line {}", self.source, before.matches('\n').count() + 1)
     }
 
     fn error_at(&self, offset: usize, what: impl fmt::Display) -> ConfigError {
-        ConfigError(format!("{}: {what}", self.place(offset)))
+        ConfigError(format!("{}: {what}", self.line_of(offset)))
     }
 
     fn error(&self, value: &Value<'_>, what: impl fmt::Display) -> ConfigError {
@@ -214,7 +216,7 @@ impl Reader<'_> {
             .ok_or_else(|| self.error(value, format!("{name} is not a whole number of at least {least}")))
     }
 
-    /// A whole number from `least` to `most`.
+    /// Reads a whole number from `least` to `most`.
     fn number_to(&self, value: &Value<'_>, name: &str, least: usize, most: usize) -> Result<usize, ConfigError> {
         let number = self.number(value, name, least).ok().filter(|number| *number <= most);
         number.ok_or_else(|| self.error(value, format!("{name} is not a whole number from {least} to {most}")))
@@ -231,6 +233,7 @@ impl Reader<'_> {
         for (name, value) in self.table(value, "servers")? {
             let name = name.get_ref();
             let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+            // The command line could not tell this server from the command.
             if name == PLACES_COMMAND {
                 return Err(self.error(value, format!("a server cannot be named {name:?}: that is a command")));
             }
@@ -240,6 +243,7 @@ impl Reader<'_> {
             }
             servers.insert(name.to_string(), self.server(value, name)?);
         }
+        // In this order: a link is checked where its author wrote it, not where it was added.
         self.check_neighbors(value, &servers)?;
         link_both_ways(&mut servers);
         Ok(servers)
@@ -256,11 +260,11 @@ impl Reader<'_> {
                     false => "has a neighbor that is no server here",
                     true => continue,
                 };
-                // The line of the server that says so.
+                // The error has the line of the list that names the neighbor.
                 let table = value.get_ref().as_table();
-                let place = table.and_then(|table| table.get(name.as_str())).unwrap_or(value);
-                let place = place.get_ref().as_table().and_then(|table| table.get("neighbors")).unwrap_or(place);
-                return Err(self.error(place, format!("server {name} {wrong}: {neighbor:?}")));
+                let entry = table.and_then(|table| table.get(name.as_str())).unwrap_or(value);
+                let list = entry.get_ref().as_table().and_then(|table| table.get("neighbors")).unwrap_or(entry);
+                return Err(self.error(list, format!("server {name} {wrong}: {neighbor:?}")));
             }
         }
         Ok(())
@@ -306,7 +310,7 @@ impl Reader<'_> {
         let mut limits = Limits::default();
         for (key, value) in self.table(value, "limits")? {
             match key.get_ref().as_ref() {
-                // An AT line is longer than the IAMAT that it tells of.
+                // A lower limit would refuse ordinary commands.
                 "line" => limits.line = self.number(value, "line", 256)?,
                 "ahead" => limits.ahead = self.duration(value, "ahead")?,
                 "memory" => limits.memory = self.number(value, "memory", 1 << 20)?,

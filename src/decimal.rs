@@ -1,7 +1,10 @@
-//! Exact decimal numbers: what protocols write as text must not pass through floating point on its way.
+//! Exact decimal numbers: a number that a protocol writes as text never passes through floating point here.
 //!
-//! Two times that differ by a nanosecond are different; as `f64` they could be equal. All functions take bytes as they
-//! came from a peer and say `None` to what is not a number.
+//! Two times that differ by a nanosecond are different times. As `f64` they could be equal, and then an
+//! older location could win over a newer one. All functions take bytes as they came from a peer, and answer `None` or
+//! `false` if those are not a number.
+//!
+//! Next: `locations.rs`, what a server knows.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -9,25 +12,30 @@ use std::time::{Duration, SystemTime};
 /// Nanoseconds in a second.
 const BILLION: i128 = 1_000_000_000;
 
-/// Digits of a time before and after its point: enough for thirty thousand years, and no more than `i128` holds.
-const TIME_DIGITS: (usize, usize) = (12, 9);
+/// The maximum number of digits of a time before its point: enough for thirty thousand years.
+const MAX_WHOLE_DIGITS: usize = 12;
+
+/// The maximum number of digits of a time after its point: nanoseconds.
+const MAX_FRACTION_DIGITS: usize = 9;
 
 /// An unsigned decimal number taken apart: at most one point, at least one digit.
 struct Number {
-    /// The digits before the point as a number; saturated, which is more than any limit.
+    /// The digits before the point as a number. Saturates at a value that is above every limit.
     whole: u64,
     whole_digits: usize,
-    /// The digits after the point as a number; saturated.
+    /// The digits after the point as a number. Saturates: a time with a fraction of that length is refused, and a limit only
+    /// asks whether this is zero.
     fraction: u64,
     fraction_digits: usize,
 }
 
-/// The value of eight digits at once: three multiplications join neighbours to pairs, pairs to fours, fours to eight.
-/// Times are long numbers, and one comes with every command.
+/// The value of eight digits at once; `None` if one of the bytes is no digit. Multiplications join the digits to pairs,
+/// the pairs to fours, the fours to eight. Every command carries a time, and times are long numbers.
 fn eight_digits(chunk: &[u8]) -> Option<u64> {
     const EACH: u64 = u64::MAX / 255;
     let word = u64::from_le_bytes(chunk.try_into().ok()?);
-    // '0' to '9' are 0x30 to 0x39: adding six must not carry out of the lower half either.
+    // A digit is 0x30 to 0x39: its upper half is 3, and still 3 after six is added. A carry from one byte into the next
+    // would need an upper half of f, which the first test refuses.
     let high = word & (EACH * 0xf0) | (word.wrapping_add(EACH * 6) & (EACH * 0xf0)) >> 4;
     if high != EACH * 0x33 {
         return None;
@@ -40,7 +48,7 @@ fn eight_digits(chunk: &[u8]) -> Option<u64> {
     Some(left.wrapping_add(right) >> 32)
 }
 
-/// Takes digits off the front: their value and how many they are.
+/// Takes all digits off the front of `text`. The answer is their value and how many there were.
 fn take_digits(text: &mut &[u8]) -> (u64, usize) {
     let (mut value, mut count) = (0u64, 0);
     while let Some(chunk) = text.get(count..count + 8)
@@ -59,7 +67,8 @@ fn take_digits(text: &mut &[u8]) -> (u64, usize) {
     }
     let (digits, rest) = text.split_at(count);
     *text = rest;
-    // Eighteen digits cannot overflow; checking for each would make the usual number several times slower.
+    // Up to eighteen digits the wrapping arithmetic above cannot overflow. More digits are rare, so they are read again,
+    // saturating; to check every step would make the usual number several times slower.
     if count > 18 {
         let add = |value: u64, byte: &u8| value.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
         value = digits.iter().fold(0, add);
@@ -68,7 +77,7 @@ fn take_digits(text: &mut &[u8]) -> (u64, usize) {
 }
 
 impl Number {
-    /// Takes a number off the front.
+    /// Takes a number off the front of `text`; `None` if there is no digit.
     fn take(text: &mut &[u8]) -> Option<Number> {
         let (whole, whole_digits) = take_digits(text);
         let (mut fraction, mut fraction_digits) = (0, 0);
@@ -79,7 +88,7 @@ impl Number {
         (whole_digits + fraction_digits > 0).then_some(Number { whole, whole_digits, fraction, fraction_digits })
     }
 
-    /// The number that `text` is.
+    /// The number that all of `text` is.
     fn parse(mut text: &[u8]) -> Option<Number> {
         Number::take(&mut text).filter(|_| text.is_empty())
     }
@@ -89,8 +98,8 @@ impl Number {
     }
 }
 
-/// Takes an unsigned decimal number of at most `limit` off the front of `text`, compared exactly, however many digits
-/// it has.
+/// Takes an unsigned decimal number off the front of `text`; `None` if it is above `limit`. The comparison is exact for
+/// any number of digits.
 pub fn take_at_most(text: &mut &[u8], limit: u32) -> Option<()> {
     Number::take(text)?.is_at_most(limit).then_some(())
 }
@@ -100,13 +109,13 @@ pub fn is_at_most(text: &[u8], limit: u32) -> bool {
     Number::parse(text).is_some_and(|number| number.is_at_most(limit))
 }
 
-/// A whole number without a sign, of at most `limit`.
+/// The whole number that `text` is, without sign or point; `None` if it is above `limit`.
 pub fn whole_at_most(text: &[u8], limit: u32) -> Option<u32> {
     let number = Number::parse(text).filter(|number| number.is_at_most(limit) && !text.contains(&b'.'))?;
     u32::try_from(number.whole).ok()
 }
 
-/// A decimal number a thousand times as large, exactly, without needless zeros: kilometres to metres.
+/// A decimal number times a thousand, exactly and without needless zeros: kilometres as metres.
 pub fn times_thousand(text: &[u8]) -> Option<String> {
     Number::parse(text)?;
     let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
@@ -124,7 +133,7 @@ pub fn times_thousand(text: &[u8]) -> Option<String> {
     String::from_utf8(number).ok()
 }
 
-/// What a fraction of so many digits is to be multiplied with to become nanoseconds.
+/// `SCALE[n]` times a fraction of `n` digits is nanoseconds.
 const SCALE: [u64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
 /// A moment in POSIX time, exact to the nanosecond.
@@ -134,8 +143,8 @@ pub struct Time {
 }
 
 impl Time {
-    /// A decimal number of seconds: an optional sign, at most twelve digits, a point and at most nine more. No
-    /// exponent, no names.
+    /// Reads a decimal number of seconds: an optional sign, at most twelve digits, and perhaps a point and at most nine
+    /// more. There are no exponents, and no names such as `nan`.
     pub fn parse(text: &[u8]) -> Option<Time> {
         let (negative, number) = match text {
             [b'-', rest @ ..] => (true, rest),
@@ -143,7 +152,7 @@ impl Time {
             _ => (false, text),
         };
         let number = Number::parse(number)?;
-        if number.whole_digits > TIME_DIGITS.0 || number.fraction_digits > TIME_DIGITS.1 {
+        if number.whole_digits > MAX_WHOLE_DIGITS || number.fraction_digits > MAX_FRACTION_DIGITS {
             return None;
         }
         let (whole, fraction) = (number.whole, number.fraction * SCALE[number.fraction_digits]);
@@ -173,21 +182,21 @@ impl From<SystemTime> for Time {
     }
 }
 
-/// A difference between two moments: printed always signed, always with nine digits after the point.
+/// A difference between two moments. It is always printed with a sign and nine digits after the point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference {
     nanoseconds: i128,
 }
 
 impl Difference {
-    /// As it is printed.
+    /// The text of it, built from its end to its front.
     pub fn text(self) -> DifferenceText {
         let mut text = DifferenceText { bytes: [0; 48], start: 48 };
         let size = self.nanoseconds.unsigned_abs();
-        // 64-bit arithmetic where it suffices: 128-bit division is many times slower, and this runs for every reply.
+        // 64-bit arithmetic where it is enough: 128-bit division is many times slower, and every reply needs this.
         let (mut whole, mut fraction) = match u64::try_from(size) {
             Ok(size) => (size / 1_000_000_000, (size % 1_000_000_000) as u32),
-            // Whole seconds always fit: times have at most twelve digits before the point.
+            // The whole seconds fit in any case: a time has at most twelve digits before its point.
             Err(_) => ((size / BILLION.unsigned_abs()) as u64, (size % BILLION.unsigned_abs()) as u32),
         };
         text.prepend(b'0' + (fraction % 10) as u8);
@@ -219,7 +228,7 @@ pub struct DifferenceText {
 }
 
 impl DifferenceText {
-    /// Two digits: half as many divisions.
+    /// Two digits at a time take half as many divisions.
     fn prepend_pair(&mut self, pair: u32) {
         self.prepend(b'0' + (pair % 10) as u8);
         self.prepend(b'0' + (pair / 10) as u8);
@@ -242,7 +251,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Whether `text` could be the difference field of somebody's AT: a decimal number, perhaps signed.
+/// Whether `text` is a decimal number, perhaps with a sign: the form of an AT's difference.
 pub fn is_signed_decimal(text: &[u8]) -> bool {
     let number = text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text);
     Number::parse(number).is_some()

@@ -1,18 +1,20 @@
 //! The herd's commands: bytes in, values out, and back. Pure.
 //!
-//! A line is bytes, not text: a client's name may hold any byte that is not white space, and comes back unchanged. What
-//! is checked here is form; who may say what is for [`crate::protocol`].
+//! A line is bytes, not text: a client's name may hold any byte that is not white space, and comes back unchanged. This
+//! file checks the form of a command. [`crate::protocol`] decides which peer may give it.
+//!
+//! Next: `decimal.rs`, the numbers in a command.
 
 use crate::decimal::{self, Time};
 
-/// A command, its fields as they came.
+/// A command. Its fields borrow from the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
     /// A client says where it is.
     IamAt(IamAt<'a>),
-    /// A client asks what is near another.
+    /// A client asks what is near a client.
     WhatsAt(WhatsAt<'a>),
-    /// A server tells what it knows.
+    /// A server passes on what a client said.
     At(At<'a>),
     /// A server says which one it is.
     Peer(&'a [u8]),
@@ -23,11 +25,11 @@ pub enum Command<'a> {
 pub struct IamAt<'a> {
     /// The client's name.
     pub client: &'a [u8],
-    /// Where it is.
+    /// Where it says that it is.
     pub location: Location<'a>,
-    /// When that was, as it came.
+    /// The time that it gives, as it came: an AT repeats it byte for byte.
     pub time_text: &'a [u8],
-    /// When that was.
+    /// The same time as a number: of two locations, the later one counts.
     pub time: Time,
 }
 
@@ -36,20 +38,20 @@ pub struct IamAt<'a> {
 pub struct WhatsAt<'a> {
     /// The client around which to look.
     pub client: &'a [u8],
-    /// How far to look, in kilometres, as it came: a decimal number from 0 to 50.
+    /// How far to look, in kilometres, as it came: a decimal number from 0 to [`MAX_RADIUS_KM`].
     pub radius: &'a [u8],
-    /// How many places at most, 0 to 20.
+    /// The maximum number of places in the answer: 0 to [`MAX_BOUND`].
     pub bound: usize,
 }
 
-/// `AT server difference client location time`.
+/// `AT server difference client location time`: the last three fields are those of the IAMAT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct At<'a> {
     /// The server that heard it from the client.
     pub server: &'a [u8],
     /// That server's clock minus the client's, as it came.
     pub difference: &'a [u8],
-    /// What the client said.
+    /// The client's own words.
     pub iamat: IamAt<'a>,
 }
 
@@ -68,38 +70,39 @@ pub const MAX_LATITUDE: u32 = 90;
 /// The most degrees of a longitude, east or west.
 pub const MAX_LONGITUDE: u32 = 180;
 
-/// The farthest that a WHATSAT may look, in kilometres.
+/// The maximum radius of a WHATSAT, in kilometres: that of Google's Nearby Search.
 pub const MAX_RADIUS_KM: u32 = 50;
 
-/// The most places that a WHATSAT may ask for.
+/// The maximum number of places that a WHATSAT may ask for: one page of Google's.
 pub const MAX_BOUND: u32 = 20;
 
-/// White space of the protocol: space, tab, CR, form feed, vertical tab.
+/// Whether a byte separates fields: space, tab, carriage return, form feed or vertical tab.
 pub fn is_white(byte: u8) -> bool {
-    // The first comparison is all that most bytes need.
+    // Most bytes are above a space: for them the first comparison is enough.
     byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | 0x0c | 0x0b)
 }
 
-/// Takes the next field off the front of a line.
+/// Takes the next field off the front of a line; `None` if only white space is left.
 fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let start = rest.iter().position(|byte| !is_white(*byte))?;
     let field = &rest[start..];
     let mut end = find_low(field, 0);
     while field.get(end).is_some_and(|byte| !is_white(*byte)) {
-        end = find_low(field, end + 1); // Another control character: part of the field.
+        end = find_low(field, end + 1); // A control character that does not separate: it belongs to the field.
     }
     *rest = &field[end..];
     Some(&field[..end])
 }
 
-/// Where the first byte that is a space or lower stands, from `start` on; else the length. Eight bytes at a time: most
-/// of the time of parsing goes to this.
+/// The position of the first byte from `start` on that is a space or lower; the length if there is none. It looks at
+/// eight bytes at a time, because parsing spends most of its time here.
 fn find_low(bytes: &[u8], start: usize) -> usize {
     const EACH: u64 = u64::MAX / 255;
     let mut at = start;
     while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
         let word = u64::from_le_bytes(chunk);
-        // The highest bit of each byte below 0x21; exact for the first such byte, which is the one that counts.
+        // Marks each byte below 0x21 in its highest bit. Such a byte borrows from the one after it, which may then be
+        // marked by mistake; so only the first mark is used.
         let low = word.wrapping_sub(EACH * 0x21) & !word & (EACH * 0x80);
         if low != 0 {
             return at + low.trailing_zeros() as usize / 8;
@@ -109,12 +112,12 @@ fn find_low(bytes: &[u8], start: usize) -> usize {
     bytes[at.min(bytes.len())..].iter().position(|byte| *byte <= b' ').map_or(bytes.len(), |more| at + more)
 }
 
-/// Whether a line holds nothing at all: it gets no reply.
+/// Whether a line holds nothing but white space. Such a line gets no reply.
 pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| is_white(*byte))
 }
 
-/// The command that a line holds, or `None` if it is not a proper one.
+/// The command that a line holds, or `None` if it is not well formed.
 ///
 /// ```
 /// use proxyherd::message::{Command, parse};
@@ -140,7 +143,7 @@ pub fn parse(line: &[u8]) -> Option<Command<'_>> {
         b"PEER" => Command::Peer(next()?),
         _ => return None,
     };
-    next().is_none().then_some(command)
+    next().is_none().then_some(command) // Nothing may follow the last field.
 }
 
 impl<'a> IamAt<'a> {
@@ -152,7 +155,7 @@ impl<'a> IamAt<'a> {
 }
 
 impl<'a> Location<'a> {
-    /// Sign, latitude, sign, longitude.
+    /// Reads sign, latitude, sign, longitude; `None` if something else stands there, or follows.
     pub fn parse(text: &'a [u8]) -> Option<Location<'a>> {
         let is_sign = |text: &[u8]| matches!(text, [b'+' | b'-', ..]);
         let mut rest = text;
@@ -175,10 +178,11 @@ impl<'a> Location<'a> {
     }
 }
 
-/// Digits that a Places service cannot make use of are left out: this is far less than an atom's width.
+/// The maximum number of digits after the point that a Places service is sent. The last of them stands for far less
+/// than the width of an atom; without a limit a client could make a request as long as its line.
 const MAX_FRACTION_DIGITS: usize = 20;
 
-/// `+.5` is `0.5`, `-7.` is `-7`, `-0.0` is `0.0`.
+/// The number as JSON and a URL take it: `+.5` becomes `0.5`, `-7.` becomes `-7`, `-0.0` becomes `0.0`.
 fn plain(signed: &[u8]) -> String {
     let (sign, number) = signed.split_at(1);
     let number = String::from_utf8_lossy(number);
@@ -192,11 +196,11 @@ fn plain(signed: &[u8]) -> String {
 }
 
 impl At<'_> {
-    /// The line that servers send each other, with single spaces and without an end, appended to `line`.
+    /// Appends the line that servers send each other to `line`: single spaces, no line end.
     pub fn write_to(&self, line: &mut Vec<u8>) {
         let IamAt { client, location, time_text, .. } = self.iamat;
         let fields = [self.server, self.difference, client, location.text, time_text];
-        line.reserve(fields.iter().map(|field| field.len() + 1).sum::<usize>() + 3); // And an end of line.
+        line.reserve(fields.iter().map(|field| field.len() + 1).sum::<usize>() + 3); // "AT", and a line end later.
         line.extend_from_slice(b"AT");
         for field in fields {
             line.push(b' ');

@@ -1,4 +1,6 @@
-//! `[places]`: which Places service is asked, and how.
+//! `[places]`: which Places service the herd asks, and how.
+//!
+//! Next: `log_file.rs`, where a run leaves its traces.
 
 use super::{ConfigError, Reader, Value};
 use reactor::http::Url;
@@ -7,13 +9,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The most questions that may be under way at once: each may hold a megabyte of answer and a connection.
+/// The maximum of `max_in_flight`: each question may hold a connection and a megabyte of its answer.
 const MAX_IN_FLIGHT: usize = 1024;
 
-/// The longest that may be set for an answer or a pause: more is a slip of the pen.
+/// The maximum of `timeout` and `interval`: more is a mistake.
 const MAX_DURATION: Duration = Duration::from_secs(3600);
 
-/// What can stand in `[places]`.
+/// The settings of `[places]`.
 const KEYS: [&str; 9] =
     ["provider", "base_url", "ca_file", "connect_to", "timeout", "max_in_flight", "key_file", "fields", "interval"];
 
@@ -22,45 +24,45 @@ const KEYS: [&str; 9] =
 pub struct PlacesConfig {
     /// `provider`: by default `google` if there is a key, else `offline`.
     pub provider: Option<Provider>,
-    /// `base_url`: where the service is, if not at its usual place.
+    /// `base_url`: the service's URL, if it is not the usual one.
     pub base_url: Option<String>,
-    /// `ca_file`: certificates (PEM) to be trusted instead of those that browsers trust.
+    /// `ca_file`: certificates (PEM) to trust instead of those that browsers trust.
     pub ca_file: Option<PathBuf>,
-    /// `connect_to`: host and port to connect to instead of those of the URL, whose name the certificate must have
-    /// nevertheless.
+    /// `connect_to`: host and port to connect to instead of those of the URL. The certificate must still be for the name
+    /// in the URL.
     pub connect_to: Option<(String, u16)>,
-    /// `timeout`: how long an answer may take.
+    /// `timeout`: the maximum time for an answer.
     pub timeout: Option<Duration>,
-    /// `max_in_flight`: how many questions may be under way at once.
+    /// `max_in_flight`: the maximum number of questions under way.
     pub max_in_flight: Option<usize>,
-    /// `key_file`: a file with the key, if it is not in the environment.
+    /// `key_file`: a file with the key, for when it is not in the environment.
     pub key_file: Option<PathBuf>,
-    /// `fields`: what `google-new` is asked for beyond the usual.
+    /// `fields`: what `google-new` is asked for beyond the usual fields.
     pub fields: Vec<ExtraField>,
-    /// `interval`: the least time from one question to `overpass` to the next.
+    /// `interval`: the minimum time from the start of one question to `overpass` to the start of the next.
     pub interval: Option<Duration>,
-    /// Where each setting stands, for what only shows when it is used, such as a file that is not there.
-    pub stands_at: BTreeMap<String, String>,
+    /// The file and the line of each setting: some mistakes, such as a missing file, show only when the setting is used.
+    pub lines: BTreeMap<String, String>,
 }
 
 impl PlacesConfig {
-    /// What is wrong with a setting, with where it stands, if it came from a file.
+    /// An error about a setting, with its file and line if it came from a file.
     pub(crate) fn error(&self, setting: &str, what: impl fmt::Display) -> ConfigError {
-        match self.stands_at.get(setting) {
-            Some(place) => ConfigError(format!("{place}: {what}")),
+        match self.lines.get(setting) {
+            Some(line) => ConfigError(format!("{line}: {what}")),
             None => ConfigError(what.to_string()),
         }
     }
 }
 
-/// The Places services that can be asked.
+/// The Places services that a herd can ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     /// Google's Places API (legacy Nearby Search); needs a key.
     Google,
     /// Google's Places API (New); needs a key.
     GoogleNew,
-    /// OpenStreetMap by an instance of the Overpass API; needs a `base_url`.
+    /// OpenStreetMap, through an instance of the Overpass API; needs a `base_url`.
     Overpass,
     /// Airports, helipads and cities that ship with the program.
     Offline,
@@ -79,7 +81,7 @@ impl Provider {
         }
     }
 
-    /// Whether a setting means anything to it.
+    /// Whether a setting has a meaning for it.
     fn knows(self, setting: &str) -> bool {
         match setting {
             "base_url" | "ca_file" | "connect_to" => self != Provider::Offline,
@@ -91,7 +93,7 @@ impl Provider {
     }
 }
 
-/// What Google's new API sends, and bills, only if it is asked for.
+/// A field that Google's new API sends, and bills, only on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExtraField {
     /// `rating` and `user_ratings_total`.
@@ -115,7 +117,7 @@ impl ExtraField {
     }
 }
 
-/// Names in quotes, for a person to choose from.
+/// The names in quotes, as a list in a sentence.
 fn list<const N: usize>(names: [&str; N]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
     match quoted.split_last() {
@@ -129,7 +131,7 @@ impl Reader<'_> {
         let mut places = PlacesConfig::default();
         let table = self.table(value, "places")?;
         for (key, value) in table {
-            places.stands_at.insert(key.get_ref().to_string(), self.place(value.span().start));
+            places.lines.insert(key.get_ref().to_string(), self.line_of(value.span().start));
             match key.get_ref().as_ref() {
                 "provider" => places.provider = Some(self.provider(value)?),
                 "base_url" => places.base_url = Some(self.base_url(value)?),
@@ -149,14 +151,14 @@ impl Reader<'_> {
             self.check_sense(&places, key.get_ref(), value)?;
         }
         if places.provider == Some(Provider::Overpass) && places.base_url.is_none() {
-            let what = "the provider overpass needs a base_url: there is no default, as the public instances are for \
-                        mappers; run one, or choose one";
+            let what = "the provider overpass needs a base_url: it has no default, because the public instances are for \
+                        mappers; run an instance, or choose one";
             return Err(self.error(table.get("provider").unwrap_or(value), what));
         }
         Ok(places)
     }
 
-    /// What is right by itself may make no sense beside the rest.
+    /// Refuses a setting that is right by itself, but has no meaning beside the others.
     fn check_sense(&self, places: &PlacesConfig, setting: &str, value: &Value<'_>) -> Result<(), ConfigError> {
         let wrong = match places.provider {
             Some(provider) if !provider.knows(setting) => {
@@ -185,7 +187,7 @@ impl Reader<'_> {
         match text.parse::<Url>() {
             Err(error) => Err(self.error(value, format!("base_url: {error}"))),
             Ok(_) if text.contains(['?', '#']) => {
-                Err(self.error(value, "base_url: what follows a question mark or a # is the program's business"))
+                Err(self.error(value, "base_url: leave out the question mark or the # and what follows it"))
             }
             Ok(_) => Ok(text.to_owned()),
         }
@@ -206,7 +208,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Zero is none.
+    /// Reads a duration that may be zero: then there is no pause.
     fn interval(&self, value: &Value<'_>) -> Result<Duration, ConfigError> {
         let is_zero = humantime::parse_duration(self.string(value, "interval")?).is_ok_and(|it| it.is_zero());
         if is_zero { Ok(Duration::ZERO) } else { self.short_duration(value, "interval") }

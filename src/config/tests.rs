@@ -28,7 +28,7 @@ fn the_default_is_the_papers_herd() {
 }
 
 #[test]
-fn a_file_replaces_it_and_one_side_of_a_link_is_enough() {
+fn a_file_replaces_the_herd_and_may_name_one_side_of_a_link() {
     let config = parse(
         "[servers.A]\naddress = \"127.0.0.1:1\"\nneighbors = [\"B\"]\n[servers.B]\naddress = \"[::1]:2\"\n\
          [servers.C]\naddress = \"c.example:3\"\nneighbors = [\"B\", \"B\"]\n",
@@ -61,15 +61,15 @@ fn places_and_limits_are_read() {
             max_in_flight: Some(3),
             fields: Vec::new(),
             interval: None,
-            stands_at: config.places.stands_at.clone(),
+            lines: config.places.lines.clone(),
         }
     );
-    assert_eq!(config.places.stands_at["key_file"], "herd.toml, line 7");
+    assert_eq!(config.places.lines["key_file"], "herd.toml, line 7");
     assert_eq!(config.limits, Limits { line: 1000, ahead: Duration::from_secs(3600), memory: 2_000_000 });
 }
 
 #[test]
-fn some_settings_are_for_one_provider() {
+fn some_settings_belong_to_one_provider() {
     let new = parse("[places]\nprovider = \"google-new\"\nfields = [\"opening\", \"rating\", \"price\"]\n").unwrap();
     assert_eq!(new.places.fields, [ExtraField::Opening, ExtraField::Rating, ExtraField::Price]);
     let overpass =
@@ -79,7 +79,7 @@ fn some_settings_are_for_one_provider() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_line() {
+fn a_mistake_is_reported_with_its_line() {
     refuse("[servers.A\n", "herd.toml, line 1: unclosed table, expected `]`");
     refuse("\n\nport = 1\n", "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits");
     let known = "known here: address, neighbors";
@@ -120,13 +120,13 @@ fn what_is_wrong_is_told_with_its_line() {
     refuse("[servers]\n", "herd.toml, line 1: a herd has at least one server");
 }
 
-/// Each with the line where it stands and what is said of it; `[places]` is the first line.
+/// Settings with a mistake, the line of the mistake, and the message. `[places]` is the first line.
 #[test]
-fn a_wrong_setting_of_places_is_told_with_its_line() {
+fn a_mistake_in_places_is_reported_with_its_line() {
     let url = "base_url = \"https://a.example\"\n";
     for (settings, line, message) in [
-        ("base_url = \"https://a.example/?x\"\n", 2, "base_url: what follows a question mark or a #"),
-        ("base_url = \"https://a.example/#x\"\n", 2, "base_url: what follows a question mark or a #"),
+        ("base_url = \"https://a.example/?x\"\n", 2, "base_url: leave out the question mark or the #"),
+        ("base_url = \"https://a.example/#x\"\n", 2, "base_url: leave out the question mark or the #"),
         ("base_url = \"https://u:p@a.example/\"\n", 2, "base_url: a URL with a user name"),
         ("ca_file = \"\"\n", 2, "ca_file names no file"),
         ("key_file = 3\n", 2, "key_file is not a string in quotes"),

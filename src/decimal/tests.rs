@@ -25,7 +25,7 @@ fn digits_are_read_alike_one_by_one_and_eight_at_once() {
             .map(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let pick = (state >> 33) as usize;
-                // Mostly digits; else a neighbour of theirs, or any byte.
+                // Mostly digits; sometimes the byte before 0 or after 9, or another one.
                 if !pick.is_multiple_of(16) {
                     b'0' + (pick / 16 % 10) as u8
                 } else {

@@ -1,8 +1,10 @@
-//! The form of an answer: cutting one to a bound, and making one that says what went wrong.
+//! The form of an answer: how one is cut to a bound, and how one is made that says what went wrong.
 //!
-//! An answer is never parsed and printed again: that would change numbers, escapes and order. The text is cut with a
-//! knife: the parser only tells where each place begins and ends. That takes time in proportion to the text, and no
-//! memory but for what is kept of it.
+//! An answer is never parsed and printed again, because that would change numbers, escapes and the order of fields.
+//! Instead the text itself is cut: the parser only finds where each place begins and ends. This takes time in proportion
+//! to the length of the text, and memory only for the part that is kept.
+//!
+//! Next: `json.rs`, which finds those positions.
 
 use super::json::{self, JsonError};
 use super::style::Json;
@@ -14,16 +16,16 @@ const MAX_STATUS: usize = 64;
 /// The most characters of a service's message that an answer of ours repeats.
 const MAX_MESSAGE: usize = 2000;
 
-/// Why a text is no answer of a Places service.
+/// Why a text is not the answer of a Places service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswerError {
     /// It is not JSON.
     NotJson(String),
-    /// It is JSON, lists in lists, deeper than anybody should have to read.
+    /// It is JSON, but nested so deeply that a client might fail to read it.
     TooDeep,
-    /// It is JSON without a list of `results` or without a `status`.
+    /// It is JSON, but has no list of `results` or no `status`.
     NotAnAnswer,
-    /// It has one of these more than once, so that readers may differ about what it says.
+    /// It has this field more than once, and two readers might each take a different one.
     Repeated(&'static str),
 }
 
@@ -51,8 +53,9 @@ impl From<JsonError> for AnswerError {
     }
 }
 
-/// At most `bound` results of an answer, and every other byte as it was; but each run of newlines made one, and none
-/// at the end, as the protocol wants it. (Inside of a JSON string there are no newlines.)
+/// An answer with at most `bound` of its results. Every other byte stays as it was, with one exception: a run of
+/// newlines becomes one newline, and none is left at the end, because an empty line ends a reply in the herd's protocol.
+/// (A JSON string holds no newline, so this changes no value.)
 ///
 /// # Errors
 /// If the text is not the answer of a Places service.
@@ -62,14 +65,15 @@ pub fn cut(answer: &[u8], bound: usize) -> Result<Vec<u8>, AnswerError> {
     Ok(cut)
 }
 
-/// As [`cut`], appended to `reply`, which stays as it is if there is an error.
+/// Like [`cut`], but appends to `reply`, which stays as it is if there is an error.
 ///
 /// # Errors
-/// As [`cut`].
+/// Like [`cut`].
 pub fn cut_into(reply: &mut Vec<u8>, answer: &[u8], bound: usize) -> Result<(), AnswerError> {
     let text = json::text(answer)?;
     let (results, ..) = parts(text)?;
-    // Just behind the bracket if there are to be none, else behind the last that stays.
+    // What goes is `from..to`: from the end of the last result that stays (or the opening bracket) to the end of the
+    // last result. Commas and spaces between results go with the result after them.
     let (mut count, mut from, mut to) = (0, offset(text, results) + 1, 0);
     json::each(results, |result| {
         count += 1;
@@ -78,6 +82,7 @@ pub fn cut_into(reply: &mut Vec<u8>, answer: &[u8], bound: usize) -> Result<(), 
             from = to;
         }
     })?;
+    // Nothing is appended before this line: an error above must leave the reply untouched.
     let start = reply.len();
     if count > bound {
         reply.reserve(text.len() - (to - from) + 2);
@@ -93,8 +98,8 @@ pub fn cut_into(reply: &mut Vec<u8>, answer: &[u8], bound: usize) -> Result<(), 
     Ok(())
 }
 
-/// Appends `part` to what stands in `reply` from `start` on, without newlines that follow a newline. One may be
-/// written as `\r\n`.
+/// Appends `part` to `reply`, leaving out each newline that follows a newline, be it `\n` or `\r\n`. The answer begins at
+/// `start` in `reply`; it may already hold an earlier part, whose last newline counts.
 fn append(reply: &mut Vec<u8>, start: usize, part: &[u8]) {
     let mut from = 0;
     for at in memchr::memchr_iter(b'\n', part) {
@@ -110,7 +115,7 @@ fn append(reply: &mut Vec<u8>, start: usize, part: &[u8]) {
     reply.extend_from_slice(&part[from..]);
 }
 
-/// The texts of an answer's results, of its status, and of its message.
+/// The pieces of an answer's text that are its results, its status, and its message if it has one.
 fn parts(text: &str) -> Result<(&str, &str, Option<&str>), AnswerError> {
     let [results, status, message] = json::pick(text, ["results", "status", "error_message"])?;
     let (results, status) = (results.filter(|it| it.starts_with('[')), status.filter(|it| it.starts_with('"')));
@@ -118,16 +123,17 @@ fn parts(text: &str) -> Result<(&str, &str, Option<&str>), AnswerError> {
     Ok((results, status, message))
 }
 
-/// Where `part`, a piece of `text`, begins in it.
+/// The position in `text` at which `part` begins. `part` must be a slice of `text`, as all that [`json`] returns is.
 fn offset(text: &str, part: &str) -> usize {
     part.as_ptr() as usize - text.as_ptr() as usize
 }
 
+/// The position in `text` at which `part` ends.
 fn end(text: &str, part: &str) -> usize {
     offset(text, part) + part.len()
 }
 
-/// What an answer says of itself.
+/// What an answer says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerStatus {
     /// `status`, such as `OK`.
@@ -137,13 +143,13 @@ pub struct AnswerStatus {
 }
 
 impl AnswerStatus {
-    /// Whether the service did what it was asked, whatever it found.
+    /// Whether the service did what it was asked, even if it found nothing.
     pub fn is_success(&self) -> bool {
         matches!(&*self.status, "OK" | "ZERO_RESULTS")
     }
 }
 
-/// What an answer says of itself.
+/// Reads what an answer says about itself.
 ///
 /// # Errors
 /// If the text is not the answer of a Places service.
@@ -153,7 +159,8 @@ pub fn read_status(answer: &[u8]) -> Result<AnswerStatus, AnswerError> {
     Ok(AnswerStatus { status, message: message.and_then(json::string) })
 }
 
-/// An answer without results that says what went wrong, in Google's form.
+/// An answer in Google's form that has no results and says what went wrong. A status that does not look like one of
+/// Google's becomes `UNKNOWN_ERROR`; a long message is cut.
 pub fn error_answer(status: &str, message: &str) -> Vec<u8> {
     let is_status = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     let status = if status.len() <= MAX_STATUS && is_status(status) { status } else { "UNKNOWN_ERROR" };

@@ -1,9 +1,12 @@
-//! [`Coalescer`]: equal questions that are under way at the same time are one request, and each gets its answer.
+//! [`Coalescer`]: equal questions that are under way at the same time share one request, and each gets its answer.
 //!
-//! When is a question equal to another? When the service would hear the same: a provider whose requests do not tell the
-//! bound says so in [`Places::as_asked`]. Nothing is kept once it has been answered: Google's terms forbid it.
+//! Two questions are equal if the service would hear the same request: a provider that does not send the bound says so
+//! in [`Places::as_asked`]. No answer is kept after it has been delivered, because Google's terms forbid that.
 //!
-//! Whoever goes away takes nobody else's answer with it; when the last has gone, the request is given up.
+//! A client that goes away does not end the request while others wait for it. When the last one has gone, the request is
+//! cancelled.
+//!
+//! Next: `limiter.rs`, which stands behind it.
 
 use super::{Nearby, Places};
 use reactor::Deferred;
@@ -13,16 +16,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
-/// Stands before a provider and asks it no question twice at the same time.
+/// Stands before a provider and never asks it the same question twice at the same time.
 pub struct Coalescer {
     inner: Rc<dyn Places>,
-    /// At most as many as the limiter behind this lets in and lets wait. Who waits for each is bounded by what each
-    /// client may be owed.
+    /// Bounded by the Limiter behind this, which refuses a question when too many wait. The number of clients that wait
+    /// for one entry is bounded by the number of replies that each may be owed.
     under_way: Rc<RefCell<HashMap<Nearby, Shared<Vec<u8>>>>>,
 }
 
 impl Coalescer {
-    /// Before `inner`.
+    /// Stands before `inner`.
     pub fn new(inner: Rc<dyn Places>) -> Coalescer {
         Coalescer { inner, under_way: Rc::default() }
     }
@@ -35,13 +38,16 @@ impl Places for Coalescer {
             return shared.wait();
         }
         let (under_way, done) = (self.under_way.clone(), asked.clone());
-        // It leaves the list before anybody hears of it: who asks on hearing it asks anew.
+        // The entry goes before anybody gets the answer: a callback that asks the same question again must start a new
+        // request, and not join one that has ended.
         let shared = Shared::new(self.inner.nearby(&asked).add_both(move |answer| {
+            // Dropping it may run a canceller, which may come back here: the borrow must have ended by then.
             let ended = under_way.borrow_mut().remove(&done);
             drop(ended);
             answer
         }));
         let answer = shared.wait();
+        // A request that was answered at once has been removed before it was here: it must not be entered now.
         if !shared.has_fired() {
             self.under_way.borrow_mut().insert(asked, shared);
         }
@@ -94,14 +100,14 @@ mod tests {
         let again = places.clone();
         let nested = first.add_callback(move |_| again.nearby(&ask("1", 5)));
         held.answer("old");
-        assert!(!nested.has_fired(), "who asks on hearing an answer asks anew");
+        assert!(!nested.has_fired(), "a question that is asked in the callback is a new request");
         held.answer("new");
         assert_eq!(nested.result(), Some(b"new".to_vec()));
         assert_eq!(format!("{places:?}"), "Coalescer(0 under way)");
     }
 
     #[test]
-    fn a_failure_is_everybodys() {
+    fn every_client_gets_the_failure() {
         let (held, places) = coalescer();
         let told = Rc::new(Cell::new(0));
         for _ in 0..3 {
@@ -114,11 +120,11 @@ mod tests {
         held.take().1.errback(Failure::msg("broken")).unwrap();
         assert_eq!(told.get(), 3);
         drop(places.nearby(&ask("1", 5)));
-        assert_eq!(held.questions().len(), 1, "and the next question is asked anew");
+        assert_eq!(held.questions().len(), 1, "and the next question is a new request");
     }
 
     #[test]
-    fn who_goes_away_takes_nobody_elses_answer_with_it() {
+    fn a_client_that_goes_away_leaves_the_request_to_the_others() {
         let (held, places) = coalescer();
         let [first, second] = [(); 2].map(|()| places.nearby(&ask("1", 5)));
         first.cancel();
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_last_has_gone_the_request_is_given_up() {
+    fn the_last_client_that_goes_away_cancels_the_request() {
         let (held, places) = coalescer();
         for answer in [(); 2].map(|()| places.nearby(&ask("1", 5))) {
             answer.cancel();
@@ -143,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_there_at_once_leaves_nothing_behind() {
+    fn an_answer_that_is_ready_at_once_leaves_no_entry() {
         struct Ready;
         impl Places for Ready {
             fn nearby(&self, _question: &Nearby) -> Deferred<Vec<u8>> {

@@ -1,5 +1,7 @@
-//! [`Google`]: the Places API's Nearby Search (legacy), a GET that answers JSON. Its answers are the form that all
-//! providers answer in, so they are handed on as they are.
+//! [`Google`]: the Places API's Nearby Search (legacy), a GET that answers with JSON. Its form is the one that all
+//! providers answer in, so its answers are passed on as they are.
+//!
+//! Next: `google_new.rs`, whose answers have another form.
 
 use super::service::{Access, Service};
 use super::{MAX_PLACES, Nearby, Places, answer, refusal};
@@ -8,7 +10,7 @@ use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
 use std::fmt;
 
-/// Where Google is.
+/// Google's address for this API.
 pub(super) const BASE_URL: &str = "https://maps.googleapis.com";
 
 /// The path of a Nearby Search below the base URL.
@@ -20,10 +22,10 @@ pub struct Google {
 }
 
 impl Google {
-    /// The service that is reached in this way.
+    /// The service that `access` leads to.
     ///
     /// # Errors
-    /// If the roots are of no use.
+    /// If TLS cannot use the trusted roots.
     pub fn new(reactor: &Reactor, access: Access) -> Result<Google, ConfigError> {
         Ok(Google { service: Service::new(reactor, access)? })
     }
@@ -49,12 +51,12 @@ impl Places for Google {
             }
             match answer::read_status(&reply.body) {
                 Ok(_) => Ok(reply.body),
-                Err(error) => refusal::in_other_words(&reply).ok_or_else(|| Failure::new(reply.is_no_answer(error))),
+                Err(error) => refusal::in_other_words(&reply).ok_or_else(|| Failure::new(reply.not_an_answer(error))),
             }
         })
     }
 
-    /// Google is not told the bound: it sends its first page, of twenty.
+    /// Google does not hear the bound: it sends a first page of up to twenty places.
     fn as_asked(&self, question: &Nearby) -> Nearby {
         Nearby { bound: MAX_PLACES, ..question.clone() }
     }
@@ -64,7 +66,7 @@ impl Places for Google {
     }
 }
 
-/// Without the key, wherever this is printed.
+/// Without the key, so that no log can hold it.
 impl fmt::Debug for Google {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Google({})", self.service.base().authority())
@@ -78,7 +80,7 @@ mod tests {
     use reactor::tls::TrustRoots;
 
     #[test]
-    fn the_request_is_a_nearby_search() {
+    fn a_path_in_the_base_url_stays_and_the_key_is_never_printed() {
         let reactor = Reactor::new().unwrap();
         let key = ApiKey::parse("k&y=+", "the test").unwrap();
         let access = Access::new("https://x.example/sub/".parse().unwrap(), TrustRoots::web());
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_that_differ_in_their_bound_are_one_request() {
+    fn questions_that_differ_only_in_their_bound_are_one_request() {
         let reactor = Reactor::new().unwrap();
         let access = Access::new("http://x.example".parse().unwrap(), TrustRoots::web());
         let google = Google::new(&reactor, access).unwrap();

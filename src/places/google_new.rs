@@ -1,7 +1,9 @@
-//! [`GoogleNew`]: the Places API (New), `places:searchNearby`, its answers put into the form of the old Nearby Search.
+//! [`GoogleNew`]: the Places API (New), `places:searchNearby`, with its answers in the form of the old Nearby Search.
 //!
-//! Whoever takes a key today gets only this one. What the old answer has and the new one does not is left out, not
+//! Google's new customers get only this API. A field that the old answer has and the new one has not is left out, not
 //! invented. Numbers keep the text in which they came.
+//!
+//! Next: `overpass.rs`, places without a key.
 
 use super::answer::AnswerError;
 use super::json;
@@ -14,21 +16,21 @@ use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
 use std::fmt;
 
-/// Where Google is.
+/// Google's address for this API.
 pub(super) const BASE_URL: &str = "https://places.googleapis.com";
 
 /// The path of the search below the base URL.
 const PATH: &str = "/v1/places:searchNearby";
 
-/// The farthest that may be searched, in metres: beyond it the request is refused.
+/// The maximum radius in metres: Google refuses a request for more.
 const MAX_RADIUS_M: u32 = 50_000;
 
-/// The most items of a list inside of a place (types, photos, those to be named) that are taken over: Google sends ten
-/// photos. What comes of an answer is larger than the answer, so without a limit a megabyte of `{}` would become a
-/// hundred.
+/// The maximum number of items that are taken from a list inside a place: its types, its photos, its sources to be named.
+/// Google sends ten photos. Our answer is longer than the one that it is made of: without a limit, a megabyte of `{}`
+/// would become a hundred megabytes.
 const MAX_ITEMS: usize = 100;
 
-/// What is asked for of each place. What is asked for decides what a request costs.
+/// The fields that are asked for. They decide what Google bills for a request.
 const MASK: &str = "places.id,places.displayName,places.location,places.viewport,places.types,\
                     places.shortFormattedAddress,places.formattedAddress,places.businessStatus,places.plusCode,\
                     places.iconMaskBaseUri,places.iconBackgroundColor,places.photos,places.attributions";
@@ -40,10 +42,10 @@ pub struct GoogleNew {
 }
 
 impl GoogleNew {
-    /// The service that is reached in this way, asked for `extras` as well.
+    /// The service that `access` leads to. It is asked for `extras` as well.
     ///
     /// # Errors
-    /// If the roots are of no use.
+    /// If TLS cannot use the trusted roots.
     pub fn new(reactor: &Reactor, access: Access, extras: &[ExtraField]) -> Result<GoogleNew, ConfigError> {
         let mut mask = MASK.to_owned();
         for extra in extras {
@@ -84,14 +86,14 @@ impl Places for GoogleNew {
         self.service.ask(self.request(question)).add_callback(|reply| match reply.status {
             200 => match legacy_form(&reply.body) {
                 Ok(answer) => Ok(answer.into_bytes()),
-                Err(error) => refusal::in_other_words(&reply).ok_or_else(|| Failure::new(reply.is_no_answer(error))),
+                Err(error) => refusal::in_other_words(&reply).ok_or_else(|| Failure::new(reply.not_an_answer(error))),
             },
             _ => refusal::read(reply),
         })
     }
 
-    /// Fewer than one place cannot be asked for: Google refuses that. To ask for one, only to hear how the service is,
-    /// would be billed; so whether the key is good is not told to who wants no places.
+    /// Google refuses a request for no places, and would bill a request for one. So a client that wants no places does not
+    /// learn whether the key is good.
     fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
         (question.bound == 0).then(style::answer_to_none)
     }
@@ -106,26 +108,28 @@ impl Places for GoogleNew {
     }
 }
 
-/// Without the key, wherever this is printed.
+/// Without the key, so that no log can hold it.
 impl fmt::Debug for GoogleNew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GoogleNew({})", self.service.base().authority())
     }
 }
 
-/// An answer of the new API in the form of the old one.
+/// An answer of the new API, translated into the form of the old one.
 pub(super) fn legacy_form(body: &[u8]) -> Result<String, AnswerError> {
     let text = json::text(body)?;
     let [list] = json::pick(text, ["places"])?;
     let (mut places, mut attributions) = (Vec::new(), Vec::new());
     match list {
-        None if json::is_empty_object(text) => {} // How it says that nothing was found.
+        None if json::is_empty_object(text) => {} // This is how it says that it found nothing.
         None => return Err(AnswerError::NotAnAnswer),
         Some(list) => {
+            // `each` reads on after the last place that is wanted and after a bad one: an answer that is not JSON to its
+            // end is an error, whatever its places are.
             let mut result = Ok(());
             json::each(list, |raw| {
                 if places.len() == MAX_PLACES {
-                    return; // Nobody has asked for more.
+                    return; // No more were asked for.
                 }
                 match place(raw, &mut attributions) {
                     Ok(place) => places.push(place),
@@ -138,7 +142,7 @@ pub(super) fn legacy_form(body: &[u8]) -> Result<String, AnswerError> {
     Ok(style::answer(&attributions, places))
 }
 
-/// One place. Who must be named for it is added to `attributions`, once.
+/// One place. Adds the sources that must be named for it to `attributions`, each once.
 fn place(raw: &str, attributions: &mut Vec<String>) -> Result<Json, AnswerError> {
     let [id, name, location, viewport, types, business_status, plus_code, icon_color, icon_mask] = json::pick(
         raw,
@@ -204,7 +208,7 @@ fn geometry(location: Option<&str>, viewport: Option<&str>) -> Option<Json> {
     Some(Json::some_fields([("location", location), ("viewport", viewport)]))
 }
 
-/// A coordinate that is not there is 0: so does the format write it.
+/// A point. A coordinate that is missing is 0: Google's encoding leaves zeros out.
 fn point(raw: &str) -> Option<Json> {
     let degrees = json::pick(raw, ["latitude", "longitude"]).ok()?;
     let [latitude, longitude] =
@@ -242,7 +246,7 @@ fn price_level(raw: &str) -> Option<Json> {
     Some(Json::Text(level.to_owned()))
 }
 
-/// A name as a link, if there is where to.
+/// A source's name as HTML: a link if it has an address, else the name alone.
 fn link(raw: &str, target: &'static str, name: &'static str) -> Option<String> {
     let field = |name| inner(Some(raw), name).and_then(json::string);
     let name = escape_html(&field(name)?);
@@ -256,12 +260,12 @@ fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A field of an object, if that is one.
+/// A field of an object; `None` if `raw` is not an object or has no such field.
 fn inner<'a>(raw: Option<&'a str>, name: &'static str) -> Option<&'a str> {
     json::pick(raw?, [name]).ok()?[0]
 }
 
-/// What `read` makes of the first [`MAX_ITEMS`] items of a list; nothing if there is no list.
+/// The values that `read` finds in the first [`MAX_ITEMS`] items of a list; none if `raw` is not a list.
 fn items<T>(raw: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
     let mut found = Vec::new();
     let mut seen = 0;
@@ -276,18 +280,18 @@ fn items<T>(raw: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
     found
 }
 
-/// A string, escaped as the old API does it; or as it came, if it says what no text can say.
+/// A string with the escapes of the old API. One that stands for no text (half of a surrogate pair) stays as it came.
 fn string(raw: &str) -> Option<Json> {
     let is_string = raw.starts_with('"');
     is_string.then(|| Json::Text(json::string(raw).map_or_else(|| raw.to_owned(), |text| json_string(&text))))
 }
 
-/// A number as it came.
+/// A number, spelled as it came.
 fn number(raw: &str) -> Option<Json> {
     raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()).then(|| Json::Text(raw.to_owned()))
 }
 
-/// `true` or `false`.
+/// `true` or `false`, as it came.
 fn word(raw: &str) -> Option<Json> {
     matches!(raw, "true" | "false").then(|| Json::Text(raw.to_owned()))
 }

@@ -1,17 +1,19 @@
-//! Reading JSON without changing it: where things stand in a text, not what they are worth.
+//! Reading JSON without changing it: these functions find where a value stands in a text.
 //!
-//! Numbers, escapes and order are lost where JSON is parsed and printed again. So everything here gives back pieces of
-//! the text. Memory does not grow with what is read, and nothing recurses on it.
+//! To parse JSON and print it again would lose the spelling of numbers, escapes, and the order of fields. So each
+//! function returns slices of the text. They need no memory in proportion to the text, and they do not recurse on it.
+//!
+//! Next: `style.rs`, which prints JSON.
 
 use serde_core::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Lists and objects inside of each other that are taken; a client that reads an answer may recurse. Google's have
-/// about eight.
+/// The maximum depth of lists and objects inside each other, because a client that reads an answer may recurse.
+/// Google's answers have a depth of about eight.
 const MAX_DEPTH: usize = 128;
 
-/// The longest name of a field that is compared in another spelling than the usual (`r\u0065sults`).
+/// The maximum length of a field's name that is decoded for the comparison if it has escapes (`r\u0065sults`).
 const MAX_NAME: usize = 256;
 
 /// Why a text cannot be read.
@@ -19,11 +21,11 @@ const MAX_NAME: usize = 256;
 pub(super) enum JsonError {
     /// It is not JSON.
     Syntax(String),
-    /// Lists in lists without end.
+    /// Its lists and objects are nested more than [`MAX_DEPTH`] deep.
     TooDeep,
-    /// It is JSON, but not a list or not an object, where one should be.
+    /// It is JSON, but has something else where a list or an object should be.
     Shape,
-    /// An object has the field of this name more than once: which one counts?
+    /// An object has the field of this name more than once, so it is not clear which one counts.
     Repeated(&'static str),
 }
 
@@ -33,7 +35,8 @@ impl From<serde_json::Error> for JsonError {
     }
 }
 
-/// What bytes say, if they are text and their depth is within reason. That they are JSON is not checked.
+/// The bytes as text. An error if they are not UTF-8, are blank, or are nested too deeply. This does not check that they
+/// are JSON.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
     if text.trim_ascii().is_empty() {
@@ -55,18 +58,19 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, JsonError> {
     Ok(text)
 }
 
-/// Where the string ends that begins before `at`: its closing quote, or the end.
+/// The position of the quote that closes a string, or the length of `bytes` if none does. The string's first character
+/// is at `at`.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         match bytes[at + found] {
             b'"' => return at + found,
-            _ => at += found + 2,
+            _ => at += found + 2, // A backslash; the character after it closes nothing.
         }
     }
     bytes.len()
 }
 
-/// The values of these fields of an object, as they stand in `json`.
+/// The values of the named fields of the object `json`, as slices of it.
 pub(super) fn pick<'a, const N: usize>(
     json: &'a str,
     names: [&'static str; N],
@@ -83,18 +87,21 @@ pub(super) fn is_empty_object(json: &str) -> bool {
     inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
-/// Calls `see` with each item of a list, as it stands in `json`.
+/// Calls `see` with each item of the list `json`, in order, as a slice of it. If a later item is not JSON, it has been
+/// called for those before, so its results count only if this returns `Ok`.
 pub(super) fn each<'a>(json: &'a str, see: impl FnMut(&'a str)) -> Result<(), JsonError> {
     let mut reader = serde_json::Deserializer::from_str(json);
     reader.deserialize_seq(Each(see))?;
     Ok(reader.end()?)
 }
 
-/// What a JSON string says; `None` if `json` is none, or says what no text can say (half of a surrogate pair).
+/// The text that a JSON string stands for. `None` if `json` is not a string, or stands for no text, as half of a
+/// surrogate pair does.
 pub(super) fn string(json: &str) -> Option<String> {
     if json.starts_with('"') { serde_json::from_str(json).ok() } else { None }
 }
 
+/// Reads an object and keeps the values of the fields with these names, and the name of a field that came again.
 struct Pick<const N: usize>([&'static str; N]);
 
 impl<'de, const N: usize> Visitor<'de> for Pick<N> {
@@ -117,13 +124,14 @@ impl<'de, const N: usize> Visitor<'de> for Pick<N> {
     }
 }
 
-/// Whether a field's name, with its quotes and escapes, is this one.
+/// Whether `json`, a name with its quotes and escapes, stands for `name`.
 fn is_name(json: &str, name: &str) -> bool {
     let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
     inner == name
         || (inner.contains('\\') && inner.len() <= MAX_NAME && string(json).is_some_and(|other| other == name))
 }
 
+/// Reads a list and calls the function with each of its items.
 struct Each<F>(F);
 
 impl<'de, F: FnMut(&'de str)> Visitor<'de> for Each<F> {
@@ -150,7 +158,11 @@ mod tests {
         let json = r#" { "a" : 1e400, "x" : [{"b":3}] , "b" : "\ud800\u003c" } "#;
         assert_eq!(pick(json, ["b", "a", "c"]), Ok([Some(r#""\ud800\u003c""#), Some("1e400"), None]));
         assert_eq!(pick(r#"{"\u0061":1}"#, ["a"]), Ok([Some("1")]));
-        assert_eq!(pick(r#"{"\ud800":1,"a":2}"#, ["a"]), Ok([Some("2")]), "a name that is no text is no name of ours");
+        assert_eq!(
+            pick(r#"{"\ud800":1,"a":2}"#, ["a"]),
+            Ok([Some("2")]),
+            "a name that stands for no text is none of these names"
+        );
         assert_eq!(pick(r#"{"a":1,"\u0061":1}"#, ["a"]), Err(JsonError::Repeated("a")));
         assert_eq!(pick("[1]", ["a"]), Err(JsonError::Shape));
         for json in ["", "{", "{\"a\":1,}", "{\"a\":01}", "{\"a\":\"\n\"}", "{} {}", "{'a':1}"] {
@@ -168,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_counts_outside_of_strings_only() {
+    fn brackets_in_strings_do_not_count_as_depth() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         assert!(text(nested(MAX_DEPTH).as_bytes()).is_ok());
         for deep in [nested(MAX_DEPTH + 1), nested(100_000), "{\"a\":[".repeat(100_000)] {
@@ -180,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_an_error() {
+    fn bytes_that_are_no_text_are_an_error() {
         for bytes in [&b"\xff"[..], b"\"\xed\xa0\x80\"", b"", b" \r\n\t"] {
             assert!(matches!(text(bytes), Err(JsonError::Syntax(_))), "{bytes:?}");
         }

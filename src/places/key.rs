@@ -1,7 +1,9 @@
-//! [`ApiKey`]: the secret that a Places service wants, and how it is kept out of whatever people read.
+//! [`ApiKey`]: the secret that a Places service wants, and how it is masked in everything that people read.
 //!
-//! A service may repeat the key in what it says, and in another form than it was sent in. So what is looked for is not
-//! one text but a row of characters, each of which may be written as itself, as `%41`, as `\u0041`, or as `&#65;`.
+//! A service may repeat the key in what it says, and spell it differently from how it was sent. So the search is not for
+//! one text but for a sequence of characters, each written as itself, as `%41`, as `\u0041`, or as `&#65;`.
+//!
+//! Next: `refusal.rs`, the ways in which a service says no.
 
 use crate::config::ConfigError;
 use std::fmt;
@@ -9,30 +11,29 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-/// The shortest key taken. A shorter one is a slip of the pen or the end of a line that was cut; and as it is hidden
-/// wherever it stands, in answers too, it would make holes in ordinary words. Google's have 39 characters.
+/// The minimum length of a key. A shorter one is a mistake; and because a key is masked wherever it stands, in answers
+/// too, a short one would make holes in ordinary words. Google's keys have 39 characters.
 const MIN_LENGTH: usize = 4;
 
-/// The longest key taken: more is not a key but the wrong file.
+/// The maximum length of a key. A longer text is probably the wrong file.
 const MAX_LENGTH: usize = 1024;
 
-/// Backslashes before one character: JSON in JSON in JSON has seven.
+/// The maximum number of backslashes before one character: JSON in JSON in JSON has seven.
 const MAX_BACKSLASHES: usize = 7;
 
-/// What is shown instead of a key.
+/// Stands in the place of the key.
 const HIDDEN: &[u8] = b"***";
 
-/// The key for a Places service. Nothing prints it.
+/// The key for a Places service. It has no `Display`, and its `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// The key that `text` is, without the white space around it; `None` if there is nothing else. `source` is for
-    /// error messages.
+    /// The key in `text`, without the white space around it; `None` if `text` is blank. `source` says in an error message
+    /// where the text came from.
     ///
     /// # Errors
-    /// If it holds what no key holds, such as a control character, or is very short or long. The message does not hold
-    /// it.
+    /// If it holds a character that no key holds, or is too short or too long. The message does not repeat it.
     pub fn parse(text: &str, source: &str) -> Result<Option<ApiKey>, ConfigError> {
         let key = text.trim();
         if key.len() > MAX_LENGTH {
@@ -43,20 +44,20 @@ impl ApiKey {
             return Err(ConfigError(format!("{source} {what}")));
         }
         if (1..MIN_LENGTH).contains(&key.len()) {
-            let what = "that is no key, and hiding it would make holes in ordinary words";
+            let what = "that is no key, and masking it would make holes in ordinary words";
             return Err(ConfigError(format!("{source} holds fewer than {MIN_LENGTH} characters: {what}")));
         }
         Ok((!key.is_empty()).then(|| ApiKey(key.to_owned())))
     }
 
-    /// The key that a file holds.
+    /// Reads the key from a file.
     ///
     /// # Errors
-    /// If the file cannot be read, is empty, or as [`parse`](ApiKey::parse).
+    /// If the file cannot be read, is blank, or holds no key (see [`parse`](ApiKey::parse)).
     pub fn read(path: &Path) -> Result<ApiKey, ConfigError> {
         let source = format!("the key file {}", path.display());
         let mut bytes = Vec::new();
-        // One more than a key and white space around it may have: enough to see that it is too much.
+        // Enough for a key with white space around it, and for any other file to be refused as too long.
         std::fs::File::open(path)
             .and_then(|file| file.take(4 * MAX_LENGTH as u64).read_to_end(&mut bytes))
             .map_err(|error| ConfigError(format!("cannot read {source}: {error}")))?;
@@ -64,17 +65,17 @@ impl ApiKey {
         ApiKey::parse(&text, &source)?.ok_or_else(|| ConfigError(format!("{source} is empty")))
     }
 
-    /// As it is.
+    /// The key itself: only for a request.
     pub(super) fn text(&self) -> &str {
         &self.0
     }
 
-    /// As it stands in a query: everything but unreserved characters as `%XX` (RFC 3986).
+    /// The key as it stands in a URL's query.
     pub(super) fn for_query(&self) -> String {
         percent_encode(&self.0)
     }
 
-    /// `text` with [`HIDDEN`] wherever the key stands in it, in whatever form; `None` if it does not stand in it.
+    /// `text` with three stars for the key wherever it stands, in any spelling; `None` if the key does not stand in it.
     pub fn masked(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut masked = Vec::new();
         let mut from = 0;
@@ -90,12 +91,12 @@ impl ApiKey {
         Some(masked)
     }
 
-    /// `text` itself, or [masked](ApiKey::masked).
+    /// `text`, [masked](ApiKey::masked) if the key stands in it.
     pub(super) fn mask(&self, text: Vec<u8>) -> Vec<u8> {
         self.masked(&text).unwrap_or(text)
     }
 
-    /// Where the key stands first, in whatever form, from `at` on.
+    /// Where the key stands first, from `at` on, in any spelling.
     fn find(&self, text: &[u8], mut at: usize) -> Option<Range<usize>> {
         loop {
             let start = self.next_candidate(text, at)?;
@@ -106,14 +107,14 @@ impl ApiKey {
         }
     }
 
-    /// Where the key may begin, from `at` on.
+    /// The first position from `at` on where the key may begin: its first character, or one that begins an escape.
     fn next_candidate(&self, text: &[u8], at: usize) -> Option<usize> {
         let first = *self.0.as_bytes().first()?;
         let rest = text.get(at..)?;
         rest.iter().position(|byte| *byte == first || matches!(byte, b'%' | b'\\' | b'&')).map(|found| at + found)
     }
 
-    /// How long the key is that `text` begins with.
+    /// The length of the key, in the spelling in which it stands at the beginning of `text`; `None` if it does not.
     fn length_at(&self, text: &[u8]) -> Option<usize> {
         let mut rest = text;
         for byte in self.0.bytes() {
@@ -123,15 +124,15 @@ impl ApiKey {
     }
 }
 
-/// Says that it is there, and no more.
+/// Shows that there is a key, but not the key.
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiKey(***)")
     }
 }
 
-/// How long the character `byte` is at the beginning of `text`, in whatever form it stands there; `None` if something
-/// else does.
+/// The length of the character `byte`, in the spelling in which it stands at the beginning of `text`; `None` if another
+/// character stands there.
 fn length_of(byte: u8, text: &[u8]) -> Option<usize> {
     let is_value = |digits: Option<&[u8]>, radix: u32| {
         let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
@@ -141,7 +142,8 @@ fn length_of(byte: u8, text: &[u8]) -> Option<usize> {
         [b'%', b'2', b'5', ..] if is_value(text.get(3..5), 16) => return Some(5), // Encoded twice.
         [b'%', ..] if is_value(text.get(1..3), 16) => return Some(3),
         [b'\\', ..] => {
-            // JSON in JSON has its backslashes doubled. Only so many are counted: a text may be made of them.
+            // JSON inside JSON doubles its backslashes. The count has a limit, or a text of nothing but backslashes would
+            // be read to its end once for each of them.
             let slashes = text.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
             if text.get(slashes) == Some(&b'u') && is_value(text.get(slashes + 1..slashes + 5), 16) {
                 return Some(slashes + 5);
@@ -186,14 +188,14 @@ pub(super) fn percent_encode(text: &str) -> String {
     encoded
 }
 
-/// What is to be said about who else may use the key in this file, if anything. Such a file is used nevertheless: the
-/// secrets that container systems mount are often readable by all, inside of a container with one user.
+/// A warning if other users can read or change this key file. The file is used nevertheless: container systems often
+/// mount secrets that every user can read, in a container that has only one user.
 pub(super) fn others_can_read(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o066 != 0).then(|| {
         let path = path.display();
-        format!("others than its owner can read or change the key file {path} (mode {mode:03o}): chmod 600 {path}")
+        format!("other users can read or change the key file {path} (mode {mode:03o}): run chmod 600 {path}")
     })
 }
 
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_hidden_in_every_form() {
+    fn a_key_is_masked_in_every_spelling() {
         let secret = "AIza&S/\"k+y";
         for form in [
             "AIza&S/\"k+y",
@@ -231,15 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_key_is_left_alone() {
+    fn a_text_without_the_key_is_left_alone() {
         for said in ["", "AIz", "AIza%", "AIza\\", "AIza\\u00", "AIza&", "&#65", "% \\ & AIzA", "aIza_"] {
             check("AIza_", said, said);
         }
     }
 
     #[test]
-    fn a_text_of_nothing_but_beginnings_is_read_once() {
-        // Were each looked at to its end, this would take very long.
+    fn a_text_of_nothing_but_beginnings_of_a_key_is_read_once() {
+        // If the search read to the end from each of them, this would take very long.
         for start in ["\\", "&", "%", "%25", "\\u0041", "AIz"] {
             let text = start.repeat(300_000 / start.len());
             check("AIza_", &text, &text);
@@ -252,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_key_is_none_of_it() {
+    fn white_space_around_a_key_does_not_belong_to_it() {
         assert_eq!(key(" \tSecretKey\r\n").text(), "SecretKey");
         assert_eq!(ApiKey::parse(" \n", "x").unwrap(), None);
     }
 
     #[test]
-    fn what_no_key_holds_is_refused_without_telling_it() {
+    fn a_text_that_is_no_key_is_refused_and_not_repeated() {
         for text in ["Sec\nret", "Sec ret", "Sec\u{7f}ret", "Sec\0ret", "Sécret", "Sec\u{feff}ret"] {
             let error = ApiKey::parse(text, "the variable").unwrap_err().0;
             assert!(error.starts_with("the variable holds a space, a control"), "{error}");

@@ -1,17 +1,19 @@
-//! [`Limiter`]: no more than so many questions under way at once, and if wanted a pause between them; the others wait
-//! their turn, up to a limit.
+//! [`Limiter`]: a maximum number of questions under way, and if wanted a pause between them. The others wait for their
+//! turn, up to a limit.
 //!
 //! ```text
-//!   asked --> waits for a turn --> waits for the pause --> asked of the provider --> answered
-//!             '------------ at most half of the time ----'
-//!             '--------------------------- at most all of the time ------------------------'
+//!   asked --> waits for a permit --> waits for the pause --> asked of the provider --> answered
+//!             '-------------- at most half the timeout ----'
+//!             '------------------------------ at most the timeout ---------------------------'
 //! ```
 //!
-//! Who has waited for half of the time that an answer may take is told that there are too many. If waiting could take
-//! all of it, a crowd would be let in one by one just when each has no time left, and nobody would get an answer.
+//! A question that has waited for half the timeout fails with [`TooManyQuestions`]. If it could wait for all of it, then
+//! under load each question would be let in just when no time is left for its answer, and no client would get one.
+//!
+//! Next: `key.rs`, the secret that must not leave.
 
 use super::{Nearby, Places};
-use reactor::deferred::DeferredSemaphore;
+use reactor::deferred::{DeferredSemaphore, Permit};
 use reactor::{Clock, Deferred, DelayedCall, Failure, Firer, TimeoutError};
 use std::cell::Cell;
 use std::fmt;
@@ -19,15 +21,16 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Questions that may wait; more are refused at once. A client that asks may pipeline, and there may be many.
+/// The maximum number of questions that wait; another one is refused at once. A client may send several without waiting
+/// for answers, and there may be many clients.
 const MAX_WAITING: usize = 1024;
 
-/// Too many questions wait already.
+/// Too many questions are waiting already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TooManyQuestions {
-    /// There is no room for one more.
+    /// The queue is full.
     QueueFull,
-    /// Its turn did not come within this time.
+    /// This question's turn did not come within this time.
     WaitedTooLong(Duration),
 }
 
@@ -43,7 +46,7 @@ impl fmt::Display for TooManyQuestions {
 
 impl std::error::Error for TooManyQuestions {}
 
-/// Stands before a provider and keeps the rush away from it.
+/// Stands before a provider and limits how many questions it gets, and how fast.
 pub struct Limiter {
     inner: Rc<dyn Places>,
     permits: DeferredSemaphore,
@@ -51,34 +54,36 @@ pub struct Limiter {
     pacer: Option<Rc<Pacer>>,
 }
 
-/// How long an answer may take, all in all.
+/// The timeout of a question: for the wait and the answer together.
 struct Deadline {
     clock: Rc<dyn Clock>,
     after: Duration,
 }
 
 impl Limiter {
-    /// At most `at_once` questions to `inner` at any time; without end, if need be.
+    /// Allows `at_once` questions to `inner` at the same time. Until [`timeout`](Limiter::timeout) sets a limit, a
+    /// question waits for its turn without end.
     pub fn new(inner: Rc<dyn Places>, at_once: NonZeroUsize) -> Limiter {
         Limiter { inner, permits: DeferredSemaphore::new(at_once), deadline: None, pacer: None }
     }
 
-    /// Sets how long an answer may take, the wait for its turn included. Who need not wait is the provider's business.
+    /// Sets the maximum time for an answer, including the wait for its turn. A question that need not wait has no limit
+    /// here: the provider has one of its own.
     pub fn timeout(self, after: Duration, clock: Rc<dyn Clock>) -> Limiter {
         Limiter { deadline: Some(Deadline { clock, after }), ..self }
     }
 
-    /// Sets the least time from the beginning of one question to that of the next.
+    /// Sets the minimum time from the start of one question to the start of the next.
     pub fn interval(self, interval: Duration, clock: Rc<dyn Clock>) -> Limiter {
         Limiter { pacer: Some(Rc::new(Pacer { clock, interval, next: Rc::default() })), ..self }
     }
 
-    /// A turn, and the right to begin it now.
-    fn turn(&self) -> Deferred<reactor::deferred::Permit> {
-        let turn = self.permits.acquire();
+    /// Fires when a question may start. It counts as under way until the permit is dropped.
+    fn permit(&self) -> Deferred<Permit> {
+        let permit = self.permits.acquire();
         match self.pacer.clone() {
-            Some(pacer) => turn.add_callback(move |turn| pacer.pause().add_callback(move |()| Ok(turn))),
-            None => turn,
+            Some(pacer) => permit.add_callback(move |permit| pacer.pause().add_callback(move |()| Ok(permit))),
+            None => permit,
         }
     }
 }
@@ -92,19 +97,20 @@ impl Places for Limiter {
             return reactor::deferred::fail(Failure::new(TooManyQuestions::QueueFull));
         }
         let (inner, question) = (self.inner.clone(), question.clone());
-        let turn = self.turn();
-        let Some(Deadline { clock, after }) = self.deadline.as_ref().filter(|_| !turn.has_fired()) else {
-            return turn.add_callback(move |turn| release_after(inner.nearby(&question), turn));
+        let permit = self.permit();
+        // No timer for a question that need not wait: the provider limits the same time by itself.
+        let Some(Deadline { clock, after }) = self.deadline.as_ref().filter(|_| !permit.has_fired()) else {
+            return permit.add_callback(move |permit| release_after(inner.nearby(&question), permit));
         };
         let (clock, after, asked) = (clock.clone(), *after, clock.now());
-        let no_turn = |_, waited| Err(Failure::new(TooManyQuestions::WaitedTooLong(waited)));
-        turn.add_timeout_with(after / 2, &clock.clone(), no_turn).add_callback(move |turn| {
+        let too_late = |_, waited| Err(Failure::new(TooManyQuestions::WaitedTooLong(waited)));
+        permit.add_timeout_with(after / 2, &clock.clone(), too_late).add_callback(move |permit| {
             let left = after.saturating_sub(clock.now().duration_since(asked));
             let late = move |_, _| {
                 let what = "the answer of the Places service, the wait for its turn included,".to_owned();
                 Err(Failure::new(TimeoutError { what, after }))
             };
-            release_after(inner.nearby(&question).add_timeout_with(left, &clock, late), turn)
+            release_after(inner.nearby(&question).add_timeout_with(left, &clock, late), permit)
         })
     }
 
@@ -117,10 +123,10 @@ impl Places for Limiter {
     }
 }
 
-/// The turn is over when there is an answer.
-fn release_after(answer: Deferred<Vec<u8>>, turn: reactor::deferred::Permit) -> Deferred<Vec<u8>> {
+/// The answer, which gives the permit back before anybody gets it: the next question starts first.
+fn release_after(answer: Deferred<Vec<u8>>, permit: Permit) -> Deferred<Vec<u8>> {
     answer.add_both(move |answer| {
-        drop(turn);
+        drop(permit);
         answer
     })
 }
@@ -131,16 +137,17 @@ impl fmt::Debug for Limiter {
     }
 }
 
-/// Lets one begin every `interval`.
+/// Spaces the starts of questions: one every `interval`.
 struct Pacer {
     clock: Rc<dyn Clock>,
     interval: Duration,
-    /// When the next one may begin.
+    /// When the next question may start.
     next: Rc<Cell<Option<Instant>>>,
 }
 
 impl Pacer {
-    /// Fires when it is our time. Who is cancelled before it gives the time to the next, if nobody has come meanwhile.
+    /// Reserves the next start, and fires when its time has come. If it is cancelled before that, the start is free again,
+    /// unless a later one has been reserved meanwhile.
     fn pause(&self) -> Deferred<()> {
         let now = self.clock.now();
         let begin = self.next.get().map_or(now, |next| next.max(now));

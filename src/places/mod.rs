@@ -1,14 +1,16 @@
-//! What is near a place: the trait [`Places`], its providers, and the form of their answers.
+//! What is near a location: the trait [`Places`], its providers, and the form of their answers.
 //!
-//! All providers answer in the form of Google's Nearby Search (legacy), as text: it is handed on to clients as it came,
-//! only cut to the number of places that they asked for (`answer.rs`). `google.rs` and `offline.rs` have it in that
-//! form already; `google_new.rs` and `overpass.rs` put what they get into it (`style.rs` prints it).
+//! All providers answer with text in the form of Google's Nearby Search (legacy). A client gets that text as it came,
+//! cut to the number of places that it asked for (`answer.rs`). `google.rs` and `offline.rs` receive this form already;
+//! `google_new.rs` and `overpass.rs` translate what they receive into it (`style.rs` prints it).
 //!
 //! ```text
-//!   a WHATSAT --> Coalescer --> Limiter --> a provider --> Service --> HTTP
-//!                 one request   a queue     the question   the key
-//!                 for equals    with ends   and the form   is hidden
+//!   a WHATSAT --> Coalescer ----> Limiter ----> a provider ----> Service ----> HTTP
+//!                 equal questions a bounded     the request and  the key goes out here,
+//!                 become one      queue         the form         and is masked in what returns
 //! ```
+//!
+//! Next: `answer.rs`, the form that all of them share.
 
 mod answer;
 mod coalescer;
@@ -41,7 +43,7 @@ pub use service::{Access, ServiceError};
 
 use reactor::Deferred;
 
-/// The most places that are asked for, and that an answer of Google's has.
+/// The maximum number of places that a provider is asked for, and that one of Google's answers has.
 pub const MAX_PLACES: usize = 20;
 
 /// A question: what is within `radius` of here?
@@ -53,14 +55,14 @@ pub struct Nearby {
     pub longitude: String,
     /// Metres, a plain decimal number, as JSON would have it.
     pub radius: String,
-    /// How many places will be used, at most [`MAX_PLACES`]. An answer may have more: it is cut.
+    /// The maximum number of places that will be used, up to [`MAX_PLACES`]. An answer may have more; it is cut.
     pub bound: usize,
 }
 
-/// Somebody who knows places.
+/// A source of places, or something that stands before one.
 pub trait Places {
-    /// Asks. The answer is the text of a Nearby Search response, of whatever status; a failure means that there is no
-    /// answer. Cancelling gives the question up.
+    /// Asks. Fires with the text of a Nearby Search answer, whatever status it has, or fails if there is no answer.
+    /// Cancelling it gives up the question.
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>>;
 
     /// The provider that this one stands before, if it does: it answers the questions about the service below.
@@ -80,7 +82,7 @@ pub trait Places {
         self.behind().map_or_else(|| question.clone(), |behind| behind.as_asked(question))
     }
 
-    /// What it is, for the start's message and the log.
+    /// What it is, for a person: in the message at the start and in the log.
     fn describe(&self) -> String;
 }
 

@@ -1,8 +1,10 @@
 //! [`Offline`]: real places without a key or a network: airports, helipads and cities, over real HTTPS.
 //!
-//! A small server on the same reactor answers Nearby Searches from the table that ships with the program; the provider
-//! asks it as it would ask Google. Name, TCP, TLS and HTTP are all real; only the address and the trusted root differ.
-//! The server's certificate is made at start and never leaves the process.
+//! A small server on the same reactor answers Nearby Searches from the table that ships with the program. The provider
+//! asks it as it would ask Google: a name, TCP, TLS and HTTP, all real. Only the address and the trusted root differ. The
+//! server makes its certificate when it starts; the private key never leaves the process.
+//!
+//! Next: `table.rs`, the places themselves.
 
 use super::google::{Google, PATH};
 use super::service::Access;
@@ -17,13 +19,13 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The farthest that is looked, in metres, as with Google.
+/// The maximum radius in metres, the same as Google's.
 const MAX_RADIUS_M: f64 = 50_000.0;
 
-/// The largest request head that is taken.
+/// The maximum length of a request's head in bytes.
 const MAX_REQUEST_HEAD: usize = 16 * 1024;
 
-/// Said in every answer, as the licence of the data wants it.
+/// Stands in every answer, as the license of the data demands.
 const ATTRIBUTION: &str = "Offline data: OurAirports (public domain), GeoNames (CC BY 4.0)";
 
 /// Half the side of a place's viewport, in degrees.
@@ -36,17 +38,18 @@ pub struct Offline {
 }
 
 impl Offline {
-    /// Starts the server on a free port of this machine, and a client for it. The table is unpacked meanwhile, in
-    /// another thread; questions wait for it.
+    /// Starts the server on a free port of this machine, and a client for it. Another thread unpacks the table meanwhile;
+    /// questions wait for it.
     ///
     /// # Errors
-    /// If no certificate can be made or no port be opened.
+    /// If no certificate can be made, or no port can be opened.
     pub fn start(reactor: &Reactor, timeout: Duration) -> Result<Offline, ConfigError> {
         let failed = |what: &str, error: &dyn std::error::Error| {
             ConfigError(format!("the offline Places service cannot start: {what}: {error}"))
         };
-        // Ed25519 and a serial number of our own: each certificate and each signature is then as long as any other, so
-        // that a simulated server takes the same time in each run. Nobody else ever sees the certificate.
+        // With Ed25519 and a fixed serial number, every certificate and every signature has the same length. With random
+        // ones the lengths would differ from run to run, and a simulated herd with the same seed would run differently.
+        // No other program trusts this certificate, so the serial number need not be unique.
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(|error| failed("key", &error))?;
         let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
             .and_then(|mut params| {
@@ -92,7 +95,7 @@ pub fn offline_answer(latitude: f64, longitude: f64, radius: f64) -> io::Result<
     Ok(Search { latitude, longitude, radius }.answer(Table::shared()?))
 }
 
-/// The table, once it is unpacked, and who waits for it.
+/// The table, or the questions that wait for it.
 enum Library {
     Loading(Vec<Firer<&'static Table>>),
     Ready(&'static Table),
@@ -111,6 +114,7 @@ impl Library {
                     (Library::Broken, None)
                 }
             };
+            // Before the questions are answered: a callback that asks for the table must find it, and find no borrow.
             let old = later.replace(state);
             let Library::Loading(waiting) = old else { return };
             for firer in waiting {
@@ -127,14 +131,14 @@ impl Library {
             Library::Broken => reactor::deferred::fail(reactor::Failure::msg("the table is broken")),
             Library::Loading(waiting) => {
                 let (deferred, firer) = Deferred::new();
-                waiting.push(firer); // At most as many as there are connections.
+                waiting.push(firer); // One for each connection at most.
                 deferred
             }
         }
     }
 }
 
-/// One connection of the server: a request, an answer, the end.
+/// One connection of the server. It takes one request, answers it, and closes.
 struct Connection {
     library: Rc<RefCell<Library>>,
     request: Vec<u8>,
@@ -154,7 +158,7 @@ impl Protocol for Connection {
             }
             _ => respond(transport, "400 Bad Request", b"bad request\n"),
         }
-        transport.pause_producing(); // One request is enough.
+        transport.pause_producing(); // Or more bytes would have the same request answered again.
     }
 }
 
@@ -190,7 +194,7 @@ fn respond(transport: &Transport, status: &str, body: &[u8]) {
     transport.lose_connection();
 }
 
-/// The parameters of a Nearby Search that count here.
+/// The parameters of a Nearby Search that count here, in degrees and metres.
 #[derive(Debug, PartialEq)]
 struct Search {
     latitude: f64,
@@ -213,14 +217,14 @@ impl Search {
         (latitude.abs() <= 90.0 && longitude.abs() <= 180.0).then_some(Search { latitude, longitude, radius })
     }
 
-    /// In the form and the style of Google's answers.
+    /// The answer, printed in Google's form and style.
     fn answer(&self, table: &Table) -> String {
         let places = table.nearby(self.latitude, self.longitude, self.radius, MAX_PLACES);
         style::answer(&[ATTRIBUTION.to_owned()], places.iter().map(result).collect())
     }
 }
 
-/// One place as Google would print it.
+/// One place with the fields that Google would give it.
 fn result(place: &NearbyPlace<'_>) -> Json {
     let types: &[&str] = match place.kind {
         "city" => &["locality", "political"],
@@ -263,7 +267,7 @@ mod tests {
     use crate::places::cut;
 
     #[test]
-    fn searches_are_read_as_google_reads_them() {
+    fn a_search_is_read_as_google_reads_it() {
         let search = Search::parse("location=34.5,-118&radius=500&key=x").unwrap();
         assert_eq!(search, Search { latitude: 34.5, longitude: -118.0, radius: 500.0 });
         assert!(Search::parse("radius=99999&location=-0%2C180").is_some_and(|search| search.radius == MAX_RADIUS_M));
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_have_googles_form_nearest_first() {
+    fn an_answer_has_googles_form_nearest_first() {
         let table = Table::load().unwrap();
         let answer = Search::parse("location=34.068930,-118.445127&radius=10000").unwrap().answer(&table);
         assert!(answer.contains("\"results\" : \n   [\n      {\n         \"business_status\" : \"OPERATIONAL\",\n"));

@@ -1,4 +1,6 @@
-//! The provider that the configuration and the environment ask for, with all that stands before it.
+//! Opens the provider that the configuration and the environment ask for, with all that stands before it.
+//!
+//! Next: `config.rs`, the configuration itself.
 
 use super::key::{self, ApiKey};
 use super::service::Access;
@@ -11,16 +13,16 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long a Places service may take unless the configuration says otherwise.
+/// The maximum time for an answer, unless the configuration sets another.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Questions under way at once unless the configuration says otherwise.
+/// The maximum number of questions under way, unless the configuration sets another.
 pub(super) const DEFAULT_IN_FLIGHT: usize = 32;
 
-/// The same for Overpass, whose instances serve many for nothing.
+/// The same for Overpass, whose instances are free and shared by many.
 const OVERPASS_IN_FLIGHT: usize = 1;
 
-/// The least time between questions to Overpass, unless the configuration says otherwise.
+/// The minimum time between questions to Overpass, unless the configuration sets another.
 const OVERPASS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The environment variable with Google's key.
@@ -29,7 +31,7 @@ pub const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
 /// The provider that the configuration asks for, with the key that [`find_key`] found.
 ///
 /// # Errors
-/// If something that it needs is missing or wrong.
+/// If something that the provider needs is missing or wrong.
 pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Result<Rc<dyn Places>, ConfigError> {
     let provider = config.provider.unwrap_or(if key.is_some() { Provider::Google } else { Provider::Offline });
     let timeout = config.timeout.unwrap_or(DEFAULT_TIMEOUT);
@@ -57,7 +59,7 @@ pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Re
                 ("connect_to", config.connect_to.is_some()),
             ];
             if let Some((name, _)) = useless.iter().find(|(_, is_set)| *is_set) {
-                let what = "is set, but there is no key and no provider: without them the places are the offline ones";
+                let what = "is set, but there is no key and no provider: then the places are the offline ones";
                 let what = format!("{name} in [places] {what}; set {KEY_VARIABLE}, key_file or provider");
                 return Err(config.error(name, what));
             }
@@ -70,32 +72,33 @@ pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Re
     if provider == Provider::Overpass {
         limiter = limiter.interval(config.interval.unwrap_or(OVERPASS_INTERVAL), clock);
     }
+    // The Coalescer first: equal questions then take one permit of the Limiter, not one each.
     Ok(Rc::new(Coalescer::new(Rc::new(limiter))))
 }
 
-/// The key that the provider will be asked with, if it wants one. The environment comes first, so that a run can be
-/// given another key than the file's.
+/// The key for the provider, if it wants one. `variable` is the value of [`KEY_VARIABLE`]; it wins over the file, so that
+/// one run can have another key.
 ///
 /// # Errors
-/// If it cannot be read, or is none.
+/// If the key cannot be read, or is not a key.
 pub fn find_key(config: &PlacesConfig, variable: Option<String>) -> Result<Option<ApiKey>, ConfigError> {
     if !wants_key(config.provider) {
         return Ok(None);
     }
     let source = format!("the environment variable {KEY_VARIABLE}");
     let key = variable.map(|text| ApiKey::parse(&text, &source)).transpose()?.flatten();
-    // Read in any case: a setting that is wrong is told, and not only on the day when the variable is gone.
+    // The file is read even if the variable wins: its mistake should show now, not on the day when the variable is gone.
     let in_file = config.key_file.as_ref().map(|path| ApiKey::read(path));
     let in_file = in_file.transpose().map_err(|error| config.error("key_file", error))?;
     Ok(key.or(in_file))
 }
 
-/// Without a provider, a key makes it Google.
+/// Whether a key means anything. If no provider is named, a key chooses Google.
 fn wants_key(provider: Option<Provider>) -> bool {
     matches!(provider, None | Some(Provider::Google | Provider::GoogleNew))
 }
 
-/// What an operator should hear about the configuration, though it can be used: one line each.
+/// Warnings about a configuration that can be used nevertheless, one line each.
 pub fn warnings(config: &PlacesConfig) -> Vec<String> {
     let mut warnings: Vec<String> = config.key_file.iter().filter_map(|path| key::others_can_read(path)).collect();
     if let Some(url) = config.base_url.as_ref().and_then(|url| url.parse::<Url>().ok())
@@ -103,7 +106,7 @@ pub fn warnings(config: &PlacesConfig) -> Vec<String> {
         && !url.is_secure()
         && !is_this_machine(url.host())
     {
-        warnings.push(format!("base_url is not https: the key goes to {} for anybody on the way to read", url.host()));
+        warnings.push(format!("base_url is not https: anybody on the way to {} can read the key", url.host()));
     }
     warnings
 }
@@ -120,7 +123,7 @@ fn need_key(config: &PlacesConfig, key: &Option<ApiKey>, provider: &str) -> Resu
 fn base_url(config: &PlacesConfig, default: &str) -> Result<Url, ConfigError> {
     let text = config.base_url.as_deref().unwrap_or(default);
     if text.is_empty() {
-        return Err(ConfigError("the provider overpass needs a base_url in [places]: there is no default".to_owned()));
+        return Err(ConfigError("the provider overpass needs a base_url in [places]: it has no default".to_owned()));
     }
     text.parse().map_err(|error| ConfigError(format!("base_url {text}: {error}")))
 }

@@ -1,10 +1,13 @@
-//! [`Overpass`]: OpenStreetMap's places by the Overpass API, put into the form of the Nearby Search.
+//! [`Overpass`]: OpenStreetMap's places from the Overpass API, in the form of the Nearby Search.
 //!
-//! There is no default address: the public instances are for mappers, and who runs a service is to run an instance or
-//! choose one. It is asked one question at a time, with a pause between them, and by our own name (`Limiter`).
+//! There is no default address, because the public instances are meant for mappers: an operator runs an instance, or
+//! chooses one. It gets one question at a time with a pause after each ([`super::Limiter`]), and hears our name in the
+//! header `User-Agent`.
 //!
-//! The service sorts by number, not by distance; so more is fetched than is wanted, and sorted here. In a dense city
-//! there can be more places within the radius than are fetched; then the nearest of those fetched are given.
+//! The service does not sort by distance. So more places are fetched than are wanted, and they are sorted here. In a
+//! dense city the radius can hold more places than are fetched; then the nearest of the fetched ones are the answer.
+//!
+//! Next: `offline.rs`, places without a network.
 
 use super::answer::AnswerError;
 use super::json;
@@ -19,36 +22,36 @@ use reactor::{Deferred, Failure, Reactor};
 use std::fmt;
 use std::time::Duration;
 
-/// The path of the interpreter below the base URL, unless that ends with it already.
+/// The path of the query interpreter below the base URL, unless the URL names the interpreter itself.
 const PATH: &str = "/api/interpreter";
 
-/// Places fetched at most.
+/// The maximum number of places that are fetched.
 const MAX_FETCHED: usize = 500;
 
-/// The most bytes of an answer: some places have hundreds of tags.
+/// The maximum length of an answer in bytes. Some places have hundreds of tags.
 const MAX_ANSWER: u64 = 4 << 20;
 
-/// The keys that make something a place, in the order in which they decide what it is.
+/// The tags that make an object of the map a place. If it has several, the first one here decides its type.
 const KINDS: [&str; 5] = ["amenity", "tourism", "shop", "leisure", "historic"];
 
-/// Said in every answer, as the licence of the data wants it.
+/// Stands in every answer, as the license of the data demands.
 const ATTRIBUTION: &str =
     "\u{a9} <a href=\"https://www.openstreetmap.org/copyright\">OpenStreetMap contributors</a> (ODbL 1.0)";
 
 /// An instance of the Overpass API.
 pub struct Overpass {
     service: Service,
-    /// How long the instance may work on a question, in seconds.
+    /// The maximum time that the instance may work on a question, in seconds.
     seconds: u64,
 }
 
 impl Overpass {
-    /// The instance that is reached in this way.
+    /// The instance that `access` leads to.
     ///
     /// # Errors
-    /// If the roots are of no use.
+    /// If TLS cannot use the trusted roots.
     pub fn new(reactor: &Reactor, access: Access) -> Result<Overpass, ConfigError> {
-        // It need not go on when we have given up.
+        // The instance need not work on a question that we have given up.
         let seconds = access.timeout.max(Duration::from_secs(1)).as_secs();
         Ok(Overpass { service: Service::with_max_answer(reactor, access, MAX_ANSWER)?, seconds })
     }
@@ -79,19 +82,19 @@ impl Places for Overpass {
             200 => match legacy_form(&reply.body, &question) {
                 Ok(answer) => Ok(answer.into_bytes()),
                 Err(Unusable::Remark(remark)) => Err(Failure::new(ServiceError::Remark(remark))),
-                Err(Unusable::Answer(error)) => Err(Failure::new(reply.is_no_answer(error))),
+                Err(Unusable::Answer(error)) => Err(Failure::new(reply.not_an_answer(error))),
             },
-            // It says so when its slots are taken.
+            // Such as 429, when all its slots are taken.
             status => refusal::of_status(status),
         })
     }
 
-    /// A service that many use for nothing is not asked for what nobody wants to see.
+    /// This service is free and shared by many, so it is not asked for places that nobody will see.
     fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
         (question.bound == 0).then(style::answer_to_none)
     }
 
-    /// The same is fetched for every bound but 0, for which nothing is.
+    /// All bounds fetch the same places, except 0, which fetches none.
     fn as_asked(&self, question: &Nearby) -> Nearby {
         let bound = if question.bound == 0 { 0 } else { MAX_PLACES };
         Nearby { bound, ..question.clone() }
@@ -112,7 +115,7 @@ impl fmt::Debug for Overpass {
 #[derive(Debug, PartialEq)]
 pub(super) enum Unusable {
     Answer(AnswerError),
-    /// A query that failed is answered with 200 and this.
+    /// The query failed. The service answers that with the status 200 and this remark.
     Remark(String),
 }
 
@@ -122,7 +125,7 @@ impl<E: Into<AnswerError>> From<E> for Unusable {
     }
 }
 
-/// An element on its way to become a place.
+/// An object of the map that may become a place, with its distance from the point of the question.
 struct Element<'a> {
     distance: f64,
     kind: String,
@@ -132,7 +135,7 @@ struct Element<'a> {
     tags: &'a str,
 }
 
-/// An answer of the service in the form of the Nearby Search: the nearest places of those that it sent.
+/// An answer of the service, translated into the form of the Nearby Search: the nearest of the places that it sent.
 pub(super) fn legacy_form(body: &[u8], question: &Nearby) -> Result<String, Unusable> {
     let text = json::text(body)?;
     let [elements, remark] = json::pick(text, ["elements", "remark"])?;
@@ -183,7 +186,7 @@ fn place(element: &Element<'_>) -> Option<Json> {
     ]))
 }
 
-/// Google's word for what a tag says, where it has one.
+/// Google's type for a tag of the map; `None` if Google has none.
 fn type_of(key: &str, value: &str) -> Option<&'static str> {
     Some(match (key, value) {
         ("amenity", "atm") => "atm",

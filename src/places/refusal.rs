@@ -1,15 +1,17 @@
-//! The ways in which Google's services say no, each made an answer in the Nearby Search's form.
+//! The ways in which Google's services say no, each translated into an answer in the Nearby Search's form.
+//!
+//! Next: `plain_words.rs`, what an operator reads about it.
 
 use super::answer::{error_answer, read_status};
 use super::json;
 use super::service::{Reply, ServiceError};
 use reactor::Failure;
 
-/// What a reply comes to that is not the answer hoped for: the service's own words in the form of an answer, or if it
-/// has none, a failure with its HTTP status.
+/// The result of a reply whose HTTP status is not 200: the service's own words in the form of an answer if it has any,
+/// else a failure with the status.
 pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
     if read_status(&reply.body).is_ok_and(|told| !told.is_success()) {
-        return Ok(reply.body); // It has the form already.
+        return Ok(reply.body); // It has the right form already.
     }
     if let Some(answer) = in_other_words(&reply) {
         return Ok(answer);
@@ -17,8 +19,9 @@ pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
     of_status(reply.status)
 }
 
-/// What an HTTP status comes to that is all that a reply says. Who sends 429 counts what it is asked; but who sends 401
-/// or 403 and nothing else need not be the service: only its own words are taken for its refusal.
+/// The result of a reply that says nothing but its HTTP status. A 429 comes from something that counts questions, so it
+/// is passed on as `OVER_QUERY_LIMIT`. A bare 401 or 403 may come from a proxy before the service, so it is not taken for
+/// the service's own refusal.
 pub(super) fn of_status(status: u16) -> Result<Vec<u8>, Failure> {
     let error = ServiceError::Status(status);
     match status {
@@ -27,7 +30,7 @@ pub(super) fn of_status(status: u16) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// The status of the Nearby Search that means the same as an HTTP status.
+/// The status of the Nearby Search that means the same as an HTTP status, if there is one.
 fn counterpart(http_status: u16) -> Option<&'static str> {
     match http_status {
         401 | 403 => Some("REQUEST_DENIED"),
@@ -36,14 +39,15 @@ fn counterpart(http_status: u16) -> Option<&'static str> {
     }
 }
 
-/// What a reply says in another form than that of a Nearby Search's answer, put into it.
+/// The answer that says the same as this reply, if the reply says no in one of the other forms that Google uses.
 pub(super) fn in_other_words(reply: &Reply) -> Option<Vec<u8>> {
     let text = json::text(&reply.body).ok()?.trim_ascii();
     let (status, message) = rpc_status(text, reply.status).or_else(|| bare_status(text))?;
     Some(error_answer(&status, &message))
 }
 
-/// A `google.rpc.Status`, alone or as the only one in a list, as a status and a message of the Nearby Search.
+/// The status and the message of a `google.rpc.Status`, as the Nearby Search would give them. It may stand alone or be
+/// the first item of a list.
 fn rpc_status(text: &str, http_status: u16) -> Option<(String, String)> {
     let mut first = None;
     let object = if text.starts_with('[') {
@@ -56,7 +60,7 @@ fn rpc_status(text: &str, http_status: u16) -> Option<(String, String)> {
     let [code, status, message, details] = json::pick(error, ["code", "status", "message", "details"]).ok()?;
     let (status, message) = (status.and_then(json::string), message.and_then(json::string));
     if code.is_none() && status.is_none() && message.is_none() {
-        return None; // Some other service's `error`.
+        return None; // It has a field named `error`, but is not Google's.
     }
     let status = status.unwrap_or_default();
     let code: u16 = code.and_then(|code| code.parse().ok()).unwrap_or(http_status);
@@ -72,7 +76,7 @@ fn rpc_status(text: &str, http_status: u16) -> Option<(String, String)> {
     Some((legacy.to_owned(), message.unwrap_or_else(|| format!("the Places service answered {code} {status}"))))
 }
 
-/// Whether the details of an error name the key as its reason. The reasons are those of `google.api.ErrorReason`.
+/// Whether the details of an error blame the key, with one of the reasons of `google.api.ErrorReason`.
 fn is_about_key(details: &str) -> bool {
     let mut found = false;
     let _ = json::each(details, |detail| {
@@ -82,7 +86,7 @@ fn is_about_key(details: &str) -> bool {
     found
 }
 
-/// A status and a message of the Nearby Search, without the rest of its form.
+/// The status and the message of a Nearby Search answer that has no list of results.
 fn bare_status(text: &str) -> Option<(String, String)> {
     let [status, message] = json::pick(text, ["status", "error_message"]).ok()?;
     let status = json::string(status?)?;
@@ -104,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn each_status_of_the_new_api_has_one_in_the_old() {
+    fn each_status_of_the_new_api_becomes_one_of_the_old_api() {
         for (status, expected) in [
             ("PERMISSION_DENIED", "REQUEST_DENIED"),
             ("UNAUTHENTICATED", "REQUEST_DENIED"),
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_error_of_googles_is_none() {
+    fn a_text_that_is_not_googles_error_is_not_translated() {
         for text in ["", "{}", "[]", "[[]]", "{\"error\":\"x\"}", "{\"error\":{}}", "{\"error\":{\"x\":1}}", "<html>"] {
             assert_eq!(rpc_status(text, 500), None, "{text}");
         }

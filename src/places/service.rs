@@ -1,7 +1,10 @@
-//! [`Service`]: an HTTP service behind a URL, asked with a key; and what is wrong when it does not answer.
+//! [`Service`]: an HTTP service behind a URL that is asked with a key, and [`ServiceError`]: why it gave no answer.
 //!
-//! All providers ask through this: here is the one place where a key leaves the program, and where it is taken out of
-//! whatever comes back. The request, and with it the key, goes out only after TLS has accepted the certificate.
+//! Every provider asks through this. It is the one place where the key leaves the program, and where the key is masked in
+//! everything that comes back. Over HTTPS the request, and with it the key, goes out only after TLS has accepted the
+//! service's certificate.
+//!
+//! Next: `google.rs`, the simplest provider.
 
 use super::answer::AnswerError;
 use super::key::ApiKey;
@@ -12,45 +15,47 @@ use reactor::{Deferred, Failure, Reactor};
 use std::fmt;
 use std::time::Duration;
 
-/// The most bytes of an answer, unless a provider says otherwise. Twenty of Google's places are about a tenth of it.
+/// The maximum length of an answer in bytes, unless a provider sets another. Twenty places from Google take about a tenth
+/// of it.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// The most characters of a service's media type that are repeated.
+/// The maximum number of characters of a service's media type that an error repeats.
 const MAX_MEDIA_TYPE: usize = 60;
 
-/// How a service is reached.
+/// How to reach a service.
 #[derive(Debug)]
 pub struct Access {
-    /// Where it is.
+    /// The URL below which it answers.
     pub base_url: Url,
-    /// Who may vouch for it.
+    /// The certificates that may vouch for it.
     pub roots: TrustRoots,
-    /// What it wants to see.
+    /// The key that it wants, if any.
     pub key: Option<ApiKey>,
-    /// How long an answer may take, from the question to the last byte.
+    /// The maximum time from the question to the last byte of the answer.
     pub timeout: Duration,
-    /// The most questions under way.
+    /// The maximum number of questions under way.
     pub at_once: usize,
-    /// Where to connect to instead of the URL's host; name and certificate remain those of the URL.
+    /// Where to connect to instead of the URL's host. The name that is asked for, and that the certificate must have, is
+    /// still that of the URL.
     pub connect_to: Option<(String, u16)>,
 }
 
 impl Access {
-    /// The usual way to a URL: no key, ten seconds, no detour.
+    /// The usual way to a URL: no key, the default limits, and a connection to the URL's own host.
     pub fn new(base_url: Url, roots: TrustRoots) -> Access {
         let timeout = super::open::DEFAULT_TIMEOUT;
         Access { base_url, roots, key: None, timeout, at_once: super::open::DEFAULT_IN_FLIGHT, connect_to: None }
     }
 }
 
-/// A service, ready to be asked.
+/// A service that can be asked.
 pub(super) struct Service {
     agent: Agent,
     base: Url,
     pub(super) key: Option<ApiKey>,
 }
 
-/// What a service has answered, without the key.
+/// What a service has answered, with the key masked.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -63,7 +68,7 @@ impl Service {
         Service::with_max_answer(reactor, access, MAX_ANSWER)
     }
 
-    /// One whose answers may have so many bytes.
+    /// A service whose answers may have `max_answer` bytes.
     pub(super) fn with_max_answer(reactor: &Reactor, access: Access, max_answer: u64) -> Result<Service, ConfigError> {
         let mut settings = AgentSettings::default();
         settings.timeout = access.timeout;
@@ -71,7 +76,8 @@ impl Service {
         settings.handshake_timeout = settings.handshake_timeout.min(access.timeout);
         settings.first_byte_timeout = access.timeout;
         settings.limits.body = max_answer;
-        // The limiter decides how many there are; nothing is to wait behind it.
+        // The Limiter decides how many questions are under way. If the agent had a lower limit, questions would wait here
+        // a second time, where the Limiter's clock does not see them.
         settings.max_open_per_host = access.at_once;
         settings.max_open = access.at_once;
         settings.user_agent = concat!("proxyherd/", env!("CARGO_PKG_VERSION")).to_owned();
@@ -81,7 +87,7 @@ impl Service {
         Ok(Service { agent, base: access.base_url, key: access.key })
     }
 
-    /// The URL of a path (and query) below the base URL.
+    /// The URL of a path, and perhaps a query, below the base URL.
     pub(super) fn url(&self, path: &str) -> Result<Url, Failure> {
         let prefix = self.base.target().trim_end_matches('/');
         Ok(self.base.with_target(&format!("{prefix}{path}"))?)
@@ -91,7 +97,7 @@ impl Service {
         &self.base
     }
 
-    /// Asks. The reply may be of any status; there is no key in it, nor in a failure.
+    /// Asks. The reply may have any HTTP status. The key is masked in it, and in a failure too.
     pub(super) fn ask(&self, request: Result<Request, Failure>) -> Deferred<Reply> {
         let request = match request {
             Ok(request) => request,
@@ -101,7 +107,7 @@ impl Service {
         self.agent.fetch(request).add_both(move |page| match (page, key) {
             (Ok(page), Some(key)) => Ok(Reply::new(page, |text| key.mask(text))),
             (Ok(page), None) => Ok(Reply::new(page, |text| text)),
-            // The report has everything that a log could show of the failure; its text alone might seem clean.
+            // The report has all that a log can show of the failure: its causes too, where the text alone may be clean.
             (Err(failure), Some(key)) if key.masked(failure.report().as_bytes()).is_some() => {
                 let text = key.mask(failure.to_string().into_bytes());
                 Err(Failure::msg(String::from_utf8_lossy(&text)))
@@ -121,8 +127,8 @@ impl Reply {
         Reply { status: page.head.status, media_type, body: hide(page.body) }
     }
 
-    /// This is not an answer, and why.
-    pub(super) fn is_no_answer(&self, error: AnswerError) -> ServiceError {
+    /// The error that this reply is not an answer, for the given reason.
+    pub(super) fn not_an_answer(&self, error: AnswerError) -> ServiceError {
         let media_type =
             self.media_type.clone().filter(|name| matches!(error, AnswerError::NotJson(_)) && !is_json(name));
         ServiceError::NotAnAnswer { error, media_type }
@@ -133,20 +139,20 @@ fn is_json(media_type: &str) -> bool {
     media_type.to_ascii_lowercase().ends_with("json")
 }
 
-/// A service has answered over HTTP, but not the question.
+/// A service has answered over HTTP, but has not answered the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// With an HTTP status that says no more.
+    /// It answered with this HTTP status, and with nothing that says more.
     Status(u16),
-    /// With something that is no answer.
+    /// It answered with something else than a Places answer.
     NotAnAnswer {
         /// What is wrong with it.
         error: AnswerError,
-        /// Its media type, if that is not JSON's either.
+        /// Its media type, if that is another one than JSON's.
         media_type: Option<String>,
     },
-    /// It says that it could not do it.
+    /// It says in its own words that it could not do what it was asked.
     Remark(String),
 }
 
@@ -166,7 +172,7 @@ impl fmt::Display for ServiceError {
 
 impl std::error::Error for ServiceError {}
 
-/// What a status means, in HTTP's own words: a service's might hold anything.
+/// HTTP's own words for a status. The service's words are not repeated: they might hold anything.
 fn phrase(status: u16) -> &'static str {
     match status {
         301 => " Moved Permanently",

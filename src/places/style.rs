@@ -1,38 +1,41 @@
-//! [`Json`]: a small tree of JSON, printed as Google prints its Nearby Search today.
+//! [`Json`]: a small tree of JSON, printed the way Google prints its Nearby Search today.
 //!
-//! Three spaces for each level, a space on both sides of a colon, a bracket on a line of its own. What a number or a
-//! string looks like is up to whoever makes the tree: they are pieces of text here.
+//! That is three spaces for each level, a space on both sides of a colon, and each bracket on a line of its own. Numbers
+//! and strings are pieces of text in this tree: the code that makes the tree has given them their form.
+//!
+//! Next: `service.rs`, through which every provider asks.
 
-/// JSON to be printed. It is as deep as the code that makes it, not as what that reads.
+/// JSON to be printed. Its depth is decided by our own code and not by what a service sent, so it may recurse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Json {
     /// A number, a word, or a string with its quotes.
     Text(String),
     List(Vec<Json>),
-    /// In the order in which they are printed: Google's is alphabetical.
+    /// An object. Its fields are printed in this order; in Google's answers that is alphabetical.
     Fields(Vec<(&'static str, Json)>),
 }
 
 impl Json {
-    /// A string.
+    /// The JSON string that stands for `text`.
     pub(super) fn string(text: &str) -> Json {
         Json::Text(json_string(text))
     }
 
-    /// An object of those fields that are there.
+    /// An object of the fields that have a value.
     pub(super) fn some_fields<const N: usize>(fields: [(&'static str, Option<Json>); N]) -> Json {
         Json::Fields(fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether it is printed on the line of its field's name. Google starts a new line for any other value.
+    fn is_on_one_line(&self) -> bool {
         match self {
-            Json::Text(_) => true, // It needs no lines of its own.
+            Json::Text(_) => true,
             Json::List(items) => items.is_empty(),
             Json::Fields(fields) => fields.is_empty(),
         }
     }
 
-    /// As Google prints it, with a newline at the end.
+    /// The text as Google prints it, with a newline at the end.
     pub(super) fn print(&self) -> String {
         let mut out = String::new();
         self.write(&mut out, 0);
@@ -66,7 +69,7 @@ impl Json {
                     new_line(out, depth + 1);
                     out.push_str(&json_string(name));
                     out.push_str(" : ");
-                    if !value.is_empty() {
+                    if !value.is_on_one_line() {
                         new_line(out, depth + 1);
                     }
                     value.write(out, depth + 1);
@@ -78,7 +81,7 @@ impl Json {
     }
 }
 
-/// A whole answer: what to say about where it comes from, and the places.
+/// A whole answer: the sources that must be named, and the places.
 pub(super) fn answer(attributions: &[String], places: Vec<Json>) -> String {
     let status = if places.is_empty() { "ZERO_RESULTS" } else { "OK" };
     let attributions = attributions.iter().map(|text| Json::string(text)).collect();
@@ -90,13 +93,13 @@ pub(super) fn answer(attributions: &[String], places: Vec<Json>) -> String {
     .print()
 }
 
-/// An answer without places to a question for none: nobody needs to be asked.
+/// The answer to a question for no places. It is the same for every service, so none needs to be asked.
 pub(super) fn answer_to_none() -> Vec<u8> {
     let fields = ["html_attributions", "results"].map(|name| (name, Json::List(Vec::new())));
     Json::Fields(fields.into_iter().chain([("status", Json::string("OK"))]).collect()).print().into_bytes()
 }
 
-/// A JSON string with its quotes, escaped as Google does it.
+/// The JSON string that stands for `text`, with its quotes and with Google's escapes.
 pub(super) fn json_string(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');

@@ -1,36 +1,41 @@
-//! [`Table`]: the places that ship with the program, and what is near a point.
+//! [`Table`]: the places that ship with the program, and a search for those near a point.
 //!
-//! The table is text, one place a line, sorted by latitude (`data/`). Only where each line begins and its coordinates
-//! are kept beside it. What is near lies in a band of latitudes, which two binary searches find; the rest is measured.
+//! The table is text, one place a line, sorted by latitude (`data/`). Beside the text it keeps for each line only its
+//! coordinates and where it begins. All places near a point lie in a band of latitudes, which two binary searches find;
+//! the distance is computed for each place in the band. (A bigger table would want a spatial index.)
+//!
+//! Next: `coalescer.rs` and `limiter.rs`, which stand before a provider.
 
 use flate2::read::GzDecoder;
 use std::io::{self, Read};
 use std::sync::OnceLock;
 
-/// The data, as `data/convert.py` made it; `data/NOTICE` tells whose it is.
+/// The data, made by `data/convert.py`. `data/NOTICE` names its sources and their terms.
 const DATA: &[u8] = include_bytes!("data/places.tsv.gz");
 
 /// The mean radius of the Earth (IUGG), in metres.
 const EARTH: f64 = 6_371_008.8;
 
-/// Coordinates are kept in these parts of a degree: about a metre, and what the table holds.
+/// The number of parts of a degree in which coordinates are kept: the table has five digits after the point. A part is
+/// about a metre.
 const PARTS: f64 = 100_000.0;
 
 /// All places, in order of latitude.
 #[derive(Debug)]
 pub(super) struct Table {
     text: String,
-    places: Vec<Entry>,
+    places: Vec<Line>,
 }
 
+/// A line of the table: its coordinates in [`PARTS`] of a degree, and where it begins in the text.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct Line {
     latitude: i32,
     longitude: i32,
     start: u32,
 }
 
-/// One place.
+/// A place that a search has found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct NearbyPlace<'a> {
     pub(super) latitude: f64,
@@ -39,19 +44,19 @@ pub(super) struct NearbyPlace<'a> {
     pub(super) id: &'a str,
     pub(super) name: &'a str,
     pub(super) vicinity: &'a str,
-    /// From the point asked about.
+    /// The distance from the point of the search.
     pub(super) centimetres: i64,
 }
 
 impl Table {
-    /// The table, unpacked by the first who asks. All servers of a process share it: there may be many in a simulation.
+    /// The table, unpacked by the first call. All servers of a process share it: a simulation has many.
     pub(super) fn shared() -> io::Result<&'static Table> {
         static TABLE: OnceLock<Result<Table, String>> = OnceLock::new();
         let table = TABLE.get_or_init(|| Table::load().map_err(|error| error.to_string()));
         table.as_ref().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.clone()))
     }
 
-    /// Unpacks the data. Takes a while: not to be done on the loop.
+    /// Unpacks the data. This takes so long that it must not be done on the loop.
     pub(super) fn load() -> io::Result<Table> {
         let mut text = String::new();
         GzDecoder::new(DATA).read_to_string(&mut text)?;
@@ -63,7 +68,7 @@ impl Table {
         let mut places = Vec::with_capacity(text.len() / 75);
         let mut start = 0;
         for line in text.split_inclusive('\n') {
-            let entry = parse_line(line).map(|(latitude, longitude)| Entry { latitude, longitude, start });
+            let entry = parse_line(line).map(|(latitude, longitude)| Line { latitude, longitude, start });
             places.push(entry.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a bad line in the table"))?);
             start += u32::try_from(line.len()).unwrap_or(u32::MAX);
         }
@@ -72,17 +77,17 @@ impl Table {
         Ok(Table { text, places })
     }
 
-    /// At most `most` places within `radius` metres, nearest first; equally near ones in the table's order. Whole
-    /// centimetres are compared: the last places of a sine, which are not the same on every machine, decide next to
-    /// nothing.
+    /// The nearest `most` places within `radius` metres, nearest first; places at the same distance stay in the table's
+    /// order. Distances are compared in whole centimetres, because the last digits of a sine differ between machines and
+    /// would otherwise decide the order.
     pub(super) fn nearby(&self, latitude: f64, longitude: f64, radius: f64, most: usize) -> Vec<NearbyPlace<'_>> {
-        // A little more than the radius, as the coordinates are rounded.
+        // A little more than the radius, because the coordinates are rounded.
         let band = (radius / EARTH).to_degrees() + 2.0 / PARTS;
-        let parts = |degrees: f64| (degrees * PARTS) as i32; // Saturates, which is right here.
+        let parts = |degrees: f64| (degrees * PARTS) as i32; // Saturates beyond all latitudes.
         let from = self.places.partition_point(|entry| entry.latitude < parts(latitude - band));
         let to = self.places.partition_point(|entry| entry.latitude <= parts(latitude + band));
         let most_away = centimetres(radius);
-        let mut found: Vec<(i64, &Entry)> = self.places[from..to]
+        let mut found: Vec<(i64, &Line)> = self.places[from..to]
             .iter()
             .map(|entry| (centimetres(distance(latitude, longitude, entry)), entry))
             .filter(|(away, _)| *away <= most_away)
@@ -92,7 +97,7 @@ impl Table {
         found.into_iter().filter_map(|(away, entry)| self.place(entry, away)).collect()
     }
 
-    fn place(&self, entry: &Entry, centimetres: i64) -> Option<NearbyPlace<'_>> {
+    fn place(&self, entry: &Line, centimetres: i64) -> Option<NearbyPlace<'_>> {
         let line = self.text.get(entry.start as usize..)?.split('\n').next()?;
         let mut fields = line.split('\t').skip(2);
         Some(NearbyPlace {
@@ -107,14 +112,14 @@ impl Table {
     }
 }
 
-/// The coordinates of a line that has all its fields.
+/// The coordinates of a line; `None` if they are wrong or the line has too few or too many fields.
 fn parse_line(line: &str) -> Option<(i32, i32)> {
     let mut fields = line.split('\t');
     let coordinates = (parts(fields.next()?)?, parts(fields.next()?)?);
     (fields.count() == 4).then_some(coordinates)
 }
 
-/// Degrees with at most five digits after the point, as a whole number of parts.
+/// Degrees as a whole number of parts; `None` if there are more than five digits after the point.
 fn parts(text: &str) -> Option<i32> {
     let (negative, number) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -127,15 +132,15 @@ fn parts(text: &str) -> Option<i32> {
 }
 
 fn centimetres(metres: f64) -> i64 {
-    (metres * 100.0).round() as i64 // Saturates, which is right here.
+    (metres * 100.0).round() as i64 // Saturates, far beyond any distance on Earth.
 }
 
-/// In metres.
-fn distance(latitude: f64, longitude: f64, entry: &Entry) -> f64 {
+/// The distance in metres from a point in degrees to a place.
+fn distance(latitude: f64, longitude: f64, entry: &Line) -> f64 {
     distance_between((latitude, longitude), (f64::from(entry.latitude) / PARTS, f64::from(entry.longitude) / PARTS))
 }
 
-/// In metres between two points in degrees: on a sphere, by the haversine formula.
+/// The distance in metres between two points in degrees, on a sphere, by the haversine formula.
 pub(super) fn distance_between(one: (f64, f64), other: (f64, f64)) -> f64 {
     let (here, there) = (one.0.to_radians(), other.0.to_radians());
     let across = (other.1 - one.1).to_radians();
@@ -158,7 +163,7 @@ mod tests {
     fn the_shipped_table_knows_the_world() {
         let table = table();
         let count = |latitude, longitude, radius| table.nearby(latitude, longitude, radius, usize::MAX).len();
-        // Counted by data/convert.py's author with another program.
+        // These counts come from another program, not from this search.
         let ucla = (34.068_930, -118.445_127);
         assert_eq!((count(ucla.0, ucla.1, 10_000.0), count(ucla.0, ucla.1, 50_000.0)), (100, 581));
         assert_eq!((count(48.8566, 2.3522, 10_000.0), count(48.8566, 2.3522, 50_000.0)), (99, 292));
@@ -169,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_line_and_the_poles_are_no_border() {
+    fn a_search_crosses_the_date_line_and_may_begin_at_a_pole() {
         let table = table();
         let near = |longitude| table.nearby(-16.8, longitude, 50_000.0, 20).iter().map(|p| p.id).collect::<Vec<_>>();
         assert_eq!(near(180.0), ["ourairports:NFNM", "ourairports:NFFR", "ourairports:NFNH"]);
@@ -178,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_what_measuring_everything_finds() {
+    fn a_search_finds_what_a_search_of_every_line_finds() {
         let table = table();
         for (latitude, longitude, radius) in
             [(51.5, -0.12, 7_000.0), (-33.86, 151.2, 20_000.0), (64.1, -21.9, 50_000.0)]

@@ -110,7 +110,7 @@ fn numbers_may_be_negative_and_signed_and_options_may_stand_anywhere() {
 fn what_a_service_says_does_not_reach_the_terminal_as_commands() {
     let body = "{\"results\":[],\"status\":\"REQUEST_DENIED\",\"error_message\":\"a\\n\\u001b[31mb\\u009b\"}";
     let (base_url, service) = service(response("200 OK", body));
-    fails(&format!("provider = \"google\"\n{base_url}"), &["REQUEST_DENIED: a  [31mb : look at the key"]);
+    fails(&format!("provider = \"google\"\n{base_url}"), &["REQUEST_DENIED: a  [31mb : check the key"]);
     service.join().unwrap();
 }
 
@@ -169,10 +169,15 @@ fn each_provider_can_be_asked() {
 
 #[test]
 fn a_key_that_may_not_use_the_old_api_is_told_of_the_new_one() {
-    let message = "You\u{2019}re calling a legacy API, which is not enabled for your project.";
-    let denied = format!("{{\"error_message\":\"{message}\",\"results\":[],\"status\":\"REQUEST_DENIED\"}}");
-    let (places, _service) = service(response("200 OK", &denied));
-    fails(&places, &["google (127.0.0.1", "REQUEST_DENIED", message, "provider = \"google-new\""]);
+    for apostrophe in ["'", "\u{2019}"] {
+        let message = format!("You{apostrophe}re calling a legacy API, which is not enabled for your project.");
+        let denied = format!("{{\"error_message\":\"{message}\",\"results\":[],\"status\":\"REQUEST_DENIED\"}}");
+        for provider in ["", "provider = \"google\"\n"] {
+            let (places, _service) = service(response("200 OK", &denied));
+            let words = ["google (127.0.0.1", "REQUEST_DENIED", &message, "provider = \"google-new\""];
+            fails(&format!("{provider}{places}"), &words);
+        }
+    }
     let denied = "{\"error_message\":\"The key SecretKey is invalid.\",\"results\":[],\"status\":\"REQUEST_DENIED\"}";
     let (places, _service) = service(response("200 OK", denied));
     fails(&places, &["The key *** is invalid", "GOOGLE_PLACES_API_KEY"]);
@@ -186,8 +191,8 @@ fn what_is_wrong_is_told_in_plain_words() {
     let name = "a".repeat(64);
     fails(&format!("base_url = \"https://{name}.invalid\"\n"), &["cannot look up", "is the name right"]);
     for (answer, words) in [
-        (response("404 Not Found", "<html>"), "404 Not Found: no such service there"),
-        (response("403 Forbidden", "<html>"), "403 Forbidden: the service, or something before it, lets nobody in"),
+        (response("404 Not Found", "<html>"), "404 Not Found: there is no such service"),
+        (response("403 Forbidden", "<html>"), "403 Forbidden: the service, or a proxy before it, refuses access"),
         (response("503 Service Unavailable", ""), "try again later"),
         (response("302 Found", ""), "redirects are not followed"),
         (response("200 OK", "<html>"), "base_url right?"),
@@ -206,8 +211,8 @@ fn what_is_wrong_is_told_in_plain_words() {
 #[test]
 fn a_service_that_lets_nobody_in_is_told_with_its_http_status() {
     for (provider, http, words) in [
-        ("google-new", "401 x", "the Places service answered 401 Unauthorized: the service, or something before it"),
-        ("overpass", "403 x", "the Places service answered 403 Forbidden: the service, or something before it"),
+        ("google-new", "401 x", "the Places service answered 401 Unauthorized: the service, or a proxy before it"),
+        ("overpass", "403 x", "the Places service answered 403 Forbidden: the service, or a proxy before it"),
         ("overpass", "429 x", "OVER_QUERY_LIMIT: the Places service answered 429 Too Many Requests: the instance"),
     ] {
         let (base_url, service) = service(response(http, "<html>"));

@@ -25,7 +25,7 @@ fn the_request_is_a_search_nearby_without_the_key_in_its_url() {
 }
 
 #[test]
-fn a_bound_of_none_asks_nobody() {
+fn a_bound_of_zero_is_answered_without_a_request() {
     let answer = provider(&[]).nearby(&question("10000", 0)).result().unwrap();
     let text = String::from_utf8(answer).unwrap();
     assert_eq!(text, "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"OK\"\n}\n");
@@ -39,14 +39,14 @@ fn questions_that_differ_in_their_bound_are_two_requests() {
 }
 
 #[test]
-fn an_answer_takes_the_form_of_the_old_one() {
+fn an_answer_is_translated_into_the_form_of_the_old_api() {
     let answer = legacy_form(include_bytes!("../../../tests/golden/google_new.json")).unwrap();
     assert_eq!(answer, include_str!("../../../tests/golden/google_new_as_nearby.json"));
     assert!(!String::from_utf8(cut(answer.as_bytes(), 1).unwrap()).unwrap().contains("made-up-2"));
 }
 
 #[test]
-fn nothing_found_is_an_empty_object() {
+fn an_empty_object_means_that_nothing_was_found() {
     for nothing in ["{}", " { }\n", "{\"places\":[]}"] {
         let answer = legacy_form(nothing.as_bytes()).unwrap();
         assert!(answer.ends_with("   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}\n"), "{answer}");
@@ -54,7 +54,7 @@ fn nothing_found_is_an_empty_object() {
 }
 
 #[test]
-fn what_is_no_answer_is_an_error() {
+fn a_text_that_is_no_answer_is_an_error() {
     for text in ["", "<html>", "{\"places\":[{}", "{\"places\":[{\"id\":1e}]}", "{\"places\":[{}],}"] {
         assert!(matches!(legacy_form(text.as_bytes()), Err(AnswerError::NotJson(_))), "{text}");
     }
@@ -67,7 +67,7 @@ fn what_is_no_answer_is_an_error() {
 }
 
 #[test]
-fn what_is_not_as_expected_inside_of_a_place_is_left_out() {
+fn a_field_of_an_unexpected_type_is_left_out() {
     let odd = "{\"places\":[{\"id\":7,\"displayName\":\"x\",\"location\":[],\"types\":\"x\",\"rating\":\"4\",\
                \"photos\":3,\"plusCode\":null,\"currentOpeningHours\":{\"openNow\":1},\"priceLevel\":2}]}";
     let answer = legacy_form(odd.as_bytes()).unwrap();
@@ -87,9 +87,9 @@ fn numbers_keep_their_text() {
     }
 }
 
-/// What is made of an answer is larger than the answer; it must not be larger without a limit, nor take long.
+/// The translation is longer than the answer. Its length, and the time that it takes, must have a limit.
 #[test]
-fn a_megabyte_of_nothing_does_not_grow() {
+fn a_megabyte_of_empty_items_becomes_a_short_answer() {
     let many = |item: &str, count: usize| vec![item; count].join(",");
     let place = format!(
         "{{\"photos\":[{}],\"types\":[{}],\"attributions\":[{}]}}",
@@ -104,5 +104,8 @@ fn a_megabyte_of_nothing_does_not_grow() {
     let answer = legacy_form(format!("{{\"places\":[{}]}}", many("{}", 300_000)).as_bytes()).unwrap();
     assert_eq!(answer.matches("\"scope\"").count(), MAX_PLACES);
     let broken = format!("{{\"places\":[{},{{]}}", many("{}", MAX_PLACES));
-    assert!(matches!(legacy_form(broken.as_bytes()), Err(AnswerError::NotJson(_))), "what is left out is read");
+    assert!(
+        matches!(legacy_form(broken.as_bytes()), Err(AnswerError::NotJson(_))),
+        "items that are left out are read all the same"
+    );
 }

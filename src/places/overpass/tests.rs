@@ -24,7 +24,7 @@ fn the_request_is_a_post_to_the_interpreter() {
 }
 
 #[test]
-fn bounds_share_a_request_but_for_none_that_needs_no_request() {
+fn all_bounds_share_one_request_and_a_bound_of_zero_needs_none() {
     let overpass = provider("https://x.example", Duration::from_secs(10));
     assert_eq!(overpass.as_asked(&question(1)), overpass.as_asked(&question(20)));
     assert_ne!(overpass.as_asked(&question(0)), overpass.as_asked(&question(1)));
@@ -33,14 +33,14 @@ fn bounds_share_a_request_but_for_none_that_needs_no_request() {
 }
 
 #[test]
-fn an_answer_takes_the_form_of_a_nearby_search_nearest_first() {
+fn an_answer_is_translated_into_a_nearby_search_nearest_first() {
     let answer = legacy_form(include_bytes!("../../../tests/golden/overpass.json"), &question(5)).unwrap();
     assert_eq!(answer, include_str!("../../../tests/golden/overpass_as_nearby.json"));
     assert!(String::from_utf8(cut(answer.as_bytes(), 1).unwrap()).unwrap().contains("Here"));
 }
 
 #[test]
-fn no_more_than_twenty_are_given() {
+fn an_answer_has_at_most_twenty_places() {
     let one = "{\"type\":\"node\",\"id\":1,\"lat\":48.1,\"lon\":11.5,\"tags\":{\"name\":\"x\"}}";
     let many = format!("{{\"elements\":[{}]}}", [one; 30].join(","));
     let answer = legacy_form(many.as_bytes(), &question(20)).unwrap();
@@ -48,14 +48,14 @@ fn no_more_than_twenty_are_given() {
 }
 
 #[test]
-fn a_remark_is_a_failure() {
+fn a_remark_means_that_the_query_failed() {
     let remark = "{\"elements\":[],\"remark\":\"runtime error: Query timed out \\u003c1\"}";
     let wrong = legacy_form(remark.as_bytes(), &question(5)).unwrap_err();
     assert_eq!(wrong, Unusable::Remark("runtime error: Query timed out <1".to_owned()));
 }
 
 #[test]
-fn nothing_found_and_no_answer_are_two_things() {
+fn an_answer_without_places_is_not_the_same_as_no_answer() {
     assert!(legacy_form(b"{\"elements\":[]}", &question(5)).unwrap().contains("ZERO_RESULTS"));
     for (text, error) in [
         ("{}", AnswerError::NotAnAnswer),
