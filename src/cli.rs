@@ -1,4 +1,6 @@
-//! The command line: what was asked for, the help, and a run from start to end.
+//! The command line: reading it, the help, and a server's run from its start to its end.
+//!
+//! Next: `cli/ask.rs`, the command that asks the Places service once.
 
 mod ask;
 
@@ -20,70 +22,71 @@ use std::rc::Rc;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-One server of the Twisted Places proxy herd.
+Runs one server of the Twisted Places proxy herd.
 
 Usage: proxyherd SERVER [options]
        proxyherd places LAT LON RADIUS_KM BOUND [--config FILE]
 
-  SERVER               which server of the herd to be: Alford, Bolden, Hamilton, Parker
+  SERVER               the name of the server to run: Alford, Bolden, Hamilton, Parker
                        or Powell, unless a configuration file names others
-  places               asks the Places service once, as a WHATSAT would, and prints what
-                       came or why nothing did: to try a key or a configuration
+  places               asks the Places service once, as a WHATSAT would, and prints the
+                       answer, or why there is none: to try a key or a configuration
 
 Options:
-  --config FILE        the herd as a TOML file instead of the built-in one
-  --log-dir DIR        an existing directory for this run's log file (default: here)
-  --log-level LEVEL    error, warn, info or debug (default: info, which holds every
+  --config FILE        a TOML file that describes another herd than the built-in one
+  --log-dir DIR        an existing directory for the log file of this run (default: the
+                       current directory)
+  --log-level LEVEL    error, warn, info or debug (default: info, which includes every
                        line in and out)
-  -h, --help           this text
-  -V, --version        the version
+  -h, --help           prints this text
+  -V, --version        prints the version
 
-Start one or more, each in a terminal of its own:
+Start one or more servers, each in a terminal of its own:
   proxyherd Powell
 
-Tell a server where you are, and ask what is near:
+Tell a server where you are, and ask it what is near:
   $ nc 127.0.0.1 12204
   IAMAT me.example +34.068930-118.445127 1400794645.392014450
   WHATSAT me.example 10 3
 
 IAMAT client location time: location is latitude and longitude in degrees, each with
-a sign; time is in seconds since 1970. Every server of the herd then knows it.
+a sign; time is in seconds since 1970. Every server of the herd then knows the client.
 WHATSAT client radius bound: at most `bound` (0 to 20) places within `radius` (0 to 50)
-kilometres of where the client was last.
+kilometres of the client's last location.
 
 Places come from the data that ships with the program (airports, helipads, cities).
 With a key for Google's Places API in the environment variable GOOGLE_PLACES_API_KEY
 they come from Google; a key made since October 2026 needs provider = \"google-new\".
-A configuration file can say more; all of it is optional:
+A configuration file can change all of this; every setting is optional:
 
-  [servers.Alford]                     # these replace the built-in herd
+  [servers.Alford]                     # these servers replace the built-in herd
   address = \"127.0.0.1:12200\"
-  neighbors = [\"Powell\"]               # naming one side of a link is enough
+  neighbors = [\"Powell\"]               # it is enough to name one side of a link
   [places]
   provider = \"google-new\"              # or \"google\" (the older API), \"overpass\", \"offline\"
-  base_url = \"https://example.com\"     # if the service is somewhere else
+  base_url = \"https://example.com\"     # another address of the service
   ca_file = \"ca.pem\"                   # certificates to trust instead of the usual ones
   connect_to = \"127.0.0.1:8443\"        # where to connect to instead of base_url's host
-  timeout = \"2s\"                       # for one answer (default 10s)
-  key_file = \"key.txt\"                 # if the key is not in the environment
-  max_in_flight = 32                   # questions under way at once (overpass: 1)
+  timeout = \"2s\"                       # maximum time for an answer (default 10s)
+  key_file = \"key.txt\"                 # for when the key is not in the environment
+  max_in_flight = 32                   # maximum of questions under way (overpass: 1)
   fields = [\"rating\"]                  # google-new only: also \"price\", \"opening\"
                                        # (overpass only: interval = \"1s\" between questions)
   [limits]
-  line = 65536                         # bytes of the longest line taken
-  ahead = \"1d\"                         # how far ahead of the clock a time may be
-  memory = 1073741824                  # bytes for all locations
+  line = 65536                         # maximum length of a line, in bytes
+  ahead = \"1d\"                         # maximum that a client's time may be ahead
+  memory = 1073741824                  # maximum of bytes for all locations
 
-Logs are named after the server, the date and the time (UTC): Powell-2026-11-22-142700.log.
-Ctrl-C or SIGTERM ends a server in an orderly way; a second one ends it at once.
+The name of a log is the server, the date and the time (UTC): Powell-2026-11-22-142700.log.
+Ctrl-C or SIGTERM lets a server finish in good order; a second one ends it at once.
 ";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The help.
+    /// To print the help.
     Help,
-    /// The version.
+    /// To print the version.
     Version,
     /// To run a server.
     RunServer(ServerOptions),
@@ -94,13 +97,13 @@ pub enum Action {
 /// How to run a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// Which one.
+    /// The server's name.
     pub server: String,
     /// The configuration file.
     pub config: Option<PathBuf>,
-    /// Where logs go.
+    /// The directory for the log.
     pub log_dir: PathBuf,
-    /// What is logged.
+    /// The lowest level that is logged.
     pub log_level: LevelFilter,
 }
 
@@ -114,6 +117,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
     let (mut values, mut config, mut log_dir, mut log_level) = (Vec::<String>::new(), None, None, None);
     loop {
         let is_places = values.first().is_some_and(|value| value == PLACES_COMMAND);
+        // Before the parser sees it: to the parser, the latitude -33.9 is an option named 3.
         if is_places
             && let Some(number) = parser.try_raw_args().and_then(|mut raw| raw.next_if(ask::is_negative_number))
         {
@@ -128,14 +132,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, St
             Long("log-dir") => log_dir = Some(parser.value().map_err(|error| error.to_string())?.into()),
             Long("log-level") => log_level = Some(parse_level(parser.value().map_err(|error| error.to_string())?)?),
             Value(value) if values.is_empty() || is_places => values.push(value.to_string_lossy().into_owned()),
-            Value(more) => return Err(format!("one server at a time: {more:?} is one too many")),
+            Value(more) => return Err(format!("one server at a time: {more:?} is a second one")),
             other => return Err(other.unexpected().to_string()),
         }
     }
     match &values[..] {
         [] => Err("which server? For example: proxyherd Powell (see proxyherd --help)".to_owned()),
         [first, ..] if first == PLACES_COMMAND && (log_dir.is_some() || log_level.is_some()) => {
-            Err("places writes no log: there is nothing for --log-dir and --log-level to say".to_owned())
+            Err("places writes no log, so it does not take --log-dir and --log-level".to_owned())
         }
         [first, rest @ ..] if first == PLACES_COMMAND => ask::parse(rest, config).map(Action::AskPlaces),
         [server, ..] => Ok(Action::RunServer(ServerOptions {
@@ -169,18 +173,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "proxyherd: {}", harmless(&error)); // It may be closed.
+            let _ = writeln!(std::io::stderr(), "proxyherd: {}", harmless(&error)); // Standard error may be closed.
             ExitCode::FAILURE
         }
     }
 }
 
-/// A message in one line that tells the terminal nothing: some of it may be a service's own words.
+/// The message in one line, and without control characters: it may repeat a service's words, and those must not command
+/// the terminal.
 fn harmless(message: &str) -> String {
     message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Standard output may be closed: that is no reason to panic.
+/// Prints. Does not panic if standard output is closed.
 fn print(text: &[u8]) -> ExitCode {
     let _ = std::io::stdout().write_all(text);
     ExitCode::SUCCESS
@@ -190,7 +195,8 @@ fn read_config(path: Option<&Path>) -> Result<Config, String> {
     path.map_or_else(|| Ok(Config::default()), Config::read).map_err(|error| error.to_string())
 }
 
-/// The key in the environment. One that cannot be read is not the same as none: then places would be the offline ones.
+/// The key in the environment. A key that is not text is an error: without an error, the places would be the offline
+/// ones, as they are without a key.
 fn key_variable() -> Result<Option<String>, String> {
     match std::env::var(KEY_VARIABLE) {
         Ok(key) => Ok(Some(key)),
@@ -202,17 +208,18 @@ fn key_variable() -> Result<Option<String>, String> {
 fn run(options: &ServerOptions) -> Result<(), String> {
     let config = read_config(options.config.as_deref())?;
     config.server(&options.server).map_err(|error| error.to_string())?;
-    let reactor = Reactor::new().map_err(|error| format!("the system gives no event loop: {error}"))?;
+    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
     let key = places::find_key(&config.places, key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key.clone()).map_err(|error| error.to_string())?;
 
+    // The log comes after everything that can be wrong with the configuration, and before anything that logs.
     let log = LogFile::create(&options.log_dir, &options.server, options.log_level, reactor.system_time())
         .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))?;
     log.install(key.map(mask)).map_err(|error| error.to_string())?;
     let path = log.path().display().to_string();
     for warning in places::warnings(&config.places) {
         log::warn!("{warning}");
-        let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // It may be closed.
+        let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // Standard error may be closed.
     }
 
     let started =
@@ -226,10 +233,11 @@ fn run(options: &ServerOptions) -> Result<(), String> {
         Ok(()) => log::info!("{} has ended", options.server),
         Err(error) => log::error!("{error}"),
     }
+    // Before the file may be removed, and before the process ends: until then lines wait in memory.
     log.finish();
     result.map_err(|error| {
         if error.at_start {
-            let _ = std::fs::remove_file(&path); // A run that never began needs no log.
+            let _ = std::fs::remove_file(&path); // A server that did not start leaves no log.
         }
         error.what
     })
@@ -240,7 +248,7 @@ fn mask(key: ApiKey) -> Mask {
     Box::new(move |text| key.masked(text))
 }
 
-/// Why a run ended badly.
+/// Why a run failed, and whether it failed before the server listened.
 struct RunFailed {
     what: String,
     at_start: bool,
@@ -252,7 +260,7 @@ impl std::fmt::Display for RunFailed {
     }
 }
 
-/// Runs the loop; what goes wrong at the start ends it.
+/// Runs the loop until the program is told to stop. A server that cannot start stops it, too.
 fn run_started(
     reactor: &Reactor,
     started: reactor::Deferred<SocketAddr>,
@@ -298,7 +306,8 @@ mod tests {
 
     #[test]
     fn the_example_in_the_help_is_a_valid_configuration() {
-        let example = HELP.split("optional:\n\n").nth(1).and_then(|rest| rest.split("\nLogs").next()).unwrap();
+        let example = HELP.split("optional:\n\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        assert!(example.contains("[places]") && example.contains("[limits]"), "{example}");
         // The help leaves out the neighbor that its own server names.
         let text = example.replace("[places]", "[servers.Powell]\naddress = \"x:1\"\n[places]");
         assert!(Config::parse(&text, "the help").is_ok(), "{:?}", Config::parse(&text, "the help"));

@@ -23,8 +23,8 @@ struct Number {
     /// The digits before the point as a number. Saturates at a value that is above every limit.
     whole: u64,
     whole_digits: usize,
-    /// The digits after the point as a number. Saturates: a time with a fraction of that length is refused, and a limit only
-    /// asks whether this is zero.
+    /// The digits after the point as a number. Saturates: a time with a fraction of that length is refused, and a limit
+    /// only asks whether this is zero.
     fraction: u64,
     fraction_digits: usize,
 }
@@ -67,8 +67,8 @@ fn take_digits(text: &mut &[u8]) -> (u64, usize) {
     }
     let (digits, rest) = text.split_at(count);
     *text = rest;
-    // Up to eighteen digits the wrapping arithmetic above cannot overflow. More digits are rare, so they are read again,
-    // saturating; to check every step would make the usual number several times slower.
+    // Up to eighteen digits the wrapping arithmetic above cannot overflow. More digits are rare, so they are read
+    // again, saturating; to check every step would make the usual number several times slower.
     if count > 18 {
         let add = |value: u64, byte: &u8| value.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
         value = digits.iter().fold(0, add);

@@ -3,15 +3,31 @@
 //!
 //! In the order in which to read it:
 //!
-//! * [`decimal`] and [`message`]: the commands, bytes in and out. Pure.
+//! * [`message`] and [`decimal`]: the commands, bytes in and out. Pure.
 //! * [`locations`]: what is known, and what is newer. Pure.
 //! * [`server`]: one server: what it knows, its links, its Places service.
 //! * [`protocol`]: one connection to it, and [`replies`], which keeps answers in order.
-//! * [`links`]: the connection to each neighbour.
-//! * [`places`]: who knows what is near.
+//! * [`links`]: the connection to each neighbor.
+//! * [`places`]: what is near a location, from one of several services.
 //! * [`config`], [`log_file`] and [`cli`]: the program around it.
 //! * [`watch`]: a trait by which somebody looks on at a server. The program `herdsim`, which runs the whole herd in a
 //!   simulated world, keeps its books with it.
+//!
+//! What each may import, besides the library `reactor`; nothing else:
+//!
+//! ```text
+//!   decimal   <-                            log_file  <-
+//!   message   <- decimal                    replies   <- log_file
+//!   locations <- decimal, message           config    <-
+//!   watch     <- locations, message         places    <- config
+//!   server, protocol, links <- each other, and all of the above
+//!   cli       <- all of the above
+//! ```
+//!
+//! So the commands and the decisions know no connection, the log knows no key, the configuration knows no command line,
+//! and nothing knows the simulation.
+//!
+//! Next: `message.rs`.
 
 pub mod cli;
 pub mod config;

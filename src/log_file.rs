@@ -1,8 +1,14 @@
 //! The log of a run: one file, written by a thread of its own, so that the loop never waits for the disk.
 //!
-//! Lines are put into a buffer in memory; the writer takes the whole buffer now and then and writes it out. Nothing
-//! is lost at an orderly end ([`LogFile::finish`]). If the disk is slower than the herd talks, the buffer stops
-//! growing at a limit: lines beyond it are dropped, and how many is written down.
+//! The loop adds lines to a buffer in memory. The writer takes the whole buffer from time to time and writes it to the
+//! file. At an orderly end nothing is lost ([`LogFile::finish`]). If the disk is slower than the herd, the buffer stops
+//! at a limit; further lines are dropped, and the log says how many.
+//!
+//! ```text
+//!   loop:    line --> [ LogBuffer: Mutex<Contents> ] --wake--> writer: swap buffers, unlock, write
+//! ```
+//!
+//! Next: `cli.rs`, the program around all this.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use reactor::Reactor;
@@ -14,29 +20,33 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-/// Bytes of lines that may wait for the disk: seconds of a busy server, and little beside its other memory.
+/// The maximum number of bytes that wait for the disk: some seconds of a busy server, and little beside its other
+/// memory. At the limit, lines are dropped.
 const MAX_BUFFER: usize = 4 * 1024 * 1024;
 
-/// With so much gathered the writer does not wait for more.
+/// The number of bytes at which the writer writes without waiting for more.
 const BATCH: usize = 256 * 1024;
 
-/// How long lines gather before they are written: a crash loses at most this much.
+/// The time for which lines gather before they are written. A crash loses about as much.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// Finds a secret in a message: what to write instead of the message, or `None` if the secret does not stand in it.
 pub type Mask = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
-/// The log file of this run. The program's `log` messages go there until [`finish`](LogFile::finish).
+/// The log file of this run. After [`install`](LogFile::install) the program's `log` messages go there, until
+/// [`finish`](LogFile::finish).
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
-    shared: Arc<LogBuffer>,
+    buffer: Arc<LogBuffer>,
     writer: Option<JoinHandle<()>>,
 }
 
+/// The lines on their way from the program to the writer.
 #[derive(Debug)]
 struct LogBuffer {
-    state: Mutex<Contents>,
+    contents: Mutex<Contents>,
+    /// Tells the writer that there is something to do: the first line, a full batch, or the end.
     wake: Condvar,
     level: LevelFilter,
 }
@@ -44,18 +54,20 @@ struct LogBuffer {
 #[derive(Debug, Default)]
 struct Contents {
     buffer: Vec<u8>,
+    /// Lines that found the buffer full since the last write.
     dropped: u64,
     finished: bool,
-    /// The second that `stamp` is for, so that it is worked out once a second.
+    /// The second that `stamp` is for: the date is formatted once a second, not once a line.
     second: u64,
     stamp: String,
 }
 
 impl LogFile {
-    /// Opens `NAME-2026-11-22-142700.log` (date and time in UTC) in `directory`.
+    /// Creates `NAME-2026-11-22-142700.log` (date and time in UTC) in `directory`, and starts the writer. Never opens a
+    /// file that exists.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// If the file cannot be created, or the thread cannot be started.
     pub fn create(directory: &Path, name: &str, level: LevelFilter, now: SystemTime) -> io::Result<LogFile> {
         let stamp = file_stamp(now);
         let open = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
@@ -71,13 +83,13 @@ impl LogFile {
                 result => break result?,
             }
         };
-        let shared = Arc::new(LogBuffer { state: Mutex::default(), wake: Condvar::new(), level });
-        let for_writer = shared.clone();
+        let buffer = Arc::new(LogBuffer { contents: Mutex::default(), wake: Condvar::new(), level });
+        let for_writer = buffer.clone();
         let writer = std::thread::Builder::new().name("log".to_owned()).spawn(move || for_writer.write_to(file))?;
-        Ok(LogFile { path, shared, writer: Some(writer) })
+        Ok(LogFile { path, buffer, writer: Some(writer) })
     }
 
-    /// Where the log is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -85,20 +97,22 @@ impl LogFile {
     /// Sends the process's `log` messages here. Each goes through `mask` first, if there is one.
     ///
     /// # Errors
-    /// If they already go somewhere.
+    /// If the process has a logger already.
     pub fn install(&self, mask: Option<Mask>) -> Result<(), log::SetLoggerError> {
-        log::set_boxed_logger(Box::new(Logger { shared: self.shared.clone(), mask }))?;
-        let _ = INSTALLED.set(self.shared.clone()); // The line above was the first, so this is.
-        log::set_max_level(self.shared.level);
+        log::set_boxed_logger(Box::new(Logger { buffer: self.buffer.clone(), mask }))?;
+        // This cannot fail: the line above lets only one log of a process get here.
+        let _ = INSTALLED.set(self.buffer.clone());
+        // Last: until the level is set, the macros of `log` do nothing.
+        log::set_max_level(self.buffer.level);
         Ok(())
     }
 
-    /// Writes out everything and ends the writer.
+    /// Writes out everything and ends the writer. Blocks until the disk has taken it.
     pub fn finish(mut self) {
-        self.shared.lock().finished = true;
-        self.shared.wake.notify_one();
+        self.buffer.lock().finished = true;
+        self.buffer.wake.notify_one();
         if let Some(writer) = self.writer.take() {
-            let _ = writer.join(); // It does not panic; if it did, there would be nobody left to log it.
+            let _ = writer.join(); // If the writer had panicked, there would be no log to say so in.
         }
     }
 }
@@ -110,20 +124,21 @@ fn file_stamp(time: SystemTime) -> String {
 }
 
 struct Logger {
-    shared: Arc<LogBuffer>,
+    buffer: Arc<LogBuffer>,
     mask: Option<Mask>,
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.shared.level
+        metadata.level() <= self.buffer.level
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.shared.add(SystemTime::now(), record.level(), |buffer| {
+            self.buffer.add(SystemTime::now(), record.level(), |buffer| {
                 let start = buffer.len();
-                let _ = buffer.write_fmt(*record.args()); // Writing to memory cannot fail.
+                let _ = buffer.write_fmt(*record.args()); // Writing to memory does not fail.
+                // Here and not in the writer: the secret must not stand in the buffer once the lock is released.
                 if let Some(masked) = self.mask.as_ref().and_then(|mask| mask(&buffer[start..])) {
                     buffer.truncate(start);
                     buffer.extend_from_slice(&masked);
@@ -136,27 +151,28 @@ impl Log for Logger {
 }
 
 impl LogBuffer {
-    /// Formatting cannot panic half-way into the buffer in a way that matters: at worst a line is short.
+    /// A panic while a message was formatted poisons the lock, but leaves at worst a short line. So the poison is
+    /// ignored.
     fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.contents.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Adds one line: stamp, level, and what `write` makes of it.
+    /// Adds one line: stamp, level, and what `write` appends.
     fn add(&self, now: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let mut state = self.lock();
-        if state.buffer.len() > MAX_BUFFER {
-            state.dropped += 1;
+        let mut contents = self.lock();
+        if contents.buffer.len() > MAX_BUFFER {
+            contents.dropped += 1;
             return;
         }
-        if state.second != now.as_secs() {
-            state.second = now.as_secs();
-            let second = SystemTime::UNIX_EPOCH + Duration::from_secs(state.second);
+        if contents.second != now.as_secs() {
+            contents.second = now.as_secs();
+            let second = SystemTime::UNIX_EPOCH + Duration::from_secs(contents.second);
             let mut stamp = humantime::format_rfc3339_seconds(second).to_string();
             stamp.truncate("2026-11-22T14:27:00".len());
-            state.stamp = stamp.replace('T', " ");
+            contents.stamp = stamp.replace('T', " ");
         }
-        let Contents { buffer, stamp, .. } = &mut *state;
+        let Contents { buffer, stamp, .. } = &mut *contents;
         let before = buffer.len();
         buffer.extend_from_slice(stamp.as_bytes());
         let level = match level {
@@ -170,42 +186,48 @@ impl LogBuffer {
         push_micros(buffer, now.subsec_micros());
         buffer.extend_from_slice(level.as_bytes());
         write(buffer);
-        // One message is one line, whatever a peer has put into it, and tells the terminal of whoever reads it nothing.
+        // One message is one line, whatever a peer has put into it, and holds nothing that a terminal would obey.
         for byte in &mut buffer[start..] {
             *byte = if byte.is_ascii_control() { b' ' } else { *byte };
         }
         buffer.push(b'\n');
+        // Only at these two moments: to wake the writer for every line would cost more than the line.
         let wake = before == 0 || (before < BATCH && buffer.len() >= BATCH);
-        drop(state);
+        // The lock goes first: a writer that wakes while we hold it would go to sleep again at once.
+        drop(contents);
         if wake {
             self.wake.notify_one();
         }
     }
 
-    /// The writer's whole life.
+    /// The writer's thread: writes until the log is finished and everything is written.
     fn write_to(&self, mut file: File) {
         let (mut out, mut failed) = (Vec::new(), false);
         loop {
-            let mut state = self.lock();
-            while state.buffer.is_empty() && !state.finished {
-                state = self.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut contents = self.lock();
+            while contents.buffer.is_empty() && !contents.finished {
+                contents = self.wake.wait(contents).unwrap_or_else(|poisoned| poisoned.into_inner());
             }
-            if !state.finished && state.buffer.len() < BATCH {
-                // Let more come before the disk is troubled; the end of the run does not wait for that.
-                let (after, _) = self.wake.wait_timeout(state, GATHER).unwrap_or_else(|poisoned| poisoned.into_inner());
-                state = after;
+            if !contents.finished && contents.buffer.len() < BATCH {
+                // More lines may come, and one write takes them all. `finish` ends this wait.
+                let (after, _) =
+                    self.wake.wait_timeout(contents, GATHER).unwrap_or_else(|poisoned| poisoned.into_inner());
+                contents = after;
             }
-            std::mem::swap(&mut out, &mut state.buffer);
-            let dropped = std::mem::take(&mut state.dropped);
-            let finished = state.finished;
-            drop(state);
+            // Swap, and write after the lock is released: the loop must never wait for the disk. `out` is empty here,
+            // and becomes the loop's next buffer.
+            std::mem::swap(&mut out, &mut contents.buffer);
+            let dropped = std::mem::take(&mut contents.dropped);
+            // Read under the same lock as the buffer: no line can come between the last write and the end.
+            let finished = contents.finished;
+            drop(contents);
             if dropped > 0 {
                 let _ = writeln!(out, "({dropped} lines were lost here: the disk is too slow)");
             }
             if let Err(error) = file.write_all(&out)
                 && !std::mem::replace(&mut failed, true)
             {
-                // Once, and only if there is somebody to tell.
+                // Said once, not for every batch.
                 let _ = writeln!(io::stderr(), "proxyherd: cannot write the log: {error}; lines are lost");
             }
             out.clear();
@@ -220,10 +242,10 @@ impl LogBuffer {
 /// The log file of the process, for [`Traffic`].
 static INSTALLED: OnceLock<Arc<LogBuffer>> = OnceLock::new();
 
-/// What goes over one connection, line by line, into the log at level info: `label >> line` in, `label << line` out.
+/// Logs the lines of one connection at level info: `label >> line` for a line that came, `label << line` for one sent.
 ///
-/// The same as `log::info!` would do, but at a fraction of its cost: this is done twice for every command. Lines of one
-/// callback share its reading of the clock.
+/// It writes what `log::info!` would write, at a fraction of the cost: every command makes two such lines. The lines of
+/// one callback share one reading of the clock.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     label: Rc<str>,
@@ -231,27 +253,27 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// The traffic of what the log is to call `label`.
+    /// The traffic of a connection that the log calls `label`.
     pub fn new(label: &str, reactor: &Reactor) -> Traffic {
         Traffic { label: label.into(), reactor: reactor.clone() }
     }
 
-    /// What the log calls it.
+    /// The name of the connection in the log.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The reactor whose clock it reads.
+    /// The reactor whose clock gives the time of a line.
     pub fn reactor(&self) -> &Reactor {
         &self.reactor
     }
 
-    /// A line has come.
+    /// Logs a line that has come.
     pub fn line_in(&self, line: &[u8]) {
         self.line(" >> ", line);
     }
 
-    /// A line goes out.
+    /// Logs a line that is sent.
     pub fn line_out(&self, line: &[u8]) {
         self.line(" << ", line);
     }
@@ -260,21 +282,21 @@ impl Traffic {
         if !log::log_enabled!(Level::Info) {
             return;
         }
-        let Some(shared) = INSTALLED.get() else {
+        let Some(installed) = INSTALLED.get() else {
             return log::info!("{}{arrow}{}", self.label, Bytes(line));
         };
-        shared.add(self.reactor.system_time(), Level::Info, |buffer| {
+        installed.add(self.reactor.system_time(), Level::Info, |buffer| {
             buffer.extend_from_slice(self.label.as_bytes());
             buffer.extend_from_slice(arrow.as_bytes());
             match line.len() <= MAX_SHOWN && is_plain(line) {
                 true => buffer.extend_from_slice(line),
-                false => drop(write!(buffer, "{}", Bytes(line))), // Writing to memory cannot fail.
+                false => drop(write!(buffer, "{}", Bytes(line))), // Writing to memory does not fail.
             }
         });
     }
 }
 
-/// Whether all bytes are printable ASCII. Without a branch for each byte, so that many are looked at at once.
+/// Whether all bytes are printable ASCII. It has no branch for each byte, so that the compiler can test many at once.
 fn is_plain(bytes: &[u8]) -> bool {
     let other =
         |bytes: &[u8]| bytes.iter().fold(0, |found, byte| found | u8::from(byte.wrapping_sub(b' ') > b'~' - b' '));
@@ -290,11 +312,11 @@ fn push_micros(buffer: &mut Vec<u8>, micros: u32) {
     }
 }
 
-/// Bytes of a peer as a log shows them: text as it is, the rest escaped, cut if it is very long.
+/// Bytes of a peer as the log shows them: text as it is, anything else escaped, and cut if they are very long.
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes<'a>(pub &'a [u8]);
 
-/// A log line shows at most this much of a peer's line: all of it, unless the limit on lines was set higher.
+/// The maximum length of a peer's line in the log: that is all of it, unless the configuration allows longer lines.
 const MAX_SHOWN: usize = 128 * 1024;
 
 impl std::fmt::Display for Bytes<'_> {
@@ -302,7 +324,7 @@ impl std::fmt::Display for Bytes<'_> {
         let Bytes(bytes) = self;
         let shown = &bytes[..bytes.len().min(MAX_SHOWN)];
         match std::str::from_utf8(shown) {
-            // A fold looks at many bytes at once; a search would look at one after the other.
+            // The compiler can test many bytes of a fold at once; a search would test one after the other.
             Ok(text) if !text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == 0x7f)) => {
                 f.write_str(text)?;
             }
@@ -324,19 +346,19 @@ mod tests {
     }
 
     #[test]
-    fn the_name_tells_the_server_the_date_and_the_time() {
+    fn the_name_of_the_file_has_the_date_and_the_time() {
         assert_eq!(file_stamp(at(1_795_357_620)), "2026-11-22-142700");
     }
 
     #[test]
-    fn everything_is_in_the_file_at_the_end_one_line_each() {
+    fn at_the_end_every_message_is_in_the_file_on_a_line_of_its_own() {
         let directory = std::env::temp_dir().join(format!("proxyherd-log-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let first = LogFile::create(&directory, "Powell", LevelFilter::Info, at(0)).unwrap();
         let second = LogFile::create(&directory, "Powell", LevelFilter::Info, at(0)).unwrap();
         assert!(first.path().ends_with("Powell-1970-01-01-000000.log"));
         assert!(second.path().ends_with("Powell-1970-01-01-000000-2.log"));
-        let logger = Logger { shared: first.shared.clone(), mask: None };
+        let logger = Logger { buffer: first.buffer.clone(), mask: None };
         for number in 0..10_000 {
             logger.log(&Record::builder().level(Level::Info).args(format_args!("line {number}\n\u{1b}x")).build());
         }
@@ -352,7 +374,20 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_shown_readably() {
+    fn a_message_is_masked_before_it_can_be_written() {
+        let lines = LogBuffer { contents: Mutex::default(), wake: Condvar::new(), level: LevelFilter::Info };
+        let mask: Mask = Box::new(|text| text.ends_with(b"secret").then(|| b"masked".to_vec()));
+        let logger = Logger { buffer: Arc::new(lines), mask: Some(mask) };
+        for message in ["a secret", "nothing"] {
+            logger.log(&Record::builder().level(Level::Info).args(format_args!("{message}")).build());
+        }
+        let text = String::from_utf8(logger.buffer.lock().buffer.clone()).unwrap();
+        let messages: Vec<&str> = text.lines().filter_map(|line| line.split("info  ").nth(1)).collect();
+        assert_eq!(messages, ["masked", "nothing"]);
+    }
+
+    #[test]
+    fn bytes_of_a_peer_are_shown_readably() {
         assert_eq!(Bytes(b"IAMAT kiwi").to_string(), "IAMAT kiwi");
         assert_eq!(Bytes("é".as_bytes()).to_string(), "é");
         assert_eq!(Bytes(b"a\xff\n").to_string(), r"a\xff\n");

@@ -1,10 +1,12 @@
-//! `proxyherd places LAT LON RADIUS_KM BOUND`: asks the configured Places service once and prints what came, or says in
-//! plain words why nothing did. What an operator runs before starting a herd.
+//! `proxyherd places LAT LON RADIUS_KM BOUND`: asks the configured Places service once, and prints the answer, or says
+//! in plain words why there is none. An operator runs it before starting a herd.
+//!
+//! Next: `main.rs`, and then the herd in a simulated world, `bin/herdsim/`.
 
 use super::{key_variable, print, read_config};
 use crate::config::Config;
 use crate::decimal;
-use crate::message::{Location, MAX_BOUND, MAX_RADIUS_KM};
+use crate::message::{Location, MAX_BOUND, MAX_LATITUDE, MAX_LONGITUDE, MAX_RADIUS_KM};
 use crate::places::{self, Nearby, Places};
 use reactor::{Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, RefCell};
@@ -12,16 +14,16 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// What to ask, and how.
+/// What to ask, and with which configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacesOptions {
-    /// What to ask.
+    /// The question.
     pub nearby: Nearby,
     /// The configuration file.
     pub config: Option<PathBuf>,
 }
 
-/// Whether an argument is a number rather than an option: south and west are negative.
+/// Whether an argument is a negative number and not an option: latitudes in the south and longitudes in the west are.
 pub(super) fn is_negative_number(argument: &std::ffi::OsStr) -> bool {
     let rest = argument.as_encoded_bytes().strip_prefix(b"-");
     rest.is_some_and(|rest| rest.first().is_some_and(|first| first.is_ascii_digit() || *first == b'.'))
@@ -30,25 +32,26 @@ pub(super) fn is_negative_number(argument: &std::ffi::OsStr) -> bool {
 /// Reads the four arguments; the limits are those of WHATSAT.
 pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<PlacesOptions, String> {
     let [latitude, longitude, radius, bound] = values else {
-        return Err("places wants LAT LON RADIUS_KM BOUND, such as: proxyherd places 34.068930 -118.445127 10 5".into());
+        return Err("places needs LAT LON RADIUS_KM BOUND, such as: proxyherd places 34.068930 -118.445127 10 5".into());
     };
     let signed = |text: &str| if text.starts_with(['+', '-']) { text.to_owned() } else { format!("+{text}") };
     let (latitude_text, longitude_text) = (signed(latitude), signed(longitude));
     let degrees =
         |text: &str, name: &str, signed: &str, most: u32| match decimal::is_at_most(&signed.as_bytes()[1..], most) {
             true => Ok(()),
-            false => Err(format!("{text:?} is no {name}: a number of degrees from -{most} to {most}")),
+            false => Err(format!("{text:?} is no {name}: it must be a number of degrees from -{most} to {most}")),
         };
-    degrees(latitude, "latitude", &latitude_text, 90)?;
-    degrees(longitude, "longitude", &longitude_text, 180)?;
+    degrees(latitude, "latitude", &latitude_text, MAX_LATITUDE)?;
+    degrees(longitude, "longitude", &longitude_text, MAX_LONGITUDE)?;
     let text = format!("{latitude_text}{longitude_text}");
     let location = Location::parse(text.as_bytes()).ok_or_else(|| format!("{text} is no location"))?;
     let metres =
         decimal::times_thousand(radius.as_bytes()).filter(|_| decimal::is_at_most(radius.as_bytes(), MAX_RADIUS_KM));
-    let metres =
-        metres.ok_or_else(|| format!("{radius:?} is no radius: a number of kilometres from 0 to {MAX_RADIUS_KM}"))?;
+    let metres = metres.ok_or_else(|| {
+        format!("{radius:?} is no radius: it must be a number of kilometres from 0 to {MAX_RADIUS_KM}")
+    })?;
     let most = decimal::whole_at_most(bound.as_bytes(), MAX_BOUND);
-    let most = most.ok_or_else(|| format!("{bound:?} is no bound: a whole number from 0 to {MAX_BOUND}"))?;
+    let most = most.ok_or_else(|| format!("{bound:?} is no bound: it must be a whole number from 0 to {MAX_BOUND}"))?;
     let (latitude, longitude) = (location.latitude(), location.longitude());
     Ok(PlacesOptions { nearby: Nearby { latitude, longitude, radius: metres, bound: most as usize }, config })
 }
@@ -56,11 +59,11 @@ pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<Places
 /// Asks, waits, and prints.
 pub(super) fn run(question: &PlacesOptions) -> Result<(), String> {
     let config = read_config(question.config.as_deref())?;
-    let reactor = Reactor::new().map_err(|error| format!("the system gives no event loop: {error}"))?;
+    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
     let key = places::find_key(&config.places, key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
     for warning in places::warnings(&config.places) {
-        let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // It may be closed.
+        let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // Standard error may be closed.
     }
     let answer = wait_for(&reactor, places.as_ref(), &question.nearby)?;
     match answer {
@@ -71,7 +74,7 @@ pub(super) fn run(question: &PlacesOptions) -> Result<(), String> {
 
 type Answer = Result<Vec<u8>, Failure>;
 
-/// Runs the loop until there is an answer, or somebody ends the program.
+/// Runs the loop until there is an answer, or the user ends the program.
 fn wait_for(reactor: &Reactor, places: &dyn Places, nearby: &Nearby) -> Result<Answer, String> {
     let ended = || "ended before there was an answer".to_owned();
     let outcome: Rc<RefCell<Option<Answer>>> = Rc::default();
@@ -82,7 +85,8 @@ fn wait_for(reactor: &Reactor, places: &dyn Places, nearby: &Nearby) -> Result<A
         Ok(())
     });
     if outcome.borrow().is_none() {
-        // When the loop ends without one, connections end: what they say then is not why there is no answer.
+        // The loop closes all connections when it ends, and the question then fails because of that. This notes first
+        // that the user ended the program: that is the reason to give.
         let (interrupted, waits) = (Rc::new(Cell::new(false)), outcome.clone());
         let seen = interrupted.clone();
         reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {

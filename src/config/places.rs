@@ -28,8 +28,8 @@ pub struct PlacesConfig {
     pub base_url: Option<String>,
     /// `ca_file`: certificates (PEM) to trust instead of those that browsers trust.
     pub ca_file: Option<PathBuf>,
-    /// `connect_to`: host and port to connect to instead of those of the URL. The certificate must still be for the name
-    /// in the URL.
+    /// `connect_to`: host and port to connect to instead of those of the URL. The certificate must still be for the
+    /// name in the URL.
     pub connect_to: Option<(String, u16)>,
     /// `timeout`: the maximum time for an answer.
     pub timeout: Option<Duration>,
@@ -41,7 +41,8 @@ pub struct PlacesConfig {
     pub fields: Vec<ExtraField>,
     /// `interval`: the minimum time from the start of one question to `overpass` to the start of the next.
     pub interval: Option<Duration>,
-    /// The file and the line of each setting: some mistakes, such as a missing file, show only when the setting is used.
+    /// The file and the line of each setting: some mistakes, such as a missing file, show only when the setting is
+    /// used.
     pub lines: BTreeMap<String, String>,
 }
 

@@ -176,13 +176,13 @@ fn a_mistake_in_places_is_reported_with_its_line() {
 }
 
 #[test]
-fn the_example_in_the_readme_is_a_valid_configuration() {
-    let readme = include_str!("../../README.md");
-    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+fn the_example_in_the_documents_is_a_valid_configuration() {
+    let document = include_str!("../../docs/operating.md");
+    let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
     let config = parse(example).unwrap();
     assert_eq!(config.servers["Powell"].neighbors, ["Alford"]);
     assert_eq!(config.limits, Limits::default());
-    // What is commented out is right as well.
+    // The lines that are commented out are valid, too.
     let all = example.replace("# base", "base").replace("# ca_", "ca_").replace("# key_", "key_");
     let all = all.replace("# connect_", "connect_").replace("provider = \"offline\"", "provider = \"google\"");
     assert!(parse(&all).is_ok(), "{:?}", parse(&all));

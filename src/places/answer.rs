@@ -1,8 +1,8 @@
 //! The form of an answer: how one is cut to a bound, and how one is made that says what went wrong.
 //!
 //! An answer is never parsed and printed again, because that would change numbers, escapes and the order of fields.
-//! Instead the text itself is cut: the parser only finds where each place begins and ends. This takes time in proportion
-//! to the length of the text, and memory only for the part that is kept.
+//! Instead the text itself is cut: the parser only finds where each place begins and ends. This takes time in
+//! proportion to the length of the text, and memory only for the part that is kept.
 //!
 //! Next: `json.rs`, which finds those positions.
 
@@ -54,8 +54,8 @@ impl From<JsonError> for AnswerError {
 }
 
 /// An answer with at most `bound` of its results. Every other byte stays as it was, with one exception: a run of
-/// newlines becomes one newline, and none is left at the end, because an empty line ends a reply in the herd's protocol.
-/// (A JSON string holds no newline, so this changes no value.)
+/// newlines becomes one newline, and none is left at the end, because an empty line ends a reply in the herd's
+/// protocol. (A JSON string holds no newline, so this changes no value.)
 ///
 /// # Errors
 /// If the text is not the answer of a Places service.
@@ -98,8 +98,8 @@ pub fn cut_into(reply: &mut Vec<u8>, answer: &[u8], bound: usize) -> Result<(), 
     Ok(())
 }
 
-/// Appends `part` to `reply`, leaving out each newline that follows a newline, be it `\n` or `\r\n`. The answer begins at
-/// `start` in `reply`; it may already hold an earlier part, whose last newline counts.
+/// Appends `part` to `reply`, leaving out each newline that follows a newline, be it `\n` or `\r\n`. The answer begins
+/// at `start` in `reply`; it may already hold an earlier part, whose last newline counts.
 fn append(reply: &mut Vec<u8>, start: usize, part: &[u8]) {
     let mut from = 0;
     for at in memchr::memchr_iter(b'\n', part) {

@@ -3,8 +3,8 @@
 //! Two questions are equal if the service would hear the same request: a provider that does not send the bound says so
 //! in [`Places::as_asked`]. No answer is kept after it has been delivered, because Google's terms forbid that.
 //!
-//! A client that goes away does not end the request while others wait for it. When the last one has gone, the request is
-//! cancelled.
+//! A client that goes away does not end the request while others wait for it. When the last one has gone, the request
+//! is cancelled.
 //!
 //! Next: `limiter.rs`, which stands behind it.
 

@@ -25,9 +25,9 @@ const PATH: &str = "/v1/places:searchNearby";
 /// The maximum radius in metres: Google refuses a request for more.
 const MAX_RADIUS_M: u32 = 50_000;
 
-/// The maximum number of items that are taken from a list inside a place: its types, its photos, its sources to be named.
-/// Google sends ten photos. Our answer is longer than the one that it is made of: without a limit, a megabyte of `{}`
-/// would become a hundred megabytes.
+/// The maximum number of items that are taken from a list inside a place: its types, its photos, its sources to be
+/// named. Google sends ten photos. Our answer is longer than the one that it is made of: without a limit, a megabyte of
+/// `{}` would become a hundred megabytes.
 const MAX_ITEMS: usize = 100;
 
 /// The fields that are asked for. They decide what Google bills for a request.
@@ -92,8 +92,8 @@ impl Places for GoogleNew {
         })
     }
 
-    /// Google refuses a request for no places, and would bill a request for one. So a client that wants no places does not
-    /// learn whether the key is good.
+    /// Google refuses a request for no places, and would bill a request for one. So a client that wants no places does
+    /// not learn whether the key is good.
     fn without_asking(&self, question: &Nearby) -> Option<Vec<u8>> {
         (question.bound == 0).then(style::answer_to_none)
     }
@@ -124,8 +124,8 @@ pub(super) fn legacy_form(body: &[u8]) -> Result<String, AnswerError> {
         None if json::is_empty_object(text) => {} // This is how it says that it found nothing.
         None => return Err(AnswerError::NotAnAnswer),
         Some(list) => {
-            // `each` reads on after the last place that is wanted and after a bad one: an answer that is not JSON to its
-            // end is an error, whatever its places are.
+            // `each` reads on after the last place that is wanted and after a bad one: an answer that is not JSON to
+            // its end is an error, whatever its places are.
             let mut result = Ok(());
             json::each(list, |raw| {
                 if places.len() == MAX_PLACES {

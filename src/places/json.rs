@@ -35,8 +35,8 @@ impl From<serde_json::Error> for JsonError {
     }
 }
 
-/// The bytes as text. An error if they are not UTF-8, are blank, or are nested too deeply. This does not check that they
-/// are JSON.
+/// The bytes as text. An error if they are not UTF-8, are blank, or are nested too deeply. This does not check that
+/// they are JSON.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
     if text.trim_ascii().is_empty() {

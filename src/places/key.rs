@@ -1,7 +1,7 @@
 //! [`ApiKey`]: the secret that a Places service wants, and how it is masked in everything that people read.
 //!
-//! A service may repeat the key in what it says, and spell it differently from how it was sent. So the search is not for
-//! one text but for a sequence of characters, each written as itself, as `%41`, as `\u0041`, or as `&#65;`.
+//! A service may repeat the key in what it says, and spell it differently from how it was sent. So the search is not
+//! for one text but for a sequence of characters, each written as itself, as `%41`, as `\u0041`, or as `&#65;`.
 //!
 //! Next: `refusal.rs`, the ways in which a service says no.
 
@@ -29,8 +29,8 @@ const HIDDEN: &[u8] = b"***";
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// The key in `text`, without the white space around it; `None` if `text` is blank. `source` says in an error message
-    /// where the text came from.
+    /// The key in `text`, without the white space around it; `None` if `text` is blank. `source` says in an error
+    /// message where the text came from.
     ///
     /// # Errors
     /// If it holds a character that no key holds, or is too short or too long. The message does not repeat it.
@@ -142,8 +142,8 @@ fn length_of(byte: u8, text: &[u8]) -> Option<usize> {
         [b'%', b'2', b'5', ..] if is_value(text.get(3..5), 16) => return Some(5), // Encoded twice.
         [b'%', ..] if is_value(text.get(1..3), 16) => return Some(3),
         [b'\\', ..] => {
-            // JSON inside JSON doubles its backslashes. The count has a limit, or a text of nothing but backslashes would
-            // be read to its end once for each of them.
+            // JSON inside JSON doubles its backslashes. The count has a limit, or a text of nothing but backslashes
+            // would be read to its end once for each of them.
             let slashes = text.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
             if text.get(slashes) == Some(&b'u') && is_value(text.get(slashes + 1..slashes + 5), 16) {
                 return Some(slashes + 5);

@@ -7,8 +7,8 @@
 //!             '------------------------------ at most the timeout ---------------------------'
 //! ```
 //!
-//! A question that has waited for half the timeout fails with [`TooManyQuestions`]. If it could wait for all of it, then
-//! under load each question would be let in just when no time is left for its answer, and no client would get one.
+//! A question that has waited for half the timeout fails with [`TooManyQuestions`]. If it could wait for all of it,
+//! then under load each question would be let in just when no time is left for its answer, and no client would get one.
 //!
 //! Next: `key.rs`, the secret that must not leave.
 
@@ -146,8 +146,8 @@ struct Pacer {
 }
 
 impl Pacer {
-    /// Reserves the next start, and fires when its time has come. If it is cancelled before that, the start is free again,
-    /// unless a later one has been reserved meanwhile.
+    /// Reserves the next start, and fires when its time has come. If it is cancelled before that, the start is free
+    /// again, unless a later one has been reserved meanwhile.
     fn pause(&self) -> Deferred<()> {
         let now = self.clock.now();
         let begin = self.next.get().map_or(now, |next| next.max(now));

@@ -1,8 +1,8 @@
 //! [`Offline`]: real places without a key or a network: airports, helipads and cities, over real HTTPS.
 //!
 //! A small server on the same reactor answers Nearby Searches from the table that ships with the program. The provider
-//! asks it as it would ask Google: a name, TCP, TLS and HTTP, all real. Only the address and the trusted root differ. The
-//! server makes its certificate when it starts; the private key never leaves the process.
+//! asks it as it would ask Google: a name, TCP, TLS and HTTP, all real. Only the address and the trusted root differ.
+//! The server makes its certificate when it starts; the private key never leaves the process.
 //!
 //! Next: `table.rs`, the places themselves.
 
@@ -38,8 +38,8 @@ pub struct Offline {
 }
 
 impl Offline {
-    /// Starts the server on a free port of this machine, and a client for it. Another thread unpacks the table meanwhile;
-    /// questions wait for it.
+    /// Starts the server on a free port of this machine, and a client for it. Another thread unpacks the table
+    /// meanwhile; questions wait for it.
     ///
     /// # Errors
     /// If no certificate can be made, or no port can be opened.
@@ -47,9 +47,9 @@ impl Offline {
         let failed = |what: &str, error: &dyn std::error::Error| {
             ConfigError(format!("the offline Places service cannot start: {what}: {error}"))
         };
-        // With Ed25519 and a fixed serial number, every certificate and every signature has the same length. With random
-        // ones the lengths would differ from run to run, and a simulated herd with the same seed would run differently.
-        // No other program trusts this certificate, so the serial number need not be unique.
+        // With Ed25519 and a fixed serial number, every certificate and every signature has the same length. With
+        // random ones the lengths would differ from run to run, and a simulated herd with the same seed would run
+        // differently. No other program trusts this certificate, so the serial number need not be unique.
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(|error| failed("key", &error))?;
         let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
             .and_then(|mut params| {

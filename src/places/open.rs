@@ -76,8 +76,8 @@ pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Re
     Ok(Rc::new(Coalescer::new(Rc::new(limiter))))
 }
 
-/// The key for the provider, if it wants one. `variable` is the value of [`KEY_VARIABLE`]; it wins over the file, so that
-/// one run can have another key.
+/// The key for the provider, if it wants one. `variable` is the value of [`KEY_VARIABLE`]; it wins over the file, so
+/// that one run can have another key.
 ///
 /// # Errors
 /// If the key cannot be read, or is not a key.
@@ -87,7 +87,8 @@ pub fn find_key(config: &PlacesConfig, variable: Option<String>) -> Result<Optio
     }
     let source = format!("the environment variable {KEY_VARIABLE}");
     let key = variable.map(|text| ApiKey::parse(&text, &source)).transpose()?.flatten();
-    // The file is read even if the variable wins: its mistake should show now, not on the day when the variable is gone.
+    // The file is read even if the variable wins: its mistake should show now, not on the day when the variable is
+    // gone.
     let in_file = config.key_file.as_ref().map(|path| ApiKey::read(path));
     let in_file = in_file.transpose().map_err(|error| config.error("key_file", error))?;
     Ok(key.or(in_file))

@@ -20,8 +20,8 @@ pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
 }
 
 /// The result of a reply that says nothing but its HTTP status. A 429 comes from something that counts questions, so it
-/// is passed on as `OVER_QUERY_LIMIT`. A bare 401 or 403 may come from a proxy before the service, so it is not taken for
-/// the service's own refusal.
+/// is passed on as `OVER_QUERY_LIMIT`. A bare 401 or 403 may come from a proxy before the service, so it is not taken
+/// for the service's own refusal.
 pub(super) fn of_status(status: u16) -> Result<Vec<u8>, Failure> {
     let error = ServiceError::Status(status);
     match status {

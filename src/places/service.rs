@@ -1,7 +1,7 @@
 //! [`Service`]: an HTTP service behind a URL that is asked with a key, and [`ServiceError`]: why it gave no answer.
 //!
-//! Every provider asks through this. It is the one place where the key leaves the program, and where the key is masked in
-//! everything that comes back. Over HTTPS the request, and with it the key, goes out only after TLS has accepted the
+//! Every provider asks through this. It is the one place where the key leaves the program, and where the key is masked
+//! in everything that comes back. Over HTTPS the request, and with it the key, goes out only after TLS has accepted the
 //! service's certificate.
 //!
 //! Next: `google.rs`, the simplest provider.
@@ -15,8 +15,8 @@ use reactor::{Deferred, Failure, Reactor};
 use std::fmt;
 use std::time::Duration;
 
-/// The maximum length of an answer in bytes, unless a provider sets another. Twenty places from Google take about a tenth
-/// of it.
+/// The maximum length of an answer in bytes, unless a provider sets another. Twenty places from Google take about a
+/// tenth of it.
 const MAX_ANSWER: u64 = 1 << 20;
 
 /// The maximum number of characters of a service's media type that an error repeats.
@@ -35,8 +35,8 @@ pub struct Access {
     pub timeout: Duration,
     /// The maximum number of questions under way.
     pub at_once: usize,
-    /// Where to connect to instead of the URL's host. The name that is asked for, and that the certificate must have, is
-    /// still that of the URL.
+    /// Where to connect to instead of the URL's host. The name that is asked for, and that the certificate must have,
+    /// is still that of the URL.
     pub connect_to: Option<(String, u16)>,
 }
 
@@ -76,8 +76,8 @@ impl Service {
         settings.handshake_timeout = settings.handshake_timeout.min(access.timeout);
         settings.first_byte_timeout = access.timeout;
         settings.limits.body = max_answer;
-        // The Limiter decides how many questions are under way. If the agent had a lower limit, questions would wait here
-        // a second time, where the Limiter's clock does not see them.
+        // The Limiter decides how many questions are under way. If the agent had a lower limit, questions would wait
+        // here a second time, where the Limiter's clock does not see them.
         settings.max_open_per_host = access.at_once;
         settings.max_open = access.at_once;
         settings.user_agent = concat!("proxyherd/", env!("CARGO_PKG_VERSION")).to_owned();

@@ -1,7 +1,7 @@
 //! [`Json`]: a small tree of JSON, printed the way Google prints its Nearby Search today.
 //!
-//! That is three spaces for each level, a space on both sides of a colon, and each bracket on a line of its own. Numbers
-//! and strings are pieces of text in this tree: the code that makes the tree has given them their form.
+//! That is three spaces for each level, a space on both sides of a colon, and each bracket on a line of its own.
+//! Numbers and strings are pieces of text in this tree: the code that makes the tree has given them their form.
 //!
 //! Next: `service.rs`, through which every provider asks.
 

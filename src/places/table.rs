@@ -78,8 +78,8 @@ impl Table {
     }
 
     /// The nearest `most` places within `radius` metres, nearest first; places at the same distance stay in the table's
-    /// order. Distances are compared in whole centimetres, because the last digits of a sine differ between machines and
-    /// would otherwise decide the order.
+    /// order. Distances are compared in whole centimetres, because the last digits of a sine differ between machines
+    /// and would otherwise decide the order.
     pub(super) fn nearby(&self, latitude: f64, longitude: f64, radius: f64, most: usize) -> Vec<NearbyPlace<'_>> {
         // A little more than the radius, because the coordinates are rounded.
         let band = (radius / EARTH).to_degrees() + 2.0 / PARTS;
