@@ -125,9 +125,17 @@ fn at_is_read_and_written_back() {
 
 #[test]
 fn wrong_numbers_of_fields_and_unknown_commands_are_invalid() {
-    for line in
-        ["IAMAT", "IAMAT a +1+2", "IAMAT a +1+2 3 4", "WHATSAT a 1", "WHATSAT a 1 2 3", "AT", "PEER", "PEER a b"]
-    {
+    for line in [
+        "IAMAT",
+        "IAMAT a +1+2",
+        "IAMAT a +1+2 3 4",
+        "WHATSAT",
+        "WHATSAT a 1",
+        "WHATSAT a 1 2 3",
+        "AT",
+        "PEER",
+        "PEER a b",
+    ] {
         invalid(line.as_bytes());
     }
     for line in ["iamat a +1+2 3", "IAMATa +1+2 3", "HELLO", "\0", "GET / HTTP/1.1"] {

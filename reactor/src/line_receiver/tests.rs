@@ -361,16 +361,25 @@ fn the_unfinished_line_is_told_at_the_end() {
 }
 
 #[test]
-fn by_default_the_end_of_reading_ends_the_connection() {
+fn by_default_the_end_of_reading_a_line_that_is_too_long_and_the_reactors_stop_end_the_connection() {
     struct Deaf;
     impl LineProtocol for Deaf {
         fn line_received(&mut self, _transport: &LineTransport, _line: &[u8]) {}
     }
-    let wire = StringTransport::new();
-    let mut receiver = LineReceiver::new(Deaf);
-    receiver.connection_made(&wire.transport());
-    receiver.read_connection_lost(&wire.transport());
-    assert!(wire.is_losing());
+    let events: [fn(&mut LineReceiver<Deaf>, &Transport); 3] = [
+        |receiver, transport| receiver.read_connection_lost(transport),
+        |receiver, transport| receiver.data_received(transport, b"12345\r\n"),
+        |receiver, transport| receiver.reactor_stopping(transport),
+    ];
+    for event in events {
+        let wire = StringTransport::new();
+        let mut receiver = LineReceiver::new(Deaf).with_max_length(4);
+        receiver.connection_made(&wire.transport());
+        receiver.data_received(&wire.transport(), b"1234\r\n");
+        assert!(!wire.is_losing());
+        event(&mut receiver, &wire.transport());
+        assert!(wire.is_losing());
+    }
 }
 
 #[test]

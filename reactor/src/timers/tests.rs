@@ -73,31 +73,22 @@ fn reset_counts_from_now_and_delay_from_the_due_time() {
 }
 
 #[test]
-fn a_call_made_by_a_call_waits_for_the_next_turn_and_holds_nobody_up() {
-    let rig = Rig::new();
-    let (timers, log) = (rig.timers.clone(), rig.log.clone());
-    let late = rig.later(9, "late");
-    rig.timers.call_later(
-        MS,
-        Box::new(move || {
-            log.borrow_mut().push("first");
-            let log = log.clone();
-            timers.call_later(Duration::ZERO, Box::new(move || log.borrow_mut().push("next turn")));
-        }),
-    );
-    late.reset(MS * 5).unwrap();
-    rig.later(6, "due too");
-    assert_eq!(rig.turn(6), ["first", "late", "due too"]);
-    assert_eq!(rig.turn(6), ["next turn"]);
-}
-
-#[test]
 fn a_call_may_cancel_one_that_is_due_in_the_same_turn() {
     let rig = Rig::new();
     let victim = rig.later(2, "victim");
     let stop = victim.clone();
     rig.timers.call_later(MS, Box::new(move || assert!(stop.cancel())));
     assert_eq!(rig.turn(2), [""; 0]);
+}
+
+#[test]
+fn a_cancelled_call_drops_what_it_held_at_once() {
+    let rig = Rig::new();
+    let held = Rc::new(());
+    let holds = held.clone();
+    let call = rig.timers.call_later(MS, Box::new(move || drop(holds)));
+    assert!(call.cancel());
+    assert_eq!(Rc::strong_count(&held), 1);
 }
 
 #[test]
@@ -204,10 +195,13 @@ fn each_call_that_waits_is_listed_once_in_the_order_in_which_they_run() {
     assert!(cancelled.cancel());
     later.delay(MS * 5).unwrap();
     sooner.reset(MS * 3).unwrap();
-    let times: Vec<Instant> = rig.timers.waiting().iter().map(DelayedCall::time).collect();
+    let listed = rig.timers.waiting();
+    let times: Vec<Instant> = listed.iter().map(DelayedCall::time).collect();
     assert_eq!(times, [3, 4, 7].map(|ms| rig.start + MS * ms));
     assert_eq!(rig.timers.len(), 3);
-    assert_eq!(rig.turn(9), ["sooner", "unmoved", "later"]);
+    assert!(listed[0].cancel());
+    assert!(!sooner.active(), "the list has handles of the calls, not copies");
+    assert_eq!(rig.turn(9), ["unmoved", "later"]);
 }
 
 #[test]

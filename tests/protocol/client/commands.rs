@@ -34,27 +34,6 @@ fn an_iamat_is_answered_with_the_protocols_own_example() {
 }
 
 #[test]
-fn differences_are_exact_signed_and_have_nine_digits() {
-    with_client(|client| {
-        for (time, difference) in [
-            ("1400794645.655887836", "+0.000000000"),
-            ("1400794645.655887835", "+0.000000001"),
-            ("1400794645.655887837", "-0.000000001"),
-            ("1400794646", "-0.344112164"),
-            ("1400794645.6", "+0.055887836"),
-            ("0", "+1400794645.655887836"),
-            ("-1", "+1400794646.655887836"),
-            ("-999999999999.999999999", "+1001400794645.655887835"),
-            ("+5.", "+1400794640.655887836"),
-            (".5", "+1400794645.155887836"),
-        ] {
-            let reply = client.ask(&format!("IAMAT kiwi +1+2 {time}"));
-            assert_eq!(reply, format!("AT Alford {difference} kiwi +1+2 {time}"));
-        }
-    });
-}
-
-#[test]
 fn a_time_may_be_a_day_ahead_and_not_a_nanosecond_more() {
     assert_eq!((NOW.as_secs() + 86_400, NOW.subsec_nanos()), (1_400_881_045, 655_887_836));
     with_client(|client| {
@@ -106,31 +85,21 @@ fn locations_come_back_as_they_came() {
 
 #[test]
 fn invalid_commands_come_back_as_they_came() {
+    // Some of each kind: the unit tests of `message` know every form.
     with_client(|client| {
         expect_invalid(
             client,
             &[
                 "HELLO",
-                "iamat kiwi +1+2 0",
                 "  two  spaces\there \r",
                 "?",
                 "\0",
                 "GET / HTTP/1.1\r",
-                "IAMAT",
                 "IAMAT kiwi +1+2",
                 "IAMAT kiwi +1+2 0 more",
-                "IAMAT kiwi +1 +2 0",
-                "IAMAT kiwi 1+2 0",
-                "IAMAT kiwi +90.0000000000000000001+2 0",
                 "IAMAT kiwi +1-180.1 0",
-                "IAMAT kiwi +1e1+2 0",
                 "IAMAT kiwi +1+2 1e9",
-                "IAMAT kiwi +1+2 nan",
-                "IAMAT kiwi +1+2 0.1234567890",
-                "IAMAT kiwi +1+2 1000000000000",
-                "WHATSAT",
                 "WHATSAT kiwi 10",
-                "WHATSAT kiwi 10 5 5",
             ],
         );
     });
