@@ -1,5 +1,7 @@
 //! Rules of this repository that no compiler checks, each with its reason.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/imports.rs"]
@@ -78,4 +80,23 @@ fn only_a_driver_the_log_and_the_simulation_of_many_seeds_have_threads() {
 #[test]
 fn nothing_sleeps() {
     only_in(&[], false, &["thread::sleep", "sleep("]);
+}
+
+#[test]
+fn the_product_has_no_hooks_for_tests() {
+    // A test module may be left out of the product; nothing inside the product may change.
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|source| source.is_in(&["src", "reactor/src"])) {
+        let mut lines = source.text.lines().map(str::trim).enumerate().peekable();
+        while let Some((number, line)) = lines.next() {
+            let code = line.split("//").next().unwrap_or("");
+            let is_conditional =
+                code.contains("cfg") && code.split(|c: char| !c.is_alphanumeric()).any(|it| it == "test");
+            let is_module = line == "#[cfg(test)]" && lines.peek().is_some_and(|(_, next)| next.starts_with("mod "));
+            if is_conditional && !is_module {
+                broken.push(format!("{}:{}: {line}", source.path, number + 1));
+            }
+        }
+    }
+    none("cfg(test) on something that is no test module", &broken);
 }

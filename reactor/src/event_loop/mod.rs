@@ -4,6 +4,9 @@
 //! `connection/`, `port.rs` and `connector.rs` what is in it, `work_queue.rs` what has been asked for, and `threads.rs`
 //! the way in from other threads.
 //!
+//! Circle: these files are one state machine. All of them work on `Core`, which stands here and owns them; the work
+//! queue and the registry hold the connections, ports and connectors that put themselves there.
+//!
 //! Next: `turn.rs`, to be read in one sitting.
 
 mod client_factory;
