@@ -3,7 +3,7 @@
 //! Next: `config.rs`, the configuration itself.
 
 use super::key::{self, ApiKey};
-use super::service::Access;
+use super::service::{Access, DEFAULT_IN_FLIGHT, DEFAULT_TIMEOUT};
 use super::{Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, google, google_new};
 use crate::config::{ConfigError, PlacesConfig, Provider};
 use reactor::http::Url;
@@ -13,13 +13,7 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The maximum time for an answer, unless the configuration sets another.
-pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The maximum number of questions under way, unless the configuration sets another.
-pub(super) const DEFAULT_IN_FLIGHT: usize = 32;
-
-/// The same for Overpass, whose instances are free and shared by many.
+/// The maximum number of questions under way to Overpass, whose instances are free and shared by many.
 const OVERPASS_IN_FLIGHT: usize = 1;
 
 /// The minimum time between questions to Overpass, unless the configuration sets another.

@@ -22,6 +22,12 @@ const MAX_ANSWER: u64 = 1 << 20;
 /// The maximum number of characters of a service's media type that an error repeats.
 const MAX_MEDIA_TYPE: usize = 60;
 
+/// The maximum time for an answer, unless the configuration sets another.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The maximum number of questions under way, unless the configuration sets another.
+pub(super) const DEFAULT_IN_FLIGHT: usize = 32;
+
 /// How to reach a service.
 #[derive(Debug)]
 pub struct Access {
@@ -43,8 +49,7 @@ pub struct Access {
 impl Access {
     /// The usual way to a URL: no key, the default limits, and a connection to the URL's own host.
     pub fn new(base_url: Url, roots: TrustRoots) -> Access {
-        let timeout = super::open::DEFAULT_TIMEOUT;
-        Access { base_url, roots, key: None, timeout, at_once: super::open::DEFAULT_IN_FLIGHT, connect_to: None }
+        Access { base_url, roots, key: None, timeout: DEFAULT_TIMEOUT, at_once: DEFAULT_IN_FLIGHT, connect_to: None }
     }
 }
 
