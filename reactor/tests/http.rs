@@ -1,4 +1,4 @@
-//! Getting pages from servers written by hand, plain and over TLS.
+//! `get_page` against servers written by hand, plain and over TLS.
 
 #[path = "util/certificates.rs"]
 mod certificates;
@@ -30,7 +30,7 @@ fn getter(reactor: &Reactor) -> PageGetter {
     PageGetter::new(reactor, &Authority::new().roots()).unwrap()
 }
 
-/// A server for one request: answers with `answer`, and closes. Gives the page and the request.
+/// Serves one request with `answer` and closes. Returns the page and the request.
 #[track_caller]
 fn serve(get: impl FnOnce(&Reactor, &str) -> Deferred<Page>, answer: &'static str) -> (Result<Page, Failure>, String) {
     let reactor = Reactor::new().unwrap();
@@ -74,7 +74,7 @@ fn a_body_ends_with_its_length_its_last_chunk_or_the_connection() {
 }
 
 #[test]
-fn an_answer_cut_off_is_no_page() {
+fn a_truncated_response_is_not_a_page() {
     refuse("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", HttpError::Incomplete);
     refuse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", HttpError::Incomplete);
     refuse("HTTP/1.1 200", HttpError::Incomplete);
@@ -94,7 +94,7 @@ fn the_request_names_the_host_and_asks_for_one_plain_answer() {
 }
 
 #[test]
-fn limits_end_an_answer_that_is_too_large() {
+fn a_response_above_the_limits_fails() {
     let mut limits = Limits::default();
     limits.body = 4;
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -103,7 +103,7 @@ fn limits_end_an_answer_that_is_too_large() {
 }
 
 #[test]
-fn get_page_gives_the_body_and_makes_other_statuses_errors() {
+fn get_page_gives_the_body_and_fails_for_other_statuses() {
     let reactor = Reactor::new().unwrap();
     for (answer, expected) in [("200 OK", Ok(())), ("404 Not Found", Err(404))] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -125,7 +125,7 @@ fn get_page_gives_the_body_and_makes_other_statuses_errors() {
 }
 
 #[test]
-fn what_is_no_url_fails_at_once() {
+fn text_that_is_not_a_url_fails_at_once() {
     let reactor = Reactor::new().unwrap();
     let page = getter(&reactor).get("ftp://example.com/");
     assert!(page.has_fired());
@@ -133,16 +133,16 @@ fn what_is_no_url_fails_at_once() {
 }
 
 #[test]
-fn a_refused_connection_is_told() {
+fn a_refused_connection_is_reported() {
     let reactor = Reactor::new().unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let failure = wait(&reactor, getter(&reactor).get(&format!("http://{nobody}"))).unwrap_err();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let failure = wait(&reactor, getter(&reactor).get(&format!("http://{closed}"))).unwrap_err();
     assert!(matches!(failure.check(), Some(ConnectError::Failed { .. })), "{failure:?}");
     assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0));
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up_and_its_connection_reset() {
+fn a_silent_server_times_out_and_its_connection_is_reset() {
     let reactor = Reactor::new().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -154,7 +154,7 @@ fn a_server_that_never_answers_is_given_up_and_its_connection_reset() {
 }
 
 #[test]
-fn a_cancel_ends_the_connection_whether_it_is_made_or_not() {
+fn a_cancel_ends_the_connection_before_and_after_it_is_made() {
     for made in [false, true] {
         let reactor = Reactor::new().unwrap();
         let events = Events::default();
@@ -173,7 +173,7 @@ fn a_cancel_ends_the_connection_whether_it_is_made_or_not() {
     }
 }
 
-/// A TLS server of our own that answers the first bytes of each request with `answer`.
+/// A TLS server on our own loop that answers the first bytes of each request with `answer`.
 fn secure(reactor: &Reactor, authority: &Authority, name: &str, answer: &'static [u8]) -> String {
     struct Answers(&'static [u8]);
     impl Protocol for Answers {
@@ -209,12 +209,12 @@ fn a_server_without_the_right_certificate_gets_no_request() {
 }
 
 #[test]
-fn a_body_without_a_length_that_ends_without_close_notify_is_no_page() {
+fn a_body_without_a_length_that_ends_without_close_notify_is_not_a_page() {
     let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
     let (address, serve) = raw_server(&authority.issue("localhost", 2999), &["http/1.1"], |stream| {
         assert_ne!(stream.read(&mut [0; 1000]).unwrap(), 0);
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhalf a secret").unwrap();
-        stream.sock.shutdown(Shutdown::Write).unwrap(); // As whoever sits between the two could do.
+        stream.sock.shutdown(Shutdown::Write).unwrap(); // As an attacker between the two could do.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     });
     let getter = PageGetter::new(&reactor, &authority.roots()).unwrap();

@@ -1,4 +1,4 @@
-//! TLS over real sockets: whom it believes, and that no end is taken for what it is not.
+//! TLS over real sockets: which certificates it accepts, and which ends count as clean.
 
 #[path = "util/certificates.rs"]
 mod certificates;
@@ -53,7 +53,7 @@ fn request(reactor: &Reactor, to: SocketAddr, roots: &TrustRoots, alpn: &[&str],
     reactor.connect_tcp(to, tls.factory(NAME, once(protocol)));
 }
 
-/// Both ends on one reactor, until both have ended; what each of them noted.
+/// Runs both ends on one reactor until both have ended, and returns the notes of each.
 #[track_caller]
 fn converse(
     server: impl FnOnce(&Reactor, Noting) -> Noting,
@@ -76,7 +76,7 @@ fn writing(text: &'static str) -> Box<dyn FnMut(&Transport)> {
 }
 
 #[test]
-fn what_goes_in_at_one_end_comes_out_at_the_other_and_the_end_is_clean() {
+fn bytes_written_at_one_end_come_out_at_the_other_and_the_end_is_clean() {
     let (server, client) = converse(
         |_, noting| {
             let data = |transport: &Transport, data: &[u8]| {
@@ -108,14 +108,14 @@ fn lose_connection_during_the_handshake_still_sends_what_was_written() {
     assert_eq!(client, ["made", "lost Done"]);
 }
 
-/// Writes, and ends its sending at once: the handshake has not even begun.
+/// Writes and ends its sending at once, before the handshake has even begun.
 fn ask_and_end(transport: &Transport) {
     transport.write(b"question");
     transport.lose_write_connection();
 }
 
 #[test]
-fn a_client_that_ends_its_sending_gets_its_answer() {
+fn a_half_closed_client_gets_its_reply() {
     let (server, client) = converse(
         |reactor, noting| {
             let reactor = reactor.clone();
@@ -152,7 +152,7 @@ fn a_connection_whose_both_directions_have_ended_is_done() {
 }
 
 #[test]
-fn a_client_believes_only_the_right_name_of_a_living_certificate_from_an_authority_it_trusts() {
+fn a_client_accepts_only_a_valid_certificate_for_the_right_name_from_a_trusted_authority() {
     let (ours, stranger) = (Authority::new(), Authority::new());
     for (what, identity) in [
         ("unknown authority", stranger.issue(NAME, SOON)),
@@ -195,7 +195,7 @@ fn the_ends_agree_on_an_application_protocol_or_do_not_talk() {
 }
 
 #[test]
-fn close_notify_tells_an_end_from_a_truncation() {
+fn close_notify_distinguishes_an_end_from_a_truncation() {
     for polite in [true, false] {
         let authority = Authority::new();
         let reactor = Reactor::new().unwrap();
@@ -239,7 +239,7 @@ fn raw_client<T>(address: SocketAddr, authority: &[u8], work: impl FnOnce(&mut R
 
 #[test]
 fn bytes_after_the_close_notify_are_ignored() {
-    // A loop that cannot get rid of them would never come back: the reactor has a thread of its own here.
+    // If the loop could not get rid of them, it would never return. So the reactor has a thread of its own here.
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let authority = Authority::new();
@@ -251,7 +251,7 @@ fn bytes_after_the_close_notify_are_ignored() {
         meanwhile(&reactor, move || {
             raw_client(address, &root, |stream| {
                 stream.write_all(b"before").unwrap();
-                // In one piece, and more of it than a session takes at once.
+                // In one piece, which is more than a session takes at once.
                 let mut last = Vec::new();
                 stream.conn.send_close_notify();
                 stream.conn.write_tls(&mut last).unwrap();
@@ -267,7 +267,7 @@ fn bytes_after_the_close_notify_are_ignored() {
 }
 
 #[test]
-fn a_server_that_does_not_speak_tls_is_refused() {
+fn a_server_that_does_not_speak_tls_is_reported() {
     for (answer, expected) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "lost Tls"), (b"", "lost Lost")] {
         let reactor = Reactor::new().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -350,7 +350,7 @@ fn a_stop_ends_a_connection_with_a_close_notify() {
 }
 
 #[test]
-fn lose_connection_in_the_middle_of_what_comes_is_a_clean_end() {
+fn lose_connection_while_data_arrives_is_a_clean_end() {
     let (server, _) = converse(
         |_, noting| Noting { data: Box::new(|transport, _| transport.lose_connection()), ..noting },
         |_, noting| Noting { made: Box::new(|transport| transport.write(&[b'x'; 1024 * 1024])), ..noting },
@@ -360,7 +360,7 @@ fn lose_connection_in_the_middle_of_what_comes_is_a_clean_end() {
 }
 
 #[test]
-fn both_ends_hear_when_the_handshake_is_done_and_before_any_data() {
+fn handshake_completed_comes_at_both_ends_before_any_data() {
     struct Hears(Events, &'static str);
     impl Protocol for Hears {
         fn connection_made(&mut self, transport: &Transport) {

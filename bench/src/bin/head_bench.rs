@@ -1,5 +1,5 @@
-//! Reads the head of a response again and again, to be counted by `count_instructions`: with httparse alone, or as the
-//! HTTP client does. README.md says what it shows.
+//! Reads the head of a response again and again, for `count_instructions`: with httparse alone, or as the HTTP client
+//! does. README.md explains the result.
 
 use std::env;
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use reactor::http::{Limits, ResponseEvent, ResponseParser};
 
 const USAGE: &str = "usage: head_bench httparse|bare|ours N";
 
-/// As a Places service answers: twelve headers.
+/// The head of a Places service's response: twelve headers.
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Content-Type: application/json; charset=UTF-8\r\n\
     Date: Sun, 22 Nov 2026 10:20:30 GMT\r\n\
@@ -53,7 +53,7 @@ fn httparse_alone() {
     assert_eq!(black_box(&response).headers.len(), 12);
 }
 
-/// httparse on a stack that nobody cleared.
+/// httparse with room on the stack that is not cleared.
 fn httparse_at_its_barest() {
     let mut headers = [const { MaybeUninit::uninit() }; 100];
     let mut response = httparse::Response::new(&mut []);

@@ -12,7 +12,7 @@ use std::rc::Rc;
 /// More than the buffers of both ends hold together.
 const LARGE: usize = 32 * 1024 * 1024;
 
-/// Writes down what a body brings; after each piece does what the test says.
+/// Records what a body brings, and after each piece does what the test says.
 #[derive(Clone)]
 pub(crate) struct Taker {
     pub(crate) seen: Rc<RefCell<Seen>>,
@@ -52,7 +52,7 @@ impl BodyProtocol for Taker {
     }
 }
 
-/// A server that answers with this many bytes, each piece when the one before has gone out.
+/// A server that answers with this many bytes, and writes each piece when the one before has gone out.
 fn sending(reactor: &Reactor, bytes: usize) -> Server {
     Server::new(reactor, move |transport, _| {
         transport.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n").as_bytes());
@@ -60,7 +60,7 @@ fn sending(reactor: &Reactor, bytes: usize) -> Server {
     })
 }
 
-/// The response of `server`, its head only.
+/// The response of `server`; only its head has come.
 fn response(reactor: &Reactor, agent: &reactor::http::Agent, server: &Server) -> Response {
     wait(reactor, agent.request(get(&server.url("/")))).unwrap()
 }
@@ -98,7 +98,7 @@ fn nothing_is_read_until_the_body_is_delivered_nor_while_it_is_paused() {
         turns(50);
         assert!(waiting > 0 && waiting == server.connection(0).buffered(), "it is read from: {what}");
     };
-    stands_still("nobody takes it");
+    stands_still("nothing takes it");
     let taker = Taker::new(BodyTransport::pause_producing);
     let body = response.deliver_body(taker.clone());
     for pieces in 1..4 {
@@ -123,7 +123,7 @@ fn a_response_that_is_dropped_frees_its_connection() {
     let agent = agent(&reactor, |settings| settings.limits.body = u64::MAX);
     drop(response(&reactor, &agent, &server));
     assert_nothing_is_left(&reactor, &agent, 1);
-    // On its way to somebody who has not looked at it yet, and to nobody.
+    // In a Deferred that is dropped after it has fired, and in ones that are dropped before.
     let unseen = agent.request(get(&server.url("/")));
     until(&reactor, "it is there", || unseen.has_fired());
     assert_eq!(agent.open_connections(), 1);
@@ -181,7 +181,7 @@ fn a_body_that_only_the_close_ends_may_have_been_cut() {
 }
 
 #[test]
-fn a_body_that_breaks_off_says_why_to_whoever_takes_it_now_or_later() {
+fn a_body_that_breaks_off_reports_why_even_to_a_late_taker() {
     let short = |transport: &Transport| {
         transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort");
         transport.lose_connection();
@@ -219,7 +219,7 @@ fn a_collected_body_has_a_limit() {
 }
 
 #[test]
-fn a_body_that_is_aborted_ends_without_a_word() {
+fn an_aborted_body_makes_no_more_calls() {
     let reactor = Reactor::new().unwrap();
     let server = sending(&reactor, LARGE);
     let agent = agent(&reactor, |settings| settings.limits.body = u64::MAX);
@@ -232,7 +232,7 @@ fn a_body_that_is_aborted_ends_without_a_word() {
 
 #[test]
 fn a_large_request_goes_out_piece_by_piece() {
-    // More than a transport holds: written at once, it would be the end of the connection.
+    // More than a transport holds: written at once, it would abort the connection.
     const HUGE: usize = reactor::transport::MAX_BUFFERED + 1024 * 1024;
     let reactor = Reactor::new().unwrap();
     let server =
@@ -245,7 +245,7 @@ fn a_large_request_goes_out_piece_by_piece() {
 }
 
 #[test]
-fn an_answer_that_comes_before_all_was_sent_counts_and_the_connection_does_not() {
+fn an_early_response_counts_but_its_connection_is_not_reused() {
     struct Refuses;
     impl reactor::Protocol for Refuses {
         fn connection_made(&mut self, transport: &Transport) {

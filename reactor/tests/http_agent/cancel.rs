@@ -10,7 +10,7 @@ use reactor::http::{Agent, Page, Proxy, Redirects, Request};
 use reactor::{CancelledError, Protocol, Reactor, Settings, Transport};
 use std::rc::Rc;
 
-/// Cancels `page`: it fails with nothing but the cancel, and nothing is left of the agent's.
+/// Cancels `page`: it fails with `CancelledError`, and nothing of the agent's is left.
 #[track_caller]
 fn cancel(reactor: &Reactor, agent: &Agent, page: Outcome<Page>, others: usize) {
     page.1.cancel();
@@ -30,7 +30,7 @@ fn in_the_queue() {
     two.1.cancel();
     assert_eq!(agent.waiting(), 1);
     assert_eq!(two.get(&reactor).unwrap_err().check(), Some(&CancelledError));
-    // The others are as they were, in their order.
+    // The other requests are still there, in order.
     until(&reactor, "the first is asked", || server.asked().len() == 1);
     server.connection(0).write(ok("").as_bytes());
     first.get(&reactor).unwrap();
@@ -59,13 +59,13 @@ fn during_the_look_up() {
     let page = outcome(agent.fetch(get("http://name.test/")));
     until(&reactor, "the look-up is asked for", || kept.borrow().len() == 1);
     cancel(&reactor, &agent, page, 0);
-    // The answer comes too late, and does nothing.
+    // The answer comes too late and has no effect.
     kept.borrow_mut().pop().unwrap()(Ok(vec!["127.0.0.1".parse().unwrap()]));
     reactor.iterate(std::time::Duration::ZERO).unwrap();
     assert_nothing_is_left(&reactor, &agent, 0);
 }
 
-/// A server that takes connections and never says anything, nor reads if it is not to.
+/// A server that accepts connections and never answers; it reads only if the test wants that.
 fn mute(reactor: &Reactor, reads: bool) -> reactor::ListeningPort {
     struct Mute(bool);
     impl Protocol for Mute {
@@ -143,7 +143,7 @@ fn while_the_body_comes() {
     body.cancel();
     assert_eq!(wait(&reactor, body).unwrap_err().check(), Some(&CancelledError));
     assert_nothing_is_left(&reactor, &agent, 1);
-    // The same where one Deferred is for both.
+    // The same with one Deferred for both.
     let page = outcome(agent.fetch(get(&server.url("/"))));
     until(&reactor, "it is asked", || server.asked().len() == 2);
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! What went wrong, how far the request had come, and whose fault that is; and no secret in any of it.
+//! Errors say what went wrong, how far the request came and whose fault it is, and they hold no secret.
 
 use super::server::{Server, ok};
 use super::wait::wait;
@@ -9,14 +9,14 @@ use reactor::{Failure, Reactor, Reason};
 use std::error::Error;
 use std::net::TcpListener;
 
-/// Everything that anybody could show of a failure.
+/// Every text that a program can get out of a failure.
 fn told(failure: &Failure) -> String {
     let error: &AgentError = failure.check().unwrap();
     let source = error.source().unwrap();
     format!("{failure}\n{failure:?}\n{}\n{error}\n{error:?}\n{source}\n{source:?}", failure.report())
 }
 
-/// What comes of a request full of secrets to a server that does this.
+/// The failure of a request full of secrets, to a server that does this.
 #[track_caller]
 fn check(answer: &'static str, closes: bool, stage: Stage, party: Party, reason: &HttpError) {
     let reactor = Reactor::new().unwrap();
@@ -58,11 +58,11 @@ fn a_broken_answer_is_the_peers_fault_and_one_too_large_is_our_limit() {
 }
 
 #[test]
-fn nobody_there_is_the_networks_fault() {
+fn a_refused_connection_is_the_networks_fault() {
     let reactor = Reactor::new().unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let agent = agent(&reactor, |_| {});
-    let failure = wait(&reactor, agent.fetch(get(&format!("http://{nobody}/?SECRET")))).unwrap_err();
+    let failure = wait(&reactor, agent.fetch(get(&format!("http://{closed}/?SECRET")))).unwrap_err();
     let error: &AgentError = failure.check().unwrap();
     assert_eq!((error.stage(), error.whose_fault()), (Stage::RequestNotSent, Party::Network));
     assert!(matches!(error.reason().check(), Some(ConnectError::Failed { .. })), "{error}");
@@ -101,9 +101,9 @@ fn an_error_reads_as_a_sentence() {
     assert_eq!(failure.to_string(), expected);
 }
 
-/// The port is one for https, and its server says in TLS that it was not spoken to in TLS.
+/// The port speaks https, and its server answers plain HTTP with a TLS alert.
 #[test]
-fn plain_http_on_a_port_for_tls_is_told_from_nonsense() {
+fn plain_http_on_a_port_for_tls_is_told_apart_from_nonsense() {
     let reactor = Reactor::new().unwrap();
     let server = Server::new(&reactor, |transport, _| {
         transport.write(b"\x15\x03\x03\x00\x02\x02\x46");
@@ -118,7 +118,7 @@ fn plain_http_on_a_port_for_tls_is_told_from_nonsense() {
 }
 
 #[test]
-fn without_its_reactor_an_agent_says_so() {
+fn an_agent_without_its_reactor_fails_with_an_error() {
     let reactor = Reactor::new().unwrap();
     let agent = agent(&reactor, |_| {});
     drop(reactor);

@@ -1,4 +1,4 @@
-//! Bodies that are coded: only when asked for, never more than allowed, whole or not at all.
+//! Coded bodies: only when asked for, never more than allowed, whole or not at all.
 
 use super::bodies::Taker;
 use super::server::Server;
@@ -17,13 +17,13 @@ fn pack(plain: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// An answer with this body, coded as it says.
+/// A response with this body and this `Content-Encoding`.
 fn coded(coding: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
-/// What `answer` comes to, byte by byte or at once.
+/// The result of `answer`, sent byte by byte or at once.
 fn fetch(answer: Vec<u8>, limit: u64, at_once: bool) -> Result<Page, reactor::Failure> {
     let reactor = Reactor::new().unwrap();
     let server = Server::silent(&reactor);
@@ -59,7 +59,7 @@ fn refuse<E: std::error::Error + Clone + PartialEq + 'static>(answer: Vec<u8>, e
 }
 
 #[test]
-fn what_was_asked_for_is_unpacked() {
+fn a_gzip_body_that_was_asked_for_is_decoded() {
     for at_once in [true, false] {
         for coding in ["gzip", "GZIP", "x-gzip"] {
             assert_eq!(body(fetch(coded(coding, &pack(b"hello hello")), 1000, at_once)), "hello hello");
@@ -70,7 +70,7 @@ fn what_was_asked_for_is_unpacked() {
 }
 
 #[test]
-fn what_was_not_asked_for_is_an_error() {
+fn a_coded_body_that_was_not_asked_for_is_an_error() {
     let reactor = Reactor::new().unwrap();
     let server = Server::new(&reactor, |transport, _| transport.write(&coded("gzip", &pack(b"hello"))));
     let agent = agent(&reactor, |_| {});
@@ -86,7 +86,7 @@ fn what_was_not_asked_for_is_an_error() {
 }
 
 #[test]
-fn a_bomb_is_noticed_by_what_comes_out() {
+fn a_bomb_is_noticed_by_its_decoded_size() {
     let zeros = vec![0; 1001];
     refuse(coded("gzip", &pack(&zeros)), HttpError::BodyTooLarge);
     assert_eq!(body(fetch(coded("gzip", &pack(&zeros[1..])), 1000, true)).len(), 1000);
@@ -94,7 +94,7 @@ fn a_bomb_is_noticed_by_what_comes_out() {
 }
 
 #[test]
-fn a_bomb_is_noticed_before_all_of_it_has_come_out() {
+fn a_bomb_is_noticed_before_all_of_it_is_decoded() {
     let reactor = Reactor::new().unwrap();
     let server = Server::new(&reactor, |transport, _| transport.write(&coded("gzip", &pack(&vec![0; 10_000_000]))));
     let agent = agent(&reactor, |settings| {
@@ -112,14 +112,14 @@ fn a_bomb_is_noticed_before_all_of_it_has_come_out() {
 }
 
 #[test]
-fn a_body_of_nothing_but_members_is_our_limit() {
+fn a_body_of_too_many_tiny_members_is_our_limit() {
     let result = fetch(coded("gzip", &pack(b"").repeat(10_000)), 1_000_000, true);
     assert_eq!(result.as_ref().unwrap_err().check::<AgentError>().map(AgentError::whose_fault), Some(Party::Ours));
     assert_eq!(failed(result), (Stage::ResponseFailed, GzipError::TooManyMembers));
 }
 
 #[test]
-fn what_is_broken_or_cut_or_too_long_is_an_error() {
+fn a_broken_cut_or_too_long_gzip_body_is_an_error() {
     let packed = pack(b"hello");
     refuse(coded("gzip", &packed[..packed.len() - 1]), GzipError::Truncated);
     refuse(coded("gzip", &[&packed[..], b"x"].concat()), GzipError::TrailingGarbage);
@@ -127,7 +127,7 @@ fn what_is_broken_or_cut_or_too_long_is_an_error() {
     let mut wrong = packed.clone();
     wrong[packed.len() - 1] ^= 1;
     refuse(coded("gzip", &wrong), GzipError::BadCheckSum);
-    // Cut by the end of the connection, which is all that delimits it.
+    // Cut by the end of the connection, and nothing else delimits it.
     let reactor = Reactor::new().unwrap();
     let server = Server::new(&reactor, move |transport, _| {
         transport.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n");
@@ -141,7 +141,7 @@ fn what_is_broken_or_cut_or_too_long_is_an_error() {
 }
 
 #[test]
-fn an_answer_without_a_body_has_nothing_to_unpack() {
+fn a_response_without_a_body_has_nothing_to_decode() {
     let reactor = Reactor::new().unwrap();
     let server = Server::saying(&reactor, &["HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 33\r\n\r\n"]);
     let agent = agent(&reactor, |settings| settings.accept_gzip = true);
@@ -150,7 +150,7 @@ fn an_answer_without_a_body_has_nothing_to_unpack() {
 }
 
 #[test]
-fn a_pause_holds_what_is_packed_and_not_what_comes_out() {
+fn a_pause_holds_coded_bytes_and_not_decoded_ones() {
     const PLAIN: usize = 10_000_000;
     let reactor = Reactor::new().unwrap();
     let server = Server::new(&reactor, |transport, _| transport.write(&coded("gzip", &pack(&vec![7; PLAIN]))));

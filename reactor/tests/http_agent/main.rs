@@ -37,7 +37,7 @@ use util::until;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A reactor whose clock can be put forward by hand.
+/// A reactor with a clock that tests advance by hand.
 fn with_clock() -> (Reactor, Hooks) {
     let hooks = Hooks::default();
     (edited(&hooks, Settings::default()), hooks)
@@ -61,7 +61,7 @@ fn get(url: &str) -> Request {
     Request::get(url.parse().unwrap())
 }
 
-/// What came of a request, when it comes.
+/// The result of a request, when it comes.
 struct Outcome<T>(Rc<RefCell<Option<Result<T, Failure>>>>, Deferred<()>);
 
 fn outcome<T: 'static>(deferred: Deferred<T>) -> Outcome<T> {
@@ -96,7 +96,8 @@ fn failed<T, E: Error + Clone + 'static>(result: Result<T, Failure>) -> (Stage, 
     (error.stage(), reason.clone())
 }
 
-/// Nothing is left of the agent's: no connection, no timer, nobody waits. `others` are the sources of the test's own.
+/// Nothing of the agent's is left: no connection, no timer, no waiting request. `others` is the number of the test's
+/// own sources.
 #[track_caller]
 fn assert_nothing_is_left(reactor: &Reactor, agent: &Agent, others: usize) {
     until(reactor, "the connections are gone", || reactor.source_count() == others && agent.open_connections() == 0);

@@ -1,4 +1,4 @@
-//! nginx as the server: what no test of ours has written, over plain TCP and over TLS.
+//! nginx as the server: responses that none of our tests wrote, over plain TCP and over TLS.
 
 use super::certificates::Authority;
 use super::pem::pem;
@@ -23,10 +23,10 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// None, said aloud, if there is no `nginx`: then whatever asks is skipped, not passed.
+    /// `None`, with a message, if there is no `nginx`: then the test is skipped, not passed.
     fn start() -> Option<Nginx> {
         if Command::new("nginx").arg("-v").stdin(Stdio::null()).output().is_err() {
-            // Past the test harness, which swallows what a test prints that does not fail.
+            // Written past the test harness, which hides the output of tests that pass.
             let _ = writeln!(io::stderr(), "SKIPPED, not passed: the HTTP client beside nginx: there is no nginx here");
             return None;
         }
@@ -94,7 +94,7 @@ fn nginx_is_understood_in_all_that_it_says() {
         for (secure, protocol) in [(false, ""), (true, "TLSv1.")] {
             let url = |path: &str| nginx.urls(path)[usize::from(secure)].clone();
             let answer = |path: &str| body(wait(&reactor, agent.fetch(get(&url(path)))));
-            // Three over one connection: its own count says so.
+            // Three over one connection, by nginx's own count.
             assert!(answer("/which").starts_with(&format!("1 GET {protocol}")));
             let large = wait(&reactor, agent.fetch(get(&url("/large.txt")))).unwrap();
             assert_eq!(large.body, "abcdefgh\n".repeat(20_000).as_bytes());
@@ -115,7 +115,7 @@ fn nginx_is_understood_in_all_that_it_says() {
         wait(&reactor, agent.close_idle()).unwrap();
         assert_nothing_is_left(&reactor, &agent, 0);
     }
-    // What is wrong is seen: plain HTTP on the port of TLS, TLS on that of plain HTTP, too much.
+    // Faults are noticed: plain HTTP on the port of TLS, TLS on that of plain HTTP, too much.
     let agent = agent_trusting(&reactor, &nginx.authority.roots(), |settings| settings.limits.body = 1000);
     let crossed = get(&format!("http://localhost:{}/which", nginx.secure));
     assert_eq!(wait(&reactor, agent.fetch(crossed)).unwrap().head.status, 400);

@@ -26,7 +26,7 @@ fn a_connection_is_kept_and_used_again() {
 }
 
 #[test]
-fn connections_that_must_not_be_used_again_are_not() {
+fn connections_that_must_not_be_reused_are_closed() {
     for answer in [
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -45,7 +45,7 @@ fn connections_that_must_not_be_used_again_are_not() {
 }
 
 #[test]
-fn without_a_place_for_idle_connections_the_server_is_told_to_close() {
+fn without_room_for_idle_connections_the_server_is_told_to_close() {
     let reactor = Reactor::new().unwrap();
     let server = Server::saying(&reactor, &[&ok("")]);
     let agent = agent(&reactor, |settings| settings.max_idle_per_host = 0);
@@ -55,7 +55,7 @@ fn without_a_place_for_idle_connections_the_server_is_told_to_close() {
 }
 
 #[test]
-fn requests_beyond_the_limit_wait_and_are_served_in_their_order() {
+fn requests_beyond_the_limit_wait_and_are_served_in_order() {
     let reactor = Reactor::new().unwrap();
     let server = Server::silent(&reactor);
     let agent = agent(&reactor, |settings| settings.max_open_per_host = 2);
@@ -93,7 +93,7 @@ fn a_full_queue_turns_requests_away_at_once() {
 }
 
 #[test]
-fn each_host_has_its_own_limit_and_all_together_have_one() {
+fn each_host_has_a_limit_and_so_have_all_hosts_together() {
     let reactor = Reactor::new().unwrap();
     let (one, other) = (Server::silent(&reactor), Server::silent(&reactor));
     let agent = agent(&reactor, |settings| (settings.max_open_per_host, settings.max_open) = (2, 3));
@@ -101,7 +101,7 @@ fn each_host_has_its_own_limit_and_all_together_have_one() {
         [&one, &one, &one, &other, &other].map(|server| outcome(agent.fetch(get(&server.url("/"))))).into();
     until(&reactor, "three are asked", || one.asked().len() + other.asked().len() == 3);
     assert_eq!((one.opened(), other.opened(), agent.waiting()), (2, 1, 2));
-    // Both hosts have somebody waiting; the one that waits longer comes first, wherever room is made.
+    // A request waits for each of the two hosts. The one that waits longer comes first, wherever room is made.
     other.connection(0).write(ok("").as_bytes());
     until(&reactor, "it is answered", || pages[3].is_there());
     until(&reactor, "its connection has a new request", || other.asked().len() == 2);
@@ -123,7 +123,7 @@ fn an_idle_connection_makes_room_for_another_host() {
 }
 
 #[test]
-fn who_waits_longest_is_served_first_whatever_the_host() {
+fn the_longest_waiting_request_is_served_first_whatever_its_host() {
     let reactor = Reactor::new().unwrap();
     let first = Server::silent(&reactor);
     let others = [0; 4].map(|_| Server::saying(&reactor, &[&ok("")]));
@@ -146,7 +146,7 @@ fn who_waits_longest_is_served_first_whatever_the_host() {
 }
 
 #[test]
-fn a_connection_that_ends_makes_room_for_who_waits() {
+fn a_connection_that_ends_makes_room_for_a_waiting_request() {
     let reactor = Reactor::new().unwrap();
     let server = Server::new(&reactor, |transport, asked| match asked.target() {
         "/bad" => transport.write(b"this is not HTTP\r\n\r\n"),
@@ -187,7 +187,7 @@ fn an_idle_connection_is_closed_when_its_time_is_over() {
     let agent = agent(&reactor, |settings| settings.idle_timeout = 50 * SECOND);
     for _ in 0..2 {
         wait(&reactor, agent.fetch(get(&server.url("/")))).unwrap();
-        forward(&hooks, 49 * SECOND); // Being used begins it anew.
+        forward(&hooks, 49 * SECOND); // Its time begins again with each use.
         reactor.iterate(SECOND / 1000).unwrap();
         assert_eq!(agent.idle_connections(), 1);
     }
@@ -197,7 +197,7 @@ fn an_idle_connection_is_closed_when_its_time_is_over() {
 }
 
 #[test]
-fn an_idle_connection_that_the_server_ends_or_speaks_on_is_dropped() {
+fn an_idle_connection_is_dropped_if_the_server_closes_it_or_sends_on_it() {
     for (ends, how) in [(true, "Done"), (false, "Lost")] {
         let reactor = Reactor::new().unwrap();
         let server = Server::saying(&reactor, &[&ok("fine")]);
@@ -255,9 +255,10 @@ fn a_dropped_reactor_takes_every_request_with_it() {
     }
 }
 
-/// Whenever a connection ends, those who wait are looked at. That must not take longer than the answers themselves.
+/// Whenever a connection ends, the pool looks at the waiting requests. That must not take longer than the responses
+/// themselves.
 #[test]
-fn a_thousand_hosts_may_wait() {
+fn requests_to_a_thousand_hosts_may_wait() {
     let reactor = Reactor::new().unwrap();
     let server = Server::saying(&reactor, &[&ok("x")]);
     let agent = agent(&reactor, |settings| {
@@ -268,7 +269,7 @@ fn a_thousand_hosts_may_wait() {
     assert_eq!((agent.open_connections(), agent.waiting()), (2, 998));
     until(&reactor, "all are answered", || pages.iter().all(super::Outcome::is_there));
     let hosts: Vec<_> = server.asked().iter().map(|asked| asked.header("host").unwrap().to_owned()).collect();
-    assert!(hosts.iter().skip(2).is_sorted_by_key(|host| host.len()), "who has waited longest comes first");
+    assert!(hosts.iter().skip(2).is_sorted_by_key(|host| host.len()), "the longest waiting comes first");
     wait(&reactor, agent.close_idle()).unwrap();
     assert_nothing_is_left(&reactor, &agent, 1);
 }

@@ -12,19 +12,19 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-/// A proxy that makes tunnels, all of them to one place.
+/// A proxy that makes tunnels, all of them to one address.
 struct Tunnels {
     to: SocketAddr,
     reactor: Reactor,
-    /// What it was asked.
+    /// The requests that it got.
     asked: Rc<RefCell<Vec<String>>>,
-    /// What it says when the tunnel is there; a byte at a time, as slow proxies do.
+    /// Its response when the tunnel is there, sent byte by byte, as by a slow proxy.
     granted: &'static str,
     bytes: Vec<u8>,
     far: Option<Rc<RefCell<Far>>>,
 }
 
-/// The far end of a tunnel: what waits until it is there, and the way to it.
+/// The far end of a tunnel: its transport, and bytes that wait until there is one.
 #[derive(Default)]
 struct Far {
     waiting: Vec<u8>,
@@ -217,7 +217,7 @@ fn a_tunnel_for_plain_http_that_is_refused_or_breaks_is_a_request_not_sent() {
         assert_eq!(failed(result), (Stage::RequestNotSent, error));
         assert_nothing_is_left(&reactor, &agent, 1);
     }
-    // Cancelled while the proxy is asked, it leaves nothing either.
+    // A cancel while the proxy is asked leaves nothing either.
     let reactor = Reactor::new().unwrap();
     let proxy = Server::silent(&reactor);
     let url: Proxy = proxy.url("").parse().unwrap();

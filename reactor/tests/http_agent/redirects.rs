@@ -1,4 +1,4 @@
-//! Redirects: followed when asked, and what does not follow them.
+//! Redirects: when they are followed, and what does not go along.
 
 use super::certificates::Authority;
 use super::server::{Asked, Server, ok};
@@ -33,7 +33,7 @@ fn server(reactor: &Reactor) -> Server {
 }
 
 #[test]
-fn redirects_are_answers_unless_they_are_to_be_followed() {
+fn redirects_are_plain_responses_unless_following_is_on() {
     let reactor = Reactor::new().unwrap();
     let server = server(&reactor);
     let page = wait(&reactor, agent(&reactor, |_| {}).fetch(get(&server.url("/302/x")))).unwrap();
@@ -106,7 +106,7 @@ fn credentials_stay_within_the_origin() {
 }
 
 #[test]
-fn credentials_do_not_follow_to_another_origin() {
+fn credentials_do_not_go_to_another_origin() {
     let reactor = Reactor::new().unwrap();
     let other = Server::saying(&reactor, &[&ok("arrived")]);
     let there = other.url("/x?a=1&key=S5&b=2&key=S6");
@@ -120,7 +120,7 @@ fn credentials_do_not_follow_to_another_origin() {
 }
 
 #[test]
-fn a_secret_that_is_hidden_in_the_address_does_not_follow_either() {
+fn a_secret_inside_the_address_does_not_go_along_either() {
     for hidden in ["/S5-long/x", "/x?k=S5-long", "/x?k=Basic&S4-long", "/x?k=S%35-%6cong"] {
         let reactor = Reactor::new().unwrap();
         let other = Server::saying(&reactor, &[&ok("arrived")]);
@@ -136,7 +136,7 @@ fn a_secret_that_is_hidden_in_the_address_does_not_follow_either() {
 }
 
 #[test]
-fn what_leads_nowhere_is_an_error() {
+fn a_redirect_without_a_usable_location_is_an_error() {
     let refuse = |answer: &str, error: RedirectError| {
         let reactor = Reactor::new().unwrap();
         let server = Server::saying(&reactor, &[answer]);
@@ -153,7 +153,7 @@ fn what_leads_nowhere_is_an_error() {
 }
 
 #[test]
-fn there_are_only_so_many_in_a_row() {
+fn the_number_of_redirects_in_a_row_is_limited() {
     let reactor = Reactor::new().unwrap();
     let server = server(&reactor);
     let agent = agent(&reactor, following);
@@ -163,7 +163,7 @@ fn there_are_only_so_many_in_a_row() {
 }
 
 #[test]
-fn a_redirects_own_body_is_no_obstacle() {
+fn a_redirects_own_body_does_not_stop_it() {
     let large = "x".repeat(1_000_000);
     let answers = [
         format!("HTTP/1.1 302 Go\r\nLocation: /x\r\nContent-Length: {}\r\n\r\n{large}", large.len()),
@@ -182,8 +182,8 @@ fn a_redirects_own_body_is_no_obstacle() {
 }
 
 #[test]
-fn a_redirects_body_that_is_announced_too_large_is_no_obstacle_either() {
-    // Larger than the agent takes, and larger than is read for the sake of the connection; none of it ever comes.
+fn a_redirects_body_announced_too_large_does_not_stop_it_either() {
+    // Larger than the agent takes, and larger than it reads to keep the connection. None of it ever comes.
     for announced in [u64::MAX - 10, 9 << 20, 100_000] {
         let reactor = Reactor::new().unwrap();
         let server = Server::new(&reactor, move |transport: &Transport, asked| match asked.target() {
@@ -203,7 +203,7 @@ fn a_redirects_body_that_is_announced_too_large_is_no_obstacle_either() {
 }
 
 #[test]
-fn a_redirect_that_is_not_followed_may_be_no_larger_than_others() {
+fn a_redirect_that_is_not_followed_has_the_usual_size_limit() {
     let reactor = Reactor::new().unwrap();
     let server = Server::saying(&reactor, &[&redirect(302, "/x").replace("5\r\n", "1001\r\n")]);
     let agent = agent(&reactor, |settings| settings.limits.body = 1000);
@@ -213,7 +213,7 @@ fn a_redirect_that_is_not_followed_may_be_no_larger_than_others() {
 }
 
 #[test]
-fn nothing_leads_from_https_to_http() {
+fn no_redirect_leads_from_https_to_http() {
     let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
     let identity = authority.issue("localhost", 2999);
     let tls = TlsServer::new(&reactor, &[&identity.certificate], &identity.key, &["http/1.1"]).unwrap();
@@ -225,7 +225,7 @@ fn nothing_leads_from_https_to_http() {
     let result = wait(&reactor, agent.fetch(get(&secure)));
     assert_eq!(failed(result), (Stage::ResponseFailed, RedirectError::Insecure));
     assert_eq!(plain.opened(), 0);
-    // The other way is open.
+    // The other direction is allowed.
     let plain = Server::new(&reactor, move |transport, _| transport.write(redirect(302, &secure).as_bytes()));
     let result = wait(&reactor, agent.fetch(get(&plain.url("/"))));
     assert_eq!(failed(result), (Stage::ResponseFailed, RedirectError::Insecure), "it came as far as the second");

@@ -1,4 +1,4 @@
-//! What goes over the wire, and what is refused before it does.
+//! The bytes of a request on the wire, and parts that are refused before.
 
 use super::server::{Server, ok};
 use super::wait::wait;
@@ -48,7 +48,7 @@ fn a_user_agent_is_the_requests_own_or_the_agents_or_none() {
 }
 
 #[test]
-fn what_could_not_be_one_request_is_refused() {
+fn parts_that_would_break_a_request_are_refused() {
     for method in ["", "GET ", "G\r\nET", "GET/", "CONNECT", "GÉT"] {
         assert_eq!(Request::new(method, url()).unwrap_err(), RequestError::Method, "{method:?}");
     }

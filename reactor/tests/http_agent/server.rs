@@ -5,13 +5,13 @@ use reactor::{Address, Factory, ListeningPort, Protocol, Reactor, Reason, Transp
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// What the test does at a request.
+/// What the test does with each request.
 pub(crate) type Answer = Box<dyn FnMut(&Transport, &Asked)>;
 
 /// One request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// On which connection, counted from 0.
+    /// The number of its connection, from 0.
     pub(crate) connection: usize,
     /// Head and body.
     pub(crate) text: String,
@@ -47,7 +47,7 @@ struct Seen {
     lost: Vec<String>,
 }
 
-/// A server, and what it has seen.
+/// A server, with a record of what it has seen.
 pub(crate) struct Server {
     pub(crate) port: ListeningPort,
     seen: Rc<RefCell<Seen>>,
@@ -104,7 +104,7 @@ impl Server {
         format!("http://{}{target}", self.port.host())
     }
 
-    /// How many connections there have been.
+    /// Number of connections so far.
     pub(crate) fn opened(&self) -> usize {
         self.seen.borrow().opened
     }

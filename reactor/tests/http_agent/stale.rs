@@ -1,4 +1,4 @@
-//! Kept connections that the server has given up: who is asked again, and who is not.
+//! Kept connections that the server has closed: which requests are retried and which are not.
 
 use super::server::{Asked, Server, ok};
 use super::wait::wait;
@@ -22,7 +22,7 @@ fn server(reactor: &Reactor, good: usize, bad: fn(&Transport)) -> Server {
     })
 }
 
-/// Asks once to have a kept connection, and then `request`: what came of that.
+/// Makes a kept connection with one request, and returns the result of `request` on it.
 fn ask_on_kept(reactor: &Reactor, agent: &Agent, server: &Server, request: Request) -> Result<String, Failure> {
     assert_eq!(body(wait(reactor, agent.fetch(get(&server.url("/first"))))), "from 0");
     assert_eq!(agent.idle_connections(), 1);
@@ -47,7 +47,7 @@ const CLOSES: fn(&Transport) = |transport| transport.lose_connection();
 const RESETS: fn(&Transport) = |transport| transport.abort_connection();
 
 #[test]
-fn a_request_that_does_no_harm_twice_is_asked_again_on_a_new_connection() {
+fn an_idempotent_request_is_retried_on_a_new_connection() {
     for bad in [CLOSES, RESETS] {
         for method in ["GET", "OPTIONS", "PUT", "DELETE"] {
             check(method, 9, bad, Ok("from 1"), 2);
@@ -56,7 +56,7 @@ fn a_request_that_does_no_harm_twice_is_asked_again_on_a_new_connection() {
 }
 
 #[test]
-fn a_request_that_could_do_harm_twice_is_not() {
+fn a_request_that_is_not_idempotent_is_not_retried() {
     for bad in [CLOSES, RESETS] {
         for method in ["POST", "PATCH", "get"] {
             check(method, 9, bad, Err(Stage::ResponseNeverReceived), 1);
@@ -65,7 +65,7 @@ fn a_request_that_could_do_harm_twice_is_not() {
 }
 
 #[test]
-fn a_request_that_is_said_to_do_no_harm_is_asked_again() {
+fn a_request_marked_as_idempotent_is_retried() {
     let reactor = Reactor::new().unwrap();
     let server = server(&reactor, 9, CLOSES);
     let agent = agent(&reactor, |_| {});
@@ -75,14 +75,14 @@ fn a_request_that_is_said_to_do_no_harm_is_asked_again() {
 }
 
 #[test]
-fn it_is_asked_again_once_and_not_for_ever() {
+fn a_request_is_retried_only_once() {
     for bad in [CLOSES, RESETS] {
         check("GET", 1, bad, Err(Stage::ResponseNeverReceived), 2);
     }
 }
 
 #[test]
-fn once_a_byte_of_the_answer_has_come_nothing_is_asked_again() {
+fn after_a_byte_of_the_response_nothing_is_retried() {
     let bad = |transport: &Transport| {
         transport.write(b"H");
         transport.lose_connection();
@@ -91,7 +91,7 @@ fn once_a_byte_of_the_answer_has_come_nothing_is_asked_again() {
 }
 
 #[test]
-fn a_new_connection_is_no_stale_one() {
+fn a_request_on_a_new_connection_is_not_retried() {
     let reactor = Reactor::new().unwrap();
     let server = Server::new(&reactor, |transport, _| transport.lose_connection());
     let agent = agent(&reactor, |_| {});
@@ -102,7 +102,7 @@ fn a_new_connection_is_no_stale_one() {
 }
 
 #[test]
-fn what_is_asked_again_comes_before_those_who_wait() {
+fn a_retried_request_comes_before_waiting_ones() {
     let reactor = Reactor::new().unwrap();
     let server = server(&reactor, 9, CLOSES);
     let agent = agent(&reactor, |settings| settings.max_open_per_host = 1);
@@ -118,7 +118,7 @@ fn what_is_asked_again_comes_before_those_who_wait() {
 }
 
 #[test]
-fn the_body_goes_with_what_is_asked_again() {
+fn a_retried_request_sends_its_body_again() {
     let reactor = Reactor::new().unwrap();
     let server = server(&reactor, 9, RESETS);
     let agent = agent(&reactor, |_| {});
@@ -128,8 +128,8 @@ fn the_body_goes_with_what_is_asked_again() {
 }
 
 #[test]
-fn an_early_answer_to_a_long_request_is_an_answer() {
-    /// Answers a GET, and keeps its transport; of anything longer it reads no more than the beginning.
+fn an_early_response_to_a_long_request_counts() {
+    /// Answers a GET and keeps its transport. Of a longer request it reads only the beginning.
     struct Early(Rc<RefCell<Vec<Transport>>>);
     impl Protocol for Early {
         fn connection_made(&mut self, transport: &Transport) {
@@ -149,7 +149,7 @@ fn an_early_answer_to_a_long_request_is_an_answer() {
     let agent = agent(&reactor, |_| {});
     assert_eq!(body(wait(&reactor, agent.fetch(get(&url)))), "first");
     let page = outcome(agent.fetch(Request::post(url.parse().unwrap(), vec![0; 32 * 1024 * 1024])));
-    // Until the system's buffers are full, and as much waits here as ever will.
+    // Until the system's buffers are full and no more bytes leave.
     for _ in 0..1000 {
         reactor.iterate(Duration::ZERO).unwrap();
     }

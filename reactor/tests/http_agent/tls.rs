@@ -1,4 +1,4 @@
-//! Over TLS: names, keeping, and what nobody may slip in.
+//! Over TLS: names, kept connections, and bytes that an attacker slips in.
 
 use super::bodies::Taker;
 use super::certificates::Authority;
@@ -15,7 +15,7 @@ fn tls(reactor: &Reactor, authority: &Authority, name: &str) -> TlsServer {
     TlsServer::new(reactor, &[&identity.certificate], &identity.key, &["http/1.1"]).unwrap()
 }
 
-/// An agent for which every host is where `server` is.
+/// An agent that connects to `server`, whatever the host.
 fn agent_to(reactor: &Reactor, authority: &Authority, server: &Server, set: fn(&mut AgentSettings)) -> Agent {
     let to = server.port.host();
     agent_trusting(reactor, &authority.roots(), |settings| {
@@ -25,7 +25,7 @@ fn agent_to(reactor: &Reactor, authority: &Authority, server: &Server, set: fn(&
 }
 
 #[test]
-fn a_connection_is_kept_and_goes_elsewhere_under_its_own_name() {
+fn a_kept_connection_to_another_address_keeps_the_name_of_its_url() {
     let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
     let server = Server::secure(&reactor, &tls(&reactor, &authority, "maps.test"), |transport, asked| {
         transport.write(ok(asked.header("host").unwrap()).as_bytes());
@@ -41,7 +41,7 @@ fn a_connection_is_kept_and_goes_elsewhere_under_its_own_name() {
 }
 
 #[test]
-fn whoever_is_not_the_name_gets_no_request() {
+fn a_server_with_another_name_gets_no_request() {
     let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
     let server = Server::secure(&reactor, &tls(&reactor, &authority, "other.test"), |_, _| {});
     let agent = agent_to(&reactor, &authority, &server, |_| {});
@@ -66,11 +66,11 @@ fn a_host_that_no_certificate_could_be_for_is_our_own_mistake() {
     assert_nothing_is_left(&reactor, &agent, 1);
 }
 
-/// As much as a TLS record holds, and as TLS gives to a protocol at once: an answer of this length is seen alone.
+/// As much as a TLS record holds and TLS gives to a protocol at once, so that a response of this length comes alone.
 const RECORD: usize = 16 * 1024;
 
 #[test]
-fn an_answer_that_is_there_before_its_question_is_not_taken_for_it() {
+fn a_response_that_comes_before_its_request_is_not_used() {
     for method in ["GET", "POST"] {
         let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
         let server = Server::secure(&reactor, &tls(&reactor, &authority, "maps.test"), |transport, asked| {
@@ -78,7 +78,7 @@ fn an_answer_that_is_there_before_its_question_is_not_taken_for_it() {
                 "/one" => {
                     let head = ok(&"x".repeat(RECORD)).len() - RECORD;
                     transport.write(ok(&"x".repeat(RECORD - head)).as_bytes());
-                    transport.write(ok("evil").as_bytes()); // When the connection has been given to who waits.
+                    transport.write(ok("evil").as_bytes()); // The connection now belongs to the waiting request.
                 }
                 _ => transport.write(ok("good").as_bytes()),
             }
@@ -94,7 +94,7 @@ fn an_answer_that_is_there_before_its_question_is_not_taken_for_it() {
 }
 
 #[test]
-fn a_close_notify_is_an_end_that_can_be_trusted_and_its_absence_is_not() {
+fn a_close_notify_ends_a_body_safely_and_its_absence_does_not() {
     let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
     let server = Server::secure(&reactor, &tls(&reactor, &authority, "maps.test"), |transport, asked| {
         transport.write(b"HTTP/1.1 200 OK\r\n\r\nall of it");

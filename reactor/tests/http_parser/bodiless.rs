@@ -1,4 +1,4 @@
-//! Responses that have no body whatever they say, interim ones, tunnels; and which connections may go on.
+//! Responses that have no body whatever their headers say, interim ones, tunnels; and which connections persist.
 
 use crate::reading::{End, Reading, parser, read_every_way, refuses, takes};
 use reactor::http::{HttpError, ResponseEvent, ResponseParser};
@@ -18,7 +18,7 @@ fn some_statuses_have_no_body() {
 }
 
 #[test]
-fn an_answer_to_head_has_no_body() {
+fn a_response_to_head_has_no_body() {
     for headers in ["", "Content-Length: 5\r\n", "Content-Length: 99999999999\r\n", "Transfer-Encoding: chunked\r\n"] {
         let reading = answer_to("HEAD", &format!("HTTP/1.1 200 OK\r\n{headers}\r\nhello"));
         assert_eq!((reading.end, reading.left), (End::Complete { keeps_alive: true }, 5), "{headers}");
@@ -29,7 +29,7 @@ fn an_answer_to_head_has_no_body() {
 }
 
 #[test]
-fn an_answer_to_connect_that_agrees_begins_a_tunnel() {
+fn a_2xx_response_to_connect_begins_a_tunnel() {
     for headers in ["", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\nContent-Length: x\r\n"] {
         let reading = answer_to("CONNECT", &format!("HTTP/1.1 200 OK\r\n{headers}\r\n\x16\x03\x01"));
         assert_eq!((reading.end, reading.left), (End::Complete { keeps_alive: false }, 3), "{headers}");
@@ -39,7 +39,7 @@ fn an_answer_to_connect_that_agrees_begins_a_tunnel() {
 }
 
 #[test]
-fn interim_responses_are_passed_over_but_not_for_ever() {
+fn interim_responses_are_skipped_up_to_a_limit() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n";
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let end = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -47,7 +47,7 @@ fn interim_responses_are_passed_over_but_not_for_ever() {
     refuses(&format!("{interim}{hints}{interim}{end}"), &HttpError::TooManyInterim);
     refuses(&interim.repeat(3), &HttpError::TooManyInterim);
     refuses(&interim.repeat(2), &HttpError::Incomplete);
-    // One that has a body all the same does not pass: its body is no head.
+    // If one has a body all the same, it fails: the body is not a head.
     refuses(&format!("HTTP/1.1 100 C\r\nContent-Length: 2\r\n\r\nhi{end}"), &crate::reading::bad_head());
 }
 
@@ -59,7 +59,7 @@ fn a_change_of_protocol_is_refused() {
 }
 
 #[test]
-fn a_connection_goes_on_if_framing_and_version_and_headers_allow_it() {
+fn a_connection_persists_if_framing_version_and_headers_allow_it() {
     #[track_caller]
     fn check(status_line: &str, headers: &str, keeps_alive: bool) {
         let response = format!("{status_line}\r\n{headers}\r\n");
@@ -91,7 +91,7 @@ fn a_connection_goes_on_if_framing_and_version_and_headers_allow_it() {
     // Without a body.
     check("HTTP/1.1 204 No Content", "", true);
     check("HTTP/1.1 304 Not Modified", "Content-Length: 5\r\n", true);
-    // A server that believes in a body where none can be will send it.
+    // A server that announces a body where none is allowed may send one.
     check("HTTP/1.1 204 No Content", "Content-Length: 5\r\n", false);
     check("HTTP/1.1 204 No Content", "Content-Length: 0\r\n", true);
     check("HTTP/1.1 204 No Content", "Transfer-Encoding: chunked\r\n", false);
@@ -108,7 +108,7 @@ fn a_chunked_response_keeps_its_connection_and_one_without_a_length_does_not() {
 }
 
 #[test]
-fn a_parser_tells_how_far_it_is() {
+fn a_parser_reports_how_far_it_is() {
     let told = |parser: &ResponseParser| (parser.is_delimited_by_close(), parser.is_complete(), parser.keeps_alive());
     for (response, after_head, at_end) in [
         ("HTTP/1.1 200 OK\r\n\r\nx", (true, false, false), (true, true, false)),

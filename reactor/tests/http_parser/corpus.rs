@@ -1,6 +1,6 @@
-//! Answers for others to judge: the framings of this suite, and mutations of them.
+//! Responses to be compared with other parsers: the framings of this suite, and mutations of them.
 
-/// Heads' status lines, right and wrong.
+/// Status lines, right and wrong.
 const STATUS_LINES: [&str; 22] = [
     "HTTP/1.1 200 OK",
     "HTTP/1.0 200 OK",
@@ -26,7 +26,7 @@ const STATUS_LINES: [&str; 22] = [
     "ICY 200 OK",
 ];
 
-/// Headers and what follows the empty line.
+/// Headers, and the bytes after the empty line.
 const REST: [(&str, &str); 62] = [
     ("", "until the end"),
     ("", ""),
@@ -92,7 +92,7 @@ const REST: [(&str, &str); 62] = [
     ("Content-Encoding: gzip\r\nContent-Length: 5", "hello"),
 ];
 
-/// What is no response, or more than one.
+/// Bytes that are not a response, or more than one.
 const ODD: [&str; 9] = [
     "",
     "<html>hello</html>",
@@ -117,7 +117,7 @@ pub(crate) fn by_hand() -> Vec<Vec<u8>> {
     lines.chain(framings("HTTP/1.1 200 OK")).chain(framings("HTTP/1.0 200 OK")).chain(odd).collect()
 }
 
-/// Answers with one or two small changes each, half of them to answers that were sound: always the same ones.
+/// Responses with one or two small changes each; half of them were sound before. The same in each run.
 pub(crate) fn mutated(count: usize, is_sound: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let all = by_hand();

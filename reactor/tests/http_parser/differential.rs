@@ -1,8 +1,8 @@
-//! What h11, Node and curl make of the same answers: by hand and mutated at random, from a seed. Where one of them
-//! comes to something else, the difference stands here with its reason, or the test fails.
+//! h11, Node and curl read the same responses as we do, some written by hand, some mutated at random from a seed. Where
+//! one of them disagrees, the difference is listed here with its reason, or the test fails.
 //!
 //! `HTTP_MUTATIONS=20000 cargo test -p reactor --test http_parser differential -- --nocapture` looks at more than usual
-//! and tells what it found. `H11_PYTHON` names a Python that has h11, and `NODE` a Node of version 20 or later.
+//! and prints what it found. `H11_PYTHON` names a Python that has h11, and `NODE` a Node of version 20 or later.
 
 use crate::corpus::{by_hand, mutated};
 use crate::peers::{Peer, Verdict};
@@ -13,13 +13,13 @@ use std::env;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// Mutations that are looked at, unless `HTTP_MUTATIONS` says otherwise.
+/// Number of mutations, unless `HTTP_MUTATIONS` sets another.
 const MUTATIONS: usize = 600;
 
-/// What we refuse and a peer takes: how our error begins, and why we do it all the same.
+/// Responses that we refuse and a peer takes: the beginning of our error, and why we refuse.
 #[rustfmt::skip]
 const STRICTER: [(Peer, &str, &str); 36] = [
-    (Peer::H11, BARE_LF, "a recipient may take it (RFC 9112, 2.2), but whoever else is on the way may not"),
+    (Peer::H11, BARE_LF, "a recipient may take it (RFC 9112, 2.2), but a machine on the way may not"),
     (Peer::H11, NO_START, "blank lines before: they may be what is left of another answer"),
     (Peer::H11, BAD_STATUS, "control characters in the reason"),
     (Peer::H11, BAD_VERSION, "HTTP/1.2 may be read as 1.1 (RFC 9110, 6.2): there is none"),
@@ -38,7 +38,7 @@ const STRICTER: [(Peer, &str, &str); 36] = [
     (Peer::Node, "UnknownContentCoding", "it leaves that to its user; so do we if we are told to"),
     (Peer::Node, "UnexpectedUpgrade", "a head like any other, if it does not say Upgrade"),
     (Peer::Node, "BadChunk", "extensions without a name"),
-    (Peer::Curl, BARE_LF, "a recipient may take it (RFC 9112, 2.2), but whoever else is on the way may not"),
+    (Peer::Curl, BARE_LF, "a recipient may take it (RFC 9112, 2.2), but a machine on the way may not"),
     (Peer::Curl, NO_START, "blank lines before, other protocols' names, HTTP/2 in the manner of HTTP/1"),
     (Peer::Curl, BAD_STATUS, "blanks before a status, anything after it"),
     (Peer::Curl, BAD_VERSION, "a CR inside of it"),
@@ -65,7 +65,7 @@ const NO_START: &str = "BadHead(\"it does not begin with HTTP/1";
 /// Blanks beside the marks of chunk extensions.
 const BLANKS: [&[u8]; 6] = [b"; ", b";\t", b" ;", b"\t;", b"= ", b"=\t"];
 
-/// What came of one answer here, and how many bytes it left.
+/// Our result for one response, and the number of bytes it left.
 fn ours(answer: &[u8]) -> (Verdict, usize) {
     let reading = read(ResponseParser::new(Limits::default()), &[answer]);
     let verdict = match (reading.end, reading.head) {
@@ -76,7 +76,7 @@ fn ours(answer: &[u8]) -> (Verdict, usize) {
     (verdict, reading.left)
 }
 
-/// Why it is well that they came to something else, if it is.
+/// The listed reason why the results may differ, if there is one.
 fn reason(peer: Peer, answer: &[u8], theirs: &Verdict) -> Option<&'static str> {
     let (ours, left) = ours(answer);
     let has = |part: &[u8]| answer.windows(part.len()).any(|window| window == part);
@@ -110,7 +110,7 @@ fn compare(peer: Peer) {
     let verdicts = match peer.verdicts(&answers) {
         Ok(verdicts) => verdicts,
         Err(why) => {
-            // Not by a macro: the test harness would keep it to itself.
+            // Not with a macro: the test harness would hide it.
             let _ = writeln!(io::stderr(), "SKIPPED, not passed: HTTP answers beside {peer:?}: {why}");
             return;
         }
@@ -136,7 +136,7 @@ fn compare(peer: Peer) {
     println!("{peer:?}: {taken} taken by both, {refused} refused by both. What it takes and we do not:");
     different.iter().for_each(|(reason, count)| println!("{count:>6}  {reason}"));
     assert!(wrong.is_empty(), "{} differences without a reason:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(taken >= 100 && refused >= 100, "{taken} and {refused} of {}: is anybody there?", answers.len());
+    assert!(taken >= 100 && refused >= 100, "{taken} and {refused} of {}: do the peers answer?", answers.len());
 }
 
 fn shown(verdict: &Verdict) -> String {
@@ -147,17 +147,17 @@ fn shown(verdict: &Verdict) -> String {
 }
 
 #[test]
-fn h11_comes_to_the_same_or_we_know_why() {
+fn h11_agrees_or_the_reason_is_listed() {
     compare(Peer::H11);
 }
 
 #[test]
-fn node_comes_to_the_same_or_we_know_why() {
+fn node_agrees_or_the_reason_is_listed() {
     compare(Peer::Node);
 }
 
 #[test]
-fn curl_comes_to_the_same_or_we_know_why() {
+fn curl_agrees_or_the_reason_is_listed() {
     compare(Peer::Curl);
 }
 

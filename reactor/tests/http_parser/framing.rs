@@ -1,4 +1,4 @@
-//! Where a body ends, and all the ways in which a head or a body may not say so.
+//! Where a body ends, and all the ways in which a head or body may be malformed.
 
 use crate::reading::{bad_head, read_every_way, refuses, refuses_bytes, small_limits, takes};
 use reactor::http::{HttpError, ResponseParser, Version};
@@ -12,7 +12,7 @@ fn chunked(chunks: &str) -> String {
 }
 
 #[test]
-fn a_head_tells_its_parts() {
+fn a_head_gives_its_parts() {
     let response = b"HTTP/1.0 404 Not  Found\r\nA:1\r\na: \t two words \t\r\nB:\r\nSet-Cookie: \xff\r\n\r\n";
     let head = read_every_way(response, || ResponseParser::new(small_limits())).head.expect("a head");
     assert_eq!((head.status, head.version, head.reason()), (404, Version::Http10, "Not  Found"));
@@ -26,7 +26,7 @@ fn a_head_tells_its_parts() {
 }
 
 #[test]
-fn a_reason_is_of_no_importance() {
+fn any_reason_phrase_is_taken() {
     for (line, reason) in [
         ("HTTP/1.1 204", ""),
         ("HTTP/1.1 204 ", ""),
@@ -38,7 +38,7 @@ fn a_reason_is_of_no_importance() {
         assert_eq!(head.expect(line).reason(), reason);
     }
     let latin = read_every_way(b"HTTP/1.1 204 \xe9\r\n\r\n", || ResponseParser::new(small_limits()));
-    assert_eq!(latin.head.expect("a head").reason(), "", "what is no UTF-8 is left out");
+    assert_eq!(latin.head.expect("a head").reason(), "", "text that is not UTF-8 is left out");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_length_that_is_not_one_plain_number_is_refused() {
         "99999999999999999999999",
     ] {
         refuses(&with(&format!("Content-Length: {bad}")), &HttpError::BadContentLength);
-        // Nothing excuses it: not even that there is no body.
+        // It is refused even where there is no body.
         let none = format!("HTTP/1.1 304 Not Modified\r\nContent-Length: {bad}\r\n\r\n");
         refuses(&none, &HttpError::BadContentLength);
     }
@@ -159,7 +159,7 @@ fn chunks_are_joined() {
 }
 
 #[test]
-fn chunk_sizes_that_are_none_are_refused() {
+fn malformed_chunk_sizes_are_refused() {
     for bad in [
         "\r\n",
         "x\r\n",
@@ -194,7 +194,7 @@ fn a_chunk_ends_where_it_says() {
 }
 
 #[test]
-fn chunk_extensions_are_read_over_if_they_are_extensions() {
+fn well_formed_chunk_extensions_are_skipped() {
     for sound in [";a", ";a=b", " ;a", "\t; a = b ;c", ";a=\"b c;\\\"\r\"", ";a=\"\u{e9}\t\\x\"", ";a=b;a=b;a"] {
         let response = chunked(&format!("5{sound}\r\nhello\r\n0{sound}\r\n\r\n"));
         match sound.contains('\r') {
@@ -290,7 +290,7 @@ fn names_and_values_have_only_the_characters_of_names_and_values() {
         "Transfer-Encoding : chunked",
         "Content-Length\u{0}: 5",
     ] {
-        // A line that is empty ends the head; what follows is the body.
+        // An empty line ends the head; the rest is the body.
         if !bad.is_empty() {
             refuses(&with(bad), &bad_head());
         }
@@ -347,14 +347,14 @@ fn only_http_1_0_and_1_1_are_spoken() {
     }
     // What an HTTP/2 server says first: an empty SETTINGS frame.
     refuses_bytes(&[0, 0, 0, 4, 0, 0, 0, 0, 0], &bad_head());
-    // TLS: an alert from a server that expected TLS, and one that says hello to whoever comes.
+    // TLS: an alert from a server that expected TLS, and a handshake record.
     refuses_bytes(b"\x15\x03\x01\x00\x02\x02\x0a", &HttpError::Tls);
     refuses_bytes(b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00", &HttpError::Tls);
     refuses_bytes(b"\x14\x03\x03", &bad_head());
 }
 
 #[test]
-fn what_is_cut_off_is_incomplete() {
+fn a_cut_response_is_incomplete() {
     for whole in [
         with("Content-Length: 5"),
         chunked("5;a=b\r\nhello\r\n0\r\nA: b\r\n\r\n"),

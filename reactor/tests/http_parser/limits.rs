@@ -1,4 +1,4 @@
-//! What a response may cost: sizes and counts, exactly at the limit and one beyond it; and memory, whatever comes.
+//! Sizes and counts, exactly at the limit and one beyond it; and memory, whatever comes.
 
 use crate::reading::{End, parser, read, refuses, takes};
 use allocation_counter::measure;
@@ -24,7 +24,7 @@ fn a_head_may_be_as_large_as_its_limit() {
     refuses(&head(3000), &HttpError::HeadTooLarge);
     refuses(&head(301)[..300], &HttpError::HeadTooLarge);
     refuses(&head(301)[..299], &HttpError::Incomplete);
-    // An interim head is no way around it, and its bytes are not held against the real one.
+    // An interim head does not get around the limit, and its bytes do not count against the real head.
     refuses(&head(301).replace("204", "100"), &HttpError::HeadTooLarge);
     takes(&format!("{}{}", head(300).replace("204", "100"), head(300)), 204, "", 0);
 }
@@ -42,7 +42,7 @@ fn there_may_be_as_many_headers_as_their_limit() {
 }
 
 #[test]
-fn there_may_be_more_headers_than_are_usual() {
+fn a_limit_may_allow_more_headers_than_usual() {
     for (limit, count, fits) in [(1000, 1000, true), (1000, 1001, false), (128, 128, true), (129, 130, false)] {
         let mut limits = Limits::default();
         limits.headers = limit;
@@ -72,9 +72,9 @@ fn a_body_may_be_as_large_as_its_limit_however_it_is_framed() {
     refuses(&chunked("1\r\nx\r\nffffffffffffffff\r\n"), &HttpError::BodyTooLarge);
 }
 
-/// Whoever follows a redirect does not want its body, whatever that announces; whoever does not is refused it.
+/// A client that follows a redirect does not need its body, whatever its length. Any other client is refused the body.
 #[test]
-fn a_redirect_that_announces_too_much_is_refused_its_body_and_not_its_head() {
+fn a_redirect_that_announces_too_much_is_refused_at_its_body_not_its_head() {
     for status in [301, 302, 303, 307, 308] {
         let head = format!("HTTP/1.1 {status} Go\r\nLocation: /\r\nContent-Length: 41\r\n\r\n");
         let reading = read(parser(), &[head.as_bytes(), b"x"]);
@@ -138,8 +138,8 @@ fn an_error_says_whose_fault_it_is() {
     }
 }
 
-/// The error that ends an endless stream: `start`, and then `more` again and again in pieces of this size. And how many
-/// bytes the parser held at most, and how many it took.
+/// Feeds `start`, and then `more` without end in pieces of this size. Returns the error that ends it, the maximum
+/// number of bytes that the parser held, and the number that it took.
 fn flood(mut parser: ResponseParser, start: &[u8], more: &[u8], piece: usize) -> (Option<HttpError>, u64, usize) {
     let repeated = more.repeat(piece.div_ceil(more.len()));
     let mut pieces = repeated.chunks(piece).cycle();
@@ -180,7 +180,7 @@ fn memory_stays_at_its_cap_whatever_floods_in() {
         for piece in [PIECE, 24, 7] {
             let (got, held, _) = flood(ResponseParser::new(limits()), start.as_bytes(), more.as_bytes(), piece);
             assert_eq!(got.as_ref(), Some(&error), "{start:?} {more:?} in pieces of {piece}");
-            assert!(held <= 150_000, "{start:?} {more:?} held {held}"); // As the documentation of Limits says.
+            assert!(held <= 150_000, "{start:?} {more:?} held {held}"); // The maximum in the documentation of Limits.
         }
     }
 }
@@ -208,7 +208,7 @@ fn a_body_of_100_mb_passes_through_or_is_refused_and_is_never_held() {
 }
 
 #[test]
-fn the_limits_that_are_set_by_default_hold() {
+fn the_default_limits_hold() {
     let refused = |response: String| read(ResponseParser::new(Limits::default()), &[response.as_bytes()]).end;
     let large = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: 0123456789\r\n".repeat(300 * 1024 / 15));
     assert_eq!(refused(large), End::Wrong(HttpError::HeadTooLarge));

@@ -1,10 +1,10 @@
-//! llhttp's own response suite through our parser: all 85 cases, each of which ends as there or stands below with the
-//! reason why it does not. `../llhttp_suite/README.md` says where it comes from.
+//! llhttp's own response suite through our parser. Each of the 85 cases ends as in llhttp, or is listed below with the
+//! reason why not. `../llhttp_suite/README.md` says where the suite comes from.
 
 use crate::llhttp_cases::{Case, Message, cases};
 use reactor::http::{Head, HttpError, Limits, ResponseEvent, ResponseParser, Version};
 
-/// Why a case ends otherwise here.
+/// Why a case ends differently here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     /// We refuse what llhttp takes.
@@ -18,9 +18,9 @@ use Why::{Lenient, Stricter};
 const BEFORE: Why = Stricter("nothing may stand before a status line: it may be what is left of another response");
 const OTHER: Why = Stricter("it is not HTTP/1");
 const CODING: Why = Stricter("a coding that is not taken off again would be handed on as the body");
-const UPGRADE: Why = Stricter("nobody asked for another protocol");
+const UPGRADE: Why = Stricter("another protocol was not asked for");
 
-/// The cases that end otherwise: file, title, why, and what comes of them here.
+/// The cases that end differently: file, title, why, and our error.
 const DIFFERENT: [(&str, &str, Why, &str); 20] = [
     ("connection", "HTTP/1.1 with keep-alive disabled, content-length (lenient)", Lenient, AFTER_CLOSE),
     ("connection", "HTTP/1.1 with keep-alive disabled and 204 status (lenient)", Lenient, AFTER_CLOSE),
@@ -57,7 +57,7 @@ const DIFFERENT: [(&str, &str, Why, &str); 20] = [
 /// Bytes after a response that ended its connection: llhttp's error for them, and what a client of ours would say.
 const AFTER_CLOSE: &str = "Data after `Connection: close`";
 
-/// What ours makes of a case: its responses, and why there are no more.
+/// Our reading of a case: its responses, and the error that ends them.
 fn ours(case: &Case) -> (Vec<Message>, Option<String>) {
     let (mut messages, mut input) = (Vec::new(), &case.input[..]);
     loop {
@@ -75,7 +75,7 @@ fn ours(case: &Case) -> (Vec<Message>, Option<String>) {
     }
 }
 
-/// One response, or what there is of it.
+/// One response, as far as it goes.
 fn one(mut parser: ResponseParser, input: &mut &[u8]) -> (Option<Message>, Option<HttpError>) {
     let mut message: Option<Message> = None;
     loop {
@@ -88,7 +88,7 @@ fn one(mut parser: ResponseParser, input: &mut &[u8]) -> (Option<Message>, Optio
                 return (Some(message), None);
             }
             Ok(ResponseEvent::NeedMore) => {
-                // What is wrong with a head is told when it is complete.
+                // Our parser reports an error in a head only when the head is complete.
                 let error = match message {
                     None => parser.next(&mut &b"\r\n\r\n"[..]).err(),
                     Some(_) => None,
@@ -111,7 +111,7 @@ fn head_of(head: &Head) -> Message {
     }
 }
 
-/// Whether both came to the same: every response with its head, its body, whether it is complete and whether the
+/// Whether both readings are equal: every response with its head, its body, whether it is complete and whether the
 /// connection goes on; and whether something is wrong.
 fn agree(case: &Case) -> bool {
     let (messages, error) = ours(case);
@@ -119,7 +119,7 @@ fn agree(case: &Case) -> bool {
 }
 
 #[test]
-fn every_case_ends_as_in_llhttp_or_stands_here_with_the_reason() {
+fn every_case_ends_as_in_llhttp_or_is_listed_with_a_reason() {
     let (mut agreed, mut stricter, mut lenient, mut wrong) = (0, 0, 0, Vec::new());
     for case in cases() {
         let listed = DIFFERENT.iter().find(|(file, title, ..)| (*file, *title) == (case.file, &case.title));
@@ -161,7 +161,7 @@ fn one_left(parser: &mut ResponseParser, mut input: &[u8]) -> usize {
 
 #[test]
 fn a_difference_would_be_noticed() {
-    // The suite is worth what its reader sees: change what it expects, and no case may agree any more.
+    // A comparison that sees nothing would pass everything. So change what each case expects: none may agree any more.
     for case in cases() {
         let Some(first) = case.messages.first().cloned() else { continue };
         if !agree(&case) {
@@ -178,7 +178,7 @@ fn a_difference_would_be_noticed() {
         for change in changes {
             let mut changed = case.clone();
             change(&mut changed.messages[0]);
-            assert!(!agree(&changed), "nobody noticed: {first:?} is not {:?}", changed.messages[0]);
+            assert!(!agree(&changed), "not noticed: {first:?} is not {:?}", changed.messages[0]);
         }
         let mut changed = case.clone();
         changed.error = if case.error.is_some() { None } else { Some("x".to_owned()) };

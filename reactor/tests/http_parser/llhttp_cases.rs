@@ -15,22 +15,22 @@ const FILES: [(&str, &str); 9] = [
     ("transfer-encoding", include_str!("../llhttp_suite/transfer-encoding.md")),
 ];
 
-/// A case: what comes in, and what llhttp makes of it.
+/// A case: the input, and llhttp's reading of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) file: &'static str,
     pub(crate) title: String,
     pub(crate) is_lenient: bool,
-    /// It is the answer to a request that asks for no body.
+    /// It answers a request that asks for no body.
     pub(crate) skip_body: bool,
     pub(crate) input: Vec<u8>,
-    /// The responses whose heads are complete, without interim ones.
+    /// The responses with complete heads, without interim ones.
     pub(crate) messages: Vec<Message>,
     pub(crate) error: Option<String>,
     pub(crate) finish: Option<u32>,
 }
 
-/// A response of which at least the head is there.
+/// A response with at least its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) status: u16,
@@ -76,7 +76,8 @@ fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     lines.take_while(|line| !line.starts_with("```")).collect()
 }
 
-/// Lines end with CR LF unless a backslash stands before; then there are escapes. The last line end is not meant.
+/// Lines end with CR LF, unless a backslash stands before the end; then they have escapes. The last line end is not
+/// part of the input.
 fn unescape(lines: &[&str]) -> Vec<u8> {
     let joined = lines.join("\n").replace("\\\n", "").replace('\n', "\r\n");
     let mut bytes = Vec::new();
@@ -134,7 +135,7 @@ fn case(file: &'static str, title: &str, meta: &Value, input: Vec<u8>, log: &[&s
             begun.status = number(line, "status").and_then(|status| status.try_into().ok()).expect("a status");
             keeps_alive = would_keep_alive(line, &begun, case.skip_body);
             for (_, value) in &mut begun.headers {
-                *value = value.trim_ascii().to_vec(); // llhttp leaves blanks at the end; they are no part of it.
+                *value = value.trim_ascii().to_vec(); // llhttp keeps blanks at the end; they are not part of it.
             }
             case.messages.push(begun.clone());
         } else if line.ends_with(" message complete") {
@@ -176,7 +177,7 @@ fn span(line: &str) -> Option<&str> {
     line.split("span[").nth(1)?.split(']').next()
 }
 
-/// llhttp's rule, from the flags that its log tells.
+/// llhttp's rule, from the flags in its log.
 fn would_keep_alive(line: &str, message: &Message, skip_body: bool) -> bool {
     let flags = u32::from_str_radix(value(line, "flags").expect("flags"), 16).expect("flags are hexadecimal");
     let (keep_alive, close, chunked, length, coding) =

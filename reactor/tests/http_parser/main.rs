@@ -1,5 +1,5 @@
-//! The parser of HTTP responses: what it takes, what it refuses and for what reason, how much it holds; llhttp's own
-//! suite through it; and what other clients make of the same bytes.
+//! The parser of HTTP responses: what it takes, what it refuses and why, how much it holds. llhttp's own suite runs
+//! through it, and other clients read the same bytes.
 
 mod bodiless;
 mod corpus;

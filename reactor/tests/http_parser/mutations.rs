@@ -1,20 +1,20 @@
-//! One byte too many at each of 17 places of a response's head, and what that may do: 102 cases, each looked at by
-//! hand. After an idea of the web platform tests (`fetch/h1-parsing`).
+//! One extra byte at each of 17 places in a response's head: 102 cases, and the result of each was checked by hand.
+//! After an idea of the web platform tests (`fetch/h1-parsing`).
 
 use crate::reading::{End, read_every_way};
 use reactor::http::{Head, Limits, ResponseParser};
 
 const RESPONSE: &str = "HTTP/1.1 200 OK\r\nName: value\r\nContent-Length: 2\r\n\r\nhi";
 
-/// What is put in, in the order of the columns below.
+/// The bytes that are inserted, in the order of the columns below.
 const BYTES: [u8; 6] = [b'\n', b'\r', b'\t', b' ', 0, b':'];
 
 /// The response is refused.
 const NO: &str = "refused";
-/// It is taken, and nothing is different.
+/// The response is taken, and nothing is different.
 const SAME: &str = "";
 
-/// Where the byte goes (before the second part), and what the response becomes with each of [`BYTES`].
+/// Where the byte goes (before the second part), and the result with each of [`BYTES`].
 #[rustfmt::skip]
 const CASES: [(&str, &str, [&str; 6]); 17] = [
     //                                     LF    CR    TAB              SP               NUL  :
@@ -55,7 +55,7 @@ fn difference(head: &Head) -> String {
 }
 
 #[test]
-fn a_byte_too_many_is_refused_or_changes_only_what_it_stands_in() {
+fn an_extra_byte_is_refused_or_changes_only_its_own_place() {
     let mut wrong = Vec::new();
     for (before, after, expected) in CASES {
         let place = RESPONSE.find(&format!("{before}{after}")).expect("the place is in the response") + before.len();

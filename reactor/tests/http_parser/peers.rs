@@ -1,5 +1,5 @@
-//! Other HTTP clients: h11 (Python), Node's (llhttp) and curl. Each gets the same bytes as an answer, and says what it
-//! makes of them.
+//! Other HTTP clients: h11 (Python), Node's (llhttp) and curl. Each gets the same bytes as a response and reports its
+//! reading of them.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs, io, process, thread};
 
-/// What somebody made of an answer: its status and body, or why it is none.
+/// A client's reading of a response: status and body, or its error.
 pub(crate) type Verdict = Result<(u16, Vec<u8>), String>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// What it makes of each answer, or why it cannot be asked: it is not here.
+    /// Its reading of each response, or why it cannot be asked: it is not installed.
     pub(crate) fn verdicts(self, answers: &Arc<Vec<Vec<u8>>>) -> Result<Vec<Verdict>, String> {
         let verdicts = match self {
             Peer::H11 => h11(answers)?,
@@ -32,7 +32,7 @@ impl Peer {
     }
 }
 
-/// Starts a program; that it is not installed is no failure of a test, but anything else is.
+/// Starts a program. A test may go on without a program that is not installed, but fails on any other error.
 fn run(command: &mut Command, input: Option<String>) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
@@ -121,7 +121,7 @@ fn curl(answers: &Arc<Vec<Vec<u8>>>) -> Result<Vec<Verdict>, String> {
     Ok(verdicts)
 }
 
-/// A folder that is gone when this is.
+/// A folder that is removed when this is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -134,11 +134,11 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // What is left over lies in a folder for such things.
+        let _ = fs::remove_dir_all(&self.0); // If it fails, the files stay in the temporary folder.
     }
 }
 
-/// Serves answer N to whoever asks for `/N`, byte for byte, and ends the connection.
+/// Serves response N to a request for `/N`, byte for byte, and ends the connection.
 struct Server {
     port: u16,
     is_over: Arc<AtomicBool>,
@@ -157,7 +157,7 @@ impl Server {
                     return;
                 }
                 let answers = answers.clone();
-                // Whoever breaks off has judged.
+                // A client that breaks off has made up its mind.
                 thread::spawn(move || stream.and_then(|stream| answer(stream, &answers)));
             }
         };
@@ -168,7 +168,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(("127.0.0.1", self.port)); // It has one more to accept before it looks.
+        let _ = TcpStream::connect(("127.0.0.1", self.port)); // It looks at the flag only after accepting one more.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

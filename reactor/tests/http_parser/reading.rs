@@ -1,9 +1,9 @@
-//! Reading a response with the parser, in every chunking, and what came of it.
+//! Reads a response with the parser in every chunking, and checks the result.
 
 use reactor::http::{Head, HttpError, Limits, ResponseEvent, ResponseParser};
 use reactor::testing::for_every_chunking;
 
-/// What one response came to, up to its end or what was wrong.
+/// The result of one response, up to its end or its error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) head: Option<Head>,
@@ -16,7 +16,7 @@ pub(crate) struct Reading {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The parser said that it is complete; whether the connection may go on.
+    /// Whether the connection may go on, if the response is complete.
     Complete {
         keeps_alive: bool,
     },
@@ -64,7 +64,7 @@ pub(crate) fn read(mut parser: ResponseParser, chunks: &[&[u8]]) -> Reading {
     reading
 }
 
-/// What a response comes to, which must be the same however it is cut. Data that came before an error does not count.
+/// The result of a response, which must be the same however it is cut. Data before an error does not count.
 #[track_caller]
 pub(crate) fn read_every_way(bytes: &[u8], parser: impl Fn() -> ResponseParser) -> Reading {
     let without_lost_data = |mut reading: Reading| {
@@ -93,7 +93,8 @@ pub(crate) fn parser() -> ResponseParser {
     ResponseParser::new(small_limits())
 }
 
-/// The response must be taken, with this body, and leave so many bytes after it. An HTTP/1.1 one keeps its connection.
+/// The response must be taken, have this body, and leave this many bytes after it. An HTTP/1.1 one keeps its
+/// connection.
 #[track_caller]
 pub(crate) fn takes(response: &str, status: u16, body: &str, left: usize) {
     let reading = read_every_way(response.as_bytes(), parser);
@@ -108,7 +109,7 @@ pub(crate) fn refuses(response: &str, error: &HttpError) {
     refuses_bytes(response.as_bytes(), error);
 }
 
-/// As [`refuses`], for what is no text. Two bad heads are alike whatever is bad about them.
+/// As [`refuses`], for bytes that are not text. Two bad heads count as equal, whatever is wrong with them.
 #[track_caller]
 pub(crate) fn refuses_bytes(response: &[u8], error: &HttpError) {
     let shown = String::from_utf8_lossy(response);

@@ -1,17 +1,18 @@
-//! Certificates that must not be believed.
+//! Certificates that must be refused.
 
 use crate::shown::{AS_IT_IS, Change, Issuing, Shown};
 use crate::world::{NAME, World};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 
-/// [`NAME`] shows a certificate from an authority that the client trusts, but changed; the client says `why` not.
+/// [`NAME`] shows a certificate from an authority that the client trusts, but changed. The client refuses it and says
+/// `why`.
 #[track_caller]
 fn refused(change: Change<'_>, why: &str) {
     let root = Issuing::root("Root");
     World::new().ask(NAME, &root.issue(&[NAME], change), &root.roots(), &[]).is_refused(why);
 }
 
-/// `host` shows a good certificate, but for `names`.
+/// `host` shows a good certificate, but one for `names`.
 #[track_caller]
 fn refused_as(host: &str, names: &[&str], why: &str) {
     let root = Issuing::root("Root");
@@ -78,7 +79,7 @@ fn self_signed() {
 }
 
 #[test]
-fn an_authority_that_plays_the_server() {
+fn an_authoritys_certificate_used_by_a_server() {
     let shown = Shown::self_signed(NAME, &|params| params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
     let why = "the certificate of the server is an authority's own (CA:TRUE), not a server's";
     World::new().ask(NAME, &shown, &shown.as_roots(), &[]).is_refused(why);
@@ -97,7 +98,7 @@ fn an_unknown_authority() {
 }
 
 #[test]
-fn an_authority_that_only_has_the_name_of_ours() {
+fn an_unknown_authority_with_the_name_of_ours() {
     let (forger, roots) = (Issuing::root("Root"), Issuing::root("Root").roots());
     World::new().ask(NAME, &forger.issue(&[NAME], AS_IT_IS), &roots, &[]).is_refused(
         "a signature of the server's is false: its certificate was not issued by whom it names, \

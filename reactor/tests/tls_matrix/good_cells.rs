@@ -1,4 +1,4 @@
-//! What must be let through: a client that refuses everything would pass all the other tests.
+//! Servers that must be accepted: a client that refuses everything would pass all the other tests.
 
 use crate::shown::{AS_IT_IS, Issuing, Shown};
 use crate::world::{NAME, World, is_refused};
@@ -60,7 +60,7 @@ fn a_server_that_has_no_application_protocols() {
 }
 
 #[test]
-fn but_not_one_that_has_others_only() {
+fn a_server_with_other_application_protocols_only_is_refused() {
     let root = Issuing::root("Root");
     let outcome = World::new().ask(NAME, &root.issue(&[NAME], AS_IT_IS), &root.roots(), &["h2"]);
     let why = "the server speaks none of our application protocols; ours: http/1.1";

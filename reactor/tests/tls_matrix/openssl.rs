@@ -1,4 +1,4 @@
-//! The command `openssl`: a certificate authority and a TLS server that have nothing to do with ours.
+//! The command `openssl`: a certificate authority and a TLS server that share no code with ours.
 
 use crate::util::PATIENCE;
 use std::fs;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-/// A directory with keys and certificates, gone when it is dropped.
+/// A directory with keys and certificates, removed when it is dropped.
 pub(crate) struct Workshop(PathBuf);
 
-/// A key and its certificate, by the name of their files, without the ends `.key` and `.crt`.
+/// A key and its certificate: the path of their files without the endings `.key` and `.crt`.
 #[derive(Debug, Clone)]
 pub(crate) struct Pair(String);
 
-/// What is to be issued.
+/// An order for a certificate.
 pub(crate) struct Order<'a> {
     /// The common name.
     pub(crate) name: &'a str,
@@ -37,7 +37,7 @@ pub(crate) const RSA_1024: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_key
 pub(crate) const RSA_2048: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
 
 impl Order<'_> {
-    /// What all is well with, in 2030.
+    /// An order for a good certificate, valid in 2030.
     pub(crate) const SERVER: Order<'static> = Order {
         name: "a server",
         alternative: "DNS:server.test",
@@ -48,7 +48,7 @@ impl Order<'_> {
     };
 }
 
-/// A configuration in which nothing is left to the machine's own.
+/// A complete configuration, so that the machine's own has no effect.
 const SETTINGS: &str = "\
 [ca]
 default_ca = here
@@ -66,11 +66,11 @@ distinguished_name = nothing
 ";
 
 impl Workshop {
-    /// None, said aloud, if there is no `openssl`: then whatever asks is skipped, not passed.
+    /// `None`, with a message, if there is no `openssl`: then the test is skipped, not passed.
     pub(crate) fn open() -> Option<Workshop> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         if Command::new("openssl").arg("version").stdin(Stdio::null()).output().is_err() {
-            // Past the test harness, which swallows what a test prints that does not fail.
+            // Written past the test harness, which hides the output of tests that pass.
             let test = thread::current().name().unwrap_or("a test").to_owned();
             let _ = writeln!(io::stderr(), "SKIPPED, not passed: {test}: there is no openssl here");
             return None;
@@ -89,7 +89,7 @@ impl Workshop {
         assert!(done.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// Makes what is ordered, issued by `issuer`, or by itself if there is none.
+    /// Makes the ordered certificate, issued by `issuer`, or self-signed if there is none.
     #[track_caller]
     pub(crate) fn issue(&self, issuer: Option<&Pair>, order: &Order<'_>) -> Pair {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -127,7 +127,7 @@ impl Workshop {
         if let Some(intermediate) = intermediate {
             command.args(["-cert_chain", &intermediate.certificate()]);
         }
-        // It must not judge the keys and versions that it is given: that is for the client to do.
+        // The server must accept any key and version that it is given: the client is the one to refuse them.
         command.args(["-cipher", "DEFAULT@SECLEVEL=0"]).args(options);
         Serving::start(command, answer)
     }
@@ -161,13 +161,13 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Returns when it listens; it says itself where.
+    /// Returns when it listens; it prints its port.
     fn start(mut command: Command, answer: &str) -> Serving {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (mut input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let (listens, said, answer) = (mpsc::channel(), mpsc::channel(), answer.to_owned());
         thread::spawn(move || {
-            // All that it prints: its own remarks, and what comes to it decrypted.
+            // All that it prints: its own messages, and the data that it receives, decrypted.
             let mut all = Vec::new();
             let mut output = output;
             let mut answered = false;
@@ -180,7 +180,7 @@ impl Serving {
                 if let Some(address) = line.strip_prefix("ACCEPT ") {
                     let _ = listens.0.send(address.trim().parse());
                 }
-                // What it reads it sends, and the end of what it reads would end it: `input` stays open.
+                // It sends what it reads from `input`, and the end of `input` would end it, so that stays open.
                 if line == "\r\n" && !answered {
                     answered = true;
                     let _ = input.write_all(answer.as_bytes());

@@ -1,4 +1,5 @@
-//! The matrix once more, with certificates and a server of OpenSSL's; what rcgen and rustls cannot make is only here.
+//! The matrix once more, with certificates and a server of OpenSSL. Faults that rcgen and rustls cannot make are only
+//! here.
 
 use crate::openssl::{Order, Pair, RSA_1024, RSA_2048, Workshop};
 use crate::util::until;
@@ -11,7 +12,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\
 
 const ROOT: Order<'_> = Order { name: "Root", alternative: "DNS:root.test", is_authority: true, ..Order::SERVER };
 
-/// Asks a server that shows `pair`, trusting `root`; what came of it, and all that OpenSSL had to say.
+/// Asks a server that shows `pair`, trusting `root`. Returns the result, and all that OpenSSL printed.
 #[track_caller]
 fn ask(
     shop: &Workshop,
@@ -30,7 +31,7 @@ fn ask(
     (page, serving.said())
 }
 
-/// [`NAME`] shows what `order` says, issued by a root that the client trusts, and is refused because of `why`.
+/// [`NAME`] shows the certificate of `order`, issued by a root that the client trusts, and is refused because of `why`.
 #[track_caller]
 fn refused(order: &Order<'_>, options: &[&str], fault: TlsFault, why: &str) {
     let Some(shop) = Workshop::open() else { return };
@@ -48,7 +49,7 @@ fn assert_silent(said: &str) {
     assert!(!said.contains("GET") && !said.contains("SECRET"), "{said}");
 }
 
-/// [`NAME`] shows what `order` says, and answers.
+/// [`NAME`] shows the certificate of `order`, and is accepted.
 #[track_caller]
 fn answered(order: &Order<'_>, options: &[&str]) {
     let Some(shop) = Workshop::open() else { return };
@@ -60,13 +61,13 @@ fn answered(order: &Order<'_>, options: &[&str]) {
 }
 
 #[test]
-fn the_good_one_is_answered() {
+fn a_good_certificate_is_accepted() {
     answered(&Order::SERVER, &[]);
     answered(&Order::SERVER, &["-tls1_2"]);
 }
 
 #[test]
-fn so_is_one_with_an_rsa_key() {
+fn a_good_certificate_with_an_rsa_key_is_accepted() {
     let order = Order { key: RSA_2048, ..Order::SERVER };
     answered(&order, &["-tls1_3"]);
     answered(&order, &["-tls1_2"]);

@@ -1,4 +1,4 @@
-//! [`Shown`]: what a server shows, made with rcgen. All of it is valid in 2030 unless it says otherwise.
+//! [`Shown`]: the certificates that a server shows, made with rcgen. They are valid in 2030 unless a test changes that.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
@@ -6,16 +6,16 @@ use rcgen::{
 };
 use reactor::tls::TrustRoots;
 
-/// A server's certificate and what it sends along, and the key; all DER.
+/// A server's certificate, those that it sends along, and the key; all DER.
 pub(crate) struct Shown {
     pub(crate) chain: Vec<Vec<u8>>,
     pub(crate) key: Vec<u8>,
 }
 
-/// Whoever issues certificates, with right or without.
+/// An issuer of certificates, which may or may not have the right to be one.
 pub(crate) struct Issuing(CertifiedIssuer<'static, KeyPair>);
 
-/// Changes what is to be issued.
+/// Changes a certificate before it is issued.
 pub(crate) type Change<'a> = &'a dyn Fn(&mut CertificateParams);
 
 /// Changes nothing.
@@ -34,7 +34,7 @@ impl Issuing {
         Issuing(CertifiedIssuer::signed_by(params, key(), &self.0).unwrap())
     }
 
-    /// What a server has that is called all of `names`; the certificate changed by `change`.
+    /// A server with all of `names`; its certificate is changed by `change`.
     pub(crate) fn issue(&self, names: &[&str], change: Change<'_>) -> Shown {
         self.issue_for(&PKCS_ECDSA_P256_SHA256, names, change)
     }
@@ -48,7 +48,7 @@ impl Issuing {
         Shown { chain: vec![certificate.der().to_vec()], key: key.serialize_der() }
     }
 
-    /// What somebody who trusts it alone trusts.
+    /// Roots with this issuer alone.
     pub(crate) fn roots(&self) -> TrustRoots {
         let mut roots = TrustRoots::none();
         roots.add_der(self.0.der()).unwrap();
@@ -72,7 +72,7 @@ impl Shown {
         self
     }
 
-    /// What somebody who trusts the server's certificate itself, as if it were an authority's, trusts.
+    /// Roots with the server's own certificate, as if it were an authority's.
     pub(crate) fn as_roots(&self) -> TrustRoots {
         let mut roots = TrustRoots::none();
         roots.add_der(&self.chain[0]).unwrap();

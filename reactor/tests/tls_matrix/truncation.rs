@@ -1,4 +1,4 @@
-//! Answers that end without TLS's close_notify: anybody on the way may have cut them there.
+//! Responses that end without TLS's close_notify: an attacker on the way may have cut them there.
 
 use crate::certificates::{Authority, Identity};
 use crate::events::{Events, Noting};
@@ -17,15 +17,15 @@ use std::time::Duration;
 /// How a server ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// As it should.
+    /// With a close_notify.
     CloseNotify,
     /// As if the connection had been cut.
     Cut,
-    /// With a record that nobody has encrypted.
+    /// With a forged record, which is not encrypted.
     Forged,
 }
 
-/// Where a server listens that hears a request, sends `answer`, and then ends, all in one piece; and its work.
+/// A server that reads a request, sends `answer` and its end in one piece: its address, and its work.
 fn server(identity: &Identity, answer: &'static str, end: End) -> (SocketAddr, impl FnOnce() + Send + 'static) {
     raw_server(identity, &["http/1.1"], move |stream| {
         assert_ne!(stream.read(&mut [0; 1000]).unwrap(), 0, "the request");
@@ -62,14 +62,14 @@ fn get(answer: &'static str, end: End) -> Result<Page, Failure> {
     page
 }
 
-/// All of it is here, and says so itself.
+/// The body is complete by its own framing.
 const COMPLETE: [&str; 3] = [
     "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nanswer",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nansw\r\n2\r\ner\r\n0\r\n\r\n",
     "HTTP/1.1 204 No Content\r\n\r\n",
 ];
 
-/// Something is missing.
+/// A part of the body is missing.
 const INCOMPLETE: [&str; 5] = [
     "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nanswer",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nanswer\r\n",
@@ -78,7 +78,7 @@ const INCOMPLETE: [&str; 5] = [
     "",
 ];
 
-/// Only the end of the connection tells.
+/// Only the end of the connection delimits the body.
 const UNTIL_THE_END: &str = "HTTP/1.1 200 OK\r\n\r\nanswer";
 
 #[test]
@@ -93,7 +93,7 @@ fn an_answer_that_is_complete_needs_no_close_notify() {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_none() {
+fn a_cut_response_is_an_error() {
     for answer in INCOMPLETE.into_iter().chain([UNTIL_THE_END]) {
         let failure = get(answer, End::Cut).unwrap_err();
         assert!(matches!(failure.check(), Some(Reason::Truncated)), "{answer:?}: {failure:?}");
@@ -122,7 +122,7 @@ fn a_forged_record_ends_an_answer_that_is_not_complete() {
 }
 
 #[test]
-fn who_pauses_gets_what_came_before_a_forged_record_and_only_then_hears_of_it() {
+fn a_paused_protocol_gets_the_data_before_a_forged_record_first() {
     let (world, authority) = (World::new(), Authority::new());
     let (address, serve) = server(&authority.issue(NAME, 2999), "answer", End::Forged);
     let (events, reactor) = (Events::default(), world.reactor.clone());

@@ -1,4 +1,4 @@
-//! Servers whose fault is not their certificate: what they say, or do not say, on the wire. They are scripts of bytes.
+//! Servers with a fault other than their certificate: they send wrong bytes, or none. Each is a script of bytes.
 
 use crate::events::{Events, Noting};
 use crate::peer::{meanwhile, patient};
@@ -19,14 +19,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What TLS calls its kinds of records.
+/// TLS's types of records.
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
-/// A server that takes a ClientHello and then does what `script` says; it drops the connection if it gives none back.
-/// What the client made of it; not one record with data may have come.
+/// A server that takes a ClientHello and then runs `script`; it drops the connection if `script` does not return it.
+/// Returns the client's result. Not one record with data may have come.
 #[track_caller]
 fn scripted(
     shown: Option<Shown>,
@@ -61,7 +61,7 @@ fn read_record(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(record)
 }
 
-/// The kinds of all records that still come.
+/// The types of all records that still come.
 fn kinds_until_the_end(stream: &mut TcpStream) -> Vec<u8> {
     std::iter::from_fn(|| read_record(stream).ok().map(|record| record[0])).collect()
 }
@@ -99,7 +99,7 @@ fn resets(stream: &TcpStream) {
 #[test]
 fn tls_1_1_only() {
     const PROTOCOL_VERSION: [u8; 7] = [ALERT, 3, 2, 0, 2, 2, 70];
-    // What a server says that would speak 1.1 even with those who do not.
+    // The ServerHello of a server that chooses 1.1 although the client does not offer it.
     let mut hello_1_1 = vec![HANDSHAKE, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
     hello_1_1.extend([7; 32]);
     hello_1_1.extend([0, 0xc0, 0x13, 0]);
@@ -160,7 +160,7 @@ fn an_end_in_the_handshake() {
     assert_eq!(failure.to_string(), "lost: the peer closed the connection during the TLS handshake");
 }
 
-/// A server that says its ServerHello, waits until it is understood, and says no more; `end` ends that.
+/// A server that sends its ServerHello, waits until the client has read it, and sends no more, until `end` ends it.
 #[track_caller]
 fn stalling<T>(begin: impl FnOnce(&World, u16, &Shown) -> T, end: impl FnOnce(&World, T)) {
     let (world, shown) = (World::new(), Shown::self_signed(NAME, AS_IT_IS));

@@ -1,4 +1,5 @@
-//! [`World`]: a loop on which it is the first of June 2030 and every name leads to this machine; questions asked there.
+//! [`World`]: a loop on which it is the first of June 2030 and every name resolves to this machine; requests made
+//! there.
 
 use crate::driver::{Hooks, edited};
 use crate::events::{Events, Noting};
@@ -11,7 +12,7 @@ use reactor::{Failure, Reactor, Reason, Settings, Transport};
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-/// What the client takes the server to be.
+/// The name that the client expects of the server.
 pub(crate) const NAME: &str = "server.test";
 
 const TODAY: Duration = Duration::from_secs(1_906_502_400);
@@ -23,10 +24,10 @@ pub(crate) struct World {
     pub(crate) hooks: Hooks,
 }
 
-/// What came of a question.
+/// The result of a request.
 pub(crate) struct Outcome {
     pub(crate) page: Result<Page, Failure>,
-    /// What the server's protocol, above TLS, has met.
+    /// The events of the server's protocol, above TLS.
     server: Vec<String>,
 }
 
@@ -38,7 +39,7 @@ impl World {
         World { reactor: edited(&hooks, Settings::default()), hooks }
     }
 
-    /// Gets a page of `host` at `port`, from whoever is there; on the way the loop must be left clean.
+    /// Gets a page of `host` from the server at `port`.
     #[track_caller]
     pub(crate) fn get(&self, host: &str, port: u16, roots: &TrustRoots) -> Result<Page, Failure> {
         let getter = PageGetter::new(&self.reactor, roots).unwrap();
@@ -75,7 +76,7 @@ impl Outcome {
         assert!(self.server[1].contains("?key=SECRET"), "{:?}", self.server);
     }
 
-    /// The certificate was refused: the client says `why`, the server was told by an alert and heard nothing else.
+    /// The certificate was refused: the client says `why`, and the server got an alert and nothing else.
     #[track_caller]
     pub(crate) fn is_refused(&self, why: &str) {
         is_refused(&self.page, TlsFault::Certificate, why);
@@ -83,7 +84,7 @@ impl Outcome {
     }
 }
 
-/// `page` is none because the handshake failed: whose fault it was, and `why`.
+/// The handshake failed, by this fault, and the client says `why`.
 #[track_caller]
 pub(crate) fn is_refused(page: &Result<Page, Failure>, fault: TlsFault, why: &str) {
     let failure = page.as_ref().unwrap_err();

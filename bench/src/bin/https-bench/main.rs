@@ -13,19 +13,19 @@ use nginx::Nginx;
 
 const USAGE: &str = "usage: https-bench [--rounds N] [--requests N] [--only reactor|hyper]";
 
-/// What is fetched: an answer of a Places service is a few KiB for one place and some 40 KiB for twenty.
+/// The sizes that are fetched: the response of a Places service is a few KiB for one place and some 40 KiB for twenty.
 const SIZES: [usize; 3] = [200, 4 * 1024, 40 * 1024];
 
 /// Something that gets a page again and again over a connection that it keeps.
 pub trait Client {
-    /// Gets it so many times, one after the other.
+    /// Gets the page this many times, one after the other.
     fn get(&mut self, path: &str, times: usize) -> Result<Spent, Box<dyn std::error::Error>>;
 }
 
-/// What a number of GETs took and brought.
+/// The cost and the result of a number of GETs.
 pub struct Spent {
     pub bytes: usize,
-    /// CPU time of the thread that did them.
+    /// CPU time of the thread that made them.
     pub nanos: u64,
 }
 
@@ -104,7 +104,7 @@ fn run(rounds: usize, requests: usize, only: Option<&str>) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// The CPU nanoseconds that this thread has had.
+/// The CPU time of this thread in nanoseconds.
 pub fn cpu() -> io::Result<u64> {
     let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanos = stat.split(' ').next().and_then(|on_cpu| on_cpu.parse().ok());

@@ -24,7 +24,7 @@ pub fn path(size: usize) -> String {
 }
 
 impl Nginx {
-    /// Returns once it takes connections.
+    /// Returns once it accepts connections.
     pub fn start(sizes: &[usize]) -> Result<Nginx, Box<dyn std::error::Error>> {
         let directory = std::env::temp_dir().join(format!("https-bench-{}", process::id()));
         fs::create_dir(&directory)?;
@@ -68,7 +68,7 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// How many connections it has open, those of its own aside.
+    /// Number of open connections, without its own.
     pub fn connections(&self) -> io::Result<usize> {
         let mut count = 0;
         for line in fs::read_to_string("/proc/net/tcp")?.lines().skip(1) {

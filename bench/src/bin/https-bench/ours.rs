@@ -1,4 +1,4 @@
-//! The Agent of `reactor`, with its pool and its deadlines as they come.
+//! The Agent of `reactor`, with its default pool and deadlines.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -60,7 +60,7 @@ fn next(run: Rc<RefCell<Run>>) {
         let run = run.borrow();
         if run.left == 0 {
             let spent = cpu().map(|now| Spent { bytes: run.bytes, nanos: now - run.before });
-            let _ = run.done.send(spent.map_err(|error| error.to_string())); // Nobody waits if the other side failed.
+            let _ = run.done.send(spent.map_err(|error| error.to_string())); // Refused if the other side has failed: then nothing waits for it.
             return;
         }
         run.agent.fetch(Request::get(run.url.clone()))

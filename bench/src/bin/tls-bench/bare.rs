@@ -20,7 +20,7 @@ const LISTENER: Token = Token(0);
 const CLIENT: Token = Token(1);
 const SERVER: Token = Token(2);
 
-/// As much as the reactor reads at once.
+/// As many bytes as the reactor reads at once.
 const BUFFER: usize = 64 * 1024;
 
 pub struct Bare {
@@ -40,7 +40,7 @@ struct End {
     session: Connection,
     expected: usize,
     received: usize,
-    /// What it says, the client at once, the server when it has received all that it expects.
+    /// The bytes that it sends: the client at once, the server when it has received all that it expects.
     says: &'static [u8],
     ended: bool,
 }

@@ -20,16 +20,16 @@ const USAGE: &str = "\
 usage: tls-bench [--rounds N] [--handshakes N]
        tls-bench --instructions ours|bare fresh|resumed N";
 
-/// What a client says, and what it is answered, once the handshake is done.
+/// The request of a client and the reply, once the handshake is done.
 const QUESTION: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
-/// Whom the clients of one batch ask for.
+/// The names that the clients of one batch ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Another name each time, so that no session is resumed.
     Fresh,
-    /// The same name each time, so that all but the first are.
+    /// The same name each time, so that all sessions but the first are resumed.
     Resumed,
 }
 
@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// A contender: makes so many connections in a row; on each a handshake, a question, an answer, a clean end.
+/// A contender: makes this many connections in a row, each with a handshake, a request, a reply and a clean end.
 trait Contender {
     fn run(&mut self, kind: Kind, count: u64) -> io::Result<()>;
 }
@@ -116,7 +116,7 @@ fn measure(identity: &Identity, rounds: usize, handshakes: u64) -> io::Result<()
             contender.run(kind, handshakes)?; // Warms up.
         }
         for round in 0..rounds {
-            // Another one begins each time.
+            // The contenders take turns at being first.
             for turn in 0..2 {
                 let at = (round + turn) % 2;
                 let before = cpu()?;
@@ -133,7 +133,7 @@ fn measure(identity: &Identity, rounds: usize, handshakes: u64) -> io::Result<()
     Ok(())
 }
 
-/// The nanoseconds that this thread has had a processor, for itself and in the system.
+/// The CPU time of this thread in nanoseconds, in user and system mode.
 fn cpu() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
     let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
