@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(wire.written(), b"1\n");
         replies.fill(two, b"2\n".to_vec());
         assert_eq!(wire.written(), b"1\n2\n3\n4\n");
-        assert_eq!(wire.writes(), 4);
+        assert_eq!(wire.write_count(), 4);
         replies.push(b"5\n");
         assert_eq!(wire.written(), b"1\n2\n3\n4\n5\n");
     }

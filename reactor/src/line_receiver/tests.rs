@@ -120,7 +120,7 @@ fn lines_are_sent_with_the_delimiter_in_one_write() {
     );
     rig.feed(b"one|two|");
     assert_eq!(rig.wire.written(), b"one|two|");
-    assert_eq!(rig.wire.writes(), 2);
+    assert_eq!(rig.wire.write_count(), 2);
 }
 
 /// After a line `raw N`, the next N bytes are raw.

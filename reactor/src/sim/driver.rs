@@ -3,7 +3,7 @@
 //! Each method is a system call of the simulated host: it asks the [`Network`], which does the work. One differs from a
 //! real system in kind: `poll` never waits, because the world lets the loop take a turn when it is time.
 //!
-//! A handle whose process has ended is dead: its system calls do nothing and fail with
+//! When a process has ended, its handles are dead: their system calls do nothing and fail with
 //! [`NotConnected`](ErrorKind::NotConnected).
 //!
 //! Next: `network.rs`, which all of this asks.

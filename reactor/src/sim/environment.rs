@@ -24,7 +24,7 @@ pub(super) struct Environment {
     begin: Instant,
     /// The virtual clock as an `Instant`. It always agrees with [`Network::now`].
     now: Cell<Instant>,
-    /// The host whose loop is taking a turn.
+    /// The host that is taking a turn.
     pub(super) turn_of: Cell<Option<u32>>,
     /// Work that waits in the event queue. It stands here, because it is code of programs and events are only names.
     pub(super) scheduled: RefCell<Slab<Scheduled>>,
@@ -79,7 +79,7 @@ impl Environment {
     }
 }
 
-/// Hosts whose loop was woken, perhaps by another thread. The only part of a world that threads share.
+/// The hosts that were woken, perhaps by another thread. The only part of a world that threads share.
 #[derive(Default)]
 pub(super) struct Woken {
     /// Spares the world the lock when nobody was woken, which is nearly always.
@@ -95,7 +95,7 @@ impl Woken {
 
     fn add(&self, host: u32) {
         self.lock().push(host);
-        // After the push: whoever sees the flag finds the host.
+        // After the push: a reader that sees the flag must find the host.
         self.is_any.store(true, Ordering::Release);
     }
 

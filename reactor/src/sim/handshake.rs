@@ -158,7 +158,7 @@ impl Network {
         };
         let ([there, back], end) = (connection.links, &connection.ends[1]);
         let (host, address, state, owner) = (end.host, end.address, end.state, end.owner);
-        // A server whose answer cannot arrive never gets a connection out of it. So the SYN may count as lost.
+        // If the answer cannot arrive, there will be no connection. So the SYN counts as lost.
         if self.is_cut(there) || self.is_cut(back) {
             return self.note_end(id, 0, Action::LoseRequest, 0);
         }

@@ -239,7 +239,7 @@ impl Network {
         ends.collect()
     }
 
-    /// The clock setting of a host whose clock shows `time` now.
+    /// The setting that makes a clock show `time` now.
     pub(super) fn clock_at_the_beginning(&self, time: SystemTime) -> SystemTime {
         time.checked_sub(self.elapsed()).unwrap_or(time)
     }

@@ -1,12 +1,14 @@
-//! [`Latency`]: how long something takes, drawn at random.
+//! [`Latency`]: how long something takes, as a distribution from which times are drawn.
 //!
-//! Logarithms and powers are worked out in integers: those of a machine's floats differ from machine to machine in the
-//! last place, and one nanosecond is enough to turn one run into another.
+//! Logarithms and powers are calculated with integers (fixed-point numbers). Those of floats may differ in the last place
+//! from machine to machine, and a difference of one nanosecond makes another run.
+//!
+//! Next: `random.rs`, where the random numbers come from.
 
 use super::random::{Random, nanoseconds};
 use std::time::Duration;
 
-/// How long something takes.
+/// How long something takes: a distribution of durations.
 ///
 /// ```
 /// use reactor::sim::Latency;
@@ -19,38 +21,39 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Latency {
-    /// Always the same.
+    /// Always this long.
     Fixed(Duration),
-    /// Anything from the first up to the second, with equal chance.
+    /// From the first up to, but not including, the second, all equally likely. The first, if the second is not greater.
     Uniform(Duration, Duration),
-    /// At least this, and then what a process without memory adds, on average `mean`: most are short, a few long.
+    /// At least `least`, and an exponentially distributed time more: mostly a short one, at times a long one.
     Exponential {
-        /// The least.
+        /// The minimum.
         least: Duration,
-        /// The average of what is added.
+        /// The average of the time that is added.
         mean: Duration,
     },
-    /// Around `median`, and long at times: what measurements of the Internet look like.
+    /// Around `median`, and at times much longer, as measurements of the Internet show.
     LogNormal {
-        /// Half of them are shorter.
+        /// Half of the times are shorter.
         median: Duration,
-        /// How far they spread, in hundredths: with 50, one in six is longer than 1.65 medians, one in fifty than 2.7.
+        /// The standard deviation of the logarithm, in hundredths. With 50, one time in six is longer than 1.65 medians,
+        /// and one in fifty is longer than 2.7.
         sigma: u32,
     },
 }
 
-/// A fixed-point number has so many binary places.
+/// Number of binary places of a fixed-point number, unless stated otherwise.
 const PLACES: u32 = 32;
 const ONE: u64 = 1 << PLACES;
 
-/// The natural logarithm of 2.
+/// The natural logarithm of 2, fixed-point.
 const LN_2: u64 = 2_977_044_472;
 
-/// 1 / ln 2.
+/// 1 / ln 2, fixed-point.
 const LOG2_E: u64 = 6_196_328_019;
 
 impl Latency {
-    /// All of it, in words.
+    /// In words. The trace's hash covers them, so changing them makes another run of every seed.
     pub(super) fn words(&self) -> String {
         match self {
             Latency::Fixed(time) => format!("{time:?}"),
@@ -60,7 +63,7 @@ impl Latency {
         }
     }
 
-    /// Draws one, in nanoseconds.
+    /// Draws a time, in nanoseconds.
     pub(super) fn draw(&self, random: &mut Random) -> u64 {
         match *self {
             Latency::Fixed(time) => nanoseconds(time),
@@ -82,11 +85,12 @@ fn scale(value: u64, factor: u64) -> u64 {
     u64::try_from((u128::from(value) * u128::from(factor)) >> PLACES).unwrap_or(u64::MAX)
 }
 
-/// Minus the natural logarithm of `drawn` taken for a number between 0 and 1; fixed-point.
+/// Minus the natural logarithm of `drawn` / 2^64, a number between 0 and 1; fixed-point.
 fn minus_ln(drawn: u64) -> u64 {
-    let drawn = drawn | 1; // Never zero.
+    let drawn = drawn | 1; // Zero has no logarithm.
     let whole = u64::from(drawn.leading_zeros()) + 1;
-    // What is left is from 1 up to 2. Squaring it doubles its logarithm, whose binary places come out one by one.
+    // Now a number from 1 up to 2 is left. Squaring it doubles its logarithm: each time the square is 2 or more, the next
+    // binary place of the logarithm is a 1.
     let mut rest = u128::from(drawn << drawn.leading_zeros());
     let mut log2 = 0_u64;
     for _ in 0..PLACES {
@@ -100,8 +104,8 @@ fn minus_ln(drawn: u64) -> u64 {
     scale((whole << PLACES) - log2, LN_2)
 }
 
-/// A draw from the normal distribution, fixed-point: the sum of twelve uniform ones, which has its mean and variance
-/// and is cut off at six sigma.
+/// A draw from the normal distribution, fixed-point. It is the sum of twelve uniform draws, which has the same mean and
+/// variance, but never lies beyond six standard deviations.
 fn normal(random: &mut Random) -> i64 {
     let mut sum = 0;
     for _ in 0..6 {
@@ -124,7 +128,7 @@ const ROOTS: [u64; PLACES as usize] = {
     roots
 };
 
-/// e to the power of a fixed-point exponent; fixed-point. Beyond what can be told it is 0, or the most.
+/// e to the power of a fixed-point exponent; fixed-point. Too small a result becomes 0, too large a one the maximum.
 fn exp(exponent: i64) -> u64 {
     let exponent = (i128::from(exponent) * i128::from(LOG2_E)) >> PLACES;
     let (whole, fraction) = (exponent >> PLACES, (exponent & i128::from(ONE - 1)) as u64);
@@ -155,13 +159,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn near(value: u64, expected: f64) {
+    fn assert_near(value: u64, expected: f64) {
         let off = (value as f64 / expected - 1.0).abs();
         assert!(off < 0.03, "{value} is not near {expected}");
     }
 
     #[test]
-    fn the_integer_logarithm_and_power_are_those_of_the_floats() {
+    fn the_integer_logarithm_and_power_agree_with_those_of_floats() {
         let mut random = Random::new(1);
         for _ in 0..10_000 {
             let drawn = random.next_u64() >> random.below(50);
@@ -175,24 +179,24 @@ mod tests {
     }
 
     #[test]
-    fn draws_follow_their_law() {
+    fn draws_follow_their_distribution() {
         assert_eq!(sorted(Latency::Fixed(MS))[99_999], 1_000_000);
         let uniform = sorted(Latency::Uniform(MS, 3 * MS));
         assert!(uniform[0] >= 1_000_000 && uniform[99_999] < 3_000_000);
-        near(uniform[50_000], 2e6);
+        assert_near(uniform[50_000], 2e6);
         let exponential = sorted(Latency::Exponential { least: MS, mean: MS });
         assert!(exponential[0] >= 1_000_000);
-        near(exponential[50_000], 1e6 + 1e6 * 2f64.ln());
-        near(exponential.iter().sum::<u64>() / 100_000, 2e6);
+        assert_near(exponential[50_000], 1e6 + 1e6 * 2f64.ln());
+        assert_near(exponential.iter().sum::<u64>() / 100_000, 2e6);
         let log_normal = sorted(Latency::LogNormal { median: MS, sigma: 50 });
-        near(log_normal[50_000], 1e6);
-        near(log_normal[84_134], 1e6 * 0.5f64.exp());
-        near(log_normal[15_866], 1e6 * (-0.5f64).exp());
+        assert_near(log_normal[50_000], 1e6);
+        assert_near(log_normal[84_134], 1e6 * 0.5f64.exp());
+        assert_near(log_normal[15_866], 1e6 * (-0.5f64).exp());
     }
 
     #[test]
     fn a_draw_is_the_same_everywhere() {
-        // Written down once: another machine, compiler or version must give the same.
+        // Written down once: every machine, compiler and version must give the same.
         let mut random = Random::new(42);
         let latencies = [
             Latency::Exponential { least: Duration::ZERO, mean: MS },

@@ -1,9 +1,28 @@
-//! A simulated world: hosts, the network between them and the time, all of it decided by a seed.
+//! A simulated world: hosts, the network between them and the time. A seed decides everything that happens in it.
 //!
-//! Each host has a reactor of its own, and runs the very code that it runs on a real machine: the same loop, the same
-//! protocols. Only what is below the trait [`Driver`](crate::driver::Driver) is another. No time is waited for:
-//! whatever happens next happens now, so that an hour goes by in milliseconds; and the same seed gives the same run, on
-//! every machine, byte for byte.
+//! Each host runs the very code that it runs on a real machine: the same loop, the same protocols. Only what is below the
+//! trait [`Driver`](crate::driver::Driver) differs. Nothing waits for real time: the next event happens at once, so an
+//! hour takes milliseconds. The same seed gives the same run, on every machine, byte for byte.
+//!
+//! This is a discrete-event simulation. A [`World`] looks like this:
+//!
+//! ```text
+//!   +-- World ----------------------------------------------------------------------------+
+//!   |   host "server"                              host "client"                          |
+//!   |   +------------------------+                 +------------------------+             |
+//!   |   | program: your boot     |                 | program                |  program.rs |
+//!   |   | reactor: the real loop |                 | reactor                |             |
+//!   |   | SimDriver              |                 | SimDriver              |  driver.rs  |
+//!   |   | kernel: ports, backlog |                 | kernel                 |  kernel.rs  |
+//!   |   +-----------+------------+                 +-----------+------------+             |
+//!   |               |                                          |                          |
+//!   |   network:    +--- connections over links, one for each direction   ----  network.rs|
+//!   |   virtual clock: moves only when the queue gives out the next event                 |
+//!   |   event queue: what happens when                                          queue.rs  |
+//!   |   random numbers: every latency, loss and split is drawn here             random.rs |
+//!   |   trace: what happened, as a hash and as lines                            trace.rs  |
+//!   +-------------------------------------------------------------------------------------+
+//! ```
 //!
 //! ```
 //! use reactor::sim::World;
@@ -44,39 +63,51 @@
 //!
 //! # What there is
 //!
-//! * [`World`]: runs it all; links ([`World::set_link`]), partitions ([`World::partition`], [`World::cut`]), names
-//!   ([`World::set_name`]), a script ([`World::call_later`]), what happened ([`World::trace_hash`],
+//! * [`World`] runs everything. It has links ([`World::set_link`]), partitions ([`World::partition`], [`World::cut`]),
+//!   names ([`World::set_name`]), a script ([`World::call_later`]) and a trace ([`World::trace_hash`],
 //!   [`World::keep_trace`]).
-//! * [`Host`]: crash, kill, restart, pause, signals, its clock and its limit of descriptors.
-//! * [`LinkSettings`], [`Latency`]: latency, bandwidth, loss, fragments. [`HostSettings`], [`WorldSettings`]: all the rest.
-//! * [`Random`]: for workloads and faults of your own. [`for_each_seed`]: many worlds, and how to repeat the one that
-//!   fails.
+//! * [`Host`]: crash, kill, restart, pause, signals, the host's clock and its maximum number of descriptors.
+//! * [`LinkSettings`] and [`Latency`]: latency, bandwidth, loss, segments. [`HostSettings`], [`WorldSettings`]: all other
+//!   settings.
+//! * [`Random`]: random numbers for workloads and faults of your own. [`for_each_seed`]: the same test in many worlds,
+//!   and the command that repeats the one that fails.
 //!
 //! # How true it is
 //!
-//! Connections behave as Linux's TCP does towards a program: bounded buffers at both ends, backlogs that drop what is
-//! too much, resets, half-open connections, retransmission with growing waits, questions to a receiver that has no
-//! room, limits after which a peer is given up. There are no packets below that: no congestion control, no Nagle, no
-//! reordering within a connection (TCP hides it). A callback takes no time.
+//! To a program, connections behave as Linux's TCP does: bounded buffers at both ends, backlogs that overflow, resets,
+//! half-open connections, retransmission with growing waits, zero-window probes, keep-alive, and limits after which a
+//! peer is given up. There are no packets below that. So there is no congestion control, no Nagle's algorithm, and no
+//! reordering within a connection, which TCP would hide anyway. A callback takes no virtual time. A simulator of networks,
+//! such as ns-3, models all of these; this one is for the programs above the network.
 //!
-//! Errors are told by their [`ErrorKind`](std::io::ErrorKind). None has a number, not even the lack of descriptors,
-//! which is EMFILE on a real system and is only said in words here ([`HostSettings::max_descriptors`]).
+//! Errors have an [`ErrorKind`](std::io::ErrorKind) and no number, not even the lack of descriptors, which is EMFILE on
+//! a real system ([`HostSettings::max_descriptors`]).
 //!
-//! # Where the seed's rule ends
+//! # What no seed decides
 //!
 //! * **TLS** draws keys and nonces from the system, through `ring`, which takes no other source. So the bytes of two
-//!   runs differ; their lengths, and with them all times, do not, *if* the certificates have a fixed length and so do
-//!   the signatures by their keys: take Ed25519 ones with a serial number of your own. ECDSA signatures in DER vary by
-//!   a few bytes. [`World::trace_hash`] covers the contents of plain streams, and only the lengths of those that begin
-//!   like TLS.
-//! * **A program's own** hash maps (std's have another order in each run), threads, and other clocks than its
-//!   reactor's.
-//! * **A program's own floats**, if what it sends or does hangs on `sin`, `ln`, `powf` and their like: std takes them
-//!   from the system's library, and two of those may differ in the last place. Sums, products, quotients and square
-//!   roots are the same everywhere. The network itself counts in integers only.
-//! * Calls from other threads come when they come.
+//!   runs differ. Their lengths, and so all times, are equal *if* the certificates and the signatures by their keys have
+//!   a fixed length: use Ed25519 keys, and certificates with a serial number of your own. (ECDSA signatures in DER vary
+//!   by a few bytes.) [`World::trace_hash`] covers the contents of plain streams, and only the lengths of streams that
+//!   begin like TLS.
+//! * **The program's own hash maps** (those of std iterate in another order in each run), its threads, and any clock
+//!   other than its reactor's.
+//! * **The program's own floats**, if its behaviour depends on `sin`, `ln`, `powf` and the like: std takes them from the
+//!   system's library, and two libraries may differ in the last place. Sums, products, quotients and square roots are
+//!   the same everywhere. The network itself counts in integers only.
+//! * **Calls from other threads**: they arrive when they arrive.
 //!
-//! Next: `queue.rs` (what happens when), `network.rs`, `connection.rs`.
+//! # In which order to read it
+//!
+//! First how a world runs: `queue.rs`, `world.rs`, `environment.rs`, `host.rs`, `program.rs`, `driver.rs`. Then the
+//! network: `network.rs`, `kernel.rs`, and one file for each part of TCP: `connection.rs` (the data), `handshake.rs`,
+//! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`. Last the parts that stand alone:
+//! `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
+//!
+//! Five files import each other in a circle: a world has programs, a program has a driver, a driver has the
+//! environment, and a step of the script in the environment gets the world.
+//!
+//! Next: `queue.rs`, what happens when.
 
 mod connection;
 mod driver;

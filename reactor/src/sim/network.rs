@@ -1,8 +1,8 @@
 //! [`Network`]: the kernels of all hosts, the connections and links between them, and the virtual clock.
 //!
 //! It calls no program. When something happens that a program must hear of, it puts that into the ready list of the
-//! program's kernel and makes the host due; the [`World`](super::World) then lets the host's loop take a turn, whose
-//! poll finds the ready list.
+//! program's kernel and makes the host due; the [`World`](super::World) then lets the host's loop take a turn, and
+//! the poll in that turn finds the ready list.
 //!
 //! ```text
 //!   event --> Network::handle --> segment_arrived, syn_arrived, ... --> mark_ready --> due
@@ -40,7 +40,7 @@ pub(super) struct Network {
     pub(super) links: Vec<DirectedLink>,
     links_by_hosts: BTreeMap<(u32, u32), u32>,
     pub(super) hosts_by_address: BTreeMap<IpAddr, u32>,
-    /// Hosts whose loop is to take a turn now, in order.
+    /// The hosts that are to take a turn now, in order.
     due: VecDeque<u32>,
     pub(super) next_serial: u32,
 }

@@ -1,11 +1,13 @@
 //! [`Random`]: numbers that a seed decides, the same on every machine.
 //!
-//! xoshiro256++ (Blackman, Vigna), its state filled by splitmix64: integers only, so that there is nothing a machine or
-//! a compiler could do differently.
+//! The generator is xoshiro256++ by Blackman and Vigna, its state filled by splitmix64. Both use integers only, so no
+//! machine or compiler can calculate anything else.
+//!
+//! Next: `seeds.rs`, the same test in many worlds.
 
 use std::time::Duration;
 
-/// Numbers that look random and follow from a seed. Not for secrets.
+/// A source of numbers that look random and follow from a seed. Not for secrets: the next number can be predicted.
 ///
 /// ```
 /// use reactor::sim::Random;
@@ -17,19 +19,19 @@ use std::time::Duration;
 pub struct Random([u64; 4]);
 
 impl Random {
-    /// The numbers that follow from `seed`.
+    /// A source with this seed.
     pub fn new(seed: u64) -> Random {
         let mut state = seed;
         Random(std::array::from_fn(|_| split_mix(&mut state)))
     }
 
-    /// Those of another one for each `stream`, so that drawing more of one does not change the others.
+    /// One of many sources with the same seed. Drawing more from one does not change what the others give.
     pub(super) fn stream(seed: u64, stream: u64) -> Random {
         let mut state = stream;
         Random::new(seed ^ split_mix(&mut state))
     }
 
-    /// The next number, any with equal chance.
+    /// The next number; all are equally likely.
     pub fn next_u64(&mut self) -> u64 {
         let s = &mut self.0;
         let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
@@ -43,18 +45,19 @@ impl Random {
         result
     }
 
-    /// A number below `limit`; 0 if that is 0.
+    /// A number below `limit`, or 0 if `limit` is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
-        // The high half of the product. Some numbers come a little more often than others: by 1 in 2^64 / limit.
+        // The high half of the product. Some numbers are a little more likely than others, by about limit / 2^64: too little
+        // to matter here, and a fair draw would take a number of draws that varies.
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64
     }
 
-    /// Whether something happens that does so `count` times `out_of` so many.
+    /// True `count` times out of `out_of`, on average.
     pub fn chance(&mut self, count: u64, out_of: u64) -> bool {
         self.below(out_of) < count
     }
 
-    /// A duration from `least` up to and without `most`; `least` if that is not less.
+    /// A duration from `least` up to, but not including, `most`; `least` if `most` is not greater.
     pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let (least, most) = (nanoseconds(least), nanoseconds(most));
         Duration::from_nanos(least + self.below(most.saturating_sub(least)))
@@ -69,7 +72,7 @@ fn split_mix(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// More than five hundred years count as that.
+/// In nanoseconds. More than `u64::MAX` of them, some 584 years, count as that many.
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -80,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_published_algorithms() {
-        // The first of splitmix64 with seed 1234567, and of xoshiro256++ with the state 1, 2, 3, 4.
+        // The first numbers of splitmix64 with seed 1234567, and of xoshiro256++ with the state 1, 2, 3, 4.
         let mut state = 1_234_567;
         assert_eq!(
             [(); 3].map(|()| split_mix(&mut state)),
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_kept_to() {
+    fn draws_stay_within_their_limits() {
         let mut random = Random::new(1);
         let mut seen = [0; 6];
         for _ in 0..6000 {

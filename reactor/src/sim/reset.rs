@@ -12,8 +12,8 @@ use super::trace::Action;
 use std::io::ErrorKind;
 
 impl Network {
-    /// A segment from `side` has arrived at a kernel that does not know the connection, or whose program has closed it:
-    /// the kernel answers with a reset.
+    /// A segment from `side` has arrived at a kernel that does not know the connection, or after its program closed the
+    /// end. The kernel answers with a reset.
     pub(super) fn answer_with_reset(&mut self, id: ConnectionId, side: Side) {
         let connection = &mut self.connections[id.key as usize];
         let back = connection.links[1 - side];

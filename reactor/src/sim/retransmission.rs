@@ -1,4 +1,4 @@
-//! Retransmission: a sender whose bytes or acknowledgements are lost waits and sends again.
+//! Retransmission: when bytes or their acknowledgements are lost, the sender waits and sends again.
 //!
 //! A link that only loses some packets needs none of this: `stream.rs` draws the delay of each loss in advance.
 //! This file is for links that are cut, for machines that are down, and for losses that outlast the sender.

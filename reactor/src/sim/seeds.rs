@@ -1,4 +1,6 @@
 //! [`for_each_seed`]: the same test in many worlds.
+//!
+//! Next: [`crate::testing`], tools for tests of a single protocol or timer.
 
 use super::World;
 use std::ops::Range;
@@ -6,22 +8,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::{env, thread};
 
-/// Names the one seed to be run, in the environment.
+/// The environment variable that names a single seed to run.
 const ONE_SEED: &str = "REACTOR_SEED";
 
-/// How many of the last lines of its trace a failing world shows.
+/// How many lines a failing world shows from the end of its trace.
 const LINES: usize = 60;
 
-/// Runs `test` with a new world for each seed. If it panics, the last lines of that world's trace, the seed and the
-/// command that repeats it are printed, and the panic goes on.
+/// Calls `test` once for each seed, with a new world that has this seed. If a call panics, this prints the last lines of
+/// that world's trace, the seed, and the command that repeats it; then the panic goes on, and no other seed is run.
 ///
-/// With `REACTOR_SEED=17` in the environment, only seed 17 is run.
+/// With `REACTOR_SEED=17` in the environment, only seed 17 is run, whatever `seeds` says.
 ///
 /// # Panics
-/// If `test` does, or if `REACTOR_SEED` is no number.
+/// If `test` panics, or if `REACTOR_SEED` is not a number.
 pub fn for_each_seed(seeds: Range<u64>, mut test: impl FnMut(&World)) {
     match env::var(ONE_SEED) {
-        Ok(seed) => in_one_world(seed.parse().unwrap_or_else(|_| panic!("{ONE_SEED}={seed} is no seed")), &mut test),
+        Ok(seed) => in_one_world(seed.parse().unwrap_or_else(|_| panic!("{ONE_SEED}={seed} is not a seed")), &mut test),
         Err(_) => seeds.for_each(|seed| in_one_world(seed, &mut test)),
     }
 }
@@ -39,8 +41,8 @@ fn in_one_world(seed: u64, test: &mut impl FnMut(&World)) {
     }
 }
 
-/// The command that runs this program in the same way, with one seed; and if it is a test program of cargo's, whose
-/// threads have the names of their tests, this one test. What else is in the environment it does not say.
+/// The command that runs this program in the same way with one seed. If it is a test program of cargo's, it runs only the
+/// test that failed, which is the name of the thread. Other variables of the environment are not in the command.
 fn command(seed: u64, args: &[String], thread: Option<&str>) -> String {
     let program = args.first().map_or("", |program| program);
     let is_test_program = Path::new(program).parent().is_some_and(|folder| folder.ends_with("deps"));
@@ -51,7 +53,7 @@ fn command(seed: u64, args: &[String], thread: Option<&str>) -> String {
     words.iter().fold(format!("{ONE_SEED}={seed}"), |command, word| command + " " + &quoted(word))
 }
 
-/// A word as a shell reads it.
+/// A word, quoted for a shell if it needs that.
 fn quoted(word: &str) -> String {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "_-+=:,./@%".contains(char);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -70,12 +72,16 @@ mod tests {
     }
 
     #[test]
-    fn the_command_that_repeats_a_seed_is_whole() {
+    fn the_command_that_repeats_a_seed_is_complete() {
         let test = "/target/debug/deps/sim-0123456789abcdef";
         let whole = format!("REACTOR_SEED=17 {test} --exact faults::storms");
         assert_eq!(shown(&[test], Some("faults::storms")), whole);
-        assert_eq!(shown(&[test, "fau", "--nocapture"], Some("faults::storms")), whole, "of many tests this one");
-        // With one thread all tests run in `main`.
+        assert_eq!(
+            shown(&[test, "fau", "--nocapture"], Some("faults::storms")),
+            whole,
+            "of many tests only the one that failed"
+        );
+        // With one thread, all tests run on `main`, so the name of the thread is not that of a test.
         let known = format!("REACTOR_SEED=17 {test} fau --test-threads=1");
         assert_eq!(shown(&[test, "fau", "--test-threads=1"], Some("main")), known);
         let program = ["target/release/my sim", "--name", "it's", ""];

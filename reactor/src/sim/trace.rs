@@ -227,18 +227,18 @@ impl Trace {
     }
 
     /// Records something said about the world, or by one of its hosts.
-    pub(super) fn say(&mut self, time: u64, who: &str, what: &str) {
+    pub(super) fn say(&mut self, time: u64, speaker: &str, what: &str) {
         self.mix(time);
-        self.mix_bytes(who.as_bytes());
+        self.mix_bytes(speaker.as_bytes());
         self.mix_bytes(what.as_bytes());
         if self.is_read() {
-            self.line(time, who, what);
+            self.line(time, speaker, what);
         }
     }
 
     #[cold]
-    fn line(&mut self, time: u64, who: &str, what: &str) {
-        let line = line(time, who, what);
+    fn line(&mut self, time: u64, speaker: &str, what: &str) {
+        let line = line(time, speaker, what);
         self.send(&line);
         self.store(line);
     }
@@ -263,9 +263,9 @@ impl Trace {
 }
 
 /// One line of the trace. It stays one line: a line break in `what` is shown as `\n`.
-pub(super) fn line(time: u64, who: &str, what: &str) -> String {
+pub(super) fn line(time: u64, speaker: &str, what: &str) -> String {
     let what = what.replace('\n', "\\n");
-    format!("{:>6}.{:09} {who:<10} {what}", time / NANOSECONDS_A_SECOND, time % NANOSECONDS_A_SECOND)
+    format!("{:>6}.{:09} {speaker:<10} {what}", time / NANOSECONDS_A_SECOND, time % NANOSECONDS_A_SECOND)
 }
 
 /// A time of day, as a line shows it: in seconds, to the nanosecond.

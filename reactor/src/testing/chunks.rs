@@ -1,7 +1,9 @@
-//! [`for_every_chunking`]: TCP may cut a stream anywhere, so a parser must give the same result however it was cut.
+//! [`for_every_chunking`]: TCP may cut a stream anywhere, so a parser must give the same result wherever it is cut.
+//!
+//! Next: the examples of this library, which use all of it.
 
-/// Runs `check` with `bytes` whole, byte by byte, with empty reads between, and cut in two at every place.
-/// `check` builds its parser anew each time, feeds it the chunks in order, and asserts what came out.
+/// Calls `check` with different chunkings of `bytes`: whole; byte by byte; in threes with empty chunks between; and cut in
+/// two at every place. `check` makes a new parser in each call, feeds it the chunks in order, and asserts the result.
 ///
 /// ```
 /// reactor::testing::for_every_chunking(b"12;3;", |chunks| {

@@ -1,6 +1,9 @@
-//! [`ManualClock`]: a clock that stands still until it is told to go on. Twisted's `task.Clock`.
+//! [`ManualClock`]: a clock that stands still until a test moves it. Twisted's `task.Clock`.
 //!
-//! It has the very queue that the reactor has; only who tells the queue the time is different.
+//! It keeps its calls in the same queue as the reactor does ([`Timers`]). The only difference is where the queue gets the
+//! time from: here from [`advance`](ManualClock::advance), there from the system's clock.
+//!
+//! Next: `chunks.rs`, the last of these tools.
 
 use crate::timers::Timers;
 use crate::{Clock, DelayedCall, driver};
@@ -8,16 +11,17 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// How many calls may be made without any time going by. A call that asks for itself again without a delay would
-/// otherwise hold a test for ever; no honest test comes near.
-const AT_ONE_MOMENT: usize = 1_000_000;
+/// Maximum number of calls that are made at one moment. A call that schedules itself again without a delay would otherwise
+/// hold a test for ever; no honest test comes near this.
+const MAX_CALLS_AT_ONE_MOMENT: usize = 1_000_000;
 
-/// A clock for tests: its time goes on only by [`advance`](ManualClock::advance), which makes the calls that fall due
-/// on the way. A cheap handle to clone: all clones are the same clock.
+/// A clock for tests. Its time moves only by [`advance`](ManualClock::advance), which makes the calls that fall due on the
+/// way. This is a handle, cheap to clone: all clones are the same clock.
 ///
-/// Each call is made at its own time: while it runs, [`now`](ManualClock::now) is the moment at which it was due, and
-/// what it asks for counts from there. In Twisted's `task.Clock` it is already the end of the advance, so that a call
-/// that asks for itself again every second is made once in an advance of ten; here, as on the real clock, ten times.
+/// Each call is made at its own time. While it runs, [`now`](ManualClock::now) is the moment at which it was due, and the
+/// delays of new calls count from there. In Twisted's `task.Clock` it is already the end of the advance. So a call that
+/// schedules itself again every second is made once there in an advance of ten seconds; here ten times, as on a real
+/// clock.
 ///
 /// ```
 /// use reactor::testing::ManualClock;
@@ -37,7 +41,7 @@ const AT_ONE_MOMENT: usize = 1_000_000;
 /// # assert!(clock.pending()[0].cancel());
 /// ```
 ///
-/// Like the reactor's, a call that holds a clone of its clock keeps the clock until it is made or cancelled.
+/// A call that holds a clone of its clock keeps the clock alive until it is made or cancelled, as a reactor's call does.
 #[derive(Clone)]
 pub struct ManualClock {
     timers: Rc<Timers>,
@@ -45,7 +49,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that has not moved yet.
+    /// A new clock. It has not moved: [`elapsed`](ManualClock::elapsed) is zero.
     pub fn new() -> ManualClock {
         let start = driver::some_moment();
         ManualClock { timers: Timers::new(start), start }
@@ -56,33 +60,35 @@ impl ManualClock {
         self.timers.now()
     }
 
-    /// How far this clock has been moved since it was made. Twisted's `seconds`.
+    /// How far this clock has moved since it was made. Twisted's `seconds`.
     pub fn elapsed(&self) -> Duration {
         self.now() - self.start
     }
 
-    /// Makes `call` when this clock has been moved by `after` from now; never before this returns.
+    /// Schedules `call` for when this clock has moved by `after`. It is made by `advance`, never before this returns, not
+    /// even without a delay.
     #[track_caller]
     pub fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> DelayedCall {
         self.timers.call_later(after, Box::new(call))
     }
 
-    /// Moves the time on by `by`, and makes the calls that fall due on the way: by their times, and those due at the
-    /// same moment in the order in which they were asked for. Calls that they ask for are made, too, if their time
-    /// comes before the end; without a delay, as the last of their moment.
+    /// Moves the time on by `by`, and makes the calls that fall due on the way: in the order of their times, and calls of
+    /// the same time in the order in which they were scheduled. Calls that they schedule are made as well, if they fall
+    /// due before the end; a call without a delay comes after all others of its moment.
     ///
     /// With `Duration::ZERO` it makes the calls that are due now.
     ///
     /// # Panics
-    /// If a call panics: nobody catches that here, so that the test fails. The time has then gone by all the same, and
-    /// the next `advance` makes the calls that this one did not come to. Also if calls go on asking for others without
-    /// a delay, a million times.
+    /// If a call panics: the panic goes through, so that the test fails. The clock still moves to the end, and the next
+    /// `advance` makes the calls that this one did not reach. It also panics if more than a million calls are made at
+    /// one moment.
     pub fn advance(&self, by: Duration) {
         let arrival = Arrival { timers: &self.timers, end: self.now() + by };
-        let mut at_once = 0;
+        let mut at_this_moment = 0;
         while let Some(time) = self.timers.next_time().filter(|time| *time <= arrival.end) {
-            at_once = if time > self.now() { 0 } else { at_once + 1 };
-            assert!(at_once < AT_ONE_MOMENT, "calls without a delay ask for each other for ever");
+            at_this_moment = if time > self.now() { 0 } else { at_this_moment + 1 };
+            assert!(at_this_moment < MAX_CALLS_AT_ONE_MOMENT, "calls without a delay schedule each other for ever");
+            // Before the call, which must see the moment at which it was due.
             forward(&self.timers, time);
             if let Some((action, _)) = self.timers.take_first_due().and_then(|due| self.timers.begin(due)) {
                 action();
@@ -90,14 +96,15 @@ impl ManualClock {
         }
     }
 
-    /// Advances by each of these steps, one after the other.
+    /// Advances by each of these steps in turn. Twisted's `pump`.
     pub fn pump(&self, steps: impl IntoIterator<Item = Duration>) {
         for step in steps {
             self.advance(step);
         }
     }
 
-    /// The calls that wait, in the order in which they will be made. Twisted's `getDelayedCalls`.
+    /// The calls that wait, in the order in which they will be made. Cancelled calls are not among them. Twisted's
+    /// `getDelayedCalls`.
     pub fn pending(&self) -> Vec<DelayedCall> {
         self.timers.waiting()
     }
@@ -109,7 +116,7 @@ impl Default for ManualClock {
     }
 }
 
-/// Brings the clock to the end of an advance, also if a call panics.
+/// Moves the clock to the end of an advance when it is dropped, so that this also happens if a call panics.
 struct Arrival<'a> {
     timers: &'a Timers,
     end: Instant,
@@ -121,7 +128,7 @@ impl Drop for Arrival<'_> {
     }
 }
 
-/// Never back: a call that advances the clock itself may have gone beyond `time`.
+/// Moves the clock to `time`, but never back: a call that advances the clock itself may have moved it beyond.
 fn forward(timers: &Timers, time: Instant) {
     timers.set_now(time.max(timers.now()));
 }

@@ -1,7 +1,13 @@
-//! What tests need, without a network and without waiting: chunkings of bytes, a transport that only remembers, and a
-//! clock that is moved by hand.
+//! Tools for tests without a network and without waiting.
 //!
-//! Twisted's `proto_helpers` and `task.Clock`.
+//! A protocol is only a value with methods, so a test can call them itself. It passes a [`StringTransport`], and looks
+//! at what the protocol wrote. If the protocol sets timers, the test gives it a [`ManualClock`], and moves the time on.
+//! [`for_every_chunking`] checks that a parser does not care how TCP cuts its bytes, and [`collect_unhandled`] checks
+//! which failures a program leaves unhandled. Several hosts with a network between them are a [`World`](crate::sim::World).
+//!
+//! In Twisted, these are `proto_helpers` and `task.Clock`.
+//!
+//! Next: `string_transport.rs`, then `manual_clock.rs` and `chunks.rs`.
 
 mod chunks;
 mod manual_clock;
@@ -13,8 +19,8 @@ pub use string_transport::StringTransport;
 
 use crate::Failure;
 
-/// The failures that nobody handled while `work` ran on this thread; they are given here instead of to the log. Trial's
-/// `flushLoggedErrors`.
+/// Runs `work` and returns the failures that were dropped without being handled, in that order. They do not go to the
+/// log. Only failures on this thread count. Trial's `flushLoggedErrors`.
 ///
 /// ```
 /// use reactor::{deferred, testing};

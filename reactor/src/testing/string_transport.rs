@@ -1,4 +1,6 @@
-//! [`StringTransport`]: a transport that remembers what was done to it. Twisted's class of that name.
+//! [`StringTransport`]: a transport that remembers what a protocol asked of it. Twisted's class of that name.
+//!
+//! Next: `manual_clock.rs`, for protocols with timers.
 
 use crate::transport::KeepAlive;
 use crate::transport::TransportBackend;
@@ -6,7 +8,8 @@ use crate::{Address, Producer, Transport};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// A connection that exists only in memory: what a protocol writes can be read back, its requests are flags.
+/// A connection that exists only in memory. It keeps the bytes that a protocol writes, and remembers its requests; it acts
+/// on none of them. So after `lose_connection` no `connection_lost` follows: the test calls that itself.
 ///
 /// ```
 /// use reactor::{Protocol, Transport, testing::StringTransport};
@@ -34,12 +37,12 @@ pub struct StringTransport {
 }
 
 impl StringTransport {
-    /// A fresh one.
+    /// A new connection, on which nothing has been written.
     pub fn new() -> Rc<StringTransport> {
         Rc::default()
     }
 
-    /// The handle to give to a protocol.
+    /// The handle that the test passes to the protocol.
     pub fn transport(self: &Rc<StringTransport>) -> Transport {
         Transport::new(self.clone())
     }
@@ -49,13 +52,13 @@ impl StringTransport {
         self.written.borrow().clone()
     }
 
-    /// Everything written so far, which is then forgotten.
+    /// Everything written since the last call, which it forgets.
     pub fn take_written(&self) -> Vec<u8> {
         self.written.take()
     }
 
-    /// How often `write` or `write_vectored` was called.
-    pub fn writes(&self) -> usize {
+    /// How often `write` or `write_vectored` was called before the protocol closed the connection.
+    pub fn write_count(&self) -> usize {
         self.writes.get()
     }
 
@@ -74,7 +77,7 @@ impl StringTransport {
         self.aborted.get()
     }
 
-    /// Says whom the protocol is to see as its peer.
+    /// Sets the address that the protocol sees as its peer's. Until then it is [`Address::Unknown`].
     pub fn set_peer(&self, peer: Address) {
         *self.peer.borrow_mut() = Some(peer);
     }

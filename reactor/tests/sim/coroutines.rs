@@ -25,7 +25,7 @@ impl Future for Yield {
 #[test]
 fn a_coroutine_continues_in_a_turn_of_its_own_host() {
     let (world, events) = (world(1), Events::default());
-    // The host whose turn it is: each host sets it first in its turn.
+    // The host that takes its turn now: each sets this first.
     let turn: Rc<Cell<&'static str>> = Rc::new(Cell::new("nobody"));
     for name in ["one", "two", "three"] {
         let (events, turn) = (events.clone(), turn.clone());

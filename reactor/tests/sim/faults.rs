@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 const KEEP_ALIVE: KeepAlive = KeepAlive { idle: Duration::from_secs(2), interval: SECOND, probes: 2 };
 
-/// Checks the contract of a protocol: `connection_made` first and once, `connection_lost` last and once, and between them
-/// all bytes, in order and unchanged.
+/// Checks the contract of a protocol: `connection_made` first and once, `connection_lost` last and once, and between
+/// them all bytes, in order and unchanged.
 struct Checked {
     seen: Rc<Seen>,
     was_made: bool,

@@ -74,8 +74,8 @@ fn happen(world: &World, random: &mut Random, server: &Host, client: &Host, all:
     }
 }
 
-/// A minute of faults, and then some minutes without. Returns how many ends the server has then, how many the client has,
-/// and how many connections there are.
+/// A minute of faults, and then some minutes without. Returns how many ends the server has then, how many the client
+/// has, and how many connections there are.
 fn storm(world: &World, keep_alive: Option<KeepAlive>) -> [usize; 3] {
     let slow = LinkSettings::new(Latency::Uniform(SECOND / 100, SECOND));
     world.set_links(slow.loss(if world.seed().is_multiple_of(3) { 100_000 } else { 0 }));

@@ -1,5 +1,5 @@
-//! The simulated world: what its network does; that a seed decides everything; and that the library's protocols run over
-//! it unchanged.
+//! The simulated world: what its network does; that a seed decides everything; and that the library's protocols run
+//! over it unchanged.
 
 mod connecting;
 mod coroutines;

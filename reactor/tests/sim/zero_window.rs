@@ -139,7 +139,7 @@ fn a_kernel_that_gave_up_while_its_program_slept_answers_a_zero_window_probe_wit
     world.run_for(SECOND);
     let (server, client) = ([server], [client]);
     world.partition(&server, &client);
-    theirs.write("who never comes");
+    theirs.write("lost");
     world.run_for(SECOND);
     server[0].pause();
     world.run_for(925 * SECOND); // Its kernel has given up now; the client's has some minutes left.
@@ -156,7 +156,8 @@ fn a_window_that_becomes_zero_behind_a_cut_is_probed_after_it() {
     line.transport().write(&[7; MUCH / 2]);
     world.run_for(SECOND);
     world.cut(&server, &client);
-    line.transport().write(&[7; MUCH / 2]); // A part of this arrives and fills the buffer, but its acknowledgement is lost.
+    // A part of this arrives and fills the buffer, but its acknowledgement is lost.
+    line.transport().write(&[7; MUCH / 2]);
     world.run_for(SECOND);
     world.heal();
     world.run_for(10 * SECOND);

@@ -1,4 +1,4 @@
-//! What a test may rely on when it moves the clock itself.
+//! What a test may rely on when it moves a [`ManualClock`].
 
 use super::*;
 use crate::timers::CallState;
@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A clock, and which calls were made on it when.
+/// A clock, and the names and times of the calls made on it.
 #[derive(Default)]
 struct Rig {
     clock: ManualClock,
@@ -15,7 +15,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// Notes `name` and the time.
+    /// A call that notes `name` and the time.
     fn note(&self, name: &'static str) -> impl Fn() + 'static {
         let (clock, made) = (self.clock.clone(), self.made.clone());
         move || made.borrow_mut().push((name, clock.elapsed().as_millis()))
@@ -25,7 +25,7 @@ impl Rig {
         self.clock.call_later(MS * ms, self.note(name))
     }
 
-    /// Advances by `ms`; the calls that were made.
+    /// Advances by `ms`, and returns the calls that were made.
     fn advance(&self, ms: u32) -> Vec<(&'static str, u128)> {
         self.clock.advance(MS * ms);
         self.made.take()
@@ -60,7 +60,7 @@ fn a_call_waits_for_its_time_and_is_then_made_once() {
 }
 
 #[test]
-fn a_call_without_delay_waits_for_an_advance_by_nothing() {
+fn a_call_without_a_delay_waits_for_an_advance() {
     let rig = Rig::default();
     rig.later(0, "call");
     assert_eq!(rig.made.take(), []);
@@ -96,7 +96,7 @@ fn a_call_can_be_delayed_and_reset_both_ways() {
 }
 
 #[test]
-fn calls_are_made_by_their_times_and_equal_ones_in_the_order_asked_for() {
+fn calls_are_made_in_the_order_of_their_times_and_then_as_they_were_scheduled() {
     let rig = Rig::default();
     for (ms, name) in [(3, "d"), (1, "a"), (2, "b"), (3, "e"), (2, "c")] {
         rig.later(ms, name);
@@ -105,7 +105,7 @@ fn calls_are_made_by_their_times_and_equal_ones_in_the_order_asked_for() {
 }
 
 #[test]
-fn a_call_that_was_moved_keeps_the_order_of_times_whoever_came_between() {
+fn a_rescheduled_call_takes_its_place_by_its_new_time() {
     for moved_first in [true, false] {
         let rig = Rig::default();
         let a = rig.later(1, "a");
@@ -122,7 +122,7 @@ fn a_call_that_was_moved_keeps_the_order_of_times_whoever_came_between() {
 }
 
 #[test]
-fn a_reset_from_inside_a_call_counts_from_the_time_of_that_call() {
+fn a_reset_inside_a_call_counts_from_the_time_of_that_call() {
     for steps in [vec![MS / 2; 10], vec![MS; 5], vec![MS * 5]] {
         let rig = Rig::default();
         let b = rig.later(2, "b");
@@ -134,7 +134,7 @@ fn a_reset_from_inside_a_call_counts_from_the_time_of_that_call() {
 }
 
 #[test]
-fn what_a_call_asks_for_counts_from_its_own_time_and_comes_in_the_same_advance() {
+fn delays_of_calls_made_inside_a_call_count_from_its_time() {
     let rig = Rig::default();
     let (clock, first) = (rig.clock.clone(), rig.note("first"));
     let (now, soon, beyond) = (rig.note("without delay"), rig.note("soon"), rig.note("beyond"));
@@ -169,7 +169,7 @@ fn a_call_may_advance_the_clock_itself_and_time_never_goes_back() {
 }
 
 #[test]
-fn a_panic_goes_through_and_the_calls_behind_it_are_made_at_the_next_advance() {
+fn a_panic_goes_through_and_the_next_advance_makes_the_remaining_calls() {
     let rig = Rig::default();
     rig.later(1, "before");
     rig.clock.call_later(MS * 2, || panic!("in the call"));
@@ -177,11 +177,11 @@ fn a_panic_goes_through_and_the_calls_behind_it_are_made_at_the_next_advance() {
     rig.later(3, "later");
     assert_eq!(panic_of(|| rig.clock.advance(MS * 5)), "in the call");
     assert_eq!((rig.made.take(), rig.clock.elapsed()), (vec![("before", 1)], MS * 5));
-    assert_eq!(rig.advance(0), [("behind", 5), ("later", 5)], "late, as time does not go back");
+    assert_eq!(rig.advance(0), [("behind", 5), ("later", 5)], "late, because time does not go back");
 }
 
 #[test]
-fn calls_that_ask_for_each_other_without_delay_for_ever_are_found_out() {
+fn calls_that_schedule_each_other_without_delay_for_ever_panic() {
     fn again(clock: ManualClock) {
         clock.clone().call_later(Duration::ZERO, move || again(clock));
     }
@@ -192,7 +192,7 @@ fn calls_that_ask_for_each_other_without_delay_for_ever_are_found_out() {
 }
 
 #[test]
-fn a_clock_that_goes_drops_what_its_calls_hold_even_if_that_holds_the_calls() {
+fn a_dropped_clock_drops_what_its_calls_hold_even_if_that_holds_the_calls() {
     let (clock, held) = (ManualClock::new(), Rc::new(()));
     let (holds, own) = (held.clone(), Rc::new(RefCell::new(None::<DelayedCall>)));
     let circle = own.clone();
