@@ -23,8 +23,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Maximum number of look-ups and jobs that wait in one world. Beyond it they are refused, as by the threads of the real
-/// driver.
+/// Maximum number of look-ups and jobs that wait in one world. Beyond it they are refused, as by the threads of the
+/// real driver.
 const MAX_SCHEDULED: usize = 1 << 20;
 
 pub(super) struct SimDriver {

@@ -1,4 +1,4 @@
-//! [`Environment`]: what a world's hosts share: the network, the clock, the names, and the work that waits for its time.
+//! [`Environment`]: what a world's hosts share: the network, the clock, the names, and the work that waits.
 //!
 //! Next: `host.rs`, one machine and its program.
 

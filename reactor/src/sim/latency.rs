@@ -1,7 +1,7 @@
 //! [`Latency`]: how long something takes, as a distribution from which times are drawn.
 //!
-//! Logarithms and powers are calculated with integers (fixed-point numbers). Those of floats may differ in the last place
-//! from machine to machine, and a difference of one nanosecond makes another run.
+//! Logarithms and powers are calculated with integers (fixed-point numbers). Those of floats may differ in the last
+//! place from machine to machine, and a difference of one nanosecond makes another run.
 //!
 //! Next: `random.rs`, where the random numbers come from.
 
@@ -23,7 +23,8 @@ use std::time::Duration;
 pub enum Latency {
     /// Always this long.
     Fixed(Duration),
-    /// From the first up to, but not including, the second, all equally likely. The first, if the second is not greater.
+    /// From the first up to, but not including, the second, all equally likely. The first, if the second is not
+    /// greater.
     Uniform(Duration, Duration),
     /// At least `least`, and an exponentially distributed time more: mostly a short one, at times a long one.
     Exponential {
@@ -36,8 +37,8 @@ pub enum Latency {
     LogNormal {
         /// Half of the times are shorter.
         median: Duration,
-        /// The standard deviation of the logarithm, in hundredths. With 50, one time in six is longer than 1.65 medians,
-        /// and one in fifty is longer than 2.7.
+        /// The standard deviation of the logarithm, in hundredths. With 50, one time in six is longer than 1.65
+        /// medians, and one in fifty is longer than 2.7.
         sigma: u32,
     },
 }
@@ -89,8 +90,8 @@ fn scale(value: u64, factor: u64) -> u64 {
 fn minus_ln(drawn: u64) -> u64 {
     let drawn = drawn | 1; // Zero has no logarithm.
     let whole = u64::from(drawn.leading_zeros()) + 1;
-    // Now a number from 1 up to 2 is left. Squaring it doubles its logarithm: each time the square is 2 or more, the next
-    // binary place of the logarithm is a 1.
+    // Now a number from 1 up to 2 is left. Squaring it doubles its logarithm: each time the square is 2 or more, the
+    // next binary place of the logarithm is a 1.
     let mut rest = u128::from(drawn << drawn.leading_zeros());
     let mut log2 = 0_u64;
     for _ in 0..PLACES {

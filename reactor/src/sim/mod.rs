@@ -1,8 +1,8 @@
 //! A simulated world: hosts, the network between them and the time. A seed decides everything that happens in it.
 //!
-//! Each host runs the very code that it runs on a real machine: the same loop, the same protocols. Only what is below the
-//! trait [`Driver`](crate::driver::Driver) differs. Nothing waits for real time: the next event happens at once, so an
-//! hour takes milliseconds. The same seed gives the same run, on every machine, byte for byte.
+//! Each host runs the very code that it runs on a real machine: the same loop, the same protocols. Only what is below
+//! the trait [`Driver`](crate::driver::Driver) differs. Nothing waits for real time: the next event happens at once, so
+//! an hour takes milliseconds. The same seed gives the same run, on every machine, byte for byte.
 //!
 //! This is a discrete-event simulation. A [`World`] looks like this:
 //!
@@ -67,8 +67,8 @@
 //!   names ([`World::set_name`]), a script ([`World::call_later`]) and a trace ([`World::trace_hash`],
 //!   [`World::keep_trace`]).
 //! * [`Host`]: crash, kill, restart, pause, signals, the host's clock and its maximum number of descriptors.
-//! * [`LinkSettings`] and [`Latency`]: latency, bandwidth, loss, segments. [`HostSettings`], [`WorldSettings`]: all other
-//!   settings.
+//! * [`LinkSettings`] and [`Latency`]: latency, bandwidth, loss, segments. [`HostSettings`], [`WorldSettings`]: all
+//!   other settings.
 //! * [`Random`]: random numbers for workloads and faults of your own. [`for_each_seed`]: the same test in many worlds,
 //!   and the command that repeats the one that fails.
 //!
@@ -77,8 +77,8 @@
 //! To a program, connections behave as Linux's TCP does: bounded buffers at both ends, backlogs that overflow, resets,
 //! half-open connections, retransmission with growing waits, zero-window probes, keep-alive, and limits after which a
 //! peer is given up. There are no packets below that. So there is no congestion control, no Nagle's algorithm, and no
-//! reordering within a connection, which TCP would hide anyway. A callback takes no virtual time. A simulator of networks,
-//! such as ns-3, models all of these; this one is for the programs above the network.
+//! reordering within a connection, which TCP would hide anyway. A callback takes no virtual time. A network
+//! simulator such as ns-3 models packets and congestion, too; this one is for the programs above them.
 //!
 //! Errors have an [`ErrorKind`](std::io::ErrorKind) and no number, not even the lack of descriptors, which is EMFILE on
 //! a real system ([`HostSettings::max_descriptors`]).
@@ -86,15 +86,15 @@
 //! # What no seed decides
 //!
 //! * **TLS** draws keys and nonces from the system, through `ring`, which takes no other source. So the bytes of two
-//!   runs differ. Their lengths, and so all times, are equal *if* the certificates and the signatures by their keys have
-//!   a fixed length: use Ed25519 keys, and certificates with a serial number of your own. (ECDSA signatures in DER vary
-//!   by a few bytes.) [`World::trace_hash`] covers the contents of plain streams, and only the lengths of streams that
-//!   begin like TLS.
+//!   runs differ. Their lengths, and so all times, are equal *if* the certificates and the signatures by their keys
+//!   have a fixed length: use Ed25519 keys, and certificates with a serial number of your own. (ECDSA signatures in DER
+//!   vary by a few bytes.) [`World::trace_hash`] covers the contents of plain streams, and only the lengths of streams
+//!   that begin like TLS.
 //! * **The program's own hash maps** (those of std iterate in another order in each run), its threads, and any clock
 //!   other than its reactor's.
-//! * **The program's own floats**, if its behaviour depends on `sin`, `ln`, `powf` and the like: std takes them from the
-//!   system's library, and two libraries may differ in the last place. Sums, products, quotients and square roots are
-//!   the same everywhere. The network itself counts in integers only.
+//! * **The program's own floats**, if its behaviour depends on `sin`, `ln`, `powf` and the like: std takes them from
+//!   the system's library, and two libraries may differ in the last place. Sums, products, quotients and square roots
+//!   are the same everywhere. The network itself counts in integers only.
 //! * **Calls from other threads**: they arrive when they arrive.
 //!
 //! # In which order to read it

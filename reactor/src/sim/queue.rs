@@ -1,8 +1,8 @@
 //! [`EventQueue`]: the order in which everything in a world happens.
 //!
 //! This is the heart of a discrete-event simulation. Nothing here waits: the [`World`](super::World) takes the first
-//! event from the queue, sets the virtual clock to its time, and lets it happen, which puts later events into the queue.
-//! An hour in which nothing happens costs one step.
+//! event from the queue, sets the virtual clock to its time, and lets it happen, which puts later events into the
+//! queue. An hour in which nothing happens costs one step.
 //!
 //! Next: `world.rs`, which takes the events out.
 

@@ -47,8 +47,8 @@ impl Random {
 
     /// A number below `limit`, or 0 if `limit` is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
-        // The high half of the product. Some numbers are a little more likely than others, by about limit / 2^64: too little
-        // to matter here, and a fair draw would take a number of draws that varies.
+        // The high half of the product. Some numbers are a little more likely than others, by about limit / 2^64: too
+        // little to matter here, and a fair draw would take a number of draws that varies.
         ((u128::from(self.next_u64()) * u128::from(limit)) >> 64) as u64
     }
 

@@ -14,8 +14,8 @@ const ONE_SEED: &str = "REACTOR_SEED";
 /// How many lines a failing world shows from the end of its trace.
 const LINES: usize = 60;
 
-/// Calls `test` once for each seed, with a new world that has this seed. If a call panics, this prints the last lines of
-/// that world's trace, the seed, and the command that repeats it; then the panic goes on, and no other seed is run.
+/// Calls `test` once for each seed, with a new world that has this seed. If a call panics, this prints the last lines
+/// of that world's trace, the seed, and the command that repeats it; then the panic goes on, and no other seed is run.
 ///
 /// With `REACTOR_SEED=17` in the environment, only seed 17 is run, whatever `seeds` says.
 ///
@@ -41,8 +41,8 @@ fn in_one_world(seed: u64, test: &mut impl FnMut(&World)) {
     }
 }
 
-/// The command that runs this program in the same way with one seed. If it is a test program of cargo's, it runs only the
-/// test that failed, which is the name of the thread. Other variables of the environment are not in the command.
+/// The command that runs this program in the same way with one seed. If it is a test program of cargo's, it runs only
+/// the test that failed, which is the name of the thread. Other variables of the environment are not in the command.
 fn command(seed: u64, args: &[String], thread: Option<&str>) -> String {
     let program = args.first().map_or("", |program| program);
     let is_test_program = Path::new(program).parent().is_some_and(|folder| folder.ends_with("deps"));

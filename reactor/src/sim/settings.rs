@@ -55,9 +55,9 @@ impl LinkSettings {
         self
     }
 
-    /// Sets how many segments of a million are lost, at most 900,000. A lost segment is retransmitted after 200 ms, then
-    /// after twice that and so on, and the segments behind it wait for it. So a loss costs a program nothing but time,
-    /// unless so many retries are lost that the sender gives up.
+    /// Sets how many segments of a million are lost, at most 900,000. A lost segment is retransmitted after 200 ms,
+    /// then after twice that and so on, and the segments behind it wait for it. So a loss costs a program nothing but
+    /// time, unless so many retries are lost that the sender gives up.
     pub const fn loss(mut self, of_a_million: u32) -> LinkSettings {
         // Delays are drawn until a retry arrives: with a loss of all segments, that would never end.
         self.loss = if of_a_million < 900_000 { of_a_million } else { 900_000 };
@@ -137,8 +137,8 @@ pub struct HostSettings {
     /// beginning, as on a real system. Default 65,536.
     ///
     /// Beyond it, opening fails with an error that says "Too many open files" but has no number: its
-    /// [`raw_os_error`](std::io::Error::raw_os_error) is `None`, where a real system's is EMFILE. (The C library of each
-    /// machine would put the number into words of its own, and the runs of a seed would differ.)
+    /// [`raw_os_error`](std::io::Error::raw_os_error) is `None`, where a real system's is EMFILE. (The C library of
+    /// each machine would put the number into words of its own, and the runs of a seed would differ.)
     pub max_descriptors: usize,
     /// Maximum number of bytes that wait on a connection to be sent and acknowledged. Default 256 KiB. 0 counts as 1.
     pub send_buffer: usize,

@@ -1,7 +1,7 @@
 //! [`Trace`]: what happened in a run: as a hash, by which two runs are compared, and on request as lines to read.
 //!
-//! The hash covers times, hosts, connections, actions and numbers, and the bytes of plain streams. It does not cover the
-//! words that a line is made of: those may be improved without making another run of every seed. Exceptions are the
+//! The hash covers times, hosts, connections, actions and numbers, and the bytes of plain streams. It does not cover
+//! the words that a line is made of: those may be improved without making another run of every seed. Exceptions are the
 //! texts given to [`Trace::say`] and [`Trace::mix_bytes`], which the hash covers letter by letter.
 //!
 //! Next: `settings.rs`, what a world can be like.

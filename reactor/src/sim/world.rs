@@ -8,8 +8,8 @@
 //!                   take_due_turns: each host for which something has changed lets its loop take a turn
 //! ```
 //!
-//! A host's turn ends before the next host's begins, and before the next event. So a callback takes no virtual time, and
-//! the whole world runs in one order.
+//! A host's turn ends before the next host's begins, and before the next event. So a callback takes no virtual time,
+//! and the whole world runs in one order.
 //!
 //! Next: `environment.rs`, what the hosts of a world share.
 
@@ -141,8 +141,8 @@ impl World {
         self.run_until(time, || false);
     }
 
-    /// Lets time go by until `done` returns true, but no longer than `limit`. `done` is called first and then after each
-    /// event. Returns whether it was true.
+    /// Lets time go by until `done` returns true, but no longer than `limit`. `done` is called first and then after
+    /// each event. Returns whether it was true.
     ///
     /// # Panics
     /// As [`run_for`](World::run_for).
@@ -275,8 +275,8 @@ impl World {
         network.note_with(from.index(), action.to(to.index()), detail);
     }
 
-    /// Breaks all connections between two hosts at once, as a firewall between them does that loses its state: both ends
-    /// get a reset.
+    /// Breaks all connections between two hosts at once, as a firewall between them does that loses its state: both
+    /// ends get a reset.
     pub fn reset_connections(&self, one: &Host, other: &Host) {
         self.0.environment.network.borrow_mut().break_connections(one.index(), other.index());
     }
@@ -330,8 +330,8 @@ impl World {
         self.0.environment.network.borrow().trace.lines().map(str::to_owned).collect()
     }
 
-    /// Writes each line of the trace to `sink` as well from now on. As with [`keep_trace`](World::keep_trace), the trace
-    /// is complete if you call this before you add a host.
+    /// Writes each line of the trace to `sink` as well from now on. As with [`keep_trace`](World::keep_trace), the
+    /// trace is complete if you call this before you add a host.
     ///
     /// The sink must not call the world. If it fails, a warning is logged, and it is dropped; otherwise it is dropped
     /// with the world.

@@ -2,8 +2,9 @@
 //!
 //! Next: the examples of this library, which use all of it.
 
-/// Calls `check` with different chunkings of `bytes`: whole; byte by byte; in threes with empty chunks between; and cut in
-/// two at every place. `check` makes a new parser in each call, feeds it the chunks in order, and asserts the result.
+/// Calls `check` with different chunkings of `bytes`: whole; byte by byte; in threes with empty chunks between; and cut
+/// in two at every place. `check` makes a new parser in each call, feeds it the chunks in order, and asserts the
+/// result.
 ///
 /// ```
 /// reactor::testing::for_every_chunking(b"12;3;", |chunks| {

@@ -1,7 +1,7 @@
 //! [`ManualClock`]: a clock that stands still until a test moves it. Twisted's `task.Clock`.
 //!
-//! It keeps its calls in the same queue as the reactor does ([`Timers`]). The only difference is where the queue gets the
-//! time from: here from [`advance`](ManualClock::advance), there from the system's clock.
+//! It keeps its calls in the same queue as the reactor does ([`Timers`]). The only difference is where the queue gets
+//! the time from: here from [`advance`](ManualClock::advance), there from the system's clock.
 //!
 //! Next: `chunks.rs`, the last of these tools.
 
@@ -11,17 +11,17 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Maximum number of calls that are made at one moment. A call that schedules itself again without a delay would otherwise
-/// hold a test for ever; no honest test comes near this.
+/// Maximum number of calls that are made at one moment. A call that schedules itself again without a delay would
+/// otherwise hold a test for ever; no honest test comes near this.
 const MAX_CALLS_AT_ONE_MOMENT: usize = 1_000_000;
 
-/// A clock for tests. Its time moves only by [`advance`](ManualClock::advance), which makes the calls that fall due on the
-/// way. This is a handle, cheap to clone: all clones are the same clock.
+/// A clock for tests. Its time moves only by [`advance`](ManualClock::advance), which makes the calls that fall due on
+/// the way. This is a handle, cheap to clone: all clones are the same clock.
 ///
-/// Each call is made at its own time. While it runs, [`now`](ManualClock::now) is the moment at which it was due, and the
-/// delays of new calls count from there. In Twisted's `task.Clock` it is already the end of the advance. So a call that
-/// schedules itself again every second is made once there in an advance of ten seconds; here ten times, as on a real
-/// clock.
+/// Each call is made at its own time. While it runs, [`now`](ManualClock::now) is the moment at which it was due, and
+/// the delays of new calls count from there. In Twisted's `task.Clock` it is already the end of the advance. So a call
+/// that schedules itself again every second is made once there in an advance of ten seconds; here ten times, as on a
+/// real clock.
 ///
 /// ```
 /// use reactor::testing::ManualClock;
@@ -41,7 +41,8 @@ const MAX_CALLS_AT_ONE_MOMENT: usize = 1_000_000;
 /// # assert!(clock.pending()[0].cancel());
 /// ```
 ///
-/// A call that holds a clone of its clock keeps the clock alive until it is made or cancelled, as a reactor's call does.
+/// A call that holds a clone of its clock keeps the clock alive until it is made or cancelled, as a reactor's call
+/// does.
 #[derive(Clone)]
 pub struct ManualClock {
     timers: Rc<Timers>,
@@ -65,16 +66,16 @@ impl ManualClock {
         self.now() - self.start
     }
 
-    /// Schedules `call` for when this clock has moved by `after`. It is made by `advance`, never before this returns, not
-    /// even without a delay.
+    /// Schedules `call` for when this clock has moved by `after`. It is made by `advance`, never before this returns,
+    /// not even without a delay.
     #[track_caller]
     pub fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> DelayedCall {
         self.timers.call_later(after, Box::new(call))
     }
 
-    /// Moves the time on by `by`, and makes the calls that fall due on the way: in the order of their times, and calls of
-    /// the same time in the order in which they were scheduled. Calls that they schedule are made as well, if they fall
-    /// due before the end; a call without a delay comes after all others of its moment.
+    /// Moves the time on by `by`, and makes the calls that fall due on the way: in the order of their times, and calls
+    /// of the same time in the order in which they were scheduled. Calls that they schedule are made as well, if they
+    /// fall due before the end; a call without a delay comes after all others of its moment.
     ///
     /// With `Duration::ZERO` it makes the calls that are due now.
     ///

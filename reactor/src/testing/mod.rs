@@ -3,7 +3,8 @@
 //! A protocol is only a value with methods, so a test can call them itself. It passes a [`StringTransport`], and looks
 //! at what the protocol wrote. If the protocol sets timers, the test gives it a [`ManualClock`], and moves the time on.
 //! [`for_every_chunking`] checks that a parser does not care how TCP cuts its bytes, and [`collect_unhandled`] checks
-//! which failures a program leaves unhandled. Several hosts with a network between them are a [`World`](crate::sim::World).
+//! which failures a program leaves unhandled. Several hosts with a network between them are a
+//! [`World`](crate::sim::World).
 //!
 //! In Twisted, these are `proto_helpers` and `task.Clock`.
 //!

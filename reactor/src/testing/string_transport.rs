@@ -8,8 +8,8 @@ use crate::{Address, Producer, Transport};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// A connection that exists only in memory. It keeps the bytes that a protocol writes, and remembers its requests; it acts
-/// on none of them. So after `lose_connection` no `connection_lost` follows: the test calls that itself.
+/// A connection that exists only in memory. It keeps the bytes that a protocol writes, and remembers its requests; it
+/// acts on none of them. So after `lose_connection` no `connection_lost` follows: the test calls that itself.
 ///
 /// ```
 /// use reactor::{Protocol, Transport, testing::StringTransport};
