@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_newer_is_taken() {
+    fn only_a_newer_at_is_taken() {
         let mut locations = Locations::new(1 << 20);
         assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Newer(id("k")));
         assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Same);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn all_orders_of_arrival_end_the_same() {
+    fn every_order_of_arrival_ends_with_the_same_at() {
         // Equal times: the greater server, then the greater line. "Bolden2" is greater than "Bolden", though a space
         // sorts before "2" in neither of the whole lines.
         let lines = [
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_old_clients_even_when_there_is_none_for_new_ones() {
+    fn a_full_server_takes_updates_but_no_new_clients_and_no_much_longer_lines() {
         let mut locations = Locations::new(2 * (ENTRY + RESERVED + 1));
         assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));
         assert!(matches!(offer(&mut locations, "AT A +1 b +1+1 1"), Verdict::Newer(_)));

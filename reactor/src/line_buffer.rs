@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_do_not_depend_on_how_they_were_cut() {
+    fn lines_do_not_depend_on_where_reads_are_cut() {
         check(b"\n", 10, b"one\ntwo\n\nfour", &[b"one", b"two", b""], b"four", false);
         check(b"\r\n", 10, b"one\r\ntwo\r\n\r\n", &[b"one", b"two", b""], b"", false);
         check(b"abab", 10, b"xababababyabab", &[b"x", b"", b"y"], b"", false);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_limit_is_taken_and_one_more_byte_is_too_long() {
+    fn a_line_of_the_maximum_length_is_taken_and_one_more_byte_is_too_long() {
         check(b"\n", 4, b"1234\n", &[b"1234"], b"", false);
         check(b"\n", 4, b"12345\n", &[], b"", true);
         check(b"\n", 4, b"12345", &[], b"", true);

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_out_in_order_whatever_is_taken() {
+    fn bytes_come_out_in_order_however_few_a_write_takes() {
         let data: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
         for at_once in [1000, 7, 16 * 1024, 40_000, 1_000_000] {
             let store = Blocks::default();

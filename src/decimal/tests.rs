@@ -18,7 +18,7 @@ fn times_are_exact_to_the_nanosecond() {
 }
 
 #[test]
-fn digits_are_read_alike_one_by_one_and_eight_at_once() {
+fn digits_give_the_same_number_one_by_one_and_eight_at_once() {
     let mut state = 7u64;
     for length in 0..2000 {
         let text: Vec<u8> = (0..length % 30)
@@ -59,7 +59,7 @@ fn eight_bytes_are_a_number_only_if_all_of_them_are_digits() {
 }
 
 #[test]
-fn what_is_no_time_is_refused() {
+fn text_that_is_no_time_is_refused() {
     for text in ["", "+", "-", ".", "1.2.3", "1e9", "nan", "inf", "0x10", " 1", "1 ", "--1", "1,5", "1000000000000"] {
         assert_eq!(Time::parse(text.as_bytes()), None, "{text}");
     }

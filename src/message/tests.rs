@@ -94,7 +94,7 @@ fn wrong_times_make_an_iamat_invalid() {
 }
 
 #[test]
-fn whatsat_has_limits() {
+fn a_whatsat_beyond_its_limits_is_invalid() {
     let parsed = parse(b"WHATSAT kiwi 10 5");
     assert_eq!(parsed, Some(Command::WhatsAt(WhatsAt { client: b"kiwi", radius: b"10", bound: 5 })));
     for good in ["0 0", "50 20", "50.0 20", ".5 1", "0.001 020"] {
@@ -107,7 +107,7 @@ fn whatsat_has_limits() {
 }
 
 #[test]
-fn at_is_read_and_written_back() {
+fn an_at_is_read_and_written_back() {
     let line = b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 1400794645.392014450";
     let Some(Command::At(at)) = parse(line) else { panic!("not taken") };
     assert_eq!((at.server, at.difference), (&b"Alford"[..], &b"+0.263873386"[..]));

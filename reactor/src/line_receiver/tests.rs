@@ -104,7 +104,7 @@ fn check(rig: impl Fn() -> Rig, bytes: &[u8], expected: &[&str]) {
 }
 
 #[test]
-fn lines_do_not_depend_on_how_they_were_cut() {
+fn lines_do_not_depend_on_where_reads_are_cut() {
     check(|| Rig::new(|_| {}), b"one\r\n\r\na\rb\nc\r\r\nrest", &["line one", "line ", "line a\rb\nc\r"]);
     let newline = || Rig::with(|_| {}, |receiver| receiver.with_delimiter(b"\n"));
     check(newline, b"one\r\ntwo\n", &["line one\r", "line two"]);
@@ -149,7 +149,7 @@ fn counted_raw(noting: &mut Noting) {
 }
 
 #[test]
-fn raw_mode_begins_with_what_came_with_the_line_and_what_is_given_back_are_lines_again() {
+fn raw_mode_begins_right_after_its_line_and_bytes_given_back_are_lines_again() {
     let bytes = b"one\r\nraw 5\r\nab\r\ncline two\r\nraw 1\r\n!three\r\n";
     let expected = ["line one", "line raw 5", "raw ab\r\nc", "line line two", "line raw 1", "raw !", "line three"];
     check(|| Rig::new(counted_raw), bytes, &expected);
@@ -201,7 +201,7 @@ fn a_million_changes_of_mode_in_one_read_need_no_stack() {
 }
 
 #[test]
-fn a_line_of_the_limit_is_taken_and_a_longer_one_ends_the_connection() {
+fn a_line_of_the_maximum_length_is_taken_and_a_longer_one_ends_the_connection() {
     let short = || Rig::with(|_| {}, |receiver| receiver.with_max_length(4));
     check(short, b"1234\r\n12345\r\nnever\r\n", &["line 1234"]);
     let mut rig = short();
@@ -248,16 +248,16 @@ fn raw_mode_set_for_a_line_that_is_too_long_gets_all_of_it() {
 }
 
 /// Takes lines of at most four bytes, and does nothing about a longer one.
-fn unmoved() -> Rig {
+fn ignores_long_lines() -> Rig {
     Rig::with(|noting| noting.too_long = Box::new(|_, _| {}), |receiver| receiver.with_max_length(4))
 }
 
 #[test]
 fn nothing_that_follows_a_line_that_is_too_long_is_taken_for_a_line() {
     let bytes = b"ok\r\n12345678\r\nno\r\n12345\r\nnor\r\nrest";
-    check(unmoved, bytes, &["line ok"]);
+    check(ignores_long_lines, bytes, &["line ok"]);
     for_every_chunking(bytes, |chunks| {
-        let mut rig = unmoved();
+        let mut rig = ignores_long_lines();
         chunks.iter().for_each(|chunk| rig.feed(chunk));
         rig.receiver.read_connection_lost(&rig.wire.transport());
         assert_eq!(rig.take_events(), ["line ok", "rest "], "{chunks:?}");
@@ -267,7 +267,7 @@ fn nothing_that_follows_a_line_that_is_too_long_is_taken_for_a_line() {
 #[test]
 fn after_a_line_that_is_too_long_set_line_mode_starts_anew() {
     for_every_chunking(b"12345678\r\nno\r\nrest", |chunks| {
-        let mut rig = unmoved();
+        let mut rig = ignores_long_lines();
         chunks.iter().for_each(|chunk| rig.feed(chunk));
         rig.receiver.transport.as_ref().unwrap().set_line_mode(b"");
         rig.feed(b"one\r\ntwo\r\n");
@@ -287,8 +287,8 @@ fn lines_may_begin_anew_inside_line_length_exceeded() {
 }
 
 #[test]
-fn what_set_line_mode_gives_back_comes_first() {
-    let mut rig = unmoved();
+fn bytes_given_back_come_before_those_read_next() {
+    let mut rig = ignores_long_lines();
     rig.feed(b"");
     rig.receiver.transport.as_ref().unwrap().set_line_mode(b"1\r\n");
     rig.feed(b"2\r\n");
@@ -346,7 +346,7 @@ fn nothing_is_delivered_after_lose_connection() {
 }
 
 #[test]
-fn the_unfinished_line_is_told_at_the_end() {
+fn the_end_of_reading_reports_the_unfinished_line() {
     for_every_chunking(b"one\r\nunfinish", |chunks| {
         let mut rig = Rig::new(|_| {});
         chunks.iter().for_each(|chunk| rig.feed(chunk));

@@ -25,7 +25,7 @@ fn a_pause_holds_back_lines_that_have_been_received_already() {
 }
 
 #[test]
-fn what_comes_during_a_pause_comes_after_what_was_held_back() {
+fn bytes_received_during_a_pause_come_after_those_held_back() {
     for_every_chunking(b"p1\r\ntwo\r\np3\r\nfour\r\n", |chunks| {
         let mut rig = Rig::new(pausing);
         chunks.iter().for_each(|chunk| rig.feed(chunk));
@@ -38,7 +38,7 @@ fn what_comes_during_a_pause_comes_after_what_was_held_back() {
 }
 
 #[test]
-fn a_pause_together_with_set_line_mode_holds_back_what_was_given_back() {
+fn a_pause_together_with_set_line_mode_holds_back_the_bytes_given_back() {
     let mut rig = Rig::new(|noting| {
         noting.line = Box::new(|transport, line| {
             if line == b"raw" {
@@ -57,7 +57,7 @@ fn a_pause_together_with_set_line_mode_holds_back_what_was_given_back() {
 }
 
 #[test]
-fn pausing_at_every_line_does_not_move_what_is_held_back() {
+fn pausing_at_every_line_does_not_move_the_held_bytes() {
     // Moving the rest at each of n lines would be quadratic: the lines of one read must stay where they were put.
     let places: Rc<RefCell<Vec<usize>>> = Rc::default();
     let noted = places.clone();
@@ -95,7 +95,7 @@ impl LineProtocol for Grows {
 }
 
 #[test]
-fn what_was_held_back_is_judged_by_what_is_set_when_reading_goes_on() {
+fn held_lines_obey_the_limit_that_is_set_when_reading_resumes() {
     for_every_chunking(b"wait\r\n12345678\r\n", |chunks| {
         let (wire, events) = (StringTransport::new(), Events::default());
         let mut receiver = LineReceiver::new(Grows(events.clone())).with_max_length(4);
@@ -127,7 +127,7 @@ impl LineProtocol for GivesBack {
 }
 
 #[test]
-fn what_is_given_back_when_reading_goes_on_comes_at_once_and_before_what_was_held_back() {
+fn bytes_given_back_when_reading_resumes_come_at_once_and_before_held_ones() {
     for (input, first) in [(&b"one\r\n"[..], None), (b"one\r\ntwo\r\n", Some("line two"))] {
         let (wire, events) = (StringTransport::new(), Events::default());
         let mut receiver = LineReceiver::new(GivesBack(events.clone(), b"extra\r\n"));
@@ -146,7 +146,7 @@ fn what_is_given_back_when_reading_goes_on_comes_at_once_and_before_what_was_hel
 }
 
 #[test]
-fn what_was_given_back_outside_a_callback_is_not_lost_at_the_end() {
+fn bytes_given_back_outside_a_callback_are_not_lost_at_the_end() {
     let mut rig = Rig::new(|_| {});
     rig.receiver.transport.as_ref().unwrap().set_line_mode(b"one\r\ntw");
     rig.receiver.read_connection_lost(&rig.wire.transport());
