@@ -1,4 +1,4 @@
-//! Every example runs, and prints what the end of its own file says that it prints.
+//! Every example runs, and prints what the comment at the end of its file says.
 //!
 //! `cargo test` builds the examples before it runs this; `cargo test --test examples` alone does not.
 
@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An example has fewer lines than this: no more than a learner's one look.
-const LONGEST: usize = 80;
+/// An example has fewer lines than this, so that a learner can read it at one sitting.
+const MAX_LINES: usize = 80;
 
-/// Examples that cannot be run here, each with the reason.
+/// Examples that are not run here, each with the reason.
 const NOT_RUN: [(&str, &str); 1] = [("echo", "a server: it runs until it is stopped")];
 
-/// The line behind which the expected output stands, each line of it a comment.
+/// The line before the expected output. Each line of the output is a comment.
 const PRINTS: &str = "// Prints:";
 
 struct Example {
@@ -39,7 +39,7 @@ fn examples() -> Vec<Example> {
     found
 }
 
-/// Cargo puts the examples beside the folder of this test's own program.
+/// The path of an example's program: Cargo puts the examples beside the folder of this test's own program.
 fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a program knows where it is");
     let profile = own.ancestors().nth(2).expect("a test lies in <profile>/deps");
@@ -48,7 +48,7 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-/// What `text` says at its end that it prints.
+/// The output that the end of `text` promises; `None` if anything else follows it.
 fn expected(text: &str) -> Option<String> {
     let (_, block) = text.split_once(&format!("\n{PRINTS}\n"))?;
     let uncommented =
@@ -72,14 +72,14 @@ fn every_example_prints_what_it_says() {
 fn every_example_is_short_and_says_how_to_run_it() {
     for Example { name, text } in examples() {
         let lines = text.lines().count();
-        assert!(lines < LONGEST, "{name} has {lines} lines");
+        assert!(lines < MAX_LINES, "{name} has {lines} lines");
         let header: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
         assert!(header.contains(&format!("`cargo run --example {name}`")), "{name} does not say how to run it");
     }
 }
 
 #[test]
-fn what_an_example_prints_is_read_from_its_end() {
+fn the_expected_output_is_read_from_the_end_of_an_example() {
     let text = format!("fn main() {{}}\n\n{PRINTS}\n// one\n//   two\n//\n// three\n");
     assert_eq!(expected(&text).unwrap(), "one\n  two\n\nthree\n");
     assert_eq!(expected(&format!("\n{PRINTS}\n// one\nfn more() {{}}\n")), None);

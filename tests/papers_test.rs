@@ -1,4 +1,4 @@
-//! The paper's own test, over five real processes, and then what the paper's herd could not do: come back.
+//! The paper's own test with five real processes, and then what the paper's herd could not do: servers come back.
 
 #[path = "util/herd.rs"]
 mod herd;
@@ -10,11 +10,11 @@ use util::{Client, wait_until};
 
 const ALL: [&str; 5] = ["Alford", "Bolden", "Hamilton", "Parker", "Powell"];
 
-/// What the offline places answer to `WHATSAT client 10 1` at this place.
+/// The answer of the offline places to `WHATSAT client 10 1` at UCLA.
 const NEAREST: &str = include_str!("../src/places/data/golden.json");
 const UCLA: &str = "+34.068930-118.445127";
 
-/// A client says where it is; the AT that the herd has to know from then on.
+/// Lets a client say where it is. Returns the AT line that the herd has to know from then on.
 fn move_to(client: &mut Client, name: &str, server: &str) -> String {
     let time = "1400794645.392014450";
     let at = client.ask(&format!("IAMAT {name} {UCLA} {time}"));
@@ -22,7 +22,7 @@ fn move_to(client: &mut Client, name: &str, server: &str) -> String {
     at
 }
 
-/// Kills Powell and then Parker with news before, between and after: first, second and third.
+/// Kills Powell and then Parker. Three clients report their locations: before, between and after.
 fn play_the_paper(herd: &mut Herd) -> [String; 3] {
     let first = move_to(&mut herd.client("Alford"), "first", "Alford");
     herd.wait_until_known(&first, &ALL);
@@ -44,7 +44,7 @@ fn the_herd_passes_the_papers_test() {
     let [first, ..] = play_the_paper(&mut herd);
 
     for name in ["Alford", "Hamilton"] {
-        assert_eq!(herd.known(name, "third"), "? WHATSAT third 0 0", "there is no way from Bolden to {name}");
+        assert_eq!(herd.known(name, "third"), "? WHATSAT third 0 0", "no server is left between Bolden and {name}");
     }
     let (at, json) = herd.client("Hamilton").whats_at("first", 10, 1);
     assert_eq!(at, first);
@@ -57,7 +57,7 @@ fn the_herd_passes_the_papers_test() {
 }
 
 #[test]
-fn servers_that_come_back_learn_everything_and_join_the_halves() {
+fn servers_that_come_back_learn_everything_and_join_the_two_halves() {
     let mut herd = Herd::start();
     let news = play_the_paper(&mut herd);
 
@@ -69,7 +69,7 @@ fn servers_that_come_back_learn_everything_and_join_the_halves() {
     for at in &news {
         herd.wait_until_known(at, &ALL);
     }
-    // News takes its way through both again.
+    // News travels through both of them again.
     let fourth = move_to(&mut herd.client("Hamilton"), "fourth", "Hamilton");
     herd.wait_until_known(&fourth, &ALL);
     herd.end();

@@ -152,8 +152,8 @@ impl Reader<'_> {
             self.check_sense(&places, key.get_ref(), value)?;
         }
         if places.provider == Some(Provider::Overpass) && places.base_url.is_none() {
-            let what = "the provider overpass needs a base_url: it has no default, because the public instances are for \
-                        mappers; run an instance, or choose one";
+            let what = "the provider overpass needs a base_url: it has no default, because the public instances are \
+                        for mappers; run an instance, or choose one";
             return Err(self.error(table.get("provider").unwrap_or(value), what));
         }
         Ok(places)

@@ -1,5 +1,5 @@
-//! `proxyherd places` and a service whose certificate is good or bad: what is said, and that nothing goes out before
-//! it has been found good.
+//! `proxyherd places` and the service's certificate: no request goes out before the certificate has been accepted, and
+//! the message names what is wrong with it.
 
 use crate::KEY;
 use crate::pem::pem;
@@ -12,13 +12,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
-/// The name by which the service is asked, wherever it is.
+/// The name in the service's URL. It does not exist: `connect_to` leads to the service.
 const NAME: &str = "places.example";
 
-/// A service with TLS on a loop and a thread of its own.
+/// A service with TLS, on a loop in a thread of its own.
 struct Service {
     address: SocketAddr,
-    /// The authority that vouches for it, as a file.
+    /// The file with the authority that signed its certificate.
     ca: String,
     received: Arc<Mutex<Vec<u8>>>,
     reactor: ReactorHandle,
@@ -27,7 +27,7 @@ struct Service {
 }
 
 impl Service {
-    /// One whose certificate is for `name` and good in these years.
+    /// Starts one with a certificate for `name` that is valid in these years.
     fn start(name: &str, years: (i32, i32)) -> Service {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -54,12 +54,12 @@ impl Service {
         Service { address, ca, received, reactor, thread: Some(thread), _directory: directory }
     }
 
-    /// All that has come through TLS.
+    /// Everything that has come through TLS.
     fn received(&self) -> String {
         String::from_utf8(self.received.lock().unwrap().clone()).unwrap()
     }
 
-    /// What leads here by the service's name.
+    /// The settings that lead here, without the authority.
     fn settings(&self) -> String {
         format!("base_url = \"https://{NAME}\"\nconnect_to = \"{}\"\n", self.address)
     }
@@ -98,7 +98,7 @@ fn a_good_certificate_gets_the_key_and_gives_an_answer() {
 }
 
 #[test]
-fn a_bad_certificate_is_told_by_its_fault_and_gets_no_key() {
+fn a_bad_certificate_gets_no_key_and_the_message_names_its_fault() {
     for (name, years, words) in [
         (NAME, (2000, 2001), "expired on 2001-12-31"),
         (NAME, (2990, 2999), "valid only from 2990-01-01"),

@@ -1,4 +1,4 @@
-//! `proxyherd places` from outside: what it prints, and what it says when there is nothing to print.
+//! `proxyherd places` from outside: the answer that it prints, and how it explains that there is none.
 
 use crate::KEY;
 use crate::util::{Directory, Process, free_port};
@@ -15,7 +15,7 @@ fn run(directory: &Directory, arguments: &[&str], variables: &[(&str, &str)]) ->
     let mut process = Process::spawn(directory.path(), arguments, variables);
     let code = process.wait().code();
     let logs = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(logs.into_iter().all(|name| !name.to_string_lossy().ends_with(".log")), "it writes no log");
+    assert!(logs.into_iter().all(|name| !name.to_string_lossy().ends_with(".log")), "it wrote a log");
     (code, process.output(), process.errors())
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn ask(places: &str, variables: &[(&str, &str)]) -> (Option<i32>, Str
     run(&directory, &["places", UCLA[0], UCLA[1], "10", "2", "--config", &config], variables)
 }
 
-/// It says why there is nothing, in one line that holds all of `words` and no key, and prints nothing.
+/// Expects that the command prints no answer, and one line that holds all of `words` and no key.
 #[track_caller]
 pub(crate) fn fails(places: &str, words: &[&str]) {
     let (code, output, errors) = ask(places, &[KEY]);
@@ -35,12 +35,12 @@ pub(crate) fn fails(places: &str, words: &[&str]) {
     let line = errors.strip_suffix('\n').unwrap_or_else(|| panic!("{places}: no line: {errors:?}"));
     assert!(line.starts_with("proxyherd: ") && !line.contains('\n'), "{places}: not one line: {errors}");
     for word in words {
-        assert!(line.contains(word), "{places}: {word:?} is not told: {line}");
+        assert!(line.contains(word), "{places}: {word:?} is missing in: {line}");
     }
     assert!(!line.contains(KEY.1), "{line}");
 }
 
-/// A service that gives one answer to the first who asks, and tells what that was asked.
+/// A service that answers the first request, as a setting that leads to it. Its thread returns the request.
 fn service(answer: String) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -53,7 +53,7 @@ fn service(answer: String) -> (String, JoinHandle<String>) {
     (format!("base_url = \"http://{address}\"\n"), thread)
 }
 
-/// The head of a request, and a body if its length is told.
+/// Reads the head of a request, and its body if the head gives a length.
 fn read_request(stream: &TcpStream) -> String {
     let (mut reader, mut request, mut length) = (BufReader::new(stream), String::new(), 0);
     loop {
@@ -78,7 +78,7 @@ pub(crate) fn response(status: &str, body: &str) -> String {
 }
 
 #[test]
-fn without_a_configuration_the_places_that_ship_with_the_program_are_asked() {
+fn without_a_configuration_the_answer_comes_from_the_places_that_ship_with_the_program() {
     let directory = Directory::new();
     let (code, output, errors) = run(&directory, &["places", UCLA[0], UCLA[1], "10", "1"], &[]);
     assert_eq!((code, &*errors), (Some(0), ""));
@@ -107,7 +107,7 @@ fn numbers_may_be_negative_and_signed_and_options_may_stand_anywhere() {
 }
 
 #[test]
-fn what_a_service_says_does_not_reach_the_terminal_as_commands() {
+fn control_characters_of_a_service_do_not_reach_the_terminal() {
     let body = "{\"results\":[],\"status\":\"REQUEST_DENIED\",\"error_message\":\"a\\n\\u001b[31mb\\u009b\"}";
     let (base_url, service) = service(response("200 OK", body));
     fails(&format!("provider = \"google\"\n{base_url}"), &["REQUEST_DENIED: a  [31mb : check the key"]);
@@ -142,7 +142,7 @@ fn wrong_arguments_are_refused() {
 }
 
 #[test]
-fn what_comes_is_cut_as_a_whatsat_would_and_printed() {
+fn the_answer_is_cut_as_for_a_whatsat_and_printed() {
     let (places, service) = service(response("200 OK", FINE));
     let (code, output, errors) = ask(&places, &[KEY]);
     assert_eq!((code, &*errors), (Some(0), ""));
@@ -164,11 +164,11 @@ fn each_provider_can_be_asked() {
     let (base_url, overpass) = service(response("200 OK", "{\"elements\":[]}"));
     let (code, output, _) = ask(&format!("provider = \"overpass\"\n{base_url}"), &[KEY]);
     assert!(code == Some(0) && output.contains("OpenStreetMap"), "{output}");
-    assert!(!overpass.join().unwrap().contains(KEY.1), "Overpass has nothing to do with the key");
+    assert!(!overpass.join().unwrap().contains(KEY.1), "Overpass got the key");
 }
 
 #[test]
-fn a_key_that_may_not_use_the_old_api_is_told_of_the_new_one() {
+fn the_message_for_a_key_without_the_old_api_names_the_new_one() {
     for apostrophe in ["'", "\u{2019}"] {
         let message = format!("You{apostrophe}re calling a legacy API, which is not enabled for your project.");
         let denied = format!("{{\"error_message\":\"{message}\",\"results\":[],\"status\":\"REQUEST_DENIED\"}}");
@@ -184,7 +184,7 @@ fn a_key_that_may_not_use_the_old_api_is_told_of_the_new_one() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_plain_words() {
+fn a_failure_is_explained_in_plain_words() {
     let closed = free_port();
     fails(&format!("base_url = \"http://127.0.0.1:{closed}\"\n"), &["refused", "nothing listens on that port"]);
     // A part of a name has at most 63 letters: no system asks the network for this one.
@@ -209,7 +209,7 @@ fn what_is_wrong_is_told_in_plain_words() {
 }
 
 #[test]
-fn a_service_that_lets_nobody_in_is_told_with_its_http_status() {
+fn the_message_for_a_service_that_refuses_access_has_its_http_status() {
     for (provider, http, words) in [
         ("google-new", "401 x", "the Places service answered 401 Unauthorized: the service, or a proxy before it"),
         ("overpass", "403 x", "the Places service answered 403 Forbidden: the service, or a proxy before it"),
@@ -222,7 +222,7 @@ fn a_service_that_lets_nobody_in_is_told_with_its_http_status() {
 }
 
 #[test]
-fn a_service_without_tls_is_told_from_a_bad_certificate() {
+fn a_service_without_tls_is_not_taken_for_a_bad_certificate() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let thread = std::thread::spawn(move || {
@@ -237,11 +237,11 @@ fn a_service_without_tls_is_told_from_a_bad_certificate() {
         &["the TLS handshake failed", "which is plain HTTP: should base_url begin with http://"],
     );
     let said = thread.join().unwrap();
-    assert!(!String::from_utf8_lossy(&said).contains(KEY.1), "the key went out before TLS was there");
+    assert!(!String::from_utf8_lossy(&said).contains(KEY.1), "the key was sent without TLS");
 }
 
 #[test]
-fn a_service_that_is_silent_is_told_when_the_time_is_over() {
+fn a_silent_service_is_reported_when_the_time_is_over() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base_url = format!("base_url = \"http://{}\"\n", listener.local_addr().unwrap());
     fails(&format!("{base_url}timeout = \"100ms\"\n"), &["did not come within 100ms", "timeout in [places]"]);
@@ -267,7 +267,7 @@ fn a_signal_ends_the_wait() {
 }
 
 #[test]
-fn keys_that_are_none_are_refused_and_files_that_all_can_read_are_warned_of() {
+fn bad_keys_are_refused_and_a_key_file_that_others_can_read_gets_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     for (key, word) in [("Sec\tret", "is no key"), ("Sécret", "is no key"), ("ret", "fewer than 4 characters")] {
         let (code, _, errors) = ask("provider = \"google-new\"\n", &[(KEY.0, key)]);
@@ -303,6 +303,6 @@ fn fails_without_variable(places: &str, words: &[&str]) {
     let (code, output, errors) = ask(places, &[]);
     assert_eq!((code, &*output), (Some(1), ""), "{errors}");
     for word in words {
-        assert!(errors.contains(word), "{word:?} is not told: {errors}");
+        assert!(errors.contains(word), "{word:?} is missing in: {errors}");
     }
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 #[test]
-fn the_start_message_says_all_that_one_needs() {
+fn the_start_message_says_everything_to_try_and_to_stop_the_server() {
     let directory = Directory::new();
     let neighbor = free_port();
     let more = format!("neighbors = [\"Bolden\"]\n[servers.Bolden]\naddress = \"127.0.0.1:{neighbor}\"\n");
@@ -29,7 +29,7 @@ fn the_start_message_says_all_that_one_needs() {
 }
 
 #[test]
-fn a_key_makes_it_google_unless_the_configuration_says_offline() {
+fn a_key_chooses_google_unless_the_configuration_says_offline() {
     let directory = Directory::new();
     for (places, expected) in [("", "google ("), ("[places]\nprovider = \"offline\"\n", "offline (")] {
         let (config, _) = alone(&directory, places);
@@ -126,7 +126,7 @@ fn the_log_level_decides_what_is_logged() {
 }
 
 #[test]
-fn a_signal_ends_it_with_code_0_and_a_complete_log() {
+fn a_signal_ends_a_server_with_code_0_and_a_complete_log() {
     for signal in ["TERM", "INT"] {
         let directory = Directory::new();
         let (config, port) = alone(&directory, "");

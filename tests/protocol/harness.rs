@@ -1,7 +1,7 @@
 //! [`Harness`]: the server Alford on a loop that the test turns, with a clock that the test moves.
 //!
-//! Sockets are real, on port 0. The test plays clients, neighbours and Places services in one thread: whenever it waits
-//! for something, the loop turns. Time stands still unless [`Harness::advance`] moves it.
+//! Sockets are real, on port 0. The test plays clients, neighbors and Places services in one thread: while it waits for
+//! something, the loop turns. The clock stands still unless [`Harness::advance`] moves it.
 
 use crate::held_places::HeldPlaces;
 use crate::util::PATIENCE;
@@ -18,10 +18,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The time of day on every harness: with it, the protocol's own example comes out as it is printed there.
+/// The time of day in every test. It is chosen so that the example in the protocol's description comes out byte for
+/// byte.
 pub(crate) const NOW: Duration = Duration::new(1_400_794_645, 655_887_836);
 
-/// A server's loop, and the means to play everybody else.
+/// A server's loop, and what a test needs to play everybody else.
 pub(crate) struct Harness {
     pub(crate) reactor: Reactor,
     passed: Rc<Cell<Duration>>,
@@ -42,7 +43,7 @@ impl Harness {
         Harness { reactor, passed, attempts, count: Cell::new(0) }
     }
 
-    /// Lets time pass for the loop. The time of day stays.
+    /// Lets time pass for the loop. The time of day does not change.
     pub(crate) fn advance(&self, by: Duration) {
         self.passed.set(self.passed.get() + by);
         self.reactor.iterate(Duration::ZERO).unwrap();
@@ -53,12 +54,12 @@ impl Harness {
         self.passed.get()
     }
 
-    /// How often the server has begun to connect to somebody.
+    /// How many connections the server has tried to make.
     pub(crate) fn attempts(&self) -> usize {
         self.attempts.get()
     }
 
-    /// 1, 2, 3 ...: a time for a client that is newer than those before.
+    /// 1, 2, 3 ...: each is a newer time for a client than the one before.
     pub(crate) fn next(&self) -> u32 {
         self.count.set(self.count.get() + 1);
         self.count.get()
@@ -87,7 +88,7 @@ impl Harness {
         started.take().and_then(Deferred::result).expect("the server has not started")
     }
 
-    /// Starts Alford with these neighbours, and with Places that answer when the test lets them.
+    /// Starts Alford with these neighbors, and with Places that answer when the test lets them.
     #[track_caller]
     pub(crate) fn start_among(&self, neighbors: &[(&str, SocketAddr)]) -> (SocketAddr, Rc<HeldPlaces>) {
         let held = Rc::new(HeldPlaces::default());
@@ -100,7 +101,7 @@ impl Harness {
         Connection::new(self, TcpStream::connect(server).unwrap())
     }
 
-    /// A place where a neighbour or a service listens.
+    /// A port for a neighbor or a service that the test plays.
     pub(crate) fn listen(&self) -> Port<'_> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -108,7 +109,7 @@ impl Harness {
     }
 }
 
-/// A herd of Alford, on a free port, and its neighbours.
+/// A herd of Alford, on a free port, and its neighbors.
 pub(crate) fn herd(neighbors: &[(&str, SocketAddr)]) -> Config {
     let server = |host: IpAddr, port, neighbors| ServerConfig { host: host.to_string(), port, neighbors };
     let names = neighbors.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -118,7 +119,7 @@ pub(crate) fn herd(neighbors: &[(&str, SocketAddr)]) -> Config {
     Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
 }
 
-/// Where somebody listens whom the test plays.
+/// The port on which a neighbor or a service listens, and the test behind it.
 pub(crate) struct Port<'s> {
     harness: &'s Harness,
     listener: TcpListener,
@@ -148,7 +149,7 @@ impl<'s> Port<'s> {
         accepted.unwrap()
     }
 
-    /// Accepts a neighbour's link and its introduction.
+    /// Accepts a link of Alford's and reads its first line.
     #[track_caller]
     pub(crate) fn accept_link(&self) -> Connection<'s> {
         let mut link = self.accept();
@@ -172,7 +173,7 @@ impl<'s> Connection<'s> {
         Connection { harness, stream, received: VecDeque::new(), ended: false }
     }
 
-    /// Reads what is there. A reset is an end, too.
+    /// Reads what has come. A reset is an end, too.
     fn receive(&mut self) {
         let mut buffer = [0; 65536];
         loop {
@@ -189,7 +190,7 @@ impl<'s> Connection<'s> {
         }
     }
 
-    /// Sends all of it, or as much as the other side takes before it ends the connection.
+    /// Sends everything, or as much as the other side takes before it ends the connection.
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let (mut rest, harness) = (bytes.as_ref(), self.harness);
@@ -204,17 +205,17 @@ impl<'s> Connection<'s> {
         harness.turn();
     }
 
-    /// Whether the other side breaks off instead of taking more.
+    /// Tries to send; whether that fails because the other side has closed the connection.
     pub(crate) fn send_fails(&mut self, bytes: &[u8]) -> bool {
         matches!(self.stream.write(bytes), Err(error) if error.kind() != ErrorKind::WouldBlock)
     }
 
-    /// Ends our side, unless the other has broken off meanwhile.
+    /// Ends our side, unless the other side has closed the connection meanwhile.
     pub(crate) fn half_close(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// The next so many bytes.
+    /// The next `count` bytes.
     #[track_caller]
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         self.harness.turn_until("enough bytes come", || {
@@ -266,7 +267,7 @@ impl<'s> Connection<'s> {
         self.ended
     }
 
-    /// Asserts that nothing has come so far. Whoever calls this has seen to it that it would have come by now.
+    /// Asserts that nothing has come. The caller has made sure that it would have come by now.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self) {
         self.receive();
@@ -275,7 +276,7 @@ impl<'s> Connection<'s> {
     }
 }
 
-/// The real driver with another clock.
+/// The real driver, with a clock that the test moves.
 struct Clock {
     inner: MioDriver,
     begin: Instant,
@@ -296,7 +297,7 @@ impl Driver for Clock {
         self.inner.random()
     }
 
-    /// Never for long: a test that waits for what does not come is to fail, not to hang.
+    /// Never waits long, so that a test for something that does not come fails and does not hang.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
         const MOST: Duration = Duration::from_millis(1);
         self.inner.poll(Some(timeout.unwrap_or(MOST).min(MOST)), events)

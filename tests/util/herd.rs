@@ -1,10 +1,10 @@
-//! [`Herd`]: the paper's five servers as real processes, on ports of the test's own.
+//! [`Herd`]: the paper's five servers as real processes, on free ports.
 
 use crate::util::{Client, Directory, Process, free_port, logs, wait_until};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The servers, and with whom each talks; naming one side of a link is enough.
+/// The servers and their neighbors. Each link is named on one side.
 pub(crate) const HERD: [(&str, &[&str]); 5] = [
     ("Alford", &["Parker", "Powell"]),
     ("Bolden", &["Parker", "Powell"]),
@@ -13,13 +13,13 @@ pub(crate) const HERD: [(&str, &[&str]); 5] = [
     ("Powell", &[]),
 ];
 
-/// Links in it, each way.
+/// The number of links in it, counted from both sides.
 const LINKS: usize = 10;
 
 /// Five processes.
 pub(crate) struct Herd {
     running: BTreeMap<&'static str, Process>,
-    /// Where the logs of each run are.
+    /// For each server the directory with the log of each run.
     logs: BTreeMap<&'static str, Vec<PathBuf>>,
     ports: BTreeMap<&'static str, u16>,
     config: String,
@@ -58,12 +58,12 @@ impl Herd {
         self.running.insert(name, process);
     }
 
-    /// Kills a server as the paper did, so that it cannot say goodbye.
+    /// Kills a server, as the paper did: it cannot close its connections in good order.
     pub(crate) fn kill(&mut self, name: &str) {
         drop(self.running.remove(name));
     }
 
-    /// Ends those that run in an orderly way: then their logs are complete.
+    /// Ends the servers that run in good order, so that their logs are complete.
     pub(crate) fn end(&mut self) {
         for (name, mut process) in std::mem::take(&mut self.running) {
             let status = process.end("TERM");
@@ -76,12 +76,12 @@ impl Herd {
         Client::connect(self.ports[name])
     }
 
-    /// What a server knows of a client: its AT line, or the invalid command.
+    /// What a server knows about a client: its AT line, or the question mark and the command.
     pub(crate) fn known(&self, name: &str, client: &str) -> String {
         self.client(name).whats_at(client, 0, 0).0
     }
 
-    /// Waits until all these servers know exactly this of the client that it is about.
+    /// Waits until all these servers answer with this AT line for its client.
     #[track_caller]
     pub(crate) fn wait_until_known(&self, at: &str, names: &[&str]) {
         let client = at.split(' ').nth(3).unwrap();
@@ -90,7 +90,7 @@ impl Herd {
         }
     }
 
-    /// All that a server has logged so far, in all its runs.
+    /// Everything that a server has logged so far, in all its runs.
     pub(crate) fn log(&self, name: &str) -> String {
         self.logs[name].iter().map(|run| logs(run)).collect()
     }

@@ -1,7 +1,7 @@
-//! What the tests over real processes share: a directory, a port, a running server, a client.
+//! What the tests with real processes share: a directory, a free port, a running server, a client.
 //!
-//! Everything ends with the test that made it. Nothing waits for a fixed time: [`wait_until`] is the one place where a
-//! test waits at all, and it has a deadline.
+//! Each of them ends with the test that made it. No test waits for a fixed time: [`wait_until`] is the only place where
+//! one waits, and it has a deadline.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -11,10 +11,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long anything may take before the test fails: far more than it needs on a busy machine.
+/// The maximum time for anything that a test waits for: far more than it takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks again and again until `condition` holds.
+/// Waits until `condition` holds, and asks for it every two milliseconds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -24,8 +24,8 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A port on 127.0.0.1 that nobody listens on. It lies below those that systems give to outgoing connections, so that
-/// none of them can take it while a server is down.
+/// A free port on 127.0.0.1. It lies below the ports that systems give to outgoing connections, so none of those can
+/// take it while a server is down.
 pub(crate) fn free_port() -> u16 {
     const RANGE: (u16, u16) = (20_000, 12_000);
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -38,7 +38,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// A directory of the test's own.
+/// A directory for one test, removed at its end.
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
@@ -54,7 +54,7 @@ impl Directory {
         &self.0
     }
 
-    /// Writes a file; its path as an argument for a command.
+    /// Writes a file. Returns its path, to be an argument of a command.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, content).unwrap();
@@ -76,7 +76,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Runs the program with its log in `logs`, with nothing in its environment that it looks at.
+    /// Runs the program in the directory `logs`. Its environment has no key unless `variables` has one.
     pub(crate) fn spawn(logs: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -94,7 +94,7 @@ impl Process {
         Process { child, output, errors }
     }
 
-    /// The same, and waits until the server listens: then it has said how it is to be stopped.
+    /// The same, and waits until the server listens: the last line that it prints then says how to stop it.
     pub(crate) fn start(logs: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
         let mut process = Process::spawn(logs, arguments, variables);
         wait_until("the server listens", || {
@@ -140,7 +140,7 @@ impl Drop for Process {
     }
 }
 
-/// What all logs in `directory` hold.
+/// The text of all logs in `directory`.
 pub(crate) fn logs(directory: &Path) -> String {
     let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut logs: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|ext| ext == "log")).collect();
@@ -176,14 +176,14 @@ impl Client {
         self.stream.get_mut().write_all(format!("{command}\n").as_bytes()).unwrap();
     }
 
-    /// Sends a command; the first line of its answer.
+    /// Sends a command. Returns the first line of the reply.
     #[track_caller]
     pub(crate) fn ask(&mut self, command: &str) -> String {
         self.send(command);
         self.line()
     }
 
-    /// Asks what is near; the AT line and the JSON, or the one line that says that nobody knows.
+    /// Asks what is near. Returns the AT line and the JSON, or the one line that says that the command is invalid.
     #[track_caller]
     pub(crate) fn whats_at(&mut self, client: &str, radius: u32, bound: u32) -> (String, String) {
         let first = self.ask(&format!("WHATSAT {client} {radius} {bound}"));

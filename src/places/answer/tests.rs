@@ -48,19 +48,19 @@ fn the_new_style_of_printing_is_cut_as_well() {
 }
 
 #[test]
-fn runs_of_newlines_become_one_and_none_ends_it() {
+fn a_run_of_newlines_becomes_one_and_none_is_left_at_the_end() {
     check("{\n\n\n\"results\":[\n\n],\n\"status\":\"OK\"\n\n}\n\n\n", 5, "{\n\"results\":[\n],\n\"status\":\"OK\"\n}");
 }
 
 #[test]
-fn odd_answers_are_cut_where_they_can_be() {
+fn unusual_but_valid_answers_are_cut() {
     check("{\"results\":[],\"status\":\"ZERO_RESULTS\"}", 0, "{\"results\":[],\"status\":\"ZERO_RESULTS\"}");
     check("{\"status\":\"OK\",\"results\":[1,[2,3],\"]\"]}", 2, "{\"status\":\"OK\",\"results\":[1,[2,3]]}");
     check("{\"r\\u0065sults\":[1,2],\"status\":\"OK\"}", 1, "{\"r\\u0065sults\":[1],\"status\":\"OK\"}");
 }
 
 #[test]
-fn what_is_no_answer_is_an_error() {
+fn a_text_that_is_no_answer_is_an_error() {
     for text in ["", "<html>", "{\"results\":[1,2", "{\"results\":[],\"status\":\"OK\"} x", "\u{feff}{}"] {
         assert!(matches!(cut(text.as_bytes(), 1), Err(AnswerError::NotJson(_))), "{text}");
     }
@@ -71,7 +71,7 @@ fn what_is_no_answer_is_an_error() {
 }
 
 #[test]
-fn what_readers_could_differ_about_is_an_error() {
+fn a_field_that_comes_twice_is_an_error() {
     for (text, name) in [
         ("{\"results\":[1],\"status\":\"OK\",\"results\":[1,2,3]}", "results"),
         ("{\"results\":[1],\"status\":\"OK\",\"r\\u0065sults\":[1,2,3]}", "results"),
@@ -79,7 +79,7 @@ fn what_readers_could_differ_about_is_an_error() {
     ] {
         assert_eq!(cut(text.as_bytes(), 1), Err(AnswerError::Repeated(name)), "{text}");
     }
-    // Elsewhere it is the reader's business: the text is kept.
+    // In any other object a repeated field is kept: it does not change where the answer is cut.
     check(
         "{\"a\":1,\"a\":2,\"results\":[{\"b\":1,\"b\":2},3],\"status\":\"OK\"}",
         1,
@@ -88,7 +88,7 @@ fn what_readers_could_differ_about_is_an_error() {
 }
 
 #[test]
-fn a_hundred_thousand_lists_in_lists_are_an_error_wherever_they_stand() {
+fn an_answer_that_is_nested_too_deeply_is_an_error_wherever_it_is_deep() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for text in [
         format!("{{\"status\":\"OK\",\"results\":[1,{deep}]}}"),
@@ -101,7 +101,7 @@ fn a_hundred_thousand_lists_in_lists_are_an_error_wherever_they_stand() {
 }
 
 #[test]
-fn what_a_parser_would_lose_is_kept() {
+fn spellings_that_a_parser_would_lose_are_kept() {
     for odd in
         ["1e400", "-0.0", "1E+5", "123456789012345678901234567890", "\"\\ud800\"", "\"\\u0000\\/\"", "\"\u{feff}\""]
     {
@@ -114,12 +114,12 @@ fn what_a_parser_would_lose_is_kept() {
 fn a_newline_may_be_two_characters() {
     let text = "{\r\n\r\n\r\n \"results\" : [\r\n 1,\r\n 2\r\n\n\r\n ],\r\n \"status\" : \"OK\"\r\n}\r\n\r\n";
     check(text, 1, "{\r\n \"results\" : [\r\n 1\r\n ],\r\n \"status\" : \"OK\"\r\n}");
-    // The run is cut in two by the places that go.
+    // Here the places that go divide the run of newlines.
     check("{\"results\":[1\n,2\n\n],\"status\":\"OK\"}", 1, "{\"results\":[1\n],\"status\":\"OK\"}");
     check("{\"results\":[\n1\n],\"status\":\"OK\"}", 0, "{\"results\":[\n],\"status\":\"OK\"}");
 }
 
-/// Answers written by hand in both of Google's styles; a place begins with `{` and ends with `}` at nine spaces less.
+/// The golden answers are written by hand in both of Google's styles. In both, a place begins with the line `      {`.
 #[test]
 fn both_of_googles_styles_are_cut_between_whole_places() {
     for golden in [
@@ -155,7 +155,7 @@ fn an_error_leaves_the_reply_as_it_was() {
 }
 
 #[test]
-fn an_answer_tells_its_status_and_its_message() {
+fn the_status_and_the_message_of_an_answer_are_read() {
     let fine = read_status(b"{\"results\":[],\"status\":\"ZERO_RESULTS\"}").unwrap();
     assert_eq!((&*fine.status, fine.message.as_deref(), fine.is_success()), ("ZERO_RESULTS", None, true));
     let denied = read_status(&error_answer("REQUEST_DENIED", "no <key>")).unwrap();
@@ -164,7 +164,7 @@ fn an_answer_tells_its_status_and_its_message() {
 }
 
 #[test]
-fn error_answers_have_the_same_form() {
+fn an_error_answer_has_the_form_of_an_answer() {
     let answer = error_answer("UNKNOWN_ERROR", "it's \"broken\" <b>\n");
     let text = String::from_utf8(cut(&answer, 5).unwrap()).unwrap();
     assert!(text.contains(r#""error_message" : "it\u0027s \"broken\" \u003cb\u003e\n","#), "{text}");
@@ -172,12 +172,12 @@ fn error_answers_have_the_same_form() {
 }
 
 #[test]
-fn what_a_service_says_of_itself_is_taken_over_within_limits() {
+fn a_services_status_and_message_are_repeated_within_limits() {
     let status = read_status(&error_answer("NO SUCH\n STATUS", &"\u{1f375}".repeat(5000))).unwrap();
     assert_eq!((&*status.status, status.message.unwrap().chars().count()), ("UNKNOWN_ERROR", 2000));
 }
 
-/// Numbers that are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -217,7 +217,7 @@ impl Dice {
 }
 
 #[test]
-fn a_cut_is_one_piece_less_and_says_what_a_parser_would_make_of_it() {
+fn a_cut_removes_one_piece_of_the_text_and_leaves_what_a_parser_expects() {
     let mut dice = Dice(5);
     for _ in 0..2000 {
         let results: Vec<String> = (0..dice.roll(5)).map(|_| dice.padded(3)).collect();
@@ -243,7 +243,7 @@ fn a_cut_is_one_piece_less_and_says_what_a_parser_would_make_of_it() {
 }
 
 #[test]
-fn no_change_of_a_byte_or_two_makes_anything_panic() {
+fn answers_with_a_few_wrong_bytes_make_nothing_panic() {
     let goldens: [&[u8]; 4] = [
         include_bytes!("../../../tests/golden/nearby_older.json"),
         include_bytes!("../../../tests/golden/nearby_newer.json"),

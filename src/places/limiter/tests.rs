@@ -9,7 +9,7 @@ fn at_once(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap()
 }
 
-/// What an answer came to, for comparing: its text, or the failure's.
+/// The text of an answer or of its failure, once there is one.
 fn outcome(answer: Deferred<Vec<u8>>) -> Rc<Cell<Option<String>>> {
     let told: Rc<Cell<Option<String>>> = Rc::default();
     let seen = told.clone();
@@ -24,14 +24,14 @@ fn outcome(answer: Deferred<Vec<u8>>) -> Rc<Cell<Option<String>>> {
 }
 
 #[test]
-fn questions_wait_their_turn_and_a_cancelled_one_gives_its_place_up() {
+fn questions_wait_for_their_turn_and_a_cancelled_one_lets_the_next_start() {
     let held = Rc::new(HeldPlaces::default());
     let limiter = Limiter::new(held.clone(), at_once(2));
     let questions = ["1", "2", "3", "4", "5"].map(|radius| ask(radius, 1));
     let mut asked: Vec<_> = questions.iter().map(|question| limiter.nearby(question)).collect();
     assert_eq!(held.questions(), questions[..2]);
-    asked[2].cancel(); // It waits.
-    asked[1].cancel(); // It is under way: its place goes to the fourth.
+    asked[2].cancel(); // It waits for its turn.
+    asked[1].cancel(); // It is under way: now the fourth may start.
     assert_eq!(held.questions(), [questions[0].clone(), questions[3].clone()]);
     held.answer("one");
     assert_eq!(held.questions(), questions[3..], "the fifth is under way now");
@@ -42,7 +42,7 @@ fn questions_wait_their_turn_and_a_cancelled_one_gives_its_place_up() {
 }
 
 #[test]
-fn a_failure_ends_a_turn_as_an_answer_does() {
+fn a_failure_lets_the_next_question_start_as_an_answer_does() {
     let held = Rc::new(HeldPlaces::default());
     let limiter = Limiter::new(held.clone(), at_once(1));
     let (one, two) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
@@ -53,21 +53,7 @@ fn a_failure_ends_a_turn_as_an_answer_does() {
 }
 
 #[test]
-fn beyond_the_limit_nobody_waits() {
-    let limiter = Limiter::new(Rc::new(HeldPlaces::default()), at_once(1));
-    let waiting: Vec<_> = (0..=MAX_WAITING).map(|_| limiter.nearby(&ask("1", 1))).collect();
-    let refused = Rc::new(Cell::new(false));
-    let seen = refused.clone();
-    drop(limiter.nearby(&ask("1", 1)).add_errback(move |failure| {
-        seen.set(failure.check::<TooManyQuestions>() == Some(&TooManyQuestions::QueueFull));
-        Ok(Vec::new())
-    }));
-    assert!(refused.get());
-    drop(waiting);
-}
-
-#[test]
-fn who_waits_for_half_of_the_time_is_told_that_there_are_too_many() {
+fn a_question_that_waits_for_half_the_timeout_fails_with_too_many_questions() {
     let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
     let limiter = Limiter::new(held.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
     let (first, second) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
@@ -77,14 +63,14 @@ fn who_waits_for_half_of_the_time_is_told_that_there_are_too_many() {
     let told = second.take().unwrap();
     assert!(told.starts_with("too many questions") && told.contains("within 5s"), "{told}");
     clock.advance(100 * SECOND);
-    assert_eq!(first.take(), None, "who need not wait is the provider's business");
+    assert_eq!(first.take(), None, "a question that need not wait has no limit here");
     held.answer("one");
     assert_eq!(first.take().as_deref(), Some("one"));
     assert_eq!((held.questions().len(), format!("{limiter:?}")), (0, "Limiter(1 free, 0 waiting)".to_owned()));
 }
 
 #[test]
-fn waiting_and_being_answered_take_the_time_that_is_set_at_most() {
+fn the_wait_and_the_answer_together_take_at_most_the_timeout() {
     let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
     let limiter = Limiter::new(held.clone(), at_once(1)).timeout(10 * SECOND, clock.clone());
     let (_first, second) = (outcome(limiter.nearby(&ask("1", 1))), outcome(limiter.nearby(&ask("2", 1))));
@@ -100,7 +86,7 @@ fn waiting_and_being_answered_take_the_time_that_is_set_at_most() {
 }
 
 #[test]
-fn there_is_a_pause_between_questions() {
+fn questions_start_at_least_an_interval_apart() {
     let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
     let limiter = Limiter::new(held.clone(), at_once(1)).interval(SECOND, clock.clone());
     let [first, second, third] = ["1", "2", "3"].map(|radius| outcome(limiter.nearby(&ask(radius, 1))));
@@ -119,7 +105,7 @@ fn there_is_a_pause_between_questions() {
 }
 
 #[test]
-fn who_gives_up_in_the_pause_does_not_make_it_longer() {
+fn a_question_that_is_cancelled_in_the_pause_does_not_make_it_longer() {
     let (held, clock) = (Rc::new(HeldPlaces::default()), Rc::new(ManualClock::new()));
     let limiter = Limiter::new(held.clone(), at_once(1)).interval(SECOND, clock.clone());
     let _first = outcome(limiter.nearby(&ask("1", 1)));

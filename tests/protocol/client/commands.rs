@@ -1,11 +1,11 @@
-//! IAMAT, WHATSAT's limits, and everything that is no command: one line in, one line out.
+//! Commands that get one line for one line: IAMAT, and everything that is invalid.
 
 use crate::harness::{Connection, Harness, NOW, herd};
 use crate::held_places::HeldPlaces;
 use proxyherd::config::Config;
 use std::rc::Rc;
 
-/// A client of a server that knows nobody.
+/// A client of a server that knows no locations.
 fn with_client(test: impl FnOnce(&mut Connection<'_>)) {
     with_config(&herd(&[]), test);
 }
@@ -16,7 +16,7 @@ fn with_config(config: &Config, test: impl FnOnce(&mut Connection<'_>)) {
     test(&mut harness.connect(server));
 }
 
-/// All of these come back as invalid.
+/// Each of these lines is invalid and comes back behind a question mark.
 #[track_caller]
 fn expect_invalid(client: &mut Connection<'_>, lines: &[&str]) {
     for line in lines {
@@ -44,7 +44,7 @@ fn a_time_may_be_a_day_ahead_and_not_a_nanosecond_more() {
 }
 
 #[test]
-fn how_far_ahead_a_time_may_be_is_a_setting() {
+fn the_limit_for_times_in_the_future_is_a_setting() {
     let mut config = herd(&[]);
     config.limits.ahead = std::time::Duration::from_secs(1);
     with_config(&config, |client| {
@@ -54,7 +54,7 @@ fn how_far_ahead_a_time_may_be_is_a_setting() {
 }
 
 #[test]
-fn white_space_separates_and_is_not_kept() {
+fn white_space_separates_fields_and_is_not_kept() {
     with_client(|client| {
         for line in ["  IAMAT kiwi +1+2 0", "IAMAT\t kiwi\x0b\x0c+1+2   0 \t", "IAMAT kiwi +1+2 0\r"] {
             assert_eq!(client.ask(line), "AT Alford +1400794645.655887836 kiwi +1+2 0", "{line:?}");
@@ -63,7 +63,7 @@ fn white_space_separates_and_is_not_kept() {
 }
 
 #[test]
-fn a_client_is_any_bytes_and_comes_back_unchanged() {
+fn a_clients_name_is_any_bytes_and_comes_back_unchanged() {
     with_client(|client| {
         for name in [&b"\xff\xfe\x80"[..], b"\0", "é😀\u{a0}\u{2028}".as_bytes(), b"?", b"AT", b"a\"b'c\\n"] {
             client.send([b"IAMAT ", name, b" +1+2 0\n"].concat());
@@ -122,7 +122,7 @@ fn a_blank_line_gets_no_reply() {
 }
 
 #[test]
-fn an_unknown_client_makes_a_whatsat_invalid() {
+fn a_whatsat_for_an_unknown_client_is_invalid() {
     with_client(|client| {
         expect_invalid(client, &["WHATSAT kiwi 10 5"]);
         client.ask("IAMAT kiwi +1+2 0");
@@ -131,14 +131,14 @@ fn an_unknown_client_makes_a_whatsat_invalid() {
 }
 
 #[test]
-fn a_server_without_neighbors_takes_no_peer_and_no_at() {
+fn a_server_without_neighbors_accepts_no_peer_and_no_at() {
     with_client(|client| {
         expect_invalid(client, &["PEER Bolden", "PEER", "AT Bolden +1 kiwi +1+2 0", "WHATSAT kiwi 10 5"]);
     });
 }
 
 #[test]
-fn beyond_the_memory_limit_new_clients_are_refused_and_old_ones_move_on() {
+fn at_the_memory_limit_new_clients_are_refused_and_known_ones_still_move() {
     let mut config = herd(&[]);
     config.limits.memory = 600;
     with_config(&config, |client| {

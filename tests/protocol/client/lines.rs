@@ -1,4 +1,4 @@
-//! How lines are cut out of a stream, how long they may be, and how a connection ends.
+//! How a stream is divided into lines, how long a line may be, and how a connection ends.
 
 use crate::harness::{Connection, Harness, herd};
 use crate::held_places::HeldPlaces;
@@ -6,10 +6,10 @@ use reactor::testing::for_every_chunking;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The longest line that a server takes.
+/// The maximum length of a line.
 const LIMIT: usize = 65_536;
 
-/// What a client is told who sends a longer one.
+/// The last reply to a client that sends a longer line.
 const TOO_LONG: &str = "? a line is longer than 65536 bytes\n";
 
 /// A client of a server that knows where kiwi is.
@@ -59,7 +59,7 @@ fn many_commands_in_one_piece_are_answered_in_order() {
 }
 
 #[test]
-fn an_unterminated_last_line_counts_and_then_the_connection_is_closed() {
+fn a_last_line_without_an_end_counts_and_then_the_connection_is_closed() {
     with_client(|_, _, client| {
         client.send("one\nIAMAT kiwi +1+2 0");
         client.half_close();
@@ -68,7 +68,7 @@ fn an_unterminated_last_line_counts_and_then_the_connection_is_closed() {
 }
 
 #[test]
-fn a_client_that_says_nothing_and_ends_is_told_nothing() {
+fn a_client_that_sends_nothing_gets_nothing() {
     with_client(|_, _, client| {
         client.half_close();
         assert_eq!(client.rest(), "");
@@ -89,7 +89,7 @@ fn a_half_closed_client_gets_its_slow_replies_before_the_end() {
 }
 
 #[test]
-fn a_line_of_64_kib_is_taken() {
+fn a_line_of_64_kib_is_accepted() {
     with_client(|_, _, client| {
         let line = "x".repeat(LIMIT);
         client.send(&line);
@@ -114,7 +114,7 @@ fn a_longer_line_ends_the_connection_whatever_comes_after_it() {
 }
 
 #[test]
-fn what_comes_after_a_line_that_is_too_long_is_not_obeyed() {
+fn commands_after_a_line_that_is_too_long_are_ignored() {
     let harness = Harness::new();
     let (server, _) = harness.start_among(&[]);
     let mut client = harness.connect(server);
@@ -127,20 +127,20 @@ fn what_comes_after_a_line_that_is_too_long_is_not_obeyed() {
 }
 
 #[test]
-fn who_sends_a_line_without_an_end_is_told_at_once_and_cut_off_after_a_while() {
+fn a_client_that_sends_a_line_without_an_end_hears_it_at_once_and_is_cut_off_after_ten_seconds() {
     with_client(|harness, _, client| {
         client.send(vec![b'x'; 3 * LIMIT]);
         assert_eq!(client.rest(), TOO_LONG);
-        // It may finish what it is sending, but not go on for ever.
+        // The client may finish what it is sending, but not go on for ever.
         let piece = vec![b'x'; LIMIT];
         client.send(&piece);
         harness.advance(Duration::from_secs(11));
-        harness.turn_until("nobody takes it any more", || client.send_fails(&piece));
+        harness.turn_until("the client is cut off", || client.send_fails(&piece));
     });
 }
 
 #[test]
-fn replies_that_are_owed_come_before_the_one_to_a_line_that_is_too_long() {
+fn owed_replies_come_before_the_one_to_a_line_that_is_too_long() {
     with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\n");
         client.send(vec![b'x'; 2 * LIMIT]);
@@ -152,7 +152,7 @@ fn replies_that_are_owed_come_before_the_one_to_a_line_that_is_too_long() {
 }
 
 #[test]
-fn a_line_that_is_too_long_costs_a_client_no_reply_that_it_is_owed_however_slow_it_is() {
+fn a_line_that_is_too_long_loses_no_owed_reply_however_slow_that_is() {
     for ends in [false, true] {
         with_client(|harness, held, client| {
             client.send("IAMAT kiwi +1+2 0\nWHATSAT kiwi 1 1\nIAMAT kiwi +1+2 0\n");
@@ -162,7 +162,7 @@ fn a_line_that_is_too_long_costs_a_client_no_reply_that_it_is_owed_however_slow_
             }
             assert_eq!(client.line(), KIWI);
             harness.turn_until("the question is asked", || held.questions().len() == 1);
-            harness.advance(Duration::from_secs(60)); // Nobody is cut off for the slowness of others.
+            harness.advance(Duration::from_secs(60)); // A client is not cut off because a service is slow.
             harness.turn();
             client.expect_silence();
             held.answer(ANSWER);
@@ -172,7 +172,7 @@ fn a_line_that_is_too_long_costs_a_client_no_reply_that_it_is_owed_however_slow_
 }
 
 #[test]
-fn the_time_to_finish_a_line_that_is_too_long_begins_when_everything_owed_has_been_sent() {
+fn the_ten_seconds_begin_when_every_owed_reply_has_been_sent() {
     with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\n");
         client.send(vec![b'x'; 2 * LIMIT]);
@@ -187,7 +187,7 @@ fn the_time_to_finish_a_line_that_is_too_long_begins_when_everything_owed_has_be
             harness.turn();
         }
         harness.advance(Duration::from_secs(2));
-        harness.turn_until("nobody takes it any more", || client.send_fails(&piece));
+        harness.turn_until("the client is cut off", || client.send_fails(&piece));
     });
 }
 
@@ -205,14 +205,14 @@ fn the_longest_line_is_a_setting() {
 }
 
 #[test]
-fn a_client_that_vanishes_harms_nobody() {
+fn a_client_that_vanishes_does_not_harm_the_others() {
     let harness = Harness::new();
     let (server, _) = harness.start_among(&[]);
     let mut other = harness.connect(server);
     for _ in 0..20 {
         let mut client = harness.connect(server);
         client.send("one\ntwo\nthree");
-        drop(client); // With replies unread: the system sends a reset.
+        drop(client); // Replies are unread, so the system sends a reset.
         assert_eq!(other.ask("still there?"), "? still there?");
     }
 }

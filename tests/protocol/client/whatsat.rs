@@ -1,4 +1,4 @@
-//! WHATSAT: the form of its answer, its place among the other answers, and how many questions there may be.
+//! WHATSAT: the form of its answer, its order among the other replies, and the limits on questions.
 
 use crate::harness::{Connection, Harness, herd};
 use crate::held_places::HeldPlaces;
@@ -11,7 +11,7 @@ const AT: &str = "AT Alford +1400794645.655887836 kiwi +34.5-118.25 0";
 /// An answer with three places.
 const THREE: &str = "{\n   \"results\" : [ {\"a\":1}, {\"b\":2}, {\"c\":3} ],\n   \"status\" : \"OK\"\n}\n";
 
-/// The same without a line's end at the end, cut to so many places.
+/// The same answer as a client gets it: cut to `bound` places, without a newline at its end.
 fn cut(bound: usize) -> String {
     let places = ["", "{\"a\":1}", "{\"a\":1}, {\"b\":2}", "{\"a\":1}, {\"b\":2}, {\"c\":3}"][bound.min(3)];
     let open = if bound == 0 { "" } else { " " };
@@ -49,18 +49,6 @@ fn a_whatsat_gets_the_at_line_the_json_and_an_empty_line() {
 }
 
 #[test]
-fn runs_of_newlines_in_the_json_become_one_and_none_ends_it() {
-    with_client(|harness, held, client| {
-        client.send("WHATSAT kiwi 10 5\n");
-        harness.turn_until("the question is asked", || held.questions().len() == 1);
-        let answer = b"\n\n{\n\n\n\"results\":[\n\n1],\"status\":\"OK\"\n\n}\n\n\n".to_vec();
-        held.take().1.callback(answer).unwrap();
-        client.expect(&format!("{AT}\n\n{{\n\"results\":[\n1],\"status\":\"OK\"\n}}\n\n"));
-        assert_eq!(client.ask("next"), "? next");
-    });
-}
-
-#[test]
 fn a_question_has_the_clients_place_and_the_radius_in_metres() {
     with_client(|harness, held, client| {
         for (radius, metres) in
@@ -77,7 +65,7 @@ fn a_question_has_the_clients_place_and_the_radius_in_metres() {
 }
 
 #[test]
-fn a_radius_or_bound_out_of_range_is_invalid_and_asks_nobody() {
+fn a_radius_or_bound_out_of_range_is_invalid_and_asks_no_service() {
     with_client(|_, held, client| {
         for limits in ["50.001 5", "51 5", "-1 5", "+1 5", "1e1 5", "x 5", "10 21", "10 -1", "10 1.0", "10 +1", "10 x"]
         {
@@ -121,7 +109,7 @@ fn replies_come_in_the_order_of_the_commands_however_long_a_whatsat_takes() {
 }
 
 #[test]
-fn a_slow_whatsat_holds_nobody_else_up() {
+fn a_slow_whatsat_does_not_delay_other_clients() {
     let harness = Harness::new();
     let (server, held) = harness.start_among(&[]);
     let mut client = harness.connect(server);
@@ -132,24 +120,24 @@ fn a_slow_whatsat_holds_nobody_else_up() {
 }
 
 #[test]
-fn what_a_client_that_has_gone_asked_is_given_up() {
+fn the_questions_of_a_client_that_has_gone_are_cancelled() {
     let harness = Harness::new();
     let (server, held) = harness.start_among(&[]);
     let mut client = harness.connect(server);
     client.send("IAMAT kiwi +34.5-118.25 0\nWHATSAT kiwi 1 1\nWHATSAT kiwi 1 2\n");
     harness.turn_until("both are asked", || held.questions().len() == 2);
-    drop(client); // With a reply unread: the system sends a reset, not only an end.
+    drop(client); // A reply is unread, so the system sends a reset: an end alone could be a half-close.
     harness.turn_until("both are given up", || held.cancelled() == 2);
 }
 
 #[test]
-fn a_rush_of_questions_waits_and_what_is_too_much_is_over_the_limit() {
+fn a_rush_of_questions_waits_and_beyond_1024_the_answer_is_over_query_limit() {
     let harness = Harness::new();
     let held = Rc::new(HeldPlaces::default());
     let server = harness.start(&herd(&[]), Rc::new(Limiter::new(held.clone(), NonZeroUsize::MIN)));
     let mut client = harness.connect(server);
     client.ask("IAMAT kiwi +34.5-118.25 0");
-    // One is under way and 1024 wait. One client may have 8.
+    // One is under way and 1024 wait. A client may have 8 questions at a time.
     let mut rush: Vec<Connection<'_>> = (0..129).map(|_| harness.connect(server)).collect();
     for one in &mut rush {
         one.send("WHATSAT kiwi 1 1\n".repeat(8));
@@ -164,7 +152,7 @@ fn a_rush_of_questions_waits_and_what_is_too_much_is_over_the_limit() {
          \"status\" : \"OVER_QUERY_LIMIT\"\n}}\n\n"
     ));
 
-    // Those that wait get their turn.
+    // The questions that wait get their turn.
     for _ in 0..8 {
         harness.turn_until("the next is asked", || held.questions().len() == 1);
         held.answer(THREE);

@@ -1,11 +1,11 @@
-//! News in the whole herd: what it costs, and that everybody ends up with the same.
+//! News in the whole herd, as real processes: what it costs, and that all servers end up with the same.
 
 use crate::herd::{HERD, Herd};
 use crate::util::wait_until;
 
 const ALL: [&str; 5] = ["Alford", "Bolden", "Hamilton", "Parker", "Powell"];
 
-/// Servers and links of the herd.
+/// The number of servers and of links in the herd.
 const N: usize = 5;
 const E: usize = 5;
 
@@ -31,11 +31,11 @@ fn an_update_costs_at_most_2e_minus_n_minus_1_messages() {
 }
 
 #[test]
-fn servers_that_hear_of_one_client_at_once_agree_on_the_newest() {
+fn servers_that_hear_of_the_same_client_at_once_agree_on_the_newest() {
     let herd = Herd::start();
     let mut clients = ALL.map(|name| herd.client(name));
     let mut newest = String::new();
-    // All at the same time, in an order that is another one each time; the greatest name wins.
+    // All report the same time, in a different order each round. The server with the greatest name wins.
     for time in 0..40 {
         for turn in 0..N {
             let server = (time + turn) % N;
@@ -49,7 +49,7 @@ fn servers_that_hear_of_one_client_at_once_agree_on_the_newest() {
 }
 
 #[test]
-fn a_server_that_starts_anew_learns_everything() {
+fn a_server_that_starts_again_learns_everything() {
     let mut herd = Herd::start();
     for name in ALL {
         let at = herd.client(name).ask(&format!("IAMAT of-{name} +1+2 0"));

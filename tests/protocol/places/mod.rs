@@ -10,11 +10,11 @@ use proxyherd::places;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-/// A key that would be seen in whatever form.
+/// A key with characters that are written differently in a URL, so that every spelling of it would be noticed.
 pub(crate) const KEY: &str = "AIza&Secret+Key";
 const KEY_FORMS: [&str; 2] = ["Secret", "AIza"];
 
-/// A Google whom the test plays, a server that asks it, and a client of that.
+/// A Places service that the test plays, a server that asks it, and a client of that server.
 pub(crate) struct Asking<'s> {
     pub(crate) google: Port<'s>,
     pub(crate) server: SocketAddr,
@@ -37,14 +37,14 @@ impl<'s> Asking<'s> {
         Asking { google, server, client, at }
     }
 
-    /// Asks for so many places; Google's connection with the request read.
+    /// Lets the client ask for `bound` places. Returns the service's end of the connection, with the request read.
     #[track_caller]
     pub(crate) fn ask(&mut self, bound: usize) -> Connection<'s> {
         self.client.send(format!("WHATSAT kiwi 10 {bound}\n"));
         self.request().1
     }
 
-    /// The next request that Google gets: its lines.
+    /// The next request that the service gets: its lines, and the connection.
     #[track_caller]
     pub(crate) fn request(&self) -> (Vec<String>, Connection<'s>) {
         let mut connection = self.google.accept();
@@ -68,7 +68,7 @@ impl<'s> Asking<'s> {
         }
     }
 
-    /// The client gets an answer that says what went wrong, in Google's form.
+    /// Expects that the client gets an answer in Google's form that says what went wrong, and does not hold the key.
     #[track_caller]
     pub(crate) fn expect_error(&mut self, what: &str) {
         let json = self.json();
@@ -78,7 +78,7 @@ impl<'s> Asking<'s> {
             )
         });
         let message = parts.unwrap_or_else(|| panic!("not the form of an error: {json}"));
-        assert!(message.contains(what), "{what:?} is not told: {message}");
+        assert!(message.contains(what), "{what:?} is missing in: {message}");
         assert_no_key(&json);
     }
 }

@@ -1,5 +1,5 @@
-//! WHATSAT with each provider's protocol over plain HTTP, and with what stands before all of them: the test plays the
-//! service.
+//! WHATSAT with the other providers' protocols, and with what stands before every provider: equal questions share a
+//! request, and there are limits.
 
 use super::{Asking, KEY, assert_no_key, response};
 use crate::harness::{Connection, Harness};
@@ -16,7 +16,7 @@ fn overpass() -> PlacesConfig {
     PlacesConfig { provider: Some(Provider::Overpass), ..PlacesConfig::default() }
 }
 
-/// The next request: its first line, its headers with names in small letters, and its body.
+/// The next request: its first line, its headers with names in lower case, its body, and the connection.
 #[track_caller]
 fn request<'s>(asking: &Asking<'s>) -> (String, Vec<(String, String)>, String, Connection<'s>) {
     let (lines, mut connection) = asking.request();
@@ -63,7 +63,7 @@ fn google_new_is_asked_for_places_with_a_mask_and_the_key_in_a_header() {
 }
 
 #[test]
-fn google_new_is_asked_for_more_only_where_the_configuration_says_so() {
+fn google_new_is_asked_for_extra_fields_only_if_the_configuration_says_so() {
     let harness = Harness::new();
     let fields = vec![ExtraField::Rating, ExtraField::Price, ExtraField::Opening];
     let mut asking = Asking::new(&harness, PlacesConfig { fields, ..google_new() });
@@ -76,16 +76,7 @@ fn google_new_is_asked_for_more_only_where_the_configuration_says_so() {
 }
 
 #[test]
-fn google_new_is_not_asked_for_no_places() {
-    let harness = Harness::new();
-    let mut asking = Asking::new(&harness, google_new());
-    asking.client.send("WHATSAT kiwi 10 0\n");
-    assert!(asking.json().contains("\"results\" : [],\n   \"status\" : \"OK\""));
-    assert!(asking.google.try_accept().is_none());
-}
-
-#[test]
-fn who_asks_for_no_places_waits_behind_nobody() {
+fn a_client_that_asks_for_no_places_waits_for_nothing() {
     for config in [PlacesConfig { max_in_flight: Some(1), ..google_new() }, overpass()] {
         let harness = Harness::new();
         let mut asking = Asking::new(&harness, config);
@@ -102,13 +93,13 @@ fn who_asks_for_no_places_waits_behind_nobody() {
         is_answered();
         service.send(response("200 OK", "{}"));
         asking.json();
-        is_answered(); // Nor does it wait for the pause.
+        is_answered(); // It does not wait for the pause either.
         assert!(asking.google.try_accept().is_none());
     }
 }
 
 #[test]
-fn google_news_errors_have_the_old_form_and_status() {
+fn errors_of_google_new_get_the_old_form_and_status() {
     let harness = Harness::new();
     let mut asking = Asking::new(&harness, google_new());
     let error = |code: u16, status: &str, reason: &str| {
@@ -158,7 +149,10 @@ fn overpass_is_asked_with_a_query_in_a_form() {
     assert_eq!(line, "POST /api/interpreter HTTP/1.1");
     assert_eq!(value(&headers, "content-type"), "application/x-www-form-urlencoded");
     assert!(value(&headers, "user-agent").starts_with("proxyherd/"));
-    assert!(!headers.iter().any(|(_, value)| value.contains("Secret")) && !body.contains("Secret"), "no key for that");
+    assert!(
+        !headers.iter().any(|(_, value)| value.contains("Secret")) && !body.contains("Secret"),
+        "this service gets no key"
+    );
     assert_eq!(
         body,
         "data=%5Bout%3Ajson%5D%5Btimeout%3A10%5D%3Bnwr%28around%3A500%2C34.068930%2C-118.445127%29%5Bname%5D\
@@ -170,7 +164,7 @@ fn overpass_is_asked_with_a_query_in_a_form() {
 }
 
 #[test]
-fn what_overpass_cannot_do_is_told() {
+fn a_failure_of_overpass_reaches_the_client() {
     let harness = Harness::new();
     let mut asking = Asking::new(&harness, PlacesConfig { interval: Some(Duration::ZERO), ..overpass() });
     for (answer, what) in [
@@ -248,18 +242,18 @@ fn equal_questions_under_way_are_one_request_and_each_client_gets_its_own_bound(
         assert_eq!(other.line(), asking.at);
         assert_eq!(other.line(), format!("{{\"results\":{results},\"status\":\"OK\"}}"));
     }
-    // What has been answered is not kept.
+    // An answer is not kept for the next question.
     asking.ask(1).send(response("200 OK", NOTHING));
     assert_eq!(asking.json(), NOTHING);
 }
 
 #[test]
-fn the_last_client_that_goes_gives_the_request_up() {
+fn the_last_client_that_goes_cancels_the_request() {
     let harness = Harness::new();
     let asking = Asking::new(&harness, PlacesConfig::default());
     let mut clients: Vec<Connection<'_>> = (0..2).map(|_| harness.connect(asking.server)).collect();
     for client in &mut clients {
-        // With a reply unread, the system sends a reset when it closes: an end alone does not say that nobody listens.
+        // With a reply unread, the system sends a reset when it closes: an end alone could be a half-close.
         client.send("HELLO\nWHATSAT kiwi 10 5\n");
     }
     let (_, mut google) = asking.request();
@@ -272,7 +266,7 @@ fn the_last_client_that_goes_gives_the_request_up() {
 }
 
 #[test]
-fn who_waits_too_long_for_a_turn_is_over_the_limit() {
+fn a_question_that_waits_too_long_gets_over_query_limit() {
     let harness = Harness::new();
     let timeout = Some(Duration::from_secs(4));
     let config = PlacesConfig { timeout, max_in_flight: Some(1), ..PlacesConfig::default() };
@@ -291,7 +285,7 @@ fn who_waits_too_long_for_a_turn_is_over_the_limit() {
 }
 
 #[test]
-fn a_detour_changes_where_is_connected_to_and_nothing_else() {
+fn connect_to_changes_the_address_and_nothing_else() {
     let harness = Harness::new();
     let elsewhere = harness.listen();
     let address = elsewhere.address();
