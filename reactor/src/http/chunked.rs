@@ -14,6 +14,7 @@
 //! Next: `response.rs`, the parser that uses all of these.
 
 use super::framing::FramingHeaders;
+use super::head::is_token_byte;
 use super::limits::{HttpError, Limits};
 use super::section::{Gathered, Section};
 
@@ -178,8 +179,7 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
 
 /// The bytes after a token; `None` if there is no token.
 fn skip_token(text: &[u8]) -> Option<&[u8]> {
-    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let length = text.iter().take_while(is_part).count();
+    let length = text.iter().take_while(|byte| is_token_byte(**byte)).count();
     (length > 0).then(|| &text[length..])
 }
 

@@ -201,6 +201,11 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     (line.strip_suffix(b"\r\n").unwrap_or(line), rest)
 }
 
+/// Whether a token, such as a method or a header's name, may contain `byte`: RFC 9110, section 5.6.2.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// Whether `bytes`, however few, can be the beginning of a response.
 pub(super) fn could_begin_response(bytes: &[u8]) -> bool {
     let start = b"HTTP/1.";

@@ -2,8 +2,9 @@
 //!
 //! Next: `layer.rs`, one session.
 
+use super::backend::Profile;
 use super::clock::TlsClock;
-use super::layer::{Profile, TlsProtocol};
+use super::layer::TlsProtocol;
 use super::verifier::Verifier;
 use crate::{Address, Factory, Protocol};
 use rustls::client::VerifierBuilderError;
@@ -19,10 +20,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-
-/// Maximum time for a handshake unless `handshake_timeout` sets another. It is enough for two round trips over the
-/// slowest line, and a peer that stalls holds a connection no longer.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an error calls the roots.
 const ROOTS: &str = "the set of trusted roots";
@@ -135,7 +132,9 @@ impl CertificateClock {
         Arc::new(CertificateClock { seconds: AtomicU64::new(0) })
     }
 
-    fn set(&self, time: SystemTime) {
+    /// Sets it to the time of `clock`, for the session that begins now.
+    fn set(&self, clock: &TlsClock) {
+        let Some(time) = clock.system_time() else { return };
         let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         self.seconds.store(seconds, Ordering::Relaxed);
     }
@@ -180,14 +179,7 @@ impl TlsClient {
             .with_custom_certificate_verifier(verifier.clone())
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let profile = Profile {
-            peer: "the server",
-            alpn: config.alpn_protocols.clone(),
-            verifier: Some(verifier),
-            handshake_timeout: HANDSHAKE_TIMEOUT,
-            plain: Rc::default(),
-            clock,
-        };
+        let profile = Profile::new("the server", config.alpn_protocols.clone(), Some(verifier), clock);
         Ok(TlsClient { config: Arc::new(config), certificate_clock, profile: Rc::new(profile) })
     }
 
@@ -205,9 +197,7 @@ impl TlsClient {
     pub fn wrap(&self, server_name: &str, protocol: Box<dyn Protocol>) -> Result<Box<dyn Protocol>, TlsConfigError> {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| TlsConfigError::BadName(server_name.to_owned()))?;
-        if let Some(time) = self.profile.clock.system_time() {
-            self.certificate_clock.set(time);
-        }
+        self.certificate_clock.set(&self.profile.clock);
         let session = ClientConnection::new(self.config.clone(), name)?;
         Ok(Box::new(TlsProtocol::new(session.into(), protocol, self.profile.clone())))
     }
@@ -250,14 +240,7 @@ impl TlsServer {
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let profile = Profile {
-            peer: "the client",
-            alpn: config.alpn_protocols.clone(),
-            verifier: None,
-            handshake_timeout: HANDSHAKE_TIMEOUT,
-            plain: Rc::default(),
-            clock,
-        };
+        let profile = Profile::new("the client", config.alpn_protocols.clone(), None, clock);
         Ok(TlsServer { config: Arc::new(config), certificate_clock, profile: Rc::new(profile) })
     }
 
@@ -288,9 +271,7 @@ struct TlsServerFactory<F> {
 impl<F: Factory> Factory for TlsServerFactory<F> {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
         let protocol = self.inner.build_protocol(peer)?;
-        if let Some(time) = self.tls.profile.clock.system_time() {
-            self.tls.certificate_clock.set(time);
-        }
+        self.tls.certificate_clock.set(&self.tls.profile.clock);
         match ServerConnection::new(self.tls.config.clone()) {
             Ok(session) => Some(Box::new(TlsProtocol::new(session.into(), protocol, self.tls.profile.clone()))),
             Err(error) => {

@@ -10,6 +10,7 @@
 //!
 //! Next: `exchange.rs`, one request on its way.
 
+use crate::http::head::is_token_byte;
 use crate::http::url::{Url, percent_decoded};
 use std::borrow::Cow;
 use std::fmt;
@@ -283,6 +284,5 @@ impl fmt::Debug for Request {
 
 /// Whether `text` is a token: RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_fit)
+    !text.is_empty() && text.bytes().all(is_token_byte)
 }
