@@ -1,4 +1,5 @@
-//! [`Link`]: our connection to one neighbour, down which our AT lines go.
+//! [`Link`]: our connection to one neighbor, which carries our AT lines to it. What the neighbor tells us comes on a
+//! connection that the neighbor makes ([`crate::protocol`]).
 //!
 //! ```text
 //!            connected: PEER, then every AT that we know
@@ -8,11 +9,14 @@
 //!     +------------------------- lost ----------------------+
 //! ```
 //!
-//! What waits for a neighbour that reads slowly is a list of clients, each in it once; the line is looked up when it is
-//! written. So it is always the newest, and costs at most one entry for each client.
+//! For a neighbor that reads slowly we keep a list of clients, not of lines: each client is in it once, and its line is
+//! looked up when it is written (the updates are coalesced). So a queue costs at most one entry for each client, and the
+//! line that is sent is always the newest.
+//!
+//! Next: `links/wire.rs`.
 
+mod pending;
 mod refused;
-mod waiting;
 mod wire;
 
 use crate::config::ServerConfig;
@@ -20,41 +24,41 @@ use crate::locations::{ClientId, Known, NeighborId};
 use crate::log_file::Traffic;
 use crate::replies::Replies;
 use crate::server::Server;
+use pending::PendingClients;
 use reactor::transport::{HIGH_WATER, KeepAlive};
 use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, Transport};
-use refused::{LOOK_AGAIN, Refused};
+use refused::{LOOK_UP_AGAIN, Refused};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
-use waiting::Waiting;
-use wire::{LinkFactory, Pace};
+use wire::{LinkFactory, LinkProducer};
 
-/// The shortest and the longest wait before a link is tried again. Longer waits would keep a herd split long after its
-/// network has healed.
-const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The shortest and the longest backoff before a link is tried again. A longer one would keep a herd split long after
+/// its network has healed.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// How long one attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A link that has been up for so long was a good one: the waits begin anew.
+/// A link that was up for this long was a good one: its backoff starts again from the shortest.
 const GOOD_AFTER: Duration = Duration::from_secs(5);
 
-/// A neighbour that vanished without a word is noticed after at most 14 seconds instead of two hours.
+/// Notices after at most 14 seconds that a neighbor's machine has vanished. The system's default is two hours.
 pub(crate) const KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
 
-/// Why a neighbour is told about a client.
+/// Why a neighbor is told about a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// It is news; not told to whoever the news came from.
+    /// There is news. It need not go to the neighbor that it came from.
     News,
-    /// The neighbour has shown that it lacks it, or may lack it.
+    /// The neighbor has shown that it lacks the newest version, or may lack it.
     TheyLackIt,
 }
 
-/// The connection to one neighbour.
+/// The connection to one neighbor.
 pub struct Link {
     this: Weak<Link>,
     server: Weak<Server>,
@@ -63,20 +67,20 @@ pub struct Link {
     traffic: Traffic,
     host: String,
     port: u16,
-    /// Where the neighbour may come from: the addresses of its name.
+    /// The addresses of the neighbor's name: it may connect to us from these.
     addresses: RefCell<Vec<IpAddr>>,
-    /// Connections from the neighbour that are open.
-    guests: Cell<usize>,
-    /// One that brought news has ended since the link came up, and it is not known whether who is there now was behind
-    /// it.
-    may_lack: Cell<bool>,
+    /// How many connections from the neighbor are open.
+    inbound: Cell<usize>,
+    /// A connection that brought news has ended since the link came up, and we do not know whether the current peer
+    /// process sent it. If the neighbor connects again, it may be a new process that lacks that news.
+    may_lack_news: Cell<bool>,
     refused: RefCell<Refused>,
-    /// The last look-up of the neighbour's name has failed: once in the log is enough.
-    is_nameless: Cell<bool>,
+    /// Whether the last look-up of the neighbor's name failed: a warning in the log once is enough.
+    lookup_failed: Cell<bool>,
     state: RefCell<State>,
-    /// Attempts that failed since the last good link.
+    /// How many attempts have failed since the last good link.
     failures: Cell<u32>,
-    waiting: RefCell<Waiting>,
+    pending: RefCell<PendingClients>,
 }
 
 enum State {
@@ -106,17 +110,17 @@ impl Link {
             host: there.host.clone(),
             port: there.port,
             addresses: RefCell::default(),
-            guests: Cell::new(0),
-            may_lack: Cell::new(false),
+            inbound: Cell::new(0),
+            may_lack_news: Cell::new(false),
             refused: RefCell::default(),
-            is_nameless: Cell::new(false),
+            lookup_failed: Cell::new(false),
             state: RefCell::new(State::Closed),
             failures: Cell::new(0),
-            waiting: RefCell::default(),
+            pending: RefCell::default(),
         })
     }
 
-    /// The neighbour's name.
+    /// The neighbor's name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -127,11 +131,11 @@ impl Link {
     }
 
     /// How many connections from the neighbour are open.
-    pub fn guests(&self) -> usize {
-        self.guests.get()
+    pub fn inbound_count(&self) -> usize {
+        self.inbound.get()
     }
 
-    /// How many bytes have been written and wait for the system to take them.
+    /// How many bytes have been written to the neighbor and wait in our buffer. Zero if the link is not up.
     pub fn buffered(&self) -> usize {
         match &*self.state.borrow() {
             State::Up { transport, .. } => transport.buffered(),
@@ -139,57 +143,59 @@ impl Link {
         }
     }
 
-    /// How many clients wait to be told about.
-    pub fn waiting(&self) -> usize {
-        self.waiting.borrow().len()
+    /// How many clients the neighbor has still to be told about.
+    pub fn pending_count(&self) -> usize {
+        self.pending.borrow().len()
     }
 
-    /// Whether somebody from this address may say that it is the neighbour.
+    /// Whether a peer from this address may say that it is the neighbor.
     pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
         let Some(address) = address.map(|address| address.to_canonical()) else { return false };
-        // Whoever listens everywhere on this machine comes from this machine.
+        // A neighbor that listens on every address of this machine connects from a loopback address.
         self.addresses.borrow().iter().any(|own| *own == address || own.is_unspecified() && address.is_loopback())
     }
 
-    /// Finds out where the neighbour may come from. Does not fail: a name that is not known now may be later, and each
-    /// attempt to connect looks again. Those who were refused and turn out to be the neighbour take what they have
-    /// written for told: when they have been answered their connections are closed, so that they come again and tell
-    /// everything.
+    /// Looks up the addresses of the neighbor's name. The Deferred does not fail: a name that is not known now may be
+    /// known later, and each attempt to connect looks again.
+    ///
+    /// A connection that was refused may turn out to be the neighbor's. The neighbor believes that everything it wrote
+    /// there has been told. So we close that connection once its replies have gone out: the neighbor connects again, and
+    /// tells everything again.
     pub(crate) fn look_up(&self) -> Deferred<()> {
         let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
         let this = self.this.clone();
         server.reactor().resolve(&self.host).add_both(move |result| {
             let Some(link) = this.upgrade() else { return };
-            link.looked_up(result);
+            link.record_addresses(result);
             let known = link.refused.borrow_mut().take(|from| link.may_come_from(from));
             known.iter().for_each(|replies| replies.close_when_paid());
-            link.look_again();
+            link.schedule_look_up();
         })
     }
 
-    fn looked_up(&self, result: Result<Vec<IpAddr>, Failure>) {
-        let was_nameless = self.is_nameless.replace(result.is_err());
+    fn record_addresses(&self, result: Result<Vec<IpAddr>, Failure>) {
+        let had_failed = self.lookup_failed.replace(result.is_err());
         match result {
             Ok(addresses) => *self.addresses.borrow_mut() = addresses.iter().map(IpAddr::to_canonical).collect(),
-            Err(failure) if was_nameless => log::debug!("neighbor {}: {failure}", self.name),
+            Err(failure) if had_failed => log::debug!("neighbor {}: {failure}", self.name),
             Err(failure) => log::warn!("neighbor {}: {failure}", self.name),
         }
     }
 
-    /// Somebody said that it is the neighbour, from an address that is not known as the neighbour's now.
-    pub(crate) fn was_refused(&self, from: Option<IpAddr>, connection: &Rc<Replies>) {
+    /// Remembers a peer that said it is the neighbor, from an address that is not known as the neighbor's now.
+    pub(crate) fn remember_refused(&self, from: Option<IpAddr>, connection: &Rc<Replies>) {
         self.refused.borrow_mut().push(from, connection);
-        self.look_again();
+        self.schedule_look_up();
     }
 
-    /// While somebody who was refused is connected, the name is looked up every few seconds: it may have been wrong,
-    /// and nothing else would ask for it while our link is up.
-    fn look_again(&self) {
+    /// While a refused peer is connected, looks the name up every few seconds. The answer may have been wrong, and while
+    /// our link is up nothing else asks again.
+    fn schedule_look_up(&self) {
         let Some(server) = self.server.upgrade() else { return };
         let mut refused = self.refused.borrow_mut();
         if refused.needs_look_up() {
             let this = self.this.clone();
-            refused.set_look_up(server.reactor().call_later(LOOK_AGAIN, move || {
+            refused.set_look_up(server.reactor().call_later(LOOK_UP_AGAIN, move || {
                 if let Some(link) = this.upgrade() {
                     drop(link.look_up());
                 }
@@ -197,7 +203,7 @@ impl Link {
         }
     }
 
-    /// Begins to connect, from our own address: the neighbour knows us by it.
+    /// Begins to connect, from our own address: the neighbor recognizes us by it.
     pub(crate) fn open(&self, ours: &[SocketAddr]) {
         let Some(server) = self.server.upgrade() else { return };
         let mut there = Destination::from((self.host.as_str(), self.port)).timeout(CONNECT_TIMEOUT);
@@ -208,7 +214,7 @@ impl Link {
         server.reactor().connect_tcp(there, LinkFactory { link: self.this.clone() });
     }
 
-    /// Ends it for good.
+    /// Closes the link for good.
     pub(crate) fn close(&self) {
         self.refused.borrow_mut().clear();
         match self.state.replace(State::Closed) {
@@ -220,45 +226,46 @@ impl Link {
         }
     }
 
-    /// The neighbour has connected to us, so it is there: a link that waits tries again now. If it had been connected
-    /// before, it may be another one by now.
-    pub(crate) fn guest_came(&self) {
-        self.guests.set(self.guests.get() + 1);
+    /// The neighbor has connected to us, so it is up: a link that is waiting tries again now. If an earlier connection of
+    /// the neighbor has ended, the neighbor may be another process by now.
+    pub(crate) fn neighbor_connected(&self) {
+        self.inbound.set(self.inbound.get() + 1);
         if let State::Down { again, .. } = &*self.state.borrow() {
             let _ = again.reset(Duration::ZERO);
         }
-        if self.may_lack.take() {
+        if self.may_lack_news.take() {
             self.tell_back();
         }
     }
 
-    /// A connection of the neighbour's has ended that was made at `made`. Its news may have come out of the network's
-    /// buffers long after whoever said it had died; then who is there now lacks it. It is another one if our link is
-    /// younger than that connection, if there is another connection, or if one comes later.
-    pub(crate) fn guest_left(&self, made: Instant, brought_news: bool) {
-        self.guests.set(self.guests.get() - 1);
+    /// A connection of the neighbor, made at `made`, has ended. What it said may have come out of the network's buffers
+    /// long after the process that wrote it had died. Then the neighbor's current process lacks it. The process may be
+    /// another one in three cases: our link is younger than that connection, another connection is open, or another one
+    /// comes later.
+    pub(crate) fn neighbor_disconnected(&self, made: Instant, brought_news: bool) {
+        self.inbound.set(self.inbound.get() - 1);
         let since = match &*self.state.borrow() {
             State::Up { since, .. } if brought_news => *since,
             _ => return,
         };
-        if since >= made || self.guests.get() > 0 {
+        if since >= made || self.inbound.get() > 0 {
             self.tell_back();
         } else {
-            self.may_lack.set(true);
+            self.may_lack_news.set(true);
         }
     }
 
-    /// The neighbour is to hear what we know of a client. While the link is down nothing is noted: when it comes up,
-    /// everything is told.
+    /// Queues a client: the neighbor is to hear what we know of it. While the link is down this does nothing, because
+    /// everything is told when it comes up.
     pub(crate) fn tell(&self, client: &ClientId, why: Why) {
         if self.is_up() {
-            self.waiting.borrow_mut().push(client, why);
+            self.pending.borrow_mut().push(client, why);
             self.write_on();
         }
     }
 
-    /// The neighbour is to hear what it has told us itself: it may be another one by now, which lacks it. While the
-    /// link is down nothing is noted.
+    /// Queues every client that the neighbor has told us about: it may be another process by now, which lacks them.
+    /// While the link is down this does nothing.
     fn tell_back(&self) {
         let Some(server) = self.server.upgrade() else { return };
         if !self.is_up() {
@@ -267,7 +274,7 @@ impl Link {
         let locations = server.locations().borrow();
         let has_said = |known: &&Known| known.from == Some(self.id);
         for known in locations.iter().filter(has_said) {
-            self.waiting.borrow_mut().push(&known.client, Why::TheyLackIt);
+            self.pending.borrow_mut().push(&known.client, Why::TheyLackIt);
         }
         drop(locations);
         if let Some(watch) = server.watch() {
@@ -279,7 +286,7 @@ impl Link {
         }
     }
 
-    /// Writes what waits, as much as the neighbour reads.
+    /// Writes pending lines until the buffer is full. It goes on when the neighbor has read (flow control).
     fn write_on(&self) {
         let Some(server) = self.server.upgrade() else { return };
         let transport = match &*self.state.borrow() {
@@ -289,14 +296,15 @@ impl Link {
         let locations = server.locations().borrow();
         let is_full = || transport.buffered() > HIGH_WATER;
         while !is_full() {
-            let Some((client, why)) = self.waiting.borrow_mut().pop() else { return };
+            let Some((client, why)) = self.pending.borrow_mut().pop() else { return };
             let Some(known) = locations.get(&client) else { continue };
-            // It may have told us itself in the meantime.
+            // Checked now, not when the client was queued: the neighbor may have told us in the meantime.
             let told_us = known.from == Some(self.id);
             if why == Why::TheyLackIt || !told_us {
                 if let Some(watch) = server.watch() {
                     watch.told(self.id, &known.line);
                 }
+                // Writing never calls back, so `locations` may stay borrowed.
                 self.traffic.line_out(&known.line);
                 transport.write_vectored(&[&known.line, b"\n"]);
             }
@@ -318,28 +326,30 @@ impl Link {
         log::info!("the link to {} is up", self.name);
         transport.set_no_delay(true);
         transport.set_keep_alive(Some(KEEP_ALIVE));
-        transport.register_producer(Rc::new(Pace(self.this.clone())));
+        transport.register_producer(Rc::new(LinkProducer(self.this.clone())));
         transport.write_vectored(&[b"PEER ", server.name().as_bytes(), b"\n"]);
         *self.state.borrow_mut() =
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
-        self.may_lack.set(false);
-        let mut waiting = self.waiting.borrow_mut();
-        *waiting = Waiting::default();
+        self.may_lack_news.set(false); // It is told everything now.
+        // PEER must be the first line, so the state is up, and clients are queued, only after it has been written. What
+        // was queued for an earlier link is part of everything.
+        let mut pending = self.pending.borrow_mut();
+        *pending = PendingClients::default();
         if let Some(watch) = server.watch() {
             watch.linked(self.id);
         }
         for client in server.locations().borrow().clients() {
-            waiting.push(client, Why::TheyLackIt);
+            pending.push(client, Why::TheyLackIt);
         }
-        drop(waiting);
+        drop(pending); // `write_on` takes from it.
         self.write_on();
         if let Some(watch) = server.watch() {
             watch.done();
         }
     }
 
-    /// The link is lost, or an attempt has failed: try again after a wait that grows and has some chance in it, so
-    /// that a herd does not come back all at once.
+    /// The link is lost, or an attempt has failed: tries again after an exponential backoff with jitter, so that the
+    /// servers of a herd do not all come back at the same moment.
     fn went_down(&self, connector: &Connector) {
         let Some(server) = self.server.upgrade() else { return };
         let reactor = server.reactor();
@@ -349,11 +359,11 @@ impl Link {
             State::Up { since, .. } if reactor.now() - *since >= GOOD_AFTER => self.failures.set(0),
             State::Up { .. } | State::Connecting => {}
         }
-        let grown = WAIT.0 * 2u32.saturating_pow(self.failures.get().min(16));
+        let grown = BACKOFF.0 * 2u32.saturating_pow(self.failures.get().min(16));
         self.failures.set(self.failures.get() + 1);
-        let most = grown.clamp(WAIT.0 * 2, WAIT.1);
-        let chance = (reactor.random() % 1024) as u32;
-        let wait = WAIT.0 + (most - WAIT.0) * chance / 1024;
+        let most = grown.clamp(BACKOFF.0 * 2, BACKOFF.1);
+        let jitter = (reactor.random() % 1024) as u32;
+        let wait = BACKOFF.0 + (most - BACKOFF.0) * jitter / 1024;
         let this = self.this.clone();
         let again = reactor.call_later(wait, move || {
             if let Some(link) = this.upgrade() {
@@ -362,11 +372,11 @@ impl Link {
         });
         *state = State::Down { again, connector: connector.clone() };
         drop(state);
-        *self.waiting.borrow_mut() = Waiting::default();
+        *self.pending.borrow_mut() = PendingClients::default();
     }
 
     fn try_again(&self) {
-        // The neighbour may have another address by now.
+        // The neighbor may have another address by now.
         drop(self.look_up());
         let old = self.state.replace(State::Connecting);
         if let State::Down { connector, .. } = old {
@@ -380,6 +390,6 @@ impl Link {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.is_up() { "up" } else { "down" };
-        write!(f, "Link(to {}, {state}, {} waiting)", self.name, self.waiting())
+        write!(f, "Link(to {}, {state}, {} waiting)", self.name, self.pending_count())
     }
 }

@@ -1,9 +1,14 @@
-//! What a server knows: the newest AT of each client. "Is this newer?" is one pure function, `newness`.
+//! What a server knows: the newest AT of each client. Last writer wins; `newness` decides which writer was the last.
 //!
-//! Every server must pick the same winner whatever the order in which messages arrive, so versions are totally
-//! ordered: by time, then by the name of the server that heard it, then by the whole line. (Dropping only what has an
-//! *equal* time, as the paper does, lets an older message that arrives late overwrite a newer one, and two of them
-//! chase each other round the ring for ever.)
+//! Two versions of one client's location may reach two servers in opposite orders. Both servers must end with the same
+//! one, so versions are *totally* ordered: by time, then by the name of the server that heard the client, then by the
+//! whole line. If any two versions compared as equal, each server would keep the one that came first, and the herd
+//! would disagree for good.
+//!
+//! The paper drops an AT only if its time *equals* the known one. Then an older message that arrives late overwrites a
+//! newer one, and two of them chase each other round the ring for ever. `herdsim --rule paper` shows it.
+//!
+//! Next: `server.rs`.
 
 use crate::decimal::Time;
 use crate::message::{self, At, Command};
@@ -11,10 +16,10 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// A client's name, shared by all lists that it stands in.
+/// A client's name, shared by all lists that hold it.
 pub type ClientId = Rc<[u8]>;
 
-/// The number of a neighbour in the server's list of links.
+/// The index of a neighbor in the server's list of links.
 pub type NeighborId = usize;
 
 /// What is kept of a client.
@@ -26,33 +31,33 @@ pub struct Known {
     pub line: Vec<u8>,
     /// The client's time in it.
     pub time: Time,
-    /// The neighbour that sent it; `None` if a client or an unnamed server did.
+    /// The neighbor that sent it; `None` if it came from a client or from a server that has not said its name.
     pub from: Option<NeighborId>,
 }
 
 /// How an offered AT compares with what is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is news, is now known, and must go on to the others.
+    /// It is newer. It is now known, and must go on to the other servers.
     Newer(ClientId),
-    /// It is what is known.
+    /// It is already known.
     Same,
-    /// It is old: whoever sent it lacks what is known.
+    /// It is older: its sender lacks what is known.
     Older(ClientId),
-    /// It is about a new client, or much longer than what is known, and there is no room for more.
+    /// There is no room for it: it is about a new client, or much longer than what is known.
     NoRoom,
 }
 
-/// When an AT is taken. The servers that ship have [`Newest`](Rule::Newest); the others are there for the program
-/// `herdsim`, which shows what is wrong with them.
+/// When a server takes an AT about a client that it knows. The servers that ship use [`Newest`](Rule::Newest); the
+/// program `herdsim` shows what is wrong with the other two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Rule {
-    /// If it is newer than what is known: by time, then by server, then by line.
+    /// If it is newer than the known version: by time, then by server, then by line.
     #[default]
     Newest,
-    /// Unless its time is that of what is known. The paper's rule.
+    /// Unless its time equals the known version's. The paper's rule.
     Paper,
-    /// Unless its time has been seen before.
+    /// Unless an AT with its time has been seen before.
     Seen,
 }
 
@@ -60,7 +65,8 @@ pub enum Rule {
 #[derive(Debug)]
 pub struct Locations {
     known: HashMap<ClientId, Known>,
-    /// In the order in which they came: the same in each run that hears the same.
+    /// The clients in the order in which they became known. A hash map's own order differs from run to run, and a link
+    /// that comes up would then send the same lines in another order each time.
     order: Vec<ClientId>,
     bytes: usize,
     limit: usize,
@@ -69,20 +75,22 @@ pub struct Locations {
     seen: HashSet<(ClientId, Time)>,
 }
 
-/// What an entry costs beside its line and its name, roughly.
-const ENTRY: usize = 160;
+/// The bytes that an entry needs besides its line and its name, roughly.
+const ENTRY_OVERHEAD: usize = 160;
 
-/// An entry is counted with a line of at least this length, so that there is room for the updates of usual length of
-/// every client that was taken.
-const RESERVED: usize = 256;
+/// Each entry counts as if its line had at least this length. So a client that was taken once can go on reporting its
+/// location in lines of usual length, even when there is no room for new clients.
+const RESERVED_LINE: usize = 256;
 
 fn size(client: &[u8], line: &[u8]) -> usize {
-    ENTRY + client.len() + line.len().max(RESERVED)
+    ENTRY_OVERHEAD + client.len() + line.len().max(RESERVED_LINE)
 }
 
 /// The order of versions: time, then server, then line.
 fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
     time.cmp(&known.time).then_with(|| {
+        // The name is compared as a field: in whole lines the space after it would take part, too, and a longer name
+        // whose next byte is below a space would sort first.
         let server = |line: &[u8]| line.split(|byte| *byte == b' ').nth(1).map(<[u8]>::to_vec);
         server(line).cmp(&server(&known.line)).then_with(|| line.cmp(&known.line))
     })
@@ -101,13 +109,13 @@ impl Rule {
 }
 
 impl Locations {
-    /// Nothing known yet. At most about `limit` bytes will be: beyond that, new clients and very long lines are
-    /// refused, so that nobody who invents them can fill the memory.
+    /// Empty. It will hold about `limit` bytes at most: beyond that it refuses new clients and very long lines, so that
+    /// a client that invents names cannot fill the memory.
     pub fn new(limit: usize) -> Locations {
         Locations::with_rule(limit, Rule::Newest)
     }
 
-    /// As [`new`](Locations::new), with another rule than the right one.
+    /// The same as [`new`](Locations::new), with any rule.
     pub fn with_rule(limit: usize, rule: Rule) -> Locations {
         Locations { known: HashMap::new(), order: Vec::new(), bytes: 0, limit, rule, seen: HashSet::new() }
     }
@@ -119,7 +127,7 @@ impl Locations {
         self.offer_line(at.iamat.client, at.iamat.time, &line, from)
     }
 
-    /// As [`offer`](Locations::offer), for a line that has been written already.
+    /// The same as [`offer`](Locations::offer), for an AT that has been written as a line already.
     pub fn offer_line(&mut self, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
         if let Some(known) = self.known.get_mut(client) {
             let id = known.client.clone();
@@ -127,6 +135,7 @@ impl Locations {
                 Ordering::Equal => Verdict::Same,
                 Ordering::Less => Verdict::Older(id),
                 Ordering::Greater => {
+                    // Before anything changes: a refused version must leave the known one whole.
                     let (old, new) = (size(client, &known.line), size(client, line));
                     if new > old && self.bytes + new - old > self.limit {
                         return Verdict::NoRoom;
@@ -134,7 +143,7 @@ impl Locations {
                     self.bytes = self.bytes - old + new;
                     known.line.clear();
                     known.line.extend_from_slice(line);
-                    known.line.shrink_to(RESERVED.max(line.len()));
+                    known.line.shrink_to(RESERVED_LINE.max(line.len()));
                     (known.time, known.from) = (time, from);
                     Verdict::Newer(id)
                 }
@@ -154,17 +163,17 @@ impl Locations {
         Verdict::Newer(id)
     }
 
-    /// What is known of a client.
+    /// The newest known version of a client's location.
     pub fn get(&self, client: &[u8]) -> Option<&Known> {
         self.known.get(client)
     }
 
-    /// All that is known, in the order in which the clients became so.
+    /// Everything that is known, in the order in which the clients became known.
     pub fn iter(&self) -> impl Iterator<Item = &Known> {
         self.order.iter().filter_map(|client| self.known.get(client))
     }
 
-    /// All clients that are known, in the order in which they became so.
+    /// All known clients, in the order in which they became known.
     pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
         self.order.iter()
     }
@@ -216,8 +225,8 @@ mod tests {
 
     #[test]
     fn every_order_of_arrival_ends_with_the_same_at() {
-        // Equal times: the greater server, then the greater line. "Bolden2" is greater than "Bolden", though a space
-        // sorts before "2" in neither of the whole lines.
+        // At equal times the greater server wins, then the greater line. "Bolden\x01" is the greatest server, though in
+        // whole lines its \x01 sorts before the space after "Bolden".
         let lines = [
             "AT Alford +9 k +1+1 10",
             "AT Bolden +1 k +1+1 10",
@@ -242,12 +251,12 @@ mod tests {
 
     #[test]
     fn a_full_server_takes_updates_but_no_new_clients_and_no_much_longer_lines() {
-        let mut locations = Locations::new(2 * (ENTRY + RESERVED + 1));
+        let mut locations = Locations::new(2 * (ENTRY_OVERHEAD + RESERVED_LINE + 1));
         assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));
         assert!(matches!(offer(&mut locations, "AT A +1 b +1+1 1"), Verdict::Newer(_)));
         assert_eq!(offer(&mut locations, "AT A +1 c +1+1 1"), Verdict::NoRoom);
         assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 2"), Verdict::Newer(_)));
-        let long = format!("AT A +1 a +1.{}+1 3", "0".repeat(RESERVED));
+        let long = format!("AT A +1 a +1.{}+1 3", "0".repeat(RESERVED_LINE));
         assert_eq!(offer(&mut locations, &long), Verdict::NoRoom);
         assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 3"), Verdict::Newer(_)));
     }
@@ -256,18 +265,18 @@ mod tests {
     fn an_entry_counts_with_its_name_and_at_least_the_usual_line() {
         let mut locations = Locations::new(1 << 20);
         offer(&mut locations, "AT A +1 kiwi +1+1 1");
-        assert_eq!(locations.bytes, ENTRY + 4 + RESERVED);
-        let long = format!("AT A +1 kiwi +1.{}+1 2", "0".repeat(RESERVED));
+        assert_eq!(locations.bytes, ENTRY_OVERHEAD + 4 + RESERVED_LINE);
+        let long = format!("AT A +1 kiwi +1.{}+1 2", "0".repeat(RESERVED_LINE));
         offer(&mut locations, &long);
-        assert_eq!(locations.bytes, ENTRY + 4 + long.len());
+        assert_eq!(locations.bytes, ENTRY_OVERHEAD + 4 + long.len());
         offer(&mut locations, "AT A +1 kiwi +1+1 3");
-        assert_eq!(locations.bytes, ENTRY + 4 + RESERVED);
+        assert_eq!(locations.bytes, ENTRY_OVERHEAD + 4 + RESERVED_LINE);
     }
 
     #[test]
     fn the_limit_is_reached_to_the_byte_and_not_passed() {
-        let long = format!("AT A +1 a +1.{}+1 2", "0".repeat(RESERVED));
-        let needed = ENTRY + 1 + long.len();
+        let long = format!("AT A +1 a +1.{}+1 2", "0".repeat(RESERVED_LINE));
+        let needed = ENTRY_OVERHEAD + 1 + long.len();
         for (limit, has_room) in [(needed, true), (needed - 1, false)] {
             let mut locations = Locations::new(limit);
             assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));

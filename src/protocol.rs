@@ -1,10 +1,12 @@
-//! [`HerdProtocol`]: one connection that somebody made to a server: a client, a neighbour, or both in one.
+//! [`HerdProtocol`]: one connection that somebody made to a server. The peer may be a client or a neighbor.
 //!
 //! ```text
 //!   Talking --- the client has sent its end ---> everything owed, then closed
 //!      |
-//!      +------- a line is too long ------------> one "? " line, our end, then what still comes is thrown away
+//!      +------- a line is too long ------------> one "? " line and our end; further input is discarded
 //! ```
+//!
+//! Next: `replies.rs`.
 
 use crate::links::KEEP_ALIVE;
 use crate::locations::NeighborId;
@@ -19,25 +21,25 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// A client's machine that vanished without a word is noticed after ten minutes, or it would have its connection, and
-/// a descriptor, for ever. So is one that has not read for as long what it is owed.
+/// A client's machine that fails sends no end. Keep-alive notices it after ten minutes; otherwise it would hold its
+/// connection, and a descriptor, for ever. The same limit ends a client that has not read its replies for that long.
 const CLIENT_KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(60), probes: 9 };
 
-/// A buffer for replies that a long one made larger than this is not kept.
-const SCRATCH: usize = 512;
+/// A scratch buffer that a long reply has made larger than this is not kept.
+const MAX_SCRATCH: usize = 512;
 
-/// How much longer an AT may be than the IAMAT that it tells of: a server's name and a difference. A neighbour that
-/// could not send on what a client was allowed to say would be cut off again and again.
+/// How much longer an AT may be than its IAMAT: it adds a server's name and a difference. With one limit for both, a
+/// client could send a line that one server takes and its neighbors refuse, and their links would break again and again.
 const AT_OVERHEAD: usize = 1024;
 
-/// Who is at the other end.
+/// Peer is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
-    /// A client, or a neighbour that has not said so, or is not believed.
-    Somebody,
+enum Peer {
+    /// A client; or a neighbor that has not said PEER, or whose PEER was refused.
+    Unnamed,
     Neighbor(NeighborId),
-    /// Nobody any more.
+    /// The connection has ended.
     Gone,
 }
 
@@ -48,17 +50,17 @@ pub struct HerdProtocol {
     peer: Option<IpAddr>,
     traffic: Traffic,
     replies: Option<Rc<Replies>>,
-    /// Who it is, as far as is known: whoever looks a neighbour's name up sets it, too.
-    who: Rc<Cell<Who>>,
-    /// The neighbour as which its lines are taken: only between the answer to a look-up and the next line is this
-    /// behind `who`.
+    /// Who the peer is, as far as we know. Shared with a look-up of the neighbor's name, which may decide it later.
+    identity: Rc<Cell<Peer>>,
+    /// The neighbor whose lines these are. It follows `identity`: between the answer to a look-up and the next event on
+    /// this connection it is behind.
     neighbor: Option<NeighborId>,
     made: Instant,
-    /// It has said something that was news.
+    /// Whether any of its ATs was news.
     said_news: bool,
-    /// Whether PEER may still come.
+    /// PEER is allowed as the first line only.
     is_first_line: bool,
-    /// Where replies are put together, so that most need no memory of their own.
+    /// Replies are put together here, so that most need no allocation.
     scratch: Vec<u8>,
 }
 
@@ -69,7 +71,7 @@ impl HerdProtocol {
             peer: peer.tcp().map(|address| address.ip()),
             traffic: Traffic::new(&peer.to_string(), server.reactor()),
             replies: None,
-            who: Rc::new(Cell::new(Who::Somebody)),
+            identity: Rc::new(Cell::new(Peer::Unnamed)),
             neighbor: None,
             made: server.reactor().now(),
             said_news: false,
@@ -93,7 +95,7 @@ impl HerdProtocol {
         }
     }
 
-    /// Every command says whether it was a valid one; the others go back to where they came from.
+    /// Like the other commands below, answers whether the line was a valid command. If not, it is sent back behind "? ".
     fn iamat(&mut self, iamat: &IamAt<'_>) -> bool {
         let now = self.server.time();
         if iamat.time.is_later_than(now, self.server.limits().ahead) {
@@ -104,13 +106,14 @@ impl HerdProtocol {
         let mut reply = std::mem::take(&mut self.scratch);
         reply.clear();
         at.write_to(&mut reply);
-        // First to the neighbours, then to the client: the less is lost if we die in between.
+        // Tell the neighbors before the client gets its reply: a client that has its reply counts on the herd to know
+        // its location, and we may die in between.
         let taken = self.server.take_iamat(&at, &reply);
         if taken {
             reply.push(b'\n');
             self.reply(&reply);
         }
-        if reply.capacity() <= SCRATCH {
+        if reply.capacity() <= MAX_SCRATCH {
             self.scratch = reply;
         }
         taken
@@ -135,21 +138,23 @@ impl HerdProtocol {
 
     fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> bool {
         let Some(called) = self.server.neighbor_called(name) else { return false };
-        // We send nothing on this connection: without this, one whose machine has failed would stay for ever.
+        // We send nothing on this connection, so only keep-alive can notice that the neighbor's machine has failed. It
+        // must do so as fast as our own link does.
         transport.set_keep_alive(Some(KEEP_ALIVE));
         let link = &self.server.links()[called];
         if link.may_come_from(self.peer) {
-            self.who.set(Who::Neighbor(called));
-            self.server.neighbor_came(called);
+            self.identity.set(Peer::Neighbor(called));
+            self.server.neighbor_connected(called);
         } else if let Some(replies) = &self.replies {
             self.decide_later(link.look_up(), transport, replies.clone(), line, called);
         }
-        self.meet(transport);
+        self.adopt_neighbor(transport);
         true
     }
 
-    /// The neighbour may be sooner here than the answer about its name, or have a new address by now. Refused now, its
-    /// link would stay up and be of no use for ever. What it sends meanwhile waits.
+    /// Decides about a PEER from an address that we do not know as the neighbor's. The neighbor may have connected
+    /// before our look-up of its name has answered, or it may have a new address. If we refused it without looking
+    /// again, its link would stay up and be useless for ever. What it sends meanwhile waits unread.
     fn decide_later(
         &self,
         looked_up: Deferred<()>,
@@ -158,30 +163,32 @@ impl HerdProtocol {
         line: &[u8],
         called: NeighborId,
     ) {
-        let (server, peer, who, transport) = (self.server.clone(), self.peer, self.who.clone(), transport.clone());
+        let (server, peer, identity, transport) =
+            (self.server.clone(), self.peer, self.identity.clone(), transport.clone());
         let refusal = [b"? ", line, b"\n"].concat();
-        // It may have sent its end already: it is not closed while an answer may be owed.
+        // It may have sent its end already. A reserved reply keeps the connection open until we have decided.
         let ticket = replies.reserve();
         transport.pause_producing();
         drop(looked_up.add_both(move |_| {
-            if who.get() == Who::Gone {
-                return; // What it said before is all that there is of it.
+            if identity.get() == Peer::Gone {
+                return; // It must not count as a connection of the neighbor: `connection_lost` has been called already.
             }
             let is_known = server.links()[called].may_come_from(peer);
             if is_known {
-                who.set(Who::Neighbor(called));
-                server.neighbor_came(called);
+                identity.set(Peer::Neighbor(called));
+                server.neighbor_connected(called);
             } else {
-                server.links()[called].was_refused(peer, &replies);
+                server.links()[called].remember_refused(peer, &replies);
             }
             transport.resume_producing();
+            // Last: it may close the connection if the peer has sent its end.
             replies.fill(ticket, if is_known { Vec::new() } else { refusal });
         }));
     }
 
-    /// Takes it for the neighbour that it turned out to be, if it did, from the next line on.
-    fn meet(&mut self, transport: &LineTransport) {
-        let Who::Neighbor(neighbor) = self.who.get() else { return };
+    /// From the next line on, treats the peer as the neighbor that it has turned out to be, if it has.
+    fn adopt_neighbor(&mut self, transport: &LineTransport) {
+        let Peer::Neighbor(neighbor) = self.identity.get() else { return };
         if self.neighbor.replace(neighbor).is_some() {
             return;
         }
@@ -227,10 +234,12 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn reading_resumed(&mut self, transport: &LineTransport) {
-        self.meet(transport);
+        // Before the lines that waited: the first may be an AT of the greatest length, which only a neighbor may send.
+        self.adopt_neighbor(transport);
     }
 
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
+        // A client may send its last line without an end.
         if !rest.is_empty() {
             self.line_received(transport, rest);
         }
@@ -244,8 +253,8 @@ impl LineProtocol for HerdProtocol {
             replies.abandon();
         }
         log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
-        if let Who::Neighbor(neighbor) = self.who.replace(Who::Gone) {
-            self.server.neighbor_left(neighbor, self.made, self.said_news);
+        if let Peer::Neighbor(neighbor) = self.identity.replace(Peer::Gone) {
+            self.server.neighbor_disconnected(neighbor, self.made, self.said_news);
         }
     }
 }

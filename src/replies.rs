@@ -1,9 +1,11 @@
-//! [`Replies`]: the answers that a connection is owed, in the order of its commands.
+//! [`Replies`]: the replies that a connection is owed, in the order of its commands.
 //!
-//! An IAMAT is answered at once, a WHATSAT when the Places service has answered. So an answer may have to wait for one
-//! that was asked for earlier. Each answer is written in one piece.
+//! An IAMAT has its reply at once, a WHATSAT when the Places service has answered. So a reply may have to wait for an
+//! earlier one that is still being worked out. Each reply is one write.
 //!
-//! A client that asks faster than it is answered is not read from while too much is owed to it.
+//! Backpressure: while too much is owed to a client, we stop reading from it.
+//!
+//! Next: `links.rs`.
 
 use crate::log_file::Traffic;
 use reactor::transport::HIGH_WATER;
@@ -14,30 +16,30 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Answers that may be owed to one client before it is no longer read from.
+/// Maximum number of replies owed to one client. At the limit we stop reading from it.
 const MAX_OWED: usize = 64;
 
-/// Answers that may be worked out at once for one client before it is no longer read from. Each may be as large as a
-/// Places service's answer can be, and all of them stay here if the client does not read.
+/// Maximum number of replies that are worked out at once for one client. At the limit we stop reading from it. Each
+/// reply may be as large as an answer of the Places service, and all of them stay in memory if the client does not read.
 const MAX_UNDER_WAY: usize = 8;
 
-/// How long a client may go on sending after it has got everything and our end. Closing at once would make the system
-/// send a reset, and that could overtake the last answer.
+/// How long a client may go on sending after it has received everything and our end. If we closed at once, the system
+/// would answer its bytes with a reset, and the reset could overtake the last reply.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// The answers owed to one connection.
+/// The replies owed to one connection.
 pub struct Replies {
     transport: Transport,
     traffic: Traffic,
     queue: RefCell<VecDeque<Slot>>,
-    /// The number of the first slot in the queue.
+    /// The number of the first slot in the queue: a [`Ticket`] stays valid when earlier slots have left.
     first: Cell<u64>,
-    /// Bytes of answers that wait for an earlier one.
+    /// Bytes of replies that wait for an earlier one.
     held: Cell<usize>,
-    /// Answers that are being worked out.
+    /// How many replies are being worked out.
     under_way: Cell<usize>,
     paused: Cell<bool>,
-    then: Cell<Then>,
+    afterwards: Cell<Afterwards>,
     /// Cuts off a client that goes on sending after our end.
     linger: Cell<Option<DelayedCall>>,
     lost: Cell<bool>,
@@ -46,20 +48,20 @@ pub struct Replies {
 #[derive(Debug)]
 enum Slot {
     Ready(Vec<u8>),
-    /// Being worked out; what to cancel if nobody wants it any more.
+    /// Being worked out: the work, to be cancelled if the client goes.
     Waiting(Option<Deferred<()>>),
 }
 
 /// What happens when everything owed has been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+enum Afterwards {
     GoOn,
     Close,
-    /// Send our end, and let the client finish its sending: closing now could destroy the last answer on its way.
+    /// Send our end, and let the client finish sending: closing now could destroy the last reply on its way.
     SendEnd,
 }
 
-/// Names an answer that is being worked out.
+/// Names a reply that is being worked out.
 #[derive(Debug, Clone, Copy)]
 pub struct Ticket(u64);
 
@@ -74,13 +76,13 @@ impl Replies {
             held: Cell::new(0),
             under_way: Cell::new(0),
             paused: Cell::new(false),
-            then: Cell::new(Then::GoOn),
+            afterwards: Cell::new(Afterwards::GoOn),
             linger: Cell::new(None),
             lost: Cell::new(false),
         })
     }
 
-    /// Sends an answer, after those that are owed already.
+    /// Sends a reply, after those that are owed already.
     pub fn push(&self, reply: &[u8]) {
         let mut queue = self.queue.borrow_mut();
         if queue.is_empty() {
@@ -93,7 +95,7 @@ impl Replies {
         self.pause_or_resume();
     }
 
-    /// Keeps a place for an answer that is still to come.
+    /// Keeps a place for a reply that [`fill`](Replies::fill) will bring.
     pub fn reserve(&self) -> Ticket {
         let mut queue = self.queue.borrow_mut();
         queue.push_back(Slot::Waiting(None));
@@ -104,14 +106,15 @@ impl Replies {
         ticket
     }
 
-    /// Says what to cancel if the client goes before the answer comes.
+    /// Hands over the work on a reply: it is cancelled if the client goes first. Ignored if the reply has come already.
     pub fn attach(&self, ticket: Ticket, work: Deferred<()>) {
         if let Some(Slot::Waiting(place)) = self.slot(ticket, &mut self.queue.borrow_mut()) {
             *place = Some(work);
         }
     }
 
-    /// The answer has come: it is sent, and with it those that waited for it, unless an earlier one is still missing.
+    /// Brings a reserved reply. It is sent, and so are those that waited for it, unless an earlier one is still missing.
+    /// An empty reply sends nothing.
     pub fn fill(&self, ticket: Ticket, reply: Vec<u8>) {
         if self.lost.get() {
             return;
@@ -129,7 +132,8 @@ impl Replies {
             self.first.set(self.first.get() + 1);
         }
         drop(queue);
-        drop(old); // A Deferred that has done its work.
+        // Only now: dropping the Deferred runs code of its own, and the queue must not be borrowed then.
+        drop(old);
         for reply in ready {
             self.held.set(self.held.get() - reply.len());
             self.send(&reply);
@@ -138,25 +142,26 @@ impl Replies {
         self.finish_if_paid();
     }
 
-    /// No more commands will come: close when everything owed has been sent.
+    /// No more commands will come: closes the connection when everything owed has been sent.
     pub fn close_when_paid(&self) {
-        self.then.set(Then::Close);
+        self.afterwards.set(Afterwards::Close);
         self.finish_if_paid();
     }
 
-    /// Whether nothing can be answered any more: the connection is going or gone.
+    /// Whether the connection is closing or closed, so that no reply can be sent any more.
     pub fn is_over(&self) -> bool {
         self.lost.get() || self.transport.is_disconnecting()
     }
 
-    /// No more commands will be taken: send our end when everything owed has been sent, but do not close yet.
+    /// No more commands will be taken: sends our end when everything owed has been sent, but goes on reading for a while.
     pub fn send_end_when_paid(&self) {
-        self.then.set(Then::SendEnd);
+        self.afterwards.set(Afterwards::SendEnd);
         self.finish_if_paid();
     }
 
-    /// The connection is gone: what is still being worked out is cancelled.
+    /// The connection is gone: cancels what is still being worked out.
     pub fn abandon(&self) {
+        // First: cancelling the work makes it fill its reply, which nobody can receive any more.
         self.lost.set(true);
         if let Some(linger) = self.linger.take() {
             linger.cancel();
@@ -198,10 +203,10 @@ impl Replies {
         if !self.queue.borrow().is_empty() {
             return;
         }
-        match self.then.replace(Then::GoOn) {
-            Then::GoOn => {}
-            Then::Close => self.transport.lose_connection(),
-            Then::SendEnd => {
+        match self.afterwards.replace(Afterwards::GoOn) {
+            Afterwards::GoOn => {}
+            Afterwards::Close => self.transport.lose_connection(),
+            Afterwards::SendEnd => {
                 self.transport.lose_write_connection();
                 self.linger.set(Some(linger(self.traffic.reactor(), self.transport.clone(), None)));
             }
@@ -209,8 +214,8 @@ impl Replies {
     }
 }
 
-/// Cuts the client off after a while, but not as long as it goes on taking what it is owed: `before` is how much of
-/// that waited at the last look.
+/// Aborts the connection after [`LINGER`], unless the client goes on taking what it is owed. `before` is how many bytes
+/// waited for it at the last look.
 fn linger(reactor: &Reactor, transport: Transport, before: Option<usize>) -> DelayedCall {
     let again = reactor.clone();
     reactor.call_later(LINGER, move || {
@@ -241,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_keep_the_order_of_the_commands_and_are_one_write_each() {
+    fn replies_keep_the_order_of_the_commands_and_are_one_write_each() {
         let (wire, replies) = replies();
         replies.push(b"1\n");
         let (two, three) = (replies.reserve(), replies.reserve());
@@ -267,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_owed_much_is_not_read_from() {
+    fn a_client_that_is_owed_much_is_not_read_from() {
         let (wire, replies) = replies();
         let tickets: Vec<Ticket> = (0..MAX_UNDER_WAY).map(|_| replies.reserve()).collect();
         assert!(wire.transport().is_paused());
@@ -285,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_wants_any_more_is_cancelled() {
+    fn work_on_a_reply_is_cancelled_when_the_client_goes() {
         let (_wire, replies) = replies();
         let cancelled = Rc::new(Cell::new(false));
         let seen = cancelled.clone();

@@ -1,14 +1,17 @@
 //! [`Server`]: one server of the herd: what it knows, its links, its Places service.
 //!
-//! Everything here runs on one reactor, in callbacks that do not wait. The rules of the flood are in
-//! [`crate::locations`] (what is newer) and here (where it goes):
+//! Everything here runs on one reactor, in callbacks that do not wait. [`crate::locations`] decides whether an AT is
+//! newer than what is known; this file decides where it goes. That is the flood:
 //!
-//! * what is newer goes to every neighbour but the one that it came from;
-//! * what is the same goes nowhere;
-//! * who sent something old is sent the newer;
-//! * when a neighbour has come again, or a connection of its ends that is older than our link to it, it is sent what it
-//!   had told us: that may come out of a network's buffers long after the server that said it has died, and the one
-//!   that is up in its place does not know it.
+//! * A newer version is stored, and then forwarded to every neighbor except the one that it came from.
+//! * A version that is already known stops here. So each server forwards each version at most once, and every flood ends.
+//! * A neighbor that sends an older version gets the newer one back (anti-entropy). It may lack it for good otherwise:
+//!   the newer version may have been sent on a link that broke.
+//! * A link that comes up carries every client that we know: what was sent while it was down is lost.
+//! * If a neighbor may have been replaced by a new process, it is told what the old one had told us. The old one's last
+//!   lines may come out of the network's buffers long after it has died, and its successor does not know them.
+//!
+//! Next: `protocol.rs`.
 
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
@@ -18,7 +21,7 @@ use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
 use crate::places::{self, Nearby, Places, TooManyQuestions};
 use crate::protocol::HerdProtocol;
-use crate::watch::{Source, Watch};
+use crate::watch::{HeardFrom, Watch};
 use crate::{decimal, links};
 use reactor::{Address, Deferred, Failure, LineReceiver, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -41,19 +44,21 @@ pub struct Server {
     places: Rc<dyn Places>,
     /// The last reading of the clock.
     clock: Cell<Option<(SystemTime, Time)>>,
-    /// Connections that others made to us.
+    /// How many connections that others made to us are open.
     open: Cell<usize>,
-    /// Who looks on. Nobody does at a server that is not simulated.
+    /// The observer. Only a simulated server has one.
     watch: Option<Rc<dyn Watch>>,
 }
 
 impl Server {
-    /// Starts the server `name` of the herd that `config` describes: looks up the names, listens (on every address of
-    /// its own name), and links up with its neighbours. The Deferred fires with where it listens (the first address),
-    /// or fails with why it cannot.
+    /// Starts the server `name` of the herd that `config` describes: it looks up the names, listens on every address of
+    /// its own name, and connects to its neighbors. The Deferred fires with the first address on which it listens. It
+    /// fails if the server's own name cannot be looked up, or if it cannot listen.
+    ///
+    /// The server closes its links when the reactor stops.
     ///
     /// # Errors
-    /// If there is no such server.
+    /// If `config` has no server of this name.
     pub fn start(
         reactor: &Reactor,
         config: &Config,
@@ -63,8 +68,8 @@ impl Server {
         Ok(Server::new(reactor, config, name, places, Rule::Newest, None)?.begin())
     }
 
-    /// A server that has not begun yet: [`begin`](Server::begin) starts it. What [`start`](Server::start) leaves as it
-    /// ships is chosen here: the rule by which it takes locations, and who looks on. A simulation needs both.
+    /// A server that does nothing until [`begin`](Server::begin) is called. A simulation uses it to choose two things
+    /// that [`start`](Server::start) does not offer: the rule by which the server takes locations, and an observer.
     ///
     /// # Errors
     /// If `config` has no server of this name.
@@ -95,14 +100,15 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a server that [`new`](Server::new) has made, as [`start`](Server::start) does. To be called once.
+    /// Starts a server that [`new`](Server::new) has made; the Deferred is that of [`start`](Server::start). Call it once.
     pub fn begin(self: Rc<Server>) -> Deferred<SocketAddr> {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
             closing.links().iter().for_each(|link| link.close());
         });
 
-        // Who may send what is a matter of addresses; but nobody's name may keep us from serving.
+        // The addresses of the neighbors decide who may send an AT. But we do not wait for these look-ups: a name that
+        // cannot be looked up must not keep this server from serving.
         for link in self.links() {
             drop(link.look_up());
         }
@@ -120,7 +126,7 @@ impl Server {
             };
             let host = match self.reactor.listen_tcp(SocketAddr::new(*address, port), factory) {
                 Ok(port) => port.host(),
-                // A name may have an address of a kind that this machine does not speak.
+                // A name may have an address of a family that this machine does not have, such as IPv6.
                 Err(error) if error.error.kind() == io::ErrorKind::AddrNotAvailable && addresses.len() > 1 => {
                     log::warn!("{error}");
                     continue;
@@ -142,16 +148,17 @@ impl Server {
         &self.name
     }
 
-    /// The loop that it runs on.
+    /// The reactor on which it runs.
     pub fn reactor(&self) -> &Reactor {
         &self.reactor
     }
 
-    /// Its clock.
+    /// The time on its clock. All calls within one callback give the same time.
     pub fn time(&self) -> Time {
         let time = self.reactor.system_time();
         match self.clock.get() {
-            Some((at, known)) if at == time => known, // The same callback: the same moment.
+            // The reactor reads its clock once for each callback: converting it once is enough.
+            Some((at, known)) if at == time => known,
             _ => {
                 let read = Time::from(time);
                 self.clock.set(Some((time, read)));
@@ -160,17 +167,17 @@ impl Server {
         }
     }
 
-    /// What it allows.
+    /// Its limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The links to its neighbours.
+    /// The links to its neighbors.
     pub fn links(&self) -> &[Rc<Link>] {
         self.links.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Who looks on.
+    /// Its observer.
     pub(crate) fn watch(&self) -> Option<&dyn Watch> {
         self.watch.as_deref()
     }
@@ -180,48 +187,51 @@ impl Server {
         &self.locations
     }
 
-    /// Somebody has connected to us; how many are there now?
+    /// Counts a connection that somebody has made to us; the answer is how many are open now.
     pub fn connection_opened(&self) -> usize {
         self.open.set(self.open.get() + 1);
         self.open.get()
     }
 
-    /// Somebody has gone; how many are there now?
+    /// Counts the end of such a connection; the answer is how many are open now.
     pub fn connection_closed(&self) -> usize {
         self.open.set(self.open.get() - 1);
         self.open.get()
     }
 
-    /// The neighbour of this name, wherever it may come from.
+    /// The neighbor of this name.
     pub fn neighbor_called(&self, name: &[u8]) -> Option<NeighborId> {
         self.links().iter().position(|link| link.name().as_bytes() == name)
     }
 
-    /// Whether a neighbour may come from this address.
+    /// Whether this is an address of some neighbor's name.
     pub fn is_neighbors_address(&self, address: Option<IpAddr>) -> bool {
         self.links().iter().any(|link| link.may_come_from(address))
     }
 
-    /// A neighbour has connected to us.
-    pub fn neighbor_came(&self, neighbor: NeighborId) {
+    /// A neighbor has connected to us.
+    pub fn neighbor_connected(&self, neighbor: NeighborId) {
         log::info!("neighbor {} has connected", self.links()[neighbor].name());
-        self.links()[neighbor].guest_came();
+        self.links()[neighbor].neighbor_connected();
     }
 
-    /// A neighbour's connection to us has ended; when it was made, and whether we had news by it.
-    pub fn neighbor_left(&self, neighbor: NeighborId, made: Instant, brought_news: bool) {
+    /// A neighbor's connection to us, made at `made`, has ended. `brought_news`: whether it had told us anything new.
+    pub fn neighbor_disconnected(&self, neighbor: NeighborId, made: Instant, brought_news: bool) {
         log::info!("neighbor {} has disconnected", self.links()[neighbor].name());
-        self.links()[neighbor].guest_left(made, brought_news);
+        self.links()[neighbor].neighbor_disconnected(made, brought_news);
     }
 
-    /// What a client said, as an AT line: keeps it and spreads it if it is news. False if there is no room for it.
+    /// Takes what a client said, as an AT and the same as a line. If it is newer than what is known, it is stored and
+    /// flooded. False if there is no room for it.
     pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
         let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, line, None);
         if let Some(watch) = &self.watch {
-            watch.heard(at, line, Source::Client, &verdict);
+            watch.heard(at, line, HeardFrom::Client, &verdict);
         }
         match verdict {
+            // It is stored by now: a link looks the line up when it writes it. Flooding first would send the old one.
             Verdict::Newer(client) => self.flood(&client, None),
+            // The client gets its reply all the same: we know at least what it said.
             Verdict::Same | Verdict::Older(_) => {}
             Verdict::NoRoom => {
                 log::warn!("no room for the client {}", Bytes(at.iamat.client));
@@ -234,17 +244,18 @@ impl Server {
         true
     }
 
-    /// What another server said. Whether it is news.
+    /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. True if the AT was news.
     pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) -> bool {
         let mut line = Vec::new();
         at.write_to(&mut line);
         let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, &line, from);
         if let Some(watch) = &self.watch {
-            watch.heard(at, &line, from.map_or(Source::Unnamed, Source::Neighbor), &verdict);
+            watch.heard(at, &line, from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor), &verdict);
         }
         let is_news = matches!(verdict, Verdict::Newer(_));
         match verdict {
             Verdict::Newer(client) => self.flood(&client, from),
+            // The end of the flood: passing it on again would never end on a ring.
             Verdict::Same => {}
             Verdict::Older(client) => {
                 if let Some(neighbor) = from {
@@ -259,6 +270,7 @@ impl Server {
         is_news
     }
 
+    /// Tells every neighbor about a client, except the neighbor that told us: that one knows it.
     fn flood(&self, client: &ClientId, from: Option<NeighborId>) {
         for (id, link) in self.links().iter().enumerate() {
             if Some(id) != from {
@@ -267,7 +279,8 @@ impl Server {
         }
     }
 
-    /// What is near a client: the whole reply, or `None` if nobody knows the client. The Deferred does not fail.
+    /// Asks the Places service what is near a client. The Deferred fires with the whole reply, and does not fail: if the
+    /// service fails, the reply says so. `None` if the client is not known.
     pub fn whats_at(&self, asked: &WhatsAt<'_>) -> Option<Deferred<Vec<u8>>> {
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;

@@ -1,34 +1,40 @@
-//! [`Watch`]: somebody who looks on while a server hears and tells. Nobody does where the program ships; the simulated
-//! herd (`src/bin/herdsim`) keeps its books with it.
+//! [`Watch`]: an observer of one server. It sees every AT that the server hears and tells. The servers that ship have
+//! none; the simulated herd (`src/bin/herdsim`) keeps its books with one.
+//!
+//! Next: `places/mod.rs`.
 
 use crate::locations::{NeighborId, Verdict};
 use crate::message::At;
 
 /// Where an AT came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum HeardFrom {
     /// A client, as an IAMAT.
     Client,
-    /// This neighbour.
+    /// This neighbor.
     Neighbor(NeighborId),
     /// A server that has not said which one it is.
     Unnamed,
 }
 
-/// Somebody who looks on at one server. It only looks: it is called in the middle of the server's work.
+/// An observer of one server.
+///
+/// The server calls it in the middle of its own work, while it borrows what it knows: an observer must only take notes.
+/// It must not write to a connection, and must not change the server.
 pub trait Watch {
-    /// The server has heard an AT, and decided about it; what follows from that comes next.
-    fn heard(&self, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict);
+    /// The server has heard an AT and decided about it. What follows from the decision comes next.
+    fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict);
 
-    /// It writes this AT line to a neighbour.
+    /// The server is about to write this AT line to a neighbor.
     fn told(&self, neighbor: NeighborId, line: &[u8]);
 
-    /// Its link to a neighbour has come up: the neighbour will be told about every client.
+    /// The server's link to a neighbor has come up. It will tell that neighbor about every client.
     fn linked(&self, neighbor: NeighborId);
 
-    /// A neighbour may be another one by now: it will be told about the clients of which it had told us.
+    /// A neighbor may be another process by now. The server will tell it about the clients that it had told us about.
     fn told_back(&self, neighbor: NeighborId);
 
-    /// It has done all that follows from what it heard, or from a link that came up, or from a connection that ended.
+    /// The server has done everything that follows from what it heard, from a link that came up, or from a connection
+    /// that ended.
     fn done(&self) {}
 }

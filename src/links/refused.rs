@@ -1,4 +1,6 @@
-//! [`Refused`]: connections that said that they come from a neighbour and were not believed.
+//! [`Refused`]: connections that said PEER with a neighbor's name and were not believed.
+//!
+//! Next: `../watch.rs`.
 
 use crate::replies::Replies;
 use reactor::DelayedCall;
@@ -7,13 +9,13 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// So many are remembered: anybody may say it.
-pub(super) const MOST: usize = 8;
+/// Maximum number of refused connections that are remembered: anybody may say PEER.
+pub(super) const MAX_REMEMBERED: usize = 8;
 
-/// So long after a look-up that has not made them all known comes the next, while one of them is still there.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// While a refused connection is open, the name is looked up again this long after the last look-up.
+pub(super) const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
 
-/// Those that are remembered, for one neighbour.
+/// The refused connections that are remembered for one neighbor.
 #[derive(Default)]
 pub(super) struct Refused {
     connections: VecDeque<(Option<IpAddr>, Rc<Replies>)>,
@@ -22,32 +24,32 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn push(&mut self, from: Option<IpAddr>, connection: &Rc<Replies>) {
-        self.forget_who_is_gone();
-        if self.connections.len() == MOST {
+        self.forget_closed();
+        if self.connections.len() == MAX_REMEMBERED {
             self.forget_one();
         }
         self.connections.push_back((from, connection.clone()));
     }
 
-    /// Those whose address is the neighbour's, as it is known now.
+    /// Removes the connections whose address is now known as the neighbor's, and answers with them.
     pub(super) fn take(&mut self, is_known: impl Fn(Option<IpAddr>) -> bool) -> Vec<Rc<Replies>> {
         let (known, unknown) = self.connections.drain(..).partition::<VecDeque<_>, _>(|(from, _)| is_known(*from));
         self.connections = unknown;
         known.into_iter().map(|(_, connection)| connection).collect()
     }
 
-    /// Whether somebody waits, and nobody sees to it.
+    /// Whether a connection waits for a look-up and none is planned.
     pub(super) fn needs_look_up(&mut self) -> bool {
-        self.forget_who_is_gone();
+        self.forget_closed();
         !self.connections.is_empty() && !self.again.as_ref().is_some_and(DelayedCall::active)
     }
 
-    /// The call that will look again.
+    /// Notes the delayed call that will look the name up again.
     pub(super) fn set_look_up(&mut self, again: DelayedCall) {
         self.again = Some(again);
     }
 
-    /// Forgets all of them.
+    /// Forgets all connections, and cancels the planned look-up.
     pub(super) fn clear(&mut self) {
         self.connections.clear();
         if let Some(again) = self.again.take() {
@@ -55,15 +57,15 @@ impl Refused {
         }
     }
 
-    /// The oldest from the address that has the most: who says it often from one machine forgets only its own.
+    /// Forgets the oldest connection from the address that has the most: one machine cannot evict the others.
     fn forget_one(&mut self) {
         let from_there = |address| self.connections.iter().filter(|(from, _)| *from == address).count();
-        // Of equal ones the last is taken, so they are counted from the end.
+        // `max_by_key` takes the last of equal ones, so we count from the end to get the oldest.
         let crowded = (0..self.connections.len()).rev().max_by_key(|at| from_there(self.connections[*at].0));
         crowded.and_then(|at| self.connections.remove(at));
     }
 
-    fn forget_who_is_gone(&mut self) {
+    fn forget_closed(&mut self) {
         self.connections.retain(|(_, connection)| !connection.is_over());
     }
 }
@@ -92,20 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn who_says_it_often_from_one_machine_pushes_nobody_else_out() {
+    fn one_machine_cannot_evict_the_others() {
         let (mut refused, here) = (Refused::default(), replies(&StringTransport::new()));
         refused.push(address(1), &here);
-        for _ in 0..3 * MOST {
+        for _ in 0..3 * MAX_REMEMBERED {
             refused.push(address(2), &here);
         }
-        assert_eq!((how_many_from(&mut refused, 1), how_many_from(&mut refused, 2)), (1, MOST - 1));
+        assert_eq!((how_many_from(&mut refused, 1), how_many_from(&mut refused, 2)), (1, MAX_REMEMBERED - 1));
         refused.push(address(3), &here);
         let counts = [1, 2, 3].map(|last| how_many_from(&mut refused, last));
-        assert_eq!(counts, [1, MOST - 2, 1]);
+        assert_eq!(counts, [1, MAX_REMEMBERED - 2, 1]);
     }
 
     #[test]
-    fn of_many_machines_the_first_is_forgotten_first_and_the_gone_before_it() {
+    fn closed_connections_are_forgotten_first_then_the_oldest() {
         let (mut refused, wire) = (Refused::default(), StringTransport::new());
         let (here, gone) = (replies(&StringTransport::new()), replies(&wire));
         refused.push(address(0), &here);

@@ -1,4 +1,6 @@
 //! [`LinkFactory`] and what it makes: the connection of a [`Link`], as the reactor sees it.
+//!
+//! Next: `pending.rs`.
 
 use super::Link;
 use crate::log_file::Bytes;
@@ -7,10 +9,10 @@ use reactor::{
 };
 use std::rc::{Rc, Weak};
 
-/// The pace at which the neighbour reads.
-pub(super) struct Pace(pub(super) Weak<Link>);
+/// The link as the source of what is sent: the transport pauses it while the neighbor does not read.
+pub(super) struct LinkProducer(pub(super) Weak<Link>);
 
-impl Producer for Pace {
+impl Producer for LinkProducer {
     fn pause_producing(&self) {
         if let Some(link) = self.0.upgrade() {
             link.set_paused(true);
@@ -36,7 +38,7 @@ impl ClientFactory for LinkFactory {
 
     fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
         if let Some(link) = self.link.upgrade() {
-            // Once is enough: a neighbour may be down for days.
+            // Once is enough for the log: a neighbor may be down for days.
             match link.failures.get() {
                 0 => log::info!("no link to {}: {failure}; trying again", link.name),
                 _ => log::debug!("no link to {}: {failure}", link.name),
@@ -53,7 +55,7 @@ impl ClientFactory for LinkFactory {
     }
 }
 
-/// What comes back on a link is none of our business, but worth a line in the log.
+/// The neighbor should send nothing on our connection. What it sends is logged and ignored.
 struct LinkProtocol {
     link: Rc<Link>,
 }
@@ -67,7 +69,7 @@ impl LineProtocol for LinkProtocol {
         log::info!("from {} >> {} (ignored)", self.link.name, Bytes(line));
     }
 
-    /// Whatever it is, it is not taken and not kept.
+    /// Logged and ignored, too.
     fn line_length_exceeded(&mut self, _transport: &LineTransport, start: &[u8]) {
         log::warn!("from {} >> {} (too long, ignored)", self.link.name, Bytes(&start[..start.len().min(80)]));
     }

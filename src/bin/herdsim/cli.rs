@@ -6,7 +6,7 @@ use crate::machine::output::{self, print, progress};
 use crate::machine::threads;
 use crate::run::many::{self, News};
 use crate::run::report::{self, Summary};
-use crate::run::{FEWEST_MINUTES, Scenario};
+use crate::run::{MIN_MINUTES, Scenario};
 use proxyherd::locations::Rule;
 use std::ffi::OsString;
 use std::ops::Range;
@@ -24,7 +24,7 @@ Usage: herdsim [options]
   --rule RULE          what servers take for newer: newest (what ships), paper or seen
                        (default: newest). With paper the storm is shown first
   --servers N          how many servers (default: 5)
-  --links SHAPE        paper, ring, line, star or random:D, D links a server (default:
+  --graph SHAPE        paper, ring, line, star or random:D, D graph a server (default:
                        paper for five servers, else ring)
   --clients C          how many clients (default: 6)
   --minutes M          how long each run is in simulated minutes, at least 3 (default: 10)
@@ -104,7 +104,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             Long("servers") => scenario.servers = number("servers", &text(&mut parser)?, 1)? as usize,
             Long("links") => topology = Some(text(&mut parser)?.parse()?),
             Long("clients") => scenario.clients = number("clients", &text(&mut parser)?, 1)? as usize,
-            Long("minutes") => scenario.minutes = number("minutes", &text(&mut parser)?, FEWEST_MINUTES)?,
+            Long("minutes") => scenario.minutes = number("minutes", &text(&mut parser)?, MIN_MINUTES)?,
             Long("jobs") => jobs = number("jobs", &text(&mut parser)?, 1)? as usize,
             Long("trace-hash") => trace_hash = true,
             Long("trace") => trace = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),

@@ -1,7 +1,7 @@
 use crate::book::invariants::Invariant;
 use crate::herd::topology::Topology;
 use crate::herd::{Herd, PlacesKind, feeder};
-use crate::run::{Outcome, Scenario, Stage};
+use crate::run::{Outcome, Scenario, Simulation};
 use proxyherd::locations::Rule;
 use reactor::sim::{Latency, Random, World, WorldSettings};
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 const FEW: u64 = 20;
 
 fn outcome(seed: u64, scenario: &Scenario) -> Outcome {
-    Stage::new(seed, scenario, |_| {}).unwrap().play()
+    Simulation::new(seed, scenario, |_| {}).unwrap().play()
 }
 
 /// The first of a few seeds that catches a rule, and what does not hold in it.
@@ -84,10 +84,10 @@ fn a_neighbour_that_comes_before_its_name_is_known_is_a_neighbour() {
     let mut settings = WorldSettings::default();
     settings.lookup = Latency::Uniform(Duration::from_millis(1), Duration::from_secs(4));
     let world = World::with_settings(3, settings);
-    let links = Topology::Paper.links(5, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(world, &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let graph = Topology::Paper.graph(5, &mut Random::new(1)).unwrap();
+    let herd = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     let line = b"IAMAT kiwi +1+1 1400000000\n".to_vec();
-    feeder::add(&herd, &links.names, vec![(Duration::from_secs(40), 0, line)]);
+    feeder::add(&herd, &graph.names, vec![(Duration::from_secs(40), 0, line)]);
     herd.world.run_for(Duration::from_secs(60));
     for member in &herd.servers {
         let server = member.server().unwrap();
@@ -104,26 +104,26 @@ fn a_herd_that_cannot_be_is_an_error_not_a_panic() {
         Scenario { topology: Topology::Random(5), ..Scenario::default() },
     ];
     for scenario in wrong {
-        assert!(Stage::new(1, &scenario, |_| {}).is_err(), "{scenario:?}");
+        assert!(Simulation::new(1, &scenario, |_| {}).is_err(), "{scenario:?}");
     }
 }
 
 #[test]
 fn a_neighbour_that_stands_still_costs_one_entry_for_each_client_and_catches_up() {
     const CLIENTS: u64 = 10;
-    let links = Topology::Line.links(2, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
+    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     let line = |number: u64| format!("IAMAT client-{} +1+1 {number}\n", number % CLIENTS).into_bytes();
     let lines = (0..20_000).map(|number| (Duration::from_millis(5_000 + number / 5), 0, line(number)));
-    feeder::add(&herd, &links.names, lines.collect());
+    feeder::add(&herd, &graph.names, lines.collect());
     herd.world.run_for(Duration::from_secs(4));
     herd.servers[1].host().pause();
     herd.world.run_for(Duration::from_secs(6));
     let link = herd.servers[0].server().unwrap().links()[0].clone();
-    assert_eq!(link.waiting() as u64, CLIENTS);
+    assert_eq!(link.pending_count() as u64, CLIENTS);
     herd.servers[1].host().resume();
     herd.world.run_for(Duration::from_secs(5));
-    assert_eq!(link.waiting(), 0);
+    assert_eq!(link.pending_count(), 0);
     let [one, other] = [0, 1].map(|server: usize| herd.servers[server].server().unwrap());
     for client in (0..CLIENTS).map(|number| format!("client-{number}").into_bytes()) {
         let (one, other) = (one.locations().borrow(), other.locations().borrow());
@@ -133,13 +133,13 @@ fn a_neighbour_that_stands_still_costs_one_entry_for_each_client_and_catches_up(
 
 #[test]
 fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
-    let links = Topology::Line.links(1, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let graph = Topology::Line.graph(1, &mut Random::new(1)).unwrap();
+    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     let server = herd.servers[0].host();
     herd.world.run_for(Duration::from_secs(1));
     let before = server.descriptor_count();
     let line = b"IAMAT kiwi +1+1 1\n".to_vec();
-    let client = feeder::add(&herd, &links.names, vec![(Duration::from_secs(1), 0, line)]);
+    let client = feeder::add(&herd, &graph.names, vec![(Duration::from_secs(1), 0, line)]);
     herd.world.run_for(Duration::from_secs(700));
     assert_eq!(server.descriptor_count(), before + 1, "one that says nothing is there all the same");
     client.crash();
@@ -149,8 +149,8 @@ fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
 
 #[test]
 fn a_neighbour_whose_machine_fails_again_and_again_leaves_no_connections_behind() {
-    let links = Topology::Line.links(2, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(World::new(1), &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
+    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
     herd.world.run_for(Duration::from_secs(30));
     let before = one.descriptor_count();

@@ -1,13 +1,15 @@
-//! [`Answer`]: the places in the reply to a WHATSAT, compared with what the table says.
+//! [`Answer`]: the places in the reply to a WHATSAT, compared with the table of the offline provider.
+//!
+//! Next: `panics.rs`.
 
 use proxyherd::places::{cut, offline_answer};
 
-/// What stands once in each place of an answer.
+/// A text that each place of an answer holds once.
 const PLACE: &[u8] = b"\"place_id\"";
 
-/// The places of one reply, as far as they have come.
+/// The places of one reply, as far as they have arrived.
 pub(crate) struct Answer {
-    /// Latitude and longitude of the AT in it.
+    /// Latitude and longitude from the reply's AT.
     around: Option<(f64, f64)>,
     /// In kilometres.
     radius: u32,
@@ -16,7 +18,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Begins, with the AT line that is the first line of the reply.
+    /// Begins with the AT line, the first line of the reply.
     pub(crate) fn new(at: &[u8], radius: u32, bound: u32) -> Answer {
         Answer { around: around(at), radius, bound: bound as usize, text: Vec::new() }
     }
@@ -28,15 +30,15 @@ impl Answer {
         self.text.extend_from_slice(line);
     }
 
-    /// What is wrong with it, if anything. If nothing fails meanwhile, it must be what the service says, to the byte;
-    /// else the service may have failed: a server may have no descriptors left, for instance.
+    /// What is wrong with the places, if anything. In the calm part of a run they must be what the service says, to the
+    /// byte. While faults happen the service may fail: for instance, the server may have no descriptors left.
     pub(crate) fn check(&self, is_calm: bool) -> Result<(), String> {
         let count = self.text.windows(PLACE.len()).filter(|part| *part == PLACE).count();
         if count > self.bound {
             return Err(format!("{count} of them"));
         }
         if !is_calm {
-            return Ok(()); // To look in the table costs as much as the run.
+            return Ok(()); // A search of the table costs as much as the whole run.
         }
         let (latitude, longitude) = self.around.ok_or("no location")?;
         let answer = offline_answer(latitude, longitude, f64::from(self.radius) * 1000.0);
@@ -52,7 +54,7 @@ impl Answer {
     }
 }
 
-/// Where the client of an AT is.
+/// The latitude and longitude in an AT.
 fn around(at: &[u8]) -> Option<(f64, f64)> {
     let location = std::str::from_utf8(at.split(|byte| *byte == b' ').nth(4)?).ok()?;
     let split = location.rfind(['+', '-'])?;

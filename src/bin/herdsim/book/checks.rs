@@ -1,4 +1,6 @@
-//! What the book looks at when something is over: a callback, a time of quiet, a server.
+//! What the book checks when something is over: a server's callback, a time of silence, a server's life.
+//!
+//! Next: `answers.rs`.
 
 use super::{Book, Version, shown};
 use crate::book::invariants::Invariant;
@@ -6,11 +8,12 @@ use crate::herd::Left;
 use reactor::transport::HIGH_WATER;
 
 impl Book {
-    /// Whether all live servers know, of each client, the newest version that any of them has held; or what is wrong.
+    /// Checks that every server runs and knows the newest version of each client that any of them holds. The error says
+    /// what is wrong.
     pub(crate) fn convergence(&self) -> Result<(), String> {
         let inner = &*self.inner.borrow();
         let newest: Vec<Option<Version>> = (0..inner.clients.len()).map(|client| inner.newest_held(client)).collect();
-        for (member, name) in self.members.borrow().iter().zip(&inner.links.names) {
+        for (member, name) in self.members.borrow().iter().zip(&inner.graph.names) {
             let Some(server) = member.server() else { return Err(format!("{name} does not run")) };
             let locations = server.locations().borrow();
             for (client, expected) in inner.clients.iter().zip(&newest) {
@@ -28,8 +31,8 @@ impl Book {
         Ok(())
     }
 
-    /// Counts what was acknowledged and is held by nobody who lives. It is lost with every server that held it; but
-    /// nobody who lives may have heard it and not taken it.
+    /// Counts the acknowledged versions that no running server holds. Such a version may be lost with every server that
+    /// held it; but no running server may have heard it and dropped it.
     pub(crate) fn check_acknowledged(&self) {
         let inner = &mut *self.inner.borrow_mut();
         let is_lost = |version: &&Version| {
@@ -39,7 +42,7 @@ impl Book {
         let lost: Vec<Version> = inner.acknowledged.iter().filter(is_lost).copied().collect();
         for (life, version) in &inner.dropped {
             if !inner.lives[*life].is_over && lost.contains(version) {
-                let name = &inner.links.names[inner.lives[*life].server];
+                let name = &inner.graph.names[inner.lives[*life].server];
                 self.fail(Invariant::KeepsAcknowledged, || {
                     format!("{} was acknowledged, and is lost: {name} heard it, too", inner.text(Some(*version)))
                 });
@@ -48,9 +51,9 @@ impl Book {
         inner.count.lost = lost.len() as u64;
     }
 
-    /// A server has stopped in good order.
+    /// A server has stopped in good order: checks what it has left behind.
     pub(crate) fn stopped(&self, server: usize, left: Left) {
-        let name = || self.inner.borrow().links.names[server].clone();
+        let name = || self.inner.borrow().graph.names[server].clone();
         let Left { calls, descriptors, unanswered } = left;
         if calls + descriptors > 0 {
             self.fail(Invariant::NothingLeft, || {
@@ -62,46 +65,46 @@ impl Book {
         }
     }
 
-    /// Looks whether each link is up, and each neighbour connected once: what was left of older connections is gone.
+    /// Checks that each link is up and that each neighbor is connected once: no older connection is left.
     pub(crate) fn check_links(&self) {
         let members = self.members.borrow();
         for server in members.iter().filter_map(|member| member.server()) {
             for link in server.links() {
-                let (name, neighbor, guests) = (server.name(), link.name(), link.guests());
+                let (name, neighbor, inbound) = (server.name(), link.name(), link.inbound_count());
                 if !link.is_up() {
                     self.fail(Invariant::Linked, || format!("the link of {name} to {neighbor} is still down"));
                 }
-                if guests != 1 {
-                    self.fail(Invariant::Linked, || format!("{name} has {guests} connections of {neighbor}"));
+                if inbound != 1 {
+                    self.fail(Invariant::Linked, || format!("{name} has {inbound} connections of {neighbor}"));
                 }
             }
         }
     }
 
-    /// Looks whether everybody who said something older has been told what is newer.
+    /// Checks that every neighbor that said something older has been told the newer version.
     pub(crate) fn check_debts(&self) {
         let inner = &*self.inner.borrow();
         for life in inner.lives.iter().filter(|life| !life.is_over) {
             if let Some((neighbor, client)) = life.debt() {
-                let name = &inner.links.names[life.server];
+                let name = &inner.graph.names[life.server];
                 self.fail(Invariant::AnswersOlder, || {
                     let newer = inner.text(life.held[client]);
-                    format!("{name} has never told its neighbor {neighbor}, who said something older, {newer}")
+                    format!("{name} has never told its neighbor {neighbor}, which said something older, {newer}")
                 });
             }
         }
     }
 
-    /// What waits for a neighbour, after all that was to be done.
+    /// Checks what waits for each neighbor, after everything that followed from an event has been done.
     pub(crate) fn check_entries(&self, life: usize) {
         let inner = &*self.inner.borrow();
         let members = self.members.borrow();
         let Some(server) = members.get(inner.lives[life].server).and_then(|member| member.server()) else { return };
         let known = inner.lives[life].known();
-        // The line that fills the buffer is written whole.
+        // A server stops writing once the buffer is over its limit; the last line may exceed it by its length.
         let most = HIGH_WATER + inner.longest;
         for link in server.links() {
-            let (waiting, buffered) = (link.waiting(), link.buffered());
+            let (waiting, buffered) = (link.pending_count(), link.buffered());
             if buffered > most {
                 self.fail(Invariant::BoundedWaiting, || {
                     let name = server.name();

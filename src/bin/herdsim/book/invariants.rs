@@ -1,48 +1,50 @@
 //! [`Invariant`]: what must hold in every run, by name.
+//!
+//! Next: `life.rs`.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Within this time after everything has healed all servers must know the same, if news gets around at once: a link
-/// may need 14 s to notice that it is dead, and up to 5 s each for an attempt and for the wait before it. Herds in
-/// which news has far to go get [`DELAYS_A_LINK`] more for each link on the longest way.
+/// Within this time after everything has healed, all servers must know the same, if news spreads at once. A link may
+/// need 14 s to notice that it is dead, and up to 5 s each for the backoff and for the attempt. Herds in which news has
+/// far to go get [`DELAYS_A_LINK`] more for each link on the longest way.
 pub(crate) const CONVERGES_WITHIN: Duration = Duration::from_secs(30);
 
-/// So many average delays of a link may pass before what one server knows is known to the next. Delays have long tails,
-/// and what follows a slow segment waits for it.
+/// How many average delays of a link may pass before a neighbor knows what a server knows. Delays have long tails, and
+/// what follows a slow segment waits for it.
 pub(crate) const DELAYS_A_LINK: u32 = 4;
 
-/// For this long at the end nobody may have told anybody anything.
+/// How long all servers must be silent at the end.
 pub(crate) const QUIET: Duration = Duration::from_secs(60);
 
 /// Something that must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
-    /// After everything has healed, all servers know the same to the byte: of each client, the newest version that any
-    /// live server held.
+    /// After everything has healed, all servers know the same, to the byte: the newest version of each client that any
+    /// running server held.
     Converges,
-    /// By then every link is up, too, and each neighbour connected exactly once.
+    /// By then every link is up, and each neighbor is connected exactly once.
     Linked,
-    /// AT lines are no more than what versions, older arrivals, new links, ended connections and restarts account for,
-    /// over all and for each server, neighbour and client.
+    /// No more AT lines are sent than versions, older arrivals, new links, ended connections and restarts account for: in
+    /// all, and for each server, neighbor and client.
     MessageBound,
-    /// A neighbour that says something old is sent the newer, unless its link comes up anew.
+    /// A neighbor that says something old is sent the newer version, unless our link to it comes up anew.
     AnswersOlder,
-    /// When nothing is new, nothing is told.
+    /// When there is no news, nothing is sent.
     FallsSilent,
-    /// What a client was told is known is lost only if every server that held it died.
+    /// A location that was acknowledged to a client is lost only if every server that held it died.
     KeepsAcknowledged,
-    /// What a server knows of a client only ever becomes newer; nor does a connection hear anything older than what it
-    /// has said.
+    /// What a server knows of a client only ever becomes newer. No client hears something older than what it has said or
+    /// heard on the same connection.
     NeverBackwards,
     /// The same seed gives the same run.
     SameAgain,
-    /// Every command has one reply, of its kind, and they come in the order of the commands. What they say is so: the
-    /// difference of an AT, the places near it.
+    /// Every command has one reply of its kind, in the order of the commands. The replies are right: the difference in an
+    /// AT, the places near a client.
     RepliesInOrder,
-    /// What waits for a neighbour is at most one entry for each client, and a buffer that is filled up to its limit.
+    /// At most one entry for each client waits for a neighbor, and the send buffer keeps to its limit.
     BoundedWaiting,
-    /// Nobody is left waiting: every question to the Places service has had an answer.
+    /// Every question to the Places service has had an answer.
     NothingUnfired,
     /// After an orderly stop nothing is left: no timer, no connection.
     NothingLeft,
@@ -54,7 +56,7 @@ impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Invariant::Converges => "convergence",
-            Invariant::Linked => "one link each way between neighbours",
+            Invariant::Linked => "one link each way between neighbors",
             Invariant::MessageBound => "message bound",
             Invariant::AnswersOlder => "the newer for the older",
             Invariant::FallsSilent => "silence at the end",
@@ -62,7 +64,7 @@ impl fmt::Display for Invariant {
             Invariant::NeverBackwards => "never backwards",
             Invariant::SameAgain => "determinism",
             Invariant::RepliesInOrder => "replies in order, one for each command",
-            Invariant::BoundedWaiting => "one entry for each client and neighbour, and bounded buffers",
+            Invariant::BoundedWaiting => "one entry for each client and neighbor, and bounded buffers",
             Invariant::NothingUnfired => "no Deferred left unfired",
             Invariant::NothingLeft => "no timer or connection left after a stop",
             Invariant::NoPanic => "no panic",
@@ -72,16 +74,16 @@ impl fmt::Display for Invariant {
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// Which.
+pub(crate) struct Violation {
+    /// Which invariant.
     pub invariant: Invariant,
     /// What was seen.
     pub what: String,
-    /// When, in the world's time.
+    /// When it was seen, in the world's time.
     pub at: Duration,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {:.3} s: {}", self.invariant, self.at.as_secs_f64(), self.what)
     }

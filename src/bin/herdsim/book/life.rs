@@ -1,24 +1,28 @@
-//! [`Life`]: one server from a start to its end, as the book sees it: what it holds, and what it may still tell whom.
+//! [`Life`]: one server from a start to its end, as the book sees it: what it holds, and what it may still tell to which
+//! neighbor.
 //!
-//! That is an account beside the one of the whole herd. A server tells a neighbour about a client once for each version
-//! that it takes from elsewhere, once for each older one that the neighbour sent, once when the link comes up, and once
-//! when what the neighbour said is told back. The second of these it owes, too.
+//! The book has an account of the whole herd; this is the account of one server. A server may tell a neighbor about a
+//! client once for each version that it takes from elsewhere, once for each older version that the neighbor sent, once
+//! when the link comes up, and once when it tells the neighbor back what the neighbor had said. After an older version it
+//! not only may, it must.
+//!
+//! Next: `checks.rs`.
 
 use crate::book::Version;
 use proxyherd::locations::NeighborId;
-use proxyherd::watch::Source;
+use proxyherd::watch::HeardFrom;
 
 /// From one start of a server to its end.
 pub(crate) struct Life {
     pub(crate) server: usize,
     pub(crate) is_over: bool,
-    /// The newest version of each client that it has held.
+    /// The newest version of each client that it has taken.
     pub(crate) held: Vec<Option<Version>>,
-    /// The neighbour that told it that version.
+    /// The neighbor that told it that version.
     from: Vec<Option<NeighborId>>,
-    /// How often it may still tell each neighbour about each client.
+    /// How often it may still tell each neighbor about each client.
     may_tell: Vec<Vec<u32>>,
-    /// Which neighbour has said something older about which client and has not been told anything since.
+    /// Which neighbor has said something older about which client, and has not been told anything since.
     owes: Vec<Vec<bool>>,
 }
 
@@ -34,25 +38,25 @@ impl Life {
         self.held.iter().flatten().count()
     }
 
-    /// It has taken a version, and passes it on to all neighbours but the one that it came from.
-    pub(crate) fn took(&mut self, client: usize, version: Version, from: Source) {
+    /// It has taken a version, and forwards it to all neighbors except the one that it came from.
+    pub(crate) fn took(&mut self, client: usize, version: Version, from: HeardFrom) {
         self.held[client] = Some(version);
         self.from[client] = match from {
-            Source::Neighbor(neighbor) => Some(neighbor),
-            Source::Client | Source::Unnamed => None,
+            HeardFrom::Neighbor(neighbor) => Some(neighbor),
+            HeardFrom::Client | HeardFrom::Unnamed => None,
         };
         for (neighbor, may_tell) in self.may_tell.iter_mut().enumerate() {
             may_tell[client] += u32::from(Some(neighbor) != self.from[client]);
         }
     }
 
-    /// A neighbour has said something old.
+    /// A neighbor has said something old.
     pub(crate) fn heard_older(&mut self, client: usize, neighbor: NeighborId) {
         self.may_tell[neighbor][client] += 1;
         self.owes[neighbor][client] = true;
     }
 
-    /// A link has come up: everything is told from the beginning, and what waited before does so no more.
+    /// A link has come up: everything is told from the beginning. What waited before is forgotten.
     pub(crate) fn linked(&mut self, neighbor: NeighborId) {
         for (left, held) in self.may_tell[neighbor].iter_mut().zip(&self.held) {
             *left = u32::from(held.is_some());
@@ -60,13 +64,13 @@ impl Life {
         self.owes[neighbor].fill(false);
     }
 
-    /// A neighbour that has said something older about a client, and has never been told what is newer.
+    /// A neighbor that has said something older about a client, and has never been told the newer version.
     pub(crate) fn debt(&self) -> Option<(NeighborId, usize)> {
         let owes = |clients: &Vec<bool>| clients.iter().position(|owes| *owes);
         self.owes.iter().enumerate().find_map(|(neighbor, clients)| Some((neighbor, owes(clients)?)))
     }
 
-    /// A neighbour may be another one by now; about how many clients it is told what it had said.
+    /// A neighbor may be another process by now, and is told back what it had said. The answer is about how many clients.
     pub(crate) fn told_back(&mut self, neighbor: NeighborId) -> u64 {
         let mut count = 0;
         for (left, from) in self.may_tell[neighbor].iter_mut().zip(&self.from) {
@@ -77,7 +81,7 @@ impl Life {
         count
     }
 
-    /// It tells a neighbour about a client; whether it may.
+    /// It tells a neighbor about a client. The answer is whether it may.
     pub(crate) fn tells(&mut self, neighbor: NeighborId, client: usize) -> bool {
         self.owes[neighbor][client] = false;
         let left = &mut self.may_tell[neighbor][client];
@@ -91,24 +95,24 @@ impl Life {
 mod tests {
     use super::*;
 
-    /// How often it may tell each of two neighbours about the first client.
+    /// How often it may tell each of two neighbors about the first client.
     fn spent(life: &mut Life) -> [usize; 2] {
         [0, 1].map(|neighbor| (0..).take_while(|_| life.tells(neighbor, 0)).count())
     }
 
     #[test]
-    fn what_is_taken_goes_on_once_and_not_back() {
+    fn a_version_is_forwarded_once_and_not_back() {
         let mut life = Life::new(0, 2, 2);
-        life.took(0, 7, Source::Client);
+        life.took(0, 7, HeardFrom::Client);
         assert_eq!(spent(&mut life), [1, 1]);
-        life.took(0, 8, Source::Neighbor(1));
+        life.took(0, 8, HeardFrom::Neighbor(1));
         assert_eq!((life.known(), spent(&mut life)), (1, [1, 0]));
     }
 
     #[test]
-    fn what_is_old_is_answered_and_what_was_said_is_told_back() {
+    fn an_older_version_may_be_answered_and_what_a_neighbor_said_may_be_told_back() {
         let mut life = Life::new(0, 2, 2);
-        life.took(0, 7, Source::Neighbor(1));
+        life.took(0, 7, HeardFrom::Neighbor(1));
         assert_eq!(spent(&mut life), [1, 0]);
         life.heard_older(0, 0);
         assert_eq!(spent(&mut life), [1, 0]);
@@ -117,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn who_said_something_older_is_owed_the_newer_until_it_is_told_or_its_link_is_new() {
+    fn a_neighbor_that_said_something_older_is_owed_the_newer_until_it_is_told_or_its_link_is_new() {
         let mut life = Life::new(0, 2, 2);
-        life.took(1, 7, Source::Client);
+        life.took(1, 7, HeardFrom::Client);
         assert_eq!(life.debt(), None);
         life.heard_older(1, 0);
         assert!(!life.tells(1, 0) && life.tells(1, 1) && life.debt() == Some((0, 1)), "others are told, or of others");
@@ -135,7 +139,7 @@ mod tests {
     fn a_link_that_comes_up_is_told_all_that_is_known_once() {
         let mut life = Life::new(0, 2, 2);
         for version in 0..5 {
-            life.took(0, version, Source::Client);
+            life.took(0, version, HeardFrom::Client);
         }
         life.linked(0);
         assert_eq!(spent(&mut life), [1, 5]);

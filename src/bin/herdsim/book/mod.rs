@@ -1,13 +1,16 @@
-//! [`Book`]: an onlooker who knows everything: who has held which version, what was acknowledged, how many lines may
-//! have been sent. It decides what is newer by code of its own, so that a mistake of the servers' is not repeated here.
+//! [`Book`]: an observer that sees all servers and all clients of a run. It knows which server has held which version,
+//! what was acknowledged, and how many lines may have been sent. It decides what is newer by code of its own, so that it
+//! does not repeat a mistake of the servers.
+//!
+//! Next: `invariants.rs`.
 
 use crate::book::invariants::Invariant;
 use crate::book::life::Life;
 use crate::herd::Member;
-use crate::herd::topology::Links;
+use crate::herd::topology::Graph;
 use proxyherd::locations::{NeighborId, Verdict};
 use proxyherd::message::At;
-use proxyherd::watch::{Source, Watch};
+use proxyherd::watch::{HeardFrom, Watch};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -19,7 +22,7 @@ pub(crate) mod invariants;
 mod life;
 pub(crate) mod panics;
 
-/// In nanoseconds.
+/// In nanoseconds, as [`Entry`] has times.
 const SECOND: i128 = 1_000_000_000;
 
 /// The number of a version: an AT line that some server made of an IAMAT.
@@ -34,42 +37,42 @@ pub(crate) struct Book {
 }
 
 struct Inner {
-    links: Links,
+    graph: Graph,
     clients: Vec<Vec<u8>>,
     client_numbers: HashMap<Vec<u8>, usize>,
     versions: Vec<Entry>,
-    /// The bytes of the longest AT line, with its end.
+    /// The length of the longest AT line in bytes, with its line end.
     longest: usize,
     by_line: HashMap<Rc<[u8]>, Version>,
     lives: Vec<Life>,
-    /// The life of each server that runs now.
+    /// The current life of each server, if it runs.
     current: Vec<Option<usize>>,
     acknowledged: Vec<Version>,
-    /// What was news to a life that did not take it.
+    /// Versions that were news to a life, which did not take them.
     dropped: Vec<(usize, Version)>,
-    /// AT lines that have come from other servers.
+    /// How many AT lines have arrived from other servers.
     heard: u64,
     count: Count,
 }
 
-/// What a run has come to.
+/// What was counted in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     /// AT lines sent from server to server.
     pub told: u64,
-    /// How many of those may have been sent.
+    /// How many of those the account allows.
     pub allowed: u64,
     /// New versions: IAMATs that were news to the server that got them.
     pub versions: u64,
-    /// AT lines that came to a server that knew better.
+    /// AT lines that came to a server that knew a newer version.
     pub older: u64,
-    /// How often a link came up, each way.
+    /// How often a link came up, counted at each end.
     pub links_up: u64,
-    /// Commands of clients.
+    /// Commands that clients sent.
     pub asked: u64,
-    /// Replies to commands.
+    /// Replies that clients got.
     pub replies: u64,
-    /// Acknowledged versions that were lost with every server that held them.
+    /// Acknowledged versions that were lost because every server that held them died.
     pub lost: u64,
 }
 
@@ -112,7 +115,8 @@ fn shown(line: &[u8]) -> String {
     format!("\"{}\"", line.escape_ascii())
 }
 
-/// The nanoseconds of a decimal number with at most nine places. Written anew, and slowly: see the top of the file.
+/// The nanoseconds of a decimal number with at most nine decimal places. It does not use the servers' parser: see the
+/// top of the file.
 fn nanoseconds(text: &[u8]) -> Option<i128> {
     let text = std::str::from_utf8(text).ok()?;
     let (sign, digits) = text.strip_prefix('-').map_or((1, text.trim_start_matches('+')), |rest| (-1, rest));
@@ -121,12 +125,12 @@ fn nanoseconds(text: &[u8]) -> Option<i128> {
 }
 
 impl Book {
-    pub(crate) fn new(links: &Links, clients: Vec<Vec<u8>>) -> Rc<Book> {
+    pub(crate) fn new(graph: &Graph, clients: Vec<Vec<u8>>) -> Rc<Book> {
         let client_numbers = clients.iter().cloned().enumerate().map(|(number, name)| (name, number)).collect();
-        let current = vec![None; links.names.len()];
+        let current = vec![None; graph.names.len()];
         Rc::new(Book {
             inner: RefCell::new(Inner {
-                links: links.clone(),
+                graph: graph.clone(),
                 clients,
                 client_numbers,
                 versions: Vec::new(),
@@ -149,7 +153,7 @@ impl Book {
         *self.members.borrow_mut() = members.to_vec();
     }
 
-    /// Something does not hold. The first counts; what follows from it need not be true any more.
+    /// Notes that an invariant does not hold. Only the first one counts: the others may follow from it.
     pub(crate) fn fail(&self, invariant: Invariant, what: impl FnOnce() -> String) {
         if !self.has_failed.replace(true) {
             *self.failure.borrow_mut() = Some((invariant, what()));
@@ -168,23 +172,23 @@ impl Book {
         self.inner.borrow().count
     }
 
-    /// A server starts: who looks on.
+    /// A server starts. The answer observes this life of it.
     pub(crate) fn began(self: &Rc<Self>, server: usize) -> Rc<dyn Watch> {
         self.died(server);
         let inner = &mut *self.inner.borrow_mut();
         let life = inner.lives.len();
-        let (clients, degree) = (inner.clients.len(), inner.links.degree(server));
+        let (clients, degree) = (inner.clients.len(), inner.graph.degree(server));
         inner.lives.push(Life::new(server, clients, degree));
         inner.current[server] = Some(life);
         if inner.lives[..life].iter().any(|other| other.server == server) {
-            // Each neighbour brings it up to date, perhaps with another version of each client; each is passed on.
+            // Each neighbor brings it up to date, perhaps with another version of each client, and it forwards each one.
             let degree = degree as u64;
             inner.count.allowed += degree * degree.saturating_sub(1) * inner.clients.len() as u64;
         }
-        Rc::new(Seat { book: self.clone(), life })
+        Rc::new(LifeWatch { book: self.clone(), life })
     }
 
-    /// A server ends, or is about to.
+    /// A server ends, or is about to end.
     pub(crate) fn died(&self, server: usize) {
         let inner = &mut *self.inner.borrow_mut();
         if let Some(life) = inner.current[server].take() {
@@ -192,12 +196,12 @@ impl Book {
         }
     }
 
-    /// Names the life of a server.
+    /// The number of a server's current life.
     pub(crate) fn life(&self, server: usize) -> Option<usize> {
         self.inner.borrow().current[server]
     }
 
-    /// What a life knows of a client.
+    /// The version of a client that a life holds.
     pub(crate) fn held(&self, life: usize, client: &[u8]) -> Option<Version> {
         let inner = self.inner.borrow();
         inner.client_numbers.get(client).and_then(|client| inner.lives[life].held[*client])
@@ -207,7 +211,7 @@ impl Book {
         self.inner.borrow_mut().count.asked += 1;
     }
 
-    /// A client has got the reply to an IAMAT.
+    /// A client has received the reply to an IAMAT.
     pub(crate) fn acknowledged(&self, line: &[u8]) -> Option<Version> {
         let inner = &mut *self.inner.borrow_mut();
         inner.count.replies += 1;
@@ -218,7 +222,7 @@ impl Book {
         let Entry { client, made_by, .. } = inner.versions[version];
         let held = inner.lives[made_by].held[client];
         if inner.is_newer(version, held) {
-            let name = &inner.links.names[inner.lives[made_by].server];
+            let name = &inner.graph.names[inner.lives[made_by].server];
             self.fail(Invariant::KeepsAcknowledged, || {
                 format!("{name} acknowledged {}, but holds {}", shown(line), inner.text(held))
             });
@@ -227,8 +231,8 @@ impl Book {
         Some(version)
     }
 
-    /// A client has got an AT as the first line of the reply to a WHATSAT, and has said or heard `before` on that
-    /// connection.
+    /// A client has received an AT as the first line of the reply to a WHATSAT. `before` is the newest version that it had
+    /// said or heard on that connection.
     pub(crate) fn replied(&self, client: &[u8], line: &[u8], before: Option<Version>) -> Option<Version> {
         let inner = &mut *self.inner.borrow_mut();
         inner.count.replies += 1;
@@ -259,7 +263,7 @@ impl Book {
         self.inner.borrow_mut().count.replies += 1;
     }
 
-    fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
+    fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
         let inner = &mut *self.inner.borrow_mut();
         let Some(&client) = inner.client_numbers.get(at.iamat.client) else {
             return self.fail(Invariant::RepliesInOrder, || format!("{} is about nobody", shown(line)));
@@ -267,7 +271,7 @@ impl Book {
         let version = match inner.by_line.get(line) {
             Some(version) => *version,
             None => {
-                if from != Source::Client {
+                if from != HeardFrom::Client {
                     self.fail(Invariant::NeverBackwards, || format!("{} was never said by a client", shown(line)));
                 }
                 let version = inner.versions.len();
@@ -281,8 +285,8 @@ impl Book {
             }
         };
         match from {
-            Source::Client => self.check_difference(inner, life, at, version),
-            Source::Neighbor(_) | Source::Unnamed => inner.heard += 1,
+            HeardFrom::Client => self.check_difference(inner, life, at, version),
+            HeardFrom::Neighbor(_) | HeardFrom::Unnamed => inner.heard += 1,
         }
         if inner.heard > inner.count.told {
             self.fail(Invariant::MessageBound, || format!("nobody has told {}", shown(line)));
@@ -294,22 +298,22 @@ impl Book {
         match verdict {
             Verdict::Newer(_) => {
                 if !inner.is_newer(version, held) {
-                    let name = &inner.links.names[inner.lives[life].server];
+                    let name = &inner.graph.names[inner.lives[life].server];
                     self.fail(Invariant::NeverBackwards, || {
                         format!("{name} knew {} and took {}", inner.text(held), shown(line))
                     });
                 } else {
                     inner.lives[life].took(client, version, from);
                 }
-                if from == Source::Client {
+                if from == HeardFrom::Client {
                     inner.count.versions += 1;
-                    inner.count.allowed += inner.links.messages_a_version();
+                    inner.count.allowed += inner.graph.messages_a_version();
                 }
             }
-            Verdict::Older(_) if from != Source::Client => {
+            Verdict::Older(_) if from != HeardFrom::Client => {
                 inner.count.older += 1;
                 inner.count.allowed += 1;
-                if let Source::Neighbor(neighbor) = from {
+                if let HeardFrom::Neighbor(neighbor) = from {
                     inner.lives[life].heard_older(client, neighbor);
                 }
             }
@@ -320,7 +324,7 @@ impl Book {
         }
     }
 
-    /// The server's clock minus the client's time, always with a sign and nine digits.
+    /// Checks the difference in an AT: the server's clock minus the client's time, always with a sign and nine digits.
     fn check_difference(&self, inner: &Inner, life: usize, at: &At<'_>, version: Version) {
         let server = inner.lives[life].server;
         let Some(clock) = self.members.borrow().get(server).map(|member| member.host().clock()) else { return };
@@ -343,7 +347,7 @@ impl Book {
         };
         let held = inner.lives[life].held[client];
         let may = inner.lives[life].tells(neighbor, client);
-        let name = &inner.links.names[inner.lives[life].server];
+        let name = &inner.graph.names[inner.lives[life].server];
         if held.is_none_or(|held| *inner.versions[held].line != *line) {
             self.fail(Invariant::NeverBackwards, || {
                 format!("{name} told {}, but holds {}", shown(line), inner.text(held))
@@ -357,7 +361,7 @@ impl Book {
         if told > allowed {
             self.fail(Invariant::MessageBound, || {
                 format!(
-                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} links up, \
+                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} graph up, \
                      what was told back and the restarts account for only {allowed}"
                 )
             });
@@ -377,14 +381,14 @@ impl Book {
     }
 }
 
-/// Looks on at one life of one server.
-struct Seat {
+/// Observes one life of one server.
+struct LifeWatch {
     book: Rc<Book>,
     life: usize,
 }
 
-impl Watch for Seat {
-    fn heard(&self, at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
+impl Watch for LifeWatch {
+    fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
         self.book.heard(self.life, at, line, from, verdict);
     }
 

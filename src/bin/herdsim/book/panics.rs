@@ -1,4 +1,6 @@
-//! Panics of the code that is simulated. A reactor catches them, as it should; here they count as failures.
+//! Panics of the simulated code. A reactor catches and logs them, as it should; in a simulation they are failures.
+//!
+//! Next: `../clients/mod.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::panic;
@@ -9,7 +11,7 @@ thread_local! {
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Begins to count, in all threads; whoever was told of panics before still is.
+/// Begins to count panics, in all threads. The panic hook that was there before is still called.
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -22,12 +24,12 @@ pub(crate) fn watch() {
     });
 }
 
-/// How many there have been in this thread since [`watch`].
+/// How many panics there have been in this thread since [`watch`].
 pub(crate) fn count() -> u64 {
     COUNT.get()
 }
 
-/// What the last one said.
+/// The text of the last panic in this thread.
 pub(crate) fn last() -> Option<String> {
     LAST.with_borrow(Clone::clone)
 }

@@ -18,19 +18,19 @@ fn the_book_reads_times_exactly() {
 }
 
 #[test]
-fn what_was_acknowledged_may_be_lost_but_not_if_somebody_who_lives_had_heard_it() {
+fn an_acknowledged_version_may_be_lost_but_not_if_a_running_server_had_heard_it() {
     const LINE: &[u8] = b"AT Alford +1 client-1 +1+1 1";
     for (drops, failure) in [(false, None), (true, Some(Invariant::KeepsAcknowledged))] {
-        let links = Topology::Line.links(2, &mut Random::new(1)).unwrap();
-        let book = Book::new(&links, vec![b"client-1".to_vec()]);
+        let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
+        let book = Book::new(&graph, vec![b"client-1".to_vec()]);
         let [one, other] = [0, 1].map(|server| book.began(server));
         let Some(Command::At(at)) = parse(LINE) else { panic!() };
         let taken = Verdict::Newer(at.iamat.client.into());
-        one.heard(&at, LINE, Source::Client, &taken);
+        one.heard(&at, LINE, HeardFrom::Client, &taken);
         one.linked(0);
         one.told(0, LINE);
         if drops {
-            other.heard(&at, LINE, Source::Neighbor(0), &Verdict::Same);
+            other.heard(&at, LINE, HeardFrom::Neighbor(0), &Verdict::Same);
         }
         assert!(book.acknowledged(LINE).is_some());
         book.check_acknowledged();

@@ -1,4 +1,6 @@
-//! The herd's clients: each has a host of its own and does what its plan says; every reply is checked.
+//! The herd's clients: each has a host of its own and does what its plan says. Every reply is checked.
+//!
+//! Next: `workload.rs`.
 
 use crate::book::answers::Answer;
 use crate::book::invariants::Invariant;
@@ -16,14 +18,14 @@ use std::time::Duration;
 
 pub(crate) mod workload;
 
-/// A client that has not been answered for so long goes away.
+/// A client leaves if it has not had all its replies after this time.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A client's own limit: no server says more in one line.
+/// The client's own limit for a line. No server sends a longer one.
 const LONGEST_LINE: usize = 128 * 1024;
 
-/// So much of a line is shown when it is wrong.
-const SHOWN: usize = 400;
+/// Maximum number of bytes of a wrong line that are shown.
+const MAX_SHOWN: usize = 400;
 
 /// What a client says.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,35 +34,35 @@ pub(crate) enum Say {
     IamAt { client: Rc<[u8]>, location: String, time: String },
     /// A WHATSAT about a client: radius and bound.
     WhatsAt { client: Rc<[u8]>, radius: u32, bound: u32 },
-    /// Something that no server understands, or believes.
+    /// Something that no server understands or believes.
     Nonsense(Rc<[u8]>),
-    /// A line of so many bytes: more than a server takes. It is the last thing said on a connection.
+    /// A line of this number of bytes, more than a server takes. It is the last thing said on a connection.
     TooLong(usize),
 }
 
 /// How a client ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// It closes its sending end after the last command, and waits for what it is owed.
+    /// A half-close: it ends its sending after the last command, and waits for the replies.
     HalfClose,
     /// The same, but the last command has no end of line.
     EndsInLine,
-    /// It closes when it has got everything.
+    /// It closes when it has received everything.
     WhenAnswered,
-    /// It breaks the connection off after this time.
+    /// It aborts the connection after this time.
     BreakOff(Duration),
 }
 
-/// One connection of a client: when, to whom, what is said how long after the line before.
+/// One connection of a client: when, to which server, and what is said, each line some time after the one before.
 #[derive(Debug, Clone)]
 pub(crate) struct Visit {
     pub(crate) at: Duration,
     pub(crate) server: usize,
     pub(crate) says: Vec<(Duration, Say)>,
     pub(crate) ending: Ending,
-    /// For so long it reads nothing.
+    /// It reads nothing for this long.
     pub(crate) reads_after: Duration,
-    /// Nothing fails meanwhile: every reply must come.
+    /// No faults happen meanwhile: every reply must come.
     pub(crate) is_calm: bool,
 }
 
@@ -75,7 +77,7 @@ pub(crate) fn add(world: &World, name: &str, visits: Vec<Visit>, names: &Rc<Vec<
     })
 }
 
-/// Makes one visit from wherever `reactor` is, now.
+/// Makes one visit now, from the host of `reactor`.
 pub(crate) fn call_on(reactor: &Reactor, visit: Visit, names: &[String], book: &Rc<Book>) {
     let there = (names[visit.server].as_str(), PORT);
     let life = book.life(visit.server);
@@ -87,16 +89,16 @@ struct Arrival {
     reactor: Reactor,
     visit: Option<Visit>,
     book: Rc<Book>,
-    /// The life of the server when it was asked for a connection.
+    /// The server's life when the client began to connect.
     life: Option<usize>,
 }
 
 impl ClientFactory for Arrival {
     fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
         let visit = self.visit.take()?;
-        // One that has been started anew since then may not be the one that took the connection.
+        // If the server has been restarted since, we do not know which life took the connection.
         let life = self.book.life(visit.server).filter(|life| Some(*life) == self.life);
-        let guest = Guest {
+        let guest = Visitor {
             reactor: self.reactor.clone(),
             book: self.book.clone(),
             life,
@@ -118,25 +120,26 @@ impl ClientFactory for Arrival {
 }
 
 /// A client on one connection.
-struct Guest {
+struct Visitor {
     reactor: Reactor,
     book: Rc<Book>,
-    /// The life of the server, if it is known.
+    /// The server's life, if it is known.
     life: Option<usize>,
     visit: Visit,
-    /// What has been said and not been answered.
+    /// What has been said and has no reply yet.
     owed: VecDeque<Say>,
-    /// The places of the first of those, as far as they have come.
+    /// The places in the reply to the first of those, as far as they have arrived.
     places: Option<Answer>,
-    /// The newest of each client that has been said or heard here, or that the server knew when it was connected to.
+    /// The newest version of each client that was said or heard on this connection, or that the server held when the
+    /// connection was made.
     heard: Vec<(Rc<[u8]>, Version)>,
-    /// It is this end that ends it.
+    /// This end closes the connection.
     is_leaving: bool,
     timers: Vec<DelayedCall>,
 }
 
-impl Guest {
-    fn has_heard(&mut self, client: &Rc<[u8]>, version: Option<Version>) {
+impl Visitor {
+    fn note_heard(&mut self, client: &Rc<[u8]>, version: Option<Version>) {
         let Some(version) = self.book.newer_of(self.last_heard(client), version) else { return };
         self.heard.retain(|(other, _)| other != client);
         self.heard.push((client.clone(), version));
@@ -146,7 +149,7 @@ impl Guest {
         self.heard.iter().find(|(other, _)| other == client).map(|(_, version)| *version)
     }
 
-    /// Whether the server has neither died nor been asked to stop since.
+    /// Whether the server is still in the life that took the connection, and has not been asked to stop.
     fn is_served(&self) -> bool {
         self.life.is_some() && self.book.life(self.visit.server) == self.life
     }
@@ -186,9 +189,9 @@ impl fmt::Debug for Say {
     }
 }
 
-/// The beginning of a line, for a person.
+/// The beginning of a line, escaped.
 fn shown(line: &[u8]) -> String {
-    line.iter().take(SHOWN).copied().flat_map(std::ascii::escape_default).map(char::from).collect()
+    line.iter().take(MAX_SHOWN).copied().flat_map(std::ascii::escape_default).map(char::from).collect()
 }
 
 /// Whether `line` is an AT with these fields at its end.
@@ -197,9 +200,9 @@ fn is_at(line: &[u8], client: &[u8], rest: &str) -> bool {
     line.starts_with(b"AT ") && line.ends_with(&end)
 }
 
-impl LineProtocol for Guest {
+impl LineProtocol for Visitor {
     fn connection_made(&mut self, transport: &LineTransport) {
-        // The lines go out one after the other, each after its wait: some together, some not.
+        // The lines go out in order, each after its wait. Those without a wait go out in one write.
         let mut at = Duration::ZERO;
         for (_, say) in &self.visit.says {
             if let (Say::WhatsAt { client, .. }, Some(life)) = (say, self.life)
@@ -263,15 +266,15 @@ impl LineProtocol for Guest {
         match &say {
             Say::IamAt { client, location, time } if is_at(line, client, &format!("{location} {time}")) => {
                 let version = self.book.acknowledged(line);
-                self.has_heard(client, version);
+                self.note_heard(client, version);
                 self.answered(transport);
             }
             Say::WhatsAt { client, radius, bound } if line.starts_with(b"AT ") => {
                 let version = self.book.replied(client, line, self.last_heard(client));
-                self.has_heard(client, version);
+                self.note_heard(client, version);
                 self.places = Some(Answer::new(line, *radius, *bound));
             }
-            // Whom a server knows, it knows for as long as it lives.
+            // A server that knows a client knows it for the rest of its life.
             Say::WhatsAt { client, .. } if self.last_heard(client).is_some() => self.wrong(line, Some(&say)),
             Say::WhatsAt { .. } | Say::Nonsense(_) if line.strip_prefix(b"? ") == Some(&say.line()[..]) => {
                 self.book.replied_otherwise();

@@ -30,11 +30,11 @@ pub(crate) enum Fault {
     /// Somebody on a neighbour's machine says what only the neighbour may say.
     Forger,
     /// Nothing gets through between a client and a server.
-    GuestCut,
+    ClientCut,
     /// All connections between a client and a server are reset.
-    GuestReset,
+    ClientReset,
     /// A client's way to a server, or back, becomes slow, narrow and lossy.
-    GuestSlow,
+    ClientSlow,
     /// So many connect to a server at once, while it stands still, that they fill its backlog.
     Crowd,
 }
@@ -54,9 +54,9 @@ pub(crate) const COMMON: [Fault; 16] = [
     Fault::FewDescriptors,
     Fault::Names,
     Fault::Forger,
-    Fault::GuestCut,
-    Fault::GuestReset,
-    Fault::GuestSlow,
+    Fault::ClientCut,
+    Fault::ClientReset,
+    Fault::ClientSlow,
 ];
 
 impl Fault {
@@ -76,9 +76,9 @@ impl Fault {
             | Fault::ClockJump
             | Fault::FewDescriptors
             | Fault::Names
-            | Fault::GuestCut
-            | Fault::GuestReset
-            | Fault::GuestSlow
+            | Fault::ClientCut
+            | Fault::ClientReset
+            | Fault::ClientSlow
             | Fault::Crowd => false,
         }
     }

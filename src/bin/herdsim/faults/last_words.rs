@@ -25,7 +25,7 @@ impl Victims {
         let this = self.clone();
         world.call_later(at, move |world| {
             this.set_links_from(world, server, LinkSettings::new(SLOW_WORDS));
-            (0..this.guests.len()).for_each(|client| this.say_last_words(world, server, client));
+            (0..this.client_hosts.len()).for_each(|client| this.say_last_words(world, server, client));
         });
         let this = self.clone();
         world.call_later(at + SAID_WITHIN, move |world| {
@@ -47,8 +47,8 @@ impl Victims {
     }
 
     fn say_last_words(&self, world: &World, server: usize, client: usize) {
-        let guest = &self.guests[client];
-        let Some(reactor) = guest.reactor() else { return };
+        let host = &self.client_hosts[client];
+        let Some(reactor) = host.reactor() else { return };
         let says = vec![(Duration::ZERO, workload::last_words(client, world.now()))];
         let ending = Ending::WhenAnswered;
         let visit = Visit { at: Duration::ZERO, server, says, ending, reads_after: Duration::ZERO, is_calm: false };

@@ -4,7 +4,7 @@ use crate::book::Book;
 use crate::book::invariants::Invariant;
 use crate::clients::workload;
 use crate::clients::{self, Ending, Visit};
-use crate::herd::topology::Links;
+use crate::herd::topology::Graph;
 use crate::herd::{Member, PORT};
 use reactor::sim::{Host, HostState, Latency, LinkSettings, Random, Resolution, World, WorldSettings};
 use reactor::{Connector, Protocol, Reactor, Transport};
@@ -22,10 +22,10 @@ mod last_words;
 use kinds::{COMMON, Fault};
 
 /// Descriptors that a server needs to start at all.
-const FEWEST_DESCRIPTORS: usize = 12;
+const MIN_DESCRIPTORS: usize = 12;
 
 /// Descriptors without a fault.
-const MANY_DESCRIPTORS: usize = 65_536;
+const PLENTY_OF_DESCRIPTORS: usize = 65_536;
 
 /// No host has it.
 const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9));
@@ -51,7 +51,7 @@ const CROWD_STAYS: Duration = Duration::from_secs(20);
 
 /// Between the end of a cut between a client and a server and the next one of those two. A server waits for a client
 /// for ten minutes, and TCP asks again after as long as it has waited: it must have asked before the run ends.
-const GUESTS_REST: Duration = Duration::from_secs(60);
+const CLIENT_CUT_REST: Duration = Duration::from_secs(60);
 
 /// Has a program do something, from a script: it is woken up.
 fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
@@ -67,7 +67,7 @@ fn some_time(random: &mut Random) -> Duration {
 }
 
 /// The name of a host can be looked up.
-fn has_its_name(world: &World, host: &Host) {
+fn restore_name(world: &World, host: &Host) {
     world.set_name(host.name(), Resolution::Addresses(vec![host.address()]));
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Victims {
     /// The servers that talk with each other.
     pairs: Vec<(usize, usize)>,
     /// The clients' hosts.
-    guests: Vec<Host>,
+    client_hosts: Vec<Host>,
     /// A link without faults.
     link: LinkSettings,
     broken: RefCell<Broken>,
@@ -96,12 +96,12 @@ pub(crate) struct Victims {
 #[derive(Default)]
 struct Broken {
     /// How many faults cut this way at once.
-    cuts: BTreeMap<(Place, Place), u32>,
-    slow: BTreeSet<(Place, Place)>,
+    cuts: BTreeMap<(HostNumber, HostNumber), u32>,
+    slow: BTreeSet<(HostNumber, HostNumber)>,
 }
 
 /// The number of a host: first the servers, then the clients.
-type Place = usize;
+type HostNumber = usize;
 
 /// One fault, and which of the victims.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +109,7 @@ struct Planned {
     fault: Fault,
     server: usize,
     /// Two servers that talk with each other, or a client and a server.
-    pair: (Place, Place),
+    pair: (HostNumber, HostNumber),
     number: u64,
 }
 
@@ -117,16 +117,16 @@ impl Victims {
     pub(crate) fn new(
         members: &[Rc<Member>],
         book: &Rc<Book>,
-        links: &Links,
-        guests: &[Host],
+        graph: &Graph,
+        client_hosts: &[Host],
         link: LinkSettings,
     ) -> Rc<Victims> {
         Rc::new(Victims {
             members: members.to_vec(),
             book: book.clone(),
-            names: Rc::new(links.names.clone()),
-            pairs: links.pairs.clone(),
-            guests: guests.to_vec(),
+            names: Rc::new(graph.names.clone()),
+            pairs: graph.pairs.clone(),
+            client_hosts: client_hosts.to_vec(),
             link,
             broken: RefCell::default(),
         })
@@ -144,7 +144,7 @@ impl Victims {
             kinds.retain(|fault| !fault.is_between_servers());
         }
         let often = random.between(Duration::from_secs(4), Duration::from_secs(55));
-        let mut rests: BTreeMap<(Place, Place), Duration> = BTreeMap::new();
+        let mut rests: BTreeMap<(HostNumber, HostNumber), Duration> = BTreeMap::new();
         if let Some(fault) = kinds.iter().find(|fault| random.chance(1, KINDS_A_LONG_FAULT) && fault.may_last()) {
             let lasts = random.between(A_MINUTE.start, A_MINUTE.end).min(during.end - during.start);
             self.plan_one(world, random, *fault, during.end - lasts..during.end, lasts, &mut rests);
@@ -174,21 +174,21 @@ impl Victims {
         fault: Fault,
         during: Range<Duration>,
         lasts: Duration,
-        rests: &mut BTreeMap<(Place, Place), Duration>,
+        rests: &mut BTreeMap<(HostNumber, HostNumber), Duration>,
     ) {
         let lasts = lasts.min(during.end - during.start);
         let server = random.below(self.members.len() as u64) as usize;
         let pair = if fault.is_between_servers() {
             self.pairs[random.below(self.pairs.len() as u64) as usize]
         } else {
-            (self.members.len() + random.below(self.guests.len() as u64) as usize, server)
+            (self.members.len() + random.below(self.client_hosts.len() as u64) as usize, server)
         };
-        if fault == Fault::GuestCut {
+        if fault == Fault::ClientCut {
             let rests = rests.entry(pair).or_default();
             if *rests > during.start {
                 return;
             }
-            *rests = during.start + lasts + GUESTS_REST;
+            *rests = during.start + lasts + CLIENT_CUT_REST;
         }
         let pair = if random.chance(1, 2) { pair } else { (pair.1, pair.0) };
         let planned = Planned { fault, server, pair, number: random.next_u64() };
@@ -210,15 +210,15 @@ impl Victims {
         }
     }
 
-    fn host(&self, place: Place) -> Host {
-        match place.checked_sub(self.members.len()) {
-            None => self.members[place].host(),
-            Some(guest) => self.guests[guest].clone(),
+    fn host(&self, number: HostNumber) -> Host {
+        match number.checked_sub(self.members.len()) {
+            None => self.members[number].host(),
+            Some(client) => self.client_hosts[client].clone(),
         }
     }
 
     /// The way from one to the other is cut until each fault that cuts it has ended.
-    fn cut(&self, world: &World, (from, to): (Place, Place)) {
+    fn cut(&self, world: &World, (from, to): (HostNumber, HostNumber)) {
         let times = &mut *self.broken.borrow_mut();
         let times = times.cuts.entry((from, to)).or_default();
         *times += 1;
@@ -227,7 +227,7 @@ impl Victims {
         }
     }
 
-    fn mend(&self, world: &World, (from, to): (Place, Place)) {
+    fn mend(&self, world: &World, (from, to): (HostNumber, HostNumber)) {
         let broken = &mut *self.broken.borrow_mut();
         let Some(times) = broken.cuts.get_mut(&(from, to)) else { return };
         *times -= 1;
@@ -238,19 +238,19 @@ impl Victims {
     }
 
     /// The ways that a fault cuts.
-    fn ways(&self, planned: Planned) -> Vec<(Place, Place)> {
+    fn ways(&self, planned: Planned) -> Vec<(HostNumber, HostNumber)> {
         let Planned { fault, pair, number, .. } = planned;
         let back = (pair.1, pair.0);
         match fault {
             Fault::CutOneWay => vec![pair],
             Fault::CutBothWays => vec![pair, back],
             // Both ways, or one.
-            Fault::GuestCut if number % 2 == 0 => vec![pair, back],
-            Fault::GuestCut => vec![pair],
+            Fault::ClientCut if number % 2 == 0 => vec![pair, back],
+            Fault::ClientCut => vec![pair],
             Fault::Partition => {
-                let is_here = |server: Place| number >> (server % 64) & 1 == 1;
+                let is_here = |server: HostNumber| number >> (server % 64) & 1 == 1;
                 let servers = 0..self.members.len();
-                let (here, there): (Vec<Place>, Vec<Place>) = servers.partition(|server| is_here(*server));
+                let (here, there): (Vec<HostNumber>, Vec<HostNumber>) = servers.partition(|server| is_here(*server));
                 let ways = here.iter().flat_map(|one| there.iter().map(move |other| (*one, *other)));
                 ways.flat_map(|(one, other)| [(one, other), (other, one)]).collect()
             }
@@ -263,10 +263,10 @@ impl Victims {
         let host = self.host(server);
         let (one, other) = (self.host(planned.pair.0), self.host(planned.pair.1));
         match planned.fault {
-            Fault::CutOneWay | Fault::CutBothWays | Fault::Partition | Fault::GuestCut => {
+            Fault::CutOneWay | Fault::CutBothWays | Fault::Partition | Fault::ClientCut => {
                 self.ways(planned).into_iter().for_each(|way| self.cut(world, way));
             }
-            Fault::Reset | Fault::GuestReset => world.reset_connections(&one, &other),
+            Fault::Reset | Fault::ClientReset => world.reset_connections(&one, &other),
             Fault::Crash => {
                 self.book.died(server);
                 host.crash();
@@ -292,7 +292,7 @@ impl Victims {
                 let link = LinkSettings::new(latency).bandwidth(bytes).max_segment(64).loss(50_000).split(50);
                 world.set_link(&one, &other, link);
             }
-            Fault::GuestSlow => {
+            Fault::ClientSlow => {
                 // A long reply must be through some time before the run ends.
                 let latency = Latency::LogNormal { median: Duration::from_millis(1 + number % 1000), sigma: 60 };
                 let bytes = 5_000 + number % 50_000;
@@ -312,7 +312,7 @@ impl Victims {
             Fault::Forger => self.forge(planned),
             Fault::Crowd => self.crowd(&host, &one, &other),
             Fault::FewDescriptors => {
-                let open = host.descriptor_count().max(FEWEST_DESCRIPTORS);
+                let open = host.descriptor_count().max(MIN_DESCRIPTORS);
                 host.set_max_descriptors(open + (number % 3) as usize);
             }
             Fault::Stop => {}
@@ -323,19 +323,19 @@ impl Victims {
         let host = self.host(planned.server);
         let (one, other) = (self.host(planned.pair.0), self.host(planned.pair.1));
         match planned.fault {
-            Fault::CutOneWay | Fault::CutBothWays | Fault::Partition | Fault::GuestCut => {
+            Fault::CutOneWay | Fault::CutBothWays | Fault::Partition | Fault::ClientCut => {
                 self.ways(planned).into_iter().for_each(|way| self.mend(world, way));
             }
             Fault::Crash | Fault::Kill | Fault::Stop => self.restart(world, planned.server),
             Fault::Pause | Fault::Crowd => host.resume(),
-            Fault::Names => has_its_name(world, &host),
-            Fault::GuestSlow => {
+            Fault::Names => restore_name(world, &host),
+            Fault::ClientSlow => {
                 world.set_link(&one, &other, self.link);
                 self.broken.borrow_mut().slow.remove(&planned.pair);
             }
             Fault::SlowLink => world.set_link(&one, &other, self.link),
-            Fault::FewDescriptors => host.set_max_descriptors(MANY_DESCRIPTORS),
-            Fault::Reset | Fault::GuestReset | Fault::ClockJump | Fault::Forger => {}
+            Fault::FewDescriptors => host.set_max_descriptors(PLENTY_OF_DESCRIPTORS),
+            Fault::Reset | Fault::ClientReset | Fault::ClockJump | Fault::Forger => {}
         }
     }
 
@@ -343,9 +343,9 @@ impl Victims {
     fn restart(&self, world: &World, server: usize) {
         let host = self.host(server);
         if self.book.life(server).is_none() {
-            host.set_max_descriptors(MANY_DESCRIPTORS);
+            host.set_max_descriptors(PLENTY_OF_DESCRIPTORS);
             // A machine knows its own name.
-            has_its_name(world, &host);
+            restore_name(world, &host);
             host.restart();
         }
     }
@@ -355,7 +355,7 @@ impl Victims {
         let Planned { pair: (from, to), number, .. } = planned;
         let host = self.host(from);
         let Some(reactor) = host.reactor().filter(|_| host.state() == HostState::Running) else { return };
-        let says = workload::forged(&mut Random::new(number), host.name(), self.guests.len());
+        let says = workload::forged(&mut Random::new(number), host.name(), self.client_hosts.len());
         let says = says.into_iter().map(|say| (Duration::ZERO, say)).collect();
         // The machine's own program may be stopped meanwhile; that is not the other's doing.
         let ending = Ending::BreakOff(FORGER_STAYS);
@@ -391,8 +391,8 @@ impl Victims {
         }
         for server in 0..self.members.len() {
             let host = self.host(server);
-            has_its_name(world, &host);
-            host.set_max_descriptors(MANY_DESCRIPTORS);
+            restore_name(world, &host);
+            host.set_max_descriptors(PLENTY_OF_DESCRIPTORS);
             host.resume();
             self.restart(world, server);
         }

@@ -11,14 +11,14 @@ mod one_by_one;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Servers in a line that nobody looks at.
-fn line_of(servers: usize) -> (Herd, Links) {
+fn line_of(servers: usize) -> (Herd, Graph) {
     line_in(World::new(1), servers)
 }
 
-fn line_in(world: World, servers: usize) -> (Herd, Links) {
-    let links = Topology::Line.links(servers, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(world, &links, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
-    (herd, links)
+fn line_in(world: World, servers: usize) -> (Herd, Graph) {
+    let graph = Topology::Line.graph(servers, &mut Random::new(1)).unwrap();
+    let herd = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    (herd, graph)
 }
 
 fn knows(herd: &Herd, server: usize, client: &str) -> bool {
@@ -27,9 +27,9 @@ fn knows(herd: &Herd, server: usize, client: &str) -> bool {
 
 #[test]
 fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
-    let (herd, links) = line_of(2);
-    let book = Book::new(&links, workload::names(1));
-    let victims = Victims::new(&herd.servers, &book, &links, &[], LinkSettings::default());
+    let (herd, graph) = line_of(2);
+    let book = Book::new(&graph, workload::names(1));
+    let victims = Victims::new(&herd.servers, &book, &graph, &[], LinkSettings::default());
     let planned = |fault, number| Planned { fault, server: 0, pair: (0, 1), number };
     // The first server on one side, the second one on the other.
     let (partition, cut) = (planned(Fault::Partition, 1), planned(Fault::CutOneWay, 0));
@@ -51,16 +51,16 @@ fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
 fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_once_it_can() {
     let old = Resolution::Addresses(vec!["10.9.9.9".parse().unwrap()]);
     for name in [Resolution::Fails(ErrorKind::TimedOut), Resolution::Silent, old] {
-        let (herd, links) = line_of(2);
+        let (herd, graph) = line_of(2);
         let [one, other] = two(&herd);
         let line = b"IAMAT kiwi +1+1 1\n".to_vec();
-        feeder::add(&herd, &links.names, vec![(5 * SECOND, 0, line)]);
+        feeder::add(&herd, &graph.names, vec![(5 * SECOND, 0, line)]);
         herd.world.run_for(10 * SECOND);
         herd.world.set_name(one.name(), name);
         other.restart();
         herd.world.run_for(25 * SECOND);
         assert!(!knows(&herd, 1, "kiwi"));
-        has_its_name(&herd.world, &one);
+        restore_name(&herd.world, &one);
         herd.world.run_for(20 * SECOND);
         assert!(knows(&herd, 1, "kiwi"));
     }
@@ -133,7 +133,7 @@ fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() 
     world.run_for(20 * SECOND);
     assert!(strangers.get() && neighbors.get());
     assert_eq!(look_ups(), 2 + 4, "one for each of them, then one every five seconds for both");
-    has_its_name(world, &one);
+    restore_name(world, &one);
     world.run_for(6 * SECOND);
     assert!(strangers.get() && !neighbors.get(), "the neighbour is sent back, so that it comes again");
     stranger.kill();
@@ -156,31 +156,31 @@ fn a_neighbour_that_dies_before_its_name_is_looked_up_is_no_guest() {
     world.set_name(one.name(), Resolution::Addresses(vec![NOBODYS]));
     let strangers = claim(&stranger, &other, one.name());
     world.run_for(SECOND);
-    assert_eq!((link.guests(), strangers.get()), (1, true));
+    assert_eq!((link.inbound_count(), strangers.get()), (1, true));
     world.set_name(one.name(), Resolution::Silent);
     let neighbors = claim(&one, &other, one.name());
     world.run_for(SECOND);
     assert!(neighbors.get());
     world.reset_connections(&one, &other);
-    has_its_name(world, &one);
+    restore_name(world, &one);
     world.run_for(30 * SECOND);
-    assert_eq!((link.guests(), neighbors.get()), (1, false), "its link, which has come again");
+    assert_eq!((link.inbound_count(), neighbors.get()), (1, false), "its link, which has come again");
 }
 
 #[test]
 fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
-    let (herd, links) = line_of(2);
+    let (herd, graph) = line_of(2);
     let [one, other] = two(&herd);
     let (head, tail) = ("IAMAT kiwi +1.", "+1 1");
     let zeros = "0".repeat(64 * 1024 - head.len() - tail.len());
-    feeder::add(&herd, &links.names, vec![(5 * SECOND, 0, format!("{head}{zeros}{tail}\n").into_bytes())]);
+    feeder::add(&herd, &graph.names, vec![(5 * SECOND, 0, format!("{head}{zeros}{tail}\n").into_bytes())]);
     let world = &herd.world;
     world.run_for(10 * SECOND);
     // Its own look-up, at the start, is told what is wrong; the one for the neighbour's sake is told what is right.
     world.set_name(one.name(), Resolution::Addresses(vec![NOBODYS]));
     other.restart();
     world.run_for(SECOND / 40);
-    has_its_name(world, &one);
+    restore_name(world, &one);
     world.keep_trace(100_000);
     world.run_for(10 * SECOND);
     assert!(knows(&herd, 1, "kiwi"));
@@ -209,10 +209,10 @@ fn a_server_stops_at_once_though_it_would_look_a_name_up_again() {
 #[test]
 fn a_server_that_is_asked_to_stop_still_tells_what_it_has_taken() {
     const CLIENTS: u64 = 50;
-    let (herd, links) = line_of(2);
+    let (herd, graph) = line_of(2);
     let [one, other] = two(&herd);
     let lines = (0..CLIENTS).map(|client| (10 * SECOND, 0, format!("IAMAT {client} +1+1 1\n").into_bytes()));
-    feeder::add(&herd, &links.names, lines.collect());
+    feeder::add(&herd, &graph.names, lines.collect());
     herd.world.run_for(9 * SECOND);
     // So narrow that most of it is still to be sent when the server is asked to stop.
     herd.world.set_link(&one, &other, LinkSettings::default().bandwidth(1000).max_segment(100));
@@ -227,15 +227,16 @@ fn a_server_that_is_asked_to_stop_still_tells_what_it_has_taken() {
 
 #[test]
 fn a_crowd_fills_the_backlog_and_leaves_nothing_behind() {
-    let (herd, links) = line_of(2);
-    let book = Book::new(&links, workload::names(1));
-    let guest = herd.world.host("client-1", |_| {});
-    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), LinkSettings::default());
+    let (herd, graph) = line_of(2);
+    let book = Book::new(&graph, workload::names(1));
+    let client_host = herd.world.host("client-1", |_| {});
+    let victims =
+        Victims::new(&herd.servers, &book, &graph, std::slice::from_ref(&client_host), LinkSettings::default());
     let planned = Planned { fault: Fault::Crowd, server: 1, pair: (1, 2), number: 0 };
     let world = &herd.world;
     world.run_for(5 * SECOND);
     let (server, connections) = (herd.servers[1].host(), world.connection_count());
-    let before = (server.descriptor_count(), guest.descriptor_count());
+    let before = (server.descriptor_count(), client_host.descriptor_count());
     world.keep_trace(100_000);
     victims.begin(world, planned);
     world.run_for(2 * SECOND);
@@ -245,17 +246,18 @@ fn a_crowd_fills_the_backlog_and_leaves_nothing_behind() {
     assert!(server.descriptor_count() > before.0 + 1000, "they are let in");
     world.run_for(CROWD_STAYS);
     assert_eq!(
-        (server.descriptor_count(), guest.descriptor_count(), world.connection_count()),
+        (server.descriptor_count(), client_host.descriptor_count(), world.connection_count()),
         (before.0, before.1, connections)
     );
 }
 
 #[test]
 fn somebody_on_a_neighbours_machine_is_told_that_nothing_is_understood() {
-    let (herd, links) = line_of(2);
-    let book = Book::new(&links, workload::names(3));
-    let guest = herd.world.host("client-1", |_| {});
-    let victims = Victims::new(&herd.servers, &book, &links, std::slice::from_ref(&guest), LinkSettings::default());
+    let (herd, graph) = line_of(2);
+    let book = Book::new(&graph, workload::names(3));
+    let client_host = herd.world.host("client-1", |_| {});
+    let victims =
+        Victims::new(&herd.servers, &book, &graph, std::slice::from_ref(&client_host), LinkSettings::default());
     herd.world.run_for(5 * SECOND);
     for number in 0..20 {
         victims.begin(&herd.world, Planned { fault: Fault::Forger, server: 0, pair: (0, 1), number });

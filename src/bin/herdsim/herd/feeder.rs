@@ -1,5 +1,7 @@
-//! A host that says what it is told to say at the very moment that it is told: no delay, no connection to wait for. For
-//! the studies, in which only the flood itself counts.
+//! A host that sends given lines at given times over links without delay, on connections that it opened before. For the
+//! lessons and for tests, in which only the flood itself counts.
+//!
+//! Next: `../book/mod.rs`.
 
 use crate::herd::{Herd, PORT};
 use reactor::sim::{Host, Latency, LinkSettings};
@@ -8,7 +10,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A line, when it is said, and to which server.
+/// When a line is sent, to which server, and the line.
 pub(crate) type Line = (Duration, usize, Vec<u8>);
 
 /// All servers listen by then.
@@ -22,9 +24,9 @@ pub(crate) fn add(herd: &Herd, names: &[String], lines: Vec<Line>) -> Host {
     let host = herd.world.host("feeder", move |reactor: &Reactor| {
         let ways: Ways = Rc::new(RefCell::new(vec![None; names.len()]));
         for (server, name) in names.iter().enumerate() {
-            let (guest, name, ways) = (reactor.clone(), name.clone(), ways.clone());
+            let (own, name, ways) = (reactor.clone(), name.clone(), ways.clone());
             reactor.call_later(START, move || {
-                guest.connect_tcp((name.as_str(), PORT), Opening { ways, server });
+                own.connect_tcp((name.as_str(), PORT), Opening { ways, server });
             });
         }
         for (at, server, line) in lines.clone() {

@@ -1,6 +1,8 @@
-//! [`Herd`]: a world with the real servers in it: each the very [`Server`] that ships, on a host of its own.
+//! [`Herd`]: a world with the real servers in it: each is the very [`Server`] that ships, on a host of its own.
+//!
+//! Next: `topology.rs`.
 
-use crate::herd::topology::Links;
+use crate::herd::topology::Graph;
 use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};
 use proxyherd::locations::Rule;
 use proxyherd::places::{self, Nearby, Places};
@@ -15,21 +17,21 @@ use std::rc::{Rc, Weak};
 pub(crate) mod feeder;
 pub(crate) mod topology;
 
-/// Where all servers listen: each has an address of its own.
+/// The port on which all servers listen: each has an address of its own.
 pub(crate) const PORT: u16 = 12_200;
 
-/// Gives the observer of a server's new life: called with its number at each start.
+/// Makes the observer for a server's new life. Called with the server's number at each start.
 pub(crate) type Observer = Rc<dyn Fn(usize) -> Option<Rc<dyn Watch>>>;
 
-/// Told with its number and what it has left behind when a server stops in good order.
+/// Called with a server's number and with what it has left behind, when the server stops in good order.
 pub(crate) type Stopped = Rc<dyn Fn(usize, Left)>;
 
-/// What a server has left when all its connections are closed and its loop is about to end.
+/// What a server has left behind when all its connections are closed and its loop is about to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Left {
     /// Delayed calls.
     pub(crate) calls: usize,
-    /// Open descriptors, beside those that every program has.
+    /// Open descriptors, besides those that every program has.
     pub(crate) descriptors: usize,
     /// Questions to the Places service without an answer.
     pub(crate) unanswered: i64,
@@ -38,12 +40,12 @@ pub(crate) struct Left {
 /// Descriptors that every simulated program has open.
 const DESCRIPTORS: usize = 5;
 
-/// Who answers WHATSATs.
+/// Which Places service the servers use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PlacesKind {
     /// The provider that ships: HTTPS to a server on the same host, TLS and all.
     Offline,
-    /// Nobody: for herds that are not asked.
+    /// None: for herds that get no WHATSAT.
     Nobody,
 }
 
@@ -57,28 +59,28 @@ pub(crate) struct Herd {
 pub(crate) struct Member {
     host: RefCell<Option<Host>>,
     server: RefCell<Weak<Server>>,
-    /// Questions to the Places service that this life of the server has not had an answer to.
+    /// How many questions to the Places service have no answer yet, in this life of the server.
     unanswered: RefCell<Rc<Cell<i64>>>,
 }
 
 impl Herd {
     /// Puts the servers into a world and starts them.
-    pub(crate) fn new(world: World, links: &Links, rule: Rule, kind: PlacesKind, observer: Observer) -> Herd {
-        Herd::on_hosts(world, links, rule, kind, observer, &HostSettings::default(), Rc::new(|_, _| {}))
+    pub(crate) fn new(world: World, graph: &Graph, rule: Rule, kind: PlacesKind, observer: Observer) -> Herd {
+        Herd::on_hosts(world, graph, rule, kind, observer, &HostSettings::default(), Rc::new(|_, _| {}))
     }
 
-    /// As [`new`](Herd::new), on hosts of this kind.
+    /// The same as [`new`](Herd::new), on hosts of this kind. `stopped` hears of each orderly stop.
     pub(crate) fn on_hosts(
         world: World,
-        links: &Links,
+        graph: &Graph,
         rule: Rule,
         kind: PlacesKind,
         observer: Observer,
         hosts: &HostSettings,
         stopped: Stopped,
     ) -> Herd {
-        let config = Rc::new(config(links));
-        let servers = links.names.iter().enumerate().map(|(number, name)| {
+        let config = Rc::new(config(graph));
+        let servers = graph.names.iter().enumerate().map(|(number, name)| {
             let member = Rc::new(Member::default());
             let (config, observer, this, own) = (config.clone(), observer.clone(), member.clone(), name.clone());
             let stopped = stopped.clone();
@@ -110,7 +112,7 @@ impl Member {
         self.host.borrow().clone().expect("a member is handed out with its host")
     }
 
-    /// The server, if it lives.
+    /// The server, if it is running.
     pub(crate) fn server(&self) -> Option<Rc<Server>> {
         self.server.borrow().upgrade()
     }
@@ -126,14 +128,14 @@ impl Default for Member {
     }
 }
 
-fn config(links: &Links) -> Config {
-    let mut servers: BTreeMap<String, ServerConfig> = links
+fn config(graph: &Graph) -> Config {
+    let mut servers: BTreeMap<String, ServerConfig> = graph
         .names
         .iter()
         .map(|name| (name.clone(), ServerConfig { host: name.clone(), port: PORT, neighbors: Vec::new() }))
         .collect();
-    for (one, other) in &links.pairs {
-        let (one, other) = (&links.names[*one], &links.names[*other]);
+    for (one, other) in &graph.pairs {
+        let (one, other) = (&graph.names[*one], &graph.names[*other]);
         for (name, neighbor) in [(one, other), (other, one)] {
             servers.entry(name.clone()).and_modify(|server| server.neighbors.push(neighbor.clone()));
         }
@@ -152,7 +154,7 @@ fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {
     }
 }
 
-/// A service that counts what it owes.
+/// A service that counts the answers that it owes.
 struct Counted {
     inner: Rc<dyn Places>,
     unanswered: Rc<Cell<i64>>,
@@ -177,7 +179,7 @@ impl Places for Counted {
     }
 }
 
-/// A service that is not there.
+/// No service.
 struct Nobody;
 
 impl Places for Nobody {

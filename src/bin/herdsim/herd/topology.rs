@@ -1,16 +1,19 @@
-//! [`Topology`]: who talks with whom. Always connected, and decided by the seed where there is a choice.
+//! [`Topology`]: the shape of a herd, and [`Graph`], the links that it has. Every graph is connected; where there is a
+//! choice, the seed decides.
+//!
+//! Next: `feeder.rs`.
 
 use reactor::sim::Random;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// The paper's servers and links, by their places in `PAPER_NAMES`.
+/// The paper's links: pairs of indices into `PAPER_NAMES`.
 const PAPER_LINKS: [(usize, usize); 5] = [(0, 3), (0, 4), (1, 3), (1, 4), (2, 3)];
 const PAPER_NAMES: [&str; 5] = ["Alford", "Bolden", "Hamilton", "Parker", "Powell"];
 
-/// The most servers of a simulated herd.
-pub(crate) const MOST_SERVERS: usize = 10_000;
+/// Maximum number of servers in a simulated herd.
+pub(crate) const MAX_SERVERS: usize = 10_000;
 
 /// The shape of a herd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,30 +26,31 @@ pub(crate) enum Topology {
     Line,
     /// All talk with the first.
     Star,
-    /// Random links, so many for each server on average, but connected.
+    /// Random links, with this number for each server on average.
     Random(usize),
 }
 
 /// The links of one herd.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Links {
+pub(crate) struct Graph {
     /// The servers' names, sorted.
     pub names: Vec<String>,
-    /// Pairs of places in `names`, the lesser first, sorted.
+    /// Pairs of indices into `names`, the smaller first, sorted.
     pub pairs: Vec<(usize, usize)>,
-    /// How many neighbours each server has.
+    /// How many neighbors each server has.
     degrees: Vec<usize>,
 }
 
 impl Topology {
-    /// Whether there can be such a herd of `servers` servers. It takes no time, however many links it would have.
+    /// Whether there can be such a herd of `servers` servers. It builds nothing, so it is fast however many links there
+    /// would be.
     ///
     /// # Errors
     /// One line that says why there cannot.
     pub(crate) fn check(self, servers: usize) -> Result<(), String> {
         match self {
-            _ if servers == 0 || servers > MOST_SERVERS => {
-                Err(format!("a herd has from 1 to {MOST_SERVERS} servers, not {servers}"))
+            _ if servers == 0 || servers > MAX_SERVERS => {
+                Err(format!("a herd has from 1 to {MAX_SERVERS} servers, not {servers}"))
             }
             Topology::Paper if servers != PAPER_NAMES.len() => {
                 Err(format!("the paper's herd has five servers, not {servers}: take other --links"))
@@ -62,7 +66,7 @@ impl Topology {
     ///
     /// # Errors
     /// One line that says why there cannot be such a herd.
-    pub(crate) fn links(self, servers: usize, random: &mut Random) -> Result<Links, String> {
+    pub(crate) fn graph(self, servers: usize, random: &mut Random) -> Result<Graph, String> {
         self.check(servers)?;
         let pairs = match self {
             Topology::Paper => PAPER_LINKS.to_vec(),
@@ -81,11 +85,11 @@ impl Topology {
             degrees[*one] += 1;
             degrees[*other] += 1;
         }
-        Ok(Links { names: names(servers), pairs, degrees })
+        Ok(Graph { names: names(servers), pairs, degrees })
     }
 }
 
-/// A tree first, so that it is connected; then whatever the seed says.
+/// First a random tree, so that the graph is connected; then random links.
 fn random_pairs(servers: usize, degree: usize, random: &mut Random) -> Vec<(usize, usize)> {
     let tree = (1..servers).map(|server| (random.below(server as u64) as usize, server));
     let tree: BTreeSet<_> = tree.collect();
@@ -106,8 +110,7 @@ fn random_pairs(servers: usize, degree: usize, random: &mut Random) -> Vec<(usiz
         }
         return pairs.into_iter().collect();
     }
-    // If most pairs are wanted, those that are missing are drawn: the more have been hit upon, the longer a new one
-    // would take.
+    // If most pairs are wanted, draw the missing ones: near the end, almost every pair drawn would be there already.
     let mut missing = BTreeSet::new();
     while missing.len() < all - wanted {
         let (one, other) = draw();
@@ -119,7 +122,8 @@ fn random_pairs(servers: usize, degree: usize, random: &mut Random) -> Vec<(usiz
     pairs.filter(|pair| !missing.contains(pair)).collect()
 }
 
-/// The paper's names where they suffice: AT lines compare by them, so they stand in the order of their numbers.
+/// The paper's names where they suffice. Versions are ordered by server name, so the names are in the order of the
+/// servers' numbers.
 fn names(servers: usize) -> Vec<String> {
     match servers {
         ..=5 => PAPER_NAMES[..servers].iter().map(|name| (*name).to_owned()).collect(),
@@ -127,13 +131,13 @@ fn names(servers: usize) -> Vec<String> {
     }
 }
 
-impl Links {
-    /// How many neighbours a server has.
+impl Graph {
+    /// How many neighbors a server has.
     pub(crate) fn degree(&self, server: usize) -> usize {
         self.degrees[server]
     }
 
-    /// How many links it is from one server to another at most, by the shortest way.
+    /// The greatest distance between two servers, in links.
     pub(crate) fn diameter(&self) -> usize {
         let mut neighbors = vec![Vec::new(); self.names.len()];
         for (one, other) in &self.pairs {
@@ -144,7 +148,7 @@ impl Links {
             let mut reached = vec![false; neighbors.len()];
             reached[from] = true;
             let (mut steps, mut left, mut edge) = (0, neighbors.len() - 1, vec![from]);
-            // With many links all are soon reached; to look at the rest of the links would take long.
+            // With many links all servers are soon reached; looking at the remaining links would take long.
             while left > 0 {
                 let next = edge.iter().flat_map(|server: &usize| &neighbors[*server]).copied();
                 edge = next.filter(|server| !std::mem::replace(&mut reached[*server], true)).take(left).collect();
@@ -159,8 +163,8 @@ impl Links {
         (0..neighbors.len()).map(farthest).max().unwrap_or(0)
     }
 
-    /// The most messages that one new version costs when nothing fails: `2E - (n - 1)`. Each server passes it on once,
-    /// to all its neighbours but the one that it came from.
+    /// The maximum number of messages for one new version when nothing fails: `2E - (n - 1)`. Each server forwards it
+    /// once, to all its neighbors except the one that it came from.
     pub(crate) fn messages_a_version(&self) -> u64 {
         (2 * self.pairs.len() + 1 - self.names.len()) as u64
     }
@@ -199,19 +203,19 @@ impl fmt::Display for Topology {
 mod tests {
     use super::*;
 
-    fn is_connected(links: &Links) -> bool {
+    fn is_connected(graph: &Graph) -> bool {
         let mut reached = BTreeSet::from([0]);
-        for _ in &links.names {
-            if reached.len() == links.names.len() {
+        for _ in &graph.names {
+            if reached.len() == graph.names.len() {
                 break;
             }
-            for (one, other) in &links.pairs {
+            for (one, other) in &graph.pairs {
                 if reached.contains(one) || reached.contains(other) {
                     reached.extend([*one, *other]);
                 }
             }
         }
-        reached.len() == links.names.len()
+        reached.len() == graph.names.len()
     }
 
     #[test]
@@ -228,9 +232,9 @@ mod tests {
         ];
         for (topology, servers, expected) in cases {
             for seed in 0..20 {
-                let links = topology.links(servers, &mut Random::new(seed)).unwrap();
-                assert_eq!((links.names.len(), links.pairs.len()), (servers, expected), "{topology}");
-                assert!(is_connected(&links), "{topology}, seed {seed}");
+                let graph = topology.graph(servers, &mut Random::new(seed)).unwrap();
+                assert_eq!((graph.names.len(), graph.pairs.len()), (servers, expected), "{topology}");
+                assert!(is_connected(&graph), "{topology}, seed {seed}");
                 let diameter = match topology {
                     Topology::Paper => Some(3),
                     Topology::Ring => Some(servers / 2),
@@ -238,8 +242,8 @@ mod tests {
                     Topology::Star => Some(2),
                     Topology::Random(_) => None,
                 };
-                assert!(diameter.is_none_or(|diameter| diameter == links.diameter()), "{topology}, {servers}");
-                assert!(links.names.is_sorted() && links.pairs.iter().all(|(one, other)| one < other));
+                assert!(diameter.is_none_or(|diameter| diameter == graph.diameter()), "{topology}, {servers}");
+                assert!(graph.names.is_sorted() && graph.pairs.iter().all(|(one, other)| one < other));
             }
         }
     }
@@ -250,26 +254,26 @@ mod tests {
             [(2, 1), (3, 2), (4, 2), (4, 3), (5, 3), (5, 4), (9, 5), (9, 7), (300, 298), (300, 299)]
         {
             for seed in 0..5 {
-                let links = Topology::Random(degree).links(servers, &mut Random::new(seed)).unwrap();
-                let pairs: BTreeSet<_> = links.pairs.iter().copied().collect();
-                assert_eq!((links.pairs.len(), pairs.len()), (servers * degree / 2, servers * degree / 2));
-                assert!(is_connected(&links) && links.pairs.is_sorted());
-                assert!(links.pairs.iter().all(|(one, other)| one < other && *other < servers));
-                assert_eq!((0..servers).map(|server| links.degree(server)).sum::<usize>(), 2 * pairs.len());
+                let graph = Topology::Random(degree).graph(servers, &mut Random::new(seed)).unwrap();
+                let pairs: BTreeSet<_> = graph.pairs.iter().copied().collect();
+                assert_eq!((graph.pairs.len(), pairs.len()), (servers * degree / 2, servers * degree / 2));
+                assert!(is_connected(&graph) && graph.pairs.is_sorted());
+                assert!(graph.pairs.iter().all(|(one, other)| one < other && *other < servers));
+                assert_eq!((0..servers).map(|server| graph.degree(server)).sum::<usize>(), 2 * pairs.len());
             }
         }
-        let dense = |seed| Topology::Random(250).links(300, &mut Random::new(seed)).unwrap();
+        let dense = |seed| Topology::Random(250).graph(300, &mut Random::new(seed)).unwrap();
         assert!(dense(1) == dense(1) && dense(1) != dense(2), "the seed decides which are missing");
         // Drawn one by one, the last of two million would be waited for for minutes.
-        let largest = Topology::Random(1998).links(2000, &mut Random::new(1)).unwrap();
+        let largest = Topology::Random(1998).graph(2000, &mut Random::new(1)).unwrap();
         assert_eq!((largest.pairs.len(), largest.diameter()), (1_998_000, 2));
     }
 
     #[test]
     fn the_paper_costs_six_messages_a_version() {
-        let links = Topology::Paper.links(5, &mut Random::new(1)).unwrap();
-        assert_eq!(links.messages_a_version(), 6);
-        assert_eq!((0..5).map(|server| links.degree(server)).collect::<Vec<_>>(), [2, 2, 1, 3, 2]);
+        let graph = Topology::Paper.graph(5, &mut Random::new(1)).unwrap();
+        assert_eq!(graph.messages_a_version(), 6);
+        assert_eq!((0..5).map(|server| graph.degree(server)).collect::<Vec<_>>(), [2, 2, 1, 3, 2]);
     }
 
     #[test]
@@ -280,9 +284,9 @@ mod tests {
         for text in ["", "tree", "random", "random:", "random:0", "random:x"] {
             assert!(text.parse::<Topology>().unwrap_err().contains("random:D"), "{text}");
         }
-        let links = |topology: Topology, servers| topology.links(servers, &mut Random::new(1));
-        assert!(links(Topology::Paper, 6).unwrap_err().contains("five"));
-        assert!(links(Topology::Ring, 0).is_err() && links(Topology::Ring, MOST_SERVERS + 1).is_err());
-        assert!(links(Topology::Random(5), 5).is_err());
+        let graph = |topology: Topology, servers| topology.graph(servers, &mut Random::new(1));
+        assert!(graph(Topology::Paper, 6).unwrap_err().contains("five"));
+        assert!(graph(Topology::Ring, 0).is_err() && graph(Topology::Ring, MAX_SERVERS + 1).is_err());
+        assert!(graph(Topology::Random(5), 5).is_err());
     }
 }

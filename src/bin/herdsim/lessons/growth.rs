@@ -6,7 +6,7 @@ use crate::herd::{Herd, Observer, PlacesKind};
 use crate::machine::clock::{ProgressTimer, Stopwatch};
 use proxyherd::locations::{NeighborId, Rule, Verdict};
 use proxyherd::message::At;
-use proxyherd::watch::{Source, Watch};
+use proxyherd::watch::{HeardFrom, Watch};
 use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Servers and clients of each line.
 const HERDS: [(usize, usize); 4] = [(5, 50), (50, 500), (500, 5_000), (1_000, 10_000)];
 
-/// Links a server.
+/// Graph a server.
 const DEGREE: usize = 4;
 
 /// How long a message takes on a link: from a half up to three halves of this.
@@ -63,7 +63,7 @@ struct Teller {
 }
 
 impl Watch for Teller {
-    fn heard(&self, at: &At<'_>, _line: &[u8], _from: Source, verdict: &Verdict) {
+    fn heard(&self, at: &At<'_>, _line: &[u8], _from: HeardFrom, verdict: &Verdict) {
         match verdict {
             Verdict::Newer(_) => {}
             Verdict::Older(_) => return self.tally.older.set(self.tally.older.get() + 1),
@@ -94,7 +94,7 @@ impl Watch for Teller {
 /// Has each client move once. After each event `tell` hears how far it is, and how far it is to go.
 fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Result<Grown, String> {
     let mut random = Random::new(1);
-    let links = Topology::Random(DEGREE).links(servers, &mut random)?;
+    let graph = Topology::Random(DEGREE).graph(servers, &mut random)?;
     let mut settings = WorldSettings::default();
     settings.link = LinkSettings::new(Latency::Uniform(DELAY / 2, DELAY * 3 / 2));
     let world = World::with_settings(1, settings);
@@ -103,7 +103,7 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
     let herd = Rc::new(RefCell::new(None));
     let teller: Rc<dyn Watch> = Rc::new(Teller { tally: tally.clone(), herd: herd.clone() });
     let observer: Observer = Rc::new(move |_| Some(teller.clone()));
-    let built = Herd::new(world, &links, Rule::Newest, PlacesKind::Nobody, observer);
+    let built = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, observer);
     let lines: Vec<Line> = (0..clients)
         .map(|client| {
             let server = random.below(servers as u64) as usize;
@@ -111,7 +111,7 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
             (BEGIN + random.between(Duration::ZERO, DURING), server, line.into_bytes())
         })
         .collect();
-    feeder::add(&built, &links.names, lines);
+    feeder::add(&built, &graph.names, lines);
     herd.replace(Some(built));
     // What watches holds the herd, and the herd what watches: taken apart at the end.
     let end = BEGIN + DURING + 100 * DELAY;
@@ -127,11 +127,11 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
     let times: Vec<Duration> = all.map(|(first, last, _)| *last - *first).collect();
     Ok(Grown {
         servers,
-        links: links.pairs.len(),
+        links: graph.pairs.len(),
         clients,
         told: tally.told.get(),
         bytes: tally.bytes.get(),
-        bound: links.messages_a_version(),
+        bound: graph.messages_a_version(),
         older: tally.older.get(),
         mean: times.iter().sum::<Duration>() / times.len().max(1) as u32,
         longest: times.iter().max().copied().unwrap_or_default(),
@@ -142,9 +142,9 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
 /// Prints the table, a line after the other as they are known; `progress` hears what there is to say meanwhile.
 pub(crate) fn table(print: impl Fn(&str), progress: impl Fn(&str)) -> Result<(), String> {
     print(&format!(
-        "Random herds, {DEGREE} links a server; a message takes {} to {} ms. Each client moves once in {} s;\n\
+        "Random herds, {DEGREE} graph a server; a message takes {} to {} ms. Each client moves once in {} s;\n\
          nothing fails. The bound is 2E - (n - 1) lines for each update.\n\n\
-         servers  links  clients | lines an update  bound | bytes an update | spread: mean, longest | behind | took\n",
+         servers  graph  clients | lines an update  bound | bytes an update | spread: mean, longest | behind | took\n",
         (DELAY / 2).as_millis(),
         (DELAY * 3 / 2).as_millis(),
         DURING.as_secs()

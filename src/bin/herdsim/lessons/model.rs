@@ -14,7 +14,7 @@ use crate::herd::{Herd, Observer, PlacesKind};
 use crate::machine::threads;
 use proxyherd::locations::{NeighborId, Rule, Verdict};
 use proxyherd::message::At;
-use proxyherd::watch::{Source, Watch};
+use proxyherd::watch::{HeardFrom, Watch};
 use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
 use std::cell::Cell;
 use std::ops::Range;
@@ -72,7 +72,7 @@ enum End {
 struct Counter(Rc<Cell<u64>>);
 
 impl Watch for Counter {
-    fn heard(&self, _at: &At<'_>, _line: &[u8], _from: Source, _verdict: &Verdict) {}
+    fn heard(&self, _at: &At<'_>, _line: &[u8], _from: HeardFrom, _verdict: &Verdict) {}
 
     fn told(&self, _neighbor: NeighborId, _line: &[u8]) {
         self.0.set(self.0.get() + 1);
@@ -86,8 +86,8 @@ impl Watch for Counter {
 /// One run: so many updates of one client, each at a random server.
 fn run(seed: u64, rule: Rule, updates: u64, travel: Travel) -> Result<End, String> {
     let mut random = Random::new(seed);
-    let mut links = Topology::Paper.links(5, &mut random)?;
-    links.names = NAMES.map(str::to_owned).to_vec();
+    let mut graph = Topology::Paper.graph(5, &mut random)?;
+    graph.names = NAMES.map(str::to_owned).to_vec();
     let mut settings = WorldSettings::default();
     settings.link = LinkSettings::new(Latency::Exponential { least: Duration::ZERO, mean: DELAY });
     if travel == Travel::Apart {
@@ -97,7 +97,7 @@ fn run(seed: u64, rule: Rule, updates: u64, travel: Travel) -> Result<End, Strin
     let told = Rc::new(Cell::new(0));
     let counter: Rc<dyn Watch> = Rc::new(Counter(told.clone()));
     let observer: Observer = Rc::new(move |_| Some(counter.clone()));
-    let herd = Herd::new(world, &links, rule, PlacesKind::Nobody, observer);
+    let herd = Herd::new(world, &graph, rule, PlacesKind::Nobody, observer);
     let mut at = BEGIN;
     let lines: Vec<Line> = (1..=updates)
         .map(|stamp| {
@@ -106,7 +106,7 @@ fn run(seed: u64, rule: Rule, updates: u64, travel: Travel) -> Result<End, Strin
             line
         })
         .collect();
-    feeder::add(&herd, &links.names, lines);
+    feeder::add(&herd, &graph.names, lines);
     herd.world.run_for(BEGIN + DELAY * updates as u32);
     loop {
         let before = told.get();

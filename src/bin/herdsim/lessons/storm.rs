@@ -4,11 +4,11 @@
 //! with the paper's rule, and what they say is written down as they say it.
 
 use crate::herd::feeder;
-use crate::herd::topology::{Links, Topology};
+use crate::herd::topology::{Graph, Topology};
 use crate::herd::{Herd, Member, Observer, PlacesKind};
 use proxyherd::locations::{NeighborId, Rule, Verdict};
 use proxyherd::message::At;
-use proxyherd::watch::{Source, Watch};
+use proxyherd::watch::{HeardFrom, Watch};
 use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ type Version = u64;
 
 /// Something that happened at a server.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+struct Event {
     at: Instant,
     server: usize,
     what: What,
@@ -47,9 +47,9 @@ enum What {
 /// Writes down what happens.
 struct Recorder {
     server: usize,
-    links: Links,
+    graph: Graph,
     members: Rc<RefCell<Vec<Rc<Member>>>>,
-    steps: Rc<RefCell<Vec<Step>>>,
+    events: Rc<RefCell<Vec<Event>>>,
 }
 
 impl Recorder {
@@ -57,12 +57,12 @@ impl Recorder {
         let server = self.members.borrow().get(self.server).and_then(|member| member.server());
         if let Some(server) = server {
             let at = server.reactor().now();
-            self.steps.borrow_mut().push(Step { at, server: self.server, what });
+            self.events.borrow_mut().push(Event { at, server: self.server, what });
         }
     }
 
     fn neighbor(&self, id: NeighborId) -> usize {
-        let pairs = self.links.pairs.iter();
+        let pairs = self.graph.pairs.iter();
         let others = pairs.filter_map(|(one, other)| match self.server {
             server if server == *one => Some(*other),
             server if server == *other => Some(*one),
@@ -81,10 +81,10 @@ fn version(line: &[u8]) -> Version {
 }
 
 impl Watch for Recorder {
-    fn heard(&self, _at: &At<'_>, line: &[u8], from: Source, verdict: &Verdict) {
+    fn heard(&self, _at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
         let from = match from {
-            Source::Neighbor(id) => Some(self.neighbor(id)),
-            Source::Client | Source::Unnamed => None,
+            HeardFrom::Neighbor(id) => Some(self.neighbor(id)),
+            HeardFrom::Client | HeardFrom::Unnamed => None,
         };
         self.note(What::Heard(from, version(line), matches!(verdict, Verdict::Newer(_))));
     }
@@ -99,29 +99,29 @@ impl Watch for Recorder {
 }
 
 /// Has two versions flood a ring of three, half a delay apart; what happened.
-fn flood(rule: Rule) -> Vec<Step> {
+fn flood(rule: Rule) -> Vec<Event> {
     let mut settings = WorldSettings::default();
     settings.link = LinkSettings::new(Latency::Fixed(DELAY));
     let world = World::with_settings(1, settings);
-    let Ok(links) = Topology::Ring.links(3, &mut Random::new(1)) else { return Vec::new() };
-    let (members, steps) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
-    let (known, notes, ring) = (members.clone(), steps.clone(), links.clone());
+    let Ok(graph) = Topology::Ring.graph(3, &mut Random::new(1)) else { return Vec::new() };
+    let (members, events) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+    let (known, notes, ring) = (members.clone(), events.clone(), graph.clone());
     let observer: Observer = Rc::new(move |server| {
-        let recorder = Recorder { server, links: ring.clone(), members: known.clone(), steps: notes.clone() };
+        let recorder = Recorder { server, graph: ring.clone(), members: known.clone(), events: notes.clone() };
         Some(Rc::new(recorder))
     });
-    let herd = Herd::new(world, &links, rule, PlacesKind::Nobody, observer);
+    let herd = Herd::new(world, &graph, rule, PlacesKind::Nobody, observer);
     *members.borrow_mut() = herd.servers.clone();
     let says = |at, place: &str, time| (at, 0, format!("IAMAT kiwi {place} {time}\n").into_bytes());
-    feeder::add(&herd, &links.names, vec![says(BEGIN, "+1+1", 1), says(BEGIN + DELAY / 2, "+2+2", 2)]);
+    feeder::add(&herd, &graph.names, vec![says(BEGIN, "+1+1", 1), says(BEGIN + DELAY / 2, "+2+2", 2)]);
     herd.world.run_for(BEGIN + WATCHED);
     drop(herd);
-    steps.take()
+    events.take()
 }
 
 /// What the herd holds and what is on its way: all that decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct State {
+struct Snapshot {
     held: [Version; 3],
     /// From, to, version, and what is left of its way.
     flying: Vec<(usize, usize, Version, Duration)>,
@@ -129,7 +129,7 @@ struct State {
 
 /// The text for a learner: the storm, and what the rule that ships makes of the same.
 pub(crate) fn lesson() -> String {
-    let names = Topology::Ring.links(3, &mut Random::new(1)).map(|links| links.names).unwrap_or_default();
+    let names = Topology::Ring.graph(3, &mut Random::new(1)).map(|graph| graph.names).unwrap_or_default();
     let [a, b, c] = [0, 1, 2].map(|server| names.get(server).cloned().unwrap_or_default());
     let mut text = format!(
         "THE STORM, smallest case. Three servers in a ring: {a}, {b} and {c}. Every message takes one\n\
@@ -146,21 +146,21 @@ pub(crate) fn lesson() -> String {
     text
 }
 
-/// Tells the steps, up to where the state comes back, or to the end.
-fn story(steps: &[Step], names: &[String]) -> String {
+/// Tells the events, up to where the state comes back, or to the end.
+fn story(events: &[Event], names: &[String]) -> String {
     let mut text = String::from("  delays  who       hears          holds    does\n");
-    let Some(begin) = steps.first().map(|step| step.at) else { return text };
-    let mut state = State { held: [0; 3], flying: Vec::new() };
+    let Some(begin) = events.first().map(|event| event.at) else { return text };
+    let mut state = Snapshot { held: [0; 3], flying: Vec::new() };
     let mut flying: VecDeque<(usize, usize, Version, Instant)> = VecDeque::new();
-    let mut past: Vec<(Duration, State)> = Vec::new();
-    let mut steps = steps.iter().copied().peekable();
+    let mut past: Vec<(Duration, Snapshot)> = Vec::new();
+    let mut events = events.iter().copied().peekable();
     let mut told = 0;
-    while let Some(Step { at, server, what }) = steps.next() {
+    while let Some(Event { at, server, what }) = events.next() {
         // Writing to a String cannot fail.
         if let What::Heard(from, version, is_taken) = what {
             let mut others = Vec::new();
-            while let Some(Step { what: What::Told(to, version), .. }) =
-                steps.next_if(|step| step.server == server && step.at == at && matches!(step.what, What::Told(..)))
+            while let Some(Event { what: What::Told(to, version), .. }) =
+                events.next_if(|event| event.server == server && event.at == at && matches!(event.what, What::Told(..)))
             {
                 flying.push_back((server, to, version, at + DELAY));
                 others.push(format!("{} {version}", names[to]));
@@ -190,7 +190,7 @@ fn story(steps: &[Step], names: &[String]) -> String {
                 state.held[server] = version;
             }
         }
-        if steps.peek().is_some_and(|next| next.at == at) {
+        if events.peek().is_some_and(|next| next.at == at) {
             continue;
         }
         let now = at - begin;
@@ -208,7 +208,7 @@ fn story(steps: &[Step], names: &[String]) -> String {
     text
 }
 
-fn comes_back(before: Duration, now: Duration, state: &State, names: &[String]) -> String {
+fn comes_back(before: Duration, now: Duration, state: &Snapshot, names: &[String]) -> String {
     let delays = |time: Duration| time.as_secs_f64() / DELAY.as_secs_f64();
     let held = names.iter().zip(state.held).map(|(name, held)| format!("{name} holds {held}"));
     let flying = state.flying.iter().map(|(from, to, version, left)| {

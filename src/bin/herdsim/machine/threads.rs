@@ -11,11 +11,11 @@ pub(crate) fn cores() -> usize {
 }
 
 /// No more threads than this, whatever is asked for.
-const MOST_THREADS: usize = 1024;
+const MAX_THREADS: usize = 1024;
 
 /// How many threads work on so many seeds: more than seeds would have nothing to do.
 pub(crate) fn threads(seeds: &Range<u64>, jobs: usize) -> usize {
-    jobs.min(MOST_THREADS).min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX))
+    jobs.min(MAX_THREADS).min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX))
 }
 
 /// Works on all seeds with some threads, and has `collect` take what comes, in no order. Nobody works on once it has

@@ -4,12 +4,12 @@
 //! is the failure of its seed; the other seeds go on.
 
 use crate::book::Count;
-use crate::book::invariants::{Failure, Invariant};
+use crate::book::invariants::{Invariant, Violation};
 use crate::book::panics;
 use crate::machine::clock::{ProgressTimer, Stopwatch};
 use crate::machine::output::TraceFile;
 use crate::machine::threads::each;
-use crate::run::{Outcome, Scenario, Stage};
+use crate::run::{Outcome, Scenario, Simulation};
 use reactor::sim::World;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -89,16 +89,16 @@ fn traced(seed: u64, scenario: &Scenario, path: &Path) -> Result<Outcome, String
 
 /// Runs a seed. `watch` gets its world when nothing is in it yet.
 fn run(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Outcome, String> {
-    guarded(seed, || Ok(play(&Stage::new(seed, scenario, watch)?)))
+    guarded(seed, || Ok(play(&Simulation::new(seed, scenario, watch)?)))
 }
 
 /// Plays it; the trace ends with what did not hold. If the world panics, that is what has failed: its trace can still
 /// be read.
-pub(crate) fn play(stage: &Stage) -> Outcome {
+pub(crate) fn play(stage: &Simulation) -> Outcome {
     let world = &stage.herd.world;
     let outcome = catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {
         let ended = panicked(world.seed());
-        let failure = ended.failure.map(|failure| Failure { at: world.now(), ..failure });
+        let failure = ended.failure.map(|failure| Violation { at: world.now(), ..failure });
         Outcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.event_count(), ..ended }
     });
     // The hash, which was taken before, covers what has happened, and not what an onlooker says about it.
@@ -118,7 +118,7 @@ fn panicked(seed: u64) -> Outcome {
     let what = panics::last().unwrap_or_else(|| "it panicked".to_owned());
     Outcome {
         seed,
-        failure: Some(Failure { invariant: Invariant::NoPanic, what, at: Duration::ZERO }),
+        failure: Some(Violation { invariant: Invariant::NoPanic, what, at: Duration::ZERO }),
         hash: 0,
         simulated: Duration::ZERO,
         converged_in: Duration::ZERO,
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_world_that_panics_says_when_and_keeps_its_trace() {
         let stage =
-            Stage::new(1, &Scenario { minutes: 3, ..Scenario::default() }, |world| world.keep_trace(5)).unwrap();
+            Simulation::new(1, &Scenario { minutes: 3, ..Scenario::default() }, |world| world.keep_trace(5)).unwrap();
         stage.herd.world.call_later(Duration::from_secs(7), |_| panic!("a script is ill"));
         let outcome = play(&stage);
         let failure = outcome.failure.unwrap();

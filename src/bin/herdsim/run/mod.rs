@@ -1,4 +1,4 @@
-//! [`Stage`]: one seed from the beginning to the end.
+//! [`Simulation`]: one seed from the beginning to the end.
 //!
 //! ```text
 //!   0 s                      faults, bursts              about 2 minutes before the end
@@ -6,13 +6,13 @@
 //!                                    everything heals --^ convergence | calm visits | 60 s of silence | all stop
 //! ```
 
-use crate::book::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Failure, Invariant, QUIET};
+use crate::book::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Invariant, QUIET, Violation};
 use crate::book::panics;
 use crate::book::{Book, Count};
 use crate::clients;
 use crate::clients::workload::{self, Workload};
 use crate::faults::Victims;
-use crate::herd::topology::{Links, Topology};
+use crate::herd::topology::{Graph, Topology};
 use crate::herd::{Herd, PlacesKind};
 use proxyherd::locations::Rule;
 use reactor::sim::{Host, HostSettings, Latency, LinkSettings, Random, World, WorldSettings};
@@ -26,7 +26,7 @@ pub(crate) mod report;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The faults last at least as long as this, however long it takes to see that all is well after them.
-const FEWEST_FAULTS: Duration = Duration::from_secs(20);
+const MIN_FAULTS: Duration = Duration::from_secs(20);
 
 /// For so long clients visit again when everything has healed.
 const CALM: Duration = Duration::from_secs(8);
@@ -57,7 +57,7 @@ const DRAINS_WITHIN: Duration = Duration::from_secs(30);
 const LAST_WORDS_SEEDS: (u64, u64) = (20, 17);
 
 /// The shortest run, in minutes.
-pub(crate) const FEWEST_MINUTES: u64 = 3;
+pub(crate) const MIN_MINUTES: u64 = 3;
 
 /// What is simulated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub(crate) struct Outcome {
     /// The seed.
     pub seed: u64,
     /// What did not hold; the run ended there.
-    pub failure: Option<Failure>,
+    pub failure: Option<Violation>,
     /// A number that two equal runs have in common.
     pub hash: u64,
     /// How long it was, in the world's time.
@@ -100,11 +100,11 @@ pub(crate) struct Outcome {
 }
 
 /// A world before its run, with all that will happen in it.
-pub(crate) struct Stage {
+pub(crate) struct Simulation {
     pub(crate) herd: Herd,
     book: Rc<Book>,
     victims: Rc<Victims>,
-    guests: Vec<Host>,
+    client_hosts: Vec<Host>,
     heals: Duration,
     /// Within this time after that all must know the same.
     converges_within: Duration,
@@ -114,18 +114,18 @@ pub(crate) struct Stage {
     panics_before: u64,
 }
 
-impl Stage {
+impl Simulation {
     /// `watch` gets the world when nothing is in it yet: whoever wants its trace asks for it there.
     ///
     /// # Errors
     /// One line that says why there is no such herd.
-    pub(crate) fn new(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Stage, String> {
-        if scenario.minutes < FEWEST_MINUTES || scenario.clients == 0 {
-            return Err(format!("a run has at least {FEWEST_MINUTES} minutes and one client"));
+    pub(crate) fn new(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Simulation, String> {
+        if scenario.minutes < MIN_MINUTES || scenario.clients == 0 {
+            return Err(format!("a run has at least {MIN_MINUTES} minutes and one client"));
         }
         panics::watch();
         let mut random = Random::new(seed);
-        let links = scenario.topology.links(scenario.servers, &mut random)?;
+        let graph = scenario.topology.graph(scenario.servers, &mut random)?;
         let is_narrow = seed % NARROW.0 == NARROW.1;
         let delay = random.between(SECOND / 200, if is_narrow { SECOND / 50 } else { SECOND / 5 });
         let latency = match random.below(3) {
@@ -139,14 +139,14 @@ impl Stage {
         let world = World::with_settings(seed, settings);
         watch(&world);
         // News crosses the herd link by link; with narrow links, what was under way on a slow one comes first.
-        let crossing = delay * DELAYS_A_LINK * u32::try_from(links.diameter()).unwrap_or(u32::MAX);
+        let crossing = delay * DELAYS_A_LINK * u32::try_from(graph.diameter()).unwrap_or(u32::MAX);
         let more = crossing + if is_narrow { DRAINS_WITHIN } else { Duration::ZERO };
         let (converges_within, settle) = (CONVERGES_WITHIN + more, SETTLE + crossing);
         let afterwards = converges_within + CALM + settle + QUIET + STOP;
         let minutes = SECOND * 60 * u32::try_from(scenario.minutes).unwrap_or(u32::MAX);
-        let heals = minutes.saturating_sub(afterwards).max(FEWEST_FAULTS);
+        let heals = minutes.saturating_sub(afterwards).max(MIN_FAULTS);
 
-        let book = Book::new(&links, workload::names(scenario.clients));
+        let book = Book::new(&graph, workload::names(scenario.clients));
         let observer = { book.clone() };
         let observer = Rc::new(move |server| Some(observer.began(server)));
         let onlooker = book.clone();
@@ -155,22 +155,22 @@ impl Stage {
         if is_narrow {
             (hosts.send_buffer, hosts.receive_buffer) = (NARROW_BUFFER, NARROW_BUFFER);
         }
-        let herd = Herd::on_hosts(world, &links, scenario.rule, PlacesKind::Offline, observer, &hosts, stopped);
+        let herd = Herd::on_hosts(world, &graph, scenario.rule, PlacesKind::Offline, observer, &hosts, stopped);
         book.set_members(&herd.servers);
         let long = if is_narrow { heals.saturating_sub(LONG_DURING)..heals } else { heals..heals };
         let stands_still = heals.saturating_sub(2 * STANDS_STILL).max(2 * SECOND);
         let crowded = is_narrow.then_some(stands_still + SECOND);
-        let workload = Workload { servers: links.names.clone(), clients: scenario.clients, delay, long, crowded };
+        let workload = Workload { servers: graph.names.clone(), clients: scenario.clients, delay, long, crowded };
         let calm = heals + converges_within..heals + converges_within + CALM;
-        let guests = invite(&herd, &workload, &links, &book, &mut random, [SECOND / 100..heals, calm]);
-        let victims = Victims::new(&herd.servers, &book, &links, &guests, link);
+        let client_hosts = invite(&herd, &workload, &graph, &book, &mut random, [SECOND / 100..heals, calm]);
+        let victims = Victims::new(&herd.servers, &book, &graph, &client_hosts, link);
         let has_last_words = seed % LAST_WORDS_SEEDS.0 == LAST_WORDS_SEEDS.1;
         // Nothing else fails where something is to fail in a certain way.
         let faults_end = match (is_narrow, has_last_words) {
             (true, _) => stands_still,
             (_, true) => {
                 // The fewer neighbours it has, the fewer tell its successor what it said.
-                let server = (0..links.names.len()).min_by_key(|server| links.degree(*server)).unwrap_or(0);
+                let server = (0..graph.names.len()).min_by_key(|server| graph.degree(*server)).unwrap_or(0);
                 victims.plan_last_words(&herd.world, server, heals)
             }
             _ => heals,
@@ -183,7 +183,7 @@ impl Stage {
             herd.world.call_later(at + STANDS_STILL, move |_| resuming.resume());
         }
         let panics_before = panics::count();
-        Ok(Stage { herd, book, victims, guests, heals, converges_within, settle, panics_before })
+        Ok(Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, panics_before })
     }
 
     /// Lets it all happen.
@@ -195,7 +195,7 @@ impl Stage {
         }
         let world = &self.herd.world;
         let at = world.now();
-        let failure = self.book.failure().map(|(invariant, what)| Failure { invariant, what, at });
+        let failure = self.book.failure().map(|(invariant, what)| Violation { invariant, what, at });
         Outcome {
             seed: world.seed(),
             failure,
@@ -285,11 +285,11 @@ impl Stage {
                 self.book.fail(Invariant::NothingUnfired, || format!("{name} still owes {unanswered} answers"));
             }
         }
-        for guest in &self.guests {
-            let Some(reactor) = guest.reactor() else { continue };
+        for host in &self.client_hosts {
+            let Some(reactor) = host.reactor() else { continue };
             let (sources, calls) = (reactor.source_count(), reactor.delayed_call_count());
             if sources + calls > 0 {
-                let name = guest.name();
+                let name = host.name();
                 self.book.fail(Invariant::NothingLeft, || {
                     format!("{name} still has {sources} connections and {calls} delayed calls")
                 });
@@ -302,7 +302,7 @@ impl Stage {
 fn invite(
     herd: &Herd,
     workload: &Workload,
-    links: &Links,
+    graph: &Graph,
     book: &Rc<Book>,
     random: &mut Random,
     [faults, calm]: [Range<Duration>; 2],
@@ -311,9 +311,9 @@ fn invite(
     for (visits, more) in plan.iter_mut().zip(workload.plan(random, calm, true)) {
         visits.extend(more);
     }
-    let names = Rc::new(links.names.clone());
-    let guests = plan.into_iter().enumerate();
-    guests
+    let names = Rc::new(graph.names.clone());
+    let client_hosts = plan.into_iter().enumerate();
+    client_hosts
         .map(|(number, visits)| clients::add(&herd.world, &format!("client-{}", number + 1), visits, &names, book))
         .collect()
 }

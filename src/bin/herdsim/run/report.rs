@@ -1,9 +1,9 @@
 //! What a run of many seeds says at its end: what failed, what repeats it, how much it was.
 
 use crate::book::Count;
-use crate::book::invariants::{Failure, Invariant};
+use crate::book::invariants::{Invariant, Violation};
 use crate::run::many::{self, Same};
-use crate::run::{Outcome, Scenario, Stage};
+use crate::run::{Outcome, Scenario, Simulation};
 use proxyherd::locations::Rule;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -31,7 +31,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Adds a run; what failed in it, if that is to be shown at once.
-    pub(crate) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<Failure> {
+    pub(crate) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<Violation> {
         self.seeds += 1;
         self.simulated += outcome.simulated;
         self.events += outcome.events;
@@ -50,7 +50,7 @@ impl Summary {
             (Some(failure), _) => failure.clone(),
             (None, Same::No) => {
                 let what = "the same seed gave two runs".to_owned();
-                Failure { invariant: Invariant::SameAgain, what, at: outcome.simulated }
+                Violation { invariant: Invariant::SameAgain, what, at: outcome.simulated }
             }
             (None, _) => return None,
         };
@@ -73,7 +73,7 @@ impl Summary {
         let _ = writeln!(
             text,
             "{asked} commands, {replies} replies, {versions} versions; {told} AT lines of at most {allowed}; \
-             {links_up} links came up"
+             {links_up} graph came up"
         );
         let _ = writeln!(
             text,
@@ -133,7 +133,7 @@ pub(crate) fn shown(seed: u64, scenario: &Scenario) -> String {
 
 /// The last lines of the trace of a seed.
 fn last_lines(seed: u64, scenario: &Scenario) -> Vec<String> {
-    let Ok(stage) = Stage::new(seed, scenario, |world| world.keep_trace(TRACE_LINES)) else { return Vec::new() };
+    let Ok(stage) = Simulation::new(seed, scenario, |world| world.keep_trace(TRACE_LINES)) else { return Vec::new() };
     drop(many::play(&stage));
     stage.herd.world.trace()
 }
@@ -163,7 +163,7 @@ pub(crate) fn command(seed: u64, scenario: &Scenario) -> String {
         _ => "newest",
     };
     format!(
-        "cargo run --release --bin herdsim -- --seeds {seed}..{} --rule {rule} --servers {servers} --links {topology} \
+        "cargo run --release --bin herdsim -- --seeds {seed}..{} --rule {rule} --servers {servers} --graph {topology} \
          --clients {clients} --minutes {minutes} --trace trace.txt",
         seed + 1
     )

@@ -55,7 +55,7 @@ fn a_neighbour_that_comes_after_the_last_one_has_gone_is_told_what_that_said() {
     speak_as_neighbour(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(20 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"), "for all that is known it is the same neighbour");
-    has_its_name(&herd.world, &one);
+    restore_name(&herd.world, &one);
     herd.world.run_for(6 * SECOND);
     assert!(is_linked(&herd, 1) && knows(&herd, 1, "kiwi"));
 }
@@ -63,12 +63,12 @@ fn a_neighbour_that_comes_after_the_last_one_has_gone_is_told_what_that_said() {
 #[test]
 fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_it_before() {
     const MUCH: usize = 40;
-    let (herd, links) = line_of(2);
+    let (herd, graph) = line_of(2);
     let [one, other] = two(&herd);
     let long = |number| format!("IAMAT {number} +1.{}+1 1\n", "0".repeat(60_000)).into_bytes();
     let mut lines: Vec<_> = (0..MUCH).map(|number| (12 * SECOND, 0, long(number))).collect();
     lines.push((12 * SECOND, 0, b"IAMAT kiwi +1+1 1\n".to_vec()));
-    feeder::add(&herd, &links.names, lines);
+    feeder::add(&herd, &graph.names, lines);
     herd.world.run_for(10 * SECOND);
     speak_as_neighbour(&other, &one, 3 * SECOND, "AT Bolden +1 kiwi +1+1 2", 4 * SECOND);
     herd.world.run_for(SECOND);
@@ -76,10 +76,10 @@ fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_i
     herd.world.set_link(&one, &other, LinkSettings::default().bandwidth(20_000));
     herd.world.run_for(5 * SECOND);
     let link = herd.servers[0].server().unwrap().links()[0].clone();
-    assert!(link.waiting() > 1 && link.buffered() > 0 && knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
+    assert!(link.pending_count() > 1 && link.buffered() > 0 && knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
     herd.world.set_link(&one, &other, LinkSettings::default());
     herd.world.run_for(30 * SECOND);
-    assert!(link.waiting() == 0 && is_linked(&herd, 1));
+    assert!(link.pending_count() == 0 && is_linked(&herd, 1));
     let told = herd.servers[1].server().unwrap().locations().borrow().get(b"kiwi").map(|known| known.line.clone());
     assert_eq!(told.as_deref(), Some(&b"AT Bolden +1 kiwi +1+1 2"[..]));
 }
@@ -103,14 +103,14 @@ fn a_herd_that_was_split_for_minutes_is_whole_as_soon_as_one_more_attempt_can_be
 #[test]
 fn a_stranger_who_says_that_it_is_a_neighbour_and_no_more_is_answered_before_the_end() {
     for ending in [Ending::HalfClose, Ending::EndsInLine, Ending::WhenAnswered] {
-        let (herd, links) = line_of(2);
-        let book = Book::new(&links, workload::names(1));
-        let guest = herd.world.host("client-1", |_| {});
+        let (herd, graph) = line_of(2);
+        let book = Book::new(&graph, workload::names(1));
+        let client_host = herd.world.host("client-1", |_| {});
         herd.world.run_for(5 * SECOND);
         let says = vec![(Duration::ZERO, Say::Nonsense(b"PEER Alford".as_slice().into()))];
         let visit = Visit { at: Duration::ZERO, server: 1, says, ending, reads_after: Duration::ZERO, is_calm: true };
-        let (names, onlooker) = (links.names.clone(), book.clone());
-        ask(&guest.reactor().unwrap(), move |reactor| clients::call_on(reactor, visit, &names, &onlooker));
+        let (names, onlooker) = (graph.names.clone(), book.clone());
+        ask(&client_host.reactor().unwrap(), move |reactor| clients::call_on(reactor, visit, &names, &onlooker));
         herd.world.run_for(5 * SECOND);
         assert_eq!(book.failure(), None, "{ending:?}");
         assert_eq!(book.count().replies, 1, "{ending:?}");
@@ -140,11 +140,11 @@ fn a_client_that_does_not_read_is_not_read_from_until_it_does() {
     const LINES: usize = 40_000;
     let (herd, _) = line_of(1);
     let server = herd.servers[0].host();
-    let guest = herd.world.host("client-1", |_| {});
+    let client_host = herd.world.host("client-1", |_| {});
     herd.world.run_for(SECOND);
     let says: Vec<u8> = (1..=LINES).flat_map(|time| format!("IAMAT kiwi +1+1 {time}\n").into_bytes()).collect();
     let there = SocketAddr::new(server.address(), PORT);
-    ask(&guest.reactor().unwrap(), move |reactor| {
+    ask(&client_host.reactor().unwrap(), move |reactor| {
         let deaf = reactor.clone();
         let build = move |_| Deaf { reactor: deaf.clone(), says: says.clone(), reads_after: 30 * SECOND };
         reactor.connect_tcp(there, build);

@@ -1,17 +1,21 @@
-//! [`Waiting`]: what a neighbour is still to be told.
+//! [`PendingClients`]: the clients that a neighbor has still to be told about.
+//!
+//! Next: `refused.rs`.
 
 use super::Why;
 use crate::locations::ClientId;
 use std::collections::{HashMap, VecDeque};
 
-/// The clients that the neighbour is to be told about, in order, each once.
+/// The clients that a neighbor has still to be told about: in order, each once.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct PendingClients {
     order: VecDeque<ClientId>,
     why: HashMap<ClientId, Why>,
 }
 
-impl Waiting {
+impl PendingClients {
+    /// Adds a client, unless it is there already. It keeps its place, and the stronger reason: a neighbor that lacks a
+    /// version must be told even if the version came from the neighbor itself.
     pub(super) fn push(&mut self, client: &ClientId, why: Why) {
         match self.why.get_mut(client) {
             Some(known) if why == Why::TheyLackIt => *known = why,
@@ -23,6 +27,7 @@ impl Waiting {
         }
     }
 
+    /// Takes the client that has waited longest.
     pub(super) fn pop(&mut self) -> Option<(ClientId, Why)> {
         let client = self.order.pop_front()?;
         let why = self.why.remove(&client)?;
