@@ -224,6 +224,27 @@ mod tests {
     }
 
     #[test]
+    fn of_two_ats_with_the_same_time_the_greater_server_wins_and_then_the_greater_line() {
+        let mut locations = Locations::new(1 << 20);
+        for (line, is_newer) in [
+            ("AT Bolden +0.5 kiwi +1+1 100.5", true),
+            ("AT Alford +0.9 kiwi +9+9 100.5", false),
+            ("AT Parker +0.1 kiwi +0+0 100.5", true),
+            ("AT Parker +0.0 kiwi +9+9 100.5", false),
+            ("AT Parker +0.1 kiwi +0+1 100.5", true),
+            ("AT Bolden +9.9 kiwi +9+9 100.500", false),
+            ("AT Parker2 +0.0 kiwi +0+0 +100.50", true),
+            ("AT Zed +9.9 kiwi +9+9 100.499999999", false),
+            ("AT Alford +0.0 kiwi +0+0 100.500000001", true),
+            ("AT Alford +0.0 kiwi +0+0 1400794645.392014451", true),
+            ("AT Zed +9.0 kiwi +9+9 1400794645.392014450", false),
+        ] {
+            let verdict = if is_newer { Verdict::Newer(id("kiwi")) } else { Verdict::Older(id("kiwi")) };
+            assert_eq!(offer(&mut locations, line), verdict, "{line}");
+        }
+    }
+
+    #[test]
     fn every_order_of_arrival_ends_with_the_same_at() {
         // At equal times the greater server wins, then the greater line. "Bolden\x01" is the greatest server, though in
         // whole lines its \x01 sorts before the space after "Bolden".

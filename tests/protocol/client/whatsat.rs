@@ -67,8 +67,8 @@ fn a_question_has_the_clients_place_and_the_radius_in_metres() {
 #[test]
 fn a_radius_or_bound_out_of_range_is_invalid_and_asks_no_service() {
     with_client(|_, held, client| {
-        for limits in ["50.001 5", "51 5", "-1 5", "+1 5", "1e1 5", "x 5", "10 21", "10 -1", "10 1.0", "10 +1", "10 x"]
-        {
+        // One of each: the unit tests of `message` know every form.
+        for limits in ["50.001 5", "x 5", "10 21", "10 x"] {
             let command = format!("WHATSAT kiwi {limits}");
             assert_eq!(client.ask(&command), format!("? {command}"));
         }

@@ -122,33 +122,6 @@ fn an_older_at_is_answered_with_the_newer_one_and_not_passed_on() {
 }
 
 #[test]
-fn of_two_ats_with_the_same_time_the_greater_server_wins_and_then_the_greater_line() {
-    let harness = Harness::new();
-    let mut herd = Three::new(&harness);
-    let mut bolden = herd.connect(Some("Bolden"));
-    for (line, is_newer) in [
-        ("AT Bolden +0.5 kiwi +1+1 100.5", true),
-        ("AT Alford +0.9 kiwi +9+9 100.5", false),
-        ("AT Parker +0.1 kiwi +0+0 100.5", true),
-        ("AT Parker +0.0 kiwi +9+9 100.5", false),
-        ("AT Parker +0.1 kiwi +0+1 100.5", true),
-        ("AT Bolden +9.9 kiwi +9+9 100.500", false),
-        ("AT Parker2 +0.0 kiwi +0+0 +100.50", true),
-        ("AT Zed +9.9 kiwi +9+9 100.499999999", false),
-        ("AT Alford +0.0 kiwi +0+0 100.500000001", true),
-        ("AT Alford +0.0 kiwi +0+0 1400794645.392014451", true),
-        ("AT Zed +9.0 kiwi +9+9 1400794645.392014450", false),
-    ] {
-        bolden.send(format!("{line}\n"));
-        assert_eq!(bolden.ask("next"), "? next");
-        let [to_bolden, to_zed] = herd.told();
-        let news: &[&str] = if is_newer { &[line] } else { &[] };
-        assert_eq!(to_zed, news, "{line}");
-        assert_eq!(to_bolden.len(), usize::from(!is_newer), "{line}");
-    }
-}
-
-#[test]
 fn a_malformed_at_is_an_invalid_command() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
