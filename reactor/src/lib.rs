@@ -18,18 +18,21 @@
 //!
 //! # The parts
 //!
-//! * [`Reactor`]: the loop. It listens ([`Reactor::listen_tcp`]), connects ([`Reactor::connect_tcp`]), calls later
-//!   ([`Reactor::call_later`]), looks names up, takes work off the loop and calls from other threads.
-//! * [`Protocol`]: what happens on one connection; [`Factory`] and [`ClientFactory`] build them. [`Transport`]: the
-//!   way back.
-//! * [`LineReceiver`]: a protocol that gets lines.
+//! * [`Reactor`]: the loop. It listens ([`Reactor::listen_tcp`]), connects ([`Reactor::connect_tcp`]), makes calls later
+//!   ([`Reactor::call_later`]), looks names up, and takes calls from other threads.
+//! * [`Protocol`]: what a program does on one connection. [`Factory`] and [`ClientFactory`] build protocols.
+//!   [`Transport`]: the handle with which a protocol answers.
+//! * [`LineReceiver`]: a protocol that receives lines.
 //! * [`Deferred`]: a result that is not there yet, and the callbacks, or the `async` code, that wait for it.
-//!   [`Failure`]:
-//!   an error on its way, with where it came from. In [`deferred`]: lists, races, locks, queues.
-//! * [`Clock`]: whatever has a time and calls later; the reactor is one, [`testing::ManualClock`] another.
+//!   [`Failure`]: an error on its way, with where it came from. In [`deferred`]: lists, races, locks, queues.
+//! * [`Clock`]: anything that has a time and makes calls later. The reactor is one, [`testing::ManualClock`] another.
 //! * [`tls`] and [`http`]: over any transport, and on top of it.
-//! * [`driver`]: what is below. [`testing`]: how to test without a network. [`sim`]: a network, hosts and a time that a
-//!   seed decides, under the same loop.
+//! * [`driver`]: the world below the loop. [`testing`]: how to test without a network. [`sim`]: a network, hosts and a
+//!   time that a seed decides, under the same loop.
+//!
+//! This page names what most programs need. The modules have the rest, and their first paragraphs are the contracts:
+//! [`protocol`] says in which order callbacks come, [`transport`] what a write promises, [`event_loop`] what happens
+//! in one turn.
 //!
 //! # The layers
 //!
@@ -42,14 +45,15 @@
 //!
 //! # Differences from Twisted
 //!
-//! The reactor is a value: there may be several, and each can be run again after a stop. The timers use a clock that
-//! does not jump, and calls due at the same moment keep their order. What is written is bounded. A protocol gets its
-//! transport as an argument; half-closing is an event for every protocol. Writing after `lose_connection` has no
-//! effect, on TCP as on TLS.
-//! `pause_producing` is told to a producer by the loop, not from inside `write`. A Deferred has two ends and a type; in
-//! what else it differs, [`deferred`] says.
+//! * The reactor is a value. There may be several, and each can be run again after a stop.
+//! * Delayed calls use a clock that does not jump, and calls that are due at the same moment keep their order.
+//! * The bytes that wait to be sent are bounded.
+//! * A protocol gets its transport as an argument. Half-close is an event for every protocol.
+//! * Writing after `lose_connection` has no effect, on TCP as on TLS.
+//! * The loop tells a producer to pause; `write` never does so from inside.
+//! * A Deferred has two ends and a type; [`deferred`] lists its other differences.
 //!
-//! Next: `protocol.rs` and `transport.rs`, the two contracts.
+//! Next: `protocol.rs`, the contract between the loop and a program.
 
 mod address;
 mod clock;

@@ -1,57 +1,59 @@
-//! [`Protocol`] and the factories that build them: what a program writes to speak over a connection.
+//! [`Protocol`] and [`Factory`]: what a program writes to speak over a connection.
 //!
-//! The contract, which the loop keeps (Twisted's `IProtocol`):
+//! The contract that the loop keeps (Twisted's `IProtocol`):
 //!
 //! ```text
 //!   connection_made  handshake_completed?  (data_received | reading_resumed)*
 //!       read_connection_lost?  ...  connection_lost
 //! ```
 //!
-//! * `connection_made` comes first, `connection_lost` last; each exactly once.
-//! * A protocol is never re-entered: nothing that it does with a transport calls it back before it returns.
-//! * Bytes come in order, cut anywhere. Test with [`for_every_chunking`](crate::testing::for_every_chunking).
-//! * A callback must not block: all connections wait for it. One that takes long is logged.
+//! * `connection_made` comes first and `connection_lost` last; each exactly once.
+//! * A protocol is never re-entered: nothing that it does with a transport calls it back before its callback returns.
+//! * Bytes arrive in order, cut anywhere. Test with [`for_every_chunking`](crate::testing::for_every_chunking).
+//! * A callback must not block: all other connections wait for it. The loop logs a callback that takes long.
 //! * A panic in a callback ends that one connection ([`Reason::Panicked`]).
 //!
-//! Next: [`crate::Transport`], the other half of the contract.
+//! Next: `transport.rs`, the other half of the contract.
 
 use crate::{Address, Reason, Transport};
 
-/// What happens on one connection. Every method but `data_received` has a sensible default.
+/// What a program does on one connection. Every method but `data_received` has a default.
+///
+/// The [module](crate::protocol) says in which order the methods are called.
 pub trait Protocol {
-    /// The connection is up; `transport` is the way to write to it, and may be cloned and kept.
+    /// The connection is up. `transport` writes to it, and may be cloned and kept.
     fn connection_made(&mut self, transport: &Transport) {
         let _ = transport;
     }
 
-    /// Over TLS: the handshake is done, and the peer has shown that it is who it should be; comes before any data. What
-    /// was written earlier goes out now. Twisted's `IHandshakeListener`.
+    /// Over TLS: the handshake is complete, and the peer has proved its identity. Called before any data. Bytes that were
+    /// written earlier go out now. Twisted's `IHandshakeListener`.
     fn handshake_completed(&mut self, transport: &Transport) {
         let _ = transport;
     }
 
-    /// Bytes have come: at least one, cut anywhere.
+    /// Bytes have arrived: at least one, cut anywhere.
     fn data_received(&mut self, transport: &Transport, data: &[u8]);
 
-    /// Reading goes on after a pause; comes before more data. For protocols that hold back input that they have
-    /// already received, such as [`LineReceiver`](crate::LineReceiver).
+    /// Reading goes on after a pause. Called before more data, so that a protocol that held back bytes which it had
+    /// received already, such as [`LineReceiver`](crate::LineReceiver), can deliver them now.
     fn reading_resumed(&mut self, transport: &Transport) {
         let _ = transport;
     }
 
-    /// The peer will send no more, but may still read (Twisted's `IHalfCloseableProtocol`). The default ends the
-    /// connection once everything written has gone out.
+    /// The peer will send no more, but may still read: a half-close (Twisted's `IHalfCloseableProtocol`). The default
+    /// ends the connection after everything written has gone out.
     fn read_connection_lost(&mut self, transport: &Transport) {
         transport.lose_connection();
     }
 
-    /// The reactor stops. The default ends the connection once everything written has gone out; whoever says goodbye
-    /// first must do so soon, before [`Settings::stop_timeout`](crate::Settings::stop_timeout).
+    /// The reactor stops. The default ends the connection after everything written has gone out. A protocol that takes
+    /// its leave first has [`Settings::stop_timeout`](crate::Settings::stop_timeout) for that; then it is aborted.
     fn reactor_stopping(&mut self, transport: &Transport) {
         transport.lose_connection();
     }
 
-    /// The connection is gone; writing has no effect any more. The protocol is dropped after this.
+    /// The connection is gone, and writing has no effect any more. The protocol is dropped after this.
     fn connection_lost(&mut self, reason: &Reason) {
         let _ = reason;
     }
@@ -112,8 +114,8 @@ pub trait Factory {
     fn stop_factory(&mut self) {}
 }
 
-/// By value, although the method has a reference: rustc takes `|_peer|` for a closure over *one* lifetime, which would
-/// not do for `FnMut(&Address)`, and a bound on the trait does not teach it otherwise.
+/// The closure takes its address by value, although the method has a reference. For `FnMut(&Address)`, rustc would infer
+/// that `|_peer|` takes a reference of one particular lifetime, and refuse it.
 impl<F, P> Factory for F
 where
     F: FnMut(Address) -> P,

@@ -1,58 +1,58 @@
-//! [`Transport`]: the handle by which a protocol writes to its connection and steers it.
+//! [`Transport`]: the handle with which a protocol writes to its connection, pauses it and ends it.
 //!
-//! One cheap, clonable type for every kind of connection: what is behind it is a [`TransportBackend`] (a TCP connection, TLS
-//! over another transport, memory). The contract of every method (Twisted's `ITransport`, `ITCPTransport`,
+//! One cheap, clonable type serves every kind of connection. Behind it is a [`TransportBackend`]: a TCP connection, TLS
+//! over another transport, or memory. The contract of every method (Twisted's `ITransport`, `ITCPTransport`,
 //! `IConsumer`):
 //!
-//! * Nothing here calls a protocol or producer back before it returns: requests are noted and carried out by the loop.
-//! * Nothing here fails: on a connection that is gone, or going, it has no effect. How it went, `connection_lost`
-//!   tells.
-//! * Bytes written are kept in order and sent as soon as the callback that wrote them returns.
+//! * No method calls a protocol or a producer back before it returns. It notes the request, and the loop carries it out.
+//! * No method fails. On a connection that is closing or gone it has no effect. `connection_lost` reports the outcome.
+//! * Bytes are sent in the order in which they were written, as soon as the callback that wrote them returns.
 //!
-//! **Backpressure.** Above [`HIGH_WATER`] bytes that wait to be sent, the registered producer is told to pause; when all
-//! have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted connection
-//! also stops reading from a peer that does not read our replies ([`pause_when_full`](Transport::pause_when_full)).
-//! Above a hard limit (default [`MAX_BUFFERED`]) the connection is aborted: no peer can fill our memory.
+//! **Backpressure.** When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause; when
+//! all have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted
+//! connection stops reading from a peer that does not read our replies
+//! ([`pause_when_full`](Transport::pause_when_full)). Above a hard limit (default [`MAX_BUFFERED`]) the connection is
+//! aborted: no peer can fill our memory.
 //!
-//! Next: [`crate::LineReceiver`], a protocol that many build on.
+//! Next: `address.rs`, then `line_buffer.rs`, the first step to a protocol of lines.
 
 use crate::Address;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Above this many bytes waiting to be sent a producer is paused: 64 KiB, as in Twisted.
+/// When more than this many bytes wait to be sent, a producer is paused: 64 KiB, as in Twisted.
 pub const HIGH_WATER: usize = 64 * 1024;
 
-/// Above this many bytes waiting to be sent the connection is aborted, unless
-/// [`Transport::set_max_buffered`] said otherwise: 64 MiB.
+/// Maximum number of bytes that wait to be sent, unless [`Transport::set_max_buffered`] sets another: 64 MiB. Above it
+/// the connection is aborted.
 pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 
 /// Something that writes to a transport again and again, and can be told to wait. Twisted's `IPushProducer`.
 ///
-/// All three are called by the loop, never from inside a call of the producer's own.
+/// The loop calls all three methods, never from inside a call that the producer makes.
 pub trait Producer {
-    /// Too much waits to be sent: write no more until told.
+    /// Too many bytes wait to be sent. Write no more until `resume_producing`.
     fn pause_producing(&self);
-    /// Everything has gone out: write on.
+    /// Everything has gone out. Write again.
     fn resume_producing(&self);
-    /// The connection is gone; write no more, ever.
+    /// The connection is gone. Write no more.
     fn stop_producing(&self) {}
 }
 
-/// When TCP asks a silent peer whether it is still there; see [`Transport::set_keep_alive`].
+/// When TCP probes a silent peer; see [`Transport::set_keep_alive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAlive {
     /// Silence before the first probe. Whole seconds, at least one.
     pub idle: Duration,
     /// Time between probes. Whole seconds, at least one.
     pub interval: Duration,
-    /// Unanswered probes after which the connection is lost.
+    /// Number of unanswered probes after which the connection is lost.
     pub probes: u32,
 }
 
-/// What a [`Transport`] is a handle to. To be implemented by layers such as TLS and by test doubles; the contract of
-/// each method is that of the method of the same name on [`Transport`].
+/// The connection behind a [`Transport`]. Layers such as TLS implement it, and test doubles. The contract of each method
+/// is that of the method of the same name on [`Transport`].
 #[expect(missing_docs, reason = "the methods are documented once, on Transport")]
 pub trait TransportBackend {
     fn write(&self, data: &[u8]);
@@ -99,41 +99,42 @@ impl Transport {
         self.0.write_vectored(pieces);
     }
 
-    /// Closes the connection once everything written has gone out. Reading stops now, and writing has no effect any
+    /// Closes the connection after everything written has gone out. Reading stops now, and writing has no effect any
     /// more. If the peer takes none of the last bytes for the reactor's
-    /// [`close_timeout`](crate::Settings::close_timeout), it is aborted.
+    /// [`close_timeout`](crate::Settings::close_timeout), the connection is aborted.
     pub fn lose_connection(&self) {
         self.0.lose_connection();
     }
 
-    /// Tells the peer, once everything written has gone out, that no more will come; reading goes on.
+    /// Ends our side of the connection after everything written has gone out: the peer learns that no more will come.
+    /// Reading goes on. This is half-close.
     pub fn lose_write_connection(&self) {
         self.0.lose_write_connection();
     }
 
-    /// Breaks the connection off now: what waits is thrown away and the peer sees a reset. `connection_lost` follows
-    /// from the loop, after the running callback.
+    /// Breaks the connection off now. Bytes that wait are thrown away, and the peer sees a reset. The loop calls
+    /// `connection_lost` after the running callback.
     pub fn abort_connection(&self) {
         self.0.abort_connection();
     }
 
-    /// Stops reading: no more `data_received` until [`resume_producing`](Transport::resume_producing), so that the
-    /// peer is slowed down by TCP. An end of the connection is also noticed only then, unless writing meets it.
+    /// Stops reading: no more `data_received` until [`resume_producing`](Transport::resume_producing). TCP's flow control
+    /// then slows the peer down. The end of the connection is noticed only after the pause, unless a write meets it.
     pub fn pause_producing(&self) {
         self.0.pause_producing();
     }
 
-    /// Reads on. The protocol hears `reading_resumed` first, from the loop.
+    /// Reads again. The loop calls the protocol's `reading_resumed` first.
     pub fn resume_producing(&self) {
         self.0.resume_producing();
     }
 
-    /// Whether reading is paused, by request or because too much waits to be sent.
+    /// Whether reading is paused, by request or because too many bytes wait to be sent.
     pub fn is_paused(&self) -> bool {
         self.0.is_paused()
     }
 
-    /// Whether the connection is going or gone: what is written now is thrown away.
+    /// Whether the connection is closing or gone: bytes that are written now are thrown away.
     pub fn is_disconnecting(&self) -> bool {
         self.0.is_disconnecting()
     }
@@ -150,33 +151,34 @@ impl Transport {
         self.0.pause_when_full(on);
     }
 
-    /// Registers who is to be paused when more than [`HIGH_WATER`] bytes wait, replacing an earlier one. On a
-    /// connection that is gone it is told to stop, by the loop.
+    /// Registers the producer that pauses when more than [`HIGH_WATER`] bytes wait, in place of an earlier one. On a
+    /// connection that is gone, the loop tells it to stop.
     pub fn register_producer(&self, producer: Rc<dyn Producer>) {
         self.0.register_producer(producer);
     }
 
-    /// Forgets the producer.
+    /// Forgets the producer. It hears nothing more.
     pub fn unregister_producer(&self) {
         self.0.unregister_producer();
     }
 
-    /// How many bytes wait to be sent.
+    /// The number of bytes that wait to be sent.
     pub fn buffered(&self) -> usize {
         self.0.buffered()
     }
 
-    /// Sets how many bytes may wait to be sent before the connection is aborted.
+    /// Sets the maximum number of bytes that wait to be sent. Above it the connection is aborted.
     pub fn set_max_buffered(&self, bytes: usize) {
         self.0.set_max_buffered(bytes);
     }
 
-    /// Sends small pieces at once instead of gathering them (`TCP_NODELAY`).
+    /// Sets whether small pieces are sent at once, or gathered until the peer has acknowledged the last
+    /// (`TCP_NODELAY`; gathering is the system's default).
     pub fn set_no_delay(&self, on: bool) {
         self.0.set_no_delay(on);
     }
 
-    /// Has TCP probe a silent peer (`SO_KEEPALIVE`), or not.
+    /// Sets whether and when TCP probes a silent peer (`SO_KEEPALIVE`). `None` turns the probes off.
     pub fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
         self.0.set_keep_alive(keep_alive);
     }
