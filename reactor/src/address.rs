@@ -1,4 +1,6 @@
 //! [`Address`]: where an end of a connection is.
+//!
+//! Next: `line_buffer.rs`, the first step to a protocol of lines.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +11,7 @@ use std::net::SocketAddr;
 pub enum Address {
     /// An Internet address and port.
     Tcp(SocketAddr),
-    /// No place: an end that exists only in memory, or that the system no longer knows.
+    /// No known place: an end that exists only in memory, or one that the system no longer knows.
     Unknown,
 }
 

@@ -1,8 +1,8 @@
-//! [`Clock`]: what tells the time and calls later. The reactor is one; a test moves another by hand.
+//! [`Clock`]: anything that tells the time and makes calls later. The reactor is one; a test moves another by hand.
 //!
-//! Twisted's `IReactorTime`. Code that waits takes its clock as an argument: then its tests wait for nothing.
+//! Twisted's `IReactorTime`. Code that waits takes its clock as an argument, so that its tests need not wait.
 //!
-//! Next: `timers.rs`, the queue that every clock of ours has inside.
+//! Next: `timed.rs`, then `timers.rs`, the queue inside of every clock of this library.
 
 use crate::DelayedCall;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// use reactor::{Clock, testing::ManualClock};
 /// use std::{cell::Cell, rc::Rc, time::Duration};
 ///
-/// /// Rings three times; on whichever clock.
+/// /// Rings three times, on any clock.
 /// fn alarm(clock: &impl Clock, ring: impl Fn() + Clone + 'static) {
 ///     for minutes in [10, 15, 20] {
 ///         clock.call_later(Duration::from_secs(minutes * 60), ring.clone());
@@ -29,19 +29,20 @@ use std::time::{Duration, Instant};
 /// assert_eq!(rings.get(), 2);
 /// ```
 ///
-/// Who wants no type parameter holds an `Rc<dyn Clock>`: that is a `Clock`, too.
+/// To avoid a type parameter, hold an `Rc<dyn Clock>`: that is a `Clock`, too.
 pub trait Clock {
     /// The time now; it never goes back.
     fn now(&self) -> Instant;
 
-    /// [`call_later`](Clock::call_later) for a call that is in its box already: what a new kind of clock implements.
+    /// Does what [`call_later`](Clock::call_later) does, for a call that is boxed already. A new kind of clock implements
+    /// this method.
     #[track_caller]
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall;
 
-    /// Makes `call` when the time `after` from now has come, never before this returns. Calls due at the same moment
-    /// are made in the order in which they were asked for.
+    /// Makes `call` when `after` has passed, and never before this method returns. Calls that are due at the same moment
+    /// are made in the order in which they were requested.
     ///
-    /// What `call` captures lives until then, or until the call is cancelled or the clock dropped.
+    /// The values that `call` captures live until then, or until the call is cancelled or the clock is dropped.
     #[track_caller]
     fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> DelayedCall
     where

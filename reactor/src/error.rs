@@ -1,7 +1,9 @@
 //! The named errors of the reactor: why a connection ended, why one was not made, why a Deferred failed.
 //!
-//! Twisted's `twisted.internet.error`. They say whose fault it is: ours, the peer's, or the network's. HTTP and TLS
-//! have their own, beside their code.
+//! Twisted's `twisted.internet.error`. The names tell whose fault it is: ours, the peer's, or the network's. HTTP and TLS
+//! have errors of their own, beside their code.
+//!
+//! Next: `failure.rs`, an error on its way.
 
 use std::any::Any;
 use std::fmt;
@@ -84,7 +86,7 @@ impl std::error::Error for PanicError {}
 pub struct TimeoutError {
     /// What was waited for, for a person to read: `the answer of example.com`.
     pub what: String,
-    /// How long was waited.
+    /// How long the wait was.
     pub after: Duration,
 }
 
@@ -96,26 +98,26 @@ impl fmt::Display for TimeoutError {
 
 impl std::error::Error for TimeoutError {}
 
-/// Why a connection ended: what [`Protocol::connection_lost`](crate::Protocol::connection_lost) is told.
+/// Why a connection ended: the argument of [`Protocol::connection_lost`](crate::Protocol::connection_lost).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It was closed in an orderly way, by either side. Twisted's `ConnectionDone`.
+    /// Either side closed it in an orderly way. Twisted's `ConnectionDone`.
     Done,
     /// The network or the peer broke it off. Twisted's `ConnectionLost`.
     Lost(Arc<io::Error>),
     /// We broke it off with `abort_connection`. Twisted's `ConnectionAborted`.
     Aborted,
-    /// We broke it off: more was waiting to be sent than the hard limit allows (the peer does not read).
+    /// We broke it off because the peer does not read: more bytes waited to be sent than the hard limit allows.
     BufferFull,
-    /// We broke it off: a callback of its protocol panicked.
+    /// We broke it off because a callback of its protocol panicked.
     Panicked,
-    /// We broke it off: `lose_connection` could not get the last bytes out in time.
+    /// We broke it off because the peer did not take the last bytes in time after `lose_connection`.
     FlushTimeout,
     /// TLS failed: a bad certificate, a broken record, an alert. The error is a [`TlsError`](crate::tls::TlsError):
     /// see [`tls_error`](Reason::tls_error).
     Tls(Arc<dyn std::error::Error + Send + Sync>),
-    /// The stream ended without TLS's close_notify: somebody may have cut the end off.
+    /// The stream ended without TLS's close_notify. An attacker may have cut the end off.
     Truncated,
 }
 
@@ -161,16 +163,16 @@ pub enum ConnectError {
         /// What the system said.
         error: io::Error,
     },
-    /// Nothing was heard within the time allowed.
+    /// There was no answer within the time allowed.
     Timeout {
-        /// Where to, as the caller named it.
+        /// The destination, as the caller named it.
         destination: String,
         /// The time allowed.
         after: Duration,
     },
     /// `stop_connecting` was called, or the reactor stopped. Twisted's `UserError`.
     Cancelled,
-    /// The factory's `build_protocol` gave nothing.
+    /// The factory's `build_protocol` returned `None`.
     NoProtocol,
 }
 
@@ -193,7 +195,7 @@ impl std::error::Error for ConnectError {}
 /// A port could not be opened. Twisted's `CannotListenError`.
 #[derive(Debug)]
 pub struct CannotListenError {
-    /// Where it was to listen.
+    /// The address that was asked for.
     pub address: String,
     /// What the system said.
     pub error: io::Error,
@@ -228,11 +230,11 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// Why what was handed to another thread has no result.
+/// Why work for another thread, or a call from one, was not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ThreadError {
-    /// Too much work is waiting for a thread already.
+    /// Too much work waits already.
     QueueFull,
     /// The work panicked.
     Panicked,

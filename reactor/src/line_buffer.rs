@@ -1,9 +1,9 @@
 //! [`LineBuffer`]: bytes in, lines out. Pure: no transport, no callbacks.
 //!
-//! A line that lies whole in what was just read is given out as a slice of it: no copy. Only an unfinished line is
-//! kept, in a buffer that never grows past the limit. Each byte is looked at once, however it was cut into reads.
+//! A line that lies whole in a read is given out as a slice of it, without a copy. Only an unfinished line is kept, in a
+//! buffer that never grows beyond the limit. Each byte is looked at once, however the stream was cut into reads.
 //!
-//! Next: [`crate::LineReceiver`], the protocol on top.
+//! Next: `line_receiver.rs`, the protocol on top.
 
 use memchr::{memchr, memmem};
 
@@ -24,7 +24,7 @@ pub struct LineBuffer {
     delimiter: Vec<u8>,
     max_length: usize,
     partial: Vec<u8>,
-    /// The line in `partial` was given out; it goes at the next call.
+    /// The line in `partial` was given out as a slice of it, so it can be dropped only at the next call.
     given_out: bool,
 }
 
@@ -33,10 +33,10 @@ pub struct LineBuffer {
 pub enum Split<'a> {
     /// A whole line, without its delimiter.
     Line(&'a [u8]),
-    /// The input is used up; its rest is kept until more comes.
+    /// The input is used up. The beginning of a line in it, if any, is kept until the next call.
     Incomplete,
-    /// The line that begins here is longer than the limit, whether or not its end has come. Nothing more was taken
-    /// from the input; this much of the line was kept.
+    /// The line that begins here is longer than the limit, whether or not its end has arrived. This is as much of it as
+    /// fits; the bytes that the buffer has not kept are still in the input.
     TooLong(&'a [u8]),
 }
 
@@ -50,12 +50,12 @@ impl LineBuffer {
         LineBuffer { delimiter: delimiter.to_vec(), max_length, partial: Vec::new(), given_out: false }
     }
 
-    /// The longest line allowed, without its delimiter.
+    /// The maximum length of a line, the delimiter not counted.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
 
-    /// Sets the longest line allowed.
+    /// Sets the maximum length of a line, the delimiter not counted.
     pub fn set_max_length(&mut self, max_length: usize) {
         self.max_length = max_length;
     }
@@ -65,12 +65,12 @@ impl LineBuffer {
         &self.delimiter
     }
 
-    /// The unfinished line: what was taken and not given out yet.
+    /// The unfinished line: bytes that were taken from an input and not given out yet.
     pub fn rest(&self) -> &[u8] {
         if self.given_out { &[] } else { &self.partial }
     }
 
-    /// Takes the unfinished line away.
+    /// Returns the unfinished line, and forgets it.
     pub fn take_rest(&mut self) -> Vec<u8> {
         self.forget();
         std::mem::take(&mut self.partial)
@@ -82,7 +82,7 @@ impl LineBuffer {
         if self.partial.is_empty() { self.split_input(input) } else { self.split_partial(input) }
     }
 
-    /// Drops a line that was given out. A buffer that a long line made large is not kept for an idle connection.
+    /// Drops a line that was given out, with its memory: an idle connection must not keep what one long line needed.
     fn forget(&mut self) {
         if self.given_out {
             self.given_out = false;
@@ -91,7 +91,7 @@ impl LineBuffer {
     }
 
     fn split_input<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
-        // Looking further than the longest line allowed would be work for nothing.
+        // A delimiter beyond this window would end a line that is too long, so do not look for it there.
         let window = &input[..input.len().min(self.max_length.saturating_add(self.delimiter.len()))];
         let end = match *self.delimiter {
             [byte] => memchr(byte, window),
@@ -112,8 +112,8 @@ impl LineBuffer {
         }
     }
 
-    /// Goes from one last byte of a delimiter to the next: whether the others stand before it is then seen in one
-    /// place, `partial`, however the delimiter was cut.
+    /// Looks for the last byte of the delimiter and moves everything up to it into `partial`. Whether the whole delimiter
+    /// is there shows in `partial` alone, even if it was cut between two reads.
     fn split_partial<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
         let last = self.delimiter[self.delimiter.len() - 1];
         let limit = self.max_length.saturating_add(self.delimiter.len());

@@ -1,16 +1,17 @@
 //! [`LineReceiver`]: a protocol that gets whole lines instead of bytes cut anywhere.
 //!
 //! Twisted's `protocols.basic.LineReceiver`: line mode and raw mode, any delimiter, a limit on the length. A program
-//! implements [`LineProtocol`] and wraps it: `LineReceiver::new(Chat::default())`. Unlike Twisted's, many lines in one
-//! read cost linear time, a whole line in a read is not copied, and an unfinished line is held up to the limit only.
+//! implements [`LineProtocol`] and wraps it: `LineReceiver::new(Chat::default())`. Three things are better than in
+//! Twisted: many lines in one read cost linear time, a line that lies whole in a read is not copied, and an unfinished
+//! line never grows beyond the limit.
 //!
 //! ```text
-//!              set_raw_mode                       Pausing (pause_producing, or back-pressure) holds back lines that
-//!     Line <------------------> Raw               have been received already; they come when reading is resumed.
+//!              set_raw_mode                       A pause (pause_producing, or backpressure) also holds back lines that
+//!     Line <------------------> Raw               have been received already. They are delivered when reading resumes.
 //!              set_line_mode
 //! ```
 //!
-//! Next: [`crate::Reactor`].
+//! Next: `clock.rs`, the time that a program sees.
 
 use crate::line_buffer::{LineBuffer, Split};
 use crate::{Protocol, Reason, Transport};
@@ -20,50 +21,52 @@ use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
 
-/// The longest line allowed unless [`LineReceiver::with_max_length`] says otherwise: 16,384 bytes, as in Twisted.
+/// Maximum length of a line, unless [`LineReceiver::with_max_length`] sets another: 16,384 bytes, as in Twisted.
 pub const MAX_LENGTH: usize = 16384;
 
-/// What happens on a connection that speaks in lines. See [`Protocol`] for what the loop promises.
+/// What a program does on a connection that speaks in lines. See [`Protocol`] for what the loop promises.
 pub trait LineProtocol {
     /// The connection is up.
     fn connection_made(&mut self, transport: &LineTransport) {
         let _ = transport;
     }
 
-    /// A line has come, without its delimiter.
+    /// A line has arrived; `line` is without its delimiter.
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]);
 
-    /// Bytes have come in raw mode.
+    /// Bytes have arrived in raw mode.
     fn raw_data_received(&mut self, transport: &LineTransport, data: &[u8]) {
         let _ = (transport, data);
     }
 
-    /// A line is longer than the limit; `start` is as much of it as was kept. What follows is thrown away until a
-    /// mode is set: raw mode, set here, gets `start` and what follows; line mode, set here, begins with its `extra` and
-    /// what is read next. The default ends the connection.
+    /// A line is longer than the limit; `start` is the part of it that was kept. The default ends the connection.
+    ///
+    /// If this method sets raw mode, `start` and everything after it is delivered as raw data. If it sets line mode,
+    /// lines begin with its `extra` and the next read. If it sets no mode, everything is thrown away until one is set.
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         let _ = start;
         transport.lose_connection();
     }
 
-    /// Reading goes on after a pause; what was held back comes next, by the limit and in the mode that are set here.
+    /// Reading goes on after a pause. The bytes that were held back are delivered next, with the mode and the limit that
+    /// this method sets.
     fn reading_resumed(&mut self, transport: &LineTransport) {
         let _ = transport;
     }
 
-    /// The peer will send no more; `rest` is the unfinished last line, if any. The default ends the connection once
+    /// The peer will send no more; `rest` is the unfinished last line, if any. The default ends the connection after
     /// everything written has gone out.
     fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
         let _ = rest;
         transport.lose_connection();
     }
 
-    /// The reactor stops. The default ends the connection once everything written has gone out.
+    /// The reactor stops. The default ends the connection after everything written has gone out.
     fn reactor_stopping(&mut self, transport: &LineTransport) {
         transport.lose_connection();
     }
 
-    /// The connection is gone.
+    /// The connection is gone. The protocol is dropped after this.
     fn connection_lost(&mut self, reason: &Reason) {
         let _ = reason;
     }

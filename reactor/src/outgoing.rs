@@ -1,19 +1,21 @@
 //! [`Outgoing`]: bytes that wait to be sent on one connection. Pure.
 //!
-//! Small writes are gathered into blocks and go out with one vectored write. A connection that has nothing to send
-//! owns no block: blocks come from a small store shared by all connections and go back to it.
+//! Small writes are gathered into blocks, and the blocks go out with one vectored write. A connection that has nothing
+//! to send owns no block: blocks come from a small store that all connections of a reactor share, and go back to it.
+//!
+//! Next: `work_queue.rs`, where a connection waits for the loop.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-/// Writes are gathered into blocks of this size; a larger write gets a block of its own.
+/// Size of a block. A write that is larger gets a block of its own size.
 const BLOCK: usize = 16 * 1024;
 
-/// How many empty blocks are kept for the next writer: 1 MiB, for all connections together.
+/// Maximum number of empty blocks that the store keeps for the next writer: 1 MiB, for all connections together.
 const MAX_SPARE_BLOCKS: usize = 64;
 
-/// One vectored write takes at most this many blocks.
+/// Maximum number of blocks in one vectored write: 256 KiB of small writes.
 const MAX_BLOCKS_PER_WRITE: usize = 16;
 
 /// Empty blocks, shared by the connections of one reactor.
@@ -38,17 +40,17 @@ impl Blocks {
     }
 }
 
-/// Bytes in order, from which the front is sent.
+/// A queue of bytes: written at the back, sent from the front.
 #[derive(Default)]
 pub(crate) struct Outgoing {
     blocks: VecDeque<Vec<u8>>,
-    /// How much of the first block has been sent.
+    /// How many bytes of the first block have been sent.
     sent: usize,
     len: usize,
 }
 
 impl Outgoing {
-    /// How many bytes wait.
+    /// The number of bytes that wait.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -71,9 +73,10 @@ impl Outgoing {
         }
     }
 
-    /// Offers what waits to `write`, once for each 16 blocks, until it takes less than it was offered.
+    /// Offers the bytes that wait to `write`, up to 16 blocks at a time, until `write` takes fewer than it was offered.
     ///
-    /// Returns true if all went out, false if `write` would block.
+    /// Returns true if all went out, and false if `write` would block: a write that takes less than everything has
+    /// filled the socket, so the write that would only say `WouldBlock` is saved.
     pub(crate) fn flush(
         &mut self,
         store: &Blocks,
@@ -121,7 +124,7 @@ impl Outgoing {
         }
     }
 
-    /// Throws everything away.
+    /// Throws all bytes away.
     pub(crate) fn clear(&mut self, store: &Blocks) {
         self.advance(self.len, store);
     }

@@ -1,26 +1,31 @@
 //! [`Settings`]: the limits of one reactor, each with its reason.
+//!
+//! Next: `event_loop/mod.rs`, the loop that keeps these limits.
 
 use std::time::Duration;
 
-/// What a reactor allows. All have defaults that suit a server.
+/// The limits of one reactor. The defaults suit a server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// A callback that runs longer than this is logged with what it was; everybody else waited. Default 50 ms.
+    /// A callback that runs longer than this is logged, with its name and its time: everything else had to wait for it.
+    /// Default 50 ms.
     pub slow_callback: Duration,
-    /// How long a peer may take none of the last bytes after `lose_connection`, before the connection is aborted.
+    /// After `lose_connection`: when a peer has taken none of the last bytes for this long, the connection is aborted.
     /// Default 30 s.
     pub close_timeout: Duration,
-    /// How long a stopping reactor waits for connections to get their last bytes out. Default 2 s.
+    /// How long a reactor that stops waits for its connections to send their last bytes. Then it aborts them. Default
+    /// 2 s.
     pub stop_timeout: Duration,
-    /// How long a name look-up may take. Default 10 s.
+    /// How long the look-up of a host name may take. Default 10 s.
     pub lookup_timeout: Duration,
-    /// Connections accepted from one port in one turn; the rest wait for the next turn, so that a flood of new
+    /// Maximum number of connections that one port accepts before the loop goes on to other work, so that a flood of new
     /// clients does not starve the old ones. Default 64.
-    pub max_accepts_per_turn: usize,
-    /// Reads of 64 KiB from one connection in one turn, for the same reason. Default 4.
-    pub max_reads_per_turn: usize,
-    /// How often a port that ran out of descriptors tries again to accept. Default 200 ms.
+    pub max_accepts_at_once: usize,
+    /// Maximum number of reads, of up to 64 KiB each, from one connection before the loop goes on to other work, so that a
+    /// busy client does not starve the others. Default 4.
+    pub max_reads_at_once: usize,
+    /// When a port that ran out of descriptors tries again to accept. Default 200 ms.
     pub accept_retry: Duration,
     /// Whether `run` catches SIGINT and SIGTERM and stops on them. Default true.
     pub catch_signals: bool,
@@ -33,8 +38,8 @@ impl Default for Settings {
             close_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(2),
             lookup_timeout: Duration::from_secs(10),
-            max_accepts_per_turn: 64,
-            max_reads_per_turn: 4,
+            max_accepts_at_once: 64,
+            max_reads_at_once: 4,
             accept_retry: Duration::from_millis(200),
             catch_signals: true,
         }

@@ -1,12 +1,14 @@
-//! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it knows no clock, it is
-//! told what time it is.
+//! [`DelayedCall`] and [`Timers`], the queue of calls that wait for their time. Pure: it reads no clock; the reactor
+//! tells it the time.
 //!
-//! A heap ordered by (time, order of asking): calls due at the same moment run in the order in which they were asked
-//! for, which Twisted does not promise. Cancelling and moving to a later time cost nothing but a mark; an entry that is
-//! out of date is thrown away or put back when it comes to the top, and when marks outnumber live entries the heap is
-//! rebuilt, so that a million cancelled time-outs hold no memory.
+//! The queue is a heap, ordered by time and then by order of request: calls that are due at the same moment are made in
+//! the order in which they were requested, which Twisted does not promise.
 //!
-//! Next: [`crate::Reactor`], which asks the queue how long to sleep and runs what is due.
+//! Cancelling a call, or moving it to a later time, only changes the call: lazy deletion. Its entry in the heap is out of
+//! date then. It is thrown away or put back when it comes to the top. When dead entries outnumber the live ones the heap
+//! is rebuilt, so that a million cancelled time-outs hold no memory.
+//!
+//! Next: `settings.rs`, the limits of the loop, and then `event_loop/mod.rs`, which asks this queue how long to sleep.
 
 use crate::timed::Timed;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -17,21 +19,21 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// The heap is rebuilt when it holds more dead entries than live ones and at least this many.
+/// The heap is rebuilt when it holds at least this many dead entries, and more of them than live ones.
 const REBUILD_AT: usize = 64;
 
 pub(crate) type Action = Box<dyn FnOnce()>;
 
-/// A call that the reactor will make later: what [`Reactor::call_later`](crate::Reactor::call_later) gives.
+/// A call that the reactor will make later. [`Reactor::call_later`](crate::Reactor::call_later) returns it.
 ///
-/// Cheap to clone; dropping it does not cancel the call. Twisted's `IDelayedCall`.
+/// Cheap to clone. Dropping it does not cancel the call. Twisted's `IDelayedCall`.
 #[derive(Clone)]
 pub struct DelayedCall {
     call: Rc<Call>,
     queue: Weak<Timers>,
 }
 
-/// The call has already been made or cancelled; nothing was changed. Twisted's `AlreadyCalled` and `AlreadyCancelled`.
+/// The call cannot be moved: it has been made or cancelled. Twisted's `AlreadyCalled` and `AlreadyCancelled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotActive {
     /// It has been made, or is being made now.
@@ -52,7 +54,7 @@ impl fmt::Display for NotActive {
 impl std::error::Error for NotActive {}
 
 struct Call {
-    /// When it is to be made. The heap entry may be older: then it is put back when it comes to the top.
+    /// When the call is due. Its entry in the heap may say an earlier time: then it is put back when it comes to the top.
     time: Cell<Instant>,
     state: Cell<CallState>,
     action: Cell<Option<Action>>,
@@ -143,7 +145,7 @@ impl fmt::Debug for DelayedCall {
     }
 }
 
-/// A time so far ahead that it cannot be told is as good as never.
+/// A time that is too far ahead for an `Instant` becomes one in a hundred years: as good as never.
 fn add(time: Instant, delay: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     time.checked_add(delay).unwrap_or_else(|| time + NEVER)
@@ -153,11 +155,11 @@ fn add(time: Instant, delay: Duration) -> Instant {
 pub(crate) struct Timers {
     heap: RefCell<BinaryHeap<Entry>>,
     next_order: Cell<u64>,
-    /// Entries of the heap whose call was cancelled, or that moved ahead of themselves.
+    /// Number of entries in the heap whose call was cancelled, or has a second, earlier entry.
     dead: Cell<usize>,
-    /// The time as the reactor last told it.
+    /// The time that the reactor told last.
     now: Cell<Instant>,
-    /// Has the reactor tell it now.
+    /// Makes the reactor tell the time now.
     clock: OnceCell<Box<dyn Fn()>>,
 }
 
@@ -174,12 +176,12 @@ impl Timers {
         })
     }
 
-    /// Gives the queue a way to be told what time it is; until then it knows only what it was told last.
+    /// Sets the function that makes the reactor call `set_now`. Until then the queue knows only the last `set_now`.
     pub(crate) fn set_clock(&self, clock: Box<dyn Fn()>) {
         let _ = self.clock.set(clock); // Once, when the reactor is made.
     }
 
-    /// Tells the queue what time it is; `reset` counts from here.
+    /// Tells the queue the time. `reset` counts from it.
     pub(crate) fn set_now(&self, now: Instant) {
         self.now.set(now);
     }
@@ -205,7 +207,8 @@ impl Timers {
         self.heap.borrow_mut().push(Timed { time: call.time.get(), order, value: call });
     }
 
-    /// To a later time costs a mark; to an earlier one needs a new entry, and the old one dies.
+    /// Moves a call. To a later time, nothing but the call changes. To an earlier time, it needs a new entry: the old one
+    /// would come to the top too late.
     fn move_to(&self, call: &Rc<Call>, time: Instant) {
         let earlier = time < call.time.get();
         call.time.set(time);
@@ -220,7 +223,7 @@ impl Timers {
         let mut heap = self.heap.borrow_mut();
         if self.dead.get() >= REBUILD_AT && self.dead.get() * 2 > heap.len() {
             let mut entries = std::mem::take(&mut *heap).into_vec();
-            // Each live call keeps the one entry that comes soonest (a later one would only be put back).
+            // Each live call keeps its earliest entry only.
             entries.sort_unstable_by_key(|entry| entry.key());
             let mut kept = HashSet::new();
             entries
@@ -236,7 +239,7 @@ impl Timers {
         self.heap.borrow().peek().map(|entry| entry.time)
     }
 
-    /// Throws away or puts back entries at the top that are out of date.
+    /// Throws away or puts back entries that are out of date, until the top is a live one.
     fn settle_top(&self) {
         let mut heap = self.heap.borrow_mut();
         while let Some(mut top) = heap.peek_mut() {
@@ -252,12 +255,13 @@ impl Timers {
         }
     }
 
-    /// The time as it was last told.
+    /// The time that was told last.
     pub(crate) fn now(&self) -> Instant {
         self.now.get()
     }
 
-    /// Takes out the calls that are due now, in order. What becomes due while they run waits for the next turn.
+    /// Takes out the calls that are due now, in order. Calls that become due while these are made wait for the next turn:
+    /// otherwise a call that requests itself with no delay would never let the loop poll.
     pub(crate) fn take_due(&self, due: &mut VecDeque<Due>) {
         while let Some(call) = self.take_first_due() {
             due.push_back(call);
@@ -273,7 +277,8 @@ impl Timers {
         Some(Due(entry.value))
     }
 
-    /// Makes a call that was due, unless one made before it in the same turn cancelled it or moved it.
+    /// Marks a due call as called, and returns its action. `None` if a call before it in the same turn has cancelled it or
+    /// moved it to a later time; a moved one goes back into the heap.
     pub(crate) fn begin(&self, due: Due) -> Option<(Action, &'static Location<'static>)> {
         let call = due.0;
         if call.state.get() != CallState::Waiting {
@@ -288,7 +293,7 @@ impl Timers {
         Some((call.action.take()?, call.asked))
     }
 
-    /// Drops all that waits, and what it captured.
+    /// Cancels all calls, and drops what they captured.
     pub(crate) fn clear(&self) {
         let entries = self.heap.take();
         for entry in entries {
@@ -301,7 +306,7 @@ impl Timers {
     pub(crate) fn waiting(self: &Rc<Timers>) -> Vec<DelayedCall> {
         let heap = self.heap.borrow();
         let mut entries: Vec<&Entry> = heap.iter().collect();
-        // A call that was moved to an earlier time has more than one entry: the soonest is the one that counts.
+        // A call that was moved to an earlier time has more than one entry. The earliest counts.
         entries.sort_unstable_by_key(|entry| entry.key());
         let mut seen = HashSet::new();
         entries.retain(|entry| entry.value.state.get() == CallState::Waiting && seen.insert(Rc::as_ptr(&entry.value)));

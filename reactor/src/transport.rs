@@ -14,7 +14,7 @@
 //! ([`pause_when_full`](Transport::pause_when_full)). Above a hard limit (default [`MAX_BUFFERED`]) the connection is
 //! aborted: no peer can fill our memory.
 //!
-//! Next: `address.rs`, then `line_buffer.rs`, the first step to a protocol of lines.
+//! Next: `address.rs`, where the ends of a connection are.
 
 use crate::Address;
 use std::fmt;

@@ -1,8 +1,13 @@
 //! [`Reactor`]: the loop and what it offers. Twisted's `reactor`, as a value instead of a global.
 //!
-//! The parts: `turn.rs` is the loop itself, `lifecycle.rs` how it starts and stops, `registry.rs` the slab,
-//! `connection/`, `port.rs` and `connector.rs` what is in it, `work_queue.rs` what has been asked for, and `threads.rs`
-//! the way in from other threads.
+//! The parts: `turn.rs` is the loop itself. `connection/`, `port.rs` and `connector.rs` are the sources that it serves,
+//! and `registry.rs` finds them by their tokens. `work_queue.rs` holds the requests that the loop has not carried out
+//! yet. `lifecycle.rs` starts and stops the loop, and `threads.rs` is the way in from other threads.
+//!
+//! The files of this folder import each other in a circle, because the loop does: a turn serves the sources, a source
+//! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. To open the
+//! circle, the queue would have to hold tokens or trait objects. Both cost a look-up or a virtual call for every event,
+//! and a reader would still follow the same circle, only with names that lead nowhere.
 //!
 //! Circle: these files are one state machine. All of them work on `Core`, which stands here and owns them; the work
 //! queue and the registry hold the connections, ports and connectors that put themselves there.
@@ -48,7 +53,7 @@ use std::time::{Duration, Instant, SystemTime};
 use threads::{Completions, Inbox};
 use work_queue::WorkQueue;
 
-/// The read buffer that all connections share: an idle connection owns none.
+/// Size of the read buffer. All connections share one, so that an idle connection owns none.
 const BUFFER: usize = 64 * 1024;
 
 /// One event loop: a cheap handle to clone into whatever needs it, but not to send to another thread (see
@@ -94,11 +99,11 @@ struct Core {
     lifecycle: Lifecycle,
     inbox: Arc<Inbox>,
     completions: Completions,
-    /// The shared read buffer, while nobody reads.
+    /// The shared read buffer; empty while a connection reads into it.
     buffer: Cell<Vec<u8>>,
-    /// The time of day, as read in the callback that began at this moment.
+    /// The time of day, and the moment at which the callback began that read it.
     time_of_day: Cell<Option<(Instant, SystemTime)>>,
-    /// The clock's last reading: the beginning of whatever runs now.
+    /// The last reading of the clock: the moment at which the running callback began.
     last_reading: Cell<Instant>,
 }
 
@@ -106,7 +111,7 @@ impl Reactor {
     /// A reactor on the operating system's sockets, with default [`Settings`].
     ///
     /// # Errors
-    /// If the system gives no poll: too many files are open.
+    /// If the system cannot make another poll instance, because too many files are open.
     pub fn new() -> io::Result<Reactor> {
         Reactor::with_settings(Settings::default())
     }
@@ -143,18 +148,18 @@ impl Reactor {
         Reactor { core }
     }
 
-    /// The limits that it was made with.
+    /// The limits with which the reactor was made.
     pub fn settings(&self) -> &Settings {
         &self.core.work.settings
     }
 
-    /// The time by which calls are timed. Twisted's `seconds`.
+    /// The time on the clock of delayed calls, which never jumps. Twisted's `seconds`.
     pub fn now(&self) -> Instant {
         self.core.read_clock()
     }
 
-    /// The time of day, read at most once for each callback that the loop makes: whatever one callback does, happens at
-    /// one moment.
+    /// The time of day. While the loop runs it is read at most once for each callback, so that everything that one callback
+    /// does happens at one moment.
     pub fn system_time(&self) -> SystemTime {
         let core = &self.core;
         let moment = core.last_reading.get();
@@ -168,40 +173,43 @@ impl Reactor {
         }
     }
 
-    /// A random number, for jitter and the like; not for secrets.
+    /// A random number, for jitter and the like. Not for secrets.
     pub fn random(&self) -> u64 {
         self.core.driver.borrow_mut().random()
     }
 
-    /// Calls `f` after `delay`, from the loop. Calls due at the same moment run in the order in which they were asked
-    /// for; with no delay, in the next turn.
+    /// Calls `f` from the loop when `delay` has passed. Calls that are due at the same moment are made in the order in
+    /// which they were requested. A call with no delay, requested from a delayed call, is made in the next turn.
     ///
-    /// What `f` captures lives until then: a clone of the reactor in a call that never comes keeps the reactor.
+    /// The values that `f` captures live until then. A clone of the reactor in a call that never comes keeps the reactor
+    /// alive.
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
         self.core.work.timers.call_later(delay, Box::new(f))
     }
 
-    /// How many delayed calls wait. Twisted's `getDelayedCalls` gives them; we count them.
+    /// The number of delayed calls that wait. (Twisted's `getDelayedCalls` returns the calls.)
     pub fn delayed_call_count(&self) -> usize {
         self.core.work.timers.len()
     }
 
-    /// How many ports, attempts and connections are open.
+    /// The number of open ports, connection attempts and connections.
     pub fn source_count(&self) -> usize {
         self.core.registry.borrow().len()
     }
 
-    /// Calls `f` from the loop as soon as it runs; in the next turn if it runs already. In the order asked for.
+    /// Calls `f` from the loop as soon as it runs, in this turn or the next. Several such calls are made in the order in
+    /// which they were requested.
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
         self.core.work.call_soon(Box::new(f));
     }
 
-    /// Listens on `address`; `factory` builds a protocol for each connection. Accepting begins when the loop runs.
-    /// A factory that holds a clone of the reactor keeps it until the port is stopped.
+    /// Listens on `address`; `factory` builds a protocol for each connection. Connections are accepted while the loop runs.
+    ///
+    /// A factory that holds a clone of the reactor keeps the reactor alive until the port is stopped.
     ///
     /// # Errors
-    /// If the address is in use, not ours, or not an address.
+    /// If the address is in use, is not ours, or is not an address.
     pub fn listen_tcp(
         &self,
         address: impl Into<ListenAddress>,
@@ -220,16 +228,16 @@ impl Reactor {
         Ok(ListeningPort { port, reactor: core.weak() })
     }
 
-    /// Connects to `destination`; `factory` builds the protocol, and hears if no connection comes about or when it has
-    /// ended. The attempt begins when the loop runs.
+    /// Connects to `destination`. `factory` builds the protocol; it also hears if the attempt fails, and when the
+    /// connection has ended. The attempt begins when the loop runs.
     pub fn connect_tcp(&self, destination: impl Into<Destination>, factory: impl ClientFactory + 'static) -> Connector {
         ConnectorInner::connect(self.core.weak(), destination.into(), Box::new(factory))
     }
 
-    /// Looks up the addresses of a host name, off the loop, within [`Settings::lookup_timeout`]; an address is its own
-    /// answer. Can be cancelled.
+    /// Looks up the addresses of a host name, off the loop, within [`Settings::lookup_timeout`]. For an IP address, the
+    /// answer is that address, at once. The Deferred can be cancelled.
     ///
-    /// Fails with [`ConnectError::NameLookup`]. If the reactor stops first, it may stay unfired.
+    /// Fails with [`ConnectError::NameLookup`]. If the reactor stops before the answer, the Deferred may stay unfired.
     #[track_caller]
     pub fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {
@@ -238,7 +246,7 @@ impl Reactor {
         }
     }
 
-    /// The handle by which other threads reach this reactor.
+    /// The handle with which other threads reach this reactor.
     pub fn handle(&self) -> ReactorHandle {
         ReactorHandle::new(self.core.inbox.clone())
     }
@@ -247,19 +255,19 @@ impl Reactor {
         self.core.weak()
     }
 
-    /// Drops everything that is in it, whoever still holds the reactor: its process is no more.
+    /// Drops everything in the reactor, even if handles to it are left: its simulated process has crashed.
     pub(crate) fn discard(&self) {
         self.core.tear_down();
     }
 
-    /// Exchanges the memory that is only used within a turn with `spare`: reactors that take turns by turns need it
-    /// only once.
+    /// Exchanges the memory that is used only within a turn with `spare`. Many reactors that take their turns one after
+    /// the other, as in a simulated world, then need it only once.
     pub(crate) fn swap_spare(&self, spare: &mut Spare) {
         spare.buffer = self.core.buffer.replace(std::mem::take(&mut spare.buffer));
         self.core.work.blocks.swap(&mut spare.blocks);
     }
 
-    /// The time of day has been set: what was read of it is void.
+    /// Forgets the reading of the time of day, because that clock has been set.
     pub(crate) fn forget_time_of_day(&self) {
         self.core.time_of_day.set(None);
     }
@@ -300,10 +308,13 @@ impl Core {
         now
     }
 
-    /// Runs a callback of the program: a panic is caught and logged, slowness is logged. False if it panicked.
+    /// Runs a callback of the program. A panic is caught and logged; a callback that took long is logged. Returns false if
+    /// it panicked.
     ///
-    /// `describe` says what ran; it is only asked if there is something to tell.
+    /// `describe` names the callback. It is called only if there is something to log.
     fn run_callback(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
+        // Not a reading of its own: the last one was taken when the callback before this ended, or by the poll. So a
+        // callback costs one reading of the clock.
         let begin = self.last_reading.get();
         let sound = catch_unwind(AssertUnwindSafe(f)).is_ok();
         let spent = self.read_clock().saturating_duration_since(begin);
@@ -370,8 +381,11 @@ impl Core {
 }
 
 impl Core {
-    /// Cuts the circle in which protocols hold transports, and transports are their connection. What is dropped may ask
-    /// for this and that in its drop; nobody will see to it, so it goes, too.
+    /// Drops everything that the reactor holds. It must be done by hand: a protocol holds its transport, the transport is
+    /// the connection, and the connection holds the protocol.
+    ///
+    /// The program's own `Drop`s run here, and may make requests. The loop will not carry them out, so timers and requests
+    /// are cleared once more at the end.
     fn tear_down(&self) {
         self.inbox.close();
         self.work.timers.clear();

@@ -1,12 +1,12 @@
 //! [`ListeningPort`]: accepts connections and has its factory build a protocol for each.
 //!
-//! **Out of descriptors.** With edge-triggered readiness, a port whose accept fails with EMFILE hears nothing more: the
-//! connections that wait make no new edge, not even when descriptors are free again. So a port that runs out tries
-//! again by itself: whenever one of our own connections is closed, and every
-//! [`accept_retry`](crate::Settings::accept_retry) in case somebody else's was. Between the tries nothing spins, and
-//! who waits in the backlog is served late instead of never.
+//! **Out of descriptors.** Readiness is edge-triggered, so a port whose accept fails with EMFILE hears nothing more: the
+//! connections in its backlog cause no new event, not even when descriptors are free again. So the port tries again by
+//! itself: whenever one of our own connections has closed, and after every
+//! [`accept_retry`](crate::Settings::accept_retry), in case another part of the process has closed something. It does not
+//! spin between the tries, and the clients in the backlog are served late instead of never.
 //!
-//! Next: `connector.rs`, the other way in which connections are made.
+//! Next: `connector.rs`, the other way to make a connection.
 
 use super::connection::Connection;
 use super::registry::Source;
@@ -20,7 +20,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-/// Where to listen, and how many connections may wait to be accepted. Converts from a socket address or its text.
+/// Where to listen, and the maximum number of connections that wait to be accepted. Converts from a socket address or
+/// its text.
 ///
 /// ```
 /// use reactor::ListenAddress;
@@ -32,12 +33,12 @@ pub struct ListenAddress {
     pub(super) backlog: u32,
 }
 
-/// Connections that the system keeps for a port until they are accepted. Twisted's 50 is too few for a herd of
-/// clients that come back at once.
+/// Maximum number of connections that the system keeps for a port until they are accepted, unless the program sets
+/// another. Twisted's 50 is too few when many clients come back at the same moment.
 const BACKLOG: u32 = 1024;
 
 impl ListenAddress {
-    /// Sets how many connections may wait to be accepted (default 1024; the system may allow fewer).
+    /// Sets the maximum number of connections that wait to be accepted (default 1024; the system may allow fewer).
     pub fn backlog(mut self, connections: u32) -> ListenAddress {
         self.backlog = connections;
         self
@@ -63,7 +64,7 @@ impl From<SocketAddr> for ListenAddress {
     }
 }
 
-/// A port that listens: what [`Reactor::listen_tcp`](crate::Reactor::listen_tcp) gives. Twisted's `IListeningPort`.
+/// A port that listens. [`Reactor::listen_tcp`](crate::Reactor::listen_tcp) returns it. Twisted's `IListeningPort`.
 ///
 /// Dropping it does not close the port.
 #[derive(Clone)]
@@ -73,12 +74,12 @@ pub struct ListeningPort {
 }
 
 impl ListeningPort {
-    /// Where it listens, with the real port if 0 was asked for. Twisted's `getHost`.
+    /// The local address, with the real port number if 0 was asked for. Twisted's `getHost`.
     pub fn host(&self) -> SocketAddr {
         self.port.host
     }
 
-    /// Closes the port. Connections that it has accepted live on. Its factory hears `stop_factory` from the loop.
+    /// Closes the port. The connections that it has accepted live on. The loop calls the factory's `stop_factory`.
     pub fn stop_listening(&self) {
         if let Some(core) = self.reactor.core() {
             self.port.stop(&core);
@@ -97,11 +98,11 @@ pub(super) struct Port {
     pub(super) host: SocketAddr,
     listener: RefCell<Option<Box<dyn Listener>>>,
     factory: Cell<Option<Box<dyn Factory>>>,
-    /// Ran out of descriptors; this call tries again.
+    /// Tries again after the port ran out of descriptors. `None` while all is well.
     retry: RefCell<Option<DelayedCall>>,
-    /// It stands in the work queue's list of exhausted ports.
+    /// It stands in the work queue's list of exhausted ports, and must not be put there again.
     listed: Cell<bool>,
-    /// It stands in the work queue's list of ports with more to accept.
+    /// It stands in the work queue's list of ports with more to accept, and must not be put there again.
     queued: Cell<bool>,
 }
 
@@ -119,9 +120,9 @@ impl Port {
         }))
     }
 
-    /// Accepts what waits, up to the budget of a turn.
+    /// Accepts the connections that wait, up to the budget.
     pub(super) fn accept(self: &Rc<Self>, core: &Core) {
-        for _ in 0..core.work.settings.max_accepts_per_turn {
+        for _ in 0..core.work.settings.max_accepts_at_once {
             let token = core.registry.borrow().next_token();
             let accepted = match &*self.listener.borrow() {
                 Some(listener) => listener.accept(token),
@@ -129,12 +130,12 @@ impl Port {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    // Keeps the place while the factory runs, which may open something itself.
+                    // Before the factory runs. It may connect or listen itself, and must not get the same token.
                     core.registry.borrow_mut().insert(token, Source::Accepted);
                     self.build(core, token, stream, peer);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.end_retries(),
-                // Only this one connection failed, before it was ours: its peer is gone already.
+                // Only this one connection failed, before it was ours; its peer is gone already. Go on with the next.
                 Err(error) if is_the_peers(&error) => {
                     log::debug!(target: "reactor", "a connection to {} was not accepted: {error}", self.host);
                 }
@@ -146,13 +147,13 @@ impl Port {
         }
     }
 
-    /// Goes on after its budget was used up.
+    /// Goes on after the budget was used up.
     pub(super) fn accept_on(self: &Rc<Self>, core: &Core) {
         self.queued.set(false);
         self.accept(core);
     }
 
-    /// One of our descriptors is free again.
+    /// Tries again, because one of our descriptors is free.
     pub(super) fn try_again(self: &Rc<Self>, core: &Core) {
         self.listed.set(false);
         if self.is_exhausted() {
@@ -198,6 +199,7 @@ impl Port {
         }
     }
 
+    /// The backlog is empty, so the port no longer lacks descriptors.
     fn end_retries(&self) {
         if let Some(retry) = self.retry.take() {
             retry.cancel();
@@ -205,7 +207,7 @@ impl Port {
         }
     }
 
-    /// Whether it is still waiting for a descriptor.
+    /// Whether the port waits for a descriptor.
     fn is_exhausted(&self) -> bool {
         self.retry.borrow().is_some()
     }
@@ -232,15 +234,15 @@ impl Port {
         }));
     }
 
-    /// Without the loop, there is nobody left to serve.
+    /// Drops what it holds, without a callback: the loop is gone.
     pub(super) fn forget(&self) {
         drop(self.listener.take());
         drop(self.factory.take());
     }
 }
 
-/// The connection failed before it was ours, and the next one may be well. Everything else is taken for a lack of
-/// descriptors or memory, which is tried again later: to go on at once could spin for ever.
+/// Whether one connection failed before it was ours, and the next may be well. Every other error is taken for a lack of
+/// descriptors or memory, and the port tries again later: to go on at once could spin for ever.
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut)

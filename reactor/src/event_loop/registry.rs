@@ -1,7 +1,9 @@
-//! The slab of everything that the driver knows under a [`Token`], with generations.
+//! [`Registry`]: the slab of everything that the driver knows under a [`Token`], with generations.
 //!
-//! A slab key is used again as soon as it is free, and a late event for a connection that is gone would then reach its
-//! successor. So a token is a key **and** the number of the insertion; one that does not match is nobody's.
+//! A slab uses a key again as soon as it is free. A late event for a connection that is gone would then reach its
+//! successor. So a token is a key **and** the number of the insertion. A token that does not match finds nothing.
+//!
+//! Next: `port.rs`, the first kind of source.
 
 use super::connection::Connection;
 use super::connector::Attempt;
@@ -10,17 +12,17 @@ use crate::driver::Token;
 use slab::Slab;
 use std::rc::Rc;
 
-/// Half of a token is the key, half the generation. With 64 bits: four thousand million connections before one is
-/// used again, and only then for the same key.
+/// Half of a token is the key, and half is the generation. With 64 bits, four thousand million insertions come before a
+/// generation is used again, and then a late event must also have the same key to be misled.
 const KEY_BITS: u32 = usize::BITS / 2;
 const KEY_MASK: usize = (1 << KEY_BITS) - 1;
 
-/// The highest generation is left to the driver's own tokens.
+/// Number of generations. The highest one is left to the driver, for tokens of its own.
 const GENERATIONS: usize = KEY_MASK;
 
 #[derive(Clone)]
 pub(super) enum Source {
-    /// Accepted, while its protocol is being built.
+    /// Keeps the place of an accepted connection while its factory builds the protocol.
     Accepted,
     Port(Rc<Port>),
     Attempt(Rc<Attempt>),
@@ -34,12 +36,14 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    /// The token that the next [`insert`](Registry::insert) is to be given.
+    /// The token that the next [`insert`](Registry::insert) will use. The driver needs it before: a source is registered when
+    /// it is made.
     pub(super) fn next_token(&self) -> Token {
         Token(self.generation << KEY_BITS | self.slab.vacant_key())
     }
 
-    /// Puts `source` under the token that [`next_token`](Registry::next_token) gave.
+    /// Puts `source` under the token that [`next_token`](Registry::next_token) returned. No other insertion may come
+    /// between the two.
     pub(super) fn insert(&mut self, token: Token, source: Source) {
         debug_assert_eq!(token, self.next_token());
         self.slab.insert((token, source));
@@ -51,7 +55,7 @@ impl Registry {
         (*theirs == token).then_some(source)
     }
 
-    /// Puts another source under the same token: an attempt that has become a connection.
+    /// Puts another source under the same token: an attempt, or an accepted socket, has become a connection.
     pub(super) fn replace(&mut self, token: Token, source: Source) {
         if let Some((theirs, old)) = self.slab.get_mut(token.0 & KEY_MASK)
             && *theirs == token
@@ -73,7 +77,7 @@ impl Registry {
         self.slab.len()
     }
 
-    /// A copy of the list: what is done with it may change the registry.
+    /// A copy of all sources. Whatever the caller does with them may change the registry.
     pub(super) fn all(&self) -> Vec<Source> {
         self.slab.iter().map(|(_, (_, source))| source.clone()).collect()
     }

@@ -1,16 +1,27 @@
-//! One turn of the loop. Everything that ever happens, happens here:
+//! One turn of the loop. Everything that a reactor does, it does here:
 //!
-//! 1. Work out how long to wait: not at all if something is pressing, else until the next timer.
+//! 1. Work out how long to wait: not at all if there is work already, otherwise until the next delayed call is due.
 //! 2. Poll.
-//! 3. Handle events: accept, finish connects, read, and flush each connection as soon as its own event is handled.
-//! 4. Make the calls that other threads handed over, and those asked for "soon".
-//! 5. Make the delayed calls that are due: those present now, not those that they add.
-//! 6. Attend to connections that were written to, resumed or closed from elsewhere; one vectored write each.
-//! 7. Say goodbye to what has ended: `connection_lost`.
+//! 3. Handle the events: accept, finish connects, read. Flush each connection right after its own event.
+//! 4. Make the calls that other threads handed over, and the calls that were requested for "soon".
+//! 5. Make the delayed calls that are due: those that wait now, not those that they add.
+//! 6. Attend to connections that were written to, resumed or closed from elsewhere, with one vectored write each.
+//! 7. Report the connections that have ended: `connection_lost`.
 //!
-//! Each step does bounded work: what is added while it runs waits for the next turn.
+//! Why in this order:
 //!
-//! Next: `connection/`, what attending to a connection means.
+//! * The events (3) come before the calls (4, 5). A time-out must not fire while the answer lies unread in the socket;
+//!   after a slow callback, exactly that would happen.
+//! * The calls (4, 5) come before the flushing (6), so that everything that they write leaves in this turn, and many
+//!   writes to one connection leave as one.
+//! * The ends (7) come last. Any step before may end a connection; its protocol must get all bytes that were read for it,
+//!   and then `connection_lost`, once, with no call after it. Delivered in (3), an end would run in the middle of another
+//!   connection's callbacks.
+//! * Ends close sockets. So ports that ran out of descriptors try again after (7), when there are some.
+//! * Each step does a bounded amount of work. What is added to a queue while its step runs waits for the next turn:
+//!   otherwise two protocols that write to each other would keep the loop from polling for ever.
+//!
+//! Next: `connection/mod.rs`, what attending to a connection means.
 
 use super::registry::Source;
 use super::{Core, Reactor};
@@ -20,7 +31,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-/// What a loop keeps from turn to turn, to be used again.
+/// The lists that a turn fills. They are kept from turn to turn for their memory.
 #[derive(Default)]
 pub(super) struct Turn {
     events: Vec<Event>,
@@ -33,7 +44,7 @@ impl Turn {
         let timeout = core.wait_time(longest);
         self.events.clear();
         core.driver.borrow_mut().poll(timeout, &mut self.events).map_err(RunError::Poll)?;
-        core.read_clock();
+        core.read_clock(); // The poll may have slept: what follows begins now.
 
         for event in &self.events {
             match event {
@@ -41,6 +52,7 @@ impl Turn {
                 Event::Signal(signal) => core.signalled(*signal),
             }
         }
+        // After the events, which served the connections that exist: new ones must not starve them.
         core.accept_on();
         core.make_calls_from_threads();
         core.make_calls_asked_for();
@@ -83,11 +95,11 @@ impl Core {
             Some(Source::Connection(connection)) => connection.ready(self, event),
             Some(Source::Attempt(attempt)) => attempt.ready(self, event),
             Some(Source::Port(port)) => port.accept(self),
-            Some(Source::Accepted) | None => {} // It has gone since the event was noted.
+            Some(Source::Accepted) | None => {} // A late event: its source has gone since the driver noticed it.
         }
     }
 
-    /// Goes on with ports that stopped on their budget.
+    /// Goes on with ports that stopped on their budget. The driver will not report them again.
     fn accept_on(&self) {
         if self.work.ports.borrow().is_empty() {
             return;
@@ -116,13 +128,14 @@ impl Core {
         if self.work.soon.borrow().is_empty() {
             return;
         }
-        let calls = mem::take(&mut *self.work.soon.borrow_mut());
+        let calls = mem::take(&mut *self.work.soon.borrow_mut()); // Calls that these add wait for the next turn.
         for call in calls {
             self.run_callback(|out| out.write_str("a call made when running"), call);
         }
     }
 
     fn attend_to_all(&self) {
+        // One that queues itself again, because its budget is used up, waits for the next turn.
         let present = self.work.attention.borrow().len();
         for _ in 0..present {
             let next = self.work.attention.borrow_mut().pop_front();
@@ -138,10 +151,11 @@ impl Core {
         }
         let ended = self.work.ended.take();
         for connection in ended {
+            // First: a `connection_lost` that counts the sources, or opens a new one, finds this one gone.
             self.registry.borrow_mut().remove(connection.token());
             connection.deliver_end(self);
         }
-        // Descriptors are free again.
+        // The sockets are closed by now, so descriptors are free again.
         for port in self.work.exhausted.take() {
             port.try_again(self);
         }

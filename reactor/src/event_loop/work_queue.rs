@@ -1,7 +1,11 @@
-//! [`WorkQueue`]: what has been asked for and is to be done by the loop.
+//! [`WorkQueue`]: what the loop has been asked to do and has not done yet.
 //!
-//! Handles (transports, connectors) never act by themselves: they write down here that they need attention, and the
-//! loop sees to it when no callback is running. That is why nothing calls back before it returns.
+//! Handles (transports, ports, connectors) never act by themselves. They put their request here, and the loop carries it
+//! out when no callback is running. That is why no method calls back before it returns. It is also how a source that
+//! stopped early, on its budget or a pause, comes back: readiness is edge-triggered, so the driver will not report it
+//! again.
+//!
+//! Next: `registry.rs`, where the loop finds the source of an event.
 
 use super::connection::Connection;
 use super::connector::ConnectorInner;
@@ -18,19 +22,20 @@ pub(super) struct WorkQueue {
     pub(super) settings: Settings,
     pub(super) timers: Rc<Timers>,
     pub(super) blocks: Blocks,
-    /// Connections with something to flush, to read on, to tell or to finish.
+    /// Connections with bytes to flush or to read, news for their protocol, or an end to finish. Each stands here once.
     pub(super) attention: RefCell<VecDeque<Rc<Connection>>>,
-    /// Connections that have ended and whose protocol is to be told.
+    /// Connections that have ended, and whose protocol has not heard of it.
     pub(super) ended: RefCell<Vec<Rc<Connection>>>,
     /// Ports that stopped accepting on their budget.
     pub(super) ports: RefCell<Vec<Rc<Port>>>,
-    /// Ports that ran out of descriptors.
+    /// Ports that ran out of descriptors. They try again when a connection has closed.
     pub(super) exhausted: RefCell<Vec<Rc<Port>>>,
-    /// Connectors that look a name up: they stand in no registry.
+    /// Connectors that wait for a name. They have no socket yet, so the registry does not know them, but a stop must find
+    /// them.
     pub(super) looking_up: RefCell<Vec<Rc<ConnectorInner>>>,
-    /// What limits each look-up that is under way.
+    /// The time limit of each look-up, by the number of its completion.
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
-    /// Calls to be made in the next turn, in order.
+    /// Calls to be made soon, in order: in step 4 of this turn or the next.
     pub(super) soon: RefCell<VecDeque<Action>>,
 }
 
@@ -50,7 +55,8 @@ impl WorkQueue {
         })
     }
 
-    /// Whether the next turn has something to do without waiting.
+    /// Whether the next turn has work and must not wait in the poll. A list that is missing here would be served only when
+    /// an event happens to come: a hang.
     pub(super) fn is_pressing(&self) -> bool {
         !self.attention.borrow().is_empty()
             || !self.soon.borrow().is_empty()
@@ -58,7 +64,7 @@ impl WorkQueue {
             || !self.ports.borrow().is_empty()
     }
 
-    /// Drops all that was asked for, but look-ups.
+    /// Drops all requests except look-ups: [`Core`](super::Core) must forget their connectors.
     pub(super) fn clear(&self) {
         self.soon.take();
         self.attention.take();

@@ -118,7 +118,7 @@ impl Connection {
         }
     }
 
-    /// Does everything that there is to do now, within the budget of a turn. The order matters:
+    /// Does everything that there is to do now, within the read budget. The order matters:
     pub(super) fn attend(self: &Rc<Self>, core: &Core) {
         // The callbacks below make requests. The rest of this function sees them, so they need not queue us again.
         self.queued.set(true);
@@ -176,7 +176,7 @@ impl Connection {
     /// Closes the socket and tells the protocol, the producer and the connector, in this order.
     pub(super) fn deliver_end(self: &Rc<Self>, core: &Core) {
         let reason = self.reason.borrow_mut().take().unwrap_or(Reason::Done);
-        // Before any callback: whoever connects or listens again in `connection_lost` finds the descriptor free.
+        // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free.
         drop(self.stream.take());
         let producer = self.sending.clear(&self.work.blocks);
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));

@@ -151,14 +151,14 @@ impl Connection {
         }
     }
 
-    /// Reads until nothing is there, the protocol pauses, or the budget of this turn is used up: then the other
-    /// connections have their turn, and this one goes on in the next.
+    /// Reads until nothing is there, the protocol pauses, or the budget is used up. After that the other connections have
+    /// their turn.
     pub(super) fn read(self: &Rc<Self>, core: &Core) {
         if !self.may_read() {
             return;
         }
         let mut buffer = core.take_buffer();
-        for _ in 0..self.work.settings.max_reads_per_turn {
+        for _ in 0..self.work.settings.max_reads_at_once {
             if !self.may_read() {
                 break; // The callback of the last read has paused, closed or ended us.
             }
