@@ -34,13 +34,13 @@ pub trait Clock {
     /// The time now; it never goes back.
     fn now(&self) -> Instant;
 
-    /// Does what [`call_later`](Clock::call_later) does, for a call that is boxed already. A new kind of clock implements
-    /// this method.
+    /// Does what [`call_later`](Clock::call_later) does, for a call that is boxed already. A new kind of clock
+    /// implements this method.
     #[track_caller]
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall;
 
-    /// Makes `call` when `after` has passed, and never before this method returns. Calls that are due at the same moment
-    /// are made in the order in which they were requested.
+    /// Makes `call` when `after` has passed, and never before this method returns. Calls that are due at the same
+    /// moment are made in the order in which they were requested.
     ///
     /// The values that `call` captures live until then, or until the call is cancelled or the clock is dropped.
     #[track_caller]

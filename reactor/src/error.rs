@@ -1,7 +1,7 @@
 //! The named errors of the reactor: why a connection ended, why one was not made, why a Deferred failed.
 //!
-//! Twisted's `twisted.internet.error`. The names tell whose fault it is: ours, the peer's, or the network's. HTTP and TLS
-//! have errors of their own, beside their code.
+//! Twisted's `twisted.internet.error`. The names tell whose fault it is: ours, the peer's, or the network's. HTTP and
+//! TLS have errors of their own, beside their code.
 //!
 //! Next: `failure.rs`, an error on its way.
 

@@ -18,8 +18,8 @@
 //!
 //! # The parts
 //!
-//! * [`Reactor`]: the loop. It listens ([`Reactor::listen_tcp`]), connects ([`Reactor::connect_tcp`]), makes calls later
-//!   ([`Reactor::call_later`]), looks names up, and takes calls from other threads.
+//! * [`Reactor`]: the loop. It listens ([`Reactor::listen_tcp`]), connects ([`Reactor::connect_tcp`]), makes calls
+//!   later ([`Reactor::call_later`]), looks names up, and takes calls from other threads.
 //! * [`Protocol`]: what a program does on one connection. [`Factory`] and [`ClientFactory`] build protocols.
 //!   [`Transport`]: the handle with which a protocol answers.
 //! * [`LineReceiver`]: a protocol that receives lines.

@@ -1,7 +1,7 @@
 //! [`LineBuffer`]: bytes in, lines out. Pure: no transport, no callbacks.
 //!
-//! A line that lies whole in a read is given out as a slice of it, without a copy. Only an unfinished line is kept, in a
-//! buffer that never grows beyond the limit. Each byte is looked at once, however the stream was cut into reads.
+//! A line that lies whole in a read is given out as a slice of it, without a copy. Only an unfinished line is kept, in
+//! a buffer that never grows beyond the limit. Each byte is looked at once, however the stream was cut into reads.
 //!
 //! Next: `line_receiver.rs`, the protocol on top.
 
@@ -112,8 +112,8 @@ impl LineBuffer {
         }
     }
 
-    /// Looks for the last byte of the delimiter and moves everything up to it into `partial`. Whether the whole delimiter
-    /// is there shows in `partial` alone, even if it was cut between two reads.
+    /// Looks for the last byte of the delimiter and moves everything up to it into `partial`. Whether the whole
+    /// delimiter is there shows in `partial` alone, even if it was cut between two reads.
     fn split_partial<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
         let last = self.delimiter[self.delimiter.len() - 1];
         let limit = self.max_length.saturating_add(self.delimiter.len());

@@ -6,9 +6,9 @@
 //! line never grows beyond the limit.
 //!
 //! ```text
-//!              set_raw_mode                       A pause (pause_producing, or backpressure) also holds back lines that
-//!     Line <------------------> Raw               have been received already. They are delivered when reading resumes.
-//!              set_line_mode
+//!              set_raw_mode               A pause (pause_producing, or backpressure) also holds back lines
+//!     Line <------------------> Raw       that have been received already. They are delivered when reading
+//!              set_line_mode              resumes.
 //! ```
 //!
 //! Next: `clock.rs`, the time that a program sees.
@@ -48,8 +48,8 @@ pub trait LineProtocol {
         transport.lose_connection();
     }
 
-    /// Reading goes on after a pause. The bytes that were held back are delivered next, with the mode and the limit that
-    /// this method sets.
+    /// Reading goes on after a pause. The bytes that were held back are delivered next, with the mode and the limit
+    /// that this method sets.
     fn reading_resumed(&mut self, transport: &LineTransport) {
         let _ = transport;
     }

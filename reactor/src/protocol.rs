@@ -26,8 +26,8 @@ pub trait Protocol {
         let _ = transport;
     }
 
-    /// Over TLS: the handshake is complete, and the peer has proved its identity. Called before any data. Bytes that were
-    /// written earlier go out now. Twisted's `IHandshakeListener`.
+    /// Over TLS: the handshake is complete, and the peer has proved its identity. Called before any data. Bytes that
+    /// were written earlier go out now. Twisted's `IHandshakeListener`.
     fn handshake_completed(&mut self, transport: &Transport) {
         let _ = transport;
     }
@@ -114,8 +114,8 @@ pub trait Factory {
     fn stop_factory(&mut self) {}
 }
 
-/// The closure takes its address by value, although the method has a reference. For `FnMut(&Address)`, rustc would infer
-/// that `|_peer|` takes a reference of one particular lifetime, and refuse it.
+/// The closure takes its address by value, although the method has a reference. For `FnMut(&Address)`, rustc would
+/// infer that `|_peer|` takes a reference of one particular lifetime, and refuse it.
 impl<F, P> Factory for F
 where
     F: FnMut(Address) -> P,

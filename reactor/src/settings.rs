@@ -19,11 +19,11 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// How long the look-up of a host name may take. Default 10 s.
     pub lookup_timeout: Duration,
-    /// Maximum number of connections that one port accepts before the loop goes on to other work, so that a flood of new
-    /// clients does not starve the old ones. Default 64.
+    /// Maximum number of connections that one port accepts before the loop goes on to other work, so that a flood of
+    /// new clients does not starve the old ones. Default 64.
     pub max_accepts_at_once: usize,
-    /// Maximum number of reads, of up to 64 KiB each, from one connection before the loop goes on to other work, so that a
-    /// busy client does not starve the others. Default 4.
+    /// Maximum number of reads, of up to 64 KiB each, from one connection before the loop goes on to other work, so
+    /// that a busy client does not starve the others. Default 4.
     pub max_reads_at_once: usize,
     /// When a port that ran out of descriptors tries again to accept. Default 200 ms.
     pub accept_retry: Duration,

@@ -4,9 +4,9 @@
 //! The queue is a heap, ordered by time and then by order of request: calls that are due at the same moment are made in
 //! the order in which they were requested, which Twisted does not promise.
 //!
-//! Cancelling a call, or moving it to a later time, only changes the call: lazy deletion. Its entry in the heap is out of
-//! date then. It is thrown away or put back when it comes to the top. When dead entries outnumber the live ones the heap
-//! is rebuilt, so that a million cancelled time-outs hold no memory.
+//! Cancelling a call, or moving it to a later time, only changes the call: lazy deletion. Its entry in the heap is out
+//! of date then. It is thrown away or put back when it comes to the top. When dead entries outnumber the live ones the
+//! heap is rebuilt, so that a million cancelled time-outs hold no memory.
 //!
 //! Next: `settings.rs`, the limits of the loop, and then `event_loop/mod.rs`, which asks this queue how long to sleep.
 
@@ -54,7 +54,8 @@ impl fmt::Display for NotActive {
 impl std::error::Error for NotActive {}
 
 struct Call {
-    /// When the call is due. Its entry in the heap may say an earlier time: then it is put back when it comes to the top.
+    /// When the call is due. Its entry in the heap may say an earlier time: then it is put back when it comes to the
+    /// top.
     time: Cell<Instant>,
     state: Cell<CallState>,
     action: Cell<Option<Action>>,
@@ -207,8 +208,8 @@ impl Timers {
         self.heap.borrow_mut().push(Timed { time: call.time.get(), order, value: call });
     }
 
-    /// Moves a call. To a later time, nothing but the call changes. To an earlier time, it needs a new entry: the old one
-    /// would come to the top too late.
+    /// Moves a call. To a later time, nothing but the call changes. To an earlier time, it needs a new entry: the old
+    /// one would come to the top too late.
     fn move_to(&self, call: &Rc<Call>, time: Instant) {
         let earlier = time < call.time.get();
         call.time.set(time);
@@ -260,8 +261,8 @@ impl Timers {
         self.now.get()
     }
 
-    /// Takes out the calls that are due now, in order. Calls that become due while these are made wait for the next turn:
-    /// otherwise a call that requests itself with no delay would never let the loop poll.
+    /// Takes out the calls that are due now, in order. Calls that become due while these are made wait for the next
+    /// turn: otherwise a call that requests itself with no delay would never let the loop poll.
     pub(crate) fn take_due(&self, due: &mut VecDeque<Due>) {
         while let Some(call) = self.take_first_due() {
             due.push_back(call);
@@ -277,8 +278,8 @@ impl Timers {
         Some(Due(entry.value))
     }
 
-    /// Marks a due call as called, and returns its action. `None` if a call before it in the same turn has cancelled it or
-    /// moved it to a later time; a moved one goes back into the heap.
+    /// Marks a due call as called, and returns its action. `None` if a call before it in the same turn has cancelled it
+    /// or moved it to a later time; a moved one goes back into the heap.
     pub(crate) fn begin(&self, due: Due) -> Option<(Action, &'static Location<'static>)> {
         let call = due.0;
         if call.state.get() != CallState::Waiting {

@@ -4,12 +4,13 @@
 //! over another transport, or memory. The contract of every method (Twisted's `ITransport`, `ITCPTransport`,
 //! `IConsumer`):
 //!
-//! * No method calls a protocol or a producer back before it returns. It notes the request, and the loop carries it out.
+//! * No method calls a protocol or a producer back before it returns. It notes the request, and the loop carries it
+//!   out.
 //! * No method fails. On a connection that is closing or gone it has no effect. `connection_lost` reports the outcome.
 //! * Bytes are sent in the order in which they were written, as soon as the callback that wrote them returns.
 //!
-//! **Backpressure.** When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause; when
-//! all have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted
+//! **Backpressure.** When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause;
+//! when all have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted
 //! connection stops reading from a peer that does not read our replies
 //! ([`pause_when_full`](Transport::pause_when_full)). Above a hard limit (default [`MAX_BUFFERED`]) the connection is
 //! aborted: no peer can fill our memory.
@@ -51,8 +52,8 @@ pub struct KeepAlive {
     pub probes: u32,
 }
 
-/// The connection behind a [`Transport`]. Layers such as TLS implement it, and test doubles. The contract of each method
-/// is that of the method of the same name on [`Transport`].
+/// The connection behind a [`Transport`]. Layers such as TLS implement it, and test doubles. The contract of each
+/// method is that of the method of the same name on [`Transport`].
 #[expect(missing_docs, reason = "the methods are documented once, on Transport")]
 pub trait TransportBackend {
     fn write(&self, data: &[u8]);
@@ -118,8 +119,9 @@ impl Transport {
         self.0.abort_connection();
     }
 
-    /// Stops reading: no more `data_received` until [`resume_producing`](Transport::resume_producing). TCP's flow control
-    /// then slows the peer down. The end of the connection is noticed only after the pause, unless a write meets it.
+    /// Stops reading: no more `data_received` until [`resume_producing`](Transport::resume_producing). TCP's flow
+    /// control then slows the peer down. The end of the connection is noticed only after the pause, unless a write
+    /// meets it.
     pub fn pause_producing(&self) {
         self.0.pause_producing();
     }

@@ -1,4 +1,6 @@
-//! [`MioDriver`]: the real world, by mio (epoll, kqueue). The only file that knows sockets.
+//! [`MioDriver`]: the real world, through mio (epoll, kqueue). The only file that knows sockets.
+//!
+//! Next: `threads.rs`, the threads for work that blocks.
 
 use super::signals::SignalPipes;
 use super::threads::ThreadPool;
@@ -16,16 +18,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many events one poll takes at most; what is more comes with the next one.
+/// Maximum number of events of one poll. The rest come with the next poll.
 const MAX_EVENTS: usize = 1024;
 
-/// Threads for `defer_to_thread`, as many as Twisted's pool has.
+/// Maximum number of threads for `defer_to_thread`, as in Twisted's pool.
 const MAX_WORKERS: usize = 10;
 
-/// Threads for name look-ups: few, and their own, so that a silent resolver holds up nothing else.
+/// Maximum number of threads for name look-ups. They are few, and a pool of their own, so that a silent resolver holds
+/// up nothing else.
 const MAX_LOOKUP_WORKERS: usize = 4;
 
-/// Our own tokens count down from the top, where no slab key gets to.
+/// The tokens of our own sources, at the top, which the loop leaves to drivers.
 const WAKE: mio::Token = mio::Token(usize::MAX);
 const INTERRUPT: mio::Token = mio::Token(usize::MAX - 1);
 const TERMINATE: mio::Token = mio::Token(usize::MAX - 2);
@@ -57,7 +60,7 @@ impl MioDriver {
     /// A driver with its own poll.
     ///
     /// # Errors
-    /// If the system gives no poll: too many files are open.
+    /// If the system cannot make another poll instance, because too many files are open.
     pub fn new() -> io::Result<MioDriver> {
         let poll = Poll::new()?;
         let waker = Arc::new(MioWaker(Waker::new(poll.registry(), WAKE)?));
@@ -92,7 +95,7 @@ impl Driver for MioDriver {
     }
 
     fn random(&mut self) -> u64 {
-        // SipHash under a key that the system drew for this process: plenty for jitter, not for secrets.
+        // SipHash under a key that the system drew: good enough for jitter, not for secrets.
         self.drawn += 1;
         self.random.hash_one(self.drawn)
     }
@@ -130,7 +133,7 @@ impl Driver for MioDriver {
     fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
-        // So that a server that was killed can be started again at once.
+        // A server that was killed can be started again at once, while its old connections linger.
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
@@ -163,10 +166,10 @@ impl Driver for MioDriver {
     fn resolve(&mut self, host: &str, reply: LookupReply) {
         let host = host.to_owned();
         let job: Job = Box::new(move || {
-            // The port is only there because the standard library wants one.
+            // The standard library wants a port number. It is not used.
             reply((host.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect()));
         });
-        // A full queue drops the job, and with it the reply; the caller's time-out tells.
+        // A full queue drops the job, and with it the reply. The caller learns it by its time limit.
         if self.lookups.spawn(job).is_err() {
             log::warn!(target: "reactor", "too many name look-ups are waiting; one was dropped");
         }
@@ -177,7 +180,7 @@ impl Driver for MioDriver {
     }
 
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
-        self.signals = None; // Ends what was caught before.
+        self.signals = None; // First, so that two sets of handlers never report the same signal.
         if on {
             self.signals = Some(SignalPipes::new(&self.registry, INTERRUPT, TERMINATE)?);
         }
@@ -185,7 +188,7 @@ impl Driver for MioDriver {
     }
 }
 
-/// The "error" that says that a non-blocking connect has begun.
+/// Whether this "error" only says that a non-blocking connect has begun.
 fn in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(EINPROGRESS)
 }
@@ -214,7 +217,7 @@ impl Listener for MioListener {
 struct MioStream(TcpStream);
 
 impl MioStream {
-    /// Once, for both directions: interest never changes, so it never costs a system call again.
+    /// Registers the stream once, for both directions. Interest never changes, so it never costs a system call again.
     fn register(mut stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Box<dyn Stream>> {
         registry.register(&mut stream, mio::Token(token.0), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Box::new(MioStream(stream)))

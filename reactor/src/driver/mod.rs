@@ -1,17 +1,29 @@
 //! [`Driver`]: what the loop needs from below, and nothing more.
 //!
-//! This is the seam on which the library rests. Above it nothing touches a socket, a thread, a random number or the
-//! clock; below it nothing knows protocols. [`MioDriver`] is the real world. A simulated one ([`crate::sim`]) puts a
-//! virtual network and a virtual clock under the very same loop.
+//! This is the seam on which the library rests. Above it, no code touches a socket, a thread, a random number or the
+//! clock. Below it, no code knows protocols. [`MioDriver`] is the real world. The simulated one ([`crate::sim`]) puts a
+//! virtual network and a virtual clock under the very same loop. A program can bring its own:
+//! [`Reactor::with_driver`](crate::Reactor::with_driver).
 //!
-//! The rules that every driver keeps:
-//! * Readiness is **edge-triggered**: an [`Event`] tells of a change; who stops reading before `WouldBlock` or the end
-//!   must not expect another one.
-//! * A source (stream or listener) is registered for both directions when it is made, under the token given, and
-//!   deregistered when it is dropped. A late event may still come under its token: tokens are never used again.
-//! * Nothing blocks but [`poll`](Driver::poll).
+//! # The contract
 //!
-//! Next: `event_loop/`, the loop on top, or `mio_driver.rs`, the real driver.
+//! A driver has three kinds of objects: itself, listeners ([`Listener`]) and streams ([`Stream`]). It must keep these
+//! rules:
+//!
+//! * **Only [`poll`](Driver::poll) blocks.** Every other method returns at once. A stream or listener that cannot go on
+//!   answers `WouldBlock`.
+//! * **Readiness is edge-triggered.** An [`Event`] reports a change, once. It is reported again only after the loop has
+//!   met `WouldBlock`, a read of fewer bytes than it had room for, or a write of fewer than it offered. The loop keeps
+//!   in mind that a source is ready until then.
+//! * **A source is registered when it is made**, for reading and writing, under the token that the loop gives, and
+//!   deregistered when it is dropped. Interest never changes.
+//! * **Events may be late or needless.** An event may report what is no longer true, and may come under the token of a
+//!   source that has been dropped. The loop never uses a token again.
+//! * **Nothing is called back**, except a [`LookupReply`] and a [`Job`], which may run on any thread and only hand
+//!   their results over.
+//! * **A driver never goes back in time**: [`now`](Driver::now) does not decrease.
+//!
+//! Next: `mio_driver.rs`, the real driver.
 
 mod mio_driver;
 mod signals;
@@ -25,36 +37,36 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Names a source in events: a place in the loop's slab and a generation, so that an event for a connection that is
-/// gone never reaches its successor.
+/// Names a source in events. To the loop it is a slab key and a generation, so that an event for a connection that is
+/// gone never reaches its successor. To a driver it is opaque. The topmost values are left to a driver's own sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub usize);
 
-/// What [`Driver::poll`] reports.
+/// One report of [`Driver::poll`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A source may be ready; it may also turn out not to be.
+    /// A source may be ready.
     Ready(Readiness),
     /// The process was asked to stop.
     Signal(Signal),
 }
 
-/// What has changed on one source.
+/// The changes on one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Readiness {
     /// The source.
     pub token: Token,
-    /// Reading (or accepting) may give something.
+    /// There may be bytes to read, or connections to accept.
     pub readable: bool,
-    /// Writing may take something, or a connection attempt has ended.
+    /// There may be room to write, or a connection attempt has ended.
     pub writable: bool,
-    /// The peer has ended its side: reading must go on to the end, as no further event will tell of it.
+    /// The peer has ended its side. The loop reads on until it meets the end, because no event will report it again.
     pub read_closed: bool,
-    /// The connection is broken off: reading or writing would give the error.
+    /// The connection is broken off. A read or a write would return the error.
     pub broken: bool,
 }
 
-/// A request to stop.
+/// A request from outside to stop the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C: SIGINT.
@@ -63,7 +75,7 @@ pub enum Signal {
     Terminate,
 }
 
-/// Some moment, to count the time of a virtual clock from: std gives an [`Instant`] in no other way.
+/// Some moment, as the beginning of a virtual clock: std makes an [`Instant`] in no other way.
 pub(crate) fn some_moment() -> Instant {
     Instant::now()
 }
@@ -71,125 +83,130 @@ pub(crate) fn some_moment() -> Instant {
 /// Work for another thread.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Takes the answer of a name look-up, on any thread.
+/// Takes the answer of a name look-up. It may be called on any thread, and only hands the answer over.
 pub type LookupReply = Box<dyn FnOnce(io::Result<Vec<IpAddr>>) + Send>;
 
-/// Wakes a loop that is waiting in [`Driver::poll`], from any thread.
+/// Wakes a loop that waits in [`Driver::poll`], from any thread.
 pub trait Wake: Send + Sync {
-    /// Makes the current or the next `poll` return at once.
+    /// Makes the current `poll`, or else the next, return at once.
     fn wake(&self);
 }
 
-/// The world below one reactor.
+/// The world below one reactor. The [module](crate::driver) has the contract.
 pub trait Driver {
-    /// The time by which calls are timed; never goes back.
+    /// The time on the clock of delayed calls. It never goes back.
     fn now(&self) -> Instant;
 
     /// The time of day.
     fn system_time(&self) -> SystemTime;
 
-    /// A random number.
+    /// A random number, of any quality: it serves jitter, not secrets.
     fn random(&mut self) -> u64;
 
-    /// Waits for events until `timeout` (for ever if `None`) or a wake-up, and appends them to `events`.
+    /// Waits for events and appends them to `events`. Returns when there is at least one event, after `timeout` (never,
+    /// if `None`), or after a wake-up. It may also return early, without an event.
     ///
     /// # Errors
-    /// Only if the system cannot wait at all; an interrupted wait is no error.
+    /// Only if the system cannot wait at all: the loop then ends. An interrupted wait is no error.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()>;
 
-    /// What wakes this driver's `poll`.
+    /// A handle that wakes this driver's `poll`.
     fn waker(&self) -> Arc<dyn Wake>;
 
-    /// Opens a listening socket.
+    /// Opens a listening socket under `token`, with up to `backlog` connections waiting to be accepted.
     ///
     /// # Errors
-    /// As the system says: the address is in use, or not ours.
+    /// The system's: the address is in use, or is not ours.
     fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>>;
 
-    /// Begins to connect to `address`, from `bind` if given. The outcome is told by an event and then by
-    /// [`Stream::finish_connect`].
+    /// Begins to connect to `address`, from the local address `bind` if given. When the attempt has ended, an event
+    /// says so (`writable`), and [`Stream::finish_connect`] gives the outcome.
     ///
     /// # Errors
-    /// As the system says, if the attempt cannot even begin.
+    /// The system's, if the attempt cannot even begin.
     fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>>;
 
-    /// Looks up a host name; `reply` is called once, on any thread, and only hands the answer over. It is dropped
-    /// without a call if too many look-ups wait: the loop has a time limit of its own.
+    /// Looks up a host name, and calls `reply` once with the answer. If too many look-ups wait, `reply` is dropped
+    /// without a call: the loop has a time limit of its own for that case.
     fn resolve(&mut self, host: &str, reply: LookupReply);
 
-    /// Runs `job` on another thread.
+    /// Runs `job` on another thread, some time. A job that has begun is not waited for at the end.
     ///
     /// # Errors
-    /// The job itself, if too many wait already.
+    /// Returns the job, if too many wait already.
     fn spawn(&mut self, job: Job) -> Result<(), Job>;
 
-    /// Begins or ends reporting SIGINT and SIGTERM as events. While nobody in the process wants them, they have their
-    /// usual effect.
+    /// Begins or ends the reporting of SIGINT and SIGTERM as events. While no driver of the process reports them, they
+    /// have their usual effect.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's.
     fn catch_signals(&mut self, on: bool) -> io::Result<()>;
 }
 
 /// A listening socket; closed when dropped.
 pub trait Listener {
-    /// Takes the next connection that waits, registered under `token`.
+    /// Accepts the next connection that waits, and registers it under `token`. Returns it with the peer's address.
     ///
-    /// # Errors
-    /// `WouldBlock` if none waits; else what went wrong with this connection or with us.
+    /// # Errors `WouldBlock` if none waits. `ConnectionAborted`, `ConnectionReset`, `Interrupted`, `PermissionDenied`
+    /// and `TimedOut` mean that only this connection failed: the loop accepts the next. After any other error the loop
+    /// tries again later.
     fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)>;
 
-    /// Where it listens; the port is the real one if 0 was asked for.
+    /// The local address, with the real port number if 0 was asked for.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's.
     fn local_address(&self) -> io::Result<SocketAddr>;
 }
 
 /// A stream socket; closed when dropped.
 pub trait Stream {
-    /// How a connection attempt went: `Ok(false)` while it goes on.
+    /// The outcome of a connection attempt: `Ok(true)` if connected, `Ok(false)` while the attempt goes on. Asked after
+    /// each event, until the attempt has ended.
     ///
     /// # Errors
-    /// Why it failed.
+    /// Why the attempt failed.
     fn finish_connect(&mut self) -> io::Result<bool>;
 
-    /// Reads what is there; 0 is the end.
+    /// Reads the bytes that have arrived, at most as many as fit into `buffer`. 0 means that the peer has ended its
+    /// side. A read that returns fewer bytes than fit has emptied the socket, unless `read_closed` was reported.
     ///
-    /// # Errors
-    /// `WouldBlock` if nothing is there; else the connection is broken.
+    /// # Errors `WouldBlock` if there are no bytes; `Interrupted` to be called again; any other error means that the
+    /// connection is broken.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes as much as fits now.
+    /// Writes as many bytes as fit now, and returns their number, which is not 0. If it is smaller than was offered, an
+    /// event reports when there is room again.
     ///
-    /// # Errors
-    /// `WouldBlock` if nothing fits; else the connection is broken.
+    /// # Errors `WouldBlock` if nothing fits; `Interrupted` to be called again; any other error means that the
+    /// connection is broken.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Tells the peer that no more will come.
+    /// Ends our side: the peer reads the end after everything that was written. Reading goes on.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Makes the coming drop break the connection off (TCP reset) instead of closing it.
+    /// Makes the drop that follows break the connection off (a TCP reset) instead of closing it.
     fn reset_on_close(&mut self);
 
-    /// `TCP_NODELAY`.
+    /// Sets `TCP_NODELAY`.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's.
     fn set_no_delay(&mut self, on: bool) -> io::Result<()>;
 
-    /// `SO_KEEPALIVE` and its times.
+    /// Sets `SO_KEEPALIVE` and its times; `None` turns the probes off.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's.
     fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) -> io::Result<()>;
 
-    /// The address of this end.
+    /// The local address.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's.
     fn local_address(&self) -> io::Result<SocketAddr>;
 }

@@ -1,7 +1,10 @@
-//! SIGINT and SIGTERM as readable pipes: a signal handler may do almost nothing, but it may write a byte.
+//! [`SignalPipes`]: SIGINT and SIGTERM as readable pipes. A signal handler may do almost nothing, but it may write a
+//! byte.
 //!
-//! Several reactors of one process may catch signals at once; each has pipes of its own. When the last one stops
-//! catching, the signals get their usual effect back, which signal-hook alone would not do.
+//! Several reactors of one process may catch signals at the same time; each has pipes of its own. When the last one
+//! stops catching, the signals get their usual effect back, which signal-hook alone would not do.
+//!
+//! Next: `../error.rs`, the named errors.
 
 use super::Signal;
 use mio::net::UnixStream;
@@ -33,7 +36,7 @@ impl SignalPipes {
         })
     }
 
-    /// The signals of one pipe that have come.
+    /// Empties one pipe, and returns a signal for each byte in it.
     pub(super) fn drain(&mut self, interrupt: bool) -> impl Iterator<Item = Signal> + use<> {
         let (pipe, signal) = match interrupt {
             true => (&mut self.interrupt, Signal::Interrupt),
@@ -64,7 +67,8 @@ impl Drop for Pipe {
     }
 }
 
-/// One catcher of signals; while there is none, SIGINT and SIGTERM end the process as usual.
+/// Counts as one catcher of signals until it is dropped. While there is none, SIGINT and SIGTERM end the process as
+/// usual.
 struct Listening;
 
 struct Catchers {

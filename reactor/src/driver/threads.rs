@@ -1,7 +1,9 @@
-//! A small pool of threads for what cannot be done without blocking.
+//! [`ThreadPool`]: a small pool of threads for work that blocks.
 //!
-//! Threads are started when work waits and none is idle, up to the limit, and end with the pool. Work in progress is
-//! not waited for: a look-up that hangs must not hold up the end of the program.
+//! A thread is started when work waits and no thread is idle, up to the limit. The threads end with the pool. Work in
+//! progress is not waited for: a look-up that hangs must not hold up the end of the program.
+//!
+//! Next: `signals.rs`, the last part of the real world.
 
 use super::Job;
 use std::collections::VecDeque;
@@ -9,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
-/// How many jobs may wait for a thread; more are refused, so that a stuck pool cannot eat the memory.
+/// Maximum number of jobs that wait for a thread. More are refused, so that a stuck pool cannot fill the memory.
 const MAX_QUEUED_JOBS: usize = 1024;
 
 pub(super) struct ThreadPool {
@@ -57,7 +59,7 @@ impl ThreadPool {
             let name = format!("reactor-{}-{}", self.name, state.threads);
             match thread::Builder::new().name(name).spawn(move || work(&pool)) {
                 Ok(_detached) => state.threads += 1,
-                // With no thread at all the job could wait for ever.
+                // Without any thread, the job would wait for ever.
                 Err(_) if state.threads == 0 => return state.queue.pop_back().map_or(Ok(()), Err),
                 Err(error) => log::warn!(target: "reactor", "cannot start a {} thread: {error}", self.name),
             }
@@ -82,7 +84,8 @@ fn work(pool: &Pool) {
         match state.queue.pop_front() {
             Some(job) => {
                 drop(state);
-                // The panic hook has printed it; whoever waits for the result is told by the job's own drop.
+                // The panic hook has printed the panic. The thread lives on for the next job; `defer_to_thread` catches
+                // a panic of its work before this, and reports it.
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 state = pool.lock();
             }

@@ -1,4 +1,4 @@
-//! [`Connector`]: makes an outgoing connection: name, addresses in turn, time limit.
+//! [`Connector`]: makes an outgoing connection. It looks the name up, tries the addresses in turn, and limits the time.
 //!
 //! ```text
 //!          connect            name known           connected
@@ -9,6 +9,9 @@
 //! ```
 //!
 //! From `client_connection_failed` and `client_connection_lost` the factory may call [`Connector::connect`] again.
+//! Those callbacks come from the loop, with the state back at `Idle`, so that the call begins a new attempt.
+//!
+//! Next: `client_factory.rs`, what a program implements to hear of all this.
 
 use super::connection::Connection;
 use super::registry::Source;
@@ -27,10 +30,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long a connection attempt may take, look-up included, unless said otherwise: 30 s, as in Twisted.
+/// How long an attempt may take, look-up included, unless [`Destination::timeout`] sets another: 30 s, as in Twisted.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where to connect to: host name or address, port, and how. Converts from `(host, port)` or a socket address.
+/// Where to connect to: a host name or address, a port, and how to connect. Converts from `(host, port)` or a socket
+/// address.
 ///
 /// ```
 /// use reactor::Destination;
@@ -53,19 +57,19 @@ impl Destination {
         self
     }
 
-    /// Connects from this address of ours, if the other end's is of the same kind; one of each kind (IPv4, IPv6) may
-    /// be given. Twisted's `bindAddress`.
+    /// Sets the local address to connect from, for remote addresses of the same kind. One of each kind (IPv4, IPv6) may
+    /// be set. Twisted's `bindAddress`.
     pub fn bind_address(mut self, address: IpAddr) -> Destination {
         self.bind[usize::from(address.is_ipv6())] = Some(address);
         self
     }
 
-    /// The host as it was given.
+    /// The remote host, a name or an address, as the program gave it.
     pub fn host_name(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// The remote port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -92,29 +96,30 @@ impl fmt::Display for Destination {
     }
 }
 
-/// An outgoing connection, wanted or made: what [`Reactor::connect_tcp`](crate::Reactor::connect_tcp) gives.
-/// Twisted's `IConnector`. Dropping it changes nothing.
+/// An outgoing connection, wanted or made. [`Reactor::connect_tcp`](crate::Reactor::connect_tcp) returns it. Twisted's
+/// `IConnector`. Dropping it changes nothing.
 #[derive(Clone)]
 pub struct Connector(Rc<ConnectorInner>);
 
 impl Connector {
-    /// Where to. Twisted's `getDestination`.
+    /// Where it connects to. Twisted's `getDestination`.
     pub fn destination(&self) -> &Destination {
         &self.0.destination
     }
 
-    /// Connects (again). Does nothing while an attempt or a connection is under way, or while the reactor closes
-    /// everything: a client that always comes back must not keep it.
+    /// Connects, or connects again. Does nothing while there is an attempt or a connection. Does nothing either while
+    /// the reactor closes everything: a client that always connects again must not keep the reactor from stopping.
     pub fn connect(&self) {
         ConnectorInner::start(&self.0);
     }
 
-    /// Gives an attempt up; the factory hears of it as [`ConnectError::Cancelled`]. Does nothing if none is under way.
+    /// Gives the attempt up. The factory hears of it as [`ConnectError::Cancelled`]. Does nothing if there is no
+    /// attempt.
     pub fn stop_connecting(&self) {
         self.0.give_up(ConnectError::Cancelled);
     }
 
-    /// Gives an attempt up, or closes the connection in an orderly way.
+    /// Gives the attempt up, or closes the connection in an orderly way.
     pub fn disconnect(&self) {
         let connection = match &*self.0.state.borrow() {
             State::Connected(connection) => Some(connection.clone()),
@@ -148,7 +153,7 @@ pub(super) struct ConnectorInner {
 
 enum State {
     Idle,
-    /// `connect` was called; the loop will begin.
+    /// `connect` was called. The loop will begin, because the factory must not be called from inside `connect`.
     Starting,
     Lookup(Deferred<()>),
     Attempt {
@@ -206,7 +211,7 @@ impl ConnectorInner {
     fn begin(self: &Rc<Self>) {
         let Some(core) = self.reactor.core() else { return };
         if !matches!(&*self.state.borrow(), State::Starting) {
-            return; // It was stopped in the meantime.
+            return; // The program has given the attempt up before the loop began it.
         }
         self.with_factory(&core, "started_connecting", |factory, connector| factory.started_connecting(connector));
         if core.is_closing() {
@@ -236,6 +241,7 @@ impl ConnectorInner {
                     me.give_up(failure);
                 }
             });
+        // Unless the answer was there at once: then the callback has moved the state on already.
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Starting) {
             *state = State::Lookup(lookup);
@@ -243,7 +249,7 @@ impl ConnectorInner {
         }
     }
 
-    /// Tries the addresses in order; the last error is the one that counts.
+    /// Tries the addresses in order. If all fail, the last error is the one that is reported.
     fn try_next(self: &Rc<Self>, core: &Core, mut rest: VecDeque<SocketAddr>, mut error: Option<ConnectError>) {
         self.strike_off_lookups(core);
         while let Some(address) = rest.pop_front() {
@@ -266,12 +272,13 @@ impl ConnectorInner {
         self.give_up(error.unwrap_or_else(nothing));
     }
 
-    /// Ends what is under way; the loop tells the factory.
+    /// Ends the attempt. The loop tells the factory.
     fn give_up(self: &Rc<Self>, failure: impl Into<Failure>) {
         let Some(core) = self.reactor.core() else { return };
         if matches!(&*self.state.borrow(), State::Idle | State::Connected(_)) {
             return;
         }
+        // First, so that no callback of what is ended below finds an attempt that is half over.
         let old = self.state.replace(State::Idle);
         self.stop_timer();
         self.strike_off_lookups(&core);
@@ -283,7 +290,7 @@ impl ConnectorInner {
         self.tell_failed(&core, failure.into());
     }
 
-    /// Has the loop tell the factory.
+    /// Makes the loop call `client_connection_failed`.
     fn tell_failed(self: &Rc<Self>, core: &Core, failure: Failure) {
         let me = self.clone();
         core.work.call_soon(Box::new(move || {
@@ -295,11 +302,12 @@ impl ConnectorInner {
         }));
     }
 
-    /// The reactor closes everything.
+    /// Gives up, because the reactor closes everything.
     pub(super) fn stop(self: &Rc<Self>) {
         self.give_up(ConnectError::Cancelled);
     }
 
+    /// Takes this connector off the list of those that wait for a name.
     fn strike_off_lookups(self: &Rc<Self>, core: &Core) {
         core.work.looking_up.borrow_mut().retain(|other| !Rc::ptr_eq(self, other));
     }
@@ -311,6 +319,7 @@ impl ConnectorInner {
     }
 
     fn with_factory(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn ClientFactory, &Connector)) {
+        // Taken out and put back, like a protocol: the callback may come back to this connector.
         let Some(mut factory) = self.factory.take() else { return };
         let connector = Connector(self.clone());
         core.run_callback(
@@ -322,13 +331,13 @@ impl ConnectorInner {
 
     /// The connection is gone, and its protocol knows.
     pub(super) fn lost(self: &Rc<Self>, core: &Core, reason: &Reason) {
-        self.state.replace(State::Idle);
+        self.state.replace(State::Idle); // Before the call, in which the factory may connect again.
         self.with_factory(core, "client_connection_lost", |factory, connector| {
             factory.client_connection_lost(connector, reason);
         });
     }
 
-    /// Without the loop, there is nobody left to tell.
+    /// Drops what it holds, without a callback: the loop is gone.
     pub(super) fn forget(&self) {
         drop(self.factory.take());
         drop(self.state.replace(State::Idle));
@@ -366,13 +375,15 @@ impl Attempt {
             return connector.give_up(ConnectError::NoProtocol);
         };
         if !matches!(&*connector.state.borrow(), State::Attempt { .. }) {
-            return; // The factory called it off.
+            return; // The factory has given the attempt up from inside `build_protocol`.
         }
         let work = core.work.clone();
         let connection = Connection::new(self.token, work, stream, protocol, peer, Some(connector.clone()));
+        // Both before `begin`: in `connection_made` the program may disconnect, which looks here.
         connector.state.replace(State::Connected(connection.clone()));
         core.registry.borrow_mut().replace(self.token, Source::Connection(connection.clone()));
         connection.begin(core);
+        // The event that reported the connection may also have reported bytes, and will not come again.
         connection.ready(core, event);
     }
 

@@ -1,4 +1,5 @@
-//! How a reactor runs and stops: Twisted's `run`, `stop`, `iterate` and system event triggers.
+//! [`Run`] and [`Lifecycle`]: how a reactor runs and stops. Twisted's `run`, `stop`, `iterate` and system event
+//! triggers.
 //!
 //! ```text
 //!                run               stop / signal            all gone
@@ -10,6 +11,10 @@
 //! ```
 //!
 //! A second signal ends the waiting at once.
+//!
+//! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
+//!
+//! Next: `threads.rs`, the way in from other threads.
 
 use super::connection::Connection;
 use super::registry::Source;
@@ -26,27 +31,27 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a trigger is for.
+/// The event that a trigger belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SystemEvent {
     /// The loop begins to run.
     Startup,
-    /// The loop is to stop.
+    /// The loop stops.
     Shutdown,
 }
 
-/// When in an event a trigger runs.
+/// The part of an event in which a trigger runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// First. A shutdown waits for the Deferreds that these give; the loop goes on meanwhile, as if nothing was.
+    /// First. A shutdown waits for the Deferreds that these triggers return. Meanwhile the loop goes on as usual.
     Before,
-    /// At a shutdown: when the ports are closed and the connections told to end.
+    /// At a shutdown: when the ports close and the connections are told to end.
     During,
-    /// At a shutdown: when all connections have ended.
+    /// At a shutdown: after all connections have ended.
     After,
 }
 
-/// Names a trigger, to remove it.
+/// Names a trigger, so that it can be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TriggerId(u64);
 
@@ -62,9 +67,9 @@ enum State {
     #[default]
     Stopped,
     Running,
-    /// The "before" triggers have run; their Deferreds are waited for.
+    /// The "before" triggers have run, and some of their Deferreds have not fired.
     Waiting,
-    /// Connections are ending.
+    /// Ports are closed, and connections are ending.
     Closing,
 }
 
@@ -72,22 +77,23 @@ enum State {
 pub(super) struct Lifecycle {
     state: Cell<State>,
     stop_wanted: Cell<bool>,
-    /// Deferreds of the "before" triggers that have not fired; a counter of its own for each stop.
+    /// Number of Deferreds of the "before" triggers that have not fired. Each stop has a counter of its own: a Deferred
+    /// that a second signal has cut off may still fire, and must not count down for a later stop.
     pending: RefCell<Rc<Cell<usize>>>,
     triggers: RefCell<Vec<Trigger>>,
     next_id: Cell<u64>,
     turn: RefCell<Turn>,
-    /// A second signal has come before the connections were told to end.
+    /// A second signal has arrived before the connections were told to end.
     in_a_hurry: Cell<bool>,
-    /// Aborts what cannot be closed in time.
+    /// Aborts the connections that do not end in time.
     limit: Cell<Option<DelayedCall>>,
 }
 
 impl Reactor {
-    /// Runs the loop until [`stop`](Reactor::stop), SIGINT or SIGTERM. It can be run again.
+    /// Runs the loop until [`stop`](Reactor::stop), SIGINT or SIGTERM. The reactor can be run again after that.
     ///
     /// # Errors
-    /// [`RunError`] if it runs already or the system cannot wait for events.
+    /// [`RunError`] if the loop runs already, or if the system cannot wait for events.
     pub fn run(&self) -> Result<(), RunError> {
         let run = Run::new(self)?;
         let _hooked = run.hooked();
@@ -98,8 +104,8 @@ impl Reactor {
         result
     }
 
-    /// Takes one turn, waiting at most `longest` for something to happen. For programs with a loop of their own; starts
-    /// and stops nothing.
+    /// Takes one turn, and waits at most `longest` for something to happen. For programs with a loop of their own. It
+    /// runs no triggers and catches no signals.
     ///
     /// # Errors
     /// As [`run`](Reactor::run).
@@ -107,19 +113,19 @@ impl Reactor {
         self.core.take_turn(Some(longest))
     }
 
-    /// Asks the loop to stop; it does so in its own time, as [`Phase`] tells. Does nothing if it is stopping already;
-    /// if it does not run, the next `run` stops after its first turn.
+    /// Asks the loop to stop. It stops in an orderly way, in the phases of [`Phase`]. Does nothing if the loop is
+    /// stopping already. If it does not run, the next `run` stops after its first turn.
     pub fn stop(&self) {
         self.core.lifecycle.stop_wanted.set(true);
     }
 
-    /// Whether the loop runs and nobody has asked it to stop.
+    /// Whether the loop runs and has not been asked to stop.
     pub fn running(&self) -> bool {
         self.core.lifecycle.state.get() == State::Running && !self.core.lifecycle.stop_wanted.get()
     }
 
-    /// Has `f` called at a phase of an event, once. It may return nothing, or a Deferred, for which a shutdown waits
-    /// in the phase [`Before`](Phase::Before). Failures are logged and stop nothing.
+    /// Registers `f` to be called once, at a phase of an event. `f` returns nothing, or a Deferred; in the phase
+    /// [`Before`](Phase::Before) a shutdown waits for that Deferred. A failure is logged and stops nothing.
     pub fn add_system_event_trigger<R>(
         &self,
         phase: Phase,
@@ -136,35 +142,36 @@ impl Reactor {
         id
     }
 
-    /// Takes a trigger back; true if it had not run.
+    /// Removes a trigger. Returns false if it has run, or was removed, already.
     pub fn remove_system_event_trigger(&self, id: TriggerId) -> bool {
         let mut triggers = self.core.lifecycle.triggers.borrow_mut();
         let found = triggers.iter().position(|trigger| trigger.id == id).map(|at| triggers.remove(at));
         drop(triggers);
-        found.is_some() // Dropped only now: what it captured may do anything.
+        found.is_some() // Dropped after the borrow has ended: what the trigger captured may come back here in its drop.
     }
 }
 
-/// A run of the loop from its beginning to its end, step by step: [`Reactor::run`] takes the steps one after the other,
-/// a simulated world when it is time for each.
+/// A run of the loop from its beginning to its end, step by step. [`Reactor::run`] takes the steps one after the other;
+/// a simulated world takes each step when it is due. So both run the same code.
 ///
 /// Dropping it ends the run.
 pub(crate) struct Run {
     reactor: Reactor,
-    /// Has the loop go on with coroutines that were roused elsewhere.
+    /// Makes the loop resume coroutines whose wakers were called on other threads.
     rouse: deferred::Hook,
     catches_signals: Cell<bool>,
 }
 
 impl Run {
-    /// Begins; fails if a loop runs already, also if this is in a turn by hand, or in a trigger.
+    /// Begins a run. Fails if the loop runs already, or if this is inside `iterate` or a trigger.
     pub(crate) fn new(reactor: &Reactor) -> Result<Run, RunError> {
         let life = &reactor.core.lifecycle;
         if life.state.get() != State::Stopped || life.turn.try_borrow_mut().is_err() {
             return Err(RunError::AlreadyRunning);
         }
         life.state.set(State::Running);
-        // Coroutines that are roused on other threads go on in this loop, also those roused while no loop ran.
+        // Coroutines that are woken on other threads resume in this loop. Once now, for those that were woken while no
+        // loop ran.
         let handle = reactor.handle();
         let rouse = Arc::new(move || {
             let _ = handle.call_from_thread(|_| deferred::go_on());
@@ -173,7 +180,7 @@ impl Run {
         Ok(Run { reactor: reactor.clone(), rouse, catches_signals: Cell::new(false) })
     }
 
-    /// As long as the guard lives, coroutines of this thread go on in this loop. To be held over all that follows.
+    /// While the guard lives, coroutines of this thread resume in this loop. Hold it as long as the run takes steps.
     pub(crate) fn hooked(&self) -> deferred::Hooked {
         deferred::hook(self.rouse.clone())
     }
@@ -196,7 +203,7 @@ impl Run {
         self.reactor.core.take_turn(None)
     }
 
-    /// How long the next turn would wait if nothing happened; `None` for ever.
+    /// How long the next turn would wait if nothing happened; `None` means for ever.
     pub(crate) fn wait_time(&self) -> Option<Duration> {
         self.reactor.core.wait_time(None)
     }
@@ -221,7 +228,8 @@ impl Drop for Run {
 
 impl Core {
     fn take_turn(&self, longest: Option<Duration>) -> Result<(), RunError> {
-        // A turn inside a turn would re-enter protocols.
+        // The borrow lasts for the turn: a callback that calls `iterate` gets an error. A turn inside a turn would
+        // re-enter protocols.
         let mut turn = self.lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;
         turn.take(self, longest)?;
         self.advance_shutdown();
@@ -229,23 +237,27 @@ impl Core {
     }
 
     fn start_up(&self) {
-        let _turn = self.lifecycle.turn.try_borrow_mut(); // The triggers are no place for another turn.
+        let _turn = self.lifecycle.turn.try_borrow_mut(); // So that a trigger cannot take a turn.
         for phase in [Phase::Before, Phase::During, Phase::After] {
             self.fire_triggers(SystemEvent::Startup, phase);
         }
     }
 
-    /// Whether the loop has something to do about stopping.
+    /// Whether a stop has been requested and not begun, so that the next turn must not wait.
     pub(super) fn is_stop_pressing(&self) -> bool {
         self.lifecycle.stop_wanted.get() && self.lifecycle.state.get() == State::Running
     }
 
-    /// Whether everything is being closed: nothing new may begin.
+    /// Whether the reactor closes everything: nothing new may begin.
     pub(super) fn is_closing(&self) -> bool {
         self.lifecycle.state.get() == State::Closing
     }
 
-    /// Takes the steps of a shutdown that are due.
+    /// Takes the steps of a shutdown that are due. Called after each turn, and not from `stop`: no callback is running
+    /// here.
+    ///
+    /// The `if`s stand in the order of the states, so that one call can pass through several of them. A stop with
+    /// nothing to wait for is then over after this one turn.
     fn advance_shutdown(&self) {
         let life = &self.lifecycle;
         if life.state.get() == State::Running && life.stop_wanted.get() {
@@ -254,7 +266,7 @@ impl Core {
             for deferred in self.fire_triggers(SystemEvent::Shutdown, Phase::Before) {
                 let pending = life.pending.borrow().clone();
                 pending.set(pending.get() + 1);
-                // One that fails does not hold the shutdown up; the failure goes to the log.
+                // A failure counts, too, and goes to the log: it must not hold the shutdown up.
                 drop(deferred.add_both(move |result| {
                     pending.set(pending.get() - 1);
                     result
@@ -278,7 +290,7 @@ impl Core {
         }
     }
 
-    /// Drops all triggers, and what they captured.
+    /// Drops all triggers, and what they captured, and the time limit.
     pub(super) fn forget_triggers(&self) {
         drop(self.lifecycle.triggers.take());
         drop(self.lifecycle.limit.take());
@@ -300,13 +312,13 @@ impl Core {
         deferreds
     }
 
-    /// Ports and attempts now, connections once their last byte has gone out. Again in each turn: a callback may have
-    /// opened something.
+    /// Closes ports and attempts now, and connections after their last byte. Called again after each turn, because a
+    /// callback may have opened something new.
     fn close_everything(&self) {
         for connector in self.work.looking_up.take() {
             connector.stop();
         }
-        // The loop does not wait for other look-ups any more: they stay unfired.
+        // The loop no longer waits for other look-ups: their Deferreds stay unfired.
         for limit in self.work.lookup_limits.take().into_values() {
             limit.cancel();
         }
@@ -345,11 +357,11 @@ impl Core {
         self.close_sources(|connection| connection.end(Reason::Aborted));
     }
 
-    /// The first signal stops in an orderly way; another one does not wait any more.
+    /// The first signal stops in an orderly way. A second one ends the waiting, for Deferreds and for connections.
     pub(super) fn stop_by_signal(&self) {
         let life = &self.lifecycle;
         if life.stop_wanted.replace(true) {
-            life.pending.replace(Rc::default());
+            life.pending.replace(Rc::default()); // A fresh counter: there is nothing left to wait for.
             match life.state.get() {
                 State::Closing => self.abort_everything(),
                 _ => life.in_a_hurry.set(true),

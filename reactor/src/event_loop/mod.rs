@@ -158,8 +158,8 @@ impl Reactor {
         self.core.read_clock()
     }
 
-    /// The time of day. While the loop runs it is read at most once for each callback, so that everything that one callback
-    /// does happens at one moment.
+    /// The time of day. While the loop runs it is read at most once for each callback, so that everything that one
+    /// callback does happens at one moment.
     pub fn system_time(&self) -> SystemTime {
         let core = &self.core;
         let moment = core.last_reading.get();
@@ -181,8 +181,8 @@ impl Reactor {
     /// Calls `f` from the loop when `delay` has passed. Calls that are due at the same moment are made in the order in
     /// which they were requested. A call with no delay, requested from a delayed call, is made in the next turn.
     ///
-    /// The values that `f` captures live until then. A clone of the reactor in a call that never comes keeps the reactor
-    /// alive.
+    /// The values that `f` captures live until then. A clone of the reactor in a call that never comes keeps the
+    /// reactor alive.
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
         self.core.work.timers.call_later(delay, Box::new(f))
@@ -198,13 +198,14 @@ impl Reactor {
         self.core.registry.borrow().len()
     }
 
-    /// Calls `f` from the loop as soon as it runs, in this turn or the next. Several such calls are made in the order in
-    /// which they were requested.
+    /// Calls `f` from the loop as soon as it runs, in this turn or the next. Several such calls are made in the order
+    /// in which they were requested.
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
         self.core.work.call_soon(Box::new(f));
     }
 
-    /// Listens on `address`; `factory` builds a protocol for each connection. Connections are accepted while the loop runs.
+    /// Listens on `address`; `factory` builds a protocol for each connection. Connections are accepted while the loop
+    /// runs.
     ///
     /// A factory that holds a clone of the reactor keeps the reactor alive until the port is stopped.
     ///
@@ -308,8 +309,8 @@ impl Core {
         now
     }
 
-    /// Runs a callback of the program. A panic is caught and logged; a callback that took long is logged. Returns false if
-    /// it panicked.
+    /// Runs a callback of the program. A panic is caught and logged; a callback that took long is logged. Returns false
+    /// if it panicked.
     ///
     /// `describe` names the callback. It is called only if there is something to log.
     fn run_callback(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
@@ -381,11 +382,11 @@ impl Core {
 }
 
 impl Core {
-    /// Drops everything that the reactor holds. It must be done by hand: a protocol holds its transport, the transport is
-    /// the connection, and the connection holds the protocol.
+    /// Drops everything that the reactor holds. It must be done by hand: a protocol holds its transport, the transport
+    /// is the connection, and the connection holds the protocol.
     ///
-    /// The program's own `Drop`s run here, and may make requests. The loop will not carry them out, so timers and requests
-    /// are cleared once more at the end.
+    /// The program's own `Drop`s run here, and may make requests. The loop will not carry them out, so timers and
+    /// requests are cleared once more at the end.
     fn tear_down(&self) {
         self.inbox.close();
         self.work.timers.clear();

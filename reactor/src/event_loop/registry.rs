@@ -36,8 +36,8 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    /// The token that the next [`insert`](Registry::insert) will use. The driver needs it before: a source is registered when
-    /// it is made.
+    /// The token that the next [`insert`](Registry::insert) will use. The driver needs it before: a source is
+    /// registered when it is made.
     pub(super) fn next_token(&self) -> Token {
         Token(self.generation << KEY_BITS | self.slab.vacant_key())
     }

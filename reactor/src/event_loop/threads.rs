@@ -1,7 +1,12 @@
-//! The way in from other threads: [`ReactorHandle`], and work that is done off the loop.
+//! [`ReactorHandle`]: the way in from other threads; and work that other threads do for the loop.
 //!
-//! Everything else in a reactor belongs to its thread, and the compiler sees to it. What crosses over is a closure in a
-//! queue and a wake-up.
+//! Everything else in a reactor belongs to one thread, and the compiler checks that. Only two things cross over: a
+//! closure in a queue, and a wake-up.
+//!
+//! A Deferred cannot cross over. So it stays here under a number ([`Completions`]), and the other thread sends the
+//! number back with the result.
+//!
+//! Next: `driver/mod.rs`, the world below the loop.
 
 use super::{Reactor, WeakReactor};
 use crate::driver::Wake;
@@ -16,12 +21,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// How many calls may wait to be made by the loop; a thread that floods it is refused instead of eating the memory.
+/// Maximum number of calls from other threads that wait for the loop. Beyond it a call is refused: a thread that floods
+/// the loop must not fill the memory.
 const MAX_QUEUED_CALLS: usize = 1 << 20;
 
 type Call = Box<dyn FnOnce(&Reactor) + Send>;
 
-/// What other threads hold of a reactor: it can hand calls over, and nothing else. `Send`, cheap to clone.
+/// The handle of a reactor for other threads. It hands calls over, and does nothing else. `Send` and cheap to clone.
 #[derive(Clone)]
 pub struct ReactorHandle {
     inbox: Arc<Inbox>,
@@ -32,11 +38,12 @@ impl ReactorHandle {
         ReactorHandle { inbox }
     }
 
-    /// Has the loop call `f`, in the order of these requests, and wakes it. From a thread or from the loop itself;
-    /// never before this returns. If the loop does not run, the call waits until it does.
+    /// Makes the loop call `f`, and wakes the loop. May be used on any thread, the loop's own included; `f` is never
+    /// called before this method returns. Calls are made in the order of their requests. If the loop does not run, the
+    /// call waits until it does.
     ///
     /// # Errors
-    /// If more than a million calls wait, or the reactor is gone; `f` is dropped then.
+    /// If more than a million calls wait, or if the reactor is gone. `f` is dropped then.
     pub fn call_from_thread(&self, f: impl FnOnce(&Reactor) + Send + 'static) -> Result<(), ThreadError> {
         self.inbox.push(Box::new(f), MAX_QUEUED_CALLS)
     }
@@ -48,10 +55,11 @@ impl fmt::Debug for ReactorHandle {
     }
 }
 
+/// The queue between other threads and the loop.
 pub(super) struct Inbox {
     /// `None` once the reactor is gone.
     calls: Mutex<Option<VecDeque<Call>>>,
-    /// Whether there may be calls: looking at this costs less than locking.
+    /// Whether there may be calls. The loop looks at it in every turn, and it costs less than the lock.
     pending: AtomicBool,
     waker: Arc<dyn Wake>,
 }
@@ -61,7 +69,7 @@ impl Inbox {
         Inbox { calls: Mutex::new(Some(VecDeque::new())), pending: AtomicBool::new(false), waker }
     }
 
-    /// No user code runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
+    /// No code of the program runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
     fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Call>>> {
         self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -74,10 +82,10 @@ impl Inbox {
         }
         let first = queue.is_empty();
         queue.push_back(call);
-        self.pending.store(true, Ordering::Release); // Under the lock, so that take() cannot miss it.
+        self.pending.store(true, Ordering::Release); // Under the lock: `take` must not clear it for a call that it missed.
         drop(calls);
         if first {
-            self.waker.wake(); // The others ride along.
+            self.waker.wake(); // Once for all calls in the queue: the loop takes them together.
         }
         Ok(())
     }
@@ -97,23 +105,23 @@ impl Inbox {
 
     pub(super) fn close(&self) {
         let calls = self.lock().take();
-        drop(calls); // Outside the lock: dropping runs whatever they captured.
+        drop(calls); // Outside the lock: the values that they captured may use this handle in their drop.
     }
 }
 
 type Finish = Box<dyn FnOnce(Box<dyn Any + Send>)>;
 
-/// Deferreds whose results come from elsewhere, by number: they cannot travel themselves.
+/// The Deferreds whose results come from other threads, by number.
 #[derive(Default)]
 pub(super) struct Completions {
-    /// In order, so that what a reactor's end drops is dropped in the same order each time.
+    /// A map with an order, so that the end of a reactor drops them in the same order each time.
     waiting: RefCell<BTreeMap<u64, Finish>>,
     next: Cell<u64>,
 }
 
 impl Completions {
-    /// A Deferred and the number under which its result is to be handed in. Cancelling forgets the number: the work
-    /// goes on, its result goes nowhere.
+    /// A Deferred, and the number under which its result is handed in. Cancelling the Deferred forgets the number: the
+    /// work goes on, and its result is dropped.
     #[track_caller]
     pub(super) fn deferred<T: Send + 'static>(&self, reactor: &WeakReactor) -> (Deferred<T>, u64) {
         let id = self.next.get();
@@ -126,14 +134,15 @@ impl Completions {
         });
         let finish = move |result: Box<dyn Any + Send>| {
             if let Ok(value) = result.downcast::<T>() {
-                let _ = firer.callback(*value); // Whoever cancelled it has removed it from here.
+                // Fires the first time: a cancelled Deferred has been removed from the map.
+                let _ = firer.callback(*value);
             }
         };
         self.waiting.borrow_mut().insert(id, Box::new(finish));
         (deferred, id)
     }
 
-    /// Drops all that wait: nobody will finish them.
+    /// Drops all of them: the loop that would fire them is gone.
     pub(super) fn clear(&self) {
         drop(self.waiting.take());
     }
@@ -146,17 +155,17 @@ impl Completions {
     }
 }
 
-/// Hands a result in, from any thread. Never refused: there are at most as many as there are jobs.
+/// Hands a result in, from any thread. It is never refused: there are at most as many results as jobs.
 pub(super) fn complete<T: Send + 'static>(inbox: &Arc<Inbox>, id: u64, result: T) {
     let call: Call = Box::new(move |reactor| reactor.core.completions.finish(id, result));
-    let _ = inbox.push(call, usize::MAX); // If the reactor is gone, so is whoever waited.
+    let _ = inbox.push(call, usize::MAX); // An error means that the reactor is gone, and with it the Deferred.
 }
 
 impl Reactor {
-    /// Runs `work` on another thread; the Deferred fires on the loop with what it gives. Twisted's `deferToThread`.
+    /// Runs `work` on another thread. The Deferred fires on the loop with its result. Twisted's `deferToThread`.
     ///
-    /// Cancelling does not stop the work, only the waiting. Fails with the work's own error, or with [`ThreadError`] if
-    /// it panicked or too much work waits.
+    /// Cancelling ends the waiting, not the work. The Deferred fails with the work's own error, or with [`ThreadError`]
+    /// if the work panicked or too much work waits.
     #[track_caller]
     pub fn defer_to_thread<T, E>(&self, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Deferred<T>
     where

@@ -14,9 +14,9 @@
 //!   after a slow callback, exactly that would happen.
 //! * The calls (4, 5) come before the flushing (6), so that everything that they write leaves in this turn, and many
 //!   writes to one connection leave as one.
-//! * The ends (7) come last. Any step before may end a connection; its protocol must get all bytes that were read for it,
-//!   and then `connection_lost`, once, with no call after it. Delivered in (3), an end would run in the middle of another
-//!   connection's callbacks.
+//! * The ends (7) come last. Any step before may end a connection; its protocol must get all bytes that were read for
+//!   it, and then `connection_lost`, once, with no call after it. Delivered in (3), an end would run in the middle of
+//!   another connection's callbacks.
 //! * Ends close sockets. So ports that ran out of descriptors try again after (7), when there are some.
 //! * Each step does a bounded amount of work. What is added to a queue while its step runs waits for the next turn:
 //!   otherwise two protocols that write to each other would keep the loop from polling for ever.

@@ -1,7 +1,7 @@
 //! [`WorkQueue`]: what the loop has been asked to do and has not done yet.
 //!
-//! Handles (transports, ports, connectors) never act by themselves. They put their request here, and the loop carries it
-//! out when no callback is running. That is why no method calls back before it returns. It is also how a source that
+//! Handles (transports, ports, connectors) never act by themselves. They put their request here, and the loop carries
+//! it out when no callback is running. That is why no method calls back before it returns. It is also how a source that
 //! stopped early, on its budget or a pause, comes back: readiness is edge-triggered, so the driver will not report it
 //! again.
 //!
@@ -30,8 +30,8 @@ pub(super) struct WorkQueue {
     pub(super) ports: RefCell<Vec<Rc<Port>>>,
     /// Ports that ran out of descriptors. They try again when a connection has closed.
     pub(super) exhausted: RefCell<Vec<Rc<Port>>>,
-    /// Connectors that wait for a name. They have no socket yet, so the registry does not know them, but a stop must find
-    /// them.
+    /// Connectors that wait for a name. They have no socket yet, so the registry does not know them, but a stop must
+    /// find them.
     pub(super) looking_up: RefCell<Vec<Rc<ConnectorInner>>>,
     /// The time limit of each look-up, by the number of its completion.
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
@@ -55,8 +55,8 @@ impl WorkQueue {
         })
     }
 
-    /// Whether the next turn has work and must not wait in the poll. A list that is missing here would be served only when
-    /// an event happens to come: a hang.
+    /// Whether the next turn has work and must not wait in the poll. A list that is missing here would be served only
+    /// when an event happens to come: a hang.
     pub(super) fn is_pressing(&self) -> bool {
         !self.attention.borrow().is_empty()
             || !self.soon.borrow().is_empty()

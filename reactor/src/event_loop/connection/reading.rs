@@ -151,8 +151,8 @@ impl Connection {
         }
     }
 
-    /// Reads until nothing is there, the protocol pauses, or the budget is used up. After that the other connections have
-    /// their turn.
+    /// Reads until nothing is there, the protocol pauses, or the budget is used up. After that the other connections
+    /// have their turn.
     pub(super) fn read(self: &Rc<Self>, core: &Core) {
         if !self.may_read() {
             return;
