@@ -1,4 +1,4 @@
-//! The load: connections that keep a fixed number of IAMATs in flight and check every reply to them.
+//! The load: connections that keep a fixed number of IAMATs in flight and check every reply.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -8,24 +8,25 @@ use std::time::{Duration, Instant, SystemTime};
 
 use memchr::memchr_iter;
 
-/// The name that every measured server goes by.
+/// The name of every measured server.
 pub const NAME: &str = "Powell";
 
-/// Blocking threads that share the connections among them.
-const DRIVERS: usize = 2;
-/// No read may take longer than this, nor a run longer than `RUN`.
-const READ: Duration = Duration::from_secs(10);
-const RUN: Duration = Duration::from_secs(120);
-/// Each connection speaks for this many clients in turn.
+/// Number of blocking threads that make the load; each has a part of the connections.
+const THREADS: usize = 2;
+/// Maximum time for one read or write.
+const MAX_IO: Duration = Duration::from_secs(10);
+/// Maximum time for one run of the load.
+const MAX_RUN: Duration = Duration::from_secs(120);
+/// Each connection sends the IAMATs of this many clients in turn.
 const CLIENTS: usize = 20;
-/// How far a reply's clock may lie outside the time between the request and the reply.
+/// How far the clock in a reply may lie outside the time from the request to the reply, in nanoseconds.
 const SLACK: i128 = 100_000_000;
 const SECOND: i128 = 1_000_000_000;
 
 #[derive(Clone, Copy)]
 pub struct Shape {
     pub connections: usize,
-    /// On each of them.
+    /// Requests in flight on each connection.
     pub in_flight: usize,
     pub requests: usize,
 }
@@ -47,21 +48,22 @@ impl Load {
             .map(Self)
     }
 
-    /// Sends at least that many requests and returns how many correct replies came: one to each, or it is an error.
+    /// Sends at least `requests` requests. Returns the number of replies, one to each request and all of them correct;
+    /// an error if any is not.
     pub fn drive(&mut self, requests: usize) -> io::Result<usize> {
         let in_flight: usize = self.0.iter().map(|connection| connection.in_flight).sum();
         let batches = requests.div_ceil(in_flight);
-        let share = self.0.len().div_ceil(DRIVERS);
+        let share = self.0.len().div_ceil(THREADS);
         thread::scope(|scope| {
-            let drivers: Vec<_> =
+            let threads: Vec<_> =
                 self.0.chunks_mut(share).map(|connections| scope.spawn(move || drive(connections, batches))).collect();
-            drivers.into_iter().try_for_each(|driver| driver.join().expect("a driver never panics"))
+            threads.into_iter().try_for_each(|thread| thread.join().expect("this thread never panics"))
         })?;
         Ok(batches * in_flight)
     }
 }
 
-/// Every connection always has its batch in flight, until the last one.
+/// Sends `batches` batches on each connection. Every connection has a batch in flight all the time.
 fn drive(connections: &mut [Connection], batches: usize) -> io::Result<()> {
     let start = Instant::now();
     connections.iter_mut().try_for_each(Connection::send)?;
@@ -72,8 +74,8 @@ fn drive(connections: &mut [Connection], batches: usize) -> io::Result<()> {
                 connection.send()?;
             }
         }
-        if start.elapsed() > RUN {
-            return Err(io::Error::other(format!("{left} batches left after {RUN:?}")));
+        if start.elapsed() > MAX_RUN {
+            return Err(io::Error::other(format!("{left} batches left after {MAX_RUN:?}")));
         }
     }
     Ok(())
@@ -93,12 +95,12 @@ impl Connection {
     fn open(address: SocketAddr, number: usize, in_flight: usize) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(READ))?;
-        stream.set_write_timeout(Some(READ))?;
+        stream.set_read_timeout(Some(MAX_IO))?;
+        stream.set_write_timeout(Some(MAX_IO))?;
         Ok(Self { stream, number, in_flight, client: 0, sent: Vec::new(), sent_at: 0, received: Vec::new() })
     }
 
-    /// Sends a batch, each of it newer than whatever its client sent before.
+    /// Sends a batch. Each request is newer than all earlier ones of its client.
     fn send(&mut self) -> io::Result<()> {
         self.sent.clear();
         self.sent_at = clock();
@@ -114,7 +116,7 @@ impl Connection {
         self.stream.write_all(&self.sent)
     }
 
-    /// Takes the replies to the batch.
+    /// Reads and checks the replies to the batch.
     fn receive(&mut self) -> io::Result<()> {
         self.received.clear();
         let mut lines = 0;
@@ -149,7 +151,7 @@ fn newline(byte: &u8) -> bool {
     *byte == b'\n'
 }
 
-/// The clock of the server that gave this AT to this IAMAT; none if the AT is wrong.
+/// The server's clock when it answered this IAMAT with this AT, in nanoseconds. `None` if the AT is wrong.
 fn server_clock(request: &[u8], reply: &[u8]) -> Option<i128> {
     let fields = request.strip_prefix(b"IAMAT ")?;
     let rest = reply.strip_prefix(b"AT ")?.strip_prefix(NAME.as_bytes())?.strip_prefix(b" ")?;
@@ -161,7 +163,7 @@ fn server_clock(request: &[u8], reply: &[u8]) -> Option<i128> {
     Some(nanos(difference)? + nanos(time)?)
 }
 
-/// A decimal number with nine digits after its point, times a thousand million.
+/// A decimal number of seconds with nine digits after the point, in nanoseconds.
 fn nanos(text: &[u8]) -> Option<i128> {
     let text = str::from_utf8(text).ok()?;
     let (whole, fraction) = text.split_once('.')?;
@@ -178,7 +180,7 @@ fn clock() -> i128 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
 }
 
-/// Fails unless the server tells good IAMATs from bad ones, so that what is measured is the same work.
+/// Checks that a server tells good IAMATs from bad ones: the benchmark must compare equal work.
 pub fn check(address: SocketAddr) -> io::Result<()> {
     let mut connection = Connection::open(address, 0, 1)?;
     let tomorrow = clock() / SECOND + 90_000;
@@ -216,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies() {
+    fn the_clock_in_a_reply_is_read_and_wrong_replies_are_refused() {
         let request = b"IAMAT a +1-2 100.000000001\n";
         assert_eq!(server_clock(request, b"AT Powell +0.500000000 a +1-2 100.000000001\n"), Some(100_500_000_001));
         assert_eq!(server_clock(request, b"AT Powell -0.500000000 a +1-2 100.000000001\n"), Some(99_500_000_001));

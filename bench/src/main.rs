@@ -17,7 +17,7 @@ use server::Server;
 
 const USAGE: &str =
     "usage: herd-bench --proxyherd PATH [--rounds N] [--requests N] [--connections N] [--only proxyherd|tokio]";
-/// Time for a server to finish what it does behind the replies, such as writing its log.
+/// How long a server gets after the last reply to finish its other work, such as writing its log.
 const SETTLE: Duration = Duration::from_millis(150);
 
 struct Options {
@@ -68,10 +68,10 @@ fn main() {
     }
 }
 
-/// `cargo run` builds only the program that it runs, so that one builds its peer.
+/// Builds the tokio server: `cargo run` builds only the program that it runs.
 fn build_peer() -> io::Result<PathBuf> {
     if cfg!(debug_assertions) {
-        return Err(io::Error::other("nothing to be learnt from a debug build: use cargo run --release"));
+        return Err(io::Error::other("a debug build says nothing about costs: use cargo run --release"));
     }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--release", "--locked", "--bin", "tokio_iamat"]);
@@ -129,13 +129,15 @@ fn run(options: &Options, directory: &Path) -> io::Result<()> {
         }
     }
     for server in &servers {
+        // Every server has given the same number of replies.
         let bytes = server.logged()? * servers.len() as u64 / replies as u64;
         println!("{} {}: {bytes} bytes logged for each reply", server.program, work(server.logs));
     }
     Ok(())
 }
 
-/// CPU nanoseconds of the server for each reply, once it is warm.
+/// The CPU nanoseconds that a warm server spends on each reply. Adds the replies, with those of the warm-up, to
+/// `replies`.
 fn measure(server: &Server, shape: Shape, replies: &mut usize) -> io::Result<f64> {
     let mut load = Load::connect(server.address, shape)?;
     *replies += load.drive(shape.requests.div_ceil(10))?;

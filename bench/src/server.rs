@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::load::NAME;
 
-const START: Duration = Duration::from_secs(10);
+/// Maximum time for a server to start.
+const MAX_START: Duration = Duration::from_secs(10);
 
 pub struct Server {
     pub program: &'static str,
@@ -46,7 +47,7 @@ impl Server {
         Self::start("tokio", logs, address, command, directory)
     }
 
-    /// Returns once the server takes connections.
+    /// Starts a server, and returns once it accepts connections.
     fn start(
         program: &'static str,
         logs: bool,
@@ -60,7 +61,7 @@ impl Server {
         let mut server = Self { program, logs, address, child, directory };
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
-            if server.child.try_wait()?.is_some() || start.elapsed() > START {
+            if server.child.try_wait()?.is_some() || start.elapsed() > MAX_START {
                 let complaints = fs::read_to_string(complaints)?;
                 return Err(io::Error::other(format!("{command:?} does not serve {address}: {complaints}")));
             }
@@ -69,7 +70,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The CPU time so far of the threads of the process.
+    /// The CPU time that the threads of the process have used so far.
     pub fn cpu(&self) -> io::Result<Cpu> {
         let mut cpu = Cpu { nanos: 0, threads: BTreeSet::new() };
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -82,7 +83,7 @@ impl Server {
         Ok(cpu)
     }
 
-    /// How much it has logged.
+    /// How many bytes it has logged.
     pub fn logged(&self) -> io::Result<u64> {
         let mut bytes = 0;
         for file in fs::read_dir(&self.directory)? {
@@ -97,19 +98,20 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing is left to do if it is gone already.
+        // If it has ended already, both fail, and there is nothing left to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
+/// The CPU time of a process, and which threads it is the sum of.
 pub struct Cpu {
     nanos: u64,
     threads: BTreeSet<PathBuf>,
 }
 
 impl Cpu {
-    /// An error if a thread that was there has ended: its time has gone with it.
+    /// The nanoseconds used since `earlier`. An error if a thread has ended in between: its time is lost with it.
     pub fn since(&self, earlier: &Self) -> io::Result<u64> {
         if !self.threads.is_superset(&earlier.threads) {
             return Err(io::Error::other("a thread of the server ended while it was measured"));
@@ -118,7 +120,8 @@ impl Cpu {
     }
 }
 
-/// Free a moment ago, that is: nothing holds it until the server binds it.
+/// An address with a free port. Another program may take the port before the server binds it; then the server does not
+/// start, and the run ends.
 fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

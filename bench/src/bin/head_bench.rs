@@ -34,7 +34,7 @@ fn main() {
     };
     let read: fn() = match which.as_str() {
         "httparse" => httparse_alone,
-        "bare" => httparse_at_its_barest,
+        "bare" => httparse_uninitialized,
         "ours" => ours,
         _ => {
             eprintln!("{USAGE}");
@@ -53,8 +53,8 @@ fn httparse_alone() {
     assert_eq!(black_box(&response).headers.len(), 12);
 }
 
-/// httparse with room on the stack that is not cleared.
-fn httparse_at_its_barest() {
+/// httparse on uninitialized memory.
+fn httparse_uninitialized() {
     let mut headers = [const { MaybeUninit::uninit() }; 100];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -63,7 +63,7 @@ fn httparse_at_its_barest() {
     assert_eq!(black_box(&response).headers.len(), 12);
 }
 
-/// A new parser, and the head with what it means for the body.
+/// A new parser reads the head, and decides what it means for the body.
 fn ours() {
     let mut parser = ResponseParser::new(Limits::default());
     let mut input = black_box(HEAD);

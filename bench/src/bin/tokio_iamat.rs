@@ -3,8 +3,8 @@
 //!
 //!     tokio_iamat ADDRESS [--log FILE]
 //!
-//! It is meant to be a hard one to beat: buffers are reused, the replies to one read go out in one write, the clock is
-//! read once for each read, and the log (off without `--log`) is handed to its thread in large pieces.
+//! It is written to be hard to beat: buffers are reused, the replies to one read go out in one write, the clock is read
+//! once for each read, and a thread of its own writes the log (off without `--log`) in large pieces.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -49,7 +49,7 @@ async fn serve(address: &str, log: Option<Arc<Log>>) -> io::Result<()> {
     }
 }
 
-/// Answers one connection until it ends.
+/// Answers the requests of one connection until it ends.
 async fn converse(mut stream: TcpStream, clients: &Mutex<Clients>, log: Option<&Log>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let from = stream.peer_addr()?.to_string();
@@ -108,12 +108,12 @@ fn clock() -> i128 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
 }
 
-/// The newest AT line of each client, and its time.
+/// For each client its newest AT line, and the time in that.
 #[derive(Default)]
 struct Clients(HashMap<Vec<u8>, (i128, Vec<u8>)>);
 
 impl Clients {
-    /// Appends the reply to one line.
+    /// Appends the reply to one line to `output`.
     fn answer(&mut self, line: &[u8], now: i128, output: &mut Vec<u8>) {
         let start = output.len();
         match Iamat::parse(line).filter(|iamat| iamat.nanos <= now + DAY) {
@@ -146,7 +146,7 @@ impl Clients {
     }
 }
 
-/// A valid IAMAT: its fields as they came, and its time.
+/// A valid IAMAT: its fields as the client sent them, and its time.
 struct Iamat<'a> {
     id: &'a [u8],
     location: &'a [u8],
@@ -192,7 +192,7 @@ fn is_location(text: &[u8]) -> bool {
     longitude.is_some_and(|at| is_degrees(&text[..=at], 90) && is_degrees(&text[at + 1..], 180))
 }
 
-fn is_degrees(text: &[u8], limit: u32) -> bool {
+fn is_degrees(text: &[u8], max: u32) -> bool {
     let Some((b'+' | b'-', number)) = text.split_first() else {
         return false;
     };
@@ -211,7 +211,7 @@ fn is_degrees(text: &[u8], limit: u32) -> bool {
             _ => return false,
         }
     }
-    any_digit && (whole < limit || (whole == limit && !fraction))
+    any_digit && (whole < max || (whole == max && !fraction))
 }
 
 /// POSIX seconds as exact nanoseconds.
@@ -235,7 +235,7 @@ fn parse_digits(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0')))
 }
 
-/// Appends nanoseconds as seconds with that many digits after the point.
+/// Appends nanoseconds as seconds with `digits` digits after the point.
 fn push_seconds(output: &mut Vec<u8>, nanos: u128, digits: usize) {
     let (whole, part) = match u64::try_from(nanos) {
         Ok(nanos) => (nanos / SECOND, nanos % SECOND),
@@ -269,17 +269,19 @@ fn note(notes: &mut Vec<u8>, now: i128, from: &str, direction: &[u8], line: &[u8
     notes.push(b'\n');
 }
 
-/// A log that a thread of its own writes: ten times a second, or as soon as `BATCH` bytes wait for it.
+/// A log that a thread of its own writes: ten times a second, or as soon as `BATCH` bytes wait.
 #[derive(Default)]
 struct Log {
     waiting: Mutex<Vec<u8>>,
-    much: Condvar,
-    taken: Condvar,
+    /// Wakes the writer: a batch waits.
+    batch_is_full: Condvar,
+    /// Wakes the server, if it waits for room.
+    batch_was_taken: Condvar,
 }
 
 impl Log {
     const BATCH: usize = 256 * 1024;
-    const LIMIT: usize = 16 * 1024 * 1024;
+    const MAX_WAITING: usize = 16 * 1024 * 1024;
 
     fn start(mut file: File) -> Arc<Self> {
         let log = Arc::new(Self::default());
@@ -301,20 +303,20 @@ impl Log {
     fn take(&self, batch: &mut Vec<u8>) {
         let waiting = self.waiting.lock().expect("no holder panics");
         let little = |waiting: &mut Vec<u8>| waiting.len() < Self::BATCH;
-        let until = self.much.wait_timeout_while(waiting, Duration::from_millis(100), little);
+        let until = self.batch_is_full.wait_timeout_while(waiting, Duration::from_millis(100), little);
         std::mem::swap(&mut *until.expect("no holder panics").0, batch);
-        self.taken.notify_all();
+        self.batch_was_taken.notify_all();
     }
 
-    /// Adds to what waits to be written; while `LIMIT` bytes already do, it waits itself.
+    /// Adds notes to the bytes that wait to be written. Blocks while more than `MAX_WAITING` bytes wait.
     fn append(&self, notes: &[u8]) {
         let waiting = self.waiting.lock().expect("no holder panics");
-        let full = |waiting: &mut Vec<u8>| waiting.len() > Self::LIMIT;
-        let mut waiting = self.taken.wait_while(waiting, full).expect("no holder panics");
+        let full = |waiting: &mut Vec<u8>| waiting.len() > Self::MAX_WAITING;
+        let mut waiting = self.batch_was_taken.wait_while(waiting, full).expect("no holder panics");
         let before = waiting.len();
         waiting.extend_from_slice(notes);
         if before < Self::BATCH && waiting.len() >= Self::BATCH {
-            self.much.notify_one();
+            self.batch_is_full.notify_one();
         }
     }
 }
@@ -324,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn locations() {
+    fn good_locations_are_told_from_bad_ones() {
         for good in ["+34.068930-118.445127", "+90-180.000", "-.5+0", "+000090.+5.", "+0-0"] {
             assert!(is_location(good.as_bytes()), "{good}");
         }
@@ -336,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn times_are_read_exactly_and_bad_ones_refused() {
         assert_eq!(parse_time(b"1400794645.392014450"), Some(1_400_794_645_392_014_450));
         assert_eq!(parse_time(b"-0.5"), Some(-500_000_000));
         assert_eq!(parse_time(b"+999999999999"), Some(999_999_999_999 * i128::from(SECOND)));
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn replies() {
+    fn replies_are_those_of_proxyherd() {
         let mut clients = Clients::default();
         let now = 1_400_794_645_655_887_836;
         let mut answer = |line: &[u8]| {
