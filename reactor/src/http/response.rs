@@ -37,7 +37,8 @@
 //! * **A length beside a transfer coding** (RFC 9112, section 6.3). One reader ends the body by the one, the next by
 //!   the other: the classic way to smuggle.
 //! * **A transfer coding in HTTP/1.0, or any but `chunked` alone** (RFC 9112, sections 6.1 and 7). A part on the way
-//!   that speaks 1.0 has passed it on without understanding it; and without knowing the coding we cannot find the end.
+//!   that speaks 1.0 may have passed it on without understanding it; and without knowing the coding we cannot find the
+//!   end.
 //! * **A chunk that is not framed to the letter, trailers that speak of framing** (RFC 9112, section 7.1; RFC 9110,
 //!   section 6.5.1). A lenient reader of sizes finds other chunks than a strict one.
 //! * **`101 Switching Protocols`** (RFC 9110, section 15.2.2). We never ask for it, and what follows is not HTTP.

@@ -2,7 +2,7 @@
 //! users wrap around it: pool, redirects, gzip, proxies.
 //!
 //! It differs from Twisted's in four ways. Everything has a deadline. All connections are limited, not only idle ones.
-//! Requests wait in a bounded queue. A response whose body is not taken holds no connection.
+//! Requests wait in a bounded queue. A response that the program drops holds no connection.
 //!
 //! Next: `settings.rs`, its limits.
 
@@ -19,8 +19,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Maximum distance of a deadline: a hundred years. Adding `Duration::MAX` to an instant would overflow.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// Maximum time of a request, a hundred years: adding `Duration::MAX` to an instant would overflow.
+const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// An HTTP client with a pool of connections. Cheap to clone; clones share the pool.
 ///
@@ -85,7 +85,7 @@ impl Agent {
     #[track_caller]
     pub fn request(&self, request: Request) -> Deferred<Response> {
         let reactor = self.pool.route().reactor();
-        let end = reactor.map(|reactor| reactor.now() + self.settings().timeout.min(FOREVER));
+        let end = reactor.map(|reactor| reactor.now() + self.settings().timeout.min(MAX_TIMEOUT));
         match self.settings().redirects {
             Redirects::None => exchange::start(&self.pool, request, end),
             Redirects::Follow { limit } => {

@@ -93,7 +93,7 @@ pub(super) fn start(pool: &Rc<Pool>, request: Request, end: Option<Instant>) -> 
 }
 
 impl Exchange {
-    /// An exchange whose timer runs.
+    /// An exchange with a running timer.
     fn new(pool: &Rc<Pool>, reactor: &Reactor, request: Request, end: Instant) -> Rc<Exchange> {
         let exchange = Rc::new_cyclic(|this| Exchange {
             this: this.clone(),

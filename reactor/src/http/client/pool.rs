@@ -92,13 +92,13 @@ impl Pool {
         self.waiting.get()
     }
 
-    fn next_number(&self) -> u64 {
+    fn take_number(&self) -> u64 {
         self.next_number.replace(self.next_number.get() + 1)
     }
 
     // ---- Exchanges come, wait, and go.
 
-    /// Gives `user` a connection, now or later.
+    /// Gives `user` a connection, now or later. Fails if too many others wait.
     pub(super) fn submit(&self, user: &Rc<dyn ConnectionUser>) -> Result<(), TooManyWaiting> {
         let origin = user.origin();
         let waiting_before = self.hosts.borrow().get(origin).map_or(0, |host| host.waiting.len());
@@ -130,7 +130,7 @@ impl Pool {
         user: &Rc<dyn ConnectionUser>,
         push: impl FnOnce(&mut VecDeque<(u64, Weak<dyn ConnectionUser>)>, (u64, Weak<dyn ConnectionUser>)),
     ) {
-        let entry = (self.next_number(), Rc::downgrade(user));
+        let entry = (self.take_number(), Rc::downgrade(user));
         push(&mut self.hosts.borrow_mut().entry(user.origin().clone()).or_default().waiting, entry);
         self.waiting.set(self.waiting.get() + 1);
     }
@@ -306,7 +306,7 @@ impl ConnectionOwner for Pool {
             return connection.close();
         };
         connection.keep_idle(&reactor, self.settings().idle_timeout);
-        let since = self.next_number();
+        let since = self.take_number();
         let mut hosts = self.hosts.borrow_mut();
         let host = hosts.entry(connection.origin().clone()).or_default();
         host.idle.push_back((since, connection.clone()));

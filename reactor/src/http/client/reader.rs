@@ -31,8 +31,8 @@ pub(super) enum ReadEvent {
 }
 
 impl ResponseReader {
-    /// A reader for the response to `method`, whose body may be coded with gzip if `accept_gzip`; at most `max_body`
-    /// bytes may come out of that.
+    /// A reader around `parser`. If `accept_gzip`, the body may be coded with gzip, and at most `max_body` bytes may
+    /// come out of it.
     pub(super) fn new(parser: ResponseParser, accept_gzip: bool, max_body: u64) -> ResponseReader {
         ResponseReader { parser: parser.accept_codings(accept_gzip), accept_gzip, max_body, decoding: None }
     }
