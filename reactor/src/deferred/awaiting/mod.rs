@@ -2,7 +2,8 @@
 //!
 //! * `wait.rs`: what a Deferred holds while some code awaits it;
 //! * `coroutine.rs`: an `async` block as a node of a chain;
-//! * `waker.rs`: how a coroutine is woken by anything else than our Deferreds, from any thread.
+//! * `waker.rs`: how a coroutine is woken by anything else than our Deferreds, from any thread; `notes.rs`: what other
+//!   threads leave for it.
 //!
 //! The public side of it is `future.rs`, beside this folder. Chains know nothing of this room but the slot in which a
 //! result waits for the code that awaits it.
@@ -10,6 +11,7 @@
 //! Next: `wait.rs`.
 
 mod coroutine;
+mod notes;
 mod wait;
 mod waker;
 

@@ -1,20 +1,21 @@
-//! How a coroutine is roused when what it awaits is not one of our Deferreds.
+//! How a coroutine is woken when what it awaits is not one of our Deferreds.
 //!
 //! A [`Waker`] may be sent to any thread, a coroutine may not. So a waker holds only a number and the way home: the
-//! coroutine itself stays on its thread, in a list there, for as long as some waker can still rouse it.
+//! coroutine itself stays on its thread, in a list there, for as long as some waker can still wake it.
 //!
-//! * Roused by a Deferred that fires inside of some combinator of futures, it goes on in the loop that fires, as
+//! * Woken by a Deferred that fires inside of some combinator of futures, it goes on in the loop that fires, as
 //!   callbacks do.
-//! * Roused by anything else it goes on in the next turn of the reactor that runs on its thread: who wakes may hold a
-//!   lock or a borrow. If none runs, it goes on at once, or, if it was roused on another thread, when one does.
+//! * Woken by anything else it goes on in the next turn of the reactor that runs on its thread: the code that wakes it
+//!   may hold a lock or a borrow. If none runs, it goes on at once, or, if another thread woke it, when one runs.
 //!
-//! A coroutine that keeps a waker of its own, as combinators of many futures do, is kept alive by it: if all that could
-//! rouse it is gone, it stays in memory, as a task of any executor would. Nothing here could tell: whoever else might
-//! have a clone of that waker.
+//! A coroutine that keeps a waker of its own, as combinators of many futures do, is kept alive by it. If all that could
+//! wake it is gone, it stays in memory, as a task of any executor would. We could not tell: other code may have a clone
+//! of that waker.
 
+use super::notes::{Note, Notes};
 use crate::deferred::chain::{self, Run};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -27,7 +28,7 @@ thread_local!(static HERE: Here = Here::new());
 struct Here {
     home: Arc<Home>,
     next_id: Cell<u64>,
-    /// Those that some waker can rouse.
+    /// Those that some waker can wake.
     resting: RefCell<HashMap<u64, Rc<dyn Run>>>,
 }
 
@@ -48,68 +49,13 @@ struct Home {
     hook: Mutex<Option<Hook>>,
 }
 
-/// Tells the reactor of a thread that there are notes.
+/// Tells the reactor of a thread that notes have come.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
-
-/// What is to be done with a coroutine.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Note {
-    Wake(u64),
-    /// The last waker is gone: nobody can rouse it any more.
-    Forget(u64),
-}
-
-/// What other threads have left, for the next turn of the reactor. Where none runs, nobody reads it.
-struct Notes {
-    list: Vec<Note>,
-    /// At so many, those that say what others say already are taken out.
-    limit: usize,
-}
-
-/// The least limit. Else it is twice as many as were left: so there are never more than four for each coroutine that
-/// they name, however often it is woken, and looking through them costs no more than leaving them did.
-const NOTES: usize = 256;
-
-impl Default for Notes {
-    fn default() -> Notes {
-        Notes { list: Vec::new(), limit: NOTES }
-    }
-}
-
-impl Notes {
-    /// Gives back whether it is the first.
-    fn push(&mut self, note: Note) -> bool {
-        let is_first = self.list.is_empty();
-        self.list.push(note);
-        if self.list.len() >= self.limit {
-            self.coalesce(|_| true);
-        }
-        is_first
-    }
-
-    /// Of those that say the same the oldest stays, if its coroutine `may_rest`.
-    fn coalesce(&mut self, may_rest: impl Fn(u64) -> bool) {
-        let mut said = HashSet::new();
-        self.list.retain(|note| {
-            let (Note::Wake(id) | Note::Forget(id)) = note;
-            may_rest(*id) && said.insert(*note)
-        });
-        self.limit = NOTES.max(2 * self.list.len());
-    }
-
-    /// Takes out what is about coroutines that went on or ended without it. One that runs, and is not to be found, has
-    /// been told besides that it was roused.
-    fn sift(&mut self, resting: &HashMap<u64, Rc<dyn Run>>) {
-        if self.list.len() >= NOTES.max(4 * resting.len()) {
-            self.coalesce(|id| resting.contains_key(&id));
-        }
-    }
-}
 
 impl Home {
     fn leave(&self, note: Note) {
         let is_first = lock(&self.notes).push(note);
-        // One call is enough for all of the notes that are there when it is made.
+        // One call is enough for all of the notes that are there when the reactor reads them.
         let hook = if is_first { lock(&self.hook).clone() } else { None };
         if let Some(hook) = hook {
             hook();
@@ -126,7 +72,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct CoroutineWaker {
     home: Arc<Home>,
     id: u64,
-    /// It was roused while it was running.
+    /// It was woken while it was running.
     again: AtomicBool,
 }
 
@@ -200,14 +146,14 @@ impl OwnWaker {
         &self.waker
     }
 
-    /// Forgets that it was roused: it is about to run.
+    /// Forgets that it was woken: it is about to run.
     pub(crate) fn start(&self) {
         self.rouser.again.store(false, Ordering::Relaxed);
     }
 
-    /// The coroutine waits now. It is kept here if somebody has a waker for it.
+    /// The coroutine waits now. It is kept here if other code has a waker for it.
     ///
-    /// If it was roused while it ran, it is to run again: in the reactor's next turn, so that others have theirs, or at
+    /// If it was woken while it ran, it must run again: in the reactor's next turn, so that others have theirs, or at
     /// once if there is no reactor.
     pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> Rested {
         // Two are ours: the field and the waker's own. The count comes before the flag: another thread raises the flag
@@ -223,7 +169,7 @@ impl OwnWaker {
             let _ = HERE.try_with(|here| {
                 let mut resting = here.resting.borrow_mut();
                 resting.insert(self.rouser.id, coroutine);
-                lock(&here.home.notes).sift(&resting);
+                lock(&here.home.notes).clear_away(resting.len(), |id| resting.contains_key(&id));
             });
         }
         if again {
@@ -236,10 +182,11 @@ impl OwnWaker {
 
 /// What [`OwnWaker::rest`] came to.
 pub(crate) enum Rested {
-    /// Nobody has a waker: it can be used for the next poll.
+    /// No other code has the waker: it can be used for the next poll.
     Kept(OwnWaker),
-    /// Others have it: they keep the coroutine alive, and the next poll gets a new one.
+    /// Other code has it and keeps the coroutine alive; the next poll gets a new one.
     Lent,
+    /// It must run again at once.
     Again(OwnWaker),
 }
 
@@ -252,8 +199,8 @@ impl fmt::Debug for OwnWaker {
 /// A reactor runs on this thread: see [`hook`].
 pub(crate) struct Hooked(Option<Hook>);
 
-/// As long as the guard lives `hook` is called, on whatever thread, when a coroutine of this thread is to go on: it
-/// is to have [`go_on`] called here soon.
+/// As long as the guard lives, `hook` is called when another thread has woken a coroutine of this one; on that other
+/// thread. It must see to it that [`go_on`] is called here soon.
 pub(crate) fn hook(hook: Hook) -> Hooked {
     Hooked(HERE.with(|here| lock(&here.home.hook).replace(hook)))
 }
@@ -266,10 +213,10 @@ impl Drop for Hooked {
     }
 }
 
-/// Runs the coroutines of this thread that were roused elsewhere. The first panic of one of them goes on when all have
+/// Runs the coroutines of this thread that were woken elsewhere. The first panic of one of them goes on when all have
 /// run.
 pub(crate) fn go_on() {
-    let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes))).list;
+    let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes))).into_list();
     let mut panic = None;
     for note in notes {
         let done = chain::caught(|| match note {
@@ -296,30 +243,8 @@ mod tests {
     use std::future::poll_fn;
     use std::task::Poll;
 
-    /// What other threads would leave.
-    fn leave(note: Note) {
-        HERE.with(|here| here.home.leave(note));
-    }
-
-    fn left() -> usize {
-        HERE.with(|here| lock(&here.home.notes).list.len())
-    }
-
     #[test]
-    fn wakes_that_nobody_hears_of_are_kept_once_for_each_coroutine() {
-        for round in 0..20 {
-            for id in 0..100 {
-                leave(Note::Wake(1000 - id));
-                assert!(left() <= NOTES, "in round {round}");
-            }
-        }
-        HERE.with(|here| lock(&here.home.notes).coalesce(|_| true));
-        let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes)));
-        assert!(notes.list.into_iter().eq((0..100).map(|id| Note::Wake(1000 - id))), "in the order of the first ones");
-    }
-
-    #[test]
-    fn what_is_left_about_coroutines_that_are_gone_is_taken_out_when_one_rests() {
+    fn what_is_left_about_coroutines_that_are_gone_is_cleared_away_when_one_rests() {
         let waker: Rc<RefCell<Option<Waker>>> = Rc::default();
         let (lent, polls) = (waker.clone(), Rc::new(Cell::new(0)));
         let count = polls.clone();
@@ -328,13 +253,16 @@ mod tests {
             *lent.borrow_mut() = Some(context.waker().clone());
             Poll::Pending
         }));
-        for dead in 0..20 {
-            (0..100).for_each(|id| leave(Note::Forget(1_000_000 + 100 * dead + id)));
+        for gone in 0..20_u64 {
+            // What other threads would leave.
+            let leave = |id| HERE.with(|here| here.home.leave(Note::Forget(1_000_000 + 100 * gone + id)));
+            (0..100_u64).for_each(leave);
             let waker = waker.take().expect("each poll lends one");
             waker.wake(); // There is no reactor: it is polled at once, and rests.
-            assert!(left() <= NOTES + 100);
         }
         assert_eq!(polls.get(), 21);
+        let left = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes))).into_list();
+        assert!(left.len() < 400, "{}", left.len());
         drop((never, waker.take()));
     }
 }

@@ -38,7 +38,7 @@ pub(super) use out::{Out, Tail, deliver_from};
 pub(super) use panics::{Payload, caught, run_in_drop};
 pub(super) use pending::{Chain, Reply};
 pub(super) use step::{Step, wait_behind, waits_for};
-pub(super) use trampoline::{Accept, Next, Run, Trampoline, cancel, run};
+pub(super) use trampoline::{Accept, Next, Run, SimpleStep, Trampoline, cancel, run};
 pub(super) use waking::give_to_waking_loop;
 
 use std::cell::Cell;

@@ -51,12 +51,13 @@
 
 use super::cancelling;
 use super::control::{self, Control};
-use super::flat_rc::{FlatRc, Node};
+use super::flat_rc::{FlatRc, Node, Plain};
 use super::panics::{Payload, caught};
 use super::waking;
 use crate::Failure;
-use crate::deferred::story::Place;
+use crate::deferred::story::{Outcome, Place};
 use crate::error::PanicError;
+use std::cell::Cell;
 use std::panic;
 use std::rc::Rc;
 use std::task::Waker;
@@ -85,6 +86,35 @@ pub(crate) trait Accept<T>: Node {
     fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next;
     /// Takes the input, to run later: returns itself.
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run>;
+}
+
+/// A step that runs once, with nothing but its input: a step of ours and not a callback of the user's.
+pub(crate) trait SimpleStep: Plain {
+    type Input;
+    /// Where the input lies if it must run later.
+    fn inbox(&self) -> &Cell<Option<Outcome<Self::Input>>>;
+    /// As [`Accept::run_with`].
+    fn run_with_input(self: Rc<Self>, input: Result<Self::Input, Failure>, trampoline: &mut Trampoline) -> Next;
+}
+
+impl<S: SimpleStep> Accept<S::Input> for S {
+    fn run_with(self: Rc<Self>, input: Result<S::Input, Failure>, trampoline: &mut Trampoline) -> Next {
+        self.run_with_input(input, trampoline)
+    }
+
+    fn accept(self: Rc<Self>, input: Result<S::Input, Failure>) -> Rc<dyn Run> {
+        self.inbox().set(Some(Outcome::new(input)));
+        self
+    }
+}
+
+impl<S: SimpleStep> Run for S {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        match self.inbox().take() {
+            Some(input) => self.run_with_input(input.into_inner(), trampoline),
+            None => Next::Nothing,
+        }
+    }
 }
 
 /// A step that waits for a Deferred, as the last node of that Deferred's chain sees it.

@@ -18,7 +18,7 @@
 use crate::Failure;
 use crate::deferred::Deferred;
 use crate::deferred::chain::{
-    Accept, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, deliver_from,
+    Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, SimpleStep, Tail, Trampoline, deliver_from,
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus, Trace};
 use crate::failure::Waypoint;
@@ -220,24 +220,16 @@ struct Input<P: Policy> {
 
 impl<P: Policy> Plain for Input<P> {}
 
-impl<P: Policy> Accept<P::Input> for Input<P> {
-    fn run_with(self: Rc<Self>, input: Result<P::Input, Failure>, trampoline: &mut Trampoline) -> Next {
+impl<P: Policy> SimpleStep for Input<P> {
+    type Input = P::Input;
+
+    fn inbox(&self) -> &Cell<Option<Outcome<P::Input>>> {
+        &self.inbox
+    }
+
+    fn run_with_input(self: Rc<Self>, input: Result<P::Input, Failure>, trampoline: &mut Trampoline) -> Next {
         match self.joint.keep(self.index, input, trampoline) {
             Some(decided) => self.joint.clone().decide(decided, trampoline),
-            None => Next::Nothing,
-        }
-    }
-
-    fn accept(self: Rc<Self>, input: Result<P::Input, Failure>) -> Rc<dyn Run> {
-        self.inbox.set(Some(Outcome::new(input)));
-        self
-    }
-}
-
-impl<P: Policy> Run for Input<P> {
-    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
-        match self.inbox.take() {
-            Some(input) => self.run_with(input.into_inner(), trampoline),
             None => Next::Nothing,
         }
     }

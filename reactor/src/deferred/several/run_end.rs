@@ -5,7 +5,7 @@
 //! passes the result on and has the panic go on to whoever fired.
 
 use crate::Failure;
-use crate::deferred::chain::{Accept, Next, Out, Payload, Plain, Run, Tail, Trampoline, caught};
+use crate::deferred::chain::{Next, Out, Payload, Plain, SimpleStep, Tail, Trampoline, caught};
 use crate::deferred::story::{Outcome, Trace};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -33,26 +33,18 @@ impl<T: 'static> RunEnd<T> {
 
 impl<T> Plain for RunEnd<T> {}
 
-impl<T> Accept<T> for RunEnd<T> {
-    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+impl<T> SimpleStep for RunEnd<T> {
+    type Input = T;
+
+    fn inbox(&self) -> &Cell<Option<Outcome<T>>> {
+        &self.inbox
+    }
+
+    fn run_with_input(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
         if let Some(payload) = self.panic.take() {
             trampoline.keep_panic(payload);
         }
         self.out.push(input, trampoline)
-    }
-
-    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
-        self.inbox.set(Some(Outcome::new(input)));
-        self
-    }
-}
-
-impl<T> Run for RunEnd<T> {
-    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
-        match self.inbox.take() {
-            Some(input) => self.run_with(input.into_inner(), trampoline),
-            None => Next::Nothing,
-        }
     }
 }
 

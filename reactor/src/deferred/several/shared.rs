@@ -21,7 +21,9 @@
 use super::tickets::Tickets;
 use crate::Failure;
 use crate::deferred::Deferred;
-use crate::deferred::chain::{Accept, Chain, Control, Firing, FlatRc, Gate, Head, Next, Node, Plain, Run, Trampoline};
+use crate::deferred::chain::{
+    Chain, Control, Firing, FlatRc, Gate, Head, Next, Node, Plain, Run, SimpleStep, Trampoline,
+};
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus};
 use crate::failure::Waypoint;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -169,8 +171,14 @@ struct Give<T: Clone + 'static> {
 
 impl<T: Clone + 'static> Plain for Give<T> {}
 
-impl<T: Clone> Accept<T> for Give<T> {
-    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+impl<T: Clone> SimpleStep for Give<T> {
+    type Input = T;
+
+    fn inbox(&self) -> &Cell<Option<Outcome<T>>> {
+        &self.inbox
+    }
+
+    fn run_with_input(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
         // What a waiter's `Clone` panics of is told to that waiter.
         let copy =
             |trampoline: &mut Trampoline| trampoline.call(|| input.clone(), Location::caller()).unwrap_or_else(Err);
@@ -197,20 +205,6 @@ impl<T: Clone> Accept<T> for Give<T> {
         }
         // Whoever asks from now on gets a clone of what is kept; if nobody ever does, it is reported there.
         Next::Nothing
-    }
-
-    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
-        self.inbox.set(Some(Outcome::new(input)));
-        self
-    }
-}
-
-impl<T: Clone> Run for Give<T> {
-    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
-        match self.inbox.take() {
-            Some(input) => self.run_with(input.into_inner(), trampoline),
-            None => Next::Nothing,
-        }
     }
 }
 
