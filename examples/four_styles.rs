@@ -46,7 +46,7 @@ fn callbacks(clock: ManualClock, user: &'static str) {
 fn deferreds(clock: ManualClock, user: &'static str) {
     let city = ask(&clock, format!("city of {user}"));
     let weather = city.add_callback(move |city| ask(&clock, format!("weather in {city}")));
-    drop(weather.add_both(move |weather| show(user, weather)));
+    weather.add_both(move |weather| show(user, weather)).detach();
 }
 
 fn with_async(clock: ManualClock, user: &'static str) {
@@ -54,7 +54,7 @@ fn with_async(clock: ManualClock, user: &'static str) {
         let city = ask(&clock, format!("city of {user}")).await?;
         ask(&clock, format!("weather in {city}")).await
     });
-    drop(weather.add_both(move |weather| show(user, weather)));
+    weather.add_both(move |weather| show(user, weather)).detach();
 }
 
 fn main() {

@@ -169,21 +169,23 @@ impl HerdProtocol {
         // It may have sent its end already. A reserved reply keeps the connection open until we have decided.
         let ticket = replies.reserve();
         transport.pause_producing();
-        drop(looked_up.add_both(move |_| {
-            if identity.get() == Peer::Gone {
-                return; // It must not count as a connection of the neighbor: `connection_lost` has been called already.
-            }
-            let is_known = server.links()[called].may_come_from(peer);
-            if is_known {
-                identity.set(Peer::Neighbor(called));
-                server.neighbor_connected(called);
-            } else {
-                server.links()[called].remember_refused(peer, &replies);
-            }
-            transport.resume_producing();
-            // Last: it may close the connection if the peer has sent its end.
-            replies.fill(ticket, if is_known { Vec::new() } else { refusal });
-        }));
+        looked_up
+            .add_both(move |_| {
+                if identity.get() == Peer::Gone {
+                    return; // It must not count as a connection of the neighbor: `connection_lost` has been called already.
+                }
+                let is_known = server.links()[called].may_come_from(peer);
+                if is_known {
+                    identity.set(Peer::Neighbor(called));
+                    server.neighbor_connected(called);
+                } else {
+                    server.links()[called].remember_refused(peer, &replies);
+                }
+                transport.resume_producing();
+                // Last: it may close the connection if the peer has sent its end.
+                replies.fill(ticket, if is_known { Vec::new() } else { refusal });
+            })
+            .detach();
     }
 
     /// From the next line on, treats the peer as the neighbor that it has turned out to be, if it has.

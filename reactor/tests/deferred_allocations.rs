@@ -63,7 +63,7 @@ fn a_large_one_is_not_kept() {
 
 #[test]
 fn one_in_which_something_is_left_is_not_kept() {
-    let with_callback = || drop(Deferred::<u32>::new().0.add_callback(|n| Ok(n + 1)));
+    let with_callback = || Deferred::<u32>::new().0.add_callback(|n| Ok(n + 1)).detach();
     assert_eq!(allocations(with_callback), 2);
     let with_result = || Deferred::<u32>::new().1.callback(1).unwrap();
     assert_eq!(allocations(with_result), 1);

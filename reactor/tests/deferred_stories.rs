@@ -59,7 +59,7 @@ fn names(report: &str) -> Vec<&str> {
 fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
     let seen: Rc<RefCell<Option<Failure>>> = Rc::default();
     let noted = seen.clone();
-    drop(deferred.add_both(move |result| *noted.borrow_mut() = result.err()));
+    deferred.add_both(move |result| *noted.borrow_mut() = result.err()).detach();
     seen.take().expect("it has failed")
 }
 
@@ -74,7 +74,7 @@ fn waits_in_the_middle(wait: fn()) -> String {
         let chain = chain.add_callback(Ok); // c3
         let chain = chain.add_callback(Ok); // c4
         let chain = chain.add_callback(move |_| inner); // c5 waits
-        drop(chain.add_callback(|_| raise::<u32>())); // c6 raises
+        chain.add_callback(|_| raise::<u32>()).detach(); // c6 raises
         wait();
         fire_inner.callback(1).unwrap();
     })
@@ -96,7 +96,7 @@ fn no_callback_is_left_out_for_another_after_a_short_wait() {
         let chain = chain.add_callback(Ok); // p3
         let chain = chain.add_callback(Ok); // p4
         let chain = chain.add_callback(move |_| inner); // p5 waits
-        drop(chain.add_callback(|_| raise::<u32>())); // p6 raises
+        chain.add_callback(|_| raise::<u32>()).detach(); // p6 raises
         firer.callback(1).unwrap();
         fire_inner.callback(1).unwrap();
     });
@@ -139,7 +139,7 @@ fn a_fired_chain_that_waits_and_is_awaited_is_told() {
             let n = chain.await?; // await
             Ok(n)
         };
-        drop(Deferred::from_future(body)); // coroutine
+        Deferred::from_future(body).detach(); // coroutine
         firer.fire(raise()).unwrap();
     });
     assert_eq!(names(&report), ["raise", "inner", "outer", "gives back", "await", "coroutine"], "{report}");
@@ -150,7 +150,7 @@ fn a_fired_chain_that_waits_and_is_given_back_is_told() {
     let report = report(|| {
         let (chain, firer) = waits();
         let outermost = deferred::succeed(()); // outermost
-        drop(outermost.add_callback(move |()| chain).add_callback(Ok)); // gives it back
+        outermost.add_callback(move |()| chain).add_callback(Ok).detach(); // gives it back
         firer.fire(raise()).unwrap();
     });
     let expected = ["raise", "inner", "outer", "gives back", "outermost", "gives it back", "gives it back"];
@@ -236,7 +236,7 @@ fn a_link_from_a_fired_one_is_told() {
     let report = report(|| {
         let (second, fire_second) = Deferred::<u32>::new(); // second
         drop(second);
-        drop(failing().chain_deferred(fire_second)); // link
+        failing().chain_deferred(fire_second).detach(); // link
     });
     assert_eq!(names(&report), ["raise", "input", "input raises", "link", "second"], "{report}");
 }
@@ -244,7 +244,7 @@ fn a_link_from_a_fired_one_is_told() {
 #[test]
 fn an_already_called_error_names_the_link_from_a_fired_one() {
     let (_second, fire_second) = Deferred::<u32>::new();
-    drop(deferred::succeed(1).chain_deferred(fire_second.clone())); // link of a value
+    deferred::succeed(1).chain_deferred(fire_second.clone()).detach(); // link of a value
     let error: AlreadyCalledError = fire_second.callback(2).unwrap_err();
     assert_eq!(labelled(&error.first.to_string()), "<link of a value>");
 }
@@ -278,7 +278,7 @@ fn a_pause_does_not_forget_the_callbacks_before() {
         let chain = deferred::succeed(1); // paused
         let mut chain = chain.add_callback(Ok); // before the pause
         drop(chain.pause());
-        drop(chain.add_callback(|_| raise::<u32>())); // after the pause
+        chain.add_callback(|_| raise::<u32>()).detach(); // after the pause
     });
     assert_eq!(names(&report), ["raise", "paused", "before the pause", "after the pause"], "{report}");
 }
@@ -357,7 +357,7 @@ fn an_errback_that_gives_back_a_stored_failure_brought_it_in() {
     let stored = failure_of(failing());
     let report = report(|| {
         let (chain, firer) = Deferred::<u32>::new(); // its own
-        drop(chain.add_errback(move |_| Err(stored))); // brings it in
+        chain.add_errback(move |_| Err(stored)).detach(); // brings it in
         firer.fire(raise()).unwrap();
     });
     assert!(report.contains("<its own>"), "the story does not tell which Deferred it entered:\n{report}");
@@ -387,7 +387,7 @@ fn a_timeout_names_no_place_of_ours() {
     let report = report(|| {
         let clock = testing::ManualClock::new();
         let (deferred, _firer) = Deferred::<u32>::new();
-        drop(deferred.add_timeout(std::time::Duration::from_secs(1), &clock));
+        deferred.add_timeout(std::time::Duration::from_secs(1), &clock).detach();
         clock.advance(std::time::Duration::from_secs(1));
     });
     assert!(!report.contains("src/deferred"), "{report}");
@@ -406,7 +406,7 @@ fn waits_in_the_middle_of_many() -> String {
         let ((inner, fire_inner), (chain, firer)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
         let chain = chain.add_callback(Ok); // first of five
         let chain = chain.add_callback(Ok).add_callback(Ok).add_callback(Ok).add_callback(move |_| inner);
-        drop(chain.add_callback(|_| raise::<u32>()));
+        chain.add_callback(|_| raise::<u32>()).detach();
         firer.callback(1).unwrap();
         long_wait();
         fire_inner.callback(1).unwrap();

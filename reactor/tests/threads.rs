@@ -148,9 +148,12 @@ fn more_work_than_threads_is_all_done() {
     let done: Rc<RefCell<Vec<usize>>> = Rc::default();
     for index in 0..JOBS {
         let note = done.clone();
-        drop(reactor.defer_to_thread(move || Ok::<_, io::Error>(index)).add_callback(move |index| {
-            note.borrow_mut().push(index);
-        }));
+        reactor
+            .defer_to_thread(move || Ok::<_, io::Error>(index))
+            .add_callback(move |index| {
+                note.borrow_mut().push(index);
+            })
+            .detach();
     }
     until(&reactor, "all work is done", || done.borrow().len() == JOBS);
     done.borrow_mut().sort_unstable();

@@ -112,10 +112,13 @@ mod tests {
         let told = Rc::new(Cell::new(0));
         for _ in 0..3 {
             let told = told.clone();
-            drop(places.nearby(&ask("1", 5)).add_errback(move |_| {
-                told.set(told.get() + 1);
-                Ok(Vec::new())
-            }));
+            places
+                .nearby(&ask("1", 5))
+                .add_errback(move |_| {
+                    told.set(told.get() + 1);
+                    Ok(Vec::new())
+                })
+                .detach();
         }
         held.take().1.errback(Failure::msg("broken")).unwrap();
         assert_eq!(told.get(), 3);
@@ -128,7 +131,7 @@ mod tests {
         let (held, places) = coalescer();
         let [first, second] = [(); 2].map(|()| places.nearby(&ask("1", 5)));
         first.cancel();
-        drop(first.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+        first.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())).detach();
         assert_eq!(held.cancelled(), 0);
         let third = places.nearby(&ask("1", 5));
         held.answer("yes");
@@ -140,7 +143,7 @@ mod tests {
         let (held, places) = coalescer();
         for answer in [(); 2].map(|()| places.nearby(&ask("1", 5))) {
             answer.cancel();
-            drop(answer.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+            answer.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())).detach();
         }
         assert_eq!(held.cancelled(), 1);
         let anew = places.nearby(&ask("1", 5));

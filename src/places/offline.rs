@@ -106,22 +106,25 @@ impl Library {
     fn load(reactor: &Reactor) -> Rc<RefCell<Library>> {
         let library = Rc::new(RefCell::new(Library::Loading(Vec::new())));
         let later = library.clone();
-        drop(reactor.defer_to_thread(Table::shared).add_both(move |loaded| {
-            let (state, table) = match loaded {
-                Ok(table) => (Library::Ready(table), Some(table)),
-                Err(failure) => {
-                    log::error!("the offline places cannot be unpacked: {failure}");
-                    (Library::Broken, None)
+        reactor
+            .defer_to_thread(Table::shared)
+            .add_both(move |loaded| {
+                let (state, table) = match loaded {
+                    Ok(table) => (Library::Ready(table), Some(table)),
+                    Err(failure) => {
+                        log::error!("the offline places cannot be unpacked: {failure}");
+                        (Library::Broken, None)
+                    }
+                };
+                // Before the questions are answered: a callback that asks for the table must find it, and find no borrow.
+                let old = later.replace(state);
+                let Library::Loading(waiting) = old else { return };
+                for firer in waiting {
+                    let result = table.ok_or_else(|| reactor::Failure::msg("the table is broken"));
+                    let _ = firer.fire(result);
                 }
-            };
-            // Before the questions are answered: a callback that asks for the table must find it, and find no borrow.
-            let old = later.replace(state);
-            let Library::Loading(waiting) = old else { return };
-            for firer in waiting {
-                let result = table.ok_or_else(|| reactor::Failure::msg("the table is broken"));
-                let _ = firer.fire(result);
-            }
-        }));
+            })
+            .detach();
         library
     }
 
@@ -177,10 +180,12 @@ impl Connection {
         };
         let table = self.library.borrow_mut().table();
         let transport = transport.clone();
-        drop(table.add_both(move |table| match table {
-            Ok(table) => respond(&transport, "200 OK", search.answer(table).as_bytes()),
-            Err(failure) => respond(&transport, "200 OK", &error_answer("UNKNOWN_ERROR", &failure.to_string())),
-        }));
+        table
+            .add_both(move |table| match table {
+                Ok(table) => respond(&transport, "200 OK", search.answer(table).as_bytes()),
+                Err(failure) => respond(&transport, "200 OK", &error_answer("UNKNOWN_ERROR", &failure.to_string())),
+            })
+            .detach();
     }
 }
 

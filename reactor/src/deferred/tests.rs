@@ -38,12 +38,14 @@ fn note(events: &Events, what: impl fmt::Display) {
 fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
     let seen: Rc<RefCell<String>> = Rc::new(RefCell::new("unfired".to_owned()));
     let noted = seen.clone();
-    drop(deferred.add_both(move |result| {
-        *noted.borrow_mut() = match result {
-            Ok(value) => format!("{value:?}"),
-            Err(failure) => format!("failed: {failure}"),
-        };
-    }));
+    deferred
+        .add_both(move |result| {
+            *noted.borrow_mut() = match result {
+                Ok(value) => format!("{value:?}"),
+                Err(failure) => format!("failed: {failure}"),
+            };
+        })
+        .detach();
     seen.take()
 }
 

@@ -267,10 +267,12 @@ impl Core {
                 let pending = life.pending.borrow().clone();
                 pending.set(pending.get() + 1);
                 // A failure counts, too, and goes to the log: it must not hold the shutdown up.
-                drop(deferred.add_both(move |result| {
-                    pending.set(pending.get() - 1);
-                    result
-                }));
+                deferred
+                    .add_both(move |result| {
+                        pending.set(pending.get() - 1);
+                        result
+                    })
+                    .detach();
             }
         }
         if life.state.get() == State::Waiting && life.pending.borrow().get() == 0 {

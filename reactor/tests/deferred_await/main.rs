@@ -46,7 +46,7 @@ impl Events {
 fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
     let seen: Rc<RefCell<String>> = Rc::new(RefCell::new("unfired".to_owned()));
     let noted = seen.clone();
-    drop(deferred.add_both(move |result| *noted.borrow_mut() = text(&result)));
+    deferred.add_both(move |result| *noted.borrow_mut() = text(&result)).detach();
     seen.take()
 }
 

@@ -122,13 +122,14 @@ fn a_coroutine_whose_deferred_was_dropped_goes_on() {
     let (first, fire_first) = Deferred::<()>::new();
     let (second, fire_second) = Deferred::<()>::new();
     let body = events.clone();
-    drop(Deferred::from_future(async move {
+    Deferred::from_future(async move {
         first.await?;
         body.note("first");
         second.await?;
         body.note("second");
         Ok(())
-    }));
+    })
+    .detach();
     fire_first.callback(()).unwrap();
     fire_second.callback(()).unwrap();
     assert_eq!(events.take(), ["first", "second"]);

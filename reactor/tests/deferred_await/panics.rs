@@ -23,13 +23,14 @@ fn a_panic_before_the_first_wait_goes_to_whoever_started_the_body() {
     let guard = drops.guard();
     let _ = collect_unhandled(|| {
         let text = panics(|| {
-            drop(Deferred::from_future(async move {
+            Deferred::from_future(async move {
                 let _guard = guard;
                 if drops_nothing() {
                     panic!("at once");
                 }
                 Ok(())
-            }));
+            })
+            .detach();
         });
         assert_eq!(text, "at once");
     });
@@ -167,5 +168,5 @@ fn a_coroutine_that_a_foreign_waker_rouses_before_it_panics_goes_on() {
     waker.wake();
     assert_eq!(polls.get(), 3, "and wakes are heard as before");
     body.cancel();
-    drop(body.add_errback(|_| Ok(())));
+    body.add_errback(|_| Ok(())).detach();
 }

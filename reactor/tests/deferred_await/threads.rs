@@ -84,14 +84,15 @@ fn many_wakes_from_many_threads_all_arrive() {
             let (second, receive_second) = oneshot::<usize>();
             let (left, fire_done) = (left.clone(), fire_done.clone());
             own.push((first, second, number));
-            drop(Deferred::from_future(async move {
+            Deferred::from_future(async move {
                 assert_eq!((receive_first.await, receive_second.await), (number, number + 1));
                 left.set(left.get() - 1);
                 if left.get() == 0 {
                     fire_done.callback(())?;
                 }
                 Ok(())
-            }));
+            })
+            .detach();
         }
         senders.push(own);
     }
@@ -179,11 +180,12 @@ fn a_waker_that_another_thread_drops_lets_the_body_go() {
     let drops = Drops::default();
     let guard = drops.guard();
     let (sender, receiver) = oneshot::<u32>();
-    drop(Deferred::from_future(async move {
+    Deferred::from_future(async move {
         let _guard = guard;
         receiver.await;
         Ok(())
-    }));
+    })
+    .detach();
     let waker = sender.take_waker();
     thread::spawn(move || drop(waker)).join().unwrap();
     assert_eq!(drops.count(), 0, "it lives on this thread, which has not heard of it");
@@ -200,7 +202,7 @@ fn a_waker_that_outlives_its_coroutine_does_nothing_on_another_thread() {
     });
     let waker = sender.take_waker();
     done.cancel();
-    drop(done.add_errback(|_| Ok(())));
+    done.add_errback(|_| Ok(())).detach();
     thread::spawn(move || {
         waker.wake_by_ref();
         waker.wake();
@@ -223,11 +225,12 @@ fn a_body_that_is_still_waiting_when_its_thread_ends_is_dropped_there() {
     }
     let thread = thread::spawn(move || {
         let tells = Tells(tell);
-        drop(Deferred::from_future(async move {
+        Deferred::from_future(async move {
             let _tells = tells;
             receiver.await;
             Ok(())
-        }));
+        })
+        .detach();
     });
     let id = thread.thread().id();
     thread.join().unwrap();

@@ -111,10 +111,11 @@ fn a_body_whose_deferred_was_dropped_goes_on_when_it_is_woken() {
     let (sender, receiver) = oneshot::<u32>();
     let seen = Rc::new(Cell::new(0));
     let note = seen.clone();
-    drop(Deferred::from_future(async move {
+    Deferred::from_future(async move {
         note.set(receiver.await);
         Ok(())
-    }));
+    })
+    .detach();
     sender.send(4);
     assert_eq!(seen.get(), 4);
 }

@@ -28,7 +28,7 @@ pub(crate) fn lost_tells(work: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn came_from_a_fired_chain_tells_of_all_callbacks_before_and_after() {
+fn a_fired_chain_tells_of_all_callbacks_before_and_after() {
     let tells = lost_tells(|| {
         let chain = deferred::succeed(1); // made
         let chain = chain.add_callback(Ok); // c1
@@ -59,7 +59,7 @@ fn forgotten(wait: fn()) -> Vec<String> {
 }
 
 #[test]
-fn came_from_a_pending_chain_tells_the_same_however_long_it_waited_and_was_forgotten() {
+fn a_pending_chain_tells_the_same_however_long_it_waited_and_was_forgotten() {
     let expected = [
         "raised <raise>",
         "in <made pending>",
@@ -74,10 +74,10 @@ fn came_from_a_pending_chain_tells_the_same_however_long_it_waited_and_was_forgo
 }
 
 #[test]
-fn came_from_a_firing_with_a_failure_tells_where_that_was_raised_and_what_it_passed() {
+fn a_firing_with_a_failure_tells_where_that_was_raised_and_what_it_passed() {
     let tells = lost_tells(|| {
         let (deferred, firer) = Deferred::<u32>::new(); // made to fail
-        drop(deferred.add_callback(Ok).add_callback(Ok)); // both passed
+        deferred.add_callback(Ok).add_callback(Ok).detach(); // both passed
         long_wait();
         firer.errback(boom()).unwrap(); // failed here
     });
@@ -85,11 +85,11 @@ fn came_from_a_firing_with_a_failure_tells_where_that_was_raised_and_what_it_pas
 }
 
 #[test]
-fn came_from_an_errback_that_raises_another_tells_of_itself_and_not_of_the_first() {
+fn an_errback_that_raises_another_tells_of_itself_and_not_of_the_first() {
     let tells = lost_tells(|| {
         let (deferred, firer) = Deferred::<u32>::new(); // made twice bad
         let chain = deferred.add_callback(Ok); // passed by the first
-        drop(chain.add_errback(|_| raise::<u32>())); // raises the second
+        chain.add_errback(|_| raise::<u32>()).detach(); // raises the second
         firer.errback(Message("first".to_owned())).unwrap();
     });
     assert_eq!(
@@ -99,28 +99,28 @@ fn came_from_an_errback_that_raises_another_tells_of_itself_and_not_of_the_first
 }
 
 #[test]
-fn came_from_a_failure_that_an_errback_hands_on_with_trap_or_as_it_is() {
+fn a_failure_that_an_errback_hands_on_with_trap_or_as_it_is() {
     let tells = lost_tells(|| {
         let chain = deferred::fail::<u32>(boom()); // failed
         let chain = chain.add_errback(|failure| failure.trap::<fmt::Error>().map(|_| 0)); // traps another
-        drop(chain.add_both(|result| result)); // both
+        chain.add_both(|result| result).detach(); // both
     });
     assert_eq!(tells, ["raised <failed>", "in <failed>", "passed on by <traps another>", "passed on by <both>"]);
 }
 
 #[test]
-fn came_from_a_panic_tells_which_callback_panicked() {
+fn a_panic_tells_which_callback_panicked() {
     let tells = lost_tells(|| {
         let (deferred, firer) = Deferred::<u32>::new(); // made to panic
         let chain = deferred.add_callback(Ok); // before the panic
-        drop(chain.add_callback(|_| -> Result<u32, Failure> { panic!("ouch") })); // panics
+        chain.add_callback(|_| -> Result<u32, Failure> { panic!("ouch") }).detach(); // panics
         assert_eq!(panic_of(|| firer.callback(1).unwrap()), "ouch");
     });
     assert_eq!(tells, ["raised <panics>", "in <made to panic>", "after <before the panic>", "raised by <panics>"]);
 }
 
 #[test]
-fn came_from_a_cancel_tells_who_cancelled() {
+fn a_cancel_tells_who_cancelled() {
     let tells = lost_tells(|| {
         let (deferred, _firer) = Deferred::<u32>::new(); // made in vain
         let chain = deferred.add_callback(Ok); // in vain
@@ -135,7 +135,7 @@ fn came_from_a_cancel_tells_who_cancelled() {
 }
 
 #[test]
-fn came_from_a_circle_tells_which_callback_closed_it() {
+fn a_circle_tells_which_callback_closed_it() {
     let tells = lost_tells(|| {
         let itself: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
         let (deferred, firer) = Deferred::<u32>::new(); // made circular
@@ -155,19 +155,19 @@ fn came_from_a_circle_tells_which_callback_closed_it() {
 }
 
 #[test]
-fn came_from_a_timeout_tells_where_the_timeout_was_added() {
+fn a_timeout_tells_where_the_timeout_was_added() {
     let tells = lost_tells(|| {
         let clock = testing::ManualClock::new();
         let (deferred, _firer) = Deferred::<u32>::new(); // made slow
         let chain = deferred.add_callback(Ok); // before the timeout
-        drop(chain.add_timeout(std::time::Duration::from_secs(1), &clock)); // timeout
+        chain.add_timeout(std::time::Duration::from_secs(1), &clock).detach(); // timeout
         clock.advance(std::time::Duration::from_secs(1));
     });
     assert_eq!(tells[1..], ["in <made slow>", "past <before the timeout>", "passed on by <timeout>"]);
 }
 
 #[test]
-fn came_from_a_lock_and_a_queue_tells_who_asked() {
+fn a_lock_and_a_queue_tells_who_asked() {
     let tells = lost_tells(|| {
         let lock = deferred::DeferredLock::new();
         let held = lock.acquire();
@@ -182,13 +182,13 @@ fn came_from_a_lock_and_a_queue_tells_who_asked() {
 }
 
 #[test]
-fn came_from_a_long_chain_tells_of_the_last_callbacks_and_how_many_there_were_before() {
+fn a_long_chain_tells_of_the_last_callbacks_and_how_many_there_were_before() {
     let tells = lost_tells(|| {
         let mut chain = deferred::succeed(1); // made long
         for _ in 0..100 {
             chain = chain.add_callback(Ok); // one of many
         }
-        drop(chain.add_callback(|_| raise::<u32>())); // the last
+        chain.add_callback(|_| raise::<u32>()).detach(); // the last
     });
     assert_eq!(tells[..2], ["raised <raise>", "in <made long>"]);
     assert_eq!(tells.last().map(String::as_str), Some("raised by <the last>"));
@@ -197,13 +197,13 @@ fn came_from_a_long_chain_tells_of_the_last_callbacks_and_how_many_there_were_be
 }
 
 #[test]
-fn came_from_a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
+fn a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
     let unhandled = testing::collect_unhandled(|| {
         let mut chain = deferred::fail::<u32>(boom()); // failed long ago
         for _ in 0..LONG {
             chain = chain.add_callback(Ok); // passed
         }
-        drop(chain.add_errback(Err)); // the very last
+        chain.add_errback(Err).detach(); // the very last
     });
     let tells = told(&unhandled[0]);
     assert!(tells.len() < 100, "{}", tells.len());
@@ -213,7 +213,7 @@ fn came_from_a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
 }
 
 #[test]
-fn came_from_the_report_tells_the_error_its_causes_and_every_place_of_the_trail_in_order() {
+fn the_report_tells_the_error_its_causes_and_every_place_of_the_trail_in_order() {
     #[derive(Debug)]
     struct Outer(Message);
     impl fmt::Display for Outer {

@@ -23,13 +23,13 @@ fn after_inner(rest: &[&str]) -> Vec<String> {
 const WAITS: [fn(); 2] = [|| {}, long_wait];
 
 #[test]
-fn came_from_an_unfired_one_that_a_pending_chain_got_back() {
+fn an_unfired_one_that_a_pending_chain_got_back() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((inner, fire_inner), (outer, firer)) = (inner(), Deferred::<u32>::new()); // outer
             let chain = outer.add_callback(Ok); // o1
             let chain = chain.add_callback(move |_| inner); // o2
-            drop(chain.add_callback(Ok)); // o3
+            chain.add_callback(Ok).detach(); // o3
             wait();
             firer.callback(1).unwrap();
             drop(firer);
@@ -41,12 +41,12 @@ fn came_from_an_unfired_one_that_a_pending_chain_got_back() {
 }
 
 #[test]
-fn came_from_an_unfired_one_that_the_last_callback_of_a_pending_chain_got_back() {
+fn an_unfired_one_that_the_last_callback_of_a_pending_chain_got_back() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((inner, fire_inner), (outer, firer)) = (inner(), Deferred::<u32>::new()); // outer, ends
             let chain = outer.add_callback(Ok); // e1
-            drop(chain.add_callback(move |_| inner)); // e2
+            chain.add_callback(move |_| inner).detach(); // e2
             firer.callback(1).unwrap();
             drop(firer);
             wait();
@@ -57,14 +57,14 @@ fn came_from_an_unfired_one_that_the_last_callback_of_a_pending_chain_got_back()
 }
 
 #[test]
-fn came_from_an_unfired_one_that_a_fired_chain_got_back() {
+fn an_unfired_one_that_a_fired_chain_got_back() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (inner, fire_inner) = inner();
             let outer = deferred::succeed(1); // fired outer
             let chain = outer.add_callback(Ok); // f1
             let chain = chain.add_callback(move |_| inner); // f2
-            drop(chain.add_callback(Ok)); // f3
+            chain.add_callback(Ok).detach(); // f3
             wait();
             fire_inner.callback(1).unwrap();
         });
@@ -73,7 +73,7 @@ fn came_from_an_unfired_one_that_a_fired_chain_got_back() {
 }
 
 #[test]
-fn came_from_a_fired_one_that_was_given_back() {
+fn a_fired_one_that_was_given_back() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((inner, fire_inner), (outer, firer)) = (inner(), Deferred::<u32>::new()); // taker
@@ -81,7 +81,7 @@ fn came_from_a_fired_one_that_was_given_back() {
             drop(fire_inner);
             let chain = outer.add_callback(Ok); // t1
             let chain = chain.add_callback(move |_| inner); // t2
-            drop(chain.add_callback(Ok)); // t3
+            chain.add_callback(Ok).detach(); // t3
             wait();
             firer.callback(1).unwrap();
         });
@@ -92,14 +92,14 @@ fn came_from_a_fired_one_that_was_given_back() {
             wait();
             let chain = deferred::succeed(1); // fired taker
             let chain = chain.add_callback(Ok); // ft1
-            drop(chain.add_callback(move |_| inner)); // ft2
+            chain.add_callback(move |_| inner).detach(); // ft2
         });
         assert_eq!(tells, after_inner(&["in <fired taker>", "after <ft1>", "given back by <ft2>"]));
     }
 }
 
 #[test]
-fn came_from_far_below_through_every_one_that_waited() {
+fn far_below_through_every_one_that_waited() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (mut chain, fire_inner) = inner();
@@ -121,14 +121,14 @@ fn came_from_far_below_through_every_one_that_waited() {
 }
 
 #[test]
-fn came_from_a_callback_behind_a_long_wait_tells_of_the_last_ones_before_the_wait() {
+fn a_callback_behind_a_long_wait_tells_of_the_last_ones_before_the_wait() {
     let tells = lost_tells(|| {
         let ((waited, fire_waited), (outer, firer)) = (Deferred::<u32>::new(), Deferred::<u32>::new()); // waiter
         let chain = outer.add_callback(Ok).add_callback(Ok).add_callback(Ok); // before
         let chain = chain.add_callback(Ok); // last before
         let chain = chain.add_callback(move |_| waited); // waits
         let chain = chain.add_callback(Ok); // behind
-        drop(chain.add_callback(|_| raise::<u32>())); // raises
+        chain.add_callback(|_| raise::<u32>()).detach(); // raises
         firer.callback(1).unwrap();
         drop(firer);
         long_wait();
@@ -142,12 +142,12 @@ fn came_from_a_callback_behind_a_long_wait_tells_of_the_last_ones_before_the_wai
 }
 
 #[test]
-fn came_from_an_explicit_link() {
+fn an_explicit_link() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((first, firer), (second, fire_second)) = (inner(), Deferred::<u32>::new()); // linked to
-            drop(second.add_callback(Ok)); // s1
-            drop(first.chain_deferred(fire_second)); // link
+            second.add_callback(Ok).detach(); // s1
+            first.chain_deferred(fire_second).detach(); // link
             wait();
             firer.callback(1).unwrap();
         });
@@ -156,7 +156,7 @@ fn came_from_an_explicit_link() {
 }
 
 #[test]
-fn came_from_an_await() {
+fn an_await() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (inner, firer) = inner();
@@ -165,7 +165,7 @@ fn came_from_an_await() {
                 Ok(n)
             };
             let coroutine = Deferred::from_future(body); // coroutine
-            drop(coroutine.add_callback(Ok)); // behind the coroutine
+            coroutine.add_callback(Ok).detach(); // behind the coroutine
             wait();
             firer.callback(1).unwrap();
         });
@@ -175,11 +175,11 @@ fn came_from_an_await() {
 }
 
 #[test]
-fn came_from_a_deferred_that_is_the_whole_body_of_a_coroutine() {
+fn a_deferred_that_is_the_whole_body_of_a_coroutine() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (inner, firer) = inner();
-            drop(Deferred::from_future(inner)); // whole body
+            Deferred::from_future(inner).detach(); // whole body
             wait();
             firer.callback(1).unwrap();
         });
@@ -193,7 +193,7 @@ fn came_from_a_deferred_that_is_the_whole_body_of_a_coroutine() {
 }
 
 #[test]
-fn came_from_an_await_in_a_function_in_a_coroutine_in_a_coroutine() {
+fn an_await_in_a_function_in_a_coroutine_in_a_coroutine() {
     async fn load(deferred: Deferred<u32>) -> Result<u32, Failure> {
         Ok(deferred.await? + 1) // await in the function
     }
@@ -203,7 +203,7 @@ fn came_from_an_await_in_a_function_in_a_coroutine_in_a_coroutine() {
         let body = async {
             Ok(nested.await? + 1) // await outside
         };
-        drop(Deferred::from_future(body)); // outermost
+        Deferred::from_future(body).detach(); // outermost
         long_wait();
         firer.callback(1).unwrap();
     });
@@ -213,14 +213,14 @@ fn came_from_an_await_in_a_function_in_a_coroutine_in_a_coroutine() {
 }
 
 #[test]
-fn came_from_the_body_of_a_coroutine() {
+fn the_body_of_a_coroutine() {
     let tells = lost_tells(|| {
         let (waited, firer) = Deferred::<u32>::new();
         let body = async {
             waited.await?;
             raise::<u32>()
         };
-        drop(Deferred::from_future(body)); // raising coroutine
+        Deferred::from_future(body).detach(); // raising coroutine
         long_wait();
         firer.callback(1).unwrap();
     });
@@ -228,7 +228,7 @@ fn came_from_the_body_of_a_coroutine() {
 }
 
 #[test]
-fn came_from_the_input_of_a_list() {
+fn the_input_of_a_list() {
     let (first, firer) = inner();
     let list = deferred_list([first, deferred::succeed(1)]);
     long_wait();
@@ -239,18 +239,18 @@ fn came_from_the_input_of_a_list() {
 }
 
 #[test]
-fn came_from_the_result_of_a_list_that_a_callback_gave_on() {
+fn the_result_of_a_list_that_a_callback_gave_on() {
     let tells = lost_tells(|| {
         let (first, firer) = inner();
         let list = deferred_list([first]); // list
-        drop(list.add_callback(|mut results| results.remove(0))); // picks the first
+        list.add_callback(|mut results| results.remove(0)).detach(); // picks the first
         firer.callback(1).unwrap();
     });
     assert_eq!(tells, after_inner(&["in <list>", "raised by <picks the first>"]));
 }
 
 #[test]
-fn came_from_the_input_that_was_the_first_to_fail() {
+fn the_input_that_was_the_first_to_fail() {
     for others in [Others::Cancel, Others::LeaveRunning] {
         let (first, firer) = inner();
         let all = gather_results([deferred::succeed(1), first], others);
@@ -262,7 +262,7 @@ fn came_from_the_input_that_was_the_first_to_fail() {
 }
 
 #[test]
-fn came_from_lists_in_lists_whose_way_is_kept_at_both_ends() {
+fn lists_in_lists_whose_way_is_kept_at_both_ends() {
     let (first, firer) = inner();
     let outermost = (0..100).fold(first.add_callback(|_| Ok(vec![1])), |list, _| {
         gather_results([list], Others::Cancel).add_callback(|mut values| Ok(values.remove(0)))
@@ -278,7 +278,7 @@ fn came_from_lists_in_lists_whose_way_is_kept_at_both_ends() {
 }
 
 #[test]
-fn came_from_each_of_those_who_lost_a_race_that_nobody_won() {
+fn each_of_those_who_lost_a_race_that_nobody_won() {
     let ((first, fire_first), (second, fire_second)) = (inner(), inner());
     let all = race([first, second], Others::Cancel);
     fire_second.callback(1).unwrap();
@@ -290,7 +290,7 @@ fn came_from_each_of_those_who_lost_a_race_that_nobody_won() {
 }
 
 #[test]
-fn came_from_a_shared_result_each_clone_tells_its_own_way() {
+fn a_shared_result_each_clone_tells_its_own_way() {
     let (source, firer) = inner();
     let shared = source.share();
     let first = shared.wait().add_callback(Ok); // first waiter

@@ -4,7 +4,7 @@ use crate::*;
 use reactor::{CancelledError, deferred};
 
 #[test]
-fn b_cancel_unfired_without_a_canceller_fails_with_a_cancelled_error() {
+fn cancel_unfired_without_a_canceller_fails_with_a_cancelled_error() {
     let (deferred, _firer) = Deferred::<u32>::new();
     deferred.cancel();
     assert!(deferred.has_fired());
@@ -12,7 +12,7 @@ fn b_cancel_unfired_without_a_canceller_fails_with_a_cancelled_error() {
 }
 
 #[test]
-fn b_cancel_unfired_without_a_canceller_eats_one_late_firing() {
+fn cancel_unfired_without_a_canceller_eats_one_late_firing() {
     for cancels in [1, 2, 3] {
         for late_value in [true, false] {
             let (deferred, firer) = Deferred::<u32>::new();
@@ -27,7 +27,7 @@ fn b_cancel_unfired_without_a_canceller_eats_one_late_firing() {
 }
 
 #[test]
-fn b_cancel_the_late_firing_is_eaten_unseen_and_unlogged() {
+fn cancel_the_late_firing_is_eaten_unseen_and_unlogged() {
     let unhandled = lost(|| {
         let (deferred, firer) = Deferred::<u32>::new();
         let events = Events::default();
@@ -41,7 +41,7 @@ fn b_cancel_the_late_firing_is_eaten_unseen_and_unlogged() {
 }
 
 #[test]
-fn b_cancel_unfired_calls_the_canceller_which_may_fire_or_not() {
+fn cancel_unfired_calls_the_canceller_which_may_fire_or_not() {
     type Action = fn(&Firer<u32>);
     let cases: [(Action, &str); 3] = [
         (|_| {}, "failed: cancelled"),
@@ -65,7 +65,7 @@ fn b_cancel_unfired_calls_the_canceller_which_may_fire_or_not() {
 }
 
 #[test]
-fn b_cancel_a_canceller_may_fire_another_way_than_by_its_argument() {
+fn cancel_a_canceller_may_fire_another_way_than_by_its_argument() {
     let firer: Rc<RefCell<Option<Firer<u32>>>> = Rc::default();
     let own = firer.clone();
     let (deferred, fire) = Deferred::<u32>::with_canceller(move |_| {
@@ -77,7 +77,7 @@ fn b_cancel_a_canceller_may_fire_another_way_than_by_its_argument() {
 }
 
 #[test]
-fn b_cancel_a_canceller_may_cancel_its_own_deferred_again() {
+fn cancel_a_canceller_may_cancel_its_own_deferred_again() {
     let canceller: Rc<RefCell<Option<deferred::Canceller>>> = Rc::default();
     let again = canceller.clone();
     let (deferred, _firer) = Deferred::<u32>::with_canceller(move |firer| {
@@ -91,7 +91,7 @@ fn b_cancel_a_canceller_may_cancel_its_own_deferred_again() {
 }
 
 #[test]
-fn b_cancel_a_panicking_canceller_does_not_leave_it_stuck() {
+fn cancel_a_panicking_canceller_does_not_leave_it_stuck() {
     // In Twisted the exception escapes, and the Deferred is never fired.
     let (deferred, firer) = Deferred::<u32>::with_canceller(|_| panic!("cannot stop"));
     assert_eq!(panic_of(|| deferred.cancel()), "cannot stop");
@@ -108,7 +108,7 @@ fn b_cancel_a_panicking_canceller_does_not_leave_it_stuck() {
 }
 
 #[test]
-fn b_cancel_of_one_that_waits_reaches_what_it_waits_for_however_deep() {
+fn cancel_of_one_that_waits_reaches_what_it_waits_for_however_deep() {
     for depth in [1, 2, 10] {
         let (mut chain, firer) = Deferred::<u32>::with_canceller(|firer| firer.errback(boom()).unwrap());
         for _ in 0..depth {
@@ -124,7 +124,7 @@ fn b_cancel_of_one_that_waits_reaches_what_it_waits_for_however_deep() {
 }
 
 #[test]
-fn b_cancel_of_one_that_waits_may_end_well_and_its_callbacks_go_on() {
+fn cancel_of_one_that_waits_may_end_well_and_its_callbacks_go_on() {
     let (inner, _fire_inner) = Deferred::<u32>::with_canceller(|firer| firer.callback(1).unwrap());
     let chain = deferred::succeed(()).add_callback(move |()| inner).add_callback(|n| Ok(n + 1));
     chain.cancel();
@@ -132,7 +132,7 @@ fn b_cancel_of_one_that_waits_may_end_well_and_its_callbacks_go_on() {
 }
 
 #[test]
-fn b_cancel_of_one_that_waits_again_after_a_cancel_reaches_that() {
+fn cancel_of_one_that_waits_again_after_a_cancel_reaches_that() {
     let ((first, _fire_first), (second, _fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
     let chain = deferred::succeed(()).add_callback(move |()| first).add_errback(move |_| second);
     chain.cancel();
@@ -142,7 +142,7 @@ fn b_cancel_of_one_that_waits_again_after_a_cancel_reaches_that() {
 }
 
 #[test]
-fn b_cancel_of_one_that_has_fired_does_nothing_and_excuses_no_late_firing() {
+fn cancel_of_one_that_has_fired_does_nothing_and_excuses_no_late_firing() {
     let (deferred, firer) = Deferred::<u32>::with_canceller(|_| panic!("it has fired"));
     firer.callback(1).unwrap();
     deferred.cancel();
@@ -154,7 +154,7 @@ fn b_cancel_of_one_that_has_fired_does_nothing_and_excuses_no_late_firing() {
 }
 
 #[test]
-fn b_cancel_of_one_that_has_fired_and_is_paused_does_nothing() {
+fn cancel_of_one_that_has_fired_and_is_paused_does_nothing() {
     let (mut deferred, firer) = Deferred::<u32>::with_canceller(|_| panic!("it has fired"));
     let pause = deferred.pause();
     firer.callback(1).unwrap();
@@ -165,7 +165,7 @@ fn b_cancel_of_one_that_has_fired_and_is_paused_does_nothing() {
 }
 
 #[test]
-fn b_cancel_of_an_unfired_one_that_is_paused_fires_it_and_the_pause_holds_it() {
+fn cancel_of_an_unfired_one_that_is_paused_fires_it_and_the_pause_holds_it() {
     let (mut deferred, _firer) = Deferred::<u32>::new();
     let pause = deferred.pause();
     deferred.cancel();
@@ -175,7 +175,7 @@ fn b_cancel_of_an_unfired_one_that_is_paused_fires_it_and_the_pause_holds_it() {
 }
 
 #[test]
-fn b_cancel_from_inside_a_callback_of_the_same_chain_is_not_remembered() {
+fn cancel_from_inside_a_callback_of_the_same_chain_is_not_remembered() {
     // As in Twisted: it has fired, and waits for nothing yet.
     let canceller: Rc<RefCell<Option<deferred::Canceller>>> = Rc::default();
     let (inner, fire_inner) = Deferred::<u32>::new();
@@ -193,7 +193,7 @@ fn b_cancel_from_inside_a_callback_of_the_same_chain_is_not_remembered() {
 }
 
 #[test]
-fn b_cancel_does_not_go_against_an_explicit_link() {
+fn cancel_does_not_go_against_an_explicit_link() {
     let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
     let first = first.chain_deferred(fire_second);
     second.cancel();
@@ -203,10 +203,10 @@ fn b_cancel_does_not_go_against_an_explicit_link() {
 }
 
 #[test]
-fn b_dropping_a_deferred_does_not_cancel_it() {
+fn dropping_a_deferred_does_not_cancel_it() {
     let events = Events::default();
     let (deferred, firer) = Deferred::<u32>::with_canceller(|_| panic!("nobody cancelled it"));
-    drop(deferred.add_both(noting(&events, "ran")));
+    deferred.add_both(noting(&events, "ran")).detach();
     firer.callback(1).unwrap();
     assert_eq!(events.take(), ["ran"]);
 }

@@ -5,7 +5,7 @@ use reactor::failure::Message;
 use reactor::{CancelledError, deferred};
 
 #[test]
-fn c_inline_callbacks_give_their_return_value_or_error() {
+fn inline_callbacks_give_their_return_value_or_error() {
     let good = Deferred::from_future(async { Ok(1) });
     let bad = Deferred::<u32>::from_future(async { Ok("x".parse::<u32>()?) });
     assert_eq!(good.result(), Some(1));
@@ -13,7 +13,7 @@ fn c_inline_callbacks_give_their_return_value_or_error() {
 }
 
 #[test]
-fn c_inline_callbacks_get_failures_at_the_await_and_may_catch_them() {
+fn inline_callbacks_get_failures_at_the_await_and_may_catch_them() {
     let (inner, firer) = Deferred::<u32>::new();
     let unhandled = lost(|| {
         let chain = Deferred::from_future(async move {
@@ -29,7 +29,7 @@ fn c_inline_callbacks_get_failures_at_the_await_and_may_catch_them() {
 }
 
 #[test]
-fn c_inline_callbacks_inside_inline_callbacks_with_callbacks_between() {
+fn inline_callbacks_inside_inline_callbacks_with_callbacks_between() {
     let events = Events::default();
     let (inner, firer) = Deferred::<u32>::new();
     let noted = events.clone();
@@ -47,7 +47,7 @@ fn c_inline_callbacks_inside_inline_callbacks_with_callbacks_between() {
 }
 
 #[test]
-fn c_inline_callbacks_may_call_async_functions() {
+fn inline_callbacks_may_call_async_functions() {
     async fn sum(first: Deferred<u32>, second: Deferred<u32>) -> Result<u32, Failure> {
         Ok(first.await? + second.await?)
     }
@@ -60,7 +60,7 @@ fn c_inline_callbacks_may_call_async_functions() {
 }
 
 #[test]
-fn c_inline_callbacks_that_panic_fail_and_the_panic_goes_on_to_whoever_fired() {
+fn inline_callbacks_that_panic_fail_and_the_panic_goes_on_to_whoever_fired() {
     let (inner, firer) = Deferred::<()>::new();
     let chain = Deferred::<u32>::from_future(async move {
         inner.await?;
@@ -71,13 +71,14 @@ fn c_inline_callbacks_that_panic_fail_and_the_panic_goes_on_to_whoever_fired() {
 }
 
 #[test]
-fn c_inline_callbacks_go_on_when_their_deferred_was_dropped() {
+fn inline_callbacks_go_on_when_their_deferred_was_dropped() {
     let events = Events::default();
     let (noted, (inner, firer)) = (events.clone(), Deferred::<u32>::new());
-    drop(Deferred::from_future(async move {
+    Deferred::from_future(async move {
         note(&noted, inner.await?);
         Ok(())
-    }));
+    })
+    .detach();
     firer.callback(5).unwrap();
     assert_eq!(events.take(), ["5"]);
 }
@@ -141,7 +142,7 @@ const NESTINGS: [fn(Deferred<u32>) -> Deferred<u32>; 6] = [
 ];
 
 #[test]
-fn c_cancel_of_inline_callbacks_is_raised_at_the_await_whatever_the_nesting_and_the_body() {
+fn cancel_of_inline_callbacks_is_raised_at_the_await_whatever_the_nesting_and_the_body() {
     for body in BODIES {
         for (index, nest) in NESTINGS.into_iter().enumerate() {
             let ((first, fire_first), (more, fire_more)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
@@ -161,7 +162,7 @@ fn c_cancel_of_inline_callbacks_is_raised_at_the_await_whatever_the_nesting_and_
 }
 
 #[test]
-fn c_cancel_of_inline_callbacks_that_wait_for_more_then_goes_on_if_that_fires() {
+fn cancel_of_inline_callbacks_that_wait_for_more_then_goes_on_if_that_fires() {
     for nest in NESTINGS {
         let ((first, _fire_first), (more, fire_more)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
         let chain = nest(Deferred::from_future(Body::WaitsForMore.run(first, more)));
@@ -172,7 +173,7 @@ fn c_cancel_of_inline_callbacks_that_wait_for_more_then_goes_on_if_that_fires() 
 }
 
 #[test]
-fn c_cancel_of_inline_callbacks_gives_whatever_the_canceller_of_the_awaited_one_fires() {
+fn cancel_of_inline_callbacks_gives_whatever_the_canceller_of_the_awaited_one_fires() {
     for (index, nest) in NESTINGS.into_iter().enumerate() {
         let (first, _fire_first) = Deferred::<u32>::with_canceller(|firer| firer.callback(3).unwrap());
         let chain = nest(Deferred::from_future(async move { Ok(first.await? + 1) }));
@@ -182,14 +183,14 @@ fn c_cancel_of_inline_callbacks_gives_whatever_the_canceller_of_the_awaited_one_
 }
 
 #[test]
-fn c_cancel_of_inline_callbacks_that_have_ended_does_nothing() {
+fn cancel_of_inline_callbacks_that_have_ended_does_nothing() {
     let chain = Deferred::from_future(async { Ok(1) });
     chain.cancel();
     assert_eq!(chain.result(), Some(1));
 }
 
 #[test]
-fn c_cancel_from_inside_its_own_body_is_for_what_it_awaits_next() {
+fn cancel_from_inside_its_own_body_is_for_what_it_awaits_next() {
     let canceller: Rc<RefCell<Option<deferred::Canceller>>> = Rc::default();
     let ((start, fire_start), (next, fire_next)) = (Deferred::<()>::new(), Deferred::<u32>::new());
     let own = canceller.clone();

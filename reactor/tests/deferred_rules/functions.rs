@@ -5,7 +5,7 @@ use reactor::deferred::{self, Given, IntoDeferred, execute, fail, log_error, may
 use std::sync::Once;
 
 #[test]
-fn c_succeed_and_fail_have_fired_from_the_start() {
+fn succeed_and_fail_have_fired_from_the_start() {
     let (good, bad) = (succeed(1), fail::<u32>(boom()));
     assert!(good.has_fired() && bad.has_fired());
     assert_eq!((outcome(good), outcome(bad)), ("1".to_owned(), "failed: boom".to_owned()));
@@ -14,13 +14,13 @@ fn c_succeed_and_fail_have_fired_from_the_start() {
 }
 
 #[test]
-fn c_execute_calls_now_and_wraps_value_or_error() {
+fn execute_calls_now_and_wraps_value_or_error() {
     assert_eq!(execute(|| Ok(1)).result(), Some(1));
     assert_eq!(outcome(execute(|| Ok("x".parse::<u32>()?))), "failed: invalid digit found in string");
 }
 
 #[test]
-fn c_maybe_deferred_makes_a_deferred_of_a_value_or_failure() {
+fn maybe_deferred_makes_a_deferred_of_a_value_or_failure() {
     assert_eq!(maybe_deferred(|| Ok(1)).result(), Some(1));
     assert_eq!(maybe_deferred(|| {}).result(), Some(()));
     assert_eq!(outcome(maybe_deferred(|| Err::<u32, _>(boom().into()))), "failed: boom");
@@ -28,7 +28,7 @@ fn c_maybe_deferred_makes_a_deferred_of_a_value_or_failure() {
 }
 
 #[test]
-fn c_maybe_deferred_passes_a_deferred_through_unchanged() {
+fn maybe_deferred_passes_a_deferred_through_unchanged() {
     let (deferred, firer) = Deferred::<u32>::new();
     let same = maybe_deferred(move || deferred);
     same.cancel();
@@ -37,7 +37,7 @@ fn c_maybe_deferred_passes_a_deferred_through_unchanged() {
 }
 
 #[test]
-fn c_maybe_deferred_runs_a_coroutine() {
+fn maybe_deferred_runs_a_coroutine() {
     let (inner, firer) = Deferred::<u32>::new();
     let chain = maybe_deferred(move || Deferred::from_future(async move { Ok(inner.await? + 1) }));
     firer.callback(1).unwrap();
@@ -45,7 +45,7 @@ fn c_maybe_deferred_runs_a_coroutine() {
 }
 
 #[test]
-fn c_ensure_deferred_passes_a_deferred_through_and_wraps_the_rest() {
+fn ensure_deferred_passes_a_deferred_through_and_wraps_the_rest() {
     let (deferred, firer) = Deferred::<u32>::new();
     let same = deferred.into_deferred();
     firer.callback(1).unwrap();
@@ -55,13 +55,13 @@ fn c_ensure_deferred_passes_a_deferred_through_and_wraps_the_rest() {
 }
 
 #[test]
-fn c_passthru_is_what_identity_functions_do() {
+fn passthru_is_what_identity_functions_do() {
     let chain = succeed(1).add_callback(Ok).add_both(std::convert::identity).add_errback(Err);
     assert_eq!(chain.result(), Some(1));
 }
 
 #[test]
-fn c_log_error_logs_and_gives_the_failure_on_unchanged() {
+fn log_error_logs_and_gives_the_failure_on_unchanged() {
     struct Capture;
     thread_local!(static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) });
     impl log::Log for Capture {

@@ -24,7 +24,7 @@ fn poll<F: Future + Unpin>(future: &mut F, woken: &Arc<Woken>) -> Poll<F::Output
 }
 
 #[test]
-fn b_as_future_gives_the_value_or_the_failure_and_counts_as_handling_it() {
+fn as_future_gives_the_value_or_the_failure_and_counts_as_handling_it() {
     for (result, expected) in [(Ok(1), Ok(1)), (Err(boom()), Err("boom".to_owned()))] {
         for fired in [false, true] {
             let unhandled = lost(|| {
@@ -48,7 +48,7 @@ fn b_as_future_gives_the_value_or_the_failure_and_counts_as_handling_it() {
 }
 
 #[test]
-fn b_as_future_cancelling_the_deferred_ends_the_wait_and_a_late_value_is_ignored() {
+fn as_future_cancelling_the_deferred_ends_the_wait_and_a_late_value_is_ignored() {
     let (mut deferred, firer) = Deferred::<u32>::new();
     let woken = Arc::<Woken>::default();
     assert!(poll(&mut deferred, &woken).is_pending());
@@ -60,7 +60,7 @@ fn b_as_future_cancelling_the_deferred_ends_the_wait_and_a_late_value_is_ignored
 }
 
 #[test]
-fn b_as_future_dropping_it_does_not_cancel() {
+fn as_future_dropping_it_does_not_cancel() {
     // Cancelling an asyncio future cancels its Deferred. Here a drop says only that nobody listens any more.
     let (mut deferred, firer) = Deferred::<u32>::with_canceller(|_| panic!("nobody cancelled it"));
     assert!(poll(&mut deferred, &Arc::default()).is_pending());
@@ -90,7 +90,7 @@ impl Future for Foreign {
 }
 
 #[test]
-fn b_from_future_fires_with_what_the_future_gives() {
+fn from_future_fires_with_what_the_future_gives() {
     let foreign = Foreign::default();
     let future = foreign.clone();
     let chain = Deferred::from_future(async move { Ok(future.await) }).add_callback(|n| Ok(n + 1));
@@ -102,7 +102,7 @@ fn b_from_future_fires_with_what_the_future_gives() {
 }
 
 #[test]
-fn b_from_future_a_cancel_drops_the_future_and_fails() {
+fn from_future_a_cancel_drops_the_future_and_fails() {
     let drops = Rc::new(Cell::new(0));
     let (foreign, kept) = (Foreign::default(), Dropped(drops.clone()));
     let chain = Deferred::from_future(async move {
@@ -115,7 +115,7 @@ fn b_from_future_a_cancel_drops_the_future_and_fails() {
 }
 
 #[test]
-fn b_from_future_hands_on_the_cancellation_that_comes_out_of_the_future() {
+fn from_future_hands_on_the_cancellation_that_comes_out_of_the_future() {
     let (inner, _firer) = Deferred::<u32>::new();
     let canceller = inner.canceller();
     let chain = Deferred::from_future(inner);
@@ -124,7 +124,7 @@ fn b_from_future_hands_on_the_cancellation_that_comes_out_of_the_future() {
 }
 
 #[test]
-fn b_from_coroutine_runs_at_once_to_its_first_unfired_await() {
+fn from_coroutine_runs_at_once_to_its_first_unfired_await() {
     let events = Events::default();
     let (noted, (inner, firer)) = (events.clone(), Deferred::<u32>::new());
     let chain = Deferred::from_future(async move {
@@ -144,7 +144,7 @@ fn b_from_coroutine_runs_at_once_to_its_first_unfired_await() {
 }
 
 #[test]
-fn b_await_of_a_fired_one_goes_on_at_once_with_its_value_or_failure() {
+fn await_of_a_fired_one_goes_on_at_once_with_its_value_or_failure() {
     let chain = Deferred::from_future(async {
         let failure = deferred::fail::<u32>(boom()).await.expect_err("it failed");
         Ok(format!("{} {failure}", deferred::succeed(1).await?))
@@ -153,7 +153,7 @@ fn b_await_of_a_fired_one_goes_on_at_once_with_its_value_or_failure() {
 }
 
 #[test]
-fn b_await_of_one_that_waits_for_another_or_is_paused_waits_with_it() {
+fn await_of_one_that_waits_for_another_or_is_paused_waits_with_it() {
     let (innermost, firer) = Deferred::<u32>::new();
     let mut inner = deferred::succeed(()).add_callback(move |()| innermost);
     let pause = inner.pause();
@@ -165,7 +165,7 @@ fn b_await_of_one_that_waits_for_another_or_is_paused_waits_with_it() {
 }
 
 #[test]
-fn b_await_a_deferred_may_be_polled_and_then_go_on_as_a_deferred() {
+fn await_a_deferred_may_be_polled_and_then_go_on_as_a_deferred() {
     let (mut deferred, firer) = Deferred::<u32>::new();
     assert!(poll(&mut deferred, &Arc::default()).is_pending());
     let chain = deferred.add_callback(|n| Ok(n + 1));
@@ -174,7 +174,7 @@ fn b_await_a_deferred_may_be_polled_and_then_go_on_as_a_deferred() {
 }
 
 #[test]
-fn b_await_works_inside_other_peoples_combinators() {
+fn await_works_inside_other_peoples_combinators() {
     let (first, fire_first) = Deferred::<u32>::new();
     let (second, fire_second) = Deferred::<u32>::new();
     let chain = Deferred::from_future(async move {

@@ -10,7 +10,7 @@ fn texts(results: Vec<Result<u32, Failure>>) -> Vec<Result<u32, String>> {
 }
 
 #[test]
-fn c_deferred_list_gives_all_results_in_input_order() {
+fn deferred_list_gives_all_results_in_input_order() {
     let (inputs, firers) = pending::<u32>(3);
     let list = deferred_list(inputs).add_callback(|results| Ok(texts(results)));
     firers[2].callback(2).unwrap();
@@ -21,13 +21,13 @@ fn c_deferred_list_gives_all_results_in_input_order() {
 }
 
 #[test]
-fn c_deferred_list_counts_inputs_that_have_fired_already() {
+fn deferred_list_counts_inputs_that_have_fired_already() {
     let list = deferred_list([deferred::succeed(1), deferred::fail(boom())]).add_callback(|results| Ok(texts(results)));
     assert_eq!(list.result(), Some(vec![Ok(1), Err("boom".to_owned())]));
 }
 
 #[test]
-fn c_deferred_list_consumes_the_errors_which_are_handled_by_whoever_gets_the_results() {
+fn deferred_list_consumes_the_errors_which_are_handled_by_whoever_gets_the_results() {
     // In Twisted each input keeps its failure, which is logged unless consumeErrors is set.
     let unhandled = lost(|| {
         let (inputs, firers) = pending::<u32>(2);
@@ -39,7 +39,7 @@ fn c_deferred_list_consumes_the_errors_which_are_handled_by_whoever_gets_the_res
 }
 
 #[test]
-fn c_deferred_list_that_is_empty_fires_at_once() {
+fn deferred_list_that_is_empty_fires_at_once() {
     assert_eq!(deferred_list::<u32>([]).result().map(texts), Some(vec![]));
     for others in BOTH {
         assert_eq!(gather_results::<u32>([], others).result(), Some(vec![]));
@@ -47,13 +47,13 @@ fn c_deferred_list_that_is_empty_fires_at_once() {
 }
 
 #[test]
-fn c_deferred_list_that_is_empty_with_fire_on_one_callback_fails_at_once() {
+fn deferred_list_that_is_empty_with_fire_on_one_callback_fails_at_once() {
     // In Twisted it never fires.
     assert_eq!(outcome(race::<u32>([], Others::LeaveRunning)), "failed: nobody took part in the race");
 }
 
 #[test]
-fn c_deferred_list_fire_on_one_callback_gives_value_and_index_and_leaves_the_others_running() {
+fn deferred_list_fire_on_one_callback_gives_value_and_index_and_leaves_the_others_running() {
     let (inputs, firers) = pending::<u32>(3);
     let first = race(inputs, Others::LeaveRunning);
     firers[0].errback(boom()).unwrap();
@@ -64,7 +64,7 @@ fn c_deferred_list_fire_on_one_callback_gives_value_and_index_and_leaves_the_oth
 }
 
 #[test]
-fn c_deferred_list_fire_on_one_errback_fails_with_a_first_error() {
+fn deferred_list_fire_on_one_errback_fails_with_a_first_error() {
     let (inputs, firers) = pending::<u32>(3);
     let all = gather_results(inputs, Others::LeaveRunning);
     firers[0].callback(0).unwrap();
@@ -76,7 +76,7 @@ fn c_deferred_list_fire_on_one_errback_fails_with_a_first_error() {
 }
 
 #[test]
-fn c_deferred_list_cancel_cancels_every_input_and_the_result_follows_from_them() {
+fn deferred_list_cancel_cancels_every_input_and_the_result_follows_from_them() {
     let (first, _firer) = Deferred::<u32>::with_canceller(|firer| firer.callback(1).unwrap());
     let (second, _firer) = Deferred::<u32>::with_canceller(|firer| firer.errback(boom()).unwrap());
     let (third, _firer) = Deferred::<u32>::new();
@@ -86,7 +86,7 @@ fn c_deferred_list_cancel_cancels_every_input_and_the_result_follows_from_them()
 }
 
 #[test]
-fn c_deferred_list_cancel_reaches_what_an_input_waits_for() {
+fn deferred_list_cancel_reaches_what_an_input_waits_for() {
     let (inner, fire_inner) = Deferred::<u32>::new();
     let waits = deferred::succeed(()).add_callback(move |()| inner);
     let list = deferred_list([waits]).add_callback(|results| Ok(texts(results)));
@@ -96,7 +96,7 @@ fn c_deferred_list_cancel_reaches_what_an_input_waits_for() {
 }
 
 #[test]
-fn c_deferred_list_cancel_goes_on_over_a_panicking_canceller_which_is_not_hidden() {
+fn deferred_list_cancel_goes_on_over_a_panicking_canceller_which_is_not_hidden() {
     // In Twisted the exception is logged, and the input never fires.
     let (first, _firer) = Deferred::<u32>::with_canceller(|_| panic!("cannot stop"));
     let (second, fire_second) = Deferred::<u32>::new();
@@ -107,7 +107,7 @@ fn c_deferred_list_cancel_goes_on_over_a_panicking_canceller_which_is_not_hidden
 }
 
 #[test]
-fn c_deferred_list_cancel_after_it_has_fired_early_leaves_the_inputs_alone() {
+fn deferred_list_cancel_after_it_has_fired_early_leaves_the_inputs_alone() {
     let (inputs, firers) = pending::<u32>(2);
     let all = gather_results(inputs, Others::LeaveRunning);
     firers[0].errback(boom()).unwrap();
@@ -117,7 +117,7 @@ fn c_deferred_list_cancel_after_it_has_fired_early_leaves_the_inputs_alone() {
 }
 
 #[test]
-fn c_deferred_list_is_a_deferred_like_any_other() {
+fn deferred_list_is_a_deferred_like_any_other() {
     let (inputs, firers) = pending::<u32>(1);
     let mut list = deferred_list(inputs);
     let pause = list.pause();
@@ -132,7 +132,7 @@ fn c_deferred_list_is_a_deferred_like_any_other() {
 }
 
 #[test]
-fn c_gather_results_gives_a_list_of_values() {
+fn gather_results_gives_a_list_of_values() {
     let (inputs, firers) = pending::<u32>(2);
     let all = gather_results(inputs.into_iter().chain([deferred::succeed(9)]), Others::Cancel);
     firers[1].callback(1).unwrap();
@@ -141,7 +141,7 @@ fn c_gather_results_gives_a_list_of_values() {
 }
 
 #[test]
-fn c_gather_results_first_failure_is_a_first_error() {
+fn gather_results_first_failure_is_a_first_error() {
     for others in BOTH {
         let (inputs, firers) = pending::<u32>(2);
         let all = gather_results(inputs, others);
@@ -153,7 +153,7 @@ fn c_gather_results_first_failure_is_a_first_error() {
 }
 
 #[test]
-fn c_gather_results_siblings_go_on_or_are_cancelled_as_the_caller_says() {
+fn gather_results_siblings_go_on_or_are_cancelled_as_the_caller_says() {
     // In Twisted they go on, and nobody hears of them any more.
     for others in BOTH {
         let (inputs, firers) = pending::<u32>(2);
@@ -165,7 +165,7 @@ fn c_gather_results_siblings_go_on_or_are_cancelled_as_the_caller_says() {
 }
 
 #[test]
-fn c_gather_results_a_second_failure_is_logged() {
+fn gather_results_a_second_failure_is_logged() {
     let unhandled = lost(|| {
         let (inputs, firers) = pending::<u32>(2);
         let all = gather_results(inputs, Others::LeaveRunning).add_errback(|_| Ok(vec![]));
@@ -177,7 +177,7 @@ fn c_gather_results_a_second_failure_is_logged() {
 }
 
 #[test]
-fn c_gather_results_the_cancellations_that_it_asked_for_are_not_logged() {
+fn gather_results_the_cancellations_that_it_asked_for_are_not_logged() {
     let unhandled = lost(|| {
         let (inputs, firers) = pending::<u32>(3);
         let all = gather_results(inputs, Others::Cancel).add_errback(|_| Ok(vec![]));
@@ -188,7 +188,7 @@ fn c_gather_results_the_cancellations_that_it_asked_for_are_not_logged() {
 }
 
 #[test]
-fn c_gather_results_cancel_cancels_all() {
+fn gather_results_cancel_cancels_all() {
     for others in BOTH {
         let unhandled = lost(|| {
             let (inputs, firers) = pending::<u32>(3);
@@ -202,7 +202,7 @@ fn c_gather_results_cancel_cancels_all() {
 }
 
 #[test]
-fn c_first_error_shows_its_index_and_its_error() {
+fn first_error_shows_its_index_and_its_error() {
     let first = FirstError { index: 3, failure: Failure::new(boom()) };
     assert_eq!(first.to_string(), "input 3 failed: boom");
     let debug = format!("{first:?}");

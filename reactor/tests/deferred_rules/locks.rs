@@ -14,7 +14,7 @@ fn held(deferred: Deferred<Permit>) -> Permit {
 }
 
 #[test]
-fn d_lock_acquire_fires_at_once_if_nobody_has_it() {
+fn lock_acquire_fires_at_once_if_nobody_has_it() {
     let lock = DeferredLock::new();
     assert!(!lock.is_locked());
     let first = held(lock.acquire());
@@ -24,7 +24,7 @@ fn d_lock_acquire_fires_at_once_if_nobody_has_it() {
 }
 
 #[test]
-fn d_lock_release_hands_it_straight_to_the_next_in_order_and_it_stays_locked() {
+fn lock_release_hands_it_straight_to_the_next_in_order_and_it_stays_locked() {
     let lock = DeferredLock::new();
     let first = held(lock.acquire());
     let waiters: Vec<_> = (0..3).map(|_| lock.acquire()).collect();
@@ -39,7 +39,7 @@ fn d_lock_release_hands_it_straight_to_the_next_in_order_and_it_stays_locked() {
 }
 
 #[test]
-fn d_lock_release_of_what_one_does_not_hold_cannot_be_written() {
+fn lock_release_of_what_one_does_not_hold_cannot_be_written() {
     // In Twisted it is an AssertionError. Here there is only what `acquire` gave, which is released once.
     let lock = DeferredLock::new();
     let acquired = held(lock.acquire());
@@ -49,7 +49,7 @@ fn d_lock_release_of_what_one_does_not_hold_cannot_be_written() {
 }
 
 #[test]
-fn d_lock_cancel_of_a_waiting_acquire_removes_it() {
+fn lock_cancel_of_a_waiting_acquire_removes_it() {
     let lock = DeferredLock::new();
     let first = held(lock.acquire());
     let (second, third) = (lock.acquire(), lock.acquire());
@@ -60,7 +60,7 @@ fn d_lock_cancel_of_a_waiting_acquire_removes_it() {
 }
 
 #[test]
-fn d_lock_cancel_of_an_acquired_one_does_nothing() {
+fn lock_cancel_of_an_acquired_one_does_nothing() {
     let lock = DeferredLock::new();
     let first = lock.acquire();
     first.cancel();
@@ -70,7 +70,7 @@ fn d_lock_cancel_of_an_acquired_one_does_nothing() {
 }
 
 #[test]
-fn d_lock_run_releases_on_success_failure_and_cancel_and_passes_the_result_on() {
+fn lock_run_releases_on_success_failure_and_cancel_and_passes_the_result_on() {
     let ends: [(End<u32>, &str); 3] = [
         (|_, firer| firer.callback(1).unwrap(), "1"),
         (|_, firer| firer.errback(boom()).unwrap(), "failed: boom"),
@@ -89,7 +89,7 @@ fn d_lock_run_releases_on_success_failure_and_cancel_and_passes_the_result_on() 
 }
 
 #[test]
-fn d_lock_run_releases_when_the_function_fails_or_panics() {
+fn lock_run_releases_when_the_function_fails_or_panics() {
     let lock = DeferredLock::new();
     assert_eq!(outcome(lock.run(|| Err::<u32, _>(boom().into()))), "failed: boom");
     assert!(!lock.is_locked());
@@ -101,7 +101,7 @@ fn d_lock_run_releases_when_the_function_fails_or_panics() {
 }
 
 #[test]
-fn d_lock_run_cancelled_while_it_waits_does_not_call_the_function() {
+fn lock_run_cancelled_while_it_waits_does_not_call_the_function() {
     let lock = DeferredLock::new();
     let first = held(lock.acquire());
     let chain = lock.run(|| -> Result<(), Failure> { panic!("it was cancelled") });
@@ -112,7 +112,7 @@ fn d_lock_run_cancelled_while_it_waits_does_not_call_the_function() {
 }
 
 #[test]
-fn d_lock_async_with_is_a_guard_in_an_async_block() {
+fn lock_async_with_is_a_guard_in_an_async_block() {
     let lock = DeferredLock::new();
     let (work, firer) = Deferred::<u32>::new();
     let own = lock.clone();
@@ -127,7 +127,7 @@ fn d_lock_async_with_is_a_guard_in_an_async_block() {
 }
 
 #[test]
-fn d_semaphore_lets_as_many_in_as_it_has_tokens_and_hands_them_on_in_order() {
+fn semaphore_lets_as_many_in_as_it_has_tokens_and_hands_them_on_in_order() {
     let doors = semaphore(3);
     let inside: Vec<_> = (0..3).map(|_| held(doors.acquire())).collect();
     assert_eq!((doors.tokens(), doors.limit().get()), (0, 3));
@@ -143,7 +143,7 @@ fn d_semaphore_lets_as_many_in_as_it_has_tokens_and_hands_them_on_in_order() {
 }
 
 #[test]
-fn d_semaphore_over_release_cannot_be_written() {
+fn semaphore_over_release_cannot_be_written() {
     // In Twisted it is an AssertionError. Here it has as many tokens as there are Acquireds, and never more.
     let doors = semaphore(2);
     for _ in 0..10 {
@@ -153,7 +153,7 @@ fn d_semaphore_over_release_cannot_be_written() {
 }
 
 #[test]
-fn d_semaphore_cancel_of_a_waiting_acquire_removes_it_and_of_an_acquired_one_does_nothing() {
+fn semaphore_cancel_of_a_waiting_acquire_removes_it_and_of_an_acquired_one_does_nothing() {
     let doors = semaphore(1);
     let first = doors.acquire();
     first.cancel();
@@ -167,7 +167,7 @@ fn d_semaphore_cancel_of_a_waiting_acquire_removes_it_and_of_an_acquired_one_doe
 }
 
 #[test]
-fn d_semaphore_run_limits_how_many_run_at_once() {
+fn semaphore_run_limits_how_many_run_at_once() {
     let doors = semaphore(2);
     let (works, firers) = pending::<u32>(4);
     let running = Rc::new(Cell::new(0));

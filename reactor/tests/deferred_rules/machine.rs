@@ -36,7 +36,7 @@ fn m01_a_new_one_knows_nothing_of_those_before_it() {
     for end in ends {
         let (deferred, firer) = Deferred::<u32>::new();
         end(&deferred, &firer);
-        drop(deferred.add_both(|_| Ok(())).add_errback(|_| ()));
+        deferred.add_both(|_| Ok(())).add_errback(|_| ()).detach();
         drop(firer);
         let (deferred, firer) = Deferred::<u32>::new();
         end(&deferred, &firer);

@@ -1,7 +1,8 @@
 //! The rules of Deferreds, one after the other, through the public API only: a port of Twisted's is judged by them.
 //!
-//! Each test is named after its rule: `m01` to `m19` are the rules of the machine below, `b` is about methods, `c`
-//! about functions and lists, `d` about locks and queues. `came_from*.rs` look at what a failure tells of its way.
+//! The tests `m01` to `m19` are for the rules of the machine, in the table below. The other files follow Twisted's
+//! module: methods, functions, lists, locks, queues, coroutines. `came_from*.rs` are about what a failure tells of its
+//! way.
 //!
 //! | Rule | |
 //! |---|---|
@@ -29,9 +30,8 @@
 //! * `errback()` without an argument takes the exception that is being handled (M2): there is none in Rust.
 //! * `callback(a_deferred)` (M13): the types forbid it, unless a `Deferred<Deferred<T>>` was asked for, which has a
 //!   test.
-//! * Callbacks that were added to a Deferred after it had been given back, and see None (M9), and a second one who
-//!   waits
-//!   and gets None (M10, `await`, `yield`): it has moved. [`Shared`](reactor::deferred::Shared) is for that.
+//! * Callbacks that were added to a Deferred after it had been given back, and see None (M9), and a second one that
+//!   waits and gets None (M10, `await`, `yield`): it has moved. [`Shared`](reactor::deferred::Shared) is for that.
 //! * The debug mode and switching it on (M17): the places are always known; locals are never kept.
 //! * That a failure in a cycle of references is logged when the collector comes (M15): Rust has no collector. A chain
 //!   that its own callbacks hold is no cycle once they have run, which has a test.
@@ -102,12 +102,14 @@ fn boom() -> Message {
 fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
     let seen: Rc<RefCell<String>> = Rc::new(RefCell::new("unfired".to_owned()));
     let noted = seen.clone();
-    drop(deferred.add_both(move |result| {
-        *noted.borrow_mut() = match result {
-            Ok(value) => format!("{value:?}"),
-            Err(failure) => format!("failed: {failure}"),
-        };
-    }));
+    deferred
+        .add_both(move |result| {
+            *noted.borrow_mut() = match result {
+                Ok(value) => format!("{value:?}"),
+                Err(failure) => format!("failed: {failure}"),
+            };
+        })
+        .detach();
     seen.take()
 }
 
@@ -116,7 +118,7 @@ fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
 fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
     let seen: Rc<RefCell<Option<Failure>>> = Rc::default();
     let noted = seen.clone();
-    drop(deferred.add_both(move |result| *noted.borrow_mut() = result.err()));
+    deferred.add_both(move |result| *noted.borrow_mut() = result.err()).detach();
     seen.take().expect("it has failed")
 }
 

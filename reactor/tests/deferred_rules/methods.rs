@@ -4,7 +4,7 @@ use crate::*;
 use reactor::deferred::{self, Pause};
 
 #[test]
-fn b_add_gives_the_next_deferred_and_what_was_given_before_cannot_be_used_again() {
+fn add_gives_the_next_deferred_and_what_was_given_before_cannot_be_used_again() {
     // In Twisted all of these return the same object, whose type changes under way.
     let text: Deferred<String> = deferred::succeed(1).add_callback(|n: i32| Ok(n.to_string()));
     let length: Deferred<usize> = text.add_callbacks(|text| Ok(text.len()), |_| Ok(0));
@@ -13,26 +13,26 @@ fn b_add_gives_the_next_deferred_and_what_was_given_before_cannot_be_used_again(
 }
 
 #[test]
-fn b_add_callbacks_take_what_they_capture_as_arguments() {
+fn add_callbacks_take_what_they_capture_as_arguments() {
     let (arguments, word) = (vec![1, 2], "three".to_owned());
     let chain = deferred::succeed(0).add_callback(move |n| Ok(format!("{n} {arguments:?} {word}")));
     assert_eq!(chain.result().as_deref(), Some("0 [1, 2] three"));
 }
 
 #[test]
-fn b_a_callback_may_give_back_nothing() {
+fn a_callback_may_give_back_nothing() {
     let chain = deferred::succeed(5).add_callback(|_| {});
     assert_eq!(chain.result(), Some(()));
 }
 
 #[test]
-fn b_a_question_mark_in_a_callback_takes_any_error() {
+fn a_question_mark_in_a_callback_takes_any_error() {
     let chain = deferred::succeed("x").add_callback(|text| Ok(text.parse::<u32>()?));
     assert!(failure_of(chain).check::<std::num::ParseIntError>().is_some());
 }
 
 #[test]
-fn b_chain_deferred_hands_on_values_and_failures_and_leaves_nothing() {
+fn chain_deferred_hands_on_values_and_failures_and_leaves_nothing() {
     for fired in [false, true] {
         for (result, expected) in [(Ok(1), "1"), (Err(boom()), "failed: boom")] {
             let unhandled = lost(|| {
@@ -53,7 +53,7 @@ fn b_chain_deferred_hands_on_values_and_failures_and_leaves_nothing() {
 }
 
 #[test]
-fn b_chain_deferred_runs_the_others_callbacks_before_its_own_next() {
+fn chain_deferred_runs_the_others_callbacks_before_its_own_next() {
     for fired in [false, true] {
         let events = Events::default();
         let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
@@ -72,7 +72,7 @@ fn b_chain_deferred_runs_the_others_callbacks_before_its_own_next() {
 }
 
 #[test]
-fn b_chain_deferred_to_one_that_has_fired_is_an_already_called_error_of_the_first() {
+fn chain_deferred_to_one_that_has_fired_is_an_already_called_error_of_the_first() {
     for fired in [false, true] {
         let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
         fire_second.callback(9).unwrap();
@@ -89,7 +89,7 @@ fn b_chain_deferred_to_one_that_has_fired_is_an_already_called_error_of_the_firs
 }
 
 #[test]
-fn b_chain_deferred_goes_on_when_the_first_one_does_not_wait_for_the_second() {
+fn chain_deferred_goes_on_when_the_first_one_does_not_wait_for_the_second() {
     // Other than a Deferred that is given back: the link does not make the first one wait.
     let (inner, fire_inner) = Deferred::<u32>::new();
     let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
@@ -102,7 +102,7 @@ fn b_chain_deferred_goes_on_when_the_first_one_does_not_wait_for_the_second() {
 }
 
 #[test]
-fn b_pauses_are_counted_whatever_the_order_of_their_ends() {
+fn pauses_are_counted_whatever_the_order_of_their_ends() {
     for reversed in [false, true] {
         let events = Events::default();
         let (mut deferred, firer) = Deferred::<u32>::new();
@@ -122,7 +122,7 @@ fn b_pauses_are_counted_whatever_the_order_of_their_ends() {
 }
 
 #[test]
-fn b_an_unpause_runs_what_waits_before_it_returns() {
+fn an_unpause_runs_what_waits_before_it_returns() {
     let events = Events::default();
     let mut deferred = deferred::succeed(1);
     let pause = deferred.pause();
@@ -135,7 +135,7 @@ fn b_an_unpause_runs_what_waits_before_it_returns() {
 }
 
 #[test]
-fn b_a_pause_that_is_forgotten_ends_with_its_guard() {
+fn a_pause_that_is_forgotten_ends_with_its_guard() {
     // In Twisted a pause without its unpause, or one unpause too many, blocks for ever.
     let (mut deferred, firer) = Deferred::<u32>::new();
     {
@@ -147,7 +147,7 @@ fn b_a_pause_that_is_forgotten_ends_with_its_guard() {
 }
 
 #[test]
-fn b_a_pause_from_inside_a_callback_takes_effect_at_once() {
+fn a_pause_from_inside_a_callback_takes_effect_at_once() {
     // In Twisted the callbacks that were added already still run.
     let (events, pause) = (Events::default(), Rc::<RefCell<Option<Pause>>>::default());
     let itself: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
@@ -168,7 +168,7 @@ fn b_a_pause_from_inside_a_callback_takes_effect_at_once() {
 }
 
 #[test]
-fn b_a_pause_while_it_waits_for_another_holds_it_when_that_has_fired() {
+fn a_pause_while_it_waits_for_another_holds_it_when_that_has_fired() {
     let (inner, fire_inner) = Deferred::<u32>::new();
     let events = Events::default();
     let mut chain = deferred::succeed(()).add_callback(move |()| inner);
@@ -182,7 +182,7 @@ fn b_a_pause_while_it_waits_for_another_holds_it_when_that_has_fired() {
 }
 
 #[test]
-fn b_result_and_has_fired_say_whether_the_result_is_here() {
+fn result_and_has_fired_say_whether_the_result_is_here() {
     let (deferred, firer) = Deferred::<u32>::new();
     assert!(!deferred.has_fired());
     assert_eq!(deferred.result(), None, "it has not fired");

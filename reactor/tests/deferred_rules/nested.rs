@@ -95,7 +95,7 @@ impl Row {
         assert!(self.outermost.has_fired(), "{name}");
         let result = Rc::new(RefCell::new(None));
         let seen = result.clone();
-        drop(self.outermost.add_both(move |result| *seen.borrow_mut() = Some(result)));
+        self.outermost.add_both(move |result| *seen.borrow_mut() = Some(result)).detach();
         result.take().expect("it has fired")
     }
 }

@@ -55,7 +55,7 @@ fn m17_an_already_called_error_names_the_cancel() {
 fn m17_an_already_called_error_names_the_explicit_link_that_fired_it() {
     let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new()); // both made
     let again = fire_second.clone();
-    drop(first.chain_deferred(fire_second)); // linked
+    first.chain_deferred(fire_second).detach(); // linked
     fire_first.callback(1).unwrap();
     assert_eq!(places(again.callback(2).unwrap_err()), ["<both made>", "<linked>"]);
     assert_eq!(second.result(), Some(1));

@@ -5,7 +5,7 @@ use reactor::CancelledError;
 use reactor::deferred::{DeferredQueue, QueueOverflow, QueueUnderflow};
 
 #[test]
-fn d_queue_put_goes_to_the_oldest_waiter() {
+fn queue_put_goes_to_the_oldest_waiter() {
     let queue = DeferredQueue::unbounded();
     let (first, second) = (queue.get(), queue.get());
     assert_eq!(queue.waiting(), 2);
@@ -16,7 +16,7 @@ fn d_queue_put_goes_to_the_oldest_waiter() {
 }
 
 #[test]
-fn d_queue_put_runs_the_waiters_callbacks_before_it_returns() {
+fn queue_put_runs_the_waiters_callbacks_before_it_returns() {
     let (events, queue) = (Events::default(), DeferredQueue::unbounded());
     let chain = queue.get().add_both(noting(&events, "got it"));
     queue.put(1).unwrap();
@@ -26,7 +26,7 @@ fn d_queue_put_runs_the_waiters_callbacks_before_it_returns() {
 }
 
 #[test]
-fn d_queue_stores_what_nobody_waits_for_in_order() {
+fn queue_stores_what_nobody_waits_for_in_order() {
     let queue = DeferredQueue::unbounded();
     (0..3).for_each(|n| queue.put(n).unwrap());
     assert_eq!((queue.len(), queue.is_empty()), (3, false));
@@ -35,7 +35,7 @@ fn d_queue_stores_what_nobody_waits_for_in_order() {
 }
 
 #[test]
-fn d_queue_overflow_is_given_to_whoever_puts_with_the_item() {
+fn queue_overflow_is_given_to_whoever_puts_with_the_item() {
     let queue = DeferredQueue::bounded(2, 1);
     queue.put("a").unwrap();
     queue.put("b").unwrap();
@@ -45,7 +45,7 @@ fn d_queue_overflow_is_given_to_whoever_puts_with_the_item() {
 }
 
 #[test]
-fn d_queue_underflow_is_a_failure_of_who_would_wait_behind_too_many() {
+fn queue_underflow_is_a_failure_of_who_would_wait_behind_too_many() {
     // In Twisted `get` raises it; here it comes as everything from `get` comes.
     let queue = DeferredQueue::<u32>::bounded(1, 2);
     let waiters = [queue.get(), queue.get()];
@@ -60,7 +60,7 @@ fn d_queue_underflow_is_a_failure_of_who_would_wait_behind_too_many() {
 }
 
 #[test]
-fn d_queue_of_size_0_only_hands_on() {
+fn queue_of_size_0_only_hands_on() {
     let queue = DeferredQueue::bounded(0, 1);
     assert_eq!(queue.put(1), Err(QueueOverflow(1)));
     let waiter = queue.get();
@@ -69,7 +69,7 @@ fn d_queue_of_size_0_only_hands_on() {
 }
 
 #[test]
-fn d_queue_of_backlog_0_lets_nobody_wait() {
+fn queue_of_backlog_0_lets_nobody_wait() {
     let queue = DeferredQueue::bounded(1, 0);
     assert!(failure_of(queue.get()).check::<QueueUnderflow>().is_some());
     queue.put(1).unwrap();
@@ -77,7 +77,7 @@ fn d_queue_of_backlog_0_lets_nobody_wait() {
 }
 
 #[test]
-fn d_queue_cancel_removes_the_waiter_which_swallows_no_item() {
+fn queue_cancel_removes_the_waiter_which_swallows_no_item() {
     let queue = DeferredQueue::bounded(1, 2);
     let (first, second) = (queue.get(), queue.get());
     first.cancel();
@@ -89,7 +89,7 @@ fn d_queue_cancel_removes_the_waiter_which_swallows_no_item() {
 }
 
 #[test]
-fn d_queue_cancel_of_one_that_has_its_item_does_nothing() {
+fn queue_cancel_of_one_that_has_its_item_does_nothing() {
     let queue = DeferredQueue::unbounded();
     queue.put(1).unwrap();
     let first = queue.get();

@@ -13,7 +13,7 @@ fn runners(events: &Events, count: usize) -> (Vec<Deferred<u32>>, Vec<Firer<u32>
 }
 
 #[test]
-fn c_race_first_success_wins_and_the_others_are_cancelled_before_the_result_fires() {
+fn race_first_success_wins_and_the_others_are_cancelled_before_the_result_fires() {
     for winner in 0..3 {
         let events = Events::default();
         let (inputs, firers) = runners(&events, 3);
@@ -27,7 +27,7 @@ fn c_race_first_success_wins_and_the_others_are_cancelled_before_the_result_fire
 }
 
 #[test]
-fn c_race_a_failure_does_not_win() {
+fn race_a_failure_does_not_win() {
     let events = Events::default();
     let (inputs, firers) = runners(&events, 2);
     let first = race(inputs, Others::Cancel);
@@ -39,7 +39,7 @@ fn c_race_a_failure_does_not_win() {
 }
 
 #[test]
-fn c_race_if_all_fail_it_is_a_failure_group_in_input_order() {
+fn race_if_all_fail_it_is_a_failure_group_in_input_order() {
     let (inputs, firers) = pending::<u32>(3);
     let first = race(inputs, Others::Cancel);
     for index in [1, 2, 0] {
@@ -51,7 +51,7 @@ fn c_race_if_all_fail_it_is_a_failure_group_in_input_order() {
 }
 
 #[test]
-fn c_race_a_result_from_a_canceller_does_not_change_who_won() {
+fn race_a_result_from_a_canceller_does_not_change_who_won() {
     let (stubborn, _firer) = Deferred::<u32>::with_canceller(|firer| firer.callback(100).unwrap());
     let (angry, _firer) = Deferred::<u32>::with_canceller(|firer| firer.errback(boom()).unwrap());
     let (winner, fire_winner) = Deferred::<u32>::new();
@@ -64,7 +64,7 @@ fn c_race_a_result_from_a_canceller_does_not_change_who_won() {
 }
 
 #[test]
-fn c_race_late_results_of_losers_go_nowhere_unlogged() {
+fn race_late_results_of_losers_go_nowhere_unlogged() {
     let unhandled = lost(|| {
         let (inputs, firers) = pending::<u32>(3);
         let first = race(inputs, Others::LeaveRunning);
@@ -77,7 +77,7 @@ fn c_race_late_results_of_losers_go_nowhere_unlogged() {
 }
 
 #[test]
-fn c_race_cancel_cancels_all() {
+fn race_cancel_cancels_all() {
     let events = Events::default();
     let (inputs, _firers) = runners(&events, 3);
     let first = race(inputs, Others::Cancel);
@@ -88,14 +88,14 @@ fn c_race_cancel_cancels_all() {
 }
 
 #[test]
-fn c_race_of_nobody_fails_at_once() {
+fn race_of_nobody_fails_at_once() {
     // In Twisted it never fires.
     let failure = failure_of(race::<u32>([], Others::Cancel));
     assert!(failure.check::<FailureGroup>().is_some_and(|FailureGroup(failures)| failures.is_empty()));
 }
 
 #[test]
-fn c_race_counts_who_has_fired_already() {
+fn race_counts_who_has_fired_already() {
     let (late, fire_late) = Deferred::<u32>::new();
     let first = race([late, deferred::fail(boom()), deferred::succeed(4)], Others::Cancel);
     assert_eq!(first.result(), Some((2, 4)));
@@ -104,7 +104,7 @@ fn c_race_counts_who_has_fired_already() {
 
 /// All ways in which three inputs can end, in every order, against the rule said in one sentence.
 #[test]
-fn c_race_whatever_the_order_and_the_results() {
+fn race_whatever_the_order_and_the_results() {
     const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     for successes in 0..8_u32 {
         for order in ORDERS {

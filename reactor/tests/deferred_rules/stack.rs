@@ -91,7 +91,7 @@ fn link(deferreds: Vec<Deferred<usize>>, firers: &[Firer<usize>], backwards: boo
     }
     for index in order {
         let deferred = deferreds[index].take().expect("each is chained once");
-        drop(deferred.add_callback(|n| Ok(n + 1)).chain_deferred(firers[index + 1].clone()));
+        deferred.add_callback(|n| Ok(n + 1)).chain_deferred(firers[index + 1].clone()).detach();
     }
     last
 }

@@ -13,7 +13,7 @@ fn is_timeout(deferred: Deferred<u32>) -> bool {
 }
 
 #[test]
-fn b_add_timeout_cancels_at_its_time_and_makes_it_a_timeout_error() {
+fn add_timeout_cancels_at_its_time_and_makes_it_a_timeout_error() {
     let clock = ManualClock::new();
     let (deferred, firer) = Deferred::<u32>::new();
     let chain = deferred.add_timeout(LIMIT, &clock);
@@ -24,7 +24,7 @@ fn b_add_timeout_cancels_at_its_time_and_makes_it_a_timeout_error() {
 }
 
 #[test]
-fn b_add_timeout_a_value_or_failure_in_time_passes_and_drops_the_delayed_call() {
+fn add_timeout_a_value_or_failure_in_time_passes_and_drops_the_delayed_call() {
     for (result, expected) in [(Ok(1), "1"), (Err(boom()), "failed: boom")] {
         let clock = ManualClock::new();
         let (deferred, firer) = Deferred::<u32>::new();
@@ -38,7 +38,7 @@ fn b_add_timeout_a_value_or_failure_in_time_passes_and_drops_the_delayed_call() 
 }
 
 #[test]
-fn b_add_timeout_covers_only_what_was_added_before_it() {
+fn add_timeout_covers_only_what_was_added_before_it() {
     let clock = ManualClock::new();
     let (inner, fire_inner) = Deferred::<u32>::with_canceller(|_| panic!("it came after the timeout"));
     let chain = deferred_fired_in_time(&clock).add_callback(move |_| inner);
@@ -56,7 +56,7 @@ fn deferred_fired_in_time(clock: &ManualClock) -> Deferred<u32> {
 }
 
 #[test]
-fn b_add_timeout_cancels_the_deferred_that_is_waited_for() {
+fn add_timeout_cancels_the_deferred_that_is_waited_for() {
     let clock = ManualClock::new();
     let (inner, fire_inner) = Deferred::<u32>::new();
     let chain = deferred::succeed(()).add_callback(move |()| inner).add_timeout(LIMIT, &clock);
@@ -65,7 +65,7 @@ fn b_add_timeout_cancels_the_deferred_that_is_waited_for() {
 }
 
 #[test]
-fn b_add_timeout_a_cancel_by_hand_before_stays_a_cancelled_error_and_drops_the_delayed_call() {
+fn add_timeout_a_cancel_by_hand_before_stays_a_cancelled_error_and_drops_the_delayed_call() {
     let clock = ManualClock::new();
     let (deferred, _firer) = Deferred::<u32>::new();
     let chain = deferred.add_timeout_with(LIMIT, &clock, |_, _| -> Result<u32, Failure> { panic!("in time") });
@@ -75,7 +75,7 @@ fn b_add_timeout_a_cancel_by_hand_before_stays_a_cancelled_error_and_drops_the_d
 }
 
 #[test]
-fn b_add_timeout_a_canceller_that_fires_has_its_result_passed() {
+fn add_timeout_a_canceller_that_fires_has_its_result_passed() {
     type Action = fn(&Firer<u32>);
     let actions: [(Action, &str); 2] =
         [(|firer| firer.callback(7).unwrap(), "7"), (|firer| firer.errback(boom()).unwrap(), "failed: boom")];
@@ -89,7 +89,7 @@ fn b_add_timeout_a_canceller_that_fires_has_its_result_passed() {
 }
 
 #[test]
-fn b_add_timeout_an_errback_before_it_may_suppress_or_change_the_cancellation() {
+fn add_timeout_an_errback_before_it_may_suppress_or_change_the_cancellation() {
     let clock = ManualClock::new();
     let ((first, _fire_first), (second, _fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
     let suppressed = first.add_errback(|failure| failure.trap::<CancelledError>().map(|_| 1));
@@ -100,7 +100,7 @@ fn b_add_timeout_an_errback_before_it_may_suppress_or_change_the_cancellation() 
 }
 
 #[test]
-fn b_add_timeout_an_errback_behind_it_sees_the_timeout_error() {
+fn add_timeout_an_errback_behind_it_sees_the_timeout_error() {
     let clock = ManualClock::new();
     let (deferred, _firer) = Deferred::<u32>::new();
     let chain = deferred.add_timeout(LIMIT, &clock).add_errback(|failure| failure.trap::<TimeoutError>().map(|_| 2));
@@ -109,7 +109,7 @@ fn b_add_timeout_an_errback_behind_it_sees_the_timeout_error() {
 }
 
 #[test]
-fn b_add_timeout_with_has_the_last_word_if_and_only_if_the_time_ran_out() {
+fn add_timeout_with_has_the_last_word_if_and_only_if_the_time_ran_out() {
     let actions: [fn(&Firer<u32>); 3] =
         [|_| {}, |firer| firer.callback(7).unwrap(), |firer| firer.errback(boom()).unwrap()];
     for action in actions {
@@ -133,7 +133,7 @@ fn b_add_timeout_with_has_the_last_word_if_and_only_if_the_time_ran_out() {
 }
 
 #[test]
-fn b_add_timeout_a_late_value_is_eaten_and_a_second_refused() {
+fn add_timeout_a_late_value_is_eaten_and_a_second_refused() {
     let clock = ManualClock::new();
     let (deferred, firer) = Deferred::<u32>::new();
     let chain = deferred.add_timeout(LIMIT, &clock);
@@ -144,7 +144,7 @@ fn b_add_timeout_a_late_value_is_eaten_and_a_second_refused() {
 }
 
 #[test]
-fn b_add_timeout_a_panicking_canceller_does_not_defeat_it() {
+fn add_timeout_a_panicking_canceller_does_not_defeat_it() {
     // In Twisted such a Deferred is stuck, though its time is over.
     let clock = ManualClock::new();
     let (deferred, _firer) = Deferred::<u32>::with_canceller(|_| panic!("cannot stop"));
@@ -154,7 +154,7 @@ fn b_add_timeout_a_panicking_canceller_does_not_defeat_it() {
 }
 
 #[test]
-fn b_add_timeout_two_of_them_each_for_what_is_before() {
+fn add_timeout_two_of_them_each_for_what_is_before() {
     for (first, second) in [(SECOND, LIMIT), (LIMIT, SECOND)] {
         let clock = ManualClock::new();
         let (deferred, firer) = Deferred::<u32>::new();
@@ -168,7 +168,7 @@ fn b_add_timeout_two_of_them_each_for_what_is_before() {
 }
 
 #[test]
-fn b_add_timeout_on_what_has_fired_changes_nothing() {
+fn add_timeout_on_what_has_fired_changes_nothing() {
     let clock = ManualClock::new();
     let chains = [deferred::succeed(1), deferred::fail(boom())].map(|chain| chain.add_timeout(LIMIT, &clock));
     assert_eq!(clock.pending().len(), 0);

@@ -104,7 +104,7 @@ fn m08_the_result_of_a_fired_one_is_taken_without_waiting() {
 #[test]
 fn m08_its_failure_is_the_business_of_the_one_that_took_it() {
     let fired: fn() -> Deferred<u32> = || deferred::fail(boom());
-    assert_eq!(lost(|| drop(deferred::succeed(()).add_callback(move |()| fired()))), ["boom"]);
+    assert_eq!(lost(|| deferred::succeed(()).add_callback(move |()| fired()).detach()), ["boom"]);
     let handled = || {
         let chain = deferred::succeed(()).add_callback(move |()| fired()).add_errback(|_| Ok(4));
         assert_eq!(chain.result(), Some(4));

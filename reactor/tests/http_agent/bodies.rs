@@ -131,7 +131,7 @@ fn a_response_that_is_dropped_frees_its_connection() {
     assert_nothing_is_left(&reactor, &agent, 1);
     drop(agent.request(get(&server.url("/"))));
     assert_nothing_is_left(&reactor, &agent, 1);
-    drop(agent.request(get(&server.url("/"))).add_callback(|_response| Ok(())));
+    agent.request(get(&server.url("/"))).add_callback(|_response| Ok(())).detach();
     assert_nothing_is_left(&reactor, &agent, 1);
     assert_eq!(server.opened(), 4);
 }

@@ -244,7 +244,7 @@ fn a_dropped_reactor_takes_every_request_with_it() {
         let agent = agent(&reactor, |settings| settings.max_open_per_host = 1);
         for _ in 0..2 {
             let held = token.clone();
-            drop(agent.fetch(get(&server.url("/"))).add_both(move |_| drop(held)));
+            agent.fetch(get(&server.url("/"))).add_both(move |_| drop(held)).detach();
         }
         for _ in 0..turns {
             reactor.iterate(SECOND / 100).unwrap();

@@ -33,13 +33,14 @@ fn a_coroutine_continues_in_a_turn_of_its_own_host() {
             let (events, turn) = (events.clone(), turn.clone());
             reactor.call_later(SECOND, move || {
                 turn.set(name);
-                drop(Deferred::from_future(async move {
+                Deferred::from_future(async move {
                     Yield(false).await;
                     events.note(format!("{name} in the turn of {}", turn.get()));
                     Yield(false).await;
                     events.note(format!("{name} in the turn of {}", turn.get()));
                     Ok::<_, Failure>(())
-                }));
+                })
+                .detach();
             });
         });
     }
@@ -59,7 +60,7 @@ fn jobs_run_on_the_same_thread_after_their_time() {
         let here = std::thread::current().id();
         let work: Deferred<bool> =
             reactor.defer_to_thread(move || Ok::<_, io::Error>(std::thread::current().id() == here));
-        drop(work.add_callback(move |same| noted.note(format!("same thread: {same}"))));
+        work.add_callback(move |same| noted.note(format!("same thread: {same}"))).detach();
     });
     world.run_for(29 * MS);
     assert!(events.all().is_empty());

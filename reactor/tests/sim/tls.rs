@@ -135,7 +135,7 @@ fn get_pages() -> u64 {
             let (noted, getter) = (noted.clone(), getter.clone());
             reactor.call_later(second * SECOND, move || {
                 let page: Deferred<_> = getter.get("https://server/page");
-                drop(page.add_callback(move |page| noted.note(String::from_utf8(page.body).unwrap())));
+                page.add_callback(move |page| noted.note(String::from_utf8(page.body).unwrap())).detach();
             });
         }
     });

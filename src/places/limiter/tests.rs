@@ -13,13 +13,15 @@ fn at_once(number: usize) -> NonZeroUsize {
 fn outcome(answer: Deferred<Vec<u8>>) -> Rc<Cell<Option<String>>> {
     let told: Rc<Cell<Option<String>>> = Rc::default();
     let seen = told.clone();
-    drop(answer.add_both(move |answer: Result<Vec<u8>, Failure>| {
-        seen.set(Some(match answer {
-            Ok(text) => String::from_utf8(text).unwrap(),
-            Err(failure) => failure.to_string(),
-        }));
-        Ok(())
-    }));
+    answer
+        .add_both(move |answer: Result<Vec<u8>, Failure>| {
+            seen.set(Some(match answer {
+                Ok(text) => String::from_utf8(text).unwrap(),
+                Err(failure) => failure.to_string(),
+            }));
+            Ok(())
+        })
+        .detach();
     told
 }
 
@@ -37,7 +39,7 @@ fn questions_wait_for_their_turn_and_a_cancelled_one_lets_the_next_start() {
     assert_eq!(held.questions(), questions[3..], "the fifth is under way now");
     assert_eq!(asked.remove(0).result(), Some(b"one".to_vec()));
     for deferred in asked {
-        drop(deferred.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+        deferred.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())).detach();
     }
 }
 
@@ -113,7 +115,7 @@ fn a_question_that_is_cancelled_in_the_pause_does_not_make_it_longer() {
     let second = limiter.nearby(&ask("2", 1));
     let _third = outcome(limiter.nearby(&ask("3", 1)));
     second.cancel();
-    drop(second.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())));
+    second.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())).detach();
     clock.advance(SECOND);
     assert_eq!(held.questions(), [ask("3", 1)]);
 }

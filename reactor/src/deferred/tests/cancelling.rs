@@ -156,7 +156,7 @@ fn a_producer_sees_that_nobody_listens_whoever_may_still_cancel_or_pause() {
 
     let (deferred, firer) = Deferred::<u32>::new();
     let canceller = deferred.canceller();
-    drop(deferred.add_callback(drop));
+    deferred.add_callback(drop).detach();
     assert!(!firer.is_abandoned(), "a callback listens");
     drop(canceller);
     assert!(!firer.is_abandoned());

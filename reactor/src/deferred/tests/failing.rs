@@ -36,7 +36,7 @@ fn a_failure_that_was_handled_is_not_logged() {
         let chain = deferred.add_errback(|_| Ok(1));
         firer.errback(Message("handled".to_owned())).unwrap();
         drop(chain);
-        drop(deferred::fail::<u32>(Message("handled".to_owned())).add_errback(|_| Ok(1)));
+        deferred::fail::<u32>(Message("handled".to_owned())).add_errback(|_| Ok(1)).detach();
         let (unfired, _firer) = Deferred::<u32>::new();
         drop(unfired);
     });

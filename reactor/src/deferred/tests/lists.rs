@@ -171,7 +171,7 @@ fn the_first_failure_fails_a_gathering_at_once_and_can_be_looked_into() {
             assert!(all.has_fired());
             let failure: Rc<RefCell<Option<Failure>>> = Rc::default();
             let seen = failure.clone();
-            drop(all.add_both(move |result| *seen.borrow_mut() = result.err()));
+            all.add_both(move |result| *seen.borrow_mut() = result.err()).detach();
             let failure = failure.take().expect("it failed");
             let first = failure.check::<FirstError>().expect("it is a FirstError");
             assert_eq!((first.index, first.failure.check::<Message>()), (1, Some(&boom())));

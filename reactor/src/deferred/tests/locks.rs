@@ -174,7 +174,7 @@ fn a_panic_of_one_who_was_handed_the_lock_goes_on_after_the_rest_were_served() {
     assert_eq!(events.take(), ["c"]);
     drop(c);
     assert!(!lock.is_locked());
-    drop(b.add_errback(|_| Ok(())));
+    b.add_errback(|_| Ok(())).detach();
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn many_waiters_that_release_in_their_callbacks_use_constant_stack() {
         let held: Vec<_> = (0..limit).map(|_| doors.acquire()).collect();
         for _ in 0..MANY / 2 {
             let (served, ran) = (served.clone(), served.clone());
-            drop(doors.acquire().add_callback(move |_held| served.set(served.get() + 1)));
+            doors.acquire().add_callback(move |_held| served.set(served.get() + 1)).detach();
             drop(doors.run(move || ran.set(ran.get() + 1)));
         }
         drop(held);
@@ -218,7 +218,7 @@ fn many_waiters_are_cancelled_without_looking_at_each_other() {
     waiters.iter().for_each(|waiter| waiter.cancel());
     assert_eq!(lock.waiting(), 0);
     for waiter in waiters {
-        drop(waiter.add_both(|_| {}));
+        waiter.add_both(|_| {}).detach();
     }
     drop(held);
     assert!(!lock.is_locked());
@@ -232,10 +232,10 @@ fn a_lock_holds_nothing_of_those_who_waited() {
     let kept = Dropped(drops.clone());
     let waits = lock.acquire().add_callback(move |_held| drop(kept));
     waits.cancel();
-    drop(waits.add_errback(|_| Ok(())));
+    waits.add_errback(|_| Ok(())).detach();
     assert_eq!(drops.get(), 1);
     let kept = Dropped(drops.clone());
-    drop(lock.acquire().add_callback(move |_held| drop(kept)));
+    lock.acquire().add_callback(move |_held| drop(kept)).detach();
     drop((lock, held));
     assert_eq!(drops.get(), 2, "the waiter was served when the last handle was the guard's");
 }

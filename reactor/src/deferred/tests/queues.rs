@@ -89,9 +89,9 @@ fn a_waiter_whose_deferred_was_dropped_swallows_no_item_and_takes_no_place() {
 fn one_who_listens_through_a_chain_is_not_taken_for_gone() {
     let (events, queue) = (Events::default(), DeferredQueue::unbounded());
     let (seen, also) = (events.clone(), events.clone());
-    drop(queue.get().add_callback(move |n: u32| note(&seen, n)));
+    queue.get().add_callback(move |n: u32| note(&seen, n)).detach();
     let waits = queue.clone();
-    drop(deferred::succeed(()).add_callback(move |()| waits.get()).add_callback(move |n| note(&also, n)));
+    deferred::succeed(()).add_callback(move |()| waits.get()).add_callback(move |n| note(&also, n)).detach();
     queue.put(1).unwrap();
     queue.put(2).unwrap();
     assert_eq!(events.take(), ["1", "2"]);
@@ -118,7 +118,7 @@ fn nobody_overtakes_a_waiter_whose_item_is_on_its_way() {
     let (seen, late, again) = (events.clone(), events.clone(), queue.clone());
     let first = queue.get().add_callback(move |n: u32| {
         again.put(n + 1).unwrap();
-        drop(again.get().add_callback(move |n| note(&late, format!("newcomer {n}"))));
+        again.get().add_callback(move |n| note(&late, format!("newcomer {n}"))).detach();
     });
     let second = queue.get().add_callback(move |n| note(&seen, format!("second {n}")));
     queue.put(1).unwrap();
@@ -151,7 +151,7 @@ fn a_panic_of_a_waiter_goes_on_to_who_put_and_the_queue_is_in_order() {
     let second = queue.get();
     queue.put(2).unwrap();
     assert_eq!(second.result(), Some(2));
-    drop(first.add_errback(|_| Ok(())));
+    first.add_errback(|_| Ok(())).detach();
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn many_waiters_that_each_put_for_the_next_use_constant_stack() {
     let queue = DeferredQueue::bounded(0, MANY);
     for _ in 1..MANY {
         let again = queue.clone();
-        drop(queue.get().add_callback(move |n: usize| again.put(n + 1).map_err(Failure::from)));
+        queue.get().add_callback(move |n: usize| again.put(n + 1).map_err(Failure::from)).detach();
     }
     let last = queue.get();
     queue.put(1).unwrap();
@@ -212,14 +212,15 @@ fn one_who_gave_up_inside_a_coroutine_that_nobody_holds_is_passed_over() {
     let queue = DeferredQueue::bounded(0, 2);
     let (other, fire_other) = Deferred::<()>::new();
     let waiter = queue.get();
-    drop(Deferred::from_future(async move {
+    Deferred::from_future(async move {
         let (mut waiter, mut other) = (waiter, other);
         std::future::poll_fn(|context| {
             assert!(Pin::new(&mut waiter).poll(context).is_pending());
             Pin::new(&mut other).poll(context)
         })
         .await
-    }));
+    })
+    .detach();
     let second = queue.get();
     fire_other.callback(()).unwrap();
     queue.put(1).unwrap();
@@ -231,11 +232,12 @@ fn a_coroutine_that_nobody_holds_begins_to_wait_and_is_served() {
     let (events, queue) = (Events::default(), DeferredQueue::bounded(0, 2));
     let (go, fire_go) = Deferred::<()>::new();
     let (seen, from) = (events.clone(), queue.clone());
-    drop(Deferred::from_future(async move {
+    Deferred::from_future(async move {
         go.await?;
         note(&seen, from.get().await?);
         Ok(())
-    }));
+    })
+    .detach();
     fire_go.callback(()).unwrap();
     assert_eq!(queue.waiting(), 1);
     queue.put(1).unwrap();

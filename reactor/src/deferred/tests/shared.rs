@@ -64,7 +64,7 @@ fn a_waiter_that_is_dropped_keeps_no_place_unless_something_follows_it() {
     let shared = source.share();
     drop(shared.wait());
     let (canceller, noted) = (shared.wait().canceller(), events.clone());
-    drop(shared.wait().add_callback(move |n| note(&noted, n)));
+    shared.wait().add_callback(move |n| note(&noted, n)).detach();
     let (waiter, outer) = (shared.wait(), Deferred::<()>::new().0);
     drop(outer.add_callback(move |()| waiter)); // Inside of another drop.
     assert_eq!(shared.waiting(), 2, "the one with a callback, and the one with a canceller");
@@ -136,7 +136,7 @@ fn a_waiter_may_cancel_another_and_ask_again_from_its_callback() {
     let (seen, other, again) = (events.clone(), last.clone(), shared.clone());
     let first = shared.wait().add_callback(move |n| {
         other.borrow().as_ref().expect("it waits").cancel();
-        drop(again.wait().add_callback(move |m| note(&seen, n + m)));
+        again.wait().add_callback(move |m| note(&seen, n + m)).detach();
     });
     *last.borrow_mut() = Some(shared.wait());
     firer.callback(1).unwrap();
@@ -233,7 +233,7 @@ fn without_its_handles_and_waiters_the_source_goes_on_alone() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     let (events, (source, firer)) = (Events::default(), Deferred::<u32>::new());
     let noted = events.clone();
-    drop(source.share().wait().add_callback(move |n| note(&noted, n)));
+    source.share().wait().add_callback(move |n| note(&noted, n)).detach();
     firer.callback(4).unwrap();
     assert_eq!(events.take(), ["4"], "who waits is told, though the handle is gone");
 }

@@ -23,7 +23,7 @@ fn limited(deferred: Deferred<String>, clock: &ManualClock, custom: bool) -> Def
 fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
     let seen = Rc::new(RefCell::new(None));
     let noted = seen.clone();
-    drop(deferred.add_both(move |result| *noted.borrow_mut() = result.err()));
+    deferred.add_both(move |result| *noted.borrow_mut() = result.err()).detach();
     seen.take().expect("it has failed")
 }
 
@@ -238,10 +238,13 @@ fn the_delayed_call_keeps_the_chain_until_its_time_and_lets_everything_go_then()
         let (kept, events) = (Dropped(drops.clone()), Events::default());
         let (deferred, firer) = Deferred::<u32>::new();
         let ran = events.clone();
-        drop(deferred.add_timeout(LIMIT, &clock).add_both(move |result| {
-            note(&ran, result.is_ok());
-            drop(kept);
-        }));
+        deferred
+            .add_timeout(LIMIT, &clock)
+            .add_both(move |result| {
+                note(&ran, result.is_ok());
+                drop(kept);
+            })
+            .detach();
         if in_time {
             firer.callback(1).unwrap();
         }
@@ -264,7 +267,7 @@ fn a_clock_that_goes_takes_the_timeout_with_it() {
     }
     let (clock, drops) = (ManualClock::new(), Rc::new(Cell::new(0)));
     let (kept, (deferred, _)) = (Dropped(drops.clone()), Deferred::<u32>::new());
-    drop(deferred.add_timeout(LIMIT, &clock).add_callback(move |_| drop(kept)));
+    deferred.add_timeout(LIMIT, &clock).add_callback(move |_| drop(kept)).detach();
     drop(clock);
     assert_eq!(drops.get(), 1, "a timeout and its chain are a circle while the call waits");
 }
