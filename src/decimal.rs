@@ -1,8 +1,8 @@
 //! Exact decimal numbers: a number that a protocol writes as text never passes through floating point here.
 //!
-//! Two times that differ by a nanosecond are different times. As `f64` they could be equal, and then an
-//! older location could win over a newer one. All functions take bytes as they came from a peer, and answer `None` or
-//! `false` if those are not a number.
+//! Two times that differ by a nanosecond are different times. As `f64` they could be equal, and then an older location
+//! could win over a newer one. All functions take bytes as they came from a peer, and return `None` or `false` if those
+//! are not a number.
 //!
 //! Next: `locations.rs`, what a server knows.
 
@@ -43,12 +43,14 @@ fn eight_digits(chunk: &[u8]) -> Option<u64> {
     let digits = word - EACH * 0x30;
     let pairs = digits * 10 + (digits >> 8); // In every second byte.
     const PAIR: u64 = 0x0000_00ff_0000_00ff;
+    // The upper half of `left` is the first and the third pair with their weights, that of `right` the second and the
+    // fourth. The lower halves are too small to carry into them.
     let left = (pairs & PAIR).wrapping_mul(100 + (1_000_000 << 32));
     let right = (pairs >> 16 & PAIR).wrapping_mul(1 + (10_000 << 32));
     Some(left.wrapping_add(right) >> 32)
 }
 
-/// Takes all digits off the front of `text`. The answer is their value and how many there were.
+/// Takes all digits off the front of `text`. Returns their value and how many there were.
 fn take_digits(text: &mut &[u8]) -> (u64, usize) {
     let (mut value, mut count) = (0u64, 0);
     while let Some(chunk) = text.get(count..count + 8)
@@ -167,7 +169,7 @@ impl Time {
 
     /// Whether this is later than `other` by more than `by`.
     pub fn is_later_than(self, other: Time, by: Duration) -> bool {
-        // Saturating: a century of nanoseconds is far from the end of i128.
+        // No two times are as far apart as the end of i128.
         self.nanoseconds - other.nanoseconds > i128::try_from(by.as_nanos()).unwrap_or(i128::MAX)
     }
 }
@@ -189,7 +191,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// The text of it, built from its end to its front.
+    /// Its text, built from the last digit to the sign.
     pub fn text(self) -> DifferenceText {
         let mut text = DifferenceText { bytes: [0; 48], start: 48 };
         let size = self.nanoseconds.unsigned_abs();

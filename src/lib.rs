@@ -1,5 +1,5 @@
-//! The Twisted Places proxy herd: servers that take their clients' locations, tell them to each other, and say what is
-//! near a client. `cargo run -- Powell` starts one.
+//! The Twisted Places proxy herd: servers that take their clients' locations, pass them on to each other, and say what
+//! is near a client. `cargo run -- Powell` starts one.
 //!
 //! In the order in which to read it:
 //!
@@ -10,8 +10,8 @@
 //! * [`links`]: the connection to each neighbor.
 //! * [`places`]: what is near a location, from one of several services.
 //! * [`config`], [`log_file`] and [`cli`]: the program around it.
-//! * [`watch`]: a trait by which somebody looks on at a server. The program `herdsim`, which runs the whole herd in a
-//!   simulated world, keeps its books with it.
+//! * [`watch`]: the trait through which a simulation watches a server. The program `herdsim`, which runs the whole herd
+//!   in a simulated world, keeps its books with it.
 //!
 //! What each may import, besides the library `reactor`; nothing else:
 //!

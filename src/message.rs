@@ -64,10 +64,10 @@ pub struct Location<'a> {
     split: usize,
 }
 
-/// The most degrees of a latitude, north or south.
+/// The maximum number of degrees of a latitude, north or south.
 pub const MAX_LATITUDE: u32 = 90;
 
-/// The most degrees of a longitude, east or west.
+/// The maximum number of degrees of a longitude, east or west.
 pub const MAX_LONGITUDE: u32 = 180;
 
 /// The maximum radius of a WHATSAT, in kilometres: that of Google's Nearby Search.

@@ -1,6 +1,6 @@
 //! `[places]`: which Places service the herd asks, and how.
 //!
-//! Next: `log_file.rs`, where a run leaves its traces.
+//! Next: `log_file.rs`, the log of a run.
 
 use super::{ConfigError, Reader, Value};
 use reactor::http::Url;

@@ -10,10 +10,10 @@ use super::json::{self, JsonError};
 use super::style::Json;
 use std::fmt;
 
-/// The longest status of a service's that an answer of ours repeats, in bytes.
+/// The maximum length in bytes of a service's status that our own answer repeats.
 const MAX_STATUS: usize = 64;
 
-/// The most characters of a service's message that an answer of ours repeats.
+/// The maximum number of characters of a service's message that our own answer repeats.
 const MAX_MESSAGE: usize = 2000;
 
 /// Why a text is not the answer of a Places service.

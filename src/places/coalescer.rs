@@ -41,7 +41,7 @@ impl Places for Coalescer {
         // The entry goes before anybody gets the answer: a callback that asks the same question again must start a new
         // request, and not join one that has ended.
         let shared = Shared::new(self.inner.nearby(&asked).add_both(move |answer| {
-            // Dropping it may run a canceller, which may come back here: the borrow must have ended by then.
+            // The drop may run other code, which may come back here: the borrow must end first.
             let ended = under_way.borrow_mut().remove(&done);
             drop(ended);
             answer

@@ -87,8 +87,8 @@ pub(super) fn is_empty_object(json: &str) -> bool {
     inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }
 
-/// Calls `see` with each item of the list `json`, in order, as a slice of it. If a later item is not JSON, it has been
-/// called for those before, so its results count only if this returns `Ok`.
+/// Calls `see` with each item of the list `json`, in order, as a slice of it. If a later item is not JSON, `see` has
+/// been called with the items before it: what it has collected counts only if this returns `Ok`.
 pub(super) fn each<'a>(json: &'a str, see: impl FnMut(&'a str)) -> Result<(), JsonError> {
     let mut reader = serde_json::Deserializer::from_str(json);
     reader.deserialize_seq(Each(see))?;

@@ -65,7 +65,8 @@ pub trait Places {
     /// Cancelling it gives up the question.
     fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>>;
 
-    /// The provider that this one stands before, if it does: it answers the questions about the service below.
+    /// The provider behind this one, if this one only stands before another. The defaults of the two methods below ask
+    /// it.
     fn behind(&self) -> Option<&dyn Places> {
         None
     }
