@@ -80,8 +80,8 @@ impl Agent {
 
     /// Sends `request`. Fires at the head of the response; take the body from the [`Response`], or drop both.
     ///
-    /// Fails with [`AgentError`]. Cancelling frees all that the request holds: its place in the queue, the connection
-    /// attempt, the connection.
+    /// Fails with [`AgentError`](super::AgentError). Cancelling frees all that the request holds: its place in the
+    /// queue, the connection attempt, the connection.
     #[track_caller]
     pub fn request(&self, request: Request) -> Deferred<Response> {
         let reactor = self.pool.route().reactor();

@@ -10,7 +10,7 @@ use crate::{Failure, Firer};
 use std::fmt;
 use std::rc::Rc;
 
-/// Takes the body of a [`Response`]. Twisted's protocol for `deliverBody`.
+/// Takes the body of a [`Response`](super::Response). Twisted's protocol for `deliverBody`.
 pub trait BodyProtocol {
     /// Some of the body has come, decoded: at least one byte, cut anywhere.
     fn data_received(&mut self, body: &BodyTransport, data: &[u8]);

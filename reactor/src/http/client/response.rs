@@ -67,8 +67,8 @@ impl Response {
 
     /// The whole body, at most `limit` bytes. Twisted's `readBody`, which has no limit.
     ///
-    /// A body that only the end of the connection delimits counts as whole. Fails with [`AgentError`]; cancelling ends
-    /// the connection.
+    /// A body that only the end of the connection delimits counts as whole. Fails with
+    /// [`AgentError`](super::AgentError); cancelling ends the connection.
     #[track_caller]
     pub fn collect(self, limit: usize) -> Deferred<Vec<u8>> {
         match self.source.take_end() {
