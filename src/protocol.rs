@@ -6,7 +6,7 @@
 //!      +------- a line is too long ------------> one "? " line and our end; further input is discarded
 //! ```
 //!
-//! Next: `replies.rs`.
+//! Next: `replies.rs`, what such a connection is owed.
 
 use crate::links::KEEP_ALIVE;
 use crate::locations::NeighborId;

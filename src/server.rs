@@ -11,7 +11,7 @@
 //! * If a neighbor may have been replaced by a new process, it is told what the old one had told us. The old one's last
 //!   lines may come out of the network's buffers long after it has died, and its successor does not know them.
 //!
-//! Next: `protocol.rs`.
+//! Next: `protocol.rs`, one connection to a server.
 
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;

@@ -1,6 +1,6 @@
 //! [`PendingClients`]: the clients that a neighbor has still to be told about.
 //!
-//! Next: `refused.rs`.
+//! Next: `refused.rs`, peers that were not believed.
 
 use super::Why;
 use crate::locations::ClientId;

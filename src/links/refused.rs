@@ -1,6 +1,6 @@
 //! [`Refused`]: connections that said PEER with a neighbor's name and were not believed.
 //!
-//! Next: `../watch.rs`.
+//! Next: `watch.rs`, how a simulation observes a server.
 
 use crate::replies::Replies;
 use reactor::DelayedCall;

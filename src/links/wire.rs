@@ -1,6 +1,6 @@
 //! [`LinkFactory`] and what it makes: the connection of a [`Link`], as the reactor sees it.
 //!
-//! Next: `pending.rs`.
+//! Next: `pending.rs`, what waits for the neighbor.
 
 use super::Link;
 use crate::log_file::Bytes;

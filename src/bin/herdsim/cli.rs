@@ -1,4 +1,6 @@
-//! The command line of `herdsim`.
+//! The command line of `herdsim`: what it asks for, and the modes that answer.
+//!
+//! This is the last file of `herdsim`.
 
 use crate::herd::topology::Topology;
 use crate::lessons::{growth, model, storm};

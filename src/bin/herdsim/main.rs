@@ -25,7 +25,7 @@
 //! callback takes no time. TLS between a server and its own Places provider is real, and draws its keys from the system:
 //! its bytes differ from run to run, its lengths and times do not.
 //!
-//! Next: `run/mod.rs`.
+//! Next: `herd/mod.rs`, the servers in their world.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! [`Answer`]: the places in the reply to a WHATSAT, compared with the table of the offline provider.
 //!
-//! Next: `panics.rs`.
+//! Next: `panics.rs`, the last invariant.
 
 use proxyherd::places::{cut, offline_answer};
 

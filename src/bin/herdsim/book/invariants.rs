@@ -1,6 +1,6 @@
 //! [`Invariant`]: what must hold in every run, by name.
 //!
-//! Next: `life.rs`.
+//! Next: `life.rs`, the account of one server.
 
 use std::fmt;
 use std::time::Duration;

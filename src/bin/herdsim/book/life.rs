@@ -6,7 +6,7 @@
 //! when the link comes up, and once when it tells the neighbor back what the neighbor had said. After an older version it
 //! not only may, it must.
 //!
-//! Next: `checks.rs`.
+//! Next: `checks.rs`, what is checked when.
 
 use crate::book::Version;
 use proxyherd::locations::NeighborId;

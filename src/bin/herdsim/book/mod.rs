@@ -2,7 +2,7 @@
 //! what was acknowledged, and how many lines may have been sent. It decides what is newer by code of its own, so that it
 //! does not repeat a mistake of the servers.
 //!
-//! Next: `invariants.rs`.
+//! Next: `invariants.rs`, what must hold.
 
 use crate::book::invariants::Invariant;
 use crate::book::life::Life;

@@ -1,6 +1,6 @@
 //! Panics of the simulated code. A reactor catches and logs them, as it should; in a simulation they are failures.
 //!
-//! Next: `../clients/mod.rs`.
+//! Next: `clients/mod.rs`, where the commands come from.
 
 use std::cell::{Cell, RefCell};
 use std::panic;

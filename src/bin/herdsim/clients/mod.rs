@@ -1,6 +1,6 @@
 //! The herd's clients: each has a host of its own and does what its plan says. Every reply is checked.
 //!
-//! Next: `workload.rs`.
+//! Next: `workload.rs`, what the clients do.
 
 use crate::book::answers::Answer;
 use crate::book::invariants::Invariant;

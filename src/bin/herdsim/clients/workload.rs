@@ -1,8 +1,10 @@
-//! What the clients of a run do: decided by the seed, and unkind on purpose.
+//! What the clients of a run do. The seed decides it, and it is unkind on purpose.
 //!
-//! A calm test is blind: updates that are far apart never meet, and almost any rule passes. So updates come in bursts
-//! whose gaps are fractions of a link's delay; a burst's times rise, or are equal, or a nanosecond apart, or fall; and
-//! the client roams, so that they meet on the way.
+//! A gentle test is blind: updates that are far apart never meet in the network, and almost any rule passes. So updates
+//! come in bursts, with gaps that are fractions of a link's delay. The times in a burst rise, or are equal, or differ by
+//! a nanosecond, or fall. The client roams from server to server, so that its updates meet on the way.
+//!
+//! Next: `faults/mod.rs`, what goes wrong meanwhile.
 
 use crate::clients::{Ending, Say, Visit};
 use reactor::sim::Random;
@@ -13,17 +15,18 @@ use std::time::Duration;
 /// The time of day at the beginning of a world, in POSIX seconds.
 const MIDNIGHT: u64 = 1_704_067_200;
 
-/// How long it is from one burst to the next, at most.
+/// Maximum time from one burst to the next.
 const REST: Duration = Duration::from_secs(16);
 
-/// So many digits more has a long location: less than a line may have. Others have as many as a line may have.
+/// How many digits are added to a long location, so that its line stays below the limit. Other long locations fill the
+/// line up to the limit.
 const LONG: usize = 50_000;
 
-/// Where clients are: near the same places, so that answers to WHATSATs are not empty.
+/// Where the clients are: near these places, so that answers to WHATSATs are not empty.
 const PLACES: [(i64, i64); 4] =
     [(34_068_930, -118_445_127), (48_856_600, 2_352_200), (-33_868_800, 151_209_300), (0, 0)];
 
-/// Lines that are no commands; none of them is blank.
+/// Lines that are not valid commands. None of them is blank.
 const NONSENSE: [&[u8]; 14] = [
     b"HELLO",
     b"IAMAT client-1 +34.068930-118.445127",
@@ -44,30 +47,32 @@ const NONSENSE: [&[u8]; 14] = [
 /// The longest line that a server takes.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// So many bytes more than that are still on their way when a server sees that a line is too long.
+/// How many bytes above the limit a far too long line has: they are still on their way when the server sees the limit.
 const FAR_TOO_LONG: usize = 30_000;
 
-/// One run in so many has a line that is far too long when nothing fails.
+/// One run in this number has a far too long line in its calm part.
 const RUNS_A_CALM_LONG_LINE: u64 = 4;
 
-/// So far ahead of its clock is a client whose word is to be the last: in the calm part of a run it says where it is
-/// again, with times that are older.
+/// How far ahead of its clock the time in a client's last words is. In the calm part of a run the client reports its
+/// location again, with older times; the last words must win.
 const FAR_AHEAD: Duration = Duration::from_secs(3600);
 
-/// How long the longest of the names is.
+/// The length of the longest client name, without its number.
 const LONG_NAME: usize = 200;
 
-/// One visitor in so many reads nothing for a while.
+/// One visit in this number reads nothing for a while.
 const VISITS_A_LATE_READER: u64 = 40;
 
-/// It begins within this time.
+/// A late reader begins to read within this time.
 const READS_WITHIN: Duration = Duration::from_secs(5);
 
-/// So many bursts of every client come within this time where much is to wait for a neighbour.
+/// In a narrow run (see `run`), every client has this number of bursts within this time, so that much waits for a
+/// neighbor.
 const BURSTS: u32 = 3;
 const BURSTS_WITHIN: Duration = Duration::from_secs(6);
 
-/// The names of so many clients. A name is any bytes but white space: some are no text, some look like something else.
+/// The names of the clients. A name may hold any byte but white space: some names are not text, some look like another
+/// field.
 pub(crate) fn names(clients: usize) -> Vec<Vec<u8>> {
     (1..=clients).map(name).collect()
 }
@@ -83,8 +88,8 @@ fn name(number: usize) -> Vec<u8> {
     name
 }
 
-/// What somebody says, on a neighbour's machine but not as the neighbour: nothing of it may be believed. It is `own`
-/// that the machine's server is called.
+/// What an impostor on a neighbor's machine says: a server must believe none of it. `own` is the name of the server that
+/// belongs on that machine.
 pub(crate) fn forged(random: &mut Random, own: &str, clients: usize) -> Vec<Say> {
     let about = name(1 + random.below(clients as u64) as usize);
     let mut lines = vec![
@@ -93,33 +98,33 @@ pub(crate) fn forged(random: &mut Random, own: &str, clients: usize) -> Vec<Say>
         [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +91.0-118.0 1704067200"].concat(),
         [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +34.0-118.0 1704067200 1"].concat(),
     ];
-    // One that were believed would have no reply: something must come after PEER that has one.
+    // A believed AT has no reply. So something that has a reply must follow PEER, or a mistake would stay unseen.
     lines.truncate(3 + random.below(2) as usize);
     lines.into_iter().map(|line| Say::Nonsense(line.into())).collect()
 }
 
-/// What a client says that will say no more for a while: newer than all that it has said.
+/// The last words of a client before the calm part: newer than everything that it has said.
 pub(crate) fn last_words(client: usize, now: Duration) -> Say {
     let stamp = Duration::from_secs(MIDNIGHT) + now + FAR_AHEAD;
     let time = format!("{}.{:09}", stamp.as_secs(), stamp.subsec_nanos());
     Say::IamAt { client: name(client + 1).into(), location: "+34.068930-118.445127".to_owned(), time }
 }
 
-/// What the plan depends on beside the numbers drawn.
+/// What a plan depends on, besides the random numbers.
 pub(crate) struct Workload {
     /// The names of the servers.
     pub(crate) servers: Vec<String>,
     pub(crate) clients: usize,
     /// The average delay of a link.
     pub(crate) delay: Duration,
-    /// Half of the locations of this time are written with very many digits.
+    /// Half of the locations of this time have very many digits.
     pub(crate) long: Range<Duration>,
-    /// From then on all clients say where they are, over and over for some seconds.
+    /// From then on all clients report their locations, over and over for some seconds.
     pub(crate) crowded: Option<Duration>,
 }
 
 impl Workload {
-    /// The visits of each client within `during`; calm ones are for when nothing fails.
+    /// The visits of each client within `during`. Calm visits are for the part of a run without faults.
     pub(crate) fn plan(&self, random: &mut Random, during: Range<Duration>, is_calm: bool) -> Vec<Vec<Visit>> {
         let names: Vec<Rc<[u8]>> = names(self.clients).into_iter().map(Rc::from).collect();
         let mut plan = vec![Vec::new(); self.clients];
@@ -135,7 +140,7 @@ impl Workload {
         if is_calm && random.chance(1, RUNS_A_CALM_LONG_LINE) {
             let (at, server) = (random.between(during.start, during.end), self.server(random));
             let says = vec![(Duration::ZERO, Say::TooLong(LONGEST_LINE + FAR_TOO_LONG))];
-            // By the time that it reads, what was not wanted may have been answered with a reset.
+            // By the time the client reads, the system may have answered the bytes that the server discards with a reset.
             let (ending, reads_after) = (Ending::WhenAnswered, READS_WITHIN);
             plan[0].push(Visit { at, server, says, ending, reads_after, is_calm });
         }
@@ -152,7 +157,7 @@ impl Workload {
         plan
     }
 
-    /// Some updates of one client that are in flight together, and perhaps a question.
+    /// Some updates of one client that are in flight together, and perhaps questions.
     fn burst(
         &self,
         random: &mut Random,
@@ -198,7 +203,7 @@ impl Workload {
         says: &mut Vec<(Duration, Say)>,
     ) {
         if random.chance(1, 20) {
-            // Sometimes several at once: none of them may overtake another.
+            // Sometimes several at once: no reply may overtake another.
             let questions = if random.chance(1, 3) { 1 + random.below(3) } else { 1 };
             for _ in 0..questions {
                 let about = if random.chance(1, 2) { client } else { random.below(self.clients as u64) as usize };
@@ -234,7 +239,7 @@ impl Workload {
         }
     }
 
-    /// What only a neighbour may say, though no client is one.
+    /// A line that only a neighbor may say, here said by a client.
     fn forged(&self, random: &mut Random, client: &[u8], stamp: Duration) -> Vec<u8> {
         let server = &self.servers[self.server(random)];
         match random.below(2) {
@@ -257,7 +262,7 @@ impl Workload {
         let mut location = format!("{}{}", degrees(latitude), degrees(longitude));
         let mut time = format!("{}.{:09}", stamp.as_secs(), stamp.subsec_nanos());
         if random.chance(1, 3) {
-            // The same number, written otherwise.
+            // The same number, written in another way.
             time.truncate(time.trim_end_matches('0').trim_end_matches('.').len());
         }
         if self.long.contains(&stamp.saturating_sub(Duration::from_secs(MIDNIGHT))) && random.chance(1, 2) {
@@ -269,7 +274,7 @@ impl Workload {
     }
 }
 
-/// The client's time of one update of a burst.
+/// The client's time in one update of a burst.
 fn stamp(style: u64, begin: Duration, at: Duration, number: u64) -> Duration {
     match style {
         0 | 1 => at,
@@ -322,7 +327,7 @@ mod tests {
         }
         assert!(close > 50 && moved > 50 && equal > 5 && asks > 5 && nonsense > 5, "{plan:?}");
         assert!(pipelined > 0 && forged > 2, "{pipelined} {forged}");
-        // Long lines cost much: few they are.
+        // Long lines cost much time, so there must be few.
         assert!(long < 5, "{long}");
     }
 

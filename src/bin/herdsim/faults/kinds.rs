@@ -1,13 +1,15 @@
-//! The kinds of faults.
+//! The kinds of faults, and where each may happen.
+//!
+//! Next: `last_words.rs`, a fault that random plans meet too seldom.
 
 /// Something that goes wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing gets from one server to another; the other way is open.
+    /// Nothing gets from one server to another; the opposite direction is open.
     CutOneWay,
     /// Nothing gets through between two servers.
     CutBothWays,
-    /// The herd falls into two parts.
+    /// The network splits the herd into two parts.
     Partition,
     /// All connections between two servers are reset.
     Reset,
@@ -17,7 +19,7 @@ pub(crate) enum Fault {
     Kill,
     /// A program is asked to stop, and started again later.
     Stop,
-    /// A program stands still.
+    /// A program is suspended.
     Pause,
     /// A clock is set to another time.
     ClockJump,
@@ -27,7 +29,7 @@ pub(crate) enum Fault {
     FewDescriptors,
     /// A server's name cannot be looked up.
     Names,
-    /// Somebody on a neighbour's machine says what only the neighbour may say.
+    /// An impostor on a neighbor's machine says what only the neighbor may say.
     Forger,
     /// Nothing gets through between a client and a server.
     ClientCut,
@@ -35,11 +37,11 @@ pub(crate) enum Fault {
     ClientReset,
     /// A client's way to a server, or back, becomes slow, narrow and lossy.
     ClientSlow,
-    /// So many connect to a server at once, while it stands still, that they fill its backlog.
+    /// While a server is suspended, more peers connect to it than its backlog holds.
     Crowd,
 }
 
-/// Those that many runs have; a [`Fault::Crowd`] costs as much as all else in a run.
+/// The kinds that many runs have. [`Fault::Crowd`] is not among them: it costs as much as the rest of a run.
 pub(crate) const COMMON: [Fault; 16] = [
     Fault::CutOneWay,
     Fault::CutBothWays,
@@ -60,7 +62,7 @@ pub(crate) const COMMON: [Fault; 16] = [
 ];
 
 impl Fault {
-    /// The others concern a client, or one server.
+    /// Whether the fault is between two servers. The others concern a client, or one server.
     pub(crate) fn is_between_servers(self) -> bool {
         match self {
             Fault::CutOneWay
@@ -83,8 +85,8 @@ impl Fault {
         }
     }
 
-    /// Whether it may last until everything heals. What a client and a server notice of each other takes long to get
-    /// well again, and a crowd is there for as long as a server stands still.
+    /// Whether the fault may last until everything heals. A client and a server need long to recover from a fault between
+    /// them, and a crowd waits for as long as its server is suspended.
     pub(crate) fn may_last(self) -> bool {
         self.is_between_servers()
             || matches!(self, Fault::Crash | Fault::Kill | Fault::Stop | Fault::Pause | Fault::Names)

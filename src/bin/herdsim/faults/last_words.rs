@@ -1,5 +1,7 @@
-//! The last words of a server: what it has told is still on its way when it dies, and its neighbours hear it when the
-//! next one is there already.
+//! The last words of a server: what it has told is still on its way when it dies, and its neighbors hear it when its
+//! successor is up already.
+//!
+//! Next: `run/mod.rs`, one seed from start to end.
 
 use super::{Victims, ask};
 use crate::clients::workload;
@@ -8,18 +10,18 @@ use reactor::sim::{Latency, LinkSettings, World};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// So long before everything heals they begin.
+/// How long before everything heals the last words begin.
 const BEFORE: Duration = Duration::from_secs(8);
 
-/// All of them have been said after this time; then the server is killed.
+/// After this time the clients have said everything, and the server is killed.
 const SAID_WITHIN: Duration = Duration::from_millis(1500);
 
-/// How long they take to its neighbours.
+/// How long the last words take to the neighbors.
 const SLOW_WORDS: Latency = Latency::Uniform(Duration::from_secs(3), Duration::from_secs(4));
 
 impl Victims {
-    /// Has a server killed and started again while what it has told is still on its way: its neighbours hear its last
-    /// words when the next one is there already. When that begins.
+    /// Plans that a server is killed and restarted while what it has told is still on its way. The answer is when that
+    /// begins.
     pub(crate) fn plan_last_words(self: &Rc<Self>, world: &World, server: usize, until: Duration) -> Duration {
         let at = until.saturating_sub(BEFORE);
         let this = self.clone();
@@ -29,7 +31,7 @@ impl Victims {
         });
         let this = self.clone();
         world.call_later(at + SAID_WITHIN, move |world| {
-            // What is on its way stays slow; the next one is not.
+            // What is on its way stays slow; the successor's lines are fast.
             this.set_links_from(world, server, this.link);
             this.book.died(server);
             this.host(server).kill();

@@ -1,4 +1,7 @@
-//! What goes wrong in the first part of a run: anything that the world can do, as the seed says. Then all of it heals.
+//! What goes wrong in the first part of a run: everything that the simulated world can do, as the seed says. Then
+//! everything heals.
+//!
+//! Next: `kinds.rs`, the kinds of faults.
 
 use crate::book::Book;
 use crate::book::invariants::Invariant;
@@ -27,51 +30,51 @@ const MIN_DESCRIPTORS: usize = 12;
 /// Descriptors without a fault.
 const PLENTY_OF_DESCRIPTORS: usize = 65_536;
 
-/// No host has it.
+/// An address that no host has.
 const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9));
 
-/// How far a clock is set forth or back, at most: less than the day by which a client may be ahead of a server.
+/// How far a clock is set forward or back, at most: less than the day by which a client may be ahead of a server.
 const JUMP: Duration = Duration::from_secs(12 * 3600);
 
-/// One run in so many has a crowd.
+/// One run in this number has a crowd.
 const RUNS_A_CROWD: u64 = 24;
 
-/// One kind of fault in so many is also there for about a minute that ends when everything heals.
+/// One kind of fault in this number also lasts for about a minute that ends when everything heals.
 const KINDS_A_LONG_FAULT: u64 = 12;
 const A_MINUTE: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
 
-/// More than the backlog of a server holds.
+/// How many connections a crowd makes: more than the backlog of a server holds.
 const CROWD: usize = 1_100;
 
-/// For so long somebody who is not the neighbour stays.
+/// How long an impostor stays.
 const FORGER_STAYS: Duration = Duration::from_secs(8);
 
-/// For so long a crowd stays.
+/// How long a crowd stays.
 const CROWD_STAYS: Duration = Duration::from_secs(20);
 
-/// Between the end of a cut between a client and a server and the next one of those two. A server waits for a client
-/// for ten minutes, and TCP asks again after as long as it has waited: it must have asked before the run ends.
+/// The time between two cuts of the same client and server. A server waits ten minutes for a client, and TCP
+/// retransmits after as long as it has waited already: it must have retransmitted before the run ends.
 const CLIENT_CUT_REST: Duration = Duration::from_secs(60);
 
-/// Has a program do something, from a script: it is woken up.
+/// Runs `f` on a program's reactor, from a script of the world, and wakes its loop.
 fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
     let asked = reactor.clone();
     reactor.call_later(Duration::ZERO, move || f(&asked));
     let _ = reactor.handle().call_from_thread(|_| {});
 }
 
-/// How long a fault lasts: seconds or up to a minute.
+/// How long a fault lasts: some seconds, or up to a minute.
 fn some_time(random: &mut Random) -> Duration {
     let longest = Duration::from_secs(if random.chance(1, 2) { 4 } else { 60 });
     random.between(Duration::from_millis(1), longest)
 }
 
-/// The name of a host can be looked up.
+/// Lets the name of a host be looked up again.
 fn restore_name(world: &World, host: &Host) {
     world.set_name(host.name(), Resolution::Addresses(vec![host.address()]));
 }
 
-/// One of a crowd, who says nothing.
+/// One connection of a crowd. It says nothing.
 struct Onlooker;
 
 impl Protocol for Onlooker {
@@ -95,7 +98,7 @@ pub(crate) struct Victims {
 /// What does not work now.
 #[derive(Default)]
 struct Broken {
-    /// How many faults cut this way at once.
+    /// How many faults cut this direction at once.
     cuts: BTreeMap<(HostNumber, HostNumber), u32>,
     slow: BTreeSet<(HostNumber, HostNumber)>,
 }
@@ -103,7 +106,7 @@ struct Broken {
 /// The number of a host: first the servers, then the clients.
 type HostNumber = usize;
 
-/// One fault, and which of the victims.
+/// One fault, and its victims.
 #[derive(Debug, Clone, Copy)]
 struct Planned {
     fault: Fault,
@@ -132,8 +135,8 @@ impl Victims {
         })
     }
 
-    /// Plans faults for `during` and has the world do them. One run in five has none; the others have some kinds of
-    /// them, so that each kind is also met without the others.
+    /// Plans faults for `during`, as scripts of the world. One run in five has none. The others have only some kinds of
+    /// faults, so that each kind also occurs without the others.
     pub(crate) fn plan(self: &Rc<Self>, world: &World, random: &mut Random, during: Range<Duration>) {
         if random.chance(1, 5) {
             return;
@@ -166,7 +169,7 @@ impl Victims {
         }
     }
 
-    /// Plans one, and when it ends.
+    /// Plans one fault and its end.
     fn plan_one(
         self: &Rc<Self>,
         world: &World,
@@ -197,7 +200,7 @@ impl Victims {
         world.call_later(during.start + lasts, move |world| end.end(world, planned));
     }
 
-    /// No two clocks of a herd say the same: some are a little out, some hours.
+    /// Sets the clocks of a herd apart: some by seconds, some by hours.
     fn skew_clocks(&self, random: &mut Random) {
         for server in 0..self.members.len() {
             let most = if random.chance(1, 2) { Duration::from_secs(2) } else { JUMP };
@@ -217,7 +220,7 @@ impl Victims {
         }
     }
 
-    /// The way from one to the other is cut until each fault that cuts it has ended.
+    /// Cuts one direction between two hosts. It stays cut until each fault that cuts it has ended.
     fn cut(&self, world: &World, (from, to): (HostNumber, HostNumber)) {
         let times = &mut *self.broken.borrow_mut();
         let times = times.cuts.entry((from, to)).or_default();
@@ -237,14 +240,14 @@ impl Victims {
         }
     }
 
-    /// The ways that a fault cuts.
+    /// The directions that a fault cuts.
     fn ways(&self, planned: Planned) -> Vec<(HostNumber, HostNumber)> {
         let Planned { fault, pair, number, .. } = planned;
         let back = (pair.1, pair.0);
         match fault {
             Fault::CutOneWay => vec![pair],
             Fault::CutBothWays => vec![pair, back],
-            // Both ways, or one.
+            // Both directions, or one.
             Fault::ClientCut if number % 2 == 0 => vec![pair, back],
             Fault::ClientCut => vec![pair],
             Fault::Partition => {
@@ -293,7 +296,7 @@ impl Victims {
                 world.set_link(&one, &other, link);
             }
             Fault::ClientSlow => {
-                // A long reply must be through some time before the run ends.
+                // A long reply must get through before the run ends, so the link is less slow than one between servers.
                 let latency = Latency::LogNormal { median: Duration::from_millis(1 + number % 1000), sigma: 60 };
                 let bytes = 5_000 + number % 50_000;
                 let link = LinkSettings::new(latency).bandwidth(bytes).max_segment(512).loss(20_000).split(50);
@@ -305,7 +308,7 @@ impl Victims {
                 let name = match failures.get((number % 5) as usize) {
                     Some(kind) => Resolution::Fails(*kind),
                     None if number % 5 == 3 => Resolution::Silent,
-                    None => Resolution::Addresses(vec![NOBODYS]), // As a server of names says that is behind the times.
+                    None => Resolution::Addresses(vec![NOBODYS]), // A name server with outdated data.
                 };
                 world.set_name(host.name(), name);
             }
@@ -339,32 +342,33 @@ impl Victims {
         }
     }
 
-    /// Starts a server again that is down. One that is still stopping is killed first.
+    /// Restarts a server that is down. One that is still stopping is killed first.
     fn restart(&self, world: &World, server: usize) {
         let host = self.host(server);
         if self.book.life(server).is_none() {
             host.set_max_descriptors(PLENTY_OF_DESCRIPTORS);
-            // A machine knows its own name.
+            // A machine can look its own name up.
             restore_name(world, &host);
             host.restart();
         }
     }
 
-    /// Has somebody who is not the neighbour, but on its machine, speak with a server.
+    /// Has an impostor on a neighbor's machine speak with a server.
     fn forge(&self, planned: Planned) {
         let Planned { pair: (from, to), number, .. } = planned;
         let host = self.host(from);
         let Some(reactor) = host.reactor().filter(|_| host.state() == HostState::Running) else { return };
         let says = workload::forged(&mut Random::new(number), host.name(), self.client_hosts.len());
         let says = says.into_iter().map(|say| (Duration::ZERO, say)).collect();
-        // The machine's own program may be stopped meanwhile; that is not the other's doing.
+        // The machine's own program may be stopped meanwhile, which ends the impostor's connection, too: so no reply is
+        // required.
         let ending = Ending::BreakOff(FORGER_STAYS);
         let visit = Visit { at: Duration::ZERO, server: to, says, ending, reads_after: Duration::ZERO, is_calm: false };
         let (names, book) = (self.names.clone(), self.book.clone());
         ask(&reactor, move |reactor| clients::call_on(reactor, visit, &names, &book));
     }
 
-    /// Has a client's machine connect to a server so often that its backlog is full; all of them leave again.
+    /// Has a client's machine connect to a server so often that the backlog is full. All connections are closed later.
     fn crowd(&self, host: &Host, one: &Host, other: &Host) {
         host.pause();
         let from = if one.name() == host.name() { other } else { one };
@@ -377,7 +381,7 @@ impl Victims {
         });
     }
 
-    /// Everything works from now on.
+    /// Ends all faults: everything works from now on.
     pub(crate) fn heal(&self, world: &World) {
         world.heal();
         let broken = self.broken.take();
@@ -398,7 +402,7 @@ impl Victims {
         }
     }
 
-    /// Servers that have stopped in good order have left nothing behind.
+    /// Checks that servers that were asked to stop have stopped, and have left no delayed calls behind.
     pub(crate) fn check_stopped(&self) {
         for member in &self.members {
             let host = member.host();

@@ -1,7 +1,7 @@
 //! A host that sends given lines at given times over links without delay, on connections that it opened before. For the
 //! lessons and for tests, in which only the flood itself counts.
 //!
-//! Next: `../book/mod.rs`.
+//! Next: `book/mod.rs`, the observer of it all.
 
 use crate::herd::{Herd, PORT};
 use reactor::sim::{Host, Latency, LinkSettings};

@@ -1,6 +1,6 @@
 //! [`Herd`]: a world with the real servers in it: each is the very [`Server`] that ships, on a host of its own.
 //!
-//! Next: `topology.rs`.
+//! Next: `topology.rs`, which servers are neighbors.
 
 use crate::herd::topology::Graph;
 use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};

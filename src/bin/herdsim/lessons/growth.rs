@@ -1,4 +1,6 @@
 //! [`table`]: how the flood grows with the herd. Every client of a random herd moves once; nothing fails.
+//!
+//! Next: `machine/mod.rs`, the machine below the simulation.
 
 use crate::herd::feeder::{self, Line};
 use crate::herd::topology::Topology;
@@ -15,10 +17,10 @@ use std::time::{Duration, Instant};
 /// Servers and clients of each line.
 const HERDS: [(usize, usize); 4] = [(5, 50), (50, 500), (500, 5_000), (1_000, 10_000)];
 
-/// Graph a server.
+/// How many links a server has on average.
 const DEGREE: usize = 4;
 
-/// How long a message takes on a link: from a half up to three halves of this.
+/// The average time of a message on a link: it takes from a half to three halves of this.
 const DELAY: Duration = Duration::from_millis(10);
 
 /// All links are up by then.
@@ -33,20 +35,20 @@ struct Grown {
     servers: usize,
     links: usize,
     clients: usize,
-    /// AT lines, and their bytes.
+    /// How many AT lines were sent, and their bytes.
     told: u64,
     bytes: u64,
-    /// At most so many lines a version, if nothing is older.
+    /// The maximum number of lines for each version, if no older version arrives.
     bound: u64,
     older: u64,
-    /// From when a server heard it from the client to when the last one did: average and longest.
+    /// The time from when the first server heard of a version to when the last one did: average and longest.
     mean: Duration,
     longest: Duration,
-    /// Clients of which not all servers know the newest.
+    /// How many clients' newest version is not known to all servers.
     behind: usize,
 }
 
-/// When the first server heard of a client, when the last one, and how many have.
+/// When the first server heard of a client, when the last one did, and how many have.
 type Spread = Option<(Instant, Instant, u32)>;
 
 #[derive(Default)]
@@ -73,7 +75,7 @@ impl Watch for Teller {
         let herd = self.herd.borrow();
         let server = herd.as_ref().and_then(|herd| herd.servers[0].server());
         if let (Some(number), Some(server)) = (number, server) {
-            // One clock measures all.
+            // The clock of one server measures all.
             let now = server.reactor().now();
             let spread = &mut self.tally.spread.borrow_mut()[number];
             let (first, _, count) = spread.unwrap_or((now, now, 0));
@@ -91,7 +93,7 @@ impl Watch for Teller {
     fn told_back(&self, _neighbor: NeighborId) {}
 }
 
-/// Has each client move once. After each event `tell` hears how far it is, and how far it is to go.
+/// Has each client move once. After each event `tell` gets the simulated time and the time of the end.
 fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Result<Grown, String> {
     let mut random = Random::new(1);
     let graph = Topology::Random(DEGREE).graph(servers, &mut random)?;
@@ -113,7 +115,7 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
         .collect();
     feeder::add(&built, &graph.names, lines);
     herd.replace(Some(built));
-    // What watches holds the herd, and the herd what watches: taken apart at the end.
+    // The observer holds the herd, and the herd the observer. This cycle is broken below.
     let end = BEGIN + DURING + 100 * DELAY;
     if let Some(herd) = herd.borrow().as_ref() {
         herd.world.run_until(end, || {
@@ -139,7 +141,7 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
     })
 }
 
-/// Prints the table, a line after the other as they are known; `progress` hears what there is to say meanwhile.
+/// Prints the table, each line as soon as it is known. `progress` gets reports meanwhile.
 pub(crate) fn table(print: impl Fn(&str), progress: impl Fn(&str)) -> Result<(), String> {
     print(&format!(
         "Random herds, {DEGREE} graph a server; a message takes {} to {} ms. Each client moves once in {} s;\n\
@@ -190,7 +192,7 @@ mod tests {
             assert!(told.get() > 1000, "it says how far it is");
             assert_eq!((grown.behind, grown.older), (0, 0), "{grown:?}");
             assert!(grown.told <= grown.bound * clients as u64, "{grown:?}");
-            // It is a flood: every server is told, and most links carry it both ways.
+            // It is a flood: every server is told.
             assert!(grown.told >= (servers as u64 - 1) * clients as u64, "{grown:?}");
             assert!(grown.longest < 20 * DELAY && grown.mean <= grown.longest, "{grown:?}");
         }

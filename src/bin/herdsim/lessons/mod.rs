@@ -4,7 +4,7 @@
 //! * [`model`]: how often each rule ends in a storm, in stale servers, or right; beside a model of messages alone.
 //! * [`growth`]: what a flood costs as the herd grows.
 //!
-//! Next: `storm.rs`.
+//! Next: `storm.rs`, the smallest case.
 
 pub(crate) mod growth;
 pub(crate) mod model;

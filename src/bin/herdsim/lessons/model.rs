@@ -1,12 +1,14 @@
 //! The rules side by side, without faults: how often a few updates in flight together end in a storm, in servers that
 //! disagree or are behind (stale), or right.
 //!
-//! The same was worked out with a model of a hundred lines that knows no connections and no servers: messages only,
-//! each with a delay of its own. The shares of the two must agree, or one of them is wrong. The model's are [`MODEL`].
+//! A model of a hundred lines gave the same figures. It knows no connections and no servers, only messages, each with a
+//! delay of its own. The shares of the two must agree, or one of them is wrong. [`MODEL`] has the model's.
 //!
-//! They do agree if each line travels in a segment of its own. Real servers write the lines of one turn together, and
-//! TCP sends them together: then two versions that chase each other, once they have met, stay side by side, which feeds
-//! the storm. So the paper's rule has more storms on real connections than in the model.
+//! They agree if each line travels in a segment of its own. Real servers write the lines of one turn together, and TCP
+//! sends them together. Then two versions that chase each other stay side by side once they have met, which feeds the
+//! storm. So the paper's rule has more storms on real connections than in the model.
+//!
+//! Next: `growth.rs`, what a flood costs.
 
 use crate::herd::feeder::{self, Line};
 use crate::herd::topology::Topology;
@@ -24,7 +26,7 @@ use std::time::Duration;
 /// The seeds without `--seeds`.
 const SEEDS: Range<u64> = 1..2001;
 
-/// So many messages are a storm.
+/// This number of messages counts as a storm.
 const STORM: u64 = 2000;
 
 /// The average delay of a link. Delays are exponential.
@@ -33,14 +35,14 @@ const DELAY: Duration = Duration::from_millis(100);
 /// All links are up by then.
 const BEGIN: Duration = Duration::from_secs(10);
 
-/// Nothing is on its way any more if nothing is sent for so long.
+/// If nothing is sent for this long, nothing is on its way any more.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// The servers of the paper, with names of one length: all AT lines are then so many bytes.
+/// The servers of the paper, with names of equal length, so that all AT lines have the same length.
 const NAMES: [&str; 5] = ["Alford", "Bolden", "Hamton", "Parker", "Powell"];
 const LINE: usize = "AT Alford +1704067210.123456789 kiwi +1+1 1\n".len();
 
-/// How lines travel that are written in the same turn.
+/// How the lines that are written in one turn travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Travel {
     /// In one segment, as they do on real connections.
@@ -52,7 +54,7 @@ enum Travel {
 /// How many of a hundred runs end in a storm, stale and right.
 type Shares = [f64; 3];
 
-/// What the model says, of ten thousand seeds each, in percent: for 2, 3, 4 and 5 updates with a mean gap of half a
+/// What the model gave for ten thousand seeds each, in percent: for 2, 3, 4 and 5 updates with a mean gap of half a
 /// delay, on connections that keep the order.
 const MODEL: [(Rule, [Shares; 4]); 3] = [
     (Rule::Paper, [[9.53, 54.92, 35.55], [75.07, 18.39, 6.54], [96.50, 2.62, 0.88], [99.66, 0.28, 0.06]]),
@@ -68,7 +70,7 @@ enum End {
     Right,
 }
 
-/// Counts what is told.
+/// Counts the AT lines that are sent.
 struct Counter(Rc<Cell<u64>>);
 
 impl Watch for Counter {
@@ -83,7 +85,7 @@ impl Watch for Counter {
     fn told_back(&self, _neighbor: NeighborId) {}
 }
 
-/// One run: so many updates of one client, each at a random server.
+/// One run: some updates of one client, each at a random server.
 fn run(seed: u64, rule: Rule, updates: u64, travel: Travel) -> Result<End, String> {
     let mut random = Random::new(seed);
     let mut graph = Topology::Paper.graph(5, &mut random)?;
@@ -136,7 +138,7 @@ fn shares(seeds: Range<u64>, rule: Rule, updates: u64, travel: Travel, jobs: usi
     Ok(count.map(|count| 100.0 * count / (seeds.end - seeds.start) as f64))
 }
 
-/// Prints the table, a line after the other as they are known.
+/// Prints the table, each line as soon as it is known.
 pub(crate) fn compare(seeds: Option<Range<u64>>, jobs: usize, print: impl Fn(&str)) -> Result<(), String> {
     let seeds = seeds.unwrap_or(SEEDS);
     print(&format!(

@@ -1,7 +1,9 @@
 //! [`lesson`]: why the paper's rule is not enough, in the smallest herd that shows it, told message by message.
 //!
-//! Three servers in a ring, and one client that moves once. Nothing here is made up: the servers are the real ones,
-//! with the paper's rule, and what they say is written down as they say it.
+//! Three servers in a ring, and one client that moves once. Nothing here is made up: the servers are the real ones, with
+//! the paper's rule, and the text is written from what they say.
+//!
+//! Next: `model.rs`, how often that happens.
 
 use crate::herd::feeder;
 use crate::herd::topology::{Graph, Topology};
@@ -22,7 +24,7 @@ const DELAY: Duration = Duration::from_secs(1);
 /// All links are up by then; the client sends its first location.
 const BEGIN: Duration = Duration::from_secs(30);
 
-/// For so long is looked on: much longer than a flood takes that ends.
+/// How long the servers are watched: much longer than a flood that ends.
 const WATCHED: Duration = Duration::from_secs(12);
 
 /// The versions of the client's location: 1, then 2. They are also its times.
@@ -38,13 +40,13 @@ struct Event {
 
 #[derive(Debug, Clone, Copy)]
 enum What {
-    /// It heard a version from a server, or, with none, from the client; whether it took it.
+    /// It heard a version: from which server, or from the client if none; and whether it took it.
     Heard(Option<usize>, Version, bool),
     /// It told a server a version.
     Told(usize, Version),
 }
 
-/// Writes down what happens.
+/// Writes down what happens at one server.
 struct Recorder {
     server: usize,
     graph: Graph,
@@ -98,7 +100,7 @@ impl Watch for Recorder {
     fn told_back(&self, _neighbor: NeighborId) {}
 }
 
-/// Has two versions flood a ring of three, half a delay apart; what happened.
+/// Lets two versions flood a ring of three, half a delay apart. The answer is what happened.
 fn flood(rule: Rule) -> Vec<Event> {
     let mut settings = WorldSettings::default();
     settings.link = LinkSettings::new(Latency::Fixed(DELAY));
@@ -119,15 +121,15 @@ fn flood(rule: Rule) -> Vec<Event> {
     events.take()
 }
 
-/// What the herd holds and what is on its way: all that decides what comes next.
+/// What the servers hold and what is on its way: everything that decides what comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Snapshot {
     held: [Version; 3],
-    /// From, to, version, and what is left of its way.
+    /// From, to, version, and the time until it arrives.
     flying: Vec<(usize, usize, Version, Duration)>,
 }
 
-/// The text for a learner: the storm, and what the rule that ships makes of the same.
+/// The text: the storm under the paper's rule, and the same under the rule that ships.
 pub(crate) fn lesson() -> String {
     let names = Topology::Ring.graph(3, &mut Random::new(1)).map(|graph| graph.names).unwrap_or_default();
     let [a, b, c] = [0, 1, 2].map(|server| names.get(server).cloned().unwrap_or_default());
@@ -146,7 +148,7 @@ pub(crate) fn lesson() -> String {
     text
 }
 
-/// Tells the events, up to where the state comes back, or to the end.
+/// Tells the events, up to where an earlier state comes back, or to the end.
 fn story(events: &[Event], names: &[String]) -> String {
     let mut text = String::from("  delays  who       hears          holds    does\n");
     let Some(begin) = events.first().map(|event| event.at) else { return text };

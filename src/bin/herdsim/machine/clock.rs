@@ -1,6 +1,6 @@
 //! The clock of the machine: how long a simulation takes, and when it is time to report progress.
 //!
-//! Next: `output.rs`.
+//! Next: `output.rs`, where the results go.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

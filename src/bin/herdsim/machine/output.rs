@@ -1,8 +1,10 @@
-//! What the program says, and what becomes of it if nobody listens.
+//! What the program prints, and how it ends when nobody reads it any more.
 //!
-//! Rust's programs do not die of SIGPIPE, and without `unsafe` they cannot ask to. So whoever writes to a pipe that has
-//! no reader any more ends the program here, at once and without a word, in the way in which shells report that signal:
-//! what is simulated on other threads is for nobody.
+//! Rust programs ignore SIGPIPE, and changing that needs `unsafe`. So if a write finds that its pipe has no reader, the
+//! program exits here, at once and without a word, with the code by which a shell reports that signal. Whatever other
+//! threads simulate has no reader either.
+//!
+//! Next: `cli.rs`, which uses all of this.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -11,31 +13,31 @@ use std::path::Path;
 use std::process;
 use std::rc::Rc;
 
-/// How a shell reports a program that SIGPIPE, which is number 13, has ended.
+/// The exit code by which a shell reports that SIGPIPE, which is number 13, has ended a program.
 const NOBODY_READS: i32 = 128 + 13;
 
-/// The exit code if the program cannot do what it is asked for.
+/// The exit code if the program cannot do what the command line asks for.
 pub(crate) const TROUBLE: u8 = 2;
 
-/// Says what was asked for.
+/// Prints a result.
 pub(crate) fn print(text: &str) {
     let mut out = io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         end_if_nobody_reads(&error);
-        // A result that nobody can see is none.
+        // A result that cannot be printed is a failure.
         complain(&format!("cannot write to the standard output: {error}"));
         process::exit(TROUBLE.into());
     }
 }
 
-/// Says how far it is, while there is nothing to print yet.
+/// Reports progress, on the standard error.
 pub(crate) fn progress(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}"); // It can do without.
+    let _ = writeln!(io::stderr(), "{line}"); // Progress is not a result.
 }
 
-/// Says what is wrong.
+/// Reports an error, on the standard error.
 pub(crate) fn complain(error: &str) {
-    let _ = writeln!(io::stderr(), "herdsim: {error}"); // There is nobody else to tell.
+    let _ = writeln!(io::stderr(), "herdsim: {error}"); // There is no other place to report it.
 }
 
 fn end_if_nobody_reads(error: &io::Error) {
@@ -44,14 +46,14 @@ fn end_if_nobody_reads(error: &io::Error) {
     }
 }
 
-/// A file for a trace. It keeps its first error for whoever asks when it is closed.
+/// A file for a trace. It keeps its first error, to be read when the file has been closed.
 pub(crate) struct TraceFile {
     file: BufWriter<File>,
     error: Rc<Cell<Option<io::Error>>>,
 }
 
 impl TraceFile {
-    /// The file, and its first error.
+    /// Creates the file. The second value will hold its first error.
     pub(crate) fn create(path: &Path) -> io::Result<(TraceFile, Rc<Cell<Option<io::Error>>>)> {
         let (file, error) = (BufWriter::new(File::create(path)?), Rc::default());
         Ok((TraceFile { file, error: Rc::clone(&error) }, error))
@@ -82,6 +84,6 @@ impl Write for TraceFile {
 
 impl Drop for TraceFile {
     fn drop(&mut self) {
-        let _ = self.flush(); // Noted.
+        let _ = self.flush(); // An error is kept.
     }
 }

@@ -1,25 +1,25 @@
-//! The threads of the machine: many seeds at once, each on the thread that began it.
+//! The threads of the machine: many seeds at once. Each stays on the thread that began it.
 //!
-//! Next: `clock.rs`.
+//! Next: `clock.rs`, how long they take.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError, mpsc};
 
-/// As many as the machine has cores.
+/// How many cores the machine has.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// No more threads than this, whatever is asked for.
+/// Maximum number of threads, whatever the command line asks for.
 const MAX_THREADS: usize = 1024;
 
-/// How many threads work on so many seeds: more than seeds would have nothing to do.
+/// How many threads work on these seeds: never more than there are seeds.
 pub(crate) fn threads(seeds: &Range<u64>, jobs: usize) -> usize {
     jobs.min(MAX_THREADS).min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX))
 }
 
-/// Works on all seeds with some threads, and has `collect` take what comes, in no order. Nobody works on once it has
-/// returned.
+/// Calls `one` for all seeds, on several threads. `collect` receives the results in any order. When it returns, the
+/// threads stop.
 pub(crate) fn each<T: Send, R>(
     seeds: Range<u64>,
     jobs: usize,
@@ -46,7 +46,7 @@ pub(crate) fn each<T: Send, R>(
     })
 }
 
-/// What `f` says about each seed, in no order.
+/// The results of `f` for all seeds, in any order.
 pub(crate) fn map<T: Send>(seeds: Range<u64>, jobs: usize, f: impl Fn(u64) -> T + Sync) -> Vec<T> {
     each(seeds, jobs, f, |receiver| receiver.into_iter().map(|(_, said)| said).collect())
 }

@@ -1,7 +1,8 @@
-//! [`run_all`]: many seeds, on several threads: each world stays on the thread that made it.
+//! [`run_all`]: many seeds on several threads. Each world stays on the thread that made it.
 //!
-//! Here are the only threads and the only clock of the simulation; neither is seen inside a world. A world that panics
-//! is the failure of its seed; the other seeds go on.
+//! If a world panics, its seed has failed; the other seeds go on.
+//!
+//! Next: `report.rs`, what is said about them.
 
 use crate::book::Count;
 use crate::book::invariants::{Invariant, Violation};
@@ -18,21 +19,21 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// One seed in so many is run twice, to see whether it is the same again.
+/// One seed in this number is run twice, to check that both runs are the same.
 pub(crate) const TWICE: u64 = 100;
 
-/// What is told while seeds are run.
+/// What is reported while seeds are run.
 pub(crate) enum News<'a> {
-    /// A run is over; they come in the order of their seeds.
+    /// A run is over. These come in the order of the seeds.
     Done(&'a Outcome, Same),
-    /// So many are, after this time.
+    /// This number of runs are over, after this time.
     Progress(u64, Duration),
 }
 
 /// Whether a second run was the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Same {
-    /// There was none.
+    /// There was no second run.
     NotAsked,
     Yes,
     No,
@@ -40,7 +41,8 @@ pub(crate) enum Same {
 
 type Ended = Result<(Outcome, Same), String>;
 
-/// Runs all seeds; the time that it took. With `trace`, what happens in them is written there: it is for one seed.
+/// Runs all seeds, and answers with the time that it took. With `trace`, which is for one seed, the trace is written to
+/// that file.
 ///
 /// # Errors
 /// If there is no such herd, or the trace cannot be written.
@@ -67,7 +69,7 @@ fn run_each(
     Ok(stopwatch.elapsed())
 }
 
-/// The first run is the one that is traced, the second one never: if a trace changed anything, they would differ.
+/// Only the first of two runs is traced: if tracing changed anything, they would differ.
 fn one(seed: u64, is_twice: bool, scenario: &Scenario, trace: Option<&Path>) -> Ended {
     let outcome = match trace {
         Some(path) => traced(seed, scenario, path)?,
@@ -87,13 +89,13 @@ fn traced(seed: u64, scenario: &Scenario, path: &Path) -> Result<Outcome, String
     first_error.take().map_or(Ok(outcome), |error| Err(wrong(error)))
 }
 
-/// Runs a seed. `watch` gets its world when nothing is in it yet.
+/// Runs a seed. `watch` gets its world before anything is in it.
 fn run(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Outcome, String> {
     guarded(seed, || Ok(play(&Simulation::new(seed, scenario, watch)?)))
 }
 
-/// Plays it; the trace ends with what did not hold. If the world panics, that is what has failed: its trace can still
-/// be read.
+/// Plays a simulation. The last line of the trace says what did not hold. If the world panics, that is the violation, and
+/// the trace can still be read.
 pub(crate) fn play(stage: &Simulation) -> Outcome {
     let world = &stage.herd.world;
     let outcome = catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {
@@ -101,7 +103,7 @@ pub(crate) fn play(stage: &Simulation) -> Outcome {
         let failure = ended.failure.map(|failure| Violation { at: world.now(), ..failure });
         Outcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.event_count(), ..ended }
     });
-    // The hash, which was taken before, covers what has happened, and not what an onlooker says about it.
+    // After the hash has been taken: it covers what has happened, not the verdict.
     world.note(&match &outcome.failure {
         Some(failure) => format!("FAILED: {failure}"),
         None => "all held".to_owned(),
@@ -127,15 +129,14 @@ fn panicked(seed: u64) -> Outcome {
     }
 }
 
-/// Hands on what comes, in the order of the seeds.
+/// Reports the outcomes in the order of the seeds.
 fn collect(
     seeds: Range<u64>,
     receiver: mpsc::Receiver<(u64, Ended)>,
     stopwatch: &Stopwatch,
     told: &mut impl FnMut(News<'_>),
 ) -> Result<(), String> {
-    // The outcomes of all that are done wait here for the slowest one before them: there is no limit, but they are
-    // small.
+    // Outcomes wait here for the slowest seed before them. There is no limit on their number, but they are small.
     let mut early = BTreeMap::new();
     let (mut due, progress) = (seeds.start, ProgressTimer::start());
     while due < seeds.end {

@@ -5,6 +5,8 @@
 //!   |---------------------------------------------------|
 //!                                    everything heals --^ convergence | calm visits | 60 s of silence | all stop
 //! ```
+//!
+//! Next: `many.rs`, many seeds.
 
 use crate::book::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Invariant, QUIET, Violation};
 use crate::book::panics;
@@ -25,38 +27,39 @@ pub(crate) mod report;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The faults last at least as long as this, however long it takes to see that all is well after them.
+/// The minimum time with faults, however long the checks after them take.
 const MIN_FAULTS: Duration = Duration::from_secs(20);
 
-/// For so long clients visit again when everything has healed.
+/// How long clients go on visiting when everything has healed: the calm part.
 const CALM: Duration = Duration::from_secs(8);
 
-/// So long those visits, and the calls that they leave, may take, beside the way of their news through the herd.
+/// How long the calm visits, and the delayed calls that they leave, may take, besides the way of their news through the
+/// herd.
 const SETTLE: Duration = Duration::from_secs(17);
 
-/// Within this time servers stop: some in its first half, all in its second.
+/// The servers stop within this time: some in the first half, all others in the second.
 const STOP: Duration = Duration::from_secs(6);
 
-/// One seed in so many, those with this remainder, has long lines and small buffers, so that much waits for a neighbour
-/// that is slow.
+/// Narrow runs: one seed in 20, those with remainder 12, has long lines and small buffers, so that much waits for a slow
+/// neighbor.
 const NARROW: (u64, u64) = (20, 12);
 
-/// The long lines come so long before everything heals: all the time would be slow.
-const LONG_DURING: Duration = Duration::from_secs(30);
+/// How long before everything heals the long lines begin. Having them all the time would make the run slow.
+const LONG_LINES_FOR: Duration = Duration::from_secs(30);
 
-/// In that time one server stands still for so long: almost until it is given up.
-const STANDS_STILL: Duration = Duration::from_secs(13);
+/// How long one server is suspended in a narrow run: almost until its neighbors give it up.
+const SUSPENDED_FOR: Duration = Duration::from_secs(13);
 
-/// The buffers of connections in such a run: far fewer bytes than one line may have.
+/// The size of the connections' buffers in a narrow run: far fewer bytes than one line may have.
 const NARROW_BUFFER: usize = 4096;
 
-/// So long it may take until what is in them has come out of the slowest link.
+/// How long the slowest link may need to drain those buffers.
 const DRAINS_WITHIN: Duration = Duration::from_secs(30);
 
-/// One seed in so many, those with this remainder, has a server that is killed while what it has said is on its way.
+/// One seed in 20, those with remainder 17, has a server that is killed while its last words are on their way.
 const LAST_WORDS_SEEDS: (u64, u64) = (20, 17);
 
-/// The shortest run, in minutes.
+/// The minimum length of a run, in minutes.
 pub(crate) const MIN_MINUTES: u64 = 3;
 
 /// What is simulated.
@@ -64,13 +67,13 @@ pub(crate) const MIN_MINUTES: u64 = 3;
 pub(crate) struct Scenario {
     /// How many servers.
     pub servers: usize,
-    /// Who talks with whom.
+    /// Which servers are neighbors.
     pub topology: Topology,
     /// How many clients.
     pub clients: usize,
-    /// How many simulated minutes. In a large herd, in which news takes long, the last part of a run may take longer.
+    /// How many simulated minutes. In a large herd, in which news takes long, the last part may make a run longer.
     pub minutes: u64,
-    /// What servers take for newer.
+    /// The rule by which servers take locations.
     pub rule: Rule,
 }
 
@@ -85,37 +88,37 @@ impl Default for Scenario {
 pub(crate) struct Outcome {
     /// The seed.
     pub seed: u64,
-    /// What did not hold; the run ended there.
+    /// What did not hold. The run ended there.
     pub failure: Option<Violation>,
-    /// A number that two equal runs have in common.
+    /// A hash of everything that happened: equal runs have equal hashes.
     pub hash: u64,
     /// How long it was, in the world's time.
     pub simulated: Duration,
     /// How long convergence took after everything had healed, to the second.
     pub converged_in: Duration,
-    /// Events of the world.
+    /// How many events of the world there were.
     pub events: u64,
-    /// What happened in it.
+    /// What was counted.
     pub count: Count,
 }
 
-/// A world before its run, with all that will happen in it.
+/// A world before its run, with everything that will happen in it.
 pub(crate) struct Simulation {
     pub(crate) herd: Herd,
     book: Rc<Book>,
     victims: Rc<Victims>,
     client_hosts: Vec<Host>,
     heals: Duration,
-    /// Within this time after that all must know the same.
+    /// Within this time after everything has healed, all servers must know the same.
     converges_within: Duration,
-    /// So long the visits after that, and what follows from them, may take.
+    /// How long the calm visits, and what follows from them, may take.
     settle: Duration,
-    /// Those of other runs in this thread.
+    /// How many panics other runs in this thread had.
     panics_before: u64,
 }
 
 impl Simulation {
-    /// `watch` gets the world when nothing is in it yet: whoever wants its trace asks for it there.
+    /// Prepares the run of a seed. `watch` gets the world before anything is in it, and may ask for its trace.
     ///
     /// # Errors
     /// One line that says why there is no such herd.
@@ -138,7 +141,7 @@ impl Simulation {
         settings.link = link;
         let world = World::with_settings(seed, settings);
         watch(&world);
-        // News crosses the herd link by link; with narrow links, what was under way on a slow one comes first.
+        // News crosses the herd link by link. On a narrow link, what was sent before comes out first.
         let crossing = delay * DELAYS_A_LINK * u32::try_from(graph.diameter()).unwrap_or(u32::MAX);
         let more = crossing + if is_narrow { DRAINS_WITHIN } else { Duration::ZERO };
         let (converges_within, settle) = (CONVERGES_WITHIN + more, SETTLE + crossing);
@@ -157,19 +160,19 @@ impl Simulation {
         }
         let herd = Herd::on_hosts(world, &graph, scenario.rule, PlacesKind::Offline, observer, &hosts, stopped);
         book.set_members(&herd.servers);
-        let long = if is_narrow { heals.saturating_sub(LONG_DURING)..heals } else { heals..heals };
-        let stands_still = heals.saturating_sub(2 * STANDS_STILL).max(2 * SECOND);
-        let crowded = is_narrow.then_some(stands_still + SECOND);
+        let long = if is_narrow { heals.saturating_sub(LONG_LINES_FOR)..heals } else { heals..heals };
+        let suspended_at = heals.saturating_sub(2 * SUSPENDED_FOR).max(2 * SECOND);
+        let crowded = is_narrow.then_some(suspended_at + SECOND);
         let workload = Workload { servers: graph.names.clone(), clients: scenario.clients, delay, long, crowded };
         let calm = heals + converges_within..heals + converges_within + CALM;
         let client_hosts = invite(&herd, &workload, &graph, &book, &mut random, [SECOND / 100..heals, calm]);
         let victims = Victims::new(&herd.servers, &book, &graph, &client_hosts, link);
         let has_last_words = seed % LAST_WORDS_SEEDS.0 == LAST_WORDS_SEEDS.1;
-        // Nothing else fails where something is to fail in a certain way.
+        // Where the end of the faults is planned in detail, random faults must not disturb it.
         let faults_end = match (is_narrow, has_last_words) {
-            (true, _) => stands_still,
+            (true, _) => suspended_at,
             (_, true) => {
-                // The fewer neighbours it has, the fewer tell its successor what it said.
+                // The fewer neighbors a server has, the fewer can tell its successor what it said.
                 let server = (0..graph.names.len()).min_by_key(|server| graph.degree(*server)).unwrap_or(0);
                 victims.plan_last_words(&herd.world, server, heals)
             }
@@ -178,18 +181,18 @@ impl Simulation {
         victims.plan(&herd.world, &mut random, SECOND..faults_end);
         if is_narrow {
             let slow = herd.servers[seed as usize / 2 % herd.servers.len()].host();
-            let (resuming, at) = (slow.clone(), stands_still);
+            let (resuming, at) = (slow.clone(), suspended_at);
             herd.world.call_later(at, move |_| slow.pause());
-            herd.world.call_later(at + STANDS_STILL, move |_| resuming.resume());
+            herd.world.call_later(at + SUSPENDED_FOR, move |_| resuming.resume());
         }
         let panics_before = panics::count();
         Ok(Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, panics_before })
     }
 
-    /// Lets it all happen.
+    /// Runs the world to its end, or to the first thing that does not hold.
     pub(crate) fn play(&self) -> Outcome {
         let mut converged_in = Duration::ZERO;
-        self.acts(&mut converged_in);
+        self.run_acts(&mut converged_in);
         if panics::count() > self.panics_before {
             self.book.fail(Invariant::NoPanic, || panics::last().unwrap_or_default());
         }
@@ -212,7 +215,7 @@ impl Simulation {
         !self.herd.world.run_until(time, || self.book.has_failed() || panics::count() > before)
     }
 
-    fn acts(&self, converged_in: &mut Duration) {
+    fn run_acts(&self, converged_in: &mut Duration) {
         let world = &self.herd.world;
         if !self.goes_on(self.heals) {
             return;
@@ -240,8 +243,8 @@ impl Simulation {
                 .fail(Invariant::FallsSilent, || format!("{more} AT lines in the last minute, though all is said"));
         }
         self.book.check_debts();
-        self.check_that_nobody_waits();
-        // In every other run one half stops first, so that the others have links that are down when they stop.
+        self.check_that_nothing_waits();
+        // In every other run, half of the servers stop first: the others then have links that are down when they stop.
         let first = self.herd.servers.iter().step_by(if world.seed().is_multiple_of(2) { 2 } else { 1 });
         first.for_each(|member| member.host().terminate());
         if !self.goes_on(STOP / 2) {
@@ -257,7 +260,7 @@ impl Simulation {
         }
     }
 
-    /// Looks each second, and when the time is over, whether all know the same.
+    /// Checks once a second, and when the time is over, whether all servers know the same.
     fn converges(&self, within: Duration, took: &mut Duration) -> bool {
         loop {
             match self.book.convergence() {
@@ -277,7 +280,7 @@ impl Simulation {
         }
     }
 
-    fn check_that_nobody_waits(&self) {
+    fn check_that_nothing_waits(&self) {
         for member in &self.herd.servers {
             let unanswered = member.unanswered();
             if unanswered != 0 {
@@ -298,7 +301,7 @@ impl Simulation {
     }
 }
 
-/// Puts the clients into the world, with all that they will do.
+/// Puts the clients into the world, with everything that they will do.
 fn invite(
     herd: &Herd,
     workload: &Workload,

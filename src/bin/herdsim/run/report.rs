@@ -1,4 +1,6 @@
-//! What a run of many seeds says at its end: what failed, what repeats it, how much it was.
+//! What a run of many seeds says at its end: what failed, the command that repeats it, and how much was simulated.
+//!
+//! Next: `lessons/mod.rs`, what other rules lead to.
 
 use crate::book::Count;
 use crate::book::invariants::{Invariant, Violation};
@@ -10,10 +12,10 @@ use std::fmt::Write;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-/// So many failing seeds are shown whole; of the others only the number.
-const SHOWN: usize = 3;
+/// Maximum number of failing seeds that are shown in full. The others are only counted.
+const MAX_SHOWN: usize = 3;
 
-/// The last lines of the trace of a failing seed.
+/// How many of the last lines of a failing seed's trace are shown.
 const TRACE_LINES: usize = 30;
 
 /// The sum of many runs.
@@ -30,7 +32,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Adds a run; what failed in it, if that is to be shown at once.
+    /// Adds a run. The answer is what failed in it, if that is to be shown at once.
     pub(crate) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<Violation> {
         self.seeds += 1;
         self.simulated += outcome.simulated;
@@ -57,8 +59,8 @@ impl Summary {
         let (times, _) = self.failed.entry(failure.invariant).or_insert((0, outcome.seed));
         *times += 1;
         self.shown += 1;
-        // Of a rule that is known to fail one example is enough.
-        let most = if scenario.rule == Rule::Newest { SHOWN } else { 1 };
+        // If the rule is known to fail, one example is enough.
+        let most = if scenario.rule == Rule::Newest { MAX_SHOWN } else { 1 };
         (self.shown <= most).then_some(failure)
     }
 
@@ -107,7 +109,7 @@ impl Summary {
     }
 }
 
-/// A long time, for a person.
+/// A long time in words.
 pub(crate) fn long(time: Duration) -> String {
     let hours = time.as_secs_f64() / 3600.0;
     match hours {
@@ -118,11 +120,11 @@ pub(crate) fn long(time: Duration) -> String {
     }
 }
 
-/// What there is to say about a seed that has failed: the last lines of its trace, for which it is run again, and the
-/// command that repeats it.
+/// What is printed about a seed that has failed: the last lines of its trace, for which it is run again, and the command
+/// that repeats it.
 pub(crate) fn shown(seed: u64, scenario: &Scenario) -> String {
     let mut text = String::new();
-    // It may panic again.
+    // The world may panic again.
     let lines = catch_unwind(|| last_lines(seed, scenario)).unwrap_or_default();
     for line in lines {
         let _ = writeln!(text, "  {line}");
@@ -138,7 +140,7 @@ fn last_lines(seed: u64, scenario: &Scenario) -> Vec<String> {
     stage.herd.world.trace()
 }
 
-/// How far a run of many seeds is, for whoever waits.
+/// How far a run of many seeds has come, and how long the rest will take.
 pub(crate) fn progress(done: u64, all: u64, took: Duration) -> String {
     let begun = format!("{done} of {}", seeds(all));
     if done == 0 {
@@ -149,7 +151,7 @@ pub(crate) fn progress(done: u64, all: u64, took: Duration) -> String {
     format!("{begun}, {rate:.1} a second, about {left:.0} s to go")
 }
 
-/// So many seeds.
+/// A number of seeds in words.
 fn seeds(number: u64) -> String {
     format!("{number} seed{}", if number == 1 { "" } else { "s" })
 }
