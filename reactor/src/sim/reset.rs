@@ -3,7 +3,7 @@
 //! A kernel answers every segment of a connection that it does not know with a reset. That is how a peer learns that a
 //! machine has crashed and is up again, and it is the only way: a machine that is down says nothing.
 //!
-//! Next: `driver.rs`, what a program's loop sees of all this.
+//! Next: `trace.rs`, how a run is written down.
 
 use super::connection::{EndState, Owner};
 use super::network::Network;

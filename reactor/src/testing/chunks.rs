@@ -1,6 +1,6 @@
 //! [`for_every_chunking`]: TCP may cut a stream anywhere, so a parser must give the same result wherever it is cut.
 //!
-//! Next: the examples of this library, which use all of it.
+//! Next: [`crate::sim`], a whole network in one test.
 
 /// Calls `check` with different chunkings of `bytes`: whole; byte by byte; in threes with empty chunks between; and cut
 /// in two at every place. `check` makes a new parser in each call, feeds it the chunks in order, and asserts the

@@ -3,7 +3,7 @@
 //! It keeps its calls in the same queue as the reactor does ([`Timers`]). The only difference is where the queue gets
 //! the time from: here from [`advance`](ManualClock::advance), there from the system's clock.
 //!
-//! Next: `chunks.rs`, the last of these tools.
+//! Next: `string_transport.rs`, a connection without a network.
 
 use crate::timers::Timers;
 use crate::{Clock, DelayedCall, driver};

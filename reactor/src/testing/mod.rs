@@ -8,7 +8,7 @@
 //!
 //! In Twisted, these are `proto_helpers` and `task.Clock`.
 //!
-//! Next: `string_transport.rs`, then `manual_clock.rs` and `chunks.rs`.
+//! Next: `manual_clock.rs`, time without waiting.
 
 mod chunks;
 mod manual_clock;
