@@ -299,8 +299,8 @@ impl Driver for Clock {
 
     /// Never waits long, so that a test for something that does not come fails and does not hang.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
-        const MOST: Duration = Duration::from_millis(1);
-        self.inner.poll(Some(timeout.unwrap_or(MOST).min(MOST)), events)
+        const MAX_WAIT: Duration = Duration::from_millis(1);
+        self.inner.poll(Some(timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT)), events)
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

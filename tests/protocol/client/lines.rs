@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// The maximum length of a line.
-const LIMIT: usize = 65_536;
+const MAX_LINE: usize = 65_536;
 
 /// The last reply to a client that sends a longer line.
 const TOO_LONG: &str = "? a line is longer than 65536 bytes\n";
@@ -91,7 +91,7 @@ fn a_half_closed_client_gets_its_slow_replies_before_the_end() {
 #[test]
 fn a_line_of_64_kib_is_accepted() {
     with_client(|_, _, client| {
-        let line = "x".repeat(LIMIT);
+        let line = "x".repeat(MAX_LINE);
         client.send(&line);
         client.send("\n");
         assert!(client.line() == format!("? {line}"));
@@ -101,7 +101,7 @@ fn a_line_of_64_kib_is_accepted() {
 
 #[test]
 fn a_longer_line_ends_the_connection_whatever_comes_after_it() {
-    let line = "x".repeat(LIMIT + 1);
+    let line = "x".repeat(MAX_LINE + 1);
     for after in ["", "\n", "\nIAMAT kiwi +1+2 0\n", "xxx\nPEER Alford\n\n"] {
         with_client(|_, _, client| {
             client.send("before\n");
@@ -118,7 +118,7 @@ fn commands_after_a_line_that_is_too_long_are_ignored() {
     let harness = Harness::new();
     let (server, _) = harness.start_among(&[]);
     let mut client = harness.connect(server);
-    client.send("x".repeat(2 * LIMIT));
+    client.send("x".repeat(2 * MAX_LINE));
     assert_eq!(client.line() + "\n", TOO_LONG);
     client.send("\nIAMAT ghost +1+2 0\n");
     client.half_close();
@@ -129,10 +129,10 @@ fn commands_after_a_line_that_is_too_long_are_ignored() {
 #[test]
 fn a_client_that_sends_a_line_without_an_end_hears_it_at_once_and_is_cut_off_after_ten_seconds() {
     with_client(|harness, _, client| {
-        client.send(vec![b'x'; 3 * LIMIT]);
+        client.send(vec![b'x'; 3 * MAX_LINE]);
         assert_eq!(client.rest(), TOO_LONG);
         // The client may finish what it is sending, but not go on for ever.
-        let piece = vec![b'x'; LIMIT];
+        let piece = vec![b'x'; MAX_LINE];
         client.send(&piece);
         harness.advance(Duration::from_secs(11));
         harness.turn_until("the client is cut off", || client.send_fails(&piece));
@@ -143,7 +143,7 @@ fn a_client_that_sends_a_line_without_an_end_hears_it_at_once_and_is_cut_off_aft
 fn owed_replies_come_before_the_one_to_a_line_that_is_too_long() {
     with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\n");
-        client.send(vec![b'x'; 2 * LIMIT]);
+        client.send(vec![b'x'; 2 * MAX_LINE]);
         harness.turn_until("the question is asked", || held.questions().len() == 1);
         held.answer(ANSWER);
         client.half_close();
@@ -156,7 +156,7 @@ fn a_line_that_is_too_long_loses_no_owed_reply_however_slow_that_is() {
     for ends in [false, true] {
         with_client(|harness, held, client| {
             client.send("IAMAT kiwi +1+2 0\nWHATSAT kiwi 1 1\nIAMAT kiwi +1+2 0\n");
-            client.send(vec![b'x'; 2 * LIMIT]);
+            client.send(vec![b'x'; 2 * MAX_LINE]);
             if ends {
                 client.half_close();
             }
@@ -175,12 +175,12 @@ fn a_line_that_is_too_long_loses_no_owed_reply_however_slow_that_is() {
 fn the_ten_seconds_begin_when_every_owed_reply_has_been_sent() {
     with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\n");
-        client.send(vec![b'x'; 2 * LIMIT]);
+        client.send(vec![b'x'; 2 * MAX_LINE]);
         harness.turn_until("the question is asked", || held.questions().len() == 1);
         harness.advance(Duration::from_secs(60));
         held.answer(ANSWER);
         assert!(client.rest().ends_with(TOO_LONG));
-        let piece = vec![b'x'; LIMIT];
+        let piece = vec![b'x'; MAX_LINE];
         harness.advance(Duration::from_secs(9));
         for _ in 0..10 {
             assert!(!client.send_fails(&piece), "it was cut off too early");

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The minimum and the maximum wait before a link is tried again.
-const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The minimum wait before a link is tried again.
+const MIN_WAIT: Duration = Duration::from_millis(100);
+
+/// The maximum wait.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// The step in which these tests move the clock.
 const STEP: Duration = Duration::from_millis(10);
@@ -32,7 +35,7 @@ fn lose(harness: &Harness, link: Connection<'_>) -> Duration {
 #[track_caller]
 fn next_attempt<'s>(harness: &Harness, port: &Port<'s>) -> (Duration, Connection<'s>) {
     let before = harness.attempts();
-    let latest = harness.passed() + 2 * WAITS.1;
+    let latest = harness.passed() + 2 * MAX_WAIT;
     while harness.attempts() == before {
         assert!(harness.passed() < latest, "the link is not tried again");
         harness.advance(STEP);
@@ -187,12 +190,12 @@ fn a_link_is_tried_again_with_waits_that_grow_to_five_seconds() {
             link = next;
         }
         for wait in &waits {
-            assert!((WAITS.0..=WAITS.1 + STEP).contains(wait), "{waits:?}");
+            assert!((MIN_WAIT..=MAX_WAIT + STEP).contains(wait), "{waits:?}");
         }
-        assert!(waits[0] <= 2 * WAITS.0 + STEP, "{waits:?}");
+        assert!(waits[0] <= 2 * MIN_WAIT + STEP, "{waits:?}");
         // The last eight lie anywhere up to five seconds. That all are short by chance has a probability of 1 in 10
         // million.
-        assert!(waits[6..].iter().any(|wait| *wait > WAITS.1 / 8), "{waits:?}");
+        assert!(waits[6..].iter().any(|wait| *wait > MAX_WAIT / 8), "{waits:?}");
     });
 }
 
@@ -204,7 +207,7 @@ fn a_link_that_held_for_five_seconds_is_tried_again_soon() {
         harness.advance(Duration::from_secs(6));
         let lost = lose(harness, link);
         let (at, _link) = next_attempt(harness, port);
-        assert!(at - lost <= 2 * WAITS.0 + STEP, "{:?}", at - lost);
+        assert!(at - lost <= 2 * MIN_WAIT + STEP, "{:?}", at - lost);
     });
 }
 
