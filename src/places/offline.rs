@@ -116,7 +116,7 @@ impl Library {
                         (Library::Broken, None)
                     }
                 };
-                // Before the questions are answered: a callback that asks for the table must find it, and find no borrow.
+                // First: a callback of a question may ask for the table, and the borrow must have ended by then.
                 let old = later.replace(state);
                 let Library::Loading(waiting) = old else { return };
                 for firer in waiting {
