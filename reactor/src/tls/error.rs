@@ -57,8 +57,8 @@ pub enum TlsFault {
 
 /// Here and not beside [`Reason`], which knows only that some layer failed.
 impl Reason {
-    /// The TLS failure that ended the connection, if one did. It tells whose fault that is, and whether anything had
-    /// been said before.
+    /// The TLS failure that ended the connection, if one did. It says whose fault that is, and whether it happened in
+    /// the handshake.
     pub fn tls_error(&self) -> Option<&TlsError> {
         match self {
             Reason::Tls(error) => error.downcast_ref(),
@@ -187,7 +187,10 @@ impl TlsError {
             }
             CertificateError::UnknownIssuer => self.unknown_issuer(f),
             CertificateError::BadSignature => {
-                write!(f, "a signature of {peer}'s is false: its certificate was not issued by whom it names, ")?;
+                write!(
+                    f,
+                    "a signature of {peer}'s is false: its certificate was not issued by the authority it names, "
+                )?;
                 write!(f, "or it does not have the certificate's key")
             }
             CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
@@ -219,7 +222,7 @@ impl TlsError {
                 }
                 what => write!(f, "a certificate of {peer}'s is not valid: {what}"),
             },
-            other => write!(f, "the certificate of {peer} is not believed: {other}"),
+            other => write!(f, "the certificate of {peer} is not accepted: {other}"),
         }
     }
 
@@ -252,7 +255,7 @@ impl TlsError {
             | AlertDescription::CertificateRevoked
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA => write!(f, "{peer} does not believe our certificate ({alert:?})"),
+            | AlertDescription::UnknownCA => write!(f, "{peer} does not accept our certificate ({alert:?})"),
             AlertDescription::CertificateRequired => write!(f, "{peer} wants a certificate, and we have none"),
             AlertDescription::InternalError => write!(f, "{peer} has a fault of its own (InternalError)"),
             other => write!(f, "{peer} refused us ({other:?})"),

@@ -101,7 +101,7 @@ fn an_unknown_authority() {
 fn an_unknown_authority_with_the_name_of_ours() {
     let (forger, roots) = (Issuing::root("Root"), Issuing::root("Root").roots());
     World::new().ask(NAME, &forger.issue(&[NAME], AS_IT_IS), &roots, &[]).is_refused(
-        "a signature of the server's is false: its certificate was not issued by whom it names, \
+        "a signature of the server's is false: its certificate was not issued by the authority it names, \
          or it does not have the certificate's key",
     );
 }

@@ -8,8 +8,8 @@ fn error(error: Error, seen: Option<Seen>) -> TlsError {
     TlsError::new(error, ErrorContext { in_handshake: true, peer: "the server", seen, alpn: &alpn })
 }
 
-/// What a client is told of a certificate, without the beginning that all have in common.
-fn told(certificate: CertificateError, seen: Option<Seen>) -> String {
+/// The text of an error about a certificate, without the beginning that all have in common.
+fn text_of(certificate: CertificateError, seen: Option<Seen>) -> String {
     let error = error(Error::InvalidCertificate(certificate), seen);
     assert_eq!(error.fault(), TlsFault::Certificate);
     error.to_string().strip_prefix("the TLS handshake failed: ").unwrap().to_owned()
@@ -39,23 +39,23 @@ fn dates_are_right_in_all_kinds_of_years() {
 }
 
 #[test]
-fn dates_come_with_the_time_that_we_think_it_is() {
+fn dates_stand_beside_our_own_time() {
     let (time, not_after, not_before) = (at(86_400), at(60), at(172_800));
     assert_eq!(
-        told(CertificateError::ExpiredContext { time, not_after }, None),
+        text_of(CertificateError::ExpiredContext { time, not_after }, None),
         "a certificate of the server's expired on 1970-01-01 00:01 UTC; our clock says 1970-01-02 00:00 UTC"
     );
     assert_eq!(
-        told(CertificateError::NotValidYetContext { time, not_before }, None),
+        text_of(CertificateError::NotValidYetContext { time, not_before }, None),
         "a certificate of the server's is valid only from 1970-01-03 00:00 UTC; our clock says 1970-01-02 00:00 UTC"
     );
 }
 
 #[test]
-fn a_wrong_name_comes_with_the_right_ones_but_not_with_hundreds() {
+fn a_wrong_name_stands_beside_a_few_right_ones() {
     let wrong = |presented: Vec<String>| {
         let expected = ServerName::try_from("here.test").unwrap();
-        told(CertificateError::NotValidForNameContext { expected, presented }, None)
+        text_of(CertificateError::NotValidForNameContext { expected, presented }, None)
     };
     let dns = |name: &str| format!("DnsName({name:?})");
     assert_eq!(wrong(vec![]), "the certificate of the server is for no name at all, not for here.test");
@@ -73,8 +73,8 @@ fn a_wrong_name_comes_with_the_right_ones_but_not_with_hundreds() {
 }
 
 #[test]
-fn an_unknown_authority_is_told_as_well_as_it_is_known() {
-    let unknown = |seen| told(CertificateError::UnknownIssuer, seen);
+fn an_unknown_authority_is_described_as_far_as_it_is_known() {
+    let unknown = |seen| text_of(CertificateError::UnknownIssuer, seen);
     let acme = || Some("\"Acme\"".to_owned());
     assert_eq!(
         unknown(Some(Seen::SelfSigned)),
@@ -95,30 +95,30 @@ fn an_unknown_authority_is_told_as_well_as_it_is_known() {
 }
 
 #[test]
-fn a_weak_key_is_named_where_it_may_be_the_reason() {
+fn a_weak_key_is_named_where_it_may_be_the_cause() {
     assert_eq!(
-        told(CertificateError::BadSignature, Some(Seen::WeakKey(1024))),
+        text_of(CertificateError::BadSignature, Some(Seen::WeakKey(1024))),
         "a certificate of the server's has an RSA key of 1024 bits; fewer than 2048 are not safe"
     );
-    let revoked = told(CertificateError::Revoked, Some(Seen::WeakKey(1024)));
+    let revoked = text_of(CertificateError::Revoked, Some(Seen::WeakKey(1024)));
     assert_eq!(revoked, "the certificate of the server has been revoked");
 }
 
 #[test]
-fn what_webpki_alone_has_a_word_for_is_told_too() {
-    let other = |what: &str| told(CertificateError::Other(OtherError(Arc::from(Box::from(what)))), None);
+fn errors_that_only_webpki_names_are_described_too() {
+    let other = |what: &str| text_of(CertificateError::Other(OtherError(Arc::from(Box::from(what)))), None);
     assert!(other("CaUsedAsEndEntity").ends_with("is an authority's own (CA:TRUE), not a server's"));
     assert!(other("EndEntityUsedAsCa").ends_with("was issued with one that may not issue any (CA:FALSE)"));
     assert_eq!(other("Whatever"), "a certificate of the server's is not valid: Whatever");
     let presented = vec![ExtendedKeyPurpose::ClientAuth];
     assert_eq!(
-        told(CertificateError::InvalidPurposeContext { required: ExtendedKeyPurpose::ServerAuth, presented }, None),
+        text_of(CertificateError::InvalidPurposeContext { required: ExtendedKeyPurpose::ServerAuth, presented }, None),
         "the certificate of the server is not for servers, but for client authentication"
     );
 }
 
 #[test]
-fn every_error_says_whose_fault_it_is_and_whether_anything_was_said() {
+fn every_error_says_whose_fault_it_is_and_whether_it_is_in_the_handshake() {
     let of = |cause: Error| error(cause, None);
     let alert = |alert| of(Error::AlertReceived(alert));
     for (error, fault, text) in [
@@ -140,7 +140,7 @@ fn every_error_says_whose_fault_it_is_and_whether_anything_was_said() {
         (
             alert(AlertDescription::UnknownCA),
             TlsFault::Refused,
-            "the server does not believe our certificate (UnknownCA)",
+            "the server does not accept our certificate (UnknownCA)",
         ),
         (alert(AlertDescription::AccessDenied), TlsFault::Refused, "the server refused us (AccessDenied)"),
         (alert(AlertDescription::UnrecognisedName), TlsFault::Refused, "the server knows no site of that name"),
