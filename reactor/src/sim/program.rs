@@ -70,7 +70,7 @@ impl WorldInner {
     fn kill_if_alive(&self, host: u32) {
         let state = self.environment.network.borrow().host(host).state;
         if state.has_program() {
-            self.end(host, HostState::Idle, Action::Die);
+            self.end(host, HostState::Idle, Action::Kill);
         }
     }
 
@@ -157,7 +157,8 @@ impl WorldInner {
         }
     }
 
-    /// Does so for all hosts: between two runs of the world, a test may have asked something of any reactor.
+    /// Schedules the next turn of every host. Needed before each run of the world: since the last run, a test may have
+    /// asked something of any reactor.
     pub(super) fn schedule_all(&self) {
         let programs = self.programs.borrow();
         for (host, program) in programs.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! How a connection ends out of order: resets, and ends that are gone.
 //!
 //! A kernel answers every segment of a connection that it does not know with a reset. That is how a peer learns that a
-//! machine has crashed and is up again, and it is the only way: a machine that is down says nothing.
+//! machine has crashed and is up again. A machine that is down sends nothing.
 //!
 //! Next: `trace.rs`, how a run is written down.
 
