@@ -1,4 +1,6 @@
 //! `proxyherd SERVER`: runs one server of the herd. See `proxyherd --help`.
+//!
+//! Next: `bin/herdsim/main.rs`, the same servers in a simulated world.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! [`for_each_seed`]: the same test in many worlds.
 //!
-//! Next: [`crate::tls`], TLS on any connection, simulated ones included.
+//! Next: `testing/mod.rs`, tools for tests of a single protocol or timer.
 
 use super::World;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! [`for_every_chunking`]: TCP may cut a stream anywhere, so a parser must give the same result wherever it is cut.
 //!
-//! Next: [`crate::sim`], a whole network in one test.
+//! Next: `src/lib.rs`, the herd, which is built on all of this.
 
 /// Calls `check` with different chunkings of `bytes`: whole; byte by byte; in threes with empty chunks between; and cut
 /// in two at every place. `check` makes a new parser in each call, feeds it the chunks in order, and asserts the

@@ -4,7 +4,7 @@
 //! can say more than "unknown issuer". It reads DER in one pass, never recurses, and every length is checked against
 //! the bytes that are there.
 //!
-//! Next: [`crate::http`].
+//! Next: `../http/mod.rs`, a protocol on top of all this.
 
 /// Maximum number of characters of a peer's text that a message repeats: enough for any name, too few to flood a log.
 const MAX_TEXT: usize = 100;

@@ -1,6 +1,8 @@
 //! The command line of `herdsim`: what it asks for, and the modes that answer.
 //!
 //! This is the last file of `herdsim`.
+//!
+//! Next: a program of your own. This is the last file.
 
 use crate::herd::topology::Topology;
 use crate::lessons::{growth, model, storm};

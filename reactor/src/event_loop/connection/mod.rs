@@ -11,7 +11,7 @@
 //! `sending.rs`. `requests.rs` is what a program asks for through its [`Transport`]. Requests only change state and
 //! queue the connection; [`Connection::attend`], called by the loop, does the work.
 //!
-//! Next: the three rooms in that order, then `work_queue.rs`.
+//! Next: `reading.rs`, `sending.rs` and `requests.rs`, its three rooms, in this order.
 
 mod reading;
 mod requests;

@@ -3,7 +3,7 @@
 //! Every request only changes state and queues the connection; the loop does the rest when no callback is running. A
 //! request that called back would re-enter the protocol that made it.
 //!
-//! Next: `work_queue.rs`, where a connection waits for the loop.
+//! Next: `outgoing.rs`, the bytes that wait to be sent.
 
 use super::reading::Pause;
 use super::{Connection, Life};
