@@ -1,5 +1,5 @@
-//! TLS on the loop: the reactor as the clock of TLS sessions, and a client factory whose protocols speak TLS. The
-//! folder `tls` knows nothing of a reactor or a connector; what needs both stands here.
+//! TLS on the loop: the reactor as the clock of TLS sessions, and a client factory that puts TLS around its protocols.
+//! The folder `tls` knows nothing of a reactor or a connector; what needs both stands here.
 //!
 //! Next: `lifecycle.rs`, how the loop starts and stops.
 
@@ -25,7 +25,7 @@ impl From<&Reactor> for TlsClock {
 }
 
 impl TlsClient {
-    /// A factory whose protocols are those of `inner` and speak TLS with `server_name`.
+    /// A factory that makes the protocols of `inner`, each inside TLS with `server_name`.
     pub fn factory(&self, server_name: &str, inner: impl ClientFactory + 'static) -> impl ClientFactory + 'static {
         TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), inner }
     }

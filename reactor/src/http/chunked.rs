@@ -183,7 +183,7 @@ fn skip_token(text: &[u8]) -> Option<&[u8]> {
     (length > 0).then(|| &text[length..])
 }
 
-/// The bytes after a quoted string whose opening quotation mark has been taken; `None` if it has no end.
+/// The bytes after a quoted string, of which `text` is all but the opening quotation mark; `None` if it has no end.
 fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
     let mut escaped = false;
     for (at, byte) in text.iter().enumerate() {

@@ -10,11 +10,12 @@
 //!
 //! # Theory of operation
 //!
-//! A response is a head, and a body whose end the head announces (RFC 9112, section 6.3). Nothing else on a connection
-//! marks where one response ends and the next begins. If we and a machine on the way, such as a proxy or a cache,
-//! disagree about that point, the rest of this body becomes the head of the next response, and its author answers a
-//! question that was put to another server (response splitting and smuggling: RFC 9112, sections 11.1 and 11.2). Hence
-//! the rule of all these files: where two readings are possible, refuse, even if the RFC permits one of them.
+//! A response is a head and a body, and the head says where the body ends (RFC 9112, section 6.3). Nothing else on a
+//! connection marks where one response ends and the next begins. If we and a machine on the way, such as a proxy or a
+//! cache, disagree about that point, the rest of this body becomes the head of the next response, and its author
+//! answers a question that was put to another server (response splitting and smuggling: RFC 9112, sections 11.1 and
+//! 11.2). Hence the rule of all these files: where two readings are possible, refuse, even if the RFC permits one of
+//! them.
 //!
 //! The caller pulls. [`next`](ResponseParser::next) takes one event off the front of the input, and between two events
 //! the caller may pause, abort or give the connection away. The parser never calls back, so nothing can re-enter it.
@@ -119,7 +120,7 @@ enum State {
 }
 
 impl ResponseParser {
-    /// A parser for the response to GET, or to any other method whose response may have a body.
+    /// A parser for the response to GET, or to any other method that may get a body in response.
     pub fn new(limits: Limits) -> ResponseParser {
         ResponseParser {
             limits,

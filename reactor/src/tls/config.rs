@@ -251,7 +251,7 @@ impl TlsServer {
         self
     }
 
-    /// A factory whose protocols are those of `inner` and speak TLS.
+    /// A factory that makes the protocols of `inner`, each inside TLS.
     pub fn factory(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
         TlsServerFactory { tls: self.clone(), inner }
     }

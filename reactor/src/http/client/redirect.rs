@@ -36,12 +36,13 @@ pub(super) async fn follow(
         let next = match next(&request, response.head()) {
             Ok(None) => return Ok(response.with_previous(previous)),
             Ok(Some(_)) if previous.len() == limit => Err(RedirectError::TooMany { limit }),
-            next => next.map(|next| next.unwrap_or_else(|| request.clone())),
+            Ok(Some(next)) => Ok(next),
+            Err(error) => Err(error),
         };
         let next = next.map_err(|error| AgentError::new(Stage::ResponseFailed, &request, error))?;
         previous.push(Previous { url: request.url().clone(), head: response.head().clone() });
         request = next;
-        if is_longer(response.head()) {
+        if is_too_long(response.head()) {
             drop(response); // And its connection with it: another one costs less than this body.
             continue;
         }
@@ -60,7 +61,7 @@ pub(super) async fn follow(
 }
 
 /// Whether the announced body is longer than we would read.
-fn is_longer(head: &Head) -> bool {
+fn is_too_long(head: &Head) -> bool {
     let lengths = head.header("content-length").filter_map(|length| std::str::from_utf8(length).ok()?.parse().ok());
     lengths.max().is_some_and(|length: u64| length > MAX_BODY as u64)
 }

@@ -91,8 +91,8 @@ pub struct Request {
     headers: Vec<Field>,
     secret_query: Vec<String>,
     body: Rc<Vec<u8>>,
-    /// The program says that sending it twice does no harm.
-    is_harmless: bool,
+    /// The program says that sending it twice is as good as sending it once.
+    is_marked_idempotent: bool,
 }
 
 impl Request {
@@ -124,7 +124,7 @@ impl Request {
 
     fn of(method: impl Into<Cow<'static, str>>, url: Url) -> Request {
         let (headers, secret_query, body) = (Vec::new(), Vec::new(), Rc::default());
-        Request { method: method.into(), url, headers, secret_query, body, is_harmless: false }
+        Request { method: method.into(), url, headers, secret_query, body, is_marked_idempotent: false }
     }
 
     /// Adds a header; others of the same name stay.
@@ -175,7 +175,7 @@ impl Request {
     /// Marks the request as idempotent although its method is not: a search by POST, for example. It is then sent again
     /// if a kept connection turns out to be stale.
     pub fn idempotent(self) -> Request {
-        Request { is_harmless: true, ..self }
+        Request { is_marked_idempotent: true, ..self }
     }
 
     /// The method.
@@ -195,7 +195,7 @@ impl Request {
 
     /// Whether sending it twice is as good as sending it once: RFC 9110, section 9.2.2.
     pub(super) fn is_idempotent(&self) -> bool {
-        self.is_harmless || matches!(self.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
+        self.is_marked_idempotent || matches!(self.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE")
     }
 
     /// The bytes before the body. `target` is that of the request line; `more` are header lines of the client's own,

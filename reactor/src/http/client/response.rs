@@ -1,4 +1,4 @@
-//! [`Response`]: a response whose head has come, and [`Page`]: one that has come whole.
+//! [`Response`]: a response from the moment when its head has come, and [`Page`]: one that has come whole.
 //!
 //! Until the program takes the body, the connection is paused. If it drops the `Response` instead, the connection is
 //! freed. (In Twisted such a connection is held for ever.)
@@ -27,7 +27,7 @@ impl fmt::Debug for Previous {
     }
 }
 
-/// A response whose head has come. Dropping it ends the transfer of its body.
+/// A response: its head has come, its body may still be on the way. Dropping it ends the transfer of the body.
 pub struct Response {
     head: Head,
     source: Rc<dyn BodySource>,
