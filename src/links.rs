@@ -25,6 +25,7 @@ use crate::log_file::Traffic;
 use crate::replies::Replies;
 use crate::server::Server;
 use pending::PendingClients;
+pub use pending::Why;
 use reactor::transport::{HIGH_WATER, KeepAlive};
 use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, Transport};
 use refused::{LOOK_UP_AGAIN, Refused};
@@ -48,15 +49,6 @@ const GOOD_AFTER: Duration = Duration::from_secs(5);
 /// Notices after at most 14 seconds that a neighbor's machine has vanished. The system's default is two hours.
 pub(crate) const KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
-
-/// Why a neighbor is told about a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// There is news. It need not go to the neighbor that it came from.
-    News,
-    /// The neighbor has shown that it lacks the newest version, or may lack it.
-    TheyLackIt,
-}
 
 /// The connection to one neighbor.
 pub struct Link {
@@ -130,7 +122,7 @@ impl Link {
         matches!(&*self.state.borrow(), State::Up { .. })
     }
 
-    /// How many connections from the neighbour are open.
+    /// How many connections from the neighbor are open. When all is well it is one.
     pub fn inbound_count(&self) -> usize {
         self.inbound.get()
     }

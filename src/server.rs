@@ -96,7 +96,7 @@ impl Server {
         });
         let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
         let list = neighbors.enumerate().map(|(id, (name, there))| Link::new(&server, id, name, there)).collect();
-        let _ = server.links.set(list); // It is new: nobody has set them.
+        let _ = server.links.set(list); // The server is new: they have not been set.
         Ok(server)
     }
 
@@ -284,6 +284,7 @@ impl Server {
     pub fn whats_at(&self, asked: &WhatsAt<'_>) -> Option<Deferred<Vec<u8>>> {
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;
+        // Parsed again for each question: keeping the fields of every client would cost more than these few questions.
         let location = known.at()?.iamat.location;
         let question = Nearby {
             latitude: location.latitude(),

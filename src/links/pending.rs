@@ -2,9 +2,17 @@
 //!
 //! Next: `refused.rs`, peers that were not believed.
 
-use super::Why;
 use crate::locations::ClientId;
 use std::collections::{HashMap, VecDeque};
+
+/// Why a neighbor is told about a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// There is news. It need not go to the neighbor that it came from.
+    News,
+    /// The neighbor has shown that it lacks the newest version, or may lack it.
+    TheyLackIt,
+}
 
 /// The clients that a neighbor has still to be told about: in order, each once.
 #[derive(Default)]

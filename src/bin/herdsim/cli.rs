@@ -19,34 +19,33 @@ use std::process::ExitCode;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-Runs the whole herd in a simulated world: the servers that ship, a network and a clock that
-a seed decides, clients that overlap and roam, faults of every kind; and checks what must hold.
+Runs the whole herd in a simulated world, and checks what must hold: the servers that ship, with
+a network and a clock that a seed decides, clients that overlap and roam, and faults of every kind.
 
 Usage: herdsim [options]
 
-  --seeds A..B         which seeds: A up to B without B, or one alone (default: 1..101)
-  --rule RULE          what servers take for newer: newest (what ships), paper or seen
-                       (default: newest). With paper the storm is shown first
-  --servers N          how many servers (default: 5)
-  --graph SHAPE        paper, ring, line, star or random:D, D graph a server (default:
+  --seeds A..B         the seeds from A up to, but not including, B; or one seed (default: 1..101)
+  --rule RULE          when servers take a location: newest (the rule that ships), paper or seen
+                       (default: newest). paper shows the storm first
+  --servers N          number of servers (default: 5)
+  --links SHAPE        paper, ring, line, star, or random:D with D links a server (default:
                        paper for five servers, else ring)
-  --clients C          how many clients (default: 6)
-  --minutes M          how long each run is in simulated minutes, at least 3 (default: 10)
-  --jobs N             how many threads (default: one for each core)
-  --trace-hash         prints each seed with a number that covers all that happened
-  --trace FILE         writes what happens to FILE, a line each, from the settings that the
-                       seed draws to what did not hold; for one seed
-  --compare-model      the shares of storms and stale ends under each rule without faults
-  --growth             how the flood grows with the herd: 5, 50, 500 and 1,000 servers
-  -h, --help           this text
-  -V, --version        the version
+  --clients C          number of clients (default: 6)
+  --minutes M          length of each run in simulated minutes, at least 3 (default: 10)
+  --jobs N             number of threads (default: one for each core)
+  --trace-hash         print a hash of everything that happened in each seed
+  --trace FILE         write everything that happens in one seed to FILE, a line each: first the
+                       settings that the seed draws, last the verdict
+  --compare-model      print how often each rule ends in a storm, or stale, without faults
+  --growth             print how the flood grows with the herd: 5, 50, 500 and 1,000 servers
+  -h, --help           print this text
+  -V, --version        print the version
 
---compare-model takes --seeds and --jobs besides, --growth nothing.
+--compare-model also takes --seeds and --jobs; --growth takes no other option.
 
-The exit code is 0 if everything held, 1 if something did not, 2 if the command line is wrong, or
-what is said or the trace cannot be written. If nobody reads any more, as with head(1), it ends at
-once with 141, like a program that SIGPIPE ends.
-A failing seed prints the one command that repeats it.
+Exit codes: 0 if everything held, 1 if something did not, 2 if the command line is wrong or the
+output or the trace cannot be written, 141 if nobody reads the output any more, as with head(1).
+A seed that fails prints the command that repeats it.
 ";
 
 /// What the command line asks for.
@@ -67,7 +66,7 @@ pub(crate) enum Asked {
 /// How to run them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Which seeds, if it was said.
+    /// Which seeds, if the command line says.
     pub seeds: Option<Range<u64>>,
     /// What is simulated.
     pub scenario: Scenario,
@@ -96,7 +95,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         if let Long(name) = argument {
             if given.iter().any(|before| before == name) {
-                return Err(format!("--{name} is given twice: it may be given once only"));
+                return Err(format!("--{name} is given twice"));
             }
             given.push(name.to_owned());
         }
@@ -122,7 +121,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     scenario.topology = topology.unwrap_or(default);
     scenario.topology.check(scenario.servers)?;
     if trace.is_some() && seeds.as_ref().is_none_or(|seeds: &Range<u64>| seeds.end - seeds.start != 1) {
-        return Err("--trace is for one seed: say which with --seeds, such as --seeds 7".to_owned());
+        return Err("--trace needs one seed, such as --seeds 7".to_owned());
     }
     let options = Options { seeds, scenario, jobs, trace_hash, trace };
     Ok(match mode {
@@ -132,7 +131,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     })
 }
 
-/// What is to be done, while the command line is read.
+/// What the program is to do, while the command line is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Run,
@@ -144,11 +143,11 @@ impl Mode {
     fn or(self, other: Mode) -> Result<Mode, String> {
         match self {
             Mode::Run => Ok(other),
-            _ => Err("--compare-model and --growth are two things: one at a time".to_owned()),
+            _ => Err("--compare-model and --growth cannot be combined".to_owned()),
         }
     }
 
-    /// An option that would change nothing is a mistake.
+    /// Refuses an option that would change nothing.
     fn takes(self, given: &[String]) -> Result<(), String> {
         let (name, taken): (&str, &[&str]) = match self {
             Mode::Run => return Ok(()),
@@ -156,7 +155,7 @@ impl Mode {
             Mode::Growth => ("growth", &[]),
         };
         match given.iter().find(|given| **given != name && !taken.contains(&given.as_str())) {
-            Some(other) => Err(format!("--{name} does not take --{other}: its herds are what they are")),
+            Some(other) => Err(format!("--{name} does not take --{other}: its herds are fixed")),
             None => Ok(()),
         }
     }
@@ -164,7 +163,7 @@ impl Mode {
 
 fn text(parser: &mut lexopt::Parser) -> Result<String, String> {
     let value = parser.value().map_err(|error| error.to_string())?;
-    value.into_string().map_err(|value| format!("{value:?} is no text"))
+    value.into_string().map_err(|value| format!("{value:?} is not text"))
 }
 
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
@@ -173,7 +172,7 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
         None => text.parse().ok().and_then(|seed: u64| Some(seed..seed.checked_add(1)?)),
     };
     let range = range.filter(|range| range.start < range.end);
-    range.ok_or_else(|| format!("--seeds {text:?} are no seeds: A..B with A less than B, such as 1..2001"))
+    range.ok_or_else(|| format!("--seeds {text:?} is not a range of seeds: A..B with A less than B, such as 1..2001"))
 }
 
 fn parse_rule(text: &str) -> Result<Rule, String> {
@@ -181,7 +180,7 @@ fn parse_rule(text: &str) -> Result<Rule, String> {
         "newest" => Ok(Rule::Newest),
         "paper" => Ok(Rule::Paper),
         "seen" => Ok(Rule::Seen),
-        _ => Err(format!("--rule {text:?} is no rule: newest, paper or seen")),
+        _ => Err(format!("--rule {text:?} is not a rule: newest, paper or seen")),
     }
 }
 
@@ -190,7 +189,7 @@ fn number(name: &str, text: &str, least: u64) -> Result<u64, String> {
     number.ok_or_else(|| format!("--{name} {text:?} is not a whole number from {least} to 1000000"))
 }
 
-/// Does what the command line says.
+/// Does what the command line asks for.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match parse(arguments).and_then(|asked| answer(&asked)) {
         Ok(true) => ExitCode::SUCCESS,
@@ -202,7 +201,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Does it; whether everything held.
+/// Does it. The answer is whether everything held.
 fn answer(asked: &Asked) -> Result<bool, String> {
     match asked {
         Asked::Help => print(HELP),
@@ -214,7 +213,7 @@ fn answer(asked: &Asked) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Runs the seeds; whether everything held.
+/// Runs the seeds. The answer is whether everything held.
 fn simulate(options: &Options) -> Result<bool, String> {
     let scenario = &options.scenario;
     if scenario.rule == Rule::Paper {

@@ -7,7 +7,7 @@ use reactor::sim::{Latency, Random, World, WorldSettings};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// So many seeds must be enough to catch a mistake.
+/// This number of seeds must be enough to catch a wrong rule.
 const FEW: u64 = 20;
 
 fn outcome(seed: u64, scenario: &Scenario) -> Outcome {
@@ -22,9 +22,9 @@ fn caught(rule: Rule) -> Option<(u64, Invariant)> {
 }
 
 #[test]
-fn the_other_rules_are_caught_within_a_few_seeds_and_by_what_they_break() {
-    // They go back to an older location: here a client had been told that the newer one is known. Mistakes that nobody
-    // can ask for are in tests/mutants.
+fn the_other_rules_are_caught_within_a_few_seeds_by_the_invariant_that_they_break() {
+    // Both go back to an older location after a newer one was acknowledged to a client. Other mistakes are patches in
+    // tests/mutants.
     for rule in [Rule::Paper, Rule::Seen] {
         assert_eq!(caught(rule).map(|(_, invariant)| invariant), Some(Invariant::KeepsAcknowledged), "{rule:?}");
     }
@@ -63,7 +63,7 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 }
 
 #[test]
-fn runs_without_faults_stay_within_six_messages_a_version_and_one_for_each_older_arrival() {
+fn runs_without_faults_need_at_most_six_messages_a_version_and_one_for_each_older_arrival() {
     let mut found = 0;
     for seed in 1..=20 {
         let outcome = outcome(seed, &Scenario { minutes: 4, ..Scenario::default() });
@@ -79,8 +79,8 @@ fn runs_without_faults_stay_within_six_messages_a_version_and_one_for_each_older
 }
 
 #[test]
-fn a_neighbour_that_comes_before_its_name_is_known_is_a_neighbour() {
-    // Names take so long that most servers are connected to before they know who may come from where.
+fn a_neighbor_that_connects_before_its_name_is_known_is_believed() {
+    // Look-ups take so long that most neighbors connect before their names are known.
     let mut settings = WorldSettings::default();
     settings.lookup = Latency::Uniform(Duration::from_millis(1), Duration::from_secs(4));
     let world = World::with_settings(3, settings);
@@ -96,7 +96,7 @@ fn a_neighbour_that_comes_before_its_name_is_known_is_a_neighbour() {
 }
 
 #[test]
-fn a_herd_that_cannot_be_is_an_error_not_a_panic() {
+fn an_impossible_herd_is_an_error_not_a_panic() {
     let wrong = [
         Scenario { minutes: 2, ..Scenario::default() },
         Scenario { clients: 0, ..Scenario::default() },
@@ -109,7 +109,7 @@ fn a_herd_that_cannot_be_is_an_error_not_a_panic() {
 }
 
 #[test]
-fn a_neighbour_that_stands_still_costs_one_entry_for_each_client_and_catches_up() {
+fn a_suspended_neighbor_costs_one_entry_for_each_client_and_catches_up() {
     const CLIENTS: u64 = 10;
     let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
     let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
@@ -148,14 +148,14 @@ fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
 }
 
 #[test]
-fn a_neighbour_whose_machine_fails_again_and_again_leaves_no_connections_behind() {
+fn a_neighbor_whose_machine_fails_again_and_again_leaves_no_connections_behind() {
     let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
     let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
     let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
     herd.world.run_for(Duration::from_secs(30));
     let before = one.descriptor_count();
     for _ in 0..5 {
-        // Long enough for a neighbour to be given up, too short for a client.
+        // Long enough for the keep-alive of neighbors, too short for that of clients.
         other.crash();
         herd.world.run_for(Duration::from_secs(15));
         other.restart();

@@ -361,7 +361,7 @@ impl Book {
         if told > allowed {
             self.fail(Invariant::MessageBound, || {
                 format!(
-                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} graph up, \
+                    "{told} AT lines were sent, but {versions} versions, {older} older arrivals, {links_up} links up, \
                      what was told back and the restarts account for only {allowed}"
                 )
             });

@@ -10,7 +10,7 @@ mod one_by_one;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Servers in a line that nobody looks at.
+/// Servers in a line, without observers.
 fn line_of(servers: usize) -> (Herd, Graph) {
     line_in(World::new(1), servers)
 }
@@ -26,7 +26,7 @@ fn knows(herd: &Herd, server: usize, client: &str) -> bool {
 }
 
 #[test]
-fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
+fn a_direction_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
     let (herd, graph) = line_of(2);
     let book = Book::new(&graph, workload::names(1));
     let victims = Victims::new(&herd.servers, &book, &graph, &[], LinkSettings::default());
@@ -48,7 +48,7 @@ fn a_way_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
 }
 
 #[test]
-fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_once_it_can() {
+fn a_neighbor_whose_name_could_not_be_looked_up_is_believed_once_it_can() {
     let old = Resolution::Addresses(vec!["10.9.9.9".parse().unwrap()]);
     for name in [Resolution::Fails(ErrorKind::TimedOut), Resolution::Silent, old] {
         let (herd, graph) = line_of(2);
@@ -66,7 +66,7 @@ fn a_neighbour_whose_name_could_not_be_looked_up_when_it_came_is_a_neighbour_onc
     }
 }
 
-/// Somebody who says some lines, each at its time after the connection was made, and then leaves, if ever.
+/// Says some lines, each at its time after the connection was made, and then leaves, if it is to.
 struct Speaker {
     reactor: Reactor,
     says: Vec<(Duration, String)>,
@@ -117,7 +117,7 @@ fn two(herd: &Herd) -> [Host; 2] {
 }
 
 #[test]
-fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() {
+fn a_name_is_looked_up_again_while_a_refused_peer_is_connected() {
     let (herd, _) = line_of(2);
     let [one, other] = two(&herd);
     let stranger = herd.world.host("client-1", |_| {});
@@ -135,19 +135,19 @@ fn a_name_is_looked_up_again_while_somebody_whom_it_did_not_know_is_connected() 
     assert_eq!(look_ups(), 2 + 4, "one for each of them, then one every five seconds for both");
     restore_name(world, &one);
     world.run_for(6 * SECOND);
-    assert!(strangers.get() && !neighbors.get(), "the neighbour is sent back, so that it comes again");
+    assert!(strangers.get() && !neighbors.get(), "the neighbor is sent away, so that it connects again");
     stranger.kill();
     world.run_for(6 * SECOND);
     let before = look_ups();
     world.run_for(60 * SECOND);
-    assert_eq!(look_ups(), before, "nobody is there any more for whom to look");
+    assert_eq!(look_ups(), before, "no refused connection is left");
     [&one, &other].iter().for_each(|host| host.terminate());
     world.run_for(10 * SECOND);
     assert_eq!([one.delayed_calls_left(), other.delayed_calls_left()], [0, 0]);
 }
 
 #[test]
-fn a_neighbour_that_dies_before_its_name_is_looked_up_is_no_guest() {
+fn a_neighbor_that_dies_before_its_name_is_looked_up_is_not_counted() {
     let (herd, _) = line_of(2);
     let [one, other] = two(&herd);
     let stranger = herd.world.host("client-1", |_| {});
@@ -168,7 +168,7 @@ fn a_neighbour_that_dies_before_its_name_is_looked_up_is_no_guest() {
 }
 
 #[test]
-fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
+fn the_longest_line_is_taken_though_the_neighbors_name_had_to_be_looked_up() {
     let (herd, graph) = line_of(2);
     let [one, other] = two(&herd);
     let (head, tail) = ("IAMAT kiwi +1.", "+1 1");
@@ -176,7 +176,7 @@ fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
     feeder::add(&herd, &graph.names, vec![(5 * SECOND, 0, format!("{head}{zeros}{tail}\n").into_bytes())]);
     let world = &herd.world;
     world.run_for(10 * SECOND);
-    // Its own look-up, at the start, is told what is wrong; the one for the neighbour's sake is told what is right.
+    // The look-up at its start gives a wrong address; the one that the neighbor's PEER causes gives the right one.
     world.set_name(one.name(), Resolution::Addresses(vec![NOBODYS]));
     other.restart();
     world.run_for(SECOND / 40);
@@ -193,7 +193,7 @@ fn the_longest_line_is_taken_though_the_neighbours_name_had_to_be_looked_up() {
 }
 
 #[test]
-fn a_server_stops_at_once_though_it_would_look_a_name_up_again() {
+fn a_server_stops_at_once_though_a_look_up_is_planned() {
     let (herd, _) = line_of(2);
     let [one, other] = two(&herd);
     let stranger = herd.world.host("client-1", |_| {});
@@ -252,7 +252,7 @@ fn a_crowd_fills_the_backlog_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn somebody_on_a_neighbours_machine_is_told_that_nothing_is_understood() {
+fn an_impostor_on_a_neighbors_machine_is_believed_nothing() {
     let (herd, graph) = line_of(2);
     let book = Book::new(&graph, workload::names(3));
     let client_host = herd.world.host("client-1", |_| {});

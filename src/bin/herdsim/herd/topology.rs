@@ -181,7 +181,7 @@ impl FromStr for Topology {
             "line" => Ok(Topology::Line),
             "star" => Ok(Topology::Star),
             _ => degree().map(Topology::Random).ok_or_else(|| {
-                format!("{text:?} is no shape of a herd: paper, ring, line, star or random:D (D links a server)")
+                format!("{text:?} is not a shape of a herd: paper, ring, line, star or random:D (D links a server)")
             }),
         }
     }

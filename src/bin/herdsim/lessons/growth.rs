@@ -144,9 +144,9 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
 /// Prints the table, each line as soon as it is known. `progress` gets reports meanwhile.
 pub(crate) fn table(print: impl Fn(&str), progress: impl Fn(&str)) -> Result<(), String> {
     print(&format!(
-        "Random herds, {DEGREE} graph a server; a message takes {} to {} ms. Each client moves once in {} s;\n\
+        "Random herds, {DEGREE} links a server; a message takes {} to {} ms. Each client moves once in {} s;\n\
          nothing fails. The bound is 2E - (n - 1) lines for each update.\n\n\
-         servers  graph  clients | lines an update  bound | bytes an update | spread: mean, longest | behind | took\n",
+         servers  links  clients | lines an update  bound | bytes an update | spread: mean, longest | behind | took\n",
         (DELAY / 2).as_millis(),
         (DELAY * 3 / 2).as_millis(),
         DURING.as_secs()

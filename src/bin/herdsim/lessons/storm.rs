@@ -137,11 +137,11 @@ pub(crate) fn lesson() -> String {
         "THE STORM, smallest case. Three servers in a ring: {a}, {b} and {c}. Every message takes one\n\
          delay. One client tells {a} where it is (1), and half a delay later where it has moved to (2).\n\n\
          The paper's rule: a server that hears a location drops it if its time is that of the one it holds; else it\n\
-         takes it, and tells its neighbours, but not the one that it came from.\n\n"
+         takes it, and tells its neighbors, but not the one that it came from.\n\n"
     );
     text += &story(&flood(Rule::Paper), &names);
-    text += "\nThe rule that ships: what is newer is taken and passed on; what is the same is dropped; who sends\n\
-             something older is sent the newer one. The same again:\n\n";
+    text += "\nThe rule that ships: what is newer is taken and passed on; what is the same is dropped; a server\n\
+             that sends something older is sent the newer one. The same again:\n\n";
     text += &story(&flood(Rule::Newest), &names);
     text += "\nA server takes only newer versions, so each at most once, and passes each on at most once: every flood\n\
              ends.\n\n";
@@ -150,7 +150,7 @@ pub(crate) fn lesson() -> String {
 
 /// Tells the events, up to where an earlier state comes back, or to the end.
 fn story(events: &[Event], names: &[String]) -> String {
-    let mut text = String::from("  delays  who       hears          holds    does\n");
+    let mut text = String::from("  delays  server    hears          holds    does\n");
     let Some(begin) = events.first().map(|event| event.at) else { return text };
     let mut state = Snapshot { held: [0; 3], flying: Vec::new() };
     let mut flying: VecDeque<(usize, usize, Version, Instant)> = VecDeque::new();

@@ -75,7 +75,7 @@ impl Summary {
         let _ = writeln!(
             text,
             "{asked} commands, {replies} replies, {versions} versions; {told} AT lines of at most {allowed}; \
-             {links_up} graph came up"
+             {links_up} links came up"
         );
         let _ = writeln!(
             text,
@@ -165,7 +165,7 @@ pub(crate) fn command(seed: u64, scenario: &Scenario) -> String {
         _ => "newest",
     };
     format!(
-        "cargo run --release --bin herdsim -- --seeds {seed}..{} --rule {rule} --servers {servers} --graph {topology} \
+        "cargo run --release --bin herdsim -- --seeds {seed}..{} --rule {rule} --servers {servers} --links {topology} \
          --clients {clients} --minutes {minutes} --trace trace.txt",
         seed + 1
     )

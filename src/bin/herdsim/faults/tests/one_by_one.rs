@@ -1,12 +1,12 @@
-//! One thing at a time: what random runs meet too seldom. Mostly what a neighbour's connection says before it ends, and
-//! whether the neighbour that is there then hears of it.
+//! One case at a time: cases that random runs meet too seldom. Mostly: a neighbor's connection says something before it
+//! ends; does the neighbor's current process hear of it?
 
 use super::*;
 use crate::clients::Say;
 
-/// Has a program on a neighbour's host speak as the neighbour until it leaves, and say a line after `at`: it
-/// stands for one that has died and whose lines are still on their way.
-fn speak_as_neighbour(from: &Host, to: &Host, at: Duration, line: &str, leaves: Duration) {
+/// Has a program on a neighbor's host speak as the neighbor until it leaves, and say a line after `at`. It stands for an
+/// earlier process of the neighbor that has died while its lines were on their way.
+fn speak_as_neighbor(from: &Host, to: &Host, at: Duration, line: &str, leaves: Duration) {
     let says = vec![(Duration::ZERO, "PEER Bolden".to_owned()), (at, line.to_owned())];
     drop(speak(from, to, says, Some(leaves)));
 }
@@ -16,11 +16,11 @@ fn is_linked(herd: &Herd, server: usize) -> bool {
 }
 
 #[test]
-fn a_neighbour_is_told_what_a_connection_said_that_ended_while_another_was_there() {
+fn a_neighbor_is_told_what_one_connection_said_if_another_is_open_when_it_ends() {
     let (herd, _) = line_of(2);
     let [one, other] = two(&herd);
     herd.world.run_for(10 * SECOND);
-    speak_as_neighbour(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
+    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(2 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
     herd.world.run_for(SECOND);
@@ -38,9 +38,9 @@ fn one_way() -> (Herd, [Host; 2]) {
 }
 
 #[test]
-fn a_neighbour_is_told_what_a_connection_said_that_is_older_than_the_link_to_it() {
+fn a_neighbor_is_told_what_a_connection_older_than_our_link_said() {
     let (herd, [one, other]) = one_way();
-    speak_as_neighbour(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
+    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(2 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
     herd.world.run_for(SECOND);
@@ -48,20 +48,20 @@ fn a_neighbour_is_told_what_a_connection_said_that_is_older_than_the_link_to_it(
 }
 
 #[test]
-fn a_neighbour_that_comes_after_the_last_one_has_gone_is_told_what_that_said() {
+fn a_neighbor_that_connects_again_is_told_what_its_last_connection_said() {
     let (herd, [one, other]) = one_way();
     herd.world.run_for(SECOND);
     assert!(is_linked(&herd, 0) && !is_linked(&herd, 1));
-    speak_as_neighbour(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
+    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(20 * SECOND);
-    assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"), "for all that is known it is the same neighbour");
+    assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"), "as far as is known it is the same process");
     restore_name(&herd.world, &one);
     herd.world.run_for(6 * SECOND);
     assert!(is_linked(&herd, 1) && knows(&herd, 1, "kiwi"));
 }
 
 #[test]
-fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_it_before() {
+fn a_neighbor_is_told_back_about_a_client_of_which_other_news_was_already_pending() {
     const MUCH: usize = 40;
     let (herd, graph) = line_of(2);
     let [one, other] = two(&herd);
@@ -70,7 +70,7 @@ fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_i
     lines.push((12 * SECOND, 0, b"IAMAT kiwi +1+1 1\n".to_vec()));
     feeder::add(&herd, &graph.names, lines);
     herd.world.run_for(10 * SECOND);
-    speak_as_neighbour(&other, &one, 3 * SECOND, "AT Bolden +1 kiwi +1+1 2", 4 * SECOND);
+    speak_as_neighbor(&other, &one, 3 * SECOND, "AT Bolden +1 kiwi +1+1 2", 4 * SECOND);
     herd.world.run_for(SECOND);
     // So narrow that most of it waits.
     herd.world.set_link(&one, &other, LinkSettings::default().bandwidth(20_000));
@@ -85,7 +85,7 @@ fn a_neighbour_is_told_what_another_said_though_news_of_that_client_waited_for_i
 }
 
 #[test]
-fn a_herd_that_was_split_for_minutes_is_whole_as_soon_as_one_more_attempt_can_be_made() {
+fn a_herd_that_was_split_for_minutes_is_whole_after_one_more_attempt() {
     for seed in 1..=10 {
         let (herd, _) = line_in(World::new(seed), 2);
         let [one, other] = two(&herd);
@@ -101,7 +101,7 @@ fn a_herd_that_was_split_for_minutes_is_whole_as_soon_as_one_more_attempt_can_be
 }
 
 #[test]
-fn a_stranger_who_says_that_it_is_a_neighbour_and_no_more_is_answered_before_the_end() {
+fn a_stranger_that_says_only_peer_gets_its_reply_before_the_end() {
     for ending in [Ending::HalfClose, Ending::EndsInLine, Ending::WhenAnswered] {
         let (herd, graph) = line_of(2);
         let book = Book::new(&graph, workload::names(1));
@@ -117,7 +117,7 @@ fn a_stranger_who_says_that_it_is_a_neighbour_and_no_more_is_answered_before_the
     }
 }
 
-/// Somebody who says very much at once and does not read until a time.
+/// Says very much at once, and does not read until a given time.
 struct Deaf {
     reactor: Reactor,
     says: Vec<u8>,
@@ -136,7 +136,7 @@ impl Protocol for Deaf {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_not_read_from_until_it_does() {
+fn a_client_that_does_not_read_its_replies_is_not_read_from() {
     const LINES: usize = 40_000;
     let (herd, _) = line_of(1);
     let server = herd.servers[0].host();
