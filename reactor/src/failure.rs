@@ -1,10 +1,10 @@
 //! [`Failure`]: an error on its way down a callback chain, with the place where it was raised.
 //!
 //! Twisted's `twisted.python.failure.Failure`. Any [`std::error::Error`] becomes one with `?` or `.into()`, and the
-//! place of that conversion is kept. While it travels, each Deferred step that it passes adds the place where that
-//! step was added, so whoever finally reports it can say where it came from.
+//! place of that conversion is kept. On its way each callback that it passes adds the place where that callback was
+//! added, so that the final report can say where the failure came from.
 //!
-//! Next: [`crate::deferred`], the chain that carries it.
+//! Next: `failure/waypoint.rs`, one such place.
 
 mod inside;
 mod lists;
@@ -28,7 +28,7 @@ use std::rc::Rc;
 /// long-lived chain must not grow without end.
 const TRAIL_LIMIT: usize = 64;
 
-/// How many places there is room for at first. Most failures are handled soon.
+/// Room for this many places is made at first. Most failures are handled soon.
 const TRAIL_USUAL: usize = 4;
 
 /// How many causes of an error a report tells before the last one. An error may have any number.
@@ -51,7 +51,7 @@ pub struct Failure(Box<Inner>);
 
 #[derive(Clone)]
 struct Inner {
-    /// Shared by the clones; each of them has a way of its own.
+    /// Shared by the clones; each of them has a trail of its own.
     shared: Rc<Shared>,
     raised: &'static Location<'static>,
     trail: Vec<Waypoint>,
@@ -64,7 +64,8 @@ thread_local!(static LAST_ID: Cell<u64> = const { Cell::new(1) });
 /// What the clones of a failure have in common.
 struct Shared {
     error: Box<dyn Error>,
-    /// Told apart by it from other failures, also by what it became: see [`with_error`](Failure::with_error).
+    /// Tells it from other failures. It stays the same when the error is replaced: see
+    /// [`with_error`](Failure::with_error).
     id: u64,
     inside: Inside,
 }
@@ -162,7 +163,7 @@ impl Failure {
     pub(crate) fn pass(&mut self, what: Waypoint) {
         let inner = &mut *self.0;
         if inner.trail.capacity() == 0 {
-            // What it would come to by itself, with less ado.
+            // The capacity that it would grow to, in one allocation.
             inner.trail = Vec::with_capacity(TRAIL_USUAL);
         }
         if inner.trail.len() < TRAIL_LIMIT {
@@ -173,13 +174,14 @@ impl Failure {
         }
     }
 
-    /// The same failure, raised where it was and with the same way behind it, as another error.
+    /// The same failure, with the same origin and trail, as another error.
     pub(crate) fn with_error(&self, error: impl Error + 'static) -> Failure {
         Failure(Box::new(Inner { shared: Shared::new(error, self.id()), ..(*self.0).clone() }))
     }
 
-    /// The same, with this failure inside of the error. Of many lists inside each other only the innermost failure and
-    /// the outermost one keep a way that is full: what is between them would fill the memory with it.
+    /// The same, with this failure inside the error that `wrap` makes. Of many lists inside each other, only the
+    /// innermost and the outermost failure keep a full trail: the trails of all those between them would fill the
+    /// memory.
     pub(crate) fn wrapped<E: Error + 'static>(self, wrap: impl FnOnce(Failure) -> E) -> Failure {
         let Inner { shared, raised, trail, untold } = *self.0;
         let (id, is_between) = (shared.id, shared.error.is::<FirstError>());
@@ -193,7 +195,7 @@ impl Failure {
         Failure(Box::new(Inner { shared, raised, trail, untold }))
     }
 
-    /// Tells it from every other failure of this thread; its clones have the same.
+    /// The number that tells it from every other failure of this thread; its clones have the same.
     pub(crate) fn id(&self) -> u64 {
         self.0.shared.id
     }
@@ -208,13 +210,13 @@ impl Failure {
         self.0.shared.inside.first_report()
     }
 
-    /// The whole story over several lines: the error, its causes, where it was raised and what it passed. If it came
-    /// out of a race that nobody won, also that of the first few who took part.
+    /// The whole story over several lines: the error, its causes, where it was raised and what it passed. For a race
+    /// that nobody won, also the stories of the first few inputs.
     pub fn report(&self) -> String {
         self.report_inside(0)
     }
 
-    /// The same for a failure inside of so many groups of others.
+    /// The same for a failure that is inside this many groups.
     fn report_inside(&self, groups: usize) -> String {
         let mut text = format!("{self}");
         let causes = || iter::successors(self.value().source(), |&error| error.source());

@@ -1,4 +1,6 @@
 //! [`Firer`]: the end of a Deferred that fires it.
+//!
+//! Next: `given.rs`, what a callback may return.
 
 use super::chain::{FlatRc, Head};
 use crate::Failure;
@@ -32,7 +34,7 @@ impl<T: 'static> Firer<T> {
     /// without an error, as in Twisted.
     ///
     /// # Panics
-    /// If a callback panicked, after the rest of the chain has been told.
+    /// If a callback panics: the panic goes on from here when the rest of the chain has been told.
     #[inline]
     #[track_caller]
     pub fn callback(&self, value: T) -> Result<(), AlreadyCalledError> {
@@ -53,7 +55,7 @@ impl<T: 'static> Firer<T> {
         self.head.fire(Err(failure), Location::caller())
     }
 
-    /// Fires with whichever it is.
+    /// Fires with a value or a failure.
     ///
     /// # Errors
     /// As [`callback`](Firer::callback).
@@ -70,9 +72,9 @@ impl<T: 'static> Firer<T> {
         self.head.called()
     }
 
-    /// Whether nobody listens any more: the Deferred was dropped, and no callback had been added to it. (A
-    /// [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) that somebody kept listens to nothing.) For a
-    /// producer with only one thing to give, which should not give it to nobody.
+    /// Whether nobody can receive the result: the Deferred was dropped, and no callback had been added to it. (A
+    /// [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) receives nothing.) For a producer that would rather
+    /// give the result to somebody else.
     pub fn is_abandoned(&self) -> bool {
         self.head.is_abandoned(0)
     }

@@ -1,6 +1,6 @@
 //! Both ways between Deferreds and `async`: a Deferred is a future, and an `async` block becomes a Deferred.
 //!
-//! Next: `awaiting/mod.rs` for how such a block runs.
+//! Next: `awaiting/mod.rs`, how such a block runs.
 
 use super::awaiting::{self, Awaiting};
 use super::story::{Outcome, Place, Trace};
@@ -13,21 +13,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 impl<T: 'static> Deferred<T> {
-    /// Runs an `async` block as a coroutine: at once, up to its first `await` of something that is not there yet, and
-    /// on from there whenever that fires. Twisted's `Deferred.fromCoroutine`.
+    /// Runs an `async` block as a coroutine: at once, up to its first `await` of a Deferred that has not fired, and on
+    /// from there when that fires. Twisted's `Deferred.fromCoroutine`.
     ///
-    /// It needs no runtime: what fires the Deferred that it awaits runs it, as it would run a callback. Dropping the
-    /// Deferred lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and the failure comes
-    /// out of that `await`.
+    /// It needs no runtime: the firing of the Deferred that it awaits runs it, as it would run a callback. Dropping the
+    /// Deferred that this gives lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and
+    /// the failure comes out of that `await`.
     ///
-    /// It may also await other futures. What wakes it on another thread hands it to the reactor that runs on this one;
-    /// where none runs it waits until one does.
+    /// It may also await other futures. If it is woken on another thread, the reactor of this thread runs it; without a
+    /// reactor here it waits until one runs.
     ///
-    /// A body is dropped, with all that it holds, as soon as nothing is left that could make it go on. Two things keep
-    /// it in memory for good although nothing will, as they would a task of any executor, unless it is cancelled first:
-    /// a [`Waker`](std::task::Waker) of its own that the body holds, as combinators of many futures do; and the last
-    /// handle of a [`Shared`](super::Shared) result that the body itself waits for: have it wait for what
-    /// [`wait`](super::Shared::wait) gave before it began.
+    /// The body is dropped, with everything that it holds, as soon as nothing is left that could wake it. Two things
+    /// keep it in memory although nothing will, unless it is cancelled first; they would keep a task of any executor:
+    /// * a [`Waker`](std::task::Waker) of its own that the body holds, as combinators of many futures do;
+    /// * the last handle of a [`Shared`](super::Shared) result that the body waits for. Call
+    ///   [`wait`](super::Shared::wait) before the body begins, and have it await what that gives.
     ///
     /// ```
     /// use reactor::{Deferred, Failure};
@@ -74,8 +74,8 @@ impl<T: 'static> Future for AwaitedAt<T> {
 /// Never relied upon: no `T` is ever pinned.
 impl<T: 'static> Unpin for Deferred<T> {}
 
-/// Awaiting a Deferred takes its result; a failure comes out as the `Err`, so that `?` hands it on. Any executor can
-/// poll it; inside of [`Deferred::from_future`] it needs none.
+/// Awaiting a Deferred takes its result; a failure comes out as the `Err`, so that `?` passes it on. Any executor can
+/// poll it; inside [`Deferred::from_future`] it needs none.
 ///
 /// # Panics
 /// If it is polled after it has given its result.

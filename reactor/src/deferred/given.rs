@@ -1,10 +1,12 @@
-//! What a callback may give back, and Deferreds that have their result from the start.
+//! What a callback may return, and Deferreds that have their result from the start.
+//!
+//! Next: `handles.rs`, what else a program may hold of a chain.
 
 use super::Deferred;
 use super::chain::Reply;
 use crate::Failure;
 
-/// What a callback gave back: a result, or a Deferred to wait for.
+/// What a callback returned: a result, or a Deferred to wait for.
 #[derive(Debug)]
 pub enum Given<T: 'static> {
     /// The result is here.
@@ -29,8 +31,7 @@ impl<T: 'static> Given<T> {
 /// What a callback may return: `()`, a `Result<U, Failure>`, a `Deferred<U>`, or a [`Given<U>`] if it is sometimes
 /// one and sometimes the other.
 ///
-/// Inside of such a callback `?` takes errors of every kind: whatever implements [`std::error::Error`] becomes a
-/// [`Failure`].
+/// Inside such a callback `?` takes any error: a value that implements [`std::error::Error`] becomes a [`Failure`].
 ///
 /// ```
 /// use reactor::{Failure, deferred};
@@ -48,7 +49,7 @@ pub trait IntoDeferred {
     /// The result, or the Deferred that it will come from.
     fn into_given(self) -> Given<Self::Value>;
 
-    /// The same as a Deferred in any case. Twisted's `ensureDeferred`.
+    /// The same, always as a Deferred. Twisted's `ensureDeferred`.
     #[track_caller]
     fn into_deferred(self) -> Deferred<Self::Value>
     where
@@ -118,14 +119,14 @@ pub fn execute<T: 'static>(call: impl FnOnce() -> Result<T, Failure>) -> Deferre
     Deferred::from_result(call())
 }
 
-/// Calls `call` now and makes a Deferred of what it returns, if it is none yet: for calling what may have its answer at
-/// once or not. Twisted's `defer.maybeDeferred`.
+/// Calls `call` now and makes a Deferred of what it returns, unless it is one: for functions that may have their answer
+/// at once. Twisted's `defer.maybeDeferred`.
 #[track_caller]
 pub fn maybe_deferred<R: IntoDeferred>(call: impl FnOnce() -> R) -> Deferred<R::Value> {
     call().into_deferred()
 }
 
-/// Logs a failure and gives it on unchanged, for the end of a chain that somebody else goes on with:
+/// Logs a failure and passes it on unchanged, for the end of a chain to which the caller adds more:
 /// `deferred.add_errback(|failure| Err(deferred::log_error(failure)))`. Twisted's `defer.logError`.
 pub fn log_error(failure: Failure) -> Failure {
     log::error!(target: "reactor::deferred", "{}", failure.report());

@@ -1,4 +1,6 @@
 //! [`Pause`] and [`Canceller`]: what else a program may hold of a chain. Neither receives its result.
+//!
+//! Next: `chain/mod.rs`, how a chain runs.
 
 use super::chain::{self, Control, FlatRc, run_in_drop};
 use super::story::Place;

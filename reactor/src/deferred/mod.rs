@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The rules (Twisted's, in this order of importance):
-//! * A Deferred fires once. A second firing is an error for whoever fires: [`AlreadyCalledError`].
+//! * A Deferred fires once. A second firing is an error for its caller: [`AlreadyCalledError`].
 //! * Everything is synchronous: firing runs the whole chain before `callback` returns; adding to a Deferred that has
 //!   fired runs the callback before `add_callback` returns. No trip through the reactor.
 //! * A callback that returns a Deferred makes the chain wait for it.
@@ -19,11 +19,24 @@
 //! * A failure that nobody handled is logged when its chain is dropped, with where it came from ([`Failure::report`]).
 //! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the
 //!   same thing, run by the same loop.
-//! * Nothing recurses: a chain of any length runs and is dropped in constant stack (`chain.rs`, `flat_rc.rs`).
+//! * Nothing recurses: a chain of any length runs and is dropped in constant stack.
+//!
+//! The rooms, from the bottom up; each knows only those above it in this list:
+//!
+//! | Folder | |
+//! |---|---|
+//! | `story/` | where a failure came from, what a Deferred waits for, which failures nobody handled |
+//! | `chain/` | how a chain runs, is cancelled, paused and dropped |
+//! | `awaiting/` | how code awaits a Deferred, and how an `async` block runs |
+//! | this one | the two ends, and what a callback may return: the contract |
+//! | `several/` | lists, locks, queues, shared results, timeouts |
+//!
+//! With this file, `chain/trampoline.rs` and `chain/step.rs` you know how a Deferred works. The rest are additions that
+//! can be read alone.
 //!
 //! [`AlreadyCalledError`]: crate::error::AlreadyCalledError
 //!
-//! Next: `chain.rs` for how it runs, `step.rs` for one callback, `coroutine.rs` for `async`; then [`crate::Protocol`].
+//! Next: `firer.rs`, the other end.
 #![doc = include_str!("twisted_names.md")]
 
 mod awaiting;
@@ -73,15 +86,15 @@ use story::{Incoming, Outcome, Place, Side, Trace};
 /// ```
 /// # Dropping
 ///
-/// Dropping a Deferred does not cancel it, and dropping every [`Firer`] does not fire it. Callbacks that can run no
-/// more, because both ends are gone, are dropped at once with all that they captured. None is left out if the `Drop` of
-/// something in there panics: the first panic goes on when all are gone.
+/// Dropping a Deferred does not cancel it, and dropping every [`Firer`] does not fire it. When both ends are gone, the
+/// callbacks can never run: they are dropped at once, with everything that they captured. If the `Drop` of a captured
+/// value panics, the others are dropped all the same, and then the first panic goes on.
 ///
-/// There is one exception to "at once". If a callback that is dropped had captured the last Deferred or Firer of
-/// another chain, that chain is dropped when the outermost one has been: a million of them inside each other would else
-/// need a million frames of the stack. So code that runs in such a `Drop`, and itself drops the last end of a chain,
-/// must not count on what that chain had captured being gone when `drop` returns. It is when the outermost `drop` does.
-/// (A Deferred that waits for a [`DeferredLock`] or a [`DeferredQueue`] gives its place up at once even so.)
+/// There is one exception to "at once". If a callback had captured the last Deferred or Firer of another chain, that
+/// chain is dropped after the outermost one: a million of them inside each other would otherwise need a million frames
+/// of the stack. So code in such a `Drop` that itself drops the last end of a chain must not expect the values which
+/// that chain captured to be gone when `drop` returns. They are gone when the outermost `drop` returns. (A Deferred
+/// that waits for a [`DeferredLock`] or a [`DeferredQueue`] gives up its place at once even then.)
 #[must_use = "a Deferred that is dropped is not cancelled, but its failure would go to the log"]
 pub struct Deferred<T: 'static> {
     state: State<T>,
@@ -105,8 +118,8 @@ impl<T: 'static> Deferred<T> {
         Deferred::from_head(Head::new(None, Location::caller()))
     }
 
-    /// Like [`new`](Deferred::new), with what `cancel` is to do: usually to stop the work, and perhaps to fire with a
-    /// better error. It is dropped as soon as the Deferred fires.
+    /// Like [`new`](Deferred::new), with what `cancel` does: usually it stops the work, and perhaps fires with a better
+    /// error. The canceller is dropped as soon as the Deferred fires.
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
         let stop = move |head: &Rc<Head<T>>| canceller(&Firer::new(Rc::clone(head)));
@@ -117,7 +130,7 @@ impl<T: 'static> Deferred<T> {
         (Deferred { state: State::New(FlatRc::new(head.clone())) }, Firer::new(head))
     }
 
-    /// For a chain that exists.
+    /// A Deferred for a chain that exists.
     #[inline(always)]
     fn from_chain(chain: Chain<T>) -> Deferred<T> {
         Deferred { state: State::Pending(chain) }
@@ -135,7 +148,7 @@ impl<T: 'static> Deferred<T> {
         Deferred::from_result_at(result, Location::caller())
     }
 
-    /// The same where the place is known better.
+    /// The same for a Deferred that counts as made at `made`.
     #[inline]
     fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
         let result = result.map_err(|mut failure| {
@@ -242,8 +255,9 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// The same for one that has no result in it, of which nothing is left. Apart, so that a fired one passes by
-    /// quickly; and by reference, because a state that is handed on whole is copied.
+    /// The same for a Deferred that does not hold its result; nothing is left in it. It is a function of its own so
+    /// that the path of a fired one stays short, and it works by reference because a state that is passed by value is
+    /// copied.
     #[inline(never)]
     fn add_to_chain<U: 'static>(
         &mut self,
@@ -318,10 +332,10 @@ impl<T: 'static> Deferred<T> {
     /// [`CancelledError`](crate::CancelledError) unless that fired it. If the chain waits for a Deferred that a
     /// callback returned, that one is cancelled. Does nothing if it has fired and waits for nothing.
     ///
-    /// Without a canceller, the next firing by the producer is silently ignored: it could not have known.
+    /// Without a canceller, the next firing by the producer is silently ignored: the producer could not have known.
     ///
     /// # Panics
-    /// If the canceller panics, after the Deferred has failed (in Twisted such a Deferred is stuck for ever).
+    /// If the canceller panics, after the Deferred has failed. (In Twisted such a Deferred is stuck for ever.)
     #[track_caller]
     pub fn cancel(&self) {
         match self.control() {
@@ -334,14 +348,16 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// What cancels this chain as it is now, for whoever has not got the Deferred itself: a timer, a list, a button.
+    /// A handle that cancels this chain as it is now, for code that does not hold the Deferred: a timer, a list, a
+    /// button.
     pub fn canceller(&self) -> Canceller {
         Canceller::new(self.control())
     }
 
     /// Holds the chain before its next callback for as long as the [`Pause`] lives; pauses count.
     ///
-    /// Called from inside a callback it takes effect at once; in Twisted callbacks that were already queued still run.
+    /// Called from inside a callback, it takes effect at once. In Twisted, callbacks that were already queued still
+    /// run.
     pub fn pause(&mut self) -> Pause {
         let chain = match self.take().settled_or_chain() {
             Settled::Now(result, trace) => Deferred::chain_of_head(Head::holding(result, trace)),
@@ -352,8 +368,8 @@ impl<T: 'static> Deferred<T> {
         pause
     }
 
-    /// The value, if this has fired, is not paused, did not fail, and was not awaited before. A failure is left where
-    /// it is, to be logged.
+    /// The value, if this has fired, is not paused, did not fail, and was not awaited before. A failure is logged, as
+    /// with any Deferred that is dropped.
     pub fn result(self) -> Option<T> {
         if let State::Fired(mut outcome, _) = self.state {
             return outcome.take().and_then(|result| Outcome::new(result).into_value());
@@ -408,7 +424,7 @@ impl<T: 'static> Deferred<T> {
         mem::replace(self, Deferred { state: State::Fired(Outcome::taken(), Trace::new(made)) })
     }
 
-    /// The result, or the ends of the chain that it is to come from.
+    /// The result, or the chain that it will come from.
     #[inline]
     fn settled(self) -> Result<Result<T, Failure>, Chain<T>> {
         match self.settled_or_chain() {
@@ -440,6 +456,7 @@ impl<T: 'static> Deferred<T> {
     }
 }
 
+/// What a Deferred is good for when it is consumed: its result, or its chain.
 enum Settled<T: 'static> {
     Now(Result<T, Failure>, Trace),
     Later(Chain<T>),

@@ -1,8 +1,10 @@
 //! What a failure has inside: an error that may hold other failures, which hold others.
 //!
-//! A list in a list in a list fails with an error of an error of an error. What lists must know of it is found out when
-//! each failure is made, from the one inside of it; so nobody looks through a million of them for it. And they are
-//! dropped one after the other, not one from inside the other.
+//! A list in a list in a list fails with an error of an error of an error. What must be known of such an error is
+//! worked out when its failure is made, from the one failure inside it: nothing ever searches a million of them. And
+//! they are dropped one after the other, not one from inside the other.
+//!
+//! Next: `../deferred/mod.rs`, the chain that carries a failure.
 
 use super::{Failure, FailureGroup, FirstError, Message};
 use crate::CancelledError;
@@ -12,7 +14,7 @@ use std::error::Error;
 use std::fmt;
 use std::mem;
 
-/// What is known of an error from the start. In one byte, so that it is written down at once.
+/// What is known of an error from the start, in one byte.
 pub(super) struct Inside(Cell<u8>);
 
 /// There may be another failure in it.
@@ -49,7 +51,7 @@ impl Inside {
         self.0.replace(self.0.get() | IS_REPORTED) & IS_REPORTED == 0
     }
 
-    /// Drops `error`, of which this is known, if that takes more than dropping it.
+    /// Drops `error`, whose content this describes, without recursion.
     #[inline]
     pub(super) fn drop(&self, error: &mut Box<dyn Error>) {
         if self.0.get() & MAY_HOLD_FAILURES != 0 {

@@ -1,14 +1,16 @@
-//! What lists and races fail with: [`FirstError`] and [`FailureGroup`], and how they are told to a person.
+//! What lists and races fail with: [`FirstError`] and [`FailureGroup`], and how they are shown to a person.
 //!
 //! Lists wait for lists, so there may be a failure in a failure in a failure, a million deep, and groups of groups of
-//! them. Nothing here recurses on that. A message tells the outermost lists and the innermost ones, how many are left
-//! out between them, and what it all began with:
+//! them. Nothing here recurses on that. A message names the outermost lists and the innermost ones, the number of those
+//! between them, and the error that began it:
 //!
 //! ```text
 //!   input 1 failed: input 1 failed: (999996 lists further in) input 1 failed: input 0 failed: boom
 //! ```
 //!
-//! That they are dropped without recursion is the business of `failure/inside.rs`.
+//! `inside.rs` sees to it that they are dropped without recursion.
+//!
+//! Next: `inside.rs`.
 
 use super::Failure;
 use std::error::Error;
@@ -18,7 +20,7 @@ use std::iter;
 /// The first failure of those that [`gather_results`](crate::deferred::gather_results) waited for. Its causes
 /// ([`Error::source`]) are that failure's, or if that is another `FirstError`, those of the innermost one.
 ///
-/// Of very many inside each other the message tells the outermost and the innermost ones.
+/// If very many are inside each other, the message names the outermost and the innermost ones.
 #[derive(Clone)]
 pub struct FirstError {
     /// Which input it was.
@@ -27,7 +29,7 @@ pub struct FirstError {
     pub failure: Failure,
 }
 
-/// All who took part in a [`race`](crate::deferred::race) have failed: their failures in the order of the inputs.
+/// All inputs of a [`race`](crate::deferred::race) have failed: their failures, in the order of the inputs.
 ///
 /// The message tells the first of them only, and of groups inside groups only the outer ones.
 #[derive(Clone)]
@@ -36,7 +38,7 @@ pub struct FailureGroup(pub Vec<Failure>);
 /// How many failures of a group are told. There may be a million.
 pub(super) const GROUP_TOLD: usize = 5;
 
-/// How many groups inside each other are told; of what is further in, only what it began with. Each may tell of
+/// How many groups inside each other are told; of those further in, only the error that began it. Each may tell of
 /// [`GROUP_TOLD`] others.
 pub(super) const GROUPS_DEEP: usize = 2;
 
@@ -56,12 +58,12 @@ fn innermost_of(first: &FirstError) -> &Failure {
     firsts(first).last().map_or(&first.failure, |last| &last.failure)
 }
 
-/// The failure itself, or what the innermost list failed with of those that have it inside.
+/// The failure itself; or, if it came out of lists, the failure in the innermost of them.
 pub(super) fn innermost_input(failure: &Failure) -> &Failure {
     failure.check().map_or(failure, innermost_of)
 }
 
-/// What it all began with, and through how many lists and races that has come.
+/// The failure that began it, and through how many lists and races that has come.
 pub(super) fn origin(failure: &Failure) -> (&Failure, usize) {
     let way = iter::successors(Some(failure), |failure| inside(failure));
     way.enumerate().last().map_or((failure, 0), |(levels, origin)| (origin, levels))
@@ -86,7 +88,7 @@ pub(super) fn lists(count: usize) -> &'static str {
 }
 
 impl FirstError {
-    /// Tells it inside of so many groups.
+    /// Writes it as the content of this many groups.
     fn tell(&self, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
         let levels = firsts(self).count();
         let untold = levels.saturating_sub(2 * ENDS_TOLD);
@@ -129,7 +131,7 @@ impl Error for FirstError {
 }
 
 impl FailureGroup {
-    /// Tells it inside of so many others.
+    /// Writes it as the content of this many groups.
     fn tell(&self, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
         let FailureGroup(failures) = self;
         if failures.is_empty() {
@@ -151,7 +153,7 @@ impl FailureGroup {
     }
 }
 
-/// Tells the failure of an input of a group, which is inside of so many.
+/// Writes the failure of an input of a group, which is inside this many.
 fn tell_input(failure: &Failure, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
     if innermost_input(failure).check::<FailureGroup>().is_none() {
         return write!(f, "{failure}");
@@ -182,7 +184,7 @@ impl fmt::Debug for FailureGroup {
 
 impl Error for FailureGroup {}
 
-/// A failure so many lists inside of others.
+/// A failure that is inside this many lists.
 struct Shown<'a> {
     failure: &'a Failure,
     depth: usize,
@@ -205,7 +207,7 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// The failures of a group that is so many lists inside of others.
+/// The failures of a group that is inside this many lists.
 struct ShownGroup<'a> {
     failures: &'a [Failure],
     depth: usize,

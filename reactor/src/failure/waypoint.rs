@@ -1,4 +1,6 @@
 //! [`Waypoint`]: one thing that a failure met on its way down a chain.
+//!
+//! Next: `lists.rs`, failures that hold others.
 
 use std::fmt;
 use std::panic::Location;

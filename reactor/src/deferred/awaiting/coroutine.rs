@@ -9,6 +9,8 @@
 //!
 //! The links go as in any chain: what is awaited holds the coroutine, and the control holds what is awaited. So a
 //! coroutine ends with what it waits for, and one whose Deferred was dropped goes on as long as something can fire.
+//!
+//! Next: `waker.rs`, wakes that do not come from a Deferred of ours.
 
 use super::waker::{OwnWaker, Rested};
 use crate::Failure;
@@ -29,8 +31,8 @@ thread_local!(static CURRENT: RefCell<Option<Rc<dyn Coroutine>>> = const { RefCe
 
 /// A coroutine, as a Deferred that is awaited inside of it sees it.
 trait Coroutine: Run {
-    /// Whether `waker` rouses it directly: then it can go on in the loop that fires. Inside of a combinator of futures
-    /// another waker is handed out, which must be heard of first.
+    /// Whether `waker` wakes it directly: then it can go on in the loop that fires. A combinator of futures hands out a
+    /// waker of its own, which must be called first.
     fn is_woken_by(&self, waker: &Waker) -> bool;
     fn control(&self) -> Option<Rc<CoroutineControl>>;
     /// Drops the future and fails.
@@ -50,11 +52,11 @@ fn current() -> Option<Rc<dyn Coroutine>> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
-/// Who polls now.
+/// The code that polls now.
 pub(crate) enum Poller {
-    /// A coroutine of ours, and its control if anybody holds it.
+    /// A coroutine of ours, and its control if that still exists.
     Coroutine(Option<Rc<CoroutineControl>>),
-    /// Somebody else.
+    /// Anything else.
     Other,
 }
 
@@ -112,9 +114,9 @@ struct Task<T: 'static, F> {
     /// Not there while it runs, and when it has ended.
     future: Cell<Option<Pin<Box<F>>>>,
     out: Out<T>,
-    /// It was to run while it ran.
+    /// It was woken while it ran.
     again: Cell<bool>,
-    /// Kept for the next poll, if nobody else has it.
+    /// Kept for the next poll, if no other code has it.
     waker: Cell<Option<OwnWaker>>,
     control: Weak<CoroutineControl>,
     made: Place,
@@ -164,8 +166,9 @@ where
         }
     }
 
-    /// It waits now. A cancel that came while it ran is for what it awaits now: the loop does that next, and runs it
-    /// again if that rouses it. From inside, one that is cancelled a million times would recurse.
+    /// It waits now. A cancel that came while it ran is for what it awaits now: the loop does that next, and then runs
+    /// the coroutine again if that woke it. If it were done in here, a coroutine that is cancelled a million times
+    /// would recurse.
     fn rest(self: &Rc<Self>, trampoline: &mut Trampoline) -> AfterPoll {
         let asked = self.asked_to_cancel();
         if let Some((at, awaited)) = &asked
@@ -238,7 +241,7 @@ where
                 Next::Nothing
             }
             Poll::Ready(result) => {
-                // It ends before its callbacks run, as a function does.
+                // Its variables are dropped before its callbacks run, as with a function that returns.
                 match trampoline.call(move || drop(future), self.made) {
                     Ok(()) => self.end(result),
                     Err(panicked) => self.end(result.and(Err(panicked))),
@@ -277,7 +280,7 @@ where
     }
 }
 
-/// By it a coroutine is paused, cancelled and asked what it waits for.
+/// The control of a coroutine.
 pub(crate) struct CoroutineControl {
     gate: Gate,
     made: Place,

@@ -8,7 +8,7 @@
 //! The public side of it is `future.rs`, beside this folder. Chains know nothing of this room but the slot in which a
 //! result waits for the code that awaits it.
 //!
-//! Next: `wait.rs`.
+//! Next: `wait.rs`, a Deferred that is awaited.
 
 mod coroutine;
 mod notes;

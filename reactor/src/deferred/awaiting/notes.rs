@@ -1,4 +1,6 @@
 //! [`Notes`]: what other threads leave for the coroutines of a thread, until its reactor reads it.
+//!
+//! Next: `../several/mod.rs`.
 
 use std::collections::HashSet;
 

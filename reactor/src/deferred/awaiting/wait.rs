@@ -1,4 +1,6 @@
 //! [`Awaiting`]: what a Deferred holds while some code awaits it.
+//!
+//! Next: `coroutine.rs`, code of ours that awaits.
 
 use super::coroutine::{self, CoroutineControl, Poller};
 use crate::Failure;
@@ -41,7 +43,7 @@ impl<T: 'static> Awaiting<T> {
         Ok(Box::new(awaiting))
     }
 
-    /// The result, or remembers who is to be roused now.
+    /// The result; or remembers what must be woken now.
     pub(crate) fn poll(&mut self, context: &Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
         if let Some(result) = self.take_result() {
             return Poll::Ready(result);
@@ -55,7 +57,7 @@ impl<T: 'static> Awaiting<T> {
         Poll::Pending
     }
 
-    /// Has the control kept by the coroutine that runs, by which that one is cancelled.
+    /// Hands the control to the coroutine that runs, so that a cancel of that coroutine finds it.
     fn move_to_current(&mut self, at: Place) -> Result<(), Failure> {
         let poller = coroutine::poller();
         if let (KeptControl::Coroutine(keeper, _), Poller::Coroutine(Some(own))) = (&self.control, &poller)
@@ -73,13 +75,13 @@ impl<T: 'static> Awaiting<T> {
                 let number = own.awaits(&self.slot, WaitsOn { control, by: at });
                 KeptControl::Coroutine(Rc::downgrade(&own), number)
             }
-            // Nobody can cancel the coroutine, and it must not hold what holds it.
+            // Nothing can cancel the coroutine, and it must not hold what holds it.
             (Poller::Coroutine(_), _) => KeptControl::Nowhere,
         };
         Ok(())
     }
 
-    /// Takes the control from whoever keeps it.
+    /// Takes the control from where it is kept.
     fn take_control(&mut self) -> Option<FlatRc<dyn Control>> {
         let kept = match mem::replace(&mut self.control, KeptControl::Nowhere) {
             KeptControl::Here(control) => Some(control),
@@ -93,7 +95,7 @@ impl<T: 'static> Awaiting<T> {
         self.slot.has_result() || self.slot.tail().is_some_and(|tail| tail.out().is_done())
     }
 
-    /// The result, if it is here; if nobody awaited it when it came, it is still with the chain.
+    /// The result, if it is here; if nothing awaited it when it came, it is still with the chain.
     fn take_result(&self) -> Option<Result<T, Failure>> {
         self.slot.take().or_else(|| self.slot.tail()?.out().take())
     }
@@ -102,7 +104,7 @@ impl<T: 'static> Awaiting<T> {
         self.weak_control.upgrade().map(FlatRc::new)
     }
 
-    /// A cancel that reaches nobody any more: the waiting ends.
+    /// Ends the wait for a cancel that finds no chain to cancel any more.
     pub(crate) fn give_up(&self, at: Place) {
         if !self.is_done() {
             self.stop_awaiting();
@@ -116,8 +118,8 @@ impl<T: 'static> Awaiting<T> {
         }
     }
 
-    /// Awaits no more: the result, or the chain that it is to come from. If all that could fire it is gone, that is one
-    /// that nobody fires.
+    /// Stops awaiting: the result, or the chain that it will come from. If all that could fire it is gone, that is a
+    /// chain that nothing fires.
     pub(crate) fn into_chain(mut self) -> Result<Result<T, Failure>, Chain<T>> {
         if let Some(result) = self.take_result() {
             return Ok(result);
@@ -125,7 +127,7 @@ impl<T: 'static> Awaiting<T> {
         let made = self.trace.made();
         let (tail, control) = match (self.slot.tail(), self.take_control()) {
             (Some(tail), Some(control)) => (tail, control),
-            // What it could be cancelled by has gone with the coroutine that awaited it.
+            // Its control has gone with the coroutine that awaited it.
             (Some(tail), None) => (tail, FlatRc::new(Segment::new(made) as Rc<dyn Control>)),
             (None, _) => {
                 let head = Head::new(None, made);

@@ -11,6 +11,8 @@
 //! A coroutine that keeps a waker of its own, as combinators of many futures do, is kept alive by it. If all that could
 //! wake it is gone, it stays in memory, as a task of any executor would. We could not tell: other code may have a clone
 //! of that waker.
+//!
+//! Next: `notes.rs`, what other threads leave.
 
 use super::notes::{Note, Notes};
 use crate::deferred::chain::{self, Run};

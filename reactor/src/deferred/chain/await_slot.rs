@@ -8,6 +8,8 @@
 //!       ^                              |  '----> WakeTarget, until the result comes
 //!       '----------- weakly -----------'
 //! ```
+//!
+//! Next: `spare.rs`, heads that are used again.
 
 use super::control::Control;
 use super::flat_rc::FlatRc;

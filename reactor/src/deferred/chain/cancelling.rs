@@ -5,6 +5,8 @@
 //! one level of the stack. Twisted runs all of that at once, and so do we, because programs can see the order; but
 //! only [`MAX_NESTED_CANCELLERS`] deep. From there on a list leaves its cancels to the loop that runs the innermost
 //! canceller, which does them when that canceller has returned.
+//!
+//! Next: `waking.rs`.
 
 use super::control::Control;
 use super::flat_rc::FlatRc;

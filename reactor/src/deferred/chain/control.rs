@@ -3,6 +3,8 @@
 //!
 //! A Deferred holds the control of its chain, and a control holds the control that it waits for. Nothing that fires
 //! holds a control: when both ends of a chain are gone, so is the chain.
+//!
+//! Next: `flat_rc.rs`, the links between nodes.
 
 use super::flat_rc::{FlatRc, Node, Plain};
 use super::peek;

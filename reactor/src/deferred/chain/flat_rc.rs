@@ -6,6 +6,8 @@
 //! them panics in its own `Drop`, the rest is dropped all the same before the panic goes on.
 //!
 //! What this means for programs is said at [`Deferred`](crate::Deferred).
+//!
+//! Next: `panics.rs`.
 
 use super::panics::caught;
 use std::cell::{Cell, RefCell};

@@ -1,4 +1,6 @@
 //! [`Head`]: the start of a chain. A Firer holds it, and it is the chain's control.
+//!
+//! Next: `out.rs`, the other side of every node.
 
 use super::control::{Control, Gate};
 use super::flat_rc::Node;
@@ -41,7 +43,7 @@ pub(crate) enum Firing {
 }
 
 impl<T> Default for Head<T> {
-    /// One without a canceller. Not inlined, so that each field is written where it is to be, and only once.
+    /// A head without a canceller. Not inlined, so that each field is written once, where it will be.
     #[inline(never)]
     fn default() -> Head<T> {
         let nowhere = Location::caller();
@@ -61,7 +63,7 @@ impl<T> Default for Head<T> {
 impl<T: 'static> Head<T> {
     #[inline]
     pub(crate) fn new(canceller: Option<Stop<T>>, made: Place) -> Rc<Head<T>> {
-        // `Rc::default` builds it where it is to be; `Rc::new` would build it on the stack and copy it.
+        // `Rc::default` builds it where it will be; `Rc::new` would build it on the stack and copy it.
         let mut head = spare::take::<Head<T>>().unwrap_or_default();
         let new = Rc::get_mut(&mut head).expect("nobody else has it yet");
         new.out.begin(Trace::new(made));
@@ -72,7 +74,7 @@ impl<T: 'static> Head<T> {
         head
     }
 
-    /// One that has fired with `result` and is about to be paused.
+    /// A head that has fired with `result` and is about to be paused.
     pub(crate) fn holding(result: Result<T, Failure>, trace: Trace) -> Rc<Head<T>> {
         let mut head = Head::new(None, trace.made());
         if let Some(new) = Rc::get_mut(&mut head) {
@@ -165,7 +167,7 @@ impl<T: 'static> Head<T> {
         trampoline.go(next);
     }
 
-    /// The same for one with a canceller, whose captures may panic when they are dropped.
+    /// The same for a head with a canceller: what that captured may panic when it is dropped.
     #[inline(never)]
     fn drop_and_run(self: &Rc<Self>, stop: Stop<T>, result: Result<T, Failure>) {
         match caught(|| drop(stop)) {

@@ -15,7 +15,7 @@
 //! | `await_slot.rs` | the result of a Deferred that some code awaits |
 //! | `spare.rs` | a head is used again |
 //!
-//! Next: `trampoline.rs`.
+//! Next: `trampoline.rs`, the loop.
 
 mod await_slot;
 mod cancelling;

@@ -4,6 +4,8 @@
 //!   nothing yet --push--> done --take--> nothing      nobody had asked
 //!   nothing yet --link--> linked --push--> nothing    the result goes on at once
 //! ```
+//!
+//! Next: `pending.rs`, what a Deferred holds of all this.
 
 use super::await_slot::{AwaitSlot, Awaiter, WakeTarget};
 use super::control::{Control, Gate};

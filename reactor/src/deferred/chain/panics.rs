@@ -1,4 +1,6 @@
 //! Panics of callbacks, cancellers and destructors: caught where a chain must go on, resumed when it has come to rest.
+//!
+//! Next: `cancelling.rs`.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};

@@ -1,4 +1,6 @@
 //! [`Chain`]: what a Deferred that has not fired holds; and [`Reply`], what a callback returned, seen by its chain.
+//!
+//! Next: `control.rs`, the other end that it holds.
 
 use super::control::Control;
 use super::flat_rc::FlatRc;

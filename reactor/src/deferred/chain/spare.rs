@@ -1,18 +1,21 @@
-//! [`take`] and [`keep`]: nodes that are done with, for the next ones of their types.
+//! [`take`] and [`keep`]: heads that are used again.
 //!
-//! A Deferred usually lives for a moment, and asking for the memory of its head and giving it back is no small part of
-//! what it costs. So a thread keeps a few heads in which nothing is left, one for each type, as long as the types do
-//! not fall to the same place.
+//! A Deferred usually lives for a moment, and a good part of its cost is asking for the memory of its head and giving
+//! it back. So a thread keeps a few heads in which nothing is left, one for each type, unless two types fall to the
+//! same place. The price of doing without: 658 instructions instead of 505 for a Deferred that is fired first and then
+//! gets four callbacks, and 1,925 instead of 1,760 for one that is fired at the end (`bench/count_instructions`).
+//!
+//! Next: `../story/mod.rs`.
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-/// How many a thread keeps. A power of two.
+/// How many heads a thread keeps. A power of two.
 const KEPT: usize = 16;
 
-/// None that is larger is kept.
+/// The largest size in bytes of a head that is kept.
 const LARGEST: usize = 512;
 
 thread_local!(static SPARE: [Cell<Option<Rc<dyn Any>>>; KEPT] = const { [const { Cell::new(None) }; KEPT] });
@@ -32,7 +35,7 @@ impl Hasher for AsItIs {
     }
 }
 
-/// Where one of this type is kept.
+/// The place for heads of this type.
 #[inline]
 fn place<N: 'static>() -> usize {
     let mut hasher = AsItIs(0);
@@ -40,7 +43,7 @@ fn place<N: 'static>() -> usize {
     hasher.finish() as usize % KEPT
 }
 
-/// One that was kept, as it was then.
+/// Takes out a head that was kept, as it was then.
 #[inline]
 pub(super) fn take<N: 'static>() -> Option<Rc<N>> {
     if size_of::<N>() > LARGEST {
@@ -49,7 +52,7 @@ pub(super) fn take<N: 'static>() -> Option<Rc<N>> {
     SPARE.try_with(|spare| spare[place::<N>()].take()).ok()??.downcast().ok()
 }
 
-/// Keeps one that nobody else holds; one that was kept before in the same place goes.
+/// Keeps a head that nothing else holds. The one that was in its place before goes.
 #[inline]
 pub(super) fn keep<N: 'static>(node: Rc<N>) {
     if size_of::<N>() <= LARGEST {

@@ -6,7 +6,9 @@
 //!   waits --resume--> has the result --run--> done
 //! ```
 //!
-//! The four of them are what is in its [`Inbox`]. Next: `head.rs`, the start of a chain.
+//! Its state is what lies in its [`Inbox`].
+//!
+//! Next: `head.rs`, the start of a chain.
 
 use super::control::{Control, Segment};
 use super::flat_rc::{FlatRc, Plain};
@@ -84,7 +86,8 @@ where
 {
     #[inline]
     pub(crate) fn new(callback: F, side: Side, added: Place, before: Trace) -> Rc<Step<T, U, F>> {
-        // `Rc::default` builds it where it will be; `Rc::new` would build it on the stack and copy it.
+        // `Rc::default` builds it where it will be; `Rc::new` would build it on the stack and copy it. That copy cost
+        // 115 of the 1,760 instructions of four callbacks (`bench/count_instructions`, fired-at-end).
         let mut step = Rc::<Step<T, U, F>>::default();
         let new = Rc::get_mut(&mut step).expect("nobody else has it yet");
         new.callback.set(Some(callback));

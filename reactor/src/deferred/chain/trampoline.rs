@@ -48,6 +48,8 @@
 //!   before the next.
 //! * A panic is kept and goes on to whoever fired, but only when the rest of the chain has been told: a lock that the
 //!   chain holds is given back, a reply that it owes is sent, and a test that fails inside a callback still fails.
+//!
+//! Next: `step.rs`, one callback.
 
 use super::cancelling;
 use super::control::{self, Control};

@@ -1,5 +1,7 @@
 //! Wakers inside the loop: a waker of a combinator or of another executor is called by the trampoline, and the
 //! coroutines of ours that it wakes run in that same loop, one after the other.
+//!
+//! Next: `await_slot.rs`, where the result waits for the code that awaits it.
 
 use super::panics::caught;
 use super::trampoline::{Next, Run, Trampoline};

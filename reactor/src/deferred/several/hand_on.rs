@@ -1,4 +1,6 @@
 //! [`Deferred::chain_deferred`]: the result of one Deferred fires another.
+//!
+//! Next: `../../tls/mod.rs`.
 
 use crate::Failure;
 use crate::deferred::chain::{Accept, Firing, Next, Out, Plain, Reply, Run, Tail, Trampoline};
@@ -11,12 +13,11 @@ use std::panic::Location;
 use std::rc::Rc;
 
 impl<T: 'static> Deferred<T> {
-    /// Hands the result to another Deferred, whatever it is; `()` is what is left here. Twisted's `chainDeferred`,
-    /// except that a row of a million such links does not recurse.
+    /// Hands the result, value or failure, to another Deferred; the result here is then `()`. Twisted's `chainDeferred`,
+    /// except that a row of a million of them does not recurse.
     ///
-    /// If the other one has been fired already, the result here is its
-    /// [`AlreadyCalledError`](crate::error::AlreadyCalledError). It is one-way: cancelling the other one does not cancel
-    /// this one.
+    /// If the other one has been fired already, the result here is its [`AlreadyCalledError`]. It is one-way: cancelling
+    /// the other one does not cancel this one.
     #[track_caller]
     pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {
         let added = Location::caller();
@@ -84,7 +85,7 @@ impl<T> Run for HandOn<T> {
     }
 }
 
-/// What [`HandOn`] does, for a Deferred that has fired already: nothing waits, so it needs no step.
+/// Does what [`HandOn`] does, for a Deferred that has fired already: nothing waits, so it needs no step.
 fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Place) -> Result<(), Failure> {
     let admitted = admit(Outcome::new(result), firer, added).map_err(|error| Failure::at(error, added))?;
     if let Some(result) = admitted {
@@ -93,7 +94,7 @@ fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Plac
     Ok(())
 }
 
-/// Asks whether the other Deferred takes a result; gives what it is to be fired with, or nothing if it ignores it. A
+/// Admits the firing of the other Deferred. Returns what it must be fired with, or nothing if it ignores the firing. A
 /// failure that it does not take is reported.
 fn admit<T: 'static>(
     result: Outcome<T>,

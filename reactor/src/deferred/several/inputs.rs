@@ -1,4 +1,4 @@
-//! Several Deferreds that are waited for together: what `list.rs` has in common.
+//! [`join`]: several Deferreds that are waited for together. The three functions of `list.rs` are policies on it.
 //!
 //! ```text
 //!   input 0 --[Input]--+
@@ -8,12 +8,14 @@
 //! ```
 //!
 //! Each input gets one step, which hands its result to the [`Policy`]. The policy says when the result of all is known,
-//! which happens once; what comes after that is late. The step that decides hands the result on to the list's own chain
+//! which happens once; anything after that is late. The step that decides hands the result on to the list's own chain
 //! in the loop that is running, as the last step of a chain does: lists in lists in lists use the stack of one.
 //!
-//! If the others are to be cancelled first, the loop does that (see [`Trampoline::cancel_before`]), and then comes back for
-//! the result. While an input is being cancelled, everything may happen from inside its canceller: other inputs fire,
-//! the result is decided, its callbacks cancel and fire more. So nothing is borrowed then.
+//! If the other inputs must be cancelled first, the loop does that ([`Trampoline::cancel_before`]), and then comes back
+//! for the result. Anything may happen from inside the canceller of an input: other inputs fire, the result is decided,
+//! its callbacks cancel and fire more. So nothing is borrowed then.
+//!
+//! Next: `shared.rs`, one result for several.
 
 use crate::Failure;
 use crate::deferred::Deferred;
@@ -30,14 +32,14 @@ pub(super) trait Policy: 'static {
     type Input: 'static;
     type Output: 'static;
 
-    /// Keeps the result of one input; gives the result of all as soon as that is known. Runs and drops nothing of the
-    /// user's: it is borrowed.
+    /// Keeps the result of one input; returns the result of all as soon as that is known. It must run no code of the
+    /// user's, and drop no value of theirs: the policy is borrowed meanwhile.
     fn keep(&mut self, index: usize, result: Result<Self::Input, Failure>) -> Option<Result<Self::Output, Failure>>;
 
-    /// What becomes of the rest of what it kept, once the result is known.
+    /// Disposes of what it kept, once the result is known.
     fn decided(self);
 
-    /// What becomes of a failure that comes after that, unless it is only a cancellation that we asked for.
+    /// Disposes of a failure that comes after that. Not called for a cancellation that we asked for.
     fn late(failure: Failure);
 }
 
@@ -98,24 +100,24 @@ impl InputControls {
     }
 }
 
-/// What the inputs' steps have in common, and what follows them.
+/// What the steps of all inputs share: the policy, and the list's own chain behind it.
 struct Joint<P: Policy> {
     /// Until the result is known.
     policy: RefCell<Option<P>>,
-    /// If the others are to be cancelled when the result is known. An input is then kept alive by the rest: it must be
-    /// reached even if nobody holds the list's own Deferred any more.
+    /// Set if the other inputs are cancelled when the result is known. The inputs then keep each other alive: each must
+    /// be reached even if the list's own Deferred is gone.
     to_cancel: Option<Rc<InputControls>>,
     controls: Weak<InputControls>,
     /// The result, while the others are being cancelled.
     decided: Cell<Option<Outcome<P::Output>>>,
-    /// Whether we have cancelled the inputs: that they say so is then no news.
+    /// Whether we have cancelled the inputs: a failure that only says so is then not reported.
     was_cancelled: Cell<bool>,
     out: Out<P::Output>,
     control: Weak<ListControl>,
 }
 
 impl<P: Policy> Joint<P> {
-    /// Takes the result of one input; gives the result of all if this one decides it.
+    /// Takes the result of one input; returns the result of all if this one decides it.
     fn keep(
         &self,
         index: usize,
@@ -151,7 +153,7 @@ impl<P: Policy> Joint<P> {
         }
     }
 
-    /// The result is known: cancels the others, if they are to be, and hands it on.
+    /// The result is known: cancels the other inputs if the caller wants that, and hands the result on.
     fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>, trampoline: &mut Trampoline) -> Next {
         if let Some(controls) = &self.to_cancel {
             self.was_cancelled.set(true);
@@ -173,7 +175,7 @@ impl<P: Policy> Joint<P> {
         });
         let control = self.control.upgrade();
         if let Some(control) = &control {
-            // It is decided: nobody can cancel an input any more, and what they hold is let go of.
+            // From here on a cancel of the list reaches no input, and the inputs are no longer kept alive.
             let controls = control.controls.0.take();
             trampoline.shielded(|| drop(controls));
         }

@@ -12,20 +12,20 @@
 //! | `race(ds)` | [`race`] with [`Others::Cancel`] |
 //! | `consumeErrors=True` | not needed: the inputs are consumed |
 //!
-//! All three: an input that has fired already counts. Cancelling the result cancels every input that has not fired,
-//! and the result then follows from the inputs; afterwards it does nothing. If a canceller panics, the others are
-//! cancelled all the same; the panic then goes on to whoever cancelled or fired. Everything takes linear time and
-//! constant stack: for a million inputs as for a million lists inside each other, whether they fire, fail, are
-//! cancelled or dropped, and also if each cancels the next one because it fails.
+//! For all three: an input that has fired already counts. Cancelling the result cancels every input that has not fired,
+//! and the result then follows from the inputs; once the result is known, a cancel does nothing. If a canceller panics,
+//! the other inputs are cancelled all the same, and then the panic goes on to the code that cancelled or fired.
+//! Everything takes linear time and constant stack: a million inputs, or a million lists inside each other, whether
+//! they fire, fail, are cancelled or dropped, or each fails and cancels the next.
 //!
-//! One thing differs when cancellers run inside of each other because each fires its Deferred, by which a list fails
-//! and cancels the next one: from the sixteenth on, a list fires when the canceller has returned, and not before, so
-//! that the order among those is another.
+//! One thing differs from Twisted when cancellers nest: a canceller fires its Deferred, a list fails by that and
+//! cancels its other inputs, and one of their cancellers does the same. From the sixteenth level on, a list fires when
+//! the canceller has returned and not before, so the order of events is another.
 //!
-//! What we do otherwise than Twisted, and why: what is to happen with the siblings of the first failure is said by
-//! whoever waits; Twisted leaves them running. An empty race fails; Twisted's never fires.
+//! Two things differ on purpose. The caller says what happens to the siblings of the first failure; Twisted leaves them
+//! running. An empty race fails; Twisted's never fires.
 //!
-//! Next: `inputs.rs` for how it is done, `list_errors.rs` for what they fail with.
+//! Next: `inputs.rs`, how it is done. What they fail with is in `failure/lists.rs`.
 
 use super::inputs::{Policy, join};
 use crate::Failure;
@@ -41,12 +41,12 @@ use std::panic::Location;
 pub enum Others {
     /// Those that have not fired are cancelled, before the result fires.
     ///
-    /// So that they can be reached then, each input is kept alive by the others until the result is known. If by then
-    /// every Firer of theirs has been dropped unfired, and the result's Deferred has been dropped too without a cancel,
-    /// the inputs and all that their callbacks captured stay in memory for good. Cancel a result that is wanted no
-    /// more, rather than drop it; a timeout ([`Deferred::add_timeout`]) does, and keeps it until then.
+    /// For this, the inputs keep each other alive until the result is known. If every Firer of theirs is dropped
+    /// unfired, and the Deferred of the result is dropped without a cancel, the inputs and everything that their
+    /// callbacks captured stay in memory for good. So cancel a result that you no longer want; do not only drop it. A
+    /// timeout ([`Deferred::add_timeout`]) cancels it, and keeps it alive until then.
     Cancel,
-    /// They go on; what they come to is dropped.
+    /// They go on; their results are dropped.
     LeaveRunning,
 }
 
@@ -103,12 +103,11 @@ pub fn gather_results<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>,
 
 /// The first value, with the index of the input that gave it; if all fail, a [`FailureGroup`] of their failures.
 ///
-/// With [`Others::Cancel`] the losers are cancelled before the result fires; the winner never is. Who takes part in a
-/// race expects that some lose: once there is a winner, the losers' failures, of before or after, are not reported as
-/// unhandled (as in Twisted), but written to the log at level debug, except cancellations that we asked for. Values
-/// are dropped.
+/// With [`Others::Cancel`] the losers are cancelled before the result fires; the winner never is. In a race some are
+/// expected to lose: once there is a winner, the failures of losers, earlier or later ones, are not reported as
+/// unhandled (as in Twisted), but logged at level debug, except cancellations that we asked for. Values are dropped.
 ///
-/// A race of nobody fails at once, with an empty [`FailureGroup`]. (Twisted's never fires.)
+/// A race without inputs fails at once, with an empty [`FailureGroup`]. (Twisted's never fires.)
 ///
 /// ```
 /// use reactor::{Deferred, deferred};

@@ -1,18 +1,20 @@
-//! [`DeferredLock`] and [`DeferredSemaphore`]: who must wait, waits in order of arrival, and without blocking.
+//! [`DeferredLock`] and [`DeferredSemaphore`]: callers wait in order of arrival, and without blocking the thread.
 //!
 //! Twisted's classes of these names. There, `release` is a method, which may be forgotten, called twice, or called by
-//! somebody who holds nothing (an AssertionError, if assertions are on). Here, whoever acquires gets a [`Permit`],
-//! and releasing is what happens when that is dropped: on success, on failure, on cancel, on panic. Releasing twice,
-//! or what one does not hold, cannot be written.
+//! somebody who holds nothing (an AssertionError, if assertions are on). Here, acquiring gives a [`Permit`], and
+//! dropping that releases: on success, on failure, on cancel, on panic. Releasing twice, or releasing what you do not
+//! hold, cannot be written.
 //!
-//! A release hands what it gives back straight to the oldest waiter, before anybody else can take it. Waiters who
-//! release from inside their callbacks are served one after the other, not one inside the other.
+//! A release hands the token straight to the oldest waiter, before any other caller can take it. Waiters that release
+//! from inside their callbacks are served one after the other, not one inside the other.
 //!
 //! All clones of a handle are the same lock. It is for one thread: it guards what takes several turns of the loop, not
 //! memory. There is no limit to the number of waiters: each is somebody's Deferred, and refusing it is up to them
 //! ([`DeferredSemaphore::waiting`] says how many there are).
 //!
 //! In async code: `let held = lock.acquire().await?;`.
+//!
+//! Next: `waiters.rs`, how those wait.
 
 use super::run_end::RunEnd;
 use super::waiters::Waiters;
@@ -26,7 +28,7 @@ use std::num::NonZeroUsize;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 
-/// Lets a limited number in at a time; the others wait in order of arrival.
+/// Lets a limited number of callers in at a time; the others wait in order of arrival.
 ///
 /// ```
 /// use reactor::deferred::DeferredSemaphore;
@@ -46,7 +48,7 @@ pub struct DeferredSemaphore(Rc<Tokens>);
 
 struct Tokens {
     limit: NonZeroUsize,
-    /// Those that nobody holds. If somebody waits, they are on their way to them.
+    /// The tokens that nobody holds. If somebody waits, these are on their way there.
     free: Cell<usize>,
     waiters: Rc<Waiters<Permit>>,
 }
@@ -59,28 +61,28 @@ impl DeferredSemaphore {
 
     /// One token, now or when it is our turn.
     ///
-    /// A cancel while waiting gives the place up; afterwards it does nothing. Whoever drops the Deferred has given up
-    /// too, even with a [`Canceller`](crate::deferred::Canceller) or a [`Pause`](crate::deferred::Pause) of it left: neither could receive.
-    /// The place goes at once.
+    /// A cancel while waiting gives the place up; afterwards it does nothing. Dropping the Deferred gives the place up
+    /// too, and at once, even if a [`Canceller`](crate::deferred::Canceller) or a [`Pause`](crate::deferred::Pause) of
+    /// it is left: neither can receive.
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         let tokens = &self.0;
-        // Those who wait come first, even if a token is just on its way to them.
+        // Waiters come first, even if a token is just on its way to them.
         if !tokens.waiters.skip_abandoned() && tokens.take() {
             return succeed(Permit(tokens.clone()));
         }
         tokens.waiters.wait()
     }
 
-    /// Acquires, calls `work`, and releases when what that returned has fired, in whatever way; its result is passed
-    /// on afterwards.
+    /// Acquires, calls `work`, and releases when the Deferred that `work` returned has fired with a value or a failure;
+    /// its result is passed on afterwards.
     ///
-    /// A cancel while waiting gives the place up, and `work` is not called; later it cancels what `work` returned. If
-    /// `work` panics, the token is released as well.
+    /// A cancel while waiting gives the place up, and `work` is not called; a later cancel is for what `work` returned.
+    /// If `work` panics, the token is released as well.
     ///
-    /// The panic of a callback of whoever is next does not take the place of the result: that is passed on, and then
-    /// the panic goes on to whoever fired. Only if `run` itself does it all before it returns, the panic goes on to its
-    /// caller, and there is nobody left to have the result.
+    /// A release runs the callbacks of the next waiter. If one of those panics, the result of this `run` still stands:
+    /// it is passed on, and then the panic goes on to the code that fired. Only if all of it happens before `run`
+    /// returns does the panic reach the caller of `run`; then there is no Deferred to hold the result.
     ///
     /// ```
     /// use reactor::{Deferred, deferred::DeferredLock};
@@ -130,8 +132,8 @@ impl DeferredSemaphore {
         self.0.limit
     }
 
-    /// How many wait. Whoever has given up is out, except that a coroutine whose own Deferred is gone may give up
-    /// unseen, and is counted until its turn comes.
+    /// How many wait. Waiters that have given up do not count, except that a coroutine whose own Deferred is gone may
+    /// give up unnoticed, and counts until its turn comes.
     pub fn waiting(&self) -> usize {
         self.0.waiters.len()
     }
@@ -143,7 +145,7 @@ fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce
         Ok(held) => held,
         Err(failure) => return Given::Ready(Err(failure)),
     };
-    // A failure is reported if the release panics: our caller gets that panic and nothing else.
+    // If the release panics, our caller gets that panic and nothing else: then a failure is reported here.
     let release = |result, held| {
         let result = Outcome::new(result);
         drop(held);
@@ -166,7 +168,7 @@ fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce
     }
 }
 
-/// Adds a callback that releases, and behind it the step that goes on with a panic of whoever is next.
+/// Adds a callback that releases, and behind it the step that passes on a panic of the next waiter.
 fn with_run_end<T, U, F>(
     chain: Chain<T>,
     side: Side,
@@ -197,7 +199,7 @@ impl Tokens {
     }
 }
 
-/// Lets one in at a time; the others wait in order of arrival.
+/// Lets one caller in at a time; the others wait in order of arrival.
 ///
 /// ```
 /// use reactor::deferred::DeferredLock;
@@ -229,7 +231,7 @@ impl DeferredLock {
         self.0.run(work)
     }
 
-    /// Whether one who wants it has to wait.
+    /// Whether a caller that wants it must wait.
     pub fn is_locked(&self) -> bool {
         self.0.tokens() == 0
     }
@@ -255,9 +257,9 @@ impl fmt::Debug for DeferredLock {
 
 /// What was acquired: a [`DeferredLock`], or one token of a [`DeferredSemaphore`]. Dropping it releases it.
 ///
-/// A release runs the callbacks of whoever is next, before the drop is over. Their panic goes on from there, when all
-/// whose turn it is have been served; but not if this is dropped while another panic unwinds: it is then only logged,
-/// as two at once would end the process.
+/// A release runs the callbacks of the next waiter before the drop is over. If they panic, the panic goes on from the
+/// drop when all waiters that can be served have been. But if this is dropped while another panic unwinds, the second
+/// one is only logged, as two at once would end the process.
 #[must_use = "dropping it releases it"]
 pub struct Permit(Rc<Tokens>);
 

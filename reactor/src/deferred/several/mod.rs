@@ -1,16 +1,16 @@
-//! Several that wait: for several Deferreds, for one result together, for a lock or a queue, for a limited time.
+//! Waiting for several Deferreds, for one result together, for a lock or a queue, for a limited time.
 //!
-//! All of this is built on what `chain/` has and on [`Deferred`](super::Deferred); nothing there knows of it. Each can be
-//! read alone:
+//! All of this is built on `chain/` and on [`Deferred`](super::Deferred), which know nothing of it. Each can be read
+//! alone:
 //!
 //! * `list.rs`: all, all that succeed, the first; `inputs.rs`: how that is done;
 //! * `shared.rs`: one result for several that wait;
 //! * `lock.rs`, `queue.rs`: locks, semaphores, queues; `waiters.rs`, `run_end.rs`: how those wait, and how a run ends;
 //! * `timeout.rs`: a chain that does not take longer than it may;
 //! * `hand_on.rs`: one Deferred fires another;
-//! * `tickets.rs`: who waits, in order of arrival, for `shared.rs` and `waiters.rs`.
+//! * `tickets.rs`: waiters in order of arrival, for `shared.rs` and `waiters.rs`.
 //!
-//! Next: `list.rs`.
+//! Next: `list.rs`, waiting for several.
 
 mod hand_on;
 mod inputs;

@@ -1,16 +1,18 @@
 //! [`DeferredQueue`]: items on one side, Deferreds that wait for items on the other, each in order of arrival.
 //!
 //! Twisted's class of this name. There, both sides are unlimited unless told otherwise; here, one says which:
-//! [`bounded`](DeferredQueue::bounded) or [`unbounded`](DeferredQueue::unbounded). What does not fit comes back
-//! to the caller: the item in a [`QueueOverflow`], the wait as a Deferred that has failed with [`QueueUnderflow`]
-//! (Twisted raises both). And a waiter who has given up never swallows an item: neither one that was cancelled, nor,
-//! other than in Twisted, one whose Deferred was dropped.
+//! [`bounded`](DeferredQueue::bounded) or [`unbounded`](DeferredQueue::unbounded). What does not fit comes back to the
+//! caller: the item in a [`QueueOverflow`], the wait as a Deferred that has failed with [`QueueUnderflow`] (Twisted
+//! raises both). And a waiter that has given up never swallows an item, whether it was cancelled or, other than in
+//! Twisted, its Deferred was dropped.
 //!
-//! A `put` from inside the callback of one who got an item is accepted at once, and handed on when that callback has
-//! returned: a row of waiters who each put for the next uses constant stack.
+//! A `put` from inside the callback of a waiter that got an item is accepted at once, and handed on when that callback
+//! has returned: a row of waiters that each put for the next uses constant stack.
 //!
-//! When the last handle of a queue is dropped, its items are, and those who wait do so for ever, as with a dropped
-//! [`Firer`](crate::Firer).
+//! When the last handle of a queue is dropped, its items are dropped, and those that wait do so for ever, as with a
+//! dropped [`Firer`](crate::Firer).
+//!
+//! Next: `timeout.rs`, waiting for a limited time.
 
 use super::waiters::Waiters;
 use crate::deferred::{Deferred, fail, succeed};
@@ -21,7 +23,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 
-/// A queue whose takers wait for items. All clones of a handle are the same queue.
+/// A queue; callers that take wait for items. All clones of a handle are the same queue.
 ///
 /// ```
 /// use reactor::deferred::DeferredQueue;
@@ -41,9 +43,9 @@ use std::rc::Rc;
 pub struct DeferredQueue<T: 'static>(Rc<Queue<T>>);
 
 struct Queue<T: 'static> {
-    /// How many items may be stored: each is memory that somebody else fills.
+    /// The maximum number of items stored: each is memory that another program or peer may fill.
     size: usize,
-    /// How many takers may wait.
+    /// The maximum number of callers that wait.
     backlog: usize,
     /// Empty while somebody waits, except while [`Waiters::serve`] runs.
     items: RefCell<VecDeque<T>>,
@@ -85,11 +87,11 @@ impl<T: 'static> DeferredQueue<T> {
         Ok(())
     }
 
-    /// The oldest item, or the next that comes when those who waited before have theirs.
+    /// The oldest item; or the next one to come when all earlier waiters have theirs.
     ///
     /// It has failed with [`QueueUnderflow`] if there is no item and too many wait already. A cancel gives the place
-    /// up, and so does dropping the Deferred, even with a [`Canceller`](crate::deferred::Canceller) or a [`Pause`](crate::deferred::Pause)
-    /// of it left.
+    /// up, and so does dropping the Deferred, even with a [`Canceller`](crate::deferred::Canceller) or a
+    /// [`Pause`](crate::deferred::Pause) of it left.
     #[track_caller]
     pub fn get(&self) -> Deferred<T> {
         let queue = &self.0;
@@ -115,8 +117,8 @@ impl<T: 'static> DeferredQueue<T> {
         self.len() == 0
     }
 
-    /// How many wait for an item. Whoever has given up is out, except that a coroutine whose own Deferred is gone may
-    /// give up unseen, and is counted until its turn comes.
+    /// How many wait for an item. Waiters that have given up do not count, except that a coroutine whose own Deferred
+    /// is gone may give up unnoticed, and counts until its turn comes.
     pub fn waiting(&self) -> usize {
         self.0.waiters.len()
     }

@@ -1,9 +1,9 @@
-//! [`Shared`]: one result for several who wait.
+//! [`Shared`]: one result for several waiters.
 //!
-//! A Deferred has one chain. In Twisted two callbacks may nevertheless return the same Deferred, and the first gets
-//! its value, the second `None`, as a success; cancelling either cancels the work of both. Here the types forbid it (a
-//! Deferred is consumed by whoever waits for it), and this is what to use instead: each waiter gets a Deferred of its
-//! own, with a clone of the result, and can be cancelled alone.
+//! A Deferred has one chain. In Twisted two callbacks may nevertheless return the same Deferred: the first gets its
+//! value, the second gets `None`, as a success, and cancelling either cancels the work of both. Here the types forbid
+//! it, because waiting for a Deferred consumes it. Use this instead: each waiter gets a Deferred of its own, with a
+//! clone of the result, and can be cancelled alone.
 //!
 //! ```text
 //!   source chain --[Give]--> waiter's Head --> ... <-- Deferred
@@ -12,11 +12,13 @@
 //!        +----- control ---- Sharing <----+
 //! ```
 //!
-//! Who is responsible for a failure: each waiter for its own clone. If several let it drop, it is logged once, as the
-//! clones of a [`Failure`] are one error. If nobody ever asked, it is logged when the last handle is dropped.
+//! Each waiter is responsible for its own clone of a failure. If several drop theirs, it is logged once, as the clones
+//! of a [`Failure`] are one error. If nobody ever asked, it is logged when the last handle is dropped.
 //!
-//! The waiters are fired in the order in which they asked, one after the other, by the loop that runs the source: a row
-//! of shared results, each of which waits for the one before, uses constant stack.
+//! The loop that runs the source fires the waiters one after the other, in the order in which they asked: a row of
+//! shared results, each of which waits for the one before, uses constant stack.
+//!
+//! Next: `tickets.rs`, the waiters.
 
 use super::tickets::Tickets;
 use crate::Failure;
@@ -33,8 +35,8 @@ use std::rc::Rc;
 
 /// A result that any number may wait for. All clones of a handle are the same.
 ///
-/// A handle keeps alive what it shares, and whoever waits for it. So a callback or a coroutine that waits for the
-/// result should not itself hold the last handle: if the result never comes they keep each other in memory. Move what
+/// A handle keeps alive what it shares, and all that waits for it. So a callback or a coroutine that waits for the
+/// result should not itself hold the last handle: if the result never comes, they keep each other in memory. Move what
 /// [`wait`](Shared::wait) gives into it instead: `let answer = shared.wait();`, then `async move { answer.await }`.
 ///
 /// ```
@@ -54,20 +56,20 @@ pub struct Shared<T: Clone + 'static> {
     sharing: Rc<Sharing<T>>,
 }
 
-/// What handles and waiters have in common; it reaches the source, to cancel it.
+/// What handles and waiters share. By it the source is cancelled.
 struct Sharing<T: Clone + 'static> {
     handout: Rc<Handout<T>>,
     /// By this the source is cancelled.
     source: RefCell<Option<FlatRc<dyn Control>>>,
 }
 
-/// What the source's last step gives its result to.
+/// Where the last step of the source puts the result.
 struct Handout<T: Clone + 'static> {
     result: OnceCell<Result<T, Failure>>,
     waiters: Tickets<FlatRc<Head<T>>>,
-    /// Whether somebody is responsible for the failure.
+    /// Whether a waiter has got the failure, and is responsible for it.
     told: Cell<bool>,
-    /// Whether we have cancelled the source, as nobody wanted it any more.
+    /// Whether we have cancelled the source, because nobody wanted the result any more.
     cancelled: Cell<bool>,
 }
 
@@ -94,9 +96,9 @@ impl<T: Clone + 'static> Shared<T> {
 
     /// A clone of the result, now or when it is there.
     ///
-    /// A cancel fails this one only. But if by that all have been cancelled who ever asked, nobody wants the result,
-    /// and its source is cancelled. Who has dropped the Deferred, with nothing that follows it, has given up too; that
-    /// alone cancels nothing.
+    /// A cancel fails this waiter only. When it was the last one left, nobody wants the result, and the source is
+    /// cancelled. Dropping the Deferred, if nothing follows it, gives the place up too, but alone it never cancels the
+    /// source.
     #[track_caller]
     pub fn wait(&self) -> Deferred<T> {
         let given = &self.sharing.handout;
@@ -124,7 +126,7 @@ impl<T: Clone + 'static> Shared<T> {
 }
 
 impl<T: Clone + 'static> Deferred<T> {
-    /// Lets several wait for the result; see [`Shared`].
+    /// Lets several callers wait for the result; see [`Shared`].
     #[track_caller]
     pub fn share(self) -> Shared<T> {
         Shared::new(self)
@@ -179,7 +181,7 @@ impl<T: Clone> SimpleStep for Give<T> {
     }
 
     fn run_with_input(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
-        // What a waiter's `Clone` panics of is told to that waiter.
+        // If a `Clone` panics, the waiter that it was for fails with that.
         let copy =
             |trampoline: &mut Trampoline| trampoline.call(|| input.clone(), Location::caller()).unwrap_or_else(Err);
         let given = &self.given;
@@ -203,12 +205,12 @@ impl<T: Clone> SimpleStep for Give<T> {
             }
             return head.deliver(result);
         }
-        // Whoever asks from now on gets a clone of what is kept; if nobody ever does, it is reported there.
+        // Those that ask from now on get a clone of the kept result. If none ever does, `Handout` reports a failure.
         Next::Nothing
     }
 }
 
-/// Cancels the source, when the last waiter has been told of its own cancel and nobody has come to wait meanwhile.
+/// Cancels the source, when the last waiter has been told of its own cancel, unless another one has come meanwhile.
 struct Unwanted<T: Clone + 'static> {
     sharing: Rc<Sharing<T>>,
     at: Place,
@@ -234,8 +236,8 @@ struct WaiterControl<T: Clone + 'static> {
 }
 
 impl<T: Clone + 'static> WaiterControl<T> {
-    /// Takes the waiter out if nobody can receive any more: a result that is shared for long, as a stop that all wait
-    /// for, would else keep a place for each who ever asked.
+    /// Takes the waiter out if it can no longer receive. A result that is shared for a long time, such as a stop that
+    /// everything waits for, would otherwise keep a place for each caller that ever asked.
     fn give_up(&self) {
         // Two more have it: this control, and the list.
         if self.head.is_abandoned(2) {

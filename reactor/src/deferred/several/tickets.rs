@@ -1,6 +1,8 @@
-//! [`Tickets`]: those that wait, in order of arrival.
+//! [`Tickets`]: waiters, in order of arrival.
 //!
 //! Each has a ticket, by which it is found without looking at the others when it gives up.
+//!
+//! Next: `lock.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! [`Deferred::add_timeout`]: a chain that does not take longer than it may.
+//! [`Deferred::add_timeout`]: a limit on the time that a chain may take.
 //!
 //! ```text
 //!   [ work ] --> [ callback ] --> [ timeout ] --> [ callback ] ...
@@ -6,11 +6,11 @@
 //! ```
 //!
 //! A timeout is a delayed call that cancels the chain, and a step that drops the call when a result passes. So it works
-//! by the rules of a cancel: the canceller runs, a Deferred that is waited for is cancelled in its turn, and errbacks
-//! that stand before the timeout see a [`CancelledError`](crate::CancelledError); only behind it is that a
-//! [`TimeoutError`].
+//! by the rules of a cancel: the canceller runs, a Deferred that is waited for is cancelled in turn, and errbacks
+//! before the timeout see a [`CancelledError`](crate::CancelledError); only those behind it see a [`TimeoutError`].
+//! Test it on a [`ManualClock`](crate::testing::ManualClock).
 //!
-//! Next: [`crate::testing::ManualClock`], on which to test it.
+//! Next: `hand_on.rs`, one Deferred fires another.
 
 use crate::deferred::{Deferred, IntoDeferred};
 use crate::error::TimeoutError;
@@ -83,8 +83,8 @@ impl<T: 'static> Deferred<T> {
         }
         let (canceller, at) = (self.canceller(), Location::caller());
         let limit = clock.call_later_boxed(after, Box::new(move || canceller.cancel_at(at)));
-        // The delayed call itself knows who was first. It has begun before it cancels, so that the result of that very
-        // cancel is seen as late here.
+        // The delayed call itself knows whether the result or the timeout came first. It counts as called before it
+        // cancels, so the result of that very cancel is seen as late here.
         self.add_both(move |result| match limit.state() {
             CallState::Called => on_timeout(result, after).into_given(),
             // The clock may be gone with all its calls: then nobody cancelled us.

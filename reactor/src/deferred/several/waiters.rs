@@ -12,6 +12,8 @@
 //! They are served in a loop, not one from inside another: if what a waiter does serves the next one (it releases the
 //! lock, it puts an item), the loop that is running does it when the waiter returns. So a million of them use the stack
 //! of one.
+//!
+//! Next: `run_end.rs`, how a run of a lock ends.
 
 use super::tickets::Tickets;
 use crate::Failure;

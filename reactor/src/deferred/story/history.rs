@@ -1,8 +1,10 @@
-//! Where a Deferred was made and where its callbacks were added; what a failure is told on its way.
+//! Where a Deferred was made and where its callbacks were added; what a failure learns on its way.
 //!
-//! Whatever is moved about at each callback must be small: it carries a [`Trace`], two words. The places themselves are
-//! in a list of what this thread ran last, where they are looked up when something fails ([`History`]). A chain that
-//! waits, perhaps for hours, keeps its last ones itself, and puts them into the list again when it goes on.
+//! What is passed along at each callback must be small: it is a [`Trace`], two words. The places themselves are in a
+//! list of the callbacks that this thread ran last, which is read when something fails ([`History`]). A chain that
+//! waits, perhaps for hours, keeps its own last callbacks, and puts them into the list again when it goes on.
+//!
+//! Next: `unhandled.rs`, failures that nobody handled.
 
 use crate::Failure;
 use crate::failure::Waypoint;
@@ -15,10 +17,10 @@ pub(crate) type Place = &'static Location<'static>;
 /// How many callbacks a thread remembers, over all of its chains. A power of two.
 const RECENT: usize = 256;
 
-/// How many of them a failure is told, of one chain; of earlier ones there is only the number.
+/// How many callbacks of one chain are written into a failure; of earlier ones only the number.
 const TOLD: usize = 16;
 
-/// How many of them a chain keeps while it waits.
+/// How many callbacks a chain keeps while it waits.
 const KEPT: usize = 8;
 
 /// The last callbacks before a wait.
@@ -32,7 +34,7 @@ pub(crate) enum Side {
     Both,
 }
 
-/// Whether a callback's input was a failure, and which: to see whether it gives back the same.
+/// Whether the input of a callback was a failure, and which one: to see whether the callback returns the same.
 #[derive(Clone, Copy)]
 pub(crate) enum Incoming {
     Value,
@@ -98,7 +100,7 @@ impl Recent {
     }
 }
 
-/// Works with the list. While the thread ends there is none any more; then failures have less to tell.
+/// Works with the list. While the thread ends there is no list; then failures have less to tell.
 #[inline]
 fn with_latest<R: Default>(work: impl FnOnce(&Recent) -> R) -> R {
     LATEST.try_with(work).unwrap_or_default()
@@ -121,13 +123,13 @@ impl Trace {
         Trace { made: self.made, chain, count: self.count.saturating_add(1) }
     }
 
-    /// The callback that was added here has run. To be said of a trace with that callback counted.
+    /// Notes that the callback that was added here has run. Call this on a trace that already counts it.
     #[inline]
     pub(crate) fn ran(self, added: Place) {
         with_latest(|recent| recent.note(self.chain, added));
     }
 
-    /// The last callbacks, of which `by` is the very last, for a chain that is to wait.
+    /// The last callbacks, for a chain that is about to wait; `by` is the very last.
     #[cold]
     pub(crate) fn keep(self, by: Place) -> Kept {
         let mut kept = [None; KEPT];
@@ -159,7 +161,7 @@ impl Trace {
         Trace { count: self.count.saturating_sub(1), ..self }
     }
 
-    /// Gives the callbacks of this chain that are known, the last one first, for as long as `more` wants them.
+    /// Gives the known callbacks of this chain to `more`, the last one first, for as long as that returns true.
     fn each_latest(self, mut more: impl FnMut(Place) -> bool) {
         // What was put back counts only if what it stands for is not in the list any more.
         let mut put_back: Kept = [None; KEPT];
@@ -196,7 +198,8 @@ impl Trace {
         }
     }
 
-    /// Writes down on a failure that came out of a callback what it met there. `self` has that callback counted.
+    /// Writes into a failure that came out of a callback what it met there. Call this on a trace that already counts
+    /// the callback.
     #[cold]
     pub(crate) fn note(self, mut failure: Failure, incoming: Incoming, side: Side, added: Place) -> Failure {
         match (incoming, side) {
@@ -243,7 +246,7 @@ struct History {
 }
 
 impl History {
-    /// Tells `failure` that it now travels in this Deferred, where the callback added at `by` brought it in.
+    /// Writes into `failure` that it is now in this Deferred, where the callback added at `by` brought it in.
     fn enter(&self, failure: &mut Failure, by: Place, part: Part) {
         failure.pass(Waypoint::Made(self.made));
         if self.untold > 0 {

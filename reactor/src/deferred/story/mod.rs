@@ -1,4 +1,4 @@
-//! The stories that Deferreds tell: where a failure came from, what a Deferred waits for, which failures nobody handled.
+//! What Deferreds tell: where a failure came from, what a Deferred waits for, which failures nobody handled.
 //!
 //! * `history.rs`: the places at which callbacks were added, and how a failure learns them;
 //! * `unhandled.rs`: a result whose failure is reported if it is dropped;
@@ -6,7 +6,7 @@
 //!
 //! Nothing here runs anything: chains lean on this room and not the other way round.
 //!
-//! Next: `history.rs`.
+//! Next: `history.rs`, the places.
 
 mod history;
 mod unhandled;

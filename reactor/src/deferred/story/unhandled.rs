@@ -1,4 +1,6 @@
 //! [`Outcome`]: a result that must not be lost unseen; and where failures go that nobody handled.
+//!
+//! Next: `waiting.rs`, what a Deferred waits for.
 
 use crate::Failure;
 use std::cell::RefCell;
@@ -15,7 +17,7 @@ impl<T> Outcome<T> {
         Outcome(Some(result))
     }
 
-    /// One whose result has been taken.
+    /// An outcome from which the result has been taken.
     pub(crate) fn taken() -> Outcome<T> {
         Outcome(None)
     }
@@ -58,7 +60,7 @@ impl<T> Drop for Outcome<T> {
 
 #[cold]
 fn report(failure: Failure) {
-    // While the thread ends there is nobody to collect: then the failure is gone with the closure, but not unseen.
+    // While the thread ends nothing collects: the failure is dropped with the closure, and its text is logged below.
     let text = failure.report();
     let left = COLLECTED.try_with(|collected| match &mut *collected.borrow_mut() {
         Some(collected) => {

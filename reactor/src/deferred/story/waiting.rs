@@ -1,10 +1,12 @@
 //! [`Waiting`]: what an unfired Deferred waits for, and what that one waits for, down to what has not been fired.
+//!
+//! Next: `../future.rs`, the public side of `async`.
 
 use super::history::Place;
 use std::fmt;
 use std::rc::Rc;
 
-/// How many Deferreds are listed; of more there is only the number. Chains may wait for each other a million deep.
+/// How many Deferreds are listed; of the others only the number. Chains may wait for each other a million deep.
 const LISTED: usize = 64;
 
 /// What a Deferred waits for, recursively: what [`Deferred::waiting`](crate::Deferred::waiting) gives. Made for a
@@ -132,7 +134,7 @@ impl Waiting {
         }
     }
 
-    /// Where the Deferreds were made that all the waiting is for in the end, as far as they are listed.
+    /// Where the unfired Deferreds at the end of all the waiting were made, as far as they are listed.
     pub fn unfired(&self) -> impl Iterator<Item = Place> {
         self.lines.iter().filter(|line| matches!(line.state, State::NotFired)).map(|line| line.made)
     }
