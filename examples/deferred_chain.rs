@@ -6,7 +6,7 @@ use reactor::error::AlreadyCalledError;
 use reactor::{Deferred, deferred};
 
 fn main() -> Result<(), AlreadyCalledError> {
-    // Two ends: the Firer is for who will have the result, the Deferred for who waits for it.
+    // Two ends: the Firer is for the code that will have the result, the Deferred for the code that waits for it.
     let (text, firer) = Deferred::<String>::new();
 
     // Each callback gets what the one before it returned, so the chain has a new type after each.
@@ -30,7 +30,7 @@ fn main() -> Result<(), AlreadyCalledError> {
     println!("add_callback() has returned");
     assert_eq!(chain.result(), Some(()));
 
-    // It fires once; whoever fires it again is told.
+    // It fires once; a second firing is an error for its caller.
     println!("a second result is refused: {}", firer.callback("again".to_owned()).is_err());
 
     // What is known already comes as a Deferred, too, so that the caller need not tell the difference.

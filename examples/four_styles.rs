@@ -1,5 +1,6 @@
-//! One program in four styles: it asks a slow service for a user's city, then for the weather there. Who blocks serves
-//! one user after the other; the others serve all at once. Run it with `cargo run --example four_styles`.
+//! One program in four styles: it asks a slow service for a user's city, then for the weather there. The style that
+//! blocks serves one user after the other; the others serve all at once. Run it with
+//! `cargo run --example four_styles`.
 
 use reactor::testing::ManualClock;
 use reactor::{Deferred, Failure};
@@ -11,7 +12,7 @@ fn answer(question: &str) -> Result<String, Failure> {
     found.map(|(_, answer)| answer.to_owned()).ok_or_else(|| Failure::msg(format!("nobody knows the {question}")))
 }
 
-/// The service, in three shapes: it takes a second for each answer. Who blocks does nothing else in that second.
+/// The service, in three shapes: it takes a second for each answer. Code that blocks does nothing else in that second.
 fn ask_blocking(clock: &ManualClock, question: String) -> Result<String, Failure> {
     clock.advance(Duration::from_secs(1));
     answer(&question)

@@ -145,7 +145,7 @@ class Program:
         self.held = held
         self.operations = []
         self.made = []
-        self.waiter = {}  # who is given this Deferred
+        self.waiter = {}  # the callback that is given this Deferred
         self.pauses = {}
         self.next_id = 0
         self.values = rng.choice([9, 9, 99, 10**12])

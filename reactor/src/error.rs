@@ -13,7 +13,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A Deferred was fired a second time; returned to whoever did.
+/// A Deferred was fired a second time; returned to the caller of the second firing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyCalledError {
     /// Where the Deferred was made.
@@ -58,7 +58,7 @@ impl fmt::Display for CircularWaitError {
 
 impl std::error::Error for CircularWaitError {}
 
-/// A callback panicked: what the rest of its chain is told. The panic itself goes on to whoever fired the chain.
+/// A callback panicked: the failure that the rest of its chain gets. The panic itself goes on to the code that fired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PanicError {
     /// What the panic said, if it was text.

@@ -14,7 +14,7 @@ pub use lists::{FailureGroup, FirstError};
 pub use waypoint::Waypoint;
 
 use inside::Inside;
-use lists::{GROUP_TOLD, GROUPS_DEEP, innermost_input, lists, origin};
+use lists::{MAX_GROUPS_DEEP, MAX_TOLD_OF_GROUP, innermost_input, lists, origin};
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
@@ -26,13 +26,13 @@ use std::rc::Rc;
 
 /// How many places a failure remembers on its way; later ones are counted only. A failure that circles through a
 /// long-lived chain must not grow without end.
-const TRAIL_LIMIT: usize = 64;
+const MAX_TRAIL: usize = 64;
 
 /// Room for this many places is made at first. Most failures are handled soon.
-const TRAIL_USUAL: usize = 4;
+const USUAL_TRAIL: usize = 4;
 
 /// How many causes of an error a report tells before the last one. An error may have any number.
-const CAUSES_TOLD: usize = 16;
+const MAX_CAUSES: usize = 16;
 
 /// An error plus where it came from: what errbacks receive.
 ///
@@ -164,13 +164,13 @@ impl Failure {
         let inner = &mut *self.0;
         if inner.trail.capacity() == 0 {
             // The capacity that it would grow to, in one allocation.
-            inner.trail = Vec::with_capacity(TRAIL_USUAL);
+            inner.trail = Vec::with_capacity(USUAL_TRAIL);
         }
-        if inner.trail.len() < TRAIL_LIMIT {
+        if inner.trail.len() < MAX_TRAIL {
             inner.trail.push(what);
         } else {
             inner.untold += 1;
-            inner.trail[TRAIL_LIMIT - 1] = what;
+            inner.trail[MAX_TRAIL - 1] = what;
         }
     }
 
@@ -186,8 +186,8 @@ impl Failure {
         let Inner { shared, raised, trail, untold } = *self.0;
         let (id, is_between) = (shared.id, shared.error.is::<FirstError>());
         let inside = match trail.last() {
-            Some(&last) if is_between && trail.len() == TRAIL_LIMIT => {
-                Inner { shared, raised, trail: vec![last], untold: untold + TRAIL_LIMIT - 1 }
+            Some(&last) if is_between && trail.len() == MAX_TRAIL => {
+                Inner { shared, raised, trail: vec![last], untold: untold + MAX_TRAIL - 1 }
             }
             _ => Inner { shared, raised, trail: trail.clone(), untold },
         };
@@ -220,8 +220,8 @@ impl Failure {
     fn report_inside(&self, groups: usize) -> String {
         let mut text = format!("{self}");
         let causes = || iter::successors(self.value().source(), |&error| error.source());
-        causes().take(CAUSES_TOLD).for_each(|error| text.push_str(&format!("\n  because {error}")));
-        let mut rest = causes().skip(CAUSES_TOLD);
+        causes().take(MAX_CAUSES).for_each(|error| text.push_str(&format!("\n  because {error}")));
+        let mut rest = causes().skip(MAX_CAUSES);
         let (untold, last) = rest.by_ref().fold((0, None), |(count, _), error| (count + 1, Some(error)));
         if untold > 1 {
             text.push_str(&format!("\n  ({} more causes before the last)", untold - 1));
@@ -237,8 +237,8 @@ impl Failure {
             text.push_str(&format!("\n  ({} more steps before the last)", self.0.untold));
         }
         let Some(FailureGroup(failures)) = innermost_input(self).check() else { return text };
-        for (index, failure) in failures.iter().enumerate().take(GROUP_TOLD) {
-            let is_cut = groups + 1 == GROUPS_DEEP && innermost_input(failure).check::<FailureGroup>().is_some();
+        for (index, failure) in failures.iter().enumerate().take(MAX_TOLD_OF_GROUP) {
+            let is_cut = groups + 1 == MAX_GROUPS_DEEP && innermost_input(failure).check::<FailureGroup>().is_some();
             let report = if is_cut {
                 let (origin, levels) = origin(failure);
                 format!("({levels} {} further in) {}", lists(levels), origin.report_inside(groups + 1))
@@ -355,8 +355,8 @@ mod tests {
             failure.pass(Waypoint::Through(Location::caller()));
         }
         failure.pass(Waypoint::Made(Location::caller()));
-        assert_eq!(failure.trail().len(), TRAIL_LIMIT);
-        assert!(matches!(failure.trail()[TRAIL_LIMIT - 1], Waypoint::Made(_)));
+        assert_eq!(failure.trail().len(), MAX_TRAIL);
+        assert!(matches!(failure.trail()[MAX_TRAIL - 1], Waypoint::Made(_)));
         assert!(failure.report().contains("937 more steps"), "{}", failure.report());
     }
 }

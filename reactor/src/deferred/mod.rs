@@ -307,7 +307,7 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// Calls a callback whose input is here.
+    /// Calls a callback for which the input is here.
     #[inline]
     fn go_on<S>(
         input: Result<S, Failure>,

@@ -20,8 +20,8 @@ use crate::failure::Message;
 use std::cell::{Cell, RefCell};
 use std::sync::Once;
 
-/// More than any stack has room for. Under Miri, which is slow and not about the stack, more than `DEPTH_LIMIT` and
-/// `CIRCLE_LIMIT`.
+/// More than any stack has room for. Under Miri, which is slow and not about the stack, more than `MAX_DEPTH` and
+/// `MAX_CIRCLE`.
 const MILLION: usize = if cfg!(miri) { 40 } else { 1_000_000 };
 
 /// The same where each takes longer: for a stack of 2 MiB this is enough, too.

@@ -36,17 +36,17 @@ pub struct FirstError {
 pub struct FailureGroup(pub Vec<Failure>);
 
 /// How many failures of a group are told. There may be a million.
-pub(super) const GROUP_TOLD: usize = 5;
+pub(super) const MAX_TOLD_OF_GROUP: usize = 5;
 
 /// How many groups inside each other are told; of those further in, only the error that began it. Each may tell of
-/// [`GROUP_TOLD`] others.
-pub(super) const GROUPS_DEEP: usize = 2;
+/// [`MAX_TOLD_OF_GROUP`] others.
+pub(super) const MAX_GROUPS_DEEP: usize = 2;
 
 /// How many [`FirstError`]s inside each other are told at either end, if not all are.
 const ENDS_TOLD: usize = 4;
 
 /// How many of either are shown inside each other by `Debug`.
-const SHOWN_DEEP: usize = 4;
+const MAX_SHOWN_DEEP: usize = 4;
 
 /// This error and those inside of it, as long as they are of one list each.
 fn firsts(first: &FirstError) -> impl Iterator<Item = &FirstError> {
@@ -75,7 +75,7 @@ fn inside(failure: &Failure) -> Option<&Failure> {
         return Some(&first.failure);
     }
     let FailureGroup(failures) = failure.check()?;
-    failures.iter().take(GROUP_TOLD).find(|failure| is_of_list(failure)).or(failures.first())
+    failures.iter().take(MAX_TOLD_OF_GROUP).find(|failure| is_of_list(failure)).or(failures.first())
 }
 
 fn is_of_list(failure: &Failure) -> bool {
@@ -138,12 +138,12 @@ impl FailureGroup {
             return f.write_str("nobody took part in the race");
         }
         write!(f, "all {} inputs failed", failures.len())?;
-        for (index, failure) in failures.iter().take(GROUP_TOLD).enumerate() {
+        for (index, failure) in failures.iter().take(MAX_TOLD_OF_GROUP).enumerate() {
             f.write_str(if index == 0 { ": " } else { "; " })?;
             tell_input(failure, f, groups + 1)?;
         }
-        if failures.len() > GROUP_TOLD {
-            write!(f, "; and {} more", failures.len() - GROUP_TOLD)?;
+        if failures.len() > MAX_TOLD_OF_GROUP {
+            write!(f, "; and {} more", failures.len() - MAX_TOLD_OF_GROUP)?;
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ fn tell_input(failure: &Failure, f: &mut fmt::Formatter<'_>, groups: usize) -> f
         return write!(f, "{failure}");
     }
     f.write_str("(")?;
-    if groups == GROUPS_DEEP {
+    if groups == MAX_GROUPS_DEEP {
         let (origin, levels) = origin(failure);
         write!(f, "{levels} {} further in: {}", lists(levels), origin.value())?;
     } else if let Some(first) = failure.check::<FirstError>() {
@@ -196,7 +196,7 @@ impl fmt::Debug for Shown<'_> {
         f.write_str("Failure(")?;
         match (failure.check::<FirstError>(), failure.check::<FailureGroup>()) {
             (None, None) => write!(f, "{:?}", failure.value())?,
-            _ if depth == SHOWN_DEEP => {
+            _ if depth == MAX_SHOWN_DEEP => {
                 let (origin, levels) = origin(failure);
                 write!(f, "{levels} {} further in: {:?}", lists(levels), origin.value())?;
             }
@@ -216,8 +216,8 @@ struct ShownGroup<'a> {
 impl fmt::Debug for ShownGroup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        list.entries(self.failures.iter().take(GROUP_TOLD).map(|failure| Shown { failure, depth: self.depth }));
-        if self.failures.len() > GROUP_TOLD { list.finish_non_exhaustive() } else { list.finish() }
+        list.entries(self.failures.iter().take(MAX_TOLD_OF_GROUP).map(|failure| Shown { failure, depth: self.depth }));
+        if self.failures.len() > MAX_TOLD_OF_GROUP { list.finish_non_exhaustive() } else { list.finish() }
     }
 }
 

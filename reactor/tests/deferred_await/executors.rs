@@ -1,4 +1,4 @@
-//! Who polls: a foreign executor, and combinators of futures that hand out wakers of their own.
+//! Polled by other code: a foreign executor, and combinators of futures that hand out wakers of their own.
 
 use super::{block_on, oneshot, outcome};
 use reactor::deferred::{Others, gather_results, succeed};

@@ -151,7 +151,7 @@ fn the_failure_of_what_was_given_up_is_reported() {
 }
 
 #[test]
-fn what_was_polled_and_whose_firer_is_lost_never_fires_and_keeps_nothing() {
+fn a_polled_deferred_without_a_firer_never_fires_and_keeps_nothing() {
     for (name, chain) in CHAINS {
         let drops = Drops::default();
         let guard = drops.guard();

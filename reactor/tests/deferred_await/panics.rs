@@ -1,4 +1,4 @@
-//! A panic in a body: the rest is told, and then it goes on to whoever fired.
+//! A panic in a body: the rest is told, and then the panic goes on to the code that fired.
 
 use super::{Drops, outcome};
 use reactor::error::PanicError;
@@ -18,7 +18,7 @@ fn panics(work: impl FnOnce()) -> String {
 }
 
 #[test]
-fn a_panic_before_the_first_wait_goes_to_whoever_started_the_body() {
+fn a_panic_before_the_first_wait_goes_to_the_code_that_started_the_body() {
     let drops = Drops::default();
     let guard = drops.guard();
     let _ = collect_unhandled(|| {
@@ -43,7 +43,7 @@ fn drops_nothing() -> bool {
 }
 
 #[test]
-fn a_panic_after_a_wait_goes_to_whoever_fired_when_the_chain_has_been_told() {
+fn a_panic_after_a_wait_goes_to_the_firing_code_when_the_chain_has_been_told() {
     let drops = Drops::default();
     let (guard, kept) = (drops.guard(), drops.guard());
     let (deferred, firer) = Deferred::<u32>::new();
@@ -64,7 +64,7 @@ fn a_panic_after_a_wait_goes_to_whoever_fired_when_the_chain_has_been_told() {
 }
 
 #[test]
-fn whoever_awaits_the_body_is_told_of_its_panic() {
+fn code_that_awaits_the_body_is_told_of_its_panic() {
     let (deferred, firer) = Deferred::<u32>::new();
     let inner = Deferred::from_future(async move {
         match deferred.await? {
@@ -127,7 +127,7 @@ fn after_a_panic_others_go_on_as_ever() {
 }
 
 #[test]
-fn the_panic_of_a_foreign_waker_goes_on_when_the_others_who_wait_have_been_told() {
+fn the_panic_of_a_foreign_waker_goes_on_when_the_other_waiters_have_been_told() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {

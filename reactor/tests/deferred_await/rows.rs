@@ -48,7 +48,7 @@ fn many_coroutines_are_cancelled_in_constant_stack() {
 }
 
 #[test]
-fn many_coroutines_are_dropped_in_constant_stack_whoever_goes_last() {
+fn many_coroutines_are_dropped_in_constant_stack_whichever_end_goes_last() {
     for firer_last in [true, false] {
         let drops = Drops::default();
         let (last, firer) = row(&drops);

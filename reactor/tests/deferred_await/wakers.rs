@@ -56,7 +56,7 @@ fn a_waker_that_outlives_its_coroutine_wakes_nobody() {
     });
     let wakers = [sender.take_waker()];
     firer.callback(1).unwrap();
-    assert_eq!((drops.count(), polls.get()), (1, 2), "the body is gone, whoever has a waker");
+    assert_eq!((drops.count(), polls.get()), (1, 2), "the body is gone, although a waker is left");
     let again = wakers[0].clone();
     wakers.into_iter().for_each(Waker::wake);
     again.wake_by_ref();

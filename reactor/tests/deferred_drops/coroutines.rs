@@ -1,4 +1,4 @@
-//! Coroutines: the future goes with what it waits for, its Deferred with whoever holds it.
+//! Coroutines: the future is dropped with what it waits for, its Deferred with the code that holds it.
 
 use super::{Drops, Guard, guarded, leaves_nothing};
 use reactor::deferred::{DeferredLock, succeed};

@@ -1,4 +1,4 @@
-//! Locks and queues: those who wait, what they wait for, and who gave up.
+//! Locks and queues: the waiters, what they wait for, and those that gave up.
 
 use super::{Drops, Guard, leaves_nothing};
 use reactor::Deferred;
@@ -42,7 +42,7 @@ const LOCK_WAYS: [(&str, LockWay); 5] = [
 ];
 
 #[test]
-fn a_lock_keeps_nothing_of_those_who_waited_for_it() {
+fn a_lock_keeps_nothing_of_its_former_waiters() {
     for (name, way) in LOCK_WAYS {
         leaves_nothing(name, |drops| {
             let lock = DeferredLock::new();

@@ -11,7 +11,7 @@ pub(crate) fn raise<T>() -> Result<T, Failure> {
     Err(boom().into()) // raise
 }
 
-/// Runs so many callbacks of other chains that no list of recent ones holds any of ours.
+/// Runs enough callbacks of other chains that the list of recent ones holds none of ours.
 pub(crate) fn long_wait() {
     for n in 0..1000 {
         let chain = deferred::succeed(n).add_callback(Ok).add_callback(Ok).add_callback(Ok);
@@ -120,7 +120,7 @@ fn a_panic_tells_which_callback_panicked() {
 }
 
 #[test]
-fn a_cancel_tells_who_cancelled() {
+fn a_cancel_tells_where_it_was_cancelled() {
     let tells = lost_tells(|| {
         let (deferred, _firer) = Deferred::<u32>::new(); // made in vain
         let chain = deferred.add_callback(Ok); // in vain
@@ -167,7 +167,7 @@ fn a_timeout_tells_where_the_timeout_was_added() {
 }
 
 #[test]
-fn a_lock_and_a_queue_tells_who_asked() {
+fn a_lock_and_a_queue_tell_where_they_were_asked() {
     let tells = lost_tells(|| {
         let lock = deferred::DeferredLock::new();
         let held = lock.acquire();

@@ -262,7 +262,7 @@ fn the_input_that_was_the_first_to_fail() {
 }
 
 #[test]
-fn lists_in_lists_whose_way_is_kept_at_both_ends() {
+fn lists_in_lists_keep_their_trail_at_both_ends() {
     let (first, firer) = inner();
     let outermost = (0..100).fold(first.add_callback(|_| Ok(vec![1])), |list, _| {
         gather_results([list], Others::Cancel).add_callback(|mut values| Ok(values.remove(0)))
@@ -278,7 +278,7 @@ fn lists_in_lists_whose_way_is_kept_at_both_ends() {
 }
 
 #[test]
-fn each_of_those_who_lost_a_race_that_nobody_won() {
+fn each_loser_of_a_race_that_nobody_won() {
     let ((first, fire_first), (second, fire_second)) = (inner(), inner());
     let all = race([first, second], Others::Cancel);
     fire_second.callback(1).unwrap();

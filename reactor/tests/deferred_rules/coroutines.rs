@@ -1,4 +1,4 @@
-//! 1c, inlineCallbacks and their cancel: an `async` block is a Deferred, whose body may catch what comes of a cancel.
+//! 1c, inlineCallbacks and their cancel: an `async` block is a Deferred, and its body may catch what a cancel leads to.
 
 use crate::*;
 use reactor::failure::Message;
@@ -60,7 +60,7 @@ fn inline_callbacks_may_call_async_functions() {
 }
 
 #[test]
-fn inline_callbacks_that_panic_fail_and_the_panic_goes_on_to_whoever_fired() {
+fn inline_callbacks_that_panic_fail_and_the_panic_goes_on_to_the_firing_code() {
     let (inner, firer) = Deferred::<()>::new();
     let chain = Deferred::<u32>::from_future(async move {
         inner.await?;

@@ -27,7 +27,7 @@ fn deferred_list_counts_inputs_that_have_fired_already() {
 }
 
 #[test]
-fn deferred_list_consumes_the_errors_which_are_handled_by_whoever_gets_the_results() {
+fn deferred_list_consumes_the_errors_which_the_receiver_of_the_results_handles() {
     // In Twisted each input keeps its failure, which is logged unless consumeErrors is set.
     let unhandled = lost(|| {
         let (inputs, firers) = pending::<u32>(2);

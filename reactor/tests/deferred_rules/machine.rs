@@ -175,7 +175,7 @@ fn m03_a_both_callback_gets_either() {
 }
 
 #[test]
-fn m03_a_panic_is_a_failure_for_the_rest_of_the_chain_and_goes_on_to_whoever_fired() {
+fn m03_a_panic_is_a_failure_for_the_rest_of_the_chain_and_goes_on_to_the_firing_code() {
     // Other than an exception of Python's it does not end there: it is a bug, and a test must see it.
     let (deferred, firer) = Deferred::<u32>::new();
     let chain = deferred

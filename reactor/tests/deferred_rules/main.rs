@@ -6,16 +6,16 @@
 //!
 //! | Rule | |
 //! |---|---|
-//! | M1 | It fires once; a second firing is an error for whoever fires, and changes nothing |
+//! | M1 | It fires once; a second firing is an error for its caller, and changes nothing |
 //! | M2 | It fires with a value or with a failure |
-//! | M3 | A callback runs on a value, an errback on a failure; what it gives back is the next result |
-//! | M4 | Everything runs before the call returns that made it possible: a firing, or adding to what has fired |
+//! | M3 | A callback runs on a value, an errback on a failure; what it returns is the next result |
+//! | M4 | Everything runs before the call that made it possible returns: a firing, or an add to a fired one |
 //! | M5 | A callback added from inside a running one runs last |
 //! | M6 | A callback that fires another Deferred runs that one's chain nested |
-//! | M7 | A callback that gives back a Deferred which has no result yet makes the chain wait |
+//! | M7 | A callback that returns a Deferred without a result makes the chain wait |
 //! | M8 | One that has its result gives it away, and the responsibility for a failure with it |
 //! | M9 | The inner one's own callbacks run first, then those of the one that waits |
-//! | M10 | One Deferred, one who waits for it |
+//! | M10 | One Deferred, one waiter |
 //! | M11 | Chains of any length use the stack of one |
 //! | M12 | A Deferred that waits for itself |
 //! | M13 | A Deferred as a plain value |

@@ -35,7 +35,7 @@ fn queue_stores_what_nobody_waits_for_in_order() {
 }
 
 #[test]
-fn queue_overflow_is_given_to_whoever_puts_with_the_item() {
+fn queue_overflow_is_returned_by_put_with_the_item() {
     let queue = DeferredQueue::bounded(2, 1);
     queue.put("a").unwrap();
     queue.put("b").unwrap();
@@ -45,7 +45,7 @@ fn queue_overflow_is_given_to_whoever_puts_with_the_item() {
 }
 
 #[test]
-fn queue_underflow_is_a_failure_of_who_would_wait_behind_too_many() {
+fn queue_underflow_is_the_failure_of_a_wait_behind_too_many() {
     // In Twisted `get` raises it; here it comes as everything from `get` comes.
     let queue = DeferredQueue::<u32>::bounded(1, 2);
     let waiters = [queue.get(), queue.get()];

@@ -51,7 +51,7 @@ fn race_if_all_fail_it_is_a_failure_group_in_input_order() {
 }
 
 #[test]
-fn race_a_result_from_a_canceller_does_not_change_who_won() {
+fn race_a_result_from_a_canceller_does_not_change_the_winner() {
     let (stubborn, _firer) = Deferred::<u32>::with_canceller(|firer| firer.callback(100).unwrap());
     let (angry, _firer) = Deferred::<u32>::with_canceller(|firer| firer.errback(boom()).unwrap());
     let (winner, fire_winner) = Deferred::<u32>::new();
@@ -95,7 +95,7 @@ fn race_of_nobody_fails_at_once() {
 }
 
 #[test]
-fn race_counts_who_has_fired_already() {
+fn race_counts_inputs_that_have_fired_already() {
     let (late, fire_late) = Deferred::<u32>::new();
     let first = race([late, deferred::fail(boom()), deferred::succeed(4)], Others::Cancel);
     assert_eq!(first.result(), Some((2, 4)));
@@ -116,7 +116,7 @@ fn race_whatever_the_order_and_the_results() {
                     true => firers[index].callback(index as u32),
                     false => firers[index].errback(boom()),
                 };
-                assert_eq!(late, Ok(()), "who fires late is excused");
+                assert_eq!(late, Ok(()), "a late firing is excused");
             }
             match order.into_iter().find(succeeds) {
                 Some(winner) => assert_eq!(first.result(), Some((winner, winner as u32))),

@@ -109,7 +109,7 @@ fn m19_waiting_goes_down_through_what_callbacks_gave_back() {
 }
 
 #[test]
-fn m19_waiting_of_one_whose_last_callback_gave_back_another() {
+fn m19_waiting_when_the_last_callback_returned_another() {
     let (inner, _fire_inner) = Deferred::<u32>::new(); // given back
     let chain = deferred::succeed(()); // giver
     let chain = chain.add_callback(move |()| inner); // gives

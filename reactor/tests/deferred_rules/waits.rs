@@ -132,7 +132,7 @@ fn m09_the_inner_ones_callbacks_run_first_then_those_of_the_one_that_waits() {
 }
 
 #[test]
-fn m10_two_who_wait_for_one_result_both_get_it() {
+fn m10_two_waiters_for_one_result_both_get_it() {
     // In Twisted the second gets None, as a success. Here that cannot be written, and this is for it.
     let (inner, fire_inner) = Deferred::<u32>::new();
     let shared = Shared::new(inner);
@@ -146,7 +146,7 @@ fn m10_two_who_wait_for_one_result_both_get_it() {
 }
 
 #[test]
-fn m10_a_cancel_by_one_of_two_who_wait_leaves_the_other_its_result() {
+fn m10_a_cancel_by_one_of_two_waiters_leaves_the_other_its_result() {
     // In Twisted the first one's cancel ends the work, and the second gets None, as a success.
     let (inner, fire_inner) = Deferred::<u32>::with_canceller(|_| panic!("the other one wants it"));
     let shared = inner.share();
@@ -160,7 +160,7 @@ fn m10_a_cancel_by_one_of_two_who_wait_leaves_the_other_its_result() {
 }
 
 #[test]
-fn m10_when_all_who_waited_were_cancelled_the_work_is() {
+fn m10_when_all_waiters_were_cancelled_the_work_is_cancelled() {
     let events = Events::default();
     let noted = events.clone();
     let (inner, _fire_inner) = Deferred::<u32>::with_canceller(move |_| note(&noted, "stopped"));

@@ -28,7 +28,7 @@ usage: deferred-bench [--python PYTHON] [--node NODE] [--rounds N] [--only SHAPE
 enum Task {
     /// Measure all that is here.
     Measure { python: String, node: String, rounds: usize, only: Option<String> },
-    /// Run one shape of ours and nothing else, to be counted by whoever started this.
+    /// Run one shape of ours and nothing else, for a caller that counts instructions.
     Instructions { shape: String, count: u64, inlined: bool },
     /// Name the shapes of ours that can be run.
     Shapes,

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 
 const FIRED_IN_A_ROW = 1000;
 const UNFIRED_AT_ONCE = 20;
-// So many are under way before their callbacks are waited for: a wait has a cost of its own, which belongs to none.
+// This many are under way before their callbacks are waited for: a wait has a cost of its own, which belongs to none.
 const UNDER_WAY = 64;
 
 const plus = (number) => (value) => value + number;

@@ -30,13 +30,13 @@ pub const SHAPES: [Shape; 8] = [
 pub struct Work {
     /// The shape's name.
     pub shape: &'static str,
-    /// Does it so many times; the shapes that await round that up to whole rows.
+    /// Does it this many times; the shapes that await round that up to whole rows.
     pub run: fn(u64),
     /// Does it once, and tells whether the right result came out.
     pub is_right: fn() -> bool,
 }
 
-/// Runs `shape` so many times. Each result is made, seen and dropped.
+/// Runs `shape` `count` times. Each result is made, seen and dropped.
 pub fn repeat<T>(count: u64, shape: impl Fn() -> T) {
     for _ in 0..count {
         drop(black_box(shape()));

@@ -13,12 +13,12 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 /// How many heads a thread keeps. A power of two.
-const KEPT: usize = 16;
+const MAX_KEPT: usize = 16;
 
 /// The largest size in bytes of a head that is kept.
-const LARGEST: usize = 512;
+const MAX_SIZE: usize = 512;
 
-thread_local!(static SPARE: [Cell<Option<Rc<dyn Any>>>; KEPT] = const { [const { Cell::new(None) }; KEPT] });
+thread_local!(static SPARE: [Cell<Option<Rc<dyn Any>>>; MAX_KEPT] = const { [const { Cell::new(None) }; MAX_KEPT] });
 
 /// The hash of a type is a hash already.
 struct AsItIs(u64);
@@ -40,13 +40,13 @@ impl Hasher for AsItIs {
 fn place<N: 'static>() -> usize {
     let mut hasher = AsItIs(0);
     TypeId::of::<N>().hash(&mut hasher);
-    hasher.finish() as usize % KEPT
+    hasher.finish() as usize % MAX_KEPT
 }
 
 /// Takes out a head that was kept, as it was then.
 #[inline]
 pub(super) fn take<N: 'static>() -> Option<Rc<N>> {
-    if size_of::<N>() > LARGEST {
+    if size_of::<N>() > MAX_SIZE {
         return None;
     }
     SPARE.try_with(|spare| spare[place::<N>()].take()).ok()??.downcast().ok()
@@ -55,7 +55,7 @@ pub(super) fn take<N: 'static>() -> Option<Rc<N>> {
 /// Keeps a head that nothing else holds. The one that was in its place before goes.
 #[inline]
 pub(super) fn keep<N: 'static>(node: Rc<N>) {
-    if size_of::<N>() <= LARGEST {
+    if size_of::<N>() <= MAX_SIZE {
         // While the thread ends nothing is kept any more.
         let _ = SPARE.try_with(|spare| spare[place::<N>()].set(Some(node)));
     }

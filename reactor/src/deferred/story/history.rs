@@ -18,13 +18,13 @@ pub(crate) type Place = &'static Location<'static>;
 const RECENT: usize = 256;
 
 /// How many callbacks of one chain are written into a failure; of earlier ones only the number.
-const TOLD: usize = 16;
+const MAX_TOLD: usize = 16;
 
 /// How many callbacks a chain keeps while it waits.
-const KEPT: usize = 8;
+const MAX_KEPT: usize = 8;
 
 /// The last callbacks before a wait.
-pub(crate) type Kept = [Option<Place>; KEPT];
+pub(crate) type Kept = [Option<Place>; MAX_KEPT];
 
 /// Which results a callback works on; the others pass it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl Trace {
     /// The last callbacks, for a chain that is about to wait; `by` is the very last.
     #[cold]
     pub(crate) fn keep(self, by: Place) -> Kept {
-        let mut kept = [None; KEPT];
+        let mut kept = [None; MAX_KEPT];
         let mut free = kept.iter_mut().rev();
         if let Some(last) = free.next() {
             *last = Some(by);
@@ -164,7 +164,7 @@ impl Trace {
     /// Gives the known callbacks of this chain to `more`, the last one first, for as long as that returns true.
     fn each_latest(self, mut more: impl FnMut(Place) -> bool) {
         // What was put back counts only if what it stands for is not in the list any more.
-        let mut put_back: Kept = [None; KEPT];
+        let mut put_back: Kept = [None; MAX_KEPT];
         let mut put_back_count = 0;
         let mut wants_more = true;
         // No more than there were: the rest of the list is others'.
@@ -178,7 +178,7 @@ impl Trace {
                         wants_more = more(added) && left > 0;
                     }
                     Some((chain, added)) if chain == self.chain + 1 => {
-                        if put_back_count < KEPT {
+                        if put_back_count < MAX_KEPT {
                             put_back[put_back_count] = Some(added);
                         }
                         put_back_count += 1;
@@ -225,7 +225,7 @@ impl Trace {
     /// All that is known of the chain up to here.
     #[cold]
     fn history(self) -> History {
-        let wanted = TOLD.min(self.count as usize);
+        let wanted = MAX_TOLD.min(self.count as usize);
         let mut told = Vec::new();
         self.each_latest(|added| {
             told.push(added);

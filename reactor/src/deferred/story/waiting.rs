@@ -7,7 +7,7 @@ use std::fmt;
 use std::rc::Rc;
 
 /// How many Deferreds are listed; of the others only the number. Chains may wait for each other a million deep.
-const LISTED: usize = 64;
+const MAX_LISTED: usize = 64;
 
 /// What a Deferred waits for, recursively: what [`Deferred::waiting`](crate::Deferred::waiting) gives. Made for a
 /// person to read, with its [`Display`](fmt::Display).
@@ -114,7 +114,7 @@ impl Waiting {
     fn walk(&mut self, mut rest: Vec<(usize, Why, Rc<dyn TellsStatus>)>) {
         while let Some((depth, why, chain)) = rest.pop() {
             let status = chain.status();
-            if self.lines.len() == LISTED {
+            if self.lines.len() == MAX_LISTED {
                 self.untold += 1;
                 // The number alone is not worth a walk through a million of them.
                 self.untold += rest.len();

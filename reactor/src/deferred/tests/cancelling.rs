@@ -142,7 +142,7 @@ fn a_deferred_that_was_awaited_by_reference_has_nothing_left() {
 }
 
 #[test]
-fn a_producer_sees_that_nobody_listens_whoever_may_still_cancel_or_pause() {
+fn a_producer_sees_that_nobody_listens_although_handles_could_cancel_or_pause() {
     let (mut deferred, firer) = Deferred::<u32>::new();
     let (canceller, pause) = (deferred.canceller(), deferred.pause());
     let also = (canceller.clone(), firer.clone());

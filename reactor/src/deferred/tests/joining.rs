@@ -67,7 +67,7 @@ fn a_cancel_from_inside_a_cancel_reaches_what_its_inputs_wait_for_by_then() {
 }
 
 #[test]
-fn whoever_wins_from_inside_a_canceller_has_the_rest_cancelled_first() {
+fn an_input_that_wins_from_inside_a_canceller_has_the_rest_cancelled_first() {
     let events = Events::default();
     let (inputs, _firers) = watched(&events, 3, |index, firer| {
         if index == 0 {

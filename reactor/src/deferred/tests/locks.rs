@@ -1,4 +1,4 @@
-//! Locks and semaphores: who gets in, when, and that nothing is ever lost.
+//! Locks and semaphores: which waiter gets in, when, and that nothing is ever lost.
 
 use super::*;
 use crate::deferred::{Canceller, DeferredLock, DeferredSemaphore, Pause, Permit};
@@ -47,7 +47,7 @@ fn a_semaphore_lets_as_many_in_as_it_has_tokens() {
 }
 
 #[test]
-fn cancelling_who_waits_takes_it_out_of_the_queue() {
+fn cancelling_a_waiter_takes_it_out_of_the_queue() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let [a, b, c] = ["a", "b", "c"].map(|name| queue_up(&events, &lock, name));
     b.cancel();
@@ -60,7 +60,7 @@ fn cancelling_who_waits_takes_it_out_of_the_queue() {
 }
 
 #[test]
-fn cancelling_who_has_it_does_nothing() {
+fn cancelling_a_wait_that_has_its_item_does_nothing() {
     let lock = DeferredLock::new();
     for waited in [false, true] {
         let before = waited.then(|| lock.acquire());
@@ -165,7 +165,7 @@ fn a_run_that_never_ends_releases_when_its_work_is_dropped() {
 }
 
 #[test]
-fn a_panic_of_one_who_was_handed_the_lock_goes_on_after_the_rest_were_served() {
+fn a_panic_of_a_waiter_that_got_the_lock_goes_on_after_the_rest_were_served() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let a = lock.acquire();
     let b = lock.acquire().add_callback(|_held| -> Result<(), Failure> { panic!("in b") });
@@ -225,7 +225,7 @@ fn many_waiters_are_cancelled_without_looking_at_each_other() {
 }
 
 #[test]
-fn a_lock_holds_nothing_of_those_who_waited() {
+fn a_lock_holds_nothing_of_waiters_that_are_gone() {
     let drops = Rc::new(Cell::new(0));
     let lock = DeferredLock::new();
     let held = lock.acquire();
@@ -303,7 +303,7 @@ fn onlookers(mut waiter: Deferred<Permit>) -> (Canceller, Pause) {
 }
 
 #[test]
-fn who_keeps_only_a_canceller_or_a_pause_has_given_up() {
+fn a_waiter_of_which_only_a_canceller_or_a_pause_is_left_has_given_up() {
     let lock = DeferredLock::new();
     let first = lock.acquire();
     let kept = onlookers(lock.acquire());
@@ -319,7 +319,7 @@ fn who_keeps_only_a_canceller_or_a_pause_has_given_up() {
 }
 
 #[test]
-fn one_who_keeps_a_canceller_and_a_callback_waits_on() {
+fn a_waiter_with_a_callback_and_a_canceller_waits_on() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let first = lock.acquire();
     let second = queue_up(&events, &lock, "second");
@@ -333,7 +333,7 @@ fn one_who_keeps_a_canceller_and_a_callback_waits_on() {
 }
 
 #[test]
-fn who_is_dropped_inside_the_drop_of_a_chain_has_given_up_before_what_it_waits_for_comes() {
+fn a_waiter_dropped_inside_the_drop_of_a_chain_has_given_up_before_what_it_waits_for_comes() {
     /// Releases after its Deferred is gone, inside of the same drop.
     struct Both {
         _waiter: Deferred<Permit>,

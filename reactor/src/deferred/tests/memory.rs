@@ -11,7 +11,7 @@ fn a_million_callbacks_on_a_pending_deferred_run_in_constant_stack() {
 }
 
 #[test]
-fn a_million_callbacks_that_never_ran_are_dropped_in_constant_stack_whoever_goes_last() {
+fn a_million_callbacks_that_never_ran_are_dropped_in_constant_stack_whichever_end_goes_last() {
     for firer_last in [true, false] {
         let drops = Rc::new(Cell::new(0));
         let (deferred, firer) = Deferred::<()>::new();

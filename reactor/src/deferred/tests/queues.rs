@@ -42,7 +42,7 @@ fn a_queue_of_size_0_only_hands_from_one_to_the_other() {
 }
 
 #[test]
-fn one_who_would_wait_behind_too_many_is_told_so() {
+fn a_wait_behind_too_many_is_refused() {
     for backlog in [0, 2] {
         let queue = DeferredQueue::<u32>::bounded(1, backlog);
         let waiting: Vec<_> = (0..backlog).map(|_| queue.get()).collect();
@@ -77,7 +77,7 @@ fn a_waiter_whose_deferred_was_dropped_swallows_no_item_and_takes_no_place() {
     let first = queue.get();
     drop(queue.get());
     let second = queue.get();
-    assert!(!second.has_fired(), "those who are gone made room");
+    assert!(!second.has_fired(), "the waiters that are gone made room");
     drop(second);
     queue.put(1).unwrap();
     queue.put(2).unwrap();
@@ -86,7 +86,7 @@ fn a_waiter_whose_deferred_was_dropped_swallows_no_item_and_takes_no_place() {
 }
 
 #[test]
-fn one_who_listens_through_a_chain_is_not_taken_for_gone() {
+fn a_waiter_that_listens_through_a_chain_is_not_taken_for_gone() {
     let (events, queue) = (Events::default(), DeferredQueue::unbounded());
     let (seen, also) = (events.clone(), events.clone());
     queue.get().add_callback(move |n: u32| note(&seen, n)).detach();
@@ -144,7 +144,7 @@ fn an_item_whose_waiter_cancels_before_it_is_handed_on_stays() {
 }
 
 #[test]
-fn a_panic_of_a_waiter_goes_on_to_who_put_and_the_queue_is_in_order() {
+fn a_panic_of_a_waiter_comes_out_of_put_and_the_queue_is_in_order() {
     let queue = DeferredQueue::bounded(1, 10);
     let first = queue.get().add_callback(|_: u32| -> Result<(), Failure> { panic!("in the waiter") });
     assert!(catch_unwind(AssertUnwindSafe(|| queue.put(1))).is_err());
@@ -183,7 +183,7 @@ fn a_queue_drops_its_items_and_its_waiters_with_the_last_handle() {
 }
 
 #[test]
-fn one_who_keeps_only_a_canceller_swallows_no_item_and_takes_no_place() {
+fn a_waiter_of_which_only_a_canceller_is_left_swallows_no_item_and_takes_no_place() {
     let queue = DeferredQueue::bounded(1, 1);
     let canceller = queue.get().canceller();
     let first = queue.get();
@@ -208,7 +208,7 @@ fn a_full_backlog_is_looked_through_neither_by_a_refused_waiter_nor_by_one_that_
 }
 
 #[test]
-fn one_who_gave_up_inside_a_coroutine_that_nobody_holds_is_passed_over() {
+fn a_waiter_that_gave_up_inside_a_coroutine_that_nobody_holds_is_passed_over() {
     let queue = DeferredQueue::bounded(0, 2);
     let (other, fire_other) = Deferred::<()>::new();
     let waiter = queue.get();

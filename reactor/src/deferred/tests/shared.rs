@@ -75,7 +75,7 @@ fn a_waiter_that_is_dropped_keeps_no_place_unless_something_follows_it() {
 }
 
 #[test]
-fn who_was_dropped_does_not_keep_a_source_that_all_others_have_given_up() {
+fn a_dropped_waiter_does_not_keep_a_source_that_all_others_have_given_up() {
     let (source, firer) = Deferred::<u32>::new();
     let shared = source.share();
     drop(shared.wait());
@@ -87,7 +87,7 @@ fn who_was_dropped_does_not_keep_a_source_that_all_others_have_given_up() {
 }
 
 #[test]
-fn when_all_who_asked_were_cancelled_the_source_is() {
+fn when_all_waiters_were_cancelled_the_source_is_cancelled() {
     let events = Events::default();
     let cancelled_source = |asked_late: bool| {
         let noted = events.clone();
@@ -100,7 +100,7 @@ fn when_all_who_asked_were_cancelled_the_source_is() {
         assert_eq!(events.take(), ["source"]);
         assert_eq!((outcome(first), outcome(second)), ("failed: cancelled".into(), "failed: cancelled".into()));
         if asked_late {
-            assert_eq!(outcome(shared.wait()), "failed: cancelled", "who asks now is too late");
+            assert_eq!(outcome(shared.wait()), "failed: cancelled", "a wait that begins now is too late");
         }
     };
     let lines = logged(|| [true, false].into_iter().for_each(cancelled_source));
@@ -108,7 +108,7 @@ fn when_all_who_asked_were_cancelled_the_source_is() {
 }
 
 #[test]
-fn a_source_that_answers_its_cancel_with_something_better_keeps_it_for_who_asks_later() {
+fn a_source_that_answers_its_cancel_with_a_value_keeps_it_for_later_waiters() {
     let (source, _firer) = Deferred::<u32>::with_canceller(|firer| firer.callback(5).unwrap());
     let shared = source.share();
     let waiter = shared.wait();
@@ -235,7 +235,7 @@ fn without_its_handles_and_waiters_the_source_goes_on_alone() {
     let noted = events.clone();
     source.share().wait().add_callback(move |n| note(&noted, n)).detach();
     firer.callback(4).unwrap();
-    assert_eq!(events.take(), ["4"], "who waits is told, though the handle is gone");
+    assert_eq!(events.take(), ["4"], "the waiter is told, though the handle is gone");
 }
 
 #[test]
