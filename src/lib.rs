@@ -8,8 +8,8 @@
 //! * [`server`]: one server: what it knows, its links, its Places service.
 //! * [`protocol`]: one connection to it, and [`replies`], which keeps its replies in order.
 //! * [`links`]: the connection to each neighbor.
-//! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps its
-//!   books with one.
+//! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps
+//!   its books with one.
 //! * [`places`]: what is near a location, from one of several services.
 //! * [`config`], [`log_file`] and [`cli`]: the program around it.
 //!

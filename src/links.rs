@@ -10,8 +10,8 @@
 //! ```
 //!
 //! For a neighbor that reads slowly we keep a list of clients, not of lines: each client is in it once, and its line is
-//! looked up when it is written (the updates are coalesced). So a queue costs at most one entry for each client, and the
-//! line that is sent is always the newest.
+//! looked up when it is written (the updates are coalesced). So a queue costs at most one entry for each client, and
+//! the line that is sent is always the newest.
 //!
 //! Next: `links/wire.rs`, the link as the reactor sees it.
 
@@ -151,8 +151,8 @@ impl Link {
     /// known later, and each attempt to connect looks again.
     ///
     /// A connection that was refused may turn out to be the neighbor's. The neighbor believes that everything it wrote
-    /// there has been told. So we close that connection once its replies have gone out: the neighbor connects again, and
-    /// tells everything again.
+    /// there has been told. So we close that connection once its replies have gone out: the neighbor connects again,
+    /// and tells everything again.
     pub(crate) fn look_up(&self) -> Deferred<()> {
         let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
         let this = self.this.clone();
@@ -180,8 +180,8 @@ impl Link {
         self.schedule_look_up();
     }
 
-    /// While a refused peer is connected, looks the name up every few seconds. The answer may have been wrong, and while
-    /// our link is up nothing else asks again.
+    /// While a refused peer is connected, looks the name up every few seconds. The answer may have been wrong, and
+    /// while our link is up nothing else asks again.
     fn schedule_look_up(&self) {
         let Some(server) = self.server.upgrade() else { return };
         let mut refused = self.refused.borrow_mut();
@@ -218,8 +218,8 @@ impl Link {
         }
     }
 
-    /// The neighbor has connected to us, so it is up: a link that is waiting tries again now. If an earlier connection of
-    /// the neighbor has ended, the neighbor may be another process by now.
+    /// The neighbor has connected to us, so it is up: a link that is waiting tries again now. If an earlier connection
+    /// of the neighbor has ended, the neighbor may be another process by now.
     pub(crate) fn neighbor_connected(&self) {
         self.inbound.set(self.inbound.get() + 1);
         if let State::Down { again, .. } = &*self.state.borrow() {

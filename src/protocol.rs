@@ -30,7 +30,8 @@ const CLIENT_KEEP_ALIVE: KeepAlive =
 const MAX_SCRATCH: usize = 512;
 
 /// How much longer an AT may be than its IAMAT: it adds a server's name and a difference. With one limit for both, a
-/// client could send a line that one server takes and its neighbors refuse, and their links would break again and again.
+/// client could send a line that one server takes and its neighbors refuse, and their links would break again and
+/// again.
 const AT_OVERHEAD: usize = 1024;
 
 /// Peer is at the other end.
@@ -95,7 +96,8 @@ impl HerdProtocol {
         }
     }
 
-    /// Like the other commands below, answers whether the line was a valid command. If not, it is sent back behind "? ".
+    /// Like the other commands below, answers whether the line was a valid command. If not, it is sent back behind "?
+    /// ".
     fn iamat(&mut self, iamat: &IamAt<'_>) -> bool {
         let now = self.server.time();
         if iamat.time.is_later_than(now, self.server.limits().ahead) {
@@ -172,7 +174,8 @@ impl HerdProtocol {
         looked_up
             .add_both(move |_| {
                 if identity.get() == Peer::Gone {
-                    return; // It must not count as a connection of the neighbor: `connection_lost` has been called already.
+                    // It must not count as a connection of the neighbor: `connection_lost` has been called already.
+                    return;
                 }
                 let is_known = server.links()[called].may_come_from(peer);
                 if is_known {

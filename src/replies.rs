@@ -20,7 +20,8 @@ use std::time::Duration;
 const MAX_OWED: usize = 64;
 
 /// Maximum number of replies that are worked out at once for one client. At the limit we stop reading from it. Each
-/// reply may be as large as an answer of the Places service, and all of them stay in memory if the client does not read.
+/// reply may be as large as an answer of the Places service, and all of them stay in memory if the client does not
+/// read.
 const MAX_UNDER_WAY: usize = 8;
 
 /// How long a client may go on sending after it has received everything and our end. If we closed at once, the system
@@ -113,8 +114,8 @@ impl Replies {
         }
     }
 
-    /// Brings a reserved reply. It is sent, and so are those that waited for it, unless an earlier one is still missing.
-    /// An empty reply sends nothing.
+    /// Brings a reserved reply. It is sent, and so are those that waited for it, unless an earlier one is still
+    /// missing. An empty reply sends nothing.
     pub fn fill(&self, ticket: Ticket, reply: Vec<u8>) {
         if self.lost.get() {
             return;
@@ -153,7 +154,8 @@ impl Replies {
         self.lost.get() || self.transport.is_disconnecting()
     }
 
-    /// No more commands will be taken: sends our end when everything owed has been sent, but goes on reading for a while.
+    /// No more commands will be taken: sends our end when everything owed has been sent, but goes on reading for a
+    /// while.
     pub fn send_end_when_paid(&self) {
         self.afterwards.set(Afterwards::SendEnd);
         self.finish_if_paid();

@@ -4,7 +4,8 @@
 //! newer than what is known; this file decides where it goes. That is the flood:
 //!
 //! * A newer version is stored, and then forwarded to every neighbor except the one that it came from.
-//! * A version that is already known stops here. So each server forwards each version at most once, and every flood ends.
+//! * A version that is already known stops here. So each server forwards each version at most once, and every flood
+//!   ends.
 //! * A neighbor that sends an older version gets the newer one back (anti-entropy). It may lack it for good otherwise:
 //!   the newer version may have been sent on a link that broke.
 //! * A link that comes up carries every client that we know: what was sent while it was down is lost.
@@ -100,7 +101,8 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a server that [`new`](Server::new) has made; the Deferred is that of [`start`](Server::start). Call it once.
+    /// Starts a server that [`new`](Server::new) has made; the Deferred is that of [`start`](Server::start). Call it
+    /// once.
     pub fn begin(self: Rc<Server>) -> Deferred<SocketAddr> {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
@@ -244,7 +246,8 @@ impl Server {
         true
     }
 
-    /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. True if the AT was news.
+    /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. True if the AT was
+    /// news.
     pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) -> bool {
         let mut line = Vec::new();
         at.write_to(&mut line);
@@ -279,8 +282,8 @@ impl Server {
         }
     }
 
-    /// Asks the Places service what is near a client. The Deferred fires with the whole reply, and does not fail: if the
-    /// service fails, the reply says so. `None` if the client is not known.
+    /// Asks the Places service what is near a client. The Deferred fires with the whole reply, and does not fail: if
+    /// the service fails, the reply says so. `None` if the client is not known.
     pub fn whats_at(&self, asked: &WhatsAt<'_>) -> Option<Deferred<Vec<u8>>> {
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;

@@ -82,7 +82,8 @@ impl Inbox {
         }
         let first = queue.is_empty();
         queue.push_back(call);
-        self.pending.store(true, Ordering::Release); // Under the lock: `take` must not clear it for a call that it missed.
+        // Under the lock: `take` must not clear it for a call that it missed.
+        self.pending.store(true, Ordering::Release);
         drop(calls);
         if first {
             self.waker.wake(); // Once for all calls in the queue: the loop takes them together.

@@ -2,8 +2,8 @@
 //! `herdsim --help`.
 //!
 //! The servers are the very [`Server`](proxyherd::server::Server)s that ship, with the Places provider that ships. The
-//! world is [`reactor::sim`]: a network and a clock that the seed decides. The clients are unkind on purpose, and faults
-//! of every kind happen.
+//! world is [`reactor::sim`]: a network and a clock that the seed decides. The clients are unkind on purpose, and
+//! faults of every kind happen.
 //!
 //! ```text
 //!   seed --> delays, faults (faults/), visits (clients/)
@@ -22,8 +22,8 @@
 //! # What is not simulated
 //!
 //! The log file and the command line of a server; operating systems that misbehave; disks, because a server has none. A
-//! callback takes no time. TLS between a server and its own Places provider is real, and draws its keys from the system:
-//! its bytes differ from run to run, its lengths and times do not.
+//! callback takes no time. TLS between a server and its own Places provider is real, and draws its keys from the
+//! system: its bytes differ from run to run, its lengths and times do not.
 //!
 //! Next: `herd/mod.rs`, the servers in their world.
 

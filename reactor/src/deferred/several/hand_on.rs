@@ -13,11 +13,11 @@ use std::panic::Location;
 use std::rc::Rc;
 
 impl<T: 'static> Deferred<T> {
-    /// Hands the result, value or failure, to another Deferred; the result here is then `()`. Twisted's `chainDeferred`,
-    /// except that a row of a million of them does not recurse.
+    /// Hands the result, value or failure, to another Deferred; the result here is then `()`. Twisted's
+    /// `chainDeferred`, except that a row of a million of them does not recurse.
     ///
-    /// If the other one has been fired already, the result here is its [`AlreadyCalledError`]. It is one-way: cancelling
-    /// the other one does not cancel this one.
+    /// If the other one has been fired already, the result here is its [`AlreadyCalledError`]. It is one-way:
+    /// cancelling the other one does not cancel this one.
     #[track_caller]
     pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {
         let added = Location::caller();

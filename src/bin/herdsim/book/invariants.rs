@@ -25,8 +25,8 @@ pub(crate) enum Invariant {
     Converges,
     /// By then every link is up, and each neighbor is connected exactly once.
     Linked,
-    /// No more AT lines are sent than versions, older arrivals, new links, ended connections and restarts account for: in
-    /// all, and for each server, neighbor and client.
+    /// No more AT lines are sent than versions, older arrivals, new links, ended connections and restarts account for:
+    /// in all, and for each server, neighbor and client.
     MessageBound,
     /// A neighbor that says something old is sent the newer version, unless our link to it comes up anew.
     AnswersOlder,
@@ -34,13 +34,13 @@ pub(crate) enum Invariant {
     FallsSilent,
     /// A location that was acknowledged to a client is lost only if every server that held it died.
     KeepsAcknowledged,
-    /// What a server knows of a client only ever becomes newer. No client hears something older than what it has said or
-    /// heard on the same connection.
+    /// What a server knows of a client only ever becomes newer. No client hears something older than what it has said
+    /// or heard on the same connection.
     NeverBackwards,
     /// The same seed gives the same run.
     SameAgain,
-    /// Every command has one reply of its kind, in the order of the commands. The replies are right: the difference in an
-    /// AT, the places near a client.
+    /// Every command has one reply of its kind, in the order of the commands. The replies are right: the difference in
+    /// an AT, the places near a client.
     RepliesInOrder,
     /// At most one entry for each client waits for a neighbor, and the send buffer keeps to its limit.
     BoundedWaiting,

@@ -1,10 +1,10 @@
-//! [`Life`]: one server from a start to its end, as the book sees it: what it holds, and what it may still tell to which
-//! neighbor.
+//! [`Life`]: one server from a start to its end, as the book sees it: what it holds, and what it may still tell to
+//! which neighbor.
 //!
 //! The book has an account of the whole herd; this is the account of one server. A server may tell a neighbor about a
 //! client once for each version that it takes from elsewhere, once for each older version that the neighbor sent, once
-//! when the link comes up, and once when it tells the neighbor back what the neighbor had said. After an older version it
-//! not only may, it must.
+//! when the link comes up, and once when it tells the neighbor back what the neighbor had said. After an older version
+//! it not only may, it must.
 //!
 //! Next: `checks.rs`, what is checked when.
 
@@ -70,7 +70,8 @@ impl Life {
         self.owes.iter().enumerate().find_map(|(neighbor, clients)| Some((neighbor, owes(clients)?)))
     }
 
-    /// A neighbor may be another process by now, and is told back what it had said. The answer is about how many clients.
+    /// A neighbor may be another process by now, and is told back what it had said. The answer is about how many
+    /// clients.
     pub(crate) fn told_back(&mut self, neighbor: NeighborId) -> u64 {
         let mut count = 0;
         for (left, from) in self.may_tell[neighbor].iter_mut().zip(&self.from) {

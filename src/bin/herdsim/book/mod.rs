@@ -1,6 +1,6 @@
 //! [`Book`]: an observer that sees all servers and all clients of a run. It knows which server has held which version,
-//! what was acknowledged, and how many lines may have been sent. It decides what is newer by code of its own, so that it
-//! does not repeat a mistake of the servers.
+//! what was acknowledged, and how many lines may have been sent. It decides what is newer by code of its own, so that
+//! it does not repeat a mistake of the servers.
 //!
 //! Next: `invariants.rs`, what must hold.
 
@@ -181,7 +181,8 @@ impl Book {
         inner.lives.push(Life::new(server, clients, degree));
         inner.current[server] = Some(life);
         if inner.lives[..life].iter().any(|other| other.server == server) {
-            // Each neighbor brings it up to date, perhaps with another version of each client, and it forwards each one.
+            // Each neighbor brings it up to date, perhaps with another version of each client, and it forwards each
+            // one.
             let degree = degree as u64;
             inner.count.allowed += degree * degree.saturating_sub(1) * inner.clients.len() as u64;
         }
@@ -231,8 +232,8 @@ impl Book {
         Some(version)
     }
 
-    /// A client has received an AT as the first line of the reply to a WHATSAT. `before` is the newest version that it had
-    /// said or heard on that connection.
+    /// A client has received an AT as the first line of the reply to a WHATSAT. `before` is the newest version that it
+    /// had said or heard on that connection.
     pub(crate) fn replied(&self, client: &[u8], line: &[u8], before: Option<Version>) -> Option<Version> {
         let inner = &mut *self.inner.borrow_mut();
         inner.count.replies += 1;

@@ -1,8 +1,8 @@
 //! What the clients of a run do. The seed decides it, and it is unkind on purpose.
 //!
 //! A gentle test is blind: updates that are far apart never meet in the network, and almost any rule passes. So updates
-//! come in bursts, with gaps that are fractions of a link's delay. The times in a burst rise, or are equal, or differ by
-//! a nanosecond, or fall. The client roams from server to server, so that its updates meet on the way.
+//! come in bursts, with gaps that are fractions of a link's delay. The times in a burst rise, or are equal, or differ
+//! by a nanosecond, or fall. The client roams from server to server, so that its updates meet on the way.
 //!
 //! Next: `faults/mod.rs`, what goes wrong meanwhile.
 
@@ -88,8 +88,8 @@ fn name(number: usize) -> Vec<u8> {
     name
 }
 
-/// What an impostor on a neighbor's machine says: a server must believe none of it. `own` is the name of the server that
-/// belongs on that machine.
+/// What an impostor on a neighbor's machine says: a server must believe none of it. `own` is the name of the server
+/// that belongs on that machine.
 pub(crate) fn forged(random: &mut Random, own: &str, clients: usize) -> Vec<Say> {
     let about = name(1 + random.below(clients as u64) as usize);
     let mut lines = vec![
@@ -140,7 +140,8 @@ impl Workload {
         if is_calm && random.chance(1, RUNS_A_CALM_LONG_LINE) {
             let (at, server) = (random.between(during.start, during.end), self.server(random));
             let says = vec![(Duration::ZERO, Say::TooLong(LONGEST_LINE + FAR_TOO_LONG))];
-            // By the time the client reads, the system may have answered the bytes that the server discards with a reset.
+            // By the time the client reads, the system may have answered the bytes that the server discards with a
+            // reset.
             let (ending, reads_after) = (Ending::WhenAnswered, READS_WITHIN);
             plan[0].push(Visit { at, server, says, ending, reads_after, is_calm });
         }

@@ -85,8 +85,8 @@ impl Fault {
         }
     }
 
-    /// Whether the fault may last until everything heals. A client and a server need long to recover from a fault between
-    /// them, and a crowd waits for as long as its server is suspended.
+    /// Whether the fault may last until everything heals. A client and a server need long to recover from a fault
+    /// between them, and a crowd waits for as long as its server is suspended.
     pub(crate) fn may_last(self) -> bool {
         self.is_between_servers()
             || matches!(self, Fault::Crash | Fault::Kill | Fault::Stop | Fault::Pause | Fault::Names)

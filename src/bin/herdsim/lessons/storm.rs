@@ -1,7 +1,7 @@
 //! [`lesson`]: why the paper's rule is not enough, in the smallest herd that shows it, told message by message.
 //!
-//! Three servers in a ring, and one client that moves once. Nothing here is made up: the servers are the real ones, with
-//! the paper's rule, and the text is written from what they say.
+//! Three servers in a ring, and one client that moves once. Nothing here is made up: the servers are the real ones,
+//! with the paper's rule, and the text is written from what they say.
 //!
 //! Next: `model.rs`, how often that happens.
 

@@ -94,8 +94,8 @@ fn run(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Out
     guarded(seed, || Ok(play(&Simulation::new(seed, scenario, watch)?)))
 }
 
-/// Plays a simulation. The last line of the trace says what did not hold. If the world panics, that is the violation, and
-/// the trace can still be read.
+/// Plays a simulation. The last line of the trace says what did not hold. If the world panics, that is the violation,
+/// and the trace can still be read.
 pub(crate) fn play(stage: &Simulation) -> Outcome {
     let world = &stage.herd.world;
     let outcome = catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {

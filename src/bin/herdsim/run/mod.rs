@@ -40,8 +40,8 @@ const SETTLE: Duration = Duration::from_secs(17);
 /// The servers stop within this time: some in the first half, all others in the second.
 const STOP: Duration = Duration::from_secs(6);
 
-/// Narrow runs: one seed in 20, those with remainder 12, has long lines and small buffers, so that much waits for a slow
-/// neighbor.
+/// Narrow runs: one seed in 20, those with remainder 12, has long lines and small buffers, so that much waits for a
+/// slow neighbor.
 const NARROW: (u64, u64) = (20, 12);
 
 /// How long before everything heals the long lines begin. Having them all the time would make the run slow.

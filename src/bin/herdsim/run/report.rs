@@ -120,8 +120,8 @@ pub(crate) fn long(time: Duration) -> String {
     }
 }
 
-/// What is printed about a seed that has failed: the last lines of its trace, for which it is run again, and the command
-/// that repeats it.
+/// What is printed about a seed that has failed: the last lines of its trace, for which it is run again, and the
+/// command that repeats it.
 pub(crate) fn shown(seed: u64, scenario: &Scenario) -> String {
     let mut text = String::new();
     // The world may panic again.

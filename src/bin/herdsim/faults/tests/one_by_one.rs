@@ -4,8 +4,8 @@
 use super::*;
 use crate::clients::Say;
 
-/// Has a program on a neighbor's host speak as the neighbor until it leaves, and say a line after `at`. It stands for an
-/// earlier process of the neighbor that has died while its lines were on their way.
+/// Has a program on a neighbor's host speak as the neighbor until it leaves, and say a line after `at`. It stands for
+/// an earlier process of the neighbor that has died while its lines were on their way.
 fn speak_as_neighbor(from: &Host, to: &Host, at: Duration, line: &str, leaves: Duration) {
     let says = vec![(Duration::ZERO, "PEER Bolden".to_owned()), (at, line.to_owned())];
     drop(speak(from, to, says, Some(leaves)));
