@@ -54,6 +54,7 @@ fn lock_cancel_of_a_waiting_acquire_removes_it() {
     let first = held(lock.acquire());
     let (second, third) = (lock.acquire(), lock.acquire());
     second.cancel();
+    assert_eq!(lock.waiting(), 1);
     assert!(failure_of(second).check::<CancelledError>().is_some());
     drop(first);
     assert!(third.has_fired() && lock.is_locked());
@@ -62,11 +63,15 @@ fn lock_cancel_of_a_waiting_acquire_removes_it() {
 #[test]
 fn lock_cancel_of_an_acquired_one_does_nothing() {
     let lock = DeferredLock::new();
-    let first = lock.acquire();
-    first.cancel();
-    assert!(lock.is_locked());
-    drop(held(first));
-    assert!(!lock.is_locked());
+    for waited in [false, true] {
+        let before = waited.then(|| lock.acquire());
+        let acquired = lock.acquire();
+        drop(before);
+        acquired.cancel();
+        assert!(lock.is_locked());
+        drop(held(acquired));
+        assert!(!lock.is_locked());
+    }
 }
 
 #[test]
@@ -132,6 +137,7 @@ fn semaphore_lets_as_many_in_as_it_has_tokens_and_hands_them_on_in_order() {
     let inside: Vec<_> = (0..3).map(|_| held(doors.acquire())).collect();
     assert_eq!((doors.tokens(), doors.limit().get()), (0, 3));
     let (fourth, fifth) = (doors.acquire(), doors.acquire());
+    assert_eq!(doors.waiting(), 2);
     let mut inside = inside.into_iter();
     drop(inside.next());
     assert!(fourth.has_fired() && !fifth.has_fired());

@@ -126,6 +126,7 @@ fn an_unpause_runs_what_waits_before_it_returns() {
     let events = Events::default();
     let mut deferred = deferred::succeed(1);
     let pause = deferred.pause();
+    assert!(!deferred.has_fired(), "a fired one can be paused, too");
     let chain = deferred.add_both(noting(&events, "first")).add_both(noting(&events, "second"));
     note(&events, "unpausing");
     pause.unpause();

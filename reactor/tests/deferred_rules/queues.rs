@@ -65,6 +65,7 @@ fn queue_of_size_0_only_hands_on() {
     assert_eq!(queue.put(1), Err(QueueOverflow(1)));
     let waiter = queue.get();
     queue.put(2).unwrap();
+    assert_eq!(queue.put(3), Err(QueueOverflow(3)));
     assert_eq!(waiter.result(), Some(2));
 }
 

@@ -32,48 +32,6 @@ fn a_lock_is_handed_straight_from_one_to_the_next_in_order_of_arrival() {
 }
 
 #[test]
-fn a_semaphore_lets_as_many_in_as_it_has_tokens() {
-    let doors = semaphore(2);
-    assert_eq!((doors.tokens(), doors.limit().get()), (2, 2));
-    let (first, second, third) = (doors.acquire(), doors.acquire(), doors.acquire());
-    assert_eq!((doors.tokens(), doors.waiting()), (0, 1));
-    assert!(first.has_fired() && second.has_fired() && !third.has_fired());
-    drop(second);
-    assert!(third.has_fired());
-    drop(first);
-    assert_eq!((doors.tokens(), doors.waiting()), (1, 0));
-    drop(third);
-    assert_eq!(doors.tokens(), 2);
-}
-
-#[test]
-fn cancelling_a_waiter_takes_it_out_of_the_queue() {
-    let (events, lock) = (Events::default(), DeferredLock::new());
-    let [a, b, c] = ["a", "b", "c"].map(|name| queue_up(&events, &lock, name));
-    b.cancel();
-    assert_eq!(lock.waiting(), 1);
-    assert_eq!(outcome(b), "failed: cancelled");
-    drop(a);
-    assert_eq!(events.take(), ["a", "c"]);
-    drop(c);
-    assert!(!lock.is_locked());
-}
-
-#[test]
-fn cancelling_a_wait_that_has_its_item_does_nothing() {
-    let lock = DeferredLock::new();
-    for waited in [false, true] {
-        let before = waited.then(|| lock.acquire());
-        let acquired = lock.acquire();
-        drop(before);
-        acquired.cancel();
-        assert!(lock.is_locked());
-        drop(acquired.result().expect("it has the lock"));
-        assert!(!lock.is_locked());
-    }
-}
-
-#[test]
 fn a_waiter_whose_deferred_was_dropped_gets_no_token_lost() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let a = queue_up(&events, &lock, "a");
@@ -126,17 +84,6 @@ fn a_run_releases_on_success_failure_and_cancel() {
         assert_eq!(outcome(first), expected);
         assert!(!lock.is_locked());
     }
-}
-
-#[test]
-fn a_run_that_is_cancelled_while_it_waits_does_not_call_its_function() {
-    let lock = DeferredLock::new();
-    let held = lock.acquire();
-    let waits = lock.run(|| -> Result<u32, Failure> { panic!("it was cancelled") });
-    waits.cancel();
-    drop(held);
-    assert_eq!(outcome(waits), "failed: cancelled");
-    assert!(!lock.is_locked());
 }
 
 #[test]

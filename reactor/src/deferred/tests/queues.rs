@@ -1,7 +1,7 @@
 //! Queues: first come, first served on both sides, within their limits, and no item is ever swallowed.
 
 use super::*;
-use crate::deferred::{DeferredQueue, QueueOverflow, QueueUnderflow};
+use crate::deferred::{DeferredQueue, QueueOverflow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
@@ -18,40 +18,6 @@ fn items_and_waiters_are_served_in_order_of_arrival() {
     assert!(first.has_fired() && !second.has_fired());
     queue.put(4).unwrap();
     assert_eq!((first.result(), second.result()), (Some(3), Some(4)));
-}
-
-#[test]
-fn a_full_queue_gives_the_item_back() {
-    let queue = DeferredQueue::bounded(2, 1);
-    queue.put("a".to_owned()).unwrap();
-    queue.put("b".to_owned()).unwrap();
-    assert_eq!(queue.put("c".to_owned()), Err(QueueOverflow("c".to_owned())));
-    assert_eq!(queue.get().result(), Some("a".to_owned()));
-    queue.put("d".to_owned()).unwrap();
-    assert_eq!(queue.len(), 2);
-}
-
-#[test]
-fn a_queue_of_size_0_only_hands_from_one_to_the_other() {
-    let queue = DeferredQueue::bounded(0, 10);
-    assert_eq!(queue.put(1), Err(QueueOverflow(1)));
-    let waits = queue.get();
-    queue.put(2).unwrap();
-    assert_eq!(queue.put(3), Err(QueueOverflow(3)));
-    assert_eq!(waits.result(), Some(2));
-}
-
-#[test]
-fn a_wait_behind_too_many_is_refused() {
-    for backlog in [0, 2] {
-        let queue = DeferredQueue::<u32>::bounded(1, backlog);
-        let waiting: Vec<_> = (0..backlog).map(|_| queue.get()).collect();
-        let refused = queue.get();
-        assert!(refused.has_fired());
-        let underflow = refused.add_both(|result| Ok(result.unwrap_err().check::<QueueUnderflow>().is_some()));
-        assert_eq!(underflow.result(), Some(true));
-        assert_eq!(queue.waiting(), waiting.len());
-    }
 }
 
 #[test]
