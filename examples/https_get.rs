@@ -9,7 +9,7 @@ use reactor::http::{Agent, AgentError, AgentSettings, BodyEnd, BodyProtocol, Bod
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Failure, Protocol, Reactor, Transport};
 
-/// Says the same to whoever asks.
+/// Gives every client the same response.
 struct Server;
 
 impl Protocol for Server {

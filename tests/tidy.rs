@@ -8,8 +8,12 @@ mod documents;
 mod imports;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/reading_order.rs"]
+mod reading_order;
 #[path = "tidy/repo.rs"]
 mod repo;
+#[path = "tidy/words.rs"]
+mod words;
 
 use repo::{lines_where, none, sources};
 

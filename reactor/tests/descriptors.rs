@@ -1,5 +1,5 @@
-//! A port that ran out of descriptors serves again when there are some, whoever frees them, and does not spin
-//! meanwhile.
+//! A port that ran out of descriptors serves again when there are some, even if another part of the process frees them,
+//! and does not spin meanwhile.
 
 #[path = "util/child.rs"]
 mod child;

@@ -99,6 +99,11 @@ impl Source {
         let product = self.product();
         self.is_test() || line.as_ptr() as usize >= product.as_ptr() as usize + product.len()
     }
+
+    /// The text of the `//!` lines.
+    pub(crate) fn introduction(&self) -> String {
+        self.text.lines().filter_map(|line| line.strip_prefix("//!")).map(|line| format!("{}\n", line.trim())).collect()
+    }
 }
 
 /// Fails with all that was found.

@@ -46,8 +46,8 @@
 //! * What must happen after all that is postponed ([`Postponed`]), last in, first out. So are cancels: the trampoline
 //!   follows what the chain waits for, one link after the other, and everything that one cancel leads to comes to rest
 //!   before the next.
-//! * A panic is kept and goes on to whoever fired, but only when the rest of the chain has been told: a lock that the
-//!   chain holds is given back, a reply that it owes is sent, and a test that fails inside a callback still fails.
+//! * A panic is kept. It resumes in the code that fired, but only when the rest of the chain has been told: a lock that
+//!   the chain holds is given back, a reply that it owes is sent, and a test that fails inside a callback still fails.
 //!
 //! Next: `step.rs`, one callback.
 
