@@ -34,7 +34,7 @@ const MAX_SCRATCH: usize = 512;
 /// again.
 const AT_OVERHEAD: usize = 1024;
 
-/// Peer is at the other end.
+/// What is at the other end, as far as we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
     /// A client; or a neighbor that has not said PEER, or whose PEER was refused.
