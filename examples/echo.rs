@@ -1,4 +1,4 @@
-//! Sends back what it gets: `cargo run --example echo`, then `nc 127.0.0.1 8007`.
+//! Sends back what it receives: `cargo run --example echo`, then `nc 127.0.0.1 8007`.
 use reactor::{Protocol, Reactor, Transport};
 
 struct Echo;

@@ -1,4 +1,5 @@
-//! A network that a seed decides: a client whose server crashes, and which tries again. A minute goes by at once.
+//! A simulated network: the server crashes, and the client connects again. A minute passes in a moment, and the seed
+//! decides every delay.
 //!
 //! Run it with `cargo run --example simulated_echo`. Next: the documentation of `reactor::sim`.
 

@@ -1,4 +1,4 @@
-//! Back-pressure over real sockets: pauses, producers, and what may wait to be sent.
+//! Backpressure over real sockets: pauses, producers, and the limit on unsent bytes.
 
 #[path = "util/converse.rs"]
 mod converse;

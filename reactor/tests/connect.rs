@@ -1,4 +1,4 @@
-//! Outgoing connections: what can go wrong, and what their factory hears of it.
+//! Outgoing connections: the ways to fail, and what the factory hears of each.
 
 #[path = "util/driver.rs"]
 mod driver;
@@ -205,7 +205,7 @@ fn resolve_gives_the_addresses_of_a_name_and_an_address_is_its_own() {
     assert!(!found.borrow().is_empty() && found.borrow().iter().all(IpAddr::is_loopback), "{found:?}");
 }
 
-/// A reactor whose look-ups are answered by `answer`.
+/// A reactor that answers look-ups with `answer`.
 fn resolving(settings: Settings, answer: impl FnMut(&str, LookupReply) + 'static) -> Reactor {
     let hooks = Hooks::default();
     *hooks.resolve.borrow_mut() = Some(Box::new(answer));
@@ -249,7 +249,7 @@ fn a_name_without_an_address_fails() {
 }
 
 #[test]
-fn a_resolver_that_does_not_answer_is_not_waited_for_for_ever() {
+fn a_resolver_that_does_not_answer_is_given_up_after_the_time_limit() {
     let replies: Rc<RefCell<Vec<LookupReply>>> = Rc::default();
     let keep = replies.clone();
     let mut settings = Settings::default();
@@ -293,7 +293,7 @@ fn a_look_up_counts_towards_the_time_allowed_and_can_be_stopped() {
 }
 
 #[test]
-fn a_connector_that_nobody_holds_still_connects() {
+fn a_dropped_connector_still_connects() {
     let (_listener, address) = listener();
     let replies: Rc<RefCell<Vec<LookupReply>>> = Rc::default();
     let keep = replies.clone();

@@ -95,8 +95,8 @@ fn a_port_serves_again_when_one_of_our_connections_is_closed() {
 }
 
 #[test]
-fn a_port_serves_again_when_anybody_frees_a_descriptor() {
-    in_child("a_port_serves_again_when_anybody_frees_a_descriptor", FEW, || {
+fn a_port_serves_again_when_other_code_frees_a_descriptor() {
+    in_child("a_port_serves_again_when_other_code_frees_a_descriptor", FEW, || {
         let mut rig = Exhausted::new();
         rig.stay();
         assert_eq!(rig.events.all(), ["made"], "there was no descriptor");

@@ -1,4 +1,4 @@
-//! What a program hands over is dropped when it is no longer needed, and its drop may do anything.
+//! The reactor drops the values of a program when it no longer needs them, and their `Drop` may do anything.
 
 #[path = "util/events.rs"]
 mod events;

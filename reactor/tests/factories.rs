@@ -1,4 +1,4 @@
-//! Factories that change the world while they build a protocol.
+//! Factories that open and close ports while they build a protocol.
 
 #[path = "util/events.rs"]
 mod events;

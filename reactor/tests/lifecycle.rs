@@ -1,4 +1,4 @@
-//! How a reactor runs, stops and runs again; what it calls on the way.
+//! How a reactor runs, stops and runs again, and which callbacks it makes meanwhile.
 
 #[path = "util/events.rs"]
 mod events;
@@ -118,7 +118,7 @@ fn run_and_iterate_inside_a_callback_are_refused() {
 }
 
 #[test]
-fn run_inside_a_turn_by_hand_is_refused_and_changes_nothing() {
+fn run_inside_iterate_is_refused_and_changes_nothing() {
     let reactor = Reactor::new().unwrap();
     let events = Events::default();
     let note = events.clone();
@@ -215,7 +215,7 @@ fn a_reactor_may_run_inside_a_callback_of_another() {
 }
 
 #[test]
-fn calls_when_running_come_in_the_order_asked_for_and_new_ones_in_the_next_turn() {
+fn calls_when_running_are_made_in_order_and_new_ones_in_the_next_turn() {
     let reactor = Reactor::new().unwrap();
     let events = Events::default();
     let (first, later, inside) = (events.clone(), events.clone(), reactor.clone());

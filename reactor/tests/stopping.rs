@@ -1,4 +1,4 @@
-//! What a stop means to those who are still connected, and to those who want to connect.
+//! What a stop means for connections, and for attempts to connect.
 
 #[path = "util/run.rs"]
 mod run;
@@ -30,7 +30,7 @@ impl ClientFactory for Client {
 }
 
 #[test]
-fn who_wants_to_connect_while_everything_is_closed_hears_that_it_is_cancelled() {
+fn an_attempt_to_connect_while_the_reactor_closes_is_cancelled() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (reactor, heard) = (Reactor::new().unwrap(), Rc::default());

@@ -1,4 +1,4 @@
-//! Connections over real sockets: the order of events, the ways to end, and who may connect.
+//! Connections over real sockets: the order of events, the ways to end, and refused clients.
 
 #[path = "util/converse.rs"]
 mod converse;
@@ -72,7 +72,7 @@ fn a_protocol_that_stays_can_answer_a_half_closed_client_later() {
 }
 
 #[test]
-fn after_lose_write_connection_reading_goes_on() {
+fn reading_goes_on_after_lose_write_connection() {
     let (events, received) = converse(
         |_, noting| {
             let made = |transport: &Transport| {
@@ -93,7 +93,7 @@ fn after_lose_write_connection_reading_goes_on() {
 }
 
 #[test]
-fn a_connection_whose_both_directions_have_ended_is_done() {
+fn a_connection_is_done_when_both_directions_have_ended() {
     let (events, ()) = converse(
         |_, noting| {
             let made = |transport: &Transport| transport.lose_write_connection();
@@ -123,7 +123,7 @@ fn lose_connection_sends_everything_first() {
 }
 
 #[test]
-fn what_is_written_after_lose_connection_is_dropped() {
+fn bytes_written_after_lose_connection_are_dropped() {
     let (events, received) = converse(
         |_, noting| {
             let made = |transport: &Transport| {
@@ -143,7 +143,7 @@ fn what_is_written_after_lose_connection_is_dropped() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_does_not_hold_up_the_end_for_ever() {
+fn a_peer_that_does_not_read_delays_the_end_only_until_the_time_limit() {
     let mut settings = reactor::Settings::default();
     settings.close_timeout = Duration::from_millis(20);
     let reactor = Reactor::with_settings(settings).unwrap();
@@ -162,7 +162,7 @@ fn a_peer_that_does_not_read_does_not_hold_up_the_end_for_ever() {
 }
 
 #[test]
-fn an_abort_throws_away_what_waits_and_the_peer_sees_a_reset() {
+fn an_abort_throws_away_unsent_bytes_and_the_peer_sees_a_reset() {
     let (events, received) = converse(
         |_, noting| {
             let made = |transport: &Transport| {
@@ -190,7 +190,7 @@ fn a_reset_by_the_peer_is_no_clean_end() {
 }
 
 #[test]
-fn connection_lost_comes_once_however_often_the_end_is_asked_for() {
+fn connection_lost_comes_once_even_if_the_end_is_requested_twice() {
     struct Silent;
     impl Producer for Silent {
         fn pause_producing(&self) {}
@@ -371,7 +371,7 @@ fn options_can_be_set_on_a_connection() {
 }
 
 #[test]
-fn what_is_written_from_a_timer_or_another_connection_goes_out_in_the_same_turn() {
+fn bytes_written_from_a_timer_or_another_connection_go_out_in_the_same_turn() {
     let transports: Rc<RefCell<Vec<Transport>>> = Rc::default();
     let keep = transports.clone();
     let events = Events::default();

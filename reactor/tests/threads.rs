@@ -1,4 +1,4 @@
-//! The way into the loop from other threads, and work that is done off it.
+//! Calls from other threads, and work that runs on other threads.
 
 mod util;
 #[path = "util/wait.rs"]

@@ -1,4 +1,4 @@
-//! Delayed calls through the loop. Their queue has tests of its own; here it is the loop that keeps the time.
+//! Delayed calls through the loop. Their queue has tests of its own; here the loop keeps the time.
 
 #[path = "util/driver.rs"]
 mod driver;

@@ -19,7 +19,7 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// What somebody who trusts this authority alone trusts.
+    /// The roots of a client that trusts this authority alone.
     pub(crate) fn roots(&self) -> TrustRoots {
         let mut roots = TrustRoots::none();
         roots.add_der(self.der()).unwrap();

@@ -29,7 +29,7 @@ pub(crate) struct Hooks {
     pub(crate) resolve: Rc<RefCell<Option<Resolve>>>,
 }
 
-/// A reactor whose driver is the real one, edited by `hooks`.
+/// A reactor on the real driver, with `hooks` in between.
 pub(crate) fn edited(hooks: &Hooks, settings: Settings) -> reactor::Reactor {
     let driver = Edited { inner: MioDriver::new().unwrap(), hooks: hooks.clone() };
     reactor::Reactor::with_driver(Box::new(driver), settings)
@@ -82,7 +82,7 @@ impl Driver for Edited {
     }
 }
 
-/// A listener whose calls of `accept` are counted.
+/// A listener that counts the calls of `accept`.
 struct Counted {
     inner: Box<dyn Listener>,
     accepts: Rc<Cell<usize>>,
