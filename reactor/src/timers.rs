@@ -1,4 +1,4 @@
-//! [`DelayedCall`] and [`Timers`], the queue of calls that wait for their time. Pure: it reads no clock; the reactor
+//! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it reads no clock; the reactor
 //! tells it the time.
 //!
 //! The queue is a heap, ordered by time and then by order of request: calls that are due at the same moment are made in
