@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   awaited chain --Out--> Task (the future) --Out--> Step --> ... <-- Deferred (tail)
-//!                            | weakly                                   |
-//!                            +----> CoroutineControl <---------------------+
-//!                                     | what it awaits, to be cancelled
+//!                            | weakly                                     |
+//!                            +----> CoroutineControl <--------------------+
+//!                                     | holds what it awaits, to cancel it
 //! ```
 //!
 //! The links go as in any chain: what is awaited holds the coroutine, and the control holds what is awaited. So a

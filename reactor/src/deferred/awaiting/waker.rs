@@ -84,34 +84,45 @@ impl Wake for CoroutineWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let here = HERE.try_with(|here| {
+        let wake = HERE.try_with(|here| {
             if !Arc::ptr_eq(&here.home, &self.home) {
-                return None;
+                return HowToWake::ByNote;
             }
             if !here.resting.borrow().contains_key(&self.id) {
                 // It is running.
                 self.again.store(true, Ordering::Release);
-                return Some(None);
+                return HowToWake::Done;
             }
             // The coroutine itself, not its number: this may be its last waker.
             if chain::give_to_waking_loop(|| here.awaken(self.id)) {
-                return Some(None);
+                return HowToWake::Done;
             }
             if lock(&self.home.hook).is_some() {
-                return None;
+                return HowToWake::ByNote;
             }
-            Some(here.awaken(self.id))
+            here.awaken(self.id).map_or(HowToWake::Done, HowToWake::Now)
         });
-        match here {
-            Ok(Some(Some(coroutine))) => chain::run(coroutine, None),
-            Ok(Some(None)) => {}
-            Ok(None) | Err(_) => {
-                // First, since it may be running: it looks at this before it rests.
+        // While the thread ends there is no list; then this is as on another thread.
+        match wake.unwrap_or(HowToWake::ByNote) {
+            HowToWake::Now(coroutine) => chain::run(coroutine, None),
+            HowToWake::ByNote => {
+                // Before the note: it may be running, and looks at this before it rests.
                 self.again.store(true, Ordering::Release);
                 self.home.leave(Note::Wake(self.id));
             }
+            HowToWake::Done => {}
         }
     }
+}
+
+/// How a coroutine is woken.
+enum HowToWake {
+    /// On its own thread, where no reactor runs.
+    Now(Rc<dyn Run>),
+    /// By the reactor of its thread.
+    ByNote,
+    /// It has been told, or a loop that is running has it.
+    Done,
 }
 
 impl Drop for CoroutineWaker {
@@ -128,7 +139,7 @@ impl Drop for CoroutineWaker {
 
 /// The waker of one coroutine.
 pub(crate) struct OwnWaker {
-    rouser: Arc<CoroutineWaker>,
+    shared: Arc<CoroutineWaker>,
     waker: Waker,
 }
 
@@ -138,8 +149,8 @@ impl OwnWaker {
         let make = |here: &Here| {
             let id = here.next_id.get();
             here.next_id.set(id + 1);
-            let rouser = Arc::new(CoroutineWaker { home: here.home.clone(), id, again: AtomicBool::new(false) });
-            OwnWaker { waker: Waker::from(rouser.clone()), rouser }
+            let shared = Arc::new(CoroutineWaker { home: here.home.clone(), id, again: AtomicBool::new(false) });
+            OwnWaker { waker: Waker::from(shared.clone()), shared }
         };
         HERE.try_with(make).ok()
     }
@@ -150,7 +161,7 @@ impl OwnWaker {
 
     /// Forgets that it was woken: it is about to run.
     pub(crate) fn start(&self) {
-        self.rouser.again.store(false, Ordering::Relaxed);
+        self.shared.again.store(false, Ordering::Relaxed);
     }
 
     /// The coroutine waits now. It is kept here if other code has a waker for it.
@@ -160,22 +171,22 @@ impl OwnWaker {
     pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> Rested {
         // Two are ours: the field and the waker's own. The count comes before the flag: another thread raises the flag
         // before it lets go of its waker.
-        let is_lent = Arc::strong_count(&self.rouser) > 2;
+        let is_lent = Arc::strong_count(&self.shared) > 2;
         fence(Ordering::Acquire);
-        again |= self.rouser.again.swap(false, Ordering::AcqRel);
-        let has_reactor = again && lock(&self.rouser.home.hook).is_some();
+        again |= self.shared.again.swap(false, Ordering::AcqRel);
+        let has_reactor = again && lock(&self.shared.home.hook).is_some();
         if again && !has_reactor {
             return Rested::Again(self);
         }
         if again || is_lent {
             let _ = HERE.try_with(|here| {
                 let mut resting = here.resting.borrow_mut();
-                resting.insert(self.rouser.id, coroutine);
+                resting.insert(self.shared.id, coroutine);
                 lock(&here.home.notes).clear_away(resting.len(), |id| resting.contains_key(&id));
             });
         }
         if again {
-            self.rouser.home.leave(Note::Wake(self.rouser.id));
+            self.shared.home.leave(Note::Wake(self.shared.id));
         }
         // If others have it, ours goes, so that the end of the last of theirs is noticed.
         if is_lent { Rested::Lent } else { Rested::Kept(self) }
@@ -194,7 +205,7 @@ pub(crate) enum Rested {
 
 impl fmt::Debug for OwnWaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OwnWaker({})", self.rouser.id)
+        write!(f, "OwnWaker({})", self.shared.id)
     }
 }
 

@@ -3,8 +3,9 @@
 //! ```text
 //!   input 0 --[Input]--+
 //!   input 1 --[Input]--+--> Policy::keep --> decided? --> Joint's Out --> ... <-- Deferred
-//!   input 2 --[Input]--+                                     ^                      |
-//!                                   the inputs' controls <-- ListControl <--------------+
+//!   input 2 --[Input]--+                                         ^                     |
+//!                                                                | weakly              |
+//!                                 the inputs' controls <-- ListControl <---------------+
 //! ```
 //!
 //! Each input gets one step, which hands its result to the [`Policy`]. The policy says when the result of all is known,

@@ -8,8 +8,9 @@
 //! ```text
 //!   source chain --[Give]--> waiter's Head --> ... <-- Deferred
 //!        ^                        ^                      |
-//!        |                        +--- WaiterControl <------+
-//!        +----- control ---- Sharing <----+
+//!        |                        +--- WaiterControl <---+
+//!        |                                   |
+//!        +------ control ------- Sharing <---+
 //! ```
 //!
 //! Each waiter is responsible for its own clone of a failure. If several drop theirs, it is logged once, as the clones
