@@ -38,7 +38,7 @@ fn a_direction_is_open_again_when_the_last_fault_that_cut_it_has_ended() {
     let count = |what: &str| world.trace().iter().filter(|line| line.contains(what)).count();
     victims.begin(world, cut);
     victims.begin(world, partition);
-    assert_eq!((count("any more"), count("can reach")), (2, 0));
+    assert_eq!((count("can no longer reach"), count("can reach")), (2, 0));
     victims.end(world, partition);
     assert_eq!(count("can reach"), 1, "the other way only");
     victims.end(world, cut);
