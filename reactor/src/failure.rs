@@ -24,14 +24,14 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::rc::Rc;
 
-/// How many places a failure remembers on its way; later ones are counted only. A failure that circles through a
-/// long-lived chain must not grow without end.
+/// Maximum number of places that a failure remembers on its way. The rest are only counted: a failure that circles
+/// through a long-lived chain must not grow without end.
 const MAX_TRAIL: usize = 64;
 
-/// Room for this many places is made at first. Most failures are handled soon.
+/// The first allocation has room for this many places. Most failures are handled soon.
 const USUAL_TRAIL: usize = 4;
 
-/// How many causes of an error a report tells before the last one. An error may have any number.
+/// Maximum number of causes in a report, before the last one. An error may have any number.
 const MAX_CAUSES: usize = 16;
 
 /// An error plus where it came from: what errbacks receive.
@@ -85,7 +85,7 @@ impl Drop for Shared {
     }
 }
 
-/// An error that is only a sentence; what [`Failure::msg`] wraps.
+/// An error that is only a sentence: the error of a [`Failure::msg`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message(pub String);
 
@@ -104,7 +104,7 @@ impl Failure {
         Failure::at(error, Location::caller())
     }
 
-    /// The same for a place that is known.
+    /// The same, with the place given by the caller.
     pub(crate) fn at(error: impl Error + 'static, raised: &'static Location<'static>) -> Failure {
         // While a thread ends there are no new numbers; then failures have less to tell.
         let id = LAST_ID.try_with(|last| last.replace(last.get() + 1)).unwrap_or_default();
@@ -127,8 +127,8 @@ impl Failure {
         self.0.shared.error.downcast_ref()
     }
 
-    /// The failure as one of an `E`, or as it was: an errback that handles only some errors returns the rest with `?`.
-    /// Twisted's `Failure.trap`.
+    /// The failure as a failure whose error is an `E`, if it is one. An errback that handles only some errors passes on
+    /// the others with `?`. Twisted's `Failure.trap`.
     ///
     /// ```
     /// use reactor::{Failure, deferred};
@@ -155,7 +155,8 @@ impl Failure {
         self.0.raised
     }
 
-    /// What it met since, first to last: at most 64 entries, of which the last replaces what did not fit.
+    /// What happened to it since, first to last: at most 64 entries. If more happened, the last entry is still the
+    /// latest, and those that did not fit are missing before it.
     pub fn trail(&self) -> &[Waypoint] {
         &self.0.trail
     }
@@ -179,9 +180,9 @@ impl Failure {
         Failure(Box::new(Inner { shared: Shared::new(error, self.id()), ..(*self.0).clone() }))
     }
 
-    /// The same, with this failure inside the error that `wrap` makes. Of many lists inside each other, only the
-    /// innermost and the outermost failure keep a full trail: the trails of all those between them would fill the
-    /// memory.
+    /// A failure with the same origin and trail, whose error `wrap` makes around this one. If many lists are inside
+    /// each other, only the innermost and the outermost failure keep a full trail: the trails of all those between them
+    /// would fill the memory.
     pub(crate) fn wrapped<E: Error + 'static>(self, wrap: impl FnOnce(Failure) -> E) -> Failure {
         let Inner { shared, raised, trail, untold } = *self.0;
         let (id, is_between) = (shared.id, shared.error.is::<FirstError>());
@@ -210,8 +211,8 @@ impl Failure {
         self.0.shared.inside.first_report()
     }
 
-    /// The whole story over several lines: the error, its causes, where it was raised and what it passed. For a race
-    /// that nobody won, also the stories of the first few inputs.
+    /// The whole story, in several lines: the error, its causes, where it was raised, and what it passed on its way. If
+    /// all inputs of a race failed, also the stories of the first few.
     pub fn report(&self) -> String {
         self.report_inside(0)
     }
@@ -251,7 +252,7 @@ impl Failure {
     }
 }
 
-/// A failure whose error is known to be an `E`: what [`Failure::trap`] gives. It can be used as an `&E`.
+/// A failure whose error is known to be an `E`: what [`Failure::trap`] returns. It dereferences to that `E`.
 pub struct Trapped<E> {
     failure: Failure,
     error: PhantomData<fn() -> E>,

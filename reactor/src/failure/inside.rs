@@ -1,8 +1,9 @@
-//! What a failure has inside: an error that may hold other failures, which hold others.
+//! [`Inside`]: what a failure knows of its error from the start, because the error may hold other failures, and those
+//! hold others.
 //!
 //! A list in a list in a list fails with an error of an error of an error. What must be known of such an error is
-//! worked out when its failure is made, from the one failure inside it: nothing ever searches a million of them. And
-//! they are dropped one after the other, not one from inside the other.
+//! worked out when its failure is made, from the failures directly inside it: nothing ever searches a million of them.
+//! And they are dropped one after the other, not one from inside the other.
 //!
 //! Next: `../deferred/mod.rs`, the chain that carries a failure.
 
@@ -17,11 +18,11 @@ use std::mem;
 /// What is known of an error from the start, in one byte.
 pub(super) struct Inside(Cell<u8>);
 
-/// There may be another failure in it.
+/// The error may hold other failures.
 const MAY_HOLD_FAILURES: u8 = 1;
 /// It is a cancellation, or what lists and races make of one.
 const IS_CANCELLATION: u8 = 2;
-/// One of its failure's clones has been reported as unhandled.
+/// One clone of the failure has been reported as unhandled.
 const IS_REPORTED: u8 = 4;
 
 impl Inside {
@@ -31,7 +32,7 @@ impl Inside {
         let is_cancellation = if let Some(first) = any.downcast_ref::<FirstError>() {
             first.failure.is_cancellation()
         } else if let Some(FailureGroup(failures)) = any.downcast_ref() {
-            // That nobody took part in a race is no cancellation.
+            // An empty race is no cancellation.
             !failures.is_empty() && failures.iter().all(Failure::is_cancellation)
         } else {
             any.is::<CancelledError>()
@@ -61,7 +62,7 @@ impl Inside {
 }
 
 thread_local! {
-    /// Whether a drop further out on the stack will see to the errors that wait.
+    /// Whether a drop further out on the stack will empty the list of errors that wait.
     static IS_DROPPING: Cell<bool> = const { Cell::new(false) };
     /// The errors that are still to be dropped.
     static WAITING: RefCell<Vec<Box<dyn Error>>> = const { RefCell::new(Vec::new()) };
@@ -71,7 +72,7 @@ thread_local! {
 #[cold]
 #[inline(never)]
 fn let_go(error: &mut Box<dyn Error>) {
-    // A box of nothing allocates nothing.
+    // `fmt::Error` has no size, so its box allocates nothing.
     let error = mem::replace(error, Box::new(fmt::Error));
     if IS_DROPPING.replace(true) {
         // While the thread ends there is no list any more: then the closure is dropped uncalled, and the error with it.

@@ -8,47 +8,46 @@
 //!   input 1 failed: input 1 failed: (999996 lists further in) input 1 failed: input 0 failed: boom
 //! ```
 //!
-//! `inside.rs` sees to it that they are dropped without recursion.
-//!
-//! Next: `inside.rs`.
+//! Next: `inside.rs`, how they are dropped without recursion.
 
 use super::Failure;
 use std::error::Error;
 use std::fmt;
 use std::iter;
 
-/// The first failure of those that [`gather_results`](crate::deferred::gather_results) waited for. Its causes
-/// ([`Error::source`]) are that failure's, or if that is another `FirstError`, those of the innermost one.
+/// What [`gather_results`](crate::deferred::gather_results) fails with: the first failure of an input. Its causes
+/// ([`Error::source`]) are those of that failure; if that is a `FirstError` too, those of the innermost one.
 ///
-/// If very many are inside each other, the message names the outermost and the innermost ones.
+/// If many are inside each other, the message names only the outermost and the innermost ones.
 #[derive(Clone)]
 pub struct FirstError {
-    /// Which input it was.
+    /// The index of the input that failed.
     pub index: usize,
-    /// What that one failed with.
+    /// What it failed with.
     pub failure: Failure,
 }
 
 /// All inputs of a [`race`](crate::deferred::race) have failed: their failures, in the order of the inputs.
 ///
-/// The message tells the first of them only, and of groups inside groups only the outer ones.
+/// The message shows only the first few of them, and of groups inside groups only the outer ones.
 #[derive(Clone)]
 pub struct FailureGroup(pub Vec<Failure>);
 
-/// How many failures of a group are told. There may be a million.
+/// Maximum number of failures of a group that a message shows. There may be a million.
 pub(super) const MAX_TOLD_OF_GROUP: usize = 5;
 
-/// How many groups inside each other are told; of those further in, only the error that began it. Each may tell of
-/// [`MAX_TOLD_OF_GROUP`] others.
+/// Maximum number of groups inside each other that a message shows, as each may show [`MAX_TOLD_OF_GROUP`] others. Of
+/// those further in it shows only the error that began it.
 pub(super) const MAX_GROUPS_DEEP: usize = 2;
 
-/// How many [`FirstError`]s inside each other are told at either end, if not all are.
+/// If there are too many [`FirstError`]s inside each other, a message shows this many of the outermost and of the
+/// innermost.
 const ENDS_TOLD: usize = 4;
 
-/// How many of either are shown inside each other by `Debug`.
+/// Maximum depth to which `Debug` shows either inside each other.
 const MAX_SHOWN_DEEP: usize = 4;
 
-/// This error and those inside of it, as long as they are of one list each.
+/// This error, the `FirstError` inside it, the one inside that, and so on.
 fn firsts(first: &FirstError) -> impl Iterator<Item = &FirstError> {
     iter::successors(Some(first), |first| first.failure.check())
 }
@@ -63,13 +62,14 @@ pub(super) fn innermost_input(failure: &Failure) -> &Failure {
     failure.check().map_or(failure, innermost_of)
 }
 
-/// The failure that began it, and through how many lists and races that has come.
+/// The failure that began it, and the number of lists and races through which it has come.
 pub(super) fn origin(failure: &Failure) -> (&Failure, usize) {
     let way = iter::successors(Some(failure), |failure| inside(failure));
     way.enumerate().last().map_or((failure, 0), |(levels, origin)| (origin, levels))
 }
 
-/// The failure in a list's. Of a race's it is the first that came out of another list, or else the first.
+/// The failure inside the failure of a list or a race. Of a race it is the first one that came out of another list or
+/// race, or else the first.
 fn inside(failure: &Failure) -> Option<&Failure> {
     if let Some(first) = failure.check::<FirstError>() {
         return Some(&first.failure);
@@ -82,7 +82,7 @@ fn is_of_list(failure: &Failure) -> bool {
     failure.check::<FirstError>().is_some() || failure.check::<FailureGroup>().is_some()
 }
 
-/// "lists", but for one.
+/// The word for `count` lists.
 pub(super) fn lists(count: usize) -> &'static str {
     if count == 1 { "list" } else { "lists" }
 }
@@ -153,7 +153,7 @@ impl FailureGroup {
     }
 }
 
-/// Writes the failure of an input of a group, which is inside this many.
+/// Writes the failure of an input of a group that is inside this many groups.
 fn tell_input(failure: &Failure, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
     if innermost_input(failure).check::<FailureGroup>().is_none() {
         return write!(f, "{failure}");

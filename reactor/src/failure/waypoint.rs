@@ -9,19 +9,19 @@ use std::panic::Location;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Waypoint {
-    /// It came into a Deferred that was made here; what follows happened there.
+    /// It came into a Deferred that was made here; the waypoints that follow are of that Deferred.
     Made(&'static Location<'static>),
-    /// This many callbacks had been added before those that are listed.
+    /// Before the callbacks that follow in this list, this many more ran.
     Earlier(usize),
-    /// The callback that was added here came before.
+    /// The callback that was added here ran before.
     After(&'static Location<'static>),
     /// The callback that was added here returned the failure.
     RaisedBy(&'static Location<'static>),
-    /// The callback that was added here gave back a Deferred, which failed.
+    /// The callback that was added here returned a Deferred, which failed.
     GivenBackBy(&'static Location<'static>),
-    /// The callback that was added here was not for failures.
+    /// The callback that was added here is for values only: the failure passed it by.
     Through(&'static Location<'static>),
-    /// The errback that was added here got the failure and gave it back.
+    /// The errback that was added here got the failure and returned it.
     PassedOnBy(&'static Location<'static>),
     /// It was handed on to another Deferred by `chain_deferred` here.
     HandedOnAt(&'static Location<'static>),
