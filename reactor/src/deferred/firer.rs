@@ -10,7 +10,7 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-/// The end of a Deferred that fires it. Cheap to clone; whichever clone fires first counts.
+/// The end of a Deferred that fires it. Cheap to clone; the first firing counts, through whichever clone.
 ///
 /// Dropping every `Firer` without firing leaves the chain unfired, as in Twisted; it can still be cancelled.
 pub struct Firer<T: 'static> {
@@ -30,11 +30,11 @@ impl<T: 'static> Firer<T> {
     /// Fires with a value: the whole chain runs before this returns.
     ///
     /// # Errors
-    /// [`AlreadyCalledError`] if it has fired before. The first firing after a cancel without a canceller is ignored
-    /// without an error, as in Twisted.
+    /// [`AlreadyCalledError`] if the Deferred has fired before. If it has no canceller and was cancelled, the first
+    /// firing after that is ignored without an error, as in Twisted.
     ///
     /// # Panics
-    /// If a callback panics: the panic goes on from here when the rest of the chain has been told.
+    /// If a callback panics: the rest of the chain runs with a failure, and then the panic resumes here.
     #[inline]
     #[track_caller]
     pub fn callback(&self, value: T) -> Result<(), AlreadyCalledError> {
@@ -67,14 +67,14 @@ impl<T: 'static> Firer<T> {
         }
     }
 
-    /// Whether it has fired (or was cancelled).
+    /// Whether the Deferred has fired, which it also has when it was cancelled.
     pub fn called(&self) -> bool {
         self.head.called()
     }
 
-    /// Whether nobody can receive the result: the Deferred was dropped, and no callback had been added to it. (A
-    /// [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) receives nothing.) For a producer that would rather
-    /// give the result to somebody else.
+    /// Whether nothing can receive the result: the Deferred was dropped, and no callback had been added to it. (A
+    /// [`Canceller`](super::Canceller) or a [`Pause`](super::Pause) receives nothing.) A producer with one thing to
+    /// give can ask this first, and give it to another consumer.
     pub fn is_abandoned(&self) -> bool {
         self.head.is_abandoned(0)
     }

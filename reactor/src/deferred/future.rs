@@ -16,18 +16,18 @@ impl<T: 'static> Deferred<T> {
     /// Runs an `async` block as a coroutine: at once, up to its first `await` of a Deferred that has not fired, and on
     /// from there when that fires. Twisted's `Deferred.fromCoroutine`.
     ///
-    /// It needs no runtime: the firing of the Deferred that it awaits runs it, as it would run a callback. Dropping the
-    /// Deferred that this gives lets it go on. [`cancel`](Deferred::cancel) cancels the Deferred that it awaits, and
-    /// the failure comes out of that `await`.
+    /// It needs no runtime: the firing of the Deferred that it awaits runs it, as it would run a callback. If you drop
+    /// the Deferred that this returns, the body still goes on. [`cancel`](Deferred::cancel) cancels the Deferred that
+    /// the body awaits, and the failure comes out of that `await`.
     ///
-    /// It may also await other futures. If it is woken on another thread, the reactor of this thread runs it; without a
-    /// reactor here it waits until one runs.
+    /// The body may also await other futures. If another thread wakes it, the reactor of this thread runs it; if none
+    /// runs here, the body waits until one does.
     ///
-    /// The body is dropped, with everything that it holds, as soon as nothing is left that could wake it. Two things
-    /// keep it in memory although nothing will, unless it is cancelled first; they would keep a task of any executor:
-    /// * a [`Waker`](std::task::Waker) of its own that the body holds, as combinators of many futures do;
-    /// * the last handle of a [`Shared`](super::Shared) result that the body waits for. Call
-    ///   [`wait`](super::Shared::wait) before the body begins, and have it await what that gives.
+    /// The body is dropped, with everything that it holds, as soon as nothing can wake it any more. In two cases it
+    /// stays in memory although nothing will wake it, unless it is cancelled first. (So would a task of any executor.)
+    /// * The body holds its own [`Waker`](std::task::Waker), as combinators of many futures do.
+    /// * The body holds the last handle of a [`Shared`](super::Shared) result, and waits for that result. Avoid it: call
+    ///   [`wait`](super::Shared::wait) before the body begins, and have the body await what that returns.
     ///
     /// ```
     /// use reactor::{Deferred, Failure};
@@ -45,7 +45,7 @@ impl<T: 'static> Deferred<T> {
     pub fn from_future(future: impl Future<Output = Result<T, Failure>> + 'static) -> Deferred<T> {
         let made = Location::caller();
         let mut future = Some(future);
-        // A Deferred itself: it is awaited here, as no code of its own awaits it.
+        // The future may be a Deferred: then no code awaits it, and the `await` counts as made here.
         let any: &mut dyn Any = &mut future;
         let started = match any.downcast_mut::<Option<Deferred<T>>>().and_then(Option::take) {
             Some(deferred) => awaiting::start(AwaitedAt(deferred, made), made),
@@ -90,7 +90,7 @@ impl<T: 'static> Future for Deferred<T> {
 }
 
 impl<T: 'static> Deferred<T> {
-    /// The same, awaited at a place that is known.
+    /// Polls, with the place of the `await` given by the caller.
     #[inline]
     pub(super) fn poll_at(&mut self, context: &mut Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
         let result = match &mut self.state {

@@ -1,6 +1,6 @@
 //! What a callback may return, and Deferreds that have their result from the start.
 //!
-//! Next: `handles.rs`, what else a program may hold of a chain.
+//! Next: `handles.rs`, the other handles on a chain.
 
 use super::Deferred;
 use super::chain::Reply;
@@ -11,7 +11,7 @@ use crate::Failure;
 pub enum Given<T: 'static> {
     /// The result is here.
     Ready(Result<T, Failure>),
-    /// The chain goes on when this Deferred has fired.
+    /// The chain waits for this Deferred, and goes on with its result.
     Pending(Deferred<T>),
 }
 
@@ -49,7 +49,7 @@ pub trait IntoDeferred {
     /// The result, or the Deferred that it will come from.
     fn into_given(self) -> Given<Self::Value>;
 
-    /// The same, always as a Deferred. Twisted's `ensureDeferred`.
+    /// The same as [`into_given`](IntoDeferred::into_given), always as a Deferred. Twisted's `ensureDeferred`.
     #[track_caller]
     fn into_deferred(self) -> Deferred<Self::Value>
     where
@@ -119,14 +119,14 @@ pub fn execute<T: 'static>(call: impl FnOnce() -> Result<T, Failure>) -> Deferre
     Deferred::from_result(call())
 }
 
-/// Calls `call` now and makes a Deferred of what it returns, unless it is one: for functions that may have their answer
-/// at once. Twisted's `defer.maybeDeferred`.
+/// Calls `call` now. If it returns a Deferred, returns that; anything else becomes a Deferred that has fired. For
+/// functions that may have their answer at once. Twisted's `defer.maybeDeferred`.
 #[track_caller]
 pub fn maybe_deferred<R: IntoDeferred>(call: impl FnOnce() -> R) -> Deferred<R::Value> {
     call().into_deferred()
 }
 
-/// Logs a failure and passes it on unchanged, for the end of a chain to which the caller adds more:
+/// Logs a failure and returns it unchanged. For an errback that reports a failure and still passes it on:
 /// `deferred.add_errback(|failure| Err(deferred::log_error(failure)))`. Twisted's `defer.logError`.
 pub fn log_error(failure: Failure) -> Failure {
     log::error!(target: "reactor::deferred", "{}", failure.report());

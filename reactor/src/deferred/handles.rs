@@ -1,4 +1,4 @@
-//! [`Pause`] and [`Canceller`]: what else a program may hold of a chain. Neither receives its result.
+//! [`Pause`] and [`Canceller`]: handles on a chain that do not receive its result.
 //!
 //! Next: `chain/mod.rs`, how a chain runs.
 
@@ -7,10 +7,10 @@ use super::story::Place;
 use std::panic::Location;
 use std::rc::Rc;
 
-/// Holds a Deferred back before its next callback: what [`Deferred::pause`](super::Deferred::pause) gives.
+/// Holds a Deferred back before its next callback: what [`Deferred::pause`](super::Deferred::pause) returns.
 ///
-/// Dropping it ends the pause, and so does [`unpause`](Pause::unpause). In Twisted a pause that is never taken back, or
-/// taken back once too often, hangs a Deferred for ever; here neither can be written.
+/// Dropping it ends the pause, and so does [`unpause`](Pause::unpause). In Twisted a Deferred hangs for ever if a pause
+/// is never ended, or ended once too often; here neither can be written.
 #[must_use = "the pause ends when this is dropped"]
 #[derive(Debug)]
 pub struct Pause {
@@ -24,7 +24,7 @@ impl Pause {
         Pause { control }
     }
 
-    /// Ends this pause; if it was the last one, what waits runs before this returns.
+    /// Ends this pause. If it was the chain's last one, the callbacks that it held back run before this returns.
     pub fn unpause(self) {
         drop(self);
     }
@@ -39,9 +39,10 @@ impl Drop for Pause {
     }
 }
 
-/// Cancels a Deferred from elsewhere: what [`Deferred::canceller`](super::Deferred::canceller) gives.
+/// Cancels a Deferred from elsewhere: what [`Deferred::canceller`](super::Deferred::canceller) returns.
 ///
-/// It reaches the chain as it was when it was asked for, and keeps it alive. Cheap to clone.
+/// It cancels the chain to which the Deferred belonged when the handle was made, and keeps that chain alive. Cheap to
+/// clone.
 #[derive(Debug)]
 pub struct Canceller {
     control: Option<FlatRc<dyn Control>>,
@@ -65,7 +66,7 @@ impl Canceller {
         self.cancel_at(Location::caller());
     }
 
-    /// The same for a cancel that was asked for at `at`.
+    /// The same, with the place that is blamed for it given by the caller.
     pub(super) fn cancel_at(&self, at: Place) {
         if let Some(control) = &self.control {
             chain::cancel(control.clone(), at);

@@ -88,13 +88,13 @@ use story::{Incoming, Outcome, Place, Side, Trace};
 ///
 /// Dropping a Deferred does not cancel it, and dropping every [`Firer`] does not fire it. When both ends are gone, the
 /// callbacks can never run: they are dropped at once, with everything that they captured. If the `Drop` of a captured
-/// value panics, the others are dropped all the same, and then the first panic goes on.
+/// value panics, the others are dropped all the same, and then the first panic resumes.
 ///
-/// There is one exception to "at once". If a callback had captured the last Deferred or Firer of another chain, that
-/// chain is dropped after the outermost one: a million of them inside each other would otherwise need a million frames
-/// of the stack. So code in such a `Drop` that itself drops the last end of a chain must not expect the values which
-/// that chain captured to be gone when `drop` returns. They are gone when the outermost `drop` returns. (A Deferred
-/// that waits for a [`DeferredLock`] or a [`DeferredQueue`] gives up its place at once even then.)
+/// There is one exception to "at once". While a chain is being dropped, another chain may lose its last end, because a
+/// callback had captured that end. The other chain is then dropped after the outermost one: a million chains inside
+/// each other would otherwise need a million frames of the stack. So inside a `Drop` that a chain runs, do not expect
+/// `drop(deferred)` or `drop(firer)` to have dropped what that chain captured. It is gone when the outermost drop
+/// returns. (A Deferred that waits for a [`DeferredLock`] or a [`DeferredQueue`] gives up its place at once even then.)
 #[must_use = "a Deferred that is dropped is not cancelled, but its failure would go to the log"]
 pub struct Deferred<T: 'static> {
     state: State<T>,
@@ -118,8 +118,8 @@ impl<T: 'static> Deferred<T> {
         Deferred::from_head(Head::new(None, Location::caller()))
     }
 
-    /// Like [`new`](Deferred::new), with what `cancel` does: usually it stops the work, and perhaps fires with a better
-    /// error. The canceller is dropped as soon as the Deferred fires.
+    /// Like [`new`](Deferred::new), with a canceller, which [`cancel`](Deferred::cancel) calls: usually it stops the
+    /// work, and it may fire with a better error. It is dropped as soon as the Deferred fires.
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
         let stop = move |head: &Rc<Head<T>>| canceller(&Firer::new(Rc::clone(head)));
@@ -130,7 +130,7 @@ impl<T: 'static> Deferred<T> {
         (Deferred { state: State::New(FlatRc::new(head.clone())) }, Firer::new(head))
     }
 
-    /// A Deferred for a chain that exists.
+    /// The Deferred at the end of `chain`.
     #[inline(always)]
     fn from_chain(chain: Chain<T>) -> Deferred<T> {
         Deferred { state: State::Pending(chain) }
@@ -148,7 +148,7 @@ impl<T: 'static> Deferred<T> {
         Deferred::from_result_at(result, Location::caller())
     }
 
-    /// The same for a Deferred that counts as made at `made`.
+    /// The same, with the place where it was made given by the caller.
     #[inline]
     fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
         let result = result.map_err(|mut failure| {
@@ -158,7 +158,8 @@ impl<T: 'static> Deferred<T> {
         Deferred { state: State::Fired(Outcome::new(result), Trace::new(made)) }
     }
 
-    /// Adds a callback: it gets the value, and what it returns is the next result. A failure passes by.
+    /// Adds a callback. It gets the value, and what it returns is the next result. It is skipped if the result is a
+    /// failure.
     ///
     /// Runs before this returns if the Deferred has fired and is not paused.
     #[inline]
@@ -173,7 +174,8 @@ impl<T: 'static> Deferred<T> {
         })
     }
 
-    /// Adds an errback: it gets the failure, and what it returns is the next result. A value passes by.
+    /// Adds an errback. It gets the failure, and what it returns is the next result. It is skipped if the result is a
+    /// value.
     #[inline]
     #[track_caller]
     pub fn add_errback<R>(self, errback: impl FnOnce(Failure) -> R + 'static) -> Deferred<T>
@@ -205,7 +207,7 @@ impl<T: 'static> Deferred<T> {
         })
     }
 
-    /// Adds one callback for both: it gets the result, whichever it is. For cleaning up.
+    /// Adds one callback for both cases: it gets the result, value or failure. For cleaning up.
     #[inline]
     #[track_caller]
     pub fn add_both<R>(self, callback: impl FnOnce(Result<T, Failure>) -> R + 'static) -> Deferred<R::Value>
@@ -236,7 +238,7 @@ impl<T: 'static> Deferred<T> {
         self.add_at(side, |result| run(result).into_reply(), Location::caller())
     }
 
-    /// Adds a callback that was added at `added`.
+    /// Adds a callback, with the place of that given by the caller.
     #[inline]
     fn add_at<U: 'static>(
         mut self,
@@ -246,7 +248,7 @@ impl<T: 'static> Deferred<T> {
     ) -> Deferred<U> {
         if !matches!(self.state, State::Fired(..)) {
             let next = self.add_to_chain(side, run, added);
-            mem::forget(self); // Nothing is left in it, and to find that out costs as much as adding does.
+            mem::forget(self); // It is empty, and its destructor would take as long as adding to find that out.
             return next;
         }
         match self.state {
@@ -255,9 +257,8 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// The same for a Deferred that does not hold its result; nothing is left in it. It is a function of its own so
-    /// that the path of a fired one stays short, and it works by reference because a state that is passed by value is
-    /// copied.
+    /// Adds to a Deferred that does not hold its result, and leaves `self` empty. It is not inlined, so that the path
+    /// of a fired Deferred stays short. It takes `self` by reference, because passing the state by value would copy it.
     #[inline(never)]
     fn add_to_chain<U: 'static>(
         &mut self,
@@ -307,7 +308,7 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// Calls a callback for which the input is here.
+    /// Calls a callback whose input is here.
     #[inline]
     fn go_on<S>(
         input: Result<S, Failure>,
@@ -328,9 +329,10 @@ impl<T: 'static> Deferred<T> {
         Deferred { state: State::Fired(Outcome::new(result), trace) }
     }
 
-    /// Cancels what this Deferred waits for: runs the canceller, and fails with
-    /// [`CancelledError`](crate::CancelledError) unless that fired it. If the chain waits for a Deferred that a
-    /// callback returned, that one is cancelled. Does nothing if it has fired and waits for nothing.
+    /// Cancels what this Deferred waits for: runs the canceller, and then fails with
+    /// [`CancelledError`](crate::CancelledError), unless the canceller has fired it. If the chain waits for a Deferred
+    /// that a callback returned, that Deferred is cancelled instead. Does nothing if the chain has fired and waits for
+    /// nothing.
     ///
     /// Without a canceller, the next firing by the producer is silently ignored: the producer could not have known.
     ///
@@ -354,10 +356,11 @@ impl<T: 'static> Deferred<T> {
         Canceller::new(self.control())
     }
 
-    /// Holds the chain before its next callback for as long as the [`Pause`] lives; pauses count.
+    /// Holds the chain before its next callback for as long as the [`Pause`] lives. If there are several pauses, the
+    /// chain goes on when the last one ends.
     ///
-    /// Called from inside a callback, it takes effect at once. In Twisted, callbacks that were already queued still
-    /// run.
+    /// A pause that begins inside a callback of the chain takes effect at once. In Twisted, callbacks that were already
+    /// queued still run.
     pub fn pause(&mut self) -> Pause {
         let chain = match self.take().settled_or_chain() {
             Settled::Now(result, trace) => Deferred::chain_of_head(Head::holding(result, trace)),
@@ -368,8 +371,8 @@ impl<T: 'static> Deferred<T> {
         pause
     }
 
-    /// The value, if this has fired, is not paused, did not fail, and was not awaited before. A failure is logged, as
-    /// with any Deferred that is dropped.
+    /// The value, if this has fired, is not paused, did not fail, and has not given its result to an `await`. Otherwise
+    /// this drops the Deferred, and a failure is logged as with any Deferred that is dropped.
     pub fn result(self) -> Option<T> {
         if let State::Fired(mut outcome, _) = self.state {
             return outcome.take().and_then(|result| Outcome::new(result).into_value());
@@ -456,7 +459,7 @@ impl<T: 'static> Deferred<T> {
     }
 }
 
-/// What a Deferred is good for when it is consumed: its result, or its chain.
+/// What a consumed Deferred turns into: its result, or the chain that will give it.
 enum Settled<T: 'static> {
     Now(Result<T, Failure>, Trace),
     Later(Chain<T>),

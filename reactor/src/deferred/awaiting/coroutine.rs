@@ -7,10 +7,11 @@
 //!                                     | holds what it awaits, to cancel it
 //! ```
 //!
-//! The links go as in any chain: what is awaited holds the coroutine, and the control holds what is awaited. So a
-//! coroutine ends with what it waits for, and one whose Deferred was dropped goes on as long as something can fire.
+//! The links go as in any chain: what is awaited holds the coroutine, and the coroutine's control holds the control of
+//! what is awaited. So a coroutine is dropped when nothing can fire what it awaits; and if only its Deferred was
+//! dropped, it goes on as long as something can.
 //!
-//! Next: `waker.rs`, wakes that do not come from a Deferred of ours.
+//! Next: `waker.rs`, wakes that do not come from our Deferreds.
 
 use super::waker::{OwnWaker, Rested};
 use crate::Failure;
@@ -29,10 +30,10 @@ use std::task::{Context, Poll, Waker};
 
 thread_local!(static CURRENT: RefCell<Option<Rc<dyn Coroutine>>> = const { RefCell::new(None) });
 
-/// A coroutine, as a Deferred that is awaited inside of it sees it.
+/// A coroutine, as seen by a Deferred that it awaits.
 trait Coroutine: Run {
-    /// Whether `waker` wakes it directly: then it can go on in the loop that fires. A combinator of futures hands out a
-    /// waker of its own, which must be called first.
+    /// Whether `waker` wakes the coroutine directly: then it can go on in the loop that fires. A combinator of futures
+    /// hands out a waker of its own, which must be called first.
     fn is_woken_by(&self, waker: &Waker) -> bool;
     fn control(&self) -> Option<Rc<CoroutineControl>>;
     /// Drops the future and fails.
@@ -54,9 +55,9 @@ fn current() -> Option<Rc<dyn Coroutine>> {
 
 /// The code that polls now.
 pub(crate) enum Poller {
-    /// A coroutine of ours, and its control if that still exists.
+    /// One of our coroutines, and its control if that still exists.
     Coroutine(Option<Rc<CoroutineControl>>),
-    /// Anything else.
+    /// Another executor, or a program that polls by hand.
     Other,
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn poller() -> Poller {
     current().map_or(Poller::Other, |coroutine| Poller::Coroutine(coroutine.control()))
 }
 
-/// Makes a coroutine the current one, and the one before it again at the end.
+/// While it lives, a coroutine is the current one. Its end makes the one before current again.
 struct Current(Option<Rc<dyn Coroutine>>);
 
 impl Current {
@@ -111,12 +112,12 @@ where
 
 /// The future, and what follows it.
 struct Task<T: 'static, F> {
-    /// Not there while it runs, and when it has ended.
+    /// Taken out while it runs and when it has ended.
     future: Cell<Option<Pin<Box<F>>>>,
     out: Out<T>,
-    /// It was woken while it ran.
+    /// Whether it was woken while it ran.
     again: Cell<bool>,
-    /// Kept for the next poll, if no other code has it.
+    /// Kept for the next poll, if no other code has a clone of it.
     waker: Cell<Option<OwnWaker>>,
     control: Weak<CoroutineControl>,
     made: Place,
@@ -166,9 +167,9 @@ where
         }
     }
 
-    /// It waits now. A cancel that came while it ran is for what it awaits now: the loop does that next, and then runs
-    /// the coroutine again if that woke it. If it were done in here, a coroutine that is cancelled a million times
-    /// would recurse.
+    /// Called when a poll has come to wait. If the coroutine was cancelled while it ran, the cancel is for what it
+    /// awaits now: the trampoline does that cancel next, and then runs the coroutine again if it was woken. Done in
+    /// here, a million cancels of one coroutine would recurse.
     fn rest(self: &Rc<Self>, trampoline: &mut Trampoline) -> AfterPoll {
         let asked = self.asked_to_cancel();
         if let Some((at, awaited)) = &asked
@@ -201,7 +202,7 @@ where
         }
     }
 
-    /// A cancel that came while it ran: where that was asked for, and the controls of what it awaits now.
+    /// Takes a cancel that came while it ran: the place of that cancel, and the controls of what it awaits now.
     fn asked_to_cancel(&self) -> Option<(Place, Vec<FlatRc<dyn Control>>)> {
         let control = self.control.upgrade()?;
         let at = control.cancel_asked.take()?;
@@ -213,7 +214,7 @@ where
 enum AfterPoll {
     Waits,
     RunsAgain,
-    /// It was cancelled, and awaits nothing that could be.
+    /// It was cancelled, and awaits no Deferred that could be cancelled.
     Stops(Place),
 }
 
@@ -298,18 +299,18 @@ struct Await {
 }
 
 impl CoroutineControl {
-    /// Keeps the control of what is awaited from now on; gives the number under which it is kept.
+    /// Keeps the control of what is awaited from now on. Returns the number under which it is kept.
     pub(crate) fn awaits<T: 'static>(&self, slot: &Rc<AwaitSlot<T>>, waits: WaitsOn) -> usize {
         let deferred = Rc::downgrade(slot) as Weak<dyn Awaited>;
         self.awaits.borrow_mut().insert(Await { deferred, waits })
     }
 
-    /// Gives that control back, unless the coroutine has ended meanwhile.
+    /// Removes that control and returns it, unless the coroutine has ended meanwhile.
     pub(crate) fn awaits_no_more(&self, number: usize) -> Option<FlatRc<dyn Control>> {
         self.awaits.borrow_mut().try_remove(number).map(|awaited| awaited.waits.control)
     }
 
-    /// The coroutine has ended: what it has not awaited to the end may be in other hands.
+    /// Called when the coroutine has ended. It may have moved unfired Deferreds elsewhere: gives each its chain back.
     fn give_all_back(&self) {
         let awaits = self.awaits.take();
         for (_, Await { deferred, waits }) in awaits {
@@ -347,8 +348,8 @@ impl Control for CoroutineControl {
         &self.gate
     }
 
-    /// Cancels all that it awaits: the failure comes out of the `await`, where the body may handle it, await more, and
-    /// be cancelled again. A body that awaits something else than Deferreds is dropped instead.
+    /// Cancels every Deferred that it awaits. The failure comes out of the `await`, where the body may handle it, await
+    /// more, and be cancelled again. A body that awaits no Deferred is dropped instead.
     fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         if self.is_running.get() {
             self.cancel_asked.set(Some(at));

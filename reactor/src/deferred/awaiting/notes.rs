@@ -1,30 +1,30 @@
-//! [`Notes`]: what other threads leave for the coroutines of a thread, until its reactor reads it.
+//! [`Notes`]: what wakers leave for the coroutines of a thread, until its reactor reads it.
 //!
 //! Next: `../several/mod.rs`.
 
 use std::collections::HashSet;
 
-/// What must be done with a coroutine.
+/// A note from a waker about the coroutine with this number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Note {
     Wake(u64),
-    /// The last waker is gone: nothing can wake it any more.
+    /// Its last waker is gone: nothing can wake it any more.
     Forget(u64),
 }
 
 /// Notes in the order in which they came, each once: so there are at most two for each coroutine, however often it is
-/// woken. Where no reactor runs, nobody reads them.
+/// woken. Where no reactor runs, nothing reads them.
 #[derive(Default)]
 pub(super) struct Notes {
     list: Vec<Note>,
     known: HashSet<Note>,
 }
 
-/// Below this number nothing is cleared away.
+/// With fewer notes than this, nothing is cleared away.
 const CLEARED_FROM: usize = 256;
 
 impl Notes {
-    /// Returns whether it is the first since the notes were read.
+    /// Adds a note, unless the same one is there. Returns whether it is the first since the notes were read.
     pub(super) fn push(&mut self, note: Note) -> bool {
         let is_first = self.list.is_empty();
         if self.known.insert(note) {
@@ -33,11 +33,11 @@ impl Notes {
         is_first
     }
 
-    /// Drops notes for coroutines that do not rest: they went on or ended. One that runs at this moment has been told
-    /// otherwise that it was woken.
+    /// Drops notes for coroutines that do not rest: they went on or ended. (One that is running at this moment has its
+    /// own flag that says it was woken.)
     ///
-    /// Does nothing unless there are many more notes than the `resting` ones can need, so that it costs no more than
-    /// leaving the notes did.
+    /// Does nothing unless there are many more notes than `resting` coroutines can need. So the cost of clearing is
+    /// amortized over the notes that are left.
     pub(super) fn clear_away(&mut self, resting: usize, rests: impl Fn(u64) -> bool) {
         if self.list.len() >= CLEARED_FROM.max(4 * resting) {
             self.list.retain(|(Note::Wake(id) | Note::Forget(id))| rests(*id));

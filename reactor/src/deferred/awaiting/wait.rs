@@ -1,6 +1,6 @@
 //! [`Awaiting`]: what a Deferred holds while some code awaits it.
 //!
-//! Next: `coroutine.rs`, code of ours that awaits.
+//! Next: `coroutine.rs`, an `async` block that we run.
 
 use super::coroutine::{self, CoroutineControl, Poller};
 use crate::Failure;
@@ -12,7 +12,7 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
-/// A Deferred that some code awaits. It does not hold the chain: the chain holds the code.
+/// A Deferred that some code awaits. It does not hold its chain, because the chain holds that code.
 pub(crate) struct Awaiting<T: 'static> {
     slot: Rc<AwaitSlot<T>>,
     control: KeptControl,
@@ -20,17 +20,17 @@ pub(crate) struct Awaiting<T: 'static> {
     pub(crate) trace: Trace,
 }
 
-/// Where the control of a chain is kept that is awaited.
+/// Where the control of an awaited chain is kept.
 enum KeptControl {
-    /// In the control of the coroutine that awaits it, under this number.
+    /// In the control of the coroutine that awaits the chain, under this number.
     Coroutine(Weak<CoroutineControl>, usize),
-    /// Here: something else polls it.
+    /// Here, because something else than a coroutine polls it.
     Here(FlatRc<dyn Control>),
     Nowhere,
 }
 
 impl<T: 'static> Awaiting<T> {
-    /// Begins to wait; fails if the coroutine that runs would wait for itself.
+    /// Begins to await `chain`. Fails if the coroutine that runs would wait for itself.
     #[cold]
     pub(crate) fn begin(chain: Chain<T>, context: &Context<'_>, at: Place) -> Result<Box<Awaiting<T>>, Failure> {
         let trace = chain.trace();
@@ -43,7 +43,7 @@ impl<T: 'static> Awaiting<T> {
         Ok(Box::new(awaiting))
     }
 
-    /// The result; or remembers what must be woken now.
+    /// The result if it is here; otherwise registers what must be woken.
     pub(crate) fn poll(&mut self, context: &Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
         if let Some(result) = self.take_result() {
             return Poll::Ready(result);
@@ -75,7 +75,8 @@ impl<T: 'static> Awaiting<T> {
                 let number = own.awaits(&self.slot, WaitsOn { control, by: at });
                 KeptControl::Coroutine(Rc::downgrade(&own), number)
             }
-            // Nothing can cancel the coroutine, and it must not hold what holds it.
+            // Nothing can use the control: the coroutine has none that could reach it, or the chain is gone. It must
+            // not be kept here, in the coroutine's own body: the chain would then hold itself.
             (Poller::Coroutine(_), _) => KeptControl::Nowhere,
         };
         Ok(())
@@ -95,7 +96,7 @@ impl<T: 'static> Awaiting<T> {
         self.slot.has_result() || self.slot.tail().is_some_and(|tail| tail.out().is_done())
     }
 
-    /// The result, if it is here; if nothing awaited it when it came, it is still with the chain.
+    /// The result, if it is here. If nothing awaited it when it came, it is still in the chain.
     fn take_result(&self) -> Option<Result<T, Failure>> {
         self.slot.take().or_else(|| self.slot.tail()?.out().take())
     }
@@ -104,7 +105,7 @@ impl<T: 'static> Awaiting<T> {
         self.weak_control.upgrade().map(FlatRc::new)
     }
 
-    /// Ends the wait for a cancel that finds no chain to cancel any more.
+    /// Cancels when there is no chain left to cancel: the wait ends with a failure.
     pub(crate) fn give_up(&self, at: Place) {
         if !self.is_done() {
             self.stop_awaiting();
@@ -118,8 +119,8 @@ impl<T: 'static> Awaiting<T> {
         }
     }
 
-    /// Stops awaiting: the result, or the chain that it will come from. If all that could fire it is gone, that is a
-    /// chain that nothing fires.
+    /// Stops awaiting. Returns the result, or the chain that it will come from. If everything that could fire that
+    /// chain is gone, returns a chain that never fires.
     pub(crate) fn into_chain(mut self) -> Result<Result<T, Failure>, Chain<T>> {
         if let Some(result) = self.take_result() {
             return Ok(result);

@@ -1,16 +1,17 @@
 //! How a coroutine is woken when what it awaits is not one of our Deferreds.
 //!
-//! A [`Waker`] may be sent to any thread, a coroutine may not. So a waker holds only a number and the way home: the
-//! coroutine itself stays on its thread, in a list there, for as long as some waker can still wake it.
+//! A [`Waker`] may be sent to any thread, a coroutine may not. So a waker holds only a number and the address of the
+//! coroutine's thread. The coroutine stays on its thread, in a list there, as long as some waker can wake it.
 //!
-//! * Woken by a Deferred that fires inside of some combinator of futures, it goes on in the loop that fires, as
-//!   callbacks do.
-//! * Woken by anything else it goes on in the next turn of the reactor that runs on its thread: the code that wakes it
-//!   may hold a lock or a borrow. If none runs, it goes on at once, or, if another thread woke it, when one runs.
+//! * If a Deferred that fires wakes it through a combinator of futures, it goes on in the loop that fires, as a callback
+//!   does.
+//! * If anything else wakes it, it goes on in the next turn of the reactor that runs on its thread, because the code
+//!   that wakes it may hold a lock or a borrow.
+//! * If no reactor runs there, it goes on at once; or, if another thread woke it, as soon as a reactor runs there.
 //!
-//! A coroutine that keeps a waker of its own, as combinators of many futures do, is kept alive by it. If all that could
-//! wake it is gone, it stays in memory, as a task of any executor would. We could not tell: other code may have a clone
-//! of that waker.
+//! A coroutine that holds its own waker, as combinators of many futures do, keeps itself alive. If everything that
+//! could wake it is gone, it stays in memory, as a task of any executor would. We cannot detect that: other code may
+//! have a clone of that waker.
 //!
 //! Next: `notes.rs`, what other threads leave.
 
@@ -30,7 +31,7 @@ thread_local!(static HERE: Here = Here::new());
 struct Here {
     home: Arc<Home>,
     next_id: Cell<u64>,
-    /// Those that some waker can wake.
+    /// The waiting coroutines that some waker can wake.
     resting: RefCell<HashMap<u64, Rc<dyn Run>>>,
 }
 
@@ -44,7 +45,7 @@ impl Here {
     }
 }
 
-/// What other threads may see of it.
+/// The part of [`Here`] that other threads see.
 #[derive(Default)]
 struct Home {
     notes: Mutex<Notes>,
@@ -70,11 +71,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// What a waker of ours holds.
+/// What the waker of a coroutine holds.
 struct CoroutineWaker {
     home: Arc<Home>,
     id: u64,
-    /// It was woken while it was running.
+    /// Whether the coroutine was woken while it was running.
     again: AtomicBool,
 }
 
@@ -102,11 +103,11 @@ impl Wake for CoroutineWaker {
             }
             here.awaken(self.id).map_or(HowToWake::Done, HowToWake::Now)
         });
-        // While the thread ends there is no list; then this is as on another thread.
+        // While the thread ends there is no list: then do as another thread would.
         match wake.unwrap_or(HowToWake::ByNote) {
             HowToWake::Now(coroutine) => chain::run(coroutine, None),
             HowToWake::ByNote => {
-                // Before the note: it may be running, and looks at this before it rests.
+                // Before the note: the coroutine may be running, and looks at this flag before it rests.
                 self.again.store(true, Ordering::Release);
                 self.home.leave(Note::Wake(self.id));
             }
@@ -121,7 +122,7 @@ enum HowToWake {
     Now(Rc<dyn Run>),
     /// By the reactor of its thread.
     ByNote,
-    /// It has been told, or a loop that is running has it.
+    /// Not at all: it runs and has been told, or a loop that is running has it.
     Done,
 }
 
@@ -159,18 +160,19 @@ impl OwnWaker {
         &self.waker
     }
 
-    /// Forgets that it was woken: it is about to run.
+    /// Called before each poll: forgets earlier wakes.
     pub(crate) fn start(&self) {
         self.shared.again.store(false, Ordering::Relaxed);
     }
 
-    /// The coroutine waits now. It is kept here if other code has a waker for it.
+    /// Called when the coroutine has come to wait. It is kept in the list of its thread if other code has a waker for
+    /// it.
     ///
-    /// If it was woken while it ran, it must run again: in the reactor's next turn, so that others have theirs, or at
-    /// once if there is no reactor.
+    /// If it was woken while it ran (`again`), it must run again: in the reactor's next turn, so that other coroutines
+    /// have theirs, or at once if there is no reactor.
     pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> Rested {
-        // Two are ours: the field and the waker's own. The count comes before the flag: another thread raises the flag
-        // before it lets go of its waker.
+        // Two links are ours: the field and the one inside our waker. Read the count before the flag: another thread
+        // raises the flag before it lets go of its waker.
         let is_lent = Arc::strong_count(&self.shared) > 2;
         fence(Ordering::Acquire);
         again |= self.shared.again.swap(false, Ordering::AcqRel);
@@ -188,12 +190,12 @@ impl OwnWaker {
         if again {
             self.shared.home.leave(Note::Wake(self.shared.id));
         }
-        // If others have it, ours goes, so that the end of the last of theirs is noticed.
+        // If other code has the waker, ours goes, so that the drop of the last one of theirs is noticed.
         if is_lent { Rested::Lent } else { Rested::Kept(self) }
     }
 }
 
-/// What [`OwnWaker::rest`] came to.
+/// What [`OwnWaker::rest`] returns.
 pub(crate) enum Rested {
     /// No other code has the waker: it can be used for the next poll.
     Kept(OwnWaker),
@@ -212,22 +214,22 @@ impl fmt::Debug for OwnWaker {
 /// A reactor runs on this thread: see [`hook`].
 pub(crate) struct Hooked(Option<Hook>);
 
-/// As long as the guard lives, `hook` is called when another thread has woken a coroutine of this one; on that other
-/// thread. It must see to it that [`go_on`] is called here soon.
+/// As long as the guard lives, `hook` is called when notes have come for coroutines of this thread: on the thread that
+/// left the note. It must see to it that [`go_on`] is called on this thread soon.
 pub(crate) fn hook(hook: Hook) -> Hooked {
     Hooked(HERE.with(|here| lock(&here.home.hook).replace(hook)))
 }
 
 impl Drop for Hooked {
-    /// The reactor of an outer loop, if there is one, does it again.
+    /// Restores the hook of the outer reactor, if this one ran inside it.
     fn drop(&mut self) {
         let outer = self.0.take();
         drop(HERE.with(|here| std::mem::replace(&mut *lock(&here.home.hook), outer)));
     }
 }
 
-/// Runs the coroutines of this thread that were woken elsewhere. The first panic of one of them goes on when all have
-/// run.
+/// Reads the notes, and runs the coroutines of this thread that they wake. If some panic, the first panic resumes when
+/// all have run.
 pub(crate) fn go_on() {
     let notes = HERE.with(|here| std::mem::take(&mut *lock(&here.home.notes))).into_list();
     let mut panic = None;

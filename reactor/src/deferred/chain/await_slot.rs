@@ -1,7 +1,7 @@
-//! [`AwaitSlot`]: where the result of a Deferred lies that some code awaits.
+//! [`AwaitSlot`]: where the result of an awaited Deferred lies until the awaiting code is polled.
 //!
-//! The slot is apart from the chain. The chain holds the code that awaits it, by its waker; if that code held the
-//! chain in turn, both would be in memory for ever. So the code holds the slot, and the slot its chain only weakly:
+//! The slot is an object of its own. The chain holds the code that awaits it, through the waker. If that code also held
+//! the chain, both would stay in memory for ever. So the code holds the slot, and the slot holds the chain only weakly:
 //!
 //! ```text
 //!   last node --Out--> Awaiter --> AwaitSlot <-- the Deferred, in the future that awaits it
@@ -81,8 +81,8 @@ impl<T: 'static> AwaitSlot<T> {
 
 /// A Deferred that a coroutine awaits, or did.
 pub(crate) trait Awaited {
-    /// The coroutine has ended and did not await it to the end: gives the chain back to the Deferred, which may be in
-    /// other hands now.
+    /// The coroutine has ended before this Deferred fired: gives the chain back to the Deferred, which other code may
+    /// hold now.
     fn give_back(&self, control: FlatRc<dyn Control>);
 }
 
@@ -94,7 +94,7 @@ impl<T: 'static> Awaited for AwaitSlot<T> {
     }
 }
 
-/// A chain's link to the slot and to what it wakes. Dropping it forgets what would have been woken.
+/// A chain's link to the slot. Dropping it also drops what would have been woken.
 pub(super) struct Awaiter<T: 'static>(Rc<AwaitSlot<T>>);
 
 impl<T: 'static> Awaiter<T> {

@@ -16,20 +16,21 @@ use crate::deferred::story::Place;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// How many cancellers may run inside of each other, when one of them fails a list that cancels others.
+/// Maximum nesting of cancellers, when one of them fails a list that cancels others.
 const MAX_NESTED_CANCELLERS: u32 = 16;
 
 thread_local! {
-    /// How many cancellers run inside of each other.
+    /// The number of cancellers that are running, each inside the one before.
     static NESTED_CANCELLERS: Cell<u32> = const { Cell::new(0) };
-    /// What lists have left to the loop that runs the innermost canceller: for each list what must be done, last first.
+    /// The work that lists have left to the loop that runs the innermost canceller. The work of each list is a stack,
+    /// as in the trampoline.
     static LEFT_BY_LISTS: RefCell<Vec<Vec<Postponed>>> = const { RefCell::new(Vec::new()) };
     /// The number of the latest walk.
     static LAST_WALK: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The number of a new walk: a row of cancels without anything that runs between them. A walk comes to each control
-/// once; see [`Gate::visit`](super::control::Gate::visit).
+/// The number of a new walk: a sequence of cancels between which no node runs. A walk visits each control once; see
+/// [`Gate::visit`](super::control::Gate::visit).
 pub(super) fn new_walk() -> u64 {
     LAST_WALK.set(LAST_WALK.get() + 1);
     LAST_WALK.get()
@@ -61,7 +62,7 @@ impl Trampoline {
         let mut rest = Trampoline::new(None);
         rest.postpone_alone(list);
         rest.cancel(inputs.into_iter(), at);
-        // While the thread ends the list of what is left is gone, and this loop must do it.
+        // While the thread ends that list is gone, and this loop must do the work.
         let left = LEFT_BY_LISTS.try_with(|lists| lists.borrow_mut().extend(rest.postponed.take()));
         if left.is_err() {
             self.postponed.get_or_insert_default().extend(rest.postponed.take().into_iter().flatten());

@@ -1,5 +1,5 @@
-//! [`Control`]: a chain as seen by its Deferred and by the chain that waits for it. By it a chain is paused, cancelled
-//! and asked what it waits for.
+//! [`Control`]: a chain as seen by its Deferred and by the chain that waits for it. It pauses and cancels the chain, and
+//! answers what the chain waits for.
 //!
 //! A Deferred holds the control of its chain, and a control holds the control that it waits for. Nothing that fires
 //! holds a control: when both ends of a chain are gone, so is the chain.
@@ -17,19 +17,20 @@ use std::rc::Rc;
 pub(crate) trait Control: Node + TellsStatus {
     fn gate(&self) -> &Gate;
 
-    /// Cancels what has not fired, or has `trampoline` cancel what it waits for instead. Returns what must run next. A
-    /// panic of the user's is kept in `trampoline`.
+    /// Cancels the chain's own Deferred if that has not fired; else has `trampoline` cancel what the chain waits for.
+    /// Returns what must run next. If a canceller panics, `trampoline` keeps the panic.
     fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         trampoline.cancel(self.gate().waits_on().map(|waits| waits.control).into_iter(), at);
         Next::Nothing
     }
 
-    /// Chains that this one waits for, at most `max` of them: to look for circles.
+    /// The controls of the chains that this one waits for, at most `max` of them: to look for circles.
     fn waited_for(&self, _max: usize) -> Vec<FlatRc<dyn Control>> {
         self.gate().waits_on().map(|waits| waits.control).into_iter().collect()
     }
 
-    /// The control for handles that only cancel or pause, if this one's own end must mean that nobody receives.
+    /// Another control for handles that only cancel or pause, if dropping this one must signal that no receiver is
+    /// left.
     fn for_handles(&self) -> Option<FlatRc<dyn Control>> {
         None
     }
@@ -42,9 +43,9 @@ pub(crate) trait Control: Node + TellsStatus {
 #[derive(Default)]
 pub(crate) struct Gate {
     pauses: Cell<u32>,
-    /// How many cancellers there are that somebody holds.
+    /// The number of canceller handles in use.
     cancellers: Cell<u32>,
-    /// What runs when the pause ends. There is at most one: what runs next in a chain.
+    /// What runs when the pause ends. One is enough: in a chain one node runs at a time.
     parked: Cell<Option<Rc<dyn Run>>>,
     waits_on: Cell<Option<WaitsOn>>,
     /// The latest walk of cancels that came by.
@@ -55,7 +56,7 @@ pub(crate) struct Gate {
 #[derive(Clone)]
 pub(crate) struct WaitsOn {
     pub(crate) control: FlatRc<dyn Control>,
-    /// Where the callback was added that returned it.
+    /// Where the callback that returned it was added.
     pub(crate) by: Place,
 }
 
@@ -78,7 +79,7 @@ impl Gate {
         self.pauses.get() > 0
     }
 
-    /// How many handles hold the control by which nothing is received: pauses and cancellers.
+    /// The number of handles on this control that receive nothing: pauses and cancellers.
     pub(super) fn handles(&self) -> usize {
         self.pauses.get() as usize + self.cancellers.get() as usize
     }
@@ -88,7 +89,7 @@ impl Gate {
         PAUSES.set(PAUSES.get() + 1);
     }
 
-    /// Ends one pause; if it was the last one, gives what was parked.
+    /// Ends one pause. Returns what was parked if it was the last.
     pub(crate) fn end_pause(&self) -> Option<Rc<dyn Run>> {
         self.pauses.set(self.pauses.get() - 1);
         PAUSES.set(PAUSES.get() - 1);
@@ -133,15 +134,15 @@ impl Gate {
 
 thread_local!(static PAUSES: Cell<usize> = const { Cell::new(0) });
 
-/// Whether any chain of this thread is paused. Asked after each callback before the chain's own gate, because it costs
-/// next to nothing.
+/// Whether any chain of this thread is paused. A cheap test, made after each callback before the chain's own gate is
+/// looked at.
 #[inline]
 pub(super) fn some_are_paused() -> bool {
     PAUSES.get() > 0
 }
 
-/// The control of a chain that goes on from a Deferred which a callback returned after the first one had fired: that
-/// chain has no firing end of its own.
+/// The control of a chain without a head. Such a chain begins when a callback is added to a Deferred that has fired,
+/// and returns one that has not.
 pub(crate) struct Segment {
     gate: Gate,
     made: Place,

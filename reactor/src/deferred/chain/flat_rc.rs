@@ -1,11 +1,11 @@
 //! [`FlatRc`]: a strong link between nodes, dropped without recursion however long the chain is.
 //!
 //! A closure that waits may have captured a Deferred, whose closures have captured others: dropping the first would
-//! drop the last a million calls deep. So a node whose last link goes while another node is being dropped is not
-//! dropped there. It is left to the outermost drop, which works off all that were left in a loop. If a value in one of
-//! them panics in its own `Drop`, the rest is dropped all the same before the panic goes on.
+//! drop the last a million calls deep. So a node that loses its last link while another node is being dropped is not
+//! dropped there. It goes onto a list, and the outermost drop empties that list in a loop. If a value panics in its own
+//! `Drop`, the rest is dropped all the same before the panic resumes.
 //!
-//! What this means for programs is said at [`Deferred`](crate::Deferred).
+//! [`Deferred`](crate::Deferred) says what this means for programs.
 //!
 //! Next: `panics.rs`.
 
@@ -18,10 +18,10 @@ use std::rc::Rc;
 
 /// Anything that a chain is made of.
 pub(crate) trait Node {
-    /// Called by the last link to it: returns itself, to be dropped, unless there is nothing in it to drop.
+    /// Called when the last link goes. Returns itself, to be dropped, if it has anything to drop.
     fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>>;
 
-    /// Its last link is gone, but it must wait for the drop of another node. Does what must not wait.
+    /// Called when the last link has gone but the node is dropped later, after another one. Does what cannot wait.
     fn put_off(&self) {}
 }
 
@@ -45,7 +45,7 @@ impl<N: Node + ?Sized> FlatRc<N> {
         FlatRc(Some(node))
     }
 
-    /// No link. An `Option` around one would take a third word.
+    /// No link. The variant is inside, because an `Option` around a `FlatRc` would take a third word.
     pub(crate) const fn none() -> FlatRc<N> {
         FlatRc(None)
     }
@@ -54,7 +54,7 @@ impl<N: Node + ?Sized> FlatRc<N> {
         self.0.is_none()
     }
 
-    /// The link; none is left.
+    /// Takes the link out.
     #[inline(always)]
     pub(crate) fn take(&mut self) -> FlatRc<N> {
         FlatRc(self.0.take())
@@ -104,11 +104,11 @@ impl<N: Node + ?Sized> Drop for FlatRc<N> {
 }
 
 thread_local! {
-    /// Whether a drop further out on the stack will see to the nodes that wait.
+    /// Whether a drop further out on the stack will empty the list of nodes that wait.
     static IS_DROPPING: Cell<bool> = const { Cell::new(false) };
-    /// Whether there are any. Apart from the list, which has a destructor and therefore costs more to ask.
+    /// Whether any node waits. A flag of its own, because the list has a destructor, and so costs more to look at.
     static SOME_WAIT: Cell<bool> = const { Cell::new(false) };
-    /// The nodes that nobody holds any more and that are still to be dropped.
+    /// The nodes without links that are still to be dropped.
     static WAITING: RefCell<Vec<Rc<dyn Node>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -144,7 +144,7 @@ fn next_waiting() -> Option<Rc<dyn Node>> {
     next
 }
 
-/// Drops what still waits if some value's own `Drop` panicked. A guard, so that it costs nothing if none does.
+/// Drops the nodes that still wait if some value's `Drop` panicked. A guard, so that it costs nothing if none does.
 struct Unwinding;
 
 impl Drop for Unwinding {

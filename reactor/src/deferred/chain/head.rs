@@ -28,15 +28,15 @@ pub(crate) struct Head<T: 'static> {
     firers: Cell<usize>,
     /// Set by a cancel without a canceller: the producer could not know, so its one late firing is no error.
     ignores_next: Cell<bool>,
-    /// Its canceller runs.
+    /// Whether its canceller is running.
     is_cancelling: Cell<bool>,
     canceller: Cell<Option<Stop<T>>>,
     made: Place,
 }
 
-/// What becomes of a firing.
+/// How a firing is taken.
 pub(crate) enum Firing {
-    /// It is the first.
+    /// It is the first: its result is to be delivered.
     Counts,
     /// It comes after a cancel that the producer could not know of.
     Ignored,
@@ -85,7 +85,7 @@ impl<T: 'static> Head<T> {
         head
     }
 
-    /// Makes it as good as new, unless something is left in it.
+    /// Resets it for reuse. Returns false, and leaves it as it is, if something is left in it.
     #[inline]
     fn renew(&mut self) -> bool {
         let is_spent = self.gate.is_spent() && self.out.is_spent() && self.canceller.get_mut().is_none();
@@ -115,8 +115,8 @@ impl<T: 'static> Head<T> {
         self.firers.set(self.firers.get() - 1);
     }
 
-    /// Whether no callback follows, and nobody is left to add one: it is held only by Firers, by handles that pause or
-    /// cancel it, and by `others` more.
+    /// Whether no callback follows and none can be added: its only holders are Firers, handles that pause or cancel it,
+    /// and `others` more.
     pub(crate) fn is_abandoned(self: &Rc<Self>, others: usize) -> bool {
         let not_receiving = self.firers.get() + self.gate.handles() + others;
         Rc::strong_count(self) == not_receiving && !self.out.is_linked()
@@ -132,7 +132,7 @@ impl<T: 'static> Head<T> {
         Ok(())
     }
 
-    /// Takes note of a firing, and tells what becomes of it. The caller delivers the result.
+    /// Records a firing, and returns how it is taken. If it counts, the caller delivers the result.
     #[inline]
     pub(crate) fn admit(&self, at: Place) -> Result<Firing, AlreadyCalledError> {
         match self.fired.get() {
@@ -167,7 +167,7 @@ impl<T: 'static> Head<T> {
         trampoline.go(next);
     }
 
-    /// The same for a head with a canceller: what that captured may panic when it is dropped.
+    /// The same for a head with a canceller: what the canceller captured may panic when it is dropped.
     #[inline(never)]
     fn drop_and_run(self: &Rc<Self>, stop: Stop<T>, result: Result<T, Failure>) {
         match caught(|| drop(stop)) {
@@ -179,7 +179,8 @@ impl<T: 'static> Head<T> {
         }
     }
 
-    /// The same for a loop that runs in another chain. Returns what must run next.
+    /// As [`deliver_and_run`](Head::deliver_and_run), for a loop that runs in another chain: returns what must run
+    /// next.
     pub(crate) fn deliver(self: &Rc<Self>, result: Result<T, Failure>) -> Next {
         // If a captured value panics when it is dropped, the panic hook has reported it; the chain must be told.
         if let Some(stop) = self.canceller.take() {

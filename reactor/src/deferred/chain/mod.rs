@@ -1,15 +1,15 @@
 //! How a chain runs: its nodes, the loop that runs them, and how they are cancelled, paused and dropped.
 //!
 //! Nothing here knows of [`Deferred`](super::Deferred) or [`Firer`](super::Firer): those are handles on what is here.
-//! Read `trampoline.rs` first, with its example, then `step.rs`: those two and the contract are how a Deferred works.
-//! The rest can be read alone:
+//! Read `trampoline.rs` first, with its example, then `step.rs`: with the contract in `../mod.rs` they say how a
+//! Deferred works. The other files can be read alone:
 //!
 //! | File | What it adds |
 //! |---|---|
 //! | `head.rs` | the start of a chain: firing once, cancelling |
 //! | `out.rs` | the result side of a node: what follows it, or the result itself |
 //! | `pending.rs` | the two ends of a chain that a Deferred holds; what a callback returned |
-//! | `control.rs` | by what a chain is paused, cancelled and asked what it waits for |
+//! | `control.rs` | pausing a chain, cancelling it, asking what it waits for |
 //! | `flat_rc.rs` | the links: dropping a chain of any length does not recurse |
 //! | `panics.rs`, `cancelling.rs`, `waking.rs` | panics; cancellers inside cancellers; wakers inside the loop |
 //! | `await_slot.rs` | the result of a Deferred that some code awaits |

@@ -1,8 +1,8 @@
-//! [`Out`]: the result side of everything that gives a result: what follows, or the result itself until it is fetched.
+//! [`Out`]: the result side of a node. It holds what follows the node, or the result itself until that is taken.
 //!
 //! ```text
-//!   nothing yet --push--> done --take--> nothing      nobody had asked
-//!   nothing yet --link--> linked --push--> nothing    the result goes on at once
+//!   nothing yet --push--> done --take--> nothing      the result came before anything was added
+//!   nothing yet --link--> linked --push--> nothing    something was added first: the result goes there at once
 //! ```
 //!
 //! Next: `pending.rs`, what a Deferred holds of all this.
@@ -23,16 +23,16 @@ pub(crate) trait Tail<T: 'static>: Node {
     fn out(&self) -> &Out<T>;
 }
 
-/// The result side of a node. At most one of the first three is there; they are apart because two words are moved in
-/// registers, and an enum of them all through memory.
+/// The result side of a node. At most one of the first three fields is set. They are not one enum, because two words
+/// move in registers and the larger enum would move through memory.
 pub(crate) struct Out<T: 'static> {
     /// The next callback of the same chain.
     step: Cell<FlatRc<dyn Accept<T>>>,
-    /// The result, if nobody had asked when it came.
+    /// The result, if nothing followed when it came.
     done: Cell<Option<Outcome<T>>>,
     /// What else waits for it.
     other: Cell<Option<Other<T>>>,
-    /// The chain up to here.
+    /// How far the chain is here.
     trace: Trace,
 }
 
@@ -81,8 +81,8 @@ impl<T: 'static> Out<T> {
         self.trace
     }
 
-    /// Hands the result on, or keeps it. The next callback of the same chain runs right here, unless too many have
-    /// already run inside of each other. Returns what must run next.
+    /// Hands the result on, or keeps it if nothing follows. A callback of the same chain runs right here, unless too
+    /// many are running inside each other already. Returns what must run next.
     #[inline]
     pub(crate) fn push(&self, result: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
         match self.take_step() {
@@ -92,13 +92,13 @@ impl<T: 'static> Out<T> {
         }
     }
 
-    /// The callback that follows.
+    /// Takes out the callback that follows.
     #[inline]
     pub(crate) fn take_step(&self) -> Option<Rc<dyn Accept<T>>> {
         self.step.replace(FlatRc::none()).into_option()
     }
 
-    /// The same as [`push`](Out::push) if no callback of the same chain follows.
+    /// [`push`](Out::push) for a node that no callback of the same chain follows.
     #[inline]
     pub(crate) fn push_elsewhere(&self, result: Result<T, Failure>) -> Next {
         match self.other.take() {
@@ -110,7 +110,7 @@ impl<T: 'static> Out<T> {
         }
     }
 
-    /// The same as a firing of its own.
+    /// The same, and runs all that follows, in a trampoline of its own.
     #[inline(always)]
     pub(super) fn keep_or_push(&self, result: Result<T, Failure>) {
         match self.other.take() {
@@ -136,8 +136,8 @@ impl<T: 'static> Out<T> {
         has_step || peek(&self.other, Option::is_some)
     }
 
-    // There is no result when something is linked: one that is here is taken instead, and a Deferred that is paused
-    // holds its result back (see `Gate`).
+    // Nothing is linked while a result is here: the caller takes the result instead. A paused chain has no result here
+    // (see `Gate`).
 
     /// Sets the callback that follows.
     #[inline]
@@ -151,11 +151,11 @@ impl<T: 'static> Out<T> {
 
     pub(crate) fn link_awaiter(&self, slot: &Rc<AwaitSlot<T>>, target: WakeTarget) {
         self.other.set(Some(Other::Awaiter(Awaiter::new(slot.clone()))));
-        // Last: the link before, whose place was just taken, has cleared it.
+        // Last: the line above may have dropped an earlier Awaiter of this slot, which clears the slot's target.
         Awaiter::wake_later(slot, target);
     }
 
-    /// Nobody awaits it any more: puts the chain where the Deferred finds it.
+    /// Ends the wait of code that has stopped awaiting, and puts the chain where the Deferred finds it.
     pub(super) fn give_back(&self, chain: Chain<T>) {
         match self.other.take() {
             // Only the Deferred holds the slot now, so the chain may be in it.
@@ -164,7 +164,7 @@ impl<T: 'static> Out<T> {
         }
     }
 
-    /// Nobody awaits it any more, but it may be asked for otherwise.
+    /// Ends the wait of code that has stopped awaiting. The result stays here when it comes.
     pub(crate) fn stop_awaiting(&self) {
         match self.other.take() {
             Some(Other::Awaiter(_)) => {}
@@ -173,8 +173,8 @@ impl<T: 'static> Out<T> {
     }
 }
 
-/// Hands on the result of `tail`, from a loop that runs in another chain than that of `control`. Returns what must run
-/// next.
+/// Hands on the result of `tail`, the last node of the chain of `control`, from a loop that runs in another chain.
+/// Returns what must run next.
 pub(crate) fn deliver_from<T: 'static>(
     tail: Rc<dyn Tail<T>>,
     control: Option<Rc<dyn Control>>,

@@ -8,14 +8,14 @@ use std::panic::{self, AssertUnwindSafe};
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// Calls `work` and catches its panic. Nothing here looks again at what `work` left half done.
+/// Calls `work` and catches its panic. Unwind safety is not at stake: nothing looks again at what `work` left half done.
 #[inline]
 pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Payload> {
     panic::catch_unwind(AssertUnwindSafe(work))
 }
 
 /// Runs callbacks from inside a `Drop`. If that drop is part of a panic's unwinding, a second panic would abort the
-/// process: then the panic hook reports it, and it goes no further.
+/// process; so it is caught here, and only the panic hook has reported it.
 pub(crate) fn run_in_drop(work: impl FnOnce()) {
     if std::thread::panicking() {
         drop(caught(work));

@@ -51,7 +51,7 @@ impl<T: 'static> Chain<T> {
         self.tail.out().is_done()
     }
 
-    // Each of these happens once at most: a chain has one Deferred, and that is consumed.
+    // At most one of these is called, and once: a chain has one Deferred, and each consumes it.
 
     /// Adds a step behind the last one. Returns the longer chain.
     #[inline(always)]
@@ -65,7 +65,7 @@ impl<T: 'static> Chain<T> {
         Chain { tail: FlatRc::new(step), control: self.control }
     }
 
-    /// Adds a last step, to which no Deferred belongs. Returns the control.
+    /// Adds a last step; no Deferred holds what it leads to. Returns the control.
     pub(crate) fn end_with(self, step: FlatRc<dyn Accept<T>>) -> FlatRc<dyn Control> {
         self.tail.out().link(step);
         self.control

@@ -28,8 +28,8 @@ const MAX_CIRCLE: usize = 8;
 
 /// A callback, and what follows it.
 ///
-/// `F` gets the result of the step before, whatever that is; a callback that is not for it has been wrapped in one that
-/// passes it on.
+/// `F` gets the result of the step before, value or failure. A callback for values only is wrapped so that failures
+/// pass it by, and an errback the other way round.
 pub(crate) struct Step<T: 'static, U: 'static, F> {
     callback: Cell<Option<F>>,
     inbox: Cell<Option<Inbox<T, U>>>,
@@ -173,7 +173,7 @@ where
             _ => None,
         };
         let result = result.map_err(|failure| trace.given_back(failure, self.added));
-        // Not handed on from here: a row of chains that wait for each other would recurse.
+        // The trampoline hands it on, not this call: a row of chains that wait for each other would recurse.
         self.inbox.set(Some(Inbox::Resumed(Outcome::new(result))));
         Next::OtherChain(self, control)
     }
@@ -219,8 +219,8 @@ pub(crate) fn waits_for(inner: &Rc<dyn Control>, outer: &Rc<dyn Control>) -> boo
     false
 }
 
-/// The chain that goes on from a Deferred which had fired, when the callback added at `added` returned one that has
-/// not: a step that waits for `inner`, and a control of its own.
+/// A new chain that begins behind `inner`: a step that waits for it, and a control. For a Deferred that has fired, when
+/// the callback added at `added` has returned one that has not.
 #[cold]
 pub(crate) fn wait_behind<T: 'static>(inner: Chain<T>, added: Place, trace: Trace) -> Chain<T> {
     type Done<T> = fn(Result<T, Failure>) -> Reply<T>;

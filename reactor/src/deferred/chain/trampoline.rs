@@ -8,9 +8,9 @@
 //!               +------ its control: pauses it, cancels it ----------+
 //! ```
 //!
-//! Each node takes its input, does its work and hands the result to the node that follows. That node's own result goes
-//! on in the same way: called from inside each other, a million of them would need a million frames of the stack. So
-//! a node *returns* what must run next, a [`Next`], and this loop calls it.
+//! Each node takes its input, does its work and hands the result to the node that follows. If each node simply called
+//! the next one, a million of them would need a million frames of the stack. So a node *returns* what must run next, a
+//! [`Next`], and this loop calls it.
 //!
 //! # An example
 //!
@@ -36,18 +36,19 @@
 //! ```
 //!
 //! Step b ran inside step a, one call deeper: that is quick, and most chains are short. After [`MAX_DEPTH`] such calls
-//! a step returns [`Next::Step`] instead, and the stack is as it was. From one chain to another it is always the
-//! trampoline that goes on, so Deferreds that wait for each other a million deep cost no stack.
+//! a step returns [`Next::Step`] instead, so the calls return and the stack is as it was. From one chain to another
+//! only the trampoline goes on, so a million Deferreds that wait for each other use no stack.
 //!
 //! # Order
 //!
 //! * A firing has a trampoline of its own. A callback that fires another Deferred therefore runs that chain nested, to
 //!   its end, before the callback goes on: Twisted's order.
-//! * What must happen after all that is postponed ([`Postponed`]), last in, first out. So are cancels: the trampoline
-//!   follows what the chain waits for, one link after the other, and everything that one cancel leads to comes to rest
-//!   before the next.
-//! * A panic is kept. It resumes in the code that fired, but only when the rest of the chain has been told: a lock that
-//!   the chain holds is given back, a reply that it owes is sent, and a test that fails inside a callback still fails.
+//! * Work that must wait for all this is postponed ([`Postponed`]), last in, first out. Cancels are postponed too: the
+//!   trampoline follows what the chain waits for, one link after the other, and everything that one cancel leads to
+//!   comes to rest before the next cancel.
+//! * A panic of a callback becomes a failure, which the rest of the chain gets; the panic itself is kept, and resumes at
+//!   the end in the code that fired. So the chain gives back a lock that it holds and sends a reply that it owes, and a
+//!   test that fails inside a callback still fails.
 //!
 //! Next: `step.rs`, one callback.
 
@@ -90,10 +91,10 @@ pub(crate) trait Accept<T>: Node {
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run>;
 }
 
-/// A step that runs once, with nothing but its input: a step of ours and not a callback of the user's.
+/// A step of the library, not a callback of the user's. It runs once, with nothing but its input.
 pub(crate) trait SimpleStep: Plain {
     type Input;
-    /// Where the input lies if it must run later.
+    /// Where the input lies until the step runs, if that is later.
     fn inbox(&self) -> &Cell<Option<Outcome<Self::Input>>>;
     /// As [`Accept::run_with`].
     fn run_with_input(self: Rc<Self>, input: Result<Self::Input, Failure>, trampoline: &mut Trampoline) -> Next;
@@ -127,9 +128,9 @@ pub(crate) trait Resume<T>: Node {
 
 /// What the trampoline does when everything before it has come to rest.
 pub(super) enum Postponed {
-    /// Runs a node; with the control of its chain, if it still has one.
+    /// Runs a node, in the chain of this control, if that still exists.
     Run(Rc<dyn Run>, Option<Rc<dyn Control>>),
-    /// Cancels a chain; with the place in the source that asked for it.
+    /// Cancels a chain, for the cancel that stands at this place in the source.
     Cancel(FlatRc<dyn Control>, Place),
 }
 
@@ -137,16 +138,16 @@ pub(super) enum Postponed {
 pub(crate) struct Trampoline {
     /// The control of the chain that runs.
     pub(crate) control: Option<Rc<dyn Control>>,
-    /// The last one comes first. Most firings postpone nothing and allocate nothing.
+    /// A stack: the last one runs first. Most firings postpone nothing and allocate nothing.
     pub(super) postponed: Option<Vec<Postponed>>,
     /// The first panic of the user's code.
     panic: Option<Payload>,
-    /// How many steps have run inside of each other since the loop called one.
+    /// How many steps have run inside each other since the loop called one.
     depth: u32,
 }
 
-/// How many steps run inside of each other before one returns to the loop. Most chains are shorter and never need the
-/// loop; for the others the stack stays small.
+/// How many steps run inside each other before one returns to the loop. Most chains are shorter and never need the
+/// loop; for longer ones it keeps the stack small.
 const MAX_DEPTH: u32 = 16;
 
 impl Trampoline {
@@ -165,32 +166,33 @@ impl Trampoline {
         }
     }
 
-    /// Counts a call of one step inside of another. Returns false if there have been enough.
+    /// Counts a call of one step inside another. Returns false if the step must return to the loop instead.
     #[inline]
     pub(super) fn descend(&mut self) -> bool {
         self.depth += 1;
         self.depth < MAX_DEPTH
     }
 
-    /// Runs `run`, of the chain that runs now, once all that runs before it has come to rest.
+    /// Runs `run`, a node of the chain that runs now, when everything that is under way has come to rest.
     pub(crate) fn postpone(&mut self, run: Rc<dyn Run>) {
         let control = self.control.clone();
         self.postponed.get_or_insert_default().push(Postponed::Run(run, control));
     }
 
-    /// The same for a node that belongs to no chain, or whose chain this trampoline need not know.
+    /// The same for a node of no chain, or of a chain whose pauses do not matter to it.
     pub(crate) fn postpone_alone(&mut self, run: Rc<dyn Run>) {
         self.postponed.get_or_insert_default().push(Postponed::Run(run, None));
     }
 
-    /// Cancels each of these, one after the other, with all that it waits for. A canceller that panics does not keep
-    /// the others from being cancelled.
+    /// Cancels each of these in turn, with all that it waits for. If a canceller panics, the others are cancelled all
+    /// the same.
     pub(crate) fn cancel(&mut self, controls: impl DoubleEndedIterator<Item = FlatRc<dyn Control>>, at: Place) {
         let cancels = controls.rev().map(|control| Postponed::Cancel(control, at));
         self.postponed.get_or_insert_default().extend(cancels);
     }
 
-    /// Calls `callback`; its panic is kept for the end of the loop, and becomes a failure here.
+    /// Calls `callback`. If it panics, returns the panic as a failure, and keeps the panic itself for the end of the
+    /// loop.
     #[inline]
     pub(crate) fn call<R>(&mut self, callback: impl FnOnce() -> R, at: Place) -> Result<R, Failure> {
         caught(callback).map_err(|payload| self.panicked(payload, at))
@@ -203,8 +205,8 @@ impl Trampoline {
         failure
     }
 
-    /// Does `work`, which may drop a value of the user's, while a result is on its way that a panic must not lose: the
-    /// panic is kept for the end of the loop.
+    /// Does `work`, which may drop one of the user's values, while a result is on its way. A panic must not lose that
+    /// result, so it is kept for the end of the loop.
     pub(crate) fn shielded(&mut self, work: impl FnOnce()) {
         if let Err(payload) = caught(work) {
             self.keep_panic(payload);
@@ -226,11 +228,11 @@ impl Trampoline {
         }
     }
 
-    /// The same, and then lets the first panic go on.
+    /// The same, and then resumes the first panic.
     #[inline(never)]
     fn run_all(&mut self, first: Next) {
         let mut next = first;
-        // Code of the user's that panics outside of all callbacks, such as a `Drop`, ends its own chain only.
+        // The user's code may panic outside of all callbacks, in a `Drop`: that ends its own chain, and no other.
         while let Err(payload) = caught(|| self.run_until_rest(next)) {
             self.keep_panic(payload);
             next = Next::Nothing;
@@ -243,7 +245,7 @@ impl Trampoline {
     /// The loop.
     fn run_until_rest(&mut self, first: Next) {
         let mut next = first;
-        // The present walk of cancels, from control to control: it ends when a node runs.
+        // The number of the present walk of cancels, which goes from control to control and ends when a node runs.
         let mut walk = None;
         loop {
             let node = match next {
@@ -262,7 +264,7 @@ impl Trampoline {
                         node
                     }
                     Some(Postponed::Cancel(control, at)) => {
-                        // Chains that wait for each other in a circle would be followed for ever.
+                        // Without this test, chains that wait for each other in a circle would be followed for ever.
                         let walk = *walk.get_or_insert_with(cancelling::new_walk);
                         if control.gate().visit(walk) {
                             next = control.into_rc().cancel(at, self);
@@ -296,8 +298,8 @@ pub(crate) fn go(next: Next) {
     Trampoline::new(None).go(next);
 }
 
-/// Follows what the chain waits for, however deep, to what can be cancelled. The panic of a canceller goes on at the
-/// end.
+/// Cancels the chain of `control`: follows what it waits for, however deep, to what can be cancelled. If a canceller
+/// panics, the panic resumes at the end.
 pub(crate) fn cancel(control: FlatRc<dyn Control>, at: Place) {
     let mut trampoline = Trampoline::new(None);
     trampoline.cancel([control].into_iter(), at);

@@ -1,5 +1,5 @@
-//! Wakers inside the loop: a waker of a combinator or of another executor is called by the trampoline, and the
-//! coroutines of ours that it wakes run in that same loop, one after the other.
+//! Wakers inside the loop. The trampoline calls the waker of a combinator or of another executor; if that wakes
+//! coroutines of this library, they run in the same loop, one after the other.
 //!
 //! Next: `await_slot.rs`, where the result waits for the code that awaits it.
 
@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 thread_local! {
-    /// While a loop calls a waker: the coroutines that it woke, which must not run inside of it.
+    /// While a loop calls a waker: the coroutines that the waker woke. They must not run inside it.
     static WOKEN: RefCell<Option<Vec<Rc<dyn Run>>>> = const { RefCell::new(None) };
 }
 
@@ -29,7 +29,8 @@ pub(super) fn wake(waker: Waker, trampoline: &mut Trampoline) -> Next {
     Next::Nothing
 }
 
-/// If a loop of this thread is calling a waker, gives it what `find` finds, to run after that. Returns whether one is.
+/// If a loop of this thread is calling a waker, gives that loop what `find` finds, to run after the waker has returned.
+/// Returns whether a loop is doing so.
 pub(crate) fn give_to_waking_loop(find: impl FnOnce() -> Option<Rc<dyn Run>>) -> bool {
     let given = WOKEN.try_with(|woken| match &mut *woken.borrow_mut() {
         Some(woken) => {

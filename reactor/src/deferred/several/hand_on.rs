@@ -31,7 +31,7 @@ impl<T: 'static> Deferred<T> {
     }
 }
 
-/// The step that fires another Deferred: without a callback, and so without a loop inside the loop.
+/// The step that fires another Deferred. It is not a callback that fires it: that would run a loop inside the loop.
 struct HandOn<T: 'static> {
     inbox: Cell<Option<Outcome<T>>>,
     firer: Cell<Option<Firer<T>>>,
@@ -85,7 +85,7 @@ impl<T> Run for HandOn<T> {
     }
 }
 
-/// Does what [`HandOn`] does, for a Deferred that has fired already: nothing waits, so it needs no step.
+/// Does the work of [`HandOn`] for a Deferred that has fired already: no step is needed.
 fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Place) -> Result<(), Failure> {
     let admitted = admit(Outcome::new(result), firer, added).map_err(|error| Failure::at(error, added))?;
     if let Some(result) = admitted {
@@ -94,8 +94,8 @@ fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Plac
     Ok(())
 }
 
-/// Admits the firing of the other Deferred. Returns what it must be fired with, or nothing if it ignores the firing. A
-/// failure that it does not take is reported.
+/// Records the firing of the other Deferred. Returns the result with which it must be fired, or nothing if it was
+/// cancelled and ignores this firing. If it takes no result and the result is a failure, that is reported.
 fn admit<T: 'static>(
     result: Outcome<T>,
     firer: &Firer<T>,

@@ -8,13 +8,13 @@
 //!                                 the inputs' controls <-- ListControl <---------------+
 //! ```
 //!
-//! Each input gets one step, which hands its result to the [`Policy`]. The policy says when the result of all is known,
-//! which happens once; anything after that is late. The step that decides hands the result on to the list's own chain
-//! in the loop that is running, as the last step of a chain does: lists in lists in lists use the stack of one.
+//! Each input gets one step, which hands its result to the [`Policy`]. The policy decides the result of the list once;
+//! any result after that is late. The step that decides hands the list's result on to the list's own chain, in the loop
+//! that is running, as the last step of a chain does. So lists in lists in lists use the stack of one.
 //!
 //! If the other inputs must be cancelled first, the loop does that ([`Trampoline::cancel_before`]), and then comes back
-//! for the result. Anything may happen from inside the canceller of an input: other inputs fire, the result is decided,
-//! its callbacks cancel and fire more. So nothing is borrowed then.
+//! for the result. A canceller of an input may do anything: fire other inputs, which decides the result, whose
+//! callbacks cancel and fire more. So nothing is borrowed while one runs.
 //!
 //! Next: `shared.rs`, one result for several.
 
@@ -28,24 +28,25 @@ use crate::failure::Waypoint;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
-/// When the result of several inputs is known, and what it is.
+/// Decides when the result of the list is known, and what it is.
 pub(super) trait Policy: 'static {
     type Input: 'static;
     type Output: 'static;
 
-    /// Keeps the result of one input; returns the result of all as soon as that is known. It must run no code of the
-    /// user's, and drop no value of theirs: the policy is borrowed meanwhile.
+    /// Keeps the result of one input. Returns the result of the list if this input decides it. Must not run the user's
+    /// code or drop the user's values: the policy is borrowed meanwhile.
     fn keep(&mut self, index: usize, result: Result<Self::Input, Failure>) -> Option<Result<Self::Output, Failure>>;
 
     /// Disposes of what it kept, once the result is known.
     fn decided(self);
 
-    /// Disposes of a failure that comes after that. Not called for a cancellation that we asked for.
+    /// Disposes of a failure that comes when the result is known already. Not called for a cancellation that we asked
+    /// for.
     fn late(failure: Failure);
 }
 
-/// Waits for `inputs` as `policy` says; when the result is known, cancels the others if `cancel_others` says so. `made`
-/// is where the list was made. There must be one input at least.
+/// Waits for `inputs` until `policy` knows the result; then cancels the other inputs if `cancel_others` is set. `made`
+/// is where the list was made. There must be at least one input.
 pub(super) fn join<P: Policy>(
     inputs: Vec<Deferred<P::Input>>,
     policy: P,
@@ -87,7 +88,7 @@ pub(super) fn join<P: Policy>(
     Deferred::from_chain(Chain::new(FlatRc::new(joint), FlatRc::new(control)))
 }
 
-/// The controls of the inputs that have not given their results, by which they are cancelled.
+/// The controls of the inputs that have not fired, used to cancel them.
 struct InputControls(RefCell<Vec<Option<FlatRc<dyn Control>>>>);
 
 impl InputControls {
@@ -105,20 +106,20 @@ impl InputControls {
 struct Joint<P: Policy> {
     /// Until the result is known.
     policy: RefCell<Option<P>>,
-    /// Set if the other inputs are cancelled when the result is known. The inputs then keep each other alive: each must
-    /// be reached even if the list's own Deferred is gone.
+    /// Set if the other inputs are cancelled when the result is known. Then the inputs keep each other alive, because
+    /// each must be found for that cancel even if the list's own Deferred is gone.
     to_cancel: Option<Rc<InputControls>>,
     controls: Weak<InputControls>,
     /// The result, while the others are being cancelled.
     decided: Cell<Option<Outcome<P::Output>>>,
-    /// Whether we have cancelled the inputs: a failure that only says so is then not reported.
+    /// Whether we have cancelled the inputs: then a late `CancelledError` is not reported.
     was_cancelled: Cell<bool>,
     out: Out<P::Output>,
     control: Weak<ListControl>,
 }
 
 impl<P: Policy> Joint<P> {
-    /// Takes the result of one input; returns the result of all if this one decides it.
+    /// Takes the result of one input. Returns the result of the list if this input decides it.
     fn keep(
         &self,
         index: usize,
@@ -154,7 +155,8 @@ impl<P: Policy> Joint<P> {
         }
     }
 
-    /// The result is known: cancels the other inputs if the caller wants that, and hands the result on.
+    /// Called once, with the result of the list: cancels the other inputs if the caller wants that, and hands the
+    /// result on.
     fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>, trampoline: &mut Trampoline) -> Next {
         if let Some(controls) = &self.to_cancel {
             self.was_cancelled.set(true);
@@ -176,7 +178,7 @@ impl<P: Policy> Joint<P> {
         });
         let control = self.control.upgrade();
         if let Some(control) = &control {
-            // From here on a cancel of the list reaches no input, and the inputs are no longer kept alive.
+            // From here on a cancel of the list reaches no input, and the list no longer keeps the inputs alive.
             let controls = control.controls.0.take();
             trampoline.shielded(|| drop(controls));
         }
@@ -184,7 +186,7 @@ impl<P: Policy> Joint<P> {
     }
 }
 
-/// What the control of a list tells the list.
+/// A list, as seen by its control.
 trait Joined {
     /// Notes that we cancel the inputs.
     fn note_cancel(&self);
@@ -199,7 +201,7 @@ impl<P: Policy> Joined for Joint<P> {
 impl<P: Policy> Plain for Joint<P> {}
 
 impl<P: Policy> Run for Joint<P> {
-    /// The others have been cancelled.
+    /// Called when the other inputs have been cancelled.
     fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
         match self.decided.take() {
             Some(decided) => self.hand_on(decided.into_inner(), trampoline),
@@ -214,7 +216,7 @@ impl<P: Policy> Tail<P::Output> for Joint<P> {
     }
 }
 
-/// The last step of an input.
+/// The last step in the chain of an input.
 struct Input<P: Policy> {
     index: usize,
     joint: Rc<Joint<P>>,
@@ -260,7 +262,7 @@ impl Control for ListControl {
         &self.gate
     }
 
-    /// Cancels every input that has not fired; the result then follows from them.
+    /// Cancels every input that has not fired; their failures then decide the result.
     fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         match self.gate.waits_on() {
             Some(waits) => trampoline.cancel([waits.control].into_iter(), at),

@@ -18,12 +18,12 @@
 //! Everything takes linear time and constant stack: a million inputs, or a million lists inside each other, whether
 //! they fire, fail, are cancelled or dropped, or each fails and cancels the next.
 //!
-//! One thing differs from Twisted when cancellers nest: a canceller fires its Deferred, a list fails by that and
-//! cancels its other inputs, and one of their cancellers does the same. From the sixteenth level on, a list fires when
-//! the canceller has returned and not before, so the order of events is another.
+//! What differs from Twisted, on purpose: the caller chooses what happens to the siblings of the first failure, while
+//! Twisted leaves them running; and an empty race fails, while Twisted's never fires.
 //!
-//! Two things differ on purpose. The caller says what happens to the siblings of the first failure; Twisted leaves them
-//! running. An empty race fails; Twisted's never fires.
+//! One more thing differs, when cancellers nest. A canceller may fail its Deferred; this fails a list, which cancels
+//! its other inputs, whose cancellers may do the same. From the sixteenth level on, a list fires only after the
+//! canceller that failed it has returned, so the order of events is not Twisted's.
 //!
 //! Next: `inputs.rs`, how it is done. What they fail with is in `failure/lists.rs`.
 
@@ -36,21 +36,22 @@ use std::marker::PhantomData;
 use std::mem;
 use std::panic::Location;
 
-/// What happens with the other inputs once the result is known.
+/// What happens to the other inputs once the result is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
     /// Those that have not fired are cancelled, before the result fires.
     ///
-    /// For this, the inputs keep each other alive until the result is known. If every Firer of theirs is dropped
-    /// unfired, and the Deferred of the result is dropped without a cancel, the inputs and everything that their
-    /// callbacks captured stay in memory for good. So cancel a result that you no longer want; do not only drop it. A
-    /// timeout ([`Deferred::add_timeout`]) cancels it, and keeps it alive until then.
+    /// For this, the inputs keep each other alive until the result is known. So if you no longer want the result,
+    /// cancel it; do not only drop it. If it is dropped, and all Firers of the inputs are dropped unfired, the inputs
+    /// stay in memory for good, with everything that their callbacks captured. A timeout ([`Deferred::add_timeout`])
+    /// cancels the result, and keeps it alive until then.
     Cancel,
     /// They go on; their results are dropped.
     LeaveRunning,
 }
 
-/// All results, in the order of the inputs; each a value or a failure. It never fails itself.
+/// Waits for all inputs. The result has the result of each, value or failure, in the order of the inputs. It never
+/// fails itself.
 ///
 /// An empty list fires at once. Twisted's `DeferredList`.
 ///
@@ -71,11 +72,12 @@ pub fn deferred_list<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>) 
     join(inputs, All(slots), false, Location::caller())
 }
 
-/// All values, in the order of the inputs; or the first failure, at once, as a [`FirstError`].
+/// Waits for all inputs to succeed. The result has all values, in the order of the inputs. If an input fails, the
+/// result fails at once, with a [`FirstError`].
 ///
 /// No failure vanishes: after the first one, another failure of an input is logged as unhandled, except a
-/// cancellation that we asked for ([`Others::Cancel`], or a cancel of the result). Values are dropped. No inputs: it
-/// fires at once. Twisted's `gatherResults`.
+/// cancellation that we asked for ([`Others::Cancel`], or a cancel of the result). Values that come after it are
+/// dropped. An empty list fires at once. Twisted's `gatherResults`.
 ///
 /// ```
 /// use reactor::{Failure, deferred};
@@ -101,11 +103,13 @@ pub fn gather_results<T: 'static>(inputs: impl IntoIterator<Item = Deferred<T>>,
     join(inputs, Values(slots), others == Others::Cancel, Location::caller())
 }
 
-/// The first value, with the index of the input that gave it; if all fail, a [`FailureGroup`] of their failures.
+/// Waits for the first input to succeed. The result is its index and its value. If all inputs fail, the result fails
+/// with a [`FailureGroup`] of their failures.
 ///
-/// With [`Others::Cancel`] the losers are cancelled before the result fires; the winner never is. In a race some are
-/// expected to lose: once there is a winner, the failures of losers, earlier or later ones, are not reported as
-/// unhandled (as in Twisted), but logged at level debug, except cancellations that we asked for. Values are dropped.
+/// With [`Others::Cancel`] the losers are cancelled before the result fires; the winner never is. In a race some inputs
+/// are expected to lose. So once there is a winner, the failures of losers, earlier or later ones, are not reported as
+/// unhandled (as in Twisted), but logged at level debug, except cancellations that we asked for. Values of losers are
+/// dropped.
 ///
 /// A race without inputs fails at once, with an empty [`FailureGroup`]. (Twisted's never fires.)
 ///
@@ -143,7 +147,7 @@ impl<T> Slots<T> {
         Slots { filled: (0..count).map(|_| None).collect(), empty: count }
     }
 
-    /// Fills one place, which each input does once; the last one gets all back.
+    /// Fills the place of one input. Returns the content of all places if that was the last empty one.
     fn fill(&mut self, index: usize, value: T) -> Option<Vec<T>> {
         self.filled[index] = Some(value);
         self.empty -= 1;
@@ -207,7 +211,8 @@ impl<T: 'static> Policy for First<T> {
         }
     }
 
-    /// If there is a winner, these lost before; else there are none left.
+    /// If there is a winner, these failed before it. If there is none, the places are empty: the result has the
+    /// failures.
     fn decided(self) {
         self.failures.filled.into_iter().flatten().for_each(Self::late);
     }
@@ -217,7 +222,7 @@ impl<T: 'static> Policy for First<T> {
     }
 }
 
-/// Reports the failure as every Deferred reports one that is dropped with it.
+/// Reports the failure, as a dropped Deferred does.
 fn unhandled(failure: Failure) {
     drop(Outcome::<()>::new(Err(failure)));
 }

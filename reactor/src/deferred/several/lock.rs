@@ -8,9 +8,9 @@
 //! A release hands the token straight to the oldest waiter, before any other caller can take it. Waiters that release
 //! from inside their callbacks are served one after the other, not one inside the other.
 //!
-//! All clones of a handle are the same lock. It is for one thread: it guards what takes several turns of the loop, not
-//! memory. There is no limit to the number of waiters: each is somebody's Deferred, and refusing it is up to them
-//! ([`DeferredSemaphore::waiting`] says how many there are).
+//! All clones of a handle are the same lock. It is for one thread: it guards work that takes several turns of the loop,
+//! not memory. There is no limit to the number of waiters. A caller that needs one can ask
+//! [`DeferredSemaphore::waiting`] how many there are.
 //!
 //! In async code: `let held = lock.acquire().await?;`.
 //!
@@ -48,7 +48,7 @@ pub struct DeferredSemaphore(Rc<Tokens>);
 
 struct Tokens {
     limit: NonZeroUsize,
-    /// The tokens that nobody holds. If somebody waits, these are on their way there.
+    /// The tokens that nobody holds. If callers wait, these are on their way to them.
     free: Cell<usize>,
     waiters: Rc<Waiters<Permit>>,
 }
@@ -59,11 +59,11 @@ impl DeferredSemaphore {
         DeferredSemaphore(Rc::new(Tokens { limit, free: Cell::new(limit.get()), waiters: Waiters::new() }))
     }
 
-    /// One token, now or when it is our turn.
+    /// Acquires one token, now or when all earlier callers have had theirs.
     ///
-    /// A cancel while waiting gives the place up; afterwards it does nothing. Dropping the Deferred gives the place up
-    /// too, and at once, even if a [`Canceller`](crate::deferred::Canceller) or a [`Pause`](crate::deferred::Pause) of
-    /// it is left: neither can receive.
+    /// A cancel while waiting gives up the place in the queue; afterwards it does nothing. Dropping the Deferred gives
+    /// up the place too, at once, even if a [`Canceller`](crate::deferred::Canceller) or a
+    /// [`Pause`](crate::deferred::Pause) of it is left: neither can receive the permit.
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         let tokens = &self.0;
@@ -74,15 +74,15 @@ impl DeferredSemaphore {
         tokens.waiters.wait()
     }
 
-    /// Acquires, calls `work`, and releases when the Deferred that `work` returned has fired with a value or a failure;
-    /// its result is passed on afterwards.
+    /// Acquires, calls `work`, and releases when the Deferred that `work` returned has fired with a value or a failure.
+    /// The result of that Deferred is passed on after the release.
     ///
-    /// A cancel while waiting gives the place up, and `work` is not called; a later cancel is for what `work` returned.
-    /// If `work` panics, the token is released as well.
+    /// A cancel while waiting gives up the place, and `work` is not called. A later cancel cancels what `work`
+    /// returned. If `work` panics, the token is released as well.
     ///
     /// A release runs the callbacks of the next waiter. If one of those panics, the result of this `run` still stands:
-    /// it is passed on, and then the panic goes on to the code that fired. Only if all of it happens before `run`
-    /// returns does the panic reach the caller of `run`; then there is no Deferred to hold the result.
+    /// it is passed on, and then the panic resumes in the code that fired. If all of this happens before `run` returns,
+    /// the panic reaches the caller of `run`, and the result is lost (a failure is reported).
     ///
     /// ```
     /// use reactor::{Deferred, deferred::DeferredLock};
@@ -122,18 +122,18 @@ impl DeferredSemaphore {
         }
     }
 
-    /// How many could be acquired now without waiting.
+    /// How many tokens could be acquired now without waiting.
     pub fn tokens(&self) -> usize {
         if self.0.waiters.skip_abandoned() { 0 } else { self.0.free.get() }
     }
 
-    /// How many there are in all.
+    /// How many tokens there are in all.
     pub fn limit(&self) -> NonZeroUsize {
         self.0.limit
     }
 
-    /// How many wait. Waiters that have given up do not count, except that a coroutine whose own Deferred is gone may
-    /// give up unnoticed, and counts until its turn comes.
+    /// How many callers wait. Waiters that have given up do not count. There is one exception: a coroutine whose own
+    /// Deferred is gone may give up unnoticed, and then counts until its turn comes.
     pub fn waiting(&self) -> usize {
         self.0.waiters.len()
     }
@@ -145,7 +145,7 @@ fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce
         Ok(held) => held,
         Err(failure) => return Given::Ready(Err(failure)),
     };
-    // If the release panics, our caller gets that panic and nothing else: then a failure is reported here.
+    // If the release panics, our caller gets that panic and no result. An `Outcome` reports a failure that is lost.
     let release = |result, held| {
         let result = Outcome::new(result);
         drop(held);
@@ -168,7 +168,7 @@ fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce
     }
 }
 
-/// Adds a callback that releases, and behind it the step that passes on a panic of the next waiter.
+/// Adds a callback that releases, and behind it the step that resumes a panic of the next waiter.
 fn with_run_end<T, U, F>(
     chain: Chain<T>,
     side: Side,
@@ -219,7 +219,7 @@ impl DeferredLock {
         DeferredLock(DeferredSemaphore::new(NonZeroUsize::MIN))
     }
 
-    /// The lock, now or when it is our turn; see [`DeferredSemaphore::acquire`].
+    /// Acquires the lock, now or when all earlier callers have had it; see [`DeferredSemaphore::acquire`].
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         self.0.acquire()
@@ -236,7 +236,7 @@ impl DeferredLock {
         self.0.tokens() == 0
     }
 
-    /// How many wait; see [`DeferredSemaphore::waiting`].
+    /// How many callers wait; see [`DeferredSemaphore::waiting`].
     pub fn waiting(&self) -> usize {
         self.0.waiting()
     }
@@ -257,9 +257,9 @@ impl fmt::Debug for DeferredLock {
 
 /// What was acquired: a [`DeferredLock`], or one token of a [`DeferredSemaphore`]. Dropping it releases it.
 ///
-/// A release runs the callbacks of the next waiter before the drop is over. If they panic, the panic goes on from the
-/// drop when all waiters that can be served have been. But if this is dropped while another panic unwinds, the second
-/// one is only logged, as two at once would end the process.
+/// A release runs the callbacks of the next waiter before the drop is over. If they panic, the panic leaves the drop
+/// when all waiters that can be served have been. But if this is dropped while another panic unwinds, the second panic
+/// is only logged, as two at once would end the process.
 #[must_use = "dropping it releases it"]
 pub struct Permit(Rc<Tokens>);
 

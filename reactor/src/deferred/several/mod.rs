@@ -6,9 +6,9 @@
 //! * `list.rs`: all, all that succeed, the first; `inputs.rs`: how that is done;
 //! * `shared.rs`: one result for several that wait;
 //! * `lock.rs`, `queue.rs`: locks, semaphores, queues; `waiters.rs`, `run_end.rs`: how those wait, and how a run ends;
-//! * `timeout.rs`: a chain that does not take longer than it may;
+//! * `timeout.rs`: a limit on the time that a chain may take;
 //! * `hand_on.rs`: one Deferred fires another;
-//! * `tickets.rs`: waiters in order of arrival, for `shared.rs` and `waiters.rs`.
+//! * `tickets.rs`: waiters in order of arrival, used by `shared.rs` and `waiters.rs`.
 //!
 //! Next: `list.rs`, waiting for several.
 

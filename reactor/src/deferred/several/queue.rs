@@ -1,15 +1,15 @@
 //! [`DeferredQueue`]: items on one side, Deferreds that wait for items on the other, each in order of arrival.
 //!
-//! Twisted's class of this name. There, both sides are unlimited unless told otherwise; here, one says which:
+//! Twisted's class of this name. There, both sides are unlimited by default; here the program chooses
 //! [`bounded`](DeferredQueue::bounded) or [`unbounded`](DeferredQueue::unbounded). What does not fit comes back to the
 //! caller: the item in a [`QueueOverflow`], the wait as a Deferred that has failed with [`QueueUnderflow`] (Twisted
-//! raises both). And a waiter that has given up never swallows an item, whether it was cancelled or, other than in
-//! Twisted, its Deferred was dropped.
+//! raises both). A waiter that has given up never swallows an item: one that was cancelled, as in Twisted, and also one
+//! whose Deferred was dropped.
 //!
-//! A `put` from inside the callback of a waiter that got an item is accepted at once, and handed on when that callback
-//! has returned: a row of waiters that each put for the next uses constant stack.
+//! A callback that got an item may `put` another one. That item is accepted at once, and handed to the next waiter when
+//! the callback has returned. So a row of waiters that each put for the next uses constant stack.
 //!
-//! When the last handle of a queue is dropped, its items are dropped, and those that wait do so for ever, as with a
+//! When the last handle of a queue is dropped, its items are dropped, and callers that wait do so for ever, as with a
 //! dropped [`Firer`](crate::Firer).
 //!
 //! Next: `timeout.rs`, waiting for a limited time.
@@ -47,14 +47,14 @@ struct Queue<T: 'static> {
     size: usize,
     /// The maximum number of callers that wait.
     backlog: usize,
-    /// Empty while somebody waits, except while [`Waiters::serve`] runs.
+    /// Empty while callers wait, except while [`Waiters::serve`] runs.
     items: RefCell<VecDeque<T>>,
     waiters: Rc<Waiters<T>>,
 }
 
 impl<T: 'static> DeferredQueue<T> {
-    /// A queue that stores at most `size` items while nobody waits, and lets at most `backlog` wait while there is
-    /// none. With size 0, items are only handed from one to the other.
+    /// A queue that stores at most `size` items while nobody waits, and lets at most `backlog` callers wait while there
+    /// is no item. With size 0 it stores none: an item goes straight to a caller that waits, or is refused.
     pub fn bounded(size: usize, backlog: usize) -> DeferredQueue<T> {
         let items = RefCell::new(VecDeque::new());
         DeferredQueue(Rc::new(Queue { size, backlog, items, waiters: Waiters::new() }))
@@ -74,7 +74,7 @@ impl<T: 'static> DeferredQueue<T> {
     /// If a callback of the waiter does; the queue is in order then.
     pub fn put(&self, item: T) -> Result<(), QueueOverflow<T>> {
         let queue = &self.0;
-        // What is stored while takers wait is on its way to them.
+        // Items that are stored while callers wait are on their way to them, and do not count.
         let room =
             if queue.waiters.skip_abandoned() { queue.size.saturating_add(queue.waiters.len()) } else { queue.size };
         if self.len() >= room {
@@ -87,11 +87,12 @@ impl<T: 'static> DeferredQueue<T> {
         Ok(())
     }
 
-    /// The oldest item; or the next one to come when all earlier waiters have theirs.
+    /// Takes the oldest item. If there is none, the Deferred fires with an item that comes when all earlier callers
+    /// have theirs.
     ///
-    /// It has failed with [`QueueUnderflow`] if there is no item and too many wait already. A cancel gives the place
-    /// up, and so does dropping the Deferred, even with a [`Canceller`](crate::deferred::Canceller) or a
-    /// [`Pause`](crate::deferred::Pause) of it left.
+    /// The Deferred has failed with [`QueueUnderflow`] if there is no item and too many callers wait already. A cancel
+    /// gives up the place, and so does dropping the Deferred, even if a [`Canceller`](crate::deferred::Canceller) or a
+    /// [`Pause`](crate::deferred::Pause) of it is left.
     #[track_caller]
     pub fn get(&self) -> Deferred<T> {
         let queue = &self.0;
@@ -117,8 +118,8 @@ impl<T: 'static> DeferredQueue<T> {
         self.len() == 0
     }
 
-    /// How many wait for an item. Waiters that have given up do not count, except that a coroutine whose own Deferred
-    /// is gone may give up unnoticed, and counts until its turn comes.
+    /// How many callers wait for an item. Waiters that have given up do not count. There is one exception: a coroutine
+    /// whose own Deferred is gone may give up unnoticed, and then counts until its turn comes.
     pub fn waiting(&self) -> usize {
         self.0.waiters.len()
     }
@@ -154,7 +155,7 @@ impl<T> fmt::Display for QueueOverflow<T> {
 
 impl<T> Error for QueueOverflow<T> {}
 
-/// The queue is empty, and as many wait for an item as are allowed to.
+/// The queue is empty, and the maximum number of callers wait for an item already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueUnderflow;
 

@@ -1,11 +1,11 @@
 //! [`RunEnd`]: the last step of a `run` of a lock.
 //!
 //! A run releases before its result is passed on, and a release runs the callbacks of the next waiter. If those panic,
-//! that has nothing to do with the run: the panic must not take the place of the run's result. So the release keeps it
-//! here, and this step passes the result on and has the panic go on to the code that fired.
+//! that has nothing to do with the run, and the panic must not replace the run's result. So the release keeps the panic
+//! here; this step passes the result on, and has the panic resume in the code that fired.
 //!
 //! Without this step the callback that releases would panic, and the run would fail with a `PanicError` although its
-//! work was done: the price is these lines and one allocation for each run that waits.
+//! work was done. The price is these lines, and one allocation for each run that waits.
 //!
 //! Next: `queue.rs`.
 

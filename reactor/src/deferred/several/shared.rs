@@ -1,9 +1,9 @@
 //! [`Shared`]: one result for several waiters.
 //!
-//! A Deferred has one chain. In Twisted two callbacks may nevertheless return the same Deferred: the first gets its
-//! value, the second gets `None`, as a success, and cancelling either cancels the work of both. Here the types forbid
-//! it, because waiting for a Deferred consumes it. Use this instead: each waiter gets a Deferred of its own, with a
-//! clone of the result, and can be cancelled alone.
+//! A Deferred has one chain. In Twisted, two callbacks may nevertheless return the same Deferred: the first gets its
+//! value, the second gets `None` as a success, and cancelling either cancels the work of both. Here the types forbid
+//! that, because waiting for a Deferred consumes it. Instead each waiter gets a Deferred of its own from this type,
+//! with a clone of the result, and each can be cancelled alone.
 //!
 //! ```text
 //!   source chain --[Give]--> waiter's Head --> ... <-- Deferred
@@ -13,8 +13,8 @@
 //!        +------ control ------- Sharing <---+
 //! ```
 //!
-//! Each waiter is responsible for its own clone of a failure. If several drop theirs, it is logged once, as the clones
-//! of a [`Failure`] are one error. If nobody ever asked, it is logged when the last handle is dropped.
+//! Each waiter is responsible for its own clone of a failure. If several drop theirs, the failure is logged once, as
+//! the clones of a [`Failure`] are one error. If nobody ever asked, it is logged when the last handle is dropped.
 //!
 //! The loop that runs the source fires the waiters one after the other, in the order in which they asked: a row of
 //! shared results, each of which waits for the one before, uses constant stack.
@@ -34,11 +34,12 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
-/// A result that any number may wait for. All clones of a handle are the same.
+/// A result that any number of callers may wait for. All clones of a handle share the same result.
 ///
-/// A handle keeps alive what it shares, and all that waits for it. So a callback or a coroutine that waits for the
-/// result should not itself hold the last handle: if the result never comes, they keep each other in memory. Move what
-/// [`wait`](Shared::wait) gives into it instead: `let answer = shared.wait();`, then `async move { answer.await }`.
+/// A handle keeps the shared Deferred alive, and everything that waits for its result. So a callback or a coroutine
+/// that waits for the result should not itself hold the last handle: if the result never comes, the two keep each other
+/// in memory. Move what [`wait`](Shared::wait) returns into it instead: `let answer = shared.wait();`, then
+/// `async move { answer.await }`.
 ///
 /// ```
 /// use reactor::{Deferred, deferred::Shared};
@@ -57,10 +58,10 @@ pub struct Shared<T: Clone + 'static> {
     sharing: Rc<Sharing<T>>,
 }
 
-/// What handles and waiters share. By it the source is cancelled.
+/// What handles and waiters share.
 struct Sharing<T: Clone + 'static> {
     handout: Rc<Handout<T>>,
-    /// By this the source is cancelled.
+    /// Used to cancel the source.
     source: RefCell<Option<FlatRc<dyn Control>>>,
 }
 
@@ -68,14 +69,14 @@ struct Sharing<T: Clone + 'static> {
 struct Handout<T: Clone + 'static> {
     result: OnceCell<Result<T, Failure>>,
     waiters: Tickets<FlatRc<Head<T>>>,
-    /// Whether a waiter has got the failure, and is responsible for it.
+    /// Whether a waiter has got the result, and so is responsible for the failure.
     told: Cell<bool>,
     /// Whether we have cancelled the source, because nobody wanted the result any more.
     cancelled: Cell<bool>,
 }
 
 impl<T: Clone + 'static> Shared<T> {
-    /// Shares what `deferred` comes to.
+    /// Shares the result of `deferred`.
     pub fn new(deferred: Deferred<T>) -> Shared<T> {
         let given = Rc::new(Handout {
             result: OnceCell::new(),
@@ -95,11 +96,10 @@ impl<T: Clone + 'static> Shared<T> {
         Shared { sharing: Rc::new(Sharing { handout: given, source: RefCell::new(source) }) }
     }
 
-    /// A clone of the result, now or when it is there.
+    /// A Deferred of its own, which fires with a clone of the result: at once if the result is here.
     ///
-    /// A cancel fails this waiter only. When it was the last one left, nobody wants the result, and the source is
-    /// cancelled. Dropping the Deferred, if nothing follows it, gives the place up too, but alone it never cancels the
-    /// source.
+    /// A cancel fails this waiter only. If it was the last waiter, nobody wants the result, and the source is cancelled
+    /// too. Dropping the Deferred, if nothing follows it, also gives up its place, but never cancels the source.
     #[track_caller]
     pub fn wait(&self) -> Deferred<T> {
         let given = &self.sharing.handout;
@@ -115,12 +115,12 @@ impl<T: Clone + 'static> Shared<T> {
         Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
     }
 
-    /// Whether the result is there.
+    /// Whether the result is here.
     pub fn has_fired(&self) -> bool {
         self.sharing.handout.result.get().is_some()
     }
 
-    /// How many wait.
+    /// How many callers wait.
     pub fn waiting(&self) -> usize {
         self.sharing.handout.waiters.len()
     }
@@ -182,7 +182,7 @@ impl<T: Clone> SimpleStep for Give<T> {
     }
 
     fn run_with_input(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
-        // If a `Clone` panics, the waiter that it was for fails with that.
+        // If a `Clone` panics, the waiter for which the copy was made fails with a `PanicError`.
         let copy =
             |trampoline: &mut Trampoline| trampoline.call(|| input.clone(), Location::caller()).unwrap_or_else(Err);
         let given = &self.given;
@@ -206,12 +206,13 @@ impl<T: Clone> SimpleStep for Give<T> {
             }
             return head.deliver(result);
         }
-        // Those that ask from now on get a clone of the kept result. If none ever does, `Handout` reports a failure.
+        // Callers that ask from now on get a clone of the kept result. If none ever does, `Handout` reports a failure.
         Next::Nothing
     }
 }
 
-/// Cancels the source, when the last waiter has been told of its own cancel, unless another one has come meanwhile.
+/// Runs when the last waiter has been cancelled and its chain has come to rest. Cancels the source, unless another
+/// waiter has come meanwhile.
 struct Unwanted<T: Clone + 'static> {
     sharing: Rc<Sharing<T>>,
     at: Place,
@@ -229,7 +230,7 @@ impl<T: Clone> Run for Unwanted<T> {
     }
 }
 
-/// The control of a waiter's chain: by it the waiter gives its place up.
+/// The control of a waiter's chain. When it is dropped, the waiter gives up its place.
 struct WaiterControl<T: Clone + 'static> {
     head: Rc<Head<T>>,
     ticket: u64,
@@ -240,7 +241,7 @@ impl<T: Clone + 'static> WaiterControl<T> {
     /// Takes the waiter out if it can no longer receive. A result that is shared for a long time, such as a stop that
     /// everything waits for, would otherwise keep a place for each caller that ever asked.
     fn give_up(&self) {
-        // Two more have it: this control, and the list.
+        // Two more links to the head: this control has one, and the list of waiters.
         if self.head.is_abandoned(2) {
             drop(self.sharing.handout.waiters.remove(self.ticket));
         }

@@ -1,6 +1,6 @@
 //! [`Tickets`]: waiters, in order of arrival.
 //!
-//! Each has a ticket, by which it is found without looking at the others when it gives up.
+//! Each has a ticket. When it gives up, the ticket finds it without a search.
 //!
 //! Next: `lock.rs`.
 
@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 /// Waiters, each under a number of its own. What is taken out is returned, so that the caller drops it when nothing is
-/// borrowed: it may be the end of a chain, and run code.
+/// borrowed: dropping it may drop a whole chain, and run the user's code.
 pub(super) struct Tickets<W> {
-    /// The oldest is the first. Without a limit here: the owner has one, or each waiter is somebody's Deferred.
+    /// The oldest is the first. No limit here: the owner of this list has one, or documents that it has none.
     waiting: RefCell<BTreeMap<u64, W>>,
     next: Cell<u64>,
 }
@@ -20,7 +20,7 @@ impl<W> Tickets<W> {
         Tickets { waiting: RefCell::new(BTreeMap::new()), next: Cell::new(0) }
     }
 
-    /// The ticket of the next one that is added.
+    /// The ticket of the next waiter that is added.
     pub(super) fn next(&self) -> u64 {
         self.next.get()
     }

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   [ work ] --> [ callback ] --> [ timeout ] --> [ callback ] ...
-//!   '---- cancelled if it takes too long ----'     none of its business
+//!   '---- cancelled if it takes too long ----'     not affected
 //! ```
 //!
-//! A timeout is a delayed call that cancels the chain, and a step that drops the call when a result passes. So it works
-//! by the rules of a cancel: the canceller runs, a Deferred that is waited for is cancelled in turn, and errbacks
-//! before the timeout see a [`CancelledError`](crate::CancelledError); only those behind it see a [`TimeoutError`].
-//! Test it on a [`ManualClock`](crate::testing::ManualClock).
+//! A timeout is a delayed call that cancels the chain, and a step that drops the call when a result passes. So the
+//! rules of a cancel apply: the canceller runs, and if the chain waits for another Deferred, that one is cancelled.
+//! Errbacks before the timeout see a [`CancelledError`](crate::CancelledError); only those behind it see a
+//! [`TimeoutError`]. Test it on a [`ManualClock`](crate::testing::ManualClock).
 //!
 //! Next: `hand_on.rs`, one Deferred fires another.
 
@@ -20,14 +20,14 @@ use std::panic::Location;
 use std::time::Duration;
 
 impl<T: 'static> Deferred<T> {
-    /// Cancels this Deferred if it has no result after the time `after` on `clock`, and then makes the
-    /// [`CancelledError`](crate::CancelledError) a [`TimeoutError`], also if it is inside of what lists and races make
-    /// of it. Twisted's `addTimeout`.
+    /// Cancels this Deferred if it has no result after the time `after` on `clock`, and then turns the
+    /// [`CancelledError`](crate::CancelledError) into a [`TimeoutError`]. So too if a list or a race has put the
+    /// `CancelledError` into its own error. Twisted's `addTimeout`.
     ///
-    /// It covers what was added before it and nothing that is added behind it. Whatever else the cancel leads to
-    /// passes unchanged: what a canceller fired, the value of an errback that made up for the `CancelledError`. A
-    /// cancel by anybody else stays a `CancelledError`. As soon as a result comes by, the call on the clock is dropped;
-    /// until then it keeps the chain alive.
+    /// The timeout covers what was added before it, and nothing that is added behind it. If the cancel leads to another
+    /// result, that passes unchanged: what a canceller fired, or the value of an errback that handled the
+    /// `CancelledError`. If other code cancels, the result stays a `CancelledError`. As soon as a result passes, the
+    /// call on the clock is dropped; until then it keeps the chain alive.
     ///
     /// ```
     /// use reactor::{Deferred, TimeoutError, testing::ManualClock};
@@ -54,9 +54,9 @@ impl<T: 'static> Deferred<T> {
         })
     }
 
-    /// As [`add_timeout`](Deferred::add_timeout), but if the time has run out, `on_timeout` says what the result is: it
-    /// gets the one that the cancel led to, which may be a value, and `after`. If the time has not run out,
-    /// `on_timeout` is dropped unused.
+    /// As [`add_timeout`](Deferred::add_timeout), but if the time has run out, `on_timeout` decides the result. It gets
+    /// the result that the cancel led to, which may be a value, and `after`. If the time has not run out, `on_timeout`
+    /// is dropped unused.
     ///
     /// ```
     /// use reactor::{Deferred, testing::ManualClock};
@@ -83,11 +83,11 @@ impl<T: 'static> Deferred<T> {
         }
         let (canceller, at) = (self.canceller(), Location::caller());
         let limit = clock.call_later_boxed(after, Box::new(move || canceller.cancel_at(at)));
-        // The delayed call itself knows whether the result or the timeout came first. It counts as called before it
-        // cancels, so the result of that very cancel is seen as late here.
+        // The delayed call knows whether the result or the timeout came first. It counts as called before it cancels,
+        // so here the result of that very cancel counts as late.
         self.add_both(move |result| match limit.state() {
             CallState::Called => on_timeout(result, after).into_given(),
-            // The clock may be gone with all its calls: then nobody cancelled us.
+            // Cancelled: the clock may be gone with all its calls. Then the result came first.
             CallState::Waiting | CallState::Cancelled => {
                 limit.cancel();
                 result.into_given()

@@ -6,12 +6,12 @@
 //!      +--- weakly ------+-- WaiterControl <-+
 //! ```
 //!
-//! A waiter gives up by a cancel, or by dropping its Deferred. The latter is what [`WaiterControl`] is for: only those
-//! that may still receive have a link to it.
+//! A waiter gives up by a cancel, or by dropping its Deferred. [`WaiterControl`] notices the drop: only holders that
+//! may still receive the result have a link to it.
 //!
-//! They are served in a loop, not one from inside another: if what a waiter does serves the next one (it releases the
-//! lock, it puts an item), the loop that is running does it when the waiter returns. So a million of them use the stack
-//! of one.
+//! Waiters are served in a loop, not one from inside another. The callback of a waiter may release the lock or put an
+//! item; then the loop that is running serves the next waiter, when that callback has returned. So a million waiters
+//! use the stack of one.
 //!
 //! Next: `run_end.rs`, how a run of a lock ends.
 
@@ -34,7 +34,7 @@ impl<T: 'static> Waiters<T> {
         Rc::new(Waiters { waiting: Tickets::new(), serving: Cell::new(false) })
     }
 
-    /// Adds one more, at the end. A cancel takes it out and fails it.
+    /// Adds a waiter at the end. A cancel takes it out and fails it.
     #[track_caller]
     pub(super) fn wait(self: &Rc<Self>) -> Deferred<T> {
         let ticket = self.waiting.next();
@@ -46,13 +46,13 @@ impl<T: 'static> Waiters<T> {
         Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
     }
 
-    /// How many wait. Of those that have given up, only one that was awaited by a coroutine whose own Deferred is gone
-    /// may be among them.
+    /// How many wait. Waiters that have given up are not among them, except those that a coroutine awaited whose own
+    /// Deferred is gone.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Takes out those in front that have given up. Returns whether any is left, which would take what is there.
+    /// Takes out the waiters in front that have given up. Returns whether any waiter is left.
     pub(super) fn skip_abandoned(&self) -> bool {
         while let Some(gone) = self.waiting.remove_oldest_if(Firer::is_abandoned) {
             drop(gone);
@@ -60,9 +60,9 @@ impl<T: 'static> Waiters<T> {
         !self.waiting.is_empty()
     }
 
-    /// Fires the waiters, the oldest first, with what `next` gives, until either runs out. Does nothing if it is
-    /// called from inside itself: the outer call goes on. Returns the first panic of a waiter's callbacks, when all
-    /// have been served.
+    /// Fires the waiters, the oldest first, with what `next` returns, until either runs out. Does nothing if it is
+    /// called from inside itself: the outer call goes on. If callbacks of waiters panic, the others are served all the
+    /// same, and the first panic is returned.
     pub(super) fn serve(&self, mut next: impl FnMut() -> Option<Result<T, Failure>>) -> Option<Payload> {
         if self.serving.replace(true) {
             return None;
@@ -89,10 +89,11 @@ fn take_out<T: 'static>(waiters: &Weak<Waiters<T>>, ticket: u64) {
     drop(waiters.upgrade().and_then(|waiters| waiters.waiting.remove(ticket)));
 }
 
-/// The control of a waiter's chain for those that may receive what it waits for. When they are gone, so is its place.
+/// The control of a waiter's chain, for holders that may still receive what the waiter waits for. When the last of them
+/// is gone, the waiter gives up its place.
 ///
-/// [`Shared`](super::Shared) has another: beyond its drop the two have little in common, as a cancel there may end the
-/// work of all, and a handle keeps the place.
+/// [`Shared`](super::Shared) has one of its own. The two have only the drop in common: there a cancel may end the work
+/// of all, and a handle keeps the place.
 struct WaiterControl<T: 'static> {
     head: Rc<Head<T>>,
     ticket: u64,
@@ -100,7 +101,8 @@ struct WaiterControl<T: 'static> {
 }
 
 impl<T: 'static> WaiterControl<T> {
-    /// Nobody holds this any more. But callbacks may have been added, or code may be about to await the Deferred.
+    /// Called when nothing holds this any more. Even then something may receive the result: callbacks that were added,
+    /// or code that is about to await the Deferred.
     fn give_up(&self) {
         if self.head.is_abandoned(1) {
             take_out(&self.waiters, self.ticket);
@@ -119,7 +121,7 @@ impl<T> Node for WaiterControl<T> {
         Some(self)
     }
 
-    /// What comes up before this is dropped must already go to the next one.
+    /// Before this is dropped, a permit or an item may come up: it must go to the next waiter.
     fn put_off(&self) {
         self.give_up();
     }
@@ -145,7 +147,7 @@ impl<T> Control for WaiterControl<T> {
     }
 }
 
-/// Set while [`Waiters::serve`] runs, however it ends.
+/// Resets the flag when [`Waiters::serve`] ends, also by a panic.
 struct Serving<'a>(&'a Cell<bool>);
 
 impl Drop for Serving<'_> {

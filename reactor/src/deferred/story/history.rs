@@ -1,7 +1,7 @@
 //! Where a Deferred was made and where its callbacks were added; what a failure learns on its way.
 //!
-//! What is passed along at each callback must be small: it is a [`Trace`], two words. The places themselves are in a
-//! list of the callbacks that this thread ran last, which is read when something fails ([`History`]). A chain that
+//! Each callback passes this on, so it must be small: it is a [`Trace`], two words. The places of the callbacks are in a
+//! list of those that this thread ran last. The list is read only when something fails ([`History`]). A chain that
 //! waits, perhaps for hours, keeps its own last callbacks, and puts them into the list again when it goes on.
 //!
 //! Next: `unhandled.rs`, failures that nobody handled.
@@ -17,7 +17,7 @@ pub(crate) type Place = &'static Location<'static>;
 /// How many callbacks a thread remembers, over all of its chains. A power of two.
 const RECENT: usize = 256;
 
-/// How many callbacks of one chain are written into a failure; of earlier ones only the number.
+/// How many callbacks of one chain are written into a failure. Of earlier ones it gets only the number.
 const MAX_TOLD: usize = 16;
 
 /// How many callbacks a chain keeps while it waits.
@@ -26,7 +26,7 @@ const MAX_KEPT: usize = 8;
 /// The last callbacks before a wait.
 pub(crate) type Kept = [Option<Place>; MAX_KEPT];
 
-/// Which results a callback works on; the others pass it by.
+/// Which results a callback gets. Other results pass it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Callback,
@@ -116,7 +116,7 @@ impl Trace {
         self.made
     }
 
-    /// The same with one callback more.
+    /// This trace with one more callback.
     #[inline]
     pub(crate) fn and_one(self) -> Trace {
         let chain = if self.chain == 0 { with_latest(Recent::new_chain) } else { self.chain };
@@ -156,18 +156,18 @@ impl Trace {
         kept.into_iter().flatten().for_each(|added| with_latest(|recent| recent.note(self.chain + 1, added)));
     }
 
-    /// The same with one callback less.
+    /// This trace with one callback less.
     pub(crate) fn but_one(self) -> Trace {
         Trace { count: self.count.saturating_sub(1), ..self }
     }
 
-    /// Gives the known callbacks of this chain to `more`, the last one first, for as long as that returns true.
+    /// Calls `more` with each known callback of this chain, the last one first, until it returns false.
     fn each_latest(self, mut more: impl FnMut(Place) -> bool) {
-        // What was put back counts only if what it stands for is not in the list any more.
+        // An entry that was put back after a wait counts only if the callback's first entry has left the list.
         let mut put_back: Kept = [None; MAX_KEPT];
         let mut put_back_count = 0;
         let mut wants_more = true;
-        // No more than there were: the rest of the list is others'.
+        // Not more than the chain has had: older entries with this number are of another chain.
         let mut left = self.count;
         with_latest(|recent| {
             for back in 1..=RECENT {
@@ -198,7 +198,7 @@ impl Trace {
         }
     }
 
-    /// Writes into a failure that came out of a callback what it met there. Call this on a trace that already counts
+    /// Writes into a failure that came out of a callback what happened there. Call this on a trace that already counts
     /// the callback.
     #[cold]
     pub(crate) fn note(self, mut failure: Failure, incoming: Incoming, side: Side, added: Place) -> Failure {
@@ -237,7 +237,7 @@ impl Trace {
     }
 }
 
-/// Where a Deferred was made, and which callbacks it has had.
+/// Where a Deferred was made, and the callbacks that it has had.
 #[derive(Debug)]
 struct History {
     made: Place,
@@ -246,7 +246,7 @@ struct History {
 }
 
 impl History {
-    /// Writes into `failure` that it is now in this Deferred, where the callback added at `by` brought it in.
+    /// Writes this history into `failure`, which the callback added at `by` has brought into this Deferred.
     fn enter(&self, failure: &mut Failure, by: Place, part: Part) {
         failure.pass(Waypoint::Made(self.made));
         if self.untold > 0 {

@@ -1,10 +1,10 @@
-//! What Deferreds tell: where a failure came from, what a Deferred waits for, which failures nobody handled.
+//! What Deferreds can report: where a failure came from, what a Deferred waits for, which failures nobody handled.
 //!
 //! * `history.rs`: the places at which callbacks were added, and how a failure learns them;
-//! * `unhandled.rs`: a result whose failure is reported if it is dropped;
+//! * `unhandled.rs`: a result that reports its failure if it is dropped;
 //! * `waiting.rs`: what an unfired Deferred waits for.
 //!
-//! Nothing here runs anything: chains lean on this room and not the other way round.
+//! Nothing here runs callbacks: chains use this room, and it knows nothing of them.
 //!
 //! Next: `history.rs`, the places.
 

@@ -1,4 +1,4 @@
-//! [`Outcome`]: a result that must not be lost unseen; and where failures go that nobody handled.
+//! [`Outcome`]: a result that must not be lost unseen; and what happens to failures that nobody handled.
 //!
 //! Next: `waiting.rs`, what a Deferred waits for.
 
@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 thread_local!(static COLLECTED: RefCell<Option<Vec<Failure>>> = const { RefCell::new(None) });
 
-/// A result whose failure is reported if it is dropped.
+/// A result. If it is a failure and is dropped, it is reported.
 #[derive(Debug)]
 pub(crate) struct Outcome<T>(Option<Result<T, Failure>>);
 
@@ -33,7 +33,7 @@ impl<T> Outcome<T> {
         self.0.take()
     }
 
-    /// The value; a failure is reported.
+    /// The value, or nothing; a failure is reported.
     pub(crate) fn into_value(mut self) -> Option<T> {
         match self.0 {
             Some(Ok(_)) => self.take()?.ok(),
@@ -60,7 +60,7 @@ impl<T> Drop for Outcome<T> {
 
 #[cold]
 fn report(failure: Failure) {
-    // While the thread ends nothing collects: the failure is dropped with the closure, and its text is logged below.
+    // The text first: while the thread ends, `try_with` drops the failure with the closure, and the text is logged.
     let text = failure.report();
     let left = COLLECTED.try_with(|collected| match &mut *collected.borrow_mut() {
         Some(collected) => {

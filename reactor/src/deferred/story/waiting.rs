@@ -1,4 +1,5 @@
-//! [`Waiting`]: what an unfired Deferred waits for, and what that one waits for, down to what has not been fired.
+//! [`Waiting`]: what an unfired Deferred waits for, and what that waits for, down to the Deferreds that have not been
+//! fired.
 //!
 //! Next: `../future.rs`, the public side of `async`.
 
@@ -6,11 +7,11 @@ use super::history::Place;
 use std::fmt;
 use std::rc::Rc;
 
-/// How many Deferreds are listed; of the others only the number. Chains may wait for each other a million deep.
+/// How many Deferreds are listed. The others are only counted, as chains may wait for each other a million deep.
 const MAX_LISTED: usize = 64;
 
-/// What a Deferred waits for, recursively: what [`Deferred::waiting`](crate::Deferred::waiting) gives. Made for a
-/// person to read, with its [`Display`](fmt::Display).
+/// What a Deferred waits for, recursively: what [`Deferred::waiting`](crate::Deferred::waiting) returns. Its
+/// [`Display`](fmt::Display) is for a person to read.
 ///
 /// ```
 /// use reactor::{Deferred, deferred};
@@ -53,12 +54,12 @@ enum State {
     Fired(Option<Place>),
     Paused(u32),
     Waits,
-    /// A list, and how many of its inputs are still out.
+    /// A list, and how many of its inputs have not fired.
     Inputs(usize),
     Coroutine,
 }
 
-/// A chain that can tell how far it is.
+/// A chain that can report how far it is.
 pub(crate) trait TellsStatus {
     fn status(&self) -> Status;
 }
@@ -68,7 +69,7 @@ pub(crate) struct Status {
     pub(crate) made: Place,
     pub(crate) pauses: u32,
     pub(crate) fired: Option<Place>,
-    /// It has a firing end of its own.
+    /// Whether it has a firing end of its own.
     pub(crate) has_head: bool,
     /// The Deferred that a callback returned, and where that callback was added.
     pub(crate) waits_on: Option<Told>,
@@ -99,12 +100,12 @@ impl Status {
 }
 
 impl Waiting {
-    /// For a Deferred that waits for nothing any more.
+    /// The answer of a Deferred that waits for nothing any more.
     pub(crate) fn nothing(made: Place) -> Waiting {
         Waiting { lines: vec![Line { depth: 0, why: Why::Top, made, state: State::Fired(None) }], untold: 0 }
     }
 
-    /// For a chain.
+    /// The answer of a chain.
     pub(crate) fn of(chain: Rc<dyn TellsStatus>) -> Waiting {
         let mut waiting = Waiting { lines: Vec::new(), untold: 0 };
         waiting.walk(vec![(0, Why::Top, chain)]);
@@ -116,7 +117,7 @@ impl Waiting {
             let status = chain.status();
             if self.lines.len() == MAX_LISTED {
                 self.untold += 1;
-                // The number alone is not worth a walk through a million of them.
+                // Not counted to the end: that could be a walk through a million of them.
                 self.untold += rest.len();
                 return;
             }
