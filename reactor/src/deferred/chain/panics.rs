@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// Calls `work` and catches its panic. Unwind safety is not at stake: nothing looks again at what `work` left half done.
+/// Calls `work` and catches its panic. `AssertUnwindSafe` is right: nothing looks again at what `work` left half done.
 #[inline]
 pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Result<R, Payload> {
     panic::catch_unwind(AssertUnwindSafe(work))

@@ -8,6 +8,14 @@
 //!
 //! Its state is what lies in its [`Inbox`].
 //!
+//! What it uses from other files, in a word each:
+//! * [`Out`]: the result side of a node. `push` runs the step that follows, or keeps the result if none follows.
+//! * [`Control`]: a handle on the chain. It has the `Gate`, which knows whether the chain is paused and what it waits
+//!   for.
+//! * [`FlatRc`]: an `Rc` whose drop does not recurse.
+//! * [`Outcome`]: a result that reports its failure if it is dropped.
+//! * [`Trace`]: where the chain was made and which callbacks it has had, for the report of a failure.
+//!
 //! Next: `head.rs`, the start of a chain.
 
 use super::control::{Control, Segment};

@@ -46,9 +46,9 @@
 //! * Work that must wait for all this is postponed ([`Postponed`]), last in, first out. Cancels are postponed too: the
 //!   trampoline follows what the chain waits for, one link after the other, and everything that one cancel leads to
 //!   comes to rest before the next cancel.
-//! * A panic of a callback becomes a failure, which the rest of the chain gets; the panic itself is kept, and resumes at
-//!   the end in the code that fired. So the chain gives back a lock that it holds and sends a reply that it owes, and a
-//!   test that fails inside a callback still fails.
+//! * A panic of a callback becomes a failure, which the rest of the chain gets. The panic itself is kept, and resumes
+//!   at the end in the code that fired. So the chain gives back a lock that it holds and sends a reply that it owes,
+//!   and a test that fails inside a callback still fails.
 //!
 //! Next: `step.rs`, one callback.
 

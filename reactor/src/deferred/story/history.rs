@@ -1,7 +1,7 @@
 //! Where a Deferred was made and where its callbacks were added; what a failure learns on its way.
 //!
-//! Each callback passes this on, so it must be small: it is a [`Trace`], two words. The places of the callbacks are in a
-//! list of those that this thread ran last. The list is read only when something fails ([`History`]). A chain that
+//! Each callback passes this on, so it must be small: it is a [`Trace`], two words. The places of the callbacks are in
+//! a list of those that this thread ran last. The list is read only when something fails ([`History`]). A chain that
 //! waits, perhaps for hours, keeps its own last callbacks, and puts them into the list again when it goes on.
 //!
 //! Next: `unhandled.rs`, failures that nobody handled.
