@@ -26,8 +26,8 @@ impl<T: 'static> Deferred<T> {
     /// The body is dropped, with everything that it holds, as soon as nothing can wake it any more. In two cases it
     /// stays in memory although nothing will wake it, unless it is cancelled first. (So would a task of any executor.)
     /// * The body holds its own [`Waker`](std::task::Waker), as combinators of many futures do.
-    /// * The body holds the last handle of a [`Shared`](super::Shared) result, and waits for that result. To avoid this,
-    ///   call [`wait`](super::Shared::wait) before the body begins, and have the body await what that returns.
+    /// * The body holds the last handle of a [`Shared`](super::Shared) result, and waits for that result. To avoid
+    ///   this, call [`wait`](super::Shared::wait) before the body begins, and have the body await what that returns.
     ///
     /// ```
     /// use reactor::{Deferred, Failure};

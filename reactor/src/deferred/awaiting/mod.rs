@@ -2,8 +2,8 @@
 //!
 //! * `wait.rs`: what a Deferred holds while some code awaits it;
 //! * `coroutine.rs`: an `async` block as a node of a chain;
-//! * `waker.rs`: how anything else than our Deferreds wakes a coroutine, from any thread; `notes.rs`: what other threads
-//!   leave for it.
+//! * `waker.rs`: how anything else than our Deferreds wakes a coroutine, from any thread; `notes.rs`: what other
+//!   threads leave for it.
 //!
 //! The public side of this room is `../future.rs`. Of this room, chains know only the slot in which a result waits for
 //! the code that awaits it.

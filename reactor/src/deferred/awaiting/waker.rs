@@ -3,8 +3,8 @@
 //! A [`Waker`] may be sent to any thread, a coroutine may not. So a waker holds only a number and the address of the
 //! coroutine's thread. The coroutine stays on its thread, in a list there, as long as some waker can wake it.
 //!
-//! * If a Deferred that fires wakes it through a combinator of futures, it goes on in the loop that fires, as a callback
-//!   does.
+//! * If a Deferred that fires wakes it through a combinator of futures, it goes on in the loop that fires, as a
+//!   callback does.
 //! * If anything else wakes it, it goes on in the next turn of the reactor that runs on its thread, because the code
 //!   that wakes it may hold a lock or a borrow.
 //! * If no reactor runs there, it goes on at once; or, if another thread woke it, as soon as a reactor runs there.

@@ -1,5 +1,5 @@
-//! [`Control`]: a chain as seen by its Deferred and by the chain that waits for it. It pauses and cancels the chain, and
-//! answers what the chain waits for.
+//! [`Control`]: a chain as seen by its Deferred and by the chain that waits for it. It pauses and cancels the chain,
+//! and answers what the chain waits for.
 //!
 //! A Deferred holds the control of its chain, and a control holds the control that it waits for. Nothing that fires
 //! holds a control: when both ends of a chain are gone, so is the chain.
