@@ -36,9 +36,11 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use wire::{LinkFactory, LinkProducer};
 
-/// The shortest and the longest backoff before a link is tried again. A longer one would keep a herd split long after
-/// its network has healed.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The shortest backoff before a link is tried again.
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The longest backoff. A longer one would keep a herd split long after its network has healed.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// How long one attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -223,7 +225,7 @@ impl Link {
     pub(crate) fn neighbor_connected(&self) {
         self.inbound.set(self.inbound.get() + 1);
         if let State::Down { again, .. } = &*self.state.borrow() {
-            let _ = again.reset(Duration::ZERO);
+            let _ = again.reset(Duration::ZERO); // Cannot fail: in this state the call is still to come.
         }
         if self.may_lack_news.take() {
             self.tell_back();
@@ -351,11 +353,11 @@ impl Link {
             State::Up { since, .. } if reactor.now() - *since >= GOOD_AFTER => self.failures.set(0),
             State::Up { .. } | State::Connecting => {}
         }
-        let grown = BACKOFF.0 * 2u32.saturating_pow(self.failures.get().min(16));
+        let grown = MIN_BACKOFF * 2u32.saturating_pow(self.failures.get().min(16));
         self.failures.set(self.failures.get() + 1);
-        let most = grown.clamp(BACKOFF.0 * 2, BACKOFF.1);
+        let most = grown.clamp(MIN_BACKOFF * 2, MAX_BACKOFF);
         let jitter = (reactor.random() % 1024) as u32;
-        let wait = BACKOFF.0 + (most - BACKOFF.0) * jitter / 1024;
+        let wait = MIN_BACKOFF + (most - MIN_BACKOFF) * jitter / 1024;
         let this = self.this.clone();
         let again = reactor.call_later(wait, move || {
             if let Some(link) = this.upgrade() {

@@ -51,10 +51,10 @@ pub struct HerdProtocol {
     peer: Option<IpAddr>,
     traffic: Traffic,
     replies: Option<Rc<Replies>>,
-    /// Who the peer is, as far as we know. Shared with a look-up of the neighbor's name, which may decide it later.
+    /// Which peer this is, as far as we know. Shared with a look-up of the neighbor's name, which may decide it later.
     identity: Rc<Cell<Peer>>,
-    /// The neighbor whose lines these are. It follows `identity`: between the answer to a look-up and the next event on
-    /// this connection it is behind.
+    /// The neighbor whose lines these are. It follows `identity`, but later: after a look-up has answered, it changes
+    /// at the next event on this connection.
     neighbor: Option<NeighborId>,
     made: Instant,
     /// Whether any of its ATs was news.
@@ -96,8 +96,8 @@ impl HerdProtocol {
         }
     }
 
-    /// Like the other commands below, answers whether the line was a valid command. If not, it is sent back behind "?
-    /// ".
+    /// Like the methods for the other commands below, returns whether the line was a valid command. An invalid line is
+    /// sent back after a question mark and a space.
     fn iamat(&mut self, iamat: &IamAt<'_>) -> bool {
         let now = self.server.time();
         if iamat.time.is_later_than(now, self.server.limits().ahead) {
@@ -239,7 +239,7 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn reading_resumed(&mut self, transport: &LineTransport) {
-        // Before the lines that waited: the first may be an AT of the greatest length, which only a neighbor may send.
+        // Before the lines that waited: the first may be an AT of the maximum length, which only a neighbor may send.
         self.adopt_neighbor(transport);
     }
 

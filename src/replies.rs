@@ -107,7 +107,8 @@ impl Replies {
         ticket
     }
 
-    /// Hands over the work on a reply: it is cancelled if the client goes first. Ignored if the reply has come already.
+    /// Attaches the work on a reply, to be cancelled if the client goes first. Does nothing if the reply has come
+    /// already.
     pub fn attach(&self, ticket: Ticket, work: Deferred<()>) {
         if let Some(Slot::Waiting(place)) = self.slot(ticket, &mut self.queue.borrow_mut()) {
             *place = Some(work);
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_owed_much_is_not_read_from() {
+    fn reading_pauses_while_much_is_owed_to_a_client() {
         let (wire, replies) = replies();
         let tickets: Vec<Ticket> = (0..MAX_UNDER_WAY).map(|_| replies.reserve()).collect();
         assert!(wire.transport().is_paused());

@@ -6,8 +6,8 @@
 //! * A newer version is stored, and then forwarded to every neighbor except the one that it came from.
 //! * A version that is already known stops here. So each server forwards each version at most once, and every flood
 //!   ends.
-//! * A neighbor that sends an older version gets the newer one back (anti-entropy). It may lack it for good otherwise:
-//!   the newer version may have been sent on a link that broke.
+//! * A neighbor that sends an older version gets the newer one back (anti-entropy). Otherwise it might never get the
+//!   newer one, which may have been sent on a link that broke.
 //! * A link that comes up carries every client that we know: what was sent while it was down is lost.
 //! * If a neighbor may have been replaced by a new process, it is told what the old one had told us. The old one's last
 //!   lines may come out of the network's buffers long after it has died, and its successor does not know them.
@@ -45,7 +45,7 @@ pub struct Server {
     places: Rc<dyn Places>,
     /// The last reading of the clock.
     clock: Cell<Option<(SystemTime, Time)>>,
-    /// How many connections that others made to us are open.
+    /// The number of open connections that peers have made to us.
     open: Cell<usize>,
     /// The observer. Only a simulated server has one.
     watch: Option<Rc<dyn Watch>>,
@@ -97,7 +97,7 @@ impl Server {
         });
         let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
         let list = neighbors.enumerate().map(|(id, (name, there))| Link::new(&server, id, name, there)).collect();
-        let _ = server.links.set(list); // The server is new: they have not been set.
+        let _ = server.links.set(list); // Cannot fail: the server is new.
         Ok(server)
     }
 
@@ -155,7 +155,7 @@ impl Server {
         &self.reactor
     }
 
-    /// The time on its clock. All calls within one callback give the same time.
+    /// The time on its clock. All calls within one callback return the same time.
     pub fn time(&self) -> Time {
         let time = self.reactor.system_time();
         match self.clock.get() {
@@ -189,13 +189,13 @@ impl Server {
         &self.locations
     }
 
-    /// Counts a connection that somebody has made to us; the answer is how many are open now.
+    /// Counts a connection that a peer has made to us. Returns the number of open ones.
     pub fn connection_opened(&self) -> usize {
         self.open.set(self.open.get() + 1);
         self.open.get()
     }
 
-    /// Counts the end of such a connection; the answer is how many are open now.
+    /// Counts the end of such a connection. Returns the number of open ones.
     pub fn connection_closed(&self) -> usize {
         self.open.set(self.open.get() - 1);
         self.open.get()
@@ -217,14 +217,15 @@ impl Server {
         self.links()[neighbor].neighbor_connected();
     }
 
-    /// A neighbor's connection to us, made at `made`, has ended. `brought_news`: whether it had told us anything new.
+    /// A neighbor's connection to us, made at `made`, has ended. `brought_news` says whether it had told us anything
+    /// new.
     pub fn neighbor_disconnected(&self, neighbor: NeighborId, made: Instant, brought_news: bool) {
         log::info!("neighbor {} has disconnected", self.links()[neighbor].name());
         self.links()[neighbor].neighbor_disconnected(made, brought_news);
     }
 
-    /// Takes what a client said, as an AT and the same as a line. If it is newer than what is known, it is stored and
-    /// flooded. False if there is no room for it.
+    /// Takes what a client said, as an AT; `line` is the same AT as a line. If it is newer than what is known, it is
+    /// stored and flooded. Returns false if there is no room for it.
     pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
         let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, line, None);
         if let Some(watch) = &self.watch {
@@ -246,8 +247,8 @@ impl Server {
         true
     }
 
-    /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. True if the AT was
-    /// news.
+    /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. Returns whether the AT
+    /// was news.
     pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) -> bool {
         let mut line = Vec::new();
         at.write_to(&mut line);
@@ -258,7 +259,7 @@ impl Server {
         let is_news = matches!(verdict, Verdict::Newer(_));
         match verdict {
             Verdict::Newer(client) => self.flood(&client, from),
-            // The end of the flood: passing it on again would never end on a ring.
+            // The flood ends here: on a ring, passing it on again would never end.
             Verdict::Same => {}
             Verdict::Older(client) => {
                 if let Some(neighbor) = from {
@@ -296,7 +297,7 @@ impl Server {
             bound: asked.bound,
         };
         let (mut reply, bound) = (known.line.clone(), asked.bound);
-        drop(locations);
+        drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
         let answer = self.places.nearby(&question).add_both(move |answer| {
             reply.push(b'\n');
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));

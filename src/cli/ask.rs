@@ -85,8 +85,8 @@ fn wait_for(reactor: &Reactor, places: &dyn Places, nearby: &Nearby) -> Result<A
         Ok(())
     });
     if outcome.borrow().is_none() {
-        // The loop closes all connections when it ends, and the question then fails because of that. This notes first
-        // that the user ended the program: that is the reason to give.
+        // When the loop ends, it closes all connections, and the question fails because of that. So note before then
+        // whether the user ended the program: that is the reason to report.
         let (interrupted, waits) = (Rc::new(Cell::new(false)), outcome.clone());
         let seen = interrupted.clone();
         reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
@@ -102,12 +102,12 @@ fn wait_for(reactor: &Reactor, places: &dyn Places, nearby: &Nearby) -> Result<A
 }
 
 fn show(text: &[u8], bound: usize, config: &Config, service: &str) -> Result<(), String> {
-    let is_no_answer = |error: places::AnswerError| format!("no answer from {service}: {error}");
-    let status = places::read_status(text).map_err(is_no_answer)?;
+    let no_answer = |error: places::AnswerError| format!("no answer from {service}: {error}");
+    let status = places::read_status(text).map_err(no_answer)?;
     if !status.is_success() {
         return Err(format!("{service} says {}", places::explain_status(&status, config.places.provider)));
     }
-    let mut json = places::cut(text, bound).map_err(is_no_answer)?;
+    let mut json = places::cut(text, bound).map_err(no_answer)?;
     json.push(b'\n');
     print(&json);
     Ok(())

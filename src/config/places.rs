@@ -72,7 +72,7 @@ pub enum Provider {
 impl Provider {
     const ALL: [Provider; 4] = [Provider::Google, Provider::GoogleNew, Provider::Overpass, Provider::Offline];
 
-    /// As it stands in a configuration.
+    /// Its name in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             Provider::Google => "google",
@@ -82,7 +82,7 @@ impl Provider {
         }
     }
 
-    /// Whether a setting has a meaning for it.
+    /// Whether a setting makes sense with this provider.
     fn knows(self, setting: &str) -> bool {
         match setting {
             "base_url" | "ca_file" | "connect_to" => self != Provider::Offline,
@@ -108,7 +108,7 @@ pub enum ExtraField {
 impl ExtraField {
     const ALL: [ExtraField; 3] = [ExtraField::Rating, ExtraField::Price, ExtraField::Opening];
 
-    /// As it stands in a configuration.
+    /// Its name in a configuration.
     pub fn name(self) -> &'static str {
         match self {
             ExtraField::Rating => "rating",
@@ -159,7 +159,7 @@ impl Reader<'_> {
         Ok(places)
     }
 
-    /// Refuses a setting that is right by itself, but has no meaning beside the others.
+    /// Refuses a setting that is valid by itself, but makes no sense with the others.
     fn check_sense(&self, places: &PlacesConfig, setting: &str, value: &Value<'_>) -> Result<(), ConfigError> {
         let wrong = match places.provider {
             Some(provider) if !provider.knows(setting) => {
