@@ -1,7 +1,5 @@
 //! The command line of `herdsim`: what it asks for, and the modes that answer.
 //!
-//! This is the last file of `herdsim`.
-//!
 //! Next: a program of your own. This is the last file.
 
 use crate::herd::topology::Topology;
@@ -131,7 +129,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     })
 }
 
-/// What the program is to do, while the command line is read.
+/// What the options so far ask for, while the command line is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Run,
@@ -201,7 +199,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Does it. The answer is whether everything held.
+/// Does it. Returns whether everything held.
 fn answer(asked: &Asked) -> Result<bool, String> {
     match asked {
         Asked::Help => print(HELP),
@@ -213,7 +211,7 @@ fn answer(asked: &Asked) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Runs the seeds. The answer is whether everything held.
+/// Runs the seeds. Returns whether everything held.
 fn simulate(options: &Options) -> Result<bool, String> {
     let scenario = &options.scenario;
     if scenario.rule == Rule::Paper {

@@ -13,7 +13,7 @@
 //!            heals, converges, falls silent, stops (run/) ----> Invariant (book/invariants.rs)
 //! ```
 //!
-//! `lessons/` shows what other rules than the one that ships lead to. `machine/` is the real machine on which all of
+//! `lessons/` shows what rules other than the one that ships lead to. `machine/` is the real machine on which all of
 //! this runs: its threads, its clock and its standard output.
 //!
 //! Folders use each other in one direction only: `herd`, then `book`, `clients`, `faults`, `run`; `machine` uses none

@@ -141,7 +141,7 @@ fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
     let line = b"IAMAT kiwi +1+1 1\n".to_vec();
     let client = feeder::add(&herd, &graph.names, vec![(Duration::from_secs(1), 0, line)]);
     herd.world.run_for(Duration::from_secs(700));
-    assert_eq!(server.descriptor_count(), before + 1, "one that says nothing is there all the same");
+    assert_eq!(server.descriptor_count(), before + 1, "a silent client stays connected");
     client.crash();
     herd.world.run_for(Duration::from_secs(601));
     assert_eq!(server.descriptor_count(), before);

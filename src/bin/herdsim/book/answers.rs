@@ -30,8 +30,8 @@ impl Answer {
         self.text.extend_from_slice(line);
     }
 
-    /// What is wrong with the places, if anything. In the calm part of a run they must be what the service says, to the
-    /// byte. While faults happen the service may fail: for instance, the server may have no descriptors left.
+    /// Checks the places; the error says what is wrong. In the calm part of a run they must be what the service says,
+    /// byte for byte. While faults happen the service may fail: for instance, the server may have no descriptors left.
     pub(crate) fn check(&self, is_calm: bool) -> Result<(), String> {
         let count = self.text.windows(PLACE.len()).filter(|part| *part == PLACE).count();
         if count > self.bound {

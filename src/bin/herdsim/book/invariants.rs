@@ -5,12 +5,12 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Within this time after everything has healed, all servers must know the same, if news spreads at once. A link may
-/// need 14 s to notice that it is dead, and up to 5 s each for the backoff and for the attempt. Herds in which news has
-/// far to go get [`DELAYS_A_LINK`] more for each link on the longest way.
+/// Within this time after everything has healed, all servers must know the same, in a herd in which news spreads at
+/// once. A link may need 14 s to notice that it is dead, and up to 5 s each for the backoff and for the attempt. News
+/// takes time on its way, so a herd gets [`DELAYS_A_LINK`] more for each link on the longest way.
 pub(crate) const CONVERGES_WITHIN: Duration = Duration::from_secs(30);
 
-/// How many average delays of a link may pass before a neighbor knows what a server knows. Delays have long tails, and
+/// Maximum time until a neighbor knows what a server knows, in average delays of a link. Delays have long tails, and
 /// what follows a slow segment waits for it.
 pub(crate) const DELAYS_A_LINK: u32 = 4;
 
@@ -20,8 +20,8 @@ pub(crate) const QUIET: Duration = Duration::from_secs(60);
 /// Something that must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
-    /// After everything has healed, all servers know the same, to the byte: the newest version of each client that any
-    /// running server held.
+    /// After everything has healed, all servers know the same, byte for byte: the newest version of each client that
+    /// any running server held.
     Converges,
     /// By then every link is up, and each neighbor is connected exactly once.
     Linked,

@@ -22,7 +22,7 @@ pub(crate) struct Life {
     from: Vec<Option<NeighborId>>,
     /// How often it may still tell each neighbor about each client.
     may_tell: Vec<Vec<u32>>,
-    /// Which neighbor has said something older about which client, and has not been told anything since.
+    /// For each neighbor and client: whether the neighbor has said something older, and has not been told since.
     owes: Vec<Vec<bool>>,
 }
 
@@ -70,8 +70,8 @@ impl Life {
         self.owes.iter().enumerate().find_map(|(neighbor, clients)| Some((neighbor, owes(clients)?)))
     }
 
-    /// A neighbor may be another process by now, and is told back what it had said. The answer is about how many
-    /// clients.
+    /// A neighbor may be another process by now, and is told back what it had said. Returns the number of clients that
+    /// this is about.
     pub(crate) fn told_back(&mut self, neighbor: NeighborId) -> u64 {
         let mut count = 0;
         for (left, from) in self.may_tell[neighbor].iter_mut().zip(&self.from) {
@@ -82,8 +82,8 @@ impl Life {
         count
     }
 
-    /// It tells a neighbor about a client. The answer is whether it may.
-    pub(crate) fn tells(&mut self, neighbor: NeighborId, client: usize) -> bool {
+    /// It has told a neighbor about a client. Returns whether it was allowed to.
+    pub(crate) fn told(&mut self, neighbor: NeighborId, client: usize) -> bool {
         self.owes[neighbor][client] = false;
         let left = &mut self.may_tell[neighbor][client];
         let may = *left > 0;
@@ -98,7 +98,7 @@ mod tests {
 
     /// How often it may tell each of two neighbors about the first client.
     fn spent(life: &mut Life) -> [usize; 2] {
-        [0, 1].map(|neighbor| (0..).take_while(|_| life.tells(neighbor, 0)).count())
+        [0, 1].map(|neighbor| (0..).take_while(|_| life.told(neighbor, 0)).count())
     }
 
     #[test]
@@ -127,8 +127,8 @@ mod tests {
         life.took(1, 7, HeardFrom::Client);
         assert_eq!(life.debt(), None);
         life.heard_older(1, 0);
-        assert!(!life.tells(1, 0) && life.tells(1, 1) && life.debt() == Some((0, 1)), "others are told, or of others");
-        assert!(life.tells(0, 1) && life.debt().is_none());
+        assert!(!life.told(1, 0) && life.told(1, 1) && life.debt() == Some((0, 1)), "others are told, or of others");
+        assert!(life.told(0, 1) && life.debt().is_none());
         life.heard_older(1, 0);
         life.linked(1);
         assert_eq!(life.debt(), Some((0, 1)));

@@ -22,7 +22,7 @@ pub(crate) mod invariants;
 mod life;
 pub(crate) mod panics;
 
-/// In nanoseconds, as [`Entry`] has times.
+/// One second in nanoseconds, the unit of the times in [`Entry`].
 const SECOND: i128 = 1_000_000_000;
 
 /// The number of a version: an AT line that some server made of an IAMAT.
@@ -48,7 +48,7 @@ struct Inner {
     /// The current life of each server, if it runs.
     current: Vec<Option<usize>>,
     acknowledged: Vec<Version>,
-    /// Versions that were news to a life, which did not take them.
+    /// The versions that were news to a life that did not take them: the life, and the version.
     dropped: Vec<(usize, Version)>,
     /// How many AT lines have arrived from other servers.
     heard: u64,
@@ -60,7 +60,7 @@ struct Inner {
 pub(crate) struct Count {
     /// AT lines sent from server to server.
     pub told: u64,
-    /// How many of those the account allows.
+    /// The maximum number of those that the account allows.
     pub allowed: u64,
     /// New versions: IAMATs that were news to the server that got them.
     pub versions: u64,
@@ -172,7 +172,7 @@ impl Book {
         self.inner.borrow().count
     }
 
-    /// A server starts. The answer observes this life of it.
+    /// A server starts. Returns the observer of this life of it.
     pub(crate) fn began(self: &Rc<Self>, server: usize) -> Rc<dyn Watch> {
         self.died(server);
         let inner = &mut *self.inner.borrow_mut();
@@ -347,7 +347,7 @@ impl Book {
             return self.fail(Invariant::MessageBound, || format!("{} is about nobody, but was told", shown(line)));
         };
         let held = inner.lives[life].held[client];
-        let may = inner.lives[life].tells(neighbor, client);
+        let may = inner.lives[life].told(neighbor, client);
         let name = &inner.graph.names[inner.lives[life].server];
         if held.is_none_or(|held| *inner.versions[held].line != *line) {
             self.fail(Invariant::NeverBackwards, || {

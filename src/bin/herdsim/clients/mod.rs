@@ -21,8 +21,8 @@ pub(crate) mod workload;
 /// A client leaves if it has not had all its replies after this time.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The client's own limit for a line. No server sends a longer one.
-const LONGEST_LINE: usize = 128 * 1024;
+/// The maximum length of a line that a client accepts. No server sends a longer one.
+const MAX_LINE: usize = 128 * 1024;
 
 /// Maximum number of bytes of a wrong line that are shown.
 const MAX_SHOWN: usize = 400;
@@ -53,7 +53,7 @@ pub(crate) enum Ending {
     BreakOff(Duration),
 }
 
-/// One connection of a client: when, to which server, and what is said, each line some time after the one before.
+/// One connection of a client: when it begins, to which server, and what the client says, each line after a pause.
 #[derive(Debug, Clone)]
 pub(crate) struct Visit {
     pub(crate) at: Duration,
@@ -98,7 +98,7 @@ impl ClientFactory for Arrival {
         let visit = self.visit.take()?;
         // If the server has been restarted since, we do not know which life took the connection.
         let life = self.book.life(visit.server).filter(|life| Some(*life) == self.life);
-        let guest = Visitor {
+        let visitor = Visitor {
             reactor: self.reactor.clone(),
             book: self.book.clone(),
             life,
@@ -109,7 +109,7 @@ impl ClientFactory for Arrival {
             is_leaving: false,
             timers: Vec::new(),
         };
-        Some(Box::new(LineReceiver::new(guest).with_delimiter(b"\n").with_max_length(LONGEST_LINE)))
+        Some(Box::new(LineReceiver::new(visitor).with_delimiter(b"\n").with_max_length(MAX_LINE)))
     }
 
     fn client_connection_failed(&mut self, _connector: &Connector, failure: Failure) {

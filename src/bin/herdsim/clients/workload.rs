@@ -44,10 +44,11 @@ const NONSENSE: [&[u8]; 14] = [
     b"AT Alford 0,5 client-1 +34.068930-118.445127 1704067200 ",
 ];
 
-/// The longest line that a server takes.
-const LONGEST_LINE: usize = 64 * 1024;
+/// The maximum length of a line that a server takes.
+const MAX_LINE: usize = 64 * 1024;
 
-/// How many bytes above the limit a far too long line has: they are still on their way when the server sees the limit.
+/// By how many bytes a far too long line exceeds the limit: enough that some are still on their way when the server
+/// notices it.
 const FAR_TOO_LONG: usize = 30_000;
 
 /// One run in this number has a far too long line in its calm part.
@@ -98,7 +99,7 @@ pub(crate) fn forged(random: &mut Random, own: &str, clients: usize) -> Vec<Say>
         [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +91.0-118.0 1704067200"].concat(),
         [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +34.0-118.0 1704067200 1"].concat(),
     ];
-    // A believed AT has no reply. So something that has a reply must follow PEER, or a mistake would stay unseen.
+    // A PEER that is believed has no reply. So a line that has one must follow it, or the mistake would stay unseen.
     lines.truncate(3 + random.below(2) as usize);
     lines.into_iter().map(|line| Say::Nonsense(line.into())).collect()
 }
@@ -139,7 +140,7 @@ impl Workload {
         }
         if is_calm && random.chance(1, RUNS_A_CALM_LONG_LINE) {
             let (at, server) = (random.between(during.start, during.end), self.server(random));
-            let says = vec![(Duration::ZERO, Say::TooLong(LONGEST_LINE + FAR_TOO_LONG))];
+            let says = vec![(Duration::ZERO, Say::TooLong(MAX_LINE + FAR_TOO_LONG))];
             // By the time the client reads, the system may have answered the bytes that the server discards with a
             // reset.
             let (ending, reads_after) = (Ending::WhenAnswered, READS_WITHIN);
@@ -231,10 +232,10 @@ impl Workload {
             says.push((
                 Duration::ZERO,
                 match random.below(4) {
-                    0 => Say::Nonsense(vec![b'y'; LONGEST_LINE].into()),
-                    1 => Say::TooLong(LONGEST_LINE + 1),
-                    2 => Say::TooLong(LONGEST_LINE + 4),
-                    _ => Say::TooLong(LONGEST_LINE + FAR_TOO_LONG),
+                    0 => Say::Nonsense(vec![b'y'; MAX_LINE].into()),
+                    1 => Say::TooLong(MAX_LINE + 1),
+                    2 => Say::TooLong(MAX_LINE + 4),
+                    _ => Say::TooLong(MAX_LINE + FAR_TOO_LONG),
                 },
             ));
         }
@@ -268,7 +269,7 @@ impl Workload {
         }
         if self.long.contains(&stamp.saturating_sub(Duration::from_secs(MIDNIGHT))) && random.chance(1, 2) {
             let others = "IAMAT   ".len() + client.len() + location.len() + time.len();
-            let digits = if random.chance(1, 2) { LONG } else { LONGEST_LINE - others };
+            let digits = if random.chance(1, 2) { LONG } else { MAX_LINE - others };
             location.extend(std::iter::repeat_n('0', digits));
         }
         Say::IamAt { client: client.clone(), location, time }
@@ -321,7 +322,7 @@ mod tests {
             asks += says.iter().filter(|say| matches!(say, Say::WhatsAt { .. })).count();
             let is_question = |say: &&Say| matches!(say, Say::WhatsAt { .. });
             pipelined += says.windows(2).filter(|pair| pair.iter().all(is_question)).count();
-            long += says.iter().filter(|say| say.line().len() >= LONGEST_LINE).count();
+            long += says.iter().filter(|say| say.line().len() >= MAX_LINE).count();
             let is_forged = |line: &[u8]| line.starts_with(b"PEER Alford") || line.starts_with(b"AT Alford +0.2");
             forged += says.iter().filter(|say| matches!(say, Say::Nonsense(line) if is_forged(line))).count();
             nonsense += says.iter().filter(|say| matches!(say, Say::Nonsense(_))).count();

@@ -16,11 +16,11 @@ const BEFORE: Duration = Duration::from_secs(8);
 /// After this time the clients have said everything, and the server is killed.
 const SAID_WITHIN: Duration = Duration::from_millis(1500);
 
-/// How long the last words take to the neighbors.
+/// How long the last words take to reach the neighbors.
 const SLOW_WORDS: Latency = Latency::Uniform(Duration::from_secs(3), Duration::from_secs(4));
 
 impl Victims {
-    /// Plans that a server is killed and restarted while what it has told is still on its way. The answer is when that
+    /// Plans that a server is killed and restarted while what it has told is still on its way. Returns when that
     /// begins.
     pub(crate) fn plan_last_words(self: &Rc<Self>, world: &World, server: usize, until: Duration) -> Duration {
         let at = until.saturating_sub(BEFORE);

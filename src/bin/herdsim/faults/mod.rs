@@ -33,23 +33,23 @@ const PLENTY_OF_DESCRIPTORS: usize = 65_536;
 /// An address that no host has.
 const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 9, 9));
 
-/// How far a clock is set forward or back, at most: less than the day by which a client may be ahead of a server.
+/// Maximum by which a clock is set forward or back: less than the day by which a client may be ahead of a server.
 const JUMP: Duration = Duration::from_secs(12 * 3600);
 
 /// One run in this number has a crowd.
 const RUNS_A_CROWD: u64 = 24;
 
-/// One kind of fault in this number also lasts for about a minute that ends when everything heals.
+/// One kind of fault in this number also has a fault of about a minute that ends when everything heals.
 const KINDS_A_LONG_FAULT: u64 = 12;
 const A_MINUTE: Range<Duration> = Duration::from_secs(30)..Duration::from_secs(90);
 
 /// How many connections a crowd makes: more than the backlog of a server holds.
 const CROWD: usize = 1_100;
 
-/// How long an impostor stays.
+/// How long an impostor stays connected.
 const FORGER_STAYS: Duration = Duration::from_secs(8);
 
-/// How long a crowd stays.
+/// How long a crowd stays connected.
 const CROWD_STAYS: Duration = Duration::from_secs(20);
 
 /// The time between two cuts of the same client and server. A server waits ten minutes for a client, and TCP
@@ -86,7 +86,7 @@ pub(crate) struct Victims {
     members: Vec<Rc<Member>>,
     book: Rc<Book>,
     names: Rc<Vec<String>>,
-    /// The servers that talk with each other.
+    /// The pairs of servers that are neighbors.
     pairs: Vec<(usize, usize)>,
     /// The clients' hosts.
     client_hosts: Vec<Host>,
@@ -111,7 +111,7 @@ type HostNumber = usize;
 struct Planned {
     fault: Fault,
     server: usize,
-    /// Two servers that talk with each other, or a client and a server.
+    /// Two neighbors, or a client and a server.
     pair: (HostNumber, HostNumber),
     number: u64,
 }

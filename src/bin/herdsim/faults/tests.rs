@@ -66,10 +66,11 @@ fn a_neighbor_whose_name_could_not_be_looked_up_is_believed_once_it_can() {
     }
 }
 
-/// Says some lines, each at its time after the connection was made, and then leaves, if it is to.
+/// Says some lines, each at its time after the connection was made. Then it may leave.
 struct Speaker {
     reactor: Reactor,
     says: Vec<(Duration, String)>,
+    /// When it closes the connection, after it was made; never if `None`.
     leaves: Option<Duration>,
     is_there: Rc<Cell<bool>>,
 }
@@ -94,7 +95,7 @@ impl Protocol for Speaker {
     }
 }
 
-/// Has a program on a host speak to a server. Whether it is still connected.
+/// Has a program on a host speak to a server. The returned cell says whether it is connected.
 fn speak(from: &Host, to: &Host, says: Vec<(Duration, String)>, leaves: Option<Duration>) -> Rc<Cell<bool>> {
     let is_there = Rc::new(Cell::new(false));
     let (noted, there) = (is_there.clone(), SocketAddr::new(to.address(), PORT));
@@ -126,7 +127,7 @@ fn a_name_is_looked_up_again_while_a_refused_peer_is_connected() {
     world.keep_trace(100_000);
     let look_ups = || world.trace().iter().filter(|line| line.contains("looks a name up")).count();
     world.set_name(one.name(), Resolution::Addresses(vec![NOBODYS]));
-    // For a stranger's sake the name is looked up, and its wrong address believed. The link stays up.
+    // The stranger's PEER causes a look-up, and its wrong address is believed. The link stays up.
     let strangers = claim(&stranger, &other, one.name());
     world.run_for(SECOND);
     let neighbors = claim(&one, &other, one.name());
@@ -252,7 +253,7 @@ fn a_crowd_fills_the_backlog_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_impostor_on_a_neighbors_machine_is_believed_nothing() {
+fn nothing_that_an_impostor_on_a_neighbors_machine_says_is_believed() {
     let (herd, graph) = line_of(2);
     let book = Book::new(&graph, workload::names(3));
     let client_host = herd.world.host("client-1", |_| {});

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// When a line is sent, to which server, and the line.
 pub(crate) type Line = (Duration, usize, Vec<u8>);
 
-/// All servers listen by then.
+/// When the host connects. All servers listen by then.
 const START: Duration = Duration::from_secs(1);
 
 type Ways = Rc<RefCell<Vec<Option<Transport>>>>;

@@ -42,11 +42,11 @@ pub(crate) struct Graph {
 }
 
 impl Topology {
-    /// Whether there can be such a herd of `servers` servers. It builds nothing, so it is fast however many links there
-    /// would be.
+    /// Checks that there can be such a herd of `servers` servers. It builds nothing, so it is fast however many links
+    /// there would be.
     ///
     /// # Errors
-    /// One line that says why there cannot.
+    /// One line that says why there cannot be one.
     pub(crate) fn check(self, servers: usize) -> Result<(), String> {
         match self {
             _ if servers == 0 || servers > MAX_SERVERS => {

@@ -20,10 +20,10 @@ const HERDS: [(usize, usize); 4] = [(5, 50), (50, 500), (500, 5_000), (1_000, 10
 /// How many links a server has on average.
 const DEGREE: usize = 4;
 
-/// The average time of a message on a link: it takes from a half to three halves of this.
+/// The average time of a message on a link. A message takes from half of this to one and a half times this.
 const DELAY: Duration = Duration::from_millis(10);
 
-/// All links are up by then.
+/// When the first clients move. All links are up by then.
 const BEGIN: Duration = Duration::from_secs(20);
 
 /// All clients move within this time.
@@ -44,7 +44,7 @@ struct Grown {
     /// The time from when the first server heard of a version to when the last one did: average and longest.
     mean: Duration,
     longest: Duration,
-    /// How many clients' newest version is not known to all servers.
+    /// The number of clients whose newest version some server does not know.
     behind: usize,
 }
 
@@ -75,7 +75,7 @@ impl Watch for Teller {
         let herd = self.herd.borrow();
         let server = herd.as_ref().and_then(|herd| herd.servers[0].server());
         if let (Some(number), Some(server)) = (number, server) {
-            // The clock of one server measures all.
+            // All times are read from the clock of the same server.
             let now = server.reactor().now();
             let spread = &mut self.tally.spread.borrow_mut()[number];
             let (first, _, count) = spread.unwrap_or((now, now, 0));

@@ -26,13 +26,13 @@ use std::time::Duration;
 /// The seeds without `--seeds`.
 const SEEDS: Range<u64> = 1..2001;
 
-/// This number of messages counts as a storm.
+/// A run with this number of messages counts as a storm.
 const STORM: u64 = 2000;
 
 /// The average delay of a link. Delays are exponential.
 const DELAY: Duration = Duration::from_millis(100);
 
-/// All links are up by then.
+/// When the first update is sent. All links are up by then.
 const BEGIN: Duration = Duration::from_secs(10);
 
 /// If nothing is sent for this long, nothing is on its way any more.

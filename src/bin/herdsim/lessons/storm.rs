@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// How long every message takes.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// All links are up by then; the client sends its first location.
+/// When the client sends its first location. All links are up by then.
 const BEGIN: Duration = Duration::from_secs(30);
 
 /// How long the servers are watched: much longer than a flood that ends.
@@ -100,7 +100,7 @@ impl Watch for Recorder {
     fn told_back(&self, _neighbor: NeighborId) {}
 }
 
-/// Lets two versions flood a ring of three, half a delay apart. The answer is what happened.
+/// Lets two versions flood a ring of three, half a delay apart. Returns what happened.
 fn flood(rule: Rule) -> Vec<Event> {
     let mut settings = WorldSettings::default();
     settings.link = LinkSettings::new(Latency::Fixed(DELAY));

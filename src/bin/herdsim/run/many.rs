@@ -2,7 +2,7 @@
 //!
 //! If a world panics, its seed has failed; the other seeds go on.
 //!
-//! Next: `report.rs`, what is said about them.
+//! Next: `report.rs`, the report about them.
 
 use crate::book::Count;
 use crate::book::invariants::{Invariant, Violation};
@@ -26,7 +26,7 @@ pub(crate) const TWICE: u64 = 100;
 pub(crate) enum News<'a> {
     /// A run is over. These come in the order of the seeds.
     Done(&'a Outcome, Same),
-    /// This number of runs are over, after this time.
+    /// The number of runs that are over, and the time since the start.
     Progress(u64, Duration),
 }
 
@@ -41,8 +41,8 @@ pub(crate) enum Same {
 
 type Ended = Result<(Outcome, Same), String>;
 
-/// Runs all seeds, and answers with the time that it took. With `trace`, which is for one seed, the trace is written to
-/// that file.
+/// Runs all seeds. Returns the time that it took. With `trace`, which is for one seed, the trace is written to that
+/// file.
 ///
 /// # Errors
 /// If there is no such herd, or the trace cannot be written.

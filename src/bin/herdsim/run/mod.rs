@@ -33,8 +33,8 @@ const MIN_FAULTS: Duration = Duration::from_secs(20);
 /// How long clients go on visiting when everything has healed: the calm part.
 const CALM: Duration = Duration::from_secs(8);
 
-/// How long the calm visits, and the delayed calls that they leave, may take, besides the way of their news through the
-/// herd.
+/// Maximum time for the calm visits and the delayed calls that they leave, besides the time that their news takes
+/// through the herd.
 const SETTLE: Duration = Duration::from_secs(17);
 
 /// The servers stop within this time: some in the first half, all others in the second.
@@ -92,7 +92,7 @@ pub(crate) struct Outcome {
     pub failure: Option<Violation>,
     /// A hash of everything that happened: equal runs have equal hashes.
     pub hash: u64,
-    /// How long it was, in the world's time.
+    /// How long the run was, in the world's time.
     pub simulated: Duration,
     /// How long convergence took after everything had healed, to the second.
     pub converged_in: Duration,
@@ -111,9 +111,9 @@ pub(crate) struct Simulation {
     heals: Duration,
     /// Within this time after everything has healed, all servers must know the same.
     converges_within: Duration,
-    /// How long the calm visits, and what follows from them, may take.
+    /// Maximum time for the calm visits and what follows from them.
     settle: Duration,
-    /// How many panics other runs in this thread had.
+    /// The number of panics that earlier runs in this thread had.
     panics_before: u64,
 }
 
@@ -210,31 +210,32 @@ impl Simulation {
         }
     }
 
-    fn goes_on(&self, time: Duration) -> bool {
+    /// Runs the world for `time`. Returns false if something did not hold meanwhile.
+    fn advance(&self, time: Duration) -> bool {
         let before = self.panics_before;
         !self.herd.world.run_until(time, || self.book.has_failed() || panics::count() > before)
     }
 
     fn run_acts(&self, converged_in: &mut Duration) {
         let world = &self.herd.world;
-        if !self.goes_on(self.heals) {
+        if !self.advance(self.heals) {
             return;
         }
         world.note("everything heals");
         self.victims.heal(world);
-        if !self.converges(self.converges_within, converged_in) {
+        if !self.await_convergence(self.converges_within, converged_in) {
             return;
         }
         self.book.check_acknowledged();
-        if !self.goes_on(self.converges_within.saturating_sub(*converged_in)) {
+        if !self.advance(self.converges_within.saturating_sub(*converged_in)) {
             return;
         }
         self.book.check_links();
-        if !self.goes_on(CALM + self.settle) || !self.converges(Duration::ZERO, &mut Duration::default()) {
+        if !self.advance(CALM + self.settle) || !self.await_convergence(Duration::ZERO, &mut Duration::default()) {
             return;
         }
         let told = self.book.count().told;
-        if !self.goes_on(QUIET) {
+        if !self.advance(QUIET) {
             return;
         }
         if self.book.count().told != told {
@@ -247,11 +248,11 @@ impl Simulation {
         // In every other run, half of the servers stop first: the others then have links that are down when they stop.
         let first = self.herd.servers.iter().step_by(if world.seed().is_multiple_of(2) { 2 } else { 1 });
         first.for_each(|member| member.host().terminate());
-        if !self.goes_on(STOP / 2) {
+        if !self.advance(STOP / 2) {
             return;
         }
         self.herd.servers.iter().for_each(|member| member.host().terminate());
-        if self.goes_on(STOP / 2) {
+        if self.advance(STOP / 2) {
             self.victims.check_stopped();
             if world.connection_count() > 0 {
                 let left = world.connection_count();
@@ -260,8 +261,9 @@ impl Simulation {
         }
     }
 
-    /// Checks once a second, and when the time is over, whether all servers know the same.
-    fn converges(&self, within: Duration, took: &mut Duration) -> bool {
+    /// Runs the world until all servers know the same, at most for `within`: checks once a second, and when the time is
+    /// over. Adds the time to `took`. Returns false if the run has failed.
+    fn await_convergence(&self, within: Duration, took: &mut Duration) -> bool {
         loop {
             match self.book.convergence() {
                 Ok(()) => return true,
@@ -271,7 +273,7 @@ impl Simulation {
                 }
                 Err(_) => {
                     let pause = SECOND.min(within - *took);
-                    if !self.goes_on(pause) {
+                    if !self.advance(pause) {
                         return false;
                     }
                     *took += pause;

@@ -1,4 +1,4 @@
-//! What a run of many seeds says at its end: what failed, the command that repeats it, and how much was simulated.
+//! The report at the end of many seeds: what failed, the command that repeats it, and how much was simulated.
 //!
 //! Next: `lessons/mod.rs`, what other rules lead to.
 
@@ -32,7 +32,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Adds a run. The answer is what failed in it, if that is to be shown at once.
+    /// Adds a run. Returns what failed in it, if that should be printed at once.
     pub(crate) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<Violation> {
         self.seeds += 1;
         self.simulated += outcome.simulated;
