@@ -108,8 +108,9 @@ impl HerdProtocol {
         let mut reply = std::mem::take(&mut self.scratch);
         reply.clear();
         at.write_to(&mut reply);
-        // Tell the neighbors before the client gets its reply: a client that has its reply counts on the herd to know
-        // its location, and we may die in between.
+        // First, because it decides whether the client gets a reply. That does not make the ATs leave first: they are
+        // queued on other connections, and the loop usually flushes this one, with the reply, earlier in the turn. If
+        // we die in between, the client has its reply and no neighbor has the location: see docs/operating.md.
         let taken = self.server.take_iamat(&at, &reply);
         if taken {
             reply.push(b'\n');

@@ -7,7 +7,9 @@
 //! * No method calls a protocol or a producer back before it returns. It notes the request, and the loop carries it
 //!   out.
 //! * No method fails. On a connection that is closing or gone it has no effect. `connection_lost` reports the outcome.
-//! * Bytes are sent in the order in which they were written, as soon as the callback that wrote them returns.
+//! * Bytes are sent in the order in which they were written, many writes with one system call. What the callbacks of a
+//!   connection's event write on that connection leaves when all of them have returned. What other code writes leaves
+//!   later in the same turn of the loop, or in the next.
 //!
 //! **Backpressure.** When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause;
 //! when all have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted
@@ -120,8 +122,8 @@ impl Transport {
     }
 
     /// Stops reading: no more `data_received` until [`resume_producing`](Transport::resume_producing). TCP's flow
-    /// control then slows the peer down. The end of the connection is noticed only after the pause, unless a write
-    /// meets it.
+    /// control then slows the peer down. That the peer has ended its side is noticed only after the pause; that the
+    /// connection is broken, at once.
     pub fn pause_producing(&self) {
         self.0.pause_producing();
     }

@@ -16,7 +16,9 @@
 //!   fired runs the callback before `add_callback` returns. No trip through the reactor.
 //! * A callback that returns a Deferred makes the chain wait for it.
 //! * A callback that fires another Deferred runs that one's chain nested, at once.
-//! * A failure that nobody handled is logged when its chain is dropped, with where it came from ([`Failure::report`]).
+//! * A failure that nobody handled is logged, with where it came from ([`Failure::report`]), when the result is
+//!   dropped: with its Deferred; or, if that is gone already ([`Deferred::detach`]), when the last callback has run,
+//!   before the firing returns.
 //! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the
 //!   same thing, run by the same loop.
 //! * Nothing recurses: a chain of any length runs and is dropped in constant stack.

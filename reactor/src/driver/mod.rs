@@ -12,13 +12,13 @@
 //!
 //! * **Only [`poll`](Driver::poll) blocks.** Every other method returns at once. A stream or listener that cannot go on
 //!   answers `WouldBlock`.
-//! * **Readiness is edge-triggered.** An [`Event`] reports a change, once. It is reported again only after the loop has
-//!   met `WouldBlock`, a read of fewer bytes than it had room for, or a write of fewer than it offered. The loop keeps
-//!   in mind that a source is ready until then.
+//! * **Readiness is edge-triggered.** An [`Event`] reports a change, once. A driver need not
+//!   report the source again before the loop has met `WouldBlock`, a read of fewer bytes than it had room for, or a
+//!   write of fewer than it offered. Until then the loop itself remembers that the source is ready.
 //! * **A source is registered when it is made**, for reading and writing, under the token that the loop gives, and
 //!   deregistered when it is dropped. Interest never changes.
-//! * **Events may be late or needless.** An event may report what is no longer true, and may come under the token of a
-//!   source that has been dropped. The loop never uses a token again.
+//! * **Events may be late or needless.** An event may report what the loop knows already or what is no longer true, and
+//!   may come under the token of a source that has been dropped. The loop never uses a token again.
 //! * **Nothing is called back**, except a [`LookupReply`] and a [`Job`], which may run on any thread and only hand
 //!   their results over.
 //! * **A driver never goes back in time**: [`now`](Driver::now) does not decrease.

@@ -5,7 +5,8 @@
 //! 3. Handle the events: accept, finish connects, read. Flush each connection right after its own event.
 //! 4. Make the calls that other threads handed over, and the calls that were requested for "soon".
 //! 5. Make the delayed calls that are due: those that wait now, not those that they add.
-//! 6. Attend to connections that were written to, resumed or closed from elsewhere, with one vectored write each.
+//! 6. Attend to the connections that are queued: they were written to, resumed or closed from elsewhere, with one
+//!    vectored write each; or they stopped on their read budget, and read on with a new one.
 //! 7. Report the connections that have ended: `connection_lost`.
 //!
 //! Why in this order:
@@ -14,9 +15,9 @@
 //!   after a slow callback, exactly that would happen.
 //! * The calls (4, 5) come before the flushing (6), so that everything that they write leaves in this turn, and many
 //!   writes to one connection leave as one.
-//! * The ends (7) come last. Any step before may end a connection; its protocol must get all bytes that were read for
-//!   it, and then `connection_lost`, once, with no call after it. Delivered in (3), an end would run in the middle of
-//!   another connection's callbacks.
+//! * The ends (7) come after attending (6), because attending makes ends: a connection that was closed ends when its
+//!   last byte has gone out. So it is reported, and its socket closed, in the same turn. And no end is delivered where
+//!   it is made: that may be inside a callback, of this connection or of another.
 //! * Ends close sockets. So ports that ran out of descriptors try again after (7), when there are some.
 //! * Each step does a bounded amount of work. What is added to a queue while its step runs waits for the next turn:
 //!   otherwise two protocols that write to each other would keep the loop from polling for ever.
@@ -135,7 +136,7 @@ impl Core {
     }
 
     fn attend_to_all(&self) {
-        // One that queues itself again, because its budget is used up, waits for the next turn.
+        // A connection that is queued again in this step, because its budget is used up, waits for the next turn.
         let present = self.work.attention.borrow().len();
         for _ in 0..present {
             let next = self.work.attention.borrow_mut().pop_front();

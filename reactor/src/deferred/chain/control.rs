@@ -1,8 +1,11 @@
 //! [`Control`]: a chain as seen by its Deferred and by the chain that waits for it. It pauses and cancels the chain,
 //! and answers what the chain waits for.
 //!
-//! A Deferred holds the control of its chain, and a control holds the control that it waits for. Nothing that fires
-//! holds a control: when both ends of a chain are gone, so is the chain.
+//! A Deferred holds the control of its chain, and a control holds the control that it waits for. A step holds no
+//! control: while it waits, it has a weak link to its own. So when both ends of a chain are gone, so is the chain.
+//!
+//! A `Head` is the control of its chain and also what a Firer holds. So a Firer that is kept after
+//! it has fired keeps what its chain waits for.
 //!
 //! Next: `flat_rc.rs`, the links between nodes.
 

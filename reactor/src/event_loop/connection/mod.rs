@@ -48,7 +48,7 @@ pub(super) struct Connection {
     sending: Sending,
     /// The protocol has heard that the reactor stops. The loop asks in every turn of a shutdown.
     told_to_stop: Cell<bool>,
-    /// It stands in the work queue, or is being attended to: there is no need to queue it again.
+    /// It is being attended to, or has been queued since it last was: there is no need to queue it again.
     queued: Cell<bool>,
 }
 
@@ -118,7 +118,8 @@ impl Connection {
         }
     }
 
-    /// Does everything that there is to do now, within the read budget. The order matters:
+    /// Does everything that there is to do now, within the read budget. The order of the steps matters: the comment at
+    /// each says why.
     pub(super) fn attend(self: &Rc<Self>, core: &Core) {
         // The callbacks below make requests. The rest of this function sees them, so they need not queue us again.
         self.queued.set(true);
