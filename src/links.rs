@@ -1,5 +1,5 @@
 //! [`Link`]: our connection to one neighbor, which carries our AT lines to it. What the neighbor tells us comes on a
-//! connection that the neighbor makes ([`crate::protocol`]).
+//! connection that the neighbor makes ([`crate::protocol`]): so two neighbors have two links, one in each direction.
 //!
 //! ```text
 //!            connected: PEER, then every AT that we know
@@ -240,7 +240,7 @@ impl Link {
         self.inbound.set(self.inbound.get() - 1);
         let since = match &*self.state.borrow() {
             State::Up { since, .. } if brought_news => *since,
-            _ => return,
+            _ => return, // It brought no news; or our link is down, and `came_up` will tell everything.
         };
         if since >= made || self.inbound.get() > 0 {
             self.tell_back();

@@ -86,7 +86,8 @@ fn size(client: &[u8], line: &[u8]) -> usize {
     ENTRY_OVERHEAD + client.len() + line.len().max(RESERVED_LINE)
 }
 
-/// The order of versions: time, then server, then line.
+/// The order of versions. The later time wins; at the same time the greater name of a server, then the greater line,
+/// compared as bytes.
 fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
     time.cmp(&known.time).then_with(|| {
         // The name is compared as a field: in whole lines the space after it would take part, too, and a longer name

@@ -9,8 +9,9 @@
 //! * A neighbor that sends an older version gets the newer one back (anti-entropy). Otherwise it might never get the
 //!   newer one, which may have been sent on a link that broke.
 //! * A link that comes up carries every client that we know: what was sent while it was down is lost.
-//! * If a neighbor may have been replaced by a new process, it is told what the old one had told us. The old one's last
-//!   lines may come out of the network's buffers long after it has died, and its successor does not know them.
+//! * *Telling back*: the last lines of a neighbor's process may reach us after it has died, and its successor lacks
+//!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it every
+//!   location that we have from it ([`Link`] knows when).
 //!
 //! Next: `protocol.rs`, one connection to a server.
 

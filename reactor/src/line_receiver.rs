@@ -42,7 +42,8 @@ pub trait LineProtocol {
     /// A line is longer than the limit; `start` is the part of it that was kept. The default ends the connection.
     ///
     /// If this method sets raw mode, `start` and everything after it is delivered as raw data. If it sets line mode,
-    /// lines begin with its `extra` and the next read. If it sets no mode, everything is thrown away until one is set.
+    /// what has been received is thrown away: lines begin with its `extra`, followed by the next read. If it sets no
+    /// mode, everything is thrown away until one is set.
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         let _ = start;
         transport.lose_connection();

@@ -8,6 +8,8 @@
 //! ```
 //!
 //! * `connection_made` comes first and `connection_lost` last; each exactly once.
+//! * `reactor_stopping` comes at most once, anywhere between those two. After `read_connection_lost` a protocol that
+//!   overrides it can go on writing until it closes.
 //! * A protocol is never re-entered: nothing that it does with a transport calls it back before its callback returns.
 //! * Bytes arrive in order, cut anywhere. Test with [`for_every_chunking`](crate::testing::for_every_chunking).
 //! * A callback must not block: all other connections wait for it. The loop logs a callback that takes long.

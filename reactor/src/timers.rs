@@ -1,5 +1,5 @@
-//! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it reads no clock; the reactor
-//! tells it the time.
+//! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it reads no clock; the reactor tells it the
+//! time, in each turn and whenever the queue asks for it.
 //!
 //! The queue is a heap, ordered by time and then by order of request: calls that are due at the same moment are made in
 //! the order in which they were requested, which Twisted does not promise.
@@ -160,7 +160,7 @@ pub(crate) struct Timers {
     dead: Cell<usize>,
     /// The time that the reactor told last.
     now: Cell<Instant>,
-    /// Makes the reactor tell the time now.
+    /// Asks the reactor to call `set_now`, before a time is computed from `now`.
     clock: OnceCell<Box<dyn Fn()>>,
 }
 

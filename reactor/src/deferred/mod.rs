@@ -14,7 +14,9 @@
 //! * A Deferred fires once. A second firing is an error for its caller: [`AlreadyCalledError`].
 //! * Everything is synchronous: firing runs the whole chain before `callback` returns; adding to a Deferred that has
 //!   fired runs the callback before `add_callback` returns. No trip through the reactor.
-//! * A callback that returns a Deferred makes the chain wait for it.
+//! * A callback that returns a Deferred makes the chain wait for it. Until then the chain has been *called*
+//!   ([`Firer::called`]: a result was handed in), but it has not *fired* ([`Deferred::has_fired`]: its last result is
+//!   here).
 //! * A callback that fires another Deferred runs that one's chain nested, at once.
 //! * A failure that nobody handled is logged, with where it came from ([`Failure::report`]), when the result is
 //!   dropped: with its Deferred; or, if that is gone already ([`Deferred::detach`]), when the last callback has run,
@@ -23,7 +25,7 @@
 //!   same thing, run by the same loop.
 //! * Nothing recurses: a chain of any length runs and is dropped in constant stack.
 //!
-//! The rooms, from the bottom up; each knows only those above it in this list:
+//! The rooms, lowest layer first; each uses only those listed before it:
 //!
 //! | Folder | |
 //! |---|---|
@@ -333,8 +335,8 @@ impl<T: 'static> Deferred<T> {
 
     /// Cancels what this Deferred waits for: runs the canceller, and then fails with
     /// [`CancelledError`](crate::CancelledError), unless the canceller has fired it. If the chain waits for a Deferred
-    /// that a callback returned, that Deferred is cancelled instead. Does nothing if the chain has fired and waits for
-    /// nothing.
+    /// that a callback returned, that Deferred is cancelled instead. Does nothing if the chain has
+    /// been called and waits for no Deferred.
     ///
     /// Without a canceller, the next firing by the producer is silently ignored: the producer could not have known.
     ///

@@ -1,4 +1,4 @@
-//! [`MioDriver`]: the real world, through mio (epoll, kqueue). The only file that knows sockets.
+//! [`MioDriver`]: the real world, through mio (epoll, kqueue). The only file that knows network sockets.
 //!
 //! Next: `threads.rs`, the threads for work that blocks.
 

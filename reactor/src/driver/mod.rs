@@ -148,7 +148,9 @@ pub trait Driver {
 pub trait Listener {
     /// Accepts the next connection that waits, and registers it under `token`. Returns it with the peer's address.
     ///
-    /// # Errors `WouldBlock` if none waits. `ConnectionAborted`, `ConnectionReset`, `Interrupted`, `PermissionDenied`
+    /// # Errors
+    ///
+    /// `WouldBlock` if none waits. `ConnectionAborted`, `ConnectionReset`, `Interrupted`, `PermissionDenied`
     /// and `TimedOut` mean that only this connection failed: the loop accepts the next. After any other error the loop
     /// tries again later.
     fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)>;
@@ -172,14 +174,18 @@ pub trait Stream {
     /// Reads the bytes that have arrived, at most as many as fit into `buffer`. 0 means that the peer has ended its
     /// side. A read that returns fewer bytes than fit has emptied the socket, unless `read_closed` was reported.
     ///
-    /// # Errors `WouldBlock` if there are no bytes; `Interrupted` to be called again; any other error means that the
+    /// # Errors
+    ///
+    /// `WouldBlock` if there are no bytes; `Interrupted` to be called again; any other error means that the
     /// connection is broken.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Writes as many bytes as fit now, and returns their number, which is not 0. If it is smaller than was offered, an
     /// event reports when there is room again.
     ///
-    /// # Errors `WouldBlock` if nothing fits; `Interrupted` to be called again; any other error means that the
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing fits; `Interrupted` to be called again; any other error means that the
     /// connection is broken.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 

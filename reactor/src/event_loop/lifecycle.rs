@@ -43,7 +43,8 @@ pub enum SystemEvent {
 /// The part of an event in which a trigger runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// First. A shutdown waits for the Deferreds that these triggers return. Meanwhile the loop goes on as usual.
+    /// First. A shutdown waits for the Deferreds that these triggers return, without a time limit; only a second signal
+    /// ends that wait. Meanwhile the loop goes on as usual.
     Before,
     /// At a shutdown: when the ports close and the connections are told to end.
     During,
@@ -157,7 +158,8 @@ impl Reactor {
 /// Dropping it ends the run.
 pub(crate) struct Run {
     reactor: Reactor,
-    /// Makes the loop resume coroutines whose wakers were called on other threads.
+    /// Makes the loop resume coroutines (`async` blocks, see `deferred/awaiting/`) whose wakers were called on other
+    /// threads.
     rouse: deferred::Hook,
     catches_signals: Cell<bool>,
 }

@@ -32,8 +32,8 @@ pub(crate) trait Control: Node + TellsStatus {
         self.gate().waits_on().map(|waits| waits.control).into_iter().collect()
     }
 
-    /// Another control for handles that only cancel or pause, if dropping this one must signal that no receiver is
-    /// left.
+    /// What a `Pause` or a `Canceller` holds instead of this control. `Some` if the drop of this control is the sign
+    /// that nobody receives the result any more, as for a lock's waiter: such a handle must not delay that sign.
     fn for_handles(&self) -> Option<FlatRc<dyn Control>> {
         None
     }

@@ -46,7 +46,7 @@ pub(crate) struct Step<T: 'static, U: 'static, F> {
     added: Place,
 }
 
-/// What has been handed to a step.
+/// What has been handed to a step, or that it waits for that.
 enum Inbox<T, U> {
     /// The result of the step before.
     Input(Outcome<T>),

@@ -6,6 +6,9 @@
 //!             +------------------+  or a short read   | WouldBlock
 //!             +---------------------------------------+
 //!
+//!   A report of the peer's end leads from Drained to EndFollows at once. A WouldBlock in EndFollows shows that the
+//!   report was needless: the end is not there.
+//!
 //!   flow   Flowing ---pause---> Paused ---the last pause ends---> Resuming ---reading_resumed---> Flowing
 //! ```
 //!
