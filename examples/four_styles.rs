@@ -1,6 +1,8 @@
 //! One program in four styles: it asks a slow service for a user's city, then for the weather there. The style that
 //! blocks serves one user after the other; the others serve all at once. Run it with
 //! `cargo run --example four_styles`.
+//!
+//! Next: `reactor/src/deferred/mod.rs`, how a Deferred works.
 
 use reactor::testing::ManualClock;
 use reactor::{Deferred, Failure};

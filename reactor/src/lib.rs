@@ -36,6 +36,8 @@
 //!
 //! # The layers
 //!
+//! DESIGN.md has the same picture with the files of each layer, and with the clients and the help for tests apart.
+//!
 //! ```text
 //! pure       bytes -> values, times -> due calls, results -> callbacks    no sockets, no clock, no mio
 //! protocols  objects that see only a Transport                            still no mio

@@ -114,6 +114,7 @@ impl Driver for MioDriver {
                         events.extend(signals.drain(event.token() == INTERRUPT).map(Event::Signal));
                     }
                 }
+                // An error is reported as an end, too: the loop then reads on until it meets the error.
                 mio::Token(token) => events.push(Event::Ready(Readiness {
                     token: Token(token),
                     readable: event.is_readable() || event.is_error(),

@@ -3,7 +3,7 @@
 //! 1. Work out how long to wait: not at all if there is work already, otherwise until the next delayed call is due.
 //! 2. Poll.
 //! 3. Handle the events: accept, finish connects, read. Flush each connection right after its own event.
-//! 4. Make the calls that other threads handed over, and the calls that were requested for "soon".
+//! 4. Make the calls that other threads handed over, and those of `call_when_running`.
 //! 5. Make the delayed calls that are due: those that wait now, not those that they add.
 //! 6. Attend to the connections that are queued: they were written to, resumed or closed from elsewhere, with one
 //!    vectored write each; or they stopped on their read budget, and read on with a new one.

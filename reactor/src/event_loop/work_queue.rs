@@ -37,7 +37,7 @@ pub(super) struct WorkQueue {
     pub(super) looking_up: RefCell<Vec<Rc<ConnectorInner>>>,
     /// The time limit of each look-up, by the number of its completion.
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
-    /// Calls to be made soon, in order: in step 4 of this turn or the next.
+    /// The calls of `call_when_running`, and some of the loop's own, in order: made in step 4 of this turn or the next.
     pub(super) soon: RefCell<VecDeque<Action>>,
 }
 
