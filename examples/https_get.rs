@@ -5,7 +5,7 @@
 //! no network is needed. A client of the web would say `TrustRoots::web()`, and no `connect_to`.
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use reactor::http::{Agent, AgentError, AgentSettings, BodyEnd, BodyProtocol, BodyTransport, Request};
+use reactor::http::{Agent, AgentError, AgentSettings, BodyEnd, BodyProtocol, BodyTransport, Party, Request, Stage};
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Failure, Protocol, Reactor, Transport};
 
@@ -60,7 +60,10 @@ fn main() -> Result<(), Failure> {
         .add_callback(|page| println!("{}", page.head.status))
         .add_errback(|failure| {
             let error = failure.trap::<AgentError>()?;
-            println!("{:?}, by fault of: {:?}", error.stage(), error.whose_fault());
+            println!("{}", error.reason().value());
+            if error.stage() == Stage::RequestNotSent && error.whose_fault() == Party::Peer {
+                println!("The request was not sent, and that is the server's fault.");
+            }
             Ok(())
         })
         .add_both(move |_| stopper.stop());
@@ -73,4 +76,5 @@ fn main() -> Result<(), Failure> {
 // Response(200, 0 redirects before)
 // it says: hello
 // ResponseDone
-// RequestNotSent, by fault of: Peer
+// the TLS handshake failed: the certificate of the server is for example.com, not for example.org
+// The request was not sent, and that is the server's fault.

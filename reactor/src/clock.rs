@@ -2,7 +2,7 @@
 //!
 //! Twisted's `IReactorTime`. Code that waits takes its clock as an argument, so that its tests need not wait.
 //!
-//! Next: `timed.rs`, then `timers.rs`, the queue inside of every clock of this library.
+//! Next: `timed.rs`, then `timers.rs`, the queue inside every clock of this library.
 
 use crate::DelayedCall;
 use std::rc::Rc;

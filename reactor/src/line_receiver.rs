@@ -97,7 +97,7 @@ struct Lines {
 enum Mode {
     Line,
     Raw,
-    /// After a line that was too long: nobody can tell where the next one begins.
+    /// After a line that was too long: it is unknown where the next one begins.
     Discard,
 }
 

@@ -44,7 +44,7 @@ impl Blocks {
 #[derive(Default)]
 pub(crate) struct Outgoing {
     blocks: VecDeque<Vec<u8>>,
-    /// How many bytes of the first block have been sent.
+    /// Number of bytes of the first block that have been sent.
     sent: usize,
     len: usize,
 }
@@ -75,8 +75,8 @@ impl Outgoing {
 
     /// Offers the bytes that wait to `write`, up to 16 blocks at a time, until `write` takes fewer than it was offered.
     ///
-    /// Returns true if all went out, and false if `write` would block: a write that takes less than everything has
-    /// filled the socket, so the write that would only say `WouldBlock` is saved.
+    /// Returns true if all went out, and false if `write` would block. A write that takes fewer bytes than it was
+    /// offered has filled the socket; this saves the next write, which would only say `WouldBlock`.
     pub(crate) fn flush(
         &mut self,
         store: &Blocks,

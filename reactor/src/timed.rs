@@ -33,7 +33,7 @@ impl<T: Ord + Copy, V> PartialOrd for Timed<T, V> {
     }
 }
 
-/// Turned round: `BinaryHeap` gives out the greatest first, and the earliest shall be that.
+/// Reversed: `BinaryHeap` gives out the greatest entry first, and here that must be the earliest.
 impl<T: Ord + Copy, V> Ord for Timed<T, V> {
     fn cmp(&self, other: &Self) -> Ordering {
         other.key().cmp(&self.key())

@@ -316,7 +316,7 @@ impl Timers {
         entries.into_iter().map(handle).collect()
     }
 
-    /// How many calls wait.
+    /// The number of calls that wait.
     pub(crate) fn len(&self) -> usize {
         let heap = self.heap.borrow();
         let mut live: Vec<_> = heap

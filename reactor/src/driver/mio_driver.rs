@@ -170,7 +170,7 @@ impl Driver for MioDriver {
             // The standard library wants a port number. It is not used.
             reply((host.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect()));
         });
-        // A full queue drops the job, and with it the reply. The caller learns it by its time limit.
+        // A full queue drops the job, and with it the reply. The caller's own time limit ends its wait.
         if self.lookups.spawn(job).is_err() {
             log::warn!(target: "reactor", "too many name look-ups are waiting; one was dropped");
         }

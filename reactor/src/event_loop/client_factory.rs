@@ -33,7 +33,7 @@ pub trait ClientFactory {
     }
 }
 
-/// By value for the same reason as [`Factory`](crate::Factory) for closures.
+/// The closure takes the address by value, so that `|_peer| Echo` compiles without a type annotation.
 impl<F, P> ClientFactory for F
 where
     F: FnMut(Address) -> P,

@@ -113,8 +113,8 @@ impl Connector {
         ConnectorInner::start(&self.0);
     }
 
-    /// Gives the attempt up. The factory hears of it as [`ConnectError::Cancelled`]. Does nothing if there is no
-    /// attempt.
+    /// Gives the attempt up. The factory's `client_connection_failed` gets [`ConnectError::Cancelled`]. Does nothing if
+    /// there is no attempt.
     pub fn stop_connecting(&self) {
         self.0.give_up(ConnectError::Cancelled);
     }
@@ -241,7 +241,7 @@ impl ConnectorInner {
                     me.give_up(failure);
                 }
             });
-        // Unless the answer was there at once: then the callback has moved the state on already.
+        // If the answer came at once, the callback has already changed the state, which must not be overwritten.
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Starting) {
             *state = State::Lookup(lookup);
@@ -251,7 +251,7 @@ impl ConnectorInner {
 
     /// Tries the addresses in order. If all fail, the last error is the one that is reported.
     fn try_next(self: &Rc<Self>, core: &Core, mut rest: VecDeque<SocketAddr>, mut error: Option<ConnectError>) {
-        self.strike_off_lookups(core);
+        self.remove_from_lookups(core);
         while let Some(address) = rest.pop_front() {
             let token = core.registry.borrow().next_token();
             let bind = self.destination.bind[usize::from(address.is_ipv6())];
@@ -278,10 +278,10 @@ impl ConnectorInner {
         if matches!(&*self.state.borrow(), State::Idle | State::Connected(_)) {
             return;
         }
-        // First, so that no callback of what is ended below finds an attempt that is half over.
+        // First: ending the attempt runs callbacks, and they must not find it half over.
         let old = self.state.replace(State::Idle);
         self.stop_timer();
-        self.strike_off_lookups(&core);
+        self.remove_from_lookups(&core);
         match old {
             State::Attempt { attempt, .. } => attempt.close(&core),
             State::Lookup(lookup) => lookup.cancel(),
@@ -307,8 +307,8 @@ impl ConnectorInner {
         self.give_up(ConnectError::Cancelled);
     }
 
-    /// Takes this connector off the list of those that wait for a name.
-    fn strike_off_lookups(self: &Rc<Self>, core: &Core) {
+    /// Removes this connector from the list of those that wait for a name.
+    fn remove_from_lookups(self: &Rc<Self>, core: &Core) {
         core.work.looking_up.borrow_mut().retain(|other| !Rc::ptr_eq(self, other));
     }
 

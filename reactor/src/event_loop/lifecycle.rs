@@ -97,7 +97,7 @@ impl Reactor {
     /// [`RunError`] if the loop runs already, or if the system cannot wait for events.
     pub fn run(&self) -> Result<(), RunError> {
         let run = Run::new(self)?;
-        let _hooked = run.hooked();
+        let _hooked = run.install_hook();
         let mut result = run.start();
         while result.is_ok() && !run.is_over() {
             result = run.take_turn();
@@ -136,10 +136,10 @@ impl Reactor {
     where
         R: IntoDeferred<Value = ()>,
     {
-        let life = &self.core.lifecycle;
-        let id = TriggerId(life.next_id.replace(life.next_id.get() + 1));
+        let lifecycle = &self.core.lifecycle;
+        let id = TriggerId(lifecycle.next_id.replace(lifecycle.next_id.get() + 1));
         let action = Box::new(move || f().into_deferred());
-        life.triggers.borrow_mut().push(Trigger { id, phase, event, action });
+        lifecycle.triggers.borrow_mut().push(Trigger { id, phase, event, action });
         id
     }
 
@@ -160,31 +160,31 @@ pub(crate) struct Run {
     reactor: Reactor,
     /// Makes the loop resume coroutines (`async` blocks, see `deferred/awaiting/`) whose wakers were called on other
     /// threads.
-    rouse: deferred::Hook,
+    resume_woken: deferred::Hook,
     catches_signals: Cell<bool>,
 }
 
 impl Run {
     /// Begins a run. Fails if the loop runs already, or if this is inside `iterate` or a trigger.
     pub(crate) fn new(reactor: &Reactor) -> Result<Run, RunError> {
-        let life = &reactor.core.lifecycle;
-        if life.state.get() != State::Stopped || life.turn.try_borrow_mut().is_err() {
+        let lifecycle = &reactor.core.lifecycle;
+        if lifecycle.state.get() != State::Stopped || lifecycle.turn.try_borrow_mut().is_err() {
             return Err(RunError::AlreadyRunning);
         }
-        life.state.set(State::Running);
+        lifecycle.state.set(State::Running);
         // Coroutines that are woken on other threads resume in this loop. Once now, for those that were woken while no
         // loop ran.
         let handle = reactor.handle();
-        let rouse = Arc::new(move || {
+        let resume_woken = Arc::new(move || {
             let _ = handle.call_from_thread(|_| deferred::go_on());
         });
-        rouse();
-        Ok(Run { reactor: reactor.clone(), rouse, catches_signals: Cell::new(false) })
+        resume_woken();
+        Ok(Run { reactor: reactor.clone(), resume_woken, catches_signals: Cell::new(false) })
     }
 
     /// While the guard lives, coroutines of this thread resume in this loop. Hold it as long as the run takes steps.
-    pub(crate) fn hooked(&self) -> deferred::Hooked {
-        deferred::hook(self.rouse.clone())
+    pub(crate) fn install_hook(&self) -> deferred::Hooked {
+        deferred::hook(self.resume_woken.clone())
     }
 
     pub(crate) fn start(&self) -> Result<(), RunError> {
@@ -241,7 +241,7 @@ impl Core {
     fn start_up(&self) {
         let _turn = self.lifecycle.turn.try_borrow_mut(); // So that a trigger cannot take a turn.
         for phase in [Phase::Before, Phase::During, Phase::After] {
-            self.fire_triggers(SystemEvent::Startup, phase);
+            self.run_triggers(SystemEvent::Startup, phase);
         }
     }
 
@@ -261,12 +261,12 @@ impl Core {
     /// The `if`s stand in the order of the states, so that one call can pass through several of them. A stop with
     /// nothing to wait for is then over after this one turn.
     fn advance_shutdown(&self) {
-        let life = &self.lifecycle;
-        if life.state.get() == State::Running && life.stop_wanted.get() {
-            life.state.set(State::Waiting);
-            life.pending.replace(Rc::default());
-            for deferred in self.fire_triggers(SystemEvent::Shutdown, Phase::Before) {
-                let pending = life.pending.borrow().clone();
+        let lifecycle = &self.lifecycle;
+        if lifecycle.state.get() == State::Running && lifecycle.stop_wanted.get() {
+            lifecycle.state.set(State::Waiting);
+            lifecycle.pending.replace(Rc::default());
+            for deferred in self.run_triggers(SystemEvent::Shutdown, Phase::Before) {
+                let pending = lifecycle.pending.borrow().clone();
                 pending.set(pending.get() + 1);
                 // A failure counts, too, and goes to the log: it must not hold the shutdown up.
                 deferred
@@ -277,31 +277,31 @@ impl Core {
                     .detach();
             }
         }
-        if life.state.get() == State::Waiting && life.pending.borrow().get() == 0 {
-            life.state.set(State::Closing);
-            self.fire_triggers(SystemEvent::Shutdown, Phase::During);
+        if lifecycle.state.get() == State::Waiting && lifecycle.pending.borrow().get() == 0 {
+            lifecycle.state.set(State::Closing);
+            self.run_triggers(SystemEvent::Shutdown, Phase::During);
             self.limit_the_closing();
         }
-        if life.state.get() == State::Closing {
+        if lifecycle.state.get() == State::Closing {
             self.close_everything();
         }
-        if life.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.work.is_pressing() {
-            if let Some(limit) = life.limit.take() {
+        if lifecycle.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.work.is_pressing() {
+            if let Some(limit) = lifecycle.limit.take() {
                 limit.cancel();
             }
-            self.fire_triggers(SystemEvent::Shutdown, Phase::After);
-            life.state.set(State::Stopped);
+            self.run_triggers(SystemEvent::Shutdown, Phase::After);
+            lifecycle.state.set(State::Stopped);
         }
     }
 
-    /// Drops all triggers, and what they captured, and the time limit.
+    /// Drops the time limit, all triggers, and the values that they captured.
     pub(super) fn forget_triggers(&self) {
         drop(self.lifecycle.triggers.take());
         drop(self.lifecycle.limit.take());
     }
 
     /// Runs the triggers of one phase in the order in which they were added.
-    fn fire_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Deferred<()>> {
+    fn run_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Deferred<()>> {
         let mut triggers = self.lifecycle.triggers.borrow_mut();
         let (now, later) =
             mem::take(&mut *triggers).into_iter().partition(|trigger| trigger.event == event && trigger.phase == phase);
@@ -363,12 +363,12 @@ impl Core {
 
     /// The first signal stops in an orderly way. A second one ends the waiting, for Deferreds and for connections.
     pub(super) fn stop_by_signal(&self) {
-        let life = &self.lifecycle;
-        if life.stop_wanted.replace(true) {
-            life.pending.replace(Rc::default()); // A fresh counter: there is nothing left to wait for.
-            match life.state.get() {
+        let lifecycle = &self.lifecycle;
+        if lifecycle.stop_wanted.replace(true) {
+            lifecycle.pending.replace(Rc::default()); // A fresh counter: there is nothing left to wait for.
+            match lifecycle.state.get() {
                 State::Closing => self.abort_everything(),
-                _ => life.in_a_hurry.set(true),
+                _ => lifecycle.in_a_hurry.set(true),
             }
         }
     }

@@ -5,12 +5,11 @@
 //! yet. `lifecycle.rs` starts and stops the loop, and `threads.rs` is the way in from other threads.
 //!
 //! The files of this folder import each other in a circle, because the loop does: a turn serves the sources, a source
-//! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. To open the
-//! circle, the queue would have to hold tokens or trait objects. Both cost a look-up or a virtual call for every event,
-//! and a reader would still follow the same circle, only with names that lead nowhere.
+//! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. All of them
+//! work on `Core`, which stands here and owns them.
 //!
-//! Circle: these files are one state machine. All of them work on `Core`, which stands here and owns them; the work
-//! queue and the registry hold the connections, ports and connectors that put themselves there.
+//! Circle: these files are one state machine. To open the circle, the queue would have to hold tokens or trait objects.
+//! Each event would then cost a look-up or a virtual call, and a reader would still have to follow the same calls.
 //!
 //! Next: `turn.rs`, to be read in one sitting.
 
@@ -235,8 +234,9 @@ impl Reactor {
         ConnectorInner::connect(self.core.weak(), destination.into(), Box::new(factory))
     }
 
-    /// Looks up the addresses of a host name, off the loop, within [`Settings::lookup_timeout`]. For an IP address, the
-    /// answer is that address, at once. The Deferred can be cancelled.
+    /// Looks up the addresses of a host name without blocking the loop, and waits at most
+    /// [`Settings::lookup_timeout`]. For an IP address, the answer is that address, at once. The Deferred can be
+    /// cancelled.
     ///
     /// Fails with [`ConnectError::NameLookup`]. If the reactor stops before the answer, the Deferred may stay unfired.
     #[track_caller]
@@ -256,16 +256,17 @@ impl Reactor {
         self.core.weak()
     }
 
-    /// Drops everything in the reactor, even if handles to it are left: its simulated process has crashed.
+    /// Drops everything in the reactor, even if handles to it are left. A simulated world calls this when a process
+    /// crashes.
     pub(crate) fn discard(&self) {
         self.core.tear_down();
     }
 
-    /// Exchanges the memory that is used only within a turn with `spare`. Many reactors that take their turns one after
+    /// Exchanges the memory that is used only within a turn with `memory`. Many reactors that take their turns one after
     /// the other, as in a simulated world, then need it only once.
-    pub(crate) fn swap_spare(&self, spare: &mut Spare) {
-        spare.buffer = self.core.buffer.replace(std::mem::take(&mut spare.buffer));
-        self.core.work.blocks.swap(&mut spare.blocks);
+    pub(crate) fn swap_turn_memory(&self, memory: &mut TurnMemory) {
+        memory.buffer = self.core.buffer.replace(std::mem::take(&mut memory.buffer));
+        self.core.work.blocks.swap(&mut memory.blocks);
     }
 
     /// Forgets the reading of the time of day, because that clock has been set.
@@ -274,9 +275,9 @@ impl Reactor {
     }
 }
 
-/// See [`Reactor::swap_spare`].
+/// See [`Reactor::swap_turn_memory`].
 #[derive(Default)]
-pub(crate) struct Spare {
+pub(crate) struct TurnMemory {
     buffer: Vec<u8>,
     blocks: Blocks,
 }
@@ -314,8 +315,8 @@ impl Core {
     ///
     /// `describe` names the callback. It is called only if there is something to log.
     fn run_callback(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
-        // Not a reading of its own: the last one was taken when the callback before this ended, or by the poll. So a
-        // callback costs one reading of the clock.
+        // The last reading of the clock was taken when the previous callback ended, or after the poll. So a callback
+        // costs one reading and not two.
         let begin = self.last_reading.get();
         let sound = catch_unwind(AssertUnwindSafe(f)).is_ok();
         let spent = self.read_clock().saturating_duration_since(begin);

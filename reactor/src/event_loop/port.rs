@@ -100,10 +100,10 @@ pub(super) struct Port {
     factory: Cell<Option<Box<dyn Factory>>>,
     /// Tries again after the port ran out of descriptors. `None` while all is well.
     retry: RefCell<Option<DelayedCall>>,
-    /// It stands in the work queue's list of exhausted ports, and must not be put there again.
-    listed: Cell<bool>,
-    /// It stands in the work queue's list of ports with more to accept, and must not be put there again.
-    queued: Cell<bool>,
+    /// Whether it is in the work queue's list `exhausted`, and must not be put there again.
+    is_in_exhausted: Cell<bool>,
+    /// Whether it is in the work queue's list `ports`, and must not be put there again.
+    is_in_ports: Cell<bool>,
 }
 
 impl Port {
@@ -115,8 +115,8 @@ impl Port {
             listener: RefCell::new(Some(listener)),
             factory: Cell::new(Some(factory)),
             retry: RefCell::new(None),
-            listed: Cell::new(false),
-            queued: Cell::new(false),
+            is_in_exhausted: Cell::new(false),
+            is_in_ports: Cell::new(false),
         }))
     }
 
@@ -136,26 +136,26 @@ impl Port {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.end_retries(),
                 // Only this one connection failed, before it was ours; its peer is gone already. Go on with the next.
-                Err(error) if is_the_peers(&error) => {
+                Err(error) if failed_before_accept(&error) => {
                     log::debug!(target: "reactor", "a connection to {} was not accepted: {error}", self.host);
                 }
                 Err(error) => return self.exhausted(core, &error),
             }
         }
-        if !self.queued.replace(true) {
+        if !self.is_in_ports.replace(true) {
             core.work.ports.borrow_mut().push(self.clone());
         }
     }
 
-    /// Goes on after the budget was used up.
-    pub(super) fn accept_on(self: &Rc<Self>, core: &Core) {
-        self.queued.set(false);
+    /// Accepts more, in the turn after the budget was used up.
+    pub(super) fn continue_accepting(self: &Rc<Self>, core: &Core) {
+        self.is_in_ports.set(false);
         self.accept(core);
     }
 
     /// Tries again, because one of our descriptors is free.
     pub(super) fn try_again(self: &Rc<Self>, core: &Core) {
-        self.listed.set(false);
+        self.is_in_exhausted.set(false);
         if self.is_exhausted() {
             self.accept(core);
         }
@@ -184,7 +184,7 @@ impl Port {
         if !self.is_exhausted() {
             log::warn!(target: "reactor", "{} cannot accept: {error}; trying again until it can", self.host);
         }
-        if !self.listed.replace(true) {
+        if !self.is_in_exhausted.replace(true) {
             core.work.exhausted.borrow_mut().push(self.clone());
         }
         let (port, reactor) = (self.clone(), core.weak());
@@ -241,9 +241,9 @@ impl Port {
     }
 }
 
-/// Whether one connection failed before it was ours, and the next may be well. Every other error is taken for a lack of
+/// Whether only this connection failed, before it was ours: the next may be well. Any other error is taken for a lack of
 /// descriptors or memory, and the port tries again later: to go on at once could spin for ever.
-fn is_the_peers(error: &io::Error) -> bool {
+fn failed_before_accept(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut)
 }

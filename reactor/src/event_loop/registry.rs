@@ -13,7 +13,7 @@ use slab::Slab;
 use std::rc::Rc;
 
 /// Half of a token is the key, and half is the generation. With 64 bits, four thousand million insertions come before a
-/// generation is used again, and then a late event must also have the same key to be misled.
+/// generation is used again, and even then a late event is misled only if it has the same key, too.
 const KEY_BITS: u32 = usize::BITS / 2;
 const KEY_MASK: usize = (1 << KEY_BITS) - 1;
 

@@ -112,7 +112,7 @@ impl Inbox {
 
 type Finish = Box<dyn FnOnce(Box<dyn Any + Send>)>;
 
-/// The Deferreds whose results come from other threads, by number.
+/// The Deferreds that wait for a result from another thread, by number.
 #[derive(Default)]
 pub(super) struct Completions {
     /// A map with an order, so that the end of a reactor drops them in the same order each time.
@@ -121,7 +121,7 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    /// A Deferred, and the number under which its result is handed in. Cancelling the Deferred forgets the number: the
+    /// A Deferred, and the number under which its result is handed over. Cancelling the Deferred forgets the number: the
     /// work goes on, and its result is dropped.
     #[track_caller]
     pub(super) fn deferred<T: Send + 'static>(&self, reactor: &WeakReactor) -> (Deferred<T>, u64) {
@@ -135,7 +135,7 @@ impl Completions {
         });
         let finish = move |result: Box<dyn Any + Send>| {
             if let Ok(value) = result.downcast::<T>() {
-                // Fires the first time: a cancelled Deferred has been removed from the map.
+                // Cannot fail: a cancelled Deferred has been removed from the map, so nothing has fired this one.
                 let _ = firer.callback(*value);
             }
         };
@@ -156,7 +156,7 @@ impl Completions {
     }
 }
 
-/// Hands a result in, from any thread. It is never refused: there are at most as many results as jobs.
+/// Hands a result over, from any thread. It is never refused: there are at most as many results as jobs.
 pub(super) fn complete<T: Send + 'static>(inbox: &Arc<Inbox>, id: u64, result: T) {
     let call: Call = Box::new(move |reactor| reactor.core.completions.finish(id, result));
     let _ = inbox.push(call, usize::MAX); // An error means that the reactor is gone, and with it the Deferred.

@@ -53,10 +53,10 @@ impl Turn {
                 Event::Signal(signal) => core.signalled(*signal),
             }
         }
-        // After the events, which served the connections that exist: new ones must not starve them.
-        core.accept_on();
+        // After the events: those served existing connections, and new connections must not starve them.
+        core.continue_accepting();
         core.make_calls_from_threads();
-        core.make_calls_asked_for();
+        core.make_soon_calls();
         self.make_due_calls(core);
         core.attend_to_all();
         core.deliver_ends();
@@ -71,7 +71,7 @@ impl Turn {
         }
         for due in self.due.drain(..) {
             if let Some((action, asked)) = timers.begin(due) {
-                core.run_callback(|out| out.write_fmt(format_args!("the delayed call asked for at {asked}")), action);
+                core.run_callback(|out| out.write_fmt(format_args!("the delayed call requested at {asked}")), action);
             }
         }
     }
@@ -100,13 +100,13 @@ impl Core {
         }
     }
 
-    /// Goes on with ports that stopped on their budget. The driver will not report them again.
-    fn accept_on(&self) {
+    /// Accepts more from ports that used up their budget. The driver will not report them again.
+    fn continue_accepting(&self) {
         if self.work.ports.borrow().is_empty() {
             return;
         }
         for port in self.work.ports.take() {
-            port.accept_on(self);
+            port.continue_accepting(self);
         }
     }
 
@@ -125,7 +125,7 @@ impl Core {
         }
     }
 
-    fn make_calls_asked_for(&self) {
+    fn make_soon_calls(&self) {
         if self.work.soon.borrow().is_empty() {
             return;
         }

@@ -1,8 +1,8 @@
 //! [`WorkQueue`]: what the loop has been asked to do and has not done yet.
 //!
 //! Handles (transports, ports, connectors) never act by themselves. They put their request here, and the loop carries
-//! it out when no callback is running. That is why no method calls back before it returns. It is also how a source that
-//! stopped early, on its budget or a pause, comes back: readiness is edge-triggered, so the driver will not report it
+//! it out when no callback is running. That is why no method calls back before it returns. A source that stopped early,
+//! because of its budget or a pause, is queued here too: readiness is edge-triggered, so the driver will not report it
 //! again.
 //!
 //! Next: `registry.rs`, where the loop finds the source of an event.
@@ -26,9 +26,9 @@ pub(super) struct WorkQueue {
     /// here more than once: an event attends to it while it is queued, and then something queues it again. A visit that
     /// finds nothing to do is harmless.
     pub(super) attention: RefCell<VecDeque<Rc<Connection>>>,
-    /// Connections that have ended, and whose protocol has not heard of it.
+    /// Connections that have ended, but whose protocols have not been told.
     pub(super) ended: RefCell<Vec<Rc<Connection>>>,
-    /// Ports that stopped accepting on their budget.
+    /// Ports that used up their budget and may have more to accept.
     pub(super) ports: RefCell<Vec<Rc<Port>>>,
     /// Ports that ran out of descriptors. They try again when a connection has closed.
     pub(super) exhausted: RefCell<Vec<Rc<Port>>>,

@@ -22,8 +22,8 @@ use super::section::{Gathered, Section};
 /// Without the second limit a server could send thousands of bytes for each byte of the body, and none would count.
 const MAX_EXTENSIONS: usize = 4096;
 
-/// Maximum bytes of all trailers with the empty line after them. They are dropped, so a response that needs more is
-/// hardly meant for us.
+/// Maximum bytes of all trailers with the empty line after them. They are dropped, so a response with more of them
+/// is suspect.
 const MAX_TRAILERS: usize = 8192;
 
 /// Maximum digits of a size: more could overflow its 64 bits.
@@ -199,7 +199,7 @@ fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// Checks trailers, although they are dropped: bytes that are not header lines may be something else, such as the next
-/// response. A trailer about the framing is refused (RFC 9110, section 6.5.1), as it comes too late to be honest.
+/// response. A trailer about the framing is refused (RFC 9110, section 6.5.1): the body has been framed already.
 fn check_trailers(section: &[u8], limits: &Limits) -> Result<(), HttpError> {
     if section == b"\r\n" {
         return Ok(());

@@ -1,4 +1,4 @@
-//! [`Decoding`]: a coded body becomes a plain one, a buffer at a time. Sans-I/O.
+//! [`Decoding`]: decodes a compressed body, a buffer at a time. Sans-I/O.
 //!
 //! Next: `client/mod.rs`, the client on top of all this.
 
@@ -7,17 +7,17 @@ use super::head::Head;
 use super::limits::HttpError;
 use crate::Failure;
 
-/// Plain bytes that are given out at once.
+/// Maximum number of plain bytes in one piece.
 const PLAIN_BUFFER: usize = 16 * 1024;
 
-/// A body that is coded.
+/// A compressed body.
 pub(super) struct Decoding {
     decoder: GzipDecoder,
-    /// Bytes that have come and are not all decoded: at most what one read brought.
+    /// Received bytes, not all decoded yet; at most one read's worth.
     coded: Vec<u8>,
-    /// How many of them have been decoded.
+    /// Number of them that have been decoded.
     at: usize,
-    /// More may come out of it.
+    /// More plain bytes may come out of them.
     has_more: bool,
     /// Plain bytes so far, and their maximum.
     plain: u64,
@@ -26,7 +26,7 @@ pub(super) struct Decoding {
 
 impl Decoding {
     /// The decoding of the body after `head`, which may give at most `limit` plain bytes. `None` if it is not coded.
-    pub(super) fn of(head: &Head, limit: u64) -> Result<Option<Decoding>, HttpError> {
+    pub(super) fn for_head(head: &Head, limit: u64) -> Result<Option<Decoding>, HttpError> {
         let mut codings = head.header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
         let Some(coding) = codings.next() else { return Ok(None) };
         let is_gzip = coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip");
@@ -47,8 +47,8 @@ impl Decoding {
         self.decoder.finish()
     }
 
-    /// Takes bytes that have come. Those taken before must be used up ([`has_more`](Decoding::has_more) is false), as
-    /// they are thrown away.
+    /// Takes received bytes. All earlier ones must be decoded ([`has_more`](Decoding::has_more) is false): this call
+    /// throws them away.
     pub(super) fn take(&mut self, coded: &[u8]) {
         self.coded.clear();
         self.coded.extend_from_slice(coded);

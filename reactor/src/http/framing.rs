@@ -91,7 +91,8 @@ impl<'a> FramingHeaders<'a> {
     }
 
     /// The framing of a response with this status line and these headers. The order of the steps is that of RFC 9112,
-    /// section 6.3: the cases without a body come first, as in them a length is a statement about another response.
+    /// section 6.3: the cases without a body come first. Their Content-Length describes the body that another request
+    /// would have got.
     #[inline(always)]
     pub(super) fn response_framing(
         &self,
@@ -109,7 +110,7 @@ impl<'a> FramingHeaders<'a> {
         let chunked = self.chunked(version)?;
         let wants_to_persist = !self.close && (version == Version::Http11 || self.keep_alive);
         if matches!(status, 100..200 | 204) {
-            // These have no body, but a server that announces one may send one. Then it would be read as the next
+            // These have no body, but a server that announces one may send it. That body would be read as the next
             // response, so the connection is not used again.
             return Ok(Framing {
                 body: Body::None,
@@ -154,7 +155,7 @@ impl<'a> FramingHeaders<'a> {
         let Some(coding) = self.transfer_coding else { return Ok(false) };
         match version {
             _ if self.length.is_some() => Err(HttpError::ConflictingLength),
-            // RFC 9112, section 6.1: the framing is faulty, as a part on the way that speaks 1.0 may not have
+            // RFC 9112, section 6.1: the framing is faulty, because an intermediary that speaks 1.0 may not have
             // understood the coding.
             Version::Http10 => Err(HttpError::UnexpectedTransferCoding),
             _ if self.is_transfer_coding_repeated => Err(HttpError::UnknownTransferCoding),
@@ -164,16 +165,16 @@ impl<'a> FramingHeaders<'a> {
     }
 }
 
-/// Whether a header's name equals `expected`, which is in lower case, without regard to case.
+/// Whether a header's name equals `expected`, which is in lower case, ignoring case.
 ///
-/// Setting bit 0x20 makes a letter lower case and leaves a hyphen as it is. Of all other
-/// bytes only CR becomes one of these (a hyphen), and no header's name holds a CR.
+/// Setting bit 0x20 makes a letter lower case and leaves a hyphen as it is. Of all other bytes only CR becomes one of
+/// these (a hyphen), and no header's name holds a CR.
 fn is_name<const LENGTH: usize>(name: &str, expected: &[u8; LENGTH]) -> bool {
     let Ok(name): Result<&[u8; LENGTH], _> = name.as_bytes().try_into() else { return false };
     name.iter().zip(expected).fold(0, |differs, (own, other)| differs | ((own | 0x20) ^ other)) == 0
 }
 
-/// Whether a comma-separated list contains `word`, without regard to case.
+/// Whether a comma-separated list contains `word`, ignoring case.
 fn list_contains(value: &[u8], word: &[u8]) -> bool {
     value.split(|byte| *byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(word))
 }

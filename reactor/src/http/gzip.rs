@@ -6,17 +6,16 @@
 //!      +------------------------------+
 //! ```
 //!
-//! The caller brings the buffer and counts the bytes that come out, so it notices a bomb after one buffer too many.
-//! While the program pauses, only coded bytes wait, which are few. Checksum and length must be right; bytes after the
-//! last member, or missing from it, are an error.
+//! The caller brings the buffer and counts the bytes that come out, so it stops a decompression bomb after one buffer
+//! too many. While the program pauses, only coded bytes wait, which are few. Checksum and length must be right; bytes
+//! after the last member, or missing from it, are an error.
 //!
 //! Next: `coding.rs`, which uses it.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::fmt;
 
-/// Maximum bytes of a member's header. It may hold a file name and a comment, and each goes on
-/// until a zero byte.
+/// Maximum bytes of a member's header. It may hold a file name and a comment, and each goes on until a zero byte.
 const MAX_HEADER: usize = 4096;
 
 /// A member with fewer plain bytes than this is tiny.
@@ -83,7 +82,7 @@ enum State {
     Header,
     Deflated {
         /// The last call gave plain bytes. There may be more of them inside the decompressor, with no input left.
-        flows: bool,
+        may_have_more: bool,
     },
     Trailer,
     /// A member has ended.
@@ -101,8 +100,8 @@ impl GzipDecoder {
     pub(super) fn next(&mut self, coded: &mut &[u8], plain: &mut [u8]) -> Result<usize, GzipError> {
         loop {
             match self.state {
-                State::Deflated { flows } => {
-                    if coded.is_empty() && !flows {
+                State::Deflated { may_have_more } => {
+                    if coded.is_empty() && !may_have_more {
                         return Ok(0);
                     }
                     let count = self.unpack(coded, plain)?;
@@ -116,7 +115,7 @@ impl GzipDecoder {
                 State::Between => return Err(GzipError::TrailingGarbage),
                 State::Header => {
                     if self.header(coded)? {
-                        self.state = State::Deflated { flows: false };
+                        self.state = State::Deflated { may_have_more: false };
                     }
                 }
                 State::Trailer => {
@@ -156,8 +155,8 @@ impl GzipDecoder {
         self.sum.update(&plain[..given]);
         self.state = match status {
             Ok(Status::StreamEnd) => State::Trailer,
-            Ok(Status::Ok) if taken + given > 0 => State::Deflated { flows: given > 0 },
-            Ok(_) if coded.is_empty() => State::Deflated { flows: false },
+            Ok(Status::Ok) if taken + given > 0 => State::Deflated { may_have_more: given > 0 },
+            Ok(_) if coded.is_empty() => State::Deflated { may_have_more: false },
             Ok(_) | Err(_) => return Err(GzipError::BadData),
         };
         Ok(given)
@@ -170,7 +169,7 @@ impl GzipDecoder {
         *coded = rest;
     }
 
-    /// Takes bytes until the header is whole; true once it is.
+    /// Takes bytes until the header is complete; true once it is.
     fn header(&mut self, coded: &mut &[u8]) -> Result<bool, GzipError> {
         while !coded.is_empty() {
             if self.partial.len() == MAX_HEADER {

@@ -1,7 +1,7 @@
-//! [`Head`]: status line and headers of a response, kept as the bytes that came.
+//! [`Head`]: status line and headers of a response, kept as received.
 //!
-//! httparse reads the headers. It lets lines pass that end with a bare LF, and we do not: a machine on the way may
-//! count such lines differently (RFC 9112, section 2.2). The status line is read here. Nothing may stand before it, and
+//! httparse reads the headers. It accepts lines that end with a bare LF. We do not: an intermediary may count such lines
+//! differently (RFC 9112, section 2.2). The status line is read here. Nothing may stand before it, and
 //! its three parts are so plain that reading them here takes half of httparse's instructions.
 //!
 //! Next: `framing.rs`, what the headers say about the body.
@@ -20,7 +20,7 @@ pub enum Version {
 
 /// The head of a response.
 ///
-/// It is kept as it came, in one piece, and looking for a header walks its lines. Few programs look for more than one
+/// It is kept as received, in one piece, and looking for a header walks its lines. Few programs look for more than one
 /// or two. A table of offsets would cost each head as much as all other work beside httparse.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Head {
@@ -54,7 +54,7 @@ impl Head {
         std::str::from_utf8(reason).unwrap_or("")
     }
 
-    /// The values of all headers of this name, without regard to case.
+    /// The values of all headers of this name, ignoring case.
     pub fn header<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.headers().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -86,7 +86,7 @@ pub(super) struct StatusLine {
 }
 
 /// Reads the head at the beginning of `bytes`; `None` if its end has not come. Calls `on_header` with each header, in
-/// order; if the result is an error, what it was called with means nothing.
+/// order; if the result is an error, ignore the headers it was called with.
 #[inline(always)]
 pub(super) fn read_head<'a>(
     bytes: &'a [u8],
@@ -168,8 +168,7 @@ fn check_lines<'a>(
     let head = &bytes[..line.length + length];
     for header in headers {
         let name = header.name.as_ptr() as usize - head.as_ptr() as usize;
-        // Two bytes before a name there is always a byte: before the first stands the status line, before each other
-        // one a header line. httparse has seen that the line before ends with LF; this looks for the CR.
+        // There are always two bytes before a name: the end of the status line or of another header line. httparse has seen that the line before ends with LF; this looks for the CR.
         if head[name - 2] != b'\r' {
             return Err(not_http(BARE_LF));
         }

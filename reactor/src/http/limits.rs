@@ -1,10 +1,10 @@
 //! What a message may cost ([`Limits`]), what can be wrong with one ([`HttpError`]), whose fault that is ([`Fault`]).
 //!
-//! Next: `head.rs`.
+//! Next: `head.rs`, the status line and the headers.
 
 use std::fmt;
 
-/// What a response may cost. More is an error, so that memory stays bounded.
+/// The maximum cost of a response. More is an error, so that memory stays bounded.
 ///
 /// A [`ResponseParser`](super::ResponseParser) holds one unfinished head, or later one unfinished chunk-size line
 /// (4 KiB) or trailer section (8 KiB). While that is parsed or its buffer grows, there are for a moment a second copy
@@ -13,15 +13,15 @@ use std::fmt;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of the head: status line, headers and the empty line. Default 64 KiB.
+    /// Maximum bytes of the head: status line, headers and the empty line. Default 64 KiB.
     pub head: usize,
-    /// Header lines, and trailer lines. Default 100.
+    /// Maximum number of header lines, and of trailer lines. Default 100.
     pub headers: usize,
-    /// Bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused at its
+    /// Maximum bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused at its
     /// head; a redirect (301, 302, 303, 307, 308) only when the body comes, as a client that follows it does not need
     /// the body.
     pub body: u64,
-    /// Interim (1xx) responses before the real one. Default 8.
+    /// Maximum number of interim (1xx) responses before the real one. Default 8.
     pub interim: usize,
 }
 
@@ -35,7 +35,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The peer broke the protocol, or broke the connection off.
+    /// The peer violated the protocol, or closed the connection too early.
     Peer,
     /// The peer sent more than we allow.
     Limit,
@@ -45,7 +45,7 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The head is not one of HTTP/1.
+    /// The head is not an HTTP/1 head.
     BadHead(String),
     /// It is TLS and not HTTP: the URL begins with `http://`, but the port speaks `https://`.
     Tls,

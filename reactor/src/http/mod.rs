@@ -1,10 +1,10 @@
 //! HTTP/1.1: the client [`Agent`], [`get_page`] on top of it, and the parser below.
 //!
 //! ```text
-//!   client/      Agent and all that it is made of: a layer above the loop, knows reactor, TLS and time
+//!   client/      Agent and its parts: a layer above the loop, knows reactor, TLS and time
 //!   ---------------------------------------------------------------------------------------------------
 //!   response.rs    one response, from bytes to events
-//!   framing.rs       where its body ends            gzip.rs, coding.rs    a body that is coded
+//!   framing.rs       where its body ends            gzip.rs, coding.rs    a compressed body
 //!   chunked.rs       a body in chunks               url.rs                addresses
 //!   head.rs          status line and headers        limits.rs             maximum sizes, and the errors
 //!   section.rs       header lines in pieces
@@ -13,7 +13,7 @@
 //! The files in this folder are sans-I/O. They turn bytes into values, and import nothing of the loop, of TLS or of the
 //! client. A server on the same loop would stand beside `client/` and share most of them.
 //!
-//! Next: `url.rs`.
+//! Next: `url.rs`, the address of a request.
 
 mod chunked;
 mod client;

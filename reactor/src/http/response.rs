@@ -11,10 +11,10 @@
 //! # Theory of operation
 //!
 //! A response is a head and a body, and the head says where the body ends (RFC 9112, section 6.3). Nothing else on a
-//! connection marks where one response ends and the next begins. If we and a machine on the way, such as a proxy or a
-//! cache, disagree about that point, the rest of this body becomes the head of the next response, and its author
-//! answers a question that was put to another server (response splitting and smuggling: RFC 9112, sections 11.1 and
-//! 11.2). Hence the rule of all these files: where two readings are possible, refuse, even if the RFC permits one of
+//! connection marks where one response ends and the next begins. If we and an intermediary, such as a proxy or a cache,
+//! disagree about that point, the rest of this body becomes the head of the next response, and whoever wrote that body
+//! controls the answer to the next request (response splitting and smuggling: RFC 9112, sections 11.1 and 11.2).
+//! Hence the rule of all these files: where two readings are possible, refuse, even if the RFC permits one of
 //! them.
 //!
 //! The caller pulls. [`next`](ResponseParser::next) takes one event off the front of the input, and between two events
@@ -28,8 +28,8 @@
 //!
 //! What is refused, and what each refusal protects against:
 //!
-//! * **A line that ends with a bare LF** (RFC 9112, section 2.2, lets a recipient take it). A machine on the way that
-//!   does not take LF for an end sees one long line where we see two headers.
+//! * **A line that ends with a bare LF** (RFC 9112, section 2.2, lets a recipient take it). An intermediary that does
+//!   not take LF for an end sees one long line where we would see two headers.
 //! * **A folded line, a space before the colon, a control character in a name or value** (RFC 9112, sections 5.1 and
 //!   5.2; RFC 9110, section 5.5). Each hides a header from one of two readers.
 //! * **A length given twice, even if both are equal** (RFC 9110, section 8.6, permits that), **or not plain digits**.
@@ -37,13 +37,13 @@
 //!   parsers and not to others.
 //! * **A length beside a transfer coding** (RFC 9112, section 6.3). One reader ends the body by the one, the next by
 //!   the other: the classic way to smuggle.
-//! * **A transfer coding in HTTP/1.0, or any but `chunked` alone** (RFC 9112, sections 6.1 and 7). A part on the way
+//! * **A transfer coding in HTTP/1.0, or any but `chunked` alone** (RFC 9112, sections 6.1 and 7). An intermediary
 //!   that speaks 1.0 may have passed it on without understanding it; and without knowing the coding we cannot find the
 //!   end.
 //! * **A chunk that is not framed to the letter, trailers that speak of framing** (RFC 9112, section 7.1; RFC 9110,
 //!   section 6.5.1). A lenient reader of sizes finds other chunks than a strict one.
 //! * **`101 Switching Protocols`** (RFC 9110, section 15.2.2). We never ask for it, and what follows is not HTTP.
-//! * **Interim responses without end, and all that is larger than [`Limits`]**. They would keep us busy, or fill our
+//! * **Endless interim responses, and everything larger than [`Limits`] allows**. They would keep us busy, or fill our
 //!   memory.
 //! * **An end of the connection before the end of the body** (RFC 9112, section 8). A cut response is not a response.
 //!   The exception is a body that only the end delimits.
@@ -51,7 +51,7 @@
 //! Bytes after the end stay in the input. We send one request at a time, so they answer nothing, and the caller must
 //! not use that connection again ([`keeps_alive`](ResponseParser::keeps_alive)).
 //!
-//! Next: `gzip.rs`, for a body that is coded.
+//! Next: `gzip.rs`, for a compressed body.
 
 use super::chunked::{Chunked, Piece, take};
 use super::framing::{Body, FramingHeaders, RequestMethod};
@@ -101,7 +101,7 @@ pub struct ResponseParser {
     interim: usize,
     /// Whether the headers so far let the connection go on after this response.
     persists: bool,
-    /// Only the end of the connection ends the body. Stays true after that end, when the state does not tell any more.
+    /// Only the end of the connection ends the body. Stays true after that end, when the state no longer tells.
     until_close: bool,
 }
 

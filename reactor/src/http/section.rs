@@ -1,5 +1,5 @@
 //! [`Section`]: header lines that come in pieces, kept until the empty line that ends them. Heads and trailers are
-//! such.
+//! sections.
 //!
 //! Next: `chunked.rs`, which ends with one.
 

@@ -99,7 +99,7 @@ impl WorldInner {
         let run = self.in_program(|| {
             boot(&reactor);
             let run = Run::new(&reactor).expect("the boot function leaves running to the world");
-            let hooked = run.hooked();
+            let hooked = run.install_hook();
             run.start().expect("a simulated host can wait for events");
             drop(hooked);
             run
@@ -113,9 +113,9 @@ impl WorldInner {
     /// undone would be done after the turns of other hosts.
     pub(super) fn take_turn(&self, host: u32) {
         let Some(run) = self.programs.borrow_mut()[host as usize].run.take() else { return };
-        let mut spare = self.spare.take();
-        run.reactor().swap_spare(&mut spare);
-        let hooked = run.hooked();
+        let mut turn_memory = self.turn_memory.take();
+        run.reactor().swap_turn_memory(&mut turn_memory);
+        let hooked = run.install_hook();
         self.environment.turn_of.set(Some(host));
         let mut result = Ok(());
         self.in_program(|| {
@@ -135,8 +135,8 @@ impl WorldInner {
         });
         self.environment.turn_of.set(None);
         drop(hooked);
-        run.reactor().swap_spare(&mut spare);
-        self.spare.set(spare);
+        run.reactor().swap_turn_memory(&mut turn_memory);
+        self.turn_memory.set(turn_memory);
         if run.is_over() || result.is_err() {
             self.programs.borrow_mut()[host as usize].calls_left = run.reactor().delayed_call_count();
             // Before `end`, which discards the reactor: the run must let go of it first.

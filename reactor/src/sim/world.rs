@@ -22,7 +22,7 @@ use super::random::{Random, nanoseconds};
 use super::settings::{HostSettings, LinkSettings, Resolution, WorldSettings};
 use super::trace::{Action, line};
 use crate::Reactor;
-use crate::event_loop::Spare;
+use crate::event_loop::TurnMemory;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
@@ -47,7 +47,7 @@ pub(super) struct WorldInner {
     /// Code of some program runs now.
     pub(super) is_in_program: Cell<bool>,
     /// Memory that a loop needs only during its turn. One piece serves all hosts, because only one takes a turn.
-    pub(super) spare: Cell<Spare>,
+    pub(super) turn_memory: Cell<TurnMemory>,
     random: RefCell<Random>,
     is_running: Cell<bool>,
     event_count: Cell<u64>,
@@ -70,7 +70,7 @@ impl World {
             programs: RefCell::default(),
             commands: RefCell::default(),
             is_in_program: Cell::new(false),
-            spare: Cell::default(),
+            turn_memory: Cell::default(),
             random: RefCell::new(Random::stream(seed, 1)),
             is_running: Cell::new(false),
             event_count: Cell::new(0),

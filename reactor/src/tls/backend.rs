@@ -1,7 +1,7 @@
 //! [`TlsBackend`]: the transport of the protocol inside TLS, and what all sessions of one end share.
 //!
 //! The inner protocol may write and close at any time. What it writes before the handshake is done waits in the
-//! session; a close waits for that, and the deadline of the handshake sees to it that it does not wait for ever.
+//! session. A close waits for the handshake, too, but no longer than until the deadline.
 //!
 //! Next: `error.rs`, why it failed.
 
@@ -35,7 +35,7 @@ pub(super) struct Profile {
     verifier: Option<Arc<Verifier>>,
     pub(super) handshake_timeout: Duration,
     /// The buffer in which a protocol sees plain bytes. All sessions share it, as one is fed at a time. (A session that
-    /// is fed while another one is, finds it taken and makes its own.)
+    /// is fed inside the callback of another finds it taken, and makes its own.)
     pub(super) plain: Rc<Cell<Vec<u8>>>,
     pub(super) clock: TlsClock,
 }

@@ -1,8 +1,8 @@
 //! [`TlsClock`]: the time, as TLS needs it. It is all that TLS asks of the world, so it runs on a reactor, in a
 //! simulation and in a test alike.
 //!
-//! It must not keep alive what it comes from. A reactor holds its connections, and they hold the protocols of this
-//! folder; a strong way back would close a circle that is never freed.
+//! It must not keep its reactor alive. A reactor holds its connections, and they hold the protocols of this folder; a
+//! strong reference back would close a cycle that is never freed.
 //!
 //! Next: `config.rs`, how a client and a server are made.
 

@@ -26,7 +26,7 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Plain bytes given to the protocol at once: the maximum in one TLS record (RFC 8446, section 5.1).
+/// Maximum number of plain bytes in one piece: those of one TLS record (RFC 8446, section 5.1).
 const PLAIN_BUFFER: usize = 16 * 1024;
 
 /// The protocol below: feeds records to the session, and the plain bytes in them to the inner protocol.
@@ -34,7 +34,7 @@ pub(super) struct TlsProtocol {
     inner: Box<dyn Protocol>,
     state: State,
     profile: Rc<Profile>,
-    /// Records that came before the transport paused, and were not processed: at most what one read brought.
+    /// Records that came before the transport paused, and were not processed; at most one read's worth.
     held: Vec<u8>,
     /// `handshake_completed` has been called.
     has_told_handshake: bool,
@@ -99,7 +99,7 @@ impl TlsProtocol {
                 return backend.end_if_both_have_ended(); // What follows a close_notify means nothing.
             }
             if backend.closing.get() == Closing::All {
-                return; // We have said goodbye: what still comes is not wanted.
+                return; // We have closed: whatever still comes is not wanted.
             }
             // Only now: the bytes before the error are as good as if they had come alone.
             if let Some(reason) = backend.broken.take() {

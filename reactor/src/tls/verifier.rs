@@ -21,7 +21,7 @@ pub(super) enum Seen {
     SelfSigned,
     /// The issuer to which the chain leads.
     Chain(LastIssuer),
-    /// A certificate has an RSA key with too few bits: this many.
+    /// A certificate has an RSA key with too few bits; their number.
     WeakKey(usize),
 }
 

@@ -77,12 +77,12 @@ fn a_body_is_a_stream_and_the_connection_is_kept_when_it_ends() {
     response.deliver_body(taker.clone());
     assert_eq!(taker.seen.borrow().pieces, 0, "not before deliver_body returns");
     until(&reactor, "the first piece", || taker.seen.borrow().data == b"hello");
-    assert_eq!(agent.idle_connections(), 0);
+    assert_eq!(agent.idle_connection_count(), 0);
     server.connection(0).write(b"1\r\n!\r\n0\r\n\r\n");
     until(&reactor, "the end", || taker.is_over());
     assert!(matches!(taker.seen.borrow().end, Some(BodyEnd::ResponseDone)));
     assert_eq!(taker.seen.borrow().data, b"hello!");
-    assert_eq!(agent.idle_connections(), 1);
+    assert_eq!(agent.idle_connection_count(), 1);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_response_that_is_dropped_frees_its_connection() {
     // In a Deferred that is dropped after it has fired, and in ones that are dropped before.
     let unseen = agent.request(get(&server.url("/")));
     until(&reactor, "it is there", || unseen.has_fired());
-    assert_eq!(agent.open_connections(), 1);
+    assert_eq!(agent.open_connection_count(), 1);
     drop(unseen);
     assert_nothing_is_left(&reactor, &agent, 1);
     drop(agent.request(get(&server.url("/"))));
@@ -153,7 +153,7 @@ fn a_response_without_a_body_holds_no_connection() {
             wait(&reactor, agent.request(request)).unwrap()
         };
         let (one, two) = (ask(), ask());
-        assert_eq!((server.opened(), agent.idle_connections()), (1, 1), "{method} {answer}");
+        assert_eq!((server.opened(), agent.idle_connection_count()), (1, 1), "{method} {answer}");
         assert_eq!(wait(&reactor, one.collect(0)).unwrap(), b"");
         let taker = Taker::new(|_| {});
         two.deliver_body(taker.clone());
@@ -241,7 +241,7 @@ fn a_large_request_goes_out_piece_by_piece() {
     let url = server.url("/").parse().unwrap();
     let length: usize = body(wait(&reactor, agent.fetch(Request::post(url, vec![b'x'; HUGE])))).parse().unwrap();
     assert!((HUGE..HUGE + 1000).contains(&length), "{length}");
-    assert_eq!(agent.idle_connections(), 1);
+    assert_eq!(agent.idle_connection_count(), 1);
 }
 
 #[test]
@@ -259,5 +259,5 @@ fn an_early_response_counts_but_its_connection_is_not_reused() {
     let agent = agent(&reactor, |_| {});
     let request = Request::post(format!("http://{}", port.host()).parse().unwrap(), vec![0; LARGE]);
     assert_eq!(body(outcome(agent.fetch(request)).get(&reactor)), "no");
-    until(&reactor, "our end is gone", || agent.open_connections() == 0);
+    until(&reactor, "our end is gone", || agent.open_connection_count() == 0);
 }

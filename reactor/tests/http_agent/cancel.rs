@@ -26,9 +26,9 @@ fn in_the_queue() {
     let agent = agent(&reactor, |settings| settings.max_open_per_host = 1);
     let first = outcome(agent.fetch(get(&server.url("/first"))));
     let [two, three] = ["/two", "/three"].map(|target| outcome(agent.fetch(get(&server.url(target)))));
-    assert_eq!(agent.waiting(), 2);
+    assert_eq!(agent.waiting_request_count(), 2);
     two.1.cancel();
-    assert_eq!(agent.waiting(), 1);
+    assert_eq!(agent.waiting_request_count(), 1);
     assert_eq!(two.get(&reactor).unwrap_err().check(), Some(&CancelledError));
     // The other requests are still there, in order.
     until(&reactor, "the first is asked", || server.asked().len() == 1);
@@ -114,7 +114,7 @@ fn while_the_request_is_being_sent() {
     page.1.cancel();
     assert_eq!(page.get(&reactor).unwrap_err().check(), Some(&CancelledError));
     // The mute end is paused: it does not notice, and is not ours.
-    until(&reactor, "our end is gone", || agent.open_connections() == 0);
+    until(&reactor, "our end is gone", || agent.open_connection_count() == 0);
     assert_eq!(reactor.delayed_call_count(), 0);
 }
 

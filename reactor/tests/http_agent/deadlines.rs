@@ -245,7 +245,7 @@ fn the_whole_also_ends_a_body_that_nobody_takes() {
     let response = wait(&world.0, agent.request(get(&server.url("/")))).unwrap();
     let other = wait(&world.0, agent.request(get(&server.url("/")))).unwrap();
     turns(&world.0);
-    assert_eq!(agent.open_connections(), 2);
+    assert_eq!(agent.open_connection_count(), 2);
     forward(&world.1, 10 * SECOND);
     assert_nothing_is_left(&world.0, &agent, 1);
     let (stage, error): (Stage, TimeoutError) = failed(wait(&world.0, response.collect(100)));
@@ -293,5 +293,5 @@ fn deadlines_may_be_infinite() {
     assert!(!page.is_there());
     server.connection(0).write(ok("at last").as_bytes());
     assert_eq!(body(page.get(&world.0)), "at last");
-    assert_eq!(agent.idle_connections(), 1);
+    assert_eq!(agent.idle_connection_count(), 1);
 }

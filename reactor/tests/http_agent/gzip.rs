@@ -146,7 +146,7 @@ fn a_response_without_a_body_has_nothing_to_decode() {
     let server = Server::saying(&reactor, &["HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 33\r\n\r\n"]);
     let agent = agent(&reactor, |settings| settings.accept_gzip = true);
     assert_eq!(body(wait(&reactor, agent.fetch(Request::head(server.url("/").parse().unwrap())))), "");
-    assert_eq!(agent.idle_connections(), 1);
+    assert_eq!(agent.idle_connection_count(), 1);
 }
 
 #[test]
@@ -175,5 +175,5 @@ fn a_pause_holds_coded_bytes_and_not_decoded_ones() {
         taker.is_over()
     });
     assert!(taker.seen.borrow().data == vec![7; PLAIN]);
-    assert_eq!(agent.idle_connections(), 1);
+    assert_eq!(agent.idle_connection_count(), 1);
 }

@@ -100,7 +100,9 @@ fn failed<T, E: Error + Clone + 'static>(result: Result<T, Failure>) -> (Stage, 
 /// own sources.
 #[track_caller]
 fn assert_nothing_is_left(reactor: &Reactor, agent: &Agent, others: usize) {
-    until(reactor, "the connections are gone", || reactor.source_count() == others && agent.open_connections() == 0);
-    assert_eq!((agent.idle_connections(), agent.waiting()), (0, 0));
+    until(reactor, "the connections are gone", || {
+        reactor.source_count() == others && agent.open_connection_count() == 0
+    });
+    assert_eq!((agent.idle_connection_count(), agent.waiting_request_count()), (0, 0));
     assert_eq!(reactor.delayed_call_count(), 0);
 }

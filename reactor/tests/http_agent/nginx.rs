@@ -110,7 +110,7 @@ fn nginx_is_understood_in_all_that_it_says() {
             // It closes after this one, and the next one gets a new connection.
             assert_eq!(answer("/bye"), "bye");
             assert!(answer("/which").starts_with("1 GET"));
-            assert_eq!(agent.open_connections(), if secure { 2 } else { 1 });
+            assert_eq!(agent.open_connection_count(), if secure { 2 } else { 1 });
         }
         wait(&reactor, agent.close_idle()).unwrap();
         assert_nothing_is_left(&reactor, &agent, 0);

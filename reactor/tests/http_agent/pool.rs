@@ -16,7 +16,7 @@ fn a_connection_is_kept_and_used_again() {
     let agent = agent(&reactor, |_| {});
     for expected in ["one", "", "three"] {
         assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), expected);
-        assert_eq!((agent.open_connections(), agent.idle_connections()), (1, 1));
+        assert_eq!((agent.open_connection_count(), agent.idle_connection_count()), (1, 1));
     }
     assert_eq!((server.opened(), server.asked().len()), (1, 3));
     assert_eq!(reactor.delayed_call_count(), 1, "only the idle connection's");
@@ -38,7 +38,7 @@ fn connections_that_must_not_be_reused_are_closed() {
         let agent = agent(&reactor, |_| {});
         for opened in 1..=2 {
             assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), "ok", "{answer}");
-            assert_eq!((server.opened(), agent.idle_connections()), (opened, 0), "{answer}");
+            assert_eq!((server.opened(), agent.idle_connection_count()), (opened, 0), "{answer}");
         }
         assert_nothing_is_left(&reactor, &agent, 1);
     }
@@ -60,17 +60,17 @@ fn requests_beyond_the_limit_wait_and_are_served_in_order() {
     let server = Server::silent(&reactor);
     let agent = agent(&reactor, |settings| settings.max_open_per_host = 2);
     let pages: Vec<_> = (0..5).map(|n| outcome(agent.fetch(get(&server.url(&format!("/{n}")))))).collect();
-    assert_eq!((agent.open_connections(), agent.waiting()), (2, 3));
+    assert_eq!((agent.open_connection_count(), agent.waiting_request_count()), (2, 3));
     for (done, page) in pages.iter().enumerate() {
         until(&reactor, "the next requests are there", || server.asked().len() == (done + 2).min(5));
         let asked = server.asked()[done].clone();
-        assert_eq!(agent.waiting(), 3usize.saturating_sub(done));
+        assert_eq!(agent.waiting_request_count(), 3usize.saturating_sub(done));
         server.connection(asked.connection).write(ok(asked.target()).as_bytes());
         until(&reactor, "it is answered", || page.is_there());
     }
     let targets: Vec<_> = pages.into_iter().map(|page| body(page.get(&reactor))).collect();
     assert_eq!(targets, ["/0", "/1", "/2", "/3", "/4"]);
-    assert_eq!((server.opened(), agent.open_connections(), agent.idle_connections()), (2, 2, 2));
+    assert_eq!((server.opened(), agent.open_connection_count(), agent.idle_connection_count()), (2, 2, 2));
 }
 
 #[test]
@@ -100,12 +100,12 @@ fn each_host_has_a_limit_and_so_have_all_hosts_together() {
     let pages: Vec<_> =
         [&one, &one, &one, &other, &other].map(|server| outcome(agent.fetch(get(&server.url("/"))))).into();
     until(&reactor, "three are asked", || one.asked().len() + other.asked().len() == 3);
-    assert_eq!((one.opened(), other.opened(), agent.waiting()), (2, 1, 2));
+    assert_eq!((one.opened(), other.opened(), agent.waiting_request_count()), (2, 1, 2));
     // A request waits for each of the two hosts. The one that waits longer comes first, wherever room is made.
     other.connection(0).write(ok("").as_bytes());
     until(&reactor, "it is answered", || pages[3].is_there());
     until(&reactor, "its connection has a new request", || other.asked().len() == 2);
-    assert_eq!((one.opened(), agent.waiting()), (2, 1));
+    assert_eq!((one.opened(), agent.waiting_request_count()), (2, 1));
     pages.iter().for_each(|page| page.1.cancel());
     assert_nothing_is_left(&reactor, &agent, 2);
 }
@@ -117,7 +117,10 @@ fn an_idle_connection_makes_room_for_another_host() {
     let agent = agent(&reactor, |settings| settings.max_open = 1);
     for (server, expected) in [(&one, "one"), (&other, "other"), (&one, "one")] {
         assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/"))))), expected);
-        assert_eq!((agent.open_connections(), agent.idle_connections(), agent.waiting()), (1, 1, 0));
+        assert_eq!(
+            (agent.open_connection_count(), agent.idle_connection_count(), agent.waiting_request_count()),
+            (1, 1, 0)
+        );
     }
     assert_eq!((one.opened(), other.opened()), (2, 1));
 }
@@ -138,7 +141,7 @@ fn the_longest_waiting_request_is_served_first_whatever_its_host() {
         })
         .collect();
     until(&reactor, "the first is asked", || first.asked().len() == 1);
-    assert_eq!(agent.waiting(), 4);
+    assert_eq!(agent.waiting_request_count(), 4);
     first.connection(0).write(ok("").as_bytes());
     until(&reactor, "all are served", || pages.iter().all(super::Outcome::is_there));
     assert_eq!(*done.borrow(), [0, 1, 2, 3]);
@@ -175,7 +178,7 @@ fn surplus_idle_connections_are_closed_the_oldest_first() {
             until(&reactor, "it is answered", || pages.iter().filter(|page| page.is_there()).count() == number + 1);
         }
         until(&reactor, "the surplus is gone", || server.lost().len() == 2);
-        assert_eq!((agent.open_connections(), agent.idle_connections()), (1, 1));
+        assert_eq!((agent.open_connection_count(), agent.idle_connection_count()), (1, 1));
         server.connection(2); // The one used last is still there.
     }
 }
@@ -189,7 +192,7 @@ fn an_idle_connection_is_closed_when_its_time_is_over() {
         wait(&reactor, agent.fetch(get(&server.url("/")))).unwrap();
         forward(&hooks, 49 * SECOND); // Its time begins again with each use.
         reactor.iterate(SECOND / 1000).unwrap();
-        assert_eq!(agent.idle_connections(), 1);
+        assert_eq!(agent.idle_connection_count(), 1);
     }
     forward(&hooks, SECOND);
     assert_nothing_is_left(&reactor, &agent, 1);
@@ -225,7 +228,7 @@ fn when_the_last_handle_is_dropped_idle_connections_close_and_requests_go_on() {
     let agent = agent(&reactor, |_| {});
     let later = outcome(agent.fetch(get(&server.url("/later"))));
     assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/now"))))), "now");
-    assert_eq!((agent.open_connections(), agent.idle_connections()), (2, 1));
+    assert_eq!((agent.open_connection_count(), agent.idle_connection_count()), (2, 1));
     drop(agent);
     until(&reactor, "the asking connection is there", || server.asked().len() == 2);
     let at = server.asked().iter().position(|asked| asked.target() == "/later").unwrap();
@@ -266,7 +269,7 @@ fn requests_to_a_thousand_hosts_may_wait() {
         settings.connect_to = Some(("127.0.0.1".to_owned(), server.port.host().port()));
     });
     let pages: Vec<_> = (0..1000).map(|n| outcome(agent.fetch(get(&format!("http://host-{n}.example/"))))).collect();
-    assert_eq!((agent.open_connections(), agent.waiting()), (2, 998));
+    assert_eq!((agent.open_connection_count(), agent.waiting_request_count()), (2, 998));
     until(&reactor, "all are answered", || pages.iter().all(super::Outcome::is_there));
     let hosts: Vec<_> = server.asked().iter().map(|asked| asked.header("host").unwrap().to_owned()).collect();
     assert!(hosts.iter().skip(2).is_sorted_by_key(|host| host.len()), "the longest waiting comes first");

@@ -128,7 +128,7 @@ fn https_goes_through_a_tunnel_and_tls_is_with_the_server() {
     assert!(server.asked().iter().all(|asked| asked.header("proxy-authorization").is_none()));
     wait(&reactor, agent.close_idle()).unwrap();
     until(&reactor, "only the ports are left", || reactor.source_count() == 2);
-    assert_eq!(agent.open_connections(), 0);
+    assert_eq!(agent.open_connection_count(), 0);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn connect_to_makes_plain_http_go_through_a_tunnel_too() {
     }
     wait(&reactor, agent.close_idle()).unwrap();
     until(&reactor, "only the ports are left", || reactor.source_count() == 2);
-    assert_eq!((agent.open_connections(), reactor.delayed_call_count()), (0, 0));
+    assert_eq!((agent.open_connection_count(), reactor.delayed_call_count()), (0, 0));
 }
 
 #[test]

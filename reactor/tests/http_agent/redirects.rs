@@ -52,7 +52,7 @@ fn a_followed_redirect_remembers_the_way() {
     let way: Vec<_> = response.previous().iter().map(|one| (one.head.status, one.url.target().to_owned())).collect();
     assert_eq!(way, [(301, "/301/302/308/x?y".into()), (302, "/302/308/x?y".into()), (308, "/308/x?y".into())]);
     assert_eq!(wait(&reactor, response.collect(100)).unwrap(), b"arrived");
-    assert_eq!((server.opened(), agent.idle_connections()), (1, 1), "one connection is enough");
+    assert_eq!((server.opened(), agent.idle_connection_count()), (1, 1), "one connection is enough");
     wait(&reactor, agent.close_idle()).unwrap();
     assert_nothing_is_left(&reactor, &agent, 1);
 }

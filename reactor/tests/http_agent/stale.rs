@@ -25,7 +25,7 @@ fn server(reactor: &Reactor, good: usize, bad: fn(&Transport)) -> Server {
 /// Makes a kept connection with one request, and returns the result of `request` on it.
 fn ask_on_kept(reactor: &Reactor, agent: &Agent, server: &Server, request: Request) -> Result<String, Failure> {
     assert_eq!(body(wait(reactor, agent.fetch(get(&server.url("/first"))))), "from 0");
-    assert_eq!(agent.idle_connections(), 1);
+    assert_eq!(agent.idle_connection_count(), 1);
     wait(reactor, agent.fetch(request)).map(|page| String::from_utf8(page.body).unwrap())
 }
 
@@ -108,7 +108,7 @@ fn a_retried_request_comes_before_waiting_ones() {
     let agent = agent(&reactor, |settings| settings.max_open_per_host = 1);
     assert_eq!(body(wait(&reactor, agent.fetch(get(&server.url("/first"))))), "from 0");
     let pages = ["/a", "/b"].map(|target| outcome(agent.fetch(get(&server.url(target)))));
-    assert_eq!(agent.waiting(), 1);
+    assert_eq!(agent.waiting_request_count(), 1);
     for page in pages {
         page.get(&reactor).unwrap();
     }

@@ -34,7 +34,7 @@ fn a_kept_connection_to_another_address_keeps_the_name_of_its_url() {
     for _ in 0..3 {
         assert_eq!(body(wait(&reactor, agent.fetch(get("https://maps.test/")))), "maps.test");
     }
-    assert_eq!((server.opened(), agent.idle_connections()), (1, 1));
+    assert_eq!((server.opened(), agent.idle_connection_count()), (1, 1));
     wait(&reactor, agent.close_idle()).unwrap();
     assert_nothing_is_left(&reactor, &agent, 1);
     until(&reactor, "the server saw an orderly end", || server.lost() == ["Done"]);
@@ -130,5 +130,5 @@ fn large_bodies_go_both_ways_and_pauses_hold() {
         taker.is_over()
     });
     assert!(taker.seen.borrow().data == "y".repeat(LARGE).as_bytes());
-    assert_eq!(agent.idle_connections(), 1);
+    assert_eq!(agent.idle_connection_count(), 1);
 }

@@ -7,11 +7,11 @@
 //!       +---- abort, error, panic, buffer limit, time ---> Ended(why)
 //! ```
 //!
-//! While the connection is open, each direction has a state of its own, in a room of its own: `reading.rs` and
+//! While the connection is open, each direction has a state of its own, in a file of its own: `reading.rs` and
 //! `sending.rs`. `requests.rs` is what a program asks for through its [`Transport`]. Requests only change state and
 //! queue the connection; [`Connection::attend`], called by the loop, does the work.
 //!
-//! Next: `reading.rs`, `sending.rs` and `requests.rs`, its three rooms, in this order.
+//! Next: `reading.rs`, the first direction.
 
 mod reading;
 mod requests;
@@ -46,7 +46,7 @@ pub(super) struct Connection {
     reason: RefCell<Option<Reason>>,
     reading: Reading,
     sending: Sending,
-    /// The protocol has heard that the reactor stops. The loop asks in every turn of a shutdown.
+    /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only once.
     told_to_stop: Cell<bool>,
     /// It is being attended to, or has been queued since it last was: there is no need to queue it again.
     queued: Cell<bool>,
@@ -69,8 +69,8 @@ impl Connection {
         peer: Address,
         connector: Option<Rc<ConnectorInner>>,
     ) -> Rc<Connection> {
-        // On for the side that answers only. With both sides on, two that write much at once would wait for each other
-        // for ever: neither reads, because neither can send.
+        // Only for accepted connections. If it were on at both ends and both wrote much at once, neither would read,
+        // because neither could send: both would wait for ever.
         let pause_when_full = connector.is_none();
         Rc::new_cyclic(|this| Connection {
             this: this.clone(),
@@ -132,9 +132,9 @@ impl Connection {
         self.tell_producer(core);
         // After all callbacks: the replies to everything that was read leave in one vectored write.
         self.flush();
-        // Again, because the buffer may be empty only now. No event would follow on which to resume the producer.
+        // Again: this flush may have emptied the buffer, and no later event would resume the producer.
         self.tell_producer(core);
-        // Last: an end waits for the last byte.
+        // Last: a close waits until the last byte has been sent.
         self.finish();
         self.queued.set(false);
         // The budget is used up, or the producer has written since the flush. The driver will not report either.
@@ -158,15 +158,16 @@ impl Connection {
         }
     }
 
-    /// Marks the connection as over, for `reason`; the protocol hears of it at the end of this turn. A second end
-    /// changes nothing: the first reason is the true one.
+    /// Marks the connection as over, for `reason`; the protocol is told at the end of this turn. A second end changes
+    /// nothing: the first reason is the true one.
     pub(super) fn end(&self, reason: Reason) {
         if self.life.replace(Life::Ended) == Life::Ended {
             return;
         }
         let broken_off =
             matches!(reason, Reason::Aborted | Reason::BufferFull | Reason::Panicked | Reason::FlushTimeout);
-        // Borrowed only while the driver reads or writes, and drivers call nobody back: this always succeeds.
+        // The stream is borrowed only during a read or a write, and a driver never calls back. So the borrow always
+        // succeeds.
         if broken_off && let Ok(mut stream) = self.stream.try_borrow_mut() {
             stream.iter_mut().for_each(|stream| stream.reset_on_close());
         }
@@ -193,7 +194,7 @@ impl Connection {
         }
     }
 
-    /// Drops what it holds, without a callback: the loop is gone, and nobody is left to call.
+    /// Drops what it holds, without a callback: the loop is gone.
     pub(super) fn forget(&self) {
         drop(self.protocol.take());
         self.sending.forget_producer();

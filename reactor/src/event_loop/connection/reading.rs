@@ -1,4 +1,4 @@
-//! The reading room: when a connection reads, how much, and what stops it.
+//! The direction in: when a connection reads, how much, and what stops it.
 //!
 //! ```text
 //!   edge   Drained --event--> Readable --event--> EndFollows --read of 0 bytes--> Ended
@@ -38,10 +38,10 @@ pub(super) struct Reading {
 enum Edge {
     /// Everything has been read; the driver will report more.
     Drained,
-    /// There may be more to read, and nobody will report it again.
+    /// There may be more to read, and the driver will not report it again.
     Readable,
-    /// As `Readable`, and the peer's end follows. A short read does not drain this one: the end behind it makes no
-    /// event of its own.
+    /// As `Readable`, and the driver has reported the end of the peer's stream. A short read must not change this to
+    /// `Drained`: no further event would report the end behind those bytes.
     EndFollows,
     /// The end has been read.
     Ended,
@@ -51,7 +51,7 @@ enum Edge {
 enum Flow {
     Flowing,
     Paused(Pause),
-    /// The pause is over, and the protocol has not heard of it yet. Nothing is read before it has.
+    /// The pause is over, but the protocol has not been told. Nothing is read before that: see `report_resumed`.
     Resuming,
 }
 
@@ -60,7 +60,7 @@ enum Flow {
 pub(super) enum Pause {
     /// The program asked for it: `pause_producing`.
     Requested,
-    /// Too much waits to be sent.
+    /// Too many bytes wait to be sent.
     FullBuffer,
     Both,
 }
@@ -99,13 +99,13 @@ impl Reading {
         }));
     }
 
-    /// Ends the pause for this reason. True if no other is left: then the protocol must hear of it.
+    /// Ends the pause for this reason. True if no other reason is left: then the protocol must be told.
     pub(super) fn unpause(&self, why: Pause) -> bool {
         let Flow::Paused(paused) = self.flow.get() else { return false };
         match paused {
             Pause::Both if why == Pause::Requested => self.flow.set(Flow::Paused(Pause::FullBuffer)),
             Pause::Both => self.flow.set(Flow::Paused(Pause::Requested)),
-            only if only == why => {
+            reason if reason == why => {
                 self.flow.set(Flow::Resuming);
                 return true;
             }

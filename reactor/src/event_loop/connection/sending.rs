@@ -1,5 +1,5 @@
-//! The sending room: bytes that wait to be sent, the producer that writes them, and the ends that wait for the last
-//! one.
+//! The direction out: bytes that wait to be sent, the producer that writes them, and a close that waits until the last
+//! byte has been sent.
 //!
 //! ```text
 //!   side       Open --lose_write_connection--> Closing --all written--> Closed
@@ -22,13 +22,13 @@ use std::sync::Arc;
 
 pub(super) struct Sending {
     out: RefCell<Outgoing>,
-    /// Above this many bytes in `out` the connection is aborted.
+    /// Maximum number of bytes in `out`. Above it the connection is aborted.
     max_buffered: Cell<usize>,
     edge: Cell<Edge>,
     side: Cell<Side>,
     producer: RefCell<Option<Rc<dyn Producer>>>,
     producing: Cell<Producing>,
-    /// Aborts a closing connection whose peer takes nothing more.
+    /// Aborts a closing connection if its peer takes no more bytes.
     close_timer: RefCell<Option<DelayedCall>>,
 }
 
@@ -49,10 +49,11 @@ enum Side {
     Closed,
 }
 
-/// What the registered producer was told last, or is to be told next.
+/// What the registered producer has been told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Producing {
     Running,
+    /// The loop has still to tell it to pause.
     ToBePaused,
     Paused,
 }
@@ -98,7 +99,7 @@ impl Sending {
         self.max_buffered.get()
     }
 
-    /// Puts `pieces` after what was written before. Returns how many bytes wait now.
+    /// Puts `pieces` after the bytes that were written before. Returns the number of bytes that wait now.
     pub(super) fn push(&self, pieces: &[&[u8]], blocks: &Blocks) -> usize {
         let mut out = self.out.borrow_mut();
         for piece in pieces {
@@ -128,7 +129,7 @@ impl Sending {
         self.producing.set(Producing::Running);
     }
 
-    /// Throws away what waits, and gives out the producer, which must be told.
+    /// Drops the unsent bytes. Returns the producer, which the caller must tell.
     pub(super) fn clear(&self, blocks: &Blocks) -> Option<Rc<dyn Producer>> {
         self.out.borrow_mut().clear(blocks);
         if let Some(timer) = self.close_timer.take() {
@@ -139,7 +140,7 @@ impl Sending {
 }
 
 impl Connection {
-    /// Sends what waits, as much as the socket takes.
+    /// Sends as many of the waiting bytes as the socket takes.
     pub(super) fn flush(&self) {
         let sending = &self.sending;
         if self.life.get() == Life::Ended || !sending.can_flush() {
@@ -151,7 +152,8 @@ impl Connection {
             None => return,
         };
         match result {
-            // Only when all is gone, and not below the mark at once: pauses then come seldom, not with every write.
+            // Only when everything has been sent, not as soon as the buffer falls below the mark: otherwise a buffer that
+            // stays near the mark would pause and resume with every write.
             Ok(true) => {
                 self.reading.unpause(Pause::FullBuffer);
             }
@@ -160,7 +162,8 @@ impl Connection {
                 if sending.buffered() < before
                     && let Some(timer) = &*sending.close_timer.borrow()
                 {
-                    // The peer does read, if slowly: its time begins anew. A timer that has fired has ended us.
+                    // The peer reads, if slowly, so its time begins again. The reset fails only if the timer has fired,
+                    // and that has ended the connection.
                     let _ = timer.reset(self.work.settings.close_timeout);
                 }
             }
@@ -168,8 +171,8 @@ impl Connection {
         }
     }
 
-    /// Pauses the producer above the mark, and resumes it when all is gone: always in pairs, and never from inside a
-    /// write.
+    /// Pauses the producer above the mark, and resumes it when everything has been sent: always in pairs, and never from
+    /// inside a write.
     pub(super) fn tell_producer(&self, core: &Core) {
         let producing = &self.sending.producing;
         if producing.get() == Producing::Running || self.life.get() != Life::Open {
@@ -190,7 +193,7 @@ impl Connection {
         }
     }
 
-    /// Carries out an end that had to wait for the last byte.
+    /// Carries out a close that had to wait until the last byte was sent.
     pub(super) fn finish(&self) {
         let sending = &self.sending;
         if !sending.out.borrow().is_empty() {
@@ -208,26 +211,27 @@ impl Connection {
                     None => Ok(()),
                 };
                 match result {
-                    Ok(()) => self.end_if_both_sides_have(),
+                    Ok(()) => self.end_if_both_sides_ended(),
                     Err(error) => self.end(Reason::Lost(Arc::new(error))),
                 }
             }
-            (Life::Open, Side::Closed) => self.end_if_both_sides_have(),
+            (Life::Open, Side::Closed) => self.end_if_both_sides_ended(),
             (Life::Open, Side::Open) | (Life::Ended, _) => {}
         }
     }
 
-    fn end_if_both_sides_have(&self) {
+    fn end_if_both_sides_ended(&self) {
         if self.reading.has_ended() {
             self.end(Reason::Done);
         }
     }
 
-    /// Gives the peer a time to take the last bytes: one that does not read must not keep a connection that was closed.
+    /// Limits the time that the peer has to take the last bytes: a peer that does not read must not keep a closed
+    /// connection open.
     fn limit_the_flush(&self) {
-        let late = self.this.clone();
+        let this = self.this.clone();
         let action = move || {
-            if let Some(me) = late.upgrade() {
+            if let Some(me) = this.upgrade() {
                 me.end(Reason::FlushTimeout);
             }
         };

@@ -78,7 +78,8 @@ impl Agent {
         self.pool.route().settings()
     }
 
-    /// Sends `request`. Fires at the head of the response; take the body from the [`Response`], or drop both.
+    /// Sends `request`. Fires at the head of the response; take the body from the [`Response`], or drop the
+    /// `Response`.
     ///
     /// Fails with [`AgentError`](super::AgentError). Cancelling frees all that the request holds: its place in the
     /// queue, the connection attempt, the connection.
@@ -112,24 +113,25 @@ impl Agent {
     }
 
     /// Number of connections: those being made, those that carry a request, idle and closing ones.
-    pub fn open_connections(&self) -> usize {
+    pub fn open_connection_count(&self) -> usize {
         self.pool.open()
     }
 
     /// Number of connections that are kept for the next request.
-    pub fn idle_connections(&self) -> usize {
+    pub fn idle_connection_count(&self) -> usize {
         self.pool.idle()
     }
 
     /// Number of requests that wait for a connection.
-    pub fn waiting(&self) -> usize {
+    pub fn waiting_request_count(&self) -> usize {
         self.pool.waiting()
     }
 }
 
 impl fmt::Debug for Agent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (open, idle, waiting) = (self.open_connections(), self.idle_connections(), self.waiting());
+        let (open, idle, waiting) =
+            (self.open_connection_count(), self.idle_connection_count(), self.waiting_request_count());
         write!(f, "Agent(open: {open}, idle: {idle}, waiting: {waiting})")
     }
 }

@@ -34,7 +34,7 @@ pub(super) trait ConnectionUser {
     fn needs_new_connection(&self) -> bool;
     /// `connection` is being made for it.
     fn connecting(&self, connection: Rc<ClientConnection>, connector: Connector);
-    /// TCP is connected. Called again for each layer that comes to lie on top. If `is_secure`, TLS and perhaps a tunnel
+    /// TCP is connected. Called again for each layer on top. If `is_secure`, TLS and perhaps a tunnel
     /// still come before the request.
     fn transport_made(&self, is_secure: bool);
     /// `connection` is ready for the request: write it to `transport`.
@@ -77,7 +77,7 @@ pub(super) struct ClientConnection {
     transport: RefCell<Option<Transport>>,
     user: RefCell<Option<Weak<dyn ConnectionUser>>>,
     reader: Cell<Option<Box<ResponseReader>>>,
-    /// Bytes received and held back because the body is paused: at most what one read brought.
+    /// Bytes received and held back because the body is paused; at most one read's worth.
     held: RefCell<Vec<u8>>,
     /// Complete responses so far.
     served: Cell<u64>,
@@ -162,7 +162,7 @@ impl ClientConnection {
 
     // ---- From Opening to Busy, to Idle, and back.
 
-    /// The connection is up. Called again for each layer that comes to lie on top, with its transport.
+    /// The connection is up. Called again for each layer on top, with that layer's transport.
     pub(super) fn transport_made(&self, transport: &Transport) {
         drop(self.transport.replace(Some(transport.clone())));
         if let Some(user) = self.user() {
@@ -231,7 +231,7 @@ impl ClientConnection {
 
     // ---- Ends.
 
-    /// Breaks it off, and loses bytes that wait.
+    /// Aborts it, and drops the unsent bytes.
     pub(super) fn abort(&self) {
         self.end(Transport::abort_connection);
     }
@@ -256,7 +256,7 @@ impl ClientConnection {
         self.when_gone.borrow_mut().push(firer);
     }
 
-    /// Breaks it off because of `reason`.
+    /// Aborts it because of `reason`.
     pub(super) fn fail(&self, reason: Failure) {
         if self.is(State::Over) {
             return;
@@ -293,12 +293,12 @@ impl ClientConnection {
         match self.state.get() {
             State::Busy => {}
             State::Over => return,
-            State::Opening | State::Idle => return self.refuse_unasked("without being asked"),
+            State::Opening | State::Idle => return self.refuse_unsolicited("without being asked"),
         }
         // A response that overtakes its request belongs to no request of ours. On a reused connection, an attacker may
         // have sent it for whichever request comes next.
         if !self.has_answered.get() && self.is_reused() && self.is_unsent() {
-            return self.refuse_unasked("before it was asked");
+            return self.refuse_unsolicited("before it was asked");
         }
         self.has_answered.set(true);
         while let (Some(mut reader), Some(user)) = (self.reader.take(), self.user()) {
@@ -326,7 +326,7 @@ impl ClientConnection {
         }
     }
 
-    /// The response is whole. The connection goes back to the pool before the program is told, so that a callback that
+    /// The response is complete. The connection goes back to the pool before the program is told, so that a callback that
     /// sends the next request finds it there.
     fn complete(self: &Rc<Self>, user: &dyn ConnectionUser, parser: &ResponseParser, head: Option<Head>, rest: &[u8]) {
         if !rest.is_empty() {
@@ -372,7 +372,7 @@ impl ClientConnection {
     }
 
     /// Bytes have come that belong to no response. They must not be taken for the next one, so the connection ends.
-    fn refuse_unasked(&self, when: &str) {
+    fn refuse_unsolicited(&self, when: &str) {
         log::debug!(target: "reactor", "{}: the server sent something {when}", self.origin);
         self.leave_the_pool();
         self.fail(Reason::Aborted.into());

@@ -10,7 +10,7 @@
 use super::body::{BodyEnd, BodyProtocol, BodyTransport};
 use std::cell::RefCell;
 
-/// The state of a body on the side of the program.
+/// The state of a body as the program sees it.
 pub(super) struct Delivery(RefCell<State>);
 
 enum State {

@@ -1,5 +1,5 @@
 //! Everything that can go wrong with a request. [`AgentError`] says how far it came, why it came no further, and whose
-//! fault that is; the reasons that only the client knows stand below it.
+//! fault that is. Below it stand the reasons that only the client has.
 //!
 //! Next: `request.rs`, what is sent.
 
@@ -19,7 +19,7 @@ pub enum Stage {
     RequestNotSent,
     /// Some or all of it was sent, and no response came. Whether the server has acted on it is unknown.
     ResponseNeverReceived,
-    /// The response began and did not come to its end.
+    /// The response began, but did not end as it should.
     ResponseFailed,
 }
 

@@ -1,15 +1,15 @@
 //! [`Exchange`]: one request on its way, from the call to the last byte of its response.
 //!
 //! ```text
-//!   Waiting --> Connecting --> Greeting --> Asking --> Answering --> Over
-//!      ^  \___________________________________^  |          |
-//!      |           (an idle connection)          |          |
-//!      +---- (a kept connection was stale) ------+          |
-//!      from anywhere: cancelled, failed, out of time -------+----> Over
+//!   Waiting --> Connecting --> Handshaking --> Requesting --> Receiving --> Over
+//!      ^  \_______________________________________^  |
+//!      |             (an idle connection)            |
+//!      +------ (a kept connection was stale) --------+
+//!      from anywhere: cancelled, failed, out of time ---------------------> Over
 //! ```
 //!
 //! It has one timer, which each step sets again; the deadline of the whole request never moves. The timer holds the
-//! exchange and the exchange its connection, while the connection has only a weak way back. So a reactor that is
+//! exchange and the exchange its connection, while the connection has only a weak reference back. So a reactor that is
 //! dropped drops its timers, and with them every request.
 //!
 //! Next: `upload.rs`, how its body goes out.
@@ -60,11 +60,11 @@ enum State {
     /// TCP is being connected.
     Connecting,
     /// The proxy is asked for a tunnel, or the TLS handshake is under way.
-    Greeting,
+    Handshaking,
     /// The request is being sent, or has been; the head of the response has not come.
-    Asking,
+    Requesting,
     /// The head has come, the body comes.
-    Answering,
+    Receiving,
     Over,
 }
 
@@ -115,7 +115,7 @@ impl Exchange {
         exchange
     }
 
-    /// This exchange, to be handed on. `None` only while it is being dropped.
+    /// A strong reference to this exchange. `None` only while it is being dropped.
     fn me(&self) -> Option<Rc<Exchange>> {
         self.this.upgrade()
     }
@@ -161,25 +161,26 @@ impl Exchange {
         let is_end = reactor.now() >= self.end;
         let (what, limit) = match self.state.get() {
             State::Over => return,
-            State::Greeting => (format!("the TLS handshake with {host}"), settings.handshake_timeout),
-            State::Asking => (format!("the head of the answer of {host}"), settings.first_byte_timeout),
-            // The limit was that of a state that has been left in time. The states below have none of their own, so
+            State::Handshaking => (format!("the TLS handshake with {host}"), settings.handshake_timeout),
+            State::Requesting => (format!("the head of the answer of {host}"), settings.first_byte_timeout),
+            // The limit was that of an earlier state, which ended in time. The states below have none of their own, so
             // the timer goes on to the deadline of the whole request.
             _ if !is_end => return self.start_timer(&reactor, self.end.saturating_duration_since(reactor.now())),
             State::Waiting => (format!("a free connection to {host}"), settings.timeout),
             State::Connecting => (format!("a connection to {host}"), settings.timeout),
-            State::Answering => (format!("the answer of {host}"), settings.timeout),
+            State::Receiving => (format!("the answer of {host}"), settings.timeout),
         };
         let after = if is_end { settings.timeout } else { limit };
         self.fail(TimeoutError { what, after });
     }
 
-    /// Writes the request on; called again by [`Sender`] when the transport has room.
-    fn go_on_sending(&self, transport: &Transport) {
-        let is_done = self.upload.go_on(self.request.content(), transport, || Rc::new(Sender(self.this.clone())));
+    /// Writes more of the request; [`Sender`] calls it again when the transport has room.
+    fn continue_sending(&self, transport: &Transport) {
+        let is_done =
+            self.upload.continue_writing(self.request.content(), transport, || Rc::new(Sender(self.this.clone())));
         // Not before: the time for the first byte begins when the request has been sent. And not if the response has
         // begun already: then this state is over.
-        if is_done && self.is(State::Asking) {
+        if is_done && self.is(State::Requesting) {
             self.limit(self.pool.route().settings().first_byte_timeout);
         }
     }
@@ -191,16 +192,16 @@ impl Exchange {
         let has_answered = self.connection.borrow().as_ref().is_some_and(|connection| connection.has_answered());
         let (stage, state) = match self.state.get() {
             State::Over => return,
-            state @ (State::Waiting | State::Connecting | State::Greeting) => (Stage::RequestNotSent, state),
-            State::Asking if !has_answered => (Stage::ResponseNeverReceived, State::Asking),
+            state @ (State::Waiting | State::Connecting | State::Handshaking) => (Stage::RequestNotSent, state),
+            State::Requesting if !has_answered => (Stage::ResponseNeverReceived, State::Requesting),
             state => (Stage::ResponseFailed, state),
         };
         let error = AgentError::new(stage, &self.request, reason);
         log::debug!(target: "reactor", "{error}");
         // Before the program is told: it may ask again at once, and then the place in the pool must be free.
-        self.let_go();
+        self.release();
         match state {
-            State::Answering => self.delivery.end(BodyEnd::ResponseFailed(error.into())),
+            State::Receiving => self.delivery.end(BodyEnd::ResponseFailed(error.into())),
             _ => self.fire(Err(error.into())),
         }
     }
@@ -212,7 +213,7 @@ impl Exchange {
     }
 
     /// Frees the place in the queue, the timer, the connection attempt and the connection.
-    fn let_go(&self) {
+    fn release(&self) {
         if self.state.replace(State::Over) == State::Waiting
             && let Some(me) = self.me()
         {
@@ -255,17 +256,17 @@ impl ConnectionUser for Exchange {
     fn transport_made(&self, is_secure: bool) {
         drop(self.connector.take());
         if is_secure && self.is(State::Connecting) {
-            self.state.set(State::Greeting);
+            self.state.set(State::Handshaking);
             self.limit(self.pool.route().settings().handshake_timeout);
         }
     }
 
     fn connection_ready(&self, connection: &Rc<ClientConnection>, transport: &Transport) {
         drop(self.connector.take());
-        self.state.set(State::Asking);
+        self.state.set(State::Requesting);
         drop(self.connection.replace(Some(connection.clone())));
         self.upload.begin(self.pool.route().head_of(&self.request), self.request.content(), transport);
-        self.go_on_sending(transport);
+        self.continue_sending(transport);
         if !self.is_sent() {
             // Sending has no limit of its own; that of the state before must not end it.
             self.limit(Duration::MAX);
@@ -289,18 +290,18 @@ impl ConnectionUser for Exchange {
         if is_complete {
             self.delivery.end(BodyEnd::ResponseDone);
         } else {
-            self.state.set(State::Answering);
+            self.state.set(State::Receiving);
         }
         self.fire(Ok(Response::new(head, me)));
         // After the Deferred has fired: most programs take the body at once, and then there is nothing to pause.
-        if self.is(State::Answering) && self.delivery.is_undelivered() {
+        if self.is(State::Receiving) && self.delivery.is_undelivered() {
             self.pause();
         }
     }
 
     fn body_received(&self, data: &[u8]) {
         let Some(me) = self.me() else { return };
-        self.delivery.give(data, &BodyTransport::new(me), || self.is(State::Answering));
+        self.delivery.give(data, &BodyTransport::new(me), || self.is(State::Receiving));
     }
 
     fn connection_released(&self) {
@@ -317,7 +318,7 @@ impl ConnectionUser for Exchange {
     /// Only if that cannot make anything happen twice: the method is idempotent, or not a byte has left.
     fn connection_broken(&self, connection: &ClientConnection, reason: Failure) {
         let is_safe = self.request.is_idempotent() || connection.is_unsent();
-        let is_stale = self.is(State::Asking) && connection.is_reused() && !connection.has_answered();
+        let is_stale = self.is(State::Requesting) && connection.is_reused() && !connection.has_answered();
         if !(is_stale && is_safe) || self.retried.replace(true) {
             return self.fail(reason);
         }
@@ -352,7 +353,7 @@ impl BodySource for Exchange {
     }
 
     fn pause(&self) {
-        if self.is(State::Answering) && !self.paused.replace(true) {
+        if self.is(State::Receiving) && !self.paused.replace(true) {
             self.with_transport(Transport::pause_producing);
         }
     }
@@ -368,7 +369,7 @@ impl BodySource for Exchange {
     }
 
     fn abandon(&self) {
-        self.let_go();
+        self.release();
         self.delivery.give_up();
     }
 
@@ -391,6 +392,6 @@ impl Producer for Sender {
         if let Some(connection) = connection {
             connection.note_sent(); // From here on only an idempotent request may be retried.
         }
-        exchange.with_transport(|transport| exchange.go_on_sending(transport));
+        exchange.with_transport(|transport| exchange.continue_sending(transport));
     }
 }

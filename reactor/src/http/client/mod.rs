@@ -8,13 +8,13 @@
 //! 2. `exchange.rs`: `start` makes the exchange, which is this one request: its deadlines, its retry, its cancellation.
 //!    It sets the timer and submits the exchange to the pool.
 //! 3. `pool.rs`: `submit` finds an idle connection to the same origin, or opens one, or puts the exchange into a queue.
-//! 4. `route.rs`: `connect`, if one is opened. It says where TCP goes and which protocols lie on it: perhaps a tunnel
+//! 4. `route.rs`: `connect`, if one is opened. It says where TCP goes and which protocols run on it: perhaps a tunnel
 //!    through a proxy (`tunnel.rs`), perhaps TLS, and on top the connection's own.
 //! 5. `connection.rs`: `begin`, as soon as the connection is ready. It makes a reader for the response and has the
 //!    exchange write the request (`upload.rs`).
-//! 6. `connection.rs`: `receive`, for each piece that comes. `reader.rs` makes events of it, the exchange gets them.
+//! 6. `connection.rs`: `receive`, for each piece that comes. `reader.rs` turns it into events for the exchange.
 //! 7. `exchange.rs`: `head_received` fires the Deferred of step 2 with a [`Response`] (`response.rs`). The body goes to
-//!    what takes it (`delivery.rs`, `body.rs`).
+//!    a `BodyProtocol` (`delivery.rs`, `body.rs`).
 //! 8. `connection.rs`: `complete`. First the pool gets the connection back and gives it to the next exchange that
 //!    waits; then the program hears of the end, so that it finds the pool in order.
 //!
@@ -22,10 +22,10 @@
 //! connection see an exchange as `ConnectionUser`, a connection sees its pool as `ConnectionOwner` (`connection.rs`),
 //! the program's handles see an exchange as `BodySource` (`body.rs`).
 //!
-//! # What holds what
+//! # Ownership: what keeps what alive
 //!
 //! The timer of the whole deadline holds the exchange, the exchange holds its connection and the pool, a connection has
-//! only weak ways back, and the pool holds idle connections only. So a dropped reactor drops everything, and a dropped
+//! only weak references back, and the pool holds idle connections only. So a dropped reactor drops everything, and a dropped
 //! agent closes what is idle while requests go on.
 //!
 //! Next: `agent.rs`, the front.

@@ -7,8 +7,8 @@
 //!              \--> else TooManyWaiting
 //! ```
 //!
-//! When a connection becomes free or ends, the pool serves the exchange that has waited longest of all that can now be
-//! served. If an exchange would have to wait only because another host keeps idle connections, one of those is closed.
+//! When a connection becomes free or ends, the pool serves, of all exchanges that it can serve now, the one that has
+//! waited longest. If an exchange would have to wait only because another host keeps idle connections, one of those is closed.
 //!
 //! The pool does not hold busy connections, but counts them. Their exchange holds them: when it is dropped, they must
 //! close, although the pool lives on.
@@ -117,8 +117,8 @@ impl Pool {
         Ok(())
     }
 
-    /// The same for an exchange that was served once, by a stale connection: it comes before all that wait. No
-    /// limit is checked, as it has had a place before.
+    /// The same for an exchange that was served once, by a stale connection: it goes to the front of the queue.
+    /// No limit is checked, as it has had a place before.
     pub(super) fn submit_again(&self, user: &Rc<dyn ConnectionUser>) {
         if !self.serve(user, user.origin()) {
             self.enqueue(user, VecDeque::push_front);
@@ -236,7 +236,7 @@ impl Pool {
         {
             let first = self.hosts.borrow().get(&origin).and_then(|host| host.waiting.front()?.1.upgrade());
             if first.is_some_and(|first| !self.serve(&first, &origin)) {
-                continue; // So those of its host behind it cannot be served either.
+                continue; // So the exchanges behind it, for the same host, cannot be served either.
             }
             let mut hosts = self.hosts.borrow_mut();
             let Some(host) = hosts.get_mut(&origin) else { continue };
@@ -272,7 +272,7 @@ impl Pool {
         }
     }
 
-    /// Takes `connection` out of the idle ones, if it is one of them.
+    /// Removes `connection` from the idle ones, if it is one of them.
     fn take_out_of_idle(&self, connection: &ClientConnection) {
         let mut hosts = self.hosts.borrow_mut();
         let Some(host) = hosts.get_mut(connection.origin()) else { return };

@@ -66,7 +66,7 @@ impl ResponseReader {
             ResponseEvent::Head(head) => {
                 // Unless codings are asked for, the parser has refused a head that tells of one.
                 let decoding = match self.accept_gzip {
-                    true => Decoding::of(&head, self.max_body),
+                    true => Decoding::for_head(&head, self.max_body),
                     false => Ok(None),
                 };
                 // Before the coding is judged: a response without a body may name any.

@@ -159,7 +159,7 @@ impl Request {
         Ok(self)
     }
 
-    /// Marks the query parameter of this name as a secret: it is not sent along when a redirect leads to another
+    /// Marks the query parameter of this name as a secret: it is not sent when a redirect leads to another
     /// origin.
     pub fn secret_query(mut self, name: &str) -> Request {
         self.secret_query.push(name.to_owned());

@@ -1,4 +1,4 @@
-//! [`Response`]: a response from the moment when its head has come, and [`Page`]: one that has come whole.
+//! [`Response`]: a response from the moment when its head has come, and [`Page`]: a complete one.
 //!
 //! Until the program takes the body, the connection is paused. If it drops the `Response` instead, the connection is
 //! freed. (In Twisted such a connection is held for ever.)

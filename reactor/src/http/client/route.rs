@@ -1,4 +1,4 @@
-//! [`Route`]: the way from an agent to a server. Where the connection goes, which protocols lie on it, and what the
+//! [`Route`]: the way from an agent to a server. Where the connection goes, which protocols run on it, and what the
 //! first line of a request says; a proxy changes all three.
 //!
 //! ```text

@@ -1,8 +1,8 @@
-//! [`Tunnel`]: the way through a proxy. Asked for with CONNECT (RFC 9110, section 9.3.6), then handed over to TLS.
+//! [`Tunnel`]: the way through a proxy. CONNECT requests it (RFC 9110, section 9.3.6); then TLS uses it.
 //!
 //! ```text
-//!   Asking --(2xx)--> Up: everything goes to the protocol inside, as if it had been there from the start
-//!      +-----(else)-> Refused
+//!   Requesting --(2xx)--> Up: everything goes to the protocol inside, as if it had been there from the start
+//!      +---------(else)-> Refused
 //! ```
 //!
 //! A request over plain HTTP needs no tunnel: it goes to the proxy with its whole URL. The exception is a request that
@@ -22,7 +22,7 @@ use std::rc::Rc;
 /// The protocol that asks for the tunnel, and then passes everything on.
 pub(super) struct Tunnel {
     connection: Rc<ClientConnection>,
-    question: String,
+    request: String,
     state: State,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Tunnel {
 type Inner = Box<dyn Protocol>;
 
 enum State {
-    Asking(Box<ResponseParser>, Inner),
+    Requesting(Box<ResponseParser>, Inner),
     Up(Inner),
     Refused,
 }
@@ -46,14 +46,14 @@ impl Tunnel {
         inner: Inner,
     ) -> Tunnel {
         let authorization = proxy.authorization_line();
-        let question = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n{authorization}\r\n");
+        let request = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n{authorization}\r\n");
         let parser = ResponseParser::new(limits.clone()).for_method("CONNECT");
-        Tunnel { connection, question, state: State::Asking(Box::new(parser), inner) }
+        Tunnel { connection, request, state: State::Requesting(Box::new(parser), inner) }
     }
 
     /// Reads the proxy's response from `input`; true once the tunnel is there.
     fn read_response(&mut self, input: &mut &[u8]) -> Result<bool, ProxyError> {
-        let State::Asking(parser, _) = &mut self.state else { return Ok(true) };
+        let State::Requesting(parser, _) = &mut self.state else { return Ok(true) };
         loop {
             match parser.next(input).map_err(ProxyError::BadAnswer)? {
                 ResponseEvent::Head(head) if !(200..300).contains(&head.status) => {
@@ -75,7 +75,7 @@ impl Tunnel {
 impl Protocol for Tunnel {
     fn connection_made(&mut self, transport: &Transport) {
         self.connection.transport_made(transport);
-        transport.write(mem::take(&mut self.question).as_bytes());
+        transport.write(mem::take(&mut self.request).as_bytes());
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
@@ -86,7 +86,7 @@ impl Protocol for Tunnel {
             Err(error) => return self.refuse(error),
         }
         self.state = match mem::replace(&mut self.state, State::Refused) {
-            State::Asking(_, mut inner) => {
+            State::Requesting(_, mut inner) => {
                 inner.connection_made(transport);
                 State::Up(inner)
             }
@@ -107,7 +107,7 @@ impl Protocol for Tunnel {
 
     fn read_connection_lost(&mut self, transport: &Transport) {
         match &mut self.state {
-            State::Asking(..) => self.refuse(ProxyError::BadAnswer(HttpError::Incomplete)),
+            State::Requesting(..) => self.refuse(ProxyError::BadAnswer(HttpError::Incomplete)),
             State::Up(inner) => inner.read_connection_lost(transport),
             State::Refused => {}
         }

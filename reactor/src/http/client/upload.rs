@@ -8,7 +8,7 @@ use crate::{Producer, Transport};
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// Bytes of a request's body that are written at once.
+/// Maximum bytes of a request's body in one write.
 const PIECE: usize = 64 * 1024;
 
 /// How much of a request has been handed to the transport.
@@ -21,7 +21,7 @@ pub(super) struct Upload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Writing,
-    /// Too much waits to be sent. A producer is registered, and the transport calls it when there is room.
+    /// Too many bytes wait to be sent. A producer is registered, and the transport calls it when there is room.
     Held,
     Done,
 }
@@ -47,9 +47,9 @@ impl Upload {
         transport.write(&bytes);
     }
 
-    /// Writes the body on until too much waits to be sent; true if that was all of it. If there is more, `producer` is
+    /// Writes more of the body until too many bytes wait to be sent; true if that was all of it. If there is more, `producer` is
     /// registered with the transport, and must call this again when it is resumed.
-    pub(super) fn go_on(
+    pub(super) fn continue_writing(
         &self,
         body: &[u8],
         transport: &Transport,
