@@ -262,8 +262,8 @@ impl Reactor {
         self.core.tear_down();
     }
 
-    /// Exchanges the memory that is used only within a turn with `memory`. Many reactors that take their turns one after
-    /// the other, as in a simulated world, then need it only once.
+    /// Exchanges the memory that is used only within a turn with `memory`. Many reactors that take their turns one
+    /// after the other, as in a simulated world, then need it only once.
     pub(crate) fn swap_turn_memory(&self, memory: &mut TurnMemory) {
         memory.buffer = self.core.buffer.replace(std::mem::take(&mut memory.buffer));
         self.core.work.blocks.swap(&mut memory.blocks);

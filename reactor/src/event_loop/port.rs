@@ -241,8 +241,8 @@ impl Port {
     }
 }
 
-/// Whether only this connection failed, before it was ours: the next may be well. Any other error is taken for a lack of
-/// descriptors or memory, and the port tries again later: to go on at once could spin for ever.
+/// Whether only this connection failed, before it was ours: the next may be well. Any other error is taken for a lack
+/// of descriptors or memory, and the port tries again later: to go on at once could spin for ever.
 fn failed_before_accept(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut)

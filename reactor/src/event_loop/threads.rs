@@ -121,8 +121,8 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    /// A Deferred, and the number under which its result is handed over. Cancelling the Deferred forgets the number: the
-    /// work goes on, and its result is dropped.
+    /// A Deferred, and the number under which its result is handed over. Cancelling the Deferred forgets the number:
+    /// the work goes on, and its result is dropped.
     #[track_caller]
     pub(super) fn deferred<T: Send + 'static>(&self, reactor: &WeakReactor) -> (Deferred<T>, u64) {
         let id = self.next.get();

@@ -1,7 +1,7 @@
 //! [`Head`]: status line and headers of a response, kept as received.
 //!
-//! httparse reads the headers. It accepts lines that end with a bare LF. We do not: an intermediary may count such lines
-//! differently (RFC 9112, section 2.2). The status line is read here. Nothing may stand before it, and
+//! httparse reads the headers. It accepts lines that end with a bare LF. We do not: an intermediary may count such
+//! lines differently (RFC 9112, section 2.2). The status line is read here. Nothing may stand before it, and
 //! its three parts are so plain that reading them here takes half of httparse's instructions.
 //!
 //! Next: `framing.rs`, what the headers say about the body.
@@ -168,7 +168,8 @@ fn check_lines<'a>(
     let head = &bytes[..line.length + length];
     for header in headers {
         let name = header.name.as_ptr() as usize - head.as_ptr() as usize;
-        // There are always two bytes before a name: the end of the status line or of another header line. httparse has seen that the line before ends with LF; this looks for the CR.
+        // There are always two bytes before a name: the end of the status line or of another header line. httparse has
+        // seen that the line before ends with LF; this looks for the CR.
         if head[name - 2] != b'\r' {
             return Err(not_http(BARE_LF));
         }

@@ -17,9 +17,9 @@ pub struct Limits {
     pub head: usize,
     /// Maximum number of header lines, and of trailer lines. Default 100.
     pub headers: usize,
-    /// Maximum bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused at its
-    /// head; a redirect (301, 302, 303, 307, 308) only when the body comes, as a client that follows it does not need
-    /// the body.
+    /// Maximum bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused
+    /// at its head; a redirect (301, 302, 303, 307, 308) only when the body comes, as a client that follows it does not
+    /// need the body.
     pub body: u64,
     /// Maximum number of interim (1xx) responses before the real one. Default 8.
     pub interim: usize,

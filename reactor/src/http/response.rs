@@ -12,7 +12,7 @@
 //!
 //! A response is a head and a body, and the head says where the body ends (RFC 9112, section 6.3). Nothing else on a
 //! connection marks where one response ends and the next begins. If we and an intermediary, such as a proxy or a cache,
-//! disagree about that point, the rest of this body becomes the head of the next response, and whoever wrote that body
+//! disagree about that point, the rest of this body becomes the head of the next response, and the author of that body
 //! controls the answer to the next request (response splitting and smuggling: RFC 9112, sections 11.1 and 11.2).
 //! Hence the rule of all these files: where two readings are possible, refuse, even if the RFC permits one of
 //! them.

@@ -46,7 +46,8 @@ pub(super) struct Connection {
     reason: RefCell<Option<Reason>>,
     reading: Reading,
     sending: Sending,
-    /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only once.
+    /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only
+    /// once.
     told_to_stop: Cell<bool>,
     /// It is being attended to, or has been queued since it last was: there is no need to queue it again.
     queued: Cell<bool>,

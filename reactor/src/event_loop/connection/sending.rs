@@ -152,8 +152,8 @@ impl Connection {
             None => return,
         };
         match result {
-            // Only when everything has been sent, not as soon as the buffer falls below the mark: otherwise a buffer that
-            // stays near the mark would pause and resume with every write.
+            // Only when everything has been sent, not as soon as the buffer falls below the mark: otherwise a buffer
+            // that stays near the mark would pause and resume with every write.
             Ok(true) => {
                 self.reading.unpause(Pause::FullBuffer);
             }
@@ -171,8 +171,8 @@ impl Connection {
         }
     }
 
-    /// Pauses the producer above the mark, and resumes it when everything has been sent: always in pairs, and never from
-    /// inside a write.
+    /// Pauses the producer above the mark, and resumes it when everything has been sent: always in pairs, and never
+    /// from inside a write.
     pub(super) fn tell_producer(&self, core: &Core) {
         let producing = &self.sending.producing;
         if producing.get() == Producing::Running || self.life.get() != Life::Open {

@@ -326,8 +326,8 @@ impl ClientConnection {
         }
     }
 
-    /// The response is complete. The connection goes back to the pool before the program is told, so that a callback that
-    /// sends the next request finds it there.
+    /// The response is complete. The connection goes back to the pool before the program is told, so that a callback
+    /// that sends the next request finds it there.
     fn complete(self: &Rc<Self>, user: &dyn ConnectionUser, parser: &ResponseParser, head: Option<Head>, rest: &[u8]) {
         if !rest.is_empty() {
             log::debug!(target: "reactor", "{}: {} bytes follow the end of an answer", self.origin, rest.len());

@@ -25,8 +25,8 @@
 //! # Ownership: what keeps what alive
 //!
 //! The timer of the whole deadline holds the exchange, the exchange holds its connection and the pool, a connection has
-//! only weak references back, and the pool holds idle connections only. So a dropped reactor drops everything, and a dropped
-//! agent closes what is idle while requests go on.
+//! only weak references back, and the pool holds idle connections only. So a dropped reactor drops everything, and a
+//! dropped agent closes what is idle while requests go on.
 //!
 //! Next: `agent.rs`, the front.
 

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! When a connection becomes free or ends, the pool serves, of all exchanges that it can serve now, the one that has
-//! waited longest. If an exchange would have to wait only because another host keeps idle connections, one of those is closed.
+//! waited longest. If an exchange would have to wait only because another host keeps idle connections, one of those is
+//! closed.
 //!
 //! The pool does not hold busy connections, but counts them. Their exchange holds them: when it is dropped, they must
 //! close, although the pool lives on.

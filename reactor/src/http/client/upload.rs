@@ -47,8 +47,8 @@ impl Upload {
         transport.write(&bytes);
     }
 
-    /// Writes more of the body until too many bytes wait to be sent; true if that was all of it. If there is more, `producer` is
-    /// registered with the transport, and must call this again when it is resumed.
+    /// Writes more of the body until too many bytes wait to be sent; true if that was all of it. If there is more,
+    /// `producer` is registered with the transport, and must call this again when it is resumed.
     pub(super) fn continue_writing(
         &self,
         body: &[u8],
