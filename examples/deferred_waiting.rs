@@ -46,14 +46,14 @@ fn main() -> Result<(), AlreadyCalledError> {
 }
 
 // Prints:
-// waiting: the Deferred made at examples/deferred_waiting.rs:28:30 has not been fired
+// waiting: the Deferred made at examples/deferred_waiting.rs:29:30 has not been fired
 //  0 s: asking for the city of Kiwi
-// waiting: the Deferred made at examples/deferred_waiting.rs:28:30 waits
-//   for the one that the callback added at examples/deferred_waiting.rs:33:10 gave back:
-//   the Deferred made at examples/deferred_waiting.rs:19:29 has not been fired
-//  2 s: asking for the weather in Los Angeles
-// waiting: the Deferred made at examples/deferred_waiting.rs:28:30 waits
+// waiting: the Deferred made at examples/deferred_waiting.rs:29:30 waits
 //   for the one that the callback added at examples/deferred_waiting.rs:34:10 gave back:
-//   the Deferred made at examples/deferred_waiting.rs:19:29 has not been fired
+//   the Deferred made at examples/deferred_waiting.rs:20:29 has not been fired
+//  2 s: asking for the weather in Los Angeles
+// waiting: the Deferred made at examples/deferred_waiting.rs:29:30 waits
+//   for the one that the callback added at examples/deferred_waiting.rs:35:10 gave back:
+//   the Deferred made at examples/deferred_waiting.rs:20:29 has not been fired
 //  5 s: the answer is sun
 // fired: true
