@@ -1,11 +1,9 @@
-//! One program in four styles: it asks a slow service for a user's city, then for the weather there. The style that
-//! blocks serves one user after the other; the others serve all at once. Run it with
-//! `cargo run --example four_styles`.
+//! One program in four styles asks a slow service for a user's city, then for the weather there. The blocking style
+//! serves one user after the other; the others serve all at once. Run it with `cargo run --example four_styles`.
 //!
 //! Next: `reactor/src/deferred/mod.rs`, how a Deferred works.
 
-use reactor::testing::ManualClock;
-use reactor::{Deferred, Failure};
+use reactor::{Deferred, Failure, testing::ManualClock};
 use std::time::Duration;
 
 fn answer(question: &str) -> Result<String, Failure> {
