@@ -1,6 +1,5 @@
 //! An HTTPS client. An agent makes two requests over one kept connection: it gets the first page whole, and the second
 //! piece by piece. It refuses to talk to a server with the wrong certificate.
-//!
 //! Run it with `cargo run --example https_get`. The server is in this same program, with a certificate made at start:
 //! no network is needed. A client of the web would say `TrustRoots::web()`, and no `connect_to`.
 
