@@ -217,6 +217,9 @@ pub enum RunError {
     AlreadyRunning,
     /// The system's poll call failed.
     Poll(io::Error),
+    /// The loop ended, and the Deferred of [`run_until`](crate::Reactor::run_until) had not fired, though it was
+    /// cancelled.
+    NoResult,
 }
 
 impl fmt::Display for RunError {
@@ -224,6 +227,7 @@ impl fmt::Display for RunError {
         match self {
             RunError::AlreadyRunning => f.write_str("the reactor is already running"),
             RunError::Poll(error) => write!(f, "waiting for events failed: {error}"),
+            RunError::NoResult => f.write_str("the reactor stopped before the Deferred had its result"),
         }
     }
 }

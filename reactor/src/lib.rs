@@ -22,10 +22,11 @@
 //!   later ([`Reactor::call_later`]), looks names up, and takes calls from other threads.
 //! * [`Protocol`]: what a program does on one connection. [`Factory`] and [`ClientFactory`] build protocols.
 //!   [`Transport`]: the handle with which a protocol answers.
-//! * [`LineReceiver`]: a protocol that receives lines.
+//! * [`LineReceiver`]: a protocol that receives lines. [`string_receiver`]: strings with their length in front.
 //! * [`Deferred`]: a result that is not there yet, and the callbacks, or the `async` code, that wait for it.
 //!   [`Failure`]: an error on its way, with where it came from. In [`deferred`]: lists, races, locks, queues.
 //! * [`Clock`]: anything that has a time and makes calls later. The reactor is one, [`testing::ManualClock`] another.
+//! * [`task`]: sleeping, calling again and again, long work in small steps. [`react`]: a program that is one Deferred.
 //! * [`tls`] and [`http`]: over any transport, and on top of it.
 //! * [`driver`]: the world below the loop. [`testing`]: how to test without a network. [`sim`]: a network, hosts and a
 //!   time that a seed decides, under the same loop.
@@ -71,11 +72,14 @@ mod outgoing;
 pub mod protocol;
 mod settings;
 pub mod sim;
+pub mod string_receiver;
+pub mod task;
 pub mod testing;
 mod timed;
 pub mod timers;
 pub mod tls;
 pub mod transport;
+mod undelivered;
 
 pub use address::Address;
 pub use clock::Clock;
@@ -86,6 +90,7 @@ pub use error::{CancelledError, Reason, TimeoutError};
 #[doc(inline)]
 pub use event_loop::{
     ClientFactory, Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent,
+    react,
 };
 #[doc(inline)]
 pub use failure::Failure;

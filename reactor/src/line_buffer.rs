@@ -3,7 +3,7 @@
 //! A line that lies whole in a read is given out as a slice of it, without a copy. Only an unfinished line is kept, in
 //! a buffer that never grows beyond the limit. Each byte is looked at once, however the stream was cut into reads.
 //!
-//! Next: `line_receiver.rs`, the protocol on top.
+//! Next: `undelivered.rs`, received bytes that a protocol has not seen yet.
 
 use memchr::{memchr, memmem};
 

@@ -11,11 +11,11 @@
 //!              set_line_mode              resumes.
 //! ```
 //!
-//! Next: `clock.rs`, the time that a program sees.
+//! Next: `string_receiver.rs`, strings with their length in front.
 
 use crate::line_buffer::{LineBuffer, Split};
+use crate::undelivered::Undelivered;
 use crate::{Protocol, Reason, Transport};
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::ops::Deref;
@@ -161,45 +161,6 @@ pub struct LineReceiver<P> {
     held: Undelivered<'static>,
 }
 
-/// Received bytes that the protocol has not seen yet, in order. They stay a slice of the read buffer, and are copied
-/// only when they must outlive the read.
-#[derive(Debug, Default)]
-struct Undelivered<'a> {
-    bytes: Cow<'a, [u8]>,
-    /// What stands before this position has been delivered. Moving the position, and not the bytes, keeps a protocol
-    /// that pauses at every line linear.
-    position: usize,
-}
-
-impl Undelivered<'_> {
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.position..]
-    }
-
-    /// These bytes and then `data`; nothing is copied if these are none.
-    fn followed_by(self, data: &[u8]) -> Undelivered<'_> {
-        if self.rest().is_empty() {
-            return Undelivered { bytes: Cow::Borrowed(data), position: 0 };
-        }
-        let mut bytes = self.bytes.into_owned();
-        bytes.extend_from_slice(data);
-        Undelivered { bytes: Cow::Owned(bytes), position: self.position }
-    }
-
-    /// `front` and then what is left of these bytes.
-    fn preceded_by(&self, mut front: Vec<u8>) -> Undelivered<'static> {
-        front.extend_from_slice(self.rest());
-        Undelivered { bytes: Cow::Owned(front), position: 0 }
-    }
-
-    fn into_owned(self) -> Undelivered<'static> {
-        match self.bytes {
-            Cow::Owned(bytes) => Undelivered { bytes: Cow::Owned(bytes), position: self.position },
-            Cow::Borrowed(bytes) => Undelivered { bytes: Cow::Owned(bytes[self.position..].to_vec()), position: 0 },
-        }
-    }
-}
-
 impl<P: LineProtocol> LineReceiver<P> {
     /// A receiver of lines that end with CR LF and have at most [`MAX_LENGTH`] bytes.
     pub fn new(protocol: P) -> LineReceiver<P> {
@@ -249,7 +210,7 @@ impl<P: LineProtocol> LineReceiver<P> {
                 Mode::Line => {
                     let mut rest = input.rest();
                     let found = self.buffer.split(&mut rest);
-                    let position = input.bytes.len() - rest.len();
+                    let used = input.rest().len() - rest.len();
                     match found {
                         Split::Line(line) => self.protocol.line_received(transport, line),
                         Split::Incomplete => return,
@@ -264,7 +225,7 @@ impl<P: LineProtocol> LineReceiver<P> {
                             }
                         }
                     }
-                    input.position = position;
+                    input.consume(used);
                 }
                 Mode::Discard => {
                     self.buffer.take_rest();

@@ -14,7 +14,7 @@
 //!
 //! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
 //!
-//! Next: `threads.rs`, the way in from other threads.
+//! Next: `run_until.rs`, a program that is one Deferred.
 
 use super::connection::Connection;
 use super::registry::Source;

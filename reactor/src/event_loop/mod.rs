@@ -19,6 +19,7 @@ mod connector;
 mod lifecycle;
 mod port;
 mod registry;
+mod run_until;
 mod threads;
 mod tls;
 mod turn;
@@ -28,6 +29,7 @@ pub use client_factory::ClientFactory;
 pub use connector::{Connector, Destination};
 pub use lifecycle::{Phase, SystemEvent, TriggerId};
 pub use port::{ListenAddress, ListeningPort};
+pub use run_until::react;
 pub use threads::ReactorHandle;
 
 pub(crate) use lifecycle::Run;

@@ -12,10 +12,12 @@
 
 mod chunks;
 mod manual_clock;
+mod results;
 mod string_transport;
 
 pub use chunks::for_every_chunking;
 pub use manual_clock::ManualClock;
+pub use results::{assert_no_result, failure_result_of, success_result_of};
 pub use string_transport::StringTransport;
 
 use crate::Failure;

@@ -1,6 +1,6 @@
 //! [`StringTransport`]: a transport that remembers what a protocol asked of it. Twisted's class of that name.
 //!
-//! Next: `chunks.rs`, the ways in which TCP may cut a stream.
+//! Next: `results.rs`, what a test asks of a Deferred.
 
 use crate::transport::KeepAlive;
 use crate::transport::TransportBackend;

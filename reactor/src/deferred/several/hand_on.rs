@@ -1,6 +1,6 @@
 //! [`Deferred::chain_deferred`]: the result of one Deferred fires another.
 //!
-//! Next: `../../tls/mod.rs`.
+//! Next: `../../task/mod.rs`, work that is spread over time.
 
 use crate::Failure;
 use crate::deferred::chain::{Accept, Firing, Next, Out, Plain, Reply, Run, Tail, Trampoline};

@@ -1,0 +1,87 @@
+//! [`Reactor::run_until`] and [`react`]: a program that is one Deferred.
+//!
+//! Next: `threads.rs`, the way in from other threads.
+
+use super::{Phase, Reactor, SystemEvent};
+use crate::deferred::IntoDeferred;
+use crate::error::RunError;
+use crate::{Deferred, Failure};
+use std::cell::Cell;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+impl Reactor {
+    /// Runs the loop until `main` has its result, stops in the orderly way that [`Phase`] tells, and returns the
+    /// result. The heart of Twisted's `react`.
+    ///
+    /// If something else stops the loop first ([`stop`](Reactor::stop), SIGINT, SIGTERM), `main` is cancelled. What the
+    /// cancel leads to is the result then: a [`CancelledError`](crate::CancelledError), unless `main` makes up for it.
+    ///
+    /// ```
+    /// use reactor::{Reactor, task};
+    /// use std::time::Duration;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let answer = task::sleep(&reactor, Duration::from_millis(1)).add_callback(|()| Ok(42));
+    /// assert_eq!(reactor.run_until(answer)?, 42);
+    /// # Ok::<(), reactor::Failure>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The failure of `main`; [`RunError`] if the loop cannot run, or if it ended and `main` has no result yet.
+    pub fn run_until<T: 'static>(&self, main: Deferred<T>) -> Result<T, Failure> {
+        let result: Rc<Cell<Option<Result<T, Failure>>>> = Rc::default();
+        let (finished, finish) = Deferred::<()>::new();
+        let (canceller, clock) = (main.canceller(), self.clone());
+        let trigger = self.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            canceller.cancel();
+            // The loop goes on while `main` gives up what it was doing, but not for ever.
+            finished.add_timeout(clock.settings().stop_timeout, &clock).add_errback(|_late| Ok(()))
+        });
+        // Weak: a run that was refused, or is over, must not be stopped by a result that comes later.
+        let (note, reactor) = (Rc::downgrade(&result), self.clone());
+        let main = main.add_both(move |got| {
+            let Some(note) = note.upgrade() else { return got.map(drop) };
+            note.set(Some(got));
+            reactor.stop();
+            // The trigger may have timed out; nobody waits then.
+            finish.callback(()).or(Ok(()))
+        });
+        let ran = self.run();
+        self.remove_system_event_trigger(trigger);
+        ran?;
+        drop(main);
+        result.take().unwrap_or_else(|| Err(RunError::NoResult.into()))
+    }
+}
+
+/// Makes a reactor and runs it until what `main` returns has its result. Twisted's `task.react`.
+///
+/// Returns the exit code for the process: 0, or 1 after a failure. The failure and where it came from are printed to
+/// standard error.
+///
+/// ```no_run
+/// use reactor::{http, react};
+///
+/// fn main() -> std::process::ExitCode {
+///     react(|reactor| {
+///         http::get_page(reactor, "https://example.org/").add_callback(|body| println!("{} bytes", body.len()))
+///     })
+/// }
+/// ```
+pub fn react<R>(main: impl FnOnce(&Reactor) -> R) -> ExitCode
+where
+    R: IntoDeferred<Value = ()>,
+{
+    let result = Reactor::new().map_err(Failure::from).and_then(|reactor| {
+        let main = main(&reactor).into_deferred();
+        reactor.run_until(main)
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.report());
+            ExitCode::FAILURE
+        }
+    }
+}
