@@ -19,6 +19,12 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// How long the look-up of a host name may take. Default 10 s.
     pub lookup_timeout: Duration,
+    /// How long the addresses of a host name are used again without another look-up. The system does not say how long
+    /// they hold, so this is short. Default 5 s; with zero, only callers that wait at the same time share an answer.
+    pub lookup_kept: Duration,
+    /// How long a failed look-up is reported again without another one. It keeps a caller that tries again in a loop
+    /// from asking the name server each time. Default 1 s.
+    pub failed_lookup_kept: Duration,
     /// Maximum number of connections that one port accepts before the loop goes on to other work, so that a flood of
     /// new clients does not starve the old ones. Default 64.
     pub max_accepts_at_once: usize,
@@ -38,6 +44,8 @@ impl Default for Settings {
             close_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(2),
             lookup_timeout: Duration::from_secs(10),
+            lookup_kept: Duration::from_secs(5),
+            failed_lookup_kept: Duration::from_secs(1),
             max_accepts_at_once: 64,
             max_reads_at_once: 4,
             accept_retry: Duration::from_millis(200),

@@ -87,6 +87,7 @@ impl Service {
         settings.max_open = access.at_once;
         settings.user_agent = concat!("proxyherd/", env!("CARGO_PKG_VERSION")).to_owned();
         settings.connect_to = access.connect_to;
+        settings.lookup_lane = "places"; // Never behind the names of neighbors.
         let agent = Agent::with_settings(reactor, &access.roots, settings);
         let agent = agent.map_err(|error| ConfigError(error.to_string()))?;
         Ok(Service { agent, base: access.base_url, key: access.key })

@@ -10,7 +10,7 @@ use proxyherd::places::Places;
 use proxyherd::server::Server;
 use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
 use reactor::{Deferred, Reactor, Settings};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -27,20 +27,26 @@ pub(crate) struct Harness {
     pub(crate) reactor: Reactor,
     passed: Rc<Cell<Duration>>,
     attempts: Rc<Cell<usize>>,
+    silent: SilentNames,
     count: Cell<u32>,
 }
+
+/// The look-ups of names that end with `.silent`: nobody answers them.
+type SilentNames = Rc<RefCell<Vec<(String, LookupReply)>>>;
 
 impl Harness {
     pub(crate) fn new() -> Harness {
         let (passed, attempts) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(0)));
+        let silent = SilentNames::default();
         let driver = Clock {
             inner: MioDriver::new().unwrap(),
             begin: Instant::now(),
             passed: passed.clone(),
             attempts: attempts.clone(),
+            silent: silent.clone(),
         };
         let reactor = Reactor::with_driver(Box::new(driver), Settings::default());
-        Harness { reactor, passed, attempts, count: Cell::new(0) }
+        Harness { reactor, passed, attempts, silent, count: Cell::new(0) }
     }
 
     /// Lets time pass for the loop. The time of day does not change.
@@ -57,6 +63,11 @@ impl Harness {
     /// How many connections the server has tried to make.
     pub(crate) fn attempts(&self) -> usize {
         self.attempts.get()
+    }
+
+    /// The names ending with `.silent` that are being looked up, without an end.
+    pub(crate) fn silent_lookups(&self) -> Vec<String> {
+        self.silent.borrow().iter().map(|(host, _)| host.clone()).collect()
     }
 
     /// 1, 2, 3 ...: each is a newer time for a client than the one before.
@@ -282,6 +293,7 @@ struct Clock {
     begin: Instant,
     passed: Rc<Cell<Duration>>,
     attempts: Rc<Cell<usize>>,
+    silent: SilentNames,
 }
 
 impl Driver for Clock {
@@ -317,7 +329,10 @@ impl Driver for Clock {
     }
 
     fn resolve(&mut self, host: &str, reply: LookupReply) {
-        self.inner.resolve(host, reply);
+        match host.ends_with(".silent") {
+            true => self.silent.borrow_mut().push((host.to_owned(), reply)),
+            false => self.inner.resolve(host, reply),
+        }
     }
 
     fn spawn(&mut self, job: Job) -> Result<(), Job> {

@@ -4,7 +4,7 @@
 
 use super::signals::SignalPipes;
 use super::threads::ThreadPool;
-use super::{Driver, Event, Job, Listener, LookupReply, Readiness, Stream, Token, Wake};
+use super::{Driver, Event, Job, Listener, LookupReply, MAX_LOOKUPS, Readiness, Stream, Token, Wake};
 use crate::transport::KeepAlive;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Waker};
@@ -24,10 +24,6 @@ const MAX_EVENTS: usize = 1024;
 /// Maximum number of threads for `defer_to_thread`, as in Twisted's pool.
 const MAX_WORKERS: usize = 10;
 
-/// Maximum number of threads for name look-ups. They are few, and a pool of their own, so that a silent resolver holds
-/// up nothing else.
-const MAX_LOOKUP_WORKERS: usize = 4;
-
 /// The tokens of our own sources, at the top, which the loop leaves to drivers.
 const WAKE: mio::Token = mio::Token(usize::MAX);
 const INTERRUPT: mio::Token = mio::Token(usize::MAX - 1);
@@ -40,6 +36,7 @@ pub struct MioDriver {
     events: Events,
     waker: Arc<MioWaker>,
     workers: ThreadPool,
+    /// A pool of their own, with a thread for each: a silent name server holds up nothing else.
     lookups: ThreadPool,
     signals: Option<SignalPipes>,
     random: RandomState,
@@ -71,7 +68,7 @@ impl MioDriver {
             events: Events::with_capacity(MAX_EVENTS),
             waker,
             workers: ThreadPool::new("worker", MAX_WORKERS),
-            lookups: ThreadPool::new("lookup", MAX_LOOKUP_WORKERS),
+            lookups: ThreadPool::new("lookup", MAX_LOOKUPS),
             signals: None,
             random: RandomState::new(),
             drawn: 0,
@@ -170,9 +167,9 @@ impl Driver for MioDriver {
             // The standard library wants a port number. It is not used.
             reply((host.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect()));
         });
-        // A full queue drops the job, and with it the reply. The caller's own time limit ends its wait.
+        // The drop of the job drops the reply.
         if self.lookups.spawn(job).is_err() {
-            log::warn!(target: "reactor", "too many name look-ups are waiting; one was dropped");
+            log::warn!(target: "reactor", "no thread can be started for a name look-up; it was dropped");
         }
     }
 
@@ -279,5 +276,26 @@ impl Stream for MioStream {
 
     fn local_address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn look_ups_that_are_stuck_do_not_block_the_next() {
+        let driver = MioDriver::new().unwrap();
+        let (sender, answers) = channel();
+        let stuck = Arc::new(Barrier::new(MAX_LOOKUPS));
+        for _ in 1..MAX_LOOKUPS {
+            let stuck = stuck.clone();
+            assert!(driver.lookups.spawn(Box::new(move || _ = stuck.wait())).is_ok());
+        }
+        assert!(driver.lookups.spawn(Box::new(move || sender.send("answered").unwrap())).is_ok());
+        assert_eq!(answers.recv_timeout(Duration::from_secs(10)), Ok("answered"));
+        stuck.wait(); // Lets the others go.
     }
 }

@@ -37,6 +37,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+/// Maximum number of names that the loop has looked up at a time.
+pub const MAX_LOOKUPS: usize = 128;
+
 /// Names a source in events. To the loop it is a slab key and a generation, so that an event for a connection that is
 /// gone never reaches its successor. To a driver it is opaque. The topmost values are left to a driver's own sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,8 +129,9 @@ pub trait Driver {
     /// The system's, if the attempt cannot even begin.
     fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>>;
 
-    /// Looks up a host name, and calls `reply` once with the answer. If too many look-ups wait, `reply` is dropped
-    /// without a call: the loop has a time limit of its own for that case.
+    /// Looks up a host name, and calls `reply` once with the answer. The loop asks for at most [`MAX_LOOKUPS`] names at
+    /// a time, each of them once, and none of them may wait for another: any of them may take for ever. If a look-up
+    /// cannot even begin, `reply` is dropped without a call.
     fn resolve(&mut self, host: &str, reply: LookupReply);
 
     /// Runs `job` on another thread, some time. A job that has begun is not waited for at the end.

@@ -1,7 +1,8 @@
 //! [`ThreadPool`]: a small pool of threads for work that blocks.
 //!
-//! A thread is started when work waits and no thread is idle, up to the limit. The threads end with the pool. Work in
-//! progress is not waited for: a look-up that hangs must not hold up the end of the program.
+//! A thread is started when work waits and no thread is idle, up to the limit. It ends when it has been idle for
+//! [`MAX_IDLE`], and with the pool. Work in progress is not waited for: a look-up that hangs must not hold up the end
+//! of the program.
 //!
 //! Next: `signals.rs`, the last part of the real world.
 
@@ -10,9 +11,13 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 /// Maximum number of jobs that wait for a thread. More are refused, so that a stuck pool cannot fill the memory.
 const MAX_QUEUED_JOBS: usize = 1024;
+
+/// How long a thread waits for more work before it ends.
+const MAX_IDLE: Duration = Duration::from_secs(10);
 
 pub(super) struct ThreadPool {
     name: &'static str,
@@ -80,6 +85,7 @@ impl Drop for ThreadPool {
 
 fn work(pool: &Pool) {
     let mut state = pool.lock();
+    // Ends with the lock held: a job that comes later must not count on this thread.
     while !state.closed {
         match state.queue.pop_front() {
             Some(job) => {
@@ -91,9 +97,16 @@ fn work(pool: &Pool) {
             }
             None => {
                 state.idle += 1;
-                state = pool.wake.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+                let (after, waited) =
+                    pool.wake.wait_timeout(state, MAX_IDLE).unwrap_or_else(|poisoned| poisoned.into_inner());
+                state = after;
                 state.idle -= 1;
+                // Work may have come in the moment at which the time was over: then this thread was counted as idle.
+                if waited.timed_out() && state.queue.is_empty() {
+                    break;
+                }
             }
         }
     }
+    state.threads -= 1;
 }

@@ -11,10 +11,11 @@
 //! From `client_connection_failed` and `client_connection_lost` the factory may call [`Connector::connect`] again.
 //! Those callbacks come from the loop, with the state back at `Idle`, so that the call begins a new attempt.
 //!
-//! Next: `client_factory.rs`, what a program implements to hear of all this.
+//! Next: `resolver.rs`, where the names are looked up.
 
 use super::connection::Connection;
 use super::registry::Source;
+use super::resolver::DEFAULT_LANE;
 use super::{Core, WeakReactor};
 use crate::driver::{Readiness, Stream, Token};
 use crate::error::ConnectError;
@@ -48,6 +49,7 @@ pub struct Destination {
     port: u16,
     timeout: Duration,
     bind: [Option<IpAddr>; 2],
+    lane: &'static str,
 }
 
 impl Destination {
@@ -64,6 +66,12 @@ impl Destination {
         self
     }
 
+    /// Sets the lane in which the host name is looked up: see [`Reactor::resolve_in`](crate::Reactor::resolve_in).
+    pub fn lookup_lane(mut self, lane: &'static str) -> Destination {
+        self.lane = lane;
+        self
+    }
+
     /// The remote host, a name or an address, as the program gave it.
     pub fn host_name(&self) -> &str {
         &self.host
@@ -77,7 +85,7 @@ impl Destination {
 
 impl From<(&str, u16)> for Destination {
     fn from((host, port): (&str, u16)) -> Destination {
-        Destination { host: host.to_owned(), port, timeout: CONNECT_TIMEOUT, bind: [None; 2] }
+        Destination { host: host.to_owned(), port, timeout: CONNECT_TIMEOUT, bind: [None; 2], lane: DEFAULT_LANE }
     }
 }
 
@@ -225,7 +233,7 @@ impl ConnectorInner {
         }
         let (found, failed) = (Rc::downgrade(self), Rc::downgrade(self));
         let lookup = core
-            .resolve(&self.destination.host)
+            .resolve(self.destination.lane, &self.destination.host)
             .add_callback(move |addresses| {
                 if let Some(me) = found.upgrade()
                     && let Some(core) = me.reactor.core()

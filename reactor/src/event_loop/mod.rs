@@ -19,6 +19,7 @@ mod connector;
 mod lifecycle;
 mod port;
 mod registry;
+mod resolver;
 mod run_until;
 mod threads;
 mod tls;
@@ -35,7 +36,7 @@ pub use threads::ReactorHandle;
 pub(crate) use lifecycle::Run;
 
 use crate::driver::{Driver, MioDriver};
-use crate::error::{CannotListenError, ConnectError};
+use crate::error::CannotListenError;
 use crate::outgoing::Blocks;
 use crate::timers::Timers;
 use crate::{Clock, Deferred, DelayedCall, Factory, Settings};
@@ -43,6 +44,7 @@ use connector::ConnectorInner;
 use lifecycle::Lifecycle;
 use port::Port;
 use registry::{Registry, Source};
+use resolver::{Found, Resolver};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
@@ -100,6 +102,7 @@ struct Core {
     lifecycle: Lifecycle,
     inbox: Arc<Inbox>,
     completions: Completions,
+    resolver: RefCell<Resolver>,
     /// The shared read buffer; empty while a connection reads into it.
     buffer: Cell<Vec<u8>>,
     /// The time of day, and the moment at which the callback began that read it.
@@ -136,6 +139,7 @@ impl Reactor {
             work: WorkQueue::new(settings, Timers::new(now)),
             lifecycle: Lifecycle::default(),
             completions: Completions::default(),
+            resolver: RefCell::default(),
             buffer: Cell::new(Vec::new()),
             time_of_day: Cell::new(None),
             last_reading: Cell::new(now),
@@ -240,12 +244,26 @@ impl Reactor {
     /// [`Settings::lookup_timeout`]. For an IP address, the answer is that address, at once. The Deferred can be
     /// cancelled.
     ///
-    /// Fails with [`ConnectError::NameLookup`]. If the reactor stops before the answer, the Deferred may stay unfired.
+    /// Callers that ask for the same name at the same time share one look-up. An answer is used again for
+    /// [`Settings::lookup_kept`], a failure for [`Settings::failed_lookup_kept`]. The Deferred has fired already then,
+    /// when it is returned.
+    ///
+    /// Fails with [`ConnectError::NameLookup`](crate::error::ConnectError::NameLookup). If the reactor stops before the
+    /// answer, the Deferred may stay unfired.
     #[track_caller]
     pub fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
+        self.resolve_in(resolver::DEFAULT_LANE, host)
+    }
+
+    /// The same as [`resolve`](Reactor::resolve), in a *lane*: a purpose with threads of its own, so that silent names
+    /// in one lane do not delay the names of another. Sixteen names of a lane are looked up at a time; more wait for
+    /// their turn. There are up to eight lanes, the default one included; a ninth name of a lane means the default
+    /// lane.
+    #[track_caller]
+    pub fn resolve_in(&self, lane: &'static str, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {
             Ok(address) => crate::deferred::succeed(vec![address]),
-            Err(_) => self.core.resolve(host),
+            Err(_) => self.core.resolve(lane, host),
         }
     }
 
@@ -348,11 +366,17 @@ impl Core {
     }
 
     #[track_caller]
-    fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
+    fn resolve(&self, lane: &'static str, host: &str) -> Deferred<Vec<IpAddr>> {
+        let known = self.resolver.borrow().known(host, self.read_clock());
+        if let Some(found) = known {
+            return match resolver::addresses(host, found) {
+                Ok(addresses) => crate::deferred::succeed(addresses),
+                Err(error) => crate::deferred::fail(error),
+            };
+        }
         let (reactor, timeout) = (self.weak(), self.work.settings.lookup_timeout);
-        let (deferred, completion) = self.completions.deferred::<io::Result<Vec<IpAddr>>>(&reactor);
-        let reply_to = self.inbox.clone();
-        self.driver.borrow_mut().resolve(host, Box::new(move |found| threads::complete(&reply_to, completion, found)));
+        let (deferred, completion) = self.completions.deferred::<Found>(&reactor);
+        let refused = self.resolver.borrow_mut().wait(lane, host, completion).err();
 
         let core = self.weak();
         let (slow, failed) = (host.to_owned(), host.to_owned());
@@ -361,26 +385,59 @@ impl Core {
             Box::new(move || {
                 if let Some(core) = core.core() {
                     let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}"));
-                    core.completions.finish::<io::Result<Vec<IpAddr>>>(completion, Err(error));
+                    core.completions.finish::<Found>(completion, Err(error));
                     log::debug!(target: "reactor", "the look-up of {slow} is too slow");
                 }
             }),
         );
         self.work.lookup_limits.borrow_mut().insert(completion, limit);
         let core = self.weak();
-        deferred.add_both(move |result| {
+        let deferred = deferred.add_both(move |result| {
             if let Some(core) = core.core() {
                 let limit = core.work.lookup_limits.borrow_mut().remove(&completion);
                 if let Some(limit) = limit {
                     limit.cancel();
                 }
+                core.resolver.borrow_mut().leave(&failed, completion);
             }
-            match result? {
-                Ok(addresses) if !addresses.is_empty() => Ok(addresses),
-                Ok(_) => Err(ConnectError::NameLookup { host: failed, error: io::ErrorKind::NotFound.into() }.into()),
-                Err(error) => Err(ConnectError::NameLookup { host: failed, error }.into()),
-            }
-        })
+            Ok(resolver::addresses(&failed, result?)?)
+        });
+        match refused {
+            Some(error) => self.completions.finish::<Found>(completion, Err(error)),
+            None => self.ask_for_names(),
+        }
+        deferred
+    }
+
+    /// Hands the driver the names whose turn it is.
+    fn ask_for_names(&self) {
+        loop {
+            // Both borrows end with their statement: the driver may drop the reply at once.
+            let Some(host) = self.resolver.borrow_mut().next() else { return };
+            let reply = threads::lookup_reply(&self.inbox, &host);
+            self.driver.borrow_mut().resolve(&host, reply);
+        }
+    }
+
+    /// The driver is done with a name. `None` if it dropped the look-up without an answer.
+    fn name_answered(&self, host: &str, found: Option<Found>) {
+        let Some(found) = found else {
+            self.resolver.borrow_mut().lost(host);
+            return self.ask_for_names();
+        };
+        let (now, settings) = (self.read_clock(), &self.work.settings);
+        let is_good = matches!(&found, Ok(addresses) if !addresses.is_empty());
+        let kept = if is_good { settings.lookup_kept } else { settings.failed_lookup_kept };
+        let callers = self.resolver.borrow_mut().answered(host, &found, now, now + kept);
+        // Each in a callback of its own: if one panics, the others still get their answer.
+        for caller in callers {
+            let answer = resolver::copy(&found);
+            self.run_callback(
+                |out| out.write_fmt(format_args!("a look-up of {host}")),
+                || self.completions.finish::<Found>(caller, answer),
+            );
+        }
+        self.ask_for_names();
     }
 }
 
@@ -407,6 +464,7 @@ impl Core {
             }
         }
         self.completions.clear();
+        self.resolver.take();
         self.forget_triggers();
         self.work.timers.clear();
         self.work.clear();

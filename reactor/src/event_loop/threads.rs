@@ -8,8 +8,9 @@
 //!
 //! Next: `driver/mod.rs`, the world below the loop.
 
+use super::resolver::Found;
 use super::{Reactor, WeakReactor};
-use crate::driver::Wake;
+use crate::driver::{LookupReply, Wake};
 use crate::error::ThreadError;
 use crate::{Deferred, Failure, Firer};
 use std::any::Any;
@@ -160,6 +161,30 @@ impl Completions {
 pub(super) fn complete<T: Send + 'static>(inbox: &Arc<Inbox>, id: u64, result: T) {
     let call: Call = Box::new(move |reactor| reactor.core.completions.finish(id, result));
     let _ = inbox.push(call, usize::MAX); // An error means that the reactor is gone, and with it the Deferred.
+}
+
+/// The reply for the look-up of `host`. If the driver drops it without a call, the loop hears of that too.
+pub(super) fn lookup_reply(inbox: &Arc<Inbox>, host: &str) -> LookupReply {
+    let report = Report { inbox: inbox.clone(), host: host.to_owned(), found: None };
+    Box::new(move |found| {
+        let mut report = report;
+        report.found = Some(found); // It is handed in by the drop, as its absence would be.
+    })
+}
+
+/// Hands in, when it is dropped, how the look-up of a name has ended.
+struct Report {
+    inbox: Arc<Inbox>,
+    host: String,
+    found: Option<Found>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let (host, found) = (std::mem::take(&mut self.host), self.found.take());
+        let call: Call = Box::new(move |reactor| reactor.core.name_answered(&host, found));
+        let _ = self.inbox.push(call, usize::MAX); // There are at most as many of these as look-ups.
+    }
 }
 
 impl Reactor {

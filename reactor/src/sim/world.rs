@@ -281,8 +281,9 @@ impl World {
         self.0.environment.network.borrow_mut().break_connections(one.index(), other.index());
     }
 
-    /// Sets how a name resolves, for programs on all hosts and from now on. Every host can be found under its own name
-    /// unless this says otherwise; `localhost` is always the host that looks it up.
+    /// Sets how a name resolves, for programs on all hosts and from now on. A program that has just looked the name up
+    /// may use that answer for [`Settings::lookup_kept`](crate::Settings::lookup_kept) more. Every host can be found
+    /// under its own name unless this says otherwise; `localhost` is always the host that looks it up.
     pub fn set_name(&self, name: &str, resolution: Resolution) {
         self.0.environment.network.borrow_mut().say(&format!("the name {}", resolution.words(name)));
         self.0.environment.names.borrow_mut().insert(name.to_owned(), resolution);

@@ -4,3 +4,4 @@
 mod flooding;
 mod links;
 mod peer_and_at;
+mod silent_names;

@@ -72,7 +72,7 @@ impl Route {
             Some(proxy) => Destination::from((proxy.host(), proxy.port())),
             None => self.server(connection.origin()),
         };
-        let destination = destination.timeout(self.settings.connect_timeout);
+        let destination = destination.timeout(self.settings.connect_timeout).lookup_lane(self.settings.lookup_lane);
         Some(reactor.connect_tcp(destination, ConnectionFactory { route: self.clone(), connection }))
     }
 

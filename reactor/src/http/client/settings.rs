@@ -57,6 +57,9 @@ pub struct AgentSettings {
     /// proxy is asked for a tunnel to this place, also for plain HTTP, as curl's `--connect-to` does; many proxies
     /// refuse tunnels to ports other than 443.
     pub connect_to: Option<(String, u16)>,
+    /// The lane in which host names are looked up: see [`Reactor::resolve_in`](crate::Reactor::resolve_in). By default
+    /// the common one.
+    pub lookup_lane: &'static str,
     /// Go through this proxy: https by a tunnel (CONNECT), plain HTTP by sending it the whole URL.
     pub proxy: Option<Proxy>,
     /// Ask for gzip and decode it. If false, a coded response is an error, as it was not asked for. Default false.
@@ -96,6 +99,7 @@ impl Default for AgentSettings {
             max_waiting: 1024,
             user_agent: concat!("reactor/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_to: None,
+            lookup_lane: "",
             proxy: None,
             accept_gzip: false,
             redirects: Redirects::None,
