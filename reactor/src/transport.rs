@@ -76,6 +76,7 @@ pub trait TransportBackend {
     fn unregister_producer(&self);
     fn buffered(&self) -> usize;
     fn set_max_buffered(&self, bytes: usize);
+    fn set_held_back(&self, _bytes: usize) {}
     fn set_no_delay(&self, on: bool);
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>);
     fn peer(&self) -> Address;
@@ -174,6 +175,14 @@ impl Transport {
     /// Sets the maximum number of bytes that wait to be sent. Above it the connection is aborted.
     pub fn set_max_buffered(&self, bytes: usize) {
         self.0.set_max_buffered(bytes);
+    }
+
+    /// Says how many bytes a layer above this transport holds back, to write them later. For the producer they wait to
+    /// be sent, like those written: it is paused above [`HIGH_WATER`], and resumed when none are left. They neither
+    /// pause reading, on which the layer may depend, nor count in [`buffered`](Transport::buffered). TLS says so of
+    /// what is written before its handshake is done.
+    pub fn set_held_back(&self, bytes: usize) {
+        self.0.set_held_back(bytes);
     }
 
     /// Sets whether small pieces are sent at once, or gathered until the peer has acknowledged the last

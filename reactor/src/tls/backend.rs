@@ -1,14 +1,16 @@
 //! [`TlsBackend`]: the transport of the protocol inside TLS, and what all sessions of one end share.
 //!
-//! The inner protocol may write and close at any time. What it writes before the handshake is done waits in the
-//! session. A close waits for the handshake, too, but no longer than until the deadline.
+//! The inner protocol may write and close at any time. What it writes before the handshake is done waits here, in
+//! plain: the *early* bytes. The transport below is told of them, as its producer must pause for them, too. A close
+//! waits for the handshake, too, but no longer than until the deadline.
 //!
-//! Next: `error.rs`, why it failed.
+//! Next: `early.rs`, what waits for the handshake.
 
 use super::clock::TlsClock;
+use super::early::Early;
 use super::error::{ErrorContext, TlsError};
 use super::verifier::Verifier;
-use crate::transport::{KeepAlive, TransportBackend};
+use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend};
 use crate::{Address, DelayedCall, Producer, Reason, Transport};
 use rustls::Connection;
 use std::cell::{Cell, RefCell};
@@ -23,6 +25,10 @@ const MAX_FIRST_BYTES: usize = 24;
 /// Maximum time for a handshake unless `handshake_timeout` sets another. It is enough for two round trips over the
 /// slowest line, and a peer that stalls holds a connection no longer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Plain bytes that become records at once. A large write must not be in memory twice, in plain and encrypted, so it
+/// goes to the transport below piece by piece. It is a multiple of a record's length.
+const PIECE: usize = 64 * 1024;
 
 /// The part that all sessions of one [`TlsClient`](super::TlsClient) or [`TlsServer`](super::TlsServer) share.
 #[derive(Clone)]
@@ -67,6 +73,14 @@ pub(super) struct TlsBackend {
     /// Aborts a handshake that takes too long, or that delays our close.
     deadline: Cell<Option<DelayedCall>>,
     pub(super) progress: Cell<Progress>,
+    /// Plain bytes that wait for the handshake.
+    early: RefCell<Early>,
+    /// Bytes that a layer above this one holds back.
+    held_back: Cell<usize>,
+    /// Above this many waiting bytes, early or written, the next write aborts the connection.
+    max_buffered: Cell<usize>,
+    /// Whether early bytes above [`HIGH_WATER`] pause reading. Later the transport below sees to that.
+    pauses_when_full: Cell<bool>,
     profile: Rc<Profile>,
 }
 
@@ -94,6 +108,11 @@ pub(super) enum Closing {
 
 impl TlsBackend {
     pub(super) fn new(lower: Transport, session: Box<Connection>, profile: Rc<Profile>) -> Rc<TlsBackend> {
+        // The limit is checked here, where a write is still one: below it comes in pieces. The session's own messages
+        // need no limit, as a peer cannot make it send many.
+        lower.set_max_buffered(usize::MAX);
+        // As the transport below does: on for the side that answers.
+        let pauses_when_full = matches!(*session, Connection::Server(_));
         Rc::new(TlsBackend {
             lower,
             session: RefCell::new(session),
@@ -104,6 +123,10 @@ impl TlsBackend {
             peer_closed: Cell::new(false),
             deadline: Cell::new(None),
             progress: Cell::new(Progress::Silent),
+            early: RefCell::default(),
+            held_back: Cell::new(0),
+            max_buffered: Cell::new(MAX_BUFFERED),
+            pauses_when_full: Cell::new(pauses_when_full),
             profile,
         })
     }
@@ -132,7 +155,28 @@ impl TlsBackend {
         if self.progress.get() == Progress::Handshaking && !is_handshaking {
             self.progress.set(Progress::Established);
             self.set_deadline(None);
+            self.send_early();
         }
+    }
+
+    /// Sends what was written before the handshake was done.
+    fn send_early(&self) {
+        let early = self.early.borrow_mut().take();
+        self.tell_held_back(); // First: the lower transport must not count them twice.
+        early.for_each(|block| self.seal(&block));
+    }
+
+    /// Makes records of plain bytes, and hands them to the lower transport.
+    fn seal(&self, data: &[u8]) {
+        for piece in data.chunks(PIECE) {
+            // An error means that the session has failed. The connection ends for that, not for this write.
+            let _ = self.session.borrow_mut().writer().write(piece);
+            self.flush();
+        }
+    }
+
+    fn tell_held_back(&self) {
+        self.lower.set_held_back(self.early.borrow().len() + self.held_back.get());
     }
 
     /// Ends the connection because of an error in what came.
@@ -249,15 +293,26 @@ fn looks_like_tls(bytes: &[u8]) -> bool {
 
 impl TransportBackend for TlsBackend {
     fn write(&self, data: &[u8]) {
-        if self.closing.get() != Closing::No {
+        self.write_vectored(&[data]);
+    }
+
+    fn write_vectored(&self, pieces: &[&[u8]]) {
+        if self.closing.get() != Closing::No || self.lower.is_disconnecting() {
             return;
         }
-        let taken = self.session.borrow_mut().writer().write(data);
-        if taken.is_ok_and(|taken| taken < data.len()) {
-            *self.reason.borrow_mut() = Some(Reason::BufferFull);
-            self.lower.abort_connection();
+        // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
+        // handed that over itself, and the peer has had no chance to read it.
+        if self.buffered() >= self.max_buffered.get() {
+            self.reason.borrow_mut().get_or_insert(Reason::BufferFull);
+            return self.lower.abort_connection();
         }
-        self.flush();
+        match self.progress.get() {
+            Progress::Established => pieces.iter().for_each(|piece| self.seal(piece)),
+            Progress::Silent | Progress::Handshaking => {
+                pieces.iter().for_each(|piece| self.early.borrow_mut().push(piece));
+                self.tell_held_back();
+            }
+        }
     }
 
     fn lose_connection(&self) {
@@ -298,7 +353,8 @@ impl TransportBackend for TlsBackend {
     }
 
     fn is_paused(&self) -> bool {
-        self.lower.is_paused()
+        let is_full = self.early.borrow().len() > HIGH_WATER;
+        is_full && self.pauses_when_full.get() || self.lower.is_paused()
     }
 
     fn is_disconnecting(&self) -> bool {
@@ -306,6 +362,7 @@ impl TransportBackend for TlsBackend {
     }
 
     fn pause_when_full(&self, on: bool) {
+        self.pauses_when_full.set(on);
         self.lower.pause_when_full(on);
     }
 
@@ -318,12 +375,16 @@ impl TransportBackend for TlsBackend {
     }
 
     fn buffered(&self) -> usize {
-        self.lower.buffered()
+        self.early.borrow().len() + self.lower.buffered()
     }
 
     fn set_max_buffered(&self, bytes: usize) {
-        self.session.borrow_mut().set_buffer_limit(Some(bytes));
-        self.lower.set_max_buffered(bytes);
+        self.max_buffered.set(bytes);
+    }
+
+    fn set_held_back(&self, bytes: usize) {
+        self.held_back.set(bytes);
+        self.tell_held_back();
     }
 
     fn set_no_delay(&self, on: bool) {

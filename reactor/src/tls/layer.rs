@@ -18,7 +18,7 @@
 //! Next: `backend.rs`, the transport above.
 
 use super::backend::{Closing, Profile, Progress, TlsBackend};
-use crate::transport::{MAX_BUFFERED, TransportBackend};
+use crate::transport::TransportBackend;
 use crate::{Protocol, Reason, Transport};
 use rustls::Connection;
 use std::io::{self, Read};
@@ -48,7 +48,7 @@ enum State {
 
 impl TlsProtocol {
     pub(super) fn new(mut session: Connection, inner: Box<dyn Protocol>, profile: Rc<Profile>) -> TlsProtocol {
-        session.set_buffer_limit(Some(MAX_BUFFERED));
+        session.set_buffer_limit(None); // The backend has the limit.
         TlsProtocol {
             inner,
             state: State::New(Some(Box::new(session))),

@@ -1,12 +1,14 @@
 //! The matrix once more, with certificates and a server of OpenSSL. Faults that rcgen and rustls cannot make are only
 //! here.
 
+use crate::events::{Events, Noting};
 use crate::openssl::{Order, Pair, RSA_1024, RSA_2048, Workshop};
 use crate::util::until;
 use crate::world::{NAME, World, is_refused};
-use reactor::Failure;
 use reactor::http::Page;
-use reactor::tls::{TlsFault, TrustRoots};
+use reactor::tls::{TlsClient, TlsFault, TrustRoots};
+use reactor::{Failure, Transport};
+use std::cell::Cell;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nanswer";
 
@@ -166,4 +168,31 @@ fn an_issuer_that_is_no_authority() {
     let why = "the certificate of the server was issued with one that may not issue any (CA:FALSE)";
     is_refused(&page, TlsFault::Certificate, why);
     assert_silent(&said);
+}
+
+/// OpenSSL answers an empty line, and has read everything before it by then.
+#[test]
+fn a_write_of_80_mb_before_the_handshake_arrives_whole() {
+    const LARGE: usize = 80_000_000;
+    let Some(shop) = Workshop::open() else { return };
+    let root = shop.issue(None, &ROOT);
+    let server = shop.issue(Some(&root), &Order::SERVER);
+    let mut roots = TrustRoots::none();
+    roots.add_pem(&shop.pem(&root), "the root").unwrap();
+    let (world, events) = (World::new(), Events::default());
+    let serving = shop.serve(&server, None, &[], "thanks");
+    let made = |transport: &Transport| {
+        let mut text = vec![b'#'; LARGE];
+        text.extend_from_slice(b"\n\r\n");
+        transport.write(&text);
+        assert!(transport.buffered() > LARGE && !transport.is_disconnecting());
+    };
+    let data = |transport: &Transport, _: &[u8]| transport.lose_connection();
+    let first = Cell::new(Some(Noting { made: Box::new(made), data: Box::new(data), ..Noting::new(&events) }));
+    let client = move |_| first.take().expect("one connection");
+    let tls = TlsClient::new(&world.reactor, &roots, &[]).unwrap();
+    world.reactor.connect_tcp(serving.address, tls.factory(NAME, client));
+    until(&world.reactor, "it is over", || events.all().len() == 3);
+    assert_eq!(events.all(), ["made", "data thanks", "lost Done"]);
+    assert_eq!(serving.said().bytes().filter(|byte| *byte == b'#').count(), LARGE);
 }

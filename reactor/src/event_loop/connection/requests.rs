@@ -95,6 +95,11 @@ impl TransportBackend for Connection {
         self.sending.set_max_buffered(bytes);
     }
 
+    fn set_held_back(&self, bytes: usize) {
+        self.sending.set_held_back(bytes);
+        self.need_attention();
+    }
+
     fn set_no_delay(&self, on: bool) {
         self.set_option("TCP_NODELAY", |stream| stream.set_no_delay(on));
     }

@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 pub(super) struct Sending {
     out: RefCell<Outgoing>,
+    /// Bytes that a layer above has not written yet. They count for the producer alone.
+    held_back: Cell<usize>,
     /// Maximum number of bytes in `out`. Above it the connection is aborted.
     max_buffered: Cell<usize>,
     edge: Cell<Edge>,
@@ -62,6 +64,7 @@ impl Sending {
     pub(super) fn new() -> Sending {
         Sending {
             out: RefCell::default(),
+            held_back: Cell::new(0),
             max_buffered: Cell::new(MAX_BUFFERED),
             edge: Cell::new(Edge::Writable),
             side: Cell::new(Side::Open),
@@ -105,12 +108,29 @@ impl Sending {
         for piece in pieces {
             out.push(piece, blocks);
         }
-        let full = out.len() > HIGH_WATER;
+        let waiting = out.len();
+        drop(out);
+        self.note_pause();
+        waiting
+    }
+
+    pub(super) fn set_held_back(&self, bytes: usize) {
+        self.held_back.set(bytes);
+        self.note_pause();
+    }
+
+    /// The number of bytes that wait as the producer sees it.
+    fn waiting(&self) -> usize {
+        self.buffered() + self.held_back.get()
+    }
+
+    /// Has the producer paused if too many bytes wait.
+    fn note_pause(&self) {
+        let full = self.waiting() > HIGH_WATER;
         if full && self.producing.get() == Producing::Running && self.producer.borrow().is_some() {
             // Told later, by the loop: this may be a write of the producer's own, which must not be re-entered.
             self.producing.set(Producing::ToBePaused);
         }
-        out.len()
     }
 
     /// Whether a flush would send something.
@@ -120,8 +140,8 @@ impl Sending {
 
     pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
         drop(self.producer.replace(Some(producer)));
-        let full = self.buffered() > HIGH_WATER;
-        self.producing.set(if full { Producing::ToBePaused } else { Producing::Running });
+        self.producing.set(Producing::Running);
+        self.note_pause();
     }
 
     pub(super) fn forget_producer(&self) {
@@ -187,7 +207,7 @@ impl Connection {
             core.run_callback(describe, || producer.pause_producing());
         }
         // The callback may have unregistered the producer, or registered another.
-        if producing.get() == Producing::Paused && self.sending.out.borrow().is_empty() {
+        if producing.get() == Producing::Paused && self.sending.waiting() == 0 {
             producing.set(Producing::Running);
             core.run_callback(describe, || producer.resume_producing());
         }
