@@ -18,10 +18,6 @@ use super::head::is_token_byte;
 use super::limits::{HttpError, Limits};
 use super::section::{Gathered, Section};
 
-/// Maximum bytes of a chunk-size line, and of all extensions of one response together. Extensions are rare and short.
-/// Without the second limit a server could send thousands of bytes for each byte of the body, and none would count.
-const MAX_EXTENSIONS: usize = 4096;
-
 /// Maximum bytes of all trailers with the empty line after them. They are dropped, so a response with more of them
 /// is suspect.
 const MAX_TRAILERS: usize = 8192;
@@ -67,7 +63,7 @@ impl Chunked {
         Chunked {
             state: State::Size,
             room: limits.body,
-            extensions: MAX_EXTENSIONS,
+            extensions: limits.extensions,
             line: Vec::new(),
             trailers: Section::default(),
         }
@@ -119,7 +115,9 @@ impl Chunked {
         let end = memchr::memchr(b'\n', input);
         let (new, rest) = input.split_at(end.map_or(input.len(), |at| at + 1));
         *input = rest;
-        if self.line.len() + new.len() > MAX_EXTENSIONS {
+        // What an honest line may have: a size, the extensions that are still allowed, and the CR LF.
+        let longest = self.extensions.saturating_add(MAX_SIZE_DIGITS + 2);
+        if self.line.len() + new.len() > longest {
             return Err(HttpError::ExtensionsTooLarge);
         }
         if end.is_some() && self.line.is_empty() {

@@ -7,7 +7,7 @@ use std::fmt;
 /// The maximum cost of a response. More is an error, so that memory stays bounded.
 ///
 /// A [`ResponseParser`](super::ResponseParser) holds one unfinished head, or later one unfinished chunk-size line
-/// (4 KiB) or trailer section (8 KiB). While that is parsed or its buffer grows, there are for a moment a second copy
+/// (16 KiB) or trailer section (8 KiB). While that is parsed or its buffer grows, there are for a moment a second copy
 /// and 32 bytes for each header. With the default limits this is never more than 150 KB. Bodies are passed on, never
 /// kept.
 #[derive(Debug, Clone)]
@@ -21,13 +21,17 @@ pub struct Limits {
     /// at its head; a redirect (301, 302, 303, 307, 308) only when the body comes, as a client that follows it does not
     /// need the body.
     pub body: u64,
+    /// Maximum bytes of the extensions of all chunks together. Default 16 KiB, as in hyper and Node. They are dropped,
+    /// and count as no part of the body: without a limit a server could send thousands of bytes for each byte of the
+    /// body.
+    pub extensions: usize,
     /// Maximum number of interim (1xx) responses before the real one. Default 8.
     pub interim: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { head: 64 * 1024, headers: 100, body: 8 * 1024 * 1024, interim: 8 }
+        Limits { head: 64 * 1024, headers: 100, body: 8 * 1024 * 1024, extensions: 16 * 1024, interim: 8 }
     }
 }
 
@@ -67,7 +71,7 @@ pub enum HttpError {
     UnknownContentCoding(String),
     /// A chunk is not framed as it should be.
     BadChunk,
-    /// The chunks' extensions are longer than 4 KiB.
+    /// The chunks' extensions are longer than [`Limits::extensions`].
     ExtensionsTooLarge,
     /// The bytes after the last chunk are not header lines, or they would change the framing.
     BadTrailers,

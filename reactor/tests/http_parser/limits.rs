@@ -100,16 +100,36 @@ fn extensions_and_trailers_are_bounded_in_all() {
         assert_eq!(read(ResponseParser::new(Limits::default()), &bytes).end, whole);
         format!("{whole:?}")
     };
-    let line = |size: usize| format!("{head}1;{}\r\nx\r\n0\r\n\r\n", "a".repeat(size - 4));
-    assert!(end(&line(4096)).contains("Complete"));
-    assert!(end(&line(4097)).contains("ExtensionsTooLarge"));
-    assert!(end(&format!("{head}1;{}", "a".repeat(5000))).contains("ExtensionsTooLarge"), "without an end, too");
+    // 16 KiB, as in hyper and Node.
+    let line = |size: usize| format!("{head}1;{}\r\nx\r\n0\r\n\r\n", "a".repeat(size - 1));
+    assert!(end(&line(16_384)).contains("Complete"));
+    assert!(end(&line(16_385)).contains("ExtensionsTooLarge"));
+    assert!(end(&line(16_384).replace("1;", "0000000000000001;")).contains("Complete"), "the size counts for nothing");
+    assert!(end(&format!("{head}1;{}", "a".repeat(17_000))).contains("ExtensionsTooLarge"), "without an end, too");
     let many = |count: usize| format!("{head}{}0\r\n\r\n", "1;a\r\nx\r\n".repeat(count));
-    assert!(end(&many(2048)).contains("Complete"));
-    assert!(end(&many(2049)).contains("ExtensionsTooLarge"), "two bytes for each chunk");
+    assert!(end(&many(8192)).contains("Complete"));
+    assert!(end(&many(8193)).contains("ExtensionsTooLarge"), "two bytes for each chunk");
     let trailer = |size: usize| format!("{head}0\r\nA: {}\r\n\r\n", "a".repeat(size - 7));
     assert!(end(&trailer(8192)).contains("Complete"));
     assert!(end(&trailer(8193)).contains("TrailersTooLarge"));
+}
+
+#[test]
+fn a_program_chooses_how_long_extensions_may_be() {
+    for (limit, size, fits) in [(10, 10, true), (10, 11, false), (0, 0, true), (0, 1, false), (100_000, 100_000, true)]
+    {
+        let mut limits = Limits::default();
+        limits.extensions = limit;
+        let extensions = format!("{}{}", &";"[..size.min(1)], "a".repeat(size.saturating_sub(1)));
+        let response = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1{extensions}\r\nx\r\n0\r\n\r\n");
+        let end = read(ResponseParser::new(limits), &[response.as_bytes()]).end;
+        assert_eq!(matches!(end, End::Complete { .. }), fits, "{size} bytes of {limit}: {end:?}");
+    }
+    let mut limits = Limits::default();
+    limits.extensions = usize::MAX;
+    let response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n0\r\n\r\n";
+    let end = read(ResponseParser::new(limits), &[response.as_bytes()]).end;
+    assert!(matches!(end, End::Complete { .. }), "no limit is no trouble: {end:?}");
 }
 
 #[test]
