@@ -201,7 +201,9 @@ impl Link {
     pub(crate) fn open(&self, ours: &[SocketAddr]) {
         let Some(server) = self.server.upgrade() else { return };
         let mut there = Destination::from((self.host.as_str(), self.port)).timeout(CONNECT_TIMEOUT);
-        for own in ours.iter().map(SocketAddr::ip).filter(|own| !own.is_unspecified()) {
+        for own in ours.iter().filter(|own| !own.ip().is_unspecified()) {
+            let mut own = *own;
+            own.set_port(0); // Any: at the port itself we listen.
             there = there.bind_address(own);
         }
         *self.state.borrow_mut() = State::Connecting;

@@ -3,7 +3,7 @@
 //! Next: `line_buffer.rs`, the first step to a protocol of lines.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// One end of a connection. Twisted's `IAddress`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,6 +36,47 @@ impl fmt::Display for Address {
         match self {
             Address::Tcp(address) => address.fmt(f),
             Address::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// The address that `host` is, with `port`; `None` if `host` is a name. An IPv6 address may end with a scope, as a
+/// number: `fe80::1%2` (RFC 4007, section 11). A scope that is the name of an interface is left to the resolver, which
+/// knows the names.
+pub(crate) fn parse_address(host: &str, port: u16) -> Option<SocketAddr> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Some(SocketAddr::new(ip, port));
+    }
+    let (ip, scope) = host.split_once('%')?;
+    let ip: Ipv6Addr = ip.parse().ok()?;
+    // Not `parse` alone, which takes a sign.
+    let is_number = !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_digit());
+    let scope: u32 = if is_number { scope.parse().ok()? } else { return None };
+    Some(SocketAddrV6::new(ip, port, 0, scope).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_an_address_is_known_as_one_with_its_scope() {
+        for (host, expected) in [
+            ("127.0.0.1", Some("127.0.0.1:80")),
+            ("::1", Some("[::1]:80")),
+            ("fe80::1", Some("[fe80::1]:80")),
+            ("fe80::1%2", Some("[fe80::1%2]:80")),
+            ("fe80::1%4294967295", Some("[fe80::1%4294967295]:80")),
+            ("fe80::1%4294967296", None),
+            ("fe80::1%", None),
+            ("fe80::1%+2", None),
+            ("fe80::1%eth0", None),
+            ("fe80::1%2%2", None),
+            ("127.0.0.1%2", None),
+            ("example.com", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_address(host, 80), expected.map(|text| text.parse().unwrap()), "{host:?}");
         }
     }
 }

@@ -156,12 +156,14 @@ pub enum ConnectError {
         /// What the resolver said.
         error: io::Error,
     },
-    /// The last address tried refused or could not be reached.
+    /// No address could be reached.
     Failed {
-        /// That address.
+        /// The address that failed last.
         address: SocketAddr,
-        /// What the system said.
+        /// What the system said of it.
         error: io::Error,
+        /// The addresses that had failed before, in that order, and what the system said of them.
+        earlier: Vec<(SocketAddr, io::Error)>,
     },
     /// There was no answer within the time allowed.
     Timeout {
@@ -180,7 +182,11 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConnectError::NameLookup { host, error } => write!(f, "cannot look up {host}: {error}"),
-            ConnectError::Failed { address, error } => write!(f, "cannot connect to {address}: {error}"),
+            ConnectError::Failed { address, error, earlier } => {
+                f.write_str("cannot connect to ")?;
+                earlier.iter().try_for_each(|(address, error)| write!(f, "{address}: {error}; nor to "))?;
+                write!(f, "{address}: {error}")
+            }
             ConnectError::Timeout { destination, after } => {
                 write!(f, "no connection to {destination} within {after:?}")
             }
@@ -190,7 +196,14 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {}
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ConnectError::NameLookup { error, .. } | ConnectError::Failed { error, .. } => Some(error),
+            ConnectError::Timeout { .. } | ConnectError::Cancelled | ConnectError::NoProtocol => None,
+        }
+    }
+}
 
 /// A port could not be opened. Twisted's `CannotListenError`.
 #[derive(Debug)]

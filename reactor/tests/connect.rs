@@ -205,6 +205,11 @@ fn resolve_gives_the_addresses_of_a_name_and_an_address_is_its_own() {
     assert!(!found.borrow().is_empty() && found.borrow().iter().all(IpAddr::is_loopback), "{found:?}");
 }
 
+/// An address as a look-up gives it: without a port.
+fn found(ip: &str) -> SocketAddr {
+    SocketAddr::new(ip.parse().unwrap(), 0)
+}
+
 /// A reactor that answers look-ups with `answer`.
 fn resolving(settings: Settings, answer: impl FnMut(&str, LookupReply) + 'static) -> Reactor {
     let hooks = Hooks::default();
@@ -218,7 +223,7 @@ fn the_addresses_of_a_name_are_tried_in_turn() {
     // Nobody listens at the port on the other loopback addresses.
     let reactor = resolving(Settings::default(), |host, reply| {
         assert_eq!(host, "several.test");
-        reply(Ok(vec!["127.0.0.3".parse().unwrap(), "127.0.0.2".parse().unwrap(), LOCAL]));
+        reply(Ok(vec![found("127.0.0.3"), found("127.0.0.2"), found("127.0.0.1")]));
     });
     let events = Events::default();
     reactor.connect_tcp(("several.test", address.port()), Client::new(&events));
@@ -227,7 +232,7 @@ fn the_addresses_of_a_name_are_tried_in_turn() {
 
 #[test]
 fn when_all_addresses_fail_the_factory_hears_once() {
-    let reactor = resolving(Settings::default(), |_, reply| reply(Ok(vec!["127.0.0.3".parse().unwrap(), LOCAL])));
+    let reactor = resolving(Settings::default(), |_, reply| reply(Ok(vec![found("127.0.0.3"), found("127.0.0.1")])));
     let events = Events::default();
     reactor.connect_tcp(("several.test", nobody().port()), Client::new(&events));
     until(&reactor, "it fails", || events.all().len() == 2);
@@ -236,7 +241,7 @@ fn when_all_addresses_fail_the_factory_hears_once() {
 
 #[test]
 fn a_name_without_an_address_fails() {
-    type Answer = fn() -> io::Result<Vec<IpAddr>>;
+    type Answer = fn() -> io::Result<Vec<SocketAddr>>;
     let answers: [Answer; 2] = [|| Ok(Vec::new()), || Err(io::Error::other("no such host"))];
     for answer in answers {
         let reactor = resolving(Settings::default(), move |_, reply| reply(answer()));
@@ -259,7 +264,7 @@ fn a_resolver_that_does_not_answer_is_given_up_after_the_time_limit() {
     reactor.connect_tcp(("silent.test", 80), Client::new(&events));
     until(&reactor, "it fails", || events.all() == ["started", "no address of silent.test"]);
     // An answer that comes too late goes nowhere.
-    replies.take().into_iter().for_each(|reply| reply(Ok(vec![LOCAL])));
+    replies.take().into_iter().for_each(|reply| reply(Ok(vec![found("127.0.0.1")])));
     take_a_turn(&reactor);
     assert_eq!(events.all().len(), 2);
 }
@@ -301,7 +306,7 @@ fn a_dropped_connector_still_connects() {
     let events = Events::default();
     drop(reactor.connect_tcp(("slow.test", address.port()), Client::new(&events)));
     until(&reactor, "the look-up has begun", || replies.borrow().len() == 1);
-    replies.take().into_iter().for_each(|reply| reply(Ok(vec![LOCAL])));
+    replies.take().into_iter().for_each(|reply| reply(Ok(vec![found("127.0.0.1")])));
     until(&reactor, "it is made", || events.all() == ["started", "build", "made"]);
 }
 
@@ -336,12 +341,12 @@ fn an_attempt_under_way_can_be_stopped() {
 #[test]
 fn a_connection_comes_from_the_address_it_was_bound_to() {
     let (listener, address) = listener();
-    let ours: IpAddr = "127.0.0.2".parse().unwrap();
+    let ours: SocketAddr = "127.0.0.2:0".parse().unwrap();
     let reactor = Reactor::new().unwrap();
     let events = Events::default();
     reactor.connect_tcp(Destination::from(address).bind_address(ours), Client::new(&events));
     until(&reactor, "it is made", || events.all() == ["started", "build", "made"]);
-    assert_eq!(listener.accept().unwrap().1.ip(), ours);
+    assert_eq!(listener.accept().unwrap().1.ip(), ours.ip());
 }
 
 #[test]

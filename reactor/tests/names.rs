@@ -47,7 +47,7 @@ impl World {
     /// Answers the oldest look-up.
     fn answer(&self, answer: io::Result<Vec<IpAddr>>) {
         let (_, reply) = self.asked.borrow_mut().remove(0);
-        reply(answer);
+        reply(answer.map(|found| found.into_iter().map(|ip| (ip, 0).into()).collect()));
         self.turn();
     }
 
@@ -187,7 +187,7 @@ fn names_that_never_answer_hold_up_their_own_lane_only() {
     let told = outcome(world.reactor.resolve_in("places", "places.test"));
     assert_eq!(world.asked().last().map(String::as_str), Some("places.test"));
     let (_, reply) = world.asked.borrow_mut().pop().unwrap();
-    reply(Ok(vec![ip(7)]));
+    reply(Ok(vec![(ip(7), 0).into()]));
     world.turn();
     assert_eq!(*told.borrow(), "[192.0.2.7]");
     // A name that waits in a lane without a free thread goes through another lane, if it is asked for there.

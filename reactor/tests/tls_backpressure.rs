@@ -244,7 +244,7 @@ impl Protocol for AtOnce {
 
 #[test]
 fn one_write_larger_than_the_limit_goes_through_and_costs_its_own_length() {
-    assert!(LARGE > MAX_BUFFERED);
+    const { assert!(LARGE > MAX_BUFFERED) };
     for before in [true, false] {
         let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
         let (address, serve) = raw_server(&authority.issue(NAME, 2999), &[], |stream| read(stream, LARGE));

@@ -323,7 +323,12 @@ impl Driver for Clock {
         self.inner.listen_tcp(address, backlog, token)
     }
 
-    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
+    fn connect_tcp(
+        &mut self,
+        address: SocketAddr,
+        bind: Option<SocketAddr>,
+        token: Token,
+    ) -> io::Result<Box<dyn Stream>> {
         self.attempts.set(self.attempts.get() + 1);
         self.inner.connect_tcp(address, bind, token)
     }

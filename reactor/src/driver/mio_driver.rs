@@ -13,7 +13,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -143,13 +143,18 @@ impl Driver for MioDriver {
         Ok(Box::new(MioListener { listener, registry: self.registry.clone() }))
     }
 
-    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
+    fn connect_tcp(
+        &mut self,
+        address: SocketAddr,
+        bind: Option<SocketAddr>,
+        token: Token,
+    ) -> io::Result<Box<dyn Stream>> {
         let stream = match bind {
             None => TcpStream::connect(address)?,
             Some(bind) => {
                 let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
                 socket.set_nonblocking(true)?;
-                socket.bind(&SocketAddr::new(bind, 0).into())?;
+                socket.bind(&bind.into())?;
                 match socket.connect(&address.into()) {
                     Ok(()) => {}
                     Err(error) if in_progress(&error) => {}
@@ -165,7 +170,7 @@ impl Driver for MioDriver {
         let host = host.to_owned();
         let job: Job = Box::new(move || {
             // The standard library wants a port number. It is not used.
-            reply((host.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect()));
+            reply((host.as_str(), 0).to_socket_addrs().map(Iterator::collect));
         });
         // The drop of the job drops the reply.
         if self.lookups.spawn(job).is_err() {

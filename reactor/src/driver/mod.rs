@@ -33,7 +33,7 @@ pub use mio_driver::MioDriver;
 
 use crate::transport::KeepAlive;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -86,8 +86,9 @@ pub(crate) fn some_moment() -> Instant {
 /// Work for another thread.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Takes the answer of a name look-up. It may be called on any thread, and only hands the answer over.
-pub type LookupReply = Box<dyn FnOnce(io::Result<Vec<IpAddr>>) + Send>;
+/// Takes the answer of a name look-up: addresses without a port, but with the scope that a link-local one needs. It may
+/// be called on any thread, and only hands the answer over.
+pub type LookupReply = Box<dyn FnOnce(io::Result<Vec<SocketAddr>>) + Send>;
 
 /// Wakes a loop that waits in [`Driver::poll`], from any thread.
 pub trait Wake: Send + Sync {
@@ -122,12 +123,17 @@ pub trait Driver {
     /// The system's: the address is in use, or is not ours.
     fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>>;
 
-    /// Begins to connect to `address`, from the local address `bind` if given. When the attempt has ended, an event
+    /// Begins to connect to `address`, from the local address `bind` if given (its port 0 means any). When the attempt has ended, an event
     /// says so (`writable`), and [`Stream::finish_connect`] gives the outcome.
     ///
     /// # Errors
     /// The system's, if the attempt cannot even begin.
-    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>>;
+    fn connect_tcp(
+        &mut self,
+        address: SocketAddr,
+        bind: Option<SocketAddr>,
+        token: Token,
+    ) -> io::Result<Box<dyn Stream>>;
 
     /// Looks up a host name, and calls `reply` once with the answer. The loop asks for at most [`MAX_LOOKUPS`] names at
     /// a time, each of them once, and none of them may wait for another: any of them may take for ever. If a look-up

@@ -1,11 +1,11 @@
-//! [`Connector`]: makes an outgoing connection. It looks the name up, tries the addresses in turn, and limits the time.
+//! [`Connector`]: makes an outgoing connection. It looks the name up, has the addresses race, and limits the time.
 //!
 //! ```text
-//!          connect            name known           connected
-//!   Idle ----------> Lookup ------------> Attempt ------------> Connected
-//!    ^                 |                   |   ^ |                  |
-//!    +-- failed -------+---- failed -------+   +-+ next address     |
-//!    +------------------------- lost -------------------------------+
+//!          connect            name known          the first connects
+//!   Idle ----------> Lookup ------------> Racing --------------------> Connected
+//!    ^                 |                   |                               |
+//!    +---- failed -----+-- all failed -----+                               |
+//!    +-------------------------------- lost -------------------------------+
 //! ```
 //!
 //! From `client_connection_failed` and `client_connection_lost` the factory may call [`Connector::connect`] again.
@@ -14,95 +14,19 @@
 //! Next: `resolver.rs`, where the names are looked up.
 
 use super::connection::Connection;
+use super::race::Race;
 use super::registry::Source;
-use super::resolver::DEFAULT_LANE;
-use super::{Core, WeakReactor};
+use super::{Core, Destination, WeakReactor};
 use crate::driver::{Readiness, Stream, Token};
 use crate::error::ConnectError;
 use crate::timers::DelayedCall;
 use crate::transport::TransportBackend;
 use crate::{Address, ClientFactory, Deferred, Failure, Reason};
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
-
-/// How long an attempt may take, look-up included, unless [`Destination::timeout`] sets another: 30 s, as in Twisted.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Where to connect to: a host name or address, a port, and how to connect. Converts from `(host, port)` or a socket
-/// address.
-///
-/// ```
-/// use reactor::Destination;
-/// use std::time::Duration;
-/// let there = Destination::from(("example.com", 443)).timeout(Duration::from_secs(5));
-/// assert_eq!(there.to_string(), "example.com:443");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destination {
-    host: String,
-    port: u16,
-    timeout: Duration,
-    bind: [Option<IpAddr>; 2],
-    lane: &'static str,
-}
-
-impl Destination {
-    /// Sets how long the attempt may take, look-up included (default 30 s).
-    pub fn timeout(mut self, timeout: Duration) -> Destination {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets the local address to connect from, for remote addresses of the same kind. One of each kind (IPv4, IPv6) may
-    /// be set. Twisted's `bindAddress`.
-    pub fn bind_address(mut self, address: IpAddr) -> Destination {
-        self.bind[usize::from(address.is_ipv6())] = Some(address);
-        self
-    }
-
-    /// Sets the lane in which the host name is looked up: see [`Reactor::resolve_in`](crate::Reactor::resolve_in).
-    pub fn lookup_lane(mut self, lane: &'static str) -> Destination {
-        self.lane = lane;
-        self
-    }
-
-    /// The remote host, a name or an address, as the program gave it.
-    pub fn host_name(&self) -> &str {
-        &self.host
-    }
-
-    /// The remote port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl From<(&str, u16)> for Destination {
-    fn from((host, port): (&str, u16)) -> Destination {
-        Destination { host: host.to_owned(), port, timeout: CONNECT_TIMEOUT, bind: [None; 2], lane: DEFAULT_LANE }
-    }
-}
-
-impl From<SocketAddr> for Destination {
-    fn from(address: SocketAddr) -> Destination {
-        Destination::from((address.ip().to_string().as_str(), address.port()))
-    }
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.parse::<std::net::Ipv6Addr>() {
-            Ok(address) => write!(f, "[{address}]:{}", self.port),
-            Err(_) => write!(f, "{}:{}", self.host, self.port),
-        }
-    }
-}
 
 /// An outgoing connection, wanted or made. [`Reactor::connect_tcp`](crate::Reactor::connect_tcp) returns it. Twisted's
 /// `IConnector`. Dropping it changes nothing.
@@ -164,10 +88,7 @@ enum State {
     /// `connect` was called. The loop will begin, because the factory must not be called from inside `connect`.
     Starting,
     Lookup(Deferred<()>),
-    Attempt {
-        attempt: Rc<Attempt>,
-        rest: VecDeque<SocketAddr>,
-    },
+    Racing(Race),
     Connected(Rc<Connection>),
 }
 
@@ -207,7 +128,7 @@ impl ConnectorInner {
         this.state.replace(State::Starting);
         let me = this.clone();
         core.work.call_soon(Box::new(move || me.begin()));
-        let (me, timeout) = (Rc::downgrade(this), this.destination.timeout);
+        let (me, timeout) = (Rc::downgrade(this), this.destination.time_allowed());
         let late = move || {
             if let Some(me) = me.upgrade() {
                 me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
@@ -228,18 +149,19 @@ impl ConnectorInner {
         if !matches!(&*self.state.borrow(), State::Starting) {
             return;
         }
-        if let Ok(address) = self.destination.host.parse::<IpAddr>() {
-            return self.try_next(&core, VecDeque::from([SocketAddr::new(address, self.destination.port)]), None);
+        if let Some(address) = self.destination.address() {
+            return self.race(&core, vec![address]);
         }
         let (found, failed) = (Rc::downgrade(self), Rc::downgrade(self));
         let lookup = core
-            .resolve(self.destination.lane, &self.destination.host)
+            .resolve(self.destination.lane(), self.destination.host_name())
             .add_callback(move |addresses| {
                 if let Some(me) = found.upgrade()
                     && let Some(core) = me.reactor.core()
                 {
-                    let port = me.destination.port;
-                    me.try_next(&core, addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(), None);
+                    let mut addresses: Vec<SocketAddr> = addresses;
+                    addresses.iter_mut().for_each(|address| address.set_port(me.destination.port()));
+                    me.race(&core, addresses);
                 }
             })
             .add_errback(move |failure| {
@@ -257,27 +179,39 @@ impl ConnectorInner {
         }
     }
 
-    /// Tries the addresses in order. If all fail, the last error is the one that is reported.
-    fn try_next(self: &Rc<Self>, core: &Core, mut rest: VecDeque<SocketAddr>, mut error: Option<ConnectError>) {
+    fn race(self: &Rc<Self>, core: &Core, addresses: Vec<SocketAddr>) {
         self.remove_from_lookups(core);
-        while let Some(address) = rest.pop_front() {
-            let token = core.registry.borrow().next_token();
-            let bind = self.destination.bind[usize::from(address.is_ipv6())];
-            let opened = core.driver.borrow_mut().connect_tcp(address, bind, token);
-            match opened {
-                Ok(stream) => {
-                    let stream = Cell::new(Some(stream));
-                    let attempt = Rc::new(Attempt { token, address, stream, connector: self.clone() });
-                    core.registry.borrow_mut().insert(token, Source::Attempt(attempt.clone()));
-                    self.state.replace(State::Attempt { attempt, rest });
-                    return;
-                }
-                Err(failed) => error = Some(ConnectError::Failed { address, error: failed }),
-            }
+        self.state.replace(State::Racing(Race::new(addresses)));
+        self.try_next(core);
+    }
+
+    /// Tries the next address, or fails if none is left to hope for.
+    fn try_next(self: &Rc<Self>, core: &Core) {
+        // Borrowed while the driver is called, which calls nobody back.
+        let tried = match &mut *self.state.borrow_mut() {
+            State::Racing(race) => race.try_next(core, self),
+            _ => return,
+        };
+        if let Err(error) = tried {
+            self.give_up(error);
         }
-        let host = || self.destination.host.clone();
-        let nothing = || ConnectError::NameLookup { host: host(), error: io::ErrorKind::NotFound.into() };
-        self.give_up(error.unwrap_or_else(nothing));
+    }
+
+    /// Has the next address tried, if no attempt has ended by then.
+    pub(super) fn try_next_later(self: &Rc<Self>, core: &Core) -> DelayedCall {
+        let me = Rc::downgrade(self);
+        let next = move || {
+            if let Some(me) = me.upgrade()
+                && let Some(core) = me.reactor.core()
+            {
+                me.try_next(&core);
+            }
+        };
+        core.work.timers.call_later(self.destination.delay_between_attempts(), Box::new(next))
+    }
+
+    pub(super) fn host_name(&self) -> String {
+        self.destination.host_name().to_owned()
     }
 
     /// Ends the attempt. The loop tells the factory.
@@ -291,7 +225,7 @@ impl ConnectorInner {
         self.stop_timer();
         self.remove_from_lookups(&core);
         match old {
-            State::Attempt { attempt, .. } => attempt.close(&core),
+            State::Racing(race) => race.close(&core),
             State::Lookup(lookup) => lookup.cancel(),
             _ => {}
         }
@@ -353,6 +287,21 @@ impl ConnectorInner {
 }
 
 impl Attempt {
+    /// Begins to connect to `address`.
+    pub(super) fn begin(core: &Core, connector: &Rc<ConnectorInner>, address: SocketAddr) -> io::Result<Rc<Attempt>> {
+        let token = core.registry.borrow().next_token();
+        let bind = connector.destination.bind_for(address);
+        let stream = core.driver.borrow_mut().connect_tcp(address, bind, token)?;
+        let stream = Cell::new(Some(stream));
+        let attempt = Rc::new(Attempt { token, address, stream, connector: connector.clone() });
+        core.registry.borrow_mut().insert(token, Source::Attempt(attempt.clone()));
+        Ok(attempt)
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The driver has news of the attempt.
     pub(super) fn ready(self: &Rc<Self>, core: &Core, event: Readiness) {
         let Some(mut stream) = self.stream.take() else { return };
@@ -362,12 +311,10 @@ impl Attempt {
             Err(error) => {
                 drop(stream);
                 core.registry.borrow_mut().remove(self.token);
-                let rest = match &mut *self.connector.state.borrow_mut() {
-                    State::Attempt { rest, .. } => mem::take(rest),
-                    _ => return,
-                };
-                let error = ConnectError::Failed { address: self.address, error };
-                self.connector.try_next(core, rest, Some(error));
+                if let State::Racing(race) = &mut *self.connector.state.borrow_mut() {
+                    race.note_failure(self, error);
+                }
+                self.connector.try_next(core);
             }
         }
     }
@@ -375,6 +322,9 @@ impl Attempt {
     fn connected(self: &Rc<Self>, core: &Core, stream: Box<dyn Stream>, event: Readiness) {
         let connector = &self.connector;
         connector.stop_timer();
+        if let State::Racing(race) = &mut *connector.state.borrow_mut() {
+            race.keep_only(core, self);
+        }
         let peer = Address::from(self.address);
         let mut protocol = None;
         connector.with_factory(core, "build_protocol", |factory, _| protocol = factory.build_protocol(&peer));
@@ -382,7 +332,7 @@ impl Attempt {
             drop(stream);
             return connector.give_up(ConnectError::NoProtocol);
         };
-        if !matches!(&*connector.state.borrow(), State::Attempt { .. }) {
+        if !matches!(&*connector.state.borrow(), State::Racing(_)) {
             return; // The factory has given the attempt up from inside `build_protocol`.
         }
         let work = core.work.clone();
@@ -395,7 +345,8 @@ impl Attempt {
         connection.ready(core, event);
     }
 
-    fn close(&self, core: &Core) {
+    /// Closes the socket, and leaves the registry.
+    pub(super) fn close(&self, core: &Core) {
         drop(self.stream.take());
         core.registry.borrow_mut().remove(self.token);
     }

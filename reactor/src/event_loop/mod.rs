@@ -16,8 +16,10 @@
 mod client_factory;
 mod connection;
 mod connector;
+mod destination;
 mod lifecycle;
 mod port;
+mod race;
 mod registry;
 mod resolver;
 mod run_until;
@@ -27,7 +29,8 @@ mod turn;
 mod work_queue;
 
 pub use client_factory::ClientFactory;
-pub use connector::{Connector, Destination};
+pub use connector::Connector;
+pub use destination::Destination;
 pub use lifecycle::{Phase, SystemEvent, TriggerId};
 pub use port::{ListenAddress, ListeningPort};
 pub use run_until::react;
@@ -48,7 +51,7 @@ use resolver::{Found, Resolver};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -263,7 +266,10 @@ impl Reactor {
     pub fn resolve_in(&self, lane: &'static str, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {
             Ok(address) => crate::deferred::succeed(vec![address]),
-            Err(_) => self.core.resolve(lane, host),
+            Err(_) => self
+                .core
+                .resolve(lane, host)
+                .add_callback(|found| Ok(found.iter().map(SocketAddr::ip).collect::<Vec<_>>())),
         }
     }
 
@@ -366,7 +372,7 @@ impl Core {
     }
 
     #[track_caller]
-    fn resolve(&self, lane: &'static str, host: &str) -> Deferred<Vec<IpAddr>> {
+    fn resolve(&self, lane: &'static str, host: &str) -> Deferred<Vec<SocketAddr>> {
         let known = self.resolver.borrow().known(host, self.read_clock());
         if let Some(found) = known {
             return match resolver::addresses(host, found) {

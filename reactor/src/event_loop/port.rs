@@ -6,7 +6,7 @@
 //! [`accept_retry`](crate::Settings::accept_retry), in case another part of the process has closed something. It does
 //! not spin between the tries, and the clients in the backlog are served late instead of never.
 //!
-//! Next: `connector.rs`, the other way to make a connection.
+//! Next: `destination.rs`, where a connection of the other kind goes.
 
 use super::connection::Connection;
 use super::registry::Source;

@@ -20,13 +20,13 @@
 //! Each caller keeps its own time limit. If all of them give up, the look-up goes on, and its answer is kept for the
 //! next caller.
 //!
-//! Next: `client_factory.rs`, what a program implements to hear of all this.
+//! Next: `race.rs`, how several addresses are tried.
 
 use crate::driver::MAX_LOOKUPS;
 use crate::error::ConnectError;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// The lane of look-ups for which the program names none.
@@ -45,7 +45,7 @@ const MAX_CALLERS: usize = 4096;
 const MAX_KNOWN: usize = 1024;
 
 /// What the driver said about a name.
-pub(super) type Found = io::Result<Vec<IpAddr>>;
+pub(super) type Found = io::Result<Vec<SocketAddr>>;
 
 /// All names that somebody waits for, and those of which we know the answer.
 pub(super) struct Resolver {
@@ -220,7 +220,7 @@ pub(super) fn copy(found: &Found) -> Found {
 }
 
 /// What a caller gets: a name without an address is a failure.
-pub(super) fn addresses(host: &str, found: Found) -> Result<Vec<IpAddr>, ConnectError> {
+pub(super) fn addresses(host: &str, found: Found) -> Result<Vec<SocketAddr>, ConnectError> {
     let error = match found {
         Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
         Ok(_) => io::ErrorKind::NotFound.into(),

@@ -137,7 +137,12 @@ impl Driver for SimDriver {
         Ok(Box::new(SimListener { process: self.process.clone(), key, address }))
     }
 
-    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
+    fn connect_tcp(
+        &mut self,
+        address: SocketAddr,
+        bind: Option<SocketAddr>,
+        token: Token,
+    ) -> io::Result<Box<dyn Stream>> {
         let host = self.process.host;
         let id = self.process.system_call(|network| network.connect(host, address, bind, token))?;
         Ok(Box::new(SimStream { process: self.process.clone(), id, side: 0 }))

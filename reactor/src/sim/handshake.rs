@@ -93,7 +93,7 @@ impl Network {
         &mut self,
         host: u32,
         to: SocketAddr,
-        bind: Option<IpAddr>,
+        bind: Option<SocketAddr>,
         token: Token,
     ) -> io::Result<ConnectionId> {
         let Some(other) = self.host_at(host, to.ip()) else {
@@ -101,13 +101,18 @@ impl Network {
             return Err(ErrorKind::NetworkUnreachable.into());
         };
         let is_ours = |ip: &IpAddr| ip.is_loopback() || self.host(host).addresses.contains(ip);
-        let ip = match bind.filter(|ip| !ip.is_unspecified()) {
+        let ip = match bind.map(|bind| bind.ip()).filter(|ip| !ip.is_unspecified()) {
             Some(ip) => Some(ip).filter(is_ours),
             None if other == host => Some(to.ip()),
             None => self.host(host).addresses.iter().copied().find(|ip| ip.is_ipv4() == to.is_ipv4()),
         };
         let ip = ip.ok_or(ErrorKind::AddrNotAvailable)?;
-        let from = self.free_port(host, ip, Some(to)).ok_or(ErrorKind::AddrNotAvailable)?;
+        let from = match bind.map_or(0, |bind| bind.port()) {
+            0 => self.free_port(host, ip, Some(to)).ok_or(ErrorKind::AddrNotAvailable)?,
+            port => Some(SocketAddr::new(ip, port))
+                .filter(|from| self.is_port_free(host, *from, Some(to)))
+                .ok_or(ErrorKind::AddrInUse)?,
+        };
         self.open_descriptor(host)?;
         let client = End { state: EndState::Connecting, owner: Owner::Program(token), ..End::new(host, from) };
         let connection = Connection {

@@ -159,10 +159,13 @@ impl Network {
             let kernel = self.host_mut(host);
             let address = SocketAddr::new(ip, kernel.next_port);
             kernel.next_port = if kernel.next_port == LAST_PORT { FIRST_PORT } else { kernel.next_port + 1 };
-            let is_free =
-                !kernel.is_listened_on(address) && !to.is_some_and(|to| self.is_port_taken(host, address, to));
-            is_free.then_some(address)
+            self.is_port_free(host, address, to).then_some(address)
         })
+    }
+
+    /// Whether nothing listens at `address`, and no connection goes from it `to` that place.
+    pub(super) fn is_port_free(&self, host: u32, address: SocketAddr, to: Option<SocketAddr>) -> bool {
+        !self.host(host).is_listened_on(address) && !to.is_some_and(|to| self.is_port_taken(host, address, to))
     }
 
     /// Whether the client's kernel or program still holds a connection between these addresses.

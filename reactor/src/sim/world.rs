@@ -26,6 +26,7 @@ use crate::event_loop::TurnMemory;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -208,7 +209,10 @@ impl World {
         }
         // The borrow of the network has ended here: the work may ask anything of it.
         match work {
-            Work::Answer(reply, answer, _) => self.0.in_program(|| reply(answer)),
+            Work::Answer(reply, answer, _) => {
+                let answer = answer.map(|found| found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect());
+                self.0.in_program(|| reply(answer));
+            }
             Work::Job(job) => self.0.in_program(job),
             Work::Script(f) => f(self),
         }

@@ -35,7 +35,7 @@ impl World {
     pub(crate) fn new() -> World {
         let hooks = Hooks::default();
         hooks.today.set(Some(SystemTime::UNIX_EPOCH + TODAY));
-        *hooks.resolve.borrow_mut() = Some(Box::new(|_, reply| reply(Ok(vec![Ipv4Addr::LOCALHOST.into()]))));
+        *hooks.resolve.borrow_mut() = Some(Box::new(|_, reply| reply(Ok(vec![(Ipv4Addr::LOCALHOST, 0).into()]))));
         World { reactor: edited(&hooks, Settings::default()), hooks }
     }
 

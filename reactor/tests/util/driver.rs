@@ -4,13 +4,21 @@ use reactor::Settings;
 use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 type EditEvents = Box<dyn FnMut(&mut Vec<Event>)>;
 type Resolve = Box<dyn FnMut(&str, LookupReply)>;
+
+/// An attempt to connect to an address, and from which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) address: SocketAddr,
+    pub(crate) bind: Option<SocketAddr>,
+    pub(crate) token: Token,
+}
 
 /// What a test sees of the driver below its reactor, and does to it.
 #[derive(Clone, Default)]
@@ -23,6 +31,8 @@ pub(crate) struct Hooks {
     pub(crate) polls: Rc<Cell<usize>>,
     /// How often a port has tried to accept.
     pub(crate) accepts: Rc<Cell<usize>>,
+    /// The attempts to connect, in order.
+    pub(crate) attempts: Rc<RefCell<Vec<Attempt>>>,
     /// Sees the events of each poll and may change them.
     pub(crate) events: Rc<RefCell<Option<EditEvents>>>,
     /// Answers look-ups; the real resolver is never asked while there is one.
@@ -65,7 +75,13 @@ impl Driver for Edited {
         let inner = self.inner.listen_tcp(address, backlog, token)?;
         Ok(Box::new(Counted { inner, accepts: self.hooks.accepts.clone() }))
     }
-    fn connect_tcp(&mut self, address: SocketAddr, bind: Option<IpAddr>, token: Token) -> io::Result<Box<dyn Stream>> {
+    fn connect_tcp(
+        &mut self,
+        address: SocketAddr,
+        bind: Option<SocketAddr>,
+        token: Token,
+    ) -> io::Result<Box<dyn Stream>> {
+        self.hooks.attempts.borrow_mut().push(Attempt { address, bind, token });
         self.inner.connect_tcp(address, bind, token)
     }
     fn resolve(&mut self, host: &str, reply: LookupReply) {

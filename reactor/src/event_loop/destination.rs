@@ -1,0 +1,139 @@
+//! [`Destination`]: where an outgoing connection goes, and how it is made.
+//!
+//! Next: `connector.rs`, which makes it.
+
+use super::resolver::DEFAULT_LANE;
+use crate::address::parse_address;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long an attempt may take, look-up included, unless [`Destination::timeout`] sets another: 30 s, as in Twisted.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long one address is tried alone before the next is tried beside it: RFC 8305 (section 8) recommends this, and
+/// the two borders of it.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+const MIN_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
+const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
+
+/// Where to connect to: a host name or address, a port, and how to connect. Converts from `(host, port)` or a socket
+/// address.
+///
+/// The scope of a link-local IPv6 address is kept: in a [`SocketAddr`], as a number (`fe80::1%2`), and as the name of
+/// an interface (`fe80::1%eth0`), which the system's resolver knows.
+///
+/// ```
+/// use reactor::Destination;
+/// use std::time::Duration;
+/// let there = Destination::from(("example.com", 443)).timeout(Duration::from_secs(5));
+/// assert_eq!(there.to_string(), "example.com:443");
+/// let neighbor = Destination::from(("fe80::1%2", 443));
+/// assert_eq!(neighbor.to_string(), "[fe80::1%2]:443");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    host: String,
+    port: u16,
+    /// The host, if it is an address: then there is nothing to look up.
+    address: Option<SocketAddr>,
+    timeout: Duration,
+    attempt_delay: Duration,
+    bind: [Option<SocketAddr>; 2],
+    lane: &'static str,
+}
+
+impl Destination {
+    /// Sets how long the attempt may take, look-up included (default 30 s).
+    pub fn timeout(mut self, timeout: Duration) -> Destination {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long one address of a name is tried alone before the next one is tried beside it (default 250 ms, at
+    /// least 10 ms, at most 2 s). An address that fails hands on to the next at once. The Connection Attempt Delay of
+    /// RFC 8305; Twisted's `attemptDelay`.
+    pub fn attempt_delay(mut self, delay: Duration) -> Destination {
+        self.attempt_delay = delay.clamp(MIN_ATTEMPT_DELAY, MAX_ATTEMPT_DELAY);
+        self
+    }
+
+    /// Sets the local address to connect from, for remote addresses of the same kind. One of each kind (IPv4, IPv6) may
+    /// be set. Its port 0 means any free one. Twisted's `bindAddress`.
+    pub fn bind_address(mut self, address: SocketAddr) -> Destination {
+        self.bind[usize::from(address.is_ipv6())] = Some(address);
+        self
+    }
+
+    /// Sets the lane in which the host name is looked up: see [`Reactor::resolve_in`](crate::Reactor::resolve_in).
+    pub fn lookup_lane(mut self, lane: &'static str) -> Destination {
+        self.lane = lane;
+        self
+    }
+
+    /// The remote host, a name or an address, as the program gave it.
+    pub fn host_name(&self) -> &str {
+        &self.host
+    }
+
+    /// The remote port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The remote address, unless the host is a name that must be looked up.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    pub(super) fn lane(&self) -> &'static str {
+        self.lane
+    }
+
+    pub(super) fn time_allowed(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) fn delay_between_attempts(&self) -> Duration {
+        self.attempt_delay
+    }
+
+    /// The local address for a connection to `remote`.
+    pub(super) fn bind_for(&self, remote: SocketAddr) -> Option<SocketAddr> {
+        self.bind[usize::from(remote.is_ipv6())]
+    }
+}
+
+impl From<(&str, u16)> for Destination {
+    fn from((host, port): (&str, u16)) -> Destination {
+        Destination {
+            host: host.to_owned(),
+            port,
+            address: parse_address(host, port),
+            timeout: CONNECT_TIMEOUT,
+            attempt_delay: ATTEMPT_DELAY,
+            bind: [None; 2],
+            lane: DEFAULT_LANE,
+        }
+    }
+}
+
+impl From<SocketAddr> for Destination {
+    fn from(address: SocketAddr) -> Destination {
+        let host = match address {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+            _ => address.ip().to_string(),
+        };
+        // The address itself: the text has no place for the flow label.
+        Destination { address: Some(address), ..Destination::from((host.as_str(), address.port())) }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => address.fmt(f),
+            None => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
