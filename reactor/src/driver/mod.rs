@@ -123,8 +123,8 @@ pub trait Driver {
     /// The system's: the address is in use, or is not ours.
     fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>>;
 
-    /// Begins to connect to `address`, from the local address `bind` if given (its port 0 means any). When the attempt has ended, an event
-    /// says so (`writable`), and [`Stream::finish_connect`] gives the outcome.
+    /// Begins to connect to `address`, from the local address `bind` if given (its port 0 means any). When the attempt
+    /// has ended, an event says so (`writable`), and [`Stream::finish_connect`] gives the outcome.
     ///
     /// # Errors
     /// The system's, if the attempt cannot even begin.

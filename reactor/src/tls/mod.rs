@@ -12,7 +12,8 @@
 //! An end without TLS's close_notify never counts as a clean one: [`Reason::Truncated`](crate::Reason::Truncated). A
 //! [`TlsError`] is a sentence that says at which end the fault is.
 //!
-//! Imports go one way: `config`, `layer`, `backend`, `early`, `error`, `verifier`, `certificate`; and `clock` beside them.
+//! Imports go one way: `config`, `layer`, `backend`, `early`, `error`, `verifier`, `certificate`; and `clock` beside
+//! them.
 //!
 //! Next: `clock.rs`, all that TLS asks of the world.
 
