@@ -158,7 +158,7 @@ impl Link {
     pub(crate) fn look_up(&self) -> Deferred<()> {
         let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
         let this = self.this.clone();
-        server.reactor().resolve(&self.host).add_both(move |result| {
+        server.reactor().resolve_anew(&self.host).add_both(move |result| {
             let Some(link) = this.upgrade() else { return };
             link.record_addresses(result);
             let known = link.refused.borrow_mut().take(|from| link.may_come_from(from));

@@ -131,6 +131,19 @@ fn an_answer_is_used_again_for_five_seconds_and_a_failure_for_one() {
 }
 
 #[test]
+fn an_answer_of_before_is_not_used_by_a_caller_that_wants_a_new_one() {
+    let world = World::new();
+    drop(world.reactor.resolve("one.test"));
+    world.answer(Ok(vec![ip(1)]));
+    let [anew, shared] = [(); 2].map(|()| outcome(world.reactor.resolve_anew("one.test")));
+    assert_eq!(world.asked(), ["one.test"], "callers that wait at the same time share the look-up all the same");
+    world.answer(Ok(vec![ip(2)]));
+    assert_eq!((&**anew.borrow(), &**shared.borrow()), ("[192.0.2.2]", "[192.0.2.2]"));
+    assert_eq!(world.reactor.resolve("one.test").result(), Some(vec![ip(2)]), "and others get the newer one");
+    assert_eq!(world.reactor.resolve_anew("192.0.2.3").result(), Some(vec![ip(3)]));
+}
+
+#[test]
 fn nothing_is_kept_if_the_settings_say_so() {
     let mut settings = Settings::default();
     (settings.lookup_kept, settings.failed_lookup_kept) = (Duration::ZERO, Duration::ZERO);

@@ -266,10 +266,17 @@ impl Reactor {
     pub fn resolve_in(&self, lane: &'static str, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {
             Ok(address) => crate::deferred::succeed(vec![address]),
-            Err(_) => self
-                .core
-                .resolve(lane, host)
-                .add_callback(|found| Ok(found.iter().map(SocketAddr::ip).collect::<Vec<_>>())),
+            Err(_) => without_ports(self.core.resolve(lane, host)),
+        }
+    }
+
+    /// The same as [`resolve`](Reactor::resolve), but no answer of an earlier look-up is used again. It is for
+    /// decisions that an address takes part in, such as whom to trust. A look-up that is under way is still shared.
+    #[track_caller]
+    pub fn resolve_anew(&self, host: &str) -> Deferred<Vec<IpAddr>> {
+        match host.parse() {
+            Ok(address) => crate::deferred::succeed(vec![address]),
+            Err(_) => without_ports(self.core.look_up(resolver::DEFAULT_LANE, host)),
         }
     }
 
@@ -324,6 +331,11 @@ impl Clock for Reactor {
     }
 }
 
+/// The addresses alone: in what a look-up has found, the port means nothing.
+fn without_ports(found: Deferred<Vec<SocketAddr>>) -> Deferred<Vec<IpAddr>> {
+    found.add_callback(|found| Ok(found.iter().map(SocketAddr::ip).collect::<Vec<_>>()))
+}
+
 impl Core {
     fn weak(&self) -> WeakReactor {
         WeakReactor(self.this.clone())
@@ -371,15 +383,19 @@ impl Core {
         self.buffer.set(buffer);
     }
 
+    /// Looks a host name up, unless the answer is known.
     #[track_caller]
     fn resolve(&self, lane: &'static str, host: &str) -> Deferred<Vec<SocketAddr>> {
         let known = self.resolver.borrow().known(host, self.read_clock());
-        if let Some(found) = known {
-            return match resolver::addresses(host, found) {
-                Ok(addresses) => crate::deferred::succeed(addresses),
-                Err(error) => crate::deferred::fail(error),
-            };
+        match known.map(|found| resolver::addresses(host, found)) {
+            Some(Ok(addresses)) => crate::deferred::succeed(addresses),
+            Some(Err(error)) => crate::deferred::fail(error),
+            None => self.look_up(lane, host),
         }
+    }
+
+    #[track_caller]
+    fn look_up(&self, lane: &'static str, host: &str) -> Deferred<Vec<SocketAddr>> {
         let (reactor, timeout) = (self.weak(), self.work.settings.lookup_timeout);
         let (deferred, completion) = self.completions.deferred::<Found>(&reactor);
         let refused = self.resolver.borrow_mut().wait(lane, host, completion).err();
