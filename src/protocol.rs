@@ -12,6 +12,7 @@ use crate::links::KEEP_ALIVE;
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
+use crate::places::Asker;
 use crate::replies::Replies;
 use crate::server::Server;
 use reactor::transport::KeepAlive;
@@ -124,11 +125,16 @@ impl HerdProtocol {
 
     fn whats_at(&self, asked: &WhatsAt<'_>) -> bool {
         let Some(replies) = &self.replies else { return true };
-        let Some(answer) = self.server.whats_at(asked) else { return false };
+        let Some(answer) = self.server.whats_at(asked, self.asker()) else { return false };
         let ticket = replies.reserve();
         let filled = replies.clone();
         replies.attach(ticket, answer.add_callback(move |reply| filled.fill(ticket, reply)));
         true
+    }
+
+    /// As whom the peer asks the Places service.
+    fn asker(&self) -> Asker {
+        self.peer.map_or(Asker::OPERATOR, Asker::from)
     }
 
     fn at(&mut self, at: &At<'_>) -> bool {

@@ -21,7 +21,7 @@ use crate::links::Link;
 use crate::locations::{ClientId, Locations, NeighborId, Rule, Verdict};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
-use crate::places::{self, Nearby, Places, TooManyQuestions};
+use crate::places::{self, Asker, Nearby, NotAsked, Places};
 use crate::protocol::HerdProtocol;
 use crate::watch::{HeardFrom, Watch};
 use crate::{decimal, links};
@@ -285,9 +285,9 @@ impl Server {
         }
     }
 
-    /// Asks the Places service what is near a client. The Deferred fires with the whole reply, and does not fail: if
-    /// the service fails, the reply says so. `None` if the client is not known.
-    pub fn whats_at(&self, asked: &WhatsAt<'_>) -> Option<Deferred<Vec<u8>>> {
+    /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
+    /// and does not fail: if the service fails, the reply says so. `None` if the client is not known.
+    pub fn whats_at(&self, asked: &WhatsAt<'_>, from: Asker) -> Option<Deferred<Vec<u8>>> {
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;
         // Parsed again for each question: keeping the fields of every client would cost more than these few questions.
@@ -300,7 +300,7 @@ impl Server {
         };
         let (mut reply, bound) = (known.line.clone(), asked.bound);
         drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
-        let answer = self.places.nearby(&question).add_both(move |answer| {
+        let answer = self.places.nearby(&question, from).add_both(move |answer| {
             reply.push(b'\n');
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
             match cut {
@@ -310,12 +310,18 @@ impl Server {
                     reply.extend(places::error_answer("UNKNOWN_ERROR", &error.to_string()));
                 }
                 Err(failure) => {
-                    let status = match failure.check::<TooManyQuestions>() {
-                        Some(_) => "OVER_QUERY_LIMIT",
-                        None => "UNKNOWN_ERROR",
+                    let status = match failure.check::<NotAsked>() {
+                        // Not a warning for each: a crowd would fill the log. Its cause is logged where it begins.
+                        Some(refused) => {
+                            log::debug!("not asked: {refused}");
+                            "OVER_QUERY_LIMIT"
+                        }
+                        None => {
+                            log::warn!("no answer from the Places service: {failure}");
+                            log::debug!("where that came from: {}", failure.report());
+                            "UNKNOWN_ERROR"
+                        }
                     };
-                    log::warn!("no answer from the Places service: {failure}");
-                    log::debug!("where that came from: {}", failure.report());
                     reply.extend(places::error_answer(status, &failure.to_string()));
                 }
             }

@@ -12,12 +12,26 @@ use std::time::Duration;
 /// The maximum of `max_in_flight`: each question may hold a connection and a megabyte of its answer.
 const MAX_IN_FLIGHT: usize = 1024;
 
+/// The maximum of `max_per_minute` and `max_per_day`: in effect none.
+const MAX_BUDGET: usize = 1_000_000_000;
+
 /// The maximum of `timeout` and `interval`: more is a mistake.
 const MAX_DURATION: Duration = Duration::from_secs(3600);
 
 /// The settings of `[places]`.
-const KEYS: [&str; 9] =
-    ["provider", "base_url", "ca_file", "connect_to", "timeout", "max_in_flight", "key_file", "fields", "interval"];
+const KEYS: [&str; 11] = [
+    "provider",
+    "base_url",
+    "ca_file",
+    "connect_to",
+    "timeout",
+    "max_in_flight",
+    "max_per_minute",
+    "max_per_day",
+    "key_file",
+    "fields",
+    "interval",
+];
 
 /// `[places]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +49,10 @@ pub struct PlacesConfig {
     pub timeout: Option<Duration>,
     /// `max_in_flight`: the maximum number of questions under way.
     pub max_in_flight: Option<usize>,
+    /// `max_per_minute`: the maximum number of questions to the service in a minute.
+    pub max_per_minute: Option<usize>,
+    /// `max_per_day`: the maximum number of questions to the service in a day.
+    pub max_per_day: Option<usize>,
     /// `key_file`: a file with the key, for when it is not in the environment.
     pub key_file: Option<PathBuf>,
     /// `fields`: what `google-new` is asked for beyond the usual fields.
@@ -142,6 +160,10 @@ impl Reader<'_> {
                 "max_in_flight" => {
                     places.max_in_flight = Some(self.number_to(value, "max_in_flight", 1, MAX_IN_FLIGHT)?);
                 }
+                "max_per_minute" => {
+                    places.max_per_minute = Some(self.number_to(value, "max_per_minute", 1, MAX_BUDGET)?)
+                }
+                "max_per_day" => places.max_per_day = Some(self.number_to(value, "max_per_day", 1, MAX_BUDGET)?),
                 "key_file" => places.key_file = Some(self.path(value, "key_file")?),
                 "fields" => places.fields = self.fields(value)?,
                 "interval" => places.interval = Some(self.interval(value)?),

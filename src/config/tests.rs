@@ -45,6 +45,7 @@ fn places_and_limits_are_read() {
     let config = parse(
         "[places]\nprovider = \"google\"\nbase_url = \"https://127.0.0.1:9/x\"\nca_file = \"ca.pem\"\n\
          connect_to = \"[::1]:8\"\ntimeout = \"2s\"\nkey_file = \"key\"\nmax_in_flight = 3\n\
+         max_per_minute = 60\nmax_per_day = 5000\n\
          [limits]\nline = 1000\nahead = \"1h\"\nmemory = 2000000\n",
     )
     .unwrap();
@@ -59,6 +60,8 @@ fn places_and_limits_are_read() {
             timeout: Some(Duration::from_secs(2)),
             key_file: Some("key".into()),
             max_in_flight: Some(3),
+            max_per_minute: Some(60),
+            max_per_day: Some(5000),
             fields: Vec::new(),
             interval: None,
             lines: config.places.lines.clone(),
@@ -137,6 +140,8 @@ fn a_mistake_in_places_is_reported_with_its_line() {
         ("max_in_flight = 0\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
         ("max_in_flight = 1025\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
         ("max_in_flight = 1.5\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
+        ("max_per_minute = 0\n", 2, "max_per_minute is not a whole number from 1 to 1000000000"),
+        ("max_per_day = \"many\"\n", 2, "max_per_day is not a whole number from 1 to 1000000000"),
         ("interval = \"1s\"\n", 2, "interval needs provider = \"overpass\""),
         ("fields = []\n", 2, "fields needs provider = \"google-new\""),
         ("fields = \"rating\"\n", 2, "fields is not a list of names"),
@@ -184,6 +189,9 @@ fn the_example_in_the_documents_is_a_valid_configuration() {
     assert_eq!(config.limits, Limits::default());
     // The lines that are commented out are valid, too.
     let all = example.replace("# base", "base").replace("# ca_", "ca_").replace("# key_", "key_");
-    let all = all.replace("# connect_", "connect_").replace("provider = \"offline\"", "provider = \"google\"");
+    let all = all
+        .replace("# max_", "max_")
+        .replace("# connect_", "connect_")
+        .replace("provider = \"offline\"", "provider = \"google\"");
     assert!(parse(&all).is_ok(), "{:?}", parse(&all));
 }

@@ -1,14 +1,14 @@
 //! [`Coalescer`]: equal questions that are under way at the same time share one request, and each gets its answer.
 //!
 //! Two questions are equal if the service would hear the same request: a provider that does not send the bound says so
-//! in [`Places::as_asked`]. No answer is kept after it has been delivered, because Google's terms forbid that.
+//! in [`Places::as_asked`]. No answer is kept here after it has been delivered.
 //!
 //! A client that goes away does not end the request while others wait for it. When the last one has gone, the request
 //! is cancelled.
 //!
-//! Next: `limiter.rs`, which stands behind it.
+//! Next: `cache.rs`, which stands behind it.
 
-use super::{Nearby, Places};
+use super::{Asker, Nearby, Places};
 use reactor::Deferred;
 use reactor::deferred::Shared;
 use std::cell::RefCell;
@@ -32,15 +32,18 @@ impl Coalescer {
 }
 
 impl Places for Coalescer {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
         let asked = self.inner.as_asked(question);
-        if let Some(shared) = self.under_way.borrow().get(&asked) {
-            return shared.wait();
+        let shared = self.under_way.borrow().get(&asked).map(Shared::wait);
+        if let Some(answer) = shared {
+            // Otherwise a question that is asked first by a crowd would wait behind the crowd for everybody.
+            self.inner.also_asked(&asked, from);
+            return answer;
         }
         let (under_way, done) = (self.under_way.clone(), asked.clone());
         // The entry goes before anybody gets the answer: a callback that asks the same question again must start a new
         // request, and not join one that has ended.
-        let shared = Shared::new(self.inner.nearby(&asked).add_both(move |answer| {
+        let shared = Shared::new(self.inner.nearby(&asked, from).add_both(move |answer| {
             // The drop may run other code, which may come back here: the borrow must end first.
             let ended = under_way.borrow_mut().remove(&done);
             drop(ended);
@@ -72,7 +75,7 @@ impl fmt::Debug for Coalescer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::places::tests::{HeldPlaces, ask};
+    use crate::places::tests::{HeldPlaces, SOMEBODY, ask};
     use reactor::{CancelledError, Failure};
     use std::cell::Cell;
 
@@ -84,7 +87,8 @@ mod tests {
     #[test]
     fn equal_questions_under_way_are_one_request() {
         let (held, places) = coalescer();
-        let asked = [ask("1", 5), ask("1", 5), ask("2", 5), ask("1", 6), ask("1", 5)].map(|q| places.nearby(&q));
+        let asked =
+            [ask("1", 5), ask("1", 5), ask("2", 5), ask("1", 6), ask("1", 5)].map(|q| places.nearby(&q, SOMEBODY));
         assert_eq!(held.questions(), [ask("1", 5), ask("2", 5), ask("1", 6)]);
         for answer in ["one", "two", "three"] {
             held.answer(answer);
@@ -96,9 +100,9 @@ mod tests {
     #[test]
     fn an_answer_is_not_kept() {
         let (held, places) = coalescer();
-        let first = places.nearby(&ask("1", 5));
+        let first = places.nearby(&ask("1", 5), SOMEBODY);
         let again = places.clone();
-        let nested = first.add_callback(move |_| again.nearby(&ask("1", 5)));
+        let nested = first.add_callback(move |_| again.nearby(&ask("1", 5), SOMEBODY));
         held.answer("old");
         assert!(!nested.has_fired(), "a question that is asked in the callback is a new request");
         held.answer("new");
@@ -113,7 +117,7 @@ mod tests {
         for _ in 0..3 {
             let told = told.clone();
             places
-                .nearby(&ask("1", 5))
+                .nearby(&ask("1", 5), SOMEBODY)
                 .add_errback(move |_| {
                     told.set(told.get() + 1);
                     Ok(Vec::new())
@@ -122,18 +126,18 @@ mod tests {
         }
         held.take().1.errback(Failure::msg("broken")).unwrap();
         assert_eq!(told.get(), 3);
-        drop(places.nearby(&ask("1", 5)));
+        drop(places.nearby(&ask("1", 5), SOMEBODY));
         assert_eq!(held.questions().len(), 1, "and the next question is a new request");
     }
 
     #[test]
     fn a_client_that_goes_away_leaves_the_request_to_the_others() {
         let (held, places) = coalescer();
-        let [first, second] = [(); 2].map(|()| places.nearby(&ask("1", 5)));
+        let [first, second] = [(); 2].map(|()| places.nearby(&ask("1", 5), SOMEBODY));
         first.cancel();
         first.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())).detach();
         assert_eq!(held.cancelled(), 0);
-        let third = places.nearby(&ask("1", 5));
+        let third = places.nearby(&ask("1", 5), SOMEBODY);
         held.answer("yes");
         assert_eq!((second.result(), third.result()), (Some(b"yes".to_vec()), Some(b"yes".to_vec())));
     }
@@ -141,12 +145,12 @@ mod tests {
     #[test]
     fn the_last_client_that_goes_away_cancels_the_request() {
         let (held, places) = coalescer();
-        for answer in [(); 2].map(|()| places.nearby(&ask("1", 5))) {
+        for answer in [(); 2].map(|()| places.nearby(&ask("1", 5), SOMEBODY)) {
             answer.cancel();
             answer.add_errback(|failure| failure.trap::<CancelledError>().map(|_| Vec::new())).detach();
         }
         assert_eq!(held.cancelled(), 1);
-        let anew = places.nearby(&ask("1", 5));
+        let anew = places.nearby(&ask("1", 5), SOMEBODY);
         held.answer("anew");
         assert_eq!(anew.result(), Some(b"anew".to_vec()));
     }
@@ -155,7 +159,7 @@ mod tests {
     fn an_answer_that_is_ready_at_once_leaves_no_entry() {
         struct Ready;
         impl Places for Ready {
-            fn nearby(&self, _question: &Nearby) -> Deferred<Vec<u8>> {
+            fn nearby(&self, _question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
                 reactor::deferred::succeed(b"now".to_vec())
             }
             fn describe(&self) -> String {
@@ -164,7 +168,7 @@ mod tests {
         }
         let places = Coalescer::new(Rc::new(Ready));
         for _ in 0..2 {
-            assert_eq!(places.nearby(&ask("1", 5)).result(), Some(b"now".to_vec()));
+            assert_eq!(places.nearby(&ask("1", 5), SOMEBODY).result(), Some(b"now".to_vec()));
             assert!(places.under_way.borrow().is_empty());
         }
     }

@@ -4,7 +4,7 @@
 //! Next: `google_new.rs`, whose answers have another form.
 
 use super::service::{Access, Service};
-use super::{MAX_PLACES, Nearby, Places, answer, refusal};
+use super::{Asker, MAX_PLACES, Nearby, Places, answer, refusal};
 use crate::config::ConfigError;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -44,7 +44,7 @@ impl Google {
 }
 
 impl Places for Google {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
         self.service.ask(self.request(question)).add_callback(|reply| {
             if reply.status != 200 {
                 return refusal::read(reply);

@@ -1,117 +1,155 @@
-//! [`Limiter`]: a maximum number of questions under way, and if wanted a pause between them. The others wait for their
-//! turn, up to a limit.
+//! [`Limiter`]: which questions reach the service, and when: a maximum number under way, if wanted a pause between them
+//! and a budget, in fair turns, and none while the service is down.
 //!
 //! ```text
-//!   asked --> waits for a permit --> waits for the pause --> asked of the provider --> answered
-//!             '-------------- at most half the timeout ----'
-//!             '------------------------------ at most the timeout ---------------------------'
+//!   asked --> service up? budget? --> waits for its turn, --> budget? --> asked of the provider --> answered
+//!                                     a permit, the pause
+//!             '------------------------ at most half the timeout -------'
+//!             '--------------------------------- at most the timeout -----------------------------'
 //! ```
 //!
-//! A question that has waited for half the timeout fails with [`TooManyQuestions`]. If it could wait for all of it,
-//! then under load each question would be let in just when no time is left for its answer, and no client would get one.
+//! A question that has waited for half of the timeout is refused. If it could wait for all of it, then under load each
+//! question would be let in just when no time is left for its answer, and no client would get one.
 //!
-//! Next: `key.rs`, the secret that must not leave.
+//! The parts are plain values that are given the time: `queue.rs` says whose turn it is, `budget.rs` what may be spent,
+//! `breaker.rs` whether the service is up. This file makes them agree.
+//!
+//! Next: `limiter/queue.rs`, whose turn it is.
 
-use super::{Nearby, Places};
-use reactor::deferred::{DeferredSemaphore, Permit};
-use reactor::{Clock, Deferred, DelayedCall, Failure, Firer, TimeoutError};
-use std::cell::Cell;
+mod breaker;
+mod budget;
+mod queue;
+
+pub use budget::Span;
+
+use super::service::ServiceError;
+use super::{Asker, Nearby, Places};
+use breaker::{Breaker, Outcome};
+use budget::Budget;
+use queue::{FairQueue, Ticket};
+use reactor::{CancelledError, Clock, Deferred, DelayedCall, Failure, Firer, TimeoutError};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// The maximum number of questions that wait; another one is refused at once. A client may send several without waiting
-/// for answers, and there may be many clients.
+/// The maximum number of questions that wait. A client may send several without waiting for answers, and there may be
+/// many clients.
 const MAX_WAITING: usize = 1024;
 
-/// Too many questions are waiting already.
+/// Why a question was not put to the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TooManyQuestions {
-    /// The queue is full.
+pub enum NotAsked {
+    /// Too many questions wait already.
     QueueFull,
-    /// This question's turn did not come within this time.
+    /// Too many questions wait: this one's turn did not come within this time.
     WaitedTooLong(Duration),
+    /// The budget for this span is spent.
+    BudgetSpent(Span),
+    /// The asker has had its share of the budget for this span.
+    ShareSpent(Span),
+    /// The service has failed several times in a row, and is left alone for now.
+    ServiceFails,
 }
 
-impl fmt::Display for TooManyQuestions {
+impl fmt::Display for NotAsked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many questions are waiting for the Places service; ask again later")?;
         match self {
-            TooManyQuestions::QueueFull => Ok(()),
-            TooManyQuestions::WaitedTooLong(after) => write!(f, " (this one's turn did not come within {after:?})"),
+            NotAsked::QueueFull | NotAsked::WaitedTooLong(_) => {
+                f.write_str("too many questions are waiting for the Places service; ask again later")?;
+            }
+            NotAsked::BudgetSpent(span) => {
+                write!(f, "the budget of the Places service for this {span} is spent; ask again later")?;
+            }
+            NotAsked::ShareSpent(span) => {
+                write!(f, "your share of the Places service for this {span} is spent; ask again later")?;
+            }
+            NotAsked::ServiceFails => {
+                f.write_str("the Places service has failed several times in a row; ask again later")?;
+            }
+        }
+        match self {
+            NotAsked::WaitedTooLong(after) => write!(f, " (this one's turn did not come within {after:?})"),
+            _ => Ok(()),
         }
     }
 }
 
-impl std::error::Error for TooManyQuestions {}
+impl std::error::Error for NotAsked {}
 
-/// Stands before a provider and limits how many questions it gets, and how fast.
+/// Stands before a provider and limits how many questions it gets, how fast, and from whom.
 pub struct Limiter {
     inner: Rc<dyn Places>,
-    permits: DeferredSemaphore,
-    deadline: Option<Deadline>,
-    pacer: Option<Rc<Pacer>>,
-}
-
-/// The timeout of a question: for the wait and the answer together.
-struct Deadline {
-    clock: Rc<dyn Clock>,
-    after: Duration,
+    desk: Rc<Desk>,
+    timeout: Option<Duration>,
 }
 
 impl Limiter {
     /// Allows `at_once` questions to `inner` at the same time. Until [`timeout`](Limiter::timeout) sets a limit, a
     /// question waits for its turn without end.
-    pub fn new(inner: Rc<dyn Places>, at_once: NonZeroUsize) -> Limiter {
-        Limiter { inner, permits: DeferredSemaphore::new(at_once), deadline: None, pacer: None }
+    pub fn new(inner: Rc<dyn Places>, at_once: NonZeroUsize, clock: Rc<dyn Clock>) -> Limiter {
+        let state = RefCell::new(State {
+            queue: FairQueue::new(MAX_WAITING),
+            free: at_once.get(),
+            interval: Duration::ZERO,
+            next_start: None,
+            budget: Budget::default(),
+            breaker: Breaker::new(),
+            alarm: None,
+        });
+        let desk = Rc::new_cyclic(|this| Desk { this: this.clone(), clock, state, is_starting: Cell::new(false) });
+        Limiter { inner, desk, timeout: None }
     }
 
     /// Sets the maximum time for an answer, including the wait for its turn. A question that need not wait has no limit
     /// here: the provider has one of its own.
-    pub fn timeout(self, after: Duration, clock: Rc<dyn Clock>) -> Limiter {
-        Limiter { deadline: Some(Deadline { clock, after }), ..self }
+    pub fn timeout(self, after: Duration) -> Limiter {
+        Limiter { timeout: Some(after), ..self }
     }
 
     /// Sets the minimum time from the start of one question to the start of the next.
-    pub fn interval(self, interval: Duration, clock: Rc<dyn Clock>) -> Limiter {
-        Limiter { pacer: Some(Rc::new(Pacer { clock, interval, next: Rc::default() })), ..self }
+    pub fn interval(self, interval: Duration) -> Limiter {
+        self.desk.state.borrow_mut().interval = interval;
+        self
     }
 
-    /// Fires when a question may start. It counts as under way until the permit is dropped.
-    fn permit(&self) -> Deferred<Permit> {
-        let permit = self.permits.acquire();
-        match self.pacer.clone() {
-            Some(pacer) => permit.add_callback(move |permit| pacer.pause().add_callback(move |()| Ok(permit))),
-            None => permit,
-        }
+    /// Sets the maximum number of questions in each `span`. Another span may have a limit of its own beside it.
+    pub fn budget(self, span: Span, max: usize) -> Limiter {
+        self.desk.state.borrow_mut().budget.limit(span, max);
+        self
     }
 }
 
 impl Places for Limiter {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
         if let Some(answer) = self.without_asking(question) {
             return reactor::deferred::succeed(answer);
         }
-        if self.permits.waiting() >= MAX_WAITING {
-            return reactor::deferred::fail(Failure::new(TooManyQuestions::QueueFull));
-        }
-        let (inner, question) = (self.inner.clone(), question.clone());
-        let permit = self.permit();
-        // No timer for a question that need not wait: the provider limits the same time by itself.
-        let Some(Deadline { clock, after }) = self.deadline.as_ref().filter(|_| !permit.has_fired()) else {
-            return permit.add_callback(move |permit| release_after(inner.nearby(&question), permit));
+        let permit = match self.desk.enter(question, from) {
+            Ok(permit) => permit,
+            Err(refused) => return reactor::deferred::fail(Failure::new(refused)),
         };
-        let (clock, after, asked) = (clock.clone(), *after, clock.now());
-        let too_late = |_, waited| Err(Failure::new(TooManyQuestions::WaitedTooLong(waited)));
+        let (inner, question) = (self.inner.clone(), question.clone());
+        // No timer for a question that need not wait: the provider limits the same time by itself.
+        let Some(after) = self.timeout.filter(|_| !permit.has_fired()) else {
+            return permit.add_callback(move |permit| permit.until(inner.nearby(&question, from)));
+        };
+        let clock = self.desk.clock.clone();
+        let asked = clock.now();
+        let too_late = |_, waited| Err(Failure::new(NotAsked::WaitedTooLong(waited)));
         permit.add_timeout_with(after / 2, &clock.clone(), too_late).add_callback(move |permit| {
             let left = after.saturating_sub(clock.now().duration_since(asked));
             let late = move |_, _| {
                 let what = "the answer of the Places service, the wait for its turn included,".to_owned();
                 Err(Failure::new(TimeoutError { what, after }))
             };
-            release_after(inner.nearby(&question).add_timeout_with(left, &clock, late), permit)
+            permit.until(inner.nearby(&question, from).add_timeout_with(left, &clock, late))
         })
+    }
+
+    fn also_asked(&self, question: &Nearby, from: Asker) {
+        self.desk.state.borrow_mut().queue.join(from, |waiting| waiting.question == *question);
     }
 
     fn behind(&self) -> Option<&dyn Places> {
@@ -123,56 +161,196 @@ impl Places for Limiter {
     }
 }
 
-/// The answer, which gives the permit back before anybody gets it: the next question starts first.
-fn release_after(answer: Deferred<Vec<u8>>, permit: Permit) -> Deferred<Vec<u8>> {
-    answer.add_both(move |answer| {
-        drop(permit);
-        answer
-    })
-}
-
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Limiter({} free, {} waiting)", self.permits.tokens(), self.permits.waiting())
+        let state = self.desk.state.borrow();
+        write!(f, "Limiter({} free, {} waiting)", state.free, state.queue.len())
     }
 }
 
-/// Spaces the starts of questions: one every `interval`.
-struct Pacer {
+/// Where questions wait and permits are given out.
+struct Desk {
+    this: Weak<Desk>,
     clock: Rc<dyn Clock>,
-    interval: Duration,
-    /// When the next question may start.
-    next: Rc<Cell<Option<Instant>>>,
+    state: RefCell<State>,
+    /// Whether questions are being started further up the stack.
+    is_starting: Cell<bool>,
 }
 
-impl Pacer {
-    /// Reserves the next start, and fires when its time has come. If it is cancelled before that, the start is free
-    /// again, unless a later one has been reserved meanwhile.
-    fn pause(&self) -> Deferred<()> {
+struct State {
+    queue: FairQueue<Waiting>,
+    /// How many more questions may be under way.
+    free: usize,
+    interval: Duration,
+    /// The earliest time for the next start, if there is an interval.
+    next_start: Option<Instant>,
+    budget: Budget,
+    breaker: Breaker,
+    /// Wakes the desk at that time, while a question waits for it.
+    alarm: Option<(Instant, DelayedCall)>,
+}
+
+struct Waiting {
+    question: Nearby,
+    firer: Firer<Permit>,
+}
+
+impl Desk {
+    /// Lets a question wait for its turn, which may have come already.
+    fn enter(self: &Rc<Self>, question: &Nearby, from: Asker) -> Result<Deferred<Permit>, NotAsked> {
+        let mut state = self.state.borrow_mut();
         let now = self.clock.now();
-        let begin = self.next.get().map_or(now, |next| next.max(now));
-        let after = begin + self.interval;
-        self.next.set(Some(after));
-        if begin == now {
-            return reactor::deferred::succeed(());
+        if state.breaker.is_open(now) {
+            return Err(NotAsked::ServiceFails);
         }
-        let (next, call) = (self.next.clone(), Rc::new(Cell::new(None::<DelayedCall>)));
-        let pending = call.clone();
-        let (pause, firer): (Deferred<()>, Firer<()>) = Deferred::with_canceller(move |_| {
-            if let Some(call) = pending.take() {
-                call.cancel();
-            }
-            if next.get() == Some(after) {
-                next.set(Some(begin));
+        state.budget.check(from, now)?;
+        let ticket = state.queue.new_ticket();
+        let desk = self.this.clone();
+        let (permit, firer) = Deferred::with_canceller(move |_| {
+            if let Some(desk) = desk.upgrade() {
+                desk.leave(ticket);
             }
         });
-        call.set(Some(self.clock.call_later_boxed(
-            begin - now,
-            Box::new(move || {
-                let _ = firer.callback(()); // Unless it was cancelled.
-            }),
-        )));
-        pause
+        let loser = state.queue.push(ticket, from, Waiting { question: question.clone(), firer });
+        drop(state); // What fires below may come back here.
+        if let Some(loser) = loser {
+            let _ = loser.firer.errback(Failure::new(NotAsked::QueueFull));
+        }
+        self.start_what_may();
+        Ok(permit)
+    }
+
+    /// A question that waits has been given up.
+    fn leave(&self, ticket: Ticket) {
+        let mut state = self.state.borrow_mut();
+        let gone = state.queue.remove(ticket);
+        if state.queue.len() == 0
+            && let Some((_, alarm)) = state.alarm.take()
+        {
+            alarm.cancel();
+        }
+        drop(state);
+        drop(gone); // Outside the borrow: it may run code that comes back here.
+    }
+
+    /// Starts the questions whose turn has come, and refuses those that may not be asked.
+    fn start_what_may(&self) {
+        // What starts may be answered at once, and its permit then comes back here. The loop below sees that too, and
+        // the stack does not grow.
+        if self.is_starting.replace(true) {
+            return;
+        }
+        let _over = Over(&self.is_starting);
+        while let Some((firer, permit)) = self.next() {
+            let _ = firer.fire(permit.map_err(Failure::new));
+        }
+    }
+
+    /// The next question that can be told something: its permit, or why it gets none.
+    fn next(&self) -> Option<(Firer<Permit>, Result<Permit, NotAsked>)> {
+        let mut state = self.state.borrow_mut();
+        let now = self.clock.now();
+        if state.queue.len() == 0 {
+            if let Some((_, alarm)) = state.alarm.take() {
+                alarm.cancel();
+            }
+            return None;
+        }
+        if state.breaker.is_open(now) {
+            let (_, waiting) = state.queue.pop()?;
+            return Some((waiting.firer, Err(NotAsked::ServiceFails)));
+        }
+        if state.free == 0 {
+            return None;
+        }
+        if let Some(at) = state.next_start.filter(|at| now < *at) {
+            self.set_alarm(&mut state, at);
+            return None;
+        }
+        while let Some(asker) = state.queue.next_asker()
+            && let Err(refused) = state.budget.check(asker, now)
+        {
+            // If others want the answer too, it waits for the turn of one of them.
+            if let Some(waiting) = state.queue.decline() {
+                return Some((waiting.firer, Err(refused)));
+            }
+        }
+        let (asker, waiting) = state.queue.pop()?;
+        state.budget.spend(asker);
+        if !state.interval.is_zero() {
+            state.next_start = Some(now + state.interval);
+        }
+        state.free -= 1;
+        let is_probe = state.breaker.start();
+        Some((waiting.firer, Ok(Permit { desk: self.this.clone(), is_probe, outcome: Outcome::GivenUp })))
+    }
+
+    fn set_alarm(&self, state: &mut State, at: Instant) {
+        if state.alarm.as_ref().is_some_and(|(set, _)| *set == at) {
+            return;
+        }
+        let desk = self.this.clone();
+        let ring = move || {
+            if let Some(desk) = desk.upgrade() {
+                desk.state.borrow_mut().alarm = None;
+                desk.start_what_may();
+            }
+        };
+        let alarm = self.clock.call_later_boxed(at - self.clock.now(), Box::new(ring));
+        if let Some((_, old)) = state.alarm.replace((at, alarm)) {
+            old.cancel();
+        }
+    }
+}
+
+/// Sets the flag back at the end, also of a panic.
+struct Over<'a>(&'a Cell<bool>);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+/// A question is under way until this is dropped.
+struct Permit {
+    desk: Weak<Desk>,
+    is_probe: bool,
+    outcome: Outcome,
+}
+
+impl Permit {
+    /// The answer, which gives the permit back before anybody gets it: the next question starts first.
+    fn until(mut self, answer: Deferred<Vec<u8>>) -> Deferred<Vec<u8>> {
+        answer.add_both(move |answer| {
+            self.outcome = outcome(&answer);
+            drop(self);
+            answer
+        })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(desk) = self.desk.upgrade() else { return };
+        let mut state = desk.state.borrow_mut();
+        state.free += 1;
+        state.breaker.end(self.outcome, self.is_probe, desk.clock.now());
+        drop(state);
+        desk.start_what_may();
+    }
+}
+
+/// What an answer tells about the service. Anything that it says, and be it nonsense, shows that it is there; only an
+/// error of its own machinery does not.
+fn outcome(answer: &Result<Vec<u8>, Failure>) -> Outcome {
+    let Err(failure) = answer else { return Outcome::Answered };
+    if failure.check::<CancelledError>().is_some() {
+        return Outcome::GivenUp;
+    }
+    match failure.check::<ServiceError>() {
+        Some(ServiceError::Status(500..)) | None => Outcome::Failed,
+        Some(_) => Outcome::Answered,
     }
 }
 

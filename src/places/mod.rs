@@ -5,14 +5,16 @@
 //! `google_new.rs` and `overpass.rs` translate what they receive into it (`style.rs` prints it).
 //!
 //! ```text
-//!   a WHATSAT --> Coalescer ----> Limiter ----> a provider ----> Service ----> HTTP
-//!                 equal questions a bounded     the request and  the key goes out here,
-//!                 become one      queue         the form         and is masked in what returns
+//!   a WHATSAT --> Coalescer ----> Cache --------> Limiter ----> a provider ----> Service ----> HTTP
+//!                 equal questions as long as the  fair turns,   the request and  the key goes out here,
+//!                 become one      terms allow     a budget      the form         and is masked in what returns
 //! ```
 //!
 //! Next: `answer.rs`, the form that all of them share.
 
 mod answer;
+mod asker;
+mod cache;
 mod coalescer;
 mod google;
 mod google_new;
@@ -29,11 +31,13 @@ mod style;
 mod table;
 
 pub use answer::{AnswerError, AnswerStatus, cut, cut_into, error_answer, read_status};
+pub use asker::Asker;
+pub use cache::Cache;
 pub use coalescer::Coalescer;
 pub use google::Google;
 pub use google_new::GoogleNew;
 pub use key::ApiKey;
-pub use limiter::{Limiter, TooManyQuestions};
+pub use limiter::{Limiter, NotAsked, Span};
 pub use offline::Offline;
 pub use offline::offline_answer;
 pub use open::{KEY_VARIABLE, find_key, open, warnings};
@@ -42,6 +46,7 @@ pub use plain_words::{explain, explain_status};
 pub use service::{Access, ServiceError};
 
 use reactor::Deferred;
+use std::time::Duration;
 
 /// The maximum number of places that a provider is asked for, and that one of Google's answers has.
 pub const MAX_PLACES: usize = 20;
@@ -62,10 +67,10 @@ pub struct Nearby {
 /// A source of places, or something that stands before one.
 pub trait Places {
     /// Asks. Fires with the text of a Nearby Search answer, whatever status it has, or fails if there is no answer.
-    /// Cancelling it gives up the question.
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>>;
+    /// Cancelling it gives up the question. `from` decides when its turn comes, not what the answer is.
+    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>>;
 
-    /// The provider behind this one, if this one only stands before another. The defaults of the two methods below ask
+    /// The provider behind this one, if this one only stands before another. The defaults of the methods below ask
     /// it.
     fn behind(&self) -> Option<&dyn Places> {
         None
@@ -81,6 +86,19 @@ pub trait Places {
     /// everything counts. A provider that does not tell its service the bound gives all questions the same bound.
     fn as_asked(&self, question: &Nearby) -> Nearby {
         self.behind().map_or_else(|| question.clone(), |behind| behind.as_asked(question))
+    }
+
+    /// Another asker wants the answer to a question that is under way: if the question still waits, it need not wait
+    /// longer than that asker's own would.
+    fn also_asked(&self, question: &Nearby, from: Asker) {
+        if let Some(behind) = self.behind() {
+            behind.also_asked(question, from);
+        }
+    }
+
+    /// How long an answer may be kept, by the terms of the service. By default not at all.
+    fn kept_for(&self) -> Duration {
+        self.behind().map_or(Duration::ZERO, Places::kept_for)
     }
 
     /// What it is, for a person: in the message at the start and in the log.

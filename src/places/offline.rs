@@ -10,7 +10,7 @@ use super::google::{Google, PATH};
 use super::service::Access;
 use super::style::{self, Json};
 use super::table::{NearbyPlace, Table};
-use super::{MAX_PLACES, Nearby, Places, error_answer};
+use super::{Asker, MAX_PLACES, Nearby, Places, error_answer};
 use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Deferred, Firer, Protocol, Reactor, Transport};
@@ -27,6 +27,9 @@ const MAX_REQUEST_HEAD: usize = 16 * 1024;
 
 /// Stands in every answer, as the license of the data demands.
 const ATTRIBUTION: &str = "Offline data: OurAirports (public domain), GeoNames (CC BY 4.0)";
+
+/// How long an answer is kept.
+const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// Half the side of a place's viewport, in degrees.
 const VIEWPORT: f64 = 0.00135;
@@ -73,8 +76,14 @@ impl Offline {
 }
 
 impl Places for Offline {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
-        self.client.nearby(question)
+    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
+        self.client.nearby(question, from)
+    }
+
+    /// The table never changes while the program runs. An answer is kept for this long only so that the limit of the
+    /// cache is not the only thing that makes room.
+    fn kept_for(&self) -> Duration {
+        KEPT_FOR
     }
 
     fn behind(&self) -> Option<&dyn Places> {

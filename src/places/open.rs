@@ -4,7 +4,7 @@
 
 use super::key::{self, ApiKey};
 use super::service::{Access, DEFAULT_IN_FLIGHT, DEFAULT_TIMEOUT};
-use super::{Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, google, google_new};
+use super::{Cache, Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, Span, google, google_new};
 use crate::config::{ConfigError, PlacesConfig, Provider};
 use reactor::http::Url;
 use reactor::tls::TrustRoots;
@@ -18,6 +18,11 @@ const OVERPASS_IN_FLIGHT: usize = 1;
 
 /// The minimum time between questions to Overpass, unless the configuration sets another.
 const OVERPASS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The maximum numbers of questions to a service that takes money for each, unless the configuration sets others. They
+/// suit a small herd: an operator that has not thought of a budget should learn of it from the log, not from the bill.
+const PAID_PER_MINUTE: usize = 600;
+const PAID_PER_DAY: usize = 10_000;
 
 /// The environment variable with Google's key.
 pub const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
@@ -62,12 +67,21 @@ pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Re
     };
     let clock: Rc<dyn Clock> = Rc::new(reactor.clone());
     let at_once = NonZeroUsize::new(at_once).unwrap_or(NonZeroUsize::MIN);
-    let mut limiter = Limiter::new(inner, at_once).timeout(timeout, clock.clone());
+    let mut limiter = Limiter::new(inner, at_once, clock.clone()).timeout(timeout);
     if provider == Provider::Overpass {
-        limiter = limiter.interval(config.interval.unwrap_or(OVERPASS_INTERVAL), clock);
+        limiter = limiter.interval(config.interval.unwrap_or(OVERPASS_INTERVAL));
     }
-    // The Coalescer first: equal questions then take one permit of the Limiter, not one each.
-    Ok(Rc::new(Coalescer::new(Rc::new(limiter))))
+    let is_paid = matches!(provider, Provider::Google | Provider::GoogleNew);
+    for (span, max, paid) in
+        [(Span::Minute, config.max_per_minute, PAID_PER_MINUTE), (Span::Day, config.max_per_day, PAID_PER_DAY)]
+    {
+        if let Some(max) = max.or(is_paid.then_some(paid)) {
+            limiter = limiter.budget(span, max);
+        }
+    }
+    // The Cache before the Limiter: what is known costs nothing. The Coalescer first: equal questions then take one
+    // permit of the Limiter, not one each.
+    Ok(Rc::new(Coalescer::new(Rc::new(Cache::new(Rc::new(limiter), clock)))))
 }
 
 /// The key for the provider, if it wants one. `variable` is the value of [`KEY_VARIABLE`]; it wins over the file, so

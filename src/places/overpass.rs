@@ -15,7 +15,7 @@ use super::key::percent_encode;
 use super::service::{Access, Service, ServiceError};
 use super::style::{self, Json};
 use super::table::distance_between;
-use super::{MAX_PLACES, Nearby, Places, refusal};
+use super::{Asker, MAX_PLACES, Nearby, Places, refusal};
 use crate::config::ConfigError;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -30,6 +30,9 @@ const MAX_FETCHED: usize = 500;
 
 /// The maximum length of an answer in bytes. Some places have hundreds of tags.
 const MAX_ANSWER: u64 = 4 << 20;
+
+/// How long an answer is kept. The map changes all the time, but no client notices ten minutes.
+const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// The tags that make an object of the map a place. If it has several, the first one here decides its type.
 const KINDS: [&str; 5] = ["amenity", "tourism", "shop", "leisure", "historic"];
@@ -72,7 +75,7 @@ impl Overpass {
 }
 
 impl Places for Overpass {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
         if let Some(answer) = self.without_asking(question) {
             return reactor::deferred::succeed(answer);
         }
@@ -98,6 +101,11 @@ impl Places for Overpass {
     fn as_asked(&self, question: &Nearby) -> Nearby {
         let bound = if question.bound == 0 { 0 } else { MAX_PLACES };
         Nearby { bound, ..question.clone() }
+    }
+
+    /// The data's license (ODbL) allows it, and the service has less to do.
+    fn kept_for(&self) -> Duration {
+        KEPT_FOR
     }
 
     fn describe(&self) -> String {

@@ -3,7 +3,7 @@
 //! Next: `open.rs`, which puts the parts together.
 
 use super::answer::AnswerStatus;
-use super::limiter::TooManyQuestions;
+use super::limiter::NotAsked;
 use super::open::KEY_VARIABLE;
 use super::service::ServiceError;
 use crate::config::Provider;
@@ -43,10 +43,8 @@ fn advice(failure: &Failure) -> Option<&'static str> {
         Some(about_http(error))
     } else if let Some(error) = find::<ServiceError>(failure) {
         Some(about_the_answer(error))
-    } else if find::<TooManyQuestions>(failure).is_some() {
-        Some("max_in_flight in [places] sets how many are asked at the same time")
     } else {
-        None
+        find::<NotAsked>(failure).map(about_our_limits)
     }
 }
 
@@ -134,6 +132,18 @@ fn about_the_answer(error: &ServiceError) -> &'static str {
         ServiceError::Status(_) => "the service does not accept the request; is base_url right?",
         ServiceError::NotAnAnswer { .. } => "the program there is no Places service; is base_url right?",
         ServiceError::Remark(_) => "the service could not do it; a smaller radius may help",
+    }
+}
+
+fn about_our_limits(error: &NotAsked) -> &'static str {
+    match error {
+        NotAsked::QueueFull | NotAsked::WaitedTooLong(_) => {
+            "max_in_flight in [places] sets how many are asked at the same time"
+        }
+        NotAsked::BudgetSpent(_) | NotAsked::ShareSpent(_) => {
+            "max_per_minute and max_per_day in [places] set the budget"
+        }
+        NotAsked::ServiceFails => "it is asked again within a minute; the log says how it failed",
     }
 }
 

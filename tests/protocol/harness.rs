@@ -10,6 +10,7 @@ use proxyherd::places::Places;
 use proxyherd::server::Server;
 use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
 use reactor::{Deferred, Reactor, Settings};
+use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -110,6 +111,15 @@ impl Harness {
     #[track_caller]
     pub(crate) fn connect(&self, server: SocketAddr) -> Connection<'_> {
         Connection::new(self, TcpStream::connect(server).unwrap())
+    }
+
+    /// A new connection to a server, from this address of this machine.
+    #[track_caller]
+    pub(crate) fn connect_from(&self, from: [u8; 4], server: SocketAddr) -> Connection<'_> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&server.into()).unwrap();
+        Connection::new(self, socket.into())
     }
 
     /// A port for a neighbor or a service that the test plays.
@@ -235,6 +245,12 @@ impl<'s> Connection<'s> {
             self.received.len() >= count
         });
         self.received.drain(..count).collect()
+    }
+
+    /// Whether a whole line has come.
+    pub(crate) fn has_line(&mut self) -> bool {
+        self.receive();
+        self.received.contains(&b'\n')
     }
 
     /// The next line as it came, without its end.

@@ -20,4 +20,4 @@ mod herd;
 mod util;
 
 // What the shared files find one module above themselves.
-use proxyherd::places::{Nearby, Places};
+use proxyherd::places::{Asker, Nearby, Places};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::places::tests::SOMEBODY;
 use crate::places::{ApiKey, cut};
 use reactor::tls::TrustRoots;
 
@@ -26,7 +27,7 @@ fn the_request_is_a_search_nearby_without_the_key_in_its_url() {
 
 #[test]
 fn a_bound_of_zero_is_answered_without_a_request() {
-    let answer = provider(&[]).nearby(&question("10000", 0)).result().unwrap();
+    let answer = provider(&[]).nearby(&question("10000", 0), SOMEBODY).result().unwrap();
     let text = String::from_utf8(answer).unwrap();
     assert_eq!(text, "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"OK\"\n}\n");
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::places::cut;
+use crate::places::tests::SOMEBODY;
 use reactor::tls::TrustRoots;
 
 fn provider(base_url: &str, timeout: Duration) -> Overpass {
@@ -28,7 +29,7 @@ fn all_bounds_share_one_request_and_a_bound_of_zero_needs_none() {
     let overpass = provider("https://x.example", Duration::from_secs(10));
     assert_eq!(overpass.as_asked(&question(1)), overpass.as_asked(&question(20)));
     assert_ne!(overpass.as_asked(&question(0)), overpass.as_asked(&question(1)));
-    let answer = overpass.nearby(&question(0)).result().unwrap();
+    let answer = overpass.nearby(&question(0), SOMEBODY).result().unwrap();
     assert!(String::from_utf8(answer).unwrap().contains("\"results\" : []"));
 }
 

@@ -134,7 +134,8 @@ fn the_questions_of_a_client_that_has_gone_are_cancelled() {
 fn a_rush_of_questions_waits_and_beyond_1024_the_answer_is_over_query_limit() {
     let harness = Harness::new();
     let held = Rc::new(HeldPlaces::default());
-    let server = harness.start(&herd(&[]), Rc::new(Limiter::new(held.clone(), NonZeroUsize::MIN)));
+    let server = harness
+        .start(&herd(&[]), Rc::new(Limiter::new(held.clone(), NonZeroUsize::MIN, Rc::new(harness.reactor.clone()))));
     let mut client = harness.connect(server);
     client.ask("IAMAT kiwi +34.5-118.25 0");
     // One is under way and 1024 wait. A client may have 8 questions at a time.

@@ -1,5 +1,6 @@
 //! Where the answer to a WHATSAT comes from. The test plays the Places service, over plain HTTP.
 
+mod crowds;
 mod google;
 mod providers;
 mod refusals;

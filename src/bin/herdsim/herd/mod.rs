@@ -5,7 +5,7 @@
 use crate::herd::topology::Graph;
 use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};
 use proxyherd::locations::Rule;
-use proxyherd::places::{self, Nearby, Places};
+use proxyherd::places::{self, Asker, Nearby, Places};
 use proxyherd::server::Server;
 use proxyherd::watch::Watch;
 use reactor::sim::{Host, HostSettings, World};
@@ -161,10 +161,10 @@ struct Counted {
 }
 
 impl Places for Counted {
-    fn nearby(&self, question: &Nearby) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
         let unanswered = self.unanswered.clone();
         unanswered.set(unanswered.get() + 1);
-        self.inner.nearby(question).add_both(move |answer| {
+        self.inner.nearby(question, from).add_both(move |answer| {
             unanswered.set(unanswered.get() - 1);
             answer
         })
@@ -183,7 +183,7 @@ impl Places for Counted {
 struct Nobody;
 
 impl Places for Nobody {
-    fn nearby(&self, _question: &Nearby) -> Deferred<Vec<u8>> {
+    fn nearby(&self, _question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
         reactor::deferred::fail(reactor::Failure::msg("there is no Places service here"))
     }
 
