@@ -65,6 +65,7 @@ pub mod driver;
 pub mod error;
 pub mod event_loop;
 pub mod failure;
+mod foreign;
 pub mod http;
 pub mod line_buffer;
 pub mod line_receiver;

@@ -3,7 +3,7 @@
 //! Small writes are gathered into blocks, and the blocks go out with one vectored write. A connection that has nothing
 //! to send owns no block: blocks come from a small store that all connections of a reactor share, and go back to it.
 //!
-//! Next: `event_loop/work_queue.rs`, where a connection waits for the loop.
+//! Next: `foreign.rs`, how the reactor holds what belongs to the program.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -10,6 +10,7 @@
 //!
 //! Next: `settings.rs`, the limits of the loop, and then `event_loop/mod.rs`, which asks this queue how long to sleep.
 
+use crate::foreign::Foreign;
 use crate::timed::Timed;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::binary_heap::PeekMut;
@@ -299,7 +300,7 @@ impl Timers {
         let entries = self.heap.take();
         for entry in entries {
             entry.value.state.set(CallState::Cancelled);
-            drop(entry.value.action.take());
+            drop(entry.value.action.take().map(Foreign::new));
         }
     }
 

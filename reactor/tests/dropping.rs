@@ -13,10 +13,16 @@ use peer::{meanwhile, patient};
 use reactor::event_loop::TriggerId;
 use reactor::{Phase, Producer, Reactor, SystemEvent, Transport};
 use run::run_to_the_end;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::panic_any;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 use util::until;
 
 /// Calls its closure when it is dropped.
@@ -118,4 +124,130 @@ fn a_trigger_that_is_taken_back_may_add_and_remove_others() {
     reactor.stop();
     run_to_the_end(&reactor);
     assert_eq!(events.all(), ["stays", "added"]);
+}
+
+/// Panics when it is dropped.
+struct Bomb(Rc<Cell<usize>>);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+        panic!("as the test wants it");
+    }
+}
+
+impl Producer for Bomb {
+    fn pause_producing(&self) {}
+    fn resume_producing(&self) {}
+}
+
+/// What the protocols of three connections hear that end in one turn of a run. `connect` makes each of them.
+fn three_ends_in_one_turn(reactor: &Reactor, connect: impl Fn(&Reactor, SocketAddr, usize, Noting)) -> Vec<String> {
+    let (listener, events) = (TcpListener::bind("127.0.0.1:0").unwrap(), Events::default());
+    let (address, transports) = (listener.local_addr().unwrap(), Rc::new(RefCell::new(Vec::new())));
+    for number in 0..3 {
+        let (all, stopper) = (transports.clone(), reactor.clone());
+        let made = move |transport: &Transport| {
+            all.borrow_mut().push(transport.clone());
+            if all.borrow().len() == 3 {
+                all.take().iter().for_each(Transport::abort_connection);
+                stopper.stop();
+            }
+        };
+        connect(reactor, address, number, Noting { made: Box::new(made), ..Noting::new(&events) });
+    }
+    let peers = thread::spawn(move || [(); 3].map(|()| patient(listener.accept().map(|(stream, _)| stream))));
+    run_to_the_end(reactor);
+    drop(peers.join());
+    events.all()
+}
+
+#[test]
+fn a_client_factory_whose_drop_panics_harms_nobody_else() {
+    let (reactor, dropped) = (Reactor::new().unwrap(), Rc::new(Cell::new(0)));
+    let count = dropped.clone();
+    let events = three_ends_in_one_turn(&reactor, move |reactor, address, number, protocol| {
+        let bomb = (number == 0).then(|| Bomb(count.clone()));
+        let mut protocol = Some(protocol);
+        reactor.connect_tcp(address, move |_| {
+            let _ = &bomb;
+            protocol.take().expect("one connection")
+        });
+    });
+    assert_eq!(events, ["made", "made", "made", "lost Aborted", "lost Aborted", "lost Aborted"]);
+    assert_eq!((dropped.get(), reactor.source_count()), (1, 0));
+    reactor.stop();
+    run_to_the_end(&reactor);
+}
+
+#[test]
+fn a_producer_whose_drop_panics_harms_nobody_else() {
+    let (reactor, dropped) = (Reactor::new().unwrap(), Rc::new(Cell::new(0)));
+    let count = dropped.clone();
+    let events = three_ends_in_one_turn(&reactor, move |reactor, address, number, mut protocol| {
+        let (bomb, mut made) = (Cell::new((number == 0).then(|| Bomb(count.clone()))), protocol.made);
+        protocol.made = Box::new(move |transport| {
+            if let Some(bomb) = bomb.take() {
+                transport.register_producer(Rc::new(bomb));
+            }
+            made(transport);
+        });
+        let mut protocol = Some(protocol);
+        reactor.connect_tcp(address, move |_| protocol.take().expect("one connection"));
+    });
+    assert_eq!(events, ["made", "made", "made", "lost Aborted", "lost Aborted", "lost Aborted"]);
+    assert_eq!((dropped.get(), reactor.source_count()), (1, 0));
+    reactor.stop();
+    run_to_the_end(&reactor);
+}
+
+#[test]
+fn a_reactor_drops_all_that_it_holds_even_if_every_drop_panics() {
+    let (reactor, dropped) = (Reactor::new().unwrap(), Rc::new(Cell::new(0)));
+    let on_threads = Arc::new(AtomicUsize::new(0));
+    let factory_bomb = |bomb: Bomb| {
+        move |_| -> Box<dyn reactor::Protocol> {
+            let _ = &bomb;
+            unreachable!("nobody connects")
+        }
+    };
+    for _ in 0..2 {
+        let bomb = || Bomb(dropped.clone());
+        let (timer, soon, trigger, found) = (bomb(), bomb(), bomb(), bomb());
+        reactor.call_later(Duration::from_secs(1), move || drop(timer));
+        reactor.call_when_running(move || drop(soon));
+        reactor.add_system_event_trigger(Phase::During, SystemEvent::Shutdown, move || drop(trigger));
+        let deferred = reactor.defer_to_thread(|| Ok::<_, Infallible>(()));
+        deferred.add_callback(move |()| drop(found)).detach();
+        reactor.listen_tcp("127.0.0.1:0", factory_bomb(bomb())).unwrap();
+        reactor.connect_tcp("127.0.0.1:9".parse::<SocketAddr>().unwrap(), factory_bomb(bomb()));
+        let call = ThreadBomb(on_threads.clone());
+        reactor.handle().call_from_thread(move |_| drop(call)).unwrap();
+    }
+    drop(reactor);
+    assert_eq!((dropped.get(), on_threads.load(Ordering::SeqCst)), (12, 2));
+}
+
+/// A [`Bomb`] for what goes to other threads.
+struct ThreadBomb(Arc<AtomicUsize>);
+
+impl Drop for ThreadBomb {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("as the test wants it");
+    }
+}
+
+#[test]
+fn a_panic_whose_message_panics_in_its_drop_goes_no_further() {
+    let (reactor, events) = (Reactor::new().unwrap(), Events::default());
+    let (stopper, note, on_threads) = (reactor.clone(), events.clone(), Arc::new(AtomicUsize::new(0)));
+    let message = ThreadBomb(on_threads.clone());
+    reactor.call_when_running(move || panic_any(message));
+    reactor.call_when_running(move || {
+        note.note("next");
+        stopper.stop();
+    });
+    run_to_the_end(&reactor);
+    assert_eq!((events.all(), on_threads.load(Ordering::SeqCst)), (vec!["next".to_owned()], 1));
 }

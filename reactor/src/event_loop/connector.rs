@@ -19,6 +19,7 @@ use super::registry::Source;
 use super::{Core, Destination, WeakReactor};
 use crate::driver::{Readiness, Stream, Token};
 use crate::error::ConnectError;
+use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
 use crate::transport::TransportBackend;
 use crate::{Address, ClientFactory, Deferred, Failure, Reason};
@@ -78,7 +79,7 @@ impl fmt::Debug for Connector {
 pub(super) struct ConnectorInner {
     reactor: WeakReactor,
     destination: Destination,
-    factory: Cell<Option<Box<dyn ClientFactory>>>,
+    factory: Cell<Option<Foreign<Box<dyn ClientFactory>>>>,
     state: RefCell<State>,
     timer: RefCell<Option<DelayedCall>>,
 }
@@ -104,7 +105,7 @@ impl ConnectorInner {
     pub(super) fn connect(
         reactor: WeakReactor,
         destination: Destination,
-        factory: Box<dyn ClientFactory>,
+        factory: Foreign<Box<dyn ClientFactory>>,
     ) -> Connector {
         let inner = Rc::new(ConnectorInner {
             reactor,
@@ -266,7 +267,7 @@ impl ConnectorInner {
         let connector = Connector(self.clone());
         core.run_callback(
             |out| out.write_fmt(format_args!("{what} of the connector to {}", self.destination)),
-            || f(&mut *factory, &connector),
+            || f(&mut **factory, &connector),
         );
         self.factory.set(Some(factory));
     }
@@ -327,7 +328,9 @@ impl Attempt {
         }
         let peer = Address::from(self.address);
         let mut protocol = None;
-        connector.with_factory(core, "build_protocol", |factory, _| protocol = factory.build_protocol(&peer));
+        connector.with_factory(core, "build_protocol", |factory, _| {
+            protocol = factory.build_protocol(&peer).map(Foreign::new);
+        });
         let Some(protocol) = protocol else {
             drop(stream);
             return connector.give_up(ConnectError::NoProtocol);

@@ -23,6 +23,7 @@ use super::{Core, Reactor};
 use crate::deferred;
 use crate::deferred::IntoDeferred;
 use crate::error::RunError;
+use crate::foreign::Foreign;
 use crate::{Deferred, DelayedCall, Reason};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -56,11 +57,13 @@ pub enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TriggerId(u64);
 
+type TriggerAction = Box<dyn FnOnce() -> Deferred<()>>;
+
 struct Trigger {
     id: TriggerId,
     phase: Phase,
     event: SystemEvent,
-    action: Box<dyn FnOnce() -> Deferred<()>>,
+    action: Foreign<TriggerAction>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,7 +141,8 @@ impl Reactor {
     {
         let lifecycle = &self.core.lifecycle;
         let id = TriggerId(lifecycle.next_id.replace(lifecycle.next_id.get() + 1));
-        let action = Box::new(move || f().into_deferred());
+        let action: TriggerAction = Box::new(move || f().into_deferred());
+        let action = Foreign::new(action);
         lifecycle.triggers.borrow_mut().push(Trigger { id, phase, event, action });
         id
     }
@@ -270,6 +274,7 @@ impl Core {
                 pending.set(pending.get() + 1);
                 // A failure counts, too, and goes to the log: it must not hold the shutdown up.
                 deferred
+                    .into_inner()
                     .add_both(move |result| {
                         pending.set(pending.get() - 1);
                         result
@@ -301,7 +306,7 @@ impl Core {
     }
 
     /// Runs the triggers of one phase in the order in which they were added.
-    fn run_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Deferred<()>> {
+    fn run_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Foreign<Deferred<()>>> {
         let mut triggers = self.lifecycle.triggers.borrow_mut();
         let (now, later) =
             mem::take(&mut *triggers).into_iter().partition(|trigger| trigger.event == event && trigger.phase == phase);
@@ -311,7 +316,7 @@ impl Core {
         let mut deferreds = Vec::new();
         for trigger in now {
             let what = |out: &mut dyn fmt::Write| out.write_fmt(format_args!("a trigger {phase:?} {event:?}"));
-            self.run_callback(what, || deferreds.push((trigger.action)()));
+            self.run_callback(what, || deferreds.push(Foreign::new(trigger.action.into_inner()())));
         }
         deferreds
     }

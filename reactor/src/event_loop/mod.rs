@@ -40,6 +40,7 @@ pub(crate) use lifecycle::Run;
 
 use crate::driver::{Driver, MioDriver};
 use crate::error::CannotListenError;
+use crate::foreign::{Foreign, contain};
 use crate::outgoing::Blocks;
 use crate::timers::Timers;
 use crate::{Clock, Deferred, DelayedCall, Factory, Settings};
@@ -52,7 +53,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -229,7 +229,7 @@ impl Reactor {
         let open = || {
             let parsed = address.parse()?;
             let listener = core.driver.borrow_mut().listen_tcp(parsed, address.backlog, token)?;
-            Port::new(token, listener, Box::new(factory))
+            Port::new(token, listener, Foreign::new(Box::new(factory)))
         };
         let port = open().map_err(|error| CannotListenError { address: address.text.clone(), error })?;
         core.registry.borrow_mut().insert(token, Source::Port(port.clone()));
@@ -240,7 +240,7 @@ impl Reactor {
     /// Connects to `destination`. `factory` builds the protocol; it also hears if the attempt fails, and when the
     /// connection has ended. The attempt begins when the loop runs.
     pub fn connect_tcp(&self, destination: impl Into<Destination>, factory: impl ClientFactory + 'static) -> Connector {
-        ConnectorInner::connect(self.core.weak(), destination.into(), Box::new(factory))
+        ConnectorInner::connect(self.core.weak(), destination.into(), Foreign::new(Box::new(factory)))
     }
 
     /// Looks up the addresses of a host name without blocking the loop, and waits at most
@@ -356,7 +356,7 @@ impl Core {
         // The last reading of the clock was taken when the previous callback ended, or after the poll. So a callback
         // costs one reading and not two.
         let begin = self.last_reading.get();
-        let sound = catch_unwind(AssertUnwindSafe(f)).is_ok();
+        let sound = contain(f);
         let spent = self.read_clock().saturating_duration_since(begin);
         if sound && spent <= self.work.settings.slow_callback {
             return true;

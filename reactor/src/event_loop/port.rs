@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::registry::Source;
 use super::{Core, WeakReactor};
 use crate::driver::{Listener, Token};
+use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
 use crate::{Address, Factory};
 use std::cell::{Cell, RefCell};
@@ -97,7 +98,7 @@ pub(super) struct Port {
     pub(super) token: Token,
     pub(super) host: SocketAddr,
     listener: RefCell<Option<Box<dyn Listener>>>,
-    factory: Cell<Option<Box<dyn Factory>>>,
+    factory: Cell<Option<Foreign<Box<dyn Factory>>>>,
     /// Tries again after the port ran out of descriptors. `None` while all is well.
     retry: RefCell<Option<DelayedCall>>,
     /// Whether it is in the work queue's list `exhausted`, and must not be put there again.
@@ -107,7 +108,11 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn new(token: Token, listener: Box<dyn Listener>, factory: Box<dyn Factory>) -> io::Result<Rc<Port>> {
+    pub(super) fn new(
+        token: Token,
+        listener: Box<dyn Listener>,
+        factory: Foreign<Box<dyn Factory>>,
+    ) -> io::Result<Rc<Port>> {
         let host = listener.local_address()?;
         Ok(Rc::new(Port {
             token,
@@ -164,7 +169,7 @@ impl Port {
     fn build(self: &Rc<Self>, core: &Core, token: Token, stream: Box<dyn crate::driver::Stream>, peer: SocketAddr) {
         let peer = Address::from(peer);
         let mut protocol = None;
-        self.with_factory(core, "build_protocol", |factory| protocol = factory.build_protocol(&peer));
+        self.with_factory(core, "build_protocol", |factory| protocol = factory.build_protocol(&peer).map(Foreign::new));
         let Some(protocol) = protocol else {
             core.registry.borrow_mut().remove(token);
             return; // Dropping the stream closes it.
@@ -176,7 +181,7 @@ impl Port {
 
     fn with_factory(&self, core: &Core, what: &str, f: impl FnOnce(&mut dyn Factory)) {
         let Some(mut factory) = self.factory.take() else { return };
-        core.run_callback(|out| out.write_fmt(format_args!("{what} of the port {}", self.host)), || f(&mut *factory));
+        core.run_callback(|out| out.write_fmt(format_args!("{what} of the port {}", self.host)), || f(&mut **factory));
         self.factory.set(Some(factory));
     }
 

@@ -12,6 +12,7 @@ use super::resolver::Found;
 use super::{Reactor, WeakReactor};
 use crate::driver::{LookupReply, Wake};
 use crate::error::ThreadError;
+use crate::foreign::Foreign;
 use crate::{Deferred, Failure, Firer};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -46,7 +47,7 @@ impl ReactorHandle {
     /// # Errors
     /// If more than a million calls wait, or if the reactor is gone. `f` is dropped then.
     pub fn call_from_thread(&self, f: impl FnOnce(&Reactor) + Send + 'static) -> Result<(), ThreadError> {
-        self.inbox.push(Box::new(f), MAX_QUEUED_CALLS)
+        self.inbox.push(Foreign::new(Box::new(f)), MAX_QUEUED_CALLS)
     }
 }
 
@@ -59,7 +60,7 @@ impl fmt::Debug for ReactorHandle {
 /// The queue between other threads and the loop.
 pub(super) struct Inbox {
     /// `None` once the reactor is gone.
-    calls: Mutex<Option<VecDeque<Call>>>,
+    calls: Mutex<Option<VecDeque<Foreign<Call>>>>,
     /// Whether there may be calls. The loop looks at it in every turn, and it costs less than the lock.
     pending: AtomicBool,
     waker: Arc<dyn Wake>,
@@ -71,11 +72,11 @@ impl Inbox {
     }
 
     /// No code of the program runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
-    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Call>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Foreign<Call>>>> {
         self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn push(&self, call: Call, limit: usize) -> Result<(), ThreadError> {
+    fn push(&self, call: Foreign<Call>, limit: usize) -> Result<(), ThreadError> {
         let mut calls = self.lock();
         let queue = calls.as_mut().ok_or(ThreadError::Gone)?;
         if queue.len() >= limit {
@@ -96,7 +97,7 @@ impl Inbox {
         self.pending.load(Ordering::Acquire)
     }
 
-    pub(super) fn take(&self) -> VecDeque<Call> {
+    pub(super) fn take(&self) -> VecDeque<Foreign<Call>> {
         let mut calls = self.lock();
         self.pending.store(false, Ordering::Relaxed);
         match calls.as_mut() {
@@ -117,7 +118,7 @@ type Finish = Box<dyn FnOnce(Box<dyn Any + Send>)>;
 #[derive(Default)]
 pub(super) struct Completions {
     /// A map with an order, so that the end of a reactor drops them in the same order each time.
-    waiting: RefCell<BTreeMap<u64, Finish>>,
+    waiting: RefCell<BTreeMap<u64, Foreign<Finish>>>,
     next: Cell<u64>,
 }
 
@@ -140,7 +141,7 @@ impl Completions {
                 let _ = firer.callback(*value);
             }
         };
-        self.waiting.borrow_mut().insert(id, Box::new(finish));
+        self.waiting.borrow_mut().insert(id, Foreign::new(Box::new(finish)));
         (deferred, id)
     }
 
@@ -152,7 +153,7 @@ impl Completions {
     pub(super) fn finish<T: Send + 'static>(&self, id: u64, result: T) {
         let finish = self.waiting.borrow_mut().remove(&id);
         if let Some(finish) = finish {
-            finish(Box::new(result));
+            finish.into_inner()(Box::new(result));
         }
     }
 }
@@ -160,7 +161,8 @@ impl Completions {
 /// Hands a result over, from any thread. It is never refused: there are at most as many results as jobs.
 pub(super) fn complete<T: Send + 'static>(inbox: &Arc<Inbox>, id: u64, result: T) {
     let call: Call = Box::new(move |reactor| reactor.core.completions.finish(id, result));
-    let _ = inbox.push(call, usize::MAX); // An error means that the reactor is gone, and with it the Deferred.
+    // An error means that the reactor is gone, and with it the Deferred.
+    let _ = inbox.push(Foreign::new(call), usize::MAX);
 }
 
 /// The reply for the look-up of `host`. If the driver drops it without a call, the loop hears of that too.
@@ -183,7 +185,7 @@ impl Drop for Report {
     fn drop(&mut self) {
         let (host, found) = (std::mem::take(&mut self.host), self.found.take());
         let call: Call = Box::new(move |reactor| reactor.core.name_answered(&host, found));
-        let _ = self.inbox.push(call, usize::MAX); // There are at most as many of these as look-ups.
+        let _ = self.inbox.push(Foreign::new(call), usize::MAX); // There are at most as many of these as look-ups.
     }
 }
 
@@ -199,12 +201,15 @@ impl Reactor {
         E: Error + Send + 'static,
     {
         let (deferred, id) = self.core.completions.deferred::<Result<Result<T, E>, ThreadError>>(&self.core.weak());
-        let inbox = self.core.inbox.clone();
+        // Whichever driver drops the job, and wherever: the program's closure does no harm.
+        let (inbox, work) = (self.core.inbox.clone(), Foreign::new(work));
         let job = Box::new(move || {
-            let result = catch_unwind(AssertUnwindSafe(work)).map_err(|_| ThreadError::Panicked);
+            let result = catch_unwind(AssertUnwindSafe(work.into_inner())).map_err(|_| ThreadError::Panicked);
             complete(&inbox, id, result);
         });
-        if self.core.driver.borrow_mut().spawn(job).is_err() {
+        let spawned = self.core.driver.borrow_mut().spawn(job);
+        // A refused job is dropped here, after the borrow: what it captured may come back to the reactor in its drop.
+        if spawned.is_err() {
             self.core.completions.finish::<Result<Result<T, E>, ThreadError>>(id, Err(ThreadError::QueueFull));
         }
         deferred.add_callback(|result| -> Result<T, Failure> { Ok(result??) })

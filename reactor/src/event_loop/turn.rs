@@ -121,7 +121,7 @@ impl Core {
         }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
         for call in self.inbox.take() {
-            self.run_callback(|out| out.write_str("a call from another thread"), || call(&reactor));
+            self.run_callback(|out| out.write_str("a call from another thread"), || call.into_inner()(&reactor));
         }
     }
 
@@ -131,7 +131,7 @@ impl Core {
         }
         let calls = mem::take(&mut *self.work.soon.borrow_mut()); // Calls that these add wait for the next turn.
         for call in calls {
-            self.run_callback(|out| out.write_str("a call made when running"), call);
+            self.run_callback(|out| out.write_str("a call made when running"), call.into_inner());
         }
     }
 

@@ -12,6 +12,7 @@ use super::connector::ConnectorInner;
 use super::port::Port;
 use crate::DelayedCall;
 use crate::Settings;
+use crate::foreign::Foreign;
 use crate::outgoing::Blocks;
 use crate::timers::{Action, Timers};
 use std::cell::RefCell;
@@ -38,7 +39,7 @@ pub(super) struct WorkQueue {
     /// The time limit of each look-up, by the number of its completion.
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
     /// The calls of `call_when_running`, and some of the loop's own, in order: made in step 4 of this turn or the next.
-    pub(super) soon: RefCell<VecDeque<Action>>,
+    pub(super) soon: RefCell<VecDeque<Foreign<Action>>>,
 }
 
 impl WorkQueue {
@@ -77,6 +78,6 @@ impl WorkQueue {
     }
 
     pub(super) fn call_soon(&self, action: Action) {
-        self.soon.borrow_mut().push_back(action);
+        self.soon.borrow_mut().push_back(Foreign::new(action));
     }
 }

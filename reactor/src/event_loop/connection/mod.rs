@@ -21,6 +21,7 @@ use super::Core;
 use super::connector::ConnectorInner;
 use super::work_queue::WorkQueue;
 use crate::driver::{Readiness, Stream, Token};
+use crate::foreign::Foreign;
 use crate::{Address, Protocol, Reason, Transport};
 use reading::Reading;
 use sending::Sending;
@@ -38,7 +39,7 @@ pub(super) struct Connection {
     /// `None` once the end has been delivered: dropping the stream closes the socket.
     stream: RefCell<Option<Box<dyn Stream>>>,
     /// `None` while one of its callbacks runs, and once the end has been delivered.
-    protocol: Cell<Option<Box<dyn Protocol>>>,
+    protocol: Cell<Option<Foreign<Box<dyn Protocol>>>>,
     /// The connector that made this connection; `None` if a port accepted it.
     connector: Option<Rc<ConnectorInner>>,
     life: Cell<Life>,
@@ -66,7 +67,7 @@ impl Connection {
         token: Token,
         work: Rc<WorkQueue>,
         stream: Box<dyn Stream>,
-        protocol: Box<dyn Protocol>,
+        protocol: Foreign<Box<dyn Protocol>>,
         peer: Address,
         connector: Option<Rc<ConnectorInner>>,
     ) -> Rc<Connection> {
@@ -151,7 +152,7 @@ impl Connection {
         let transport = Transport::new(self.clone());
         let sound = core.run_callback(
             |out| out.write_fmt(format_args!("{what} of the connection to {}", self.peer)),
-            || f(&mut *protocol, &transport),
+            || f(&mut **protocol, &transport),
         );
         self.protocol.set(Some(protocol));
         if !sound {
@@ -184,7 +185,7 @@ impl Connection {
         let producer = self.sending.clear(&self.work.blocks);
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
         let protocol = self.protocol.take();
-        // A program's `Drop` may panic like any callback of its own.
+        // As a callback, so that a drop that takes long is logged.
         core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol));
         if let Some(producer) = producer {
             core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing());

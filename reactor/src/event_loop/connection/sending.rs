@@ -12,6 +12,7 @@ use super::reading::Pause;
 use super::{Connection, Life};
 use crate::driver::Readiness;
 use crate::event_loop::Core;
+use crate::foreign::Foreign;
 use crate::outgoing::{Blocks, Outgoing};
 use crate::timers::DelayedCall;
 use crate::transport::{HIGH_WATER, MAX_BUFFERED};
@@ -28,7 +29,7 @@ pub(super) struct Sending {
     max_buffered: Cell<usize>,
     edge: Cell<Edge>,
     side: Cell<Side>,
-    producer: RefCell<Option<Rc<dyn Producer>>>,
+    producer: RefCell<Option<Foreign<Rc<dyn Producer>>>>,
     producing: Cell<Producing>,
     /// Aborts a closing connection if its peer takes no more bytes.
     close_timer: RefCell<Option<DelayedCall>>,
@@ -139,7 +140,7 @@ impl Sending {
     }
 
     pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
-        drop(self.producer.replace(Some(producer)));
+        drop(self.producer.replace(Some(Foreign::new(producer))));
         self.producing.set(Producing::Running);
         self.note_pause();
     }
@@ -150,7 +151,7 @@ impl Sending {
     }
 
     /// Drops the unsent bytes. Returns the producer, which the caller must tell.
-    pub(super) fn clear(&self, blocks: &Blocks) -> Option<Rc<dyn Producer>> {
+    pub(super) fn clear(&self, blocks: &Blocks) -> Option<Foreign<Rc<dyn Producer>>> {
         self.out.borrow_mut().clear(blocks);
         if let Some(timer) = self.close_timer.take() {
             timer.cancel();
