@@ -17,6 +17,10 @@ pub struct Settings {
     /// How long a reactor that stops waits for its connections to send their last bytes. Then it aborts them. Default
     /// 2 s.
     pub stop_timeout: Duration,
+    /// How long a reactor that stops waits for the Deferreds that its triggers of the phase
+    /// [`Before`](crate::Phase::Before) returned. Then it goes on without them. Default 20 s: a supervisor usually
+    /// gives a process 30 s to end.
+    pub trigger_timeout: Duration,
     /// How long the look-up of a host name may take. Default 10 s.
     pub lookup_timeout: Duration,
     /// How long the addresses of a host name are used again without another look-up. The system does not say how long
@@ -43,6 +47,7 @@ impl Default for Settings {
             slow_callback: Duration::from_millis(50),
             close_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(2),
+            trigger_timeout: Duration::from_secs(20),
             lookup_timeout: Duration::from_secs(10),
             lookup_kept: Duration::from_secs(5),
             failed_lookup_kept: Duration::from_secs(1),

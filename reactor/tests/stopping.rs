@@ -4,13 +4,17 @@
 mod run;
 
 use reactor::error::ConnectError;
-use reactor::{Address, ClientFactory, Connector, Failure, Phase, Protocol, Reactor, Reason, SystemEvent, Transport};
+use reactor::{
+    Address, ClientFactory, Connector, Deferred, Failure, Phase, Protocol, Reactor, Reason, Settings, SystemEvent,
+    Transport,
+};
 use run::run_to_the_end;
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::thread;
+use std::time::Duration;
 
 /// Notes what a client factory hears.
 struct Client(Rc<RefCell<Vec<&'static str>>>);
@@ -89,4 +93,122 @@ fn a_protocol_hears_once_that_the_reactor_stops_and_has_the_last_word() {
     assert_eq!(peer.join().unwrap(), "onegoodbyetwothree");
     assert_eq!(goodbyes.get(), 1);
     assert_eq!(reason.take().as_deref(), Some("closed cleanly"));
+}
+
+/// A reactor whose stops have short limits.
+fn impatient() -> Reactor {
+    let mut settings = Settings::default();
+    settings.trigger_timeout = Duration::from_millis(20);
+    settings.stop_timeout = Duration::from_millis(20);
+    Reactor::with_settings(settings).unwrap()
+}
+
+/// Calls `f` from `call_when_running`, each time anew.
+fn again_and_again(reactor: &Reactor, f: Rc<dyn Fn(&Reactor)>) {
+    let within = reactor.clone();
+    reactor.call_when_running(move || {
+        f(&within);
+        again_and_again(&within, f);
+    });
+}
+
+fn timer_after_timer(reactor: &Reactor) {
+    let within = reactor.clone();
+    reactor.call_later(Duration::ZERO, move || timer_after_timer(&within));
+}
+
+#[test]
+fn a_stop_ends_while_calls_and_timers_request_themselves_again_and_again() {
+    let reactor = Reactor::new().unwrap();
+    let (stopper, begin) = (reactor.clone(), reactor.now());
+    again_and_again(&reactor, Rc::new(|_| {}));
+    timer_after_timer(&reactor);
+    reactor.call_later(Duration::from_millis(5), move || stopper.stop());
+    run_to_the_end(&reactor);
+    assert!(reactor.now() - begin < reactor.settings().stop_timeout, "it need not wait for its limit");
+}
+
+#[test]
+fn calls_that_were_requested_before_the_end_of_a_stop_are_made() {
+    let (reactor, calls) = (Reactor::new().unwrap(), Rc::new(Cell::new(0)));
+    let (within, count) = (reactor.clone(), calls.clone());
+    reactor.add_system_event_trigger(Phase::During, SystemEvent::Shutdown, move || {
+        let (again, count) = (within.clone(), count.clone());
+        within.call_when_running(move || {
+            count.set(count.get() + 1);
+            again.call_when_running(move || count.set(count.get() + 10));
+        });
+    });
+    reactor.stop();
+    run_to_the_end(&reactor);
+    assert_eq!(calls.get(), 1);
+    reactor.stop();
+    run_to_the_end(&reactor);
+    assert_eq!(calls.get(), 11, "what the last turn requests waits for the next run");
+}
+
+#[test]
+fn a_trigger_whose_deferred_never_fires_holds_a_stop_up_only_until_the_limit() {
+    let (reactor, firers) = (impatient(), Rc::new(RefCell::new(Vec::new())));
+    for _ in 0..2 {
+        let kept = firers.clone();
+        reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+            let (deferred, firer) = Deferred::new();
+            kept.borrow_mut().push(firer);
+            deferred
+        });
+        reactor.stop();
+        run_to_the_end(&reactor);
+        assert_eq!(reactor.delayed_call_count(), 0, "nothing is left behind");
+        for firer in firers.take() {
+            firer.callback(()).unwrap(); // Too late: it must not count down for the next stop.
+        }
+    }
+}
+
+/// Listens anew whenever its port has been closed.
+struct Stubborn(Reactor, Rc<Cell<usize>>);
+
+impl reactor::Factory for Stubborn {
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
+        None
+    }
+    fn stop_factory(&mut self) {
+        self.1.set(self.1.get() + 1);
+        let _ = self.0.listen_tcp("127.0.0.1:0", Stubborn(self.0.clone(), self.1.clone()));
+    }
+}
+
+#[test]
+fn while_a_reactor_closes_no_port_opens() {
+    let (reactor, stops) = (Reactor::new().unwrap(), Rc::new(Cell::new(0)));
+    let (stopper, begin) = (reactor.clone(), reactor.now());
+    reactor.listen_tcp("127.0.0.1:0", Stubborn(reactor.clone(), stops.clone())).unwrap();
+    reactor.call_when_running(move || stopper.stop());
+    run_to_the_end(&reactor);
+    assert_eq!((stops.get(), reactor.source_count()), (1, 0));
+    assert!(reactor.now() - begin < reactor.settings().stop_timeout, "it need not wait for its limit");
+    reactor.listen_tcp("127.0.0.1:0", Stubborn(reactor.clone(), stops)).unwrap(); // The next run may have ports again.
+}
+
+/// Connects anew, with a new factory, whenever an attempt has failed.
+struct Insistent(Reactor);
+
+impl ClientFactory for Insistent {
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
+        None
+    }
+    fn client_connection_failed(&mut self, connector: &Connector, _failure: Failure) {
+        self.0.connect_tcp(connector.destination().clone(), Insistent(self.0.clone()));
+    }
+}
+
+#[test]
+fn attempts_that_are_made_anew_hold_a_stop_up_only_until_its_limit() {
+    let reactor = impatient();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    reactor.connect_tcp(closed, Insistent(reactor.clone()));
+    reactor.stop();
+    run_to_the_end(&reactor);
+    assert_eq!(reactor.source_count(), 0);
 }

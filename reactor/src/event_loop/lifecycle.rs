@@ -10,7 +10,11 @@
 //!              "after" triggers
 //! ```
 //!
-//! A second signal ends the waiting at once.
+//! **Every stop ends**, whatever the program does, short of a callback that never returns. The waiting for Deferreds
+//! has a limit ([`trigger_timeout`](crate::Settings::trigger_timeout)), and so has the closing
+//! ([`stop_timeout`](crate::Settings::stop_timeout)). While the reactor closes, no port opens and no attempt begins.
+//! A stop does not wait for timers, nor for calls that request themselves again. A second signal ends the waiting at
+//! once.
 //!
 //! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
 //!
@@ -87,9 +91,11 @@ pub(super) struct Lifecycle {
     triggers: RefCell<Vec<Trigger>>,
     next_id: Cell<u64>,
     turn: RefCell<Turn>,
-    /// A second signal has arrived before the connections were told to end.
-    in_a_hurry: Cell<bool>,
-    /// Aborts the connections that do not end in time.
+    /// The limit of the closing has passed, or a second signal has arrived: connections are aborted.
+    overdue: Cell<bool>,
+    /// The next turn is the last one.
+    last_turn: Cell<bool>,
+    /// Ends the waiting for Deferreds, and later the closing.
     limit: Cell<Option<DelayedCall>>,
 }
 
@@ -227,8 +233,12 @@ impl Drop for Run {
         {
             log::warn!(target: "reactor", "cannot give the signals back: {error}");
         }
+        // For a run that an error ended in the middle of a stop; otherwise both are done already.
+        core.lifecycle.set_limit(None);
         core.lifecycle.state.set(State::Stopped);
         core.lifecycle.stop_wanted.set(false);
+        core.lifecycle.overdue.set(false);
+        core.lifecycle.last_turn.set(false);
     }
 }
 
@@ -249,9 +259,10 @@ impl Core {
         }
     }
 
-    /// Whether a stop has been requested and not begun, so that the next turn must not wait.
+    /// Whether a step of a stop is due after the next turn, so that this turn must not wait.
     pub(super) fn is_stop_pressing(&self) -> bool {
-        self.lifecycle.stop_wanted.get() && self.lifecycle.state.get() == State::Running
+        let lifecycle = &self.lifecycle;
+        lifecycle.last_turn.get() || lifecycle.stop_wanted.get() && lifecycle.state.get() == State::Running
     }
 
     /// Whether the reactor closes everything: nothing new may begin.
@@ -281,6 +292,9 @@ impl Core {
                     })
                     .detach();
             }
+            if lifecycle.pending.borrow().get() > 0 {
+                self.limit_the_waiting();
+            }
         }
         if lifecycle.state.get() == State::Waiting && lifecycle.pending.borrow().get() == 0 {
             lifecycle.state.set(State::Closing);
@@ -290,13 +304,24 @@ impl Core {
         if lifecycle.state.get() == State::Closing {
             self.close_everything();
         }
-        if lifecycle.state.get() == State::Closing && self.registry.borrow().is_empty() && !self.work.is_pressing() {
-            if let Some(limit) = lifecycle.limit.take() {
-                limit.cancel();
-            }
+        if lifecycle.state.get() == State::Closing && self.is_closing_over() {
+            lifecycle.set_limit(None);
             self.run_triggers(SystemEvent::Shutdown, Phase::After);
             lifecycle.state.set(State::Stopped);
         }
+    }
+
+    /// Whether nothing is left to close.
+    ///
+    /// One more turn is taken for calls that the program asked for meanwhile, and for the ends of connections that were
+    /// aborted at the limit. It is the last: a call that always requests itself again would keep the loop here.
+    fn is_closing_over(&self) -> bool {
+        let lifecycle = &self.lifecycle;
+        let is_clear = self.registry.borrow().is_empty() && !self.work.has_own_work();
+        if is_clear && !self.work.is_pressing() {
+            return true;
+        }
+        (is_clear || lifecycle.overdue.get()) && lifecycle.last_turn.replace(true)
     }
 
     /// Drops the time limit, all triggers, and the values that they captured.
@@ -321,8 +346,8 @@ impl Core {
         deferreds
     }
 
-    /// Closes ports and attempts now, and connections after their last byte. Called again after each turn, because a
-    /// callback may have opened something new.
+    /// Closes ports and attempts now, and connections after their last byte; past the limit, connections too. Called
+    /// again after each turn, because a connection attempt may have become a connection meanwhile.
     fn close_everything(&self) {
         for connector in self.work.looking_up.take() {
             connector.stop();
@@ -331,7 +356,10 @@ impl Core {
         for limit in self.work.lookup_limits.take().into_values() {
             limit.cancel();
         }
-        self.close_sources(|connection| connection.reactor_stopping(self));
+        match self.lifecycle.overdue.get() {
+            true => self.abort_everything(),
+            false => self.close_sources(|connection| connection.reactor_stopping(self)),
+        }
     }
 
     /// Closes ports, gives up attempts, and has `end` end each connection.
@@ -348,18 +376,34 @@ impl Core {
         }
     }
 
+    fn limit_the_waiting(&self) {
+        let limit = self.work.settings.trigger_timeout;
+        self.limit(limit, move |core| {
+            let pending = core.lifecycle.stop_waiting();
+            log::warn!(target: "reactor", "the stop no longer waits for {pending} Deferreds: {limit:?} are over");
+        });
+    }
+
     fn limit_the_closing(&self) {
-        if self.lifecycle.in_a_hurry.replace(false) {
-            return self.abort_everything();
-        }
+        self.limit(self.work.settings.stop_timeout, Core::end_the_closing);
+    }
+
+    /// Has `f` called when a stage of the stop has taken `time`. Takes the place of an earlier limit.
+    fn limit(&self, time: Duration, f: impl FnOnce(&Core) + 'static) {
         let reactor = self.weak();
-        let abort = move || {
+        let action = move || {
             if let Some(core) = reactor.core() {
-                core.abort_everything();
+                f(&core);
             }
         };
-        let limit = self.work.timers.call_later(self.work.settings.stop_timeout, Box::new(abort));
-        self.lifecycle.limit.set(Some(limit));
+        self.lifecycle.set_limit(Some(self.work.timers.call_later(time, Box::new(action))));
+    }
+
+    /// Aborts what has not ended yet. One turn is left in which its protocols hear of it.
+    fn end_the_closing(&self) {
+        self.lifecycle.overdue.set(true);
+        self.lifecycle.last_turn.set(false);
+        self.abort_everything();
     }
 
     fn abort_everything(&self) {
@@ -370,11 +414,60 @@ impl Core {
     pub(super) fn stop_by_signal(&self) {
         let lifecycle = &self.lifecycle;
         if lifecycle.stop_wanted.replace(true) {
-            lifecycle.pending.replace(Rc::default()); // A fresh counter: there is nothing left to wait for.
+            lifecycle.stop_waiting();
             match lifecycle.state.get() {
-                State::Closing => self.abort_everything(),
-                _ => lifecycle.in_a_hurry.set(true),
+                State::Closing => self.end_the_closing(),
+                _ => lifecycle.overdue.set(true),
             }
         }
+    }
+}
+
+impl Lifecycle {
+    /// Waits for no Deferreds any more. Returns how many have not fired.
+    fn stop_waiting(&self) -> usize {
+        self.pending.take().get() // A fresh counter: there is nothing left to wait for.
+    }
+
+    fn set_limit(&self, limit: Option<DelayedCall>) {
+        if let Some(old) = self.limit.replace(limit) {
+            old.cancel();
+        }
+    }
+}
+
+impl Core {
+    /// Drops everything that the reactor holds. It must be done by hand: a protocol holds its transport, the transport
+    /// is the connection, and the connection holds the protocol.
+    ///
+    /// The program's own `Drop`s run here, and may make requests. The loop will not carry them out, so timers and
+    /// requests are cleared once more at the end.
+    pub(super) fn tear_down(&self) {
+        self.inbox.close();
+        self.work.timers.clear();
+        self.work.clear();
+        for connector in self.work.looking_up.take() {
+            connector.forget();
+        }
+        let sources = self.registry.borrow().all();
+        for source in sources {
+            match source {
+                Source::Accepted => {}
+                Source::Port(port) => port.forget(),
+                Source::Attempt(attempt) => attempt.forget(),
+                Source::Connection(connection) => connection.forget(),
+            }
+        }
+        self.completions.clear();
+        self.resolver.take();
+        self.forget_triggers();
+        self.work.timers.clear();
+        self.work.clear();
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.tear_down();
     }
 }

@@ -208,8 +208,10 @@ impl Reactor {
 
     /// Calls `f` from the loop as soon as it runs, in this turn or the next. Several such calls are made in the order
     /// in which they were requested.
+    ///
+    /// A stop waits for none of them: those that it leaves are made in the next run.
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
-        self.core.work.call_soon(Box::new(f));
+        self.core.work.call_when_running(Box::new(f));
     }
 
     /// Listens on `address`; `factory` builds a protocol for each connection. Connections are accepted while the loop
@@ -218,7 +220,7 @@ impl Reactor {
     /// A factory that holds a clone of the reactor keeps the reactor alive until the port is stopped.
     ///
     /// # Errors
-    /// If the address is in use, is not ours, or is not an address.
+    /// If the address is in use, is not ours, or is not an address; and while the reactor closes everything to stop.
     pub fn listen_tcp(
         &self,
         address: impl Into<ListenAddress>,
@@ -227,6 +229,9 @@ impl Reactor {
         let (address, core) = (address.into(), &self.core);
         let token = core.registry.borrow().next_token();
         let open = || {
+            if core.is_closing() {
+                return Err(io::Error::other("the reactor is stopping"));
+            }
             let parsed = address.parse()?;
             let listener = core.driver.borrow_mut().listen_tcp(parsed, address.backlog, token)?;
             Port::new(token, listener, Foreign::new(Box::new(factory)))
@@ -460,41 +465,5 @@ impl Core {
             );
         }
         self.ask_for_names();
-    }
-}
-
-impl Core {
-    /// Drops everything that the reactor holds. It must be done by hand: a protocol holds its transport, the transport
-    /// is the connection, and the connection holds the protocol.
-    ///
-    /// The program's own `Drop`s run here, and may make requests. The loop will not carry them out, so timers and
-    /// requests are cleared once more at the end.
-    fn tear_down(&self) {
-        self.inbox.close();
-        self.work.timers.clear();
-        self.work.clear();
-        for connector in self.work.looking_up.take() {
-            connector.forget();
-        }
-        let sources = self.registry.borrow().all();
-        for source in sources {
-            match source {
-                Source::Accepted => {}
-                Source::Port(port) => port.forget(),
-                Source::Attempt(attempt) => attempt.forget(),
-                Source::Connection(connection) => connection.forget(),
-            }
-        }
-        self.completions.clear();
-        self.resolver.take();
-        self.forget_triggers();
-        self.work.timers.clear();
-        self.work.clear();
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.tear_down();
     }
 }

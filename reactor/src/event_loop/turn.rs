@@ -29,7 +29,6 @@ use super::{Core, Reactor};
 use crate::driver::{Event, Readiness, Signal};
 use crate::error::RunError;
 use std::collections::VecDeque;
-use std::mem;
 use std::time::Duration;
 
 /// The lists that a turn fills. They are kept from turn to turn for their memory.
@@ -129,8 +128,7 @@ impl Core {
         if self.work.soon.borrow().is_empty() {
             return;
         }
-        let calls = mem::take(&mut *self.work.soon.borrow_mut()); // Calls that these add wait for the next turn.
-        for call in calls {
+        for call in self.work.take_calls() {
             self.run_callback(|out| out.write_str("a call made when running"), call.into_inner());
         }
     }

@@ -15,7 +15,7 @@ use crate::Settings;
 use crate::foreign::Foreign;
 use crate::outgoing::Blocks;
 use crate::timers::{Action, Timers};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -40,6 +40,8 @@ pub(super) struct WorkQueue {
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
     /// The calls of `call_when_running`, and some of the loop's own, in order: made in step 4 of this turn or the next.
     pub(super) soon: RefCell<VecDeque<Foreign<Action>>>,
+    /// Some of these calls are the loop's own: they tell a factory or a producer of an end. A stop waits for them.
+    own_calls: Cell<bool>,
 }
 
 impl WorkQueue {
@@ -55,14 +57,20 @@ impl WorkQueue {
             looking_up: RefCell::default(),
             lookup_limits: RefCell::default(),
             soon: RefCell::default(),
+            own_calls: Cell::new(false),
         })
     }
 
     /// Whether the next turn has work and must not wait in the poll. A list that is missing here would be served only
     /// when an event happens to come: a hang.
     pub(super) fn is_pressing(&self) -> bool {
-        !self.attention.borrow().is_empty()
-            || !self.soon.borrow().is_empty()
+        self.has_own_work() || !self.soon.borrow().is_empty()
+    }
+
+    /// Whether there is work besides the calls that the program asked for.
+    pub(super) fn has_own_work(&self) -> bool {
+        self.own_calls.get()
+            || !self.attention.borrow().is_empty()
             || !self.ended.borrow().is_empty()
             || !self.ports.borrow().is_empty()
     }
@@ -77,7 +85,20 @@ impl WorkQueue {
         self.lookup_limits.take();
     }
 
-    pub(super) fn call_soon(&self, action: Action) {
+    /// Has the loop call `action`, which the program asked for, soon.
+    pub(super) fn call_when_running(&self, action: Action) {
         self.soon.borrow_mut().push_back(Foreign::new(action));
+    }
+
+    /// Has the loop make a call of its own soon.
+    pub(super) fn call_soon(&self, action: Action) {
+        self.own_calls.set(true);
+        self.call_when_running(action);
+    }
+
+    /// Takes the calls that wait. Calls that these add wait for the next turn.
+    pub(super) fn take_calls(&self) -> VecDeque<Foreign<Action>> {
+        self.own_calls.set(false);
+        self.soon.take()
     }
 }
