@@ -53,7 +53,7 @@ fn a_port_may_be_stopped_while_its_factory_builds_and_the_factory_still_hears_of
     let (reactor, events) = (Reactor::new().unwrap(), Events::default());
     let port: Rc<RefCell<Option<ListeningPort>>> = Rc::default();
     let own = port.clone();
-    let build = move || own.take().expect("one connection").stop_listening();
+    let build = move || own.take().expect("one connection").stop_listening().detach();
     let listening = reactor.listen_tcp("127.0.0.1:0", Noted { events: events.clone(), build }).unwrap();
     let address = listening.host();
     *port.borrow_mut() = Some(listening);
@@ -84,6 +84,6 @@ fn a_factory_may_open_another_port_while_it_builds() {
     until(&reactor, "both ports are left", || reactor.source_count() == 2);
     assert_eq!(outer.all(), ["start", "build", "made", "data hello", "end", "lost Done"]);
     assert_eq!(inner.all(), ["start", "build", "made", "data hello", "end", "lost Done"]);
-    first.stop_listening(); // Its factory holds the reactor.
+    first.stop_listening().detach(); // Its factory holds the reactor.
     until(&reactor, "its factory has heard", || outer.all().len() == 7);
 }

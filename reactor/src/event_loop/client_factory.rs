@@ -3,7 +3,7 @@
 //! It stands beside the connector, and not with the other contracts in `protocol.rs`, because it is handed a
 //! [`Connector`] with which it can try again. Protocols know nothing of how their connection was made.
 //!
-//! Next: `tls.rs`, a client factory that puts TLS around another. It can wait until you have read about TLS.
+//! Next: `connect.rs`, one connection without a factory.
 
 use super::Connector;
 use crate::{Address, Failure, Protocol, Reason};

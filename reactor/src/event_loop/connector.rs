@@ -27,7 +27,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// An outgoing connection, wanted or made. [`Reactor::connect_tcp`](crate::Reactor::connect_tcp) returns it. Twisted's
 /// `IConnector`. Dropping it changes nothing.
@@ -64,9 +64,22 @@ impl Connector {
         }
     }
 
+    pub(super) fn downgrade(&self) -> WeakConnector {
+        WeakConnector(Rc::downgrade(&self.0))
+    }
+
     /// Whether a connection is up.
     pub fn is_connected(&self) -> bool {
         matches!(&*self.0.state.borrow(), State::Connected(_))
+    }
+}
+
+/// A reference that does not keep the connector alive.
+pub(super) struct WeakConnector(Weak<ConnectorInner>);
+
+impl WeakConnector {
+    pub(super) fn upgrade(&self) -> Option<Connector> {
+        self.0.upgrade().map(Connector)
     }
 }
 

@@ -14,6 +14,7 @@
 //! Next: `turn.rs`, to be read in one sitting.
 
 mod client_factory;
+mod connect;
 mod connection;
 mod connector;
 mod destination;

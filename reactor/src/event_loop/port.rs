@@ -11,10 +11,11 @@
 use super::connection::Connection;
 use super::registry::Source;
 use super::{Core, WeakReactor};
+use crate::deferred;
 use crate::driver::{Listener, Token};
 use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
-use crate::{Address, Factory};
+use crate::{Address, Deferred, Factory, Firer};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
@@ -80,10 +81,34 @@ impl ListeningPort {
         self.port.host
     }
 
-    /// Closes the port. The connections that it has accepted live on. The loop calls the factory's `stop_factory`.
-    pub fn stop_listening(&self) {
-        if let Some(core) = self.reactor.core() {
-            self.port.stop(&core);
+    /// Closes the port. The connections that it has accepted live on. The Deferred fires from the loop when the factory's
+    /// `stop_factory` has returned and the factory is gone. Called again, it closes nothing more, and the Deferred
+    /// fires at the same time, or at once. Twisted's `stopListening`.
+    ///
+    /// ```
+    /// use reactor::{Protocol, Reactor, Transport};
+    ///
+    /// struct Silent;
+    /// impl Protocol for Silent {
+    ///     fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+    /// }
+    /// let reactor = Reactor::new()?;
+    /// let port = reactor.listen_tcp("127.0.0.1:0", |_peer| Silent)?;
+    /// let address = port.host();
+    /// reactor.run_until(port.stop_listening())?;
+    /// reactor.listen_tcp(address, |_peer| Silent)?; // It is free again.
+    /// # Ok::<(), reactor::Failure>(())
+    /// ```
+    #[track_caller]
+    pub fn stop_listening(&self) -> Deferred<()> {
+        match self.reactor.core() {
+            Some(core) if !self.port.is_over.get() => {
+                let (deferred, firer) = Deferred::new();
+                self.port.stopped.borrow_mut().push(firer);
+                self.port.stop(&core);
+                deferred
+            }
+            _ => deferred::succeed(()),
         }
     }
 }
@@ -105,6 +130,10 @@ pub(super) struct Port {
     is_in_exhausted: Cell<bool>,
     /// Whether it is in the work queue's list `ports`, and must not be put there again.
     is_in_ports: Cell<bool>,
+    /// The Deferreds of `stop_listening`.
+    stopped: RefCell<Vec<Firer<()>>>,
+    /// Whether it is closed, and the factory has heard of it.
+    is_over: Cell<bool>,
 }
 
 impl Port {
@@ -122,6 +151,8 @@ impl Port {
             retry: RefCell::new(None),
             is_in_exhausted: Cell::new(false),
             is_in_ports: Cell::new(false),
+            stopped: RefCell::default(),
+            is_over: Cell::new(false),
         }))
     }
 
@@ -235,6 +266,15 @@ impl Port {
                 me.with_factory(&core, "stop_factory", |factory| factory.stop_factory());
                 let factory = me.factory.take();
                 core.run_callback(|out| out.write_str("dropping a factory"), || drop(factory));
+                me.is_over.set(true); // Before the Deferreds fire: their callbacks may stop the port again.
+                for firer in me.stopped.take() {
+                    core.run_callback(
+                        |out| out.write_fmt(format_args!("a callback of stop_listening of the port {}", me.host)),
+                        || {
+                            let _ = firer.callback(()); // If it was cancelled, this has no effect.
+                        },
+                    );
+                }
             }
         }));
     }
@@ -243,6 +283,7 @@ impl Port {
     pub(super) fn forget(&self) {
         drop(self.listener.take());
         drop(self.factory.take());
+        drop(self.stopped.take());
     }
 }
 
