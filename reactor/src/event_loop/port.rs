@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 /// Where to listen, and the maximum number of connections that wait to be accepted. Converts from a socket address or
-/// its text.
+/// its text. A link-local IPv6 address has its scope in the text, as a number: `[fe80::1%2]:8000`.
 ///
 /// ```
 /// use reactor::ListenAddress;
