@@ -60,7 +60,7 @@ fn during_the_look_up() {
     until(&reactor, "the look-up is asked for", || kept.borrow().len() == 1);
     cancel(&reactor, &agent, page, 0);
     // The answer comes too late and has no effect.
-    kept.borrow_mut().pop().unwrap()(Ok(vec!["127.0.0.1".parse().unwrap()]));
+    kept.borrow_mut().pop().unwrap()(Ok(vec!["127.0.0.1:0".parse().unwrap()]));
     reactor.iterate(std::time::Duration::ZERO).unwrap();
     assert_nothing_is_left(&reactor, &agent, 0);
 }
