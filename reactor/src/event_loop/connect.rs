@@ -20,8 +20,8 @@ impl Reactor {
     /// `endpoint.connect(factory)`.
     ///
     /// Fails with a [`ConnectError`](crate::error::ConnectError) if no connection could be made. Cancelling gives the
-    /// attempt up. From the moment it fires, the protocol alone hears of the connection: a program that wants to connect
-    /// again gives [`connect_tcp`](Reactor::connect_tcp) a [`ClientFactory`].
+    /// attempt up. From the moment it fires, the protocol alone hears of the connection: a program that wants to
+    /// connect again gives [`connect_tcp`](Reactor::connect_tcp) a [`ClientFactory`].
     ///
     /// ```
     /// use reactor::{Protocol, Reactor, Transport};

@@ -81,9 +81,9 @@ impl ListeningPort {
         self.port.host
     }
 
-    /// Closes the port. The connections that it has accepted live on. The Deferred fires from the loop when the factory's
-    /// `stop_factory` has returned and the factory is gone. Called again, it closes nothing more, and the Deferred
-    /// fires at the same time, or at once. Twisted's `stopListening`.
+    /// Closes the port. The connections that it has accepted live on. The Deferred fires from the loop when the
+    /// factory's `stop_factory` has returned and the factory is gone. Called again, it closes nothing more, and the
+    /// Deferred fires at the same time, or at once. Twisted's `stopListening`.
     ///
     /// ```
     /// use reactor::{Protocol, Reactor, Transport};
