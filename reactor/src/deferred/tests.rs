@@ -8,6 +8,7 @@ mod list_errors;
 mod lists;
 mod locks;
 mod memory;
+mod nesting;
 mod queues;
 mod races;
 mod shared;

@@ -6,7 +6,7 @@
 //! only [`MAX_NESTED_CANCELLERS`] deep. From there on a list leaves its cancels to the loop that runs the innermost
 //! canceller, which does them when that canceller has returned.
 //!
-//! Next: `waking.rs`.
+//! Next: `nesting.rs`, the same for any loop inside a loop.
 
 use super::control::Control;
 use super::flat_rc::FlatRc;

@@ -4,6 +4,7 @@
 
 use super::control::{Control, Gate};
 use super::flat_rc::Node;
+use super::nesting::{self, Level};
 use super::out::{Out, Tail, deliver_from, hold_back};
 use super::panics::caught;
 use super::spare;
@@ -162,6 +163,10 @@ impl<T: 'static> Head<T> {
 
     #[inline(never)]
     fn run_step(self: &Rc<Self>, step: Rc<dyn Accept<T>>, result: Result<T, Failure>) {
+        let Some(_level) = Level::begin() else {
+            let next = Next::OtherChain(step.accept(result), Some(self.clone()));
+            return nesting::run_or_leave(Trampoline::new(None), next);
+        };
         let mut trampoline = Trampoline::new(Some(self.clone()));
         let next = step.run_with(result, &mut trampoline);
         trampoline.go(next);

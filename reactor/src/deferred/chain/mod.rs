@@ -12,6 +12,7 @@
 //! | `control.rs` | pausing a chain, cancelling it, asking what it waits for |
 //! | `flat_rc.rs` | the links: dropping a chain of any length does not recurse |
 //! | `panics.rs`, `cancelling.rs`, `waking.rs` | panics; cancellers inside cancellers; wakers inside the loop |
+//! | `nesting.rs` | how deep firings run inside firings |
 //! | `await_slot.rs` | the result of a Deferred that some code awaits |
 //! | `spare.rs` | a head is used again |
 //!
@@ -22,6 +23,7 @@ mod cancelling;
 mod control;
 mod flat_rc;
 mod head;
+mod nesting;
 mod out;
 mod panics;
 mod pending;

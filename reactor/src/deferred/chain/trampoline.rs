@@ -55,6 +55,7 @@
 use super::cancelling;
 use super::control::{self, Control};
 use super::flat_rc::{FlatRc, Node, Plain};
+use super::nesting::{self, Level};
 use super::panics::{Payload, caught};
 use super::waking;
 use crate::Failure;
@@ -218,9 +219,18 @@ impl Trampoline {
         self.panic.get_or_insert(payload);
     }
 
+    /// Runs a new loop, inside those that run already; or leaves it to the innermost of them, if there are too many
+    /// (see `nesting.rs`).
+    pub(crate) fn begin(mut self, first: Next) {
+        match Level::begin() {
+            Some(_level) => self.go(first),
+            None => nesting::run_or_leave(self, first),
+        }
+    }
+
     /// Runs `first` and all that follows, until everything has ended, waits or is paused.
     #[inline]
-    pub(crate) fn go(&mut self, first: Next) {
+    pub(super) fn go(&mut self, first: Next) {
         // Most firings have nothing left to do here.
         match first {
             Next::Nothing if self.postponed.is_none() && self.panic.is_none() => {}
@@ -295,7 +305,10 @@ pub(crate) fn run(node: Rc<dyn Run>, control: Option<Rc<dyn Control>>) {
 
 /// Runs `next` and all that follows, in a trampoline of its own.
 pub(crate) fn go(next: Next) {
-    Trampoline::new(None).go(next);
+    // Most often nothing waited for the result.
+    if !matches!(next, Next::Nothing) {
+        Trampoline::new(None).begin(next);
+    }
 }
 
 /// Cancels the chain of `control`: follows what it waits for, however deep, to what can be cancelled. If a canceller
@@ -303,5 +316,5 @@ pub(crate) fn go(next: Next) {
 pub(crate) fn cancel(control: FlatRc<dyn Control>, at: Place) {
     let mut trampoline = Trampoline::new(None);
     trampoline.cancel([control].into_iter(), at);
-    trampoline.go(Next::Nothing);
+    trampoline.begin(Next::Nothing);
 }

@@ -84,7 +84,7 @@ pub(super) fn join<P: Policy>(
         }
     }
     let next = early.map_or(Next::Nothing, |decided| joint.clone().decide(decided, &mut trampoline));
-    trampoline.go(next);
+    trampoline.begin(next);
     Deferred::from_chain(Chain::new(FlatRc::new(joint), FlatRc::new(control)))
 }
 
