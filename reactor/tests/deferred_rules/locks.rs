@@ -198,3 +198,43 @@ fn semaphore_run_limits_how_many_run_at_once() {
     assert_eq!(results, [Some(0), Some(1), Some(2), Some(3)]);
     assert_eq!(doors.tokens(), 2);
 }
+
+#[test]
+fn lock_release_inside_a_callback_runs_the_next_waiter_before_it_returns() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let before = held(lock.acquire());
+    let (mine, next) = (events.clone(), events.clone());
+    let a = lock.acquire().add_callback(move |held| {
+        note(&mine, "a in");
+        drop(held);
+        note(&mine, "a out");
+    });
+    let b = lock.acquire().add_callback(move |_held| note(&next, "b"));
+    drop(before);
+    assert_eq!(events.take(), ["a in", "b", "a out"]);
+    assert!(!lock.is_locked());
+    drop((a, b));
+}
+
+#[test]
+fn lock_run_runs_the_next_ones_before_its_own_result_is_passed_on() {
+    let (events, lock) = (Events::default(), DeferredLock::new());
+    let before = held(lock.acquire());
+    let (work, firer) = Deferred::<()>::new();
+    let mut first_work = Some(work);
+    let runs: Vec<_> = (1..=3)
+        .map(|number| {
+            let (events, result, work) = (events.clone(), events.clone(), first_work.take());
+            let run = lock.run(move || {
+                note(&events, format!("work {number}"));
+                work.unwrap_or_else(|| reactor::deferred::succeed(()))
+            });
+            run.add_callback(move |()| note(&result, format!("result {number}")))
+        })
+        .collect();
+    drop(before);
+    assert_eq!(events.take(), ["work 1"]);
+    firer.callback(()).unwrap();
+    assert_eq!(events.take(), ["work 2", "work 3", "result 3", "result 2", "result 1"]);
+    assert!(runs.iter().all(Deferred::has_fired) && !lock.is_locked());
+}

@@ -26,6 +26,21 @@ fn queue_put_runs_the_waiters_callbacks_before_it_returns() {
 }
 
 #[test]
+fn queue_put_inside_a_waiters_callback_runs_the_next_waiter_before_it_returns() {
+    let (events, queue) = (Events::default(), DeferredQueue::unbounded());
+    let (mine, next, again) = (events.clone(), events.clone(), queue.clone());
+    let a = queue.get().add_callback(move |n: u32| {
+        note(&mine, format!("a in {n}"));
+        again.put(2).unwrap();
+        note(&mine, "a out");
+    });
+    let b = queue.get().add_callback(move |n| note(&next, format!("b {n}")));
+    queue.put(1).unwrap();
+    assert_eq!(events.take(), ["a in 1", "b 2", "a out"]);
+    drop((a, b));
+}
+
+#[test]
 fn queue_stores_what_nobody_waits_for_in_order() {
     let queue = DeferredQueue::unbounded();
     (0..3).for_each(|n| queue.put(n).unwrap());

@@ -5,8 +5,9 @@
 //! dropping that releases: on success, on failure, on cancel, on panic. Releasing twice, or releasing what you do not
 //! hold, cannot be written.
 //!
-//! A release hands the token straight to the oldest waiter, before any other caller can take it. Waiters that release
-//! from inside their callbacks are served one after the other, not one inside the other.
+//! A release hands the token straight to the oldest waiter, before any other caller can take it, and runs the waiter's
+//! callbacks before it returns. So if A releases from inside its callback, the order is "A in, B, A out", as in Twisted.
+//! A million waiters that release like that use bounded stack (see [`Firer::callback`](crate::Firer::callback)).
 //!
 //! All clones of a handle are the same lock. It is for one thread: it guards work that takes several turns of the loop,
 //! not memory. There is no limit to the number of waiters. A caller that needs one can ask
@@ -19,7 +20,7 @@
 use super::run_end::RunEnd;
 use super::waiters::Waiters;
 use crate::Failure;
-use crate::deferred::chain::{Chain, FlatRc, Reply, Step};
+use crate::deferred::chain::{Chain, FlatRc, Reply, Step, caught};
 use crate::deferred::story::{Outcome, Place, Side};
 use crate::deferred::{Deferred, Given, IntoDeferred, Settled, succeed};
 use std::cell::Cell;
@@ -48,7 +49,7 @@ pub struct DeferredSemaphore(Rc<Tokens>);
 
 struct Tokens {
     limit: NonZeroUsize,
-    /// The tokens that nobody holds. If callers wait, these are on their way to them.
+    /// The tokens that nobody holds: none while callers wait.
     free: Cell<usize>,
     waiters: Rc<Waiters<Permit>>,
 }
@@ -67,11 +68,13 @@ impl DeferredSemaphore {
     #[track_caller]
     pub fn acquire(&self) -> Deferred<Permit> {
         let tokens = &self.0;
-        // Waiters come first, even if a token is just on its way to them.
-        if !tokens.waiters.skip_abandoned() && tokens.take() {
-            return succeed(Permit(tokens.clone()));
+        match tokens.free.get().checked_sub(1) {
+            Some(left) => {
+                tokens.free.set(left);
+                succeed(Permit(tokens.clone()))
+            }
+            None => tokens.waiters.wait(),
         }
-        tokens.waiters.wait()
     }
 
     /// Acquires, calls `work`, and releases when the Deferred that `work` returned has fired with a value or a failure.
@@ -124,7 +127,7 @@ impl DeferredSemaphore {
 
     /// How many tokens could be acquired now without waiting.
     pub fn tokens(&self) -> usize {
-        if self.0.waiters.skip_abandoned() { 0 } else { self.0.free.get() }
+        self.0.free.get()
     }
 
     /// How many tokens there are in all.
@@ -190,15 +193,6 @@ impl fmt::Debug for DeferredSemaphore {
     }
 }
 
-impl Tokens {
-    /// Takes one of the free ones, if there is one.
-    fn take(&self) -> bool {
-        let left = self.free.get().checked_sub(1);
-        self.free.set(left.unwrap_or(0));
-        left.is_some()
-    }
-}
-
 /// Lets one caller in at a time; the others wait in order of arrival.
 ///
 /// ```
@@ -257,23 +251,24 @@ impl fmt::Debug for DeferredLock {
 
 /// What was acquired: a [`DeferredLock`], or one token of a [`DeferredSemaphore`]. Dropping it releases it.
 ///
-/// A release runs the callbacks of the next waiter before the drop is over. If they panic, the panic leaves the drop
-/// when all waiters that can be served have been. But if this is dropped while another panic unwinds, the second panic
-/// is only logged, as two at once would end the process.
+/// A release runs the callbacks of the next waiter before the drop is over, as in Twisted. If they panic, their chain
+/// comes to rest, and then the panic leaves the drop. But if this is dropped while another panic unwinds, the second
+/// panic is only logged, as two at once would end the process.
 #[must_use = "dropping it releases it"]
 pub struct Permit(Rc<Tokens>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
         let tokens = &self.0;
-        tokens.free.set(tokens.free.get() + 1);
-        let panic = tokens.waiters.serve(|| tokens.take().then(|| Ok(Permit(tokens.clone()))));
-        match panic {
-            Some(_) if std::thread::panicking() => {
+        let Some(waiter) = tokens.waiters.remove_oldest() else {
+            return tokens.free.set(tokens.free.get() + 1);
+        };
+        match caught(|| waiter.callback(Permit(tokens.clone()))) {
+            Ok(fired) => debug_assert!(fired.is_ok(), "a waiter that has fired does not wait"),
+            Err(_) if std::thread::panicking() => {
                 log::error!(target: "reactor::deferred", "A callback panicked that got what a panic had released");
             }
-            Some(panic) => resume_unwind(panic),
-            None => {}
+            Err(panic) => resume_unwind(panic),
         }
     }
 }

@@ -6,8 +6,9 @@
 //! raises both). A waiter that has given up never swallows an item: one that was cancelled, as in Twisted, and also one
 //! whose Deferred was dropped.
 //!
-//! A callback that got an item may `put` another one. That item is accepted at once, and handed to the next waiter when
-//! the callback has returned. So a row of waiters that each put for the next uses constant stack.
+//! A callback that got an item may `put` another one. That runs the callbacks of the next waiter before `put` returns,
+//! as in Twisted. A million waiters that each put for the next use bounded stack (see
+//! [`Firer::callback`](crate::Firer::callback)).
 //!
 //! When the last handle of a queue is dropped, its items are dropped, and callers that wait do so for ever, as with a
 //! dropped [`Firer`](crate::Firer).
@@ -20,7 +21,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
-use std::panic::resume_unwind;
 use std::rc::Rc;
 
 /// A queue; callers that take wait for items. All clones of a handle are the same queue.
@@ -47,7 +47,7 @@ struct Queue<T: 'static> {
     size: usize,
     /// The maximum number of callers that wait.
     backlog: usize,
-    /// Empty while callers wait, except while [`Waiters::serve`] runs.
+    /// Empty while callers wait.
     items: RefCell<VecDeque<T>>,
     waiters: Rc<Waiters<T>>,
 }
@@ -74,16 +74,16 @@ impl<T: 'static> DeferredQueue<T> {
     /// If a callback of the waiter does; the queue is in order then.
     pub fn put(&self, item: T) -> Result<(), QueueOverflow<T>> {
         let queue = &self.0;
-        // Items that are stored while callers wait are on their way to them, and do not count.
-        let room =
-            if queue.waiters.skip_abandoned() { queue.size.saturating_add(queue.waiters.len()) } else { queue.size };
-        if self.len() >= room {
+        if let Some(waiter) = queue.waiters.remove_oldest() {
+            let fired = waiter.callback(item);
+            debug_assert!(fired.is_ok(), "a waiter that has fired does not wait");
+            return Ok(());
+        }
+        let mut items = queue.items.borrow_mut();
+        if items.len() >= queue.size {
             return Err(QueueOverflow(item));
         }
-        queue.items.borrow_mut().push_back(item);
-        if let Some(panic) = queue.waiters.serve(|| queue.items.borrow_mut().pop_front().map(Ok)) {
-            resume_unwind(panic);
-        }
+        items.push_back(item);
         Ok(())
     }
 
@@ -96,12 +96,11 @@ impl<T: 'static> DeferredQueue<T> {
     #[track_caller]
     pub fn get(&self) -> Deferred<T> {
         let queue = &self.0;
-        if !queue.waiters.skip_abandoned() {
-            let item = queue.items.borrow_mut().pop_front();
-            if let Some(item) = item {
-                return succeed(item);
-            }
+        let item = queue.items.borrow_mut().pop_front();
+        if let Some(item) = item {
+            return succeed(item);
         }
+        queue.waiters.skip_abandoned();
         if queue.waiters.len() >= queue.backlog {
             return fail(QueueUnderflow);
         }

@@ -9,29 +9,25 @@
 //! A waiter gives up by a cancel, or by dropping its Deferred. [`WaiterControl`] notices the drop: only holders that
 //! may still receive the result have a link to it.
 //!
-//! Waiters are served in a loop, not one from inside another. The callback of a waiter may release the lock or put an
-//! item; then the loop that is running serves the next waiter, when that callback has returned. So a million waiters
-//! use the stack of one.
+//! The callback of a waiter may release the lock or put an item. Then the next waiter runs nested, before the release
+//! or the `put` returns: Twisted's order. If a million of them do so, `chain/nesting.rs` keeps the stack bounded.
 //!
 //! Next: `run_end.rs`, how a run of a lock ends.
 
 use super::tickets::Tickets;
-use crate::Failure;
-use crate::deferred::chain::{Chain, Control, FlatRc, Gate, Head, Next, Node, Payload, Trampoline, caught};
+use crate::deferred::chain::{Chain, Control, FlatRc, Gate, Head, Next, Node, Trampoline};
 use crate::deferred::story::{Place, Status, TellsStatus};
 use crate::deferred::{Deferred, Firer};
-use std::cell::Cell;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 pub(super) struct Waiters<T: 'static> {
     waiting: Tickets<Firer<T>>,
-    serving: Cell<bool>,
 }
 
 impl<T: 'static> Waiters<T> {
     pub(super) fn new() -> Rc<Waiters<T>> {
-        Rc::new(Waiters { waiting: Tickets::new(), serving: Cell::new(false) })
+        Rc::new(Waiters { waiting: Tickets::new() })
     }
 
     /// Adds a waiter at the end. A cancel takes it out and fails it.
@@ -52,36 +48,17 @@ impl<T: 'static> Waiters<T> {
         self.waiting.len()
     }
 
-    /// Takes out the waiters in front that have given up. Returns whether any waiter is left.
-    pub(super) fn skip_abandoned(&self) -> bool {
+    /// Takes out the waiters in front that have given up.
+    pub(super) fn skip_abandoned(&self) {
         while let Some(gone) = self.waiting.remove_oldest_if(Firer::is_abandoned) {
             drop(gone);
         }
-        !self.waiting.is_empty()
     }
 
-    /// Fires the waiters, the oldest first, with what `next` returns, until either runs out. Does nothing if it is
-    /// called from inside itself: the outer call goes on. If callbacks of waiters panic, the others are served all the
-    /// same, and the first panic is returned.
-    pub(super) fn serve(&self, mut next: impl FnMut() -> Option<Result<T, Failure>>) -> Option<Payload> {
-        if self.serving.replace(true) {
-            return None;
-        }
-        let _serving = Serving(&self.serving);
-        let mut panic = None;
-        while self.skip_abandoned()
-            && let Some(result) = next()
-            && let Some(firer) = self.waiting.remove_oldest()
-        {
-            let served = caught(move || {
-                // It cannot have fired already: only we fire it, and a cancel takes it out.
-                let _ = firer.fire(result);
-            });
-            if let Err(payload) = served {
-                panic.get_or_insert(payload);
-            }
-        }
-        panic
+    /// Takes out the oldest waiter, to be fired. It has not fired: only its owner fires it, and a cancel takes it out.
+    pub(super) fn remove_oldest(&self) -> Option<Firer<T>> {
+        self.skip_abandoned();
+        self.waiting.remove_oldest()
     }
 }
 
@@ -144,14 +121,5 @@ impl<T> Control for WaiterControl<T> {
 
     fn for_handles(&self) -> Option<FlatRc<dyn Control>> {
         Some(FlatRc::new(self.head.clone()))
-    }
-}
-
-/// Resets the flag when [`Waiters::serve`] ends, also by a panic.
-struct Serving<'a>(&'a Cell<bool>);
-
-impl Drop for Serving<'_> {
-    fn drop(&mut self) {
-        self.0.set(false);
     }
 }

@@ -45,22 +45,24 @@ fn a_waiter_whose_deferred_was_dropped_gets_no_token_lost() {
 }
 
 #[test]
-fn nobody_overtakes_a_waiter_while_a_token_is_on_its_way() {
+fn nobody_overtakes_a_waiter_when_a_callback_releases() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let a = lock.acquire();
-    let (late, mine, again) = (events.clone(), events.clone(), lock.clone());
+    let (late, again) = (events.clone(), lock.clone());
     let newcomer: Rc<RefCell<Option<Deferred<()>>>> = Rc::default();
     let kept = newcomer.clone();
     let b = lock.acquire().add_callback(move |held| {
-        drop(held); // From inside the hand-over: c's turn has come, but c has not run.
+        drop(held); // c gets it before this returns, and keeps it.
         assert!(again.is_locked());
         let late = late.clone();
         *kept.borrow_mut() = Some(again.acquire().add_callback(move |_| note(&late, "newcomer")));
     });
-    let c = lock.acquire().add_callback(move |_| note(&mine, "c"));
+    let c = queue_up(&events, &lock, "c");
     drop(a);
-    assert_eq!(events.take(), ["c", "newcomer"]);
-    drop((b, c, newcomer.take()));
+    assert_eq!((events.take(), lock.waiting()), (vec!["c".to_owned()], 1));
+    drop(c.result());
+    assert_eq!(events.take(), ["newcomer"]);
+    drop((b, newcomer.take()));
     assert!(!lock.is_locked());
 }
 
