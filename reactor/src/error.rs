@@ -43,7 +43,8 @@ impl fmt::Display for CancelledError {
 impl std::error::Error for CancelledError {}
 
 /// A Deferred would wait for itself: a callback returned, or a coroutine awaits, the chain that it belongs to. It fails
-/// with this instead of waiting for ever, as Twisted's would. Circles of up to eight Deferreds are found.
+/// with this instead of waiting for ever, as Twisted's would. Circles of any length are found, also through lists,
+/// shared results and coroutines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CircularWaitError {
     /// Where the callback was added, or where the coroutine awaits.

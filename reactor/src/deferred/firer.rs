@@ -29,6 +29,11 @@ impl<T: 'static> Firer<T> {
 
     /// Fires with a value: the whole chain runs before this returns.
     ///
+    /// Called from inside a callback, it runs the chain nested, on the same stack. If 256 firings are nested already,
+    /// the chain is left to the innermost one, which runs it when the callbacks inside it have returned; then this
+    /// returns before the chain has run. So depth alone does not overflow the stack. The same holds for cancels and for
+    /// the end of a pause.
+    ///
     /// # Errors
     /// [`AlreadyCalledError`] if the Deferred has fired before. If it has no canceller and was cancelled, the first
     /// firing after that is ignored without an error, as in Twisted.

@@ -17,13 +17,14 @@
 //! * A callback that returns a Deferred makes the chain wait for it. Until then the chain has been *called*
 //!   ([`Firer::called`]: a result was handed in), but it has not *fired* ([`Deferred::has_fired`]: its last result is
 //!   here).
-//! * A callback that fires another Deferred runs that one's chain nested, at once.
+//! * A callback that fires another Deferred runs that one's chain nested, at once. (From 256 levels on, that chain runs
+//!   when the callback has returned: see [`Firer::callback`].)
 //! * A failure that nobody handled is logged, with where it came from ([`Failure::report`]), when the result is
 //!   dropped: with its Deferred; or, if that is gone already ([`Deferred::detach`]), when the last callback has run,
 //!   before the firing returns.
 //! * A Deferred is a future, and an `async` block becomes a Deferred ([`Deferred::from_future`]): both styles of the
 //!   same thing, run by the same loop.
-//! * Nothing recurses: a chain of any length runs and is dropped in constant stack.
+//! * Nothing recurses without a limit: a chain of any length runs and is dropped in constant stack.
 //!
 //! The rooms, lowest layer first; each uses only those listed before it:
 //!

@@ -22,50 +22,108 @@ fn m12_a_callback_that_gives_back_its_own_deferred_fails_with_a_circular_wait_er
     assert!(unhandled.len() == 1 && unhandled[0].check::<CircularWaitError>().is_some(), "{unhandled:?}");
 }
 
-#[test]
-fn m12_circles_of_two_to_eight_are_found_and_the_rest_of_the_chain_is_told() {
-    for length in 2..=8 {
-        let told: Rc<RefCell<Vec<bool>>> = Rc::default();
-        let slots: Vec<Itself<()>> = (0..length).map(|_| Rc::default()).collect();
-        let mut firers = Vec::new();
-        for (index, slot) in slots.iter().enumerate() {
-            let (deferred, firer) = Deferred::<()>::new();
-            let (next, told) = (slots[(index + 1) % length].clone(), told.clone());
-            let chain = deferred.add_callback(move |()| next.take().expect("it is there")).add_both(move |result| {
-                told.borrow_mut().push(result.is_err_and(|failure| failure.check::<CircularWaitError>().is_some()));
-            });
-            slot.replace(Some(chain));
-            firers.push(firer);
-        }
-        firers.iter().for_each(|firer| firer.callback(()).unwrap());
-        let told = told.take();
-        assert_eq!(told.iter().filter(|is_circular| **is_circular).count(), 1, "{length}: {told:?}");
+/// Orders in which the chains of a circle or a row may begin to wait: from either end, every other one first, pairs
+/// from the end, and without any order.
+fn orders(length: usize) -> [Vec<usize>; 5] {
+    let every_other = (0..length).step_by(2).chain((1..length).step_by(2)).collect();
+    let mut pairs: Vec<_> = (0..length).collect();
+    pairs.chunks_mut(2).for_each(<[usize]>::reverse);
+    pairs.reverse();
+    let mut scattered: Vec<_> = (0..length).collect();
+    let mut random = 1_u64;
+    for index in (1..length).rev() {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        scattered.swap(index, (random >> 33) as usize % (index + 1));
+    }
+    [(0..length).collect(), (0..length).rev().collect(), every_other, pairs, scattered]
+}
+
+/// A chain that waits for what `next` gives when `deferred` fires, as a callback or as a coroutine.
+fn waiting(is_awaited: bool, deferred: Deferred<()>, next: impl FnOnce() -> Deferred<()> + 'static) -> Deferred<()> {
+    if is_awaited {
+        Deferred::from_future(async move {
+            deferred.await?;
+            next().await
+        })
+    } else {
+        deferred.add_callback(move |()| next())
     }
 }
 
 #[test]
-fn m12_a_cancel_in_a_circle_too_long_to_be_found_comes_to_an_end() {
-    for (length, is_awaited) in [(9, false), (9, true), (10, false), (64, true), (1000, false), (1001, true)] {
+fn m12_circles_of_any_length_are_found_and_all_of_the_chains_are_told_and_freed() {
+    let lengths = (2..=20).chain([63, 64, 65, 100, 1999, 2000]);
+    for length in lengths.filter(|&length| length < 100 || !cfg!(miri)) {
+        for (order, kinds) in orders(length).into_iter().zip(0..) {
+            let told: Rc<RefCell<Vec<bool>>> = Rc::default();
+            let kept = Rc::new(());
+            let slots: Vec<Itself<()>> = (0..length).map(|_| Rc::default()).collect();
+            let mut firers = Vec::new();
+            for (index, slot) in slots.iter().enumerate() {
+                let (deferred, firer) = Deferred::<()>::new();
+                let (next, told, kept) = (slots[(index + 1) % length].clone(), told.clone(), kept.clone());
+                let is_awaited = (index + kinds) % 3 == 0;
+                let chain = waiting(is_awaited, deferred, move || next.take().expect("it is there"));
+                let chain = chain.add_both(move |result: Result<(), Failure>| {
+                    let _kept = kept;
+                    let is_circle = |failure: &Failure| failure.check::<CircularWaitError>().is_some();
+                    told.borrow_mut().push(result.as_ref().is_err_and(is_circle));
+                    result
+                });
+                slot.replace(Some(chain));
+                firers.push(firer);
+            }
+            let unhandled = testing::collect_unhandled(|| {
+                order.iter().for_each(|index| firers[*index].callback(()).unwrap());
+            });
+            assert_eq!(*told.borrow(), vec![true; length], "{length} chains, begun in the order {order:?}");
+            assert_eq!(unhandled.len(), 1, "the failure went round and came out where it began");
+            assert_eq!(Rc::strong_count(&kept), 1, "nothing is left in memory");
+        }
+    }
+}
+
+#[test]
+fn m12_a_circle_through_a_list_a_shared_result_and_a_coroutine_is_found() {
+    for others in 0..30 {
+        let itself: Itself<()> = Rc::default();
+        let (deferred, firer) = Deferred::<()>::new();
+        let own = itself.clone();
+        let first = deferred.add_callback(move |()| own.take().expect("it is there"));
+        let shared = first.share();
+        let (mut inputs, _firers): (Vec<_>, Vec<_>) = (0..others).map(|_| Deferred::<()>::new()).unzip();
+        inputs.insert(others / 2, shared.wait());
+        let list = deferred::gather_results(inputs, deferred::Others::LeaveRunning);
+        let last = Deferred::from_future(async move { list.await.map(|_| ()) });
+        itself.replace(Some(last));
+        let waiter = shared.wait();
+        firer.callback(()).unwrap();
+        assert!(failure_of(waiter).check::<CircularWaitError>().is_some(), "{others}");
+    }
+}
+
+/// If a search walked the row for each chain that is added, this would take hours.
+#[test]
+fn m12_a_row_of_many_that_wait_for_each_other_takes_time_in_proportion() {
+    let length = if cfg!(miri) { 40 } else { 100_000 };
+    for (order, kinds) in orders(length).into_iter().zip(0..) {
         let slots: Vec<Itself<()>> = (0..length).map(|_| Rc::default()).collect();
-        let (mut firers, mut cancellers) = (Vec::new(), Vec::new());
-        for (index, slot) in slots.iter().enumerate() {
+        let (end, fire_end) = Deferred::<()>::new();
+        let mut end = Some(end);
+        let mut firers = Vec::new();
+        for index in 0..length {
             let (deferred, firer) = Deferred::<()>::new();
-            let next = slots[(index + 1) % length].clone();
-            let next = move || next.take().expect("it is there");
-            let chain = if is_awaited {
-                Deferred::from_future(async move {
-                    deferred.await?;
-                    next().await
-                })
-            } else {
-                deferred.add_callback(move |()| next())
-            };
-            cancellers.push(chain.canceller());
-            slot.replace(Some(chain));
+            let next = slots.get(index + 1).cloned();
+            let mut end = if next.is_none() { end.take() } else { None };
+            let next = move || next.and_then(|next| next.take()).or(end.take()).expect("there is a next one");
+            slots[index].replace(Some(waiting((index + kinds) % 3 == 0, deferred, next)));
             firers.push(firer);
         }
-        firers.iter().for_each(|firer| firer.callback(()).unwrap());
-        cancellers[length / 2].cancel();
+        order.iter().for_each(|index| firers[*index].callback(()).unwrap());
+        let first = slots[0].take().expect("nothing waits for it");
+        assert!(!first.has_fired());
+        fire_end.callback(()).unwrap();
+        assert_eq!(first.result(), Some(()));
     }
 }
 

@@ -16,8 +16,8 @@
 use super::waker::{OwnWaker, Rested};
 use crate::Failure;
 use crate::deferred::chain::{
-    self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitsOn,
-    WakeTarget, deliver_from,
+    self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter,
+    WaitsOn, WakeTarget, deliver_from,
 };
 use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::CancelledError;
@@ -300,14 +300,17 @@ struct Await {
 
 impl CoroutineControl {
     /// Keeps the control of what is awaited from now on. Returns the number under which it is kept.
-    pub(crate) fn awaits<T: 'static>(&self, slot: &Rc<AwaitSlot<T>>, waits: WaitsOn) -> usize {
+    pub(crate) fn awaits<T: 'static>(self: &Rc<Self>, slot: &Rc<AwaitSlot<T>>, waits: WaitsOn) -> usize {
+        waits.control.gate().set_waiter(Waiter::Chain(Rc::downgrade(self) as Weak<dyn Control>));
         let deferred = Rc::downgrade(slot) as Weak<dyn Awaited>;
         self.awaits.borrow_mut().insert(Await { deferred, waits })
     }
 
     /// Removes that control and returns it, unless the coroutine has ended meanwhile.
     pub(crate) fn awaits_no_more(&self, number: usize) -> Option<FlatRc<dyn Control>> {
-        self.awaits.borrow_mut().try_remove(number).map(|awaited| awaited.waits.control)
+        let control = self.awaits.borrow_mut().try_remove(number)?.waits.control;
+        control.gate().set_waiter(Waiter::Nothing);
+        Some(control)
     }
 
     /// Called when the coroutine has ended. It may have moved unfired Deferreds elsewhere: gives each its chain back.
@@ -369,10 +372,15 @@ impl Control for CoroutineControl {
         Next::Nothing
     }
 
-    fn waited_for(&self, max: usize) -> Vec<FlatRc<dyn Control>> {
-        if let Some(waits) = self.gate.waits_on() {
-            return vec![waits.control];
+    fn waited_for(&self, number: usize) -> WaitedFor {
+        if self.gate.waits_on().is_some() {
+            return self.gate.waited_for(number);
         }
-        self.awaits.borrow().iter().take(max).map(|(_, awaited)| awaited.waits.control.clone()).collect()
+        let awaits = self.awaits.borrow();
+        match awaits.get(number) {
+            Some(awaited) => WaitedFor::Chain(awaited.waits.control.clone()),
+            None if number < awaits.capacity() => WaitedFor::Fired,
+            None => WaitedFor::End,
+        }
     }
 }

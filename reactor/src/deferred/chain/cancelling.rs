@@ -25,15 +25,6 @@ thread_local! {
     /// The work that lists have left to the loop that runs the innermost canceller. The work of each list is a stack,
     /// as in the trampoline.
     static LEFT_BY_LISTS: RefCell<Vec<Vec<Postponed>>> = const { RefCell::new(Vec::new()) };
-    /// The number of the latest walk.
-    static LAST_WALK: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The number of a new walk: a sequence of cancels between which no node runs. A walk visits each control once; see
-/// [`Gate::visit`](super::control::Gate::visit).
-pub(super) fn new_walk() -> u64 {
-    LAST_WALK.set(LAST_WALK.get() + 1);
-    LAST_WALK.get()
 }
 
 impl Trampoline {

@@ -7,14 +7,14 @@
 //! A `Head` is the control of its chain and also what a Firer holds. So a Firer that is kept after
 //! it has fired keeps what its chain waits for.
 //!
-//! Next: `flat_rc.rs`, the links between nodes.
+//! Next: `circle.rs`, chains that wait for each other.
 
 use super::flat_rc::{FlatRc, Node, Plain};
 use super::peek;
 use super::trampoline::{Next, Run, Trampoline};
 use crate::deferred::story::{Place, Status, TellsStatus};
 use std::cell::Cell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// The control of a chain.
 pub(crate) trait Control: Node + TellsStatus {
@@ -27,9 +27,9 @@ pub(crate) trait Control: Node + TellsStatus {
         Next::Nothing
     }
 
-    /// The controls of the chains that this one waits for, at most `max` of them: to look for circles.
-    fn waited_for(&self, _max: usize) -> Vec<FlatRc<dyn Control>> {
-        self.gate().waits_on().map(|waits| waits.control).into_iter().collect()
+    /// One of the chains that this one waits for, by its number, from 0 on: to look for circles.
+    fn waited_for(&self, number: usize) -> WaitedFor {
+        self.gate().waited_for(number)
     }
 
     /// What a `Pause` or a `Canceller` holds instead of this control. `Some` if the drop of this control is the sign
@@ -51,7 +51,8 @@ pub(crate) struct Gate {
     /// What runs when the pause ends. One is enough: in a chain one node runs at a time.
     parked: Cell<Option<Rc<dyn Run>>>,
     waits_on: Cell<Option<WaitsOn>>,
-    /// The latest walk of cancels that came by.
+    waiter: Cell<Waiter>,
+    /// The latest walk that came by, of cancels or in search of a circle.
     walk: Cell<u64>,
 }
 
@@ -68,6 +69,26 @@ impl WaitsOn {
     pub(crate) fn told(self) -> (Rc<dyn TellsStatus>, Place) {
         (self.control.into_rc(), self.by)
     }
+}
+
+/// What waits for a chain.
+#[derive(Clone, Default)]
+pub(crate) enum Waiter {
+    #[default]
+    Nothing,
+    /// The chain of this control; or it did, and waits for something else now.
+    Chain(Weak<dyn Control>),
+    /// Any number of chains.
+    Many,
+}
+
+/// One step on the way down.
+pub(crate) enum WaitedFor {
+    Chain(FlatRc<dyn Control>),
+    /// There is nothing under this number, but there may be under the next.
+    Fired,
+    /// There is nothing more.
+    End,
 }
 
 impl Gate {
@@ -112,19 +133,42 @@ impl Gate {
         self.parked.set(Some(run));
     }
 
-    pub(super) fn wait_on(&self, control: FlatRc<dyn Control>, by: Place) {
-        drop(self.waits_on.replace(Some(WaitsOn { control, by })));
-    }
-
-    pub(super) fn stop_waiting(&self) -> Option<WaitsOn> {
-        self.waits_on.take()
+    pub(super) fn stop_waiting(&self) {
+        if let Some(waits) = self.waits_on.take() {
+            // A weak link to a head would keep that from being used again.
+            waits.control.gate().set_waiter(Waiter::Nothing);
+        }
     }
 
     pub(crate) fn waits_on(&self) -> Option<WaitsOn> {
         peek(&self.waits_on, Clone::clone)
     }
 
-    /// Marks it as visited by this walk of cancels. Returns whether it is the first visit.
+    /// The chain under this number of those that it waits for; there is one at most.
+    pub(crate) fn waited_for(&self, number: usize) -> WaitedFor {
+        match self.waits_on() {
+            Some(waits) if number == 0 => WaitedFor::Chain(waits.control),
+            _ => WaitedFor::End,
+        }
+    }
+
+    pub(super) fn waiter(&self) -> Waiter {
+        let waiter = self.waiter.take();
+        self.waiter.set(waiter.clone());
+        waiter
+    }
+
+    /// Notes what waits for the chain from now on.
+    pub(crate) fn set_waiter(&self, waiter: Waiter) {
+        self.waiter.set(waiter);
+    }
+
+    #[inline]
+    pub(super) fn forget_waiter(&mut self) {
+        *self.waiter.get_mut() = Waiter::Nothing;
+    }
+
+    /// Marks it as visited by this walk. Returns whether it is the first visit.
     pub(super) fn visit(&self, walk: u64) -> bool {
         self.walk.replace(walk) != walk
     }
@@ -133,6 +177,21 @@ impl Gate {
     pub(crate) fn status(&self, made: Place) -> Status {
         Status { waits_on: self.waits_on().map(WaitsOn::told), ..Status::new(made, self.pauses.get()) }
     }
+}
+
+/// From now on the chain of `control` waits for that of `inner`, which the callback added at `by` returned.
+pub(super) fn wait_on(control: &Rc<dyn Control>, inner: FlatRc<dyn Control>, by: Place) {
+    inner.gate().set_waiter(Waiter::Chain(Rc::downgrade(control)));
+    drop(control.gate().waits_on.replace(Some(WaitsOn { control: inner, by })));
+}
+
+thread_local!(static LAST_WALK: Cell<u64> = const { Cell::new(0) });
+
+/// The number of a new walk over the chains that wait for each other: a sequence of cancels between which no node runs,
+/// or a search for a circle. A walk visits each control once; see [`Gate::visit`].
+pub(super) fn new_walk() -> u64 {
+    LAST_WALK.set(LAST_WALK.get() + 1);
+    LAST_WALK.get()
 }
 
 thread_local!(static PAUSES: Cell<usize> = const { Cell::new(0) });

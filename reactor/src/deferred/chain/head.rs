@@ -92,6 +92,7 @@ impl<T: 'static> Head<T> {
         let is_spent = self.gate.is_spent() && self.out.is_spent() && self.canceller.get_mut().is_none();
         debug_assert_eq!(self.firers.get(), 0, "a Firer holds it");
         if is_spent {
+            self.gate.forget_waiter();
             self.fired.set(None);
             self.ignores_next.set(false);
             self.is_cancelling.set(false);

@@ -9,6 +9,7 @@
 //! | `head.rs` | the start of a chain: firing once, cancelling |
 //! | `out.rs` | the result side of a node: what follows it, or the result itself |
 //! | `pending.rs` | the two ends of a chain that a Deferred holds; what a callback returned |
+//! | `circle.rs` | chains that would wait for each other in a circle |
 //! | `control.rs` | pausing a chain, cancelling it, asking what it waits for |
 //! | `flat_rc.rs` | the links: dropping a chain of any length does not recurse |
 //! | `panics.rs`, `cancelling.rs`, `waking.rs` | panics; cancellers inside cancellers; wakers inside the loop |
@@ -20,6 +21,7 @@
 
 mod await_slot;
 mod cancelling;
+mod circle;
 mod control;
 mod flat_rc;
 mod head;
@@ -33,13 +35,14 @@ mod trampoline;
 mod waking;
 
 pub(super) use await_slot::{AwaitSlot, Awaited, WakeTarget};
-pub(super) use control::{Control, Gate, Segment, WaitsOn};
+pub(super) use circle::waits_for;
+pub(super) use control::{Control, Gate, Segment, WaitedFor, Waiter, WaitsOn};
 pub(super) use flat_rc::{FlatRc, Node, Plain};
 pub(super) use head::{Firing, Head};
 pub(super) use out::{Out, Tail, deliver_from};
 pub(super) use panics::{Payload, caught, run_in_drop};
 pub(super) use pending::{Chain, Reply};
-pub(super) use step::{Step, wait_behind, waits_for};
+pub(super) use step::{Step, wait_behind};
 pub(super) use trampoline::{Accept, Next, Run, SimpleStep, Trampoline, cancel, run};
 pub(super) use waking::give_to_waking_loop;
 

@@ -13,14 +13,16 @@ use super::trampoline::{Next, Trampoline};
 use std::cell::{Cell, RefCell};
 use std::panic;
 
-/// Maximum number of loops inside each other on one thread. In a debug build each level takes 3 KiB of stack without
-/// the callback's own frames; so those may be large, even on a thread with 1 MiB. It is a number of levels and not of
-/// bytes so that the order of events does not depend on how the program was compiled.
-const MAX_NESTED: u32 = 64;
+/// Maximum number of loops inside each other on one thread. Twisted reaches 248 before Python refuses, so every order
+/// that Twisted can have is ours too. In a debug build each level takes 3 KiB of stack, without the callback's own
+/// frames. It is a number of levels and not of bytes so that the order of events does not depend on how the program was
+/// compiled.
+const MAX_NESTED: u32 = 256;
 
 thread_local! {
-    /// The number of loops that run, each inside the one before, without the last one that may.
-    static NESTED: Cell<u32> = const { Cell::new(0) };
+    /// One more than the number of loops that may begin before the last one. It counts down because this takes two
+    /// instructions, and three to count up: every firing does it.
+    static ROOM: Cell<u32> = const { Cell::new(MAX_NESTED) };
     /// Whether the last one that may be nested runs. New ones are left to it.
     static LAST_RUNS: Cell<bool> = const { Cell::new(false) };
     /// What has been left to the last one, in order.
@@ -34,11 +36,12 @@ impl Level {
     /// Begins one more level. Returns nothing if the loop is to begin with [`run_or_leave`] instead.
     #[inline(always)]
     pub(super) fn begin() -> Option<Level> {
-        let nested = NESTED.get() + 1;
-        if nested == MAX_NESTED {
+        let room = ROOM.get() - 1;
+        ROOM.set(room);
+        if room == 0 {
+            ROOM.set(1);
             return None;
         }
-        NESTED.set(nested);
         Some(Level(()))
     }
 }
@@ -46,7 +49,7 @@ impl Level {
 impl Drop for Level {
     #[inline(always)]
     fn drop(&mut self) {
-        NESTED.set(NESTED.get() - 1);
+        ROOM.set(ROOM.get() + 1);
     }
 }
 

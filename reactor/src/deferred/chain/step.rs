@@ -18,7 +18,8 @@
 //!
 //! Next: `head.rs`, the start of a chain.
 
-use super::control::{Control, Segment};
+use super::circle::waits_for;
+use super::control::{Control, Segment, wait_on};
 use super::flat_rc::{FlatRc, Plain};
 use super::out::{Out, Tail, hold_back};
 use super::pending::{Chain, Reply};
@@ -28,11 +29,7 @@ use crate::deferred::story::{Incoming, Kept, Outcome, Place, Side, Trace};
 use crate::error::CircularWaitError;
 use std::cell::Cell;
 use std::panic::Location;
-use std::ptr;
 use std::rc::{Rc, Weak};
-
-/// How many chains are looked at to find a circle of chains that wait for each other.
-const MAX_CIRCLE: usize = 8;
 
 /// A callback, and what follows it.
 ///
@@ -68,7 +65,7 @@ impl Wait {
     fn end(self, trace: Trace) -> Option<Rc<dyn Control>> {
         trace.recall(self.before);
         let control = self.control?.upgrade()?;
-        drop(control.gate().stop_waiting());
+        control.gate().stop_waiting();
         Some(control)
     }
 }
@@ -120,7 +117,7 @@ where
         let added = self.added;
         let inner = inner.resume_on_result(FlatRc::new(self));
         if let Some(control) = control {
-            control.gate().wait_on(inner, added);
+            wait_on(control, inner, added);
         }
         Next::Nothing
     }
@@ -206,27 +203,6 @@ impl<T, U, F: 'static> Tail<U> for Step<T, U, F> {
     }
 }
 
-/// Whether the chain of `inner` is, or waits for, that of `outer`.
-pub(crate) fn waits_for(inner: &Rc<dyn Control>, outer: &Rc<dyn Control>) -> bool {
-    // A chain has one gate, but a shared result's waiter has two controls at it.
-    let is_outer = |control: &Rc<dyn Control>| ptr::eq(control.gate(), outer.gate());
-    if is_outer(inner) {
-        return true;
-    }
-    let mut looked_at = 1;
-    let mut rest = inner.waited_for(MAX_CIRCLE);
-    while let Some(control) = rest.pop()
-        && looked_at < MAX_CIRCLE
-    {
-        if is_outer(&control) {
-            return true;
-        }
-        looked_at += 1;
-        rest.extend(control.waited_for(MAX_CIRCLE));
-    }
-    false
-}
-
 /// A new chain that begins behind `inner`: a step that waits for it, and a control. For a Deferred that has fired, when
 /// the callback added at `added` has returned one that has not.
 #[cold]
@@ -237,6 +213,6 @@ pub(crate) fn wait_behind<T: 'static>(inner: Chain<T>, added: Place, trace: Trac
     step.callback.set(None);
     let wait = Wait { control: Some(Rc::downgrade(&control)), before: trace.keep(added) };
     step.inbox.set(Some(Inbox::Waits(wait)));
-    control.gate().wait_on(inner.resume_on_result(FlatRc::new(step.clone())), added);
+    wait_on(&control, inner.resume_on_result(FlatRc::new(step.clone())), added);
     Chain::new(FlatRc::new(step), FlatRc::new(control))
 }

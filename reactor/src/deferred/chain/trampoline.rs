@@ -52,7 +52,6 @@
 //!
 //! Next: `step.rs`, one callback.
 
-use super::cancelling;
 use super::control::{self, Control};
 use super::flat_rc::{FlatRc, Node, Plain};
 use super::nesting::{self, Level};
@@ -62,6 +61,7 @@ use crate::Failure;
 use crate::deferred::story::{Outcome, Place};
 use crate::error::PanicError;
 use std::cell::Cell;
+use std::mem;
 use std::panic;
 use std::rc::Rc;
 use std::task::Waker;
@@ -232,10 +232,11 @@ impl Trampoline {
     #[inline]
     pub(super) fn go(&mut self, first: Next) {
         // Most firings have nothing left to do here.
-        match first {
-            Next::Nothing if self.postponed.is_none() && self.panic.is_none() => {}
-            first => self.run_all(first),
+        if matches!(first, Next::Nothing) && self.postponed.is_none() && self.panic.is_none() {
+            mem::forget(first); // There is nothing to drop, and without this a call to find that out.
+            return;
         }
+        self.run_all(first);
     }
 
     /// The same, and then resumes the first panic.
@@ -274,8 +275,8 @@ impl Trampoline {
                         node
                     }
                     Some(Postponed::Cancel(control, at)) => {
-                        // Without this test, chains that wait for each other in a circle would be followed for ever.
-                        let walk = *walk.get_or_insert_with(cancelling::new_walk);
+                        // Circles are refused (see `circle.rs`); if one came about all the same, a cancel must end.
+                        let walk = *walk.get_or_insert_with(control::new_walk);
                         if control.gate().visit(walk) {
                             next = control.into_rc().cancel(at, self);
                         }

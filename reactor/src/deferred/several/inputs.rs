@@ -21,7 +21,7 @@
 use crate::Failure;
 use crate::deferred::Deferred;
 use crate::deferred::chain::{
-    Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, SimpleStep, Tail, Trampoline, deliver_from,
+    Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, SimpleStep, Tail, Trampoline, WaitedFor, Waiter, deliver_from,
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus, Trace};
 use crate::failure::Waypoint;
@@ -78,6 +78,9 @@ pub(super) fn join<P: Policy>(
                 (None, Some(chain.end_with(FlatRc::new(step))))
             }
         };
+        if let Some(input) = &input_control {
+            input.gate().set_waiter(Waiter::Chain(Rc::downgrade(&control) as Weak<dyn Control>));
+        }
         control.controls.0.borrow_mut().push(input_control);
         if let Some(result) = result {
             early = joint.keep(index, result, &mut trampoline).or(early);
@@ -279,10 +282,14 @@ impl Control for ListControl {
         Next::Nothing
     }
 
-    fn waited_for(&self, max: usize) -> Vec<FlatRc<dyn Control>> {
-        if let Some(waits) = self.gate.waits_on() {
-            return vec![waits.control];
+    fn waited_for(&self, number: usize) -> WaitedFor {
+        if self.gate.waits_on().is_some() {
+            return self.gate.waited_for(number);
         }
-        self.controls.0.borrow().iter().flatten().take(max).cloned().collect()
+        match self.controls.0.borrow().get(number) {
+            Some(Some(input)) => WaitedFor::Chain(input.clone()),
+            Some(None) => WaitedFor::Fired,
+            None => WaitedFor::End,
+        }
     }
 }

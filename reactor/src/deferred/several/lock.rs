@@ -6,8 +6,9 @@
 //! hold, cannot be written.
 //!
 //! A release hands the token straight to the oldest waiter, before any other caller can take it, and runs the waiter's
-//! callbacks before it returns. So if A releases from inside its callback, the order is "A in, B, A out", as in Twisted.
-//! A million waiters that release like that use bounded stack (see [`Firer::callback`](crate::Firer::callback)).
+//! callbacks before it returns. So if A releases from inside its callback, the order is "A in, B, A out", as in
+//! Twisted. A million waiters that release like that use bounded stack (see
+//! [`Firer::callback`](crate::Firer::callback)).
 //!
 //! All clones of a handle are the same lock. It is for one thread: it guards work that takes several turns of the loop,
 //! not memory. There is no limit to the number of waiters. A caller that needs one can ask

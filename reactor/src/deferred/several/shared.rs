@@ -25,7 +25,7 @@ use super::tickets::Tickets;
 use crate::Failure;
 use crate::deferred::Deferred;
 use crate::deferred::chain::{
-    Chain, Control, Firing, FlatRc, Gate, Head, Next, Node, Plain, Run, SimpleStep, Trampoline,
+    Chain, Control, Firing, FlatRc, Gate, Head, Next, Node, Plain, Run, SimpleStep, Trampoline, WaitedFor, Waiter,
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus};
 use crate::failure::Waypoint;
@@ -90,7 +90,10 @@ impl<T: Clone + 'static> Shared<T> {
                 None
             }
             Err(chain) => {
-                Some(chain.end_with(FlatRc::new(Rc::new(Give { given: given.clone(), inbox: Cell::new(None) }))))
+                let source =
+                    chain.end_with(FlatRc::new(Rc::new(Give { given: given.clone(), inbox: Cell::new(None) })));
+                source.gate().set_waiter(Waiter::Many);
+                Some(source)
             }
         };
         Shared { sharing: Rc::new(Sharing { handout: given, source: RefCell::new(source) }) }
@@ -294,11 +297,10 @@ impl<T: Clone> Control for WaiterControl<T> {
         self.head.fail_cancelled(at)
     }
 
-    fn waited_for(&self, _max: usize) -> Vec<FlatRc<dyn Control>> {
-        match self.gate().waits_on() {
-            Some(waits) => vec![waits.control],
-            None if self.head.called() => Vec::new(),
-            None => self.sharing.source.borrow().iter().cloned().collect(),
+    fn waited_for(&self, number: usize) -> WaitedFor {
+        match &*self.sharing.source.borrow() {
+            Some(source) if number == 0 && !self.head.called() => WaitedFor::Chain(source.clone()),
+            _ => self.gate().waited_for(number),
         }
     }
 }
