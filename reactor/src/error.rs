@@ -109,7 +109,8 @@ pub enum Reason {
     Lost(Arc<io::Error>),
     /// We broke it off with `abort_connection`. Twisted's `ConnectionAborted`.
     Aborted,
-    /// We broke it off because the peer does not read: more bytes waited to be sent than the hard limit allows.
+    /// We broke it off because the program wrote on while as many bytes waited as the hard limit allows. Either the
+    /// peer does not read, or a callback wrote that much at once, piece by piece.
     BufferFull,
     /// We broke it off because a callback of its protocol panicked.
     Panicked,
@@ -135,7 +136,7 @@ impl fmt::Display for Reason {
             Reason::Done => f.write_str("closed cleanly"),
             Reason::Lost(error) => write!(f, "lost: {error}"),
             Reason::Aborted => f.write_str("aborted by us"),
-            Reason::BufferFull => f.write_str("aborted: the peer does not read what is sent to it"),
+            Reason::BufferFull => f.write_str("aborted: too many bytes wait to be sent"),
             Reason::Panicked => f.write_str("aborted: its protocol panicked"),
             Reason::FlushTimeout => f.write_str("aborted: the last bytes could not be sent in time"),
             Reason::Tls(error) => write!(f, "{error}"),

@@ -14,8 +14,8 @@
 //! **Backpressure.** When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause;
 //! when all have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted
 //! connection stops reading from a peer that does not read our replies
-//! ([`pause_when_full`](Transport::pause_when_full)). Above a hard limit (default [`MAX_BUFFERED`]) the connection is
-//! aborted: no peer can fill our memory.
+//! ([`pause_when_full`](Transport::pause_when_full)). A write that finds a hard limit reached (default
+//! [`MAX_BUFFERED`]) aborts the connection: no peer can fill our memory.
 //!
 //! Next: `address.rs`, where the ends of a connection are.
 
@@ -27,8 +27,8 @@ use std::time::Duration;
 /// When more than this many bytes wait to be sent, a producer is paused: 64 KiB, as in Twisted.
 pub const HIGH_WATER: usize = 64 * 1024;
 
-/// Maximum number of bytes that wait to be sent, unless [`Transport::set_max_buffered`] sets another: 64 MiB. Above it
-/// the connection is aborted.
+/// A write aborts the connection if this many bytes or more wait to be sent before it, unless
+/// [`Transport::set_max_buffered`] sets another limit: 64 MiB. A write that begins below the limit is taken whole.
 pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 
 /// Something that writes to a transport again and again, and can be told to wait. Twisted's `IPushProducer`.
@@ -172,7 +172,9 @@ impl Transport {
         self.0.buffered()
     }
 
-    /// Sets the maximum number of bytes that wait to be sent. Above it the connection is aborted.
+    /// Sets how many bytes may wait to be sent when a write begins (default [`MAX_BUFFERED`]). If that many wait or
+    /// more, the write aborts the connection. One write may be larger than the limit: the program has its bytes in
+    /// memory anyway, and the peer has had no chance to read them.
     pub fn set_max_buffered(&self, bytes: usize) {
         self.0.set_max_buffered(bytes);
     }

@@ -235,19 +235,37 @@ fn a_producer_is_paused_and_resumed_in_pairs_and_stopped_at_the_end() {
 fn too_much_unsent_aborts_the_connection() {
     let (events, received) = converse(
         |_, noting| {
-            let made = |transport: &Transport| {
+            let note = noting.events.clone();
+            let made = move |transport: &Transport| {
                 transport.set_max_buffered(1000);
+                transport.write(&[0; 999]);
                 transport.write(&[0; 1000]);
-                assert!(!transport.is_disconnecting(), "the limit itself is allowed");
+                note.note(format!("{} wait", transport.buffered()));
                 transport.write(b"!");
-                assert!(transport.is_disconnecting());
+                note.note(format!("{} wait", transport.buffered()));
             };
             Noting { made: Box::new(made), ..noting }
         },
         |mut stream| stream.read(&mut [0; 1]).map_err(|error| error.kind()),
     );
-    assert_eq!(events, ["made", "lost BufferFull"]);
+    assert_eq!(events, ["made", "1999 wait", "1999 wait", "lost BufferFull"]);
     assert_eq!(received, Err(ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn one_write_larger_than_the_limit_goes_through() {
+    const SIZE: usize = 80 * 1024 * 1024; // Above the default limit.
+    let (events, received) = converse(
+        |_, noting| {
+            let made = |transport: &Transport| {
+                transport.write(&vec![0; SIZE]);
+                transport.lose_connection();
+            };
+            Noting { made: Box::new(made), ..noting }
+        },
+        |mut stream| read_all(&mut stream).len(),
+    );
+    assert_eq!((events, received), (vec!["made".to_owned(), "lost Done".to_owned()], SIZE));
 }
 
 /// A connection that is to end when its peer has taken all of [`LARGE`], and the peer: time passes when the test says.

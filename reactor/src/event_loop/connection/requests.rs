@@ -20,16 +20,17 @@ impl TransportBackend for Connection {
         if self.life.get() != Life::Open || !self.sending.is_open() {
             return;
         }
+        // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
+        // handed that over itself, and the peer has had no chance to read it.
+        if self.sending.buffered() >= self.sending.max_buffered() {
+            return self.end(Reason::BufferFull);
+        }
         let waiting = self.sending.push(pieces, &self.work.blocks);
         if waiting > HIGH_WATER {
             // Now, and not in the loop: a protocol that asks `is_paused` between two writes must see it.
             self.reading.note_full_buffer();
         }
-        if waiting > self.sending.max_buffered() {
-            self.end(Reason::BufferFull);
-        } else {
-            self.need_attention();
-        }
+        self.need_attention();
     }
 
     fn lose_connection(&self) {
