@@ -10,15 +10,17 @@ use crate::config::{Config, PLACES_COMMAND};
 use crate::log_file::{LogFile, Mask};
 use crate::places::{self, ApiKey, KEY_VARIABLE};
 use crate::server::Server;
+use crate::terminal;
 use log::LevelFilter;
 use reactor::{Failure, Reactor};
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -34,8 +36,8 @@ Usage: proxyherd SERVER [options]
 
 Options:
   --config FILE        a TOML file that describes another herd than the built-in one
-  --log-dir DIR        an existing directory for the log file of this run (default: the
-                       current directory)
+  --log-dir DIR        an existing directory for the log files of this run (default: the
+                       current directory); - is standard error
   --log-level LEVEL    error, warn, info or debug (default: info, which includes every
                        line in and out)
   -h, --help           prints this text
@@ -76,10 +78,22 @@ A configuration file can change all of this; every setting is optional:
   line = 65536                         # maximum length of a line, in bytes
   ahead = \"1d\"                         # maximum that a client's time may be ahead
   memory = 1073741824                  # maximum of bytes for all locations
+  [log]
+  total = 1073741824                   # bytes of all log files together: the oldest go
+  file = 67108864                      # bytes of one file: the next one follows
+  share = 1048576                      # bytes a second for the lines of one peer
+  burst = 8388608                      # by how much a peer may be ahead of its share
 
 The name of a log is the server, the date and the time (UTC): Powell-2026-11-22-142700.log.
+SIGHUP opens the log again, so that logrotate can move it away.
 Ctrl-C or SIGTERM lets a server finish in good order; a second one ends it at once.
 ";
+
+/// As a directory for the log: standard error.
+const STANDARD_ERROR: &str = "-";
+
+/// A server needs no rights at all, unless its port is below 1024.
+const ROOT_WARNING: &str = "it runs as root, and needs no such rights: start it as another user";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -173,16 +187,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "proxyherd: {}", harmless(&error)); // Standard error may be closed.
+            // It may repeat a service's words, and those must not command the terminal. Standard error may be closed.
+            let _ = writeln!(std::io::stderr(), "proxyherd: {}", terminal::in_one_line(&error));
             ExitCode::FAILURE
         }
     }
-}
-
-/// The message in one line, and without control characters: it may repeat a service's words, and those must not command
-/// the terminal.
-fn harmless(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Prints. Does not panic if standard output is closed.
@@ -213,20 +222,24 @@ fn run(options: &ServerOptions) -> Result<(), String> {
     let places = places::open(&reactor, &config.places, key.clone()).map_err(|error| error.to_string())?;
 
     // The log comes after everything that can be wrong with the configuration, and before anything that logs.
-    let log = LogFile::create(&options.log_dir, &options.server, options.log_level, reactor.system_time())
-        .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))?;
+    let log = Rc::new(open_log(options, &config, reactor.system_time())?);
     log.install(key.map(mask)).map_err(|error| error.to_string())?;
-    let path = log.path().display().to_string();
     for warning in places::warnings(&config.places) {
         log::warn!("{warning}");
-        let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // Standard error may be closed.
+        if log.path().is_some() {
+            let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // Standard error may be closed.
+        }
     }
+    if log.is_roots() {
+        log::warn!("{ROOT_WARNING}");
+    }
+    reactor.on_hangup(hangup(&reactor, log.clone())).map_err(|error| error.to_string())?;
 
     let started =
         Server::start(&reactor, &config, &options.server, places.clone()).map_err(|error| error.to_string())?;
     let banner = {
-        let (options, config, places, path) = (options.clone(), config, places.describe(), path.clone());
-        move |host| banner(&options, &config, host, &places, &path)
+        let (options, config, places, log) = (options.clone(), config, places.describe(), log.clone());
+        move |host| banner(&options, &config, host, &places, &log)
     };
     let result = run_started(&reactor, started, banner);
     match &result {
@@ -236,11 +249,38 @@ fn run(options: &ServerOptions) -> Result<(), String> {
     // Before the file may be removed, and before the process ends: until then lines wait in memory.
     log.finish();
     result.map_err(|error| {
-        if error.at_start {
-            let _ = std::fs::remove_file(&path); // A server that did not start leaves no log.
+        if let (true, Some(path)) = (error.at_start, log.path()) {
+            let _ = std::fs::remove_file(path); // A server that did not start leaves no log.
         }
         error.what
     })
+}
+
+/// The log where the options want it: `-` is standard error.
+fn open_log(options: &ServerOptions, config: &Config, now: SystemTime) -> Result<LogFile, String> {
+    let level = options.log_level;
+    match options.log_dir.as_os_str() == STANDARD_ERROR {
+        true => LogFile::to_standard_error(level, &config.log),
+        false => LogFile::create(&options.log_dir, &options.server, level, &config.log, now),
+    }
+    .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))
+}
+
+/// What a server does at SIGHUP: it opens its log again, so that logrotate can move the old one away.
+///
+/// A terminal that is closed sends the same signal. A server that was started there ends then, as any program would:
+/// nobody could see it or stop it with Ctrl-C any more.
+fn hangup(reactor: &Reactor, log: Rc<LogFile>) -> impl FnMut() + 'static {
+    let (had_terminal, stopper) = (std::io::stdout().is_terminal(), reactor.handle());
+    move || {
+        if had_terminal && !std::io::stdout().is_terminal() {
+            log::info!("SIGHUP: the terminal is closed");
+            let _ = stopper.call_from_thread(Reactor::stop); // It cannot fail while the loop runs.
+            return;
+        }
+        log.reopen();
+        log::info!("SIGHUP: this log was opened again");
+    }
 }
 
 /// Hides the key in what is logged: an error may repeat what a service said, and a service may repeat the key.
@@ -284,7 +324,7 @@ fn run_started(
     }
 }
 
-fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &str, log: &str) -> String {
+fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &str, log: &LogFile) -> String {
     let name = &options.server;
     let neighbors = config.servers.get(name).map_or(&[][..], |server| &server.neighbors[..]);
     let neighbors = if neighbors.is_empty() { "none".to_owned() } else { neighbors.join(", ") };
@@ -292,9 +332,14 @@ fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &s
         true => format!("\n           set {KEY_VARIABLE} to ask Google instead (see --help)"),
         false => String::new(),
     };
+    let (path, warning) = match log.path() {
+        Some(path) => (path.display().to_string(), if log.is_roots() { ROOT_WARNING } else { "" }),
+        None => ("standard error".to_owned(), ""),
+    };
+    let warning = if warning.is_empty() { String::new() } else { format!("\n  warning: {warning}") };
     let ip = if host.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host.ip().to_string() };
     format!(
-        "{name} listens on {host}; neighbors: {neighbors}\n  places:  {places}{more}\n  log:     {log}\n  \
+        "{name} listens on {host}; neighbors: {neighbors}\n  places:  {places}{more}\n  log:     {path}{warning}\n  \
          try:     echo \"IAMAT me.example +34.068930-118.445127 $(date +%s)\" | nc -q 1 {ip} {}\n  stop:    Ctrl-C\n",
         host.port()
     )

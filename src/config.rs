@@ -5,12 +5,18 @@
 //!
 //! Next: `config/places.rs`, the settings of the Places service.
 
+mod log;
 mod places;
+mod read_file;
 
+pub use log::LogConfig;
+pub(crate) use log::MAX_LOG_BUFFER;
 pub use places::{ExtraField, PlacesConfig, Provider};
+pub(crate) use read_file::read_file;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
@@ -28,6 +34,9 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
 /// The word that asks the Places service once on the command line, so no server can have it as its name.
 pub const PLACES_COMMAND: &str = "places";
 
+/// The maximum size of a configuration file in bytes: room for many thousand servers.
+const MAX_SIZE: usize = 4 << 20;
+
 /// The maximum length of a server's name in bytes: it stands in every AT line.
 const MAX_NAME: usize = 64;
 
@@ -40,6 +49,8 @@ pub struct Config {
     pub places: PlacesConfig,
     /// Its limits.
     pub limits: Limits,
+    /// What the log of a server may cost.
+    pub log: LogConfig,
 }
 
 /// One server of the herd.
@@ -102,7 +113,7 @@ impl Default for Config {
             })
             .collect();
         link_both_ways(&mut servers);
-        Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
+        Config { servers, places: PlacesConfig::default(), limits: Limits::default(), log: LogConfig::default() }
     }
 }
 
@@ -112,7 +123,8 @@ impl Config {
     /// # Errors
     /// If the file cannot be read, or is not a configuration (see [`parse`](Config::parse)).
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
+        let text = read_file(path, MAX_SIZE)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
             .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
         Config::parse(&text, &path.display().to_string())
     }
@@ -189,7 +201,8 @@ impl Reader<'_> {
                 "servers" => config.servers = self.servers(value)?,
                 "places" => config.places = self.places(value)?,
                 "limits" => config.limits = self.limits(value)?,
-                _ => return Err(self.unknown(key, "", &["servers", "places", "limits"])),
+                "log" => config.log = self.log(value)?,
+                _ => return Err(self.unknown(key, "", &["servers", "places", "limits", "log"])),
             }
         }
         Ok(config)

@@ -11,14 +11,14 @@
 //! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps
 //!   its books with one.
 //! * [`places`]: what is near a location, from one of several services.
-//! * [`config`], [`log_file`] and [`cli`]: the program around it.
+//! * [`config`], [`log_file`], [`terminal`] and [`cli`]: the program around it.
 //!
 //! What each may import, besides the library `reactor`; nothing else:
 //!
 //! ```text
-//!   decimal   <-                            log_file  <-
-//!   message   <- decimal                    replies   <- log_file
-//!   locations <- decimal, message           config    <-
+//!   decimal   <-                            terminal, config <-
+//!   message   <- decimal                    log_file  <- config, terminal
+//!   locations <- decimal, message           replies   <- log_file
 //!   watch     <- locations, message         places    <- config
 //!   server, protocol, links <- each other, and all of the above
 //!   cli       <- all of the above
@@ -40,4 +40,5 @@ pub mod places;
 pub mod protocol;
 pub mod replies;
 pub mod server;
+pub mod terminal;
 pub mod watch;

@@ -99,7 +99,7 @@ impl Link {
             this: this.clone(),
             server: Rc::downgrade(server),
             id,
-            traffic: Traffic::new(&format!("to {name}"), server.reactor()),
+            traffic: Traffic::of_neighbor(&format!("to {name}"), &name, server.reactor()),
             name,
             host: there.host.clone(),
             port: there.port,

@@ -4,6 +4,8 @@
 //!   Talking --- the client has sent its end ---> everything owed, then closed
 //!      |
 //!      +------- a line is too long ------------> one "? " line and our end; further input is discarded
+//!      |
+//!      +------- the server stops --------------> everything owed and our end; further commands are counted
 //! ```
 //!
 //! Next: `replies.rs`, what such a connection is owed.
@@ -15,6 +17,7 @@ use crate::message::{self, At, Command, IamAt, WhatsAt};
 use crate::places::Asker;
 use crate::replies::Replies;
 use crate::server::Server;
+use log::Level;
 use reactor::transport::KeepAlive;
 use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
 use std::cell::Cell;
@@ -62,6 +65,8 @@ pub struct HerdProtocol {
     said_news: bool,
     /// PEER is allowed as the first line only.
     is_first_line: bool,
+    /// The number of lines that came after the server had begun to stop: they are not carried out.
+    too_late: Option<usize>,
     /// Replies are put together here, so that most need no allocation.
     scratch: Vec<u8>,
 }
@@ -69,15 +74,17 @@ pub struct HerdProtocol {
 impl HerdProtocol {
     /// The protocol of a connection from `peer`.
     pub fn new(server: Rc<Server>, peer: &Address) -> HerdProtocol {
+        let address = peer.tcp().map(|address| address.ip());
         HerdProtocol {
-            peer: peer.tcp().map(|address| address.ip()),
-            traffic: Traffic::new(&peer.to_string(), server.reactor()),
+            peer: address,
+            traffic: Traffic::of_client(&peer.to_string(), address, server.reactor()),
             replies: None,
             identity: Rc::new(Cell::new(Peer::Unnamed)),
             neighbor: None,
             made: server.reactor().now(),
             said_news: false,
             is_first_line: true,
+            too_late: None,
             server,
             scratch: Vec::new(),
         }
@@ -204,9 +211,21 @@ impl HerdProtocol {
         if self.neighbor.replace(neighbor).is_some() {
             return;
         }
-        let label = format!("{} ({})", self.traffic.label(), self.server.links()[neighbor].name());
-        self.traffic = Traffic::new(&label, self.server.reactor());
+        let name = self.server.links()[neighbor].name();
+        self.traffic = Traffic::of_neighbor(&format!("{} ({name})", self.traffic.label()), name, self.server.reactor());
         transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
+    }
+
+    /// If the server stops before the client has had all of its replies: says what is missing.
+    fn report_owed(&self, replies: &Replies) {
+        let Some(too_late) = self.too_late else { return };
+        let (under_way, bytes) = replies.owed();
+        let commands = too_late + under_way;
+        if commands > 0 || bytes > 0 {
+            let what = format_args!("was owed replies to {commands} commands, and {bytes} bytes of earlier replies");
+            self.traffic.event(Level::Warn, what);
+            self.server.count_owed(commands, bytes);
+        }
     }
 
     fn reply(&self, reply: &[u8]) {
@@ -218,31 +237,51 @@ impl HerdProtocol {
 
 impl LineProtocol for HerdProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
-        log::info!("{} connected; {} open", self.traffic.label(), self.server.connection_opened());
+        self.traffic.event(Level::Info, format_args!("connected; {} open", self.server.connection_opened()));
         transport.set_no_delay(true);
         transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
         self.replies = Some(Replies::new(Transport::clone(transport), self.traffic.clone()));
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
-        self.traffic.line_in(line);
-        if !message::is_blank(line) {
-            self.command(transport, line);
+        if message::is_blank(line) {
+            return self.traffic.blank_line_in();
         }
+        self.traffic.line_in(line);
+        self.command(transport, line);
     }
 
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         let limit = self.server.limits().line;
-        log::warn!(
-            "{} sent a line of more than {limit} bytes: {}",
-            self.traffic.label(),
-            Bytes(&start[..start.len().min(80)])
-        );
+        let start = Bytes(&start[..start.len().min(80)]);
+        self.traffic.event(Level::Warn, format_args!("sent a line of more than {limit} bytes: {start}"));
         self.reply(format!("? a line is longer than {limit} bytes\n").as_bytes());
         transport.set_raw_mode();
         if let Some(replies) = &self.replies {
             replies.send_end_when_paid();
         }
+    }
+
+    fn raw_data_received(&mut self, _transport: &LineTransport, data: &[u8]) {
+        if let Some(too_late) = &mut self.too_late {
+            *too_late += memchr::memchr_iter(b'\n', data).count();
+        }
+    }
+
+    /// A client that is owed nothing is closed at once. With any other we go on reading: if we closed while its
+    /// commands lie unread, the system would send a reset, which destroys the replies on their way. `stop_timeout` is
+    /// the limit for all of this.
+    fn reactor_stopping(&mut self, transport: &LineTransport) {
+        let Some(replies) = &self.replies else { return transport.lose_connection() };
+        if !replies.is_owing() && !transport.is_paused() {
+            return transport.lose_connection();
+        }
+        self.too_late = Some(0);
+        transport.set_raw_mode();
+        replies.send_end_when_paid();
+        // Whatever paused us: what is read from here on costs nothing but the count.
+        transport.pause_when_full(false);
+        transport.resume_producing();
     }
 
     fn reading_resumed(&mut self, transport: &LineTransport) {
@@ -262,9 +301,11 @@ impl LineProtocol for HerdProtocol {
 
     fn connection_lost(&mut self, reason: &Reason) {
         if let Some(replies) = self.replies.take() {
+            self.report_owed(&replies);
             replies.abandon();
         }
-        log::info!("{} disconnected ({reason}); {} open", self.traffic.label(), self.server.connection_closed());
+        let open = self.server.connection_closed();
+        self.traffic.event(Level::Info, format_args!("disconnected ({reason}); {open} open"));
         if let Peer::Neighbor(neighbor) = self.identity.replace(Peer::Gone) {
             self.server.neighbor_disconnected(neighbor, self.made, self.said_news);
         }

@@ -162,6 +162,18 @@ impl Replies {
         self.finish_if_paid();
     }
 
+    /// Whether the client is owed a reply, or has not taken all of those that were written.
+    pub fn is_owing(&self) -> bool {
+        !self.queue.borrow().is_empty() || self.transport.buffered() > 0
+    }
+
+    /// What the client is owed: the number of replies that are being worked out, and the number of bytes of replies
+    /// that have not been sent. Still true in `connection_lost`, until [`abandon`](Replies::abandon): then this is what
+    /// the client never got.
+    pub fn owed(&self) -> (usize, usize) {
+        (self.under_way.get(), self.held.get() + self.transport.buffered())
+    }
+
     /// The connection is gone: cancels what is still being worked out.
     pub fn abandon(&self) {
         // First: cancelling the work makes it fill its reply, which nobody can receive any more.
@@ -244,7 +256,7 @@ mod tests {
 
     fn replies() -> (Rc<StringTransport>, Rc<Replies>) {
         let wire = StringTransport::new();
-        let replies = Replies::new(wire.transport(), Traffic::new("test", &Reactor::new().unwrap()));
+        let replies = Replies::new(wire.transport(), Traffic::of_client("test", None, &Reactor::new().unwrap()));
         (wire, replies)
     }
 

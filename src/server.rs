@@ -34,6 +34,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
+/// The maximum number of lines of one connection that are handled before the others have their turn. A client that
+/// sends many commands at once loses nothing by it; fifty that do would otherwise keep everybody waiting for a quarter
+/// of a second.
+const MAX_LINES_AT_ONCE: usize = 256;
+
 /// One server of the herd.
 pub struct Server {
     name: String,
@@ -48,8 +53,20 @@ pub struct Server {
     clock: Cell<Option<(SystemTime, Time)>>,
     /// The number of open connections that peers have made to us.
     open: Cell<usize>,
+    /// What clients were owed when the server stopped.
+    owed: Cell<Owed>,
     /// The observer. Only a simulated server has one.
     watch: Option<Rc<dyn Watch>>,
+}
+
+/// What clients were owed in the end.
+#[derive(Debug, Clone, Copy, Default)]
+struct Owed {
+    clients: usize,
+    /// Commands that were not carried out.
+    commands: usize,
+    /// Bytes of replies to earlier commands.
+    bytes: usize,
 }
 
 impl Server {
@@ -94,6 +111,7 @@ impl Server {
             places,
             clock: Cell::new(None),
             open: Cell::new(0),
+            owed: Cell::default(),
             watch,
         });
         let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
@@ -108,6 +126,15 @@ impl Server {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
             closing.links().iter().for_each(|link| link.close());
+        });
+
+        let ended = self.clone();
+        self.reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
+            let Owed { clients, commands, bytes } = ended.owed.take();
+            if clients > 0 {
+                let what = format!("replies to {commands} commands, and {bytes} bytes of earlier replies");
+                log::warn!("{clients} clients were owed {what}");
+            }
         });
 
         // The addresses of the neighbors decide who may send an AT. But we do not wait for these look-ups: a name that
@@ -126,7 +153,10 @@ impl Server {
             let server = self.clone();
             let limit = self.limits.line;
             let factory = move |peer: Address| {
-                LineReceiver::new(HerdProtocol::new(server.clone(), &peer)).with_delimiter(b"\n").with_max_length(limit)
+                LineReceiver::new(HerdProtocol::new(server.clone(), &peer))
+                    .with_delimiter(b"\n")
+                    .with_max_length(limit)
+                    .with_max_lines_at_once(MAX_LINES_AT_ONCE)
             };
             let host = match self.reactor.listen_tcp(SocketAddr::new(*address, port), factory) {
                 Ok(port) => port.host(),
@@ -201,6 +231,16 @@ impl Server {
     pub fn connection_closed(&self) -> usize {
         self.open.set(self.open.get() - 1);
         self.open.get()
+    }
+
+    /// Counts what a client was owed when its connection ended because the server stops.
+    pub fn count_owed(&self, commands: usize, bytes: usize) {
+        let owed = self.owed.get();
+        self.owed.set(Owed {
+            clients: owed.clients + 1,
+            commands: owed.commands + commands,
+            bytes: owed.bytes + bytes,
+        });
     }
 
     /// The neighbor of this name.

@@ -24,6 +24,14 @@ use std::rc::Rc;
 /// Maximum length of a line, unless [`LineReceiver::with_max_length`] sets another: 16,384 bytes, as in Twisted.
 pub const MAX_LENGTH: usize = 16384;
 
+/// Maximum number of lines that are delivered from one read, unless [`LineReceiver::with_max_lines_at_once`] sets
+/// another. The reads of a turn are limited in bytes; but a read of 64 KiB may hold 65,536 empty lines, each with a
+/// callback of its own, while all other connections wait. At the limit the rest waits for the loop's next round.
+///
+/// The limit is here and not in the loop, which knows only bytes, and not in each program, which would have to think of
+/// it: this is where cheap bytes become calls.
+pub const MAX_LINES_AT_ONCE: usize = 1024;
+
 /// What a program does on a connection that speaks in lines. See [`Protocol`] for what the loop promises.
 pub trait LineProtocol {
     /// The connection is up.
@@ -50,7 +58,8 @@ pub trait LineProtocol {
     }
 
     /// Reading goes on after a pause. The bytes that were held back are delivered next, with the mode and the limit
-    /// that this method sets.
+    /// that this method sets. Called also when the receiver itself had to wait, after
+    /// [as many lines](LineReceiver::with_max_lines_at_once) as it may deliver at once.
     fn reading_resumed(&mut self, transport: &LineTransport) {
         let _ = transport;
     }
@@ -155,6 +164,7 @@ pub struct LineReceiver<P> {
     protocol: P,
     /// The unfinished line.
     buffer: LineBuffer,
+    max_lines_at_once: usize,
     /// Made when the connection is.
     transport: Option<LineTransport>,
     /// Received while reading was paused, or before the pause and not delivered yet.
@@ -167,6 +177,7 @@ impl<P: LineProtocol> LineReceiver<P> {
         LineReceiver {
             protocol,
             buffer: LineBuffer::new(b"\r\n", MAX_LENGTH),
+            max_lines_at_once: MAX_LINES_AT_ONCE,
             transport: None,
             held: Undelivered::default(),
         }
@@ -187,12 +198,26 @@ impl<P: LineProtocol> LineReceiver<P> {
         self
     }
 
-    /// Delivers what was held back and then `data`, until all is used up or the protocol pauses; holds back the rest.
+    /// Sets the maximum number of lines that are delivered at once: [`MAX_LINES_AT_ONCE`] says why. The rest is held
+    /// back, as in a pause, and delivered in the loop's next round, after
+    /// [`reading_resumed`](LineProtocol::reading_resumed). A test without a loop calls that method itself.
+    ///
+    /// # Panics
+    /// If `max` is zero.
+    pub fn with_max_lines_at_once(mut self, max: usize) -> LineReceiver<P> {
+        assert!(max > 0, "a line at a time at least");
+        self.max_lines_at_once = max;
+        self
+    }
+
+    /// Delivers what was held back and then `data`, until all is used up, the protocol pauses, or `max` rounds are
+    /// over; holds back the rest.
     ///
     /// Each callback may change the mode, the limit, pause, close, or give bytes back. So every round of the loop asks
     /// again, and delivers one line or one piece of raw data. A loop and not a recursion: a peer decides how often the
     /// mode changes.
-    fn deliver(&mut self, data: &[u8]) {
+    fn deliver(&mut self, data: &[u8], max: usize) {
+        let mut left = max;
         let Some(transport) = &self.transport else { return };
         let lines = &transport.lines;
         let mut input = mem::take(&mut self.held).followed_by(data);
@@ -205,6 +230,15 @@ impl<P: LineProtocol> LineReceiver<P> {
                 self.held = input.into_owned();
                 return;
             }
+            if left == 0 && !input.rest().is_empty() {
+                // A pause that is over at once: the loop calls `reading_resumed` in its next round, and reads nothing
+                // before that.
+                transport.pause_producing();
+                transport.resume_producing();
+                self.held = input.into_owned();
+                return;
+            }
+            left = left.saturating_sub(1);
             self.buffer.set_max_length(lines.max_length.get());
             match lines.mode.get() {
                 Mode::Line => {
@@ -261,18 +295,19 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
     }
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
-        self.deliver(data);
+        self.deliver(data, self.max_lines_at_once);
     }
 
     fn reading_resumed(&mut self, _transport: &Transport) {
         if let Some(transport) = &self.transport {
             self.protocol.reading_resumed(transport);
         }
-        self.deliver(&[]);
+        self.deliver(&[], self.max_lines_at_once);
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {
-        self.deliver(&[]); // What was given back outside a callback: nothing comes after it.
+        // What was given back outside a callback. All of it: nothing comes after this.
+        self.deliver(&[], usize::MAX);
         if let Some(transport) = &self.transport {
             let rest = self.buffer.take_rest();
             self.protocol.read_connection_lost(transport, &rest);

@@ -167,7 +167,7 @@ impl Transport {
         self.0.unregister_producer();
     }
 
-    /// The number of bytes that wait to be sent.
+    /// The number of bytes that wait to be sent. In `connection_lost`: of those that never were.
     pub fn buffered(&self) -> usize {
         self.0.buffered()
     }

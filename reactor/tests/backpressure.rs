@@ -15,7 +15,7 @@ use driver::{Hooks, edited};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
 use reactor::transport::HIGH_WATER;
-use reactor::{Producer, Protocol, Reactor, Settings, Transport};
+use reactor::{LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reactor, Settings, Transport};
 use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -367,4 +367,38 @@ fn a_reset_is_noticed_while_reading_is_paused() {
         },
     );
     assert_eq!(events, ["made", "lost Lost"]);
+}
+
+/// Counts its lines.
+struct Counting(Rc<Cell<usize>>);
+
+impl LineProtocol for Counting {
+    fn line_received(&mut self, _transport: &LineTransport, _line: &[u8]) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+#[test]
+fn a_flood_of_empty_lines_is_handled_in_portions() {
+    const LINES: usize = 400_000;
+    // The connection is attended to twice in a turn: for its event, and for what it could not finish then. Each time it
+    // delivers lines that it held back, and reads up to four times.
+    const MAX_IN_A_TURN: usize = 2 * (1 + 4) * 1024;
+    let reactor = Reactor::new().unwrap();
+    let count = Rc::new(Cell::new(0));
+    let counted = count.clone();
+    let counting = move |_| LineReceiver::new(Counting(counted.clone())).with_delimiter(b"\n");
+    let port = reactor.listen_tcp("127.0.0.1:0", counting).unwrap();
+    let address = port.host();
+    let flood = thread::spawn(move || TcpStream::connect(address).unwrap().write_all(&vec![b'\n'; LINES]));
+    let mut most = 0;
+    let mut before = 0;
+    until(&reactor, "all lines have come", || {
+        most = most.max(count.get() - before); // Since the last turn.
+        before = count.get();
+        before >= LINES
+    });
+    flood.join().unwrap().unwrap();
+    assert_eq!(count.get(), LINES);
+    assert!(most <= MAX_IN_A_TURN, "{most} lines in one turn");
 }

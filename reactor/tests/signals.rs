@@ -8,7 +8,7 @@ mod run;
 use child::in_child;
 use reactor::{Deferred, Phase, Reactor, Settings, SystemEvent};
 use run::run_to_the_end;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::raise;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -105,5 +105,47 @@ fn a_reactor_that_is_not_to_catch_signals_leaves_them_alone() {
         });
         run_to_the_end(&reactor);
         assert!(went_on.get() && seen.load(std::sync::atomic::Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn a_program_that_asks_for_it_hears_of_each_hangup_and_goes_on() {
+    in_child("a_program_that_asks_for_it_hears_of_each_hangup_and_goes_on", "true", || {
+        let reactor = Reactor::new().unwrap();
+        let heard = Rc::new(Cell::new(0));
+        for run in 1..=2 {
+            let (note, stopper) = (heard.clone(), reactor.clone());
+            let hear = move || {
+                note.set(note.get() + 1);
+                match note.get() < 3 * run {
+                    true => raise(SIGHUP).unwrap(),
+                    false => stopper.stop(),
+                }
+            };
+            // Before the first run, and within the second.
+            match run {
+                1 => reactor.on_hangup(hear).unwrap(),
+                _ => {
+                    let asking = reactor.clone();
+                    reactor.call_when_running(move || asking.on_hangup(hear).unwrap());
+                }
+            }
+            reactor.call_when_running(|| raise(SIGHUP).unwrap());
+            run_to_the_end(&reactor);
+            assert_eq!(heard.get(), 3 * run);
+        }
+    });
+}
+
+#[test]
+fn a_hangup_ends_a_program_that_does_not_ask_for_it() {
+    // 129 is 128 and the number of SIGHUP.
+    let name = "a_hangup_ends_a_program_that_does_not_ask_for_it";
+    let trap = "\"$0\" \"$@\" >/dev/null 2>&1; code=$?; echo '1 passed'; test $code -eq 129; exit $?; true";
+    in_child(name, trap, || {
+        let reactor = Reactor::new().unwrap();
+        reactor.call_when_running(|| raise(SIGHUP).unwrap());
+        run_to_the_end(&reactor);
+        std::process::exit(0);
     });
 }

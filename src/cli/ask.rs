@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::decimal;
 use crate::message::{Location, MAX_BOUND, MAX_LATITUDE, MAX_LONGITUDE, MAX_RADIUS_KM};
 use crate::places::{self, Asker, Nearby, Places};
+use crate::terminal;
 use reactor::{Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
@@ -107,8 +108,8 @@ fn show(text: &[u8], bound: usize, config: &Config, service: &str) -> Result<(),
     if !status.is_success() {
         return Err(format!("{service} says {}", places::explain_status(&status, config.places.provider)));
     }
-    let mut json = places::cut(text, bound).map_err(no_answer)?;
-    json.push(b'\n');
-    print(&json);
+    let json = places::cut(text, bound).map_err(no_answer)?;
+    let json = String::from_utf8_lossy(&json);
+    print(format!("{}\n", terminal::in_json(&json)).as_bytes());
     Ok(())
 }

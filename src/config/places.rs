@@ -1,6 +1,6 @@
 //! `[places]`: which Places service the herd asks, and how.
 //!
-//! Next: `log_file.rs`, the log of a run.
+//! Next: `read_file.rs`, which reads a file and does not wait for ever.
 
 use super::{ConfigError, Reader, Value};
 use reactor::http::Url;

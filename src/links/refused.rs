@@ -78,7 +78,7 @@ mod tests {
     use reactor::testing::StringTransport;
 
     fn replies(wire: &Rc<StringTransport>) -> Rc<Replies> {
-        Replies::new(wire.transport(), Traffic::new("somebody", &Reactor::new().unwrap()))
+        Replies::new(wire.transport(), Traffic::of_client("somebody", None, &Reactor::new().unwrap()))
     }
 
     fn address(last: u8) -> Option<IpAddr> {

@@ -5,9 +5,8 @@
 //!
 //! Next: `refusal.rs`, the ways in which a service says no.
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, read_file};
 use std::fmt;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -17,6 +16,9 @@ const MIN_LENGTH: usize = 4;
 
 /// The maximum length of a key. A longer text is probably the wrong file.
 const MAX_LENGTH: usize = 1024;
+
+/// The maximum size of a key file: a key with white space around it.
+const MAX_FILE: usize = 4 * MAX_LENGTH;
 
 /// The maximum number of backslashes before one character: JSON in JSON in JSON has seven.
 const MAX_BACKSLASHES: usize = 7;
@@ -56,11 +58,7 @@ impl ApiKey {
     /// If the file cannot be read, is blank, or holds no key (see [`parse`](ApiKey::parse)).
     pub fn read(path: &Path) -> Result<ApiKey, ConfigError> {
         let source = format!("the key file {}", path.display());
-        let mut bytes = Vec::new();
-        // Enough for a key with white space around it, and for any other file to be refused as too long.
-        std::fs::File::open(path)
-            .and_then(|file| file.take(4 * MAX_LENGTH as u64).read_to_end(&mut bytes))
-            .map_err(|error| ConfigError(format!("cannot read {source}: {error}")))?;
+        let bytes = read_file(path, MAX_FILE).map_err(|error| ConfigError(format!("cannot read {source}: {error}")))?;
         let text = String::from_utf8_lossy(&bytes);
         ApiKey::parse(&text, &source)?.ok_or_else(|| ConfigError(format!("{source} is empty")))
     }

@@ -1,11 +1,11 @@
 //! Opens the provider that the configuration and the environment ask for, with all that stands before it.
 //!
-//! Next: `config.rs`, the configuration itself.
+//! Next: `../terminal.rs`, what a terminal would obey.
 
 use super::key::{self, ApiKey};
 use super::service::{Access, DEFAULT_IN_FLIGHT, DEFAULT_TIMEOUT};
 use super::{Cache, Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, Span, google, google_new};
-use crate::config::{ConfigError, PlacesConfig, Provider};
+use crate::config::{ConfigError, PlacesConfig, Provider, read_file};
 use reactor::http::Url;
 use reactor::tls::TrustRoots;
 use reactor::{Clock, Reactor};
@@ -23,6 +23,9 @@ const OVERPASS_INTERVAL: Duration = Duration::from_secs(1);
 /// suit a small herd: an operator that has not thought of a budget should learn of it from the log, not from the bill.
 const PAID_PER_MINUTE: usize = 600;
 const PAID_PER_DAY: usize = 10_000;
+
+/// The maximum size of a `ca_file` in bytes: many times all that browsers trust.
+const MAX_CA_FILE: usize = 16 << 20;
 
 /// The environment variable with Google's key.
 pub const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
@@ -139,7 +142,10 @@ fn base_url(config: &PlacesConfig, default: &str) -> Result<Url, ConfigError> {
 
 fn roots(config: &PlacesConfig) -> Result<TrustRoots, ConfigError> {
     let Some(path) = &config.ca_file else { return Ok(TrustRoots::web()) };
+    let source = path.display().to_string();
+    let pem = read_file(path, MAX_CA_FILE)
+        .map_err(|error| config.error("ca_file", format!("ca_file: cannot read {source}: {error}")))?;
     let mut roots = TrustRoots::none();
-    roots.add_pem_file(path).map_err(|error| config.error("ca_file", format!("ca_file: {error}")))?;
+    roots.add_pem(&pem, &source).map_err(|error| config.error("ca_file", format!("ca_file: {error}")))?;
     Ok(roots)
 }

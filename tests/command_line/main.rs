@@ -2,6 +2,7 @@
 
 mod arguments;
 mod certificates;
+mod log;
 mod places;
 mod server;
 

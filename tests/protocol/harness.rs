@@ -5,7 +5,7 @@
 
 use crate::held_places::HeldPlaces;
 use crate::util::PATIENCE;
-use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};
+use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
 use proxyherd::places::Places;
 use proxyherd::server::Server;
 use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
@@ -137,7 +137,7 @@ pub(crate) fn herd(neighbors: &[(&str, SocketAddr)]) -> Config {
     let mut servers: std::collections::BTreeMap<_, _> =
         neighbors.iter().map(|(name, at)| ((*name).to_owned(), server(at.ip(), at.port(), Vec::new()))).collect();
     servers.insert("Alford".to_owned(), server(IpAddr::from([127, 0, 0, 1]), 0, names));
-    Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
+    Config { servers, places: PlacesConfig::default(), limits: Limits::default(), log: LogConfig::default() }
 }
 
 /// The port on which a neighbor or a service listens, and the test behind it.
@@ -362,5 +362,8 @@ impl Driver for Clock {
 
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
         self.inner.catch_signals(on)
+    }
+    fn catch_hangups(&mut self, on: bool) -> io::Result<()> {
+        self.inner.catch_hangups(on)
     }
 }

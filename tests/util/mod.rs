@@ -125,10 +125,15 @@ impl Process {
         status.unwrap()
     }
 
-    /// Sends it a signal and waits for it to end.
-    pub(crate) fn end(&mut self, signal: &str) -> ExitStatus {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends it a signal and waits for it to end.
+    pub(crate) fn end(&mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
         self.wait()
     }
 }

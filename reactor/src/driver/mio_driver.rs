@@ -2,9 +2,9 @@
 //!
 //! Next: `threads.rs`, the threads for work that blocks.
 
-use super::signals::SignalPipes;
+use super::signals::SignalPipe;
 use super::threads::ThreadPool;
-use super::{Driver, Event, Job, Listener, LookupReply, MAX_LOOKUPS, Readiness, Stream, Token, Wake};
+use super::{Driver, Event, Job, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake};
 use crate::transport::KeepAlive;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Waker};
@@ -28,6 +28,7 @@ const MAX_WORKERS: usize = 10;
 const WAKE: mio::Token = mio::Token(usize::MAX);
 const INTERRUPT: mio::Token = mio::Token(usize::MAX - 1);
 const TERMINATE: mio::Token = mio::Token(usize::MAX - 2);
+const HANGUP: mio::Token = mio::Token(usize::MAX - 3);
 
 /// The operating system's sockets, clock and threads.
 pub struct MioDriver {
@@ -38,7 +39,7 @@ pub struct MioDriver {
     workers: ThreadPool,
     /// A pool of their own, with a thread for each: a silent name server holds up nothing else.
     lookups: ThreadPool,
-    signals: Option<SignalPipes>,
+    signals: Vec<SignalPipe>,
     random: RandomState,
     drawn: u64,
 }
@@ -69,7 +70,7 @@ impl MioDriver {
             waker,
             workers: ThreadPool::new("worker", MAX_WORKERS),
             lookups: ThreadPool::new("lookup", MAX_LOOKUPS),
-            signals: None,
+            signals: Vec::new(),
             random: RandomState::new(),
             drawn: 0,
         })
@@ -106,9 +107,9 @@ impl Driver for MioDriver {
         for event in &self.events {
             match event.token() {
                 WAKE => {}
-                INTERRUPT | TERMINATE => {
-                    if let Some(signals) = &mut self.signals {
-                        events.extend(signals.drain(event.token() == INTERRUPT).map(Event::Signal));
+                token @ (INTERRUPT | TERMINATE | HANGUP) => {
+                    if let Some(pipe) = self.signals.iter_mut().find(|pipe| pipe.token() == token) {
+                        events.extend(pipe.drain().map(Event::Signal));
                     }
                 }
                 // An error is reported as an end, too: the loop then reads on until it meets the error.
@@ -183,9 +184,19 @@ impl Driver for MioDriver {
     }
 
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
-        self.signals = None; // First, so that two sets of handlers never report the same signal.
+        // First, so that two handlers never report the same signal.
+        self.signals.retain(|pipe| pipe.token() == HANGUP);
         if on {
-            self.signals = Some(SignalPipes::new(&self.registry, INTERRUPT, TERMINATE)?);
+            self.signals.push(SignalPipe::new(Signal::Interrupt, &self.registry, INTERRUPT)?);
+            self.signals.push(SignalPipe::new(Signal::Terminate, &self.registry, TERMINATE)?);
+        }
+        Ok(())
+    }
+
+    fn catch_hangups(&mut self, on: bool) -> io::Result<()> {
+        self.signals.retain(|pipe| pipe.token() != HANGUP);
+        if on {
+            self.signals.push(SignalPipe::new(Signal::Hangup, &self.registry, HANGUP)?);
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ pub struct Token(pub usize);
 pub enum Event {
     /// A source may be ready.
     Ready(Readiness),
-    /// The process was asked to stop.
+    /// The process got a signal that the loop catches.
     Signal(Signal),
 }
 
@@ -69,13 +69,15 @@ pub struct Readiness {
     pub broken: bool,
 }
 
-/// A request from outside to stop the process.
+/// A request from outside to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C: SIGINT.
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP: to begin anew, with a new log or a new configuration. It is no request to stop.
+    Hangup,
 }
 
 /// Some moment, as the beginning of a virtual clock: std makes an [`Instant`] in no other way.
@@ -152,6 +154,15 @@ pub trait Driver {
     /// # Errors
     /// The system's.
     fn catch_signals(&mut self, on: bool) -> io::Result<()>;
+
+    /// The same for SIGHUP, which only some programs catch. A world that has no such signal does nothing.
+    ///
+    /// # Errors
+    /// The system's.
+    fn catch_hangups(&mut self, on: bool) -> io::Result<()> {
+        let _ = on;
+        Ok(())
+    }
 }
 
 /// A listening socket; closed when dropped.

@@ -1,8 +1,7 @@
-//! [`SignalPipes`]: SIGINT and SIGTERM as readable pipes. A signal handler may do almost nothing, but it may write a
-//! byte.
+//! [`SignalPipe`]: a signal as a readable pipe. A signal handler may do almost nothing, but it may write a byte.
 //!
-//! Several reactors of one process may catch signals at the same time; each has pipes of its own. When the last one
-//! stops catching, the signals get their usual effect back, which signal-hook alone would not do.
+//! Several reactors of one process may catch a signal at the same time; each has a pipe of its own. When the last one
+//! stops catching it, the signal gets its usual effect back, which signal-hook alone would not do.
 //!
 //! Next: `../error.rs`, the named errors.
 
@@ -10,95 +9,101 @@ use super::Signal;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(super) struct SignalPipes {
-    interrupt: Pipe,
-    terminate: Pipe,
-    _listening: Listening,
-}
-
-struct Pipe {
+/// One signal, caught until this is dropped.
+pub(super) struct SignalPipe {
+    signal: Signal,
+    token: Token,
     reader: UnixStream,
     handler: SigId,
+    _catching: Catching,
 }
 
-impl SignalPipes {
-    pub(super) fn new(registry: &Registry, interrupt: Token, terminate: Token) -> io::Result<SignalPipes> {
-        let listening = Listening::begin()?;
-        Ok(SignalPipes {
-            interrupt: Pipe::new(SIGINT, registry, interrupt)?,
-            terminate: Pipe::new(SIGTERM, registry, terminate)?,
-            _listening: listening,
-        })
-    }
-
-    /// Empties one pipe, and returns a signal for each byte in it.
-    pub(super) fn drain(&mut self, interrupt: bool) -> impl Iterator<Item = Signal> + use<> {
-        let (pipe, signal) = match interrupt {
-            true => (&mut self.interrupt, Signal::Interrupt),
-            false => (&mut self.terminate, Signal::Terminate),
-        };
-        let mut bytes = [0; 64];
-        let mut count = 0;
-        while let Ok(more @ 1..) = pipe.reader.read(&mut bytes) {
-            count += more;
-        }
-        std::iter::repeat_n(signal, count)
-    }
-}
-
-impl Pipe {
-    fn new(signal: i32, registry: &Registry, token: Token) -> io::Result<Pipe> {
+impl SignalPipe {
+    pub(super) fn new(signal: Signal, registry: &Registry, token: Token) -> io::Result<SignalPipe> {
+        let catching = Catching::begin(signal)?;
         let (mut reader, writer) = UnixStream::pair()?;
         registry.register(&mut reader, token, Interest::READABLE)?;
         let writer = std::os::fd::OwnedFd::from(writer);
-        let handler = signal_hook::low_level::pipe::register_raw(signal, writer)?;
-        Ok(Pipe { reader, handler })
+        let handler = signal_hook::low_level::pipe::register_raw(number(signal), writer)?;
+        Ok(SignalPipe { signal, token, reader, handler, _catching: catching })
+    }
+
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Empties the pipe, and returns the signal once for each byte in it.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Signal> + use<> {
+        let mut bytes = [0; 64];
+        let mut count = 0;
+        while let Ok(more @ 1..) = self.reader.read(&mut bytes) {
+            count += more;
+        }
+        std::iter::repeat_n(self.signal, count)
     }
 }
 
-impl Drop for Pipe {
+impl Drop for SignalPipe {
     fn drop(&mut self) {
         signal_hook::low_level::unregister(self.handler);
     }
 }
 
-/// Counts as one catcher of signals until it is dropped. While there is none, SIGINT and SIGTERM end the process as
-/// usual.
-struct Listening;
-
-struct Catchers {
-    count: usize,
-    nobody: Arc<AtomicBool>,
-    installed: bool,
-}
-
-static CATCHERS: LazyLock<Mutex<Catchers>> =
-    LazyLock::new(|| Mutex::new(Catchers { count: 0, nobody: Arc::new(AtomicBool::new(false)), installed: false }));
-
-impl Listening {
-    fn begin() -> io::Result<Listening> {
-        let mut catchers = CATCHERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if !catchers.installed {
-            for signal in [SIGINT, SIGTERM] {
-                signal_hook::flag::register_conditional_default(signal, catchers.nobody.clone())?;
-            }
-            catchers.installed = true;
-        }
-        catchers.count += 1;
-        catchers.nobody.store(false, Ordering::SeqCst);
-        Ok(Listening)
+fn number(signal: Signal) -> i32 {
+    match signal {
+        Signal::Interrupt => SIGINT,
+        Signal::Terminate => SIGTERM,
+        Signal::Hangup => SIGHUP,
     }
 }
 
-impl Drop for Listening {
+/// Counts as one catcher of a signal until it is dropped. While there is none, the signal ends the process as usual.
+struct Catching(Signal);
+
+/// The catchers of one signal.
+#[derive(Default)]
+struct Catchers {
+    count: usize,
+    /// Read by the handler that gives the signal its usual effect.
+    nobody: Arc<AtomicBool>,
+}
+
+static CATCHERS: Mutex<BTreeMap<i32, Catchers>> = Mutex::new(BTreeMap::new());
+
+fn catchers() -> MutexGuard<'static, BTreeMap<i32, Catchers>> {
+    CATCHERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Catching {
+    fn begin(signal: Signal) -> io::Result<Catching> {
+        let mut all = catchers();
+        let number = number(signal);
+        let catchers = match all.entry(number) {
+            Entry::Occupied(present) => present.into_mut(),
+            Entry::Vacant(first) => {
+                let catchers = Catchers::default();
+                signal_hook::flag::register_conditional_default(number, catchers.nobody.clone())?;
+                first.insert(catchers)
+            }
+        };
+        catchers.count += 1;
+        catchers.nobody.store(false, Ordering::SeqCst);
+        Ok(Catching(signal))
+    }
+}
+
+impl Drop for Catching {
     fn drop(&mut self) {
-        let mut catchers = CATCHERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        catchers.count -= 1;
-        catchers.nobody.store(catchers.count == 0, Ordering::SeqCst);
+        if let Some(catchers) = catchers().get_mut(&number(self.0)) {
+            catchers.count -= 1;
+            catchers.nobody.store(catchers.count == 0, Ordering::SeqCst);
+        }
     }
 }

@@ -18,7 +18,7 @@
 //!
 //! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
 //!
-//! Next: `run_until.rs`, a program that is one Deferred.
+//! Next: `hangup.rs`, the signal that does not stop a run.
 
 use super::connection::Connection;
 use super::registry::Source;
@@ -203,6 +203,7 @@ impl Run {
             core.driver.borrow_mut().catch_signals(true).map_err(RunError::Poll)?;
             self.catches_signals.set(true);
         }
+        core.begin_hangups()?;
         core.start_up();
         Ok(())
     }
@@ -233,6 +234,7 @@ impl Drop for Run {
         {
             log::warn!(target: "reactor", "cannot give the signals back: {error}");
         }
+        core.end_hangups();
         // For a run that an error ended in the middle of a stop; otherwise both are done already.
         core.lifecycle.set_limit(None);
         core.lifecycle.state.set(State::Stopped);
@@ -461,6 +463,7 @@ impl Core {
         self.completions.clear();
         self.resolver.take();
         self.forget_triggers();
+        self.forget_hangups();
         self.work.timers.clear();
         self.work.clear();
     }

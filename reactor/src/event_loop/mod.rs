@@ -2,7 +2,8 @@
 //!
 //! The parts: `turn.rs` is the loop itself. `connection/`, `port.rs` and `connector.rs` are the sources that it serves,
 //! and `registry.rs` finds them by their tokens. `work_queue.rs` holds the requests that the loop has not carried out
-//! yet. `lifecycle.rs` starts and stops the loop, and `threads.rs` is the way in from other threads.
+//! yet. `lifecycle.rs` starts and stops the loop, `hangup.rs` has SIGHUP, and `threads.rs` is the way in from other
+//! threads.
 //!
 //! The files of this folder import each other in a circle, because the loop does: a turn serves the sources, a source
 //! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. All of them
@@ -18,6 +19,7 @@ mod connect;
 mod connection;
 mod connector;
 mod destination;
+mod hangup;
 mod lifecycle;
 mod port;
 mod race;
@@ -46,6 +48,7 @@ use crate::outgoing::Blocks;
 use crate::timers::Timers;
 use crate::{Clock, Deferred, DelayedCall, Factory, Settings};
 use connector::ConnectorInner;
+use hangup::Hangups;
 use lifecycle::Lifecycle;
 use port::Port;
 use registry::{Registry, Source};
@@ -104,6 +107,7 @@ struct Core {
     registry: RefCell<Registry>,
     work: Rc<WorkQueue>,
     lifecycle: Lifecycle,
+    hangups: Hangups,
     inbox: Arc<Inbox>,
     completions: Completions,
     resolver: RefCell<Resolver>,
@@ -142,6 +146,7 @@ impl Reactor {
             registry: RefCell::default(),
             work: WorkQueue::new(settings, Timers::new(now)),
             lifecycle: Lifecycle::default(),
+            hangups: Hangups::default(),
             completions: Completions::default(),
             resolver: RefCell::default(),
             buffer: Cell::new(Vec::new()),

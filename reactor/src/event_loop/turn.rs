@@ -110,8 +110,13 @@ impl Core {
     }
 
     fn signalled(&self, signal: Signal) {
-        log::info!(target: "reactor", "{signal:?} signal: stopping");
-        self.stop_by_signal();
+        match signal {
+            Signal::Interrupt | Signal::Terminate => {
+                log::info!(target: "reactor", "{signal:?} signal: stopping");
+                self.stop_by_signal();
+            }
+            Signal::Hangup => self.hung_up(),
+        }
     }
 
     fn make_calls_from_threads(&self) {

@@ -76,9 +76,13 @@ impl Url {
     /// The same place with another path and query.
     ///
     /// # Errors
-    /// [`UrlError::Character`] if a character must be percent-encoded.
+    /// [`UrlError::Character`] if a character must be percent-encoded. That includes `#`: it would begin a fragment,
+    /// which is never sent.
     pub fn with_target(&self, target: &str) -> Result<Url, UrlError> {
         check_characters(target)?;
+        if target.contains('#') {
+            return Err(UrlError::Character);
+        }
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
         Ok(Url { target, ..self.clone() })
     }
@@ -368,6 +372,15 @@ mod tests {
             ("javascript:x", UrlError::Scheme),
         ] {
             assert_eq!(base.join(reference), Err(error), "{reference:?}");
+        }
+    }
+
+    #[test]
+    fn another_target_holds_nothing_that_is_no_target() {
+        let base: Url = "https://a:444/x?q".parse().unwrap();
+        assert_eq!(base.with_target("y/z?k").map(|url| url.to_string()).as_deref(), Ok("https://a:444/y/z?k"));
+        for target in ["/y#z", "#", "/y?k#", "/y z", "/\u{e9}", "/\r\n"] {
+            assert_eq!(base.with_target(target), Err(UrlError::Character), "{target:?}");
         }
     }
 

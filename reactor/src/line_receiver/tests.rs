@@ -183,7 +183,7 @@ fn a_million_changes_of_mode_in_one_read_need_no_stack() {
     const FLIPS: usize = 1_000_000;
     let count = Rc::new(Cell::new(0));
     let (lines, raws) = (count.clone(), count.clone());
-    let mut rig = Rig::new(|noting| {
+    let setup = |noting: &mut Noting| {
         let events = noting.events.clone();
         noting.line = Box::new(move |transport, _| {
             lines.set(lines.get() + 1);
@@ -195,7 +195,8 @@ fn a_million_changes_of_mode_in_one_read_need_no_stack() {
             assert_eq!(data, b"y");
             transport.set_line_mode(if raws.get() < FLIPS { b"x\r\ny" } else { b"" });
         });
-    });
+    };
+    let mut rig = Rig::with(setup, |receiver| receiver.with_max_lines_at_once(usize::MAX));
     rig.feed(b"x\r\ny");
     assert_eq!(count.get(), FLIPS);
 }
@@ -388,13 +389,14 @@ fn lines_that_lie_whole_in_a_read_are_slices_of_it() {
     let place = Rc::new(Cell::new(read.as_ptr()));
     let count = Rc::new(Cell::new(0));
     let (expected, counted) = (place.clone(), count.clone());
-    let mut rig = Rig::new(|noting| {
+    let setup = |noting: &mut Noting| {
         noting.line = Box::new(move |_, line| {
             assert_eq!(line.as_ptr(), expected.get(), "the line was copied");
             expected.set(line[line.len()..].as_ptr().wrapping_add(2));
             counted.set(counted.get() + 1);
         });
-    });
+    };
+    let mut rig = Rig::with(setup, |receiver| receiver.with_max_lines_at_once(8000));
     rig.feed(&read);
     assert_eq!(count.get(), 8000);
     assert_eq!(place.get(), read.as_ptr_range().end);

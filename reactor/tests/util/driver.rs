@@ -96,6 +96,9 @@ impl Driver for Edited {
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
         self.inner.catch_signals(on)
     }
+    fn catch_hangups(&mut self, on: bool) -> io::Result<()> {
+        self.inner.catch_hangups(on)
+    }
 }
 
 /// A listener that counts the calls of `accept`.

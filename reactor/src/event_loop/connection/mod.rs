@@ -182,8 +182,9 @@ impl Connection {
         let reason = self.reason.borrow_mut().take().unwrap_or(Reason::Done);
         // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free.
         drop(self.stream.take());
-        let producer = self.sending.clear(&self.work.blocks);
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
+        // Only now: the protocol may ask how many of its bytes were not sent.
+        let producer = self.sending.clear(&self.work.blocks);
         let protocol = self.protocol.take();
         // As a callback, so that a drop that takes long is logged.
         core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol));

@@ -152,3 +152,28 @@ fn bytes_given_back_outside_a_callback_are_not_lost_at_the_end() {
     rig.receiver.read_connection_lost(&rig.wire.transport());
     assert_eq!(rig.take_events(), ["line one", "rest tw"]);
 }
+
+#[test]
+fn many_lines_are_delivered_in_portions_and_in_order() {
+    let mut rig = Rig::with(|_| {}, |receiver| receiver.with_max_lines_at_once(3));
+    let text: Vec<u8> = (0..8).flat_map(|number| format!("{number}\r\n").into_bytes()).collect();
+    rig.feed(&text);
+    assert_eq!(rig.take_events(), ["line 0", "line 1", "line 2"]);
+    assert!(!rig.wire.transport().is_paused(), "nobody has to end this pause");
+    rig.resume();
+    assert_eq!(rig.take_events(), ["line 3", "line 4", "line 5"]);
+    rig.resume();
+    assert_eq!(rig.take_events(), ["line 6", "line 7"]);
+    rig.feed(b"8\r\n9\r\nrest");
+    assert_eq!(rig.take_events(), ["line 8", "line 9"]);
+    rig.receiver.read_connection_lost(&rig.wire.transport());
+    assert_eq!(rig.take_events(), ["rest rest"]);
+}
+
+#[test]
+fn no_line_is_kept_back_at_the_end() {
+    let mut rig = Rig::with(|_| {}, |receiver| receiver.with_max_lines_at_once(1));
+    rig.receiver.transport.as_ref().unwrap().set_line_mode(b"one\r\ntwo\r\nrest");
+    rig.receiver.read_connection_lost(&rig.wire.transport());
+    assert_eq!(rig.take_events(), ["line one", "line two", "rest rest"]);
+}

@@ -3,7 +3,7 @@
 //! Next: `topology.rs`, which servers are neighbors.
 
 use crate::herd::topology::Graph;
-use proxyherd::config::{Config, Limits, PlacesConfig, ServerConfig};
+use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
 use proxyherd::locations::Rule;
 use proxyherd::places::{self, Asker, Nearby, Places};
 use proxyherd::server::Server;
@@ -141,7 +141,7 @@ fn config(graph: &Graph) -> Config {
         }
     }
     servers.values_mut().for_each(|server| server.neighbors.sort());
-    Config { servers, places: PlacesConfig::default(), limits: Limits::default() }
+    Config { servers, places: PlacesConfig::default(), limits: Limits::default(), log: LogConfig::default() }
 }
 
 fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {

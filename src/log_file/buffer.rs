@@ -1,0 +1,135 @@
+//! [`LogBuffer`]: the lines on their way from the program to the writer.
+//!
+//! Next: `share.rs`, how much of it one peer may fill.
+
+use super::share::{Share, Shares};
+use crate::config::{LogConfig, MAX_LOG_BUFFER};
+use crate::terminal;
+use log::{Level, LevelFilter};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The number of bytes at which the writer writes without waiting for more.
+pub(super) const BATCH: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(super) struct LogBuffer {
+    contents: Mutex<Contents>,
+    /// Tells the writer that there is something to do: the first line, a full batch, a report, a new file, or the end.
+    pub(super) wake: Condvar,
+    pub(super) level: LevelFilter,
+    pub(super) shares: Shares,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) buffer: Vec<u8>,
+    /// Lines that found the buffer full since the last write.
+    pub(super) dropped: u64,
+    /// The writer is to open the file again after this many bytes of the buffer.
+    pub(super) reopen: Option<usize>,
+    pub(super) finished: bool,
+    /// The second that `stamp` is for: the date is formatted once a second, not once a line.
+    second: u64,
+    stamp: String,
+}
+
+impl LogBuffer {
+    pub(super) fn new(level: LevelFilter, config: &LogConfig, began: Instant) -> Arc<LogBuffer> {
+        let shares = Shares::new(config, began);
+        Arc::new(LogBuffer { contents: Mutex::default(), wake: Condvar::new(), level, shares })
+    }
+
+    /// A panic while a message was formatted poisons the lock, but leaves at worst a short line. So the poison is
+    /// ignored.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line if there is room for it in `share`. `write` must append nothing that a terminal would obey.
+    #[inline]
+    pub(super) fn add_from(
+        &self,
+        share: &Share,
+        now: Instant,
+        time: SystemTime,
+        level: Level,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let now = self.shares.moment(now);
+        if share.admits(&self.shares, now) {
+            let bytes = self.add(time, level, write);
+            share.charge(&self.shares, now, bytes);
+        } else if self.shares.note_pending() {
+            // Under the lock, or the writer could miss it between its look at `is_pending` and its sleep.
+            let contents = self.lock();
+            drop(contents);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Adds one line: stamp, level, and what `write` appends, which must hold nothing that a terminal would obey.
+    /// Returns its length.
+    fn add(&self, time: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let mut contents = self.lock();
+        if contents.buffer.len() > MAX_LOG_BUFFER {
+            contents.dropped += 1;
+            return 0;
+        }
+        let before = contents.buffer.len();
+        contents.push_line(time, level, write);
+        let after = contents.buffer.len();
+        // Only at these two moments: to wake the writer for every line would cost more than the line.
+        let wake = before == 0 || (before < BATCH && after >= BATCH);
+        // The lock goes first: a writer that wakes while we hold it would go to sleep again at once.
+        drop(contents);
+        if wake {
+            self.wake.notify_one();
+        }
+        after - before
+    }
+}
+
+impl Contents {
+    pub(super) fn push_line(&mut self, time: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
+        let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if self.second != time.as_secs() || self.stamp.is_empty() {
+            self.second = time.as_secs();
+            let second = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second);
+            let mut stamp = humantime::format_rfc3339_seconds(second).to_string();
+            stamp.truncate("2026-11-22T14:27:00".len());
+            self.stamp = stamp.replace('T', " ");
+        }
+        let buffer = &mut self.buffer;
+        buffer.extend_from_slice(self.stamp.as_bytes());
+        push_micros(buffer, time.subsec_micros());
+        buffer.extend_from_slice(match level {
+            Level::Error => b"Z ERROR ",
+            Level::Warn => b"Z WARN  ",
+            Level::Info => b"Z info  ",
+            Level::Debug => b"Z debug ",
+            Level::Trace => b"Z trace ",
+        });
+        write(buffer);
+        buffer.push(b'\n');
+    }
+}
+
+/// Makes what stands in `buffer` from `start` on one line that a terminal only shows.
+pub(super) fn make_harmless(buffer: &mut Vec<u8>, start: usize) {
+    if terminal::is_plain(&buffer[start..]) {
+        return;
+    }
+    let text = String::from_utf8_lossy(&buffer[start..]);
+    let shown = terminal::in_one_line(&text).into_owned();
+    buffer.truncate(start);
+    buffer.extend_from_slice(shown.as_bytes());
+}
+
+/// `.014450`
+fn push_micros(buffer: &mut Vec<u8>, micros: u32) {
+    buffer.push(b'.');
+    for unit in [100_000, 10_000, 1_000, 100, 10, 1] {
+        buffer.push(b'0' + (micros / unit % 10) as u8);
+    }
+}

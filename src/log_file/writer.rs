@@ -1,0 +1,146 @@
+//! The writer: a thread that takes what has gathered and writes it, so that the loop never waits for the disk.
+//!
+//! Next: `traffic.rs`, the lines of a connection.
+
+use super::buffer::{BATCH, Contents, LogBuffer};
+use super::files::Sink;
+use log::Level;
+use std::io::{self, Write};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The time for which lines gather before they are written. A crash loses about as much.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// The time between two reports of lines that were beyond a share.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// Lines that could not be written.
+#[derive(Debug, Default)]
+struct Losses {
+    lines: usize,
+    why: Option<io::Error>,
+    /// The last line that was written lacks its end.
+    in_line: bool,
+}
+
+/// Writes until the log is finished and everything is written.
+pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
+    let mut out = Vec::new();
+    let mut losses = Losses::default();
+    let mut reported = Instant::now();
+    loop {
+        let mut contents = wait(log, reported + REPORT);
+        let now = Instant::now();
+        if log.shares.is_pending() && (now >= reported + REPORT || contents.finished) {
+            reported = now;
+            let time = SystemTime::now();
+            for line in log.shares.report(log.shares.moment(now)) {
+                contents.push_line(time, Level::Warn, |buffer| buffer.extend_from_slice(line.as_bytes()));
+            }
+        }
+        // Swap, and write after the lock is released: the loop must never wait for the disk. `out` is empty here, and
+        // becomes the loop's next buffer.
+        std::mem::swap(&mut out, &mut contents.buffer);
+        let dropped = std::mem::take(&mut contents.dropped);
+        let reopen = std::mem::take(&mut contents.reopen);
+        // Read under the same lock as the buffer: no line can come between the last write and the end.
+        let finished = contents.finished;
+        drop(contents);
+        if dropped > 0 {
+            let _ = writeln!(out, "({dropped} lines were lost here: the disk is too slow)");
+        }
+        let (old, new) = out.split_at(reopen.unwrap_or(0));
+        losses.write(old, |text| sink.write_all(text, SystemTime::now()));
+        if reopen.is_some()
+            && let Err(error) = sink.reopen()
+        {
+            // Through the log as well: the old file goes on.
+            log::warn!("cannot open the log again: {error}");
+            let _ = writeln!(io::stderr(), "proxyherd: cannot open the log again: {error}");
+        }
+        losses.write(new, |text| sink.write_all(text, SystemTime::now()));
+        out.clear();
+        out.shrink_to(2 * BATCH);
+        if finished {
+            return;
+        }
+    }
+}
+
+/// Waits until there is something to do. `report` is the time of the next report, if there is one to make.
+fn wait(log: &LogBuffer, report: Instant) -> MutexGuard<'_, Contents> {
+    let mut contents = log.lock();
+    while contents.buffer.is_empty() && contents.reopen.is_none() && !contents.finished {
+        if !log.shares.is_pending() {
+            contents = log.wake.wait(contents).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        }
+        let left = report.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return contents;
+        }
+        (contents, _) = log.wake.wait_timeout(contents, left).unwrap_or_else(PoisonError::into_inner);
+    }
+    if !contents.finished && contents.reopen.is_none() && contents.buffer.len() < BATCH {
+        // More lines may come, and one write takes them all. `finish` ends this wait.
+        (contents, _) = log.wake.wait_timeout(contents, GATHER).unwrap_or_else(PoisonError::into_inner);
+    }
+    contents
+}
+
+impl Losses {
+    /// Writes `text`, which is whole lines or nothing. What fails is counted; the count is written as soon as there is
+    /// room again. `write` fails with the number of bytes that it has written before.
+    fn write(&mut self, text: &[u8], mut write: impl FnMut(&[u8]) -> Result<(), (io::Error, usize)>) {
+        if text.is_empty() {
+            return;
+        }
+        if let Some(error) = &self.why {
+            let end = if self.in_line { "\n" } else { "" };
+            let count = format!("{end}({} lines were lost here: {error})\n", self.lines);
+            match write(count.as_bytes()) {
+                Ok(()) => *self = Losses::default(),
+                Err((_, done)) => {
+                    // A part of it may stand there now. That stays, and the whole is written the next time.
+                    self.in_line |= done > 0;
+                    self.lines += lines(text);
+                    return;
+                }
+            }
+        }
+        if let Err((error, done)) = write(text) {
+            // Said once, not for every batch.
+            let _ = writeln!(io::stderr(), "proxyherd: cannot write the log: {error}; lines are lost");
+            let in_line = done > 0 && text[done - 1] != b'\n';
+            *self = Losses { lines: lines(&text[done..]), why: Some(error), in_line };
+        }
+    }
+}
+
+fn lines(text: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', text).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_a_full_disk_did_not_take_are_counted_when_there_is_room_again() {
+        let mut losses = Losses::default();
+        let mut disk = Vec::new();
+        // Each write finds this much room.
+        for (room, text) in [(100, "1\n2\n"), (3, "3\n4\n5\n"), (0, "6\n"), (9, "7\n"), (100, "8\n"), (100, "9\n")] {
+            losses.write(text.as_bytes(), |text| {
+                let done = text.len().min(room);
+                disk.extend_from_slice(&text[..done]);
+                let full = || (io::Error::from(io::ErrorKind::StorageFull), done);
+                if done == text.len() { Ok(()) } else { Err(full()) }
+            });
+        }
+        let text = String::from_utf8(disk).unwrap();
+        let lost = format!("(4 lines were lost here: {})", io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(text.lines().collect::<Vec<_>>(), ["1", "2", "3", "4", "(3 lines", &lost, "8", "9"]);
+    }
+}
