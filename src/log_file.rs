@@ -31,7 +31,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// Finds a secret in a message: what to write instead of the message, or `None` if the secret does not stand in it.
 pub type Mask = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
@@ -76,7 +76,7 @@ impl LogFile {
             Sink::StandardError => None,
         };
         let is_roots = sink.is_roots();
-        let buffer = LogBuffer::new(level, config, Instant::now());
+        let buffer = LogBuffer::new(level, config);
         let for_writer = buffer.clone();
         let work = move || writer::write(&for_writer, sink);
         let writer = std::thread::Builder::new().name("log".to_owned()).spawn(work)?;
@@ -146,7 +146,7 @@ impl Log for Logger {
         // share, too.
         let place = Owner::Place(record.file_static().unwrap_or("another place"), record.line().unwrap_or(0));
         let share = self.buffer.shares.of(place);
-        self.buffer.add_from(&share, Instant::now(), SystemTime::now(), record.level(), |buffer| {
+        self.buffer.add_from(&share, SystemTime::now(), record.level(), |buffer| {
             let start = buffer.len();
             let _ = buffer.write_fmt(*record.args()); // Writing to memory does not fail.
             // Here and not in the writer: the secret must not stand in the buffer once the lock is released.

@@ -7,7 +7,7 @@ use crate::config::{LogConfig, MAX_LOG_BUFFER};
 use crate::terminal;
 use log::{Level, LevelFilter};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The number of bytes at which the writer writes without waiting for more.
 pub(super) const BATCH: usize = 256 * 1024;
@@ -35,8 +35,8 @@ pub(super) struct Contents {
 }
 
 impl LogBuffer {
-    pub(super) fn new(level: LevelFilter, config: &LogConfig, began: Instant) -> Arc<LogBuffer> {
-        let shares = Shares::new(config, began);
+    pub(super) fn new(level: LevelFilter, config: &LogConfig) -> Arc<LogBuffer> {
+        let shares = Shares::new(config);
         Arc::new(LogBuffer { contents: Mutex::default(), wake: Condvar::new(), level, shares })
     }
 
@@ -48,18 +48,11 @@ impl LogBuffer {
 
     /// Adds a line if there is room for it in `share`. `write` must append nothing that a terminal would obey.
     #[inline]
-    pub(super) fn add_from(
-        &self,
-        share: &Share,
-        now: Instant,
-        time: SystemTime,
-        level: Level,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let now = self.shares.moment(now);
-        if share.admits(&self.shares, now) {
+    pub(super) fn add_from(&self, share: &Share, time: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
+        let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if share.admits(&self.shares, time) {
             let bytes = self.add(time, level, write);
-            share.charge(&self.shares, now, bytes);
+            share.charge(&self.shares, time, bytes);
         } else if self.shares.note_pending() {
             // Under the lock, or the writer could miss it between its look at `is_pending` and its sleep.
             let contents = self.lock();
@@ -70,7 +63,7 @@ impl LogBuffer {
 
     /// Adds one line: stamp, level, and what `write` appends, which must hold nothing that a terminal would obey.
     /// Returns its length.
-    fn add(&self, time: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+    fn add(&self, time: Duration, level: Level, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let mut contents = self.lock();
         if contents.buffer.len() > MAX_LOG_BUFFER {
             contents.dropped += 1;
@@ -91,8 +84,8 @@ impl LogBuffer {
 }
 
 impl Contents {
-    pub(super) fn push_line(&mut self, time: SystemTime, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
-        let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    /// Appends a line with a time since 1970.
+    pub(super) fn push_line(&mut self, time: Duration, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
         if self.second != time.as_secs() || self.stamp.is_empty() {
             self.second = time.as_secs();
             let second = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second);

@@ -84,7 +84,7 @@ fn what_one_peer_makes_the_log_hold_is_limited_and_others_lose_nothing() {
     let (loud, quiet) = (share([192, 0, 2, 1]), share([192, 0, 2, 2]));
     let add = |share: &share::Share, text: &str| {
         let write = |buffer: &mut Vec<u8>| buffer.extend_from_slice(text.as_bytes());
-        log.buffer.add_from(share, Instant::now(), at(0), Level::Info, write);
+        log.buffer.add_from(share, at(0), Level::Info, write);
     };
     for number in 0..200_000 {
         add(&loud, "nonsense");

@@ -98,9 +98,17 @@ impl Traffic {
         });
     }
 
+    #[inline]
     fn log_blank(&self) {
+        if self.blank.get() > 0 {
+            self.log_blank_now();
+        }
+    }
+
+    #[cold]
+    fn log_blank_now(&self) {
         let blank = self.blank.take();
-        if blank > 0 && log::log_enabled!(Level::Info) {
+        if log::log_enabled!(Level::Info) {
             self.add(Level::Info, |buffer| drop(write!(buffer, "{} >> ({blank} empty lines)", self.label)));
         }
     }
@@ -114,7 +122,7 @@ impl Traffic {
             write(&mut text);
             return log::log!(level, "{}", String::from_utf8_lossy(&text));
         };
-        log.add_from(share, self.reactor.now(), self.reactor.system_time(), level, write);
+        log.add_from(share, self.reactor.system_time(), level, write);
     }
 }
 

@@ -34,8 +34,8 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
         let now = Instant::now();
         if log.shares.is_pending() && (now >= reported + REPORT || contents.finished) {
             reported = now;
-            let time = SystemTime::now();
-            for line in log.shares.report(log.shares.moment(now)) {
+            let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            for line in log.shares.report(time) {
                 contents.push_line(time, Level::Warn, |buffer| buffer.extend_from_slice(line.as_bytes()));
             }
         }
