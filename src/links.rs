@@ -191,7 +191,7 @@ impl Link {
             let this = self.this.clone();
             refused.set_look_up(server.reactor().call_later(LOOK_UP_AGAIN, move || {
                 if let Some(link) = this.upgrade() {
-                    drop(link.look_up());
+                    link.look_up().detach();
                 }
             }));
         }
@@ -373,7 +373,7 @@ impl Link {
 
     fn try_again(&self) {
         // The neighbor may have another address by now.
-        drop(self.look_up());
+        self.look_up().detach();
         let old = self.state.replace(State::Connecting);
         if let State::Down { connector, .. } = old {
             connector.connect();

@@ -140,7 +140,7 @@ impl Server {
         // The addresses of the neighbors decide who may send an AT. But we do not wait for these look-ups: a name that
         // cannot be looked up must not keep this server from serving.
         for link in self.links() {
-            drop(link.look_up());
+            link.look_up().detach();
         }
         // In a lane of its own: with silent names in their lane, the neighbors would keep this server from serving.
         let resolved = self.reactor.resolve_in("own name", &self.own.0);

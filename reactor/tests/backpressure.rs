@@ -134,6 +134,34 @@ fn a_peer_that_does_not_read_its_answers_is_not_read_from() {
 }
 
 #[test]
+fn a_pause_that_is_turned_on_while_the_buffer_is_full_begins_at_once() {
+    struct Late(Rc<Cell<Option<[bool; 3]>>>);
+    impl Protocol for Late {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.pause_when_full(false);
+            transport.write(&vec![0; HIGH_WATER + 1]);
+            let before = transport.is_paused();
+            transport.pause_when_full(true);
+            let turned_on = transport.is_paused();
+            transport.pause_when_full(false);
+            self.0.set(Some([before, turned_on, transport.is_paused()]));
+            transport.lose_connection();
+        }
+        fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+    }
+    let (reactor, seen) = (Reactor::new().unwrap(), Rc::new(Cell::new(None)));
+    let noted = seen.clone();
+    let address = reactor.listen_tcp("127.0.0.1:0", move |_peer| Late(noted.clone())).unwrap().host();
+    let received = meanwhile(&reactor, move || {
+        let mut all = Vec::new();
+        patient(TcpStream::connect(address)).read_to_end(&mut all).unwrap();
+        all.len()
+    });
+    assert_eq!(received, HIGH_WATER + 1);
+    assert_eq!(seen.get(), Some([false, true, false]));
+}
+
+#[test]
 fn a_server_may_read_on_while_its_answers_wait() {
     struct Echo(Rc<Cell<usize>>);
     impl Protocol for Echo {

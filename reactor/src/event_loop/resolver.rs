@@ -152,7 +152,7 @@ impl Resolver {
 
     /// The driver has answered. The callers that waited, in order; the answer is known until `until`.
     pub(super) fn answered(&mut self, host: &str, found: &Found, now: Instant, until: Instant) -> Vec<u64> {
-        self.is_over(host);
+        self.release_thread(host);
         let Some(name) = self.names.get_mut(host) else { return Vec::new() };
         let callers = std::mem::take(&mut name.callers);
         callers.values().for_each(|lane| self.lanes.entry(lane).or_default().callers -= 1);
@@ -168,14 +168,14 @@ impl Resolver {
 
     /// The driver has dropped a look-up without an answer.
     pub(super) fn lost(&mut self, host: &str) {
-        self.is_over(host);
+        self.release_thread(host);
         if self.names.get(host).is_some_and(|name| name.callers.is_empty()) {
             self.names.remove(host);
         }
     }
 
     /// Gives the thread of a name back to its lane.
-    fn is_over(&mut self, host: &str) {
+    fn release_thread(&mut self, host: &str) {
         let Some(name) = self.names.get_mut(host) else { return };
         if let State::Asked(lane) = std::mem::replace(&mut name.state, State::Lost)
             && let Some(lane) = self.lanes.get_mut(lane)

@@ -71,6 +71,10 @@ impl TransportBackend for Connection {
 
     fn pause_when_full(&self, on: bool) {
         self.reading.set_pause_when_full(on);
+        if on && self.sending.buffered() > HIGH_WATER {
+            // The buffer is full already, and there may be no further write that would notice it.
+            self.reading.note_full_buffer();
+        }
         if !on && self.reading.unpause(Pause::FullBuffer) {
             self.need_attention();
         }
