@@ -1,4 +1,4 @@
-//! The herd's commands: bytes in, values out, and back. Pure.
+//! The herd's commands, as `docs/protocol.md` defines them: bytes in, values out, and back. Pure.
 //!
 //! A line is bytes, not text: a client's name may hold any byte that is not white space, and comes back unchanged. This
 //! file checks the form of a command. [`crate::protocol`] decides which peer may give it.
