@@ -37,7 +37,8 @@ pub struct Settings {
     pub max_reads_at_once: usize,
     /// When a port that ran out of descriptors tries again to accept. Default 200 ms.
     pub accept_retry: Duration,
-    /// Whether `run` catches SIGINT and SIGTERM and stops on them. Default true.
+    /// Whether `run` catches SIGINT and SIGTERM and stops on them. Default true. On Linux, a SIGINT that the process
+    /// ignores from its start, because a script runs it in the background, stays ignored, as in Twisted.
     pub catch_signals: bool,
 }
 

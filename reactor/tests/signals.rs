@@ -139,15 +139,44 @@ fn a_program_that_asks_for_it_hears_of_each_hangup_and_goes_on() {
 
 #[test]
 fn a_hangup_ends_a_program_that_does_not_ask_for_it() {
-    // 129 is 128 and the number of SIGHUP. The tests may run under nohup, and an ignored signal is inherited. So `env`
-    // gives the child the usual action, where it can.
+    // 129 is 128 and the number of SIGHUP.
     let name = "a_hangup_ends_a_program_that_does_not_ask_for_it";
-    let trap = "usual='env --default-signal=HUP'; $usual true 2>/dev/null || usual=; \
-        $usual \"$0\" \"$@\" >/dev/null 2>&1; code=$?; echo '1 passed'; test $code -eq 129; exit $?; true";
+    let trap = "\"$0\" \"$@\" >/dev/null 2>&1; code=$?; echo '1 passed'; test $code -eq 129; exit $?; true";
     in_child(name, trap, || {
         let reactor = Reactor::new().unwrap();
         reactor.call_when_running(|| raise(SIGHUP).unwrap());
         run_to_the_end(&reactor);
         std::process::exit(0);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_that_the_process_ignores_from_its_start_stays_ignored() {
+    in_child("an_interrupt_that_the_process_ignores_from_its_start_stays_ignored", "trap '' INT", || {
+        let reactor = Reactor::new().unwrap();
+        for _ in 0..2 {
+            let went_on = Rc::new(Cell::new(false));
+            let (note, stopper) = (went_on.clone(), reactor.clone());
+            reactor.call_when_running(|| raise(SIGINT).unwrap());
+            reactor.call_later(Duration::from_millis(5), move || {
+                note.set(true);
+                stopper.stop();
+            });
+            run_to_the_end(&reactor);
+            assert!(went_on.get(), "the interrupt stopped the run");
+        }
+        // A request that names this process still stops it.
+        reactor.call_when_running(|| raise(SIGTERM).unwrap());
+        run_to_the_end(&reactor);
+    });
+}
+
+#[test]
+fn an_ignored_request_to_terminate_stops_a_run_nevertheless() {
+    in_child("an_ignored_request_to_terminate_stops_a_run_nevertheless", "trap '' TERM", || {
+        let reactor = Reactor::new().unwrap();
+        reactor.call_when_running(|| raise(SIGTERM).unwrap());
+        run_to_the_end(&reactor);
     });
 }

@@ -2,7 +2,7 @@
 //!
 //! Next: `threads.rs`, the threads for work that blocks.
 
-use super::signals::SignalPipe;
+use super::signals::{SignalPipe, is_ignored};
 use super::threads::ThreadPool;
 use super::{Driver, Event, Job, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake};
 use crate::transport::KeepAlive;
@@ -187,7 +187,10 @@ impl Driver for MioDriver {
         // First, so that two handlers never report the same signal.
         self.signals.retain(|pipe| pipe.token() == HANGUP);
         if on {
-            self.signals.push(SignalPipe::new(Signal::Interrupt, &self.registry, INTERRUPT)?);
+            // A terminal sends SIGINT to everything that runs in it. A program in the background must not hear it.
+            if !is_ignored(Signal::Interrupt) {
+                self.signals.push(SignalPipe::new(Signal::Interrupt, &self.registry, INTERRUPT)?);
+            }
             self.signals.push(SignalPipe::new(Signal::Terminate, &self.registry, TERMINATE)?);
         }
         Ok(())

@@ -149,7 +149,7 @@ pub trait Driver {
     fn spawn(&mut self, job: Job) -> Result<(), Job>;
 
     /// Begins or ends the reporting of SIGINT and SIGTERM as events. While no driver of the process reports them, they
-    /// have their usual effect.
+    /// have their usual effect. A SIGINT that the process ignores from its start is not reported.
     ///
     /// # Errors
     /// The system's.

@@ -3,6 +3,8 @@
 //! Several reactors of one process may catch a signal at the same time; each has a pipe of its own. When the last one
 //! stops catching it, the signal gets its usual effect back, which signal-hook alone would not do.
 //!
+//! A signal that the process was started to ignore is a wish of its parent: see [`is_ignored`].
+//!
 //! Next: `../error.rs`, the named errors.
 
 use super::Signal;
@@ -62,6 +64,23 @@ fn number(signal: Signal) -> i32 {
         Signal::Terminate => SIGTERM,
         Signal::Hangup => SIGHUP,
     }
+}
+
+/// Whether the process ignores `signal`: its parent made it so (a shell that starts it in the background of a script
+/// ignores SIGINT for it), or the program. It is not ignored any more once we have caught it.
+///
+/// Only Linux tells this without `unsafe` code, in `/proc`. Elsewhere, or without `/proc`, the answer is no.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (number(signal) - 1) & 1 == 1 // Signals are numbered from 1, and the mask has a bit for each.
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn is_ignored(_signal: Signal) -> bool {
+    false
 }
 
 /// Counts as one catcher of a signal until it is dropped. While there is none, the signal ends the process as usual.
