@@ -31,8 +31,8 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
     ("Powell", 12204, &[]),
 ];
 
-/// The word that asks the Places service once on the command line, so no server can have it as its name.
-pub const PLACES_COMMAND: &str = "places";
+/// The words that are commands on the command line, so no server can have one of them as its name.
+pub const RESERVED_NAMES: [&str; 6] = ["check", "iamat", "whatsat", "places", "man", "completions"];
 
 /// The maximum size of a configuration file in bytes: room for many thousand servers.
 const MAX_SIZE: usize = 4 << 20;
@@ -127,6 +127,14 @@ impl Config {
             .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
             .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
         Config::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads the file, if there is one; otherwise it is the paper's herd.
+    ///
+    /// # Errors
+    /// As [`read`](Config::read).
+    pub fn read_or_default(path: Option<&Path>) -> Result<Config, ConfigError> {
+        path.map_or_else(|| Ok(Config::default()), Config::read)
     }
 
     /// Reads a TOML text. `source` is its name in error messages.
@@ -247,7 +255,7 @@ impl Reader<'_> {
             let name = name.get_ref();
             let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
             // The command line could not tell this server from the command.
-            if name == PLACES_COMMAND {
+            if RESERVED_NAMES.contains(&name.as_ref()) {
                 return Err(self.error(value, format!("a server cannot be named {name:?}: that is a command")));
             }
             if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(printable) {
@@ -258,6 +266,7 @@ impl Reader<'_> {
         }
         // In this order: a link is checked where its author wrote it, not where it was added.
         self.check_neighbors(value, &servers)?;
+        self.check_addresses(value, &servers)?;
         link_both_ways(&mut servers);
         Ok(servers)
     }
@@ -278,6 +287,19 @@ impl Reader<'_> {
                 let entry = table.and_then(|table| table.get(name.as_str())).unwrap_or(value);
                 let list = entry.get_ref().as_table().and_then(|table| table.get("neighbors")).unwrap_or(entry);
                 return Err(self.error(list, format!("server {name} {wrong}: {neighbor:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Two servers at one address are a slip of copying: the second one could not start.
+    fn check_addresses(&self, value: &Value<'_>, servers: &BTreeMap<String, ServerConfig>) -> Result<(), ConfigError> {
+        let mut seen = BTreeMap::new();
+        for (name, server) in servers {
+            let address = server.address();
+            if let Some(other) = seen.insert((server.host.to_ascii_lowercase(), server.port), name) {
+                let entry = value.get_ref().as_table().and_then(|table| table.get(name.as_str())).unwrap_or(value);
+                return Err(self.error(entry, format!("servers {other} and {name} have the same address {address:?}")));
             }
         }
         Ok(())

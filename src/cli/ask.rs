@@ -3,7 +3,7 @@
 //!
 //! Next: `main.rs`, and then the herd in a simulated world, `bin/herdsim/`.
 
-use super::{key_variable, print, read_config};
+use super::outcome::print;
 use crate::config::Config;
 use crate::decimal;
 use crate::message::{Location, MAX_BOUND, MAX_LATITUDE, MAX_LONGITUDE, MAX_RADIUS_KM};
@@ -24,44 +24,38 @@ pub struct PlacesOptions {
     pub config: Option<PathBuf>,
 }
 
-/// Whether an argument is a negative number and not an option: latitudes in the south and longitudes in the west are.
-pub(super) fn is_negative_number(argument: &std::ffi::OsStr) -> bool {
-    let rest = argument.as_encoded_bytes().strip_prefix(b"-");
-    rest.is_some_and(|rest| rest.first().is_some_and(|first| first.is_ascii_digit() || *first == b'.'))
-}
-
-/// Reads the four arguments; the limits are those of WHATSAT.
-pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<PlacesOptions, String> {
-    let [latitude, longitude, radius, bound] = values else {
-        return Err("places needs LAT LON RADIUS_KM BOUND, such as: proxyherd places 34.068930 -118.445127 10 5".into());
-    };
+/// Reads the four arguments; `None` if their number is another. The limits are those of WHATSAT.
+pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<Option<PlacesOptions>, String> {
+    let [latitude, longitude, radius, bound] = values else { return Ok(None) };
     let signed = |text: &str| if text.starts_with(['+', '-']) { text.to_owned() } else { format!("+{text}") };
     let (latitude_text, longitude_text) = (signed(latitude), signed(longitude));
     let degrees =
         |text: &str, name: &str, signed: &str, most: u32| match decimal::is_at_most(&signed.as_bytes()[1..], most) {
             true => Ok(()),
-            false => Err(format!("{text:?} is no {name}: it must be a number of degrees from -{most} to {most}")),
+            false => Err(format!("{text:?} is not a {name}: it must be a number of degrees from -{most} to {most}")),
         };
     degrees(latitude, "latitude", &latitude_text, MAX_LATITUDE)?;
     degrees(longitude, "longitude", &longitude_text, MAX_LONGITUDE)?;
     let text = format!("{latitude_text}{longitude_text}");
-    let location = Location::parse(text.as_bytes()).ok_or_else(|| format!("{text} is no location"))?;
+    let location = Location::parse(text.as_bytes()).ok_or_else(|| format!("{text} is not a location"))?;
     let metres =
         decimal::times_thousand(radius.as_bytes()).filter(|_| decimal::is_at_most(radius.as_bytes(), MAX_RADIUS_KM));
     let metres = metres.ok_or_else(|| {
-        format!("{radius:?} is no radius: it must be a number of kilometres from 0 to {MAX_RADIUS_KM}")
+        format!("{radius:?} is not a radius: it must be a number of kilometres from 0 to {MAX_RADIUS_KM}")
     })?;
     let most = decimal::whole_at_most(bound.as_bytes(), MAX_BOUND);
-    let most = most.ok_or_else(|| format!("{bound:?} is no bound: it must be a whole number from 0 to {MAX_BOUND}"))?;
+    let most =
+        most.ok_or_else(|| format!("{bound:?} is not a bound: it must be a whole number from 0 to {MAX_BOUND}"))?;
     let (latitude, longitude) = (location.latitude(), location.longitude());
-    Ok(PlacesOptions { nearby: Nearby { latitude, longitude, radius: metres, bound: most as usize }, config })
+    let nearby = Nearby { latitude, longitude, radius: metres, bound: most as usize };
+    Ok(Some(PlacesOptions { nearby, config }))
 }
 
 /// Asks, waits, and prints.
 pub(super) fn run(question: &PlacesOptions) -> Result<(), String> {
-    let config = read_config(question.config.as_deref())?;
+    let config = Config::read_or_default(question.config.as_deref()).map_err(|error| error.to_string())?;
     let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
-    let key = places::find_key(&config.places, key_variable()?).map_err(|error| error.to_string())?;
+    let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
     for warning in places::warnings(&config.places) {
         let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // Standard error may be closed.

@@ -121,6 +121,16 @@ fn a_mistake_is_reported_with_its_line() {
     refuse("[limits]\nline = -1\n", "herd.toml, line 2: line is not a whole number of at least 256");
     refuse("servers = 3\n", "herd.toml, line 1: servers is not a table");
     refuse("[servers]\n", "herd.toml, line 1: a herd has at least one server");
+    refuse(
+        "[servers.A]\naddress = \"x:1\"\n[servers.B]\naddress = \"X:1\"\n",
+        "herd.toml, line 3: servers A and B have the same address \"X:1\"",
+    );
+    for name in RESERVED_NAMES {
+        refuse(
+            &format!("[servers.{name}]\naddress = \"x:1\"\n"),
+            &format!("herd.toml, line 1: a server cannot be named {name:?}: that is a command"),
+        );
+    }
 }
 
 /// Settings with a mistake, the line of the mistake, and the message. `[places]` is the first line.

@@ -40,7 +40,7 @@ pub use key::ApiKey;
 pub use limiter::{Limiter, NotAsked, Span};
 pub use offline::Offline;
 pub use offline::offline_answer;
-pub use open::{KEY_VARIABLE, find_key, open, warnings};
+pub use open::{KEY_VARIABLE, find_key, key_variable, open, warnings};
 pub use overpass::Overpass;
 pub use plain_words::{explain, explain_status};
 pub use service::{Access, ServiceError};

@@ -30,6 +30,19 @@ const MAX_CA_FILE: usize = 16 << 20;
 /// The environment variable with Google's key.
 pub const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
 
+/// The key in the environment. A key that is not text is an error: without an error, the places would be the offline
+/// ones, as they are without a key.
+///
+/// # Errors
+/// If the variable is set and is not text.
+pub fn key_variable() -> Result<Option<String>, String> {
+    match std::env::var(KEY_VARIABLE) {
+        Ok(key) => Ok(Some(key)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("the environment variable {KEY_VARIABLE} is not text")),
+    }
+}
+
 /// The provider that the configuration asks for, with the key that [`find_key`] found.
 ///
 /// # Errors

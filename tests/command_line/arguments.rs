@@ -12,16 +12,28 @@ fn run(directory: &Directory, arguments: &[&str], variables: &[(&str, &str)]) ->
     (process.wait().code(), process.output(), process.errors())
 }
 
+/// The exit code when something that the command line names is wrong.
+const FAILED: i32 = 1;
+
+/// The exit code when the command line itself is wrong.
+const USAGE: i32 = 2;
+
 /// Expects that the program refuses to run: one line on standard error that holds all of `words`, and no log.
 #[track_caller]
 fn refuses(directory: &Directory, arguments: &[&str], words: &[&str]) {
-    refuses_with(directory, arguments, &[], words);
+    refuses_with(directory, arguments, &[], FAILED, words);
+}
+
+/// The same, because the command line is wrong.
+#[track_caller]
+fn misused(directory: &Directory, arguments: &[&str], words: &[&str]) {
+    refuses_with(directory, arguments, &[], USAGE, words);
 }
 
 #[track_caller]
-fn refuses_with(directory: &Directory, arguments: &[&str], variables: &[(&str, &str)], words: &[&str]) {
+fn refuses_with(directory: &Directory, arguments: &[&str], variables: &[(&str, &str)], exit: i32, words: &[&str]) {
     let (code, output, errors) = run(directory, arguments, variables);
-    assert_eq!(code, Some(1), "{arguments:?}: {errors}");
+    assert_eq!(code, Some(exit), "{arguments:?}: {errors}");
     assert_eq!(output, "", "{arguments:?}");
     let line = errors.strip_suffix('\n').unwrap_or_else(|| panic!("{arguments:?}: no line: {errors:?}"));
     assert!(line.starts_with("proxyherd: ") && !line.contains('\n'), "{arguments:?}: not one line: {errors}");
@@ -67,20 +79,34 @@ fn help_explains_the_program_and_version_prints_the_version() {
 #[test]
 fn wrong_arguments_are_refused() {
     let directory = Directory::new();
-    refuses(&directory, &[], &["which server?", "proxyherd --help"]);
-    refuses(&directory, &["Alford", "Bolden"], &["one server at a time", "Bolden"]);
-    refuses(&directory, &["Alford", "--frob"], &["--frob"]);
-    refuses(&directory, &["Alford", "--config"], &["--config"]);
-    refuses(&directory, &["Alford", "--log-level", "loud"], &["loud", "error, warn, info and debug"]);
+    misused(&directory, &[], &["which server?", "proxyherd --help"]);
+    misused(&directory, &["Alford", "Bolden"], &["one server at a time", "Bolden"]);
+    misused(&directory, &["Alford", "--frob"], &["--frob", "proxyherd --help"]);
+    misused(&directory, &["Alford", "-q"], &["-q", "proxyherd --help"]);
+    misused(&directory, &["Alford", "--config"], &["--config"]);
+    misused(&directory, &["Alford", "--config", "a", "--config", "b"], &["--config is given twice"]);
+    misused(&directory, &["Alford", "--log-level", "loud"], &["loud", "error, warn, info and debug"]);
+    misused(&directory, &["Alford", "--json"], &["Alford does not take --json"]);
+    misused(&directory, &["check", "--log-dir", ".", "x"], &["check does not take --log-dir"]);
+    misused(&directory, &["check"], &["check needs FILE"]);
+    misused(&directory, &["man", "x"], &["man takes no arguments"]);
+    misused(&directory, &["completions", "tcsh"], &["\"tcsh\"", "bash, zsh, fish"]);
+    misused(&directory, &["iamat", "me"], &["iamat needs CLIENT LOCATION [TIME]"]);
+    misused(&directory, &["iamat", "me", "34,118"], &["\"34,118\" is not a location"]);
+    misused(&directory, &["iamat", "me", "-34.0+118.0", "noon"], &["\"noon\" is not a time"]);
+    misused(&directory, &["iamat", "my phone", "+34.0+118.0"], &["\"my phone\" is not a client's name"]);
+    misused(&directory, &["whatsat", "me", "51", "5"], &["\"51\" is not a radius"]);
+    misused(&directory, &["whatsat", "me", "5", "21"], &["\"21\" is not a bound"]);
+    misused(&directory, &["whatsat", "me", "5", "2", "--server", "Nobody"], &["\"Nobody\"", "HOST:PORT"]);
 }
 
 #[test]
 fn an_unknown_server_is_refused_with_a_list_of_the_known_ones() {
     let directory = Directory::new();
-    refuses(&directory, &["Nobody"], &["\"Nobody\"", "Alford, Bolden, Hamilton, Parker, Powell"]);
-    refuses(&directory, &["powell"], &["\"powell\"", "Powell"]);
+    misused(&directory, &["Nobody"], &["\"Nobody\"", "Alford, Bolden, Hamilton, Parker, Powell"]);
+    misused(&directory, &["powell"], &["\"powell\"", "Powell"]);
     let (config, _) = alone(&directory, "");
-    refuses(&directory, &["Powell", "--config", &config], &["\"Powell\"", "the herd has Alford"]);
+    misused(&directory, &["Powell", "--config", &config], &["\"Powell\"", "the herd has Alford"]);
 }
 
 #[test]
@@ -104,7 +130,7 @@ fn google_without_a_usable_key_or_ca_file_is_refused() {
     let google = "[places]\nprovider = \"google\"\n";
     let (config, _) = alone(&directory, google);
     refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 4: ", "needs a key", KEY.0]);
-    refuses_with(&directory, &["Alford", "--config", &config], &[(KEY.0, "  ")], &["needs a key"]);
+    refuses_with(&directory, &["Alford", "--config", &config], &[(KEY.0, "  ")], FAILED, &["needs a key"]);
 
     let (config, _) = alone(&directory, &format!("{google}key_file = \"missing.key\"\n"));
     refuses(&directory, &["Alford", "--config", &config], &["herd.toml, line 5: ", "missing.key"]);
@@ -116,7 +142,13 @@ fn google_without_a_usable_key_or_ca_file_is_refused() {
     directory.write("empty.pem", "");
     for file in ["missing.pem", "bad.pem", "empty.pem"] {
         let (config, _) = alone(&directory, &format!("{google}ca_file = \"{file}\"\n"));
-        refuses_with(&directory, &["Alford", "--config", &config], &[KEY], &["herd.toml, line 5: ca_file: ", file]);
+        refuses_with(
+            &directory,
+            &["Alford", "--config", &config],
+            &[KEY],
+            FAILED,
+            &["herd.toml, line 5: ca_file: ", file],
+        );
     }
 }
 

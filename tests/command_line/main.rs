@@ -2,9 +2,12 @@
 
 mod arguments;
 mod certificates;
+mod check;
 mod log;
 mod places;
 mod server;
+mod talk;
+mod usage;
 
 #[path = "../../reactor/tests/util/pem.rs"]
 mod pem;

@@ -1,0 +1,169 @@
+//! A server's run, from its configuration to its last line of log.
+//!
+//! Next: `cli/ask.rs`, the command that asks the Places service once.
+
+use super::outcome::{Error, print};
+use crate::config::Config;
+use crate::log_file::{LogFile, Mask};
+use crate::places::{self, ApiKey, KEY_VARIABLE};
+use crate::server::Server;
+use log::LevelFilter;
+use reactor::{Failure, Reactor};
+use std::cell::RefCell;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+/// As a directory for the log: standard error.
+const STANDARD_ERROR: &str = "-";
+
+/// A server needs no rights at all, unless its port is below 1024.
+const ROOT_WARNING: &str = "it runs as root, and needs no such rights: start it as another user";
+
+/// How to run a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// The server's name.
+    pub server: String,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The directory for the log.
+    pub log_dir: PathBuf,
+    /// The lowest level that is logged.
+    pub log_level: LevelFilter,
+}
+
+/// Runs a server until it is told to stop.
+pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
+    let config = Config::read_or_default(options.config.as_deref()).map_err(|error| error.to_string())?;
+    // A name that the herd does not have is a mistake of the command line.
+    config.server(&options.server).map_err(|error| Error::Usage(error.to_string()))?;
+    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
+    let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
+    let places = places::open(&reactor, &config.places, key.clone()).map_err(|error| error.to_string())?;
+
+    // The log comes after everything that can be wrong with the configuration, and before anything that logs.
+    let log = Rc::new(open_log(options, &config, reactor.system_time())?);
+    log.install(key.map(mask)).map_err(|error| error.to_string())?;
+    for warning in places::warnings(&config.places) {
+        log::warn!("{warning}");
+        if log.path().is_some() {
+            let _ = writeln!(std::io::stderr(), "proxyherd: warning: {warning}"); // Standard error may be closed.
+        }
+    }
+    if log.is_roots() {
+        log::warn!("{ROOT_WARNING}");
+    }
+    reactor.on_hangup(hangup(&reactor, log.clone())).map_err(|error| error.to_string())?;
+
+    let started =
+        Server::start(&reactor, &config, &options.server, places.clone()).map_err(|error| error.to_string())?;
+    let banner = {
+        let (options, config, places, log) = (options.clone(), config, places.describe(), log.clone());
+        move |host| banner(&options, &config, host, &places, &log)
+    };
+    let result = run_started(&reactor, started, banner);
+    match &result {
+        Ok(()) => log::info!("{} has ended", options.server),
+        Err(error) => log::error!("{error}"),
+    }
+    // Before the file may be removed, and before the process ends: until then lines wait in memory.
+    log.finish();
+    result.map_err(|error| {
+        if let (true, Some(path)) = (error.at_start, log.path()) {
+            let _ = std::fs::remove_file(path); // A server that did not start leaves no log.
+        }
+        Error::Failed(error.what)
+    })
+}
+
+/// The log where the options want it: `-` is standard error.
+fn open_log(options: &ServerOptions, config: &Config, now: SystemTime) -> Result<LogFile, String> {
+    let level = options.log_level;
+    match options.log_dir.as_os_str() == STANDARD_ERROR {
+        true => LogFile::to_standard_error(level, &config.log),
+        false => LogFile::create(&options.log_dir, &options.server, level, &config.log, now),
+    }
+    .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))
+}
+
+/// What a server does at SIGHUP: it opens its log again, so that logrotate can move the old one away.
+///
+/// A terminal that is closed sends the same signal. A server that was started there ends then, as any program would:
+/// nobody could see it or stop it with Ctrl-C any more.
+fn hangup(reactor: &Reactor, log: Rc<LogFile>) -> impl FnMut() + 'static {
+    let (had_terminal, stopper) = (std::io::stdout().is_terminal(), reactor.handle());
+    move || {
+        if had_terminal && !std::io::stdout().is_terminal() {
+            log::info!("SIGHUP: the terminal is closed");
+            let _ = stopper.call_from_thread(Reactor::stop); // It cannot fail while the loop runs.
+            return;
+        }
+        log.reopen();
+        log::info!("SIGHUP: this log was opened again");
+    }
+}
+
+/// Hides the key in what is logged: an error may repeat what a service said, and a service may repeat the key.
+fn mask(key: ApiKey) -> Mask {
+    Box::new(move |text| key.masked(text))
+}
+
+/// Why a run failed, and whether it failed before the server listened.
+struct RunFailed {
+    what: String,
+    at_start: bool,
+}
+
+impl std::fmt::Display for RunFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Runs the loop until the program is told to stop. A server that cannot start stops it, too.
+fn run_started(
+    reactor: &Reactor,
+    started: reactor::Deferred<SocketAddr>,
+    banner: impl FnOnce(SocketAddr) -> String + 'static,
+) -> Result<(), RunFailed> {
+    let failed: Rc<RefCell<Option<Failure>>> = Rc::default();
+    let (seen, stopper) = (failed.clone(), reactor.clone());
+    let chain = started
+        .add_callback(move |host| {
+            print(banner(host).as_bytes());
+        })
+        .add_errback(move |failure| {
+            *seen.borrow_mut() = Some(failure);
+            stopper.stop();
+        });
+    reactor.run().map_err(|error| RunFailed { what: error.to_string(), at_start: false })?;
+    drop(chain);
+    match failed.take() {
+        Some(failure) => Err(RunFailed { what: failure.to_string(), at_start: true }),
+        None => Ok(()),
+    }
+}
+
+fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &str, log: &LogFile) -> String {
+    let name = &options.server;
+    let neighbors = config.servers.get(name).map_or(&[][..], |server| &server.neighbors[..]);
+    let neighbors = if neighbors.is_empty() { "none".to_owned() } else { neighbors.join(", ") };
+    let more = match places.starts_with("offline") {
+        true => format!("\n           set {KEY_VARIABLE} to ask Google instead (see --help)"),
+        false => String::new(),
+    };
+    let (path, warning) = match log.path() {
+        Some(path) => (path.display().to_string(), if log.is_roots() { ROOT_WARNING } else { "" }),
+        None => ("standard error".to_owned(), ""),
+    };
+    let warning = if warning.is_empty() { String::new() } else { format!("\n  warning: {warning}") };
+    let ip = if host.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host.ip().to_string() };
+    format!(
+        "{name} listens on {host}; neighbors: {neighbors}\n  places:  {places}{more}\n  log:     {path}{warning}\n  \
+         try:     echo \"IAMAT me.example +34.068930-118.445127 $(date +%s)\" | nc -q 1 {ip} {}\n  stop:    Ctrl-C\n",
+        host.port()
+    )
+}
