@@ -55,6 +55,15 @@ pub(crate) fn parse_address(host: &str, port: u16) -> Option<SocketAddr> {
     Some(SocketAddrV6::new(ip, port, 0, scope).into())
 }
 
+/// The IPv4 address that an IPv4-mapped one stands for (`::ffff:192.0.2.1`, RFC 4291, section 2.5.5.2); any other as it
+/// is. A program that compares addresses, or counts connections by them, must meet each peer under one address.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), address.port()),
+        IpAddr::V6(_) => address, // With its scope.
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +86,19 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_address(host, 80), expected.map(|text| text.parse().unwrap()), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_ipv4_mapped_address_becomes_an_ipv4_address() {
+        for (address, expected) in [
+            ("[::ffff:192.0.2.1]:80", "192.0.2.1:80"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+            ("[::1]:80", "[::1]:80"),
+            ("[::192.0.2.1]:80", "[::192.0.2.1]:80"),
+            ("[fe80::1%2]:80", "[fe80::1%2]:80"),
+        ] {
+            assert_eq!(canonical(address.parse().unwrap()), expected.parse().unwrap(), "{address}");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::util::PATIENCE;
 use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
 use proxyherd::places::Places;
 use proxyherd::server::Server;
-use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
+use reactor::driver::{Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake};
 use reactor::{Deferred, Reactor, Settings};
 use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
@@ -335,8 +335,13 @@ impl Driver for Clock {
         self.inner.waker()
     }
 
-    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
-        self.inner.listen_tcp(address, backlog, token)
+    fn listen_tcp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
+        self.inner.listen_tcp(address, options, token)
     }
 
     fn connect_tcp(

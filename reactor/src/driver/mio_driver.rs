@@ -4,7 +4,9 @@
 
 use super::signals::{SignalPipe, is_ignored};
 use super::threads::ThreadPool;
-use super::{Driver, Event, Job, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake};
+use super::{
+    Driver, Event, Job, ListenOptions, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake,
+};
 use crate::transport::KeepAlive;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Waker};
@@ -129,16 +131,21 @@ impl Driver for MioDriver {
         self.waker.clone()
     }
 
-    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
+    fn listen_tcp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         // A server that was killed can be started again at once, while its old connections linger.
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
-            socket.set_only_v6(true)?;
+            socket.set_only_v6(options.ipv6_only)?; // In any case: each system has a default of its own.
         }
         socket.bind(&address.into())?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
         let mut listener = TcpListener::from_std(socket.into());
         self.registry.register(&mut listener, mio::Token(token.0), Interest::READABLE)?;
         Ok(Box::new(MioListener { listener, registry: self.registry.clone() }))

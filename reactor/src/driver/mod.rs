@@ -80,6 +80,17 @@ pub enum Signal {
     Hangup,
 }
 
+/// How a listening socket is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    /// Maximum number of connections that wait to be accepted. A system may allow fewer.
+    pub backlog: u32,
+    /// At an IPv6 address: whether IPv4 clients are left out, and the port number stays free for IPv4. If not, a driver
+    /// may report an IPv4 client under its IPv4-mapped address.
+    pub ipv6_only: bool,
+}
+
 /// Some moment, as the beginning of a virtual clock: std makes an [`Instant`] in no other way.
 pub(crate) fn some_moment() -> Instant {
     Instant::now()
@@ -119,11 +130,16 @@ pub trait Driver {
     /// A handle that wakes this driver's `poll`.
     fn waker(&self) -> Arc<dyn Wake>;
 
-    /// Opens a listening socket under `token`, with up to `backlog` connections waiting to be accepted.
+    /// Opens a listening socket under `token`.
     ///
     /// # Errors
-    /// The system's: the address is in use, or is not ours.
-    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>>;
+    /// The system's: the address is in use, is not ours, or cannot be listened on in this way.
+    fn listen_tcp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>>;
 
     /// Begins to connect to `address`, from the local address `bind` if given (its port 0 means any). When the attempt
     /// has ended, an event says so (`writable`), and [`Stream::finish_connect`] gives the outcome.

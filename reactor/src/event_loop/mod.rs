@@ -239,7 +239,7 @@ impl Reactor {
                 return Err(io::Error::other("the reactor is stopping"));
             }
             let parsed = address.parse()?;
-            let listener = core.driver.borrow_mut().listen_tcp(parsed, address.backlog, token)?;
+            let listener = core.driver.borrow_mut().listen_tcp(parsed, address.options, token)?;
             Port::new(token, listener, Foreign::new(Box::new(factory)))
         };
         let port = open().map_err(|error| CannotListenError { address: address.text.clone(), error })?;

@@ -11,8 +11,9 @@
 use super::connection::Connection;
 use super::registry::Source;
 use super::{Core, WeakReactor};
+use crate::address::canonical;
 use crate::deferred;
-use crate::driver::{Listener, Token};
+use crate::driver::{ListenOptions, Listener, Token};
 use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
 use crate::{Address, Deferred, Factory, Firer};
@@ -32,17 +33,35 @@ use std::rc::Rc;
 #[derive(Debug, Clone)]
 pub struct ListenAddress {
     pub(super) text: String,
-    pub(super) backlog: u32,
+    pub(super) options: ListenOptions,
 }
 
 /// Maximum number of connections that the system keeps for a port until they are accepted, unless the program sets
 /// another. Twisted's 50 is too few when many clients come back at the same moment.
 const BACKLOG: u32 = 1024;
 
+const DEFAULT_OPTIONS: ListenOptions = ListenOptions { backlog: BACKLOG, ipv6_only: true };
+
 impl ListenAddress {
     /// Sets the maximum number of connections that wait to be accepted (default 1024; the system may allow fewer).
     pub fn backlog(mut self, connections: u32) -> ListenAddress {
-        self.backlog = connections;
+        self.options.backlog = connections;
+        self
+    }
+
+    /// Sets whether a port at `[::]` takes IPv6 clients only (default true). With `false` it takes IPv4 clients too,
+    /// and they are seen under their IPv4 addresses: as `192.0.2.1`, not as `::ffff:192.0.2.1`. Some systems, such as
+    /// OpenBSD, refuse to listen then. For any other address it changes nothing.
+    ///
+    /// The default does not depend on the system, as Twisted's does: `0.0.0.0` and `[::]` can always be listened on
+    /// side by side, at one port number.
+    ///
+    /// ```
+    /// use reactor::ListenAddress;
+    /// let both = ListenAddress::from("[::]:8000").ipv6_only(false);
+    /// ```
+    pub fn ipv6_only(mut self, on: bool) -> ListenAddress {
+        self.options.ipv6_only = on;
         self
     }
 
@@ -56,13 +75,13 @@ impl ListenAddress {
 
 impl From<&str> for ListenAddress {
     fn from(text: &str) -> ListenAddress {
-        ListenAddress { text: text.to_owned(), backlog: BACKLOG }
+        ListenAddress { text: text.to_owned(), options: DEFAULT_OPTIONS }
     }
 }
 
 impl From<SocketAddr> for ListenAddress {
     fn from(address: SocketAddr) -> ListenAddress {
-        ListenAddress { text: address.to_string(), backlog: BACKLOG }
+        ListenAddress { text: address.to_string(), options: DEFAULT_OPTIONS }
     }
 }
 
@@ -198,7 +217,7 @@ impl Port {
     }
 
     fn build(self: &Rc<Self>, core: &Core, token: Token, stream: Box<dyn crate::driver::Stream>, peer: SocketAddr) {
-        let peer = Address::from(peer);
+        let peer = Address::from(canonical(peer));
         let mut protocol = None;
         self.with_factory(core, "build_protocol", |factory| protocol = factory.build_protocol(&peer).map(Foreign::new));
         let Some(protocol) = protocol else {

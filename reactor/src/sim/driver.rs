@@ -15,7 +15,7 @@ use super::queue::{ConnectionId, Side};
 use super::random::Random;
 use super::settings::Resolution;
 use super::trace::{Action, excerpt};
-use crate::driver::{Driver, Event as Polled, Job, Listener, LookupReply, Stream, Token, Wake};
+use crate::driver::{Driver, Event as Polled, Job, ListenOptions, Listener, LookupReply, Stream, Token, Wake};
 use crate::transport::KeepAlive;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -131,9 +131,14 @@ impl Driver for SimDriver {
         Arc::new(SimWaker { host: self.process.host, woken: self.process.environment.woken.clone() })
     }
 
-    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
+    fn listen_tcp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
         let host = self.process.host;
-        let (key, address) = self.process.system_call(|network| network.listen(host, address, backlog, token))?;
+        let (key, address) = self.process.system_call(|network| network.listen(host, address, options, token))?;
         Ok(Box::new(SimListener { process: self.process.clone(), key, address }))
     }
 

@@ -16,7 +16,7 @@ use super::kernel::{ListeningSocket, Ready};
 use super::network::Network;
 use super::queue::{ConnectionId, Event, Side};
 use super::trace::Action;
-use crate::driver::Token;
+use crate::driver::{ListenOptions, Token};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,12 +29,13 @@ const MAX_SYNS: u32 = 7;
 const SECOND: u64 = 1_000_000_000;
 
 impl Network {
-    /// Opens a listening socket; its key and its address, with a port chosen if `address` has port 0.
+    /// Opens a listening socket; its key and its address, with a port chosen if `address` has port 0. A socket for both
+    /// kinds of clients stands at two addresses.
     pub(super) fn listen(
         &mut self,
         host: u32,
         mut address: SocketAddr,
-        backlog: u32,
+        options: ListenOptions,
         token: Token,
     ) -> io::Result<(u32, SocketAddr)> {
         let kernel = self.host(host);
@@ -42,10 +43,14 @@ impl Network {
         if !ip.is_unspecified() && !ip.is_loopback() && !kernel.addresses.contains(&ip) {
             return Err(ErrorKind::AddrNotAvailable.into());
         }
+        let is_for_both = ip == Ipv6Addr::UNSPECIFIED && !options.ipv6_only;
+        let second_ip = is_for_both.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         if address.port() == 0 {
-            address = self.free_port(host, ip, None).ok_or(ErrorKind::AddrInUse)?;
+            address = self.free_port_to_listen_on(host, ip, second_ip).ok_or(ErrorKind::AddrInUse)?;
         }
-        if self.host(host).is_listened_on(address) {
+        let second = second_ip.map(|ip| SocketAddr::new(ip, address.port()));
+        let addresses = || [Some(address), second].into_iter().flatten();
+        if addresses().any(|address| self.host(host).is_listened_on(address)) {
             return Err(ErrorKind::AddrInUse.into());
         }
         self.open_descriptor(host)?;
@@ -53,12 +58,12 @@ impl Network {
             host,
             address,
             token,
-            max_backlog: backlog as usize,
+            max_backlog: options.backlog as usize,
             backlog: VecDeque::new(),
             is_in_ready_list: false,
         };
         let key = u32::try_from(self.listeners.insert(listener)).expect("fewer listening sockets than that");
-        self.host_mut(host).ports.insert(address, key);
+        self.host_mut(host).ports.extend(addresses().map(|address| (address, key)));
         self.note(host, Action::Listen.count(u64::from(address.port())));
         Ok((key, address))
     }
@@ -67,7 +72,7 @@ impl Network {
     pub(super) fn close_listener(&mut self, key: u32) {
         let listener = self.listeners.remove(key as usize);
         let kernel = self.host_mut(listener.host);
-        kernel.ports.remove(&listener.address);
+        kernel.ports.retain(|_, other| *other != key);
         kernel.descriptors -= 1;
         self.note(listener.host, Action::CloseListener.count(u64::from(listener.address.port())));
         for id in listener.backlog {

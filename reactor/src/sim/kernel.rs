@@ -163,6 +163,23 @@ impl Network {
         })
     }
 
+    /// A port of `ip` on which nothing listens, here or at `second_ip`.
+    pub(super) fn free_port_to_listen_on(
+        &mut self,
+        host: u32,
+        ip: IpAddr,
+        second_ip: Option<IpAddr>,
+    ) -> Option<SocketAddr> {
+        for _ in FIRST_PORT..=LAST_PORT {
+            let address = self.free_port(host, ip, None)?;
+            let second = second_ip.map(|ip| SocketAddr::new(ip, address.port()));
+            if !second.is_some_and(|second| self.host(host).is_listened_on(second)) {
+                return Some(address);
+            }
+        }
+        None
+    }
+
     /// Whether nothing listens at `address`, and no connection goes from it `to` that place.
     pub(super) fn is_port_free(&self, host: u32, address: SocketAddr, to: Option<SocketAddr>) -> bool {
         !self.host(host).is_listened_on(address) && !to.is_some_and(|to| self.is_port_taken(host, address, to))
@@ -204,7 +221,7 @@ impl Network {
         kernel.signals.clear();
         kernel.catches_signals = false;
         kernel.wake = u64::MAX;
-        let ports: Vec<u32> = kernel.ports.values().copied().collect();
+        let ports = kernel.ports.clone();
         let ends = self.ends_of(host);
         if state == HostState::Down {
             for (id, side) in ends {
@@ -226,8 +243,11 @@ impl Network {
         }
         // After the connections: in a crash every end is gone by now, so that closing the listeners resets nothing. A
         // machine that is down sends nothing.
-        for key in ports {
-            self.close_listener(key);
+        for (address, key) in ports {
+            // A socket for both kinds of clients stands there twice, and is closed once.
+            if self.listeners.get(key as usize).is_some_and(|listener| listener.address == address) {
+                self.close_listener(key);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use reactor::sim::Resolution;
-use reactor::{Deferred, Destination};
+use reactor::{Deferred, Destination, ListenAddress};
 use std::net::SocketAddr;
 
 /// Connects to `many`, whose first address is a machine that is down, and whose second is a server. Returns the world
@@ -86,4 +86,64 @@ fn a_local_address_may_have_a_port_of_its_own() {
 
 fn there(port: u16) -> Destination {
     Destination::from(("10.0.0.1", PORT)).bind_address(SocketAddr::from(([10, 0, 0, 2], port)))
+}
+
+/// A server that listens at `address`, and the addresses from which it was reached.
+fn listening_at(world: &World, name: &str, address: ListenAddress) -> (Host, Rc<RefCell<Vec<Address>>>) {
+    let peers: Rc<RefCell<Vec<Address>>> = Rc::default();
+    let seen = peers.clone();
+    let settings = ["10.0.0.9", "fd00::9"].map(|address| address.parse().unwrap());
+    let mut both = HostSettings::default();
+    both.addresses = settings.to_vec();
+    let host = world.host_with(name, both, move |reactor| {
+        let seen = seen.clone();
+        let note = move |peer: Address| {
+            seen.borrow_mut().push(peer);
+            Echo
+        };
+        reactor.listen_tcp(address.clone(), note).unwrap();
+    });
+    (host, peers)
+}
+
+/// Connects to both addresses of [`listening_at`]; what came of it, in order.
+fn connect_to_both(world: &World) -> Vec<String> {
+    let events = Events::default();
+    let mut both = HostSettings::default();
+    both.addresses = ["10.0.0.7", "fd00::7"].map(|address| address.parse().unwrap()).to_vec();
+    let noted = events.clone();
+    world.host_with("client", both, move |reactor| {
+        for host in ["10.0.0.9", "fd00::9"] {
+            reactor.connect_tcp((host, PORT), Once { events: noted.clone(), shape: plain });
+        }
+    });
+    world.run_for(SECOND);
+    events.all()
+}
+
+#[test]
+fn a_port_at_the_unspecified_ipv6_address_refuses_ipv4_clients() {
+    let world = world(1);
+    let (_, peers) = listening_at(&world, "server", ListenAddress::from("[::]:8007"));
+    let events = connect_to_both(&world);
+    assert_eq!(events.len(), 2);
+    assert!(events[0].starts_with("failed") && events[1] == "made", "{events:?}");
+    let peers: Vec<_> = peers.borrow().iter().map(|peer| peer.tcp().unwrap().ip().to_string()).collect();
+    assert_eq!(peers, ["fd00::7"]);
+}
+
+#[test]
+fn a_port_for_both_kinds_of_clients_takes_both_and_ends_for_both() {
+    let world = world(1);
+    let (server, peers) = listening_at(&world, "server", ListenAddress::from("[::]:8007").ipv6_only(false));
+    assert_eq!(connect_to_both(&world), ["made", "made"]);
+    let seen: Vec<_> = peers.borrow().iter().map(|peer| peer.tcp().unwrap().ip().to_string()).collect();
+    assert_eq!(seen, ["10.0.0.7", "fd00::7"]);
+    let reactor = server.reactor().unwrap();
+    let listen = |address: &str| reactor.listen_tcp(address, |_| Echo).map(|port| drop(port.stop_listening()));
+    assert!(listen("0.0.0.0:8007").is_err() && listen("10.0.0.9:8007").is_err());
+    // Its end frees the port for both kinds: the program could not listen again otherwise.
+    server.restart();
+    world.run_for(SECOND);
+    assert!(server.reactor().is_some());
 }

@@ -1,7 +1,7 @@
 //! [`Edited`]: the real driver, with its look-ups and events in the hands of a test.
 
 use reactor::Settings;
-use reactor::driver::{Driver, Event, Job, Listener, LookupReply, MioDriver, Stream, Token, Wake};
+use reactor::driver::{Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -71,8 +71,13 @@ impl Driver for Edited {
     fn waker(&self) -> Arc<dyn Wake> {
         self.inner.waker()
     }
-    fn listen_tcp(&mut self, address: SocketAddr, backlog: u32, token: Token) -> io::Result<Box<dyn Listener>> {
-        let inner = self.inner.listen_tcp(address, backlog, token)?;
+    fn listen_tcp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
+        let inner = self.inner.listen_tcp(address, options, token)?;
         Ok(Box::new(Counted { inner, accepts: self.hooks.accepts.clone() }))
     }
     fn connect_tcp(

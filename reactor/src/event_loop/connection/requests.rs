@@ -7,6 +7,7 @@
 
 use super::reading::Pause;
 use super::{Connection, Life};
+use crate::address::canonical;
 use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
 use crate::{Address, Producer, Reason};
 use std::rc::Rc;
@@ -119,6 +120,7 @@ impl TransportBackend for Connection {
 
     fn host(&self) -> Address {
         let stream = self.stream.borrow();
-        stream.as_ref().and_then(|stream| stream.local_address().ok()).map_or(Address::Unknown, Address::from)
+        let address = stream.as_ref().and_then(|stream| stream.local_address().ok());
+        address.map_or(Address::Unknown, |address| canonical(address).into())
     }
 }
