@@ -4,7 +4,8 @@
 
 use super::awaiting::{self, Awaiting};
 use super::story::{Outcome, Place, Trace};
-use super::{Deferred, State};
+use super::Deferred;
+use super::state::State;
 use crate::Failure;
 use crate::failure::Waypoint;
 use std::any::Any;
@@ -110,7 +111,7 @@ impl<T: 'static> Deferred<T> {
         let polled = match &mut self.state {
             State::Fired(outcome, _) => outcome.take().map_or(Poll::Pending, Poll::Ready),
             State::Awaited(awaiting) => awaiting.poll(context, at),
-            State::New(_) | State::Pending(_) => match self.take().settled() {
+            State::New(_) | State::Pending(_) => match self.take().try_result() {
                 Ok(result) => Poll::Ready(result),
                 Err(chain) => match Awaiting::begin(chain, context, at) {
                     Ok(awaiting) => {

@@ -20,7 +20,7 @@ impl<T: 'static> Given<T> {
     pub(super) fn into_reply(self) -> Reply<T> {
         match self {
             Given::Ready(result) => Reply::Ready(result),
-            Given::Pending(deferred) => match deferred.settled() {
+            Given::Pending(deferred) => match deferred.try_result() {
                 Ok(result) => Reply::Fired(result),
                 Err(chain) => Reply::Pending(chain),
             },

@@ -4,7 +4,7 @@
 
 use super::coroutine::{self, CoroutineControl, Poller};
 use crate::Failure;
-use crate::deferred::chain::{AwaitSlot, Chain, Control, FlatRc, Head, Segment, Tail, WaitsOn, waits_for};
+use crate::deferred::chain::{AwaitSlot, Chain, Control, FlatRc, Head, Segment, WaitsOn, waits_for};
 use crate::deferred::story::{Place, Trace};
 use crate::error::{CancelledError, CircularWaitError};
 use std::mem;
@@ -119,23 +119,19 @@ impl<T: 'static> Awaiting<T> {
         }
     }
 
-    /// Stops awaiting. Returns the result, or the chain that it will come from. If everything that could fire that
-    /// chain is gone, returns a chain that never fires.
-    pub(crate) fn into_chain(mut self) -> Result<Result<T, Failure>, Chain<T>> {
+    /// Stops awaiting. Returns the result if it is here; otherwise the chain that it will come from. If everything that
+    /// could fire that chain is gone, returns a chain that never fires.
+    pub(crate) fn try_result(mut self) -> Result<Result<T, Failure>, Chain<T>> {
         if let Some(result) = self.take_result() {
             return Ok(result);
         }
         let made = self.trace.made();
-        let (tail, control) = match (self.slot.tail(), self.take_control()) {
-            (Some(tail), Some(control)) => (tail, control),
-            // Its control has gone with the coroutine that awaited it.
-            (Some(tail), None) => (tail, FlatRc::new(Segment::new(made) as Rc<dyn Control>)),
-            (None, _) => {
-                let head = Head::new(None, made);
-                (head.clone() as Rc<dyn Tail<T>>, FlatRc::new(head as Rc<dyn Control>))
-            }
-        };
+        let Some(tail) = self.slot.tail() else { return Err(Head::new(None, made).into_chain()) };
+        // Only now: the slot may hold the chain, and this takes the control out of it and drops the tail.
+        let control = self.take_control();
         tail.out().stop_awaiting();
+        // If there is no control, it has gone with the coroutine that awaited the chain.
+        let control = control.unwrap_or_else(|| FlatRc::new(Segment::new(made) as Rc<dyn Control>));
         Err(Chain::new(FlatRc::new(tail), control))
     }
 }

@@ -3,10 +3,11 @@
 //! Next: `out.rs`, the other side of every node.
 
 use super::control::{Control, Gate};
-use super::flat_rc::Node;
+use super::flat_rc::{FlatRc, Node};
 use super::nesting::{self, Level};
 use super::out::{Out, Tail, deliver_from, hold_back};
 use super::panics::caught;
+use super::pending::Chain;
 use super::spare;
 use super::trampoline::{self, Accept, Next, Trampoline};
 use crate::Failure;
@@ -32,7 +33,6 @@ pub(crate) struct Head<T: 'static> {
     /// Whether its canceller is running.
     is_cancelling: Cell<bool>,
     canceller: Cell<Option<Stop<T>>>,
-    made: Place,
 }
 
 /// How a firing is taken.
@@ -56,7 +56,6 @@ impl<T> Default for Head<T> {
             ignores_next: Cell::new(false),
             is_cancelling: Cell::new(false),
             canceller: Cell::new(None),
-            made: nowhere,
         }
     }
 }
@@ -71,19 +70,23 @@ impl<T: 'static> Head<T> {
         if canceller.is_some() {
             new.canceller.set(canceller);
         }
-        new.made = made;
         head
     }
 
-    /// A head that has fired with `result` and is about to be paused.
-    pub(crate) fn holding(result: Result<T, Failure>, trace: Trace) -> Rc<Head<T>> {
+    /// A chain that has fired with `result` and is about to be paused.
+    pub(crate) fn holding(result: Result<T, Failure>, trace: Trace) -> Chain<T> {
         let mut head = Head::new(None, trace.made());
         if let Some(new) = Rc::get_mut(&mut head) {
             new.out.begin(trace);
         }
         head.fired.set(Some(trace.made()));
         hold_back(&head.gate, head.clone(), result);
-        head
+        head.into_chain()
+    }
+
+    /// The chain of a head to which nothing has been added.
+    pub(crate) fn into_chain(self: Rc<Self>) -> Chain<T> {
+        Chain::new(FlatRc::new(self.clone()), FlatRc::new(self))
     }
 
     /// Resets it for reuse. Returns false, and leaves it as it is, if something is left in it.
@@ -101,7 +104,7 @@ impl<T: 'static> Head<T> {
     }
 
     pub(crate) fn made(&self) -> Place {
-        self.made
+        self.out.trace().made()
     }
 
     pub(crate) fn called(&self) -> bool {
@@ -143,7 +146,7 @@ impl<T: 'static> Head<T> {
                 Ok(Firing::Counts)
             }
             Some(_) if self.ignores_next.replace(false) => Ok(Firing::Ignored),
-            Some(first) => Err(AlreadyCalledError { made: self.made, first }),
+            Some(first) => Err(AlreadyCalledError { made: self.made(), first }),
         }
     }
 
@@ -212,7 +215,7 @@ impl<T: 'static> Head<T> {
             return Next::Nothing;
         }
         let mut failure = Failure::at(CancelledError, at);
-        failure.pass(Waypoint::Made(self.made));
+        failure.pass(Waypoint::Made(self.made()));
         self.fired.set(Some(at));
         self.deliver(Err(failure))
     }
@@ -237,7 +240,7 @@ impl<T> Tail<T> for Head<T> {
 
 impl<T> TellsStatus for Head<T> {
     fn status(&self) -> Status {
-        Status { fired: self.fired.get(), has_head: true, ..self.gate.status(self.made) }
+        Status { fired: self.fired.get(), has_head: true, ..self.gate.status(self.made()) }
     }
 }
 

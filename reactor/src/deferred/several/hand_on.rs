@@ -5,7 +5,7 @@
 use crate::Failure;
 use crate::deferred::chain::{Accept, Firing, Next, Out, Plain, Reply, Run, Tail, Trampoline};
 use crate::deferred::story::{Outcome, Place, Side, Trace};
-use crate::deferred::{Deferred, Firer, Settled};
+use crate::deferred::{Deferred, Firer};
 use crate::error::AlreadyCalledError;
 use crate::failure::Waypoint;
 use std::cell::Cell;
@@ -21,12 +21,13 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub fn chain_deferred(self, firer: Firer<T>) -> Deferred<()> {
         let added = Location::caller();
-        match self.settled_or_chain() {
-            Settled::Now(result, trace) => {
+        let trace = self.trace();
+        match self.try_result() {
+            Ok(result) => {
                 let hand_on = |result| Reply::Ready(hand_on(result, &firer, added));
-                Deferred::go_on(result, Side::Both, hand_on, added, trace)
+                Deferred::call_now(result, Side::Both, hand_on, added, trace)
             }
-            Settled::Later(chain) => Deferred::from_chain(chain.grow(|trace| HandOn::new(firer, added, trace))),
+            Err(chain) => Deferred::from_chain(chain.grow(|trace| HandOn::new(firer, added, trace))),
         }
     }
 }

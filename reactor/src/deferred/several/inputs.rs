@@ -71,7 +71,7 @@ pub(super) fn join<P: Policy>(
     let mut early = None;
     let mut trampoline = Trampoline::new(None);
     for (index, input) in inputs.into_iter().enumerate() {
-        let (result, input_control) = match input.settled() {
+        let (result, input_control) = match input.try_result() {
             Ok(result) => (Some(result), None),
             Err(chain) => {
                 let step = Rc::new(Input { index, joint: joint.clone(), inbox: Cell::new(None) });

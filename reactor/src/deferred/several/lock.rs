@@ -23,7 +23,7 @@ use super::waiters::Waiters;
 use crate::Failure;
 use crate::deferred::chain::{Chain, FlatRc, Reply, Step, caught};
 use crate::deferred::story::{Outcome, Place, Side};
-use crate::deferred::{Deferred, Given, IntoDeferred, Settled, succeed};
+use crate::deferred::{Deferred, Given, IntoDeferred, succeed};
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -103,11 +103,13 @@ impl DeferredSemaphore {
     #[track_caller]
     pub fn run<R: IntoDeferred>(&self, work: impl FnOnce() -> R + 'static) -> Deferred<R::Value> {
         let at = Location::caller();
-        match self.acquire().settled_or_chain() {
-            Settled::Now(held, trace) => {
-                Deferred::go_on(held, Side::Callback, |held| run_at_once(held, work, at).into_reply(), at, trace)
+        let acquired = self.acquire();
+        let trace = acquired.trace();
+        match acquired.try_result() {
+            Ok(held) => {
+                Deferred::call_now(held, Side::Callback, |held| run_at_once(held, work, at).into_reply(), at, trace)
             }
-            Settled::Later(chain) => Deferred::from_chain(with_run_end(chain, Side::Callback, at, |end| {
+            Err(chain) => Deferred::from_chain(with_run_end(chain, Side::Callback, at, |end| {
                 move |held: Result<Permit, Failure>| {
                     let held = match held {
                         Ok(held) => held,
@@ -157,18 +159,21 @@ fn run_at_once<R: IntoDeferred>(held: Result<Permit, Failure>, work: impl FnOnce
     };
     match work().into_given() {
         Given::Ready(result) => Given::Ready(release(result, held)),
-        Given::Pending(deferred) => match deferred.settled_or_chain() {
-            Settled::Now(result, trace) => {
-                let release = |result| Reply::Ready(release(result, held));
-                Given::Pending(Deferred::go_on(result, Side::Both, release, at, trace))
-            }
-            Settled::Later(chain) => Given::Pending(Deferred::from_chain(with_run_end(chain, Side::Both, at, |end| {
-                move |result| {
-                    end.release(held);
-                    Reply::Ready(result)
+        Given::Pending(deferred) => {
+            let trace = deferred.trace();
+            Given::Pending(match deferred.try_result() {
+                Ok(result) => {
+                    let release = |result| Reply::Ready(release(result, held));
+                    Deferred::call_now(result, Side::Both, release, at, trace)
                 }
-            }))),
-        },
+                Err(chain) => Deferred::from_chain(with_run_end(chain, Side::Both, at, |end| {
+                    move |result| {
+                        end.release(held);
+                        Reply::Ready(result)
+                    }
+                })),
+            })
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl<T: Clone + 'static> Shared<T> {
             told: Cell::new(false),
             cancelled: Cell::new(false),
         });
-        let source = match deferred.settled() {
+        let source = match deferred.try_result() {
             Ok(result) => {
                 given.keep(result);
                 None

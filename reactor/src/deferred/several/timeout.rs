@@ -44,7 +44,7 @@ impl<T: 'static> Deferred<T> {
     /// ```
     #[track_caller]
     pub fn add_timeout(self, after: Duration, clock: &(impl Clock + ?Sized)) -> Deferred<T> {
-        let made = self.made();
+        let made = self.trace().made();
         self.add_timeout_with(after, clock, move |result, after| match result {
             Err(failure) if failure.is_cancellation() => {
                 let what = format!("the result of the Deferred made at {made}");
