@@ -206,9 +206,9 @@ impl Failure {
         self.0.shared.inside.is_cancellation()
     }
 
-    /// Whether this is the first of its clones that nobody handled.
-    pub(crate) fn first_report(&self) -> bool {
-        self.0.shared.inside.first_report()
+    /// Marks it, and all its clones, as reported. Returns whether it was not marked before.
+    pub(crate) fn mark_reported(&self) -> bool {
+        self.0.shared.inside.mark_reported()
     }
 
     /// The whole story, in several lines: the error, its causes, where it was raised, and what it passed on its way. If

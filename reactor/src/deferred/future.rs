@@ -2,10 +2,10 @@
 //!
 //! Next: `awaiting/mod.rs`, how such a block runs.
 
-use super::awaiting::{self, Awaiting};
-use super::story::{Outcome, Place, Trace};
 use super::Deferred;
+use super::awaiting::{self, Awaiting};
 use super::state::State;
+use super::story::{Outcome, Place, Trace};
 use crate::Failure;
 use crate::failure::Waypoint;
 use std::any::Any;

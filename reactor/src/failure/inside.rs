@@ -47,8 +47,8 @@ impl Inside {
         self.0.get() & IS_CANCELLATION != 0
     }
 
-    /// Whether this is the first time that it is reported.
-    pub(super) fn first_report(&self) -> bool {
+    /// Marks the failure as reported. Returns whether it was not marked before.
+    pub(super) fn mark_reported(&self) -> bool {
         self.0.replace(self.0.get() | IS_REPORTED) & IS_REPORTED == 0
     }
 

@@ -28,11 +28,11 @@ fn lock_release_hands_it_straight_to_the_next_in_order_and_it_stays_locked() {
     let lock = DeferredLock::new();
     let first = held(lock.acquire());
     let waiters: Vec<_> = (0..3).map(|_| lock.acquire()).collect();
-    assert_eq!(lock.waiting(), 3);
+    assert_eq!(lock.waiting_count(), 3);
     drop(first);
     for (index, waiter) in waiters.into_iter().enumerate() {
         assert!(lock.is_locked());
-        assert_eq!(lock.waiting(), 2 - index);
+        assert_eq!(lock.waiting_count(), 2 - index);
         drop(held(waiter));
     }
     assert!(!lock.is_locked());
@@ -54,7 +54,7 @@ fn lock_cancel_of_a_waiting_acquire_removes_it() {
     let first = held(lock.acquire());
     let (second, third) = (lock.acquire(), lock.acquire());
     second.cancel();
-    assert_eq!(lock.waiting(), 1);
+    assert_eq!(lock.waiting_count(), 1);
     assert!(failure_of(second).check::<CancelledError>().is_some());
     drop(first);
     assert!(third.has_fired() && lock.is_locked());
@@ -135,17 +135,17 @@ fn lock_async_with_is_a_guard_in_an_async_block() {
 fn semaphore_lets_as_many_in_as_it_has_tokens_and_hands_them_on_in_order() {
     let doors = semaphore(3);
     let inside: Vec<_> = (0..3).map(|_| held(doors.acquire())).collect();
-    assert_eq!((doors.tokens(), doors.limit().get()), (0, 3));
+    assert_eq!((doors.free_tokens(), doors.limit().get()), (0, 3));
     let (fourth, fifth) = (doors.acquire(), doors.acquire());
-    assert_eq!(doors.waiting(), 2);
+    assert_eq!(doors.waiting_count(), 2);
     let mut inside = inside.into_iter();
     drop(inside.next());
     assert!(fourth.has_fired() && !fifth.has_fired());
     drop(inside.next());
     assert!(fifth.has_fired());
-    assert_eq!(doors.tokens(), 0);
+    assert_eq!(doors.free_tokens(), 0);
     drop((inside, held(fourth), held(fifth)));
-    assert_eq!(doors.tokens(), 3);
+    assert_eq!(doors.free_tokens(), 3);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn semaphore_over_release_cannot_be_written() {
     let doors = semaphore(2);
     for _ in 0..10 {
         drop(held(doors.acquire()));
-        assert_eq!(doors.tokens(), doors.limit().get());
+        assert_eq!(doors.free_tokens(), doors.limit().get());
     }
 }
 
@@ -166,10 +166,10 @@ fn semaphore_cancel_of_a_waiting_acquire_removes_it_and_of_an_acquired_one_does_
     let (second, third) = (doors.acquire(), doors.acquire());
     second.cancel();
     assert!(failure_of(second).check::<CancelledError>().is_some());
-    assert_eq!((doors.tokens(), doors.waiting()), (0, 1));
+    assert_eq!((doors.free_tokens(), doors.waiting_count()), (0, 1));
     drop(held(first));
     drop(held(third));
-    assert_eq!(doors.tokens(), 1);
+    assert_eq!(doors.free_tokens(), 1);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn semaphore_run_limits_how_many_run_at_once() {
     }
     let results: Vec<_> = chains.into_iter().map(Deferred::result).collect();
     assert_eq!(results, [Some(0), Some(1), Some(2), Some(3)]);
-    assert_eq!(doors.tokens(), 2);
+    assert_eq!(doors.free_tokens(), 2);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use reactor::deferred::{DeferredQueue, QueueOverflow, QueueUnderflow};
 fn queue_put_goes_to_the_oldest_waiter() {
     let queue = DeferredQueue::unbounded();
     let (first, second) = (queue.get(), queue.get());
-    assert_eq!(queue.waiting(), 2);
+    assert_eq!(queue.waiting_count(), 2);
     queue.put(1).unwrap();
     assert!(first.has_fired() && !second.has_fired());
     queue.put(2).unwrap();
@@ -97,7 +97,7 @@ fn queue_cancel_removes_the_waiter_which_swallows_no_item() {
     let queue = DeferredQueue::bounded(1, 2);
     let (first, second) = (queue.get(), queue.get());
     first.cancel();
-    assert_eq!(queue.waiting(), 1);
+    assert_eq!(queue.waiting_count(), 1);
     assert!(failure_of(first).check::<CancelledError>().is_some());
     queue.put(1).unwrap();
     assert_eq!(second.result(), Some(1));

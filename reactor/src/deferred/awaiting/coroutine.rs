@@ -13,7 +13,7 @@
 //!
 //! Next: `waker.rs`, wakes that do not come from our Deferreds.
 
-use super::waker::{OwnWaker, Rested};
+use super::waker::OwnWaker;
 use crate::Failure;
 use crate::deferred::chain::{
     self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter,
@@ -178,17 +178,8 @@ where
             return AfterPoll::Stops(at);
         }
         let Some(own) = self.waker.take() else { return AfterPoll::Waits };
-        let again = match own.rest(self.clone(), self.again.get()) {
-            Rested::Kept(own) => {
-                self.waker.set(Some(own));
-                false
-            }
-            Rested::Lent => false,
-            Rested::Again(own) => {
-                self.waker.set(Some(own));
-                true
-            }
-        };
+        let (kept, again) = own.rest(self.clone(), self.again.get());
+        self.waker.set(kept);
         match asked {
             None if again => AfterPoll::RunsAgain,
             None => AfterPoll::Waits,

@@ -169,8 +169,9 @@ impl OwnWaker {
     /// it.
     ///
     /// If it was woken while it ran (`again`), it must run again: in the reactor's next turn, so that other coroutines
-    /// have theirs, or at once if there is no reactor.
-    pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> Rested {
+    /// have theirs, or at once if there is no reactor. Returns whether it must run at once, and the waker if the next
+    /// poll can use it again.
+    pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> (Option<OwnWaker>, bool) {
         // Two links are ours: the field and the one inside our waker. Read the count before the flag: another thread
         // raises the flag before it lets go of its waker.
         let is_lent = Arc::strong_count(&self.shared) > 2;
@@ -178,7 +179,7 @@ impl OwnWaker {
         again |= self.shared.again.swap(false, Ordering::AcqRel);
         let has_reactor = again && lock(&self.shared.home.hook).is_some();
         if again && !has_reactor {
-            return Rested::Again(self);
+            return (Some(self), true);
         }
         if again || is_lent {
             let _ = HERE.try_with(|here| {
@@ -191,18 +192,8 @@ impl OwnWaker {
             self.shared.home.leave(Note::Wake(self.shared.id));
         }
         // If other code has the waker, ours goes, so that the drop of the last one of theirs is noticed.
-        if is_lent { Rested::Lent } else { Rested::Kept(self) }
+        (if is_lent { None } else { Some(self) }, false)
     }
-}
-
-/// What [`OwnWaker::rest`] returns.
-pub(crate) enum Rested {
-    /// No other code has the waker: it can be used for the next poll.
-    Kept(OwnWaker),
-    /// Other code has it and keeps the coroutine alive; the next poll gets a new one.
-    Lent,
-    /// It must run again at once.
-    Again(OwnWaker),
 }
 
 impl fmt::Debug for OwnWaker {

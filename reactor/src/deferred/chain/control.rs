@@ -4,8 +4,8 @@
 //! A Deferred holds the control of its chain, and a control holds the control that it waits for. A step holds no
 //! control: while it waits, it has a weak link to its own. So when both ends of a chain are gone, so is the chain.
 //!
-//! A `Head` is the control of its chain and also what a Firer holds. So a Firer that is kept after
-//! it has fired keeps what its chain waits for.
+//! A `Head` is the control of its chain and also what a Firer holds. So a Firer that is kept after it has fired keeps
+//! what its chain waits for.
 //!
 //! Next: `circle.rs`, chains that wait for each other.
 
@@ -153,9 +153,7 @@ impl Gate {
     }
 
     pub(super) fn waiter(&self) -> Waiter {
-        let waiter = self.waiter.take();
-        self.waiter.set(waiter.clone());
-        waiter
+        peek(&self.waiter, Clone::clone)
     }
 
     /// Notes what waits for the chain from now on.

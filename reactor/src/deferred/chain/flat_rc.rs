@@ -71,6 +71,14 @@ impl<N: Node + ?Sized> FlatRc<N> {
     }
 }
 
+/// No link.
+impl<N: Node + ?Sized> Default for FlatRc<N> {
+    #[inline(always)]
+    fn default() -> FlatRc<N> {
+        FlatRc::none()
+    }
+}
+
 impl<N: Node + ?Sized> Deref for FlatRc<N> {
     type Target = Rc<N>;
     #[inline(always)]

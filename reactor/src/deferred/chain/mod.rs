@@ -43,14 +43,14 @@ pub(super) use out::{Out, Tail, deliver_from};
 pub(super) use panics::{Payload, caught, run_in_drop};
 pub(super) use pending::{Chain, Reply};
 pub(super) use step::{Step, wait_behind};
-pub(super) use trampoline::{Accept, Next, Run, SimpleStep, Trampoline, cancel, run};
+pub(super) use trampoline::{Accept, Next, Run, Trampoline, cancel, run};
 pub(super) use waking::give_to_waking_loop;
 
 use std::cell::Cell;
 
 /// Looks at what is in a cell. `look` must not use the cell: it is empty meanwhile.
 #[inline]
-pub(super) fn peek<T, R>(cell: &Cell<Option<T>>, look: impl FnOnce(&Option<T>) -> R) -> R {
+pub(super) fn peek<T: Default, R>(cell: &Cell<T>, look: impl FnOnce(&T) -> R) -> R {
     let content = cell.take();
     let seen = look(&content);
     cell.set(content);

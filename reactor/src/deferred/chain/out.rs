@@ -95,7 +95,7 @@ impl<T: 'static> Out<T> {
     /// Takes out the callback that follows.
     #[inline]
     pub(crate) fn take_step(&self) -> Option<Rc<dyn Accept<T>>> {
-        self.step.replace(FlatRc::none()).into_option()
+        self.step.take().into_option()
     }
 
     /// [`push`](Out::push) for a node that no callback of the same chain follows.
@@ -130,10 +130,7 @@ impl<T: 'static> Out<T> {
 
     /// Whether something waits for the result.
     pub(super) fn is_linked(&self) -> bool {
-        let step = self.step.replace(FlatRc::none());
-        let has_step = !step.is_none();
-        self.step.set(step);
-        has_step || peek(&self.other, Option::is_some)
+        peek(&self.step, |step| !step.is_none()) || peek(&self.other, Option::is_some)
     }
 
     // Nothing is linked while a result is here: the caller takes the result instead. A paused chain has no result here
@@ -157,18 +154,25 @@ impl<T: 'static> Out<T> {
 
     /// Ends the wait of code that has stopped awaiting, and puts the chain where the Deferred finds it.
     pub(super) fn give_back(&self, chain: Chain<T>) {
-        match self.other.take() {
+        if let Some(awaiter) = self.take_awaiter() {
             // Only the Deferred holds the slot now, so the chain may be in it.
-            Some(Other::Awaiter(awaiter)) => awaiter.keep(chain),
-            other => self.other.set(other),
+            awaiter.keep(chain);
         }
     }
 
     /// Ends the wait of code that has stopped awaiting. The result stays here when it comes.
     pub(crate) fn stop_awaiting(&self) {
+        drop(self.take_awaiter());
+    }
+
+    /// Takes the link to code that awaits the result. What else waits for it stays.
+    fn take_awaiter(&self) -> Option<Awaiter<T>> {
         match self.other.take() {
-            Some(Other::Awaiter(_)) => {}
-            other => self.other.set(other),
+            Some(Other::Awaiter(awaiter)) => Some(awaiter),
+            other => {
+                self.other.set(other);
+                None
+            }
         }
     }
 }

@@ -48,25 +48,19 @@ enum Inbox<T, U> {
     /// The result of the step before.
     Input(Outcome<T>),
     /// Nothing yet: it waits for the Deferred that its callback returned.
-    Waits(Wait),
+    Waits {
+        /// The control of its own chain, if that has one.
+        control: Option<Weak<dyn Control>>,
+        before: Kept,
+    },
     /// The result of that Deferred.
     Resumed(Outcome<U>),
 }
 
-/// What a step keeps while it waits for another Deferred.
-struct Wait {
-    /// The control of its own chain, if that has one.
-    control: Option<Weak<dyn Control>>,
-    before: Kept,
-}
-
-impl Wait {
-    /// Ends the wait. Returns the control.
-    fn end(self, trace: Trace) -> Option<Rc<dyn Control>> {
-        trace.recall(self.before);
-        let control = self.control?.upgrade()?;
-        control.gate().stop_waiting();
-        Some(control)
+impl<T, U> Inbox<T, U> {
+    /// For a step in the chain of `control` that begins to wait for what the callback added at `by` returned.
+    fn waits(control: Option<&Rc<dyn Control>>, trace: Trace, by: Place) -> Inbox<T, U> {
+        Inbox::Waits { control: control.map(Rc::downgrade), before: trace.keep(by) }
     }
 }
 
@@ -112,8 +106,7 @@ where
             let failure = Failure::at(CircularWaitError { callback: self.added }, self.added);
             return self.out.push(Err(trace.raised(failure, self.added)), trampoline);
         }
-        let wait = Wait { control: control.map(Rc::downgrade), before: trace.keep(self.added) };
-        self.inbox.set(Some(Inbox::Waits(wait)));
+        self.inbox.set(Some(Inbox::waits(control, trace, self.added)));
         let added = self.added;
         let inner = inner.resume_on_result(FlatRc::new(self));
         if let Some(control) = control {
@@ -173,14 +166,18 @@ where
 {
     fn resume(self: Rc<Self>, result: Result<U, Failure>) -> Next {
         let trace = self.out.trace();
-        let control = match self.inbox.take() {
-            Some(Inbox::Waits(wait)) => wait.end(trace),
-            _ => None,
-        };
+        let mut own = None;
+        if let Some(Inbox::Waits { control, before }) = self.inbox.take() {
+            trace.recall(before);
+            own = control.and_then(|control| control.upgrade());
+        }
+        if let Some(control) = &own {
+            control.gate().stop_waiting();
+        }
         let result = result.map_err(|failure| trace.given_back(failure, self.added));
         // The trampoline hands it on, not this call: a row of chains that wait for each other would recurse.
         self.inbox.set(Some(Inbox::Resumed(Outcome::new(result))));
-        Next::OtherChain(self, control)
+        Next::OtherChain(self, own)
     }
 }
 
@@ -192,7 +189,7 @@ where
         match self.inbox.take() {
             Some(Inbox::Input(input)) => self.run_with(input.into_inner(), trampoline),
             Some(Inbox::Resumed(outcome)) => self.out.push(outcome.into_inner(), trampoline),
-            Some(Inbox::Waits(_)) | None => Next::Nothing,
+            Some(Inbox::Waits { .. }) | None => Next::Nothing,
         }
     }
 }
@@ -203,16 +200,21 @@ impl<T, U, F: 'static> Tail<U> for Step<T, U, F> {
     }
 }
 
+/// The type of the callback in a step that has run its callback before it was made.
+type NoCallback<T> = fn(Result<T, Failure>) -> Reply<T>;
+
 /// A new chain that begins behind `inner`: a step that waits for it, and a control. For a Deferred that has fired, when
-/// the callback added at `added` has returned one that has not.
+/// the callback added at `added` has run and returned one that has not. `trace` counts that callback.
 #[cold]
 pub(crate) fn wait_behind<T: 'static>(inner: Chain<T>, added: Place, trace: Trace) -> Chain<T> {
-    type Done<T> = fn(Result<T, Failure>) -> Reply<T>;
     let control: Rc<dyn Control> = Segment::new(trace.made());
-    let step = Step::<T, T, Done<T>>::new(Reply::Ready, Side::Both, added, trace.but_one());
-    step.callback.set(None);
-    let wait = Wait { control: Some(Rc::downgrade(&control)), before: trace.keep(added) };
-    step.inbox.set(Some(Inbox::Waits(wait)));
+    let step = Rc::new(Step::<T, T, NoCallback<T>> {
+        callback: Cell::new(None),
+        inbox: Cell::new(Some(Inbox::waits(Some(&control), trace, added))),
+        out: Out::empty(trace),
+        side: Side::Both,
+        added,
+    });
     wait_on(&control, inner.resume_on_result(FlatRc::new(step.clone())), added);
     Chain::new(FlatRc::new(step), FlatRc::new(control))
 }

@@ -53,14 +53,13 @@
 //! Next: `step.rs`, one callback.
 
 use super::control::{self, Control};
-use super::flat_rc::{FlatRc, Node, Plain};
+use super::flat_rc::{FlatRc, Node};
 use super::nesting::{self, Level};
 use super::panics::{Payload, caught};
 use super::waking;
 use crate::Failure;
-use crate::deferred::story::{Outcome, Place};
+use crate::deferred::story::Place;
 use crate::error::PanicError;
-use std::cell::Cell;
 use std::mem;
 use std::panic;
 use std::rc::Rc;
@@ -86,38 +85,12 @@ pub(crate) enum Next {
 
 /// A step as the node before it in the same chain sees it.
 pub(crate) trait Accept<T>: Node {
-    /// Runs with that input, inside of `trampoline`, which is in this chain. The chain is not paused.
-    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next;
     /// Takes the input, to run later: returns itself.
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run>;
-}
 
-/// A step of the library, not a callback of the user's. It runs once, with nothing but its input.
-pub(crate) trait SimpleStep: Plain {
-    type Input;
-    /// Where the input lies until the step runs, if that is later.
-    fn inbox(&self) -> &Cell<Option<Outcome<Self::Input>>>;
-    /// As [`Accept::run_with`].
-    fn run_with_input(self: Rc<Self>, input: Result<Self::Input, Failure>, trampoline: &mut Trampoline) -> Next;
-}
-
-impl<S: SimpleStep> Accept<S::Input> for S {
-    fn run_with(self: Rc<Self>, input: Result<S::Input, Failure>, trampoline: &mut Trampoline) -> Next {
-        self.run_with_input(input, trampoline)
-    }
-
-    fn accept(self: Rc<Self>, input: Result<S::Input, Failure>) -> Rc<dyn Run> {
-        self.inbox().set(Some(Outcome::new(input)));
-        self
-    }
-}
-
-impl<S: SimpleStep> Run for S {
-    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
-        match self.inbox().take() {
-            Some(input) => self.run_with_input(input.into_inner(), trampoline),
-            None => Next::Nothing,
-        }
+    /// Takes the input and runs, inside of `trampoline`, which is in this chain. The chain is not paused.
+    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+        self.accept(input).run(trampoline)
     }
 }
 

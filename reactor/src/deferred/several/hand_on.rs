@@ -54,10 +54,6 @@ impl<T: 'static> HandOn<T> {
 impl<T> Plain for HandOn<T> {}
 
 impl<T> Accept<T> for HandOn<T> {
-    fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
-        self.accept(input).run(trampoline)
-    }
-
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
         self.inbox.set(Some(Outcome::new(input)));
         self

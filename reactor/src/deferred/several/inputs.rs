@@ -21,7 +21,7 @@
 use crate::Failure;
 use crate::deferred::Deferred;
 use crate::deferred::chain::{
-    Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, SimpleStep, Tail, Trampoline, WaitedFor, Waiter, deliver_from,
+    Accept, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter, deliver_from,
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus, Trace};
 use crate::failure::Waypoint;
@@ -228,15 +228,17 @@ struct Input<P: Policy> {
 
 impl<P: Policy> Plain for Input<P> {}
 
-impl<P: Policy> SimpleStep for Input<P> {
-    type Input = P::Input;
-
-    fn inbox(&self) -> &Cell<Option<Outcome<P::Input>>> {
-        &self.inbox
+impl<P: Policy> Accept<P::Input> for Input<P> {
+    fn accept(self: Rc<Self>, input: Result<P::Input, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Some(Outcome::new(input)));
+        self
     }
+}
 
-    fn run_with_input(self: Rc<Self>, input: Result<P::Input, Failure>, trampoline: &mut Trampoline) -> Next {
-        match self.joint.keep(self.index, input, trampoline) {
+impl<P: Policy> Run for Input<P> {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        let Some(input) = self.inbox.take() else { return Next::Nothing };
+        match self.joint.keep(self.index, input.into_inner(), trampoline) {
             Some(decided) => self.joint.clone().decide(decided, trampoline),
             None => Next::Nothing,
         }

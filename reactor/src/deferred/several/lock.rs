@@ -12,7 +12,7 @@
 //!
 //! All clones of a handle are the same lock. It is for one thread: it guards work that takes several turns of the loop,
 //! not memory. There is no limit to the number of waiters. A caller that needs one can ask
-//! [`DeferredSemaphore::waiting`] how many there are.
+//! [`DeferredSemaphore::waiting_count`] how many there are.
 //!
 //! In async code: `let held = lock.acquire().await?;`.
 //!
@@ -129,7 +129,7 @@ impl DeferredSemaphore {
     }
 
     /// How many tokens could be acquired now without waiting.
-    pub fn tokens(&self) -> usize {
+    pub fn free_tokens(&self) -> usize {
         self.0.free.get()
     }
 
@@ -140,7 +140,7 @@ impl DeferredSemaphore {
 
     /// How many callers wait. Waiters that have given up do not count. There is one exception: a coroutine whose own
     /// Deferred is gone may give up unnoticed, and then counts until its turn comes.
-    pub fn waiting(&self) -> usize {
+    pub fn waiting_count(&self) -> usize {
         self.0.waiters.len()
     }
 }
@@ -195,7 +195,13 @@ where
 
 impl fmt::Debug for DeferredSemaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeferredSemaphore({} of {} free, {} waiting)", self.tokens(), self.limit(), self.waiting())
+        write!(
+            f,
+            "DeferredSemaphore({} of {} free, {} waiting)",
+            self.free_tokens(),
+            self.limit(),
+            self.waiting_count()
+        )
     }
 }
 
@@ -233,12 +239,12 @@ impl DeferredLock {
 
     /// Whether a caller that wants it must wait.
     pub fn is_locked(&self) -> bool {
-        self.0.tokens() == 0
+        self.0.free_tokens() == 0
     }
 
-    /// How many callers wait; see [`DeferredSemaphore::waiting`].
-    pub fn waiting(&self) -> usize {
-        self.0.waiting()
+    /// How many callers wait; see [`DeferredSemaphore::waiting_count`].
+    pub fn waiting_count(&self) -> usize {
+        self.0.waiting_count()
     }
 }
 
@@ -251,7 +257,7 @@ impl Default for DeferredLock {
 impl fmt::Debug for DeferredLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.is_locked() { "locked" } else { "unlocked" };
-        write!(f, "DeferredLock({state}, {} waiting)", self.waiting())
+        write!(f, "DeferredLock({state}, {} waiting)", self.waiting_count())
     }
 }
 

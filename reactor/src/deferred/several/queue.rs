@@ -119,7 +119,7 @@ impl<T: 'static> DeferredQueue<T> {
 
     /// How many callers wait for an item. Waiters that have given up do not count. There is one exception: a coroutine
     /// whose own Deferred is gone may give up unnoticed, and then counts until its turn comes.
-    pub fn waiting(&self) -> usize {
+    pub fn waiting_count(&self) -> usize {
         self.0.waiters.len()
     }
 }
@@ -132,7 +132,7 @@ impl<T: 'static> Clone for DeferredQueue<T> {
 
 impl<T: 'static> fmt::Debug for DeferredQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeferredQueue({} stored, {} waiting)", self.len(), self.waiting())
+        write!(f, "DeferredQueue({} stored, {} waiting)", self.len(), self.waiting_count())
     }
 }
 

@@ -10,7 +10,7 @@
 //! Next: `queue.rs`.
 
 use crate::Failure;
-use crate::deferred::chain::{Next, Out, Payload, Plain, SimpleStep, Tail, Trampoline, caught};
+use crate::deferred::chain::{Accept, Next, Out, Payload, Plain, Run, Tail, Trampoline, caught};
 use crate::deferred::story::{Outcome, Trace};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -38,18 +38,20 @@ impl<T: 'static> RunEnd<T> {
 
 impl<T> Plain for RunEnd<T> {}
 
-impl<T> SimpleStep for RunEnd<T> {
-    type Input = T;
-
-    fn inbox(&self) -> &Cell<Option<Outcome<T>>> {
-        &self.inbox
+impl<T> Accept<T> for RunEnd<T> {
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Some(Outcome::new(input)));
+        self
     }
+}
 
-    fn run_with_input(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+impl<T> Run for RunEnd<T> {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        let Some(input) = self.inbox.take() else { return Next::Nothing };
         if let Some(payload) = self.panic.take() {
             trampoline.keep_panic(payload);
         }
-        self.out.push(input, trampoline)
+        self.out.push(input.into_inner(), trampoline)
     }
 }
 

@@ -25,7 +25,7 @@ use super::tickets::Tickets;
 use crate::Failure;
 use crate::deferred::Deferred;
 use crate::deferred::chain::{
-    Chain, Control, Firing, FlatRc, Gate, Head, Next, Node, Plain, Run, SimpleStep, Trampoline, WaitedFor, Waiter,
+    Accept, Chain, Control, Firing, FlatRc, Gate, Head, Next, Node, Plain, Run, Trampoline, WaitedFor, Waiter,
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus};
 use crate::failure::Waypoint;
@@ -78,7 +78,7 @@ struct Handout<T: Clone + 'static> {
 impl<T: Clone + 'static> Shared<T> {
     /// Shares the result of `deferred`.
     pub fn new(deferred: Deferred<T>) -> Shared<T> {
-        let given = Rc::new(Handout {
+        let handout = Rc::new(Handout {
             result: OnceCell::new(),
             waiters: Tickets::new(),
             told: Cell::new(false),
@@ -86,17 +86,17 @@ impl<T: Clone + 'static> Shared<T> {
         });
         let source = match deferred.try_result() {
             Ok(result) => {
-                given.keep(result);
+                handout.keep(result);
                 None
             }
             Err(chain) => {
                 let source =
-                    chain.end_with(FlatRc::new(Rc::new(Give { given: given.clone(), inbox: Cell::new(None) })));
+                    chain.end_with(FlatRc::new(Rc::new(Give { handout: handout.clone(), inbox: Cell::new(None) })));
                 source.gate().set_waiter(Waiter::Many);
                 Some(source)
             }
         };
-        Shared { sharing: Rc::new(Sharing { handout: given, source: RefCell::new(source) }) }
+        Shared { sharing: Rc::new(Sharing { handout, source: RefCell::new(source) }) }
     }
 
     /// A Deferred of its own, which fires with a clone of the result: at once if the result is here.
@@ -105,15 +105,15 @@ impl<T: Clone + 'static> Shared<T> {
     /// too. Dropping the Deferred, if nothing follows it, also gives up its place, but never cancels the source.
     #[track_caller]
     pub fn wait(&self) -> Deferred<T> {
-        let given = &self.sharing.handout;
+        let handout = &self.sharing.handout;
         let made = Location::caller();
-        if let Some(result) = given.result.get() {
-            given.told.set(true);
+        if let Some(result) = handout.result.get() {
+            handout.told.set(true);
             return Deferred::from_result_at(result.clone(), made);
         }
-        let ticket = given.waiters.next();
+        let ticket = handout.waiters.next();
         let head = Head::new(None, made);
-        given.waiters.add(FlatRc::new(head.clone()));
+        handout.waiters.add(FlatRc::new(head.clone()));
         let control = Rc::new(WaiterControl { head: head.clone(), ticket, sharing: self.sharing.clone() });
         Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
     }
@@ -124,7 +124,7 @@ impl<T: Clone + 'static> Shared<T> {
     }
 
     /// How many callers wait.
-    pub fn waiting(&self) -> usize {
+    pub fn waiting_count(&self) -> usize {
         self.sharing.handout.waiters.len()
     }
 }
@@ -146,7 +146,7 @@ impl<T: Clone + 'static> Clone for Shared<T> {
 impl<T: Clone + 'static> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = if self.has_fired() { "fired" } else { "pending" };
-        write!(f, "Shared({state}, {} waiting)", self.waiting())
+        write!(f, "Shared({state}, {} waiting)", self.waiting_count())
     }
 }
 
@@ -171,39 +171,41 @@ impl<T: Clone + 'static> Drop for Handout<T> {
 
 /// The last step of the source.
 struct Give<T: Clone + 'static> {
-    given: Rc<Handout<T>>,
+    handout: Rc<Handout<T>>,
     inbox: Cell<Option<Outcome<T>>>,
 }
 
 impl<T: Clone + 'static> Plain for Give<T> {}
 
-impl<T: Clone> SimpleStep for Give<T> {
-    type Input = T;
-
-    fn inbox(&self) -> &Cell<Option<Outcome<T>>> {
-        &self.inbox
+impl<T: Clone> Accept<T> for Give<T> {
+    fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run> {
+        self.inbox.set(Some(Outcome::new(input)));
+        self
     }
+}
 
-    fn run_with_input(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
+impl<T: Clone> Run for Give<T> {
+    fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
+        let Some(input) = self.inbox.take().map(Outcome::into_inner) else { return Next::Nothing };
         // If a `Clone` panics, the waiter for which the copy was made fails with a `PanicError`.
         let copy =
             |trampoline: &mut Trampoline| trampoline.call(|| input.clone(), Location::caller()).unwrap_or_else(Err);
-        let given = &self.given;
-        if given.result.get().is_none() {
+        let handout = &self.handout;
+        if handout.result.get().is_none() {
             let kept = copy(trampoline);
-            given.keep(kept);
+            handout.keep(kept);
         }
-        while let Some(head) = given.waiters.remove_oldest() {
+        while let Some(head) = handout.waiters.remove_oldest() {
             if !matches!(head.admit(head.made()), Ok(Firing::Counts)) {
                 continue;
             }
-            given.told.set(true);
+            handout.told.set(true);
             let result = copy(trampoline).map_err(|mut failure| {
                 failure.pass(Waypoint::Made(head.made()));
                 failure
             });
             // One at a time: the next one when all that follows from this one has come to rest.
-            if !given.waiters.is_empty() {
+            if !handout.waiters.is_empty() {
                 self.inbox.set(Some(Outcome::new(input)));
                 trampoline.postpone_alone(self.clone());
             }
@@ -288,10 +290,10 @@ impl<T: Clone> Control for WaiterControl<T> {
             trampoline.cancel(self.gate().waits_on().map(|waits| waits.control).into_iter(), at);
             return Next::Nothing;
         }
-        let given = &self.sharing.handout;
-        given.told.set(true); // Of the cancel.
-        drop(given.waiters.remove(self.ticket));
-        if given.waiters.is_empty() && given.result.get().is_none() {
+        let handout = &self.sharing.handout;
+        handout.told.set(true); // Of the cancel.
+        drop(handout.waiters.remove(self.ticket));
+        if handout.waiters.is_empty() && handout.result.get().is_none() {
             trampoline.postpone_alone(Rc::new(Unwanted { sharing: self.sharing.clone(), at }));
         }
         self.head.fail_cancelled(at)

@@ -1,7 +1,7 @@
 //! Where a Deferred was made and where its callbacks were added; what a failure learns on its way.
 //!
 //! Each callback passes this on, so it must be small: it is a [`Trace`], two words. The places of the callbacks are in
-//! a list of those that this thread ran last. The list is read only when something fails ([`History`]). A chain that
+//! a list of those that this thread ran last. The list is read only when something fails. A chain that
 //! waits, perhaps for hours, keeps its own last callbacks, and puts them into the list again when it goes on.
 //!
 //! Next: `unhandled.rs`, failures that nobody handled.
@@ -49,15 +49,6 @@ impl<T> From<&Result<T, Failure>> for Incoming {
             Err(failure) => Incoming::Failure(failure.id()),
         }
     }
-}
-
-/// What a failure had to do with a callback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// It returned the failure.
-    Raised,
-    /// It returned a Deferred that failed.
-    GaveBack,
 }
 
 /// Where a Deferred was made, how many callbacks it has had, and its number in the list of recent ones.
@@ -211,20 +202,19 @@ impl Trace {
     }
 
     #[cold]
-    pub(crate) fn raised(self, mut failure: Failure, added: Place) -> Failure {
-        self.history().without(added).enter(&mut failure, added, Part::Raised);
-        failure
+    pub(crate) fn raised(self, failure: Failure, added: Place) -> Failure {
+        self.enter(failure, added, Waypoint::RaisedBy(added))
     }
 
     #[cold]
-    pub(crate) fn given_back(self, mut failure: Failure, added: Place) -> Failure {
-        self.history().without(added).enter(&mut failure, added, Part::GaveBack);
-        failure
+    pub(crate) fn given_back(self, failure: Failure, added: Place) -> Failure {
+        self.enter(failure, added, Waypoint::GivenBackBy(added))
     }
 
-    /// All that is known of the chain up to here.
+    /// Writes into a failure where this Deferred was made, which callbacks it has had, and `how` the failure came out of
+    /// the last one, which was added at `by`.
     #[cold]
-    fn history(self) -> History {
+    fn enter(self, mut failure: Failure, by: Place, how: Waypoint) -> Failure {
         let wanted = MAX_TOLD.min(self.count as usize);
         let mut told = Vec::new();
         self.each_latest(|added| {
@@ -232,42 +222,19 @@ impl Trace {
             told.len() < wanted
         });
         told.truncate(wanted);
-        told.reverse();
-        History { made: self.made, untold: self.count as usize - told.len(), told }
-    }
-}
-
-/// Where a Deferred was made, and the callbacks that it has had.
-#[derive(Debug)]
-struct History {
-    made: Place,
-    untold: usize,
-    told: Vec<Place>,
-}
-
-impl History {
-    /// Writes this history into `failure`, which the callback added at `by` has brought into this Deferred.
-    fn enter(&self, failure: &mut Failure, by: Place, part: Part) {
-        failure.pass(Waypoint::Made(self.made));
-        if self.untold > 0 {
-            failure.pass(Waypoint::Earlier(self.untold));
-        }
-        for added in &self.told {
-            failure.pass(Waypoint::After(added));
-        }
-        failure.pass(match part {
-            Part::Raised => Waypoint::RaisedBy(by),
-            Part::GaveBack => Waypoint::GivenBackBy(by),
-        });
-    }
-
-    /// Without its last callback, which is `by`.
-    fn without(mut self, by: Place) -> History {
-        if self.told.last() == Some(&by) {
-            self.told.pop();
+        let mut untold = self.count as usize - told.len();
+        // The callback at `by` is told as `how`.
+        if told.first() == Some(&by) {
+            told.remove(0);
         } else {
-            self.untold = self.untold.saturating_sub(1);
+            untold = untold.saturating_sub(1);
         }
-        self
+        failure.pass(Waypoint::Made(self.made));
+        if untold > 0 {
+            failure.pass(Waypoint::Earlier(untold));
+        }
+        told.into_iter().rev().for_each(|added| failure.pass(Waypoint::After(added)));
+        failure.pass(how);
+        failure
     }
 }

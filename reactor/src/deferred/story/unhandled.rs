@@ -51,7 +51,7 @@ impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
         if self.is_failure()
             && let Some(Err(failure)) = self.take()
-            && failure.first_report()
+            && failure.mark_reported()
         {
             report(failure);
         }

@@ -22,7 +22,7 @@ fn queue_up(events: &Events, lock: &DeferredLock, name: &'static str) -> Deferre
 fn a_lock_is_handed_straight_from_one_to_the_next_in_order_of_arrival() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let [a, b, c] = ["a", "b", "c"].map(|name| queue_up(&events, &lock, name));
-    assert_eq!((events.take(), lock.waiting()), (vec!["a".to_owned()], 2));
+    assert_eq!((events.take(), lock.waiting_count()), (vec!["a".to_owned()], 2));
     drop(a.result());
     assert_eq!((events.take(), lock.is_locked()), (vec!["b".to_owned()], true));
     drop(b.result());
@@ -41,7 +41,7 @@ fn a_waiter_whose_deferred_was_dropped_gets_no_token_lost() {
     drop(a);
     assert_eq!(events.take(), ["a", "c"]);
     drop(c);
-    assert_eq!((lock.is_locked(), lock.waiting()), (false, 0));
+    assert_eq!((lock.is_locked(), lock.waiting_count()), (false, 0));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn nobody_overtakes_a_waiter_when_a_callback_releases() {
     });
     let c = queue_up(&events, &lock, "c");
     drop(a);
-    assert_eq!((events.take(), lock.waiting()), (vec!["c".to_owned()], 1));
+    assert_eq!((events.take(), lock.waiting_count()), (vec!["c".to_owned()], 1));
     drop(c.result());
     assert_eq!(events.take(), ["newcomer"]);
     drop((b, newcomer.take()));
@@ -155,7 +155,7 @@ fn many_waiters_that_release_in_their_callbacks_use_constant_stack() {
             drop(doors.run(move || ran.set(ran.get() + 1)));
         }
         drop(held);
-        assert_eq!((served.get(), doors.tokens()), (MANY, limit));
+        assert_eq!((served.get(), doors.free_tokens()), (MANY, limit));
     }
 }
 
@@ -165,7 +165,7 @@ fn many_waiters_are_cancelled_without_looking_at_each_other() {
     let held = lock.acquire();
     let waiters: Vec<_> = (0..MANY).map(|_| lock.acquire().add_errback(Err)).collect();
     waiters.iter().for_each(|waiter| waiter.cancel());
-    assert_eq!(lock.waiting(), 0);
+    assert_eq!(lock.waiting_count(), 0);
     for waiter in waiters {
         waiter.add_both(|_| {}).detach();
     }
@@ -257,7 +257,7 @@ fn a_waiter_of_which_only_a_canceller_or_a_pause_is_left_has_given_up() {
     let first = lock.acquire();
     let kept = onlookers(lock.acquire());
     let third = lock.acquire();
-    assert_eq!(lock.waiting(), 1, "it is out at once");
+    assert_eq!(lock.waiting_count(), 1, "it is out at once");
     drop(first);
     assert!(third.has_fired());
     kept.0.clone().cancel();
@@ -274,7 +274,7 @@ fn a_waiter_with_a_callback_and_a_canceller_waits_on() {
     let second = queue_up(&events, &lock, "second");
     let canceller = second.canceller();
     drop(second);
-    assert_eq!(lock.waiting(), 1);
+    assert_eq!(lock.waiting_count(), 1);
     drop(first);
     assert_eq!(events.take(), ["second"]);
     drop(canceller);

@@ -10,10 +10,10 @@ fn items_and_waiters_are_served_in_order_of_arrival() {
     let queue = DeferredQueue::unbounded();
     queue.put(1).unwrap();
     queue.put(2).unwrap();
-    assert_eq!((queue.len(), queue.waiting()), (2, 0));
+    assert_eq!((queue.len(), queue.waiting_count()), (2, 0));
     assert_eq!((queue.get().result(), queue.get().result()), (Some(1), Some(2)));
     let (first, second) = (queue.get(), queue.get());
-    assert_eq!((queue.is_empty(), queue.waiting()), (true, 2));
+    assert_eq!((queue.is_empty(), queue.waiting_count()), (true, 2));
     queue.put(3).unwrap();
     assert!(first.has_fired() && !second.has_fired());
     queue.put(4).unwrap();
@@ -25,7 +25,7 @@ fn a_cancelled_waiter_is_taken_out_and_makes_room() {
     let queue = DeferredQueue::bounded(1, 2);
     let (first, second) = (queue.get(), queue.get());
     first.cancel();
-    assert_eq!(queue.waiting(), 1);
+    assert_eq!(queue.waiting_count(), 1);
     assert_eq!(outcome(first), "failed: cancelled");
     let third = queue.get();
     queue.put(1).unwrap();
@@ -170,7 +170,7 @@ fn a_full_backlog_is_looked_through_neither_by_a_refused_waiter_nor_by_one_that_
         assert!(queue.get().has_fired(), "it was refused");
     }
     let kept: Vec<_> = waiting.into_iter().step_by(2).collect();
-    assert_eq!(queue.waiting(), kept.len(), "a waiter that was dropped is out at once");
+    assert_eq!(queue.waiting_count(), kept.len(), "a waiter that was dropped is out at once");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_coroutine_that_nobody_holds_begins_to_wait_and_is_served() {
     })
     .detach();
     fire_go.callback(()).unwrap();
-    assert_eq!(queue.waiting(), 1);
+    assert_eq!(queue.waiting_count(), 1);
     queue.put(1).unwrap();
     assert_eq!(events.take(), ["1"]);
 }

@@ -17,11 +17,11 @@ fn every_waiter_gets_the_value_in_order_of_asking_before_and_after_it_fires() {
         shared.clone().wait().add_callback(move |n| note(&events, format!("{name} {n}")))
     };
     let waiters = [ask("first"), ask("second"), ask("third")];
-    assert_eq!((shared.waiting(), shared.has_fired()), (3, false));
+    assert_eq!((shared.waiting_count(), shared.has_fired()), (3, false));
     firer.callback(7).unwrap();
     let late = ask("late");
     assert_eq!(events.take(), ["first 7", "second 7", "third 7", "late 7"]);
-    assert_eq!((shared.waiting(), shared.has_fired()), (0, true));
+    assert_eq!((shared.waiting_count(), shared.has_fired()), (0, true));
     drop((waiters, late));
 }
 
@@ -50,7 +50,7 @@ fn a_cancelled_waiter_fails_alone() {
     let [first, second, third] = [(); 3].map(|()| shared.wait());
     first.cancel();
     third.cancel();
-    assert_eq!(shared.waiting(), 1);
+    assert_eq!(shared.waiting_count(), 1);
     firer.callback(7).unwrap();
     assert_eq!(
         (outcome(first), outcome(second), outcome(third)),
@@ -67,9 +67,9 @@ fn a_waiter_that_is_dropped_keeps_no_place_unless_something_follows_it() {
     shared.wait().add_callback(move |n| note(&noted, n)).detach();
     let (waiter, outer) = (shared.wait(), Deferred::<()>::new().0);
     drop(outer.add_callback(move |()| waiter)); // Inside of another drop.
-    assert_eq!(shared.waiting(), 2, "the one with a callback, and the one with a canceller");
+    assert_eq!(shared.waiting_count(), 2, "the one with a callback, and the one with a canceller");
     drop(canceller);
-    assert_eq!(shared.waiting(), 1);
+    assert_eq!(shared.waiting_count(), 1);
     firer.callback(7).unwrap();
     assert_eq!(events.take(), ["7"]);
 }
