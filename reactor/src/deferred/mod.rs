@@ -202,8 +202,8 @@ impl<T: 'static> Deferred<T> {
 
     /// Cancels what this Deferred waits for: runs the canceller, and then fails with
     /// [`CancelledError`](crate::CancelledError), unless the canceller has fired it. If the chain waits for a Deferred
-    /// that a callback returned, that Deferred is cancelled instead. Does nothing if the chain has been called and waits
-    /// for no Deferred.
+    /// that a callback returned, that Deferred is cancelled instead. Does nothing if the chain has been called and
+    /// waits for no Deferred.
     ///
     /// Without a canceller, the next firing by the producer is silently ignored: the producer could not have known.
     ///

@@ -211,8 +211,8 @@ impl Trace {
         self.enter(failure, added, Waypoint::GivenBackBy(added))
     }
 
-    /// Writes into a failure where this Deferred was made, which callbacks it has had, and `how` the failure came out of
-    /// the last one, which was added at `by`.
+    /// Writes into a failure where this Deferred was made, which callbacks it has had, and `how` the failure came out
+    /// of the last one, which was added at `by`.
     #[cold]
     fn enter(self, mut failure: Failure, by: Place, how: Waypoint) -> Failure {
         let wanted = MAX_TOLD.min(self.count as usize);
