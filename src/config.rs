@@ -3,24 +3,25 @@
 //! Without a file the herd is the paper's five servers. A TOML file replaces them. Anything in the file that is not
 //! understood is an error with its line.
 //!
-//! Next: `config/places.rs`, the settings of the Places service.
+//! Next: `config/reader.rs`, which turns TOML into values and says on which line something is wrong.
 
 mod log;
 mod places;
 mod read_file;
+mod reader;
 
 pub use log::LogConfig;
 pub(crate) use log::MAX_LOG_BUFFER;
 pub use places::{ExtraField, PlacesConfig, Provider};
 pub(crate) use read_file::read_file;
+pub use reader::ConfigError;
 
+use reader::{Reader, Value};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 /// The paper's herd: name, port on this machine, neighbors. Each link is named once.
 const PAPER: [(&str, u16, &[&str]); 5] = [
@@ -90,18 +91,6 @@ impl Default for Limits {
         Limits { line: 64 * 1024, ahead: Duration::from_secs(24 * 3600), memory: 1 << 30 }
     }
 }
-
-/// Why a configuration cannot be used: one line for a person to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(pub String);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 impl Default for Config {
     fn default() -> Config {
@@ -179,29 +168,7 @@ fn link_both_ways(servers: &mut BTreeMap<String, ServerConfig>) {
     }
 }
 
-/// Turns a TOML table into a [`Config`]. Each error has the line of the value that is wrong.
-struct Reader<'a> {
-    text: &'a str,
-    source: &'a str,
-}
-
-type Value<'a> = Spanned<DeValue<'a>>;
-
 impl Reader<'_> {
-    /// The file and the line, as an error message names them.
-    fn line_of(&self, offset: usize) -> String {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        format!("{}, line {}", self.source, before.matches('\n').count() + 1)
-    }
-
-    fn error_at(&self, offset: usize, what: impl fmt::Display) -> ConfigError {
-        ConfigError(format!("{}: {what}", self.line_of(offset)))
-    }
-
-    fn error(&self, value: &Value<'_>, what: impl fmt::Display) -> ConfigError {
-        self.error_at(value.span().start, what)
-    }
-
     fn config(&self, table: &DeTable<'_>) -> Result<Config, ConfigError> {
         let mut config = Config::default();
         for (key, value) in table {
@@ -214,39 +181,6 @@ impl Reader<'_> {
             }
         }
         Ok(config)
-    }
-
-    fn unknown(&self, key: &Spanned<std::borrow::Cow<'_, str>>, table: &str, known: &[&str]) -> ConfigError {
-        let known = known.join(", ");
-        self.error_at(key.span().start, format!("unknown key {:?}{table}; known here: {known}", key.get_ref()))
-    }
-
-    fn table<'v, 'i>(&self, value: &'v Value<'i>, name: &str) -> Result<&'v DeTable<'i>, ConfigError> {
-        value.get_ref().as_table().ok_or_else(|| self.error(value, format!("{name} is not a table")))
-    }
-
-    fn string<'v>(&self, value: &'v Value<'_>, name: &str) -> Result<&'v str, ConfigError> {
-        value.get_ref().as_str().ok_or_else(|| self.error(value, format!("{name} is not a string in quotes")))
-    }
-
-    fn number(&self, value: &Value<'_>, name: &str, least: usize) -> Result<usize, ConfigError> {
-        let integer = value.get_ref().as_integer();
-        let number = integer.and_then(|integer| usize::from_str_radix(integer.as_str(), integer.radix()).ok());
-        number
-            .filter(|number| *number >= least)
-            .ok_or_else(|| self.error(value, format!("{name} is not a whole number of at least {least}")))
-    }
-
-    /// Reads a whole number from `least` to `most`.
-    fn number_to(&self, value: &Value<'_>, name: &str, least: usize, most: usize) -> Result<usize, ConfigError> {
-        let number = self.number(value, name, least).ok().filter(|number| *number <= most);
-        number.ok_or_else(|| self.error(value, format!("{name} is not a whole number from {least} to {most}")))
-    }
-
-    fn duration(&self, value: &Value<'_>, name: &str) -> Result<Duration, ConfigError> {
-        let what = || self.error(value, format!("{name} is not a duration above zero, such as \"2s\" or \"500ms\""));
-        let duration = humantime::parse_duration(self.string(value, name)?).map_err(|_| what())?;
-        if duration.is_zero() { Err(what()) } else { Ok(duration) }
     }
 
     fn servers(&self, value: &Value<'_>) -> Result<BTreeMap<String, ServerConfig>, ConfigError> {
@@ -322,23 +256,6 @@ impl Reader<'_> {
         }
         let (host, port) = address.ok_or_else(|| self.error(value, format!("server {name} has no address")))?;
         Ok(ServerConfig { host, port, neighbors })
-    }
-
-    fn address(&self, value: &Value<'_>, name: &str) -> Result<(String, u16), ConfigError> {
-        let text = self.string(value, name)?;
-        let wrong = || self.error(value, format!("{name} {text:?} is not host:port, such as 127.0.0.1:12200"));
-        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-        let port = port.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or_else(wrong)?,
-            None if host.contains(':') => return Err(wrong()),
-            None => host,
-        };
-        let proper = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if host.is_empty() || !host.chars().all(proper) {
-            return Err(wrong());
-        }
-        Ok((host.to_owned(), port))
     }
 
     fn limits(&self, value: &Value<'_>) -> Result<Limits, ConfigError> {

@@ -13,19 +13,12 @@
 //! * [`places`]: what is near a location, from one of several services.
 //! * [`config`], [`log_file`], [`terminal`] and [`cli`]: the program around it.
 //!
-//! What each may import, besides the library `reactor`; nothing else:
+//! DESIGN.md has a picture of the layers that these modules form, and `tests/tidy.rs` checks it. So the commands and
+//! the decisions know no connection, the log knows no key, the configuration knows no command line, and nothing knows
+//! the simulation.
 //!
-//! ```text
-//!   decimal   <-                            terminal, config <-
-//!   message   <- decimal                    log_file  <- config, terminal
-//!   locations <- decimal, message           replies   <- log_file
-//!   watch     <- locations, message         places    <- config
-//!   server, protocol, links <- each other, and all of the above
-//!   cli       <- all of the above
-//! ```
-//!
-//! So the commands and the decisions know no connection, the log knows no key, the configuration knows no command line,
-//! and nothing knows the simulation.
+//! Circle: `server.rs`, `protocol.rs`, `links.rs` and `links/` are one thing, a server at work. A connection and a link
+//! tell the server what they received, and the server tells the links what to pass on.
 //!
 //! Next: `message.rs`.
 

@@ -22,14 +22,14 @@ mod writer;
 pub use traffic::{Bytes, Traffic};
 
 use crate::config::LogConfig;
-use buffer::LogBuffer;
+use buffer::{INSTALLED, LogBuffer};
 use files::{Files, Sink};
 use log::{LevelFilter, Log, Metadata, Record};
 use share::Owner;
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
@@ -124,9 +124,6 @@ impl LogFile {
         }
     }
 }
-
-/// The log of the process, for [`Traffic`].
-static INSTALLED: OnceLock<Arc<LogBuffer>> = OnceLock::new();
 
 struct Logger {
     buffer: Arc<LogBuffer>,

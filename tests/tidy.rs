@@ -8,6 +8,8 @@ mod documents;
 mod imports;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/orders.rs"]
+mod orders;
 #[path = "tidy/reading_order.rs"]
 mod reading_order;
 #[path = "tidy/repo.rs"]

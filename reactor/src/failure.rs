@@ -4,6 +4,9 @@
 //! place of that conversion is kept. On its way each callback that it passes adds the place where that callback was
 //! added, so that the final report can say where the failure came from.
 //!
+//! Circle: this file and `failure/` use each other, because a failure may hold a list of failures. Each report, search
+//! and drop goes from the one to the other.
+//!
 //! Next: `failure/waypoint.rs`, one such place.
 
 mod inside;

@@ -37,13 +37,15 @@
 //!
 //! # The layers
 //!
-//! DESIGN.md has the same picture with the files of each layer, and with the clients and the help for tests apart.
+//! DESIGN.md has the same picture with the files of each layer. A layer uses those above it.
 //!
 //! ```text
-//! pure       bytes -> values, times -> due calls, results -> callbacks    no sockets, no clock, no mio
-//! protocols  objects that see only a Transport                            still no mio
-//! loop       the loop, the slab, ports, connectors                        knows only the trait Driver
-//! drivers    the real world, or a simulated one                           the only code that knows it
+//! pure       bytes -> values, times -> due calls, results -> callbacks      no sockets, no clock, no mio
+//! protocols  objects that see only a Transport and a Clock                  no loop, no mio
+//! loop       the loop, the slab, ports, connectors                          knows only the trait Driver
+//! drivers    the real world over mio, or a simulated one                    the only code that differs between the two
+//! clients    how a program talks to the world                               no driver
+//! tests      help for the tests of protocols
 //! ```
 //!
 //! # Differences from Twisted

@@ -2,7 +2,7 @@
 //!
 //! Next: `../log_file.rs`, the log of a run.
 
-use super::{ConfigError, Reader, Value};
+use super::reader::{ConfigError, Reader, Value};
 
 /// The maximum number of bytes of a log that wait for the disk, and little beside a busy server's other memory. At the
 /// limit, lines are dropped.

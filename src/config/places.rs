@@ -2,7 +2,7 @@
 //!
 //! Next: `read_file.rs`, which reads a file and does not wait for ever.
 
-use super::{ConfigError, Reader, Value};
+use super::reader::{ConfigError, Reader, Value};
 use reactor::http::Url;
 use std::collections::BTreeMap;
 use std::fmt;

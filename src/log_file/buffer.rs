@@ -6,11 +6,14 @@ use super::share::{Share, Shares};
 use crate::config::{LogConfig, MAX_LOG_BUFFER};
 use crate::terminal;
 use log::{Level, LevelFilter};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// The number of bytes at which the writer writes without waiting for more.
 pub(super) const BATCH: usize = 256 * 1024;
+
+/// The log of the process, which the lines of connections go to.
+pub(super) static INSTALLED: OnceLock<Arc<LogBuffer>> = OnceLock::new();
 
 #[derive(Debug)]
 pub(super) struct LogBuffer {

@@ -2,7 +2,7 @@
 //!
 //! Next: `../cli.rs`, the program around all this.
 
-use super::INSTALLED;
+use super::buffer::INSTALLED;
 use super::share::{Owner, Share};
 use crate::terminal;
 use log::Level;

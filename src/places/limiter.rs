@@ -14,13 +14,15 @@
 //! The parts are plain values that are given the time: `queue.rs` says whose turn it is, `budget.rs` what may be spent,
 //! `breaker.rs` whether the service is up. This file makes them agree.
 //!
-//! Next: `limiter/queue.rs`, whose turn it is.
+//! Next: `limiter/not_asked.rs`, the ways in which it refuses, and `limiter/queue.rs`, whose turn it is.
 
 mod breaker;
 mod budget;
+mod not_asked;
 mod queue;
 
 pub use budget::Span;
+pub use not_asked::NotAsked;
 
 use super::service::ServiceError;
 use super::{Asker, Nearby, Places};
@@ -37,46 +39,6 @@ use std::time::{Duration, Instant};
 /// The maximum number of questions that wait. A client may send several without waiting for answers, and there may be
 /// many clients.
 const MAX_WAITING: usize = 1024;
-
-/// Why a question was not put to the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotAsked {
-    /// Too many questions wait already.
-    QueueFull,
-    /// Too many questions wait: this one's turn did not come within this time.
-    WaitedTooLong(Duration),
-    /// The budget for this span is spent.
-    BudgetSpent(Span),
-    /// The asker has had its share of the budget for this span.
-    ShareSpent(Span),
-    /// The service has failed several times in a row, and is left alone for now.
-    ServiceFails,
-}
-
-impl fmt::Display for NotAsked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotAsked::QueueFull | NotAsked::WaitedTooLong(_) => {
-                f.write_str("too many questions are waiting for the Places service; ask again later")?;
-            }
-            NotAsked::BudgetSpent(span) => {
-                write!(f, "the budget of the Places service for this {span} is spent; ask again later")?;
-            }
-            NotAsked::ShareSpent(span) => {
-                write!(f, "your share of the Places service for this {span} is spent; ask again later")?;
-            }
-            NotAsked::ServiceFails => {
-                f.write_str("the Places service has failed several times in a row; ask again later")?;
-            }
-        }
-        match self {
-            NotAsked::WaitedTooLong(after) => write!(f, " (this one's turn did not come within {after:?})"),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for NotAsked {}
 
 /// Stands before a provider and limits how many questions it gets, how fast, and from whom.
 pub struct Limiter {

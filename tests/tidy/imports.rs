@@ -10,10 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A module: its names from the root of the crate on.
 type Module = Vec<String>;
 
+/// What uses what.
+pub(crate) type Graph = BTreeMap<String, BTreeSet<String>>;
+
 /// A crate's files without their tests, and what each of them uses.
 pub(crate) struct Imports {
     /// The folder of the crate's root file.
     pub(crate) folder: String,
+    /// The name of the crate's root file.
+    root: String,
     files: BTreeMap<Module, &'static Source>,
     aliases: BTreeMap<Module, BTreeMap<String, Vec<String>>>,
     /// For each file, the files that it uses, each with the path in the source that says so.
@@ -33,7 +38,8 @@ impl Imports {
         let files: BTreeMap<Module, &'static Source> =
             own.map(|source| (module_of(folder, root, source), source)).collect();
         assert!(files.contains_key(&Module::new()), "{folder}/{root} is not found");
-        let mut imports = Imports { folder: folder.to_owned(), files, aliases: BTreeMap::new(), uses: BTreeMap::new() };
+        let (folder, root) = (folder.to_owned(), root.to_owned());
+        let mut imports = Imports { folder, root, files, aliases: BTreeMap::new(), uses: BTreeMap::new() };
         let mut named: Vec<(Module, Vec<String>)> = Vec::new();
         for (module, source) in &imports.files {
             let code = without_comments(source.product());
@@ -64,6 +70,16 @@ impl Imports {
     /// The files of the crate, tests aside.
     pub(crate) fn files(&self) -> impl Iterator<Item = &'static Source> {
         self.files.values().copied()
+    }
+
+    /// Which file uses which.
+    pub(crate) fn graph(&self) -> Graph {
+        self.uses.iter().map(|(from, uses)| (from.clone(), uses.keys().cloned().collect())).collect()
+    }
+
+    /// The name of the file that introduces a folder.
+    pub(crate) fn introduction_of(&self, folder: &str) -> &str {
+        if folder == self.folder { &self.root } else { "mod.rs" }
     }
 
     /// The file to which a path leads that stands in `module`, if it is one of this crate.

@@ -1,17 +1,27 @@
 //! The arrows between layers are those of DESIGN.md: its pictures are the table that these rules read.
 //!
 //! A picture's first line names a folder. A line at the margin begins a layer, and the indented lines below it name the
-//! layer's modules. A module uses its own layer and the layers above it, nothing below.
+//! layer's modules. A module uses its own layer and the layers above it, nothing below. A line's last column may forbid
+//! more: `no NAME`, a layer or a crate.
 
+use crate::circles::crates;
 use crate::imports::Imports;
-use crate::repo::{document, lines_where, none};
+use crate::repo::{document, lines_where, none, root};
 
 /// Uses against the arrows: from, to, and why it must be.
 const EXCEPTIONS: [(&str, &str, &str); 1] =
     [("event_loop/mod", "driver/mio_driver", "`Reactor::new` puts the real driver under the loop")];
 
+/// What a picture may forbid that another rule checks: `only_a_driver_...` in tests/tidy.rs.
+const CHECKED_ELSEWHERE: [&str; 2] = ["sockets", "clock"];
+
+/// What a picture may forbid that is a crate and no layer.
+const CRATES: [&str; 2] = ["mio", "reactor"];
+
 struct Layer {
     name: String,
+    /// What this layer must not use, from the last column.
+    forbidden: Vec<String>,
     modules: Vec<String>,
 }
 
@@ -45,7 +55,7 @@ fn the_herd_does_not_know_its_simulation() {
 }
 
 fn check(folder: &str) {
-    let imports = Imports::of(folder, "lib.rs");
+    let imports = crates().iter().find(|imports| imports.folder == folder).expect("a crate");
     let layers = layers(&document("DESIGN.md").text, &imports.folder);
     let mut broken = Vec::new();
     let files = imports.files().map(|file| file.path.as_str()).filter(|path| *path != format!("{folder}/lib.rs"));
@@ -55,8 +65,17 @@ fn check(folder: &str) {
             broken.push(format!("{file} stands in no layer of the picture in DESIGN.md"));
             continue;
         };
+        for name in &layers[own].forbidden {
+            if CRATES.contains(&name.as_str()) && uses_crate(imports, file, name) {
+                broken.push(format!("{file} uses {name}, and the picture says \"no {name}\""));
+            }
+        }
         for (other, path) in imports.uses.get(file).into_iter().flatten() {
             let other = self::module(folder, other);
+            if let Some(layer) = layer_of(&layers, other).filter(|layer| layers[own].forbids(&layers[*layer])) {
+                let name = &layers[layer].name;
+                broken.push(format!("{file} uses {path}, which is {other}, and the picture says \"no {name}\""));
+            }
             let is_exception = EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (module, other));
             let below = layer_of(&layers, other).filter(|layer| *layer > own && !is_exception);
             if let Some(layer) = below {
@@ -66,6 +85,49 @@ fn check(folder: &str) {
         }
     }
     none("against the arrows of DESIGN.md", &broken);
+}
+
+fn uses_crate(imports: &Imports, file: &str, name: &str) -> bool {
+    let source = imports.files().find(|source| source.path == file);
+    let code = source.map(|source| source.product()).unwrap_or("");
+    code.lines().any(|line| line.split("//").next().unwrap_or("").contains(&format!("{name}::")))
+}
+
+impl Layer {
+    /// "no driver" forbids the layer "drivers".
+    fn forbids(&self, other: &Layer) -> bool {
+        self.forbidden.iter().any(|name| *name == other.name || format!("{name}s") == other.name)
+    }
+}
+
+/// The names that the last column of a picture's line forbids.
+fn forbidden(line: &str) -> Vec<String> {
+    let column = line.rsplit("   ").next().unwrap_or("");
+    column.split(',').filter_map(|part| part.trim().strip_prefix("no ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn whatever_a_picture_forbids_is_checked() {
+    for folder in ["reactor/src", "src"] {
+        let layers = layers(&document("DESIGN.md").text, folder);
+        let all = layers.iter().flat_map(|layer| &layer.forbidden);
+        let is_known = |name: &&String| {
+            let is_layer = layers.iter().any(|layer| layer.name == **name || layer.name == format!("{name}s"));
+            is_layer || CRATES.contains(&name.as_str()) || CHECKED_ELSEWHERE.contains(&name.as_str())
+        };
+        let unknown = all.filter(|name| !is_known(name)).map(|name| format!("no {name}"));
+        none("no rule knows what the picture forbids", &unknown.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_librarys_page_has_the_picture_of_the_design() {
+    let text = std::fs::read_to_string(root().join("reactor/src/lib.rs")).unwrap();
+    let section = text.split("//! # The layers").nth(1).and_then(|rest| rest.split("```text\n").nth(1)).unwrap();
+    let own = section.split("//! ```").next().unwrap().lines().map(|line| line.trim_start_matches("//! "));
+    let design = picture(&document("DESIGN.md").text, "reactor/src");
+    let margin = design.lines().filter(|line| !line.starts_with(' '));
+    assert_eq!(own.collect::<Vec<_>>(), margin.collect::<Vec<_>>());
 }
 
 /// `reactor/src/http/mod.rs` is `http/mod`.
@@ -83,11 +145,8 @@ fn layer_of(layers: &[Layer], module: &str) -> Option<usize> {
 
 /// The picture of a folder's layers.
 fn layers(design: &str, folder: &str) -> Vec<Layer> {
-    let begin = format!("```text\n{folder}\n");
-    let picture = design.split(&begin).nth(1).and_then(|rest| rest.split("```").next());
-    let picture = picture.unwrap_or_else(|| panic!("DESIGN.md has no picture that begins with {folder:?}"));
     let mut layers: Vec<Layer> = Vec::new();
-    for line in picture.lines() {
+    for line in picture(design, folder).lines() {
         match layers.last_mut() {
             Some(layer) if line.starts_with(' ') => {
                 let names = line.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -95,16 +154,23 @@ fn layers(design: &str, folder: &str) -> Vec<Layer> {
             }
             _ => {
                 let name = line.split_whitespace().next().unwrap_or("").to_owned();
-                layers.push(Layer { name, modules: Vec::new() });
+                layers.push(Layer { name, forbidden: forbidden(line), modules: Vec::new() });
             }
         }
     }
     layers
 }
 
+/// The text of that picture, without the line that names the folder.
+fn picture<'a>(design: &'a str, folder: &str) -> &'a str {
+    let begin = format!("```text\n{folder}\n");
+    let picture = design.split(&begin).nth(1).and_then(|rest| rest.split("```").next());
+    picture.unwrap_or_else(|| panic!("DESIGN.md has no picture that begins with {folder:?}"))
+}
+
 #[test]
 fn every_exception_is_needed() {
-    let reactor = Imports::of("reactor/src", "lib.rs");
+    let [reactor, ..] = crates();
     for (from, to, reason) in EXCEPTIONS {
         let uses = reactor.uses.get(&format!("reactor/src/{from}.rs"));
         let is_needed = uses.is_some_and(|uses| uses.contains_key(&format!("reactor/src/{to}.rs")));
@@ -114,11 +180,11 @@ fn every_exception_is_needed() {
 
 #[test]
 fn a_picture_is_read() {
-    let design =
-        "a\n```text\nx/src\npure   values    no clock\n       a, b,\n       c/d\nloop   the loop\n       c\n```\n";
+    let design = "a\n```text\nx/src\npure   values    no clock, no mio\n       a, b,\n       c/d\nloop   the loop\n       c\n```\n";
     let layers = layers(design, "x/src");
     let read: Vec<String> = layers.iter().map(|layer| format!("{}: {}", layer.name, layer.modules.join(" "))).collect();
     assert_eq!(read, ["pure: a b c/d", "loop: c"]);
+    assert_eq!(layers[0].forbidden, ["clock", "mio"]);
     let numbers = ["a", "a/tests", "c/d", "c/d/e", "c/x", "other"].map(|module| layer_of(&layers, module));
     assert_eq!(numbers, [Some(0), Some(0), Some(0), Some(0), Some(1), None]);
 }

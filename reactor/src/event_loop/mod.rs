@@ -9,8 +9,9 @@
 //! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. All of them
 //! work on `Core`, which stands here and owns them.
 //!
-//! Circle: these files are one state machine. To open the circle, the queue would have to hold tokens or trait objects.
-//! Each event would then cost a look-up or a virtual call, and a reader would still have to follow the same calls.
+//! Circle: these files and `connection/` are one state machine. To open the circle, the queue would have to hold tokens
+//! or trait objects. Each event would then cost a look-up or a virtual call, and a reader would still have to follow
+//! the same calls.
 //!
 //! Next: `turn.rs`, to be read in one sitting.
 

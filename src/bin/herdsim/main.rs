@@ -13,11 +13,18 @@
 //!            heals, converges, falls silent, stops (run/) ----> Invariant (book/invariants.rs)
 //! ```
 //!
-//! `lessons/` shows what rules other than the one that ships lead to. `machine/` is the real machine on which all of
-//! this runs: its threads, its clock and its standard output.
+//! The folders, lowest layer first; each uses only those listed before it:
 //!
-//! Folders use each other in one direction only: `herd`, then `book`, `clients`, `faults`, `run`; `machine` uses none
-//! of them. `cli.rs`, at the top, uses all.
+//! | Folder | |
+//! |---|---|
+//! | `machine/` | the real machine on which all of this runs: its threads, its clock, its standard output |
+//! | `herd/` | the servers in their world |
+//! | `lessons/` | what rules other than the one that ships lead to |
+//! | `book/` | what is true, and what must hold |
+//! | `clients/` | what clients do |
+//! | `faults/` | what goes wrong, and when |
+//! | `run/` | one seed, and many |
+//! | this one | the command line |
 //!
 //! # What is not simulated
 //!

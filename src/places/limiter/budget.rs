@@ -13,7 +13,7 @@
 //!
 //! Next: `breaker.rs`, which stops all questions to a service that is down.
 
-use super::NotAsked;
+use super::not_asked::NotAsked;
 use crate::places::Asker;
 use std::collections::BTreeMap;
 use std::fmt;
