@@ -187,6 +187,7 @@ impl Link {
     fn schedule_look_up(&self) {
         let Some(server) = self.server.upgrade() else { return };
         let mut refused = self.refused.borrow_mut();
+        refused.forget_closed();
         if refused.needs_look_up() {
             let this = self.this.clone();
             refused.set_look_up(server.reactor().call_later(LOOK_UP_AGAIN, move || {

@@ -38,9 +38,8 @@ impl Refused {
         known.into_iter().map(|(_, connection)| connection).collect()
     }
 
-    /// Whether a connection waits for a look-up and none is planned.
-    pub(super) fn needs_look_up(&mut self) -> bool {
-        self.forget_closed();
+    /// Whether a connection is remembered and no look-up is planned. Call `forget_closed` first.
+    pub(super) fn needs_look_up(&self) -> bool {
         !self.connections.is_empty() && !self.again.as_ref().is_some_and(DelayedCall::active)
     }
 
@@ -65,7 +64,7 @@ impl Refused {
         crowded.and_then(|at| self.connections.remove(at));
     }
 
-    fn forget_closed(&mut self) {
+    pub(super) fn forget_closed(&mut self) {
         self.connections.retain(|(_, connection)| !connection.is_over());
     }
 }

@@ -54,7 +54,7 @@ pub(super) struct Shares {
 }
 
 /// More than the longest line takes in the log, however it is escaped.
-const LONGEST_LINE: u64 = 1 << 20;
+const MAX_LINE: u64 = 1 << 20;
 
 /// The owner of a share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -120,7 +120,7 @@ impl Shares {
     pub(super) fn new(config: &LogConfig) -> Shares {
         let per_byte = (1_000_000_000u64 << 10) / config.share as u64;
         let burst = (config.burst as u64).saturating_mul(per_byte) >> 10;
-        let furthest = burst.saturating_add(LONGEST_LINE.saturating_mul(per_byte) >> 10);
+        let furthest = burst.saturating_add(MAX_LINE.saturating_mul(per_byte) >> 10);
         Shares { per_byte, burst, furthest, known: Mutex::default(), pending: AtomicBool::new(false) }
     }
 

@@ -26,7 +26,7 @@ pub use not_asked::NotAsked;
 
 use super::service::ServiceError;
 use super::{Asker, Nearby, Places};
-use breaker::{Breaker, Outcome};
+use breaker::{AskOutcome, Breaker};
 use budget::Budget;
 use queue::{FairQueue, Ticket};
 use reactor::{CancelledError, Clock, Deferred, DelayedCall, Failure, Firer, TimeoutError};
@@ -244,7 +244,7 @@ impl Desk {
         }
         state.free -= 1;
         let is_probe = state.breaker.start();
-        Some((waiting.firer, Ok(Permit { desk: self.this.clone(), is_probe, outcome: Outcome::GivenUp })))
+        Some((waiting.firer, Ok(Permit { desk: self.this.clone(), is_probe, outcome: AskOutcome::GivenUp })))
     }
 
     fn set_alarm(&self, state: &mut State, at: Instant) {
@@ -278,7 +278,7 @@ impl Drop for Over<'_> {
 struct Permit {
     desk: Weak<Desk>,
     is_probe: bool,
-    outcome: Outcome,
+    outcome: AskOutcome,
 }
 
 impl Permit {
@@ -305,14 +305,14 @@ impl Drop for Permit {
 
 /// What an answer tells about the service. Anything that it says, and be it nonsense, shows that it is there; only an
 /// error of its own machinery does not.
-fn outcome(answer: &Result<Vec<u8>, Failure>) -> Outcome {
-    let Err(failure) = answer else { return Outcome::Answered };
+fn outcome(answer: &Result<Vec<u8>, Failure>) -> AskOutcome {
+    let Err(failure) = answer else { return AskOutcome::Answered };
     if failure.check::<CancelledError>().is_some() {
-        return Outcome::GivenUp;
+        return AskOutcome::GivenUp;
     }
     match failure.check::<ServiceError>() {
-        Some(ServiceError::Status(500..)) | None => Outcome::Failed,
-        Some(_) => Outcome::Answered,
+        Some(ServiceError::Status(500..)) | None => AskOutcome::Failed,
+        Some(_) => AskOutcome::Answered,
     }
 }
 

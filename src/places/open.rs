@@ -3,7 +3,7 @@
 //! Next: `../terminal.rs`, what a terminal would obey.
 
 use super::key::{self, ApiKey};
-use super::service::{Access, DEFAULT_IN_FLIGHT, DEFAULT_TIMEOUT};
+use super::service::{Access, DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT};
 use super::{Cache, Coalescer, Google, GoogleNew, Limiter, Offline, Overpass, Places, Span, google, google_new};
 use crate::config::{ConfigError, PlacesConfig, Provider, read_file};
 use reactor::http::Url;
@@ -14,15 +14,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// The maximum number of questions under way to Overpass, whose instances are free and shared by many.
-const OVERPASS_IN_FLIGHT: usize = 1;
+const MAX_OVERPASS_IN_FLIGHT: usize = 1;
 
 /// The minimum time between questions to Overpass, unless the configuration sets another.
 const OVERPASS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The maximum numbers of questions to a service that takes money for each, unless the configuration sets others. They
 /// suit a small herd: an operator that has not thought of a budget should learn of it from the log, not from the bill.
-const PAID_PER_MINUTE: usize = 600;
-const PAID_PER_DAY: usize = 10_000;
+const MAX_PAID_PER_MINUTE: usize = 600;
+const MAX_PAID_PER_DAY: usize = 10_000;
 
 /// The maximum size of a `ca_file` in bytes: many times all that browsers trust.
 const MAX_CA_FILE: usize = 16 << 20;
@@ -50,7 +50,7 @@ pub fn key_variable() -> Result<Option<String>, String> {
 pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Result<Rc<dyn Places>, ConfigError> {
     let provider = config.provider.unwrap_or(if key.is_some() { Provider::Google } else { Provider::Offline });
     let timeout = config.timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let default = if provider == Provider::Overpass { OVERPASS_IN_FLIGHT } else { DEFAULT_IN_FLIGHT };
+    let default = if provider == Provider::Overpass { MAX_OVERPASS_IN_FLIGHT } else { DEFAULT_MAX_IN_FLIGHT };
     let at_once = config.max_in_flight.unwrap_or(default);
     let access = |default: &str| -> Result<Access, ConfigError> {
         let base_url = base_url(config, default)?;
@@ -89,7 +89,7 @@ pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Re
     }
     let is_paid = matches!(provider, Provider::Google | Provider::GoogleNew);
     for (span, max, paid) in
-        [(Span::Minute, config.max_per_minute, PAID_PER_MINUTE), (Span::Day, config.max_per_day, PAID_PER_DAY)]
+        [(Span::Minute, config.max_per_minute, MAX_PAID_PER_MINUTE), (Span::Day, config.max_per_day, MAX_PAID_PER_DAY)]
     {
         if let Some(max) = max.or(is_paid.then_some(paid)) {
             limiter = limiter.budget(span, max);

@@ -4,12 +4,12 @@
 
 use super::answer::{error_answer, read_status};
 use super::json;
-use super::service::{Reply, ServiceError};
+use super::service::{ServiceError, ServiceReply};
 use reactor::Failure;
 
 /// The result of a reply whose HTTP status is not 200: the service's own words in the form of an answer if it has any,
 /// else a failure with the status.
-pub(super) fn read(reply: Reply) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(reply: ServiceReply) -> Result<Vec<u8>, Failure> {
     if read_status(&reply.body).is_ok_and(|told| !told.is_success()) {
         return Ok(reply.body); // It has the right form already.
     }
@@ -40,7 +40,7 @@ fn counterpart(http_status: u16) -> Option<&'static str> {
 }
 
 /// The answer that says the same as this reply, if the reply says no in one of the other forms that Google uses.
-pub(super) fn in_other_words(reply: &Reply) -> Option<Vec<u8>> {
+pub(super) fn in_other_words(reply: &ServiceReply) -> Option<Vec<u8>> {
     let text = json::text(&reply.body).ok()?.trim_ascii();
     let (status, message) = rpc_status(text, reply.status).or_else(|| bare_status(text))?;
     Some(error_answer(&status, &message))

@@ -26,7 +26,7 @@ const MAX_MEDIA_TYPE: usize = 60;
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum number of questions under way, unless the configuration sets another.
-pub(super) const DEFAULT_IN_FLIGHT: usize = 32;
+pub(super) const DEFAULT_MAX_IN_FLIGHT: usize = 32;
 
 /// How to reach a service.
 #[derive(Debug)]
@@ -49,7 +49,14 @@ pub struct Access {
 impl Access {
     /// The usual way to a URL: no key, the default limits, and a connection to the URL's own host.
     pub fn new(base_url: Url, roots: TrustRoots) -> Access {
-        Access { base_url, roots, key: None, timeout: DEFAULT_TIMEOUT, at_once: DEFAULT_IN_FLIGHT, connect_to: None }
+        Access {
+            base_url,
+            roots,
+            key: None,
+            timeout: DEFAULT_TIMEOUT,
+            at_once: DEFAULT_MAX_IN_FLIGHT,
+            connect_to: None,
+        }
     }
 }
 
@@ -62,7 +69,7 @@ pub(super) struct Service {
 
 /// What a service has answered, with the key masked.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct ServiceReply {
     pub(super) status: u16,
     media_type: Option<String>,
     pub(super) body: Vec<u8>,
@@ -104,15 +111,15 @@ impl Service {
     }
 
     /// Asks. The reply may have any HTTP status. The key is masked in it, and in a failure too.
-    pub(super) fn ask(&self, request: Result<Request, Failure>) -> Deferred<Reply> {
+    pub(super) fn ask(&self, request: Result<Request, Failure>) -> Deferred<ServiceReply> {
         let request = match request {
             Ok(request) => request,
             Err(failure) => return reactor::deferred::fail(failure),
         };
         let key = self.key.clone();
         self.agent.fetch(request).add_both(move |page| match (page, key) {
-            (Ok(page), Some(key)) => Ok(Reply::new(page, |text| key.mask(text))),
-            (Ok(page), None) => Ok(Reply::new(page, |text| text)),
+            (Ok(page), Some(key)) => Ok(ServiceReply::new(page, |text| key.mask(text))),
+            (Ok(page), None) => Ok(ServiceReply::new(page, |text| text)),
             // The report has all that a log can show of the failure: its causes too, where the text alone may be clean.
             (Err(failure), Some(key)) if key.masked(failure.report().as_bytes()).is_some() => {
                 let text = key.mask(failure.to_string().into_bytes());
@@ -123,14 +130,14 @@ impl Service {
     }
 }
 
-impl Reply {
-    fn new(page: Page, hide: impl Fn(Vec<u8>) -> Vec<u8>) -> Reply {
+impl ServiceReply {
+    fn new(page: Page, hide: impl Fn(Vec<u8>) -> Vec<u8>) -> ServiceReply {
         let media_type = page.head.header("content-type").next().map(|value| {
             let value = hide(value.to_vec());
             let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
             String::from_utf8_lossy(&value[..end]).trim().chars().take(MAX_MEDIA_TYPE).collect()
         });
-        Reply { status: page.head.status, media_type, body: hide(page.body) }
+        ServiceReply { status: page.head.status, media_type, body: hide(page.body) }
     }
 
     /// The error that this reply is not an answer, for the given reason.

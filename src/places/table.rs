@@ -24,12 +24,12 @@ const PARTS: f64 = 100_000.0;
 #[derive(Debug)]
 pub(super) struct Table {
     text: String,
-    places: Vec<Line>,
+    places: Vec<TableRow>,
 }
 
 /// A line of the table: its coordinates in [`PARTS`] of a degree, and where it begins in the text.
 #[derive(Debug, Clone, Copy)]
-struct Line {
+struct TableRow {
     latitude: i32,
     longitude: i32,
     start: u32,
@@ -68,7 +68,7 @@ impl Table {
         let mut places = Vec::with_capacity(text.len() / 75);
         let mut start = 0;
         for line in text.split_inclusive('\n') {
-            let entry = parse_line(line).map(|(latitude, longitude)| Line { latitude, longitude, start });
+            let entry = parse_line(line).map(|(latitude, longitude)| TableRow { latitude, longitude, start });
             places.push(entry.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a bad line in the table"))?);
             start += u32::try_from(line.len()).unwrap_or(u32::MAX);
         }
@@ -87,7 +87,7 @@ impl Table {
         let from = self.places.partition_point(|entry| entry.latitude < parts(latitude - band));
         let to = self.places.partition_point(|entry| entry.latitude <= parts(latitude + band));
         let most_away = centimetres(radius);
-        let mut found: Vec<(i64, &Line)> = self.places[from..to]
+        let mut found: Vec<(i64, &TableRow)> = self.places[from..to]
             .iter()
             .map(|entry| (centimetres(distance(latitude, longitude, entry)), entry))
             .filter(|(away, _)| *away <= most_away)
@@ -97,7 +97,7 @@ impl Table {
         found.into_iter().filter_map(|(away, entry)| self.place(entry, away)).collect()
     }
 
-    fn place(&self, entry: &Line, centimetres: i64) -> Option<NearbyPlace<'_>> {
+    fn place(&self, entry: &TableRow, centimetres: i64) -> Option<NearbyPlace<'_>> {
         let line = self.text.get(entry.start as usize..)?.split('\n').next()?;
         let mut fields = line.split('\t').skip(2);
         Some(NearbyPlace {
@@ -136,7 +136,7 @@ fn centimetres(metres: f64) -> i64 {
 }
 
 /// The distance in metres from a point in degrees to a place.
-fn distance(latitude: f64, longitude: f64, entry: &Line) -> f64 {
+fn distance(latitude: f64, longitude: f64, entry: &TableRow) -> f64 {
     distance_between((latitude, longitude), (f64::from(entry.latitude) / PARTS, f64::from(entry.longitude) / PARTS))
 }
 

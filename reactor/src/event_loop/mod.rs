@@ -61,7 +61,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use threads::{Completions, Inbox};
+use threads::{CallsFromThreads, Completions};
 use work_queue::WorkQueue;
 
 /// Size of the read buffer. All connections share one, so that an idle connection owns none.
@@ -109,7 +109,7 @@ struct Core {
     work: Rc<WorkQueue>,
     lifecycle: Lifecycle,
     hangups: Hangups,
-    inbox: Arc<Inbox>,
+    inbox: Arc<CallsFromThreads>,
     completions: Completions,
     resolver: RefCell<Resolver>,
     /// The shared read buffer; empty while a connection reads into it.
@@ -142,7 +142,7 @@ impl Reactor {
         let now = driver.now();
         let core = Rc::new_cyclic(|this| Core {
             this: this.clone(),
-            inbox: Arc::new(Inbox::new(driver.waker())),
+            inbox: Arc::new(CallsFromThreads::new(driver.waker())),
             driver: RefCell::new(driver),
             registry: RefCell::default(),
             work: WorkQueue::new(settings, Timers::new(now)),

@@ -38,9 +38,9 @@ pub struct ListenAddress {
 
 /// Maximum number of connections that the system keeps for a port until they are accepted, unless the program sets
 /// another. Twisted's 50 is too few when many clients come back at the same moment.
-const BACKLOG: u32 = 1024;
+const DEFAULT_MAX_BACKLOG: u32 = 1024;
 
-const DEFAULT_OPTIONS: ListenOptions = ListenOptions { backlog: BACKLOG, ipv6_only: true };
+const DEFAULT_OPTIONS: ListenOptions = ListenOptions { backlog: DEFAULT_MAX_BACKLOG, ipv6_only: true };
 
 impl ListenAddress {
     /// Sets the maximum number of connections that wait to be accepted (default 1024; the system may allow fewer).
@@ -145,8 +145,8 @@ pub(super) struct Port {
     factory: Cell<Option<Foreign<Box<dyn Factory>>>>,
     /// Tries again after the port ran out of descriptors. `None` while all is well.
     retry: RefCell<Option<DelayedCall>>,
-    /// Whether it is in the work queue's list `exhausted`, and must not be put there again.
-    is_in_exhausted: Cell<bool>,
+    /// Whether it is in the work queue's list `out_of_descriptors`, and must not be put there again.
+    is_queued_for_descriptor: Cell<bool>,
     /// Whether it is in the work queue's list `ports`, and must not be put there again.
     is_in_ports: Cell<bool>,
     /// The Deferreds of `stop_listening`.
@@ -168,7 +168,7 @@ impl Port {
             listener: RefCell::new(Some(listener)),
             factory: Cell::new(Some(factory)),
             retry: RefCell::new(None),
-            is_in_exhausted: Cell::new(false),
+            is_queued_for_descriptor: Cell::new(false),
             is_in_ports: Cell::new(false),
             stopped: RefCell::default(),
             is_over: Cell::new(false),
@@ -194,7 +194,7 @@ impl Port {
                 Err(error) if failed_before_accept(&error) => {
                     log::debug!(target: "reactor", "a connection to {} was not accepted: {error}", self.host);
                 }
-                Err(error) => return self.exhausted(core, &error),
+                Err(error) => return self.retry_later(core, &error),
             }
         }
         if !self.is_in_ports.replace(true) {
@@ -210,8 +210,8 @@ impl Port {
 
     /// Tries again, because one of our descriptors is free.
     pub(super) fn try_again(self: &Rc<Self>, core: &Core) {
-        self.is_in_exhausted.set(false);
-        if self.is_exhausted() {
+        self.is_queued_for_descriptor.set(false);
+        if self.is_retrying() {
             self.accept(core);
         }
     }
@@ -235,12 +235,12 @@ impl Port {
         self.factory.set(Some(factory));
     }
 
-    fn exhausted(self: &Rc<Self>, core: &Core, error: &io::Error) {
-        if !self.is_exhausted() {
+    fn retry_later(self: &Rc<Self>, core: &Core, error: &io::Error) {
+        if !self.is_retrying() {
             log::warn!(target: "reactor", "{} cannot accept: {error}; trying again until it can", self.host);
         }
-        if !self.is_in_exhausted.replace(true) {
-            core.work.exhausted.borrow_mut().push(self.clone());
+        if !self.is_queued_for_descriptor.replace(true) {
+            core.work.out_of_descriptors.borrow_mut().push(self.clone());
         }
         let (port, reactor) = (self.clone(), core.weak());
         let again = move || {
@@ -263,7 +263,7 @@ impl Port {
     }
 
     /// Whether the port waits for a descriptor.
-    fn is_exhausted(&self) -> bool {
+    fn is_retrying(&self) -> bool {
         self.retry.borrow().is_some()
     }
 

@@ -32,11 +32,11 @@ type Call = Box<dyn FnOnce(&Reactor) + Send>;
 /// The handle of a reactor for other threads. It hands calls over, and does nothing else. `Send` and cheap to clone.
 #[derive(Clone)]
 pub struct ReactorHandle {
-    inbox: Arc<Inbox>,
+    inbox: Arc<CallsFromThreads>,
 }
 
 impl ReactorHandle {
-    pub(super) fn new(inbox: Arc<Inbox>) -> ReactorHandle {
+    pub(super) fn new(inbox: Arc<CallsFromThreads>) -> ReactorHandle {
         ReactorHandle { inbox }
     }
 
@@ -58,7 +58,7 @@ impl fmt::Debug for ReactorHandle {
 }
 
 /// The queue between other threads and the loop.
-pub(super) struct Inbox {
+pub(super) struct CallsFromThreads {
     /// `None` once the reactor is gone.
     calls: Mutex<Option<VecDeque<Foreign<Call>>>>,
     /// Whether there may be calls. The loop looks at it in every turn, and it costs less than the lock.
@@ -66,9 +66,9 @@ pub(super) struct Inbox {
     waker: Arc<dyn Wake>,
 }
 
-impl Inbox {
-    pub(super) fn new(waker: Arc<dyn Wake>) -> Inbox {
-        Inbox { calls: Mutex::new(Some(VecDeque::new())), pending: AtomicBool::new(false), waker }
+impl CallsFromThreads {
+    pub(super) fn new(waker: Arc<dyn Wake>) -> CallsFromThreads {
+        CallsFromThreads { calls: Mutex::new(Some(VecDeque::new())), pending: AtomicBool::new(false), waker }
     }
 
     /// No code of the program runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
@@ -159,14 +159,14 @@ impl Completions {
 }
 
 /// Hands a result over, from any thread. It is never refused: there are at most as many results as jobs.
-pub(super) fn complete<T: Send + 'static>(inbox: &Arc<Inbox>, id: u64, result: T) {
+pub(super) fn complete<T: Send + 'static>(inbox: &Arc<CallsFromThreads>, id: u64, result: T) {
     let call: Call = Box::new(move |reactor| reactor.core.completions.finish(id, result));
     // An error means that the reactor is gone, and with it the Deferred.
     let _ = inbox.push(Foreign::new(call), usize::MAX);
 }
 
 /// The reply for the look-up of `host`. If the driver drops it without a call, the loop hears of that too.
-pub(super) fn lookup_reply(inbox: &Arc<Inbox>, host: &str) -> LookupReply {
+pub(super) fn lookup_reply(inbox: &Arc<CallsFromThreads>, host: &str) -> LookupReply {
     let report = Report { inbox: inbox.clone(), host: host.to_owned(), found: None };
     Box::new(move |found| {
         let mut report = report;
@@ -176,7 +176,7 @@ pub(super) fn lookup_reply(inbox: &Arc<Inbox>, host: &str) -> LookupReply {
 
 /// Hands in, when it is dropped, how the look-up of a name has ended.
 struct Report {
-    inbox: Arc<Inbox>,
+    inbox: Arc<CallsFromThreads>,
     host: String,
     found: Option<Found>,
 }

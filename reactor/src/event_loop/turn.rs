@@ -160,7 +160,7 @@ impl Core {
             connection.deliver_end(self);
         }
         // The sockets are closed by now, so descriptors are free again.
-        for port in self.work.exhausted.take() {
+        for port in self.work.out_of_descriptors.take() {
             port.try_again(self);
         }
     }

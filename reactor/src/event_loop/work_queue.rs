@@ -32,7 +32,7 @@ pub(super) struct WorkQueue {
     /// Ports that used up their budget and may have more to accept.
     pub(super) ports: RefCell<Vec<Rc<Port>>>,
     /// Ports that ran out of descriptors. They try again when a connection has closed.
-    pub(super) exhausted: RefCell<Vec<Rc<Port>>>,
+    pub(super) out_of_descriptors: RefCell<Vec<Rc<Port>>>,
     /// Connectors that wait for a name. They have no socket yet, so the registry does not know them, but a stop must
     /// find them.
     pub(super) looking_up: RefCell<Vec<Rc<ConnectorInner>>>,
@@ -53,7 +53,7 @@ impl WorkQueue {
             attention: RefCell::default(),
             ended: RefCell::default(),
             ports: RefCell::default(),
-            exhausted: RefCell::default(),
+            out_of_descriptors: RefCell::default(),
             looking_up: RefCell::default(),
             lookup_limits: RefCell::default(),
             soon: RefCell::default(),
@@ -81,7 +81,7 @@ impl WorkQueue {
         self.attention.take();
         self.ended.take();
         self.ports.take();
-        self.exhausted.take();
+        self.out_of_descriptors.take();
         self.lookup_limits.take();
     }
 

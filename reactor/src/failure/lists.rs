@@ -42,7 +42,7 @@ pub(super) const MAX_GROUPS_DEEP: usize = 2;
 
 /// If there are too many [`FirstError`]s inside each other, a message shows this many of the outermost and of the
 /// innermost.
-const ENDS_TOLD: usize = 4;
+const MAX_ENDS_TOLD: usize = 4;
 
 /// Maximum depth to which `Debug` shows either inside each other.
 const MAX_SHOWN_DEEP: usize = 4;
@@ -91,12 +91,12 @@ impl FirstError {
     /// Writes it as the content of this many groups.
     fn tell(&self, f: &mut fmt::Formatter<'_>, groups: usize) -> fmt::Result {
         let levels = firsts(self).count();
-        let untold = levels.saturating_sub(2 * ENDS_TOLD);
+        let untold = levels.saturating_sub(2 * MAX_ENDS_TOLD);
         for (level, first) in firsts(self).enumerate() {
-            if untold > 0 && level == ENDS_TOLD {
+            if untold > 0 && level == MAX_ENDS_TOLD {
                 write!(f, "({untold} {} further in) ", lists(untold))?;
             }
-            if level < ENDS_TOLD || level >= ENDS_TOLD + untold {
+            if level < MAX_ENDS_TOLD || level >= MAX_ENDS_TOLD + untold {
                 write!(f, "input {} failed: ", first.index)?;
             }
         }

@@ -8,7 +8,7 @@ use super::limits::HttpError;
 use crate::Failure;
 
 /// Maximum number of plain bytes in one piece.
-const PLAIN_BUFFER: usize = 16 * 1024;
+const MAX_PLAIN_PIECE: usize = 16 * 1024;
 
 /// A compressed body.
 pub(super) struct Decoding {
@@ -58,7 +58,7 @@ impl Decoding {
     /// Gives one buffer of plain bytes to `taker`, if there are any. One buffer only: between two, the program may
     /// pause or give the body up, and the limit is checked before the bytes are given out.
     pub(super) fn unpack(&mut self, taker: impl FnOnce(&[u8])) -> Result<(), Failure> {
-        let mut plain = [0; PLAIN_BUFFER];
+        let mut plain = [0; MAX_PLAIN_PIECE];
         let mut rest = &self.coded[self.at..];
         let count = self.decoder.next(&mut rest, &mut plain)?;
         self.at = self.coded.len() - rest.len();

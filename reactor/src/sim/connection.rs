@@ -22,7 +22,7 @@
 //!
 //! Next: `handshake.rs`, how a connection comes about.
 
-use super::queue::Side;
+use super::queue::EndIndex;
 use super::random::nanoseconds;
 use crate::driver::Token;
 use crate::transport::KeepAlive;
@@ -64,7 +64,7 @@ impl Connection {
     /// Whether the kernel may forget an end that its program has closed: its own bytes have all arrived, and so has the
     /// other side's FIN. (Linux keeps an end that waits for a FIN for one minute. Whatever arrives after that gets the
     /// same answer as here.)
-    fn is_done(&self, side: Side) -> bool {
+    fn is_done(&self, side: EndIndex) -> bool {
         match self.ends[side].state {
             EndState::Absent | EndState::Gone => true,
             EndState::Connecting => false,
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// How many bytes are in the send buffer of `side`: written, but not known to have arrived.
-    pub(super) fn send_buffered(&self, side: Side) -> usize {
+    pub(super) fn send_buffered(&self, side: EndIndex) -> usize {
         let pipe = &self.pipes[side];
         pipe.bytes.len() - pipe.unread + pipe.unacknowledged
     }
@@ -188,7 +188,7 @@ pub(super) enum SegmentKind {
 }
 
 /// A piece of the stream on the link. Times are nanoseconds since the world began.
-pub(super) struct Segment {
+pub(super) struct TcpSegment {
     pub(super) sent: u64,
     pub(super) arrives: u64,
     pub(super) len: usize,
@@ -250,7 +250,7 @@ pub(super) struct Pipe {
     pub(super) bytes: VecDeque<u8>,
     pub(super) unread: usize,
     pub(super) in_flight: usize,
-    pub(super) segments: VecDeque<Segment>,
+    pub(super) segments: VecDeque<TcpSegment>,
     pub(super) syn_ack: Progress,
     pub(super) fin: Progress,
     /// Acknowledgements on their way back: when the sender learns of each, and for how many bytes it is.

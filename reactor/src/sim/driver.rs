@@ -11,7 +11,7 @@
 use super::environment::{Environment, SimWaker, Work};
 use super::latency::Latency;
 use super::network::Network;
-use super::queue::{ConnectionId, Side};
+use super::queue::{ConnectionId, EndIndex};
 use super::random::Random;
 use super::settings::Resolution;
 use super::trace::{Action, excerpt};
@@ -207,7 +207,7 @@ impl Drop for SimListener {
 struct SimStream {
     process: Process,
     id: ConnectionId,
-    side: Side,
+    side: EndIndex,
 }
 
 impl Stream for SimStream {

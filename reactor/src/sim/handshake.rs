@@ -14,7 +14,7 @@
 use super::connection::{Connection, End, EndState, Owner, Pipe, Progress};
 use super::kernel::{ListeningSocket, Ready};
 use super::network::Network;
-use super::queue::{ConnectionId, Event, Side};
+use super::queue::{ConnectionId, EndIndex, Event};
 use super::trace::Action;
 use crate::driver::{ListenOptions, Token};
 use std::collections::VecDeque;
@@ -226,7 +226,7 @@ impl Network {
     }
 
     /// The SYN-ACK that `side` has sent arrives at the client.
-    pub(super) fn syn_ack_arrived(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn syn_ack_arrived(&mut self, id: ConnectionId, side: EndIndex) {
         let connection = &mut self.connections[id.key as usize];
         connection.pipes[side].syn_ack = Progress::Arrived;
         connection.ends[1 - side].state = EndState::Open;
@@ -239,7 +239,7 @@ impl Network {
     }
 
     /// Whether the client's attempt has succeeded: `Ok(false)` as long as it waits for an answer.
-    pub(super) fn finish_connect(&mut self, id: ConnectionId, side: Side) -> Result<bool, ErrorKind> {
+    pub(super) fn finish_connect(&mut self, id: ConnectionId, side: EndIndex) -> Result<bool, ErrorKind> {
         let end = &mut self.connections[id.key as usize].ends[side];
         match (end.error.take(), end.state) {
             (Some(error), _) => Err(error),

@@ -6,14 +6,14 @@
 
 use super::connection::EndState;
 use super::network::Network;
-use super::queue::{ConnectionId, Event, Side};
+use super::queue::{ConnectionId, EndIndex, Event};
 use super::random::nanoseconds;
 use super::trace::Action;
 use crate::transport::KeepAlive;
 
 impl Network {
     /// Sets when a silent peer is probed, or with `None` that it never is.
-    pub(super) fn set_keep_alive(&mut self, id: ConnectionId, side: Side, keep_alive: Option<KeepAlive>) {
+    pub(super) fn set_keep_alive(&mut self, id: ConnectionId, side: EndIndex, keep_alive: Option<KeepAlive>) {
         let now = self.now;
         let end = &mut self.connections[id.key as usize].ends[side];
         (end.keep_alive, end.unanswered) = (keep_alive, 0);
@@ -28,7 +28,7 @@ impl Network {
 
     /// The keep-alive timer expires. Depending on what has happened since it was set, `side` waits on, probes its peer,
     /// or gives up.
-    pub(super) fn keep_alive_timer_expired(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn keep_alive_timer_expired(&mut self, id: ConnectionId, side: EndIndex) {
         let now = self.now;
         let Some(connection) = self.get(id) else { return };
         let is_known = !matches!(connection.ends[1 - side].state, EndState::Absent | EndState::Gone);

@@ -5,7 +5,7 @@
 
 use super::connection::{Connection, EndState, Owner};
 use super::network::Network;
-use super::queue::{ConnectionId, Side};
+use super::queue::{ConnectionId, EndIndex};
 use super::settings::HostSettings;
 use super::trace::Action;
 use crate::driver::{Signal, Token};
@@ -89,7 +89,7 @@ impl Kernel {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ready {
     /// One end of a connection.
-    End(ConnectionId, Side),
+    End(ConnectionId, EndIndex),
     /// A listening socket, with the token that it had: its key may be used again.
     Listener(u32, Token),
 }
@@ -252,7 +252,7 @@ impl Network {
     }
 
     /// All ends of connections at `host`, by the keys of the connections: the order must not depend on the machine.
-    pub(super) fn ends_of(&self, host: u32) -> Vec<(ConnectionId, Side)> {
+    pub(super) fn ends_of(&self, host: u32) -> Vec<(ConnectionId, EndIndex)> {
         let id = |key: usize, serial| ConnectionId { key: key as u32, serial };
         let ends = self.connections.iter().flat_map(|(key, connection)| {
             (0..2)

@@ -16,7 +16,7 @@
 
 use super::connection::{Connection, EndState, Owner, Progress};
 use super::kernel::{HostState, Kernel, ListeningSocket, Ready};
-use super::queue::{ConnectionId, Event, EventQueue, Side};
+use super::queue::{ConnectionId, EndIndex, Event, EventQueue};
 use super::random::Random;
 use super::settings::{LinkSettings, WorldSettings};
 use super::trace::{Action, Record, Trace};
@@ -196,7 +196,7 @@ impl Network {
     }
 
     /// Puts this end into its host's ready list, because something about it has changed.
-    pub(super) fn mark_ready(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn mark_ready(&mut self, id: ConnectionId, side: EndIndex) {
         let Some(connection) = self.get(id) else { return };
         let end = &mut connection.ends[side];
         let host = end.host;
@@ -228,7 +228,7 @@ impl Network {
     }
 
     /// As epoll does, this reports everything that is true now, not only what has changed.
-    fn take_readiness(&mut self, id: ConnectionId, side: Side) -> Option<Readiness> {
+    fn take_readiness(&mut self, id: ConnectionId, side: EndIndex) -> Option<Readiness> {
         let connection = self.get(id)?;
         let end = &mut connection.ends[side];
         end.is_in_ready_list = false;
@@ -273,13 +273,20 @@ impl Network {
 
     /// Writes down what one end of a connection did.
     #[inline]
-    pub(super) fn note_end(&mut self, id: ConnectionId, side: Side, action: Action, number: usize) {
+    pub(super) fn note_end(&mut self, id: ConnectionId, side: EndIndex, action: Action, number: usize) {
         self.note_end_with(id, side, action, number, "");
     }
 
     /// Writes down what one end of a connection did, with a detail that the hash does not cover.
     #[inline]
-    pub(super) fn note_end_with(&mut self, id: ConnectionId, side: Side, action: Action, number: usize, detail: &str) {
+    pub(super) fn note_end_with(
+        &mut self,
+        id: ConnectionId,
+        side: EndIndex,
+        action: Action,
+        number: usize,
+        detail: &str,
+    ) {
         let connection = &self.connections[id.key as usize];
         let (host, other) = (connection.ends[side].host, connection.ends[1 - side].host);
         let record = Record { action, connection: Some(id.serial), number: number as u64, other: Some(other) };

@@ -19,7 +19,7 @@ pub(super) struct ConnectionId {
 }
 
 /// One of the two ends of a connection: 0 is the client, which requested it, 1 is the server.
-pub(super) type Side = usize;
+pub(super) type EndIndex = usize;
 
 /// What is to happen. An event holds names only, never references: its host or connection may be gone when its time
 /// comes, and then it does nothing.
@@ -32,17 +32,17 @@ pub(super) enum Event {
     /// The request to connect arrives at the server.
     SynArrived(ConnectionId),
     /// The first segment that this end has in flight arrives at the other end.
-    SegmentArrived(ConnectionId, Side),
+    SegmentArrived(ConnectionId, EndIndex),
     /// This end learns that its send buffer has room again.
-    SendBufferDrained(ConnectionId, Side),
+    SendBufferDrained(ConnectionId, EndIndex),
     /// This end learns that the other end has room to receive again.
-    WindowUpdateArrived(ConnectionId, Side),
+    WindowUpdateArrived(ConnectionId, EndIndex),
     /// This end has waited long enough for an answer: it retransmits, or sends a zero-window probe.
-    RetryTimer(ConnectionId, Side),
+    RetryTimer(ConnectionId, EndIndex),
     /// A reset arrives at this end: the other end does not know the connection.
-    ResetArrived(ConnectionId, Side),
+    ResetArrived(ConnectionId, EndIndex),
     /// This end checks whether its peer is still there.
-    KeepAliveTimer(ConnectionId, Side),
+    KeepAliveTimer(ConnectionId, EndIndex),
     /// Work of a program or of the script falls due: the answer to a look-up, a job, a call.
     Scheduled(usize),
 }

@@ -7,14 +7,14 @@
 
 use super::connection::{EndState, Owner};
 use super::network::Network;
-use super::queue::{ConnectionId, Event, Side};
+use super::queue::{ConnectionId, EndIndex, Event};
 use super::trace::Action;
 use std::io::ErrorKind;
 
 impl Network {
     /// A segment from `side` has arrived at a kernel that does not know the connection, or after its program closed the
     /// end. The kernel answers with a reset.
-    pub(super) fn answer_with_reset(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn answer_with_reset(&mut self, id: ConnectionId, side: EndIndex) {
         let connection = &mut self.connections[id.key as usize];
         let back = connection.links[1 - side];
         connection.ends[1 - side].state = EndState::Gone;
@@ -33,7 +33,7 @@ impl Network {
 
     /// The receiver of what `side` has sent acknowledges it, or announces its window; but the kernel of `side` does not
     /// know the connection any more. If that kernel is up, it answers with a reset.
-    pub(super) fn acknowledge_to_unknown_sender(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn acknowledge_to_unknown_sender(&mut self, id: ConnectionId, side: EndIndex) {
         let connection = &self.connections[id.key as usize];
         let [there, back] = [connection.links[side], connection.links[1 - side]];
         if connection.ends[1 - side].state == EndState::Open && !self.is_cut(there) && !self.is_cut(back) {
@@ -43,7 +43,7 @@ impl Network {
     }
 
     /// `side` aborts the connection: it forgets its end, and sends one reset, which nobody retransmits.
-    pub(super) fn abort(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn abort(&mut self, id: ConnectionId, side: EndIndex) {
         let Some(connection) = self.get(id) else { return };
         let link = connection.links[side];
         let is_known_there = connection.ends[1 - side].state != EndState::Gone;
@@ -61,7 +61,7 @@ impl Network {
     }
 
     /// The kernel of `side` forgets its end. What is in flight still arrives; what is not will never be sent.
-    pub(super) fn forget_end(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn forget_end(&mut self, id: ConnectionId, side: EndIndex) {
         let Some(connection) = self.get(id) else { return };
         let end = &mut connection.ends[side];
         end.state = EndState::Gone;
@@ -76,7 +76,7 @@ impl Network {
     }
 
     /// A reset arrives at `side`, unless its link has been cut in the meantime.
-    pub(super) fn reset_arrived(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn reset_arrived(&mut self, id: ConnectionId, side: EndIndex) {
         let Some(connection) = self.get(id) else { return };
         let (back, state) = (connection.links[1 - side], connection.ends[side].state);
         match state {
@@ -101,7 +101,7 @@ impl Network {
     }
 
     /// The connection is over for `side`: its program's next read or write fails with `error`.
-    pub(super) fn fail_end(&mut self, id: ConnectionId, side: Side, error: ErrorKind) {
+    pub(super) fn fail_end(&mut self, id: ConnectionId, side: EndIndex, error: ErrorKind) {
         let Some(connection) = self.get(id) else { return };
         let end = &mut connection.ends[side];
         end.error = Some(error).filter(|_| end.owner != Owner::Nobody);

@@ -10,13 +10,13 @@
 
 use super::connection::{EndState, FIRST_RETRY_WAIT, MAX_RETRY_WAIT, Retransmission};
 use super::network::Network;
-use super::queue::{ConnectionId, Event, Side};
+use super::queue::{ConnectionId, EndIndex, Event};
 use super::trace::Action;
 use std::io::ErrorKind;
 
 impl Network {
     /// Everything that `side` has in flight is lost.
-    pub(super) fn lose_in_flight(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn lose_in_flight(&mut self, id: ConnectionId, side: EndIndex) {
         let connection = &mut self.connections[id.key as usize];
         let pipe = &mut connection.pipes[side];
         let lost = pipe.in_flight;
@@ -32,7 +32,7 @@ impl Network {
     }
 
     /// Makes `side` wait for an acknowledgement that does not come, unless it waits already.
-    pub(super) fn start_retransmitting(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn start_retransmitting(&mut self, id: ConnectionId, side: EndIndex) {
         let now = self.now;
         let connection = &mut self.connections[id.key as usize];
         let user_timeout = connection.ends[side].user_timeout();
@@ -48,7 +48,7 @@ impl Network {
     }
 
     /// The wait of a sender is over: it sends again, sends a zero-window probe, or gives up.
-    pub(super) fn retry_timer_expired(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn retry_timer_expired(&mut self, id: ConnectionId, side: EndIndex) {
         let now = self.now;
         let Some(connection) = self.get(id) else { return };
         let (end, pipe) = (&connection.ends[side], &mut connection.pipes[side]);
@@ -109,7 +109,7 @@ impl Network {
     }
 
     /// `side` has waited too long for its peer.
-    pub(super) fn give_up(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn give_up(&mut self, id: ConnectionId, side: EndIndex) {
         self.note_end(id, side, Action::GiveUp, 0);
         self.fail_end(id, side, ErrorKind::TimedOut);
     }

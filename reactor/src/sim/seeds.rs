@@ -12,7 +12,7 @@ use std::{env, thread};
 const ONE_SEED: &str = "REACTOR_SEED";
 
 /// How many lines a failing world shows from the end of its trace.
-const LINES: usize = 60;
+const MAX_TRACE_LINES: usize = 60;
 
 /// Calls `test` once for each seed, with a new world that has this seed. If a call panics, this prints the last lines
 /// of that world's trace, the seed, and the command that repeats it; then the panic goes on, and no other seed is run.
@@ -30,7 +30,7 @@ pub fn for_each_seed(seeds: Range<u64>, mut test: impl FnMut(&World)) {
 
 fn in_one_world(seed: u64, test: &mut impl FnMut(&World)) {
     let world = World::new(seed);
-    world.keep_trace(LINES);
+    world.keep_trace(MAX_TRACE_LINES);
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| test(&world))) {
         for line in world.trace() {
             eprintln!("{line}");

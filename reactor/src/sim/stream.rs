@@ -13,15 +13,17 @@
 //!
 //! Next: `retransmission.rs`, when bytes do not arrive.
 
-use super::connection::{Contents, EndState, FIRST_RETRY_WAIT, MAX_RETRY_WAIT, Owner, Progress, Segment, SegmentKind};
+use super::connection::{
+    Contents, EndState, FIRST_RETRY_WAIT, MAX_RETRY_WAIT, Owner, Progress, SegmentKind, TcpSegment,
+};
 use super::network::Network;
-use super::queue::{ConnectionId, Event, Side};
+use super::queue::{ConnectionId, EndIndex, Event};
 use super::trace::{Action, excerpt};
 use std::io::{self, ErrorKind, IoSlice};
 
 impl Network {
     /// The program writes. Returns how many bytes the send buffer had room for.
-    pub(super) fn write(&mut self, id: ConnectionId, side: Side, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(super) fn write(&mut self, id: ConnectionId, side: EndIndex, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let now = self.now;
         let connection = &mut self.connections[id.key as usize];
         let end = &mut connection.ends[side];
@@ -66,7 +68,7 @@ impl Network {
     }
 
     /// The first of the last `len` bytes that were written, unless they look like TLS.
-    fn excerpt_of_written(&self, id: ConnectionId, side: Side, len: usize) -> String {
+    fn excerpt_of_written(&self, id: ConnectionId, side: EndIndex, len: usize) -> String {
         let pipe = &self.connections[id.key as usize].pipes[side];
         match pipe.contents {
             Contents::Tls => String::new(),
@@ -75,12 +77,12 @@ impl Network {
     }
 
     /// Sends everything that waits, as far as the receiver has room.
-    pub(super) fn pump(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn pump(&mut self, id: ConnectionId, side: EndIndex) {
         self.send(id, side, false);
     }
 
     /// As `pump`. If `first_arrives`, the first segment is not lost: the caller has drawn that already.
-    pub(super) fn send(&mut self, id: ConnectionId, side: Side, mut first_arrives: bool) {
+    pub(super) fn send(&mut self, id: ConnectionId, side: EndIndex, mut first_arrives: bool) {
         let now = self.now;
         let connection = &self.connections[id.key as usize];
         let (link, to) = (connection.links[side], connection.ends[1 - side].host);
@@ -133,7 +135,7 @@ impl Network {
                 SegmentKind::Data => pipe.in_flight += len,
                 SegmentKind::Fin => pipe.fin = Progress::InFlight,
             }
-            pipe.segments.push_back(Segment { sent: now, arrives, len, kind });
+            pipe.segments.push_back(TcpSegment { sent: now, arrives, len, kind });
             // One event for each pipe, not for each segment: `segment_arrived` queues the next.
             if !std::mem::replace(&mut pipe.arrival_is_queued, true) {
                 self.queue.push(arrives, Event::SegmentArrived(id, side));
@@ -164,7 +166,7 @@ impl Network {
     }
 
     /// The first segment that `side` has in flight arrives, and with it all others that arrive at the same moment.
-    pub(super) fn segment_arrived(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn segment_arrived(&mut self, id: ConnectionId, side: EndIndex) {
         let now = self.now;
         let Some(connection) = self.get(id) else { return };
         connection.pipes[side].arrival_is_queued = false;
@@ -220,7 +222,7 @@ impl Network {
     }
 
     /// The receiver acknowledges `len` bytes from `side`. The acknowledgement takes as long as the segment took.
-    fn acknowledge(&mut self, id: ConnectionId, side: Side, len: usize, took: u64) {
+    fn acknowledge(&mut self, id: ConnectionId, side: EndIndex, len: usize, took: u64) {
         let now = self.now;
         let back = self.connections[id.key as usize].links[1 - side];
         let is_cut = self.is_cut(back);
@@ -242,7 +244,7 @@ impl Network {
 
     /// If the program waits for room in the send buffer, and the acknowledgements on their way make enough of it, puts
     /// the event into the queue that tells it.
-    pub(super) fn schedule_room_notice(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn schedule_room_notice(&mut self, id: ConnectionId, side: EndIndex) {
         let connection = &mut self.connections[id.key as usize];
         let end = &mut connection.ends[side];
         if !end.wants_room || end.room_notice_is_queued {
@@ -260,7 +262,7 @@ impl Network {
     }
 
     /// Tells the program that its send buffer has room.
-    pub(super) fn send_buffer_drained(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn send_buffer_drained(&mut self, id: ConnectionId, side: EndIndex) {
         let now = self.now;
         let Some(connection) = self.get(id) else { return };
         connection.pipes[side].apply_acknowledgements(now);
@@ -272,7 +274,7 @@ impl Network {
     /// The program reads. Returns how many bytes there were; 0 is the end of the stream.
     ///
     /// Bytes come before an error: a program gets everything that arrived before a reset.
-    pub(super) fn read(&mut self, id: ConnectionId, side: Side, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, id: ConnectionId, side: EndIndex, buffer: &mut [u8]) -> io::Result<usize> {
         let connection = &mut self.connections[id.key as usize];
         let (end, pipe) = (&mut connection.ends[side], &mut connection.pipes[1 - side]);
         if pipe.unread > 0 {
@@ -298,7 +300,7 @@ impl Network {
     }
 
     /// The program half-closes: it sends no more, and may still read.
-    pub(super) fn shutdown_write(&mut self, id: ConnectionId, side: Side) -> io::Result<()> {
+    pub(super) fn shutdown_write(&mut self, id: ConnectionId, side: EndIndex) -> io::Result<()> {
         let connection = &mut self.connections[id.key as usize];
         if connection.ends[side].state != EndState::Open {
             return Err(ErrorKind::NotConnected.into());
@@ -314,7 +316,7 @@ impl Network {
     /// The program closes its end. As on Linux, the kernel still sends what was written, and then a FIN. It sends a
     /// reset instead if the program asked for that, or if bytes have arrived that the program never read: the peer must
     /// learn that they were not used.
-    pub(super) fn close(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn close(&mut self, id: ConnectionId, side: EndIndex) {
         let Some(connection) = self.get(id) else { return };
         let has_unread = connection.pipes[1 - side].unread > 0;
         let end = &mut connection.ends[side];

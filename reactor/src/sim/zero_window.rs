@@ -17,13 +17,13 @@
 
 use super::connection::{EndState, FIRST_RETRY_WAIT, MAX_RETRIES, MAX_RETRY_WAIT, Owner, ZeroWindow};
 use super::network::Network;
-use super::queue::{ConnectionId, Event, Side};
+use super::queue::{ConnectionId, EndIndex, Event};
 use super::trace::Action;
 use std::io::ErrorKind;
 
 impl Network {
     /// Starts to probe if bytes wait and only the window holds them back; stops if not.
-    pub(super) fn update_zero_window(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn update_zero_window(&mut self, id: ConnectionId, side: EndIndex) {
         let now = self.now;
         let connection = &mut self.connections[id.key as usize];
         let (end, pipe) = (&connection.ends[side], &mut connection.pipes[side]);
@@ -39,7 +39,7 @@ impl Network {
     }
 
     /// It is time for the next probe, or to give up.
-    pub(super) fn probe_zero_window(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn probe_zero_window(&mut self, id: ConnectionId, side: EndIndex) {
         let now = self.now;
         let connection = &self.connections[id.key as usize];
         let end = &connection.ends[side];
@@ -73,7 +73,7 @@ impl Network {
     }
 
     /// The program has read `len` bytes of what `side` sends. If that opens the window, the kernel tells `side`.
-    pub(super) fn send_window_update(&mut self, id: ConnectionId, side: Side, len: usize) {
+    pub(super) fn send_window_update(&mut self, id: ConnectionId, side: EndIndex, len: usize) {
         let connection = &mut self.connections[id.key as usize];
         let pipe = &mut connection.pipes[side];
         let capacity = self.hosts[connection.ends[1 - side].host as usize].receive_buffer;
@@ -98,7 +98,7 @@ impl Network {
     }
 
     /// `side` learns that the window is open. If the update is lost, a probe will find out.
-    pub(super) fn window_update_arrived(&mut self, id: ConnectionId, side: Side) {
+    pub(super) fn window_update_arrived(&mut self, id: ConnectionId, side: EndIndex) {
         let Some(connection) = self.get(id) else { return };
         let back = connection.links[1 - side];
         connection.pipes[side].window_update_is_queued = false;

@@ -28,7 +28,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Plain bytes that become records at once. A large write must not be in memory twice, in plain and encrypted, so it
 /// goes to the transport below piece by piece. It is a multiple of a record's length.
-const PIECE: usize = 64 * 1024;
+const MAX_PIECE: usize = 64 * 1024;
 
 /// The part that all sessions of one [`TlsClient`](super::TlsClient) or [`TlsServer`](super::TlsServer) share.
 #[derive(Clone)]
@@ -168,7 +168,7 @@ impl TlsBackend {
 
     /// Makes records of plain bytes, and hands them to the lower transport.
     fn seal(&self, data: &[u8]) {
-        for piece in data.chunks(PIECE) {
+        for piece in data.chunks(MAX_PIECE) {
             // An error means that the session has failed. The connection ends for that, not for this write.
             let _ = self.session.borrow_mut().writer().write(piece);
             self.flush();

@@ -24,14 +24,14 @@ const MAX_NAMES: usize = 5;
 pub struct TlsError {
     in_handshake: bool,
     peer: &'static str,
-    why: Why,
+    why: Cause,
     seen: Option<Seen>,
     /// The application protocols that our side speaks.
     ours: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
-enum Why {
+enum Cause {
     Rustls(Error),
     /// The peer's first bytes are not TLS.
     NotTls(Vec<u8>),
@@ -69,18 +69,18 @@ impl Reason {
 
 impl TlsError {
     pub(super) fn new(error: Error, context: ErrorContext<'_>) -> TlsError {
-        TlsError::with(Why::Rustls(error), context)
+        TlsError::with(Cause::Rustls(error), context)
     }
 
     pub(super) fn not_tls(first_bytes: &[u8], context: ErrorContext<'_>) -> TlsError {
-        TlsError::with(Why::NotTls(first_bytes.to_vec()), context)
+        TlsError::with(Cause::NotTls(first_bytes.to_vec()), context)
     }
 
     pub(super) fn timed_out(after: Duration, context: ErrorContext<'_>) -> TlsError {
-        TlsError::with(Why::TimedOut(after), context)
+        TlsError::with(Cause::TimedOut(after), context)
     }
 
-    fn with(why: Why, context: ErrorContext<'_>) -> TlsError {
+    fn with(why: Cause, context: ErrorContext<'_>) -> TlsError {
         let ErrorContext { in_handshake, peer, seen, alpn } = context;
         let ours = alpn.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         TlsError { in_handshake, peer, why, seen, ours }
@@ -94,8 +94,8 @@ impl TlsError {
     /// The error of rustls. `None` if rustls was not asked: the peer does not speak TLS, or did not answer in time.
     pub fn cause(&self) -> Option<&Error> {
         match &self.why {
-            Why::Rustls(error) => Some(error),
-            Why::NotTls(_) | Why::TimedOut(_) => None,
+            Cause::Rustls(error) => Some(error),
+            Cause::NotTls(_) | Cause::TimedOut(_) => None,
         }
     }
 
@@ -142,26 +142,26 @@ impl fmt::Display for TlsError {
         f.write_str(if self.in_handshake { "the TLS handshake failed: " } else { "TLS failed: " })?;
         let peer = self.peer;
         match &self.why {
-            Why::NotTls(bytes) => {
+            Cause::NotTls(bytes) => {
                 let what = if bytes.starts_with(b"HTTP/") { ", which is plain HTTP" } else { "" };
                 write!(f, "{peer} does not speak TLS here; it sent {}{what}", readable(bytes))
             }
-            Why::TimedOut(after) => write!(f, "{peer} did not complete it within {after:?}"),
-            Why::Rustls(Error::InvalidCertificate(error)) => self.certificate(error, f),
-            Why::Rustls(Error::AlertReceived(alert)) => self.alert(*alert, f),
-            Why::Rustls(Error::PeerIncompatible(why)) => self.incompatible(why, f),
-            Why::Rustls(Error::NoApplicationProtocol) => self.no_protocol(f),
-            Why::Rustls(Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol)) => {
+            Cause::TimedOut(after) => write!(f, "{peer} did not complete it within {after:?}"),
+            Cause::Rustls(Error::InvalidCertificate(error)) => self.certificate(error, f),
+            Cause::Rustls(Error::AlertReceived(alert)) => self.alert(*alert, f),
+            Cause::Rustls(Error::PeerIncompatible(why)) => self.incompatible(why, f),
+            Cause::Rustls(Error::NoApplicationProtocol) => self.no_protocol(f),
+            Cause::Rustls(Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol)) => {
                 write!(f, "{peer} chose an application protocol that we did not offer; {}", self.offer())
             }
-            Why::Rustls(Error::NoCertificatesPresented) => write!(f, "{peer} showed no certificate"),
-            Why::Rustls(Error::DecryptError) => {
+            Cause::Rustls(Error::NoCertificatesPresented) => write!(f, "{peer} showed no certificate"),
+            Cause::Rustls(Error::DecryptError) => {
                 write!(f, "what came from {peer} cannot be decrypted: it was changed on its way, or {peer} is broken")
             }
-            Why::Rustls(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            Cause::Rustls(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
                 write!(f, "{peer} sent something that is not TLS")
             }
-            Why::Rustls(error) => match self.fault() {
+            Cause::Rustls(error) => match self.fault() {
                 TlsFault::Ours => write!(f, "by our own fault: {error}"),
                 _ => write!(f, "{peer} breaks TLS's rules: {error}"),
             },

@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Maximum number of plain bytes in one piece: those of one TLS record (RFC 8446, section 5.1).
-const PLAIN_BUFFER: usize = 16 * 1024;
+const MAX_PLAIN_PIECE: usize = 16 * 1024;
 
 /// The protocol below: feeds records to the session, and the plain bytes in them to the inner protocol.
 pub(super) struct TlsProtocol {
@@ -68,7 +68,7 @@ impl TlsProtocol {
     /// Feeds records to the session and plain bytes to the inner protocol, until all are used up or reading is paused.
     fn feed(&mut self, backend: &Rc<TlsBackend>, records: &[u8]) {
         let mut plain = self.profile.plain.take();
-        plain.resize(PLAIN_BUFFER, 0); // Only the first time: clearing it costs more than the rest of this layer.
+        plain.resize(MAX_PLAIN_PIECE, 0); // Only the first time: clearing it costs more than the rest of this layer.
         self.feed_through(backend, records, &mut plain);
         self.profile.plain.set(plain);
     }

@@ -6,22 +6,23 @@ use reactor::http::{Head, HttpError, Limits, ResponseEvent, ResponseParser, Vers
 
 /// Why a case ends differently here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+enum WhyDifferent {
     /// We refuse what llhttp takes.
     Stricter(&'static str),
     /// The case is of one of llhttp's lenient modes, and we have none.
     Lenient,
 }
 
-use Why::{Lenient, Stricter};
+use WhyDifferent::{Lenient, Stricter};
 
-const BEFORE: Why = Stricter("nothing may stand before a status line: it may be what is left of another response");
-const OTHER: Why = Stricter("it is not HTTP/1");
-const CODING: Why = Stricter("a coding that is not taken off again would be handed on as the body");
-const UPGRADE: Why = Stricter("another protocol was not asked for");
+const BEFORE: WhyDifferent =
+    Stricter("nothing may stand before a status line: it may be what is left of another response");
+const OTHER: WhyDifferent = Stricter("it is not HTTP/1");
+const CODING: WhyDifferent = Stricter("a coding that is not taken off again would be handed on as the body");
+const UPGRADE: WhyDifferent = Stricter("another protocol was not asked for");
 
 /// The cases that end differently: file, title, why, and our error.
-const DIFFERENT: [(&str, &str, Why, &str); 20] = [
+const DIFFERENT: [(&str, &str, WhyDifferent, &str); 20] = [
     ("connection", "HTTP/1.1 with keep-alive disabled, content-length (lenient)", Lenient, AFTER_CLOSE),
     ("connection", "HTTP/1.1 with keep-alive disabled and 204 status (lenient)", Lenient, AFTER_CLOSE),
     ("connection", "HTTP 101 response with Upgrade and Content-Length header", UPGRADE, "UnexpectedUpgrade"),

@@ -231,8 +231,8 @@ fn a_port_has_one_listener_and_only_at_an_address_of_its_host() {
 }
 
 /// A server with descriptors for `free` connections, and five clients at once.
-fn short_of_descriptors(free: usize) -> (World, Host, Events, Line) {
-    let (world, events, line) = (world(1), Events::default(), Line::default());
+fn short_of_descriptors(free: usize) -> (World, Host, Events, LastTransport) {
+    let (world, events, line) = (world(1), Events::default(), LastTransport::default());
     let keep = line.clone();
     let host = server(&world, &events, move |noting| keep.of(noting));
     host.set_max_descriptors(host.descriptor_count() + free);

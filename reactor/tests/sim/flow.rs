@@ -153,7 +153,7 @@ impl reactor::Producer for Source {
 
 #[test]
 fn a_reader_that_pauses_stops_the_writer_until_it_reads_again() {
-    let (world, line, written) = (world(1), Line::default(), Rc::new(Cell::new(0)));
+    let (world, line, written) = (world(1), LastTransport::default(), Rc::new(Cell::new(0)));
     let mut settings = HostSettings::default();
     (settings.send_buffer, settings.receive_buffer) = (100_000, 50_000);
     let keep = line.clone();

@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::time::SystemTime;
 
 /// A client with a connection to an echoing server.
-fn pair(world: &World) -> (Host, Host, Events, Line) {
-    let (answers, line) = (Events::default(), Line::default());
+fn pair(world: &World) -> (Host, Host, Events, LastTransport) {
+    let (answers, line) = (Events::default(), LastTransport::default());
     let server = server(world, &Events::default(), echoing);
     let keep = line.clone();
     let client = client(world, &answers, move |noting| keep.of(noting));
@@ -57,7 +57,7 @@ fn a_crash_loses_unsent_bytes_and_a_kill_still_sends_them() {
             let count = count.clone();
             Noting { data: Box::new(move |_, data| count.set(count.get() + data.len())), ..noting }
         });
-        let line = Line::default();
+        let line = LastTransport::default();
         let keep = line.clone();
         let client = client(&world, &Events::default(), move |noting| keep.of(noting));
         world.run_for(SECOND);
@@ -225,7 +225,7 @@ fn a_program_ends_in_the_usual_order_when_its_reactor_stops() {
 
 #[test]
 fn a_stop_waits_for_a_peer_that_does_not_read_only_until_its_timeout() {
-    let (world, line) = (world(1), Line::default());
+    let (world, line) = (world(1), LastTransport::default());
     let keep = line.clone();
     let server = server(&world, &Events::default(), move |noting| keep.of(noting));
     let client = client(&world, &Events::default(), plain);

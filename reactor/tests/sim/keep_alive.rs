@@ -9,13 +9,13 @@ pub(super) const KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
 
 /// A server, and a client that keeps its connection alive.
-fn pair(world: &World, keep_alive: Option<KeepAlive>) -> (Host, Host, Events, Line) {
+fn pair(world: &World, keep_alive: Option<KeepAlive>) -> (Host, Host, Events, LastTransport) {
     pair_after(world, keep_alive, SECOND)
 }
 
 /// As `pair`, but runs the world for `after`: slow links need longer to connect.
-fn pair_after(world: &World, keep_alive: Option<KeepAlive>, after: Duration) -> (Host, Host, Events, Line) {
-    let (answers, line) = (Events::default(), Line::default());
+fn pair_after(world: &World, keep_alive: Option<KeepAlive>, after: Duration) -> (Host, Host, Events, LastTransport) {
+    let (answers, line) = (Events::default(), LastTransport::default());
     let server = server(world, &Events::default(), echoing);
     let keep = line.clone();
     let client = client(world, &answers, move |noting| {
@@ -164,7 +164,7 @@ fn a_conversation_needs_no_probes() {
 /// Writes over a link that loses nearly everything, until the sender must have given up; the link loses nothing more
 /// after `well`. Returns whether the bytes arrived, and whether the sender gave up.
 fn write_over_a_bad_link(seed: u64, keep_alive: Option<KeepAlive>, well: Option<Duration>) -> (bool, bool) {
-    let (world, events, answers, line) = (world(seed), Events::default(), Events::default(), Line::default());
+    let (world, events, answers, line) = (world(seed), Events::default(), Events::default(), LastTransport::default());
     server(&world, &events, plain);
     let keep = line.clone();
     client(&world, &answers, move |noting| {

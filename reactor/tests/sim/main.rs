@@ -81,9 +81,9 @@ pub(crate) fn client_with(
 
 /// The transport of the last connection made, for a test that writes or closes from outside.
 #[derive(Clone, Default)]
-pub(crate) struct Line(Rc<RefCell<Option<Transport>>>);
+pub(crate) struct LastTransport(Rc<RefCell<Option<Transport>>>);
 
-impl Line {
+impl LastTransport {
     /// Makes this connection leave its transport here.
     pub(crate) fn of(&self, mut noting: Noting) -> Noting {
         let line = self.0.clone();

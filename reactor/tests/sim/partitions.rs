@@ -3,8 +3,8 @@
 use super::*;
 
 /// An echo server and a client connected to it, before a cut.
-fn connected() -> (World, Host, Host, Events, Events, Line) {
-    let (world, events, answers, line) = (world(1), Events::default(), Events::default(), Line::default());
+fn connected() -> (World, Host, Host, Events, Events, LastTransport) {
+    let (world, events, answers, line) = (world(1), Events::default(), Events::default(), LastTransport::default());
     let server = server(&world, &events, echoing);
     let keep = line.clone();
     let client = client(&world, &answers, move |noting| keep.of(noting));

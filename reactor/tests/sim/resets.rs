@@ -2,8 +2,11 @@
 
 use super::*;
 
-fn pair(world: &World, server_does: impl Fn(Noting) -> Noting + Clone + 'static) -> (Host, Host, Events, Events, Line) {
-    let (events, answers, line) = (Events::default(), Events::default(), Line::default());
+fn pair(
+    world: &World,
+    server_does: impl Fn(Noting) -> Noting + Clone + 'static,
+) -> (Host, Host, Events, Events, LastTransport) {
+    let (events, answers, line) = (Events::default(), Events::default(), LastTransport::default());
     let server = server(world, &events, server_does);
     let keep = line.clone();
     let client = client(world, &answers, move |noting| keep.of(noting));
@@ -39,7 +42,7 @@ fn bytes_that_arrived_before_a_reset_can_still_be_read() {
 
 #[test]
 fn a_close_with_unread_bytes_sends_a_reset() {
-    let (world, theirs) = (world(1), Line::default());
+    let (world, theirs) = (world(1), LastTransport::default());
     let keep = theirs.clone();
     let (.., answers, line) = pair(&world, move |noting| {
         keep.of(Noting { made: Box::new(|transport| transport.pause_producing()), ..noting })
@@ -77,7 +80,7 @@ fn the_network_can_reset_the_connections_between_two_hosts() {
 #[test]
 fn a_lost_reset_leaves_a_connection_half_open_until_that_end_writes() {
     let world = world(1);
-    let line = Line::default();
+    let line = LastTransport::default();
     let keep = line.clone();
     let (server, client, events, answers, other) = pair(&world, move |noting| keep.of(noting));
     world.cut(&client, &server);
@@ -120,7 +123,7 @@ fn a_retransmission_to_a_restarted_machine_is_answered_with_a_reset() {
 
 #[test]
 fn an_acknowledgement_to_a_restarted_machine_is_answered_with_a_reset() {
-    let (world, theirs) = (world(1), Line::default());
+    let (world, theirs) = (world(1), LastTransport::default());
     let keep = theirs.clone();
     let (server, .., answers, _) = pair(&world, move |noting| keep.of(noting));
     theirs.write("hello");

@@ -18,8 +18,8 @@ struct Pair {
     client: Host,
     events: Events,
     answers: Events,
-    line: Line,
-    theirs: Line,
+    line: LastTransport,
+    theirs: LastTransport,
 }
 
 /// A server, and a client that is connected to it.
@@ -30,7 +30,7 @@ fn pair() -> Pair {
 /// As `pair`; `shape` says what the server does.
 fn pair_with(shape: impl Fn(Noting) -> Noting + Clone + 'static) -> Pair {
     let (world, events, answers) = (world(1), Events::default(), Events::default());
-    let (line, theirs) = (Line::default(), Line::default());
+    let (line, theirs) = (LastTransport::default(), LastTransport::default());
     let (ours, keep) = (line.clone(), theirs.clone());
     let server = server(&world, &events, move |noting| keep.of(shape(noting)));
     let client = client(&world, &answers, move |noting| ours.of(noting));

@@ -1,7 +1,7 @@
 use crate::book::invariants::Invariant;
 use crate::herd::topology::Topology;
 use crate::herd::{Herd, PlacesKind, feeder};
-use crate::run::{Outcome, Scenario, Simulation};
+use crate::run::{RunOutcome, Scenario, Simulation};
 use proxyherd::locations::Rule;
 use reactor::sim::{Latency, Random, World, WorldSettings};
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// This number of seeds must be enough to catch a wrong rule.
 const FEW: u64 = 20;
 
-fn outcome(seed: u64, scenario: &Scenario) -> Outcome {
+fn outcome(seed: u64, scenario: &Scenario) -> RunOutcome {
     Simulation::new(seed, scenario, |_| {}).unwrap().play()
 }
 
@@ -56,8 +56,8 @@ fn every_invariant_holds_in_herds_of_every_shape() {
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     // With WHATSATs: TLS draws from the system, and the run must not show it.
     let scenario = Scenario { minutes: 4, ..Scenario::default() };
-    let runs: Vec<Outcome> = (1..=3).map(|seed| outcome(seed, &scenario)).collect();
-    let again: Vec<Outcome> = (1..=3).map(|seed| outcome(seed, &scenario)).collect();
+    let runs: Vec<RunOutcome> = (1..=3).map(|seed| outcome(seed, &scenario)).collect();
+    let again: Vec<RunOutcome> = (1..=3).map(|seed| outcome(seed, &scenario)).collect();
     assert_eq!(runs, again);
     assert!(runs[0].hash != runs[1].hash && runs[1].hash != runs[2].hash);
 }

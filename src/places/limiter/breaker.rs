@@ -26,7 +26,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// How a question to the service has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum AskOutcome {
     /// The service has answered, if only with a refusal.
     Answered,
     /// The service cannot be reached, or says that it is broken.
@@ -73,21 +73,23 @@ impl Breaker {
 
     /// Counts the end of a question. Any answer shows that the service is well. The failures of questions that started
     /// before the service was left alone say nothing new.
-    pub(super) fn end(&mut self, outcome: Outcome, is_probe: bool, now: Instant) {
+    pub(super) fn end(&mut self, outcome: AskOutcome, is_probe: bool, now: Instant) {
         match (*self, outcome) {
-            (Breaker::Closed { .. }, Outcome::Answered) => *self = Breaker::new(),
-            (Breaker::Open { .. } | Breaker::Probing { .. }, Outcome::Answered) => {
+            (Breaker::Closed { .. }, AskOutcome::Answered) => *self = Breaker::new(),
+            (Breaker::Open { .. } | Breaker::Probing { .. }, AskOutcome::Answered) => {
                 log::info!("the Places service answers again");
                 *self = Breaker::new();
             }
-            (Breaker::Closed { failures }, Outcome::Failed) if failures + 1 >= MAX_FAILURES => {
+            (Breaker::Closed { failures }, AskOutcome::Failed) if failures + 1 >= MAX_FAILURES => {
                 self.open(FIRST_PAUSE, now);
             }
-            (Breaker::Closed { failures }, Outcome::Failed) => *self = Breaker::Closed { failures: failures + 1 },
-            (Breaker::Probing { pause }, Outcome::Failed) if is_probe => self.open((pause * 2).min(MAX_PAUSE), now),
+            (Breaker::Closed { failures }, AskOutcome::Failed) => *self = Breaker::Closed { failures: failures + 1 },
+            (Breaker::Probing { pause }, AskOutcome::Failed) if is_probe => self.open((pause * 2).min(MAX_PAUSE), now),
             // The next question is the probe.
-            (Breaker::Probing { pause }, Outcome::GivenUp) if is_probe => *self = Breaker::Open { until: now, pause },
-            (_, Outcome::Failed | Outcome::GivenUp) => {}
+            (Breaker::Probing { pause }, AskOutcome::GivenUp) if is_probe => {
+                *self = Breaker::Open { until: now, pause }
+            }
+            (_, AskOutcome::Failed | AskOutcome::GivenUp) => {}
         }
     }
 
@@ -106,7 +108,7 @@ mod tests {
 
     fn fail(breaker: &mut Breaker, clock: &ManualClock) {
         let is_probe = breaker.start();
-        breaker.end(Outcome::Failed, is_probe, clock.now());
+        breaker.end(AskOutcome::Failed, is_probe, clock.now());
     }
 
     fn opened(clock: &ManualClock) -> Breaker {
@@ -120,9 +122,9 @@ mod tests {
         let (mut breaker, clock) = (Breaker::new(), ManualClock::new());
         for _ in 0..10 {
             (1..MAX_FAILURES).for_each(|_| fail(&mut breaker, &clock));
-            breaker.end(Outcome::GivenUp, false, clock.now());
+            breaker.end(AskOutcome::GivenUp, false, clock.now());
             assert!(!breaker.is_open(clock.now()));
-            breaker.end(Outcome::Answered, false, clock.now());
+            breaker.end(AskOutcome::Answered, false, clock.now());
         }
         (0..MAX_FAILURES).for_each(|_| fail(&mut breaker, &clock));
         assert!(breaker.is_open(clock.now()));
@@ -138,7 +140,7 @@ mod tests {
         assert!(!breaker.is_open(clock.now()));
         assert!(breaker.start());
         assert!(breaker.is_open(clock.now()), "one at a time");
-        breaker.end(Outcome::Answered, true, clock.now());
+        breaker.end(AskOutcome::Answered, true, clock.now());
         assert!(!breaker.is_open(clock.now()));
         fail(&mut breaker, &clock);
         assert!(!breaker.is_open(clock.now()), "the count begins anew");
@@ -163,7 +165,7 @@ mod tests {
         let mut breaker = opened(&clock);
         clock.advance(FIRST_PAUSE);
         assert!(breaker.start());
-        breaker.end(Outcome::GivenUp, true, clock.now());
+        breaker.end(AskOutcome::GivenUp, true, clock.now());
         assert!(!breaker.is_open(clock.now()));
         assert!(breaker.start());
     }
@@ -174,12 +176,12 @@ mod tests {
         let mut breaker = opened(&clock);
         clock.advance(FIRST_PAUSE);
         assert!(breaker.start());
-        breaker.end(Outcome::Failed, false, clock.now());
-        breaker.end(Outcome::GivenUp, false, clock.now());
+        breaker.end(AskOutcome::Failed, false, clock.now());
+        breaker.end(AskOutcome::GivenUp, false, clock.now());
         assert_eq!(breaker, Breaker::Probing { pause: FIRST_PAUSE });
-        breaker.end(Outcome::Answered, false, clock.now());
+        breaker.end(AskOutcome::Answered, false, clock.now());
         assert!(!breaker.is_open(clock.now()));
-        breaker.end(Outcome::Failed, true, clock.now());
+        breaker.end(AskOutcome::Failed, true, clock.now());
         assert!(!breaker.is_open(clock.now()), "the probe's failure is the first of a new count");
     }
 }

@@ -15,7 +15,7 @@ use std::panic::Location;
 pub(crate) type Place = &'static Location<'static>;
 
 /// How many callbacks a thread remembers, over all of its chains. A power of two.
-const RECENT: usize = 256;
+const MAX_RECENT: usize = 256;
 
 /// How many callbacks of one chain are written into a failure. Of earlier ones it gets only the number.
 const MAX_TOLD: usize = 16;
@@ -65,14 +65,14 @@ thread_local!(static LATEST: Recent = const { Recent::new() });
 /// The callbacks that ran last.
 struct Recent {
     /// The chain's number, which is even, or one more if the entry was put back after a wait; and the callback.
-    places: [Cell<Option<(u32, Place)>>; RECENT],
+    places: [Cell<Option<(u32, Place)>>; MAX_RECENT],
     next: Cell<usize>,
     last_chain: Cell<u32>,
 }
 
 impl Recent {
     const fn new() -> Recent {
-        Recent { places: [const { Cell::new(None) }; RECENT], next: Cell::new(0), last_chain: Cell::new(0) }
+        Recent { places: [const { Cell::new(None) }; MAX_RECENT], next: Cell::new(0), last_chain: Cell::new(0) }
     }
 
     #[inline]
@@ -86,7 +86,7 @@ impl Recent {
     #[inline]
     fn note(&self, chain: u32, added: Place) {
         let at = self.next.get();
-        self.places[at % RECENT].set(Some((chain, added)));
+        self.places[at % MAX_RECENT].set(Some((chain, added)));
         self.next.set(at.wrapping_add(1));
     }
 }
@@ -161,8 +161,8 @@ impl Trace {
         // Not more than the chain has had: older entries with this number are of another chain.
         let mut left = self.count;
         with_latest(|recent| {
-            for back in 1..=RECENT {
-                match recent.places[recent.next.get().wrapping_sub(back) % RECENT].get() {
+            for back in 1..=MAX_RECENT {
+                match recent.places[recent.next.get().wrapping_sub(back) % MAX_RECENT].get() {
                     Some((chain, added)) if chain == self.chain => {
                         put_back_count = 0;
                         left = left.saturating_sub(1);

@@ -42,7 +42,7 @@ pub(super) struct Connection {
     protocol: Cell<Option<Foreign<Box<dyn Protocol>>>>,
     /// The connector that made this connection; `None` if a port accepted it.
     connector: Option<Rc<ConnectorInner>>,
-    life: Cell<Life>,
+    life: Cell<ConnectionState>,
     /// Why it ended, from `end` until `deliver_end`.
     reason: RefCell<Option<Reason>>,
     reading: Reading,
@@ -55,7 +55,7 @@ pub(super) struct Connection {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+enum ConnectionState {
     Open,
     /// `lose_connection` was called: nothing is read any more, and the connection ends after its last byte.
     Losing,
@@ -82,7 +82,7 @@ impl Connection {
             stream: RefCell::new(Some(stream)),
             protocol: Cell::new(Some(protocol)),
             connector,
-            life: Cell::new(Life::Open),
+            life: Cell::new(ConnectionState::Open),
             reason: RefCell::new(None),
             reading: Reading::new(pause_when_full),
             sending: Sending::new(),
@@ -103,7 +103,7 @@ impl Connection {
 
     /// Tells the protocol, once, that the reactor stops; the protocol ends the connection in its own way.
     pub(super) fn reactor_stopping(self: &Rc<Self>, core: &Core) {
-        if self.life.get() == Life::Open && !self.told_to_stop.replace(true) {
+        if self.life.get() == ConnectionState::Open && !self.told_to_stop.replace(true) {
             self.call(core, "reactor_stopping", |protocol, transport| protocol.reactor_stopping(transport));
             self.attend(core);
         }
@@ -140,7 +140,7 @@ impl Connection {
         self.finish();
         self.queued.set(false);
         // The budget is used up, or the producer has written since the flush. The driver will not report either.
-        if self.life.get() != Life::Ended && (self.has_input() || self.sending.can_flush()) {
+        if self.life.get() != ConnectionState::Ended && (self.has_input() || self.sending.can_flush()) {
             self.need_attention();
         }
     }
@@ -163,7 +163,7 @@ impl Connection {
     /// Marks the connection as over, for `reason`; the protocol is told at the end of this turn. A second end changes
     /// nothing: the first reason is the true one.
     pub(super) fn end(&self, reason: Reason) {
-        if self.life.replace(Life::Ended) == Life::Ended {
+        if self.life.replace(ConnectionState::Ended) == ConnectionState::Ended {
             return;
         }
         let broken_off =

@@ -17,7 +17,7 @@
 //!
 //! Next: `sending.rs`, the other direction.
 
-use super::{Connection, Life};
+use super::{Connection, ConnectionState};
 use crate::Reason;
 use crate::driver::Readiness;
 use crate::event_loop::{BUFFER, Core};
@@ -50,14 +50,14 @@ enum Edge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Flowing,
-    Paused(Pause),
+    Paused(ReadPause),
     /// The pause is over, but the protocol has not been told. Nothing is read before that: see `report_resumed`.
     Resuming,
 }
 
 /// Why reading is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pause {
+pub(super) enum ReadPause {
     /// The program asked for it: `pause_producing`.
     Requested,
     /// Too many bytes wait to be sent.
@@ -92,24 +92,24 @@ impl Reading {
         self.edge.get() == Edge::Ended
     }
 
-    pub(super) fn pause(&self, why: Pause) {
+    pub(super) fn pause(&self, why: ReadPause) {
         self.flow.set(Flow::Paused(match self.flow.get() {
-            Flow::Paused(already) if already != why => Pause::Both,
+            Flow::Paused(already) if already != why => ReadPause::Both,
             _ => why,
         }));
     }
 
     /// Ends the pause for this reason. True if no other reason is left: then the protocol must be told.
-    pub(super) fn unpause(&self, why: Pause) -> bool {
+    pub(super) fn unpause(&self, why: ReadPause) -> bool {
         let Flow::Paused(paused) = self.flow.get() else { return false };
         match paused {
-            Pause::Both if why == Pause::Requested => self.flow.set(Flow::Paused(Pause::FullBuffer)),
-            Pause::Both => self.flow.set(Flow::Paused(Pause::Requested)),
+            ReadPause::Both if why == ReadPause::Requested => self.flow.set(Flow::Paused(ReadPause::FullBuffer)),
+            ReadPause::Both => self.flow.set(Flow::Paused(ReadPause::Requested)),
             reason if reason == why => {
                 self.flow.set(Flow::Resuming);
                 return true;
             }
-            Pause::Requested | Pause::FullBuffer => {}
+            ReadPause::Requested | ReadPause::FullBuffer => {}
         }
         false
     }
@@ -117,7 +117,7 @@ impl Reading {
     /// The send buffer has passed its high-water mark.
     pub(super) fn note_full_buffer(&self) {
         if self.pause_when_full.get() {
-            self.pause(Pause::FullBuffer);
+            self.pause(ReadPause::FullBuffer);
         }
     }
 
@@ -139,11 +139,11 @@ impl Reading {
 impl Connection {
     /// Whether the protocol gets what the peer sends: the connection is open in this direction, and not paused.
     pub(super) fn is_reading(&self) -> bool {
-        self.life.get() == Life::Open && !self.reading.has_ended() && !self.reading.is_paused()
+        self.life.get() == ConnectionState::Open && !self.reading.has_ended() && !self.reading.is_paused()
     }
 
     pub(super) fn has_input(&self) -> bool {
-        self.life.get() == Life::Open && self.reading.has_input()
+        self.life.get() == ConnectionState::Open && self.reading.has_input()
     }
 
     /// Tells the protocol that a pause is over, if one is.

@@ -5,8 +5,8 @@
 //!
 //! Next: `outgoing.rs`, the bytes that wait to be sent.
 
-use super::reading::Pause;
-use super::{Connection, Life};
+use super::reading::ReadPause;
+use super::{Connection, ConnectionState};
 use crate::address::canonical;
 use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
 use crate::{Address, Producer, Reason};
@@ -18,7 +18,7 @@ impl TransportBackend for Connection {
     }
 
     fn write_vectored(&self, pieces: &[&[u8]]) {
-        if self.life.get() != Life::Open || !self.sending.is_open() {
+        if self.life.get() != ConnectionState::Open || !self.sending.is_open() {
             return;
         }
         // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
@@ -35,14 +35,14 @@ impl TransportBackend for Connection {
     }
 
     fn lose_connection(&self) {
-        if self.life.get() == Life::Open {
-            self.life.set(Life::Losing);
+        if self.life.get() == ConnectionState::Open {
+            self.life.set(ConnectionState::Losing);
             self.need_attention();
         }
     }
 
     fn lose_write_connection(&self) {
-        if self.life.get() == Life::Open && self.sending.is_open() {
+        if self.life.get() == ConnectionState::Open && self.sending.is_open() {
             self.sending.close();
             self.need_attention();
         }
@@ -53,11 +53,11 @@ impl TransportBackend for Connection {
     }
 
     fn pause_producing(&self) {
-        self.reading.pause(Pause::Requested);
+        self.reading.pause(ReadPause::Requested);
     }
 
     fn resume_producing(&self) {
-        if self.reading.unpause(Pause::Requested) {
+        if self.reading.unpause(ReadPause::Requested) {
             self.need_attention();
         }
     }
@@ -67,7 +67,7 @@ impl TransportBackend for Connection {
     }
 
     fn is_disconnecting(&self) -> bool {
-        self.life.get() != Life::Open
+        self.life.get() != ConnectionState::Open
     }
 
     fn pause_when_full(&self, on: bool) {
@@ -76,13 +76,13 @@ impl TransportBackend for Connection {
             // The buffer is full already, and there may be no further write that would notice it.
             self.reading.note_full_buffer();
         }
-        if !on && self.reading.unpause(Pause::FullBuffer) {
+        if !on && self.reading.unpause(ReadPause::FullBuffer) {
             self.need_attention();
         }
     }
 
     fn register_producer(&self, producer: Rc<dyn Producer>) {
-        if self.life.get() == Life::Ended {
+        if self.life.get() == ConnectionState::Ended {
             // Not now: the producer registers itself from one of its own calls.
             return self.work.call_soon(Box::new(move || producer.stop_producing()));
         }

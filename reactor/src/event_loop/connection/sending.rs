@@ -8,8 +8,8 @@
 //!
 //! Next: `requests.rs`, what a program asks of a connection.
 
-use super::reading::Pause;
-use super::{Connection, Life};
+use super::reading::ReadPause;
+use super::{Connection, ConnectionState};
 use crate::driver::Readiness;
 use crate::event_loop::Core;
 use crate::foreign::Foreign;
@@ -28,7 +28,7 @@ pub(super) struct Sending {
     /// Maximum number of bytes in `out`. Above it the connection is aborted.
     max_buffered: Cell<usize>,
     edge: Cell<Edge>,
-    side: Cell<Side>,
+    side: Cell<OurSide>,
     producer: RefCell<Option<Foreign<Rc<dyn Producer>>>>,
     producing: Cell<Producing>,
     /// Aborts a closing connection if its peer takes no more bytes.
@@ -45,7 +45,7 @@ enum Edge {
 
 /// Our side of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum OurSide {
     Open,
     /// The end is to be sent after everything written.
     Closing,
@@ -68,7 +68,7 @@ impl Sending {
             held_back: Cell::new(0),
             max_buffered: Cell::new(MAX_BUFFERED),
             edge: Cell::new(Edge::Writable),
-            side: Cell::new(Side::Open),
+            side: Cell::new(OurSide::Open),
             producer: RefCell::new(None),
             producing: Cell::new(Producing::Running),
             close_timer: RefCell::new(None),
@@ -83,12 +83,12 @@ impl Sending {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.side.get() == Side::Open
+        self.side.get() == OurSide::Open
     }
 
     /// Asks for an end after everything written.
     pub(super) fn close(&self) {
-        self.side.set(Side::Closing);
+        self.side.set(OurSide::Closing);
     }
 
     pub(super) fn buffered(&self) -> usize {
@@ -164,7 +164,7 @@ impl Connection {
     /// Sends as many of the waiting bytes as the socket takes.
     pub(super) fn flush(&self) {
         let sending = &self.sending;
-        if self.life.get() == Life::Ended || !sending.can_flush() {
+        if self.life.get() == ConnectionState::Ended || !sending.can_flush() {
             return;
         }
         let before = sending.buffered();
@@ -176,7 +176,7 @@ impl Connection {
             // Only when everything has been sent, not as soon as the buffer falls below the mark: otherwise a buffer
             // that stays near the mark would pause and resume with every write.
             Ok(true) => {
-                self.reading.unpause(Pause::FullBuffer);
+                self.reading.unpause(ReadPause::FullBuffer);
             }
             Ok(false) => {
                 sending.edge.set(Edge::Blocked);
@@ -196,7 +196,7 @@ impl Connection {
     /// from inside a write.
     pub(super) fn tell_producer(&self, core: &Core) {
         let producing = &self.sending.producing;
-        if producing.get() == Producing::Running || self.life.get() != Life::Open {
+        if producing.get() == Producing::Running || self.life.get() != ConnectionState::Open {
             return;
         }
         let Some(producer) = self.sending.producer.borrow().clone() else { return };
@@ -218,15 +218,15 @@ impl Connection {
     pub(super) fn finish(&self) {
         let sending = &self.sending;
         if !sending.out.borrow().is_empty() {
-            if self.life.get() == Life::Losing && sending.close_timer.borrow().is_none() {
+            if self.life.get() == ConnectionState::Losing && sending.close_timer.borrow().is_none() {
                 self.limit_the_flush();
             }
             return;
         }
         match (self.life.get(), sending.side.get()) {
-            (Life::Losing, Side::Open | Side::Closing | Side::Closed) => self.end(Reason::Done),
-            (Life::Open, Side::Closing) => {
-                sending.side.set(Side::Closed);
+            (ConnectionState::Losing, OurSide::Open | OurSide::Closing | OurSide::Closed) => self.end(Reason::Done),
+            (ConnectionState::Open, OurSide::Closing) => {
+                sending.side.set(OurSide::Closed);
                 let result = match &mut *self.stream.borrow_mut() {
                     Some(stream) => stream.shutdown_write(),
                     None => Ok(()),
@@ -236,8 +236,8 @@ impl Connection {
                     Err(error) => self.end(Reason::Lost(Arc::new(error))),
                 }
             }
-            (Life::Open, Side::Closed) => self.end_if_both_sides_ended(),
-            (Life::Open, Side::Open) | (Life::Ended, _) => {}
+            (ConnectionState::Open, OurSide::Closed) => self.end_if_both_sides_ended(),
+            (ConnectionState::Open, OurSide::Open) | (ConnectionState::Ended, _) => {}
         }
     }
 

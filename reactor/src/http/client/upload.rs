@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 /// Maximum bytes of a request's body in one write.
-const PIECE: usize = 64 * 1024;
+const MAX_PIECE: usize = 64 * 1024;
 
 /// How much of a request has been handed to the transport.
 pub(super) struct Upload {
@@ -40,7 +40,7 @@ impl Upload {
     /// it. Both go in one write, so that a small request leaves in one packet.
     pub(super) fn begin(&self, head: Vec<u8>, body: &[u8], transport: &Transport) {
         let mut bytes = head;
-        let first = body.len().min(PIECE);
+        let first = body.len().min(MAX_PIECE);
         bytes.extend_from_slice(&body[..first]);
         self.written.set(first);
         self.state.set(State::Writing);
@@ -63,7 +63,7 @@ impl Upload {
                 }
                 return true;
             }
-            let piece = &rest[..rest.len().min(PIECE)];
+            let piece = &rest[..rest.len().min(MAX_PIECE)];
             transport.write(piece);
             self.written.set(self.written.get() + piece.len());
         }

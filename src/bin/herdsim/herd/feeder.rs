@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// When a line is sent, to which server, and the line.
-pub(crate) type Line = (Duration, usize, Vec<u8>);
+pub(crate) type FeedLine = (Duration, usize, Vec<u8>);
 
 /// When the host connects. All servers listen by then.
 const START: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const START: Duration = Duration::from_secs(1);
 type Ways = Rc<RefCell<Vec<Option<Transport>>>>;
 
 /// Adds the host. It connects to all servers; the first line should come some seconds later.
-pub(crate) fn add(herd: &Herd, names: &[String], lines: Vec<Line>) -> Host {
+pub(crate) fn add(herd: &Herd, names: &[String], lines: Vec<FeedLine>) -> Host {
     let names = names.to_vec();
     let host = herd.world.host("feeder", move |reactor: &Reactor| {
         let ways: Ways = Rc::new(RefCell::new(vec![None; names.len()]));

@@ -2,7 +2,7 @@
 //!
 //! Next: `machine/mod.rs`, the machine below the simulation.
 
-use crate::herd::feeder::{self, Line};
+use crate::herd::feeder::{self, FeedLine};
 use crate::herd::topology::Topology;
 use crate::herd::{Herd, Observer, PlacesKind};
 use crate::machine::clock::{ProgressTimer, Stopwatch};
@@ -106,7 +106,7 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
     let teller: Rc<dyn Watch> = Rc::new(Teller { tally: tally.clone(), herd: herd.clone() });
     let observer: Observer = Rc::new(move |_| Some(teller.clone()));
     let built = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, observer);
-    let lines: Vec<Line> = (0..clients)
+    let lines: Vec<FeedLine> = (0..clients)
         .map(|client| {
             let server = random.below(servers as u64) as usize;
             let line = format!("IAMAT {client} +34.068930-118.445127 1400794645.392014450\n");

@@ -10,7 +10,7 @@
 //!
 //! Next: `growth.rs`, what a flood costs.
 
-use crate::herd::feeder::{self, Line};
+use crate::herd::feeder::{self, FeedLine};
 use crate::herd::topology::Topology;
 use crate::herd::{Herd, Observer, PlacesKind};
 use crate::machine::threads;
@@ -101,7 +101,7 @@ fn run(seed: u64, rule: Rule, updates: u64, travel: Travel) -> Result<End, Strin
     let observer: Observer = Rc::new(move |_| Some(counter.clone()));
     let herd = Herd::new(world, &graph, rule, PlacesKind::Nobody, observer);
     let mut at = BEGIN;
-    let lines: Vec<Line> = (1..=updates)
+    let lines: Vec<FeedLine> = (1..=updates)
         .map(|stamp| {
             let line = (at, random.below(5) as usize, format!("IAMAT kiwi +1+1 {stamp}\n").into_bytes());
             at += random.between(Duration::ZERO, DELAY);

@@ -10,7 +10,7 @@ use crate::book::panics;
 use crate::machine::clock::{ProgressTimer, Stopwatch};
 use crate::machine::output::TraceFile;
 use crate::machine::threads::each;
-use crate::run::{Outcome, Scenario, Simulation};
+use crate::run::{RunOutcome, Scenario, Simulation};
 use reactor::sim::World;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,7 +25,7 @@ pub(crate) const TWICE: u64 = 100;
 /// What is reported while seeds are run.
 pub(crate) enum News<'a> {
     /// A run is over. These come in the order of the seeds.
-    Done(&'a Outcome, Same),
+    Done(&'a RunOutcome, Same),
     /// The number of runs that are over, and the time since the start.
     Progress(u64, Duration),
 }
@@ -39,7 +39,7 @@ pub(crate) enum Same {
     No,
 }
 
-type Ended = Result<(Outcome, Same), String>;
+type Ended = Result<(RunOutcome, Same), String>;
 
 /// Runs all seeds. Returns the time that it took. With `trace`, which is for one seed, the trace is written to that
 /// file.
@@ -82,7 +82,7 @@ fn one(seed: u64, is_twice: bool, scenario: &Scenario, trace: Option<&Path>) -> 
     Ok((outcome, same))
 }
 
-fn traced(seed: u64, scenario: &Scenario, path: &Path) -> Result<Outcome, String> {
+fn traced(seed: u64, scenario: &Scenario, path: &Path) -> Result<RunOutcome, String> {
     let wrong = |error| format!("cannot write the trace {}: {error}", path.display());
     let (file, first_error) = TraceFile::create(path).map_err(wrong)?;
     let outcome = run(seed, scenario, |world| world.write_trace_to(file))?;
@@ -90,18 +90,18 @@ fn traced(seed: u64, scenario: &Scenario, path: &Path) -> Result<Outcome, String
 }
 
 /// Runs a seed. `watch` gets its world before anything is in it.
-fn run(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<Outcome, String> {
+fn run(seed: u64, scenario: &Scenario, watch: impl FnOnce(&World)) -> Result<RunOutcome, String> {
     guarded(seed, || Ok(play(&Simulation::new(seed, scenario, watch)?)))
 }
 
 /// Plays a simulation. The last line of the trace says what did not hold. If the world panics, that is the violation,
 /// and the trace can still be read.
-pub(crate) fn play(stage: &Simulation) -> Outcome {
+pub(crate) fn play(stage: &Simulation) -> RunOutcome {
     let world = &stage.herd.world;
     let outcome = catch_unwind(AssertUnwindSafe(|| stage.play())).unwrap_or_else(|_| {
         let ended = panicked(world.seed());
         let failure = ended.failure.map(|failure| Violation { at: world.now(), ..failure });
-        Outcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.event_count(), ..ended }
+        RunOutcome { failure, hash: world.trace_hash(), simulated: world.now(), events: world.event_count(), ..ended }
     });
     // After the hash has been taken: it covers what has happened, not the verdict.
     world.note(&match &outcome.failure {
@@ -112,13 +112,13 @@ pub(crate) fn play(stage: &Simulation) -> Outcome {
 }
 
 /// Runs `f`, which may panic before there is a world and after it.
-fn guarded(seed: u64, f: impl FnOnce() -> Result<Outcome, String>) -> Result<Outcome, String> {
+fn guarded(seed: u64, f: impl FnOnce() -> Result<RunOutcome, String>) -> Result<RunOutcome, String> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Ok(panicked(seed)))
 }
 
-fn panicked(seed: u64) -> Outcome {
+fn panicked(seed: u64) -> RunOutcome {
     let what = panics::last().unwrap_or_else(|| "it panicked".to_owned());
-    Outcome {
+    RunOutcome {
         seed,
         failure: Some(Violation { invariant: Invariant::NoPanic, what, at: Duration::ZERO }),
         hash: 0,
@@ -160,8 +160,8 @@ fn collect(
 mod tests {
     use super::*;
 
-    fn held(seed: u64) -> Outcome {
-        Outcome { failure: None, ..panicked(seed) }
+    fn held(seed: u64) -> RunOutcome {
+        RunOutcome { failure: None, ..panicked(seed) }
     }
 
     #[test]
@@ -179,8 +179,8 @@ mod tests {
         };
         run_each(2..7, 2, one, told).unwrap();
         assert_eq!(done.iter().map(|outcome| outcome.seed).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
-        let failed: Vec<&Outcome> = done.iter().filter(|outcome| outcome.failure.is_some()).collect();
-        let [Outcome { seed: 4, failure: Some(failure), .. }] = failed[..] else { panic!("{failed:?}") };
+        let failed: Vec<&RunOutcome> = done.iter().filter(|outcome| outcome.failure.is_some()).collect();
+        let [RunOutcome { seed: 4, failure: Some(failure), .. }] = failed[..] else { panic!("{failed:?}") };
         assert_eq!(failure.invariant, Invariant::NoPanic);
         assert!(failure.what.contains("seed four is ill"), "{failure}");
     }

@@ -85,7 +85,7 @@ impl Default for Scenario {
 
 /// How a run has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct RunOutcome {
     /// The seed.
     pub seed: u64,
     /// What did not hold. The run ended there.
@@ -190,7 +190,7 @@ impl Simulation {
     }
 
     /// Runs the world to its end, or to the first thing that does not hold.
-    pub(crate) fn play(&self) -> Outcome {
+    pub(crate) fn play(&self) -> RunOutcome {
         let mut converged_in = Duration::ZERO;
         self.run_acts(&mut converged_in);
         if panics::count() > self.panics_before {
@@ -199,7 +199,7 @@ impl Simulation {
         let world = &self.herd.world;
         let at = world.now();
         let failure = self.book.failure().map(|(invariant, what)| Violation { invariant, what, at });
-        Outcome {
+        RunOutcome {
             seed: world.seed(),
             failure,
             hash: world.trace_hash(),

@@ -5,7 +5,7 @@
 use crate::book::Count;
 use crate::book::invariants::{Invariant, Violation};
 use crate::run::many::{self, Same};
-use crate::run::{Outcome, Scenario, Simulation};
+use crate::run::{RunOutcome, Scenario, Simulation};
 use proxyherd::locations::Rule;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ use std::time::Duration;
 const MAX_SHOWN: usize = 3;
 
 /// How many of the last lines of a failing seed's trace are shown.
-const TRACE_LINES: usize = 30;
+const MAX_TRACE_LINES: usize = 30;
 
 /// The sum of many runs.
 #[derive(Default)]
@@ -33,7 +33,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Adds a run. Returns what failed in it, if that should be printed at once.
-    pub(crate) fn add(&mut self, outcome: &Outcome, same: Same, scenario: &Scenario) -> Option<Violation> {
+    pub(crate) fn add(&mut self, outcome: &RunOutcome, same: Same, scenario: &Scenario) -> Option<Violation> {
         self.seeds += 1;
         self.simulated += outcome.simulated;
         self.events += outcome.events;
@@ -135,7 +135,9 @@ pub(crate) fn shown(seed: u64, scenario: &Scenario) -> String {
 
 /// The last lines of the trace of a seed.
 fn last_lines(seed: u64, scenario: &Scenario) -> Vec<String> {
-    let Ok(stage) = Simulation::new(seed, scenario, |world| world.keep_trace(TRACE_LINES)) else { return Vec::new() };
+    let Ok(stage) = Simulation::new(seed, scenario, |world| world.keep_trace(MAX_TRACE_LINES)) else {
+        return Vec::new();
+    };
     drop(many::play(&stage));
     stage.herd.world.trace()
 }
