@@ -7,11 +7,14 @@ mod wait;
 use reactor::error::ThreadError;
 use reactor::{CancelledError, Deferred, Reactor};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::thread;
+use std::time::Duration;
 use util::{PATIENCE, until};
 use wait::wait;
 
@@ -96,6 +99,72 @@ fn a_handle_outlives_its_reactor_and_says_so() {
     assert_eq!(Arc::strong_count(&held), 2, "a call that can never be made is dropped");
     assert_eq!(handle.call_from_thread(move |_| drop(refused)), Err(ThreadError::Gone));
     assert_eq!(Arc::strong_count(&held), 1);
+}
+
+/// A coroutine that waits until its waker is used, and the waker.
+fn rests() -> (Deferred<()>, Waker) {
+    let (sender, receiver) = mpsc::channel();
+    let mut polls = 0;
+    let done = Deferred::from_future(poll_fn(move |context| {
+        polls += 1;
+        if polls > 1 {
+            return Poll::Ready(Ok(()));
+        }
+        sender.send(context.waker().clone()).unwrap();
+        Poll::Pending
+    }));
+    (done, receiver.recv().unwrap())
+}
+
+/// Wakes a coroutine from another thread, and waits until that is done.
+fn wake_elsewhere(waker: Waker) {
+    thread::spawn(move || waker.wake()).join().unwrap();
+}
+
+#[test]
+fn a_coroutine_that_a_thread_wakes_goes_on_where_the_program_takes_the_turns() {
+    let reactor = Reactor::new().unwrap();
+    let (done, waker) = rests();
+    // The loop is about to sleep, or asleep.
+    let (begin, begun) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        begun.recv().unwrap();
+        waker.wake();
+    });
+    reactor.call_when_running(move || begin.send(()).unwrap());
+    until(&reactor, "the coroutine goes on", || done.has_fired());
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_coroutine_that_a_thread_wakes_between_two_turns_goes_on_in_the_next() {
+    let reactor = Reactor::new().unwrap();
+    for _ in 0..3 {
+        let (done, waker) = rests();
+        wake_elsewhere(waker);
+        assert!(!done.has_fired());
+        reactor.iterate(PATIENCE).unwrap();
+        assert!(done.has_fired());
+        // Afterwards the loop sleeps as usual: one turn lasts until the next delayed call.
+        let call = reactor.call_later(Duration::from_millis(1), || {});
+        reactor.iterate(PATIENCE).unwrap();
+        assert!(!call.active(), "something has woken the loop again");
+    }
+}
+
+#[test]
+fn what_a_reactor_inside_another_leaves_undone_the_outer_one_does() {
+    let (outer, inner) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let (done, waker) = rests();
+    outer.call_when_running(move || {
+        let stopper = inner.clone();
+        inner.call_when_running(move || {
+            wake_elsewhere(waker); // The inner reactor hears of it, and stops.
+            stopper.stop();
+        });
+        inner.run().unwrap();
+    });
+    until(&outer, "the coroutine goes on", || done.has_fired());
 }
 
 #[test]

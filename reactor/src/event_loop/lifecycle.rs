@@ -29,7 +29,7 @@ use crate::deferred::IntoDeferred;
 use crate::error::RunError;
 use crate::foreign::Foreign;
 use crate::{Deferred, DelayedCall, Reason};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::mem;
 use std::rc::Rc;
@@ -97,6 +97,8 @@ pub(super) struct Lifecycle {
     last_turn: Cell<bool>,
     /// Ends the waiting for Deferreds, and later the closing.
     limit: Cell<Option<DelayedCall>>,
+    /// See [`Reactor::install_hook`]. Made once: a program may take each turn itself.
+    resume_woken: OnceCell<deferred::Hook>,
 }
 
 impl Reactor {
@@ -106,7 +108,7 @@ impl Reactor {
     /// [`RunError`] if the loop runs already, or if the system cannot wait for events.
     pub fn run(&self) -> Result<(), RunError> {
         let run = Run::new(self)?;
-        let _hooked = run.install_hook();
+        let _hooked = self.install_hook();
         let mut result = run.start();
         while result.is_ok() && !run.is_over() {
             result = run.take_turn();
@@ -115,11 +117,13 @@ impl Reactor {
     }
 
     /// Takes one turn, and waits at most `longest` for something to happen. For programs with a loop of their own. It
-    /// runs no triggers and catches no signals.
+    /// runs no triggers and catches no signals. Coroutines that other threads woke since the last turn go on in this
+    /// one.
     ///
     /// # Errors
     /// As [`run`](Reactor::run).
     pub fn iterate(&self, longest: Duration) -> Result<(), RunError> {
+        let _hooked = self.install_hook();
         self.core.take_turn(Some(longest))
     }
 
@@ -162,15 +166,26 @@ impl Reactor {
     }
 }
 
+impl Reactor {
+    /// While the guard lives, coroutines of this thread (`async` blocks, see `deferred/awaiting/`) whose wakers are
+    /// called elsewhere resume in this loop. Hold it as long as the loop takes turns.
+    pub(crate) fn install_hook(&self) -> deferred::Hooked {
+        let make = || -> deferred::Hook {
+            let handle = self.handle();
+            Arc::new(move || {
+                let _ = handle.call_from_thread(|_| deferred::go_on());
+            })
+        };
+        deferred::hook(self.core.lifecycle.resume_woken.get_or_init(make).clone())
+    }
+}
+
 /// A run of the loop from its beginning to its end, step by step. [`Reactor::run`] takes the steps one after the other;
 /// a simulated world takes each step when it is due. So both run the same code.
 ///
 /// Dropping it ends the run.
 pub(crate) struct Run {
     reactor: Reactor,
-    /// Makes the loop resume coroutines (`async` blocks, see `deferred/awaiting/`) whose wakers were called on other
-    /// threads.
-    resume_woken: deferred::Hook,
     catches_signals: Cell<bool>,
 }
 
@@ -182,19 +197,7 @@ impl Run {
             return Err(RunError::AlreadyRunning);
         }
         lifecycle.state.set(State::Running);
-        // Coroutines that are woken on other threads resume in this loop. Once now, for those that were woken while no
-        // loop ran.
-        let handle = reactor.handle();
-        let resume_woken = Arc::new(move || {
-            let _ = handle.call_from_thread(|_| deferred::go_on());
-        });
-        resume_woken();
-        Ok(Run { reactor: reactor.clone(), resume_woken, catches_signals: Cell::new(false) })
-    }
-
-    /// While the guard lives, coroutines of this thread resume in this loop. Hold it as long as the run takes steps.
-    pub(crate) fn install_hook(&self) -> deferred::Hooked {
-        deferred::hook(self.resume_woken.clone())
+        Ok(Run { reactor: reactor.clone(), catches_signals: Cell::new(false) })
     }
 
     pub(crate) fn start(&self) -> Result<(), RunError> {

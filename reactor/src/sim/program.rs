@@ -99,7 +99,7 @@ impl WorldInner {
         let run = self.in_program(|| {
             boot(&reactor);
             let run = Run::new(&reactor).expect("the boot function leaves running to the world");
-            let hooked = run.install_hook();
+            let hooked = reactor.install_hook();
             run.start().expect("a simulated host can wait for events");
             drop(hooked);
             run
@@ -115,7 +115,7 @@ impl WorldInner {
         let Some(run) = self.programs.borrow_mut()[host as usize].run.take() else { return };
         let mut turn_memory = self.turn_memory.take();
         run.reactor().swap_turn_memory(&mut turn_memory);
-        let hooked = run.install_hook();
+        let hooked = run.reactor().install_hook();
         self.environment.turn_of.set(Some(host));
         let mut result = Ok(());
         self.in_program(|| {

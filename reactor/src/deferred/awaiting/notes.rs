@@ -45,6 +45,10 @@ impl Notes {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     pub(super) fn into_list(self) -> Vec<Note> {
         self.list
     }

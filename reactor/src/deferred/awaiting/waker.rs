@@ -7,7 +7,8 @@
 //!   callback does.
 //! * If anything else wakes it, it goes on in the next turn of the reactor that runs on its thread, because the code
 //!   that wakes it may hold a lock or a borrow.
-//! * If no reactor runs there, it goes on at once; or, if another thread woke it, as soon as a reactor runs there.
+//! * If no reactor runs there, it goes on at once; or, if another thread woke it, as soon as a reactor runs there. A
+//!   program that takes the turns itself (`iterate`) runs a reactor during each turn.
 //!
 //! A coroutine that holds its own waker, as combinators of many futures do, keeps itself alive. If everything that
 //! could wake it is gone, it stays in memory, as a task of any executor would. We cannot detect that: other code may
@@ -206,17 +207,34 @@ impl fmt::Debug for OwnWaker {
 pub(crate) struct Hooked(Option<Hook>);
 
 /// As long as the guard lives, `hook` is called when notes have come for coroutines of this thread: on the thread that
-/// left the note. It must see to it that [`go_on`] is called on this thread soon.
+/// left the note. It must see to it that [`go_on`] is called on this thread soon. It is called at once if notes are
+/// there already: when they came, there was no hook, or another one.
 pub(crate) fn hook(hook: Hook) -> Hooked {
-    Hooked(HERE.with(|here| lock(&here.home.hook).replace(hook)))
+    Hooked(exchange_hook(Some(hook)))
 }
 
 impl Drop for Hooked {
-    /// Restores the hook of the outer reactor, if this one ran inside it.
+    /// Restores the hook of the outer reactor, if this one ran inside it. The outer one hears of notes that this one
+    /// leaves unread.
     fn drop(&mut self) {
         let outer = self.0.take();
-        drop(HERE.with(|here| std::mem::replace(&mut *lock(&here.home.hook), outer)));
+        drop(exchange_hook(outer));
     }
+}
+
+/// Puts `new` in place, and calls it if notes wait. Returns the one that was there. While the thread ends, there is no
+/// place for one.
+fn exchange_hook(new: Option<Hook>) -> Option<Hook> {
+    let exchange = |here: &Here| {
+        let old = std::mem::replace(&mut *lock(&here.home.hook), new.clone());
+        // After the exchange: a note that comes in between calls the new one itself.
+        let is_waiting = !lock(&here.home.notes).is_empty();
+        if let Some(new) = new.filter(|_| is_waiting) {
+            new();
+        }
+        old
+    };
+    HERE.try_with(exchange).ok().flatten()
 }
 
 /// Reads the notes, and runs the coroutines of this thread that they wake. If some panic, the first panic resumes when
