@@ -33,7 +33,8 @@ pub struct Settings {
     /// new clients does not starve the old ones. Default 64.
     pub max_accepts_at_once: usize,
     /// Maximum number of reads, of up to 64 KiB each, from one connection before the loop goes on to other work, so
-    /// that a busy client does not starve the others. Default 4.
+    /// that a busy client does not starve the others. A connection has this budget twice in a turn at most: for its
+    /// event, and at the turn's end for what it could not finish. Default 4.
     pub max_reads_at_once: usize,
     /// When a port that ran out of descriptors tries again to accept. Default 200 ms.
     pub accept_retry: Duration,

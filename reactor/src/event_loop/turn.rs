@@ -144,7 +144,7 @@ impl Core {
         for _ in 0..present {
             let next = self.work.attention.borrow_mut().pop_front();
             if let Some(connection) = next {
-                connection.attend(self);
+                connection.attend_from_queue(self);
             }
         }
     }

@@ -23,9 +23,8 @@ pub(super) struct WorkQueue {
     pub(super) settings: Settings,
     pub(super) timers: Rc<Timers>,
     pub(super) blocks: Blocks,
-    /// Connections with bytes to flush or to read, news for their protocol, or an end to finish. A connection can stand
-    /// here more than once: an event attends to it while it is queued, and then something queues it again. A visit that
-    /// finds nothing to do is harmless.
+    /// Connections with bytes to flush or to read, news for their protocol, or an end to finish; each once. An event
+    /// may attend to a connection that stands here. The visit that then finds nothing to do is harmless.
     pub(super) attention: RefCell<VecDeque<Rc<Connection>>>,
     /// Connections that have ended, but whose protocols have not been told.
     pub(super) ended: RefCell<Vec<Rc<Connection>>>,

@@ -50,7 +50,8 @@ pub(super) struct Connection {
     /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only
     /// once.
     told_to_stop: Cell<bool>,
-    /// It is being attended to, or has been queued since it last was: there is no need to queue it again.
+    /// It stands in the queue, or is being attended to: there is no need to queue it. So it is in the queue at most
+    /// once, and has its read budget twice in a turn at most: for its event and from the queue.
     queued: Cell<bool>,
 }
 
@@ -120,11 +121,19 @@ impl Connection {
         }
     }
 
+    /// Its turn in the queue has come.
+    pub(super) fn attend_from_queue(self: &Rc<Self>, core: &Core) {
+        // When it leaves the queue, and not when it has been attended to: an event attends to connections that stand
+        // in the queue, and leaves them there.
+        self.queued.set(false);
+        self.attend(core);
+    }
+
     /// Does everything that there is to do now, within the read budget. The order of the steps matters: the comment at
     /// each says why.
-    pub(super) fn attend(self: &Rc<Self>, core: &Core) {
-        // The callbacks below make requests. The rest of this function sees them, so they need not queue us again.
-        self.queued.set(true);
+    fn attend(self: &Rc<Self>, core: &Core) {
+        // The callbacks below make requests. The rest of this function sees them, so they need not queue us.
+        let stands_in_queue = self.queued.replace(true);
         // Before reading: an empty buffer ends the pause of a full one, and the reading below can go on at once.
         self.flush();
         // Before reading: a protocol that held bytes back must deliver them before newer ones.
@@ -138,7 +147,7 @@ impl Connection {
         self.tell_producer(core);
         // Last: a close waits until the last byte has been sent.
         self.finish();
-        self.queued.set(false);
+        self.queued.set(stands_in_queue);
         // The budget is used up, or the producer has written since the flush. The driver will not report either.
         if self.life.get() != ConnectionState::Ended && (self.has_input() || self.sending.can_flush()) {
             self.need_attention();
