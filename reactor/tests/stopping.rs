@@ -1,8 +1,12 @@
 //! What a stop means for connections, and for attempts to connect.
 
+#[path = "util/driver.rs"]
+mod driver;
 #[path = "util/run.rs"]
 mod run;
 
+use driver::{Hooks, edited};
+use reactor::driver::{Event, Signal};
 use reactor::error::ConnectError;
 use reactor::{
     Address, ClientFactory, Connector, Deferred, Failure, Phase, Protocol, Reactor, Reason, Settings, SystemEvent,
@@ -211,4 +215,30 @@ fn attempts_that_are_made_anew_hold_a_stop_up_only_until_its_limit() {
     reactor.stop();
     run_to_the_end(&reactor);
     assert_eq!(reactor.source_count(), 0);
+}
+
+/// Stops a reactor with a "before" trigger whose Deferred never fires, by `signals` that all arrive in its first turn.
+/// Returns how many turns the loop had taken when it began to close.
+fn turns_until_it_closes(signals: &[Signal]) -> usize {
+    let (hooks, closed_after, firers) = (Hooks::default(), Rc::new(Cell::new(0)), Rc::new(RefCell::new(Vec::new())));
+    let reactor = edited(&hooks, impatient().settings().clone());
+    reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
+        let (deferred, firer) = Deferred::<()>::new();
+        firers.borrow_mut().push(firer);
+        deferred
+    });
+    let (polls, note) = (hooks.polls.clone(), closed_after.clone());
+    reactor.add_system_event_trigger(Phase::During, SystemEvent::Shutdown, move || note.set(polls.get()));
+    let mut left: Vec<Event> = signals.iter().map(|signal| Event::Signal(*signal)).collect();
+    *hooks.events.borrow_mut() = Some(Box::new(move |events| events.append(&mut left)));
+    reactor.call_when_running(|| {}); // So that the first poll does not wait.
+    run_to_the_end(&reactor);
+    closed_after.get()
+}
+
+#[test]
+fn two_signals_in_one_turn_end_the_waiting_for_deferreds_at_once() {
+    assert!(turns_until_it_closes(&[Signal::Interrupt]) > 1, "after one signal it waits");
+    assert_eq!(turns_until_it_closes(&[Signal::Interrupt, Signal::Interrupt]), 1);
+    assert_eq!(turns_until_it_closes(&[Signal::Terminate, Signal::Interrupt, Signal::Interrupt]), 1);
 }

@@ -18,17 +18,17 @@
 //!
 //! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
 //!
-//! Next: `hangup.rs`, the signal that does not stop a run.
+//! Next: `shutdown.rs`, the steps of a stop.
 
-use super::connection::Connection;
 use super::registry::Source;
+use super::shutdown::{Pace, State};
 use super::turn::Turn;
 use super::{Core, Reactor};
 use crate::deferred;
 use crate::deferred::IntoDeferred;
 use crate::error::RunError;
 use crate::foreign::Foreign;
-use crate::{Deferred, DelayedCall, Reason};
+use crate::{Deferred, DelayedCall};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::mem;
@@ -48,8 +48,9 @@ pub enum SystemEvent {
 /// The part of an event in which a trigger runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// First. A shutdown waits for the Deferreds that these triggers return, without a time limit; only a second signal
-    /// ends that wait. Meanwhile the loop goes on as usual.
+    /// First. A shutdown waits for the Deferreds that these triggers return, but no longer than
+    /// [`trigger_timeout`](crate::Settings::trigger_timeout), or until a second signal. Meanwhile the loop goes on as
+    /// usual.
     Before,
     /// At a shutdown: when the ports close and the connections are told to end.
     During,
@@ -70,31 +71,15 @@ struct Trigger {
     action: Foreign<TriggerAction>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    #[default]
-    Stopped,
-    Running,
-    /// The "before" triggers have run, and some of their Deferreds have not fired.
-    Waiting,
-    /// Ports are closed, and connections are ending.
-    Closing,
-}
-
 #[derive(Default)]
 pub(super) struct Lifecycle {
-    state: Cell<State>,
-    stop_wanted: Cell<bool>,
+    pub(super) state: Cell<State>,
     /// Number of Deferreds of the "before" triggers that have not fired. Each stop has a counter of its own: a Deferred
-    /// that a second signal has cut off may still fire, and must not count down for a later stop.
-    pending: RefCell<Rc<Cell<usize>>>,
+    /// that an earlier stop no longer waited for may still fire, and must not count down for a later one.
+    pub(super) pending: RefCell<Rc<Cell<usize>>>,
     triggers: RefCell<Vec<Trigger>>,
     next_id: Cell<u64>,
     turn: RefCell<Turn>,
-    /// The limit of the closing has passed, or a second signal has arrived: connections are aborted.
-    overdue: Cell<bool>,
-    /// The next turn is the last one.
-    last_turn: Cell<bool>,
     /// Ends the waiting for Deferreds, and later the closing.
     limit: Cell<Option<DelayedCall>>,
     /// See [`Reactor::install_hook`]. Made once: a program may take each turn itself.
@@ -130,12 +115,12 @@ impl Reactor {
     /// Asks the loop to stop. It stops in an orderly way, in the phases of [`Phase`]. Does nothing if the loop is
     /// stopping already. If it does not run, the next `run` stops after its first turn.
     pub fn stop(&self) {
-        self.core.lifecycle.stop_wanted.set(true);
+        self.core.lifecycle.want_stop();
     }
 
     /// Whether the loop runs and has not been asked to stop.
     pub fn running(&self) -> bool {
-        self.core.lifecycle.state.get() == State::Running && !self.core.lifecycle.stop_wanted.get()
+        self.core.lifecycle.state.get() == State::Running
     }
 
     /// Registers `f` to be called once, at a phase of an event. `f` returns nothing, or a Deferred; in the phase
@@ -193,10 +178,17 @@ impl Run {
     /// Begins a run. Fails if the loop runs already, or if this is inside `iterate` or a trigger.
     pub(crate) fn new(reactor: &Reactor) -> Result<Run, RunError> {
         let lifecycle = &reactor.core.lifecycle;
-        if lifecycle.state.get() != State::Stopped || lifecycle.turn.try_borrow_mut().is_err() {
+        let first = match lifecycle.state.get() {
+            State::Stopped => State::Running,
+            State::StopAhead => State::StopWanted(Pace::Orderly),
+            State::Running | State::StopWanted(_) | State::Waiting(_) | State::Closing(_) | State::LastTurn(_) => {
+                return Err(RunError::AlreadyRunning);
+            }
+        };
+        if lifecycle.turn.try_borrow_mut().is_err() {
             return Err(RunError::AlreadyRunning);
         }
-        lifecycle.state.set(State::Running);
+        lifecycle.state.set(first);
         Ok(Run { reactor: reactor.clone(), catches_signals: Cell::new(false) })
     }
 
@@ -241,9 +233,6 @@ impl Drop for Run {
         // For a run that an error ended in the middle of a stop; otherwise both are done already.
         core.lifecycle.set_limit(None);
         core.lifecycle.state.set(State::Stopped);
-        core.lifecycle.stop_wanted.set(false);
-        core.lifecycle.overdue.set(false);
-        core.lifecycle.last_turn.set(false);
     }
 }
 
@@ -264,71 +253,6 @@ impl Core {
         }
     }
 
-    /// Whether a step of a stop is due after the next turn, so that this turn must not wait.
-    pub(super) fn is_stop_pressing(&self) -> bool {
-        let lifecycle = &self.lifecycle;
-        lifecycle.last_turn.get() || lifecycle.stop_wanted.get() && lifecycle.state.get() == State::Running
-    }
-
-    /// Whether the reactor closes everything: nothing new may begin.
-    pub(super) fn is_closing(&self) -> bool {
-        self.lifecycle.state.get() == State::Closing
-    }
-
-    /// Takes the steps of a shutdown that are due. Called after each turn, and not from `stop`: no callback is running
-    /// here.
-    ///
-    /// The `if`s stand in the order of the states, so that one call can pass through several of them. A stop with
-    /// nothing to wait for is then over after this one turn.
-    fn advance_shutdown(&self) {
-        let lifecycle = &self.lifecycle;
-        if lifecycle.state.get() == State::Running && lifecycle.stop_wanted.get() {
-            lifecycle.state.set(State::Waiting);
-            lifecycle.pending.replace(Rc::default());
-            for deferred in self.run_triggers(SystemEvent::Shutdown, Phase::Before) {
-                let pending = lifecycle.pending.borrow().clone();
-                pending.set(pending.get() + 1);
-                // A failure counts, too, and goes to the log: it must not hold the shutdown up.
-                deferred
-                    .into_inner()
-                    .add_both(move |result| {
-                        pending.set(pending.get() - 1);
-                        result
-                    })
-                    .detach();
-            }
-            if lifecycle.pending.borrow().get() > 0 {
-                self.limit_the_waiting();
-            }
-        }
-        if lifecycle.state.get() == State::Waiting && lifecycle.pending.borrow().get() == 0 {
-            lifecycle.state.set(State::Closing);
-            self.run_triggers(SystemEvent::Shutdown, Phase::During);
-            self.limit_the_closing();
-        }
-        if lifecycle.state.get() == State::Closing {
-            self.close_everything();
-        }
-        if lifecycle.state.get() == State::Closing && self.is_closing_over() {
-            lifecycle.set_limit(None);
-            self.run_triggers(SystemEvent::Shutdown, Phase::After);
-            lifecycle.state.set(State::Stopped);
-        }
-    }
-
-    /// Whether nothing is left to close.
-    ///
-    /// One more turn is taken for calls that the program asked for meanwhile, and for the ends of connections that were
-    /// aborted at the limit. It is the last: a call that always requests itself again would keep the loop here.
-    fn is_closing_over(&self) -> bool {
-        let lifecycle = &self.lifecycle;
-        let is_clear = self.registry.borrow().is_empty() && !self.work.has_own_work();
-        if is_clear && !self.work.is_pressing() {
-            return true;
-        }
-        (is_clear || lifecycle.overdue.get()) && lifecycle.last_turn.replace(true)
-    }
-
     /// Drops the time limit, all triggers, and the values that they captured.
     pub(super) fn forget_triggers(&self) {
         drop(self.lifecycle.triggers.take());
@@ -336,7 +260,7 @@ impl Core {
     }
 
     /// Runs the triggers of one phase in the order in which they were added.
-    fn run_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Foreign<Deferred<()>>> {
+    pub(super) fn run_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Foreign<Deferred<()>>> {
         let mut triggers = self.lifecycle.triggers.borrow_mut();
         let (now, later) =
             mem::take(&mut *triggers).into_iter().partition(|trigger| trigger.event == event && trigger.phase == phase);
@@ -350,91 +274,15 @@ impl Core {
         }
         deferreds
     }
-
-    /// Closes ports and attempts now, and connections after their last byte; past the limit, connections too. Called
-    /// again after each turn, because a connection attempt may have become a connection meanwhile.
-    fn close_everything(&self) {
-        for connector in self.work.looking_up.take() {
-            connector.stop();
-        }
-        // The loop no longer waits for other look-ups: their Deferreds stay unfired.
-        for limit in self.work.lookup_limits.take().into_values() {
-            limit.cancel();
-        }
-        match self.lifecycle.overdue.get() {
-            true => self.abort_everything(),
-            false => self.close_sources(|connection| connection.reactor_stopping(self)),
-        }
-    }
-
-    /// Closes ports, gives up attempts, and has `end` end each connection.
-    fn close_sources(&self, end: impl Fn(&Rc<Connection>)) {
-        // A copy: what closes one source may change the registry.
-        let sources = self.registry.borrow().all();
-        for source in sources {
-            match source {
-                Source::Accepted => {} // Only while a factory runs, and none does now.
-                Source::Port(port) => port.stop(self),
-                Source::Attempt(attempt) => attempt.stop(),
-                Source::Connection(connection) => end(&connection),
-            }
-        }
-    }
-
-    fn limit_the_waiting(&self) {
-        let limit = self.work.settings.trigger_timeout;
-        self.limit(limit, move |core| {
-            let pending = core.lifecycle.stop_waiting();
-            log::warn!(target: "reactor", "the stop no longer waits for {pending} Deferreds: {limit:?} are over");
-        });
-    }
-
-    fn limit_the_closing(&self) {
-        self.limit(self.work.settings.stop_timeout, Core::end_the_closing);
-    }
-
-    /// Has `f` called when a stage of the stop has taken `time`. Takes the place of an earlier limit.
-    fn limit(&self, time: Duration, f: impl FnOnce(&Core) + 'static) {
-        let reactor = self.weak();
-        let action = move || {
-            if let Some(core) = reactor.core() {
-                f(&core);
-            }
-        };
-        self.lifecycle.set_limit(Some(self.work.timers.call_later(time, Box::new(action))));
-    }
-
-    /// Aborts what has not ended yet. One turn is left in which its protocols hear of it.
-    fn end_the_closing(&self) {
-        self.lifecycle.overdue.set(true);
-        self.lifecycle.last_turn.set(false);
-        self.abort_everything();
-    }
-
-    fn abort_everything(&self) {
-        self.close_sources(|connection| connection.end(Reason::Aborted));
-    }
-
-    /// The first signal stops in an orderly way. A second one ends the waiting, for Deferreds and for connections.
-    pub(super) fn stop_by_signal(&self) {
-        let lifecycle = &self.lifecycle;
-        if lifecycle.stop_wanted.replace(true) {
-            lifecycle.stop_waiting();
-            match lifecycle.state.get() {
-                State::Closing => self.end_the_closing(),
-                _ => lifecycle.overdue.set(true),
-            }
-        }
-    }
 }
 
 impl Lifecycle {
-    /// Waits for no Deferreds any more. Returns how many have not fired.
-    fn stop_waiting(&self) -> usize {
-        self.pending.take().get() // A fresh counter: there is nothing left to wait for.
+    pub(super) fn waits_for_deferreds(&self) -> bool {
+        self.pending.borrow().get() > 0
     }
 
-    fn set_limit(&self, limit: Option<DelayedCall>) {
+    /// Sets the time limit of a stage of a stop, in place of the one before.
+    pub(super) fn set_limit(&self, limit: Option<DelayedCall>) {
         if let Some(old) = self.limit.replace(limit) {
             old.cancel();
         }

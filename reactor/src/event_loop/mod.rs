@@ -2,8 +2,8 @@
 //!
 //! The parts: `turn.rs` is the loop itself. `connection/`, `port.rs` and `connector.rs` are the sources that it serves,
 //! and `registry.rs` finds them by their tokens. `work_queue.rs` holds the requests that the loop has not carried out
-//! yet. `lifecycle.rs` starts and stops the loop, `hangup.rs` has SIGHUP, and `threads.rs` is the way in from other
-//! threads.
+//! yet. `lifecycle.rs` starts the loop, `shutdown.rs` stops it, `hangup.rs` has SIGHUP, and `threads.rs` is the way in
+//! from other threads.
 //!
 //! The files of this folder import each other in a circle, because the loop does: a turn serves the sources, a source
 //! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. All of them
@@ -27,6 +27,7 @@ mod race;
 mod registry;
 mod resolver;
 mod run_until;
+mod shutdown;
 mod threads;
 mod tls;
 mod turn;
