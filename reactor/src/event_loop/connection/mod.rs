@@ -11,6 +11,16 @@
 //! `sending.rs`. `requests.rs` is what a program asks for through its [`Transport`]. Requests only change state and
 //! queue the connection; [`Connection::attend`], called by the loop, does the work.
 //!
+//! A byte that arrives and is answered takes this way. Each step is in the file of what it needs to know:
+//!
+//! ```text
+//!   turn.rs          an event, and its source in the slab                               `dispatch`
+//!   this file        what there is to do for one connection, and in which order         `ready`, `attend`
+//!   reading.rs       one read from the stream, and `data_received` through `call`       `read`
+//!   requests.rs      the protocol writes: the answer waits in sending.rs                `write`
+//!   sending.rs       one vectored write, after the last callback                        `flush`
+//! ```
+//!
 //! Next: `reading.rs`, the first direction.
 
 mod reading;
@@ -112,9 +122,12 @@ impl Connection {
 
     /// The driver has news of this connection.
     pub(super) fn ready(self: &Rc<Self>, core: &Core, event: Readiness) {
+        // Both before attending: the driver reports a change once, whatever the callbacks below do meanwhile.
         self.reading.note(event);
         self.sending.note(event);
         self.attend(core);
+        // After attending: what arrived before the connection broke is good, and the read that meets the error knows
+        // its name.
         if event.broken && !self.is_reading() {
             // A read would have met the error, but nothing is read now; and the driver reports it only once.
             self.end(Reason::Lost(Arc::new(io::ErrorKind::ConnectionReset.into())));
@@ -163,6 +176,7 @@ impl Connection {
             |out| out.write_fmt(format_args!("{what} of the connection to {}", self.peer)),
             || f(&mut **protocol, &transport),
         );
+        // Put back first, even after a panic: the end that follows must still reach it as `connection_lost`.
         self.protocol.set(Some(protocol));
         if !sound {
             self.end(Reason::Panicked);

@@ -76,6 +76,7 @@ impl Reading {
 
     /// Takes in what the driver reports.
     pub(super) fn note(&self, event: Readiness) {
+        // In this order: the end outlasts a report of more bytes, and a late report must not open an ended side again.
         self.edge.set(match self.edge.get() {
             Edge::Ended => Edge::Ended,
             _ if event.read_closed => Edge::EndFollows,
@@ -165,6 +166,7 @@ impl Connection {
             if !self.may_read() {
                 break; // The callback of the last read has paused, closed or ended us.
             }
+            // The borrow ends before the callback: it may abort this connection, and an abort needs the stream.
             let result = match &mut *self.stream.borrow_mut() {
                 Some(stream) => stream.read(&mut buffer),
                 None => break,

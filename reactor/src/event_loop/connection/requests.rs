@@ -35,6 +35,7 @@ impl TransportBackend for Connection {
     }
 
     fn lose_connection(&self) {
+        // Even if nothing waits it ends only when it is attended to: the running callback may be its own.
         if self.life.get() == ConnectionState::Open {
             self.life.set(ConnectionState::Losing);
             self.need_attention();

@@ -110,7 +110,7 @@ impl Sending {
             out.push(piece, blocks);
         }
         let waiting = out.len();
-        drop(out);
+        drop(out); // `note_pause` borrows it, too.
         self.note_pause();
         waiting
     }
@@ -203,6 +203,7 @@ impl Connection {
         let describe = |out: &mut dyn std::fmt::Write| {
             out.write_fmt(format_args!("a producer for the connection to {}", self.peer))
         };
+        // Each state is set before its call: the callback may register another producer, which begins as running.
         if producing.get() == Producing::ToBePaused {
             producing.set(Producing::Paused);
             core.run_callback(describe, || producer.pause_producing());
@@ -226,6 +227,7 @@ impl Connection {
         match (self.life.get(), sending.side.get()) {
             (ConnectionState::Losing, OurSide::Open | OurSide::Closing | OurSide::Closed) => self.end(Reason::Done),
             (ConnectionState::Open, OurSide::Closing) => {
+                // Not before the last byte has left: the socket takes nothing after its end.
                 sending.side.set(OurSide::Closed);
                 let result = match &mut *self.stream.borrow_mut() {
                     Some(stream) => stream.shutdown_write(),
