@@ -251,3 +251,60 @@ fn a_panic_whose_message_panics_in_its_drop_goes_no_further() {
     run_to_the_end(&reactor);
     assert_eq!((events.all(), on_threads.load(Ordering::SeqCst)), (vec!["next".to_owned()], 1));
 }
+
+/// The transport of a connection whose reactor is gone, and the peer.
+fn orphan() -> (Transport, TcpStream) {
+    let (reactor, kept) = (Reactor::new().unwrap(), Rc::new(RefCell::new(None)));
+    let (keep, events) = (kept.clone(), Events::default());
+    let noted = events.clone();
+    let factory = move |_| {
+        let keep = keep.clone();
+        let made = move |transport: &Transport| {
+            transport.pause_producing();
+            *keep.borrow_mut() = Some(transport.clone());
+        };
+        Noting { made: Box::new(made), ..Noting::new(&noted) }
+    };
+    let address = reactor.listen_tcp("127.0.0.1:0", factory).unwrap().host();
+    let peer = patient(TcpStream::connect(address));
+    until(&reactor, "the connection is made", || !events.all().is_empty());
+    let transport = kept.take().expect("it was made");
+    (transport, peer)
+}
+
+#[test]
+fn a_transport_that_outlives_its_reactor_does_nothing_and_keeps_nothing() {
+    type Request = fn(&Transport);
+    let requests: [(&str, Request); 6] = [
+        ("nothing", |_| {}),
+        ("lose", Transport::lose_connection),
+        ("half-close", Transport::lose_write_connection),
+        ("abort", Transport::abort_connection),
+        ("resume", Transport::resume_producing),
+        ("set", |transport| transport.pause_when_full(false)),
+    ];
+    for (name, request) in requests {
+        let dropped = Rc::new(Cell::new(0));
+        let count = dropped.clone();
+        let (transport, mut peer) = orphan();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0, "{name}: the socket is closed");
+        transport.write(&[0; 100_000]);
+        request(&transport);
+        transport.write(&[0; 100_000]);
+        assert!(transport.is_disconnecting() && transport.buffered() == 0, "{name}");
+        let held = (OnDrop(move || count.set(count.get() + 1)), transport.clone());
+        transport.register_producer(Rc::new(Holding(held)));
+        drop(transport);
+        assert_eq!(dropped.get(), 1, "{name}: what it held is dropped with it");
+    }
+}
+
+/// A producer that holds something.
+struct Holding<T>(T);
+
+impl<T> Producer for Holding<T> {
+    fn pause_producing(&self) {
+        let _ = &self.0;
+    }
+    fn resume_producing(&self) {}
+}

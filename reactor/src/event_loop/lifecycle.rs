@@ -293,12 +293,12 @@ impl Core {
     /// Drops everything that the reactor holds. It must be done by hand: a protocol holds its transport, the transport
     /// is the connection, and the connection holds the protocol.
     ///
-    /// The program's own `Drop`s run here, and may make requests. The loop will not carry them out, so timers and
-    /// requests are cleared once more at the end.
+    /// The program's own `Drop`s run here, and may make requests. The work queue refuses them; timers that they set are
+    /// cleared once more at the end.
     pub(super) fn tear_down(&self) {
         self.inbox.close();
         self.work.timers.clear();
-        self.work.clear();
+        self.work.close();
         for connector in self.work.looking_up.take() {
             connector.forget();
         }
@@ -316,7 +316,6 @@ impl Core {
         self.forget_triggers();
         self.forget_hangups();
         self.work.timers.clear();
-        self.work.clear();
     }
 }
 

@@ -3,11 +3,12 @@
 //! ```text
 //!            stop, signal             the turn is over          no Deferred is waited for
 //!   Running --------------> StopWanted --------------> Waiting --------------------------> Closing
-//!                                                                                             |
-//!                  Stopped <----------------- LastTurn <--------------------------------------+
-//!                     ^     the turn is over            all has ended, or the limit has passed |
-//!                     +-----------------------------------------------------------------------+
-//!                                 all has ended, and no call of the program waits
+//!                                                                                            |
+//!                         the turn is over            all has ended, or the limit has passed |
+//!                 Stopped <--------------- LastTurn <----------------------------------------+
+//!                    ^                                                                       |
+//!                    +-----------------------------------------------------------------------+
+//!                                all has ended, and no call of the program waits
 //! ```
 //!
 //! From `StopWanted` on, a stop has a *pace*. It begins orderly: it waits for Deferreds and for last bytes, within the

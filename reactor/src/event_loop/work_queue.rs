@@ -41,6 +41,8 @@ pub(super) struct WorkQueue {
     pub(super) soon: RefCell<VecDeque<Foreign<Action>>>,
     /// Some of these calls are the loop's own: they tell a factory or a producer of an end. A stop waits for them.
     own_calls: Cell<bool>,
+    /// The loop is gone: requests are dropped. A connection that queued itself here would keep itself alive for ever.
+    closed: Cell<bool>,
 }
 
 impl WorkQueue {
@@ -57,6 +59,7 @@ impl WorkQueue {
             lookup_limits: RefCell::default(),
             soon: RefCell::default(),
             own_calls: Cell::new(false),
+            closed: Cell::new(false),
         })
     }
 
@@ -74,8 +77,10 @@ impl WorkQueue {
             || !self.ports.borrow().is_empty()
     }
 
-    /// Drops all requests except look-ups: [`Core`](super::Core) must forget their connectors.
-    pub(super) fn clear(&self) {
+    /// Drops all requests, and those that still come, except look-ups: [`Core`](super::Core) must forget their
+    /// connectors.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
         self.soon.take();
         self.attention.take();
         self.ended.take();
@@ -86,7 +91,17 @@ impl WorkQueue {
 
     /// Has the loop call `action`, which the program asked for, soon.
     pub(super) fn call_when_running(&self, action: Action) {
-        self.soon.borrow_mut().push_back(Foreign::new(action));
+        let action = Foreign::new(action);
+        if !self.closed.get() {
+            self.soon.borrow_mut().push_back(action);
+        }
+    }
+
+    /// Has the loop attend to `connection` in this turn or the next.
+    pub(super) fn attend_to(&self, connection: Rc<Connection>) {
+        if !self.closed.get() {
+            self.attention.borrow_mut().push_back(connection);
+        }
     }
 
     /// Has the loop make a call of its own soon.

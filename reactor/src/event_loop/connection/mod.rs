@@ -222,8 +222,10 @@ impl Connection {
 
     /// Drops what it holds, without a callback: the loop is gone.
     pub(super) fn forget(&self) {
+        // First: whatever a drop below, or a transport that lives on, asks for has no effect.
+        self.life.set(ConnectionState::Ended);
         drop(self.protocol.take());
-        self.sending.forget_producer();
+        drop(self.sending.clear(&self.work.blocks));
         drop(self.stream.take());
         if let Some(connector) = &self.connector {
             connector.forget();
@@ -232,8 +234,10 @@ impl Connection {
 
     /// Has the loop call [`attend`](Connection::attend) in this turn or the next.
     fn need_attention(&self) {
-        if !self.queued.replace(true) {
-            self.work.attention.borrow_mut().extend(self.this.upgrade());
+        if !self.queued.replace(true)
+            && let Some(me) = self.this.upgrade()
+        {
+            self.work.attend_to(me);
         }
     }
 
