@@ -20,6 +20,7 @@
 //! Next: `address.rs`, where the ends of a connection are.
 
 use crate::Address;
+use std::any::Any;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -79,6 +80,9 @@ pub trait TransportBackend {
     fn set_held_back(&self, _bytes: usize) {}
     fn set_no_delay(&self, on: bool);
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>);
+    fn tls_session(&self) -> Option<Box<dyn Any>> {
+        None
+    }
     fn peer(&self) -> Address;
     fn host(&self) -> Address;
 }
@@ -91,6 +95,11 @@ impl Transport {
     /// A handle to `backend`.
     pub fn new(backend: Rc<dyn TransportBackend>) -> Transport {
         Transport(backend)
+    }
+
+    /// What is behind it, for layers that add methods of their own to this handle.
+    pub(crate) fn backend(&self) -> &dyn TransportBackend {
+        &*self.0
     }
 
     /// Sends `data` after what was written before.

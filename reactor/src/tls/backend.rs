@@ -9,10 +9,12 @@
 use super::clock::TlsClock;
 use super::early::Early;
 use super::error::{ErrorContext, TlsError};
-use super::verifier::Verifier;
+use super::session::TlsSession;
+use super::verifier::Refusals;
 use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend};
 use crate::{Address, DelayedCall, Producer, Reason, Transport};
 use rustls::Connection;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
@@ -36,9 +38,9 @@ pub(super) struct Profile {
     /// The name of the other end in errors: "the server" or "the client".
     peer: &'static str,
     /// The application protocols that our side speaks, for errors.
-    alpn: Vec<Vec<u8>>,
-    /// A client's verifier, which knows more about a certificate that it has refused.
-    verifier: Option<Arc<Verifier>>,
+    pub(super) alpn: Vec<Vec<u8>>,
+    /// More about a certificate that has been refused than the error says.
+    pub(super) refusals: Option<Arc<Refusals>>,
     pub(super) handshake_timeout: Duration,
     /// The buffer in which a protocol sees plain bytes. All sessions share it, as one is fed at a time. (A session that
     /// is fed inside the callback of another finds it taken, and makes its own.)
@@ -50,10 +52,10 @@ impl Profile {
     pub(super) fn new(
         peer: &'static str,
         alpn: Vec<Vec<u8>>,
-        verifier: Option<Arc<Verifier>>,
+        refusals: Option<Arc<Refusals>>,
         clock: TlsClock,
     ) -> Profile {
-        Profile { peer, alpn, verifier, handshake_timeout: HANDSHAKE_TIMEOUT, plain: Rc::default(), clock }
+        Profile { peer, alpn, refusals, handshake_timeout: HANDSHAKE_TIMEOUT, plain: Rc::default(), clock }
     }
 }
 
@@ -190,7 +192,7 @@ impl TlsBackend {
         ErrorContext {
             in_handshake: self.progress.get() != Progress::Established,
             peer: self.profile.peer,
-            seen: self.profile.verifier.as_ref().and_then(|verifier| verifier.take_seen()),
+            seen: self.profile.refusals.as_ref().and_then(|refusals| refusals.take()),
             alpn: &self.profile.alpn,
         }
     }
@@ -393,6 +395,10 @@ impl TransportBackend for TlsBackend {
 
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
         self.lower.set_keep_alive(keep_alive);
+    }
+
+    fn tls_session(&self) -> Option<Box<dyn Any>> {
+        Some(Box::new(TlsSession::of(&self.session.borrow())?))
     }
 
     fn peer(&self) -> Address {

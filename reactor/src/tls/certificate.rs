@@ -1,10 +1,17 @@
-//! [`Certificate`]: issuer, subject and key of a certificate, read as far as an error message needs them.
+//! [`Certificate`]: a certificate in DER form, read as far as error messages and [`PeerCertificate`] need it.
 //!
-//! rustls alone decides whether a certificate is trusted. This reader runs only after a refusal, so that the message
-//! can say more than "unknown issuer". It reads DER in one pass, never recurses, and every length is checked against
-//! the bytes that are there.
+//! rustls alone decides whether a certificate is trusted: nothing that is read here has a part in that. This reader
+//! runs after a refusal, so that the message can say more than "unknown issuer"; when a program asks who its peer is;
+//! and over our own certificates, for the names that they are for.
 //!
-//! Next: `../http/mod.rs`, a protocol on top of all this.
+//! [`PeerCertificate`]: super::PeerCertificate
+//!
+//! Next: `der.rs`, the bytes of which it is made.
+
+use super::der::{
+    BIT_STRING, BMP_STRING, BOOLEAN, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, element, expect, time,
+};
+use std::net::IpAddr;
 
 /// Maximum number of characters of a peer's text that a message repeats: enough for any name, too few to flood a log.
 const MAX_TEXT: usize = 100;
@@ -12,23 +19,28 @@ const MAX_TEXT: usize = 100;
 /// 6.
 pub(super) const MAX_CHAIN: usize = 8;
 
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OBJECT_IDENTIFIER: u8 = 0x06;
 const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
 
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
+// The kinds of alternative names.
+const DNS_NAME: u8 = 0x82;
+const IP_ADDRESS: u8 = 0x87;
+
+pub(super) const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+pub(super) const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// The parts of a certificate that matter here, as their DER bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Certificate<'a> {
-    issuer: &'a [u8],
-    subject: &'a [u8],
-    public_key: &'a [u8],
+    pub(super) serial_number: &'a [u8],
+    pub(super) issuer: &'a [u8],
+    validity: &'a [u8],
+    pub(super) subject: &'a [u8],
+    pub(super) public_key: &'a [u8],
+    /// What follows the public key.
+    rest: &'a [u8],
 }
 
 impl<'a> Certificate<'a> {
@@ -39,18 +51,60 @@ impl<'a> Certificate<'a> {
         if signed.first() == Some(&VERSION) {
             expect(VERSION, &mut signed)?;
         }
-        expect(INTEGER, &mut signed)?; // The serial number.
+        let serial_number = expect(INTEGER, &mut signed)?;
         expect(SEQUENCE, &mut signed)?; // The algorithm of the signature.
         let issuer = expect(SEQUENCE, &mut signed)?;
-        expect(SEQUENCE, &mut signed)?; // The period of validity.
+        let validity = expect(SEQUENCE, &mut signed)?;
         let subject = expect(SEQUENCE, &mut signed)?;
         let public_key = expect(SEQUENCE, &mut signed)?;
-        Some(Certificate { issuer, subject, public_key })
+        Some(Certificate { serial_number, issuer, validity, subject, public_key, rest: signed })
     }
 
     /// Whether issuer and subject are the same.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
+    }
+
+    /// The first and the last moment at which it is valid, in seconds since 1970.
+    pub(super) fn validity(&self) -> Option<(u64, u64)> {
+        let mut both = self.validity;
+        Some((time(&mut both)?, time(&mut both)?))
+    }
+
+    /// The host names and addresses that it is for, in order: its alternative names. The common name does not count,
+    /// as it does not for rustls.
+    pub(super) fn names(&self) -> Vec<Name> {
+        let Some(mut names) = self.extension(SUBJECT_ALTERNATIVE_NAME) else { return Vec::new() };
+        let mut found = Vec::new();
+        let Some(mut names) = expect(SEQUENCE, &mut names) else { return found };
+        while let Some((kind, content)) = element(&mut names) {
+            match kind {
+                DNS_NAME => found.extend(std::str::from_utf8(content).ok().map(|name| Name::Host(name.to_owned()))),
+                IP_ADDRESS => found.extend(ip_address(content).map(Name::Address)),
+                _ => {} // Mail addresses, directories: no server has such a name.
+            }
+        }
+        found
+    }
+
+    /// The content of the extension of this kind.
+    fn extension(&self, kind: &[u8]) -> Option<&'a [u8]> {
+        let mut rest = self.rest;
+        let mut wrapped = loop {
+            match element(&mut rest)? {
+                (EXTENSIONS, content) => break content,
+                _ => continue, // Unique identifiers, which nobody uses.
+            }
+        };
+        let mut extensions = expect(SEQUENCE, &mut wrapped)?;
+        while let Some(mut extension) = expect(SEQUENCE, &mut extensions) {
+            let found = expect(OBJECT_IDENTIFIER, &mut extension)?;
+            let _is_critical = expect(BOOLEAN, &mut extension); // It may be left out.
+            if found == kind {
+                return expect(OCTET_STRING, &mut extension);
+            }
+        }
+        None
     }
 
     /// The number of bits of its key, if that is an RSA key.
@@ -68,6 +122,18 @@ impl<'a> Certificate<'a> {
         let top = modulus.get(leading)?;
         Some((modulus.len() - leading) * 8 - top.leading_zeros() as usize)
     }
+}
+
+/// A name that a certificate is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A host name; its first label may be `*`.
+    Host(String),
+    Address(IpAddr),
+}
+
+fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// Follows the chain from `leaf` through `others` and returns the issuer of the last certificate that is there.
@@ -96,20 +162,29 @@ pub(super) enum LastIssuer {
 }
 
 /// The common name in a distinguished name, or else its organization, in quotes.
-fn name(mut parts: &[u8]) -> Option<String> {
-    let mut organization = None;
+fn name(parts: &[u8]) -> Option<String> {
+    part(parts, COMMON_NAME).or_else(|| part(parts, ORGANIZATION)).map(|text| readable(text.as_bytes()))
+}
+
+/// The first part of this kind of a distinguished name. What is not text becomes U+FFFD.
+pub(super) fn part(mut parts: &[u8], wanted: &[u8]) -> Option<String> {
     while let Some(mut set) = expect(SET, &mut parts) {
         while let Some(mut pair) = expect(SEQUENCE, &mut set) {
             let kind = expect(OBJECT_IDENTIFIER, &mut pair)?;
-            let (_, text) = element(&mut pair)?;
-            match kind {
-                COMMON_NAME => return Some(readable(text)),
-                ORGANIZATION => organization = Some(readable(text)),
-                _ => {}
+            let (tag, text) = element(&mut pair)?;
+            if kind == wanted {
+                return Some(match tag {
+                    BMP_STRING => {
+                        let units: Vec<u16> =
+                            text.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]])).collect();
+                        String::from_utf16_lossy(&units)
+                    }
+                    _ => String::from_utf8_lossy(text).into_owned(),
+                });
             }
         }
     }
-    organization
+    None
 }
 
 /// A peer's text, safe for a message: in quotes, cut short, and with all control characters escaped.
@@ -122,39 +197,10 @@ pub(super) fn readable(text: &[u8]) -> String {
     format!("{short:?}")
 }
 
-/// Takes the next element off `input` if it has this tag, and returns its content.
-fn expect<'a>(tag: u8, input: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let mut rest = *input;
-    let (found, content) = element(&mut rest)?;
-    if found != tag {
-        return None;
-    }
-    *input = rest;
-    Some(content)
-}
-
-/// Takes the next element off `input`, and returns its tag, of one byte, and its content.
-fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
-    let (&tag, rest) = input.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        // A long length: the low bits say how many bytes it has. No certificate needs more than four.
-        0x81..=0x84 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
-            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    *input = rest;
-    Some((tag, content))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{CertificateParams, DnType, Issuer, KeyPair, PKCS_ED25519};
+    use rcgen::{CertificateParams, DnType, DnValue, Issuer, KeyPair, PKCS_ED25519, date_time_ymd};
 
     /// The certificate of `subject`, issued by `issuer`.
     fn issued(subject: &str, issuer: &str) -> Vec<u8> {
@@ -182,6 +228,27 @@ mod tests {
     }
 
     #[test]
+    fn names_dates_and_subjects_are_read() {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let names = ["a.test", "*.b.test", "10.0.0.1", "::1"].map(str::to_owned).to_vec();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::OrganizationName, "Org");
+        params.distinguished_name.push(DnType::CommonName, DnValue::BmpString("Näme".try_into().unwrap()));
+        params.not_before = date_time_ymd(2024, 2, 29);
+        params.not_after = date_time_ymd(2100, 3, 1);
+        let der = params.self_signed(&key).unwrap();
+        let certificate = Certificate::parse(der.der()).unwrap();
+        let host = |name: &str| Name::Host(name.to_owned());
+        let address = |text: &str| Name::Address(text.parse().unwrap());
+        let expected = [host("a.test"), host("*.b.test"), address("10.0.0.1"), address("::1")];
+        assert_eq!(certificate.names(), expected);
+        assert_eq!(certificate.validity(), Some((1_709_164_800, 4_107_542_400)));
+        assert_eq!(part(certificate.subject, COMMON_NAME).unwrap(), "Näme");
+        assert_eq!(part(certificate.subject, ORGANIZATION).unwrap(), "Org");
+        assert_eq!(Certificate::parse(&issued("leaf", "root")).unwrap().names(), []);
+    }
+
+    #[test]
     fn a_circle_of_issuers_has_an_end() {
         let [one, other] = [issued("one", "other"), issued("other", "one")];
         let leaf = Certificate::parse(&one).unwrap();
@@ -200,6 +267,7 @@ mod tests {
                 changed[at] = byte;
                 if let Some(certificate) = Certificate::parse(&changed) {
                     let _ = (certificate.rsa_bits(), last_issuer(certificate, &[&changed]));
+                    let _ = (certificate.names(), certificate.validity(), part(certificate.subject, COMMON_NAME));
                 }
             }
         }
@@ -213,7 +281,7 @@ mod tests {
             let numbers = tagged(SEQUENCE, &[tagged(INTEGER, modulus), tagged(INTEGER, &[3])].concat());
             let algorithm = tagged(SEQUENCE, &tagged(OBJECT_IDENTIFIER, RSA_ENCRYPTION));
             let key = [algorithm, tagged(BIT_STRING, &[&[0], &numbers[..]].concat())].concat();
-            let certificate = Certificate { issuer: &[], subject: &[], public_key: &key };
+            let certificate = Certificate { public_key: &key, ..Certificate::parse(&ed25519).unwrap() };
             assert_eq!(certificate.rsa_bits(), Some(bits));
         }
     }

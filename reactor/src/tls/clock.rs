@@ -4,7 +4,7 @@
 //! It must not keep its reactor alive. A reactor holds its connections, and they hold the protocols of this folder; a
 //! strong reference back would close a cycle that is never freed.
 //!
-//! Next: `config.rs`, how a client and a server are made.
+//! Next: `config_error.rs`, what can be wrong with what an end is given.
 
 use crate::DelayedCall;
 use std::fmt;

@@ -143,7 +143,7 @@ impl fmt::Display for TlsError {
         let peer = self.peer;
         match &self.why {
             Cause::NotTls(bytes) => {
-                let what = if bytes.starts_with(b"HTTP/") { ", which is plain HTTP" } else { "" };
+                let what = if is_http(bytes) { ", which is plain HTTP" } else { "" };
                 write!(f, "{peer} does not speak TLS here; it sent {}{what}", readable(bytes))
             }
             Cause::TimedOut(after) => write!(f, "{peer} did not complete it within {after:?}"),
@@ -202,7 +202,7 @@ impl TlsError {
             }
             CertificateError::InvalidPurposeContext { presented, .. } => {
                 let purposes: Vec<String> = presented.iter().take(MAX_NAMES).map(ToString::to_string).collect();
-                write!(f, "the certificate of {peer} is not for servers, but for {}", listed(&purposes))
+                write!(f, "the certificate of {peer} is not for {}s, but for {}", self.role(), listed(&purposes))
             }
             CertificateError::Revoked => write!(f, "the certificate of {peer} has been revoked"),
             CertificateError::BadEncoding => write!(f, "a certificate of {peer}'s is malformed"),
@@ -215,7 +215,7 @@ impl TlsError {
                     write!(f, "the certificate of {peer} was issued with one that may not issue any (CA:FALSE)")
                 }
                 "CaUsedAsEndEntity" => {
-                    write!(f, "the certificate of {peer} is an authority's own (CA:TRUE), not a server's")
+                    write!(f, "the certificate of {peer} is an authority's own (CA:TRUE), not a {}'s", self.role())
                 }
                 "NameConstraintViolation" => {
                     write!(f, "the certificate of {peer} is for a name that its issuer may not vouch for")
@@ -224,6 +224,11 @@ impl TlsError {
             },
             other => write!(f, "the certificate of {peer} is not accepted: {other}"),
         }
+    }
+
+    /// "server" or "client".
+    fn role(&self) -> &'static str {
+        self.peer.trim_start_matches("the ")
     }
 
     fn unknown_issuer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -288,6 +293,13 @@ impl TlsError {
     }
 }
 
+/// Whether these first bytes are those of an HTTP response or request.
+fn is_http(bytes: &[u8]) -> bool {
+    const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    let begins = |method: &str| bytes.strip_prefix(method.as_bytes()).is_some_and(|rest| rest.starts_with(b" "));
+    bytes.starts_with(b"HTTP/") || METHODS.into_iter().any(begins)
+}
+
 /// Whether a weak key may be the cause.
 fn is_about_keys(error: &CertificateError) -> bool {
     matches!(
@@ -348,7 +360,7 @@ impl fmt::Display for OurClock {
 }
 
 /// A moment, to the minute, in UTC.
-struct Date(UnixTime);
+pub(super) struct Date(pub(super) UnixTime);
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

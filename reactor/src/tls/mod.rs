@@ -12,22 +12,37 @@
 //! An end without TLS's close_notify never counts as a clean one: [`Reason::Truncated`](crate::Reason::Truncated). A
 //! [`TlsError`] is a sentence that says at which end the fault is.
 //!
-//! Imports go one way: `config`, `layer`, `backend`, `early`, `error`, `verifier`, `certificate`; and `clock` beside
-//! them.
+//! Imports go one way: `client` and `server`; `start`, `layer`, `backend`, `early`, `session`, `error`, `verifier`,
+//! `certificate`, `der`. What both ends are made of stands beside them: `private_certificate`, `trust_roots`, `pem`,
+//! `config_error`, `by_name`, `crypto`, `clock`.
 //!
 //! Next: `clock.rs`, all that TLS asks of the world.
 
 mod backend;
+mod by_name;
 mod certificate;
+mod client;
 mod clock;
-mod config;
+mod config_error;
+mod crypto;
+mod der;
 mod early;
 mod error;
 mod layer;
+mod pem;
+mod private_certificate;
+mod server;
+mod session;
+mod trust_roots;
 mod verifier;
 
+pub use client::TlsClient;
 pub use clock::{TimeSource, TlsClock};
-pub use config::{TlsClient, TlsConfigError, TlsServer, TrustRoots};
+pub use config_error::TlsConfigError;
 pub use error::{TlsError, TlsFault};
+pub use private_certificate::PrivateCertificate;
+pub use server::{MAX_SESSIONS, TlsServer};
+pub use session::{PeerCertificate, TlsSession};
+pub use trust_roots::TrustRoots;
 
 pub use rustls;

@@ -1,5 +1,5 @@
-//! [`Verifier`]: rustls's own verifier, with a note of what it refuses. When the error is reported, the certificates
-//! are gone, so what the message says about them must be found out at once.
+//! rustls's own verifiers, of servers and of clients, with a note of what they refuse. When the error is reported, the
+//! certificates are gone, so what the message says about them must be found out at once.
 //!
 //! Next: `certificate.rs`, how that is read.
 
@@ -8,7 +8,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Minimum bits of a safe RSA key. ring, which checks the signatures, refuses fewer.
@@ -25,26 +26,17 @@ pub(super) enum Seen {
     WeakKey(usize),
 }
 
-/// Asks rustls, returns its verdict unchanged, and notes what was found in the last certificates that it refused.
-#[derive(Debug)]
-pub(super) struct Verifier {
-    rustls: Arc<WebPkiServerVerifier>,
+/// What was found in the last certificates that were refused.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
     /// A lock, as rustls wants verifiers that any thread may use. On our one thread it is always free.
     seen: Mutex<Option<Seen>>,
 }
 
-impl Verifier {
-    pub(super) fn new(
-        roots: RootCertStore,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Arc<Verifier>, VerifierBuilderError> {
-        let rustls = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
-        Ok(Arc::new(Verifier { rustls, seen: Mutex::new(None) }))
-    }
-
+impl Refusals {
     /// Takes what was found in the certificates that have just been refused. Call it at once: the next refusal
     /// overwrites it.
-    pub(super) fn take_seen(&self) -> Option<Seen> {
+    pub(super) fn take(&self) -> Option<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -66,8 +58,29 @@ fn look(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Option<Seen
     Some(Seen::Chain(last_issuer(certificate, others)))
 }
 
-// A custom verifier is the usual way to stop checking certificates. This one cannot: every verdict is rustls's own.
-impl ServerCertVerifier for Verifier {
+/// A client's verifier of servers: asks rustls, returns its verdict unchanged, and notes what it refuses.
+#[derive(Debug)]
+pub(super) struct ServerVerifier {
+    rustls: Arc<WebPkiServerVerifier>,
+    refusals: Arc<Refusals>,
+}
+
+impl ServerVerifier {
+    pub(super) fn new(
+        roots: Arc<RootCertStore>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<ServerVerifier>, VerifierBuilderError> {
+        let rustls = WebPkiServerVerifier::builder_with_provider(roots, provider).build()?;
+        Ok(Arc::new(ServerVerifier { rustls, refusals: Arc::default() }))
+    }
+
+    pub(super) fn refusals(&self) -> Arc<Refusals> {
+        self.refusals.clone()
+    }
+}
+
+// A custom verifier is the usual way to stop checking certificates. These cannot: every verdict is rustls's own.
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -77,7 +90,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.rustls.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        verdict.inspect_err(|_| self.note(end_entity, intermediates))
+        verdict.inspect_err(|_| self.refusals.note(end_entity, intermediates))
     }
 
     fn verify_tls12_signature(
@@ -87,7 +100,7 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let verdict = self.rustls.verify_tls12_signature(message, certificate, signature);
-        verdict.inspect_err(|_| self.note(certificate, &[]))
+        verdict.inspect_err(|_| self.refusals.note(certificate, &[]))
     }
 
     fn verify_tls13_signature(
@@ -97,10 +110,79 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let verdict = self.rustls.verify_tls13_signature(message, certificate, signature);
-        verdict.inspect_err(|_| self.note(certificate, &[]))
+        verdict.inspect_err(|_| self.refusals.note(certificate, &[]))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.rustls.supported_verify_schemes()
+    }
+}
+
+/// A server's verifier of clients: the same for the other direction.
+#[derive(Debug)]
+pub(super) struct ClientVerifier {
+    rustls: Arc<dyn ClientCertVerifier>,
+    refusals: Arc<Refusals>,
+}
+
+impl ClientVerifier {
+    pub(super) fn new(rustls: Arc<dyn ClientCertVerifier>) -> Arc<ClientVerifier> {
+        Arc::new(ClientVerifier { rustls, refusals: Arc::default() })
+    }
+
+    pub(super) fn refusals(&self) -> Arc<Refusals> {
+        self.refusals.clone()
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn offer_client_auth(&self) -> bool {
+        self.rustls.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.rustls.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.rustls.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verdict = self.rustls.verify_client_cert(end_entity, intermediates, now);
+        verdict.inspect_err(|_| self.refusals.note(end_entity, intermediates))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verdict = self.rustls.verify_tls12_signature(message, certificate, signature);
+        verdict.inspect_err(|_| self.refusals.note(certificate, &[]))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verdict = self.rustls.verify_tls13_signature(message, certificate, signature);
+        verdict.inspect_err(|_| self.refusals.note(certificate, &[]))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.rustls.supported_verify_schemes()
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.rustls.requires_raw_public_keys()
     }
 }

@@ -155,6 +155,15 @@ fn every_error_says_whose_fault_it_is_and_whether_it_is_in_the_handshake() {
         assert_eq!((error.fault(), &*error.to_string()), (fault, &*format!("the TLS handshake failed: {text}")));
         assert!(error.is_in_handshake());
     }
+    for (bytes, what) in [
+        (&b"GET / HTTP/1.1\r\nHost:"[..], r#""GET / HTTP/1.1\r\nHost:", which is plain HTTP"#),
+        (b"HTTP/1.1 400 Bad", r#""HTTP/1.1 400 Bad", which is plain HTTP"#),
+        (b"GETS", r#""GETS""#),
+    ] {
+        let context = ErrorContext { in_handshake: true, peer: "the client", seen: None, alpn: &[] };
+        let error = TlsError::not_tls(bytes, context).to_string();
+        assert_eq!(error, format!("the TLS handshake failed: the client does not speak TLS here; it sent {what}"));
+    }
     let later = ErrorContext { in_handshake: false, peer: "the client", seen: None, alpn: &[] };
     let later = TlsError::new(Error::DecryptError, later);
     assert_eq!((later.is_in_handshake(), later.fault()), (false, TlsFault::Peer));

@@ -1,0 +1,15 @@
+//! What the two ends of TLS show and find: certificates from files, by name, of clients; application protocols;
+//! sessions that are resumed. All over connections in memory, on one day that never changes.
+
+mod clients;
+#[path = "../util/events.rs"]
+mod events;
+mod files;
+mod issuing;
+#[path = "../util/memory.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod memory;
+mod names;
+#[path = "../util/pem.rs"]
+mod pem;
+mod sessions;
