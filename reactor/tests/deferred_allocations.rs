@@ -19,7 +19,7 @@ fn allocations(work: impl Fn()) -> u64 {
 }
 
 #[test]
-fn adding_to_a_fired_one_needs_none() {
+fn adding_to_a_fired_deferred_allocates_nothing() {
     let total = allocations(|| {
         let chain = succeed(1)
             .add_callback(|n| Ok(n + 1))
@@ -35,7 +35,7 @@ fn adding_to_a_fired_one_needs_none() {
 }
 
 #[test]
-fn one_that_has_not_fired_needs_one_unless_one_was_kept_and_its_canceller_another() {
+fn an_unfired_deferred_needs_one_allocation_unless_a_head_was_kept_and_a_canceller_one_more() {
     let fires = |(deferred, firer): (Deferred<u32>, reactor::Firer<u32>)| {
         firer.callback(1).unwrap();
         assert_eq!(deferred.result(), Some(1));
@@ -56,13 +56,13 @@ fn one_that_has_not_fired_needs_one_unless_one_was_kept_and_its_canceller_anothe
 }
 
 #[test]
-fn a_large_one_is_not_kept() {
+fn a_large_head_is_not_kept() {
     let new = || drop(Deferred::<[u64; 100]>::new());
     assert_eq!(allocations(new), 1);
 }
 
 #[test]
-fn one_in_which_something_is_left_is_not_kept() {
+fn a_head_that_still_holds_something_is_not_kept() {
     let with_callback = || Deferred::<u32>::new().0.add_callback(|n| Ok(n + 1)).detach();
     assert_eq!(allocations(with_callback), 2);
     let with_result = || Deferred::<u32>::new().1.callback(1).unwrap();
@@ -75,7 +75,7 @@ fn one_in_which_something_is_left_is_not_kept() {
 }
 
 #[test]
-fn each_callback_on_one_that_has_not_fired_needs_one_and_none_when_it_fires() {
+fn each_callback_on_an_unfired_deferred_needs_one_allocation_and_a_firing_none() {
     for count in [0, 1, 10, 100] {
         let added = allocations(|| {
             let (deferred, firer) = Deferred::<u32>::new();
@@ -89,7 +89,7 @@ fn each_callback_on_one_that_has_not_fired_needs_one_and_none_when_it_fires() {
 }
 
 #[test]
-fn every_kind_of_callback_needs_one() {
+fn every_kind_of_callback_needs_one_allocation() {
     let total = allocations(|| {
         let (deferred, firer) = Deferred::<u32>::new();
         let chain = deferred
@@ -105,7 +105,7 @@ fn every_kind_of_callback_needs_one() {
 }
 
 #[test]
-fn handing_on_needs_only_the_step_and_waiting_nothing() {
+fn chain_deferred_allocates_only_the_step_and_waiting_nothing() {
     let handed_on = allocations(|| {
         let ((first, firer), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
         let rest = first.chain_deferred(fire_second);
@@ -128,7 +128,7 @@ fn handing_on_needs_only_the_step_and_waiting_nothing() {
 }
 
 #[test]
-fn awaiting_what_has_fired_needs_none() {
+fn awaiting_a_fired_deferred_allocates_nothing() {
     let future = async {
         let mut sum = 0;
         for n in 0..1000 {
@@ -145,7 +145,7 @@ fn awaiting_what_has_fired_needs_none() {
 }
 
 #[test]
-fn a_coroutine_needs_a_few_and_each_unfired_await_as_many() {
+fn a_coroutine_and_each_unfired_await_need_a_few_allocations() {
     let empty = allocations(|| assert_eq!(Deferred::from_future(async { Ok(1) }).result(), Some(1)));
     assert_eq!(empty, COROUTINE);
     let fired = allocations(|| {
@@ -196,7 +196,7 @@ fn pairs(count: u32) -> Pairs {
 }
 
 #[test]
-fn each_input_of_a_list_needs_one() {
+fn each_input_of_a_list_needs_one_allocation() {
     type Join = fn(Vec<Deferred<u32>>);
     let joins: [(&str, Join); 3] = [
         ("list", |inputs| drop(deferred_list(inputs))),
@@ -222,7 +222,7 @@ fn each_input_of_a_list_needs_one() {
 const LIST: u64 = 5;
 
 #[test]
-fn a_lock_that_is_free_and_a_queue_that_has_items_need_none() {
+fn a_free_lock_and_a_queue_with_items_allocate_nothing() {
     let lock = DeferredLock::new();
     assert_eq!(allocations(|| drop(lock.acquire().result())), 0);
     let queue = DeferredQueue::bounded(10, 1);
@@ -235,7 +235,7 @@ fn a_lock_that_is_free_and_a_queue_that_has_items_need_none() {
 }
 
 #[test]
-fn a_failure_needs_two_and_its_trail_one_in_a_while() {
+fn a_failure_needs_two_allocations_and_its_trail_one_now_and_then() {
     let made = allocations(|| drop(black_box(Failure::new(reactor::CancelledError))));
     assert_eq!(made, 2, "its box, and what its clones share; an error without a state needs none");
     let cloned = allocations(|| {

@@ -87,7 +87,7 @@ fn callbacks_that_fire_one_another_without_end_are_refused() {
 }
 
 #[test]
-fn a_program_that_is_none_is_refused_with_the_reason() {
+fn a_malformed_program_is_refused_with_the_reason() {
     let act = json!({"do": [], "then": ["wait", 0]});
     for (program, reason) in [
         (json!({}), "a program is a list of operations"),

@@ -81,13 +81,13 @@ fn waits_in_the_middle(wait: fn()) -> String {
 }
 
 #[test]
-fn no_callback_is_told_twice_after_a_short_wait() {
+fn no_callback_is_named_twice_after_a_short_wait() {
     let report = waits_in_the_middle(|| {});
     assert_eq!(names(&report), ["raise", "made", "c1", "c2", "c3", "c4", "c5 waits", "c6 raises"], "{report}");
 }
 
 #[test]
-fn no_callback_is_left_out_for_another_after_a_short_wait() {
+fn every_callback_is_named_after_a_short_wait() {
     let report = report(|| {
         let (inner, fire_inner) = Deferred::<u32>::new();
         let (chain, firer) = Deferred::<u32>::new(); // pending
@@ -112,7 +112,7 @@ fn waits() -> (Deferred<u32>, Firer<u32>) {
 }
 
 #[test]
-fn fire_and_forget_of_a_fired_chain_that_waits_is_told() {
+fn a_detached_fired_chain_that_waits_is_named() {
     let report = report(|| {
         let (chain, firer) = waits();
         drop(chain);
@@ -122,7 +122,7 @@ fn fire_and_forget_of_a_fired_chain_that_waits_is_told() {
 }
 
 #[test]
-fn a_fired_chain_that_waited_and_is_dropped_afterwards_is_told() {
+fn a_fired_chain_that_waited_and_is_dropped_later_is_named() {
     let report = report(|| {
         let (chain, firer) = waits();
         firer.fire(raise()).unwrap();
@@ -132,7 +132,7 @@ fn a_fired_chain_that_waited_and_is_dropped_afterwards_is_told() {
 }
 
 #[test]
-fn a_fired_chain_that_waits_and_is_awaited_is_told() {
+fn a_fired_chain_that_waits_and_is_awaited_is_named() {
     let report = report(|| {
         let (chain, firer) = waits();
         let body = async {
@@ -146,7 +146,7 @@ fn a_fired_chain_that_waits_and_is_awaited_is_told() {
 }
 
 #[test]
-fn a_fired_chain_that_waits_and_is_given_back_is_told() {
+fn a_fired_chain_that_waits_and_is_returned_is_named() {
     let report = report(|| {
         let (chain, firer) = waits();
         let outermost = deferred::succeed(()); // outermost
@@ -158,7 +158,7 @@ fn a_fired_chain_that_waits_and_is_given_back_is_told() {
 }
 
 #[test]
-fn a_fired_chain_that_waits_and_is_given_back_is_shown_by_waiting() {
+fn a_fired_chain_that_waits_and_is_returned_is_shown_by_waiting() {
     let (chain, _firer) = waits();
     let chain = deferred::succeed(()).add_callback(move |()| chain).add_callback(Ok); // gives it back
     let text = labelled(&chain.waiting().to_string());
@@ -166,7 +166,7 @@ fn a_fired_chain_that_waits_and_is_given_back_is_shown_by_waiting() {
 }
 
 #[test]
-fn a_fired_chain_that_waits_and_is_in_a_list_is_told() {
+fn a_fired_chain_that_waits_in_a_list_is_named() {
     let (chain, firer) = waits();
     let list = deferred_list([chain]);
     let text = labelled(&list.waiting().to_string());
@@ -192,7 +192,7 @@ fn failing() -> Deferred<u32> {
 }
 
 #[test]
-fn a_first_error_tells_where_the_list_was_made() {
+fn a_first_error_names_where_the_list_was_made() {
     for fired in [true, false] {
         let (gate, firer) = Deferred::<()>::new();
         let input = if fired { failing() } else { gate.add_callback(|()| raise::<u32>()) };
@@ -207,19 +207,19 @@ fn a_first_error_tells_where_the_list_was_made() {
 }
 
 #[test]
-fn a_first_error_that_nobody_handled_tells_where_its_input_failed() {
+fn an_unhandled_first_error_names_where_its_input_failed() {
     let report = report(|| drop(gather_results([failing()], Others::Cancel)));
     assert!(report.contains("<raise>") && report.contains("<input raises>"), "{report}");
 }
 
 #[test]
-fn a_failure_group_that_nobody_handled_tells_where_the_race_was_made_and_its_inputs_failed() {
+fn an_unhandled_failure_group_names_the_race_and_where_its_inputs_failed() {
     let report = report(|| drop(race([failing(), failing()], Others::Cancel))); // race
     assert!(report.contains("<race>") && report.contains("<input raises>"), "{report}");
 }
 
 #[test]
-fn a_siblings_late_failure_tells_of_the_list_and_no_place_of_ours() {
+fn a_late_failure_of_a_sibling_names_the_list_and_no_place_in_the_library() {
     let report = report(|| {
         let (late, firer) = Deferred::<u32>::new(); // late
         let all = gather_results([failing(), late], Others::LeaveRunning); // list of the late
@@ -232,7 +232,7 @@ fn a_siblings_late_failure_tells_of_the_list_and_no_place_of_ours() {
 // `chain_deferred` from a Deferred that has fired already is like that from a pending one.
 
 #[test]
-fn a_link_from_a_fired_one_is_told() {
+fn a_chain_deferred_of_a_fired_deferred_is_named() {
     let report = report(|| {
         let (second, fire_second) = Deferred::<u32>::new(); // second
         drop(second);
@@ -242,7 +242,7 @@ fn a_link_from_a_fired_one_is_told() {
 }
 
 #[test]
-fn an_already_called_error_names_the_link_from_a_fired_one() {
+fn an_already_called_error_names_the_chain_deferred_of_a_fired_deferred() {
     let (_second, fire_second) = Deferred::<u32>::new();
     deferred::succeed(1).chain_deferred(fire_second.clone()).detach(); // link of a value
     let error: AlreadyCalledError = fire_second.callback(2).unwrap_err();
@@ -250,7 +250,7 @@ fn an_already_called_error_names_the_link_from_a_fired_one() {
 }
 
 #[test]
-fn a_link_to_one_that_was_called_does_the_same_with_its_failure_fired_before_or_after() {
+fn a_failure_linked_to_a_called_deferred_is_reported_fired_before_or_after() {
     let seen = [true, false].map(|fired| {
         lost(|| {
             let (_second, fire_second) = Deferred::<u32>::new();
@@ -299,7 +299,7 @@ fn waiting_says_that_the_result_is_here() {
 type Itself = Rc<RefCell<Option<Deferred<u32>>>>;
 
 #[test]
-fn two_coroutines_that_await_each_other_are_told() {
+fn two_coroutines_that_await_each_other_fail() {
     let ((start_first, fire_first), (start_second, fire_second)) = (Deferred::<()>::new(), Deferred::<()>::new());
     let (first, second) = (Itself::default(), Itself::default());
     let (own_first, own_second) = (first.clone(), second.clone());
@@ -329,7 +329,7 @@ fn two_coroutines_that_await_each_other_are_told() {
 }
 
 #[test]
-fn a_callback_that_gives_back_a_coroutine_which_awaits_its_chain_is_told() {
+fn a_callback_that_returns_a_coroutine_which_awaits_its_chain_fails() {
     let (chain, firer) = Deferred::<()>::new();
     let coroutine = Itself::default();
     let own = coroutine.clone();
@@ -340,7 +340,7 @@ fn a_callback_that_gives_back_a_coroutine_which_awaits_its_chain_is_told() {
 }
 
 #[test]
-fn a_callback_that_gives_back_a_list_in_which_its_chain_is_is_told() {
+fn a_callback_that_returns_a_list_with_its_own_chain_fails() {
     let (chain, firer) = Deferred::<()>::new();
     let list = Itself::default();
     let own = list.clone();
@@ -353,7 +353,7 @@ fn a_callback_that_gives_back_a_list_in_which_its_chain_is_is_told() {
 // An errback that gives back another failure, which has travelled elsewhere.
 
 #[test]
-fn an_errback_that_gives_back_a_stored_failure_brought_it_in() {
+fn an_errback_that_returns_a_stored_failure_is_named_as_its_source() {
     let stored = failure_of(failing());
     let report = report(|| {
         let (chain, firer) = Deferred::<u32>::new(); // its own
@@ -366,13 +366,13 @@ fn an_errback_that_gives_back_a_stored_failure_brought_it_in() {
 // No place of the library where the user's own are wanted.
 
 #[test]
-fn a_lock_names_no_place_of_ours() {
+fn a_lock_names_no_place_in_the_library() {
     let report = report(|| drop(DeferredLock::new().run(raise::<u32>)));
     assert!(!report.contains("src/deferred"), "{report}");
 }
 
 #[test]
-fn a_shared_result_names_no_place_of_ours() {
+fn a_shared_result_names_no_place_in_the_library() {
     let report = report(|| {
         let (source, firer) = Deferred::<u32>::new();
         let shared = source.share();
@@ -383,7 +383,7 @@ fn a_shared_result_names_no_place_of_ours() {
 }
 
 #[test]
-fn a_timeout_names_no_place_of_ours() {
+fn a_timeout_names_no_place_in_the_library() {
     let report = report(|| {
         let clock = testing::ManualClock::new();
         let (deferred, _firer) = Deferred::<u32>::new();
@@ -396,7 +396,7 @@ fn a_timeout_names_no_place_of_ours() {
 // What a reader of the log would miss.
 
 #[test]
-fn a_long_wait_does_not_forget_all_but_three() {
+fn a_long_wait_keeps_more_than_three_callbacks() {
     let report = waits_in_the_middle_of_many();
     assert!(report.contains("<first of five>"), "{report}");
 }
@@ -414,7 +414,7 @@ fn waits_in_the_middle_of_many() -> String {
 }
 
 #[test]
-fn a_failure_that_is_fired_into_another_by_hand_tells_where() {
+fn a_failure_fired_into_another_deferred_by_hand_names_the_place() {
     let failure = failure_of(failing());
     let report = report(|| {
         let (deferred, firer) = Deferred::<u32>::new(); // fired by hand
@@ -425,6 +425,6 @@ fn a_failure_that_is_fired_into_another_by_hand_tells_where() {
 }
 
 #[test]
-fn one_is_no_plural() {
+fn one_earlier_callback_is_singular() {
     assert!(!Waypoint::Earlier(1).to_string().contains("1 earlier callbacks"), "{}", Waypoint::Earlier(1));
 }

@@ -9,6 +9,8 @@ mod lists;
 mod locks;
 mod memory;
 mod nesting;
+#[path = "../../tests/util/outcome.rs"]
+mod outcome;
 mod queues;
 mod races;
 mod shared;
@@ -18,6 +20,7 @@ mod waiting;
 use super::*;
 use crate::deferred;
 use crate::failure::Message;
+use outcome::outcome;
 use std::cell::{Cell, RefCell};
 use std::sync::Once;
 
@@ -33,21 +36,6 @@ type Events = Rc<RefCell<Vec<String>>>;
 
 fn note(events: &Events, what: impl fmt::Display) {
     events.borrow_mut().push(what.to_string());
-}
-
-/// What a chain came to: its value, or its failure's text.
-fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
-    let seen: Rc<RefCell<String>> = Rc::new(RefCell::new("unfired".to_owned()));
-    let noted = seen.clone();
-    deferred
-        .add_both(move |result| {
-            *noted.borrow_mut() = match result {
-                Ok(value) => format!("{value:?}"),
-                Err(failure) => format!("failed: {failure}"),
-            };
-        })
-        .detach();
-    seen.take()
 }
 
 /// What is logged by this thread while `work` runs.

@@ -16,7 +16,7 @@ fn a_body_that_waits_for_nothing_has_ended_when_it_is_started() {
 }
 
 #[test]
-fn what_has_fired_is_there_at_once() {
+fn an_await_of_a_fired_deferred_goes_on_at_once() {
     let sum = Deferred::from_future(async {
         let failed = fail::<u32>(Failure::msg("no")).await;
         assert_eq!(failed.unwrap_err().to_string(), "no");
@@ -26,7 +26,7 @@ fn what_has_fired_is_there_at_once() {
 }
 
 #[test]
-fn what_has_not_fired_is_waited_for_one_after_the_other() {
+fn unfired_deferreds_are_awaited_one_after_the_other() {
     let (first, fire_first) = Deferred::<u32>::new();
     let (second, fire_second) = Deferred::<u32>::new();
     let sum = Deferred::from_future(async { Ok(first.await? + second.await?) });
@@ -109,7 +109,7 @@ fn a_pause_of_a_coroutine_holds_back_its_callbacks_and_not_its_body() {
 }
 
 #[test]
-fn a_chain_that_waits_for_what_a_callback_gave_back_is_awaited_to_its_end() {
+fn a_chain_that_waits_for_a_returned_deferred_is_awaited_to_its_end() {
     for fire_outer_first in [true, false] {
         let (inner, fire_inner) = Deferred::<u32>::new();
         let (outer, fire_outer) = Deferred::<()>::new();
@@ -127,7 +127,7 @@ fn a_chain_that_waits_for_what_a_callback_gave_back_is_awaited_to_its_end() {
 }
 
 #[test]
-fn a_callback_may_give_back_a_coroutine_and_a_coroutine_may_await_a_chain_of_them() {
+fn a_callback_may_return_a_coroutine_and_a_coroutine_may_await_a_chain_of_them() {
     let (deferred, firer) = Deferred::<u32>::new();
     let chain = succeed(())
         .add_callback(move |()| Deferred::from_future(async move { Ok(deferred.await? + 1) }))
@@ -221,7 +221,7 @@ fn a_timeout_comes_out_of_the_await() {
 }
 
 #[test]
-fn a_coroutine_that_awaits_its_own_deferred_is_told_so() {
+fn a_coroutine_that_awaits_its_own_deferred_fails() {
     let (begin, fire_begin) = Deferred::<()>::new();
     let own: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
     let taken = own.clone();
@@ -239,7 +239,7 @@ fn a_coroutine_that_awaits_its_own_deferred_is_told_so() {
 }
 
 #[test]
-fn a_coroutine_that_awaits_a_chain_which_waits_for_it_is_told_so() {
+fn a_coroutine_that_awaits_a_chain_which_waits_for_it_fails() {
     let (begin, fire_begin) = Deferred::<()>::new();
     let chain: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
     let taken = chain.clone();

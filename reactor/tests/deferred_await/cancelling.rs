@@ -93,7 +93,7 @@ const NESTINGS: [(&str, Nest); 10] = [
 ];
 
 #[test]
-fn a_cancel_comes_out_of_the_await_and_the_body_says_what_becomes_of_it() {
+fn a_cancel_comes_out_of_the_await_and_the_body_decides_the_result() {
     for (name, nest) in NESTINGS {
         for (comes, expected) in COMES {
             let (source, firer, told) = source(comes);
@@ -160,7 +160,7 @@ fn a_body_that_awaits_something_else_is_dropped_and_has_failed() {
 }
 
 #[test]
-fn a_body_that_awaits_something_else_and_a_deferred_is_told_by_the_deferred() {
+fn a_body_that_awaits_a_deferred_and_something_else_gets_the_cancel_from_the_deferred() {
     let (source, _firer) = Deferred::<u32>::new();
     let coroutine = Deferred::from_future(async move {
         let (mut source, mut other) = (source, Box::pin(pending::<()>()));
@@ -192,7 +192,7 @@ fn a_body_that_awaits_several_at_once_has_all_of_them_cancelled() {
 }
 
 #[test]
-fn what_it_has_given_up_is_not_cancelled() {
+fn a_cancel_does_not_reach_what_the_body_gave_up() {
     let (first, fire_first, told) = source(Comes::Through);
     let (second, _fire_second) = Deferred::<u32>::new();
     let coroutine = Deferred::from_future(async move {

@@ -29,7 +29,7 @@ fn errors_of_every_kind_become_failures() {
 }
 
 #[test]
-fn the_same_ones_come_out_of_a_coroutine() {
+fn errors_of_every_kind_come_out_of_a_coroutine() {
     assert_eq!(Deferred::from_future(port(b"80")).result(), Some(80));
     let text = outcome(Deferred::from_future(port(b"x")));
     assert_eq!(text, "failed: invalid digit found in string");
@@ -47,7 +47,7 @@ fn a_failure_becomes_a_boxed_error_with_its_cause_in_functions_that_return_those
 }
 
 #[test]
-fn an_error_of_ones_own_is_trapped_after_the_await_and_others_go_on() {
+fn an_error_type_of_the_program_is_trapped_after_the_await_and_others_pass() {
     #[derive(Debug)]
     struct Refused(u32);
     impl fmt::Display for Refused {
@@ -72,7 +72,7 @@ fn an_error_of_ones_own_is_trapped_after_the_await_and_others_go_on() {
 }
 
 #[test]
-fn where_it_was_awaited_is_written_down_in_the_order_of_the_awaits() {
+fn a_failure_names_its_awaits_in_order() {
     async fn inner(deferred: Deferred<()>) -> Result<(), Failure> {
         deferred.await
     }

@@ -196,7 +196,7 @@ fn a_thread_with_an_executor_and_no_reactor_has_deferreds_of_its_own() {
 }
 
 #[test]
-fn a_child_that_is_ready_at_once_and_one_that_never_is_make_a_select() {
+fn a_select_ends_with_the_child_that_is_ready() {
     let (never, _firer) = Deferred::<u32>::new();
     let chain = Deferred::from_future(async move {
         let (first, never, _) = select(never, succeed(4)).await;

@@ -108,7 +108,7 @@ fn what_was_polled_in_a_body_is_cancelled_by_the_body() {
 }
 
 #[test]
-fn what_was_polled_and_dropped_wakes_nobody_and_goes_on() {
+fn a_deferred_that_was_polled_and_dropped_wakes_nobody_and_its_chain_goes_on() {
     for (name, chain) in CHAINS {
         let (source, firer) = Deferred::<u32>::new();
         let (other, fire_other) = Deferred::<u32>::new();
@@ -171,7 +171,7 @@ fn a_polled_deferred_without_a_firer_never_fires_and_keeps_nothing() {
 }
 
 #[test]
-fn what_is_polled_can_be_paused() {
+fn a_polled_deferred_can_be_paused() {
     for (name, chain) in CHAINS {
         let (source, firer) = Deferred::<u32>::new();
         let mut chain = chain(source);

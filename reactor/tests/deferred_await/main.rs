@@ -13,12 +13,15 @@ mod errors;
 mod executors;
 mod giving_up;
 mod order;
+#[path = "../util/outcome.rs"]
+mod outcome;
 mod panics;
 mod rows;
 mod threads;
 mod wakers;
 
-use reactor::{Deferred, Failure};
+use outcome::outcome;
+use reactor::Deferred;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
@@ -39,21 +42,6 @@ impl Events {
 
     fn take(&self) -> Vec<String> {
         self.0.take()
-    }
-}
-
-/// What a chain came to: its value, or its failure's text. A chain that has not fired is dropped.
-fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
-    let seen: Rc<RefCell<String>> = Rc::new(RefCell::new("unfired".to_owned()));
-    let noted = seen.clone();
-    deferred.add_both(move |result| *noted.borrow_mut() = text(&result)).detach();
-    seen.take()
-}
-
-fn text<T: fmt::Debug>(result: &Result<T, Failure>) -> String {
-    match result {
-        Ok(value) => format!("{value:?}"),
-        Err(failure) => format!("failed: {failure}"),
     }
 }
 

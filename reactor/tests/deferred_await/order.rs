@@ -117,7 +117,7 @@ fn what_the_body_holds_is_dropped_before_the_callbacks_run() {
 }
 
 #[test]
-fn a_coroutine_whose_deferred_was_dropped_goes_on() {
+fn a_coroutine_goes_on_after_its_deferred_was_dropped() {
     let events = Events::default();
     let (first, fire_first) = Deferred::<()>::new();
     let (second, fire_second) = Deferred::<()>::new();

@@ -43,7 +43,7 @@ fn drops_nothing() -> bool {
 }
 
 #[test]
-fn a_panic_after_a_wait_goes_to_the_firing_code_when_the_chain_has_been_told() {
+fn a_panic_after_a_wait_resumes_in_the_firing_code_when_the_chain_has_run() {
     let drops = Drops::default();
     let (guard, kept) = (drops.guard(), drops.guard());
     let (deferred, firer) = Deferred::<u32>::new();
@@ -64,7 +64,7 @@ fn a_panic_after_a_wait_goes_to_the_firing_code_when_the_chain_has_been_told() {
 }
 
 #[test]
-fn code_that_awaits_the_body_is_told_of_its_panic() {
+fn code_that_awaits_the_body_gets_its_panic_as_a_failure() {
     let (deferred, firer) = Deferred::<u32>::new();
     let inner = Deferred::from_future(async move {
         match deferred.await? {
@@ -110,7 +110,7 @@ fn the_panic_of_a_canceller_comes_out_of_the_cancel_and_the_body_goes_on() {
 }
 
 #[test]
-fn after_a_panic_others_go_on_as_ever() {
+fn after_a_panic_other_coroutines_run_as_before() {
     let (deferred, firer) = Deferred::<u32>::new();
     let bad = Deferred::from_future(async move {
         match deferred.await? {
@@ -127,7 +127,7 @@ fn after_a_panic_others_go_on_as_ever() {
 }
 
 #[test]
-fn the_panic_of_a_foreign_waker_goes_on_when_the_other_waiters_have_been_told() {
+fn the_panic_of_a_foreign_waker_resumes_when_the_other_waiters_were_served() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
@@ -144,7 +144,7 @@ fn the_panic_of_a_foreign_waker_goes_on_when_the_other_waiters_have_been_told() 
 }
 
 #[test]
-fn a_coroutine_that_a_foreign_waker_rouses_before_it_panics_goes_on() {
+fn a_coroutine_that_a_foreign_waker_wakes_before_it_panics_goes_on() {
     struct RousesAndPanics(Waker);
     impl Wake for RousesAndPanics {
         fn wake(self: Arc<Self>) {

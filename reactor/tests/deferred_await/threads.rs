@@ -113,7 +113,7 @@ fn many_wakes_from_many_threads_all_arrive() {
 }
 
 #[test]
-fn in_a_reactor_one_that_yields_lets_others_have_their_turn() {
+fn in_a_reactor_a_coroutine_that_yields_lets_others_run() {
     let reactor = Reactor::new().unwrap();
     let (events, timers) = (Events::default(), Rc::new(Cell::new(0)));
     let running = |name: &'static str| {
@@ -156,7 +156,7 @@ fn in_a_reactor_one_that_yields_lets_others_have_their_turn() {
 }
 
 #[test]
-fn one_that_yielded_before_the_end_of_a_reactor_goes_on_in_the_next() {
+fn a_coroutine_that_yielded_before_the_end_of_a_reactor_goes_on_in_the_next() {
     let first = Reactor::new().unwrap();
     let stop = first.clone();
     let (begin, fire_begin) = Deferred::<()>::new();

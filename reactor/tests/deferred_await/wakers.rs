@@ -1,6 +1,6 @@
-//! Wakers on the coroutine's own thread: they rouse it at once, once, and never after its end.
+//! Wakers on the coroutine's own thread: they wake it at once, once, and never after its end.
 
-use super::{Drops, Events, oneshot, outcome, yield_now};
+use super::{Drops, Events, Sender, oneshot, outcome, yield_now};
 use reactor::{Deferred, Failure};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -25,7 +25,7 @@ fn a_wake_runs_the_body_before_it_returns() {
 }
 
 #[test]
-fn without_a_reactor_one_that_wakes_itself_goes_on_at_once() {
+fn without_a_reactor_a_coroutine_that_wakes_itself_goes_on_at_once() {
     let polls = Rc::new(Cell::new(0));
     let count = polls.clone();
     let chain = Deferred::from_future(async move {
@@ -64,8 +64,8 @@ fn a_waker_that_outlives_its_coroutine_wakes_nobody() {
     assert_eq!((polls.get(), outcome(chain).as_str()), (2, "1"));
 }
 
-#[test]
-fn a_waker_of_a_cancelled_coroutine_wakes_nobody() {
+/// A coroutine that holds a guard and waits for what a sender sends.
+fn waits_for_a_sender() -> (Sender<u32>, Drops, Deferred<u32>) {
     let (sender, receiver) = oneshot::<u32>();
     let drops = Drops::default();
     let guard = drops.guard();
@@ -73,6 +73,12 @@ fn a_waker_of_a_cancelled_coroutine_wakes_nobody() {
         let _guard = guard;
         Ok::<_, Failure>(receiver.await)
     });
+    (sender, drops, chain)
+}
+
+#[test]
+fn a_waker_of_a_cancelled_coroutine_wakes_nobody() {
+    let (sender, drops, chain) = waits_for_a_sender();
     let waker = sender.take_waker();
     chain.cancel();
     assert_eq!(drops.count(), 1);
@@ -82,19 +88,13 @@ fn a_waker_of_a_cancelled_coroutine_wakes_nobody() {
 }
 
 #[test]
-fn a_body_goes_with_its_last_waker_if_it_waits_for_nothing_else() {
+fn a_body_is_dropped_with_its_last_waker_if_it_waits_for_nothing_else() {
     for deferred_first in [true, false] {
-        let (sender, receiver) = oneshot::<u32>();
-        let drops = Drops::default();
-        let guard = drops.guard();
-        let chain = Deferred::from_future(async move {
-            let _guard = guard;
-            Ok::<_, Failure>(receiver.await)
-        });
+        let (sender, drops, chain) = waits_for_a_sender();
         let waker = sender.take_waker();
         if deferred_first {
             drop(chain);
-            assert_eq!(drops.count(), 0, "it can still be roused");
+            assert_eq!(drops.count(), 0, "it can still be woken");
             drop(waker.clone());
             assert_eq!(drops.count(), 0);
             drop(waker);
@@ -107,7 +107,7 @@ fn a_body_goes_with_its_last_waker_if_it_waits_for_nothing_else() {
 }
 
 #[test]
-fn a_body_whose_deferred_was_dropped_goes_on_when_it_is_woken() {
+fn a_body_goes_on_when_it_is_woken_even_if_its_deferred_was_dropped() {
     let (sender, receiver) = oneshot::<u32>();
     let seen = Rc::new(Cell::new(0));
     let note = seen.clone();
@@ -121,7 +121,7 @@ fn a_body_whose_deferred_was_dropped_goes_on_when_it_is_woken() {
 }
 
 #[test]
-fn one_that_is_woken_by_several_is_polled_for_each_and_no_more_after_its_end() {
+fn a_coroutine_is_polled_for_each_of_several_wakes_but_never_after_its_end() {
     let wakers: Rc<RefCell<Vec<Waker>>> = Rc::default();
     let (lend, polls) = (wakers.clone(), Rc::new(Cell::new(0)));
     let count = polls.clone();
@@ -142,7 +142,7 @@ fn one_that_is_woken_by_several_is_polled_for_each_and_no_more_after_its_end() {
 }
 
 #[test]
-fn one_that_is_woken_by_what_it_does_itself_is_polled_again() {
+fn a_coroutine_that_causes_its_own_wake_is_polled_again() {
     let (sender, receiver) = oneshot::<u32>();
     let (mut sender, mut receiver) = (Some(sender), receiver);
     let polls = Rc::new(Cell::new(0));

@@ -134,7 +134,7 @@ fn a_chain_that_waits_is_gone_with_the_ends_of_what_it_waits_for() {
 }
 
 #[test]
-fn a_chain_that_is_to_wait_and_never_gets_so_far_drops_what_it_would_have_waited_for() {
+fn a_chain_that_never_ran_drops_the_deferred_that_it_would_have_waited_for() {
     leaves_nothing("never fired", |drops| {
         let (inner, fire_inner) = with_canceller(drops);
         let (outer, firer) = Deferred::<()>::new();

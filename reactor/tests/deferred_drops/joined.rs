@@ -106,7 +106,7 @@ fn what_is_joined_is_gone_with_its_ends_whatever_happened_to_it() {
 }
 
 #[test]
-fn with_the_others_to_be_cancelled_inputs_that_are_lost_stay_until_one_of_them_decides() {
+fn lost_inputs_of_a_list_that_cancels_stay_until_one_of_them_decides() {
     for (join_name, join) in JOINS {
         leaves_nothing(join_name, |drops| {
             let (inputs, firers): (Vec<_>, Vec<_>) = (0..3).map(|_| Deferred::<Guard>::new()).unzip();

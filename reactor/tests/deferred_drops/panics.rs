@@ -98,7 +98,7 @@ fn a_body_that_panics_keeps_nothing() {
 }
 
 #[test]
-fn a_body_that_panics_in_a_row_of_bodies_keeps_nothing() {
+fn a_body_that_panics_among_others_keeps_nothing() {
     leaves_nothing("row", |drops| {
         let (source, firer) = Deferred::<u32>::new();
         let mut chain = source;
@@ -137,7 +137,7 @@ fn a_value_whose_drop_panics_is_dropped_once_and_the_others_after_it() {
 }
 
 #[test]
-fn whatever_panics_in_its_drop_all_of_a_chain_is_dropped_once_before_the_first_panic_goes_on() {
+fn if_values_panic_in_drop_the_whole_chain_is_dropped_once_and_the_first_panic_resumes() {
     struct Bomb(&'static str, #[expect(dead_code, reason = "dropped after the panic")] Guard);
     impl Drop for Bomb {
         fn drop(&mut self) {

@@ -68,7 +68,7 @@ fn a_lock_keeps_nothing_of_its_former_waiters() {
 }
 
 #[test]
-fn a_run_whose_work_is_lost_releases_and_keeps_nothing() {
+fn a_run_releases_when_its_work_is_lost_and_keeps_nothing() {
     for firer_first in [true, false] {
         leaves_nothing("lost work", |drops| {
             let lock = DeferredLock::new();

@@ -28,7 +28,7 @@ pub(crate) fn lost_tells(work: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn a_fired_chain_tells_of_all_callbacks_before_and_after() {
+fn a_failure_of_a_fired_chain_names_the_callbacks_before_and_after_it() {
     let tells = lost_tells(|| {
         let chain = deferred::succeed(1); // made
         let chain = chain.add_callback(Ok); // c1
@@ -59,7 +59,7 @@ fn forgotten(wait: fn()) -> Vec<String> {
 }
 
 #[test]
-fn a_pending_chain_tells_the_same_however_long_it_waited_and_was_forgotten() {
+fn a_failure_of_a_pending_chain_names_the_same_after_a_long_wait() {
     let expected = [
         "raised <raise>",
         "in <made pending>",
@@ -74,7 +74,7 @@ fn a_pending_chain_tells_the_same_however_long_it_waited_and_was_forgotten() {
 }
 
 #[test]
-fn a_firing_with_a_failure_tells_where_that_was_raised_and_what_it_passed() {
+fn an_errback_call_names_where_the_failure_was_raised_and_what_it_passed() {
     let tells = lost_tells(|| {
         let (deferred, firer) = Deferred::<u32>::new(); // made to fail
         deferred.add_callback(Ok).add_callback(Ok).detach(); // both passed
@@ -85,7 +85,7 @@ fn a_firing_with_a_failure_tells_where_that_was_raised_and_what_it_passed() {
 }
 
 #[test]
-fn an_errback_that_raises_another_tells_of_itself_and_not_of_the_first() {
+fn a_new_failure_of_an_errback_names_the_errback_and_not_the_first_failure() {
     let tells = lost_tells(|| {
         let (deferred, firer) = Deferred::<u32>::new(); // made twice bad
         let chain = deferred.add_callback(Ok); // passed by the first
@@ -99,7 +99,7 @@ fn an_errback_that_raises_another_tells_of_itself_and_not_of_the_first() {
 }
 
 #[test]
-fn a_failure_that_an_errback_hands_on_with_trap_or_as_it_is() {
+fn a_failure_that_an_errback_passes_on_names_that_errback() {
     let tells = lost_tells(|| {
         let chain = deferred::fail::<u32>(boom()); // failed
         let chain = chain.add_errback(|failure| failure.trap::<fmt::Error>().map(|_| 0)); // traps another
@@ -109,7 +109,7 @@ fn a_failure_that_an_errback_hands_on_with_trap_or_as_it_is() {
 }
 
 #[test]
-fn a_panic_tells_which_callback_panicked() {
+fn a_panic_names_the_callback_that_panicked() {
     let tells = lost_tells(|| {
         let (deferred, firer) = Deferred::<u32>::new(); // made to panic
         let chain = deferred.add_callback(Ok); // before the panic
@@ -120,7 +120,7 @@ fn a_panic_tells_which_callback_panicked() {
 }
 
 #[test]
-fn a_cancel_tells_where_it_was_cancelled() {
+fn a_cancelled_error_names_the_place_of_the_cancel() {
     let tells = lost_tells(|| {
         let (deferred, _firer) = Deferred::<u32>::new(); // made in vain
         let chain = deferred.add_callback(Ok); // in vain
@@ -135,7 +135,7 @@ fn a_cancel_tells_where_it_was_cancelled() {
 }
 
 #[test]
-fn a_circle_tells_which_callback_closed_it() {
+fn a_circular_wait_names_the_callback_that_closed_the_circle() {
     let tells = lost_tells(|| {
         let itself: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
         let (deferred, firer) = Deferred::<u32>::new(); // made circular
@@ -155,7 +155,7 @@ fn a_circle_tells_which_callback_closed_it() {
 }
 
 #[test]
-fn a_timeout_tells_where_the_timeout_was_added() {
+fn a_timeout_names_where_it_was_added() {
     let tells = lost_tells(|| {
         let clock = testing::ManualClock::new();
         let (deferred, _firer) = Deferred::<u32>::new(); // made slow
@@ -167,7 +167,7 @@ fn a_timeout_tells_where_the_timeout_was_added() {
 }
 
 #[test]
-fn a_lock_and_a_queue_tell_where_they_were_asked() {
+fn locks_and_queues_name_where_they_were_asked() {
     let tells = lost_tells(|| {
         let lock = deferred::DeferredLock::new();
         let held = lock.acquire();
@@ -182,7 +182,7 @@ fn a_lock_and_a_queue_tell_where_they_were_asked() {
 }
 
 #[test]
-fn a_long_chain_tells_of_the_last_callbacks_and_how_many_there_were_before() {
+fn a_long_chain_names_its_last_callbacks_and_counts_the_others() {
     let tells = lost_tells(|| {
         let mut chain = deferred::succeed(1); // made long
         for _ in 0..100 {
@@ -197,7 +197,7 @@ fn a_long_chain_tells_of_the_last_callbacks_and_how_many_there_were_before() {
 }
 
 #[test]
-fn a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
+fn a_failure_that_passed_a_million_callbacks_names_the_first_and_the_last() {
     let unhandled = testing::collect_unhandled(|| {
         let mut chain = deferred::fail::<u32>(boom()); // failed long ago
         for _ in 0..LONG {
@@ -213,7 +213,7 @@ fn a_failure_that_passed_a_million_tells_the_beginning_and_the_end() {
 }
 
 #[test]
-fn the_report_tells_the_error_its_causes_and_every_place_of_the_trail_in_order() {
+fn a_report_has_the_error_its_causes_and_the_trail_in_order() {
     #[derive(Debug)]
     struct Outer(Message);
     impl fmt::Display for Outer {

@@ -23,7 +23,7 @@ fn after_inner(rest: &[&str]) -> Vec<String> {
 const WAITS: [fn(); 2] = [|| {}, long_wait];
 
 #[test]
-fn an_unfired_one_that_a_pending_chain_got_back() {
+fn from_an_unfired_deferred_returned_in_a_pending_chain() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((inner, fire_inner), (outer, firer)) = (inner(), Deferred::<u32>::new()); // outer
@@ -41,7 +41,7 @@ fn an_unfired_one_that_a_pending_chain_got_back() {
 }
 
 #[test]
-fn an_unfired_one_that_the_last_callback_of_a_pending_chain_got_back() {
+fn from_an_unfired_deferred_returned_by_the_last_callback_of_a_pending_chain() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((inner, fire_inner), (outer, firer)) = (inner(), Deferred::<u32>::new()); // outer, ends
@@ -57,7 +57,7 @@ fn an_unfired_one_that_the_last_callback_of_a_pending_chain_got_back() {
 }
 
 #[test]
-fn an_unfired_one_that_a_fired_chain_got_back() {
+fn from_an_unfired_deferred_returned_in_a_fired_chain() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (inner, fire_inner) = inner();
@@ -73,7 +73,7 @@ fn an_unfired_one_that_a_fired_chain_got_back() {
 }
 
 #[test]
-fn a_fired_one_that_was_given_back() {
+fn from_a_fired_deferred_that_was_returned() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((inner, fire_inner), (outer, firer)) = (inner(), Deferred::<u32>::new()); // taker
@@ -99,7 +99,7 @@ fn a_fired_one_that_was_given_back() {
 }
 
 #[test]
-fn far_below_through_every_one_that_waited() {
+fn from_far_below_through_every_chain_that_waited() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (mut chain, fire_inner) = inner();
@@ -121,7 +121,7 @@ fn far_below_through_every_one_that_waited() {
 }
 
 #[test]
-fn a_callback_behind_a_long_wait_tells_of_the_last_ones_before_the_wait() {
+fn a_callback_after_a_long_wait_names_the_last_callbacks_before_the_wait() {
     let tells = lost_tells(|| {
         let ((waited, fire_waited), (outer, firer)) = (Deferred::<u32>::new(), Deferred::<u32>::new()); // waiter
         let chain = outer.add_callback(Ok).add_callback(Ok).add_callback(Ok); // before
@@ -142,7 +142,7 @@ fn a_callback_behind_a_long_wait_tells_of_the_last_ones_before_the_wait() {
 }
 
 #[test]
-fn an_explicit_link() {
+fn through_chain_deferred() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let ((first, firer), (second, fire_second)) = (inner(), Deferred::<u32>::new()); // linked to
@@ -156,7 +156,7 @@ fn an_explicit_link() {
 }
 
 #[test]
-fn an_await() {
+fn through_an_await() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (inner, firer) = inner();
@@ -175,7 +175,7 @@ fn an_await() {
 }
 
 #[test]
-fn a_deferred_that_is_the_whole_body_of_a_coroutine() {
+fn through_a_coroutine_that_is_only_a_deferred() {
     for wait in WAITS {
         let tells = lost_tells(|| {
             let (inner, firer) = inner();
@@ -193,7 +193,7 @@ fn a_deferred_that_is_the_whole_body_of_a_coroutine() {
 }
 
 #[test]
-fn an_await_in_a_function_in_a_coroutine_in_a_coroutine() {
+fn through_nested_coroutines_and_an_async_function() {
     async fn load(deferred: Deferred<u32>) -> Result<u32, Failure> {
         Ok(deferred.await? + 1) // await in the function
     }
@@ -213,7 +213,7 @@ fn an_await_in_a_function_in_a_coroutine_in_a_coroutine() {
 }
 
 #[test]
-fn the_body_of_a_coroutine() {
+fn from_the_body_of_a_coroutine() {
     let tells = lost_tells(|| {
         let (waited, firer) = Deferred::<u32>::new();
         let body = async {
@@ -228,7 +228,7 @@ fn the_body_of_a_coroutine() {
 }
 
 #[test]
-fn the_input_of_a_list() {
+fn from_an_input_of_a_list() {
     let (first, firer) = inner();
     let list = deferred_list([first, deferred::succeed(1)]);
     long_wait();
@@ -239,7 +239,7 @@ fn the_input_of_a_list() {
 }
 
 #[test]
-fn the_result_of_a_list_that_a_callback_gave_on() {
+fn from_the_result_of_a_list_that_a_callback_passed_on() {
     let tells = lost_tells(|| {
         let (first, firer) = inner();
         let list = deferred_list([first]); // list
@@ -250,7 +250,7 @@ fn the_result_of_a_list_that_a_callback_gave_on() {
 }
 
 #[test]
-fn the_input_that_was_the_first_to_fail() {
+fn from_the_first_input_that_failed() {
     for others in [Others::Cancel, Others::LeaveRunning] {
         let (first, firer) = inner();
         let all = gather_results([deferred::succeed(1), first], others);
@@ -262,7 +262,7 @@ fn the_input_that_was_the_first_to_fail() {
 }
 
 #[test]
-fn lists_in_lists_keep_their_trail_at_both_ends() {
+fn nested_lists_keep_both_ends_of_the_trail() {
     let (first, firer) = inner();
     let outermost = (0..100).fold(first.add_callback(|_| Ok(vec![1])), |list, _| {
         gather_results([list], Others::Cancel).add_callback(|mut values| Ok(values.remove(0)))
@@ -278,7 +278,7 @@ fn lists_in_lists_keep_their_trail_at_both_ends() {
 }
 
 #[test]
-fn each_loser_of_a_race_that_nobody_won() {
+fn from_each_input_of_a_race_that_nobody_won() {
     let ((first, fire_first), (second, fire_second)) = (inner(), inner());
     let all = race([first, second], Others::Cancel);
     fire_second.callback(1).unwrap();
@@ -290,7 +290,7 @@ fn each_loser_of_a_race_that_nobody_won() {
 }
 
 #[test]
-fn a_shared_result_each_clone_tells_its_own_way() {
+fn each_clone_of_a_shared_failure_has_a_trail_of_its_own() {
     let (source, firer) = inner();
     let shared = source.share();
     let first = shared.wait().add_callback(Ok); // first waiter

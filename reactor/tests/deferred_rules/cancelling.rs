@@ -12,7 +12,7 @@ fn cancel_unfired_without_a_canceller_fails_with_a_cancelled_error() {
 }
 
 #[test]
-fn cancel_unfired_without_a_canceller_eats_one_late_firing() {
+fn cancel_unfired_without_a_canceller_ignores_one_late_firing() {
     for cancels in [1, 2, 3] {
         for late_value in [true, false] {
             let (deferred, firer) = Deferred::<u32>::new();
@@ -27,7 +27,7 @@ fn cancel_unfired_without_a_canceller_eats_one_late_firing() {
 }
 
 #[test]
-fn cancel_the_late_firing_is_eaten_unseen_and_unlogged() {
+fn cancel_the_late_firing_is_ignored_and_not_logged() {
     let unhandled = lost(|| {
         let (deferred, firer) = Deferred::<u32>::new();
         let events = Events::default();
@@ -108,7 +108,7 @@ fn cancel_a_panicking_canceller_does_not_leave_it_stuck() {
 }
 
 #[test]
-fn cancel_of_one_that_waits_reaches_what_it_waits_for_however_deep() {
+fn cancel_reaches_what_a_chain_waits_for_at_any_depth() {
     for depth in [1, 2, 10] {
         let (mut chain, firer) = Deferred::<u32>::with_canceller(|firer| firer.errback(boom()).unwrap());
         for _ in 0..depth {
@@ -124,7 +124,7 @@ fn cancel_of_one_that_waits_reaches_what_it_waits_for_however_deep() {
 }
 
 #[test]
-fn cancel_of_one_that_waits_may_end_well_and_its_callbacks_go_on() {
+fn cancel_of_a_chain_that_waits_may_lead_to_a_value() {
     let (inner, _fire_inner) = Deferred::<u32>::with_canceller(|firer| firer.callback(1).unwrap());
     let chain = deferred::succeed(()).add_callback(move |()| inner).add_callback(|n| Ok(n + 1));
     chain.cancel();
@@ -132,7 +132,7 @@ fn cancel_of_one_that_waits_may_end_well_and_its_callbacks_go_on() {
 }
 
 #[test]
-fn cancel_of_one_that_waits_again_after_a_cancel_reaches_that() {
+fn cancel_again_reaches_what_the_chain_waits_for_by_then() {
     let ((first, _fire_first), (second, _fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
     let chain = deferred::succeed(()).add_callback(move |()| first).add_errback(move |_| second);
     chain.cancel();
@@ -142,7 +142,7 @@ fn cancel_of_one_that_waits_again_after_a_cancel_reaches_that() {
 }
 
 #[test]
-fn cancel_of_one_that_has_fired_does_nothing_and_excuses_no_late_firing() {
+fn cancel_of_a_fired_deferred_does_nothing_and_a_late_firing_stays_an_error() {
     let (deferred, firer) = Deferred::<u32>::with_canceller(|_| panic!("it has fired"));
     firer.callback(1).unwrap();
     deferred.cancel();
@@ -154,7 +154,7 @@ fn cancel_of_one_that_has_fired_does_nothing_and_excuses_no_late_firing() {
 }
 
 #[test]
-fn cancel_of_one_that_has_fired_and_is_paused_does_nothing() {
+fn cancel_of_a_fired_and_paused_deferred_does_nothing() {
     let (mut deferred, firer) = Deferred::<u32>::with_canceller(|_| panic!("it has fired"));
     let pause = deferred.pause();
     firer.callback(1).unwrap();
@@ -165,7 +165,7 @@ fn cancel_of_one_that_has_fired_and_is_paused_does_nothing() {
 }
 
 #[test]
-fn cancel_of_an_unfired_one_that_is_paused_fires_it_and_the_pause_holds_it() {
+fn cancel_of_an_unfired_paused_deferred_fails_it_and_the_pause_holds_that_back() {
     let (mut deferred, _firer) = Deferred::<u32>::new();
     let pause = deferred.pause();
     deferred.cancel();
@@ -193,7 +193,7 @@ fn cancel_from_inside_a_callback_of_the_same_chain_is_not_remembered() {
 }
 
 #[test]
-fn cancel_does_not_go_against_an_explicit_link() {
+fn cancel_does_not_go_back_through_chain_deferred() {
     let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
     let first = first.chain_deferred(fire_second);
     second.cancel();

@@ -71,7 +71,7 @@ fn inline_callbacks_that_panic_fail_and_the_panic_goes_on_to_the_firing_code() {
 }
 
 #[test]
-fn inline_callbacks_go_on_when_their_deferred_was_dropped() {
+fn inline_callbacks_go_on_after_their_deferred_was_dropped() {
     let events = Events::default();
     let (noted, (inner, firer)) = (events.clone(), Deferred::<u32>::new());
     Deferred::from_future(async move {
@@ -142,7 +142,7 @@ const NESTINGS: [fn(Deferred<u32>) -> Deferred<u32>; 6] = [
 ];
 
 #[test]
-fn cancel_of_inline_callbacks_is_raised_at_the_await_whatever_the_nesting_and_the_body() {
+fn cancel_of_inline_callbacks_comes_out_of_the_await_at_any_depth() {
     for body in BODIES {
         for (index, nest) in NESTINGS.into_iter().enumerate() {
             let ((first, fire_first), (more, fire_more)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
@@ -173,7 +173,7 @@ fn cancel_of_inline_callbacks_that_wait_for_more_then_goes_on_if_that_fires() {
 }
 
 #[test]
-fn cancel_of_inline_callbacks_gives_whatever_the_canceller_of_the_awaited_one_fires() {
+fn cancel_of_inline_callbacks_gives_what_the_canceller_of_the_awaited_deferred_fires() {
     for (index, nest) in NESTINGS.into_iter().enumerate() {
         let (first, _fire_first) = Deferred::<u32>::with_canceller(|firer| firer.callback(3).unwrap());
         let chain = nest(Deferred::from_future(async move { Ok(first.await? + 1) }));

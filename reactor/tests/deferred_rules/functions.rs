@@ -20,7 +20,7 @@ fn execute_calls_now_and_wraps_value_or_error() {
 }
 
 #[test]
-fn maybe_deferred_makes_a_deferred_of_a_value_or_failure() {
+fn maybe_deferred_wraps_a_value_or_a_failure() {
     assert_eq!(maybe_deferred(|| Ok(1)).result(), Some(1));
     assert_eq!(maybe_deferred(|| {}).result(), Some(()));
     assert_eq!(outcome(maybe_deferred(|| Err::<u32, _>(boom().into()))), "failed: boom");
@@ -55,13 +55,13 @@ fn ensure_deferred_passes_a_deferred_through_and_wraps_the_rest() {
 }
 
 #[test]
-fn passthru_is_what_identity_functions_do() {
+fn passthru_is_an_identity_function() {
     let chain = succeed(1).add_callback(Ok).add_both(std::convert::identity).add_errback(Err);
     assert_eq!(chain.result(), Some(1));
 }
 
 #[test]
-fn log_error_logs_and_gives_the_failure_on_unchanged() {
+fn log_error_logs_the_failure_and_returns_it_unchanged() {
     struct Capture;
     thread_local!(static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) });
     impl log::Log for Capture {

@@ -48,7 +48,7 @@ fn as_future_gives_the_value_or_the_failure_and_counts_as_handling_it() {
 }
 
 #[test]
-fn as_future_cancelling_the_deferred_ends_the_wait_and_a_late_value_is_ignored() {
+fn as_future_a_cancel_ends_the_wait_and_a_late_value_is_ignored() {
     let (mut deferred, firer) = Deferred::<u32>::new();
     let woken = Arc::<Woken>::default();
     assert!(poll(&mut deferred, &woken).is_pending());
@@ -115,7 +115,7 @@ fn from_future_a_cancel_drops_the_future_and_fails() {
 }
 
 #[test]
-fn from_future_hands_on_the_cancellation_that_comes_out_of_the_future() {
+fn from_future_passes_on_the_cancellation_of_the_future() {
     let (inner, _firer) = Deferred::<u32>::new();
     let canceller = inner.canceller();
     let chain = Deferred::from_future(inner);
@@ -144,7 +144,7 @@ fn from_coroutine_runs_at_once_to_its_first_unfired_await() {
 }
 
 #[test]
-fn await_of_a_fired_one_goes_on_at_once_with_its_value_or_failure() {
+fn await_of_a_fired_deferred_goes_on_at_once() {
     let chain = Deferred::from_future(async {
         let failure = deferred::fail::<u32>(boom()).await.expect_err("it failed");
         Ok(format!("{} {failure}", deferred::succeed(1).await?))
@@ -153,7 +153,7 @@ fn await_of_a_fired_one_goes_on_at_once_with_its_value_or_failure() {
 }
 
 #[test]
-fn await_of_one_that_waits_for_another_or_is_paused_waits_with_it() {
+fn await_waits_while_the_deferred_waits_or_is_paused() {
     let (innermost, firer) = Deferred::<u32>::new();
     let mut inner = deferred::succeed(()).add_callback(move |()| innermost);
     let pause = inner.pause();

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 const SOURCES: [(&str, &str); 4] = [
     ("came_from.rs", include_str!("came_from.rs")),
     ("came_from_afar.rs", include_str!("came_from_afar.rs")),
-    ("places.rs", include_str!("places.rs")),
-    ("showing.rs", include_str!("showing.rs")),
+    ("m17_places.rs", include_str!("m17_places.rs")),
+    ("m19_showing.rs", include_str!("m19_showing.rs")),
 ];
 
 /// Their lines. Cut up once: an interpreter needs a minute for it.

@@ -1,6 +1,7 @@
 //! 1c, DeferredList and gatherResults: waiting for all.
 
 use crate::*;
+use reactor::CancelledError;
 use reactor::deferred::{self, FirstError, Others, deferred_list, gather_results, race};
 
 const BOTH: [Others; 2] = [Others::Cancel, Others::LeaveRunning];
@@ -11,29 +12,43 @@ fn texts(results: Vec<Result<u32, Failure>>) -> Vec<Result<u32, String>> {
 
 #[test]
 fn deferred_list_gives_all_results_in_input_order() {
-    let (inputs, firers) = pending::<u32>(3);
-    let list = deferred_list(inputs).add_callback(|results| Ok(texts(results)));
-    firers[2].callback(2).unwrap();
-    firers[0].errback(boom()).unwrap();
-    assert!(!list.has_fired());
-    firers[1].callback(1).unwrap();
-    assert_eq!(list.result(), Some(vec![Err("boom".to_owned()), Ok(1), Ok(2)]));
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let (inputs, firers) = pending::<u32>(3);
+        let list = deferred_list(inputs).add_callback(|results| Ok(texts(results)));
+        for index in order {
+            assert!(!list.has_fired());
+            match index {
+                1 => firers[1].errback(boom()).unwrap(),
+                _ => firers[index].callback(index as u32).unwrap(),
+            }
+        }
+        assert_eq!(list.result(), Some(vec![Ok(0), Err("boom".to_owned()), Ok(2)]));
+    }
 }
 
 #[test]
 fn deferred_list_counts_inputs_that_have_fired_already() {
-    let list = deferred_list([deferred::succeed(1), deferred::fail(boom())]).add_callback(|results| Ok(texts(results)));
+    let fired = || [deferred::succeed(1), deferred::fail(boom())];
+    let list = deferred_list(fired()).add_callback(|results| Ok(texts(results)));
     assert_eq!(list.result(), Some(vec![Ok(1), Err("boom".to_owned())]));
+    // One that has fired, but waits for another Deferred, does not count yet.
+    let (late, firer) = Deferred::<u32>::new();
+    let waits = deferred::succeed(()).add_callback(move |()| late);
+    let list = deferred_list(fired().into_iter().chain([waits])).add_callback(|results| Ok(texts(results)));
+    assert!(!list.has_fired());
+    firer.callback(2).unwrap();
+    assert_eq!(list.result(), Some(vec![Ok(1), Err("boom".to_owned()), Ok(2)]));
 }
 
 #[test]
-fn deferred_list_consumes_the_errors_which_the_receiver_of_the_results_handles() {
+fn deferred_list_handles_the_failures_of_its_inputs() {
     // In Twisted each input keeps its failure, which is logged unless consumeErrors is set.
     let unhandled = lost(|| {
         let (inputs, firers) = pending::<u32>(2);
         let list = deferred_list(inputs);
         firers.iter().for_each(|firer| firer.errback(boom()).unwrap());
         assert_eq!(list.result().map(texts), Some(vec![Err("boom".to_owned()); 2]));
+        drop(deferred_list([deferred::fail(boom()), deferred::succeed(1)]));
     });
     assert_eq!(unhandled, [""; 0]);
 }
@@ -132,12 +147,15 @@ fn deferred_list_is_a_deferred_like_any_other() {
 }
 
 #[test]
-fn gather_results_gives_a_list_of_values() {
-    let (inputs, firers) = pending::<u32>(2);
-    let all = gather_results(inputs.into_iter().chain([deferred::succeed(9)]), Others::Cancel);
-    firers[1].callback(1).unwrap();
-    firers[0].callback(0).unwrap();
-    assert_eq!(all.result(), Some(vec![0, 1, 9]));
+fn gather_results_gives_a_list_of_values_in_input_order() {
+    for others in BOTH {
+        let (inputs, firers) = pending::<u32>(3);
+        let all = gather_results(inputs.into_iter().chain([deferred::succeed(9)]), others);
+        for index in [2, 0, 1] {
+            firers[index].callback(index as u32).unwrap();
+        }
+        assert_eq!(all.result(), Some(vec![0, 1, 2, 9]));
+    }
 }
 
 #[test]
@@ -155,25 +173,50 @@ fn gather_results_first_failure_is_a_first_error() {
 #[test]
 fn gather_results_siblings_go_on_or_are_cancelled_as_the_caller_says() {
     // In Twisted they go on, and nobody hears of them any more.
-    for others in BOTH {
-        let (inputs, firers) = pending::<u32>(2);
-        let all = gather_results(inputs, others);
-        firers[0].errback(boom()).unwrap();
-        assert_eq!(firers[1].called(), others == Others::Cancel);
-        outcome(all);
+    for (others, expected) in
+        [(Others::Cancel, &["cancel 0", "cancel 2", "failed"][..]), (Others::LeaveRunning, &["failed"])]
+    {
+        let events = Events::default();
+        let (inputs, firers) = runners(&events, 3);
+        let all = gather_results(inputs, others).add_both(noting(&events, "failed"));
+        firers[1].errback(boom()).unwrap();
+        assert_eq!(events.take(), expected, "siblings are cancelled before the failure is told");
+        assert_eq!(firers[0].called(), others == Others::Cancel);
+        assert_eq!(outcome(all), "failed: input 1 failed: boom");
     }
 }
 
 #[test]
 fn gather_results_a_second_failure_is_logged() {
-    let unhandled = lost(|| {
-        let (inputs, firers) = pending::<u32>(2);
-        let all = gather_results(inputs, Others::LeaveRunning).add_errback(|_| Ok(vec![]));
-        firers[0].errback(boom()).unwrap();
-        firers[1].errback(Message("second".to_owned())).unwrap();
-        assert_eq!(all.result(), Some(vec![]));
-    });
-    assert_eq!(unhandled, ["second"]);
+    for second in [Failure::msg("second"), Failure::new(CancelledError)] {
+        let text = second.to_string();
+        let unhandled = lost(|| {
+            let (inputs, firers) = pending::<u32>(2);
+            let all = gather_results(inputs, Others::LeaveRunning).add_errback(|_| Ok(vec![]));
+            firers[0].errback(boom()).unwrap();
+            firers[1].errback(second).unwrap();
+            assert_eq!(all.result(), Some(vec![]));
+        });
+        assert_eq!(unhandled, [text], "nobody asked for it, even if it is a cancellation");
+    }
+}
+
+#[test]
+fn gather_results_a_sibling_that_fails_to_stop_is_logged_and_one_that_succeeds_is_not() {
+    type Action = fn(&Firer<u32>);
+    let cases: [(Action, &[&str]); 2] = [
+        (|firer| firer.errback(Message("cannot stop".to_owned())).unwrap(), &["cannot stop"]),
+        (|firer| firer.callback(1).unwrap(), &[]),
+    ];
+    for (action, expected) in cases {
+        let unhandled = lost(|| {
+            let ((first, fire_first), (second, _firer)) = (Deferred::new(), Deferred::with_canceller(action));
+            let all = gather_results([first, second], Others::Cancel);
+            fire_first.errback(boom()).unwrap();
+            assert_eq!(outcome(all), "failed: input 0 failed: boom");
+        });
+        assert_eq!(unhandled, expected);
+    }
 }
 
 #[test]
@@ -188,16 +231,19 @@ fn gather_results_the_cancellations_that_it_asked_for_are_not_logged() {
 }
 
 #[test]
-fn gather_results_cancel_cancels_all() {
+fn gather_results_cancel_cancels_all_and_fails_with_the_first_cancellation() {
     for others in BOTH {
-        let unhandled = lost(|| {
-            let (inputs, firers) = pending::<u32>(3);
-            let all = gather_results(inputs, others);
-            all.cancel();
-            assert!(firers.iter().all(Firer::called));
-            assert_eq!(outcome(all), "failed: input 0 failed: cancelled");
-        });
-        assert_eq!(unhandled, [""; 0]);
+        for fired in [0, 1] {
+            let unhandled = lost(|| {
+                let (inputs, firers) = pending::<u32>(3);
+                let all = gather_results(inputs, others);
+                firers.iter().take(fired).for_each(|firer| firer.callback(1).unwrap());
+                all.cancel();
+                assert!(firers.iter().all(Firer::called));
+                assert_eq!(outcome(all), format!("failed: input {fired} failed: cancelled"));
+            });
+            assert_eq!(unhandled, [""; 0]);
+        }
     }
 }
 

@@ -24,7 +24,7 @@ fn lock_acquire_fires_at_once_if_nobody_has_it() {
 }
 
 #[test]
-fn lock_release_hands_it_straight_to_the_next_in_order_and_it_stays_locked() {
+fn lock_release_hands_the_lock_straight_to_the_oldest_waiter() {
     let lock = DeferredLock::new();
     let first = held(lock.acquire());
     let waiters: Vec<_> = (0..3).map(|_| lock.acquire()).collect();
@@ -39,7 +39,7 @@ fn lock_release_hands_it_straight_to_the_next_in_order_and_it_stays_locked() {
 }
 
 #[test]
-fn lock_release_of_what_one_does_not_hold_cannot_be_written() {
+fn lock_release_without_holding_it_cannot_be_written() {
     // In Twisted it is an AssertionError. Here there is only what `acquire` gave, which is released once.
     let lock = DeferredLock::new();
     let acquired = held(lock.acquire());
@@ -61,7 +61,7 @@ fn lock_cancel_of_a_waiting_acquire_removes_it() {
 }
 
 #[test]
-fn lock_cancel_of_an_acquired_one_does_nothing() {
+fn lock_cancel_after_it_was_acquired_does_nothing() {
     let lock = DeferredLock::new();
     for waited in [false, true] {
         let before = waited.then(|| lock.acquire());
@@ -84,7 +84,11 @@ fn lock_run_releases_on_success_failure_and_cancel_and_passes_the_result_on() {
     for (end, expected) in ends {
         let lock = DeferredLock::new();
         let (work, firer) = Deferred::<u32>::new();
-        let chain = lock.run(move || work);
+        let released = lock.clone();
+        let chain = lock.run(move || work).add_both(move |result| {
+            assert!(!released.is_locked(), "it is released before the result is passed on");
+            result
+        });
         let next = lock.run(|| Ok(2));
         assert!(lock.is_locked() && !next.has_fired());
         end(&chain, &firer);
@@ -117,7 +121,7 @@ fn lock_run_cancelled_while_it_waits_does_not_call_the_function() {
 }
 
 #[test]
-fn lock_async_with_is_a_guard_in_an_async_block() {
+fn lock_permit_is_a_guard_in_an_async_block() {
     let lock = DeferredLock::new();
     let (work, firer) = Deferred::<u32>::new();
     let own = lock.clone();
@@ -132,7 +136,7 @@ fn lock_async_with_is_a_guard_in_an_async_block() {
 }
 
 #[test]
-fn semaphore_lets_as_many_in_as_it_has_tokens_and_hands_them_on_in_order() {
+fn semaphore_hands_out_all_its_tokens_and_then_hands_them_on_in_order() {
     let doors = semaphore(3);
     let inside: Vec<_> = (0..3).map(|_| held(doors.acquire())).collect();
     assert_eq!((doors.free_tokens(), doors.limit().get()), (0, 3));
@@ -159,7 +163,7 @@ fn semaphore_over_release_cannot_be_written() {
 }
 
 #[test]
-fn semaphore_cancel_of_a_waiting_acquire_removes_it_and_of_an_acquired_one_does_nothing() {
+fn semaphore_cancel_removes_a_waiter_and_does_nothing_once_acquired() {
     let doors = semaphore(1);
     let first = doors.acquire();
     first.cancel();
@@ -217,7 +221,7 @@ fn lock_release_inside_a_callback_runs_the_next_waiter_before_it_returns() {
 }
 
 #[test]
-fn lock_run_runs_the_next_ones_before_its_own_result_is_passed_on() {
+fn lock_run_runs_the_next_waiters_before_its_own_result_is_passed_on() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let before = held(lock.acquire());
     let (work, firer) = Deferred::<()>::new();

@@ -1,8 +1,8 @@
 //! The rules of Deferreds, one after the other, through the public API only: a port of Twisted's is judged by them.
 //!
-//! The tests `m01` to `m19` are for the rules of the machine, in the table below. The other files follow Twisted's
-//! module: methods, functions, lists, locks, queues, coroutines. `came_from*.rs` are about what a failure tells of its
-//! way.
+//! The rules of the machine are in the table below. The tests of rule M7 are in a module `m07`, and so on. The other
+//! files follow Twisted's module: methods, functions, lists, locks, queues, coroutines. `came_from*.rs` are about where
+//! a failure says that it came from.
 //!
 //! | Rule | |
 //! |---|---|
@@ -52,19 +52,22 @@ mod futures;
 mod labels;
 mod lists;
 mod locks;
+mod m11_nested;
+mod m11_stack;
+mod m17_places;
+mod m19_showing;
 mod machine;
 mod methods;
 mod names;
-mod nested;
-mod places;
+#[path = "../util/outcome.rs"]
+mod outcome;
 mod queues;
 mod races;
-mod showing;
-mod stack;
 mod timeouts;
 mod unhandled;
 mod waits;
 
+use outcome::outcome;
 use reactor::failure::Message;
 use reactor::{Deferred, Failure, Firer, testing};
 use std::cell::{Cell, RefCell};
@@ -98,21 +101,6 @@ fn boom() -> Message {
     Message("boom".to_owned())
 }
 
-/// What a chain came to: its value, or its failure's text.
-fn outcome<T: fmt::Debug + 'static>(deferred: Deferred<T>) -> String {
-    let seen: Rc<RefCell<String>> = Rc::new(RefCell::new("unfired".to_owned()));
-    let noted = seen.clone();
-    deferred
-        .add_both(move |result| {
-            *noted.borrow_mut() = match result {
-                Ok(value) => format!("{value:?}"),
-                Err(failure) => format!("failed: {failure}"),
-            };
-        })
-        .detach();
-    seen.take()
-}
-
 /// The failure of a chain that has failed.
 #[track_caller]
 fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
@@ -136,6 +124,15 @@ fn panic_of(work: impl FnOnce()) -> String {
 
 fn pending<T>(count: usize) -> (Vec<Deferred<T>>, Vec<Firer<T>>) {
     (0..count).map(|_| Deferred::new()).unzip()
+}
+
+/// Inputs that note when they are cancelled.
+fn runners(events: &Events, count: usize) -> (Vec<Deferred<u32>>, Vec<Firer<u32>>) {
+    let runner = |index| {
+        let events = events.clone();
+        Deferred::with_canceller(move |_| note(&events, format!("cancel {index}")))
+    };
+    (0..count).map(runner).unzip()
 }
 
 /// Counts how often it is dropped.

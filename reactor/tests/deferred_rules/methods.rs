@@ -4,7 +4,7 @@ use crate::*;
 use reactor::deferred::{self, Pause};
 
 #[test]
-fn add_gives_the_next_deferred_and_what_was_given_before_cannot_be_used_again() {
+fn add_consumes_the_deferred_and_returns_the_next_one() {
     // In Twisted all of these return the same object, whose type changes under way.
     let text: Deferred<String> = deferred::succeed(1).add_callback(|n: i32| Ok(n.to_string()));
     let length: Deferred<usize> = text.add_callbacks(|text| Ok(text.len()), |_| Ok(0));
@@ -13,14 +13,14 @@ fn add_gives_the_next_deferred_and_what_was_given_before_cannot_be_used_again() 
 }
 
 #[test]
-fn add_callbacks_take_what_they_capture_as_arguments() {
+fn callbacks_capture_their_extra_arguments() {
     let (arguments, word) = (vec![1, 2], "three".to_owned());
     let chain = deferred::succeed(0).add_callback(move |n| Ok(format!("{n} {arguments:?} {word}")));
     assert_eq!(chain.result().as_deref(), Some("0 [1, 2] three"));
 }
 
 #[test]
-fn a_callback_may_give_back_nothing() {
+fn a_callback_may_return_nothing() {
     let chain = deferred::succeed(5).add_callback(|_| {});
     assert_eq!(chain.result(), Some(()));
 }
@@ -32,7 +32,7 @@ fn a_question_mark_in_a_callback_takes_any_error() {
 }
 
 #[test]
-fn chain_deferred_hands_on_values_and_failures_and_leaves_nothing() {
+fn chain_deferred_hands_on_values_and_failures_and_keeps_none() {
     for fired in [false, true] {
         for (result, expected) in [(Ok(1), "1"), (Err(boom()), "failed: boom")] {
             let unhandled = lost(|| {
@@ -72,7 +72,7 @@ fn chain_deferred_runs_the_others_callbacks_before_its_own_next() {
 }
 
 #[test]
-fn chain_deferred_to_one_that_has_fired_is_an_already_called_error_of_the_first() {
+fn chain_deferred_to_a_fired_deferred_is_an_already_called_error() {
     for fired in [false, true] {
         let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
         fire_second.callback(9).unwrap();
@@ -89,7 +89,7 @@ fn chain_deferred_to_one_that_has_fired_is_an_already_called_error_of_the_first(
 }
 
 #[test]
-fn chain_deferred_goes_on_when_the_first_one_does_not_wait_for_the_second() {
+fn chain_deferred_does_not_wait_for_the_second_chain() {
     // Other than a Deferred that is given back: the link does not make the first one wait.
     let (inner, fire_inner) = Deferred::<u32>::new();
     let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
@@ -102,7 +102,7 @@ fn chain_deferred_goes_on_when_the_first_one_does_not_wait_for_the_second() {
 }
 
 #[test]
-fn pauses_are_counted_whatever_the_order_of_their_ends() {
+fn pauses_are_counted_and_may_end_in_any_order() {
     for reversed in [false, true] {
         let events = Events::default();
         let (mut deferred, firer) = Deferred::<u32>::new();
@@ -122,7 +122,7 @@ fn pauses_are_counted_whatever_the_order_of_their_ends() {
 }
 
 #[test]
-fn an_unpause_runs_what_waits_before_it_returns() {
+fn an_unpause_runs_the_callbacks_before_it_returns() {
     let events = Events::default();
     let mut deferred = deferred::succeed(1);
     let pause = deferred.pause();
@@ -136,7 +136,7 @@ fn an_unpause_runs_what_waits_before_it_returns() {
 }
 
 #[test]
-fn a_pause_that_is_forgotten_ends_with_its_guard() {
+fn a_pause_ends_when_its_guard_is_dropped() {
     // In Twisted a pause without its unpause, or one unpause too many, blocks for ever.
     let (mut deferred, firer) = Deferred::<u32>::new();
     {
@@ -169,7 +169,7 @@ fn a_pause_from_inside_a_callback_takes_effect_at_once() {
 }
 
 #[test]
-fn a_pause_while_it_waits_for_another_holds_it_when_that_has_fired() {
+fn a_pause_of_a_waiting_chain_holds_it_when_the_inner_deferred_fires() {
     let (inner, fire_inner) = Deferred::<u32>::new();
     let events = Events::default();
     let mut chain = deferred::succeed(()).add_callback(move |()| inner);
@@ -183,7 +183,7 @@ fn a_pause_while_it_waits_for_another_holds_it_when_that_has_fired() {
 }
 
 #[test]
-fn result_and_has_fired_say_whether_the_result_is_here() {
+fn result_and_has_fired_depend_on_whether_the_result_is_here() {
     let (deferred, firer) = Deferred::<u32>::new();
     assert!(!deferred.has_fired());
     assert_eq!(deferred.result(), None, "it has not fired");

@@ -109,7 +109,7 @@ fn every_public_method_of_twisted_is_in_the_table() {
 }
 
 #[test]
-fn every_row_names_ours_or_says_why_there_is_none() {
+fn every_row_has_our_name_or_the_reason_why_there_is_no_counterpart() {
     let empty: Vec<_> = rows().into_iter().filter(|(_, ours)| ours.trim().len() < 4).collect();
     assert_eq!(empty, []);
 }

@@ -60,7 +60,7 @@ fn queue_overflow_is_returned_by_put_with_the_item() {
 }
 
 #[test]
-fn queue_underflow_is_the_failure_of_a_wait_behind_too_many() {
+fn queue_get_fails_with_underflow_if_too_many_wait_already() {
     // In Twisted `get` raises it; here it comes as everything from `get` comes.
     let queue = DeferredQueue::<u32>::bounded(1, 2);
     let waiters = [queue.get(), queue.get()];
@@ -75,7 +75,7 @@ fn queue_underflow_is_the_failure_of_a_wait_behind_too_many() {
 }
 
 #[test]
-fn queue_of_size_0_only_hands_on() {
+fn queue_of_size_0_only_hands_items_to_waiters() {
     let queue = DeferredQueue::bounded(0, 1);
     assert_eq!(queue.put(1), Err(QueueOverflow(1)));
     let waiter = queue.get();
@@ -93,7 +93,7 @@ fn queue_of_backlog_0_lets_nobody_wait() {
 }
 
 #[test]
-fn queue_cancel_removes_the_waiter_which_swallows_no_item() {
+fn queue_cancel_removes_the_waiter_and_no_item_is_lost() {
     let queue = DeferredQueue::bounded(1, 2);
     let (first, second) = (queue.get(), queue.get());
     first.cancel();
@@ -105,7 +105,7 @@ fn queue_cancel_removes_the_waiter_which_swallows_no_item() {
 }
 
 #[test]
-fn queue_cancel_of_one_that_has_its_item_does_nothing() {
+fn queue_cancel_after_the_item_came_does_nothing() {
     let queue = DeferredQueue::unbounded();
     queue.put(1).unwrap();
     let first = queue.get();

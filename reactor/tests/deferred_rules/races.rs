@@ -3,15 +3,6 @@
 use crate::*;
 use reactor::deferred::{self, FailureGroup, Others, race};
 
-/// Inputs that note when they are cancelled.
-fn runners(events: &Events, count: usize) -> (Vec<Deferred<u32>>, Vec<Firer<u32>>) {
-    let runner = |index| {
-        let events = events.clone();
-        Deferred::with_canceller(move |_| note(&events, format!("cancel {index}")))
-    };
-    (0..count).map(runner).unzip()
-}
-
 #[test]
 fn race_first_success_wins_and_the_others_are_cancelled_before_the_result_fires() {
     for winner in 0..3 {
@@ -40,14 +31,17 @@ fn race_a_failure_does_not_win() {
 
 #[test]
 fn race_if_all_fail_it_is_a_failure_group_in_input_order() {
-    let (inputs, firers) = pending::<u32>(3);
-    let first = race(inputs, Others::Cancel);
-    for index in [1, 2, 0] {
-        firers[index].errback(Message(format!("no {index}"))).unwrap();
+    for others in [Others::Cancel, Others::LeaveRunning] {
+        let (inputs, firers) = pending::<u32>(3);
+        let first = race(inputs, others);
+        for index in [1, 2, 0] {
+            firers[index].errback(Message(format!("no {index}"))).unwrap();
+        }
+        let failure = failure_of(first);
+        assert_eq!(failure.to_string(), "all 3 inputs failed: no 0; no 1; no 2");
+        let FailureGroup(failures) = failure.check::<FailureGroup>().expect("it is one");
+        assert_eq!(failures.iter().map(Failure::to_string).collect::<Vec<_>>(), ["no 0", "no 1", "no 2"]);
     }
-    let failure = failure_of(first);
-    let FailureGroup(failures) = failure.check::<FailureGroup>().expect("it is one");
-    assert_eq!(failures.iter().map(Failure::to_string).collect::<Vec<_>>(), ["no 0", "no 1", "no 2"]);
 }
 
 #[test]
@@ -64,31 +58,21 @@ fn race_a_result_from_a_canceller_does_not_change_the_winner() {
 }
 
 #[test]
-fn race_late_results_of_losers_go_nowhere_unlogged() {
-    let unhandled = lost(|| {
-        let (inputs, firers) = pending::<u32>(3);
-        let first = race(inputs, Others::LeaveRunning);
-        firers[0].callback(0).unwrap();
-        firers[1].callback(1).unwrap();
-        firers[2].errback(boom()).unwrap();
-        assert_eq!(first.result(), Some((0, 0)));
-    });
-    assert_eq!(unhandled, [""; 0]);
+fn race_cancel_cancels_all_and_fails_with_their_failures() {
+    for others in [Others::Cancel, Others::LeaveRunning] {
+        let events = Events::default();
+        let (inputs, _firers) = runners(&events, 3);
+        let first = race(inputs, others).add_both(noting(&events, "result"));
+        first.cancel();
+        assert_eq!(events.take(), ["cancel 0", "cancel 1", "cancel 2", "result"]);
+        let failure = failure_of(first);
+        assert_eq!(failure.to_string(), "all 3 inputs failed: cancelled; cancelled; cancelled");
+        assert_eq!(failure.check::<FailureGroup>().map(|FailureGroup(failures)| failures.len()), Some(3));
+    }
 }
 
 #[test]
-fn race_cancel_cancels_all() {
-    let events = Events::default();
-    let (inputs, _firers) = runners(&events, 3);
-    let first = race(inputs, Others::Cancel);
-    first.cancel();
-    assert_eq!(events.take(), ["cancel 0", "cancel 1", "cancel 2"]);
-    let failure = failure_of(first);
-    assert_eq!(failure.check::<FailureGroup>().map(|FailureGroup(failures)| failures.len()), Some(3));
-}
-
-#[test]
-fn race_of_nobody_fails_at_once() {
+fn race_without_inputs_fails_at_once() {
     // In Twisted it never fires.
     let failure = failure_of(race::<u32>([], Others::Cancel));
     assert!(failure.check::<FailureGroup>().is_some_and(|FailureGroup(failures)| failures.is_empty()));
@@ -104,7 +88,7 @@ fn race_counts_inputs_that_have_fired_already() {
 
 /// All ways in which three inputs can end, in every order, against the rule said in one sentence.
 #[test]
-fn race_whatever_the_order_and_the_results() {
+fn race_in_every_order_with_every_combination_of_results() {
     const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     for successes in 0..8_u32 {
         for order in ORDERS {

@@ -2,8 +2,8 @@
 
 use crate::*;
 use reactor::testing::ManualClock;
-use reactor::{CancelledError, TimeoutError, deferred};
-use std::time::Duration;
+use reactor::{CancelledError, Clock, DelayedCall, TimeoutError, deferred};
+use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(10);
@@ -18,13 +18,13 @@ fn add_timeout_cancels_at_its_time_and_makes_it_a_timeout_error() {
     let (deferred, firer) = Deferred::<u32>::new();
     let chain = deferred.add_timeout(LIMIT, &clock);
     clock.advance(LIMIT - SECOND);
-    assert!(!firer.called());
+    assert!(!firer.called() && !chain.has_fired());
     clock.advance(SECOND);
     assert!(firer.called() && is_timeout(chain));
 }
 
 #[test]
-fn add_timeout_a_value_or_failure_in_time_passes_and_drops_the_delayed_call() {
+fn add_timeout_a_result_in_time_passes_and_drops_the_delayed_call() {
     for (result, expected) in [(Ok(1), "1"), (Err(boom()), "failed: boom")] {
         let clock = ManualClock::new();
         let (deferred, firer) = Deferred::<u32>::new();
@@ -133,7 +133,7 @@ fn add_timeout_with_has_the_last_word_if_and_only_if_the_time_ran_out() {
 }
 
 #[test]
-fn add_timeout_a_late_value_is_eaten_and_a_second_refused() {
+fn add_timeout_a_late_value_is_ignored_and_a_second_one_is_an_error() {
     let clock = ManualClock::new();
     let (deferred, firer) = Deferred::<u32>::new();
     let chain = deferred.add_timeout(LIMIT, &clock);
@@ -154,7 +154,7 @@ fn add_timeout_a_panicking_canceller_does_not_defeat_it() {
 }
 
 #[test]
-fn add_timeout_two_of_them_each_for_what_is_before() {
+fn add_timeout_twice_each_covers_what_stands_before_it() {
     for (first, second) in [(SECOND, LIMIT), (LIMIT, SECOND)] {
         let clock = ManualClock::new();
         let (deferred, firer) = Deferred::<u32>::new();
@@ -168,9 +168,20 @@ fn add_timeout_two_of_them_each_for_what_is_before() {
 }
 
 #[test]
-fn add_timeout_on_what_has_fired_changes_nothing() {
-    let clock = ManualClock::new();
-    let chains = [deferred::succeed(1), deferred::fail(boom())].map(|chain| chain.add_timeout(LIMIT, &clock));
-    assert_eq!(clock.pending().len(), 0);
+fn add_timeout_on_what_has_fired_changes_nothing_and_asks_for_no_call() {
+    struct Unasked;
+    impl Clock for Unasked {
+        fn now(&self) -> Instant {
+            panic!("nobody need know the time")
+        }
+        fn call_later_boxed(&self, _: Duration, _: Box<dyn FnOnce()>) -> DelayedCall {
+            panic!("there is nothing to cancel")
+        }
+    }
+    let (pending, firer) = Deferred::<u32>::new();
+    firer.callback(2).unwrap();
+    let pending = pending.add_timeout_with(LIMIT, &Unasked, |_, _| -> Result<u32, Failure> { panic!("in time") });
+    let chains = [deferred::succeed(1), deferred::fail(boom())].map(|chain| chain.add_timeout(LIMIT, &Unasked));
     assert_eq!(chains.map(outcome), ["1", "failed: boom"]);
+    assert_eq!(pending.result(), Some(2));
 }

@@ -26,29 +26,6 @@ fn a_cancel_is_a_cancelled_error_that_errbacks_can_trap() {
 }
 
 #[test]
-fn a_canceller_runs_once_and_may_fire_with_something_better() {
-    type Canceller = fn(&Firer<u32>);
-    let cases: [(Canceller, &str); 3] = [
-        (|_| {}, "failed: cancelled"),
-        (|firer| firer.callback(7).unwrap(), "7"),
-        (|firer| firer.errback(Message("stopped".to_owned())).unwrap(), "failed: stopped"),
-    ];
-    for (action, expected) in cases {
-        let runs = Rc::new(Cell::new(0));
-        let count = runs.clone();
-        let (deferred, firer) = Deferred::<u32>::with_canceller(move |firer| {
-            count.set(count.get() + 1);
-            action(firer);
-        });
-        deferred.cancel();
-        deferred.cancel();
-        assert_eq!(runs.get(), 1);
-        assert!(firer.callback(1).is_err(), "with a canceller the producer knows");
-        assert_eq!(outcome(deferred), expected);
-    }
-}
-
-#[test]
 fn a_canceller_is_dropped_unused_when_the_deferred_fires() {
     let drops = Rc::new(Cell::new(0));
     let kept = Dropped(drops.clone());

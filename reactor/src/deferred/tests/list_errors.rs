@@ -21,7 +21,7 @@ fn firsts(count: usize) -> Failure {
 }
 
 #[test]
-fn a_message_tells_each_of_a_few_lists_and_both_ends_of_many() {
+fn a_message_names_each_of_a_few_lists_and_both_ends_of_many() {
     assert_eq!(firsts(2).to_string(), "input 1 failed: input 0 failed: boom");
     let told = |indices: [usize; 4]| indices.map(|index| format!("input {index} failed: ")).concat();
     assert_eq!(firsts(8).to_string(), told([7, 6, 5, 4]) + &told([3, 2, 1, 0]) + "boom");
@@ -31,7 +31,7 @@ fn a_message_tells_each_of_a_few_lists_and_both_ends_of_many() {
 }
 
 #[test]
-fn a_message_tells_groups_in_groups_and_what_those_further_in_began_with() {
+fn a_message_shows_nested_groups_and_the_origin_of_deeper_ones() {
     let pair = |failure| group([Failure::msg("no"), failure]);
     let one = pair(Failure::new(boom()));
     assert_eq!(one.to_string(), "all 2 inputs failed: no; boom");
@@ -44,7 +44,7 @@ fn a_message_tells_groups_in_groups_and_what_those_further_in_began_with() {
 }
 
 #[test]
-fn debug_shows_a_few_and_then_what_it_began_with() {
+fn debug_shows_a_few_levels_and_then_the_origin() {
     let shown = format!("{:?}", firsts(2));
     let expected = "Failure(FirstError { index: 1, failure: Failure(FirstError { index: 0, \
                     failure: Failure(Message(\"boom\") raised at ";
@@ -57,7 +57,7 @@ fn debug_shows_a_few_and_then_what_it_began_with() {
 }
 
 #[test]
-fn a_report_tells_the_inputs_of_groups_in_groups_to_the_innermost() {
+fn a_report_shows_the_inputs_of_nested_groups() {
     let leaf = || Failure::new(boom());
     let report = first(0, group([leaf(), group([group([leaf()]), leaf()])])).report();
     let inputs: Vec<_> = report.lines().filter(|line| line.contains("  input ")).map(str::trim).collect();
@@ -67,7 +67,7 @@ fn a_report_tells_the_inputs_of_groups_in_groups_to_the_innermost() {
 }
 
 #[test]
-fn a_report_tells_the_first_causes_of_very_many_and_the_last() {
+fn a_report_shows_the_first_causes_and_the_last_of_very_many() {
     #[derive(Debug)]
     struct Cause(usize, Option<Box<Cause>>);
     impl fmt::Display for Cause {
@@ -92,7 +92,7 @@ fn a_report_tells_the_first_causes_of_very_many_and_the_last() {
 }
 
 #[test]
-fn what_lists_and_races_make_of_a_cancellation_is_one_to_a_timeout() {
+fn a_timeout_recognizes_a_cancellation_inside_the_errors_of_lists_and_races() {
     let cancelled = || Failure::new(CancelledError);
     for (failure, expected) in [
         (first(0, group([cancelled(), first(1, cancelled())])), true),
@@ -111,7 +111,7 @@ fn what_lists_and_races_make_of_a_cancellation_is_one_to_a_timeout() {
 }
 
 #[test]
-fn a_cancellation_that_we_asked_for_is_no_news_if_it_comes_out_of_a_list() {
+fn a_cancellation_that_we_asked_for_is_not_logged_if_it_comes_out_of_a_list() {
     for others in super::lists::BOTH {
         let lines = logged(|| {
             let (inputs, firers) = super::lists::pending::<u32>(3);

@@ -4,7 +4,7 @@
 use super::*;
 use crate::CancelledError;
 use crate::deferred::chain::caught;
-use crate::deferred::{FailureGroup, FirstError, Others, deferred_list, gather_results, race};
+use crate::deferred::{FirstError, Others, deferred_list, gather_results, race};
 
 pub(super) const BOTH: [Others; 2] = [Others::Cancel, Others::LeaveRunning];
 
@@ -46,54 +46,6 @@ pub(super) fn boom() -> Message {
 }
 
 // All of them.
-
-#[test]
-fn a_list_gives_all_results_in_input_order_whatever_the_order_of_firing() {
-    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
-        let (inputs, firers) = pending::<u32>(3);
-        let list = deferred_list(inputs).add_callback(|results| Ok(texts(results)));
-        for index in order {
-            assert!(!list.has_fired());
-            match index {
-                1 => firers[1].errback(boom()).unwrap(),
-                _ => firers[index].callback(index as u32).unwrap(),
-            }
-        }
-        assert_eq!(list.result(), Some(vec![Ok(0), Err("boom".to_owned()), Ok(2)]));
-    }
-}
-
-#[test]
-fn inputs_that_have_fired_already_count_and_so_do_those_that_wait_for_others() {
-    let (late, firer) = Deferred::<u32>::new();
-    let waits = deferred::succeed(()).add_callback(move |()| late);
-    let inputs = [deferred::succeed(1), waits, deferred::fail(boom())];
-    let list = deferred_list(inputs).add_callback(|results| Ok(texts(results)));
-    assert!(!list.has_fired());
-    firer.callback(2).unwrap();
-    assert_eq!(list.result(), Some(vec![Ok(1), Ok(2), Err("boom".to_owned())]));
-    let list = deferred_list([deferred::succeed(1), deferred::fail(boom())]);
-    assert!(list.has_fired());
-    drop(list);
-}
-
-#[test]
-fn no_inputs_fire_at_once_and_an_empty_race_fails_at_once() {
-    assert_eq!(deferred_list::<u32>([]).result().map(texts), Some(vec![]));
-    for others in BOTH {
-        assert_eq!(gather_results::<u32>([], others).result(), Some(vec![]));
-        let failed = race::<u32>([], others).add_both(|result| {
-            Ok(result.unwrap_err().check::<FailureGroup>().is_some_and(|FailureGroup(failures)| failures.is_empty()))
-        });
-        assert_eq!(failed.result(), Some(true));
-    }
-}
-
-#[test]
-fn a_list_handles_the_failures_that_it_gives_in_its_result() {
-    let lines = logged(|| drop(deferred_list([deferred::fail::<u32>(boom()), deferred::succeed(1)])));
-    assert_eq!(lines, [""; 0]);
-}
 
 #[test]
 fn cancelling_a_list_cancels_what_has_not_fired_and_the_result_follows_from_the_inputs() {
@@ -145,18 +97,6 @@ fn cancelling_what_has_fired_leaves_the_inputs_alone() {
 // All or the first failure.
 
 #[test]
-fn gathered_values_come_in_input_order() {
-    for others in BOTH {
-        let (inputs, firers) = pending::<u32>(3);
-        let all = gather_results(inputs, others);
-        for index in [2, 0, 1] {
-            firers[index].callback(index as u32).unwrap();
-        }
-        assert_eq!(all.result(), Some(vec![0, 1, 2]));
-    }
-}
-
-#[test]
 fn the_first_failure_fails_a_gathering_at_once_and_can_be_looked_into() {
     for others in BOTH {
         for fire_first in [true, false] {
@@ -178,65 +118,6 @@ fn the_first_failure_fails_a_gathering_at_once_and_can_be_looked_into() {
             assert_eq!(failure.to_string(), "input 1 failed: boom");
             assert_eq!(firers[0].called(), others == Others::Cancel);
         }
-    }
-}
-
-#[test]
-fn siblings_are_cancelled_before_the_failure_is_told_or_left_running_as_the_caller_says() {
-    for (others, expected) in [
-        (Others::Cancel, vec!["cancel 0", "cancel 2", "failed: input 1 failed: boom"]),
-        (Others::LeaveRunning, vec!["failed: input 1 failed: boom"]),
-    ] {
-        let events = Events::default();
-        let (inputs, firers) = watched(&events, 3, |_, _| {});
-        let all = watch(&events, gather_results(inputs, others));
-        firers[1].errback(boom()).unwrap();
-        assert_eq!(events.take(), expected);
-        drop(all);
-    }
-}
-
-#[test]
-fn a_siblings_later_failure_is_logged_but_not_the_cancellation_that_we_asked_for() {
-    for (others, action, expected) in [
-        (Others::Cancel, (|_, _| {}) as fn(usize, &Firer<u32>), 0),
-        (Others::Cancel, |_, firer| firer.errback(Message("cannot stop".to_owned())).unwrap(), 1),
-        (Others::Cancel, |_, firer| firer.callback(1).unwrap(), 0),
-        (Others::LeaveRunning, |_, _| {}, 0),
-    ] {
-        let lines = logged(|| {
-            let (inputs, firers) = watched(&Events::default(), 2, action);
-            let all = gather_results(inputs, others);
-            firers[0].errback(boom()).unwrap();
-            assert_eq!(outcome(all), "failed: input 0 failed: boom");
-        });
-        assert_eq!(lines.len(), expected, "{others:?}: {lines:?}");
-    }
-    for failure in [Failure::msg("too late"), Failure::new(CancelledError)] {
-        let lines = logged(|| {
-            let (inputs, firers) = pending::<u32>(2);
-            let all = gather_results(inputs, Others::LeaveRunning);
-            firers[0].errback(boom()).unwrap();
-            assert_eq!(outcome(all), "failed: input 0 failed: boom");
-            firers[1].errback(failure).unwrap();
-        });
-        assert_eq!(lines.len(), 1, "nobody asked for it: {lines:?}");
-        assert!(lines[0].starts_with("Unhandled error in Deferred: "), "{lines:?}");
-    }
-}
-
-#[test]
-fn cancelling_a_gathering_cancels_all_and_fails_with_the_first_cancellation() {
-    for others in BOTH {
-        let lines = logged(|| {
-            let (inputs, firers) = pending::<u32>(3);
-            let all = gather_results(inputs, others);
-            firers[0].callback(1).unwrap();
-            all.cancel();
-            assert!(firers.iter().all(Firer::called));
-            assert_eq!(outcome(all), "failed: input 1 failed: cancelled");
-        });
-        assert_eq!(lines, [""; 0]);
     }
 }
 

@@ -19,20 +19,7 @@ fn queue_up(events: &Events, lock: &DeferredLock, name: &'static str) -> Deferre
 }
 
 #[test]
-fn a_lock_is_handed_straight_from_one_to_the_next_in_order_of_arrival() {
-    let (events, lock) = (Events::default(), DeferredLock::new());
-    let [a, b, c] = ["a", "b", "c"].map(|name| queue_up(&events, &lock, name));
-    assert_eq!((events.take(), lock.waiting_count()), (vec!["a".to_owned()], 2));
-    drop(a.result());
-    assert_eq!((events.take(), lock.is_locked()), (vec!["b".to_owned()], true));
-    drop(b.result());
-    assert_eq!(events.take(), ["c"]);
-    drop(c.result());
-    assert!(!lock.is_locked());
-}
-
-#[test]
-fn a_waiter_whose_deferred_was_dropped_gets_no_token_lost() {
+fn a_waiter_that_was_dropped_loses_no_token() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let a = queue_up(&events, &lock, "a");
     drop(lock.acquire());
@@ -67,29 +54,7 @@ fn nobody_overtakes_a_waiter_when_a_callback_releases() {
 }
 
 #[test]
-fn a_run_releases_on_success_failure_and_cancel() {
-    let lock = DeferredLock::new();
-    for (how, expected) in [("value", "1"), ("failure", "failed: no"), ("cancel", "failed: cancelled")] {
-        let (answer, firer) = Deferred::<u32>::new();
-        let first = lock.run(move || answer);
-        let released = lock.clone();
-        let first = first.add_both(move |result| {
-            assert!(!released.is_locked(), "it is released before the result is passed on");
-            result
-        });
-        assert!(lock.is_locked());
-        match how {
-            "value" => firer.callback(1).unwrap(),
-            "failure" => firer.errback(Message("no".to_owned())).unwrap(),
-            _ => first.cancel(),
-        }
-        assert_eq!(outcome(first), expected);
-        assert!(!lock.is_locked());
-    }
-}
-
-#[test]
-fn a_run_whose_function_panics_releases_and_the_next_one_runs() {
+fn a_run_that_panics_releases_and_the_next_one_runs() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let ran = events.clone();
     let (answer, firer) = Deferred::<()>::new();
@@ -114,7 +79,7 @@ fn a_run_that_never_ends_releases_when_its_work_is_dropped() {
 }
 
 #[test]
-fn a_panic_of_a_waiter_that_got_the_lock_goes_on_after_the_rest_were_served() {
+fn a_panic_of_a_waiter_that_got_the_lock_resumes_after_the_others_were_served() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let a = lock.acquire();
     let b = lock.acquire().add_callback(|_held| -> Result<(), Failure> { panic!("in b") });
@@ -127,7 +92,7 @@ fn a_panic_of_a_waiter_that_got_the_lock_goes_on_after_the_rest_were_served() {
 }
 
 #[test]
-fn a_guard_dropped_by_a_panic_does_not_end_the_process_if_the_next_one_panics_too() {
+fn a_permit_dropped_by_a_panic_does_not_end_the_process_if_the_next_waiter_panics_too() {
     let (events, lock) = (Events::default(), DeferredLock::new());
     let held = lock.acquire().result().expect("nobody has it");
     let b = lock.acquire().add_callback(|_held| -> Result<(), Failure> { panic!("the second") });
@@ -174,7 +139,7 @@ fn many_waiters_are_cancelled_without_looking_at_each_other() {
 }
 
 #[test]
-fn a_lock_holds_nothing_of_waiters_that_are_gone() {
+fn a_lock_keeps_nothing_of_dropped_waiters() {
     let drops = Rc::new(Cell::new(0));
     let lock = DeferredLock::new();
     let held = lock.acquire();
@@ -190,7 +155,7 @@ fn a_lock_holds_nothing_of_waiters_that_are_gone() {
 }
 
 #[test]
-fn the_panic_of_the_next_one_leaves_the_result_of_the_run_that_released_alone() {
+fn a_panic_of_the_next_waiter_does_not_change_the_result_of_the_run_that_released() {
     for waited in [false, true] {
         for (result, expected) in [(Ok(5), "5"), (Err(Failure::msg("its own")), "failed: its own")] {
             let (events, lock) = (Events::default(), DeferredLock::new());
@@ -217,7 +182,7 @@ fn the_panic_of_the_next_one_leaves_the_result_of_the_run_that_released_alone() 
 }
 
 #[test]
-fn the_same_for_a_run_that_was_paused_when_its_turn_came() {
+fn a_panic_of_the_next_waiter_does_not_change_the_result_of_a_paused_run() {
     let lock = DeferredLock::new();
     let before = lock.acquire();
     let mut first = lock.run(|| Ok(5));
@@ -252,7 +217,7 @@ fn onlookers(mut waiter: Deferred<Permit>) -> (Canceller, Pause) {
 }
 
 #[test]
-fn a_waiter_of_which_only_a_canceller_or_a_pause_is_left_has_given_up() {
+fn a_waiter_with_only_a_canceller_or_a_pause_left_has_given_up() {
     let lock = DeferredLock::new();
     let first = lock.acquire();
     let kept = onlookers(lock.acquire());
@@ -282,7 +247,7 @@ fn a_waiter_with_a_callback_and_a_canceller_waits_on() {
 }
 
 #[test]
-fn a_waiter_dropped_inside_the_drop_of_a_chain_has_given_up_before_what_it_waits_for_comes() {
+fn a_waiter_dropped_inside_the_drop_of_a_chain_gives_up_at_once() {
     /// Releases after its Deferred is gone, inside of the same drop.
     struct Both {
         _waiter: Deferred<Permit>,

@@ -19,14 +19,18 @@ fn a_million_callbacks_that_never_ran_are_dropped_in_constant_stack_whichever_en
             let kept = Dropped(drops.clone());
             chain.add_callback(move |()| drop(kept))
         });
-        if firer_last {
-            drop(chain);
-            drop(firer);
-        } else {
-            drop(firer);
-            drop(chain);
-        }
+        drop_both(chain, firer, firer_last);
         assert_eq!(drops.get(), MILLION);
+    }
+}
+
+fn drop_both<T, U>(chain: Deferred<T>, firer: Firer<U>, firer_last: bool) {
+    if firer_last {
+        drop(chain);
+        drop(firer);
+    } else {
+        drop(firer);
+        drop(chain);
     }
 }
 
@@ -67,13 +71,7 @@ fn many_deferreds_that_wait_for_each_other_are_cancelled_in_constant_stack() {
 fn many_deferreds_that_wait_for_each_other_are_dropped_in_constant_stack() {
     for firer_last in [true, false] {
         let (chain, firer) = waiting_in_a_row(MANY);
-        if firer_last {
-            drop(chain);
-            drop(firer);
-        } else {
-            drop(firer);
-            drop(chain);
-        }
+        drop_both(chain, firer, firer_last);
     }
 }
 

@@ -195,7 +195,7 @@ fn a_panic_in_a_firing_that_was_left_to_the_loop_resumes_when_all_have_run() {
 
 /// Once the deep row is done, firings nest as before.
 #[test]
-fn what_was_nested_too_deep_once_leaves_no_trace() {
+fn nesting_too_deep_once_has_no_effect_later() {
     for _ in 0..3 {
         let count = Rc::new(Cell::new(0));
         let (mut chains, first) = row(1_000, &count);

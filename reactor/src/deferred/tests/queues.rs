@@ -6,21 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 
 #[test]
-fn items_and_waiters_are_served_in_order_of_arrival() {
-    let queue = DeferredQueue::unbounded();
-    queue.put(1).unwrap();
-    queue.put(2).unwrap();
-    assert_eq!((queue.len(), queue.waiting_count()), (2, 0));
-    assert_eq!((queue.get().result(), queue.get().result()), (Some(1), Some(2)));
-    let (first, second) = (queue.get(), queue.get());
-    assert_eq!((queue.is_empty(), queue.waiting_count()), (true, 2));
-    queue.put(3).unwrap();
-    assert!(first.has_fired() && !second.has_fired());
-    queue.put(4).unwrap();
-    assert_eq!((first.result(), second.result()), (Some(3), Some(4)));
-}
-
-#[test]
 fn a_cancelled_waiter_is_taken_out_and_makes_room() {
     let queue = DeferredQueue::bounded(1, 2);
     let (first, second) = (queue.get(), queue.get());
@@ -37,7 +22,7 @@ fn a_cancelled_waiter_is_taken_out_and_makes_room() {
 }
 
 #[test]
-fn a_waiter_whose_deferred_was_dropped_swallows_no_item_and_takes_no_place() {
+fn a_waiter_that_was_dropped_takes_no_item_and_no_place() {
     let queue = DeferredQueue::bounded(1, 2);
     drop(queue.get());
     let first = queue.get();
@@ -52,7 +37,7 @@ fn a_waiter_whose_deferred_was_dropped_swallows_no_item_and_takes_no_place() {
 }
 
 #[test]
-fn a_waiter_that_listens_through_a_chain_is_not_taken_for_gone() {
+fn a_waiter_with_a_callback_has_not_given_up() {
     let (events, queue) = (Events::default(), DeferredQueue::unbounded());
     let (seen, also) = (events.clone(), events.clone());
     queue.get().add_callback(move |n: u32| note(&seen, n)).detach();
@@ -149,7 +134,7 @@ fn a_queue_drops_its_items_and_its_waiters_with_the_last_handle() {
 }
 
 #[test]
-fn a_waiter_of_which_only_a_canceller_is_left_swallows_no_item_and_takes_no_place() {
+fn a_waiter_with_only_a_canceller_left_takes_no_item_and_no_place() {
     let queue = DeferredQueue::bounded(1, 1);
     let canceller = queue.get().canceller();
     let first = queue.get();
@@ -163,7 +148,7 @@ fn a_waiter_of_which_only_a_canceller_is_left_swallows_no_item_and_takes_no_plac
 
 /// A walk through the backlog for each would take hours.
 #[test]
-fn a_full_backlog_is_looked_through_neither_by_a_refused_waiter_nor_by_one_that_gives_up() {
+fn refused_waiters_and_those_that_give_up_do_not_search_a_full_backlog() {
     let queue = DeferredQueue::<u32>::bounded(1, MANY);
     let waiting: Vec<_> = (0..MANY).map(|_| queue.get()).collect();
     for _ in 0..MANY {

@@ -164,7 +164,7 @@ fn a_failure_is_not_logged_for_a_waiter_that_another_has_just_cancelled() {
 }
 
 #[test]
-fn a_panic_of_one_waiter_goes_on_after_the_others_were_served() {
+fn a_panic_of_one_waiter_resumes_after_the_others_were_served() {
     let (events, (source, firer)) = (Events::default(), Deferred::<u32>::new());
     let shared = source.share();
     let first = shared.wait().add_callback(|_| -> Result<(), Failure> { panic!("in the first") });
@@ -224,7 +224,7 @@ fn a_failure_that_every_waiter_handled_is_not_logged_and_one_that_a_waiter_left_
 }
 
 #[test]
-fn without_its_handles_and_waiters_the_source_goes_on_alone() {
+fn a_source_without_handles_and_waiters_still_runs() {
     let lines = logged(|| {
         let (source, firer) = Deferred::<u32>::with_canceller(|_| panic!("nobody cancelled it"));
         drop(source.share());
@@ -239,7 +239,7 @@ fn without_its_handles_and_waiters_the_source_goes_on_alone() {
 }
 
 #[test]
-fn nothing_is_left_over_when_it_has_fired_or_nobody_waits() {
+fn nothing_is_kept_when_it_has_fired_or_nobody_waits() {
     #[derive(Clone)]
     struct Counted(#[expect(dead_code, reason = "it is counted")] Rc<()>);
     let count = Rc::new(());
@@ -304,7 +304,7 @@ fn a_row_of_shared_results_with_two_waiters_each_fires_in_constant_stack() {
 }
 
 #[test]
-fn a_waiter_that_gives_back_its_own_chain_is_told_so() {
+fn a_waiter_that_returns_its_own_chain_gets_a_circular_wait_error() {
     let (source, firer) = Deferred::<u32>::new();
     let shared = source.share();
     let own: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
@@ -321,7 +321,7 @@ fn a_waiter_that_gives_back_its_own_chain_is_told_so() {
 }
 
 #[test]
-fn a_clone_that_panics_is_told_to_its_waiter_and_to_the_firer() {
+fn a_clone_that_panics_fails_its_waiter_and_the_panic_resumes_in_the_firer() {
     struct Bomb;
     impl Clone for Bomb {
         fn clone(&self) -> Bomb {
@@ -337,7 +337,7 @@ fn a_clone_that_panics_is_told_to_its_waiter_and_to_the_firer() {
 }
 
 #[test]
-fn a_panic_outside_of_all_callbacks_goes_on_when_the_other_waiters_have_been_told() {
+fn a_panic_outside_of_all_callbacks_resumes_when_the_other_waiters_were_served() {
     let (source, firer) = Deferred::<u32>::new();
     let shared = source.share();
     let (slow, _slow_firer) = Deferred::with_canceller(|_| panic!("in the canceller"));

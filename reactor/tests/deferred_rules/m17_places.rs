@@ -10,7 +10,7 @@ fn places(error: AlreadyCalledError) -> [String; 2] {
 }
 
 #[test]
-fn m17_an_already_called_error_names_where_it_was_made_and_where_it_was_fired_first() {
+fn an_already_called_error_names_where_it_was_made_and_where_it_was_fired_first() {
     for is_value in [true, false] {
         let (deferred, firer) = Deferred::<u32>::new(); // made
         match is_value {
@@ -28,7 +28,7 @@ fn m17_an_already_called_error_names_where_it_was_made_and_where_it_was_fired_fi
 }
 
 #[test]
-fn m17_an_already_called_error_names_the_canceller_that_made_it_and_the_place_that_fired_from_it() {
+fn an_already_called_error_names_the_canceller_that_made_it_and_the_place_that_fired_from_it() {
     let canceller = |firer: &Firer<u32>| {
         firer.callback(1).unwrap(); // fired by the canceller
     };
@@ -39,7 +39,7 @@ fn m17_an_already_called_error_names_the_canceller_that_made_it_and_the_place_th
 }
 
 #[test]
-fn m17_an_already_called_error_names_the_cancel() {
+fn an_already_called_error_names_the_cancel() {
     let (deferred, firer) = Deferred::<u32>::new(); // made to be cancelled
     deferred.cancel(); // cancelled
     firer.callback(1).unwrap();
@@ -52,7 +52,7 @@ fn m17_an_already_called_error_names_the_cancel() {
 }
 
 #[test]
-fn m17_an_already_called_error_names_the_explicit_link_that_fired_it() {
+fn an_already_called_error_names_the_chain_deferred_that_fired_it() {
     let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new()); // both made
     let again = fire_second.clone();
     first.chain_deferred(fire_second).detach(); // linked
@@ -62,7 +62,7 @@ fn m17_an_already_called_error_names_the_explicit_link_that_fired_it() {
 }
 
 #[test]
-fn m17_a_link_to_one_that_was_called_fails_with_both_places_and_its_own() {
+fn a_chain_deferred_to_a_called_deferred_names_both_firings_and_itself() {
     for fired in [false, true] {
         let (_second, fire_second) = Deferred::<u32>::new(); // target made
         fire_second.callback(1).unwrap(); // target fired
@@ -82,7 +82,7 @@ fn m17_a_link_to_one_that_was_called_fails_with_both_places_and_its_own() {
 }
 
 #[test]
-fn m17_a_circular_wait_names_the_callback_and_a_timeout_what_was_waited_for() {
+fn a_circular_wait_names_the_callback_and_a_timeout_what_was_waited_for() {
     let itself: Rc<RefCell<Option<Deferred<u32>>>> = Rc::default();
     let unhandled = testing::collect_unhandled(|| {
         let (deferred, firer) = Deferred::<u32>::new();
@@ -102,7 +102,7 @@ fn m17_a_circular_wait_names_the_callback_and_a_timeout_what_was_waited_for() {
 }
 
 #[test]
-fn m17_the_place_of_a_question_mark_in_a_callback_is_where_a_failure_was_raised() {
+fn the_place_of_a_question_mark_in_a_callback_is_where_a_failure_was_raised() {
     let chain = deferred::succeed("x").add_callback(|text| {
         let number: u32 = text.parse()?; // question mark
         Ok(number)

@@ -32,7 +32,7 @@ fn depth(text: &str, place: &str) -> usize {
 }
 
 #[test]
-fn m19_debug_says_where_it_was_made_and_whether_its_result_is_here() {
+fn debug_shows_where_a_deferred_was_made_and_whether_it_has_fired() {
     let (deferred, firer) = Deferred::<u32>::new(); // made
     assert!(debug(&deferred).contains("pending") && debug(&deferred).contains("<made>"), "{deferred:?}");
     assert!(debug(&firer).contains("not called") && debug(&firer).contains("<made>"), "{firer:?}");
@@ -49,14 +49,14 @@ fn m19_debug_says_where_it_was_made_and_whether_its_result_is_here() {
 }
 
 #[test]
-fn m19_debug_needs_no_debug_of_the_value() {
+fn debug_does_not_need_debug_of_the_value() {
     struct Opaque;
     let fired = deferred::succeed(Opaque); // opaque
     assert!(debug(&fired).contains("<opaque>"));
 }
 
 #[test]
-fn m19_debug_tells_whether_it_is_paused_or_waits() {
+fn debug_shows_whether_a_deferred_is_paused_or_waits() {
     let (mut paused, firer) = Deferred::<u32>::new(); // paused
     firer.callback(1).unwrap();
     let pause = paused.pause();
@@ -77,7 +77,7 @@ fn m19_debug_tells_whether_it_is_paused_or_waits() {
 }
 
 #[test]
-fn m19_waiting_of_one_that_was_not_fired_or_has_its_result_or_is_paused() {
+fn waiting_shows_unfired_fired_and_paused_deferreds() {
     let (deferred, firer) = Deferred::<u32>::new(); // alone
     let mut chain = deferred.add_callback(Ok);
     assert!(waits(&chain, &["alone"]).contains("not been fired"));
@@ -92,7 +92,7 @@ fn m19_waiting_of_one_that_was_not_fired_or_has_its_result_or_is_paused() {
 }
 
 #[test]
-fn m19_waiting_goes_down_through_what_callbacks_gave_back() {
+fn waiting_follows_the_deferreds_that_callbacks_returned() {
     let (innermost, _firer) = Deferred::<u32>::new(); // innermost
     let (middle, fire_middle) = Deferred::<()>::new(); // middle
     let middle = middle.add_callback(move |()| innermost); // gives innermost
@@ -109,7 +109,7 @@ fn m19_waiting_goes_down_through_what_callbacks_gave_back() {
 }
 
 #[test]
-fn m19_waiting_when_the_last_callback_returned_another() {
+fn waiting_follows_what_the_last_callback_returned() {
     let (inner, _fire_inner) = Deferred::<u32>::new(); // given back
     let chain = deferred::succeed(()); // giver
     let chain = chain.add_callback(move |()| inner); // gives
@@ -117,7 +117,7 @@ fn m19_waiting_when_the_last_callback_returned_another() {
 }
 
 #[test]
-fn m19_waiting_goes_down_into_lists() {
+fn waiting_shows_the_inputs_of_lists() {
     let (first, fire_first) = Deferred::<u32>::new(); // first
     let (second, _fire_second) = Deferred::<u32>::new(); // second
     let inputs = [first, deferred::succeed(1), second];
@@ -133,7 +133,7 @@ fn m19_waiting_goes_down_into_lists() {
 }
 
 #[test]
-fn m19_waiting_goes_down_into_coroutines() {
+fn waiting_shows_what_coroutines_await() {
     let (inner, _firer) = Deferred::<u32>::new(); // asked
     let asks = Deferred::from_future(async {
         let n = inner.await?; // asks
@@ -154,7 +154,7 @@ fn m19_waiting_goes_down_into_coroutines() {
 }
 
 #[test]
-fn m19_waiting_of_a_million_is_cut_short_and_says_so() {
+fn waiting_of_a_million_is_cut_short_and_says_so() {
     let (mut chain, _firer) = Deferred::<u32>::new();
     for _ in 0..LONG {
         let inner = chain;

@@ -110,7 +110,7 @@ fn for_each(nests: &[(&str, Nest)], check: impl Fn(&str, Nest, bool)) {
 }
 
 #[test]
-fn m11_many_lists_in_lists_come_to_a_value() {
+fn many_nested_lists_succeed() {
     for_each(&NESTS, |name, nest, list_first| {
         let row = Row::new(nest, list_first);
         row.firers.iter().for_each(|firer| {
@@ -121,7 +121,7 @@ fn m11_many_lists_in_lists_come_to_a_value() {
 }
 
 #[test]
-fn m11_many_lists_in_lists_fail_from_the_inside_out() {
+fn many_nested_lists_fail_from_the_inside_out() {
     for_each(&NESTS, |name, nest, list_first| {
         let row = Row::new(nest, list_first);
         row.firers.iter().for_each(|firer| {
@@ -133,7 +133,7 @@ fn m11_many_lists_in_lists_fail_from_the_inside_out() {
 }
 
 #[test]
-fn m11_the_fall_of_the_outermost_of_many_lists_is_that_of_all() {
+fn when_the_outermost_of_many_nested_lists_fails_all_of_them_end() {
     for_each(&FALLING, |name, nest, list_first| {
         let unhandled = lost(|| {
             let row = Row::new(nest, list_first);
@@ -153,7 +153,7 @@ fn m11_the_fall_of_the_outermost_of_many_lists_is_that_of_all() {
 }
 
 #[test]
-fn m11_many_lists_in_lists_whose_inputs_fire_from_their_cancellers_fall_together() {
+fn many_nested_lists_end_together_if_their_cancellers_fire_the_inputs() {
     for_each(&FALLING, |name, nest, list_first| {
         let fired = || Deferred::with_canceller(|firer| firer.errback(CancelledError).unwrap());
         let row = Row::of(MANY, nest, list_first, fired);
@@ -168,7 +168,7 @@ fn m11_many_lists_in_lists_whose_inputs_fire_from_their_cancellers_fall_together
 }
 
 #[test]
-fn m11_the_panic_of_a_canceller_in_many_lists_in_lists_goes_on_when_all_have_been_cancelled() {
+fn a_panic_of_one_canceller_in_many_nested_lists_resumes_when_all_are_cancelled() {
     for_each(&FALLING, |name, nest, list_first| {
         let (panics, count) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
         let input = || {
@@ -188,7 +188,7 @@ fn m11_the_panic_of_a_canceller_in_many_lists_in_lists_goes_on_when_all_have_bee
 }
 
 #[test]
-fn m11_many_lists_in_lists_are_cancelled() {
+fn many_nested_lists_are_cancelled() {
     for_each(&NESTS, |name, nest, list_first| {
         let unhandled = lost(|| {
             let row = Row::new(nest, list_first);
@@ -202,7 +202,7 @@ fn m11_many_lists_in_lists_are_cancelled() {
 }
 
 #[test]
-fn m11_many_lists_in_lists_that_make_up_for_each_failure_are_cancelled() {
+fn many_nested_lists_that_handle_each_failure_are_cancelled() {
     let mended: Nest =
         |[first, second]| race([first.add_errback(|_| Ok(1)), second], Others::Cancel).add_callback(|(_, n)| Ok(n));
     let row = Row::new(mended, false);
@@ -215,7 +215,7 @@ fn m11_many_lists_in_lists_that_make_up_for_each_failure_are_cancelled() {
 }
 
 #[test]
-fn m11_many_lists_in_lists_run_out_of_time() {
+fn many_nested_lists_time_out() {
     for_each(&NESTS, |name, nest, list_first| {
         let clock = ManualClock::new();
         let Row { outermost, firers } = Row::new(nest, list_first);
@@ -227,7 +227,7 @@ fn m11_many_lists_in_lists_run_out_of_time() {
 }
 
 #[test]
-fn m11_a_million_lists_in_lists_fall_together() {
+fn a_million_nested_lists_end_together() {
     let row = Row::of(A_MILLION, GATHERING, false, Deferred::new);
     row.beside_the_outermost().errback(boom()).unwrap();
     assert!(row.end("gathering").is_err());
@@ -237,7 +237,7 @@ fn m11_a_million_lists_in_lists_fall_together() {
 }
 
 #[test]
-fn m11_many_lists_in_lists_are_dropped() {
+fn many_nested_lists_are_dropped() {
     let nests = [NESTS[1], NESTS[3], NESTS[4]]; // Those that cancel keep what they are to cancel.
     for_each(&nests, |name, nest, list_first| {
         for firers_first in [false, true] {
@@ -281,7 +281,7 @@ fn nested(count: usize, wrap: impl Fn(Failure) -> Failure) -> Failure {
 }
 
 #[test]
-fn m11_many_errors_in_errors_are_dropped_shown_and_reported() {
+fn many_nested_errors_are_dropped_shown_and_reported() {
     let first = |failure| Failure::new(FirstError { index: 1, failure });
     let group = |failure| Failure::new(FailureGroup(vec![failure, Failure::new(CancelledError)]));
     let mixed = |failure| group(first(failure));
@@ -302,7 +302,7 @@ fn m11_many_errors_in_errors_are_dropped_shown_and_reported() {
 }
 
 #[test]
-fn m11_the_failure_of_many_lists_in_lists_is_looked_into_and_reported() {
+fn the_failure_of_many_nested_lists_is_shown_and_reported() {
     for_each(&[("gathering", GATHERING), ("race", RACE)], |name, nest, list_first| {
         let row = Row::new(nest, list_first);
         row.firers.iter().for_each(|firer| {
@@ -318,7 +318,7 @@ fn m11_the_failure_of_many_lists_in_lists_is_looked_into_and_reported() {
 }
 
 #[test]
-fn m11_many_lists_in_lists_one_of_which_is_lost_are_reported() {
+fn a_late_failure_of_many_nested_lists_is_reported() {
     let unhandled = lost(|| {
         let row = Row::new(GATHERING_LEFT_RUNNING, true);
         row.beside_the_outermost().errback(boom()).unwrap();

@@ -17,7 +17,7 @@ fn wrapped(inner: Deferred<usize>) -> Deferred<usize> {
 }
 
 #[test]
-fn m11_many_returned_deferreds_in_one_another_fired_inside_out() {
+fn many_nested_returned_deferreds_are_made_from_the_inside_out() {
     assert_eq!(wrapped(deferred::succeed(0)).result(), Some(MANY));
     let (inner, firer) = Deferred::new();
     let chain = wrapped(inner);
@@ -39,7 +39,7 @@ fn unfired_row() -> (Firer<usize>, Vec<Firer<()>>, Deferred<usize>) {
 }
 
 #[test]
-fn m11_many_returned_deferreds_that_fire_from_the_inside_out() {
+fn many_returned_deferreds_fire_from_the_inside_out() {
     let (firer, firers, chain) = unfired_row();
     firer.callback(0).unwrap();
     firers.into_iter().for_each(|firer| firer.callback(()).unwrap());
@@ -47,7 +47,7 @@ fn m11_many_returned_deferreds_that_fire_from_the_inside_out() {
 }
 
 #[test]
-fn m11_many_returned_deferreds_that_fire_from_the_outside_in() {
+fn many_returned_deferreds_fire_from_the_outside_in() {
     let (firer, firers, chain) = unfired_row();
     firers.into_iter().rev().for_each(|firer| firer.callback(()).unwrap());
     assert!(!chain.has_fired());
@@ -56,7 +56,7 @@ fn m11_many_returned_deferreds_that_fire_from_the_outside_in() {
 }
 
 #[test]
-fn m11_many_callbacks_of_one_chain_that_each_give_back_a_deferred() {
+fn many_callbacks_of_one_chain_each_return_a_fired_deferred() {
     let (deferred, firer) = Deferred::<usize>::new();
     let chain = (0..MANY).fold(deferred, |chain, _| chain.add_callback(|n| deferred::succeed(n + 1)));
     firer.callback(0).unwrap();
@@ -64,7 +64,7 @@ fn m11_many_callbacks_of_one_chain_that_each_give_back_a_deferred() {
 }
 
 #[test]
-fn m11_many_callbacks_of_one_chain_that_each_wait() {
+fn many_callbacks_of_one_chain_each_wait() {
     let (deferred, firer) = Deferred::<usize>::new();
     let (inners, firers) = pending::<usize>(MANY);
     let chain = inners.into_iter().fold(deferred, |chain, inner| chain.add_callback(move |_| inner));
@@ -74,7 +74,7 @@ fn m11_many_callbacks_of_one_chain_that_each_wait() {
 }
 
 #[test]
-fn m11_a_failure_comes_through_many_that_wait_for_each_other() {
+fn a_failure_passes_many_chains_that_wait_for_each_other() {
     let (firer, firers, chain) = unfired_row();
     firers.into_iter().rev().for_each(|firer| firer.callback(()).unwrap());
     firer.errback(boom()).unwrap();
@@ -97,7 +97,7 @@ fn link(deferreds: Vec<Deferred<usize>>, firers: &[Firer<usize>], backwards: boo
 }
 
 #[test]
-fn m11_many_explicit_links_fired_at_the_end() {
+fn many_chain_deferred_links_are_made_before_the_firing() {
     for backwards in [false, true] {
         let (deferreds, firers) = pending::<usize>(MANY + 1);
         let last = link(deferreds, &firers, backwards);
@@ -107,7 +107,7 @@ fn m11_many_explicit_links_fired_at_the_end() {
 }
 
 #[test]
-fn m11_many_explicit_links_fired_at_the_beginning() {
+fn many_chain_deferred_links_are_made_after_the_firing() {
     for backwards in [false, true] {
         let (deferreds, firers) = pending::<usize>(MANY + 1);
         firers[0].callback(0).unwrap();
@@ -117,7 +117,7 @@ fn m11_many_explicit_links_fired_at_the_beginning() {
 }
 
 #[test]
-fn m11_a_failure_is_handed_on_through_many_explicit_links() {
+fn a_failure_passes_many_chain_deferred_links() {
     let unhandled = lost(|| {
         let (deferreds, firers) = pending::<usize>(MANY + 1);
         let last = link(deferreds, &firers, false);
@@ -128,7 +128,7 @@ fn m11_a_failure_is_handed_on_through_many_explicit_links() {
 }
 
 #[test]
-fn m11_many_that_wait_for_each_other_are_cancelled_and_dropped() {
+fn many_chains_that_wait_for_each_other_are_cancelled_and_dropped() {
     let (firer, firers, chain) = unfired_row();
     firers.into_iter().rev().for_each(|firer| firer.callback(()).unwrap());
     chain.cancel();
@@ -141,7 +141,7 @@ fn m11_many_that_wait_for_each_other_are_cancelled_and_dropped() {
 }
 
 #[test]
-fn m11_many_awaits_one_after_the_other_and_inside_each_other() {
+fn many_awaits_in_a_row_and_nested() {
     let (inners, firers) = pending::<usize>(MANY);
     let sum = Deferred::from_future(async move {
         let mut sum = 0;
