@@ -25,7 +25,7 @@ use crate::deferred::chain::{
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus, Trace};
 use crate::failure::Waypoint;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 /// Decides when the result of the list is known, and what it is.
@@ -53,20 +53,19 @@ pub(super) fn join<P: Policy>(
     cancel_others: bool,
     made: Place,
 ) -> Deferred<P::Output> {
-    let controls = Rc::new(InputControls(RefCell::new(Vec::with_capacity(inputs.len()))));
-    let control =
-        Rc::new(ListControl { gate: Gate::default(), made, controls: controls.clone(), joint: OnceCell::new() });
+    let controls = Rc::new(InputControls {
+        unfired: RefCell::new(Vec::with_capacity(inputs.len())),
+        cancel_others,
+        were_cancelled: Cell::new(false),
+    });
+    let control = Rc::new(ListControl { gate: Gate::default(), made, controls: controls.clone() });
     let joint = Rc::new(Joint {
         policy: RefCell::new(Some(policy)),
-        to_cancel: cancel_others.then(|| controls.clone()),
-        controls: Rc::downgrade(&controls),
+        controls: controls.clone(),
         decided: Cell::new(None),
-        was_cancelled: Cell::new(false),
         out: Out::empty(Trace::new(made)),
         control: Rc::downgrade(&control),
     });
-    drop(controls);
-    let _ = control.joint.set(Rc::downgrade(&joint) as Weak<dyn Joined>);
     // Nothing is decided before all are joined, so that all can be cancelled.
     let mut early = None;
     let mut trampoline = Trampoline::new(None);
@@ -81,7 +80,7 @@ pub(super) fn join<P: Policy>(
         if let Some(input) = &input_control {
             input.gate().set_waiter(Waiter::Chain(Rc::downgrade(&control) as Weak<dyn Control>));
         }
-        control.controls.0.borrow_mut().push(input_control);
+        controls.unfired.borrow_mut().push(input_control);
         if let Some(result) = result {
             early = joint.keep(index, result, &mut trampoline).or(early);
         }
@@ -91,17 +90,31 @@ pub(super) fn join<P: Policy>(
     Deferred::from_chain(Chain::new(FlatRc::new(joint), FlatRc::new(control)))
 }
 
-/// The controls of the inputs that have not fired, used to cancel them.
-struct InputControls(RefCell<Vec<Option<FlatRc<dyn Control>>>>);
+/// The controls of the inputs, used to cancel them. The list's control and the steps of all inputs share it.
+struct InputControls {
+    /// A place for each input, empty if it has fired. The inputs keep each other alive through this. So it is emptied
+    /// when the result is known, and when the list's control goes, unless the others must be cancelled at the end: then
+    /// each must be found even if the list's own Deferred is gone.
+    unfired: RefCell<Vec<Option<FlatRc<dyn Control>>>>,
+    /// Whether the others are cancelled when the result is known.
+    cancel_others: bool,
+    /// Whether we have cancelled the inputs: then a late `CancelledError` is not reported.
+    were_cancelled: Cell<bool>,
+}
 
 impl InputControls {
     fn left(&self) -> Vec<FlatRc<dyn Control>> {
-        self.0.borrow().iter().flatten().cloned().collect()
+        self.unfired.borrow().iter().flatten().cloned().collect()
     }
 
     fn done(&self, index: usize) {
-        let control = self.0.borrow_mut().get_mut(index).and_then(Option::take);
+        let control = self.unfired.borrow_mut().get_mut(index).and_then(Option::take);
         drop(control); // Outside of the borrow: it may be the end of a chain.
+    }
+
+    fn let_go(&self) {
+        let controls = self.unfired.take();
+        drop(controls); // Outside of the borrow.
     }
 }
 
@@ -109,14 +122,9 @@ impl InputControls {
 struct Joint<P: Policy> {
     /// Until the result is known.
     policy: RefCell<Option<P>>,
-    /// Set if the other inputs are cancelled when the result is known. Then the inputs keep each other alive, because
-    /// each must be found for that cancel even if the list's own Deferred is gone.
-    to_cancel: Option<Rc<InputControls>>,
-    controls: Weak<InputControls>,
+    controls: Rc<InputControls>,
     /// The result, while the others are being cancelled.
     decided: Cell<Option<Outcome<P::Output>>>,
-    /// Whether we have cancelled the inputs: then a late `CancelledError` is not reported.
-    was_cancelled: Cell<bool>,
     out: Out<P::Output>,
     control: Weak<ListControl>,
 }
@@ -129,9 +137,7 @@ impl<P: Policy> Joint<P> {
         result: Result<P::Input, Failure>,
         trampoline: &mut Trampoline,
     ) -> Option<Result<P::Output, Failure>> {
-        if let Some(controls) = self.controls.upgrade() {
-            trampoline.shielded(|| controls.done(index));
-        }
+        trampoline.shielded(|| self.controls.done(index));
         let kept = match self.policy.borrow_mut().as_mut() {
             Some(policy) => Ok(policy.keep(index, result)),
             None => Err(result),
@@ -146,7 +152,7 @@ impl<P: Policy> Joint<P> {
             }
             Err(Err(mut failure)) => {
                 failure.pass(Waypoint::List(self.out.trace().made()));
-                if !(self.was_cancelled.get() && failure.is_cancellation()) {
+                if !(self.controls.were_cancelled.get() && failure.is_cancellation()) {
                     P::late(failure);
                 }
                 None
@@ -161,9 +167,9 @@ impl<P: Policy> Joint<P> {
     /// Called once, with the result of the list: cancels the other inputs if the caller wants that, and hands the
     /// result on.
     fn decide(self: Rc<Self>, decided: Result<P::Output, Failure>, trampoline: &mut Trampoline) -> Next {
-        if let Some(controls) = &self.to_cancel {
-            self.was_cancelled.set(true);
-            let left = controls.left();
+        if self.controls.cancel_others {
+            self.controls.were_cancelled.set(true);
+            let left = self.controls.left();
             if !left.is_empty() {
                 self.decided.set(Some(Outcome::new(decided)));
                 let made = self.out.trace().made();
@@ -180,24 +186,9 @@ impl<P: Policy> Joint<P> {
             failure
         });
         let control = self.control.upgrade();
-        if let Some(control) = &control {
-            // From here on a cancel of the list reaches no input, and the list no longer keeps the inputs alive.
-            let controls = control.controls.0.take();
-            trampoline.shielded(|| drop(controls));
-        }
+        // From here on a cancel of the list reaches no input, and the list no longer keeps the inputs alive.
+        trampoline.shielded(|| self.controls.let_go());
         deliver_from(self, control.map(|control| control as Rc<dyn Control>), decided)
-    }
-}
-
-/// A list, as seen by its control.
-trait Joined {
-    /// Notes that we cancel the inputs.
-    fn note_cancel(&self);
-}
-
-impl<P: Policy> Joined for Joint<P> {
-    fn note_cancel(&self) {
-        self.was_cancelled.set(true);
     }
 }
 
@@ -250,7 +241,14 @@ struct ListControl {
     gate: Gate,
     made: Place,
     controls: Rc<InputControls>,
-    joint: OnceCell<Weak<dyn Joined>>,
+}
+
+impl Drop for ListControl {
+    fn drop(&mut self) {
+        if !self.controls.cancel_others {
+            self.controls.let_go();
+        }
+    }
 }
 
 impl Plain for ListControl {}
@@ -273,10 +271,8 @@ impl Control for ListControl {
             Some(waits) => trampoline.cancel([waits.control].into_iter(), at),
             None => {
                 let left = self.controls.left();
-                if !left.is_empty()
-                    && let Some(joint) = self.joint.get().and_then(Weak::upgrade)
-                {
-                    joint.note_cancel();
+                if !left.is_empty() {
+                    self.controls.were_cancelled.set(true);
                 }
                 trampoline.cancel(left.into_iter(), at);
             }
@@ -288,7 +284,7 @@ impl Control for ListControl {
         if self.gate.waits_on().is_some() {
             return self.gate.waited_for(number);
         }
-        match self.controls.0.borrow().get(number) {
+        match self.controls.unfired.borrow().get(number) {
             Some(Some(input)) => WaitedFor::Chain(input.clone()),
             Some(None) => WaitedFor::Fired,
             None => WaitedFor::End,

@@ -8,7 +8,7 @@
 //! ```text
 //!   source chain --[Give]--> waiter's Head --> ... <-- Deferred
 //!        ^                        ^                      |
-//!        |                        +--- WaiterControl <---+
+//!        |                        +-SharedWaiterControl<-+
 //!        |                                   |
 //!        +------ control ------- Sharing <---+
 //! ```
@@ -114,7 +114,7 @@ impl<T: Clone + 'static> Shared<T> {
         let ticket = handout.waiters.next();
         let head = Head::new(None, made);
         handout.waiters.add(FlatRc::new(head.clone()));
-        let control = Rc::new(WaiterControl { head: head.clone(), ticket, sharing: self.sharing.clone() });
+        let control = Rc::new(SharedWaiterControl { head: head.clone(), ticket, sharing: self.sharing.clone() });
         Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
     }
 
@@ -236,13 +236,13 @@ impl<T: Clone> Run for Unwanted<T> {
 }
 
 /// The control of a waiter's chain. When it is dropped, the waiter gives up its place.
-struct WaiterControl<T: Clone + 'static> {
+struct SharedWaiterControl<T: Clone + 'static> {
     head: Rc<Head<T>>,
     ticket: u64,
     sharing: Rc<Sharing<T>>,
 }
 
-impl<T: Clone + 'static> WaiterControl<T> {
+impl<T: Clone + 'static> SharedWaiterControl<T> {
     /// Takes the waiter out if it can no longer receive. A result that is shared for a long time, such as a stop that
     /// everything waits for, would otherwise keep a place for each caller that ever asked.
     fn give_up(&self) {
@@ -253,13 +253,13 @@ impl<T: Clone + 'static> WaiterControl<T> {
     }
 }
 
-impl<T: Clone + 'static> Drop for WaiterControl<T> {
+impl<T: Clone + 'static> Drop for SharedWaiterControl<T> {
     fn drop(&mut self) {
         self.give_up();
     }
 }
 
-impl<T: Clone> Node for WaiterControl<T> {
+impl<T: Clone> Node for SharedWaiterControl<T> {
     fn remains(self: Rc<Self>) -> Option<Rc<dyn Node>> {
         Some(self)
     }
@@ -269,7 +269,7 @@ impl<T: Clone> Node for WaiterControl<T> {
     }
 }
 
-impl<T: Clone> TellsStatus for WaiterControl<T> {
+impl<T: Clone> TellsStatus for SharedWaiterControl<T> {
     fn status(&self) -> Status {
         let mut status = self.head.status();
         if !self.head.called() {
@@ -280,7 +280,7 @@ impl<T: Clone> TellsStatus for WaiterControl<T> {
     }
 }
 
-impl<T: Clone> Control for WaiterControl<T> {
+impl<T: Clone> Control for SharedWaiterControl<T> {
     fn gate(&self) -> &Gate {
         self.head.gate()
     }

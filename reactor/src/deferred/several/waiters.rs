@@ -69,8 +69,9 @@ fn take_out<T: 'static>(waiters: &Weak<Waiters<T>>, ticket: u64) {
 /// The control of a waiter's chain, for holders that may still receive what the waiter waits for. When the last of them
 /// is gone, the waiter gives up its place.
 ///
-/// [`Shared`](super::Shared) has one of its own. The two have only the drop in common: there a cancel may end the work
-/// of all, and a handle keeps the place.
+/// [`Shared`](super::Shared) has a `SharedWaiterControl`. The two have only the drop in common: there a cancel may end
+/// the work of all, a handle keeps the place, and the story goes on to the source. One type for both would need a trait
+/// of four methods, for cancelling, handles, circles and the story: no fewer lines, and one concept more.
 struct WaiterControl<T: 'static> {
     head: Rc<Head<T>>,
     ticket: u64,
