@@ -274,13 +274,9 @@ impl Link {
             self.pending.borrow_mut().push(&known.client, Why::TheyLackIt);
         }
         drop(locations);
-        if let Some(watch) = server.watch() {
-            watch.told_back(self.id);
-        }
+        server.watch().told_back(self.id);
         self.write_on();
-        if let Some(watch) = server.watch() {
-            watch.done();
-        }
+        server.watch().done();
     }
 
     /// Writes pending lines until the buffer is full. It goes on when the neighbor has read (flow control).
@@ -298,9 +294,7 @@ impl Link {
             // Checked now, not when the client was queued: the neighbor may have told us in the meantime.
             let told_us = known.from == Some(self.id);
             if why == Why::TheyLackIt || !told_us {
-                if let Some(watch) = server.watch() {
-                    watch.told(self.id, &known.line);
-                }
+                server.watch().told(self.id, &known.line);
                 // Writing never calls back, so `locations` may stay borrowed.
                 self.traffic.line_out(&known.line);
                 transport.write_vectored(&[&known.line, b"\n"]);
@@ -332,17 +326,13 @@ impl Link {
         // was queued for an earlier link is part of everything.
         let mut pending = self.pending.borrow_mut();
         *pending = PendingClients::default();
-        if let Some(watch) = server.watch() {
-            watch.linked(self.id);
-        }
+        server.watch().linked(self.id);
         for client in server.locations().borrow().clients() {
             pending.push(client, Why::TheyLackIt);
         }
         drop(pending); // `write_on` takes from it.
         self.write_on();
-        if let Some(watch) = server.watch() {
-            watch.done();
-        }
+        server.watch().done();
     }
 
     /// The link is lost, or an attempt has failed: tries again after an exponential backoff with jitter, so that the

@@ -1,4 +1,4 @@
-//! What a server knows: the newest AT of each client. Last writer wins; `newness` decides which writer was the last.
+//! What a server knows: the newest AT of each client. Last writer wins; [`newness`] decides which writer was the last.
 //!
 //! Two versions of one client's location may reach two servers in opposite orders. Both servers must end with the same
 //! one, so versions are *totally* ordered: by time, then by the name of the server that heard the client, then by the
@@ -13,7 +13,8 @@
 use crate::decimal::Time;
 use crate::message::{self, At, Command};
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 
 /// A client's name, shared by all lists that hold it.
@@ -48,21 +49,13 @@ pub enum Verdict {
     NoRoom,
 }
 
-/// When a server takes an AT about a client that it knows. The servers that ship use [`Newest`](Rule::Newest); the
-/// program `herdsim` shows what is wrong with the other two.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Rule {
-    /// If it is newer than the known version: by time, then by server, then by line.
-    #[default]
-    Newest,
-    /// Unless its time equals the known version's. The paper's rule.
-    Paper,
-    /// Unless an AT with its time has been seen before.
-    Seen,
-}
+/// Compares an offered version of a client's location, given as its time and its line, with the known one. `Greater`
+/// is taken and passed on, `Equal` is dropped, and the peer that sent a `Less` one is told the known one.
+///
+/// The servers that ship use [`newness`]. The program `herdsim` has others, and shows what is wrong with them.
+pub type Order = Box<dyn FnMut(Time, &[u8], &Known) -> Ordering>;
 
 /// All locations that a server knows.
-#[derive(Debug)]
 pub struct Locations {
     known: HashMap<ClientId, Known>,
     /// The clients in the order in which they became known. A hash map's own order differs from run to run, and a link
@@ -70,9 +63,7 @@ pub struct Locations {
     order: Vec<ClientId>,
     bytes: usize,
     limit: usize,
-    rule: Rule,
-    /// Only [`Rule::Seen`] fills it.
-    seen: HashSet<(ClientId, Time)>,
+    version_order: Order,
 }
 
 /// The bytes that an entry needs besides its line and its name, roughly.
@@ -86,39 +77,31 @@ fn size(client: &[u8], line: &[u8]) -> usize {
     ENTRY_OVERHEAD + client.len() + line.len().max(RESERVED_LINE)
 }
 
-/// The order of versions. The later time wins; at the same time the greater name of a server, then the greater line,
+/// The [`Order`] that ships. The later time wins; at the same time the greater name of a server, then the greater line,
 /// compared as bytes.
-fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
-    time.cmp(&known.time).then_with(|| {
-        // The name is compared as a field: in whole lines the space after it would take part, too, and a longer name
-        // whose next byte is below a space would sort first.
-        let server = |line: &[u8]| line.split(|byte| *byte == b' ').nth(1).map(<[u8]>::to_vec);
-        server(line).cmp(&server(&known.line)).then_with(|| line.cmp(&known.line))
-    })
+pub fn newness(time: Time, line: &[u8], known: &Known) -> Ordering {
+    time.cmp(&known.time).then_with(|| tie_break(line, &known.line))
 }
 
-impl Rule {
-    /// How an AT compares with what is known: `Greater` is taken.
-    fn judge(self, time: Time, line: &[u8], known: &Known, seen: &mut HashSet<(ClientId, Time)>) -> Ordering {
-        let taken_if = |is_taken: bool| if is_taken { Ordering::Greater } else { Ordering::Equal };
-        match self {
-            Rule::Newest => newness(time, line, known),
-            Rule::Paper => taken_if(time != known.time),
-            Rule::Seen => taken_if(seen.insert((known.client.clone(), time))),
-        }
-    }
+/// Not inlined: times are rarely equal, and every IAMAT goes through [`newness`].
+#[cold]
+fn tie_break(one: &[u8], other: &[u8]) -> Ordering {
+    // The name is compared as a field: in whole lines the space after it would take part, too, and a longer name whose
+    // next byte is below a space would sort first.
+    let server = |line: &[u8]| line.split(|byte| *byte == b' ').nth(1).map(<[u8]>::to_vec);
+    server(one).cmp(&server(other)).then_with(|| one.cmp(other))
 }
 
 impl Locations {
     /// Empty. It will hold about `limit` bytes at most: beyond that it refuses new clients and very long lines, so that
     /// a client that invents names cannot fill the memory.
     pub fn new(limit: usize) -> Locations {
-        Locations::with_rule(limit, Rule::Newest)
+        Locations::with_order(limit, Box::new(newness))
     }
 
-    /// The same as [`new`](Locations::new), with any rule.
-    pub fn with_rule(limit: usize, rule: Rule) -> Locations {
-        Locations { known: HashMap::new(), order: Vec::new(), bytes: 0, limit, rule, seen: HashSet::new() }
+    /// The same as [`new`](Locations::new), with any order of versions.
+    pub fn with_order(limit: usize, version_order: Order) -> Locations {
+        Locations { known: HashMap::new(), order: Vec::new(), bytes: 0, limit, version_order }
     }
 
     /// Takes an AT if it is newer than what is known.
@@ -132,7 +115,7 @@ impl Locations {
     pub fn offer_line(&mut self, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
         if let Some(known) = self.known.get_mut(client) {
             let id = known.client.clone();
-            return match self.rule.judge(time, line, known, &mut self.seen) {
+            return match (self.version_order)(time, line, known) {
                 Ordering::Equal => Verdict::Same,
                 Ordering::Less => Verdict::Older(id),
                 Ordering::Greater => {
@@ -156,9 +139,6 @@ impl Locations {
         }
         self.bytes += size;
         let id: ClientId = client.into();
-        if self.rule == Rule::Seen {
-            self.seen.insert((id.clone(), time));
-        }
         self.order.push(id.clone());
         self.known.insert(id.clone(), Known { client: id.clone(), line: line.to_vec(), time, from });
         Verdict::Newer(id)
@@ -187,6 +167,12 @@ impl Locations {
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+}
+
+impl fmt::Debug for Locations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Locations({} clients, {} of {} bytes)", self.len(), self.bytes, self.limit)
     }
 }
 
@@ -319,24 +305,5 @@ mod tests {
         assert!(locations.clients().eq(&[id("c"), id("a"), id("b")]));
         let seconds = |known: &Known| known.at().unwrap().iamat.time_text.to_vec();
         assert!(locations.iter().map(seconds).eq([b"2", b"1", b"1"]));
-    }
-
-    #[test]
-    fn the_papers_rule_takes_whatever_has_another_time() {
-        let mut locations = Locations::with_rule(1 << 20, Rule::Paper);
-        offer(&mut locations, "AT A +1 k +1+1 10");
-        assert_eq!(offer(&mut locations, "AT B +1 k +2+2 10"), Verdict::Same);
-        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 9"), Verdict::Newer(id("k")));
-        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Newer(id("k")));
-    }
-
-    #[test]
-    fn the_rule_of_seen_times_takes_each_time_once() {
-        let mut locations = Locations::with_rule(1 << 20, Rule::Seen);
-        offer(&mut locations, "AT A +1 k +1+1 10");
-        assert_eq!(offer(&mut locations, "AT B +1 k +2+2 10"), Verdict::Same);
-        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 9"), Verdict::Newer(id("k")));
-        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Same);
-        assert_eq!(offer(&mut locations, "AT A +1 j +1+1 10"), Verdict::Newer(id("j")));
     }
 }

@@ -43,6 +43,10 @@ const AT_OVERHEAD: usize = 1024;
 enum Peer {
     /// A client; or a neighbor that has not said PEER, or whose PEER was refused.
     Unnamed,
+    /// This neighbor. It is treated as such from the next event of this connection on: a look-up has found it out, and
+    /// cannot reach the protocol.
+    Recognized(NeighborId),
+    /// This neighbor: its lines may be longer, and they are logged under its name.
     Neighbor(NeighborId),
     /// The connection has ended.
     Gone,
@@ -57,9 +61,6 @@ pub struct HerdProtocol {
     replies: Option<Rc<Replies>>,
     /// Which peer this is, as far as we know. Shared with a look-up of the neighbor's name, which may decide it later.
     identity: Rc<Cell<Peer>>,
-    /// The neighbor whose lines these are. It follows `identity`, but later: after a look-up has answered, it changes
-    /// at the next event on this connection.
-    neighbor: Option<NeighborId>,
     made: Instant,
     /// Whether any of its ATs was news.
     said_news: bool,
@@ -80,7 +81,6 @@ impl HerdProtocol {
             traffic: Traffic::of_client(&peer.to_string(), address, server.reactor()),
             replies: None,
             identity: Rc::new(Cell::new(Peer::Unnamed)),
-            neighbor: None,
             made: server.reactor().now(),
             said_news: false,
             is_first_line: true,
@@ -145,9 +145,13 @@ impl HerdProtocol {
     }
 
     fn at(&mut self, at: &At<'_>) -> bool {
-        let allowed = self.neighbor.is_some() || self.server.is_neighbors_address(self.peer);
+        let from = match self.identity.get() {
+            Peer::Neighbor(neighbor) => Some(neighbor),
+            Peer::Unnamed | Peer::Recognized(_) | Peer::Gone => None,
+        };
+        let allowed = from.is_some() || self.server.is_neighbors_address(self.peer);
         if allowed {
-            self.said_news |= self.server.take_at(at, self.neighbor);
+            self.said_news |= self.server.take_at(at, from);
         }
         allowed
     }
@@ -159,7 +163,7 @@ impl HerdProtocol {
         transport.set_keep_alive(Some(KEEP_ALIVE));
         let link = &self.server.links()[called];
         if link.may_come_from(self.peer) {
-            self.identity.set(Peer::Neighbor(called));
+            self.identity.set(Peer::Recognized(called));
             self.server.neighbor_connected(called);
         } else if let Some(replies) = &self.replies {
             self.decide_later(link.look_up(), transport, replies.clone(), line, called);
@@ -193,7 +197,7 @@ impl HerdProtocol {
                 }
                 let is_known = server.links()[called].may_come_from(peer);
                 if is_known {
-                    identity.set(Peer::Neighbor(called));
+                    identity.set(Peer::Recognized(called));
                     server.neighbor_connected(called);
                 } else {
                     server.links()[called].remember_refused(peer, &replies);
@@ -207,10 +211,8 @@ impl HerdProtocol {
 
     /// From the next line on, treats the peer as the neighbor that it has turned out to be, if it has.
     fn adopt_neighbor(&mut self, transport: &LineTransport) {
-        let Peer::Neighbor(neighbor) = self.identity.get() else { return };
-        if self.neighbor.replace(neighbor).is_some() {
-            return;
-        }
+        let Peer::Recognized(neighbor) = self.identity.get() else { return };
+        self.identity.set(Peer::Neighbor(neighbor));
         let name = self.server.links()[neighbor].name();
         self.traffic = Traffic::of_neighbor(&format!("{} ({name})", self.traffic.label()), name, self.server.reactor());
         transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
@@ -306,8 +308,11 @@ impl LineProtocol for HerdProtocol {
         }
         let open = self.server.connection_closed();
         self.traffic.event(Level::Info, format_args!("disconnected ({reason}); {open} open"));
-        if let Peer::Neighbor(neighbor) = self.identity.replace(Peer::Gone) {
-            self.server.neighbor_disconnected(neighbor, self.made, self.said_news);
+        match self.identity.replace(Peer::Gone) {
+            Peer::Recognized(neighbor) | Peer::Neighbor(neighbor) => {
+                self.server.neighbor_disconnected(neighbor, self.made, self.said_news);
+            }
+            Peer::Unnamed | Peer::Gone => {}
         }
     }
 }

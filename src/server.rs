@@ -18,7 +18,7 @@
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
 use crate::links::Link;
-use crate::locations::{ClientId, Locations, NeighborId, Rule, Verdict};
+use crate::locations::{ClientId, Locations, NeighborId, Order, Verdict, newness};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
 use crate::places::{self, Asker, Nearby, NotAsked, Places};
@@ -55,8 +55,7 @@ pub struct Server {
     open: Cell<usize>,
     /// What clients were owed when the server stopped.
     owed: Cell<Owed>,
-    /// The observer. Only a simulated server has one.
-    watch: Option<Rc<dyn Watch>>,
+    watch: Rc<dyn Watch>,
 }
 
 /// What clients were owed in the end.
@@ -84,11 +83,11 @@ impl Server {
         name: &str,
         places: Rc<dyn Places>,
     ) -> Result<Deferred<SocketAddr>, ConfigError> {
-        Ok(Server::new(reactor, config, name, places, Rule::Newest, None)?.begin())
+        Ok(Server::new(reactor, config, name, places, Box::new(newness), Rc::new(()))?.begin())
     }
 
     /// A server that does nothing until [`begin`](Server::begin) is called. A simulation uses it to choose two things
-    /// that [`start`](Server::start) does not offer: the rule by which the server takes locations, and an observer.
+    /// that [`start`](Server::start) does not offer: the order of versions, and an observer.
     ///
     /// # Errors
     /// If `config` has no server of this name.
@@ -97,8 +96,8 @@ impl Server {
         config: &Config,
         name: &str,
         places: Rc<dyn Places>,
-        rule: Rule,
-        watch: Option<Rc<dyn Watch>>,
+        order: Order,
+        watch: Rc<dyn Watch>,
     ) -> Result<Rc<Server>, ConfigError> {
         let own = config.server(name)?;
         let server = Rc::new(Server {
@@ -106,7 +105,7 @@ impl Server {
             reactor: reactor.clone(),
             own: (own.host.clone(), own.port),
             limits: config.limits.clone(),
-            locations: RefCell::new(Locations::with_rule(config.limits.memory, rule)),
+            locations: RefCell::new(Locations::with_order(config.limits.memory, order)),
             links: OnceCell::new(),
             places,
             clock: Cell::new(None),
@@ -212,8 +211,8 @@ impl Server {
     }
 
     /// Its observer.
-    pub(crate) fn watch(&self) -> Option<&dyn Watch> {
-        self.watch.as_deref()
+    pub(crate) fn watch(&self) -> &dyn Watch {
+        &*self.watch
     }
 
     /// What it knows.
@@ -270,9 +269,7 @@ impl Server {
     /// stored and flooded. Returns false if there is no room for it.
     pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
         let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, line, None);
-        if let Some(watch) = &self.watch {
-            watch.heard(at, line, HeardFrom::Client, &verdict);
-        }
+        self.watch.heard(at, line, HeardFrom::Client, &verdict);
         match verdict {
             // It is stored by now: a link looks the line up when it writes it. Flooding first would send the old one.
             Verdict::Newer(client) => self.flood(&client, None),
@@ -283,9 +280,7 @@ impl Server {
                 return false;
             }
         }
-        if let Some(watch) = &self.watch {
-            watch.done();
-        }
+        self.watch.done();
         true
     }
 
@@ -295,9 +290,7 @@ impl Server {
         let mut line = Vec::new();
         at.write_to(&mut line);
         let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, &line, from);
-        if let Some(watch) = &self.watch {
-            watch.heard(at, &line, from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor), &verdict);
-        }
+        self.watch.heard(at, &line, from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor), &verdict);
         let is_news = matches!(verdict, Verdict::Newer(_));
         match verdict {
             Verdict::Newer(client) => self.flood(&client, from),
@@ -310,9 +303,7 @@ impl Server {
             }
             Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(at.iamat.client)),
         }
-        if let Some(watch) = &self.watch {
-            watch.done();
-        }
+        self.watch.done();
         is_news
     }
 

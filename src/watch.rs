@@ -1,5 +1,5 @@
 //! [`Watch`]: an observer of one server. It sees every AT that the server hears and tells. The servers that ship have
-//! none; the simulated herd (`src/bin/herdsim`) keeps its books with one.
+//! one that notes nothing, `()`; the simulated herd (`src/bin/herdsim`) keeps its books with one.
 //!
 //! Next: `places/mod.rs`, where the answers to WHATSAT come from.
 
@@ -17,24 +17,35 @@ pub enum HeardFrom {
     Unnamed,
 }
 
-/// An observer of one server.
+/// An observer of one server. Each method does nothing unless the observer has its own.
 ///
 /// The server calls it in the middle of its own work, while it borrows what it knows: an observer must only take notes.
 /// It must not write to a connection, and must not change the server.
 pub trait Watch {
     /// The server has heard an AT and decided about it. What follows from the decision comes next.
-    fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict);
+    fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+        let _ = (at, line, from, verdict);
+    }
 
     /// The server is about to write this AT line to a neighbor.
-    fn told(&self, neighbor: NeighborId, line: &[u8]);
+    fn told(&self, neighbor: NeighborId, line: &[u8]) {
+        let _ = (neighbor, line);
+    }
 
     /// The server's link to a neighbor has come up. It will tell that neighbor about every client.
-    fn linked(&self, neighbor: NeighborId);
+    fn linked(&self, neighbor: NeighborId) {
+        let _ = neighbor;
+    }
 
     /// A neighbor may be another process by now. The server will tell it about the clients that it had told us about.
-    fn told_back(&self, neighbor: NeighborId);
+    fn told_back(&self, neighbor: NeighborId) {
+        let _ = neighbor;
+    }
 
     /// The server has done everything that follows from what it heard, from a link that came up, or from a connection
     /// that ended.
     fn done(&self) {}
 }
+
+/// The observer of the servers that ship: it notes nothing.
+impl Watch for () {}

@@ -2,6 +2,7 @@
 //!
 //! Next: a program of your own. This is the last file.
 
+use crate::herd::rules::Rule;
 use crate::herd::topology::Topology;
 use crate::lessons::{growth, model, storm};
 use crate::machine::output::{self, print, progress};
@@ -9,7 +10,6 @@ use crate::machine::threads;
 use crate::run::many::{self, News};
 use crate::run::report::{self, Summary};
 use crate::run::{MIN_MINUTES, Scenario};
-use proxyherd::locations::Rule;
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;

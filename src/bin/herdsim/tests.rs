@@ -1,14 +1,19 @@
 use crate::book::invariants::Invariant;
+use crate::herd::rules::Rule;
 use crate::herd::topology::Topology;
-use crate::herd::{Herd, PlacesKind, feeder};
+use crate::herd::{Herd, Observer, PlacesKind, feeder};
 use crate::run::{RunOutcome, Scenario, Simulation};
-use proxyherd::locations::Rule;
 use reactor::sim::{Latency, Random, World, WorldSettings};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// This number of seeds must be enough to catch a wrong rule.
 const FEW: u64 = 20;
+
+/// For servers that nobody observes.
+pub(crate) fn unobserved() -> Observer {
+    Rc::new(|_| Rc::new(()))
+}
 
 fn outcome(seed: u64, scenario: &Scenario) -> RunOutcome {
     Simulation::new(seed, scenario, |_| {}).unwrap().play()
@@ -85,7 +90,7 @@ fn a_neighbor_that_connects_before_its_name_is_known_is_believed() {
     settings.lookup = Latency::Uniform(Duration::from_millis(1), Duration::from_secs(4));
     let world = World::with_settings(3, settings);
     let graph = Topology::Paper.graph(5, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let herd = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, unobserved());
     let line = b"IAMAT kiwi +1+1 1400000000\n".to_vec();
     feeder::add(&herd, &graph.names, vec![(Duration::from_secs(40), 0, line)]);
     herd.world.run_for(Duration::from_secs(60));
@@ -112,7 +117,7 @@ fn an_impossible_herd_is_an_error_not_a_panic() {
 fn a_suspended_neighbor_costs_one_entry_for_each_client_and_catches_up() {
     const CLIENTS: u64 = 10;
     let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, unobserved());
     let line = |number: u64| format!("IAMAT client-{} +1+1 {number}\n", number % CLIENTS).into_bytes();
     let lines = (0..20_000).map(|number| (Duration::from_millis(5_000 + number / 5), 0, line(number)));
     feeder::add(&herd, &graph.names, lines.collect());
@@ -134,7 +139,7 @@ fn a_suspended_neighbor_costs_one_entry_for_each_client_and_catches_up() {
 #[test]
 fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
     let graph = Topology::Line.graph(1, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, unobserved());
     let server = herd.servers[0].host();
     herd.world.run_for(Duration::from_secs(1));
     let before = server.descriptor_count();
@@ -150,7 +155,7 @@ fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
 #[test]
 fn a_neighbor_whose_machine_fails_again_and_again_leaves_no_connections_behind() {
     let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let herd = Herd::new(World::new(1), &graph, Rule::Newest, PlacesKind::Nobody, unobserved());
     let [one, other] = [0, 1].map(|server: usize| herd.servers[server].host());
     herd.world.run_for(Duration::from_secs(30));
     let before = one.descriptor_count();

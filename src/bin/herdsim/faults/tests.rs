@@ -1,7 +1,8 @@
 use super::*;
+use crate::herd::rules::Rule;
 use crate::herd::{Herd, PlacesKind};
 use crate::herd::{feeder, topology::Topology};
-use proxyherd::locations::Rule;
+use crate::tests::unobserved;
 use reactor::Reason;
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ fn line_of(servers: usize) -> (Herd, Graph) {
 
 fn line_in(world: World, servers: usize) -> (Herd, Graph) {
     let graph = Topology::Line.graph(servers, &mut Random::new(1)).unwrap();
-    let herd = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, Rc::new(|_| None));
+    let herd = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, unobserved());
     (herd, graph)
 }
 

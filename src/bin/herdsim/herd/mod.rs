@@ -1,10 +1,10 @@
 //! [`Herd`]: a world with the real servers in it: each is the very [`Server`] that ships, on a host of its own.
 //!
-//! Next: `topology.rs`, which servers are neighbors.
+//! Next: `rules.rs`, the rules by which they take locations.
 
+use crate::herd::rules::Rule;
 use crate::herd::topology::Graph;
 use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
-use proxyherd::locations::Rule;
 use proxyherd::places::{self, Asker, Nearby, Places};
 use proxyherd::server::Server;
 use proxyherd::watch::Watch;
@@ -15,13 +15,14 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 pub(crate) mod feeder;
+pub(crate) mod rules;
 pub(crate) mod topology;
 
 /// The port on which all servers listen: each has an address of its own.
 pub(crate) const PORT: u16 = 12_200;
 
 /// Makes the observer for a server's new life. Called with the server's number at each start.
-pub(crate) type Observer = Rc<dyn Fn(usize) -> Option<Rc<dyn Watch>>>;
+pub(crate) type Observer = Rc<dyn Fn(usize) -> Rc<dyn Watch>>;
 
 /// Called with a server's number and with what it has left behind, when the server stops in good order.
 pub(crate) type Stopped = Rc<dyn Fn(usize, Left)>;
@@ -87,11 +88,11 @@ impl Herd {
             let host = world.host_with(name, hosts.clone(), move |reactor| {
                 let unanswered = Rc::new(Cell::new(0));
                 let places = Rc::new(Counted { inner: places_for(reactor, kind), unanswered: unanswered.clone() });
-                let server = Server::new(reactor, &config, &own, places, rule, observer(number));
+                let server = Server::new(reactor, &config, &own, places, rule.order(), observer(number));
                 let server = server.expect("the herd's own configuration names its servers");
                 this.server.replace(Rc::downgrade(&server));
                 this.unanswered.replace(unanswered.clone());
-                drop(server.begin());
+                server.begin().detach();
                 let (this, stopped, over) = (this.clone(), stopped.clone(), reactor.clone());
                 reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
                     let descriptors = this.host().descriptor_count().saturating_sub(DESCRIPTORS);

@@ -3,10 +3,11 @@
 //! Next: `machine/mod.rs`, the machine below the simulation.
 
 use crate::herd::feeder::{self, FeedLine};
+use crate::herd::rules::Rule;
 use crate::herd::topology::Topology;
 use crate::herd::{Herd, Observer, PlacesKind};
 use crate::machine::clock::{ProgressTimer, Stopwatch};
-use proxyherd::locations::{NeighborId, Rule, Verdict};
+use proxyherd::locations::{NeighborId, Verdict};
 use proxyherd::message::At;
 use proxyherd::watch::{HeardFrom, Watch};
 use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
@@ -87,10 +88,6 @@ impl Watch for Teller {
         self.tally.told.set(self.tally.told.get() + 1);
         self.tally.bytes.set(self.tally.bytes.get() + line.len() as u64 + 1);
     }
-
-    fn linked(&self, _neighbor: NeighborId) {}
-
-    fn told_back(&self, _neighbor: NeighborId) {}
 }
 
 /// Has each client move once. After each event `tell` gets the simulated time and the time of the end.
@@ -104,7 +101,7 @@ fn grow(servers: usize, clients: usize, tell: impl Fn(Duration, Duration)) -> Re
     tally.spread.borrow_mut().resize(clients, None);
     let herd = Rc::new(RefCell::new(None));
     let teller: Rc<dyn Watch> = Rc::new(Teller { tally: tally.clone(), herd: herd.clone() });
-    let observer: Observer = Rc::new(move |_| Some(teller.clone()));
+    let observer: Observer = Rc::new(move |_| teller.clone());
     let built = Herd::new(world, &graph, Rule::Newest, PlacesKind::Nobody, observer);
     let lines: Vec<FeedLine> = (0..clients)
         .map(|client| {

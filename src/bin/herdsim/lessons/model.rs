@@ -11,12 +11,12 @@
 //! Next: `growth.rs`, what a flood costs.
 
 use crate::herd::feeder::{self, FeedLine};
+use crate::herd::rules::Rule;
 use crate::herd::topology::Topology;
 use crate::herd::{Herd, Observer, PlacesKind};
 use crate::machine::threads;
-use proxyherd::locations::{NeighborId, Rule, Verdict};
-use proxyherd::message::At;
-use proxyherd::watch::{HeardFrom, Watch};
+use proxyherd::locations::NeighborId;
+use proxyherd::watch::Watch;
 use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
 use std::cell::Cell;
 use std::ops::Range;
@@ -74,15 +74,9 @@ enum End {
 struct Counter(Rc<Cell<u64>>);
 
 impl Watch for Counter {
-    fn heard(&self, _at: &At<'_>, _line: &[u8], _from: HeardFrom, _verdict: &Verdict) {}
-
     fn told(&self, _neighbor: NeighborId, _line: &[u8]) {
         self.0.set(self.0.get() + 1);
     }
-
-    fn linked(&self, _neighbor: NeighborId) {}
-
-    fn told_back(&self, _neighbor: NeighborId) {}
 }
 
 /// One run: some updates of one client, each at a random server.
@@ -98,7 +92,7 @@ fn run(seed: u64, rule: Rule, updates: u64, travel: Travel) -> Result<End, Strin
     let world = World::with_settings(seed, settings);
     let told = Rc::new(Cell::new(0));
     let counter: Rc<dyn Watch> = Rc::new(Counter(told.clone()));
-    let observer: Observer = Rc::new(move |_| Some(counter.clone()));
+    let observer: Observer = Rc::new(move |_| counter.clone());
     let herd = Herd::new(world, &graph, rule, PlacesKind::Nobody, observer);
     let mut at = BEGIN;
     let lines: Vec<FeedLine> = (1..=updates)

@@ -6,9 +6,10 @@
 //! Next: `model.rs`, how often that happens.
 
 use crate::herd::feeder;
+use crate::herd::rules::Rule;
 use crate::herd::topology::{Graph, Topology};
 use crate::herd::{Herd, Member, Observer, PlacesKind};
-use proxyherd::locations::{NeighborId, Rule, Verdict};
+use proxyherd::locations::{NeighborId, Verdict};
 use proxyherd::message::At;
 use proxyherd::watch::{HeardFrom, Watch};
 use reactor::sim::{Latency, LinkSettings, Random, World, WorldSettings};
@@ -94,10 +95,6 @@ impl Watch for Recorder {
     fn told(&self, neighbor: NeighborId, line: &[u8]) {
         self.note(What::Told(self.neighbor(neighbor), version(line)));
     }
-
-    fn linked(&self, _neighbor: NeighborId) {}
-
-    fn told_back(&self, _neighbor: NeighborId) {}
 }
 
 /// Lets two versions flood a ring of three, half a delay apart. Returns what happened.
@@ -110,7 +107,7 @@ fn flood(rule: Rule) -> Vec<Event> {
     let (known, notes, ring) = (members.clone(), events.clone(), graph.clone());
     let observer: Observer = Rc::new(move |server| {
         let recorder = Recorder { server, graph: ring.clone(), members: known.clone(), events: notes.clone() };
-        Some(Rc::new(recorder))
+        Rc::new(recorder)
     });
     let herd = Herd::new(world, &graph, rule, PlacesKind::Nobody, observer);
     *members.borrow_mut() = herd.servers.clone();

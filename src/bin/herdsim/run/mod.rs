@@ -14,9 +14,9 @@ use crate::book::{Book, Count};
 use crate::clients;
 use crate::clients::workload::{self, Workload};
 use crate::faults::Victims;
+use crate::herd::rules::Rule;
 use crate::herd::topology::{Graph, Topology};
 use crate::herd::{Herd, PlacesKind};
-use proxyherd::locations::Rule;
 use reactor::sim::{Host, HostSettings, Latency, LinkSettings, Random, World, WorldSettings};
 use std::ops::Range;
 use std::rc::Rc;
@@ -151,7 +151,7 @@ impl Simulation {
 
         let book = Book::new(&graph, workload::names(scenario.clients));
         let observer = { book.clone() };
-        let observer = Rc::new(move |server| Some(observer.began(server)));
+        let observer = Rc::new(move |server| observer.began(server));
         let onlooker = book.clone();
         let stopped = Rc::new(move |server, left| onlooker.stopped(server, left));
         let mut hosts = HostSettings::default();

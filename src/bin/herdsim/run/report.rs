@@ -4,9 +4,9 @@
 
 use crate::book::Count;
 use crate::book::invariants::{Invariant, Violation};
+use crate::herd::rules::Rule;
 use crate::run::many::{self, Same};
 use crate::run::{RunOutcome, Scenario, Simulation};
-use proxyherd::locations::Rule;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::catch_unwind;
