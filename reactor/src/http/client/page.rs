@@ -3,7 +3,7 @@
 //! It differs from Twisted's: it fires as soon as the response is complete, its time limit covers everything (look-up,
 //! connection, TLS, response), the size of the response is limited, and redirects are not followed.
 //!
-//! Next: `sim/mod.rs`, a simulated network below all this.
+//! Next: `../../service/mod.rs`, a connection that comes back when it is lost.
 
 use super::agent::Agent;
 use super::error::AgentError;

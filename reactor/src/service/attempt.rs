@@ -1,0 +1,110 @@
+//! [`Attempt`]: one attempt of a service, and the connection that it leads to, as the reactor sees them.
+//!
+//! Each attempt has a factory and a connector of its own, and a number. So what an earlier connection still has to say
+//! cannot be taken for news of the present one.
+//!
+//! Next: `../sim/mod.rs`, a simulated network below all this.
+
+use super::machine::Inner;
+use crate::tls::TlsClient;
+use crate::{Address, ClientFactory, Connector, Failure, Protocol, Reason, Transport};
+use std::rc::Weak;
+
+/// The factory of one attempt.
+pub(super) struct Attempt<T: Clone + 'static> {
+    pub(super) service: Weak<Inner<T>>,
+    pub(super) number: u64,
+    pub(super) tls: Option<(TlsClient, String)>,
+    /// Why there is no protocol, if TLS refused the name.
+    pub(super) refused: Option<Failure>,
+}
+
+impl<T: Clone + 'static> ClientFactory for Attempt<T> {
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        let inner = self.service.upgrade()?.build(peer);
+        let up_at = if self.tls.is_some() { Event::HandshakeCompleted } else { Event::ConnectionMade };
+        let serving = Box::new(Serving { inner, service: self.service.clone(), number: self.number, up_at });
+        let Some((tls, server_name)) = &self.tls else { return Some(serving) };
+        match tls.wrap(server_name, serving) {
+            Ok(protocol) => Some(protocol),
+            Err(error) => {
+                self.refused = Some(error.into());
+                None
+            }
+        }
+    }
+
+    fn client_connection_failed(&mut self, _connector: &Connector, failure: Failure) {
+        if let Some(service) = self.service.upgrade() {
+            service.failed(self.number, self.refused.take().unwrap_or(failure));
+        }
+    }
+
+    fn client_connection_lost(&mut self, _connector: &Connector, reason: &Reason) {
+        if let Some(service) = self.service.upgrade() {
+            service.lost(self.number, reason);
+        }
+    }
+}
+
+/// When a connection is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    ConnectionMade,
+    HandshakeCompleted,
+}
+
+/// The program's protocol, in one that also tells the service that the connection is up. Over TLS it stands inside TLS,
+/// so that the service never hands out a transport on which plain bytes could be written.
+struct Serving<T: Clone + 'static> {
+    inner: Box<dyn Protocol>,
+    service: Weak<Inner<T>>,
+    number: u64,
+    up_at: Event,
+}
+
+impl<T: Clone + 'static> Serving<T> {
+    /// After the program's protocol has heard the same: it sees its connection before anything else does.
+    fn announce(&self, now: Event, transport: &Transport) {
+        if self.up_at == now
+            && let Some(service) = self.service.upgrade()
+        {
+            service.came_up(self.number, transport);
+        }
+    }
+}
+
+impl<T: Clone + 'static> Protocol for Serving<T> {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.inner.connection_made(transport);
+        self.announce(Event::ConnectionMade, transport);
+    }
+
+    fn handshake_completed(&mut self, transport: &Transport) {
+        self.inner.handshake_completed(transport);
+        self.announce(Event::HandshakeCompleted, transport);
+    }
+
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        self.inner.data_received(transport, data);
+    }
+
+    fn reading_resumed(&mut self, transport: &Transport) {
+        self.inner.reading_resumed(transport);
+    }
+
+    fn read_connection_lost(&mut self, transport: &Transport) {
+        self.inner.read_connection_lost(transport);
+    }
+
+    fn reactor_stopping(&mut self, transport: &Transport) {
+        self.inner.reactor_stopping(transport);
+    }
+
+    fn connection_lost(&mut self, reason: &Reason) {
+        if let Some(service) = self.service.upgrade() {
+            service.note_reason(reason); // The connector knows only that of the connection below TLS.
+        }
+        self.inner.connection_lost(reason);
+    }
+}
