@@ -55,7 +55,7 @@ pub struct Failure(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     /// Shared by the clones; each of them has a trail of its own.
-    shared: Rc<Shared>,
+    common: Rc<Common>,
     raised: &'static Location<'static>,
     trail: Vec<Waypoint>,
     /// Steps passed after the trail was full.
@@ -65,7 +65,7 @@ struct Inner {
 thread_local!(static LAST_ID: Cell<u64> = const { Cell::new(1) });
 
 /// What the clones of a failure have in common.
-struct Shared {
+struct Common {
     error: Box<dyn Error>,
     /// Tells it from other failures. It stays the same when the error is replaced: see
     /// [`with_error`](Failure::with_error).
@@ -73,15 +73,15 @@ struct Shared {
     inside: Inside,
 }
 
-impl Shared {
+impl Common {
     #[inline]
-    fn new(error: impl Error + 'static, id: u64) -> Rc<Shared> {
+    fn new(error: impl Error + 'static, id: u64) -> Rc<Common> {
         let inside = Inside::of(&error);
-        Rc::new(Shared { error: Box::new(error), id, inside })
+        Rc::new(Common { error: Box::new(error), id, inside })
     }
 }
 
-impl Drop for Shared {
+impl Drop for Common {
     #[inline]
     fn drop(&mut self) {
         self.inside.drop(&mut self.error);
@@ -111,7 +111,7 @@ impl Failure {
     pub(crate) fn at(error: impl Error + 'static, raised: &'static Location<'static>) -> Failure {
         // While a thread ends there are no new numbers; then failures have less to tell.
         let id = LAST_ID.try_with(|last| last.replace(last.get() + 1)).unwrap_or_default();
-        Failure(Box::new(Inner { shared: Shared::new(error, id), raised, trail: Vec::new(), untold: 0 }))
+        Failure(Box::new(Inner { common: Common::new(error, id), raised, trail: Vec::new(), untold: 0 }))
     }
 
     /// A failure that is only a sentence, a [`Message`].
@@ -122,15 +122,15 @@ impl Failure {
 
     /// The error inside.
     pub fn value(&self) -> &(dyn Error + 'static) {
-        &*self.0.shared.error
+        &*self.0.common.error
     }
 
     /// The error as an `E`, if it is one. Twisted's `Failure.check`.
     pub fn check<E: Error + 'static>(&self) -> Option<&E> {
-        self.0.shared.error.downcast_ref()
+        self.0.common.error.downcast_ref()
     }
 
-    /// The failure as a failure whose error is an `E`, if it is one. An errback that handles only some errors passes on
+    /// The same failure, typed: its error is known to be an `E`. An errback that handles only some errors passes on
     /// the others with `?`. Twisted's `Failure.trap`.
     ///
     /// ```
@@ -180,38 +180,38 @@ impl Failure {
 
     /// The same failure, with the same origin and trail, as another error.
     pub(crate) fn with_error(&self, error: impl Error + 'static) -> Failure {
-        Failure(Box::new(Inner { shared: Shared::new(error, self.id()), ..(*self.0).clone() }))
+        Failure(Box::new(Inner { common: Common::new(error, self.id()), ..(*self.0).clone() }))
     }
 
-    /// A failure with the same origin and trail, whose error `wrap` makes around this one. If many lists are inside
-    /// each other, only the innermost and the outermost failure keep a full trail: the trails of all those between them
-    /// would fill the memory.
+    /// A failure with the same origin and trail. Its error is what `wrap` makes around this failure. If many lists are
+    /// inside each other, only the innermost and the outermost failure keep a full trail: the trails of all those
+    /// between them would fill the memory.
     pub(crate) fn wrapped<E: Error + 'static>(self, wrap: impl FnOnce(Failure) -> E) -> Failure {
-        let Inner { shared, raised, trail, untold } = *self.0;
-        let (id, is_between) = (shared.id, shared.error.is::<FirstError>());
+        let Inner { common, raised, trail, untold } = *self.0;
+        let (id, is_between) = (common.id, common.error.is::<FirstError>());
         let inside = match trail.last() {
             Some(&last) if is_between && trail.len() == MAX_TRAIL => {
-                Inner { shared, raised, trail: vec![last], untold: untold + MAX_TRAIL - 1 }
+                Inner { common, raised, trail: vec![last], untold: untold + MAX_TRAIL - 1 }
             }
-            _ => Inner { shared, raised, trail: trail.clone(), untold },
+            _ => Inner { common, raised, trail: trail.clone(), untold },
         };
-        let shared = Shared::new(wrap(Failure(Box::new(inside))), id);
-        Failure(Box::new(Inner { shared, raised, trail, untold }))
+        let common = Common::new(wrap(Failure(Box::new(inside))), id);
+        Failure(Box::new(Inner { common, raised, trail, untold }))
     }
 
     /// The number that tells it from every other failure of this thread; its clones have the same.
     pub(crate) fn id(&self) -> u64 {
-        self.0.shared.id
+        self.0.common.id
     }
 
     /// Whether it is a cancellation, or what lists and races make of one.
     pub(crate) fn is_cancellation(&self) -> bool {
-        self.0.shared.inside.is_cancellation()
+        self.0.common.inside.is_cancellation()
     }
 
     /// Marks it, and all its clones, as reported. Returns whether it was not marked before.
     pub(crate) fn mark_reported(&self) -> bool {
-        self.0.shared.inside.mark_reported()
+        self.0.common.inside.mark_reported()
     }
 
     /// The whole story, in several lines: the error, its causes, where it was raised, and what it passed on its way. If
@@ -255,7 +255,7 @@ impl Failure {
     }
 }
 
-/// A failure whose error is known to be an `E`: what [`Failure::trap`] returns. It dereferences to that `E`.
+/// A failure with an error that is known to be an `E`: what [`Failure::trap`] returns. It dereferences to that `E`.
 pub struct Trapped<E> {
     failure: Failure,
     error: PhantomData<fn() -> E>,
@@ -324,7 +324,7 @@ impl<E: Error + 'static> From<E> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.shared.error, f)
+        fmt::Display::fmt(&self.0.common.error, f)
     }
 }
 

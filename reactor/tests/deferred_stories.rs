@@ -103,7 +103,7 @@ fn every_callback_is_named_after_a_short_wait() {
     assert_eq!(names(&report), ["raise", "pending", "p1", "p2", "p3", "p4", "p5 waits", "p6 raises"], "{report}");
 }
 
-// A fired chain whose last callback gave back an unfired Deferred does not forget itself.
+// A fired chain with a last callback that returned an unfired Deferred does not forget itself.
 
 fn waits() -> (Deferred<u32>, Firer<u32>) {
     let (inner, fire_inner) = Deferred::<u32>::new(); // inner

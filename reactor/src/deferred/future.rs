@@ -9,6 +9,7 @@ use super::story::{Outcome, Place, Trace};
 use crate::Failure;
 use crate::failure::Waypoint;
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -49,7 +50,7 @@ impl<T: 'static> Deferred<T> {
         // The future may be a Deferred: then no code awaits it, and the `await` counts as made here.
         let any: &mut dyn Any = &mut future;
         let started = match any.downcast_mut::<Option<Deferred<T>>>().and_then(Option::take) {
-            Some(deferred) => awaiting::start(AwaitedAt(deferred, made), made),
+            Some(mut deferred) => awaiting::start(poll_fn(move |context| deferred.poll_at(context, made)), made),
             None => awaiting::start(future.expect("only a Deferred was taken out"), made),
         };
         let state = match started {
@@ -57,18 +58,6 @@ impl<T: 'static> Deferred<T> {
             Err(chain) => State::Pending(chain),
         };
         Deferred { state }
-    }
-}
-
-/// A Deferred that is awaited at this place.
-struct AwaitedAt<T: 'static>(Deferred<T>, Place);
-
-impl<T: 'static> Future for AwaitedAt<T> {
-    type Output = Result<T, Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Failure>> {
-        let AwaitedAt(deferred, at) = &mut *self;
-        deferred.poll_at(context, at)
     }
 }
 

@@ -32,7 +32,7 @@ impl Inside {
         let is_cancellation = if let Some(first) = any.downcast_ref::<FirstError>() {
             first.failure.is_cancellation()
         } else if let Some(FailureGroup(failures)) = any.downcast_ref() {
-            // An empty race is no cancellation.
+            // An empty race was not cancelled.
             !failures.is_empty() && failures.iter().all(Failure::is_cancellation)
         } else {
             any.is::<CancelledError>()
@@ -52,7 +52,7 @@ impl Inside {
         self.0.replace(self.0.get() | IS_REPORTED) & IS_REPORTED == 0
     }
 
-    /// Drops `error`, whose content this describes, without recursion.
+    /// Drops `error` without recursion. This must be what is known of that error.
     #[inline]
     pub(super) fn drop(&self, error: &mut Box<dyn Error>) {
         if self.0.get() & MAY_HOLD_FAILURES != 0 {
@@ -62,10 +62,10 @@ impl Inside {
 }
 
 thread_local! {
-    /// Whether a drop further out on the stack will empty the list of errors that wait.
+    /// Whether a drop further out on the stack will empty the list of errors that are put off.
     static IS_DROPPING: Cell<bool> = const { Cell::new(false) };
     /// The errors that are still to be dropped.
-    static WAITING: RefCell<Vec<Box<dyn Error>>> = const { RefCell::new(Vec::new()) };
+    static PUT_OFF: RefCell<Vec<Box<dyn Error>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Drops an error now, or later if it is inside the drop of another one.
@@ -76,12 +76,12 @@ fn let_go(error: &mut Box<dyn Error>) {
     let error = mem::replace(error, Box::new(fmt::Error));
     if IS_DROPPING.replace(true) {
         // While the thread ends there is no list any more: then the closure is dropped uncalled, and the error with it.
-        let _ = WAITING.try_with(|waiting| waiting.borrow_mut().push(error));
+        let _ = PUT_OFF.try_with(|list| list.borrow_mut().push(error));
         return;
     }
     let _end = Dropping;
     drop(error);
-    while let Some(next) = WAITING.try_with(|waiting| waiting.borrow_mut().pop()).ok().flatten() {
+    while let Some(next) = PUT_OFF.try_with(|list| list.borrow_mut().pop()).ok().flatten() {
         drop(next);
     }
 }

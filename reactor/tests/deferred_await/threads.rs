@@ -1,4 +1,4 @@
-//! Wakers on other threads: what they rouse goes on in the reactor that runs on the coroutine's own.
+//! Wakers on other threads: what they wake goes on in the reactor that runs on the coroutine's own.
 
 use super::{Drops, Events, oneshot, yield_now};
 use reactor::{Deferred, Reactor};

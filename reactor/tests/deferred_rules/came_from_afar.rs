@@ -1,5 +1,5 @@
-//! Where a failure came from, when it came from another Deferred: one that was given back, linked, awaited, or in a
-//! list.
+//! Where a failure came from, when it came from another Deferred: one that a callback returned, that was linked or
+//! awaited, or in a list.
 
 use crate::came_from::{long_wait, lost_tells, raise};
 use crate::labels::told;

@@ -9,7 +9,7 @@ use reactor::error::CircularWaitError;
 /// A place for a Deferred that its own callback can reach.
 type Itself<T> = Rc<RefCell<Option<Deferred<T>>>>;
 
-/// M12: A Deferred that waits for itself.
+/// M12: A Deferred cannot wait for itself.
 mod m12 {
     use super::*;
 
@@ -159,7 +159,7 @@ mod m12 {
     }
 }
 
-/// M18: What can no longer be called is dropped.
+/// M18: A callback that can no longer run is dropped.
 mod m18 {
     use super::*;
 

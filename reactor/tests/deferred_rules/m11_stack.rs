@@ -11,7 +11,7 @@ const MANY: usize = match () {
     () => 1_000_000,
 };
 
-/// A Deferred that gives back one that gives back one ..; the innermost is `inner`. They have fired.
+/// Fired Deferreds, each with a callback that returns the one inside it; the innermost is `inner`.
 fn wrapped(inner: Deferred<usize>) -> Deferred<usize> {
     (0..MANY).fold(inner, |inner, _| deferred::succeed(()).add_callback(move |()| inner).add_callback(|n| Ok(n + 1)))
 }
@@ -25,7 +25,7 @@ fn many_nested_returned_deferreds_are_made_from_the_inside_out() {
     assert_eq!(chain.result(), Some(MANY));
 }
 
-/// Many Deferreds, each of which gives back the one before; none has fired.
+/// Many unfired Deferreds, each with a callback that returns the one before.
 fn unfired_row() -> (Firer<usize>, Vec<Firer<()>>, Deferred<usize>) {
     let (mut chain, firer) = Deferred::<usize>::new();
     let mut firers = Vec::with_capacity(MANY);

@@ -200,7 +200,7 @@ mod m03 {
     }
 }
 
-/// M4: Everything runs before the call that made it possible returns: a firing, or an add to a fired one.
+/// M4: Callbacks run before the call that made them possible returns: a firing, or adding to a fired Deferred.
 mod m04 {
     use super::*;
 
@@ -257,7 +257,7 @@ mod m05 {
     }
 }
 
-/// M6: A callback that fires another Deferred runs that one's chain nested.
+/// M6: A callback that fires another Deferred runs its chain nested.
 mod m06 {
     use super::*;
 

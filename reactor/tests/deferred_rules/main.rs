@@ -1,36 +1,36 @@
 //! The rules of Deferreds, one after the other, through the public API only: a port of Twisted's is judged by them.
 //!
-//! The rules of the machine are in the table below. The tests of rule M7 are in a module `m07`, and so on. The other
-//! files follow Twisted's module: methods, functions, lists, locks, queues, coroutines. `came_from*.rs` are about where
-//! a failure says that it came from.
+//! The rules of the machine are in the table below. The tests of rule M7 are in a module `m07`, and so on; those of
+//! M11, M17 and M19 in files with that number. The other files follow Twisted's module: methods, functions, lists,
+//! locks, queues, coroutines. `came_from*.rs` are about where a failure says that it came from.
 //!
 //! | Rule | |
 //! |---|---|
 //! | M1 | It fires once; a second firing is an error for its caller, and changes nothing |
 //! | M2 | It fires with a value or with a failure |
 //! | M3 | A callback runs on a value, an errback on a failure; what it returns is the next result |
-//! | M4 | Everything runs before the call that made it possible returns: a firing, or an add to a fired one |
+//! | M4 | Callbacks run before the call that made them possible returns: a firing, or adding to a fired Deferred |
 //! | M5 | A callback added from inside a running one runs last |
-//! | M6 | A callback that fires another Deferred runs that one's chain nested |
-//! | M7 | A callback that returns a Deferred without a result makes the chain wait |
-//! | M8 | One that has its result gives it away, and the responsibility for a failure with it |
-//! | M9 | The inner one's own callbacks run first, then those of the one that waits |
-//! | M10 | One Deferred, one waiter |
+//! | M6 | A callback that fires another Deferred runs its chain nested |
+//! | M7 | A callback that returns an unfired Deferred makes the chain wait |
+//! | M8 | A returned Deferred that has fired hands over its result, and the responsibility for a failure |
+//! | M9 | The callbacks of the inner Deferred run first, then those of the chain that waits |
+//! | M10 | A Deferred has one waiter |
 //! | M11 | Chains of any length use the stack of one |
-//! | M12 | A Deferred that waits for itself |
-//! | M13 | A Deferred as a plain value |
-//! | M14 | A paused Deferred on the way holds up only what waits for it |
+//! | M12 | A Deferred cannot wait for itself |
+//! | M13 | A Deferred can be a plain value |
+//! | M14 | A paused Deferred holds up only the chains that wait for it |
 //! | M15 | A failure that nobody handled is logged when its chain is dropped |
 //! | M16 | Awaiting a failure handles it |
 //! | M17 | Errors say where a Deferred was made and fired |
-//! | M18 | What can no longer be called is dropped |
+//! | M18 | A callback that can no longer run is dropped |
 //! | M19 | A Deferred shows its state |
 //!
 //! What has no test, and why:
 //! * `errback()` without an argument takes the exception that is being handled (M2): there is none in Rust.
 //! * `callback(a_deferred)` (M13): the types forbid it, unless a `Deferred<Deferred<T>>` was asked for, which has a
 //!   test.
-//! * Callbacks that were added to a Deferred after it had been given back, and see None (M9), and a second one that
+//! * Callbacks that were added to a Deferred after a callback had returned it, and see None (M9), and a second one that
 //!   waits and gets None (M10, `await`, `yield`): it has moved. [`Shared`](reactor::deferred::Shared) is for that.
 //! * The debug mode and switching it on (M17): the places are always known; locals are never kept.
 //! * That a failure in a cycle of references is logged when the collector comes (M15): Rust has no collector. A chain
@@ -88,7 +88,7 @@ fn note(events: &Events, what: impl fmt::Display) {
     events.borrow_mut().push(what.to_string());
 }
 
-/// A callback that notes that it ran, and gives back what it got.
+/// A callback that notes that it ran, and returns what it got.
 fn noting<T>(events: &Events, name: &'static str) -> impl FnOnce(Result<T, Failure>) -> Result<T, Failure> + 'static {
     let events = events.clone();
     move |result| {

@@ -5,7 +5,7 @@ use reactor::deferred::{self, Pause};
 
 #[test]
 fn add_consumes_the_deferred_and_returns_the_next_one() {
-    // In Twisted all of these return the same object, whose type changes under way.
+    // In Twisted all of these return the same object, and its type changes under way.
     let text: Deferred<String> = deferred::succeed(1).add_callback(|n: i32| Ok(n.to_string()));
     let length: Deferred<usize> = text.add_callbacks(|text| Ok(text.len()), |_| Ok(0));
     let same: Deferred<usize> = length.add_errback(|_| Ok(0)).add_both(|result| result);
@@ -90,7 +90,7 @@ fn chain_deferred_to_a_fired_deferred_is_an_already_called_error() {
 
 #[test]
 fn chain_deferred_does_not_wait_for_the_second_chain() {
-    // Other than a Deferred that is given back: the link does not make the first one wait.
+    // A returned Deferred makes the chain wait; `chain_deferred` does not.
     let (inner, fire_inner) = Deferred::<u32>::new();
     let ((first, fire_first), (second, fire_second)) = (Deferred::<u32>::new(), Deferred::<u32>::new());
     let second = second.add_callback(move |_| inner);

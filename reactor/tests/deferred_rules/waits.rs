@@ -1,9 +1,9 @@
-//! M7 to M10, M13 and M14: a chain that waits for the Deferred that one of its callbacks gave back.
+//! M7 to M10, M13 and M14: a chain that waits for the Deferred that one of its callbacks returned.
 
 use crate::*;
 use reactor::deferred::{self, Given, Shared};
 
-/// M7: A callback that returns a Deferred without a result makes the chain wait.
+/// M7: A callback that returns an unfired Deferred makes the chain wait.
 mod m07 {
     use super::*;
 
@@ -98,7 +98,7 @@ mod m07 {
     }
 }
 
-/// M8: One that has its result gives it away, and the responsibility for a failure with it.
+/// M8: A returned Deferred that has fired hands over its result, and the responsibility for a failure.
 mod m08 {
     use super::*;
 
@@ -122,7 +122,7 @@ mod m08 {
     }
 }
 
-/// M9: The inner one's own callbacks run first, then those of the one that waits.
+/// M9: The callbacks of the inner Deferred run first, then those of the chain that waits.
 mod m09 {
     use super::*;
 
@@ -146,7 +146,7 @@ mod m09 {
     }
 }
 
-/// M10: One Deferred, one waiter.
+/// M10: A Deferred has one waiter.
 mod m10 {
     use super::*;
 
@@ -194,7 +194,7 @@ mod m10 {
     }
 }
 
-/// M13: A Deferred as a plain value.
+/// M13: A Deferred can be a plain value.
 mod m13 {
     use super::*;
 
@@ -209,7 +209,7 @@ mod m13 {
     }
 }
 
-/// M14: A paused Deferred on the way holds up only what waits for it.
+/// M14: A paused Deferred holds up only the chains that wait for it.
 mod m14 {
     use super::*;
 

@@ -1,10 +1,10 @@
 //! What a cancel needs beyond the trampoline: how it ends in a circle, and how lists that cancel lists do not recurse.
 //!
 //! A canceller is the user's code, and runs inside the loop that cancels. If it fires its Deferred, that chain runs
-//! nested, as everywhere. A list that fails by this cancels its other inputs, whose cancellers may do the same: each
-//! one level of the stack. Twisted runs all of that at once, and so do we, because programs can see the order; but
-//! only [`MAX_NESTED_CANCELLERS`] deep. From there on a list leaves its cancels to the loop that runs the innermost
-//! canceller, which does them when that canceller has returned.
+//! nested, as everywhere. If this fails a list, the list cancels its other inputs, and their cancellers may do the
+//! same: each takes one level of the stack. Twisted runs all of that at once. So do we, because programs can see the
+//! order, but only [`MAX_NESTED_CANCELLERS`] deep. From there on a list leaves its cancels to the loop that runs the
+//! innermost canceller, which does them when that canceller has returned.
 //!
 //! Next: `nesting.rs`, the same for any loop inside a loop.
 
@@ -44,7 +44,7 @@ impl Trampoline {
         }
     }
 
-    /// For a list whose result is known: cancels its other inputs, and then runs `list`, which hands the result on.
+    /// For a list that knows its result: cancels its other inputs, and then runs `list`, which hands the result on.
     pub(crate) fn cancel_before(&mut self, inputs: Vec<FlatRc<dyn Control>>, at: Place, list: Rc<dyn Run>) {
         if NESTED_CANCELLERS.get() < MAX_NESTED_CANCELLERS {
             self.postpone_alone(list);

@@ -1,9 +1,9 @@
 //! [`FlatRc`]: a strong link between nodes, dropped without recursion however long the chain is.
 //!
-//! A closure that waits may have captured a Deferred, whose closures have captured others: dropping the first would
-//! drop the last a million calls deep. So a node that loses its last link while another node is being dropped is not
-//! dropped there. It goes onto a list, and the outermost drop empties that list in a loop. If a value panics in its own
-//! `Drop`, the rest is dropped all the same before the panic resumes.
+//! A closure that waits may have captured a Deferred. The closures of that one may have captured others, and so on.
+//! Dropping the first would drop the last a million calls deep. So a node that loses its last link while another node
+//! is being dropped is not dropped there. It goes onto a list, and the outermost drop empties that list in a loop. If a
+//! value panics in its own `Drop`, the rest is dropped all the same before the panic resumes.
 //!
 //! [`Deferred`](crate::Deferred) says what this means for programs.
 //!
@@ -25,7 +25,7 @@ pub(crate) trait Node {
     fn put_off(&self) {}
 }
 
-/// A node whose drop needs nothing special.
+/// A node that needs nothing special when it is dropped.
 pub(crate) trait Plain: 'static {}
 
 impl<N: Plain> Node for N {
@@ -112,55 +112,56 @@ impl<N: Node + ?Sized> Drop for FlatRc<N> {
 }
 
 thread_local! {
-    /// Whether a drop further out on the stack will empty the list of nodes that wait.
+    /// Whether a drop further out on the stack will empty the list of nodes that are put off.
     static IS_DROPPING: Cell<bool> = const { Cell::new(false) };
-    /// Whether any node waits. A flag of its own, because the list has a destructor, and so costs more to look at.
-    static SOME_WAIT: Cell<bool> = const { Cell::new(false) };
+    /// Whether any node is put off. A flag of its own, because the list has a destructor, and so costs more to look at.
+    static SOME_ARE_PUT_OFF: Cell<bool> = const { Cell::new(false) };
     /// The nodes without links that are still to be dropped.
-    static WAITING: RefCell<Vec<Rc<dyn Node>>> = const { RefCell::new(Vec::new()) };
+    static PUT_OFF: RefCell<Vec<Rc<dyn Node>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Drops a node now, or later if it is inside the drop of another one.
 #[inline(never)]
 fn let_go(node: Rc<dyn Node>) {
     if IS_DROPPING.replace(true) {
-        return wait(node);
+        return put_off(node);
     }
     let unwinding = Unwinding;
     drop(node);
-    while SOME_WAIT.get() {
-        drop(next_waiting());
+    while SOME_ARE_PUT_OFF.get() {
+        drop(next_put_off());
     }
     mem::forget(unwinding);
     IS_DROPPING.set(false);
 }
 
 #[cold]
-fn wait(node: Rc<dyn Node>) {
+fn put_off(node: Rc<dyn Node>) {
     node.put_off();
     // While the thread ends there is no list any more: then the closure is dropped uncalled, and the node with it.
-    let _ = WAITING.try_with(|waiting| {
-        SOME_WAIT.set(true);
-        waiting.borrow_mut().push(node);
+    let _ = PUT_OFF.try_with(|list| {
+        SOME_ARE_PUT_OFF.set(true);
+        list.borrow_mut().push(node);
     });
 }
 
 #[cold]
-fn next_waiting() -> Option<Rc<dyn Node>> {
-    let next = WAITING.try_with(|waiting| waiting.borrow_mut().pop()).ok().flatten();
-    SOME_WAIT.set(next.is_some());
+fn next_put_off() -> Option<Rc<dyn Node>> {
+    let next = PUT_OFF.try_with(|list| list.borrow_mut().pop()).ok().flatten();
+    SOME_ARE_PUT_OFF.set(next.is_some());
     next
 }
 
-/// Drops the nodes that still wait if some value's `Drop` panicked. A guard, so that it costs nothing if none does.
+/// Drops the nodes that are still put off if some value's `Drop` panicked. It is a guard, so that it costs nothing if
+/// none does.
 struct Unwinding;
 
 impl Drop for Unwinding {
     #[cold]
     fn drop(&mut self) {
-        while SOME_WAIT.get() {
+        while SOME_ARE_PUT_OFF.get() {
             // A second panic that got out of here would end the process: it is reported by the panic hook.
-            drop(caught(|| drop(next_waiting())));
+            drop(caught(|| drop(next_put_off())));
         }
         IS_DROPPING.set(false);
     }

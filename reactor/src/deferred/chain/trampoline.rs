@@ -153,7 +153,7 @@ impl Trampoline {
         self.postponed.get_or_insert_default().push(Postponed::Run(run, control));
     }
 
-    /// The same for a node of no chain, or of a chain whose pauses do not matter to it.
+    /// The same for a node that does not belong to a chain, or that need not wait for the pauses of its chain.
     pub(crate) fn postpone_alone(&mut self, run: Rc<dyn Run>) {
         self.postponed.get_or_insert_default().push(Postponed::Run(run, None));
     }

@@ -13,8 +13,8 @@
 //! that is running, as the last step of a chain does. So lists in lists in lists use the stack of one.
 //!
 //! If the other inputs must be cancelled first, the loop does that ([`Trampoline::cancel_before`]), and then comes back
-//! for the result. A canceller of an input may do anything: fire other inputs, which decides the result, whose
-//! callbacks cancel and fire more. So nothing is borrowed while one runs.
+//! for the result. A canceller of an input may do anything. It may fire other inputs; these decide the result, and its
+//! callbacks cancel and fire more. So nothing is borrowed while a canceller runs.
 //!
 //! Next: `shared.rs`, one result for several.
 

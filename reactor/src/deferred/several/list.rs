@@ -22,7 +22,7 @@
 //! Twisted leaves them running; and an empty race fails, while Twisted's never fires.
 //!
 //! One more thing differs, when cancellers nest. A canceller may fail its Deferred; this fails a list, which cancels
-//! its other inputs, whose cancellers may do the same. From the sixteenth level on, a list fires only after the
+//! its other inputs; and their cancellers may do the same. From the sixteenth level on, a list fires only after the
 //! canceller that failed it has returned, so the order of events is not Twisted's.
 //!
 //! Next: `inputs.rs`, how it is done. What they fail with is in `failure/lists.rs`.

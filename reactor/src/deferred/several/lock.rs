@@ -1,9 +1,9 @@
 //! [`DeferredLock`] and [`DeferredSemaphore`]: callers wait in order of arrival, and without blocking the thread.
 //!
-//! Twisted's classes of these names. There, `release` is a method, which may be forgotten, called twice, or called by
-//! somebody who holds nothing (an AssertionError, if assertions are on). Here, acquiring gives a [`Permit`], and
-//! dropping that releases: on success, on failure, on cancel, on panic. Releasing twice, or releasing what you do not
-//! hold, cannot be written.
+//! Twisted's classes of these names. There, `release` is a method. A program may forget it, call it twice, or call it
+//! without holding the lock (an AssertionError, if assertions are on). Here, acquiring gives a [`Permit`], and dropping
+//! the permit releases: on success, on failure, on cancel, on panic. A program that releases twice, or releases what it
+//! does not hold, does not compile.
 //!
 //! A release hands the token straight to the oldest waiter, before any other caller can take it, and runs the waiter's
 //! callbacks before it returns. So if A releases from inside its callback, the order is "A in, B, A out", as in
@@ -138,8 +138,8 @@ impl DeferredSemaphore {
         self.0.limit
     }
 
-    /// How many callers wait. Waiters that have given up do not count. There is one exception: a coroutine whose own
-    /// Deferred is gone may give up unnoticed, and then counts until its turn comes.
+    /// How many callers wait. Waiters that have given up do not count. There is one exception: a coroutine may give up
+    /// unnoticed if its own Deferred is gone. It then counts until its turn comes.
     pub fn waiting_count(&self) -> usize {
         self.0.waiters.len()
     }

@@ -112,13 +112,13 @@ impl<T: 'static> DeferredQueue<T> {
         self.0.items.borrow().len()
     }
 
-    /// Whether none is stored.
+    /// Whether no item is stored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many callers wait for an item. Waiters that have given up do not count. There is one exception: a coroutine
-    /// whose own Deferred is gone may give up unnoticed, and then counts until its turn comes.
+    /// may give up unnoticed if its own Deferred is gone. It then counts until its turn comes.
     pub fn waiting_count(&self) -> usize {
         self.0.waiters.len()
     }

@@ -42,8 +42,8 @@ impl<T: 'static> Waiters<T> {
         Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
     }
 
-    /// How many wait. Waiters that have given up are not among them, except those that a coroutine awaited whose own
-    /// Deferred is gone.
+    /// How many wait. Waiters that have given up do not count, except one that is awaited by a coroutine without a
+    /// Deferred of its own.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }

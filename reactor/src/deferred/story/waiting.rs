@@ -37,7 +37,7 @@ struct Line {
     /// Why the one above waits for this one.
     why: Why,
     made: Place,
-    state: State,
+    state: Progress,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ enum Why {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum Progress {
     NotFired,
     Fired(Option<Place>),
     Paused(u32),
@@ -87,14 +87,14 @@ impl Status {
         Status { made, pauses, fired: None, has_head: false, waits_on: None, inputs: None, awaits: None }
     }
 
-    fn state(&self) -> State {
+    fn progress(&self) -> Progress {
         match self {
-            Status { pauses: 1.., .. } => State::Paused(self.pauses),
-            Status { waits_on: Some(_), .. } => State::Waits,
-            Status { inputs: Some(inputs), .. } => State::Inputs(inputs.len()),
-            Status { awaits: Some(_), .. } => State::Coroutine,
-            Status { has_head: true, fired: None, .. } => State::NotFired,
-            Status { fired, .. } => State::Fired(*fired),
+            Status { pauses: 1.., .. } => Progress::Paused(self.pauses),
+            Status { waits_on: Some(_), .. } => Progress::Waits,
+            Status { inputs: Some(inputs), .. } => Progress::Inputs(inputs.len()),
+            Status { awaits: Some(_), .. } => Progress::Coroutine,
+            Status { has_head: true, fired: None, .. } => Progress::NotFired,
+            Status { fired, .. } => Progress::Fired(*fired),
         }
     }
 }
@@ -102,7 +102,7 @@ impl Status {
 impl Waiting {
     /// The answer of a Deferred that waits for nothing any more.
     pub(crate) fn nothing(made: Place) -> Waiting {
-        Waiting { lines: vec![Line { depth: 0, why: Why::Top, made, state: State::Fired(None) }], untold: 0 }
+        Waiting { lines: vec![Line { depth: 0, why: Why::Top, made, state: Progress::Fired(None) }], untold: 0 }
     }
 
     /// The answer of a chain.
@@ -121,7 +121,7 @@ impl Waiting {
                 self.untold += rest.len();
                 return;
             }
-            self.lines.push(Line { depth, why, made: status.made, state: status.state() });
+            self.lines.push(Line { depth, why, made: status.made, state: status.progress() });
             let below = depth + 1;
             if let Some((inner, by)) = status.waits_on {
                 rest.push((below, Why::GivenBackBy(by), inner));
@@ -137,7 +137,7 @@ impl Waiting {
 
     /// Where the unfired Deferreds at the end of all the waiting were made, as far as they are listed.
     pub fn unfired(&self) -> impl Iterator<Item = Place> {
-        self.lines.iter().filter(|line| matches!(line.state, State::NotFired)).map(|line| line.made)
+        self.lines.iter().filter(|line| matches!(line.state, Progress::NotFired)).map(|line| line.made)
     }
 }
 
@@ -159,14 +159,14 @@ impl fmt::Display for Waiting {
             let made = line.made;
             write!(f, "{:indent$}", "")?;
             match line.state {
-                State::NotFired => write!(f, "the Deferred made at {made} has not been fired")?,
-                State::Fired(None) => write!(f, "the Deferred made at {made} has its result")?,
-                State::Fired(Some(at)) => write!(f, "the Deferred made at {made} was fired at {at}")?,
-                State::Paused(1) => write!(f, "the Deferred made at {made} is paused")?,
-                State::Paused(times) => write!(f, "the Deferred made at {made} is paused {times} times")?,
-                State::Waits => write!(f, "the Deferred made at {made} waits")?,
-                State::Inputs(left) => write!(f, "the list made at {made} waits for {left} more")?,
-                State::Coroutine => write!(f, "the coroutine started at {made}")?,
+                Progress::NotFired => write!(f, "the Deferred made at {made} has not been fired")?,
+                Progress::Fired(None) => write!(f, "the Deferred made at {made} has its result")?,
+                Progress::Fired(Some(at)) => write!(f, "the Deferred made at {made} was fired at {at}")?,
+                Progress::Paused(1) => write!(f, "the Deferred made at {made} is paused")?,
+                Progress::Paused(times) => write!(f, "the Deferred made at {made} is paused {times} times")?,
+                Progress::Waits => write!(f, "the Deferred made at {made} waits")?,
+                Progress::Inputs(left) => write!(f, "the list made at {made} waits for {left} more")?,
+                Progress::Coroutine => write!(f, "the coroutine started at {made}")?,
             }
         }
         if self.untold > 0 {
