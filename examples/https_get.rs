@@ -44,7 +44,7 @@ fn main() -> Result<(), Failure> {
     let page = Request::get("https://example.com/".parse()?);
     let stranger = Request::get("https://example.org/".parse()?);
     let (second, third, stopper) = (agent.clone(), agent.clone(), reactor.clone());
-    let _chain = agent
+    agent
         .fetch(page.clone())
         .add_callback(|page| println!("{}, {} bytes", page.head.status, page.body.len()))
         .add_callback(move |_| {
@@ -65,7 +65,8 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         })
-        .add_both(move |_| stopper.stop());
+        .add_both(move |_| stopper.stop())
+        .detach();
     Ok(reactor.run()?)
 }
 

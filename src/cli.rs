@@ -1,6 +1,6 @@
 //! The command line: which commands there are, and how each of them ends.
 //!
-//! Next: `cli/outcome.rs`, how the program ends.
+//! Next: [`cli/outcome.rs`](../../src/proxyherd/cli/outcome.rs.html), how the program ends.
 
 mod ask;
 mod check;

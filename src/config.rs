@@ -3,7 +3,8 @@
 //! Without a file the herd is the paper's five servers. A TOML file replaces them. Anything in the file that is not
 //! understood is an error with its line.
 //!
-//! Next: `config/reader.rs`, which turns TOML into values and says on which line something is wrong.
+//! Next: [`config/reader.rs`](../../src/proxyherd/config/reader.rs.html), which turns TOML into values and says on
+//! which line something is wrong.
 
 mod log;
 mod places;
@@ -213,7 +214,7 @@ impl Reader<'_> {
             for neighbor in &server.neighbors {
                 let wrong = match servers.contains_key(neighbor) {
                     _ if neighbor == name => "is named as its own neighbor",
-                    false => "has a neighbor that is no server here",
+                    false => "has a neighbor that is not a server of the herd",
                     true => continue,
                 };
                 // The error has the line of the list that names the neighbor.

@@ -4,7 +4,7 @@
 //! could win over a newer one. All functions take bytes as they came from a peer, and return `None` or `false` if those
 //! are not a number.
 //!
-//! Next: `locations.rs`, what a server knows.
+//! Next: [`locations.rs`](mod@crate::locations), what a server knows.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -29,8 +29,8 @@ struct Number {
     fraction_digits: usize,
 }
 
-/// The value of eight digits at once; `None` if one of the bytes is no digit. Multiplications join the digits to pairs,
-/// the pairs to fours, the fours to eight. Every command carries a time, and times are long numbers.
+/// The value of eight digits at once; `None` if one of the bytes is not a digit. Multiplications join the digits to
+/// pairs, the pairs to fours, the fours to eight. Every command carries a time, and times are long numbers.
 fn eight_digits(chunk: &[u8]) -> Option<u64> {
     const EACH: u64 = u64::MAX / 255;
     let word = u64::from_le_bytes(chunk.try_into().ok()?);
@@ -79,7 +79,7 @@ fn take_digits(text: &mut &[u8]) -> (u64, usize) {
 }
 
 impl Number {
-    /// Takes a number off the front of `text`; `None` if there is no digit.
+    /// Takes a number off the front of `text`; `None` if there is not a digit.
     fn take(text: &mut &[u8]) -> Option<Number> {
         let (whole, whole_digits) = take_digits(text);
         let (mut fraction, mut fraction_digits) = (0, 0);

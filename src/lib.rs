@@ -20,7 +20,7 @@
 //! Circle: `server.rs`, `protocol.rs`, `links.rs` and `links/` are one thing, a server at work. A connection and a link
 //! tell the server what they received, and the server tells the links what to pass on.
 //!
-//! Next: `message.rs`.
+//! Next: [`message.rs`](mod@crate::message).
 
 pub mod cli;
 pub mod config;

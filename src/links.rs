@@ -13,7 +13,7 @@
 //! looked up when it is written (the updates are coalesced). So a queue costs at most one entry for each client, and
 //! the line that is sent is always the newest.
 //!
-//! Next: `links/wire.rs`, the link as the reactor sees it.
+//! Next: [`links/wire.rs`](../../src/proxyherd/links/wire.rs.html), the link as the reactor sees it.
 
 mod pending;
 mod refused;

@@ -8,7 +8,7 @@
 //! The paper drops an AT only if its time *equals* the known one. Then an older message that arrives late overwrites a
 //! newer one, and two of them chase each other round the ring for ever. `herdsim --rule paper` shows it.
 //!
-//! Next: `server.rs`, which decides where an AT goes.
+//! Next: [`server.rs`](mod@crate::server), which decides where an AT goes.
 
 use crate::decimal::Time;
 use crate::message::{self, At, Command};

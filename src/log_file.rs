@@ -11,7 +11,7 @@
 //!                       +-- beyond it: counted, reported each second                +--> files that rotate, or stderr
 //! ```
 //!
-//! Next: `log_file/buffer.rs`, the buffer between the two.
+//! Next: [`log_file/buffer.rs`](../../src/proxyherd/log_file/buffer.rs.html), the buffer between the two.
 
 mod buffer;
 mod files;

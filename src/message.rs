@@ -3,7 +3,7 @@
 //! A line is bytes, not text: a client's name may hold any byte that is not white space, and comes back unchanged. This
 //! file checks the form of a command. [`crate::protocol`] decides which peer may give it.
 //!
-//! Next: `decimal.rs`, the numbers in a command.
+//! Next: [`decimal.rs`](mod@crate::decimal), the numbers in a command.
 
 use crate::decimal::{self, Time};
 

@@ -8,7 +8,7 @@
 //!      +------- the server stops --------------> everything owed and our end; further commands are counted
 //! ```
 //!
-//! Next: `replies.rs`, what such a connection is owed.
+//! Next: [`replies.rs`](mod@crate::replies), what such a connection is owed.
 
 use crate::links::KEEP_ALIVE;
 use crate::locations::NeighborId;

@@ -5,7 +5,7 @@
 //!
 //! Backpressure: while too much is owed to a client, we stop reading from it.
 //!
-//! Next: `links.rs`, the way to the neighbors.
+//! Next: [`links.rs`](mod@crate::links), the way to the neighbors.
 
 use crate::log_file::Traffic;
 use reactor::transport::HIGH_WATER;

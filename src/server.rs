@@ -13,7 +13,7 @@
 //!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it every
 //!   location that we have from it ([`Link`] knows when).
 //!
-//! Next: `protocol.rs`, one connection to a server.
+//! Next: [`protocol.rs`](mod@crate::protocol), one connection to a server.
 
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;

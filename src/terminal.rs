@@ -4,7 +4,7 @@
 //! it could move the cursor, hide a line or change the title; a bidirectional control could make a line read as another
 //! one. So none of them is ever written as it came.
 //!
-//! Next: `config.rs`, the configuration itself.
+//! Next: [`config.rs`](mod@crate::config), the configuration itself.
 
 use std::borrow::Cow;
 use std::fmt::Write;

@@ -1,7 +1,7 @@
 //! [`Watch`]: an observer of one server. It sees every AT that the server hears and tells. The servers that ship have
 //! one that notes nothing, `()`; the simulated herd (`src/bin/herdsim`) keeps its books with one.
 //!
-//! Next: `places/mod.rs`, where the answers to WHATSAT come from.
+//! Next: [`places/mod.rs`](mod@crate::places), where the answers to WHATSAT come from.
 
 use crate::locations::{NeighborId, Verdict};
 use crate::message::At;

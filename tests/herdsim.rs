@@ -156,7 +156,7 @@ fn a_result_that_cannot_be_printed_is_an_error() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herdsim"));
     let output = command.args(["--seeds", "1", "--minutes", "3"]).stdout(full).output().unwrap();
     let error = text(&output.stderr);
-    // Progress, on a slow machine, is no complaint.
+    // A slow machine reports its progress there, and that is not an error.
     let complaints: Vec<&str> = error.lines().filter(|line| line.starts_with("herdsim: ")).collect();
     assert_eq!((output.status.code(), complaints.len()), (Some(2), 1), "{error}");
     assert!(complaints[0].contains("cannot write to the standard output"), "{error}");

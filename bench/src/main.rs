@@ -60,7 +60,7 @@ fn main() {
     };
     let directory = env::temp_dir().join(format!("herd-bench-{}", process::id()));
     let result = fs::create_dir(&directory).and_then(|()| run(&options, &directory));
-    // It may never have been made; it is no loss in the temporary directory either way.
+    // It may never have been made, or may stay: the directory is temporary.
     let _ = fs::remove_dir_all(&directory);
     if let Err(error) = result {
         eprintln!("herd-bench: {error}");

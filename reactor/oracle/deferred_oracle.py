@@ -49,7 +49,7 @@ class Run:
             failure.value.__context__ = None
 
     def go(self, program):
-        # What an earlier program left behind is no part of this trace.
+        # What an earlier program left behind does not belong to this trace.
         gc.collect()
         globalLogPublisher.addObserver(self.log)
         try:

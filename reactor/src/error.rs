@@ -3,7 +3,7 @@
 //! Twisted's `twisted.internet.error`. The names tell whose fault it is: ours, the peer's, or the network's. HTTP and
 //! TLS have errors of their own, beside their code.
 //!
-//! Next: `failure.rs`, an error on its way.
+//! Next: [`failure.rs`](mod@crate::failure), an error on its way.
 
 use std::any::Any;
 use std::fmt;
@@ -70,7 +70,7 @@ impl PanicError {
     pub(crate) fn new(payload: &(dyn Any + Send)) -> PanicError {
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        PanicError { message: text.unwrap_or("something that is no text").to_owned() }
+        PanicError { message: text.unwrap_or("(its message is not text)").to_owned() }
     }
 }
 

@@ -7,7 +7,7 @@
 //! Circle: this file and `failure/` use each other, because a failure may hold a list of failures. Each report, search
 //! and drop goes from the one to the other.
 //!
-//! Next: `failure/waypoint.rs`, one such place.
+//! Next: [`failure/waypoint.rs`](../../src/reactor/failure/waypoint.rs.html), one such place.
 
 mod inside;
 mod lists;

@@ -58,7 +58,7 @@
 //! * The loop tells a producer to pause; `write` never does so from inside.
 //! * A Deferred has two ends and a type; [`deferred`] lists its other differences.
 //!
-//! Next: `protocol.rs`, the contract between the loop and a program.
+//! Next: [`protocol.rs`](mod@crate::protocol), the contract between the loop and a program.
 
 mod address;
 mod clock;

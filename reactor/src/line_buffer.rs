@@ -3,7 +3,7 @@
 //! A line that lies whole in a read is given out as a slice of it, without a copy. Only an unfinished line is kept, in
 //! a buffer that never grows beyond the limit. Each byte is looked at once, however the stream was cut into reads.
 //!
-//! Next: `undelivered.rs`, received bytes that a protocol has not seen yet.
+//! Next: [`undelivered.rs`](../../src/reactor/undelivered.rs.html), received bytes that a protocol has not seen yet.
 
 use memchr::{memchr, memmem};
 

@@ -11,7 +11,7 @@
 //!              set_line_mode              resumes.
 //! ```
 //!
-//! Next: `string_receiver.rs`, strings with their length in front.
+//! Next: [`string_receiver.rs`](mod@crate::string_receiver), strings with their length in front.
 
 use crate::line_buffer::{LineBuffer, Split};
 use crate::undelivered::Undelivered;
@@ -58,8 +58,8 @@ pub trait LineProtocol {
     }
 
     /// Reading goes on after a pause. The bytes that were held back are delivered next, with the mode and the limit
-    /// that this method sets. Called also when the receiver itself had to wait, after
-    /// [as many lines](LineReceiver::with_max_lines_at_once) as it may deliver at once.
+    /// that this method sets. Called also when the receiver itself had to wait, after [as many
+    /// lines](LineReceiver::with_max_lines_at_once) as it may deliver at once.
     fn reading_resumed(&mut self, transport: &LineTransport) {
         let _ = transport;
     }

@@ -15,7 +15,7 @@
 //! * A callback must not block: all other connections wait for it. The loop logs a callback that takes long.
 //! * A panic in a callback ends that one connection ([`Reason::Panicked`]).
 //!
-//! Next: `transport.rs`, the other half of the contract.
+//! Next: [`transport.rs`](mod@crate::transport), the other half of the contract.
 
 use crate::{Address, Reason, Transport};
 

@@ -12,7 +12,7 @@
 //!
 //! A length over the limit is refused from the length alone: a peer that announces four gigabytes costs us nothing.
 //!
-//! Next: `clock.rs`, the time that a program sees.
+//! Next: [`clock.rs`](../../src/reactor/clock.rs.html), the time that a program sees.
 
 use crate::undelivered::Undelivered;
 use crate::{Protocol, Reason, Transport};
@@ -87,7 +87,7 @@ pub enum FramingError {
         /// The limit.
         limit: usize,
     },
-    /// It sent something that is no netstring.
+    /// It sent something that is not a netstring.
     Malformed,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for FramingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FramingError::TooLong { limit } => write!(f, "the peer announced a string of more than {limit} bytes"),
-            FramingError::Malformed => f.write_str("the peer sent something that is no netstring"),
+            FramingError::Malformed => f.write_str("the peer sent something that is not a netstring"),
         }
     }
 }

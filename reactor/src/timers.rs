@@ -8,7 +8,8 @@
 //! of date then. It is thrown away or put back when it comes to the top. When dead entries outnumber the live ones the
 //! heap is rebuilt, so that a million cancelled time-outs hold no memory.
 //!
-//! Next: `settings.rs`, the limits of the loop, and then `event_loop/mod.rs`, which asks this queue how long to sleep.
+//! Next: [`settings.rs`](../../src/reactor/settings.rs.html), the limits of the loop, and then
+//! [`event_loop/mod.rs`](mod@crate::event_loop), which asks this queue how long to sleep.
 
 use crate::foreign::Foreign;
 use crate::timed::Timed;
@@ -76,7 +77,7 @@ pub enum CallState {
 
 impl DelayedCall {
     /// Takes the call back, and drops what it captured. Returns whether there was anything to take back: false if the
-    /// call has been made or cancelled already, which is no error.
+    /// call has been made or cancelled already, which is not an error.
     pub fn cancel(&self) -> bool {
         if !self.active() {
             return false;
@@ -157,7 +158,7 @@ fn add(time: Instant, delay: Duration) -> Instant {
 pub(crate) struct Timers {
     heap: RefCell<BinaryHeap<Entry>>,
     next_order: Cell<u64>,
-    /// Number of entries in the heap whose call was cancelled, or has a second, earlier entry.
+    /// Number of entries in the heap for a call that was cancelled, or that has a second, earlier entry.
     dead: Cell<usize>,
     /// The time that the reactor told last.
     now: Cell<Instant>,

@@ -15,7 +15,7 @@ pub(crate) struct Undelivered<'a> {
 }
 
 impl Undelivered<'static> {
-    /// These bytes and then `data`; nothing is copied if these are none.
+    /// These bytes and then `data`; nothing is copied if there are none of these.
     pub(crate) fn followed_by(self, data: &[u8]) -> Undelivered<'_> {
         if self.rest().is_empty() {
             return Undelivered { bytes: Cow::Borrowed(data), position: 0 };

@@ -108,7 +108,7 @@ fn a_malformed_program_is_refused_with_the_reason() {
             "Deferred 0 has been handed over",
         ),
     ] {
-        let refusal = replay(&program).expect_err("this is no program");
+        let refusal = replay(&program).expect_err("this is not a program");
         assert!(refusal.contains(reason), "{program}: {refusal}");
     }
 }

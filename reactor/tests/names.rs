@@ -19,7 +19,7 @@ use util::until;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A loop whose look-ups the test answers.
+/// A loop with look-ups that the test answers.
 struct World {
     reactor: Reactor,
     hooks: Hooks,

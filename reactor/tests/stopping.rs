@@ -99,7 +99,7 @@ fn a_protocol_hears_once_that_the_reactor_stops_and_has_the_last_word() {
     assert_eq!(reason.take().as_deref(), Some("closed cleanly"));
 }
 
-/// A reactor whose stops have short limits.
+/// A reactor with short limits for a stop.
 fn impatient() -> Reactor {
     let mut settings = Settings::default();
     settings.trigger_timeout = Duration::from_millis(20);

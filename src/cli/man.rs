@@ -52,8 +52,8 @@ fn add_paragraphs(page: &mut String, text: &str) {
     }
 }
 
-/// A line whose characters mean themselves: no request at its start, no escape, no hyphen that a browser of the page
-/// could not find or copy.
+/// A line in which each character means itself: no request at its start, no escape, no hyphen that a browser of the
+/// page could not find or copy.
 fn escaped(line: &str) -> String {
     let line = line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('`', "\\(ga");
     if line.starts_with('.') { format!("\\&{line}") } else { line }

@@ -93,7 +93,7 @@ fn a_mistake_is_reported_with_its_line() {
     refuse("[servers.A]\nneighbors = []\n", "herd.toml, line 1: server A has no address");
     refuse(
         "[servers.A]\naddress = \"x:1\"\nneighbors = [\"B\"]\n",
-        "herd.toml, line 3: server A has a neighbor that is no server here: \"B\"",
+        "herd.toml, line 3: server A has a neighbor that is not a server of the herd: \"B\"",
     );
     refuse(
         "[servers.A]\naddress = \"x:1\"\nneighbors = [\"A\"]\n",

@@ -3,7 +3,7 @@
 use super::*;
 
 fn time(text: &str) -> Time {
-    Time::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text} is no time"))
+    Time::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text} is not a time"))
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Refused {
         self.connections.push_back((from, connection.clone()));
     }
 
-    /// Removes the connections whose address is now known as the neighbor's, and returns them.
+    /// Removes the connections that come from an address now known as the neighbor's, and returns them.
     pub(super) fn take(&mut self, is_known: impl Fn(Option<IpAddr>) -> bool) -> Vec<Rc<Replies>> {
         let (known, unknown) = self.connections.drain(..).partition::<VecDeque<_>, _>(|(from, _)| is_known(*from));
         self.connections = unknown;

@@ -51,7 +51,7 @@ impl Traffic {
         &self.label
     }
 
-    /// The reactor whose clock gives the time of a line.
+    /// Its clock gives the time of a line.
     pub fn reactor(&self) -> &Reactor {
         &self.reactor
     }

@@ -99,7 +99,7 @@ pub fn cut_into(reply: &mut Vec<u8>, answer: &[u8], bound: usize) -> Result<(), 
 }
 
 /// Appends `part` to `reply`, leaving out each newline that follows a newline, be it `\n` or `\r\n`. The answer begins
-/// at `start` in `reply`; it may already hold an earlier part, whose last newline counts.
+/// at `start` in `reply`; it may already hold an earlier part, and the last newline of that counts.
 fn append(reply: &mut Vec<u8>, start: usize, part: &[u8]) {
     let mut from = 0;
     for at in memchr::memchr_iter(b'\n', part) {

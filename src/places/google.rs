@@ -1,7 +1,7 @@
 //! [`Google`]: the Places API's Nearby Search (legacy), a GET that answers with JSON. Its form is the one that all
 //! providers answer in, so its answers are passed on as they are.
 //!
-//! Next: `google_new.rs`, whose answers have another form.
+//! Next: `google_new.rs`: its answers have another form.
 
 use super::service::{Access, Service};
 use super::{Asker, MAX_PLACES, Nearby, Places, answer, refusal};

@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             pick(r#"{"\ud800":1,"a":2}"#, ["a"]),
             Ok([Some("2")]),
-            "a name that stands for no text is none of these names"
+            "a name that is not text does not match any of these"
         );
         assert_eq!(pick(r#"{"a":1,"\u0061":1}"#, ["a"]), Err(JsonError::Repeated("a")));
         assert_eq!(pick("[1]", ["a"]), Err(JsonError::Shape));

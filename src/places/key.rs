@@ -39,14 +39,14 @@ impl ApiKey {
     pub fn parse(text: &str, source: &str) -> Result<Option<ApiKey>, ConfigError> {
         let key = text.trim();
         if key.len() > MAX_LENGTH {
-            return Err(ConfigError(format!("{source} holds more than {MAX_LENGTH} characters: that is no key")));
+            return Err(ConfigError(format!("{source} holds more than {MAX_LENGTH} characters: that is not a key")));
         }
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let what = "holds a space, a control character or one that is not ASCII: that is no key";
+            let what = "holds a space, a control character or one that is not ASCII: that is not a key";
             return Err(ConfigError(format!("{source} {what}")));
         }
         if (1..MIN_LENGTH).contains(&key.len()) {
-            let what = "that is no key, and masking it would make holes in ordinary words";
+            let what = "that is not a key, and masking it would make holes in ordinary words";
             return Err(ConfigError(format!("{source} holds fewer than {MIN_LENGTH} characters: {what}")));
         }
         Ok((!key.is_empty()).then(|| ApiKey(key.to_owned())))

@@ -11,10 +11,10 @@
 //! A question that has waited for half of the timeout is refused. If it could wait for all of it, then under load each
 //! question would be let in just when no time is left for its answer, and no client would get one.
 //!
-//! The parts are plain values that are given the time: `queue.rs` says whose turn it is, `budget.rs` what may be spent,
-//! `breaker.rs` whether the service is up. This file makes them agree.
+//! The parts are plain values that are given the time: `queue.rs` says which question is next, `budget.rs` what may be
+//! spent, `breaker.rs` whether the service is up. This file makes them agree.
 //!
-//! Next: `limiter/not_asked.rs`, the ways in which it refuses, and `limiter/queue.rs`, whose turn it is.
+//! Next: `limiter/not_asked.rs`, the ways in which it refuses, and `limiter/queue.rs`, which question is next.
 
 mod breaker;
 mod budget;
@@ -195,7 +195,7 @@ impl Desk {
         drop(gone); // Outside the borrow: it may run code that comes back here.
     }
 
-    /// Starts the questions whose turn has come, and refuses those that may not be asked.
+    /// Starts the questions that are next, and refuses those that may not be asked.
     fn start_what_may(&self) {
         // What starts may be answered at once, and its permit then comes back here. The loop below sees that too, and
         // the stack does not grow.

@@ -10,7 +10,7 @@
 //!                 become one      terms allow     a budget      the form         and is masked in what returns
 //! ```
 //!
-//! Next: `answer.rs`, the form that all of them share.
+//! Next: [`answer.rs`](../../src/proxyherd/places/answer.rs.html), the form that all of them share.
 
 mod answer;
 mod asker;

@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The maximum number of questions under way to Overpass, whose instances are free and shared by many.
+/// The maximum number of questions under way to Overpass: its instances are free, and many share them.
 const MAX_OVERPASS_IN_FLIGHT: usize = 1;
 
 /// The minimum time between questions to Overpass, unless the configuration sets another.
@@ -129,9 +129,9 @@ pub fn warnings(config: &PlacesConfig) -> Vec<String> {
     if let Some(url) = config.base_url.as_ref().and_then(|url| url.parse::<Url>().ok())
         && wants_key(config.provider)
         && !url.is_secure()
-        && !is_this_machine(url.host())
+        && !is_this_machine(url.host_name())
     {
-        warnings.push(format!("base_url is not https: anybody on the way to {} can read the key", url.host()));
+        warnings.push(format!("base_url is not https: anybody on the way to {} can read the key", url.host_name()));
     }
     warnings
 }

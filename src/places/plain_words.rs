@@ -130,7 +130,7 @@ fn about_the_answer(error: &ServiceError) -> &'static str {
         ServiceError::Status(404 | 405 | 410) => "there is no such service; is base_url right?",
         ServiceError::Status(500..) => "the service has a problem of its own; try again later",
         ServiceError::Status(_) => "the service does not accept the request; is base_url right?",
-        ServiceError::NotAnAnswer { .. } => "the program there is no Places service; is base_url right?",
+        ServiceError::NotAnAnswer { .. } => "the program there is not a Places service; is base_url right?",
         ServiceError::Remark(_) => "the service could not do it; a smaller radius may help",
     }
 }

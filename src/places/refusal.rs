@@ -7,8 +7,8 @@ use super::json;
 use super::service::{ServiceError, ServiceReply};
 use reactor::Failure;
 
-/// The result of a reply whose HTTP status is not 200: the service's own words in the form of an answer if it has any,
-/// else a failure with the status.
+/// The result of a reply with an HTTP status other than 200: the service's own words in the form of an answer if it has
+/// any, else a failure with the status.
 pub(super) fn read(reply: ServiceReply) -> Result<Vec<u8>, Failure> {
     if read_status(&reply.body).is_ok_and(|told| !told.is_success()) {
         return Ok(reply.body); // It has the right form already.

@@ -80,7 +80,7 @@ impl Service {
         Service::with_max_answer(reactor, access, MAX_ANSWER)
     }
 
-    /// A service whose answers may have `max_answer` bytes.
+    /// A service with answers of at most `max_answer` bytes.
     pub(super) fn with_max_answer(reactor: &Reactor, access: Access, max_answer: u64) -> Result<Service, ConfigError> {
         let mut settings = AgentSettings::default();
         settings.timeout = access.timeout;

@@ -270,7 +270,7 @@ fn a_signal_ends_the_wait() {
 #[test]
 fn bad_keys_are_refused_and_a_key_file_that_others_can_read_gets_a_warning() {
     use std::os::unix::fs::PermissionsExt;
-    for (key, word) in [("Sec\tret", "is no key"), ("Sécret", "is no key"), ("ret", "fewer than 4 characters")] {
+    for (key, word) in [("Sec\tret", "is not a key"), ("Sécret", "is not a key"), ("ret", "fewer than 4 characters")] {
         let (code, _, errors) = ask("provider = \"google-new\"\n", &[(KEY.0, key)]);
         assert!(
             code == Some(1) && errors.contains(word) && errors.contains(KEY.0) && !errors.contains("ret"),
@@ -288,7 +288,10 @@ fn bad_keys_are_refused_and_a_key_file_that_others_can_read_gets_a_warning() {
         assert!(service.join().unwrap().contains("key=SecretKey"));
     }
     let bad = directory.write("bad.txt", "Sec\nret\n");
-    fails_without_variable(&format!("provider = \"google\"\nkey_file = \"{bad}\"\n"), &["bad.txt", "that is no key"]);
+    fails_without_variable(
+        &format!("provider = \"google\"\nkey_file = \"{bad}\"\n"),
+        &["bad.txt", "that is not a key"],
+    );
     let short = directory.write("short.txt", "ret\n");
     let words = ["herd.toml, line 3", "short.txt", "fewer than 4 characters"];
     fails_without_variable(&format!("provider = \"google\"\nkey_file = \"{short}\"\n"), &words);

@@ -52,6 +52,24 @@ pub(crate) fn documents() -> &'static [Source] {
     })
 }
 
+/// All texts that people read beside sources and documents: the benchmarks' sources and the scripts.
+pub(crate) fn scripts() -> &'static [Source] {
+    static SCRIPTS: OnceLock<Vec<Source>> = OnceLock::new();
+    SCRIPTS.get_or_init(|| {
+        let mut found = Vec::new();
+        collect(&root().join("bench/src"), "rs", &mut found);
+        collect(&root().join("reactor/oracle"), "py", &mut found);
+        for path in [".ci/run", ".ci/readme", "tests/mutants/run", "tests/mutants/refresh"] {
+            let text = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+            found.push(Source { path: path.to_owned(), text });
+        }
+        for known in ["bench/src/main.rs", "reactor/oracle/deferred_oracle.py"] {
+            assert!(found.iter().any(|text| text.path == known), "{known} is not found");
+        }
+        found
+    })
+}
+
 /// One document.
 pub(crate) fn document(path: &str) -> &'static Source {
     documents().iter().find(|document| document.path == path).unwrap_or_else(|| panic!("{path} is not found"))

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! One program a line in, one trace a line out; `reactor/oracle/README.md` has the format and the recorded cases.
-//! A line that is no program ends the run: what is wrong goes to stderr with the line's number, and the exit status
+//! A line that is not a program ends the run: what is wrong goes to stderr with the line's number, and the exit status
 //! is 1. The traces of the lines before it are printed.
 //!
 //! Next: `program.rs`, how a line becomes a program, then `replay.rs`, how it runs.

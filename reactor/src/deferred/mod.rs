@@ -41,7 +41,7 @@
 //!
 //! [`AlreadyCalledError`]: crate::error::AlreadyCalledError
 //!
-//! Next: `state.rs`, what a Deferred holds.
+//! Next: [`state.rs`](../../src/reactor/deferred/state.rs.html), what a Deferred holds.
 #![doc = include_str!("twisted_names.md")]
 
 mod awaiting;

@@ -134,7 +134,7 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// Calls a callback whose input is here. `trace` does not count it yet.
+    /// Calls a callback with the input that is here. `trace` does not count it yet.
     #[inline]
     pub(super) fn call_now<S>(
         input: Result<S, Failure>,

@@ -12,9 +12,9 @@
 //!
 //! * **Only [`poll`](Driver::poll) blocks.** Every other method returns at once. A stream or listener that cannot go on
 //!   answers `WouldBlock`.
-//! * **Readiness is edge-triggered.** An [`Event`] reports a change, once. A driver need not
-//!   report the source again before the loop has met `WouldBlock`, a read of fewer bytes than it had room for, or a
-//!   write of fewer than it offered. Until then the loop itself remembers that the source is ready.
+//! * **Readiness is edge-triggered.** An [`Event`] reports a change, once. A driver need not report the source again
+//!   before the loop has met `WouldBlock`, a read of fewer bytes than it had room for, or a write of fewer than it
+//!   offered. Until then the loop itself remembers that the source is ready.
 //! * **A source is registered when it is made**, for reading and writing, under the token that the loop gives, and
 //!   deregistered when it is dropped. Interest never changes.
 //! * **Events may be late or needless.** An event may report what the loop knows already or what is no longer true, and
@@ -23,7 +23,7 @@
 //!   their results over.
 //! * **A driver never goes back in time**: [`now`](Driver::now) does not decrease.
 //!
-//! Next: `mio_driver.rs`, the real driver.
+//! Next: [`mio_driver.rs`](../../src/reactor/driver/mio_driver.rs.html), the real driver.
 
 mod mio_driver;
 mod signals;
@@ -76,7 +76,7 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM.
     Terminate,
-    /// SIGHUP: to begin anew, with a new log or a new configuration. It is no request to stop.
+    /// SIGHUP: to begin anew, with a new log or a new configuration. It does not ask for a stop.
     Hangup,
 }
 
@@ -124,7 +124,7 @@ pub trait Driver {
     /// if `None`), or after a wake-up. It may also return early, without an event.
     ///
     /// # Errors
-    /// Only if the system cannot wait at all: the loop then ends. An interrupted wait is no error.
+    /// Only if the system cannot wait at all: the loop then ends. An interrupted wait is not an error.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()>;
 
     /// A handle that wakes this driver's `poll`.

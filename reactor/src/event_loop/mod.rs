@@ -13,7 +13,7 @@
 //! or trait objects. Each event would then cost a look-up or a virtual call, and a reader would still have to follow
 //! the same calls.
 //!
-//! Next: `turn.rs`, to be read in one sitting.
+//! Next: [`turn.rs`](../../src/reactor/event_loop/turn.rs.html), to be read in one sitting.
 
 mod client_factory;
 mod connect;
@@ -444,7 +444,7 @@ impl Core {
         deferred
     }
 
-    /// Hands the driver the names whose turn it is.
+    /// Hands the driver the names that are next.
     fn ask_for_names(&self) {
         loop {
             // Both borrows end with their statement: the driver may drop the reply at once.

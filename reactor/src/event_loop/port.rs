@@ -1,6 +1,6 @@
 //! [`ListeningPort`]: accepts connections and has its factory build a protocol for each.
 //!
-//! **Out of descriptors.** Readiness is edge-triggered, so a port whose accept fails with EMFILE hears nothing more:
+//! **Out of descriptors.** Readiness is edge-triggered, so a port that could not accept (EMFILE) hears nothing more:
 //! the connections in its backlog cause no new event, not even when descriptors are free again. So the port tries again
 //! by itself: whenever one of our own connections has closed, and after every
 //! [`accept_retry`](crate::Settings::accept_retry), in case another part of the process has closed something. It does

@@ -41,7 +41,7 @@ const MAX_IN_LANE: usize = MAX_LOOKUPS / MAX_LANES;
 /// Maximum number of callers of one lane that wait for a name. Another one fails at once.
 const MAX_CALLERS: usize = 4096;
 
-/// Maximum number of names whose answer is kept. At the limit, the one that would be forgotten next goes.
+/// Maximum number of names with an answer that is kept. At the limit, the one that would be forgotten next goes.
 const MAX_KNOWN: usize = 1024;
 
 /// What the driver said about a name.
@@ -121,7 +121,7 @@ impl Resolver {
         Ok(())
     }
 
-    /// The next name to ask the driver for, if there is one whose lane has a free thread.
+    /// The next name to ask the driver for, if there is one in a lane that has a free thread.
     pub(super) fn next(&mut self) -> Option<String> {
         let (lane, host) = self.lanes.iter_mut().find_map(|(name, lane)| {
             let host = if lane.asked < MAX_IN_LANE { lane.queue.pop_front() } else { None };

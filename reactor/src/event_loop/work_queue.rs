@@ -26,7 +26,7 @@ pub(super) struct WorkQueue {
     /// Connections with bytes to flush or to read, news for their protocol, or an end to finish; each once. An event
     /// may attend to a connection that stands here. The visit that then finds nothing to do is harmless.
     pub(super) attention: RefCell<VecDeque<Rc<Connection>>>,
-    /// Connections that have ended, but whose protocols have not been told.
+    /// Connections that have ended and have not told their protocols.
     pub(super) ended: RefCell<Vec<Rc<Connection>>>,
     /// Ports that used up their budget and may have more to accept.
     pub(super) ports: RefCell<Vec<Rc<Port>>>,

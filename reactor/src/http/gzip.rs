@@ -53,12 +53,12 @@ pub enum GzipError {
 impl fmt::Display for GzipError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            GzipError::BadHeader => "the answer is not gzip, although it says so",
-            GzipError::BadData => "the answer's gzip is broken",
-            GzipError::BadCheckSum => "the answer's gzip does not add up",
-            GzipError::Truncated => "the answer's gzip ended too early",
-            GzipError::TrailingGarbage => "something follows the answer's gzip",
-            GzipError::TooManyMembers => "the answer's gzip is in more tiny parts than we allow",
+            GzipError::BadHeader => "the response is not gzip, although it says so",
+            GzipError::BadData => "the response's gzip is broken",
+            GzipError::BadCheckSum => "the response's gzip does not add up",
+            GzipError::Truncated => "the response's gzip ended too early",
+            GzipError::TrailingGarbage => "something follows the response's gzip",
+            GzipError::TooManyMembers => "the response's gzip is in more tiny parts than we allow",
         })
     }
 }
@@ -77,7 +77,7 @@ pub(super) struct GzipDecoder {
 }
 
 enum State {
-    /// Nothing has come. If it stays so, the body is empty, which is no error.
+    /// Nothing has come. If it stays so, the body is empty, which is not an error.
     Untouched,
     Header,
     Deflated {

@@ -43,7 +43,7 @@ const BEFORE_REASON: usize = 12;
 const HEADERS_ON_STACK: usize = 32;
 
 const BAD_VERSION: &str = "its version is not 1.0 or 1.1";
-const BAD_STATUS: &str = "its status line is none";
+const BAD_STATUS: &str = "its status line is malformed";
 const BARE_LF: &str = "a line does not end with CR LF";
 
 impl Head {

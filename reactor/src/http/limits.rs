@@ -113,22 +113,24 @@ impl HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            HttpError::BadHead(what) => return write!(f, "the server's answer is not HTTP: {what}"),
-            HttpError::UnknownContentCoding(coding) => return write!(f, "the server's answer is coded as {coding:?}"),
-            HttpError::Tls => "the server's answer is not HTTP but TLS: the port is one for https",
-            HttpError::HeadTooLarge => "the head of the server's answer is larger than we allow",
-            HttpError::TooManyHeaders => "the server's answer has more headers than we allow",
-            HttpError::TooManyInterim => "the server sends interim answers without end",
+            HttpError::BadHead(what) => return write!(f, "the server's response is not HTTP: {what}"),
+            HttpError::UnknownContentCoding(coding) => {
+                return write!(f, "the server's response is coded as {coding:?}");
+            }
+            HttpError::Tls => "the server's response is not HTTP but TLS: the port is one for https",
+            HttpError::HeadTooLarge => "the head of the server's response is larger than we allow",
+            HttpError::TooManyHeaders => "the server's response has more headers than we allow",
+            HttpError::TooManyInterim => "the server sends interim responses without end",
             HttpError::BadContentLength => "the server's Content-Length is not one plain number",
-            HttpError::ConflictingLength => "the server gives the length of its answer in two ways",
+            HttpError::ConflictingLength => "the server gives the length of its response in two ways",
             HttpError::UnknownTransferCoding => "the server uses a transfer coding that we do not know",
             HttpError::UnexpectedTransferCoding => "the server uses a transfer coding in HTTP/1.0, which has none",
             HttpError::BadChunk => "the server's chunks are broken",
             HttpError::ExtensionsTooLarge => "the server's chunks have longer extensions than we allow",
             HttpError::BadTrailers => "what the server sends after the last chunk is broken",
             HttpError::TrailersTooLarge => "what the server sends after the last chunk is longer than we allow",
-            HttpError::BodyTooLarge => "the server's answer is larger than we allow",
-            HttpError::Incomplete => "the server's answer ended too early",
+            HttpError::BodyTooLarge => "the server's response is larger than we allow",
+            HttpError::Incomplete => "the server's response ended too early",
             HttpError::UnexpectedUpgrade => "the server switched to another protocol without being asked",
         })
     }

@@ -13,7 +13,7 @@
 //! The files in this folder are sans-I/O. They turn bytes into values, and import nothing of the loop, of TLS or of the
 //! client. A server on the same loop would stand beside `client/` and share most of them.
 //!
-//! Next: `url.rs`, the address of a request.
+//! Next: [`url.rs`](../../src/reactor/http/url.rs.html), the address of a request.
 
 mod chunked;
 mod client;

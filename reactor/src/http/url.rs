@@ -11,7 +11,7 @@ use std::str::FromStr;
 /// ```
 /// use reactor::http::Url;
 /// let url: Url = "https://example.com:8443/near?radius=5".parse()?;
-/// assert_eq!((url.host(), url.port(), url.target()), ("example.com", 8443, "/near?radius=5"));
+/// assert_eq!((url.host_name(), url.port(), url.target()), ("example.com", 8443, "/near?radius=5"));
 /// # Ok::<(), reactor::http::UrlError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Url {
     }
 
     /// The host name or address, without the brackets of an IPv6 address.
-    pub fn host(&self) -> &str {
+    pub fn host_name(&self) -> &str {
         &self.host
     }
 
@@ -281,7 +281,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, host: &str, port: u16, target: &str, authority: &str) {
         let url: Url = text.parse().unwrap();
-        assert_eq!((url.host(), url.port(), url.target()), (host, port, target));
+        assert_eq!((url.host_name(), url.port(), url.target()), (host, port, target));
         assert_eq!(url.authority(), authority);
     }
 

@@ -163,7 +163,7 @@ fn raw_mode_set_when_connected_gets_the_first_bytes() {
             transport.set_raw_mode();
         }
         fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
-            panic!("{line:?} is no line");
+            panic!("{line:?} is not a line");
         }
         fn raw_data_received(&mut self, _transport: &LineTransport, data: &[u8]) {
             self.0.extend_from_slice(data);

@@ -107,7 +107,7 @@
 //! Five files import each other in a circle: a world has programs, a program has a driver, a driver has the
 //! environment, and a step of the script in the environment gets the world.
 //!
-//! Next: `queue.rs`, what happens when.
+//! Next: [`queue.rs`](../../src/reactor/sim/queue.rs.html), what happens when.
 
 mod connection;
 mod driver;

@@ -189,7 +189,7 @@ impl World {
         true
     }
 
-    /// Runs work whose time has come, unless the process that asked for it has ended.
+    /// Runs work that is due, unless the process that asked for it has ended.
     fn run_scheduled(&self, key: usize) {
         let environment = &self.0.environment;
         let Scheduled { process, work } = environment.scheduled.borrow_mut().remove(key);

@@ -129,7 +129,7 @@ fn malformed_netstrings_break_the_framing_however_they_were_cut() {
             for chunk in chunks {
                 rig.receive(chunk);
             }
-            assert_eq!(rig.events(), ["ok", "! the peer sent something that is no netstring"], "{bad}");
+            assert_eq!(rig.events(), ["ok", "! the peer sent something that is not a netstring"], "{bad}");
             assert!(rig.wire.transport().is_disconnecting());
         });
     }

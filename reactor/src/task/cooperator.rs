@@ -72,7 +72,7 @@ impl std::error::Error for TaskStopped {}
 
 struct Scheduler {
     clock: Box<dyn Clock>,
-    /// Tasks whose next step can be taken, the first one first.
+    /// Tasks that can take their next step, the first one first.
     runnable: RefCell<VecDeque<Rc<Task>>>,
     /// All tasks, for `stop`. Weak: a task that nobody can resume any more is gone.
     tasks: RefCell<Vec<Weak<Task>>>,
@@ -98,7 +98,8 @@ struct Task {
 }
 
 impl Cooperator {
-    /// A Cooperator whose turns `clock` gives: the reactor, or a [`ManualClock`](crate::testing::ManualClock) in tests.
+    /// A Cooperator that gets its turns from `clock`: the reactor, or a [`ManualClock`](crate::testing::ManualClock) in
+    /// tests.
     pub fn new(clock: &(impl Clock + Clone + 'static)) -> Cooperator {
         let scheduler = Scheduler {
             clock: Box::new(clock.clone()),

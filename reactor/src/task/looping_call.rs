@@ -53,7 +53,7 @@ pub struct Tick<'a> {
 
 impl Tick<'_> {
     /// How many intervals have gone by since the last call: 1, or more if ticks were skipped. The first call counts as
-    /// one, and so does each call of a loop whose interval is zero. Twisted's `withCount`.
+    /// one, and so does each call of a loop with an interval of zero. Twisted's `withCount`.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -163,7 +163,7 @@ impl LoopingCall {
             waits_for: Cell::new(None),
             ended: Cell::new(None),
         });
-        // Weak, or a loop whose Deferred nobody fires would hold itself.
+        // Weak, or a loop would hold itself if nobody fired its Deferred.
         let canceller = Rc::downgrade(&shared);
         let (ended, firer) = Deferred::with_canceller(move |_| {
             if let Some(shared) = canceller.upgrade() {

@@ -14,7 +14,7 @@
 //! | `Cooperator().cooperate(iterator)` | [`Cooperator::cooperate`] |
 //! | `react(main)` | [`Reactor::run_until`](crate::Reactor::run_until) and [`react`](crate::react) |
 //!
-//! Next: `later.rs`, a delayed call as a Deferred.
+//! Next: [`later.rs`](../../src/reactor/task/later.rs.html), a delayed call as a Deferred.
 
 mod cooperator;
 mod later;

@@ -8,7 +8,7 @@
 //!
 //! In Twisted, these are `proto_helpers` and `task.Clock`.
 //!
-//! Next: `manual_clock.rs`, time without waiting.
+//! Next: [`manual_clock.rs`](../../src/reactor/testing/manual_clock.rs.html), time without waiting.
 
 mod chunks;
 mod manual_clock;

@@ -157,7 +157,7 @@ pub(super) fn last_issuer(leaf: Certificate<'_>, others: &[impl AsRef<[u8]>]) ->
 pub(super) enum LastIssuer {
     /// At a root that the peer has sent.
     Sent(Option<String>),
-    /// At an issuer whose own certificate was not sent.
+    /// At an issuer that has sent no certificate of its own.
     NotSent(Option<String>),
 }
 

@@ -16,7 +16,7 @@
 //! `certificate`, `der`. What both ends are made of stands beside them: `private_certificate`, `trust_roots`, `pem`,
 //! `config_error`, `by_name`, `crypto`, `clock`.
 //!
-//! Next: `clock.rs`, all that TLS asks of the world.
+//! Next: [`clock.rs`](../../src/reactor/tls/clock.rs.html), all that TLS asks of the world.
 
 mod backend;
 mod by_name;

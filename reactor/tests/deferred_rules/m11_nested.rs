@@ -264,7 +264,7 @@ fn many_nested_lists_are_dropped() {
     });
 }
 
-/// Errors inside each other that are no lists': a type that a program defines is dropped like ours.
+/// Errors inside each other that are not those of lists: a type that a program defines is dropped like ours.
 #[derive(Debug)]
 struct Wrapped(#[expect(dead_code, reason = "it is only dropped")] Failure);
 

@@ -150,7 +150,7 @@ fn waiting_shows_what_coroutines_await() {
     assert!(text.ends_with("the Deferred made at <asked> has not been fired"), "{text}");
     let foreign = Deferred::<u32>::from_future(never()); // foreign
     waits(&foreign, &["foreign"]);
-    assert_eq!(foreign.waiting().unfired().count(), 0, "what it waits for is no Deferred");
+    assert_eq!(foreign.waiting().unfired().count(), 0, "what it waits for is not a Deferred");
 }
 
 #[test]

@@ -34,9 +34,9 @@
 //!   waits and gets None (M10, `await`, `yield`): it has moved. [`Shared`](reactor::deferred::Shared) is for that.
 //! * The debug mode and switching it on (M17): the places are always known; locals are never kept.
 //! * That a failure in a cycle of references is logged when the collector comes (M15): Rust has no collector. A chain
-//!   that its own callbacks hold is no cycle once they have run, which has a test.
+//!   that its own callbacks hold is not a cycle once they have run, which has a test.
 //! * `unpause` without a `pause`, `release` without an `acquire`, `DeferredSemaphore(0)`: cannot be written.
-//! * `NotACoroutineError`, `TypeError` for what is no generator, `returnValue` and its warnings, the old
+//! * `NotACoroutineError`, `TypeError` for what is not a generator, `returnValue` and its warnings, the old
 //!   `deferredGenerator`, `timeout`, the comparison of `FirstError`s: the types, or long gone.
 //! * `yield` of something else than a Deferred in `inlineCallbacks`: Rust's `await` takes only futures.
 //! * Contexts (`contextvars`): there are none; a coroutine has its variables.

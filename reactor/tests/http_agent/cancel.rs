@@ -158,7 +158,7 @@ fn between_redirects() {
         let reactor = Reactor::new().unwrap();
         let server = Server::new(&reactor, move |transport, asked| match asked.target() {
             "/silent" => {}
-            // A redirect whose own body never ends, or one that leads to silence.
+            // A redirect with a body that never ends, or one that leads to silence.
             _ if at == 1 => transport.write(b"HTTP/1.1 302 Go\r\nLocation: /silent\r\nContent-Length: 9\r\n\r\nhalf"),
             _ => transport.write(b"HTTP/1.1 302 Go\r\nLocation: /silent\r\nContent-Length: 0\r\n\r\n"),
         });

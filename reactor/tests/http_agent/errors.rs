@@ -97,7 +97,7 @@ fn an_error_reads_as_a_sentence() {
     let server = Server::new(&reactor, |transport, _| transport.lose_connection());
     let agent = agent(&reactor, |_| {});
     let failure = wait(&reactor, agent.fetch(get(&server.url("/")))).unwrap_err();
-    let expected = format!("GET {}: no answer came: the server's answer ended too early", server.url(""));
+    let expected = format!("GET {}: no answer came: the server's response ended too early", server.url(""));
     assert_eq!(failure.to_string(), expected);
 }
 

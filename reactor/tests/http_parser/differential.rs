@@ -22,7 +22,7 @@ const STRICTER: [(Peer, &str, &str); 36] = [
     (Peer::H11, BARE_LF, "a recipient may take it (RFC 9112, 2.2), but a machine on the way may not"),
     (Peer::H11, NO_START, "blank lines before: they may be what is left of another answer"),
     (Peer::H11, BAD_STATUS, "control characters in the reason"),
-    (Peer::H11, BAD_VERSION, "HTTP/1.2 may be read as 1.1 (RFC 9110, 6.2): there is none"),
+    (Peer::H11, BAD_VERSION, "HTTP/1.2 may be read as 1.1 (RFC 9110, 6.2), but it does not exist"),
     (Peer::H11, "BadHead(\"invalid header name", "folded lines, which are to be refused or mended (RFC 9112, 5.2)"),
     (Peer::H11, "BadHead(\"invalid header value", "control characters other than NUL, CR and LF"),
     (Peer::H11, "BadContentLength", "equal ones may pass (RFC 9110, 8.6), but are a sign of a broken server"),
@@ -32,7 +32,7 @@ const STRICTER: [(Peer, &str, &str); 36] = [
     (Peer::H11, "BadChunk", "blanks after a size, and extensions without a name"),
     (Peer::H11, "BadTrailers", "lengths and codings after the body"),
     (Peer::Node, NO_START, "blank lines before, RTSP and ICE, and HTTP/2 in the manner of HTTP/1"),
-    (Peer::Node, BAD_STATUS, "099: there is none below 100 (RFC 9110, 15); control characters in the reason"),
+    (Peer::Node, BAD_STATUS, "099: the lowest status is 100 (RFC 9110, 15); control characters in the reason"),
     (Peer::Node, "UnexpectedTransferCoding", "in HTTP/1.0 it is faulty framing (RFC 9112, 6.1)"),
     (Peer::Node, "UnknownTransferCoding", "it gives out what follows, coded as it is, to the end of the connection"),
     (Peer::Node, "UnknownContentCoding", "it leaves that to its user; so do we if we are told to"),
@@ -42,7 +42,7 @@ const STRICTER: [(Peer, &str, &str); 36] = [
     (Peer::Curl, NO_START, "blank lines before, other protocols' names, HTTP/2 in the manner of HTTP/1"),
     (Peer::Curl, BAD_STATUS, "blanks before a status, anything after it"),
     (Peer::Curl, BAD_VERSION, "a CR inside of it"),
-    (Peer::Curl, "BadHead(\"invalid header name", "folded lines; lines that are no headers"),
+    (Peer::Curl, "BadHead(\"invalid header name", "folded lines; lines that are not headers"),
     (Peer::Curl, "BadHead(\"invalid header value", "a CR inside, control characters other than NUL"),
     (Peer::Curl, "BadHead(\"invalid new line", "a CR alone for an empty line"),
     (Peer::Curl, "Incomplete", "a head that breaks off is not a whole one"),
@@ -58,7 +58,7 @@ const STRICTER: [(Peer, &str, &str); 36] = [
 ];
 
 const BARE_LF: &str = "BadHead(\"a line does not end with CR LF";
-const BAD_STATUS: &str = "BadHead(\"its status line is none";
+const BAD_STATUS: &str = "BadHead(\"its status line is malformed";
 const BAD_VERSION: &str = "BadHead(\"its version is not 1.0 or 1.1";
 const NO_START: &str = "BadHead(\"it does not begin with HTTP/1";
 

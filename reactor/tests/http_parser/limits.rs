@@ -53,7 +53,7 @@ fn a_limit_may_allow_more_headers_than_usual() {
     let mut limits = Limits::default();
     (limits.headers, limits.head, limits.body) = (usize::MAX, usize::MAX, u64::MAX);
     let reading = read(ResponseParser::new(limits), &[b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"]);
-    assert_eq!(reading.head.map(|head| head.headers().count()), Some(1), "no limit is no trouble");
+    assert_eq!(reading.head.map(|head| head.headers().count()), Some(1), "a limit that nothing reaches");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_program_chooses_how_long_extensions_may_be() {
     limits.extensions = usize::MAX;
     let response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n0\r\n\r\n";
     let end = read(ResponseParser::new(limits), &[response.as_bytes()]).end;
-    assert!(matches!(end, End::Complete { .. }), "no limit is no trouble: {end:?}");
+    assert!(matches!(end, End::Complete { .. }), "without a limit, all is taken: {end:?}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use reactor::sim::Resolution;
 use reactor::{Deferred, Destination, ListenAddress};
 use std::net::SocketAddr;
 
-/// Connects to `many`, whose first address is a machine that is down, and whose second is a server. Returns the world
-/// and the notes of the client.
+/// Connects to `many`: its first address is a machine that is down, its second a server. Returns the world and the
+/// notes of the client.
 fn with_a_silent_first_address(attempt_delay: Option<Duration>) -> (World, Events, Host) {
     let (world, events) = (world(1), Events::default());
     let down = world.host("down", |_| {});

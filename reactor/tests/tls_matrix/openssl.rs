@@ -135,7 +135,7 @@ impl Workshop {
 
 impl Drop for Workshop {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // It is no loss in the temporary directory.
+        let _ = fs::remove_dir_all(&self.0); // It may stay: the directory is temporary.
     }
 }
 

@@ -8,7 +8,7 @@
 //! ```text
 //!   seed --> delays, faults (faults/), visits (clients/)
 //!                                  |
-//!            World: Server Server Server ... (herd/) --Watch--> Book (book/): which version is newer, who holds it,
+//!            World: Server Server Server ... (herd/) --Watch--> Book (book/): which version is newer, where it is,
 //!                                  |                                          how many lines may be sent
 //!            heals, converges, falls silent, stops (run/) ----> Invariant (book/invariants.rs)
 //! ```

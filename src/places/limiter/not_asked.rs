@@ -1,6 +1,6 @@
 //! [`NotAsked`]: why a question did not reach the service.
 //!
-//! Next: `queue.rs`, whose turn it is.
+//! Next: `queue.rs`, which question is next.
 
 use super::budget::Span;
 use std::fmt;

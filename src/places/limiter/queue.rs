@@ -88,7 +88,7 @@ impl<T> FairQueue<T> {
         line.push_back(ticket);
     }
 
-    /// The question whose turn it is, and the asker whose turn it takes.
+    /// The question that is next, and the asker that takes its turn with it.
     pub(super) fn pop(&mut self) -> Option<(Asker, T)> {
         let asker = self.next_asker()?;
         let ticket = *self.lines.get(&asker)?.front()?;

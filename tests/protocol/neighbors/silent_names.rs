@@ -1,4 +1,4 @@
-//! Neighbors whose names nobody answers for. They cost their own links, and nothing else.
+//! Neighbors with names that nobody answers for. They cost their own links, and nothing else.
 
 use crate::harness::{Harness, herd};
 use proxyherd::config::{Config, PlacesConfig, ServerConfig};

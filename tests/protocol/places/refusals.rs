@@ -1,4 +1,4 @@
-//! What a client gets when the service refuses, answers in another form, or sends something that is no answer.
+//! What a client gets when the service refuses, answers in another form, or sends something that is not an answer.
 
 use super::{Asking, KEY, response};
 use crate::harness::Harness;

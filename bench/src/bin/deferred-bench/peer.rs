@@ -26,7 +26,7 @@ impl Peer {
     /// Starts `program` and waits until its script has found what it needs and has checked the result of each shape.
     ///
     /// # Errors
-    /// If the script fails. A program or a package that is not installed is no error.
+    /// If the script fails. A program or a package that is not installed is not an error.
     pub fn start(program: &str, args: &[&str]) -> io::Result<Started> {
         let child = Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = match child {

@@ -1,8 +1,8 @@
 //! The shapes with the `futures` crate, as cheap as they come.
 //!
-//! A chain is built of combinators, which allocate nothing, and boxed once, as an executor does with a task. There is no
-//! executor: the chain is polled where one would poll it, with a waker that does nothing. What fires is a oneshot, or
-//! a ready future where Twisted's shape has `succeed`.
+//! A chain is built of combinators, which allocate nothing, and boxed once, as an executor does with a task. There is
+//! no executor: the chain is polled where one would poll it, with a waker that does nothing. What fires is a oneshot,
+//! or a ready future where Twisted's shape has `succeed`.
 
 use std::error::Error;
 use std::hint::black_box;

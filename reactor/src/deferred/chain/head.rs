@@ -28,7 +28,7 @@ pub(crate) struct Head<T: 'static> {
     fired: Cell<Option<Place>>,
     /// How many Firers there are.
     firers: Cell<usize>,
-    /// Set by a cancel without a canceller: the producer could not know, so its one late firing is no error.
+    /// Set by a cancel without a canceller: the producer could not know, so its one late firing is not an error.
     ignores_next: Cell<bool>,
     /// Whether its canceller is running.
     is_cancelling: Cell<bool>,

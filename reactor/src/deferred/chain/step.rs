@@ -12,7 +12,7 @@
 //! * [`Out`]: the result side of a node. `push` runs the step that follows, or keeps the result if none follows.
 //! * [`Control`]: a handle on the chain. It has the `Gate`, which knows whether the chain is paused and what it waits
 //!   for.
-//! * [`FlatRc`]: an `Rc` whose drop does not recurse.
+//! * [`FlatRc`]: an `Rc` that does not recurse when it is dropped.
 //! * [`Outcome`]: a result that reports its failure if it is dropped.
 //! * [`Trace`]: where the chain was made and which callbacks it has had, for the report of a failure.
 //!

@@ -65,7 +65,7 @@ impl<T: 'static> DeferredQueue<T> {
         DeferredQueue::bounded(usize::MAX, usize::MAX)
     }
 
-    /// Gives an item to the oldest waiter, whose callbacks run before this returns, or stores it.
+    /// Gives an item to the oldest waiter, and its callbacks run before this returns; or stores it.
     ///
     /// # Errors
     /// [`QueueOverflow`], with the item, if nobody waits and the queue is full.

@@ -23,7 +23,7 @@ pub(super) struct RunEnd<T: 'static> {
 }
 
 impl<T: 'static> RunEnd<T> {
-    /// `trace` is that of the step before: this one is no callback of the user's.
+    /// `trace` is that of the step before: this one is not a callback of the user's.
     pub(super) fn new(trace: Trace) -> Rc<RunEnd<T>> {
         Rc::new(RunEnd { panic: Cell::new(None), inbox: Cell::new(None), out: Out::empty(trace) })
     }

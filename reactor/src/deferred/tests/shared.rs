@@ -79,7 +79,7 @@ fn a_dropped_waiter_does_not_keep_a_source_that_all_others_have_given_up() {
     let (source, firer) = Deferred::<u32>::new();
     let shared = source.share();
     drop(shared.wait());
-    assert!(!firer.called(), "a drop is no cancel");
+    assert!(!firer.called(), "a drop does not cancel");
     let waiter = shared.wait();
     waiter.cancel();
     assert!(firer.called());

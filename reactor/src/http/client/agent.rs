@@ -32,11 +32,12 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// let reactor = Reactor::new()?;
 /// let agent = Agent::new(&reactor, &TrustRoots::web())?;
 /// let stopper = reactor.clone();
-/// let _chain = agent
+/// agent
 ///     .fetch(Request::get("https://example.com/".parse()?))
 ///     .add_callback(|page| println!("{}: {} bytes", page.head.status, page.body.len()))
 ///     .add_errback(|failure| eprintln!("{failure}"))
-///     .add_both(move |_| stopper.stop());
+///     .add_both(move |_| stopper.stop())
+///     .detach();
 /// reactor.run()?;
 /// # Ok::<(), reactor::Failure>(())
 /// ```

@@ -34,8 +34,8 @@ pub(super) trait ConnectionUser {
     fn needs_new_connection(&self) -> bool;
     /// `connection` is being made for it.
     fn connecting(&self, connection: Rc<ClientConnection>, connector: Connector);
-    /// TCP is connected. Called again for each layer on top. If `is_secure`, TLS and perhaps a tunnel
-    /// still come before the request.
+    /// TCP is connected. Called again for each layer on top. If `is_secure`, TLS and perhaps a tunnel still come before
+    /// the request.
     fn transport_made(&self, is_secure: bool);
     /// `connection` is ready for the request: write it to `transport`.
     fn connection_ready(&self, connection: &Rc<ClientConnection>, transport: &Transport);

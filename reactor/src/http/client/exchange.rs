@@ -157,7 +157,7 @@ impl Exchange {
     fn timed_out(&self) {
         drop(self.timer.take());
         let Some(reactor) = self.reactor() else { return };
-        let (settings, host) = (self.pool.route().settings(), self.request.url().host());
+        let (settings, host) = (self.pool.route().settings(), self.request.url().host_name());
         let is_end = reactor.now() >= self.end;
         let (what, limit) = match self.state.get() {
             State::Over => return,

@@ -17,7 +17,7 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn of(url: &Url) -> Origin {
-        Origin { is_secure: url.is_secure(), host: url.host().into(), port: url.port() }
+        Origin { is_secure: url.is_secure(), host: url.host_name().into(), port: url.port() }
     }
 
     /// Whether it is spoken to over TLS.
@@ -26,7 +26,7 @@ impl Origin {
     }
 
     /// The name that the server's certificate must be for.
-    pub(super) fn host(&self) -> &str {
+    pub(super) fn host_name(&self) -> &str {
         &self.host
     }
 

@@ -32,11 +32,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// let reactor = Reactor::new()?;
 /// let stopper = reactor.clone();
-/// let _chain = get_page(&reactor, "https://example.com/")
+/// get_page(&reactor, "https://example.com/")
 ///     .add_callback(|body| println!("{}", String::from_utf8_lossy(&body)))
 ///     .add_errback(|failure| eprintln!("{failure}"))
-///     .add_both(move |_| stopper.stop());
-/// # drop(_chain);
+///     .add_both(move |_| stopper.stop())
+///     .detach();
 /// reactor.run()?;
 /// # Ok::<(), reactor::Failure>(())
 /// ```

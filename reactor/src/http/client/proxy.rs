@@ -23,8 +23,8 @@ impl Proxy {
         self
     }
 
-    pub(super) fn host(&self) -> &str {
-        self.url.host()
+    pub(super) fn host_name(&self) -> &str {
+        self.url.host_name()
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -106,7 +106,7 @@ mod tests {
             "http://u:p%3a%40%2F@proxy:3128".parse::<Proxy>().unwrap(),
             "http://proxy:3128/".parse::<Proxy>().unwrap().with_credentials("u", "p:@/"),
         ] {
-            assert_eq!((proxy.host(), proxy.port()), ("proxy", 3128));
+            assert_eq!((proxy.host_name(), proxy.port()), ("proxy", 3128));
             assert_eq!(proxy.authorization_line(), expected);
             assert_eq!(format!("{proxy:?}"), "Proxy(http://proxy:3128, with credentials)");
         }

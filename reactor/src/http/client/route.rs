@@ -69,7 +69,7 @@ impl Route {
     pub(super) fn connect(self: &Rc<Self>, connection: Rc<ClientConnection>) -> Option<Connector> {
         let reactor = self.reactor()?;
         let destination = match &self.settings.proxy {
-            Some(proxy) => Destination::from((proxy.host(), proxy.port())),
+            Some(proxy) => Destination::from((proxy.host_name(), proxy.port())),
             None => self.server(connection.origin()),
         };
         let destination = destination.timeout(self.settings.connect_timeout).lookup_lane(self.settings.lookup_lane);
@@ -80,7 +80,7 @@ impl Route {
     fn protocol_of(&self, connection: &Rc<ClientConnection>) -> Result<Box<dyn Protocol>, TlsConfigError> {
         let origin = connection.origin();
         let plain = Box::new(ConnectionProtocol::new(connection.clone()));
-        let protocol = if origin.is_secure() { self.tls.wrap(origin.host(), plain)? } else { plain };
+        let protocol = if origin.is_secure() { self.tls.wrap(origin.host_name(), plain)? } else { plain };
         Ok(match &self.settings.proxy {
             Some(proxy) if self.needs_tunnel(origin.is_secure()) => {
                 let server = self.server(origin).to_string();

@@ -45,7 +45,7 @@ struct Grown {
     /// The time from when the first server heard of a version to when the last one did: average and longest.
     mean: Duration,
     longest: Duration,
-    /// The number of clients whose newest version some server does not know.
+    /// The number of clients that have a version which some server does not know.
     behind: usize,
 }
 
