@@ -37,6 +37,40 @@ fn what_to_read_next_exists() {
 }
 
 #[test]
+fn what_to_read_next_is_a_link_on_a_public_page() {
+    let mut broken = Vec::new();
+    for (name, folder) in [("reactor", "reactor/src"), ("proxyherd", "src")] {
+        let library = to_be_read().find(|source| source.path == format!("{folder}/lib.rs")).expect("a library");
+        let public: Vec<&str> =
+            library.text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+        let module = |path: &str| {
+            let path = path.strip_prefix(folder)?.trim_start_matches('/').strip_suffix(".rs")?;
+            let path = path.strip_suffix("/mod").unwrap_or(path);
+            public.iter().find(|public| **public == path).map(|public| public.to_string())
+        };
+        for page in to_be_read().filter(|page| page.path == library.path || module(&page.path).is_some()) {
+            let next = next_line(page).unwrap_or_default();
+            for named in names(&next) {
+                let Some(target) = file_named(page, &named) else { continue };
+                // A module of its own has a page; of the others, rustdoc shows the source.
+                let link = match (module(&target), target.strip_prefix(&format!("{folder}/"))) {
+                    (Some(module), _) => format!("mod@crate::{module}"),
+                    (None, Some(below)) => {
+                        let up = if page.path == library.path { "../" } else { "../../" };
+                        format!("{up}src/{name}/{below}.html")
+                    }
+                    (None, None) => continue, // Of another crate: there may be no page of it beside this one.
+                };
+                if !next.contains(&format!("[`{named}`]({link})")) {
+                    broken.push(format!("{}: `{named}` is not a link to {link}", page.path));
+                }
+            }
+        }
+    }
+    none("\"Next:\" on a public page", &broken);
+}
+
+#[test]
 fn from_the_first_file_every_file_is_reached() {
     let walk = walk();
     let missed = to_be_read().filter(|source| !walk.contains(&source.path));

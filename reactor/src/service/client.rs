@@ -82,7 +82,8 @@ impl<T: Clone + 'static> ClientService<T> {
     }
 
     /// Ends the attempt, or closes the connection in an orderly way, and tries no more. The Deferreds of
-    /// `when_connected` fail with [`ServiceError::Stopped`], some of them before this returns. Twisted's `stopService`.
+    /// `when_connected` fail with [`ServiceError::Stopped`](super::ServiceError::Stopped), some of them before this
+    /// returns. Twisted's `stopService`.
     ///
     /// The Deferred fires when the connection is gone; at once if there is none. If the peer takes none of the last
     /// bytes, that takes up to the reactor's [`close_timeout`](crate::Settings::close_timeout).
@@ -94,8 +95,9 @@ impl<T: Clone + 'static> ClientService<T> {
     /// Fires when there is a connection, after the protocol's `connection_made` (over TLS: `handshake_completed`) and
     /// the step of [`prepared`](ClientService::prepared); at once if it is there and not closing.
     ///
-    /// Fails with [`ServiceError::Stopped`] when the service is stopped, or has been; with
-    /// [`ServiceError::TooManyWaiters`] if too many wait. Before the first start it waits. Cancelling gives up the
+    /// Fails with [`ServiceError::Stopped`](super::ServiceError::Stopped) when the service is stopped, or has been;
+    /// with
+    /// [`ServiceError::TooManyWaiters`](super::ServiceError::TooManyWaiters) if too many wait. Before the first start it waits. Cancelling gives up the
     /// place.
     #[track_caller]
     pub fn when_connected(&self) -> Deferred<T> {

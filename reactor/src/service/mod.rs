@@ -31,7 +31,7 @@
 //! | `startService`, `stopService` | [`ClientService::start`], [`ClientService::stop`] |
 //! | `ReconnectingClientFactory` | none: it works with one kind of connection only, and its user must reset its delay |
 //!
-//! Next: `settings.rs`, its limits.
+//! Next: [`settings.rs`](../../src/reactor/service/settings.rs.html), its limits.
 
 mod attempt;
 mod backoff;

@@ -48,7 +48,7 @@ impl PrivateCertificate {
     /// # Errors
     /// If a file cannot be read (it must be a regular file of at most 4 MiB), has no certificate or not exactly one
     /// key, or a malformed or encrypted one, or if the key does not belong to the first certificate. The error says
-    /// which file and which line. A certificate that has expired is no error here: only a clock can tell. A
+    /// which file and which line. An expired certificate is not an error here: only a clock can tell. A
     /// [`TlsServer`](super::TlsServer) that gets it logs a warning.
     pub fn from_pem_files(
         chain: impl AsRef<Path>,

@@ -30,7 +30,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0); // It is no loss in the temporary directory.
+        let _ = fs::remove_dir_all(&self.0); // It may stay: the directory is temporary.
     }
 }
 
