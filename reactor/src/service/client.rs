@@ -96,9 +96,8 @@ impl<T: Clone + 'static> ClientService<T> {
     /// the step of [`prepared`](ClientService::prepared); at once if it is there and not closing.
     ///
     /// Fails with [`ServiceError::Stopped`](super::ServiceError::Stopped) when the service is stopped, or has been;
-    /// with
-    /// [`ServiceError::TooManyWaiters`](super::ServiceError::TooManyWaiters) if too many wait. Before the first start it waits. Cancelling gives up the
-    /// place.
+    /// with [`TooManyWaiters`](super::ServiceError::TooManyWaiters) if too many wait. Before the first start it waits.
+    /// Cancelling gives up the place.
     #[track_caller]
     pub fn when_connected(&self) -> Deferred<T> {
         self.inner.when_connected(None)
