@@ -11,7 +11,7 @@
 //! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps
 //!   its books with one.
 //! * [`places`]: what is near a location, from one of several services.
-//! * [`config`], [`log_file`], [`terminal`] and [`cli`]: the program around it.
+//! * [`config`], [`log_file`], [`terminal`], [`address_group`] and [`cli`]: the program around it.
 //!
 //! DESIGN.md has a picture of the layers that these modules form, and `tests/tidy.rs` checks it. So the commands and
 //! the decisions know no connection, the log knows no key, the configuration knows no command line, and nothing knows
@@ -22,6 +22,7 @@
 //!
 //! Next: [`message.rs`](mod@crate::message).
 
+pub mod address_group;
 pub mod cli;
 pub mod config;
 pub mod decimal;

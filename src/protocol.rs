@@ -10,11 +10,11 @@
 //!
 //! Next: [`replies.rs`](mod@crate::replies), what such a connection is owed.
 
+use crate::address_group::AddressGroup;
 use crate::links::KEEP_ALIVE;
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
-use crate::places::Asker;
 use crate::replies::Replies;
 use crate::server::Server;
 use log::Level;
@@ -140,8 +140,8 @@ impl HerdProtocol {
     }
 
     /// As whom the peer asks the Places service.
-    fn asker(&self) -> Asker {
-        self.peer.map_or(Asker::OPERATOR, Asker::from)
+    fn asker(&self) -> AddressGroup {
+        self.peer.map_or(AddressGroup::OPERATOR, AddressGroup::from)
     }
 
     fn at(&mut self, at: &At<'_>) -> bool {

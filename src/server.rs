@@ -15,13 +15,14 @@
 //!
 //! Next: [`protocol.rs`](mod@crate::protocol), one connection to a server.
 
+use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Limits};
 use crate::decimal::Time;
 use crate::links::Link;
 use crate::locations::{ClientId, Locations, NeighborId, Order, Verdict, newness};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
-use crate::places::{self, Asker, Nearby, NotAsked, Places};
+use crate::places::{self, Nearby, NotAsked, Places};
 use crate::protocol::HerdProtocol;
 use crate::watch::{HeardFrom, Watch};
 use crate::{decimal, links};
@@ -318,7 +319,7 @@ impl Server {
 
     /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
     /// and does not fail: if the service fails, the reply says so. `None` if the client is not known.
-    pub fn whats_at(&self, asked: &WhatsAt<'_>, from: Asker) -> Option<Deferred<Vec<u8>>> {
+    pub fn whats_at(&self, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;
         // Parsed again for each question: keeping the fields of every client would cost more than these few questions.

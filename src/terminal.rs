@@ -4,7 +4,7 @@
 //! it could move the cursor, hide a line or change the title; a bidirectional control could make a line read as another
 //! one. So none of them is ever written as it came.
 //!
-//! Next: [`config.rs`](mod@crate::config), the configuration itself.
+//! Next: [`address_group.rs`](mod@crate::address_group), which addresses count as one client.
 
 use std::borrow::Cow;
 use std::fmt::Write;

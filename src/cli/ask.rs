@@ -4,10 +4,11 @@
 //! Next: `main.rs`, and then the herd in a simulated world, `bin/herdsim/`.
 
 use super::outcome::print;
+use crate::address_group::AddressGroup;
 use crate::config::Config;
 use crate::decimal;
 use crate::message::{Location, MAX_BOUND, MAX_LATITUDE, MAX_LONGITUDE, MAX_RADIUS_KM};
-use crate::places::{self, Asker, Nearby, Places};
+use crate::places::{self, Nearby, Places};
 use crate::terminal;
 use reactor::{Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, RefCell};
@@ -74,7 +75,7 @@ fn wait_for(reactor: &Reactor, places: &dyn Places, nearby: &Nearby) -> Result<A
     let ended = || "ended before there was an answer".to_owned();
     let outcome: Rc<RefCell<Option<Answer>>> = Rc::default();
     let (seen, stopper) = (outcome.clone(), reactor.clone());
-    let chain = places.nearby(nearby, Asker::OPERATOR).add_both(move |answer| {
+    let chain = places.nearby(nearby, AddressGroup::OPERATOR).add_both(move |answer| {
         *seen.borrow_mut() = Some(answer);
         stopper.stop();
         Ok(())

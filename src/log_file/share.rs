@@ -4,11 +4,11 @@
 //! others are lost. So each peer has a budget of bytes a second, with a burst. What is beyond it is not written but
 //! counted, and the log says each second how much that was.
 //!
-//! A peer is an address, and not a connection: a client could open a thousand. Of an IPv6 address the first 64 bits
-//! count, because one machine has all the others to itself.
+//! A peer is an address ([`AddressGroup`]), and not a connection: a client could open a thousand.
 //!
 //! Next: `files.rs`, the files.
 
+use crate::address_group::AddressGroup;
 use crate::config::LogConfig;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -60,7 +60,7 @@ const MAX_LINE: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     /// All connections from this address.
-    Address(IpAddr),
+    Address(AddressGroup),
     /// A neighbor, which an attacker at the same address must not silence.
     Neighbor(String),
     /// The messages that one place in the program makes, whatever makes it do so.
@@ -72,20 +72,12 @@ pub(super) enum Owner {
 impl Owner {
     /// The owner of the lines of this peer.
     pub(super) fn peer(address: Option<IpAddr>) -> Owner {
-        match address.map(|address| address.to_canonical()) {
-            None => Owner::Rest,
-            Some(IpAddr::V4(address)) => Owner::Address(address.into()),
-            Some(IpAddr::V6(address)) => {
-                let network = u128::from(address) & !u128::from(u64::MAX);
-                Owner::Address(IpAddr::V6(network.into()))
-            }
-        }
+        address.map_or(Owner::Rest, |address| Owner::Address(address.into()))
     }
 
     fn name(&self) -> String {
         match self {
-            Owner::Address(IpAddr::V6(network)) => format!("{network}/64"),
-            Owner::Address(address) => address.to_string(),
+            Owner::Address(group) => group.to_string(),
             Owner::Neighbor(name) => format!("the neighbor {name}"),
             Owner::Place(file, line) => format!("{file}:{line}"),
             Owner::Rest => "other peers".to_owned(),
@@ -245,7 +237,7 @@ mod tests {
     fn peers_beyond_the_maximum_have_one_share_together() {
         let shares = shares();
         for number in 0..MAX_SHARES as u32 + 10 {
-            shares.of(Owner::Address(IpAddr::V4(number.into())));
+            shares.of(Owner::peer(Some(IpAddr::V4(number.into()))));
         }
         assert_eq!(shares.lock().len(), MAX_SHARES + 1);
         assert_eq!(shares.of(address("2001:db8::1")).owner, "other peers");

@@ -3,9 +3,10 @@
 //!
 //! A provider says in [`Places::kept_for`] how long its answers may be kept. Google's may not be kept at all.
 //!
-//! Next: `asker.rs`, the other thing that counts about a question.
+//! Next: `limiter.rs`, which shares the service out.
 
-use super::{Asker, Nearby, Places, answer};
+use super::{Nearby, Places, answer};
+use crate::address_group::AddressGroup;
 use reactor::{Clock, Deferred};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -51,7 +52,7 @@ impl Cache {
 }
 
 impl Places for Cache {
-    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: AddressGroup) -> Deferred<Vec<u8>> {
         if let Some(answer) = self.without_asking(question) {
             return reactor::deferred::succeed(answer);
         }

@@ -8,7 +8,8 @@
 //!
 //! Next: `cache.rs`, which stands behind it.
 
-use super::{Asker, Nearby, Places};
+use super::{Nearby, Places};
+use crate::address_group::AddressGroup;
 use reactor::Deferred;
 use reactor::deferred::Shared;
 use std::cell::RefCell;
@@ -32,7 +33,7 @@ impl Coalescer {
 }
 
 impl Places for Coalescer {
-    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: AddressGroup) -> Deferred<Vec<u8>> {
         let asked = self.inner.as_asked(question);
         let shared = self.under_way.borrow().get(&asked).map(Shared::wait);
         if let Some(answer) = shared {
@@ -159,7 +160,7 @@ mod tests {
     fn an_answer_that_is_ready_at_once_leaves_no_entry() {
         struct Ready;
         impl Places for Ready {
-            fn nearby(&self, _question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
+            fn nearby(&self, _question: &Nearby, _from: AddressGroup) -> Deferred<Vec<u8>> {
                 reactor::deferred::succeed(b"now".to_vec())
             }
             fn describe(&self) -> String {

@@ -4,7 +4,8 @@
 //! Next: `google_new.rs`: its answers have another form.
 
 use super::service::{Access, Service};
-use super::{Asker, MAX_PLACES, Nearby, Places, answer, refusal};
+use super::{MAX_PLACES, Nearby, Places, answer, refusal};
+use crate::address_group::AddressGroup;
 use crate::config::ConfigError;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -44,7 +45,7 @@ impl Google {
 }
 
 impl Places for Google {
-    fn nearby(&self, question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, _from: AddressGroup) -> Deferred<Vec<u8>> {
         self.service.ask(self.request(question)).add_callback(|reply| {
             if reply.status != 200 {
                 return refusal::read(reply);

@@ -9,7 +9,8 @@ use super::answer::AnswerError;
 use super::json;
 use super::service::{Access, Service};
 use super::style::{self, Json, json_string};
-use super::{Asker, MAX_PLACES, Nearby, Places, refusal};
+use super::{MAX_PLACES, Nearby, Places, refusal};
+use crate::address_group::AddressGroup;
 use crate::config::{ConfigError, ExtraField};
 use crate::decimal;
 use reactor::http::Request;
@@ -79,7 +80,7 @@ impl GoogleNew {
 }
 
 impl Places for GoogleNew {
-    fn nearby(&self, question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, _from: AddressGroup) -> Deferred<Vec<u8>> {
         if let Some(answer) = self.without_asking(question) {
             return reactor::deferred::succeed(answer);
         }

@@ -25,7 +25,8 @@ pub use budget::Span;
 pub use not_asked::NotAsked;
 
 use super::service::ServiceError;
-use super::{Asker, Nearby, Places};
+use super::{Nearby, Places};
+use crate::address_group::AddressGroup;
 use breaker::{AskOutcome, Breaker};
 use budget::Budget;
 use queue::{FairQueue, Ticket};
@@ -84,7 +85,7 @@ impl Limiter {
 }
 
 impl Places for Limiter {
-    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: AddressGroup) -> Deferred<Vec<u8>> {
         if let Some(answer) = self.without_asking(question) {
             return reactor::deferred::succeed(answer);
         }
@@ -110,7 +111,7 @@ impl Places for Limiter {
         })
     }
 
-    fn also_asked(&self, question: &Nearby, from: Asker) {
+    fn also_asked(&self, question: &Nearby, from: AddressGroup) {
         self.desk.state.borrow_mut().queue.join(from, |waiting| waiting.question == *question);
     }
 
@@ -159,7 +160,7 @@ struct Waiting {
 
 impl Desk {
     /// Lets a question wait for its turn, which may have come already.
-    fn enter(self: &Rc<Self>, question: &Nearby, from: Asker) -> Result<Deferred<Permit>, NotAsked> {
+    fn enter(self: &Rc<Self>, question: &Nearby, from: AddressGroup) -> Result<Deferred<Permit>, NotAsked> {
         let mut state = self.state.borrow_mut();
         let now = self.clock.now();
         if state.breaker.is_open(now) {

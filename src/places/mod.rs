@@ -13,7 +13,6 @@
 //! Next: [`answer.rs`](../../src/proxyherd/places/answer.rs.html), the form that all of them share.
 
 mod answer;
-mod asker;
 mod cache;
 mod coalescer;
 mod google;
@@ -31,7 +30,6 @@ mod style;
 mod table;
 
 pub use answer::{AnswerError, AnswerStatus, cut, cut_into, error_answer, read_status};
-pub use asker::Asker;
 pub use cache::Cache;
 pub use coalescer::Coalescer;
 pub use google::Google;
@@ -45,6 +43,7 @@ pub use overpass::Overpass;
 pub use plain_words::{explain, explain_status};
 pub use service::{Access, ServiceError};
 
+use crate::address_group::AddressGroup;
 use reactor::Deferred;
 use std::time::Duration;
 
@@ -68,7 +67,7 @@ pub struct Nearby {
 pub trait Places {
     /// Asks. Fires with the text of a Nearby Search answer, whatever status it has, or fails if there is no answer.
     /// Cancelling it gives up the question. `from` decides when its turn comes, not what the answer is.
-    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>>;
+    fn nearby(&self, question: &Nearby, from: AddressGroup) -> Deferred<Vec<u8>>;
 
     /// The provider behind this one, if this one only stands before another. The defaults of the methods below ask
     /// it.
@@ -90,7 +89,7 @@ pub trait Places {
 
     /// Another asker wants the answer to a question that is under way: if the question still waits, it need not wait
     /// longer than that asker's own would.
-    fn also_asked(&self, question: &Nearby, from: Asker) {
+    fn also_asked(&self, question: &Nearby, from: AddressGroup) {
         if let Some(behind) = self.behind() {
             behind.also_asked(question, from);
         }

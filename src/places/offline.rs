@@ -10,7 +10,8 @@ use super::google::{Google, PATH};
 use super::service::Access;
 use super::style::{self, Json};
 use super::table::{NearbyPlace, Table};
-use super::{Asker, MAX_PLACES, Nearby, Places, error_answer};
+use super::{MAX_PLACES, Nearby, Places, error_answer};
+use crate::address_group::AddressGroup;
 use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
 use reactor::{Deferred, Firer, Protocol, Reactor, Transport};
@@ -76,7 +77,7 @@ impl Offline {
 }
 
 impl Places for Offline {
-    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: AddressGroup) -> Deferred<Vec<u8>> {
         self.client.nearby(question, from)
     }
 

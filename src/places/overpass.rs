@@ -15,7 +15,8 @@ use super::key::percent_encode;
 use super::service::{Access, Service, ServiceError};
 use super::style::{self, Json};
 use super::table::distance_between;
-use super::{Asker, MAX_PLACES, Nearby, Places, refusal};
+use super::{MAX_PLACES, Nearby, Places, refusal};
+use crate::address_group::AddressGroup;
 use crate::config::ConfigError;
 use reactor::http::Request;
 use reactor::{Deferred, Failure, Reactor};
@@ -75,7 +76,7 @@ impl Overpass {
 }
 
 impl Places for Overpass {
-    fn nearby(&self, question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, _from: AddressGroup) -> Deferred<Vec<u8>> {
         if let Some(answer) = self.without_asking(question) {
             return reactor::deferred::succeed(answer);
         }

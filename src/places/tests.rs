@@ -3,7 +3,8 @@
 #[path = "../../tests/util/held_places.rs"]
 mod held_places;
 
-use super::{Asker, Nearby, Places};
+use super::{Nearby, Places};
+use crate::address_group::AddressGroup;
 pub(super) use held_places::HeldPlaces;
 
 /// A question; two with another radius or bound are different questions.
@@ -12,4 +13,4 @@ pub(super) fn ask(radius: &str, bound: usize) -> Nearby {
 }
 
 /// For tests in which it does not matter where a question comes from.
-pub(super) const SOMEBODY: Asker = Asker::OPERATOR;
+pub(super) const SOMEBODY: AddressGroup = AddressGroup::OPERATOR;

@@ -20,4 +20,5 @@ mod herd;
 mod util;
 
 // What the shared files find one module above themselves.
-use proxyherd::places::{Asker, Nearby, Places};
+use proxyherd::address_group::AddressGroup;
+use proxyherd::places::{Nearby, Places};

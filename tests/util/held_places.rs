@@ -2,7 +2,7 @@
 //!
 //! Unit tests and integration tests share this file, so it takes the trait from the module that includes it.
 
-use super::{Asker, Nearby, Places};
+use super::{AddressGroup, Nearby, Places};
 use reactor::{Deferred, Firer};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -50,7 +50,7 @@ impl HeldPlaces {
 }
 
 impl Places for HeldPlaces {
-    fn nearby(&self, question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, _from: AddressGroup) -> Deferred<Vec<u8>> {
         let cancelled = self.cancelled.clone();
         let (deferred, firer) = Deferred::with_canceller(move |_| cancelled.set(cancelled.get() + 1));
         self.questions.borrow_mut().push_back((question.clone(), firer));

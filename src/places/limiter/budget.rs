@@ -14,7 +14,7 @@
 //! Next: `breaker.rs`, which stops all questions to a service that is down.
 
 use super::not_asked::NotAsked;
-use crate::places::Asker;
+use crate::address_group::AddressGroup;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -73,12 +73,12 @@ impl Budget {
     ///
     /// # Errors
     /// If not: why.
-    pub(super) fn check(&mut self, asker: Asker, now: Instant) -> Result<(), NotAsked> {
+    pub(super) fn check(&mut self, asker: AddressGroup, now: Instant) -> Result<(), NotAsked> {
         self.accounts.iter_mut().try_for_each(|account| account.check(asker, now))
     }
 
     /// Spends a question, which [`check`](Budget::check) has just allowed.
-    pub(super) fn spend(&mut self, asker: Asker) {
+    pub(super) fn spend(&mut self, asker: AddressGroup) {
         self.accounts.iter_mut().for_each(|account| account.spend(asker));
     }
 }
@@ -92,7 +92,7 @@ struct Account {
     end: Option<Instant>,
     spent: usize,
     /// What each asker has spent in this span, perhaps nothing.
-    by_asker: BTreeMap<Asker, usize>,
+    by_asker: BTreeMap<AddressGroup, usize>,
     /// How many askers the last span had.
     before: usize,
     /// Whether the log has been told that everything is spent.
@@ -100,7 +100,7 @@ struct Account {
 }
 
 impl Account {
-    fn check(&mut self, asker: Asker, now: Instant) -> Result<(), NotAsked> {
+    fn check(&mut self, asker: AddressGroup, now: Instant) -> Result<(), NotAsked> {
         self.begin_anew(now);
         let asker = self.counted(asker);
         let own = *self.by_asker.entry(asker).or_insert(0);
@@ -118,14 +118,14 @@ impl Account {
         if own < share.max(left / 2) { Ok(()) } else { Err(NotAsked::ShareSpent(self.span)) }
     }
 
-    fn spend(&mut self, asker: Asker) {
+    fn spend(&mut self, asker: AddressGroup) {
         self.spent += 1;
         *self.by_asker.entry(self.counted(asker)).or_insert(0) += 1;
     }
 
-    fn counted(&self, asker: Asker) -> Asker {
+    fn counted(&self, asker: AddressGroup) -> AddressGroup {
         let is_full = self.by_asker.len() >= MAX_ASKERS && !self.by_asker.contains_key(&asker);
-        if is_full { Asker::OPERATOR } else { asker }
+        if is_full { AddressGroup::OPERATOR } else { asker }
     }
 
     fn begin_anew(&mut self, now: Instant) {
@@ -152,7 +152,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn asker(last: u8) -> Asker {
+    fn asker(last: u8) -> AddressGroup {
         IpAddr::from([192, 0, 2, last]).into()
     }
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     /// Asks once. Whether that was allowed.
-    fn take(budget: &mut Budget, clock: &ManualClock, from: Asker) -> bool {
+    fn take(budget: &mut Budget, clock: &ManualClock, from: AddressGroup) -> bool {
         let is_allowed = budget.check(from, clock.now()).is_ok();
         if is_allowed {
             budget.spend(from);
@@ -249,6 +249,6 @@ mod tests {
             assert!(take(&mut budget, &clock, IpAddr::from((0x0a00_0000 + number).to_be_bytes()).into()));
         }
         assert_eq!(budget.accounts[0].by_asker.len(), MAX_ASKERS + 1);
-        assert_eq!(budget.accounts[0].by_asker[&Asker::OPERATOR], 1000);
+        assert_eq!(budget.accounts[0].by_asker[&AddressGroup::OPERATOR], 1000);
     }
 }

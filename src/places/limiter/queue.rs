@@ -4,7 +4,7 @@
 //!
 //! Next: `budget.rs`, how many questions may be asked at all.
 
-use crate::places::Asker;
+use crate::address_group::AddressGroup;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Maximum number of askers of one question. For those that come later it keeps the turns that it has.
@@ -20,16 +20,16 @@ pub(super) struct FairQueue<T> {
     next: Ticket,
     waiting: BTreeMap<Ticket, Waiting<T>>,
     /// None of them is empty.
-    lines: BTreeMap<Asker, VecDeque<Ticket>>,
+    lines: BTreeMap<AddressGroup, VecDeque<Ticket>>,
     /// Each asker that has a line, once. The first is next.
-    turns: VecDeque<Asker>,
+    turns: VecDeque<AddressGroup>,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
     value: T,
     /// It stands in the lines of all these.
-    askers: Vec<Asker>,
+    askers: Vec<AddressGroup>,
 }
 
 impl<T> FairQueue<T> {
@@ -50,7 +50,7 @@ impl<T> FairQueue<T> {
 
     /// Appends to the asker's line. If there is no room, a question has to go, and it is returned: the newest of the
     /// longest line, so that a crowd from one address cannot keep others out. It may be this one.
-    pub(super) fn push(&mut self, ticket: Ticket, asker: Asker, value: T) -> Option<T> {
+    pub(super) fn push(&mut self, ticket: Ticket, asker: AddressGroup, value: T) -> Option<T> {
         self.waiting.insert(ticket, Waiting { value, askers: Vec::new() });
         self.enter(ticket, asker);
         if self.waiting.len() <= self.max {
@@ -68,7 +68,7 @@ impl<T> FairQueue<T> {
 
     /// Another asker wants the answer to the first question for which `is_it` holds. So the question gets a place in
     /// that asker's line too, and its turn comes as soon as the turn of either.
-    pub(super) fn join(&mut self, asker: Asker, is_it: impl Fn(&T) -> bool) {
+    pub(super) fn join(&mut self, asker: AddressGroup, is_it: impl Fn(&T) -> bool) {
         let found = self.waiting.iter().find(|(_, waiting)| is_it(&waiting.value));
         if let Some((ticket, waiting)) = found
             && waiting.askers.len() < MAX_ASKERS
@@ -78,7 +78,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    fn enter(&mut self, ticket: Ticket, asker: Asker) {
+    fn enter(&mut self, ticket: Ticket, asker: AddressGroup) {
         let Some(waiting) = self.waiting.get_mut(&ticket) else { return };
         waiting.askers.push(asker);
         let line = self.lines.entry(asker).or_default();
@@ -89,7 +89,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The question that is next, and the asker that takes its turn with it.
-    pub(super) fn pop(&mut self) -> Option<(Asker, T)> {
+    pub(super) fn pop(&mut self) -> Option<(AddressGroup, T)> {
         let asker = self.next_asker()?;
         let ticket = *self.lines.get(&asker)?.front()?;
         self.turns.rotate_left(1);
@@ -97,7 +97,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The asker whose turn it is.
-    pub(super) fn next_asker(&self) -> Option<Asker> {
+    pub(super) fn next_asker(&self) -> Option<AddressGroup> {
         self.turns.front().copied()
     }
 
@@ -115,7 +115,7 @@ impl<T> FairQueue<T> {
         None
     }
 
-    fn leave_line(&mut self, asker: Asker, ticket: Ticket) {
+    fn leave_line(&mut self, asker: AddressGroup, ticket: Ticket) {
         let Some(line) = self.lines.get_mut(&asker) else { return };
         line.retain(|other| *other != ticket);
         if line.is_empty() {
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use std::net::IpAddr;
 
-    fn asker(last: u8) -> Asker {
+    fn asker(last: u8) -> AddressGroup {
         IpAddr::from([192, 0, 2, last]).into()
     }
 

@@ -123,7 +123,7 @@ fn a_question_that_is_cancelled_in_the_pause_does_not_make_it_longer() {
     assert_eq!(held.questions(), [ask("3", 1)]);
 }
 
-fn asker(last: u8) -> Asker {
+fn asker(last: u8) -> AddressGroup {
     IpAddr::from([192, 0, 2, last]).into()
 }
 
@@ -270,7 +270,7 @@ fn answers_that_make_no_sense_and_questions_given_up_are_no_failures_of_the_serv
 fn a_thousand_answers_at_once_need_no_more_stack_than_one() {
     struct Ready(Rc<Cell<usize>>);
     impl Places for Ready {
-        fn nearby(&self, question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
+        fn nearby(&self, question: &Nearby, _from: AddressGroup) -> Deferred<Vec<u8>> {
             self.0.set(self.0.get() + 1);
             match &*question.radius {
                 "first" => Deferred::new().0,

@@ -4,8 +4,9 @@
 
 use crate::herd::rules::Rule;
 use crate::herd::topology::Graph;
+use proxyherd::address_group::AddressGroup;
 use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
-use proxyherd::places::{self, Asker, Nearby, Places};
+use proxyherd::places::{self, Nearby, Places};
 use proxyherd::server::Server;
 use proxyherd::watch::Watch;
 use reactor::sim::{Host, HostSettings, World};
@@ -162,7 +163,7 @@ struct Counted {
 }
 
 impl Places for Counted {
-    fn nearby(&self, question: &Nearby, from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, question: &Nearby, from: AddressGroup) -> Deferred<Vec<u8>> {
         let unanswered = self.unanswered.clone();
         unanswered.set(unanswered.get() + 1);
         self.inner.nearby(question, from).add_both(move |answer| {
@@ -184,7 +185,7 @@ impl Places for Counted {
 struct Nobody;
 
 impl Places for Nobody {
-    fn nearby(&self, _question: &Nearby, _from: Asker) -> Deferred<Vec<u8>> {
+    fn nearby(&self, _question: &Nearby, _from: AddressGroup) -> Deferred<Vec<u8>> {
         reactor::deferred::fail(reactor::Failure::msg("there is no Places service here"))
     }
 
