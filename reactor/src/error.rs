@@ -253,22 +253,66 @@ impl std::error::Error for RunError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ThreadError {
-    /// Too much work waits already.
+    /// Too much work, or too many calls, wait already.
     QueueFull,
-    /// The work panicked.
+    /// The work, or the call, panicked.
     Panicked,
     /// The reactor is gone.
     Gone,
+    /// The reactor stopped before the work began, or before a blocking call had its result.
+    Stopped,
+    /// The system could start no thread for the work.
+    NoThread,
+    /// A blocking call was made on the thread of the loop itself. It would wait for ever.
+    OwnThread,
+    /// The Deferred of a blocking call was dropped, so it will have no result.
+    NoResult,
 }
 
 impl fmt::Display for ThreadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ThreadError::QueueFull => f.write_str("too much work is waiting for a thread"),
-            ThreadError::Panicked => f.write_str("the work panicked in its thread"),
+            ThreadError::QueueFull => f.write_str("too much work is waiting"),
+            ThreadError::Panicked => f.write_str("the work panicked"),
             ThreadError::Gone => f.write_str("the reactor is gone"),
+            ThreadError::Stopped => f.write_str("the reactor stopped before the work was done"),
+            ThreadError::NoThread => f.write_str("the system could start no thread for the work"),
+            ThreadError::OwnThread => f.write_str("a blocking call on the loop's own thread would wait for ever"),
+            ThreadError::NoResult => f.write_str("the Deferred was dropped without a result"),
         }
     }
 }
 
 impl std::error::Error for ThreadError {}
+
+/// Why a [blocking call](crate::ReactorHandle::blocking_call_from_thread) has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlockingCallError {
+    /// The call could not be made, or could not be answered.
+    Thread(ThreadError),
+    /// The call, or its Deferred, failed. A [`Failure`](crate::Failure) cannot leave its thread.
+    Failed {
+        /// The failure in words.
+        error: String,
+        /// Its [report](crate::Failure::report), which also says where it came from.
+        report: String,
+    },
+}
+
+impl From<ThreadError> for BlockingCallError {
+    fn from(error: ThreadError) -> BlockingCallError {
+        BlockingCallError::Thread(error)
+    }
+}
+
+impl fmt::Display for BlockingCallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BlockingCallError::Thread(error) => error.fmt(f),
+            BlockingCallError::Failed { error, .. } => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for BlockingCallError {}

@@ -21,6 +21,15 @@ pub struct Settings {
     /// [`Before`](crate::Phase::Before) returned. Then it goes on without them. Default 20 s: a supervisor usually
     /// gives a process 30 s to end.
     pub trigger_timeout: Duration,
+    /// How long a reactor that stops waits for the work of
+    /// [`defer_to_thread`](crate::Reactor::defer_to_thread) that has begun. Then it goes on without: the log says how
+    /// many threads are busy, and the end of the process cuts their work off. The time begins when the connections are
+    /// told to end. Default 5 s: with the 20 s of [`trigger_timeout`](Settings::trigger_timeout) still within the usual
+    /// 30 s.
+    pub thread_timeout: Duration,
+    /// Maximum number of threads for [`defer_to_thread`](crate::Reactor::defer_to_thread); 0 counts as 1. They are
+    /// started when work needs them. Default 10, as in Twisted.
+    pub max_threads: usize,
     /// How long the look-up of a host name may take. Default 10 s.
     pub lookup_timeout: Duration,
     /// How long the addresses of a host name are used again without another look-up. The system does not say how long
@@ -50,6 +59,8 @@ impl Default for Settings {
             close_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(2),
             trigger_timeout: Duration::from_secs(20),
+            thread_timeout: Duration::from_secs(5),
+            max_threads: 10,
             lookup_timeout: Duration::from_secs(10),
             lookup_kept: Duration::from_secs(5),
             failed_lookup_kept: Duration::from_secs(1),

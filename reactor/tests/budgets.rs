@@ -58,8 +58,8 @@ impl Driver for Endless {
     fn resolve(&mut self, host: &str, reply: LookupReply) {
         self.inner.resolve(host, reply);
     }
-    fn spawn(&mut self, job: Job) -> Result<(), Job> {
-        self.inner.spawn(job)
+    fn spawn(&mut self, job: Job, max_threads: usize) -> Result<(), Job> {
+        self.inner.spawn(job, max_threads)
     }
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
         self.inner.catch_signals(on)

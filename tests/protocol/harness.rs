@@ -361,8 +361,8 @@ impl Driver for Clock {
         }
     }
 
-    fn spawn(&mut self, job: Job) -> Result<(), Job> {
-        self.inner.spawn(job)
+    fn spawn(&mut self, job: Job, max_threads: usize) -> Result<(), Job> {
+        self.inner.spawn(job, max_threads)
     }
 
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {

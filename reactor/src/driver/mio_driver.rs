@@ -3,7 +3,7 @@
 //! Next: `threads.rs`, the threads for work that blocks.
 
 use super::signals::{SignalPipe, is_ignored};
-use super::threads::ThreadPool;
+use super::threads::Threads;
 use super::{
     Driver, Event, Job, ListenOptions, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake,
 };
@@ -23,9 +23,6 @@ use std::time::{Duration, Instant, SystemTime};
 /// Maximum number of events of one poll. The rest come with the next poll.
 const MAX_EVENTS: usize = 1024;
 
-/// Maximum number of threads for `defer_to_thread`, as in Twisted's pool.
-const MAX_WORKERS: usize = 10;
-
 /// The tokens of our own sources, at the top, which the loop leaves to drivers.
 const WAKE: mio::Token = mio::Token(usize::MAX);
 const INTERRUPT: mio::Token = mio::Token(usize::MAX - 1);
@@ -38,9 +35,9 @@ pub struct MioDriver {
     registry: Rc<Registry>,
     events: Events,
     waker: Arc<MioWaker>,
-    workers: ThreadPool,
+    workers: Threads,
     /// A pool of their own, with a thread for each: a silent name server holds up nothing else.
-    lookups: ThreadPool,
+    lookups: Threads,
     signals: Vec<SignalPipe>,
     random: RandomState,
     drawn: u64,
@@ -70,8 +67,8 @@ impl MioDriver {
             registry,
             events: Events::with_capacity(MAX_EVENTS),
             waker,
-            workers: ThreadPool::new("worker", MAX_WORKERS),
-            lookups: ThreadPool::new("lookup", MAX_LOOKUPS),
+            workers: Threads::new("worker"),
+            lookups: Threads::new("lookup"),
             signals: Vec::new(),
             random: RandomState::new(),
             drawn: 0,
@@ -181,13 +178,13 @@ impl Driver for MioDriver {
             reply((host.as_str(), 0).to_socket_addrs().map(Iterator::collect));
         });
         // The drop of the job drops the reply.
-        if self.lookups.spawn(job).is_err() {
+        if self.lookups.spawn(job, MAX_LOOKUPS).is_err() {
             log::warn!(target: "reactor", "no thread can be started for a name look-up; it was dropped");
         }
     }
 
-    fn spawn(&mut self, job: Job) -> Result<(), Job> {
-        self.workers.spawn(job)
+    fn spawn(&mut self, job: Job, max_threads: usize) -> Result<(), Job> {
+        self.workers.spawn(job, max_threads)
     }
 
     fn catch_signals(&mut self, on: bool) -> io::Result<()> {
@@ -318,9 +315,9 @@ mod tests {
         let stuck = Arc::new(Barrier::new(MAX_LOOKUPS));
         for _ in 1..MAX_LOOKUPS {
             let stuck = stuck.clone();
-            assert!(driver.lookups.spawn(Box::new(move || _ = stuck.wait())).is_ok());
+            assert!(driver.lookups.spawn(Box::new(move || _ = stuck.wait()), MAX_LOOKUPS).is_ok());
         }
-        assert!(driver.lookups.spawn(Box::new(move || sender.send("answered").unwrap())).is_ok());
+        assert!(driver.lookups.spawn(Box::new(move || sender.send("answered").unwrap()), MAX_LOOKUPS).is_ok());
         assert_eq!(answers.recv_timeout(Duration::from_secs(10)), Ok("answered"));
         stuck.wait(); // Lets the others go.
     }

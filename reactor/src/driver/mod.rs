@@ -31,6 +31,8 @@ mod threads;
 
 pub use mio_driver::MioDriver;
 
+pub(crate) use std::thread::ThreadId;
+
 use crate::transport::KeepAlive;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -96,6 +98,11 @@ pub(crate) fn some_moment() -> Instant {
     Instant::now()
 }
 
+/// The thread that calls this.
+pub(crate) fn this_thread() -> ThreadId {
+    std::thread::current().id()
+}
+
 /// Work for another thread.
 pub type Job = Box<dyn FnOnce() + Send>;
 
@@ -158,11 +165,12 @@ pub trait Driver {
     /// cannot even begin, `reply` is dropped without a call.
     fn resolve(&mut self, host: &str, reply: LookupReply);
 
-    /// Runs `job` on another thread, some time. A job that has begun is not waited for at the end.
+    /// Runs `job` on another thread. The loop has at most `max_threads` jobs with the driver at a time, and wants no
+    /// more threads for them. The drop of the driver waits for no job.
     ///
     /// # Errors
-    /// Returns the job, if too many wait already.
-    fn spawn(&mut self, job: Job) -> Result<(), Job>;
+    /// Returns the job, if no thread can be started for it.
+    fn spawn(&mut self, job: Job, max_threads: usize) -> Result<(), Job>;
 
     /// Begins or ends the reporting of SIGINT and SIGTERM as events. While no driver of the process reports them, they
     /// have their usual effect. A SIGINT that the process ignores from its start is not reported.

@@ -1,8 +1,8 @@
-//! [`ThreadPool`]: a small pool of threads for work that blocks.
+//! [`Threads`]: threads for work that blocks.
 //!
-//! A thread is started when work waits and no thread is idle, up to the limit. It ends when it has been idle for
-//! [`MAX_IDLE`], and with the pool. Work in progress is not waited for: a look-up that hangs must not hold up the end
-//! of the program.
+//! A thread is started when a job waits and no thread is idle, up to the limit. It ends when it has been idle for
+//! [`MAX_IDLE`], and with the driver. A job that has begun is not waited for here: a look-up that hangs must not hold
+//! up the end of the program. For work of the program, the loop waits (see `event_loop/thread_pool.rs`).
 //!
 //! Next: `signals.rs`, the last part of the real world.
 
@@ -13,19 +13,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-/// Maximum number of jobs that wait for a thread. More are refused, so that a stuck pool cannot fill the memory.
+/// Maximum number of jobs that wait for a thread. More are refused. The loop hands over only what may begin, so jobs
+/// wait only while the system refuses to start a thread.
 const MAX_QUEUED_JOBS: usize = 1024;
 
 /// How long a thread waits for more work before it ends.
 const MAX_IDLE: Duration = Duration::from_secs(10);
 
-pub(super) struct ThreadPool {
+pub(super) struct Threads {
     name: &'static str,
-    limit: usize,
-    pool: Arc<Pool>,
+    shared: Arc<Shared>,
 }
 
-struct Pool {
+struct Shared {
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -38,31 +38,30 @@ struct State {
     closed: bool,
 }
 
-impl Pool {
+impl Shared {
     /// Jobs run outside the lock, so it cannot be poisoned; if it were, the state would still be sound.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-impl ThreadPool {
-    pub(super) fn new(name: &'static str, limit: usize) -> ThreadPool {
-        let pool = Arc::new(Pool { state: Mutex::default(), wake: Condvar::new() });
-        ThreadPool { name, limit, pool }
+impl Threads {
+    pub(super) fn new(name: &'static str) -> Threads {
+        Threads { name, shared: Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() }) }
     }
 
-    pub(super) fn spawn(&self, job: Job) -> Result<(), Job> {
-        let mut state = self.pool.lock();
+    pub(super) fn spawn(&self, job: Job, max_threads: usize) -> Result<(), Job> {
+        let mut state = self.shared.lock();
         if state.queue.len() >= MAX_QUEUED_JOBS {
             return Err(job);
         }
         state.queue.push_back(job);
         if state.idle >= state.queue.len() {
-            self.pool.wake.notify_one();
-        } else if state.threads < self.limit {
-            let pool = self.pool.clone();
+            self.shared.wake.notify_one();
+        } else if state.threads < max_threads {
+            let shared = self.shared.clone();
             let name = format!("reactor-{}-{}", self.name, state.threads);
-            match thread::Builder::new().name(name).spawn(move || work(&pool)) {
+            match thread::Builder::new().name(name).spawn(move || work(&shared)) {
                 Ok(_detached) => state.threads += 1,
                 // Without any thread, the job would wait for ever.
                 Err(_) if state.threads == 0 => return state.queue.pop_back().map_or(Ok(()), Err),
@@ -73,18 +72,19 @@ impl ThreadPool {
     }
 }
 
-impl Drop for ThreadPool {
+impl Drop for Threads {
     fn drop(&mut self) {
-        let mut state = self.pool.lock();
+        let mut state = self.shared.lock();
         state.closed = true;
-        state.queue.clear();
+        let queue = std::mem::take(&mut state.queue);
         drop(state);
-        self.pool.wake.notify_all();
+        self.shared.wake.notify_all();
+        drop(queue); // Outside the lock: it is code of the program.
     }
 }
 
-fn work(pool: &Pool) {
-    let mut state = pool.lock();
+fn work(shared: &Shared) {
+    let mut state = shared.lock();
     // Ends with the lock held: a job that comes later must not count on this thread.
     while !state.closed {
         match state.queue.pop_front() {
@@ -93,12 +93,12 @@ fn work(pool: &Pool) {
                 // The panic hook has printed the panic. The thread lives on for the next job; `defer_to_thread` catches
                 // a panic of its work before this, and reports it.
                 let _ = catch_unwind(AssertUnwindSafe(job));
-                state = pool.lock();
+                state = shared.lock();
             }
             None => {
                 state.idle += 1;
                 let (after, waited) =
-                    pool.wake.wait_timeout(state, MAX_IDLE).unwrap_or_else(|poisoned| poisoned.into_inner());
+                    shared.wake.wait_timeout(state, MAX_IDLE).unwrap_or_else(|poisoned| poisoned.into_inner());
                 state = after;
                 state.idle -= 1;
                 // Work may have come in the moment at which the time was over: then this thread was counted as idle.

@@ -6,15 +6,17 @@
 //!   Stopped ------------> Running ---------------> Stopping ---------> Stopped
 //!
 //!   Stopping:  "before" triggers; wait for their Deferreds (the loop goes on)
-//!              "during" triggers; close ports, give up attempts, close connections after their last byte
+//!              "during" triggers; close ports, give up attempts, close connections after their last byte, drop work
+//!              that no thread has begun, wait for the rest
 //!              "after" triggers
 //! ```
 //!
 //! **Every stop ends**, whatever the program does, short of a callback that never returns. The waiting for Deferreds
-//! has a limit ([`trigger_timeout`](crate::Settings::trigger_timeout)), and so has the closing
-//! ([`stop_timeout`](crate::Settings::stop_timeout)). While the reactor closes, no port opens and no attempt begins.
-//! A stop does not wait for timers, nor for calls that request themselves again. A second signal ends the waiting at
-//! once.
+//! has a limit ([`trigger_timeout`](crate::Settings::trigger_timeout)), and so have the closing
+//! ([`stop_timeout`](crate::Settings::stop_timeout)) and the waiting for threads that work
+//! ([`thread_timeout`](crate::Settings::thread_timeout)). While the reactor closes, no port opens, and no attempt and
+//! no work begins. A stop does not wait for timers, nor for calls that request themselves again. A second signal ends
+//! the waiting at once.
 //!
 //! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
 //!
@@ -26,7 +28,7 @@ use super::turn::Turn;
 use super::{Core, Reactor};
 use crate::deferred;
 use crate::deferred::IntoDeferred;
-use crate::error::RunError;
+use crate::error::{RunError, ThreadError};
 use crate::foreign::Foreign;
 use crate::{Deferred, DelayedCall};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -109,6 +111,7 @@ impl Reactor {
     /// As [`run`](Reactor::run).
     pub fn iterate(&self, longest: Duration) -> Result<(), RunError> {
         let _hooked = self.install_hook();
+        self.core.calls_from_threads.blocked.begin();
         self.core.take_turn(Some(longest))
     }
 
@@ -189,6 +192,7 @@ impl Run {
             return Err(RunError::AlreadyRunning);
         }
         lifecycle.state.set(first);
+        reactor.core.calls_from_threads.blocked.begin();
         Ok(Run { reactor: reactor.clone(), catches_signals: Cell::new(false) })
     }
 
@@ -232,6 +236,8 @@ impl Drop for Run {
         core.end_hangups();
         // For a run that an error ended in the middle of a stop; otherwise both are done already.
         core.lifecycle.set_limit(None);
+        core.thread_pool.end_waiting();
+        core.calls_from_threads.blocked.end(ThreadError::Stopped);
         core.lifecycle.state.set(State::Stopped);
     }
 }
@@ -296,7 +302,8 @@ impl Core {
     /// The program's own `Drop`s run here, and may make requests. The work queue refuses them; timers that they set are
     /// cleared once more at the end.
     pub(super) fn tear_down(&self) {
-        self.inbox.close();
+        self.calls_from_threads.close();
+        self.thread_pool.forget();
         self.work.timers.clear();
         self.work.close();
         for connector in self.work.looking_up.take() {

@@ -15,6 +15,7 @@
 //!
 //! Next: [`turn.rs`](../../src/reactor/event_loop/turn.rs.html), to be read in one sitting.
 
+mod blocking;
 mod client_factory;
 mod connect;
 mod connection;
@@ -28,6 +29,7 @@ mod registry;
 mod resolver;
 mod run_until;
 mod shutdown;
+mod thread_pool;
 mod threads;
 mod tls;
 mod turn;
@@ -62,6 +64,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use thread_pool::ThreadPool;
 use threads::{CallsFromThreads, Completions};
 use work_queue::WorkQueue;
 
@@ -110,7 +113,8 @@ struct Core {
     work: Rc<WorkQueue>,
     lifecycle: Lifecycle,
     hangups: Hangups,
-    inbox: Arc<CallsFromThreads>,
+    calls_from_threads: Arc<CallsFromThreads>,
+    thread_pool: ThreadPool,
     completions: Completions,
     resolver: RefCell<Resolver>,
     /// The shared read buffer; empty while a connection reads into it.
@@ -143,9 +147,10 @@ impl Reactor {
         let now = driver.now();
         let core = Rc::new_cyclic(|this| Core {
             this: this.clone(),
-            inbox: Arc::new(CallsFromThreads::new(driver.waker())),
+            calls_from_threads: Arc::new(CallsFromThreads::new(driver.waker())),
             driver: RefCell::new(driver),
             registry: RefCell::default(),
+            thread_pool: ThreadPool::new(&settings),
             work: WorkQueue::new(settings, Timers::new(now)),
             lifecycle: Lifecycle::default(),
             hangups: Hangups::default(),
@@ -295,7 +300,7 @@ impl Reactor {
 
     /// The handle with which other threads reach this reactor.
     pub fn handle(&self) -> ReactorHandle {
-        ReactorHandle::new(self.core.inbox.clone())
+        ReactorHandle::new(self.core.calls_from_threads.clone())
     }
 
     pub(crate) fn weak(&self) -> WeakReactor {
@@ -449,7 +454,7 @@ impl Core {
         loop {
             // Both borrows end with their statement: the driver may drop the reply at once.
             let Some(host) = self.resolver.borrow_mut().next() else { return };
-            let reply = threads::lookup_reply(&self.inbox, &host);
+            let reply = threads::lookup_reply(&self.calls_from_threads, &host);
             self.driver.borrow_mut().resolve(&host, reply);
         }
     }

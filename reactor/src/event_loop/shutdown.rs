@@ -11,8 +11,8 @@
 //!                                all has ended, and no call of the program waits
 //! ```
 //!
-//! From `StopWanted` on, a stop has a *pace*. It begins orderly: it waits for Deferreds and for last bytes, within the
-//! limits. A signal that arrives while the reactor stops makes it hurry: it waits for neither.
+//! From `StopWanted` on, a stop has a *pace*. It begins orderly: it waits for Deferreds, for last bytes and for threads
+//! that work, each within a limit. A signal that arrives while the reactor stops makes it hurry, and ends all waiting.
 //!
 //! Next: `hangup.rs`, the signal that does not stop a run.
 
@@ -56,6 +56,8 @@ enum Left {
     Nothing,
     /// Only calls that the program asked for. They may ask for themselves again, for ever.
     Calls,
+    /// Threads that work. The waiting for them has a limit of its own, and each of them wakes the loop when it is done.
+    Threads,
     /// Connections that have not ended, or work of the loop's own: factories and protocols that must hear of an end.
     Work,
 }
@@ -81,7 +83,10 @@ impl Core {
             // Two signals before the stop has begun. It has nothing to end yet, so it remembers the hurry.
             State::StopWanted(_) => state.set(State::StopWanted(Pace::Hurried)),
             State::Waiting(_) => state.set(State::Waiting(Pace::Hurried)),
-            State::Closing(_) | State::LastTurn(_) => self.hurry_closing(),
+            State::Closing(_) | State::LastTurn(_) => {
+                self.stop_waiting_for_work();
+                self.hurry_closing();
+            }
         }
     }
 
@@ -118,13 +123,14 @@ impl Core {
                     // Before the triggers: a port that one of them opens would be closed at once.
                     lifecycle.state.set(State::Closing(pace));
                     self.run_triggers(SystemEvent::Shutdown, Phase::During);
+                    self.stop_work(pace == Pace::Hurried);
                     self.limit(self.work.settings.stop_timeout, Core::hurry_closing);
                 }
                 State::Closing(pace) => {
                     self.close_everything(pace);
                     match (self.what_is_left(), pace) {
                         (Left::Nothing, _) => return self.end_shutdown(),
-                        (Left::Work, Pace::Orderly) => return,
+                        (Left::Threads, _) | (Left::Work, Pace::Orderly) => return,
                         (Left::Calls, _) | (Left::Work, Pace::Hurried) => {
                             return lifecycle.state.set(State::LastTurn(pace));
                         }
@@ -134,7 +140,7 @@ impl Core {
                     self.close_everything(pace);
                     match (self.what_is_left(), pace) {
                         // The calls of the last turn have made more work. It ends within the limit of the closing.
-                        (Left::Work, Pace::Orderly) => return,
+                        (Left::Threads, _) | (Left::Work, Pace::Orderly) => return,
                         (Left::Nothing | Left::Calls, _) | (Left::Work, Pace::Hurried) => return self.end_shutdown(),
                     }
                 }
@@ -170,7 +176,9 @@ impl Core {
     }
 
     fn what_is_left(&self) -> Left {
-        if !self.registry.borrow().is_empty() || self.work.has_own_work() {
+        if self.thread_pool.is_waited_for() {
+            Left::Threads
+        } else if !self.registry.borrow().is_empty() || self.work.has_own_work() {
             Left::Work
         } else if self.work.is_pressing() {
             Left::Calls

@@ -1,4 +1,4 @@
-//! [`ReactorHandle`]: the way in from other threads; and work that other threads do for the loop.
+//! [`ReactorHandle`]: the way in from other threads.
 //!
 //! Everything else in a reactor belongs to one thread, and the compiler checks that. Only two things cross over: a
 //! closure in a queue, and a wake-up.
@@ -6,38 +6,37 @@
 //! A Deferred cannot cross over. So it stays here under a number ([`Completions`]), and the other thread sends the
 //! number back with the result.
 //!
-//! Next: `driver/mod.rs`, the world below the loop.
+//! Next: `blocking.rs`, a call that waits for its result.
 
+use super::blocking::Blocked;
 use super::resolver::Found;
 use super::{Reactor, WeakReactor};
 use crate::driver::{LookupReply, Wake};
 use crate::error::ThreadError;
 use crate::foreign::Foreign;
-use crate::{Deferred, Failure, Firer};
+use crate::{Deferred, Firer};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Maximum number of calls from other threads that wait for the loop. Beyond it a call is refused: a thread that floods
 /// the loop must not fill the memory.
-const MAX_QUEUED_CALLS: usize = 1 << 20;
+pub(super) const MAX_QUEUED_CALLS: usize = 1 << 20;
 
-type Call = Box<dyn FnOnce(&Reactor) + Send>;
+pub(super) type Call = Box<dyn FnOnce(&Reactor) + Send>;
 
 /// The handle of a reactor for other threads. It hands calls over, and does nothing else. `Send` and cheap to clone.
 #[derive(Clone)]
 pub struct ReactorHandle {
-    inbox: Arc<CallsFromThreads>,
+    pub(super) calls: Arc<CallsFromThreads>,
 }
 
 impl ReactorHandle {
-    pub(super) fn new(inbox: Arc<CallsFromThreads>) -> ReactorHandle {
-        ReactorHandle { inbox }
+    pub(super) fn new(calls: Arc<CallsFromThreads>) -> ReactorHandle {
+        ReactorHandle { calls }
     }
 
     /// Makes the loop call `f`, and wakes the loop. May be used on any thread, the loop's own included; `f` is never
@@ -47,7 +46,7 @@ impl ReactorHandle {
     /// # Errors
     /// If more than a million calls wait, or if the reactor is gone. `f` is dropped then.
     pub fn call_from_thread(&self, f: impl FnOnce(&Reactor) + Send + 'static) -> Result<(), ThreadError> {
-        self.inbox.push(Foreign::new(Box::new(f)), MAX_QUEUED_CALLS)
+        self.calls.push(Box::new(f), MAX_QUEUED_CALLS)
     }
 }
 
@@ -64,11 +63,14 @@ pub(super) struct CallsFromThreads {
     /// Whether there may be calls. The loop looks at it in every turn, and it costs less than the lock.
     pending: AtomicBool,
     waker: Arc<dyn Wake>,
+    /// The threads that wait for the result of a call.
+    pub(super) blocked: Blocked,
 }
 
 impl CallsFromThreads {
     pub(super) fn new(waker: Arc<dyn Wake>) -> CallsFromThreads {
-        CallsFromThreads { calls: Mutex::new(Some(VecDeque::new())), pending: AtomicBool::new(false), waker }
+        let calls = Mutex::new(Some(VecDeque::new()));
+        CallsFromThreads { calls, pending: AtomicBool::new(false), waker, blocked: Blocked::new() }
     }
 
     /// No code of the program runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
@@ -76,7 +78,8 @@ impl CallsFromThreads {
         self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn push(&self, call: Foreign<Call>, limit: usize) -> Result<(), ThreadError> {
+    pub(super) fn push(&self, call: Call, limit: usize) -> Result<(), ThreadError> {
+        let call = Foreign::new(call); // Before the lock: if the call is refused, its drop comes after it.
         let mut calls = self.lock();
         let queue = calls.as_mut().ok_or(ThreadError::Gone)?;
         if queue.len() >= limit {
@@ -93,6 +96,11 @@ impl CallsFromThreads {
         Ok(())
     }
 
+    /// Hands over a call of the library's own, of which there is a bounded number.
+    pub(super) fn push_own(&self, call: Call) -> Result<(), ThreadError> {
+        self.push(call, usize::MAX)
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         self.pending.load(Ordering::Acquire)
     }
@@ -107,6 +115,7 @@ impl CallsFromThreads {
     }
 
     pub(super) fn close(&self) {
+        self.blocked.end(ThreadError::Gone);
         let calls = self.lock().take();
         drop(calls); // Outside the lock: the values that they captured may use this handle in their drop.
     }
@@ -124,7 +133,7 @@ pub(super) struct Completions {
 
 impl Completions {
     /// A Deferred, and the number under which its result is handed over. Cancelling the Deferred forgets the number:
-    /// the work goes on, and its result is dropped.
+    /// work that has begun goes on, and its result is dropped.
     #[track_caller]
     pub(super) fn deferred<T: Send + 'static>(&self, reactor: &WeakReactor) -> (Deferred<T>, u64) {
         let id = self.next.get();
@@ -132,7 +141,9 @@ impl Completions {
         let reactor = reactor.clone();
         let (deferred, firer): (Deferred<T>, Firer<T>) = Deferred::with_canceller(move |_| {
             if let Some(core) = reactor.core() {
-                drop(core.completions.waiting.borrow_mut().remove(&id));
+                let finish = core.completions.waiting.borrow_mut().remove(&id);
+                drop(finish); // After the borrow.
+                core.thread_pool.cancel(id);
             }
         });
         let finish = move |result: Box<dyn Any + Send>| {
@@ -158,16 +169,9 @@ impl Completions {
     }
 }
 
-/// Hands a result over, from any thread. It is never refused: there are at most as many results as jobs.
-pub(super) fn complete<T: Send + 'static>(inbox: &Arc<CallsFromThreads>, id: u64, result: T) {
-    let call: Call = Box::new(move |reactor| reactor.core.completions.finish(id, result));
-    // An error means that the reactor is gone, and with it the Deferred.
-    let _ = inbox.push(Foreign::new(call), usize::MAX);
-}
-
 /// The reply for the look-up of `host`. If the driver drops it without a call, the loop hears of that too.
-pub(super) fn lookup_reply(inbox: &Arc<CallsFromThreads>, host: &str) -> LookupReply {
-    let report = Report { inbox: inbox.clone(), host: host.to_owned(), found: None };
+pub(super) fn lookup_reply(calls: &Arc<CallsFromThreads>, host: &str) -> LookupReply {
+    let report = Report { calls: calls.clone(), host: host.to_owned(), found: None };
     Box::new(move |found| {
         let mut report = report;
         report.found = Some(found); // It is handed in by the drop, as its absence would be.
@@ -176,7 +180,7 @@ pub(super) fn lookup_reply(inbox: &Arc<CallsFromThreads>, host: &str) -> LookupR
 
 /// Hands in, when it is dropped, how the look-up of a name has ended.
 struct Report {
-    inbox: Arc<CallsFromThreads>,
+    calls: Arc<CallsFromThreads>,
     host: String,
     found: Option<Found>,
 }
@@ -185,33 +189,6 @@ impl Drop for Report {
     fn drop(&mut self) {
         let (host, found) = (std::mem::take(&mut self.host), self.found.take());
         let call: Call = Box::new(move |reactor| reactor.core.name_answered(&host, found));
-        let _ = self.inbox.push(Foreign::new(call), usize::MAX); // There are at most as many of these as look-ups.
-    }
-}
-
-impl Reactor {
-    /// Runs `work` on another thread. The Deferred fires on the loop with its result. Twisted's `deferToThread`.
-    ///
-    /// Cancelling ends the waiting, not the work. The Deferred fails with the work's own error, or with [`ThreadError`]
-    /// if the work panicked or too much work waits.
-    #[track_caller]
-    pub fn defer_to_thread<T, E>(&self, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Deferred<T>
-    where
-        T: Send + 'static,
-        E: Error + Send + 'static,
-    {
-        let (deferred, id) = self.core.completions.deferred::<Result<Result<T, E>, ThreadError>>(&self.core.weak());
-        // Whichever driver drops the job, and wherever: the program's closure does no harm.
-        let (inbox, work) = (self.core.inbox.clone(), Foreign::new(work));
-        let job = Box::new(move || {
-            let result = catch_unwind(AssertUnwindSafe(work.into_inner())).map_err(|_| ThreadError::Panicked);
-            complete(&inbox, id, result);
-        });
-        let spawned = self.core.driver.borrow_mut().spawn(job);
-        // A refused job is dropped here, after the borrow: what it captured may come back to the reactor in its drop.
-        if spawned.is_err() {
-            self.core.completions.finish::<Result<Result<T, E>, ThreadError>>(id, Err(ThreadError::QueueFull));
-        }
-        deferred.add_callback(|result| -> Result<T, Failure> { Ok(result??) })
+        let _ = self.calls.push_own(call); // There are at most as many of these as look-ups.
     }
 }

@@ -120,11 +120,11 @@ impl Core {
     }
 
     fn make_calls_from_threads(&self) {
-        if !self.inbox.is_pending() {
+        if !self.calls_from_threads.is_pending() {
             return;
         }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
-        for call in self.inbox.take() {
+        for call in self.calls_from_threads.take() {
             self.run_callback(|out| out.write_str("a call from another thread"), || call.into_inner()(&reactor));
         }
     }

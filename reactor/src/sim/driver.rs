@@ -163,7 +163,7 @@ impl Driver for SimDriver {
         }
     }
 
-    fn spawn(&mut self, job: Job) -> Result<(), Job> {
+    fn spawn(&mut self, job: Job, _max_threads: usize) -> Result<(), Job> {
         let after = self.draw_duration(Action::Work, String::new, |network| network.settings.job);
         let Some(after) = after else { return Err(job) };
         self.later(after, Work::Job(job));

@@ -11,6 +11,7 @@ mod faults;
 mod flow;
 mod half_open;
 mod hosts;
+mod jobs;
 mod keep_alive;
 mod partitions;
 mod resets;
