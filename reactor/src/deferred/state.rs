@@ -144,16 +144,13 @@ impl<T: 'static> Deferred<T> {
         trace: Trace,
     ) -> Deferred<T> {
         let incoming = Incoming::from(&input);
-        let trace = trace.and_one();
+        let trace = trace.plus_one();
         // Before the call, as in `Step`: what the callback fires may fail and look for the callbacks that ran last.
-        trace.ran(added);
-        let result = match run(input) {
-            Reply::Ready(Ok(value)) => Ok(value),
-            Reply::Ready(Err(failure)) => Err(trace.note(failure, incoming, side, added)),
-            Reply::Fired(result) => result.map_err(|failure| trace.given_back(failure, added)),
-            Reply::Pending(inner) => return Deferred::from_chain(wait_behind(inner, added, trace)),
-        };
-        Deferred { state: State::Fired(Outcome::new(result), trace) }
+        trace.note_run(added);
+        match run(input).try_result(trace, incoming, side, added) {
+            Ok(result) => Deferred { state: State::Fired(Outcome::new(result), trace) },
+            Err(inner) => Deferred::from_chain(wait_behind(inner, added, trace)),
+        }
     }
 
     /// Whether the result is here.

@@ -145,7 +145,7 @@ where
         loop {
             // While the thread ends no coroutine goes on.
             let Some(own) = self.waker.take().or_else(OwnWaker::new) else { return Poll::Pending };
-            own.start();
+            own.forget_wakes();
             self.again.set(false);
             let waker = own.waker().clone();
             self.waker.set(Some(own));
@@ -291,14 +291,14 @@ struct Await {
 
 impl CoroutineControl {
     /// Keeps the control of what is awaited from now on. Returns the number under which it is kept.
-    pub(crate) fn awaits<T: 'static>(self: &Rc<Self>, slot: &Rc<AwaitSlot<T>>, waits: WaitsOn) -> usize {
+    pub(crate) fn begin_await<T: 'static>(self: &Rc<Self>, slot: &Rc<AwaitSlot<T>>, waits: WaitsOn) -> usize {
         waits.control.gate().set_waiter(Waiter::Chain(Rc::downgrade(self) as Weak<dyn Control>));
         let deferred = Rc::downgrade(slot) as Weak<dyn Awaited>;
         self.awaits.borrow_mut().insert(Await { deferred, waits })
     }
 
     /// Removes that control and returns it, unless the coroutine has ended meanwhile.
-    pub(crate) fn awaits_no_more(&self, number: usize) -> Option<FlatRc<dyn Control>> {
+    pub(crate) fn end_await(&self, number: usize) -> Option<FlatRc<dyn Control>> {
         let control = self.awaits.borrow_mut().try_remove(number)?.waits.control;
         control.gate().set_waiter(Waiter::Nothing);
         Some(control)
@@ -331,7 +331,7 @@ impl TellsStatus for CoroutineControl {
         let mut status = self.gate.status(self.made);
         if self.task().is_some() {
             let awaits = self.awaits.borrow();
-            status.awaits = Some(awaits.iter().map(|(_, awaited)| awaited.waits.clone().told()).collect());
+            status.awaits = Some(awaits.iter().map(|(_, awaited)| awaited.waits.clone().into_story()).collect());
         }
         status
     }
@@ -349,8 +349,7 @@ impl Control for CoroutineControl {
             self.cancel_asked.set(Some(at));
             return Next::Nothing;
         }
-        if let Some(waits) = self.gate.waits_on() {
-            trampoline.cancel([waits.control].into_iter(), at);
+        if self.gate.cancel_inner(at, trampoline) {
             return Next::Nothing;
         }
         let awaits = self.awaited();

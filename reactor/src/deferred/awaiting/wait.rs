@@ -72,7 +72,7 @@ impl<T: 'static> Awaiting<T> {
                 if waits_for(&control, &(own.clone() as Rc<dyn Control>)) {
                     return Err(Failure::at(CircularWaitError { callback: at }, at));
                 }
-                let number = own.awaits(&self.slot, WaitsOn { control, by: at });
+                let number = own.begin_await(&self.slot, WaitsOn { control, by: at });
                 KeptControl::Coroutine(Rc::downgrade(&own), number)
             }
             // Nothing can use the control: the coroutine has none that could reach it, or the chain is gone. It must
@@ -86,7 +86,7 @@ impl<T: 'static> Awaiting<T> {
     fn take_control(&mut self) -> Option<FlatRc<dyn Control>> {
         let kept = match mem::replace(&mut self.control, KeptControl::Nowhere) {
             KeptControl::Here(control) => Some(control),
-            KeptControl::Coroutine(keeper, number) => keeper.upgrade().and_then(|keeper| keeper.awaits_no_more(number)),
+            KeptControl::Coroutine(keeper, number) => keeper.upgrade().and_then(|keeper| keeper.end_await(number)),
             KeptControl::Nowhere => None,
         };
         kept.or_else(|| self.slot.take_chain().map(|chain| chain.control)).or_else(|| self.control())

@@ -162,7 +162,7 @@ impl OwnWaker {
     }
 
     /// Called before each poll: forgets earlier wakes.
-    pub(crate) fn start(&self) {
+    pub(crate) fn forget_wakes(&self) {
         self.shared.again.store(false, Ordering::Relaxed);
     }
 

@@ -23,7 +23,7 @@ pub(crate) trait Control: Node + TellsStatus {
     /// Cancels the chain's own Deferred if that has not fired; else has `trampoline` cancel what the chain waits for.
     /// Returns what must run next. If a canceller panics, `trampoline` keeps the panic.
     fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
-        trampoline.cancel(self.gate().waits_on().map(|waits| waits.control).into_iter(), at);
+        self.gate().cancel_inner(at, trampoline);
         Next::Nothing
     }
 
@@ -66,7 +66,7 @@ pub(crate) struct WaitsOn {
 
 impl WaitsOn {
     /// The same, for the story.
-    pub(crate) fn told(self) -> (Rc<dyn TellsStatus>, Place) {
+    pub(crate) fn into_story(self) -> (Rc<dyn TellsStatus>, Place) {
         (self.control.into_rc(), self.by)
     }
 }
@@ -144,6 +144,14 @@ impl Gate {
         peek(&self.waits_on, Clone::clone)
     }
 
+    /// Has `trampoline` cancel the Deferred that the chain waits for. Returns whether it waits for one.
+    pub(crate) fn cancel_inner(&self, at: Place, trampoline: &mut Trampoline) -> bool {
+        let waits = self.waits_on();
+        let is_waiting = waits.is_some();
+        trampoline.cancel(waits.map(|waits| waits.control).into_iter(), at);
+        is_waiting
+    }
+
     /// The chain under this number of those that it waits for; there is one at most.
     pub(crate) fn waited_for(&self, number: usize) -> WaitedFor {
         match self.waits_on() {
@@ -173,7 +181,7 @@ impl Gate {
 
     /// The status of a chain that was made at `made`, as far as its gate knows it.
     pub(crate) fn status(&self, made: Place) -> Status {
-        Status { waits_on: self.waits_on().map(WaitsOn::told), ..Status::new(made, self.pauses.get()) }
+        Status { waits_on: self.waits_on().map(WaitsOn::into_story), ..Status::new(made, self.pauses.get()) }
     }
 }
 

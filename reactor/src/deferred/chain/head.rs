@@ -251,7 +251,7 @@ impl<T> Control for Head<T> {
 
     fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         if self.called() {
-            trampoline.cancel(self.gate.waits_on().map(|waits| waits.control).into_iter(), at);
+            self.gate.cancel_inner(at, trampoline);
         } else if !self.is_cancelling.get() {
             return self.cancel_work(at, trampoline);
         }

@@ -7,7 +7,7 @@ use super::flat_rc::FlatRc;
 use super::out::Tail;
 use super::trampoline::{Accept, Resume};
 use crate::Failure;
-use crate::deferred::story::Trace;
+use crate::deferred::story::{Incoming, Place, Side, Trace};
 use std::rc::Rc;
 
 /// What a callback returned.
@@ -18,6 +18,26 @@ pub(crate) enum Reply<T: 'static> {
     Fired(Result<T, Failure>),
     /// A Deferred that has not: its chain.
     Pending(Chain<T>),
+}
+
+impl<T: 'static> Reply<T> {
+    /// The result, if there is one: if it is a failure, this writes into it how it came out of the callback. Otherwise
+    /// the chain to wait for. `incoming`, `side` and `added` are about the callback, which `trace` counts already.
+    #[inline(always)]
+    pub(crate) fn try_result(
+        self,
+        trace: Trace,
+        incoming: Incoming,
+        side: Side,
+        added: Place,
+    ) -> Result<Result<T, Failure>, Chain<T>> {
+        match self {
+            Reply::Ready(Ok(value)) => Ok(Ok(value)),
+            Reply::Ready(Err(failure)) => Ok(Err(trace.note_way(failure, incoming, side, added))),
+            Reply::Fired(result) => Ok(result.map_err(|failure| trace.note_given_back(failure, added))),
+            Reply::Pending(inner) => Err(inner),
+        }
+    }
 }
 
 /// The last step of a chain, and the chain's control.

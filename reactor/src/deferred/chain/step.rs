@@ -90,7 +90,7 @@ where
         let mut step = Rc::<Step<T, U, F>>::default();
         let new = Rc::get_mut(&mut step).expect("nobody else has it yet");
         new.callback.set(Some(callback));
-        new.out.begin(before.and_one());
+        new.out.begin(before.plus_one());
         new.side = side;
         new.added = added;
         step
@@ -104,7 +104,7 @@ where
         if control.is_some_and(|control| waits_for(&inner.control(), control)) {
             drop(inner);
             let failure = Failure::at(CircularWaitError { callback: self.added }, self.added);
-            return self.out.push(Err(trace.raised(failure, self.added)), trampoline);
+            return self.out.push(Err(trace.note_raised(failure, self.added)), trampoline);
         }
         self.inbox.set(Some(Inbox::waits(control, trace, self.added)));
         let added = self.added;
@@ -128,21 +128,14 @@ where
         let incoming = Incoming::from(&input);
         let trace = self.out.trace();
         // Before the call: what the callback fires may fail and look for the callbacks that ran last.
-        trace.ran(self.added);
+        trace.note_run(self.added);
         // Failures get their waypoints inside of the call, so that what comes out of it is small.
-        let replied = trampoline.call(
-            || match callback(input) {
-                Reply::Ready(Ok(value)) => Ok(Ok(value)),
-                Reply::Ready(Err(failure)) => Ok(Err(trace.note(failure, incoming, self.side, self.added))),
-                Reply::Fired(result) => Ok(result.map_err(|failure| trace.given_back(failure, self.added))),
-                Reply::Pending(inner) => Err(inner),
-            },
-            self.added,
-        );
+        let replied =
+            trampoline.call(|| callback(input).try_result(trace, incoming, self.side, self.added), self.added);
         let result = match replied {
             Ok(Ok(result)) => result,
             Ok(Err(inner)) => return self.wait_for(inner, trampoline),
-            Err(panicked) => Err(trace.raised(panicked, self.added)),
+            Err(panicked) => Err(trace.note_raised(panicked, self.added)),
         };
         // The callback itself may have paused the chain.
         match trampoline.paused_control() {
@@ -174,7 +167,7 @@ where
         if let Some(control) = &own {
             control.gate().stop_waiting();
         }
-        let result = result.map_err(|failure| trace.given_back(failure, self.added));
+        let result = result.map_err(|failure| trace.note_given_back(failure, self.added));
         // The trampoline hands it on, not this call: a row of chains that wait for each other would recurse.
         self.inbox.set(Some(Inbox::Resumed(Outcome::new(result))));
         Next::OtherChain(self, own)

@@ -45,7 +45,7 @@ impl<T: 'static> HandOn<T> {
         Rc::new(HandOn {
             inbox: Cell::new(None),
             firer: Cell::new(Some(firer)),
-            out: Out::empty(before.and_one()),
+            out: Out::empty(before.plus_one()),
             added,
         })
     }
@@ -67,7 +67,7 @@ impl<T> Run for HandOn<T> {
             return self.out.push(Ok(()), trampoline);
         };
         let trace = self.out.trace();
-        trace.ran(self.added);
+        trace.note_run(self.added);
         match admit(input, &firer, self.added) {
             Ok(Some(result)) => {
                 trampoline.postpone(self);
@@ -75,7 +75,7 @@ impl<T> Run for HandOn<T> {
             }
             Ok(None) => self.out.push(Ok(()), trampoline),
             Err(error) => {
-                let failure = trace.raised(Failure::at(error, self.added), self.added);
+                let failure = trace.note_raised(Failure::at(error, self.added), self.added);
                 self.out.push(Err(failure), trampoline)
             }
         }

@@ -38,11 +38,11 @@ pub(super) trait Policy: 'static {
     fn keep(&mut self, index: usize, result: Result<Self::Input, Failure>) -> Option<Result<Self::Output, Failure>>;
 
     /// Disposes of what it kept, once the result is known.
-    fn decided(self);
+    fn dispose(self);
 
     /// Disposes of a failure that comes when the result is known already. Not called for a cancellation that we asked
     /// for.
-    fn late(failure: Failure);
+    fn log_late(failure: Failure);
 }
 
 /// Waits for `inputs` until `policy` knows the result; then cancels the other inputs if `cancel_others` is set. `made`
@@ -107,7 +107,7 @@ impl InputControls {
         self.unfired.borrow().iter().flatten().cloned().collect()
     }
 
-    fn done(&self, index: usize) {
+    fn remove(&self, index: usize) {
         let control = self.unfired.borrow_mut().get_mut(index).and_then(Option::take);
         drop(control); // Outside of the borrow: it may be the end of a chain.
     }
@@ -137,7 +137,7 @@ impl<P: Policy> Joint<P> {
         result: Result<P::Input, Failure>,
         trampoline: &mut Trampoline,
     ) -> Option<Result<P::Output, Failure>> {
-        trampoline.shielded(|| self.controls.done(index));
+        trampoline.shielded(|| self.controls.remove(index));
         let kept = match self.policy.borrow_mut().as_mut() {
             Some(policy) => Ok(policy.keep(index, result)),
             None => Err(result),
@@ -146,14 +146,14 @@ impl<P: Policy> Joint<P> {
             Ok(decided) => {
                 let policy = if decided.is_some() { self.policy.take() } else { None };
                 if let Some(policy) = policy {
-                    trampoline.shielded(|| policy.decided());
+                    trampoline.shielded(|| policy.dispose());
                 }
                 decided
             }
             Err(Err(mut failure)) => {
                 failure.pass(Waypoint::List(self.out.trace().made()));
                 if !(self.controls.were_cancelled.get() && failure.is_cancellation()) {
-                    P::late(failure);
+                    P::log_late(failure);
                 }
                 None
             }
@@ -267,15 +267,12 @@ impl Control for ListControl {
 
     /// Cancels every input that has not fired; their failures then decide the result.
     fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
-        match self.gate.waits_on() {
-            Some(waits) => trampoline.cancel([waits.control].into_iter(), at),
-            None => {
-                let left = self.controls.left();
-                if !left.is_empty() {
-                    self.controls.were_cancelled.set(true);
-                }
-                trampoline.cancel(left.into_iter(), at);
+        if !self.gate.cancel_inner(at, trampoline) {
+            let left = self.controls.left();
+            if !left.is_empty() {
+                self.controls.were_cancelled.set(true);
             }
+            trampoline.cancel(left.into_iter(), at);
         }
         Next::Nothing
     }

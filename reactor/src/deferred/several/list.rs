@@ -165,9 +165,9 @@ impl<T: 'static> Policy for All<T> {
         self.0.fill(index, result).map(Ok)
     }
 
-    fn decided(self) {}
+    fn dispose(self) {}
 
-    fn late(failure: Failure) {
+    fn log_late(failure: Failure) {
         unhandled(failure);
     }
 }
@@ -185,9 +185,9 @@ impl<T: 'static> Policy for Values<T> {
         }
     }
 
-    fn decided(self) {}
+    fn dispose(self) {}
 
-    fn late(failure: Failure) {
+    fn log_late(failure: Failure) {
         unhandled(failure);
     }
 }
@@ -213,11 +213,11 @@ impl<T: 'static> Policy for First<T> {
 
     /// If there is a winner, these failed before it. If there is none, the places are empty: the result has the
     /// failures.
-    fn decided(self) {
-        self.failures.filled.into_iter().flatten().for_each(Self::late);
+    fn dispose(self) {
+        self.failures.filled.into_iter().flatten().for_each(Self::log_late);
     }
 
-    fn late(failure: Failure) {
+    fn log_late(failure: Failure) {
         log::debug!(target: "reactor::deferred", "Lost a race: {}", failure.report());
     }
 }

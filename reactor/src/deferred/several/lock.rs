@@ -187,10 +187,10 @@ fn with_run_end<T, U, F>(
 where
     F: FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
 {
-    let trace = chain.trace().and_one();
+    let trace = chain.trace().plus_one();
     let end = RunEnd::new(trace);
     let callback = callback(FlatRc::new(end.clone()));
-    chain.grow(|_| Step::new(callback, side, at, trace.but_one())).grow(|_| end)
+    chain.grow(|_| Step::new(callback, side, at, trace.minus_one())).grow(|_| end)
 }
 
 impl fmt::Debug for DeferredSemaphore {

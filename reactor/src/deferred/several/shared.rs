@@ -70,9 +70,9 @@ struct Handout<T: Clone + 'static> {
     result: OnceCell<Result<T, Failure>>,
     waiters: Tickets<FlatRc<Head<T>>>,
     /// Whether a waiter has got the result, and so is responsible for the failure.
-    told: Cell<bool>,
+    was_told: Cell<bool>,
     /// Whether we have cancelled the source, because nobody wanted the result any more.
-    cancelled: Cell<bool>,
+    was_cancelled: Cell<bool>,
 }
 
 impl<T: Clone + 'static> Shared<T> {
@@ -81,8 +81,8 @@ impl<T: Clone + 'static> Shared<T> {
         let handout = Rc::new(Handout {
             result: OnceCell::new(),
             waiters: Tickets::new(),
-            told: Cell::new(false),
-            cancelled: Cell::new(false),
+            was_told: Cell::new(false),
+            was_cancelled: Cell::new(false),
         });
         let source = match deferred.try_result() {
             Ok(result) => {
@@ -108,7 +108,7 @@ impl<T: Clone + 'static> Shared<T> {
         let handout = &self.sharing.handout;
         let made = Location::caller();
         if let Some(result) = handout.result.get() {
-            handout.told.set(true);
+            handout.was_told.set(true);
             return Deferred::from_result_at(result.clone(), made);
         }
         let ticket = handout.waiters.next();
@@ -159,10 +159,10 @@ impl<T: Clone + 'static> Handout<T> {
 
 impl<T: Clone + 'static> Drop for Handout<T> {
     fn drop(&mut self) {
-        let told = self.told.get();
+        let was_told = self.was_told.get();
         if let Some(Err(failure)) = self.result.take()
-            && !told
-            && !(self.cancelled.get() && failure.is_cancellation())
+            && !was_told
+            && !(self.was_cancelled.get() && failure.is_cancellation())
         {
             drop(Outcome::<()>::new(Err(failure)));
         }
@@ -199,7 +199,7 @@ impl<T: Clone> Run for Give<T> {
             if !matches!(head.admit(head.made()), Ok(Firing::Counts)) {
                 continue;
             }
-            handout.told.set(true);
+            handout.was_told.set(true);
             let result = copy(trampoline).map_err(|mut failure| {
                 failure.pass(Waypoint::Made(head.made()));
                 failure
@@ -228,7 +228,7 @@ impl<T: Clone + 'static> Plain for Unwanted<T> {}
 impl<T: Clone> Run for Unwanted<T> {
     fn run(self: Rc<Self>, trampoline: &mut Trampoline) -> Next {
         if self.sharing.handout.waiters.is_empty() {
-            self.sharing.handout.cancelled.set(true);
+            self.sharing.handout.was_cancelled.set(true);
             trampoline.cancel(self.sharing.source.take().into_iter(), self.at);
         }
         Next::Nothing
@@ -287,11 +287,11 @@ impl<T: Clone> Control for SharedWaiterControl<T> {
 
     fn cancel(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         if self.head.called() {
-            trampoline.cancel(self.gate().waits_on().map(|waits| waits.control).into_iter(), at);
+            self.gate().cancel_inner(at, trampoline);
             return Next::Nothing;
         }
         let handout = &self.sharing.handout;
-        handout.told.set(true); // Of the cancel.
+        handout.was_told.set(true); // Of the cancel.
         drop(handout.waiters.remove(self.ticket));
         if handout.waiters.is_empty() && handout.result.get().is_none() {
             trampoline.postpone_alone(Rc::new(Unwanted { sharing: self.sharing.clone(), at }));

@@ -109,14 +109,14 @@ impl Trace {
 
     /// This trace with one more callback.
     #[inline]
-    pub(crate) fn and_one(self) -> Trace {
+    pub(crate) fn plus_one(self) -> Trace {
         let chain = if self.chain == 0 { with_latest(Recent::new_chain) } else { self.chain };
         Trace { made: self.made, chain, count: self.count.saturating_add(1) }
     }
 
     /// Notes that the callback that was added here has run. Call this on a trace that already counts it.
     #[inline]
-    pub(crate) fn ran(self, added: Place) {
+    pub(crate) fn note_run(self, added: Place) {
         with_latest(|recent| recent.note(self.chain, added));
     }
 
@@ -148,7 +148,7 @@ impl Trace {
     }
 
     /// This trace with one callback less.
-    pub(crate) fn but_one(self) -> Trace {
+    pub(crate) fn minus_one(self) -> Trace {
         Trace { count: self.count.saturating_sub(1), ..self }
     }
 
@@ -192,22 +192,22 @@ impl Trace {
     /// Writes into a failure that came out of a callback what happened there. Call this on a trace that already counts
     /// the callback.
     #[cold]
-    pub(crate) fn note(self, mut failure: Failure, incoming: Incoming, side: Side, added: Place) -> Failure {
+    pub(crate) fn note_way(self, mut failure: Failure, incoming: Incoming, side: Side, added: Place) -> Failure {
         match (incoming, side) {
             (Incoming::Failure(_), Side::Callback) => failure.pass(Waypoint::Through(added)),
             (Incoming::Failure(same), _) if same == failure.id() => failure.pass(Waypoint::PassedOnBy(added)),
-            _ => return self.raised(failure, added),
+            _ => return self.note_raised(failure, added),
         }
         failure
     }
 
     #[cold]
-    pub(crate) fn raised(self, failure: Failure, added: Place) -> Failure {
+    pub(crate) fn note_raised(self, failure: Failure, added: Place) -> Failure {
         self.enter(failure, added, Waypoint::RaisedBy(added))
     }
 
     #[cold]
-    pub(crate) fn given_back(self, failure: Failure, added: Place) -> Failure {
+    pub(crate) fn note_given_back(self, failure: Failure, added: Place) -> Failure {
         self.enter(failure, added, Waypoint::GivenBackBy(added))
     }
 
