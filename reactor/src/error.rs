@@ -121,6 +121,39 @@ pub enum Reason {
     Tls(Arc<dyn std::error::Error + Send + Sync>),
     /// The stream ended without TLS's close_notify. An attacker may have cut the end off.
     Truncated,
+    /// We closed it because of a limit that the program has set: see [`policies`](crate::policies).
+    LimitReached(Limit),
+}
+
+/// The limit that a connection has reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// No byte came or went for too long.
+    Idle,
+    /// No byte came for too long.
+    Silent,
+    /// The peer did not take what we sent for too long.
+    Stalled,
+    /// It lasted too long.
+    TotalTime,
+    /// A line was not complete in time.
+    SlowLine,
+    /// There were too many connections, and it was the one that had been idle longest.
+    Pressure,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Limit::Idle => "it was idle for too long",
+            Limit::Silent => "the peer was silent for too long",
+            Limit::Stalled => "the peer did not read for too long",
+            Limit::TotalTime => "it lasted too long",
+            Limit::SlowLine => "a line was not complete in time",
+            Limit::Pressure => "it was idle, and another needed its place",
+        })
+    }
 }
 
 impl Reason {
@@ -141,6 +174,7 @@ impl fmt::Display for Reason {
             Reason::FlushTimeout => f.write_str("aborted: the last bytes could not be sent in time"),
             Reason::Tls(error) => write!(f, "{error}"),
             Reason::Truncated => f.write_str("cut off: the stream ended without a TLS close_notify"),
+            Reason::LimitReached(limit) => write!(f, "closed by us: {limit}"),
         }
     }
 }

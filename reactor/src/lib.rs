@@ -72,6 +72,7 @@ pub mod http;
 pub mod line_buffer;
 pub mod line_receiver;
 mod outgoing;
+pub mod policies;
 pub mod protocol;
 pub mod service;
 mod settings;

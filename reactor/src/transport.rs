@@ -76,6 +76,9 @@ pub trait TransportBackend {
     fn register_producer(&self, producer: Rc<dyn Producer>);
     fn unregister_producer(&self);
     fn buffered(&self) -> usize;
+    fn bytes_sent(&self) -> u64 {
+        0
+    }
     fn set_max_buffered(&self, bytes: usize);
     fn set_held_back(&self, _bytes: usize) {}
     fn set_no_delay(&self, on: bool);
@@ -179,6 +182,12 @@ impl Transport {
     /// The number of bytes that wait to be sent. In `connection_lost`: of those that never were.
     pub fn buffered(&self) -> usize {
         self.0.buffered()
+    }
+
+    /// The number of bytes that the system has taken so far, to be sent; over TLS with all that TLS adds. It grows only
+    /// if the peer reads.
+    pub fn bytes_sent(&self) -> u64 {
+        self.0.bytes_sent()
     }
 
     /// Sets how many bytes may wait to be sent when a write begins (default [`MAX_BUFFERED`]). If that many wait or

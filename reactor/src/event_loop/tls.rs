@@ -1,12 +1,14 @@
 //! TLS on the loop: the reactor as the clock of TLS sessions, and a client factory that puts TLS around its protocols.
+//! Also the reactor as the clock of policies.
 //! The folder `tls` knows nothing of a reactor or a connector; what needs both stands here.
 //!
 //! Next: `lifecycle.rs`, how the loop starts and stops.
 
 use super::{ClientFactory, Connector, Reactor, WeakReactor};
+use crate::policies::{PolicyClock, PolicyTime};
 use crate::tls::{TimeSource, TlsClient, TlsClock};
 use crate::{Address, Clock, DelayedCall, Failure, Protocol, Reason};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 impl TimeSource for WeakReactor {
     fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
@@ -15,6 +17,22 @@ impl TimeSource for WeakReactor {
 
     fn system_time(&self) -> Option<SystemTime> {
         Some(self.upgrade()?.system_time())
+    }
+}
+
+impl PolicyTime for WeakReactor {
+    fn moment(&self) -> Option<Instant> {
+        Some(self.core()?.last_reading.get())
+    }
+
+    fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
+        Some(self.upgrade()?.call_later_boxed(after, call))
+    }
+}
+
+impl From<&Reactor> for PolicyClock {
+    fn from(reactor: &Reactor) -> PolicyClock {
+        PolicyClock::new(reactor.weak())
     }
 }
 

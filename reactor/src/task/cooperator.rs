@@ -9,7 +9,7 @@
 //!                                '--- one slice ---'
 //! ```
 //!
-//! Next: `../tls/mod.rs`, a layer between two transports.
+//! Next: `../policies/mod.rs`, limits around a factory.
 
 use crate::deferred::Canceller;
 use crate::deferred::IntoDeferred;

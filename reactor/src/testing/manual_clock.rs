@@ -5,6 +5,7 @@
 //!
 //! Next: `string_transport.rs`, a connection without a network.
 
+use crate::policies::{PolicyClock, PolicyTime};
 use crate::timers::Timers;
 use crate::{Clock, DelayedCall, driver};
 use std::fmt;
@@ -141,6 +142,21 @@ impl Clock for ManualClock {
     #[track_caller]
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
         self.timers.call_later(after, call)
+    }
+}
+
+impl PolicyTime for ManualClock {
+    fn moment(&self) -> Option<Instant> {
+        Some(self.now())
+    }
+    fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
+        Some(self.call_later_boxed(after, call))
+    }
+}
+
+impl From<&ManualClock> for PolicyClock {
+    fn from(clock: &ManualClock) -> PolicyClock {
+        PolicyClock::new(clock.clone())
     }
 }
 

@@ -28,6 +28,7 @@ use std::rc::Rc;
 pub struct StringTransport {
     written: RefCell<Vec<u8>>,
     writes: Cell<usize>,
+    sent: Cell<u64>,
     paused: Cell<bool>,
     losing: Cell<bool>,
     write_lost: Cell<bool>,
@@ -90,6 +91,7 @@ impl TransportBackend for StringTransport {
     fn write_vectored(&self, pieces: &[&[u8]]) {
         if !self.is_disconnecting() {
             self.writes.set(self.writes.get() + 1);
+            self.sent.set(self.sent.get() + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
             self.written.borrow_mut().extend(pieces.concat());
         }
     }
@@ -123,6 +125,9 @@ impl TransportBackend for StringTransport {
     }
     fn buffered(&self) -> usize {
         0
+    }
+    fn bytes_sent(&self) -> u64 {
+        self.sent.get()
     }
     fn set_max_buffered(&self, _bytes: usize) {}
     fn set_no_delay(&self, _on: bool) {}

@@ -380,6 +380,10 @@ impl TransportBackend for TlsBackend {
         self.early.borrow().len() + self.lower.buffered()
     }
 
+    fn bytes_sent(&self) -> u64 {
+        self.lower.bytes_sent()
+    }
+
     fn set_max_buffered(&self, bytes: usize) {
         self.max_buffered.set(bytes);
     }

@@ -98,6 +98,10 @@ impl TransportBackend for Connection {
         self.sending.buffered()
     }
 
+    fn bytes_sent(&self) -> u64 {
+        self.sending.bytes_sent()
+    }
+
     fn set_max_buffered(&self, bytes: usize) {
         self.sending.set_max_buffered(bytes);
     }

@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 pub(super) struct Sending {
     out: RefCell<Outgoing>,
+    /// Number of bytes that the socket has taken.
+    bytes_sent: Cell<u64>,
     /// Bytes that a layer above has not written yet. They count for the producer alone.
     held_back: Cell<usize>,
     /// Maximum number of bytes in `out`. Above it the connection is aborted.
@@ -65,6 +67,7 @@ impl Sending {
     pub(super) fn new() -> Sending {
         Sending {
             out: RefCell::default(),
+            bytes_sent: Cell::new(0),
             held_back: Cell::new(0),
             max_buffered: Cell::new(MAX_BUFFERED),
             edge: Cell::new(Edge::Writable),
@@ -93,6 +96,10 @@ impl Sending {
 
     pub(super) fn buffered(&self) -> usize {
         self.out.borrow().len()
+    }
+
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.bytes_sent.get()
     }
 
     pub(super) fn set_max_buffered(&self, bytes: usize) {
@@ -172,6 +179,8 @@ impl Connection {
             Some(stream) => sending.out.borrow_mut().flush(&self.work.blocks, |slices| stream.write_vectored(slices)),
             None => return,
         };
+        let sent = before - sending.buffered(); // Nothing is written during a flush.
+        sending.bytes_sent.set(sending.bytes_sent.get() + sent as u64);
         match result {
             // Only when everything has been sent, not as soon as the buffer falls below the mark: otherwise a buffer
             // that stays near the mark would pause and resume with every write.
@@ -180,7 +189,7 @@ impl Connection {
             }
             Ok(false) => {
                 sending.edge.set(Edge::Blocked);
-                if sending.buffered() < before
+                if sent > 0
                     && let Some(timer) = &*sending.close_timer.borrow()
                 {
                     // The peer reads, if slowly, so its time begins again. The reset fails only if the timer has fired,

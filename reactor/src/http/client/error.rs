@@ -79,7 +79,7 @@ impl AgentError {
             return match reason {
                 Reason::Lost(_) | Reason::Truncated => Party::Network,
                 Reason::Done | Reason::Tls(_) | Reason::BufferFull | Reason::FlushTimeout => Party::Peer,
-                Reason::Aborted | Reason::Panicked => Party::Ours,
+                Reason::Aborted | Reason::Panicked | Reason::LimitReached(_) => Party::Ours,
             };
         }
         if reason.check() == Some(&GzipError::TooManyMembers) {

@@ -1,0 +1,44 @@
+//! [`PolicyClock`]: the time of a policy.
+//!
+//! It must not keep its reactor alive: the reactor holds its ports, a port its factory, and that the policy.
+//!
+//! Next: `idle_list.rs`, connections in the order in which they were last heard of.
+
+use crate::DelayedCall;
+use std::fmt;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// What gives a policy its time. Once it is gone, so are the connections.
+pub trait PolicyTime {
+    /// The moment at which the running callback began, or the present: whichever costs less. `None` if it is gone.
+    fn moment(&self) -> Option<Instant>;
+
+    /// Makes `call` when `after` has passed, never before this returns. `None` if it is gone.
+    fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall>;
+}
+
+/// The clock of a policy. Made from a `&Reactor` or a `&ManualClock`; cheap to clone.
+#[derive(Clone)]
+pub struct PolicyClock(Rc<dyn PolicyTime>);
+
+impl PolicyClock {
+    /// A clock that asks `time`.
+    pub fn new(time: impl PolicyTime + 'static) -> PolicyClock {
+        PolicyClock(Rc::new(time))
+    }
+
+    pub(super) fn moment(&self) -> Option<Instant> {
+        self.0.moment()
+    }
+
+    pub(super) fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> Option<DelayedCall> {
+        self.0.call_later(after, Box::new(call))
+    }
+}
+
+impl fmt::Debug for PolicyClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PolicyClock")
+    }
+}
