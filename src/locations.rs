@@ -99,7 +99,8 @@ impl Locations {
         Locations::with_order(limit, Box::new(newness))
     }
 
-    /// The same as [`new`](Locations::new), with any order of versions.
+    /// Empty, and with an order of versions that another rule asks for. `limit` is that of [`new`](Locations::new), in
+    /// bytes.
     pub fn with_order(limit: usize, version_order: Order) -> Locations {
         Locations { known: HashMap::new(), order: Vec::new(), bytes: 0, limit, version_order }
     }
@@ -111,7 +112,8 @@ impl Locations {
         self.offer_line(at.iamat.client, at.iamat.time, &line, from)
     }
 
-    /// The same as [`offer`](Locations::offer), for an AT that has been written as a line already.
+    /// Takes an AT that has been written as a line already, if it is newer than what is known. `from` is the neighbor
+    /// that told it, if one did.
     pub fn offer_line(&mut self, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
         if let Some(known) = self.known.get_mut(client) {
             let id = known.client.clone();

@@ -29,7 +29,7 @@ pub struct IamAt<'a> {
     pub location: Location<'a>,
     /// The time that it gives, as it came: an AT repeats it byte for byte.
     pub time_text: &'a [u8],
-    /// The same time as a number: of two locations, the later one counts.
+    /// `time_text` as a number: of two locations, the later one counts.
     pub time: Time,
 }
 

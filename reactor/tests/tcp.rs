@@ -1,5 +1,7 @@
 //! Connections over real sockets: the order of events, the ways to end, and refused clients.
 
+#[path = "util/answering_later.rs"]
+mod answering_later;
 #[path = "util/converse.rs"]
 mod converse;
 #[path = "util/events.rs"]
@@ -8,6 +10,7 @@ mod events;
 mod peer;
 mod util;
 
+use answering_later::answers_later;
 use converse::{LARGE, converse, read_all, serve};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
@@ -50,17 +53,7 @@ fn by_default_a_half_closed_client_gets_all_that_was_written() {
 #[test]
 fn a_protocol_that_stays_can_answer_a_half_closed_client_later() {
     let (events, answer) = converse(
-        |reactor, noting| {
-            let reactor = reactor.clone();
-            let end = move |transport: &Transport| {
-                let transport = transport.clone();
-                reactor.call_later(Duration::from_millis(1), move || {
-                    transport.write(b"answer");
-                    transport.lose_connection();
-                });
-            };
-            Noting { end: Box::new(end), ..noting }
-        },
+        |reactor, noting| Noting { end: answers_later(reactor), ..noting },
         |mut stream| {
             stream.write_all(b"question").unwrap();
             stream.shutdown(Shutdown::Write).unwrap();

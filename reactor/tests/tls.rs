@@ -1,5 +1,7 @@
 //! TLS over real sockets: which certificates it accepts, and which ends count as clean.
 
+#[path = "util/answering_later.rs"]
+mod answering_later;
 #[path = "util/certificates.rs"]
 mod certificates;
 #[path = "util/events.rs"]
@@ -12,6 +14,7 @@ mod raw_tls;
 mod run;
 mod util;
 
+use answering_later::answers_later;
 use certificates::{Authority, Identity};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
@@ -117,17 +120,7 @@ fn ask_and_end(transport: &Transport) {
 #[test]
 fn a_half_closed_client_gets_its_reply() {
     let (server, client) = converse(
-        |reactor, noting| {
-            let reactor = reactor.clone();
-            let end = move |transport: &Transport| {
-                let transport = transport.clone();
-                reactor.call_later(Duration::from_millis(1), move || {
-                    transport.write(b"answer");
-                    transport.lose_connection();
-                });
-            };
-            Noting { end: Box::new(end), ..noting }
-        },
+        |reactor, noting| Noting { end: answers_later(reactor), ..noting },
         |_, noting| Noting { made: Box::new(ask_and_end), ..noting },
     );
     assert_eq!(server, ["made", "data question", "end", "lost Done"]);

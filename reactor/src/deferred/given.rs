@@ -49,7 +49,7 @@ pub trait IntoDeferred {
     /// The result, or the Deferred that it will come from.
     fn into_given(self) -> Given<Self::Value>;
 
-    /// The same as [`into_given`](IntoDeferred::into_given), always as a Deferred. Twisted's `ensureDeferred`.
+    /// A Deferred with the result: it has fired if the result is here, else it will fire. Twisted's `ensureDeferred`.
     #[track_caller]
     fn into_deferred(self) -> Deferred<Self::Value>
     where

@@ -179,7 +179,8 @@ pub trait Driver {
     /// The system's.
     fn catch_signals(&mut self, on: bool) -> io::Result<()>;
 
-    /// The same for SIGHUP, which only some programs catch. A world that has no such signal does nothing.
+    /// Begins or ends the reporting of SIGHUP as an event. While no driver of the process reports it, it has its usual
+    /// effect. Only some programs ask for it, and a world that has no such signal does nothing.
     ///
     /// # Errors
     /// The system's.

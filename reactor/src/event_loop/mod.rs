@@ -276,8 +276,9 @@ impl Reactor {
         self.resolve_in(resolver::DEFAULT_LANE, host)
     }
 
-    /// The same as [`resolve`](Reactor::resolve), in a *lane*: a purpose with threads of its own, so that silent names
-    /// in one lane do not delay the names of another. Sixteen names of a lane are looked up at a time; more wait for
+    /// Looks up the addresses of a host name in a *lane*: a purpose with threads of its own, so that silent names in
+    /// one lane do not delay the names of another. All else, such as the time limit and the error, is as for
+    /// [`resolve`](Reactor::resolve). Sixteen names of a lane are looked up at a time; more wait for
     /// their turn. There are up to eight lanes, the default one included; a ninth name of a lane means the default
     /// lane.
     #[track_caller]
@@ -288,8 +289,9 @@ impl Reactor {
         }
     }
 
-    /// The same as [`resolve`](Reactor::resolve), but no answer of an earlier look-up is used again. It is for
-    /// decisions that an address takes part in, such as whom to trust. A look-up that is under way is still shared.
+    /// Looks up the addresses of a host name, and never uses the answer of an earlier look-up again. All else, such as
+    /// the time limit and the error, is as for [`resolve`](Reactor::resolve). It is for decisions that an address takes
+    /// part in, such as whom to trust. A look-up that is under way is still shared.
     #[track_caller]
     pub fn resolve_anew(&self, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {

@@ -73,7 +73,7 @@ impl Url {
         &self.target
     }
 
-    /// The same place with another path and query.
+    /// A URL of the same scheme, host and port, with another path and query.
     ///
     /// # Errors
     /// [`UrlError::Character`] if a character must be percent-encoded. That includes `#`: it would begin a fragment,

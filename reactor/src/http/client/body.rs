@@ -43,7 +43,7 @@ pub(super) trait BodySource {
     fn is_paused(&self) -> bool;
     /// Gives the answer up, and the connection with it.
     fn abandon(&self);
-    /// The same, unless something takes the body.
+    /// Gives the answer up, and the connection with it, unless something takes the body.
     fn abandon_unless_delivered(&self);
 }
 

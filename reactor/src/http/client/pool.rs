@@ -118,8 +118,8 @@ impl Pool {
         Ok(())
     }
 
-    /// The same for an exchange that was served once, by a stale connection: it goes to the front of the queue.
-    /// No limit is checked, as it has had a place before.
+    /// Serves an exchange again that got a stale connection: now, or from the front of the queue. No limit is checked,
+    /// as it had a place before.
     pub(super) fn submit_again(&self, user: &Rc<dyn ConnectionUser>) {
         if !self.serve(user, user.origin()) {
             self.enqueue(user, VecDeque::push_front);

@@ -17,7 +17,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The same proxy, with this user name and password.
+    /// Makes requests show the proxy this user name and password (Basic, RFC 7617), in place of those of its URL.
     pub fn with_credentials(mut self, user: &str, password: &str) -> Proxy {
         self.authorization = Some(format!("Basic {}", base64(format!("{user}:{password}").as_bytes())));
         self

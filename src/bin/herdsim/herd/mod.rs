@@ -172,8 +172,8 @@ impl Places for Counted {
         })
     }
 
-    fn as_asked(&self, question: &Nearby) -> Nearby {
-        self.inner.as_asked(question)
+    fn behind(&self) -> Option<&dyn Places> {
+        Some(&*self.inner)
     }
 
     fn describe(&self) -> String {
