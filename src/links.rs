@@ -218,7 +218,7 @@ impl Link {
             State::Down { again, .. } => {
                 again.cancel();
             }
-            State::Up { transport, .. } => transport.lose_connection(),
+            State::Up { transport, .. } => end(&transport),
             State::Closed | State::Connecting => {}
         }
     }
@@ -372,6 +372,12 @@ impl Link {
             self.state.replace(old);
         }
     }
+}
+
+/// Closes the connection of a link. What has been written goes out; the close does not wait for what is pending.
+fn end(transport: &Transport) {
+    transport.unregister_producer();
+    transport.lose_connection();
 }
 
 impl fmt::Debug for Link {

@@ -114,7 +114,9 @@ pub enum Reason {
     BufferFull,
     /// We broke it off because a callback of its protocol panicked.
     Panicked,
-    /// We broke it off because the peer did not take the last bytes in time after `lose_connection`.
+    /// We broke it off because none of the last bytes had left for [`close_timeout`](crate::Settings::close_timeout)
+    /// after `lose_connection`: the peer did not take them, or a registered producer neither wrote them nor
+    /// unregistered.
     FlushTimeout,
     /// TLS failed: a bad certificate, a broken record, an alert. The error is a [`TlsError`](crate::tls::TlsError):
     /// see [`tls_error`](Reason::tls_error).

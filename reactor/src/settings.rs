@@ -11,8 +11,8 @@ pub struct Settings {
     /// A callback that runs longer than this is logged, with its name and its time: everything else had to wait for it.
     /// Default 50 ms.
     pub slow_callback: Duration,
-    /// After `lose_connection`: when a peer has taken none of the last bytes for this long, the connection is aborted.
-    /// Default 30 s.
+    /// After `lose_connection`: when none of the last bytes has left for this long, the connection is aborted. Either
+    /// the peer does not take them, or a registered producer does not write them. Default 30 s.
     pub close_timeout: Duration,
     /// How long a reactor that stops waits for its connections to send their last bytes. Then it aborts them. Default
     /// 2 s.

@@ -116,14 +116,20 @@ impl Transport {
     }
 
     /// Closes the connection after everything written has gone out. Reading stops now, and writing has no effect any
-    /// more. If the peer takes none of the last bytes for the reactor's
-    /// [`close_timeout`](crate::Settings::close_timeout), the connection is aborted.
+    /// more. If no byte leaves for the reactor's [`close_timeout`](crate::Settings::close_timeout), the connection is
+    /// aborted.
+    ///
+    /// A producer that is registered has not written everything. So the connection is closed only after the producer
+    /// has been [unregistered](Transport::unregister_producer): until then writes are sent, and the producer is paused
+    /// and resumed as before. To close without waiting for it, unregister it first. Twisted's rule; the time limit is
+    /// ours.
     pub fn lose_connection(&self) {
         self.0.lose_connection();
     }
 
     /// Ends our side of the connection after everything written has gone out: the peer learns that no more will come.
-    /// Reading goes on. This is half-close.
+    /// Reading goes on. This is half-close. It waits for a registered producer, as
+    /// [`lose_connection`](Transport::lose_connection) does, but without a time limit.
     pub fn lose_write_connection(&self) {
         self.0.lose_write_connection();
     }
@@ -151,7 +157,8 @@ impl Transport {
         self.0.is_paused()
     }
 
-    /// Whether the connection is closing or gone: bytes that are written now are thrown away.
+    /// Whether the connection is closing or gone: bytes that are written now are thrown away, unless the close waits
+    /// for a producer.
     pub fn is_disconnecting(&self) -> bool {
         self.0.is_disconnecting()
     }
@@ -168,13 +175,13 @@ impl Transport {
         self.0.pause_when_full(on);
     }
 
-    /// Registers the producer that pauses when more than [`HIGH_WATER`] bytes wait, in place of an earlier one. On a
-    /// connection that is gone, the loop tells it to stop.
+    /// Registers the producer that pauses when more than [`HIGH_WATER`] bytes wait, in place of an earlier one. A close
+    /// waits until it is unregistered. On a connection that is gone, the loop tells it to stop.
     pub fn register_producer(&self, producer: Rc<dyn Producer>) {
         self.0.register_producer(producer);
     }
 
-    /// Forgets the producer. It hears nothing more.
+    /// Forgets the producer, which has written everything. It hears nothing more. A close that waited for it goes on.
     pub fn unregister_producer(&self) {
         self.0.unregister_producer();
     }

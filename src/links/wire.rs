@@ -2,7 +2,7 @@
 //!
 //! Next: `pending.rs`, what waits for the neighbor.
 
-use super::Link;
+use super::{Link, end};
 use crate::log_file::Bytes;
 use reactor::{
     Address, ClientFactory, Connector, Failure, LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reason,
@@ -63,6 +63,15 @@ struct LinkProtocol {
 impl LineProtocol for LinkProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
         self.link.came_up(transport);
+    }
+
+    /// The neighbor takes no more, so what is pending for it need not be written.
+    fn read_connection_lost(&mut self, transport: &LineTransport, _rest: &[u8]) {
+        end(transport);
+    }
+
+    fn reactor_stopping(&mut self, transport: &LineTransport) {
+        end(transport);
     }
 
     fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {

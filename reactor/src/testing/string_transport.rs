@@ -33,6 +33,8 @@ pub struct StringTransport {
     losing: Cell<bool>,
     write_lost: Cell<bool>,
     aborted: Cell<bool>,
+    /// It was losing while a producer was registered, which has not unregistered.
+    waits_for_producer: Cell<bool>,
     producer: RefCell<Option<Rc<dyn Producer>>>,
     peer: RefCell<Option<Address>>,
 }
@@ -89,14 +91,16 @@ impl TransportBackend for StringTransport {
         self.write_vectored(&[data]);
     }
     fn write_vectored(&self, pieces: &[&[u8]]) {
-        if !self.is_disconnecting() {
+        if !self.is_disconnecting() || self.waits_for_producer.get() && !self.aborted.get() {
             self.writes.set(self.writes.get() + 1);
             self.sent.set(self.sent.get() + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>());
             self.written.borrow_mut().extend(pieces.concat());
         }
     }
     fn lose_connection(&self) {
-        self.losing.set(true);
+        if !self.losing.replace(true) {
+            self.waits_for_producer.set(self.producer.borrow().is_some());
+        }
     }
     fn lose_write_connection(&self) {
         self.write_lost.set(true);
@@ -121,6 +125,7 @@ impl TransportBackend for StringTransport {
         drop(self.producer.replace(Some(producer)));
     }
     fn unregister_producer(&self) {
+        self.waits_for_producer.set(false);
         drop(self.producer.take());
     }
     fn buffered(&self) -> usize {

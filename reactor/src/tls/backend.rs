@@ -17,7 +17,7 @@ use rustls::Connection;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, Write};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +77,10 @@ pub(super) struct TlsBackend {
     pub(super) progress: Cell<Progress>,
     /// Plain bytes that wait for the handshake.
     early: RefCell<Early>,
+    /// The registered producer, which the transport below holds.
+    producer: RefCell<Option<Weak<dyn Producer>>>,
+    /// An end waits for the producer. Not if it came after the end was asked for, or if TLS has failed.
+    is_producer_awaited: Cell<bool>,
     /// Bytes that a layer above this one holds back.
     held_back: Cell<usize>,
     /// Above this many waiting bytes, early or written, the next write aborts the connection.
@@ -100,10 +104,10 @@ pub(super) enum Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closing {
     No,
-    /// End our sending, once the handshake is done and the bytes written so far have gone out.
-    WriteSideAfterHandshake,
+    /// End our sending, once the handshake is done and the registered producer, if any, has unregistered.
+    WriteSideWanted,
     /// Close, once the same has happened.
-    AfterHandshake,
+    AllWanted,
     WriteSide,
     All,
 }
@@ -126,6 +130,8 @@ impl TlsBackend {
             deadline: Cell::new(None),
             progress: Cell::new(Progress::Silent),
             early: RefCell::default(),
+            producer: RefCell::new(None),
+            is_producer_awaited: Cell::new(false),
             held_back: Cell::new(0),
             max_buffered: Cell::new(MAX_BUFFERED),
             pauses_when_full: Cell::new(pauses_when_full),
@@ -185,7 +191,27 @@ impl TlsBackend {
     pub(super) fn fail(&self, reason: Reason) {
         self.flush(); // Sends the alert that says why. It must go before the connection closes.
         *self.reason.borrow_mut() = Some(reason);
+        self.lose_lower_without_producer();
+    }
+
+    /// Closes the lower connection after what has been written, and after what a producer that is awaited still writes.
+    pub(super) fn lose_lower(&self) {
+        match self.is_producer_awaited.get() {
+            true => self.lower.lose_connection(),
+            false => self.lose_lower_without_producer(),
+        }
+    }
+
+    /// The same, but waits for no producer.
+    pub(super) fn lose_lower_without_producer(&self) {
+        self.is_producer_awaited.set(false);
+        let producer = self.producer.borrow().as_ref().and_then(Weak::upgrade);
+        self.lower.unregister_producer();
         self.lower.lose_connection();
+        if let Some(producer) = producer {
+            // The lower connection does not wait for one that comes now, but tells it of the end.
+            self.lower.register_producer(producer);
+        }
     }
 
     fn error_context(&self) -> ErrorContext<'_> {
@@ -262,28 +288,40 @@ impl TlsBackend {
     /// Closes the lower connection once both sides have sent their close_notify. One alone is a half-close.
     pub(super) fn end_if_both_have_ended(&self) {
         if self.peer_closed.get() && self.closing.get() == Closing::WriteSide {
-            self.lower.lose_connection();
+            self.lose_lower();
         }
     }
 
     fn close_now(&self) {
         self.session.borrow_mut().send_close_notify();
         self.flush();
-        self.lower.lose_connection();
+        self.lose_lower();
     }
 
-    /// Does what was asked for during the handshake, once it is done: only now can the bytes written so far leave.
-    pub(super) fn close_after_handshake(&self) {
+    /// Carries out an end that had to wait for the handshake or a producer, if it waits no longer: only now have the
+    /// last bytes been written.
+    pub(super) fn close_when_all_is_written(&self) {
         if self.session.borrow().is_handshaking() {
             return;
         }
-        match self.closing.get() {
-            Closing::AfterHandshake => {
+        match (self.closing.get(), self.is_producer_awaited.get()) {
+            (Closing::AllWanted, false) => {
                 self.closing.set(Closing::All);
                 self.close_now();
             }
-            Closing::WriteSideAfterHandshake => self.end_sending(),
-            Closing::No | Closing::WriteSide | Closing::All => {}
+            // The lower connection waits for the same producer, and limits that.
+            (Closing::AllWanted, true) => self.lose_lower(),
+            (Closing::WriteSideWanted, false) => self.end_sending(),
+            (Closing::WriteSideWanted, true) | (Closing::No | Closing::WriteSide | Closing::All, _) => {}
+        }
+    }
+
+    /// Whether bytes that are written now will be sent.
+    fn takes_writes(&self) -> bool {
+        match self.closing.get() {
+            Closing::No => !self.lower.is_disconnecting(),
+            Closing::WriteSideWanted | Closing::AllWanted => self.is_producer_awaited.get(),
+            Closing::WriteSide | Closing::All => false,
         }
     }
 }
@@ -299,7 +337,7 @@ impl TransportBackend for TlsBackend {
     }
 
     fn write_vectored(&self, pieces: &[&[u8]]) {
-        if self.closing.get() != Closing::No || self.lower.is_disconnecting() {
+        if !self.takes_writes() {
             return;
         }
         // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
@@ -318,15 +356,14 @@ impl TransportBackend for TlsBackend {
     }
 
     fn lose_connection(&self) {
-        if matches!(self.closing.get(), Closing::All | Closing::AfterHandshake) {
+        if matches!(self.closing.get(), Closing::All | Closing::AllWanted) {
             return;
         }
+        self.closing.set(Closing::AllWanted);
         if !self.session.borrow().is_handshaking() {
-            self.closing.set(Closing::All);
-            return self.close_now();
+            return self.close_when_all_is_written();
         }
         // The bytes written so far wait in the session for the handshake, but not for ever.
-        self.closing.set(Closing::AfterHandshake);
         let (clock, lower) = (&self.profile.clock, self.lower.clone());
         let after = clock.close_timeout().min(self.profile.handshake_timeout);
         if let Some(deadline) = clock.call_later(after, move || lower.abort_connection()) {
@@ -335,10 +372,9 @@ impl TransportBackend for TlsBackend {
     }
 
     fn lose_write_connection(&self) {
-        match self.closing.get() {
-            Closing::No if self.session.borrow().is_handshaking() => self.closing.set(Closing::WriteSideAfterHandshake),
-            Closing::No => self.end_sending(),
-            _ => {}
+        if self.closing.get() == Closing::No {
+            self.closing.set(Closing::WriteSideWanted);
+            self.close_when_all_is_written();
         }
     }
 
@@ -360,7 +396,7 @@ impl TransportBackend for TlsBackend {
     }
 
     fn is_disconnecting(&self) -> bool {
-        matches!(self.closing.get(), Closing::All | Closing::AfterHandshake) || self.lower.is_disconnecting()
+        matches!(self.closing.get(), Closing::All | Closing::AllWanted) || self.lower.is_disconnecting()
     }
 
     fn pause_when_full(&self, on: bool) {
@@ -369,10 +405,19 @@ impl TransportBackend for TlsBackend {
     }
 
     fn register_producer(&self, producer: Rc<dyn Producer>) {
+        // One that comes after the last write was asked for must not make writes possible again: some are lost already.
+        if self.closing.get() == Closing::No {
+            self.is_producer_awaited.set(true);
+        }
+        *self.producer.borrow_mut() = Some(Rc::downgrade(&producer));
         self.lower.register_producer(producer);
     }
 
     fn unregister_producer(&self) {
+        self.producer.take();
+        self.is_producer_awaited.set(false);
+        // First, as a lower connection that waits for the producer takes our close_notify only until then.
+        self.close_when_all_is_written();
         self.lower.unregister_producer();
     }
 

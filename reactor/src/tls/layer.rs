@@ -118,7 +118,7 @@ impl TlsProtocol {
                 self.has_told_handshake = true;
                 self.inner.handshake_completed(&upper);
             }
-            backend.close_after_handshake();
+            backend.close_when_all_is_written();
         }
     }
 }
@@ -164,9 +164,9 @@ impl Protocol for TlsProtocol {
                 }
                 false => Reason::Truncated,
             });
-            backend.lower.lose_connection();
+            backend.lose_lower_without_producer();
         } else if backend.closing.get() != Closing::No {
-            backend.lower.lose_connection();
+            backend.lose_lower();
         }
     }
 

@@ -11,13 +11,13 @@ use std::time::SystemTime;
 ///
 /// Each call makes another one, but its length and that of each signature by its key are always the same.
 #[derive(Clone)]
-struct Identity {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
+pub(crate) struct Identity {
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) key: Vec<u8>,
 }
 
 impl Identity {
-    fn new() -> Identity {
+    pub(crate) fn new() -> Identity {
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let mut params = CertificateParams::new(vec!["server".to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
@@ -26,7 +26,7 @@ impl Identity {
         Identity { certificate: certificate.der().to_vec(), key: key.serialize_der() }
     }
 
-    fn roots(&self) -> TrustRoots {
+    pub(crate) fn roots(&self) -> TrustRoots {
         let mut roots = TrustRoots::none();
         roots.add_der(&self.certificate).unwrap();
         roots

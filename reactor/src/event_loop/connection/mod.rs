@@ -68,7 +68,8 @@ pub(super) struct Connection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConnectionState {
     Open,
-    /// `lose_connection` was called: nothing is read any more, and the connection ends after its last byte.
+    /// `lose_connection` was called: nothing is read any more, and the connection ends after its last byte. A producer
+    /// that is registered writes until it unregisters.
     Losing,
     Ended,
 }

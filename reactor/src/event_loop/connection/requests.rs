@@ -18,7 +18,7 @@ impl TransportBackend for Connection {
     }
 
     fn write_vectored(&self, pieces: &[&[u8]]) {
-        if self.life.get() != ConnectionState::Open || !self.sending.is_open() {
+        if self.life.get() == ConnectionState::Ended || !self.sending.takes_writes() {
             return;
         }
         // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
@@ -38,12 +38,13 @@ impl TransportBackend for Connection {
         // Even if nothing waits it ends only when it is attended to: the running callback may be its own.
         if self.life.get() == ConnectionState::Open {
             self.life.set(ConnectionState::Losing);
+            self.sending.close();
             self.need_attention();
         }
     }
 
     fn lose_write_connection(&self) {
-        if self.life.get() == ConnectionState::Open && self.sending.is_open() {
+        if self.life.get() == ConnectionState::Open {
             self.sending.close();
             self.need_attention();
         }
@@ -91,7 +92,9 @@ impl TransportBackend for Connection {
     }
 
     fn unregister_producer(&self) {
-        self.sending.forget_producer();
+        if self.sending.forget_producer() {
+            self.need_attention();
+        }
     }
 
     fn buffered(&self) -> usize {

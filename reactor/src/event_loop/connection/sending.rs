@@ -2,7 +2,12 @@
 //! byte has been sent.
 //!
 //! ```text
-//!   side       Open --lose_write_connection--> Closing --all written--> Closed
+//!   side       Open --an end is asked for--> Closing --all written--> Closed
+//!                |                              ^
+//!                +----> ProducerFinishes -------+
+//!          the same, while      the producer
+//!          one is registered    unregisters
+//!
 //!   producing  Running --above HIGH_WATER--> ToBePaused --told--> Paused --all written, told--> Running
 //! ```
 //!
@@ -33,7 +38,7 @@ pub(super) struct Sending {
     side: Cell<OurSide>,
     producer: RefCell<Option<Foreign<Rc<dyn Producer>>>>,
     producing: Cell<Producing>,
-    /// Aborts a closing connection if its peer takes no more bytes.
+    /// Aborts a closing connection if its peer takes no more bytes, or its producer writes no more.
     close_timer: RefCell<Option<DelayedCall>>,
 }
 
@@ -49,6 +54,9 @@ enum Edge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OurSide {
     Open,
+    /// An end has been asked for, but the registered producer has not written everything. It would look to the peer
+    /// like all there is, so it waits until the producer unregisters.
+    ProducerFinishes,
     /// The end is to be sent after everything written.
     Closing,
     Closed,
@@ -85,13 +93,17 @@ impl Sending {
         }
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.side.get() == OurSide::Open
+    /// Whether bytes that are written now will be sent.
+    pub(super) fn takes_writes(&self) -> bool {
+        matches!(self.side.get(), OurSide::Open | OurSide::ProducerFinishes)
     }
 
-    /// Asks for an end after everything written.
+    /// Asks for an end after everything written, and after what the registered producer still writes.
     pub(super) fn close(&self) {
-        self.side.set(OurSide::Closing);
+        if self.side.get() == OurSide::Open {
+            let has_producer = self.producer.borrow().is_some();
+            self.side.set(if has_producer { OurSide::ProducerFinishes } else { OurSide::Closing });
+        }
     }
 
     pub(super) fn buffered(&self) -> usize {
@@ -152,9 +164,15 @@ impl Sending {
         self.note_pause();
     }
 
-    pub(super) fn forget_producer(&self) {
+    /// Forgets the producer, if there is one. True if an end waited for it, which can be sent now.
+    pub(super) fn forget_producer(&self) -> bool {
         drop(self.producer.take());
         self.producing.set(Producing::Running);
+        let has_waited = self.side.get() == OurSide::ProducerFinishes;
+        if has_waited {
+            self.side.set(OurSide::Closing);
+        }
+        has_waited
     }
 
     /// Drops the unsent bytes. Returns the producer, which the caller must tell.
@@ -187,17 +205,15 @@ impl Connection {
             Ok(true) => {
                 self.reading.unpause(ReadPause::FullBuffer);
             }
-            Ok(false) => {
-                sending.edge.set(Edge::Blocked);
-                if sent > 0
-                    && let Some(timer) = &*sending.close_timer.borrow()
-                {
-                    // The peer reads, if slowly, so its time begins again. The reset fails only if the timer has fired,
-                    // and that has ended the connection.
-                    let _ = timer.reset(self.work.settings.close_timeout);
-                }
-            }
+            Ok(false) => sending.edge.set(Edge::Blocked),
             Err(error) => self.end(Reason::Lost(Arc::new(error))),
+        }
+        if sent > 0
+            && let Some(timer) = &*sending.close_timer.borrow()
+        {
+            // The producer writes and the peer reads, if slowly, so their time begins again. The reset fails only if
+            // the timer has fired, and that has ended the connection.
+            let _ = timer.reset(self.work.settings.close_timeout);
         }
     }
 
@@ -205,7 +221,8 @@ impl Connection {
     /// from inside a write.
     pub(super) fn tell_producer(&self, core: &Core) {
         let producing = &self.sending.producing;
-        if producing.get() == Producing::Running || self.life.get() != ConnectionState::Open {
+        // A connection that is being lost goes on with it: it waits for its producer.
+        if producing.get() == Producing::Running || self.life.get() == ConnectionState::Ended {
             return;
         }
         let Some(producer) = self.sending.producer.borrow().clone() else { return };
@@ -224,17 +241,17 @@ impl Connection {
         }
     }
 
-    /// Carries out a close that had to wait until the last byte was sent.
+    /// Carries out a close that had to wait until the last byte was written and sent.
     pub(super) fn finish(&self) {
         let sending = &self.sending;
-        if !sending.out.borrow().is_empty() {
+        if !sending.out.borrow().is_empty() || sending.side.get() == OurSide::ProducerFinishes {
             if self.life.get() == ConnectionState::Losing && sending.close_timer.borrow().is_none() {
-                self.limit_the_flush();
+                self.limit_the_close();
             }
             return;
         }
         match (self.life.get(), sending.side.get()) {
-            (ConnectionState::Losing, OurSide::Open | OurSide::Closing | OurSide::Closed) => self.end(Reason::Done),
+            (ConnectionState::Losing, _) => self.end(Reason::Done),
             (ConnectionState::Open, OurSide::Closing) => {
                 // Not before the last byte has left: the socket takes nothing after its end.
                 sending.side.set(OurSide::Closed);
@@ -248,7 +265,7 @@ impl Connection {
                 }
             }
             (ConnectionState::Open, OurSide::Closed) => self.end_if_both_sides_ended(),
-            (ConnectionState::Open, OurSide::Open) | (ConnectionState::Ended, _) => {}
+            (ConnectionState::Open, OurSide::Open | OurSide::ProducerFinishes) | (ConnectionState::Ended, _) => {}
         }
     }
 
@@ -258,9 +275,9 @@ impl Connection {
         }
     }
 
-    /// Limits the time that the peer has to take the last bytes: a peer that does not read must not keep a closed
-    /// connection open.
-    fn limit_the_flush(&self) {
+    /// Limits the time that a closing connection may go without sending a byte: neither a peer that does not read nor a
+    /// producer that neither writes nor unregisters may keep it for ever.
+    fn limit_the_close(&self) {
         let this = self.this.clone();
         let action = move || {
             if let Some(me) = this.upgrade() {

@@ -238,7 +238,11 @@ impl ClientConnection {
 
     /// Closes it in an orderly way: bytes that wait still go out.
     pub(super) fn close(&self) {
-        self.end(Transport::lose_connection);
+        self.end(|transport| {
+            // The server has answered before it had all of the request: the rest is not wanted.
+            transport.unregister_producer();
+            transport.lose_connection();
+        });
     }
 
     fn end(&self, how: impl FnOnce(&Transport)) {
