@@ -85,11 +85,28 @@ pub struct Limits {
     pub ahead: Duration,
     /// `memory`: the maximum number of bytes for all locations together. At the limit, new clients are refused.
     pub memory: usize,
+    /// `connections`: the maximum number of connections that peers may have made.
+    pub connections: usize,
+    /// `connections_per_address`: the maximum number of those from one address; of IPv6, from one network of 64 bits.
+    pub connections_per_address: usize,
+    /// `buffers`: the maximum number of bytes that may wait in all of them together: replies that were not read, and
+    /// lines that were not finished.
+    pub buffers: usize,
+    /// `idle`: how long a client that is owed nothing may be silent.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { line: 64 * 1024, ahead: Duration::from_secs(24 * 3600), memory: 1 << 30 }
+        Limits {
+            line: 64 * 1024,
+            ahead: Duration::from_secs(24 * 3600),
+            memory: 1 << 30,
+            connections: 100_000,
+            connections_per_address: 1000,
+            buffers: 256 << 20,
+            idle: Duration::from_secs(600),
+        }
     }
 }
 
@@ -267,7 +284,17 @@ impl Reader<'_> {
                 "line" => limits.line = self.number(value, "line", 256)?,
                 "ahead" => limits.ahead = self.duration(value, "ahead")?,
                 "memory" => limits.memory = self.number(value, "memory", 1 << 20)?,
-                _ => return Err(self.unknown(key, " of limits", &["line", "ahead", "memory"])),
+                "connections" => limits.connections = self.number(value, "connections", 1)?,
+                "connections_per_address" => {
+                    limits.connections_per_address = self.number(value, "connections_per_address", 1)?;
+                }
+                "buffers" => limits.buffers = self.number(value, "buffers", 1 << 20)?,
+                "idle" => limits.idle = self.duration(value, "idle")?,
+                _ => {
+                    let known =
+                        ["line", "ahead", "memory", "connections", "connections_per_address", "buffers", "idle"];
+                    return Err(self.unknown(key, " of limits", &known));
+                }
             }
         }
         Ok(limits)

@@ -6,7 +6,8 @@
 //! * [`message`] and [`decimal`]: the commands, bytes in and out. Pure.
 //! * [`locations`]: what is known, and what is newer. Pure.
 //! * [`server`]: one server: what it knows, its links, its Places service.
-//! * [`protocol`]: one connection to it, and [`replies`], which keeps its replies in order.
+//! * [`connections`]: all connections to it, and what they may cost.
+//! * [`protocol`]: one connection, and [`replies`], which keeps its replies in order.
 //! * [`links`]: the connection to each neighbor.
 //! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps
 //!   its books with one.
@@ -25,6 +26,7 @@
 pub mod address_group;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod decimal;
 pub mod links;
 pub mod locations;

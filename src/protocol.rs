@@ -11,6 +11,7 @@
 //! Next: [`replies.rs`](mod@crate::replies), what such a connection is owed.
 
 use crate::address_group::AddressGroup;
+use crate::connections::Place;
 use crate::links::KEEP_ALIVE;
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
@@ -26,7 +27,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A client's machine that fails sends no end. Keep-alive notices it after ten minutes; otherwise it would hold its
-/// connection, and a descriptor, for ever. The same limit ends a client that has not read its replies for that long.
+/// connection, and a descriptor, for ever. (A client that is there and does not read is cut off much sooner: see
+/// [`crate::connections`].)
 const CLIENT_KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(60), probes: 9 };
 
@@ -59,6 +61,8 @@ pub struct HerdProtocol {
     peer: Option<IpAddr>,
     traffic: Traffic,
     replies: Option<Rc<Replies>>,
+    /// Its place among all connections, from the beginning of the connection to its end.
+    place: Option<Place>,
     /// Which peer this is, as far as we know. Shared with a look-up of the neighbor's name, which may decide it later.
     identity: Rc<Cell<Peer>>,
     made: Instant,
@@ -80,6 +84,7 @@ impl HerdProtocol {
             peer: address,
             traffic: Traffic::of_client(&peer.to_string(), address, server.reactor()),
             replies: None,
+            place: None,
             identity: Rc::new(Cell::new(Peer::Unnamed)),
             made: server.reactor().now(),
             said_news: false,
@@ -134,8 +139,15 @@ impl HerdProtocol {
         let Some(replies) = &self.replies else { return true };
         let Some(answer) = self.server.whats_at(asked, self.asker()) else { return false };
         let ticket = replies.reserve();
-        let filled = replies.clone();
-        replies.attach(ticket, answer.add_callback(move |reply| filled.fill(ticket, reply)));
+        let (filled, place) = (replies.clone(), self.place.clone());
+        let sent = answer.add_callback(move |reply| {
+            let length = reply.len();
+            filled.fill(ticket, reply);
+            if let Some(place) = &place {
+                place.charge(length);
+            }
+        });
+        replies.attach(ticket, sent);
         true
     }
 
@@ -152,6 +164,7 @@ impl HerdProtocol {
         let allowed = from.is_some() || self.server.is_neighbors_address(self.peer);
         if allowed {
             self.said_news |= self.server.take_at(at, from);
+            self.set_patient(); // A server of the paper's protocol does not say PEER.
         }
         allowed
     }
@@ -213,9 +226,17 @@ impl HerdProtocol {
     fn adopt_neighbor(&mut self, transport: &LineTransport) {
         let Peer::Recognized(neighbor) = self.identity.get() else { return };
         self.identity.set(Peer::Neighbor(neighbor));
+        self.set_patient();
         let name = self.server.links()[neighbor].name();
         self.traffic = Traffic::of_neighbor(&format!("{} ({name})", self.traffic.label()), name, self.server.reactor());
         transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
+    }
+
+    /// The peer is a neighbor, and may be silent for as long as nobody moves.
+    fn set_patient(&self) {
+        if let Some(place) = &self.place {
+            place.set_neighbor();
+        }
     }
 
     /// If the server stops before the client has had all of its replies: says what is missing.
@@ -234,18 +255,27 @@ impl HerdProtocol {
         if let Some(replies) = &self.replies {
             replies.push(reply);
         }
+        if let Some(place) = &self.place {
+            place.charge(reply.len());
+        }
     }
 }
 
 impl LineProtocol for HerdProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
-        self.traffic.event(Level::Info, format_args!("connected; {} open", self.server.connection_opened()));
         transport.set_no_delay(true);
         transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
-        self.replies = Some(Replies::new(Transport::clone(transport), self.traffic.clone()));
+        let replies = Replies::new(Transport::clone(transport), self.traffic.clone());
+        let connections = self.server.connections();
+        self.place = Some(connections.enter(self.peer.into(), transport, &replies, &self.traffic));
+        self.replies = Some(replies);
+        self.traffic.event(Level::Info, format_args!("connected; {} open", connections.count()));
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
+        if let Some(place) = &self.place {
+            place.line_received();
+        }
         if message::is_blank(line) {
             return self.traffic.blank_line_in();
         }
@@ -306,7 +336,7 @@ impl LineProtocol for HerdProtocol {
             self.report_owed(&replies);
             replies.abandon();
         }
-        let open = self.server.connection_closed();
+        let open = self.place.take().map_or(0, |place| place.leave());
         self.traffic.event(Level::Info, format_args!("disconnected ({reason}); {open} open"));
         match self.identity.replace(Peer::Gone) {
             Peer::Recognized(neighbor) | Peer::Neighbor(neighbor) => {

@@ -41,6 +41,8 @@ pub struct Replies {
     under_way: Cell<usize>,
     paused: Cell<bool>,
     afterwards: Cell<Afterwards>,
+    /// The number of bytes of replies that were written.
+    written: Cell<u64>,
     /// Cuts off a client that goes on sending after our end.
     linger: Cell<Option<DelayedCall>>,
     lost: Cell<bool>,
@@ -78,6 +80,7 @@ impl Replies {
             under_way: Cell::new(0),
             paused: Cell::new(false),
             afterwards: Cell::new(Afterwards::GoOn),
+            written: Cell::new(0),
             linger: Cell::new(None),
             lost: Cell::new(false),
         })
@@ -174,6 +177,12 @@ impl Replies {
         (self.under_way.get(), self.held.get() + self.transport.buffered())
     }
 
+    /// How many bytes were written, and how many of them the system has taken. While some wait and the second number
+    /// stays the same, the client does not read.
+    pub fn written_and_taken(&self) -> (u64, u64) {
+        (self.written.get(), self.written.get().saturating_sub(self.transport.buffered() as u64))
+    }
+
     /// The connection is gone: cancels what is still being worked out.
     pub fn abandon(&self) {
         // First: cancelling the work makes it fill its reply, which nobody can receive any more.
@@ -201,6 +210,7 @@ impl Replies {
                 start = end + 1;
             }
         }
+        self.written.set(self.written.get() + reply.len() as u64);
         self.transport.write(reply);
     }
 

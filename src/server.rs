@@ -13,10 +13,11 @@
 //!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it every
 //!   location that we have from it ([`Link`] knows when).
 //!
-//! Next: [`protocol.rs`](mod@crate::protocol), one connection to a server.
+//! Next: [`connections.rs`](mod@crate::connections), the connections that peers have made to it.
 
 use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Limits};
+use crate::connections::Connections;
 use crate::decimal::Time;
 use crate::links::Link;
 use crate::locations::{ClientId, Locations, NeighborId, Order, Verdict, newness};
@@ -52,8 +53,7 @@ pub struct Server {
     places: Rc<dyn Places>,
     /// The last reading of the clock.
     clock: Cell<Option<(SystemTime, Time)>>,
-    /// The number of open connections that peers have made to us.
-    open: Cell<usize>,
+    connections: Rc<Connections>,
     /// What clients were owed when the server stopped.
     owed: Cell<Owed>,
     watch: Rc<dyn Watch>,
@@ -110,7 +110,7 @@ impl Server {
             links: OnceCell::new(),
             places,
             clock: Cell::new(None),
-            open: Cell::new(0),
+            connections: Connections::new(reactor, &config.limits),
             owed: Cell::default(),
             watch,
         });
@@ -221,16 +221,9 @@ impl Server {
         &self.locations
     }
 
-    /// Counts a connection that a peer has made to us. Returns the number of open ones.
-    pub fn connection_opened(&self) -> usize {
-        self.open.set(self.open.get() + 1);
-        self.open.get()
-    }
-
-    /// Counts the end of such a connection. Returns the number of open ones.
-    pub fn connection_closed(&self) -> usize {
-        self.open.set(self.open.get() - 1);
-        self.open.get()
+    /// The connections that peers have made to it.
+    pub fn connections(&self) -> &Rc<Connections> {
+        &self.connections
     }
 
     /// Counts what a client was owed when its connection ended because the server stops.

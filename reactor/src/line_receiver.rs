@@ -100,6 +100,8 @@ struct Lines {
     max_length: Cell<usize>,
     /// Bytes that `set_line_mode` gave back: they are delivered again before anything else.
     given_back: RefCell<Vec<u8>>,
+    /// The number of bytes that were received and not delivered when the last delivery ended.
+    undelivered: Cell<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +128,13 @@ impl LineTransport {
     pub fn set_line_mode(&self, extra: &[u8]) {
         self.lines.mode.set(Mode::Line);
         self.lines.given_back.borrow_mut().extend_from_slice(extra);
+    }
+
+    /// The number of bytes that have been received and not delivered, as of the last delivery: the beginning of a line,
+    /// and what a pause holds back. More than zero while nothing is paused means that the peer is in the middle of a
+    /// line.
+    pub fn undelivered(&self) -> usize {
+        self.lines.undelivered.get()
     }
 
     /// Sets the maximum length of a line from here on, the delimiter not counted.
@@ -282,6 +291,14 @@ impl<P: LineProtocol> LineReceiver<P> {
     }
 }
 
+impl<P> LineReceiver<P> {
+    fn note_undelivered(&self) {
+        if let Some(transport) = &self.transport {
+            transport.lines.undelivered.set(self.buffer.rest().len() + self.held.rest().len());
+        }
+    }
+}
+
 impl<P: LineProtocol> Protocol for LineReceiver<P> {
     fn connection_made(&mut self, transport: &Transport) {
         let lines = Lines {
@@ -289,6 +306,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
             mode: Cell::new(Mode::Line),
             max_length: Cell::new(self.buffer.max_length()),
             given_back: RefCell::new(Vec::new()),
+            undelivered: Cell::new(0),
         };
         let transport = self.transport.insert(LineTransport { transport: transport.clone(), lines: Rc::new(lines) });
         self.protocol.connection_made(transport);
@@ -296,6 +314,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
         self.deliver(data, self.max_lines_at_once);
+        self.note_undelivered();
     }
 
     fn reading_resumed(&mut self, _transport: &Transport) {
@@ -303,6 +322,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
             self.protocol.reading_resumed(transport);
         }
         self.deliver(&[], self.max_lines_at_once);
+        self.note_undelivered();
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {

@@ -19,6 +19,13 @@ use std::time::SystemTime;
 /// As a directory for the log: standard error.
 const STANDARD_ERROR: &str = "-";
 
+/// More descriptors than this are not asked for: some systems have no limit of their own.
+const MAX_DESCRIPTORS: u64 = 1 << 20;
+
+/// The descriptors that are kept for everything but clients: two for each of a hundred neighbors, which connect and are
+/// connected to, those under way to the Places service, the log, and the loop's own.
+const RESERVED_DESCRIPTORS: usize = 300;
+
 /// A server needs no rights at all, unless its port is below 1024.
 const ROOT_WARNING: &str = "it runs as root, and needs no such rights: start it as another user";
 
@@ -37,7 +44,7 @@ pub struct ServerOptions {
 
 /// Runs a server until it is told to stop.
 pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
-    let config = Config::read_or_default(options.config.as_deref()).map_err(|error| error.to_string())?;
+    let mut config = Config::read_or_default(options.config.as_deref()).map_err(|error| error.to_string())?;
     // A name that the herd does not have is a mistake of the command line.
     config.server(&options.server).map_err(|error| Error::Usage(error.to_string()))?;
     let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
@@ -58,6 +65,7 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     }
     reactor.on_hangup(hangup(&reactor, log.clone())).map_err(|error| error.to_string())?;
 
+    keep_within_descriptors(&mut config);
     let started =
         Server::start(&reactor, &config, &options.server, places.clone()).map_err(|error| error.to_string())?;
     let banner = {
@@ -77,6 +85,20 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         }
         Error::Failed(error.what)
     })
+}
+
+/// Raises the number of files that the process may open as far as the system allows, and takes care that clients never
+/// have them all: links, the Places service and the log need some, most of all while a crowd of clients is there.
+fn keep_within_descriptors(config: &mut Config) {
+    let open = rlimit::increase_nofile_limit(MAX_DESCRIPTORS).unwrap_or(MAX_DESCRIPTORS);
+    let room = usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS).max(1);
+    let limits = &mut config.limits;
+    if limits.connections > room {
+        log::info!("{open} open files are allowed: at most {room} connections are taken");
+        limits.connections = room;
+    }
+    // One address never has more than a quarter of them.
+    limits.connections_per_address = limits.connections_per_address.min((limits.connections / 4).max(1));
 }
 
 /// The log where the options want it: `-` is standard error.

@@ -68,7 +68,10 @@ fn places_and_limits_are_read() {
         }
     );
     assert_eq!(config.places.lines["key_file"], "herd.toml, line 7");
-    assert_eq!(config.limits, Limits { line: 1000, ahead: Duration::from_secs(3600), memory: 2_000_000 });
+    assert_eq!(
+        config.limits,
+        Limits { line: 1000, ahead: Duration::from_secs(3600), memory: 2_000_000, ..Limits::default() }
+    );
 }
 
 #[test]

@@ -1,0 +1,327 @@
+//! [`Connections`]: the connections that peers have made to a server, and what they may cost it.
+//!
+//! Anybody may connect, so nothing here depends on what a peer means to do:
+//!
+//! * A peer opens more connections than its address may have: the longest idle one of that address is cut off.
+//! * A peer connects when the server has as many as it may have: the address with the most connections loses its
+//!   longest idle one.
+//! * A peer does not read its replies for 30 s, or needs more than 30 s for one line: it is cut off.
+//! * A client is owed nothing, and sends no line for `[limits] idle`: it is closed.
+//! * All buffers together exceed `[limits] buffers`: the connections with the largest are cut off.
+//!
+//! A neighbor is never idle and never slow, because it has nothing to say while nobody moves. But it counts, and so do
+//! its buffers.
+//!
+//! Closing the longest idle, and not refusing the newest, is what lets an honest client in beside a thousand others at
+//! the same address, and a neighbor that comes back.
+//!
+//! Next: [`connections/patience.rs`](../../src/proxyherd/connections/patience.rs.html), how long a server waits for one
+//! peer.
+
+mod patience;
+
+use crate::address_group::AddressGroup;
+use crate::config::Limits;
+use crate::log_file::Traffic;
+use crate::replies::Replies;
+use log::Level;
+use patience::{Patience, Verdict};
+use reactor::{DelayedCall, LineTransport, Reactor};
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+/// How often all connections are looked at. A limit of time is kept to within this.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// The connections of a server.
+pub struct Connections {
+    this: Weak<Connections>,
+    reactor: Reactor,
+    max: usize,
+    max_per_address: usize,
+    idle: Duration,
+    max_buffers: usize,
+    table: RefCell<Table>,
+    /// The bytes in all buffers when they were last counted, and all that was written since.
+    charged: Cell<usize>,
+    sweep: Cell<Option<DelayedCall>>,
+}
+
+/// Who is connected.
+#[derive(Default)]
+struct Table {
+    entries: BTreeMap<ConnectionId, Entry>,
+    /// The connections of each address.
+    groups: HashMap<AddressGroup, BTreeSet<ConnectionId>>,
+    /// The addresses by the number of their connections.
+    sizes: BTreeSet<(usize, AddressGroup)>,
+    last: u64,
+}
+
+/// Names a connection. A later one has a greater number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ConnectionId(u64);
+
+struct Entry {
+    group: AddressGroup,
+    transport: LineTransport,
+    replies: Rc<Replies>,
+    traffic: Traffic,
+    activity: Rc<Activity>,
+    patience: Patience,
+}
+
+/// What a connection's protocol notes for the next sweep.
+#[derive(Debug, Default)]
+struct Activity {
+    /// The number of lines received.
+    lines: Cell<u64>,
+    is_neighbor: Cell<bool>,
+}
+
+/// A connection's place among [`Connections`]. Its protocol holds it; a clone is the same place.
+#[derive(Debug, Clone)]
+pub struct Place {
+    connections: Rc<Connections>,
+    id: ConnectionId,
+    activity: Rc<Activity>,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(reactor: &Reactor, limits: &Limits) -> Rc<Connections> {
+        Rc::new_cyclic(|this| Connections {
+            this: this.clone(),
+            reactor: reactor.clone(),
+            max: limits.connections,
+            max_per_address: limits.connections_per_address,
+            idle: limits.idle,
+            max_buffers: limits.buffers,
+            table: RefCell::default(),
+            charged: Cell::new(0),
+            sweep: Cell::new(None),
+        })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.table.borrow().entries.len()
+    }
+
+    /// A peer has connected. Beyond the limits, another connection is cut off for it.
+    pub fn enter(
+        self: &Rc<Self>,
+        group: AddressGroup,
+        transport: &LineTransport,
+        replies: &Rc<Replies>,
+        traffic: &Traffic,
+    ) -> Place {
+        let now = self.reactor.now();
+        let (size, total) = self.table.borrow().size_with(group);
+        if size > self.max_per_address {
+            self.make_room(group, now, format_args!("{size} connections from {group} are more than it may have"));
+        } else if total > self.max {
+            let largest = self.table.borrow().largest_group().unwrap_or(group);
+            self.make_room(largest, now, format_args!("{total} connections are more than the server may have"));
+        }
+        let activity = Rc::<Activity>::default();
+        let id = self.table.borrow_mut().insert(Entry {
+            group,
+            transport: transport.clone(),
+            replies: replies.clone(),
+            traffic: traffic.clone(),
+            activity: activity.clone(),
+            patience: Patience::new(now),
+        });
+        if total == 1 {
+            self.sweep_later();
+        }
+        Place { connections: self.clone(), id, activity }
+    }
+
+    /// Cuts off the longest idle client of an address. If all its connections are of neighbors, the newest one goes:
+    /// the others have proved to be of use.
+    fn make_room(&self, group: AddressGroup, now: Instant, why: fmt::Arguments<'_>) {
+        let found = self.table.borrow().longest_idle(group, now);
+        let Some((id, idle)) = found else { return };
+        // Now, and not when it hears of its end: the next peer may come before that.
+        let removed = self.table.borrow_mut().remove(id);
+        if let Some(entry) = removed {
+            let what = format_args!("cut off, idle for {} s: {why}", idle.as_secs());
+            entry.traffic.event(Level::Info, what);
+            entry.transport.abort_connection();
+        }
+    }
+
+    fn sweep_later(&self) {
+        let this = self.this.clone();
+        let call = self.reactor.call_later(SWEEP, move || {
+            if let Some(connections) = this.upgrade() {
+                connections.sweep();
+            }
+        });
+        self.sweep.set(Some(call));
+    }
+
+    /// Looks at every connection.
+    fn sweep(&self) {
+        let now = self.reactor.now();
+        let mut table = self.table.borrow_mut();
+        for entry in table.entries.values_mut() {
+            match entry.verdict(now, self.idle) {
+                Verdict::Keep => {}
+                Verdict::Close(why) => {
+                    entry.traffic.event(Level::Info, format_args!("closed: {why}"));
+                    entry.transport.lose_connection();
+                }
+                Verdict::CutOff(why) => {
+                    entry.traffic.event(Level::Info, format_args!("cut off: {why}"));
+                    entry.transport.abort_connection();
+                }
+            }
+        }
+        let is_empty = table.entries.is_empty();
+        drop(table);
+        self.keep_within_buffers();
+        if !is_empty {
+            self.sweep_later();
+        }
+    }
+
+    /// Counts the bytes in all buffers. If they are too many, cuts off the connections with the largest ones, until a
+    /// quarter of the room is free: otherwise the next reply would count them all again.
+    fn keep_within_buffers(&self) {
+        let table = self.table.borrow();
+        let mut sizes: Vec<(usize, ConnectionId)> =
+            table.entries.iter().map(|(id, entry)| (entry.buffered(), *id)).filter(|(bytes, _)| *bytes > 0).collect();
+        let mut total: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
+        if total > self.max_buffers {
+            sizes.sort_unstable_by_key(|size| Reverse(*size));
+            for (bytes, id) in sizes {
+                if total <= self.max_buffers / 4 * 3 {
+                    break;
+                }
+                if let Some(entry) = table.entries.get(&id) {
+                    let what = format_args!("cut off: {bytes} bytes wait for it, and all buffers together are full");
+                    entry.traffic.event(Level::Warn, what);
+                    entry.transport.abort_connection();
+                }
+                total -= bytes;
+            }
+        }
+        self.charged.set(total);
+    }
+}
+
+impl Place {
+    /// Notes that the peer has sent a line.
+    pub fn line_received(&self) {
+        self.activity.lines.set(self.activity.lines.get() + 1);
+    }
+
+    /// Notes that the peer is a neighbor.
+    pub fn set_neighbor(&self) {
+        self.activity.is_neighbor.set(true);
+    }
+
+    /// Notes a reply of this many bytes, which may have to wait for the peer. Connections may be cut off for it, this
+    /// one included.
+    pub fn charge(&self, bytes: usize) {
+        let connections = &self.connections;
+        connections.charged.set(connections.charged.get() + bytes);
+        if connections.charged.get() > connections.max_buffers {
+            connections.keep_within_buffers();
+        }
+    }
+
+    /// The connection has ended. Returns how many are left.
+    pub fn leave(&self) -> usize {
+        let removed = self.connections.table.borrow_mut().remove(self.id);
+        drop(removed); // Apart from the borrow: dropping what is owed runs code of its own.
+        let left = self.connections.count();
+        if left == 0
+            && let Some(sweep) = self.connections.sweep.take()
+        {
+            sweep.cancel();
+        }
+        left
+    }
+}
+
+impl Entry {
+    /// The bytes that wait for this peer, or that it has sent and that wait for the rest of a line.
+    fn buffered(&self) -> usize {
+        self.replies.owed().1 + self.transport.undelivered()
+    }
+
+    fn verdict(&mut self, now: Instant, idle: Duration) -> Verdict {
+        let lines = self.activity.lines.get();
+        if self.transport.is_disconnecting() {
+            return Verdict::Keep; // It ends already, and within a limit of its own.
+        }
+        if self.activity.is_neighbor.get() {
+            return self.patience.with_neighbor(now, self.replies.written_and_taken());
+        }
+        let is_owing = self.replies.is_owing() || self.transport.is_paused();
+        let partial = if is_owing { 0 } else { self.transport.undelivered() };
+        self.patience.with_client(now, idle, lines, partial, is_owing, self.replies.written_and_taken())
+    }
+}
+
+impl Table {
+    /// How many connections there are with one more from `group`: of this group, and in all.
+    fn size_with(&self, group: AddressGroup) -> (usize, usize) {
+        (self.groups.get(&group).map_or(0, BTreeSet::len) + 1, self.entries.len() + 1)
+    }
+
+    fn largest_group(&self) -> Option<AddressGroup> {
+        self.sizes.last().map(|(_, group)| *group)
+    }
+
+    /// The connection of a group that has been idle the longest, and for how long.
+    fn longest_idle(&self, group: AddressGroup, now: Instant) -> Option<(ConnectionId, Duration)> {
+        let ids = self.groups.get(&group)?;
+        let clients = ids.iter().filter_map(|id| Some((*id, self.entries.get(id)?)));
+        let idle = clients
+            .filter(|(_, entry)| !entry.activity.is_neighbor.get())
+            .map(|(id, entry)| (id, entry.patience.idle_for(now, entry.activity.lines.get())))
+            // Of two that are equal the older one.
+            .max_by_key(|(id, idle)| (*idle, Reverse(*id)));
+        idle.or_else(|| ids.last().map(|id| (*id, Duration::ZERO)))
+    }
+
+    fn insert(&mut self, entry: Entry) -> ConnectionId {
+        self.last += 1;
+        let (id, group) = (ConnectionId(self.last), entry.group);
+        self.entries.insert(id, entry);
+        self.change_group(group, |ids| ids.insert(id));
+        id
+    }
+
+    /// `None` if it was removed before: what was cut off for another still hears of its end.
+    fn remove(&mut self, id: ConnectionId) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.change_group(entry.group, |ids| ids.remove(&id));
+        Some(entry)
+    }
+
+    fn change_group(&mut self, group: AddressGroup, change: impl FnOnce(&mut BTreeSet<ConnectionId>) -> bool) {
+        let ids = self.groups.entry(group).or_default();
+        self.sizes.remove(&(ids.len(), group));
+        change(ids);
+        match ids.len() {
+            0 => drop(self.groups.remove(&group)),
+            size => drop(self.sizes.insert((size, group))),
+        }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connections({})", self.count())
+    }
+}

@@ -1,0 +1,152 @@
+//! What one client, or all from one address, may cost a server.
+
+use crate::harness::{Connection, Harness, herd};
+use crate::held_places::HeldPlaces;
+use proxyherd::config::Limits;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The addresses of two clients.
+const ONE: [u8; 4] = [127, 0, 0, 1];
+const OTHER: [u8; 4] = [127, 0, 0, 2];
+
+fn start(harness: &Harness, limits: Limits) -> SocketAddr {
+    let mut config = herd(&[]);
+    config.limits = limits;
+    harness.start(&config, Rc::new(HeldPlaces::default()))
+}
+
+/// Lets time pass as the loop would see it: in steps shorter than the server's own.
+fn pass(harness: &Harness, seconds: u64) {
+    for _ in 0..seconds {
+        harness.advance(Duration::from_secs(1));
+    }
+}
+
+#[track_caller]
+fn is_served(client: &mut Connection<'_>) {
+    assert_eq!(client.ask("hello"), "? hello");
+}
+
+#[track_caller]
+fn is_cut_off(harness: &Harness, client: &mut Connection<'_>) {
+    harness.turn_until("it is cut off", || client.has_ended());
+}
+
+#[test]
+fn beyond_the_limit_of_an_address_its_longest_idle_connection_goes() {
+    let harness = Harness::new();
+    let server = start(&harness, Limits { connections_per_address: 3, ..Limits::default() });
+    let mut other = harness.connect_from(OTHER, server);
+    is_served(&mut other);
+    let mut clients: Vec<Connection<'_>> = (0..3).map(|_| harness.connect_from(ONE, server)).collect();
+    clients.iter_mut().for_each(is_served);
+    pass(&harness, 6);
+    is_served(&mut clients[0]);
+
+    let mut newest = harness.connect_from(ONE, server);
+    is_served(&mut newest);
+    is_cut_off(&harness, &mut clients[1]);
+    is_served(&mut clients[0]);
+    is_served(&mut clients[2]);
+    is_served(&mut other);
+}
+
+#[test]
+fn beyond_the_limit_of_the_server_the_address_with_the_most_connections_loses_one() {
+    let harness = Harness::new();
+    let server = start(&harness, Limits { connections: 4, ..Limits::default() });
+    let mut other = harness.connect_from(OTHER, server);
+    is_served(&mut other);
+    pass(&harness, 6); // The longest idle of all, but alone at its address.
+    let mut clients: Vec<Connection<'_>> = (0..3).map(|_| harness.connect_from(ONE, server)).collect();
+    clients.iter_mut().for_each(is_served);
+
+    let mut newest = harness.connect_from([127, 0, 0, 3], server);
+    is_served(&mut newest);
+    is_cut_off(&harness, &mut clients[0]);
+    is_served(&mut clients[1]);
+    is_served(&mut clients[2]);
+    is_served(&mut other);
+}
+
+#[test]
+fn a_client_that_says_nothing_is_closed_when_it_has_been_idle() {
+    let harness = Harness::new();
+    let server = start(&harness, Limits { idle: Duration::from_secs(60), ..Limits::default() });
+    let (mut silent, mut busy) = (harness.connect(server), harness.connect(server));
+    is_served(&mut silent);
+    for _ in 0..2 {
+        pass(&harness, 27);
+        is_served(&mut busy);
+    }
+    assert!(!silent.has_ended());
+    pass(&harness, 12);
+    is_cut_off(&harness, &mut silent);
+    is_served(&mut busy);
+}
+
+#[test]
+fn a_line_that_takes_half_a_minute_ends_the_connection() {
+    let harness = Harness::new();
+    let server = start(&harness, Limits::default());
+    let (mut slow, mut fast) = (harness.connect(server), harness.connect(server));
+    for second in 0..40 {
+        slow.send("x");
+        fast.send(if second % 10 == 0 { "y\n" } else { "y" });
+        pass(&harness, 1);
+    }
+    is_cut_off(&harness, &mut slow);
+    assert_eq!(fast.line(), "? y");
+    assert_eq!(fast.line(), "? yyyyyyyyyy");
+    assert!(!fast.has_ended());
+}
+
+#[test]
+fn a_client_that_waits_for_the_places_service_is_neither_idle_nor_slow() {
+    let harness = Harness::new();
+    let mut config = herd(&[]);
+    config.limits.idle = Duration::from_secs(20);
+    let held = Rc::new(HeldPlaces::default());
+    let server = harness.start(&config, held.clone());
+    let mut client = harness.connect(server);
+    client.send("IAMAT kiwi +1+2 0\nWHATSAT kiwi 1 1\nIAMA");
+    client.line();
+    harness.turn_until("the question is asked", || held.questions().len() == 1);
+    pass(&harness, 90);
+    assert!(!client.has_ended());
+    held.answer("{\"results\":[],\"status\":\"OK\"}");
+    harness.turn_until("the reply comes", || client.has_line());
+}
+
+#[test]
+fn a_client_that_does_not_read_its_replies_is_cut_off_after_half_a_minute() {
+    let harness = Harness::new();
+    let server = start(&harness, Limits::default());
+    let (mut deaf, mut good) = (harness.connect(server), harness.connect(server));
+    let line = format!("{}\n", "x".repeat(60_000));
+    // Until the system's buffers are full, and ours as well: then the server stops reading.
+    for _ in 0..400 {
+        deaf.try_send(line.as_bytes());
+        harness.turn();
+    }
+    pass(&harness, 40);
+    harness.turn_until("it is cut off", || deaf.send_fails(b"x"));
+    is_served(&mut good);
+}
+
+#[test]
+fn when_all_buffers_are_full_the_largest_goes() {
+    let harness = Harness::new();
+    let limits = Limits { buffers: 200_000, line: 1 << 20, ..Limits::default() };
+    let server = start(&harness, limits);
+    let mut small = harness.connect(server);
+    small.send(vec![b'x'; 20_000]);
+    let mut large = harness.connect(server);
+    large.send(vec![b'x'; 250_000]); // An unfinished line counts as well.
+    pass(&harness, 6);
+    is_cut_off(&harness, &mut large);
+    small.send("\n");
+    assert_eq!(small.line().len(), 20_002);
+}
