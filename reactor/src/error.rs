@@ -5,10 +5,10 @@
 //!
 //! Next: [`failure.rs`](mod@crate::failure), an error on its way.
 
+use crate::Address;
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,11 +197,11 @@ pub enum ConnectError {
     /// No address could be reached.
     Failed {
         /// The address that failed last.
-        address: SocketAddr,
+        address: Address,
         /// What the system said of it.
         error: io::Error,
         /// The addresses that had failed before, in that order, and what the system said of them.
-        earlier: Vec<(SocketAddr, io::Error)>,
+        earlier: Vec<(Address, io::Error)>,
     },
     /// There was no answer within the time allowed.
     Timeout {

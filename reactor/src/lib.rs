@@ -86,12 +86,15 @@ pub mod tls;
 pub mod transport;
 mod undelivered;
 
-pub use address::Address;
+pub use address::{Address, UnixAddress};
 pub use clock::Clock;
 #[doc(inline)]
 pub use deferred::{Deferred, Firer};
 #[doc(inline)]
 pub use error::{CancelledError, Reason, TimeoutError};
+#[cfg(unix)]
+#[doc(inline)]
+pub use event_loop::UnixListenAddress;
 #[doc(inline)]
 pub use event_loop::{
     ClientFactory, Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent,

@@ -6,6 +6,8 @@ mod converse;
 mod driver;
 #[path = "util/events.rs"]
 mod events;
+#[path = "util/tcp_kind.rs"]
+mod kind;
 #[path = "util/peer.rs"]
 mod peer;
 mod util;

@@ -4,7 +4,7 @@ use reactor::driver::{
     Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Readiness, Stream, Token, Wake,
 };
 use reactor::transport::KeepAlive;
-use reactor::{Protocol, Reactor, Settings, Transport};
+use reactor::{Address, Protocol, Reactor, Settings, Transport};
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -88,8 +88,8 @@ impl Stream for EndlessStream {
     fn set_keep_alive(&mut self, _keep_alive: Option<KeepAlive>) -> io::Result<()> {
         Ok(())
     }
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        Ok(SocketAddr::from(([127, 0, 0, 1], 1)))
+    fn local_address(&self) -> io::Result<Address> {
+        Ok(SocketAddr::from(([127, 0, 0, 1], 1)).into())
     }
 }
 

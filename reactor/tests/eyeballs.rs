@@ -159,8 +159,11 @@ fn when_all_addresses_fail_the_error_names_each() {
     until(&rig.reactor, "it fails", || rig.events.all() == ["failed"]);
     let failure = rig.failure.take().unwrap();
     let Some(ConnectError::Failed { address, error, earlier }) = failure.check() else { panic!("{failure:?}") };
-    let failed: Vec<String> = earlier.iter().map(|(address, _)| address.ip().to_string()).collect();
-    assert_eq!((failed, address.ip().to_string()), (vec!["127.0.0.3".into(), "127.0.0.2".into()], "127.0.0.1".into()));
+    let failed: Vec<String> = earlier.iter().map(|(address, _)| address.tcp().unwrap().ip().to_string()).collect();
+    assert_eq!(
+        (failed, address.tcp().unwrap().ip().to_string()),
+        (vec!["127.0.0.3".into(), "127.0.0.2".into()], "127.0.0.1".into())
+    );
     let text = failure.to_string();
     assert!(addresses.iter().all(|address| text.contains(&format!("{address}:{}: ", rig.port))), "{text}");
     assert_eq!(failure.value().source().unwrap().to_string(), error.to_string());

@@ -1,4 +1,4 @@
-//! Connections over real sockets: the order of events, the ways to end, and refused clients.
+//! TCP connections over real sockets: the scripts of all stream sockets, resets, options, and refused clients.
 
 #[path = "util/answering_later.rs"]
 mod answering_later;
@@ -6,12 +6,15 @@ mod answering_later;
 mod converse;
 #[path = "util/events.rs"]
 mod events;
+#[path = "util/tcp_kind.rs"]
+mod kind;
 #[path = "util/peer.rs"]
 mod peer;
+#[path = "util/stream_scripts.rs"]
+mod scripts;
 mod util;
 
-use answering_later::answers_later;
-use converse::{LARGE, converse, read_all, serve};
+use converse::{converse, read_all, serve};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
 use reactor::{Address, Producer, Protocol, Reactor, Transport};
@@ -21,138 +24,6 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
 use util::until;
-
-#[test]
-fn events_come_in_order_and_the_end_comes_last() {
-    let (events, echoed) = converse(
-        |_, noting| Noting { data: Box::new(|transport, data| transport.write(data)), ..noting },
-        |mut stream| {
-            stream.write_all(b"hello").unwrap();
-            stream.shutdown(Shutdown::Write).unwrap();
-            read_all(&mut stream)
-        },
-    );
-    assert_eq!(events, ["made", "data hello", "end", "lost Done"]);
-    assert_eq!(echoed, b"hello");
-}
-
-#[test]
-fn by_default_a_half_closed_client_gets_all_that_was_written() {
-    let (events, received) = converse(
-        |_, noting| Noting { made: Box::new(|transport| transport.write(&vec![b'x'; LARGE])), ..noting },
-        |mut stream| {
-            stream.shutdown(Shutdown::Write).unwrap();
-            read_all(&mut stream).len()
-        },
-    );
-    // So much waits that reading pauses, and the end is read after that.
-    assert_eq!(events, ["made", "resumed", "end", "lost Done"]);
-    assert_eq!(received, LARGE);
-}
-
-#[test]
-fn a_protocol_that_stays_can_answer_a_half_closed_client_later() {
-    let (events, answer) = converse(
-        |reactor, noting| Noting { end: answers_later(reactor), ..noting },
-        |mut stream| {
-            stream.write_all(b"question").unwrap();
-            stream.shutdown(Shutdown::Write).unwrap();
-            read_all(&mut stream)
-        },
-    );
-    assert_eq!(events, ["made", "data question", "end", "lost Done"]);
-    assert_eq!(answer, b"answer");
-}
-
-#[test]
-fn reading_goes_on_after_lose_write_connection() {
-    let (events, received) = converse(
-        |_, noting| {
-            let made = |transport: &Transport| {
-                transport.write(b"all I have");
-                transport.lose_write_connection();
-                transport.write(b"too late");
-            };
-            Noting { made: Box::new(made), ..noting }
-        },
-        |mut stream| {
-            let received = read_all(&mut stream);
-            stream.write_all(b"more").unwrap();
-            received
-        },
-    );
-    assert_eq!(events, ["made", "data more", "end", "lost Done"]);
-    assert_eq!(received, b"all I have");
-}
-
-#[test]
-fn a_connection_is_done_when_both_directions_have_ended() {
-    let (events, ()) = converse(
-        |_, noting| {
-            let made = |transport: &Transport| transport.lose_write_connection();
-            Noting { made: Box::new(made), end: Box::new(|_| {}), ..noting }
-        },
-        |stream| stream.shutdown(Shutdown::Write).unwrap(),
-    );
-    assert_eq!(events, ["made", "end", "lost Done"]);
-}
-
-#[test]
-fn lose_connection_sends_everything_first() {
-    let (events, received) = converse(
-        |_, noting| {
-            let made = |transport: &Transport| {
-                let large = vec![b'x'; LARGE];
-                transport.write_vectored(&[b"<", &large, b">"]);
-                transport.lose_connection();
-            };
-            Noting { made: Box::new(made), ..noting }
-        },
-        |mut stream| read_all(&mut stream),
-    );
-    assert_eq!(events, ["made", "lost Done"]);
-    assert_eq!(received.len(), LARGE + 2);
-    assert_eq!((received[0], received[LARGE + 1]), (b'<', b'>'));
-}
-
-#[test]
-fn bytes_written_after_lose_connection_are_dropped() {
-    let (events, received) = converse(
-        |_, noting| {
-            let made = |transport: &Transport| {
-                transport.write(b"kept");
-                assert!(!transport.is_disconnecting());
-                transport.lose_connection();
-                assert!(transport.is_disconnecting());
-                transport.write(b"dropped");
-                transport.write_vectored(&[b"dropped", b"too"]);
-            };
-            Noting { made: Box::new(made), ..noting }
-        },
-        |mut stream| read_all(&mut stream),
-    );
-    assert_eq!(events, ["made", "lost Done"]);
-    assert_eq!(received, b"kept");
-}
-
-#[test]
-fn a_peer_that_does_not_read_delays_the_end_only_until_the_time_limit() {
-    let mut settings = reactor::Settings::default();
-    settings.close_timeout = Duration::from_millis(20);
-    let reactor = Reactor::with_settings(settings).unwrap();
-    let events = Events::default();
-    let noted = events.clone();
-    let factory = move |_| {
-        let made = |transport: &Transport| {
-            transport.write(&vec![0; LARGE]);
-            transport.lose_connection();
-        };
-        Noting { made: Box::new(made), ..Noting::new(&noted) }
-    };
-    let port = reactor.listen_tcp("127.0.0.1:0", factory).unwrap();
-    let _silent = patient(TcpStream::connect(port.host()));
-    until(&reactor, "it is given up", || events.all() == ["made", "lost FlushTimeout"]);
-}
 
 #[test]
 fn an_abort_throws_away_unsent_bytes_and_the_peer_sees_a_reset() {
@@ -244,81 +115,6 @@ fn a_panic_in_a_callback_ends_that_connection_only() {
     assert_eq!(echoed, b"well");
     until(&reactor, "both have ended", || reactor.source_count() == 1);
     assert_eq!(events.all(), ["made", "made", "data panic", "lost Panicked", "data well", "end", "lost Done"]);
-}
-
-/// Which callback of the contract.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Moment {
-    Made,
-    Data,
-    End,
-    Lost,
-}
-
-/// Closes every other connection from inside one of its callbacks, and checks the contract of its own.
-struct Fratricide {
-    me: usize,
-    moment: Moment,
-    family: Rc<RefCell<Vec<(Transport, usize)>>>,
-    abort: bool,
-}
-
-impl Fratricide {
-    fn strike(&self, now: Moment) {
-        assert_eq!(self.family.borrow()[self.me].1, 0, "an event after connection_lost");
-        if now == self.moment {
-            let others: Vec<Transport> = self.family.borrow().iter().map(|(transport, _)| transport.clone()).collect();
-            for (_, other) in others.iter().enumerate().filter(|(index, _)| *index != self.me) {
-                if self.abort { other.abort_connection() } else { other.lose_connection() }
-            }
-        }
-    }
-}
-
-impl Protocol for Fratricide {
-    fn connection_made(&mut self, transport: &Transport) {
-        self.family.borrow_mut().push((transport.clone(), 0));
-        self.strike(Moment::Made);
-    }
-    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {
-        self.strike(Moment::Data);
-    }
-    fn read_connection_lost(&mut self, transport: &Transport) {
-        self.strike(Moment::End);
-        transport.lose_connection();
-    }
-    fn connection_lost(&mut self, _reason: &reactor::Reason) {
-        self.strike(Moment::Lost);
-        self.family.borrow_mut()[self.me].1 += 1;
-    }
-}
-
-#[test]
-fn a_protocol_may_close_all_others_from_inside_any_callback() {
-    for moment in [Moment::Made, Moment::Data, Moment::End, Moment::Lost] {
-        for abort in [false, true] {
-            let family: Rc<RefCell<Vec<(Transport, usize)>>> = Rc::default();
-            let shared = family.clone();
-            let (reactor, port) = serve(move |_| {
-                let me = shared.borrow().len();
-                Fratricide { me, moment, family: shared.clone(), abort }
-            });
-            let address = port.host();
-            meanwhile(&reactor, move || {
-                let streams: Vec<TcpStream> = (0..5).map(|_| patient(TcpStream::connect(address))).collect();
-                for mut stream in &streams {
-                    let _ = stream.write_all(b"x"); // Some are gone already.
-                    let _ = stream.shutdown(Shutdown::Write);
-                }
-                for mut stream in &streams {
-                    let _ = stream.read(&mut [0; 1]);
-                }
-            });
-            until(&reactor, "all five have ended", || family.borrow().len() == 5 && reactor.source_count() == 1);
-            let losses: Vec<usize> = family.borrow().iter().map(|(_, losses)| *losses).collect();
-            assert_eq!(losses, [1; 5], "{moment:?}, abort: {abort}");
-        }
-    }
 }
 
 #[test]

@@ -1,12 +1,17 @@
-//! [`MioDriver`]: the real world, through mio (epoll, kqueue). The only file that knows network sockets.
+//! [`MioDriver`]: the real world, through mio (epoll, kqueue). Its TCP sockets stand here.
 //!
-//! Next: `threads.rs`, the threads for work that blocks.
+//! Next: `unix.rs`, its UNIX sockets.
 
 use super::signals::{SignalPipe, is_ignored};
 use super::threads::Threads;
+#[cfg(unix)]
+use super::unix;
 use super::{
     Driver, Event, Job, ListenOptions, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake,
 };
+use crate::Address;
+#[cfg(unix)]
+use crate::UnixAddress;
 use crate::transport::KeepAlive;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Waker};
@@ -171,6 +176,22 @@ impl Driver for MioDriver {
         MioStream::register(stream, &self.registry, token)
     }
 
+    #[cfg(unix)]
+    fn listen_unix(
+        &mut self,
+        address: &UnixAddress,
+        mode: u32,
+        backlog: u32,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
+        unix::listen(address, mode, backlog, &self.registry, token)
+    }
+
+    #[cfg(unix)]
+    fn connect_unix(&mut self, address: &UnixAddress, token: Token) -> io::Result<Box<dyn Stream>> {
+        unix::connect(address, &self.registry, token)
+    }
+
     fn resolve(&mut self, host: &str, reply: LookupReply) {
         let host = host.to_owned();
         let job: Job = Box::new(move || {
@@ -225,13 +246,13 @@ struct MioListener {
 }
 
 impl Listener for MioListener {
-    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, Address)> {
         let (stream, peer) = self.listener.accept()?;
-        Ok((MioStream::register(stream, &self.registry, token)?, peer))
+        Ok((MioStream::register(stream, &self.registry, token)?, peer.into()))
     }
 
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    fn local_address(&self) -> io::Result<Address> {
+        Ok(self.listener.local_addr()?.into())
     }
 }
 
@@ -297,8 +318,8 @@ impl Stream for MioStream {
         }
     }
 
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    fn local_address(&self) -> io::Result<Address> {
+        Ok(self.0.local_addr()?.into())
     }
 }
 

@@ -28,12 +28,15 @@
 mod mio_driver;
 mod signals;
 mod threads;
+#[cfg(unix)]
+mod unix;
 
 pub use mio_driver::MioDriver;
 
 pub(crate) use std::thread::ThreadId;
 
 use crate::transport::KeepAlive;
+use crate::{Address, UnixAddress};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -160,6 +163,35 @@ pub trait Driver {
         token: Token,
     ) -> io::Result<Box<dyn Stream>>;
 
+    /// Opens a listening UNIX socket under `token`. A socket file gets the permissions `mode` before anybody can
+    /// connect. A file that no socket belongs to any more is replaced; the file of a living socket, or any other file,
+    /// is left alone. The listener removes its file when it is dropped, if the file is still its own. A driver without
+    /// UNIX sockets refuses.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, too long, or in a directory that is not ours to write to.
+    fn listen_unix(
+        &mut self,
+        address: &UnixAddress,
+        mode: u32,
+        backlog: u32,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
+        let _ = (address, mode, backlog, token);
+        Err(no_unix_sockets())
+    }
+
+    /// Begins to connect to the UNIX socket at `address`. The outcome is reported as for
+    /// [`connect_tcp`](Driver::connect_tcp). A driver without UNIX sockets refuses.
+    ///
+    /// # Errors
+    /// The system's, if the attempt cannot even begin. `WouldBlock` means that the backlog of the socket is full: no
+    /// event reports when it has room, so the loop tries again after a while.
+    fn connect_unix(&mut self, address: &UnixAddress, token: Token) -> io::Result<Box<dyn Stream>> {
+        let _ = (address, token);
+        Err(no_unix_sockets())
+    }
+
     /// Looks up a host name, and calls `reply` once with the answer. The loop asks for at most [`MAX_LOOKUPS`] names at
     /// a time, each of them once, and none of them may wait for another: any of them may take for ever. If a look-up
     /// cannot even begin, `reply` is dropped without a call.
@@ -190,6 +222,10 @@ pub trait Driver {
     }
 }
 
+fn no_unix_sockets() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "this driver has no UNIX sockets")
+}
+
 /// A listening socket; closed when dropped.
 pub trait Listener {
     /// Accepts the next connection that waits, and registers it under `token`. Returns it with the peer's address.
@@ -199,13 +235,13 @@ pub trait Listener {
     /// `WouldBlock` if none waits. `ConnectionAborted`, `ConnectionReset`, `Interrupted`, `PermissionDenied`
     /// and `TimedOut` mean that only this connection failed: the loop accepts the next. After any other error the loop
     /// tries again later.
-    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)>;
+    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, Address)>;
 
     /// The local address, with the real port number if 0 was asked for.
     ///
     /// # Errors
     /// The system's.
-    fn local_address(&self) -> io::Result<SocketAddr>;
+    fn local_address(&self) -> io::Result<Address>;
 }
 
 /// A stream socket; closed when dropped.
@@ -241,16 +277,17 @@ pub trait Stream {
     /// The system's.
     fn shutdown_write(&mut self) -> io::Result<()>;
 
-    /// Makes the drop that follows break the connection off (a TCP reset) instead of closing it.
+    /// Makes the drop that follows break the connection off (a TCP reset) instead of closing it. A UNIX socket has
+    /// nothing like a reset: its peer meets the end after the bytes that were sent.
     fn reset_on_close(&mut self);
 
-    /// Sets `TCP_NODELAY`.
+    /// Sets `TCP_NODELAY`. Does nothing on a stream that is not TCP.
     ///
     /// # Errors
     /// The system's.
     fn set_no_delay(&mut self, on: bool) -> io::Result<()>;
 
-    /// Sets `SO_KEEPALIVE` and its times; `None` turns the probes off.
+    /// Sets `SO_KEEPALIVE` and its times; `None` turns the probes off. Does nothing on a stream that is not TCP.
     ///
     /// # Errors
     /// The system's.
@@ -260,5 +297,5 @@ pub trait Stream {
     ///
     /// # Errors
     /// The system's.
-    fn local_address(&self) -> io::Result<SocketAddr>;
+    fn local_address(&self) -> io::Result<Address>;
 }

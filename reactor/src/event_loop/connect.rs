@@ -6,7 +6,7 @@
 //!                  +- ConnectError  +- connection_lost before that: Reason
 //! ```
 //!
-//! Next: `tls.rs`, a client factory that puts TLS around another. It can wait until you have read about TLS.
+//! Next: `unix.rs`, the same over UNIX sockets.
 
 use super::{ClientFactory, Connector, Destination, Reactor};
 use crate::tls::TlsClient;

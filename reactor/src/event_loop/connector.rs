@@ -28,6 +28,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 /// An outgoing connection, wanted or made. [`Reactor::connect_tcp`](crate::Reactor::connect_tcp) returns it. Twisted's
 /// `IConnector`. Dropping it changes nothing.
@@ -109,7 +110,7 @@ enum State {
 /// One address being tried.
 pub(super) struct Attempt {
     token: Token,
-    address: SocketAddr,
+    address: Address,
     stream: Cell<Option<Box<dyn Stream>>>,
     connector: Rc<ConnectorInner>,
 }
@@ -164,7 +165,7 @@ impl ConnectorInner {
             return;
         }
         if let Some(address) = self.destination.address() {
-            return self.race(&core, vec![address]);
+            return self.race(&core, Race::alone(address));
         }
         let (found, failed) = (Rc::downgrade(self), Rc::downgrade(self));
         let lookup = core
@@ -175,7 +176,7 @@ impl ConnectorInner {
                 {
                     let mut addresses: Vec<SocketAddr> = addresses;
                     addresses.iter_mut().for_each(|address| address.set_port(me.destination.port()));
-                    me.race(&core, addresses);
+                    me.race(&core, Race::new(addresses));
                 }
             })
             .add_errback(move |failure| {
@@ -189,18 +190,23 @@ impl ConnectorInner {
         let mut state = self.state.borrow_mut();
         if matches!(&*state, State::Starting) {
             *state = State::Lookup(lookup);
-            core.work.looking_up.borrow_mut().push(self.clone());
+            self.wait_without_socket(&core);
         }
     }
 
-    fn race(self: &Rc<Self>, core: &Core, addresses: Vec<SocketAddr>) {
-        self.remove_from_lookups(core);
-        self.state.replace(State::Racing(Race::new(addresses)));
+    /// Notes that this connector has no socket, through which a stop would find it, and which would keep it alive.
+    pub(super) fn wait_without_socket(self: &Rc<Self>, core: &Core) {
+        core.work.looking_up.borrow_mut().push(self.clone());
+    }
+
+    fn race(self: &Rc<Self>, core: &Core, race: Race) {
+        self.state.replace(State::Racing(race));
         self.try_next(core);
     }
 
     /// Tries the next address, or fails if none is left to hope for.
     fn try_next(self: &Rc<Self>, core: &Core) {
+        self.remove_from_lookups(core);
         // Borrowed while the driver is called, which calls nobody back.
         let tried = match &mut *self.state.borrow_mut() {
             State::Racing(race) => race.try_next(core, self),
@@ -213,6 +219,10 @@ impl ConnectorInner {
 
     /// Has the next address tried, if no attempt has ended by then.
     pub(super) fn try_next_later(self: &Rc<Self>, core: &Core) -> DelayedCall {
+        self.try_next_after(core, self.destination.delay_between_attempts())
+    }
+
+    pub(super) fn try_next_after(self: &Rc<Self>, core: &Core, delay: Duration) -> DelayedCall {
         let me = Rc::downgrade(self);
         let next = move || {
             if let Some(me) = me.upgrade()
@@ -221,7 +231,7 @@ impl ConnectorInner {
                 me.try_next(&core);
             }
         };
-        core.work.timers.call_later(self.destination.delay_between_attempts(), Box::new(next))
+        core.work.timers.call_later(delay, Box::new(next))
     }
 
     pub(super) fn host_name(&self) -> String {
@@ -263,7 +273,7 @@ impl ConnectorInner {
         self.give_up(ConnectError::Cancelled);
     }
 
-    /// Removes this connector from the list of those that wait for a name.
+    /// Removes this connector from the list of those that wait without a socket.
     fn remove_from_lookups(self: &Rc<Self>, core: &Core) {
         core.work.looking_up.borrow_mut().retain(|other| !Rc::ptr_eq(self, other));
     }
@@ -302,18 +312,23 @@ impl ConnectorInner {
 
 impl Attempt {
     /// Begins to connect to `address`.
-    pub(super) fn begin(core: &Core, connector: &Rc<ConnectorInner>, address: SocketAddr) -> io::Result<Rc<Attempt>> {
+    pub(super) fn begin(core: &Core, connector: &Rc<ConnectorInner>, address: Address) -> io::Result<Rc<Attempt>> {
         let token = core.registry.borrow().next_token();
-        let bind = connector.destination.bind_for(address);
-        let stream = core.driver.borrow_mut().connect_tcp(address, bind, token)?;
+        let mut driver = core.driver.borrow_mut();
+        let stream = match &address {
+            Address::Tcp(to) => driver.connect_tcp(*to, connector.destination.bind_for(*to), token)?,
+            Address::Unix(to) => driver.connect_unix(to, token)?,
+            Address::Unknown => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        drop(driver);
         let stream = Cell::new(Some(stream));
         let attempt = Rc::new(Attempt { token, address, stream, connector: connector.clone() });
         core.registry.borrow_mut().insert(token, Source::Attempt(attempt.clone()));
         Ok(attempt)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn address(&self) -> Address {
+        self.address.clone()
     }
 
     /// The driver has news of the attempt.
@@ -339,7 +354,7 @@ impl Attempt {
         if let State::Racing(race) = &mut *connector.state.borrow_mut() {
             race.keep_only(core, self);
         }
-        let peer = Address::from(self.address);
+        let peer = self.address.clone();
         let mut protocol = None;
         connector.with_factory(core, "build_protocol", |factory, _| {
             protocol = factory.build_protocol(&peer).map(Foreign::new);

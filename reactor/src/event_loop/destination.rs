@@ -4,6 +4,7 @@
 
 use super::resolver::DEFAULT_LANE;
 use crate::address::parse_address;
+use crate::{Address, UnixAddress};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,8 +18,8 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const MIN_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
 
-/// Where to connect to: a host name or address, a port, and how to connect. Converts from `(host, port)` or a socket
-/// address.
+/// Where to connect to: a host name or address and a port, or a UNIX socket; and how to connect. Converts from
+/// `(host, port)`, a socket address or a [`UnixAddress`].
 ///
 /// The scope of a link-local IPv6 address is kept: in a [`SocketAddr`], as a number (`fe80::1%2`), and as the name of
 /// an interface (`fe80::1%eth0`), which the system's resolver knows.
@@ -35,12 +36,21 @@ const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
 pub struct Destination {
     host: String,
     port: u16,
-    /// The host, if it is an address: then there is nothing to look up.
-    address: Option<SocketAddr>,
+    place: Place,
     timeout: Duration,
     attempt_delay: Duration,
     bind: [Option<SocketAddr>; 2],
     lane: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// The host is a name, which must be looked up.
+    Name,
+    /// The host is an address.
+    Internet(SocketAddr),
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only UNIX systems have its From"))]
+    Unix(UnixAddress),
 }
 
 impl Destination {
@@ -71,19 +81,23 @@ impl Destination {
         self
     }
 
-    /// The remote host, a name or an address, as the program gave it.
+    /// The remote host, a name or an address, as the program gave it. Empty for a UNIX socket.
     pub fn host_name(&self) -> &str {
         &self.host
     }
 
-    /// The remote port.
+    /// The remote port. 0 for a UNIX socket.
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The remote address, unless the host is a name that must be looked up.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.address
+    pub(super) fn address(&self) -> Option<Address> {
+        match &self.place {
+            Place::Name => None,
+            Place::Internet(address) => Some(Address::Tcp(*address)),
+            Place::Unix(address) => Some(Address::Unix(address.clone())),
+        }
     }
 
     pub(super) fn lane(&self) -> &'static str {
@@ -109,7 +123,7 @@ impl From<(&str, u16)> for Destination {
         Destination {
             host: host.to_owned(),
             port,
-            address: parse_address(host, port),
+            place: parse_address(host, port).map_or(Place::Name, Place::Internet),
             timeout: CONNECT_TIMEOUT,
             attempt_delay: ATTEMPT_DELAY,
             bind: [None; 2],
@@ -125,15 +139,23 @@ impl From<SocketAddr> for Destination {
             _ => address.ip().to_string(),
         };
         // The address itself: the text has no place for the flow label.
-        Destination { address: Some(address), ..Destination::from((host.as_str(), address.port())) }
+        Destination { place: Place::Internet(address), ..Destination::from((host.as_str(), address.port())) }
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixAddress> for Destination {
+    fn from(address: UnixAddress) -> Destination {
+        Destination { place: Place::Unix(address), ..Destination::from(("", 0)) }
     }
 }
 
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address {
-            Some(address) => address.fmt(f),
-            None => write!(f, "{}:{}", self.host, self.port),
+        match &self.place {
+            Place::Internet(address) => address.fmt(f),
+            Place::Unix(address) => address.fmt(f),
+            Place::Name => write!(f, "{}:{}", self.host, self.port),
         }
     }
 }

@@ -33,6 +33,8 @@ mod thread_pool;
 mod threads;
 mod tls;
 mod turn;
+#[cfg(unix)]
+mod unix;
 mod work_queue;
 
 pub use client_factory::ClientFactory;
@@ -42,6 +44,8 @@ pub use lifecycle::{Phase, SystemEvent, TriggerId};
 pub use port::{ListenAddress, ListeningPort};
 pub use run_until::react;
 pub use threads::ReactorHandle;
+#[cfg(unix)]
+pub use unix::UnixListenAddress;
 
 pub(crate) use lifecycle::Run;
 
@@ -50,12 +54,11 @@ use crate::error::CannotListenError;
 use crate::foreign::{Foreign, contain};
 use crate::outgoing::Blocks;
 use crate::timers::Timers;
-use crate::{Clock, Deferred, DelayedCall, Factory, Settings};
+use crate::{Address, Clock, Deferred, DelayedCall, Factory, Settings};
 use connector::ConnectorInner;
 use hangup::Hangups;
 use lifecycle::Lifecycle;
-use port::Port;
-use registry::{Registry, Source};
+use registry::Registry;
 use resolver::{Found, Resolver};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -239,20 +242,9 @@ impl Reactor {
         address: impl Into<ListenAddress>,
         factory: impl Factory + 'static,
     ) -> Result<ListeningPort, CannotListenError> {
-        let (address, core) = (address.into(), &self.core);
-        let token = core.registry.borrow().next_token();
-        let open = || {
-            if core.is_closing() {
-                return Err(io::Error::other("the reactor is stopping"));
-            }
-            let parsed = address.parse()?;
-            let listener = core.driver.borrow_mut().listen_tcp(parsed, address.options, token)?;
-            Port::new(token, listener, Foreign::new(Box::new(factory)))
-        };
-        let port = open().map_err(|error| CannotListenError { address: address.text.clone(), error })?;
-        core.registry.borrow_mut().insert(token, Source::Port(port.clone()));
-        port.started(core);
-        Ok(ListeningPort { port, reactor: core.weak() })
+        let address = address.into();
+        let open = |driver: &mut dyn Driver, token| driver.listen_tcp(address.parse()?, address.options, token);
+        port::open(&self.core, address.text.clone(), Foreign::new(Box::new(factory)), open, Address::tcp)
     }
 
     /// Connects to `destination`. `factory` builds the protocol; it also hears if the attempt fails, and when the

@@ -11,9 +11,9 @@
 use super::connection::Connection;
 use super::registry::Source;
 use super::{Core, WeakReactor};
-use crate::address::canonical;
 use crate::deferred;
-use crate::driver::{ListenOptions, Listener, Token};
+use crate::driver::{Driver, ListenOptions, Listener, Token};
+use crate::error::CannotListenError;
 use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
 use crate::{Address, Deferred, Factory, Firer};
@@ -88,16 +88,19 @@ impl From<SocketAddr> for ListenAddress {
 /// A port that listens. [`Reactor::listen_tcp`](crate::Reactor::listen_tcp) returns it. Twisted's `IListeningPort`.
 ///
 /// Dropping it does not close the port.
+///
+/// `A` is the kind of its address: a [`UnixAddress`](crate::UnixAddress) for a UNIX socket.
 #[derive(Clone)]
-pub struct ListeningPort {
-    pub(super) port: Rc<Port>,
-    pub(super) reactor: WeakReactor,
+pub struct ListeningPort<A = SocketAddr> {
+    port: Rc<Port>,
+    reactor: WeakReactor,
+    host: A,
 }
 
-impl ListeningPort {
+impl<A: Clone> ListeningPort<A> {
     /// The local address, with the real port number if 0 was asked for. Twisted's `getHost`.
-    pub fn host(&self) -> SocketAddr {
-        self.port.host
+    pub fn host(&self) -> A {
+        self.host.clone()
     }
 
     /// Closes the port. The connections that it has accepted live on. The Deferred fires from the loop when the
@@ -132,15 +135,40 @@ impl ListeningPort {
     }
 }
 
-impl fmt::Debug for ListeningPort {
+impl<A> fmt::Debug for ListeningPort<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ListeningPort({})", self.port.host)
     }
 }
 
+/// Opens a port: `open` opens its socket under a token, and `kind` takes the local address apart. `name` is what the
+/// caller asked for.
+pub(super) fn open<A>(
+    core: &Core,
+    name: String,
+    factory: Foreign<Box<dyn Factory>>,
+    open: impl FnOnce(&mut dyn Driver, Token) -> io::Result<Box<dyn Listener>>,
+    kind: impl FnOnce(&Address) -> Option<A>,
+) -> Result<ListeningPort<A>, CannotListenError> {
+    let token = core.registry.borrow().next_token();
+    let open = || {
+        if core.is_closing() {
+            return Err(io::Error::other("the reactor is stopping"));
+        }
+        let listener = open(&mut **core.driver.borrow_mut(), token)?;
+        let host = listener.local_address()?;
+        let kind = kind(&host).ok_or_else(|| io::Error::other("the driver gave a socket of another kind"))?;
+        Ok((Port::new(token, host, listener, factory), kind))
+    };
+    let (port, host) = open().map_err(|error| CannotListenError { address: name, error })?;
+    core.registry.borrow_mut().insert(token, Source::Port(port.clone()));
+    port.started(core);
+    Ok(ListeningPort { port, reactor: core.weak(), host })
+}
+
 pub(super) struct Port {
     pub(super) token: Token,
-    pub(super) host: SocketAddr,
+    pub(super) host: Address,
     listener: RefCell<Option<Box<dyn Listener>>>,
     factory: Cell<Option<Foreign<Box<dyn Factory>>>>,
     /// Tries again after the port ran out of descriptors. `None` while all is well.
@@ -156,13 +184,8 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn new(
-        token: Token,
-        listener: Box<dyn Listener>,
-        factory: Foreign<Box<dyn Factory>>,
-    ) -> io::Result<Rc<Port>> {
-        let host = listener.local_address()?;
-        Ok(Rc::new(Port {
+    fn new(token: Token, host: Address, listener: Box<dyn Listener>, factory: Foreign<Box<dyn Factory>>) -> Rc<Port> {
+        Rc::new(Port {
             token,
             host,
             listener: RefCell::new(Some(listener)),
@@ -172,7 +195,7 @@ impl Port {
             is_in_ports: Cell::new(false),
             stopped: RefCell::default(),
             is_over: Cell::new(false),
-        }))
+        })
     }
 
     /// Accepts the connections that wait, up to the budget.
@@ -216,8 +239,8 @@ impl Port {
         }
     }
 
-    fn build(self: &Rc<Self>, core: &Core, token: Token, stream: Box<dyn crate::driver::Stream>, peer: SocketAddr) {
-        let peer = Address::from(canonical(peer));
+    fn build(self: &Rc<Self>, core: &Core, token: Token, stream: Box<dyn crate::driver::Stream>, peer: Address) {
+        let peer = peer.canonical();
         let mut protocol = None;
         self.with_factory(core, "build_protocol", |factory| protocol = factory.build_protocol(&peer).map(Foreign::new));
         let Some(protocol) = protocol else {
@@ -267,7 +290,7 @@ impl Port {
         self.retry.borrow().is_some()
     }
 
-    pub(super) fn started(&self, core: &Core) {
+    fn started(&self, core: &Core) {
         self.with_factory(core, "start_factory", |factory| factory.start_factory());
     }
 

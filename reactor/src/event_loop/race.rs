@@ -8,32 +8,47 @@
 
 use super::Core;
 use super::connector::{Attempt, ConnectorInner};
+use crate::Address;
 use crate::error::ConnectError;
 use crate::timers::DelayedCall;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Maximum number of attempts that run beside each other: a name with hundreds of addresses must not cost hundreds of
 /// descriptors. The oldest is given up for the next address, so that each address has its turn.
 const MAX_ATTEMPTS: usize = 16;
 
+/// When a UNIX socket with a full backlog is tried again. The system reports no event when there is room, and a client
+/// that is refused instead would have to wait, too. The time limit of the connector ends this.
+const FULL_BACKLOG_RETRY: Duration = Duration::from_millis(10);
+
 pub(super) struct Race {
     /// The addresses that have not been tried, the next one first.
-    waiting: VecDeque<SocketAddr>,
+    waiting: VecDeque<Address>,
     /// The attempts under way, the oldest first.
     running: VecDeque<Rc<Attempt>>,
     /// The addresses that failed, in the order in which they did.
-    failed: Vec<(SocketAddr, io::Error)>,
+    failed: Vec<(Address, io::Error)>,
     /// Tries the next address beside those that have not answered.
     timer: Option<DelayedCall>,
 }
 
 impl Race {
-    /// A race between `addresses`, as the resolver ordered them.
+    /// A race between the addresses of one host, as the resolver ordered them.
     pub(super) fn new(addresses: Vec<SocketAddr>) -> Race {
-        Race { waiting: interleave(addresses), running: VecDeque::new(), failed: Vec::new(), timer: None }
+        Race::between(interleave(addresses).into_iter().map(Address::from).collect())
+    }
+
+    /// A race with one runner.
+    pub(super) fn alone(address: Address) -> Race {
+        Race::between(VecDeque::from([address]))
+    }
+
+    fn between(addresses: VecDeque<Address>) -> Race {
+        Race { waiting: addresses, running: VecDeque::new(), failed: Vec::new(), timer: None }
     }
 
     /// Tries the next address. The error comes back when there is none, and no attempt is under way: the race is lost.
@@ -47,12 +62,18 @@ impl Race {
                 let what = format!("no answer while {MAX_ATTEMPTS} later addresses were tried");
                 self.failed.push((oldest.address(), io::Error::new(io::ErrorKind::TimedOut, what)));
             }
-            match Attempt::begin(core, connector, address) {
+            match Attempt::begin(core, connector, address.clone()) {
                 Ok(attempt) => {
                     self.running.push_back(attempt);
                     if !self.waiting.is_empty() {
                         self.timer = Some(connector.try_next_later(core));
                     }
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && address.unix().is_some() => {
+                    self.waiting.push_front(address);
+                    connector.wait_without_socket(core);
+                    self.timer = Some(connector.try_next_after(core, FULL_BACKLOG_RETRY));
                     return Ok(());
                 }
                 Err(error) => self.failed.push((address, error)),

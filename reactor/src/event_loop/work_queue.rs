@@ -32,8 +32,8 @@ pub(super) struct WorkQueue {
     pub(super) ports: RefCell<Vec<Rc<Port>>>,
     /// Ports that ran out of descriptors. They try again when a connection has closed.
     pub(super) out_of_descriptors: RefCell<Vec<Rc<Port>>>,
-    /// Connectors that wait for a name. They have no socket yet, so the registry does not know them, but a stop must
-    /// find them.
+    /// Connectors that wait for a name, or for room in a backlog. They have no socket yet, so the registry does not
+    /// know them, but a stop must find them.
     pub(super) looking_up: RefCell<Vec<Rc<ConnectorInner>>>,
     /// The time limit of each look-up, by the number of its completion.
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,

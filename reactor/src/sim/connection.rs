@@ -24,11 +24,11 @@
 
 use super::queue::EndIndex;
 use super::random::nanoseconds;
+use crate::Address;
 use crate::driver::Token;
 use crate::transport::KeepAlive;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 
 /// Maximum number of retries without an answer before a sender gives up: Linux's `tcp_retries2`.
 pub(super) const MAX_RETRIES: u32 = 15;
@@ -110,7 +110,7 @@ pub(super) enum Owner {
 /// One end of a connection, as its kernel knows it.
 pub(super) struct End {
     pub(super) host: u32,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) state: EndState,
     pub(super) owner: Owner,
     /// It is in its host's ready list; it must not stand there twice.
@@ -133,10 +133,10 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn new(host: u32, address: SocketAddr) -> End {
+    pub(super) fn new(host: u32, address: impl Into<Address>) -> End {
         End {
             host,
-            address,
+            address: address.into(),
             state: EndState::Absent,
             owner: Owner::Nobody,
             is_in_ready_list: false,

@@ -17,6 +17,7 @@ use super::settings::Resolution;
 use super::trace::{Action, excerpt};
 use crate::driver::{Driver, Event as Polled, Job, ListenOptions, Listener, LookupReply, Stream, Token, Wake};
 use crate::transport::KeepAlive;
+use crate::{Address, UnixAddress};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -139,7 +140,26 @@ impl Driver for SimDriver {
     ) -> io::Result<Box<dyn Listener>> {
         let host = self.process.host;
         let (key, address) = self.process.system_call(|network| network.listen(host, address, options, token))?;
-        Ok(Box::new(SimListener { process: self.process.clone(), key, address }))
+        Ok(Box::new(SimListener { process: self.process.clone(), key, address: address.into() }))
+    }
+
+    /// There are no users, so the permissions mean nothing.
+    fn listen_unix(
+        &mut self,
+        address: &UnixAddress,
+        _mode: u32,
+        backlog: u32,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
+        let host = self.process.host;
+        let key = self.process.system_call(|network| network.listen_unix(host, address, backlog, token))?;
+        Ok(Box::new(SimListener { process: self.process.clone(), key, address: address.clone().into() }))
+    }
+
+    fn connect_unix(&mut self, address: &UnixAddress, token: Token) -> io::Result<Box<dyn Stream>> {
+        let host = self.process.host;
+        let id = self.process.system_call(|network| network.connect_unix(host, address, token))?;
+        Ok(Box::new(SimStream { process: self.process.clone(), id, side: 0 }))
     }
 
     fn connect_tcp(
@@ -181,17 +201,17 @@ impl Driver for SimDriver {
 struct SimListener {
     process: Process,
     key: u32,
-    address: SocketAddr,
+    address: Address,
 }
 
 impl Listener for SimListener {
-    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, Address)> {
         let (id, peer) = self.process.system_call(|network| network.accept(self.key, token))?;
         Ok((Box::new(SimStream { process: self.process.clone(), id, side: 1 }), peer))
     }
 
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+    fn local_address(&self) -> io::Result<Address> {
+        Ok(self.address.clone())
     }
 }
 
@@ -246,8 +266,9 @@ impl Stream for SimStream {
         })
     }
 
-    fn local_address(&self) -> io::Result<SocketAddr> {
-        self.process.system_call(|network| Ok(network.connections[self.id.key as usize].ends[self.side].address))
+    fn local_address(&self) -> io::Result<Address> {
+        self.process
+            .system_call(|network| Ok(network.connections[self.id.key as usize].ends[self.side].address.clone()))
     }
 }
 

@@ -16,6 +16,7 @@ use super::kernel::{ListeningSocket, Ready};
 use super::network::Network;
 use super::queue::{ConnectionId, EndIndex, Event};
 use super::trace::Action;
+use crate::Address;
 use crate::driver::{ListenOptions, Token};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -56,7 +57,7 @@ impl Network {
         self.open_descriptor(host)?;
         let listener = ListeningSocket {
             host,
-            address,
+            address: address.into(),
             token,
             max_backlog: options.backlog as usize,
             backlog: VecDeque::new(),
@@ -74,7 +75,13 @@ impl Network {
         let kernel = self.host_mut(listener.host);
         kernel.ports.retain(|_, other| *other != key);
         kernel.descriptors -= 1;
-        self.note(listener.host, Action::CloseListener.count(u64::from(listener.address.port())));
+        match &listener.address {
+            Address::Unix(address) => self.close_unix_listener(listener.host, address),
+            address => {
+                let port = address.tcp().map_or(0, |address| address.port());
+                self.note(listener.host, Action::CloseListener.count(u64::from(port)));
+            }
+        }
         for id in listener.backlog {
             if let Some(connection) = self.get(id) {
                 connection.ends[1].owner = Owner::Nobody;
@@ -167,7 +174,9 @@ impl Network {
             return;
         };
         let ([there, back], end) = (connection.links, &connection.ends[1]);
-        let (host, address, state, owner) = (end.host, end.address, end.state, end.owner);
+        let (host, state, owner) = (end.host, end.state, end.owner);
+        // UNIX sockets send no SYN.
+        let Some(address) = end.address.tcp() else { return };
         // If the answer cannot arrive, there will be no connection. So the SYN counts as lost.
         if self.is_cut(there) || self.is_cut(back) {
             return self.note_end(id, 0, Action::LoseRequest, 0);
@@ -212,7 +221,7 @@ impl Network {
     fn forget_old_end(&mut self, id: ConnectionId) {
         let connection = &mut self.connections[id.key as usize];
         let [_, end] = &mut connection.ends;
-        *end = End::new(end.host, end.address);
+        *end = End::new(end.host, end.address.clone());
         connection.pipes[1] = Pipe::new();
     }
 
@@ -250,7 +259,7 @@ impl Network {
     }
 
     /// Takes the first connection of a backlog for the program.
-    pub(super) fn accept(&mut self, key: u32, token: Token) -> io::Result<(ConnectionId, SocketAddr)> {
+    pub(super) fn accept(&mut self, key: u32, token: Token) -> io::Result<(ConnectionId, Address)> {
         let host = self.listeners[key as usize].host;
         // Linux takes a descriptor before it looks at the backlog, so lack of one fails even if nothing waits.
         self.open_descriptor(host)?;
@@ -260,7 +269,7 @@ impl Network {
         };
         let connection = &mut self.connections[id.key as usize];
         connection.ends[1].owner = Owner::Program(token);
-        let peer = connection.ends[0].address;
+        let peer = connection.ends[0].address.clone();
         let incoming = &connection.pipes[0];
         // Polls are edge-triggered. What happened in the backlog found no program to tell, so tell it now.
         if incoming.unread > 0 || incoming.fin == Progress::Arrived || connection.ends[1].state == EndState::Gone {

@@ -9,6 +9,7 @@ use super::queue::{ConnectionId, EndIndex};
 use super::settings::HostSettings;
 use super::trace::Action;
 use crate::driver::{Signal, Token};
+use crate::{Address, UnixAddress};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -57,6 +58,9 @@ pub(super) struct Kernel {
     pub(super) catches_signals: bool,
     /// The listening sockets by address.
     pub(super) ports: BTreeMap<SocketAddr, u32>,
+    /// The names of UNIX sockets, each with its listening socket; `None` is a file that was left behind. They outlive
+    /// the program, as files do.
+    pub(super) unix: BTreeMap<UnixAddress, Option<u32>>,
     next_port: u16,
     /// The ports that outgoing connections use, by local and remote address: one local port serves many connections,
     /// as long as no two of them go to the same place.
@@ -96,7 +100,7 @@ pub(super) enum Ready {
 
 pub(super) struct ListeningSocket {
     pub(super) host: u32,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) token: Token,
     pub(super) max_backlog: usize,
     /// Connections that wait to be accepted.
@@ -128,6 +132,7 @@ impl Network {
             signals: Vec::new(),
             catches_signals: false,
             ports: BTreeMap::new(),
+            unix: BTreeMap::new(),
             next_port: FIRST_PORT,
             ports_taken: BTreeMap::new(),
             descriptors: ALWAYS_OPEN,
@@ -195,8 +200,9 @@ impl Network {
     /// Notes that a connection uses its local port.
     pub(super) fn take_port(&mut self, id: ConnectionId) {
         let [from, to] = &self.connections[id.key as usize].ends;
-        let (host, addresses) = (from.host, (from.address, to.address));
-        self.host_mut(host).ports_taken.insert(addresses, id);
+        if let (host, Some(from), Some(to)) = (from.host, from.address.tcp(), to.address.tcp()) {
+            self.host_mut(host).ports_taken.insert((from, to), id);
+        }
     }
 
     /// Removes a connection that both programs and both kernels have finished with.
@@ -205,8 +211,10 @@ impl Network {
             let [from, to] = self.connections.remove(id.key as usize).ends;
             // A later connection may use the port already, if only the other end still knew of this one.
             let taken = &mut self.host_mut(from.host).ports_taken;
-            if taken.get(&(from.address, to.address)) == Some(&id) {
-                taken.remove(&(from.address, to.address));
+            if let (Some(from), Some(to)) = (from.address.tcp(), to.address.tcp())
+                && taken.get(&(from, to)) == Some(&id)
+            {
+                taken.remove(&(from, to));
             }
         }
     }
@@ -222,6 +230,7 @@ impl Network {
         kernel.catches_signals = false;
         kernel.wake = u64::MAX;
         let ports = kernel.ports.clone();
+        let sockets: Vec<u32> = kernel.unix.values().copied().flatten().collect();
         let ends = self.ends_of(host);
         if state == HostState::Down {
             for (id, side) in ends {
@@ -245,9 +254,12 @@ impl Network {
         // machine that is down sends nothing.
         for (address, key) in ports {
             // A socket for both kinds of clients stands there twice, and is closed once.
-            if self.listeners.get(key as usize).is_some_and(|listener| listener.address == address) {
+            if self.listeners.get(key as usize).is_some_and(|listener| listener.address.tcp() == Some(address)) {
                 self.close_listener(key);
             }
+        }
+        for key in sockets {
+            self.leave_behind(key);
         }
     }
 

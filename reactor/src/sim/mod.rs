@@ -80,6 +80,9 @@
 //! reordering within a connection, which TCP would hide anyway. A callback takes no virtual time. A network
 //! simulator such as ns-3 models packets and congestion, too; this one is for the programs above them.
 //!
+//! UNIX sockets are connections within one host. Nothing cuts them or loses their bytes. A host's socket files have no
+//! permissions and no directories; a program that is killed leaves its files behind, as on a real machine.
+//!
 //! Errors have an [`ErrorKind`](std::io::ErrorKind) and no number, not even the lack of descriptors, which is EMFILE on
 //! a real system ([`HostSettings::max_descriptors`]).
 //!
@@ -101,8 +104,8 @@
 //!
 //! First how a world runs: `queue.rs`, `world.rs`, `environment.rs`, `host.rs`, `program.rs`, `driver.rs`. Then the
 //! network: `network.rs`, `kernel.rs`, and one file for each part of TCP: `connection.rs` (the data), `handshake.rs`,
-//! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`. Last the parts that stand alone:
-//! `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
+//! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`; then `unix.rs`. Last the parts that
+//! stand alone: `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
 //!
 //! Five files import each other in a circle: a world has programs, a program has a driver, a driver has the
 //! environment, and a step of the script in the environment gets the world.
@@ -127,6 +130,7 @@ mod seeds;
 mod settings;
 mod stream;
 mod trace;
+mod unix;
 mod world;
 mod zero_window;
 

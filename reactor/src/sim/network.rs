@@ -39,6 +39,8 @@ pub(super) struct Network {
     pub(super) listeners: Slab<ListeningSocket>,
     pub(super) links: Vec<DirectedLink>,
     links_by_hosts: BTreeMap<(u32, u32), u32>,
+    /// The link of each host that its UNIX sockets share: nothing cuts it, and it loses nothing.
+    unix_links: BTreeMap<u32, u32>,
     pub(super) hosts_by_address: BTreeMap<IpAddr, u32>,
     /// The hosts that are to take a turn now, in order.
     due: VecDeque<u32>,
@@ -69,6 +71,7 @@ impl Network {
             listeners: Slab::new(),
             links: Vec::new(),
             links_by_hosts: BTreeMap::new(),
+            unix_links: BTreeMap::new(),
             hosts_by_address: BTreeMap::new(),
             due: VecDeque::new(),
             next_serial: 0,
@@ -127,6 +130,15 @@ impl Network {
         let links = &mut self.links;
         *self.links_by_hosts.entry((from, to)).or_insert_with(|| {
             links.push(DirectedLink { from, to, own_settings: None, is_cut: false, free_at: 0 });
+            u32::try_from(links.len() - 1).expect("fewer links than that")
+        })
+    }
+
+    /// The link of a host's UNIX sockets, made when it is first asked for. It is as fast as the loopback.
+    pub(super) fn unix_link(&mut self, host: u32) -> u32 {
+        let (links, settings) = (&mut self.links, self.settings.loopback.loss(0));
+        *self.unix_links.entry(host).or_insert_with(|| {
+            links.push(DirectedLink { from: host, to: host, own_settings: Some(settings), is_cut: false, free_at: 0 });
             u32::try_from(links.len() - 1).expect("fewer links than that")
         })
     }

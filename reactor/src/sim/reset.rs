@@ -3,7 +3,7 @@
 //! A kernel answers every segment of a connection that it does not know with a reset. That is how a peer learns that a
 //! machine has crashed and is up again. A machine that is down sends nothing.
 //!
-//! Next: `trace.rs`, which writes down what happens.
+//! Next: `unix.rs`, connections that need no network.
 
 use super::connection::{EndState, Owner};
 use super::network::Network;

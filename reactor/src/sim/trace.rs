@@ -63,6 +63,11 @@ pub(super) enum Action {
     Work,
     ProbeZeroWindow,
     GiveUpOnZeroWindow,
+    ListenUnix,
+    CloseUnixListener,
+    LeaveSocketFile,
+    ConnectUnix,
+    FailToConnectUnix,
 }
 
 impl Action {
@@ -111,6 +116,11 @@ impl Action {
             Action::Work => "gives a job to a thread",
             Action::ProbeZeroWindow => "# sends a zero-window probe to @",
             Action::GiveUpOnZeroWindow => "# gives up on @: its window stays zero",
+            Action::ListenUnix => "listens on a UNIX socket",
+            Action::CloseUnixListener => "closes a UNIX socket",
+            Action::LeaveSocketFile => "leaves a socket file behind",
+            Action::ConnectUnix => "# connects to a UNIX socket",
+            Action::FailToConnectUnix => "cannot connect to a UNIX socket",
         }
     }
 

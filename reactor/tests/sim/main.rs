@@ -18,6 +18,7 @@ mod partitions;
 mod resets;
 mod tls;
 mod traces;
+mod unix;
 mod zero_window;
 
 use events::{Events, Noting};

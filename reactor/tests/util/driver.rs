@@ -1,7 +1,7 @@
 //! [`Edited`]: the real driver, with its look-ups and events in the hands of a test.
 
-use reactor::Settings;
 use reactor::driver::{Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake};
+use reactor::{Address, Settings};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -113,11 +113,11 @@ struct Counted {
 }
 
 impl Listener for Counted {
-    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+    fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, Address)> {
         self.accepts.set(self.accepts.get() + 1);
         self.inner.accept(token)
     }
-    fn local_address(&self) -> io::Result<SocketAddr> {
+    fn local_address(&self) -> io::Result<Address> {
         self.inner.local_address()
     }
 }

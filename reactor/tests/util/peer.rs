@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 /// Runs `work`, which may block, while the loop takes turns; gives what it gives, or panics as it did.
 #[track_caller]
@@ -25,9 +26,28 @@ pub(crate) fn meanwhile<T: Send + 'static>(reactor: &Reactor, work: impl FnOnce(
 }
 
 /// Makes a blocking `stream`, connected or accepted, fail instead of blocking for ever.
-pub(crate) fn patient(stream: io::Result<TcpStream>) -> TcpStream {
+pub(crate) fn patient<S: TimeLimits>(stream: io::Result<S>) -> S {
     let stream = stream.unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.limit(PATIENCE).unwrap();
     stream
+}
+
+/// A blocking stream whose reads and writes can have a time limit.
+pub(crate) trait TimeLimits {
+    fn limit(&self, time: Duration) -> io::Result<()>;
+}
+
+impl TimeLimits for TcpStream {
+    fn limit(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
+#[cfg(unix)]
+impl TimeLimits for std::os::unix::net::UnixStream {
+    fn limit(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
 }

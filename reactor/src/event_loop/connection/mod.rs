@@ -32,7 +32,8 @@ use super::connector::ConnectorInner;
 use super::work_queue::WorkQueue;
 use crate::driver::{Readiness, Stream, Token};
 use crate::foreign::Foreign;
-use crate::{Address, Protocol, Reason, Transport};
+use crate::transport::TransportBackend;
+use crate::{Address, Protocol, Reason, Transport, UnixAddress};
 use reading::Reading;
 use sending::Sending;
 use std::cell::{Cell, RefCell};
@@ -174,7 +175,13 @@ impl Connection {
         let Some(mut protocol) = self.protocol.take() else { return };
         let transport = Transport::new(self.clone());
         let sound = core.run_callback(
-            |out| out.write_fmt(format_args!("{what} of the connection to {}", self.peer)),
+            |out| match &self.peer {
+                // A nameless client of a UNIX socket: only our own name tells which socket it is.
+                Address::Unix(UnixAddress::Unnamed) => {
+                    out.write_fmt(format_args!("{what} of the connection to {} at {}", self.peer, self.host()))
+                }
+                peer => out.write_fmt(format_args!("{what} of the connection to {peer}")),
+            },
             || f(&mut **protocol, &transport),
         );
         // Put back first, even after a panic: the end that follows must still reach it as `connection_lost`.

@@ -7,7 +7,6 @@
 
 use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
-use crate::address::canonical;
 use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
 use crate::{Address, Producer, Reason};
 use std::rc::Rc;
@@ -129,6 +128,6 @@ impl TransportBackend for Connection {
     fn host(&self) -> Address {
         let stream = self.stream.borrow();
         let address = stream.as_ref().and_then(|stream| stream.local_address().ok());
-        address.map_or(Address::Unknown, |address| canonical(address).into())
+        address.map_or(Address::Unknown, Address::canonical)
     }
 }
