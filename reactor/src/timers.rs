@@ -5,8 +5,9 @@
 //! the order in which they were requested, which Twisted does not promise.
 //!
 //! Cancelling a call, or moving it to a later time, only changes the call: lazy deletion. Its entry in the heap is out
-//! of date then. It is thrown away or put back when it comes to the top. When dead entries outnumber the live ones the
-//! heap is rebuilt, so that a million cancelled time-outs hold no memory.
+//! of date then. It is thrown away or put back when it comes to the top. A call that is moved to an earlier time gets a
+//! new entry, and the old one is dead: each call knows which entry is its own. When dead entries outnumber the live
+//! ones the heap is rebuilt without them, so that a million cancelled time-outs hold no memory.
 //!
 //! Next: [`settings.rs`](../../src/reactor/settings.rs.html), the limits of the loop, and then
 //! [`event_loop/mod.rs`](mod@crate::event_loop), which asks this queue how long to sleep.
@@ -15,7 +16,7 @@ use crate::foreign::Foreign;
 use crate::timed::Timed;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
@@ -23,6 +24,10 @@ use std::time::{Duration, Instant};
 
 /// The heap is rebuilt when it holds at least this many dead entries, and more of them than live ones.
 const REBUILD_AT: usize = 64;
+
+/// The heap keeps room for this many entries, even when fewer calls wait. Beyond it, memory is given back as soon as
+/// three quarters are not used.
+const MIN_ROOM: usize = 1024;
 
 pub(crate) type Action = Box<dyn FnOnce()>;
 
@@ -60,9 +65,14 @@ struct Call {
     /// top.
     time: Cell<Instant>,
     state: Cell<CallState>,
+    /// The order of its entry in the heap; [`NO_ENTRY`] when it has none. Another entry of the call is dead.
+    entry: Cell<u64>,
     action: Cell<Option<Action>>,
     asked: &'static Location<'static>,
 }
+
+/// The number of no entry.
+const NO_ENTRY: u64 = u64::MAX;
 
 /// How far a [`DelayedCall`] has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +94,8 @@ impl DelayedCall {
         }
         self.call.state.set(CallState::Cancelled);
         let action = self.call.action.take();
-        if let Some(queue) = self.queue.upgrade() {
+        let has_entry = self.call.entry.replace(NO_ENTRY) != NO_ENTRY;
+        if let Some(queue) = self.queue.upgrade().filter(|_| has_entry) {
             queue.one_died();
         }
         drop(action); // Last: it may run any code of the program, which may come back to the queue.
@@ -158,7 +169,7 @@ fn add(time: Instant, delay: Duration) -> Instant {
 pub(crate) struct Timers {
     heap: RefCell<BinaryHeap<Entry>>,
     next_order: Cell<u64>,
-    /// Number of entries in the heap for a call that was cancelled, or that has a second, earlier entry.
+    /// Number of entries in the heap that are not the entry of their call.
     dead: Cell<usize>,
     /// The time that the reactor told last.
     now: Cell<Instant>,
@@ -197,6 +208,7 @@ impl Timers {
         let call = Rc::new(Call {
             time: Cell::new(add(self.now.get(), delay)),
             state: Cell::new(CallState::Waiting),
+            entry: Cell::new(NO_ENTRY),
             action: Cell::new(Some(action)),
             asked: Location::caller(),
         });
@@ -207,6 +219,7 @@ impl Timers {
     fn push(&self, call: Rc<Call>) {
         let order = self.next_order.get();
         self.next_order.set(order + 1);
+        call.entry.set(order);
         self.heap.borrow_mut().push(Timed { time: call.time.get(), order, value: call });
     }
 
@@ -215,7 +228,8 @@ impl Timers {
     fn move_to(&self, call: &Rc<Call>, time: Instant) {
         let earlier = time < call.time.get();
         call.time.set(time);
-        if earlier {
+        // A call without an entry has been taken out because it is due: `begin` looks at its time.
+        if earlier && call.entry.get() != NO_ENTRY {
             self.push(call.clone());
             self.one_died();
         }
@@ -225,14 +239,9 @@ impl Timers {
         self.dead.set(self.dead.get() + 1);
         let mut heap = self.heap.borrow_mut();
         if self.dead.get() >= REBUILD_AT && self.dead.get() * 2 > heap.len() {
-            let mut entries = std::mem::take(&mut *heap).into_vec();
-            // Each live call keeps its earliest entry only.
-            entries.sort_unstable_by_key(|entry| entry.key());
-            let mut kept = HashSet::new();
-            entries
-                .retain(|entry| entry.value.state.get() == CallState::Waiting && kept.insert(Rc::as_ptr(&entry.value)));
+            heap.retain(is_alive);
             self.dead.set(0);
-            *heap = BinaryHeap::from(entries);
+            give_room_back(&mut heap);
         }
     }
 
@@ -247,9 +256,9 @@ impl Timers {
         let mut heap = self.heap.borrow_mut();
         while let Some(mut top) = heap.peek_mut() {
             let due = top.value.time.get();
-            if top.value.state.get() != CallState::Waiting {
+            if !is_alive(&top) {
                 PeekMut::pop(top);
-                self.dead.set(self.dead.get().saturating_sub(1));
+                self.dead.set(self.dead.get() - 1);
             } else if due > top.time {
                 top.time = due; // The heap puts it back where it belongs when `top` goes.
             } else {
@@ -269,6 +278,7 @@ impl Timers {
         while let Some(call) = self.take_first_due() {
             due.push_back(call);
         }
+        give_room_back(&mut self.heap.borrow_mut());
     }
 
     /// Takes out the first call that is due now.
@@ -277,6 +287,7 @@ impl Timers {
             return None;
         }
         let entry = self.heap.borrow_mut().pop()?;
+        entry.value.entry.set(NO_ENTRY);
         Some(Due(entry.value))
     }
 
@@ -285,7 +296,6 @@ impl Timers {
     pub(crate) fn begin(&self, due: Due) -> Option<(Action, &'static Location<'static>)> {
         let call = due.0;
         if call.state.get() != CallState::Waiting {
-            self.dead.set(self.dead.get().saturating_sub(1));
             return None;
         }
         if call.time.get() > self.now.get() {
@@ -299,7 +309,9 @@ impl Timers {
     /// Cancels all calls, and drops what they captured.
     pub(crate) fn clear(&self) {
         let entries = self.heap.take();
+        self.dead.set(0);
         for entry in entries {
+            entry.value.entry.set(NO_ENTRY);
             entry.value.state.set(CallState::Cancelled);
             drop(entry.value.action.take().map(Foreign::new));
         }
@@ -308,11 +320,7 @@ impl Timers {
     /// The calls that wait, in the order in which they will be made.
     pub(crate) fn waiting(self: &Rc<Timers>) -> Vec<DelayedCall> {
         let heap = self.heap.borrow();
-        let mut entries: Vec<&Entry> = heap.iter().collect();
-        // A call that was moved to an earlier time has more than one entry. The earliest counts.
-        entries.sort_unstable_by_key(|entry| entry.key());
-        let mut seen = HashSet::new();
-        entries.retain(|entry| entry.value.state.get() == CallState::Waiting && seen.insert(Rc::as_ptr(&entry.value)));
+        let mut entries: Vec<&Entry> = heap.iter().filter(|entry| is_alive(entry)).collect();
         entries.sort_by_key(|entry| (entry.value.time.get(), entry.order));
         let handle = |entry: &Entry| DelayedCall { call: entry.value.clone(), queue: Rc::downgrade(self) };
         entries.into_iter().map(handle).collect()
@@ -320,15 +328,20 @@ impl Timers {
 
     /// The number of calls that wait.
     pub(crate) fn len(&self) -> usize {
-        let heap = self.heap.borrow();
-        let mut live: Vec<_> = heap
-            .iter()
-            .filter(|entry| entry.value.state.get() == CallState::Waiting)
-            .map(|entry| Rc::as_ptr(&entry.value))
-            .collect();
-        live.sort_unstable();
-        live.dedup();
-        live.len()
+        self.heap.borrow().len() - self.dead.get()
+    }
+}
+
+/// Whether it is the entry of a call that waits, and not one that the call has left behind.
+fn is_alive(entry: &Entry) -> bool {
+    entry.value.entry.get() == entry.order
+}
+
+/// Gives back the memory of a burst. What is kept is twice what is used, so the cost is amortized over the entries that
+/// were taken out.
+fn give_room_back(heap: &mut BinaryHeap<Entry>) {
+    if heap.capacity() > MIN_ROOM.max(4 * heap.len()) {
+        heap.shrink_to(MIN_ROOM.max(2 * heap.len()));
     }
 }
 

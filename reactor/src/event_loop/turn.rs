@@ -31,6 +31,9 @@ use crate::error::RunError;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// Maximum number of due calls for which a turn keeps the memory.
+const MAX_DUE_KEPT: usize = 1024;
+
 /// The lists that a turn fills. They are kept from turn to turn for their memory.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -73,6 +76,7 @@ impl Turn {
                 core.run_callback(|out| out.write_fmt(format_args!("the delayed call requested at {asked}")), action);
             }
         }
+        self.due.shrink_to(MAX_DUE_KEPT); // The memory of a burst goes.
     }
 }
 

@@ -104,6 +104,58 @@ fn cancelled_calls_hold_no_memory() {
     assert_eq!(rig.turn(70), ["kept"]);
 }
 
+/// Room in the heap for entries.
+fn room(rig: &Rig) -> usize {
+    rig.timers.heap.borrow().capacity()
+}
+
+#[test]
+fn the_memory_of_a_burst_is_given_back_however_it_ends() {
+    const BURST: usize = 100_000;
+    let burst = |rig: &Rig| (0..BURST).map(|_| rig.later(60, "burst")).collect::<Vec<_>>();
+    let rig = Rig::new();
+    let kept = rig.later(70, "kept");
+    let calls = burst(&rig);
+    assert!(room(&rig) > BURST);
+    calls.iter().for_each(|call| assert!(call.cancel()));
+    assert_eq!((room(&rig) <= MIN_ROOM, rig.timers.len()), (true, 1), "{}", room(&rig));
+    burst(&rig);
+    assert_eq!(rig.turn(60).len(), BURST);
+    assert_eq!((room(&rig) <= MIN_ROOM, rig.timers.len()), (true, 1), "{}", room(&rig));
+    assert!(kept.active());
+}
+
+#[test]
+fn a_burst_that_ends_slowly_keeps_room_for_at_most_four_times_what_waits() {
+    let rig = Rig::new();
+    let calls: Vec<_> = (0..20_000).map(|at| rig.later(1 + at, "call")).collect();
+    for ms in 1..=15_000 {
+        assert_eq!(rig.turn(ms).len(), 1);
+        let waiting = rig.timers.len();
+        assert!(room(&rig) <= MIN_ROOM.max(4 * waiting), "{} for {waiting}", room(&rig));
+    }
+    calls.iter().skip(15_000).for_each(|call| assert!(call.cancel()));
+    assert_eq!(rig.timers.len(), 0);
+}
+
+#[test]
+fn a_call_that_is_moved_or_cancelled_while_it_is_due_keeps_the_count_right() {
+    let rig = Rig::new();
+    let (later, twice, cancelled) = (rig.later(2, "later"), rig.later(2, "twice"), rig.later(2, "cancelled"));
+    let moves = move || {
+        later.reset(MS * 8).unwrap();
+        twice.reset(MS * 9).unwrap();
+        twice.reset(MS * 3).unwrap(); // Earlier again: it has no entry to leave behind.
+        assert!(cancelled.cancel());
+    };
+    rig.timers.call_later(MS, Box::new(moves));
+    assert_eq!(rig.turn(2), [""; 0]);
+    assert_eq!((rig.timers.len(), rig.timers.waiting().len(), rig.timers.dead.get()), (2, 2, 0));
+    assert_eq!(rig.turn(5), ["twice"]);
+    assert_eq!(rig.turn(10), ["later"]);
+    assert_eq!((rig.timers.len(), rig.timers.dead.get()), (0, 0));
+}
+
 #[test]
 fn a_call_moved_earlier_again_and_again_runs_once() {
     let rig = Rig::new();

@@ -1,0 +1,98 @@
+//! What delayed calls cost: `timers_bench SHAPE COUNT`. Prints the nanoseconds of each operation, and the memory of the
+//! process before, at the most, and after. `count_instructions` runs it under callgrind. README.md explains the result.
+
+use reactor::{DelayedCall, Reactor};
+use std::error::Error;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Runs this number of operations, and returns the most memory that the process held, in KiB.
+type Shape = fn(&Reactor, usize) -> usize;
+
+/// The names of the shapes, and what one operation of each is.
+const SHAPES: &[(&str, Shape)] = &[
+    ("later-cancel", later_cancel), // A call is requested and cancelled at once: an idle timeout.
+    ("burst-cancel", burst_cancel), // All calls are requested, then all are cancelled.
+    ("burst-reset", burst_reset),   // All are requested, each is moved to an earlier time, then all are cancelled.
+    ("burst-fire", burst_fire),     // All are requested and made.
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let names = || SHAPES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
+    let [name, count] = &arguments[..] else {
+        println!("{}", names());
+        return Ok(());
+    };
+    let count: usize = count.parse()?;
+    let (_, shape) = SHAPES.iter().find(|(known, _)| known == name).ok_or_else(|| format!("one of {}", names()))?;
+    let reactor = Reactor::new()?;
+    let before = resident_kib()?;
+    let begin = Instant::now();
+    let most = shape(&reactor, count);
+    let spent = begin.elapsed();
+    // glibc keeps small blocks until somebody asks for a large one, as a program that goes on soon does.
+    drop(black_box(vec![0_u8; 100_000]));
+    println!(
+        "{name}: {} ns each; {before} KiB before, {most} KiB at the most, {} KiB after",
+        spent.as_nanos() / count as u128,
+        resident_kib()?
+    );
+    Ok(())
+}
+
+/// A call that has something captured.
+fn call(at: usize) -> impl FnOnce() {
+    move || {
+        black_box(at);
+    }
+}
+
+/// Requests calls, spread over an hour that begins in a day.
+fn burst(reactor: &Reactor, count: usize) -> Vec<DelayedCall> {
+    let delay = |at: usize| Duration::from_secs(24 * 3600) + Duration::from_millis((at * 7919 % 3_600_000) as u64);
+    (0..count).map(|at| reactor.call_later(delay(at), call(at))).collect()
+}
+
+fn later_cancel(reactor: &Reactor, count: usize) -> usize {
+    let kept = burst(reactor, 100);
+    for at in 0..count {
+        reactor.call_later(Duration::from_secs(30), call(at)).cancel();
+    }
+    kept.iter().for_each(|call| assert!(call.active()));
+    resident_kib().unwrap_or(0)
+}
+
+fn burst_cancel(reactor: &Reactor, count: usize) -> usize {
+    let calls = burst(reactor, count);
+    let most = resident_kib().unwrap_or(0);
+    calls.iter().for_each(|call| assert!(call.cancel()));
+    assert_eq!(reactor.delayed_call_count(), 0);
+    most
+}
+
+fn burst_reset(reactor: &Reactor, count: usize) -> usize {
+    let calls = burst(reactor, count);
+    calls.iter().for_each(|call| call.reset(Duration::from_secs(3600)).expect("it waits"));
+    let most = resident_kib().unwrap_or(0);
+    calls.iter().for_each(|call| assert!(call.cancel()));
+    most
+}
+
+fn burst_fire(reactor: &Reactor, count: usize) -> usize {
+    for at in 0..count {
+        reactor.call_later(Duration::from_nanos((at * 7919 % 1000) as u64), call(at));
+    }
+    let most = resident_kib().unwrap_or(0);
+    while reactor.delayed_call_count() > 0 {
+        reactor.iterate(Duration::from_secs(1)).expect("the loop can wait");
+    }
+    most
+}
+
+/// The memory that the process holds; Linux only.
+fn resident_kib() -> Result<usize, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim_end_matches("kB").trim().parse()?)
+}
