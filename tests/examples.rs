@@ -10,7 +10,13 @@ use std::process::Command;
 const MAX_LINES: usize = 80;
 
 /// Examples that are not run here, each with the reason.
-const NOT_RUN: [(&str, &str); 1] = [("echo", "a server: it runs until it is stopped")];
+const NOT_RUN: [(&str, &str); 5] = [
+    ("echo", "a server: it runs until it is stopped"),
+    ("chat", "a server: it runs until it is stopped"),
+    ("proxy", "a server: it runs until it is stopped"),
+    ("echo_client", "it needs the echo server"),
+    ("client_service", "it needs the echo server, and waits for it"),
+];
 
 /// The line before the expected output. Each line of the output is a comment.
 const PRINTS: &str = "// Prints:";

@@ -73,6 +73,7 @@ pub mod line_buffer;
 pub mod line_receiver;
 mod outgoing;
 pub mod policies;
+pub mod producers;
 pub mod protocol;
 pub mod service;
 mod settings;

@@ -34,8 +34,19 @@ pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 
 /// Something that writes to a transport again and again, and can be told to wait. Twisted's `IPushProducer`.
 ///
-/// The loop calls all three methods, never from inside a call that the producer makes.
+/// The loop calls these methods, never from inside a call that the producer makes.
+///
+/// A [`Transport`] is a producer: of what it receives. A proxy registers each of its two connections with the other.
+/// [`producers`](crate::producers) has producers for files and for bytes in memory.
 pub trait Producer {
+    /// Whether it writes only when it is asked: Twisted's `IPullProducer`. Then `resume_producing` asks for one piece,
+    /// each time that everything has gone out, the first time soon after it was registered, and it is never told to
+    /// pause. One that has nothing to write is asked again when something happens on the connection, and not before.
+    ///
+    /// Asked once, inside [`Transport::register_producer`].
+    fn is_pull(&self) -> bool {
+        false
+    }
     /// Too many bytes wait to be sent. Write no more until `resume_producing`.
     fn pause_producing(&self);
     /// Everything has gone out. Write again.
@@ -177,8 +188,8 @@ impl Transport {
 
     /// Registers the producer that pauses when more than [`HIGH_WATER`] bytes wait, in place of an earlier one. A close
     /// waits until it is unregistered. On a connection that is gone, the loop tells it to stop.
-    pub fn register_producer(&self, producer: Rc<dyn Producer>) {
-        self.0.register_producer(producer);
+    pub fn register_producer(&self, producer: impl Producer + 'static) {
+        self.0.register_producer(Rc::new(producer));
     }
 
     /// Forgets the producer, which has written everything. It hears nothing more. A close that waited for it goes on.
@@ -231,6 +242,36 @@ impl Transport {
     /// The address of this end. Twisted's `getHost`.
     pub fn host(&self) -> Address {
         self.0.host()
+    }
+}
+
+/// What this connection receives is written to another. While the other is full, this one does not read, so its peer
+/// has to wait. When the other is gone, this one closes. If the other was this one's producer in turn, as in a proxy,
+/// the program unregisters it when its last byte has come: see `examples/proxy.rs`.
+impl Producer for Transport {
+    fn pause_producing(&self) {
+        Transport::pause_producing(self);
+    }
+    fn resume_producing(&self) {
+        Transport::resume_producing(self);
+    }
+    fn stop_producing(&self) {
+        self.lose_connection();
+    }
+}
+
+impl<P: Producer + ?Sized> Producer for Rc<P> {
+    fn is_pull(&self) -> bool {
+        (**self).is_pull()
+    }
+    fn pause_producing(&self) {
+        (**self).pause_producing();
+    }
+    fn resume_producing(&self) {
+        (**self).resume_producing();
+    }
+    fn stop_producing(&self) {
+        (**self).stop_producing();
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each attempt has a factory and a connector of its own, and a number. So what an earlier connection still has to say
 //! cannot be taken for news of the present one.
 //!
-//! Next: `../sim/mod.rs`, a simulated network below all this.
+//! Next: `../producers/mod.rs`, sources that write no faster than the peer reads.
 
 use super::machine::Inner;
 use crate::tls::TlsClient;

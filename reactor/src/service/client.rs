@@ -76,9 +76,10 @@ impl<T: Clone + 'static> ClientService<T> {
     }
 
     /// Begins to connect. Does nothing if the service runs already. While it is stopping, it begins as soon as the old
-    /// connection is gone. Twisted's `startService`.
-    pub fn start(&self) {
+    /// connection is gone. Returns itself, for the next call. Twisted's `startService`.
+    pub fn start(&self) -> &ClientService<T> {
         self.inner.start();
+        self
     }
 
     /// Ends the attempt, or closes the connection in an orderly way, and tries no more. The Deferreds of

@@ -80,6 +80,11 @@ impl StringTransport {
         self.aborted.get()
     }
 
+    /// The producer that is registered. The test plays the loop: it calls its methods.
+    pub fn producer(&self) -> Option<Rc<dyn Producer>> {
+        self.producer.borrow().clone()
+    }
+
     /// Sets the address that the protocol sees as its peer's. Until then it is [`Address::Unknown`].
     pub fn set_peer(&self, peer: Address) {
         *self.peer.borrow_mut() = Some(peer);

@@ -88,6 +88,7 @@ impl TransportBackend for Connection {
             return self.work.call_soon(Box::new(move || producer.stop_producing()));
         }
         self.sending.register_producer(producer);
+        self.need_attention(); // A pull producer is to be asked for its first piece.
     }
 
     fn unregister_producer(&self) {

@@ -69,6 +69,8 @@ enum Producing {
     /// The loop has still to tell it to pause.
     ToBePaused,
     Paused,
+    /// It is asked for a piece each time that everything has been sent.
+    Pulled,
 }
 
 impl Sending {
@@ -159,8 +161,8 @@ impl Sending {
     }
 
     pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
+        self.producing.set(if producer.is_pull() { Producing::Pulled } else { Producing::Running });
         drop(self.producer.replace(Some(Foreign::new(producer))));
-        self.producing.set(Producing::Running);
         self.note_pause();
     }
 
@@ -235,8 +237,10 @@ impl Connection {
             core.run_callback(describe, || producer.pause_producing());
         }
         // The callback may have unregistered the producer, or registered another.
-        if producing.get() == Producing::Paused && self.sending.waiting() == 0 {
-            producing.set(Producing::Running);
+        if matches!(producing.get(), Producing::Paused | Producing::Pulled) && self.sending.waiting() == 0 {
+            if producing.get() == Producing::Paused {
+                producing.set(Producing::Running);
+            }
             core.run_callback(describe, || producer.resume_producing());
         }
     }
