@@ -14,6 +14,10 @@ pub struct Settings {
     /// After `lose_connection`: when none of the last bytes has left for this long, the connection is aborted. Either
     /// the peer does not take them, or a registered producer does not write them. Default 30 s.
     pub close_timeout: Duration,
+    /// Maximum time for which the socket of a closed connection lingers until its peer has closed, too. See
+    /// [`Transport::linger_on_close`](crate::Transport::linger_on_close). Default 5 s: enough for a slow link, and a
+    /// peer that never closes holds a descriptor no longer.
+    pub linger_timeout: Duration,
     /// How long a reactor that stops waits for its connections to send their last bytes. Then it aborts them. Default
     /// 2 s.
     pub stop_timeout: Duration,
@@ -57,6 +61,7 @@ impl Default for Settings {
         Settings {
             slow_callback: Duration::from_millis(50),
             close_timeout: Duration::from_secs(30),
+            linger_timeout: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(2),
             trigger_timeout: Duration::from_secs(20),
             thread_timeout: Duration::from_secs(5),

@@ -92,6 +92,7 @@ pub trait TransportBackend {
     }
     fn set_max_buffered(&self, bytes: usize);
     fn set_held_back(&self, _bytes: usize) {}
+    fn linger_on_close(&self) {}
     fn set_no_delay(&self, on: bool);
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>);
     fn tls_session(&self) -> Option<Box<dyn Any>> {
@@ -221,6 +222,18 @@ impl Transport {
     /// what is written before its handshake is done.
     pub fn set_held_back(&self, bytes: usize) {
         self.0.set_held_back(bytes);
+    }
+
+    /// Says that the peer may send until it sees our end, and that nobody will read it. TLS says so of its own
+    /// messages; a program may, if it answers with an error and closes while its peer still sends.
+    ///
+    /// A system that closes a socket with unread bytes resets the connection, and our last bytes may be lost on their
+    /// way. So after [`lose_connection`](Transport::lose_connection) the loop ends our side only. It reads and drops
+    /// what comes until the peer has closed, for [`linger_timeout`](crate::Settings::linger_timeout) and one MiB at
+    /// most. `connection_lost` does not wait for it. Without this call the loop does so only if unread bytes have
+    /// arrived already when it closes.
+    pub fn linger_on_close(&self) {
+        self.0.linger_on_close();
     }
 
     /// Sets whether small pieces are sent at once, or gathered until the peer has acknowledged the last

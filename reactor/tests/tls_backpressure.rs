@@ -171,6 +171,44 @@ fn a_producer_paused_before_the_handshake_goes_on_after_it_until_all_has_come() 
     assert!(most <= HIGH_WATER + 4 * PIECE, "{most} bytes waited");
 }
 
+/// Writes a large piece whenever everything has gone out, and unregisters after the last.
+struct InPieces {
+    transport: Transport,
+    left: Cell<usize>,
+}
+
+impl Producer for InPieces {
+    fn pause_producing(&self) {}
+    fn resume_producing(&self) {
+        match self.left.get() {
+            0 => self.transport.unregister_producer(),
+            left => {
+                self.left.set(left - 1);
+                self.transport.write(&[b'x'; 10 * PIECE]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_close_that_is_asked_for_before_the_handshake_waits_for_the_producer() {
+    let (reactor, events, authority) = (Reactor::new().unwrap(), Events::default(), Authority::new());
+    let (address, serve) = raw_server(&authority.issue(NAME, 2999), &[], |stream| {
+        let length = read(stream, 70 * PIECE);
+        (length, stream.read(&mut [0]).ok()) // Without a close_notify this is an error.
+    });
+    let made = |transport: &Transport| {
+        let producer = Rc::new(InPieces { transport: transport.clone(), left: Cell::new(7) });
+        transport.register_producer(producer.clone());
+        producer.resume_producing();
+        transport.lose_connection();
+    };
+    request(&reactor, address, &authority.roots(), Noting { made: Box::new(made), ..Noting::new(&events) });
+    assert_eq!(meanwhile(&reactor, serve), (70 * PIECE, Some(0)));
+    until(&reactor, "it is gone", || reactor.source_count() == 0);
+    assert_eq!(events.all(), ["made", "lost Done"]);
+}
+
 #[test]
 fn a_server_that_writes_much_before_the_handshake_is_paused_and_reads_again_when_all_has_gone_out() {
     let (reactor, events, authority) = (Reactor::new().unwrap(), Events::default(), Authority::new());

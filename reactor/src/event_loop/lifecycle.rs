@@ -316,6 +316,7 @@ impl Core {
                 Source::Port(port) => port.forget(),
                 Source::Attempt(attempt) => attempt.forget(),
                 Source::Connection(connection) => connection.forget(),
+                Source::Lingering(lingering) => lingering.forget(),
             }
         }
         self.completions.clear();

@@ -214,12 +214,13 @@ impl Reactor {
 
     /// The number of delayed calls that wait. (Twisted's `getDelayedCalls` returns the calls.)
     pub fn delayed_call_count(&self) -> usize {
-        self.core.work.timers.len()
+        // Not those of sockets that linger, each of which has one: to the program these are gone.
+        self.core.work.timers.len().saturating_sub(self.core.work.lingering_count.get())
     }
 
     /// The number of open ports, connection attempts and connections.
     pub fn source_count(&self) -> usize {
-        self.core.registry.borrow().len()
+        self.core.registry.borrow().len() - self.core.work.lingering_count.get()
     }
 
     /// Calls `f` from the loop as soon as it runs, in this turn or the next. Several such calls are made in the order

@@ -5,7 +5,7 @@
 //!
 //! Next: `port.rs`, the first kind of source.
 
-use super::connection::Connection;
+use super::connection::{Connection, Lingering};
 use super::connector::Attempt;
 use super::port::Port;
 use crate::driver::Token;
@@ -27,6 +27,8 @@ pub(super) enum Source {
     Port(Rc<Port>),
     Attempt(Rc<Attempt>),
     Connection(Rc<Connection>),
+    /// A socket whose connection has ended for the program.
+    Lingering(Rc<Lingering>),
 }
 
 #[derive(Default)]

@@ -218,6 +218,13 @@ impl Core {
 
     fn abort_everything(&self) {
         self.close_sources(|connection| connection.end(Reason::Aborted));
+        // Not within `close_sources`: an orderly stop waits until the last bytes have arrived.
+        let sources = self.registry.borrow().all();
+        for source in sources {
+            if let Source::Lingering(lingering) = source {
+                lingering.close(self);
+            }
+        }
     }
 
     /// Closes ports, gives up attempts, and has `end` end each connection.
@@ -230,6 +237,7 @@ impl Core {
                 Source::Port(port) => port.stop(self),
                 Source::Attempt(attempt) => attempt.stop(),
                 Source::Connection(connection) => end(&connection),
+                Source::Lingering(_) => {} // It ends within its own limits.
             }
         }
     }

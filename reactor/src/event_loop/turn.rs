@@ -97,6 +97,7 @@ impl Core {
         let source = self.registry.borrow().get(event.token).cloned();
         match source {
             Some(Source::Connection(connection)) => connection.ready(self, event),
+            Some(Source::Lingering(lingering)) => lingering.ready(self),
             Some(Source::Attempt(attempt)) => attempt.ready(self, event),
             Some(Source::Port(port)) => port.accept(self),
             Some(Source::Accepted) | None => {} // A late event: its source has gone since the driver noticed it.
@@ -159,8 +160,6 @@ impl Core {
         }
         let ended = self.work.ended.take();
         for connection in ended {
-            // First: a `connection_lost` that counts the sources, or opens a new one, finds this one gone.
-            self.registry.borrow_mut().remove(connection.token());
             connection.deliver_end(self);
         }
         // The sockets are closed by now, so descriptors are free again.

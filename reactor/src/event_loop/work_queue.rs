@@ -28,6 +28,8 @@ pub(super) struct WorkQueue {
     pub(super) attention: RefCell<VecDeque<Rc<Connection>>>,
     /// Connections that have ended and have not told their protocols.
     pub(super) ended: RefCell<Vec<Rc<Connection>>>,
+    /// How many sockets linger after the end of their connection.
+    pub(super) lingering_count: Cell<usize>,
     /// Ports that used up their budget and may have more to accept.
     pub(super) ports: RefCell<Vec<Rc<Port>>>,
     /// Ports that ran out of descriptors. They try again when a connection has closed.
@@ -53,6 +55,7 @@ impl WorkQueue {
             blocks: Blocks::default(),
             attention: RefCell::default(),
             ended: RefCell::default(),
+            lingering_count: Cell::new(0),
             ports: RefCell::default(),
             out_of_descriptors: RefCell::default(),
             looking_up: RefCell::default(),

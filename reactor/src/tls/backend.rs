@@ -117,6 +117,8 @@ impl TlsBackend {
         // The limit is checked here, where a write is still one: below it comes in pieces. The session's own messages
         // need no limit, as a peer cannot make it send many.
         lower.set_max_buffered(usize::MAX);
+        // A TLS 1.3 server sends session tickets when it likes, and every peer answers our close_notify with its own.
+        lower.linger_on_close();
         // As the transport below does: on for the side that answers.
         let pauses_when_full = matches!(*session, Connection::Server(_));
         Rc::new(TlsBackend {
@@ -436,6 +438,10 @@ impl TransportBackend for TlsBackend {
     fn set_held_back(&self, bytes: usize) {
         self.held_back.set(bytes);
         self.tell_held_back();
+    }
+
+    fn linger_on_close(&self) {
+        self.lower.linger_on_close();
     }
 
     fn set_no_delay(&self, on: bool) {

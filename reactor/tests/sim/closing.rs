@@ -3,6 +3,7 @@
 use super::tls::Identity;
 use super::*;
 use reactor::Producer;
+use reactor::sim::HostState;
 use reactor::tls::{TlsClient, TlsServer};
 use std::cell::Cell;
 
@@ -213,4 +214,108 @@ fn a_tls_connection_that_is_cut_off_waits_for_no_producer_and_tells_it_to_stop()
     server.kill();
     world.run_for(SECOND);
     assert_eq!(events.all(), ["made", "lost Truncated", "stop"]);
+}
+
+const ANSWER: usize = 200_000;
+
+/// Descriptors that every program has.
+const OF_A_PROGRAM: usize = 5;
+
+/// A server that answers the first bytes with much, and closes while its client still sends; and a client that sends
+/// `request` bytes and then does `at_end` when it has read the end. Returns the world, what the server met, how many
+/// bytes the client got, and what it met.
+fn refuse(request: usize, at_end: fn(&Transport)) -> (World, Host, Events, Rc<Cell<usize>>, Events) {
+    let (world, events, answers, got) = (world(1), Events::default(), Events::default(), Rc::new(Cell::new(0)));
+    let met = events.clone();
+    let server = world.host("server", move |reactor| {
+        let met = met.clone();
+        reactor.listen_tcp("0.0.0.0:8007", move |_| Refusing(met.clone())).unwrap();
+    });
+    let (noted, count) = (answers.clone(), got.clone());
+    world.host("client", move |reactor| {
+        let (noted, count) = (noted.clone(), count.clone());
+        reactor.connect_tcp(("server", PORT), move |_| Asking {
+            request,
+            at_end,
+            events: noted.clone(),
+            got: count.clone(),
+        });
+    });
+    (world, server, events, got, answers)
+}
+
+struct Refusing(Events);
+
+impl Protocol for Refusing {
+    fn data_received(&mut self, transport: &Transport, _data: &[u8]) {
+        transport.write(&[b'!'; ANSWER]);
+        transport.lose_connection();
+    }
+    fn connection_lost(&mut self, reason: &Reason) {
+        self.0.note(reason.to_string());
+    }
+}
+
+struct Asking {
+    request: usize,
+    at_end: fn(&Transport),
+    events: Events,
+    got: Rc<Cell<usize>>,
+}
+
+impl Protocol for Asking {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.write(&vec![b'?'; self.request]);
+    }
+    fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
+        self.got.set(self.got.get() + data.len());
+    }
+    fn read_connection_lost(&mut self, transport: &Transport) {
+        self.events.note("end");
+        (self.at_end)(transport);
+    }
+    fn connection_lost(&mut self, reason: &Reason) {
+        self.events.note(reason.to_string());
+    }
+}
+
+#[test]
+fn an_answer_arrives_whole_although_its_reader_still_sends_when_we_close() {
+    let (world, _, events, got, answers) = refuse(300_000, Transport::lose_connection);
+    world.run_for(4 * SECOND);
+    assert_eq!((got.get(), answers.all()), (ANSWER, vec!["end".to_owned(), "closed cleanly".to_owned()]));
+    assert_eq!(events.all(), ["closed cleanly"]);
+    assert_eq!(world.connection_count(), 0, "it was closed when its peer had closed, and not at a limit");
+}
+
+#[test]
+fn a_peer_that_never_closes_holds_a_socket_only_until_the_limit() {
+    let (world, server, events, got, answers) = refuse(300_000, |_| {});
+    world.run_for(4 * SECOND);
+    assert_eq!(
+        (got.get(), answers.all(), events.all()),
+        (ANSWER, vec!["end".to_owned()], vec!["closed cleanly".to_owned()])
+    );
+    assert_eq!(server.descriptor_count(), OF_A_PROGRAM + 2, "the port, and the socket that lingers");
+    world.run_for(2 * SECOND);
+    assert_eq!(server.descriptor_count(), OF_A_PROGRAM + 1);
+}
+
+#[test]
+fn a_peer_that_sends_without_end_is_reset() {
+    let (world, server, _, _, answers) = refuse(3_000_000, |_| {});
+    world.run_for(4 * SECOND);
+    assert!(answers.all().last().is_some_and(|reason| reason.starts_with("lost")), "{:?}", answers.all());
+    assert_eq!(server.descriptor_count(), OF_A_PROGRAM + 1);
+}
+
+#[test]
+fn a_stop_waits_for_a_socket_that_lingers_but_not_beyond_its_own_limit() {
+    let (world, server, ..) = refuse(300_000, |_| {});
+    world.run_for(SECOND);
+    server.terminate();
+    world.run_for(SECOND);
+    assert!(server.state() == HostState::Running, "it waits for the peer");
+    world.run_for(2 * SECOND);
+    assert!(server.state() != HostState::Running);
 }

@@ -42,14 +42,12 @@ fn bytes_that_arrived_before_a_reset_can_still_be_read() {
 
 #[test]
 fn a_close_with_unread_bytes_sends_a_reset() {
-    let (world, theirs) = (world(1), LastTransport::default());
-    let keep = theirs.clone();
-    let (.., answers, line) = pair(&world, move |noting| {
-        keep.of(Noting { made: Box::new(|transport| transport.pause_producing()), ..noting })
-    });
+    let world = world(1);
+    let (server, _, _, answers, line) =
+        pair(&world, |noting| Noting { made: Box::new(|transport| transport.pause_producing()), ..noting });
     line.write("never read");
     world.run_for(20 * MS);
-    theirs.transport().lose_connection();
+    server.kill(); // Its system closes the socket. The loop itself would let it linger.
     world.run_for(20 * MS);
     assert_eq!(answers.all(), ["made", "lost Lost", "client lost"]);
 }

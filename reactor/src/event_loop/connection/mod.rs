@@ -23,6 +23,7 @@
 //!
 //! Next: `reading.rs`, the first direction.
 
+mod lingering;
 mod reading;
 mod requests;
 mod sending;
@@ -34,6 +35,8 @@ use crate::driver::{Readiness, Stream, Token};
 use crate::foreign::Foreign;
 use crate::transport::TransportBackend;
 use crate::{Address, Protocol, Reason, Transport, UnixAddress};
+use lingering::Knowledge;
+pub(super) use lingering::Lingering;
 use reading::Reading;
 use sending::Sending;
 use std::cell::{Cell, RefCell};
@@ -61,6 +64,8 @@ pub(super) struct Connection {
     /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only
     /// once.
     told_to_stop: Cell<bool>,
+    /// Its peer is sure to send more than we read: see `lingering.rs`.
+    lingers_on_close: Cell<bool>,
     /// It stands in the queue, or is being attended to: there is no need to queue it. So it is in the queue at most
     /// once, and has its read budget twice in a turn at most: for its event and from the queue.
     queued: Cell<bool>,
@@ -100,12 +105,9 @@ impl Connection {
             reading: Reading::new(pause_when_full),
             sending: Sending::new(),
             told_to_stop: Cell::new(false),
+            lingers_on_close: Cell::new(false),
             queued: Cell::new(false),
         })
-    }
-
-    pub(super) fn token(&self) -> Token {
-        self.token
     }
 
     /// Tells the protocol that it is connected, and does what it asked for.
@@ -211,8 +213,9 @@ impl Connection {
     /// Closes the socket and tells the protocol, the producer and the connector, in this order.
     pub(super) fn deliver_end(self: &Rc<Self>, core: &Core) {
         let reason = self.reason.borrow_mut().take().unwrap_or(Reason::Done);
-        // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free.
-        drop(self.stream.take());
+        // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free, unless
+        // the socket lingers; and one that counts the sources finds this one gone.
+        self.close_socket(core, &reason);
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
         // Only now: the protocol may ask how many of its bytes were not sent.
         let producer = self.sending.clear(&self.work.blocks);
@@ -225,6 +228,21 @@ impl Connection {
         // Last, because the factory may connect again: the old protocol must know by then.
         if let Some(connector) = &self.connector {
             connector.lost(core, &reason);
+        }
+    }
+
+    /// Closes the socket, or lets it linger until the peer has our last bytes.
+    fn close_socket(&self, core: &Core, reason: &Reason) {
+        let stream = self.stream.take();
+        // The end of the peer has been read: nothing more can come. And no last bytes are to be saved after a failure.
+        let is_safe = self.reading.has_ended() || !reason.is_clean();
+        match stream {
+            Some(stream) if !is_safe && (self.lingers_on_close.get() || self.reading.may_have_unread()) => {
+                let knowledge =
+                    Knowledge { expects_more: self.lingers_on_close.get(), has_ended: self.sending.has_ended() };
+                Lingering::begin(core, self.token, stream, knowledge);
+            }
+            _ => drop(core.registry.borrow_mut().remove(self.token)),
         }
     }
 

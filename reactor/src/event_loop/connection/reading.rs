@@ -89,6 +89,11 @@ impl Reading {
         matches!(self.flow.get(), Flow::Paused(_))
     }
 
+    /// Whether the socket may hold bytes that have not been read.
+    pub(super) fn may_have_unread(&self) -> bool {
+        matches!(self.edge.get(), Edge::Readable | Edge::EndFollows)
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.edge.get() == Edge::Ended
     }

@@ -3,7 +3,7 @@
 //! Every request only changes state and queues the connection; the loop does the rest when no callback is running. A
 //! request that called back would re-enter the protocol that made it.
 //!
-//! Next: `outgoing.rs`, the bytes that wait to be sent.
+//! Next: `lingering.rs`, what is left of a connection that we closed first.
 
 use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
@@ -112,6 +112,10 @@ impl TransportBackend for Connection {
     fn set_held_back(&self, bytes: usize) {
         self.sending.set_held_back(bytes);
         self.need_attention();
+    }
+
+    fn linger_on_close(&self) {
+        self.lingers_on_close.set(true);
     }
 
     fn set_no_delay(&self, on: bool) {

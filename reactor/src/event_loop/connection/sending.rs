@@ -108,6 +108,11 @@ impl Sending {
         }
     }
 
+    /// Whether the end of our side has been sent.
+    pub(super) fn has_ended(&self) -> bool {
+        self.side.get() == OurSide::Closed
+    }
+
     pub(super) fn buffered(&self) -> usize {
         self.out.borrow().len()
     }
