@@ -9,23 +9,23 @@
 //!     +------------------------- lost ----------------------+
 //! ```
 //!
-//! For a neighbor that reads slowly we keep a list of clients, not of lines: each client is in it once, and its line is
-//! looked up when it is written (the updates are coalesced). So a queue costs at most one entry for each client, and
-//! the line that is sent is always the newest.
+//! A neighbor that reads slowly has no queue. Its link walks along the list of all clients in the order of their last
+//! change, at the pace at which the neighbor reads, so each client is pending once, and the line that is sent is always
+//! the newest (the updates are coalesced). It looks at a bounded number of clients at a time.
 //!
 //! Next: [`links/wire.rs`](../../src/proxyherd/links/wire.rs.html), the link as the reactor sees it.
 
+mod marks;
 mod pending;
 mod refused;
 mod wire;
 
 use crate::config::ServerConfig;
-use crate::locations::{ClientId, Known, NeighborId};
+use crate::locations::{Change, ClientId, NeighborId};
 use crate::log_file::Traffic;
 use crate::replies::Replies;
 use crate::server::Server;
-use pending::PendingClients;
-pub use pending::Why;
+use pending::{Look, Pending};
 use reactor::transport::{HIGH_WATER, KeepAlive};
 use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, Transport};
 use refused::{LOOK_UP_AGAIN, Refused};
@@ -47,6 +47,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A link that was up for this long was a good one: its backoff starts again from the shortest.
 const GOOD_AFTER: Duration = Duration::from_secs(5);
+
+/// Maximum number of clients that a link looks at before others have their turn: less than a millisecond's work.
+pub const MAX_LOOKED_AT: usize = 1024;
 
 /// Notices after at most 14 seconds that a neighbor's machine has vanished. The system's default is two hours.
 pub(crate) const KEEP_ALIVE: KeepAlive =
@@ -74,7 +77,9 @@ pub struct Link {
     state: RefCell<State>,
     /// How many attempts have failed since the last good link.
     failures: Cell<u32>,
-    pending: RefCell<PendingClients>,
+    pending: RefCell<Pending>,
+    /// Goes on looking at clients in a later turn.
+    rest: RefCell<Option<DelayedCall>>,
 }
 
 enum State {
@@ -110,7 +115,8 @@ impl Link {
             lookup_failed: Cell::new(false),
             state: RefCell::new(State::Closed),
             failures: Cell::new(0),
-            pending: RefCell::default(),
+            pending: RefCell::new(Pending::nothing(id)),
+            rest: RefCell::default(),
         })
     }
 
@@ -214,6 +220,7 @@ impl Link {
     /// Closes the link for good.
     pub(crate) fn close(&self) {
         self.refused.borrow_mut().clear();
+        self.forget_pending();
         match self.state.replace(State::Closed) {
             State::Down { again, .. } => {
                 again.cancel();
@@ -252,53 +259,92 @@ impl Link {
         }
     }
 
-    /// Queues a client: the neighbor is to hear what we know of it. While the link is down this does nothing, because
-    /// everything is told when it comes up.
-    pub(crate) fn tell(&self, client: &ClientId, why: Why) {
+    /// Spreads news of a client. The neighbor is told, unless it is the one that told us: `from`. While the link is
+    /// down this does nothing, because everything is told when it comes up.
+    pub(crate) fn spread(&self, change: &Change, from: Option<NeighborId>) {
         if self.is_up() {
-            self.pending.borrow_mut().push(client, why);
+            self.pending.borrow_mut().changed(change, from);
+            if from != Some(self.id) {
+                self.write_on();
+            }
+        }
+    }
+
+    /// The neighbor has said something older about a client: tells it what we know. While the link is down this does
+    /// nothing.
+    pub(crate) fn answer_older(&self, client: ClientId) {
+        let Some(server) = self.server.upgrade() else { return };
+        if self.is_up() {
+            self.pending.borrow_mut().lacks(client, server.locations().borrow().of(client));
             self.write_on();
         }
     }
 
-    /// Queues every client that the neighbor has told us about: it may be another process by now, which lacks them.
-    /// While the link is down this does nothing.
+    /// The neighbor may be another process by now, which lacks what it has told us. While the link is down this does
+    /// nothing.
     fn tell_back(&self) {
         let Some(server) = self.server.upgrade() else { return };
         if !self.is_up() {
             return;
         }
-        let locations = server.locations().borrow();
-        let has_said = |known: &&Known| known.from == Some(self.id);
-        for known in locations.iter().filter(has_said) {
-            self.pending.borrow_mut().push(&known.client, Why::TheyLackIt);
-        }
-        drop(locations);
+        self.pending.borrow_mut().tell_back();
         server.watch().told_back(self.id);
         self.write_on();
         server.watch().done();
     }
 
-    /// Writes pending lines until the buffer is full. It goes on when the neighbor has read (flow control).
+    /// Writes pending lines until the buffer is full; then it goes on when the neighbor has read (flow control). If it
+    /// has looked at many clients before that, it goes on in a later turn.
     fn write_on(&self) {
+        // One callback may bring many changes, each of which comes here: they wait for that turn, too.
+        if self.rest.borrow().as_ref().is_some_and(DelayedCall::active) {
+            return;
+        }
         let Some(server) = self.server.upgrade() else { return };
         let transport = match &*self.state.borrow() {
             State::Up { transport, paused: false, .. } => transport.clone(),
             _ => return,
         };
         let locations = server.locations().borrow();
-        let is_full = || transport.buffered() > HIGH_WATER;
-        while !is_full() {
-            let Some((client, why)) = self.pending.borrow_mut().pop() else { return };
-            let Some(known) = locations.get(&client) else { continue };
-            // Checked now, not when the client was queued: the neighbor may have told us in the meantime.
-            let told_us = known.from == Some(self.id);
-            if why == Why::TheyLackIt || !told_us {
-                server.watch().told(self.id, &known.line);
-                // Writing never calls back, so `locations` may stay borrowed.
-                self.traffic.line_out(&known.line);
-                transport.write_vectored(&[&known.line, b"\n"]);
+        let mut pending = self.pending.borrow_mut();
+        let mut looked_at = 0;
+        // Not `paused`: that is said later, and one line may fill the buffer.
+        while transport.buffered() <= HIGH_WATER && looked_at < MAX_LOOKED_AT {
+            looked_at += 1;
+            match pending.look(&locations) {
+                Look::Nothing => break,
+                Look::Skip => {}
+                Look::Tell(known) => {
+                    server.watch().told(self.id, &known.line);
+                    // Writing never calls back, so `locations` may stay borrowed.
+                    self.traffic.line_out(&known.line);
+                    transport.write_vectored(&[&known.line, b"\n"]);
+                }
             }
+        }
+        server.watch().looked_at(self.id, looked_at);
+        if looked_at == MAX_LOOKED_AT {
+            self.go_on_later(&server);
+        }
+    }
+
+    /// Goes on with [`write_on`](Link::write_on) in a later turn.
+    fn go_on_later(&self, server: &Server) {
+        let this = self.this.clone();
+        self.rest.replace(Some(server.reactor().call_later(Duration::ZERO, move || {
+            let Some(link) = this.upgrade() else { return };
+            link.write_on();
+            if let Some(server) = link.server.upgrade() {
+                server.watch().done();
+            }
+        })));
+    }
+
+    /// The link is down: what is pending is told when it comes up again, with everything else.
+    fn forget_pending(&self) {
+        *self.pending.borrow_mut() = Pending::nothing(self.id);
+        if let Some(rest) = self.rest.take() {
+            rest.cancel();
         }
     }
 
@@ -322,15 +368,9 @@ impl Link {
         *self.state.borrow_mut() =
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
         self.may_lack_news.set(false); // It is told everything now.
-        // PEER must be the first line, so the state is up, and clients are queued, only after it has been written. What
-        // was queued for an earlier link is part of everything.
-        let mut pending = self.pending.borrow_mut();
-        *pending = PendingClients::default();
+        // PEER must be the first line, so the state is up, and anything is pending, only after it has been written.
+        *self.pending.borrow_mut() = Pending::everything(self.id, &server.locations().borrow());
         server.watch().linked(self.id);
-        for client in server.locations().borrow().clients() {
-            pending.push(client, Why::TheyLackIt);
-        }
-        drop(pending); // `write_on` takes from it.
         self.write_on();
         server.watch().done();
     }
@@ -359,7 +399,7 @@ impl Link {
         });
         *state = State::Down { again, connector: connector.clone() };
         drop(state);
-        *self.pending.borrow_mut() = PendingClients::default();
+        self.forget_pending();
     }
 
     fn try_again(&self) {

@@ -8,17 +8,37 @@
 //! The paper drops an AT only if its time *equals* the known one. Then an older message that arrives late overwrites a
 //! newer one, and two of them chase each other round the ring for ever. `herdsim --rule paper` shows it.
 //!
-//! Next: [`server.rs`](mod@crate::server), which decides where an AT goes.
+//! The clients stand in the order of their last change. A link walks along that order ([`crate::links`]): whatever it
+//! has not passed, its neighbor has not been told.
+//!
+//! Next: [`locations/table.rs`](../../src/proxyherd/locations/table.rs.html), the table below.
 
 use crate::decimal::Time;
 use crate::message::{self, At, Command};
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::fmt;
-use std::rc::Rc;
+use table::{Chunks, Hash, Index};
 
-/// A client's name, shared by all lists that hold it.
-pub type ClientId = Rc<[u8]>;
+mod table;
+
+/// A client's number in the table of one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientId(u32);
+
+impl ClientId {
+    /// The number: those of the clients that are known are 0, 1, 2 ...
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The client of this number, which [`index`](ClientId::index) has returned.
+    pub(crate) fn from_index(index: usize) -> ClientId {
+        ClientId(index as u32)
+    }
+}
+
+/// Stands for no client in the list of changes.
+const NOBODY: u32 = u32::MAX;
 
 /// The index of a neighbor in the server's list of links.
 pub type NeighborId = usize;
@@ -27,20 +47,54 @@ pub type NeighborId = usize;
 #[derive(Debug, Clone)]
 pub struct Known {
     /// The client's name.
-    pub client: ClientId,
+    pub client: Box<[u8]>,
     /// The AT line, without its end.
     pub line: Vec<u8>,
     /// The client's time in it.
     pub time: Time,
     /// The neighbor that sent it; `None` if it came from a client or from a server that has not said its name.
     pub from: Option<NeighborId>,
+    /// The number of its last change.
+    change: u64,
+    /// The clients that changed before it and after it.
+    before: u32,
+    after: u32,
+}
+
+/// A client's place in the order of changes. It holds until the client changes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The client.
+    pub client: ClientId,
+    /// The number of its last change. Later changes have greater numbers.
+    pub change: u64,
+}
+
+/// A client has changed: its new version has been stored, and its place is now the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its new place.
+    pub place: Place,
+    /// What the new version has replaced. `None` if the client was not known.
+    pub before: Option<Before>,
+}
+
+/// A version that a newer one has replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// The number of the change that had brought it.
+    pub change: u64,
+    /// The neighbor that had sent it.
+    pub from: Option<NeighborId>,
+    /// The place that stood after it. `None` if it was the last one.
+    pub next: Option<Place>,
 }
 
 /// How an offered AT compares with what is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is newer. It is now known, and must go on to the other servers.
-    Newer(ClientId),
+    Newer(Change),
     /// It is already known.
     Same,
     /// It is older: its sender lacks what is known.
@@ -57,10 +111,14 @@ pub type Order = Box<dyn FnMut(Time, &[u8], &Known) -> Ordering>;
 
 /// All locations that a server knows.
 pub struct Locations {
-    known: HashMap<ClientId, Known>,
-    /// The clients in the order in which they became known. A hash map's own order differs from run to run, and a link
-    /// that comes up would then send the same lines in another order each time.
-    order: Vec<ClientId>,
+    index: Index,
+    known: Chunks<Known>,
+    /// The ends of the list of clients in the order of their last change. A hash table's own order differs from run to
+    /// run, and a link that comes up would then send the same lines in another order each time.
+    first: u32,
+    last: u32,
+    /// How many changes there have been.
+    changes: u64,
     bytes: usize,
     limit: usize,
     version_order: Order,
@@ -102,7 +160,8 @@ impl Locations {
     /// Empty, and with an order of versions that another rule asks for. `limit` is that of [`new`](Locations::new), in
     /// bytes.
     pub fn with_order(limit: usize, version_order: Order) -> Locations {
-        Locations { known: HashMap::new(), order: Vec::new(), bytes: 0, limit, version_order }
+        let (index, known) = (Index::new(), Chunks::new());
+        Locations { index, known, first: NOBODY, last: NOBODY, changes: 0, bytes: 0, limit, version_order }
     }
 
     /// Takes an AT if it is newer than what is known.
@@ -115,50 +174,117 @@ impl Locations {
     /// Takes an AT that has been written as a line already, if it is newer than what is known. `from` is the neighbor
     /// that told it, if one did.
     pub fn offer_line(&mut self, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
-        if let Some(known) = self.known.get_mut(client) {
-            let id = known.client.clone();
-            return match (self.version_order)(time, line, known) {
-                Ordering::Equal => Verdict::Same,
-                Ordering::Less => Verdict::Older(id),
-                Ordering::Greater => {
-                    // Before anything changes: a refused version must leave the known one whole.
-                    let (old, new) = (size(client, &known.line), size(client, line));
-                    if new > old && self.bytes + new - old > self.limit {
-                        return Verdict::NoRoom;
-                    }
-                    self.bytes = self.bytes - old + new;
-                    known.line.clear();
-                    known.line.extend_from_slice(line);
-                    known.line.shrink_to(RESERVED_LINE.max(line.len()));
-                    (known.time, known.from) = (time, from);
-                    Verdict::Newer(id)
+        let hash = self.index.hash(client);
+        let Some(number) = self.find(hash, client) else { return self.add(hash, client, time, line, from) };
+        let known = self.known.at_mut(number);
+        match (self.version_order)(time, line, known) {
+            Ordering::Equal => Verdict::Same,
+            Ordering::Less => Verdict::Older(ClientId(number)),
+            Ordering::Greater => {
+                // Before anything changes: a refused version must leave the known one whole.
+                let (old, new) = (size(client, &known.line), size(client, line));
+                if new > old && self.bytes + new - old > self.limit {
+                    return Verdict::NoRoom;
                 }
-            };
+                self.bytes = self.bytes - old + new;
+                known.line.clear();
+                known.line.extend_from_slice(line);
+                known.line.shrink_to(RESERVED_LINE.max(line.len()));
+                known.time = time;
+                let before = Before { change: known.change, from: known.from, next: None };
+                known.from = from;
+                Verdict::Newer(self.move_to_end(number, before))
+            }
         }
+    }
+
+    /// Adds a new client.
+    fn add(&mut self, hash: Hash, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
         let size = size(client, line);
+        let Some(number) = u32::try_from(self.known.len()).ok().filter(|number| *number != NOBODY) else {
+            return Verdict::NoRoom;
+        };
         if self.bytes + size > self.limit {
             return Verdict::NoRoom;
         }
         self.bytes += size;
-        let id: ClientId = client.into();
-        self.order.push(id.clone());
-        self.known.insert(id.clone(), Known { client: id.clone(), line: line.to_vec(), time, from });
-        Verdict::Newer(id)
+        let (client, line) = (client.into(), line.to_vec());
+        let (change, before) = (self.changes, self.last);
+        self.changes += 1;
+        self.known.push(Known { client, line, time, from, change, before, after: NOBODY });
+        self.index.insert(hash, number);
+        match before {
+            NOBODY => self.first = number,
+            before => self.known.at_mut(before).after = number,
+        }
+        self.last = number;
+        Verdict::Newer(Change { place: Place { client: ClientId(number), change }, before: None })
+    }
+
+    /// A client has changed: gives it the last place. `version` is what it had before; this fills in its place.
+    fn move_to_end(&mut self, number: u32, mut version: Before) -> Change {
+        let (change, last) = (self.changes, self.last);
+        self.changes += 1;
+        let known = self.known.at_mut(number);
+        known.change = change;
+        if number != last {
+            let (before, after) = (known.before, known.after);
+            (known.before, known.after) = (last, NOBODY);
+            let next = self.known.at_mut(after); // It was not the last: there is one.
+            version.next = Some(Place { client: ClientId(after), change: next.change });
+            next.before = before;
+            match before {
+                NOBODY => self.first = after,
+                before => self.known.at_mut(before).after = after,
+            }
+            self.known.at_mut(last).after = number;
+            self.last = number;
+        }
+        Change { place: Place { client: ClientId(number), change }, before: Some(version) }
+    }
+
+    fn place(&self, number: u32) -> Option<Place> {
+        (number != NOBODY).then(|| Place { client: ClientId(number), change: self.known.at(number).change })
+    }
+
+    fn find(&self, hash: Hash, client: &[u8]) -> Option<u32> {
+        self.index.find(hash, |number| *self.known.at(number).client == *client)
     }
 
     /// The newest known version of a client's location.
     pub fn get(&self, client: &[u8]) -> Option<&Known> {
-        self.known.get(client)
+        self.find(self.index.hash(client), client).map(|number| self.known.at(number))
     }
 
-    /// Everything that is known, in the order in which the clients became known.
+    /// The newest known version of the location of a client that this table has numbered.
+    ///
+    /// # Panics
+    /// If no client has this number.
+    pub fn of(&self, client: ClientId) -> &Known {
+        self.known.at(client.0)
+    }
+
+    /// The place of the client that has not changed for the longest time.
+    pub fn first(&self) -> Option<Place> {
+        self.place(self.first)
+    }
+
+    /// The place after that of a client.
+    ///
+    /// # Panics
+    /// If no client has this number.
+    pub fn after(&self, client: ClientId) -> Option<Place> {
+        self.place(self.known.at(client.0).after)
+    }
+
+    /// How many changes there have been. Their numbers are lower than this; those of later ones are not.
+    pub fn change_count(&self) -> u64 {
+        self.changes
+    }
+
+    /// Everything that is known, in the order of the last change.
     pub fn iter(&self) -> impl Iterator<Item = &Known> {
-        self.order.iter().filter_map(|client| self.known.get(client))
-    }
-
-    /// All known clients, in the order in which they became known.
-    pub fn clients(&self) -> impl Iterator<Item = &ClientId> {
-        self.order.iter()
+        std::iter::successors(self.first(), |place| self.after(place.client)).map(|place| self.of(place.client))
     }
 
     /// How many clients are known.
@@ -168,7 +294,7 @@ impl Locations {
 
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.known.len() == 0
     }
 }
 
@@ -179,6 +305,11 @@ impl fmt::Debug for Locations {
 }
 
 impl Known {
+    /// The number of its last change.
+    pub(crate) fn change(&self) -> u64 {
+        self.change
+    }
+
     /// The fields of the line.
     pub fn at(&self) -> Option<At<'_>> {
         match message::parse(&self.line) {
@@ -189,123 +320,4 @@ impl Known {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn offer(locations: &mut Locations, line: &str) -> Verdict {
-        let Some(Command::At(at)) = message::parse(line.as_bytes()) else { panic!("{line}") };
-        locations.offer(&at, None)
-    }
-
-    fn id(name: &str) -> ClientId {
-        name.as_bytes().into()
-    }
-
-    #[test]
-    fn only_a_newer_at_is_taken() {
-        let mut locations = Locations::new(1 << 20);
-        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Newer(id("k")));
-        assert_eq!(offer(&mut locations, "AT A +1 k +1+1 10"), Verdict::Same);
-        assert_eq!(offer(&mut locations, "AT A +1 k +2+2 9.999999999"), Verdict::Older(id("k")));
-        assert_eq!(offer(&mut locations, "AT A +1 k +2+2 10.000000001"), Verdict::Newer(id("k")));
-        assert_eq!(locations.get(b"k").unwrap().line, b"AT A +1 k +2+2 10.000000001");
-        assert_eq!(locations.len(), 1);
-    }
-
-    #[test]
-    fn of_two_ats_with_the_same_time_the_greater_server_wins_and_then_the_greater_line() {
-        let mut locations = Locations::new(1 << 20);
-        for (line, is_newer) in [
-            ("AT Bolden +0.5 kiwi +1+1 100.5", true),
-            ("AT Alford +0.9 kiwi +9+9 100.5", false),
-            ("AT Parker +0.1 kiwi +0+0 100.5", true),
-            ("AT Parker +0.0 kiwi +9+9 100.5", false),
-            ("AT Parker +0.1 kiwi +0+1 100.5", true),
-            ("AT Bolden +9.9 kiwi +9+9 100.500", false),
-            ("AT Parker2 +0.0 kiwi +0+0 +100.50", true),
-            ("AT Zed +9.9 kiwi +9+9 100.499999999", false),
-            ("AT Alford +0.0 kiwi +0+0 100.500000001", true),
-            ("AT Alford +0.0 kiwi +0+0 1400794645.392014451", true),
-            ("AT Zed +9.0 kiwi +9+9 1400794645.392014450", false),
-        ] {
-            let verdict = if is_newer { Verdict::Newer(id("kiwi")) } else { Verdict::Older(id("kiwi")) };
-            assert_eq!(offer(&mut locations, line), verdict, "{line}");
-        }
-    }
-
-    #[test]
-    fn every_order_of_arrival_ends_with_the_same_at() {
-        // At equal times the greater server wins, then the greater line. "Bolden\x01" is the greatest server, though in
-        // whole lines its \x01 sorts before the space after "Bolden".
-        let lines = [
-            "AT Alford +9 k +1+1 10",
-            "AT Bolden +1 k +1+1 10",
-            "AT Bolden +1 k +1+1 10.000",
-            "AT Bolden +2 k +1+1 10",
-            "AT Bolden\x01 +1 k +1+1 10",
-            "AT Alford +1 k +1+1 9",
-        ];
-        let mut ends = std::collections::BTreeSet::new();
-        for first in 0..lines.len() {
-            for step in [1, 5] {
-                let mut locations = Locations::new(1 << 20);
-                for turn in 0..lines.len() {
-                    offer(&mut locations, lines[(first + turn * step) % lines.len()]);
-                }
-                ends.insert(locations.get(b"k").unwrap().line.to_vec());
-            }
-        }
-        assert_eq!(ends.len(), 1);
-        assert!(ends.contains(&b"AT Bolden\x01 +1 k +1+1 10"[..]));
-    }
-
-    #[test]
-    fn a_full_server_takes_updates_but_no_new_clients_and_no_much_longer_lines() {
-        let mut locations = Locations::new(2 * (ENTRY_OVERHEAD + RESERVED_LINE + 1));
-        assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));
-        assert!(matches!(offer(&mut locations, "AT A +1 b +1+1 1"), Verdict::Newer(_)));
-        assert_eq!(offer(&mut locations, "AT A +1 c +1+1 1"), Verdict::NoRoom);
-        assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 2"), Verdict::Newer(_)));
-        let long = format!("AT A +1 a +1.{}+1 3", "0".repeat(RESERVED_LINE));
-        assert_eq!(offer(&mut locations, &long), Verdict::NoRoom);
-        assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 3"), Verdict::Newer(_)));
-    }
-
-    #[test]
-    fn an_entry_counts_with_its_name_and_at_least_the_usual_line() {
-        let mut locations = Locations::new(1 << 20);
-        offer(&mut locations, "AT A +1 kiwi +1+1 1");
-        assert_eq!(locations.bytes, ENTRY_OVERHEAD + 4 + RESERVED_LINE);
-        let long = format!("AT A +1 kiwi +1.{}+1 2", "0".repeat(RESERVED_LINE));
-        offer(&mut locations, &long);
-        assert_eq!(locations.bytes, ENTRY_OVERHEAD + 4 + long.len());
-        offer(&mut locations, "AT A +1 kiwi +1+1 3");
-        assert_eq!(locations.bytes, ENTRY_OVERHEAD + 4 + RESERVED_LINE);
-    }
-
-    #[test]
-    fn the_limit_is_reached_to_the_byte_and_not_passed() {
-        let long = format!("AT A +1 a +1.{}+1 2", "0".repeat(RESERVED_LINE));
-        let needed = ENTRY_OVERHEAD + 1 + long.len();
-        for (limit, has_room) in [(needed, true), (needed - 1, false)] {
-            let mut locations = Locations::new(limit);
-            assert!(matches!(offer(&mut locations, "AT A +1 a +1+1 1"), Verdict::Newer(_)));
-            assert_eq!(offer(&mut locations, &long) != Verdict::NoRoom, has_room);
-            let mut locations = Locations::new(limit);
-            assert_eq!(offer(&mut locations, &long) != Verdict::NoRoom, has_room);
-        }
-    }
-
-    #[test]
-    fn clients_are_listed_in_the_order_in_which_they_became_known() {
-        let mut locations = Locations::new(1 << 20);
-        assert!(locations.is_empty());
-        for line in ["AT A +1 c +1+1 1", "AT A +1 a +1+1 1", "AT A +1 b +1+1 1", "AT A +1 c +1+1 2"] {
-            offer(&mut locations, line);
-        }
-        assert_eq!((locations.len(), locations.is_empty()), (3, false));
-        assert!(locations.clients().eq(&[id("c"), id("a"), id("b")]));
-        let seconds = |known: &Known| known.at().unwrap().iamat.time_text.to_vec();
-        assert!(locations.iter().map(seconds).eq([b"2", b"1", b"1"]));
-    }
-}
+mod tests;

@@ -10,23 +10,23 @@
 //!   newer one, which may have been sent on a link that broke.
 //! * A link that comes up carries every client that we know: what was sent while it was down is lost.
 //! * *Telling back*: the last lines of a neighbor's process may reach us after it has died, and its successor lacks
-//!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it every
-//!   location that we have from it ([`Link`] knows when).
+//!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it what it
+//!   has told us since our link came up ([`Link`] knows when).
 //!
 //! Next: [`connections.rs`](mod@crate::connections), the connections that peers have made to it.
 
 use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Limits};
 use crate::connections::Connections;
+use crate::decimal;
 use crate::decimal::Time;
 use crate::links::Link;
-use crate::locations::{ClientId, Locations, NeighborId, Order, Verdict, newness};
+use crate::locations::{Change, Locations, NeighborId, Order, Verdict, newness};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
 use crate::places::{self, Nearby, NotAsked, Places};
 use crate::protocol::HerdProtocol;
 use crate::watch::{HeardFrom, Watch};
-use crate::{decimal, links};
 use reactor::{Address, Deferred, Failure, LineReceiver, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -264,9 +264,9 @@ impl Server {
     pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
         let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, line, None);
         self.watch.heard(at, line, HeardFrom::Client, &verdict);
-        match verdict {
+        match &verdict {
             // It is stored by now: a link looks the line up when it writes it. Flooding first would send the old one.
-            Verdict::Newer(client) => self.flood(&client, None),
+            Verdict::Newer(change) => self.flood(change, None),
             // The client gets its reply all the same: we know at least what it said.
             Verdict::Same | Verdict::Older(_) => {}
             Verdict::NoRoom => {
@@ -286,13 +286,13 @@ impl Server {
         let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, &line, from);
         self.watch.heard(at, &line, from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor), &verdict);
         let is_news = matches!(verdict, Verdict::Newer(_));
-        match verdict {
-            Verdict::Newer(client) => self.flood(&client, from),
+        match &verdict {
+            Verdict::Newer(change) => self.flood(change, from),
             // The flood ends here: on a ring, passing it on again would never end.
             Verdict::Same => {}
             Verdict::Older(client) => {
                 if let Some(neighbor) = from {
-                    self.links()[neighbor].tell(&client, links::Why::TheyLackIt);
+                    self.links()[neighbor].answer_older(*client);
                 }
             }
             Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(at.iamat.client)),
@@ -302,12 +302,8 @@ impl Server {
     }
 
     /// Tells every neighbor about a client, except the neighbor that told us: that one knows it.
-    fn flood(&self, client: &ClientId, from: Option<NeighborId>) {
-        for (id, link) in self.links().iter().enumerate() {
-            if Some(id) != from {
-                link.tell(client, links::Why::News);
-            }
-        }
+    fn flood(&self, change: &Change, from: Option<NeighborId>) {
+        self.links().iter().for_each(|link| link.spread(change, from));
     }
 
     /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,

@@ -32,12 +32,18 @@ pub trait Watch {
         let _ = (neighbor, line);
     }
 
+    /// The server has looked at this number of clients, without a pause, to find what it must tell a neighbor.
+    fn looked_at(&self, neighbor: NeighborId, clients: usize) {
+        let _ = (neighbor, clients);
+    }
+
     /// The server's link to a neighbor has come up. It will tell that neighbor about every client.
     fn linked(&self, neighbor: NeighborId) {
         let _ = neighbor;
     }
 
-    /// A neighbor may be another process by now. The server will tell it about the clients that it had told us about.
+    /// A neighbor may be another process by now. The server will tell it what it has told the server since
+    /// their link came up, and has not been told back.
     fn told_back(&self, neighbor: NeighborId) {
         let _ = neighbor;
     }

@@ -6,8 +6,10 @@
 use crate::held_places::HeldPlaces;
 use crate::util::PATIENCE;
 use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
+use proxyherd::locations::newness;
 use proxyherd::places::Places;
 use proxyherd::server::Server;
+use proxyherd::watch::Watch;
 use reactor::driver::{Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake};
 use reactor::{Deferred, Reactor, Settings};
 use socket2::{Domain, Socket, Type};
@@ -95,7 +97,19 @@ impl Harness {
     /// Starts a server named Alford of this herd.
     #[track_caller]
     pub(crate) fn start(&self, config: &Config, places: Rc<dyn Places>) -> SocketAddr {
-        let mut started = Some(Server::start(&self.reactor, config, "Alford", places).unwrap());
+        self.wait_for_start(Server::start(&self.reactor, config, "Alford", places).unwrap())
+    }
+
+    /// The same as [`start`](Harness::start), with an observer.
+    #[track_caller]
+    pub(crate) fn start_watched(&self, config: &Config, places: Rc<dyn Places>, watch: Rc<dyn Watch>) -> SocketAddr {
+        let server = Server::new(&self.reactor, config, "Alford", places, Box::new(newness), watch).unwrap();
+        self.wait_for_start(server.begin())
+    }
+
+    #[track_caller]
+    fn wait_for_start(&self, started: Deferred<SocketAddr>) -> SocketAddr {
+        let mut started = Some(started);
         self.turn_until("it listens", || started.as_ref().is_some_and(Deferred::has_fired));
         started.take().and_then(Deferred::result).expect("the server has not started")
     }

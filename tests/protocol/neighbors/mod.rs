@@ -1,6 +1,7 @@
 //! What servers say to each other: which peer may say what, on which connection, and that all servers end up with the
 //! same locations.
 
+mod catching_up;
 mod flooding;
 mod links;
 mod peer_and_at;

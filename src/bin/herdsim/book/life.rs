@@ -3,8 +3,8 @@
 //!
 //! The book has an account of the whole herd; this is the account of one server. A server may tell a neighbor about a
 //! client once for each version that it takes from elsewhere, once for each older version that the neighbor sent, once
-//! when the link comes up, and once when it tells the neighbor back what the neighbor had said. After an older version
-//! it not only may, it must.
+//! when the link comes up, and once when it tells the neighbor back what the neighbor has said since. After an older
+//! version it not only may, it must, unless the neighbor then sends a newer one.
 //!
 //! Next: `checks.rs`, what is checked when.
 
@@ -18,19 +18,20 @@ pub(crate) struct Life {
     pub(crate) is_over: bool,
     /// The newest version of each client that it has taken.
     pub(crate) held: Vec<Option<Version>>,
-    /// The neighbor that told it that version.
-    from: Vec<Option<NeighborId>>,
     /// How often it may still tell each neighbor about each client.
     may_tell: Vec<Vec<u32>>,
     /// For each neighbor and client: whether the neighbor has said something older, and has not been told since.
     owes: Vec<Vec<bool>>,
+    /// For each neighbor and client: whether the version that is held came from the neighbor since the link to it came
+    /// up, and has not been told back.
+    may_tell_back: Vec<Vec<bool>>,
 }
 
 impl Life {
     pub(crate) fn new(server: usize, clients: usize, neighbors: usize) -> Life {
         let may_tell = vec![vec![0; clients]; neighbors];
-        let owes = vec![vec![false; clients]; neighbors];
-        Life { server, is_over: false, held: vec![None; clients], from: vec![None; clients], may_tell, owes }
+        let no = vec![vec![false; clients]; neighbors];
+        Life { server, is_over: false, held: vec![None; clients], may_tell, owes: no.clone(), may_tell_back: no }
     }
 
     /// How many clients it knows.
@@ -41,12 +42,11 @@ impl Life {
     /// It has taken a version, and forwards it to all neighbors except the one that it came from.
     pub(crate) fn took(&mut self, client: usize, version: Version, from: HeardFrom) {
         self.held[client] = Some(version);
-        self.from[client] = match from {
-            HeardFrom::Neighbor(neighbor) => Some(neighbor),
-            HeardFrom::Client | HeardFrom::Unnamed => None,
-        };
-        for (neighbor, may_tell) in self.may_tell.iter_mut().enumerate() {
-            may_tell[client] += u32::from(Some(neighbor) != self.from[client]);
+        for neighbor in 0..self.may_tell.len() {
+            let is_theirs = from == HeardFrom::Neighbor(neighbor);
+            self.may_tell[neighbor][client] += u32::from(!is_theirs);
+            self.owes[neighbor][client] &= !is_theirs;
+            self.may_tell_back[neighbor][client] = is_theirs;
         }
     }
 
@@ -62,6 +62,7 @@ impl Life {
             *left = u32::from(held.is_some());
         }
         self.owes[neighbor].fill(false);
+        self.may_tell_back[neighbor].fill(false);
     }
 
     /// A neighbor that has said something older about a client, and has never been told the newer version.
@@ -74,9 +75,9 @@ impl Life {
     /// this is about.
     pub(crate) fn told_back(&mut self, neighbor: NeighborId) -> u64 {
         let mut count = 0;
-        for (left, from) in self.may_tell[neighbor].iter_mut().zip(&self.from) {
-            let has_said = u32::from(*from == Some(neighbor));
-            *left += has_said;
+        for (left, may_tell_back) in self.may_tell[neighbor].iter_mut().zip(&mut self.may_tell_back[neighbor]) {
+            let has_said = std::mem::take(may_tell_back);
+            *left += u32::from(has_said);
             count += u64::from(has_said);
         }
         count

@@ -1,5 +1,6 @@
 use super::*;
 use crate::herd::topology::Topology;
+use proxyherd::locations::Locations;
 use proxyherd::message::{Command, parse};
 use reactor::sim::Random;
 
@@ -25,7 +26,7 @@ fn an_acknowledged_version_may_be_lost_but_not_if_a_running_server_had_heard_it(
         let book = Book::new(&graph, vec![b"client-1".to_vec()]);
         let [one, other] = [0, 1].map(|server| book.began(server));
         let Some(Command::At(at)) = parse(LINE) else { panic!() };
-        let taken = Verdict::Newer(at.iamat.client.into());
+        let taken = Locations::new(1 << 20).offer(&at, None);
         one.heard(&at, LINE, HeardFrom::Client, &taken);
         one.linked(0);
         one.told(0, LINE);
