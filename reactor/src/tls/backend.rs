@@ -81,6 +81,9 @@ pub(super) struct TlsBackend {
     producer: RefCell<Option<Weak<dyn Producer>>>,
     /// An end waits for the producer. Not if it came after the end was asked for, or if TLS has failed.
     is_producer_awaited: Cell<bool>,
+    /// The inner protocol has paused, and the handshake is not done. A pause holds back its data, and there is none
+    /// yet: it begins when the handshake is done, which needs what the peer sends.
+    pauses_after_handshake: Cell<bool>,
     /// Bytes that a layer above this one holds back.
     held_back: Cell<usize>,
     /// Above this many waiting bytes, early or written, the next write aborts the connection.
@@ -134,6 +137,7 @@ impl TlsBackend {
             early: RefCell::default(),
             producer: RefCell::new(None),
             is_producer_awaited: Cell::new(false),
+            pauses_after_handshake: Cell::new(false),
             held_back: Cell::new(0),
             max_buffered: Cell::new(MAX_BUFFERED),
             pauses_when_full: Cell::new(pauses_when_full),
@@ -166,6 +170,9 @@ impl TlsBackend {
             self.progress.set(Progress::Established);
             self.set_deadline(None);
             self.send_early();
+            if self.pauses_after_handshake.take() {
+                self.lower.pause_producing();
+            }
         }
     }
 
@@ -385,16 +392,23 @@ impl TransportBackend for TlsBackend {
     }
 
     fn pause_producing(&self) {
-        self.lower.pause_producing();
+        match self.progress.get() {
+            Progress::Established => self.lower.pause_producing(),
+            Progress::Silent | Progress::Handshaking => self.pauses_after_handshake.set(true),
+        }
     }
 
     fn resume_producing(&self) {
+        if self.pauses_after_handshake.take() {
+            // A pause that was never passed on. The transport below has the loop call `reading_resumed` for it.
+            self.lower.pause_producing();
+        }
         self.lower.resume_producing();
     }
 
     fn is_paused(&self) -> bool {
         let is_full = self.early.borrow().len() > HIGH_WATER;
-        is_full && self.pauses_when_full.get() || self.lower.is_paused()
+        is_full && self.pauses_when_full.get() || self.pauses_after_handshake.get() || self.lower.is_paused()
     }
 
     fn is_disconnecting(&self) -> bool {

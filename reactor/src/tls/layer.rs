@@ -80,6 +80,8 @@ impl TlsProtocol {
             // protocol gets the same calls however the network cuts the records.
             while !backend.peer_closed.get() {
                 if backend.lower.is_paused() && !backend.is_disconnecting() {
+                    // Also the last message of our handshake, if the protocol has paused at its end: the peer waits.
+                    backend.flush();
                     self.held = records.to_vec();
                     return;
                 }

@@ -144,3 +144,98 @@ fn get_pages() -> u64 {
     assert_eq!(world.connection_count(), 0);
     world.trace_hash()
 }
+
+/// Notes what it meets, says hello, and pauses when it is made or when the handshake is done.
+struct Pausing {
+    events: Events,
+    line: LastTransport,
+    pauses_first: bool,
+}
+
+impl Pausing {
+    fn pause(&self, transport: &Transport) {
+        transport.pause_producing();
+        assert!(transport.is_paused());
+        *self.line.0.borrow_mut() = Some(transport.clone());
+    }
+}
+
+impl Protocol for Pausing {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.events.note("made");
+        transport.write(b"hello");
+        if self.pauses_first {
+            self.pause(transport);
+        }
+    }
+    fn handshake_completed(&mut self, transport: &Transport) {
+        self.events.note("handshake");
+        if !self.pauses_first {
+            self.pause(transport);
+        }
+    }
+    fn reading_resumed(&mut self, _transport: &Transport) {
+        self.events.note("resumed");
+    }
+    fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
+        self.events.note(String::from_utf8_lossy(data));
+    }
+    fn connection_lost(&mut self, reason: &Reason) {
+        self.events.note(reason.to_string());
+    }
+}
+
+/// Both ends pause as [`Pausing`] does, for a minute, and then go on.
+fn both_pause(client_pauses_first: bool, server_pauses_first: bool) -> [Vec<String>; 4] {
+    let (world, identity) = (world(1), Identity::new());
+    let ends = [Events::default(), Events::default()];
+    let lines = [LastTransport::default(), LastTransport::default()];
+    let (me, events, line) = (identity.clone(), ends[0].clone(), lines[0].clone());
+    world.host("server", move |reactor| {
+        let tls = TlsServer::new(reactor, &[&me.certificate], &me.key, &[]).unwrap();
+        let (events, line) = (events.clone(), line.clone());
+        let build =
+            move |_: Address| Pausing { events: events.clone(), line: line.clone(), pauses_first: server_pauses_first };
+        reactor.listen_tcp("0.0.0.0:443", tls.factory(build)).unwrap();
+    });
+    let (events, line) = (ends[1].clone(), lines[1].clone());
+    world.host("client", move |reactor| {
+        let tls = TlsClient::new(reactor, &identity.roots(), &[]).unwrap();
+        let (events, line) = (events.clone(), line.clone());
+        let build =
+            move |_: Address| Pausing { events: events.clone(), line: line.clone(), pauses_first: client_pauses_first };
+        reactor.connect_tcp(("server", 443), tls.factory("server", build));
+    });
+    world.run_for(60 * SECOND);
+    let paused = ends.each_ref().map(Events::all);
+    lines.iter().for_each(|line| line.transport().resume_producing());
+    world.run_for(SECOND);
+    let [server, client] = paused;
+    let [server_later, client_later] = ends.map(|events| events.all());
+    [server, client, server_later, client_later]
+}
+
+#[test]
+fn a_pause_before_or_at_the_end_of_the_handshake_holds_back_data_and_not_the_handshake() {
+    for (client_first, server_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        let [server, client, server_later, client_later] = both_pause(client_first, server_first);
+        assert_eq!([server, client], [["made", "handshake"]; 2], "{client_first} {server_first}");
+        assert_eq!([server_later, client_later], [["made", "handshake", "resumed", "hello"]; 2]);
+    }
+}
+
+#[test]
+fn a_pause_that_ends_before_the_handshake_is_reported_like_any_other() {
+    let (world, events, answers, identity) = (world(1), Events::default(), Events::default(), Identity::new());
+    identity.serve(&world, &events, hello);
+    identity.connect(&world, &answers, |noting| Noting {
+        made: Box::new(|transport| {
+            transport.pause_producing();
+            transport.resume_producing();
+            assert!(!transport.is_paused());
+        }),
+        ..noting
+    });
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "resumed", "data hello"]);
+}
