@@ -52,7 +52,8 @@ pub struct Settings {
     /// When a port that ran out of descriptors tries again to accept. Default 200 ms.
     pub accept_retry: Duration,
     /// Whether `run` catches SIGINT and SIGTERM and stops on them. Default true. On Linux, a SIGINT that the process
-    /// ignores from its start, because a script runs it in the background, stays ignored, as in Twisted.
+    /// ignores from its start, because a script runs it in the background, stays ignored, as in Twisted. On Windows no
+    /// signal is caught: Ctrl-C ends the process.
     pub catch_signals: bool,
 }
 

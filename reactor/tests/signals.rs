@@ -1,5 +1,7 @@
 //! SIGINT and SIGTERM. Signals reach the whole process, so each test has one of its own.
 
+#![cfg(unix)]
+
 #[path = "util/child.rs"]
 mod child;
 #[path = "util/run.rs"]

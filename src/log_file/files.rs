@@ -11,7 +11,6 @@ use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
 use std::hash::BuildHasher;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -20,9 +19,6 @@ const MAX_COUNTED: u64 = 100;
 
 /// The maximum number of names to try.
 const MAX_NAMES: u64 = 200;
-
-/// Only the owner can read a log: it has the clients' locations.
-const MODE: u32 = 0o600;
 
 #[derive(Debug)]
 pub(super) enum Sink {
@@ -89,9 +85,9 @@ impl Files {
     /// Opens the file again, under the same name: it may have been moved away.
     fn reopen(&mut self) -> io::Result<()> {
         // Not through a link that somebody has put there, and without waiting for the reader of a pipe.
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let mut options = OpenOptions::new();
-        let file = options.append(true).create(true).mode(MODE).custom_flags(flags).open(&self.path)?;
+        options.append(true).create(true);
+        let file = system::refuse_links(system::make_private(&mut options)).open(&self.path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a file"));
@@ -159,7 +155,7 @@ impl Sink {
     /// Whether this is a file of the superuser's: then the program runs with all of its rights.
     pub(super) fn is_roots(&self) -> bool {
         match self {
-            Sink::Files(files) => files.current.metadata().is_ok_and(|metadata| metadata.uid() == 0),
+            Sink::Files(files) => files.current.metadata().is_ok_and(|metadata| system::is_of_root(&metadata)),
             Sink::StandardError => false,
         }
     }
@@ -177,7 +173,7 @@ fn create_new(directory: &Path, name: &str, now: SystemTime) -> io::Result<(Path
         };
         let path = directory.join(format!("{name}-{stamp}{number}.log"));
         // `append`: a program that empties the file while we write leaves no hole in it.
-        match OpenOptions::new().append(true).create_new(true).mode(MODE).open(&path) {
+        match system::make_private(OpenOptions::new().append(true).create_new(true)).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result.map(|file| (path, file)),
         }
@@ -206,6 +202,47 @@ fn place_in_time(name: &str, file_name: &str) -> Option<String> {
         Some(_) => return None,
     };
     has_shape.then(|| format!("{stamp}-{number:020}"))
+}
+
+/// What a system has beyond the standard library.
+#[cfg(unix)]
+mod system {
+    use std::fs::{Metadata, OpenOptions};
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+    /// Only the owner can read a log: it has the clients' locations.
+    const MODE: u32 = 0o600;
+
+    pub(super) fn make_private(options: &mut OpenOptions) -> &mut OpenOptions {
+        options.mode(MODE)
+    }
+
+    /// Also does not wait for the reader of a pipe.
+    pub(super) fn refuse_links(options: &mut OpenOptions) -> &mut OpenOptions {
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+    }
+
+    pub(super) fn is_of_root(metadata: &Metadata) -> bool {
+        metadata.uid() == 0
+    }
+}
+
+/// Windows: a file has the access list of its directory, only an administrator makes links, and there is no root.
+#[cfg(not(unix))]
+mod system {
+    use std::fs::{Metadata, OpenOptions};
+
+    pub(super) fn make_private(options: &mut OpenOptions) -> &mut OpenOptions {
+        options
+    }
+
+    pub(super) fn refuse_links(options: &mut OpenOptions) -> &mut OpenOptions {
+        options
+    }
+
+    pub(super) fn is_of_root(_metadata: &Metadata) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Next: `unix.rs`, its UNIX sockets.
 
-use super::signals::{SignalPipe, is_ignored};
+use super::signals::{self, SignalPipe};
 use super::threads::Threads;
 #[cfg(unix)]
 use super::unix;
@@ -212,11 +212,8 @@ impl Driver for MioDriver {
         // First, so that two handlers never report the same signal.
         self.signals.retain(|pipe| pipe.token() == HANGUP);
         if on {
-            // A terminal sends SIGINT to everything that runs in it. A program in the background must not hear it.
-            if !is_ignored(Signal::Interrupt) {
-                self.signals.push(SignalPipe::new(Signal::Interrupt, &self.registry, INTERRUPT)?);
-            }
-            self.signals.push(SignalPipe::new(Signal::Terminate, &self.registry, TERMINATE)?);
+            self.signals.extend(signals::catch(Signal::Interrupt, &self.registry, INTERRUPT)?);
+            self.signals.extend(signals::catch(Signal::Terminate, &self.registry, TERMINATE)?);
         }
         Ok(())
     }
@@ -224,7 +221,7 @@ impl Driver for MioDriver {
     fn catch_hangups(&mut self, on: bool) -> io::Result<()> {
         self.signals.retain(|pipe| pipe.token() != HANGUP);
         if on {
-            self.signals.push(SignalPipe::new(Signal::Hangup, &self.registry, HANGUP)?);
+            self.signals.extend(signals::catch(Signal::Hangup, &self.registry, HANGUP)?);
         }
         Ok(())
     }

@@ -26,6 +26,7 @@
 //! Next: [`mio_driver.rs`](../../src/reactor/driver/mio_driver.rs.html), the real driver.
 
 mod mio_driver;
+#[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
 mod threads;
 #[cfg(unix)]

@@ -5,7 +5,7 @@
 //!
 //! A signal that the process was started to ignore is a wish of its parent: see [`is_ignored`].
 //!
-//! Next: `../error.rs`, the named errors.
+//! Next: `no_signals.rs`, what stands in for this file on Windows.
 
 use super::Signal;
 use mio::net::UnixStream;
@@ -27,16 +27,21 @@ pub(super) struct SignalPipe {
     _catching: Catching,
 }
 
-impl SignalPipe {
-    pub(super) fn new(signal: Signal, registry: &Registry, token: Token) -> io::Result<SignalPipe> {
-        let catching = Catching::begin(signal)?;
-        let (mut reader, writer) = UnixStream::pair()?;
-        registry.register(&mut reader, token, Interest::READABLE)?;
-        let writer = std::os::fd::OwnedFd::from(writer);
-        let handler = signal_hook::low_level::pipe::register_raw(number(signal), writer)?;
-        Ok(SignalPipe { signal, token, reader, handler, _catching: catching })
+/// Catches `signal` and reports it under `token`; `None` if the signal is to be left alone.
+pub(super) fn catch(signal: Signal, registry: &Registry, token: Token) -> io::Result<Option<SignalPipe>> {
+    // A terminal sends SIGINT to everything that runs in it. A program in the background must not hear it.
+    if signal == Signal::Interrupt && is_ignored(signal) {
+        return Ok(None);
     }
+    let catching = Catching::begin(signal)?;
+    let (mut reader, writer) = UnixStream::pair()?;
+    registry.register(&mut reader, token, Interest::READABLE)?;
+    let writer = std::os::fd::OwnedFd::from(writer);
+    let handler = signal_hook::low_level::pipe::register_raw(number(signal), writer)?;
+    Ok(Some(SignalPipe { signal, token, reader, handler, _catching: catching }))
+}
 
+impl SignalPipe {
     pub(super) fn token(&self) -> Token {
         self.token
     }
@@ -71,7 +76,7 @@ fn number(signal: Signal) -> i32 {
 ///
 /// Only Linux tells this without `unsafe` code, in `/proc`. Elsewhere, or without `/proc`, the answer is no.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn is_ignored(signal: Signal) -> bool {
+fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
@@ -79,7 +84,7 @@ pub(super) fn is_ignored(signal: Signal) -> bool {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn is_ignored(_signal: Signal) -> bool {
+fn is_ignored(_signal: Signal) -> bool {
     false
 }
 
