@@ -234,6 +234,10 @@ impl ConnectorInner {
         core.work.timers.call_later(delay, Box::new(next))
     }
 
+    pub(super) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
     pub(super) fn host_name(&self) -> String {
         self.destination.host_name().to_owned()
     }
@@ -311,6 +315,10 @@ impl ConnectorInner {
 }
 
 impl Attempt {
+    pub(super) fn connector(&self) -> &Rc<ConnectorInner> {
+        &self.connector
+    }
+
     /// Begins to connect to `address`.
     pub(super) fn begin(core: &Core, connector: &Rc<ConnectorInner>, address: Address) -> io::Result<Rc<Attempt>> {
         let token = core.registry.borrow().next_token();

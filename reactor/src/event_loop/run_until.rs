@@ -1,6 +1,6 @@
 //! [`Reactor::run_until`] and [`react`]: a program that is one Deferred.
 //!
-//! Next: `threads.rs`, the way in from other threads.
+//! Next: `inventory.rs`, what a reactor holds.
 
 use super::{Phase, Reactor, SystemEvent};
 use crate::deferred::IntoDeferred;

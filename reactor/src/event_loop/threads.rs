@@ -132,6 +132,11 @@ pub(super) struct Completions {
 }
 
 impl Completions {
+    /// The number of Deferreds that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
     /// A Deferred, and the number under which its result is handed over. Cancelling the Deferred forgets the number:
     /// work that has begun goes on, and its result is dropped.
     #[track_caller]

@@ -3,20 +3,35 @@
 //! A protocol is only a value with methods, so a test can call them itself. It passes a [`StringTransport`], and looks
 //! at what the protocol wrote. If the protocol sets timers, the test gives it a [`ManualClock`], and moves the time on.
 //! [`for_every_chunking`] checks that a parser does not care how TCP cuts its bytes, and [`collect_unhandled`] checks
-//! which failures a program leaves unhandled. Several hosts with a network between them are a
-//! [`World`](crate::sim::World).
+//! which failures a program leaves unhandled. [`connect`] lets two protocols talk to each other in memory, and
+//! [`assert_nothing_left`] checks that a test leaves no timer, port or connection behind. Several hosts with a network
+//! between them are a [`World`](crate::sim::World).
 //!
-//! In Twisted, these are `proto_helpers` and `task.Clock`.
+//! | Twisted | here |
+//! |---|---|
+//! | `StringTransport`, its `producer` | [`StringTransport`], [`StringTransport::producer`] |
+//! | `task.Clock` | [`ManualClock`] |
+//! | `iosim.connect`, `IOPump.flush`, `pump` | [`connect`], [`Pump::flush`], [`Pump::pump`] |
+//! | `MemoryReactor.tcpServers`, `getDelayedCalls` | [`Reactor::inventory`](crate::Reactor::inventory) |
+//! | Trial's check for a dirty reactor | [`assert_nothing_left`] |
+//! | `successResultOf`, `failureResultOf` | [`success_result_of`], [`failure_result_of`] |
+//! | `assertNoResult` | [`assert_no_result`] |
+//! | `flushLoggedErrors` | [`collect_unhandled`] |
 //!
 //! Next: [`manual_clock.rs`](../../src/reactor/testing/manual_clock.rs.html), time without waiting.
 
 mod chunks;
+mod left_over;
 mod manual_clock;
+mod pump;
 mod results;
 mod string_transport;
+mod wire;
 
 pub use chunks::for_every_chunking;
+pub use left_over::assert_nothing_left;
 pub use manual_clock::ManualClock;
+pub use pump::{Pump, connect};
 pub use results::{assert_no_result, failure_result_of, success_result_of};
 pub use string_transport::StringTransport;
 

@@ -1,6 +1,6 @@
 //! [`StringTransport`]: a transport that remembers what a protocol asked of it. Twisted's class of that name.
 //!
-//! Next: `results.rs`, what a test asks of a Deferred.
+//! Next: `wire.rs`, one end of a connection in memory.
 
 use crate::transport::KeepAlive;
 use crate::transport::TransportBackend;

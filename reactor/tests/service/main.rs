@@ -91,5 +91,5 @@ pub(crate) fn settings(change: impl FnOnce(&mut ServiceSettings)) -> ServiceSett
 
 /// Whether the client's reactor has nothing open and nothing planned.
 pub(crate) fn has_nothing_left(host: &Host) -> bool {
-    host.reactor().is_none_or(|reactor| (reactor.source_count(), reactor.delayed_call_count()) == (0, 0))
+    host.reactor().is_none_or(|reactor| reactor.inventory().is_empty())
 }

@@ -144,7 +144,7 @@ fn a_service_that_is_started_while_the_reactor_closes_stops_at_once() {
     reactor.call_when_running(move || stopper.stop());
     reactor.run().unwrap();
     assert_eq!(events.all(), [STOPPED]);
-    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0));
+    reactor::testing::assert_nothing_left(&reactor);
     // In the next run it works.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let service = ClientService::new(&reactor, listener.local_addr().unwrap(), |_| Noting::new(&Events::default()));

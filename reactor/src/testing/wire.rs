@@ -1,0 +1,227 @@
+//! [`Wire`]: one end of a connection in memory, as the protocol at that end sees it.
+//!
+//! Next: `pump.rs`, which moves the bytes from end to end.
+
+use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
+use crate::{Address, Producer};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+
+/// Where the two ends are: addresses for documentation (RFC 5737).
+const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 8007);
+const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 40_000);
+
+pub(super) struct Wire {
+    host: SocketAddr,
+    peer: SocketAddr,
+    /// Written and not taken.
+    out: RefCell<VecDeque<u8>>,
+    /// Everything that was ever written.
+    written: RefCell<Vec<u8>>,
+    life: Cell<Life>,
+    is_write_lost: Cell<bool>,
+    /// The program has paused reading.
+    is_paused: Cell<bool>,
+    /// A full buffer has paused reading.
+    is_held_up: Cell<bool>,
+    /// A pause has ended, and the protocol has not been told.
+    is_resuming: Cell<bool>,
+    pause_when_full: Cell<bool>,
+    /// Held back by a layer above.
+    held_back: Cell<usize>,
+    producer: RefCell<Option<Rc<dyn Producer>>>,
+    /// The producer has been told to pause.
+    has_paused_producer: Cell<bool>,
+    /// An end of our side waits for the producer that was registered when it was asked for.
+    waits_for_producer: Cell<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// It ends after what was written, and after what its producer still writes.
+    Losing,
+    Aborted,
+    Gone,
+}
+
+impl Wire {
+    pub(super) fn of_server() -> Rc<Wire> {
+        Wire::new(SERVER, CLIENT, true)
+    }
+
+    pub(super) fn of_client() -> Rc<Wire> {
+        Wire::new(CLIENT, SERVER, false)
+    }
+
+    fn new(host: SocketAddr, peer: SocketAddr, pause_when_full: bool) -> Rc<Wire> {
+        Rc::new(Wire {
+            host,
+            peer,
+            out: RefCell::default(),
+            written: RefCell::default(),
+            life: Cell::new(Life::Open),
+            is_write_lost: Cell::new(false),
+            is_paused: Cell::new(false),
+            is_held_up: Cell::new(false),
+            is_resuming: Cell::new(false),
+            pause_when_full: Cell::new(pause_when_full),
+            held_back: Cell::new(0),
+            producer: RefCell::new(None),
+            has_paused_producer: Cell::new(false),
+            waits_for_producer: Cell::new(false),
+        })
+    }
+
+    pub(super) fn all_written(&self) -> Vec<u8> {
+        self.written.borrow().clone()
+    }
+
+    /// The number of bytes that have been written and not taken.
+    pub(super) fn waiting(&self) -> usize {
+        self.out.borrow().len()
+    }
+
+    /// Takes up to `most` of the bytes that wait.
+    pub(super) fn take(&self, most: usize) -> Vec<u8> {
+        let mut out = self.out.borrow_mut();
+        let count = most.min(out.len());
+        let taken = out.drain(..count).collect();
+        if out.is_empty() && self.is_held_up.replace(false) && !self.is_paused.get() {
+            self.is_resuming.set(true);
+        }
+        taken
+    }
+
+    pub(super) fn throw_away(&self) {
+        self.take(usize::MAX);
+    }
+
+    /// Whether more may be written.
+    pub(super) fn takes_writes(&self) -> bool {
+        let is_ending = self.life.get() == Life::Losing || self.is_write_lost.get();
+        matches!(self.life.get(), Life::Open | Life::Losing) && (!is_ending || self.waits_for_producer.get())
+    }
+
+    fn wait_for_producer(&self) {
+        if self.takes_writes() {
+            self.waits_for_producer.set(self.producer.borrow().is_some());
+        }
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.life.get() == Life::Aborted
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.life.get() == Life::Gone
+    }
+
+    /// Whether the protocol must be told that reading goes on. It is asked once.
+    pub(super) fn take_resuming(&self) -> bool {
+        self.is_resuming.replace(false)
+    }
+
+    /// Pauses a producer above the mark, and resumes it when everything has been taken. Returns whether it was told.
+    pub(super) fn tell_producer(&self) -> bool {
+        let Some(producer) = self.producer.borrow().clone().filter(|_| self.takes_writes()) else {
+            return false;
+        };
+        let waiting = self.waiting() + self.held_back.get();
+        if waiting > HIGH_WATER && !self.has_paused_producer.get() && !producer.is_pull() {
+            self.has_paused_producer.set(true);
+            producer.pause_producing();
+            return true;
+        }
+        if waiting == 0 && (producer.is_pull() || self.has_paused_producer.replace(false)) {
+            producer.resume_producing();
+            // A pull producer that had nothing to write is not asked for ever.
+            return !producer.is_pull() || self.waiting() > 0 || self.producer.borrow().is_none();
+        }
+        false
+    }
+
+    /// The connection is gone. Returns the producer, which the caller must tell.
+    pub(super) fn end(&self) -> Option<Rc<dyn Producer>> {
+        self.life.set(Life::Gone);
+        self.producer.take()
+    }
+}
+
+impl TransportBackend for Wire {
+    fn write(&self, data: &[u8]) {
+        if !self.takes_writes() {
+            return;
+        }
+        self.out.borrow_mut().extend(data);
+        self.written.borrow_mut().extend_from_slice(data);
+        if self.waiting() > HIGH_WATER && self.pause_when_full.get() {
+            self.is_held_up.set(true);
+        }
+    }
+    fn lose_connection(&self) {
+        if self.life.get() == Life::Open {
+            self.wait_for_producer();
+            self.life.set(Life::Losing);
+        }
+    }
+    fn lose_write_connection(&self) {
+        self.wait_for_producer();
+        self.is_write_lost.set(true);
+    }
+    fn abort_connection(&self) {
+        if self.life.get() != Life::Gone {
+            self.life.set(Life::Aborted);
+        }
+    }
+    fn pause_producing(&self) {
+        self.is_paused.set(true);
+        self.is_resuming.set(false);
+    }
+    fn resume_producing(&self) {
+        if self.is_paused.replace(false) && !self.is_held_up.get() {
+            self.is_resuming.set(true);
+        }
+    }
+    fn is_paused(&self) -> bool {
+        self.is_paused.get() || self.is_held_up.get()
+    }
+    fn is_disconnecting(&self) -> bool {
+        self.life.get() != Life::Open
+    }
+    fn pause_when_full(&self, on: bool) {
+        self.pause_when_full.set(on);
+        let was_held_up = self.is_held_up.replace(on && self.waiting() > HIGH_WATER);
+        if was_held_up && !on && !self.is_paused.get() {
+            self.is_resuming.set(true);
+        }
+    }
+    fn register_producer(&self, producer: Rc<dyn Producer>) {
+        self.has_paused_producer.set(false);
+        drop(self.producer.replace(Some(producer)));
+    }
+    fn unregister_producer(&self) {
+        self.waits_for_producer.set(false);
+        drop(self.producer.take());
+    }
+    fn buffered(&self) -> usize {
+        self.waiting()
+    }
+    fn bytes_sent(&self) -> u64 {
+        (self.written.borrow().len() - self.waiting()) as u64
+    }
+    fn set_max_buffered(&self, _bytes: usize) {}
+    fn set_held_back(&self, bytes: usize) {
+        self.held_back.set(bytes);
+    }
+    fn set_no_delay(&self, _on: bool) {}
+    fn set_keep_alive(&self, _keep_alive: Option<KeepAlive>) {}
+    fn peer(&self) -> Address {
+        self.peer.into()
+    }
+    fn host(&self) -> Address {
+        self.host.into()
+    }
+}
