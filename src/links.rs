@@ -27,7 +27,7 @@ use crate::replies::Replies;
 use crate::server::Server;
 use pending::{Look, Pending};
 use reactor::transport::{HIGH_WATER, KeepAlive};
-use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, Transport};
+use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, LineTransport, Transport};
 use refused::{LOOK_UP_AGAIN, Refused};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -54,6 +54,16 @@ pub const MAX_LOOKED_AT: usize = 1024;
 /// Notices after at most 14 seconds that a neighbor's machine has vanished. The system's default is two hours.
 pub(crate) const KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
+
+/// The beginning of the reply to a line that is too long.
+pub(crate) const TOO_LONG: &str = "? a line is longer than ";
+
+/// Throws away the rest of a line that was too long, and goes on with the line after it.
+pub(crate) fn go_on_after_line(transport: &LineTransport, data: &[u8]) {
+    if let Some(end) = memchr::memchr(b'\n', data) {
+        transport.set_line_mode(&data[end + 1..]);
+    }
+}
 
 /// The connection to one neighbor.
 pub struct Link {

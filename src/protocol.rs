@@ -3,7 +3,8 @@
 //! ```text
 //!   Talking --- the client has sent its end ---> everything owed, then closed
 //!      |
-//!      +------- a line is too long ------------> one "? " line and our end; further input is discarded
+//!      +------- a line is too long ------------> one "? " line and our end; further input is discarded.
+//!      |                                         A neighbor goes on with its next line
 //!      |
 //!      +------- the server stops --------------> everything owed and our end; further commands are counted
 //! ```
@@ -12,7 +13,7 @@
 
 use crate::address_group::AddressGroup;
 use crate::connections::Place;
-use crate::links::KEEP_ALIVE;
+use crate::links::{self, KEEP_ALIVE, TOO_LONG};
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
@@ -54,6 +55,17 @@ enum Peer {
     Gone,
 }
 
+/// What becomes of input that is not read as lines (raw mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// It is thrown away: a client has sent a line that is too long.
+    Discarded,
+    /// It is thrown away up to the end of the line: a neighbor has sent a line that is too long.
+    DiscardedToLineEnd,
+    /// Its lines are counted, and not carried out: the server stops.
+    Counted(usize),
+}
+
 /// One connection to a server.
 #[derive(Debug)]
 pub struct HerdProtocol {
@@ -70,8 +82,7 @@ pub struct HerdProtocol {
     said_news: bool,
     /// PEER is allowed as the first line only.
     is_first_line: bool,
-    /// The number of lines that came after the server had begun to stop: they are not carried out.
-    too_late: Option<usize>,
+    unread: Unread,
     /// Replies are put together here, so that most need no allocation.
     scratch: Vec<u8>,
 }
@@ -89,7 +100,7 @@ impl HerdProtocol {
             made: server.reactor().now(),
             said_news: false,
             is_first_line: true,
-            too_late: None,
+            unread: Unread::Discarded,
             server,
             scratch: Vec::new(),
         }
@@ -241,7 +252,7 @@ impl HerdProtocol {
 
     /// If the server stops before the client has had all of its replies: says what is missing.
     fn report_owed(&self, replies: &Replies) {
-        let Some(too_late) = self.too_late else { return };
+        let Unread::Counted(too_late) = self.unread else { return };
         let (under_way, bytes) = replies.owed();
         let commands = too_late + under_way;
         if commands > 0 || bytes > 0 {
@@ -284,19 +295,27 @@ impl LineProtocol for HerdProtocol {
     }
 
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
-        let limit = self.server.limits().line;
+        // A neighbor may have a larger limit than we do. If we closed its connection, it would come back and send the
+        // same line again, for ever, and whatever is behind that line would never reach us.
+        let is_neighbor = matches!(self.identity.get(), Peer::Neighbor(_));
+        let limit = self.server.limits().line + if is_neighbor { AT_OVERHEAD } else { 0 };
         let start = Bytes(&start[..start.len().min(80)]);
-        self.traffic.event(Level::Warn, format_args!("sent a line of more than {limit} bytes: {start}"));
-        self.reply(format!("? a line is longer than {limit} bytes\n").as_bytes());
+        let so = if is_neighbor { ", which is left out" } else { "" };
+        self.traffic.event(Level::Warn, format_args!("sent a line of more than {limit} bytes{so}: {start}"));
+        self.reply(format!("{TOO_LONG}{limit} bytes\n").as_bytes());
         transport.set_raw_mode();
-        if let Some(replies) = &self.replies {
+        if is_neighbor {
+            self.unread = Unread::DiscardedToLineEnd;
+        } else if let Some(replies) = &self.replies {
             replies.send_end_when_paid();
         }
     }
 
-    fn raw_data_received(&mut self, _transport: &LineTransport, data: &[u8]) {
-        if let Some(too_late) = &mut self.too_late {
-            *too_late += memchr::memchr_iter(b'\n', data).count();
+    fn raw_data_received(&mut self, transport: &LineTransport, data: &[u8]) {
+        match &mut self.unread {
+            Unread::Discarded => {}
+            Unread::DiscardedToLineEnd => links::go_on_after_line(transport, data),
+            Unread::Counted(count) => *count += memchr::memchr_iter(b'\n', data).count(),
         }
     }
 
@@ -308,7 +327,7 @@ impl LineProtocol for HerdProtocol {
         if !replies.is_owing() && !transport.is_paused() {
             return transport.lose_connection();
         }
-        self.too_late = Some(0);
+        self.unread = Unread::Counted(0);
         transport.set_raw_mode();
         replies.send_end_when_paid();
         // Whatever paused us: what is read from here on costs nothing but the count.

@@ -2,7 +2,7 @@
 //!
 //! Next: `pending.rs`, what waits for the neighbor.
 
-use super::{Link, end};
+use super::{Link, TOO_LONG, end, go_on_after_line};
 use crate::log_file::Bytes;
 use reactor::{
     Address, ClientFactory, Connector, Failure, LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reason,
@@ -75,11 +75,20 @@ impl LineProtocol for LinkProtocol {
     }
 
     fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
-        log::info!("from {} >> {} (ignored)", self.link.name, Bytes(line));
+        if line.starts_with(TOO_LONG.as_bytes()) {
+            log::warn!("{} does not take all of our lines: it says {}", self.link.name, Bytes(line));
+        } else {
+            log::info!("from {} >> {} (ignored)", self.link.name, Bytes(line));
+        }
     }
 
-    /// Logged and ignored, too.
-    fn line_length_exceeded(&mut self, _transport: &LineTransport, start: &[u8]) {
+    /// Logged and ignored, too. The next line may be one that matters to the operator.
+    fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         log::warn!("from {} >> {} (too long, ignored)", self.link.name, Bytes(&start[..start.len().min(80)]));
+        transport.set_raw_mode();
+    }
+
+    fn raw_data_received(&mut self, transport: &LineTransport, data: &[u8]) {
+        go_on_after_line(transport, data);
     }
 }

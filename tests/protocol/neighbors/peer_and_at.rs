@@ -207,3 +207,21 @@ fn a_neighbors_connection_may_carry_a_clients_commands_too() {
     let at = bolden.ask("IAMAT kiwi +1+2 0");
     assert_eq!(herd.told(), [vec![at.clone()], vec![at]], "a client's news goes to everybody");
 }
+
+#[test]
+fn a_neighbors_overlong_line_is_left_out_and_the_next_one_is_taken() {
+    /// The limit on a client's line, and what an AT adds to it.
+    const LIMIT: usize = 65_536 + 1024;
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
+    let mut bolden = herd.connect(Some("Bolden"));
+    for (time, more) in [1, 2000, 200_000].into_iter().enumerate() {
+        let at = |client: &str| format!("AT Bolden +0.5 {client} +1+2 {time}");
+        let long = at(&"x".repeat(LIMIT + more - at("").len()));
+        assert_eq!(long.len(), LIMIT + more);
+        bolden.send(format!("{}\n{long}\n{}\n", at("before"), at("after")));
+        assert_eq!(bolden.line(), format!("? a line is longer than {LIMIT} bytes"));
+        assert_eq!(bolden.ask("next"), "? next");
+        assert_eq!(herd.told(), [vec![], vec![at("before"), at("after")]]);
+    }
+}
