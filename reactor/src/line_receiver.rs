@@ -11,15 +11,34 @@
 //!              set_line_mode              resumes.
 //! ```
 //!
-//! Next: [`string_receiver.rs`](mod@crate::string_receiver), strings with their length in front.
+//! | Twisted's `LineReceiver` | here |
+//! |---|---|
+//! | `delimiter`, `MAX_LENGTH` | [`LineReceiver::with_delimiter`], [`LineReceiver::with_max_length`] |
+//! | `delimiter`, set later | [`LineTransport::set_delimiter`] |
+//! | `sendLine`, `setRawMode`, `setLineMode(extra)` | the methods of that name of [`LineTransport`] |
+//! | `clearLineBuffer()` | [`LineTransport::clear_line_buffer`]; raw mode gives the bytes out |
+//! | `pauseProducing`, `resumeProducing` | those of [`Transport`]; held lines come in a later callback |
+//! | `lineReceived` returns an error to stop | pause, or close |
+//! | `lineLengthExceeded` gets all that was received | it gets the start; raw mode gives out that and the rest |
+//! | `LineOnlyReceiver` | [`LineReceiver`], which costs no more |
+//!
+//! Twisted has no limit on the time of a line: [`LineReceiver::with_line_timeout`].
+//!
+//! Next: [`line_receiver/line_time.rs`](../../src/reactor/line_receiver/line_time.rs.html), that limit.
 
+mod line_time;
+
+use crate::error::Limit;
 use crate::line_buffer::{LineBuffer, Split};
+use crate::policies::PolicyClock;
 use crate::undelivered::Undelivered;
 use crate::{Protocol, Reason, Transport};
+use line_time::LineTime;
 use std::cell::{Cell, RefCell};
 use std::mem;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Maximum length of a line, unless [`LineReceiver::with_max_length`] sets another: 16,384 bytes, as in Twisted.
 pub const MAX_LENGTH: usize = 16384;
@@ -95,8 +114,9 @@ pub struct LineTransport {
 /// What the handles of one connection share with its receiver.
 #[derive(Debug)]
 struct Lines {
-    delimiter: Vec<u8>,
+    delimiter: RefCell<Vec<u8>>,
     mode: Cell<Mode>,
+    asked_for: Cell<AskedFor>,
     max_length: Cell<usize>,
     /// Bytes that `set_line_mode` gave back: they are delivered again before anything else.
     given_back: RefCell<Vec<u8>>,
@@ -112,10 +132,35 @@ enum Mode {
     Discard,
 }
 
+/// What the protocol has asked of the receiver, which does it before the next line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct AskedFor {
+    clear: bool,
+    new_delimiter: bool,
+}
+
 impl LineTransport {
     /// Sends `line` and the delimiter, in one piece. Twisted's `sendLine`.
     pub fn send_line(&self, line: &[u8]) {
-        self.transport.write_vectored(&[line, &self.lines.delimiter]);
+        self.transport.write_vectored(&[line, &self.lines.delimiter.borrow()]);
+    }
+
+    /// Sets what ends a line from here on, in both directions; the bytes that were received with this line are split
+    /// anew. Outside a callback, it counts for received lines when the next bytes are received.
+    ///
+    /// # Panics
+    /// If `delimiter` is empty.
+    pub fn set_delimiter(&self, delimiter: &[u8]) {
+        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
+        *self.lines.delimiter.borrow_mut() = delimiter.to_vec();
+        self.lines.asked_for.set(AskedFor { new_delimiter: true, ..self.lines.asked_for.get() });
+    }
+
+    /// Throws away what was received and not delivered, such as the commands that a client has sent behind a bad one.
+    /// Twisted's `clearLineBuffer`, which also returns the bytes: to get them, use raw mode.
+    pub fn clear_line_buffer(&self) {
+        self.lines.given_back.take();
+        self.lines.asked_for.set(AskedFor { clear: true, ..self.lines.asked_for.get() });
     }
 
     /// Delivers bytes to `raw_data_received` from here on, beginning with those that were received with this line.
@@ -178,6 +223,8 @@ pub struct LineReceiver<P> {
     transport: Option<LineTransport>,
     /// Received while reading was paused, or before the pause and not delivered yet.
     held: Undelivered<'static>,
+    /// Boxed, as most receivers have none.
+    line_time: Option<Box<LineTime>>,
 }
 
 impl<P: LineProtocol> LineReceiver<P> {
@@ -189,6 +236,7 @@ impl<P: LineProtocol> LineReceiver<P> {
             max_lines_at_once: MAX_LINES_AT_ONCE,
             transport: None,
             held: Undelivered::default(),
+            line_time: None,
         }
     }
 
@@ -219,25 +267,50 @@ impl<P: LineProtocol> LineReceiver<P> {
         self
     }
 
+    /// Ends the connection of a peer that does not finish its line within `limit` after its first byte, or the very
+    /// first line within `limit` after the connection was made. The protocol hears [`Reason::LimitReached`] with
+    /// [`Limit::SlowLine`]. A peer that sends a byte now and then ("slowloris") keeps no connection by it; one that
+    /// sends nothing between its lines is left to [`Timeouts`](crate::policies::Timeouts). Raw mode has no limit. Time
+    /// in which reading is paused does not count. `clock` is a `&Reactor`, or a `&ManualClock` in tests.
+    pub fn with_line_timeout(mut self, clock: impl Into<PolicyClock>, limit: Duration) -> LineReceiver<P> {
+        self.line_time = Some(Box::new(LineTime::new(clock.into(), limit)));
+        self
+    }
+
     /// Delivers what was held back and then `data`, until all is used up, the protocol pauses, or `max` rounds are
     /// over; holds back the rest.
     ///
     /// Each callback may change the mode, the limit, pause, close, or give bytes back. So every round of the loop asks
     /// again, and delivers one line or one piece of raw data. A loop and not a recursion: a peer decides how often the
-    /// mode changes.
-    fn deliver(&mut self, data: &[u8], max: usize) {
+    /// mode changes. Returns whether a line or raw data was delivered.
+    fn deliver(&mut self, data: &[u8], max: usize) -> bool {
         let mut left = max;
-        let Some(transport) = &self.transport else { return };
+        let mut has_delivered = false;
+        let Some(transport) = &self.transport else { return false };
         let lines = &transport.lines;
         let mut input = mem::take(&mut self.held).followed_by(data);
         while !transport.is_disconnecting() {
+            // First: what is thrown away must be neither held nor delivered.
+            let AskedFor { clear, new_delimiter } = lines.asked_for.take();
+            if clear {
+                self.buffer.take_rest();
+                input = Undelivered::default();
+            }
+            if new_delimiter {
+                // The beginning of a line has been searched for the old one.
+                let kept = self.buffer.take_rest();
+                self.buffer = LineBuffer::new(&lines.delimiter.borrow(), self.buffer.max_length());
+                if !kept.is_empty() {
+                    input = input.preceded_by(kept);
+                }
+            }
             // Before the pause is looked at: a callback may give bytes back and pause, and they must be held, too.
             if !lines.given_back.borrow().is_empty() {
                 input = input.preceded_by(lines.given_back.take());
             }
             if transport.is_paused() {
                 self.held = input.into_owned();
-                return;
+                return has_delivered;
             }
             if left == 0 && !input.rest().is_empty() {
                 // A pause that is over at once: the loop calls `reading_resumed` in its next round, and reads nothing
@@ -245,7 +318,7 @@ impl<P: LineProtocol> LineReceiver<P> {
                 transport.pause_producing();
                 transport.resume_producing();
                 self.held = input.into_owned();
-                return;
+                return has_delivered;
             }
             left = left.saturating_sub(1);
             self.buffer.set_max_length(lines.max_length.get());
@@ -255,8 +328,11 @@ impl<P: LineProtocol> LineReceiver<P> {
                     let found = self.buffer.split(&mut rest);
                     let used = input.rest().len() - rest.len();
                     match found {
-                        Split::Line(line) => self.protocol.line_received(transport, line),
-                        Split::Incomplete => return,
+                        Split::Line(line) => {
+                            has_delivered = true;
+                            self.protocol.line_received(transport, line);
+                        }
+                        Split::Incomplete => return has_delivered,
                         Split::TooLong(start) => {
                             lines.mode.set(Mode::Discard); // Unless the protocol knows where to go on.
                             self.protocol.line_length_exceeded(transport, start);
@@ -272,29 +348,34 @@ impl<P: LineProtocol> LineReceiver<P> {
                 }
                 Mode::Discard => {
                     self.buffer.take_rest();
-                    return;
+                    return has_delivered;
                 }
                 Mode::Raw => {
                     // The beginning of a line that was not finished when the mode changed comes first.
                     let kept = self.buffer.take_rest();
+                    has_delivered = true;
                     if !kept.is_empty() {
                         self.protocol.raw_data_received(transport, &kept);
                     } else if !input.rest().is_empty() {
                         self.protocol.raw_data_received(transport, input.rest());
                         input = Undelivered::default();
                     } else {
-                        return;
+                        return has_delivered;
                     }
                 }
             }
         }
+        has_delivered
     }
 }
 
 impl<P> LineReceiver<P> {
-    fn note_undelivered(&self) {
-        if let Some(transport) = &self.transport {
-            transport.lines.undelivered.set(self.buffer.rest().len() + self.held.rest().len());
+    fn note_delivery(&self, has_delivered: bool) {
+        let Some(transport) = &self.transport else { return };
+        let undelivered = self.buffer.rest().len() + self.held.rest().len();
+        transport.lines.undelivered.set(undelivered);
+        if let Some(line_time) = &self.line_time {
+            line_time.note(has_delivered, undelivered > 0 && transport.lines.mode.get() == Mode::Line);
         }
     }
 }
@@ -302,27 +383,31 @@ impl<P> LineReceiver<P> {
 impl<P: LineProtocol> Protocol for LineReceiver<P> {
     fn connection_made(&mut self, transport: &Transport) {
         let lines = Lines {
-            delimiter: self.buffer.delimiter().to_vec(),
+            delimiter: RefCell::new(self.buffer.delimiter().to_vec()),
             mode: Cell::new(Mode::Line),
+            asked_for: Cell::default(),
             max_length: Cell::new(self.buffer.max_length()),
             given_back: RefCell::new(Vec::new()),
             undelivered: Cell::new(0),
         };
+        if let Some(line_time) = &mut self.line_time {
+            line_time.begin(transport);
+        }
         let transport = self.transport.insert(LineTransport { transport: transport.clone(), lines: Rc::new(lines) });
         self.protocol.connection_made(transport);
     }
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
-        self.deliver(data, self.max_lines_at_once);
-        self.note_undelivered();
+        let has_delivered = self.deliver(data, self.max_lines_at_once);
+        self.note_delivery(has_delivered);
     }
 
     fn reading_resumed(&mut self, _transport: &Transport) {
         if let Some(transport) = &self.transport {
             self.protocol.reading_resumed(transport);
         }
-        self.deliver(&[], self.max_lines_at_once);
-        self.note_undelivered();
+        let has_delivered = self.deliver(&[], self.max_lines_at_once);
+        self.note_delivery(has_delivered);
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {
@@ -341,7 +426,12 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
     }
 
     fn connection_lost(&mut self, reason: &Reason) {
-        self.protocol.connection_lost(reason);
+        match self.line_time.take() {
+            Some(line_time) if line_time.is_late() => {
+                self.protocol.connection_lost(&Reason::LimitReached(Limit::SlowLine));
+            }
+            _ => self.protocol.connection_lost(reason),
+        }
         self.transport = None; // The transport keeps the connection, and the connection keeps this protocol.
     }
 }

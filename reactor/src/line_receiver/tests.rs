@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{StringTransport, for_every_chunking};
 use std::rc::Rc;
 
+mod asking;
 mod pausing;
 
 type Events = Rc<RefCell<Vec<String>>>;
