@@ -8,6 +8,8 @@ mod documents;
 mod imports;
 #[path = "tidy/layers.rs"]
 mod layers;
+#[path = "tidy/names.rs"]
+mod names;
 #[path = "tidy/orders.rs"]
 mod orders;
 #[path = "tidy/reading_order.rs"]
