@@ -59,7 +59,8 @@ impl fmt::Display for CircularWaitError {
 
 impl std::error::Error for CircularWaitError {}
 
-/// A callback panicked: the failure that the rest of its chain gets. The panic itself goes on to the code that fired.
+/// A callback panicked: the failure that the rest of its chain gets. The panic itself goes on to the code that fired,
+/// or to the log if that is a callback of a reactor's loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PanicError {
     /// What the panic said, if it was text.

@@ -13,7 +13,8 @@
 //! * A protocol is never re-entered: nothing that it does with a transport calls it back before its callback returns.
 //! * Bytes arrive in order, cut anywhere. Test with [`for_every_chunking`](crate::testing::for_every_chunking).
 //! * A callback must not block: all other connections wait for it. The loop logs a callback that takes long.
-//! * A panic in a callback ends that one connection ([`Reason::Panicked`]).
+//! * A panic in a callback ends that one connection ([`Reason::Panicked`]). A panic in a callback of a Deferred that it
+//!   fires does not.
 //!
 //! Next: [`transport.rs`](mod@crate::transport), the other half of the contract.
 

@@ -17,7 +17,7 @@ mod util;
 use converse::{converse, read_all, serve};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
-use reactor::{Address, Producer, Protocol, Reactor, Transport};
+use reactor::{Address, Deferred, Failure, Producer, Protocol, Reactor, Transport};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -238,4 +238,37 @@ fn an_address_in_use_cannot_be_listened_on() {
     assert_eq!(error.address, port.host().to_string());
     let error = reactor.listen_tcp("localhost", |_| Noting::new(&Events::default())).unwrap_err();
     assert_eq!(error.error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_panic_in_a_callback_of_another_leaves_the_connection_that_fired_alone() {
+    let failed = Rc::new(RefCell::new(None));
+    let note = failed.clone();
+    let (events, answer) = converse(
+        move |_, noting| {
+            let (deferred, firer) = Deferred::<()>::new();
+            deferred
+                .add_callback(|()| -> Result<(), Failure> { panic!("a bug of somebody else") })
+                .add_both(move |result| *note.borrow_mut() = result.err().map(|failure| failure.to_string()))
+                .detach();
+            let mut firer = Some(firer);
+            let data = move |transport: &Transport, _: &[u8]| {
+                if let Some(firer) = firer.take() {
+                    firer.callback(()).unwrap();
+                    transport.write(b"it goes on");
+                }
+            };
+            Noting { data: Box::new(data), ..noting }
+        },
+        |mut stream| {
+            stream.write_all(b"fire").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            read_all(&mut stream)
+        },
+    );
+    assert_eq!(
+        (events, answer),
+        (["made", "data fire", "end", "lost Done"].map(str::to_owned).into(), b"it goes on".to_vec())
+    );
+    assert!(failed.take().is_some_and(|error| error.contains("a bug of somebody else")), "the rest of the chain hears");
 }

@@ -39,7 +39,8 @@ impl<T: 'static> Firer<T> {
     /// firing after that is ignored without an error, as in Twisted.
     ///
     /// # Panics
-    /// If a callback panics: the rest of the chain runs with a failure, and then the panic resumes here.
+    /// If a callback panics: the rest of the chain runs with a failure, and then the panic resumes here. But inside a
+    /// callback of a reactor's loop, the loop logs it, and this returns.
     #[inline]
     #[track_caller]
     pub fn callback(&self, value: T) -> Result<(), AlreadyCalledError> {

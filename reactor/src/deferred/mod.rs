@@ -55,6 +55,7 @@ mod state;
 mod story;
 
 pub(crate) use awaiting::{Hook, Hooked, go_on, hook};
+pub(crate) use chain::sparing;
 pub use firer::Firer;
 pub use given::{Given, IntoDeferred, execute, fail, log_error, maybe_deferred, succeed};
 pub use handles::{Canceller, Pause};

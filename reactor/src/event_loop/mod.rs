@@ -371,16 +371,21 @@ impl Core {
         // The last reading of the clock was taken when the previous callback ended, or after the poll. So a callback
         // costs one reading and not two.
         let begin = self.last_reading.get();
-        let sound = contain(f);
+        let mut sound = true;
+        let spared = crate::deferred::sparing(|| sound = contain(f));
         let spent = self.read_clock().saturating_duration_since(begin);
-        if sound && spent <= self.work.settings.slow_callback {
+        if sound && spared == 0 && spent <= self.work.settings.slow_callback {
             return true;
         }
         let mut what = String::new();
         let _ = describe(&mut what); // Writing to a String cannot fail.
         if !sound {
             log::error!(target: "reactor", "{what} panicked");
-        } else {
+        }
+        if spared > 0 {
+            log::error!(target: "reactor", "{what} fired Deferreds, and {spared} of their callbacks panicked");
+        }
+        if sound && spent > self.work.settings.slow_callback {
             log::warn!(target: "reactor", "{what} held the loop for {spent:?}; everybody else waited");
         }
         sound

@@ -6,7 +6,7 @@ use super::control::{Control, Gate};
 use super::flat_rc::{FlatRc, Node};
 use super::nesting::{self, Level};
 use super::out::{Out, Tail, deliver_from, hold_back};
-use super::panics::caught;
+use super::panics::{self, caught};
 use super::pending::Chain;
 use super::spare;
 use super::trampoline::{self, Accept, Next, Trampoline};
@@ -15,7 +15,7 @@ use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::{AlreadyCalledError, CancelledError};
 use crate::failure::Waypoint;
 use std::cell::Cell;
-use std::panic::{self, Location};
+use std::panic::Location;
 use std::rc::Rc;
 
 /// What `cancel` does to the work behind a Deferred.
@@ -183,7 +183,7 @@ impl<T: 'static> Head<T> {
             Ok(()) => self.deliver_and_run(result),
             Err(payload) => {
                 trampoline::go(self.deliver(result));
-                panic::resume_unwind(payload);
+                panics::resume(payload);
             }
         }
     }

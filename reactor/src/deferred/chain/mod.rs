@@ -40,6 +40,7 @@ pub(super) use control::{Control, Gate, Segment, WaitedFor, Waiter, WaitsOn};
 pub(super) use flat_rc::{FlatRc, Node, Plain};
 pub(super) use head::{Firing, Head};
 pub(super) use out::{Out, Tail, deliver_from};
+pub(crate) use panics::sparing;
 pub(super) use panics::{Payload, caught, run_in_drop};
 pub(super) use pending::{Chain, Reply};
 pub(super) use step::{Step, wait_behind};

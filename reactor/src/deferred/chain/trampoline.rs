@@ -47,21 +47,20 @@
 //!   trampoline follows what the chain waits for, one link after the other, and everything that one cancel leads to
 //!   comes to rest before the next cancel.
 //! * A panic of a callback becomes a failure, which the rest of the chain gets. The panic itself is kept, and resumes
-//!   at the end in the code that fired. So the chain gives back a lock that it holds and sends a reply that it owes,
-//!   and a test that fails inside a callback still fails.
+//!   at the end in the code that fired (see `panics.rs`). So the chain gives back a lock that it holds and sends a
+//!   reply that it owes, and a test that fails inside a callback still fails.
 //!
 //! Next: `step.rs`, one callback.
 
 use super::control::{self, Control};
 use super::flat_rc::{FlatRc, Node};
 use super::nesting::{self, Level};
-use super::panics::{Payload, caught};
+use super::panics::{self, Payload, caught};
 use super::waking;
 use crate::Failure;
 use crate::deferred::story::Place;
 use crate::error::PanicError;
 use std::mem;
-use std::panic;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -222,7 +221,7 @@ impl Trampoline {
             next = Next::Nothing;
         }
         if let Some(payload) = self.panic.take() {
-            panic::resume_unwind(payload);
+            panics::resume(payload);
         }
     }
 
