@@ -3,20 +3,28 @@
 //! `cargo test` builds the examples before it runs this; `cargo test --test examples` alone does not.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// An example has fewer lines than this, so that a learner can read it at one sitting.
 const MAX_LINES: usize = 80;
 
 /// Examples that are not run here, each with the reason.
-const NOT_RUN: [(&str, &str); 5] = [
+const NOT_RUN: [(&str, &str); 7] = [
     ("echo", "a server: it runs until it is stopped"),
     ("chat", "a server: it runs until it is stopped"),
     ("proxy", "a server: it runs until it is stopped"),
     ("echo_client", "it needs the echo server"),
+    ("udp_echo", "a server: it has a test of its own here"),
+    ("unix_echo", "a server: it has a test of its own here"),
     ("client_service", "it needs the echo server, and waits for it"),
 ];
+
+/// How long an answer may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The line before the expected output. Each line of the output is a comment.
 const PRINTS: &str = "// Prints:";
@@ -72,6 +80,54 @@ fn every_example_prints_what_it_says() {
         assert!(printed == expected, "{name} says that it prints\n{expected}\nbut it prints\n{printed}");
         assert!(!printed.is_empty(), "{name} shows nothing");
     }
+}
+
+/// A running server; killed when dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts an example that is a server, in `folder`. Returns it with the address that it prints.
+fn serve(name: &str, folder: &Path) -> (Server, String) {
+    let mut child = Command::new(program(name)).current_dir(folder).stdout(Stdio::piped()).spawn().expect("it starts");
+    let output = child.stdout.take().expect("it is piped");
+    let mut address = String::new();
+    BufReader::new(output).read_line(&mut address).expect("it prints its address");
+    (Server(child), address.trim_end().to_owned())
+}
+
+#[test]
+fn the_udp_echo_sends_a_datagram_back() {
+    let (_server, address) = serve("udp_echo", &std::env::temp_dir());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(b"hello", address).unwrap();
+    let mut echo = [0; 10];
+    assert_eq!((socket.recv(&mut echo).unwrap(), &echo[..5]), (5, b"hello".as_slice()));
+}
+
+#[test]
+#[cfg(unix)]
+fn the_unix_echo_sends_back_what_it_gets_even_over_the_file_of_a_killed_one() {
+    let folder = std::env::temp_dir().join(format!("unix-echo-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    for _ in 0..2 {
+        let (_server, address) = serve("unix_echo", &folder);
+        assert_eq!(address, "unix:echo.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(folder.join("echo.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"hello").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut echo = Vec::new();
+        stream.read_to_end(&mut echo).unwrap();
+        assert_eq!(echo, b"hello");
+    }
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

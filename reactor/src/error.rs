@@ -244,6 +244,47 @@ impl std::error::Error for ConnectError {
     }
 }
 
+/// Why a datagram was not sent, or a UDP port not changed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DatagramError {
+    /// The datagram is longer than the network, or this system, allows. Our own fault. Twisted's `MessageLengthError`.
+    TooLong {
+        /// Its number of bytes.
+        length: usize,
+    },
+    /// The system's buffer is full: it has more to send than the network takes. The datagram is dropped, and counted in
+    /// [`dropped_count`](crate::DatagramTransport::dropped_count). It is not sent later: a second queue would only
+    /// make datagrams late.
+    Full,
+    /// The port is not connected, so the datagram needs an address.
+    NotConnected,
+    /// The port is connected, and to another peer.
+    NotThePeer,
+    /// The port is connected already.
+    AlreadyConnected,
+    /// The port is closed.
+    Closed,
+    /// The system refused: it has no route, say, or does not let us broadcast.
+    System(io::Error),
+}
+
+impl fmt::Display for DatagramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DatagramError::TooLong { length } => write!(f, "a datagram of {length} bytes is too long"),
+            DatagramError::Full => f.write_str("the system has no room for another datagram now"),
+            DatagramError::NotConnected => f.write_str("the port is not connected: the datagram needs an address"),
+            DatagramError::NotThePeer => f.write_str("the port is connected to another peer"),
+            DatagramError::AlreadyConnected => f.write_str("the port is connected already"),
+            DatagramError::Closed => f.write_str("the port is closed"),
+            DatagramError::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DatagramError {}
+
 /// A port could not be opened. Twisted's `CannotListenError`.
 #[derive(Debug)]
 pub struct CannotListenError {

@@ -62,6 +62,7 @@
 
 mod address;
 mod clock;
+pub mod datagram;
 pub mod deferred;
 pub mod driver;
 pub mod error;
@@ -90,6 +91,8 @@ mod undelivered;
 pub use address::{Address, UnixAddress};
 pub use clock::Clock;
 #[doc(inline)]
+pub use datagram::{DatagramProtocol, DatagramTransport};
+#[doc(inline)]
 pub use deferred::{Deferred, Firer};
 #[doc(inline)]
 pub use error::{CancelledError, Reason, TimeoutError};
@@ -99,7 +102,7 @@ pub use event_loop::UnixListenAddress;
 #[doc(inline)]
 pub use event_loop::{
     ClientFactory, Connector, Destination, ListenAddress, ListeningPort, Phase, Reactor, ReactorHandle, SystemEvent,
-    react,
+    UdpListenAddress, react,
 };
 #[doc(inline)]
 pub use failure::Failure;

@@ -45,6 +45,9 @@ pub struct Settings {
     /// Maximum number of connections that one port accepts before the loop goes on to other work, so that a flood of
     /// new clients does not starve the old ones. Default 64.
     pub max_accepts_at_once: usize,
+    /// Maximum number of datagrams that one UDP port receives before the loop goes on to other work. 0 counts as 1.
+    /// Default 64.
+    pub max_datagrams_at_once: usize,
     /// Maximum number of reads, of up to 64 KiB each, from one connection before the loop goes on to other work, so
     /// that a busy client does not starve the others. A connection has this budget twice in a turn at most: for its
     /// event, and at the turn's end for what it could not finish. Default 4.
@@ -71,6 +74,7 @@ impl Default for Settings {
             lookup_kept: Duration::from_secs(5),
             failed_lookup_kept: Duration::from_secs(1),
             max_accepts_at_once: 64,
+            max_datagrams_at_once: 64,
             max_reads_at_once: 4,
             accept_retry: Duration::from_millis(200),
             catch_signals: true,

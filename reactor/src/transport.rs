@@ -17,7 +17,7 @@
 //! ([`pause_when_full`](Transport::pause_when_full)). A write that finds a hard limit reached (default
 //! [`MAX_BUFFERED`]) aborts the connection: no peer can fill our memory.
 //!
-//! Next: [`address.rs`](../../src/reactor/address.rs.html), where the ends of a connection are.
+//! Next: [`datagram.rs`](mod@crate::datagram), the same two contracts for UDP.
 
 use crate::Address;
 use std::any::Any;

@@ -4,10 +4,12 @@
 
 use super::signals::{self, SignalPipe};
 use super::threads::Threads;
+use super::udp;
 #[cfg(unix)]
 use super::unix;
 use super::{
-    Driver, Event, Job, ListenOptions, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake,
+    DatagramSocket, Driver, Event, Job, ListenOptions, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream,
+    Token, Wake,
 };
 use crate::Address;
 #[cfg(unix)]
@@ -174,6 +176,15 @@ impl Driver for MioDriver {
             }
         };
         MioStream::register(stream, &self.registry, token)
+    }
+
+    fn listen_udp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn DatagramSocket>> {
+        udp::listen(address, options, &self.registry, token)
     }
 
     #[cfg(unix)]

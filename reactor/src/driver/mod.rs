@@ -29,6 +29,7 @@ mod mio_driver;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
 mod threads;
+mod udp;
 #[cfg(unix)]
 mod unix;
 
@@ -193,6 +194,20 @@ pub trait Driver {
         Err(no_unix_sockets())
     }
 
+    /// Opens a UDP socket under `token`. Of `options`, the backlog means nothing here. A driver without UDP refuses.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, or is not ours.
+    fn listen_udp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn DatagramSocket>> {
+        let _ = (address, options, token);
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this driver has no UDP"))
+    }
+
     /// Looks up a host name, and calls `reply` once with the answer. The loop asks for at most [`MAX_LOOKUPS`] names at
     /// a time, each of them once, and none of them may wait for another: any of them may take for ever. If a look-up
     /// cannot even begin, `reply` is dropped without a call.
@@ -299,4 +314,41 @@ pub trait Stream {
     /// # Errors
     /// The system's.
     fn local_address(&self) -> io::Result<Address>;
+}
+
+/// A UDP socket; closed when dropped.
+pub trait DatagramSocket {
+    /// Takes the next datagram, with the address of its sender. What does not fit into `buffer` is lost; the loop's
+    /// buffer has room for every datagram.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; `Interrupted` to be called again; `ConnectionRefused`, once, if nobody listens
+    /// where an earlier datagram went; `HostUnreachable` and `NetworkUnreachable`, once, if one did not arrive. After
+    /// any other error the loop tries again later.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)>;
+
+    /// Sends a datagram, whole or not at all; to the peer of a connected socket if `to` is `None`.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no room now; `FileTooLarge` if no datagram can be that long; `ConnectionRefused` as in
+    /// `receive`, and then this datagram is not sent.
+    fn send(&self, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<()>;
+
+    /// Fixes the peer: datagrams of others are no longer received.
+    ///
+    /// # Errors
+    /// The system's.
+    fn connect(&self, peer: SocketAddr) -> io::Result<()>;
+
+    /// Sets `SO_BROADCAST`.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_broadcast(&self, on: bool) -> io::Result<()>;
+
+    /// The local address, with the real port number if 0 was asked for.
+    ///
+    /// # Errors
+    /// The system's.
+    fn local_address(&self) -> io::Result<SocketAddr>;
 }

@@ -17,7 +17,7 @@
 //! other: that other would then wait for clients that can never come. So the directory is locked meanwhile. The lock is
 //! released with the process, and leaves no file.
 //!
-//! Next: `threads.rs`, the threads for work that blocks.
+//! Next: `udp.rs`, sockets without connections.
 
 use super::{Listener, Stream, Token};
 use crate::transport::KeepAlive;

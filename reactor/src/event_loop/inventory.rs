@@ -4,9 +4,11 @@
 
 use super::registry::Source;
 use super::{Destination, Reactor};
+use crate::datagram::DatagramBackend;
 use crate::transport::TransportBackend;
 use crate::{Address, DelayedCall};
 use std::fmt;
+use std::net::SocketAddr;
 
 /// What a reactor holds at the moment: [`Reactor::inventory`]. Its text has a line for each thing.
 #[derive(Debug, Clone)]
@@ -14,6 +16,8 @@ use std::fmt;
 pub struct Inventory {
     /// The local address of each port that listens.
     pub ports: Vec<Address>,
+    /// The local address of each UDP port.
+    pub udp_ports: Vec<SocketAddr>,
     /// Where each attempt goes that the loop has begun.
     pub attempts: Vec<Destination>,
     /// The peer of each connection, accepted ones included.
@@ -45,6 +49,7 @@ impl Reactor {
     pub fn inventory(&self) -> Inventory {
         let mut inventory = Inventory {
             ports: Vec::new(),
+            udp_ports: Vec::new(),
             attempts: self.core.work.looking_up.borrow().iter().map(|it| it.destination().clone()).collect(),
             connections: Vec::new(),
             closing: 0,
@@ -54,6 +59,7 @@ impl Reactor {
         for source in self.core.registry.borrow().all() {
             match source {
                 Source::Port(port) => inventory.ports.push(port.host.clone()),
+                Source::Datagrams(port) => inventory.udp_ports.push(port.host()),
                 Source::Attempt(attempt) => {
                     let destination = attempt.connector().destination();
                     // An address that races against another is the same attempt.
@@ -74,6 +80,7 @@ impl Inventory {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.ports.is_empty()
+            && self.udp_ports.is_empty()
             && self.attempts.is_empty()
             && self.connections.is_empty()
             && self.closing == 0
@@ -85,6 +92,7 @@ impl Inventory {
 impl fmt::Display for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ports.iter().try_for_each(|port| writeln!(f, "a port at {port}"))?;
+        self.udp_ports.iter().try_for_each(|port| writeln!(f, "a UDP port at {port}"))?;
         self.attempts.iter().try_for_each(|attempt| writeln!(f, "an attempt to connect to {attempt}"))?;
         self.connections.iter().try_for_each(|peer| writeln!(f, "a connection to {peer}"))?;
         self.delayed_calls.iter().try_for_each(|call| writeln!(f, "{call:?}"))?;

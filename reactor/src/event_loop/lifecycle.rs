@@ -314,6 +314,7 @@ impl Core {
             match source {
                 Source::Accepted => {}
                 Source::Port(port) => port.forget(),
+                Source::Datagrams(port) => port.forget(),
                 Source::Attempt(attempt) => attempt.forget(),
                 Source::Connection(connection) => connection.forget(),
                 Source::Lingering(lingering) => lingering.forget(),

@@ -20,6 +20,7 @@ mod client_factory;
 mod connect;
 mod connection;
 mod connector;
+mod datagram_port;
 mod destination;
 mod hangup;
 mod inventory;
@@ -40,6 +41,7 @@ mod work_queue;
 
 pub use client_factory::ClientFactory;
 pub use connector::Connector;
+pub use datagram_port::UdpListenAddress;
 pub use destination::Destination;
 pub use inventory::Inventory;
 pub use lifecycle::{Phase, SystemEvent, TriggerId};

@@ -7,6 +7,7 @@
 
 use super::connection::{Connection, Lingering};
 use super::connector::Attempt;
+use super::datagram_port::DatagramPort;
 use super::port::Port;
 use crate::driver::Token;
 use slab::Slab;
@@ -29,6 +30,7 @@ pub(super) enum Source {
     Connection(Rc<Connection>),
     /// A socket whose connection has ended for the program.
     Lingering(Rc<Lingering>),
+    Datagrams(Rc<DatagramPort>),
 }
 
 #[derive(Default)]

@@ -235,6 +235,7 @@ impl Core {
             match source {
                 Source::Accepted => {} // Only while a factory runs, and none does now.
                 Source::Port(port) => port.stop(self),
+                Source::Datagrams(port) => port.stop(self),
                 Source::Attempt(attempt) => attempt.stop(),
                 Source::Connection(connection) => end(&connection),
                 Source::Lingering(_) => {} // It ends within its own limits.

@@ -100,6 +100,7 @@ impl Core {
             Some(Source::Lingering(lingering)) => lingering.ready(self),
             Some(Source::Attempt(attempt)) => attempt.ready(self, event),
             Some(Source::Port(port)) => port.accept(self),
+            Some(Source::Datagrams(port)) => port.ready(self),
             Some(Source::Accepted) | None => {} // A late event: its source has gone since the driver noticed it.
         }
     }

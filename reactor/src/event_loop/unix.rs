@@ -13,7 +13,7 @@
 //!
 //! Only UNIX systems have this: elsewhere `listen_unix` and `connect_unix` do not compile.
 //!
-//! Next: `tls.rs`, a client factory that puts TLS around another. It can wait until you have read about TLS.
+//! Next: `datagram_port.rs`, UDP.
 
 use super::{ClientFactory, Connector, ListeningPort, Reactor, port};
 use crate::driver::Driver;

@@ -15,7 +15,9 @@ use super::queue::{ConnectionId, EndIndex};
 use super::random::Random;
 use super::settings::Resolution;
 use super::trace::{Action, excerpt};
-use crate::driver::{Driver, Event as Polled, Job, ListenOptions, Listener, LookupReply, Stream, Token, Wake};
+use crate::driver::{
+    DatagramSocket, Driver, Event as Polled, Job, ListenOptions, Listener, LookupReply, Stream, Token, Wake,
+};
 use crate::transport::KeepAlive;
 use crate::{Address, UnixAddress};
 use std::io::{self, ErrorKind, IoSlice};
@@ -173,6 +175,17 @@ impl Driver for SimDriver {
         Ok(Box::new(SimStream { process: self.process.clone(), id, side: 0 }))
     }
 
+    fn listen_udp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn DatagramSocket>> {
+        let host = self.process.host;
+        let (key, address) = self.process.system_call(|network| network.listen_udp(host, address, options, token))?;
+        Ok(Box::new(SimDatagramSocket { process: self.process.clone(), key, address }))
+    }
+
     fn resolve(&mut self, host: &str, reply: LookupReply) {
         // The time is drawn even if no answer comes, so that a name that falls silent changes nothing else in the run.
         if let Some(after) =
@@ -276,6 +289,49 @@ impl Drop for SimStream {
     fn drop(&mut self) {
         let _ = self.process.system_call(|network| {
             network.close(self.id, self.side);
+            Ok(())
+        });
+    }
+}
+
+struct SimDatagramSocket {
+    process: Process,
+    key: u32,
+    address: SocketAddr,
+}
+
+impl DatagramSocket for SimDatagramSocket {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.process.system_call(|network| network.receive_datagram(self.key, buffer))
+    }
+
+    fn send(&self, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
+        self.process.system_call(|network| network.send_datagram(self.key, datagram, to))
+    }
+
+    fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+        self.process.system_call(|network| {
+            network.udp(self.key).connect(peer);
+            Ok(())
+        })
+    }
+
+    fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.process.system_call(|network| {
+            network.udp(self.key).set_broadcast(on);
+            Ok(())
+        })
+    }
+
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+impl Drop for SimDatagramSocket {
+    fn drop(&mut self) {
+        let _ = self.process.system_call(|network| {
+            network.close_udp(self.key);
             Ok(())
         });
     }

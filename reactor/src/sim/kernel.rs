@@ -96,6 +96,8 @@ pub(super) enum Ready {
     End(ConnectionId, EndIndex),
     /// A listening socket, with the token that it had: its key may be used again.
     Listener(u32, Token),
+    /// A UDP socket, with its token.
+    Datagrams(u32, Token),
 }
 
 pub(super) struct ListeningSocket {
@@ -261,6 +263,7 @@ impl Network {
         for key in sockets {
             self.leave_behind(key);
         }
+        self.close_all_udp(host);
     }
 
     /// All ends of connections at `host`, by the keys of the connections: the order must not depend on the machine.

@@ -80,6 +80,9 @@
 //! reordering within a connection, which TCP would hide anyway. A callback takes no virtual time. A network
 //! simulator such as ns-3 models packets and congestion, too; this one is for the programs above them.
 //!
+//! Datagrams may be lost, doubled ([`LinkSettings::duplication`]) and overtaken, because each draws a latency of its
+//! own. Nothing fragments them.
+//!
 //! UNIX sockets are connections within one host. Nothing cuts them or loses their bytes. A host's socket files have no
 //! permissions and no directories; a program that is killed leaves its files behind, as on a real machine.
 //!
@@ -104,8 +107,8 @@
 //!
 //! First how a world runs: `queue.rs`, `world.rs`, `environment.rs`, `host.rs`, `program.rs`, `driver.rs`. Then the
 //! network: `network.rs`, `kernel.rs`, and one file for each part of TCP: `connection.rs` (the data), `handshake.rs`,
-//! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`; then `unix.rs`. Last the parts that
-//! stand alone: `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
+//! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`; then `unix.rs` and
+//! `datagrams.rs`. Last the parts that stand alone: `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
 //!
 //! Five files import each other in a circle: a world has programs, a program has a driver, a driver has the
 //! environment, and a step of the script in the environment gets the world.
@@ -113,6 +116,7 @@
 //! Next: [`queue.rs`](../../src/reactor/sim/queue.rs.html), what happens when.
 
 mod connection;
+mod datagrams;
 mod driver;
 mod environment;
 mod handshake;

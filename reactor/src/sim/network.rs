@@ -15,6 +15,7 @@
 //! Next: `kernel.rs`, what it knows of one host.
 
 use super::connection::{Connection, EndState, Owner, Progress};
+use super::datagrams::{DatagramInFlight, DatagramSocketState};
 use super::kernel::{HostState, Kernel, ListeningSocket, Ready};
 use super::queue::{ConnectionId, EndIndex, Event, EventQueue};
 use super::random::Random;
@@ -37,6 +38,8 @@ pub(super) struct Network {
     pub(super) hosts: Vec<Kernel>,
     pub(super) connections: Slab<Connection>,
     pub(super) listeners: Slab<ListeningSocket>,
+    pub(super) datagram_sockets: Slab<DatagramSocketState>,
+    pub(super) datagrams: Slab<DatagramInFlight>,
     pub(super) links: Vec<DirectedLink>,
     links_by_hosts: BTreeMap<(u32, u32), u32>,
     /// The link of each host that its UNIX sockets share: nothing cuts it, and it loses nothing.
@@ -69,6 +72,8 @@ impl Network {
             hosts: Vec::new(),
             connections: Slab::new(),
             listeners: Slab::new(),
+            datagram_sockets: Slab::new(),
+            datagrams: Slab::new(),
             links: Vec::new(),
             links_by_hosts: BTreeMap::new(),
             unix_links: BTreeMap::new(),
@@ -90,6 +95,8 @@ impl Network {
             Event::RetryTimer(id, side) => self.retry_timer_expired(id, side),
             Event::ResetArrived(id, side) => self.reset_arrived(id, side),
             Event::KeepAliveTimer(id, side) => self.keep_alive_timer_expired(id, side),
+            Event::DatagramArrived(key) => self.datagram_arrived(key),
+            Event::DatagramRefused(key, token) => self.datagram_refused(key, token),
             Event::Scheduled(_) => {} // The world does these itself: they run code of programs.
         }
     }
@@ -224,6 +231,7 @@ impl Network {
             let readiness = match ready {
                 Ready::End(id, side) => self.take_readiness(id, side),
                 Ready::Listener(key, token) => self.take_listener_readiness(key, token),
+                Ready::Datagrams(key, token) => self.take_udp_readiness(key, token),
             };
             // `None` if the source was closed after it became ready.
             if readiness.is_some() {

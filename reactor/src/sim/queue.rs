@@ -6,6 +6,7 @@
 //!
 //! Next: `world.rs`, which takes the events out.
 
+use crate::driver::Token;
 use crate::timed::Timed;
 use std::collections::BinaryHeap;
 
@@ -43,6 +44,10 @@ pub(super) enum Event {
     ResetArrived(ConnectionId, EndIndex),
     /// This end checks whether its peer is still there.
     KeepAliveTimer(ConnectionId, EndIndex),
+    /// A datagram arrives at its host.
+    DatagramArrived(u32),
+    /// The sender of a datagram, a socket with this token, hears that nobody listens where it went.
+    DatagramRefused(u32, Token),
     /// Work of a program or of the script falls due: the answer to a look-up, a job, a call.
     Scheduled(usize),
 }

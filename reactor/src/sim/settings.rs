@@ -29,12 +29,13 @@ pub struct LinkSettings {
     pub(super) max_segment: usize,
     pub(super) split: u32,
     pub(super) loss: u32,
+    pub(super) duplication: u32,
 }
 
 impl LinkSettings {
     /// A link that only takes time: no limit to its bandwidth, no loss, segments of at most 1460 bytes.
     pub const fn new(latency: Latency) -> LinkSettings {
-        LinkSettings { latency, bandwidth: None, max_segment: 1460, split: 0, loss: 0 }
+        LinkSettings { latency, bandwidth: None, max_segment: 1460, split: 0, loss: 0, duplication: 0 }
     }
 
     /// Sets the bandwidth in bytes a second, for all connections together. 0 counts as 1.
@@ -57,20 +58,27 @@ impl LinkSettings {
 
     /// Sets how many segments of a million are lost, at most 900,000. A lost segment is retransmitted after 200 ms,
     /// then after twice that and so on, and the segments behind it wait for it. So a loss costs a program nothing but
-    /// time, unless so many retries are lost that the sender gives up.
+    /// time, unless so many retries are lost that the sender gives up. A lost datagram is lost.
     pub const fn loss(mut self, of_a_million: u32) -> LinkSettings {
         // Delays are drawn until a retry arrives: with a loss of all segments, that would never end.
         self.loss = if of_a_million < 900_000 { of_a_million } else { 900_000 };
         self
     }
 
+    /// Sets how many datagrams of a million arrive twice. Segments are not doubled: TCP would hide it.
+    pub const fn duplication(mut self, of_a_million: u32) -> LinkSettings {
+        self.duplication = of_a_million;
+        self
+    }
+
     /// All settings in words. The trace's hash covers these words, so changing them makes another run of every seed.
     pub(super) fn words(&self) -> String {
-        let LinkSettings { latency, bandwidth, max_segment, split, loss } = self;
+        let LinkSettings { latency, bandwidth, max_segment, split, loss, duplication } = self;
         let bandwidth = bandwidth.map_or(String::new(), |bytes| format!(", {bytes} bytes a second"));
         let split = if *split == 0 { String::new() } else { format!(", cuts {split}") };
         let loss = if *loss == 0 { String::new() } else { format!(", loss {loss}") };
-        format!("{}{bandwidth}, segments of {max_segment}{split}{loss}", latency.words())
+        let doubles = if *duplication == 0 { String::new() } else { format!(", doubles {duplication}") };
+        format!("{}{bandwidth}, segments of {max_segment}{split}{loss}{doubles}", latency.words())
     }
 }
 

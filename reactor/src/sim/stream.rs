@@ -145,7 +145,7 @@ impl Network {
     }
 
     /// When the last of `len` bytes leaves that are handed to the link now.
-    fn departure(&mut self, link: u32, bandwidth: Option<u64>, len: usize) -> u64 {
+    pub(super) fn departure(&mut self, link: u32, bandwidth: Option<u64>, len: usize) -> u64 {
         let Some(bandwidth) = bandwidth else { return self.now };
         let takes = u128::from(len as u64) * 1_000_000_000 / u128::from(bandwidth);
         let link = &mut self.links[link as usize];

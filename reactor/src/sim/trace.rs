@@ -68,6 +68,13 @@ pub(super) enum Action {
     LeaveSocketFile,
     ConnectUnix,
     FailToConnectUnix,
+    OpenUdp,
+    CloseUdp,
+    SendDatagram,
+    LoseDatagram,
+    GetDatagram,
+    ReceiveDatagram,
+    RefuseDatagram,
 }
 
 impl Action {
@@ -121,6 +128,13 @@ impl Action {
             Action::LeaveSocketFile => "leaves a socket file behind",
             Action::ConnectUnix => "# connects to a UNIX socket",
             Action::FailToConnectUnix => "cannot connect to a UNIX socket",
+            Action::OpenUdp => "opens UDP port %",
+            Action::CloseUdp => "closes UDP port %",
+            Action::SendDatagram => "sends a datagram of %",
+            Action::LoseDatagram => "loses a datagram of %",
+            Action::GetDatagram => "gets a datagram of %",
+            Action::ReceiveDatagram => "reads a datagram of %",
+            Action::RefuseDatagram => "has nobody on UDP port %",
         }
     }
 

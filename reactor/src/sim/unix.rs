@@ -11,7 +11,7 @@
 //! Once it is there, a connection is one like all others, over a link that nothing cuts. There is no SYN: whether
 //! somebody listens is known at once.
 //!
-//! Next: `trace.rs`, which writes down what happens.
+//! Next: `datagrams.rs`, UDP.
 
 use super::connection::{Connection, End, EndState, Owner, Pipe};
 use super::kernel::{ListeningSocket, Ready};

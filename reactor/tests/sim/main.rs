@@ -18,6 +18,7 @@ mod partitions;
 mod resets;
 mod tls;
 mod traces;
+mod udp;
 mod unix;
 mod zero_window;
 
