@@ -184,6 +184,39 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
+/// Why a connection cannot change from clear text to TLS: see [`Transport::start_tls`](crate::Transport::start_tls). It
+/// is always the fault of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartTlsError {
+    /// The connection was not made for it, with `plain_first` of a [`TlsServer`](crate::tls::TlsServer) or
+    /// [`TlsClient`](crate::tls::TlsClient). So nobody has said with which certificates.
+    NotPlainFirst,
+    /// It is over TLS already.
+    AlreadyTls,
+    /// It is closing or gone, or one of its directions has ended. A handshake needs both.
+    Closing,
+    /// No session could be made.
+    NoSession {
+        /// What TLS says.
+        reason: String,
+    },
+}
+
+impl fmt::Display for StartTlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot start TLS: ")?;
+        match self {
+            StartTlsError::NotPlainFirst => f.write_str("the connection was not made for it, with `plain_first`"),
+            StartTlsError::AlreadyTls => f.write_str("the connection is over TLS already"),
+            StartTlsError::Closing => f.write_str("the connection is closing, or closed in one direction"),
+            StartTlsError::NoSession { reason } => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for StartTlsError {}
+
 /// Why an outgoing connection could not be made.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -28,7 +28,7 @@
 
 mod line_time;
 
-use crate::error::Limit;
+use crate::error::{Limit, StartTlsError};
 use crate::line_buffer::{LineBuffer, Split};
 use crate::policies::PolicyClock;
 use crate::undelivered::Undelivered;
@@ -55,6 +55,11 @@ pub const MAX_LINES_AT_ONCE: usize = 1024;
 pub trait LineProtocol {
     /// The connection is up.
     fn connection_made(&mut self, transport: &LineTransport) {
+        let _ = transport;
+    }
+
+    /// Over TLS: the handshake is complete. See [`Protocol::handshake_completed`].
+    fn handshake_completed(&mut self, transport: &LineTransport) {
         let _ = transport;
     }
 
@@ -182,6 +187,16 @@ impl LineTransport {
         self.lines.undelivered.get()
     }
 
+    /// Changes this connection from clear text to TLS: [`Transport::start_tls`], whose contract holds here. Lines that
+    /// have been received and not delivered are never delivered: an attacker may have put them there. They go to the
+    /// handshake. What comes over TLS begins with a new line, in the present mode.
+    ///
+    /// # Errors
+    /// As [`Transport::start_tls`].
+    pub fn start_tls(&self) -> Result<(), StartTlsError> {
+        self.transport.start_tls(&[])
+    }
+
     /// Sets the maximum length of a line from here on, the delimiter not counted.
     pub fn set_max_length(&self, max_length: usize) {
         self.lines.max_length.set(max_length);
@@ -225,6 +240,8 @@ pub struct LineReceiver<P> {
     held: Undelivered<'static>,
     /// Boxed, as most receivers have none.
     line_time: Option<Box<LineTime>>,
+    /// Whether what was received last came over TLS.
+    was_tls: bool,
 }
 
 impl<P: LineProtocol> LineReceiver<P> {
@@ -237,6 +254,7 @@ impl<P: LineProtocol> LineReceiver<P> {
             transport: None,
             held: Undelivered::default(),
             line_time: None,
+            was_tls: false,
         }
     }
 
@@ -288,6 +306,14 @@ impl<P: LineProtocol> LineReceiver<P> {
         let mut has_delivered = false;
         let Some(transport) = &self.transport else { return false };
         let lines = &transport.lines;
+        if transport.is_tls() != self.was_tls {
+            // TLS has begun, and something between us and it has not asked for what was left over. Bytes that came in
+            // clear text must not mix with those that come over TLS, not even as the beginning of a line.
+            self.was_tls = !self.was_tls;
+            self.held = Undelivered::default();
+            self.buffer.take_rest();
+            lines.given_back.take();
+        }
         let mut input = mem::take(&mut self.held).followed_by(data);
         while !transport.is_disconnecting() {
             // First: what is thrown away must be neither held nor delivered.
@@ -393,8 +419,15 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
         if let Some(line_time) = &mut self.line_time {
             line_time.begin(transport);
         }
+        self.was_tls = transport.is_tls();
         let transport = self.transport.insert(LineTransport { transport: transport.clone(), lines: Rc::new(lines) });
         self.protocol.connection_made(transport);
+    }
+
+    fn handshake_completed(&mut self, _transport: &Transport) {
+        if let Some(transport) = &self.transport {
+            self.protocol.handshake_completed(transport);
+        }
     }
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
@@ -408,6 +441,16 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
         }
         let has_delivered = self.deliver(&[], self.max_lines_at_once);
         self.note_delivery(has_delivered);
+    }
+
+    fn take_unprocessed(&mut self) -> Vec<u8> {
+        self.was_tls = self.transport.as_ref().is_some_and(|transport| transport.is_tls());
+        let given_back = self.transport.as_ref().map(|transport| transport.lines.given_back.take());
+        let mut bytes = given_back.unwrap_or_default();
+        bytes.append(&mut self.buffer.take_rest());
+        bytes.extend_from_slice(mem::take(&mut self.held).rest());
+        self.note_delivery(false);
+        bytes
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {

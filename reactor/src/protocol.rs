@@ -29,8 +29,9 @@ pub trait Protocol {
         let _ = transport;
     }
 
-    /// Over TLS: the handshake is complete, and the peer has proved its identity. Called before any data. Bytes that
-    /// were written earlier go out now. Twisted's `IHandshakeListener`.
+    /// Over TLS: the handshake is complete, and the peer has proved its identity. Called before any data that came over
+    /// TLS. Bytes that were written earlier go out now. [`Transport::tls_session`] says what the handshake has found.
+    /// Twisted's `IHandshakeListener`.
     fn handshake_completed(&mut self, transport: &Transport) {
         let _ = transport;
     }
@@ -42,6 +43,15 @@ pub trait Protocol {
     /// received already, such as [`LineReceiver`](crate::LineReceiver), can deliver them now.
     fn reading_resumed(&mut self, transport: &Transport) {
         let _ = transport;
+    }
+
+    /// TLS begins in the middle of the connection ([`Transport::start_tls`]). Returns the bytes that were received and
+    /// not processed yet, and forgets them. They came in clear text: they belong to the handshake, and must never be
+    /// processed as if they had come after it.
+    ///
+    /// A protocol that keeps no received bytes has none to return. A protocol that wraps another one asks that.
+    fn take_unprocessed(&mut self) -> Vec<u8> {
+        Vec::new()
     }
 
     /// The peer will send no more, but may still read: a half-close (Twisted's `IHalfCloseableProtocol`). The default
@@ -74,6 +84,9 @@ impl Protocol for Box<dyn Protocol> {
     }
     fn reading_resumed(&mut self, transport: &Transport) {
         (**self).reading_resumed(transport);
+    }
+    fn take_unprocessed(&mut self) -> Vec<u8> {
+        (**self).take_unprocessed()
     }
     fn read_connection_lost(&mut self, transport: &Transport) {
         (**self).read_connection_lost(transport);

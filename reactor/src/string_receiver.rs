@@ -14,6 +14,7 @@
 //!
 //! Next: [`clock.rs`](../../src/reactor/clock.rs.html), the time that a program sees.
 
+use crate::error::StartTlsError;
 use crate::undelivered::Undelivered;
 use crate::{Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
@@ -43,6 +44,11 @@ pub enum Framing {
 pub trait StringProtocol {
     /// The connection is up.
     fn connection_made(&mut self, transport: &StringSender) {
+        let _ = transport;
+    }
+
+    /// Over TLS: the handshake is complete. See [`Protocol::handshake_completed`].
+    fn handshake_completed(&mut self, transport: &StringSender) {
         let _ = transport;
     }
 
@@ -153,6 +159,16 @@ impl StringSender {
         framing.write_header(string.len(), &mut header);
         self.transport.write_vectored(&[&header, string, framing.trailer()]);
         Ok(())
+    }
+
+    /// Changes this connection from clear text to TLS: [`Transport::start_tls`], whose contract holds here. Strings
+    /// that have been received and not delivered are never delivered: an attacker may have put them there. They go to
+    /// the handshake.
+    ///
+    /// # Errors
+    /// As [`Transport::start_tls`].
+    pub fn start_tls(&self) -> Result<(), StartTlsError> {
+        self.transport.start_tls(&[])
     }
 
     /// Sets the maximum length of a received string from here on.
@@ -286,12 +302,21 @@ pub struct StringReceiver<P> {
     /// An unfinished string, and what was received while reading was paused. An unfinished string has at most the
     /// maximum length; no more than one read comes on top, because a paused connection is not read.
     held: Undelivered<'static>,
+    /// Whether what was received last came over TLS.
+    was_tls: bool,
 }
 
 impl<P: StringProtocol> StringReceiver<P> {
     /// A receiver of strings of at most [`MAX_LENGTH`] bytes.
     pub fn new(framing: Framing, protocol: P) -> StringReceiver<P> {
-        StringReceiver { protocol, framing, max_length: MAX_LENGTH, transport: None, held: Undelivered::default() }
+        StringReceiver {
+            protocol,
+            framing,
+            max_length: MAX_LENGTH,
+            transport: None,
+            held: Undelivered::default(),
+            was_tls: false,
+        }
     }
 
     /// Sets the maximum length of a received string, its length in front not counted.
@@ -304,6 +329,11 @@ impl<P: StringProtocol> StringReceiver<P> {
     /// left. Every callback may pause, close or change the limit, so each round asks again.
     fn deliver(&mut self, data: &[u8]) {
         let Some(transport) = &self.transport else { return };
+        if transport.is_tls() != self.was_tls {
+            // As in `LineReceiver`: bytes that came in clear text must not mix with those that come over TLS.
+            self.was_tls = !self.was_tls;
+            self.held = Undelivered::default();
+        }
         let mut input = mem::take(&mut self.held).followed_by(data);
         while !transport.is_disconnecting() && !transport.shared.is_broken.get() {
             if transport.is_paused() {
@@ -338,8 +368,15 @@ impl<P: StringProtocol> Protocol for StringReceiver<P> {
             is_broken: Cell::new(false),
             header: RefCell::default(),
         };
+        self.was_tls = transport.is_tls();
         let transport = self.transport.insert(StringSender { transport: transport.clone(), shared: Rc::new(shared) });
         self.protocol.connection_made(transport);
+    }
+
+    fn handshake_completed(&mut self, _transport: &Transport) {
+        if let Some(transport) = &self.transport {
+            self.protocol.handshake_completed(transport);
+        }
     }
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
@@ -351,6 +388,11 @@ impl<P: StringProtocol> Protocol for StringReceiver<P> {
             self.protocol.reading_resumed(transport);
         }
         self.deliver(&[]);
+    }
+
+    fn take_unprocessed(&mut self) -> Vec<u8> {
+        self.was_tls = self.transport.as_ref().is_some_and(|transport| transport.is_tls());
+        mem::take(&mut self.held).rest().to_vec()
     }
 
     fn read_connection_lost(&mut self, _transport: &Transport) {

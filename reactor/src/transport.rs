@@ -20,6 +20,7 @@
 //! Next: [`datagram.rs`](mod@crate::datagram), the same two contracts for UDP.
 
 use crate::Address;
+use crate::error::StartTlsError;
 use std::any::Any;
 use std::fmt;
 use std::rc::Rc;
@@ -95,6 +96,12 @@ pub trait TransportBackend {
     fn linger_on_close(&self) {}
     fn set_no_delay(&self, on: bool);
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>);
+    fn start_tls(&self, _unprocessed: &[u8]) -> Result<(), StartTlsError> {
+        Err(StartTlsError::NotPlainFirst)
+    }
+    fn is_tls(&self) -> bool {
+        false
+    }
     fn tls_session(&self) -> Option<Box<dyn Any>> {
         None
     }

@@ -100,6 +100,27 @@ impl TlsClient {
     }
 }
 
+impl TlsClient {
+    /// Connects to `destination` once, in clear text; the protocol changes to TLS with `server_name` when it calls
+    /// [`Transport::start_tls`]. Like [`Reactor::connect`]; it also fails with a
+    /// [`TlsConfigError`](crate::tls::TlsConfigError) if no certificate can be for `server_name`.
+    #[track_caller]
+    pub fn connect_plain_first<P: Protocol + 'static>(
+        &self,
+        reactor: &Reactor,
+        destination: impl Into<Destination>,
+        server_name: &str,
+        build: impl FnOnce(Address) -> P + 'static,
+    ) -> Deferred<Transport> {
+        let (tls, server_name) = (self.clone(), server_name.to_owned());
+        reactor.connect_once(destination.into(), move |peer, announcement| {
+            // Inside, so that the Deferred fires with the transport that changes to TLS.
+            let inner = Announcing { inner: build(peer), announcement, at: Event::ConnectionMade };
+            Ok(tls.wrap_plain_first(&server_name, Box::new(inner))?)
+        })
+    }
+}
+
 /// The end of the Deferred that has not fired yet. The factory and the protocol share it.
 #[derive(Clone)]
 struct Announcement(Rc<Cell<Option<Firer<Transport>>>>);
@@ -179,6 +200,10 @@ impl<P: Protocol> Protocol for Announcing<P> {
 
     fn reading_resumed(&mut self, transport: &Transport) {
         self.inner.reading_resumed(transport);
+    }
+
+    fn take_unprocessed(&mut self) -> Vec<u8> {
+        self.inner.take_unprocessed()
     }
 
     fn read_connection_lost(&mut self, transport: &Transport) {

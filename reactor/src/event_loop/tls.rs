@@ -45,13 +45,20 @@ impl From<&Reactor> for TlsClock {
 impl TlsClient {
     /// A factory that makes the protocols of `inner`, each inside TLS with `server_name`.
     pub fn factory(&self, server_name: &str, inner: impl ClientFactory + 'static) -> impl ClientFactory + 'static {
-        TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), inner }
+        TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), is_plain_first: false, inner }
+    }
+
+    /// A factory that makes the protocols of `inner`. Each connection begins in clear text, and changes to TLS with
+    /// `server_name` when its protocol calls [`Transport::start_tls`](crate::Transport::start_tls).
+    pub fn plain_first(&self, server_name: &str, inner: impl ClientFactory + 'static) -> impl ClientFactory + 'static {
+        TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), is_plain_first: true, inner }
     }
 }
 
 struct TlsClientFactory<F> {
     tls: TlsClient,
     server_name: String,
+    is_plain_first: bool,
     inner: F,
 }
 
@@ -62,7 +69,11 @@ impl<F: ClientFactory> ClientFactory for TlsClientFactory<F> {
 
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
         let protocol = self.inner.build_protocol(peer)?;
-        match self.tls.wrap(&self.server_name, protocol) {
+        let wrapped = match self.is_plain_first {
+            true => self.tls.wrap_plain_first(&self.server_name, protocol),
+            false => self.tls.wrap(&self.server_name, protocol),
+        };
+        match wrapped {
             Ok(protocol) => Some(protocol),
             Err(error) => {
                 log::warn!(target: "reactor", "no TLS with {peer}: {error}");

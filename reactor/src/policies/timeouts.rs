@@ -272,6 +272,10 @@ impl Protocol for Timed {
         self.inner.reading_resumed(transport);
     }
 
+    fn take_unprocessed(&mut self) -> Vec<u8> {
+        self.inner.take_unprocessed()
+    }
+
     fn read_connection_lost(&mut self, transport: &Transport) {
         self.inner.read_connection_lost(transport);
     }

@@ -93,6 +93,10 @@ impl<T: Clone + 'static> Protocol for Serving<T> {
         self.inner.reading_resumed(transport);
     }
 
+    fn take_unprocessed(&mut self) -> Vec<u8> {
+        self.inner.take_unprocessed()
+    }
+
     fn read_connection_lost(&mut self, transport: &Transport) {
         self.inner.read_connection_lost(transport);
     }

@@ -11,6 +11,7 @@ use super::early::Early;
 use super::error::{ErrorContext, TlsError};
 use super::session::TlsSession;
 use super::verifier::Refusals;
+use crate::error::StartTlsError;
 use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend};
 use crate::{Address, DelayedCall, Producer, Reason, Transport};
 use rustls::Connection;
@@ -116,7 +117,8 @@ pub(super) enum Closing {
 }
 
 impl TlsBackend {
-    pub(super) fn new(lower: Transport, session: Box<Connection>, profile: Rc<Profile>) -> Rc<TlsBackend> {
+    pub(super) fn new(lower: Transport, mut session: Box<Connection>, profile: Rc<Profile>) -> Rc<TlsBackend> {
+        session.set_buffer_limit(None); // The limit is here.
         // The limit is checked here, where a write is still one: below it comes in pieces. The session's own messages
         // need no limit, as a peer cannot make it send many.
         lower.set_max_buffered(usize::MAX);
@@ -464,6 +466,14 @@ impl TransportBackend for TlsBackend {
 
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
         self.lower.set_keep_alive(keep_alive);
+    }
+
+    fn start_tls(&self, _unprocessed: &[u8]) -> Result<(), StartTlsError> {
+        Err(StartTlsError::AlreadyTls)
+    }
+
+    fn is_tls(&self) -> bool {
+        true
     }
 
     fn tls_session(&self) -> Option<Box<dyn Any>> {

@@ -7,6 +7,7 @@ use super::clock::TlsClock;
 use super::config_error::TlsConfigError;
 use super::crypto::{CertificateClock, provider};
 use super::layer::TlsProtocol;
+use super::plain_first::PlainFirst;
 use super::private_certificate::PrivateCertificate;
 use super::trust_roots::TrustRoots;
 use super::verifier::ServerVerifier;
@@ -76,16 +77,33 @@ impl TlsClient {
     /// # Errors
     /// If no certificate can be for that name.
     pub fn wrap(&self, server_name: &str, protocol: Box<dyn Protocol>) -> Result<Box<dyn Protocol>, TlsConfigError> {
-        let session = self.session(server_name)?;
+        let session = self.session(name_of(server_name)?)?;
         Ok(Box::new(TlsProtocol::new(session.into(), protocol, self.profile.clone())))
     }
 
-    pub(super) fn session(&self, server_name: &str) -> Result<ClientConnection, TlsConfigError> {
-        let name = ServerName::try_from(server_name.to_owned())
-            .map_err(|_| TlsConfigError::BadName(server_name.to_owned()))?;
+    /// A protocol that begins in clear text, and speaks TLS with `server_name` from the moment at which `protocol`
+    /// calls [`Transport::start_tls`](crate::Transport::start_tls).
+    ///
+    /// # Errors
+    /// If no certificate can be for that name.
+    pub fn wrap_plain_first(
+        &self,
+        server_name: &str,
+        protocol: Box<dyn Protocol>,
+    ) -> Result<Box<dyn Protocol>, TlsConfigError> {
+        let (tls, name) = (self.clone(), name_of(server_name)?);
+        let make_session = move || Ok(tls.session(name.clone())?.into());
+        Ok(Box::new(PlainFirst::new(Box::new(make_session), protocol, self.profile.clone())))
+    }
+
+    fn session(&self, name: ServerName<'static>) -> Result<ClientConnection, TlsConfigError> {
         self.certificate_clock.set(&self.profile.clock);
         Ok(ClientConnection::new(self.config.clone(), name)?)
     }
+}
+
+fn name_of(server_name: &str) -> Result<ServerName<'static>, TlsConfigError> {
+    ServerName::try_from(server_name.to_owned()).map_err(|_| TlsConfigError::BadName(server_name.to_owned()))
 }
 
 impl fmt::Debug for TlsClient {

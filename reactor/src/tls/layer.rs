@@ -47,8 +47,7 @@ enum State {
 }
 
 impl TlsProtocol {
-    pub(super) fn new(mut session: Connection, inner: Box<dyn Protocol>, profile: Rc<Profile>) -> TlsProtocol {
-        session.set_buffer_limit(None); // The backend has the limit.
+    pub(super) fn new(session: Connection, inner: Box<dyn Protocol>, profile: Rc<Profile>) -> TlsProtocol {
         TlsProtocol {
             inner,
             state: State::New(Some(Box::new(session))),
@@ -56,6 +55,17 @@ impl TlsProtocol {
             held: Vec::new(),
             has_told_handshake: false,
         }
+    }
+
+    /// A session in the middle of a connection. `inner` knows that it is connected, and `records` have come already;
+    /// they are processed in `reading_resumed`.
+    pub(super) fn started(
+        backend: Rc<TlsBackend>,
+        inner: Box<dyn Protocol>,
+        profile: Rc<Profile>,
+        records: Vec<u8>,
+    ) -> TlsProtocol {
+        TlsProtocol { inner, state: State::Up(backend), profile, held: records, has_told_handshake: false }
     }
 
     fn backend(&self) -> Option<Rc<TlsBackend>> {

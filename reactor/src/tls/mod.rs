@@ -12,9 +12,9 @@
 //! An end without TLS's close_notify never counts as a clean one: [`Reason::Truncated`](crate::Reason::Truncated). A
 //! [`TlsError`] is a sentence that says at which end the fault is.
 //!
-//! Imports go one way: `client` and `server`; `start`, `layer`, `backend`, `early`, `session`, `error`, `verifier`,
-//! `certificate`, `der`. What both ends are made of stands beside them: `private_certificate`, `trust_roots`, `pem`,
-//! `config_error`, `by_name`, `crypto`, `clock`.
+//! Imports go one way: `client` and `server`; `plain_first`, `layer`, `backend`, `early`, `session`, `error`,
+//! `verifier`, `certificate`, `der`. What both ends are made of stands beside them: `private_certificate`,
+//! `trust_roots`, `pem`, `config_error`, `by_name`, `crypto`, `clock`.
 //!
 //! Next: [`clock.rs`](../../src/reactor/tls/clock.rs.html), all that TLS asks of the world.
 
@@ -30,12 +30,14 @@ mod early;
 mod error;
 mod layer;
 mod pem;
+mod plain_first;
 mod private_certificate;
 mod server;
 mod session;
 mod trust_roots;
 mod verifier;
 
+pub use crate::error::StartTlsError;
 pub use client::TlsClient;
 pub use clock::{TimeSource, TlsClock};
 pub use config_error::TlsConfigError;

@@ -8,6 +8,7 @@ use super::clock::TlsClock;
 use super::config_error::TlsConfigError;
 use super::crypto::{CertificateClock, provider};
 use super::layer::TlsProtocol;
+use super::plain_first::PlainFirst;
 use super::private_certificate::PrivateCertificate;
 use super::trust_roots::TrustRoots;
 use super::verifier::ClientVerifier;
@@ -224,7 +225,7 @@ impl TlsServer {
 
     /// A factory that makes the protocols of `inner`, each inside TLS.
     pub fn factory(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
-        TlsServerFactory { tls: self.clone(), inner }
+        TlsServerFactory { tls: self.clone(), begins: Begins::WithTls, inner }
     }
 
     /// A protocol that speaks TLS with a client, and gives the plain bytes to `protocol`: for a connection that no
@@ -237,7 +238,21 @@ impl TlsServer {
         Ok(Box::new(TlsProtocol::new(session.into(), protocol, self.profile.clone())))
     }
 
-    pub(super) fn session(&self) -> Result<ServerConnection, TlsConfigError> {
+    /// A factory that makes the protocols of `inner`. Each connection begins in clear text, and changes to TLS when its
+    /// protocol calls [`Transport::start_tls`](crate::Transport::start_tls): the protocols with a STARTTLS command.
+    pub fn plain_first(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
+        TlsServerFactory { tls: self.clone(), begins: Begins::InClearText, inner }
+    }
+
+    /// A protocol that begins in clear text, and speaks TLS with a client from the moment at which `protocol` calls
+    /// [`Transport::start_tls`](crate::Transport::start_tls).
+    pub fn wrap_plain_first(&self, protocol: Box<dyn Protocol>) -> Box<dyn Protocol> {
+        let tls = self.clone();
+        let make_session = move || Ok(tls.session()?.into());
+        Box::new(PlainFirst::new(Box::new(make_session), protocol, self.profile.clone()))
+    }
+
+    fn session(&self) -> Result<ServerConnection, TlsConfigError> {
         self.certificate_clock.set(&self.profile.clock);
         Ok(ServerConnection::new(self.live.borrow().config.clone())?)
     }
@@ -276,15 +291,27 @@ impl fmt::Debug for TlsServer {
     }
 }
 
+/// How a connection begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    WithTls,
+    InClearText,
+}
+
 struct TlsServerFactory<F> {
     tls: TlsServer,
+    begins: Begins,
     inner: F,
 }
 
 impl<F: Factory> Factory for TlsServerFactory<F> {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
         let protocol = self.inner.build_protocol(peer)?;
-        match self.tls.wrap(protocol) {
+        let wrapped = match self.begins {
+            Begins::WithTls => self.tls.wrap(protocol),
+            Begins::InClearText => Ok(self.tls.wrap_plain_first(protocol)),
+        };
+        match wrapped {
             Ok(protocol) => Some(protocol),
             Err(error) => {
                 log::warn!(target: "reactor", "no TLS with {peer}: {error}");

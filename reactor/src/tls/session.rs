@@ -1,6 +1,6 @@
 //! [`TlsSession`] and [`PeerCertificate`]: what a handshake has found.
 //!
-//! Next: `layer.rs`, one session at work.
+//! Next: `plain_first.rs`, TLS that begins in the middle of a connection.
 
 use super::certificate::{COMMON_NAME, Certificate, Name, ORGANIZATION, part};
 use crate::Transport;

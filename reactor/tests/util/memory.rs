@@ -122,11 +122,6 @@ impl Pair {
         Transport::new(self.0[end].wire.clone())
     }
 
-    /// The number of bytes that an end has written and that have not been delivered.
-    pub(crate) fn waiting(&self, from: usize) -> usize {
-        self.0[from].wire.out.borrow().len()
-    }
-
     /// All bytes that an end has ever written, delivered or not.
     pub(crate) fn written(&self, from: usize) -> Vec<u8> {
         self.0[from].wire.written.borrow().clone()
