@@ -42,6 +42,10 @@ const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// The longest backoff. A longer one would keep a herd split long after its network has healed.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
+/// When all links fail at once, one is tried again in this time on average, as far as the longest backoff allows. A
+/// server with a thousand neighbors would otherwise dial them all within a tenth of a second.
+const REDIAL_EVERY: Duration = Duration::from_millis(5);
+
 /// How long one attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -398,7 +402,8 @@ impl Link {
         }
         let grown = MIN_BACKOFF * 2u32.saturating_pow(self.failures.get().min(16));
         self.failures.set(self.failures.get() + 1);
-        let most = grown.clamp(MIN_BACKOFF * 2, MAX_BACKOFF);
+        let all = REDIAL_EVERY * u32::try_from(server.links().len()).unwrap_or(u32::MAX).min(1 << 20);
+        let most = grown.max(all).clamp(MIN_BACKOFF * 2, MAX_BACKOFF);
         let jitter = (reactor.random() % 1024) as u32;
         let wait = MIN_BACKOFF + (most - MIN_BACKOFF) * jitter / 1024;
         let this = self.this.clone();

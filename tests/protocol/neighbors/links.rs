@@ -198,6 +198,24 @@ fn a_link_is_tried_again_with_waits_that_grow_to_five_seconds() {
 }
 
 #[test]
+fn many_links_that_fail_at_once_are_not_tried_again_all_at_once() {
+    const LINKS: usize = 200;
+    let harness = Harness::new();
+    let nobody = harness.listen().address(); // The port is closed again at once.
+    let names: Vec<String> = (0..LINKS).map(|number| format!("Bolden{number}")).collect();
+    let neighbors: Vec<(&str, SocketAddr)> = names.iter().map(|name| (name.as_str(), nobody)).collect();
+    harness.start_among(&neighbors);
+    harness.turn_until("all have failed", || harness.attempts() == LINKS);
+    (0..50).for_each(|_| harness.turn());
+    harness.advance(2 * MIN_WAIT);
+    harness.turn();
+    // They are spread over a second, from a tenth on: about 22 are due. With two hundred due, or half of that, they are
+    // not spread. That half of them are due by chance has a probability of less than 1 in 10 million.
+    let again = harness.attempts() - LINKS;
+    assert!(again < LINKS / 2, "{again} of {LINKS} were tried again within 0.2 s");
+}
+
+#[test]
 fn a_link_that_held_for_five_seconds_is_tried_again_soon() {
     with_bolden(|harness, port, _| {
         fail_often(harness, port);
