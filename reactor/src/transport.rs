@@ -160,8 +160,8 @@ impl Transport {
     }
 
     /// Stops reading: no more `data_received` until [`resume_producing`](Transport::resume_producing). TCP's flow
-    /// control then slows the peer down. That the peer has ended its side is noticed only after the pause; that the
-    /// connection is broken, at once.
+    /// control then slows the peer down. If the peer ends its side, the loop notices only after the pause; if the
+    /// connection breaks, it notices at once.
     pub fn pause_producing(&self) {
         self.0.pause_producing();
     }

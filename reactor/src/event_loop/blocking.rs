@@ -188,7 +188,7 @@ impl Blocked {
         }
     }
 
-    /// The loop takes no more turns: sends everybody away who waits.
+    /// The loop takes no more turns: ends the wait of all callers.
     pub(super) fn end(&self, why: ThreadError) {
         let waiting = {
             let mut state = self.lock();

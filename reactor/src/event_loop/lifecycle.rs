@@ -155,8 +155,8 @@ impl Reactor {
 }
 
 impl Reactor {
-    /// While the guard lives, coroutines of this thread (`async` blocks, see `deferred/awaiting/`) whose wakers are
-    /// called elsewhere resume in this loop. Hold it as long as the loop takes turns.
+    /// While the guard lives, coroutines of this thread (`async` blocks, see `deferred/awaiting/`) resume in this loop
+    /// when their wakers are called elsewhere. Hold it as long as the loop takes turns.
     pub(crate) fn install_hook(&self) -> deferred::Hooked {
         let make = || -> deferred::Hook {
             let handle = self.handle();

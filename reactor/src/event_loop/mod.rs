@@ -1,9 +1,16 @@
 //! [`Reactor`]: the loop and what it offers. Twisted's `reactor`, as a value instead of a global.
 //!
-//! The parts: `turn.rs` is the loop itself. `connection/`, `port.rs` and `connector.rs` are the sources that it serves,
-//! and `registry.rs` finds them by their tokens. `work_queue.rs` holds the requests that the loop has not carried out
-//! yet. `lifecycle.rs` starts the loop, `shutdown.rs` stops it, `hangup.rs` has SIGHUP, and `threads.rs` is the way in
-//! from other threads.
+//! The parts:
+//!
+//! * `turn.rs` is the loop itself. `work_queue.rs` holds the requests that it has not carried out yet.
+//! * `connection/`, `port.rs` and `connector.rs` are the sources that it serves, and `registry.rs` finds them by their
+//!   tokens. A connector goes to a `destination.rs`, has names looked up by `resolver.rs` and its addresses tried by
+//!   `race.rs`; a `client_factory.rs` builds the protocol. `unix.rs` has ports and connections inside one machine.
+//! * `lifecycle.rs` starts the loop, `shutdown.rs` stops it, and `hangup.rs` has SIGHUP.
+//! * `threads.rs` is the way in from other threads, `blocking.rs` waits there for the answer, and `thread_pool.rs` has
+//!   threads do work for the loop.
+//! * On top: `connect.rs` makes one connection a Deferred, and `run_until.rs` a program. `tls.rs` gives TLS its clock.
+//!   `inventory.rs` lists what the reactor holds.
 //!
 //! The files of this folder import each other in a circle, because the loop does: a turn serves the sources, a source
 //! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. All of them

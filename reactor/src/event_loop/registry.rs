@@ -28,7 +28,7 @@ pub(super) enum Source {
     Port(Rc<Port>),
     Attempt(Rc<Attempt>),
     Connection(Rc<Connection>),
-    /// A socket whose connection has ended for the program.
+    /// A socket that outlives its connection, which has ended for the program.
     Lingering(Rc<Lingering>),
     Datagrams(Rc<DatagramPort>),
 }

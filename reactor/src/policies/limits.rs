@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Maximum number of connections, unless [`ConnectionLimits::total`] sets another.
-const TOTAL: usize = 10_000;
+const MAX_TOTAL: usize = 10_000;
 
 /// An IPv6 provider gives a customer a /64 at least, so that is one "address" (RFC 6177). Unless
 /// [`ConnectionLimits::ipv6_prefix`] sets another.
@@ -96,7 +96,7 @@ impl ConnectionLimits {
     pub fn new(clock: impl Into<PolicyClock>) -> ConnectionLimits {
         ConnectionLimits(Rc::new(Shared {
             clock: clock.into(),
-            total: Cell::new(TOTAL),
+            total: Cell::new(MAX_TOTAL),
             per_address: Cell::new(usize::MAX),
             ipv6_prefix: Cell::new(IPV6_PREFIX),
             spare: Cell::new(SPARE),

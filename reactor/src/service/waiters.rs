@@ -47,7 +47,7 @@ impl<T: 'static> Waiters<T> {
         Some(deferred)
     }
 
-    /// Forgets the waiters whose Deferreds were dropped: nobody would get their value.
+    /// Forgets the waiters that have dropped their Deferreds: nobody would get their value.
     fn drop_abandoned(&self) {
         let mut waiting = self.waiting.borrow_mut();
         let abandoned: Vec<u64> =

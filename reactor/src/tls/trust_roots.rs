@@ -28,7 +28,7 @@ impl TrustRoots {
         TrustRoots(RootCertStore::empty())
     }
 
-    /// The authorities whose certificates stand in a PEM file, and no others.
+    /// The authorities with certificates in a PEM file, and no others.
     ///
     /// # Errors
     /// As [`add_pem_file`](TrustRoots::add_pem_file).

@@ -1,4 +1,4 @@
-//! When a body runs: at once up to its first unfired await, and on inside of the firing.
+//! When a body runs: at once up to its first unfired await, and on inside the firing.
 
 use super::Events;
 use reactor::Deferred;

@@ -129,7 +129,7 @@ where
         let trace = self.out.trace();
         // Before the call: what the callback fires may fail and look for the callbacks that ran last.
         trace.note_run(self.added);
-        // Failures get their waypoints inside of the call, so that what comes out of it is small.
+        // Failures get their waypoints inside the call, so that what comes out of it is small.
         let replied =
             trampoline.call(|| callback(input).try_result(trace, incoming, self.side, self.added), self.added);
         let result = match replied {

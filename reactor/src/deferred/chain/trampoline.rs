@@ -87,7 +87,7 @@ pub(crate) trait Accept<T>: Node {
     /// Takes the input, to run later: returns itself.
     fn accept(self: Rc<Self>, input: Result<T, Failure>) -> Rc<dyn Run>;
 
-    /// Takes the input and runs, inside of `trampoline`, which is in this chain. The chain is not paused.
+    /// Takes the input and runs, inside `trampoline`, which is in this chain. The chain is not paused.
     fn run_with(self: Rc<Self>, input: Result<T, Failure>, trampoline: &mut Trampoline) -> Next {
         self.accept(input).run(trampoline)
     }

@@ -3,8 +3,8 @@
 //! Twisted's class of this name. There, both sides are unlimited by default; here the program chooses
 //! [`bounded`](DeferredQueue::bounded) or [`unbounded`](DeferredQueue::unbounded). What does not fit comes back to the
 //! caller: the item in a [`QueueOverflow`], the wait as a Deferred that has failed with [`QueueUnderflow`] (Twisted
-//! raises both). A waiter that has given up never swallows an item: one that was cancelled, as in Twisted, and also one
-//! whose Deferred was dropped.
+//! raises both). A waiter that has given up never swallows an item: one that was cancelled, as in Twisted, and also
+//! one that has dropped its Deferred.
 //!
 //! A callback that got an item may `put` another one. That runs the callbacks of the next waiter before `put` returns,
 //! as in Twisted. A million waiters that each put for the next use bounded stack (see

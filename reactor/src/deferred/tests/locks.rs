@@ -248,7 +248,7 @@ fn a_waiter_with_a_callback_and_a_canceller_waits_on() {
 
 #[test]
 fn a_waiter_dropped_inside_the_drop_of_a_chain_gives_up_at_once() {
-    /// Releases after its Deferred is gone, inside of the same drop.
+    /// Releases after its Deferred is gone, inside the same drop.
     struct Both {
         _waiter: Deferred<Permit>,
         _held: Permit,

@@ -32,7 +32,7 @@ pub(super) struct Sending {
     bytes_sent: Cell<u64>,
     /// Bytes that a layer above has not written yet. They count for the producer alone.
     held_back: Cell<usize>,
-    /// Maximum number of bytes in `out`. Above it the connection is aborted.
+    /// A write that finds this many bytes or more in `out` aborts the connection.
     max_buffered: Cell<usize>,
     edge: Cell<Edge>,
     side: Cell<OurSide>,
