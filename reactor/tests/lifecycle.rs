@@ -284,6 +284,31 @@ fn a_trigger_taken_back_does_not_run() {
 }
 
 #[test]
+fn a_start_does_not_wait_for_a_trigger_but_its_deferred_may_stop_the_run() {
+    let reactor = Reactor::new().unwrap();
+    let stopper = reactor.clone();
+    reactor.add_system_event_trigger(Phase::Before, SystemEvent::Startup, move || {
+        reactor::task::sleep(&stopper.clone(), Duration::ZERO).add_callback(move |()| stopper.stop())
+    });
+    run_to_the_end(&reactor);
+}
+
+#[test]
+fn a_stop_calls_no_trigger_before_it_returns() {
+    let reactor = Reactor::new().unwrap();
+    let events = Events::default();
+    let note = events.clone();
+    reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || note.note("before"));
+    let (stopper, note) = (reactor.clone(), events.clone());
+    reactor.call_when_running(move || {
+        stopper.stop();
+        note.note("stopped");
+    });
+    run_to_the_end(&reactor);
+    assert_eq!(events.all(), ["stopped", "before"]);
+}
+
+#[test]
 fn a_stop_waits_for_the_deferreds_of_its_first_phase_while_the_loop_goes_on() {
     let reactor = Reactor::new().unwrap();
     let events = Events::default();
