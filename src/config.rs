@@ -36,6 +36,10 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
 /// The words that are commands on the command line, so no server can have one of them as its name.
 pub const RESERVED_NAMES: [&str; 6] = ["check", "iamat", "whatsat", "places", "man", "completions"];
 
+/// The maximum of `[limits] ahead`, and its default. The servers of a herd take no AT beyond it from each other, so a
+/// server that accepted more from its clients would be alone with that.
+pub const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
+
 /// The maximum size of a configuration file in bytes: room for many thousand servers.
 const MAX_SIZE: usize = 4 << 20;
 
@@ -100,7 +104,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             line: 64 * 1024,
-            ahead: Duration::from_secs(24 * 3600),
+            ahead: MAX_AHEAD,
             memory: 1 << 30,
             connections: 100_000,
             connections_per_address: 1000,
@@ -282,7 +286,14 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 // A lower limit would refuse ordinary commands.
                 "line" => limits.line = self.number(value, "line", 256)?,
-                "ahead" => limits.ahead = self.duration(value, "ahead")?,
+                "ahead" => {
+                    limits.ahead = self.duration(value, "ahead")?;
+                    if limits.ahead > MAX_AHEAD {
+                        return Err(
+                            self.error(value, "ahead is more than a day: no other server would take such times")
+                        );
+                    }
+                }
                 "memory" => limits.memory = self.number(value, "memory", 1 << 20)?,
                 "connections" => limits.connections = self.number(value, "connections", 1)?,
                 "connections_per_address" => {

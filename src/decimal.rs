@@ -15,6 +15,9 @@ const BILLION: i128 = 1_000_000_000;
 /// The maximum number of digits of a time before its point: enough for thirty thousand years.
 const MAX_WHOLE_DIGITS: usize = 12;
 
+/// The maximum number of digits before the point of a difference between two times, one of them before 1970.
+const MAX_DIFFERENCE_DIGITS: usize = 13;
+
 /// The maximum number of digits of a time after its point: nanoseconds.
 const MAX_FRACTION_DIGITS: usize = 9;
 
@@ -167,6 +170,11 @@ impl Time {
         Difference { nanoseconds: self.nanoseconds - other.nanoseconds }
     }
 
+    /// The moment that is later by this difference: `time.plus(now.minus(time))` is `now`.
+    pub fn plus(self, difference: Difference) -> Time {
+        Time { nanoseconds: self.nanoseconds + difference.nanoseconds }
+    }
+
     /// Whether this is later than `other` by more than `by`.
     pub fn is_later_than(self, other: Time, by: Duration) -> bool {
         // No two times are as far apart as the end of i128.
@@ -191,6 +199,24 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// Reads the difference of an AT: a sign, at most thirteen digits without a zero before the others, a point, and
+    /// nine more digits. That is how every server prints it ([`text`](Difference::text)).
+    pub fn parse(text: &[u8]) -> Option<Difference> {
+        let (sign, number) = match text {
+            [b'+', rest @ ..] => (1, rest),
+            [b'-', rest @ ..] => (-1, rest),
+            _ => return None,
+        };
+        let has_spare_zero = matches!(number, [b'0', b'0'..=b'9', ..]);
+        let number = Number::parse(number)?;
+        let is_ours = !has_spare_zero
+            && (1..=MAX_DIFFERENCE_DIGITS).contains(&number.whole_digits)
+            && number.fraction_digits == 9;
+        is_ours.then(|| Difference {
+            nanoseconds: sign * (i128::from(number.whole) * BILLION + i128::from(number.fraction)),
+        })
+    }
+
     /// Its text, built from the last digit to the sign.
     pub fn text(self) -> DifferenceText {
         let mut text = DifferenceText { bytes: [0; 48], start: 48 };
@@ -251,12 +277,6 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(self.text().as_bytes()))
     }
-}
-
-/// Whether `text` is a decimal number, perhaps with a sign: the form of an AT's difference.
-pub fn is_signed_decimal(text: &[u8]) -> bool {
-    let number = text.strip_prefix(b"+").or(text.strip_prefix(b"-")).unwrap_or(text);
-    Number::parse(number).is_some()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //!
 //! Next: [`decimal.rs`](mod@crate::decimal), the numbers in a command.
 
-use crate::decimal::{self, Time};
+use crate::decimal::{self, Difference, Time};
 
 /// A command. Its fields borrow from the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +137,7 @@ pub fn parse(line: &[u8]) -> Option<Command<'_>> {
         }
         b"AT" => {
             let (server, difference) = (next()?, next()?);
-            decimal::is_signed_decimal(difference).then_some(())?;
+            Difference::parse(difference)?;
             Command::At(At { server, difference, iamat: IamAt::parse(&mut next)? })
         }
         b"PEER" => Command::Peer(next()?),
@@ -196,6 +196,12 @@ fn plain(signed: &[u8]) -> String {
 }
 
 impl At<'_> {
+    /// What the server's clock showed when it heard the client. `None` if the difference is not one that a server
+    /// prints.
+    pub fn clock(&self) -> Option<Time> {
+        Some(self.iamat.time.plus(Difference::parse(self.difference)?))
+    }
+
     /// Appends the line that servers send each other to `line`: single spaces, no line end.
     pub fn write_to(&self, line: &mut Vec<u8>) {
         let IamAt { client, location, time_text, .. } = self.iamat;

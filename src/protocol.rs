@@ -18,7 +18,7 @@ use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, WhatsAt};
 use crate::replies::Replies;
-use crate::server::Server;
+use crate::server::{ClockOffset, Doubt, Server};
 use log::Level;
 use reactor::transport::KeepAlive;
 use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
@@ -80,6 +80,8 @@ pub struct HerdProtocol {
     made: Instant,
     /// Whether any of its ATs was news.
     said_news: bool,
+    /// How our clock stood when an AT from this connection was refused because it seemed to come from the future.
+    doubted: Option<ClockOffset>,
     /// PEER is allowed as the first line only.
     is_first_line: bool,
     unread: Unread,
@@ -99,6 +101,7 @@ impl HerdProtocol {
             identity: Rc::new(Cell::new(Peer::Unnamed)),
             made: server.reactor().now(),
             said_news: false,
+            doubted: None,
             is_first_line: true,
             unread: Unread::Discarded,
             server,
@@ -172,12 +175,21 @@ impl HerdProtocol {
             Peer::Neighbor(neighbor) => Some(neighbor),
             Peer::Unnamed | Peer::Recognized(_) | Peer::Gone => None,
         };
-        let allowed = from.is_some() || self.server.is_neighbors_address(self.peer);
-        if allowed {
-            self.said_news |= self.server.take_at(at, from);
-            self.set_patient(); // A server of the paper's protocol does not say PEER.
+        if from.is_none() && !self.server.is_neighbors_address(self.peer) {
+            return false;
         }
-        allowed
+        self.set_patient(); // A server of the paper's protocol does not say PEER.
+        match self.server.check_at(at) {
+            Ok(()) => self.said_news |= self.server.take_at(at, from),
+            Err(doubt) => {
+                self.traffic.event(Level::Warn, format_args!("sent an AT that is refused: {doubt}"));
+                if doubt == Doubt::FromTheFuture {
+                    self.doubted.get_or_insert_with(|| self.server.clock_offset());
+                }
+                return false;
+            }
+        }
+        true
     }
 
     fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> bool {
@@ -292,6 +304,13 @@ impl LineProtocol for HerdProtocol {
         }
         self.traffic.line_in(line);
         self.command(transport, line);
+        // If it was our own clock that was wrong, and somebody has set it: what we refused was good. The neighbor tells
+        // everything again when it connects again.
+        if self.doubted.is_some_and(|before| self.server.clock_offset().has_moved_since(before)) {
+            self.traffic
+                .event(Level::Info, format_args!("closed: our clock was set, and it shall tell us everything again"));
+            transport.lose_connection();
+        }
     }
 
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {

@@ -16,7 +16,7 @@
 //! Next: [`connections.rs`](mod@crate::connections), the connections that peers have made to it.
 
 use crate::address_group::AddressGroup;
-use crate::config::{Config, ConfigError, Limits};
+use crate::config::{Config, ConfigError, Limits, MAX_AHEAD};
 use crate::connections::Connections;
 use crate::decimal;
 use crate::decimal::Time;
@@ -34,12 +34,38 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The maximum number of lines of one connection that are handled before the others have their turn. A client that
 /// sends many commands at once loses nothing by it; fifty that do would otherwise keep everybody waiting for a quarter
 /// of a second.
 const MAX_LINES_AT_ONCE: usize = 256;
+
+/// How far another server's clock may be ahead of ours. An AT from a clock beyond that is refused: one forged line could
+/// otherwise freeze a client for ever. Every server has the same limit, so that they refuse the same lines; it is far
+/// larger than any difference between clocks that somebody looks after.
+const MAX_CLOCK_LEAD: Duration = Duration::from_secs(2 * 24 * 3600);
+
+/// Why a server does not take an AT that is well formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// No server of the herd has this name.
+    UnknownServer,
+    /// The client's time is further ahead of the server's clock than any server accepts.
+    TooFarAhead,
+    /// The server's clock is too far ahead of ours. If ours is wrong, the line may be good.
+    FromTheFuture,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Doubt::UnknownServer => "no server of the herd has this name: the configuration must name every server",
+            Doubt::TooFarAhead => "the client's time is further ahead of the server's clock than any server accepts",
+            Doubt::FromTheFuture => "the server's clock is more than two days ahead of ours",
+        })
+    }
+}
 
 /// One server of the herd.
 pub struct Server {
@@ -48,6 +74,8 @@ pub struct Server {
     own: (String, u16),
     reactor: Reactor,
     limits: Limits,
+    /// The names of all servers of the herd.
+    herd: BTreeSet<Box<[u8]>>,
     locations: RefCell<Locations>,
     links: OnceCell<Vec<Rc<Link>>>,
     places: Rc<dyn Places>,
@@ -57,6 +85,23 @@ pub struct Server {
     /// What clients were owed when the server stopped.
     owed: Cell<Owed>,
     watch: Rc<dyn Watch>,
+}
+
+/// The time of day at a moment of the clock that nobody sets.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockOffset {
+    time: Time,
+    at: Instant,
+}
+
+impl ClockOffset {
+    /// Whether the time of day was set forward or back meanwhile, by more than the hour by which slow corrections may
+    /// have moved it.
+    pub fn has_moved_since(self, before: ClockOffset) -> bool {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let passed = self.at.saturating_duration_since(before.at);
+        self.time.is_later_than(before.time, passed + HOUR) || before.time.is_later_than(self.time, HOUR)
+    }
 }
 
 /// What clients were owed in the end.
@@ -106,6 +151,7 @@ impl Server {
             reactor: reactor.clone(),
             own: (own.host.clone(), own.port),
             limits: config.limits.clone(),
+            herd: config.servers.keys().map(|name| name.as_bytes().into()).collect(),
             locations: RefCell::new(Locations::with_order(config.limits.memory, order)),
             links: OnceCell::new(),
             places,
@@ -201,6 +247,11 @@ impl Server {
         }
     }
 
+    /// How its clock stands beside the reactor's, which nobody sets.
+    pub fn clock_offset(&self) -> ClockOffset {
+        ClockOffset { time: self.time(), at: self.reactor.now() }
+    }
+
     /// Its limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -276,6 +327,21 @@ impl Server {
         }
         self.watch.done();
         true
+    }
+
+    /// Whether an AT can be what it says: that a server of this herd heard it, and at a time that its clock could show.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_at(&self, at: &At<'_>) -> Result<(), Doubt> {
+        if !self.herd.contains(at.server) {
+            return Err(Doubt::UnknownServer);
+        }
+        match at.clock() {
+            Some(clock) if at.iamat.time.is_later_than(clock, MAX_AHEAD) => Err(Doubt::TooFarAhead),
+            Some(clock) if clock.is_later_than(self.time(), MAX_CLOCK_LEAD) => Err(Doubt::FromTheFuture),
+            _ => Ok(()),
+        }
     }
 
     /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. Returns whether the AT

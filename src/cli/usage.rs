@@ -244,7 +244,7 @@ A configuration file can change all of this; every setting is optional:
   line = 65536                         # maximum length of a line, in bytes
   ahead = \"1d\"                         # maximum that a client's time may be ahead
   memory = 1073741824                  # maximum of bytes for all locations
-  connections = 100000                 # maximum of connections, if the system allows as many
+  connections = 100000                 # maximum of connections (the system may allow less)
   connections_per_address = 1000       # maximum of those from one address
   buffers = 268435456                  # maximum of bytes that wait in all of them together
   idle = \"10m\"                         # how long a client may be silent

@@ -105,13 +105,36 @@ fn the_systems_times_count_from_1970_both_ways() {
 }
 
 #[test]
-fn the_difference_of_an_at_is_any_decimal_number_with_or_without_a_sign() {
-    for good in ["+0.263873386", "-1", "5", "+.5", "-7.", "123456789012345678901234567890"] {
-        assert!(is_signed_decimal(good.as_bytes()), "{good}");
+fn the_difference_of_an_at_has_a_sign_and_nine_digits_after_its_point() {
+    for good in ["+0.263873386", "-1.000000000", "+1999999999998.999999999", "-0.000000001"] {
+        let difference = Difference::parse(good.as_bytes()).unwrap_or_else(|| panic!("{good}"));
+        assert_eq!(difference.to_string(), good);
     }
-    for bad in ["", "+", "-", "+-1", "--1", "zero", "1e9", "+1 ", "."] {
-        assert!(!is_signed_decimal(bad.as_bytes()), "{bad}");
+    for bad in [
+        "",
+        "+",
+        "-1",
+        "5",
+        "+.500000000",
+        "-7.",
+        "0.263873386",
+        "+-1.000000000",
+        "zero",
+        "+1e9",
+        "+1.000000000 ",
+        "+0.26387338",
+        "+0.2638733860",
+        "+00.263873386",
+        "+12345678901234.000000000",
+    ] {
+        assert_eq!(Difference::parse(bad.as_bytes()), None, "{bad}");
     }
+}
+
+#[test]
+fn a_time_and_its_difference_from_a_clock_give_the_clock() {
+    let (clock, client) = (time("1400794645.655887836"), time("-999999999999.999999999"));
+    assert_eq!(client.plus(clock.minus(client)), clock);
 }
 
 #[test]

@@ -145,7 +145,7 @@ mod tests {
         fn news(&mut self, clients: &str, from: Option<NeighborId>) {
             for client in clients.split(' ') {
                 self.time += 1;
-                let line = format!("AT A +1 {client} +1+1 {}", self.time);
+                let line = format!("AT A +1.000000000 {client} +1+1 {}", self.time);
                 let Some(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
                 let Verdict::Newer(change) = self.locations.offer(&at, from) else { panic!("{line}") };
                 self.pending.changed(&change, from);
@@ -154,7 +154,7 @@ mod tests {
 
         /// The neighbor says something older.
         fn older(&mut self, client: &str) {
-            let line = format!("AT A +1 {client} +1+1 0");
+            let line = format!("AT A +1.000000000 {client} +1+1 0");
             let Some(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
             let Verdict::Older(client) = self.locations.offer(&at, Some(THEM)) else { panic!("{line}") };
             self.pending.lacks(client, self.locations.of(client));

@@ -114,13 +114,13 @@ fn an_at_is_read_and_written_back() {
     let mut back = Vec::new();
     at.write_to(&mut back);
     assert_eq!(back, line);
-    let Some(Command::At(at)) = parse(b" AT\tA  -1 k +1+2\t3 ") else { panic!("not taken") };
+    let Some(Command::At(at)) = parse(b" AT\tA  -1.000000000 k +1+2\t3 ") else { panic!("not taken") };
     back.clear();
     at.write_to(&mut back);
-    assert_eq!(back, b"AT A -1 k +1+2 3");
+    assert_eq!(back, b"AT A -1.000000000 k +1+2 3");
     invalid(b"AT Alford zero kiwi +1+2 3");
-    invalid(b"AT Alford +1 kiwi +1 3");
-    invalid(b"AT Alford +1 kiwi +1+2");
+    invalid(b"AT Alford +1.000000000 kiwi +1 3");
+    invalid(b"AT Alford +1.000000000 kiwi +1+2");
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) const NOW: Duration = Duration::new(1_400_794_645, 655_887_836);
 pub(crate) struct Harness {
     pub(crate) reactor: Reactor,
     passed: Rc<Cell<Duration>>,
+    time_of_day: Rc<Cell<Duration>>,
     attempts: Rc<Cell<usize>>,
     silent: SilentNames,
     count: Cell<u32>,
@@ -40,22 +41,29 @@ type SilentNames = Rc<RefCell<Vec<(String, LookupReply)>>>;
 impl Harness {
     pub(crate) fn new() -> Harness {
         let (passed, attempts) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(0)));
+        let time_of_day = Rc::new(Cell::new(NOW));
         let silent = SilentNames::default();
         let driver = Clock {
             inner: MioDriver::new().unwrap(),
             begin: Instant::now(),
             passed: passed.clone(),
+            time_of_day: time_of_day.clone(),
             attempts: attempts.clone(),
             silent: silent.clone(),
         };
         let reactor = Reactor::with_driver(Box::new(driver), Settings::default());
-        Harness { reactor, passed, attempts, silent, count: Cell::new(0) }
+        Harness { reactor, passed, time_of_day, attempts, silent, count: Cell::new(0) }
     }
 
     /// Lets time pass for the loop. The time of day does not change.
     pub(crate) fn advance(&self, by: Duration) {
         self.passed.set(self.passed.get() + by);
         self.reactor.iterate(Duration::ZERO).unwrap();
+    }
+
+    /// Sets the time of day, in the time since 1970.
+    pub(crate) fn set_time_of_day(&self, to: Duration) {
+        self.time_of_day.set(to);
     }
 
     /// How much time has passed.
@@ -327,6 +335,7 @@ struct Clock {
     inner: MioDriver,
     begin: Instant,
     passed: Rc<Cell<Duration>>,
+    time_of_day: Rc<Cell<Duration>>,
     attempts: Rc<Cell<usize>>,
     silent: SilentNames,
 }
@@ -337,7 +346,7 @@ impl Driver for Clock {
     }
 
     fn system_time(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + NOW
+        SystemTime::UNIX_EPOCH + self.time_of_day.get()
     }
 
     fn random(&mut self) -> u64 {

@@ -145,8 +145,8 @@ fn a_client_whose_machine_vanishes_leaves_no_connection_behind() {
     let before = server.descriptor_count();
     let line = b"IAMAT kiwi +1+1 1\n".to_vec();
     let client = feeder::add(&herd, &graph.names, vec![(Duration::from_secs(1), 0, line)]);
-    herd.world.run_for(Duration::from_secs(700));
-    assert_eq!(server.descriptor_count(), before + 1, "a silent client stays connected");
+    herd.world.run_for(Duration::from_secs(500));
+    assert_eq!(server.descriptor_count(), before + 1, "a silent client stays connected for ten minutes");
     client.crash();
     herd.world.run_for(Duration::from_secs(601));
     assert_eq!(server.descriptor_count(), before);

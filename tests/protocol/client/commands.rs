@@ -133,7 +133,7 @@ fn a_whatsat_for_an_unknown_client_is_invalid() {
 #[test]
 fn a_server_without_neighbors_accepts_no_peer_and_no_at() {
     with_client(|client| {
-        expect_invalid(client, &["PEER Bolden", "PEER", "AT Bolden +1 kiwi +1+2 0", "WHATSAT kiwi 10 5"]);
+        expect_invalid(client, &["PEER Bolden", "PEER", "AT Bolden +1.000000000 kiwi +1+2 0", "WHATSAT kiwi 10 5"]);
     });
 }
 

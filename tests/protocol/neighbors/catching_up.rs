@@ -57,7 +57,7 @@ fn with_bolden(test: impl FnOnce(&Harness, &Port<'_>, SocketAddr, &Looks)) {
 /// Has Bolden bring news of many clients, and waits until they are known.
 #[track_caller]
 fn bring(bolden: &mut Connection<'_>, time: usize) {
-    let lines = |number| format!("AT Bolden +0.5 client{number} +1+2 {time}\n");
+    let lines = |number| format!("AT Bolden +0.500000000 client{number} +1+2 {time}\n");
     for first in (0..CLIENTS).step_by(256) {
         bolden.send((first..CLIENTS.min(first + 256)).map(lines).collect::<String>());
     }
@@ -138,7 +138,7 @@ fn connections_that_bring_one_client_each_cost_one_look_each() {
         for number in 0..CONNECTIONS {
             let mut bolden = harness.connect(server);
             bolden.send("PEER Bolden\n");
-            bolden.send(format!("AT Bolden +0.5 client{number} +1+2 2\n"));
+            bolden.send(format!("AT Bolden +0.500000000 client{number} +1+2 2\n"));
             assert_eq!(bolden.ask("taken?"), "? taken?");
             drop(bolden);
         }

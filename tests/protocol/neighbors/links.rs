@@ -86,11 +86,11 @@ fn a_new_link_tells_a_neighbor_even_what_it_said_itself() {
     with_bolden(|harness, port, server| {
         let link = port.accept_link();
         let mut bolden = harness.connect(server);
-        bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
+        bolden.send("PEER Bolden\nAT Bolden +0.500000000 kiwi +1+2 100\n");
         assert_eq!(bolden.ask("taken?"), "? taken?");
         lose(harness, link);
         let (_, mut link) = next_attempt(harness, port);
-        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100", "it may have restarted and know nothing");
+        assert_eq!(link.line(), "AT Bolden +0.500000000 kiwi +1+2 100", "it may have restarted and know nothing");
     });
 }
 
@@ -101,17 +101,17 @@ fn the_end_of_a_connection_older_than_the_link_tells_a_neighbor_what_it_said() {
     with_bolden(|harness, port, server| {
         let link = port.accept_link();
         let mut old = harness.connect(server);
-        old.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
+        old.send("PEER Bolden\nAT Bolden +0.500000000 kiwi +1+2 100\n");
         assert_eq!(old.ask("taken?"), "? taken?");
         lose(harness, link);
         let (_, mut link) = next_attempt(harness, port);
-        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
-        assert_eq!(old.ask("AT Bolden +0.5 lime +1+2 101\ntaken?"), "? taken?");
+        assert_eq!(link.line(), "AT Bolden +0.500000000 kiwi +1+2 100");
+        assert_eq!(old.ask("AT Bolden +0.500000000 lime +1+2 101\ntaken?"), "? taken?");
         let mut client = harness.connect(server);
         let news = client.ask("IAMAT ours +1+2 1");
         assert_eq!(link.line(), news, "while a neighbor's connection is open, it is taken to know what it said on it");
         drop(old);
-        assert_eq!(link.line(), "AT Bolden +0.5 lime +1+2 101");
+        assert_eq!(link.line(), "AT Bolden +0.500000000 lime +1+2 101");
         let news = client.ask("IAMAT ours +1+2 2");
         assert_eq!(link.line(), news, "and nothing else: it heard of kiwi when the link came up");
     });
@@ -123,7 +123,7 @@ fn a_neighbor_that_comes_again_is_told_what_it_said_before() {
         let mut link = port.accept_link();
         let mut client = harness.connect(server);
         let mut bolden = harness.connect(server);
-        bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
+        bolden.send("PEER Bolden\nAT Bolden +0.500000000 kiwi +1+2 100\n");
         assert_eq!(bolden.ask("taken?"), "? taken?");
         drop(bolden);
         // The end of the connection alone tells Bolden nothing.
@@ -131,13 +131,13 @@ fn a_neighbor_that_comes_again_is_told_what_it_said_before() {
         assert_eq!(link.line(), news);
         let mut again = harness.connect(server);
         again.send("PEER Bolden\n");
-        assert_eq!(link.line(), "AT Bolden +0.5 kiwi +1+2 100");
+        assert_eq!(link.line(), "AT Bolden +0.500000000 kiwi +1+2 100");
         // A connection that ends while another one is open.
-        assert_eq!(again.ask("AT Bolden +0.5 lime +1+2 100\ntaken?"), "? taken?");
+        assert_eq!(again.ask("AT Bolden +0.500000000 lime +1+2 100\ntaken?"), "? taken?");
         let mut third = harness.connect(server);
         assert_eq!(third.ask("PEER Bolden\nhere?"), "? here?");
         drop(again);
-        assert_eq!(link.line(), "AT Bolden +0.5 lime +1+2 100");
+        assert_eq!(link.line(), "AT Bolden +0.500000000 lime +1+2 100");
         let news = client.ask("IAMAT ours +1+2 2");
         assert_eq!(link.line(), news, "and nothing else: it has been told about kiwi on this link");
     });
@@ -148,9 +148,9 @@ fn the_end_of_a_connection_that_brought_no_news_tells_the_neighbor_nothing() {
     with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
         let mut bolden = harness.connect(server);
-        bolden.send("PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n");
+        bolden.send("PEER Bolden\nAT Bolden +0.500000000 kiwi +1+2 100\n");
         assert_eq!(bolden.ask("taken?"), "? taken?");
-        for lines in ["PEER Bolden\n", "PEER Bolden\nAT Bolden +0.5 kiwi +1+2 100\n"] {
+        for lines in ["PEER Bolden\n", "PEER Bolden\nAT Bolden +0.500000000 kiwi +1+2 100\n"] {
             let mut other = harness.connect(server);
             other.send(lines);
             assert_eq!(other.ask("taken?"), "? taken?");
@@ -166,7 +166,7 @@ fn the_end_of_a_connection_that_brought_no_news_tells_the_neighbor_nothing() {
 fn everything_that_a_neighbor_sends_on_our_link_is_ignored() {
     with_bolden(|harness, port, server| {
         let mut link = port.accept_link();
-        link.send("? PEER Alford\nIAMAT back +1+2 0\nAT Bolden +0.5 back +1+2 0\nFOO\n");
+        link.send("? PEER Alford\nIAMAT back +1+2 0\nAT Bolden +0.500000000 back +1+2 0\nFOO\n");
         link.send(vec![b'x'; 200_000]);
         link.send("\n");
         let mut client = harness.connect(server);

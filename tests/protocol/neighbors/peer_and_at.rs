@@ -1,9 +1,10 @@
 //! PEER and AT on a connection to the server: which peer may say them, and what the server does.
 
-use crate::harness::{Connection, Harness, Port};
+use crate::harness::{Connection, Harness, NOW, Port};
 use crate::held_places::HeldPlaces;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The address of a neighbor that never connects: no test connects from it.
 const ELSEWHERE: &str = "127.0.0.2:1";
@@ -59,12 +60,12 @@ impl<'s> Three<'s> {
         // Bolden sends something older about the client, so the server tells it what is newer.
         let client = at.split(' ').nth(3).unwrap();
         let mut bolden = self.connect(Some("Bolden"));
-        bolden.send(format!("AT A +1 {client} +0+0 -999999999999\n"));
+        bolden.send(format!("AT Bolden +1.000000000 {client} +0+0 -999999999999\n"));
         assert_eq!(self.bolden.line(), at);
     }
 }
 
-const NEWS: &str = "AT Bolden +0.5 kiwi +1+2 100";
+const NEWS: &str = "AT Bolden +0.500000000 kiwi +1+2 100";
 
 #[test]
 fn a_neighbors_at_goes_only_to_the_other_neighbors_and_gets_no_reply() {
@@ -82,7 +83,7 @@ fn an_at_without_a_peer_goes_to_every_neighbor() {
     let harness = Harness::new();
     let mut herd = Three::new(&harness);
     let mut someone = herd.connect(None);
-    someone.send(format!(" AT\tBolden  +0.5 kiwi +1+2 100\r\n{NEWS}\n"));
+    someone.send(format!(" AT\tBolden  +0.500000000 kiwi +1+2 100\r\n{NEWS}\n"));
     assert_eq!(someone.ask("next"), "? next");
     assert_eq!(herd.told(), [vec![NEWS.to_owned()], vec![NEWS.to_owned()]]);
 }
@@ -109,14 +110,14 @@ fn an_older_at_is_answered_with_the_newer_one_and_not_passed_on() {
     let newer = herd.connect(None).ask("IAMAT kiwi +1+2 100");
     herd.told();
     let mut bolden = herd.connect(Some("Bolden"));
-    bolden.send("AT Bolden +0.5 kiwi +5+6 99.999999999\n");
+    bolden.send("AT Bolden +0.500000000 kiwi +5+6 99.999999999\n");
     assert_eq!(bolden.ask("next"), "? next", "the answer goes down the link, not here");
     assert_eq!(herd.told(), [vec![newer.clone()], vec![]]);
     herd.check_known(&newer);
 
     // A peer that has not said which neighbor it is gets no answer: there is no link to send it down.
     let mut someone = herd.connect(None);
-    someone.send("AT Bolden +0.5 kiwi +5+6 99\n");
+    someone.send("AT Bolden +0.500000000 kiwi +5+6 99\n");
     assert_eq!(someone.ask("next"), "? next");
     assert_eq!(herd.told(), [vec![], vec![] as Vec<String>]);
 }
@@ -129,12 +130,14 @@ fn a_malformed_at_is_an_invalid_command() {
         let mut connection = herd.connect(peer);
         for line in [
             "AT",
-            "AT Bolden +0.5 kiwi +1+2",
-            "AT Bolden +0.5 kiwi +1+2 100 more",
+            "AT Bolden +0.500000000 kiwi +1+2",
+            "AT Bolden +0.500000000 kiwi +1+2 100 more",
             "AT Bolden soon kiwi +1+2 100",
-            "AT Bolden +0.5 kiwi 1+2 100",
-            "AT Bolden +0.5 kiwi +91+2 100",
-            "AT Bolden +0.5 kiwi +1+2 1e2",
+            "AT Bolden 0.500000000 kiwi +1+2 100",
+            "AT Bolden +0.5 kiwi +1+2 100",
+            "AT Bolden +0.500000000 kiwi 1+2 100",
+            "AT Bolden +0.500000000 kiwi +91+2 100",
+            "AT Bolden +0.500000000 kiwi +1+2 1e2",
             "at Bolden +0.5 kiwi +1+2 100",
         ] {
             assert_eq!(connection.ask(line), format!("? {line}"));
@@ -216,7 +219,7 @@ fn a_neighbors_overlong_line_is_left_out_and_the_next_one_is_taken() {
     let mut herd = Three::new(&harness);
     let mut bolden = herd.connect(Some("Bolden"));
     for (time, more) in [1, 2000, 200_000].into_iter().enumerate() {
-        let at = |client: &str| format!("AT Bolden +0.5 {client} +1+2 {time}");
+        let at = |client: &str| format!("AT Bolden +0.500000000 {client} +1+2 {time}");
         let long = at(&"x".repeat(LIMIT + more - at("").len()));
         assert_eq!(long.len(), LIMIT + more);
         bolden.send(format!("{}\n{long}\n{}\n", at("before"), at("after")));
@@ -224,4 +227,58 @@ fn a_neighbors_overlong_line_is_left_out_and_the_next_one_is_taken() {
         assert_eq!(bolden.ask("next"), "? next");
         assert_eq!(herd.told(), [vec![], vec![at("before"), at("after")]]);
     }
+}
+
+#[test]
+fn an_at_of_a_server_that_the_herd_does_not_have_is_refused() {
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
+    for peer in [None, Some("Bolden")] {
+        let line = "AT Evil +0.500000000 kiwi +1+2 100";
+        assert_eq!(herd.connect(peer).ask(line), format!("? {line}"));
+    }
+    assert_eq!(herd.told(), [vec![], vec![] as Vec<String>]);
+}
+
+#[test]
+fn an_at_that_no_clock_could_have_made_is_refused_and_freezes_nobody() {
+    let harness = Harness::new();
+    let mut herd = Three::new(&harness);
+    let mut bolden = herd.connect(Some("Bolden"));
+    let (now, day) = (NOW.as_secs(), 24 * 3600);
+    for line in [
+        // A clock far ahead of ours, and a client far ahead of the clock.
+        "AT Bolden +0.000000000 kiwi +1+2 999999999999".to_owned(),
+        format!("AT Bolden -{}.000000000 kiwi +1+2 999999999999", 999_999_999_999 - now),
+        // One second too much of either.
+        format!("AT Bolden +0.000000000 kiwi +1+2 {}", now + 2 * day + 1),
+        format!("AT Bolden -{}.000000000 kiwi +1+2 {}", day + 1, now),
+    ] {
+        assert_eq!(bolden.ask(&line), format!("? {line}"));
+    }
+    let newest = herd.connect(None).ask("IAMAT kiwi +5+6 1400794645");
+    herd.check_known(&newest);
+    herd.told();
+
+    // As far as an honest clock and an honest client may be.
+    let furthest = format!("AT Bolden -{day}.000000000 kiwi +1+2 {}", now + 3 * day);
+    bolden.send(format!("{furthest}\n"));
+    assert_eq!(bolden.ask("taken?"), "? taken?");
+    assert_eq!(herd.told(), [vec![], vec![furthest]]);
+}
+
+#[test]
+fn a_neighbor_whose_at_was_refused_tells_everything_again_when_our_clock_has_been_set() {
+    let harness = Harness::new();
+    let herd = Three::new(&harness);
+    let mut bolden = herd.connect(Some("Bolden"));
+    let later = NOW.as_secs() + 400 * 24 * 3600;
+    let line = format!("AT Bolden +0.000000000 kiwi +1+2 {later}");
+    assert_eq!(bolden.ask(&line), format!("? {line}"));
+    harness.advance(Duration::from_secs(7)); // Time that passes for both clocks changes nothing.
+    harness.set_time_of_day(NOW + Duration::from_secs(7));
+    assert_eq!(bolden.ask("still there?"), "? still there?");
+    harness.set_time_of_day(Duration::from_secs(later));
+    bolden.send("PING\n");
+    assert_eq!(bolden.rest(), "? PING\n");
 }

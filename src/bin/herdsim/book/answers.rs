@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn answer(lines: &[u8], radius: u32, bound: u32) -> Answer {
-        let mut answer = Answer::new(b"AT Alford +1 kiwi +34.068930-118.445127 1", radius, bound);
+        let mut answer = Answer::new(b"AT Alford +1.000000000 kiwi +34.068930-118.445127 1", radius, bound);
         lines.split(|byte| *byte == b'\n').for_each(|line| answer.add(line));
         answer
     }

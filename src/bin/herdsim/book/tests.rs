@@ -20,7 +20,7 @@ fn the_book_reads_times_exactly() {
 
 #[test]
 fn an_acknowledged_version_may_be_lost_but_not_if_a_running_server_had_heard_it() {
-    const LINE: &[u8] = b"AT Alford +1 client-1 +1+1 1";
+    const LINE: &[u8] = b"AT Alford +1.000000000 client-1 +1+1 1";
     for (drops, failure) in [(false, None), (true, Some(Invariant::KeepsAcknowledged))] {
         let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
         let book = Book::new(&graph, vec![b"client-1".to_vec()]);

@@ -40,7 +40,7 @@ const NONSENSE: [&[u8]; 14] = [
     b"iamat client-1 +34.068930-118.445127 1704067200",
     b"PEER",
     b"PEER nobody",
-    b"AT Alford +0.5 client-1 +34.068930-118.445127",
+    b"AT Alford +0.500000000 client-1 +34.068930-118.445127",
     b"AT Alford 0,5 client-1 +34.068930-118.445127 1704067200 ",
 ];
 
@@ -96,11 +96,15 @@ pub(crate) fn forged(random: &mut Random, own: &str, clients: usize) -> Vec<Say>
     let mut lines = vec![
         b"HELLO".to_vec(),
         format!("PEER {own}").into_bytes(), // Too late: not the first line.
-        [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +91.0-118.0 1704067200"].concat(),
-        [b"AT ", own.as_bytes(), b" +0.5 ", &about, b" +34.0-118.0 1704067200 1"].concat(),
+        [b"AT ", own.as_bytes(), b" +0.500000000 ", &about, b" +91.0-118.0 1704067200"].concat(),
+        // No server has this name; no clock shows this year; no client is a year ahead of the server that it tells.
+        [b"AT Evil +0.500000000 ", &about[..], b" +34.0-118.0 1704067200"].concat(),
+        [b"AT ", own.as_bytes(), b" +0.500000000 ", &about, b" +34.0-118.0 999999999999"].concat(),
+        [b"AT ", own.as_bytes(), b" -31536000.000000000 ", &about, b" +34.0-118.0 1735689600"].concat(),
+        [b"AT ", own.as_bytes(), b" +0.500000000 ", &about, b" +34.0-118.0 1704067200 1"].concat(),
     ];
     // A PEER that is believed has no reply. So a line that has one must follow it, or the mistake would stay unseen.
-    lines.truncate(3 + random.below(2) as usize);
+    lines.truncate(3 + random.below(5) as usize);
     lines.into_iter().map(|line| Say::Nonsense(line.into())).collect()
 }
 

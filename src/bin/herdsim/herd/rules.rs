@@ -57,19 +57,24 @@ mod tests {
 
     #[test]
     fn the_papers_rule_takes_whatever_has_another_time() {
-        let lines = ["AT A +1 k +1+1 10", "AT B +1 k +2+2 10", "AT A +1 k +1+1 9", "AT A +1 k +1+1 10"];
+        let lines = [
+            "AT A +1.000000000 k +1+1 10",
+            "AT B +1.000000000 k +2+2 10",
+            "AT A +1.000000000 k +1+1 9",
+            "AT A +1.000000000 k +1+1 10",
+        ];
         assert_eq!(taken(Rule::Paper, &lines), [true, false, true, true]);
     }
 
     #[test]
     fn the_rule_of_seen_times_takes_each_time_of_a_client_once() {
         let lines = [
-            "AT A +1 k +1+1 10",
-            "AT B +1 k +2+2 10",
-            "AT A +1 k +1+1 9",
-            "AT A +1 k +1+1 10",
-            "AT A +1 k +1+1 9",
-            "AT A +1 j +1+1 10",
+            "AT A +1.000000000 k +1+1 10",
+            "AT B +1.000000000 k +2+2 10",
+            "AT A +1.000000000 k +1+1 9",
+            "AT A +1.000000000 k +1+1 10",
+            "AT A +1.000000000 k +1+1 9",
+            "AT A +1.000000000 j +1+1 10",
         ];
         assert_eq!(taken(Rule::Seen, &lines), [true, false, true, false, false, true]);
     }

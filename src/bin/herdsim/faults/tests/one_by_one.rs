@@ -20,7 +20,7 @@ fn a_neighbor_is_told_what_one_connection_said_if_another_is_open_when_it_ends()
     let (herd, _) = line_of(2);
     let [one, other] = two(&herd);
     herd.world.run_for(10 * SECOND);
-    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
+    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1.000000000 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(2 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
     herd.world.run_for(SECOND);
@@ -40,7 +40,7 @@ fn one_way() -> (Herd, [Host; 2]) {
 #[test]
 fn a_neighbor_is_told_what_a_connection_older_than_our_link_said() {
     let (herd, [one, other]) = one_way();
-    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
+    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1.000000000 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(2 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"));
     herd.world.run_for(SECOND);
@@ -52,7 +52,7 @@ fn a_neighbor_that_connects_again_is_told_what_its_last_connection_said() {
     let (herd, [one, other]) = one_way();
     herd.world.run_for(SECOND);
     assert!(is_linked(&herd, 0) && !is_linked(&herd, 1));
-    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1 kiwi +1+1 1", 2 * SECOND);
+    speak_as_neighbor(&other, &one, SECOND, "AT Bolden +1.000000000 kiwi +1+1 1", 2 * SECOND);
     herd.world.run_for(20 * SECOND);
     assert!(knows(&herd, 0, "kiwi") && !knows(&herd, 1, "kiwi"), "as far as is known it is the same process");
     restore_name(&herd.world, &one);
@@ -70,7 +70,7 @@ fn a_neighbor_is_told_back_about_a_client_of_which_other_news_was_already_pendin
     lines.push((12 * SECOND, 0, b"IAMAT kiwi +1+1 1\n".to_vec()));
     feeder::add(&herd, &graph.names, lines);
     herd.world.run_for(10 * SECOND);
-    speak_as_neighbor(&other, &one, 3 * SECOND, "AT Bolden +1 kiwi +1+1 2", 4 * SECOND);
+    speak_as_neighbor(&other, &one, 3 * SECOND, "AT Bolden +1.000000000 kiwi +1+1 2", 4 * SECOND);
     herd.world.run_for(SECOND);
     // So narrow that most of it waits.
     herd.world.set_link(&one, &other, LinkSettings::default().bandwidth(20_000));
@@ -81,7 +81,7 @@ fn a_neighbor_is_told_back_about_a_client_of_which_other_news_was_already_pendin
     herd.world.run_for(30 * SECOND);
     assert!(link.pending_count() == 0 && is_linked(&herd, 1));
     let told = herd.servers[1].server().unwrap().locations().borrow().get(b"kiwi").map(|known| known.line.clone());
-    assert_eq!(told.as_deref(), Some(&b"AT Bolden +1 kiwi +1+1 2"[..]));
+    assert_eq!(told.as_deref(), Some(&b"AT Bolden +1.000000000 kiwi +1+1 2"[..]));
 }
 
 #[test]
