@@ -41,9 +41,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// of a second.
 const MAX_LINES_AT_ONCE: usize = 256;
 
-/// How far another server's clock may be ahead of ours. An AT from a clock beyond that is refused: one forged line could
-/// otherwise freeze a client for ever. Every server has the same limit, so that they refuse the same lines; it is far
-/// larger than any difference between clocks that somebody looks after.
+/// How far another server's clock may be ahead of ours. An AT from a clock beyond that is refused: one forged line
+/// could otherwise freeze a client for ever. Every server has the same limit, so that they refuse the same lines. It is
+/// far larger than any difference between clocks that somebody looks after.
 const MAX_CLOCK_LEAD: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// Why a server does not take an AT that is well formed.
