@@ -25,7 +25,7 @@ use crate::config::Limits;
 use crate::log_file::Traffic;
 use crate::replies::Replies;
 use log::Level;
-use patience::{Patience, Verdict};
+use patience::{Decision, Patience};
 use reactor::{DelayedCall, LineTransport, Reactor};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -83,9 +83,9 @@ struct Activity {
     is_neighbor: Cell<bool>,
 }
 
-/// A connection's place among [`Connections`]. Its protocol holds it; a clone is the same place.
+/// A connection's entry among [`Connections`]. Its protocol holds it; a clone is the same entry.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Registration {
     connections: Rc<Connections>,
     id: ConnectionId,
     activity: Rc<Activity>,
@@ -119,7 +119,7 @@ impl Connections {
         transport: &LineTransport,
         replies: &Rc<Replies>,
         traffic: &Traffic,
-    ) -> Place {
+    ) -> Registration {
         let now = self.reactor.now();
         let (size, total) = self.table.borrow().size_with(group);
         if size > self.max_per_address {
@@ -140,7 +140,7 @@ impl Connections {
         if total == 1 {
             self.sweep_later();
         }
-        Place { connections: self.clone(), id, activity }
+        Registration { connections: self.clone(), id, activity }
     }
 
     /// Cuts off the longest idle client of an address. If all its connections are of neighbors, the newest one goes:
@@ -172,13 +172,13 @@ impl Connections {
         let now = self.reactor.now();
         let mut table = self.table.borrow_mut();
         for entry in table.entries.values_mut() {
-            match entry.verdict(now, self.idle) {
-                Verdict::Keep => {}
-                Verdict::Close(why) => {
+            match entry.judge(now, self.idle) {
+                Decision::Keep => {}
+                Decision::Close(why) => {
                     entry.traffic.event(Level::Info, format_args!("closed: {why}"));
                     entry.transport.lose_connection();
                 }
-                Verdict::CutOff(why) => {
+                Decision::CutOff(why) => {
                     entry.traffic.event(Level::Info, format_args!("cut off: {why}"));
                     entry.transport.abort_connection();
                 }
@@ -217,7 +217,7 @@ impl Connections {
     }
 }
 
-impl Place {
+impl Registration {
     /// Notes that the peer has sent a line.
     pub fn line_received(&self) {
         self.activity.lines.set(self.activity.lines.get() + 1);
@@ -258,17 +258,17 @@ impl Entry {
         self.replies.owed().1 + self.transport.undelivered()
     }
 
-    fn verdict(&mut self, now: Instant, idle: Duration) -> Verdict {
+    fn judge(&mut self, now: Instant, idle: Duration) -> Decision {
         let lines = self.activity.lines.get();
         if self.transport.is_disconnecting() {
-            return Verdict::Keep; // It ends already, and within a limit of its own.
+            return Decision::Keep; // It ends already, and within a limit of its own.
         }
         if self.activity.is_neighbor.get() {
-            return self.patience.with_neighbor(now, self.replies.written_and_taken());
+            return self.patience.judge_neighbor(now, self.replies.written_and_taken());
         }
         let is_owing = self.replies.is_owing() || self.transport.is_paused();
         let partial = if is_owing { 0 } else { self.transport.undelivered() };
-        self.patience.with_client(now, idle, lines, partial, is_owing, self.replies.written_and_taken())
+        self.patience.judge_client(now, idle, lines, partial, is_owing, self.replies.written_and_taken())
     }
 }
 

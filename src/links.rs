@@ -277,7 +277,7 @@ impl Link {
     /// down this does nothing, because everything is told when it comes up.
     pub(crate) fn spread(&self, change: &Change, from: Option<NeighborId>) {
         if self.is_up() {
-            self.pending.borrow_mut().changed(change, from);
+            self.pending.borrow_mut().note_change(change, from);
             if from != Some(self.id) {
                 self.write_on();
             }
@@ -289,7 +289,7 @@ impl Link {
     pub(crate) fn answer_older(&self, client: ClientId) {
         let Some(server) = self.server.upgrade() else { return };
         if self.is_up() {
-            self.pending.borrow_mut().lacks(client, server.locations().borrow().of(client));
+            self.pending.borrow_mut().note_lacking(client, server.locations().borrow().of(client));
             self.write_on();
         }
     }

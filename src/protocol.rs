@@ -12,7 +12,7 @@
 //! Next: [`replies.rs`](mod@crate::replies), what such a connection is owed.
 
 use crate::address_group::AddressGroup;
-use crate::connections::Place;
+use crate::connections::Registration;
 use crate::links::{self, KEEP_ALIVE, TOO_LONG};
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
@@ -73,8 +73,8 @@ pub struct HerdProtocol {
     peer: Option<IpAddr>,
     traffic: Traffic,
     replies: Option<Rc<Replies>>,
-    /// Its place among all connections, from the beginning of the connection to its end.
-    place: Option<Place>,
+    /// Its entry among all connections, from the beginning of the connection to its end.
+    registration: Option<Registration>,
     /// Which peer this is, as far as we know. Shared with a look-up of the neighbor's name, which may decide it later.
     identity: Rc<Cell<Peer>>,
     made: Instant,
@@ -97,7 +97,7 @@ impl HerdProtocol {
             peer: address,
             traffic: Traffic::of_client(&peer.to_string(), address, server.reactor()),
             replies: None,
-            place: None,
+            registration: None,
             identity: Rc::new(Cell::new(Peer::Unnamed)),
             made: server.reactor().now(),
             said_news: false,
@@ -153,12 +153,12 @@ impl HerdProtocol {
         let Some(replies) = &self.replies else { return true };
         let Some(answer) = self.server.whats_at(asked, self.asker()) else { return false };
         let ticket = replies.reserve();
-        let (filled, place) = (replies.clone(), self.place.clone());
+        let (filled, registration) = (replies.clone(), self.registration.clone());
         let sent = answer.add_callback(move |reply| {
             let length = reply.len();
             filled.fill(ticket, reply);
-            if let Some(place) = &place {
-                place.charge(length);
+            if let Some(registration) = &registration {
+                registration.charge(length);
             }
         });
         replies.attach(ticket, sent);
@@ -257,8 +257,8 @@ impl HerdProtocol {
 
     /// The peer is a neighbor, and may be silent for as long as nobody moves.
     fn set_patient(&self) {
-        if let Some(place) = &self.place {
-            place.set_neighbor();
+        if let Some(registration) = &self.registration {
+            registration.set_neighbor();
         }
     }
 
@@ -278,8 +278,8 @@ impl HerdProtocol {
         if let Some(replies) = &self.replies {
             replies.push(reply);
         }
-        if let Some(place) = &self.place {
-            place.charge(reply.len());
+        if let Some(registration) = &self.registration {
+            registration.charge(reply.len());
         }
     }
 }
@@ -290,14 +290,14 @@ impl LineProtocol for HerdProtocol {
         transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
         let replies = Replies::new(Transport::clone(transport), self.traffic.clone());
         let connections = self.server.connections();
-        self.place = Some(connections.enter(self.peer.into(), transport, &replies, &self.traffic));
+        self.registration = Some(connections.enter(self.peer.into(), transport, &replies, &self.traffic));
         self.replies = Some(replies);
         self.traffic.event(Level::Info, format_args!("connected; {} open", connections.count()));
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
-        if let Some(place) = &self.place {
-            place.line_received();
+        if let Some(registration) = &self.registration {
+            registration.line_received();
         }
         if message::is_blank(line) {
             return self.traffic.blank_line_in();
@@ -374,7 +374,7 @@ impl LineProtocol for HerdProtocol {
             self.report_owed(&replies);
             replies.abandon();
         }
-        let open = self.place.take().map_or(0, |place| place.leave());
+        let open = self.registration.take().map_or(0, |registration| registration.leave());
         self.traffic.event(Level::Info, format_args!("disconnected ({reason}); {open} open"));
         match self.identity.replace(Peer::Gone) {
             Peer::Recognized(neighbor) | Peer::Neighbor(neighbor) => {

@@ -131,11 +131,11 @@ impl std::error::Error for StringTooLong {}
 #[derive(Debug, Clone)]
 pub struct StringSender {
     transport: Transport,
-    shared: Rc<Shared>,
+    shared: Rc<Connected>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Connected {
     framing: Framing,
     max_length: Cell<usize>,
     /// Whether the peer has broken the framing: nothing is delivered any more.
@@ -362,7 +362,7 @@ impl<P: StringProtocol> StringReceiver<P> {
 
 impl<P: StringProtocol> Protocol for StringReceiver<P> {
     fn connection_made(&mut self, transport: &Transport) {
-        let shared = Shared {
+        let shared = Connected {
             framing: self.framing,
             max_length: Cell::new(self.max_length),
             is_broken: Cell::new(false),

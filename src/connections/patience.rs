@@ -12,7 +12,7 @@ pub(super) const SLOW_LINE: Duration = Duration::from_secs(30);
 
 /// What a sweep decides about a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Decision {
     Keep,
     /// Everything written still goes out.
     Close(&'static str),
@@ -45,7 +45,7 @@ impl Patience {
 
     /// A client: it has sent `lines` lines, and `partial` bytes of another. `written` is the number of bytes that were
     /// written to it, and `taken` how many of them have left.
-    pub(super) fn with_client(
+    pub(super) fn judge_client(
         &mut self,
         now: Instant,
         idle: Duration,
@@ -53,7 +53,7 @@ impl Patience {
         partial: usize,
         is_owing: bool,
         (written, taken): (u64, u64),
-    ) -> Verdict {
+    ) -> Decision {
         // While it is owed something it is not idle: it may be waiting for us.
         if lines != self.lines || is_owing {
             (self.lines, self.quiet_since) = (lines, now);
@@ -63,23 +63,23 @@ impl Patience {
             self.partial_since = None;
         }
         let slow = partial > 0 && now.saturating_duration_since(*self.partial_since.get_or_insert(now)) >= SLOW_LINE;
-        match self.with_neighbor(now, (written, taken)) {
-            Verdict::Keep if slow => Verdict::CutOff("a line took it more than 30 s"),
-            Verdict::Keep if now.saturating_duration_since(self.quiet_since) >= idle => Verdict::Close("it was idle"),
+        match self.judge_neighbor(now, (written, taken)) {
+            Decision::Keep if slow => Decision::CutOff("a line took it more than 30 s"),
+            Decision::Keep if now.saturating_duration_since(self.quiet_since) >= idle => Decision::Close("it was idle"),
             verdict => verdict,
         }
     }
 
     /// A neighbor: only whether it reads.
-    pub(super) fn with_neighbor(&mut self, now: Instant, (written, taken): (u64, u64)) -> Verdict {
+    pub(super) fn judge_neighbor(&mut self, now: Instant, (written, taken): (u64, u64)) -> Decision {
         if taken != self.taken || written == taken {
             self.taken = taken;
             self.unread_since = None;
         }
         if written > taken && now.saturating_duration_since(*self.unread_since.get_or_insert(now)) >= UNREAD {
-            return Verdict::CutOff("it has read nothing for 30 s, and bytes wait for it");
+            return Decision::CutOff("it has read nothing for 30 s, and bytes wait for it");
         }
-        Verdict::Keep
+        Decision::Keep
     }
 }
 
@@ -91,49 +91,49 @@ mod tests {
     const NOTHING: (u64, u64) = (0, 0);
 
     /// A sweep every five seconds. Returns the first verdict that is not to keep it, and after how many seconds.
-    fn first(mut sweep: impl FnMut(&mut Patience, Instant, u64) -> Verdict) -> Option<(u64, Verdict)> {
+    fn first(mut sweep: impl FnMut(&mut Patience, Instant, u64) -> Decision) -> Option<(u64, Decision)> {
         let start = Instant::now();
         let mut patience = Patience::new(start);
         let seconds = (5..2000).step_by(5);
         seconds
             .map(|second| (second, sweep(&mut patience, start + Duration::from_secs(second), second)))
-            .find(|(_, verdict)| *verdict != Verdict::Keep)
+            .find(|(_, verdict)| *verdict != Decision::Keep)
     }
 
     #[test]
     fn an_idle_client_is_closed_when_its_time_is_over() {
-        let found = first(|patience, now, _| patience.with_client(now, IDLE, 0, 0, false, NOTHING));
-        assert_eq!(found, Some((600, Verdict::Close("it was idle"))));
+        let found = first(|patience, now, _| patience.judge_client(now, IDLE, 0, 0, false, NOTHING));
+        assert_eq!(found, Some((600, Decision::Close("it was idle"))));
     }
 
     #[test]
     fn a_line_or_a_debt_starts_the_time_anew() {
-        let lines = first(|patience, now, second| patience.with_client(now, IDLE, second / 300, 0, false, NOTHING));
+        let lines = first(|patience, now, second| patience.judge_client(now, IDLE, second / 300, 0, false, NOTHING));
         assert_eq!(lines, None);
-        let owing = first(|patience, now, second| patience.with_client(now, IDLE, 0, 0, second < 1000, NOTHING));
-        assert_eq!(owing, Some((1595, Verdict::Close("it was idle"))));
+        let owing = first(|patience, now, second| patience.judge_client(now, IDLE, 0, 0, second < 1000, NOTHING));
+        assert_eq!(owing, Some((1595, Decision::Close("it was idle"))));
     }
 
     #[test]
     fn an_unfinished_line_has_its_time() {
         let found = first(|patience, now, second| {
             let partial = if second < 100 { 0 } else { 7 };
-            patience.with_client(now, IDLE, 1, partial, false, NOTHING)
+            patience.judge_client(now, IDLE, 1, partial, false, NOTHING)
         });
-        assert_eq!(found, Some((130, Verdict::CutOff("a line took it more than 30 s"))));
+        assert_eq!(found, Some((130, Decision::CutOff("a line took it more than 30 s"))));
         // Each sweep sees a part of another line.
-        let busy = first(|patience, now, second| patience.with_client(now, IDLE, second, 7, false, NOTHING));
+        let busy = first(|patience, now, second| patience.judge_client(now, IDLE, second, 7, false, NOTHING));
         assert_eq!(busy, None);
     }
 
     #[test]
     fn a_peer_that_takes_nothing_is_cut_off_and_one_that_takes_a_byte_is_not() {
-        let cut = Verdict::CutOff("it has read nothing for 30 s, and bytes wait for it");
-        let found = first(|patience, now, _| patience.with_client(now, IDLE, 1, 0, true, (100, 40)));
+        let cut = Decision::CutOff("it has read nothing for 30 s, and bytes wait for it");
+        let found = first(|patience, now, _| patience.judge_client(now, IDLE, 1, 0, true, (100, 40)));
         assert_eq!(found, Some((35, cut)));
-        let found = first(|patience, now, _| patience.with_neighbor(now, (100, 40)));
+        let found = first(|patience, now, _| patience.judge_neighbor(now, (100, 40)));
         assert_eq!(found, Some((35, cut)));
-        let slow = first(|patience, now, second| patience.with_neighbor(now, (5000, second / 25)));
+        let slow = first(|patience, now, second| patience.judge_neighbor(now, (5000, second / 25)));
         assert_eq!(slow, None);
     }
 }

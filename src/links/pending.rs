@@ -59,7 +59,7 @@ impl Pending {
     }
 
     /// A client has changed; `from` is the neighbor that told us. Must hear of every change while the link is up.
-    pub(super) fn changed(&mut self, change: &Change, from: Option<NeighborId>) {
+    pub(super) fn note_change(&mut self, change: &Change, from: Option<NeighborId>) {
         let client = change.place.client;
         if let Some(before) = &change.before {
             self.ahead -= usize::from(self.will_tell(before.change, before.from));
@@ -80,7 +80,7 @@ impl Pending {
     }
 
     /// The neighbor has said something older about a client that is known.
-    pub(super) fn lacks(&mut self, client: ClientId, known: &Known) {
+    pub(super) fn note_lacking(&mut self, client: ClientId, known: &Known) {
         if !self.will_tell(known.change(), known.from) {
             self.lacking.insert(client);
         }
@@ -148,7 +148,7 @@ mod tests {
                 let line = format!("AT A +1.000000000 {client} +1+1 {}", self.time);
                 let Some(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
                 let Verdict::Newer(change) = self.locations.offer(&at, from) else { panic!("{line}") };
-                self.pending.changed(&change, from);
+                self.pending.note_change(&change, from);
             }
         }
 
@@ -157,7 +157,7 @@ mod tests {
             let line = format!("AT A +1.000000000 {client} +1+1 0");
             let Some(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
             let Verdict::Older(client) = self.locations.offer(&at, Some(THEM)) else { panic!("{line}") };
-            self.pending.lacks(client, self.locations.of(client));
+            self.pending.note_lacking(client, self.locations.of(client));
         }
 
         fn comes_up(&mut self) {

@@ -141,7 +141,7 @@ struct Desk {
 }
 
 struct State {
-    queue: FairQueue<Waiting>,
+    queue: FairQueue<HeldQuestion>,
     /// How many more questions may be under way.
     free: usize,
     interval: Duration,
@@ -153,7 +153,7 @@ struct State {
     alarm: Option<(Instant, DelayedCall)>,
 }
 
-struct Waiting {
+struct HeldQuestion {
     question: Nearby,
     firer: Firer<Permit>,
 }
@@ -174,7 +174,7 @@ impl Desk {
                 desk.leave(ticket);
             }
         });
-        let loser = state.queue.push(ticket, from, Waiting { question: question.clone(), firer });
+        let loser = state.queue.push(ticket, from, HeldQuestion { question: question.clone(), firer });
         drop(state); // What fires below may come back here.
         if let Some(loser) = loser {
             let _ = loser.firer.errback(Failure::new(NotAsked::QueueFull));

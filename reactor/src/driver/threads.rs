@@ -22,10 +22,10 @@ const MAX_IDLE: Duration = Duration::from_secs(10);
 
 pub(super) struct Threads {
     name: &'static str,
-    shared: Arc<Shared>,
+    shared: Arc<PoolState>,
 }
 
-struct Shared {
+struct PoolState {
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -38,7 +38,7 @@ struct State {
     closed: bool,
 }
 
-impl Shared {
+impl PoolState {
     /// Jobs run outside the lock, so it cannot be poisoned; if it were, the state would still be sound.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -47,7 +47,7 @@ impl Shared {
 
 impl Threads {
     pub(super) fn new(name: &'static str) -> Threads {
-        Threads { name, shared: Arc::new(Shared { state: Mutex::default(), wake: Condvar::new() }) }
+        Threads { name, shared: Arc::new(PoolState { state: Mutex::default(), wake: Condvar::new() }) }
     }
 
     pub(super) fn spawn(&self, job: Job, max_threads: usize) -> Result<(), Job> {
@@ -83,7 +83,7 @@ impl Drop for Threads {
     }
 }
 
-fn work(shared: &Shared) {
+fn work(shared: &PoolState) {
     let mut state = shared.lock();
     // Ends with the lock held: a job that comes later must not count on this thread.
     while !state.closed {

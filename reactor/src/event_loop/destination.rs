@@ -36,7 +36,7 @@ const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
 pub struct Destination {
     host: String,
     port: u16,
-    place: Place,
+    place: Whereabouts,
     timeout: Duration,
     attempt_delay: Duration,
     bind: [Option<SocketAddr>; 2],
@@ -44,7 +44,7 @@ pub struct Destination {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum Whereabouts {
     /// The host is a name, which must be looked up.
     Name,
     /// The host is an address.
@@ -94,9 +94,9 @@ impl Destination {
     /// The remote address, unless the host is a name that must be looked up.
     pub(super) fn address(&self) -> Option<Address> {
         match &self.place {
-            Place::Name => None,
-            Place::Internet(address) => Some(Address::Tcp(*address)),
-            Place::Unix(address) => Some(Address::Unix(address.clone())),
+            Whereabouts::Name => None,
+            Whereabouts::Internet(address) => Some(Address::Tcp(*address)),
+            Whereabouts::Unix(address) => Some(Address::Unix(address.clone())),
         }
     }
 
@@ -123,7 +123,7 @@ impl From<(&str, u16)> for Destination {
         Destination {
             host: host.to_owned(),
             port,
-            place: parse_address(host, port).map_or(Place::Name, Place::Internet),
+            place: parse_address(host, port).map_or(Whereabouts::Name, Whereabouts::Internet),
             timeout: CONNECT_TIMEOUT,
             attempt_delay: ATTEMPT_DELAY,
             bind: [None; 2],
@@ -139,23 +139,23 @@ impl From<SocketAddr> for Destination {
             _ => address.ip().to_string(),
         };
         // The address itself: the text has no place for the flow label.
-        Destination { place: Place::Internet(address), ..Destination::from((host.as_str(), address.port())) }
+        Destination { place: Whereabouts::Internet(address), ..Destination::from((host.as_str(), address.port())) }
     }
 }
 
 #[cfg(unix)]
 impl From<UnixAddress> for Destination {
     fn from(address: UnixAddress) -> Destination {
-        Destination { place: Place::Unix(address), ..Destination::from(("", 0)) }
+        Destination { place: Whereabouts::Unix(address), ..Destination::from(("", 0)) }
     }
 }
 
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Internet(address) => address.fmt(f),
-            Place::Unix(address) => address.fmt(f),
-            Place::Name => write!(f, "{}:{}", self.host, self.port),
+            Whereabouts::Internet(address) => address.fmt(f),
+            Whereabouts::Unix(address) => address.fmt(f),
+            Whereabouts::Name => write!(f, "{}:{}", self.host, self.port),
         }
     }
 }

@@ -44,9 +44,9 @@ const MAX_LOOKS: usize = 16;
 ///
 /// What happened is counted: [`counts`](ConnectionLimits::counts).
 #[derive(Clone)]
-pub struct ConnectionLimits(Rc<Shared>);
+pub struct ConnectionLimits(Rc<LimitsInner>);
 
-struct Shared {
+struct LimitsInner {
     clock: PolicyClock,
     total: Cell<usize>,
     per_address: Cell<usize>,
@@ -94,7 +94,7 @@ impl ConnectionLimits {
     /// At most 10,000 connections, and any number of them from one address. `clock` is a `&Reactor`, or a
     /// `&ManualClock` in tests.
     pub fn new(clock: impl Into<PolicyClock>) -> ConnectionLimits {
-        ConnectionLimits(Rc::new(Shared {
+        ConnectionLimits(Rc::new(LimitsInner {
             clock: clock.into(),
             total: Cell::new(MAX_TOTAL),
             per_address: Cell::new(usize::MAX),
@@ -144,7 +144,7 @@ impl ConnectionLimits {
     }
 
     /// Takes a new connection in, if it may come. `None` if it may not.
-    fn admit(&self, peer: &Address) -> Option<Place> {
+    fn admit(&self, peer: &Address) -> Option<Admission> {
         let shared = &self.0;
         let now = shared.clock.moment()?;
         let address = peer.tcp().map(|peer| network_of(peer.ip(), shared.ipv6_prefix.get()));
@@ -174,7 +174,7 @@ impl ConnectionLimits {
         if let Some(address) = address {
             *table.addresses.entry(address).or_insert(0) += 1;
         }
-        Some(Place { limits: self.clone(), key, is_closed_for_another })
+        Some(Admission { limits: self.clone(), key, is_closed_for_another })
     }
 }
 
@@ -264,13 +264,13 @@ impl<F: Factory> Factory for Limiting<F> {
 }
 
 /// The place of a connection in the table. Dropping it gives the place up, however the connection ended.
-struct Place {
+struct Admission {
     limits: ConnectionLimits,
     key: usize,
     is_closed_for_another: Rc<Cell<bool>>,
 }
 
-impl Place {
+impl Admission {
     fn with_open(&self, f: impl FnOnce(&mut Table, Instant)) {
         // Once it was closed for another, its key may be that of another.
         if !self.is_closed_for_another.get()
@@ -299,7 +299,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Admission {
     fn drop(&mut self) {
         if !self.is_closed_for_another.get() {
             let gone = self.limits.0.table.borrow_mut().remove(self.key);
@@ -310,7 +310,7 @@ impl Drop for Place {
 
 struct Limited {
     inner: Box<dyn Protocol>,
-    place: Place,
+    place: Admission,
 }
 
 impl Protocol for Limited {

@@ -20,22 +20,22 @@ const LOOKS: u32 = 4;
 /// A connection is looked at no more often than this, whatever its limits are.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
-/// Limits on the time of each connection. The handle is cheap to clone; what is set counts for new connections.
+/// TimeLimits on the time of each connection. The handle is cheap to clone; what is set counts for new connections.
 ///
 /// A connection that reaches a limit is closed in an orderly way; if bytes wait that its peer does not take, it is
 /// aborted. Its protocol hears [`Reason::LimitReached`]. Time in which the program itself has paused reading counts
 /// neither as idle nor as silent, unless bytes wait to be sent.
 #[derive(Clone)]
-pub struct Timeouts(Rc<Shared>);
+pub struct Timeouts(Rc<TimeoutsInner>);
 
-struct Shared {
+struct TimeoutsInner {
     clock: PolicyClock,
-    limits: Cell<Limits>,
+    limits: Cell<TimeLimits>,
     counts: Cell<TimeoutCounts>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Limits {
+struct TimeLimits {
     idle: Option<Duration>,
     silent: Option<Duration>,
     stalled: Option<Duration>,
@@ -59,7 +59,7 @@ pub struct TimeoutCounts {
 impl Timeouts {
     /// No limit yet. `clock` is a `&Reactor`, or a `&ManualClock` in tests.
     pub fn new(clock: impl Into<PolicyClock>) -> Timeouts {
-        Timeouts(Rc::new(Shared { clock: clock.into(), limits: Cell::default(), counts: Cell::default() }))
+        Timeouts(Rc::new(TimeoutsInner { clock: clock.into(), limits: Cell::default(), counts: Cell::default() }))
     }
 
     /// Closes connections on which no byte has come or gone for this long. Bytes that are written count when the system
@@ -83,7 +83,7 @@ impl Timeouts {
         self.change(|limits| limits.total = Some(limit))
     }
 
-    fn change(self, change: impl FnOnce(&mut Limits)) -> Timeouts {
+    fn change(self, change: impl FnOnce(&mut TimeLimits)) -> Timeouts {
         let mut limits = self.0.limits.get();
         change(&mut limits);
         self.0.limits.set(limits);
@@ -130,8 +130,8 @@ impl<F: Factory> Factory for Timing<F> {
 /// The watch on one connection.
 struct Watch {
     this: Weak<Watch>,
-    shared: Rc<Shared>,
-    limits: Limits,
+    shared: Rc<TimeoutsInner>,
+    limits: TimeLimits,
     transport: Transport,
     made: Instant,
     /// Bytes have come since the last look.
@@ -150,7 +150,7 @@ struct Watch {
 
 impl Watch {
     /// `None` if there is nothing to watch.
-    fn begin(shared: &Rc<Shared>, transport: &Transport) -> Option<Rc<Watch>> {
+    fn begin(shared: &Rc<TimeoutsInner>, transport: &Transport) -> Option<Rc<Watch>> {
         let limits = shared.limits.get();
         [limits.idle, limits.silent, limits.stalled, limits.total].into_iter().flatten().min()?;
         let now = shared.clock.moment()?;
@@ -247,7 +247,7 @@ impl Watch {
 
 struct Timed {
     inner: Box<dyn Protocol>,
-    shared: Rc<Shared>,
+    shared: Rc<TimeoutsInner>,
     watch: Option<Rc<Watch>>,
 }
 

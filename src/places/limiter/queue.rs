@@ -18,7 +18,7 @@ pub(super) type Ticket = u64;
 pub(super) struct FairQueue<T> {
     max: usize,
     next: Ticket,
-    waiting: BTreeMap<Ticket, Waiting<T>>,
+    waiting: BTreeMap<Ticket, Queued<T>>,
     /// None of them is empty.
     lines: BTreeMap<AddressGroup, VecDeque<Ticket>>,
     /// Each asker that has a line, once. The first is next.
@@ -26,7 +26,7 @@ pub(super) struct FairQueue<T> {
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
+struct Queued<T> {
     value: T,
     /// It stands in the lines of all these.
     askers: Vec<AddressGroup>,
@@ -51,7 +51,7 @@ impl<T> FairQueue<T> {
     /// Appends to the asker's line. If there is no room, a question has to go, and it is returned: the newest of the
     /// longest line, so that a crowd from one address cannot keep others out. It may be this one.
     pub(super) fn push(&mut self, ticket: Ticket, asker: AddressGroup, value: T) -> Option<T> {
-        self.waiting.insert(ticket, Waiting { value, askers: Vec::new() });
+        self.waiting.insert(ticket, Queued { value, askers: Vec::new() });
         self.enter(ticket, asker);
         if self.waiting.len() <= self.max {
             return None;
