@@ -43,8 +43,8 @@ fn main() -> Result<(), Failure> {
 
     let page = Request::get("https://example.com/".parse()?);
     let stranger = Request::get("https://example.org/".parse()?);
-    let (second, third, stopper) = (agent.clone(), agent.clone(), reactor.clone());
-    agent
+    let (second, third) = (agent.clone(), agent.clone());
+    let talk = agent
         .fetch(page.clone())
         .add_callback(|page| println!("{}, {} bytes", page.head.status, page.body.len()))
         .add_callback(move |_| {
@@ -64,10 +64,8 @@ fn main() -> Result<(), Failure> {
                 println!("The request was not sent, and that is the server's fault.");
             }
             Ok(())
-        })
-        .add_both(move |_| stopper.stop())
-        .detach();
-    Ok(reactor.run()?)
+        });
+    reactor.run_until(talk)
 }
 
 // Prints:

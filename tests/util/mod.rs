@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,21 @@ impl Drop for Directory {
     }
 }
 
+/// The program, with the usual action for HUP, INT and TERM, where `env` can give it back. The tests may run under
+/// nohup or in the background of a script: a signal that is ignored there is inherited, and a server leaves it ignored.
+fn program() -> Command {
+    const PROGRAM: &str = env!("CARGO_BIN_EXE_proxyherd");
+    const USUAL: &str = "--default-signal=HUP,INT,TERM";
+    static CAN: OnceLock<bool> = OnceLock::new();
+    let can = || Command::new("env").args([USUAL, "true"]).output().is_ok_and(|output| output.status.success());
+    if !*CAN.get_or_init(can) {
+        return Command::new(PROGRAM);
+    }
+    let mut command = Command::new("env");
+    command.args([USUAL, PROGRAM]);
+    command
+}
+
 /// A run of the program; killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -81,7 +97,7 @@ impl Process {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let (output, errors) = (logs.join(format!("{number}.out")), logs.join(format!("{number}.err")));
-        let child = Command::new(env!("CARGO_BIN_EXE_proxyherd"))
+        let child = program()
             .args(arguments)
             .current_dir(logs)
             .env_remove("GOOGLE_PLACES_API_KEY")
