@@ -97,8 +97,7 @@ fn herd(bolden: SocketAddr) -> Config {
     let server = |port, neighbors| ServerConfig { host: "127.0.0.1".to_owned(), port, neighbors };
     let alford = ("Alford".to_owned(), server(0, vec!["Bolden".to_owned()]));
     let servers = BTreeMap::from([alford, ("Bolden".to_owned(), server(bolden.port(), Vec::new()))]);
-    let mut limits = Limits::default();
-    limits.memory = 1 << 40;
+    let limits = Limits { memory: 1 << 40, ..Limits::default() };
     Config { servers, places: PlacesConfig::default(), limits, log: LogConfig::default() }
 }
 
