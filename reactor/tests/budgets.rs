@@ -1,4 +1,4 @@
-//! The read budget: what one connection may cost in one turn, over a driver whose stream never runs dry.
+//! The read budget: what one connection may cost in one turn, over a driver with a stream that never runs dry.
 
 use reactor::driver::{
     Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Readiness, Stream, Token, Wake,

@@ -252,7 +252,7 @@ fn a_panic_whose_message_panics_in_its_drop_goes_no_further() {
     assert_eq!((events.all(), on_threads.load(Ordering::SeqCst)), (vec!["next".to_owned()], 1));
 }
 
-/// The transport of a connection whose reactor is gone, and the peer.
+/// The transport of a connection after its reactor is gone, and the peer.
 fn orphan() -> (Transport, TcpStream) {
     let (reactor, kept) = (Reactor::new().unwrap(), Rc::new(RefCell::new(None)));
     let (keep, events) = (kept.clone(), Events::default());

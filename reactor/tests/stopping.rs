@@ -217,7 +217,7 @@ fn attempts_that_are_made_anew_hold_a_stop_up_only_until_its_limit() {
     assert_eq!(reactor.source_count(), 0);
 }
 
-/// Stops a reactor with a "before" trigger whose Deferred never fires, by `signals` that all arrive in its first turn.
+/// Stops a reactor with a "before" trigger that never fires its Deferred. All `signals` arrive in its first turn.
 /// Returns how many turns the loop had taken when it began to close.
 fn turns_until_it_closes(signals: &[Signal]) -> usize {
     let (hooks, closed_after, firers) = (Hooks::default(), Rc::new(Cell::new(0)), Rc::new(RefCell::new(Vec::new())));

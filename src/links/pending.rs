@@ -113,7 +113,7 @@ impl Pending {
         self.ahead + self.lacking.len()
     }
 
-    /// Whether the walk will tell a client whose last change was this one.
+    /// Whether the walk will tell a client that changed last with this change.
     fn will_tell(&self, change: u64, from: Option<NeighborId>) -> bool {
         let is_ahead = self.next.is_some_and(|next| change >= next.change);
         is_ahead && (change < self.all_before || from != Some(self.neighbor))

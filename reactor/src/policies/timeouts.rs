@@ -73,7 +73,7 @@ impl Timeouts {
         self.change(|limits| limits.silent = Some(limit))
     }
 
-    /// Closes connections whose peer has taken no byte for this long, although bytes wait to be sent: it does not read.
+    /// Closes a connection if its peer has taken no byte for this long, although bytes wait for it.
     pub fn stalled(self, limit: Duration) -> Timeouts {
         self.change(|limits| limits.stalled = Some(limit))
     }

@@ -6,7 +6,7 @@
 //! | Twisted | here |
 //! |---|---|
 //! | `IPushProducer`, `registerProducer(p, True)` | [`Producer`](crate::Producer) |
-//! | `IPullProducer`, `registerProducer(p, False)` | a [`Producer`](crate::Producer) whose `is_pull` is true |
+//! | `IPullProducer`, `registerProducer(p, False)` | a [`Producer`](crate::Producer) with `is_pull` true |
 //! | `FileSender().beginFileTransfer(file, consumer)` | [`send_file`] |
 //! | its argument `transform` | none: put a [`Read`](std::io::Read) around the file |
 //!

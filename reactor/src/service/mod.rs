@@ -25,7 +25,7 @@
 //! | Twisted | here |
 //! |---|---|
 //! | `ClientService(endpoint, factory)` | [`ClientService::new`]; a TLS endpoint: [`ClientService::over_tls`] |
-//! | `ClientService(.., prepareConnection=f)` | [`ClientService::prepared`], whose value is what `f` makes |
+//! | `ClientService(.., prepareConnection=f)` | [`ClientService::prepared`]; its value is what `f` makes |
 //! | `retryPolicy`, `backoffPolicy` | [`Backoff`] |
 //! | `whenConnected(failAfterFailures=n)` | [`ClientService::when_connected_within`] |
 //! | `startService`, `stopService` | [`ClientService::start`], [`ClientService::stop`] |

@@ -112,7 +112,7 @@ impl Network {
         self.note(socket.host, Action::CloseUdp.count(u64::from(socket.address.port())));
     }
 
-    /// Closes all sockets of a host whose program has ended.
+    /// Closes all sockets of a host after its program has ended.
     pub(super) fn close_all_udp(&mut self, host: u32) {
         let keys: Vec<usize> =
             self.datagram_sockets.iter().filter(|(_, socket)| socket.host == host).map(|(key, _)| key).collect();

@@ -42,7 +42,7 @@ fn address(from: &str) -> Address {
     Address::from(std::net::SocketAddr::new(from.parse().unwrap(), 4000))
 }
 
-/// A factory whose connections note what they meet.
+/// A factory of connections that note what they meet.
 pub(crate) fn noting(events: &Events) -> impl Factory + 'static {
     let events = events.clone();
     move |_peer| Noting::new(&events)

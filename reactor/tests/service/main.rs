@@ -48,7 +48,7 @@ pub(crate) fn closing(noting: Noting) -> Noting {
     Noting { made: Box::new(|transport| transport.lose_connection()), ..noting }
 }
 
-/// A client whose service `make` makes.
+/// A client with the service that `make` makes.
 pub(crate) fn client_with<T: Clone + 'static>(
     world: &World,
     make: impl Fn(&Reactor) -> ClientService<T> + 'static,
@@ -60,7 +60,7 @@ pub(crate) fn client_with<T: Clone + 'static>(
     (host, service)
 }
 
-/// A client whose service connects to `server` and notes what its connections meet. It is not started.
+/// A client with a service that connects to `server` and notes what its connections meet. It is not started.
 pub(crate) fn client(world: &World, events: &Events) -> (Host, ClientService) {
     let events = events.clone();
     client_with(world, move |reactor| {

@@ -4,7 +4,7 @@ use super::*;
 use reactor::{TimeoutError, task};
 use std::cell::Cell;
 
-/// A client whose connections must pass `step`.
+/// A client with connections that must pass `step`.
 fn preparing<R>(
     world: &World,
     events: &Events,

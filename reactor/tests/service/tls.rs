@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 const NAME: &str = "server.test";
 
-/// A TLS server whose certificate is for `name`.
+/// A TLS server with a certificate for `name`.
 fn tls_server(reactor: &Reactor, authority: &Authority, name: &str, events: &Events) -> SocketAddr {
     let identity = authority.issue(name, 2999);
     let tls = TlsServer::new(reactor, &[&identity.certificate], &identity.key, &[]).unwrap();

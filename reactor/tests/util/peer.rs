@@ -32,7 +32,7 @@ pub(crate) fn patient<S: TimeLimits>(stream: io::Result<S>) -> S {
     stream
 }
 
-/// A blocking stream whose reads and writes can have a time limit.
+/// A blocking stream with time limits for reads and writes.
 pub(crate) trait TimeLimits {
     fn limit(&self, time: Duration) -> io::Result<()>;
 }

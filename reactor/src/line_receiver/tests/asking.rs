@@ -62,7 +62,7 @@ fn what_is_thrown_away_is_not_held_in_a_pause() {
     assert_eq!(rig.take_events(), ["line one"]);
 }
 
-/// A receiver whose lines have ten seconds.
+/// A receiver that gives each line ten seconds.
 fn timed(clock: &ManualClock) -> Rig {
     Rig::with(|_| {}, |receiver| receiver.with_line_timeout(clock, SECOND * 10))
 }
