@@ -193,6 +193,10 @@ fn link_both_ways(servers: &mut BTreeMap<String, ServerConfig>) {
 impl Reader<'_> {
     fn config(&self, table: &DeTable<'_>) -> Result<Config, ConfigError> {
         let mut config = Config::default();
+        if table.is_empty() {
+            // More likely a slip than a wish: somebody who wants the paper's herd as it is needs no file.
+            return Err(self.error_at(0, "the file says nothing; without --config, the herd is the paper's"));
+        }
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "servers" => config.servers = self.servers(value)?,
@@ -268,7 +272,8 @@ impl Reader<'_> {
                 "address" => address = Some(self.address(value, "address")?),
                 "neighbors" => {
                     let list = value.get_ref().as_array();
-                    let list = list.ok_or_else(|| self.error(value, "neighbors is not a list of names"))?;
+                    let wrong = || format!("{} is not a list of names", self.shown("neighbors", value));
+                    let list = list.ok_or_else(|| self.error(value, wrong()))?;
                     for neighbor in list.iter() {
                         neighbors.push(self.string(neighbor, "a neighbor")?.to_owned());
                     }
@@ -289,9 +294,9 @@ impl Reader<'_> {
                 "ahead" => {
                     limits.ahead = self.duration(value, "ahead")?;
                     if limits.ahead > MAX_AHEAD {
-                        return Err(
-                            self.error(value, "ahead is more than a day: no other server would take such times")
-                        );
+                        let shown = self.shown("ahead", value);
+                        let what = format!("{shown} is more than a day: no other server would take such times");
+                        return Err(self.error(value, what));
                     }
                 }
                 "memory" => limits.memory = self.number(value, "memory", 1 << 20)?,

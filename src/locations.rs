@@ -313,7 +313,7 @@ impl Known {
     /// The fields of the line.
     pub fn at(&self) -> Option<At<'_>> {
         match message::parse(&self.line) {
-            Some(Command::At(at)) => Some(at),
+            Ok(Command::At(at)) => Some(at),
             _ => None,
         }
     }

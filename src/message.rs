@@ -6,6 +6,7 @@
 //! Next: [`decimal.rs`](mod@crate::decimal), the numbers in a command.
 
 use crate::decimal::{self, Difference, Time};
+use std::fmt;
 
 /// A command. Its fields borrow from the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,53 @@ pub struct Location<'a> {
     split: usize,
 }
 
+/// Why a line is not a command: the first thing in it that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// The line holds nothing but white space.
+    Blank,
+    /// The first field is not the name of a command.
+    UnknownCommand,
+    /// The line ends before this field.
+    Missing(&'static str),
+    /// Something follows the last field.
+    ExtraField,
+    /// A latitude or a longitude has no sign before it.
+    SignMissing(&'static str),
+    /// A latitude or a longitude is not a number of degrees.
+    Degrees(&'static str, u32),
+    /// Something follows the longitude.
+    AfterLocation,
+    /// A client's time is not one.
+    Time,
+    /// A radius is not one.
+    Radius,
+    /// A bound is not one.
+    Bound,
+    /// A difference is not what a server prints.
+    Difference,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Blank => f.write_str("the line is blank"),
+            Malformed::UnknownCommand => f.write_str("the first word is not a command: IAMAT, WHATSAT, AT or PEER"),
+            Malformed::Missing(field) => write!(f, "the {field} is missing"),
+            Malformed::ExtraField => f.write_str("something follows the last field"),
+            Malformed::SignMissing(which) => write!(f, "the {which} has no sign before it"),
+            Malformed::Degrees(which, most) => write!(f, "the {which} is not a number from 0 to {most} after its sign"),
+            Malformed::AfterLocation => f.write_str("something follows the longitude"),
+            Malformed::Time => f.write_str("the time is not seconds: at most twelve digits, and nine after a point"),
+            Malformed::Radius => write!(f, "the radius is not a number from 0 to {MAX_RADIUS_KM}"),
+            Malformed::Bound => write!(f, "the bound is not a whole number from 0 to {MAX_BOUND}"),
+            Malformed::Difference => f.write_str("the difference is not a sign, digits, a point and nine digits"),
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}
+
 /// The maximum number of degrees of a latitude, north or south.
 pub const MAX_LATITUDE: u32 = 90;
 
@@ -117,54 +165,63 @@ pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| is_white(*byte))
 }
 
-/// The command that a line holds, or `None` if it is not well formed.
+/// The command that a line holds.
 ///
 /// ```
-/// use proxyherd::message::{Command, parse};
+/// use proxyherd::message::{Command, Malformed, parse};
 /// let line = b"IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1400794645.392014450";
-/// let Some(Command::IamAt(iamat)) = parse(line) else { panic!() };
+/// let Ok(Command::IamAt(iamat)) = parse(line) else { panic!() };
 /// assert_eq!(iamat.client, b"kiwi.cs.ucla.edu");
+/// assert_eq!(parse(b"IAMAT kiwi 34.068930-118.445127 1400794645"), Err(Malformed::SignMissing("latitude")));
 /// ```
-pub fn parse(line: &[u8]) -> Option<Command<'_>> {
+///
+/// # Errors
+/// What is wrong with it, if it is not well formed.
+pub fn parse(line: &[u8]) -> Result<Command<'_>, Malformed> {
     let mut rest = line;
-    let mut next = || next_field(&mut rest);
-    let command = match next()? {
+    let mut next = |what| next_field(&mut rest).ok_or(Malformed::Missing(what));
+    let command = match next("command").map_err(|_| Malformed::Blank)? {
         b"IAMAT" => Command::IamAt(IamAt::parse(&mut next)?),
         b"WHATSAT" => {
-            let (client, radius, bound) = (next()?, next()?, decimal::whole_at_most(next()?, MAX_BOUND)?);
-            decimal::is_at_most(radius, MAX_RADIUS_KM).then_some(())?;
+            let (client, radius, bound) = (next("client")?, next("radius")?, next("bound")?);
+            decimal::is_at_most(radius, MAX_RADIUS_KM).then_some(()).ok_or(Malformed::Radius)?;
+            let bound = decimal::whole_at_most(bound, MAX_BOUND).ok_or(Malformed::Bound)?;
             Command::WhatsAt(WhatsAt { client, radius, bound: bound as usize })
         }
         b"AT" => {
-            let (server, difference) = (next()?, next()?);
-            Difference::parse(difference)?;
+            let (server, difference) = (next("server")?, next("difference")?);
+            Difference::parse(difference).ok_or(Malformed::Difference)?;
             Command::At(At { server, difference, iamat: IamAt::parse(&mut next)? })
         }
-        b"PEER" => Command::Peer(next()?),
-        _ => return None,
+        b"PEER" => Command::Peer(next("server")?),
+        _ => return Err(Malformed::UnknownCommand),
     };
-    next().is_none().then_some(command) // Nothing may follow the last field.
+    match next("nothing") {
+        Ok(_) => Err(Malformed::ExtraField),
+        Err(_) => Ok(command),
+    }
 }
 
 impl<'a> IamAt<'a> {
     /// The three fields that an IAMAT and an AT have in common.
-    fn parse(mut next: impl FnMut() -> Option<&'a [u8]>) -> Option<IamAt<'a>> {
-        let (client, location, time_text) = (next()?, Location::parse(next()?)?, next()?);
-        Some(IamAt { client, location, time_text, time: Time::parse(time_text)? })
+    fn parse(mut next: impl FnMut(&'static str) -> Result<&'a [u8], Malformed>) -> Result<IamAt<'a>, Malformed> {
+        let (client, location) = (next("client")?, Location::parse(next("location")?)?);
+        let time_text = next("time")?;
+        Ok(IamAt { client, location, time_text, time: Time::parse(time_text).ok_or(Malformed::Time)? })
     }
 }
 
 impl<'a> Location<'a> {
-    /// Reads sign, latitude, sign, longitude; `None` if something else stands there, or follows.
-    pub fn parse(text: &'a [u8]) -> Option<Location<'a>> {
-        let is_sign = |text: &[u8]| matches!(text, [b'+' | b'-', ..]);
+    /// Reads sign, latitude, sign, longitude.
+    ///
+    /// # Errors
+    /// If something else stands there, or follows.
+    pub fn parse(text: &'a [u8]) -> Result<Location<'a>, Malformed> {
         let mut rest = text;
-        is_sign(rest).then(|| rest = &rest[1..])?;
-        decimal::take_at_most(&mut rest, MAX_LATITUDE)?;
+        take_signed(&mut rest, "latitude", MAX_LATITUDE)?;
         let split = text.len() - rest.len();
-        is_sign(rest).then(|| rest = &rest[1..])?;
-        decimal::take_at_most(&mut rest, MAX_LONGITUDE)?;
-        rest.is_empty().then_some(Location { text, split })
+        take_signed(&mut rest, "longitude", MAX_LONGITUDE)?;
+        rest.is_empty().then_some(Location { text, split }).ok_or(Malformed::AfterLocation)
     }
 
     /// The latitude in degrees, as a plain number without a plus.
@@ -176,6 +233,16 @@ impl<'a> Location<'a> {
     pub fn longitude(&self) -> String {
         plain(&self.text[self.split..])
     }
+}
+
+/// Takes a sign and a number of at most `most` degrees off the front.
+fn take_signed(rest: &mut &[u8], which: &'static str, most: u32) -> Result<(), Malformed> {
+    *rest = match *rest {
+        [b'+' | b'-', number @ ..] => number,
+        [] => return Err(Malformed::Missing(which)),
+        _ => return Err(Malformed::SignMissing(which)),
+    };
+    decimal::take_at_most(rest, most).ok_or(Malformed::Degrees(which, most))
 }
 
 /// The maximum number of digits after the point that a Places service is sent. The last of them stands for far less

@@ -16,13 +16,14 @@ use crate::connections::Registration;
 use crate::links::{self, KEEP_ALIVE, TOO_LONG};
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
-use crate::message::{self, At, Command, IamAt, WhatsAt};
+use crate::message::{self, At, Command, IamAt, Malformed, WhatsAt};
 use crate::replies::Replies;
 use crate::server::{ClockOffset, Doubt, Server};
 use log::Level;
 use reactor::transport::KeepAlive;
 use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
 use std::cell::Cell;
+use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -64,6 +65,41 @@ enum Unread {
     DiscardedToLineEnd,
     /// Its lines are counted, and not carried out: the server stops.
     Counted(usize),
+}
+
+/// Why a command is refused. The log says it, at the level debug; the peer only gets its line back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Malformed(Malformed),
+    /// The time of an IAMAT is more than this ahead of our clock.
+    TooFarAhead(Duration),
+    /// An IAMAT of a new client, and the memory for locations is used up.
+    NoRoom,
+    /// A WHATSAT about a client of which nobody has told us.
+    UnknownClient,
+    /// An AT from an address that is not a neighbor's.
+    NotFromANeighbor,
+    /// An AT that cannot be what it says.
+    Doubtful(Doubt),
+    /// A PEER that is not the first line.
+    PeerNotFirst,
+    /// A PEER with a name that is not a neighbor's.
+    NotANeighbor,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Malformed(wrong) => wrong.fmt(f),
+            Refusal::TooFarAhead(most) => write!(f, "the time is more than {most:?} ahead of our clock"),
+            Refusal::NoRoom => f.write_str("there is no room for another client"),
+            Refusal::UnknownClient => f.write_str("the client is not known"),
+            Refusal::NotFromANeighbor => f.write_str("an AT comes from a neighbor's address, and this is not one"),
+            Refusal::Doubtful(doubt) => doubt.fmt(f),
+            Refusal::PeerNotFirst => f.write_str("PEER is not the first line"),
+            Refusal::NotANeighbor => f.write_str("PEER does not name a neighbor"),
+        }
+    }
 }
 
 /// One connection to a server.
@@ -111,24 +147,26 @@ impl HerdProtocol {
 
     fn command(&mut self, transport: &LineTransport, line: &[u8]) {
         let first = std::mem::replace(&mut self.is_first_line, false);
-        let done = match message::parse(line) {
-            Some(Command::IamAt(iamat)) => self.iamat(&iamat),
-            Some(Command::WhatsAt(asked)) => self.whats_at(&asked),
-            Some(Command::At(at)) => self.at(&at),
-            Some(Command::Peer(name)) => first && self.peer(transport, line, name),
-            None => false,
-        };
-        if !done {
+        let done = message::parse(line).map_err(Refusal::Malformed).and_then(|command| match command {
+            Command::IamAt(iamat) => self.iamat(&iamat),
+            Command::WhatsAt(asked) => self.whats_at(&asked),
+            Command::At(at) => self.at(&at),
+            Command::Peer(_) if !first => Err(Refusal::PeerNotFirst),
+            Command::Peer(name) => self.peer(transport, line, name),
+        });
+        if let Err(why) = done {
+            self.traffic.event(Level::Debug, format_args!("is refused: {why}"));
             self.reply(&[b"? ", line, b"\n"].concat());
         }
     }
 
-    /// Like the methods for the other commands below, returns whether the line was a valid command. An invalid line is
-    /// sent back after a question mark and a space.
-    fn iamat(&mut self, iamat: &IamAt<'_>) -> bool {
+    /// Like the methods for the other commands below, fails if the command must be refused. The line is then sent back
+    /// after a question mark and a space.
+    fn iamat(&mut self, iamat: &IamAt<'_>) -> Result<(), Refusal> {
         let now = self.server.time();
-        if iamat.time.is_later_than(now, self.server.limits().ahead) {
-            return false;
+        let ahead = self.server.limits().ahead;
+        if iamat.time.is_later_than(now, ahead) {
+            return Err(Refusal::TooFarAhead(ahead));
         }
         let difference = now.minus(iamat.time).text();
         let at = At { server: self.server.name().as_bytes(), difference: difference.as_bytes(), iamat: *iamat };
@@ -146,12 +184,12 @@ impl HerdProtocol {
         if reply.capacity() <= MAX_SCRATCH {
             self.scratch = reply;
         }
-        taken
+        taken.then_some(()).ok_or(Refusal::NoRoom)
     }
 
-    fn whats_at(&self, asked: &WhatsAt<'_>) -> bool {
-        let Some(replies) = &self.replies else { return true };
-        let Some(answer) = self.server.whats_at(asked, self.asker()) else { return false };
+    fn whats_at(&self, asked: &WhatsAt<'_>) -> Result<(), Refusal> {
+        let Some(replies) = &self.replies else { return Ok(()) };
+        let answer = self.server.whats_at(asked, self.asker()).ok_or(Refusal::UnknownClient)?;
         let ticket = replies.reserve();
         let (filled, registration) = (replies.clone(), self.registration.clone());
         let sent = answer.add_callback(move |reply| {
@@ -162,7 +200,7 @@ impl HerdProtocol {
             }
         });
         replies.attach(ticket, sent);
-        true
+        Ok(())
     }
 
     /// As whom the peer asks the Places service.
@@ -170,13 +208,13 @@ impl HerdProtocol {
         self.peer.map_or(AddressGroup::OPERATOR, AddressGroup::from)
     }
 
-    fn at(&mut self, at: &At<'_>) -> bool {
+    fn at(&mut self, at: &At<'_>) -> Result<(), Refusal> {
         let from = match self.identity.get() {
             Peer::Neighbor(neighbor) => Some(neighbor),
             Peer::Unnamed | Peer::Recognized(_) | Peer::Gone => None,
         };
         if from.is_none() && !self.server.is_neighbors_address(self.peer) {
-            return false;
+            return Err(Refusal::NotFromANeighbor);
         }
         self.set_patient(); // A server of the paper's protocol does not say PEER.
         match self.server.check_at(at) {
@@ -186,14 +224,14 @@ impl HerdProtocol {
                 if doubt == Doubt::FromTheFuture {
                     self.doubted.get_or_insert_with(|| self.server.clock_offset());
                 }
-                return false;
+                return Err(Refusal::Doubtful(doubt));
             }
         }
-        true
+        Ok(())
     }
 
-    fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> bool {
-        let Some(called) = self.server.neighbor_called(name) else { return false };
+    fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> Result<(), Refusal> {
+        let called = self.server.neighbor_called(name).ok_or(Refusal::NotANeighbor)?;
         // We send nothing on this connection, so only keep-alive can notice that the neighbor's machine has failed. It
         // must do so as fast as our own link does.
         transport.set_keep_alive(Some(KEEP_ALIVE));
@@ -205,7 +243,7 @@ impl HerdProtocol {
             self.decide_later(link.look_up(), transport, replies.clone(), line, called);
         }
         self.adopt_neighbor(transport);
-        true
+        Ok(())
     }
 
     /// Decides about a PEER from an address that we do not know as the neighbor's. The neighbor may have connected
@@ -221,7 +259,7 @@ impl HerdProtocol {
     ) {
         let (server, peer, identity, transport) =
             (self.server.clone(), self.peer, self.identity.clone(), transport.clone());
-        let refusal = [b"? ", line, b"\n"].concat();
+        let (refusal, traffic) = ([b"? ", line, b"\n"].concat(), self.traffic.clone());
         // It may have sent its end already. A reserved reply keeps the connection open until we have decided.
         let ticket = replies.reserve();
         transport.pause_producing();
@@ -236,7 +274,10 @@ impl HerdProtocol {
                     identity.set(Peer::Recognized(called));
                     server.neighbor_connected(called);
                 } else {
-                    server.links()[called].remember_refused(peer, &replies);
+                    let link = &server.links()[called];
+                    let why = format_args!("is refused: its address is not one of {}", link.name());
+                    traffic.event(Level::Debug, why);
+                    link.remember_refused(peer, &replies);
                 }
                 transport.resume_producing();
                 // Last: it may close the connection if the peer has sent its end.

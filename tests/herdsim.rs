@@ -49,9 +49,14 @@ fn a_seed_that_fails_ends_with_one_and_prints_the_command_that_repeats_it() {
 
 #[test]
 fn a_wrong_command_line_ends_with_two_and_help_with_zero() {
-    let output = herdsim("--links tree");
-    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
-    assert_eq!(text(&output.stderr).lines().count(), 1);
+    for wrong in ["--links tree", "--sedes 1..3", "--seeds", "more"] {
+        let output = herdsim(wrong);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
+        let error = text(&output.stderr);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains(wrong.rsplit(' ').next().unwrap()) || wrong.starts_with("--sedes"), "{error}");
+        assert!(error.ends_with("(see herdsim --help)\n"), "{error}");
+    }
     let output = herdsim("--help");
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).starts_with("Runs the whole herd"));

@@ -38,7 +38,7 @@ pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<Option
     degrees(latitude, "latitude", &latitude_text, MAX_LATITUDE)?;
     degrees(longitude, "longitude", &longitude_text, MAX_LONGITUDE)?;
     let text = format!("{latitude_text}{longitude_text}");
-    let location = Location::parse(text.as_bytes()).ok_or_else(|| format!("{text} is not a location"))?;
+    let location = Location::parse(text.as_bytes()).map_err(|_| format!("{text} is not a location"))?;
     let metres =
         decimal::times_thousand(radius.as_bytes()).filter(|_| decimal::is_at_most(radius.as_bytes(), MAX_RADIUS_KM));
     let metres = metres.ok_or_else(|| {

@@ -78,7 +78,7 @@ impl Saying {
 
     fn iamat(client: &str, location: &str, time: Option<&String>) -> Result<Saying, String> {
         check_client(client)?;
-        if Location::parse(location.as_bytes()).is_none() {
+        if Location::parse(location.as_bytes()).is_err() {
             return Err(format!(
                 "{location:?} is not a location: write latitude and longitude in degrees, each with its sign, such as \
                  +34.068930-118.445127"
@@ -223,7 +223,7 @@ fn show(server: &str, reply: &[u8], options: &TalkOptions) -> Result<(), Error> 
         return Err(refused());
     }
     let end = memchr::memchr(b'\n', reply).ok_or_else(odd)?;
-    let Some(Command::At(at)) = message::parse(&reply[..end]) else { return Err(odd()) };
+    let Ok(Command::At(at)) = message::parse(&reply[..end]) else { return Err(odd()) };
     let places = std::str::from_utf8(&reply[end..]).map_err(|_| odd())?.trim();
     if options.json {
         let object = json(&at, places).ok_or_else(odd)?;

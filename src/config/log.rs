@@ -56,7 +56,8 @@ impl Reader<'_> {
         // Two files at least: with one, a rotation would throw everything away.
         log.file = match file {
             Some((value, file)) if file > log.total / 2 => {
-                return Err(self.error(value, format!("file is more than half of total, which is {}", log.total)));
+                let shown = self.shown("file", value);
+                return Err(self.error(value, format!("{shown} is more than half of total, which is {}", log.total)));
             }
             Some((_, file)) => file,
             None => log.file.min(log.total / 2),

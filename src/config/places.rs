@@ -207,10 +207,13 @@ impl Reader<'_> {
 
     fn base_url(&self, value: &Value<'_>) -> Result<String, ConfigError> {
         let text = self.string(value, "base_url")?;
+        // A URL may hold a password, which belongs into no message.
+        let shown = || if text.contains('@') { "base_url".to_owned() } else { self.shown("base_url", value) };
         match text.parse::<Url>() {
-            Err(error) => Err(self.error(value, format!("base_url: {error}"))),
+            Err(error) => Err(self.error(value, format!("{}: {error}", shown()))),
             Ok(_) if text.contains(['?', '#']) => {
-                Err(self.error(value, "base_url: leave out the question mark or the # and what follows it"))
+                let what = format!("{}: leave out the question mark or the # and what follows it", shown());
+                Err(self.error(value, what))
             }
             Ok(_) => Ok(text.to_owned()),
         }
@@ -218,7 +221,7 @@ impl Reader<'_> {
 
     fn path(&self, value: &Value<'_>, name: &str) -> Result<PathBuf, ConfigError> {
         match self.string(value, name)? {
-            "" => Err(self.error(value, format!("{name} names no file"))),
+            "" => Err(self.error(value, format!("{} names no file", self.shown(name, value)))),
             path => Ok(path.into()),
         }
     }
@@ -227,7 +230,7 @@ impl Reader<'_> {
         let duration = self.duration(value, name)?;
         match duration <= MAX_DURATION {
             true => Ok(duration),
-            false => Err(self.error(value, format!("{name} is more than an hour"))),
+            false => Err(self.error(value, format!("{} is more than an hour", self.shown(name, value)))),
         }
     }
 
@@ -238,7 +241,9 @@ impl Reader<'_> {
     }
 
     fn fields(&self, value: &Value<'_>) -> Result<Vec<ExtraField>, ConfigError> {
-        let items = value.get_ref().as_array().ok_or_else(|| self.error(value, "fields is not a list of names"))?;
+        let items = value.get_ref().as_array();
+        let wrong = || self.error(value, format!("{} is not a list of names", self.shown("fields", value)));
+        let items = items.ok_or_else(wrong)?;
         let mut fields = Vec::new();
         for item in items.iter() {
             let name = self.string(item, "a field")?;

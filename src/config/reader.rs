@@ -21,6 +21,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// The maximum number of characters of a value in an error message: enough to find it again.
+const MAX_SHOWN: usize = 60;
+
 /// Turns a TOML table into a [`Config`]. Each error has the line of the value that is wrong.
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
@@ -50,20 +53,32 @@ impl Reader<'_> {
         self.error_at(key.span().start, format!("unknown key {:?}{table}; known here: {known}", key.get_ref()))
     }
 
+    /// A setting and its value as they stand in the file, for an error message. A long value is cut.
+    pub(super) fn shown(&self, name: &str, value: &Value<'_>) -> String {
+        let text = self.text.get(value.span()).unwrap_or("").trim();
+        let line = text.lines().next().unwrap_or("");
+        let shown: String = line.chars().take(MAX_SHOWN).collect();
+        let cut = if shown.len() < text.len() { "..." } else { "" };
+        format!("{name} {shown}{cut}")
+    }
+
     pub(super) fn table<'v, 'i>(&self, value: &'v Value<'i>, name: &str) -> Result<&'v DeTable<'i>, ConfigError> {
-        value.get_ref().as_table().ok_or_else(|| self.error(value, format!("{name} is not a table")))
+        value
+            .get_ref()
+            .as_table()
+            .ok_or_else(|| self.error(value, format!("{} is not a table", self.shown(name, value))))
     }
 
     pub(super) fn string<'v>(&self, value: &'v Value<'_>, name: &str) -> Result<&'v str, ConfigError> {
-        value.get_ref().as_str().ok_or_else(|| self.error(value, format!("{name} is not a string in quotes")))
+        let wrong = || self.error(value, format!("{} is not a string in quotes", self.shown(name, value)));
+        value.get_ref().as_str().ok_or_else(wrong)
     }
 
     pub(super) fn number(&self, value: &Value<'_>, name: &str, least: usize) -> Result<usize, ConfigError> {
         let integer = value.get_ref().as_integer();
         let number = integer.and_then(|integer| usize::from_str_radix(integer.as_str(), integer.radix()).ok());
-        number
-            .filter(|number| *number >= least)
-            .ok_or_else(|| self.error(value, format!("{name} is not a whole number of at least {least}")))
+        let wrong = || format!("{} is not a whole number of at least {least}", self.shown(name, value));
+        number.filter(|number| *number >= least).ok_or_else(|| self.error(value, wrong()))
     }
 
     /// Reads a whole number from `least` to `most`.
@@ -75,11 +90,13 @@ impl Reader<'_> {
         most: usize,
     ) -> Result<usize, ConfigError> {
         let number = self.number(value, name, least).ok().filter(|number| *number <= most);
-        number.ok_or_else(|| self.error(value, format!("{name} is not a whole number from {least} to {most}")))
+        let wrong = || format!("{} is not a whole number from {least} to {most}", self.shown(name, value));
+        number.ok_or_else(|| self.error(value, wrong()))
     }
 
     pub(super) fn duration(&self, value: &Value<'_>, name: &str) -> Result<Duration, ConfigError> {
-        let what = || self.error(value, format!("{name} is not a duration above zero, such as \"2s\" or \"500ms\""));
+        let shown = self.shown(name, value);
+        let what = || self.error(value, format!("{shown} is not a duration above zero, such as \"2s\" or \"500ms\""));
         let duration = humantime::parse_duration(self.string(value, name)?).map_err(|_| what())?;
         if duration.is_zero() { Err(what()) } else { Ok(duration) }
     }

@@ -113,16 +113,21 @@ fn a_mistake_is_reported_with_its_line() {
         "herd.toml, line 2: there is no provider \"bing\"; there are \"google\", \"google-new\", \"overpass\" and \
          \"offline\"",
     );
-    refuse("[places]\nbase_url = \"x\"\n", "herd.toml, line 2: base_url: a URL begins with http:// or https://");
+    refuse("[places]\nbase_url = \"x\"\n", "herd.toml, line 2: base_url \"x\": a URL begins with http:// or https://");
     for timeout in ["0s", "fast", ""] {
         refuse(
             &format!("[places]\ntimeout = \"{timeout}\"\n"),
-            "herd.toml, line 2: timeout is not a duration above zero, such as \"2s\" or \"500ms\"",
+            &format!(
+                "herd.toml, line 2: timeout {timeout:?} is not a duration above zero, such as \"2s\" or \"500ms\""
+            ),
         );
     }
-    refuse("[places]\ntimeout = 2\n", "herd.toml, line 2: timeout is not a string in quotes");
-    refuse("[limits]\nline = -1\n", "herd.toml, line 2: line is not a whole number of at least 256");
-    refuse("servers = 3\n", "herd.toml, line 1: servers is not a table");
+    refuse("[places]\ntimeout = 2\n", "herd.toml, line 2: timeout 2 is not a string in quotes");
+    refuse("[limits]\nline = -1\n", "herd.toml, line 2: line -1 is not a whole number of at least 256");
+    refuse("servers = 3\n", "herd.toml, line 1: servers 3 is not a table");
+    for empty in ["", "\n", "# [servers.A]\n"] {
+        refuse(empty, "herd.toml, line 1: the file says nothing; without --config, the herd is the paper's");
+    }
     refuse("[servers]\n", "herd.toml, line 1: a herd has at least one server");
     refuse(
         "[servers.A]\naddress = \"x:1\"\n[servers.B]\naddress = \"X:1\"\n",
@@ -136,29 +141,52 @@ fn a_mistake_is_reported_with_its_line() {
     }
 }
 
+#[test]
+fn a_long_value_is_cut_in_its_error() {
+    let long = "x".repeat(100);
+    let shown = format!("\"{}...", "x".repeat(59));
+    let what = "is not a duration above zero, such as \"2s\" or \"500ms\"";
+    refuse(&format!("[places]\ntimeout = \"{long}\"\n"), &format!("herd.toml, line 2: timeout {shown} {what}"));
+    refuse("[places]\ntimeout = [\n\"1s\"]\n", "herd.toml, line 2: timeout [... is not a string in quotes");
+}
+
+#[test]
+fn a_password_in_a_url_is_not_repeated_in_its_error() {
+    let error = parse("[places]\nbase_url = \"https://ann:secret@a.example/\"\n").unwrap_err();
+    assert!(!error.contains("secret"), "{error}");
+}
+
 /// Settings with a mistake, the line of the mistake, and the message. `[places]` is the first line.
 #[test]
 fn a_mistake_in_places_is_reported_with_its_line() {
     let url = "base_url = \"https://a.example\"\n";
     for (settings, line, message) in [
-        ("base_url = \"https://a.example/?x\"\n", 2, "base_url: leave out the question mark or the #"),
-        ("base_url = \"https://a.example/#x\"\n", 2, "base_url: leave out the question mark or the #"),
+        (
+            "base_url = \"https://a.example/?x\"\n",
+            2,
+            "base_url \"https://a.example/?x\": leave out the question mark or the #",
+        ),
+        (
+            "base_url = \"https://a.example/#x\"\n",
+            2,
+            "base_url \"https://a.example/#x\": leave out the question mark or the #",
+        ),
         ("base_url = \"https://u:p@a.example/\"\n", 2, "base_url: a URL with a user name"),
-        ("ca_file = \"\"\n", 2, "ca_file names no file"),
-        ("key_file = 3\n", 2, "key_file is not a string in quotes"),
+        ("ca_file = \"\"\n", 2, "ca_file \"\" names no file"),
+        ("key_file = 3\n", 2, "key_file 3 is not a string in quotes"),
         ("ca_file = \"x\"\nbase_url = \"http://a.example\"\n", 2, "ca_file makes no sense with a base_url that is not"),
         ("connect_to = \"localhost\"\n", 2, "connect_to \"localhost\" is not host:port"),
-        ("timeout = \"1h 1s\"\n", 2, "timeout is more than an hour"),
-        ("timeout = \"100000000000000000 years\"\n", 2, "timeout is not a duration"),
-        ("max_in_flight = 0\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
-        ("max_in_flight = 1025\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
-        ("max_in_flight = 1.5\n", 2, "max_in_flight is not a whole number from 1 to 1024"),
-        ("max_per_minute = 0\n", 2, "max_per_minute is not a whole number from 1 to 1000000000"),
-        ("max_per_day = \"many\"\n", 2, "max_per_day is not a whole number from 1 to 1000000000"),
+        ("timeout = \"1h 1s\"\n", 2, "timeout \"1h 1s\" is more than an hour"),
+        ("timeout = \"100000000000000000 years\"\n", 2, "timeout \"100000000000000000 years\" is not a duration"),
+        ("max_in_flight = 0\n", 2, "max_in_flight 0 is not a whole number from 1 to 1024"),
+        ("max_in_flight = 1025\n", 2, "max_in_flight 1025 is not a whole number from 1 to 1024"),
+        ("max_in_flight = 1.5\n", 2, "max_in_flight 1.5 is not a whole number from 1 to 1024"),
+        ("max_per_minute = 0\n", 2, "max_per_minute 0 is not a whole number from 1 to 1000000000"),
+        ("max_per_day = \"many\"\n", 2, "max_per_day \"many\" is not a whole number from 1 to 1000000000"),
         ("interval = \"1s\"\n", 2, "interval needs provider = \"overpass\""),
         ("fields = []\n", 2, "fields needs provider = \"google-new\""),
-        ("fields = \"rating\"\n", 2, "fields is not a list of names"),
-        ("fields = [\"rating\",\n3]\n", 3, "a field is not a string"),
+        ("fields = \"rating\"\n", 2, "fields \"rating\" is not a list of names"),
+        ("fields = [\"rating\",\n3]\n", 3, "a field 3 is not a string"),
         (
             "fields = [\"rating\",\n\"photos\"]\n",
             3,
@@ -176,7 +204,7 @@ fn a_mistake_in_places_is_reported_with_its_line() {
             4,
             "fields makes no sense with the provider overpass",
         ),
-        (&format!("provider = \"overpass\"\n{url}interval = \"\"\n"), 4, "interval is not a duration"),
+        (&format!("provider = \"overpass\"\n{url}interval = \"\"\n"), 4, "interval \"\" is not a duration"),
         (&format!("provider = \"offline\"\n{url}"), 3, "base_url makes no sense with the provider offline"),
         ("provider = \"offline\"\nca_file = \"x\"\n", 3, "ca_file makes no sense with the provider offline"),
         ("provider = \"offline\"\nconnect_to = \"x:1\"\n", 3, "connect_to makes no sense with the provider offline"),

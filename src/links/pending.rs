@@ -146,7 +146,7 @@ mod tests {
             for client in clients.split(' ') {
                 self.time += 1;
                 let line = format!("AT A +1.000000000 {client} +1+1 {}", self.time);
-                let Some(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
+                let Ok(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
                 let Verdict::Newer(change) = self.locations.offer(&at, from) else { panic!("{line}") };
                 self.pending.note_change(&change, from);
             }
@@ -155,7 +155,7 @@ mod tests {
         /// The neighbor says something older.
         fn older(&mut self, client: &str) {
             let line = format!("AT A +1.000000000 {client} +1+1 0");
-            let Some(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
+            let Ok(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
             let Verdict::Older(client) = self.locations.offer(&at, Some(THEM)) else { panic!("{line}") };
             self.pending.note_lacking(client, self.locations.of(client));
         }

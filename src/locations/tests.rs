@@ -1,7 +1,7 @@
 use super::*;
 
 fn offer(locations: &mut Locations, line: &str) -> Verdict {
-    let Some(Command::At(at)) = message::parse(line.as_bytes()) else { panic!("{line}") };
+    let Ok(Command::At(at)) = message::parse(line.as_bytes()) else { panic!("{line}") };
     locations.offer(&at, None)
 }
 

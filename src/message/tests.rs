@@ -3,14 +3,14 @@ use super::*;
 #[track_caller]
 fn iamat(line: &[u8]) -> IamAt<'_> {
     match parse(line) {
-        Some(Command::IamAt(iamat)) => iamat,
+        Ok(Command::IamAt(iamat)) => iamat,
         other => panic!("{:?} gave {other:?}", String::from_utf8_lossy(line)),
     }
 }
 
 #[track_caller]
 fn invalid(line: &[u8]) {
-    assert_eq!(parse(line), None, "{:?}", String::from_utf8_lossy(line));
+    assert!(parse(line).is_err(), "{:?}", String::from_utf8_lossy(line));
 }
 
 const GOOD: &[u8] = b"IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1400794645.392014450";
@@ -41,7 +41,7 @@ fn a_client_may_be_any_bytes() {
 #[test]
 fn locations_follow_iso_6709() {
     for good in ["+0-0", "+90-180", "-90+180", "+90.000-180.0", "+.5-.5", "+5.-7.", "+00090+000180.00", "-0.0+0"] {
-        assert!(Location::parse(good.as_bytes()).is_some(), "{good}");
+        assert!(Location::parse(good.as_bytes()).is_ok(), "{good}");
     }
     for bad in [
         "",
@@ -65,7 +65,7 @@ fn locations_follow_iso_6709() {
         "+1,5+2",
         "+1+2/",
     ] {
-        assert!(Location::parse(bad.as_bytes()).is_none(), "{bad}");
+        assert!(Location::parse(bad.as_bytes()).is_err(), "{bad}");
     }
 }
 
@@ -96,9 +96,9 @@ fn wrong_times_make_an_iamat_invalid() {
 #[test]
 fn a_whatsat_beyond_its_limits_is_invalid() {
     let parsed = parse(b"WHATSAT kiwi 10 5");
-    assert_eq!(parsed, Some(Command::WhatsAt(WhatsAt { client: b"kiwi", radius: b"10", bound: 5 })));
+    assert_eq!(parsed, Ok(Command::WhatsAt(WhatsAt { client: b"kiwi", radius: b"10", bound: 5 })));
     for good in ["0 0", "50 20", "50.0 20", ".5 1", "0.001 020"] {
-        assert!(parse(format!("WHATSAT kiwi {good}").as_bytes()).is_some(), "{good}");
+        assert!(parse(format!("WHATSAT kiwi {good}").as_bytes()).is_ok(), "{good}");
     }
     for bad in ["51 5", "50.0001 5", "-1 5", "+1 5", "1e1 5", "10 21", "10 -1", "10 5.0", "10 +5", "x 5", "10 x", "10"]
     {
@@ -109,18 +109,47 @@ fn a_whatsat_beyond_its_limits_is_invalid() {
 #[test]
 fn an_at_is_read_and_written_back() {
     let line = b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 1400794645.392014450";
-    let Some(Command::At(at)) = parse(line) else { panic!("not taken") };
+    let Ok(Command::At(at)) = parse(line) else { panic!("not taken") };
     assert_eq!((at.server, at.difference), (&b"Alford"[..], &b"+0.263873386"[..]));
     let mut back = Vec::new();
     at.write_to(&mut back);
     assert_eq!(back, line);
-    let Some(Command::At(at)) = parse(b" AT\tA  -1.000000000 k +1+2\t3 ") else { panic!("not taken") };
+    let Ok(Command::At(at)) = parse(b" AT\tA  -1.000000000 k +1+2\t3 ") else { panic!("not taken") };
     back.clear();
     at.write_to(&mut back);
     assert_eq!(back, b"AT A -1.000000000 k +1+2 3");
     invalid(b"AT Alford zero kiwi +1+2 3");
     invalid(b"AT Alford +1.000000000 kiwi +1 3");
     invalid(b"AT Alford +1.000000000 kiwi +1+2");
+}
+
+#[test]
+fn the_first_thing_that_is_wrong_is_named() {
+    for (line, why) in [
+        (" \t", "the line is blank"),
+        ("iamat a +1+2 3", "the first word is not a command: IAMAT, WHATSAT, AT or PEER"),
+        ("IAMAT", "the client is missing"),
+        ("IAMAT a", "the location is missing"),
+        ("IAMAT a 1+2 3", "the latitude has no sign before it"),
+        ("IAMAT a +1,5+2 3", "the longitude has no sign before it"),
+        ("IAMAT a +1 +2 3", "the longitude is missing"),
+        ("IAMAT a +91+2 3", "the latitude is not a number from 0 to 90 after its sign"),
+        ("IAMAT a +1-181 3", "the longitude is not a number from 0 to 180 after its sign"),
+        ("IAMAT a +1+2+3 3", "something follows the longitude"),
+        ("IAMAT a +1+2", "the time is missing"),
+        ("IAMAT a +1+2 now", "the time is not seconds: at most twelve digits, and nine after a point"),
+        ("IAMAT a +1+2 3 4", "something follows the last field"),
+        ("WHATSAT a", "the radius is missing"),
+        ("WHATSAT a 51 5", "the radius is not a number from 0 to 50"),
+        ("WHATSAT a 5", "the bound is missing"),
+        ("WHATSAT a 5 2.5", "the bound is not a whole number from 0 to 20"),
+        ("AT", "the server is missing"),
+        ("AT A", "the difference is missing"),
+        ("AT A +1 a +1+2 3", "the difference is not a sign, digits, a point and nine digits"),
+        ("PEER", "the server is missing"),
+    ] {
+        assert_eq!(parse(line.as_bytes()).map_err(|wrong| wrong.to_string()), Err(why.to_owned()), "{line}");
+    }
 }
 
 #[test]
@@ -141,7 +170,7 @@ fn wrong_numbers_of_fields_and_unknown_commands_are_invalid() {
     for line in ["iamat a +1+2 3", "IAMATa +1+2 3", "HELLO", "\0", "GET / HTTP/1.1"] {
         invalid(line.as_bytes());
     }
-    assert_eq!(parse(b"PEER Alford"), Some(Command::Peer(b"Alford")));
+    assert_eq!(parse(b"PEER Alford"), Ok(Command::Peer(b"Alford")));
 }
 
 #[test]
@@ -182,7 +211,7 @@ fn the_first_low_byte_is_found_wherever_it_stands() {
 
 #[test]
 fn an_at_is_written_in_one_allocation_with_room_for_an_end_of_line() {
-    let Some(Command::At(at)) = parse(b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 14") else {
+    let Ok(Command::At(at)) = parse(b"AT Alford +0.263873386 kiwi.cs.ucla.edu +34.068930-118.445127 14") else {
         panic!("not taken")
     };
     let mut line = Vec::new();

@@ -39,7 +39,7 @@ fn servers_that_no_link_joins_get_a_warning() {
 fn a_mistake_ends_the_check_with_its_line() {
     let (code, output, errors) = check("[limits]\nline = 1\n", &[]);
     assert_eq!((code, &*output), (Some(1), ""));
-    assert_eq!(errors, "proxyherd: herd.toml, line 2: line is not a whole number of at least 256\n");
+    assert_eq!(errors, "proxyherd: herd.toml, line 2: line 1 is not a whole number of at least 256\n");
 }
 
 #[test]

@@ -49,6 +49,43 @@ fn empty_lines_are_a_number_in_the_log() {
 }
 
 #[test]
+fn at_the_level_debug_the_log_says_why_a_command_was_refused() {
+    for (level, is_told) in [("debug", true), ("info", false)] {
+        let directory = Directory::new();
+        let (config, port) = alone(&directory, "");
+        let arguments = ["Alford", "--config", &config, "--log-level", level];
+        let mut process = Process::start(directory.path(), &arguments, &[]);
+        let mut client = Client::connect(port);
+        let refused = [
+            ("HELLO", "the first word is not a command: IAMAT, WHATSAT, AT or PEER"),
+            ("IAMAT kiwi 34.0-118.0 1400794645", "the latitude has no sign before it"),
+            ("IAMAT kiwi +34.0-118.0 999999999999", "the time is more than 86400s ahead of our clock"),
+            ("WHATSAT nobody 10 5", "the client is not known"),
+            ("AT Alford +0.000000000 kiwi +1+2 3", "an AT comes from a neighbor's address, and this is not one"),
+            ("PEER Bolden", "PEER is not the first line"),
+        ];
+        for (line, _) in refused {
+            assert_eq!(client.ask(line), format!("? {line}"));
+        }
+        let mut other = Client::connect(port);
+        assert_eq!(other.ask("PEER Bolden"), "? PEER Bolden");
+        assert_eq!(process.end("TERM").code(), Some(0));
+        let log = logs(directory.path());
+        for (line, why) in refused.into_iter().chain([("PEER Bolden", "PEER does not name a neighbor")]) {
+            let story = format!(" is refused: {why}\n");
+            assert_eq!(log.contains(&story), is_told, "{why} is missing at {level}: {log}");
+            if is_told {
+                // Between the line and its answer.
+                let (before, after) = log.split_once(&story).unwrap();
+                assert!(before.lines().last().unwrap().contains("Z debug "), "{log}");
+                assert!(before.contains(&format!(" >> {line}\n")), "{log}");
+                assert!(after.lines().next().unwrap().ends_with(&format!(" << ? {line}")), "{log}");
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_that_a_terminal_obeys_is_in_the_log() {
     let directory = Directory::new();
     let (config, port) = alone(&directory, "");

@@ -189,7 +189,8 @@ fn number(name: &str, text: &str, least: u64) -> Result<u64, String> {
 
 /// Does what the command line asks for.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match parse(arguments).and_then(|asked| answer(&asked)) {
+    let asked = parse(arguments).map_err(|error| format!("{error} (see herdsim --help)"));
+    match asked.and_then(|asked| answer(&asked)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

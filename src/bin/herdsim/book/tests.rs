@@ -25,7 +25,7 @@ fn an_acknowledged_version_may_be_lost_but_not_if_a_running_server_had_heard_it(
         let graph = Topology::Line.graph(2, &mut Random::new(1)).unwrap();
         let book = Book::new(&graph, vec![b"client-1".to_vec()]);
         let [one, other] = [0, 1].map(|server| book.began(server));
-        let Some(Command::At(at)) = parse(LINE) else { panic!() };
+        let Ok(Command::At(at)) = parse(LINE) else { panic!() };
         let taken = Locations::new(1 << 20).offer(&at, None);
         one.heard(&at, LINE, HeardFrom::Client, &taken);
         one.linked(0);

@@ -47,7 +47,7 @@ mod tests {
     fn taken(rule: Rule, lines: &[&str]) -> Vec<bool> {
         let mut locations = Locations::with_order(1 << 20, rule.order());
         let offer = |line: &&str| {
-            let Some(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
+            let Ok(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
             let verdict = locations.offer(&at, None);
             assert!(matches!(verdict, Verdict::Newer(_) | Verdict::Same), "neither rule knows what is older");
             matches!(verdict, Verdict::Newer(_))
