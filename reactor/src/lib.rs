@@ -48,6 +48,16 @@
 //! tests      help for the tests of protocols
 //! ```
 //!
+//! # Features
+//!
+//! All of them are on by default. Without them, only the loop, its protocols and Deferreds are built.
+//!
+//! | Feature | What it adds |
+//! |---|---|
+//! | `tls` | the module [`tls`], and [`ClientService::over_tls`](service::ClientService::over_tls) |
+//! | `http` | the module [`http`]; it turns `tls` on |
+//! | `sim` | the module [`sim`] |
+//!
 //! # Differences from Twisted
 //!
 //! * The reactor is a value. There may be several, and each can be run again after a stop.
@@ -69,6 +79,7 @@ pub mod error;
 pub mod event_loop;
 pub mod failure;
 mod foreign;
+#[cfg(feature = "http")]
 pub mod http;
 pub mod line_buffer;
 pub mod line_receiver;
@@ -78,12 +89,14 @@ pub mod producers;
 pub mod protocol;
 pub mod service;
 mod settings;
+#[cfg(feature = "sim")]
 pub mod sim;
 pub mod string_receiver;
 pub mod task;
 pub mod testing;
 mod timed;
 pub mod timers;
+#[cfg(feature = "tls")]
 pub mod tls;
 pub mod transport;
 mod undelivered;

@@ -23,6 +23,7 @@ const MAX_BLOCKS_PER_WRITE: usize = 16;
 pub(crate) struct Blocks(RefCell<Vec<Vec<u8>>>);
 
 impl Blocks {
+    #[cfg(feature = "sim")]
     pub(crate) fn swap(&self, other: &mut Blocks) {
         self.0.swap(&other.0);
     }
@@ -244,6 +245,7 @@ mod tests {
         assert!(store.0.borrow().iter().all(Vec::is_empty));
     }
 
+    #[cfg(feature = "sim")]
     #[test]
     fn two_stores_exchange_their_blocks() {
         let (full, mut empty) = (Blocks::default(), Blocks::default());

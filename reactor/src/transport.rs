@@ -120,6 +120,7 @@ impl Transport {
     }
 
     /// What is behind it, for layers that add methods of their own to this handle.
+    #[cfg(feature = "tls")]
     pub(crate) fn backend(&self) -> &dyn TransportBackend {
         &*self.0
     }
@@ -252,6 +253,36 @@ impl Transport {
     /// Sets whether and when TCP probes a silent peer (`SO_KEEPALIVE`). `None` turns the probes off.
     pub fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
         self.0.set_keep_alive(keep_alive);
+    }
+
+    /// Changes this connection from clear text to TLS. Twisted's `startTLS`.
+    ///
+    /// The connection must have been made for it: `plain_first` of [`TlsServer`](crate::tls::TlsServer) or
+    /// [`TlsClient`](crate::tls::TlsClient) says at which end of TLS it is, and with which certificates. Everything
+    /// written before this call goes out in clear text. Everything written after it is encrypted, and waits for the
+    /// handshake; then `handshake_completed` is called. The time limit of a handshake begins now, and reading must not
+    /// be paused for longer than that.
+    ///
+    /// `unprocessed` are bytes that the caller has received and not used: those behind the command that led here. They
+    /// came in clear text, so the caller must not use them any more. They are taken for the beginning of the peer's
+    /// handshake, which may share a packet with the command. If somebody on the way has put anything else there, the
+    /// handshake fails. A [`LineProtocol`](crate::LineProtocol) calls
+    /// [`LineTransport::start_tls`](crate::LineTransport::start_tls) instead, which finds these bytes itself.
+    ///
+    /// What the two ends have said in clear text may have been changed on its way. After the handshake, forget what the
+    /// peer has said before (RFC 3207, section 4.2).
+    ///
+    /// # Errors
+    /// If the connection was not made for it, if it is over TLS already, or if it is closing, or closed in one
+    /// direction: a handshake needs both. Then nothing has changed.
+    pub fn start_tls(&self, unprocessed: &[u8]) -> Result<(), StartTlsError> {
+        self.0.start_tls(unprocessed)
+    }
+
+    /// Whether what is written now goes out encrypted: the connection is over TLS from its start, or `start_tls` was
+    /// called. The handshake may not be done.
+    pub fn is_tls(&self) -> bool {
+        self.0.is_tls()
     }
 
     /// The address of the other end. Twisted's `getPeer`.

@@ -1,4 +1,4 @@
-//! [`Reactor::connect`]: one outgoing connection as a Deferred, without a factory; and the same over TLS.
+//! [`Reactor::connect`]: one outgoing connection as a Deferred, without a factory. `tls.rs` has the same over TLS.
 //!
 //! ```text
 //!   connect --> attempt --> protocol built --> connection_made (TLS: handshake_completed) --> fires with the transport
@@ -9,7 +9,6 @@
 //! Next: `unix.rs`, the same over UNIX sockets.
 
 use super::{ClientFactory, Connector, Destination, Reactor};
-use crate::tls::TlsClient;
 use crate::{Address, Deferred, Failure, Firer, Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -47,12 +46,12 @@ impl Reactor {
         build: impl FnOnce(Address) -> P + 'static,
     ) -> Deferred<Transport> {
         self.connect_once(destination.into(), move |peer, announcement| {
-            Ok(Box::new(Announcing { inner: build(peer), announcement, at: Event::ConnectionMade }))
+            Ok(Box::new(Announcing::new(build(peer), announcement)))
         })
     }
 
     #[track_caller]
-    fn connect_once(
+    pub(super) fn connect_once(
         &self,
         destination: Destination,
         build: impl FnOnce(Address, Announcement) -> Result<Box<dyn Protocol>, Failure> + 'static,
@@ -77,53 +76,9 @@ impl Reactor {
     }
 }
 
-impl TlsClient {
-    /// Connects to `destination` once, and speaks TLS with `server_name` there. Like [`Reactor::connect`], but the
-    /// Deferred fires when the handshake is done, with the transport above TLS.
-    ///
-    /// It also fails with a [`Reason`] if the handshake fails, and with a
-    /// [`TlsConfigError`](crate::tls::TlsConfigError) if no certificate can be for `server_name`. Cancelling during the
-    /// handshake closes the connection.
-    #[track_caller]
-    pub fn connect<P: Protocol + 'static>(
-        &self,
-        reactor: &Reactor,
-        destination: impl Into<Destination>,
-        server_name: &str,
-        build: impl FnOnce(Address) -> P + 'static,
-    ) -> Deferred<Transport> {
-        let (tls, server_name) = (self.clone(), server_name.to_owned());
-        reactor.connect_once(destination.into(), move |peer, announcement| {
-            let inner = Announcing { inner: build(peer), announcement, at: Event::HandshakeCompleted };
-            Ok(tls.wrap(&server_name, Box::new(inner))?)
-        })
-    }
-}
-
-impl TlsClient {
-    /// Connects to `destination` once, in clear text; the protocol changes to TLS with `server_name` when it calls
-    /// [`Transport::start_tls`]. Like [`Reactor::connect`]; it also fails with a
-    /// [`TlsConfigError`](crate::tls::TlsConfigError) if no certificate can be for `server_name`.
-    #[track_caller]
-    pub fn connect_plain_first<P: Protocol + 'static>(
-        &self,
-        reactor: &Reactor,
-        destination: impl Into<Destination>,
-        server_name: &str,
-        build: impl FnOnce(Address) -> P + 'static,
-    ) -> Deferred<Transport> {
-        let (tls, server_name) = (self.clone(), server_name.to_owned());
-        reactor.connect_once(destination.into(), move |peer, announcement| {
-            // Inside, so that the Deferred fires with the transport that changes to TLS.
-            let inner = Announcing { inner: build(peer), announcement, at: Event::ConnectionMade };
-            Ok(tls.wrap_plain_first(&server_name, Box::new(inner))?)
-        })
-    }
-}
-
 /// The end of the Deferred that has not fired yet. The factory and the protocol share it.
 #[derive(Clone)]
-struct Announcement(Rc<Cell<Option<Firer<Transport>>>>);
+pub(super) struct Announcement(Rc<Cell<Option<Firer<Transport>>>>);
 
 impl Announcement {
     /// Fires the Deferred, if nothing has. Firing one that was cancelled has no effect.
@@ -160,38 +115,35 @@ where
     }
 }
 
-/// When the Deferred fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
-    ConnectionMade,
-    HandshakeCompleted,
-}
-
 /// A protocol that also announces that its connection is up.
-struct Announcing<P> {
+pub(super) struct Announcing<P> {
     inner: P,
     announcement: Announcement,
-    at: Event,
 }
 
 impl<P> Announcing<P> {
+    pub(super) fn new(inner: P, announcement: Announcement) -> Announcing<P> {
+        Announcing { inner, announcement }
+    }
+
     /// After the inner protocol has heard the same: it sees its connection before anything else does.
-    fn announce(&self, now: Event, transport: &Transport) {
-        if self.at == now {
-            self.announcement.make(|| Ok(transport.clone()));
-        }
+    fn announce(&self, transport: &Transport) {
+        self.announcement.make(|| Ok(transport.clone()));
     }
 }
 
 impl<P: Protocol> Protocol for Announcing<P> {
     fn connection_made(&mut self, transport: &Transport) {
         self.inner.connection_made(transport);
-        self.announce(Event::ConnectionMade, transport);
+        // A connection that is over TLS from its start is of use when its handshake is done.
+        if !transport.is_tls() {
+            self.announce(transport);
+        }
     }
 
     fn handshake_completed(&mut self, transport: &Transport) {
         self.inner.handshake_completed(transport);
-        self.announce(Event::HandshakeCompleted, transport);
+        self.announce(transport);
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {

@@ -3,7 +3,7 @@
 //! A datagram is handed to the system inside `write`: the system's buffer is the only queue. Readiness is
 //! edge-triggered, so a port that stops on its budget has the loop call it again; the driver will not report it.
 //!
-//! Next: `tls.rs`, a client factory that puts TLS around another. It can wait until you have read about TLS.
+//! Next: `policy_clock.rs`, the time of policies.
 
 use super::registry::Source;
 use super::work_queue::WorkQueue;

@@ -20,7 +20,7 @@
 //!
 //! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
 //!
-//! Next: `shutdown.rs`, the steps of a stop.
+//! Next: `stepped.rs`, a run of which each step is taken when it is due.
 
 use super::registry::Source;
 use super::shutdown::{Pace, State};
@@ -173,7 +173,7 @@ impl Reactor {
 ///
 /// Dropping it ends the run.
 pub(crate) struct Run {
-    reactor: Reactor,
+    pub(super) reactor: Reactor,
     catches_signals: Cell<bool>,
 }
 
@@ -213,15 +213,6 @@ impl Run {
 
     pub(crate) fn take_turn(&self) -> Result<(), RunError> {
         self.reactor.core.take_turn(None)
-    }
-
-    /// How long the next turn would wait if nothing happened; `None` means for ever.
-    pub(crate) fn wait_time(&self) -> Option<Duration> {
-        self.reactor.core.wait_time(None)
-    }
-
-    pub(crate) fn reactor(&self) -> &Reactor {
-        &self.reactor
     }
 }
 

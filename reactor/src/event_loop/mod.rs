@@ -6,11 +6,12 @@
 //! * `connection/`, `port.rs` and `connector.rs` are the sources that it serves, and `registry.rs` finds them by their
 //!   tokens. A connector goes to a `destination.rs`, has names looked up by `resolver.rs` and its addresses tried by
 //!   `race.rs`; a `client_factory.rs` builds the protocol. `unix.rs` has ports and connections inside one machine.
-//! * `lifecycle.rs` starts the loop, `shutdown.rs` stops it, and `hangup.rs` has SIGHUP.
+//! * `lifecycle.rs` starts the loop, `shutdown.rs` stops it, and `hangup.rs` has SIGHUP. `stepped.rs` has what a
+//!   simulated world needs to take the steps itself.
 //! * `threads.rs` is the way in from other threads, `blocking.rs` waits there for the answer, and `thread_pool.rs` has
 //!   threads do work for the loop.
-//! * On top: `connect.rs` makes one connection a Deferred, and `run_until.rs` a program. `tls.rs` gives TLS its clock.
-//!   `inventory.rs` lists what the reactor holds.
+//! * On top: `connect.rs` makes one connection a Deferred, and `run_until.rs` a program. `tls.rs` gives TLS its clock,
+//!   and `policy_clock.rs` the policies. `inventory.rs` lists what the reactor holds.
 //!
 //! The files of this folder import each other in a circle, because the loop does: a turn serves the sources, a source
 //! queues work, the queue holds the sources, and a callback of a source comes back to the reactor for more. All of them
@@ -32,14 +33,18 @@ mod destination;
 mod hangup;
 mod inventory;
 mod lifecycle;
+mod policy_clock;
 mod port;
 mod race;
 mod registry;
 mod resolver;
 mod run_until;
 mod shutdown;
+#[cfg(feature = "sim")]
+mod stepped;
 mod thread_pool;
 mod threads;
+#[cfg(feature = "tls")]
 mod tls;
 mod turn;
 #[cfg(unix)]
@@ -58,12 +63,14 @@ pub use threads::ReactorHandle;
 #[cfg(unix)]
 pub use unix::UnixListenAddress;
 
+#[cfg(feature = "sim")]
 pub(crate) use lifecycle::Run;
+#[cfg(feature = "sim")]
+pub(crate) use stepped::TurnMemory;
 
 use crate::driver::{Driver, MioDriver};
 use crate::error::CannotListenError;
 use crate::foreign::{Foreign, contain};
-use crate::outgoing::Blocks;
 use crate::timers::Timers;
 use crate::{Address, Clock, Deferred, DelayedCall, Factory, Settings};
 use connector::ConnectorInner;
@@ -312,31 +319,6 @@ impl Reactor {
     pub(crate) fn weak(&self) -> WeakReactor {
         self.core.weak()
     }
-
-    /// Drops everything in the reactor, even if handles to it are left. A simulated world calls this when a process
-    /// crashes.
-    pub(crate) fn discard(&self) {
-        self.core.tear_down();
-    }
-
-    /// Exchanges the memory that is used only within a turn with `memory`. Many reactors that take their turns one
-    /// after the other, as in a simulated world, then need it only once.
-    pub(crate) fn swap_turn_memory(&self, memory: &mut TurnMemory) {
-        memory.buffer = self.core.buffer.replace(std::mem::take(&mut memory.buffer));
-        self.core.work.blocks.swap(&mut memory.blocks);
-    }
-
-    /// Forgets the reading of the time of day, because that clock has been set.
-    pub(crate) fn forget_time_of_day(&self) {
-        self.core.time_of_day.set(None);
-    }
-}
-
-/// See [`Reactor::swap_turn_memory`].
-#[derive(Default)]
-pub(crate) struct TurnMemory {
-    buffer: Vec<u8>,
-    blocks: Blocks,
 }
 
 impl fmt::Debug for Reactor {

@@ -1,14 +1,15 @@
-//! TLS on the loop: the reactor as the clock of TLS sessions, and a client factory that puts TLS around its protocols.
-//! Also the reactor as the clock of policies.
+//! TLS on the loop: the reactor as the clock of TLS sessions, a client factory that puts TLS around its protocols, and
+//! [`TlsClient::connect`], one connection over TLS as a Deferred. Needs the feature `tls`, as all of TLS does.
+//!
 //! The folder `tls` knows nothing of a reactor or a connector; what needs both stands here.
 //!
 //! Next: `lifecycle.rs`, how the loop starts and stops.
 
-use super::{ClientFactory, Connector, Reactor, WeakReactor};
-use crate::policies::{PolicyClock, PolicyTime};
+use super::connect::Announcing;
+use super::{ClientFactory, Connector, Destination, Reactor, WeakReactor};
 use crate::tls::{TimeSource, TlsClient, TlsClock};
-use crate::{Address, Clock, DelayedCall, Failure, Protocol, Reason};
-use std::time::{Duration, Instant, SystemTime};
+use crate::{Address, Clock, Deferred, DelayedCall, Failure, Protocol, Reason, Transport};
+use std::time::{Duration, SystemTime};
 
 impl TimeSource for WeakReactor {
     fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
@@ -17,22 +18,6 @@ impl TimeSource for WeakReactor {
 
     fn system_time(&self) -> Option<SystemTime> {
         Some(self.upgrade()?.system_time())
-    }
-}
-
-impl PolicyTime for WeakReactor {
-    fn moment(&self) -> Option<Instant> {
-        Some(self.core()?.last_reading.get())
-    }
-
-    fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
-        Some(self.upgrade()?.call_later_boxed(after, call))
-    }
-}
-
-impl From<&Reactor> for PolicyClock {
-    fn from(reactor: &Reactor) -> PolicyClock {
-        PolicyClock::new(reactor.weak())
     }
 }
 
@@ -52,6 +37,48 @@ impl TlsClient {
     /// `server_name` when its protocol calls [`Transport::start_tls`](crate::Transport::start_tls).
     pub fn plain_first(&self, server_name: &str, inner: impl ClientFactory + 'static) -> impl ClientFactory + 'static {
         TlsClientFactory { tls: self.clone(), server_name: server_name.to_owned(), is_plain_first: true, inner }
+    }
+}
+
+impl TlsClient {
+    /// Connects to `destination` once, and speaks TLS with `server_name` there. Like [`Reactor::connect`], but the
+    /// Deferred fires when the handshake is done, with the transport above TLS.
+    ///
+    /// It also fails with a [`Reason`] if the handshake fails, and with a
+    /// [`TlsConfigError`](crate::tls::TlsConfigError) if no certificate can be for `server_name`. Cancelling during the
+    /// handshake closes the connection.
+    #[track_caller]
+    pub fn connect<P: Protocol + 'static>(
+        &self,
+        reactor: &Reactor,
+        destination: impl Into<Destination>,
+        server_name: &str,
+        build: impl FnOnce(Address) -> P + 'static,
+    ) -> Deferred<Transport> {
+        let (tls, server_name) = (self.clone(), server_name.to_owned());
+        reactor.connect_once(destination.into(), move |peer, announcement| {
+            let inner = Announcing::new(build(peer), announcement);
+            Ok(tls.wrap(&server_name, Box::new(inner))?)
+        })
+    }
+
+    /// Connects to `destination` once, in clear text; the protocol changes to TLS with `server_name` when it calls
+    /// [`Transport::start_tls`]. Like [`Reactor::connect`]; it also fails with a
+    /// [`TlsConfigError`](crate::tls::TlsConfigError) if no certificate can be for `server_name`.
+    #[track_caller]
+    pub fn connect_plain_first<P: Protocol + 'static>(
+        &self,
+        reactor: &Reactor,
+        destination: impl Into<Destination>,
+        server_name: &str,
+        build: impl FnOnce(Address) -> P + 'static,
+    ) -> Deferred<Transport> {
+        let (tls, server_name) = (self.clone(), server_name.to_owned());
+        reactor.connect_once(destination.into(), move |peer, announcement| {
+            // Inside, so that the Deferred fires with the transport that changes to TLS.
+            let inner = Announcing::new(build(peer), announcement);
+            Ok(tls.wrap_plain_first(&server_name, Box::new(inner))?)
+        })
     }
 }
 

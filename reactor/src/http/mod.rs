@@ -10,6 +10,8 @@
 //!   section.rs       header lines in pieces
 //! ```
 //!
+//! It needs the feature `http`, which is on by default.
+//!
 //! The files in this folder are sans-I/O. They turn bytes into values, and import nothing of the loop, of TLS or of the
 //! client. A server on the same loop would stand beside `client/` and share most of them.
 //!

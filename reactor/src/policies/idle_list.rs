@@ -85,8 +85,10 @@ impl<T> IdleList<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "sim")]
     use crate::sim::Random;
 
+    #[cfg(feature = "sim")]
     /// Takes everything out, the first one first, and the other way round by `before`.
     fn drain(list: &mut IdleList<u64>) -> Vec<u64> {
         let mut order = Vec::new();
@@ -97,6 +99,7 @@ mod tests {
         order
     }
 
+    #[cfg(feature = "sim")]
     #[test]
     fn it_keeps_the_order_of_a_plain_list_whatever_is_done_to_it() {
         for seed in 0..200 {

@@ -6,29 +6,30 @@
 //! Next: `../producers/mod.rs`, sources that write no faster than the peer reads.
 
 use super::machine::Inner;
-use crate::tls::TlsClient;
 use crate::{Address, ClientFactory, Connector, Failure, Protocol, Reason, Transport};
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
+
+/// Puts a protocol into one that stands between it and TCP: TLS.
+pub(super) type Layer = Rc<dyn Fn(Box<dyn Protocol>) -> Result<Box<dyn Protocol>, Failure>>;
 
 /// The factory of one attempt.
 pub(super) struct Attempt<T: Clone + 'static> {
     pub(super) service: Weak<Inner<T>>,
     pub(super) number: u64,
-    pub(super) tls: Option<(TlsClient, String)>,
-    /// Why there is no protocol, if TLS refused the name.
+    pub(super) layer: Option<Layer>,
+    /// Why there is no protocol, if the layer refused to make one.
     pub(super) refused: Option<Failure>,
 }
 
 impl<T: Clone + 'static> ClientFactory for Attempt<T> {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
         let inner = self.service.upgrade()?.build(peer);
-        let up_at = if self.tls.is_some() { Event::HandshakeCompleted } else { Event::ConnectionMade };
-        let serving = Box::new(Serving { inner, service: self.service.clone(), number: self.number, up_at });
-        let Some((tls, server_name)) = &self.tls else { return Some(serving) };
-        match tls.wrap(server_name, serving) {
+        let serving = Box::new(Serving { inner, service: self.service.clone(), number: self.number });
+        let Some(layer) = &self.layer else { return Some(serving) };
+        match layer(serving) {
             Ok(protocol) => Some(protocol),
-            Err(error) => {
-                self.refused = Some(error.into());
+            Err(failure) => {
+                self.refused = Some(failure);
                 None
             }
         }
@@ -47,28 +48,18 @@ impl<T: Clone + 'static> ClientFactory for Attempt<T> {
     }
 }
 
-/// When a connection is up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
-    ConnectionMade,
-    HandshakeCompleted,
-}
-
 /// The program's protocol, in one that also tells the service that the connection is up. Over TLS it stands inside TLS,
 /// so that the service never hands out a transport on which plain bytes could be written.
 struct Serving<T: Clone + 'static> {
     inner: Box<dyn Protocol>,
     service: Weak<Inner<T>>,
     number: u64,
-    up_at: Event,
 }
 
 impl<T: Clone + 'static> Serving<T> {
     /// After the program's protocol has heard the same: it sees its connection before anything else does.
-    fn announce(&self, now: Event, transport: &Transport) {
-        if self.up_at == now
-            && let Some(service) = self.service.upgrade()
-        {
+    fn announce(&self, transport: &Transport) {
+        if let Some(service) = self.service.upgrade() {
             service.came_up(self.number, transport);
         }
     }
@@ -77,12 +68,15 @@ impl<T: Clone + 'static> Serving<T> {
 impl<T: Clone + 'static> Protocol for Serving<T> {
     fn connection_made(&mut self, transport: &Transport) {
         self.inner.connection_made(transport);
-        self.announce(Event::ConnectionMade, transport);
+        // A connection over TLS is up when its handshake is done.
+        if !transport.is_tls() {
+            self.announce(transport);
+        }
     }
 
     fn handshake_completed(&mut self, transport: &Transport) {
         self.inner.handshake_completed(transport);
-        self.announce(Event::HandshakeCompleted, transport);
+        self.announce(transport);
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {

@@ -5,7 +5,6 @@
 use super::machine::Inner;
 use super::settings::ServiceSettings;
 use crate::deferred::IntoDeferred;
-use crate::tls::TlsClient;
 use crate::{Address, Deferred, Destination, Protocol, Reactor, Transport};
 use std::fmt;
 use std::rc::Rc;
@@ -63,9 +62,11 @@ impl<T: Clone + 'static> ClientService<T> {
     }
 
     /// Speaks TLS from the next attempt on, with the server of this name. If no certificate can be for `server_name`,
-    /// each attempt fails.
-    pub fn over_tls(self, tls: &TlsClient, server_name: &str) -> ClientService<T> {
-        self.inner.set_tls(tls.clone(), server_name.to_owned());
+    /// each attempt fails. Needs the feature `tls`.
+    #[cfg(feature = "tls")]
+    pub fn over_tls(self, tls: &crate::tls::TlsClient, server_name: &str) -> ClientService<T> {
+        let (tls, server_name) = (tls.clone(), server_name.to_owned());
+        self.inner.set_layer(Rc::new(move |protocol| Ok(tls.wrap(&server_name, protocol)?)));
         self
     }
 

@@ -18,14 +18,13 @@
 //! Next: `waiters.rs`, what waits for a connection.
 
 use super::Backoff;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Layer};
 use super::settings::{ServiceError, ServiceSettings};
 use super::waiters::Waiters;
 use crate::deferred::{self, Canceller};
 use crate::error::ConnectError;
 use crate::event_loop::{TriggerId, WeakReactor};
 use crate::foreign::{Foreign, contain};
-use crate::tls::TlsClient;
 use crate::{
     Address, Connector, Deferred, DelayedCall, Destination, Failure, Firer, Phase, Protocol, Reactor, Reason,
     SystemEvent, Transport,
@@ -42,7 +41,8 @@ pub(super) struct Inner<T: Clone + 'static> {
     /// Weak: the reactor holds this, by the trigger.
     reactor: WeakReactor,
     destination: Destination,
-    tls: RefCell<Option<(TlsClient, String)>>,
+    /// What stands between the protocols and TCP, if anything does.
+    layer: RefCell<Option<Layer>>,
     settings: RefCell<ServiceSettings>,
     /// Borrowed while it runs. The loop calls it, once for each connection, and nothing else uses it.
     build: RefCell<Foreign<Build>>,
@@ -92,7 +92,7 @@ impl<T: Clone + 'static> Inner<T> {
             this: this.clone(),
             reactor: reactor.weak(),
             destination,
-            tls: RefCell::new(None),
+            layer: RefCell::new(None),
             settings: RefCell::default(),
             build: RefCell::new(Foreign::new(build)),
             prepare: RefCell::new(Foreign::new(prepare)),
@@ -106,8 +106,9 @@ impl<T: Clone + 'static> Inner<T> {
         })
     }
 
-    pub(super) fn set_tls(&self, tls: TlsClient, server_name: String) {
-        drop(self.tls.replace(Some((tls, server_name))));
+    #[cfg(feature = "tls")]
+    pub(super) fn set_layer(&self, layer: Layer) {
+        drop(self.layer.replace(Some(layer)));
     }
 
     pub(super) fn set_settings(&self, settings: ServiceSettings) {
@@ -177,8 +178,8 @@ impl<T: Clone + 'static> Inner<T> {
         let Some(reactor) = self.reactor.upgrade() else { return };
         let number = self.attempt.get() + 1;
         self.attempt.set(number);
-        let tls = self.tls.borrow().clone();
-        let attempt = Attempt { service: self.this.clone(), number, tls, refused: None };
+        let layer = self.layer.borrow().clone();
+        let attempt = Attempt { service: self.this.clone(), number, layer, refused: None };
         // A new connector each time. It reports whatever happens, even if the reactor is closing; an old one that is
         // told to connect again then does nothing.
         let connector = reactor.connect_tcp(self.destination.clone(), attempt);

@@ -4,6 +4,8 @@
 //! the trait [`Driver`](crate::driver::Driver) differs. Nothing waits for real time: the next event happens at once, so
 //! an hour takes milliseconds. The same seed gives the same run, on every machine, byte for byte.
 //!
+//! It needs the feature `sim`, which is on by default.
+//!
 //! This is a discrete-event simulation. A [`World`] looks like this:
 //!
 //! ```text

@@ -73,6 +73,7 @@ mod tests {
         assert_nothing_left(&reactor);
     }
 
+    #[cfg(feature = "sim")]
     #[test]
     fn an_attempt_is_named_by_where_it_goes() {
         let world = crate::sim::World::new(1);

@@ -5,6 +5,8 @@
 //!   your Protocol  <--plain bytes-->  TLS  <--records-->  a Transport (TCP, memory, ...)
 //! ```
 //!
+//! It needs the feature `tls`, which is on by default.
+//!
 //! This is Twisted's `TLSMemoryBIOProtocol`, with rustls instead of OpenSSL. It knows nothing of sockets or of the
 //! loop, and gets its time from a [`TlsClock`], so it runs over anything. rustls decides the rest: versions 1.2 and
 //! 1.3, strong ciphers, and that the certificate's name and dates are checked before a byte of ours goes out.
