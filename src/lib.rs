@@ -23,6 +23,8 @@
 //!
 //! Next: [`message.rs`](mod@crate::message).
 
+#![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
+
 pub mod address_group;
 pub mod cli;
 pub mod config;

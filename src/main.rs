@@ -2,6 +2,8 @@
 //!
 //! Next: `bin/herdsim/main.rs`, the same servers in a simulated world.
 
+#![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -53,6 +53,15 @@ fn every_file_says_first_what_it_is() {
 }
 
 #[test]
+fn the_products_crates_ask_for_documentation() {
+    // Not by `[lints]`: that would ask the same of every example, and of what a learner puts beside them.
+    let lints = "\n#![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]\n";
+    let roots = ["reactor/src/lib.rs", "src/lib.rs", "src/main.rs", "src/bin/herdsim/main.rs"];
+    let lax = sources().iter().filter(|source| source.is_in(&roots) && !source.text.contains(lints));
+    none(&format!("lacks{lints}"), &lax.map(|source| source.path.clone()).collect::<Vec<_>>());
+}
+
+#[test]
 fn nothing_is_left_to_be_done() {
     let words = ["todo!", "unimplemented!", "dbg!", "FIXME", "TODO", "#[ignore"];
     let mut broken = lines_where(|_, line| words.iter().any(|word| line.contains(word)));

@@ -353,6 +353,16 @@ mod tests {
     }
 
     #[test]
+    fn main_and_unwrap_print_a_failure_as_sentences() {
+        let failure = parse("x").unwrap_err();
+        let shown = format!("{failure:?}");
+        assert!(shown.starts_with("invalid digit found in string\n  raised at "), "{shown}");
+        assert_eq!(shown, failure.report());
+        let typed = format!("{failure:#?}");
+        assert!(typed.starts_with("Failure(ParseIntError { kind: InvalidDigit } raised at "), "{typed}");
+    }
+
+    #[test]
     fn a_trail_is_bounded_and_keeps_the_last_step() {
         let mut failure = Failure::msg("round and round");
         for _ in 0..1000 {

@@ -70,6 +70,8 @@
 //!
 //! Next: [`protocol.rs`](mod@crate::protocol), the contract between the loop and a program.
 
+#![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
+
 mod address;
 mod clock;
 pub mod datagram;

@@ -222,7 +222,12 @@ impl fmt::Debug for ShownGroup<'_> {
 }
 
 impl fmt::Debug for Failure {
+    /// `{:?}` is the [`report`](Failure::report): that is what `main` and `unwrap` print of a failure, and a person
+    /// reads it. `{:#?}` has the types of the errors instead.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Shown { failure: self, depth: 0 }.fmt(f)
+        match f.alternate() {
+            true => write!(f, "{:?}", Shown { failure: self, depth: 0 }),
+            false => f.write_str(&self.report()),
+        }
     }
 }

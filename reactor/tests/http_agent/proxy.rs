@@ -244,7 +244,7 @@ fn refuse(answer: &str, closes: bool, error: ProxyError) {
     });
     let agent = proxied(&reactor, &authority, &format!("http://user:SECRET@{}", proxy.port.host()));
     let failure = wait(&reactor, agent.fetch(get("https://name.test/"))).unwrap_err();
-    let told = format!("{failure} {failure:?} {} {agent:?} {:?}", failure.report(), agent.settings());
+    let told = format!("{failure} {failure:?} {failure:#?} {} {agent:?} {:?}", failure.report(), agent.settings());
     assert!(!told.contains("SECRET") && !told.contains("U0VDUkVU"), "{told}");
     assert_eq!(failure.check::<AgentError>().unwrap().whose_fault(), Party::Peer);
     assert_eq!(failed::<(), ProxyError>(Err(failure)), (Stage::RequestNotSent, error));

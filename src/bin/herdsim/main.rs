@@ -34,6 +34,8 @@
 //!
 //! Next: `herd/mod.rs`, the servers in their world.
 
+#![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
+
 use std::process::ExitCode;
 
 mod book;
