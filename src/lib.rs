@@ -40,3 +40,9 @@ pub mod replies;
 pub mod server;
 pub mod terminal;
 pub mod watch;
+
+/// The README's and DESIGN.md's code, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../DESIGN.md")]
+struct Documents;

@@ -131,8 +131,7 @@ pub use timers::DelayedCall;
 #[doc(inline)]
 pub use transport::{Producer, Transport};
 
-/// The README's and DESIGN.md's code, compiled and run as tests.
+/// The README's code, compiled and run as tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-#[doc = include_str!("../../DESIGN.md")]
+#[doc = include_str!("../README.md")]
 struct Documents;

@@ -9,7 +9,6 @@ mod server;
 mod talk;
 mod usage;
 
-#[path = "../../reactor/tests/util/pem.rs"]
 mod pem;
 #[path = "../util/mod.rs"]
 mod util;

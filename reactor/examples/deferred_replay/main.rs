@@ -1,7 +1,7 @@
 //! Replays programs over Deferreds and prints what happened, to be compared with what Twisted's own Deferred does:
 //!
 //! ```text
-//! cargo run --release -p reactor --example deferred_replay < programs.jsonl > traces.jsonl
+//! cargo run --release -p deferred-reactor --example deferred_replay < programs.jsonl > traces.jsonl
 //! ```
 //!
 //! One program a line in, one trace a line out; `reactor/oracle/README.md` has the format and the recorded cases.

@@ -1,8 +1,9 @@
 //! h11, Node and curl read the same responses as we do, some written by hand, some mutated at random from a seed. Where
 //! one of them disagrees, the difference is listed here with its reason, or the test fails.
 //!
-//! `HTTP_MUTATIONS=20000 cargo test -p reactor --test http_parser differential -- --nocapture` looks at more than usual
-//! and prints what it found. `H11_PYTHON` names a Python that has h11, and `NODE` a Node of version 20 or later.
+//! `HTTP_MUTATIONS=20000 cargo test -p deferred-reactor --test http_parser differential -- --nocapture` looks at more
+//! than usual and prints what it found. `H11_PYTHON` names a Python that has h11, and `NODE` a Node of version 20 or
+//! later.
 
 use crate::corpus::{by_hand, mutated};
 use crate::peers::{Peer, Verdict};
