@@ -59,6 +59,16 @@ pub const MAX_LOOKED_AT: usize = 1024;
 pub(crate) const KEEP_ALIVE: KeepAlive =
     KeepAlive { idle: Duration::from_secs(5), interval: Duration::from_secs(3), probes: 3 };
 
+/// How often a server says PING to each neighbor that has connected to it and said PEER.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// A neighbor that has said PING, and then nothing for this long, is frozen: its machine still acknowledges what we
+/// send, so keep-alive does not notice. Two PINGs may be late.
+const PING_WITHIN: Duration = Duration::from_secs(14);
+
+/// What comes back on a link from a server that is there.
+pub(crate) const PING_LINE: &[u8] = b"PING\n";
+
 /// The beginning of the reply to a line that is too long.
 pub(crate) const TOO_LONG: &str = "? a line is longer than ";
 
@@ -94,6 +104,8 @@ pub struct Link {
     pending: RefCell<Pending>,
     /// Goes on looking at clients in a later turn.
     rest: RefCell<Option<DelayedCall>>,
+    /// Gives the connection up if the neighbor, which has said PING, stays silent.
+    silence: RefCell<Option<DelayedCall>>,
 }
 
 enum State {
@@ -131,6 +143,7 @@ impl Link {
             failures: Cell::new(0),
             pending: RefCell::new(Pending::nothing(id)),
             rest: RefCell::default(),
+            silence: RefCell::default(),
         })
     }
 
@@ -142,6 +155,14 @@ impl Link {
     /// Whether the connection is up.
     pub fn is_up(&self) -> bool {
         matches!(&*self.state.borrow(), State::Up { .. })
+    }
+
+    /// Since when the connection is up, if the neighbor has said PING on it.
+    pub fn pinged_since(&self) -> Option<Instant> {
+        match &*self.state.borrow() {
+            State::Up { since, .. } if self.silence.borrow().is_some() => Some(*since),
+            _ => None,
+        }
     }
 
     /// How many connections from the neighbor are open. When all is well it is one.
@@ -234,7 +255,7 @@ impl Link {
     /// Closes the link for good.
     pub(crate) fn close(&self) {
         self.refused.borrow_mut().clear();
-        self.forget_pending();
+        self.forget_connection();
         match self.state.replace(State::Closed) {
             State::Down { again, .. } => {
                 again.cancel();
@@ -355,10 +376,32 @@ impl Link {
     }
 
     /// The link is down: what is pending is told when it comes up again, with everything else.
-    fn forget_pending(&self) {
+    fn forget_connection(&self) {
         *self.pending.borrow_mut() = Pending::nothing(self.id);
-        if let Some(rest) = self.rest.take() {
-            rest.cancel();
+        for call in [self.rest.take(), self.silence.take()].into_iter().flatten() {
+            call.cancel();
+        }
+    }
+
+    /// The neighbor has said PING. It will say so again and again, unless it is frozen.
+    pub(crate) fn heard_ping(&self) {
+        let Some(server) = self.server.upgrade() else { return };
+        let mut silence = self.silence.borrow_mut();
+        if !self.is_up() || silence.as_ref().is_some_and(|call| call.reset(PING_WITHIN).is_ok()) {
+            return;
+        }
+        let this = self.this.clone();
+        *silence = Some(server.reactor().call_later(PING_WITHIN, move || {
+            if let Some(link) = this.upgrade() {
+                link.give_up();
+            }
+        }));
+    }
+
+    fn give_up(&self) {
+        if let State::Up { transport, .. } = &*self.state.borrow() {
+            log::warn!("neighbor {} has said nothing for {PING_WITHIN:?}, and is given up", self.name);
+            transport.abort_connection(); // It reports the end later.
         }
     }
 
@@ -377,6 +420,9 @@ impl Link {
         log::info!("the link to {} is up", self.name);
         transport.set_no_delay(true);
         transport.set_keep_alive(Some(KEEP_ALIVE));
+        // The neighbor says PING at times of its own. One that meets a closed socket causes a reset, and the reset can
+        // destroy our last ATs on their way.
+        transport.linger_on_close();
         transport.register_producer(Rc::new(LinkProducer(self.this.clone())));
         transport.write_vectored(&[b"PEER ", server.name().as_bytes(), b"\n"]);
         *self.state.borrow_mut() =
@@ -414,7 +460,7 @@ impl Link {
         });
         *state = State::Down { again, connector: connector.clone() };
         drop(state);
-        self.forget_pending();
+        self.forget_connection();
     }
 
     fn try_again(&self) {

@@ -13,13 +13,14 @@
 
 use crate::address_group::AddressGroup;
 use crate::connections::Registration;
-use crate::links::{self, KEEP_ALIVE, TOO_LONG};
+use crate::links::{self, KEEP_ALIVE, PING_EVERY, PING_LINE, TOO_LONG};
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, Malformed, WhatsAt};
 use crate::replies::Replies;
 use crate::server::{ClockOffset, Doubt, Server};
 use log::Level;
+use reactor::task::LoopingCall;
 use reactor::transport::KeepAlive;
 use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
 use std::cell::Cell;
@@ -121,6 +122,8 @@ pub struct HerdProtocol {
     /// PEER is allowed as the first line only.
     is_first_line: bool,
     unread: Unread,
+    /// Says PING to a neighbor.
+    pinging: Option<LoopingCall>,
     /// Replies are put together here, so that most need no allocation.
     scratch: Vec<u8>,
 }
@@ -140,6 +143,7 @@ impl HerdProtocol {
             doubted: None,
             is_first_line: true,
             unread: Unread::Discarded,
+            pinging: None,
             server,
             scratch: Vec::new(),
         }
@@ -294,6 +298,15 @@ impl HerdProtocol {
         let name = self.server.links()[neighbor].name();
         self.traffic = Traffic::of_neighbor(&format!("{} ({name})", self.traffic.label()), name, self.server.reactor());
         transport.set_max_length(self.server.limits().line + AT_OVERHEAD);
+        let to = Transport::clone(transport);
+        let (pinging, ended) = LoopingCall::start_later(self.server.reactor(), PING_EVERY, move |_| {
+            // One that waits is enough: the neighbor may not read.
+            if to.buffered() == 0 {
+                to.write(PING_LINE);
+            }
+        });
+        ended.detach();
+        self.pinging = Some(pinging);
     }
 
     /// The peer is a neighbor, and may be silent for as long as nobody moves.
@@ -414,6 +427,9 @@ impl LineProtocol for HerdProtocol {
         if let Some(replies) = self.replies.take() {
             self.report_owed(&replies);
             replies.abandon();
+        }
+        if let Some(pinging) = self.pinging.take() {
+            pinging.stop();
         }
         let open = self.registration.take().map_or(0, |registration| registration.leave());
         self.traffic.event(Level::Info, format_args!("disconnected ({reason}); {open} open"));

@@ -2,7 +2,7 @@
 //!
 //! Next: `pending.rs`, what waits for the neighbor.
 
-use super::{Link, TOO_LONG, end, go_on_after_line};
+use super::{Link, PING_LINE, TOO_LONG, end, go_on_after_line};
 use crate::log_file::Bytes;
 use reactor::{
     Address, ClientFactory, Connector, Failure, LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reason,
@@ -55,7 +55,7 @@ impl ClientFactory for LinkFactory {
     }
 }
 
-/// The neighbor should send nothing on our connection. What it sends is logged and ignored.
+/// The neighbor should send nothing on our connection but PING. What else it sends is logged and ignored.
 struct LinkProtocol {
     link: Rc<Link>,
 }
@@ -75,14 +75,16 @@ impl LineProtocol for LinkProtocol {
     }
 
     fn line_received(&mut self, _transport: &LineTransport, line: &[u8]) {
-        if line.starts_with(TOO_LONG.as_bytes()) {
+        if line == PING_LINE.trim_ascii_end() {
+            self.link.heard_ping();
+        } else if line.starts_with(TOO_LONG.as_bytes()) {
             log::warn!("{} does not take all of our lines: it says {}", self.link.name, Bytes(line));
         } else {
             log::info!("from {} >> {} (ignored)", self.link.name, Bytes(line));
         }
     }
 
-    /// Logged and ignored, too. The next line may be one that matters to the operator.
+    /// Logged and ignored, too. The next line may be a PING.
     fn line_length_exceeded(&mut self, transport: &LineTransport, start: &[u8]) {
         log::warn!("from {} >> {} (too long, ignored)", self.link.name, Bytes(&start[..start.len().min(80)]));
         transport.set_raw_mode();

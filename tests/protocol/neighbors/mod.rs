@@ -5,4 +5,5 @@ mod catching_up;
 mod flooding;
 mod links;
 mod peer_and_at;
+mod pings;
 mod silent_names;

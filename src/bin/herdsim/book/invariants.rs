@@ -30,6 +30,8 @@ pub(crate) enum Invariant {
     MessageBound,
     /// A neighbor that says something old is sent the newer version, unless our link to it comes up anew.
     AnswersOlder,
+    /// A server that is suspended is given up by its neighbors.
+    NoticesFrozen,
     /// When there is no news, nothing is sent.
     FallsSilent,
     /// A location that was acknowledged to a client is lost only if every server that held it died.
@@ -59,6 +61,7 @@ impl fmt::Display for Invariant {
             Invariant::Linked => "one link each way between neighbors",
             Invariant::MessageBound => "message bound",
             Invariant::AnswersOlder => "the newer for the older",
+            Invariant::NoticesFrozen => "a frozen neighbor is noticed",
             Invariant::FallsSilent => "silence at the end",
             Invariant::KeepsAcknowledged => "acknowledged locations",
             Invariant::NeverBackwards => "never backwards",

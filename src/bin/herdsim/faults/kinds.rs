@@ -1,6 +1,6 @@
 //! The kinds of faults, and where each may happen.
 //!
-//! Next: `last_words.rs`, a fault that random plans meet too seldom.
+//! Next: `frozen.rs`, what neighbors must notice.
 
 /// Something that goes wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+mod frozen;
 mod kinds;
 mod last_words;
 
@@ -93,6 +94,8 @@ pub(crate) struct Victims {
     /// A link without faults.
     link: LinkSettings,
     broken: RefCell<Broken>,
+    /// How often each server has been suspended, or has gone on after that.
+    suspensions: RefCell<Vec<u32>>,
 }
 
 /// What does not work now.
@@ -132,6 +135,7 @@ impl Victims {
             client_hosts: client_hosts.to_vec(),
             link,
             broken: RefCell::default(),
+            suspensions: RefCell::new(vec![0; members.len()]),
         })
     }
 
@@ -261,7 +265,7 @@ impl Victims {
         }
     }
 
-    fn begin(&self, world: &World, planned: Planned) {
+    fn begin(self: &Rc<Self>, world: &World, planned: Planned) {
         let Planned { server, number, .. } = planned;
         let host = self.host(server);
         let (one, other) = (self.host(planned.pair.0), self.host(planned.pair.1));
@@ -282,7 +286,10 @@ impl Victims {
                 self.book.died(server);
                 host.terminate();
             }
-            Fault::Pause => host.pause(),
+            Fault::Pause => {
+                host.pause();
+                self.expect_notice(world, server);
+            }
             Fault::ClockJump => {
                 let jump = Duration::from_nanos(number % JUMP.as_nanos() as u64);
                 let forth = number >> 63 == 1;
@@ -330,7 +337,10 @@ impl Victims {
                 self.ways(planned).into_iter().for_each(|way| self.mend(world, way));
             }
             Fault::Crash | Fault::Kill | Fault::Stop => self.restart(world, planned.server),
-            Fault::Pause | Fault::Crowd => host.resume(),
+            Fault::Pause | Fault::Crowd => {
+                host.resume();
+                self.note_suspension(planned.server);
+            }
             Fault::Names => restore_name(world, &host),
             Fault::ClientSlow => {
                 world.set_link(&one, &other, self.link);
@@ -398,6 +408,7 @@ impl Victims {
             restore_name(world, &host);
             host.set_max_descriptors(PLENTY_OF_DESCRIPTORS);
             host.resume();
+            self.note_suspension(server);
             self.restart(world, server);
         }
     }

@@ -47,8 +47,8 @@ const NARROW: (u64, u64) = (20, 12);
 /// How long before everything heals the long lines begin. Having them all the time would make the run slow.
 const LONG_LINES_FOR: Duration = Duration::from_secs(30);
 
-/// How long one server is suspended in a narrow run: almost until its neighbors give it up.
-const SUSPENDED_FOR: Duration = Duration::from_secs(13);
+/// How long one server is suspended in a narrow run: almost until its neighbors give it up, 14 s after its last PING.
+const SUSPENDED_FOR: Duration = Duration::from_secs(8);
 
 /// The size of the connections' buffers in a narrow run: far fewer bytes than one line may have.
 const NARROW_BUFFER: usize = 4096;

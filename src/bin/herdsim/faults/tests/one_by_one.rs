@@ -159,3 +159,26 @@ fn a_client_that_does_not_read_its_replies_is_not_read_from() {
     herd.world.run_for(20 * SECOND);
     assert_eq!(taken(), LINES);
 }
+
+#[test]
+fn a_server_that_is_suspended_is_given_up_within_fifteen_seconds_of_its_last_ping() {
+    let (herd, graph) = line_of(2);
+    let book = Book::new(&graph, Vec::new());
+    let victims = Victims::new(&herd.servers, &book, &graph, &[], LinkSettings::default());
+    let since = || herd.servers[0].server().unwrap().links()[0].pinged_since();
+    herd.world.run_for(4 * SECOND);
+    assert_eq!(since(), None);
+    herd.world.run_for(6 * SECOND);
+    let before = since();
+    assert!(before.is_some());
+    victims.begin(&herd.world, Planned { fault: Fault::Pause, server: 1, pair: (0, 1), number: 0 });
+    herd.world.run_for(13 * SECOND / 2);
+    assert_eq!(since(), before);
+    herd.world.run_for(17 * SECOND / 2);
+    assert_eq!(since(), None, "the new connection waits in its backlog");
+    herd.world.run_for(10 * SECOND);
+    assert!(!book.has_failed());
+    two(&herd)[1].resume();
+    herd.world.run_for(10 * SECOND);
+    assert!(since().is_some() && is_linked(&herd, 1));
+}
