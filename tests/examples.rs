@@ -13,13 +13,15 @@ use std::time::Duration;
 const MAX_LINES: usize = 80;
 
 /// Examples that are not run here, each with the reason.
-const NOT_RUN: [(&str, &str); 7] = [
+const NOT_RUN: [(&str, &str); 9] = [
     ("echo", "a server: it runs until it is stopped"),
     ("chat", "a server: it runs until it is stopped"),
     ("proxy", "a server: it runs until it is stopped"),
     ("echo_client", "it needs the echo server"),
     ("udp_echo", "a server: it has a test of its own here"),
     ("unix_echo", "a server: it has a test of its own here"),
+    ("starttls_server", "a server: it has a test of its own, `starttls_example.rs`"),
+    ("starttls_client", "the client in that test"),
     ("client_service", "it needs the echo server, and waits for it"),
 ];
 
