@@ -1,6 +1,6 @@
 //! Giving up: a cancel tells the work to stop, a timeout cancels by itself. Tested on a clock that is moved by hand.
 //!
-//! Run it with `cargo run --example deferred_cancel`. Next: `four_styles.rs`.
+//! Run it with `cargo run --example deferred_cancel`. Next: `08_retry_client.rs`.
 
 use reactor::testing::ManualClock;
 use reactor::{CancelledError, Deferred, deferred};
@@ -57,6 +57,7 @@ fn main() {
         let page = page(clock).add_errback(|failure| failure.trap::<CancelledError>().map(|_| "an empty page"));
         told(clock, page.add_timeout(SECOND * 5, clock))
     });
+    println!("next: cargo run --example 08_retry_client");
 }
 
 // Prints:
@@ -77,3 +78,4 @@ fn main() {
 // an errback before the timeout may make up for it
 //   the download is stopped
 //   after 5 s: an empty page
+// next: cargo run --example 08_retry_client

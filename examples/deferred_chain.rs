@@ -36,6 +36,7 @@ fn main() -> Result<(), AlreadyCalledError> {
     // What is known already comes as a Deferred, too, so that the caller need not tell the difference.
     let cached = deferred::succeed(20).add_callback(|n| Ok(n + 1)).add_callback(|n| Ok(n * 2));
     println!("from the cache: {:?}", cached.result());
+    println!("next: cargo run --example deferred_errors");
     Ok(())
 }
 
@@ -48,3 +49,4 @@ fn main() -> Result<(), AlreadyCalledError> {
 // add_callback() has returned
 // a second result is refused: true
 // from the cache: Some(42)
+// next: cargo run --example deferred_errors

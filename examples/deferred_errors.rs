@@ -50,6 +50,7 @@ fn main() {
         Ok(2)
     });
     println!("  the end: {:?}", behind.result());
+    println!("next: cargo run --example deferred_waiting");
 }
 
 // Prints:
@@ -72,3 +73,4 @@ fn main() {
 //     past the callback added at examples/deferred_errors.rs:37:29
 // the errback behind both: raised by the callback
 //   the end: Some(2)
+// next: cargo run --example deferred_waiting

@@ -52,6 +52,7 @@ fn main() {
     let first = race(inputs, Others::Cancel);
     clock.advance(SECOND * 3);
     println!("  {:?}", first.result());
+    println!("next: cargo run --example deferred_cancel");
 }
 
 // Prints:
@@ -68,3 +69,4 @@ fn main() {
 // race: the first value, and which input it came from; failures only count if there is nothing else
 //   Alford is cancelled
 //   Some((2, 3))
+// next: cargo run --example deferred_cancel

@@ -42,6 +42,7 @@ fn main() -> Result<(), AlreadyCalledError> {
     println!("waiting: {}", chain.waiting());
     clock.advance(SECOND * 3);
     println!("fired: {}", chain.has_fired());
+    println!("next: cargo run --example deferred_lists");
     Ok(())
 }
 
@@ -57,3 +58,4 @@ fn main() -> Result<(), AlreadyCalledError> {
 //   the Deferred made at examples/deferred_waiting.rs:20:29 has not been fired
 //  5 s: the answer is sun
 // fired: true
+// next: cargo run --example deferred_lists

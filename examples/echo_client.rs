@@ -1,5 +1,6 @@
-//! Says three lines to the echo server, and hears them: `cargo run --example echo_client`, while `echo` runs.
-use reactor::{Deferred, Firer, LineProtocol, LineReceiver, LineTransport, Reason, react};
+//! Says three lines to the echo server, and hears them: `cargo run --example echo_client`, while `03_echo` runs.
+use reactor::{Deferred, Firer, LineProtocol, LineReceiver, LineTransport, Reactor, Reason};
+use std::net::SocketAddr;
 
 struct EchoClient(Firer<()>);
 
@@ -21,10 +22,15 @@ impl LineProtocol for EchoClient {
     }
 }
 
-fn main() -> std::process::ExitCode {
-    react(|reactor| {
-        let (done, firer) = Deferred::new();
-        let connected = reactor.connect(("localhost", 8007), |_peer| LineReceiver::new(EchoClient(firer)));
-        connected.add_callback(|_transport| done)
-    })
+fn main() -> Result<(), reactor::Failure> {
+    let server: SocketAddr = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned()).parse()?;
+    let (reactor, (done, firer)) = (Reactor::new()?, Deferred::new());
+    let connected = reactor.connect(server, |_peer| LineReceiver::new(EchoClient(firer)));
+    reactor.run_until(connected.add_callback(|_transport| done))
 }
+
+// Prints:
+// receive: Hello, world!
+// receive: What a fine day it is.
+// receive: Bye-bye!
+// the connection is closed cleanly

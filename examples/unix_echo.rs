@@ -11,6 +11,9 @@ impl Protocol for Echo {
 
 fn main() -> Result<(), reactor::Failure> {
     let reactor = Reactor::new()?;
-    println!("{}", reactor.listen_unix("echo.sock", |_peer| Echo)?.host());
+    println!("listening on {}; try: nc -U echo.sock", reactor.listen_unix("echo.sock", |_peer| Echo)?.host());
     Ok(reactor.run()?)
 }
+
+// Prints:
+// listening on unix:echo.sock; try: nc -U echo.sock

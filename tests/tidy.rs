@@ -82,7 +82,14 @@ fn only_a_driver_touches_sockets_and_signals() {
 fn only_a_driver_reads_the_clock() {
     // The log has a time for each line, and its writer is no part of a loop; a simulation says how fast it was.
     only_in(
-        &["reactor/src/driver", "src/log_file.rs", "src/log_file", "src/bin/herdsim/machine"],
+        &[
+            "reactor/src/driver",
+            "src/log_file.rs",
+            "src/log_file",
+            "src/bin/herdsim/machine",
+            // It measures what it prints.
+            "examples/13_four_styles.rs",
+        ],
         true,
         &["Instant::now", "SystemTime::now"],
     );
@@ -98,6 +105,9 @@ fn only_a_driver_the_log_and_the_simulation_of_many_seeds_have_threads() {
             "src/log_file",
             "src/config/read_file.rs",
             "src/bin/herdsim/machine",
+            // They show what a blocked loop costs.
+            "examples/04_blocked_echo.rs",
+            "examples/13_four_styles.rs",
         ],
         true,
         &["std::thread", "thread::spawn", "thread::scope"],
@@ -106,7 +116,8 @@ fn only_a_driver_the_log_and_the_simulation_of_many_seeds_have_threads() {
 
 #[test]
 fn nothing_sleeps() {
-    only_in(&[], false, &["thread::sleep"]);
+    // Two examples show what happens then.
+    only_in(&["examples/04_blocked_echo.rs", "examples/13_four_styles.rs"], false, &["thread::sleep"]);
 }
 
 #[test]

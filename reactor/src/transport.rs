@@ -298,7 +298,7 @@ impl Transport {
 
 /// What this connection receives is written to another. While the other is full, this one does not read, so its peer
 /// has to wait. When the other is gone, this one closes. If the other was this one's producer in turn, as in a proxy,
-/// the program unregisters it when its last byte has come: see `examples/proxy.rs`.
+/// the program unregisters it when its last byte has come: see `examples/09_proxy.rs`.
 impl Producer for Transport {
     fn pause_producing(&self) {
         Transport::pause_producing(self);

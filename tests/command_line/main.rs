@@ -3,7 +3,6 @@
 mod arguments;
 mod certificates;
 mod check;
-mod keys;
 mod log;
 mod places;
 mod server;

@@ -1,4 +1,5 @@
-//! Forwards the port 8008 to the echo server on 8007, as fast as the slower end reads: `cargo run --example proxy`.
+//! Forwards to the echo server what comes to port 8008, no faster than the slower end reads. Run `03_echo`, then
+//! `cargo run --example 09_proxy`, then type into `nc 127.0.0.1 8008`.
 use reactor::{Protocol, Reactor, Reason, Transport};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 struct Side {
     other: Rc<OnceCell<Transport>>,
     /// Only the side of the client connects to the server.
-    connect: Option<Reactor>,
+    connect: Option<(Reactor, std::net::SocketAddr)>,
 }
 
 impl Side {
@@ -21,7 +22,7 @@ impl Side {
 
 impl Protocol for Side {
     fn connection_made(&mut self, front: &Transport) {
-        let Some(reactor) = self.connect.take() else { return };
+        let Some((reactor, server)) = self.connect.take() else { return };
         front.pause_producing();
         let (known, front, alone) = (self.other.clone(), front.clone(), front.clone());
         let back = Side { other: Rc::new(front.clone().into()), connect: None };
@@ -31,7 +32,7 @@ impl Protocol for Side {
             front.resume_producing();
             known.set(back).expect("it is known once");
         };
-        let connected = reactor.connect(("127.0.0.1", 8007), |_peer| back);
+        let connected = reactor.connect(server, |_peer| back);
         connected.add_callbacks(join, move |_failure| alone.lose_connection()).detach();
     }
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
@@ -47,7 +48,15 @@ impl Protocol for Side {
 
 fn main() -> Result<(), reactor::Failure> {
     let reactor = Reactor::new()?;
-    let connect = reactor.clone();
-    reactor.listen_tcp("127.0.0.1:8008", move |_peer| Side { other: Rc::default(), connect: Some(connect.clone()) })?;
+    let argument = |n, default: &str| std::env::args().nth(n).unwrap_or(default.to_owned());
+    let connect = (reactor.clone(), argument(2, "127.0.0.1:8007").parse()?);
+    let front = move |_peer| Side { other: Rc::default(), connect: Some(connect.clone()) };
+    let port = reactor.listen_tcp(&*argument(1, "127.0.0.1:8008"), front)?;
+    println!("listening on {0}; try: nc {1} {2}", port.host(), port.host().ip(), port.host().port());
+    println!("next: cargo run --example 10_key_value");
     Ok(reactor.run()?)
 }
+
+// Prints:
+// listening on 127.0.0.1:8008; try: nc 127.0.0.1 8008
+// next: cargo run --example 10_key_value

@@ -1,0 +1,37 @@
+//! How long an example may be. A learner reads it at one sitting, or types it in.
+
+use crate::files::{self, Example, examples};
+
+/// An example has fewer lines than this, without what it prints.
+const MAX_LINES: usize = 80;
+
+/// Examples with a limit of their own: on lines that are neither blank nor comments. What they show is that it takes no
+/// more.
+const MAX_CODE: [(&str, usize); 5] =
+    [("06_chat", 45), ("07_periodic", 10), ("08_retry_client", 40), ("09_proxy", 50), ("10_key_value", 50)];
+
+/// The lines that are neither blank nor comments.
+fn code(text: &str) -> usize {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+#[test]
+fn every_example_is_short_and_says_how_to_run_it() {
+    for Example { name, text } in examples() {
+        let lines = text.lines().take_while(|line| *line != files::PRINTS).count();
+        assert!(lines < MAX_LINES, "{name} has {lines} lines");
+        let header: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let command = format!("`cargo run --example {name}");
+        let rest = header.split_once(&command).map_or("", |(_, rest)| rest);
+        assert!(rest.starts_with(['`', ' ']), "{name} does not say how to run it");
+    }
+}
+
+#[test]
+fn what_should_be_easy_takes_few_lines() {
+    for (name, most) in MAX_CODE {
+        let lines = code(&files::source(name));
+        assert!(lines <= most, "{name} has {lines} lines of code, more than {most}");
+    }
+    assert_eq!(code("//! a\n\nuse b; // c\n    /// d\n}\n"), 2);
+}
