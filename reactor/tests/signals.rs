@@ -8,6 +8,7 @@ mod child;
 mod run;
 
 use child::in_child;
+use reactor::driver::Signal;
 use reactor::{Deferred, Phase, Reactor, Settings, SystemEvent};
 use run::run_to_the_end;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -27,6 +28,38 @@ fn either_signal_stops_a_run_and_the_reactor_can_run_again() {
         let stopper = reactor.clone();
         reactor.call_later(Duration::from_millis(1), move || stopper.stop());
         run_to_the_end(&reactor);
+    });
+}
+
+#[test]
+fn a_reactor_says_which_signal_has_ended_its_last_run() {
+    in_child("a_reactor_says_which_signal_has_ended_its_last_run", "true", || {
+        let reactor = Reactor::new().unwrap();
+        assert_eq!(reactor.exit_signal(), None);
+        for (signal, expected) in [(SIGINT, Signal::Interrupt), (SIGTERM, Signal::Terminate)] {
+            reactor.call_when_running(move || raise(signal).unwrap());
+            let (seen, asker) = (Rc::new(Cell::new(None)), reactor.clone());
+            let note = seen.clone();
+            reactor.add_system_event_trigger(Phase::During, SystemEvent::Shutdown, move || {
+                note.set(asker.exit_signal());
+            });
+            run_to_the_end(&reactor);
+            assert_eq!((reactor.exit_signal(), seen.get()), (Some(expected), Some(expected)));
+        }
+        // The program asks first; a signal that only hurries it has not ended the run.
+        let stopper = reactor.clone();
+        reactor.call_when_running(move || {
+            stopper.stop();
+            raise(SIGTERM).unwrap();
+        });
+        run_to_the_end(&reactor);
+        assert_eq!(reactor.exit_signal(), None);
+        reactor.call_when_running(|| raise(SIGINT).unwrap());
+        run_to_the_end(&reactor);
+        reactor.stop(); // The next run will end by this.
+        assert_eq!(reactor.exit_signal(), None);
+        run_to_the_end(&reactor);
+        assert_eq!(reactor.exit_signal(), None);
     });
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Next: `unix.rs`, its UNIX sockets.
 
+use super::adopt;
 use super::signals::{self, SignalPipe};
 use super::threads::Threads;
 use super::udp;
 #[cfg(unix)]
 use super::unix;
 use super::{
-    DatagramSocket, Driver, Event, Job, ListenOptions, Listener, LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream,
-    Token, Wake,
+    AdoptedDatagramSocket, AdoptedListener, AdoptedStream, DatagramSocket, Driver, Event, Job, ListenOptions, Listener,
+    LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake,
 };
 use crate::Address;
 #[cfg(unix)]
@@ -148,11 +149,12 @@ impl Driver for MioDriver {
         if address.is_ipv6() {
             socket.set_only_v6(options.ipv6_only)?; // In any case: each system has a default of its own.
         }
+        if options.reuse_port {
+            reuse_port(&socket)?;
+        }
         socket.bind(&address.into())?;
         socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-        let mut listener = TcpListener::from_std(socket.into());
-        self.registry.register(&mut listener, mio::Token(token.0), Interest::READABLE)?;
-        Ok(Box::new(MioListener { listener, registry: self.registry.clone() }))
+        MioListener::register(TcpListener::from_std(socket.into()), &self.registry, token)
     }
 
     fn connect_tcp(
@@ -203,6 +205,22 @@ impl Driver for MioDriver {
         unix::connect(address, &self.registry, token)
     }
 
+    fn adopt_listener(&mut self, listener: AdoptedListener, token: Token) -> io::Result<Box<dyn Listener>> {
+        adopt::listener(listener, &self.registry, token)
+    }
+
+    fn adopt_stream(&mut self, stream: AdoptedStream, token: Token) -> io::Result<(Box<dyn Stream>, Address)> {
+        adopt::stream(stream, &self.registry, token)
+    }
+
+    fn adopt_datagram_socket(
+        &mut self,
+        socket: AdoptedDatagramSocket,
+        token: Token,
+    ) -> io::Result<(Box<dyn DatagramSocket>, Option<SocketAddr>)> {
+        adopt::datagram_socket(socket, &self.registry, token)
+    }
+
     fn resolve(&mut self, host: &str, reply: LookupReply) {
         let host = host.to_owned();
         let job: Job = Box::new(move || {
@@ -248,9 +266,31 @@ const EINPROGRESS: i32 = 115;
 #[cfg(not(target_os = "linux"))]
 const EINPROGRESS: i32 = 36;
 
-struct MioListener {
+/// Lets other sockets with this option, of the same user, have the same port.
+pub(super) fn reuse_port(socket: &Socket) -> io::Result<()> {
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+    return socket.set_reuse_port(true);
+    #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
+    {
+        let _ = socket;
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
+    }
+}
+
+pub(super) struct MioListener {
     listener: TcpListener,
     registry: Rc<Registry>,
+}
+
+impl MioListener {
+    pub(super) fn register(
+        mut listener: TcpListener,
+        registry: &Rc<Registry>,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
+        registry.register(&mut listener, mio::Token(token.0), Interest::READABLE)?;
+        Ok(Box::new(MioListener { listener, registry: registry.clone() }))
+    }
 }
 
 impl Listener for MioListener {
@@ -264,11 +304,11 @@ impl Listener for MioListener {
     }
 }
 
-struct MioStream(TcpStream);
+pub(super) struct MioStream(TcpStream);
 
 impl MioStream {
     /// Registers the stream once, for both directions. Interest never changes, so it never costs a system call again.
-    fn register(mut stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Box<dyn Stream>> {
+    pub(super) fn register(mut stream: TcpStream, registry: &Registry, token: Token) -> io::Result<Box<dyn Stream>> {
         registry.register(&mut stream, mio::Token(token.0), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Box::new(MioStream(stream)))
     }

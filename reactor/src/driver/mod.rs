@@ -23,8 +23,10 @@
 //!   their results over.
 //! * **A driver never goes back in time**: [`now`](Driver::now) does not decrease.
 //!
-//! Next: [`mio_driver.rs`](../../src/reactor/driver/mio_driver.rs.html), the real driver.
+//! Next: [`adopted.rs`](../../src/reactor/driver/adopted.rs.html), sockets that a driver takes over.
 
+mod adopt;
+mod adopted;
 mod mio_driver;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
@@ -33,6 +35,7 @@ mod udp;
 #[cfg(unix)]
 mod unix;
 
+pub use adopted::{AdoptedDatagramSocket, AdoptedListener, AdoptedStream};
 pub use mio_driver::MioDriver;
 
 pub(crate) use std::thread::ThreadId;
@@ -96,6 +99,9 @@ pub struct ListenOptions {
     /// At an IPv6 address: whether IPv4 clients are left out, and the port number stays free for IPv4. If not, a driver
     /// may report an IPv4 client under its IPv4-mapped address.
     pub ipv6_only: bool,
+    /// Whether other sockets that say the same may have the same port (`SO_REUSEPORT`). A driver that has no such thing
+    /// refuses.
+    pub reuse_port: bool,
 }
 
 /// Some moment, as the beginning of a virtual clock: std makes an [`Instant`] in no other way.
@@ -208,6 +214,39 @@ pub trait Driver {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this driver has no UDP"))
     }
 
+    /// Takes over a listening socket under `token`. A driver without sockets of the system refuses.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is not a listening socket of the kind that it says; otherwise the system's.
+    fn adopt_listener(&mut self, listener: AdoptedListener, token: Token) -> io::Result<Box<dyn Listener>> {
+        let _ = (listener, token);
+        Err(no_system_sockets())
+    }
+
+    /// Takes over a connected stream socket under `token`. Returns it with its peer's address. A driver without sockets
+    /// of the system refuses.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is not a connected socket of the kind that it says; otherwise the system's.
+    fn adopt_stream(&mut self, stream: AdoptedStream, token: Token) -> io::Result<(Box<dyn Stream>, Address)> {
+        let _ = (stream, token);
+        Err(no_system_sockets())
+    }
+
+    /// Takes over a UDP socket under `token`. Returns it with the one address that it is connected to, if it is. A
+    /// driver without sockets of the system refuses.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is not a UDP socket; otherwise the system's.
+    fn adopt_datagram_socket(
+        &mut self,
+        socket: AdoptedDatagramSocket,
+        token: Token,
+    ) -> io::Result<(Box<dyn DatagramSocket>, Option<SocketAddr>)> {
+        let _ = (socket, token);
+        Err(no_system_sockets())
+    }
+
     /// Looks up a host name, and calls `reply` once with the answer. The loop asks for at most [`MAX_LOOKUPS`] names at
     /// a time, each of them once, and none of them may wait for another: any of them may take for ever. If a look-up
     /// cannot even begin, `reply` is dropped without a call.
@@ -236,6 +275,10 @@ pub trait Driver {
         let _ = on;
         Ok(())
     }
+}
+
+fn no_system_sockets() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "this driver cannot take over sockets of the system")
 }
 
 fn no_unix_sockets() -> io::Error {

@@ -1,7 +1,8 @@
 //! UDP sockets of the real driver.
 //!
-//! Next: `threads.rs`, the threads for work that blocks.
+//! Next: `adopt.rs`, sockets that the program hands over.
 
+use super::mio_driver::reuse_port;
 use super::{DatagramSocket, ListenOptions, Token};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry};
@@ -22,14 +23,26 @@ pub(super) fn listen(
     if address.is_ipv6() {
         socket.set_only_v6(options.ipv6_only)?;
     }
+    if options.reuse_port {
+        reuse_port(&socket)?;
+    }
     socket.bind(&address.into())?;
-    let mut socket = UdpSocket::from_std(socket.into());
-    // Writable, too: an error that ICMP reports may come as that event alone.
-    registry.register(&mut socket, mio::Token(token.0), Interest::READABLE | Interest::WRITABLE)?;
-    Ok(Box::new(MioDatagramSocket(socket)))
+    MioDatagramSocket::register(UdpSocket::from_std(socket.into()), registry, token)
 }
 
-struct MioDatagramSocket(UdpSocket);
+pub(super) struct MioDatagramSocket(UdpSocket);
+
+impl MioDatagramSocket {
+    pub(super) fn register(
+        mut socket: UdpSocket,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Box<dyn DatagramSocket>> {
+        // Writable, too: an error that ICMP reports may come as that event alone.
+        registry.register(&mut socket, mio::Token(token.0), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Box::new(MioDatagramSocket(socket)))
+    }
+}
 
 impl DatagramSocket for MioDatagramSocket {
     fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

@@ -66,9 +66,7 @@ pub(super) fn listen(
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     // Not before `listen`: until then, the file looks as if it had been left behind.
     drop(lock);
-    let mut listener = UnixListener::from_std(socket.into());
-    registry.register(&mut listener, mio::Token(token.0), Interest::READABLE)?;
-    Ok(Box::new(MioUnixListener { _file: file, listener, registry: registry.clone() }))
+    MioUnixListener::register(file, UnixListener::from_std(socket.into()), registry, token)
 }
 
 /// Begins to connect. A UNIX socket is connected at once, or refuses at once; the event comes all the same.
@@ -129,7 +127,7 @@ fn bind(socket: &Socket, name: &SockAddr, path: &Path) -> io::Result<()> {
 }
 
 /// The file of a listening socket, removed when dropped.
-struct SocketFile {
+pub(super) struct SocketFile {
     path: PathBuf,
     /// Which file it is: the path may lead to another server's file by now.
     device: u64,
@@ -154,12 +152,25 @@ impl Drop for SocketFile {
     }
 }
 
-struct MioUnixListener {
+pub(super) struct MioUnixListener {
     /// Before the listener, so that it is dropped first: while the socket still listens, no other server takes the file
     /// for one that was left behind.
     _file: Option<SocketFile>,
     listener: UnixListener,
     registry: Rc<Registry>,
+}
+
+impl MioUnixListener {
+    /// `file` is removed with the listener.
+    pub(super) fn register(
+        file: Option<SocketFile>,
+        mut listener: UnixListener,
+        registry: &Rc<Registry>,
+        token: Token,
+    ) -> io::Result<Box<dyn Listener>> {
+        registry.register(&mut listener, mio::Token(token.0), Interest::READABLE)?;
+        Ok(Box::new(MioUnixListener { _file: file, listener, registry: registry.clone() }))
+    }
 }
 
 impl Listener for MioUnixListener {
@@ -173,11 +184,11 @@ impl Listener for MioUnixListener {
     }
 }
 
-struct MioUnixStream(UnixStream);
+pub(super) struct MioUnixStream(UnixStream);
 
 impl MioUnixStream {
     /// Registers the stream once, for both directions. Interest never changes, so it never costs a system call again.
-    fn register(mut stream: UnixStream, registry: &Registry, token: Token) -> io::Result<Box<dyn Stream>> {
+    pub(super) fn register(mut stream: UnixStream, registry: &Registry, token: Token) -> io::Result<Box<dyn Stream>> {
         registry.register(&mut stream, mio::Token(token.0), Interest::READABLE | Interest::WRITABLE)?;
         Ok(Box::new(MioUnixStream(stream)))
     }
@@ -221,7 +232,7 @@ impl Stream for MioUnixStream {
     }
 }
 
-fn address(name: &std::os::unix::net::SocketAddr) -> Address {
+pub(super) fn address(name: &std::os::unix::net::SocketAddr) -> Address {
     #[cfg(target_os = "linux")]
     if let Some(name) = std::os::linux::net::SocketAddrExt::as_abstract_name(name) {
         return UnixAddress::Abstract(name.to_owned()).into();

@@ -3,14 +3,14 @@
 //! A datagram is handed to the system inside `write`: the system's buffer is the only queue. Readiness is
 //! edge-triggered, so a port that stops on its budget has the loop call it again; the driver will not report it.
 //!
-//! Next: `policy_clock.rs`, the time of policies.
+//! Next: `adopt.rs`, sockets that somebody else has opened.
 
 use super::registry::Source;
 use super::work_queue::WorkQueue;
 use super::{Core, ListenAddress, Reactor, WeakReactor};
 use crate::address::Address;
 use crate::datagram::{DatagramBackend, MAX_DATAGRAM};
-use crate::driver::{DatagramSocket, Token};
+use crate::driver::{DatagramSocket, Driver, Token};
 use crate::error::{CannotListenError, DatagramError};
 use crate::foreign::Foreign;
 use crate::{DatagramProtocol, DatagramTransport, Deferred, Firer, deferred};
@@ -45,6 +45,13 @@ impl UdpListenAddress {
     /// to send to is then written `::ffff:192.0.2.1`; received ones are shown as `192.0.2.1`, and may be answered so.
     pub fn ipv6_only(mut self, on: bool) -> UdpListenAddress {
         self.address = self.address.ipv6_only(on);
+        self
+    }
+
+    /// As [`ListenAddress::reuse_port`]: with `true`, others of our user that say the same may receive at the same
+    /// address. On Linux each of them gets the datagrams of some senders.
+    pub fn reuse_port(mut self, on: bool) -> UdpListenAddress {
+        self.address = self.address.reuse_port(on);
         self
     }
 }
@@ -93,18 +100,34 @@ impl Reactor {
         protocol: impl DatagramProtocol + 'static,
     ) -> Result<DatagramTransport, CannotListenError> {
         let UdpListenAddress { address, max_packet_size } = address.into();
-        let core = &self.core;
+        let name = address.text.clone();
+        let open =
+            |driver: &mut dyn Driver, token| Ok((driver.listen_udp(address.parse()?, address.options, token)?, None));
+        DatagramPort::open(&self.core, name, max_packet_size, Box::new(protocol), open)
+    }
+}
+
+impl DatagramPort {
+    /// Opens a port: `open` opens its socket under a token, and knows the one address that a connected socket talks to.
+    /// `name` is what the caller asked for.
+    pub(super) fn open(
+        core: &Core,
+        name: String,
+        max_packet_size: usize,
+        protocol: Box<dyn DatagramProtocol>,
+        open: impl FnOnce(&mut dyn Driver, Token) -> io::Result<(Box<dyn DatagramSocket>, Option<SocketAddr>)>,
+    ) -> Result<DatagramTransport, CannotListenError> {
+        let protocol = Foreign::new(protocol);
         let token = core.registry.borrow().next_token();
         let open = || {
             if core.is_closing() {
                 return Err(io::Error::other("the reactor is stopping"));
             }
-            let socket = core.driver.borrow_mut().listen_udp(address.parse()?, address.options, token)?;
+            let (socket, peer) = open(&mut **core.driver.borrow_mut(), token)?;
             let host = socket.local_address()?;
-            Ok((socket, host))
+            Ok((socket, host, peer))
         };
-        let (socket, host) = open().map_err(|error| CannotListenError { address: address.text.clone(), error })?;
-        let protocol: Box<dyn DatagramProtocol> = Box::new(protocol);
+        let (socket, host, peer) = open().map_err(|error| CannotListenError { address: name, error })?;
         let port = Rc::new_cyclic(|this| DatagramPort {
             this: this.clone(),
             token,
@@ -113,8 +136,8 @@ impl Reactor {
             reactor: core.weak(),
             work: core.work.clone(),
             socket: RefCell::new(Some(socket)),
-            protocol: Cell::new(Some(Foreign::new(protocol))),
-            peer: Cell::new(None),
+            protocol: Cell::new(Some(protocol)),
+            peer: Cell::new(peer.map(canonical)),
             has_started: Cell::new(false),
             is_readable: Cell::new(false),
             is_refused: Cell::new(false),

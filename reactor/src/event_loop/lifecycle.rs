@@ -28,6 +28,7 @@ use super::turn::Turn;
 use super::{Core, Reactor};
 use crate::deferred;
 use crate::deferred::IntoDeferred;
+use crate::driver::Signal;
 use crate::error::{RunError, ThreadError};
 use crate::foreign::Foreign;
 use crate::{Deferred, DelayedCall};
@@ -79,6 +80,8 @@ pub(super) struct Lifecycle {
     /// Number of Deferreds of the "before" triggers that have not fired. Each stop has a counter of its own: a Deferred
     /// that an earlier stop no longer waited for may still fire, and must not count down for a later one.
     pub(super) pending: RefCell<Rc<Cell<usize>>>,
+    /// The signal that asked for the last stop, if one did.
+    pub(super) exit_signal: Cell<Option<Signal>>,
     triggers: RefCell<Vec<Trigger>>,
     next_id: Cell<u64>,
     turn: RefCell<Turn>,
@@ -118,7 +121,30 @@ impl Reactor {
     /// Asks the loop to stop. It stops in an orderly way, in the phases of [`Phase`]. Does nothing if the loop is
     /// stopping already. If it does not run, the next `run` stops after its first turn.
     pub fn stop(&self) {
-        self.core.lifecycle.want_stop();
+        let lifecycle = &self.core.lifecycle;
+        if lifecycle.state.get() == State::Stopped {
+            lifecycle.exit_signal.set(None); // That was the last run. This is for the next.
+        }
+        lifecycle.want_stop();
+    }
+
+    /// The signal that stopped the last run, or is stopping this one; `None` if the program did, or nothing has. What
+    /// comes after the first request to stop does not count. Twisted's `_exitSignal`.
+    ///
+    /// A program that was stopped by a signal should end as if the signal had killed it: a shell stops its loop then,
+    /// and a supervisor sees the cause. Either exit with 128 and the signal's number, or raise the signal again; after
+    /// the run it has its usual effect.
+    ///
+    /// ```
+    /// use reactor::Reactor;
+    /// let reactor = Reactor::new()?;
+    /// reactor.stop();
+    /// reactor.run()?;
+    /// assert_eq!(reactor.exit_signal(), None);
+    /// # Ok::<(), reactor::Failure>(())
+    /// ```
+    pub fn exit_signal(&self) -> Option<Signal> {
+        self.core.lifecycle.exit_signal.get()
     }
 
     /// Whether the loop runs and has not been asked to stop.
@@ -192,6 +218,9 @@ impl Run {
             return Err(RunError::AlreadyRunning);
         }
         lifecycle.state.set(first);
+        if first == State::Running {
+            lifecycle.exit_signal.set(None); // Otherwise it may be what has asked for the stop of this run.
+        }
         reactor.core.calls_from_threads.blocked.begin();
         Ok(Run { reactor: reactor.clone(), catches_signals: Cell::new(false) })
     }

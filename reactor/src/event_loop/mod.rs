@@ -23,6 +23,7 @@
 //!
 //! Next: [`turn.rs`](../../src/reactor/event_loop/turn.rs.html), to be read in one sitting.
 
+mod adopt;
 mod blocking;
 mod client_factory;
 mod connect;

@@ -40,7 +40,8 @@ pub struct ListenAddress {
 /// another. Twisted's 50 is too few when many clients come back at the same moment.
 const DEFAULT_MAX_BACKLOG: u32 = 1024;
 
-const DEFAULT_OPTIONS: ListenOptions = ListenOptions { backlog: DEFAULT_MAX_BACKLOG, ipv6_only: true };
+const DEFAULT_OPTIONS: ListenOptions =
+    ListenOptions { backlog: DEFAULT_MAX_BACKLOG, ipv6_only: true, reuse_port: false };
 
 impl ListenAddress {
     /// Sets the maximum number of connections that wait to be accepted (default 1024; the system may allow fewer).
@@ -62,6 +63,22 @@ impl ListenAddress {
     /// ```
     pub fn ipv6_only(mut self, on: bool) -> ListenAddress {
         self.options.ipv6_only = on;
+        self
+    }
+
+    /// Sets whether other processes of our user, or other reactors, may listen on the same address if they say the same
+    /// (`SO_REUSEPORT`; default false). On Linux the system spreads the connections over all of them, by the client's
+    /// address: so a program with a reactor in each of several processes uses several processors. On macOS and BSD the
+    /// last one may get them all. Windows and a simulated world refuse it.
+    ///
+    /// A connection that waits in the backlog of a process that ends is lost, even if another one listens.
+    ///
+    /// ```
+    /// use reactor::ListenAddress;
+    /// let shared = ListenAddress::from("127.0.0.1:8000").reuse_port(true);
+    /// ```
+    pub fn reuse_port(mut self, on: bool) -> ListenAddress {
+        self.options.reuse_port = on;
         self
     }
 

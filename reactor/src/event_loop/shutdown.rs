@@ -21,6 +21,7 @@ use super::connection::Connection;
 use super::lifecycle::{Lifecycle, Phase, SystemEvent};
 use super::registry::Source;
 use crate::Reason;
+use crate::driver::Signal;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -76,10 +77,14 @@ impl Lifecycle {
 impl Core {
     /// The first signal stops in an orderly way. One that arrives while the reactor stops ends the waiting, for
     /// Deferreds and for connections.
-    pub(super) fn stop_by_signal(&self) {
+    pub(super) fn stop_by_signal(&self, signal: Signal) {
         let state = &self.lifecycle.state;
         match state.get() {
-            State::Stopped | State::StopAhead | State::Running => self.lifecycle.want_stop(),
+            State::Stopped | State::Running => {
+                self.lifecycle.exit_signal.set(Some(signal));
+                self.lifecycle.want_stop();
+            }
+            State::StopAhead => {}
             // Two signals before the stop has begun. It has nothing to end yet, so it remembers the hurry.
             State::StopWanted(_) => state.set(State::StopWanted(Pace::Hurried)),
             State::Waiting(_) => state.set(State::Waiting(Pace::Hurried)),

@@ -119,7 +119,7 @@ impl Core {
         match signal {
             Signal::Interrupt | Signal::Terminate => {
                 log::info!(target: "reactor", "{signal:?} signal: stopping");
-                self.stop_by_signal();
+                self.stop_by_signal(signal);
             }
             Signal::Hangup => self.hung_up(),
         }

@@ -60,6 +60,9 @@ impl Network {
         options: ListenOptions,
         token: Token,
     ) -> io::Result<(u32, SocketAddr)> {
+        if options.reuse_port {
+            return Err(io::Error::new(ErrorKind::Unsupported, "a simulated host has no SO_REUSEPORT"));
+        }
         let ip = address.ip();
         if !ip.is_unspecified() && !ip.is_loopback() && !self.host(host).addresses.contains(&ip) {
             return Err(ErrorKind::AddrNotAvailable.into());

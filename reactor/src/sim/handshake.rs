@@ -40,6 +40,9 @@ impl Network {
         token: Token,
     ) -> io::Result<(u32, SocketAddr)> {
         let kernel = self.host(host);
+        if options.reuse_port {
+            return Err(io::Error::new(ErrorKind::Unsupported, "a simulated host has no SO_REUSEPORT"));
+        }
         let ip = address.ip();
         if !ip.is_unspecified() && !ip.is_loopback() && !kernel.addresses.contains(&ip) {
             return Err(ErrorKind::AddrNotAvailable.into());

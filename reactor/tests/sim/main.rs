@@ -15,6 +15,7 @@ mod hosts;
 mod jobs;
 mod keep_alive;
 mod partitions;
+mod refusals;
 mod resets;
 mod tls;
 mod traces;

@@ -61,6 +61,9 @@ pub(super) struct Connection {
     reason: RefCell<Option<Reason>>,
     reading: Reading,
     sending: Sending,
+    /// The protocol has been told that it is connected. A connection that the program handed over is introduced by the
+    /// loop some time after it was registered: until then it only takes notes.
+    has_begun: Cell<bool>,
     /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only
     /// once.
     told_to_stop: Cell<bool>,
@@ -104,6 +107,7 @@ impl Connection {
             reason: RefCell::new(None),
             reading: Reading::new(pause_when_full),
             sending: Sending::new(),
+            has_begun: Cell::new(false),
             told_to_stop: Cell::new(false),
             lingers_on_close: Cell::new(false),
             queued: Cell::new(false),
@@ -112,13 +116,20 @@ impl Connection {
 
     /// Tells the protocol that it is connected, and does what it asked for.
     pub(super) fn begin(self: &Rc<Self>, core: &Core) {
-        self.call(core, "connection_made", |protocol, transport| protocol.connection_made(transport));
+        self.introduce(core);
         self.attend(core);
+    }
+
+    /// Tells the protocol, once, that it is connected.
+    fn introduce(self: &Rc<Self>, core: &Core) {
+        if !self.has_begun.replace(true) {
+            self.call(core, "connection_made", |protocol, transport| protocol.connection_made(transport));
+        }
     }
 
     /// Tells the protocol, once, that the reactor stops; the protocol ends the connection in its own way.
     pub(super) fn reactor_stopping(self: &Rc<Self>, core: &Core) {
-        if self.life.get() == ConnectionState::Open && !self.told_to_stop.replace(true) {
+        if self.has_begun.get() && self.life.get() == ConnectionState::Open && !self.told_to_stop.replace(true) {
             self.call(core, "reactor_stopping", |protocol, transport| protocol.reactor_stopping(transport));
             self.attend(core);
         }
@@ -132,7 +143,7 @@ impl Connection {
         self.attend(core);
         // After attending: what arrived before the connection broke is good, and the read that meets the error knows
         // its name.
-        if event.broken && !self.is_reading() {
+        if event.broken && self.has_begun.get() && !self.is_reading() {
             // A read would have met the error, but nothing is read now; and the driver reports it only once.
             self.end(Reason::Lost(Arc::new(io::ErrorKind::ConnectionReset.into())));
         }
@@ -149,6 +160,9 @@ impl Connection {
     /// Does everything that there is to do now, within the read budget. The order of the steps matters: the comment at
     /// each says why.
     fn attend(self: &Rc<Self>, core: &Core) {
+        if !self.has_begun.get() {
+            return; // `begin` comes back here.
+        }
         // The callbacks below make requests. The rest of this function sees them, so they need not queue us.
         let stands_in_queue = self.queued.replace(true);
         // Before reading: an empty buffer ends the pause of a full one, and the reading below can go on at once.
@@ -216,6 +230,7 @@ impl Connection {
         // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free, unless
         // the socket lingers; and one that counts the sources finds this one gone.
         self.close_socket(core, &reason);
+        self.introduce(core); // It ended before the loop got to it: each protocol hears of both.
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
         // Only now: the protocol may ask how many of its bytes were not sent.
         let producer = self.sending.clear(&self.work.blocks);
