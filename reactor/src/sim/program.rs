@@ -18,6 +18,10 @@ pub(super) struct Program {
     /// What `main` does before it runs the reactor. `None` while it is being called.
     boot: Option<Boot>,
     settings: Settings,
+    /// How many times it runs its reactor.
+    max_runs: u32,
+    /// How many runs it has begun.
+    run_count: u32,
     /// `None` when the program is not alive.
     reactor: Option<Reactor>,
     /// Its running loop. `None` while the loop takes a turn, and when the program is not alive.
@@ -27,8 +31,8 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn new(boot: Boot, settings: Settings) -> Program {
-        Program { boot: Some(boot), settings, reactor: None, run: None, calls_left: 0 }
+    pub(super) fn new(boot: Boot, settings: Settings, max_runs: u32) -> Program {
+        Program { boot: Some(boot), settings, max_runs, run_count: 0, reactor: None, run: None, calls_left: 0 }
     }
 
     pub(super) fn reactor(&self) -> Option<Reactor> {
@@ -89,16 +93,27 @@ impl WorldInner {
         // Each process of each host draws from a stream of its own, so that what one draws changes nothing for others.
         let random = Random::stream(self.seed, u64::from(host + 1) << 32 | u64::from(pid));
         let driver = SimDriver::new(self.environment.clone(), host, pid, random);
-        let (boot, settings) = {
-            let program = &mut self.programs.borrow_mut()[host as usize];
-            (program.boot.take(), program.settings.clone())
-        };
+        let settings = self.programs.borrow()[host as usize].settings.clone();
         let reactor = Reactor::with_driver(Box::new(driver), settings);
-        self.programs.borrow_mut()[host as usize].reactor = Some(reactor.clone());
+        {
+            let program = &mut self.programs.borrow_mut()[host as usize];
+            program.reactor = Some(reactor.clone());
+            program.run_count = 0;
+        }
+        self.begin_run(host, &reactor);
+    }
+
+    /// Lets the program of `host` run its reactor: for the first time, or again.
+    fn begin_run(&self, host: u32, reactor: &Reactor) {
+        let boot = {
+            let program = &mut self.programs.borrow_mut()[host as usize];
+            program.run_count += 1;
+            program.boot.take()
+        };
         let mut boot = boot.expect("a program is not started while it starts");
         let run = self.in_program(|| {
-            boot(&reactor);
-            let run = Run::new(&reactor).expect("the boot function leaves running to the world");
+            boot(reactor);
+            let run = Run::new(reactor).expect("the boot function leaves running to the world");
             let hooked = reactor.install_hook();
             run.start().expect("a simulated host can wait for events");
             drop(hooked);
@@ -138,10 +153,20 @@ impl WorldInner {
         run.reactor().swap_turn_memory(&mut turn_memory);
         self.turn_memory.set(turn_memory);
         if run.is_over() || result.is_err() {
-            self.programs.borrow_mut()[host as usize].calls_left = run.reactor().delayed_call_count();
-            // Before `end`, which discards the reactor: the run must let go of it first.
+            let is_last = {
+                let program = &mut self.programs.borrow_mut()[host as usize];
+                program.calls_left = run.reactor().delayed_call_count();
+                program.run_count >= program.max_runs
+            };
+            let reactor = run.reactor().clone();
+            // Before what follows: the next run begins, or `end` discards the reactor, after this one has let go of it.
             drop(run);
-            return self.end(host, HostState::Idle, Action::Exit);
+            return if is_last || result.is_err() {
+                drop(reactor);
+                self.end(host, HostState::Idle, Action::Exit);
+            } else {
+                self.begin_run(host, &reactor);
+            };
         }
         self.schedule(host, &run);
         self.programs.borrow_mut()[host as usize].run = Some(run);

@@ -141,6 +141,9 @@ pub struct HostSettings {
     pub clock: Option<SystemTime>,
     /// The settings of its program's reactor.
     pub reactor: Settings,
+    /// How many times its program runs its reactor, one run after the other, before it ends. The boot function is
+    /// called before each run, with the same reactor. 0 counts as 1. Default 1.
+    pub runs: u32,
     /// Maximum number of descriptors that its program may have open, including the five that every program has from the
     /// beginning, as on a real system. Default 65,536.
     ///
@@ -167,6 +170,7 @@ impl Default for HostSettings {
             addresses: Vec::new(),
             clock: None,
             reactor: Settings::default(),
+            runs: 1,
             max_descriptors: 65_536,
             send_buffer: 256 * 1024,
             receive_buffer: 256 * 1024,

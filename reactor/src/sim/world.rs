@@ -94,7 +94,7 @@ impl World {
     ///
     /// `boot` is what the program's `main` does with its reactor before it runs it. It is called once before this
     /// returns, and again at each [`restart`](Host::restart). It must not run the reactor: the world does. When the
-    /// reactor stops, the program has ended.
+    /// reactor stops, the program has ended, unless [`HostSettings::runs`] says that it runs the reactor again.
     ///
     /// # Panics
     /// If an address is taken, or if `boot` panics.
@@ -102,7 +102,7 @@ impl World {
         let inner = &self.0;
         let host = inner.environment.network.borrow_mut().add_host(name, &settings);
         let boot: Boot = Box::new(boot);
-        inner.programs.borrow_mut().push(Program::new(boot, settings.reactor));
+        inner.programs.borrow_mut().push(Program::new(boot, settings.reactor, settings.runs));
         let handle = Host::new(inner, host);
         let addresses = inner.environment.network.borrow().host(host).addresses.clone();
         self.set_name(name, Resolution::Addresses(addresses));

@@ -47,6 +47,30 @@ fn a_program_that_ends_during_a_look_up_leaves_no_timer_behind() {
 }
 
 #[test]
+fn a_program_may_run_its_reactor_several_times_and_then_it_has_ended() {
+    let (world, runs) = (world(1), Events::default());
+    let mut settings = HostSettings::default();
+    settings.runs = 3;
+    let told = runs.clone();
+    let host = world.host_with("again", settings, move |reactor| {
+        told.note(format!("{} calls wait", reactor.delayed_call_count()));
+        let stopper = reactor.clone();
+        reactor.call_later(SECOND, move || stopper.stop());
+        reactor.call_later(10 * SECOND, || {});
+    });
+    world.run_for(2 * SECOND + 500 * MS);
+    // The same reactor: what waited when it stopped still waits.
+    assert_eq!(runs.all(), ["0 calls wait", "1 calls wait", "2 calls wait"]);
+    assert_eq!(host.state(), HostState::Running);
+    world.run_for(SECOND);
+    assert_eq!((host.state(), host.delayed_calls_left()), (HostState::Idle, 3));
+    host.restart();
+    assert_eq!(runs.all().last().unwrap(), "0 calls wait", "another program, with a reactor of its own");
+    world.run_for(4 * SECOND);
+    assert_eq!((runs.all().len(), host.state()), (6, HostState::Idle));
+}
+
+#[test]
 fn a_crash_loses_unsent_bytes_and_a_kill_still_sends_them() {
     for (crash, expected) in [(true, 1460), (false, 100_000)] {
         let world = world(1);
