@@ -23,7 +23,7 @@ use crate::Address;
 use crate::error::StartTlsError;
 use std::any::Any;
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 /// When more than this many bytes wait to be sent, a producer is paused: 64 KiB, as in Twisted.
@@ -105,6 +105,10 @@ pub trait TransportBackend {
     fn tls_session(&self) -> Option<Box<dyn Any>> {
         None
     }
+    fn set_layer_above(&self, _above: &Transport) {}
+    fn layer_above(&self) -> Option<Transport> {
+        None
+    }
     fn peer(&self) -> Address;
     fn host(&self) -> Address;
 }
@@ -112,6 +116,15 @@ pub trait TransportBackend {
 /// The handle to a connection. Clones are the same connection.
 #[derive(Clone)]
 pub struct Transport(Rc<dyn TransportBackend>);
+
+/// A reference to a transport that does not keep it alive.
+pub(crate) struct WeakTransport(Weak<dyn TransportBackend>);
+
+impl WeakTransport {
+    pub(crate) fn upgrade(&self) -> Option<Transport> {
+        self.0.upgrade().map(Transport)
+    }
+}
 
 impl Transport {
     /// A handle to `backend`.
@@ -230,6 +243,22 @@ impl Transport {
     /// what is written before its handshake is done.
     pub fn set_held_back(&self, bytes: usize) {
         self.0.set_held_back(bytes);
+    }
+
+    /// Says that a layer stands on this transport, such as TLS, and that the program writes to `above`. The transport
+    /// does not keep `above` alive.
+    pub fn set_layer_above(&self, above: &Transport) {
+        self.0.set_layer_above(above);
+    }
+
+    /// The transport of the layer that stands on this one. `None` if there is none, and while it is not connected.
+    pub fn layer_above(&self) -> Option<Transport> {
+        self.0.layer_above()
+    }
+
+    /// A reference that does not keep it alive.
+    pub(crate) fn downgrade(&self) -> WeakTransport {
+        WeakTransport(Rc::downgrade(&self.0))
     }
 
     /// Says that the peer may send until it sees our end, and that nobody will read it. TLS says so of its own

@@ -129,6 +129,21 @@ fn an_attempt_can_be_stopped_from_inside_started_connecting() {
 }
 
 #[test]
+fn an_attempt_that_replaces_the_one_given_up_in_started_connecting_is_told_to_begin() {
+    let again = |_: &Reactor, client| {
+        let mut is_first = true;
+        let started = move |connector: &Connector| {
+            if std::mem::take(&mut is_first) {
+                connector.stop_connecting();
+                connector.connect();
+            }
+        };
+        Client { started: Box::new(started), ..client }
+    };
+    check(nobody(), again, &["started", "cancelled", "started", "failed ConnectionRefused"]);
+}
+
+#[test]
 fn an_attempt_stopped_before_it_began_fails_without_having_started() {
     let (_listener, address) = listener();
     let reactor = Reactor::new().unwrap();

@@ -177,6 +177,45 @@ fn over_tls_it_fires_when_the_handshake_is_done_with_the_transport_above_tls() {
 }
 
 #[test]
+fn a_protocol_that_the_program_has_put_tls_around_gives_the_transport_above_tls() {
+    let (reactor, authority, events) = (Reactor::new().unwrap(), Authority::new(), Events::default());
+    let identity = authority.issue(NAME, 2999);
+    let tls = TlsServer::new(&reactor, &[&identity.certificate], &identity.key, &[]).unwrap();
+    let received = Events::default();
+    let noted = received.clone();
+    let address = reactor.listen_tcp("127.0.0.1:0", tls.factory(move |_| Noting::new(&noted))).unwrap().host();
+    let client = TlsClient::new(&reactor, &authority.roots(), &[]).unwrap();
+    let noted = events.clone();
+    let wrapped = move |_| client.wrap(NAME, Box::new(Noting::new(&noted))).unwrap();
+    let kept = noting(reactor.connect(address, wrapped), &events);
+    until(&reactor, "it is up", || events.all() == ["made", "up"]);
+    let transport = kept.take().unwrap();
+    assert!(transport.is_tls());
+    transport.write(b"in records, after the handshake");
+    until(&reactor, "the server has it", || received.all() == ["made", "data in records, after the handshake"]);
+    transport.lose_connection();
+    until(&reactor, "it is over", || events.all() == ["made", "up", "lost Done"]);
+}
+
+#[test]
+fn a_protocol_that_panics_in_its_first_and_last_callback_still_fails_the_deferred() {
+    struct Broken;
+    impl Protocol for Broken {
+        fn connection_made(&mut self, _transport: &Transport) {
+            panic!("on purpose");
+        }
+        fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+        fn connection_lost(&mut self, _reason: &Reason) {
+            panic!("on purpose, again");
+        }
+    }
+    let (reactor, events, (_listener, address)) = (Reactor::new().unwrap(), Events::default(), silent());
+    let _kept = noting(reactor.connect(address, |_| Broken), &events);
+    until(&reactor, "it has failed", || !events.all().is_empty());
+    assert_eq!(events.all(), ["ended: false"]);
+}
+
+#[test]
 fn over_tls_a_failed_handshake_a_bad_name_and_a_cancel_are_failures() {
     let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
     let identity = authority.issue("other.test", 2999);

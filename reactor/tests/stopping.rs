@@ -152,6 +152,32 @@ fn calls_that_were_requested_before_the_end_of_a_stop_are_made() {
 }
 
 #[test]
+fn a_trigger_may_remove_another_one_of_its_phase_and_one_that_it_adds_waits_for_the_next_stop() {
+    for phase in [Phase::Before, Phase::During, Phase::After] {
+        let (reactor, events) = (Reactor::new().unwrap(), Rc::new(RefCell::new(Vec::new())));
+        let second: Rc<Cell<Option<reactor::event_loop::TriggerId>>> = Rc::default();
+        let (own, told, removed) = (reactor.clone(), events.clone(), second.clone());
+        let first = move || {
+            let is_removed = own.remove_system_event_trigger(removed.get().unwrap());
+            told.borrow_mut().push(if is_removed { "first removes it" } else { "first removes nothing" });
+            let told = told.clone();
+            own.add_system_event_trigger(phase, SystemEvent::Shutdown, move || told.borrow_mut().push("added"));
+        };
+        reactor.add_system_event_trigger(phase, SystemEvent::Shutdown, first);
+        let told = events.clone();
+        let id =
+            reactor.add_system_event_trigger(phase, SystemEvent::Shutdown, move || told.borrow_mut().push("second"));
+        second.set(Some(id));
+        for expected in [&["first removes it"][..], &["first removes it", "added"]] {
+            reactor.stop();
+            run_to_the_end(&reactor);
+            assert_eq!(*events.borrow(), expected, "{phase:?}");
+        }
+        assert!(!reactor.remove_system_event_trigger(id));
+    }
+}
+
+#[test]
 fn a_trigger_whose_deferred_never_fires_holds_a_stop_up_only_until_the_limit() {
     let (reactor, firers) = (impatient(), Rc::new(RefCell::new(Vec::new())));
     for _ in 0..2 {

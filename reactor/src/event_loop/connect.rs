@@ -16,7 +16,8 @@ use std::rc::Rc;
 impl Reactor {
     /// Connects to `destination` once. `build` makes the protocol, from the peer's address. The Deferred fires with the
     /// protocol's transport when `connection_made` has returned, before any data comes. Twisted's
-    /// `endpoint.connect(factory)`.
+    /// `endpoint.connect(factory)`. If `build` puts TLS around a protocol, the transport is that above TLS, and the
+    /// handshake has not begun; [`TlsClient::connect`] waits for the handshake.
     ///
     /// Fails with a [`ConnectError`](crate::error::ConnectError) if no connection could be made. Cancelling gives the
     /// attempt up. From the moment it fires, the protocol alone hears of the connection: a program that wants to
@@ -113,6 +114,11 @@ where
     fn client_connection_failed(&mut self, _connector: &Connector, failure: Failure) {
         self.announcement.make(|| Err(failure));
     }
+
+    /// The protocol has announced it already, with a better reason if there is TLS; unless it panicked.
+    fn client_connection_lost(&mut self, _connector: &Connector, reason: &Reason) {
+        self.announcement.make(|| Err(reason.clone().into()));
+    }
 }
 
 /// A protocol that also announces that its connection is up.
@@ -128,7 +134,13 @@ impl<P> Announcing<P> {
 
     /// After the inner protocol has heard the same: it sees its connection before anything else does.
     fn announce(&self, transport: &Transport) {
-        self.announcement.make(|| Ok(transport.clone()));
+        // The inner protocol may be a layer, such as TLS, that the program has put around its own. On the transport
+        // below it, the program would write in clear text.
+        let mut own = transport.clone();
+        while let Some(above) = own.layer_above() {
+            own = above;
+        }
+        self.announcement.make(|| Ok(own));
     }
 }
 

@@ -96,6 +96,9 @@ pub(super) struct ConnectorInner {
     factory: Cell<Option<Foreign<Box<dyn ClientFactory>>>>,
     state: RefCell<State>,
     timer: RefCell<Option<DelayedCall>>,
+    /// How many attempts have been asked for. A factory may give one up and ask for the next in one callback, and what
+    /// goes on after the callback must see that it belongs to the one before.
+    attempt_count: Cell<u64>,
 }
 
 enum State {
@@ -127,6 +130,7 @@ impl ConnectorInner {
             factory: Cell::new(Some(factory)),
             state: RefCell::new(State::Idle),
             timer: RefCell::new(None),
+            attempt_count: Cell::new(0),
         });
         if let Some(core) = inner.reactor.core().filter(|core| core.is_closing()) {
             inner.tell_failed(&core, ConnectError::Cancelled.into());
@@ -141,8 +145,10 @@ impl ConnectorInner {
             return;
         }
         this.state.replace(State::Starting);
+        let attempt = this.attempt_count.get() + 1;
+        this.attempt_count.set(attempt);
         let me = this.clone();
-        core.work.call_soon(Box::new(move || me.begin()));
+        core.work.call_soon(Box::new(move || me.begin(attempt)));
         let (me, timeout) = (Rc::downgrade(this), this.destination.time_allowed());
         let late = move || {
             if let Some(me) = me.upgrade() {
@@ -152,16 +158,18 @@ impl ConnectorInner {
         this.timer.replace(Some(core.work.timers.call_later(timeout, Box::new(late))));
     }
 
-    fn begin(self: &Rc<Self>) {
+    /// Begins the attempt of this number.
+    fn begin(self: &Rc<Self>, attempt: u64) {
         let Some(core) = self.reactor.core() else { return };
-        if !matches!(&*self.state.borrow(), State::Starting) {
+        let is_wanted = || matches!(&*self.state.borrow(), State::Starting) && self.attempt_count.get() == attempt;
+        if !is_wanted() {
             return; // The program has given the attempt up before the loop began it.
         }
         self.with_factory(&core, "started_connecting", |factory, connector| factory.started_connecting(connector));
         if core.is_closing() {
             self.give_up(ConnectError::Cancelled);
         }
-        if !matches!(&*self.state.borrow(), State::Starting) {
+        if !is_wanted() {
             return;
         }
         if let Some(address) = self.destination.address() {

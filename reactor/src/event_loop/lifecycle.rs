@@ -34,7 +34,6 @@ use crate::foreign::Foreign;
 use crate::{Deferred, DelayedCall};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,6 +153,8 @@ impl Reactor {
 
     /// Registers `f` to be called once, at a phase of an event. `f` returns nothing, or a Deferred; in the phase
     /// [`Before`](Phase::Before) a shutdown waits for that Deferred. A failure is logged and stops nothing.
+    ///
+    /// A trigger that another one of its phase adds is called at the next event.
     pub fn add_system_event_trigger<R>(
         &self,
         phase: Phase,
@@ -171,7 +172,8 @@ impl Reactor {
         id
     }
 
-    /// Removes a trigger. Returns false if it has run, or was removed, already.
+    /// Removes a trigger. A trigger may remove one of its own phase, which is then not called. Returns false if it has
+    /// run, or was removed, already.
     pub fn remove_system_event_trigger(&self, id: TriggerId) -> bool {
         let mut triggers = self.core.lifecycle.triggers.borrow_mut();
         let found = triggers.iter().position(|trigger| trigger.id == id).map(|at| triggers.remove(at));
@@ -287,14 +289,11 @@ impl Core {
 
     /// Runs the triggers of one phase in the order in which they were added.
     pub(super) fn run_triggers(&self, event: SystemEvent, phase: Phase) -> Vec<Foreign<Deferred<()>>> {
-        let mut triggers = self.lifecycle.triggers.borrow_mut();
-        let (now, later) =
-            mem::take(&mut *triggers).into_iter().partition(|trigger| trigger.event == event && trigger.phase == phase);
-        *triggers = later;
-        drop(triggers);
-        let now: Vec<Trigger> = now;
         let mut deferreds = Vec::new();
-        for trigger in now {
+        // Those that one of them adds wait for the next event, or a trigger that adds itself would hold this one up.
+        let end = self.lifecycle.next_id.get();
+        // One by one: each may remove others.
+        while let Some(trigger) = self.lifecycle.take_trigger(event, phase, end) {
             let what = |out: &mut dyn fmt::Write| out.write_fmt(format_args!("a trigger {phase:?} {event:?}"));
             self.run_callback(what, || deferreds.push(Foreign::new(trigger.action.into_inner()())));
         }
@@ -303,6 +302,14 @@ impl Core {
 }
 
 impl Lifecycle {
+    /// Takes out the first trigger of a phase that was added before `end`.
+    fn take_trigger(&self, event: SystemEvent, phase: Phase, end: u64) -> Option<Trigger> {
+        let mut triggers = self.triggers.borrow_mut();
+        let is_it = |trigger: &Trigger| trigger.event == event && trigger.phase == phase && trigger.id.0 < end;
+        let at = triggers.iter().position(is_it)?;
+        Some(triggers.remove(at))
+    }
+
     pub(super) fn waits_for_deferreds(&self) -> bool {
         self.pending.borrow().get() > 0
     }

@@ -371,6 +371,11 @@ impl TransportBackend for TlsBackend {
             return;
         }
         self.closing.set(Closing::AllWanted);
+        if self.lower.is_disconnecting() {
+            // It is closing or gone. A time limit for the handshake would outlive it, and a producer would be told to
+            // stop twice.
+            return;
+        }
         if !self.session.borrow().is_handshaking() {
             return self.close_when_all_is_written();
         }

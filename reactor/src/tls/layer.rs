@@ -103,7 +103,7 @@ impl TlsProtocol {
                     self.inner.data_received(&upper, &plain[..count]);
                 }
             }
-            if backend.close_notify.get() && !backend.peer_closed.replace(true) {
+            if backend.close_notify.get() && !backend.peer_closed.replace(true) && !backend.is_disconnecting() {
                 self.inner.read_connection_lost(&upper);
             }
             backend.flush();
@@ -143,7 +143,9 @@ impl Protocol for TlsProtocol {
         backend.start_handshake_deadline();
         // Before the inner protocol is called: if it panics, connection_lost needs the backend to stop the deadline.
         self.state = State::Up(backend.clone());
-        self.inner.connection_made(&Transport::new(backend.clone()));
+        let above = Transport::new(backend.clone());
+        transport.set_layer_above(&above);
+        self.inner.connection_made(&above);
         backend.flush(); // A client begins the handshake.
     }
 
@@ -160,7 +162,10 @@ impl Protocol for TlsProtocol {
 
     fn reading_resumed(&mut self, _transport: &Transport) {
         let Some(backend) = self.backend() else { return };
-        self.inner.reading_resumed(&Transport::new(backend.clone()));
+        // A protocol that closes during the handshake is not called until that is done and the connection is lost.
+        if !backend.is_disconnecting() {
+            self.inner.reading_resumed(&Transport::new(backend.clone()));
+        }
         let held = mem::take(&mut self.held);
         self.feed(&backend, &held);
     }
@@ -184,6 +189,7 @@ impl Protocol for TlsProtocol {
 
     fn reactor_stopping(&mut self, transport: &Transport) {
         match self.backend() {
+            Some(backend) if backend.is_disconnecting() => {} // It is closing already, and its handshake has a limit.
             Some(backend) => self.inner.reactor_stopping(&Transport::new(backend)),
             None => transport.lose_connection(),
         }

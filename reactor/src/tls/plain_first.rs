@@ -109,7 +109,9 @@ impl PlainFirst {
 impl Protocol for PlainFirst {
     fn connection_made(&mut self, transport: &Transport) {
         let Some(make_session) = self.make_session.take() else { return };
-        self.switch = Some(Rc::new(Switch::new(transport.clone(), make_session, self.profile.clone())));
+        let switch = Rc::new(Switch::new(transport.clone(), make_session, self.profile.clone()));
+        transport.set_layer_above(&Transport::new(switch.clone()));
+        self.switch = Some(switch);
         self.event(transport, |inner, transport| inner.connection_made(transport));
     }
 

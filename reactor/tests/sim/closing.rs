@@ -319,3 +319,107 @@ fn a_stop_waits_for_a_socket_that_lingers_but_not_beyond_its_own_limit() {
     world.run_for(2 * SECOND);
     assert!(server.state() != HostState::Running);
 }
+
+#[test]
+fn a_producer_registered_on_a_connection_that_is_gone_is_told_to_stop_unless_it_is_unregistered_or_replaced() {
+    struct Named(&'static str, Events);
+    impl Producer for Named {
+        fn pause_producing(&self) {}
+        fn resume_producing(&self) {}
+        fn stop_producing(&self) {
+            self.1.note(self.0);
+        }
+    }
+    let (world, told, line) = (world(1), Events::default(), LastTransport::default());
+    server(&world, &Events::default(), plain);
+    let (keep, producers) = (line.clone(), told.clone());
+    client(&world, &Events::default(), move |noting| {
+        let (keep, producers) = (keep.clone(), producers.clone());
+        let ours = keep.clone();
+        let lost = move |_: &Reason| {
+            ours.transport().register_producer(Named("unregistered", producers.clone()));
+            ours.transport().unregister_producer();
+            ours.transport().register_producer(Named("replaced", producers.clone()));
+            ours.transport().register_producer(Named("in connection_lost", producers.clone()));
+        };
+        Noting { lost: Box::new(lost), ..keep.of(noting) }
+    });
+    world.run_for(SECOND);
+    line.transport().lose_connection();
+    world.run_for(SECOND);
+    assert_eq!(told.all(), ["in connection_lost"]);
+    for name in ["replaced later", "unregistered later"] {
+        line.transport().register_producer(Named(name, told.clone()));
+    }
+    line.transport().unregister_producer();
+    world.run_for(SECOND);
+    assert_eq!(told.all(), ["in connection_lost"]);
+    line.transport().register_producer(Named("later", told.clone()));
+    assert_eq!(told.all(), ["in connection_lost"], "not before the call returns");
+    world.run_for(SECOND);
+    assert_eq!(told.all(), ["in connection_lost", "later"]);
+}
+
+#[test]
+fn a_producer_that_puts_another_in_its_place_when_it_is_paused_hears_nothing_more() {
+    struct Fickle(Transport, Events);
+    impl Producer for Fickle {
+        fn pause_producing(&self) {
+            self.1.note("pause");
+            self.0.register_producer(Asked(self.1.clone()));
+        }
+        fn resume_producing(&self) {
+            self.1.note("the old one resumes");
+        }
+    }
+    struct Asked(Events);
+    impl Producer for Asked {
+        fn is_pull(&self) -> bool {
+            true
+        }
+        fn pause_producing(&self) {}
+        fn resume_producing(&self) {
+            self.0.note("the new one is asked");
+        }
+    }
+    let (world, told, line) = (world(1), Events::default(), LastTransport::default());
+    server(&world, &Events::default(), plain);
+    let keep = line.clone();
+    client(&world, &Events::default(), move |noting| keep.of(noting));
+    world.run_for(SECOND);
+    let transport = line.transport();
+    transport.register_producer(Fickle(transport.clone(), told.clone()));
+    // More than the mark, and no more than the system takes at once: so it is paused with nothing left to wait for.
+    transport.write(&[7; 100_000]);
+    world.run_for(SECOND);
+    assert_eq!(told.all()[..2], ["pause", "the new one is asked"]);
+    assert!(!told.all().contains(&"the old one resumes".to_owned()));
+}
+
+#[test]
+fn a_pull_producer_that_another_registers_in_its_own_place_is_asked_without_any_other_event() {
+    struct Link(Transport, Events, u32);
+    impl Producer for Link {
+        fn is_pull(&self) -> bool {
+            true
+        }
+        fn pause_producing(&self) {}
+        fn resume_producing(&self) {
+            self.1.note(format!("link {}", self.2));
+            // Only the first time: it may be asked again.
+            if self.2 < 5 && self.1.all().iter().filter(|event| event.ends_with(&self.2.to_string())).count() == 1 {
+                self.0.register_producer(Link(self.0.clone(), self.1.clone(), self.2 + 1));
+            }
+        }
+    }
+    let (world, told, line) = (world(1), Events::default(), LastTransport::default());
+    server(&world, &Events::default(), plain);
+    let keep = line.clone();
+    client(&world, &Events::default(), move |noting| keep.of(noting));
+    world.run_for(SECOND);
+    line.transport().register_producer(Link(line.transport(), told.clone(), 1));
+    world.run_for(SECOND);
+    let mut links = told.all();
+    links.dedup();
+    assert_eq!(links, ["link 1", "link 2", "link 3", "link 4", "link 5"]);
+}

@@ -53,6 +53,72 @@ impl Identity {
     }
 }
 
+/// Closes as soon as it is connected, before the handshake, and again when the connection is lost.
+fn closes_at_once(noting: Noting) -> Noting {
+    let kept = LastTransport::default();
+    let line = kept.clone();
+    let noting = Noting { made: Box::new(|transport| transport.lose_connection()), ..noting };
+    Noting { lost: Box::new(move |_| line.transport().lose_connection()), ..kept.of(noting) }
+}
+
+#[test]
+fn an_end_that_closes_before_the_handshake_is_done_hears_nothing_but_the_loss_and_leaves_no_timer() {
+    let (world, identity) = (world(1), Identity::new());
+    let (ours, theirs) = (Events::default(), Events::default());
+    let hosts = [identity.serve(&world, &ours, closes_at_once), identity.connect(&world, &theirs, closes_at_once)];
+    world.run_for(SECOND);
+    assert_eq!(ours.all(), ["made", "lost Done"]);
+    assert_eq!(theirs.all(), ["made", "lost Done", "client lost"]);
+    for host in hosts {
+        assert_eq!(host.reactor().unwrap().delayed_call_count(), 0);
+    }
+}
+
+#[test]
+fn a_close_of_a_connection_that_broke_during_the_handshake_sets_no_timer() {
+    let (world, identity, line) = (world(1), Identity::new(), LastTransport::default());
+    let events = Events::default();
+    let server = server(&world, &events, plain); // It never answers a handshake.
+    let keep = line.clone();
+    let client = world.host("client", move |reactor| {
+        let (keep, tls) = (keep.clone(), TlsClient::new(reactor, &identity.roots(), &[]).unwrap());
+        let once = Once { events: Events::default(), shape: move |noting| keep.of(noting) };
+        reactor.connect_tcp(("server", PORT), tls.factory("server", once));
+    });
+    world.run_for(SECOND);
+    world.reset_connections(&server, &client);
+    world.run_for(SECOND);
+    line.transport().lose_connection();
+    assert_eq!(client.reactor().unwrap().delayed_call_count(), 0);
+}
+
+#[test]
+fn a_producer_that_closes_its_lost_connection_is_told_to_stop_once() {
+    struct Closing(Transport, Events);
+    impl reactor::Producer for Closing {
+        fn pause_producing(&self) {}
+        fn resume_producing(&self) {}
+        fn stop_producing(&self) {
+            self.1.note("stop");
+            self.0.lose_connection();
+        }
+    }
+    fn registers(noting: Noting) -> Noting {
+        let events = noting.events.clone();
+        let made = move |transport: &Transport| {
+            transport.register_producer(Closing(transport.clone(), events.clone()));
+        };
+        Noting { made: Box::new(made), ..noting }
+    }
+    let (world, identity, events) = (world(1), Identity::new(), Events::default());
+    let server = identity.serve(&world, &Events::default(), plain);
+    let client = identity.connect(&world, &events, registers);
+    world.run_for(SECOND);
+    world.reset_connections(&server, &client);
+    world.run_for(SECOND);
+    assert_eq!(events.all(), ["made", "lost Lost", "stop", "client lost"]);
+}
+
 fn hello(noting: Noting) -> Noting {
     saying("hello")(noting)
 }

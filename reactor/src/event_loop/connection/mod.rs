@@ -33,7 +33,7 @@ use super::connector::ConnectorInner;
 use super::work_queue::WorkQueue;
 use crate::driver::{Readiness, Stream, Token};
 use crate::foreign::Foreign;
-use crate::transport::TransportBackend;
+use crate::transport::{TransportBackend, WeakTransport};
 use crate::{Address, Protocol, Reason, Transport, UnixAddress};
 use lingering::Knowledge;
 pub(super) use lingering::Lingering;
@@ -67,6 +67,8 @@ pub(super) struct Connection {
     /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only
     /// once.
     told_to_stop: Cell<bool>,
+    /// The layer that stands on this connection, such as TLS.
+    layer_above: RefCell<Option<WeakTransport>>,
     /// Its peer is sure to send more than we read: see `lingering.rs`.
     lingers_on_close: Cell<bool>,
     /// It stands in the queue, or is being attended to: there is no need to queue it. So it is in the queue at most
@@ -109,6 +111,7 @@ impl Connection {
             sending: Sending::new(),
             has_begun: Cell::new(false),
             told_to_stop: Cell::new(false),
+            layer_above: RefCell::new(None),
             lingers_on_close: Cell::new(false),
             queued: Cell::new(false),
         })
@@ -179,8 +182,10 @@ impl Connection {
         // Last: a close waits until the last byte has been sent.
         self.finish();
         self.queued.set(stands_in_queue);
-        // The budget is used up, or the producer has written since the flush. The driver will not report either.
-        if self.life.get() != ConnectionState::Ended && (self.has_input() || self.sending.can_flush()) {
+        // The budget is used up, or the producer has written since the flush, or has put another in its place. The
+        // driver will report none of these.
+        let has_more = self.has_input() || self.sending.can_flush() || self.sending.owes_first_question();
+        if self.life.get() != ConnectionState::Ended && has_more {
             self.need_attention();
         }
     }
@@ -233,11 +238,12 @@ impl Connection {
         self.introduce(core); // It ended before the loop got to it: each protocol hears of both.
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));
         // Only now: the protocol may ask how many of its bytes were not sent.
-        let producer = self.sending.clear(&self.work.blocks);
+        self.sending.clear(&self.work.blocks);
         let protocol = self.protocol.take();
         // As a callback, so that a drop that takes long is logged.
         core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol));
-        if let Some(producer) = producer {
+        // Only now: the protocol may have unregistered it, even in its drop.
+        if let Some(producer) = self.sending.take_producer() {
             core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing());
         }
         // Last, because the factory may connect again: the old protocol must know by then.
@@ -266,7 +272,8 @@ impl Connection {
         // First: whatever a drop below, or a transport that lives on, asks for has no effect.
         self.life.set(ConnectionState::Ended);
         drop(self.protocol.take());
-        drop(self.sending.clear(&self.work.blocks));
+        self.sending.clear(&self.work.blocks);
+        drop(self.sending.take_producer());
         drop(self.stream.take());
         if let Some(connector) = &self.connector {
             connector.forget();

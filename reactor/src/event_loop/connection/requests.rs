@@ -7,8 +7,8 @@
 
 use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
-use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
-use crate::{Address, Producer, Reason};
+use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport};
+use crate::{Address, Producer, Reason, Transport};
 use std::rc::Rc;
 
 impl TransportBackend for Connection {
@@ -83,12 +83,20 @@ impl TransportBackend for Connection {
     }
 
     fn register_producer(&self, producer: Rc<dyn Producer>) {
-        if self.life.get() == ConnectionState::Ended {
-            // Not now: the producer registers itself from one of its own calls.
-            return self.work.call_soon(Box::new(move || producer.stop_producing()));
+        if self.stream.borrow().is_some() {
+            self.sending.register_producer(producer);
+            return self.need_attention(); // A pull producer is to be asked for its first piece.
         }
-        self.sending.register_producer(producer);
-        self.need_attention(); // A pull producer is to be asked for its first piece.
+        // The end has been delivered, and nothing comes any more that would stop this producer. Not now: it registers
+        // itself from one of its own calls. And only if it is still registered by then. The call holds it, and not this
+        // connection: a loop that is gone drops its calls, and the producer may hold the connection.
+        self.sending.note_late_producer(&producer);
+        let this = self.this.clone();
+        self.work.call_soon(Box::new(move || {
+            if this.upgrade().is_some_and(|me| me.sending.forget_late_producer(&producer)) {
+                producer.stop_producing();
+            }
+        }));
     }
 
     fn unregister_producer(&self) {
@@ -112,6 +120,14 @@ impl TransportBackend for Connection {
     fn set_held_back(&self, bytes: usize) {
         self.sending.set_held_back(bytes);
         self.need_attention();
+    }
+
+    fn set_layer_above(&self, above: &Transport) {
+        *self.layer_above.borrow_mut() = Some(above.downgrade());
+    }
+
+    fn layer_above(&self) -> Option<Transport> {
+        self.layer_above.borrow().as_ref().and_then(WeakTransport::upgrade)
     }
 
     fn linger_on_close(&self) {

@@ -9,6 +9,8 @@
 //!          one is registered    unregisters
 //!
 //!   producing  Running --above HIGH_WATER--> ToBePaused --told--> Paused --all written, told--> Running
+//!
+//!              ToBeAsked --all written, asked--> Pulled: asked again each time that all has been written
 //! ```
 //!
 //! Next: `requests.rs`, what a program asks of a connection.
@@ -23,7 +25,7 @@ use crate::timers::DelayedCall;
 use crate::transport::{HIGH_WATER, MAX_BUFFERED};
 use crate::{Producer, Reason};
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 pub(super) struct Sending {
@@ -38,6 +40,9 @@ pub(super) struct Sending {
     side: Cell<OurSide>,
     producer: RefCell<Option<Foreign<Rc<dyn Producer>>>>,
     producing: Cell<Producing>,
+    /// The producer that was registered when the connection was gone. It has to be told to stop, unless it is
+    /// unregistered first.
+    late_producer: RefCell<Option<Weak<dyn Producer>>>,
     /// Aborts a closing connection if its peer takes no more bytes, or its producer writes no more.
     close_timer: RefCell<Option<DelayedCall>>,
 }
@@ -69,6 +74,8 @@ enum Producing {
     /// The loop has still to tell it to pause.
     ToBePaused,
     Paused,
+    /// It is a pull producer, and has not been asked yet.
+    ToBeAsked,
     /// It is asked for a piece each time that everything has been sent.
     Pulled,
 }
@@ -84,6 +91,7 @@ impl Sending {
             side: Cell::new(OurSide::Open),
             producer: RefCell::new(None),
             producing: Cell::new(Producing::Running),
+            late_producer: RefCell::new(None),
             close_timer: RefCell::new(None),
         }
     }
@@ -160,35 +168,64 @@ impl Sending {
         }
     }
 
+    /// Whether a producer that has just been registered must be asked for its first piece. No event would come for
+    /// that.
+    pub(super) fn owes_first_question(&self) -> bool {
+        self.producing.get() == Producing::ToBeAsked && self.waiting() == 0
+    }
+
     /// Whether a flush would send something.
     pub(super) fn can_flush(&self) -> bool {
         self.edge.get() == Edge::Writable && !self.out.borrow().is_empty()
     }
 
     pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
-        self.producing.set(if producer.is_pull() { Producing::Pulled } else { Producing::Running });
+        self.producing.set(if producer.is_pull() { Producing::ToBeAsked } else { Producing::Running });
         drop(self.producer.replace(Some(Foreign::new(producer))));
         self.note_pause();
     }
 
     /// Forgets the producer, if there is one. True if an end waited for it, which can be sent now.
     pub(super) fn forget_producer(&self) -> bool {
-        drop(self.producer.take());
+        let producer = self.producer.take();
+        self.late_producer.take();
         self.producing.set(Producing::Running);
         let has_waited = self.side.get() == OurSide::ProducerFinishes;
         if has_waited {
             self.side.set(OurSide::Closing);
         }
+        drop(producer); // Last: its drop may register another.
         has_waited
     }
 
-    /// Drops the unsent bytes. Returns the producer, which the caller must tell.
-    pub(super) fn clear(&self, blocks: &Blocks) -> Option<Foreign<Rc<dyn Producer>>> {
+    /// Drops the unsent bytes.
+    pub(super) fn clear(&self, blocks: &Blocks) {
         self.out.borrow_mut().clear(blocks);
         if let Some(timer) = self.close_timer.take() {
             timer.cancel();
         }
+    }
+
+    /// Takes the producer out: the caller must tell it that the connection is gone.
+    pub(super) fn take_producer(&self) -> Option<Foreign<Rc<dyn Producer>>> {
         self.producer.take()
+    }
+
+    /// A producer was registered after the end: see [`Sending::late_producer`].
+    pub(super) fn note_late_producer(&self, producer: &Rc<dyn Producer>) {
+        *self.late_producer.borrow_mut() = Some(Rc::downgrade(producer));
+        // In `connection_lost`, an earlier one is still here. Last: its drop may register another.
+        drop(self.producer.take());
+    }
+
+    /// Forgets the late producer, if it is this one. False if it was unregistered, or another took its place.
+    pub(super) fn forget_late_producer(&self, producer: &Rc<dyn Producer>) -> bool {
+        let mut late = self.late_producer.borrow_mut();
+        let is_it = late.as_ref().is_some_and(|late| late.ptr_eq(&Rc::downgrade(producer)));
+        if is_it {
+            *late = None;
+        }
+        is_it
     }
 }
 
@@ -232,19 +269,25 @@ impl Connection {
         if producing.get() == Producing::Running || self.life.get() == ConnectionState::Ended {
             return;
         }
-        let Some(producer) = self.sending.producer.borrow().clone() else { return };
+        let registered = || self.sending.producer.borrow().clone();
         let describe = |out: &mut dyn std::fmt::Write| {
             out.write_fmt(format_args!("a producer for the connection to {}", self.peer))
         };
         // Each state is set before its call: the callback may register another producer, which begins as running.
-        if producing.get() == Producing::ToBePaused {
+        if producing.get() == Producing::ToBePaused
+            && let Some(producer) = registered()
+        {
             producing.set(Producing::Paused);
             core.run_callback(describe, || producer.pause_producing());
         }
-        // The callback may have unregistered the producer, or registered another.
-        if matches!(producing.get(), Producing::Paused | Producing::Pulled) && self.sending.waiting() == 0 {
-            if producing.get() == Producing::Paused {
-                producing.set(Producing::Running);
+        // Asked again: the callback may have unregistered the producer, registered another, or ended the connection.
+        let Some(producer) = registered().filter(|_| self.life.get() != ConnectionState::Ended) else { return };
+        if self.sending.waiting() == 0 {
+            match producing.get() {
+                Producing::Paused => producing.set(Producing::Running),
+                Producing::ToBeAsked => producing.set(Producing::Pulled),
+                Producing::Pulled => {}
+                Producing::Running | Producing::ToBePaused => return,
             }
             core.run_callback(describe, || producer.resume_producing());
         }
