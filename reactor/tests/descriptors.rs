@@ -115,6 +115,60 @@ fn a_port_without_descriptors_does_not_spin() {
     });
 }
 
+/// Numbers of errors on Linux, whose `accept` has them all.
+#[cfg(target_os = "linux")]
+mod error {
+    pub(crate) const OF_ONE_CONNECTION: [i32; 3] = [ECONNABORTED, EPERM, ETIMEDOUT];
+    pub(crate) const OF_THE_SYSTEM: [i32; 4] = [EMFILE, ENFILE, ENOBUFS, ENOMEM];
+    const EPERM: i32 = 1;
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ECONNABORTED: i32 = 103;
+    const ENOBUFS: i32 = 105;
+    const ETIMEDOUT: i32 = 110;
+}
+
+/// Has a client connect to a port whose `accept` fails first with `error`. Returns how many times the port tried until
+/// it served the client, and how long that took on the loop's clock.
+#[cfg(target_os = "linux")]
+fn serve_after(error: i32) -> (usize, Duration) {
+    let hooks = Hooks::default();
+    let mut settings = Settings::default();
+    settings.accept_retry = Duration::from_millis(40);
+    let (reactor, events) = (edited(&hooks, settings), Events::default());
+    let made = events.clone();
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_| Noting::new(&made)).unwrap();
+    hooks.accept_errors.borrow_mut().push_back(error);
+    let begin = reactor.now();
+    let _client = TcpStream::connect(port.host()).unwrap();
+    until(&reactor, "the client is served", || events.all() == ["made"]);
+    let (tries, took) = (hooks.accepts.get(), reactor.now() - begin);
+    // The one that is left is that of `until` itself.
+    until(&reactor, "no retry is left", || reactor.delayed_call_count() == 1);
+    (tries, took)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_that_failed_before_it_was_accepted_does_not_delay_the_next() {
+    for error in error::OF_ONE_CONNECTION {
+        let (tries, _) = serve_after(error);
+        // The failure, the client behind it, and the end of the backlog: all in one go.
+        assert_eq!(tries, 3, "error {error}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_port_that_the_system_denies_a_socket_tries_again_after_its_time() {
+    for error in error::OF_THE_SYSTEM {
+        let (tries, took) = serve_after(error);
+        assert_eq!(tries, 3, "error {error}");
+        assert!(took >= Duration::from_millis(40), "error {error}: after {took:?}");
+    }
+}
+
 /// Keeps what the loop logs about its ports.
 struct Lines(Mutex<Vec<String>>);
 

@@ -2,6 +2,7 @@
 //! over it unchanged.
 
 mod addresses;
+mod breaks;
 mod closing;
 mod connecting;
 mod coroutines;

@@ -1,5 +1,9 @@
-//! UDP over the real driver: datagrams, connected ports, refusals, budgets, the end of a port; and Twisted both ways.
+//! UDP over the real driver: datagrams, connected ports, refusals, budgets, the end of a port; errors of `send`; and
+//! Twisted both ways.
 
+#[path = "../util/driver.rs"]
+#[allow(dead_code, reason = "what other tests do to a driver")]
+mod driver;
 #[path = "../util/events.rs"]
 #[allow(dead_code, reason = "the protocols of streams in it")]
 mod events;
@@ -7,6 +11,7 @@ mod events;
 #[allow(dead_code, reason = "the streams in it")]
 mod peer;
 mod peers;
+mod send_errors;
 #[path = "../util/twisted.rs"]
 mod twisted;
 #[path = "../util/mod.rs"]

@@ -1,8 +1,11 @@
 //! [`Edited`]: the real driver, with its look-ups and events in the hands of a test.
 
-use reactor::driver::{Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake};
+use reactor::driver::{
+    DatagramSocket, Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake,
+};
 use reactor::{Address, Settings};
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -31,6 +34,12 @@ pub(crate) struct Hooks {
     pub(crate) polls: Rc<Cell<usize>>,
     /// How often a port has tried to accept.
     pub(crate) accepts: Rc<Cell<usize>>,
+    /// The numbers of the errors with which the next calls of `accept` fail, without reaching the system.
+    pub(crate) accept_errors: Rc<RefCell<VecDeque<i32>>>,
+    /// The errors with which the next calls of `send` of a UDP socket fail, without reaching the system.
+    pub(crate) send_errors: Rc<RefCell<VecDeque<io::ErrorKind>>>,
+    /// The datagrams that were handed to `send`, those that failed included.
+    pub(crate) datagrams: Rc<RefCell<Vec<Vec<u8>>>>,
     /// The attempts to connect, in order.
     pub(crate) attempts: Rc<RefCell<Vec<Attempt>>>,
     /// Sees the events of each poll and may change them.
@@ -78,7 +87,7 @@ impl Driver for Edited {
         token: Token,
     ) -> io::Result<Box<dyn Listener>> {
         let inner = self.inner.listen_tcp(address, options, token)?;
-        Ok(Box::new(Counted { inner, accepts: self.hooks.accepts.clone() }))
+        Ok(Box::new(Counted { inner, hooks: self.hooks.clone() }))
     }
     fn connect_tcp(
         &mut self,
@@ -88,6 +97,15 @@ impl Driver for Edited {
     ) -> io::Result<Box<dyn Stream>> {
         self.hooks.attempts.borrow_mut().push(Attempt { address, bind, token });
         self.inner.connect_tcp(address, bind, token)
+    }
+    fn listen_udp(
+        &mut self,
+        address: SocketAddr,
+        options: ListenOptions,
+        token: Token,
+    ) -> io::Result<Box<dyn DatagramSocket>> {
+        let inner = self.inner.listen_udp(address, options, token)?;
+        Ok(Box::new(Scripted { inner, hooks: self.hooks.clone() }))
     }
     fn resolve(&mut self, host: &str, reply: LookupReply) {
         match &mut *self.hooks.resolve.borrow_mut() {
@@ -106,18 +124,49 @@ impl Driver for Edited {
     }
 }
 
-/// A listener that counts the calls of `accept`.
+/// A listener that counts the calls of `accept`, and fails as the test says.
 struct Counted {
     inner: Box<dyn Listener>,
-    accepts: Rc<Cell<usize>>,
+    hooks: Hooks,
 }
 
 impl Listener for Counted {
     fn accept(&self, token: Token) -> io::Result<(Box<dyn Stream>, Address)> {
-        self.accepts.set(self.accepts.get() + 1);
-        self.inner.accept(token)
+        self.hooks.accepts.set(self.hooks.accepts.get() + 1);
+        match self.hooks.accept_errors.borrow_mut().pop_front() {
+            Some(error) => Err(io::Error::from_raw_os_error(error)),
+            None => self.inner.accept(token),
+        }
     }
     fn local_address(&self) -> io::Result<Address> {
+        self.inner.local_address()
+    }
+}
+
+/// A UDP socket that fails to send as the test says.
+struct Scripted {
+    inner: Box<dyn DatagramSocket>,
+    hooks: Hooks,
+}
+
+impl DatagramSocket for Scripted {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.inner.receive(buffer)
+    }
+    fn send(&self, datagram: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
+        self.hooks.datagrams.borrow_mut().push(datagram.to_vec());
+        match self.hooks.send_errors.borrow_mut().pop_front() {
+            Some(error) => Err(error.into()),
+            None => self.inner.send(datagram, to),
+        }
+    }
+    fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+        self.inner.connect(peer)
+    }
+    fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.inner.set_broadcast(on)
+    }
+    fn local_address(&self) -> io::Result<SocketAddr> {
         self.inner.local_address()
     }
 }

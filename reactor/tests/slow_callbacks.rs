@@ -1,0 +1,80 @@
+//! A callback that holds the loop for too long is logged, by its name and with its time.
+
+#[path = "util/driver.rs"]
+mod driver;
+mod util;
+
+use driver::{Hooks, edited};
+use reactor::{Protocol, Settings, Transport};
+use std::cell::Cell;
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::time::Duration;
+use util::until;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Keeps the warnings.
+struct Lines(Mutex<Vec<String>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+    fn flush(&self) {}
+}
+
+/// Its callbacks take a time that the test sets: the loop's clock moves on by that, and nobody waits.
+struct Slow {
+    hooks: Hooks,
+    time: Rc<Cell<Duration>>,
+}
+
+impl Protocol for Slow {
+    fn connection_made(&mut self, _transport: &Transport) {
+        self.hooks.ahead.set(self.hooks.ahead.get() + self.time.get());
+    }
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
+
+/// What is logged about a callback of a connection, and about a delayed call, that both take `time`.
+fn logged(limit: Duration, time: Duration) -> Vec<String> {
+    LINES.0.lock().unwrap().clear();
+    let (hooks, mut settings) = (Hooks::default(), Settings::default());
+    settings.slow_callback = limit;
+    let reactor = edited(&hooks, settings);
+    let (slow, takes) = (hooks.clone(), Rc::new(Cell::new(time)));
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_| Slow { hooks: slow.clone(), time: takes.clone() }).unwrap();
+    let _client = TcpStream::connect(port.host()).unwrap();
+    until(&reactor, "it is connected", || reactor.inventory().connections.len() == 1);
+    let ahead = hooks.ahead.clone();
+    let call = reactor.call_later(Duration::ZERO, move || ahead.set(ahead.get() + time));
+    until(&reactor, "the call is made", || !call.active());
+    std::mem::take(&mut *LINES.0.lock().unwrap())
+}
+
+/// One test: there is one logger.
+#[test]
+fn a_callback_that_takes_longer_than_the_setting_is_logged_with_its_name_and_time() {
+    log::set_logger(&LINES).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    // A real clock runs under the test's, so the limits are far from the times. A machine that stops for a minute
+    // between two readings would show here, and nowhere else.
+    assert_eq!(logged(60_000 * MS, 1000 * MS), [""; 0]);
+    let lines = logged(60_000 * MS, 61_000 * MS);
+    let [made, call] = &lines[..] else { panic!("{lines:?}") };
+    assert!(made.starts_with("connection_made of the connection to 127.0.0.1:"), "{made}");
+    assert!(call.starts_with("the delayed call requested at "), "{call}");
+    assert!(call.contains(file!()), "{call}");
+    for line in [made, call] {
+        assert!(line.contains(" held the loop for 61."), "{line}");
+    }
+}
