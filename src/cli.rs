@@ -5,13 +5,16 @@
 mod ask;
 mod check;
 mod completions;
+mod keys;
 mod man;
 mod outcome;
+mod reach;
 mod serve;
 mod talk;
 mod usage;
 
 pub use ask::PlacesOptions;
+pub use keys::KeysOptions;
 pub use outcome::Error;
 pub use serve::ServerOptions;
 pub use talk::{Saying, TalkOptions};
@@ -38,6 +41,8 @@ pub enum Action {
     RunServer(ServerOptions),
     /// To read a configuration and say what is wrong with it.
     Check(PathBuf),
+    /// To make the keys and certificates of a herd.
+    Keys(KeysOptions),
     /// To give one command to a server of the herd.
     Talk(TalkOptions),
     /// To ask the Places service once.
@@ -118,6 +123,7 @@ fn action(
         }),
         (Command::Serve, [second, ..]) => return Err(format!("one server at a time: {second:?} is a second one")),
         (Command::Check, [file]) => Action::Check(PathBuf::from(file)),
+        (Command::Keys, [] | [_]) => Action::Keys(KeysOptions { directory: rest.first().map(PathBuf::from), config }),
         (Command::IamAt | Command::WhatsAt, rest) => {
             let saying = Saying::parse(command == Command::IamAt, rest)?.ok_or_else(wrong)?;
             let server = given.remove("server").map(into_text).transpose()?;
@@ -130,7 +136,7 @@ fn action(
             Action::Print(completions::script(shell).ok_or_else(unknown)?)
         }
         (Command::Man, _) => return Err(format!("{first} takes no arguments {SEE_HELP}")),
-        (Command::Check | Command::Completions, _) => return Err(wrong()),
+        (Command::Check | Command::Keys | Command::Completions, _) => return Err(wrong()),
     })
 }
 
@@ -157,6 +163,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(())
         }
         Ok(Action::Check(file)) => check::run(&file),
+        Ok(Action::Keys(options)) => keys::run(&options),
         Ok(Action::Talk(options)) => talk::run(&options),
         Ok(Action::AskPlaces(question)) => ask::run(&question).map_err(Error::Failed),
         Ok(Action::RunServer(options)) => serve::run(&options),

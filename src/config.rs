@@ -10,12 +10,16 @@ mod log;
 mod places;
 mod read_file;
 mod reader;
+mod servers;
+mod tls;
 
 pub use log::LogConfig;
 pub(crate) use log::MAX_LOG_BUFFER;
 pub use places::{ExtraField, PlacesConfig, Provider};
 pub(crate) use read_file::read_file;
 pub use reader::ConfigError;
+pub use servers::{Door, HostPort, LinkTarget, RESERVED_NAMES, ServerConfig};
+pub use tls::TlsConfig;
 
 use reader::{Reader, Value};
 use std::collections::BTreeMap;
@@ -33,18 +37,12 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
     ("Powell", 12204, &[]),
 ];
 
-/// The words that are commands on the command line, so no server can have one of them as its name.
-pub const RESERVED_NAMES: [&str; 6] = ["check", "iamat", "whatsat", "places", "man", "completions"];
-
 /// The maximum of `[limits] ahead`, and its default. The servers of a herd take no AT beyond it from each other, so a
 /// server that accepted more from its clients would be alone with that.
 pub const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
 
 /// The maximum size of a configuration file in bytes: room for many thousand servers.
 const MAX_SIZE: usize = 4 << 20;
-
-/// The maximum length of a server's name in bytes: it stands in every AT line.
-const MAX_NAME: usize = 64;
 
 /// A whole herd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,27 +55,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the log of a server may cost.
     pub log: LogConfig,
-}
-
-/// One server of the herd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerConfig {
-    /// The host name or address where it listens.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The names of its neighbors, sorted. Each of them has this server among its neighbors, too.
-    pub neighbors: Vec<String>,
-}
-
-impl ServerConfig {
-    /// `host:port`, with brackets around an IPv6 address.
-    pub fn address(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
-    }
+    /// With which keys and certificates it speaks TLS.
+    pub tls: TlsConfig,
 }
 
 /// `[limits]`.
@@ -120,11 +99,13 @@ impl Default for Config {
             .iter()
             .map(|(name, port, neighbors)| {
                 let neighbors = neighbors.iter().map(|name| (*name).to_owned()).collect();
-                ((*name).to_owned(), ServerConfig { host: "127.0.0.1".to_owned(), port: *port, neighbors })
+                let address = Some(HostPort { host: "127.0.0.1".to_owned(), port: *port });
+                ((*name).to_owned(), ServerConfig { address, neighbors, ..ServerConfig::default() })
             })
             .collect();
-        link_both_ways(&mut servers);
-        Config { servers, places: PlacesConfig::default(), limits: Limits::default(), log: LogConfig::default() }
+        servers::link_both_ways(&mut servers);
+        let (places, limits, log, tls) = Default::default();
+        Config { servers, places, limits, log, tls }
     }
 }
 
@@ -173,23 +154,6 @@ impl Config {
     }
 }
 
-/// Makes each server a neighbor of its neighbors: it is enough to name one side of a link.
-fn link_both_ways(servers: &mut BTreeMap<String, ServerConfig>) {
-    let links: Vec<(String, String)> = servers
-        .iter()
-        .flat_map(|(name, server)| server.neighbors.iter().map(|neighbor| (neighbor.clone(), name.clone())))
-        .collect();
-    for (from, to) in links {
-        if let Some(server) = servers.get_mut(&from) {
-            server.neighbors.push(to);
-        }
-    }
-    for server in servers.values_mut() {
-        server.neighbors.sort();
-        server.neighbors.dedup();
-    }
-}
-
 impl Reader<'_> {
     fn config(&self, table: &DeTable<'_>) -> Result<Config, ConfigError> {
         let mut config = Config::default();
@@ -203,86 +167,12 @@ impl Reader<'_> {
                 "places" => config.places = self.places(value)?,
                 "limits" => config.limits = self.limits(value)?,
                 "log" => config.log = self.log(value)?,
-                _ => return Err(self.unknown(key, "", &["servers", "places", "limits", "log"])),
+                "tls" => config.tls = self.tls(value)?,
+                _ => return Err(self.unknown(key, "", &["servers", "places", "limits", "log", "tls"])),
             }
         }
+        self.check_keys(table, &config.servers, &config.tls)?;
         Ok(config)
-    }
-
-    fn servers(&self, value: &Value<'_>) -> Result<BTreeMap<String, ServerConfig>, ConfigError> {
-        let mut servers = BTreeMap::new();
-        for (name, value) in self.table(value, "servers")? {
-            let name = name.get_ref();
-            let printable = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
-            // The command line could not tell this server from the command.
-            if RESERVED_NAMES.contains(&name.as_ref()) {
-                return Err(self.error(value, format!("a server cannot be named {name:?}: that is a command")));
-            }
-            if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(printable) {
-                let what = "a server's name is at most 64 printable ASCII characters without white space and slashes";
-                return Err(self.error(value, format!("{name:?}: {what}")));
-            }
-            servers.insert(name.to_string(), self.server(value, name)?);
-        }
-        // In this order: a link is checked where its author wrote it, not where it was added.
-        self.check_neighbors(value, &servers)?;
-        self.check_addresses(value, &servers)?;
-        link_both_ways(&mut servers);
-        Ok(servers)
-    }
-
-    fn check_neighbors(&self, value: &Value<'_>, servers: &BTreeMap<String, ServerConfig>) -> Result<(), ConfigError> {
-        if servers.is_empty() {
-            return Err(self.error(value, "a herd has at least one server"));
-        }
-        for (name, server) in servers {
-            for neighbor in &server.neighbors {
-                let wrong = match servers.contains_key(neighbor) {
-                    _ if neighbor == name => "is named as its own neighbor",
-                    false => "has a neighbor that is not a server of the herd",
-                    true => continue,
-                };
-                // The error has the line of the list that names the neighbor.
-                let table = value.get_ref().as_table();
-                let entry = table.and_then(|table| table.get(name.as_str())).unwrap_or(value);
-                let list = entry.get_ref().as_table().and_then(|table| table.get("neighbors")).unwrap_or(entry);
-                return Err(self.error(list, format!("server {name} {wrong}: {neighbor:?}")));
-            }
-        }
-        Ok(())
-    }
-
-    /// Two servers at one address are a slip of copying: the second one could not start.
-    fn check_addresses(&self, value: &Value<'_>, servers: &BTreeMap<String, ServerConfig>) -> Result<(), ConfigError> {
-        let mut seen = BTreeMap::new();
-        for (name, server) in servers {
-            let address = server.address();
-            if let Some(other) = seen.insert((server.host.to_ascii_lowercase(), server.port), name) {
-                let entry = value.get_ref().as_table().and_then(|table| table.get(name.as_str())).unwrap_or(value);
-                return Err(self.error(entry, format!("servers {other} and {name} have the same address {address:?}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn server(&self, value: &Value<'_>, name: &str) -> Result<ServerConfig, ConfigError> {
-        let (mut address, mut neighbors) = (None, Vec::new());
-        for (key, value) in self.table(value, &format!("servers.{name}"))? {
-            match key.get_ref().as_ref() {
-                "address" => address = Some(self.address(value, "address")?),
-                "neighbors" => {
-                    let list = value.get_ref().as_array();
-                    let wrong = || format!("{} is not a list of names", self.shown("neighbors", value));
-                    let list = list.ok_or_else(|| self.error(value, wrong()))?;
-                    for neighbor in list.iter() {
-                        neighbors.push(self.string(neighbor, "a neighbor")?.to_owned());
-                    }
-                }
-                _ => return Err(self.unknown(key, &format!(" of server {name}"), &["address", "neighbors"])),
-            }
-        }
-        let (host, port) = address.ok_or_else(|| self.error(value, format!("server {name} has no address")))?;
-        Ok(ServerConfig { host, port, neighbors })
     }
 
     fn limits(&self, value: &Value<'_>) -> Result<Limits, ConfigError> {

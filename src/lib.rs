@@ -5,6 +5,7 @@
 //!
 //! * [`message`] and [`decimal`]: the commands, bytes in and out. Pure.
 //! * [`locations`]: what is known, and what is newer. Pure.
+//! * [`identity`]: the keys and certificates of a server.
 //! * [`server`]: one server: what it knows, its links, its Places service.
 //! * [`connections`]: all connections to it, and what they may cost.
 //! * [`protocol`]: one connection, and [`replies`], which keeps its replies in order.
@@ -18,8 +19,8 @@
 //! the decisions know no connection, the log knows no key, the configuration knows no command line, and nothing knows
 //! the simulation.
 //!
-//! Circle: `server.rs`, `protocol.rs`, `links.rs` and `links/` are one thing, a server at work. A connection and a link
-//! tell the server what they received, and the server tells the links what to pass on.
+//! Circle: `server.rs`, `server/`, `protocol.rs`, `links.rs` and `links/` are one thing, a server at work. A
+//! connection and a link tell the server what they received, and the server tells the links what to pass on.
 //!
 //! Next: [`message.rs`](mod@crate::message).
 
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod connections;
 pub mod decimal;
+pub mod identity;
 pub mod links;
 pub mod locations;
 pub mod log_file;

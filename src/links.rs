@@ -15,20 +15,20 @@
 //!
 //! Next: [`links/wire.rs`](../../src/proxyherd/links/wire.rs.html), the link as the reactor sees it.
 
+mod addresses;
 mod marks;
 mod pending;
 mod refused;
 mod wire;
 
-use crate::config::ServerConfig;
+use crate::config::LinkTarget;
 use crate::locations::{Change, ClientId, NeighborId};
 use crate::log_file::Traffic;
-use crate::replies::Replies;
 use crate::server::Server;
 use pending::{Look, Pending};
 use reactor::transport::{HIGH_WATER, KeepAlive};
-use reactor::{Connector, Deferred, DelayedCall, Destination, Failure, LineTransport, Transport};
-use refused::{LOOK_UP_AGAIN, Refused};
+use reactor::{Connector, DelayedCall, Destination, LineTransport, Transport};
+use refused::Refused;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -86,8 +86,8 @@ pub struct Link {
     id: NeighborId,
     name: String,
     traffic: Traffic,
-    host: String,
-    port: u16,
+    /// Where the neighbor listens, and how we connect.
+    target: LinkTarget,
     /// The addresses of the neighbor's name: it may connect to us from these.
     addresses: RefCell<Vec<IpAddr>>,
     /// How many connections from the neighbor are open.
@@ -101,6 +101,8 @@ pub struct Link {
     state: RefCell<State>,
     /// How many attempts have failed since the last good link.
     failures: Cell<u32>,
+    /// What TLS failed of when the operator was last told, to tell it once only.
+    told: RefCell<Option<String>>,
     pending: RefCell<Pending>,
     /// Goes on looking at clients in a later turn.
     rest: RefCell<Option<DelayedCall>>,
@@ -125,15 +127,14 @@ enum State {
 }
 
 impl Link {
-    pub(crate) fn new(server: &Rc<Server>, id: NeighborId, name: String, there: &ServerConfig) -> Rc<Link> {
+    pub(crate) fn new(server: &Rc<Server>, id: NeighborId, name: String, target: LinkTarget) -> Rc<Link> {
         Rc::new_cyclic(|this| Link {
             this: this.clone(),
             server: Rc::downgrade(server),
             id,
             traffic: Traffic::of_neighbor(&format!("to {name}"), &name, server.reactor()),
             name,
-            host: there.host.clone(),
-            port: there.port,
+            target,
             addresses: RefCell::default(),
             inbound: Cell::new(0),
             may_lack_news: Cell::new(false),
@@ -141,6 +142,7 @@ impl Link {
             lookup_failed: Cell::new(false),
             state: RefCell::new(State::Closed),
             failures: Cell::new(0),
+            told: RefCell::default(),
             pending: RefCell::new(Pending::nothing(id)),
             rest: RefCell::default(),
             silence: RefCell::default(),
@@ -183,67 +185,27 @@ impl Link {
         self.pending.borrow().len()
     }
 
-    /// Whether a peer from this address may say that it is the neighbor.
+    /// Whether both ends prove with certificates which servers they are.
+    pub fn is_secure(&self) -> bool {
+        self.target.is_secure
+    }
+
+    /// Whether a peer from this address may say, in clear text, that it is the neighbor.
     pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        if self.is_secure() {
+            return false;
+        }
         let Some(address) = address.map(|address| address.to_canonical()) else { return false };
         // A neighbor that listens on every address of this machine connects from a loopback address.
         self.addresses.borrow().iter().any(|own| *own == address || own.is_unspecified() && address.is_loopback())
     }
 
-    /// Looks up the addresses of the neighbor's name. The Deferred does not fail: a name that is not known now may be
-    /// known later, and each attempt to connect looks again.
-    ///
-    /// A connection that was refused may turn out to be the neighbor's. The neighbor believes that everything it wrote
-    /// there has been told. So we close that connection once its replies have gone out: the neighbor connects again,
-    /// and tells everything again.
-    pub(crate) fn look_up(&self) -> Deferred<()> {
-        let Some(server) = self.server.upgrade() else { return reactor::deferred::succeed(()) };
-        let this = self.this.clone();
-        server.reactor().resolve_anew(&self.host).add_both(move |result| {
-            let Some(link) = this.upgrade() else { return };
-            link.record_addresses(result);
-            let known = link.refused.borrow_mut().take(|from| link.may_come_from(from));
-            known.iter().for_each(|replies| replies.close_when_paid());
-            link.schedule_look_up();
-        })
-    }
-
-    fn record_addresses(&self, result: Result<Vec<IpAddr>, Failure>) {
-        let had_failed = self.lookup_failed.replace(result.is_err());
-        match result {
-            Ok(addresses) => *self.addresses.borrow_mut() = addresses.iter().map(IpAddr::to_canonical).collect(),
-            Err(failure) if had_failed => log::debug!("neighbor {}: {failure}", self.name),
-            Err(failure) => log::warn!("neighbor {}: {failure}", self.name),
-        }
-    }
-
-    /// Remembers a peer that said it is the neighbor, from an address that is not known as the neighbor's now.
-    pub(crate) fn remember_refused(&self, from: Option<IpAddr>, connection: &Rc<Replies>) {
-        self.refused.borrow_mut().push(from, connection);
-        self.schedule_look_up();
-    }
-
-    /// While a refused peer is connected, looks the name up every few seconds. The answer may have been wrong, and
-    /// while our link is up nothing else asks again.
-    fn schedule_look_up(&self) {
-        let Some(server) = self.server.upgrade() else { return };
-        let mut refused = self.refused.borrow_mut();
-        refused.forget_closed();
-        if refused.needs_look_up() {
-            let this = self.this.clone();
-            refused.set_look_up(server.reactor().call_later(LOOK_UP_AGAIN, move || {
-                if let Some(link) = this.upgrade() {
-                    link.look_up().detach();
-                }
-            }));
-        }
-    }
-
-    /// Begins to connect, from our own address: the neighbor recognizes us by it.
+    /// Begins to connect. In clear text, it does so from our own address: the neighbor recognizes us by it.
     pub(crate) fn open(&self, ours: &[SocketAddr]) {
         let Some(server) = self.server.upgrade() else { return };
-        let mut there = Destination::from((self.host.as_str(), self.port)).timeout(CONNECT_TIMEOUT);
-        for own in ours.iter().filter(|own| !own.ip().is_unspecified()) {
+        let LinkTarget { place, is_secure } = &self.target;
+        let mut there = Destination::from((place.host.as_str(), place.port)).timeout(CONNECT_TIMEOUT);
+        for own in ours.iter().filter(|own| !is_secure && !own.ip().is_unspecified()) {
             let mut own = *own;
             own.set_port(0); // Any: at the port itself we listen.
             there = there.bind_address(own);
@@ -418,6 +380,7 @@ impl Link {
             return transport.lose_connection();
         }
         log::info!("the link to {} is up", self.name);
+        self.told.replace(None);
         transport.set_no_delay(true);
         transport.set_keep_alive(Some(KEEP_ALIVE));
         // The neighbor says PING at times of its own. One that meets a closed socket causes a reset, and the reset can

@@ -12,8 +12,10 @@
 //! Next: [`replies.rs`](mod@crate::replies), what such a connection is owed.
 
 use crate::address_group::AddressGroup;
+use crate::config::Door;
 use crate::connections::Registration;
-use crate::links::{self, KEEP_ALIVE, PING_EVERY, PING_LINE, TOO_LONG};
+use crate::identity;
+use crate::links::{self, KEEP_ALIVE, Link, PING_EVERY, PING_LINE, TOO_LONG};
 use crate::locations::NeighborId;
 use crate::log_file::{Bytes, Traffic};
 use crate::message::{self, At, Command, IamAt, Malformed, WhatsAt};
@@ -86,6 +88,8 @@ enum Refusal {
     PeerNotFirst,
     /// A PEER with a name that is not a neighbor's.
     NotANeighbor,
+    /// A PEER from a peer that has not proved its name with a certificate.
+    NotProved,
 }
 
 impl fmt::Display for Refusal {
@@ -99,6 +103,7 @@ impl fmt::Display for Refusal {
             Refusal::Doubtful(doubt) => doubt.fmt(f),
             Refusal::PeerNotFirst => f.write_str("PEER is not the first line"),
             Refusal::NotANeighbor => f.write_str("PEER does not name a neighbor"),
+            Refusal::NotProved => f.write_str("PEER needs a certificate for its name, shown at our `link`"),
         }
     }
 }
@@ -107,6 +112,7 @@ impl fmt::Display for Refusal {
 #[derive(Debug)]
 pub struct HerdProtocol {
     server: Rc<Server>,
+    door: Door,
     peer: Option<IpAddr>,
     traffic: Traffic,
     replies: Option<Rc<Replies>>,
@@ -129,10 +135,11 @@ pub struct HerdProtocol {
 }
 
 impl HerdProtocol {
-    /// The protocol of a connection from `peer`.
-    pub fn new(server: Rc<Server>, peer: &Address) -> HerdProtocol {
+    /// The protocol of a connection from `peer`, which came in by this door.
+    pub fn new(server: Rc<Server>, peer: &Address, door: Door) -> HerdProtocol {
         let address = peer.tcp().map(|address| address.ip());
         HerdProtocol {
+            door,
             peer: address,
             traffic: Traffic::of_client(&peer.to_string(), address, server.reactor()),
             replies: None,
@@ -217,7 +224,7 @@ impl HerdProtocol {
             Peer::Neighbor(neighbor) => Some(neighbor),
             Peer::Unnamed | Peer::Recognized(_) | Peer::Gone => None,
         };
-        if from.is_none() && !self.server.is_neighbors_address(self.peer) {
+        if from.is_none() && !(self.door == Door::Plain && self.server.is_neighbors_address(self.peer)) {
             return Err(Refusal::NotFromANeighbor);
         }
         self.set_patient(); // A server of the paper's protocol does not say PEER.
@@ -236,11 +243,21 @@ impl HerdProtocol {
 
     fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> Result<(), Refusal> {
         let called = self.server.neighbor_called(name).ok_or(Refusal::NotANeighbor)?;
+        let link = &self.server.links()[called];
+        let is_proved = match self.door {
+            Door::Plain if link.is_secure() => {
+                let what = format_args!("says that it is {} and did not come by our `link`: refused", link.name());
+                self.traffic.event(Level::Warn, what);
+                return Err(Refusal::NotProved);
+            }
+            Door::Plain => link.may_come_from(self.peer),
+            Door::Link if link.is_secure() && identity::is_for(transport, link.name()) => true,
+            Door::Tls | Door::Link => return Err(Refusal::NotProved),
+        };
         // We send nothing on this connection, so only keep-alive can notice that the neighbor's machine has failed. It
         // must do so as fast as our own link does.
         transport.set_keep_alive(Some(KEEP_ALIVE));
-        let link = &self.server.links()[called];
-        if link.may_come_from(self.peer) {
+        if is_proved {
             self.identity.set(Peer::Recognized(called));
             self.server.neighbor_connected(called);
         } else if let Some(replies) = &self.replies {
@@ -349,6 +366,18 @@ impl LineProtocol for HerdProtocol {
         self.traffic.event(Level::Info, format_args!("connected; {} open", connections.count()));
     }
 
+    /// At the door for neighbors, the peer has shown a certificate of the herd's authority. It must be a neighbor's.
+    fn handshake_completed(&mut self, transport: &LineTransport) {
+        let is_neighbors = |link: &Rc<Link>| link.is_secure() && identity::is_for(transport, link.name());
+        if self.door == Door::Link && !self.server.links().iter().any(is_neighbors) {
+            let names = transport.peer_certificate().map(|certificate| certificate.host_names().join(", "));
+            let names = Bytes(names.as_deref().unwrap_or_default().as_bytes()).to_string();
+            let what = format_args!("closed: its certificate is for {names}, and that is not a neighbor with `link`");
+            self.traffic.event(Level::Warn, what);
+            transport.lose_connection();
+        }
+    }
+
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
         if let Some(registration) = &self.registration {
             registration.line_received();
@@ -432,7 +461,11 @@ impl LineProtocol for HerdProtocol {
             pinging.stop();
         }
         let open = self.registration.take().map_or(0, |registration| registration.leave());
-        self.traffic.event(Level::Info, format_args!("disconnected ({reason}); {open} open"));
+        let end = format_args!("disconnected ({reason}); {open} open");
+        match reason.tls_error().filter(|error| self.door == Door::Link && identity::is_about_keys(error)) {
+            Some(error) => self.traffic.event(Level::Warn, format_args!("{end}; {}", identity::advice(error))),
+            None => self.traffic.event(Level::Info, end),
+        }
         match self.identity.replace(Peer::Gone) {
             Peer::Recognized(neighbor) | Peer::Neighbor(neighbor) => {
                 self.server.neighbor_disconnected(neighbor, self.made, self.said_news);

@@ -13,33 +13,29 @@
 //!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it what it
 //!   has told us since our link came up ([`Link`] knows when).
 //!
-//! Next: [`connections.rs`](mod@crate::connections), the connections that peers have made to it.
+//! Next: [`server/doors.rs`](../../src/proxyherd/server/doors.rs.html), its ports.
+
+mod doors;
 
 use crate::address_group::AddressGroup;
-use crate::config::{Config, ConfigError, Limits, MAX_AHEAD};
+use crate::config::{Config, ConfigError, Door, HostPort, Limits, MAX_AHEAD, ServerConfig};
 use crate::connections::Connections;
 use crate::decimal;
 use crate::decimal::Time;
+use crate::identity::Identity;
 use crate::links::Link;
 use crate::locations::{Change, Locations, NeighborId, Order, Verdict, newness};
 use crate::log_file::Bytes;
 use crate::message::{At, WhatsAt};
 use crate::places::{self, Nearby, NotAsked, Places};
-use crate::protocol::HerdProtocol;
 use crate::watch::{HeardFrom, Watch};
-use reactor::{Address, Deferred, Failure, LineReceiver, Phase, Reactor, SystemEvent};
+use reactor::{Deferred, Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
-
-/// The maximum number of lines of one connection that are handled before the others have their turn. A client that
-/// sends many commands at once loses nothing by it; fifty that do would otherwise keep everybody waiting for a quarter
-/// of a second.
-const MAX_LINES_AT_ONCE: usize = 256;
 
 /// How far another server's clock may be ahead of ours. An AT from a clock beyond that is refused: one forged line
 /// could otherwise freeze a client for ever. Every server has the same limit, so that they refuse the same lines. It is
@@ -70,8 +66,10 @@ impl fmt::Display for Doubt {
 /// One server of the herd.
 pub struct Server {
     name: String,
-    /// The host name and the port where it listens.
-    own: (String, u16),
+    /// Where it listens.
+    own: Vec<(Door, HostPort)>,
+    /// Its keys and certificates.
+    identity: RefCell<Rc<Identity>>,
     reactor: Reactor,
     limits: Limits,
     /// The names of all servers of the herd.
@@ -85,6 +83,10 @@ pub struct Server {
     /// What clients were owed when the server stopped.
     owed: Cell<Owed>,
     watch: Rc<dyn Watch>,
+}
+
+fn no_way(name: &str, neighbor: &str) -> ConfigError {
+    ConfigError(format!("server {name} cannot connect to its neighbor {neighbor}, which has no address"))
 }
 
 /// The time of day at a moment of the clock that nobody sets.
@@ -122,7 +124,7 @@ impl Server {
     /// The server closes its links when the reactor stops.
     ///
     /// # Errors
-    /// If `config` has no server of this name.
+    /// If `config` has no server of this name, or if the keys and certificates that it needs cannot be used.
     pub fn start(
         reactor: &Reactor,
         config: &Config,
@@ -136,7 +138,7 @@ impl Server {
     /// that [`start`](Server::start) does not offer: the order of versions, and an observer.
     ///
     /// # Errors
-    /// If `config` has no server of this name.
+    /// As [`start`](Server::start).
     pub fn new(
         reactor: &Reactor,
         config: &Config,
@@ -146,10 +148,13 @@ impl Server {
         watch: Rc<dyn Watch>,
     ) -> Result<Rc<Server>, ConfigError> {
         let own = config.server(name)?;
+        let doors = own.places_to_listen().map(|(door, place)| (door, place.clone())).collect();
+        let identity = Identity::read(reactor, config, name)?;
         let server = Rc::new(Server {
             name: name.to_owned(),
             reactor: reactor.clone(),
-            own: (own.host.clone(), own.port),
+            own: doors,
+            identity: RefCell::new(Rc::new(identity)),
             limits: config.limits.clone(),
             herd: config.servers.keys().map(|name| name.as_bytes().into()).collect(),
             locations: RefCell::new(Locations::with_order(config.limits.memory, order)),
@@ -161,7 +166,11 @@ impl Server {
             watch,
         });
         let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
-        let list = neighbors.enumerate().map(|(id, (name, there))| Link::new(&server, id, name, there)).collect();
+        let link = |(id, (neighbor, there)): (NeighborId, (String, &ServerConfig))| {
+            let target = own.link_with(there).ok_or_else(|| no_way(name, &neighbor))?;
+            Ok(Link::new(&server, id, neighbor, target))
+        };
+        let list = neighbors.enumerate().map(link).collect::<Result<_, ConfigError>>()?;
         let _ = server.links.set(list); // Cannot fail: the server is new.
         Ok(server)
     }
@@ -188,39 +197,19 @@ impl Server {
         for link in self.links() {
             link.look_up().detach();
         }
-        // In a lane of its own: with silent names in their lane, the neighbors would keep this server from serving.
-        let resolved = self.reactor.resolve_in("own name", &self.own.0);
-        resolved.add_callback(move |addresses: Vec<IpAddr>| self.listen(&addresses, self.own.1))
+        let opened = self.open_doors();
+        opened.add_callback(move |doors| {
+            let plain = doors.iter().find(|(door, _)| *door == Door::Plain);
+            let plain = plain.map_or(&[][..], |(_, hosts)| hosts);
+            self.links().iter().for_each(|link| link.open(plain));
+            let first = doors.iter().find_map(|(_, hosts)| hosts.first().copied());
+            first.ok_or_else(|| Failure::msg("the server has no address"))
+        })
     }
 
-    fn listen(self: &Rc<Self>, addresses: &[IpAddr], port: u16) -> Result<SocketAddr, Failure> {
-        let mut hosts: Vec<SocketAddr> = Vec::new();
-        for address in addresses.iter().collect::<BTreeSet<_>>() {
-            let server = self.clone();
-            let limit = self.limits.line;
-            let factory = move |peer: Address| {
-                LineReceiver::new(HerdProtocol::new(server.clone(), &peer))
-                    .with_delimiter(b"\n")
-                    .with_max_length(limit)
-                    .with_max_lines_at_once(MAX_LINES_AT_ONCE)
-            };
-            let host = match self.reactor.listen_tcp(SocketAddr::new(*address, port), factory) {
-                Ok(port) => port.host(),
-                // A name may have an address of a family that this machine does not have, such as IPv6.
-                Err(error) if error.error.kind() == io::ErrorKind::AddrNotAvailable && addresses.len() > 1 => {
-                    log::warn!("{error}");
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            log::info!("{} listens on {host}; places: {}", self.name, self.places.describe());
-            hosts.push(host);
-        }
-        let Some(first) = hosts.first() else { return Err(Failure::msg("no address of the server's name is ours")) };
-        for link in self.links() {
-            link.open(&hosts);
-        }
-        Ok(*first)
+    /// Its keys and certificates.
+    pub(crate) fn identity(&self) -> Rc<Identity> {
+        self.identity.borrow().clone()
     }
 
     /// Its name.
@@ -292,7 +281,7 @@ impl Server {
         self.links().iter().position(|link| link.name().as_bytes() == name)
     }
 
-    /// Whether this is an address of some neighbor's name.
+    /// Whether this is an address of a neighbor that is recognized by its address.
     pub fn is_neighbors_address(&self, address: Option<IpAddr>) -> bool {
         self.links().iter().any(|link| link.may_come_from(address))
     }

@@ -1,9 +1,10 @@
 //! `proxyherd check FILE`: reads a configuration as a server would at its start, and says what is wrong with it.
 //!
-//! Next: `cli/talk.rs`, the commands that talk with a herd.
+//! Next: `cli/keys.rs`, the command that makes keys and certificates.
 
 use super::outcome::{Error, print};
-use crate::config::Config;
+use crate::config::{Config, Door, HostPort};
+use crate::identity::Identity;
 use crate::places;
 use reactor::Reactor;
 use std::fmt::Write;
@@ -16,17 +17,41 @@ pub(super) fn run(file: &Path) -> Result<(), Error> {
     let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
     let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
-    print(report(file, &config, &places.describe()).as_bytes());
+    let keys = keys(&reactor, &config)?;
+    print(report(file, &config, &places.describe(), &keys).as_bytes());
     Ok(())
 }
 
-fn report(file: &Path, config: &Config, places: &str) -> String {
+/// Reads the keys and certificates that are here: a machine has only those of its own servers. Returns what to say
+/// about them.
+fn keys(reactor: &Reactor, config: &Config) -> Result<String, Error> {
+    let (mut text, mut missing) = (String::new(), Vec::new());
+    for (name, server) in &config.servers {
+        let directory = config.tls.keys.as_ref().filter(|_| server.link.is_some()).map(|keys| keys.join(name));
+        if directory.is_some_and(|directory| !directory.exists()) {
+            missing.push(name.as_str());
+            continue;
+        }
+        let identity = Identity::read(reactor, config, name).map_err(|error| error.to_string())?;
+        for warning in identity.warnings(reactor.system_time()) {
+            let _ = writeln!(text, "  warning: {warning}");
+        }
+    }
+    if !missing.is_empty() {
+        let _ = writeln!(text, "  keys of {} are not on this machine", missing.join(", "));
+    }
+    Ok(text)
+}
+
+fn report(file: &Path, config: &Config, places: &str, keys: &str) -> String {
     let mut text = format!("{}: good\n", file.display());
     for (name, server) in &config.servers {
         let neighbors = if server.neighbors.is_empty() { "none".to_owned() } else { server.neighbors.join(", ") };
-        let _ = writeln!(text, "  {name} listens on {}; neighbors: {neighbors}", server.address());
+        let places: Vec<String> = server.places_to_listen().map(listening).collect();
+        let _ = writeln!(text, "  {name} listens on {}; neighbors: {neighbors}", places.join(", "));
     }
     let _ = writeln!(text, "  places: {places}");
+    text += keys;
     for warning in places::warnings(&config.places) {
         let _ = writeln!(text, "  warning: {warning}");
     }
@@ -34,6 +59,14 @@ fn report(file: &Path, config: &Config, places: &str) -> String {
         let _ = writeln!(text, "  warning: no link joins {} to the rest of the herd", part.join(", "));
     }
     text
+}
+
+/// Where a server listens, in words: an address in clear text stands alone.
+fn listening((door, place): (Door, &HostPort)) -> String {
+    match door {
+        Door::Plain => place.to_string(),
+        Door::Tls | Door::Link => format!("{place} ({})", door.setting()),
+    }
 }
 
 /// The herd's parts that no link joins, the largest first.

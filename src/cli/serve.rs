@@ -3,7 +3,8 @@
 //! Next: `cli/ask.rs`, the command that asks the Places service once.
 
 use super::outcome::{Error, print};
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
+use crate::identity::Identity;
 use crate::log_file::{LogFile, Mask};
 use crate::places::{self, ApiKey, KEY_VARIABLE};
 use crate::server::Server;
@@ -50,6 +51,8 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
     let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key.clone()).map_err(|error| error.to_string())?;
+    // The server reads them again. But a mistake in them should show before there is a log.
+    Identity::read(&reactor, &config, &options.server).map_err(|error| error.to_string())?;
 
     // The log comes after everything that can be wrong with the configuration, and before anything that logs.
     let log = Rc::new(open_log(options, &config, reactor.system_time())?);
@@ -65,6 +68,9 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     }
     reactor.on_hangup(hangup(&reactor, log.clone())).map_err(|error| error.to_string())?;
 
+    if let Some(links) = config.servers.get(&options.server).and_then(|own| links(own, &config)) {
+        log::info!("links: {links}");
+    }
     keep_within_descriptors(&mut config);
     let started =
         Server::start(&reactor, &config, &options.server, places.clone()).map_err(|error| error.to_string())?;
@@ -173,6 +179,8 @@ fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &s
     let name = &options.server;
     let neighbors = config.servers.get(name).map_or(&[][..], |server| &server.neighbors[..]);
     let neighbors = if neighbors.is_empty() { "none".to_owned() } else { neighbors.join(", ") };
+    let own = config.servers.get(name).cloned().unwrap_or_default();
+    let links = links(&own, config).map_or(String::new(), |links| format!("\n  links:   {links}"));
     let more = match places.starts_with("offline") {
         true => format!("\n           set {KEY_VARIABLE} to ask Google instead (see --help)"),
         false => String::new(),
@@ -182,10 +190,28 @@ fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &s
         None => ("standard error".to_owned(), ""),
     };
     let warning = if warning.is_empty() { String::new() } else { format!("\n  warning: {warning}") };
+    let iamat = "me.example +34.068930-118.445127";
     let ip = if host.ip().is_unspecified() { "127.0.0.1".to_owned() } else { host.ip().to_string() };
+    let try_it = match &own.address {
+        Some(_) => format!("echo \"IAMAT {iamat} $(date +%s)\" | nc -q 1 {ip} {}", host.port()),
+        None => format!("proxyherd iamat {iamat} --server {name} --config FILE"),
+    };
     format!(
-        "{name} listens on {host}; neighbors: {neighbors}\n  places:  {places}{more}\n  log:     {path}{warning}\n  \
-         try:     echo \"IAMAT me.example +34.068930-118.445127 $(date +%s)\" | nc -q 1 {ip} {}\n  stop:    Ctrl-C\n",
-        host.port()
+        "{name} listens on {host}; neighbors: {neighbors}{links}\n  places:  {places}{more}\n  \
+         log:     {path}{warning}\n  try:     {try_it}\n  stop:    Ctrl-C\n"
     )
+}
+
+/// How the server and its neighbors know each other, in one line; `None` if it has no neighbors.
+fn links(own: &ServerConfig, config: &Config) -> Option<String> {
+    let neighbors = own.neighbors.iter().filter_map(|name| Some((name.as_str(), config.servers.get(name)?)));
+    let (secure, plain): (Vec<_>, Vec<_>) = neighbors.partition(|(_, there)| own.has_secure_link_with(there));
+    let names = |links: &[(&str, &ServerConfig)]| links.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let meaning = "any program at the address of such a neighbor can speak as that neighbor";
+    match (secure.is_empty(), plain.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some("TLS: each neighbor proves its name with a certificate".to_owned()),
+        (true, false) => Some(format!("clear text: {meaning}")),
+        (false, false) => Some(format!("TLS with {}; clear text with {}: {meaning}", names(&secure), names(&plain))),
+    }
 }

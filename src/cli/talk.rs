@@ -10,10 +10,11 @@
 //! Next: `cli/serve.rs`, a server's run.
 
 use super::outcome::{Error, print};
+use super::reach::Way;
 use crate::config::Config;
 use crate::message::{self, At, Command, Location, MAX_BOUND, MAX_RADIUS_KM};
 use crate::{decimal, terminal};
-use reactor::{Deferred, Destination, Failure, Firer, Protocol, Reactor, Reason, Transport};
+use reactor::{Deferred, Failure, Firer, Protocol, Reactor, Reason, Transport};
 use serde_json::value::RawValue;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
@@ -137,42 +138,23 @@ pub(super) fn run(options: &TalkOptions) -> Result<(), Error> {
     let now = reactor.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
     let line = options.saying.line(now);
     let mut failures = Vec::new();
-    for (name, destination) in destinations(&config, options.server.as_deref())? {
-        match reactor.run_until(ask(&reactor, destination, line.clone())) {
-            Ok(reply) => return show(&name, &reply, options),
+    for way in Way::all(&reactor, &config, options.server.as_deref())? {
+        match reactor.run_until(ask(&reactor, &way, line.clone())) {
+            Ok(reply) => return show(&way.name, &reply, options),
             Err(failure) if failure.check::<reactor::CancelledError>().is_some() => {
                 return Err("ended before there was a reply".to_owned().into());
             }
-            Err(failure) => failures.push(format!("{name}: {failure}")),
+            Err(failure) => failures.push(format!("{}: {failure}", way.name)),
         }
     }
     Err(format!("no server answers: {}", failures.join("; ")).into())
 }
 
-/// Which servers to try, in order.
-fn destinations(config: &Config, server: Option<&str>) -> Result<Vec<(String, Destination)>, Error> {
-    let all = |(name, server): (&String, &crate::config::ServerConfig)| {
-        (name.clone(), Destination::from((server.host.as_str(), server.port)))
-    };
-    let Some(wanted) = server else { return Ok(config.servers.iter().map(all).collect()) };
-    if let Some(found) = config.servers.get_key_value(wanted) {
-        return Ok(vec![all(found)]);
-    }
-    let place = wanted.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-    let Some((host, port)) = place.filter(|(host, port)| !host.is_empty() && *port != 0) else {
-        let unknown = config.server(wanted).err().map_or_else(String::new, |error| error.to_string());
-        return Err(Error::Usage(format!("{unknown}; or write HOST:PORT")));
-    };
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    Ok(vec![(wanted.to_owned(), Destination::from((host, port)))])
-}
-
 /// One command to one server. The Deferred fires with all that it sent.
-fn ask(reactor: &Reactor, destination: Destination, line: String) -> Deferred<Vec<u8>> {
+fn ask(reactor: &Reactor, way: &Way, line: String) -> Deferred<Vec<u8>> {
     let (reply, firer) = Deferred::new();
     let client = Client { line, received: Vec::new(), firer: Some(firer) };
-    reactor
-        .connect(destination, move |_peer| client)
+    way.connect(reactor, move |_peer| client)
         .add_callback(move |transport| {
             reply.add_both(move |got| {
                 transport.abort_connection(); // After a reply, it has ended already. After a timeout, it has not.

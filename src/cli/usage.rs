@@ -10,6 +10,7 @@ use crate::config;
 pub(super) enum Command {
     Serve,
     Check,
+    Keys,
     IamAt,
     WhatsAt,
     Places,
@@ -28,7 +29,7 @@ pub(super) struct CommandRow {
 }
 
 /// All commands, in the order in which the help has them.
-pub(super) const COMMANDS: [CommandRow; 7] = [
+pub(super) const COMMANDS: [CommandRow; 8] = [
     CommandRow {
         command: Command::Serve,
         word: None,
@@ -43,33 +44,40 @@ pub(super) const COMMANDS: [CommandRow; 7] = [
         about: "reads a configuration file as a server would, and says what is wrong with it, or what it describes",
     },
     CommandRow {
-        command: Command::IamAt,
+        command: Command::Keys,
         word: Some(config::RESERVED_NAMES[1]),
+        arguments: "[DIR]",
+        about: "makes the keys and certificates with which the servers of a herd know each other, and says what to \
+                copy where; never overwrites any",
+    },
+    CommandRow {
+        command: Command::IamAt,
+        word: Some(config::RESERVED_NAMES[2]),
         arguments: "CLIENT LOCATION [TIME]",
         about: "tells the herd where a client is, and prints the reply; TIME is now if it is left out",
     },
     CommandRow {
         command: Command::WhatsAt,
-        word: Some(config::RESERVED_NAMES[2]),
+        word: Some(config::RESERVED_NAMES[3]),
         arguments: "CLIENT RADIUS_KM BOUND",
         about: "asks the herd what is near a client, and prints the reply",
     },
     CommandRow {
         command: Command::Places,
-        word: Some(config::RESERVED_NAMES[3]),
+        word: Some(config::RESERVED_NAMES[4]),
         arguments: "LAT LON RADIUS_KM BOUND",
         about: "asks the Places service once, without a herd, and prints the answer, or why there is none: to try a \
                 key or a configuration",
     },
     CommandRow {
         command: Command::Man,
-        word: Some(config::RESERVED_NAMES[4]),
+        word: Some(config::RESERVED_NAMES[5]),
         arguments: "",
         about: "prints the man page: proxyherd man | man -l -",
     },
     CommandRow {
         command: Command::Completions,
-        word: Some(config::RESERVED_NAMES[5]),
+        word: Some(config::RESERVED_NAMES[6]),
         arguments: "SHELL",
         about: "prints the completions for bash, zsh or fish",
     },
@@ -107,7 +115,7 @@ pub(super) const OPTIONS: [OptionRow; 7] = [
         short: None,
         value: Some("FILE"),
         completed: Completed::Files,
-        commands: &[Command::Serve, Command::IamAt, Command::WhatsAt, Command::Places],
+        commands: &[Command::Serve, Command::Keys, Command::IamAt, Command::WhatsAt, Command::Places],
         about: "a TOML file that describes another herd than the built-in one",
     },
     OptionRow {
@@ -230,6 +238,12 @@ A configuration file can change all of this; every setting is optional:
   [servers.Alford]                     # these servers replace the built-in herd
   address = \"127.0.0.1:12200\"
   neighbors = [\"Powell\"]               # it is enough to name one side of a link
+  link = \"127.0.0.1:12300\"             # neighbors with link come here, over TLS
+  tls = \"127.0.0.1:12400\"              # clients that speak TLS come here
+  [tls]
+  keys = \"keys\"                        # for link: what proxyherd keys has made
+  certificate = \"cert.pem\"             # for tls: what clients see
+  key = \"key.pem\"                      # for tls: its private key
   [places]
   provider = \"google-new\"              # or \"google\" (the older API), \"overpass\", \"offline\"
   base_url = \"https://example.com\"     # another address of the service

@@ -219,7 +219,7 @@ impl Reader<'_> {
         }
     }
 
-    fn path(&self, value: &Value<'_>, name: &str) -> Result<PathBuf, ConfigError> {
+    pub(super) fn path(&self, value: &Value<'_>, name: &str) -> Result<PathBuf, ConfigError> {
         match self.string(value, name)? {
             "" => Err(self.error(value, format!("{} names no file", self.shown(name, value)))),
             path => Ok(path.into()),

@@ -2,7 +2,7 @@
 //!
 //! Every table of the configuration has its own part of the reader, in the file of what it makes.
 //!
-//! Next: `places.rs`, the settings of the Places service.
+//! Next: `servers.rs`, where servers listen.
 
 use std::fmt;
 use std::time::Duration;

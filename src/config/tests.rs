@@ -12,8 +12,11 @@ fn refuse(text: &str, message: &str) {
 #[test]
 fn the_default_is_the_papers_herd() {
     let config = Config::default();
-    let links: Vec<(&str, u16, String)> =
-        config.servers.iter().map(|(name, s)| (name.as_str(), s.port, s.neighbors.join(" "))).collect();
+    let links: Vec<(&str, u16, String)> = config
+        .servers
+        .iter()
+        .map(|(name, s)| (name.as_str(), s.address.as_ref().map_or(0, |at| at.port), s.neighbors.join(" ")))
+        .collect();
     assert_eq!(
         links,
         [
@@ -36,8 +39,8 @@ fn a_file_replaces_the_herd_and_may_name_one_side_of_a_link() {
     .unwrap();
     assert_eq!(config.servers.len(), 3);
     assert_eq!(config.servers["B"].neighbors, ["A", "C"]);
-    assert_eq!(config.servers["B"].address(), "[::1]:2");
-    assert_eq!(config.servers["C"].address(), "c.example:3");
+    assert_eq!(config.servers["B"].address.as_ref().unwrap().to_string(), "[::1]:2");
+    assert_eq!(config.servers["C"].address.as_ref().unwrap().to_string(), "c.example:3");
 }
 
 #[test]
@@ -87,8 +90,8 @@ fn some_settings_belong_to_one_provider() {
 #[test]
 fn a_mistake_is_reported_with_its_line() {
     refuse("[servers.A\n", "herd.toml, line 1: unclosed table, expected `]`");
-    refuse("\n\nport = 1\n", "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits, log");
-    let known = "known here: address, neighbors";
+    refuse("\n\nport = 1\n", "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits, log, tls");
+    let known = "known here: address, tls, link, neighbors";
     refuse(
         "[servers.A]\nadress = \"x:1\"\n",
         &format!("herd.toml, line 2: unknown key \"adress\" of server A; {known}"),
@@ -235,4 +238,66 @@ fn the_example_in_the_documents_is_a_valid_configuration() {
         .replace("# connect_", "connect_")
         .replace("provider = \"offline\"", "provider = \"google\"");
     assert!(parse(&all).is_ok(), "{:?}", parse(&all));
+}
+
+/// Two neighbors with `link`, and what else their tables have.
+fn secure(a: &str, b: &str, more: &str) -> String {
+    format!("[servers.A]\naddress = \"h:1\"\nlink = \"h:2\"\n{a}\n[servers.B]\nneighbors = [\"A\"]\n{b}\n{more}")
+}
+
+#[test]
+fn a_link_is_over_tls_if_both_of_its_servers_have_one() {
+    let text = secure("", "address = \"h:3\"\nlink = \"h:4\"", "[servers.C]\naddress = \"h:5\"\nneighbors = [\"A\"]\n");
+    let config = parse(&format!("{text}[tls]\nkeys = \"keys\"\n")).unwrap();
+    let [a, b, c] = ["A", "B", "C"].map(|name| &config.servers[name]);
+    let way = |from: &ServerConfig, to| from.link_with(to).map(|target| (target.place.port, target.is_secure));
+    assert_eq!([way(a, b), way(b, a)], [Some((4, true)), Some((2, true))]);
+    assert_eq!([way(a, c), way(c, a)], [Some((5, false)), Some((1, false))]);
+    let doors: Vec<u16> = a.places_to_listen().map(|(_, place)| place.port).collect();
+    assert_eq!((doors, config.tls.keys), (vec![1, 2], Some("keys".into())));
+}
+
+#[test]
+fn a_server_may_speak_tls_alone() {
+    let both = "[tls]\ncertificate = \"c\"\nkey = \"k\"\nca_file = \"ca\"\n";
+    let config = parse(&format!("[servers.A]\ntls = \"h:1\"\n{both}")).unwrap();
+    assert_eq!((&config.servers["A"].address, config.tls.key), (&None, Some("k".into())));
+    refuse(
+        &format!("[servers.A]\ntls = \"h:1\"\n[servers.B]\naddress = \"h:2\"\nneighbors = [\"A\"]\n{both}"),
+        "herd.toml, line 1: server A has no address: its neighbor B cannot connect to it: both need link, or A an \
+         address",
+    );
+}
+
+#[test]
+fn a_mistake_about_tls_is_reported_with_its_line() {
+    let keys = "[tls]\nkeys = \"keys\"\n";
+    let b = "address = \"h:3\"\nlink = \"h:4\"";
+    refuse(
+        &secure("", b, ""),
+        "herd.toml, line 3: link needs keys in [tls]: a directory of keys and certificates; proxyherd keys makes it",
+    );
+    refuse(
+        "[servers.A]\ntls = \"h:1\"\n",
+        "herd.toml, line 2: tls needs certificate and key in [tls]: the files with what clients shall see",
+    );
+    refuse(
+        "[tls]\ncertificate = \"c\"\n",
+        "herd.toml, line 1: certificate needs key beside it: the file with its private key",
+    );
+    refuse("[tls]\nkey = \"c\"\n", "herd.toml, line 1: key needs certificate beside it: the file with the certificate");
+    refuse(&secure("tls = \"h:2\"", b, keys), "herd.toml, line 3: server A has the address \"h:2\" twice");
+    refuse(
+        &secure("", "address = \"h:3\"\nlink = \"H:1\"", keys),
+        "herd.toml, line 8: servers A and B have the same address \"H:1\"",
+    );
+    refuse(
+        &format!("{}[servers.a]\naddress = \"h:5\"\nlink = \"h:6\"\n", secure("", b, keys)),
+        "herd.toml, line 13: certificates cannot tell A and a apart: they ignore case",
+    );
+    for name in ["a_b", "-a", "a-", "a..b", "10.0.0.1", "4"] {
+        let text = format!("[servers.\"{name}\"]\naddress = \"h:1\"\nlink = \"h:2\"\n{keys}");
+        let error = parse(&text).unwrap_err();
+        assert!(error.starts_with(&format!("herd.toml, line 3: server {name} cannot have a link: ")), "{error}");
+    }
 }

@@ -4,7 +4,7 @@
 //! clients are in them. A queue of clients with a hash table beside it would stop the loop for half a second when it
 //! grows.
 //!
-//! Next: `refused.rs`, peers that were not believed.
+//! Next: `addresses.rs`, the addresses of a neighbor.
 
 use crate::locations::ClientId;
 

@@ -3,10 +3,13 @@
 //! Next: `pending.rs`, what waits for the neighbor.
 
 use super::{Link, PING_LINE, TOO_LONG, end, go_on_after_line};
+use crate::identity;
 use crate::log_file::Bytes;
+use reactor::tls::TlsError;
 use reactor::{
     Address, ClientFactory, Connector, Failure, LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reason,
 };
+use std::fmt;
 use std::rc::{Rc, Weak};
 
 /// The link as the source of what is sent: the transport pauses it while the neighbor does not read.
@@ -30,26 +33,55 @@ pub(super) struct LinkFactory {
     pub(super) link: Weak<Link>,
 }
 
+impl Link {
+    /// Notes in the log that an attempt has failed. Once is enough: a neighbor may be down for days.
+    fn report_failure(&self, what: &dyn fmt::Display) {
+        match self.failures.get() {
+            0 => log::info!("no link to {}: {what}; trying again", self.name),
+            _ => log::debug!("no link to {}: {what}", self.name),
+        }
+    }
+
+    /// Notes that TLS has failed. It will fail again until somebody does something, so this is a warning, but one for
+    /// each new reason.
+    fn report_refusal(&self, error: &TlsError) {
+        let what = error.to_string();
+        match self.told.borrow_mut().replace(what.clone()) {
+            Some(before) if before == what => log::debug!("no link to {}: {what}", self.name),
+            _ => log::warn!("no link to {}: {what} ({}); trying again", self.name, identity::advice(error)),
+        }
+    }
+}
+
 impl ClientFactory for LinkFactory {
     fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
         let link = self.link.upgrade()?;
-        Some(Box::new(LineReceiver::new(LinkProtocol { link }).with_delimiter(b"\n")))
+        let server = link.server.upgrade()?;
+        let (is_secure, name) = (link.is_secure(), link.name.clone());
+        let protocol = Box::new(LineReceiver::new(LinkProtocol { link }).with_delimiter(b"\n"));
+        if !is_secure {
+            return Some(protocol);
+        }
+        // Asked for anew for each connection: the certificates may have been replaced.
+        match server.identity().link_client()?.wrap(&name, protocol) {
+            Ok(protocol) => Some(protocol),
+            Err(error) => {
+                log::warn!("no TLS with {name}: {error}");
+                None
+            }
+        }
     }
 
     fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
         if let Some(link) = self.link.upgrade() {
-            // Once is enough for the log: a neighbor may be down for days.
-            match link.failures.get() {
-                0 => log::info!("no link to {}: {failure}; trying again", link.name),
-                _ => log::debug!("no link to {}: {failure}", link.name),
-            }
+            link.report_failure(&failure);
             link.went_down(connector);
         }
     }
 
-    fn client_connection_lost(&mut self, connector: &Connector, reason: &Reason) {
+    /// The protocol has said why: it knows more than the connection below TLS.
+    fn client_connection_lost(&mut self, connector: &Connector, _reason: &Reason) {
         if let Some(link) = self.link.upgrade() {
-            log::info!("the link to {} is down ({reason})", link.name);
             link.went_down(connector);
         }
     }
@@ -62,6 +94,13 @@ struct LinkProtocol {
 
 impl LineProtocol for LinkProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
+        if !self.link.is_secure() {
+            self.link.came_up(transport);
+        }
+    }
+
+    /// Now the neighbor has proved its name, and has accepted ours.
+    fn handshake_completed(&mut self, transport: &LineTransport) {
         self.link.came_up(transport);
     }
 
@@ -92,5 +131,13 @@ impl LineProtocol for LinkProtocol {
 
     fn raw_data_received(&mut self, transport: &LineTransport, data: &[u8]) {
         go_on_after_line(transport, data);
+    }
+
+    fn connection_lost(&mut self, reason: &Reason) {
+        match reason.tls_error() {
+            _ if self.link.is_up() => log::info!("the link to {} is down ({reason})", self.link.name),
+            Some(error) => self.link.report_refusal(error),
+            None => self.link.report_failure(reason),
+        }
     }
 }

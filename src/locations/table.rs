@@ -4,7 +4,7 @@
 //! second. So the entries stand in chunks that never move, and the index is split into shards by the hash. Each shard
 //! is a small table of numbers that grows alone: with five million clients it has about five thousand.
 //!
-//! Next: `server.rs`, which decides where an AT goes.
+//! Next: `identity.rs`, the keys and certificates of a server.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod certificates;
 mod check;
+mod keys;
 mod log;
 mod places;
 mod server;

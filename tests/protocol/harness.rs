@@ -5,7 +5,7 @@
 
 use crate::held_places::HeldPlaces;
 use crate::util::PATIENCE;
-use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
+use proxyherd::config::{Config, HostPort, ServerConfig};
 use proxyherd::locations::newness;
 use proxyherd::places::Places;
 use proxyherd::server::Server;
@@ -154,12 +154,16 @@ impl Harness {
 
 /// A herd of Alford, on a free port, and its neighbors.
 pub(crate) fn herd(neighbors: &[(&str, SocketAddr)]) -> Config {
-    let server = |host: IpAddr, port, neighbors| ServerConfig { host: host.to_string(), port, neighbors };
+    let server = |host: IpAddr, port, neighbors| ServerConfig {
+        address: Some(HostPort { host: host.to_string(), port }),
+        neighbors,
+        ..ServerConfig::default()
+    };
     let names = neighbors.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut servers: std::collections::BTreeMap<_, _> =
         neighbors.iter().map(|(name, at)| ((*name).to_owned(), server(at.ip(), at.port(), Vec::new()))).collect();
     servers.insert("Alford".to_owned(), server(IpAddr::from([127, 0, 0, 1]), 0, names));
-    Config { servers, places: PlacesConfig::default(), limits: Limits::default(), log: LogConfig::default() }
+    Config { servers, ..Config::default() }
 }
 
 /// The port on which a neighbor or a service listens, and the test behind it.
@@ -272,6 +276,12 @@ impl<'s> Connection<'s> {
             self.received.len() >= count
         });
         self.received.drain(..count).collect()
+    }
+
+    /// All bytes that have come and were not read yet.
+    pub(crate) fn received(&mut self) -> Vec<u8> {
+        self.receive();
+        self.received.drain(..).collect()
     }
 
     /// Whether a whole line has come.

@@ -11,11 +11,16 @@ mod neighbors;
 /// Where the answer to a WHATSAT comes from.
 mod places;
 
+#[path = "../../reactor/tests/util/certificates.rs"]
+mod certificates;
 mod harness;
 #[path = "../util/held_places.rs"]
 mod held_places;
 #[path = "../util/herd.rs"]
 mod herd;
+#[path = "../../reactor/tests/util/pem.rs"]
+mod pem;
+mod secure;
 #[path = "../util/mod.rs"]
 mod util;
 

@@ -5,7 +5,7 @@
 //! millisecond.
 
 use proxyherd::address_group::AddressGroup;
-use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
+use proxyherd::config::{Config, HostPort, Limits, ServerConfig};
 use proxyherd::places::{Nearby, Places};
 use proxyherd::server::Server;
 use reactor::driver::MioDriver;
@@ -94,11 +94,15 @@ fn main() {
 
 /// Alford, on a free port, and its neighbor.
 fn herd(bolden: SocketAddr) -> Config {
-    let server = |port, neighbors| ServerConfig { host: "127.0.0.1".to_owned(), port, neighbors };
+    let server = |port, neighbors| ServerConfig {
+        address: Some(HostPort { host: "127.0.0.1".to_owned(), port }),
+        neighbors,
+        ..ServerConfig::default()
+    };
     let alford = ("Alford".to_owned(), server(0, vec!["Bolden".to_owned()]));
     let servers = BTreeMap::from([alford, ("Bolden".to_owned(), server(bolden.port(), Vec::new()))]);
     let limits = Limits { memory: 1 << 40, ..Limits::default() };
-    Config { servers, places: PlacesConfig::default(), limits, log: LogConfig::default() }
+    Config { servers, limits, ..Config::default() }
 }
 
 fn play(count: usize, alford: SocketAddr, bolden: &TcpListener) {

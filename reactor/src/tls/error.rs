@@ -105,12 +105,7 @@ impl TlsError {
         match error {
             Error::InvalidCertificate(_) | Error::NoCertificatesPresented => TlsFault::Certificate,
             Error::PeerIncompatible(_) | Error::NoApplicationProtocol => TlsFault::NothingInCommon,
-            Error::AlertReceived(
-                AlertDescription::ProtocolVersion
-                | AlertDescription::HandshakeFailure
-                | AlertDescription::InsufficientSecurity
-                | AlertDescription::NoApplicationProtocol,
-            ) => TlsFault::NothingInCommon,
+            Error::AlertReceived(alert) if self.is_nothing_in_common(*alert) => TlsFault::NothingInCommon,
             Error::AlertReceived(_) => TlsFault::Refused,
             Error::InappropriateMessage { .. }
             | Error::InappropriateHandshakeMessage { .. }
@@ -246,14 +241,34 @@ impl TlsError {
         }
     }
 
+    /// Whether the peer says by `alert` that the two ends have nothing in common. In a session that is up they have.
+    fn is_nothing_in_common(&self, alert: AlertDescription) -> bool {
+        let says_so = matches!(
+            alert,
+            AlertDescription::ProtocolVersion
+                | AlertDescription::HandshakeFailure
+                | AlertDescription::InsufficientSecurity
+                | AlertDescription::NoApplicationProtocol
+        );
+        self.in_handshake && says_so
+    }
+
     fn alert(&self, alert: AlertDescription, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let peer = self.peer;
+        let nothing_in_common = self.is_nothing_in_common(alert);
         match alert {
-            AlertDescription::ProtocolVersion => write!(f, "{peer} speaks neither TLS 1.2 nor 1.3 with us"),
-            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            // OpenSSL's answer to our refusal to renegotiate.
+            AlertDescription::HandshakeFailure if !nothing_in_common => {
+                write!(f, "{peer} refused to go on ({alert:?}); ")?;
+                write!(f, "perhaps it wanted to renegotiate, and we never do that")
+            }
+            AlertDescription::ProtocolVersion if nothing_in_common => {
+                write!(f, "{peer} speaks neither TLS 1.2 nor 1.3 with us")
+            }
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity if nothing_in_common => {
                 write!(f, "{peer} has no cipher or kind of key in common with us")
             }
-            AlertDescription::NoApplicationProtocol => self.no_protocol(f),
+            AlertDescription::NoApplicationProtocol if nothing_in_common => self.no_protocol(f),
             AlertDescription::UnrecognisedName => write!(f, "{peer} knows no site of that name"),
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate

@@ -141,6 +141,13 @@ impl PrivateCertificate {
         })
     }
 
+    /// The first and the last moment at which it is valid, so that a program can say in good time that it will end.
+    pub fn validity(&self) -> Option<(SystemTime, SystemTime)> {
+        let (from, until) = self.validity?;
+        let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        Some((at(from)?, at(until)?))
+    }
+
     /// A warning if peers will refuse the certificate at the time `now`.
     pub(super) fn warning(&self, now: SystemTime) -> Option<String> {
         let (from, until) = self.validity?;

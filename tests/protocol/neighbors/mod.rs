@@ -6,4 +6,5 @@ mod flooding;
 mod links;
 mod peer_and_at;
 mod pings;
+mod secure_links;
 mod silent_names;

@@ -1,7 +1,7 @@
 //! Neighbors with names that nobody answers for. They cost their own links, and nothing else.
 
 use crate::harness::{Harness, herd};
-use proxyherd::config::{Config, PlacesConfig, ServerConfig};
+use proxyherd::config::{Config, HostPort, PlacesConfig, ServerConfig};
 use proxyherd::places;
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ fn silent_herd(neighbors: usize) -> Config {
     let mut config = herd(&[]);
     let names: Vec<String> = (0..neighbors).map(|number| format!("N{number}")).collect();
     for name in &names {
-        let there = ServerConfig { host: format!("{name}.silent"), port: 1, neighbors: vec!["Alford".to_owned()] };
+        let address = Some(HostPort { host: format!("{name}.silent"), port: 1 });
+        let there = ServerConfig { address, neighbors: vec!["Alford".to_owned()], ..ServerConfig::default() };
         config.servers.insert(name.clone(), there);
     }
     config.servers.get_mut("Alford").unwrap().neighbors = names;
@@ -22,7 +23,7 @@ fn a_server_with_silent_neighbors_starts_and_answers_whatsat() {
     let harness = Harness::new();
     let mut config = silent_herd(40);
     // Both are names that must be looked up, behind the names of the neighbors.
-    config.servers.get_mut("Alford").unwrap().host = "localhost".to_owned();
+    config.servers.get_mut("Alford").unwrap().address.as_mut().unwrap().host = "localhost".to_owned();
     let places = places::open(&harness.reactor, &PlacesConfig::default(), None).unwrap();
     let server = harness.start(&config, places);
     let mut client = harness.connect(server);

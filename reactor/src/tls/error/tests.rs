@@ -169,3 +169,22 @@ fn every_error_says_whose_fault_it_is_and_whether_it_is_in_the_handshake() {
     assert_eq!((later.is_in_handshake(), later.fault()), (false, TlsFault::Peer));
     assert!(later.to_string().starts_with("TLS failed: what came from the client cannot be decrypted"));
 }
+
+#[test]
+fn an_alert_in_a_session_that_is_up_does_not_say_that_the_ends_have_nothing_in_common() {
+    let later = |alert| {
+        let context = ErrorContext { in_handshake: false, peer: "the client", seen: None, alpn: &[] };
+        let error = TlsError::new(Error::AlertReceived(alert), context);
+        (error.fault(), error.to_string())
+    };
+    let renegotiation = "TLS failed: the client refused to go on (HandshakeFailure); perhaps it wanted to \
+                         renegotiate, and we never do that";
+    assert_eq!(later(AlertDescription::HandshakeFailure), (TlsFault::Refused, renegotiation.to_owned()));
+    for (alert, name) in [
+        (AlertDescription::ProtocolVersion, "ProtocolVersion"),
+        (AlertDescription::InsufficientSecurity, "InsufficientSecurity"),
+        (AlertDescription::NoApplicationProtocol, "NoApplicationProtocol"),
+    ] {
+        assert_eq!(later(alert), (TlsFault::Refused, format!("TLS failed: the client refused us ({name})")));
+    }
+}

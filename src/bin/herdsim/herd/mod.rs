@@ -5,7 +5,7 @@
 use crate::herd::rules::Rule;
 use crate::herd::topology::Graph;
 use proxyherd::address_group::AddressGroup;
-use proxyherd::config::{Config, Limits, LogConfig, PlacesConfig, ServerConfig};
+use proxyherd::config::{Config, HostPort, PlacesConfig, ServerConfig};
 use proxyherd::places::{self, Nearby, Places};
 use proxyherd::server::Server;
 use proxyherd::watch::Watch;
@@ -134,7 +134,10 @@ fn config(graph: &Graph) -> Config {
     let mut servers: BTreeMap<String, ServerConfig> = graph
         .names
         .iter()
-        .map(|name| (name.clone(), ServerConfig { host: name.clone(), port: PORT, neighbors: Vec::new() }))
+        .map(|name| {
+            let address = Some(HostPort { host: name.clone(), port: PORT });
+            (name.clone(), ServerConfig { address, ..ServerConfig::default() })
+        })
         .collect();
     for (one, other) in &graph.pairs {
         let (one, other) = (&graph.names[*one], &graph.names[*other]);
@@ -143,7 +146,7 @@ fn config(graph: &Graph) -> Config {
         }
     }
     servers.values_mut().for_each(|server| server.neighbors.sort());
-    Config { servers, places: PlacesConfig::default(), limits: Limits::default(), log: LogConfig::default() }
+    Config { servers, ..Config::default() }
 }
 
 fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {

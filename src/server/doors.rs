@@ -1,0 +1,87 @@
+//! The ports of a server, one for each [`Door`] that its configuration has.
+//!
+//! Next: [`connections.rs`](mod@crate::connections), the connections that peers have made to it.
+
+use super::Server;
+use crate::config::{Door, HostPort};
+use crate::protocol::HerdProtocol;
+use reactor::deferred::{Others, gather_results};
+use reactor::{Address, Deferred, Factory, Failure, LineReceiver, Protocol};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+/// The maximum number of lines of one connection that are handled before the others have their turn. A client that
+/// sends many commands at once loses nothing by it; fifty that do would otherwise keep everybody waiting for a quarter
+/// of a second.
+const MAX_LINES_AT_ONCE: usize = 256;
+
+impl Server {
+    /// Listens at every door. The Deferred fires with the addresses of each, in the order of the settings.
+    pub(super) fn open_doors(self: &Rc<Self>) -> Deferred<Vec<(Door, Vec<SocketAddr>)>> {
+        let open = |(door, place): &(Door, HostPort)| {
+            let (door, port, server) = (*door, place.port, self.clone());
+            // In a lane of its own: with silent names in their lane, the neighbors would keep this server from serving.
+            let resolved = self.reactor.resolve_in("own name", &place.host);
+            resolved.add_callback(move |addresses: Vec<IpAddr>| Ok((door, server.listen(door, &addresses, port)?)))
+        };
+        gather_results(self.own.iter().map(open).collect::<Vec<_>>(), Others::Cancel)
+    }
+
+    fn listen(self: &Rc<Self>, door: Door, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        let mut hosts: Vec<SocketAddr> = Vec::new();
+        for address in addresses.iter().collect::<BTreeSet<_>>() {
+            let factory = DoorFactory { server: self.clone(), door };
+            let host = match self.reactor.listen_tcp(SocketAddr::new(*address, port), factory) {
+                Ok(port) => port.host(),
+                // A name may have an address of a family that this machine does not have, such as IPv6.
+                Err(error) if error.error.kind() == io::ErrorKind::AddrNotAvailable && addresses.len() > 1 => {
+                    log::warn!("{error}");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match door {
+                Door::Plain => log::info!("{} listens on {host}; places: {}", self.name, self.places.describe()),
+                Door::Tls => log::info!("{} listens on {host} for clients that speak TLS", self.name),
+                Door::Link => log::info!("{} listens on {host} for neighbors", self.name),
+            }
+            hosts.push(host);
+        }
+        if hosts.is_empty() {
+            return Err(Failure::msg("no address of the server's name is ours"));
+        }
+        Ok(hosts)
+    }
+}
+
+/// Makes the protocols of the peers that come in by one door.
+struct DoorFactory {
+    server: Rc<Server>,
+    door: Door,
+}
+
+impl Factory for DoorFactory {
+    fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        let protocol = HerdProtocol::new(self.server.clone(), peer, self.door);
+        let lines = LineReceiver::new(protocol)
+            .with_delimiter(b"\n")
+            .with_max_length(self.server.limits.line)
+            .with_max_lines_at_once(MAX_LINES_AT_ONCE);
+        // Asked for anew for each connection: the certificates may have been replaced.
+        let identity = self.server.identity();
+        let tls = match self.door {
+            Door::Plain => return Some(Box::new(lines)),
+            Door::Tls => identity.for_clients(),
+            Door::Link => identity.link_server(),
+        };
+        match tls?.wrap(Box::new(lines)) {
+            Ok(protocol) => Some(protocol),
+            Err(error) => {
+                log::warn!("no TLS with {peer}: {error}");
+                None
+            }
+        }
+    }
+}
