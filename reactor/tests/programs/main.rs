@@ -4,8 +4,8 @@
 //! abort, panic, fire, cancel and stop from inside every callback. The *contract* (`contract/`) looks on, and says what
 //! the documents do not allow. A difference is a fault of the reactor, or something that the documents must say.
 //!
-//! `PROGRAMS=100000 cargo test --release -p reactor --test programs` runs as many programs as that. `PROGRAM=17` runs
-//! the program of one seed alone.
+//! `PROGRAMS=100000 cargo test --release -p deferred-reactor --test programs` runs as many programs as that.
+//! `PROGRAM=17` runs the program of one seed alone.
 
 mod actors;
 mod acts;
