@@ -168,6 +168,25 @@ pub(crate) fn parse_address(host: &str, port: u16) -> Option<SocketAddr> {
     Some(SocketAddrV6::new(ip, port, 0, scope).into())
 }
 
+/// The host and the port of text such as `example.com:80` or `[::1]:80`. The error says what is wrong with it.
+pub(crate) fn split_host_port(text: &str) -> Result<(&str, u16), String> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':').ok_or("the port is missing: write [address]:port")?),
+        None => text.rsplit_once(':').ok_or("the port is missing: write host:port")?,
+    };
+    if host.contains(':') && !text.starts_with('[') {
+        return Err("write an IPv6 address in brackets: [::1]:80".to_owned());
+    }
+    if host.is_empty() {
+        return Err("the host is missing: write host:port".to_owned());
+    }
+    // Not `parse` alone, which takes a sign.
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if is_number { port.parse().ok() } else { None };
+    let number = number.ok_or_else(|| format!("{port:?} is not a port: that is a number from 0 to 65535"))?;
+    Ok((host, number))
+}
+
 /// The IPv4 address that an IPv4-mapped one stands for (`::ffff:192.0.2.1`, RFC 4291, section 2.5.5.2); any other as it
 /// is. A program that compares addresses, or counts connections by them, must meet each peer under one address.
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -229,6 +248,29 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_address(host, 80), expected.map(|text| text.parse().unwrap()), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_split_into_host_and_port_or_says_what_is_wrong() {
+        for (text, expected) in [
+            ("example.com:80", Ok(("example.com", 80))),
+            ("192.0.2.1:0", Ok(("192.0.2.1", 0))),
+            ("[::1]:65535", Ok(("::1", 65535))),
+            ("[fe80::1%eth0]:80", Ok(("fe80::1%eth0", 80))),
+            ("example.com", Err("the port is missing: write host:port")),
+            ("", Err("the port is missing: write host:port")),
+            ("[::1]", Err("the port is missing: write [address]:port")),
+            ("[::1]80", Err("the port is missing: write [address]:port")),
+            ("::1:80", Err("write an IPv6 address in brackets: [::1]:80")),
+            (":80", Err("the host is missing: write host:port")),
+            ("[]:80", Err("the host is missing: write host:port")),
+            ("a:", Err("\"\" is not a port: that is a number from 0 to 65535")),
+            ("a:http", Err("\"http\" is not a port: that is a number from 0 to 65535")),
+            ("a:+80", Err("\"+80\" is not a port: that is a number from 0 to 65535")),
+            ("a:65536", Err("\"65536\" is not a port: that is a number from 0 to 65535")),
+        ] {
+            assert_eq!(split_host_port(text), expected.map_err(str::to_owned), "{text:?}");
         }
     }
 

@@ -30,6 +30,11 @@ use std::time::{Duration, Instant};
 /// ```
 ///
 /// To avoid a type parameter, hold an `Rc<dyn Clock>`: that is a `Clock`, too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Clock`",
+    label = "a `Clock` is wanted here",
+    note = "a `Reactor` is one, and in tests a `testing::ManualClock` is"
+)]
 pub trait Clock {
     /// The time now; it never goes back.
     fn now(&self) -> Instant;

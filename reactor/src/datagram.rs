@@ -28,6 +28,11 @@ pub const MAX_DATAGRAM: usize = 65_527;
 /// What a program does with the datagrams of one port. Twisted's `DatagramProtocol`.
 ///
 /// A closure that takes the transport, the datagram and the peer's address is one: it is `datagram_received`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not receive datagrams",
+    label = "a `DatagramProtocol` is wanted here",
+    note = "it is a type that implements `DatagramProtocol`, or a closure: `|transport: &DatagramTransport, data: &[u8], from: SocketAddr| ...`"
+)]
 pub trait DatagramProtocol {
     /// The port is open. Called once, from the loop, before anything else.
     fn start_protocol(&mut self, transport: &DatagramTransport) {

@@ -228,6 +228,13 @@ pub enum ConnectError {
         /// What the resolver said.
         error: io::Error,
     },
+    /// The destination, or the local address to connect from, is text that names no address. The fault of the program.
+    BadAddress {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No address could be reached.
     Failed {
         /// The address that failed last.
@@ -254,6 +261,9 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConnectError::NameLookup { host, error } => write!(f, "cannot look up {host}: {error}"),
+            ConnectError::BadAddress { text, reason } => {
+                write!(f, "{text:?} is not an address to connect to: {reason}")
+            }
             ConnectError::Failed { address, error, earlier } => {
                 f.write_str("cannot connect to ")?;
                 earlier.iter().try_for_each(|(address, error)| write!(f, "{address}: {error}; nor to "))?;
@@ -272,7 +282,10 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ConnectError::NameLookup { error, .. } | ConnectError::Failed { error, .. } => Some(error),
-            ConnectError::Timeout { .. } | ConnectError::Cancelled | ConnectError::NoProtocol => None,
+            ConnectError::BadAddress { .. }
+            | ConnectError::Timeout { .. }
+            | ConnectError::Cancelled
+            | ConnectError::NoProtocol => None,
         }
     }
 }

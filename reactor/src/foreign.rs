@@ -6,6 +6,7 @@
 //!
 //! Next: `event_loop/work_queue.rs`, where a connection waits for the loop.
 
+use crate::diagnostics::tell;
 use std::any::type_name;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,7 +46,7 @@ impl<T> Drop for Foreign<T> {
         if let Some(value) = self.0.take()
             && !contain(|| drop(value))
         {
-            log::error!(target: "reactor", "a panic in the drop of a {}", type_name::<T>());
+            tell!(Error, "reactor", "a panic in the drop of a {}", type_name::<T>());
         }
     }
 }

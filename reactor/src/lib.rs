@@ -76,6 +76,7 @@ mod address;
 mod clock;
 pub mod datagram;
 pub mod deferred;
+mod diagnostics;
 pub mod driver;
 pub mod error;
 pub mod event_loop;

@@ -21,22 +21,28 @@
 //! | `lineReceived` returns an error to stop | pause, or close |
 //! | `lineLengthExceeded` gets all that was received | it gets the start; raw mode gives out that and the rest |
 //! | `LineOnlyReceiver` | [`LineReceiver`], which costs no more |
+//! | (it has no limit on the time of a line) | [`LineReceiver::with_line_timeout`] |
 //!
-//! Twisted has no limit on the time of a line: [`LineReceiver::with_line_timeout`].
-//!
-//! Next: [`line_receiver/line_time.rs`](../../src/reactor/line_receiver/line_time.rs.html), that limit.
+//! Next: [`line_receiver/line_transport.rs`](../../src/reactor/line_receiver/line_transport.rs.html), what a program
+//! sees of it.
 
+mod bare_lf;
 mod line_time;
+mod line_transport;
 
-use crate::error::{Limit, StartTlsError};
+pub use line_transport::LineTransport;
+
+use crate::error::Limit;
 use crate::line_buffer::{LineBuffer, Split};
 use crate::policies::PolicyClock;
 use crate::undelivered::Undelivered;
 use crate::{Protocol, Reason, Transport};
+use bare_lf::tell_bare_lf;
 use line_time::LineTime;
+use line_transport::{AskedFor, Lines, Mode};
 use std::cell::{Cell, RefCell};
 use std::mem;
-use std::ops::Deref;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -52,6 +58,11 @@ pub const MAX_LENGTH: usize = 16384;
 pub const MAX_LINES_AT_ONCE: usize = 1024;
 
 /// What a program does on a connection that speaks in lines. See [`Protocol`] for what the loop promises.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `LineProtocol`",
+    label = "a `LineProtocol` is wanted here",
+    note = "only `line_received` is required; a `Protocol`, which receives bytes, is used without a `LineReceiver`"
+)]
 pub trait LineProtocol {
     /// The connection is up.
     fn connection_made(&mut self, transport: &LineTransport) {
@@ -106,110 +117,6 @@ pub trait LineProtocol {
     }
 }
 
-/// The transport as a [`LineProtocol`] sees it: a [`Transport`] that also sends lines and changes the mode.
-///
-/// Clones are the same connection: keep one to send lines later. It dereferences to the plain [`Transport`];
-/// `Transport::clone(transport)` is a handle for code that knows nothing of lines.
-#[derive(Debug, Clone)]
-pub struct LineTransport {
-    transport: Transport,
-    lines: Rc<Lines>,
-}
-
-/// What the handles of one connection share with its receiver.
-#[derive(Debug)]
-struct Lines {
-    delimiter: RefCell<Vec<u8>>,
-    mode: Cell<Mode>,
-    asked_for: Cell<AskedFor>,
-    max_length: Cell<usize>,
-    /// Bytes that `set_line_mode` gave back: they are delivered again before anything else.
-    given_back: RefCell<Vec<u8>>,
-    /// The number of bytes that were received and not delivered when the last delivery ended.
-    undelivered: Cell<usize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Line,
-    Raw,
-    /// After a line that was too long: it is unknown where the next one begins.
-    Discard,
-}
-
-/// What the protocol has asked of the receiver, which does it before the next line.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct AskedFor {
-    clear: bool,
-    new_delimiter: bool,
-}
-
-impl LineTransport {
-    /// Sends `line` and the delimiter, in one piece. Twisted's `sendLine`.
-    pub fn send_line(&self, line: &[u8]) {
-        self.transport.write_vectored(&[line, &self.lines.delimiter.borrow()]);
-    }
-
-    /// Sets what ends a line from here on, in both directions; the bytes that were received with this line are split
-    /// anew. Outside a callback, it counts for received lines when the next bytes are received.
-    ///
-    /// # Panics
-    /// If `delimiter` is empty.
-    pub fn set_delimiter(&self, delimiter: &[u8]) {
-        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
-        *self.lines.delimiter.borrow_mut() = delimiter.to_vec();
-        self.lines.asked_for.set(AskedFor { new_delimiter: true, ..self.lines.asked_for.get() });
-    }
-
-    /// Throws away what was received and not delivered, such as the commands that a client has sent behind a bad one.
-    /// Twisted's `clearLineBuffer`, which also returns the bytes: to get them, use raw mode.
-    pub fn clear_line_buffer(&self) {
-        self.lines.given_back.take();
-        self.lines.asked_for.set(AskedFor { clear: true, ..self.lines.asked_for.get() });
-    }
-
-    /// Delivers bytes to `raw_data_received` from here on, beginning with those that were received with this line.
-    pub fn set_raw_mode(&self) {
-        self.lines.mode.set(Mode::Raw);
-    }
-
-    /// Delivers lines from here on, beginning with `extra`. Outside a callback, `extra` is delivered when the next
-    /// bytes are received.
-    pub fn set_line_mode(&self, extra: &[u8]) {
-        self.lines.mode.set(Mode::Line);
-        self.lines.given_back.borrow_mut().extend_from_slice(extra);
-    }
-
-    /// The number of bytes that have been received and not delivered, as of the last delivery: the beginning of a line,
-    /// and what a pause holds back. More than zero while nothing is paused means that the peer is in the middle of a
-    /// line.
-    pub fn undelivered(&self) -> usize {
-        self.lines.undelivered.get()
-    }
-
-    /// Changes this connection from clear text to TLS: [`Transport::start_tls`], whose contract holds here. Lines that
-    /// have been received and not delivered are never delivered: an attacker may have put them there. They go to the
-    /// handshake. What comes over TLS begins with a new line, in the present mode.
-    ///
-    /// # Errors
-    /// As [`Transport::start_tls`].
-    pub fn start_tls(&self) -> Result<(), StartTlsError> {
-        self.transport.start_tls(&[])
-    }
-
-    /// Sets the maximum length of a line from here on, the delimiter not counted.
-    pub fn set_max_length(&self, max_length: usize) {
-        self.lines.max_length.set(max_length);
-    }
-}
-
-impl Deref for LineTransport {
-    type Target = Transport;
-    fn deref(&self) -> &Transport {
-        &self.transport
-    }
-}
-
 /// Turns a [`LineProtocol`] into a [`Protocol`].
 ///
 /// ```
@@ -242,10 +149,14 @@ pub struct LineReceiver<P> {
     line_time: Option<Box<LineTime>>,
     /// Whether what was received last came over TLS.
     was_tls: bool,
+    /// Where the program made it.
+    made: &'static Location<'static>,
 }
 
 impl<P: LineProtocol> LineReceiver<P> {
-    /// A receiver of lines that end with CR LF and have at most [`MAX_LENGTH`] bytes.
+    /// A receiver of lines that end with CR LF and have at most [`MAX_LENGTH`] bytes. `nc` ends a line with LF alone:
+    /// it is never complete here. Use `nc -C`, or `.with_delimiter(b"\n")`. A peer that seems to wait for that is logged.
+    #[track_caller]
     pub fn new(protocol: P) -> LineReceiver<P> {
         LineReceiver {
             protocol,
@@ -255,6 +166,7 @@ impl<P: LineProtocol> LineReceiver<P> {
             held: Undelivered::default(),
             line_time: None,
             was_tls: false,
+            made: Location::caller(),
         }
     }
 
@@ -358,7 +270,11 @@ impl<P: LineProtocol> LineReceiver<P> {
                             has_delivered = true;
                             self.protocol.line_received(transport, line);
                         }
-                        Split::Incomplete => return has_delivered,
+                        Split::Incomplete if has_delivered => return true,
+                        Split::Incomplete => {
+                            tell_bare_lf(&self.buffer, self.made, transport);
+                            return false;
+                        }
                         Split::TooLong(start) => {
                             lines.mode.set(Mode::Discard); // Unless the protocol knows where to go on.
                             self.protocol.line_length_exceeded(transport, start);
@@ -407,6 +323,10 @@ impl<P> LineReceiver<P> {
 }
 
 impl<P: LineProtocol> Protocol for LineReceiver<P> {
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<P>()
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         let lines = Lines {
             delimiter: RefCell::new(self.buffer.delimiter().to_vec()),

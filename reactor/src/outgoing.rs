@@ -3,7 +3,7 @@
 //! Small writes are gathered into blocks, and the blocks go out with one vectored write. A connection that has nothing
 //! to send owns no block: blocks come from a small store that all connections of a reactor share, and go back to it.
 //!
-//! Next: `foreign.rs`, how the reactor holds what belongs to the program.
+//! Next: `diagnostics.rs`, what the library has to say to a person.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -23,6 +23,12 @@ use crate::{Address, Reason, Transport};
 /// What a program does on one connection. Every method but `data_received` has a default.
 ///
 /// The [module](crate::protocol) says in which order the methods are called.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Protocol`",
+    label = "a `Protocol` is wanted here",
+    note = "a `LineProtocol` becomes one with `LineReceiver::new(...)`, a `StringProtocol` with `StringReceiver::new(...)`",
+    note = "any other type implements `Protocol`: only `data_received` is required"
+)]
 pub trait Protocol {
     /// The connection is up. `transport` writes to it, and may be cloned and kept.
     fn connection_made(&mut self, transport: &Transport) {
@@ -70,9 +76,18 @@ pub trait Protocol {
     fn connection_lost(&mut self, reason: &Reason) {
         let _ = reason;
     }
+
+    /// The name of its type, for messages about its callbacks: that one panicked, or held the loop. A protocol that
+    /// wraps another one returns the name of that.
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 impl Protocol for Box<dyn Protocol> {
+    fn type_name(&self) -> &'static str {
+        (**self).type_name()
+    }
     fn connection_made(&mut self, transport: &Transport) {
         (**self).connection_made(transport);
     }
@@ -119,6 +134,12 @@ impl Protocol for Box<dyn Protocol> {
 ///
 /// A closure that uses the address names its type: `|peer: Address| Greeter::new(peer)`. Implement the trait yourself
 /// to refuse peers, or to learn when the port begins and ends.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not build protocols",
+    label = "a `Factory` is wanted here",
+    note = "a factory is a closure that returns a protocol: `|_peer| Echo`, or `|peer: Address| Greeter::new(peer)`",
+    note = "it makes a protocol for each connection; one protocol cannot serve them all"
+)]
 pub trait Factory {
     /// Returns a protocol for the connection from `peer`, or `None` to close it at once.
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>>;

@@ -41,6 +41,11 @@ pub enum Framing {
 }
 
 /// What happens on a connection that speaks in strings. See [`Protocol`] for what the loop promises.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `StringProtocol`",
+    label = "a `StringProtocol` is wanted here",
+    note = "only `string_received` is required; a `Protocol`, which receives bytes, is used without a `StringReceiver`"
+)]
 pub trait StringProtocol {
     /// The connection is up.
     fn connection_made(&mut self, transport: &StringSender) {
@@ -149,6 +154,7 @@ impl StringSender {
     ///
     /// # Errors
     /// [`StringTooLong`] if the length does not fit the framing; nothing is sent then.
+    #[track_caller]
     pub fn send_string(&self, string: &[u8]) -> Result<(), StringTooLong> {
         let framing = self.shared.framing;
         if string.len() > framing.max_length() {
@@ -361,6 +367,10 @@ impl<P: StringProtocol> StringReceiver<P> {
 }
 
 impl<P: StringProtocol> Protocol for StringReceiver<P> {
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<P>()
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         let shared = Connected {
             framing: self.framing,

@@ -20,9 +20,11 @@
 //! Next: [`datagram.rs`](mod@crate::datagram), the same two contracts for UDP.
 
 use crate::Address;
+use crate::diagnostics::{is_first_at, tell};
 use crate::error::StartTlsError;
 use std::any::Any;
 use std::fmt;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -39,6 +41,11 @@ pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 ///
 /// A [`Transport`] is a producer: of what it receives. A proxy registers each of its two connections with the other.
 /// [`producers`](crate::producers) has producers for files and for bytes in memory.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Producer`",
+    label = "a `Producer` is wanted here",
+    note = "a `Transport` is one, of what it receives; files and bytes have `producers::send_file` and `producers::send_bytes`"
+)]
 pub trait Producer {
     /// Whether it writes only when it is asked: Twisted's `IPullProducer`. Then `resume_producing` asks for one piece,
     /// each time that everything has gone out, the first time soon after it was registered, and it is never told to
@@ -76,6 +83,10 @@ pub trait TransportBackend {
         for piece in pieces {
             self.write(piece);
         }
+    }
+    /// A write by the program, at this place of its source: for messages about it.
+    fn write_from(&self, pieces: &[&[u8]], _place: &'static Location<'static>) {
+        self.write_vectored(pieces);
     }
     fn lose_connection(&self);
     fn lose_write_connection(&self);
@@ -139,13 +150,18 @@ impl Transport {
     }
 
     /// Sends `data` after what was written before.
+    ///
+    /// A write after the program's own [`lose_connection`](Transport::lose_connection) has no effect. It is a mistake of
+    /// the program, so it is logged, once for each place in the source.
+    #[track_caller]
     pub fn write(&self, data: &[u8]) {
-        self.0.write(data);
+        self.0.write_from(&[data], Location::caller());
     }
 
     /// Sends several pieces as if they were one. Twisted's `writeSequence`.
+    #[track_caller]
     pub fn write_vectored(&self, pieces: &[&[u8]]) {
-        self.0.write_vectored(pieces);
+        self.0.write_from(pieces, Location::caller());
     }
 
     /// Closes the connection after everything written has gone out. Reading stops now, and writing has no effect any
@@ -323,6 +339,31 @@ impl Transport {
     pub fn host(&self) -> Address {
         self.0.host()
     }
+}
+
+/// Tells that the program wrote at `place` although it had closed `connection`.
+#[cold]
+pub(crate) fn tell_late_write(pieces: &[&[u8]], place: &'static Location<'static>, connection: &dyn fmt::Display) {
+    if is_first_at(place) {
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        tell!(
+            Warn,
+            "reactor",
+            "the write at {place} comes after lose_connection: its {bytes} bytes are dropped, on \
+            {connection}"
+        );
+    }
+}
+
+/// Tells that the write at `place` found too many bytes waiting, so that `connection` is broken off.
+#[cold]
+pub(crate) fn tell_full(waiting: usize, place: &'static Location<'static>, connection: &dyn fmt::Display) {
+    tell!(
+        Warn,
+        "reactor",
+        "the peer does not read: {waiting} bytes wait to be sent to it, and the write at {place} is \
+        one too many. Broken off: {connection}"
+    );
 }
 
 /// What this connection receives is written to another. While the other is full, this one does not read, so its peer

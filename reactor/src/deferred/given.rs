@@ -5,6 +5,7 @@
 use super::Deferred;
 use super::chain::Reply;
 use crate::Failure;
+use crate::diagnostics::tell;
 
 /// What a callback returned: a result, or a Deferred to wait for.
 #[derive(Debug)]
@@ -42,6 +43,12 @@ impl<T: 'static> Given<T> {
 /// assert_eq!(chain.result(), Some(2));
 /// # Ok::<(), Failure>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a callback may return",
+    label = "this is returned here",
+    note = "a value is returned as `Ok(value)`, an error as `Err(error.into())`",
+    note = "a callback returns `()`, a `Result<T, Failure>`, a `Deferred<T>`, or a `Given<T>`"
+)]
 pub trait IntoDeferred {
     /// The type that the next callback gets.
     type Value: 'static;
@@ -129,6 +136,6 @@ pub fn maybe_deferred<R: IntoDeferred>(call: impl FnOnce() -> R) -> Deferred<R::
 /// Logs a failure and returns it unchanged. For an errback that reports a failure and still passes it on:
 /// `deferred.add_errback(|failure| Err(deferred::log_error(failure)))`. Twisted's `defer.logError`.
 pub fn log_error(failure: Failure) -> Failure {
-    log::error!(target: "reactor::deferred", "{}", failure.report());
+    tell!(Error, "reactor::deferred", "{}", failure.report());
     failure
 }

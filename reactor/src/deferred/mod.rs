@@ -64,7 +64,7 @@ pub use several::{
     deferred_list, gather_results, race,
 };
 pub use story::Waiting;
-pub(crate) use story::collect;
+pub(crate) use story::{begin_run, collect, end_run, expecting_losses, tell_lost, tell_unfired};
 
 pub use crate::failure::{FailureGroup, FirstError};
 
@@ -109,6 +109,14 @@ impl<T: 'static> Deferred<T> {
     /// A Deferred that has not fired, and the end that fires it.
     #[track_caller]
     pub fn new() -> (Deferred<T>, Firer<T>) {
+        let head = Head::new(None, Location::caller());
+        head.watch();
+        Deferred::from_head(head)
+    }
+
+    /// The same for the library. A debug build watches only the Deferreds that the program itself has made.
+    #[track_caller]
+    pub(crate) fn unwatched() -> (Deferred<T>, Firer<T>) {
         Deferred::from_head(Head::new(None, Location::caller()))
     }
 
@@ -116,6 +124,14 @@ impl<T: 'static> Deferred<T> {
     /// work, and it may fire with a better error. It is dropped as soon as the Deferred fires.
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
+        let (deferred, firer) = Deferred::unwatched_with_canceller(canceller);
+        firer.head().watch();
+        (deferred, firer)
+    }
+
+    /// The same for the library.
+    #[track_caller]
+    pub(crate) fn unwatched_with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
         let stop = move |head: &Rc<Head<T>>| canceller(&Firer::new(Rc::clone(head)));
         Deferred::from_head(Head::new(Some(Box::new(stop)), Location::caller()))
     }

@@ -15,6 +15,7 @@ use super::{
 use crate::Address;
 #[cfg(unix)]
 use crate::UnixAddress;
+use crate::diagnostics::tell;
 use crate::transport::KeepAlive;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Waker};
@@ -56,7 +57,7 @@ struct MioWaker(Waker);
 impl Wake for MioWaker {
     fn wake(&self) {
         if let Err(error) = self.0.wake() {
-            log::error!(target: "reactor", "cannot wake the loop: {error}");
+            tell!(Error, "reactor", "cannot wake the loop: {error}");
         }
     }
 }
@@ -229,7 +230,7 @@ impl Driver for MioDriver {
         });
         // The drop of the job drops the reply.
         if self.lookups.spawn(job, MAX_LOOKUPS).is_err() {
-            log::warn!(target: "reactor", "no thread can be started for a name look-up; it was dropped");
+            tell!(Warn, "reactor", "no thread can be started for a name look-up; it was dropped");
         }
     }
 

@@ -7,6 +7,7 @@
 //! Next: `signals.rs`, the last part of the real world.
 
 use super::Job;
+use crate::diagnostics::tell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -65,7 +66,7 @@ impl Threads {
                 Ok(_detached) => state.threads += 1,
                 // Without any thread, the job would wait for ever.
                 Err(_) if state.threads == 0 => return state.queue.pop_back().map_or(Ok(()), Err),
-                Err(error) => log::warn!(target: "reactor", "cannot start a {} thread: {error}", self.name),
+                Err(error) => tell!(Warn, "reactor", "cannot start a {} thread: {error}", self.name),
             }
         }
         Ok(())

@@ -20,6 +20,7 @@
 //! Next: `udp.rs`, sockets without connections.
 
 use super::{Listener, Stream, Token};
+use crate::diagnostics::tell;
 use crate::transport::KeepAlive;
 use crate::{Address, UnixAddress};
 use mio::net::{UnixListener, UnixStream};
@@ -147,7 +148,7 @@ impl Drop for SocketFile {
         if fs::symlink_metadata(&self.path).is_ok_and(is_ours)
             && let Err(error) = fs::remove_file(&self.path)
         {
-            log::warn!(target: "reactor", "cannot remove {}: {error}", self.path.display());
+            tell!(Warn, "reactor", "cannot remove {}: {error}", self.path.display());
         }
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! Next: `policy_clock.rs`, the time of policies.
 
-use super::connection::Connection;
+use super::connection::{Connection, Origin};
 use super::datagram_port::DatagramPort;
 use super::registry::Source;
 use super::{Core, ListeningPort, Reactor, port};
@@ -24,6 +24,7 @@ use crate::error::CannotListenError;
 use crate::foreign::Foreign;
 use crate::{Address, DatagramProtocol, DatagramTransport, Factory, Protocol, Transport};
 use std::io;
+use std::panic::Location;
 
 /// What errors call a socket that has no address of ours to be named by.
 const NAME: &str = "the adopted socket";
@@ -57,6 +58,7 @@ impl Reactor {
     /// # Errors
     /// If it is not a socket, not of the kind that its type says, or does not listen; if the driver is a simulated one;
     /// and while the reactor closes everything to stop. The socket is closed then.
+    #[track_caller]
     pub fn adopt_stream_port(
         &self,
         listener: impl Into<AdoptedListener>,
@@ -93,6 +95,7 @@ impl Reactor {
     /// # Errors
     /// If it is not a socket, not of the kind that its type says, or not connected; if the driver is a simulated one;
     /// and while the reactor closes everything to stop. The connection is closed then, and the protocol is dropped.
+    #[track_caller]
     pub fn adopt_stream_connection(
         &self,
         stream: impl Into<AdoptedStream>,
@@ -106,6 +109,7 @@ impl Reactor {
 
 /// Makes a connection of a stream that is connected already: `open` registers it under a token, and knows its peer. The
 /// loop introduces it to its protocol soon.
+#[track_caller]
 pub(super) fn attach(
     core: &Core,
     protocol: Box<dyn Protocol>,
@@ -115,9 +119,10 @@ pub(super) fn attach(
     if core.is_closing() {
         return Err(io::Error::other("the reactor is stopping"));
     }
+    let origin = Origin::Port(Location::caller());
     let token = core.registry.borrow().next_token();
     let (stream, peer) = open(&mut **core.driver.borrow_mut(), token)?;
-    let connection = Connection::new(token, core.work.clone(), stream, protocol, peer.canonical(), None);
+    let connection = Connection::new(token, core.work.clone(), stream, protocol, peer.canonical(), origin);
     core.registry.borrow_mut().insert(token, Source::Connection(connection.clone()));
     let (begun, reactor) = (connection.clone(), core.weak());
     core.work.call_soon(Box::new(move || {

@@ -53,6 +53,7 @@ impl ReactorHandle {
     /// [`ThreadError::Stopped`] if the run is over, or ends meanwhile; [`ThreadError::Gone`] if the reactor is gone;
     /// [`ThreadError::Panicked`] if `f` panicked; [`ThreadError::NoResult`] if the Deferred was dropped without a
     /// result; [`ThreadError::QueueFull`] if more than a million calls wait.
+    #[track_caller]
     pub fn blocking_call_from_thread<R>(
         &self,
         f: impl FnOnce(&Reactor) -> R + Send + 'static,

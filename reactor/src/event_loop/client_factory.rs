@@ -6,13 +6,22 @@
 //! Next: `connect.rs`, one connection without a factory.
 
 use super::Connector;
+use crate::diagnostics::tell;
+use crate::error::ConnectError;
 use crate::{Address, Failure, Protocol, Reason};
+use log::Level;
 
 /// Builds the protocol of an outgoing connection, and hears how the attempt went. Twisted's `ClientFactory`.
 ///
 /// A closure that takes the peer's address and returns a protocol is a client factory; failed attempts are then only
 /// logged. Implement the trait to try again: call [`Connector::connect`] from `client_connection_failed` and
 /// `client_connection_lost`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not build protocols for outgoing connections",
+    label = "a `ClientFactory` is wanted here",
+    note = "a client factory is a closure that returns a protocol: `|_peer| Echo`, or `|peer: Address| Greeter::new(peer)`",
+    note = "for one connection without a factory: `reactor.connect(...)`, which returns a Deferred"
+)]
 pub trait ClientFactory {
     /// An attempt begins.
     fn started_connecting(&mut self, connector: &Connector) {
@@ -22,9 +31,14 @@ pub trait ClientFactory {
     /// Returns a protocol for the connection that is now up, or `None` to drop the connection.
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>>;
 
-    /// The attempt failed; `failure` is a [`ConnectError`](crate::error::ConnectError). The default logs it.
+    /// The attempt failed; `failure` is a [`ConnectError`](crate::error::ConnectError). The default logs it, with the place that
+    /// called [`connect_tcp`](crate::Reactor::connect_tcp).
     fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
-        log::warn!(target: "reactor", "{}: {failure}", connector.destination());
+        // A stop gives attempts up as a matter of course.
+        let is_given_up = matches!(failure.check(), Some(ConnectError::Cancelled));
+        let level = if is_given_up { Level::Debug } else { Level::Warn };
+        let (destination, asked) = (connector.destination(), connector.asked());
+        tell!(at level, "reactor", "{failure} (the connection to {destination}, asked for at {asked})");
     }
 
     /// The connection has ended. Called after the protocol's `connection_lost`.

@@ -11,6 +11,7 @@
 use super::{ClientFactory, Connector, Destination, Reactor};
 use crate::{Address, Deferred, Failure, Firer, Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::rc::Rc;
 
 impl Reactor {
@@ -60,13 +61,13 @@ impl Reactor {
         // Weak: the connector holds its factory, and the factory holds the other end of the Deferred.
         let connector = Rc::<RefCell<Option<Box<dyn Fn()>>>>::default();
         let give_up = connector.clone();
-        let (deferred, firer) = Deferred::with_canceller(move |_| {
+        let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| {
             if let Some(give_up) = give_up.take() {
                 give_up();
             }
         });
         let announcement = Announcement(Rc::new(Cell::new(Some(firer))));
-        let made = self.connect_tcp(destination, Once { build: Some(build), announcement });
+        let made = self.connect_for(Location::caller(), destination, Once { build: Some(build), announcement });
         let made = made.downgrade();
         *connector.borrow_mut() = Some(Box::new(move || {
             if let Some(connector) = made.upgrade() {
@@ -145,6 +146,10 @@ impl<P> Announcing<P> {
 }
 
 impl<P: Protocol> Protocol for Announcing<P> {
+    fn type_name(&self) -> &'static str {
+        self.inner.type_name()
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         self.inner.connection_made(transport);
         // A connection that is over TLS from its start is of use when its handshake is done.

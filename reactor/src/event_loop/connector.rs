@@ -13,9 +13,10 @@
 //!
 //! Next: `resolver.rs`, where the names are looked up.
 
-use super::connection::Connection;
+use super::connection::{Connection, Origin};
 use super::race::Race;
 use super::registry::Source;
+use super::work_queue::Place;
 use super::{Core, Destination, WeakReactor};
 use crate::driver::{Readiness, Stream, Token};
 use crate::error::ConnectError;
@@ -65,6 +66,11 @@ impl Connector {
         }
     }
 
+    /// Where the program asked for it.
+    pub(super) fn asked(&self) -> Place {
+        self.0.asked
+    }
+
     pub(super) fn downgrade(&self) -> WeakConnector {
         WeakConnector(Rc::downgrade(&self.0))
     }
@@ -93,6 +99,8 @@ impl fmt::Debug for Connector {
 pub(super) struct ConnectorInner {
     reactor: WeakReactor,
     destination: Destination,
+    /// Where the program asked for it.
+    asked: Place,
     factory: Cell<Option<Foreign<Box<dyn ClientFactory>>>>,
     state: RefCell<State>,
     timer: RefCell<Option<DelayedCall>>,
@@ -123,10 +131,12 @@ impl ConnectorInner {
         reactor: WeakReactor,
         destination: Destination,
         factory: Foreign<Box<dyn ClientFactory>>,
+        asked: Place,
     ) -> Connector {
         let inner = Rc::new(ConnectorInner {
             reactor,
             destination,
+            asked,
             factory: Cell::new(Some(factory)),
             state: RefCell::new(State::Idle),
             timer: RefCell::new(None),
@@ -171,6 +181,9 @@ impl ConnectorInner {
         }
         if !is_wanted() {
             return;
+        }
+        if let Err(error) = self.destination.check() {
+            return self.give_up(error);
         }
         if let Some(address) = self.destination.address() {
             return self.race(&core, Race::alone(address));
@@ -242,6 +255,10 @@ impl ConnectorInner {
         core.work.timers.call_later(delay, Box::new(next))
     }
 
+    pub(super) fn asked(&self) -> Place {
+        self.asked
+    }
+
     pub(super) fn destination(&self) -> &Destination {
         &self.destination
     }
@@ -301,7 +318,9 @@ impl ConnectorInner {
         let Some(mut factory) = self.factory.take() else { return };
         let connector = Connector(self.clone());
         core.run_callback(
-            |out| out.write_fmt(format_args!("{what} of the connector to {}", self.destination)),
+            |out| {
+                out.write_fmt(format_args!("{what} of the connector to {}, made at {}", self.destination, self.asked))
+            },
             || f(&mut **factory, &connector),
         );
         self.factory.set(Some(factory));
@@ -383,7 +402,8 @@ impl Attempt {
             return; // The factory has given the attempt up from inside `build_protocol`.
         }
         let work = core.work.clone();
-        let connection = Connection::new(self.token, work, stream, protocol, peer, Some(connector.clone()));
+        let connection =
+            Connection::new(self.token, work, stream, protocol, peer, Origin::Connector(connector.clone()));
         // Both before `begin`: in `connection_made` the program may disconnect, which looks here.
         connector.state.replace(State::Connected(connection.clone()));
         core.registry.borrow_mut().replace(self.token, Source::Connection(connection.clone()));

@@ -10,6 +10,7 @@ use super::work_queue::WorkQueue;
 use super::{Core, ListenAddress, Reactor, WeakReactor};
 use crate::address::Address;
 use crate::datagram::{DatagramBackend, MAX_DATAGRAM};
+use crate::diagnostics::tell;
 use crate::driver::{DatagramSocket, Driver, Token};
 use crate::error::{CannotListenError, DatagramError};
 use crate::foreign::Foreign;
@@ -56,14 +57,9 @@ impl UdpListenAddress {
     }
 }
 
-impl From<&str> for UdpListenAddress {
-    fn from(text: &str) -> UdpListenAddress {
-        UdpListenAddress { address: text.into(), max_packet_size: MAX_DATAGRAM }
-    }
-}
-
-impl From<SocketAddr> for UdpListenAddress {
-    fn from(address: SocketAddr) -> UdpListenAddress {
+/// Everything that converts to the address of a TCP port.
+impl<A: Into<ListenAddress>> From<A> for UdpListenAddress {
+    fn from(address: A) -> UdpListenAddress {
         UdpListenAddress { address: address.into(), max_packet_size: MAX_DATAGRAM }
     }
 }
@@ -285,7 +281,7 @@ impl DatagramPort {
 
     /// The system lacks memory, say. No event reports when it has some again.
     fn try_later(&self, core: &Core, error: &io::Error) {
-        log::warn!(target: "reactor", "{} cannot receive: {error}; trying again", self.host);
+        tell!(Warn, "reactor", "{} cannot receive: {error}; trying again", self.host);
         let (this, reactor) = (self.this.clone(), self.reactor.clone());
         let again = move || {
             if let Some(port) = this.upgrade()
@@ -406,7 +402,7 @@ impl DatagramBackend for DatagramPort {
     fn stop_listening(&self) -> Deferred<()> {
         match self.reactor.core() {
             Some(core) if !self.is_over.get() => {
-                let (deferred, firer) = Deferred::new();
+                let (deferred, firer) = Deferred::unwatched();
                 self.stopped.borrow_mut().push(firer);
                 self.stop(&core);
                 deferred

@@ -2,11 +2,13 @@
 //!
 //! Next: `connector.rs`, which makes it.
 
+use super::ListenAddress;
 use super::resolver::DEFAULT_LANE;
-use crate::address::parse_address;
+use crate::address::{parse_address, split_host_port};
+use crate::error::ConnectError;
 use crate::{Address, UnixAddress};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How long an attempt may take, look-up included, unless [`Destination::timeout`] sets another: 30 s, as in Twisted.
@@ -18,8 +20,9 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const MIN_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
 
-/// Where to connect to: a host name or address and a port, or a UNIX socket; and how to connect. Converts from
-/// `(host, port)`, a socket address or a [`UnixAddress`].
+/// Where to connect to: a host name or address and a port, or a UNIX socket; and how to connect. Converts from text
+/// such as `"example.com:443"` or `"[::1]:443"`, from `(host, port)`, a socket address or a [`UnixAddress`]. Text that
+/// names no destination makes the attempt fail, with [`ConnectError::BadAddress`].
 ///
 /// The scope of a link-local IPv6 address is kept: in a [`SocketAddr`], as a number (`fe80::1%2`), and as the name of
 /// an interface (`fe80::1%eth0`), which the system's resolver knows.
@@ -27,8 +30,8 @@ const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
 /// ```
 /// use reactor::Destination;
 /// use std::time::Duration;
-/// let there = Destination::from(("example.com", 443)).timeout(Duration::from_secs(5));
-/// assert_eq!(there.to_string(), "example.com:443");
+/// let there = Destination::from("example.com:443").timeout(Duration::from_secs(5));
+/// assert_eq!(there, Destination::from(("example.com", 443)).timeout(Duration::from_secs(5)));
 /// let neighbor = Destination::from(("fe80::1%2", 443));
 /// assert_eq!(neighbor.to_string(), "[fe80::1%2]:443");
 /// ```
@@ -40,6 +43,8 @@ pub struct Destination {
     timeout: Duration,
     attempt_delay: Duration,
     bind: [Option<SocketAddr>; 2],
+    /// Text that was given as a local address and is none, and what is wrong with it.
+    bad_bind: Option<(String, String)>,
     lane: &'static str,
 }
 
@@ -49,6 +54,8 @@ enum Whereabouts {
     Name,
     /// The host is an address.
     Internet(SocketAddr),
+    /// The text names no place, for this reason.
+    Nowhere(String),
     #[cfg_attr(not(unix), allow(dead_code, reason = "only UNIX systems have its From"))]
     Unix(UnixAddress),
 }
@@ -69,9 +76,14 @@ impl Destination {
     }
 
     /// Sets the local address to connect from, for remote addresses of the same kind. One of each kind (IPv4, IPv6) may
-    /// be set. Its port 0 means any free one. Twisted's `bindAddress`.
-    pub fn bind_address(mut self, address: SocketAddr) -> Destination {
-        self.bind[usize::from(address.is_ipv6())] = Some(address);
+    /// be set: a socket address, or its text. Its port 0 means any free one. Text that is not an address makes the
+    /// attempt fail, with [`ConnectError::BadAddress`]. Twisted's `bindAddress`.
+    pub fn bind_address(mut self, address: impl Into<ListenAddress>) -> Destination {
+        let address = address.into();
+        match address.parse() {
+            Ok(address) => self.bind[usize::from(address.is_ipv6())] = Some(address),
+            Err(error) => self.bad_bind = Some((address.text, error.to_string())),
+        }
         self
     }
 
@@ -79,6 +91,16 @@ impl Destination {
     pub fn lookup_lane(mut self, lane: &'static str) -> Destination {
         self.lane = lane;
         self
+    }
+
+    /// Fails if the program has given text that is not an address.
+    pub(super) fn check(&self) -> Result<(), ConnectError> {
+        let (text, reason) = match (&self.place, &self.bad_bind) {
+            (Whereabouts::Nowhere(reason), _) => (&self.host, reason),
+            (_, Some((text, reason))) => (text, reason),
+            (Whereabouts::Name | Whereabouts::Internet(_) | Whereabouts::Unix(_), None) => return Ok(()),
+        };
+        Err(ConnectError::BadAddress { text: text.clone(), reason: reason.clone() })
     }
 
     /// The remote host, a name or an address, as the program gave it. Empty for a UNIX socket.
@@ -94,7 +116,7 @@ impl Destination {
     /// The remote address, unless the host is a name that must be looked up.
     pub(super) fn address(&self) -> Option<Address> {
         match &self.place {
-            Whereabouts::Name => None,
+            Whereabouts::Name | Whereabouts::Nowhere(_) => None,
             Whereabouts::Internet(address) => Some(Address::Tcp(*address)),
             Whereabouts::Unix(address) => Some(Address::Unix(address.clone())),
         }
@@ -127,8 +149,42 @@ impl From<(&str, u16)> for Destination {
             timeout: CONNECT_TIMEOUT,
             attempt_delay: ATTEMPT_DELAY,
             bind: [None; 2],
+            bad_bind: None,
             lane: DEFAULT_LANE,
         }
+    }
+}
+
+impl From<(String, u16)> for Destination {
+    fn from((host, port): (String, u16)) -> Destination {
+        Destination::from((host.as_str(), port))
+    }
+}
+
+impl From<(IpAddr, u16)> for Destination {
+    fn from(address: (IpAddr, u16)) -> Destination {
+        Destination::from(SocketAddr::from(address))
+    }
+}
+
+impl From<&str> for Destination {
+    fn from(text: &str) -> Destination {
+        match split_host_port(text) {
+            Ok(place) => Destination::from(place),
+            Err(reason) => Destination { place: Whereabouts::Nowhere(reason), ..Destination::from((text, 0)) },
+        }
+    }
+}
+
+impl From<String> for Destination {
+    fn from(text: String) -> Destination {
+        Destination::from(text.as_str())
+    }
+}
+
+impl From<&String> for Destination {
+    fn from(text: &String) -> Destination {
+        Destination::from(text.as_str())
     }
 }
 
@@ -156,6 +212,7 @@ impl fmt::Display for Destination {
             Whereabouts::Internet(address) => address.fmt(f),
             Whereabouts::Unix(address) => address.fmt(f),
             Whereabouts::Name => write!(f, "{}:{}", self.host, self.port),
+            Whereabouts::Nowhere(_) => f.write_str(&self.host),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Next: `run_until.rs`, a program that is one Deferred.
 
 use super::{Core, Reactor};
+use crate::diagnostics::tell;
 use crate::error::RunError;
 use crate::foreign::Foreign;
 use std::cell::Cell;
@@ -53,7 +54,7 @@ impl Core {
             && self.hangups.is_wanted.get()
             && let Err(error) = self.driver.borrow_mut().catch_hangups(false)
         {
-            log::warn!(target: "reactor", "cannot give SIGHUP back: {error}");
+            tell!(Warn, "reactor", "cannot give SIGHUP back: {error}");
         }
     }
 

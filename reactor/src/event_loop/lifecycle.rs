@@ -25,15 +25,18 @@
 use super::registry::Source;
 use super::shutdown::{Pace, State};
 use super::turn::Turn;
+use super::work_queue::Place;
 use super::{Core, Reactor};
 use crate::deferred;
 use crate::deferred::IntoDeferred;
+use crate::diagnostics::tell;
 use crate::driver::Signal;
 use crate::error::{RunError, ThreadError};
 use crate::foreign::Foreign;
 use crate::{Deferred, DelayedCall};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +74,7 @@ struct Trigger {
     phase: Phase,
     event: SystemEvent,
     action: Foreign<TriggerAction>,
+    asked: Place,
 }
 
 #[derive(Default)]
@@ -101,6 +105,9 @@ impl Reactor {
         let mut result = run.start();
         while result.is_ok() && !run.is_over() {
             result = run.take_turn();
+        }
+        if cfg!(debug_assertions) {
+            deferred::tell_unfired();
         }
         result
     }
@@ -155,6 +162,7 @@ impl Reactor {
     /// [`Before`](Phase::Before) a shutdown waits for that Deferred. A failure is logged and stops nothing.
     ///
     /// A trigger that another one of its phase adds is called at the next event.
+    #[track_caller]
     pub fn add_system_event_trigger<R>(
         &self,
         phase: Phase,
@@ -168,7 +176,7 @@ impl Reactor {
         let id = TriggerId(lifecycle.next_id.replace(lifecycle.next_id.get() + 1));
         let action: TriggerAction = Box::new(move || f().into_deferred());
         let action = Foreign::new(action);
-        lifecycle.triggers.borrow_mut().push(Trigger { id, phase, event, action });
+        lifecycle.triggers.borrow_mut().push(Trigger { id, phase, event, action, asked: Location::caller() });
         id
     }
 
@@ -224,6 +232,7 @@ impl Run {
             lifecycle.exit_signal.set(None); // Otherwise it may be what has asked for the stop of this run.
         }
         reactor.core.calls_from_threads.blocked.begin();
+        deferred::begin_run();
         Ok(Run { reactor: reactor.clone(), catches_signals: Cell::new(false) })
     }
 
@@ -253,7 +262,7 @@ impl Drop for Run {
         if self.catches_signals.get()
             && let Err(error) = core.driver.borrow_mut().catch_signals(false)
         {
-            log::warn!(target: "reactor", "cannot give the signals back: {error}");
+            tell!(Warn, "reactor", "cannot give the signals back: {error}");
         }
         core.end_hangups();
         // For a run that an error ended in the middle of a stop; otherwise both are done already.
@@ -261,6 +270,7 @@ impl Drop for Run {
         core.thread_pool.end_waiting();
         core.calls_from_threads.blocked.end(ThreadError::Stopped);
         core.lifecycle.state.set(State::Stopped);
+        deferred::end_run();
     }
 }
 
@@ -294,7 +304,9 @@ impl Core {
         let end = self.lifecycle.next_id.get();
         // One by one: each may remove others.
         while let Some(trigger) = self.lifecycle.take_trigger(event, phase, end) {
-            let what = |out: &mut dyn fmt::Write| out.write_fmt(format_args!("a trigger {phase:?} {event:?}"));
+            let what = |out: &mut dyn fmt::Write| {
+                out.write_fmt(format_args!("the trigger {phase:?} {event:?} added at {}", trigger.asked))
+            };
             self.run_callback(what, || deferreds.push(Foreign::new(trigger.action.into_inner()())));
         }
         deferreds
@@ -329,6 +341,10 @@ impl Core {
     /// The program's own `Drop`s run here, and may make requests. The work queue refuses them; timers that they set are
     /// cleared once more at the end.
     pub(super) fn tear_down(&self) {
+        deferred::expecting_losses(|| self.drop_everything());
+    }
+
+    fn drop_everything(&self) {
         self.calls_from_threads.close();
         self.thread_pool.forget();
         self.work.timers.clear();

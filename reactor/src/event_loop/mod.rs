@@ -4,8 +4,9 @@
 //!
 //! * `turn.rs` is the loop itself. `work_queue.rs` holds the requests that it has not carried out yet.
 //! * `connection/`, `port.rs` and `connector.rs` are the sources that it serves, and `registry.rs` finds them by their
-//!   tokens. A connector goes to a `destination.rs`, has names looked up by `resolver.rs` and its addresses tried by
-//!   `race.rs`; a `client_factory.rs` builds the protocol. `unix.rs` has ports and connections inside one machine.
+//!   tokens. A connector goes to a `destination.rs`, has names looked up by `looking_up.rs` and `resolver.rs`, and its
+//!   addresses tried by `race.rs`; a `client_factory.rs` builds the protocol. `unix.rs` has ports and connections inside
+//!   one machine.
 //! * `lifecycle.rs` starts the loop, `shutdown.rs` stops it, and `hangup.rs` has SIGHUP. `stepped.rs` has what a
 //!   simulated world needs to take the steps itself.
 //! * `threads.rs` is the way in from other threads, `blocking.rs` waits there for the answer, and `thread_pool.rs` has
@@ -34,6 +35,7 @@ mod destination;
 mod hangup;
 mod inventory;
 mod lifecycle;
+mod looking_up;
 mod policy_clock;
 mod port;
 mod race;
@@ -69,20 +71,21 @@ pub(crate) use lifecycle::Run;
 #[cfg(feature = "sim")]
 pub(crate) use stepped::TurnMemory;
 
+use crate::diagnostics::tell;
 use crate::driver::{Driver, MioDriver};
 use crate::error::CannotListenError;
 use crate::foreign::{Foreign, contain};
 use crate::timers::Timers;
-use crate::{Address, Clock, Deferred, DelayedCall, Factory, Settings};
+use crate::{Address, Clock, DelayedCall, Factory, Settings};
 use connector::ConnectorInner;
 use hangup::Hangups;
 use lifecycle::Lifecycle;
 use registry::Registry;
-use resolver::{Found, Resolver};
+use resolver::Resolver;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -246,8 +249,9 @@ impl Reactor {
     /// in which they were requested.
     ///
     /// A stop waits for none of them: those that it leaves are made in the next run.
+    #[track_caller]
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
-        self.core.work.call_when_running(Box::new(f));
+        self.core.work.call_when_running(Box::new(f), Location::caller());
     }
 
     /// Listens on `address`; `factory` builds a protocol for each connection. Connections are accepted while the loop
@@ -257,6 +261,7 @@ impl Reactor {
     ///
     /// # Errors
     /// If the address is in use, is not ours, or is not an address; and while the reactor closes everything to stop.
+    #[track_caller]
     pub fn listen_tcp(
         &self,
         address: impl Into<ListenAddress>,
@@ -269,47 +274,29 @@ impl Reactor {
 
     /// Connects to `destination`. `factory` builds the protocol; it also hears if the attempt fails, and when the
     /// connection has ended. The attempt begins when the loop runs.
+    #[track_caller]
     pub fn connect_tcp(&self, destination: impl Into<Destination>, factory: impl ClientFactory + 'static) -> Connector {
-        ConnectorInner::connect(self.core.weak(), destination.into(), Foreign::new(Box::new(factory)))
+        self.connect_for(Location::caller(), destination.into(), factory)
     }
 
-    /// Looks up the addresses of a host name without blocking the loop, and waits at most
-    /// [`Settings::lookup_timeout`]. For an IP address, the answer is that address, at once. The Deferred can be
-    /// cancelled.
+    /// The same, on behalf of the code at `asked`.
+    pub(crate) fn connect_for(
+        &self,
+        asked: &'static Location<'static>,
+        destination: Destination,
+        factory: impl ClientFactory + 'static,
+    ) -> Connector {
+        ConnectorInner::connect(self.core.weak(), destination, Foreign::new(Box::new(factory)), asked)
+    }
+
+    /// Has the library write nothing to standard error from now on. Standard error belongs to the process, so this is
+    /// for all reactors and Deferreds in it.
     ///
-    /// Callers that ask for the same name at the same time share one look-up. An answer is used again for
-    /// [`Settings::lookup_kept`], a failure for [`Settings::failed_lookup_kept`]. The Deferred has fired already then,
-    /// when it is returned.
-    ///
-    /// Fails with [`ConnectError::NameLookup`](crate::error::ConnectError::NameLookup). If the reactor stops before the
-    /// answer, the Deferred may stay unfired.
-    #[track_caller]
-    pub fn resolve(&self, host: &str) -> Deferred<Vec<IpAddr>> {
-        self.resolve_in(resolver::DEFAULT_LANE, host)
-    }
-
-    /// Looks up the addresses of a host name in a *lane*: a purpose with threads of its own, so that silent names in
-    /// one lane do not delay the names of another. All else, such as the time limit and the error, is as for
-    /// [`resolve`](Reactor::resolve). Sixteen names of a lane are looked up at a time; more wait for
-    /// their turn. There are up to eight lanes, the default one included; a ninth name of a lane means the default
-    /// lane.
-    #[track_caller]
-    pub fn resolve_in(&self, lane: &'static str, host: &str) -> Deferred<Vec<IpAddr>> {
-        match host.parse() {
-            Ok(address) => crate::deferred::succeed(vec![address]),
-            Err(_) => without_ports(self.core.resolve(lane, host)),
-        }
-    }
-
-    /// Looks up the addresses of a host name, and never uses the answer of an earlier look-up again. All else, such as
-    /// the time limit and the error, is as for [`resolve`](Reactor::resolve). It is for decisions that an address takes
-    /// part in, such as whom to trust. A look-up that is under way is still shared.
-    #[track_caller]
-    pub fn resolve_anew(&self, host: &str) -> Deferred<Vec<IpAddr>> {
-        match host.parse() {
-            Ok(address) => crate::deferred::succeed(vec![address]),
-            Err(_) => without_ports(self.core.look_up(resolver::DEFAULT_LANE, host)),
-        }
+    /// What a program should hear of is logged: failures that nobody handled, panics, callbacks that hold the loop,
+    /// connections that fail, Deferreds that nothing will fire. As long as no [`log`] logger is installed, the warnings
+    /// and errors among it go to standard error, at most 1000 lines. With a logger, only that hears of it.
+    pub fn quiet(&self) {
+        crate::diagnostics::be_quiet();
     }
 
     /// The handle with which other threads reach this reactor.
@@ -338,11 +325,6 @@ impl Clock for Reactor {
     }
 }
 
-/// The addresses alone: in what a look-up has found, the port means nothing.
-fn without_ports(found: Deferred<Vec<SocketAddr>>) -> Deferred<Vec<IpAddr>> {
-    found.add_callback(|found| Ok(found.iter().map(SocketAddr::ip).collect::<Vec<_>>()))
-}
-
 impl Core {
     fn weak(&self) -> WeakReactor {
         WeakReactor(self.this.clone())
@@ -360,25 +342,35 @@ impl Core {
     ///
     /// `describe` names the callback. It is called only if there is something to log.
     fn run_callback(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
+        self.run_callback_of(&mut (), |(), out| describe(out), |()| f())
+    }
+
+    /// The same for a callback of `object`, which can tell its own name.
+    fn run_callback_of<T: ?Sized>(
+        &self,
+        object: &mut T,
+        describe: impl FnOnce(&T, &mut dyn fmt::Write) -> fmt::Result,
+        f: impl FnOnce(&mut T),
+    ) -> bool {
         // The last reading of the clock was taken when the previous callback ended, or after the poll. So a callback
         // costs one reading and not two.
         let begin = self.last_reading.get();
         let mut sound = true;
-        let spared = crate::deferred::sparing(|| sound = contain(f));
+        let spared = crate::deferred::sparing(|| sound = contain(|| f(object)));
         let spent = self.read_clock().saturating_duration_since(begin);
         if sound && spared == 0 && spent <= self.work.settings.slow_callback {
             return true;
         }
         let mut what = String::new();
-        let _ = describe(&mut what); // Writing to a String cannot fail.
+        let _ = describe(object, &mut what); // Writing to a String cannot fail.
         if !sound {
-            log::error!(target: "reactor", "{what} panicked");
+            tell!(Error, "reactor", "{what} panicked");
         }
         if spared > 0 {
-            log::error!(target: "reactor", "{what} fired Deferreds, and {spared} of their callbacks panicked");
+            tell!(Error, "reactor", "{what} fired Deferreds, and {spared} of their callbacks panicked");
         }
         if sound && spent > self.work.settings.slow_callback {
-            log::warn!(target: "reactor", "{what} held the loop for {spent:?}; everybody else waited");
+            tell!(Warn, "reactor", "{what} held the loop for {spent:?}; everybody else waited");
         }
         sound
     }
@@ -393,84 +385,5 @@ impl Core {
 
     fn give_buffer(&self, buffer: Vec<u8>) {
         self.buffer.set(buffer);
-    }
-
-    /// Looks a host name up, unless the answer is known.
-    #[track_caller]
-    fn resolve(&self, lane: &'static str, host: &str) -> Deferred<Vec<SocketAddr>> {
-        let known = self.resolver.borrow().known(host, self.read_clock());
-        match known.map(|found| resolver::addresses(host, found)) {
-            Some(Ok(addresses)) => crate::deferred::succeed(addresses),
-            Some(Err(error)) => crate::deferred::fail(error),
-            None => self.look_up(lane, host),
-        }
-    }
-
-    #[track_caller]
-    fn look_up(&self, lane: &'static str, host: &str) -> Deferred<Vec<SocketAddr>> {
-        let (reactor, timeout) = (self.weak(), self.work.settings.lookup_timeout);
-        let (deferred, completion) = self.completions.deferred::<Found>(&reactor);
-        let refused = self.resolver.borrow_mut().wait(lane, host, completion).err();
-
-        let core = self.weak();
-        let (slow, failed) = (host.to_owned(), host.to_owned());
-        let limit = self.work.timers.call_later(
-            timeout,
-            Box::new(move || {
-                if let Some(core) = core.core() {
-                    let error = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {timeout:?}"));
-                    core.completions.finish::<Found>(completion, Err(error));
-                    log::debug!(target: "reactor", "the look-up of {slow} is too slow");
-                }
-            }),
-        );
-        self.work.lookup_limits.borrow_mut().insert(completion, limit);
-        let core = self.weak();
-        let deferred = deferred.add_both(move |result| {
-            if let Some(core) = core.core() {
-                let limit = core.work.lookup_limits.borrow_mut().remove(&completion);
-                if let Some(limit) = limit {
-                    limit.cancel();
-                }
-                core.resolver.borrow_mut().leave(&failed, completion);
-            }
-            Ok(resolver::addresses(&failed, result?)?)
-        });
-        match refused {
-            Some(error) => self.completions.finish::<Found>(completion, Err(error)),
-            None => self.ask_for_names(),
-        }
-        deferred
-    }
-
-    /// Hands the driver the names that are next.
-    fn ask_for_names(&self) {
-        loop {
-            // Both borrows end with their statement: the driver may drop the reply at once.
-            let Some(host) = self.resolver.borrow_mut().next() else { return };
-            let reply = threads::lookup_reply(&self.calls_from_threads, &host);
-            self.driver.borrow_mut().resolve(&host, reply);
-        }
-    }
-
-    /// The driver is done with a name. `None` if it dropped the look-up without an answer.
-    fn name_answered(&self, host: &str, found: Option<Found>) {
-        let Some(found) = found else {
-            self.resolver.borrow_mut().lost(host);
-            return self.ask_for_names();
-        };
-        let (now, settings) = (self.read_clock(), &self.work.settings);
-        let is_good = matches!(&found, Ok(addresses) if !addresses.is_empty());
-        let kept = if is_good { settings.lookup_kept } else { settings.failed_lookup_kept };
-        let callers = self.resolver.borrow_mut().answered(host, &found, now, now + kept);
-        // Each in a callback of its own: if one panics, the others still get their answer.
-        for caller in callers {
-            let answer = resolver::copy(&found);
-            self.run_callback(
-                |out| out.write_fmt(format_args!("a look-up of {host}")),
-                || self.completions.finish::<Found>(caller, answer),
-            );
-        }
-        self.ask_for_names();
     }
 }

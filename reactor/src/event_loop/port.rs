@@ -8,10 +8,13 @@
 //!
 //! Next: `destination.rs`, where a connection of the other kind goes.
 
-use super::connection::Connection;
+use super::connection::{Connection, Origin};
 use super::registry::Source;
+use super::work_queue::Place;
 use super::{Core, WeakReactor};
+use crate::address::split_host_port;
 use crate::deferred;
+use crate::diagnostics::tell;
 use crate::driver::{Driver, ListenOptions, Listener, Token};
 use crate::error::CannotListenError;
 use crate::foreign::Foreign;
@@ -20,11 +23,13 @@ use crate::{Address, Deferred, Factory, Firer};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::Location;
 use std::rc::Rc;
 
 /// Where to listen, and the maximum number of connections that wait to be accepted. Converts from a socket address or
-/// its text. A link-local IPv6 address has its scope in the text, as a number: `[fe80::1%2]:8000`.
+/// its text, or from an IP address and a port. A link-local IPv6 address has its scope in the text, as a number:
+/// `[fe80::1%2]:8000`. A host name is not an address to listen on.
 ///
 /// ```
 /// use reactor::ListenAddress;
@@ -84,7 +89,10 @@ impl ListenAddress {
 
     pub(super) fn parse(&self) -> io::Result<SocketAddr> {
         self.text.parse().map_err(|_| {
-            let what = "not an address and port, such as 127.0.0.1:8000 (host names: see Reactor::resolve)";
+            let what = match split_host_port(&self.text) {
+                Ok((host, _)) => format!("{host:?} is not an IP address; a local one is 127.0.0.1, all are 0.0.0.0"),
+                Err(reason) => format!("{reason}, such as 127.0.0.1:8000, or 0.0.0.0:8000 for all local addresses"),
+            };
             io::Error::new(io::ErrorKind::InvalidInput, what)
         })
     }
@@ -93,6 +101,30 @@ impl ListenAddress {
 impl From<&str> for ListenAddress {
     fn from(text: &str) -> ListenAddress {
         ListenAddress { text: text.to_owned(), options: DEFAULT_OPTIONS }
+    }
+}
+
+impl From<String> for ListenAddress {
+    fn from(text: String) -> ListenAddress {
+        ListenAddress { text, options: DEFAULT_OPTIONS }
+    }
+}
+
+impl From<&String> for ListenAddress {
+    fn from(text: &String) -> ListenAddress {
+        ListenAddress::from(text.as_str())
+    }
+}
+
+impl From<(&str, u16)> for ListenAddress {
+    fn from((host, port): (&str, u16)) -> ListenAddress {
+        ListenAddress::from(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+    }
+}
+
+impl From<(IpAddr, u16)> for ListenAddress {
+    fn from(address: (IpAddr, u16)) -> ListenAddress {
+        ListenAddress::from(SocketAddr::from(address))
     }
 }
 
@@ -142,7 +174,7 @@ impl<A: Clone> ListeningPort<A> {
     pub fn stop_listening(&self) -> Deferred<()> {
         match self.reactor.core() {
             Some(core) if !self.port.is_over.get() => {
-                let (deferred, firer) = Deferred::new();
+                let (deferred, firer) = Deferred::unwatched();
                 self.port.stopped.borrow_mut().push(firer);
                 self.port.stop(&core);
                 deferred
@@ -160,6 +192,7 @@ impl<A> fmt::Debug for ListeningPort<A> {
 
 /// Opens a port: `open` opens its socket under a token, and `kind` takes the local address apart. `name` is what the
 /// caller asked for.
+#[track_caller]
 pub(super) fn open<A>(
     core: &Core,
     name: String,
@@ -167,7 +200,7 @@ pub(super) fn open<A>(
     open: impl FnOnce(&mut dyn Driver, Token) -> io::Result<Box<dyn Listener>>,
     kind: impl FnOnce(&Address) -> Option<A>,
 ) -> Result<ListeningPort<A>, CannotListenError> {
-    let token = core.registry.borrow().next_token();
+    let (token, asked) = (core.registry.borrow().next_token(), Location::caller());
     let open = || {
         if core.is_closing() {
             return Err(io::Error::other("the reactor is stopping"));
@@ -175,7 +208,7 @@ pub(super) fn open<A>(
         let listener = open(&mut **core.driver.borrow_mut(), token)?;
         let host = listener.local_address()?;
         let kind = kind(&host).ok_or_else(|| io::Error::other("the driver gave a socket of another kind"))?;
-        Ok((Port::new(token, host, listener, factory), kind))
+        Ok((Port::new(token, host, listener, factory, asked), kind))
     };
     let (port, host) = open().map_err(|error| CannotListenError { address: name, error })?;
     core.registry.borrow_mut().insert(token, Source::Port(port.clone()));
@@ -186,6 +219,8 @@ pub(super) fn open<A>(
 pub(super) struct Port {
     pub(super) token: Token,
     pub(super) host: Address,
+    /// Where the program opened it.
+    asked: Place,
     listener: RefCell<Option<Box<dyn Listener>>>,
     factory: Cell<Option<Foreign<Box<dyn Factory>>>>,
     /// Tries again after the port ran out of descriptors. `None` while all is well.
@@ -201,10 +236,17 @@ pub(super) struct Port {
 }
 
 impl Port {
-    fn new(token: Token, host: Address, listener: Box<dyn Listener>, factory: Foreign<Box<dyn Factory>>) -> Rc<Port> {
+    fn new(
+        token: Token,
+        host: Address,
+        listener: Box<dyn Listener>,
+        factory: Foreign<Box<dyn Factory>>,
+        asked: Place,
+    ) -> Rc<Port> {
         Rc::new(Port {
             token,
             host,
+            asked,
             listener: RefCell::new(Some(listener)),
             factory: Cell::new(Some(factory)),
             retry: RefCell::new(None),
@@ -264,20 +306,23 @@ impl Port {
             core.registry.borrow_mut().remove(token);
             return; // Dropping the stream closes it.
         };
-        let connection = Connection::new(token, core.work.clone(), stream, protocol, peer, None);
+        let connection = Connection::new(token, core.work.clone(), stream, protocol, peer, Origin::Port(self.asked));
         core.registry.borrow_mut().replace(token, Source::Connection(connection.clone()));
         connection.begin(core);
     }
 
     fn with_factory(&self, core: &Core, what: &str, f: impl FnOnce(&mut dyn Factory)) {
         let Some(mut factory) = self.factory.take() else { return };
-        core.run_callback(|out| out.write_fmt(format_args!("{what} of the port {}", self.host)), || f(&mut **factory));
+        core.run_callback(
+            |out| out.write_fmt(format_args!("{what} of the port {}, opened at {}", self.host, self.asked)),
+            || f(&mut **factory),
+        );
         self.factory.set(Some(factory));
     }
 
     fn retry_later(self: &Rc<Self>, core: &Core, error: &io::Error) {
         if !self.is_retrying() {
-            log::warn!(target: "reactor", "{} cannot accept: {error}; trying again until it can", self.host);
+            tell!(Warn, "reactor", "{} cannot accept: {error}; trying again until it can", self.host);
         }
         if !self.is_queued_for_descriptor.replace(true) {
             core.work.out_of_descriptors.borrow_mut().push(self.clone());

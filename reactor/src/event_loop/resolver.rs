@@ -20,7 +20,7 @@
 //! Each caller keeps its own time limit. If all of them give up, the look-up goes on, and its answer is kept for the
 //! next caller.
 //!
-//! Next: `race.rs`, how several addresses are tried.
+//! Next: `looking_up.rs`, what a program sees of it.
 
 use crate::driver::MAX_LOOKUPS;
 use crate::error::ConnectError;

@@ -31,7 +31,7 @@ impl Reactor {
     /// The failure of `main`; [`RunError`] if the loop cannot run, or if it ended and `main` has no result yet.
     pub fn run_until<T: 'static>(&self, main: Deferred<T>) -> Result<T, Failure> {
         let result: Rc<Cell<Option<Result<T, Failure>>>> = Rc::default();
-        let (finished, finish) = Deferred::<()>::new();
+        let (finished, finish) = Deferred::<()>::unwatched();
         let (canceller, clock) = (main.canceller(), self.clone());
         let trigger = self.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
             canceller.cancel();

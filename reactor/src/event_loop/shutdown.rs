@@ -21,6 +21,7 @@ use super::connection::Connection;
 use super::lifecycle::{Lifecycle, Phase, SystemEvent};
 use super::registry::Source;
 use crate::Reason;
+use crate::diagnostics::tell;
 use crate::driver::Signal;
 use std::rc::Rc;
 use std::time::Duration;
@@ -175,7 +176,7 @@ impl Core {
             let limit = self.work.settings.trigger_timeout;
             self.limit(limit, move |core| {
                 let pending = core.lifecycle.pending.take().get();
-                log::warn!(target: "reactor", "the stop no longer waits for {pending} Deferreds: {limit:?} are over");
+                tell!(Warn, "reactor", "the stop no longer waits for {pending} Deferreds: {limit:?} are over");
             });
         }
     }

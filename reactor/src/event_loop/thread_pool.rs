@@ -17,6 +17,7 @@
 use super::threads::{Call, CallsFromThreads};
 use super::{Core, Reactor};
 use crate::deferred;
+use crate::diagnostics::tell;
 use crate::driver::Job;
 use crate::error::ThreadError;
 use crate::foreign::Foreign;
@@ -207,7 +208,7 @@ impl Core {
     pub(super) fn stop_waiting_for_work(&self) {
         if self.thread_pool.end_waiting() {
             let running = self.thread_pool.running.get();
-            log::warn!(target: "reactor", "the stop does not wait for {running} threads; their work may be cut off");
+            tell!(Warn, "reactor", "the stop does not wait for {running} threads; their work may be cut off");
         }
     }
 }

@@ -10,6 +10,7 @@
 
 use super::blocking::Blocked;
 use super::resolver::Found;
+use super::work_queue::Place;
 use super::{Reactor, WeakReactor};
 use crate::driver::{LookupReply, Wake};
 use crate::error::ThreadError;
@@ -19,6 +20,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -27,6 +29,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(super) const MAX_QUEUED_CALLS: usize = 1 << 20;
 
 pub(super) type Call = Box<dyn FnOnce(&Reactor) + Send>;
+
+/// Calls that wait, each with the place that asked for it.
+type Calls = VecDeque<(Foreign<Call>, Place)>;
 
 /// The handle of a reactor for other threads. It hands calls over, and does nothing else. `Send` and cheap to clone.
 #[derive(Clone)]
@@ -45,6 +50,7 @@ impl ReactorHandle {
     ///
     /// # Errors
     /// If more than a million calls wait, or if the reactor is gone. `f` is dropped then.
+    #[track_caller]
     pub fn call_from_thread(&self, f: impl FnOnce(&Reactor) + Send + 'static) -> Result<(), ThreadError> {
         self.calls.push(Box::new(f), MAX_QUEUED_CALLS)
     }
@@ -59,7 +65,7 @@ impl fmt::Debug for ReactorHandle {
 /// The queue between other threads and the loop.
 pub(super) struct CallsFromThreads {
     /// `None` once the reactor is gone.
-    calls: Mutex<Option<VecDeque<Foreign<Call>>>>,
+    calls: Mutex<Option<Calls>>,
     /// Whether there may be calls. The loop looks at it in every turn, and it costs less than the lock.
     pending: AtomicBool,
     waker: Arc<dyn Wake>,
@@ -74,10 +80,11 @@ impl CallsFromThreads {
     }
 
     /// No code of the program runs under the lock, so it is never poisoned; if it were, the queue would still be sound.
-    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Foreign<Call>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Calls>> {
         self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    #[track_caller]
     pub(super) fn push(&self, call: Call, limit: usize) -> Result<(), ThreadError> {
         let call = Foreign::new(call); // Before the lock: if the call is refused, its drop comes after it.
         let mut calls = self.lock();
@@ -86,7 +93,7 @@ impl CallsFromThreads {
             return Err(ThreadError::QueueFull);
         }
         let first = queue.is_empty();
-        queue.push_back(call);
+        queue.push_back((call, Location::caller()));
         // Under the lock: `take` must not clear it for a call that it missed.
         self.pending.store(true, Ordering::Release);
         drop(calls);
@@ -97,6 +104,7 @@ impl CallsFromThreads {
     }
 
     /// Hands over a call of the library's own, of which there is a bounded number.
+    #[track_caller]
     pub(super) fn push_own(&self, call: Call) -> Result<(), ThreadError> {
         self.push(call, usize::MAX)
     }
@@ -105,7 +113,7 @@ impl CallsFromThreads {
         self.pending.load(Ordering::Acquire)
     }
 
-    pub(super) fn take(&self) -> VecDeque<Foreign<Call>> {
+    pub(super) fn take(&self) -> Calls {
         let mut calls = self.lock();
         self.pending.store(false, Ordering::Relaxed);
         match calls.as_mut() {
@@ -144,7 +152,7 @@ impl Completions {
         let id = self.next.get();
         self.next.set(id + 1);
         let reactor = reactor.clone();
-        let (deferred, firer): (Deferred<T>, Firer<T>) = Deferred::with_canceller(move |_| {
+        let (deferred, firer): (Deferred<T>, Firer<T>) = Deferred::unwatched_with_canceller(move |_| {
             if let Some(core) = reactor.core() {
                 let finish = core.completions.waiting.borrow_mut().remove(&id);
                 drop(finish); // After the borrow.

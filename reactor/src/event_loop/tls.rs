@@ -7,6 +7,7 @@
 
 use super::connect::Announcing;
 use super::{ClientFactory, Connector, Destination, Reactor, WeakReactor};
+use crate::diagnostics::tell;
 use crate::tls::{TimeSource, TlsClient, TlsClock};
 use crate::{Address, Clock, Deferred, DelayedCall, Failure, Protocol, Reason, Transport};
 use std::time::{Duration, SystemTime};
@@ -103,7 +104,7 @@ impl<F: ClientFactory> ClientFactory for TlsClientFactory<F> {
         match wrapped {
             Ok(protocol) => Some(protocol),
             Err(error) => {
-                log::warn!(target: "reactor", "no TLS with {peer}: {error}");
+                tell!(Warn, "reactor", "no TLS with {peer}: {error}");
                 None
             }
         }

@@ -26,6 +26,7 @@
 
 use super::registry::Source;
 use super::{Core, Reactor};
+use crate::deferred::tell_lost;
 use crate::driver::{Event, Readiness, Signal};
 use crate::error::RunError;
 use std::collections::VecDeque;
@@ -44,6 +45,7 @@ pub(super) struct Turn {
 impl Turn {
     /// Takes one turn, waiting no longer than `longest`.
     pub(super) fn take(&mut self, core: &Core, longest: Option<Duration>) -> Result<(), RunError> {
+        tell_lost();
         let timeout = core.wait_time(longest);
         self.events.clear();
         core.driver.borrow_mut().poll(timeout, &mut self.events).map_err(RunError::Poll)?;
@@ -130,8 +132,11 @@ impl Core {
             return;
         }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
-        for call in self.calls_from_threads.take() {
-            self.run_callback(|out| out.write_str("a call from another thread"), || call.into_inner()(&reactor));
+        for (call, asked) in self.calls_from_threads.take() {
+            self.run_callback(
+                |out| out.write_fmt(format_args!("the call from another thread requested at {asked}")),
+                || call.into_inner()(&reactor),
+            );
         }
     }
 
@@ -139,8 +144,11 @@ impl Core {
         if self.work.soon.borrow().is_empty() {
             return;
         }
-        for call in self.work.take_calls() {
-            self.run_callback(|out| out.write_str("a call made when running"), call.into_inner());
+        for (call, asked) in self.work.take_calls() {
+            self.run_callback(
+                |out| out.write_fmt(format_args!("the call when running requested at {asked}")),
+                call.into_inner(),
+            );
         }
     }
 

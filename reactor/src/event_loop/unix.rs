@@ -113,6 +113,7 @@ impl Reactor {
     /// If a server listens there already, if another kind of file is there, if the path is too long (see
     /// [`UnixAddress::MAX_PATH`]), if its directory does not exist or is not ours to write to; and while the reactor
     /// closes everything to stop.
+    #[track_caller]
     pub fn listen_unix(
         &self,
         address: impl Into<UnixListenAddress>,
@@ -127,6 +128,7 @@ impl Reactor {
     /// Connects to a UNIX stream socket. Otherwise as [`connect_tcp`](Reactor::connect_tcp), which takes a
     /// [`UnixAddress`] as well: so does every other function with a [`Destination`](crate::Destination). Twisted's
     /// `connectUNIX`.
+    #[track_caller]
     pub fn connect_unix(&self, address: impl Into<UnixAddress>, factory: impl ClientFactory + 'static) -> Connector {
         self.connect_tcp(address.into(), factory)
     }

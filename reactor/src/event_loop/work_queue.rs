@@ -17,7 +17,11 @@ use crate::outgoing::Blocks;
 use crate::timers::{Action, Timers};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::Location;
 use std::rc::Rc;
+
+/// A place in the source of the program.
+pub(super) type Place = &'static Location<'static>;
 
 pub(super) struct WorkQueue {
     pub(super) settings: Settings,
@@ -40,7 +44,8 @@ pub(super) struct WorkQueue {
     /// The time limit of each look-up, by the number of its completion.
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
     /// The calls of `call_when_running`, and some of the loop's own, in order: made in step 4 of this turn or the next.
-    pub(super) soon: RefCell<VecDeque<Foreign<Action>>>,
+    /// Each with the place that asked for it.
+    pub(super) soon: RefCell<VecDeque<(Foreign<Action>, Place)>>,
     /// Some of these calls are the loop's own: they tell a factory or a producer of an end. A stop waits for them.
     own_calls: Cell<bool>,
     /// The loop is gone: requests are dropped. A connection that queued itself here would keep itself alive for ever.
@@ -93,10 +98,10 @@ impl WorkQueue {
     }
 
     /// Has the loop call `action`, which the program asked for, soon.
-    pub(super) fn call_when_running(&self, action: Action) {
+    pub(super) fn call_when_running(&self, action: Action, asked: Place) {
         let action = Foreign::new(action);
         if !self.closed.get() {
-            self.soon.borrow_mut().push_back(action);
+            self.soon.borrow_mut().push_back((action, asked));
         }
     }
 
@@ -108,13 +113,14 @@ impl WorkQueue {
     }
 
     /// Has the loop make a call of its own soon.
+    #[track_caller]
     pub(super) fn call_soon(&self, action: Action) {
         self.own_calls.set(true);
-        self.call_when_running(action);
+        self.call_when_running(action, Location::caller());
     }
 
     /// Takes the calls that wait. Calls that these add wait for the next turn.
-    pub(super) fn take_calls(&self) -> VecDeque<Foreign<Action>> {
+    pub(super) fn take_calls(&self) -> VecDeque<(Foreign<Action>, Place)> {
         self.own_calls.set(false);
         self.soon.take()
     }

@@ -1,6 +1,6 @@
 //! [`LineTime`]: the limit on the time of a line.
 //!
-//! Next: [`../string_receiver.rs`](mod@crate::string_receiver), strings with their length in front.
+//! Next: `bare_lf.rs`, a peer that waits for an answer that never comes.
 
 use crate::Transport;
 use crate::policies::{PolicyClock, Timeout};

@@ -314,6 +314,10 @@ struct Limited {
 }
 
 impl Protocol for Limited {
+    fn type_name(&self) -> &'static str {
+        self.inner.type_name()
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         self.place.made(transport);
         self.inner.connection_made(transport);

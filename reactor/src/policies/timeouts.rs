@@ -252,6 +252,10 @@ struct Timed {
 }
 
 impl Protocol for Timed {
+    fn type_name(&self) -> &'static str {
+        self.inner.type_name()
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         self.watch = Watch::begin(&self.shared, transport);
         self.inner.connection_made(transport);

@@ -32,7 +32,7 @@ const PIECE: usize = 16 * 1024;
 #[track_caller]
 pub fn send_bytes(transport: &Transport, bytes: impl Into<Rc<[u8]>>) -> Deferred<u64> {
     let quit = transport.clone();
-    let (deferred, firer) = Deferred::with_canceller(move |_| quit.unregister_producer());
+    let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| quit.unregister_producer());
     let sender = Bytes {
         transport: transport.clone(),
         bytes: RefCell::new(Some(bytes.into())),

@@ -52,7 +52,7 @@ const PIECE: usize = 64 * 1024;
 pub fn send_file(reactor: &Reactor, source: impl Read + Send + 'static, transport: &Transport) -> Deferred<u64> {
     // The transport alone holds the sender, so this is the end of it.
     let quit = transport.clone();
-    let (deferred, firer) = Deferred::with_canceller(move |_| quit.unregister_producer());
+    let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| quit.unregister_producer());
     let file = Rc::new_cyclic(|this| Sender {
         this: this.clone(),
         reactor: reactor.weak(),

@@ -66,6 +66,10 @@ impl<T: Clone + 'static> Serving<T> {
 }
 
 impl<T: Clone + 'static> Protocol for Serving<T> {
+    fn type_name(&self) -> &'static str {
+        self.inner.type_name()
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         self.inner.connection_made(transport);
         // A connection over TLS is up when its handshake is done.

@@ -30,6 +30,7 @@ impl ClientService<Transport> {
     /// nothing before [`start`](ClientService::start).
     ///
     /// A `build` that holds a clone of the reactor keeps the reactor alive until the service has stopped.
+    #[track_caller]
     pub fn new<P: Protocol + 'static>(
         reactor: &Reactor,
         destination: impl Into<Destination>,
@@ -45,6 +46,7 @@ impl<T: Clone + 'static> ClientService<T> {
     /// connection is closed, and that counts as a failed attempt. Twisted's `prepareConnection`.
     ///
     /// `prepare` is called when `connection_made` has returned; over TLS, when `handshake_completed` has.
+    #[track_caller]
     pub fn prepared<P, R>(
         reactor: &Reactor,
         destination: impl Into<Destination>,

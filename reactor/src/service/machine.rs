@@ -22,6 +22,7 @@ use super::attempt::{Attempt, Layer};
 use super::settings::{ServiceError, ServiceSettings};
 use super::waiters::Waiters;
 use crate::deferred::{self, Canceller};
+use crate::diagnostics::tell;
 use crate::error::ConnectError;
 use crate::event_loop::{TriggerId, WeakReactor};
 use crate::foreign::{Foreign, contain};
@@ -30,6 +31,7 @@ use crate::{
     SystemEvent, Transport,
 };
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,8 @@ pub(super) struct Inner<T: Clone + 'static> {
     /// Why the connection that ends now has ended.
     reason: RefCell<Option<Reason>>,
     waiters: Rc<Waiters<T>>,
+    /// Where the program made it.
+    asked: &'static Location<'static>,
     /// The Deferreds of `stop`.
     stopped: RefCell<Vec<Foreign<Firer<()>>>>,
     /// Stops this with its reactor, and holds it until then.
@@ -87,11 +91,14 @@ enum State<T> {
 }
 
 impl<T: Clone + 'static> Inner<T> {
+    #[track_caller]
     pub(super) fn new(reactor: &Reactor, destination: Destination, build: Build, prepare: Prepare<T>) -> Rc<Inner<T>> {
+        let asked = Location::caller();
         Rc::new_cyclic(|this| Inner {
             this: this.clone(),
             reactor: reactor.weak(),
             destination,
+            asked,
             layer: RefCell::new(None),
             settings: RefCell::default(),
             build: RefCell::new(Foreign::new(build)),
@@ -182,7 +189,7 @@ impl<T: Clone + 'static> Inner<T> {
         let attempt = Attempt { service: self.this.clone(), number, layer, refused: None };
         // A new connector each time. It reports whatever happens, even if the reactor is closing; an old one that is
         // told to connect again then does nothing.
-        let connector = reactor.connect_tcp(self.destination.clone(), attempt);
+        let connector = reactor.connect_for(self.asked, self.destination.clone(), attempt);
         self.state.replace(State::Connecting(connector));
     }
 
@@ -202,7 +209,7 @@ impl<T: Clone + 'static> Inner<T> {
         if self.reactor.upgrade().is_none() {
             return deferred::succeed(());
         }
-        let (deferred, firer) = Deferred::new();
+        let (deferred, firer) = Deferred::unwatched();
         self.stopped.borrow_mut().push(Foreign::new(firer));
         self.end(true);
         deferred
@@ -338,7 +345,7 @@ impl<T: Clone + 'static> Inner<T> {
     fn count_failure(&self, failure: &Failure) {
         // The first in a row is news; a server that is down for a day must not fill the log.
         let level = if self.failures.get() == 0 { log::Level::Warn } else { log::Level::Debug };
-        log::log!(target: "reactor", level, "{}: {failure}; trying again", self.destination);
+        tell!(at level, "reactor", "{failure}; trying again (the connection to {}, asked for at {})", self.destination, self.asked);
         self.failures.set(self.failures.get().saturating_add(1));
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Next: `attempt.rs`, one attempt as the reactor sees it.
 
+use crate::diagnostics::tell;
 use crate::foreign::Foreign;
 use crate::foreign::contain;
 use crate::{Deferred, Failure, Firer};
@@ -37,7 +38,7 @@ impl<T: 'static> Waiters<T> {
         }
         let number = self.next.replace(self.next.get() + 1);
         let waiters: Weak<Waiters<T>> = Rc::downgrade(self);
-        let (deferred, firer) = Deferred::with_canceller(move |_| {
+        let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| {
             if let Some(waiters) = waiters.upgrade() {
                 let waiter = waiters.waiting.borrow_mut().remove(&number);
                 drop(waiter); // After the borrow.
@@ -91,6 +92,6 @@ fn fire<T>(firer: Foreign<Firer<T>>, result: impl FnOnce() -> Result<T, Failure>
         let _ = firer.fire(result()); // It was not cancelled: a cancel takes it out.
     });
     if !sound {
-        log::error!(target: "reactor", "a callback of when_connected panicked");
+        tell!(Error, "reactor", "a callback of when_connected panicked");
     }
 }

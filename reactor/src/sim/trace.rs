@@ -6,6 +6,7 @@
 //!
 //! Next: `settings.rs`, what a world can be like.
 
+use crate::diagnostics::tell;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
@@ -271,7 +272,7 @@ impl Trace {
         if let Some(sink) = &mut self.sink
             && let Err(error) = writeln!(sink, "{line}")
         {
-            log::warn!(target: "reactor", "the trace cannot be written: {error}");
+            tell!(Warn, "reactor", "the trace cannot be written: {error}");
             self.sink = None;
         }
     }

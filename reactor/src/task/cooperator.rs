@@ -152,7 +152,7 @@ impl Cooperator {
             has_ended: Cell::new(false),
         });
         let canceller = Rc::downgrade(&task);
-        let (ended, firer) = Deferred::with_canceller(move |_| {
+        let (ended, firer) = Deferred::unwatched_with_canceller(move |_| {
             if let Some(task) = canceller.upgrade() {
                 task.end(Err(TaskStopped::Task.into()));
             }

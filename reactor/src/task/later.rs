@@ -26,7 +26,7 @@ use std::time::Duration;
 pub fn sleep(clock: &(impl Clock + ?Sized), delay: Duration) -> Deferred<()> {
     let timer: Rc<Cell<Option<DelayedCall>>> = Rc::default();
     let cancelled = timer.clone();
-    let (deferred, firer) = Deferred::with_canceller(move |_| {
+    let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| {
         if let Some(timer) = cancelled.take() {
             timer.cancel();
         }

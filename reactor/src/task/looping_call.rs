@@ -165,7 +165,7 @@ impl LoopingCall {
         });
         // Weak, or a loop would hold itself if nobody fired its Deferred.
         let canceller = Rc::downgrade(&shared);
-        let (ended, firer) = Deferred::with_canceller(move |_| {
+        let (ended, firer) = Deferred::unwatched_with_canceller(move |_| {
             if let Some(shared) = canceller.upgrade() {
                 LoopingCall { shared }.cancel();
             }

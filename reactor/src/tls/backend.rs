@@ -12,12 +12,13 @@ use super::error::{ErrorContext, TlsError};
 use super::session::TlsSession;
 use super::verifier::Refusals;
 use crate::error::StartTlsError;
-use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend};
+use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend, tell_full, tell_late_write};
 use crate::{Address, DelayedCall, Producer, Reason, Transport};
 use rustls::Connection;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice, Write};
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -268,11 +269,11 @@ impl TlsBackend {
         struct Lower<'a>(&'a Transport);
         impl Write for Lower<'_> {
             fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-                self.0.write(data);
+                self.0.backend().write(data);
                 Ok(data.len())
             }
             fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                slices.iter().for_each(|slice| self.0.write(slice));
+                slices.iter().for_each(|slice| self.0.backend().write(slice));
                 Ok(slices.iter().map(|slice| slice.len()).sum())
             }
             fn flush(&mut self) -> io::Result<()> {
@@ -327,6 +328,10 @@ impl TlsBackend {
         }
     }
 
+    fn described(&self) -> String {
+        format!("the TLS connection with {}", self.lower.peer())
+    }
+
     /// Whether bytes that are written now will be sent.
     fn takes_writes(&self) -> bool {
         match self.closing.get() {
@@ -344,16 +349,20 @@ fn looks_like_tls(bytes: &[u8]) -> bool {
 
 impl TransportBackend for TlsBackend {
     fn write(&self, data: &[u8]) {
-        self.write_vectored(&[data]);
+        self.write_from(&[data], Location::caller());
     }
 
-    fn write_vectored(&self, pieces: &[&[u8]]) {
+    fn write_from(&self, pieces: &[&[u8]], place: &'static Location<'static>) {
         if !self.takes_writes() {
+            if self.closing.get() != Closing::No && !self.peer_closed.get() {
+                tell_late_write(pieces, place, &self.described());
+            }
             return;
         }
         // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
         // handed that over itself, and the peer has had no chance to read it.
         if self.buffered() >= self.max_buffered.get() {
+            tell_full(self.buffered(), place, &self.described());
             self.reason.borrow_mut().get_or_insert(Reason::BufferFull);
             return self.lower.abort_connection();
         }

@@ -136,6 +136,10 @@ impl TlsProtocol {
 }
 
 impl Protocol for TlsProtocol {
+    fn type_name(&self) -> &'static str {
+        self.inner.type_name()
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         let State::New(session) = &mut self.state else { return };
         let Some(session) = session.take() else { return };

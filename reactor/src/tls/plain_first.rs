@@ -29,8 +29,10 @@ use crate::transport::{KeepAlive, TransportBackend};
 use crate::{Address, Producer, Protocol, Reason, Transport};
 use rustls::Connection;
 use std::any::Any;
+use std::any::type_name;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::mem;
+use std::panic::Location;
 use std::rc::Rc;
 
 /// Makes the session of a connection that changes to TLS: with the certificates of that moment.
@@ -107,6 +109,14 @@ impl PlainFirst {
 }
 
 impl Protocol for PlainFirst {
+    fn type_name(&self) -> &'static str {
+        match &self.state {
+            State::Plain(inner) => inner.type_name(),
+            State::HandingOver => type_name::<Self>(),
+            State::Tls(tls) => tls.type_name(),
+        }
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         let Some(make_session) = self.make_session.take() else { return };
         let switch = Rc::new(Switch::new(transport.clone(), make_session, self.profile.clone()));
@@ -272,6 +282,9 @@ impl TransportBackend for Switch {
     }
     fn write_vectored(&self, pieces: &[&[u8]]) {
         self.current().write_vectored(pieces);
+    }
+    fn write_from(&self, pieces: &[&[u8]], place: &'static Location<'static>) {
+        self.current().write_from(pieces, place);
     }
     fn lose_connection(&self) {
         self.current().lose_connection();

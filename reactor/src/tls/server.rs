@@ -12,6 +12,7 @@ use super::plain_first::PlainFirst;
 use super::private_certificate::PrivateCertificate;
 use super::trust_roots::TrustRoots;
 use super::verifier::ClientVerifier;
+use crate::diagnostics::tell;
 use crate::{Address, Factory, Protocol};
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{ServerConfig, ServerConnection};
@@ -281,7 +282,7 @@ fn configure(
 /// Says in the log if clients will refuse it. No error: a server without a certificate would be no better.
 fn warn_of(certificate: &PrivateCertificate, clock: &TlsClock) {
     if let Some(warning) = clock.system_time().and_then(|now| certificate.warning(now)) {
-        log::warn!(target: "reactor", "{warning}");
+        tell!(Warn, "reactor", "{warning}");
     }
 }
 
@@ -314,7 +315,7 @@ impl<F: Factory> Factory for TlsServerFactory<F> {
         match wrapped {
             Ok(protocol) => Some(protocol),
             Err(error) => {
-                log::warn!(target: "reactor", "no TLS with {peer}: {error}");
+                tell!(Warn, "reactor", "no TLS with {peer}: {error}");
                 None
             }
         }

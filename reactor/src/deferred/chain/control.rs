@@ -191,6 +191,25 @@ pub(super) fn wait_on(control: &Rc<dyn Control>, inner: FlatRc<dyn Control>, by:
     drop(control.gate().waits_on.replace(Some(WaitsOn { control: inner, by })));
 }
 
+/// How far the end of a chain of waiting is looked for.
+const MAX_DEPTH: usize = 64;
+
+/// The chain at the far end of all that wait for that of `control`, for its story.
+pub(super) fn last_waiting(control: Rc<dyn Control>) -> Rc<dyn TellsStatus> {
+    let mut last = control;
+    for _ in 0..MAX_DEPTH {
+        let Waiter::Chain(next) = last.gate().waiter() else { break };
+        let Some(next) = next.upgrade() else { break };
+        // The link back may be an old one.
+        let waits = |waits: WaitsOn| std::ptr::addr_eq(Rc::as_ptr(&waits.control), Rc::as_ptr(&last));
+        if !next.gate().waits_on().is_some_and(waits) {
+            break;
+        }
+        last = next;
+    }
+    last
+}
+
 thread_local!(static LAST_WALK: Cell<u64> = const { Cell::new(0) });
 
 /// The number of a new walk over the chains that wait for each other: a sequence of cancels between which no node runs,

@@ -2,7 +2,7 @@
 //!
 //! Next: `out.rs`, the other side of every node.
 
-use super::control::{Control, Gate};
+use super::control::{Control, Gate, last_waiting};
 use super::flat_rc::{FlatRc, Node};
 use super::nesting::{self, Level};
 use super::out::{Out, Tail, deliver_from, hold_back};
@@ -11,12 +11,14 @@ use super::pending::Chain;
 use super::spare;
 use super::trampoline::{self, Accept, Next, Trampoline};
 use crate::Failure;
-use crate::deferred::story::{Place, Status, TellsStatus, Trace};
+use crate::deferred::story::{MayStayUnfired, Place, Status, TellsStatus, Trace, Watch};
+use crate::deferred::story::{forget, is_loss_unexpected, look_later, unwatch, watch};
+use crate::diagnostics::{is_first_at, tell};
 use crate::error::{AlreadyCalledError, CancelledError};
 use crate::failure::Waypoint;
 use std::cell::Cell;
 use std::panic::Location;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// What `cancel` does to the work behind a Deferred.
 pub(crate) type Stop<T> = Box<dyn FnOnce(&Rc<Head<T>>)>;
@@ -32,7 +34,21 @@ pub(crate) struct Head<T: 'static> {
     ignores_next: Cell<bool>,
     /// Whether its canceller is running.
     is_cancelling: Cell<bool>,
+    fate: Cell<Fate>,
+    /// Its number among those that are watched; a debug build sets it.
+    watch: Cell<Watch>,
     canceller: Cell<Option<Stop<T>>>,
+}
+
+/// What has been noticed about a head beside its firing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Usual,
+    /// It has lost its last Firer, and is looked at again.
+    Noted,
+    /// That it will never fire has been told.
+    Told,
+    Cancelled,
 }
 
 /// How a firing is taken.
@@ -55,6 +71,8 @@ impl<T> Default for Head<T> {
             firers: Cell::new(0),
             ignores_next: Cell::new(false),
             is_cancelling: Cell::new(false),
+            fate: Cell::new(Fate::Usual),
+            watch: Cell::new(0),
             canceller: Cell::new(None),
         }
     }
@@ -99,6 +117,7 @@ impl<T: 'static> Head<T> {
             self.fired.set(None);
             self.ignores_next.set(false);
             self.is_cancelling.set(false);
+            self.fate.set(Fate::Usual);
         }
         is_spent
     }
@@ -116,8 +135,81 @@ impl<T: 'static> Head<T> {
     }
 
     #[inline]
-    pub(crate) fn discount_firer(&self) {
-        self.firers.set(self.firers.get() - 1);
+    pub(crate) fn discount_firer(self: &Rc<Self>) {
+        let left = self.firers.get() - 1;
+        self.firers.set(left);
+        if left == 0 && self.fired.get().is_none() {
+            self.lose_firers();
+        }
+    }
+
+    /// Its last Firer goes, and it has not been fired. (A canceller gets a Firer only while it runs.)
+    #[cold]
+    #[inline(never)]
+    fn lose_firers(self: &Rc<Self>) {
+        if self.is_cancelling.get() || self.fate.get() != Fate::Usual || !is_loss_unexpected() {
+            return;
+        }
+        if self.out.is_linked() {
+            self.tell_lost();
+        } else if !self.is_abandoned(1) {
+            let me: Weak<Self> = Rc::downgrade(self);
+            if look_later(me) {
+                self.fate.set(Fate::Noted);
+            }
+        }
+    }
+
+    #[cold]
+    fn tell_lost(&self) {
+        self.fate.set(Fate::Told);
+        let made = self.made();
+        if !is_first_at(made) {
+            return; // A list of requests that is dropped is one mistake.
+        }
+        tell!(
+            Warn,
+            "reactor::deferred",
+            "the Deferred made at {made} will never fire, and what waits for it will never \
+            run: its last Firer was dropped"
+        );
+    }
+
+    /// It is being dropped or cancelled: drops the weak links of those that look after it, and tells if it is lost.
+    #[cold]
+    fn settle(&self) {
+        unwatch(&self.watch);
+        if self.fate.get() == Fate::Noted {
+            forget((&raw const *self).cast());
+            if !self.called() && self.out.is_linked() {
+                self.tell_lost();
+            }
+        }
+    }
+
+    /// Has the end of a run tell of it, if it has not fired by then. Only in debug builds.
+    #[inline]
+    pub(crate) fn watch(self: &Rc<Self>) {
+        self.watch.set(watch(|| {
+            let me: Weak<Self> = Rc::downgrade(self);
+            me
+        }));
+    }
+
+    /// The error of a second firing.
+    #[cold]
+    fn refuse(&self, first: Place, at: Place) -> AlreadyCalledError {
+        let made = self.made();
+        // A producer that comes late after a cancel has done nothing wrong.
+        if self.fate.get() != Fate::Cancelled && is_first_at(at) {
+            tell!(
+                Warn,
+                "reactor::deferred",
+                "the Deferred made at {made} is fired a second time at {at}, and this result \
+                is dropped: it was fired first at {first}"
+            );
+        }
+        AlreadyCalledError { made, first }
     }
 
     /// Whether no callback follows and none can be added: its only holders are Firers, handles that pause or cancel it,
@@ -143,10 +235,11 @@ impl<T: 'static> Head<T> {
         match self.fired.get() {
             None => {
                 self.fired.set(Some(at));
+                unwatch(&self.watch);
                 Ok(Firing::Counts)
             }
             Some(_) if self.ignores_next.replace(false) => Ok(Firing::Ignored),
-            Some(first) => Err(AlreadyCalledError { made: self.made(), first }),
+            Some(first) => Err(self.refuse(first, at)),
         }
     }
 
@@ -217,7 +310,19 @@ impl<T: 'static> Head<T> {
         let mut failure = Failure::at(CancelledError, at);
         failure.pass(Waypoint::Made(self.made()));
         self.fired.set(Some(at));
+        self.settle();
+        self.fate.set(Fate::Cancelled);
         self.deliver(Err(failure))
+    }
+}
+
+/// For a head that is not dropped as a node.
+impl<T> Drop for Head<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.fate.get() == Fate::Noted || self.watch.get() != 0 {
+            self.settle();
+        }
     }
 }
 
@@ -225,10 +330,27 @@ impl<T> Node for Head<T> {
     #[inline]
     fn remains(mut self: Rc<Self>) -> Option<Rc<dyn Node>> {
         if !Rc::get_mut(&mut self).is_some_and(Head::renew) {
-            return Some(self);
+            self.settle();
+            // Again, without the weak links of those that look after unfired heads.
+            if !Rc::get_mut(&mut self).is_some_and(Head::renew) {
+                return Some(self);
+            }
         }
         spare::keep(self);
         None
+    }
+}
+
+impl<T> MayStayUnfired for Head<T> {
+    fn tell_if_lost(&self) {
+        if self.fate.get() == Fate::Noted && !self.called() {
+            self.tell_lost();
+        }
+    }
+
+    fn waiting_chain(self: Rc<Self>) -> Option<Rc<dyn TellsStatus>> {
+        let is_told = self.fate.get() == Fate::Told;
+        (!is_told && !self.called() && self.out.is_linked()).then(|| last_waiting(self))
     }
 }
 

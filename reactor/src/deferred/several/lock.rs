@@ -24,6 +24,7 @@ use crate::Failure;
 use crate::deferred::chain::{Chain, FlatRc, Reply, Step, caught};
 use crate::deferred::story::{Outcome, Place, Side};
 use crate::deferred::{Deferred, Given, IntoDeferred, succeed};
+use crate::diagnostics::tell;
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -278,7 +279,7 @@ impl Drop for Permit {
         match caught(|| waiter.callback(Permit(tokens.clone()))) {
             Ok(fired) => debug_assert!(fired.is_ok(), "a waiter that has fired does not wait"),
             Err(_) if std::thread::panicking() => {
-                log::error!(target: "reactor::deferred", "A callback panicked that got what a panic had released");
+                tell!(Error, "reactor::deferred", "A callback panicked that got what a panic had released");
             }
             Err(panic) => resume_unwind(panic),
         }

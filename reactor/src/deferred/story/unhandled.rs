@@ -1,8 +1,9 @@
 //! [`Outcome`]: a result that must not be lost unseen; and what happens to failures that nobody handled.
 //!
-//! Next: `waiting.rs`, what a Deferred waits for.
+//! Next: `unfired.rs`, results that never come.
 
 use crate::Failure;
+use crate::diagnostics::tell;
 use std::cell::RefCell;
 
 thread_local!(static COLLECTED: RefCell<Option<Vec<Failure>>> = const { RefCell::new(None) });
@@ -70,7 +71,7 @@ fn report(failure: Failure) {
         None => Some(failure),
     });
     if !matches!(left, Ok(None)) {
-        log::error!(target: "reactor::deferred", "Unhandled error in Deferred: {text}");
+        tell!(Error, "reactor::deferred", "Unhandled error in Deferred: {text}");
     }
 }
 

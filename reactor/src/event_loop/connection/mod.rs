@@ -30,7 +30,7 @@ mod sending;
 
 use super::Core;
 use super::connector::ConnectorInner;
-use super::work_queue::WorkQueue;
+use super::work_queue::{Place, WorkQueue};
 use crate::driver::{Readiness, Stream, Token};
 use crate::foreign::Foreign;
 use crate::transport::{TransportBackend, WeakTransport};
@@ -54,8 +54,7 @@ pub(super) struct Connection {
     stream: RefCell<Option<Box<dyn Stream>>>,
     /// `None` while one of its callbacks runs, and once the end has been delivered.
     protocol: Cell<Option<Foreign<Box<dyn Protocol>>>>,
-    /// The connector that made this connection; `None` if a port accepted it.
-    connector: Option<Rc<ConnectorInner>>,
+    origin: Origin,
     life: Cell<ConnectionState>,
     /// Why it ended, from `end` until `deliver_end`.
     reason: RefCell<Option<Reason>>,
@@ -76,6 +75,22 @@ pub(super) struct Connection {
     queued: Cell<bool>,
 }
 
+/// What made a connection.
+pub(super) enum Origin {
+    /// A port, which the program opened at this place, accepted it.
+    Port(Place),
+    Connector(Rc<ConnectorInner>),
+}
+
+impl Origin {
+    fn connector(&self) -> Option<&Rc<ConnectorInner>> {
+        match self {
+            Origin::Port(_) => None,
+            Origin::Connector(connector) => Some(connector),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConnectionState {
     Open,
@@ -92,11 +107,11 @@ impl Connection {
         stream: Box<dyn Stream>,
         protocol: Foreign<Box<dyn Protocol>>,
         peer: Address,
-        connector: Option<Rc<ConnectorInner>>,
+        origin: Origin,
     ) -> Rc<Connection> {
         // Only for accepted connections. If it were on at both ends and both wrote much at once, neither would read,
         // because neither could send: both would wait for ever.
-        let pause_when_full = connector.is_none();
+        let pause_when_full = origin.connector().is_none();
         Rc::new_cyclic(|this| Connection {
             this: this.clone(),
             token,
@@ -104,7 +119,7 @@ impl Connection {
             peer,
             stream: RefCell::new(Some(stream)),
             protocol: Cell::new(Some(protocol)),
-            connector,
+            origin,
             life: Cell::new(ConnectionState::Open),
             reason: RefCell::new(None),
             reading: Reading::new(pause_when_full),
@@ -195,20 +210,29 @@ impl Connection {
     fn call(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn Protocol, &Transport)) {
         let Some(mut protocol) = self.protocol.take() else { return };
         let transport = Transport::new(self.clone());
-        let sound = core.run_callback(
-            |out| match &self.peer {
-                // A nameless client of a UNIX socket: only our own name tells which socket it is.
-                Address::Unix(UnixAddress::Unnamed) => {
-                    out.write_fmt(format_args!("{what} of the connection to {} at {}", self.peer, self.host()))
-                }
-                peer => out.write_fmt(format_args!("{what} of the connection to {peer}")),
-            },
-            || f(&mut **protocol, &transport),
+        let sound = core.run_callback_of(
+            &mut **protocol,
+            |protocol, out| out.write_fmt(format_args!("{what} of {}, on {}", protocol.type_name(), self.described())),
+            |protocol| f(protocol, &transport),
         );
         // Put back first, even after a panic: the end that follows must still reach it as `connection_lost`.
         self.protocol.set(Some(protocol));
         if !sound {
             self.end(Reason::Panicked);
+        }
+    }
+
+    /// The connection in words, for a message to a person.
+    fn described(&self) -> String {
+        let peer = &self.peer;
+        let host = match peer {
+            // A nameless client of a UNIX socket: only our own name tells which socket it is.
+            Address::Unix(UnixAddress::Unnamed) => format!(" at {}", self.host()),
+            _ => String::new(),
+        };
+        match &self.origin {
+            Origin::Port(asked) => format!("the connection from {peer}{host} to the port opened at {asked}"),
+            Origin::Connector(connector) => format!("the connection to {peer}, asked for at {}", connector.asked()),
         }
     }
 
@@ -247,7 +271,7 @@ impl Connection {
             core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing());
         }
         // Last, because the factory may connect again: the old protocol must know by then.
-        if let Some(connector) = &self.connector {
+        if let Some(connector) = self.origin.connector() {
             connector.lost(core, &reason);
         }
     }
@@ -275,7 +299,7 @@ impl Connection {
         self.sending.clear(&self.work.blocks);
         drop(self.sending.take_producer());
         drop(self.stream.take());
-        if let Some(connector) = &self.connector {
+        if let Some(connector) = self.origin.connector() {
             connector.forget();
         }
     }

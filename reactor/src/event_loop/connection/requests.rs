@@ -7,22 +7,23 @@
 
 use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
-use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport};
+use crate::event_loop::work_queue::Place;
+use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport, tell_full, tell_late_write};
 use crate::{Address, Producer, Reason, Transport};
 use std::rc::Rc;
 
-impl TransportBackend for Connection {
-    fn write(&self, data: &[u8]) {
-        self.write_vectored(&[data]);
-    }
-
-    fn write_vectored(&self, pieces: &[&[u8]]) {
+impl Connection {
+    /// Puts `pieces` after what was written before. `place` is that of a write by the program.
+    fn write_at(&self, pieces: &[&[u8]], place: Option<Place>) {
         if self.life.get() == ConnectionState::Ended || !self.sending.takes_writes() {
-            return;
+            return self.note_late_write(pieces, place);
         }
         // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
         // handed that over itself, and the peer has had no chance to read it.
         if self.sending.buffered() >= self.sending.max_buffered() {
+            if let Some(place) = place {
+                tell_full(self.sending.buffered(), place, &self.described());
+            }
             return self.end(Reason::BufferFull);
         }
         let waiting = self.sending.push(pieces, &self.work.blocks);
@@ -31,6 +32,30 @@ impl TransportBackend for Connection {
             self.reading.note_full_buffer();
         }
         self.need_attention();
+    }
+
+    /// Tells of a write that comes too late, if that is a mistake of the program. It could not know of an end that the
+    /// peer has made, and a stop closes connections under its hands.
+    #[cold]
+    fn note_late_write(&self, pieces: &[&[u8]], place: Option<Place>) {
+        let is_ours = !self.sending.takes_writes() && !self.reading.has_ended() && !self.told_to_stop.get();
+        if let Some(place) = place.filter(|_| is_ours) {
+            tell_late_write(pieces, place, &self.described());
+        }
+    }
+}
+
+impl TransportBackend for Connection {
+    fn write(&self, data: &[u8]) {
+        self.write_at(&[data], None);
+    }
+
+    fn write_vectored(&self, pieces: &[&[u8]]) {
+        self.write_at(pieces, None);
+    }
+
+    fn write_from(&self, pieces: &[&[u8]], place: Place) {
+        self.write_at(pieces, Some(place));
     }
 
     fn lose_connection(&self) {

@@ -79,7 +79,7 @@ pub(super) fn start(pool: &Rc<Pool>, request: Request, end: Option<Instant>) -> 
     };
     let exchange = Exchange::new(pool, &reactor, request, end);
     let unwanted = Rc::downgrade(&exchange);
-    let (deferred, firer) = Deferred::with_canceller(move |_| {
+    let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| {
         if let Some(exchange) = unwanted.upgrade() {
             exchange.abandon();
         }

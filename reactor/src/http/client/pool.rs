@@ -291,7 +291,7 @@ impl Pool {
             .flat_map(|host| host.idle.iter().map(|(_, connection)| connection.clone()))
             .collect();
         let close = |connection: &Rc<ClientConnection>| {
-            let (deferred, firer) = Deferred::new();
+            let (deferred, firer) = Deferred::unwatched();
             connection.tell_when_gone(firer);
             self.take_out_of_idle(connection);
             connection.close();

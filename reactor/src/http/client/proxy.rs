@@ -6,7 +6,7 @@ use crate::http::url::{Url, UrlError, percent_decoded};
 use std::fmt;
 use std::str::FromStr;
 
-/// An HTTP proxy. Made from `http://proxy:3128` or, with credentials, from `http://user:password@proxy:3128`.
+/// An HTTP proxy. Made from `proxy:3128`, `http://proxy:3128` or, with credentials, `http://user:password@proxy:3128`.
 ///
 /// Percent-encoding in name and password is undone; otherwise they are used as they are. `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,9 +41,9 @@ impl FromStr for Proxy {
     type Err = UrlError;
 
     /// # Errors
-    /// [`UrlError`] if it is not `http://` with a host. TLS to the proxy itself is not supported.
+    /// [`UrlError`] if it has no host, or another scheme than `http`. TLS to the proxy itself is not supported.
     fn from_str(text: &str) -> Result<Proxy, UrlError> {
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let (credentials, place) = match authority.rsplit_once('@') {
             Some((credentials, place)) => (Some(credentials), place),
@@ -110,13 +110,15 @@ mod tests {
             assert_eq!(proxy.authorization_line(), expected);
             assert_eq!(format!("{proxy:?}"), "Proxy(http://proxy:3128, with credentials)");
         }
+        let bare: Proxy = "proxy:3128".parse().unwrap();
+        assert_eq!((bare.host_name(), bare.port()), ("proxy", 3128));
         assert_eq!("http://proxy".parse::<Proxy>().unwrap().authorization_line(), "");
     }
 
     #[test]
     fn text_that_is_not_a_proxy_is_refused() {
         for (text, error) in [
-            ("proxy:3128", UrlError::Scheme),
+            ("", UrlError::Host),
             ("https://proxy", UrlError::Scheme),
             ("socks5://proxy", UrlError::Scheme),
             ("http://", UrlError::Host),

@@ -77,7 +77,7 @@ impl Response {
             None => {}
         }
         let unwanted = Rc::downgrade(&self.source);
-        let (deferred, firer) = Deferred::with_canceller(move |_| {
+        let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| {
             if let Some(source) = unwanted.upgrade() {
                 source.abandon();
             }

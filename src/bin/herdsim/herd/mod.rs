@@ -87,6 +87,8 @@ impl Herd {
             let (config, observer, this, own) = (config.clone(), observer.clone(), member.clone(), name.clone());
             let stopped = stopped.clone();
             let host = world.host_with(name, hosts.clone(), move |reactor| {
+                // Connections fail by the thousand here, and that is the point.
+                reactor.quiet();
                 let unanswered = Rc::new(Cell::new(0));
                 let places = Rc::new(Counted { inner: places_for(reactor, kind), unanswered: unanswered.clone() });
                 let server = Server::new(reactor, &config, &own, places, rule.order(), observer(number));

@@ -1,0 +1,116 @@
+//! [`LineTransport`]: the handle of a protocol that receives lines, and what it shares with the receiver.
+//!
+//! Next: `line_time.rs`, the limit on the time of a line.
+
+#[cfg(doc)]
+use super::LineProtocol;
+use crate::Transport;
+use crate::error::StartTlsError;
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+
+/// The transport as a [`LineProtocol`] sees it: a [`Transport`] that also sends lines and changes the mode.
+///
+/// Clones are the same connection: keep one to send lines later. It dereferences to the plain [`Transport`];
+/// `Transport::clone(transport)` is a handle for code that knows nothing of lines.
+#[derive(Debug, Clone)]
+pub struct LineTransport {
+    pub(super) transport: Transport,
+    pub(super) lines: Rc<Lines>,
+}
+
+/// What the handles of one connection share with its receiver.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) delimiter: RefCell<Vec<u8>>,
+    pub(super) mode: Cell<Mode>,
+    pub(super) asked_for: Cell<AskedFor>,
+    pub(super) max_length: Cell<usize>,
+    /// Bytes that `set_line_mode` gave back: they are delivered again before anything else.
+    pub(super) given_back: RefCell<Vec<u8>>,
+    /// The number of bytes that were received and not delivered when the last delivery ended.
+    pub(super) undelivered: Cell<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Line,
+    Raw,
+    /// After a line that was too long: it is unknown where the next one begins.
+    Discard,
+}
+
+/// What the protocol has asked of the receiver, which does it before the next line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct AskedFor {
+    pub(super) clear: bool,
+    pub(super) new_delimiter: bool,
+}
+
+impl LineTransport {
+    /// Sends `line` and the delimiter, in one piece. Twisted's `sendLine`.
+    #[track_caller]
+    pub fn send_line(&self, line: &[u8]) {
+        self.transport.write_vectored(&[line, &self.lines.delimiter.borrow()]);
+    }
+
+    /// Sets what ends a line from here on, in both directions; the bytes that were received with this line are split
+    /// anew. Outside a callback, it counts for received lines when the next bytes are received.
+    ///
+    /// # Panics
+    /// If `delimiter` is empty.
+    pub fn set_delimiter(&self, delimiter: &[u8]) {
+        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
+        *self.lines.delimiter.borrow_mut() = delimiter.to_vec();
+        self.lines.asked_for.set(AskedFor { new_delimiter: true, ..self.lines.asked_for.get() });
+    }
+
+    /// Throws away what was received and not delivered, such as the commands that a client has sent behind a bad one.
+    /// Twisted's `clearLineBuffer`, which also returns the bytes: to get them, use raw mode.
+    pub fn clear_line_buffer(&self) {
+        self.lines.given_back.take();
+        self.lines.asked_for.set(AskedFor { clear: true, ..self.lines.asked_for.get() });
+    }
+
+    /// Delivers bytes to `raw_data_received` from here on, beginning with those that were received with this line.
+    pub fn set_raw_mode(&self) {
+        self.lines.mode.set(Mode::Raw);
+    }
+
+    /// Delivers lines from here on, beginning with `extra`. Outside a callback, `extra` is delivered when the next
+    /// bytes are received.
+    pub fn set_line_mode(&self, extra: &[u8]) {
+        self.lines.mode.set(Mode::Line);
+        self.lines.given_back.borrow_mut().extend_from_slice(extra);
+    }
+
+    /// The number of bytes that have been received and not delivered, as of the last delivery: the beginning of a line,
+    /// and what a pause holds back. More than zero while nothing is paused means that the peer is in the middle of a
+    /// line.
+    pub fn undelivered(&self) -> usize {
+        self.lines.undelivered.get()
+    }
+
+    /// Changes this connection from clear text to TLS: [`Transport::start_tls`], whose contract holds here. Lines that
+    /// have been received and not delivered are never delivered: an attacker may have put them there. They go to the
+    /// handshake. What comes over TLS begins with a new line, in the present mode.
+    ///
+    /// # Errors
+    /// As [`Transport::start_tls`].
+    pub fn start_tls(&self) -> Result<(), StartTlsError> {
+        self.transport.start_tls(&[])
+    }
+
+    /// Sets the maximum length of a line from here on, the delimiter not counted.
+    pub fn set_max_length(&self, max_length: usize) {
+        self.lines.max_length.set(max_length);
+    }
+}
+
+impl Deref for LineTransport {
+    type Target = Transport;
+    fn deref(&self) -> &Transport {
+        &self.transport
+    }
+}

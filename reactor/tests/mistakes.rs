@@ -1,0 +1,385 @@
+//! Nine classic mistakes, as small programs without a logger. Each is told once on standard error, with the place in
+//! the program that made it. With a logger, only the logger hears of it.
+//!
+//! Each program runs in a process of its own: this one, asked for that one test.
+
+use reactor::testing::StringTransport;
+use reactor::{
+    Deferred, Failure, LineProtocol, LineReceiver, LineTransport, Protocol, Reactor, Settings, Transport, react,
+};
+use std::cell::RefCell;
+use std::process::{Command, ExitCode};
+use std::rc::Rc;
+use std::time::Duration;
+
+const PROGRAM: &str = "REACTOR_TEST_PROGRAM";
+const LOGGER: &str = "REACTOR_TEST_LOGGER";
+
+/// What a program has written to standard error.
+struct Told {
+    without_logger: String,
+    with_logger: String,
+}
+
+/// Runs `program` in two processes, without and with a logger. `name` is the test that calls this. `None` in such a
+/// process itself.
+#[track_caller]
+fn told_by(name: &str, program: fn()) -> Option<Told> {
+    if std::env::var(PROGRAM).is_ok_and(|child| child == name) {
+        if std::env::var(LOGGER).is_ok() {
+            log::set_logger(&Discards).unwrap();
+            log::set_max_level(log::LevelFilter::Trace);
+        }
+        program();
+        return None;
+    }
+    let run = |with_logger: bool| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(PROGRAM, name).env_remove(LOGGER);
+        if with_logger {
+            command.env(LOGGER, "yes");
+        }
+        let output = command.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "another test ran");
+        told
+    };
+    Some(Told { without_logger: run(false), with_logger: run(true) })
+}
+
+struct Discards;
+
+impl log::Log for Discards {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, _: &log::Record<'_>) {}
+    fn flush(&self) {}
+}
+
+/// The place of the line in this file that ends with this comment.
+fn place(comment: &str) -> String {
+    let ending = format!("// {comment}");
+    let number = include_str!("mistakes.rs").lines().position(|line| line.ends_with(&ending)).expect("the comment");
+    format!("tests/mistakes.rs:{}:", number + 1)
+}
+
+impl Told {
+    /// Exactly one message, which has all of `parts`; and no word of the library beside a logger.
+    #[track_caller]
+    fn is_one_message_with(self, parts: &[&str]) {
+        let text = &self.without_logger;
+        assert_eq!(text.matches("reactor: ").count(), 1, "{text}");
+        for part in parts {
+            assert!(text.contains(part), "without {part:?}: {text}");
+        }
+        assert!(!self.with_logger.contains("reactor: "), "{}", self.with_logger);
+    }
+}
+
+/// Sends `greeting` at once, and does what `then` says.
+struct Speaker {
+    greeting: &'static [u8],
+    then: fn(&Transport),
+}
+
+impl Protocol for Speaker {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.write(self.greeting);
+        (self.then)(transport);
+    }
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
+
+/// Settings with which every callback is slow.
+fn impatient() -> Settings {
+    let mut settings = Settings::default();
+    settings.slow_callback = Duration::ZERO;
+    settings
+}
+
+fn silent(_transport: &Transport) {}
+
+fn stop_soon(reactor: &Reactor) {
+    let stopper = reactor.clone();
+    reactor.call_later(Duration::from_millis(20), move || stopper.stop());
+}
+
+/// Runs a server that is a `server`, and a client that is a `client`, for a moment.
+fn run_pair(settings: Settings, server: fn() -> Speaker, client: fn() -> Speaker) {
+    let reactor = Reactor::with_settings(settings).unwrap();
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_peer| server()).unwrap(); // opened
+    reactor.connect_tcp(port.host(), move |_peer| client());
+    stop_soon(&reactor);
+    reactor.run().unwrap();
+}
+
+#[test]
+fn a_forgotten_errback() {
+    let told = told_by("a_forgotten_errback", || {
+        let (answer, firer) = Deferred::<u32>::new();
+        answer.add_callback(|n| Ok(n + 1)).detach(); // forgotten
+        firer.errback(Failure::msg("no answer")).unwrap(); // failed
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["no answer", &place("forgotten"), &place("failed")]);
+}
+
+#[test]
+fn a_blocked_callback() {
+    let told = told_by("a_blocked_callback", || {
+        let reactor = Reactor::with_settings(impatient()).unwrap();
+        let stopper = reactor.clone();
+        reactor.call_later(Duration::ZERO, move || stopper.stop()); // slow
+        reactor.run().unwrap();
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["held the loop for", "delayed call", &place("slow")]);
+}
+
+#[test]
+fn a_blocked_callback_of_a_protocol() {
+    let told = told_by("a_blocked_callback_of_a_protocol", || {
+        let server = || Speaker { greeting: b"", then: silent };
+        run_pair(impatient(), server, || Speaker { greeting: b"hello", then: silent });
+    });
+    let Some(told) = told else { return };
+    let line = |text: &str| text.lines().find(|line| line.contains("data_received")).map(str::to_owned);
+    let line = line(&told.without_logger).expect("a message about the callback");
+    for part in ["mistakes::Speaker", "from 127.0.0.1:", &place("opened"), "held the loop for"] {
+        assert!(line.contains(part), "without {part:?}: {line}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_refused() {
+    let told = told_by("a_connection_that_is_refused", || {
+        let reactor = Reactor::new().unwrap();
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        reactor.connect_tcp(nobody, |_peer| Speaker { greeting: b"", then: silent }); // refused
+        stop_soon(&reactor);
+        reactor.run().unwrap();
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["cannot connect to 127.0.0.1:", "refused", &place("refused")]);
+}
+
+#[test]
+fn a_firer_that_is_dropped_before_callbacks_are_added() {
+    let told = told_by("a_firer_that_is_dropped_before_callbacks_are_added", || {
+        fn ask() -> Deferred<u32> {
+            Deferred::new().0 // unfired
+        }
+        let reactor = Reactor::new().unwrap();
+        let answer = ask().add_callback(|n| println!("{n}"));
+        stop_soon(&reactor);
+        reactor.run().unwrap();
+        drop(answer);
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["will never fire", &place("unfired")]);
+}
+
+#[test]
+fn a_firer_that_is_dropped_after_callbacks_were_added() {
+    let told = told_by("a_firer_that_is_dropped_after_callbacks_were_added", || {
+        let (answer, firer) = Deferred::<u32>::new(); // dropped
+        let answer = answer.add_callback(|n| println!("{n}"));
+        drop(firer);
+        drop(answer);
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["will never fire", &place("dropped")]);
+}
+
+#[test]
+fn a_firer_that_is_dropped_first_in_a_program_without_a_loop() {
+    let told = told_by("a_firer_that_is_dropped_first_in_a_program_without_a_loop", || {
+        let (answer, firer) = Deferred::<u32>::new(); // without a loop
+        drop(firer);
+        drop(answer.add_callback(|n| println!("{n}")));
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["will never fire", &place("without a loop")]);
+}
+
+#[test]
+fn a_panic_in_a_protocol() {
+    let told = told_by("a_panic_in_a_protocol", || {
+        let server = || Speaker { greeting: b"", then: |_| panic!("out of cheese") }; // panics
+        run_pair(Settings::default(), server, || Speaker { greeting: b"", then: silent });
+    });
+    let Some(told) = told else { return };
+    let parts = ["out of cheese", &place("panics"), "connection_made of", "mistakes::Speaker", &place("opened")];
+    told.is_one_message_with(&parts);
+}
+
+#[test]
+fn a_second_firing() {
+    let told = told_by("a_second_firing", || {
+        let (answer, firer) = Deferred::<u32>::new(); // made
+        answer.detach();
+        for n in [1, 2, 3] {
+            let _ = firer.callback(n); // fired
+        }
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["a second time", &place("made"), &place("fired")]);
+}
+
+#[test]
+fn a_write_after_lose_connection() {
+    let told = told_by("a_write_after_lose_connection", || {
+        fn farewell(transport: &Transport) {
+            transport.lose_connection();
+            for _ in 0..2 {
+                transport.write(b"bye"); // too late
+            }
+        }
+        let server = || Speaker { greeting: b"welcome", then: farewell };
+        run_pair(Settings::default(), server, || Speaker { greeting: b"", then: silent });
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["after lose_connection", "3 bytes", &place("too late"), &place("opened")]);
+}
+
+#[test]
+fn a_peer_that_does_not_read() {
+    let told = told_by("a_peer_that_does_not_read", || {
+        fn flood(transport: &Transport) {
+            transport.set_max_buffered(1 << 20);
+            for _ in 0..20 {
+                transport.write(&[0; 1 << 16]); // flood
+            }
+        }
+        let server = || Speaker { greeting: b"", then: flood };
+        let client = || Speaker { greeting: b"", then: |transport| transport.pause_producing() };
+        run_pair(Settings::default(), server, client);
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["does not read", "1048576 bytes wait", "from 127.0.0.1:", &place("flood")]);
+}
+
+#[test]
+fn a_name_that_has_no_address() {
+    let told = told_by("a_name_that_has_no_address", || {
+        // A label of 64 characters cannot be asked for, so no name server is.
+        let name = format!("{}.invalid", "x".repeat(64));
+        let reactor = Reactor::new().unwrap();
+        let stopper = reactor.clone();
+        reactor.connect_tcp((&*name, 80), |_peer| Speaker { greeting: b"", then: silent }); // no name
+        reactor.resolve(&name).add_both(move |_| stopper.stop()).detach();
+        reactor.run().unwrap();
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["cannot look up xxx", ".invalid", &place("no name")]);
+}
+
+#[test]
+fn a_line_that_ends_with_lf_alone() {
+    let told = told_by("a_line_that_ends_with_lf_alone", || {
+        struct Greeter;
+        impl LineProtocol for Greeter {
+            fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
+                transport.send_line(line);
+            }
+        }
+        for _ in 0..2 {
+            let wire = StringTransport::new();
+            let mut protocol = LineReceiver::new(Greeter); // for CR LF
+            protocol.connection_made(&wire.transport());
+            // A line that arrives in pieces is none of it, nor is one with an LF in the middle.
+            protocol.data_received(&wire.transport(), b"one\r");
+            protocol.data_received(&wire.transport(), b"\na\nb");
+            protocol.data_received(&wire.transport(), b"\r\n");
+            assert_eq!(wire.written(), b"one\r\na\nb\r\n");
+            protocol.data_received(&wire.transport(), b"hello\n");
+            protocol.data_received(&wire.transport(), b"hello?\n");
+        }
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["LF alone", "nc -C", &place("for CR LF")]);
+}
+
+#[test]
+fn a_program_that_asks_for_quiet() {
+    let told = told_by("a_program_that_asks_for_quiet", || {
+        Reactor::new().unwrap().quiet();
+        drop(reactor::deferred::fail::<()>(Failure::msg("nobody hears this")));
+    });
+    let Some(told) = told else { return };
+    assert!(!told.without_logger.contains("nobody hears this"), "{}", told.without_logger);
+}
+
+#[test]
+fn a_flood_of_messages_ends() {
+    let told = told_by("a_flood_of_messages_ends", || {
+        for _ in 0..2000 {
+            drop(reactor::deferred::fail::<()>(Failure::msg("again")));
+        }
+    });
+    let Some(told) = told else { return };
+    assert_eq!(told.without_logger.matches("reactor: error: ").count(), 1000);
+    assert_eq!(told.without_logger.matches("reactor: ").count(), 1001, "and one message says so");
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn what_the_end_of_a_run_leaves_unfired() {
+    let told = told_by("what_the_end_of_a_run_leaves_unfired", || {
+        let firers: Rc<RefCell<Vec<reactor::Firer<u32>>>> = Rc::default();
+        let reactor = Reactor::new().unwrap();
+        let mut pages = Vec::new();
+        for _ in 0..3 {
+            let (answer, firer) = Deferred::<u32>::new(); // left
+            firers.borrow_mut().push(firer);
+            pages.push(reactor::deferred::succeed(()).add_callback(move |()| answer).add_callback(|n| Ok(n + 1))); // waits
+        }
+        reactor::task::sleep(&reactor, Duration::from_secs(60)).detach(); // A stop cuts it short.
+        let (_unheard, _firer) = Deferred::<u32>::new();
+        stop_soon(&reactor);
+        reactor.run().unwrap();
+    });
+    let Some(told) = told else { return };
+    told.is_one_message_with(&["3 times", &place("left"), &place("waits"), "has not been fired"]);
+}
+
+#[test]
+fn what_a_program_does_not_hear_of() {
+    let told = told_by("what_a_program_does_not_hear_of", || {
+        // Both ends go, and nothing waited.
+        let (_answer, _firer) = Deferred::<u32>::new();
+        // A late result of work that was cancelled.
+        let (answer, firer) = Deferred::<u32>::with_canceller(|_| {});
+        answer.cancel();
+        answer.add_errback(|_cancelled| Ok(0)).detach();
+        let _ = firer.callback(1);
+        // A write to a peer that has closed; timers and pending Deferreds that a stop cuts short.
+        fn leave(transport: &Transport) {
+            transport.lose_connection();
+        }
+        struct Late(Reactor);
+        impl Protocol for Late {
+            fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+            fn read_connection_lost(&mut self, transport: &Transport) {
+                transport.lose_connection();
+                let transport = transport.clone();
+                self.0.call_later(Duration::ZERO, move || transport.write(b"late"));
+            }
+        }
+        let code = react(|reactor| {
+            let late = reactor.clone();
+            let port = reactor.listen_tcp("127.0.0.1:0", move |_peer| Late(late.clone())).unwrap();
+            reactor.connect_tcp(port.host(), |_peer| Speaker { greeting: b"hello", then: leave });
+            let (never, firer) = Deferred::<()>::new();
+            never.add_callback(|()| Ok(())).detach();
+            reactor.call_later(Duration::from_secs(60), move || drop(firer));
+            reactor::task::sleep(reactor, Duration::from_millis(20))
+        });
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
+    });
+    let Some(told) = told else { return };
+    let text = told.without_logger.split("reactor: warning: the run has ended").next().unwrap();
+    assert!(!text.contains("reactor: "), "{text}");
+}
