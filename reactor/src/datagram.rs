@@ -31,7 +31,7 @@ pub const MAX_DATAGRAM: usize = 65_527;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not receive datagrams",
     label = "a `DatagramProtocol` is wanted here",
-    note = "it is a type that implements `DatagramProtocol`, or a closure: `|transport: &DatagramTransport, data: &[u8], from: SocketAddr| ...`"
+    note = "it may be a closure: `|transport: &DatagramTransport, data: &[u8], from: SocketAddr| ...`"
 )]
 pub trait DatagramProtocol {
     /// The port is open. Called once, from the loop, before anything else.

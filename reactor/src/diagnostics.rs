@@ -20,8 +20,8 @@ const MAX_WRITTEN: usize = 1000;
 /// Maximum number of places of which a thread remembers that it has told about them. Beyond it nothing new is told.
 const MAX_PLACES: usize = 256;
 
-/// Logs a message, or writes it to standard error if the program has no logger: `tell!(Warn, "reactor", "a {text}")`. The
-/// level is one of [`Level`], or an expression after `at`.
+/// Logs a message, or writes it to standard error if the program has no logger: `tell!(Warn, "reactor", "a {text}")`.
+/// The level is one of [`Level`], or an expression after `at`.
 macro_rules! tell {
     (at $level:expr, $target:literal, $($text:tt)+) => {
         if $crate::diagnostics::goes_to_stderr() {

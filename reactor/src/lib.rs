@@ -16,6 +16,45 @@
 //! # Ok::<(), reactor::Failure>(())
 //! ```
 //!
+//! # What a reactor is
+//!
+//! One thread serves all connections. It waits until something has happened on any of them, finds out whose news it is,
+//! and calls that object back: **wait, dispatch, call back**, again and again.
+//!
+//! ```text
+//!          the program                       the reactor                     the system
+//!   +------------------------+        +----------------------+        +-------------------+
+//!   | Protocol, Factory      | <----- | 2. dispatch: which   |        | sockets, timers,  |
+//!   | closures, callbacks    | 3. call|    object wants it?  | <----- | names, signals,   |
+//!   |                        |   back |                      | 1. wait| threads           |
+//!   | transport.write(..)    | -----> | notes it, and does it| -----> |                   |
+//!   | reactor.call_later(..) | request|  when you return     | 4. act |                   |
+//!   +------------------------+        +----------------------+        +-------------------+
+//! ```
+//!
+//! The reactor calls you, and you call the reactor. A request (`write`, `call_later`, `lose_connection`) only notes
+//! what you want, and returns; it never calls back. So no callback of yours is interrupted by another one, and no lock
+//! is needed. [`Reactor`] has the seven steps of a turn, [`Protocol`] the order of its callbacks.
+//!
+//! **Do not block.** While your callback runs, everybody else waits: a callback that sleeps for a second, or computes
+//! for a second, stops every connection for a second. Ask for a call later ([`Reactor::call_later`], [`task::sleep`]),
+//! or have a thread do the work ([`Reactor::defer_to_thread`]). The reactor logs callbacks that take too long.
+//!
+//! **A [`Deferred`] is a result that is not there yet.** A function that would have to wait returns one at once. You
+//! add callbacks to it, for the result and for the errors; or `async` code awaits it.
+//!
+//! **It speaks up.** Failures that nobody handled, panics, slow callbacks and other mistakes are logged. Without a
+//! [`log`] logger, they go to standard error ([`Reactor::quiet`]).
+//!
+//! The pattern has a name: Reactor (Douglas Schmidt, 1995). Its roles, and ours:
+//!
+//! | Schmidt's role | Here |
+//! |---|---|
+//! | handle: the system reports events for it | a socket; a [`Transport`] or a [`ListeningPort`] stands for it |
+//! | synchronous event demultiplexer: waits for many handles | [`driver::Driver::poll`]: epoll or kqueue, by `mio` |
+//! | initiation dispatcher: the loop, and the registry of handlers | [`Reactor`] |
+//! | event handler: its callbacks are called | [`Protocol`], [`DatagramProtocol`], [`Factory`] |
+//!
 //! # The parts
 //!
 //! * [`Reactor`]: the loop. It listens ([`Reactor::listen_tcp`]), connects ([`Reactor::connect_tcp`]), makes calls
@@ -31,9 +70,8 @@
 //! * [`driver`]: the world below the loop. [`testing`]: how to test without a network. [`sim`]: a network, hosts and a
 //!   time that a seed decides, under the same loop.
 //!
-//! This page names what most programs need. The modules have the rest, and their first paragraphs are the contracts:
-//! [`protocol`] says in which order callbacks come, [`transport`] what a write promises, [`event_loop`] what happens
-//! in one turn.
+//! This page names what most programs need. The modules have the rest. The contracts stand on the items: [`Protocol`]
+//! says in which order callbacks come, [`Transport`] what a write promises, [`Reactor`] what happens in one turn.
 //!
 //! # The layers
 //!

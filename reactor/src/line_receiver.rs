@@ -5,12 +5,6 @@
 //! Twisted: many lines in one read cost linear time, a line that lies whole in a read is not copied, and an unfinished
 //! line never grows beyond the limit.
 //!
-//! ```text
-//!              set_raw_mode               A pause (pause_producing, or backpressure) also holds back lines
-//!     Line <------------------> Raw       that have been received already. They are delivered when reading
-//!              set_line_mode              resumes.
-//! ```
-//!
 //! | Twisted's `LineReceiver` | here |
 //! |---|---|
 //! | `delimiter`, `MAX_LENGTH` | [`LineReceiver::with_delimiter`], [`LineReceiver::with_max_length`] |
@@ -119,6 +113,19 @@ pub trait LineProtocol {
 
 /// Turns a [`LineProtocol`] into a [`Protocol`].
 ///
+/// # Line modes
+///
+/// It begins in line mode, where each line is one `line_received`. In raw mode, `raw_data_received` gets the bytes as
+/// they come.
+///
+/// ```text
+///              set_raw_mode               A pause (pause_producing, or backpressure) also holds back lines
+///     Line <------------------> Raw       that have been received already. They are delivered when reading
+///              set_line_mode              resumes.
+/// ```
+///
+/// A mode that is set inside a callback counts from the next byte on: what was received with the same read is not lost.
+///
 /// ```
 /// use reactor::{LineProtocol, LineReceiver, LineTransport, Protocol, testing::StringTransport};
 ///
@@ -155,7 +162,7 @@ pub struct LineReceiver<P> {
 
 impl<P: LineProtocol> LineReceiver<P> {
     /// A receiver of lines that end with CR LF and have at most [`MAX_LENGTH`] bytes. `nc` ends a line with LF alone:
-    /// it is never complete here. Use `nc -C`, or `.with_delimiter(b"\n")`. A peer that seems to wait for that is logged.
+    /// it is never complete here. Use `nc -C`, or `.with_delimiter(b"\n")`. A peer that seems to wait is logged.
     #[track_caller]
     pub fn new(protocol: P) -> LineReceiver<P> {
         LineReceiver {

@@ -1,20 +1,6 @@
 //! [`Protocol`] and [`Factory`]: what a program writes to speak over a connection.
 //!
-//! The contract that the loop keeps (Twisted's `IProtocol`):
-//!
-//! ```text
-//!   connection_made  handshake_completed?  (data_received | reading_resumed)*
-//!       read_connection_lost?  ...  connection_lost
-//! ```
-//!
-//! * `connection_made` comes first and `connection_lost` last; each exactly once.
-//! * `reactor_stopping` comes at most once, anywhere between those two. After `read_connection_lost` a protocol that
-//!   overrides it can go on writing until it closes.
-//! * A protocol is never re-entered: nothing that it does with a transport calls it back before its callback returns.
-//! * Bytes arrive in order, cut anywhere. Test with [`for_every_chunking`](crate::testing::for_every_chunking).
-//! * A callback must not block: all other connections wait for it. The loop logs a callback that takes long.
-//! * A panic in a callback ends that one connection ([`Reason::Panicked`]). A panic in a callback of a Deferred that it
-//!   fires does not.
+//! [`Protocol`] has the contract that the loop keeps.
 //!
 //! Next: [`transport.rs`](mod@crate::transport), the other half of the contract.
 
@@ -22,11 +8,28 @@ use crate::{Address, Reason, Transport};
 
 /// What a program does on one connection. Every method but `data_received` has a default.
 ///
-/// The [module](crate::protocol) says in which order the methods are called.
+/// # Contract
+///
+/// What the loop promises (Twisted's `IProtocol`):
+///
+/// ```text
+///   connection_made  handshake_completed?  (data_received | reading_resumed)*
+///       read_connection_lost?  ...  connection_lost
+/// ```
+///
+/// * `connection_made` comes first and `connection_lost` last; each exactly once.
+/// * `reactor_stopping` comes at most once, anywhere between those two. After `read_connection_lost` a protocol that
+///   overrides it can go on writing until it closes.
+/// * A protocol is never re-entered: nothing that it does with a transport calls it back before its callback returns.
+/// * Bytes arrive in order, cut anywhere. Test with [`for_every_chunking`](crate::testing::for_every_chunking).
+/// * A callback must not block: all other connections wait for it. The loop logs a callback that takes long.
+/// * A panic in a callback ends that one connection ([`Reason::Panicked`]). A panic in a callback of a Deferred that it
+///   fires does not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Protocol`",
     label = "a `Protocol` is wanted here",
-    note = "a `LineProtocol` becomes one with `LineReceiver::new(...)`, a `StringProtocol` with `StringReceiver::new(...)`",
+    note = "a `LineProtocol` becomes one with `LineReceiver::new(...)`",
+    note = "a `StringProtocol` becomes one with `StringReceiver::new(...)`",
     note = "any other type implements `Protocol`: only `data_received` is required"
 )]
 pub trait Protocol {

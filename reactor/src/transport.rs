@@ -1,21 +1,6 @@
 //! [`Transport`]: the handle with which a protocol writes to its connection, pauses it and ends it.
 //!
-//! One cheap, clonable type serves every kind of connection. Behind it is a [`TransportBackend`]: a TCP connection, TLS
-//! over another transport, or memory. The contract of every method (Twisted's `ITransport`, `ITCPTransport`,
-//! `IConsumer`):
-//!
-//! * No method calls a protocol or a producer back before it returns. It notes the request, and the loop carries it
-//!   out.
-//! * No method fails. On a connection that is closing or gone it has no effect. `connection_lost` reports the outcome.
-//! * Bytes are sent in the order in which they were written, many writes with one system call. What the callbacks of a
-//!   connection's event write on that connection leaves when all of them have returned. What other code writes leaves
-//!   later in the same turn of the loop, or in the next.
-//!
-//! **Backpressure.** When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause;
-//! when all have gone out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted
-//! connection stops reading from a peer that does not read our replies
-//! ([`pause_when_full`](Transport::pause_when_full)). A write that finds a hard limit reached (default
-//! [`MAX_BUFFERED`]) aborts the connection: no peer can fill our memory.
+//! [`Transport`] has the contract of all its methods.
 //!
 //! Next: [`datagram.rs`](mod@crate::datagram), the same two contracts for UDP.
 
@@ -44,7 +29,8 @@ pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Producer`",
     label = "a `Producer` is wanted here",
-    note = "a `Transport` is one, of what it receives; files and bytes have `producers::send_file` and `producers::send_bytes`"
+    note = "a `Transport` is one, of what it receives",
+    note = "files and bytes have `producers::send_file` and `producers::send_bytes`"
 )]
 pub trait Producer {
     /// Whether it writes only when it is asked: Twisted's `IPullProducer`. Then `resume_producing` asks for one piece,
@@ -125,6 +111,27 @@ pub trait TransportBackend {
 }
 
 /// The handle to a connection. Clones are the same connection.
+///
+/// One cheap, clonable type serves every kind of connection. Behind it is a [`TransportBackend`]: a TCP connection, TLS
+/// over another transport, or memory.
+///
+/// # Contract
+///
+/// What holds for every method (Twisted's `ITransport`, `ITCPTransport`, `IConsumer`):
+///
+/// * No method calls a protocol or a producer back before it returns. It notes the request, and the loop carries it
+///   out.
+/// * No method fails. On a connection that is closing or gone it has no effect. `connection_lost` reports the outcome.
+/// * Bytes are sent in the order in which they were written, many writes with one system call. What the callbacks of a
+///   connection's event write on that connection leaves when all of them have returned. What other code writes leaves
+///   later in the same turn of the loop, or in the next.
+///
+/// # Back-pressure
+///
+/// When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause; when all have gone
+/// out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted connection stops
+/// reading from a peer that does not read our replies ([`pause_when_full`](Transport::pause_when_full)). A write that
+/// finds a hard limit reached (default [`MAX_BUFFERED`]) aborts the connection: no peer can fill our memory.
 #[derive(Clone)]
 pub struct Transport(Rc<dyn TransportBackend>);
 
@@ -151,8 +158,8 @@ impl Transport {
 
     /// Sends `data` after what was written before.
     ///
-    /// A write after the program's own [`lose_connection`](Transport::lose_connection) has no effect. It is a mistake of
-    /// the program, so it is logged, once for each place in the source.
+    /// A write after the program's own [`lose_connection`](Transport::lose_connection) has no effect. It is a mistake
+    /// of the program, so it is logged, once for each place in the source.
     #[track_caller]
     pub fn write(&self, data: &[u8]) {
         self.0.write_from(&[data], Location::caller());

@@ -230,7 +230,7 @@ fn a_scope_and_a_flow_label_are_kept_all_the_way_to_the_driver() {
     ] {
         assert_eq!((there.host_name(), &*there.to_string()), ("fe80::1%1", "[fe80::1%1]:9"));
         rig.hooks.attempts.borrow_mut().clear();
-        rig.connect(there.bind_address(own.into()));
+        rig.connect(there.bind_address(SocketAddr::from(own)));
         let attempt = rig.hooks.attempts.borrow()[0];
         assert_eq!((attempt.address, attempt.bind), (expected.into(), Some(own.into())));
     }

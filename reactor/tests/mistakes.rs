@@ -334,7 +334,8 @@ fn what_the_end_of_a_run_leaves_unfired() {
         for _ in 0..3 {
             let (answer, firer) = Deferred::<u32>::new(); // left
             firers.borrow_mut().push(firer);
-            pages.push(reactor::deferred::succeed(()).add_callback(move |()| answer).add_callback(|n| Ok(n + 1))); // waits
+            let page = reactor::deferred::succeed(()).add_callback(move |()| answer); // waits
+            pages.push(page.add_callback(|n| Ok(n + 1)));
         }
         reactor::task::sleep(&reactor, Duration::from_secs(60)).detach(); // A stop cuts it short.
         let (_unheard, _firer) = Deferred::<u32>::new();

@@ -12,7 +12,12 @@ use std::rc::Rc;
 
 /// The end of a Deferred that fires it. Cheap to clone; the first firing counts, through whichever clone.
 ///
-/// Dropping every `Firer` without firing leaves the chain unfired, as in Twisted; it can still be cancelled.
+/// Dropping every `Firer` without firing leaves the chain unfired, as in Twisted; it can still be cancelled. If
+/// something waits for it, that is logged.
+///
+/// A `Firer` stays in its thread. Another thread hands its result over with
+/// [`ReactorHandle::call_from_thread`](crate::ReactorHandle::call_from_thread), or does the work for
+/// [`Reactor::defer_to_thread`](crate::Reactor::defer_to_thread).
 pub struct Firer<T: 'static> {
     head: FlatRc<Head<T>>,
 }
@@ -35,7 +40,8 @@ impl<T: 'static> Firer<T> {
     /// the end of a pause.
     ///
     /// # Errors
-    /// [`AlreadyCalledError`] if the Deferred has fired before. If it has no canceller and was cancelled, the first
+    /// [`AlreadyCalledError`] if the Deferred has fired before, which is also logged, once for each place: ask
+    /// [`called`](Firer::called) first if two may fire. If it has no canceller and was cancelled, the first
     /// firing after that is ignored without an error, as in Twisted.
     ///
     /// # Panics

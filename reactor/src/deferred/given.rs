@@ -45,7 +45,7 @@ impl<T: 'static> Given<T> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a callback may return",
-    label = "this is returned here",
+    label = "a callback returns `{Self}` here",
     note = "a value is returned as `Ok(value)`, an error as `Err(error.into())`",
     note = "a callback returns `()`, a `Result<T, Failure>`, a `Deferred<T>`, or a `Given<T>`"
 )]

@@ -89,6 +89,18 @@ use story::Side;
 /// assert_eq!(chain.result(), Some(8));
 /// # Ok::<(), reactor::error::AlreadyCalledError>(())
 /// ```
+/// # Contract
+///
+/// * It fires once, with a value or a [`Failure`].
+/// * Callbacks run in the order in which they were added, each with the result of the one before it. A value passes the
+///   errbacks by, a failure the callbacks.
+/// * Firing runs the callbacks before it returns. A callback that is added to a Deferred which has fired runs before
+///   `add_callback` returns. The loop takes no part in it.
+/// * A callback that returns a Deferred makes the chain wait for that one.
+/// * A failure that nobody handled is logged, with where it came from.
+///
+/// The [module](crate::deferred) has the rules whole.
+///
 /// # Dropping
 ///
 /// Dropping a Deferred does not cancel it, and dropping every [`Firer`] does not fire it. When both ends are gone, the

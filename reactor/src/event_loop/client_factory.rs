@@ -19,7 +19,7 @@ use log::Level;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not build protocols for outgoing connections",
     label = "a `ClientFactory` is wanted here",
-    note = "a client factory is a closure that returns a protocol: `|_peer| Echo`, or `|peer: Address| Greeter::new(peer)`",
+    note = "a client factory is a closure that returns a protocol: `|_peer| Echo`",
     note = "for one connection without a factory: `reactor.connect(...)`, which returns a Deferred"
 )]
 pub trait ClientFactory {
@@ -31,8 +31,8 @@ pub trait ClientFactory {
     /// Returns a protocol for the connection that is now up, or `None` to drop the connection.
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>>;
 
-    /// The attempt failed; `failure` is a [`ConnectError`](crate::error::ConnectError). The default logs it, with the place that
-    /// called [`connect_tcp`](crate::Reactor::connect_tcp).
+    /// The attempt failed; `failure` is a [`ConnectError`](crate::error::ConnectError). The default logs it, with the
+    /// place that called [`connect_tcp`](crate::Reactor::connect_tcp).
     fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
         // A stop gives attempts up as a matter of course.
         let is_given_up = matches!(failure.check(), Some(ConnectError::Cancelled));

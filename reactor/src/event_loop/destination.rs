@@ -43,7 +43,7 @@ pub struct Destination {
     timeout: Duration,
     attempt_delay: Duration,
     bind: [Option<SocketAddr>; 2],
-    /// Text that was given as a local address and is none, and what is wrong with it.
+    /// Text that cannot be a local address, and what is wrong with it.
     bad_bind: Option<(String, String)>,
     lane: &'static str,
 }

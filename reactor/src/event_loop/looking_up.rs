@@ -6,6 +6,8 @@
 use super::resolver::{self, Found};
 use super::{Core, Reactor, threads};
 use crate::Deferred;
+#[cfg(doc)]
+use crate::Settings;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 

@@ -4,9 +4,9 @@
 //!
 //! * `turn.rs` is the loop itself. `work_queue.rs` holds the requests that it has not carried out yet.
 //! * `connection/`, `port.rs` and `connector.rs` are the sources that it serves, and `registry.rs` finds them by their
-//!   tokens. A connector goes to a `destination.rs`, has names looked up by `looking_up.rs` and `resolver.rs`, and its
-//!   addresses tried by `race.rs`; a `client_factory.rs` builds the protocol. `unix.rs` has ports and connections inside
-//!   one machine.
+//!   tokens. A connector goes to a `destination.rs`, has names looked up by `looking_up.rs` and `resolver.rs`, and has
+//!   addresses tried by `race.rs`; a `client_factory.rs` builds the protocol. `unix.rs` has ports and connections
+//!   inside one machine.
 //! * `lifecycle.rs` starts the loop, `shutdown.rs` stops it, and `hangup.rs` has SIGHUP. `stepped.rs` has what a
 //!   simulated world needs to take the steps itself.
 //! * `threads.rs` is the way in from other threads, `blocking.rs` waits there for the answer, and `thread_pool.rs` has
@@ -100,6 +100,29 @@ const BUFFER: usize = 64 * 1024;
 /// [`handle`](Reactor::handle)).
 ///
 /// Several may live in one thread or process; each can be run, stopped and run again.
+///
+/// # One turn
+///
+/// The loop takes turns until it is stopped. These are the seven steps of a turn, in this order:
+///
+/// 1. Work out how long to wait: not at all if there is work already, otherwise until the next delayed call is due.
+/// 2. Wait for events.
+/// 3. Handle the events: accept, finish connects, read. What a connection's callbacks wrote on it leaves right after.
+/// 4. Make the calls that other threads handed over, and those of [`call_when_running`](Reactor::call_when_running).
+/// 5. Make the delayed calls that are due.
+/// 6. Send what was written from elsewhere, in one piece for each connection; read on where a read budget was used up.
+/// 7. Report the connections that have ended: `connection_lost`.
+///
+/// Each step does a bounded amount of work. What a step adds to its own queue waits for the next turn.
+///
+/// # Contract
+///
+/// * Nothing here calls back before it returns: a request is noted, and the loop carries it out. Only callbacks of a
+///   [`Deferred`](crate::Deferred) that has fired run at once.
+/// * Callbacks never overlap: one runs at a time, in the thread of the loop, to its end.
+/// * A callback must not block, as everybody else waits meanwhile. One that takes longer than
+///   [`Settings::slow_callback`] is logged, with its name and the place that asked for it.
+/// * A panic in a callback is logged and goes no further.
 ///
 /// ```
 /// use reactor::Reactor;

@@ -5,7 +5,7 @@
 //!
 //! Next: [`../string_receiver.rs`](mod@crate::string_receiver), strings with their length in front.
 
-use super::LineTransport;
+use super::line_transport::LineTransport;
 use crate::diagnostics::{is_first_at, tell};
 use crate::line_buffer::LineBuffer;
 use std::panic::Location;

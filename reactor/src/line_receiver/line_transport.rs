@@ -2,15 +2,14 @@
 //!
 //! Next: `line_time.rs`, the limit on the time of a line.
 
-#[cfg(doc)]
-use super::LineProtocol;
 use crate::Transport;
 use crate::error::StartTlsError;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 
-/// The transport as a [`LineProtocol`] sees it: a [`Transport`] that also sends lines and changes the mode.
+/// The transport as a [`LineProtocol`](crate::LineProtocol) sees it: a [`Transport`] that also sends lines and changes
+/// the mode.
 ///
 /// Clones are the same connection: keep one to send lines later. It dereferences to the plain [`Transport`];
 /// `Transport::clone(transport)` is a handle for code that knows nothing of lines.

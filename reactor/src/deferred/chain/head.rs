@@ -190,10 +190,12 @@ impl<T: 'static> Head<T> {
     /// Has the end of a run tell of it, if it has not fired by then. Only in debug builds.
     #[inline]
     pub(crate) fn watch(self: &Rc<Self>) {
-        self.watch.set(watch(|| {
-            let me: Weak<Self> = Rc::downgrade(self);
-            me
-        }));
+        if cfg!(debug_assertions) {
+            self.watch.set(watch(|| {
+                let me: Weak<Self> = Rc::downgrade(self);
+                me
+            }));
+        }
     }
 
     /// The error of a second firing.
@@ -320,7 +322,7 @@ impl<T: 'static> Head<T> {
 impl<T> Drop for Head<T> {
     #[inline]
     fn drop(&mut self) {
-        if self.fate.get() == Fate::Noted || self.watch.get() != 0 {
+        if self.fate.get() == Fate::Noted || (cfg!(debug_assertions) && self.watch.get() != 0) {
             self.settle();
         }
     }

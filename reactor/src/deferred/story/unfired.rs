@@ -6,8 +6,8 @@
 //! * The last Firer is dropped, and the Deferred has not fired: told at once if callbacks wait. If none has been added
 //!   yet, the Deferred may be about to go too. So the loop looks again in its next turn, and the drop of the Deferred
 //!   does.
-//! * A run ends, and a Deferred that the program has made still waits: told at the end, in debug builds only. Those that
-//!   the library has made, such as a sleep, are not told: a stop cuts them short as a matter of course.
+//! * A run ends, and a Deferred that the program has made still waits: told at the end, in debug builds only. Those
+//!   that the library has made, such as a sleep, are not told: a stop cuts them short as a matter of course.
 //!
 //! While a reactor is dropped, and after a run, Firers go with what held them. That is how a program ends.
 //!
