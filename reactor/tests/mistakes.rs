@@ -68,7 +68,7 @@ fn place(comment: &str) -> String {
 impl Told {
     /// Exactly one message, which has all of `parts`; and no word of the library beside a logger.
     #[track_caller]
-    fn is_one_message_with(self, parts: &[&str]) {
+    fn expect_one_message(self, parts: &[&str]) {
         let text = &self.without_logger;
         assert_eq!(text.matches("reactor: ").count(), 1, "{text}");
         for part in parts {
@@ -123,7 +123,7 @@ fn a_forgotten_errback() {
         firer.errback(Failure::msg("no answer")).unwrap(); // failed
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["no answer", &place("forgotten"), &place("failed")]);
+    told.expect_one_message(&["no answer", &place("forgotten"), &place("failed")]);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_blocked_callback() {
         reactor.run().unwrap();
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["held the loop for", "delayed call", &place("slow")]);
+    told.expect_one_message(&["held the loop for", "delayed call", &place("slow")]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_connection_that_is_refused() {
         reactor.run().unwrap();
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["cannot connect to 127.0.0.1:", "refused", &place("refused")]);
+    told.expect_one_message(&["cannot connect to 127.0.0.1:", "refused", &place("refused")]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_firer_that_is_dropped_before_callbacks_are_added() {
         drop(answer);
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["will never fire", &place("unfired")]);
+    told.expect_one_message(&["will never fire", &place("unfired")]);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_firer_that_is_dropped_after_callbacks_were_added() {
         drop(answer);
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["will never fire", &place("dropped")]);
+    told.expect_one_message(&["will never fire", &place("dropped")]);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_firer_that_is_dropped_first_in_a_program_without_a_loop() {
         drop(answer.add_callback(|n| println!("{n}")));
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["will never fire", &place("without a loop")]);
+    told.expect_one_message(&["will never fire", &place("without a loop")]);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_panic_in_a_protocol() {
     });
     let Some(told) = told else { return };
     let parts = ["out of cheese", &place("panics"), "connection_made of", "mistakes::Speaker", &place("opened")];
-    told.is_one_message_with(&parts);
+    told.expect_one_message(&parts);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_second_firing() {
         }
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["a second time", &place("made"), &place("fired")]);
+    told.expect_one_message(&["a second time", &place("made"), &place("fired")]);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_write_after_lose_connection() {
         run_pair(Settings::default(), server, || Speaker { greeting: b"", then: silent });
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["after lose_connection", "3 bytes", &place("too late"), &place("opened")]);
+    told.expect_one_message(&["after lose_connection", "3 bytes", &place("too late"), &place("opened")]);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_peer_that_does_not_read() {
         run_pair(Settings::default(), server, client);
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["does not read", "1048576 bytes wait", "from 127.0.0.1:", &place("flood")]);
+    told.expect_one_message(&["does not read", "1048576 bytes wait", "from 127.0.0.1:", &place("flood")]);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_name_that_has_no_address() {
         reactor.run().unwrap();
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["cannot look up xxx", ".invalid", &place("no name")]);
+    told.expect_one_message(&["cannot look up xxx", ".invalid", &place("no name")]);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_line_that_ends_with_lf_alone() {
         }
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["LF alone", "nc -C", &place("for CR LF")]);
+    told.expect_one_message(&["LF alone", "nc -C", &place("for CR LF")]);
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn what_the_end_of_a_run_leaves_unfired() {
         reactor.run().unwrap();
     });
     let Some(told) = told else { return };
-    told.is_one_message_with(&["3 times", &place("left"), &place("waits"), "has not been fired"]);
+    told.expect_one_message(&["3 times", &place("left"), &place("waits"), "has not been fired"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use super::clock::TlsClock;
 use super::early::Early;
-use super::error::{ErrorContext, TlsError};
+use super::error::{ErrorContext, TlsError, looks_like_tls};
 use super::session::TlsSession;
 use super::verifier::Refusals;
 use crate::error::StartTlsError;
@@ -340,11 +340,6 @@ impl TlsBackend {
             Closing::WriteSide | Closing::All => false,
         }
     }
-}
-
-/// Whether a peer's first bytes can begin a TLS record: its type, and the major version, which is 3 in all versions.
-fn looks_like_tls(bytes: &[u8]) -> bool {
-    matches!(bytes, [20..=23] | [20..=23, 3, ..])
 }
 
 impl TransportBackend for TlsBackend {

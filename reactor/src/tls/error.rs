@@ -395,5 +395,10 @@ impl fmt::Display for Date {
     }
 }
 
+/// Whether a peer's first bytes can begin a TLS record: its type, and the major version, which is 3 in all versions.
+pub(super) fn looks_like_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [20..=23] | [20..=23, 3, ..])
+}
+
 #[cfg(test)]
 mod tests;
