@@ -44,6 +44,7 @@ impl Protocol for Caller {
 
 fn main() -> Result<(), reactor::Failure> {
     let reactor = Reactor::new()?;
+    reactor.quiet(); // To look through the stack takes long, and the reactor would say so.
     let same = reactor.clone();
     let port = reactor.listen_tcp("127.0.0.1:0", move |_peer| Curious(same.clone()))?;
     reactor.connect(port.host(), |_peer| Caller).detach();
