@@ -12,7 +12,8 @@ pub struct Settings {
     /// Default 50 ms.
     pub slow_callback: Duration,
     /// After `lose_connection`: when none of the last bytes has left for this long, the connection is aborted. Either
-    /// the peer does not take them, or a registered producer does not write them. Default 30 s.
+    /// the peer does not take them, or a registered producer does not write them. After `lose_write_connection`, only
+    /// the producer has this limit. Default 30 s.
     pub close_timeout: Duration,
     /// Maximum time for which the socket of a closed connection lingers until its peer has closed, too. See
     /// [`Transport::linger_on_close`](crate::Transport::linger_on_close). Default 5 s: enough for a slow link, and a

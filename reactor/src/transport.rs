@@ -185,7 +185,9 @@ impl Transport {
 
     /// Ends our side of the connection after everything written has gone out: the peer learns that no more will come.
     /// Reading goes on. This is half-close. It waits for a registered producer, as
-    /// [`lose_connection`](Transport::lose_connection) does, but without a time limit.
+    /// [`lose_connection`](Transport::lose_connection) does. If the producer has its turn, and neither writes nor
+    /// unregisters for [`close_timeout`](crate::Settings::close_timeout), the connection is aborted: the peer would
+    /// wait for an end that never comes. A peer that does not read has no time limit here.
     pub fn lose_write_connection(&self) {
         self.0.lose_write_connection();
     }

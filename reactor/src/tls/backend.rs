@@ -4,7 +4,7 @@
 //! plain: the *early* bytes. The transport below is told of them, as its producer must pause for them, too. A close
 //! waits for the handshake, too, but no longer than until the deadline.
 //!
-//! Next: `early.rs`, what waits for the handshake.
+//! Next: `deadlines.rs`, the time limits of this.
 
 use super::clock::TlsClock;
 use super::early::Early;
@@ -63,6 +63,8 @@ impl Profile {
 
 /// The transport above: what the inner protocol writes becomes records.
 pub(super) struct TlsBackend {
+    /// Itself, for its time limits.
+    pub(super) this: Weak<TlsBackend>,
     pub(super) lower: Transport,
     pub(super) session: RefCell<Box<Connection>>,
     pub(super) closing: Cell<Closing>,
@@ -75,14 +77,14 @@ pub(super) struct TlsBackend {
     /// The inner protocol has been told that the peer has closed.
     pub(super) peer_closed: Cell<bool>,
     /// Aborts a handshake that takes too long, or that delays our close.
-    deadline: Cell<Option<DelayedCall>>,
+    pub(super) deadline: Cell<Option<DelayedCall>>,
     pub(super) progress: Cell<Progress>,
     /// Plain bytes that wait for the handshake.
     early: RefCell<Early>,
     /// The registered producer, which the transport below holds.
     producer: RefCell<Option<Weak<dyn Producer>>>,
     /// An end waits for the producer. Not if it came after the end was asked for, or if TLS has failed.
-    is_producer_awaited: Cell<bool>,
+    pub(super) is_producer_awaited: Cell<bool>,
     /// The inner protocol has paused, and the handshake is not done. A pause holds back its data, and there is none
     /// yet: it begins when the handshake is done, which needs what the peer sends.
     pauses_after_handshake: Cell<bool>,
@@ -92,7 +94,7 @@ pub(super) struct TlsBackend {
     max_buffered: Cell<usize>,
     /// Whether early bytes above [`HIGH_WATER`] pause reading. Later the transport below sees to that.
     pauses_when_full: Cell<bool>,
-    profile: Rc<Profile>,
+    pub(super) profile: Rc<Profile>,
 }
 
 /// How far the session has come.
@@ -127,7 +129,8 @@ impl TlsBackend {
         lower.linger_on_close();
         // As the transport below does: on for the side that answers.
         let pauses_when_full = matches!(*session, Connection::Server(_));
-        Rc::new(TlsBackend {
+        Rc::new_cyclic(|this| TlsBackend {
+            this: this.clone(),
             lower,
             session: RefCell::new(session),
             closing: Cell::new(Closing::No),
@@ -226,7 +229,7 @@ impl TlsBackend {
         }
     }
 
-    fn error_context(&self) -> ErrorContext<'_> {
+    pub(super) fn error_context(&self) -> ErrorContext<'_> {
         ErrorContext {
             in_handshake: self.progress.get() != Progress::Established,
             peer: self.profile.peer,
@@ -245,23 +248,6 @@ impl TlsBackend {
             }
             _ => None,
         })
-    }
-
-    pub(super) fn start_handshake_deadline(self: &Rc<TlsBackend>) {
-        let (after, this) = (self.profile.handshake_timeout, Rc::downgrade(self));
-        let deadline = self.profile.clock.call_later(after, move || {
-            let Some(backend) = this.upgrade() else { return };
-            let error = TlsError::timed_out(after, backend.error_context());
-            backend.reason.borrow_mut().get_or_insert_with(|| Reason::Tls(Arc::new(error)));
-            backend.lower.abort_connection();
-        });
-        self.set_deadline(deadline);
-    }
-
-    pub(super) fn set_deadline(&self, deadline: Option<DelayedCall>) {
-        if let Some(old) = self.deadline.replace(deadline) {
-            old.cancel();
-        }
     }
 
     /// Hands the session's records to the lower transport.
@@ -324,7 +310,10 @@ impl TlsBackend {
             // The lower connection waits for the same producer, and limits that.
             (Closing::AllWanted, true) => self.lose_lower(),
             (Closing::WriteSideWanted, false) => self.end_sending(),
-            (Closing::WriteSideWanted, true) | (Closing::No | Closing::WriteSide | Closing::All, _) => {}
+            // Not again with every record that comes: the peer must not lengthen the wait.
+            (Closing::WriteSideWanted, true) if !self.has_deadline() => self.limit_the_producer(),
+            (Closing::WriteSideWanted, true) => {}
+            (Closing::No | Closing::WriteSide | Closing::All, _) => {}
         }
     }
 
@@ -362,7 +351,12 @@ impl TransportBackend for TlsBackend {
             return self.lower.abort_connection();
         }
         match self.progress.get() {
-            Progress::Established => pieces.iter().for_each(|piece| self.seal(piece)),
+            Progress::Established => {
+                pieces.iter().for_each(|piece| self.seal(piece));
+                if self.closing.get() == Closing::WriteSideWanted {
+                    self.limit_the_producer();
+                }
+            }
             Progress::Silent | Progress::Handshaking => {
                 pieces.iter().for_each(|piece| self.early.borrow_mut().push(piece));
                 self.tell_held_back();
@@ -381,6 +375,7 @@ impl TransportBackend for TlsBackend {
             return;
         }
         if !self.session.borrow().is_handshaking() {
+            self.set_deadline(None); // That of a half-close: the transport below has a limit for a close.
             return self.close_when_all_is_written();
         }
         // The bytes written so far wait in the session for the handshake, but not for ever.
@@ -443,6 +438,9 @@ impl TransportBackend for TlsBackend {
     fn unregister_producer(&self) {
         self.producer.take();
         self.is_producer_awaited.set(false);
+        if self.closing.get() == Closing::WriteSideWanted && !self.session.borrow().is_handshaking() {
+            self.set_deadline(None);
+        }
         // First, as a lower connection that waits for the producer takes our close_notify only until then.
         self.close_when_all_is_written();
         self.lower.unregister_producer();

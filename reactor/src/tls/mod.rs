@@ -27,6 +27,7 @@ mod client;
 mod clock;
 mod config_error;
 mod crypto;
+mod deadlines;
 mod der;
 mod early;
 mod error;

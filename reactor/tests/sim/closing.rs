@@ -162,6 +162,24 @@ impl Producer for Idle {
 }
 
 #[test]
+fn a_half_close_waits_for_a_silent_producer_only_until_the_time_limit() {
+    at_each_end(|is_secure, end| {
+        let outcome = talk(is_secure, end, |reactor, transport, events| {
+            let (transport, events) = (transport.clone(), events.clone());
+            // After the handshake, which has a limit of its own.
+            reactor.call_later(SECOND, move || {
+                transport.register_producer(Rc::new(Idle(events)));
+                transport.lose_write_connection();
+                transport.write(b"drop ");
+            });
+        });
+        assert_eq!(outcome.ours, ["made", "lost FlushTimeout", "stop"], "{is_secure} {end:?}");
+        assert_eq!(outcome.theirs[..2], ["made", "data drop "]);
+        assert!(outcome.lost_after <= MADE + 32 * SECOND, "{:?}", outcome.lost_after);
+    });
+}
+
+#[test]
 fn a_half_close_waits_for_the_producer_too() {
     at_each_end(|is_secure, end| {
         let outcome = talk(is_secure, end, |reactor, transport, events| {

@@ -62,6 +62,7 @@ impl TransportBackend for Connection {
         // Even if nothing waits it ends only when it is attended to: the running callback may be its own.
         if self.life.get() == ConnectionState::Open {
             self.life.set(ConnectionState::Losing);
+            self.sending.stop_close_timer(); // That of a half-close: the time of a close begins now.
             self.sending.close();
             self.need_attention();
         }
@@ -126,6 +127,9 @@ impl TransportBackend for Connection {
 
     fn unregister_producer(&self) {
         if self.sending.forget_producer() {
+            if self.life.get() == ConnectionState::Open {
+                self.sending.stop_close_timer(); // A half-close that waits for no producer has no limit.
+            }
             self.need_attention();
         }
     }

@@ -201,6 +201,11 @@ impl Sending {
     /// Drops the unsent bytes.
     pub(super) fn clear(&self, blocks: &Blocks) {
         self.out.borrow_mut().clear(blocks);
+        self.stop_close_timer();
+    }
+
+    /// The close, or the half-close, that was limited is over, or another one takes its place.
+    pub(super) fn stop_close_timer(&self) {
         if let Some(timer) = self.close_timer.take() {
             timer.cancel();
         }
@@ -296,8 +301,11 @@ impl Connection {
     /// Carries out a close that had to wait until the last byte was written and sent.
     pub(super) fn finish(&self) {
         let sending = &self.sending;
-        if !sending.out.borrow().is_empty() || sending.side.get() == OurSide::ProducerFinishes {
-            if self.life.get() == ConnectionState::Losing && sending.close_timer.borrow().is_none() {
+        let (all_is_sent, side) = (sending.out.borrow().is_empty(), sending.side.get());
+        if !all_is_sent || side == OurSide::ProducerFinishes {
+            // A half-close does not wait for the peer alone: without a producer it has no limit, as in TCP.
+            let is_limited = self.life.get() == ConnectionState::Losing || all_is_sent;
+            if self.life.get() != ConnectionState::Ended && is_limited && sending.close_timer.borrow().is_none() {
                 self.limit_the_close();
             }
             return;
@@ -328,11 +336,17 @@ impl Connection {
     }
 
     /// Limits the time that a closing connection may go without sending a byte: neither a peer that does not read nor a
-    /// producer that neither writes nor unregisters may keep it for ever.
+    /// producer that neither writes nor unregisters may keep it for ever. In a half-close, only the producer is
+    /// limited.
     fn limit_the_close(&self) {
         let this = self.this.clone();
         let action = move || {
-            if let Some(me) = this.upgrade() {
+            let Some(me) = this.upgrade() else { return };
+            me.sending.close_timer.take();
+            // After a half-close, bytes that wait are the peer's matter. When they have gone, the limit begins anew.
+            let producer_is_silent =
+                me.sending.side.get() == OurSide::ProducerFinishes && me.sending.out.borrow().is_empty();
+            if me.life.get() == ConnectionState::Losing || producer_is_silent {
                 me.end(Reason::FlushTimeout);
             }
         };

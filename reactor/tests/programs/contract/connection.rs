@@ -279,12 +279,14 @@ impl Contract {
         let end = &self.ends[id];
         let is_hurried = self.runs[host].is_hurried(self.now, self.limits);
         let (side, has_read_end, max_buffered) = (end.side, end.has_read_end, end.max_buffered);
-        let has_shaken_hands = end.has_shaken_hands;
+        let (has_shaken_hands, is_all_sent) = (end.has_shaken_hands, end.accepted == end.bytes_sent);
         let by_itself = |losing: Option<Duration>| match reason {
             Reason::Done if losing.is_some() => side == Side::Closed,
             Reason::Done => has_read_end && side == Side::Closed,
             // When TLS began to close the connection below is not seen.
-            Reason::FlushTimeout if self.is_secure => losing.is_some(),
+            Reason::FlushTimeout if self.is_secure => losing.is_some() || side == Side::WaitsForProducer,
+            // After a half-close, only a producer that does not write.
+            Reason::FlushTimeout if losing.is_none() => side == Side::WaitsForProducer && is_all_sent,
             Reason::FlushTimeout => losing.is_some_and(|since| self.now >= since + self.limits.close),
             // A close that waits for a handshake has a limit of its own.
             Reason::Aborted if self.is_secure => {

@@ -89,6 +89,9 @@ impl Contract {
                 return Some("its producer has not been told to go on");
             }
         }
+        if end.side == Side::WaitsForProducer && end.accepted == end.bytes_sent {
+            return Some("it waits longer than it may for its producer");
+        }
         if end.has_read_end && end.side == Side::Closed && end.accepted == end.bytes_sent {
             return Some("both sides have ended");
         }
