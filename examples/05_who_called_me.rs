@@ -12,7 +12,7 @@ const FRAMES: [(&str, &str); 9] = [
     ("Connection::ready", "notes what the socket can do now: here, be read"),
     ("Connection::read", "reads from the socket, once or a few times"),
     ("Connection::call", "takes the protocol out, and puts it back afterwards"),
-    ("Core::run_callback", "measures our callback, and catches its panic"),
+    ("Core::run_callback_of", "measures our callback, and catches its panic"),
     ("Protocol::data_received", "our code. The loop goes on when this returns"),
 ];
 
@@ -60,6 +60,6 @@ fn main() -> Result<(), reactor::Failure> {
 //   Connection::ready        notes what the socket can do now: here, be read
 //   Connection::read         reads from the socket, once or a few times
 //   Connection::call         takes the protocol out, and puts it back afterwards
-//   Core::run_callback       measures our callback, and catches its panic
+//   Core::run_callback_of    measures our callback, and catches its panic
 //   Protocol::data_received  our code. The loop goes on when this returns
 // next: cargo run --example 06_chat
