@@ -19,7 +19,7 @@ pub use outcome::Error;
 pub use serve::ServerOptions;
 pub use talk::{Saying, TalkOptions};
 
-use crate::terminal;
+use crate::{config, terminal};
 use log::LevelFilter;
 use outcome::print;
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use usage::{COMMANDS, Command, LEVELS, OPTIONS, OptionRow, SHELLS};
+use usage::{COMMANDS, Command, OPTIONS, OptionRow, SHELLS};
 
 /// What every message about a wrong command line ends with.
 const SEE_HELP: &str = "(see proxyherd --help)";
@@ -119,7 +119,7 @@ fn action(
             server: first.to_owned(),
             config,
             log_dir: given.remove("log-dir").map_or_else(|| PathBuf::from("."), PathBuf::from),
-            log_level: given.remove("log-level").map_or(Ok(LevelFilter::Info), |level| parse_level(&level))?,
+            log_level: given.remove("log-level").map(|level| parse_level(&level)).transpose()?,
         }),
         (Command::Serve, [second, ..]) => return Err(format!("one server at a time: {second:?} is a second one")),
         (Command::Check, [file]) => Action::Check(PathBuf::from(file)),
@@ -151,7 +151,7 @@ fn into_text(argument: OsString) -> Result<String, String> {
 }
 
 fn parse_level(level: &OsStr) -> Result<LevelFilter, String> {
-    let known = level.to_str().filter(|level| LEVELS.contains(level)).and_then(|level| level.parse().ok());
+    let known = level.to_str().and_then(config::parse_level);
     known.ok_or_else(|| format!("no log level {level:?}; there are error, warn, info and debug"))
 }
 

@@ -14,7 +14,7 @@ mod servers;
 mod tls;
 
 pub use log::LogConfig;
-pub(crate) use log::MAX_LOG_BUFFER;
+pub(crate) use log::{LEVELS, MAX_LOG_BUFFER, parse_level};
 pub use places::{ExtraField, PlacesConfig, Provider};
 pub(crate) use read_file::read_file;
 pub use reader::ConfigError;
@@ -60,7 +60,7 @@ pub struct Config {
 }
 
 /// `[limits]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// `line`: the maximum length of a line in bytes.
     pub line: usize,

@@ -41,10 +41,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub struct Connections {
     this: Weak<Connections>,
     reactor: Reactor,
-    max: usize,
-    max_per_address: usize,
-    idle: Duration,
-    max_buffers: usize,
+    limits: Cell<Limits>,
     table: RefCell<Table>,
     /// The bytes in all buffers when they were last counted, and all that was written since.
     charged: Cell<usize>,
@@ -97,14 +94,16 @@ impl Connections {
         Rc::new_cyclic(|this| Connections {
             this: this.clone(),
             reactor: reactor.clone(),
-            max: limits.connections,
-            max_per_address: limits.connections_per_address,
-            idle: limits.idle,
-            max_buffers: limits.buffers,
+            limits: Cell::new(*limits),
             table: RefCell::default(),
             charged: Cell::new(0),
             sweep: Cell::new(None),
         })
+    }
+
+    /// Sets the limits. Connections beyond a lower one are cut off as others take their places.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.limits.set(*limits);
     }
 
     /// How many there are.
@@ -122,9 +121,9 @@ impl Connections {
     ) -> Registration {
         let now = self.reactor.now();
         let (size, total) = self.table.borrow().size_with(group);
-        if size > self.max_per_address {
+        if size > self.limits.get().connections_per_address {
             self.make_room(group, now, format_args!("{size} connections from {group} are more than it may have"));
-        } else if total > self.max {
+        } else if total > self.limits.get().connections {
             let largest = self.table.borrow().largest_group().unwrap_or(group);
             self.make_room(largest, now, format_args!("{total} connections are more than the server may have"));
         }
@@ -172,7 +171,7 @@ impl Connections {
         let now = self.reactor.now();
         let mut table = self.table.borrow_mut();
         for entry in table.entries.values_mut() {
-            match entry.judge(now, self.idle) {
+            match entry.judge(now, self.limits.get().idle) {
                 Decision::Keep => {}
                 Decision::Close(why) => {
                     entry.traffic.event(Level::Info, format_args!("closed: {why}"));
@@ -195,14 +194,15 @@ impl Connections {
     /// Counts the bytes in all buffers. If they are too many, cuts off the connections with the largest ones, until a
     /// quarter of the room is free: otherwise the next reply would count them all again.
     fn keep_within_buffers(&self) {
+        let max = self.limits.get().buffers;
         let table = self.table.borrow();
         let mut sizes: Vec<(usize, ConnectionId)> =
             table.entries.iter().map(|(id, entry)| (entry.buffered(), *id)).filter(|(bytes, _)| *bytes > 0).collect();
         let mut total: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
-        if total > self.max_buffers {
+        if total > max {
             sizes.sort_unstable_by_key(|size| Reverse(*size));
             for (bytes, id) in sizes {
-                if total <= self.max_buffers / 4 * 3 {
+                if total <= max / 4 * 3 {
                     break;
                 }
                 if let Some(entry) = table.entries.get(&id) {
@@ -233,7 +233,7 @@ impl Registration {
     pub fn charge(&self, bytes: usize) {
         let connections = &self.connections;
         connections.charged.set(connections.charged.get() + bytes);
-        if connections.charged.get() > connections.max_buffers {
+        if connections.charged.get() > connections.limits.get().buffers {
             connections.keep_within_buffers();
         }
     }

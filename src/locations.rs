@@ -164,6 +164,11 @@ impl Locations {
         Locations { index, known, first: NOBODY, last: NOBODY, changes: 0, bytes: 0, limit, version_order }
     }
 
+    /// Sets the limit of [`new`](Locations::new). What is stored beyond a lower one stays, and takes no more room.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Takes an AT if it is newer than what is known.
     pub fn offer(&mut self, at: &At<'_>, from: Option<NeighborId>) -> Verdict {
         let mut line = Vec::new();

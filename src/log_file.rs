@@ -102,8 +102,19 @@ impl LogFile {
         // This cannot fail: the line above lets only one log of a process get here.
         let _ = INSTALLED.set(self.buffer.clone());
         // Last: until the level is set, the macros of `log` do nothing.
-        log::set_max_level(self.buffer.level);
+        log::set_max_level(self.buffer.level());
         Ok(())
+    }
+
+    /// The lowest level that is logged.
+    pub fn level(&self) -> LevelFilter {
+        self.buffer.level()
+    }
+
+    /// Sets the lowest level that is logged from now on. Call it after [`install`](LogFile::install).
+    pub fn set_level(&self, level: LevelFilter) {
+        self.buffer.set_level(level);
+        log::set_max_level(level);
     }
 
     /// Opens the file again under its name, after everything that was logged before this call. logrotate and the like
@@ -132,7 +143,7 @@ struct Logger {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.buffer.level
+        self.buffer.has(metadata.level())
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -15,6 +15,7 @@
 //!
 //! Next: [`server/doors.rs`](../../src/proxyherd/server/doors.rs.html), its ports.
 
+mod changing;
 mod doors;
 
 use crate::address_group::AddressGroup;
@@ -71,12 +72,12 @@ pub struct Server {
     /// Its keys and certificates.
     identity: RefCell<Rc<Identity>>,
     reactor: Reactor,
-    limits: Limits,
+    limits: Cell<Limits>,
     /// The names of all servers of the herd.
     herd: BTreeSet<Box<[u8]>>,
     locations: RefCell<Locations>,
     links: OnceCell<Vec<Rc<Link>>>,
-    places: Rc<dyn Places>,
+    places: RefCell<Rc<dyn Places>>,
     /// The last reading of the clock.
     clock: Cell<Option<(SystemTime, Time)>>,
     connections: Rc<Connections>,
@@ -155,11 +156,11 @@ impl Server {
             reactor: reactor.clone(),
             own: doors,
             identity: RefCell::new(Rc::new(identity)),
-            limits: config.limits.clone(),
+            limits: Cell::new(config.limits),
             herd: config.servers.keys().map(|name| name.as_bytes().into()).collect(),
             locations: RefCell::new(Locations::with_order(config.limits.memory, order)),
             links: OnceCell::new(),
-            places,
+            places: RefCell::new(places),
             clock: Cell::new(None),
             connections: Connections::new(reactor, &config.limits),
             owed: Cell::default(),
@@ -242,8 +243,8 @@ impl Server {
     }
 
     /// Its limits.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn limits(&self) -> Limits {
+        self.limits.get()
     }
 
     /// The links to its neighbors.
@@ -376,7 +377,8 @@ impl Server {
         };
         let (mut reply, bound) = (known.line.clone(), asked.bound);
         drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
-        let answer = self.places.nearby(&question, from).add_both(move |answer| {
+        let places = self.places.borrow().clone(); // It, too, must not stay borrowed.
+        let answer = places.nearby(&question, from).add_both(move |answer| {
             reply.push(b'\n');
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
             match cut {

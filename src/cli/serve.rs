@@ -1,31 +1,32 @@
 //! A server's run, from its configuration to its last line of log.
 //!
-//! Next: `cli/ask.rs`, the command that asks the Places service once.
+//! Next: `cli/serve/limits.rs`, how many connections it may have.
+
+mod limits;
+mod reload;
 
 use super::outcome::{Error, print};
 use crate::config::{Config, ServerConfig};
 use crate::identity::Identity;
-use crate::log_file::{LogFile, Mask};
-use crate::places::{self, ApiKey, KEY_VARIABLE};
+use crate::locations::newness;
+use crate::log_file::LogFile;
+use crate::places::{self, KEY_VARIABLE};
 use crate::server::Server;
+use limits::within_descriptors;
 use log::LevelFilter;
 use reactor::{Failure, Reactor};
-use std::cell::RefCell;
+use reload::{HiddenKeys, Reload, Running};
+use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// As a directory for the log: standard error.
 const STANDARD_ERROR: &str = "-";
 
-/// More descriptors than this are not asked for: some systems have no limit of their own.
-const MAX_DESCRIPTORS: u64 = 1 << 20;
-
-/// The descriptors that are kept for everything but clients: two for each of a hundred neighbors, which connect and are
-/// connected to, those under way to the Places service, the log, and the loop's own.
-const RESERVED_DESCRIPTORS: usize = 300;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A server needs no rights at all, unless its port is below 1024.
 const ROOT_WARNING: &str = "it runs as root, and needs no such rights: start it as another user";
@@ -39,8 +40,8 @@ pub struct ServerOptions {
     pub config: Option<PathBuf>,
     /// The directory for the log.
     pub log_dir: PathBuf,
-    /// The lowest level that is logged.
-    pub log_level: LevelFilter,
+    /// The lowest level that is logged, if it is not that of the configuration.
+    pub log_level: Option<LevelFilter>,
 }
 
 /// Runs a server until it is told to stop.
@@ -56,7 +57,11 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
 
     // The log comes after everything that can be wrong with the configuration, and before anything that logs.
     let log = Rc::new(open_log(options, &config, reactor.system_time())?);
-    log.install(key.map(mask)).map_err(|error| error.to_string())?;
+    let hidden = HiddenKeys::default();
+    if let Some(key) = &key {
+        hidden.add(key.clone());
+    }
+    log.install(Some(hidden.mask())).map_err(|error| error.to_string())?;
     for warning in places::warnings(&config.places) {
         log::warn!("{warning}");
         if log.path().is_some() {
@@ -66,14 +71,25 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     if log.is_roots() {
         log::warn!("{ROOT_WARNING}");
     }
-    reactor.on_hangup(hangup(&reactor, log.clone())).map_err(|error| error.to_string())?;
-
     if let Some(links) = config.servers.get(&options.server).and_then(|own| links(own, &config)) {
         log::info!("links: {links}");
     }
-    keep_within_descriptors(&mut config);
-    let started =
-        Server::start(&reactor, &config, &options.server, places.clone()).map_err(|error| error.to_string())?;
+    config.limits = within_descriptors(config.limits);
+    let (order, watch) = (Box::new(newness), Rc::new(()));
+    let server = Server::new(&reactor, &config, &options.server, places.clone(), order, watch);
+    let server = server.map_err(|error| error.to_string())?;
+    warn_of_certificates(&reactor, &server);
+    let reload = Rc::new(Reload {
+        reactor: reactor.clone(),
+        options: options.clone(),
+        server: server.clone(),
+        log: log.clone(),
+        hidden,
+        running: RefCell::new(Running { config: config.clone(), key }),
+        under_way: Cell::default(),
+    });
+    reactor.on_hangup(hangup(&reactor, log.clone(), reload)).map_err(|error| error.to_string())?;
+    let started = server.begin();
     let banner = {
         let (options, config, places, log) = (options.clone(), config, places.describe(), log.clone());
         move |host| banner(&options, &config, host, &places, &log)
@@ -93,23 +109,23 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     })
 }
 
-/// Raises the number of files that the process may open as far as the system allows, and takes care that clients never
-/// have them all: links, the Places service and the log need some, most of all while a crowd of clients is there.
-fn keep_within_descriptors(config: &mut Config) {
-    let open = rlimit::increase_nofile_limit(MAX_DESCRIPTORS).unwrap_or(MAX_DESCRIPTORS);
-    let room = usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS).max(1);
-    let limits = &mut config.limits;
-    if limits.connections > room {
-        log::info!("{open} open files are allowed: at most {room} connections are taken");
-        limits.connections = room;
+/// The level of the log: the command line's, or else the configuration's.
+fn level_of(options: &ServerOptions, config: &Config) -> LevelFilter {
+    options.log_level.unwrap_or(config.log.level)
+}
+
+/// Warns now, and then once a day, of certificates that end soon.
+fn warn_of_certificates(reactor: &Reactor, server: &Rc<Server>) {
+    for warning in server.certificate_warnings() {
+        log::warn!("{warning}");
     }
-    // One address never has more than a quarter of them.
-    limits.connections_per_address = limits.connections_per_address.min((limits.connections / 4).max(1));
+    let (again, server) = (reactor.clone(), server.clone());
+    reactor.call_later(DAY, move || warn_of_certificates(&again, &server));
 }
 
 /// The log where the options want it: `-` is standard error.
 fn open_log(options: &ServerOptions, config: &Config, now: SystemTime) -> Result<LogFile, String> {
-    let level = options.log_level;
+    let level = level_of(options, config);
     match options.log_dir.as_os_str() == STANDARD_ERROR {
         true => LogFile::to_standard_error(level, &config.log),
         false => LogFile::create(&options.log_dir, &options.server, level, &config.log, now),
@@ -117,11 +133,12 @@ fn open_log(options: &ServerOptions, config: &Config, now: SystemTime) -> Result
     .map_err(|error| format!("cannot write a log into {}: {error}", options.log_dir.display()))
 }
 
-/// What a server does at SIGHUP: it opens its log again, so that logrotate can move the old one away.
+/// What a server does at SIGHUP: it opens its log again, so that logrotate can move the old one away, and reads its
+/// configuration again.
 ///
 /// A terminal that is closed sends the same signal. A server that was started there ends then, as any program would:
 /// nobody could see it or stop it with Ctrl-C any more.
-fn hangup(reactor: &Reactor, log: Rc<LogFile>) -> impl FnMut() + 'static {
+fn hangup(reactor: &Reactor, log: Rc<LogFile>, reload: Rc<Reload>) -> impl FnMut() + 'static {
     let (had_terminal, stopper) = (std::io::stdout().is_terminal(), reactor.handle());
     move || {
         if had_terminal && !std::io::stdout().is_terminal() {
@@ -131,12 +148,8 @@ fn hangup(reactor: &Reactor, log: Rc<LogFile>) -> impl FnMut() + 'static {
         }
         log.reopen();
         log::info!("SIGHUP: this log was opened again");
+        reload.begin();
     }
-}
-
-/// Hides the key in what is logged: an error may repeat what a service said, and a service may repeat the key.
-fn mask(key: ApiKey) -> Mask {
-    Box::new(move |text| key.masked(text))
 }
 
 /// Why a run failed, and whether it failed before the server listened.

@@ -3,7 +3,7 @@
 //!
 //! Next: `cli/man.rs`, the man page.
 
-use crate::config;
+use crate::config::{self, LEVELS};
 
 /// What the program can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +83,6 @@ pub(super) const COMMANDS: [CommandRow; 8] = [
     },
 ];
 
-/// The levels of the log, from the quietest.
-pub(super) const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
-
 /// What an option's value is, for completions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Completed {
@@ -133,7 +130,8 @@ pub(super) const OPTIONS: [OptionRow; 7] = [
         value: Some("LEVEL"),
         completed: Completed::Words(&LEVELS),
         commands: &[Command::Serve],
-        about: "error, warn, info or debug (default: info, which includes every line in and out)",
+        about: "error, warn, info or debug (default: that of the configuration, or info, which includes every line in \
+                and out)",
     },
     OptionRow {
         long: "server",
@@ -263,6 +261,7 @@ A configuration file can change all of this; every setting is optional:
   buffers = 268435456                  # maximum of bytes that wait in all of them together
   idle = \"10m\"                         # how long a client may be silent
   [log]
+  level = \"info\"                       # the lowest level that is logged
   total = 1073741824                   # bytes of all log files together: the oldest go
   file = 67108864                      # bytes of one file: the next one follows
   share = 1048576                      # bytes a second for the lines of one peer
@@ -273,7 +272,8 @@ The name of a log is the server, the date and the time (UTC): Powell-2026-11-22-
 
 /// Signals and exit codes.
 pub(super) const ENDING: &str = "\
-SIGHUP opens the log again, so that logrotate can move it away.
+SIGHUP opens the log again, so that logrotate can move it away, and reads the configuration
+again: limits, the log's level, places, and certificates change; the rest needs a restart.
 Ctrl-C or SIGTERM lets a server finish in good order; a second one ends it at once.
 
 The exit code is 0 after success, 1 if something failed, 2 if the command line is wrong.

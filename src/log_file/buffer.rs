@@ -6,6 +6,7 @@ use super::share::{Share, Shares};
 use crate::config::{LogConfig, MAX_LOG_BUFFER};
 use crate::terminal;
 use log::{Level, LevelFilter};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +21,8 @@ pub(super) struct LogBuffer {
     contents: Mutex<Contents>,
     /// Tells the writer that there is something to do: the first line, a full batch, a report, a new file, or the end.
     pub(super) wake: Condvar,
-    pub(super) level: LevelFilter,
+    /// The lowest level that is logged, as a number: it may change.
+    level: AtomicUsize,
     pub(super) shares: Shares,
 }
 
@@ -40,7 +42,28 @@ pub(super) struct Contents {
 impl LogBuffer {
     pub(super) fn new(level: LevelFilter, config: &LogConfig) -> Arc<LogBuffer> {
         let shares = Shares::new(config);
-        Arc::new(LogBuffer { contents: Mutex::default(), wake: Condvar::new(), level, shares })
+        Arc::new(LogBuffer {
+            contents: Mutex::default(),
+            wake: Condvar::new(),
+            level: AtomicUsize::new(level as usize),
+            shares,
+        })
+    }
+
+    /// The lowest level that is logged.
+    pub(super) fn level(&self) -> LevelFilter {
+        let number = self.level.load(Ordering::Relaxed);
+        LevelFilter::iter().find(|level| *level as usize == number).unwrap_or(LevelFilter::Info)
+    }
+
+    /// Sets the lowest level that is logged.
+    pub(super) fn set_level(&self, level: LevelFilter) {
+        self.level.store(level as usize, Ordering::Relaxed);
+    }
+
+    /// Whether this level is logged.
+    pub(super) fn has(&self, level: Level) -> bool {
+        level as usize <= self.level.load(Ordering::Relaxed)
     }
 
     /// A panic while a message was formatted poisons the lock, but leaves at worst a short line. So the poison is

@@ -41,6 +41,7 @@ pub use offline::offline_answer;
 pub use open::{KEY_VARIABLE, find_key, key_variable, open, warnings};
 pub use overpass::Overpass;
 pub use plain_words::{explain, explain_status};
+pub(crate) use service::DEFAULT_TIMEOUT;
 pub use service::{Access, ServiceError};
 
 use crate::address_group::AddressGroup;

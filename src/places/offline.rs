@@ -14,7 +14,7 @@ use super::{MAX_PLACES, Nearby, Places, error_answer};
 use crate::address_group::AddressGroup;
 use crate::config::ConfigError;
 use reactor::tls::{TlsServer, TrustRoots};
-use reactor::{Deferred, Firer, Protocol, Reactor, Transport};
+use reactor::{Deferred, Firer, ListeningPort, Protocol, Reactor, Transport};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -39,6 +39,14 @@ const VIEWPORT: f64 = 0.00135;
 #[derive(Debug)]
 pub struct Offline {
     client: Google,
+    port: ListeningPort,
+}
+
+/// A server may change to another provider while it runs.
+impl Drop for Offline {
+    fn drop(&mut self) {
+        self.port.stop_listening().detach();
+    }
 }
 
 impl Offline {
@@ -72,7 +80,7 @@ impl Offline {
         roots.add_der(certificate.der()).map_err(|error| failed("certificate", &error))?;
         let base = format!("https://localhost:{}", port.host().port());
         let base = base.parse().map_err(|error| failed("URL", &error))?;
-        Ok(Offline { client: Google::new(reactor, Access { timeout, ..Access::new(base, roots) })? })
+        Ok(Offline { client: Google::new(reactor, Access { timeout, ..Access::new(base, roots) })?, port })
     }
 }
 

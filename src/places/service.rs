@@ -23,7 +23,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 const MAX_MEDIA_TYPE: usize = 60;
 
 /// The maximum time for an answer, unless the configuration sets another.
-pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum number of questions under way, unless the configuration sets another.
 pub(super) const DEFAULT_MAX_IN_FLIGHT: usize = 32;

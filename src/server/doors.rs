@@ -1,6 +1,6 @@
 //! The ports of a server, one for each [`Door`] that its configuration has.
 //!
-//! Next: [`connections.rs`](mod@crate::connections), the connections that peers have made to it.
+//! Next: `changing.rs`, what of a server can be replaced while it runs.
 
 use super::Server;
 use crate::config::{Door, HostPort};
@@ -43,7 +43,9 @@ impl Server {
                 Err(error) => return Err(error.into()),
             };
             match door {
-                Door::Plain => log::info!("{} listens on {host}; places: {}", self.name, self.places.describe()),
+                Door::Plain => {
+                    log::info!("{} listens on {host}; places: {}", self.name, self.places.borrow().describe())
+                }
                 Door::Tls => log::info!("{} listens on {host} for clients that speak TLS", self.name),
                 Door::Link => log::info!("{} listens on {host} for neighbors", self.name),
             }
@@ -67,7 +69,7 @@ impl Factory for DoorFactory {
         let protocol = HerdProtocol::new(self.server.clone(), peer, self.door);
         let lines = LineReceiver::new(protocol)
             .with_delimiter(b"\n")
-            .with_max_length(self.server.limits.line)
+            .with_max_length(self.server.limits().line)
             .with_max_lines_at_once(MAX_LINES_AT_ONCE);
         // Asked for anew for each connection: the certificates may have been replaced.
         let identity = self.server.identity();

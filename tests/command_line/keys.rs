@@ -222,3 +222,47 @@ fn clear_text_at_a_link_and_a_link_to_clear_text_are_explained() {
     let explained = "the client does not speak TLS here; it sent \"PEER Bolden";
     wait_until("Alford explains it", || pair.log("Alford").contains(explained));
 }
+
+#[test]
+fn new_certificates_are_taken_without_a_stop() {
+    let pair = Pair::with_keys();
+    let alford = pair.start("Alford");
+    let mut bolden = pair.start("Bolden");
+    expect_news(&pair);
+    let links = |name: &str| pair.log(name).matches(" is up\n").count();
+    wait_until("both links are up", || links("Alford") == 1 && links("Bolden") == 1);
+
+    // Another authority, which Alford believes beside the old one.
+    std::fs::rename(pair.directory.path().join("keys"), pair.directory.path().join("old")).unwrap();
+    pair.keys(&[]);
+    let old = std::fs::read_to_string(pair.directory.path().join("old/Alford/herd.pem")).unwrap();
+    let both = old + &pair.file("Alford/herd.pem");
+    std::fs::write(pair.directory.path().join("keys/Alford/herd.pem"), both).unwrap();
+    std::fs::copy(
+        pair.directory.path().join("old/Alford/certificate.pem"),
+        pair.directory.path().join("keys/Alford/certificate.pem"),
+    )
+    .unwrap();
+    // The key is still that of the new certificate: nothing changes.
+    let hang_up = |words: &str| {
+        let before = pair.log("Alford").matches(words).count();
+        alford.signal("HUP");
+        wait_until(words, || pair.log("Alford").matches(words).count() > before);
+    };
+    hang_up("WARN  SIGHUP: the configuration stays as it was: ");
+    std::fs::copy(pair.directory.path().join("old/Alford/key.pem"), pair.directory.path().join("keys/Alford/key.pem"))
+        .unwrap();
+    hang_up("SIGHUP: keys and certificates were read again");
+    assert_eq!((links("Alford"), links("Bolden")), (1, 1), "links that are up go on");
+
+    // Bolden has a certificate of the new authority, and believes both, too.
+    std::fs::copy(
+        pair.directory.path().join("keys/Alford/herd.pem"),
+        pair.directory.path().join("keys/Bolden/herd.pem"),
+    )
+    .unwrap();
+    assert_eq!(bolden.end("TERM").code(), Some(0));
+    let _bolden = pair.start("Bolden");
+    wait_until("both links are up again", || links("Alford") == 2 && links("Bolden") == 2);
+    expect_news(&pair);
+}

@@ -6,6 +6,7 @@ mod check;
 mod keys;
 mod log;
 mod places;
+mod reload;
 mod server;
 mod talk;
 mod usage;
