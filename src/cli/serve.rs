@@ -1,9 +1,12 @@
 //! A server's run, from its configuration to its last line of log.
 //!
-//! Next: `cli/serve/limits.rs`, how many connections it may have.
+//! Next: `cli/serve/options.rs`, how to run it.
 
 mod limits;
+mod options;
 mod reload;
+
+pub use options::ServerOptions;
 
 use super::outcome::{Error, print};
 use crate::config::{Config, ServerConfig};
@@ -13,13 +16,11 @@ use crate::log_file::LogFile;
 use crate::places::{self, KEY_VARIABLE};
 use crate::server::Server;
 use limits::within_descriptors;
-use log::LevelFilter;
 use reactor::{Failure, Reactor};
 use reload::{HiddenKeys, Reload, Running};
 use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -30,19 +31,6 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A server needs no rights at all, unless its port is below 1024.
 const ROOT_WARNING: &str = "it runs as root, and needs no such rights: start it as another user";
-
-/// How to run a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerOptions {
-    /// The server's name.
-    pub server: String,
-    /// The configuration file.
-    pub config: Option<PathBuf>,
-    /// The directory for the log.
-    pub log_dir: PathBuf,
-    /// The lowest level that is logged, if it is not that of the configuration.
-    pub log_level: Option<LevelFilter>,
-}
 
 /// Runs a server until it is told to stop.
 pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
@@ -109,11 +97,6 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     })
 }
 
-/// The level of the log: the command line's, or else the configuration's.
-fn level_of(options: &ServerOptions, config: &Config) -> LevelFilter {
-    options.log_level.unwrap_or(config.log.level)
-}
-
 /// Warns now, and then once a day, of certificates that end soon.
 fn warn_of_certificates(reactor: &Reactor, server: &Rc<Server>) {
     for warning in server.certificate_warnings() {
@@ -125,7 +108,7 @@ fn warn_of_certificates(reactor: &Reactor, server: &Rc<Server>) {
 
 /// The log where the options want it: `-` is standard error.
 fn open_log(options: &ServerOptions, config: &Config, now: SystemTime) -> Result<LogFile, String> {
-    let level = level_of(options, config);
+    let level = options.level(config);
     match options.log_dir.as_os_str() == STANDARD_ERROR {
         true => LogFile::to_standard_error(level, &config.log),
         false => LogFile::create(&options.log_dir, &options.server, level, &config.log, now),

@@ -12,7 +12,7 @@
 //! Next: `../ask.rs`, the command that asks the Places service once.
 
 use super::limits::within_descriptors;
-use super::{ServerOptions, level_of};
+use super::options::ServerOptions;
 use crate::config::{Config, ConfigError, PlacesConfig};
 use crate::identity::Identity;
 use crate::log_file::{LogFile, Mask};
@@ -153,7 +153,7 @@ impl Reload {
             Some(_) => {}
             None => changes.push(Change::NeedsRestart("[tls]")),
         }
-        let level = level_of(&self.options, &new.config);
+        let level = self.options.level(&new.config);
         if level != self.log.level() {
             self.log.set_level(level);
             changes.push(Change::Taken(format!("the log has the level {}", level.as_str().to_ascii_lowercase())));
