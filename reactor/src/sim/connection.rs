@@ -223,25 +223,65 @@ pub(super) enum Contents {
     Unknown,
     /// One byte has been written, and TLS may begin with it.
     MaybeTls,
-    Plain,
-    /// It begins like TLS: no seed decides these bytes.
+    /// Clear text so far. Its last bytes are the first `matched` bytes of a TLS handshake.
+    Plain { matched: usize },
+    /// It looks like TLS from here on: no seed decides these bytes.
     Tls,
 }
 
+/// How many bytes show that a handshake begins in the middle of clear text.
+const HELLO_BYTES: usize = 7;
+
+/// Whether the byte at `place` of a handshake may be `byte`: a record of the type handshake, its version, its length,
+/// and in it a hello of the client or of the server, the length of which is below 64 KiB.
+fn may_be_in_hello(place: usize, byte: u8) -> bool {
+    match place {
+        0 => byte == 0x16,
+        1 => byte == 3,
+        2 => byte <= 4,
+        3 | 4 => true,
+        5 => byte == 1 || byte == 2,
+        _ => byte == 0,
+    }
+}
+
 impl Contents {
-    /// What is known once `bytes` have been written as well.
+    /// What is known once `bytes` have been written as well, and how many of them are clear text. The few bytes by
+    /// which TLS is recognized may be among those: they are the same in each run.
     #[inline]
-    pub(super) fn after(self, bytes: &[u8]) -> Contents {
+    pub(super) fn after(self, bytes: &[u8]) -> (Contents, usize) {
         /// A TLS record begins with its type, one of these, and then the high byte of a version, always the same.
         const RECORD_TYPES: std::ops::RangeInclusive<u8> = 0x14..=0x17;
         const VERSION_HIGH: u8 = 3;
         match (self, bytes) {
-            (Contents::Plain | Contents::Tls, _) | (_, []) => self,
-            (Contents::Unknown, [first]) if RECORD_TYPES.contains(first) => Contents::MaybeTls,
-            (Contents::Unknown, [first, VERSION_HIGH, ..]) if RECORD_TYPES.contains(first) => Contents::Tls,
-            (Contents::MaybeTls, [VERSION_HIGH, ..]) => Contents::Tls,
-            _ => Contents::Plain,
+            (Contents::Tls, _) | (_, []) => (self, 0),
+            (Contents::Unknown, [first]) if RECORD_TYPES.contains(first) => (Contents::MaybeTls, 1),
+            (Contents::Unknown, [first, VERSION_HIGH, ..]) if RECORD_TYPES.contains(first) => (Contents::Tls, 0),
+            (Contents::MaybeTls, [VERSION_HIGH, ..]) => (Contents::Tls, 0),
+            (Contents::Plain { matched }, _) => Contents::after_clear_text(matched, bytes),
+            (Contents::Unknown | Contents::MaybeTls, _) => Contents::after_clear_text(0, bytes),
         }
+    }
+
+    /// Looks for a handshake that begins in clear text, as after STARTTLS.
+    fn after_clear_text(mut matched: usize, bytes: &[u8]) -> (Contents, usize) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if matched == 0 {
+                let Some(skipped) = memchr::memchr(0x16, &bytes[at..]) else { break };
+                at += skipped;
+            }
+            if may_be_in_hello(matched, bytes[at]) {
+                matched += 1;
+                at += 1;
+            } else {
+                matched = 0; // This byte may be the first of another one.
+            }
+            if matched == HELLO_BYTES {
+                return (Contents::Tls, at);
+            }
+        }
+        (Contents::Plain { matched }, bytes.len())
     }
 }
 

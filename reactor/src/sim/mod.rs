@@ -96,8 +96,8 @@
 //! * **TLS** draws keys and nonces from the system, through `ring`, which takes no other source. So the bytes of two
 //!   runs differ. Their lengths, and so all times, are equal *if* the certificates and the signatures by their keys
 //!   have a fixed length: use Ed25519 keys, and certificates with a serial number of your own. (ECDSA signatures in DER
-//!   vary by a few bytes.) [`World::trace_hash`] covers the contents of plain streams, and only the lengths of streams
-//!   that begin like TLS.
+//!   vary by a few bytes.) [`World::trace_hash`] covers the contents of plain streams, and only the lengths from where
+//!   a stream looks like TLS.
 //! * **The program's own hash maps** (those of std iterate in another order in each run), its threads, and any clock
 //!   other than its reactor's.
 //! * **The program's own floats**, if its behaviour depends on `sin`, `ln`, `powf` and the like: std takes them from

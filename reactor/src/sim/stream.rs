@@ -45,9 +45,10 @@ impl Network {
         let mut taken = 0;
         for slice in slices {
             let part = &slice[..slice.len().min(room)];
-            pipe.contents = pipe.contents.after(part);
-            if pipe.contents != Contents::Tls {
-                self.trace.mix_bytes(part);
+            let (contents, clear) = pipe.contents.after(part);
+            pipe.contents = contents;
+            if clear > 0 {
+                self.trace.mix_bytes(&part[..clear]);
             }
             pipe.bytes.extend(part);
             room -= part.len();

@@ -309,7 +309,7 @@ impl World {
     }
 
     /// A hash of everything that has happened: two runs that differ in anything have different hashes, but for a
-    /// collision of 64 bits. Of streams that begin like TLS it covers the lengths, not the contents.
+    /// collision of 64 bits. From where a stream looks like TLS, it covers the lengths, not the contents.
     pub fn trace_hash(&self) -> u64 {
         self.0.environment.network.borrow().trace.hash()
     }

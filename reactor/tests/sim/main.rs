@@ -18,6 +18,7 @@ mod keep_alive;
 mod partitions;
 mod refusals;
 mod resets;
+mod starttls;
 mod tls;
 mod traces;
 mod udp;

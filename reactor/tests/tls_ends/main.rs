@@ -2,6 +2,7 @@
 //! sessions that are resumed. All over connections in memory, on one day that never changes.
 
 mod clients;
+mod cuts;
 #[path = "../util/events.rs"]
 mod events;
 mod files;
@@ -12,4 +13,6 @@ mod memory;
 mod names;
 #[path = "../util/pem.rs"]
 mod pem;
+mod raw;
 mod sessions;
+mod warnings;
