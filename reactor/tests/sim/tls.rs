@@ -305,3 +305,27 @@ fn a_pause_that_ends_before_the_handshake_is_reported_like_any_other() {
     world.run_for(SECOND);
     assert_eq!(answers.all(), ["made", "resumed", "data hello"]);
 }
+
+#[test]
+fn a_peer_that_never_reads_over_tls_delays_a_close_only_until_the_time_limit() {
+    let (world, events, answers, identity) = (world(1), Events::default(), Events::default(), Identity::new());
+    identity.serve(&world, &events, |noting| Noting {
+        data: Box::new(|transport, _| {
+            transport.write(&[b'x'; 1_000_000]);
+            transport.lose_connection();
+        }),
+        ..noting
+    });
+    identity.connect(&world, &answers, |noting| Noting {
+        made: Box::new(|transport| {
+            transport.write(b"hello");
+            transport.pause_producing(); // It begins when the handshake is done.
+        }),
+        ..noting
+    });
+    world.run_for(29 * SECOND);
+    assert_eq!(events.all(), ["made", "data hello"], "its close waits for the peer");
+    world.run_for(60 * SECOND);
+    assert_eq!(events.all(), ["made", "data hello", "lost FlushTimeout"]);
+    assert_eq!(world.connection_count(), 0);
+}
