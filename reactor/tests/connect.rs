@@ -116,6 +116,15 @@ fn a_refused_connection_fails() {
 }
 
 #[test]
+fn nobody_can_be_reached_at_port_zero() {
+    let events = Events::default();
+    let reactor = Reactor::new().unwrap();
+    reactor.connect_tcp((LOCAL, 0), Client::new(&events));
+    until(&reactor, "it has failed", || events.all().len() == 2);
+    assert!(events.all()[1].starts_with("failed "), "{:?}", events.all());
+}
+
+#[test]
 fn a_factory_that_builds_nothing_ends_the_connection() {
     let (_listener, address) = listener();
     check(address, |_, client| Client { refuses: true, ..client }, &["started", "build", "no protocol"]);

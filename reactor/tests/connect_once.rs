@@ -302,3 +302,49 @@ fn stop_listening_fires_although_the_reactor_closes_the_port_itself() {
     reactor.run().unwrap();
     assert_eq!(events.all(), ["stop_factory", "dropped", "fired"]);
 }
+
+#[test]
+fn a_panic_instead_of_a_protocol_fails_the_deferred() {
+    let (reactor, events, (_listener, address)) = (Reactor::new().unwrap(), Events::default(), silent());
+    let build = |_: reactor::Address| -> Noting { panic!("on purpose") };
+    let _kept = noting(reactor.connect(address, build), &events);
+    until(&reactor, "it has failed", || !events.all().is_empty());
+    assert_eq!((events.all().len(), reactor.source_count()), (1, 0), "{:?}", events.all());
+}
+
+#[test]
+fn its_protocol_hears_of_the_handshake_of_data_and_of_both_ends() {
+    /// Passes on what `Noting` notes, and notes the handshake.
+    struct Whole(Noting);
+    impl Protocol for Whole {
+        fn connection_made(&mut self, transport: &Transport) {
+            self.0.connection_made(transport);
+        }
+        fn handshake_completed(&mut self, _transport: &Transport) {
+            self.0.events.note("handshake");
+        }
+        fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+            self.0.data_received(transport, data);
+        }
+        fn read_connection_lost(&mut self, transport: &Transport) {
+            self.0.read_connection_lost(transport);
+        }
+        fn connection_lost(&mut self, reason: &Reason) {
+            self.0.connection_lost(reason);
+        }
+    }
+    let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
+    let identity = authority.issue(NAME, 2999);
+    let tls = TlsServer::new(&reactor, &[&identity.certificate], &identity.key, &[]).unwrap();
+    let made = |transport: &Transport| {
+        transport.write(b"hello");
+        transport.lose_write_connection();
+    };
+    let server = tls.factory(move |_| Noting { made: Box::new(made), ..Noting::new(&Events::default()) });
+    let address = reactor.listen_tcp("127.0.0.1:0", server).unwrap().host();
+    let (client, events) = (TlsClient::new(&reactor, &authority.roots(), &[]).unwrap(), Events::default());
+    let noted = events.clone();
+    let _kept = noting(client.connect(&reactor, address, NAME, move |_| Whole(Noting::new(&noted))), &events);
+    until(&reactor, "it is over", || events.all().last().is_some_and(|last| last.starts_with("lost")));
+    assert_eq!(events.all(), ["made", "handshake", "up", "data hello", "end", "lost Done"]);
+}

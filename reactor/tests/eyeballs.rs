@@ -11,7 +11,7 @@ use driver::{Hooks, edited};
 use events::{Events, Noting};
 use reactor::driver::{Event, Readiness, Token};
 use reactor::error::ConnectError;
-use reactor::{Address, ClientFactory, Connector, Destination, Failure, Protocol, Reactor, Settings};
+use reactor::{Address, ClientFactory, Connector, Destination, Failure, Protocol, Reactor, Settings, Transport};
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 use std::rc::Rc;
@@ -258,7 +258,20 @@ fn a_link_local_address_is_reached_and_listened_on_by_its_scope() {
     let events = Events::default();
     let noted = events.clone();
     let listen = format!("[{ip}%{number}]:0");
-    let port = reactor.listen_tcp(&*listen, move |_| Noting::new(&noted)).unwrap();
+    // The server sees the scope, too: in the address of its client, and in its own.
+    let has_scope = move |address: &Address| {
+        let Address::Tcp(SocketAddr::V6(v6)) = address else { panic!("{address} is not an IPv6 address") };
+        assert_eq!((*v6.ip(), v6.scope_id()), (ip, number));
+    };
+    let build = move |peer: Address| {
+        has_scope(&peer);
+        let made = move |transport: &Transport| {
+            assert_eq!(transport.peer(), peer);
+            has_scope(&transport.host());
+        };
+        Noting { made: Box::new(made), ..Noting::new(&noted) }
+    };
+    let port = reactor.listen_tcp(&*listen, build).unwrap();
     let whole = port.host();
     assert!(matches!(whole, SocketAddr::V6(v6) if v6.scope_id() == number), "{whole}");
     let again =

@@ -91,3 +91,14 @@ fn react_turns_the_result_into_an_exit_code() {
     assert_eq!(code(Ok(())), format!("{:?}", std::process::ExitCode::SUCCESS));
     assert_eq!(code(Err(Failure::msg("no"))), format!("{:?}", std::process::ExitCode::FAILURE));
 }
+
+#[test]
+fn a_program_that_fails_after_a_stop_has_that_failure_as_its_result() {
+    let reactor = Reactor::new().unwrap();
+    let (stopper, clock) = (reactor.clone(), reactor.clone());
+    reactor.call_later(SOON, move || stopper.stop());
+    let main = task::sleep(&reactor, NEVER)
+        .add_errback(move |_cancelled| task::sleep(&clock, SOON))
+        .add_callback(|()| Err::<(), _>(Failure::msg("too late")));
+    assert_eq!(reactor.run_until(main).unwrap_err().to_string(), "too late");
+}

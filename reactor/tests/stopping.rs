@@ -10,7 +10,7 @@ use reactor::driver::{Event, Signal};
 use reactor::error::ConnectError;
 use reactor::{
     Address, ClientFactory, Connector, Deferred, Failure, Phase, Protocol, Reactor, Reason, Settings, SystemEvent,
-    Transport,
+    Transport, task,
 };
 use run::run_to_the_end;
 use std::cell::{Cell, RefCell};
@@ -267,4 +267,54 @@ fn two_signals_in_one_turn_end_the_waiting_for_deferreds_at_once() {
     assert!(turns_until_it_closes(&[Signal::Interrupt]) > 1, "after one signal it waits");
     assert_eq!(turns_until_it_closes(&[Signal::Interrupt, Signal::Interrupt]), 1);
     assert_eq!(turns_until_it_closes(&[Signal::Terminate, Signal::Interrupt, Signal::Interrupt]), 1);
+}
+
+/// Panics when it hears of its end.
+struct Fragile(Rc<Cell<usize>>);
+
+impl Protocol for Fragile {
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+    fn connection_lost(&mut self, _reason: &Reason) {
+        self.0.set(self.0.get() + 1);
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn at_a_stop_every_connection_hears_of_its_end_although_each_panics() {
+    let (reactor, heard) = (Reactor::new().unwrap(), Rc::new(Cell::new(0)));
+    let noted = heard.clone();
+    let address = reactor.listen_tcp("127.0.0.1:0", move |_| Fragile(noted.clone())).unwrap().host();
+    let clients: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let within = reactor.clone();
+    let checks = task::LoopingCall::start(&reactor, Duration::ZERO, move |tick| {
+        if within.inventory().connections.len() == 3 {
+            tick.stop();
+            within.stop();
+        }
+    });
+    run_to_the_end(&reactor);
+    assert_eq!((heard.get(), reactor.source_count()), (3, 0));
+    drop((clients, checks));
+}
+
+/// Stops the reactor when its attempt has failed.
+struct Resigned(Reactor);
+
+impl ClientFactory for Resigned {
+    fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
+        None
+    }
+    fn client_connection_failed(&mut self, _connector: &Connector, _failure: Failure) {
+        self.0.stop();
+    }
+}
+
+#[test]
+fn a_factory_may_stop_the_reactor_when_its_attempt_has_failed() {
+    let reactor = Reactor::new().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    reactor.connect_tcp(nobody, Resigned(reactor.clone()));
+    run_to_the_end(&reactor);
+    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0));
 }

@@ -173,6 +173,22 @@ mod tests {
     }
 
     #[test]
+    fn ending_a_limit_that_is_not_set_does_nothing() {
+        let clock = ManualClock::new();
+        let (timeout, count) = counting(&clock);
+        assert_eq!(timeout.set(None), None, "it was never set");
+        timeout.set(Some(SECOND));
+        assert_eq!(timeout.set(None), Some(SECOND));
+        assert_eq!(timeout.set(None), None, "it was ended already");
+        timeout.set(Some(SECOND));
+        clock.advance(SECOND);
+        assert_eq!(timeout.set(None), None, "it was reached already");
+        clock.advance(SECOND * 10);
+        assert_eq!(count.get(), 1);
+        assert!(clock.pending().is_empty());
+    }
+
+    #[test]
     fn a_limit_that_was_ended_or_dropped_is_never_reached() {
         let clock = ManualClock::new();
         let (timeout, count) = counting(&clock);

@@ -1,6 +1,7 @@
 //! The simulated world: what its network does; that a seed decides everything; and that the library's protocols run
 //! over it unchanged.
 
+mod aborts;
 mod addresses;
 mod breaks;
 mod closing;

@@ -35,3 +35,23 @@ struct Silent;
 impl Protocol for Silent {
     fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
 }
+
+#[test]
+fn a_host_without_descriptors_cannot_listen_and_can_when_it_has_one() {
+    let world = world(1);
+    let mut settings = HostSettings::default();
+    settings.max_descriptors = 10;
+    let ended = Rc::new(RefCell::new(Vec::new()));
+    let noted = ended.clone();
+    world.host_with("small", settings, move |reactor| {
+        let listen = |reactor: &Reactor| reactor.listen_tcp("0.0.0.0:0", |_| Echo);
+        let mut ports: Vec<_> = (0..9).map_while(|_| listen(reactor).ok()).collect();
+        let error = listen(reactor).unwrap_err().to_string();
+        let (again, noted) = (reactor.clone(), noted.clone());
+        let stopped = ports.pop().expect("there was room for some").stop_listening();
+        stopped.add_callback(move |()| noted.borrow_mut().push((error, listen(&again).is_ok()))).detach();
+    });
+    world.run_for(SECOND);
+    let (error, can_again) = ended.borrow().first().cloned().expect("the port has stopped");
+    assert!(error.contains("Too many open files") && can_again, "{error}, {can_again}");
+}

@@ -329,3 +329,29 @@ fn a_peer_that_never_reads_over_tls_delays_a_close_only_until_the_time_limit() {
     assert_eq!(events.all(), ["made", "data hello", "lost FlushTimeout"]);
     assert_eq!(world.connection_count(), 0);
 }
+
+#[test]
+fn bytes_written_after_the_end_of_a_tls_connection_are_dropped() {
+    let (world, answers, line, identity) = (world(1), Events::default(), LastTransport::default(), Identity::new());
+    identity.serve(&world, &Events::default(), |noting| Noting {
+        data: Box::new(|transport, _| transport.lose_connection()),
+        ..noting
+    });
+    let (id, events, keep) = (identity.clone(), answers.clone(), line.clone());
+    world.host("client", move |reactor| {
+        let tls = TlsClient::new(reactor, &id.roots(), &["http/1.1"]).unwrap();
+        let (events, keep) = (events.clone(), keep.clone());
+        reactor.connect_tcp(
+            ("server", 443),
+            tls.factory("server", move |_: Address| keep.of(hello(Noting::new(&events)))),
+        );
+    });
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "end", "lost Done"]);
+    let transport = line.transport();
+    transport.write(b"too late");
+    transport.write_vectored(&[b"much", b"too late"]);
+    assert_eq!(transport.buffered(), 0);
+    world.run_for(SECOND);
+    assert_eq!(answers.all(), ["made", "end", "lost Done"]);
+}

@@ -121,3 +121,23 @@ fn lines_in_time_raw_data_and_pauses_end_nothing() {
     clock.advance(SECOND * 10);
     assert!(rig.wire.is_losing());
 }
+
+#[test]
+fn a_producer_may_be_registered_and_unregistered_from_inside_a_line() {
+    struct Source;
+    impl crate::Producer for Source {
+        fn pause_producing(&self) {}
+        fn resume_producing(&self) {}
+    }
+    let mut rig = Rig::new(|noting| {
+        noting.line = Box::new(|transport, line| match line {
+            b"produce" => transport.register_producer(Source),
+            _ => transport.unregister_producer(),
+        });
+    });
+    rig.feed(b"produce\r\nhel");
+    assert!(rig.wire.producer().is_some());
+    rig.feed(b"lo\r\n");
+    assert!(rig.wire.producer().is_none());
+    assert_eq!(rig.take_events(), ["line produce", "line hello"]);
+}

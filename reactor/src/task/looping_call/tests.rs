@@ -170,3 +170,45 @@ fn a_body_may_hold_its_own_loop_without_a_leak() {
     drop((looping, ended, own));
     assert!(weak.upgrade().is_none());
 }
+
+#[test]
+fn a_body_may_stop_its_loop_in_its_first_call_and_in_a_later_one() {
+    for (stops_at, calls) in [(0, vec![(0, 1)]), (2000, vec![(0, 1), (1000, 1), (2000, 1)])] {
+        let (clock, met) = (ManualClock::new(), Calls::default());
+        let (inside, mut noting) = (clock.clone(), note(&clock, &met));
+        let (looping, ended) = LoopingCall::start(&clock, SECOND, move |tick| {
+            if inside.elapsed().as_millis() == stops_at {
+                tick.stop();
+            }
+            noting(tick);
+        });
+        clock.advance(SECOND * 5);
+        assert_eq!((met.take(), looping.running(), ended.has_fired()), (calls, false, true));
+        assert!(clock.pending().is_empty());
+    }
+}
+
+#[test]
+fn a_body_that_stops_its_loop_and_then_fails_is_a_failure() {
+    let clock = ManualClock::new();
+    let body = |tick: Tick<'_>| {
+        tick.stop();
+        Err::<(), _>(Failure::msg("and yet"))
+    };
+    let (looping, ended) = LoopingCall::start(&clock, SECOND, body);
+    assert!(!looping.running());
+    assert_eq!(failure_result_of(ended).to_string(), "and yet");
+}
+
+#[test]
+fn with_an_interval_of_zero_the_count_is_one_however_long_a_body_takes() {
+    let (clock, calls) = (ManualClock::new(), Calls::default());
+    let (inside, mut noting) = (clock.clone(), note(&clock, &calls));
+    let (_looping, _ended) = LoopingCall::start(&clock, Duration::ZERO, move |tick| {
+        noting(tick);
+        sleep(&inside, SECOND * 3)
+    });
+    clock.advance(SECOND * 7);
+    let counts: Vec<u64> = calls.borrow().iter().map(|(_, count)| *count).collect();
+    assert_eq!(counts, [1, 1, 1]);
+}
