@@ -246,8 +246,10 @@ impl HerdProtocol {
         let link = &self.server.links()[called];
         let is_proved = match self.door {
             Door::Plain if link.is_secure() => {
-                let what = format_args!("says that it is {} and did not come by our `link`: refused", link.name());
-                self.traffic.event(Level::Warn, what);
+                self.traffic.event(
+                    Level::Warn,
+                    format_args!("says that it is {} and did not come by our `link`: refused", link.name()),
+                );
                 return Err(Refusal::NotProved);
             }
             Door::Plain => link.may_come_from(self.peer),
@@ -296,8 +298,7 @@ impl HerdProtocol {
                     server.neighbor_connected(called);
                 } else {
                     let link = &server.links()[called];
-                    let why = format_args!("is refused: its address is not one of {}", link.name());
-                    traffic.event(Level::Debug, why);
+                    traffic.event(Level::Debug, format_args!("is refused: its address is not one of {}", link.name()));
                     link.remember_refused(peer, &replies);
                 }
                 transport.resume_producing();

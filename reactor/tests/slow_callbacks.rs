@@ -71,7 +71,7 @@ fn a_callback_that_takes_longer_than_the_setting_is_logged_with_its_name_and_tim
     assert_eq!(logged(60_000 * MS, 1000 * MS), [""; 0]);
     let lines = logged(60_000 * MS, 61_000 * MS);
     let [made, call] = &lines[..] else { panic!("{lines:?}") };
-    assert!(made.starts_with("connection_made of the connection to 127.0.0.1:"), "{made}");
+    assert!(made.starts_with("connection_made of slow_callbacks::Slow, on the connection from 127.0.0.1:"), "{made}");
     assert!(call.starts_with("the delayed call requested at "), "{call}");
     assert!(call.contains(file!()), "{call}");
     for line in [made, call] {
