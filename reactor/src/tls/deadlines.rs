@@ -36,6 +36,9 @@ impl TlsBackend {
     /// Limits the time for which a half-close waits for a producer that does not write. The transport below knows
     /// nothing of that wait. Each write begins the time anew.
     pub(super) fn limit_the_producer(&self) {
+        if self.lower.is_disconnecting() {
+            return; // It is closing or gone, and a limit would outlive it.
+        }
         let (clock, this) = (&self.profile.clock, self.this.clone());
         let limit = clock.call_later(clock.close_timeout(), move || {
             let Some(backend) = this.upgrade() else { return };

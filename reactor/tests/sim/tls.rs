@@ -93,6 +93,30 @@ fn a_close_of_a_connection_that_broke_during_the_handshake_sets_no_timer() {
 }
 
 #[test]
+fn a_half_close_of_a_lost_connection_sets_no_timer() {
+    struct Silent;
+    impl reactor::Producer for Silent {
+        fn pause_producing(&self) {}
+        fn resume_producing(&self) {}
+        fn stop_producing(&self) {}
+    }
+    let (world, identity, line) = (world(1), Identity::new(), LastTransport::default());
+    let server = identity.serve(&world, &Events::default(), plain);
+    let keep = line.clone();
+    let client = world.host("client", move |reactor| {
+        let (keep, tls) = (keep.clone(), TlsClient::new(reactor, &identity.roots(), &[]).unwrap());
+        let once = Once { events: Events::default(), shape: move |noting| keep.of(noting) };
+        reactor.connect_tcp(("server", 443), tls.factory("server", once));
+    });
+    world.run_for(SECOND);
+    world.reset_connections(&server, &client);
+    world.run_for(SECOND);
+    line.transport().register_producer(Silent);
+    line.transport().lose_write_connection();
+    assert_eq!(client.reactor().unwrap().delayed_call_count(), 0);
+}
+
+#[test]
 fn a_producer_that_closes_its_lost_connection_is_told_to_stop_once() {
     struct Closing(Transport, Events);
     impl reactor::Producer for Closing {
