@@ -18,7 +18,7 @@ impl Reactor {
     /// Connects to `destination` once. `build` makes the protocol, from the peer's address. The Deferred fires with the
     /// protocol's transport when `connection_made` has returned, before any data comes. Twisted's
     /// `endpoint.connect(factory)`. If `build` puts TLS around a protocol, the transport is that above TLS, and the
-    /// handshake has not begun; [`TlsClient::connect`] waits for the handshake.
+    /// handshake has not begun; [`TlsClient::connect`](crate::tls::TlsClient::connect) waits for the handshake.
     ///
     /// Fails with a [`ConnectError`](crate::error::ConnectError) if no connection could be made. Cancelling gives the
     /// attempt up. From the moment it fires, the protocol alone hears of the connection: a program that wants to
