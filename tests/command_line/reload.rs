@@ -24,8 +24,12 @@ impl Running {
     /// Writes the configuration anew: the same server, and `more`. Sends SIGHUP, and waits for these words in the log.
     #[track_caller]
     fn reload(&self, more: &str, words: &str) {
-        self.write(&format!("[servers.Alford]\naddress = \"127.0.0.1:{}\"\n{more}", self.port));
+        self.write(&self.text(more));
         self.hang_up(words);
+    }
+
+    fn text(&self, more: &str) -> String {
+        format!("[servers.Alford]\naddress = \"127.0.0.1:{}\"\n{more}", self.port)
     }
 
     fn write(&self, text: &str) {
@@ -78,8 +82,10 @@ fn a_bad_file_changes_nothing_and_says_why() {
         ("[limits]\nline = 2000\n[places]\nprovider = \"google\"\n", "needs a key"),
         ("[limits]\nline = 2000\n[places]\nkey_file = \"missing\"\n", "missing"),
     ] {
-        server.reload(more, "SIGHUP: the configuration stays as it was: ");
-        assert!(server.log().lines().any(|line| line.contains("stays as it was") && line.contains(why)), "{why}");
+        server.write(&server.text(more));
+        server.process.signal("HUP");
+        let says_why = |line: &str| line.contains("SIGHUP: the configuration stays as it was: ") && line.contains(why);
+        wait_until(why, || server.log().lines().any(says_why));
         assert_eq!(server.longest_line(), "? a line is longer than 1000 bytes");
     }
     server.write("[servers.Bolden]\naddress = \"127.0.0.1:1\"\n");
