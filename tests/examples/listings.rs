@@ -30,6 +30,26 @@ fn the_echo_server_of_the_readme_is_the_example() {
     assert_eq!(shown, [code(&crate::files::source("03_echo"))]);
 }
 
+/// The text without the white space at the beginnings of its lines.
+fn unindented(text: &str) -> String {
+    text.lines().map(|line| line.trim_start().to_owned() + "\n").collect()
+}
+
+#[test]
+fn pages_about_an_example_show_what_it_is_and_what_it_prints() {
+    let whole: Vec<_> = examples().into_iter().filter(|example| example.name.starts_with("tiny_")).collect();
+    assert!(whole.len() > 1, "is this test blind?");
+    for example in whole {
+        let page = document(&format!("docs/{}.md", example.name.replace('_', "-")));
+        let source = unindented(&example.text);
+        for shown in blocks(&page, "rust") {
+            assert!(source.contains(&unindented(shown)), "{} has not:\n{shown}", example.name);
+        }
+        let printed = format!("$ cargo run --example {}\n{}", example.name, expected(&example.text).unwrap());
+        assert!(blocks(&page, "console").any(|shown| shown == printed), "the page does not show:\n{printed}");
+    }
+}
+
 #[test]
 fn the_index_has_every_example() {
     let index = document("docs/examples.md");

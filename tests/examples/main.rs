@@ -7,6 +7,8 @@ mod files;
 mod listings;
 mod servers;
 mod sizes;
+mod tiny_oracle;
+mod tiny_reactor;
 
 /// Its test is part of what it shows. `cargo test` runs it here: it builds an example, and does not run its tests.
 #[path = "../../examples/10_key_value.rs"]
@@ -18,7 +20,7 @@ use std::process::Command;
 
 /// Examples that do not end by themselves, or that need a server. Each has a test of its own, in `servers` or
 /// `clients`; those of STARTTLS in `tests/starttls_example.rs`.
-const DRIVEN: [&str; 12] = [
+const DRIVEN: [&str; 13] = [
     "03_echo",
     "04_blocked_echo",
     "06_chat",
@@ -29,6 +31,7 @@ const DRIVEN: [&str; 12] = [
     "echo_client",
     "starttls_client",
     "starttls_server",
+    "tiny_reactor",
     "udp_echo",
     "unix_echo",
 ];

@@ -83,7 +83,7 @@ pub(crate) fn client(address: &str) -> BufReader<TcpStream> {
 
 /// Says a line, if it is not empty, and hears one.
 #[track_caller]
-fn ask(client: &mut BufReader<TcpStream>, line: &str) -> String {
+pub(crate) fn ask(client: &mut BufReader<TcpStream>, line: &str) -> String {
     client.get_mut().write_all(line.as_bytes()).unwrap();
     let mut answer = String::new();
     client.read_line(&mut answer).expect("an answer in time");
