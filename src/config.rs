@@ -41,6 +41,19 @@ const PAPER: [(&str, u16, &[&str]); 5] = [
 /// server that accepted more from its clients would be alone with that.
 pub const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
 
+/// The keys of `[limits]`.
+const LIMITS: [&str; 9] = [
+    "line",
+    "ahead",
+    "memory",
+    "forget",
+    "clients_per_address",
+    "connections",
+    "connections_per_address",
+    "buffers",
+    "idle",
+];
+
 /// The maximum size of a configuration file in bytes: room for many thousand servers.
 const MAX_SIZE: usize = 4 << 20;
 
@@ -66,8 +79,14 @@ pub struct Limits {
     pub line: usize,
     /// `ahead`: the maximum by which a client's time may be ahead of the server's clock.
     pub ahead: Duration,
-    /// `memory`: the maximum number of bytes for all locations together. At the limit, new clients are refused.
+    /// `memory`: the maximum number of bytes for all locations together. Close to it, those that were heard first are
+    /// forgotten, by the whole herd.
     pub memory: usize,
+    /// `forget`: a client that has said nothing for this long is forgotten.
+    pub forget: Duration,
+    /// `clients_per_address`: the maximum number of new clients that one address may bring at once. It has that number
+    /// again within `forget`.
+    pub clients_per_address: usize,
     /// `connections`: the maximum number of connections that peers may have made.
     pub connections: usize,
     /// `connections_per_address`: the maximum number of those from one address; of IPv6, from one network of 64 bits.
@@ -85,6 +104,8 @@ impl Default for Limits {
             line: 64 * 1024,
             ahead: MAX_AHEAD,
             memory: 1 << 30,
+            forget: Duration::from_secs(7 * 24 * 3600),
+            clients_per_address: 100_000,
             connections: 100_000,
             connections_per_address: 1000,
             buffers: 256 << 20,
@@ -190,17 +211,17 @@ impl Reader<'_> {
                     }
                 }
                 "memory" => limits.memory = self.number(value, "memory", 1 << 20)?,
+                "forget" => limits.forget = self.duration(value, "forget")?,
+                "clients_per_address" => {
+                    limits.clients_per_address = self.number(value, "clients_per_address", 1)?;
+                }
                 "connections" => limits.connections = self.number(value, "connections", 1)?,
                 "connections_per_address" => {
                     limits.connections_per_address = self.number(value, "connections_per_address", 1)?;
                 }
                 "buffers" => limits.buffers = self.number(value, "buffers", 1 << 20)?,
                 "idle" => limits.idle = self.duration(value, "idle")?,
-                _ => {
-                    let known =
-                        ["line", "ahead", "memory", "connections", "connections_per_address", "buffers", "idle"];
-                    return Err(self.unknown(key, " of limits", &known));
-                }
+                _ => return Err(self.unknown(key, " of limits", &LIMITS)),
             }
         }
         Ok(limits)

@@ -191,6 +191,15 @@ impl Connections {
         }
     }
 
+    /// Ends the connections of all neighbors. They connect again, and tell everything that they know.
+    pub fn end_neighbors(&self) {
+        let table = self.table.borrow();
+        for entry in table.entries.values().filter(|entry| entry.activity.is_neighbor.get()) {
+            entry.traffic.event(Level::Info, format_args!("closed: it shall tell us everything again"));
+            entry.transport.lose_connection();
+        }
+    }
+
     /// Counts the bytes in all buffers. If they are too many, cuts off the connections with the largest ones, until a
     /// quarter of the room is free: otherwise the next reply would count them all again.
     fn keep_within_buffers(&self) {

@@ -175,6 +175,21 @@ impl Time {
         Time { nanoseconds: self.nanoseconds + difference.nanoseconds }
     }
 
+    /// Nanoseconds since 1970, as far as 64 bits go.
+    pub(crate) fn clamped_nanoseconds(self) -> i64 {
+        self.nanoseconds.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
+
+    /// The moment that is this many nanoseconds after 1970.
+    pub(crate) fn from_nanoseconds(nanoseconds: i64) -> Time {
+        Time { nanoseconds: i128::from(nanoseconds) }
+    }
+
+    /// The next moment.
+    pub fn next(self) -> Time {
+        Time { nanoseconds: self.nanoseconds + 1 }
+    }
+
     /// Whether this is later than `other` by more than `by`.
     pub fn is_later_than(self, other: Time, by: Duration) -> bool {
         // No two times are as far apart as the end of i128.
@@ -189,6 +204,15 @@ impl From<SystemTime> for Time {
             Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
         };
         Time { nanoseconds }
+    }
+}
+
+/// In seconds since 1970, with nine digits after the point: [`Time::parse`] reads it.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Difference { nanoseconds: self.nanoseconds }.text();
+        let text = String::from_utf8_lossy(text.as_bytes());
+        f.write_str(text.strip_prefix('+').unwrap_or(&text))
     }
 }
 

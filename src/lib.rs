@@ -7,7 +7,7 @@
 //! * [`locations`]: what is known, and what is newer. Pure.
 //! * [`identity`]: the keys and certificates of a server.
 //! * [`server`]: one server: what it knows, its links, its Places service.
-//! * [`connections`]: all connections to it, and what they may cost.
+//! * [`newcomers`] and [`connections`]: how many clients a peer may bring, and what connections may cost.
 //! * [`protocol`]: one connection, and [`replies`], which keeps its replies in order.
 //! * [`links`]: the connection to each neighbor.
 //! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps
@@ -19,8 +19,8 @@
 //! the decisions know no connection, the log knows no key, the configuration knows no command line, and nothing knows
 //! the simulation.
 //!
-//! Circle: `server.rs`, `server/`, `protocol.rs`, `links.rs` and `links/` are one thing, a server at work. A
-//! connection and a link tell the server what they received, and the server tells the links what to pass on.
+//! Circle: `server.rs`, `server/`, `protocol.rs`, `protocol/`, `links.rs` and `links/` are one thing, a server at work.
+//! A connection and a link tell the server what they received, and the server tells the links what to pass on.
 //!
 //! Next: [`message.rs`](mod@crate::message).
 
@@ -36,6 +36,7 @@ pub mod links;
 pub mod locations;
 pub mod log_file;
 pub mod message;
+pub mod newcomers;
 pub mod places;
 pub mod protocol;
 pub mod replies;

@@ -22,7 +22,7 @@ mod refused;
 mod wire;
 
 use crate::config::LinkTarget;
-use crate::locations::{Change, ClientId, NeighborId};
+use crate::locations::{Change, ClientId, Forgotten, NeighborId, Stamp};
 use crate::log_file::Traffic;
 use crate::server::Server;
 use pending::{Look, Pending};
@@ -104,6 +104,8 @@ pub struct Link {
     /// What TLS failed of when the operator was last told, to tell it once only.
     told: RefCell<Option<String>>,
     pending: RefCell<Pending>,
+    /// The neighbor has still to be told what the herd has forgotten.
+    owes_horizon: Cell<bool>,
     /// Goes on looking at clients in a later turn.
     rest: RefCell<Option<DelayedCall>>,
     /// Gives the connection up if the neighbor, which has said PING, stays silent.
@@ -144,6 +146,7 @@ impl Link {
             failures: Cell::new(0),
             told: RefCell::default(),
             pending: RefCell::new(Pending::nothing(id)),
+            owes_horizon: Cell::new(false),
             rest: RefCell::default(),
             silence: RefCell::default(),
         })
@@ -277,6 +280,22 @@ impl Link {
         }
     }
 
+    /// A client was forgotten: there is nothing more to tell of it. While the link is down this does nothing.
+    pub(crate) fn forget(&self, forgotten: &Forgotten) {
+        if self.is_up() {
+            self.pending.borrow_mut().note_forgotten(forgotten);
+        }
+    }
+
+    /// The neighbor is told what the herd has forgotten. While the link is down this does nothing, because that is said
+    /// first when it comes up.
+    pub(crate) fn tell_horizon(&self) {
+        if self.is_up() {
+            self.owes_horizon.set(true);
+            self.write_on();
+        }
+    }
+
     /// The neighbor may be another process by now, which lacks what it has told us. While the link is down this does
     /// nothing.
     fn tell_back(&self) {
@@ -304,6 +323,11 @@ impl Link {
         };
         let locations = server.locations().borrow();
         let mut pending = self.pending.borrow_mut();
+        if transport.buffered() <= HIGH_WATER && self.owes_horizon.take() {
+            let horizon = format!("HORIZON {}", locations.horizon());
+            self.traffic.line_out(horizon.as_bytes());
+            transport.write_vectored(&[horizon.as_bytes(), b"\n"]);
+        }
         let mut looked_at = 0;
         // Not `paused`: that is said later, and one line may fill the buffer.
         while transport.buffered() <= HIGH_WATER && looked_at < MAX_LOOKED_AT {
@@ -340,6 +364,7 @@ impl Link {
     /// The link is down: what is pending is told when it comes up again, with everything else.
     fn forget_connection(&self) {
         *self.pending.borrow_mut() = Pending::nothing(self.id);
+        self.owes_horizon.set(false);
         for call in [self.rest.take(), self.silence.take()].into_iter().flatten() {
             call.cancel();
         }
@@ -393,6 +418,7 @@ impl Link {
         self.may_lack_news.set(false); // It is told everything now.
         // PEER must be the first line, so the state is up, and anything is pending, only after it has been written.
         *self.pending.borrow_mut() = Pending::everything(self.id, &server.locations().borrow());
+        self.owes_horizon.set(server.locations().borrow().horizon() > Stamp::FIRST);
         server.watch().linked(self.id);
         self.write_on();
         server.watch().done();

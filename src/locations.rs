@@ -11,22 +11,30 @@
 //! The clients stand in the order of their last change. A link walks along that order ([`crate::links`]): whatever it
 //! has not passed, its neighbor has not been told.
 //!
-//! Next: [`locations/table.rs`](../../src/proxyherd/locations/table.rs.html), the table below.
+//! Circle: this file and `locations/` are one table. How it forgets has a file of its own.
+//!
+//! Next: [`locations/stamp.rs`](../../src/proxyherd/locations/stamp.rs.html), when a location was heard.
 
 use crate::decimal::Time;
 use crate::message::{self, At, Command};
+use forgetting::Sweep;
 use std::cmp::Ordering;
 use std::fmt;
 use table::{Chunks, Hash, Index};
 
+mod forgetting;
+mod stamp;
 mod table;
 
-/// A client's number in the table of one server.
+pub use forgetting::Forgotten;
+pub use stamp::Stamp;
+
+/// A client's number in the table of one server. When the client is forgotten, another one may get its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientId(u32);
 
 impl ClientId {
-    /// The number: those of the clients that are known are 0, 1, 2 ...
+    /// The number. Those of the clients that are known have few gaps.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -52,6 +60,8 @@ pub struct Known {
     pub line: Vec<u8>,
     /// The client's time in it.
     pub time: Time,
+    /// When a server heard the client: by this it is forgotten.
+    pub heard: Stamp,
     /// The neighbor that sent it; `None` if it came from a client or from a server that has not said its name.
     pub from: Option<NeighborId>,
     /// The number of its last change.
@@ -90,6 +100,19 @@ pub struct Before {
     pub next: Option<Place>,
 }
 
+/// A version of a client's location, or the news that it is forgotten.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'a> {
+    /// The client's name.
+    pub client: &'a [u8],
+    /// By this it is newer or older than another version.
+    pub time: Time,
+    /// When a server heard it.
+    pub heard: Stamp,
+    /// The line, without its end.
+    pub line: &'a [u8],
+}
+
 /// How an offered AT compares with what is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -101,6 +124,10 @@ pub enum Verdict {
     Older(ClientId),
     /// There is no room for it: it is about a new client, or much longer than what is known.
     NoRoom,
+    /// It is about a client that is not known, and it is so old that it would be forgotten at once.
+    Forgotten,
+    /// It is about a client that is not known, and its peer has brought too many of those.
+    BeyondShare,
 }
 
 /// Compares an offered version of a client's location, given as its time and its line, with the known one. `Greater`
@@ -121,6 +148,9 @@ pub struct Locations {
     changes: u64,
     bytes: usize,
     limit: usize,
+    /// What was heard before this is forgotten.
+    horizon: Stamp,
+    sweep: Sweep,
     version_order: Order,
 }
 
@@ -151,8 +181,8 @@ fn tie_break(one: &[u8], other: &[u8]) -> Ordering {
 }
 
 impl Locations {
-    /// Empty. It will hold about `limit` bytes at most: beyond that it refuses new clients and very long lines, so that
-    /// a client that invents names cannot fill the memory.
+    /// Empty. It will hold about `limit` bytes at most: beyond that it refuses new clients and very long lines. Before
+    /// it comes to that, the server has it forget the oldest.
     pub fn new(limit: usize) -> Locations {
         Locations::with_order(limit, Box::new(newness))
     }
@@ -161,7 +191,8 @@ impl Locations {
     /// bytes.
     pub fn with_order(limit: usize, version_order: Order) -> Locations {
         let (index, known) = (Index::new(), Chunks::new());
-        Locations { index, known, first: NOBODY, last: NOBODY, changes: 0, bytes: 0, limit, version_order }
+        let (first, last, horizon, sweep) = (NOBODY, NOBODY, Stamp::FIRST, Sweep::default());
+        Locations { index, known, first, last, changes: 0, bytes: 0, limit, horizon, sweep, version_order }
     }
 
     /// Sets the limit of [`new`](Locations::new). What is stored beyond a lower one stays, and takes no more room.
@@ -173,14 +204,25 @@ impl Locations {
     pub fn offer(&mut self, at: &At<'_>, from: Option<NeighborId>) -> Verdict {
         let mut line = Vec::new();
         at.write_to(&mut line);
-        self.offer_line(at.iamat.client, at.iamat.time, &line, from)
+        let heard = Stamp::from(at.clock().unwrap_or(at.iamat.time));
+        let version = Version { client: at.iamat.client, time: at.iamat.time, heard, line: &line };
+        self.offer_version(&version, from, || Ok(()))
     }
 
-    /// Takes an AT that has been written as a line already, if it is newer than what is known. `from` is the neighbor
-    /// that told it, if one did.
-    pub fn offer_line(&mut self, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
+    /// Takes a version if it is newer than what is known. `from` is the neighbor that told it, if one did. If the
+    /// client is not known, `admit` decides whether it may be; its error is the verdict.
+    ///
+    /// A version of a client that is known is taken however old it is: the next sweep will find it. Otherwise two
+    /// servers, one of which has heard the older and one the newer version, could go on to differ.
+    pub fn offer_version(
+        &mut self,
+        version: &Version<'_>,
+        from: Option<NeighborId>,
+        admit: impl FnOnce() -> Result<(), Verdict>,
+    ) -> Verdict {
+        let Version { client, time, heard, line } = *version;
         let hash = self.index.hash(client);
-        let Some(number) = self.find(hash, client) else { return self.add(hash, client, time, line, from) };
+        let Some(number) = self.find(hash, client) else { return self.add(hash, version, from, admit) };
         let known = self.known.at_mut(number);
         match (self.version_order)(time, line, known) {
             Ordering::Equal => Verdict::Same,
@@ -196,6 +238,7 @@ impl Locations {
                 known.line.extend_from_slice(line);
                 known.line.shrink_to(RESERVED_LINE.max(line.len()));
                 known.time = time;
+                known.heard = heard;
                 let before = Before { change: known.change, from: known.from, next: None };
                 known.from = from;
                 Verdict::Newer(self.move_to_end(number, before))
@@ -204,19 +247,27 @@ impl Locations {
     }
 
     /// Adds a new client.
-    fn add(&mut self, hash: Hash, client: &[u8], time: Time, line: &[u8], from: Option<NeighborId>) -> Verdict {
+    fn add(
+        &mut self,
+        hash: Hash,
+        version: &Version<'_>,
+        from: Option<NeighborId>,
+        admit: impl FnOnce() -> Result<(), Verdict>,
+    ) -> Verdict {
+        let Version { client, time, heard, line } = *version;
         let size = size(client, line);
-        let Some(number) = u32::try_from(self.known.len()).ok().filter(|number| *number != NOBODY) else {
-            return Verdict::NoRoom;
-        };
         if self.bytes + size > self.limit {
             return Verdict::NoRoom;
         }
-        self.bytes += size;
+        if let Err(verdict) = admit() {
+            return verdict;
+        }
         let (client, line) = (client.into(), line.to_vec());
         let (change, before) = (self.changes, self.last);
+        let known = Known { client, line, time, heard, from, change, before, after: NOBODY };
+        let Some(number) = self.known.insert(known) else { return Verdict::NoRoom };
+        self.bytes += size;
         self.changes += 1;
-        self.known.push(Known { client, line, time, from, change, before, after: NOBODY });
         self.index.insert(hash, number);
         match before {
             NOBODY => self.first = number,
@@ -299,7 +350,7 @@ impl Locations {
 
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.known.len() == 0
+        self.len() == 0
     }
 }
 

@@ -19,6 +19,12 @@ pub enum Command<'a> {
     At(At<'a>),
     /// A server says which one it is.
     Peer(&'a [u8]),
+    /// An operator asks that this client be forgotten.
+    Forget(&'a [u8]),
+    /// A server passes on that a client is forgotten.
+    Forgot(Forgot<'a>),
+    /// A server says that it has forgotten everything that was heard before this time.
+    Horizon(Time),
 }
 
 /// `IAMAT client location time`.
@@ -54,6 +60,21 @@ pub struct At<'a> {
     pub difference: &'a [u8],
     /// The client's own words.
     pub iamat: IamAt<'a>,
+}
+
+/// `FORGOT server difference client time`: an AT without a location. It is newer than what it is to replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgot<'a> {
+    /// The server that was told to forget the client.
+    pub server: &'a [u8],
+    /// What its clock showed, minus `time`, as it came.
+    pub difference: &'a [u8],
+    /// The client.
+    pub client: &'a [u8],
+    /// The time that the version has, as it came.
+    pub time_text: &'a [u8],
+    /// `time_text` as a number.
+    pub time: Time,
 }
 
 /// An ISO 6709 location in decimal degrees, such as `+34.068930-118.445127`.
@@ -96,7 +117,9 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Malformed::Blank => f.write_str("the line is blank"),
-            Malformed::UnknownCommand => f.write_str("the first word is not a command: IAMAT, WHATSAT, AT or PEER"),
+            Malformed::UnknownCommand => {
+                f.write_str("the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON or PEER")
+            }
             Malformed::Missing(field) => write!(f, "the {field} is missing"),
             Malformed::ExtraField => f.write_str("something follows the last field"),
             Malformed::SignMissing(which) => write!(f, "the {which} has no sign before it"),
@@ -194,6 +217,15 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, Malformed> {
             Command::At(At { server, difference, iamat: IamAt::parse(&mut next)? })
         }
         b"PEER" => Command::Peer(next("server")?),
+        b"FORGET" => Command::Forget(next("client")?),
+        b"FORGOT" => {
+            let (server, difference, client) = (next("server")?, next("difference")?, next("client")?);
+            Difference::parse(difference).ok_or(Malformed::Difference)?;
+            let time_text = next("time")?;
+            let time = Time::parse(time_text).ok_or(Malformed::Time)?;
+            Command::Forgot(Forgot { server, difference, client, time_text, time })
+        }
+        b"HORIZON" => Command::Horizon(Time::parse(next("time")?).ok_or(Malformed::Time)?),
         _ => return Err(Malformed::UnknownCommand),
     };
     match next("nothing") {
@@ -272,13 +304,30 @@ impl At<'_> {
     /// Appends the line that servers send each other to `line`: single spaces, no line end.
     pub fn write_to(&self, line: &mut Vec<u8>) {
         let IamAt { client, location, time_text, .. } = self.iamat;
-        let fields = [self.server, self.difference, client, location.text, time_text];
-        line.reserve(fields.iter().map(|field| field.len() + 1).sum::<usize>() + 3); // "AT", and a line end later.
-        line.extend_from_slice(b"AT");
-        for field in fields {
-            line.push(b' ');
-            line.extend_from_slice(field);
-        }
+        write_fields(line, b"AT", [self.server, self.difference, client, location.text, time_text]);
+    }
+}
+
+impl Forgot<'_> {
+    /// What the server's clock showed. `None` if the difference is not one that a server prints.
+    pub fn clock(&self) -> Option<Time> {
+        Some(self.time.plus(Difference::parse(self.difference)?))
+    }
+
+    /// Appends the line that servers send each other to `line`, as that of an [`At`].
+    pub fn write_to(&self, line: &mut Vec<u8>) {
+        write_fields(line, b"FORGOT", [self.server, self.difference, self.client, self.time_text]);
+    }
+}
+
+#[inline]
+fn write_fields<const N: usize>(line: &mut Vec<u8>, word: &[u8], fields: [&[u8]; N]) {
+    // One more than the fields need, for a line end later.
+    line.reserve(word.len() + fields.iter().map(|field| field.len() + 1).sum::<usize>() + 1);
+    line.extend_from_slice(word);
+    for field in fields {
+        line.push(b' ');
+        line.extend_from_slice(field);
     }
 }
 

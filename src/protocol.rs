@@ -9,24 +9,26 @@
 //!      +------- the server stops --------------> everything owed and our end; further commands are counted
 //! ```
 //!
-//! Next: [`replies.rs`](mod@crate::replies), what such a connection is owed.
+//! Next: [`protocol/refusal.rs`](../../src/proxyherd/protocol/refusal.rs.html), why a command is refused.
+
+mod refusal;
 
 use crate::address_group::AddressGroup;
 use crate::config::Door;
 use crate::connections::Registration;
 use crate::identity;
 use crate::links::{self, KEEP_ALIVE, Link, PING_EVERY, PING_LINE, TOO_LONG};
-use crate::locations::NeighborId;
+use crate::locations::{NeighborId, Verdict};
 use crate::log_file::{Bytes, Traffic};
-use crate::message::{self, At, Command, IamAt, Malformed, WhatsAt};
+use crate::message::{self, At, Command, Forgot, IamAt, WhatsAt};
 use crate::replies::Replies;
 use crate::server::{ClockOffset, Doubt, Server};
 use log::Level;
 use reactor::task::LoopingCall;
 use reactor::transport::KeepAlive;
 use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
+use refusal::Refusal;
 use std::cell::Cell;
-use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -70,44 +72,6 @@ enum Unread {
     Counted(usize),
 }
 
-/// Why a command is refused. The log says it, at the level debug; the peer only gets its line back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    Malformed(Malformed),
-    /// The time of an IAMAT is more than this ahead of our clock.
-    TooFarAhead(Duration),
-    /// An IAMAT of a new client, and the memory for locations is used up.
-    NoRoom,
-    /// A WHATSAT about a client of which nobody has told us.
-    UnknownClient,
-    /// An AT from an address that is not a neighbor's.
-    NotFromANeighbor,
-    /// An AT that cannot be what it says.
-    Doubtful(Doubt),
-    /// A PEER that is not the first line.
-    PeerNotFirst,
-    /// A PEER with a name that is not a neighbor's.
-    NotANeighbor,
-    /// A PEER from a peer that has not proved its name with a certificate.
-    NotProved,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Malformed(wrong) => wrong.fmt(f),
-            Refusal::TooFarAhead(most) => write!(f, "the time is more than {most:?} ahead of our clock"),
-            Refusal::NoRoom => f.write_str("there is no room for another client"),
-            Refusal::UnknownClient => f.write_str("the client is not known"),
-            Refusal::NotFromANeighbor => f.write_str("an AT comes from a neighbor's address, and this is not one"),
-            Refusal::Doubtful(doubt) => doubt.fmt(f),
-            Refusal::PeerNotFirst => f.write_str("PEER is not the first line"),
-            Refusal::NotANeighbor => f.write_str("PEER does not name a neighbor"),
-            Refusal::NotProved => f.write_str("PEER needs a certificate for its name, shown at our `link`"),
-        }
-    }
-}
-
 /// One connection to a server.
 #[derive(Debug)]
 pub struct HerdProtocol {
@@ -123,7 +87,8 @@ pub struct HerdProtocol {
     made: Instant,
     /// Whether any of its ATs was news.
     said_news: bool,
-    /// How our clock stood when an AT from this connection was refused because it seemed to come from the future.
+    /// How our clock stood when an AT from this connection was not taken because it seemed to come from the future, or
+    /// from long ago.
     doubted: Option<ClockOffset>,
     /// PEER is allowed as the first line only.
     is_first_line: bool,
@@ -164,6 +129,9 @@ impl HerdProtocol {
             Command::At(at) => self.at(&at),
             Command::Peer(_) if !first => Err(Refusal::PeerNotFirst),
             Command::Peer(name) => self.peer(transport, line, name),
+            Command::Forget(client) => self.forget(client),
+            Command::Forgot(forgot) => self.forgot(&forgot),
+            Command::Horizon(time) => self.neighbor().map(|from| self.server.take_horizon(time, from)),
         });
         if let Err(why) = done {
             self.traffic.event(Level::Debug, format_args!("is refused: {why}"));
@@ -187,15 +155,15 @@ impl HerdProtocol {
         // First, because it decides whether the client gets a reply. That does not make the ATs leave first: they are
         // queued on other connections, and the loop usually flushes this one, with the reply, earlier in the turn. If
         // we die in between, the client has its reply and no neighbor has the location: see docs/operating.md.
-        let taken = self.server.take_iamat(&at, &reply);
-        if taken {
+        let taken = self.server.take_iamat(&at, &reply, self.asker());
+        if taken.is_ok() {
             reply.push(b'\n');
             self.reply(&reply);
         }
         if reply.capacity() <= MAX_SCRATCH {
             self.scratch = reply;
         }
-        taken.then_some(()).ok_or(Refusal::NoRoom)
+        taken.map_err(Refusal::NotTaken)
     }
 
     fn whats_at(&self, asked: &WhatsAt<'_>) -> Result<(), Refusal> {
@@ -214,12 +182,46 @@ impl HerdProtocol {
         Ok(())
     }
 
-    /// As whom the peer asks the Places service.
+    /// An operator wants a client forgotten. Only a program on this machine may ask for that: otherwise anybody on the
+    /// network could remove everybody's clients.
+    fn forget(&mut self, client: &[u8]) -> Result<(), Refusal> {
+        let is_here = self.peer.is_none_or(|address| address.to_canonical().is_loopback());
+        if !is_here || self.door == Door::Link {
+            return Err(Refusal::NotFromHere);
+        }
+        let mut reply = self.server.forget(client).map_err(Refusal::NotTaken)?;
+        self.traffic.event(Level::Info, format_args!("has had the client {} forgotten", Bytes(client)));
+        reply.push(b'\n');
+        self.reply(&reply);
+        Ok(())
+    }
+
+    /// As whom the peer asks the Places service, or brings new clients.
     fn asker(&self) -> AddressGroup {
         self.peer.map_or(AddressGroup::OPERATOR, AddressGroup::from)
     }
 
     fn at(&mut self, at: &At<'_>) -> Result<(), Refusal> {
+        let from = self.neighbor()?;
+        self.believe(self.server.check_at(at))?;
+        match self.server.take_at(at, from) {
+            Verdict::Newer(_) => self.said_news = true,
+            // If it was our clock that was wrong, it was not so long ago.
+            Verdict::Forgotten => self.doubt(),
+            Verdict::Same | Verdict::Older(_) | Verdict::NoRoom | Verdict::BeyondShare => {}
+        }
+        Ok(())
+    }
+
+    fn forgot(&mut self, forgot: &Forgot<'_>) -> Result<(), Refusal> {
+        let from = self.neighbor()?;
+        self.believe(self.server.check_version(forgot.server, forgot.time, forgot.clock()))?;
+        self.said_news |= self.server.take_forgot(forgot, from);
+        Ok(())
+    }
+
+    /// The neighbor that says something, if it has said which one it is.
+    fn neighbor(&self) -> Result<Option<NeighborId>, Refusal> {
         let from = match self.identity.get() {
             Peer::Neighbor(neighbor) => Some(neighbor),
             Peer::Unnamed | Peer::Recognized(_) | Peer::Gone => None,
@@ -228,17 +230,22 @@ impl HerdProtocol {
             return Err(Refusal::NotFromANeighbor);
         }
         self.set_patient(); // A server of the paper's protocol does not say PEER.
-        match self.server.check_at(at) {
-            Ok(()) => self.said_news |= self.server.take_at(at, from),
-            Err(doubt) => {
-                self.traffic.event(Level::Warn, format_args!("sent an AT that is refused: {doubt}"));
-                if doubt == Doubt::FromTheFuture {
-                    self.doubted.get_or_insert_with(|| self.server.clock_offset());
-                }
-                return Err(Refusal::Doubtful(doubt));
+        Ok(from)
+    }
+
+    /// Notes what is not believed.
+    fn believe(&mut self, checked: Result<(), Doubt>) -> Result<(), Refusal> {
+        checked.map_err(|doubt| {
+            self.traffic.event(Level::Warn, format_args!("sent an AT that is refused: {doubt}"));
+            if doubt == Doubt::FromTheFuture {
+                self.doubt();
             }
-        }
-        Ok(())
+            Refusal::Doubtful(doubt)
+        })
+    }
+
+    fn doubt(&mut self) {
+        self.doubted.get_or_insert_with(|| self.server.clock_offset());
     }
 
     fn peer(&mut self, transport: &LineTransport, line: &[u8], name: &[u8]) -> Result<(), Refusal> {

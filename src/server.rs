@@ -13,10 +13,13 @@
 //!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it what it
 //!   has told us since our link came up ([`Link`] knows when).
 //!
+//! * What was heard long ago is forgotten, by a rule that is the same on every server (`server/forgetting.rs`).
+//!
 //! Next: [`server/doors.rs`](../../src/proxyherd/server/doors.rs.html), its ports.
 
 mod changing;
 mod doors;
+mod forgetting;
 
 use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Door, HostPort, Limits, MAX_AHEAD, ServerConfig};
@@ -25,11 +28,11 @@ use crate::decimal;
 use crate::decimal::Time;
 use crate::identity::Identity;
 use crate::links::Link;
-use crate::locations::{Change, Locations, NeighborId, Order, Verdict, newness};
-use crate::log_file::Bytes;
+use crate::locations::{Change, Locations, NeighborId, Order, Stamp, Verdict, Version, newness};
 use crate::message::{At, WhatsAt};
 use crate::places::{self, Nearby, NotAsked, Places};
 use crate::watch::{HeardFrom, Watch};
+use forgetting::Forgetting;
 use reactor::{Deferred, Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -64,6 +67,30 @@ impl fmt::Display for Doubt {
     }
 }
 
+/// Why a server does not take what a client said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// The memory for locations is used up.
+    NoRoom,
+    /// It is about a new client, and the peer's address has brought too many of those.
+    BeyondShare,
+    /// It is about a new client, and our clock shows a time before that up to which the herd has forgotten.
+    ClockBehind,
+    /// The client is not known.
+    Unknown,
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotTaken::NoRoom => "there is no room for another client",
+            NotTaken::BeyondShare => "its address has brought more new clients than its share",
+            NotTaken::ClockBehind => "our clock is behind what the herd has already forgotten",
+            NotTaken::Unknown => "the client is not known",
+        })
+    }
+}
+
 /// One server of the herd.
 pub struct Server {
     name: String,
@@ -76,6 +103,7 @@ pub struct Server {
     /// The names of all servers of the herd.
     herd: BTreeSet<Box<[u8]>>,
     locations: RefCell<Locations>,
+    forgetting: Forgetting,
     links: OnceCell<Vec<Rc<Link>>>,
     places: RefCell<Rc<dyn Places>>,
     /// The last reading of the clock.
@@ -159,6 +187,7 @@ impl Server {
             limits: Cell::new(config.limits),
             herd: config.servers.keys().map(|name| name.as_bytes().into()).collect(),
             locations: RefCell::new(Locations::with_order(config.limits.memory, order)),
+            forgetting: Forgetting::default(),
             links: OnceCell::new(),
             places: RefCell::new(places),
             clock: Cell::new(None),
@@ -182,7 +211,9 @@ impl Server {
         let closing = self.clone();
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
             closing.links().iter().for_each(|link| link.close());
+            closing.stop_sweeping();
         });
+        self.begin_sweeping();
 
         let ended = self.clone();
         self.reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
@@ -300,23 +331,30 @@ impl Server {
         self.links()[neighbor].neighbor_disconnected(made, brought_news);
     }
 
-    /// Takes what a client said, as an AT; `line` is the same AT as a line. If it is newer than what is known, it is
-    /// stored and flooded. Returns false if there is no room for it.
-    pub fn take_iamat(&self, at: &At<'_>, line: &[u8]) -> bool {
-        let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, line, None);
+    /// Takes what a client at `from` said, as an AT; `line` is the same AT as a line. If it is newer than what is
+    /// known, it is stored and flooded.
+    ///
+    /// # Errors
+    /// Why the client must not get its reply.
+    pub fn take_iamat(&self, at: &At<'_>, line: &[u8], from: AddressGroup) -> Result<(), NotTaken> {
+        let heard = Stamp::from(self.time());
+        let version = Version { client: at.iamat.client, time: at.iamat.time, heard, line };
+        let verdict = {
+            let mut locations = self.locations.borrow_mut();
+            let horizon = locations.horizon();
+            locations.offer_version(&version, None, || self.admit(heard, horizon, from))
+        };
         self.watch.heard(at, line, HeardFrom::Client, &verdict);
-        match &verdict {
-            // It is stored by now: a link looks the line up when it writes it. Flooding first would send the old one.
-            Verdict::Newer(change) => self.flood(change, None),
-            // The client gets its reply all the same: we know at least what it said.
-            Verdict::Same | Verdict::Older(_) => {}
-            Verdict::NoRoom => {
-                log::warn!("no room for the client {}", Bytes(at.iamat.client));
-                return false;
-            }
+        self.spread(&verdict, at.iamat.client, None);
+        match verdict {
+            // The client gets its reply all the same if we know something newer.
+            Verdict::Newer(_) | Verdict::Same | Verdict::Older(_) => {}
+            Verdict::NoRoom => return Err(NotTaken::NoRoom),
+            Verdict::BeyondShare => return Err(NotTaken::BeyondShare),
+            Verdict::Forgotten => return Err(NotTaken::ClockBehind),
         }
         self.watch.done();
-        true
+        Ok(())
     }
 
     /// Whether an AT can be what it says: that a server of this herd heard it, and at a time that its clock could show.
@@ -324,37 +362,38 @@ impl Server {
     /// # Errors
     /// Why not.
     pub fn check_at(&self, at: &At<'_>) -> Result<(), Doubt> {
-        if !self.herd.contains(at.server) {
+        self.check_version(at.server, at.iamat.time, at.clock())
+    }
+
+    /// The same for an AT or a FORGOT: the server that it names, its time, and what that server's clock showed.
+    ///
+    /// # Errors
+    /// As [`check_at`](Server::check_at).
+    pub fn check_version(&self, server: &[u8], time: Time, clock: Option<Time>) -> Result<(), Doubt> {
+        if !self.herd.contains(server) {
             return Err(Doubt::UnknownServer);
         }
-        match at.clock() {
-            Some(clock) if at.iamat.time.is_later_than(clock, MAX_AHEAD) => Err(Doubt::TooFarAhead),
+        match clock {
+            Some(clock) if time.is_later_than(clock, MAX_AHEAD) => Err(Doubt::TooFarAhead),
             Some(clock) if clock.is_later_than(self.time(), MAX_CLOCK_LEAD) => Err(Doubt::FromTheFuture),
             _ => Ok(()),
         }
     }
 
-    /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. Returns whether the AT
-    /// was news.
-    pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) -> bool {
+    /// Takes an AT from another server: `from` is the neighbor, if it has said which one it is. The verdict says
+    /// whether the AT was news.
+    pub fn take_at(&self, at: &At<'_>, from: Option<NeighborId>) -> Verdict {
         let mut line = Vec::new();
         at.write_to(&mut line);
-        let verdict = self.locations.borrow_mut().offer_line(at.iamat.client, at.iamat.time, &line, from);
+        let heard = Stamp::from(at.clock().unwrap_or(at.iamat.time));
+        let version = Version { client: at.iamat.client, time: at.iamat.time, heard, line: &line };
+        let horizon = self.horizon();
+        let admit = || if heard < horizon { Err(Verdict::Forgotten) } else { Ok(()) };
+        let verdict = self.locations.borrow_mut().offer_version(&version, from, admit);
         self.watch.heard(at, &line, from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor), &verdict);
-        let is_news = matches!(verdict, Verdict::Newer(_));
-        match &verdict {
-            Verdict::Newer(change) => self.flood(change, from),
-            // The flood ends here: on a ring, passing it on again would never end.
-            Verdict::Same => {}
-            Verdict::Older(client) => {
-                if let Some(neighbor) = from {
-                    self.links()[neighbor].answer_older(*client);
-                }
-            }
-            Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(at.iamat.client)),
-        }
+        self.spread(&verdict, at.iamat.client, from);
         self.watch.done();
-        is_news
+        verdict
     }
 
     /// Tells every neighbor about a client, except the neighbor that told us: that one knows it.
@@ -362,12 +401,26 @@ impl Server {
         self.links().iter().for_each(|link| link.spread(change, from));
     }
 
+    /// Something was stored: takes care that the table does not become full.
+    fn keep_room(&self) {
+        let locations = self.locations.borrow();
+        if locations.is_crowded() || locations.is_making_room() {
+            drop(locations);
+            self.make_room();
+        }
+    }
+
     /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
     /// and does not fail: if the service fails, the reply says so. `None` if the client is not known.
     pub fn whats_at(&self, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;
+        // The sweep may not have come to it yet.
+        if known.heard < Stamp::from(self.time()).earlier_by(self.limits().forget).max(locations.horizon()) {
+            return None;
+        }
         // Parsed again for each question: keeping the fields of every client would cost more than these few questions.
+        // A FORGOT has no location.
         let location = known.at()?.iamat.location;
         let question = Nearby {
             latitude: location.latitude(),

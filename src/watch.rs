@@ -3,8 +3,8 @@
 //!
 //! Next: [`places/mod.rs`](mod@crate::places), where the answers to WHATSAT come from.
 
-use crate::locations::{NeighborId, Verdict};
-use crate::message::At;
+use crate::locations::{Known, NeighborId, Verdict};
+use crate::message::{At, Forgot};
 
 /// Where an AT came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub enum HeardFrom {
     Unnamed,
 }
 
+impl HeardFrom {
+    /// The neighbor, if it has said which one it is.
+    pub fn neighbor(self) -> Option<NeighborId> {
+        match self {
+            HeardFrom::Neighbor(neighbor) => Some(neighbor),
+            HeardFrom::Client | HeardFrom::Unnamed => None,
+        }
+    }
+}
+
 /// An observer of one server. Each method does nothing unless the observer has its own.
 ///
 /// The server calls it in the middle of its own work, while it borrows what it knows: an observer must only take notes.
@@ -27,7 +37,17 @@ pub trait Watch {
         let _ = (at, line, from, verdict);
     }
 
-    /// The server is about to write this AT line to a neighbor.
+    /// The same for a FORGOT. From a client, it is what an operator's FORGET was made into.
+    fn heard_forgot(&self, forgot: &Forgot<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+        let _ = (forgot, line, from, verdict);
+    }
+
+    /// The server has forgotten a client, because it had heard of it long ago.
+    fn forgot(&self, known: &Known) {
+        let _ = known;
+    }
+
+    /// The server is about to write this AT or FORGOT line to a neighbor.
     fn told(&self, neighbor: NeighborId, line: &[u8]) {
         let _ = (neighbor, line);
     }

@@ -256,6 +256,8 @@ A configuration file can change all of this; every setting is optional:
   line = 65536                         # maximum length of a line, in bytes
   ahead = \"1d\"                         # maximum that a client's time may be ahead
   memory = 1073741824                  # maximum of bytes for all locations
+  forget = \"7d\"                        # a client silent for this long is forgotten
+  clients_per_address = 100000         # new clients that one address may bring
   connections = 100000                 # maximum of connections (the system may allow less)
   connections_per_address = 1000       # maximum of those from one address
   buffers = 268435456                  # maximum of bytes that wait in all of them together

@@ -49,7 +49,7 @@ fn places_and_limits_are_read() {
         "[places]\nprovider = \"google\"\nbase_url = \"https://127.0.0.1:9/x\"\nca_file = \"ca.pem\"\n\
          connect_to = \"[::1]:8\"\ntimeout = \"2s\"\nkey_file = \"key\"\nmax_in_flight = 3\n\
          max_per_minute = 60\nmax_per_day = 5000\n\
-         [limits]\nline = 1000\nahead = \"1h\"\nmemory = 2000000\n",
+         [limits]\nline = 1000\nahead = \"1h\"\nmemory = 2000000\nforget = \"3days\"\nclients_per_address = 7\n",
     )
     .unwrap();
     assert_eq!(config.servers.len(), 5, "the paper's servers stay");
@@ -73,7 +73,14 @@ fn places_and_limits_are_read() {
     assert_eq!(config.places.lines["key_file"], "herd.toml, line 7");
     assert_eq!(
         config.limits,
-        Limits { line: 1000, ahead: Duration::from_secs(3600), memory: 2_000_000, ..Limits::default() }
+        Limits {
+            line: 1000,
+            ahead: Duration::from_secs(3600),
+            memory: 2_000_000,
+            forget: Duration::from_secs(3 * 24 * 3600),
+            clients_per_address: 7,
+            ..Limits::default()
+        }
     );
 }
 

@@ -16,7 +16,7 @@
 //! Next: `marks.rs`, such a set.
 
 use super::marks::Marks;
-use crate::locations::{Change, ClientId, Known, Locations, NeighborId, Place};
+use crate::locations::{Change, ClientId, Forgotten, Known, Locations, NeighborId, Place};
 
 /// What a neighbor has still to be told, while the link to it is up.
 pub(super) struct Pending {
@@ -79,6 +79,16 @@ impl Pending {
         }
     }
 
+    /// A client was forgotten. Must hear of every one while the link is up: another client may get its number.
+    pub(super) fn note_forgotten(&mut self, Forgotten { client, before, .. }: &Forgotten) {
+        self.ahead -= usize::from(self.will_tell(before.change, before.from));
+        if self.next.is_some_and(|next| next.client == *client) {
+            self.next = before.next;
+        }
+        self.lacking.remove(*client);
+        self.told_us.remove(*client);
+    }
+
     /// The neighbor has said something older about a client that is known.
     pub(super) fn note_lacking(&mut self, client: ClientId, known: &Known) {
         if !self.will_tell(known.change(), known.from) {
@@ -123,7 +133,8 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::locations::Verdict;
+    use crate::decimal::Time;
+    use crate::locations::{Stamp, Verdict};
     use crate::message::{Command, parse};
 
     const THEM: NeighborId = 3;
@@ -162,6 +173,13 @@ mod tests {
 
         fn comes_up(&mut self) {
             self.pending = Pending::everything(THEM, &self.locations);
+        }
+
+        /// Forgets what was heard before this.
+        fn forget(&mut self, horizon: u32) {
+            let horizon = Stamp::from(Time::parse(horizon.to_string().as_bytes()).unwrap());
+            self.locations.begin_sweep(false);
+            self.locations.sweep(9999, horizon, |forgotten| self.pending.note_forgotten(forgotten));
         }
 
         /// The next clients that are told, this number at most; checks the count.
@@ -291,5 +309,49 @@ mod tests {
         table.pending.tell_back();
         table.news("d", None);
         assert_eq!((table.pending.len(), table.told(9)), (2, "c d".to_owned()), "d is news by now");
+    }
+
+    #[test]
+    fn what_was_forgotten_is_not_told_and_leaves_the_walk_whole() {
+        for passed in 0..=4 {
+            for forgotten in 0..16u8 {
+                let mut table = Table::new();
+                // Heard at 2, 3, 4 and 5, or so long ago that it is forgotten.
+                for (number, client) in ["a", "b", "c", "d"].into_iter().enumerate() {
+                    table.time = if forgotten >> number & 1 == 1 { 0 } else { number as u32 + 10 };
+                    table.news(client, None);
+                }
+                table.comes_up();
+                let before = table.told(passed);
+                table.older("a");
+                table.forget(5);
+                let is_gone = |number: &usize| forgotten >> number & 1 == 1;
+                let left: Vec<&str> =
+                    (0..4).filter(|number| !is_gone(number)).map(|number| ["a", "b", "c", "d"][number]).collect();
+                let untold = left.iter().filter(|client| !before.contains(**client) || **client == "a");
+                let mut expected: Vec<&str> = untold.copied().collect();
+                assert_eq!(table.pending.len(), expected.len(), "{passed} {forgotten:b}");
+                // Another client gets the number of the one that is gone.
+                table.time = 100;
+                table.news("e", Some(THEM));
+                table.news("f", None);
+                expected.push("f");
+                assert_eq!((table.pending.len(), table.told(9)), (expected.len(), expected.join(" ")));
+                table.pending.tell_back();
+                assert_eq!(table.told(9), "e");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_neighbor_told_us_and_was_forgotten_is_not_told_back() {
+        let mut table = Table::new();
+        table.comes_up();
+        table.news("a b", Some(THEM));
+        table.forget(3);
+        table.news("c", None);
+        assert_eq!(table.told(9), "c");
+        table.pending.tell_back();
+        assert_eq!(table.told(9), "b");
     }
 }

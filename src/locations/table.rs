@@ -1,4 +1,4 @@
-//! [`Index`] and [`Chunks`]: a hash table in two parts that grows in small steps.
+//! [`Index`] and [`Chunks`]: a hash table in two parts that grows and shrinks in small steps.
 //!
 //! A `HashMap` of five million clients that grows moves all of them in one callback, and everybody waits for half a
 //! second. So the entries stand in chunks that never move, and the index is split into shards by the hash. Each shard
@@ -6,13 +6,17 @@
 //!
 //! Next: `identity.rs`, the keys and certificates of a server.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The number of shards is two to this power.
 const SHARD_BITS: u32 = 10;
 
-/// The number of entries in a chunk is two to this power.
-const CHUNK_BITS: u32 = 10;
+/// The number of entries in a chunk.
+const CHUNK: usize = 1024;
+
+/// The minimum number of slots of a shard that has any.
+const MIN_SLOTS: usize = 8;
 
 /// Finds the number of an entry by a hash of its key.
 pub(super) struct Index {
@@ -65,16 +69,53 @@ impl Index {
     pub(super) fn insert(&mut self, hash: Hash, number: u32) {
         let shard = &mut self.shards[shard(hash)];
         if shard.len >= shard.slots.len() / 4 * 3 {
-            let larger = vec![0; (shard.slots.len() * 2).max(8)];
-            let old = std::mem::replace(&mut shard.slots, larger);
-            old.into_iter().filter(|slot| *slot != 0).for_each(|slot| shard.place(slot));
+            shard.resize((shard.slots.len() * 2).max(MIN_SLOTS));
         }
         shard.len += 1;
-        shard.place(u64::from(upper(hash.0)) << 32 | u64::from(number + 1));
+        shard.place(slot(hash, number));
+    }
+
+    /// Removes an entry that is there.
+    pub(super) fn remove(&mut self, hash: Hash, number: u32) {
+        let shard = &mut self.shards[shard(hash)];
+        shard.take(slot(hash, number));
+        shard.len -= 1;
+        if shard.slots.len() > MIN_SLOTS && shard.len < shard.slots.len() / 8 {
+            shard.resize(shard.slots.len() / 4);
+        }
     }
 }
 
 impl Shard {
+    fn resize(&mut self, slots: usize) {
+        let old = std::mem::replace(&mut self.slots, vec![0; slots.max(MIN_SLOTS)]);
+        old.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.place(slot));
+    }
+
+    /// Takes a slot out, and moves those after it that would not be found any more: a search ends at a free slot.
+    fn take(&mut self, slot: u64) {
+        let mask = self.slots.len() - 1;
+        let mut free = upper(slot) as usize & mask;
+        while self.slots[free] != slot {
+            free = (free + 1) & mask;
+        }
+        let mut at = free;
+        loop {
+            at = (at + 1) & mask;
+            let other = self.slots[at];
+            if other == 0 {
+                break;
+            }
+            // How far it stands from where its search begins: if the free slot is on that way, it moves there.
+            let way = at.wrapping_sub(upper(other) as usize) & mask;
+            if way >= (at.wrapping_sub(free) & mask) {
+                self.slots[free] = other;
+                free = at;
+            }
+        }
+        self.slots[free] = 0;
+    }
+
     fn place(&mut self, slot: u64) {
         let mask = self.slots.len() - 1;
         let mut at = upper(slot) as usize & mask;
@@ -83,6 +124,10 @@ impl Shard {
         }
         self.slots[at] = slot;
     }
+}
+
+fn slot(hash: Hash, number: u32) -> u64 {
+    u64::from(upper(hash.0)) << 32 | u64::from(number + 1)
 }
 
 /// The shard takes the lower bits, the place in it the upper ones: with the same bits for both, all entries of a shard
@@ -95,41 +140,100 @@ fn upper(bits: u64) -> u32 {
     (bits >> 32) as u32
 }
 
-/// A vector that never moves more than one chunk.
+/// Numbered entries, which never move more than one chunk. A number that is free again is given to the next entry, the
+/// one in the lowest chunk first; a chunk without entries gives its memory back.
 pub(super) struct Chunks<T> {
-    chunks: Vec<Vec<T>>,
+    chunks: Vec<Chunk<T>>,
+    /// The chunks that have a free number.
+    roomy: BTreeSet<usize>,
+    len: usize,
+}
+
+/// The entries with [`CHUNK`] numbers in a row.
+struct Chunk<T> {
+    entries: Vec<Option<T>>,
+    /// Which of them are `None`.
+    free: Vec<u16>,
 }
 
 impl<T> Chunks<T> {
     pub(super) fn new() -> Chunks<T> {
-        Chunks { chunks: Vec::new() }
+        Chunks { chunks: Vec::new(), roomy: BTreeSet::new(), len: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
-        match self.chunks.split_last() {
-            Some((last, full)) => (full.len() << CHUNK_BITS) + last.len(),
-            None => 0,
-        }
+        self.len
     }
 
-    pub(super) fn push(&mut self, value: T) {
-        match self.chunks.last_mut() {
-            Some(last) if last.len() < 1 << CHUNK_BITS => last.push(value),
-            _ => self.chunks.push(vec![value]),
+    /// All numbers in use are less than this.
+    pub(super) fn end(&self) -> usize {
+        self.chunks.len() * CHUNK
+    }
+
+    /// Adds an entry, unless all numbers below `u32::MAX` are in use. Returns its number.
+    pub(super) fn insert(&mut self, value: T) -> Option<u32> {
+        let chunk = match self.roomy.first() {
+            Some(chunk) => *chunk,
+            None => {
+                self.chunks.push(Chunk { entries: Vec::new(), free: Vec::new() });
+                self.roomy.insert(self.chunks.len() - 1);
+                self.chunks.len() - 1
+            }
+        };
+        let Chunk { entries, free } = &mut self.chunks[chunk];
+        let place = free.last().map_or(entries.len(), |place| usize::from(*place));
+        let number = u32::try_from(chunk * CHUNK + place).ok().filter(|number| *number != u32::MAX)?;
+        match free.pop() {
+            Some(_) => entries[place] = Some(value),
+            None => entries.push(Some(value)),
         }
+        if free.is_empty() && entries.len() == CHUNK {
+            self.roomy.remove(&chunk);
+        }
+        self.len += 1;
+        Some(number)
+    }
+
+    pub(super) fn remove(&mut self, number: u32) -> Option<T> {
+        let (at, place) = split(number);
+        let chunk = self.chunks.get_mut(at)?;
+        let value = chunk.entries.get_mut(place)?.take()?;
+        chunk.free.push(place as u16);
+        if chunk.free.len() == chunk.entries.len() {
+            *chunk = Chunk { entries: Vec::new(), free: Vec::new() };
+        }
+        self.roomy.insert(at);
+        self.len -= 1;
+        while self.chunks.last().is_some_and(|last| last.entries.is_empty()) {
+            self.chunks.pop();
+            self.roomy.remove(&self.chunks.len());
+        }
+        Some(value)
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&T> {
+        let (chunk, place) = split(number);
+        self.chunks.get(chunk)?.entries.get(place)?.as_ref()
     }
 
     /// # Panics
     /// If there is no such entry.
     pub(super) fn at(&self, number: u32) -> &T {
-        &self.chunks[number as usize >> CHUNK_BITS][number as usize & ((1 << CHUNK_BITS) - 1)]
+        let (chunk, place) = split(number);
+        self.chunks[chunk].entries[place].as_ref().expect("the number is in use")
     }
 
     /// # Panics
     /// If there is no such entry.
     pub(super) fn at_mut(&mut self, number: u32) -> &mut T {
-        &mut self.chunks[number as usize >> CHUNK_BITS][number as usize & ((1 << CHUNK_BITS) - 1)]
+        let (chunk, place) = split(number);
+        self.chunks[chunk].entries[place].as_mut().expect("the number is in use")
     }
+}
+
+/// The chunk of a number, and its place in it.
+fn split(number: u32) -> (usize, usize) {
+    (number as usize / CHUNK, number as usize % CHUNK)
 }
 
 #[cfg(test)]
@@ -147,7 +251,7 @@ mod tests {
         assert_eq!(find(&index, &keys, &key(0)), None, "an empty one");
         for number in 0..COUNT {
             index.insert(index.hash(&key(number)), number);
-            keys.push(key(number));
+            assert_eq!(keys.insert(key(number)), Some(number));
         }
         assert_eq!(keys.len(), COUNT as usize);
         for number in 0..COUNT {
@@ -156,6 +260,49 @@ mod tests {
         for number in COUNT..2 * COUNT {
             assert_eq!(find(&index, &keys, &key(number)), None);
         }
+    }
+
+    #[test]
+    fn what_was_removed_is_not_found_and_everything_else_is() {
+        const COUNT: u32 = 20_000;
+        // With few different hashes, the searches are long, and wrap around the end of a shard.
+        for hashes in [3, 1000, u64::from(COUNT)] {
+            let hash = |number: u32| Hash((u64::from(number) % hashes).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let count = if hashes == 3 { 500 } else { COUNT };
+            let mut index = Index::new();
+            (0..count).for_each(|number| index.insert(hash(number), number));
+            for number in (0..count).filter(|number| number % 7 != 0) {
+                index.remove(hash(number), number);
+            }
+            for number in 0..count {
+                let found = index.find(hash(number), |found| found == number);
+                assert_eq!(found, (number % 7 == 0).then_some(number), "{hashes}");
+            }
+            (0..count).filter(|number| number % 7 == 0).for_each(|number| index.remove(hash(number), number));
+            assert!(index.shards.iter().all(|shard| shard.len == 0 && shard.slots.len() <= 4 * MIN_SLOTS));
+        }
+    }
+
+    #[test]
+    fn numbers_are_used_again_and_empty_chunks_give_their_memory_back() {
+        let mut chunks = Chunks::new();
+        let count = 3 * CHUNK as u32;
+        for number in 0..count {
+            assert_eq!(chunks.insert(number), Some(number));
+        }
+        assert_eq!((chunks.remove(5), chunks.remove(5), chunks.remove(count)), (Some(5), None, None));
+        assert_eq!((chunks.get(5), chunks.len()), (None, count as usize - 1));
+        chunks.remove(2000);
+        assert_eq!((chunks.insert(70), chunks.insert(71), chunks.insert(72)), (Some(5), Some(2000), Some(count)));
+        for number in CHUNK as u32..2 * CHUNK as u32 {
+            chunks.remove(number);
+        }
+        assert!(chunks.chunks[1].entries.capacity() == 0 && chunks.chunks.len() == 4);
+        for number in 2 * CHUNK as u32..=count {
+            chunks.remove(number);
+        }
+        assert_eq!((chunks.chunks.len(), chunks.end(), chunks.len()), (1, CHUNK, CHUNK));
+        assert_eq!((*chunks.at(5), chunks.insert(9)), (70, Some(CHUNK as u32)));
     }
 
     #[test]

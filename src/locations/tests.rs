@@ -130,3 +130,107 @@ fn clients_are_listed_in_the_order_of_their_last_change() {
     assert_eq!(locations.get(b"c").unwrap().line, b"AT A +1.000000000 c +1+1 8");
     assert!(locations.get(b"e").is_none());
 }
+
+/// What the table has of all its clients, in the order of the last change.
+fn all(locations: &Locations) -> String {
+    let names: Vec<String> =
+        locations.iter().map(|known| String::from_utf8_lossy(&known.client).into_owned()).collect();
+    names.join(" ")
+}
+
+/// Sweeps the whole table.
+fn sweep(locations: &mut Locations, horizon: u32) -> Vec<String> {
+    let horizon = Stamp::from(Time::parse(horizon.to_string().as_bytes()).unwrap());
+    let mut gone = Vec::new();
+    locations.begin_sweep(false);
+    while locations.left_to_sweep() > 0 {
+        locations.sweep(100, horizon, |forgotten| {
+            gone.push(String::from_utf8_lossy(&forgotten.known.client).into_owned());
+        });
+    }
+    gone
+}
+
+#[test]
+fn what_was_heard_before_the_horizon_is_forgotten_whatever_its_clients_clock_showed() {
+    let mut locations = Locations::new(1 << 20);
+    for line in [
+        "AT A +0.000000000 a +1+1 10",
+        "AT A -5.000000000 b +1+1 15",
+        "AT A +11.000000000 c +1+1 0",
+        "AT A +0.000000000 d +1+1 12",
+        "AT A +1.000000000 a +1+1 11",
+    ] {
+        assert!(is_newer(&mut locations, line));
+    }
+    assert_eq!(sweep(&mut locations, 10), Vec::<String>::new());
+    assert_eq!(sweep(&mut locations, 12), ["b", "c"]);
+    assert_eq!((all(&locations), locations.len()), ("d a".to_owned(), 2));
+    assert!(locations.get(b"b").is_none() && locations.get(b"a").is_some());
+    assert!(is_newer(&mut locations, "AT A +1.000000000 e +1+1 1"));
+    assert!(is_newer(&mut locations, "AT A +1.000000000 b +1+1 1"), "it may be older than what was forgotten");
+    assert_eq!(all(&locations), "d a e b");
+    assert_eq!(sweep(&mut locations, 100).len(), 4);
+    assert!(locations.is_empty() && locations.bytes == 0 && locations.first().is_none());
+    assert!(is_newer(&mut locations, "AT A +1.000000000 e +1+1 1"));
+    assert_eq!(all(&locations), "e");
+}
+
+#[test]
+fn the_list_of_changes_is_whole_whatever_is_forgotten() {
+    for forgotten in 0..32u32 {
+        let mut locations = Locations::new(1 << 20);
+        let mut expected = Vec::new();
+        for client in 0..5 {
+            let heard = if forgotten >> client & 1 == 1 { 0 } else { 9 };
+            assert!(is_newer(&mut locations, &format!("AT A +{heard}.000000000 c{client} +1+1 0")));
+            if heard == 9 {
+                expected.push(format!("c{client}"));
+            }
+        }
+        assert_eq!(sweep(&mut locations, 5).len(), 5 - expected.len());
+        assert_eq!(all(&locations), expected.join(" "));
+        assert!(is_newer(&mut locations, "AT A +9.000000000 new +1+1 0"));
+        expected.push("new".to_owned());
+        assert_eq!(all(&locations), expected.join(" "), "{forgotten:b}");
+    }
+}
+
+#[test]
+fn a_table_that_is_nearly_full_forgets_the_sixteenth_that_was_heard_first() {
+    const CLIENTS: usize = 320;
+    let mut locations = Locations::new(CLIENTS * (ENTRY_OVERHEAD + RESERVED_LINE + 4));
+    for number in 0..CLIENTS * 15 / 16 {
+        assert!(!locations.is_crowded());
+        // In an order of their own.
+        let heard = number * 7 % (CLIENTS * 15 / 16);
+        assert!(is_newer(&mut locations, &format!("AT A +{heard}.000000000 {number:04} +1+1 0")));
+    }
+    assert!(!locations.is_crowded());
+    assert!(is_newer(&mut locations, "AT A +900.000000000 more +1+1 0"));
+    assert!(locations.is_crowded());
+    let horizon = locations.next_horizon();
+    assert!(locations.forget_before(horizon) && !locations.forget_before(horizon));
+    assert!(!locations.is_crowded() && locations.is_making_room(), "once is enough");
+    let mut gone = Vec::new();
+    while locations.is_making_room() {
+        locations.sweep(100, horizon, |forgotten| gone.push(forgotten.known.heard));
+    }
+    assert_eq!(gone.len(), 301 / 16 + 1);
+    assert!(gone.iter().all(|heard| *heard < horizon) && locations.iter().all(|known| known.heard >= horizon));
+    assert!(!locations.is_crowded());
+}
+
+#[test]
+fn a_client_that_may_not_come_in_leaves_nothing_behind_and_one_that_is_known_is_not_asked_about() {
+    let mut locations = Locations::new(1 << 20);
+    let heard = Stamp::FIRST;
+    let time = |text: &str| Time::parse(text.as_bytes()).unwrap();
+    let version = Version { client: b"k", time: time("1"), heard, line: b"AT A +1.000000000 k +1+1 1" };
+    assert_eq!(locations.offer_version(&version, None, || Err(Verdict::BeyondShare)), Verdict::BeyondShare);
+    assert_eq!((locations.len(), locations.bytes), (0, 0));
+    assert!(matches!(locations.offer_version(&version, None, || Ok(())), Verdict::Newer(_)));
+    let version = Version { time: time("2"), ..version };
+    let verdict = locations.offer_version(&version, None, || panic!("it is known"));
+    assert!(matches!(verdict, Verdict::Newer(_)));
+}

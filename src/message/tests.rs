@@ -127,7 +127,7 @@ fn an_at_is_read_and_written_back() {
 fn the_first_thing_that_is_wrong_is_named() {
     for (line, why) in [
         (" \t", "the line is blank"),
-        ("iamat a +1+2 3", "the first word is not a command: IAMAT, WHATSAT, AT or PEER"),
+        ("iamat a +1+2 3", "the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON or PEER"),
         ("IAMAT", "the client is missing"),
         ("IAMAT a", "the location is missing"),
         ("IAMAT a 1+2 3", "the latitude has no sign before it"),
@@ -147,6 +147,12 @@ fn the_first_thing_that_is_wrong_is_named() {
         ("AT A", "the difference is missing"),
         ("AT A +1 a +1+2 3", "the difference is not a sign, digits, a point and nine digits"),
         ("PEER", "the server is missing"),
+        ("FORGET", "the client is missing"),
+        ("FORGOT A", "the difference is missing"),
+        ("FORGOT A +1 a 3", "the difference is not a sign, digits, a point and nine digits"),
+        ("FORGOT A +1.000000000 a", "the time is missing"),
+        ("FORGOT A +1.000000000 a +1+2", "the time is not seconds: at most twelve digits, and nine after a point"),
+        ("HORIZON soon", "the time is not seconds: at most twelve digits, and nine after a point"),
     ] {
         assert_eq!(parse(line.as_bytes()).map_err(|wrong| wrong.to_string()), Err(why.to_owned()), "{line}");
     }
@@ -164,6 +170,9 @@ fn wrong_numbers_of_fields_and_unknown_commands_are_invalid() {
         "AT",
         "PEER",
         "PEER a b",
+        "FORGET a b",
+        "FORGOT A +1.000000000 a 3 4",
+        "HORIZON 1 2",
     ] {
         invalid(line.as_bytes());
     }

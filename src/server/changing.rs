@@ -1,6 +1,6 @@
 //! What of a server can be replaced while it runs: its limits, its keys and certificates, its Places service.
 //!
-//! Next: `../connections.rs`, the connections that peers have made to it.
+//! Next: `forgetting.rs`, how a server forgets.
 
 use super::Server;
 use crate::config::Limits;

@@ -56,11 +56,11 @@ fn at_the_level_debug_the_log_says_why_a_command_was_refused() {
         let mut process = Process::start(directory.path(), &arguments, &[]);
         let mut client = Client::connect(port);
         let refused = [
-            ("HELLO", "the first word is not a command: IAMAT, WHATSAT, AT or PEER"),
+            ("HELLO", "the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON or PEER"),
             ("IAMAT kiwi 34.0-118.0 1400794645", "the latitude has no sign before it"),
             ("IAMAT kiwi +34.0-118.0 999999999999", "the time is more than 86400s ahead of our clock"),
             ("WHATSAT nobody 10 5", "the client is not known"),
-            ("AT Alford +0.000000000 kiwi +1+2 3", "an AT comes from a neighbor's address, and this is not one"),
+            ("AT Alford +0.000000000 kiwi +1+2 3", "only a neighbor says this, and this is not one's address"),
             ("PEER Bolden", "PEER is not the first line"),
         ];
         for (line, _) in refused {

@@ -5,7 +5,7 @@
 
 use crate::held_places::HeldPlaces;
 use crate::util::PATIENCE;
-use proxyherd::config::{Config, HostPort, ServerConfig};
+use proxyherd::config::{Config, HostPort, Limits, ServerConfig};
 use proxyherd::locations::newness;
 use proxyherd::places::Places;
 use proxyherd::server::Server;
@@ -163,7 +163,9 @@ pub(crate) fn herd(neighbors: &[(&str, SocketAddr)]) -> Config {
     let mut servers: std::collections::BTreeMap<_, _> =
         neighbors.iter().map(|(name, at)| ((*name).to_owned(), server(at.ip(), at.port(), Vec::new()))).collect();
     servers.insert("Alford".to_owned(), server(IpAddr::from([127, 0, 0, 1]), 0, names));
-    Config { servers, ..Config::default() }
+    // Tests have times of long ago where the time does not matter.
+    let limits = Limits { forget: Duration::MAX, ..Limits::default() };
+    Config { servers, limits, ..Config::default() }
 }
 
 /// The port on which a neighbor or a service listens, and the test behind it.

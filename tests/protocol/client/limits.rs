@@ -150,3 +150,24 @@ fn when_all_buffers_are_full_the_largest_goes() {
     small.send("\n");
     assert_eq!(small.line().len(), 20_002);
 }
+
+#[test]
+fn an_address_may_bring_its_share_of_new_clients_and_those_that_are_known_go_on() {
+    let harness = Harness::new();
+    let forget = Duration::from_secs(300);
+    let server = start(&harness, Limits { clients_per_address: 3, forget, ..Limits::default() });
+    let (mut one, mut again) = (harness.connect_from(ONE, server), harness.connect_from(ONE, server));
+    let is_taken = |client: &mut Connection<'_>, name: &str| {
+        let line = format!("IAMAT {name} +1+2 {}", harness.next());
+        let reply = client.ask(&line);
+        assert!(reply.starts_with("AT Alford ") || reply == format!("? {line}"), "{reply}");
+        reply.starts_with("AT ")
+    };
+    assert!(["a", "b", "a", "b"].iter().all(|name| is_taken(&mut one, name)));
+    assert!(is_taken(&mut again, "c") && !is_taken(&mut again, "d") && !is_taken(&mut one, "e"));
+    assert!(["a", "b", "c"].iter().all(|name| is_taken(&mut one, name)), "those are not new");
+    let mut other = harness.connect_from(OTHER, server);
+    assert!(is_taken(&mut other, "d") && is_taken(&mut one, "d"), "somebody else may bring it");
+    harness.advance(Duration::from_secs(101));
+    assert!(is_taken(&mut one, "e") && !is_taken(&mut one, "f"));
+}

@@ -3,6 +3,7 @@
 
 mod catching_up;
 mod flooding;
+mod forgetting;
 mod links;
 mod peer_and_at;
 mod pings;

@@ -1,7 +1,8 @@
 //! PEER and AT on a connection to the server: which peer may say them, and what the server does.
 
-use crate::harness::{Connection, Harness, NOW, Port};
+use crate::harness::{Connection, Harness, NOW, Port, herd};
 use crate::held_places::HeldPlaces;
+use proxyherd::config::Config;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,28 +11,59 @@ use std::time::Duration;
 const ELSEWHERE: &str = "127.0.0.2:1";
 
 /// Alford with its neighbors Bolden and Zed, both played by the test.
-struct Three<'s> {
+pub(super) struct Three<'s> {
     harness: &'s Harness,
     server: SocketAddr,
     /// Alford's links to them.
     bolden: Connection<'s>,
     zed: Connection<'s>,
-    _ports: [Port<'s>; 2],
+    ports: [Port<'s>; 2],
 }
 
 impl<'s> Three<'s> {
     #[track_caller]
-    fn new(harness: &'s Harness) -> Three<'s> {
+    pub(super) fn new(harness: &'s Harness) -> Three<'s> {
+        Three::of(harness, |config| config)
+    }
+
+    /// The same, with another configuration.
+    #[track_caller]
+    pub(super) fn of(harness: &'s Harness, change: impl FnOnce(Config) -> Config) -> Three<'s> {
         let ports = [harness.listen(), harness.listen()];
         let [bolden, zed] = ports.each_ref().map(Port::address);
-        let (server, _) = harness.start_among(&[("Bolden", bolden), ("Zed", zed)]);
+        let config = change(herd(&[("Bolden", bolden), ("Zed", zed)]));
+        let server = harness.start(&config, Rc::new(HeldPlaces::default()));
         let [bolden, zed] = ports.each_ref().map(Port::accept_link);
-        Three { harness, server, bolden, zed, _ports: ports }
+        Three { harness, server, bolden, zed, ports }
+    }
+
+    /// Breaks the link to Bolden, and waits for the next one. Returns what Bolden is told on it.
+    #[track_caller]
+    pub(super) fn bring_link_up_again(&mut self) -> Vec<String> {
+        self.bolden.half_close();
+        let harness = self.harness;
+        let mut next = None;
+        harness.turn_until("the link is tried again", || {
+            harness.advance(Duration::from_millis(100));
+            next = self.ports[0].try_accept();
+            next.is_some()
+        });
+        self.bolden = next.unwrap();
+        assert_eq!(self.bolden.line(), "PEER Alford");
+        let [mut told, _] = self.told();
+        told.retain(|line| !line.contains(" marker "));
+        told
+    }
+
+    /// A connection to Alford from another machine.
+    #[track_caller]
+    pub(super) fn connect_from(&self, address: [u8; 4]) -> Connection<'s> {
+        self.harness.connect_from(address, self.server)
     }
 
     /// A new connection to Alford. If there is a name, the first line on it is PEER with this name.
     #[track_caller]
-    fn connect(&self, peer: Option<&str>) -> Connection<'s> {
+    pub(super) fn connect(&self, peer: Option<&str>) -> Connection<'s> {
         let mut connection = self.harness.connect(self.server);
         if let Some(name) = peer {
             connection.send(format!("PEER {name}\n"));
@@ -41,7 +73,7 @@ impl<'s> Three<'s> {
 
     /// The lines that each neighbor has got since the last call.
     #[track_caller]
-    fn told(&mut self) -> [Vec<String>; 2] {
+    pub(super) fn told(&mut self) -> [Vec<String>; 2] {
         // This news goes to both neighbors, after everything that was sent before.
         let marker = self.connect(None).ask(&format!("IAMAT marker +1+2 {}", self.harness.next()));
         [&mut self.bolden, &mut self.zed].map(|link| {

@@ -319,7 +319,7 @@ impl Book {
                 }
             }
             Verdict::Older(_) | Verdict::Same => {}
-            Verdict::NoRoom => {
+            Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare => {
                 self.fail(Invariant::KeepsAcknowledged, || "there was no room for a handful of clients".to_owned());
             }
         }

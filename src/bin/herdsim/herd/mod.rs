@@ -5,7 +5,7 @@
 use crate::herd::rules::Rule;
 use crate::herd::topology::Graph;
 use proxyherd::address_group::AddressGroup;
-use proxyherd::config::{Config, HostPort, PlacesConfig, ServerConfig};
+use proxyherd::config::{Config, HostPort, Limits, PlacesConfig, ServerConfig};
 use proxyherd::places::{self, Nearby, Places};
 use proxyherd::server::Server;
 use proxyherd::watch::Watch;
@@ -14,6 +14,7 @@ use reactor::{Deferred, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 pub(crate) mod feeder;
 pub(crate) mod rules;
@@ -148,7 +149,9 @@ fn config(graph: &Graph) -> Config {
         }
     }
     servers.values_mut().for_each(|server| server.neighbors.sort());
-    Config { servers, ..Config::default() }
+    // Nothing is forgotten unless a run is about that: clocks jump by half a day.
+    let limits = Limits { forget: Duration::MAX, ..Limits::default() };
+    Config { servers, limits, ..Config::default() }
 }
 
 fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {

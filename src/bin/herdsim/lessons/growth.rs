@@ -70,7 +70,7 @@ impl Watch for Teller {
         match verdict {
             Verdict::Newer(_) => {}
             Verdict::Older(_) => return self.tally.older.set(self.tally.older.get() + 1),
-            Verdict::Same | Verdict::NoRoom => return,
+            Verdict::Same | Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare => return,
         }
         let number = std::str::from_utf8(at.iamat.client).ok().and_then(|name| name.parse::<usize>().ok());
         let herd = self.herd.borrow();

@@ -1,0 +1,118 @@
+//! How a table forgets. What was heard before a certain moment is forgotten, and only that decides: not the order in
+//! which clients came, nor the server at which they came. So tables that are forgetting stay equal.
+//!
+//! The moment is the later one of two: the clock less `[limits] forget`, and the table's *horizon*. A table that is
+//! nearly full moves its horizon on, past its oldest sixteenth, and the server tells its neighbors
+//! ([`crate::server`]).
+//!
+//! Nothing is sorted by age. A *sweep* passes all entries, some at a time, and removes the old ones. A list in the
+//! order of age would cost every IAMAT a move in it, and every entry eight bytes.
+//!
+//! Next: [`locations/table.rs`](../../src/proxyherd/locations/table.rs.html), the table below.
+
+use super::{Before, ClientId, Known, Locations, NOBODY, Stamp, size};
+
+/// The table is nearly full when less than one part in this number is free; then this part of it is forgotten.
+const PART: usize = 16;
+
+/// How many entries are looked at to find out how old the oldest part of them is.
+const SAMPLE: usize = 1024;
+
+/// A sweep under way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sweep {
+    /// The number of the next entry.
+    next: u32,
+    /// How many numbers are left.
+    left: usize,
+    /// It makes room: others wait for it.
+    is_urgent: bool,
+}
+
+/// A client that was forgotten.
+#[derive(Debug, Clone)]
+pub struct Forgotten {
+    /// The number that it had. Another client may get it.
+    pub client: ClientId,
+    /// What was known of it.
+    pub known: Known,
+    /// The place that it had.
+    pub before: Before,
+}
+
+impl Locations {
+    /// What was heard before this is forgotten, because there was no room for it here, or at another server.
+    pub fn horizon(&self) -> Stamp {
+        self.horizon
+    }
+
+    /// Moves the horizon on. Returns whether that was news.
+    pub fn forget_before(&mut self, horizon: Stamp) -> bool {
+        let is_later = horizon > self.horizon;
+        if is_later {
+            self.horizon = horizon;
+            self.begin_sweep(true);
+        }
+        is_later
+    }
+
+    /// Whether the table is nearly full, and nothing is being done about it yet.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.bytes > self.limit - self.limit / PART && !self.is_making_room()
+    }
+
+    /// Whether a sweep is under way that makes room.
+    pub(crate) fn is_making_room(&self) -> bool {
+        self.sweep.is_urgent && self.sweep.left > 0
+    }
+
+    /// The horizon that would forget the oldest part of the table.
+    pub(crate) fn next_horizon(&self) -> Stamp {
+        let numbers = self.known.end();
+        let step = (numbers / SAMPLE).max(1);
+        let sampled = (0..numbers).step_by(step).filter_map(|number| self.known.get(number as u32));
+        let mut stamps: Vec<Stamp> = sampled.map(|known| known.heard).collect();
+        stamps.sort_unstable();
+        stamps.get(stamps.len() / PART).map_or(Stamp::FIRST, |stamp| stamp.next())
+    }
+
+    /// Begins a sweep of the whole table.
+    pub(crate) fn begin_sweep(&mut self, is_urgent: bool) {
+        self.sweep = Sweep { next: 0, left: self.known.end(), is_urgent };
+    }
+
+    /// How many entries the sweep has still to look at.
+    pub(crate) fn left_to_sweep(&self) -> usize {
+        self.sweep.left
+    }
+
+    /// Goes on with the sweep: looks at `most` entries, and forgets those that were heard before `horizon`.
+    pub(crate) fn sweep(&mut self, most: usize, horizon: Stamp, mut forgotten: impl FnMut(&Forgotten)) {
+        for _ in 0..most.min(self.sweep.left) {
+            let number = self.sweep.next;
+            self.sweep.next += 1;
+            self.sweep.left -= 1;
+            if self.known.get(number).is_some_and(|known| known.heard < horizon)
+                && let Some(gone) = self.remove(number)
+            {
+                forgotten(&gone);
+            }
+        }
+    }
+
+    fn remove(&mut self, number: u32) -> Option<Forgotten> {
+        let known = self.known.remove(number)?;
+        self.index.remove(self.index.hash(&known.client), number);
+        self.bytes -= size(&known.client, &known.line);
+        match known.after {
+            NOBODY => self.last = known.before,
+            after => self.known.at_mut(after).before = known.before,
+        }
+        match known.before {
+            NOBODY => self.first = known.after,
+            before => self.known.at_mut(before).after = known.after,
+        }
+        let before = Before { change: known.change, from: known.from, next: self.place(known.after) };
+        Some(Forgotten { client: ClientId(number), known, before })
+    }
+}

@@ -1,0 +1,49 @@
+//! [`Refusal`]: why a server does not carry out a command.
+//!
+//! Next: `../replies.rs`, what a connection is owed.
+
+use crate::message::Malformed;
+use crate::server::{Doubt, NotTaken};
+use std::fmt;
+use std::time::Duration;
+
+/// Why a command is refused. The log says it, at the level debug; the peer only gets its line back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Malformed(Malformed),
+    /// The time of an IAMAT is more than this ahead of our clock.
+    TooFarAhead(Duration),
+    /// An IAMAT of a new client, or a FORGET, that the server does not take.
+    NotTaken(NotTaken),
+    /// A FORGET from another machine.
+    NotFromHere,
+    /// A WHATSAT about a client of which nobody has told us.
+    UnknownClient,
+    /// An AT, a FORGOT or a HORIZON from an address that is not a neighbor's.
+    NotFromANeighbor,
+    /// An AT that cannot be what it says.
+    Doubtful(Doubt),
+    /// A PEER that is not the first line.
+    PeerNotFirst,
+    /// A PEER with a name that is not a neighbor's.
+    NotANeighbor,
+    /// A PEER from a peer that has not proved its name with a certificate.
+    NotProved,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Malformed(wrong) => wrong.fmt(f),
+            Refusal::TooFarAhead(most) => write!(f, "the time is more than {most:?} ahead of our clock"),
+            Refusal::NotTaken(why) => why.fmt(f),
+            Refusal::NotFromHere => f.write_str("a FORGET comes from this machine, and this one does not"),
+            Refusal::UnknownClient => f.write_str("the client is not known"),
+            Refusal::NotFromANeighbor => f.write_str("only a neighbor says this, and this is not one's address"),
+            Refusal::Doubtful(doubt) => doubt.fmt(f),
+            Refusal::PeerNotFirst => f.write_str("PEER is not the first line"),
+            Refusal::NotANeighbor => f.write_str("PEER does not name a neighbor"),
+            Refusal::NotProved => f.write_str("PEER needs a certificate for its name, shown at our `link`"),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! How a server forgets: what is too old, what an operator wants gone, and the oldest part of a table that is full.
+//!
+//! ```text
+//!   the clock less [limits] forget --+
+//!                                    +-- the later one --> a sweep forgets what was heard before it
+//!   the herd's horizon --------------+
+//!        ^   a table that is nearly full moves it on; so does a neighbor that says HORIZON
+//! ```
+//!
+//! The horizon goes through the herd like news, so a full table ends in equal tables everywhere, whatever came in which
+//! order, and at which server. A server whose table is smaller than those of the others decides for all of them.
+//!
+//! A client that an operator wants gone has a version like any other, a FORGOT without a location. It is newer than
+//! what it replaces, spreads as an AT does, and is itself forgotten in its time.
+//!
+//! Next: `../newcomers.rs`, how many new clients an address may bring.
+
+use super::{ClockOffset, NotTaken, Server};
+use crate::address_group::AddressGroup;
+use crate::decimal::Time;
+use crate::locations::{NeighborId, Stamp, Verdict, Version};
+use crate::log_file::Bytes;
+use crate::message::Forgot;
+use crate::newcomers::{Newcomers, Share};
+use crate::watch::HeardFrom;
+use reactor::DelayedCall;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Maximum number of entries that a sweep looks at before others have their turn: a millisecond's work.
+const MAX_SWEPT: usize = 1024;
+
+/// A sweep passes the whole table in this time, if it does not make room.
+const SWEEP_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a sweep goes on in a small table.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// While the table is nearly full, each piece of news has this many entries looked at. So the sweep has passed the
+/// whole table before it is full: a sixteenth of it is free at the beginning.
+const SWEPT_FOR_NEWS: usize = 32;
+
+/// What a server needs for it.
+#[derive(Default)]
+pub(super) struct Forgetting {
+    pub(super) newcomers: RefCell<Newcomers>,
+    sweeping: RefCell<Option<DelayedCall>>,
+    /// How the clock stood when something was last forgotten because of it.
+    by_clock: Cell<Option<ClockOffset>>,
+}
+
+impl Server {
+    /// What was heard before this is forgotten.
+    pub fn horizon(&self) -> Stamp {
+        Stamp::from(self.time()).earlier_by(self.limits().forget).max(self.locations.borrow().horizon())
+    }
+
+    /// Begins to sweep, now and then, until the server stops.
+    pub(super) fn begin_sweeping(self: &Rc<Self>) {
+        let this = Rc::downgrade(self);
+        let call = self.reactor.call_later(self.sweep_after(), move || {
+            if let Some(server) = this.upgrade() {
+                server.go_on_sweeping();
+                server.begin_sweeping();
+            }
+        });
+        self.forgetting.sweeping.replace(Some(call));
+    }
+
+    pub(super) fn stop_sweeping(&self) {
+        if let Some(call) = self.forgetting.sweeping.take() {
+            call.cancel();
+        }
+    }
+
+    fn sweep_after(&self) -> Duration {
+        let locations = self.locations.borrow();
+        let slices = u32::try_from(locations.len() / MAX_SWEPT + 1).unwrap_or(u32::MAX);
+        match locations.is_making_room() {
+            true => Duration::ZERO,
+            false => (SWEEP_WITHIN / slices).min(SWEEP_EVERY),
+        }
+    }
+
+    fn go_on_sweeping(&self) {
+        let now = self.clock_offset();
+        // What our own clock had us forget too early, the neighbors still know: they tell it when they come again.
+        if self.forgetting.by_clock.get().is_some_and(|before| now.has_moved_since(before)) {
+            self.forgetting.by_clock.set(None);
+            log::warn!(
+                "our clock was set, and some clients were forgotten before that: the neighbors shall tell again"
+            );
+            self.connections.end_neighbors();
+        }
+        if self.locations.borrow().left_to_sweep() == 0 {
+            self.locations.borrow_mut().begin_sweep(false);
+        }
+        self.sweep(MAX_SWEPT);
+    }
+
+    fn sweep(&self, most: usize) {
+        let horizon = self.horizon();
+        let mut locations = self.locations.borrow_mut();
+        let agreed = locations.horizon();
+        let (mut count, mut by_clock) = (0, false);
+        locations.sweep(most, horizon, |forgotten| {
+            self.links().iter().for_each(|link| link.forget(forgotten));
+            self.watch.forgot(&forgotten.known);
+            by_clock |= forgotten.known.heard >= agreed;
+            count += 1;
+        });
+        drop(locations);
+        if by_clock && self.forgetting.by_clock.get().is_none() {
+            self.forgetting.by_clock.set(Some(self.clock_offset()));
+        }
+        if count > 0 {
+            log::debug!("{count} clients are forgotten: nothing was heard of them since {horizon}");
+        }
+    }
+
+    /// News has been stored. If the table is nearly full, makes room.
+    #[cold]
+    pub(super) fn make_room(&self) {
+        let crowded = self.locations.borrow().is_crowded();
+        if crowded {
+            let horizon = self.locations.borrow().next_horizon();
+            log::info!("the memory for locations is nearly full: what was heard before {horizon} is forgotten");
+            self.move_horizon(horizon, None);
+        }
+        self.sweep(SWEPT_FOR_NEWS);
+    }
+
+    /// A neighbor, if it has said which one it is, has forgotten what was heard before this.
+    pub fn take_horizon(&self, horizon: Time, from: Option<NeighborId>) {
+        // Another clock may be ahead of ours. But what is heard from now on is not forgotten.
+        self.move_horizon(Stamp::from(horizon).min(Stamp::from(self.time())), from);
+    }
+
+    fn move_horizon(&self, horizon: Stamp, from: Option<NeighborId>) {
+        if !self.locations.borrow_mut().forget_before(horizon) {
+            return;
+        }
+        if let Some(call) = &*self.forgetting.sweeping.borrow() {
+            let _ = call.reset(Duration::ZERO); // It fails within the call itself, which goes on by itself.
+        }
+        for (id, link) in self.links().iter().enumerate() {
+            if from != Some(id) {
+                link.tell_horizon();
+            }
+        }
+    }
+
+    /// Whether a client that is not known may be: it is a new one that a peer at `from` has brought.
+    pub(super) fn admit(&self, heard: Stamp, horizon: Stamp, from: AddressGroup) -> Result<(), Verdict> {
+        if heard < horizon {
+            return Err(Verdict::Forgotten);
+        }
+        let (share, now) = (Share::of(&self.limits()), self.reactor.now());
+        let is_admitted = self.forgetting.newcomers.borrow_mut().admit(from, share, now);
+        is_admitted.then_some(()).ok_or(Verdict::BeyondShare)
+    }
+
+    /// Forgets a client that is known, and spreads that. Returns the FORGOT line.
+    ///
+    /// # Errors
+    /// If the client is not known.
+    pub fn forget(&self, client: &[u8]) -> Result<Vec<u8>, NotTaken> {
+        let (time, heard) = match self.locations.borrow().get(client) {
+            // The next report of the client is newer than this, whatever its clock shows. What we have is older.
+            Some(known) if known.at().is_some() => (known.time.next(), Stamp::from(self.time()).max(known.heard)),
+            _ => return Err(NotTaken::Unknown),
+        };
+        let (time_text, difference) = (time.to_string(), Time::from(heard).minus(time).text());
+        let (server, difference) = (self.name.as_bytes(), difference.as_bytes());
+        let forgot = Forgot { server, difference, client, time_text: time_text.as_bytes(), time };
+        let mut line = Vec::new();
+        forgot.write_to(&mut line);
+        match self.take_version(&forgot, heard, &line, HeardFrom::Client) {
+            Verdict::NoRoom => Err(NotTaken::NoRoom),
+            _ => Ok(line),
+        }
+    }
+
+    /// Takes a FORGOT from another server, as [`take_at`](Server::take_at) takes an AT. The caller has checked it.
+    pub fn take_forgot(&self, forgot: &Forgot<'_>, from: Option<NeighborId>) -> bool {
+        let mut line = Vec::new();
+        forgot.write_to(&mut line);
+        let heard = Stamp::from(forgot.clock().unwrap_or(forgot.time));
+        let from = from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor);
+        matches!(self.take_version(forgot, heard, &line, from), Verdict::Newer(_))
+    }
+
+    fn take_version(&self, forgot: &Forgot<'_>, heard: Stamp, line: &[u8], from: HeardFrom) -> Verdict {
+        let version = Version { client: forgot.client, time: forgot.time, heard, line };
+        let neighbor = from.neighbor();
+        let horizon = self.horizon();
+        let admit = || if heard < horizon { Err(Verdict::Forgotten) } else { Ok(()) };
+        let verdict = self.locations.borrow_mut().offer_version(&version, neighbor, admit);
+        self.watch.heard_forgot(forgot, line, from, &verdict);
+        self.spread(&verdict, forgot.client, neighbor);
+        self.watch.done();
+        verdict
+    }
+
+    /// Does what follows from a verdict.
+    pub(super) fn spread(&self, verdict: &Verdict, client: &[u8], from: Option<NeighborId>) {
+        match verdict {
+            // It is stored by now: a link looks the line up when it writes it. Flooding first would send the old one.
+            Verdict::Newer(change) => {
+                self.flood(change, from);
+                self.keep_room();
+            }
+            // The flood ends here: on a ring, passing it on again would never end.
+            Verdict::Same => {}
+            Verdict::Older(client) => {
+                if let Some(neighbor) = from {
+                    self.links()[neighbor].answer_older(*client);
+                }
+            }
+            Verdict::NoRoom => log::warn!("no room for the client {}", Bytes(client)),
+            Verdict::Forgotten | Verdict::BeyondShare => {}
+        }
+    }
+}
