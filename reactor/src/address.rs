@@ -16,6 +16,8 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A UNIX socket on this machine.
     Unix(UnixAddress),
+    /// Standard input and output of this process. Twisted's `PipeAddress`.
+    StandardIo,
     /// No known place: an end that exists only in memory, or one that the system no longer knows.
     Unknown,
 }
@@ -25,7 +27,7 @@ impl Address {
     pub fn tcp(&self) -> Option<SocketAddr> {
         match self {
             Address::Tcp(address) => Some(*address),
-            Address::Unix(_) | Address::Unknown => None,
+            Address::Unix(_) | Address::StandardIo | Address::Unknown => None,
         }
     }
 
@@ -41,7 +43,7 @@ impl Address {
     pub fn unix(&self) -> Option<&UnixAddress> {
         match self {
             Address::Unix(address) => Some(address),
-            Address::Tcp(_) | Address::Unknown => None,
+            Address::Tcp(_) | Address::StandardIo | Address::Unknown => None,
         }
     }
 }
@@ -63,6 +65,7 @@ impl fmt::Display for Address {
         match self {
             Address::Tcp(address) => address.fmt(f),
             Address::Unix(address) => address.fmt(f),
+            Address::StandardIo => f.write_str("standard input and output"),
             Address::Unknown => f.write_str("unknown"),
         }
     }

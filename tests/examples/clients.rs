@@ -4,7 +4,7 @@ use crate::files::{expected, masked, program, source};
 use crate::servers::{PATIENCE, Running, Server};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What a client that ends by itself prints, with the server at `address`: its exit code, standard output and standard
 /// error.
@@ -79,4 +79,46 @@ fn the_client_service_comes_back_when_the_server_does() {
     assert!(service.line().starts_with("the connection is "));
     let _again = Server::start_with("03_echo", &[&address], &std::env::temp_dir());
     assert_eq!(service.line(), "the server says: hello\n");
+}
+
+/// Runs `standard_io` beside a server, with `typed` as its input, and gives what it prints.
+fn type_to(server: &str, typed: Vec<u8>) -> (Option<i32>, Vec<u8>, String) {
+    let mut command = Command::new(program("standard_io"));
+    command.arg(server).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("an example can be run");
+    let mut input = child.stdin.take().unwrap();
+    // It may end before it has read all.
+    let typing = std::thread::spawn(move || drop(input.write_all(&typed)));
+    let output = child.wait_with_output().unwrap();
+    typing.join().unwrap();
+    (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+#[cfg(unix)]
+fn standard_input_goes_to_the_server_and_its_answer_to_standard_output() {
+    let echo = Server::start("03_echo");
+    for typed in [Vec::new(), b"hello\n".to_vec(), vec![b'x'; 5_000_000]] {
+        let (code, printed, errors) = type_to(&echo.address, typed.clone());
+        assert_eq!((code, &*errors), (Some(0), ""));
+        assert!(printed == typed, "{} bytes of {} came back, or others", printed.len(), typed.len());
+    }
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (code, printed, errors) = type_to(&gone, b"hello".to_vec());
+    assert_eq!((code, printed), (Some(1), Vec::new()));
+    assert!(errors.starts_with(&format!("Error: cannot connect to {gone}: ")), "{errors}");
+}
+
+#[test]
+#[cfg(unix)]
+fn standard_input_and_output_end_when_the_server_does() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = Command::new(program("standard_io"));
+    command.arg(listener.local_addr().unwrap().to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let input = child.stdin.take(); // It stays open.
+    listener.accept().unwrap().0.write_all(b"bye").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), b"bye".as_slice()));
+    drop(input);
 }

@@ -3,7 +3,7 @@
 //! A descriptor is only a number, so std's type says nothing about what is behind it: a program that took the wrong
 //! number has a `TcpListener` that is a pipe. Each socket is checked before the loop gets it.
 //!
-//! Next: `threads.rs`, the threads for work that blocks.
+//! Next: `standard_io.rs`, standard input and output.
 
 use super::mio_driver::{MioListener, MioStream};
 use super::udp::MioDatagramSocket;

@@ -4,6 +4,7 @@
 
 use super::adopt;
 use super::signals::{self, SignalPipe};
+use super::standard_io::{self, StandardIo};
 use super::threads::Threads;
 use super::udp;
 #[cfg(unix)]
@@ -37,6 +38,7 @@ const WAKE: mio::Token = mio::Token(usize::MAX);
 const INTERRUPT: mio::Token = mio::Token(usize::MAX - 1);
 const TERMINATE: mio::Token = mio::Token(usize::MAX - 2);
 const HANGUP: mio::Token = mio::Token(usize::MAX - 3);
+const STANDARD_OUTPUT: mio::Token = mio::Token(usize::MAX - 4);
 
 /// The operating system's sockets, clock and threads.
 pub struct MioDriver {
@@ -48,6 +50,8 @@ pub struct MioDriver {
     /// A pool of their own, with a thread for each: a silent name server holds up nothing else.
     lookups: Threads,
     signals: Vec<SignalPipe>,
+    /// The last connection to standard input and output.
+    standard_io: Option<StandardIo>,
     random: RandomState,
     drawn: u64,
 }
@@ -79,6 +83,7 @@ impl MioDriver {
             workers: Threads::new("worker"),
             lookups: Threads::new("lookup"),
             signals: Vec::new(),
+            standard_io: None,
             random: RandomState::new(),
             drawn: 0,
         })
@@ -114,7 +119,13 @@ impl Driver for MioDriver {
         }
         for event in &self.events {
             match event.token() {
-                WAKE => {}
+                WAKE => events.extend(self.standard_io.and_then(StandardIo::news).map(Event::Ready)),
+                STANDARD_OUTPUT => {
+                    if let Some(standard_io) = self.standard_io {
+                        standard_io.note_watched(event.is_error() || event.is_write_closed());
+                        events.extend(standard_io.news().map(Event::Ready));
+                    }
+                }
                 token @ (INTERRUPT | TERMINATE | HANGUP) => {
                     if let Some(pipe) = self.signals.iter_mut().find(|pipe| pipe.token() == token) {
                         events.extend(pipe.drain().map(Event::Signal));
@@ -220,6 +231,12 @@ impl Driver for MioDriver {
         token: Token,
     ) -> io::Result<(Box<dyn DatagramSocket>, Option<SocketAddr>)> {
         adopt::datagram_socket(socket, &self.registry, token)
+    }
+
+    fn open_standard_io(&mut self, token: Token) -> io::Result<Box<dyn Stream>> {
+        let (opened, stream) = standard_io::open(token, self.waker.clone(), &self.registry, STANDARD_OUTPUT)?;
+        self.standard_io = Some(opened);
+        Ok(stream)
     }
 
     fn resolve(&mut self, host: &str, reply: LookupReply) {

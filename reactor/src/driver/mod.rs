@@ -30,6 +30,7 @@ mod adopted;
 mod mio_driver;
 #[cfg_attr(not(unix), path = "no_signals.rs")]
 mod signals;
+mod standard_io;
 mod threads;
 mod udp;
 #[cfg(unix)]
@@ -247,6 +248,15 @@ pub trait Driver {
         Err(no_system_sockets())
     }
 
+    /// Takes standard input and output of the process as one stream, under `token`. A driver without them refuses.
+    ///
+    /// # Errors
+    /// `ResourceBusy` while another stream has them; otherwise the system's.
+    fn open_standard_io(&mut self, token: Token) -> io::Result<Box<dyn Stream>> {
+        let _ = token;
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this driver has no standard input and output"))
+    }
+
     /// Looks up a host name, and calls `reply` once with the answer. The loop asks for at most [`MAX_LOOKUPS`] names at
     /// a time, each of them once, and none of them may wait for another: any of them may take for ever. If a look-up
     /// cannot even begin, `reply` is dropped without a call.
@@ -322,7 +332,7 @@ pub trait Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Writes as many bytes as fit now, and returns their number, which is not 0. If it is smaller than was offered, an
-    /// event reports when there is room again.
+    /// event reports when there is room again. The loop offers the bytes that were not taken again, before all others.
     ///
     /// # Errors
     ///
@@ -339,6 +349,12 @@ pub trait Stream {
     /// Makes the drop that follows break the connection off (a TCP reset) instead of closing it. A UNIX socket has
     /// nothing like a reset: its peer meets the end after the bytes that were sent.
     fn reset_on_close(&mut self);
+
+    /// Whether the drop only gives the stream back, as it does standard input and output, and closes nothing. The peer
+    /// then meets our end by `shutdown_write` alone, and bytes that were not read are there for the next.
+    fn is_borrowed(&self) -> bool {
+        false
+    }
 
     /// Sets `TCP_NODELAY`. Does nothing on a stream that is not TCP.
     ///

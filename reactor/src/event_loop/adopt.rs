@@ -12,7 +12,7 @@
 //!
 //! A simulated world has no sockets of the system, and refuses all three.
 //!
-//! Next: `policy_clock.rs`, the time of policies.
+//! Next: `standard_io.rs`, a connection that every process has.
 
 use super::connection::{Connection, Origin};
 use super::datagram_port::DatagramPort;

@@ -353,7 +353,7 @@ impl Attempt {
         let stream = match &address {
             Address::Tcp(to) => driver.connect_tcp(*to, connector.destination.bind_for(*to), token)?,
             Address::Unix(to) => driver.connect_unix(to, token)?,
-            Address::Unknown => return Err(io::ErrorKind::InvalidInput.into()),
+            Address::StandardIo | Address::Unknown => return Err(io::ErrorKind::InvalidInput.into()),
         };
         drop(driver);
         let stream = Cell::new(Some(stream));

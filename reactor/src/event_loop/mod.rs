@@ -6,7 +6,7 @@
 //! * `connection/`, `port.rs` and `connector.rs` are the sources that it serves, and `registry.rs` finds them by their
 //!   tokens. A connector goes to a `destination.rs`, has names looked up by `looking_up.rs` and `resolver.rs`, and has
 //!   addresses tried by `race.rs`; a `client_factory.rs` builds the protocol. `unix.rs` has ports and connections
-//!   inside one machine.
+//!   inside one machine, `standard_io.rs` the connection that every process has.
 //! * `lifecycle.rs` starts the loop, `shutdown.rs` stops it, and `hangup.rs` has SIGHUP. `stepped.rs` has what a
 //!   simulated world needs to take the steps itself.
 //! * `threads.rs` is the way in from other threads, `blocking.rs` waits there for the answer, and `thread_pool.rs` has
@@ -43,6 +43,7 @@ mod registry;
 mod resolver;
 mod run_until;
 mod shutdown;
+mod standard_io;
 #[cfg(feature = "sim")]
 mod stepped;
 mod thread_pool;

@@ -9,7 +9,7 @@
 //! Nothing is sent again: that is the program's work. A datagram of any length travels whole; a real network cuts a
 //! long one into fragments, and loses it if one of them is lost.
 //!
-//! Next: `trace.rs`, which writes down what happens.
+//! Next: `console.rs`, standard input and output.
 
 use super::kernel::{HostState, Ready};
 use super::network::Network;

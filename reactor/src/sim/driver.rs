@@ -186,6 +186,12 @@ impl Driver for SimDriver {
         Ok(Box::new(SimDatagramSocket { process: self.process.clone(), key, address }))
     }
 
+    fn open_standard_io(&mut self, token: Token) -> io::Result<Box<dyn Stream>> {
+        let host = self.process.host;
+        self.process.system_call(|network| network.open_console(host, token))?;
+        Ok(Box::new(SimConsole(self.process.clone())))
+    }
+
     fn resolve(&mut self, host: &str, reply: LookupReply) {
         // The time is drawn even if no answer comes, so that a name that falls silent changes nothing else in the run.
         if let Some(after) =
@@ -289,6 +295,56 @@ impl Drop for SimStream {
     fn drop(&mut self) {
         let _ = self.process.system_call(|network| {
             network.close(self.id, self.side);
+            Ok(())
+        });
+    }
+}
+
+struct SimConsole(Process);
+
+impl Stream for SimConsole {
+    fn finish_connect(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.system_call(|network| network.read_console(self.0.host, buffer))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.system_call(|network| network.write_console(self.0.host, slices))
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.system_call(|network| {
+            network.end_console_output(self.0.host);
+            Ok(())
+        })
+    }
+
+    fn reset_on_close(&mut self) {}
+
+    fn is_borrowed(&self) -> bool {
+        true
+    }
+
+    fn set_no_delay(&mut self, _on: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_keep_alive(&mut self, _keep_alive: Option<KeepAlive>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn local_address(&self) -> io::Result<Address> {
+        Ok(Address::StandardIo)
+    }
+}
+
+impl Drop for SimConsole {
+    fn drop(&mut self) {
+        let _ = self.0.system_call(|network| {
+            network.close_console(self.0.host);
             Ok(())
         });
     }

@@ -1,8 +1,9 @@
-//! [`Host`]: one machine of a world, and what a test or a script can do to it.
+//! [`Host`]: one machine of a world, and what a script can do to it. [`Console`]: what is typed and read there.
 //!
 //! Next: `program.rs`, the program that runs on it.
 
 use super::kernel::HostState;
+use super::network::Network;
 use super::program::Command;
 use super::random::nanoseconds;
 use super::trace::{Action, time_of_day};
@@ -58,6 +59,11 @@ impl Host {
     /// callbacks when the world runs next.
     pub fn reactor(&self) -> Option<Reactor> {
         self.world.upgrade()?.programs.borrow()[self.index as usize].reactor()
+    }
+
+    /// Standard input and output of its program: what [`Reactor::open_standard_io`] speaks over.
+    pub fn console(&self) -> Console {
+        Console { world: self.world.clone(), host: self.index }
     }
 
     /// How many descriptors its program has open, including the five that every program has.
@@ -202,5 +208,54 @@ impl Host {
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Host({} at {}, {:?})", self.name, self.address, self.state())
+    }
+}
+
+/// Standard input and output of a simulated host: see [`Host::console`]. A cheap handle; once the
+/// world is dropped it does nothing.
+#[derive(Clone)]
+pub struct Console {
+    world: Weak<WorldInner>,
+    host: u32,
+}
+
+impl Console {
+    /// Types `bytes`. They wait for the program until it reads them. After [`end_input`](Console::end_input) they are
+    /// dropped.
+    pub fn type_in(&self, bytes: impl AsRef<[u8]>) {
+        self.change(|network| network.type_in(self.host, bytes.as_ref()));
+    }
+
+    /// Ends the input: the program meets the end after what was typed.
+    pub fn end_input(&self) {
+        self.change(|network| network.end_input(self.host));
+    }
+
+    /// Takes what the program has written since the last call. That makes room for more: 64 KiB at most wait here.
+    pub fn take_output(&self) -> Vec<u8> {
+        self.change(|network| network.take_output(self.host)).unwrap_or_default()
+    }
+
+    /// Whether the program has ended its output, by a half-close or by its own end. What it wrote before may still be
+    /// there to be taken.
+    pub fn output_has_ended(&self) -> bool {
+        self.change(|network| network.has_console_output_ended(self.host)).unwrap_or(true)
+    }
+
+    /// Stops reading the output, for good: the program that writes meets a broken pipe.
+    pub fn close_output(&self) {
+        self.change(|network| network.close_console_output(self.host));
+    }
+
+    fn change<T>(&self, f: impl FnOnce(&mut Network) -> T) -> Option<T> {
+        let world = self.world.upgrade()?;
+        let network = &mut *world.environment.network.borrow_mut();
+        Some(f(network))
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Console")
     }
 }

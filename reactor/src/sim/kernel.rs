@@ -4,6 +4,7 @@
 //! Next: `connection.rs`, a TCP connection.
 
 use super::connection::{Connection, EndState, Owner};
+use super::console::ConsoleState;
 use super::network::Network;
 use super::queue::{ConnectionId, EndIndex};
 use super::settings::HostSettings;
@@ -61,6 +62,7 @@ pub(super) struct Kernel {
     /// The names of UNIX sockets, each with its listening socket; `None` is a file that was left behind. They outlive
     /// the program, as files do.
     pub(super) unix: BTreeMap<UnixAddress, Option<u32>>,
+    pub(super) console: ConsoleState,
     next_port: u16,
     /// The ports that outgoing connections use, by local and remote address: one local port serves many connections,
     /// as long as no two of them go to the same place.
@@ -98,6 +100,8 @@ pub(super) enum Ready {
     Listener(u32, Token),
     /// A UDP socket, with its token.
     Datagrams(u32, Token),
+    /// Standard input and output.
+    Console,
 }
 
 pub(super) struct ListeningSocket {
@@ -135,6 +139,7 @@ impl Network {
             catches_signals: false,
             ports: BTreeMap::new(),
             unix: BTreeMap::new(),
+            console: ConsoleState::new(),
             next_port: FIRST_PORT,
             ports_taken: BTreeMap::new(),
             descriptors: ALWAYS_OPEN,
@@ -231,6 +236,7 @@ impl Network {
         kernel.signals.clear();
         kernel.catches_signals = false;
         kernel.wake = u64::MAX;
+        kernel.console.program_ended(state == HostState::Down);
         let ports = kernel.ports.clone();
         let sockets: Vec<u32> = kernel.unix.values().copied().flatten().collect();
         let ends = self.ends_of(host);

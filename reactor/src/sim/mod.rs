@@ -88,6 +88,8 @@
 //! UNIX sockets are connections within one host. Nothing cuts them or loses their bytes. A host's socket files have no
 //! permissions and no directories; a program that is killed leaves its files behind, as on a real machine.
 //!
+//! Standard input and output of a host are a [`Console`], which the test types into and reads.
+//!
 //! Errors have an [`ErrorKind`](std::io::ErrorKind) and no number, not even the lack of descriptors, which is EMFILE on
 //! a real system ([`HostSettings::max_descriptors`]).
 //!
@@ -109,8 +111,8 @@
 //!
 //! First how a world runs: `queue.rs`, `world.rs`, `environment.rs`, `host.rs`, `program.rs`, `driver.rs`. Then the
 //! network: `network.rs`, `kernel.rs`, and one file for each part of TCP: `connection.rs` (the data), `handshake.rs`,
-//! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`; then `unix.rs` and
-//! `datagrams.rs`. Last the parts that stand alone: `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
+//! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`; then `unix.rs`, `datagrams.rs` and
+//! `console.rs`. Last the parts that stand alone: `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
 //!
 //! Five files import each other in a circle: a world has programs, a program has a driver, a driver has the
 //! environment, and a step of the script in the environment gets the world.
@@ -118,6 +120,7 @@
 //! Next: [`queue.rs`](../../src/reactor/sim/queue.rs.html), what happens when.
 
 mod connection;
+mod console;
 mod datagrams;
 mod driver;
 mod environment;
@@ -140,7 +143,7 @@ mod unix;
 mod world;
 mod zero_window;
 
-pub use host::Host;
+pub use host::{Console, Host};
 pub use kernel::HostState;
 pub use latency::Latency;
 pub use random::Random;

@@ -232,6 +232,7 @@ impl Network {
                 Ready::End(id, side) => self.take_readiness(id, side),
                 Ready::Listener(key, token) => self.take_listener_readiness(key, token),
                 Ready::Datagrams(key, token) => self.take_udp_readiness(key, token),
+                Ready::Console => self.take_console_readiness(host),
             };
             // `None` if the source was closed after it became ready.
             if readiness.is_some() {

@@ -76,6 +76,14 @@ pub(super) enum Action {
     GetDatagram,
     ReceiveDatagram,
     RefuseDatagram,
+    OpenConsole,
+    CloseConsole,
+    TypeIn,
+    EndConsoleInput,
+    CloseConsoleOutput,
+    ReadConsole,
+    WriteConsole,
+    EndConsoleOutput,
 }
 
 impl Action {
@@ -136,6 +144,14 @@ impl Action {
             Action::GetDatagram => "gets a datagram of %",
             Action::ReceiveDatagram => "reads a datagram of %",
             Action::RefuseDatagram => "has nobody on UDP port %",
+            Action::OpenConsole => "opens its console",
+            Action::CloseConsole => "gives its console back",
+            Action::TypeIn => "has % typed in",
+            Action::EndConsoleInput => "has the end of its input typed in",
+            Action::CloseConsoleOutput => "has nobody who reads its output any more",
+            Action::ReadConsole => "reads % from its console",
+            Action::WriteConsole => "writes % to its console",
+            Action::EndConsoleOutput => "ends its output",
         }
     }
 

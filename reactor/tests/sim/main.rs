@@ -6,6 +6,7 @@ mod addresses;
 mod breaks;
 mod closing;
 mod connecting;
+mod console;
 mod coroutines;
 mod determinism;
 #[path = "../util/events.rs"]

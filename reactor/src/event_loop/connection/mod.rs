@@ -231,6 +231,7 @@ impl Connection {
             _ => String::new(),
         };
         match &self.origin {
+            Origin::Port(asked) if *peer == Address::StandardIo => format!("{peer}, opened at {asked}"),
             Origin::Port(asked) => format!("the connection from {peer}{host} to the port opened at {asked}"),
             Origin::Connector(connector) => format!("the connection to {peer}, asked for at {}", connector.asked()),
         }
@@ -282,13 +283,18 @@ impl Connection {
         // The end of the peer has been read: nothing more can come. And no last bytes are to be saved after a failure.
         let is_safe = self.reading.has_ended() || !reason.is_clean();
         match stream {
-            Some(stream) if !is_safe && (self.lingers_on_close.get() || self.reading.may_have_unread()) => {
+            Some(stream) if !is_safe && !stream.is_borrowed() && self.may_meet_more() => {
                 let knowledge =
                     Knowledge { expects_more: self.lingers_on_close.get(), has_ended: self.sending.has_ended() };
                 Lingering::begin(core, self.token, stream, knowledge);
             }
             _ => drop(core.registry.borrow_mut().remove(self.token)),
         }
+    }
+
+    /// Whether the socket has bytes that nobody has read, or will have.
+    fn may_meet_more(&self) -> bool {
+        self.lingers_on_close.get() || self.reading.may_have_unread()
     }
 
     /// Drops what it holds, without a callback: the loop is gone.

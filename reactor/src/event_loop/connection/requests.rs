@@ -70,7 +70,7 @@ impl TransportBackend for Connection {
 
     fn lose_write_connection(&self) {
         if self.life.get() == ConnectionState::Open {
-            self.sending.close();
+            self.sending.half_close();
             self.need_attention();
         }
     }

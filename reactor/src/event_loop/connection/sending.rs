@@ -38,6 +38,8 @@ pub(super) struct Sending {
     max_buffered: Cell<usize>,
     edge: Cell<Edge>,
     side: Cell<OurSide>,
+    /// A half-close was asked for. A close may have followed before it was carried out.
+    half_close_asked: Cell<bool>,
     producer: RefCell<Option<Foreign<Rc<dyn Producer>>>>,
     producing: Cell<Producing>,
     /// The producer that was registered when the connection was gone. It has to be told to stop, unless it is
@@ -89,6 +91,7 @@ impl Sending {
             max_buffered: Cell::new(MAX_BUFFERED),
             edge: Cell::new(Edge::Writable),
             side: Cell::new(OurSide::Open),
+            half_close_asked: Cell::new(false),
             producer: RefCell::new(None),
             producing: Cell::new(Producing::Running),
             late_producer: RefCell::new(None),
@@ -114,6 +117,12 @@ impl Sending {
             let has_producer = self.producer.borrow().is_some();
             self.side.set(if has_producer { OurSide::ProducerFinishes } else { OurSide::Closing });
         }
+    }
+
+    /// The same for our side alone.
+    pub(super) fn half_close(&self) {
+        self.half_close_asked.set(true);
+        self.close();
     }
 
     /// Whether the end of our side has been sent.
@@ -311,22 +320,36 @@ impl Connection {
             return;
         }
         match (self.life.get(), sending.side.get()) {
-            (ConnectionState::Losing, _) => self.end(Reason::Done),
+            (ConnectionState::Losing, side) => {
+                // A socket's close is an end, too. But what is only given back is open to its peer after it.
+                let is_due = side != OurSide::Closed && sending.half_close_asked.get() && self.is_borrowed();
+                if !is_due || self.send_end() {
+                    self.end(Reason::Done);
+                }
+            }
             (ConnectionState::Open, OurSide::Closing) => {
-                // Not before the last byte has left: the socket takes nothing after its end.
-                sending.side.set(OurSide::Closed);
-                let result = match &mut *self.stream.borrow_mut() {
-                    Some(stream) => stream.shutdown_write(),
-                    None => Ok(()),
-                };
-                match result {
-                    Ok(()) => self.end_if_both_sides_ended(),
-                    Err(error) => self.end(Reason::Lost(Arc::new(error))),
+                if self.send_end() {
+                    self.end_if_both_sides_ended();
                 }
             }
             (ConnectionState::Open, OurSide::Closed) => self.end_if_both_sides_ended(),
             (ConnectionState::Open, OurSide::Open | OurSide::ProducerFinishes) | (ConnectionState::Ended, _) => {}
         }
+    }
+
+    /// Ends our side of the stream. False if that fails; then the connection is lost.
+    fn send_end(&self) -> bool {
+        // Not before the last byte has left: the socket takes nothing after its end.
+        self.sending.side.set(OurSide::Closed);
+        let result = match &mut *self.stream.borrow_mut() {
+            Some(stream) => stream.shutdown_write(),
+            None => Ok(()),
+        };
+        result.map_err(|error| self.end(Reason::Lost(Arc::new(error)))).is_ok()
+    }
+
+    fn is_borrowed(&self) -> bool {
+        self.stream.borrow().as_ref().is_some_and(|stream| stream.is_borrowed())
     }
 
     fn end_if_both_sides_ended(&self) {
