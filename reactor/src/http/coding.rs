@@ -1,6 +1,6 @@
 //! [`Decoding`]: decodes a compressed body, a buffer at a time. Sans-I/O.
 //!
-//! Next: `client/mod.rs`, the client on top of all this.
+//! Next: `refusal.rs`, what a server answers to a request that it refuses.
 
 use super::gzip::{GzipDecoder, GzipError};
 use super::head::Head;

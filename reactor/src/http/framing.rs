@@ -134,6 +134,21 @@ impl<'a> FramingHeaders<'a> {
         }
     }
 
+    /// The framing of a request with these headers: RFC 9112, section 6.3. A request without a length and without a
+    /// coding has no body.
+    pub(super) fn request_framing(&self, version: Version, limits: &Limits) -> Result<Framing, HttpError> {
+        let length = self.length()?;
+        let chunked = self.chunked(version)?;
+        let persists = !self.close && (version == Version::Http11 || self.keep_alive);
+        let body = match length {
+            Some(length) if length > limits.body => return Err(HttpError::BodyTooLarge),
+            None | Some(0) if !chunked => Body::None,
+            Some(length) => Body::Length(length),
+            None => Body::Chunked,
+        };
+        Ok(Framing { body, persists })
+    }
+
     fn length(&self) -> Result<Option<u64>, HttpError> {
         let Some(digits) = self.length else { return Ok(None) };
         if self.is_length_repeated || digits.is_empty() {

@@ -1,4 +1,4 @@
-//! [`Head`]: status line and headers of a response, kept as received.
+//! [`Head`]: status line and headers of a response, kept as received; and the header lines of any message.
 //!
 //! httparse reads the headers. It accepts lines that end with a bare LF. We do not: an intermediary may count such
 //! lines differently (RFC 9112, section 2.2). The status line is read here. Nothing may stand before it, and
@@ -9,7 +9,7 @@
 use super::limits::{HttpError, Limits};
 use std::fmt;
 
-/// The version of HTTP that a response is written in.
+/// The version of HTTP that a message is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// HTTP/1.0.
@@ -44,7 +44,7 @@ const HEADERS_ON_STACK: usize = 32;
 
 const BAD_VERSION: &str = "its version is not 1.0 or 1.1";
 const BAD_STATUS: &str = "its status line is malformed";
-const BARE_LF: &str = "a line does not end with CR LF";
+pub(super) const BARE_LF: &str = "a line does not end with CR LF";
 
 impl Head {
     /// The text after the status; often empty, and of no meaning to programs.
@@ -61,13 +61,7 @@ impl Head {
 
     /// All headers in order: names as they came, values without the white space around them.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let (_, mut rest) = split_line(&self.bytes);
-        std::iter::from_fn(move || {
-            let (line, after) = split_line(rest);
-            rest = after;
-            let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
-            Some((std::str::from_utf8(name).ok()?, value[1..].trim_ascii()))
-        })
+        header_lines(split_line(&self.bytes).1)
     }
 
     /// `bytes` is the head from which `line` was read.
@@ -95,33 +89,46 @@ pub(super) fn read_head<'a>(
 ) -> Result<Option<StatusLine>, HttpError> {
     let bytes = &bytes[..bytes.len().min(limits.head)];
     let Some(line) = status_line(bytes)? else { return Ok(None) };
+    let length = read_headers(bytes, line.length, limits, on_header)?;
+    Ok(length.map(|length| StatusLine { length, ..line }))
+}
+
+/// Reads the headers of a head whose first line takes `line` bytes, with its CR LF. The result is the length of the
+/// whole head; `None` if its end has not come. Calls `on_header` as [`read_head`] does.
+#[inline(always)]
+pub(super) fn read_headers<'a>(
+    bytes: &'a [u8],
+    line: usize,
+    limits: &Limits,
+    on_header: impl FnMut(&'a str, &'a [u8]),
+) -> Result<Option<usize>, HttpError> {
     let mut room = [httparse::EMPTY_HEADER; HEADERS_ON_STACK];
     let room = &mut room[..limits.headers.min(HEADERS_ON_STACK)];
-    match httparse::parse_headers(&bytes[line.length..], room) {
+    match httparse::parse_headers(&bytes[line..], room) {
         Ok(httparse::Status::Complete((length, headers))) => {
-            check_lines(bytes, line, length, headers, on_header).map(Some)
+            check_lines(&bytes[..line + length], headers, on_header).map(Some)
         }
         Err(httparse::Error::TooManyHeaders) if limits.headers > HEADERS_ON_STACK => {
-            read_many(bytes, limits, line, on_header)
+            read_many(bytes, line, limits, on_header)
         }
         Ok(httparse::Status::Partial) => Ok(None),
         Err(error) => Err(refusal(error)),
     }
 }
 
-/// As [`read_head`], for more headers than have room on the stack.
+/// As [`read_headers`], for more headers than have room on the stack.
 #[cold]
 fn read_many<'a>(
     bytes: &'a [u8],
+    line: usize,
     limits: &Limits,
-    line: StatusLine,
     on_header: impl FnMut(&'a str, &'a [u8]),
-) -> Result<Option<StatusLine>, HttpError> {
+) -> Result<Option<usize>, HttpError> {
     // A header takes bytes, so there are never more headers than bytes: a large limit must not make a large table.
     let mut many = vec![httparse::EMPTY_HEADER; limits.headers.min(bytes.len())];
-    match httparse::parse_headers(&bytes[line.length..], &mut many) {
+    match httparse::parse_headers(&bytes[line..], &mut many) {
         Ok(httparse::Status::Complete((length, headers))) => {
-            check_lines(bytes, line, length, headers, on_header).map(Some)
+            check_lines(&bytes[..line + length], headers, on_header).map(Some)
         }
         Ok(httparse::Status::Partial) => Ok(None),
         Err(error) => Err(refusal(error)),
@@ -155,20 +162,17 @@ fn status_line(bytes: &[u8]) -> Result<Option<StatusLine>, HttpError> {
     }
 }
 
-/// Checks that every line of the headers ends with CR LF, and calls `on_header` for each. The result has the length of
-/// the whole head.
+/// Checks that every line of a whole head ends with CR LF, and calls `on_header` for each header. The result is the
+/// length of the head.
 #[inline(always)]
 fn check_lines<'a>(
-    bytes: &'a [u8],
-    line: StatusLine,
-    length: usize,
+    head: &'a [u8],
     headers: &[httparse::Header<'a>],
     mut on_header: impl FnMut(&'a str, &'a [u8]),
-) -> Result<StatusLine, HttpError> {
-    let head = &bytes[..line.length + length];
+) -> Result<usize, HttpError> {
     for header in headers {
         let name = header.name.as_ptr() as usize - head.as_ptr() as usize;
-        // There are always two bytes before a name: the end of the status line or of another header line. httparse has
+        // There are always two bytes before a name: the end of the first line or of another header line. httparse has
         // seen that the line before ends with LF; this looks for the CR.
         if head[name - 2] != b'\r' {
             return Err(not_http(BARE_LF));
@@ -176,7 +180,7 @@ fn check_lines<'a>(
         on_header(header.name, header.value);
     }
     match head.ends_with(b"\r\n\r\n") {
-        true => Ok(StatusLine { length: head.len(), ..line }),
+        true => Ok(head.len()),
         false => Err(not_http(BARE_LF)),
     }
 }
@@ -192,6 +196,17 @@ fn refusal(error: httparse::Error) -> HttpError {
 #[cold]
 fn not_http(what: impl Into<String>) -> HttpError {
     HttpError::BadHead(what.into())
+}
+
+/// The headers in `lines`, which have been checked: names as they came, values without the white space around them.
+pub(super) fn header_lines(lines: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let (line, after) = split_line(rest);
+        rest = after;
+        let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+        Some((std::str::from_utf8(name).ok()?, value[1..].trim_ascii()))
+    })
 }
 
 /// The first line of `bytes` without its CR LF, and the bytes after it.

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-/// The maximum cost of a response. More is an error, so that memory stays bounded.
+/// The maximum cost of a message. More is an error, so that memory stays bounded. `Limits::default()` is for a client,
+/// [`Limits::for_requests`] for a server.
 ///
 /// A [`ResponseParser`](super::ResponseParser) holds one unfinished head, or later one unfinished chunk-size line
 /// (16 KiB) or trailer section (8 KiB). While that is parsed or its buffer grows, there are for a moment a second copy
@@ -15,6 +16,8 @@ use std::fmt;
 pub struct Limits {
     /// Maximum bytes of the head: status line, headers and the empty line. Default 64 KiB.
     pub head: usize,
+    /// Maximum bytes of a request's target. Default 8 KiB, as in nginx. Responses have none.
+    pub target: usize,
     /// Maximum number of header lines, and of trailer lines. Default 100.
     pub headers: usize,
     /// Maximum bytes of the body, without its chunks' framing. Default 8 MiB. A response that announces more is refused
@@ -31,7 +34,22 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { head: 64 * 1024, headers: 100, body: 8 * 1024 * 1024, extensions: 16 * 1024, interim: 8 }
+        Limits {
+            head: 64 * 1024,
+            target: 8 * 1024,
+            headers: 100,
+            body: 8 * 1024 * 1024,
+            extensions: 16 * 1024,
+            interim: 8,
+        }
+    }
+}
+
+impl Limits {
+    /// What a server allows anybody to send: a head of 16 KiB, as in Node, and a body of 1 MiB, as in nginx. The other
+    /// limits are those of `Limits::default()`.
+    pub fn for_requests() -> Limits {
+        Limits { head: 16 * 1024, body: 1024 * 1024, ..Limits::default() }
     }
 }
 

@@ -8,6 +8,8 @@
 //!   chunked.rs       a body in chunks               url.rs                addresses
 //!   head.rs          status line and headers        limits.rs             maximum sizes, and the errors
 //!   section.rs       header lines in pieces
+//!   request.rs     the requests of a connection, from bytes to events
+//!   request_head.rs  request line and headers       refusal.rs            what is refused, and with which status
 //! ```
 //!
 //! It needs the feature `http`, which is on by default.
@@ -24,6 +26,9 @@ mod framing;
 mod gzip;
 mod head;
 mod limits;
+mod refusal;
+mod request;
+mod request_head;
 mod response;
 mod section;
 mod url;
@@ -36,5 +41,8 @@ pub use client::{
 pub use gzip::GzipError;
 pub use head::{Head, Version};
 pub use limits::{Fault, HttpError, Limits};
+pub use refusal::Refusal;
+pub use request::{RequestEvent, RequestParser};
+pub use request_head::RequestHead;
 pub use response::{ResponseEvent, ResponseParser};
 pub use url::{Url, UrlError};
