@@ -5,11 +5,15 @@
 use super::{Reactor, WeakReactor};
 use crate::policies::{PolicyClock, PolicyTime};
 use crate::{Clock, DelayedCall};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 impl PolicyTime for WeakReactor {
     fn moment(&self) -> Option<Instant> {
         Some(self.core()?.last_reading.get())
+    }
+
+    fn system_time(&self) -> Option<SystemTime> {
+        Some(self.upgrade()?.system_time())
     }
 
     fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {

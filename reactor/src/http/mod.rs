@@ -1,7 +1,8 @@
-//! HTTP/1.1: the client [`Agent`], [`get_page`] on top of it, and the parser below.
+//! HTTP/1.1: the client [`Agent`], [`get_page`] on top of it, the [`server`], and the parsers below.
 //!
 //! ```text
 //!   client/      Agent and its parts: a layer above the loop, knows reactor, TLS and time
+//!   server/      HttpServer and its parts: a protocol, knows transports and time
 //!   ---------------------------------------------------------------------------------------------------
 //!   response.rs    one response, from bytes to events
 //!   framing.rs       where its body ends            gzip.rs, coding.rs    a compressed body
@@ -14,8 +15,8 @@
 //!
 //! It needs the feature `http`, which is on by default.
 //!
-//! The files in this folder are sans-I/O. They turn bytes into values, and import nothing of the loop, of TLS or of the
-//! client. A server on the same loop would stand beside `client/` and share most of them.
+//! The files in this folder are sans-I/O. They turn bytes into values, and import nothing of the loop, of TLS, of the
+//! client or of the server.
 //!
 //! Next: [`url.rs`](../../src/reactor/http/url.rs.html), the address of a request.
 
@@ -31,6 +32,7 @@ mod request;
 mod request_head;
 mod response;
 mod section;
+pub mod server;
 mod url;
 
 pub use client::{

@@ -51,8 +51,8 @@ pub enum RequestEvent<'a> {
 /// use reactor::http::{Limits, RequestEvent, RequestParser};
 ///
 /// let mut parser = RequestParser::new(Limits::for_requests());
-/// let (first, second) = ("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", "GET /y HTTP/1.1\r\nHost: a\r\n\r\n");
-/// let bytes = [first, second].concat();
+/// let first = "PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+/// let bytes = [first, "GET /y HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
 /// let mut input = bytes.as_bytes();
 /// assert!(matches!(parser.next(&mut input)?, RequestEvent::Head(head) if head.path() == "/x"));
 /// assert_eq!(parser.next(&mut input)?, RequestEvent::Data(b"hi"));

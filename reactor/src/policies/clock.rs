@@ -7,12 +7,17 @@
 use crate::DelayedCall;
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What gives a policy its time. Once it is gone, so are the connections.
 pub trait PolicyTime {
     /// The moment at which the running callback began, or the present: whichever costs less. `None` if it is gone.
     fn moment(&self) -> Option<Instant>;
+
+    /// The time of day. `None` if it is gone, or knows none.
+    fn system_time(&self) -> Option<SystemTime> {
+        None
+    }
 
     /// Makes `call` when `after` has passed, never before this returns. `None` if it is gone.
     fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall>;
@@ -30,6 +35,11 @@ impl PolicyClock {
 
     pub(super) fn moment(&self) -> Option<Instant> {
         self.0.moment()
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn system_time(&self) -> Option<SystemTime> {
+        self.0.system_time()
     }
 
     pub(super) fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> Option<DelayedCall> {

@@ -3,7 +3,7 @@
 //! It differs from Twisted's: it fires as soon as the response is complete, its time limit covers everything (look-up,
 //! connection, TLS, response), the size of the response is limited, and redirects are not followed.
 //!
-//! Next: `../../service/mod.rs`, a connection that comes back when it is lost.
+//! Next: `../server/mod.rs`, the other side.
 
 use super::agent::Agent;
 use super::error::AgentError;

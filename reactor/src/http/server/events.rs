@@ -1,0 +1,241 @@
+//! Server-Sent Events: a response that has no end, in which a server tells what happens (HTML standard, section 9.2).
+//!
+//! [`Event`] is one event, [`EventSender`] sends to one client, [`EventChannel`] to all that have subscribed.
+//!
+//! Next: `routes.rs`, services by path and method.
+
+use super::response::Response;
+use super::writer::{BodyWriter, Stream};
+use crate::Deferred;
+use slab::Slab;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+/// An event, as a browser's `EventSource` understands it.
+///
+/// ```
+/// use reactor::http::server::Event;
+///
+/// let event = Event::data("two\nlines").named("news").with_id("7");
+/// assert_eq!(event.to_string(), "event: news\nid: 7\ndata: two\ndata: lines\n\n");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    name: Option<String>,
+    id: Option<String>,
+    retry: Option<u64>,
+    data: String,
+}
+
+impl Event {
+    /// An event with this text; lines may end with LF, CR LF or CR, which all become LF at the client.
+    pub fn data(text: impl Into<String>) -> Event {
+        Event { data: text.into(), ..Event::default() }
+    }
+
+    /// Sets its type; without one it is `message`. A line end and what follows it are cut off: it would begin another
+    /// field.
+    pub fn named(mut self, name: &str) -> Event {
+        self.name = Some(first_line(name).to_owned());
+        self
+    }
+
+    /// Sets the id that the client sends as `Last-Event-ID` when it comes back; cut off at a line end or a NUL, which
+    /// the standard forbids.
+    pub fn with_id(mut self, id: &str) -> Event {
+        self.id = Some(first_line(id).split('\0').next().unwrap_or_default().to_owned());
+        self
+    }
+
+    /// Tells the client to wait for this long, in milliseconds, before it comes back.
+    pub fn with_retry(mut self, millis: u64) -> Event {
+        self.retry = Some(millis);
+        self
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.split(['\r', '\n']).next().unwrap_or_default()
+}
+
+/// The event as it is sent.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            writeln!(f, "event: {name}")?;
+        }
+        if let Some(id) = &self.id {
+            writeln!(f, "id: {id}")?;
+        }
+        if let Some(retry) = self.retry {
+            writeln!(f, "retry: {retry}")?;
+        }
+        let mut rest = &self.data[..];
+        loop {
+            let end = rest.find(['\r', '\n']);
+            let line = end.map_or(rest, |end| &rest[..end]);
+            writeln!(f, "data: {line}")?;
+            let Some(end) = end else { break };
+            rest = rest[end..].strip_prefix("\r\n").unwrap_or(&rest[end + 1..]);
+        }
+        f.write_str("\n")
+    }
+}
+
+/// Sends events to one client: see [`Response::events`]. Dropping it ends the stream; the client will come back.
+#[derive(Debug)]
+pub struct EventSender(Option<BodyWriter>);
+
+impl Response {
+    /// A stream of events: the client gets what the sender sends, for as long as both live. Comments keep it alive
+    /// ([`heartbeat`](super::ServerSettings::heartbeat)), and a client that does not read is dropped
+    /// ([`max_event_backlog`](super::ServerSettings::max_event_backlog)).
+    pub fn events() -> (Response, EventSender) {
+        let (mut response, writer) = Response::of_stream(Cow::Borrowed("text/event-stream"), true);
+        response.add_checked("Cache-Control", "no-store");
+        (response, EventSender(Some(writer)))
+    }
+}
+
+impl EventSender {
+    /// Sends an event.
+    pub fn send(&self, event: &Event) {
+        if let Some(writer) = &self.0 {
+            writer.write(event.to_string().as_bytes());
+        }
+    }
+
+    /// Whether the client is gone.
+    pub fn is_gone(&self) -> bool {
+        self.0.as_ref().is_none_or(BodyWriter::is_gone)
+    }
+
+    /// Fires when the client is gone.
+    #[track_caller]
+    pub fn when_gone(&self) -> Deferred<()> {
+        match &self.0 {
+            Some(writer) => writer.when_gone(),
+            None => crate::deferred::succeed(()),
+        }
+    }
+
+    fn stream(&self) -> Option<Rc<Stream>> {
+        self.0.as_ref().map(BodyWriter::stream)
+    }
+}
+
+impl Drop for EventSender {
+    fn drop(&mut self) {
+        if let Some(writer) = self.0.take() {
+            writer.finish();
+        }
+    }
+}
+
+/// Sends the same events to all clients that have subscribed. The handle is cheap to clone.
+///
+/// ```
+/// use reactor::http::server::{Event, EventChannel, Routes};
+///
+/// let news = EventChannel::new();
+/// let subscribers = news.clone();
+/// let routes = Routes::new().get("/news", move |_request| subscribers.subscribe());
+/// news.publish(&Event::data("it has begun"));
+/// # let _ = routes;
+/// ```
+#[derive(Clone, Default)]
+pub struct EventChannel(Rc<ChannelInner>);
+
+#[derive(Default)]
+struct ChannelInner {
+    subscribers: RefCell<Slab<EventSender>>,
+    on_change: RefCell<Option<OnChange>>,
+}
+
+type OnChange = Rc<dyn Fn(&EventChannel)>;
+
+impl EventChannel {
+    /// A channel without subscribers.
+    pub fn new() -> EventChannel {
+        EventChannel::default()
+    }
+
+    /// The response for one more subscriber. It gets what is published from now on.
+    pub fn subscribe(&self) -> Response {
+        let (response, sender) = Response::events();
+        let gone = sender.stream();
+        let key = self.0.subscribers.borrow_mut().insert(sender);
+        let channel = Rc::downgrade(&self.0);
+        if let Some(stream) = gone {
+            let (deferred, firer) = Deferred::new();
+            let left = deferred.add_callback(move |()| {
+                if let Some(channel) = channel.upgrade() {
+                    EventChannel(channel).left(key);
+                }
+            });
+            left.detach();
+            stream.tell_when_gone(firer);
+        }
+        self.changed();
+        response
+    }
+
+    fn left(&self, key: usize) {
+        let sender = self.0.subscribers.borrow_mut().try_remove(key);
+        drop(sender);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        let on_change = self.0.on_change.borrow().clone();
+        if let Some(on_change) = on_change {
+            on_change(self);
+        }
+    }
+
+    /// Sends `event` to all subscribers. It is written out once for all.
+    pub fn publish(&self, event: &Event) {
+        let bytes = event.to_string();
+        // A stream calls nobody back when it is written to, so the list does not change meanwhile.
+        for (_, sender) in self.0.subscribers.borrow().iter() {
+            if let Some(writer) = &sender.0 {
+                writer.write(bytes.as_bytes());
+            }
+        }
+    }
+
+    /// The number of subscribers.
+    pub fn subscriber_count(&self) -> usize {
+        self.0.subscribers.borrow().len()
+    }
+
+    /// Calls `f` whenever a subscriber has come or gone, in place of an earlier one.
+    pub fn on_change(&self, f: impl Fn(&EventChannel) + 'static) {
+        drop(self.0.on_change.replace(Some(Rc::new(f))));
+    }
+}
+
+impl fmt::Debug for EventChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventChannel({} subscribers)", self.subscriber_count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_written_as_the_standard_reads_it() {
+        for (event, text) in [
+            (Event::data(""), "data: \n\n"),
+            (Event::data("a\r\nb\rc\nd\n"), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"),
+            (Event::data("x").named("n\ndata: y").with_id("1\0\r2"), "event: n\nid: 1\ndata: x\n\n"),
+            (Event::data(": x").with_retry(500), "retry: 500\ndata: : x\n\n"),
+        ] {
+            assert_eq!(event.to_string(), text);
+        }
+    }
+}
