@@ -124,8 +124,13 @@ fn action(
         (Command::Serve, [second, ..]) => return Err(format!("one server at a time: {second:?} is a second one")),
         (Command::Check, [file]) => Action::Check(PathBuf::from(file)),
         (Command::Keys, [] | [_]) => Action::Keys(KeysOptions { directory: rest.first().map(PathBuf::from), config }),
-        (Command::IamAt | Command::WhatsAt, rest) => {
-            let saying = Saying::parse(command == Command::IamAt, rest)?.ok_or_else(wrong)?;
+        (Command::IamAt | Command::WhatsAt | Command::Forget, rest) => {
+            let saying = match command {
+                Command::IamAt => Saying::parse_iamat(rest)?,
+                Command::WhatsAt => Saying::parse_whats_at(rest)?,
+                _ => Saying::parse_forget(rest)?,
+            };
+            let saying = saying.ok_or_else(wrong)?;
             let server = given.remove("server").map(into_text).transpose()?;
             Action::Talk(TalkOptions { saying, server, config, json: given.contains_key("json") })
         }

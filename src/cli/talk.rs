@@ -1,4 +1,4 @@
-//! `proxyherd iamat` and `proxyherd whatsat`: one command to a server of the herd, and its reply. A client of the herd
+//! `proxyherd iamat`, `whatsat` and `forget`: one command to a server of the herd, and its reply. A client of the herd
 //! in one file; `docs/protocol.md` is what it speaks.
 //!
 //! ```text
@@ -12,7 +12,7 @@
 use super::outcome::{Error, print};
 use super::reach::Way;
 use crate::config::Config;
-use crate::message::{self, At, Command, Location, MAX_BOUND, MAX_RADIUS_KM};
+use crate::message::{self, At, Command, Forgot, Location, MAX_BOUND, MAX_RADIUS_KM};
 use crate::{decimal, terminal};
 use reactor::{Deferred, Failure, Firer, Protocol, Reactor, Reason, Transport};
 use serde_json::value::RawValue;
@@ -47,6 +47,11 @@ pub enum Saying {
         /// The maximum number of places.
         bound: String,
     },
+    /// That a client is to be forgotten.
+    Forget {
+        /// The client's name.
+        client: String,
+    },
 }
 
 /// One command to a server of the herd.
@@ -63,18 +68,37 @@ pub struct TalkOptions {
 }
 
 impl Saying {
-    /// Reads the arguments of `iamat`, or of `whatsat`. `None` if their number is wrong.
+    /// Reads the arguments of `iamat`. `None` if their number is wrong.
     ///
     /// # Errors
     /// A sentence that says which argument is wrong: a server would answer with a question mark and no reason.
-    pub(super) fn parse(is_iamat: bool, arguments: &[String]) -> Result<Option<Saying>, String> {
-        let saying = match (is_iamat, arguments) {
-            (true, [client, location]) => Saying::iamat(client, location, None)?,
-            (true, [client, location, time]) => Saying::iamat(client, location, Some(time))?,
-            (false, [client, radius, bound]) => Saying::whats_at(client, radius, bound)?,
-            _ => return Ok(None),
-        };
-        Ok(Some(saying))
+    pub(super) fn parse_iamat(arguments: &[String]) -> Result<Option<Saying>, String> {
+        match arguments {
+            [client, location] => Saying::iamat(client, location, None).map(Some),
+            [client, location, time] => Saying::iamat(client, location, Some(time)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same for `whatsat`.
+    ///
+    /// # Errors
+    /// As [`parse_iamat`](Saying::parse_iamat).
+    pub(super) fn parse_whats_at(arguments: &[String]) -> Result<Option<Saying>, String> {
+        match arguments {
+            [client, radius, bound] => Saying::whats_at(client, radius, bound).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same for `forget`.
+    ///
+    /// # Errors
+    /// As [`parse_iamat`](Saying::parse_iamat).
+    pub(super) fn parse_forget(arguments: &[String]) -> Result<Option<Saying>, String> {
+        let [client] = arguments else { return Ok(None) };
+        check_client(client)?;
+        Ok(Some(Saying::Forget { client: client.clone() }))
     }
 
     fn iamat(client: &str, location: &str, time: Option<&String>) -> Result<Saying, String> {
@@ -110,14 +134,18 @@ impl Saying {
                 format!("IAMAT {client} {location} {}\n", time.clone().unwrap_or_else(now))
             }
             Saying::WhatsAt { client, radius, bound } => format!("WHATSAT {client} {radius} {bound}\n"),
+            Saying::Forget { client } => format!("FORGET {client}\n"),
         }
     }
 
     /// Why a server refuses a command that is well formed.
     fn why_refused(&self) -> &'static str {
         match self {
-            Saying::IamAt { .. } => "the time is too far ahead of its clock, or it has no memory for a new client",
+            Saying::IamAt { .. } => "the time is too far ahead of its clock, or it takes no more new clients from here",
             Saying::WhatsAt { .. } => "it does not know the client",
+            Saying::Forget { .. } => {
+                "it does not know the client, or it runs on another machine: ask a server that runs here"
+            }
         }
     }
 }
@@ -205,10 +233,14 @@ fn show(server: &str, reply: &[u8], options: &TalkOptions) -> Result<(), Error> 
         return Err(refused());
     }
     let end = memchr::memchr(b'\n', reply).ok_or_else(odd)?;
-    let Ok(Command::At(at)) = message::parse(&reply[..end]) else { return Err(odd()) };
     let places = std::str::from_utf8(&reply[end..]).map_err(|_| odd())?.trim();
+    let object = match message::parse(&reply[..end]) {
+        Ok(Command::At(at)) => json(&at, places),
+        Ok(Command::Forgot(forgot)) => Some(forgot_json(&forgot)),
+        _ => return Err(odd()),
+    };
     if options.json {
-        let object = json(&at, places).ok_or_else(odd)?;
+        let object = object.ok_or_else(odd)?;
         print(format!("{}\n", terminal::in_json(&object)).as_bytes());
         return Ok(());
     }
@@ -219,9 +251,19 @@ fn show(server: &str, reply: &[u8], options: &TalkOptions) -> Result<(), Error> 
     Ok(())
 }
 
-/// The reply as one JSON object. A client's name that is not UTF-8 is shown as near as JSON can.
+/// A text in JSON. A client's name that is not UTF-8 is shown as near as JSON can.
+fn text(bytes: &[u8]) -> serde_json::Value {
+    serde_json::Value::String(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn forgot_json(forgot: &Forgot<'_>) -> String {
+    let Forgot { server, difference, client, time_text, .. } = *forgot;
+    let [server, difference, client, time] = [server, difference, client, time_text].map(text);
+    format!("{{\"server\":{server},\"difference\":{difference},\"client\":{client},\"time\":{time}}}")
+}
+
+/// The reply as one JSON object.
 fn json(at: &At<'_>, places: &str) -> Option<String> {
-    let text = |bytes: &[u8]| serde_json::Value::String(String::from_utf8_lossy(bytes).into_owned());
     let location = &at.iamat.location;
     let number = |text: String| RawValue::from_string(text).ok();
     let (latitude, longitude) = (number(location.latitude())?, number(location.longitude())?);

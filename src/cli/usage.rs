@@ -13,6 +13,7 @@ pub(super) enum Command {
     Keys,
     IamAt,
     WhatsAt,
+    Forget,
     Places,
     Man,
     Completions,
@@ -29,7 +30,7 @@ pub(super) struct CommandRow {
 }
 
 /// All commands, in the order in which the help has them.
-pub(super) const COMMANDS: [CommandRow; 8] = [
+pub(super) const COMMANDS: [CommandRow; 9] = [
     CommandRow {
         command: Command::Serve,
         word: None,
@@ -63,21 +64,27 @@ pub(super) const COMMANDS: [CommandRow; 8] = [
         about: "asks the herd what is near a client, and prints the reply",
     },
     CommandRow {
-        command: Command::Places,
+        command: Command::Forget,
         word: Some(config::RESERVED_NAMES[4]),
+        arguments: "CLIENT",
+        about: "has the herd forget a client; a server takes this from its own machine only",
+    },
+    CommandRow {
+        command: Command::Places,
+        word: Some(config::RESERVED_NAMES[5]),
         arguments: "LAT LON RADIUS_KM BOUND",
         about: "asks the Places service once, without a herd, and prints the answer, or why there is none: to try a \
                 key or a configuration",
     },
     CommandRow {
         command: Command::Man,
-        word: Some(config::RESERVED_NAMES[5]),
+        word: Some(config::RESERVED_NAMES[6]),
         arguments: "",
         about: "prints the man page: proxyherd man | man -l -",
     },
     CommandRow {
         command: Command::Completions,
-        word: Some(config::RESERVED_NAMES[6]),
+        word: Some(config::RESERVED_NAMES[7]),
         arguments: "SHELL",
         about: "prints the completions for bash, zsh or fish",
     },
@@ -112,7 +119,7 @@ pub(super) const OPTIONS: [OptionRow; 7] = [
         short: None,
         value: Some("FILE"),
         completed: Completed::Files,
-        commands: &[Command::Serve, Command::Keys, Command::IamAt, Command::WhatsAt, Command::Places],
+        commands: &[Command::Serve, Command::Keys, Command::IamAt, Command::WhatsAt, Command::Forget, Command::Places],
         about: "a TOML file that describes another herd than the built-in one",
     },
     OptionRow {
@@ -138,7 +145,7 @@ pub(super) const OPTIONS: [OptionRow; 7] = [
         short: None,
         value: Some("WHICH"),
         completed: Completed::Nothing,
-        commands: &[Command::IamAt, Command::WhatsAt],
+        commands: &[Command::IamAt, Command::WhatsAt, Command::Forget],
         about: "the server to ask: its name, or HOST:PORT (default: the first one of the herd that answers)",
     },
     OptionRow {
@@ -146,7 +153,7 @@ pub(super) const OPTIONS: [OptionRow; 7] = [
         short: None,
         value: None,
         completed: Completed::Nothing,
-        commands: &[Command::IamAt, Command::WhatsAt],
+        commands: &[Command::IamAt, Command::WhatsAt, Command::Forget],
         about: "prints the reply as one JSON object",
     },
     OptionRow {

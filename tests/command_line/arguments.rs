@@ -97,6 +97,8 @@ fn wrong_arguments_are_refused() {
     misused(&directory, &["iamat", "my phone", "+34.0+118.0"], &["\"my phone\" is not a client's name"]);
     misused(&directory, &["whatsat", "me", "51", "5"], &["\"51\" is not a radius"]);
     misused(&directory, &["whatsat", "me", "5", "21"], &["\"21\" is not a bound"]);
+    misused(&directory, &["forget"], &["forget needs CLIENT"]);
+    misused(&directory, &["forget", "my phone"], &["\"my phone\" is not a client's name"]);
     misused(&directory, &["whatsat", "me", "5", "2", "--server", "Nobody"], &["\"Nobody\"", "HOST:PORT"]);
 }
 

@@ -1,4 +1,4 @@
-//! `proxyherd iamat` and `proxyherd whatsat` from outside, with a server that runs.
+//! `proxyherd iamat`, `whatsat` and `forget` from outside, with a server that runs.
 
 use crate::alone;
 use crate::util::{Directory, Process, free_port};
@@ -61,6 +61,21 @@ fn a_client_is_told_and_asked_about() {
     assert_eq!((&object["client"], &object["server"]), (&"kiwi".into(), &"Alford".into()));
     assert_eq!((&object["latitude"], &object["longitude"]), (&(-33.9461).into(), &151.1772.into()));
     assert_eq!((&object["time"], &object["places"]), (&time.into(), &json));
+}
+
+#[test]
+fn a_client_is_forgotten() {
+    let herd = Running::start("");
+    herd.prints(&["iamat", "kiwi", "-33.9461+151.1772", "1400794645.392014450"]);
+    let forgot = herd.prints(&["forget", "kiwi"]);
+    assert!(forgot.starts_with("FORGOT Alford +") && forgot.ends_with(" kiwi 1400794645.392014451\n"), "{forgot}");
+    assert!(herd.fails(&["whatsat", "kiwi", "5", "2"]).contains("does not know the client"));
+    let errors = herd.fails(&["forget", "kiwi", "--server", "Alford"]);
+    assert!(errors.starts_with("proxyherd: Alford refuses: it does not know the client"), "{errors}");
+
+    herd.prints(&["iamat", "kiwi", "-33.9461+151.1772"]);
+    let object: serde_json::Value = serde_json::from_str(&herd.prints(&["forget", "kiwi", "--json"])).unwrap();
+    assert_eq!((&object["client"], &object["server"]), (&"kiwi".into(), &"Alford".into()));
 }
 
 #[test]
