@@ -67,6 +67,7 @@
 //! * [`Clock`]: anything that has a time and makes calls later. The reactor is one, [`testing::ManualClock`] another.
 //! * [`task`]: sleeping, calling again and again, long work in small steps. [`react`]: a program that is one Deferred.
 //! * [`tls`] and [`http`]: over any transport, and on top of it.
+//! * [`trace`]: everything that happens, as a stream of events: `REACTOR_TRACE=FILE`, for any program.
 //! * [`driver`]: the world below the loop. [`testing`]: how to test without a network. [`sim`]: a network, hosts and a
 //!   time that a seed decides, under the same loop.
 //!
@@ -139,6 +140,7 @@ mod timed;
 pub mod timers;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod trace;
 pub mod transport;
 mod undelivered;
 

@@ -14,6 +14,7 @@
 
 use crate::foreign::Foreign;
 use crate::timed::Timed;
+use crate::trace::{Kind, Scope};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
@@ -61,6 +62,8 @@ impl fmt::Display for NotActive {
 impl std::error::Error for NotActive {}
 
 struct Call {
+    /// Its number, for a trace: that of its first entry.
+    id: u64,
     /// When the call is due. Its entry in the heap may say an earlier time: then it is put back when it comes to the
     /// top.
     time: Cell<Instant>,
@@ -95,8 +98,11 @@ impl DelayedCall {
         self.call.state.set(CallState::Cancelled);
         let action = self.call.action.take();
         let has_entry = self.call.entry.replace(NO_ENTRY) != NO_ENTRY;
-        if let Some(queue) = self.queue.upgrade().filter(|_| has_entry) {
-            queue.one_died();
+        if let Some(queue) = self.queue.upgrade() {
+            queue.report(|| Kind::TimerCancelled { timer: self.call.id });
+            if has_entry {
+                queue.one_died();
+            }
         }
         drop(action); // Last: it may run any code of the program, which may come back to the queue.
         true
@@ -175,18 +181,20 @@ pub(crate) struct Timers {
     now: Cell<Instant>,
     /// Asks the reactor to call `set_now`, before a time is computed from `now`.
     clock: OnceCell<Box<dyn Fn()>>,
+    trace: Option<Rc<Scope>>,
 }
 
 type Entry = Timed<Instant, Rc<Call>>;
 
 impl Timers {
-    pub(crate) fn new(now: Instant) -> Rc<Timers> {
+    pub(crate) fn new(now: Instant, trace: Option<Rc<Scope>>) -> Rc<Timers> {
         Rc::new(Timers {
             heap: RefCell::new(BinaryHeap::new()),
             next_order: Cell::new(0),
             dead: Cell::new(0),
             now: Cell::new(now),
             clock: OnceCell::new(),
+            trace,
         })
     }
 
@@ -206,6 +214,7 @@ impl Timers {
             tell();
         }
         let call = Rc::new(Call {
+            id: self.next_order.get(),
             time: Cell::new(add(self.now.get(), delay)),
             state: Cell::new(CallState::Waiting),
             entry: Cell::new(NO_ENTRY),
@@ -213,7 +222,15 @@ impl Timers {
             asked: Location::caller(),
         });
         self.push(call.clone());
+        self.report(|| Kind::TimerSet { timer: call.id, delay, place: call.asked });
         DelayedCall { call, queue: Rc::downgrade(self) }
+    }
+
+    /// Reports to the trace, if there is one.
+    fn report<'a>(&self, kind: impl FnOnce() -> Kind<'a>) {
+        if let Some(scope) = &self.trace {
+            scope.emit(kind());
+        }
     }
 
     fn push(&self, call: Rc<Call>) {
@@ -228,6 +245,7 @@ impl Timers {
     fn move_to(&self, call: &Rc<Call>, time: Instant) {
         let earlier = time < call.time.get();
         call.time.set(time);
+        self.report(|| Kind::TimerMoved { timer: call.id, delay: time.saturating_duration_since(self.now.get()) });
         // A call without an entry has been taken out because it is due: `begin` looks at its time.
         if earlier && call.entry.get() != NO_ENTRY {
             self.push(call.clone());
@@ -293,7 +311,7 @@ impl Timers {
 
     /// Marks a due call as called, and returns its action. `None` if a call before it in the same turn has cancelled it
     /// or moved it to a later time; a moved one goes back into the heap.
-    pub(crate) fn begin(&self, due: Due) -> Option<(Action, &'static Location<'static>)> {
+    pub(crate) fn begin(&self, due: Due) -> Option<Begun> {
         let call = due.0;
         if call.state.get() != CallState::Waiting {
             return None;
@@ -303,7 +321,7 @@ impl Timers {
             return None;
         }
         call.state.set(CallState::Called);
-        Some((call.action.take()?, call.asked))
+        Some(Begun { action: call.action.take()?, asked: call.asked, id: call.id, due: call.time.get() })
     }
 
     /// Cancels all calls, and drops what they captured.
@@ -354,6 +372,14 @@ impl Drop for Timers {
 
 /// A call taken out because it is due; see [`Timers::begin`].
 pub(crate) struct Due(Rc<Call>);
+
+/// A call that is made now.
+pub(crate) struct Begun {
+    pub(crate) action: Action,
+    pub(crate) asked: &'static Location<'static>,
+    pub(crate) id: u64,
+    pub(crate) due: Instant,
+}
 
 #[cfg(test)]
 mod tests;

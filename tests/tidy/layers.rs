@@ -46,6 +46,32 @@ fn the_library_does_not_know_the_herd() {
 }
 
 #[test]
+fn the_loop_knows_the_trace_as_a_trait_only() {
+    let observers = ["TraceFile", "Ring", "to_json", "write_json", "trace::json", "trace::file", "trace::ring"];
+    let folders = ["reactor/src/event_loop", "reactor/src/driver", "reactor/src/timers.rs", "reactor/src/deferred"];
+    let broken = lines_where(|source, line| {
+        let code = line.split("//").next().unwrap_or("");
+        let mut words = code.split(|char: char| !char.is_alphanumeric() && !"_:".contains(char));
+        source.is_in(&folders) && !source.is_test_code(line) && words.any(|word| observers.contains(&word))
+    });
+    none("the loop knows what becomes of its events", &broken);
+}
+
+#[test]
+fn the_tracing_driver_passes_every_method_on() {
+    // A method with a default is easily forgotten: the decorator would answer in the place of its driver.
+    let read = |file: &str| std::fs::read_to_string(root().join("reactor/src/driver").join(file)).unwrap();
+    let (contract, decorator) = (read("mod.rs"), read("tracing.rs"));
+    let traits = contract.split("\npub trait ").skip(1).filter(|part| !part.starts_with("Wake"));
+    let methods = traits.flat_map(|part| part.split("\n}").next().unwrap_or("").split("\n    fn ").skip(1));
+    let names: Vec<_> = methods.filter_map(|method| method.split('(').next()).collect();
+    assert!(names.len() > 30, "{names:?}");
+    let lacking =
+        names.iter().filter(|name| !decorator.contains(&format!("inner.{name}("))).map(|name| name.to_string());
+    none("not passed on", &lacking.collect::<Vec<_>>());
+}
+
+#[test]
 fn the_herd_does_not_know_its_simulation() {
     let broken = lines_where(|source, line| {
         let is_library = source.is_in(&["src"]) && !source.is_in(&["src/bin"]);

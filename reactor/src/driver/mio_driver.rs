@@ -101,6 +101,10 @@ impl Driver for MioDriver {
         Instant::now()
     }
 
+    fn clock(&self) -> Option<Box<dyn Fn() -> Instant>> {
+        Some(Box::new(Instant::now))
+    }
+
     fn system_time(&self) -> SystemTime {
         SystemTime::now()
     }

@@ -32,12 +32,14 @@ mod mio_driver;
 mod signals;
 mod standard_io;
 mod threads;
+mod tracing;
 mod udp;
 #[cfg(unix)]
 mod unix;
 
 pub use adopted::{AdoptedDatagramSocket, AdoptedListener, AdoptedStream};
 pub use mio_driver::MioDriver;
+pub(crate) use tracing::TracingDriver;
 
 pub(crate) use std::thread::ThreadId;
 
@@ -132,6 +134,12 @@ pub trait Wake: Send + Sync {
 pub trait Driver {
     /// The time on the clock of delayed calls. It never goes back.
     fn now(&self) -> Instant;
+
+    /// A clock that says the same as [`now`](Driver::now), and can be read while the driver is at work. A trace reads
+    /// it for each event. Without one, an event has the time of the last `now`.
+    fn clock(&self) -> Option<Box<dyn Fn() -> Instant>> {
+        None
+    }
 
     /// The time of day.
     fn system_time(&self) -> SystemTime;

@@ -3,7 +3,7 @@
 //! The system tells of Ctrl-C on a thread of its own, through a function that only `unsafe` code can set. So Ctrl-C has
 //! its usual effect there: it ends the process.
 //!
-//! Next: `../error.rs`, the named errors.
+//! Next: `../trace/mod.rs`, everything that happens, as one stream.
 
 use super::Signal;
 use mio::{Registry, Token};

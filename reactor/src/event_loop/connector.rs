@@ -13,6 +13,7 @@
 //!
 //! Next: `resolver.rs`, where the names are looked up.
 
+use super::callback::Description;
 use super::connection::{Connection, Origin};
 use super::race::Race;
 use super::registry::Source;
@@ -22,6 +23,7 @@ use crate::driver::{Readiness, Stream, Token};
 use crate::error::ConnectError;
 use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
+use crate::trace::CallbackKind;
 use crate::transport::TransportBackend;
 use crate::{Address, ClientFactory, Deferred, Failure, Reason};
 use std::cell::{Cell, RefCell};
@@ -313,16 +315,20 @@ impl ConnectorInner {
         }
     }
 
-    fn with_factory(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn ClientFactory, &Connector)) {
+    fn with_factory(
+        self: &Rc<Self>,
+        core: &Core,
+        what: &'static str,
+        f: impl FnOnce(&mut dyn ClientFactory, &Connector),
+    ) {
         // Taken out and put back, like a protocol: the callback may come back to this connector.
         let Some(mut factory) = self.factory.take() else { return };
         let connector = Connector(self.clone());
-        core.run_callback(
-            |out| {
-                out.write_fmt(format_args!("{what} of the connector to {}, made at {}", self.destination, self.asked))
-            },
-            || f(&mut **factory, &connector),
-        );
+        let describe = |out: &mut Description| {
+            out.method(CallbackKind::Factory, what, None).place(self.asked);
+            out.write_fmt(format_args!("{what} of the connector to {}, made at {}", self.destination, self.asked))
+        };
+        core.run_callback(describe, || f(&mut **factory, &connector));
         self.factory.set(Some(factory));
     }
 

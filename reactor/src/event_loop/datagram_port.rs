@@ -5,6 +5,7 @@
 //!
 //! Next: `adopt.rs`, sockets that somebody else has opened.
 
+use super::callback::Description;
 use super::registry::Source;
 use super::work_queue::WorkQueue;
 use super::{Core, ListenAddress, Reactor, WeakReactor};
@@ -14,6 +15,7 @@ use crate::diagnostics::tell;
 use crate::driver::{DatagramSocket, Driver, Token};
 use crate::error::{CannotListenError, DatagramError};
 use crate::foreign::Foreign;
+use crate::trace::CallbackKind;
 use crate::{DatagramProtocol, DatagramTransport, Deferred, Firer, deferred};
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -295,13 +297,19 @@ impl DatagramPort {
 
     /// Takes the protocol out, calls it, and puts it back: the callback may come back to this port. A panic is logged,
     /// and the port goes on.
-    fn call(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn DatagramProtocol, &DatagramTransport)) {
+    fn call(
+        self: &Rc<Self>,
+        core: &Core,
+        what: &'static str,
+        f: impl FnOnce(&mut dyn DatagramProtocol, &DatagramTransport),
+    ) {
         let Some(mut protocol) = self.protocol.take() else { return };
         let transport = DatagramTransport::new(self.clone());
-        core.run_callback(
-            |out| out.write_fmt(format_args!("{what} of the UDP port {}", self.host)),
-            || f(&mut **protocol, &transport),
-        );
+        let describe = |out: &mut Description| {
+            out.method(CallbackKind::Protocol, what, Some(self.token));
+            out.write_fmt(format_args!("{what} of the UDP port {}", self.host))
+        };
+        core.run_callback(describe, || f(&mut **protocol, &transport));
         self.protocol.set(Some(protocol));
     }
 

@@ -22,6 +22,7 @@
 //!
 //! Next: `stepped.rs`, a run of which each step is taken when it is due.
 
+use super::callback::Description;
 use super::registry::Source;
 use super::shutdown::{Pace, State};
 use super::turn::Turn;
@@ -35,7 +36,6 @@ use crate::error::{RunError, ThreadError};
 use crate::foreign::Foreign;
 use crate::{Deferred, DelayedCall};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -304,7 +304,8 @@ impl Core {
         let end = self.lifecycle.next_id.get();
         // One by one: each may remove others.
         while let Some(trigger) = self.lifecycle.take_trigger(event, phase, end) {
-            let what = |out: &mut dyn fmt::Write| {
+            let what = |out: &mut Description| {
+                out.place(trigger.asked);
                 out.write_fmt(format_args!("the trigger {phase:?} {event:?} added at {}", trigger.asked))
             };
             self.run_callback(what, || deferreds.push(Foreign::new(trigger.action.into_inner()())));

@@ -8,6 +8,7 @@ use super::{Core, Reactor, threads};
 use crate::Deferred;
 #[cfg(doc)]
 use crate::Settings;
+use crate::trace::{Kind, Outcome};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -122,6 +123,9 @@ impl Core {
             self.resolver.borrow_mut().lost(host);
             return self.ask_for_names();
         };
+        if let Some(scope) = &self.work.trace {
+            scope.emit(Kind::Resolved { name: host, outcome: Outcome::of(&found, Vec::len) });
+        }
         let (now, settings) = (self.read_clock(), &self.work.settings);
         let is_good = matches!(&found, Ok(addresses) if !addresses.is_empty());
         let kept = if is_good { settings.lookup_kept } else { settings.failed_lookup_kept };

@@ -9,6 +9,7 @@
 //!   inside one machine, `standard_io.rs` the connection that every process has.
 //! * `lifecycle.rs` starts the loop, `shutdown.rs` stops it, and `hangup.rs` has SIGHUP. `stepped.rs` has what a
 //!   simulated world needs to take the steps itself.
+//! * `callback.rs` is how the loop calls the program.
 //! * `threads.rs` is the way in from other threads, `blocking.rs` waits there for the answer, and `thread_pool.rs` has
 //!   threads do work for the loop.
 //! * On top: `connect.rs` makes one connection a Deferred, and `run_until.rs` a program. `tls.rs` gives TLS its clock,
@@ -26,6 +27,7 @@
 
 mod adopt;
 mod blocking;
+mod callback;
 mod client_factory;
 mod connect;
 mod connection;
@@ -72,11 +74,11 @@ pub(crate) use lifecycle::Run;
 #[cfg(feature = "sim")]
 pub(crate) use stepped::TurnMemory;
 
-use crate::diagnostics::tell;
-use crate::driver::{Driver, MioDriver};
+use crate::driver::{Driver, MioDriver, TracingDriver};
 use crate::error::CannotListenError;
-use crate::foreign::{Foreign, contain};
+use crate::foreign::Foreign;
 use crate::timers::Timers;
+use crate::trace::{self, Scope, Trace};
 use crate::{Address, Clock, DelayedCall, Factory, Settings};
 use connector::ConnectorInner;
 use hangup::Hangups;
@@ -188,11 +190,33 @@ impl Reactor {
     /// # Errors
     /// As [`new`](Reactor::new).
     pub fn with_settings(settings: Settings) -> io::Result<Reactor> {
-        Ok(Reactor::with_driver(Box::new(MioDriver::new()?), settings))
+        match trace::from_environment() {
+            Some(trace) => Reactor::traced(trace, settings),
+            None => Ok(Reactor::with_driver(Box::new(MioDriver::new()?), settings)),
+        }
+    }
+
+    /// A reactor on the operating system's sockets that reports everything that happens to `trace`: see
+    /// [`trace`](crate::trace).
+    ///
+    /// # Errors
+    /// As [`new`](Reactor::new).
+    pub fn traced(trace: Trace, settings: Settings) -> io::Result<Reactor> {
+        Ok(Reactor::with_traced_driver(Box::new(MioDriver::new()?), trace, settings))
     }
 
     /// A reactor on any driver.
     pub fn with_driver(driver: Box<dyn Driver>, settings: Settings) -> Reactor {
+        Reactor::build(driver, None, settings)
+    }
+
+    /// A reactor on any driver that reports everything that happens to `trace`.
+    pub fn with_traced_driver(driver: Box<dyn Driver>, trace: Trace, settings: Settings) -> Reactor {
+        let (driver, scope) = TracingDriver::around(driver, trace, None, None);
+        Reactor::build(driver, Some(scope), settings)
+    }
+
+    pub(crate) fn build(driver: Box<dyn Driver>, trace: Option<Rc<Scope>>, settings: Settings) -> Reactor {
         let now = driver.now();
         let core = Rc::new_cyclic(|this| Core {
             this: this.clone(),
@@ -200,7 +224,7 @@ impl Reactor {
             driver: RefCell::new(driver),
             registry: RefCell::default(),
             thread_pool: ThreadPool::new(&settings),
-            work: WorkQueue::new(settings, Timers::new(now)),
+            work: WorkQueue::new(settings, Timers::new(now, trace.clone()), trace),
             lifecycle: Lifecycle::default(),
             hangups: Hangups::default(),
             completions: Completions::default(),
@@ -323,6 +347,11 @@ impl Reactor {
         crate::diagnostics::be_quiet();
     }
 
+    /// The trace that this reactor reports to.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.core.work.trace.as_deref().map(Scope::trace)
+    }
+
     /// The handle with which other threads reach this reactor.
     pub fn handle(&self) -> ReactorHandle {
         ReactorHandle::new(self.core.calls_from_threads.clone())
@@ -359,44 +388,6 @@ impl Core {
         self.last_reading.set(now);
         self.work.timers.set_now(now);
         now
-    }
-
-    /// Runs a callback of the program. A panic is caught and logged; a callback that took long is logged. Returns false
-    /// if it panicked.
-    ///
-    /// `describe` names the callback. It is called only if there is something to log.
-    fn run_callback(&self, describe: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result, f: impl FnOnce()) -> bool {
-        self.run_callback_of(&mut (), |(), out| describe(out), |()| f())
-    }
-
-    /// The same for a callback of `object`, which can tell its own name.
-    fn run_callback_of<T: ?Sized>(
-        &self,
-        object: &mut T,
-        describe: impl FnOnce(&T, &mut dyn fmt::Write) -> fmt::Result,
-        f: impl FnOnce(&mut T),
-    ) -> bool {
-        // The last reading of the clock was taken when the previous callback ended, or after the poll. So a callback
-        // costs one reading and not two.
-        let begin = self.last_reading.get();
-        let mut sound = true;
-        let spared = crate::deferred::sparing(|| sound = contain(|| f(object)));
-        let spent = self.read_clock().saturating_duration_since(begin);
-        if sound && spared == 0 && spent <= self.work.settings.slow_callback {
-            return true;
-        }
-        let mut what = String::new();
-        let _ = describe(object, &mut what); // Writing to a String cannot fail.
-        if !sound {
-            tell!(Error, "reactor", "{what} panicked");
-        }
-        if spared > 0 {
-            tell!(Error, "reactor", "{what} fired Deferreds, and {spared} of their callbacks panicked");
-        }
-        if sound && spent > self.work.settings.slow_callback {
-            tell!(Warn, "reactor", "{what} held the loop for {spent:?}; everybody else waited");
-        }
-        sound
     }
 
     fn take_buffer(&self) -> Vec<u8> {

@@ -8,6 +8,7 @@
 //!
 //! Next: `destination.rs`, where a connection of the other kind goes.
 
+use super::callback::Description;
 use super::connection::{Connection, Origin};
 use super::registry::Source;
 use super::work_queue::Place;
@@ -19,6 +20,7 @@ use crate::driver::{Driver, ListenOptions, Listener, Token};
 use crate::error::CannotListenError;
 use crate::foreign::Foreign;
 use crate::timers::DelayedCall;
+use crate::trace::CallbackKind;
 use crate::{Address, Deferred, Factory, Firer};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -311,12 +313,13 @@ impl Port {
         connection.begin(core);
     }
 
-    fn with_factory(&self, core: &Core, what: &str, f: impl FnOnce(&mut dyn Factory)) {
+    fn with_factory(&self, core: &Core, what: &'static str, f: impl FnOnce(&mut dyn Factory)) {
         let Some(mut factory) = self.factory.take() else { return };
-        core.run_callback(
-            |out| out.write_fmt(format_args!("{what} of the port {}, opened at {}", self.host, self.asked)),
-            || f(&mut **factory),
-        );
+        let describe = |out: &mut Description| {
+            out.method(CallbackKind::Factory, what, Some(self.token)).place(self.asked);
+            out.write_fmt(format_args!("{what} of the port {}, opened at {}", self.host, self.asked))
+        };
+        core.run_callback(describe, || f(&mut **factory));
         self.factory.set(Some(factory));
     }
 

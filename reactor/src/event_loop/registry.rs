@@ -21,6 +21,13 @@ const KEY_MASK: usize = (1 << KEY_BITS) - 1;
 /// Number of generations. The highest one is left to the driver, for tokens of its own.
 const GENERATIONS: usize = KEY_MASK;
 
+impl Token {
+    /// The number of the insertion, from 1 on: what a trace calls the socket.
+    pub(crate) fn serial(self) -> u64 {
+        (self.0 >> KEY_BITS) as u64 + 1
+    }
+}
+
 #[derive(Clone)]
 pub(super) enum Source {
     /// Keeps the place of an accepted connection while its factory builds the protocol.

@@ -24,11 +24,13 @@
 //!
 //! Next: `connection/mod.rs`, what attending to a connection means.
 
+use super::callback::Description;
 use super::registry::Source;
 use super::{Core, Reactor};
 use crate::deferred::tell_lost;
 use crate::driver::{Event, Readiness, Signal};
 use crate::error::RunError;
+use crate::trace::{CallbackKind, Kind, Phase, WaitsFor};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -47,10 +49,13 @@ impl Turn {
     pub(super) fn take(&mut self, core: &Core, longest: Option<Duration>) -> Result<(), RunError> {
         tell_lost();
         let timeout = core.wait_time(longest);
+        core.trace_turn(timeout, longest);
+        let _ended = TurnEnd(core);
         self.events.clear();
         core.driver.borrow_mut().poll(timeout, &mut self.events).map_err(RunError::Poll)?;
         core.read_clock(); // The poll may have slept: what follows begins now.
 
+        core.trace_phase(Phase::Events);
         for event in &self.events {
             match event {
                 Event::Ready(readiness) => core.dispatch(*readiness),
@@ -59,10 +64,14 @@ impl Turn {
         }
         // After the events: those served existing connections, and new connections must not starve them.
         core.continue_accepting();
+        core.trace_phase(Phase::Calls);
         core.make_calls_from_threads();
         core.make_soon_calls();
+        core.trace_phase(Phase::Timers);
         self.make_due_calls(core);
+        core.trace_phase(Phase::Flush);
         core.attend_to_all();
+        core.trace_phase(Phase::Ends);
         core.deliver_ends();
         Ok(())
     }
@@ -74,15 +83,48 @@ impl Turn {
             return;
         }
         for due in self.due.drain(..) {
-            if let Some((action, asked)) = timers.begin(due) {
-                core.run_callback(|out| out.write_fmt(format_args!("the delayed call requested at {asked}")), action);
+            if let Some(begun) = timers.begin(due) {
+                let asked = begun.asked;
+                let describe = |out: &mut Description| {
+                    out.timer(begun.id, timers.now().saturating_duration_since(begun.due)).place(asked);
+                    out.write_fmt(format_args!("the delayed call requested at {asked}"))
+                };
+                core.run_callback(describe, begun.action);
             }
         }
         self.due.shrink_to(MAX_DUE_KEPT); // The memory of a burst goes.
     }
 }
 
+/// Tells the trace that the turn is over, also if the poll has failed.
+struct TurnEnd<'a>(&'a Core);
+
+impl Drop for TurnEnd<'_> {
+    fn drop(&mut self) {
+        if let Some(scope) = &self.0.work.trace {
+            scope.end_turn();
+        }
+    }
+}
+
 impl Core {
+    fn trace_phase(&self, phase: Phase) {
+        if let Some(scope) = &self.work.trace {
+            scope.begin_phase(phase);
+        }
+    }
+
+    fn trace_turn(&self, timeout: Option<Duration>, longest: Option<Duration>) {
+        let Some(scope) = &self.work.trace else { return };
+        let waits_for = match timeout {
+            None => WaitsFor::Event,
+            Some(_) if self.work.is_pressing() || self.is_stop_pressing() => WaitsFor::Nothing,
+            Some(_) if timeout == longest => WaitsFor::Limit,
+            Some(_) => WaitsFor::Timer,
+        };
+        scope.begin_turn(Kind::Turn { waits_for, timeout });
+    }
+
     pub(super) fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {
         if self.work.is_pressing() || self.is_stop_pressing() {
             return Some(Duration::ZERO);
@@ -133,10 +175,11 @@ impl Core {
         }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
         for (call, asked) in self.calls_from_threads.take() {
-            self.run_callback(
-                |out| out.write_fmt(format_args!("the call from another thread requested at {asked}")),
-                || call.into_inner()(&reactor),
-            );
+            let describe = |out: &mut Description| {
+                out.kind(CallbackKind::ThreadCall).place(asked);
+                out.write_fmt(format_args!("the call from another thread requested at {asked}"))
+            };
+            self.run_callback(describe, || call.into_inner()(&reactor));
         }
     }
 
@@ -145,10 +188,11 @@ impl Core {
             return;
         }
         for (call, asked) in self.work.take_calls() {
-            self.run_callback(
-                |out| out.write_fmt(format_args!("the call when running requested at {asked}")),
-                call.into_inner(),
-            );
+            let describe = |out: &mut Description| {
+                out.kind(CallbackKind::SoonCall).place(asked);
+                out.write_fmt(format_args!("the call when running requested at {asked}"))
+            };
+            self.run_callback(describe, call.into_inner());
         }
     }
 

@@ -5,7 +5,7 @@
 //! because of its budget or a pause, is queued here too: readiness is edge-triggered, so the driver will not report it
 //! again.
 //!
-//! Next: `registry.rs`, where the loop finds the source of an event.
+//! Next: `callback.rs`, how it calls the program.
 
 use super::connection::Connection;
 use super::connector::ConnectorInner;
@@ -15,6 +15,7 @@ use crate::Settings;
 use crate::foreign::Foreign;
 use crate::outgoing::Blocks;
 use crate::timers::{Action, Timers};
+use crate::trace::Scope;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
@@ -26,6 +27,8 @@ pub(super) type Place = &'static Location<'static>;
 pub(super) struct WorkQueue {
     pub(super) settings: Settings,
     pub(super) timers: Rc<Timers>,
+    /// What hears of everything that happens, if anything does.
+    pub(super) trace: Option<Rc<Scope>>,
     pub(super) blocks: Blocks,
     /// Connections with bytes to flush or to read, news for their protocol, or an end to finish; each once. An event
     /// may attend to a connection that stands here. The visit that then finds nothing to do is harmless.
@@ -53,10 +56,11 @@ pub(super) struct WorkQueue {
 }
 
 impl WorkQueue {
-    pub(super) fn new(settings: Settings, timers: Rc<Timers>) -> Rc<WorkQueue> {
+    pub(super) fn new(settings: Settings, timers: Rc<Timers>, trace: Option<Rc<Scope>>) -> Rc<WorkQueue> {
         Rc::new(WorkQueue {
             settings,
             timers,
+            trace,
             blocks: Blocks::default(),
             attention: RefCell::default(),
             ended: RefCell::default(),

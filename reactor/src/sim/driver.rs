@@ -107,6 +107,11 @@ impl Driver for SimDriver {
         self.process.environment.now()
     }
 
+    fn clock(&self) -> Option<Box<dyn Fn() -> Instant>> {
+        let environment = self.process.environment.clone();
+        Some(Box::new(move || environment.now()))
+    }
+
     fn system_time(&self) -> SystemTime {
         self.process.environment.network.borrow().time_of_day(self.process.host)
     }

@@ -6,7 +6,7 @@
 //! Next: `string_transport.rs`, a connection without a network.
 
 use crate::policies::{PolicyClock, PolicyTime};
-use crate::timers::Timers;
+use crate::timers::{Begun, Timers};
 use crate::{Clock, DelayedCall, driver};
 use std::fmt;
 use std::rc::Rc;
@@ -54,7 +54,7 @@ impl ManualClock {
     /// A new clock. It has not moved: [`elapsed`](ManualClock::elapsed) is zero.
     pub fn new() -> ManualClock {
         let start = driver::some_moment();
-        ManualClock { timers: Timers::new(start), start }
+        ManualClock { timers: Timers::new(start, None), start }
     }
 
     /// The time on this clock.
@@ -92,7 +92,7 @@ impl ManualClock {
             assert!(at_this_moment < MAX_CALLS_AT_ONE_MOMENT, "calls without a delay schedule each other for ever");
             // Before the call, which must see the moment at which it was due.
             forward(&self.timers, time);
-            if let Some((action, _)) = self.timers.take_first_due().and_then(|due| self.timers.begin(due)) {
+            if let Some(Begun { action, .. }) = self.timers.take_first_due().and_then(|due| self.timers.begin(due)) {
                 action();
             }
         }

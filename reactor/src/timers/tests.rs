@@ -13,7 +13,7 @@ struct Rig {
 impl Rig {
     fn new() -> Rig {
         let start = Instant::now();
-        Rig { timers: Timers::new(start), log: Rc::default(), start }
+        Rig { timers: Timers::new(start, None), log: Rc::default(), start }
     }
     fn later(&self, ms: u32, name: &'static str) -> DelayedCall {
         let log = self.log.clone();
@@ -25,7 +25,7 @@ impl Rig {
         let mut due = VecDeque::new();
         self.timers.take_due(&mut due);
         for call in due {
-            if let Some((action, _)) = self.timers.begin(call) {
+            if let Some(Begun { action, .. }) = self.timers.begin(call) {
                 action();
             }
         }

@@ -33,6 +33,7 @@ use super::connector::ConnectorInner;
 use super::work_queue::{Place, WorkQueue};
 use crate::driver::{Readiness, Stream, Token};
 use crate::foreign::Foreign;
+use crate::trace::{CallbackKind, Kind, Scope};
 use crate::transport::{TransportBackend, WeakTransport};
 use crate::{Address, Protocol, Reason, Transport, UnixAddress};
 use lingering::Knowledge;
@@ -83,6 +84,14 @@ pub(super) enum Origin {
 }
 
 impl Origin {
+    /// Where the program asked for it.
+    fn place(&self) -> Place {
+        match self {
+            Origin::Port(asked) => asked,
+            Origin::Connector(connector) => connector.asked(),
+        }
+    }
+
     fn connector(&self) -> Option<&Rc<ConnectorInner>> {
         match self {
             Origin::Port(_) => None,
@@ -141,6 +150,7 @@ impl Connection {
     /// Tells the protocol, once, that it is connected.
     fn introduce(self: &Rc<Self>, core: &Core) {
         if !self.has_begun.replace(true) {
+            self.report_connected();
             self.call(core, "connection_made", |protocol, transport| protocol.connection_made(transport));
         }
     }
@@ -207,12 +217,16 @@ impl Connection {
 
     /// Takes the protocol out, calls it, and puts it back: it is never borrowed while its callback runs, so a callback
     /// that comes back to this connection finds nothing locked, and can never re-enter the protocol.
-    fn call(self: &Rc<Self>, core: &Core, what: &str, f: impl FnOnce(&mut dyn Protocol, &Transport)) {
+    fn call(self: &Rc<Self>, core: &Core, what: &'static str, f: impl FnOnce(&mut dyn Protocol, &Transport)) {
         let Some(mut protocol) = self.protocol.take() else { return };
         let transport = Transport::new(self.clone());
         let sound = core.run_callback_of(
             &mut **protocol,
-            |protocol, out| out.write_fmt(format_args!("{what} of {}, on {}", protocol.type_name(), self.described())),
+            |protocol, out| {
+                out.method(CallbackKind::Protocol, what, Some(self.token)).object(protocol.type_name());
+                out.place(self.origin.place());
+                out.write_fmt(format_args!("{what} of {}, on {}", protocol.type_name(), self.described()))
+            },
             |protocol| f(protocol, &transport),
         );
         // Put back first, even after a panic: the end that follows must still reach it as `connection_lost`.
@@ -250,6 +264,10 @@ impl Connection {
         if broken_off && let Ok(mut stream) = self.stream.try_borrow_mut() {
             stream.iter_mut().for_each(|stream| stream.reset_on_close());
         }
+        self.report(|scope, socket| {
+            let unsent = self.sending.buffered();
+            scope.emit(Kind::Ended { socket, reason: &reason.to_string(), clean: reason.is_clean(), unsent });
+        });
         *self.reason.borrow_mut() = Some(reason);
         self.work.ended.borrow_mut().extend(self.this.upgrade());
     }
@@ -308,6 +326,27 @@ impl Connection {
         if let Some(connector) = self.origin.connector() {
             connector.forget();
         }
+    }
+
+    /// Reports to the trace, if there is one.
+    fn report(&self, report: impl FnOnce(&Scope, u64)) {
+        if let Some(scope) = &self.work.trace {
+            report(scope, self.token.serial());
+        }
+    }
+
+    fn report_connected(&self) {
+        self.report(|scope, socket| {
+            let protocol = self.protocol.take();
+            scope.emit(Kind::Connected {
+                socket,
+                peer: &self.peer.to_string(),
+                protocol: protocol.as_ref().map_or("", |protocol| protocol.type_name()),
+                outgoing: self.origin.connector().is_some(),
+                place: self.origin.place(),
+            });
+            self.protocol.set(protocol);
+        });
     }
 
     /// Has the loop call [`attend`](Connection::attend) in this turn or the next.

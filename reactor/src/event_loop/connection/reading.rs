@@ -21,6 +21,7 @@ use super::{Connection, ConnectionState};
 use crate::Reason;
 use crate::driver::Readiness;
 use crate::event_loop::{BUFFER, Core};
+use crate::trace::Kind;
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
@@ -143,6 +144,23 @@ impl Reading {
 }
 
 impl Connection {
+    /// The send buffer has passed its high-water mark.
+    pub(super) fn note_full_buffer(&self) {
+        self.changes_reading(Reading::note_full_buffer);
+    }
+
+    /// Makes a change that may pause reading or end a pause, and reports it to the trace.
+    pub(super) fn changes_reading<T>(&self, change: impl FnOnce(&Reading) -> T) -> T {
+        let before = self.reading.flow.get();
+        let result = change(&self.reading);
+        self.report(|scope, socket| match (before, self.reading.flow.get()) {
+            (before, after) if before == after => {}
+            (_, Flow::Paused(why)) => scope.emit(Kind::ReadingPaused { socket, full: why != ReadPause::Requested }),
+            _ => scope.emit(Kind::ReadingResumed { socket }),
+        });
+        result
+    }
+
     /// Whether the protocol gets what the peer sends: the connection is open in this direction, and not paused.
     pub(super) fn is_reading(&self) -> bool {
         self.life.get() == ConnectionState::Open && !self.reading.has_ended() && !self.reading.is_paused()
@@ -180,6 +198,7 @@ impl Connection {
             match result {
                 Ok(0) => {
                     edge.set(Edge::Ended);
+                    self.report(|scope, socket| scope.emit(Kind::PeerEnded { socket }));
                     self.call(core, "read_connection_lost", |protocol, transport| {
                         protocol.read_connection_lost(transport);
                     });

@@ -8,6 +8,7 @@
 use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
 use crate::event_loop::work_queue::Place;
+use crate::trace::Kind;
 use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport, tell_full, tell_late_write};
 use crate::{Address, Producer, Reason, Transport};
 use std::rc::Rc;
@@ -27,9 +28,13 @@ impl Connection {
             return self.end(Reason::BufferFull);
         }
         let waiting = self.sending.push(pieces, &self.work.blocks);
+        self.report(|scope, socket| {
+            let count = pieces.iter().map(|piece| piece.len()).sum();
+            scope.emit(Kind::Written { socket, count, waiting, place });
+        });
         if waiting > HIGH_WATER {
             // Now, and not in the loop: a protocol that asks `is_paused` between two writes must see it.
-            self.reading.note_full_buffer();
+            self.note_full_buffer();
         }
         self.need_attention();
     }
@@ -64,6 +69,7 @@ impl TransportBackend for Connection {
             self.life.set(ConnectionState::Losing);
             self.sending.stop_close_timer(); // That of a half-close: the time of a close begins now.
             self.sending.close();
+            self.report(|scope, socket| scope.emit(Kind::Closing { socket, half: false }));
             self.need_attention();
         }
     }
@@ -71,6 +77,7 @@ impl TransportBackend for Connection {
     fn lose_write_connection(&self) {
         if self.life.get() == ConnectionState::Open {
             self.sending.half_close();
+            self.report(|scope, socket| scope.emit(Kind::Closing { socket, half: true }));
             self.need_attention();
         }
     }
@@ -80,11 +87,11 @@ impl TransportBackend for Connection {
     }
 
     fn pause_producing(&self) {
-        self.reading.pause(ReadPause::Requested);
+        self.changes_reading(|reading| reading.pause(ReadPause::Requested));
     }
 
     fn resume_producing(&self) {
-        if self.reading.unpause(ReadPause::Requested) {
+        if self.changes_reading(|reading| reading.unpause(ReadPause::Requested)) {
             self.need_attention();
         }
     }
@@ -101,9 +108,9 @@ impl TransportBackend for Connection {
         self.reading.set_pause_when_full(on);
         if on && self.sending.buffered() > HIGH_WATER {
             // The buffer is full already, and there may be no further write that would notice it.
-            self.reading.note_full_buffer();
+            self.note_full_buffer();
         }
-        if !on && self.reading.unpause(ReadPause::FullBuffer) {
+        if !on && self.changes_reading(|reading| reading.unpause(ReadPause::FullBuffer)) {
             self.need_attention();
         }
     }

@@ -19,9 +19,11 @@ use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
 use crate::driver::Readiness;
 use crate::event_loop::Core;
+use crate::event_loop::callback::Description;
 use crate::foreign::Foreign;
 use crate::outgoing::{Blocks, Outgoing};
 use crate::timers::DelayedCall;
+use crate::trace::CallbackKind;
 use crate::transport::{HIGH_WATER, MAX_BUFFERED};
 use crate::{Producer, Reason};
 use std::cell::{Cell, RefCell};
@@ -261,7 +263,7 @@ impl Connection {
             // Only when everything has been sent, not as soon as the buffer falls below the mark: otherwise a buffer
             // that stays near the mark would pause and resume with every write.
             Ok(true) => {
-                self.reading.unpause(ReadPause::FullBuffer);
+                self.changes_reading(|reading| reading.unpause(ReadPause::FullBuffer));
             }
             Ok(false) => sending.edge.set(Edge::Blocked),
             Err(error) => self.end(Reason::Lost(Arc::new(error))),
@@ -284,15 +286,18 @@ impl Connection {
             return;
         }
         let registered = || self.sending.producer.borrow().clone();
-        let describe = |out: &mut dyn std::fmt::Write| {
-            out.write_fmt(format_args!("a producer for the connection to {}", self.peer))
+        let describe = |method: &'static str| {
+            move |out: &mut Description| {
+                out.method(CallbackKind::Producer, method, Some(self.token));
+                out.write_fmt(format_args!("a producer for the connection to {}", self.peer))
+            }
         };
         // Each state is set before its call: the callback may register another producer, which begins as running.
         if producing.get() == Producing::ToBePaused
             && let Some(producer) = registered()
         {
             producing.set(Producing::Paused);
-            core.run_callback(describe, || producer.pause_producing());
+            core.run_callback(describe("pause_producing"), || producer.pause_producing());
         }
         // Asked again: the callback may have unregistered the producer, registered another, or ended the connection.
         let Some(producer) = registered().filter(|_| self.life.get() != ConnectionState::Ended) else { return };
@@ -303,7 +308,7 @@ impl Connection {
                 Producing::Pulled => {}
                 Producing::Running | Producing::ToBePaused => return,
             }
-            core.run_callback(describe, || producer.resume_producing());
+            core.run_callback(describe("resume_producing"), || producer.resume_producing());
         }
     }
 

@@ -1,0 +1,141 @@
+//! How the loop calls the program: a panic goes no further, a callback that takes long is logged, and a trace hears of
+//! both ends.
+//!
+//! Next: `registry.rs`, where the loop finds the source of an event.
+
+use super::Core;
+use super::work_queue::Place;
+use crate::diagnostics::tell;
+use crate::driver::Token;
+use crate::foreign::contain;
+use crate::trace::{Callback, CallbackEnded, CallbackKind, Kind, Scope};
+use std::fmt;
+use std::time::Duration;
+
+/// Names a callback: in words for a log, and in parts for a trace.
+pub(super) struct Description {
+    words: String,
+    parts: Callback<'static>,
+}
+
+impl Description {
+    fn new() -> Description {
+        Description { words: String::new(), parts: Callback::default() }
+    }
+
+    pub(super) fn write_str(&mut self, words: &str) -> fmt::Result {
+        self.words.push_str(words);
+        Ok(())
+    }
+
+    pub(super) fn write_fmt(&mut self, words: fmt::Arguments<'_>) -> fmt::Result {
+        fmt::Write::write_fmt(&mut self.words, words)
+    }
+
+    pub(super) fn kind(&mut self, kind: CallbackKind) -> &mut Self {
+        self.parts.kind = kind;
+        self
+    }
+
+    pub(super) fn method(&mut self, kind: CallbackKind, method: &'static str, token: Option<Token>) -> &mut Self {
+        (self.parts.kind, self.parts.method) = (kind, Some(method));
+        self.parts.socket = token.map(Token::serial);
+        self
+    }
+
+    pub(super) fn object(&mut self, type_name: &'static str) -> &mut Self {
+        self.parts.object = Some(type_name);
+        self
+    }
+
+    pub(super) fn timer(&mut self, timer: u64, late: Duration) -> &mut Self {
+        (self.parts.kind, self.parts.timer, self.parts.late) = (CallbackKind::Timer, Some(timer), Some(late));
+        self
+    }
+
+    pub(super) fn place(&mut self, place: Place) -> &mut Self {
+        self.parts.place = Some(place);
+        self
+    }
+}
+
+impl Core {
+    /// Runs a callback of the program. A panic is caught and logged; a callback that took long is logged. Returns false
+    /// if it panicked.
+    ///
+    /// `describe` names the callback. It is called only if there is something to log, or a trace.
+    pub(super) fn run_callback(
+        &self,
+        describe: impl FnOnce(&mut Description) -> fmt::Result,
+        f: impl FnOnce(),
+    ) -> bool {
+        self.run_callback_of(&mut (), |(), out| describe(out), |()| f())
+    }
+
+    /// The same for a callback of `object`, which can tell its own name.
+    pub(super) fn run_callback_of<T: ?Sized>(
+        &self,
+        object: &mut T,
+        describe: impl FnOnce(&T, &mut Description) -> fmt::Result,
+        f: impl FnOnce(&mut T),
+    ) -> bool {
+        if let Some(scope) = &self.work.trace {
+            return self.run_traced(scope, object, describe, f);
+        }
+        let ended = self.run(object, f);
+        if is_notable(&ended, self.work.settings.slow_callback) {
+            let mut description = Description::new();
+            let _ = describe(object, &mut description); // Writing to a String cannot fail.
+            report(&description.words, &ended, self.work.settings.slow_callback);
+        }
+        !ended.panicked
+    }
+
+    #[cold]
+    fn run_traced<T: ?Sized>(
+        &self,
+        scope: &Scope,
+        object: &mut T,
+        describe: impl FnOnce(&T, &mut Description) -> fmt::Result,
+        f: impl FnOnce(&mut T),
+    ) -> bool {
+        let mut description = Description::new();
+        let _ = describe(object, &mut description);
+        let (id, outer) = scope.enter_callback();
+        let begun = Callback { id, words: &description.words, ..description.parts };
+        scope.emit(Kind::CallbackBegin(&begun));
+        let ended = CallbackEnded { id, ..self.run(object, f) };
+        scope.emit(Kind::CallbackEnd(ended));
+        scope.leave_callback(outer);
+        report(&description.words, &ended, self.work.settings.slow_callback);
+        !ended.panicked
+    }
+
+    fn run<T: ?Sized>(&self, object: &mut T, f: impl FnOnce(&mut T)) -> CallbackEnded {
+        // The last reading of the clock was taken when the previous callback ended, or after the poll. So a callback
+        // costs one reading and not two.
+        let begin = self.last_reading.get();
+        let mut sound = true;
+        let spared = crate::deferred::sparing(|| sound = contain(|| f(object)));
+        let took = self.read_clock().saturating_duration_since(begin);
+        CallbackEnded { id: 0, took, panicked: !sound, spared }
+    }
+}
+
+fn is_notable(ended: &CallbackEnded, slow: Duration) -> bool {
+    ended.panicked || ended.spared > 0 || ended.took > slow
+}
+
+/// Tells what a person should hear of a callback. It reads what a trace has of the end of the callback.
+fn report(words: &str, ended: &CallbackEnded, slow: Duration) {
+    let CallbackEnded { took, spared, .. } = ended;
+    if ended.panicked {
+        tell!(Error, "reactor", "{words} panicked");
+    }
+    if *spared > 0 {
+        tell!(Error, "reactor", "{words} fired Deferreds, and {spared} of their callbacks panicked");
+    }
+    if !ended.panicked && *took > slow {
+        tell!(Warn, "reactor", "{words} held the loop for {took:?}; everybody else waited");
+    }
+}

@@ -1,0 +1,164 @@
+//! [`Trace`]: everything that happens in a reactor, as one stream of typed events, for tools that draw it.
+//!
+//! One line turns it on:
+//!
+//! ```
+//! use reactor::trace::{Trace, TraceFile};
+//! use reactor::{Reactor, Settings};
+//!
+//! let path = std::env::temp_dir().join(format!("trace-{}.jsonl", std::process::id()));
+//! let reactor = Reactor::traced(Trace::new(TraceFile::create(&path)?), Settings::default())?;
+//! reactor.iterate(std::time::Duration::ZERO)?;
+//! # drop(reactor);
+//! let text = std::fs::read_to_string(&path)?;
+//! assert!(text.starts_with(r#"{"seq":0,"ns":0,"turn":0,"phase":"outside","kind":"trace","schema":1,"#));
+//! # std::fs::remove_file(path)?;
+//! # Ok::<(), reactor::Failure>(())
+//! ```
+//!
+//! A program that nobody may change gets it from outside: `REACTOR_TRACE=FILE` (see [`VARIABLE`]). The schema of the
+//! lines is in `docs/trace.md`.
+//!
+//! ```text
+//!   turn.rs, connection/, timers.rs  --+
+//!   driver/tracing.rs, around a driver-+--> Scope --> Trace --> Observer:  TraceFile | Ring | your own
+//!   sim/, what the network does      --+    turn,     number,
+//!                                           phase     time, secrets
+//! ```
+//!
+//! The loop knows a trait: an [`Observer`] takes the events. What becomes of them, files and rings and JSON, the loop
+//! does not know.
+//!
+//! **Absent, it costs a branch** at each point where something happens. The calls to the system cost nothing: the
+//! decorator that reports them (`driver/tracing.rs`) is there only with a trace.
+//!
+//! **An observer must not call the reactor**, nor anything of it. What happens inside an observer is not reported. A
+//! panic in one ends the trace, and nothing else.
+//!
+//! Next: [`event.rs`](../../src/reactor/trace/event.rs.html), what is reported.
+
+mod environment;
+mod event;
+mod file;
+mod json;
+mod ring;
+mod scope;
+mod secrets;
+
+pub(crate) use environment::from_environment;
+pub use environment::{MAX_FILES, VARIABLE, VARIABLE_OF_BYTES};
+pub use event::{Bytes, Call, Callback, CallbackEnded, CallbackKind, Event, Kind, Outcome, Phase, WaitsFor};
+pub use file::{DEFAULT_MAX_FILE, TraceFile};
+pub use json::SCHEMA;
+pub use ring::{MAX_LINE, Ring, RingReader};
+pub(crate) use scope::Scope;
+
+use crate::diagnostics::tell;
+use crate::foreign::contain;
+use secrets::Secrets;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+/// How many bytes of a read or a write an event has, unless [`Trace::max_bytes`] says otherwise.
+pub const DEFAULT_MAX_BYTES: usize = 64;
+
+/// Takes the events of a trace. Every closure that takes an event is one.
+pub trait Observer {
+    /// Something has happened. It must not call the reactor.
+    fn event(&mut self, event: &Event<'_>);
+
+    /// The loop is about to wait: what is buffered should go out, so that a person can follow the trace.
+    fn flush(&mut self) {}
+}
+
+impl<F: FnMut(&Event<'_>)> Observer for F {
+    fn event(&mut self, event: &Event<'_>) {
+        self(event);
+    }
+}
+
+/// A stream of events, and the observer that takes them. Cheap to clone: the reactors of a simulated world share one.
+#[derive(Clone)]
+pub struct Trace(Rc<Shared>);
+
+struct Shared {
+    /// The number of the next event.
+    next: Cell<u64>,
+    /// `None` after it has panicked.
+    observer: RefCell<Option<Box<dyn Observer>>>,
+    max_bytes: Cell<usize>,
+    secrets: RefCell<Secrets>,
+}
+
+impl Trace {
+    /// A trace that `observer` takes: a [`TraceFile`], a [`Ring`], a closure.
+    pub fn new(observer: impl Observer + 'static) -> Trace {
+        Trace(Rc::new(Shared {
+            next: Cell::new(0),
+            observer: RefCell::new(Some(Box::new(observer))),
+            max_bytes: Cell::new(DEFAULT_MAX_BYTES),
+            secrets: RefCell::default(),
+        }))
+    }
+
+    /// Sets the maximum number of bytes of a read or a write that an event has. With 0 they are left out: only their
+    /// number stands there.
+    #[must_use]
+    pub fn max_bytes(self, bytes: usize) -> Trace {
+        self.0.max_bytes.set(bytes);
+        self
+    }
+
+    /// Masks `secret` from now on, such as a key or a password: its bytes appear as `*` in the bytes of reads and
+    /// writes, also where the network has cut it in pieces. An empty one masks nothing.
+    ///
+    /// It finds these very bytes. A secret that is sent compressed, or with some bytes escaped, must be masked in that
+    /// form as well, or the bytes left out.
+    pub fn mask(&self, secret: &[u8]) {
+        self.0.secrets.borrow_mut().add(secret);
+    }
+
+    /// Number of events so far.
+    pub fn event_count(&self) -> u64 {
+        self.0.next.get()
+    }
+
+    fn shows(&self) -> usize {
+        self.0.max_bytes.get()
+    }
+
+    /// The secrets in `bytes` masked.
+    fn masked<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        self.0.secrets.borrow().mask(bytes)
+    }
+
+    /// Numbers an event, and gives it to the observer.
+    fn send(&self, event: &mut Event<'_>) {
+        // It fails inside an observer: its own doings are not reported.
+        let Ok(mut slot) = self.0.observer.try_borrow_mut() else { return };
+        let Some(observer) = &mut *slot else { return };
+        event.seq = self.0.next.replace(self.0.next.get() + 1);
+        if !contain(|| observer.event(event)) {
+            tell!(Error, "reactor", "the observer of a trace panicked; the trace has ended");
+            let ill = slot.take();
+            drop(slot);
+            contain(|| drop(ill));
+        }
+    }
+
+    fn flush(&self) {
+        if let Ok(mut slot) = self.0.observer.try_borrow_mut()
+            && let Some(observer) = &mut *slot
+        {
+            contain(|| observer.flush());
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trace({} events)", self.event_count())
+    }
+}
