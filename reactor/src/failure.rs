@@ -16,6 +16,8 @@ mod waypoint;
 pub use lists::{FailureGroup, FirstError};
 pub use waypoint::Waypoint;
 
+use crate::Context;
+use crate::context;
 use inside::Inside;
 use lists::{MAX_GROUPS_DEEP, MAX_TOLD_OF_GROUP, innermost_input, lists, origin};
 use std::cell::Cell;
@@ -60,6 +62,9 @@ struct Inner {
     trail: Vec<Waypoint>,
     /// Steps passed after the trail was full.
     untold: usize,
+    /// Of the code that made it, or of the last callback in a context from which it came: it is logged there if nobody
+    /// handles it.
+    context: Context,
 }
 
 thread_local!(static LAST_ID: Cell<u64> = const { Cell::new(1) });
@@ -111,7 +116,9 @@ impl Failure {
     pub(crate) fn at(error: impl Error + 'static, raised: &'static Location<'static>) -> Failure {
         // While a thread ends there are no new numbers; then failures have less to tell.
         let id = LAST_ID.try_with(|last| last.replace(last.get() + 1)).unwrap_or_default();
-        Failure(Box::new(Inner { common: Common::new(error, id), raised, trail: Vec::new(), untold: 0 }))
+        let inner =
+            Inner { common: Common::new(error, id), raised, trail: Vec::new(), untold: 0, context: Context::empty() };
+        Failure(Box::new(inner)).claimed()
     }
 
     /// A failure that is only a sentence, a [`Message`].
@@ -178,6 +185,25 @@ impl Failure {
         }
     }
 
+    /// The same failure. If nobody handles it, it is logged in the context that is current now, if that has values.
+    #[inline]
+    pub(crate) fn claimed(mut self) -> Failure {
+        if context::is_set() {
+            self.claim();
+        }
+        self
+    }
+
+    #[cold]
+    fn claim(&mut self) {
+        self.0.context = Context::current();
+    }
+
+    /// The context in which it is logged if nobody handles it.
+    pub(crate) fn context(&self) -> Context {
+        self.0.context.clone()
+    }
+
     /// The same failure, with the same origin and trail, as another error.
     pub(crate) fn with_error(&self, error: impl Error + 'static) -> Failure {
         Failure(Box::new(Inner { common: Common::new(error, self.id()), ..(*self.0).clone() }))
@@ -187,16 +213,17 @@ impl Failure {
     /// inside each other, only the innermost and the outermost failure keep a full trail: the trails of all those
     /// between them would fill the memory.
     pub(crate) fn wrapped<E: Error + 'static>(self, wrap: impl FnOnce(Failure) -> E) -> Failure {
-        let Inner { common, raised, trail, untold } = *self.0;
+        let Inner { common, raised, trail, untold, context } = *self.0;
         let (id, is_between) = (common.id, common.error.is::<FirstError>());
         let inside = match trail.last() {
             Some(&last) if is_between && trail.len() == MAX_TRAIL => {
-                Inner { common, raised, trail: vec![last], untold: untold + MAX_TRAIL - 1 }
+                let untold = untold + MAX_TRAIL - 1;
+                Inner { common, raised, trail: vec![last], untold, context: context.clone() }
             }
-            _ => Inner { common, raised, trail: trail.clone(), untold },
+            _ => Inner { common, raised, trail: trail.clone(), untold, context: context.clone() },
         };
         let common = Common::new(wrap(Failure(Box::new(inside))), id);
-        Failure(Box::new(Inner { common, raised, trail, untold }))
+        Failure(Box::new(Inner { common, raised, trail, untold, context }))
     }
 
     /// The number that tells it from every other failure of this thread; its clones have the same.

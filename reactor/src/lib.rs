@@ -65,6 +65,7 @@
 //! * [`Deferred`]: a result that is not there yet, and the callbacks, or the `async` code, that wait for it.
 //!   [`Failure`]: an error on its way, with where it came from. In [`deferred`]: lists, races, locks, queues.
 //! * [`Clock`]: anything that has a time and makes calls later. The reactor is one, [`testing::ManualClock`] another.
+//! * [`Context`]: values that follow a request through callbacks, timers and awaits.
 //! * [`task`]: sleeping, calling again and again, long work in small steps. [`react`]: a program that is one Deferred.
 //! * [`tls`] and [`http`]: over any transport, and on top of it.
 //! * [`trace`]: everything that happens, as a stream of events: `REACTOR_TRACE=FILE`, for any program.
@@ -113,6 +114,7 @@
 
 mod address;
 mod clock;
+pub mod context;
 pub mod datagram;
 pub mod deferred;
 mod diagnostics;
@@ -146,6 +148,8 @@ mod undelivered;
 
 pub use address::{Address, UnixAddress};
 pub use clock::Clock;
+#[doc(inline)]
+pub use context::Context;
 #[doc(inline)]
 pub use datagram::{DatagramProtocol, DatagramTransport};
 #[doc(inline)]

@@ -12,6 +12,7 @@
 //! Next: [`settings.rs`](../../src/reactor/settings.rs.html), the limits of the loop, and then
 //! [`event_loop/mod.rs`](mod@crate::event_loop), which asks this queue how long to sleep.
 
+use crate::context::Asked;
 use crate::foreign::Foreign;
 use crate::timed::Timed;
 use crate::trace::{Kind, Scope};
@@ -19,7 +20,6 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
-use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ struct Call {
     /// The order of its entry in the heap; [`NO_ENTRY`] when it has none. Another entry of the call is dead.
     entry: Cell<u64>,
     action: Cell<Option<Action>>,
-    asked: &'static Location<'static>,
+    asked: Asked,
 }
 
 /// The number of no entry.
@@ -219,10 +219,10 @@ impl Timers {
             state: Cell::new(CallState::Waiting),
             entry: Cell::new(NO_ENTRY),
             action: Cell::new(Some(action)),
-            asked: Location::caller(),
+            asked: Asked::here(),
         });
         self.push(call.clone());
-        self.report(|| Kind::TimerSet { timer: call.id, delay, place: call.asked });
+        self.report(|| Kind::TimerSet { timer: call.id, delay, place: call.asked.place });
         DelayedCall { call, queue: Rc::downgrade(self) }
     }
 
@@ -310,7 +310,8 @@ impl Timers {
     }
 
     /// Marks a due call as called, and returns its action. `None` if a call before it in the same turn has cancelled it
-    /// or moved it to a later time; a moved one goes back into the heap.
+    /// or moved it to a later time; a moved one goes back into the heap. The caller makes the call in the context in
+    /// which it was asked for.
     pub(crate) fn begin(&self, due: Due) -> Option<Begun> {
         let call = due.0;
         if call.state.get() != CallState::Waiting {
@@ -321,7 +322,7 @@ impl Timers {
             return None;
         }
         call.state.set(CallState::Called);
-        Some(Begun { action: call.action.take()?, asked: call.asked, id: call.id, due: call.time.get() })
+        Some(Begun { action: call.action.take()?, asked: call.asked.clone(), id: call.id, due: call.time.get() })
     }
 
     /// Cancels all calls, and drops what they captured.
@@ -376,7 +377,7 @@ pub(crate) struct Due(Rc<Call>);
 /// A call that is made now.
 pub(crate) struct Begun {
     pub(crate) action: Action,
-    pub(crate) asked: &'static Location<'static>,
+    pub(crate) asked: Asked,
     pub(crate) id: u64,
     pub(crate) due: Instant,
 }

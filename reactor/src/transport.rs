@@ -4,9 +4,9 @@
 //!
 //! Next: [`datagram.rs`](mod@crate::datagram), the same two contracts for UDP.
 
-use crate::Address;
 use crate::diagnostics::{is_first_at, tell};
 use crate::error::StartTlsError;
+use crate::{Address, Context};
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
@@ -102,6 +102,7 @@ pub trait TransportBackend {
     fn tls_session(&self) -> Option<Box<dyn Any>> {
         None
     }
+    fn set_context(&self, _context: Context) {}
     fn set_layer_above(&self, _above: &Transport) {}
     fn layer_above(&self) -> Option<Transport> {
         None
@@ -268,6 +269,15 @@ impl Transport {
     /// what is written before its handshake is done.
     pub fn set_held_back(&self, bytes: usize) {
         self.0.set_held_back(bytes);
+    }
+
+    /// Sets the context in which the callbacks of this connection run, from the next one on: the number of the
+    /// connection, say, for each line of the log. For the rest of this callback, [`Context::run`] enters it. At first
+    /// they run in the context of the code that listened or connected.
+    ///
+    /// A protocol that serves one request after the other runs each in a context of its own, with [`Context::run`].
+    pub fn set_context(&self, context: Context) {
+        self.0.set_context(context);
     }
 
     /// Says that a layer stands on this transport, such as TLS, and that the program writes to `above`. The transport

@@ -68,7 +68,7 @@ pub(crate) use story::{begin_run, collect, end_run, expecting_losses, tell_lost,
 
 pub use crate::failure::{FailureGroup, FirstError};
 
-use crate::Failure;
+use crate::{Context, Failure};
 use chain::Head;
 use state::State;
 use std::fmt;
@@ -133,7 +133,8 @@ impl<T: 'static> Deferred<T> {
     }
 
     /// Like [`new`](Deferred::new), with a canceller, which [`cancel`](Deferred::cancel) calls: usually it stops the
-    /// work, and it may fire with a better error. It is dropped as soon as the Deferred fires.
+    /// work, and it may fire with a better error. It runs in the [`Context`] of the code that calls this. It is dropped
+    /// as soon as the Deferred fires.
     #[track_caller]
     pub fn with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
         let (deferred, firer) = Deferred::unwatched_with_canceller(canceller);
@@ -145,7 +146,11 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub(crate) fn unwatched_with_canceller(canceller: impl FnOnce(&Firer<T>) + 'static) -> (Deferred<T>, Firer<T>) {
         let stop = move |head: &Rc<Head<T>>| canceller(&Firer::new(Rc::clone(head)));
-        Deferred::from_head(Head::new(Some(Box::new(stop)), Location::caller()))
+        let stop: chain::Stop<T> = match Context::current() {
+            context if context.is_empty() => Box::new(stop),
+            context => Box::new(move |head| context.run(|| stop(head))),
+        };
+        Deferred::from_head(Head::new(Some(stop), Location::caller()))
     }
 
     /// A Deferred that has its result already.

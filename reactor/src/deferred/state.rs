@@ -9,10 +9,11 @@
 //! Next: `firer.rs`, the other end.
 
 use super::awaiting::Awaiting;
-use super::chain::{Chain, Control, FlatRc, Head, Reply, Step, Tail, wait_behind};
+use super::chain::{Boxed, Chain, Control, FlatRc, Head, Reply, Step, Tail, in_current_context, wait_behind};
 use super::story::{Incoming, Outcome, Place, Side, Trace};
 use super::{Deferred, Firer, Given};
 use crate::Failure;
+use crate::context;
 use crate::failure::Waypoint;
 use std::mem;
 use std::panic::Location;
@@ -86,6 +87,24 @@ impl<T: 'static> Deferred<T> {
     /// of a fired Deferred stays short. It takes `self` by reference, because passing the state by value would copy it.
     #[inline(never)]
     fn add_to_chain<U: 'static>(
+        &mut self,
+        side: Side,
+        run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+        added: Place,
+    ) -> Deferred<U> {
+        if context::is_set() {
+            return self.add_boxed(side, in_current_context(run), added);
+        }
+        self.add_step(side, run, added)
+    }
+
+    #[cold]
+    fn add_boxed<U: 'static>(&mut self, side: Side, run: Boxed<T, U>, added: Place) -> Deferred<U> {
+        self.add_step(side, run, added)
+    }
+
+    #[inline(always)]
+    fn add_step<U: 'static>(
         &mut self,
         side: Side,
         run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,

@@ -18,13 +18,13 @@ use super::connection::{Connection, Origin};
 use super::datagram_port::DatagramPort;
 use super::registry::Source;
 use super::{Core, ListeningPort, Reactor, port};
+use crate::context::Asked;
 use crate::datagram::MAX_DATAGRAM;
 use crate::driver::{AdoptedDatagramSocket, AdoptedListener, AdoptedStream, Driver, Stream, Token};
 use crate::error::CannotListenError;
 use crate::foreign::Foreign;
 use crate::{Address, DatagramProtocol, DatagramTransport, Factory, Protocol, Transport};
 use std::io;
-use std::panic::Location;
 
 /// What errors call a socket that has no address of ours to be named by.
 const NAME: &str = "the adopted socket";
@@ -119,7 +119,7 @@ pub(super) fn attach(
     if core.is_closing() {
         return Err(io::Error::other("the reactor is stopping"));
     }
-    let origin = Origin::Port(Location::caller());
+    let origin = Origin::Port(Asked::here());
     let token = core.registry.borrow().next_token();
     let (stream, peer) = open(&mut **core.driver.borrow_mut(), token)?;
     let connection = Connection::new(token, core.work.clone(), stream, protocol, peer.canonical(), origin);

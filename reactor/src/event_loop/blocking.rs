@@ -10,6 +10,7 @@
 
 use super::Reactor;
 use super::threads::{CallsFromThreads, MAX_QUEUED_CALLS, ReactorHandle};
+use crate::context::Asked;
 use crate::deferred::IntoDeferred;
 use crate::driver::{ThreadId, this_thread};
 use crate::error::{BlockingCallError, ThreadError};
@@ -75,7 +76,7 @@ impl ReactorHandle {
                 answer_later(Caller { calls: on_the_loop, id }, reactor, f);
             }
         };
-        if let Err(error) = calls.push(Box::new(call), MAX_QUEUED_CALLS) {
+        if let Err(error) = calls.push(Box::new(call), Asked::here(), MAX_QUEUED_CALLS) {
             calls.blocked.answer(id, Err(error.into()));
         }
         // The sender goes only when an answer has been sent. If not, the reactor is gone.

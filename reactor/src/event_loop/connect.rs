@@ -9,9 +9,9 @@
 //! Next: `unix.rs`, the same over UNIX sockets.
 
 use super::{ClientFactory, Connector, Destination, Reactor};
+use crate::context::Asked;
 use crate::{Address, Deferred, Failure, Firer, Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
 use std::rc::Rc;
 
 impl Reactor {
@@ -67,7 +67,7 @@ impl Reactor {
             }
         });
         let announcement = Announcement(Rc::new(Cell::new(Some(firer))));
-        let made = self.connect_for(Location::caller(), destination, Once { build: Some(build), announcement });
+        let made = self.connect_for(Asked::here(), destination, Once { build: Some(build), announcement });
         let made = made.downgrade();
         *connector.borrow_mut() = Some(Box::new(move || {
             if let Some(connector) = made.upgrade() {

@@ -17,8 +17,8 @@ use super::callback::Description;
 use super::connection::{Connection, Origin};
 use super::race::Race;
 use super::registry::Source;
-use super::work_queue::Place;
 use super::{Core, Destination, WeakReactor};
+use crate::context::Asked;
 use crate::driver::{Readiness, Stream, Token};
 use crate::error::ConnectError;
 use crate::foreign::Foreign;
@@ -69,8 +69,8 @@ impl Connector {
     }
 
     /// Where the program asked for it.
-    pub(super) fn asked(&self) -> Place {
-        self.0.asked
+    pub(super) fn asked(&self) -> &Asked {
+        &self.0.asked
     }
 
     pub(super) fn downgrade(&self) -> WeakConnector {
@@ -102,7 +102,7 @@ pub(super) struct ConnectorInner {
     reactor: WeakReactor,
     destination: Destination,
     /// Where the program asked for it.
-    asked: Place,
+    asked: Asked,
     factory: Cell<Option<Foreign<Box<dyn ClientFactory>>>>,
     state: RefCell<State>,
     timer: RefCell<Option<DelayedCall>>,
@@ -133,7 +133,7 @@ impl ConnectorInner {
         reactor: WeakReactor,
         destination: Destination,
         factory: Foreign<Box<dyn ClientFactory>>,
-        asked: Place,
+        asked: Asked,
     ) -> Connector {
         let inner = Rc::new(ConnectorInner {
             reactor,
@@ -257,8 +257,8 @@ impl ConnectorInner {
         core.work.timers.call_later(delay, Box::new(next))
     }
 
-    pub(super) fn asked(&self) -> Place {
-        self.asked
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     pub(super) fn destination(&self) -> &Destination {
@@ -325,10 +325,10 @@ impl ConnectorInner {
         let Some(mut factory) = self.factory.take() else { return };
         let connector = Connector(self.clone());
         let describe = |out: &mut Description| {
-            out.method(CallbackKind::Factory, what, None).place(self.asked);
+            out.method(CallbackKind::Factory, what, None).place(self.asked.place);
             out.write_fmt(format_args!("{what} of the connector to {}, made at {}", self.destination, self.asked))
         };
-        core.run_callback(describe, || f(&mut **factory, &connector));
+        self.asked.context.run(|| core.run_callback(describe, || f(&mut **factory, &connector)));
         self.factory.set(Some(factory));
     }
 

@@ -16,7 +16,7 @@ use crate::driver::{DatagramSocket, Driver, Token};
 use crate::error::{CannotListenError, DatagramError};
 use crate::foreign::Foreign;
 use crate::trace::CallbackKind;
-use crate::{DatagramProtocol, DatagramTransport, Deferred, Firer, deferred};
+use crate::{Context, DatagramProtocol, DatagramTransport, Deferred, Firer, deferred};
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -136,6 +136,7 @@ impl DatagramPort {
             socket: RefCell::new(Some(socket)),
             protocol: Cell::new(Some(protocol)),
             peer: Cell::new(peer.map(canonical)),
+            context: Context::current(),
             has_started: Cell::new(false),
             is_readable: Cell::new(false),
             is_refused: Cell::new(false),
@@ -162,6 +163,8 @@ pub(super) struct DatagramPort {
     /// `None` while one of its callbacks runs, and once it has been told of the end.
     protocol: Cell<Option<Foreign<Box<dyn DatagramProtocol>>>>,
     peer: Cell<Option<SocketAddr>>,
+    /// Of the code that opened it.
+    context: Context,
     /// The protocol has been told that it starts. Nothing is received before that.
     has_started: Cell<bool>,
     /// The driver has reported datagrams, and no receive has said that there are no more.
@@ -309,7 +312,7 @@ impl DatagramPort {
             out.method(CallbackKind::Protocol, what, Some(self.token));
             out.write_fmt(format_args!("{what} of the UDP port {}", self.host))
         };
-        core.run_callback(describe, || f(&mut **protocol, &transport));
+        self.context.run(|| core.run_callback(describe, || f(&mut **protocol, &transport)));
         self.protocol.set(Some(protocol));
     }
 

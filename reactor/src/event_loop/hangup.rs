@@ -3,13 +3,14 @@
 //! Next: `run_until.rs`, a program that is one Deferred.
 
 use super::{Core, Reactor};
+use crate::Context;
 use crate::diagnostics::tell;
 use crate::error::RunError;
 use crate::foreign::Foreign;
 use std::cell::Cell;
 use std::io;
 
-type Handler = Foreign<Box<dyn FnMut()>>;
+type Handler = (Foreign<Box<dyn FnMut()>>, Context);
 
 /// What a reactor does at SIGHUP.
 #[derive(Default)]
@@ -30,7 +31,7 @@ impl Reactor {
     /// If the loop runs already, and the system refuses to report the signal.
     pub fn on_hangup(&self, f: impl FnMut() + 'static) -> io::Result<()> {
         let hangups = &self.core.hangups;
-        drop(hangups.handler.replace(Some(Foreign::new(Box::new(f)))));
+        drop(hangups.handler.replace(Some((Foreign::new(Box::new(f)), Context::current()))));
         if !hangups.is_wanted.replace(true) && hangups.is_running.get() {
             self.core.driver.borrow_mut().catch_hangups(true)?;
         }
@@ -60,10 +61,10 @@ impl Core {
 
     /// Calls the program's handler. It is taken out while it runs: it may register another.
     pub(super) fn hung_up(&self) {
-        let Some(mut handler) = self.hangups.handler.take() else { return };
-        self.run_callback(|out| out.write_str("the handler of SIGHUP"), &mut *handler);
+        let Some((mut handler, context)) = self.hangups.handler.take() else { return };
+        context.run(|| self.run_callback(|out| out.write_str("the handler of SIGHUP"), &mut *handler));
         let newer = self.hangups.handler.take();
-        self.hangups.handler.set(newer.or(Some(handler)));
+        self.hangups.handler.set(newer.or(Some((handler, context))));
     }
 
     /// Drops the handler, and what it captured.

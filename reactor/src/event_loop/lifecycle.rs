@@ -26,17 +26,16 @@ use super::callback::Description;
 use super::registry::Source;
 use super::shutdown::{Pace, State};
 use super::turn::Turn;
-use super::work_queue::Place;
 use super::{Core, Reactor};
+use crate::context::Asked;
 use crate::deferred;
 use crate::deferred::IntoDeferred;
 use crate::diagnostics::tell;
 use crate::driver::Signal;
 use crate::error::{RunError, ThreadError};
 use crate::foreign::Foreign;
-use crate::{Deferred, DelayedCall};
+use crate::{Context, Deferred, DelayedCall};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +73,7 @@ struct Trigger {
     phase: Phase,
     event: SystemEvent,
     action: Foreign<TriggerAction>,
-    asked: Place,
+    asked: Asked,
 }
 
 #[derive(Default)]
@@ -176,7 +175,7 @@ impl Reactor {
         let id = TriggerId(lifecycle.next_id.replace(lifecycle.next_id.get() + 1));
         let action: TriggerAction = Box::new(move || f().into_deferred());
         let action = Foreign::new(action);
-        lifecycle.triggers.borrow_mut().push(Trigger { id, phase, event, action, asked: Location::caller() });
+        lifecycle.triggers.borrow_mut().push(Trigger { id, phase, event, action, asked: Asked::here() });
         id
     }
 
@@ -279,15 +278,16 @@ impl Core {
         // The borrow lasts for the turn: a callback that calls `iterate` gets an error. A turn inside a turn would
         // re-enter protocols.
         let mut turn = self.lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;
-        turn.take(self, longest)?;
-        self.advance_shutdown();
+        // The program may be in a context when it calls this. What it has not asked for in it does not belong to it.
+        Context::empty().run(|| turn.take(self, longest))?;
+        Context::empty().run(|| self.advance_shutdown());
         Ok(())
     }
 
     fn start_up(&self) {
         let _turn = self.lifecycle.turn.try_borrow_mut(); // So that a trigger cannot take a turn.
         for phase in [Phase::Before, Phase::During, Phase::After] {
-            self.run_triggers(SystemEvent::Startup, phase);
+            Context::empty().run(|| self.run_triggers(SystemEvent::Startup, phase));
         }
     }
 
@@ -305,10 +305,11 @@ impl Core {
         // One by one: each may remove others.
         while let Some(trigger) = self.lifecycle.take_trigger(event, phase, end) {
             let what = |out: &mut Description| {
-                out.place(trigger.asked);
+                out.place(trigger.asked.place);
                 out.write_fmt(format_args!("the trigger {phase:?} {event:?} added at {}", trigger.asked))
             };
-            self.run_callback(what, || deferreds.push(Foreign::new(trigger.action.into_inner()())));
+            let run = || deferreds.push(Foreign::new(trigger.action.into_inner()()));
+            trigger.asked.context.run(|| self.run_callback(what, run));
         }
         deferreds
     }

@@ -74,6 +74,7 @@ pub(crate) use lifecycle::Run;
 #[cfg(feature = "sim")]
 pub(crate) use stepped::TurnMemory;
 
+use crate::context::Asked;
 use crate::driver::{Driver, MioDriver, TracingDriver};
 use crate::error::CannotListenError;
 use crate::foreign::Foreign;
@@ -88,7 +89,6 @@ use resolver::Resolver;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -299,7 +299,7 @@ impl Reactor {
     /// A stop waits for none of them: those that it leaves are made in the next run.
     #[track_caller]
     pub fn call_when_running(&self, f: impl FnOnce() + 'static) {
-        self.core.work.call_when_running(Box::new(f), Location::caller());
+        self.core.work.call_when_running(Box::new(f), Asked::here());
     }
 
     /// Listens on `address`; `factory` builds a protocol for each connection. Connections are accepted while the loop
@@ -324,13 +324,13 @@ impl Reactor {
     /// connection has ended. The attempt begins when the loop runs.
     #[track_caller]
     pub fn connect_tcp(&self, destination: impl Into<Destination>, factory: impl ClientFactory + 'static) -> Connector {
-        self.connect_for(Location::caller(), destination.into(), factory)
+        self.connect_for(Asked::here(), destination.into(), factory)
     }
 
     /// The same, on behalf of the code at `asked`.
     pub(crate) fn connect_for(
         &self,
-        asked: &'static Location<'static>,
+        asked: Asked,
         destination: Destination,
         factory: impl ClientFactory + 'static,
     ) -> Connector {

@@ -11,9 +11,9 @@
 use super::callback::Description;
 use super::connection::{Connection, Origin};
 use super::registry::Source;
-use super::work_queue::Place;
 use super::{Core, WeakReactor};
 use crate::address::split_host_port;
+use crate::context::Asked;
 use crate::deferred;
 use crate::diagnostics::tell;
 use crate::driver::{Driver, ListenOptions, Listener, Token};
@@ -26,7 +26,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::panic::Location;
 use std::rc::Rc;
 
 /// Where to listen, and the maximum number of connections that wait to be accepted. Converts from a socket address or
@@ -202,7 +201,7 @@ pub(super) fn open<A>(
     open: impl FnOnce(&mut dyn Driver, Token) -> io::Result<Box<dyn Listener>>,
     kind: impl FnOnce(&Address) -> Option<A>,
 ) -> Result<ListeningPort<A>, CannotListenError> {
-    let (token, asked) = (core.registry.borrow().next_token(), Location::caller());
+    let (token, asked) = (core.registry.borrow().next_token(), Asked::here());
     let open = || {
         if core.is_closing() {
             return Err(io::Error::other("the reactor is stopping"));
@@ -222,7 +221,7 @@ pub(super) struct Port {
     pub(super) token: Token,
     pub(super) host: Address,
     /// Where the program opened it.
-    asked: Place,
+    asked: Asked,
     listener: RefCell<Option<Box<dyn Listener>>>,
     factory: Cell<Option<Foreign<Box<dyn Factory>>>>,
     /// Tries again after the port ran out of descriptors. `None` while all is well.
@@ -243,7 +242,7 @@ impl Port {
         host: Address,
         listener: Box<dyn Listener>,
         factory: Foreign<Box<dyn Factory>>,
-        asked: Place,
+        asked: Asked,
     ) -> Rc<Port> {
         Rc::new(Port {
             token,
@@ -308,7 +307,8 @@ impl Port {
             core.registry.borrow_mut().remove(token);
             return; // Dropping the stream closes it.
         };
-        let connection = Connection::new(token, core.work.clone(), stream, protocol, peer, Origin::Port(self.asked));
+        let connection =
+            Connection::new(token, core.work.clone(), stream, protocol, peer, Origin::Port(self.asked.clone()));
         core.registry.borrow_mut().replace(token, Source::Connection(connection.clone()));
         connection.begin(core);
     }
@@ -316,10 +316,10 @@ impl Port {
     fn with_factory(&self, core: &Core, what: &'static str, f: impl FnOnce(&mut dyn Factory)) {
         let Some(mut factory) = self.factory.take() else { return };
         let describe = |out: &mut Description| {
-            out.method(CallbackKind::Factory, what, Some(self.token)).place(self.asked);
+            out.method(CallbackKind::Factory, what, Some(self.token)).place(self.asked.place);
             out.write_fmt(format_args!("{what} of the port {}, opened at {}", self.host, self.asked))
         };
-        core.run_callback(describe, || f(&mut **factory));
+        self.asked.context.run(|| core.run_callback(describe, || f(&mut **factory)));
         self.factory.set(Some(factory));
     }
 

@@ -21,7 +21,7 @@ use crate::diagnostics::tell;
 use crate::driver::Job;
 use crate::error::ThreadError;
 use crate::foreign::Foreign;
-use crate::{Deferred, DelayedCall, Settings};
+use crate::{Context, Deferred, DelayedCall, Settings};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::error::Error;
@@ -135,9 +135,12 @@ impl Reactor {
         }
         let (deferred, id) = core.completions.deferred::<Result<Result<T, E>, ThreadError>>(&core.weak());
         // Wherever it is dropped: the program's closure does no harm.
-        let work = Foreign::new(work);
+        let (work, context) = (Foreign::new(work), Context::current());
         let work: Work = Box::new(move |order| {
-            let run = || catch_unwind(AssertUnwindSafe(work.into_inner())).map_err(|_| ThreadError::Panicked);
+            let run = || {
+                let run = || catch_unwind(AssertUnwindSafe(work.into_inner()));
+                context.run(run).map_err(|_| ThreadError::Panicked)
+            };
             let result = order.and_then(|()| run());
             Box::new(move |reactor| reactor.core.completions.finish(id, result))
         });

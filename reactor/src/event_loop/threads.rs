@@ -10,8 +10,8 @@
 
 use super::blocking::Blocked;
 use super::resolver::Found;
-use super::work_queue::Place;
 use super::{Reactor, WeakReactor};
+use crate::context::Asked;
 use crate::driver::{LookupReply, Wake};
 use crate::error::ThreadError;
 use crate::foreign::Foreign;
@@ -20,7 +20,6 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -30,8 +29,8 @@ pub(super) const MAX_QUEUED_CALLS: usize = 1 << 20;
 
 pub(super) type Call = Box<dyn FnOnce(&Reactor) + Send>;
 
-/// Calls that wait, each with the place that asked for it.
-type Calls = VecDeque<(Foreign<Call>, Place)>;
+/// Calls that wait.
+type Calls = VecDeque<(Foreign<Call>, Asked)>;
 
 /// The handle of a reactor for other threads. It hands calls over, and does nothing else. `Send` and cheap to clone.
 #[derive(Clone)]
@@ -52,7 +51,7 @@ impl ReactorHandle {
     /// If more than a million calls wait, or if the reactor is gone. `f` is dropped then.
     #[track_caller]
     pub fn call_from_thread(&self, f: impl FnOnce(&Reactor) + Send + 'static) -> Result<(), ThreadError> {
-        self.calls.push(Box::new(f), MAX_QUEUED_CALLS)
+        self.calls.push(Box::new(f), Asked::here(), MAX_QUEUED_CALLS)
     }
 }
 
@@ -84,8 +83,7 @@ impl CallsFromThreads {
         self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    #[track_caller]
-    pub(super) fn push(&self, call: Call, limit: usize) -> Result<(), ThreadError> {
+    pub(super) fn push(&self, call: Call, asked: Asked, limit: usize) -> Result<(), ThreadError> {
         let call = Foreign::new(call); // Before the lock: if the call is refused, its drop comes after it.
         let mut calls = self.lock();
         let queue = calls.as_mut().ok_or(ThreadError::Gone)?;
@@ -93,7 +91,7 @@ impl CallsFromThreads {
             return Err(ThreadError::QueueFull);
         }
         let first = queue.is_empty();
-        queue.push_back((call, Location::caller()));
+        queue.push_back((call, asked));
         // Under the lock: `take` must not clear it for a call that it missed.
         self.pending.store(true, Ordering::Release);
         drop(calls);
@@ -106,7 +104,7 @@ impl CallsFromThreads {
     /// Hands over a call of the library's own, of which there is a bounded number.
     #[track_caller]
     pub(super) fn push_own(&self, call: Call) -> Result<(), ThreadError> {
-        self.push(call, usize::MAX)
+        self.push(call, Asked::for_all(), usize::MAX)
     }
 
     pub(super) fn is_pending(&self) -> bool {

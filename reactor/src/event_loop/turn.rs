@@ -84,12 +84,12 @@ impl Turn {
         }
         for due in self.due.drain(..) {
             if let Some(begun) = timers.begin(due) {
-                let asked = begun.asked;
+                let asked = &begun.asked;
                 let describe = |out: &mut Description| {
-                    out.timer(begun.id, timers.now().saturating_duration_since(begun.due)).place(asked);
+                    out.timer(begun.id, timers.now().saturating_duration_since(begun.due)).place(asked.place);
                     out.write_fmt(format_args!("the delayed call requested at {asked}"))
                 };
-                core.run_callback(describe, begun.action);
+                asked.context.run(|| core.run_callback(describe, begun.action));
             }
         }
         self.due.shrink_to(MAX_DUE_KEPT); // The memory of a burst goes.
@@ -176,10 +176,10 @@ impl Core {
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
         for (call, asked) in self.calls_from_threads.take() {
             let describe = |out: &mut Description| {
-                out.kind(CallbackKind::ThreadCall).place(asked);
+                out.kind(CallbackKind::ThreadCall).place(asked.place);
                 out.write_fmt(format_args!("the call from another thread requested at {asked}"))
             };
-            self.run_callback(describe, || call.into_inner()(&reactor));
+            asked.context.run(|| self.run_callback(describe, || call.into_inner()(&reactor)));
         }
     }
 
@@ -189,10 +189,10 @@ impl Core {
         }
         for (call, asked) in self.work.take_calls() {
             let describe = |out: &mut Description| {
-                out.kind(CallbackKind::SoonCall).place(asked);
+                out.kind(CallbackKind::SoonCall).place(asked.place);
                 out.write_fmt(format_args!("the call when running requested at {asked}"))
             };
-            self.run_callback(describe, call.into_inner());
+            asked.context.run(|| self.run_callback(describe, call.into_inner()));
         }
     }
 

@@ -12,6 +12,7 @@ use super::connector::ConnectorInner;
 use super::port::Port;
 use crate::DelayedCall;
 use crate::Settings;
+use crate::context::Asked;
 use crate::foreign::Foreign;
 use crate::outgoing::Blocks;
 use crate::timers::{Action, Timers};
@@ -47,8 +48,7 @@ pub(super) struct WorkQueue {
     /// The time limit of each look-up, by the number of its completion.
     pub(super) lookup_limits: RefCell<BTreeMap<u64, DelayedCall>>,
     /// The calls of `call_when_running`, and some of the loop's own, in order: made in step 4 of this turn or the next.
-    /// Each with the place that asked for it.
-    pub(super) soon: RefCell<VecDeque<(Foreign<Action>, Place)>>,
+    pub(super) soon: RefCell<VecDeque<(Foreign<Action>, Asked)>>,
     /// Some of these calls are the loop's own: they tell a factory or a producer of an end. A stop waits for them.
     own_calls: Cell<bool>,
     /// The loop is gone: requests are dropped. A connection that queued itself here would keep itself alive for ever.
@@ -102,7 +102,7 @@ impl WorkQueue {
     }
 
     /// Has the loop call `action`, which the program asked for, soon.
-    pub(super) fn call_when_running(&self, action: Action, asked: Place) {
+    pub(super) fn call_when_running(&self, action: Action, asked: Asked) {
         let action = Foreign::new(action);
         if !self.closed.get() {
             self.soon.borrow_mut().push_back((action, asked));
@@ -120,11 +120,11 @@ impl WorkQueue {
     #[track_caller]
     pub(super) fn call_soon(&self, action: Action) {
         self.own_calls.set(true);
-        self.call_when_running(action, Location::caller());
+        self.call_when_running(action, Asked::for_all());
     }
 
     /// Takes the calls that wait. Calls that these add wait for the next turn.
-    pub(super) fn take_calls(&self) -> VecDeque<(Foreign<Action>, Place)> {
+    pub(super) fn take_calls(&self) -> VecDeque<(Foreign<Action>, Asked)> {
         self.own_calls.set(false);
         self.soon.take()
     }

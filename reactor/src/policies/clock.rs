@@ -4,7 +4,7 @@
 //!
 //! Next: `idle_list.rs`, connections in the order in which they were last heard of.
 
-use crate::DelayedCall;
+use crate::{Context, DelayedCall};
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -43,7 +43,8 @@ impl PolicyClock {
     }
 
     pub(super) fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> Option<DelayedCall> {
-        self.0.call_later(after, Box::new(call))
+        // It is for all connections, and not only for the one whose callback has asked.
+        Context::empty().run(|| self.0.call_later(after, Box::new(call)))
     }
 }
 

@@ -21,6 +21,7 @@ use super::Backoff;
 use super::attempt::{Attempt, Layer};
 use super::settings::{ServiceError, ServiceSettings};
 use super::waiters::Waiters;
+use crate::context::Asked;
 use crate::deferred::{self, Canceller};
 use crate::diagnostics::tell;
 use crate::error::ConnectError;
@@ -31,7 +32,6 @@ use crate::{
     SystemEvent, Transport,
 };
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ pub(super) struct Inner<T: Clone + 'static> {
     reason: RefCell<Option<Reason>>,
     waiters: Rc<Waiters<T>>,
     /// Where the program made it.
-    asked: &'static Location<'static>,
+    asked: Asked,
     /// The Deferreds of `stop`.
     stopped: RefCell<Vec<Foreign<Firer<()>>>>,
     /// Stops this with its reactor, and holds it until then.
@@ -93,7 +93,7 @@ enum State<T> {
 impl<T: Clone + 'static> Inner<T> {
     #[track_caller]
     pub(super) fn new(reactor: &Reactor, destination: Destination, build: Build, prepare: Prepare<T>) -> Rc<Inner<T>> {
-        let asked = Location::caller();
+        let asked = Asked::here();
         Rc::new_cyclic(|this| Inner {
             this: this.clone(),
             reactor: reactor.weak(),
@@ -189,7 +189,7 @@ impl<T: Clone + 'static> Inner<T> {
         let attempt = Attempt { service: self.this.clone(), number, layer, refused: None };
         // A new connector each time. It reports whatever happens, even if the reactor is closing; an old one that is
         // told to connect again then does nothing.
-        let connector = reactor.connect_for(self.asked, self.destination.clone(), attempt);
+        let connector = reactor.connect_for(self.asked.clone(), self.destination.clone(), attempt);
         self.state.replace(State::Connecting(connector));
     }
 
@@ -345,7 +345,7 @@ impl<T: Clone + 'static> Inner<T> {
     fn count_failure(&self, failure: &Failure) {
         // The first in a row is news; a server that is down for a day must not fill the log.
         let level = if self.failures.get() == 0 { log::Level::Warn } else { log::Level::Debug };
-        let (destination, asked) = (&self.destination, self.asked);
+        let (destination, asked) = (&self.destination, &self.asked);
         tell!(at level, "reactor", "{failure}; trying again (the connection to {destination}, asked for at {asked})");
         self.failures.set(self.failures.get().saturating_add(1));
     }

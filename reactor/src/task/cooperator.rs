@@ -14,7 +14,7 @@
 use crate::deferred::Canceller;
 use crate::deferred::IntoDeferred;
 use crate::error::PanicError;
-use crate::{Clock, Deferred, Failure, Firer};
+use crate::{Clock, Context, Deferred, Failure, Firer};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -95,6 +95,8 @@ struct Task {
     /// Fires when the task has ended; `None` from then on.
     ended: Cell<Option<Firer<()>>>,
     has_ended: Cell<bool>,
+    /// Of the code that added it.
+    context: Context,
 }
 
 impl Cooperator {
@@ -150,6 +152,7 @@ impl Cooperator {
             waits_for: Cell::new(None),
             ended: Cell::new(None),
             has_ended: Cell::new(false),
+            context: Context::current(),
         });
         let canceller = Rc::downgrade(&task);
         let (ended, firer) = Deferred::unwatched_with_canceller(move |_| {
@@ -182,7 +185,8 @@ impl Scheduler {
             return;
         }
         let me = self.clone();
-        self.clock.call_later_boxed(Duration::ZERO, Box::new(move || me.take_steps()));
+        // For all tasks, and not only for the one that comes first.
+        Context::empty().run(|| self.clock.call_later_boxed(Duration::ZERO, Box::new(move || me.take_steps())));
     }
 
     /// One slice.
@@ -229,7 +233,7 @@ impl Task {
             return Ok(());
         }
         let Some(mut steps) = self.steps.take() else { return Ok(()) };
-        let step = panic::catch_unwind(AssertUnwindSafe(&mut steps));
+        let step = panic::catch_unwind(AssertUnwindSafe(|| self.context.run(&mut steps)));
         if self.has_ended.get() {
             // It was stopped from inside its own step. What that step came to has no receiver.
             return step.map(drop);

@@ -16,7 +16,7 @@
 use crate::deferred::Canceller;
 use crate::deferred::IntoDeferred;
 use crate::error::PanicError;
-use crate::{Clock, Deferred, DelayedCall, Failure, Firer};
+use crate::{Clock, Context, Deferred, DelayedCall, Failure, Firer};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -82,6 +82,8 @@ struct Loop {
     waits_for: Cell<Option<Canceller>>,
     /// Fires when the loop has ended.
     ended: Cell<Option<Firer<()>>>,
+    /// Of the code that started it. Other code may reset it.
+    context: Context,
 }
 
 enum State {
@@ -162,6 +164,7 @@ impl LoopingCall {
             state: RefCell::new(State::Running),
             waits_for: Cell::new(None),
             ended: Cell::new(None),
+            context: Context::current(),
         });
         // Weak, or a loop would hold itself if nobody fired its Deferred.
         let canceller = Rc::downgrade(&shared);
@@ -248,7 +251,8 @@ impl LoopingCall {
             interval => duration(interval - self.elapsed().as_nanos() % interval),
         };
         let me = self.clone();
-        let timer = self.shared.clock.call_later_boxed(after, Box::new(move || me.call()));
+        let call = Box::new(move || me.call());
+        let timer = self.shared.context.run(|| self.shared.clock.call_later_boxed(after, call));
         self.shared.state.replace(State::Waiting(timer));
     }
 

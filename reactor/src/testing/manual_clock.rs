@@ -92,8 +92,10 @@ impl ManualClock {
             assert!(at_this_moment < MAX_CALLS_AT_ONE_MOMENT, "calls without a delay schedule each other for ever");
             // Before the call, which must see the moment at which it was due.
             forward(&self.timers, time);
-            if let Some(Begun { action, .. }) = self.timers.take_first_due().and_then(|due| self.timers.begin(due)) {
-                action();
+            if let Some(Begun { action, asked, .. }) =
+                self.timers.take_first_due().and_then(|due| self.timers.begin(due))
+            {
+                asked.context.run(action);
             }
         }
     }

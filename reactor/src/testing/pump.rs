@@ -188,7 +188,7 @@ impl End {
     /// Calls the protocol, which is not borrowed meanwhile.
     fn call(&self, f: impl FnOnce(&mut dyn Protocol, &Transport)) {
         let Some(mut protocol) = self.protocol.take() else { return };
-        f(&mut *protocol, &Transport::new(self.wire.clone()));
+        self.wire.context().run(|| f(&mut *protocol, &Transport::new(self.wire.clone())));
         self.protocol.replace(Some(protocol));
     }
 
@@ -227,9 +227,10 @@ impl End {
         }
         let producer = self.wire.end();
         self.call(|protocol, _| protocol.connection_lost(reason));
-        drop(self.protocol.take());
-        if let Some(producer) = producer {
-            producer.stop_producing();
+        let protocol = self.protocol.take();
+        self.wire.context().run(|| drop(protocol));
+        if let Some((producer, context)) = producer {
+            context.run(|| producer.stop_producing());
         }
     }
 }

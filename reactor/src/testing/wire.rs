@@ -3,7 +3,7 @@
 //! Next: `pump.rs`, which moves the bytes from end to end.
 
 use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
-use crate::{Address, Producer};
+use crate::{Address, Context, Producer};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,7 +31,9 @@ pub(super) struct Wire {
     pause_when_full: Cell<bool>,
     /// Held back by a layer above.
     held_back: Cell<usize>,
-    producer: RefCell<Option<Rc<dyn Producer>>>,
+    producer: RefCell<Option<(Rc<dyn Producer>, Context)>>,
+    /// In which the callbacks of its protocol run.
+    context: RefCell<Context>,
     /// The producer has been told to pause.
     has_paused_producer: Cell<bool>,
     /// An end of our side waits for the producer that was registered when it was asked for.
@@ -70,6 +72,7 @@ impl Wire {
             pause_when_full: Cell::new(pause_when_full),
             held_back: Cell::new(0),
             producer: RefCell::new(None),
+            context: RefCell::new(Context::current()),
             has_paused_producer: Cell::new(false),
             waits_for_producer: Cell::new(false),
         })
@@ -99,6 +102,10 @@ impl Wire {
         self.take(usize::MAX);
     }
 
+    pub(super) fn context(&self) -> Context {
+        self.context.borrow().clone()
+    }
+
     /// Whether more may be written.
     pub(super) fn takes_writes(&self) -> bool {
         let is_ending = self.life.get() == Life::Losing || self.is_write_lost.get();
@@ -126,17 +133,17 @@ impl Wire {
 
     /// Pauses a producer above the mark, and resumes it when everything has been taken. Returns whether it was told.
     pub(super) fn tell_producer(&self) -> bool {
-        let Some(producer) = self.producer.borrow().clone().filter(|_| self.takes_writes()) else {
+        let Some((producer, context)) = self.producer.borrow().clone().filter(|_| self.takes_writes()) else {
             return false;
         };
         let waiting = self.waiting() + self.held_back.get();
         if waiting > HIGH_WATER && !self.has_paused_producer.get() && !producer.is_pull() {
             self.has_paused_producer.set(true);
-            producer.pause_producing();
+            context.run(|| producer.pause_producing());
             return true;
         }
         if waiting == 0 && (producer.is_pull() || self.has_paused_producer.replace(false)) {
-            producer.resume_producing();
+            context.run(|| producer.resume_producing());
             // A pull producer that had nothing to write is not asked for ever.
             return !producer.is_pull() || self.waiting() > 0 || self.producer.borrow().is_none();
         }
@@ -144,7 +151,7 @@ impl Wire {
     }
 
     /// The connection is gone. Returns the producer, which the caller must tell.
-    pub(super) fn end(&self) -> Option<Rc<dyn Producer>> {
+    pub(super) fn end(&self) -> Option<(Rc<dyn Producer>, Context)> {
         self.life.set(Life::Gone);
         self.producer.take()
     }
@@ -200,7 +207,7 @@ impl TransportBackend for Wire {
     }
     fn register_producer(&self, producer: Rc<dyn Producer>) {
         self.has_paused_producer.set(false);
-        drop(self.producer.replace(Some(producer)));
+        drop(self.producer.replace(Some((producer, Context::current()))));
     }
     fn unregister_producer(&self) {
         self.waits_for_producer.set(false);
@@ -215,6 +222,9 @@ impl TransportBackend for Wire {
     fn set_max_buffered(&self, _bytes: usize) {}
     fn set_held_back(&self, bytes: usize) {
         self.held_back.set(bytes);
+    }
+    fn set_context(&self, context: Context) {
+        drop(self.context.replace(context));
     }
     fn set_no_delay(&self, _on: bool) {}
     fn set_keep_alive(&self, _keep_alive: Option<KeepAlive>) {}

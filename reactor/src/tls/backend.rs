@@ -13,7 +13,7 @@ use super::session::TlsSession;
 use super::verifier::Refusals;
 use crate::error::StartTlsError;
 use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend, tell_full, tell_late_write};
-use crate::{Address, DelayedCall, Producer, Reason, Transport};
+use crate::{Address, Context, DelayedCall, Producer, Reason, Transport};
 use rustls::Connection;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -487,6 +487,9 @@ impl TransportBackend for TlsBackend {
         Some(Box::new(TlsSession::of(&self.session.borrow())?))
     }
 
+    fn set_context(&self, context: Context) {
+        self.lower.set_context(context);
+    }
     fn peer(&self) -> Address {
         self.lower.peer()
     }

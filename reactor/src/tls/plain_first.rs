@@ -26,7 +26,7 @@ use super::config_error::TlsConfigError;
 use super::layer::TlsProtocol;
 use crate::error::StartTlsError;
 use crate::transport::{KeepAlive, TransportBackend};
-use crate::{Address, Producer, Protocol, Reason, Transport};
+use crate::{Address, Context, Producer, Protocol, Reason, Transport};
 use rustls::Connection;
 use std::any::Any;
 use std::any::type_name;
@@ -324,6 +324,9 @@ impl TransportBackend for Switch {
     }
     fn tls_session(&self) -> Option<Box<dyn Any>> {
         self.current().tls_session()
+    }
+    fn set_context(&self, context: Context) {
+        self.lower.backend().set_context(context);
     }
     fn peer(&self) -> Address {
         self.current().peer()

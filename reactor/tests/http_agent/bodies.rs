@@ -5,7 +5,7 @@ use super::util::until;
 use super::wait::wait;
 use super::{agent, assert_nothing_is_left, body, failed, get, outcome};
 use reactor::http::{BodyEnd, BodyProtocol, BodyTransport, HttpError, Request, Response, Stage};
-use reactor::{Reactor, Transport};
+use reactor::{Context, Reactor, Transport};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -260,4 +260,28 @@ fn an_early_response_counts_but_its_connection_is_not_reused() {
     let request = Request::post(format!("http://{}", port.host()).parse().unwrap(), vec![0; LARGE]);
     assert_eq!(body(outcome(agent.fetch(request)).get(&reactor)), "no");
     until(&reactor, "our end is gone", || agent.open_connection_count() == 0);
+}
+
+#[test]
+fn a_body_is_taken_in_the_context_of_the_code_that_asked_for_it() {
+    struct Id(u32);
+    let inside = |id, work: &mut dyn FnMut()| Context::current().with(Id(id)).run(work);
+    let reactor = Reactor::new().unwrap();
+    let server = Server::saying(&reactor, &["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"]);
+    let agent = agent(&reactor, |_| {});
+    let mut response = None;
+    inside(1, &mut || response = Some(self::response(&reactor, &agent, &server)));
+    let seen: Rc<RefCell<Vec<Option<u32>>>> = Rc::default();
+    struct Noting(Rc<RefCell<Vec<Option<u32>>>>);
+    impl BodyProtocol for Noting {
+        fn data_received(&mut self, _body: &BodyTransport, _data: &[u8]) {
+            self.0.borrow_mut().push(Context::current().get::<Id>().map(|id| id.0));
+        }
+        fn body_ended(&mut self, _end: BodyEnd) {
+            self.0.borrow_mut().push(Context::current().get::<Id>().map(|id| id.0));
+        }
+    }
+    inside(2, &mut || drop(response.take().unwrap().deliver_body(Noting(seen.clone()))));
+    until(&reactor, "the end", || seen.borrow().len() == 2);
+    assert_eq!(*seen.borrow(), [Some(2); 2]);
 }

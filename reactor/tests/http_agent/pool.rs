@@ -4,10 +4,11 @@ use super::server::{Server, ok};
 use super::util::until;
 use super::wait::wait;
 use super::{SECOND, agent, assert_nothing_is_left, body, failed, forward, get, outcome, with_clock};
-use reactor::Reactor;
 use reactor::http::{Stage, TooManyWaiting};
+use reactor::{Context, Reactor};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 #[test]
 fn a_connection_is_kept_and_used_again() {
@@ -275,4 +276,16 @@ fn requests_to_a_thousand_hosts_may_wait() {
     assert!(hosts.iter().skip(2).is_sorted_by_key(|host| host.len()), "the longest waiting comes first");
     wait(&reactor, agent.close_idle()).unwrap();
     assert_nothing_is_left(&reactor, &agent, 1);
+}
+
+#[test]
+fn a_kept_connection_does_not_belong_to_the_request_that_needed_it_first() {
+    let reactor = Reactor::new().unwrap();
+    let server = Server::saying(&reactor, &[&ok("one")]);
+    let agent = agent(&reactor, |_| {});
+    let of_request = Arc::new(());
+    let page = Context::empty().with(of_request.clone()).run(|| agent.fetch(get(&server.url("/"))));
+    assert_eq!(body(wait(&reactor, page)), "one");
+    assert_eq!(agent.idle_connection_count(), 1);
+    assert_eq!(Arc::strong_count(&of_request), 1, "something still runs in its context");
 }

@@ -14,7 +14,6 @@
 //! Next: `waker.rs`, wakes that do not come from our Deferreds.
 
 use super::waker::OwnWaker;
-use crate::Failure;
 use crate::deferred::chain::{
     self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter,
     WaitsOn, WakeTarget, deliver_from,
@@ -22,11 +21,12 @@ use crate::deferred::chain::{
 use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::CancelledError;
 use crate::failure::Waypoint;
+use crate::{Context, Failure};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{self, Poll, Waker};
 
 thread_local!(static CURRENT: RefCell<Option<Rc<dyn Coroutine>>> = const { RefCell::new(None) });
 
@@ -41,7 +41,7 @@ trait Coroutine: Run {
 }
 
 /// What must be woken for the code that polls now.
-pub(crate) fn wake_target(context: &Context<'_>) -> WakeTarget {
+pub(crate) fn wake_target(context: &task::Context<'_>) -> WakeTarget {
     match current().filter(|coroutine| coroutine.is_woken_by(context.waker())) {
         Some(coroutine) => WakeTarget::Coroutine(FlatRc::new(coroutine as Rc<dyn Run>)),
         None => WakeTarget::Waker(context.waker().clone()),
@@ -104,6 +104,7 @@ where
         waker: Cell::new(None),
         control: Rc::downgrade(&control),
         made,
+        context: Context::current(),
     });
     *control.task.borrow_mut() = Rc::downgrade(&task) as Weak<dyn Coroutine>;
     chain::run(task.clone(), None);
@@ -121,6 +122,8 @@ struct Task<T: 'static, F> {
     waker: Cell<Option<OwnWaker>>,
     control: Weak<CoroutineControl>,
     made: Place,
+    /// In which the body runs: that of the code that started it.
+    context: Context,
 }
 
 impl<T, F> Task<T, F>
@@ -131,7 +134,7 @@ where
     fn end(self: Rc<Self>, result: Result<T, Failure>) -> Next {
         let result = result.map_err(|mut failure| {
             failure.pass(Waypoint::Coroutine(self.made));
-            failure
+            self.context.run(|| failure.claimed())
         });
         let control = self.control.upgrade();
         if let Some(control) = &control {
@@ -151,7 +154,8 @@ where
             self.waker.set(Some(own));
             let polled = {
                 let Some(_current) = Current::enter(self.clone()) else { return Poll::Pending };
-                trampoline.call(|| future.as_mut().poll(&mut Context::from_waker(&waker)), self.made)
+                let poll = || future.as_mut().poll(&mut task::Context::from_waker(&waker));
+                trampoline.call(|| self.context.run(poll), self.made)
             };
             drop(waker);
             match polled {
@@ -234,7 +238,7 @@ where
             }
             Poll::Ready(result) => {
                 // Its variables are dropped before its callbacks run, as with a function that returns.
-                match trampoline.call(move || drop(future), self.made) {
+                match trampoline.call(|| self.context.run(|| drop(future)), self.made) {
                     Ok(()) => self.end(result),
                     Err(panicked) => self.end(result.and(Err(panicked))),
                 }
@@ -258,7 +262,7 @@ where
 
     fn stop(self: Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         let Some(future) = self.future.take() else { return Next::Nothing };
-        trampoline.call_canceller(|| drop(future));
+        trampoline.call_canceller(|| self.context.run(|| drop(future)));
         self.end(Err(Failure::at(CancelledError, at)))
     }
 }

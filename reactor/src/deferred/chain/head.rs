@@ -10,12 +10,13 @@ use super::panics::{self, caught};
 use super::pending::Chain;
 use super::spare;
 use super::trampoline::{self, Accept, Next, Trampoline};
-use crate::Failure;
+use crate::context;
 use crate::deferred::story::{MayStayUnfired, Place, Status, TellsStatus, Trace, Watch};
 use crate::deferred::story::{forget, is_loss_unexpected, look_later, unwatch, watch};
 use crate::diagnostics::{is_first_at, tell};
 use crate::error::{AlreadyCalledError, CancelledError};
 use crate::failure::Waypoint;
+use crate::{Context, Failure};
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
@@ -262,6 +263,9 @@ impl<T: 'static> Head<T> {
 
     #[inline(never)]
     fn run_step(self: &Rc<Self>, step: Rc<dyn Accept<T>>, result: Result<T, Failure>) {
+        if context::is_set() {
+            return self.run_step_in_no_context(step, result);
+        }
         let Some(_level) = Level::begin() else {
             let next = Next::OtherChain(step.accept(result), Some(self.clone()));
             return nesting::run_or_leave(Trampoline::new(None), next);
@@ -269,6 +273,12 @@ impl<T: 'static> Head<T> {
         let mut trampoline = Trampoline::new(Some(self.clone()));
         let next = step.run_with(result, &mut trampoline);
         trampoline.go(next);
+    }
+
+    /// A firing carries no context across: each callback has its own, or none.
+    #[cold]
+    fn run_step_in_no_context(self: &Rc<Self>, step: Rc<dyn Accept<T>>, result: Result<T, Failure>) {
+        Context::empty().run(|| self.run_step(step, result));
     }
 
     /// The same for a head with a canceller: what the canceller captured may panic when it is dropped.

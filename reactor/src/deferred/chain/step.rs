@@ -16,7 +16,7 @@
 //! * [`Outcome`]: a result that reports its failure if it is dropped.
 //! * [`Trace`]: where the chain was made and which callbacks it has had, for the report of a failure.
 //!
-//! Next: `head.rs`, the start of a chain.
+//! Next: `in_context.rs`, callbacks that belong to a request.
 
 use super::circle::waits_for;
 use super::control::{Control, Segment, wait_on};

@@ -57,9 +57,10 @@ use super::flat_rc::{FlatRc, Node};
 use super::nesting::{self, Level};
 use super::panics::{self, Payload, caught};
 use super::waking;
-use crate::Failure;
+use crate::context;
 use crate::deferred::story::Place;
 use crate::error::PanicError;
+use crate::{Context, Failure};
 use std::mem;
 use std::rc::Rc;
 use std::task::Waker;
@@ -191,9 +192,12 @@ impl Trampoline {
         self.panic.get_or_insert(payload);
     }
 
-    /// Runs a new loop, inside those that run already; or leaves it to the innermost of them, if there are too many
-    /// (see `nesting.rs`).
+    /// Runs a new loop, in no context, inside those that run already; or leaves it to the innermost of them, if there
+    /// are too many (see `nesting.rs`).
     pub(crate) fn begin(mut self, first: Next) {
+        if context::is_set() {
+            return Context::empty().run(|| self.begin(first));
+        }
         match Level::begin() {
             Some(_level) => self.go(first),
             None => nesting::run_or_leave(self, first),

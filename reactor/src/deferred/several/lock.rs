@@ -20,11 +20,11 @@
 
 use super::run_end::RunEnd;
 use super::waiters::Waiters;
-use crate::Failure;
 use crate::deferred::chain::{Chain, FlatRc, Reply, Step, caught};
 use crate::deferred::story::{Outcome, Place, Side};
 use crate::deferred::{Deferred, Given, IntoDeferred, succeed};
 use crate::diagnostics::tell;
+use crate::{Context, Failure};
 use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -111,6 +111,7 @@ impl DeferredSemaphore {
                 Deferred::call_now(held, Side::Callback, |held| run_at_once(held, work, at).into_reply(), at, trace)
             }
             Err(chain) => Deferred::from_chain(with_run_end(chain, Side::Callback, at, |end| {
+                let context = Context::current();
                 move |held: Result<Permit, Failure>| {
                     let held = match held {
                         Ok(held) => held,
@@ -120,7 +121,7 @@ impl DeferredSemaphore {
                         end.release(held);
                         Reply::Ready(result)
                     };
-                    match work().into_given() {
+                    match context.run(|| work().into_given()) {
                         Given::Ready(result) => release(result),
                         Given::Pending(deferred) => deferred.add_at(Side::Both, release, at).into_given().into_reply(),
                     }

@@ -62,7 +62,7 @@ impl<T> Drop for Outcome<T> {
 #[cold]
 fn report(failure: Failure) {
     // The text first: while the thread ends, `try_with` drops the failure with the closure, and the text is logged.
-    let text = failure.report();
+    let (text, context) = (failure.report(), failure.context());
     let left = COLLECTED.try_with(|collected| match &mut *collected.borrow_mut() {
         Some(collected) => {
             collected.push(failure);
@@ -71,7 +71,7 @@ fn report(failure: Failure) {
         None => Some(failure),
     });
     if !matches!(left, Ok(None)) {
-        tell!(Error, "reactor::deferred", "Unhandled error in Deferred: {text}");
+        context.run(|| tell!(Error, "reactor::deferred", "Unhandled error in Deferred: {text}"));
     }
 }
 

@@ -30,12 +30,13 @@ mod sending;
 
 use super::Core;
 use super::connector::ConnectorInner;
-use super::work_queue::{Place, WorkQueue};
+use super::work_queue::WorkQueue;
+use crate::context::Asked;
 use crate::driver::{Readiness, Stream, Token};
 use crate::foreign::Foreign;
 use crate::trace::{CallbackKind, Kind, Scope};
 use crate::transport::{TransportBackend, WeakTransport};
-use crate::{Address, Protocol, Reason, Transport, UnixAddress};
+use crate::{Address, Context, Protocol, Reason, Transport, UnixAddress};
 use lingering::Knowledge;
 pub(super) use lingering::Lingering;
 use reading::Reading;
@@ -56,6 +57,8 @@ pub(super) struct Connection {
     /// `None` while one of its callbacks runs, and once the end has been delivered.
     protocol: Cell<Option<Foreign<Box<dyn Protocol>>>>,
     origin: Origin,
+    /// In which its callbacks run: that of its origin, until the protocol sets another.
+    context: RefCell<Context>,
     life: Cell<ConnectionState>,
     /// Why it ended, from `end` until `deliver_end`.
     reason: RefCell<Option<Reason>>,
@@ -78,14 +81,14 @@ pub(super) struct Connection {
 
 /// What made a connection.
 pub(super) enum Origin {
-    /// A port, which the program opened at this place, accepted it.
-    Port(Place),
+    /// A port accepted it, which the program had opened.
+    Port(Asked),
     Connector(Rc<ConnectorInner>),
 }
 
 impl Origin {
-    /// Where the program asked for it.
-    fn place(&self) -> Place {
+    /// Where the program asked for it, and in which context.
+    fn asked(&self) -> &Asked {
         match self {
             Origin::Port(asked) => asked,
             Origin::Connector(connector) => connector.asked(),
@@ -128,6 +131,7 @@ impl Connection {
             peer,
             stream: RefCell::new(Some(stream)),
             protocol: Cell::new(Some(protocol)),
+            context: RefCell::new(origin.asked().context.clone()),
             origin,
             life: Cell::new(ConnectionState::Open),
             reason: RefCell::new(None),
@@ -220,20 +224,26 @@ impl Connection {
     fn call(self: &Rc<Self>, core: &Core, what: &'static str, f: impl FnOnce(&mut dyn Protocol, &Transport)) {
         let Some(mut protocol) = self.protocol.take() else { return };
         let transport = Transport::new(self.clone());
-        let sound = core.run_callback_of(
-            &mut **protocol,
-            |protocol, out| {
-                out.method(CallbackKind::Protocol, what, Some(self.token)).object(protocol.type_name());
-                out.place(self.origin.place());
-                out.write_fmt(format_args!("{what} of {}, on {}", protocol.type_name(), self.described()))
-            },
-            |protocol| f(protocol, &transport),
-        );
+        let sound = self.context().run(|| {
+            core.run_callback_of(
+                &mut **protocol,
+                |protocol, out| {
+                    out.method(CallbackKind::Protocol, what, Some(self.token)).object(protocol.type_name());
+                    out.place(self.origin.asked().place);
+                    out.write_fmt(format_args!("{what} of {}, on {}", protocol.type_name(), self.described()))
+                },
+                |protocol| f(protocol, &transport),
+            )
+        });
         // Put back first, even after a panic: the end that follows must still reach it as `connection_lost`.
         self.protocol.set(Some(protocol));
         if !sound {
             self.end(Reason::Panicked);
         }
+    }
+
+    fn context(&self) -> Context {
+        self.context.borrow().clone()
     }
 
     /// The connection in words, for a message to a person.
@@ -284,10 +294,10 @@ impl Connection {
         self.sending.clear(&self.work.blocks);
         let protocol = self.protocol.take();
         // As a callback, so that a drop that takes long is logged.
-        core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol));
+        self.context().run(|| core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol)));
         // Only now: the protocol may have unregistered it, even in its drop.
-        if let Some(producer) = self.sending.take_producer() {
-            core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing());
+        if let Some((producer, context)) = self.sending.take_producer() {
+            context.run(|| core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing()));
         }
         // Last, because the factory may connect again: the old protocol must know by then.
         if let Some(connector) = self.origin.connector() {
@@ -343,7 +353,7 @@ impl Connection {
                 peer: &self.peer.to_string(),
                 protocol: protocol.as_ref().map_or("", |protocol| protocol.type_name()),
                 outgoing: self.origin.connector().is_some(),
-                place: self.origin.place(),
+                place: self.origin.asked().place,
             });
             self.protocol.set(protocol);
         });

@@ -10,7 +10,7 @@ use super::{Connection, ConnectionState};
 use crate::event_loop::work_queue::Place;
 use crate::trace::Kind;
 use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport, tell_full, tell_late_write};
-use crate::{Address, Producer, Reason, Transport};
+use crate::{Address, Context, Producer, Reason, Transport};
 use std::rc::Rc;
 
 impl Connection {
@@ -124,10 +124,10 @@ impl TransportBackend for Connection {
         // itself from one of its own calls. And only if it is still registered by then. The call holds it, and not this
         // connection: a loop that is gone drops its calls, and the producer may hold the connection.
         self.sending.note_late_producer(&producer);
-        let this = self.this.clone();
+        let (this, context) = (self.this.clone(), Context::current());
         self.work.call_soon(Box::new(move || {
             if this.upgrade().is_some_and(|me| me.sending.forget_late_producer(&producer)) {
-                producer.stop_producing();
+                context.run(|| producer.stop_producing());
             }
         }));
     }
@@ -176,6 +176,11 @@ impl TransportBackend for Connection {
 
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
         self.set_option("SO_KEEPALIVE", |stream| stream.set_keep_alive(keep_alive));
+    }
+
+    fn set_context(&self, context: Context) {
+        let before = self.context.replace(context);
+        drop(before); // After the borrow: its values may run any code of the program.
     }
 
     fn peer(&self) -> Address {

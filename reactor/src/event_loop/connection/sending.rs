@@ -25,7 +25,7 @@ use crate::outgoing::{Blocks, Outgoing};
 use crate::timers::DelayedCall;
 use crate::trace::CallbackKind;
 use crate::transport::{HIGH_WATER, MAX_BUFFERED};
-use crate::{Producer, Reason};
+use crate::{Context, Producer, Reason};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -42,7 +42,8 @@ pub(super) struct Sending {
     side: Cell<OurSide>,
     /// A half-close was asked for. A close may have followed before it was carried out.
     half_close_asked: Cell<bool>,
-    producer: RefCell<Option<Foreign<Rc<dyn Producer>>>>,
+    /// The producer, and the context in which it was registered.
+    producer: RefCell<Option<Registered>>,
     producing: Cell<Producing>,
     /// The producer that was registered when the connection was gone. It has to be told to stop, unless it is
     /// unregistered first.
@@ -50,6 +51,8 @@ pub(super) struct Sending {
     /// Aborts a closing connection if its peer takes no more bytes, or its producer writes no more.
     close_timer: RefCell<Option<DelayedCall>>,
 }
+
+type Registered = (Foreign<Rc<dyn Producer>>, Context);
 
 /// What the driver and the last write said about the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +195,7 @@ impl Sending {
 
     pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
         self.producing.set(if producer.is_pull() { Producing::ToBeAsked } else { Producing::Running });
-        drop(self.producer.replace(Some(Foreign::new(producer))));
+        drop(self.producer.replace(Some((Foreign::new(producer), Context::current()))));
         self.note_pause();
     }
 
@@ -223,7 +226,7 @@ impl Sending {
     }
 
     /// Takes the producer out: the caller must tell it that the connection is gone.
-    pub(super) fn take_producer(&self) -> Option<Foreign<Rc<dyn Producer>>> {
+    pub(super) fn take_producer(&self) -> Option<Registered> {
         self.producer.take()
     }
 
@@ -294,13 +297,14 @@ impl Connection {
         };
         // Each state is set before its call: the callback may register another producer, which begins as running.
         if producing.get() == Producing::ToBePaused
-            && let Some(producer) = registered()
+            && let Some((producer, context)) = registered()
         {
             producing.set(Producing::Paused);
-            core.run_callback(describe("pause_producing"), || producer.pause_producing());
+            context.run(|| core.run_callback(describe("pause_producing"), || producer.pause_producing()));
         }
         // Asked again: the callback may have unregistered the producer, registered another, or ended the connection.
-        let Some(producer) = registered().filter(|_| self.life.get() != ConnectionState::Ended) else { return };
+        let is_over = || self.life.get() == ConnectionState::Ended;
+        let Some((producer, context)) = registered().filter(|_| !is_over()) else { return };
         if self.sending.waiting() == 0 {
             match producing.get() {
                 Producing::Paused => producing.set(Producing::Running),
@@ -308,7 +312,7 @@ impl Connection {
                 Producing::Pulled => {}
                 Producing::Running | Producing::ToBePaused => return,
             }
-            core.run_callback(describe("resume_producing"), || producer.resume_producing());
+            context.run(|| core.run_callback(describe("resume_producing"), || producer.resume_producing()));
         }
     }
 

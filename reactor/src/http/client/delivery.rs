@@ -8,6 +8,7 @@
 //! Next: `body.rs`, how the program takes a body.
 
 use super::body::{BodyEnd, BodyProtocol, BodyTransport};
+use crate::Context;
 use std::cell::RefCell;
 
 /// The state of a body as the program sees it.
@@ -16,7 +17,8 @@ pub(super) struct Delivery(RefCell<State>);
 enum State {
     /// Nothing takes it yet.
     Undelivered,
-    Delivered(Box<dyn BodyProtocol>),
+    /// With the context of the code that asked for it.
+    Delivered(Box<dyn BodyProtocol>, Context),
     /// Its protocol is being called, or is gone.
     Away,
     /// It has ended before anything took it.
@@ -35,7 +37,7 @@ impl Delivery {
 
     /// Whether a protocol takes the body, or has taken it.
     pub(super) fn is_delivered(&self) -> bool {
-        matches!(*self.0.borrow(), State::Delivered(_) | State::Away)
+        matches!(*self.0.borrow(), State::Delivered(..) | State::Away)
     }
 
     /// Gives a piece of the body to its protocol, if there is one.
@@ -44,10 +46,10 @@ impl Delivery {
     /// only if `goes_on` says afterwards that the body is still wanted.
     pub(super) fn give(&self, data: &[u8], transport: &BodyTransport, goes_on: impl FnOnce() -> bool) {
         match self.0.replace(State::Away) {
-            State::Delivered(mut protocol) => {
-                protocol.data_received(transport, data);
+            State::Delivered(mut protocol, context) => {
+                context.run(|| protocol.data_received(transport, data));
                 if goes_on() {
-                    self.0.replace(State::Delivered(protocol));
+                    self.0.replace(State::Delivered(protocol, context));
                 }
             }
             other => drop(self.0.replace(other)),
@@ -57,7 +59,7 @@ impl Delivery {
     /// The body has ended: tells its protocol, or keeps the end for one that comes later.
     pub(super) fn end(&self, end: BodyEnd) {
         match self.0.replace(State::Away) {
-            State::Delivered(mut protocol) => protocol.body_ended(end),
+            State::Delivered(mut protocol, context) => context.run(|| protocol.body_ended(end)),
             State::Undelivered => drop(self.0.replace(State::Ended(end))),
             State::Away => {}
             ended @ State::Ended(_) => drop(self.0.replace(ended)),
@@ -67,7 +69,7 @@ impl Delivery {
     /// From now on `protocol` takes the body. Returns the end if the body has ended already: then the caller must call
     /// [`end`](Delivery::end) with it, from the loop.
     pub(super) fn deliver(&self, protocol: Box<dyn BodyProtocol>) -> Option<BodyEnd> {
-        match self.0.replace(State::Delivered(protocol)) {
+        match self.0.replace(State::Delivered(protocol, Context::current())) {
             State::Ended(end) => Some(end),
             _ => None,
         }

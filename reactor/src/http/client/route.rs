@@ -17,7 +17,7 @@ use super::settings::AgentSettings;
 use super::tunnel::Tunnel;
 use crate::event_loop::WeakReactor;
 use crate::tls::{TlsClient, TlsConfigError};
-use crate::{Address, ClientFactory, Connector, Destination, Failure, Protocol, Reactor};
+use crate::{Address, ClientFactory, Connector, Context, Destination, Failure, Protocol, Reactor};
 use std::rc::Rc;
 
 /// What all connections of one agent have in common.
@@ -73,7 +73,9 @@ impl Route {
             None => self.server(connection.origin()),
         };
         let destination = destination.timeout(self.settings.connect_timeout).lookup_lane(self.settings.lookup_lane);
-        Some(reactor.connect_tcp(destination, ConnectionFactory { route: self.clone(), connection }))
+        let factory = ConnectionFactory { route: self.clone(), connection };
+        // It does not belong to the request that needs it first: it is kept for others.
+        Some(Context::empty().run(|| reactor.connect_tcp(destination, factory)))
     }
 
     /// The protocols on a new connection, one on top of the other: a tunnel, TLS, and the connection's own.
