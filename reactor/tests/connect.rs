@@ -25,7 +25,7 @@ type OnConnector = Box<dyn FnMut(&Connector)>;
 /// Notes all that a client factory hears, and then does what its closures say.
 struct Client {
     events: Events,
-    refuses: bool,
+    builds: Box<dyn FnMut() -> bool>,
     started: OnConnector,
     failed: OnConnector,
     lost: OnConnector,
@@ -35,7 +35,7 @@ impl Client {
     fn new(events: &Events) -> Client {
         Client {
             events: events.clone(),
-            refuses: false,
+            builds: Box::new(|| true),
             started: Box::new(|_| {}),
             failed: Box::new(|_| {}),
             lost: Box::new(|_| {}),
@@ -50,7 +50,7 @@ impl ClientFactory for Client {
     }
     fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
         self.events.note("build");
-        (!self.refuses).then(|| Box::new(Noting::new(&self.events)) as Box<dyn Protocol>)
+        (self.builds)().then(|| Box::new(Noting::new(&self.events)) as Box<dyn Protocol>)
     }
     fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
         self.events.note(match failure.check::<ConnectError>() {
@@ -127,7 +127,29 @@ fn nobody_can_be_reached_at_port_zero() {
 #[test]
 fn a_factory_that_builds_nothing_ends_the_connection() {
     let (_listener, address) = listener();
-    check(address, |_, client| Client { refuses: true, ..client }, &["started", "build", "no protocol"]);
+    check(address, |_, client| Client { builds: Box::new(|| false), ..client }, &["started", "build", "no protocol"]);
+}
+
+#[test]
+fn a_factory_that_asks_for_another_attempt_and_builds_nothing_fails_only_the_one_that_it_gave_up() {
+    let (_listener, address) = listener();
+    let expected = ["started", "build", "cancelled", "started", "build", "no protocol"];
+    let client = |_: &Reactor, client| {
+        let connector: Rc<RefCell<Option<Connector>>> = Rc::default();
+        let (noted, mut built) = (connector.clone(), 0);
+        let started = move |begun: &Connector| *noted.borrow_mut() = Some(begun.clone());
+        let builds = move || {
+            let connector = connector.take().unwrap();
+            built += 1;
+            if built == 1 {
+                connector.stop_connecting();
+                connector.connect();
+            }
+            false
+        };
+        Client { started: Box::new(started), builds: Box::new(builds), ..client }
+    };
+    check(address, client, &expected);
 }
 
 #[test]

@@ -400,13 +400,14 @@ impl Attempt {
         connector.with_factory(core, "build_protocol", |factory, _| {
             protocol = factory.build_protocol(&peer).map(Foreign::new);
         });
+        // First: a factory that builds nothing refuses this attempt, and not the one that it has asked for meanwhile.
+        if !matches!(&*connector.state.borrow(), State::Racing(_)) {
+            return; // The factory has given the attempt up from inside `build_protocol`.
+        }
         let Some(protocol) = protocol else {
             drop(stream);
             return connector.give_up(ConnectError::NoProtocol);
         };
-        if !matches!(&*connector.state.borrow(), State::Racing(_)) {
-            return; // The factory has given the attempt up from inside `build_protocol`.
-        }
         let work = core.work.clone();
         let connection =
             Connection::new(self.token, work, stream, protocol, peer, Origin::Connector(connector.clone()));
