@@ -10,14 +10,18 @@ mod man;
 mod outcome;
 mod reach;
 mod serve;
+mod status;
 mod talk;
 mod usage;
+mod watch;
 
 pub use ask::PlacesOptions;
 pub use keys::KeysOptions;
 pub use outcome::Error;
 pub use serve::ServerOptions;
+pub use status::StatusOptions;
 pub use talk::{Saying, TalkOptions};
+pub use watch::WatchOptions;
 
 use crate::{config, terminal};
 use log::LevelFilter;
@@ -45,6 +49,10 @@ pub enum Action {
     Keys(KeysOptions),
     /// To give one command to a server of the herd.
     Talk(TalkOptions),
+    /// To say how servers are.
+    Status(StatusOptions),
+    /// To show what a server hears, as it hears it.
+    Watch(WatchOptions),
     /// To ask the Places service once.
     AskPlaces(PlacesOptions),
 }
@@ -134,14 +142,23 @@ fn action(
             let server = given.remove("server").map(into_text).transpose()?;
             Action::Talk(TalkOptions { saying, server, config, json: given.contains_key("json") })
         }
+        (Command::Status, []) => {
+            let server = given.remove("server").map(into_text).transpose()?;
+            Action::Status(StatusOptions { server, config, json: given.contains_key("json") })
+        }
+        (Command::Watch, [] | [_]) => {
+            let server = given.remove("server").map(into_text).transpose()?;
+            let client = rest.first().map(|client| talk::check_client(client).map(|()| client.clone())).transpose()?;
+            Action::Watch(WatchOptions { client, server, config, json: given.contains_key("json") })
+        }
         (Command::Places, rest) => Action::AskPlaces(ask::parse(rest, config)?.ok_or_else(wrong)?),
         (Command::Man, []) => Action::Print(man::page()),
         (Command::Completions, [shell]) => {
             let unknown = || format!("no completions for {shell:?}; there are those for {}", SHELLS.join(", "));
             Action::Print(completions::script(shell).ok_or_else(unknown)?)
         }
-        (Command::Man, _) => return Err(format!("{first} takes no arguments {SEE_HELP}")),
-        (Command::Check | Command::Keys | Command::Completions, _) => return Err(wrong()),
+        (Command::Man | Command::Status, _) => return Err(format!("{first} takes no arguments {SEE_HELP}")),
+        (Command::Check | Command::Keys | Command::Watch | Command::Completions, _) => return Err(wrong()),
     })
 }
 
@@ -170,6 +187,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Action::Check(file)) => check::run(&file),
         Ok(Action::Keys(options)) => keys::run(&options),
         Ok(Action::Talk(options)) => talk::run(&options),
+        Ok(Action::Status(options)) => status::run(&options),
+        Ok(Action::Watch(options)) => watch::run(&options),
         Ok(Action::AskPlaces(question)) => ask::run(&question).map_err(Error::Failed),
         Ok(Action::RunServer(options)) => serve::run(&options),
         Err(error) => Err(Error::Usage(error)),

@@ -6,6 +6,7 @@
 //! Next: [`config/reader.rs`](../../src/proxyherd/config/reader.rs.html), which turns TOML into values and says on
 //! which line something is wrong.
 
+mod control;
 mod log;
 mod places;
 mod read_file;
@@ -13,6 +14,7 @@ mod reader;
 mod servers;
 mod tls;
 
+pub use control::ControlConfig;
 pub use log::LogConfig;
 pub(crate) use log::{LEVELS, MAX_LOG_BUFFER, parse_level};
 pub use places::{ExtraField, PlacesConfig, Provider};
@@ -54,6 +56,9 @@ const LIMITS: [&str; 9] = [
     "idle",
 ];
 
+/// The parts of a configuration.
+const PARTS: [&str; 6] = ["servers", "places", "limits", "log", "tls", "control"];
+
 /// The maximum size of a configuration file in bytes: room for many thousand servers.
 const MAX_SIZE: usize = 4 << 20;
 
@@ -70,6 +75,8 @@ pub struct Config {
     pub log: LogConfig,
     /// With which keys and certificates it speaks TLS.
     pub tls: TlsConfig,
+    /// Where the operator's programs reach the servers.
+    pub control: ControlConfig,
 }
 
 /// `[limits]`.
@@ -125,8 +132,8 @@ impl Default for Config {
             })
             .collect();
         servers::link_both_ways(&mut servers);
-        let (places, limits, log, tls) = Default::default();
-        Config { servers, places, limits, log, tls }
+        let (places, limits, log, tls, control) = Default::default();
+        Config { servers, places, limits, log, tls, control }
     }
 }
 
@@ -189,7 +196,8 @@ impl Reader<'_> {
                 "limits" => config.limits = self.limits(value)?,
                 "log" => config.log = self.log(value)?,
                 "tls" => config.tls = self.tls(value)?,
-                _ => return Err(self.unknown(key, "", &["servers", "places", "limits", "log", "tls"])),
+                "control" => config.control = self.control(value)?,
+                _ => return Err(self.unknown(key, "", &PARTS)),
             }
         }
         self.check_keys(table, &config.servers, &config.tls)?;

@@ -22,6 +22,7 @@ mod patience;
 
 use crate::address_group::AddressGroup;
 use crate::config::Limits;
+use crate::counters::Counters;
 use crate::log_file::Traffic;
 use crate::replies::Replies;
 use log::Level;
@@ -46,6 +47,7 @@ pub struct Connections {
     /// The bytes in all buffers when they were last counted, and all that was written since.
     charged: Cell<usize>,
     sweep: Cell<Option<DelayedCall>>,
+    counters: Rc<Counters>,
 }
 
 /// Who is connected.
@@ -89,8 +91,8 @@ pub struct Registration {
 }
 
 impl Connections {
-    /// None yet.
-    pub fn new(reactor: &Reactor, limits: &Limits) -> Rc<Connections> {
+    /// None yet. `counters` is told how many there are and how many are cut off.
+    pub fn new(reactor: &Reactor, limits: &Limits, counters: Rc<Counters>) -> Rc<Connections> {
         Rc::new_cyclic(|this| Connections {
             this: this.clone(),
             reactor: reactor.clone(),
@@ -98,6 +100,7 @@ impl Connections {
             table: RefCell::default(),
             charged: Cell::new(0),
             sweep: Cell::new(None),
+            counters,
         })
     }
 
@@ -119,6 +122,7 @@ impl Connections {
         replies: &Rc<Replies>,
         traffic: &Traffic,
     ) -> Registration {
+        self.counters.connections.add();
         let now = self.reactor.now();
         let (size, total) = self.table.borrow().size_with(group);
         if size > self.limits.get().connections_per_address {
@@ -150,6 +154,7 @@ impl Connections {
         // Now, and not when it hears of its end: the next peer may come before that.
         let removed = self.table.borrow_mut().remove(id);
         if let Some(entry) = removed {
+            self.counters.cut_off.add();
             let what = format_args!("cut off, idle for {} s: {why}", idle.as_secs());
             entry.traffic.event(Level::Info, what);
             entry.transport.abort_connection();
@@ -174,10 +179,12 @@ impl Connections {
             match entry.judge(now, self.limits.get().idle) {
                 Decision::Keep => {}
                 Decision::Close(why) => {
+                    self.counters.cut_off.add();
                     entry.traffic.event(Level::Info, format_args!("closed: {why}"));
                     entry.transport.lose_connection();
                 }
                 Decision::CutOff(why) => {
+                    self.counters.cut_off.add();
                     entry.traffic.event(Level::Info, format_args!("cut off: {why}"));
                     entry.transport.abort_connection();
                 }
@@ -215,6 +222,7 @@ impl Connections {
                     break;
                 }
                 if let Some(entry) = table.entries.get(&id) {
+                    self.counters.cut_off.add();
                     let what = format_args!("cut off: {bytes} bytes wait for it, and all buffers together are full");
                     entry.traffic.event(Level::Warn, what);
                     entry.transport.abort_connection();

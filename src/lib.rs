@@ -10,6 +10,8 @@
 //! * [`newcomers`] and [`connections`]: how many clients a peer may bring, and what connections may cost.
 //! * [`protocol`]: one connection, and [`replies`], which keeps its replies in order.
 //! * [`links`]: the connection to each neighbor.
+//! * [`status`] and [`counters`]: how a server is, and what it has done; [`control`]: the socket by which its operator
+//!   asks.
 //! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps
 //!   its books with one.
 //! * [`places`]: what is near a location, from one of several services.
@@ -30,6 +32,8 @@ pub mod address_group;
 pub mod cli;
 pub mod config;
 pub mod connections;
+pub mod control;
+pub mod counters;
 pub mod decimal;
 pub mod identity;
 pub mod links;
@@ -41,6 +45,7 @@ pub mod places;
 pub mod protocol;
 pub mod replies;
 pub mod server;
+pub mod status;
 pub mod terminal;
 pub mod watch;
 

@@ -99,6 +99,8 @@ pub struct Link {
     /// Whether the last look-up of the neighbor's name failed: a warning in the log once is enough.
     lookup_failed: Cell<bool>,
     state: RefCell<State>,
+    /// When the connection came up or went down last.
+    changed: Cell<Instant>,
     /// How many attempts have failed since the last good link.
     failures: Cell<u32>,
     /// What TLS failed of when the operator was last told, to tell it once only.
@@ -143,6 +145,7 @@ impl Link {
             refused: RefCell::default(),
             lookup_failed: Cell::new(false),
             state: RefCell::new(State::Closed),
+            changed: Cell::new(server.reactor().now()),
             failures: Cell::new(0),
             told: RefCell::default(),
             pending: RefCell::new(Pending::nothing(id)),
@@ -160,6 +163,11 @@ impl Link {
     /// Whether the connection is up.
     pub fn is_up(&self) -> bool {
         matches!(&*self.state.borrow(), State::Up { .. })
+    }
+
+    /// Since when the connection is up, or down.
+    pub fn changed(&self) -> Instant {
+        self.changed.get()
     }
 
     /// Since when the connection is up, if the neighbor has said PING on it.
@@ -339,6 +347,7 @@ impl Link {
                     server.watch().told(self.id, &known.line);
                     // Writing never calls back, so `locations` may stay borrowed.
                     self.traffic.line_out(&known.line);
+                    server.counters().told.add();
                     transport.write_vectored(&[&known.line, b"\n"]);
                 }
             }
@@ -413,6 +422,7 @@ impl Link {
         transport.linger_on_close();
         transport.register_producer(Rc::new(LinkProducer(self.this.clone())));
         transport.write_vectored(&[b"PEER ", server.name().as_bytes(), b"\n"]);
+        self.changed.set(server.reactor().now());
         *self.state.borrow_mut() =
             State::Up { transport: transport.clone(), since: server.reactor().now(), paused: false };
         self.may_lack_news.set(false); // It is told everything now.
@@ -430,6 +440,9 @@ impl Link {
         let Some(server) = self.server.upgrade() else { return };
         let reactor = server.reactor();
         let mut state = self.state.borrow_mut();
+        if matches!(&*state, State::Up { .. }) {
+            self.changed.set(reactor.now());
+        }
         match &*state {
             State::Closed | State::Down { .. } => return,
             State::Up { since, .. } if reactor.now() - *since >= GOOD_AFTER => self.failures.set(0),

@@ -30,11 +30,33 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 /// Finds a secret in a message: what to write instead of the message, or `None` if the secret does not stand in it.
 pub type Mask = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
+
+/// How many lines are not in the log of the process, since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// They found the memory full, because the disk was too slow.
+    pub dropped: u64,
+    /// The disk did not take them.
+    pub unwritten: u64,
+    /// They were beyond the share of the peer that caused them. This is brought up to date each second.
+    pub beyond: u64,
+}
+
+/// The lines that the log of the process lacks; none if it has no log.
+pub fn losses() -> Losses {
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    INSTALLED.get().map_or(Losses::default(), |log| Losses {
+        dropped: read(&log.dropped),
+        unwritten: read(&log.unwritten),
+        beyond: read(&log.shares.beyond),
+    })
+}
 
 /// The log of this run. After [`install`](LogFile::install) the program's `log` messages go there, until
 /// [`finish`](LogFile::finish).

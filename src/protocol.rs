@@ -16,6 +16,7 @@ mod refusal;
 use crate::address_group::AddressGroup;
 use crate::config::Door;
 use crate::connections::Registration;
+use crate::counters::Refused;
 use crate::identity;
 use crate::links::{self, KEEP_ALIVE, Link, PING_EVERY, PING_LINE, TOO_LONG};
 use crate::locations::{NeighborId, Verdict};
@@ -134,6 +135,7 @@ impl HerdProtocol {
             Command::Horizon(time) => self.neighbor().map(|from| self.server.take_horizon(time, from)),
         });
         if let Err(why) = done {
+            self.server.counters().refuse(why.counted());
             self.traffic.event(Level::Debug, format_args!("is refused: {why}"));
             self.reply(&[b"? ", line, b"\n"].concat());
         }
@@ -157,6 +159,7 @@ impl HerdProtocol {
         // we die in between, the client has its reply and no neighbor has the location: see docs/operating.md.
         let taken = self.server.take_iamat(&at, &reply, self.asker());
         if taken.is_ok() {
+            self.server.counters().iamat.add();
             reply.push(b'\n');
             self.reply(&reply);
         }
@@ -169,6 +172,7 @@ impl HerdProtocol {
     fn whats_at(&self, asked: &WhatsAt<'_>) -> Result<(), Refusal> {
         let Some(replies) = &self.replies else { return Ok(()) };
         let answer = self.server.whats_at(asked, self.asker()).ok_or(Refusal::UnknownClient)?;
+        self.server.counters().whatsat.add();
         let ticket = replies.reserve();
         let (filled, registration) = (replies.clone(), self.registration.clone());
         let sent = answer.add_callback(move |reply| {
@@ -306,6 +310,7 @@ impl HerdProtocol {
                 } else {
                     let link = &server.links()[called];
                     traffic.event(Level::Debug, format_args!("is refused: its address is not one of {}", link.name()));
+                    server.counters().refuse(Refused::NotAPeer);
                     link.remember_refused(peer, &replies);
                 }
                 transport.resume_producing();

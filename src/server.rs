@@ -24,6 +24,7 @@ mod forgetting;
 use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Door, HostPort, Limits, MAX_AHEAD, ServerConfig};
 use crate::connections::Connections;
+use crate::counters::Counters;
 use crate::decimal;
 use crate::decimal::Time;
 use crate::identity::Identity;
@@ -111,6 +112,11 @@ pub struct Server {
     connections: Rc<Connections>,
     /// What clients were owed when the server stopped.
     owed: Cell<Owed>,
+    /// A port that was opened for `address` by somebody else.
+    #[cfg(unix)]
+    inherited: Cell<Option<std::os::fd::OwnedFd>>,
+    made: Instant,
+    counters: Rc<Counters>,
     watch: Rc<dyn Watch>,
 }
 
@@ -179,6 +185,7 @@ impl Server {
         let own = config.server(name)?;
         let doors = own.places_to_listen().map(|(door, place)| (door, place.clone())).collect();
         let identity = Identity::read(reactor, config, name)?;
+        let counters = Rc::<Counters>::default();
         let server = Rc::new(Server {
             name: name.to_owned(),
             reactor: reactor.clone(),
@@ -191,8 +198,12 @@ impl Server {
             links: OnceCell::new(),
             places: RefCell::new(places),
             clock: Cell::new(None),
-            connections: Connections::new(reactor, &config.limits),
+            connections: Connections::new(reactor, &config.limits, counters.clone()),
             owed: Cell::default(),
+            #[cfg(unix)]
+            inherited: Cell::new(None),
+            made: reactor.now(),
+            counters,
             watch,
         });
         let neighbors = own.neighbors.iter().filter_map(|name| Some((name.clone(), config.servers.get(name)?)));
@@ -286,6 +297,16 @@ impl Server {
     /// Its observer.
     pub(crate) fn watch(&self) -> &dyn Watch {
         &*self.watch
+    }
+
+    /// When it was made.
+    pub fn made(&self) -> Instant {
+        self.made
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// What it knows.
@@ -393,6 +414,10 @@ impl Server {
         self.watch.heard(at, &line, from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor), &verdict);
         self.spread(&verdict, at.iamat.client, from);
         self.watch.done();
+        match &verdict {
+            Verdict::Newer(_) => self.counters.at_news.add(),
+            _ => self.counters.at_known.add(),
+        }
         verdict
     }
 
@@ -431,12 +456,14 @@ impl Server {
         let (mut reply, bound) = (known.line.clone(), asked.bound);
         drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
         let places = self.places.borrow().clone(); // It, too, must not stay borrowed.
+        let counters = self.counters.clone();
         let answer = places.nearby(&question, from).add_both(move |answer| {
             reply.push(b'\n');
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
             match cut {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
+                    counters.places_failed.add();
                     log::warn!("{error}");
                     reply.extend(places::error_answer("UNKNOWN_ERROR", &error.to_string()));
                 }
@@ -444,10 +471,12 @@ impl Server {
                     let status = match failure.check::<NotAsked>() {
                         // Not a warning for each: a crowd would fill the log. Its cause is logged where it begins.
                         Some(refused) => {
+                            counters.places_not_asked.add();
                             log::debug!("not asked: {refused}");
                             "OVER_QUERY_LIMIT"
                         }
                         None => {
+                            counters.places_failed.add();
                             log::warn!("no answer from the Places service: {failure}");
                             log::debug!("where that came from: {}", failure.report());
                             "UNKNOWN_ERROR"

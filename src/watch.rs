@@ -1,5 +1,6 @@
 //! [`Watch`]: an observer of one server. It sees every AT that the server hears and tells. The servers that ship have
-//! one that notes nothing, `()`; the simulated herd (`src/bin/herdsim`) keeps its books with one.
+//! one that tells the programs of an operator ([`crate::control`]); the simulated herd (`src/bin/herdsim`) keeps its
+//! books with one.
 //!
 //! Next: [`places/mod.rs`](mod@crate::places), where the answers to WHATSAT come from.
 
@@ -30,7 +31,7 @@ impl HeardFrom {
 /// An observer of one server. Each method does nothing unless the observer has its own.
 ///
 /// The server calls it in the middle of its own work, while it borrows what it knows: an observer must only take notes.
-/// It must not write to a connection, and must not change the server.
+/// It must not change the server, nor write to a connection of the herd.
 pub trait Watch {
     /// The server has heard an AT and decided about it. What follows from the decision comes next.
     fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
@@ -73,5 +74,5 @@ pub trait Watch {
     fn done(&self) {}
 }
 
-/// The observer of the servers that ship: it notes nothing.
+/// An observer that notes nothing.
 impl Watch for () {}

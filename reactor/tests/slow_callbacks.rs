@@ -45,6 +45,23 @@ impl Protocol for Slow {
     fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
 }
 
+/// What took the longest so far, of callbacks that are all shorter than the limit.
+fn longest(times: &[Duration]) -> Vec<Duration> {
+    let (hooks, mut settings) = (Hooks::default(), Settings::default());
+    settings.slow_callback = 1_000_000 * MS;
+    let reactor = edited(&hooks, settings);
+    assert!(reactor.longest_callback().is_none());
+    let record = |time: &Duration| {
+        let (ahead, time) = (hooks.ahead.clone(), *time);
+        let call = reactor.call_later(Duration::ZERO, move || ahead.set(ahead.get() + time));
+        until(&reactor, "the call is made", || !call.active());
+        let longest = reactor.longest_callback().expect("a call has taken time");
+        assert!(longest.what.starts_with("the delayed call requested at "), "{longest:?}");
+        longest.took
+    };
+    times.iter().map(record).collect()
+}
+
 /// What is logged about a callback of a connection, and about a delayed call, that both take `time`.
 fn logged(limit: Duration, time: Duration) -> Vec<String> {
     LINES.0.lock().unwrap().clear();
@@ -77,4 +94,6 @@ fn a_callback_that_takes_longer_than_the_setting_is_logged_with_its_name_and_tim
     for line in [made, call] {
         assert!(line.contains(" held the loop for 61."), "{line}");
     }
+    let seconds: Vec<u64> = longest(&[2000 * MS, 9000 * MS, 4000 * MS]).iter().map(Duration::as_secs).collect();
+    assert_eq!(seconds, [2, 9, 9]);
 }

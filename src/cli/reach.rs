@@ -1,20 +1,30 @@
 //! [`Way`]: how the program, as a client, reaches a server of the herd: in clear text where the server has an
-//! `address`, otherwise over TLS.
+//! `address`, otherwise over TLS. What an operator may ask goes by the server's control socket.
 //!
 //! Next: `cli/talk.rs`, the commands that talk with a herd.
 
 use super::outcome::Error;
 use crate::config::{Config, HostPort, ServerConfig, TlsConfig};
+use crate::control;
 use reactor::tls::{TlsClient, TrustRoots};
-use reactor::{Address, Deferred, Destination, Protocol, Reactor, Transport};
+use reactor::{Address, Deferred, Destination, Protocol, Reactor, Transport, UnixAddress};
+use std::path::PathBuf;
 
 /// The way to one server.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
     /// The server's name, or the address that the command line has.
     pub(super) name: String,
-    place: HostPort,
+    place: Place,
     tls: Option<TlsClient>,
+}
+
+/// Where it ends.
+#[derive(Debug, Clone)]
+enum Place {
+    Port(HostPort),
+    /// A control socket.
+    Socket(PathBuf),
 }
 
 impl Way {
@@ -32,11 +42,18 @@ impl Way {
             return Err(Error::Usage(format!("{unknown}; or write HOST:PORT")));
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        Ok(vec![Way { name: wanted.to_owned(), place: HostPort { host: host.to_owned(), port }, tls: None }])
+        let place = Place::Port(HostPort { host: host.to_owned(), port });
+        Ok(vec![Way { name: wanted.to_owned(), place, tls: None }])
+    }
+
+    /// The way to the control socket of a server, if its file is here.
+    pub(super) fn to_control(config: &Config, server: &str) -> Option<Way> {
+        let path = control::path(config, server).filter(|path| path.exists())?;
+        Some(Way { name: server.to_owned(), place: Place::Socket(path), tls: None })
     }
 
     fn to(reactor: &Reactor, tls: &TlsConfig, name: &str, server: &ServerConfig) -> Result<Way, Error> {
-        let way = |place: &HostPort, tls| Way { name: name.to_owned(), place: place.clone(), tls };
+        let way = |place: &HostPort, tls| Way { name: name.to_owned(), place: Place::Port(place.clone()), tls };
         match (&server.address, &server.tls) {
             (Some(place), _) => Ok(way(place, None)),
             (None, Some(place)) => Ok(way(place, Some(tls_client(reactor, tls)?))),
@@ -50,7 +67,10 @@ impl Way {
         reactor: &Reactor,
         build: impl FnOnce(Address) -> P + 'static,
     ) -> Deferred<Transport> {
-        let HostPort { host, port } = &self.place;
+        let HostPort { host, port } = match &self.place {
+            Place::Port(place) => place,
+            Place::Socket(path) => return reactor.connect(UnixAddress::from(path.as_path()), build),
+        };
         let destination = Destination::from((host.as_str(), *port));
         match &self.tls {
             Some(tls) => tls.connect(reactor, destination, host, build),

@@ -5,11 +5,13 @@
 mod limits;
 mod options;
 mod reload;
+mod supervisor;
 
 pub use options::ServerOptions;
 
 use super::outcome::{Error, print};
 use crate::config::{Config, ServerConfig};
+use crate::control::{self, Watchers};
 use crate::identity::Identity;
 use crate::locations::newness;
 use crate::log_file::LogFile;
@@ -23,6 +25,7 @@ use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
+use supervisor::Supervisor;
 
 /// As a directory for the log: standard error.
 const STANDARD_ERROR: &str = "-";
@@ -63,9 +66,14 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         log::info!("links: {links}");
     }
     config.limits = within_descriptors(config.limits);
-    let (order, watch) = (Box::new(newness), Rc::new(()));
-    let server = Server::new(&reactor, &config, &options.server, places.clone(), order, watch);
+    let (order, watchers) = (Box::new(newness), Rc::<Watchers>::default());
+    let server = Server::new(&reactor, &config, &options.server, places.clone(), order, watchers.clone());
     let server = server.map_err(|error| error.to_string())?;
+    open_control(&server, &watchers, &config);
+    #[cfg(unix)]
+    if let Some(port) = supervisor::inherited_port()? {
+        server.adopt(port);
+    }
     warn_of_certificates(&reactor, &server);
     let reload = Rc::new(Reload {
         reactor: reactor.clone(),
@@ -77,7 +85,12 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         under_way: Cell::default(),
     });
     reactor.on_hangup(hangup(&reactor, log.clone(), reload)).map_err(|error| error.to_string())?;
-    let started = server.begin();
+    let supervisor = (Supervisor::of_environment(), reactor.clone());
+    let started = server.begin().add_callback(move |host| {
+        let (supervisor, reactor) = supervisor;
+        supervisor.ready(&reactor);
+        Ok(host)
+    });
     let banner = {
         let (options, config, places, log) = (options.clone(), config, places.describe(), log.clone());
         move |host| banner(&options, &config, host, &places, &log)
@@ -95,6 +108,16 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         }
         Error::Failed(error.what)
     })
+}
+
+/// Opens the control socket, if the configuration has one. A server that cannot is of use all the same: the herd counts
+/// on it.
+fn open_control(server: &Rc<Server>, watchers: &Rc<Watchers>, config: &Config) {
+    let Some(path) = control::path(config, server.name()) else { return };
+    match control::open(server, watchers, &path) {
+        Ok(()) => log::info!("the control socket is {}", path.display()),
+        Err(error) => log::warn!("no control socket: {error}"),
+    }
 }
 
 /// Warns now, and then once a day, of certificates that end soon.

@@ -7,7 +7,7 @@
 //!                        +--- the next address                         +--- nothing came: the next address
 //! ```
 //!
-//! Next: `cli/serve.rs`, a server's run.
+//! Next: `cli/status.rs`, the command that says how servers are.
 
 use super::outcome::{Error, print};
 use super::reach::Way;
@@ -150,7 +150,8 @@ impl Saying {
     }
 }
 
-fn check_client(client: &str) -> Result<(), String> {
+/// Whether a client can have this name.
+pub(super) fn check_client(client: &str) -> Result<(), String> {
     let is_wrong = client.is_empty() || client.bytes().any(|byte| message::is_white(byte) || byte == b'\n');
     if is_wrong {
         Err(format!("{client:?} is not a client's name: it has at least one byte, and no white space"))
@@ -167,7 +168,7 @@ pub(super) fn run(options: &TalkOptions) -> Result<(), Error> {
     let line = options.saying.line(now);
     let mut failures = Vec::new();
     for way in Way::all(&reactor, &config, options.server.as_deref())? {
-        match reactor.run_until(ask(&reactor, &way, line.clone())) {
+        match reactor.run_until(ask(&reactor, &way, line.clone(), TIMEOUT)) {
             Ok(reply) => return show(&way.name, &reply, options),
             Err(failure) if failure.check::<reactor::CancelledError>().is_some() => {
                 return Err("ended before there was a reply".to_owned().into());
@@ -178,8 +179,8 @@ pub(super) fn run(options: &TalkOptions) -> Result<(), Error> {
     Err(format!("no server answers: {}", failures.join("; ")).into())
 }
 
-/// One command to one server. The Deferred fires with all that it sent.
-fn ask(reactor: &Reactor, way: &Way, line: String) -> Deferred<Vec<u8>> {
+/// One command to one server, which must reply in time. The Deferred fires with all that it sent.
+pub(super) fn ask(reactor: &Reactor, way: &Way, line: String, timeout: Duration) -> Deferred<Vec<u8>> {
     let (reply, firer) = Deferred::new();
     let client = Client { line, received: Vec::new(), firer: Some(firer) };
     way.connect(reactor, move |_peer| client)
@@ -189,7 +190,7 @@ fn ask(reactor: &Reactor, way: &Way, line: String) -> Deferred<Vec<u8>> {
                 got
             })
         })
-        .add_timeout(TIMEOUT, reactor)
+        .add_timeout(timeout, reactor)
 }
 
 /// The connection of one command.

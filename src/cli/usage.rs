@@ -14,6 +14,8 @@ pub(super) enum Command {
     IamAt,
     WhatsAt,
     Forget,
+    Status,
+    Watch,
     Places,
     Man,
     Completions,
@@ -30,7 +32,7 @@ pub(super) struct CommandRow {
 }
 
 /// All commands, in the order in which the help has them.
-pub(super) const COMMANDS: [CommandRow; 9] = [
+pub(super) const COMMANDS: [CommandRow; 11] = [
     CommandRow {
         command: Command::Serve,
         word: None,
@@ -70,21 +72,35 @@ pub(super) const COMMANDS: [CommandRow; 9] = [
         about: "has the herd forget a client; a server takes this from its own machine only",
     },
     CommandRow {
-        command: Command::Places,
+        command: Command::Status,
         word: Some(config::RESERVED_NAMES[5]),
+        arguments: "",
+        about: "says how the servers of the herd are: all that a server on this machine tells by its control socket, \
+                and of any other one whether it answers; fails if one does not, or if a link is down",
+    },
+    CommandRow {
+        command: Command::Watch,
+        word: Some(config::RESERVED_NAMES[6]),
+        arguments: "[CLIENT]",
+        about: "shows each location that a server on this machine takes, as it takes it, of one client or of all, \
+                until Ctrl-C; the configuration must have [control]",
+    },
+    CommandRow {
+        command: Command::Places,
+        word: Some(config::RESERVED_NAMES[7]),
         arguments: "LAT LON RADIUS_KM BOUND",
         about: "asks the Places service once, without a herd, and prints the answer, or why there is none: to try a \
                 key or a configuration",
     },
     CommandRow {
         command: Command::Man,
-        word: Some(config::RESERVED_NAMES[6]),
+        word: Some(config::RESERVED_NAMES[8]),
         arguments: "",
         about: "prints the man page: proxyherd man | man -l -",
     },
     CommandRow {
         command: Command::Completions,
-        word: Some(config::RESERVED_NAMES[7]),
+        word: Some(config::RESERVED_NAMES[9]),
         arguments: "SHELL",
         about: "prints the completions for bash, zsh or fish",
     },
@@ -112,6 +128,9 @@ pub(super) struct OptionRow {
     pub(super) about: &'static str,
 }
 
+/// The commands that talk with servers.
+const TALKING: &[Command] = &[Command::IamAt, Command::WhatsAt, Command::Forget, Command::Status, Command::Watch];
+
 /// All options, in the order in which the help has them.
 pub(super) const OPTIONS: [OptionRow; 7] = [
     OptionRow {
@@ -119,7 +138,16 @@ pub(super) const OPTIONS: [OptionRow; 7] = [
         short: None,
         value: Some("FILE"),
         completed: Completed::Files,
-        commands: &[Command::Serve, Command::Keys, Command::IamAt, Command::WhatsAt, Command::Forget, Command::Places],
+        commands: &[
+            Command::Serve,
+            Command::Keys,
+            Command::IamAt,
+            Command::WhatsAt,
+            Command::Forget,
+            Command::Status,
+            Command::Watch,
+            Command::Places,
+        ],
         about: "a TOML file that describes another herd than the built-in one",
     },
     OptionRow {
@@ -145,16 +173,17 @@ pub(super) const OPTIONS: [OptionRow; 7] = [
         short: None,
         value: Some("WHICH"),
         completed: Completed::Nothing,
-        commands: &[Command::IamAt, Command::WhatsAt, Command::Forget],
-        about: "the server to ask: its name, or HOST:PORT (default: the first one of the herd that answers)",
+        commands: TALKING,
+        about: "the server to ask: its name, or HOST:PORT (default: the first one of the herd that answers; for \
+                status: all)",
     },
     OptionRow {
         long: "json",
         short: None,
         value: None,
         completed: Completed::Nothing,
-        commands: &[Command::IamAt, Command::WhatsAt, Command::Forget],
-        about: "prints the reply as one JSON object",
+        commands: TALKING,
+        about: "prints each reply as one JSON object on a line",
     },
     OptionRow {
         long: "help",
@@ -275,6 +304,8 @@ A configuration file can change all of this; every setting is optional:
   file = 67108864                      # bytes of one file: the next one follows
   share = 1048576                      # bytes a second for the lines of one peer
   burst = 8388608                      # by how much a peer may be ahead of its share
+  [control]
+  directory = \"/run/proxyherd\"         # status and watch reach each server there
 
 The name of a log is the server, the date and the time (UTC): Powell-2026-11-22-142700.log.
 ";

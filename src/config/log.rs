@@ -1,6 +1,6 @@
 //! `[log]`: how large the log may become, and how much of it is for one peer.
 //!
-//! Next: `../log_file.rs`, the log of a run.
+//! Next: `control.rs`, where the operator's programs reach a server.
 
 use super::reader::{ConfigError, Reader, Value};
 use log::LevelFilter;

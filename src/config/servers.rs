@@ -9,7 +9,8 @@ use std::fmt;
 use toml::de::DeTable;
 
 /// The words that are commands on the command line, so no server can have one of them as its name.
-pub const RESERVED_NAMES: [&str; 8] = ["check", "keys", "iamat", "whatsat", "forget", "places", "man", "completions"];
+pub const RESERVED_NAMES: [&str; 10] =
+    ["check", "keys", "iamat", "whatsat", "forget", "status", "watch", "places", "man", "completions"];
 
 /// The maximum length of a server's name in bytes: it stands in every AT line.
 const MAX_NAME: usize = 64;

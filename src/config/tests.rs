@@ -97,7 +97,10 @@ fn some_settings_belong_to_one_provider() {
 #[test]
 fn a_mistake_is_reported_with_its_line() {
     refuse("[servers.A\n", "herd.toml, line 1: unclosed table, expected `]`");
-    refuse("\n\nport = 1\n", "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits, log, tls");
+    refuse(
+        "\n\nport = 1\n",
+        "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits, log, tls, control",
+    );
     let known = "known here: address, tls, link, neighbors";
     refuse(
         "[servers.A]\nadress = \"x:1\"\n",

@@ -1,6 +1,6 @@
 //! [`Refused`]: connections that said PEER with a neighbor's name and were not believed.
 //!
-//! Next: `watch.rs`, how a simulation observes a server.
+//! Next: `counters.rs`, what a server counts.
 
 use crate::replies::Replies;
 use reactor::DelayedCall;

@@ -6,7 +6,7 @@ use super::share::{Share, Shares};
 use crate::config::{LogConfig, MAX_LOG_BUFFER};
 use crate::terminal;
 use log::{Level, LevelFilter};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +24,9 @@ pub(super) struct LogBuffer {
     /// The lowest level that is logged, as a number: it may change.
     level: AtomicUsize,
     pub(super) shares: Shares,
+    /// Lines that are not in the log, since the start.
+    pub(super) dropped: AtomicU64,
+    pub(super) unwritten: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ impl LogBuffer {
             wake: Condvar::new(),
             level: AtomicUsize::new(level as usize),
             shares,
+            dropped: AtomicU64::new(0),
+            unwritten: AtomicU64::new(0),
         })
     }
 
@@ -93,6 +98,7 @@ impl LogBuffer {
         let mut contents = self.lock();
         if contents.buffer.len() > MAX_LOG_BUFFER {
             contents.dropped += 1;
+            self.dropped.fetch_add(1, Ordering::Relaxed);
             return 0;
         }
         let before = contents.buffer.len();

@@ -51,6 +51,8 @@ pub(super) struct Shares {
     known: Mutex<HashMap<Owner, Arc<Share>>>,
     /// Whether some share has something to report.
     pending: AtomicBool,
+    /// The lines of all shares that were not admitted, as far as they were reported.
+    pub(super) beyond: AtomicU64,
 }
 
 /// More than the longest line takes in the log, however it is escaped.
@@ -113,7 +115,14 @@ impl Shares {
         let per_byte = (1_000_000_000u64 << 10) / config.share as u64;
         let burst = (config.burst as u64).saturating_mul(per_byte) >> 10;
         let furthest = burst.saturating_add(MAX_LINE.saturating_mul(per_byte) >> 10);
-        Shares { per_byte, burst, furthest, known: Mutex::default(), pending: AtomicBool::new(false) }
+        Shares {
+            per_byte,
+            burst,
+            furthest,
+            known: Mutex::default(),
+            pending: AtomicBool::new(false),
+            beyond: AtomicU64::new(0),
+        }
     }
 
     /// Nothing panics while this is locked; if it did, the map would still be sound.
@@ -149,6 +158,7 @@ impl Shares {
             match share.beyond.swap(0, Ordering::Relaxed) {
                 0 => {}
                 beyond => {
+                    self.beyond.fetch_add(beyond, Ordering::Relaxed);
                     let owner = &share.owner;
                     lines.push(format!("{beyond} lines of {owner} are not here: they are beyond its share of the log"));
                 }

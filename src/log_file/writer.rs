@@ -6,6 +6,7 @@ use super::buffer::{BATCH, Contents, LogBuffer};
 use super::files::Sink;
 use log::Level;
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,6 +21,8 @@ const REPORT: Duration = Duration::from_secs(1);
 struct Losses {
     lines: usize,
     why: Option<io::Error>,
+    /// All that were lost since the start.
+    total: u64,
     /// The last line that was written lacks its end.
     in_line: bool,
 }
@@ -60,6 +63,7 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
             let _ = writeln!(io::stderr(), "proxyherd: cannot open the log again: {error}");
         }
         losses.write(new, |text| sink.write_all(text, SystemTime::now()));
+        log.unwritten.store(losses.total, Ordering::Relaxed);
         out.clear();
         out.shrink_to(2 * BATCH);
         if finished {
@@ -100,11 +104,12 @@ impl Losses {
             let end = if self.in_line { "\n" } else { "" };
             let count = format!("{end}({} lines were lost here: {error})\n", self.lines);
             match write(count.as_bytes()) {
-                Ok(()) => *self = Losses::default(),
+                Ok(()) => *self = Losses { total: self.total, ..Losses::default() },
                 Err((_, done)) => {
                     // A part of it may stand there now. That stays, and the whole is written the next time.
                     self.in_line |= done > 0;
                     self.lines += lines(text);
+                    self.total += lines(text) as u64;
                     return;
                 }
             }
@@ -113,7 +118,8 @@ impl Losses {
             // Said once, not for every batch.
             let _ = writeln!(io::stderr(), "proxyherd: cannot write the log: {error}; lines are lost");
             let in_line = done > 0 && text[done - 1] != b'\n';
-            *self = Losses { lines: lines(&text[done..]), why: Some(error), in_line };
+            let lost = lines(&text[done..]);
+            *self = Losses { lines: lost, why: Some(error), in_line, total: self.total + lost as u64 };
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Next: `../replies.rs`, what a connection is owed.
 
+use crate::counters::Refused;
 use crate::message::Malformed;
 use crate::server::{Doubt, NotTaken};
 use std::fmt;
@@ -29,6 +30,21 @@ pub(super) enum Refusal {
     NotANeighbor,
     /// A PEER from a peer that has not proved its name with a certificate.
     NotProved,
+}
+
+impl Refusal {
+    /// As what it is counted.
+    pub(super) fn counted(self) -> Refused {
+        match self {
+            Refusal::Malformed(_) => Refused::Malformed,
+            Refusal::TooFarAhead(_) => Refused::TooFarAhead,
+            Refusal::UnknownClient | Refusal::NotTaken(NotTaken::Unknown) => Refused::UnknownClient,
+            Refusal::NotTaken(_) => Refused::NotTaken,
+            Refusal::NotFromHere | Refusal::NotFromANeighbor => Refused::WrongAddress,
+            Refusal::Doubtful(_) => Refused::Doubtful,
+            Refusal::PeerNotFirst | Refusal::NotANeighbor | Refusal::NotProved => Refused::NotAPeer,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -6,10 +6,14 @@ use super::Server;
 use crate::config::{Door, HostPort};
 use crate::protocol::HerdProtocol;
 use reactor::deferred::{Others, gather_results};
+#[cfg(unix)]
+use reactor::driver::AdoptedListener;
 use reactor::{Address, Deferred, Factory, Failure, LineReceiver, Protocol};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 /// The maximum number of lines of one connection that are handled before the others have their turn. A client that
@@ -18,6 +22,13 @@ use std::rc::Rc;
 const MAX_LINES_AT_ONCE: usize = 256;
 
 impl Server {
+    /// Gives it a port that listens already, instead of one of its own for `address`. It must be a TCP port at that
+    /// address. Call it before [`begin`](Server::begin).
+    #[cfg(unix)]
+    pub fn adopt(&self, port: OwnedFd) {
+        self.inherited.set(Some(port));
+    }
+
     /// Listens at every door. The Deferred fires with the addresses of each, in the order of the settings.
     pub(super) fn open_doors(self: &Rc<Self>) -> Deferred<Vec<(Door, Vec<SocketAddr>)>> {
         let open = |(door, place): &(Door, HostPort)| {
@@ -30,6 +41,10 @@ impl Server {
     }
 
     fn listen(self: &Rc<Self>, door: Door, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, Failure> {
+        #[cfg(unix)]
+        if let Some(inherited) = (door == Door::Plain).then(|| self.inherited.take()).flatten() {
+            return self.listen_on(inherited, addresses, port);
+        }
         let mut hosts: Vec<SocketAddr> = Vec::new();
         for address in addresses.iter().collect::<BTreeSet<_>>() {
             let factory = DoorFactory { server: self.clone(), door };
@@ -43,9 +58,7 @@ impl Server {
                 Err(error) => return Err(error.into()),
             };
             match door {
-                Door::Plain => {
-                    log::info!("{} listens on {host}; places: {}", self.name, self.places.borrow().describe())
-                }
+                Door::Plain => self.log_plain(host),
                 Door::Tls => log::info!("{} listens on {host} for clients that speak TLS", self.name),
                 Door::Link => log::info!("{} listens on {host} for neighbors", self.name),
             }
@@ -55,6 +68,31 @@ impl Server {
             return Err(Failure::msg("no address of the server's name is ours"));
         }
         Ok(hosts)
+    }
+
+    fn log_plain(&self, host: SocketAddr) {
+        log::info!("{} listens on {host}; places: {}", self.name, self.places.borrow().describe());
+    }
+
+    /// Accepts clients from a port that somebody else has opened. It must be where the configuration says, or the
+    /// neighbors would look for this server in vain.
+    #[cfg(unix)]
+    fn listen_on(
+        self: &Rc<Self>,
+        port: OwnedFd,
+        addresses: &[IpAddr],
+        number: u16,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let factory = DoorFactory { server: self.clone(), door: Door::Plain };
+        let port = self.reactor.adopt_stream_port(AdoptedListener::Tcp(port.into()), factory)?;
+        let host = port.host().tcp().filter(|host| {
+            let is_ours = |own: &IpAddr| *own == host.ip() || host.ip().is_unspecified();
+            host.port() == number && addresses.iter().any(is_ours)
+        });
+        let wrong = || Failure::msg(format!("the port that was handed over is {}, and not `address`", port.host()));
+        let host = host.ok_or_else(wrong)?;
+        self.log_plain(host);
+        Ok(vec![host])
     }
 }
 

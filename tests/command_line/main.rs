@@ -5,9 +5,12 @@ mod certificates;
 mod check;
 mod keys;
 mod log;
+#[cfg(unix)]
+mod packaging;
 mod places;
 mod reload;
 mod server;
+mod status;
 mod talk;
 mod usage;
 

@@ -83,9 +83,10 @@ impl Core {
             return self.run_traced(scope, object, describe, f);
         }
         let ended = self.run(object, f);
-        if is_notable(&ended, self.work.settings.slow_callback) {
+        if is_notable(&ended, self.work.settings.slow_callback) || !self.longest.is_ordinary(ended.took) {
             let mut description = Description::new();
             let _ = describe(object, &mut description); // Writing to a String cannot fail.
+            self.longest.note(ended.took, &description.words);
             report(&description.words, &ended, self.work.settings.slow_callback);
         }
         !ended.panicked
@@ -107,6 +108,7 @@ impl Core {
         let ended = CallbackEnded { id, ..self.run(object, f) };
         scope.emit(Kind::CallbackEnd(ended));
         scope.leave_callback(outer);
+        self.longest.note(ended.took, &description.words);
         report(&description.words, &ended, self.work.settings.slow_callback);
         !ended.panicked
     }

@@ -37,6 +37,7 @@ mod destination;
 mod hangup;
 mod inventory;
 mod lifecycle;
+mod longest;
 mod looking_up;
 mod policy_clock;
 mod port;
@@ -63,6 +64,7 @@ pub use datagram_port::UdpListenAddress;
 pub use destination::Destination;
 pub use inventory::Inventory;
 pub use lifecycle::{Phase, SystemEvent, TriggerId};
+pub use longest::LongestCallback;
 pub use port::{ListenAddress, ListeningPort};
 pub use run_until::react;
 pub use threads::ReactorHandle;
@@ -84,6 +86,7 @@ use crate::{Address, Clock, DelayedCall, Factory, Settings};
 use connector::ConnectorInner;
 use hangup::Hangups;
 use lifecycle::Lifecycle;
+use longest::Longest;
 use registry::Registry;
 use resolver::Resolver;
 use std::cell::{Cell, RefCell};
@@ -174,6 +177,7 @@ struct Core {
     time_of_day: Cell<Option<(Instant, SystemTime)>>,
     /// The last reading of the clock: the moment at which the running callback began.
     last_reading: Cell<Instant>,
+    longest: Longest,
 }
 
 impl Reactor {
@@ -224,6 +228,7 @@ impl Reactor {
             driver: RefCell::new(driver),
             registry: RefCell::default(),
             thread_pool: ThreadPool::new(&settings),
+            longest: Longest::default(),
             work: WorkQueue::new(settings, Timers::new(now, trace.clone()), trace),
             lifecycle: Lifecycle::default(),
             hangups: Hangups::default(),

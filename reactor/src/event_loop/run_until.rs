@@ -1,6 +1,6 @@
 //! [`Reactor::run_until`] and [`react`]: a program that is one Deferred.
 //!
-//! Next: `inventory.rs`, what a reactor holds.
+//! Next: `longest.rs`, which callback has held the loop the longest.
 
 use super::{Phase, Reactor, SystemEvent};
 use crate::deferred::IntoDeferred;

@@ -1,6 +1,6 @@
 //! The limit of open files, and what it leaves for connections.
 //!
-//! Next: `reload.rs`, a SIGHUP.
+//! Next: `supervisor.rs`, what a supervisor gives and wants to hear.
 
 use crate::config::Limits;
 

@@ -161,6 +161,9 @@ impl Reload {
         if old.servers != new.config.servers {
             changes.push(Change::NeedsRestart("[servers]"));
         }
+        if old.control != new.config.control {
+            changes.push(Change::NeedsRestart("[control]"));
+        }
         if !old.log.has_same_sizes(&new.config.log) {
             changes.push(Change::NeedsRestart("[log]"));
         }

@@ -1,0 +1,66 @@
+//! [`Process`]: the process as the system sees it. Linux tells; elsewhere nothing is known.
+//!
+//! Next: [`control.rs`](mod@crate::control), the socket by which the operator asks.
+
+use std::fs;
+
+/// What the system says about a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Its resident memory in bytes.
+    pub memory: Option<u64>,
+    /// How many descriptors it has open.
+    pub descriptors: Option<u64>,
+    /// How many it may have open.
+    pub descriptors_allowed: Option<u64>,
+}
+
+impl Process {
+    /// This process. It reads files that are not on any disk, so it does not wait.
+    pub fn of_this() -> Process {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        Process {
+            memory: number_after(&status, "VmRSS:").map(|kibibytes| kibibytes * 1024),
+            descriptors: open_descriptors(),
+            descriptors_allowed: number_after(&limits, "Max open files"),
+        }
+    }
+}
+
+/// The first number behind a word at the beginning of a line.
+fn number_after(text: &str, word: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(word))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// Since Linux 6.2 the size of the directory is the number of its entries. Before, they have to be counted.
+fn open_descriptors() -> Option<u64> {
+    const DIRECTORY: &str = "/proc/self/fd";
+    match fs::metadata(DIRECTORY).ok()?.len() {
+        0 => fs::read_dir(DIRECTORY).ok().map(|entries| entries.count() as u64),
+        size => Some(size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stand_behind_their_words() {
+        let text = "VmPeak:\t  9 kB\nVmRSS:\t   1234 kB\nMax open files            1024     4096     files\n";
+        assert_eq!(number_after(text, "VmRSS:"), Some(1234));
+        assert_eq!(number_after(text, "Max open files"), Some(1024));
+        assert_eq!(number_after("Max open files            unlimited", "Max open files"), None);
+        assert_eq!(number_after(text, "VmSwap:"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_process_is_there() {
+        let process = Process::of_this();
+        assert!(process.memory > Some(1 << 16) && process.descriptors > Some(2), "{process:?}");
+        assert!(process.descriptors_allowed >= process.descriptors, "{process:?}");
+    }
+}
