@@ -1,0 +1,49 @@
+//! The chaos run: the paper's herd as real processes, a proxy on each link that cuts, stalls, half-closes, resets and
+//! drips, servers that are killed, frozen, told to end, starved of descriptors or of disk; and books that say whether
+//! the herd has kept its promises.
+//!
+//! ```text
+//!   clients.rs --IAMAT, WHATSAT--> five processes (servers.rs) --AT--> ten proxies (links.rs) --AT--> the others
+//!       |                                  ^                                  ^
+//!       |                                  +------ faults.rs -----------------+
+//!       +--> book.rs: never backwards; when all is mended, the same on all servers; nothing acknowledged is lost
+//! ```
+//!
+//! The driver is one program on one reactor of the library. `cargo test` runs it for a few seconds. For longer:
+//!
+//! ```text
+//! cargo test --test chaos -- --minutes 60 [--seed N] [--no-kills]
+//! ```
+//!
+//! With `--no-kills` no server is restarted, so that their memory and descriptors can be compared from the beginning to
+//! the end.
+
+#[cfg(unix)]
+mod book;
+#[cfg(unix)]
+mod clients;
+#[cfg(unix)]
+mod faults;
+#[cfg(unix)]
+mod links;
+#[cfg(unix)]
+mod options;
+#[cfg(unix)]
+mod random;
+#[cfg(unix)]
+mod rounds;
+#[cfg(unix)]
+mod servers;
+#[cfg(unix)]
+mod soak;
+
+#[cfg(unix)]
+fn main() -> std::process::ExitCode {
+    rounds::main()
+}
+
+/// Its faults are signals.
+#[cfg(not(unix))]
+fn main() {
+    println!("SKIPPED, not passed: this system has no UNIX signals");
+}

@@ -1,0 +1,43 @@
+//! How long to run, and how.
+
+use std::time::Duration;
+
+/// What the command line says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) time: Duration,
+    pub(crate) seed: u64,
+    /// Whether servers are killed and told to end.
+    pub(crate) kills: bool,
+}
+
+/// What `cargo test` gives it.
+const SHORT: Duration = Duration::from_secs(4);
+
+impl Options {
+    /// `None` if the run is not wanted: `cargo test NAME` runs the tests of that name, and `--list` lists them.
+    pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+        let mut options = Options { time: SHORT, seed: u64::from(std::process::id()), kills: true };
+        let mut arguments = arguments.peekable();
+        while let Some(argument) = arguments.next() {
+            let mut number = || {
+                let value = arguments.next().ok_or(format!("{argument} needs a number"))?;
+                value.parse::<u64>().map_err(|_| format!("{argument} {value}: not a number"))
+            };
+            match &*argument {
+                "--minutes" => options.time = Duration::from_secs(60 * number()?),
+                "--seconds" => options.time = Duration::from_secs(number()?),
+                "--seed" => options.seed = number()?,
+                "--no-kills" => options.kills = false,
+                "--list" => return Ok(None),
+                "--exact" | "--nocapture" | "--quiet" | "-q" | "--show-output" => {}
+                "--test-threads" | "--skip" | "--color" | "--format" => drop(arguments.next()),
+                other if other.starts_with("--") && other.contains('=') => {}
+                other if other.starts_with('-') => return Err(format!("unknown option {other}")),
+                other if "chaos".contains(other) => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(options))
+    }
+}
