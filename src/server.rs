@@ -438,6 +438,7 @@ impl Server {
     /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
     /// and does not fail: if the service fails, the reply says so. `None` if the client is not known.
     pub fn whats_at(&self, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
+        let counters = self.counters.clone();
         let locations = self.locations.borrow();
         let known = locations.get(asked.client)?;
         // The sweep may not have come to it yet.
@@ -456,7 +457,6 @@ impl Server {
         let (mut reply, bound) = (known.line.clone(), asked.bound);
         drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
         let places = self.places.borrow().clone(); // It, too, must not stay borrowed.
-        let counters = self.counters.clone();
         let answer = places.nearby(&question, from).add_both(move |answer| {
             reply.push(b'\n');
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
