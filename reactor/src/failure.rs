@@ -62,9 +62,6 @@ struct Inner {
     trail: Vec<Waypoint>,
     /// Steps passed after the trail was full.
     untold: usize,
-    /// Of the code that made it, or of the last callback in a context from which it came: it is logged there if nobody
-    /// handles it.
-    context: Context,
 }
 
 thread_local!(static LAST_ID: Cell<u64> = const { Cell::new(1) });
@@ -76,13 +73,16 @@ struct Common {
     /// [`with_error`](Failure::with_error).
     id: u64,
     inside: Inside,
+    /// Of the code that made it, or of the last callback in a context from which it came: it is logged there if nobody
+    /// handles it.
+    context: Cell<Context>,
 }
 
 impl Common {
     #[inline]
     fn new(error: impl Error + 'static, id: u64) -> Rc<Common> {
         let inside = Inside::of(&error);
-        Rc::new(Common { error: Box::new(error), id, inside })
+        Rc::new(Common { error: Box::new(error), id, inside, context: Cell::new(Context::empty()) })
     }
 }
 
@@ -116,9 +116,7 @@ impl Failure {
     pub(crate) fn at(error: impl Error + 'static, raised: &'static Location<'static>) -> Failure {
         // While a thread ends there are no new numbers; then failures have less to tell.
         let id = LAST_ID.try_with(|last| last.replace(last.get() + 1)).unwrap_or_default();
-        let inner =
-            Inner { common: Common::new(error, id), raised, trail: Vec::new(), untold: 0, context: Context::empty() };
-        Failure(Box::new(inner)).claimed()
+        Failure(Box::new(Inner { common: Common::new(error, id), raised, trail: Vec::new(), untold: 0 })).claimed()
     }
 
     /// A failure that is only a sentence, a [`Message`].
@@ -187,43 +185,50 @@ impl Failure {
 
     /// The same failure. If nobody handles it, it is logged in the context that is current now, if that has values.
     #[inline]
-    pub(crate) fn claimed(mut self) -> Failure {
+    pub(crate) fn claimed(self) -> Failure {
         if context::is_set() {
-            self.claim();
+            self.set_context(Context::current());
         }
         self
     }
 
     #[cold]
-    fn claim(&mut self) {
-        self.0.context = Context::current();
+    fn set_context(&self, context: Context) {
+        self.0.common.context.set(context);
     }
 
     /// The context in which it is logged if nobody handles it.
     pub(crate) fn context(&self) -> Context {
-        self.0.context.clone()
+        let context = self.0.common.context.take();
+        self.set_context(context.clone());
+        context
     }
 
     /// The same failure, with the same origin and trail, as another error.
     pub(crate) fn with_error(&self, error: impl Error + 'static) -> Failure {
-        Failure(Box::new(Inner { common: Common::new(error, self.id()), ..(*self.0).clone() }))
+        let failure = Failure(Box::new(Inner { common: Common::new(error, self.id()), ..(*self.0).clone() }));
+        failure.set_context(self.context());
+        failure
     }
 
     /// A failure with the same origin and trail. Its error is what `wrap` makes around this failure. If many lists are
     /// inside each other, only the innermost and the outermost failure keep a full trail: the trails of all those
     /// between them would fill the memory.
     pub(crate) fn wrapped<E: Error + 'static>(self, wrap: impl FnOnce(Failure) -> E) -> Failure {
-        let Inner { common, raised, trail, untold, context } = *self.0;
+        let context = self.context();
+        let Inner { common, raised, trail, untold } = *self.0;
         let (id, is_between) = (common.id, common.error.is::<FirstError>());
         let inside = match trail.last() {
             Some(&last) if is_between && trail.len() == MAX_TRAIL => {
                 let untold = untold + MAX_TRAIL - 1;
-                Inner { common, raised, trail: vec![last], untold, context: context.clone() }
+                Inner { common, raised, trail: vec![last], untold }
             }
-            _ => Inner { common, raised, trail: trail.clone(), untold, context: context.clone() },
+            _ => Inner { common, raised, trail: trail.clone(), untold },
         };
         let common = Common::new(wrap(Failure(Box::new(inside))), id);
-        Failure(Box::new(Inner { common, raised, trail, untold, context }))
+        let failure = Failure(Box::new(Inner { common, raised, trail, untold }));
+        failure.set_context(context);
+        failure
     }
 
     /// The number that tells it from every other failure of this thread; its clones have the same.

@@ -279,15 +279,17 @@ impl Core {
         // re-enter protocols.
         let mut turn = self.lifecycle.turn.try_borrow_mut().map_err(|_| RunError::AlreadyRunning)?;
         // The program may be in a context when it calls this. What it has not asked for in it does not belong to it.
-        Context::empty().run(|| turn.take(self, longest))?;
-        Context::empty().run(|| self.advance_shutdown());
-        Ok(())
+        Context::empty().run(|| {
+            turn.take(self, longest)?;
+            self.advance_shutdown();
+            Ok(())
+        })
     }
 
     fn start_up(&self) {
         let _turn = self.lifecycle.turn.try_borrow_mut(); // So that a trigger cannot take a turn.
         for phase in [Phase::Before, Phase::During, Phase::After] {
-            Context::empty().run(|| self.run_triggers(SystemEvent::Startup, phase));
+            self.run_triggers(SystemEvent::Startup, phase);
         }
     }
 

@@ -119,6 +119,8 @@ impl Pump {
             self.client.wire.tell_producer(),
             self.finish(&self.server, &self.client),
             self.finish(&self.client, &self.server),
+            self.server.stop_late_producer(),
+            self.client.stop_late_producer(),
         ];
         moved.contains(&true)
     }
@@ -218,6 +220,13 @@ impl End {
             return false;
         }
         self.call(|protocol, transport| protocol.read_connection_lost(transport));
+        true
+    }
+
+    /// Tells a producer that was registered when the connection was gone. Returns whether there was one.
+    fn stop_late_producer(&self) -> bool {
+        let Some((producer, context)) = self.wire.take_late_producer() else { return false };
+        context.run(|| producer.stop_producing());
         true
     }
 

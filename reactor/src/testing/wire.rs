@@ -150,6 +150,11 @@ impl Wire {
         false
     }
 
+    /// The producer that was registered when the connection was gone, if it still is. The caller must tell it.
+    pub(super) fn take_late_producer(&self) -> Option<(Rc<dyn Producer>, Context)> {
+        if self.is_gone() { self.producer.take() } else { None }
+    }
+
     /// The connection is gone. Returns the producer, which the caller must tell.
     pub(super) fn end(&self) -> Option<(Rc<dyn Producer>, Context)> {
         self.life.set(Life::Gone);

@@ -196,6 +196,19 @@ fn a_coroutine_that_was_started_in_no_context_goes_on_in_none() {
 }
 
 #[test]
+fn a_future_that_has_ended_is_dropped_in_the_context_of_its_coroutine() {
+    let (seen, (question, firer)) = (Seen::default(), deferred());
+    let (held, mut question) = (NotesItsDrop(seen.clone()), Box::pin(question));
+    let future = std::future::poll_fn(move |context| {
+        let _ = &held;
+        question.as_mut().poll(context)
+    });
+    let coroutine = inside(1, || Deferred::from_future(future));
+    inside(9, || firer.callback(())).unwrap();
+    assert_eq!((seen.take(), coroutine.result()), (vec![("drop", Some(1))], Some(())));
+}
+
+#[test]
 fn a_coroutine_that_is_cancelled_drops_its_body_in_its_own_context() {
     let seen = Seen::default();
     let held = NotesItsDrop(seen.clone());

@@ -116,6 +116,26 @@ fn a_callback_that_panics_is_logged_in_its_context() {
 }
 
 #[test]
+fn what_the_loop_has_to_say_for_itself_does_not_belong_to_the_code_that_runs_it() {
+    begin_logging();
+    let hooks = Hooks::default();
+    let reactor = edited(&hooks, Settings::default());
+    let port = inside(1, || reactor.listen_tcp("127.0.0.1:0", |_peer| Silent)).unwrap();
+    let no_memory = 12; // ENOMEM
+    hooks.accept_errors.borrow_mut().push_back(no_memory);
+    let _client = TcpStream::connect(port.host()).unwrap();
+    let is_told = || LINES.with_borrow(|lines| lines.iter().any(|(_, line)| line.contains("cannot accept")));
+    inside(9, || until(&reactor, "the warning", is_told));
+    assert_eq!(contexts_of("cannot accept"), [None]);
+}
+
+struct Silent;
+
+impl Protocol for Silent {
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
+
+#[test]
 fn a_callback_that_holds_the_loop_is_logged_in_its_context() {
     begin_logging();
     let (hooks, mut settings) = (Hooks::default(), Settings::default());

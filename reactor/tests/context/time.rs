@@ -68,6 +68,25 @@ fn each_task_of_a_cooperator_takes_its_steps_in_its_own_context() {
 }
 
 #[test]
+fn the_turn_of_a_cooperator_is_asked_for_in_no_context() {
+    #[derive(Clone)]
+    struct Noted(ManualClock, Seen);
+    impl Clock for Noted {
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+        fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
+            self.1.note("asked");
+            self.0.call_later_boxed(after, call)
+        }
+    }
+    let seen = Seen::default();
+    let cooperator = Cooperator::new(&Noted(ManualClock::new(), seen.clone()));
+    drop(inside(1, || cooperator.cooperate([(); 2])));
+    assert_eq!(seen.take(), [("asked", None)]);
+}
+
+#[test]
 fn a_call_when_running_and_triggers_run_in_the_context_of_the_code_that_asked_for_them() {
     use Phase::{After, Before, During};
     use SystemEvent::{Shutdown, Startup};

@@ -137,20 +137,21 @@ fn a_pause_holds_bytes_and_the_end_back_until_reading_resumes() {
     assert_eq!(*at_server.borrow(), ["made", "resumed", "data hello", "end", "lost: closed cleanly"]);
 }
 
+struct Told(Events);
+impl Producer for Told {
+    fn pause_producing(&self) {
+        self.0.borrow_mut().push("pause".to_owned());
+    }
+    fn resume_producing(&self) {
+        self.0.borrow_mut().push("resume".to_owned());
+    }
+    fn stop_producing(&self) {
+        self.0.borrow_mut().push("stop".to_owned());
+    }
+}
+
 #[test]
 fn a_producer_is_paused_above_the_mark_resumed_when_all_is_taken_and_stopped_at_the_end() {
-    struct Told(Events);
-    impl Producer for Told {
-        fn pause_producing(&self) {
-            self.0.borrow_mut().push("pause".to_owned());
-        }
-        fn resume_producing(&self) {
-            self.0.borrow_mut().push("resume".to_owned());
-        }
-        fn stop_producing(&self) {
-            self.0.borrow_mut().push("stop".to_owned());
-        }
-    }
     let (pump, _, _) = pair(nothing, nothing);
     let told = Events::default();
     pump.client().register_producer(Told(told.clone()));
@@ -166,6 +167,22 @@ fn a_producer_is_paused_above_the_mark_resumed_when_all_is_taken_and_stopped_at_
     assert_eq!(*told.borrow(), ["pause", "resume"]);
     pump.reset();
     assert_eq!(*told.borrow(), ["pause", "resume", "stop"]);
+}
+
+#[test]
+fn a_producer_that_is_registered_when_the_connection_is_gone_is_told_to_stop_once() {
+    let (pump, _, _) = pair(nothing, nothing);
+    let (told, unregistered) = (Events::default(), Events::default());
+    pump.client().register_producer(Told(unregistered.clone()));
+    pump.client().unregister_producer();
+    pump.reset();
+    pump.client().register_producer(Told(unregistered.clone()));
+    pump.client().unregister_producer();
+    pump.client().register_producer(Told(told.clone()));
+    assert!(told.borrow().is_empty(), "not before register_producer returns");
+    pump.flush();
+    pump.flush();
+    assert_eq!((&told.borrow()[..], unregistered.borrow().len()), (&["stop".to_owned()][..], 0));
 }
 
 #[test]
