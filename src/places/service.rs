@@ -95,6 +95,11 @@ impl Service {
         settings.user_agent = concat!("proxyherd/", env!("CARGO_PKG_VERSION")).to_owned();
         settings.connect_to = access.connect_to;
         settings.lookup_lane = "places"; // Never behind the names of neighbors.
+        if let (Some(trace), Some(key)) = (reactor.trace(), &access.key) {
+            // In both forms in which a request carries it.
+            trace.mask(key.text().as_bytes());
+            trace.mask(key.for_query().as_bytes());
+        }
         let agent = Agent::with_settings(reactor, &access.roots, settings);
         let agent = agent.map_err(|error| ConfigError(error.to_string()))?;
         Ok(Service { agent, base: access.base_url, key: access.key })

@@ -155,6 +155,26 @@ fn the_answer_is_cut_as_for_a_whatsat_and_printed() {
 }
 
 #[test]
+fn the_key_never_stands_in_a_trace() {
+    let directory = Directory::new();
+    let odd = "Secret/Key+9";
+    for (provider, key, sent) in
+        [("google", "SecretKey", "key=SecretKey"), ("google", odd, "key=Secret%2FKey%2B9"), ("google-new", odd, odd)]
+    {
+        let (base_url, service) = service(response("200 OK", FINE));
+        let (trace, places) = (directory.write("trace.jsonl", ""), format!("provider = \"{provider}\"\n{base_url}"));
+        ask(&places, &[(KEY.0, key), ("REACTOR_TRACE", &trace), ("REACTOR_TRACE_BYTES", "4000")]);
+        assert!(service.join().unwrap().contains(sent), "{provider}");
+        let trace = std::fs::read_to_string(trace).unwrap();
+        assert!(trace.contains("\"call\":\"write\"") && trace.contains("HTTP/1.1"), "{trace}");
+        for secret in [key, sent.trim_start_matches("key="), "Secret"] {
+            assert!(!trace.contains(secret), "{provider}: {secret} stands in {trace}");
+        }
+        assert!(trace.contains("*********"), "{trace}");
+    }
+}
+
+#[test]
 fn each_provider_can_be_asked() {
     let (base_url, new) = service(response("200 OK", "{}"));
     let (code, output, _) = ask(&format!("provider = \"google-new\"\nfields = [\"rating\"]\n{base_url}"), &[KEY]);

@@ -66,6 +66,11 @@ impl Environment {
         self.now.get()
     }
 
+    /// The beginning of the world.
+    pub(super) fn begin(&self) -> Instant {
+        self.begin
+    }
+
     /// Sets the virtual clock, in nanoseconds since the world began.
     pub(super) fn set_now(&self, now: u64) {
         self.network.borrow_mut().now = now;

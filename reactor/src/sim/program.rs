@@ -7,6 +7,7 @@ use super::kernel::HostState;
 use super::random::{Random, nanoseconds};
 use super::trace::{Action, time_of_day};
 use super::world::WorldInner;
+use crate::driver::{Driver, TracingDriver};
 use crate::event_loop::Run;
 use crate::{Reactor, Settings};
 use std::cell::Cell;
@@ -94,13 +95,25 @@ impl WorldInner {
         let random = Random::stream(self.seed, u64::from(host + 1) << 32 | u64::from(pid));
         let driver = SimDriver::new(self.environment.clone(), host, pid, random);
         let settings = self.programs.borrow()[host as usize].settings.clone();
-        let reactor = Reactor::with_driver(Box::new(driver), settings);
+        let reactor = self.reactor(host, Box::new(driver), settings);
         {
             let program = &mut self.programs.borrow_mut()[host as usize];
             program.reactor = Some(reactor.clone());
             program.run_count = 0;
         }
         self.begin_run(host, &reactor);
+    }
+
+    /// A reactor for the program of `host`. It reports to the world's trace, if there is one.
+    fn reactor(&self, host: u32, driver: Box<dyn Driver>, settings: Settings) -> Reactor {
+        let (stream, name) = {
+            let network = self.environment.network.borrow();
+            (network.trace.stream().cloned(), network.host(host).name.clone())
+        };
+        let Some(stream) = stream else { return Reactor::with_driver(driver, settings) };
+        let (driver, scope) = TracingDriver::around(driver, stream, Some(&name), Some(self.environment.begin()));
+        self.environment.network.borrow_mut().trace.begin_host(host, scope.clone());
+        Reactor::build(driver, Some(scope), settings)
     }
 
     /// Lets the program of `host` run its reactor: for the first time, or again.
@@ -197,7 +210,12 @@ impl WorldInner {
     fn end(&self, host: u32, state: HostState, action: Action) {
         // First the kernel, then the reactor: destructors that write or close find their handles dead, so that nothing
         // they do reaches the network.
-        self.environment.network.borrow_mut().end_program(host, state, action);
+        {
+            let network = &mut *self.environment.network.borrow_mut();
+            network.end_program(host, state, action);
+            // Before the destructors: what they ask of their handles reaches nothing.
+            network.trace.end_host(host);
+        }
         let (run, reactor) = {
             let program = &mut self.programs.borrow_mut()[host as usize];
             (program.run.take(), program.reactor.take())

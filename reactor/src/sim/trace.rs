@@ -1,4 +1,6 @@
-//! [`Trace`]: what happened in a run: as a hash, by which two runs are compared, and on request as lines to read.
+//! [`Trace`]: what happened in a run: as a hash, by which two runs are compared, and on request as lines to read, or in
+//! the stream of [`crate::trace`], between the events of the hosts' reactors. A line is a view of an event of that
+//! stream.
 //!
 //! The hash covers times, hosts, connections, actions and numbers, and the bytes of plain streams. It does not cover
 //! the words that a line is made of: those may be improved without making another run of every seed. Exceptions are the
@@ -7,9 +9,11 @@
 //! Next: `settings.rs`, what a world can be like.
 
 use crate::diagnostics::tell;
-use std::collections::VecDeque;
+use crate::trace::{Kind, Network, Scope};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::io;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 const NANOSECONDS_A_SECOND: u64 = 1_000_000_000;
@@ -181,6 +185,20 @@ impl From<Action> for Record {
     }
 }
 
+impl Record {
+    /// The name of the action in a trace: `RequestConnection` is `request_connection`.
+    fn what(&self) -> String {
+        let mut what = String::new();
+        for char in format!("{:?}", self.action).chars() {
+            if char.is_ascii_uppercase() && !what.is_empty() {
+                what.push('_');
+            }
+            what.push(char.to_ascii_lowercase());
+        }
+        what
+    }
+}
+
 type Sink = Box<dyn io::Write>;
 
 pub(super) struct Trace {
@@ -190,11 +208,45 @@ pub(super) struct Trace {
     /// 0 if no lines are kept.
     max_lines: usize,
     sink: Option<Sink>,
+    /// The stream that the reactors of the hosts report to, if there is one. The lines are another view of the same
+    /// events.
+    stream: Option<Stream>,
+}
+
+/// The world's part of a trace of everything that happens, and the parts of the hosts.
+struct Stream {
+    world: Rc<Scope>,
+    /// That of each host whose program is alive.
+    hosts: BTreeMap<u32, Rc<Scope>>,
 }
 
 impl Trace {
     pub(super) fn new() -> Trace {
-        Trace { hash: 0xcbf2_9ce4_8422_2325, lines: VecDeque::new(), max_lines: 0, sink: None }
+        Trace { hash: 0xcbf2_9ce4_8422_2325, lines: VecDeque::new(), max_lines: 0, sink: None, stream: None }
+    }
+
+    /// Reports to `world` from now on.
+    pub(super) fn report_to(&mut self, world: Rc<Scope>) {
+        self.stream = Some(Stream { world, hosts: BTreeMap::new() });
+    }
+
+    /// What the reactors of hosts that start now report to.
+    pub(super) fn stream(&self) -> Option<&crate::trace::Trace> {
+        self.stream.as_ref().map(|stream| stream.world.trace())
+    }
+
+    /// The program of `host` begins, and reports to `scope`.
+    pub(super) fn begin_host(&mut self, host: u32, scope: Rc<Scope>) {
+        if let Some(stream) = &mut self.stream {
+            stream.hosts.insert(host, scope);
+        }
+    }
+
+    /// The program of `host` has ended.
+    pub(super) fn end_host(&mut self, host: u32) {
+        if let Some(scope) = self.stream.as_mut().and_then(|stream| stream.hosts.remove(&host)) {
+            scope.end();
+        }
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -220,9 +272,13 @@ impl Trace {
         before
     }
 
-    /// Stops writing and keeping lines. Returns the sink, as [`write_to`](Trace::write_to) does.
+    /// Stops reporting, writing and keeping lines. Returns the sink, as [`write_to`](Trace::write_to) does.
     pub(super) fn close(&mut self) -> Option<Sink> {
         self.max_lines = 0;
+        if let Some(stream) = self.stream.take() {
+            stream.hosts.values().for_each(|scope| scope.end());
+            stream.world.end();
+        }
         self.sink.take()
     }
 
@@ -232,7 +288,7 @@ impl Trace {
 
     /// Whether anybody reads the lines. If not, none are made: formatting is slow.
     pub(super) fn is_read(&self) -> bool {
-        self.max_lines > 0 || self.sink.is_some()
+        self.max_lines > 0 || self.sink.is_some() || self.stream.is_some()
     }
 
     /// One step of FNV-1a, for a word instead of a byte. The shift brings the high bits down: the next multiplication
@@ -263,7 +319,19 @@ impl Trace {
         self.mix(u64::from(record.connection.unwrap_or(u32::MAX)) << 32 | record.action as u64);
         self.mix(record.number);
         if self.is_read() {
-            self.line(time, &name(host), &text(record, detail, &name));
+            let (at, other, words) = (name(host), record.other.map(&name), text(record, detail, &name));
+            self.tell(
+                time,
+                Some(host),
+                &Network {
+                    at: &at,
+                    what: &record.what(),
+                    link: record.connection,
+                    count: record.number,
+                    other: other.as_deref(),
+                    words: &words,
+                },
+            );
         }
     }
 
@@ -273,15 +341,23 @@ impl Trace {
         self.mix_bytes(speaker.as_bytes());
         self.mix_bytes(what.as_bytes());
         if self.is_read() {
-            self.line(time, speaker, what);
+            let said = Network { at: speaker, what: "say", link: None, count: 0, other: None, words: what };
+            self.tell(time, None, &said);
         }
     }
 
+    /// Tells the stream, inside the turn of `host` if it takes one, and the two that read lines.
     #[cold]
-    fn line(&mut self, time: u64, speaker: &str, what: &str) {
-        let line = line(time, speaker, what);
-        self.send(&line);
-        self.store(line);
+    fn tell(&mut self, time: u64, host: Option<u32>, event: &Network<'_>) {
+        if let Some(stream) = &self.stream {
+            let scope = host.and_then(|host| stream.hosts.get(&host)).unwrap_or(&stream.world);
+            scope.emit(Kind::Network(*event));
+        }
+        if self.max_lines > 0 || self.sink.is_some() {
+            let line = line(time, event.at, event.words);
+            self.send(&line);
+            self.store(line);
+        }
     }
 
     fn send(&mut self, line: &str) {

@@ -23,6 +23,7 @@ use super::settings::{HostSettings, LinkSettings, Resolution, WorldSettings};
 use super::trace::{Action, line};
 use crate::Reactor;
 use crate::event_loop::TurnMemory;
+use crate::trace::{self, Kind, Network as NetworkEvent, Scope, Trace};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
@@ -65,6 +66,14 @@ impl World {
 
     /// A world without hosts, with these settings.
     pub fn with_settings(seed: u64, settings: WorldSettings) -> World {
+        let world = World::untraced(seed, settings);
+        if let Some(trace) = trace::from_environment() {
+            world.trace_to(trace);
+        }
+        world
+    }
+
+    fn untraced(seed: u64, settings: WorldSettings) -> World {
         World(Rc::new(WorldInner {
             seed,
             environment: Environment::new(Network::new(seed, settings)),
@@ -335,6 +344,29 @@ impl World {
         self.0.environment.network.borrow().trace.lines().map(str::to_owned).collect()
     }
 
+    /// Reports everything that happens from now on to `trace`: what the network does, and what happens in the reactors
+    /// of the programs that start from now on. The trace has virtual time, and the host of each event. It is complete
+    /// if you call this before you add a host. It changes nothing in the world, nor the [hash](World::trace_hash).
+    ///
+    /// The environment may ask for it, too: see [`trace::VARIABLE`](crate::trace::VARIABLE). The observer must not call
+    /// the world.
+    pub fn trace_to(&self, trace: Trace) {
+        let environment = &self.0.environment;
+        let clock = environment.clone();
+        let scope = Scope::new(trace, None, Box::new(move || clock.now()), Some(environment.begin()));
+        for words in self.0.opening_words() {
+            scope.emit(Kind::Network(NetworkEvent {
+                at: "--",
+                what: "say",
+                link: None,
+                count: 0,
+                other: None,
+                words: &words,
+            }));
+        }
+        environment.network.borrow_mut().trace.report_to(Rc::new(scope));
+    }
+
     /// Writes each line of the trace to `sink` as well from now on. As with [`keep_trace`](World::keep_trace), the
     /// trace is complete if you call this before you add a host.
     ///
@@ -370,13 +402,17 @@ fn pairs<'a>(these: &'a [Host], those: &'a [Host]) -> impl Iterator<Item = (&'a 
 impl WorldInner {
     /// The first lines of a trace that begins before there is any host; none for a trace that begins later.
     fn opening(&self) -> Vec<String> {
+        let now = self.environment.network.borrow().now;
+        self.opening_words().iter().map(|words| line(now, "--", words)).collect()
+    }
+
+    fn opening_words(&self) -> Vec<String> {
         let network = self.environment.network.borrow();
         if !network.hosts.is_empty() {
             return Vec::new();
         }
         let seed = format!("a world with seed {}", self.seed);
-        let words = std::iter::once(seed).chain(network.settings.words());
-        words.map(|words| line(network.now, "--", &words)).collect()
+        std::iter::once(seed).chain(network.settings.words()).collect()
     }
 
     fn take_due_turns(&self) {

@@ -224,18 +224,24 @@ pub enum Kind<'a> {
         outcome: Outcome,
     },
     /// Something happened in the network of a simulated world, or to one of its hosts.
-    Network {
-        /// What, as one word.
-        what: &'static str,
-        /// The number of the connection in the network. Both ends have the same.
-        link: Option<u32>,
-        /// Number of bytes, a port, or what else is counted.
-        count: u64,
-        /// The other host.
-        other: Option<&'a str>,
-        /// The whole in words.
-        words: &'a str,
-    },
+    Network(Network<'a>),
+}
+
+/// What happened in the network of a simulated world. A line of the world's text trace is made of this.
+#[derive(Debug, Clone, Copy)]
+pub struct Network<'a> {
+    /// The host that did it, or to which it happened; `--` if it is said of the whole world.
+    pub at: &'a str,
+    /// What, as one word.
+    pub what: &'a str,
+    /// The number of the connection in the network. Both ends have the same.
+    pub link: Option<u32>,
+    /// Number of bytes, a port, or what else is counted.
+    pub count: u64,
+    /// The other host.
+    pub other: Option<&'a str>,
+    /// The whole in words.
+    pub words: &'a str,
 }
 
 /// What a callback is.

@@ -4,7 +4,7 @@
 //!
 //! Next: `file.rs`, where the lines go.
 
-use super::{Bytes, Call, Callback, Event, Kind, Outcome};
+use super::{Bytes, Call, Callback, Event, Kind, Network, Outcome};
 use std::fmt::Write;
 use std::panic::Location;
 use std::time::Duration;
@@ -107,8 +107,9 @@ impl Line<'_> {
                 self.text("name", name);
                 self.outcome(outcome);
             }
-            Kind::Network { what, link, count, other, words } => {
+            Kind::Network(Network { at, what, link, count, other, words }) => {
                 self.word("kind", "network");
+                self.text("at", at);
                 self.word("what", what);
                 if let Some(link) = link {
                     self.number("link", u64::from(link));

@@ -47,7 +47,7 @@ mod secrets;
 
 pub(crate) use environment::from_environment;
 pub use environment::{MAX_FILES, VARIABLE, VARIABLE_OF_BYTES};
-pub use event::{Bytes, Call, Callback, CallbackEnded, CallbackKind, Event, Kind, Outcome, Phase, WaitsFor};
+pub use event::{Bytes, Call, Callback, CallbackEnded, CallbackKind, Event, Kind, Network, Outcome, Phase, WaitsFor};
 pub use file::{DEFAULT_MAX_FILE, TraceFile};
 pub use json::SCHEMA;
 pub use ring::{MAX_LINE, Ring, RingReader};

@@ -6,6 +6,7 @@ mod driver;
 mod loop_events;
 mod reading;
 mod secrets;
+mod simulated;
 mod timers;
 #[path = "../util/mod.rs"]
 mod util;
