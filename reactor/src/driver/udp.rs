@@ -54,12 +54,7 @@ impl DatagramSocket for MioDatagramSocket {
             Some(to) => self.0.send_to(datagram, to),
             None => self.0.send(datagram),
         };
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if error.raw_os_error() == Some(ENOBUFS) => Err(ErrorKind::WouldBlock.into()),
-            Err(error) if error.raw_os_error() == Some(EMSGSIZE) => Err(io::Error::new(ErrorKind::FileTooLarge, error)),
-            Err(error) => Err(error),
-        }
+        sent.map(drop).map_err(with_kind)
     }
 
     fn connect(&self, peer: SocketAddr) -> io::Result<()> {
@@ -72,6 +67,15 @@ impl DatagramSocket for MioDatagramSocket {
 
     fn local_address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+}
+
+/// The error of a send, with the kind by which the loop knows it.
+fn with_kind(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(ENOBUFS) => ErrorKind::WouldBlock.into(),
+        Some(EMSGSIZE) => io::Error::new(ErrorKind::FileTooLarge, error),
+        _ => error,
     }
 }
 
@@ -88,3 +92,18 @@ const EMSGSIZE: i32 = 10_040;
 const ENOBUFS: i32 = 55;
 #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 const EMSGSIZE: i32 = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_of_the_system_counts_as_no_room_and_other_errors_keep_their_number() {
+        let kind = |number| with_kind(io::Error::from_raw_os_error(number)).kind();
+        assert_eq!(kind(ENOBUFS), ErrorKind::WouldBlock);
+        assert_eq!(kind(EMSGSIZE), ErrorKind::FileTooLarge);
+        let denied = io::Error::from_raw_os_error(13);
+        let number = denied.raw_os_error();
+        assert_eq!(with_kind(denied).raw_os_error(), number);
+    }
+}
