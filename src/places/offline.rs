@@ -13,8 +13,10 @@ use super::table::{NearbyPlace, Table};
 use super::{MAX_PLACES, Nearby, Places, error_answer};
 use crate::address_group::AddressGroup;
 use crate::config::ConfigError;
+use reactor::deferred::{Given, IntoDeferred};
+use reactor::http::server::{HttpServer, Request, Response};
 use reactor::tls::{TlsServer, TrustRoots};
-use reactor::{Deferred, Firer, ListeningPort, Protocol, Reactor, Transport};
+use reactor::{Deferred, Failure, Firer, ListeningPort, Reactor};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -22,9 +24,6 @@ use std::time::Duration;
 
 /// The maximum radius in metres, the same as Google's.
 const MAX_RADIUS_M: f64 = 50_000.0;
-
-/// The maximum length of a request's head in bytes.
-const MAX_REQUEST_HEAD: usize = 16 * 1024;
 
 /// Stands in every answer, as the license of the data demands.
 const ATTRIBUTION: &str = "Offline data: OurAirports (public domain), GeoNames (CC BY 4.0)";
@@ -73,8 +72,9 @@ impl Offline {
             .map_err(|error| failed("TLS", &error))?;
 
         let library = Library::load(reactor);
-        let factory = tls.factory(move |_| Connection { library: library.clone(), request: Vec::new() });
-        let port = reactor.listen_tcp("127.0.0.1:0", factory).map_err(|error| failed("port", &error))?;
+        let server = HttpServer::new(reactor, move |request: Request| answer(&library, &request));
+        let port =
+            reactor.listen_tcp("127.0.0.1:0", server.tls_factory(&tls)).map_err(|error| failed("port", &error))?;
 
         let mut roots = TrustRoots::none();
         roots.add_der(certificate.der()).map_err(|error| failed("certificate", &error))?;
@@ -138,7 +138,7 @@ impl Library {
                 let old = later.replace(state);
                 let Library::Loading(waiting) = old else { return };
                 for firer in waiting {
-                    let result = table.ok_or_else(|| reactor::Failure::msg("the table is broken"));
+                    let result = table.ok_or_else(|| Failure::msg("the table is broken"));
                     let _ = firer.fire(result);
                 }
             })
@@ -149,7 +149,7 @@ impl Library {
     fn table(&mut self) -> Deferred<&'static Table> {
         match self {
             Library::Ready(table) => reactor::deferred::succeed(*table),
-            Library::Broken => reactor::deferred::fail(reactor::Failure::msg("the table is broken")),
+            Library::Broken => reactor::deferred::fail(Failure::msg("the table is broken")),
             Library::Loading(waiting) => {
                 let (deferred, firer) = Deferred::new();
                 waiting.push(firer); // One for each connection at most.
@@ -159,62 +159,27 @@ impl Library {
     }
 }
 
-/// One connection of the server. It takes one request, answers it, and closes.
-struct Connection {
-    library: Rc<RefCell<Library>>,
-    request: Vec<u8>,
-}
-
-impl Protocol for Connection {
-    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        self.request.extend_from_slice(data);
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(&self.request) {
-            Ok(httparse::Status::Partial) if self.request.len() <= MAX_REQUEST_HEAD => return,
-            Ok(httparse::Status::Complete(_)) => {
-                let path = request.path.unwrap_or("").to_owned();
-                let is_get = request.method == Some("GET");
-                self.answer(transport, is_get, &path);
-            }
-            _ => respond(transport, "400 Bad Request", b"bad request\n"),
-        }
-        transport.pause_producing(); // Or more bytes would have the same request answered again.
+/// Answers a request. The connection closes after it, so that none of them outlives its question.
+fn answer(library: &Rc<RefCell<Library>>, request: &Request) -> Given<Response> {
+    if request.method() != "GET" || request.path() != PATH {
+        let response = Response::text("there is only the Nearby Search here\n").with_status(404);
+        return response.and_close().into_given();
     }
+    let Some(search) = Search::parse(request.query().unwrap_or_default()) else {
+        return json(error_answer("INVALID_REQUEST", "location or radius is missing or bad")).into_given();
+    };
+    let table = library.borrow_mut().table();
+    let answered = table.add_both(move |table| {
+        json(match table {
+            Ok(table) => search.answer(table).into_bytes(),
+            Err(failure) => error_answer("UNKNOWN_ERROR", &failure.to_string()),
+        })
+    });
+    answered.into_given()
 }
 
-impl Connection {
-    fn answer(&self, transport: &Transport, is_get: bool, target: &str) {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        if !is_get || path != PATH {
-            return respond(transport, "404 Not Found", b"there is only the Nearby Search here\n");
-        }
-        let Some(search) = Search::parse(query) else {
-            return respond(
-                transport,
-                "200 OK",
-                &error_answer("INVALID_REQUEST", "location or radius is missing or bad"),
-            );
-        };
-        let table = self.library.borrow_mut().table();
-        let transport = transport.clone();
-        table
-            .add_both(move |table| match table {
-                Ok(table) => respond(&transport, "200 OK", search.answer(table).as_bytes()),
-                Err(failure) => respond(&transport, "200 OK", &error_answer("UNKNOWN_ERROR", &failure.to_string())),
-            })
-            .detach();
-    }
-}
-
-fn respond(transport: &Transport, status: &str, body: &[u8]) {
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n",
-        body.len()
-    );
-    transport.write_vectored(&[head.as_bytes(), body]);
-    transport.lose_connection();
+fn json(body: Vec<u8>) -> Result<Response, Failure> {
+    Ok(Response::bytes("application/json; charset=UTF-8", body)?.and_close())
 }
 
 /// The parameters of a Nearby Search that count here, in degrees and metres.

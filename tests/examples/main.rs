@@ -20,7 +20,7 @@ use std::process::Command;
 
 /// Examples that do not end by themselves, or that need a server. Each has a test of its own, in `servers` or
 /// `clients`; those of STARTTLS in `tests/starttls_example.rs`.
-const DRIVEN: [&str; 13] = [
+const DRIVEN: [&str; 14] = [
     "03_echo",
     "04_blocked_echo",
     "06_chat",
@@ -34,6 +34,7 @@ const DRIVEN: [&str; 13] = [
     "tiny_reactor",
     "udp_echo",
     "unix_echo",
+    "visitors",
 ];
 
 #[test]

@@ -208,3 +208,30 @@ fn the_unix_echo_sends_back_what_it_gets_even_over_the_file_of_a_killed_one() {
     }
     fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn the_page_counts_its_visitors_as_they_come_and_go() {
+    let server = Server::start("visitors");
+    let ask = |target: &str| {
+        let mut client = server.client();
+        client.get_mut().write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+        client
+    };
+    // The number in the next event.
+    let next = |client: &mut BufReader<TcpStream>| loop {
+        let mut line = String::new();
+        assert!(client.read_line(&mut line).unwrap() > 0, "the events have ended");
+        if let Some(count) = line.strip_prefix("data: ") {
+            break count.trim().to_owned();
+        }
+    };
+    let mut first = ask("/count");
+    assert_eq!(next(&mut first), "1");
+    let mut second = ask("/count");
+    assert_eq!((next(&mut first), next(&mut second)), ("2".to_owned(), "2".to_owned()));
+    drop(second);
+    assert_eq!(next(&mut first), "1");
+    let (mut page, mut line) = (ask("/"), String::new());
+    page.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+}

@@ -1,5 +1,6 @@
 //! Reads llhttp's suite: Markdown with a response and the log of llhttp's events for each case.
 
+use crate::llhttp_markdown::{in_markdown, number, span, value};
 use serde_json::Value;
 
 /// All files of it.
@@ -53,62 +54,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn cases_in(file: &'static str, text: &str) -> Vec<Case> {
-    let (mut cases, mut title, mut meta, mut input) = (Vec::new(), "", Value::Null, None);
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if let Some(heading) = line.strip_prefix("##") {
-            title = heading.trim_matches(['#', ' ']);
-        } else if let Some(rest) = line.strip_prefix("<!-- meta=") {
-            meta = serde_json::from_str(rest.trim_end_matches("-->")).expect("the meta data are JSON");
-        } else if line == "```http" {
-            input = Some(unescape(&block(&mut lines)));
-        } else if line == "```log" {
-            let input = input.take().expect("a response stands before its log");
-            cases.push(case(file, title, &meta, input, &block(&mut lines)));
-        }
-    }
-    cases
-}
-
-/// The lines up to the end of a fenced block.
-fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    // The fence of the last block of some files has no newline after it, or text.
-    lines.take_while(|line| !line.starts_with("```")).collect()
-}
-
-/// Lines end with CR LF, unless a backslash stands before the end; then they have escapes. The last line end is not
-/// part of the input.
-fn unescape(lines: &[&str]) -> Vec<u8> {
-    let joined = lines.join("\n").replace("\\\n", "").replace('\n', "\r\n");
-    let mut bytes = Vec::new();
-    let mut rest = joined.as_str();
-    while let Some(at) = rest.find('\\') {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        let escape = rest[at + 1..].chars().next();
-        let byte = match escape {
-            Some('r') => b'\r',
-            Some('n') => b'\n',
-            Some('t') => b'\t',
-            Some('f') => 0x0c,
-            // Another escape, or a backslash that stands for itself.
-            Some('x' | '0'..='7') => panic!("an escape that no response uses yet: {rest:?}"),
-            _ => b'\\',
-        };
-        bytes.push(byte);
-        rest = &rest[at + if byte == b'\\' { 1 } else { 2 }..];
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes
-}
-
-/// `name=value` in a line of the log.
-fn value<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    let rest = &line[line.find(&format!("{name}="))? + name.len() + 1..];
-    Some(rest.split(' ').next().unwrap_or(rest))
-}
-
-fn number(line: &str, name: &str) -> Option<usize> {
-    value(line, name)?.parse().ok()
+    in_markdown(text).into_iter().map(|raw| case(file, &raw.title, &raw.meta, raw.input, &raw.log)).collect()
 }
 
 fn case(file: &'static str, title: &str, meta: &Value, input: Vec<u8>, log: &[&str]) -> Case {
@@ -171,10 +117,6 @@ fn empty() -> Message {
         body: Vec::new(),
         keeps_alive: None,
     }
-}
-
-fn span(line: &str) -> Option<&str> {
-    line.split("span[").nth(1)?.split(']').next()
 }
 
 /// llhttp's rule, from the flags in its log.

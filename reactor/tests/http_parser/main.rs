@@ -8,6 +8,8 @@ mod framing;
 mod limits;
 mod llhttp;
 mod llhttp_cases;
+#[path = "../util/llhttp_markdown.rs"]
+mod llhttp_markdown;
 mod mutations;
 mod peers;
 mod reading;

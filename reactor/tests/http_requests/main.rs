@@ -1,5 +1,9 @@
 //! The parser of HTTP requests: what it takes, what it refuses and with which status, how much it holds.
 
+mod llhttp;
+mod llhttp_cases;
+#[path = "../util/llhttp_markdown.rs"]
+mod llhttp_markdown;
 mod reading;
 mod refusals;
 

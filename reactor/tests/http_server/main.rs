@@ -6,6 +6,7 @@ mod ends;
 mod routes;
 mod streams;
 mod times;
+mod world;
 
 use reactor::http::server::{HttpServer, Request, Response, ServerSettings, Service};
 use reactor::testing::{ManualClock, StringTransport};
