@@ -1,8 +1,16 @@
 //! The HTTP server: in memory, in the simulated world, and beside other people's clients and servers.
 
+#[path = "../util/certificates.rs"]
+mod certificates;
+#[path = "../util/pem.rs"]
+mod pem;
+
 mod answers;
 mod bodies;
+mod curl;
+mod differential;
 mod ends;
+mod peers;
 mod routes;
 mod streams;
 mod times;
