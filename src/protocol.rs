@@ -402,7 +402,7 @@ impl LineProtocol for HerdProtocol {
         self.command(transport, line);
         // If it was our own clock that was wrong, and somebody has set it: what we refused was good. The neighbor tells
         // everything again when it connects again.
-        if self.doubted.is_some_and(|before| self.server.clock_offset().has_moved_since(before)) {
+        if self.doubted.is_some_and(|before| self.server.was_clock_set_since(before)) {
             self.traffic
                 .event(Level::Info, format_args!("closed: our clock was set, and it shall tell us everything again"));
             transport.lose_connection();

@@ -132,12 +132,10 @@ pub struct ClockOffset {
 }
 
 impl ClockOffset {
-    /// Whether the time of day was set forward or back meanwhile, by more than the hour by which slow corrections may
-    /// have moved it.
-    pub fn has_moved_since(self, before: ClockOffset) -> bool {
-        const HOUR: Duration = Duration::from_secs(3600);
+    /// Whether the time of day was set forward or back meanwhile, by more than this.
+    pub fn has_moved_since(self, before: ClockOffset, by: Duration) -> bool {
         let passed = self.at.saturating_duration_since(before.at);
-        self.time.is_later_than(before.time, passed + HOUR) || before.time.is_later_than(self.time, HOUR)
+        self.time.is_later_than(before.time, passed + by) || before.time.is_later_than(self.time, by)
     }
 }
 
@@ -282,6 +280,13 @@ impl Server {
     /// How its clock stands beside the reactor's, which nobody sets.
     pub fn clock_offset(&self) -> ClockOffset {
         ClockOffset { time: self.time(), at: self.reactor.now() }
+    }
+
+    /// Whether its clock was set meanwhile, so that it may have refused or forgotten something by mistake.
+    pub fn was_clock_set_since(&self, before: ClockOffset) -> bool {
+        // Slow corrections may have moved it by an hour. But one that forgets sooner must look closer.
+        const HOUR: Duration = Duration::from_secs(3600);
+        self.clock_offset().has_moved_since(before, HOUR.min(self.limits().forget / 8))
     }
 
     /// Its limits.

@@ -56,6 +56,11 @@ impl Locations {
         is_later
     }
 
+    /// Moves the horizon back to this, if it is later.
+    pub(crate) fn hold_horizon(&mut self, latest: Stamp) {
+        self.horizon = self.horizon.min(latest);
+    }
+
     /// Whether the table is nearly full, and nothing is being done about it yet.
     pub(crate) fn is_crowded(&self) -> bool {
         self.bytes > self.limit - self.limit / PART && !self.is_making_room()

@@ -16,6 +16,11 @@ impl Stamp {
     /// The first moment. Nothing was heard before it.
     pub const FIRST: Stamp = Stamp(i64::MIN);
 
+    /// The moment that is this many nanoseconds after 1970.
+    pub fn from_nanoseconds(nanoseconds: i64) -> Stamp {
+        Stamp(nanoseconds)
+    }
+
     /// The moment that is this much earlier.
     pub fn earlier_by(self, by: Duration) -> Stamp {
         Stamp(self.0.saturating_sub(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))

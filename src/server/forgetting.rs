@@ -84,15 +84,16 @@ impl Server {
     }
 
     fn go_on_sweeping(&self) {
-        let now = self.clock_offset();
         // What our own clock had us forget too early, the neighbors still know: they tell it when they come again.
-        if self.forgetting.by_clock.get().is_some_and(|before| now.has_moved_since(before)) {
+        if self.forgetting.by_clock.get().is_some_and(|before| self.was_clock_set_since(before)) {
             self.forgetting.by_clock.set(None);
             log::warn!(
                 "our clock was set, and some clients were forgotten before that: the neighbors shall tell again"
             );
             self.connections.end_neighbors();
         }
+        // If our clock was ahead and has been set, the horizon must not keep new clients out until that time comes again.
+        self.locations.borrow_mut().hold_horizon(Stamp::from(self.time()));
         if self.locations.borrow().left_to_sweep() == 0 {
             self.locations.borrow_mut().begin_sweep(false);
         }

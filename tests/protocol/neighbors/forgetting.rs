@@ -246,3 +246,19 @@ fn a_full_server_forgets_what_was_heard_first_takes_the_rest_and_says_so() {
     let since = (0..ROOM as i64).filter(|number| (NOW.as_secs() as i64 + number - 200) as f64 > horizon).count();
     assert_eq!(known.len() - 1, 2 * since);
 }
+
+#[test]
+fn a_horizon_from_a_clock_that_was_ahead_does_not_keep_new_clients_out() {
+    let harness = Harness::new();
+    let herd = Three::new(&harness);
+    let mut bolden = herd.connect(Some("Bolden"));
+    let day = 24 * 60 * MINUTE;
+    harness.set_time_of_day(NOW + day);
+    bolden.send(format!("HORIZON {}\n", (NOW + day).as_secs()));
+    assert_eq!(bolden.ask("taken?"), "? taken?");
+    harness.set_time_of_day(NOW);
+    let mut client = herd.connect(None);
+    assert_eq!(client.ask("IAMAT kiwi +1+2 5"), "? IAMAT kiwi +1+2 5");
+    harness.advance(6 * SECOND);
+    assert!(client.ask("IAMAT kiwi +1+2 5").starts_with("AT Alford"));
+}

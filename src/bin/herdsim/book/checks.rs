@@ -3,8 +3,9 @@
 //! Next: `answers.rs`, what the Places service should say.
 
 use super::{Book, Version, shown};
-use crate::book::invariants::Invariant;
+use crate::book::invariants::{FORGETS_WITHIN, Invariant};
 use crate::herd::Left;
+use proxyherd::locations::Stamp;
 use reactor::transport::HIGH_WATER;
 
 impl Book {
@@ -13,10 +14,16 @@ impl Book {
     pub(crate) fn convergence(&self) -> Result<(), String> {
         let inner = &*self.inner.borrow();
         let newest: Vec<Option<Version>> = (0..inner.clients.len()).map(|client| inner.newest_held(client)).collect();
+        let horizon = self.horizon();
+        // Some servers may have swept it away already.
+        let is_fading = |version: Version| self.may_forget() && inner.is_before(version, horizon);
         for (member, name) in self.members.borrow().iter().zip(&inner.graph.names) {
             let Some(server) = member.server() else { return Err(format!("{name} does not run")) };
             let locations = server.locations().borrow();
             for (client, expected) in inner.clients.iter().zip(&newest) {
+                if expected.is_some_and(is_fading) {
+                    continue;
+                }
                 let line = locations.get(client).map(|known| &known.line[..]);
                 if line != expected.map(|version| &*inner.versions[version].line) {
                     let line = line.map_or("nothing".to_owned(), shown);
@@ -24,7 +31,7 @@ impl Book {
                 }
             }
             let known = newest.iter().flatten().count();
-            if locations.len() != known {
+            if locations.len() != known && !self.may_forget() {
                 return Err(format!("{name} knows {} clients, not {known}", locations.len()));
             }
         }
@@ -41,7 +48,8 @@ impl Book {
         };
         let lost: Vec<Version> = inner.acknowledged.iter().filter(is_lost).copied().collect();
         for (life, version) in &inner.dropped {
-            if !inner.lives[*life].is_over && lost.contains(version) {
+            // A server with a wrong clock may have forgotten it, and any server for want of room.
+            if !self.may_forget() && !inner.lives[*life].is_over && lost.contains(version) {
                 let name = &inner.graph.names[inner.lives[*life].server];
                 self.fail(Invariant::KeepsAcknowledged, || {
                     format!("{} was acknowledged, and is lost: {name} heard it, too", inner.text(Some(*version)))
@@ -49,6 +57,23 @@ impl Book {
             }
         }
         inner.count.lost = lost.len() as u64;
+    }
+
+    /// Checks that no server keeps what is forgotten, and that all have the same horizon.
+    pub(crate) fn check_forgotten(&self) {
+        let (members, horizon) = (self.members.borrow(), self.horizon().unwrap_or(Stamp::FIRST));
+        let mut agreed = None;
+        for server in members.iter().filter_map(|member| member.server()) {
+            let locations = server.locations().borrow();
+            let kept = locations.iter().find(|known| known.heard < horizon.earlier_by(FORGETS_WITHIN));
+            if let Some(known) = kept {
+                self.fail(Invariant::Forgets, || format!("{} still keeps {}", server.name(), shown(&known.line)));
+            }
+            let own = locations.horizon();
+            if *agreed.get_or_insert(own) != own {
+                self.fail(Invariant::Forgets, || format!("{} has a horizon of its own, {own}", server.name()));
+            }
+        }
     }
 
     /// A server has stopped in good order: checks what it has left behind.

@@ -14,6 +14,9 @@ pub(crate) const CONVERGES_WITHIN: Duration = Duration::from_secs(30);
 /// what follows a slow segment waits for it.
 pub(crate) const DELAYS_A_LINK: u32 = 4;
 
+/// A small table is swept every five seconds, and a sweep may have begun just before something became too old.
+pub(crate) const FORGETS_WITHIN: Duration = Duration::from_secs(11);
+
 /// How long all servers must be silent at the end.
 pub(crate) const QUIET: Duration = Duration::from_secs(60);
 
@@ -36,6 +39,8 @@ pub(crate) enum Invariant {
     FallsSilent,
     /// A location that was acknowledged to a client is lost only if every server that held it died.
     KeepsAcknowledged,
+    /// What is forgotten is gone: no server keeps it, and a table that was full is equal to the others.
+    Forgets,
     /// What a server knows of a client only ever becomes newer. No client hears something older than what it has said
     /// or heard on the same connection.
     NeverBackwards,
@@ -64,6 +69,7 @@ impl fmt::Display for Invariant {
             Invariant::NoticesFrozen => "a frozen neighbor is noticed",
             Invariant::FallsSilent => "silence at the end",
             Invariant::KeepsAcknowledged => "acknowledged locations",
+            Invariant::Forgets => "what is forgotten is gone",
             Invariant::NeverBackwards => "never backwards",
             Invariant::SameAgain => "determinism",
             Invariant::RepliesInOrder => "replies in order, one for each command",

@@ -65,6 +65,16 @@ impl Life {
         self.may_tell_back[neighbor].fill(false);
     }
 
+    /// It has forgotten a client.
+    pub(crate) fn forgot(&mut self, client: usize) {
+        self.held[client] = None;
+        for neighbor in 0..self.may_tell.len() {
+            self.may_tell[neighbor][client] = 0;
+            self.owes[neighbor][client] = false;
+            self.may_tell_back[neighbor][client] = false;
+        }
+    }
+
     /// A neighbor that has said something older about a client, and has never been told the newer version.
     pub(crate) fn debt(&self) -> Option<(NeighborId, usize)> {
         let owes = |clients: &Vec<bool>| clients.iter().position(|owes| *owes);

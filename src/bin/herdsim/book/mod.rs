@@ -8,8 +8,8 @@ use crate::book::invariants::Invariant;
 use crate::book::life::Life;
 use crate::herd::Member;
 use crate::herd::topology::Graph;
-use proxyherd::locations::{NeighborId, Verdict};
-use proxyherd::message::At;
+use proxyherd::locations::{Known, NeighborId, Stamp, Verdict};
+use proxyherd::message::{At, Forgot};
 use proxyherd::watch::{HeardFrom, Watch};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -34,6 +34,8 @@ pub(crate) struct Book {
     members: RefCell<Vec<Rc<Member>>>,
     failure: RefCell<Option<(Invariant, String)>>,
     has_failed: Cell<bool>,
+    /// Whether servers forget clients in this run.
+    may_forget: Cell<bool>,
 }
 
 struct Inner {
@@ -82,6 +84,8 @@ struct Entry {
     nanoseconds: i128,
     server: Rc<[u8]>,
     line: Rc<[u8]>,
+    /// What the clock of its server showed.
+    heard: i128,
     /// The life that made it.
     made_by: usize,
 }
@@ -104,6 +108,12 @@ impl Inner {
             }
         }
         newest
+    }
+
+    /// Whether a version was heard before this.
+    fn is_before(&self, version: Version, horizon: Option<Stamp>) -> bool {
+        let heard = self.versions[version].heard.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+        horizon.is_some_and(|horizon| Stamp::from_nanoseconds(heard as i64) < horizon)
     }
 
     fn text(&self, version: Option<Version>) -> String {
@@ -146,7 +156,23 @@ impl Book {
             members: RefCell::default(),
             failure: RefCell::default(),
             has_failed: Cell::new(false),
+            may_forget: Cell::new(false),
         })
+    }
+
+    /// Servers forget clients in this run.
+    pub(crate) fn expect_forgetting(&self) {
+        self.may_forget.set(true);
+    }
+
+    pub(crate) fn may_forget(&self) -> bool {
+        self.may_forget.get()
+    }
+
+    /// What was heard before this is forgotten, as far as any running server knows.
+    fn horizon(&self) -> Option<Stamp> {
+        let members = self.members.borrow();
+        members.iter().filter_map(|member| member.server()).map(|server| server.horizon()).max()
     }
 
     pub(crate) fn set_members(&self, members: &[Rc<Member>]) {
@@ -222,7 +248,8 @@ impl Book {
         };
         let Entry { client, made_by, .. } = inner.versions[version];
         let held = inner.lives[made_by].held[client];
-        if inner.is_newer(version, held) {
+        // It may have been forgotten while the reply was on its way.
+        if inner.is_newer(version, held) && !self.may_forget() {
             let name = &inner.graph.names[inner.lives[made_by].server];
             self.fail(Invariant::KeepsAcknowledged, || {
                 format!("{name} acknowledged {}, but holds {}", shown(line), inner.text(held))
@@ -244,7 +271,7 @@ impl Book {
             return None;
         };
         let before = before.filter(|before| inner.versions[*before].client == inner.versions[version].client);
-        if before.is_some_and(|before| inner.is_newer(before, Some(version))) {
+        if before.is_some_and(|before| inner.is_newer(before, Some(version))) && !self.may_forget() {
             self.fail(Invariant::NeverBackwards, || {
                 format!("a connection that had heard {} then heard {}", inner.text(before), shown(line))
             });
@@ -264,9 +291,9 @@ impl Book {
         self.inner.borrow_mut().count.replies += 1;
     }
 
-    fn heard(&self, life: usize, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+    fn heard(&self, life: usize, told: &Told<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
         let inner = &mut *self.inner.borrow_mut();
-        let Some(&client) = inner.client_numbers.get(at.iamat.client) else {
+        let Some(&client) = inner.client_numbers.get(told.client) else {
             return self.fail(Invariant::RepliesInOrder, || format!("{} is about nobody", shown(line)));
         };
         let version = match inner.by_line.get(line) {
@@ -279,14 +306,17 @@ impl Book {
                 inner.longest = inner.longest.max(line.len() + 1);
                 let line: Rc<[u8]> = line.into();
                 inner.by_line.insert(line.clone(), version);
-                let nanoseconds = nanoseconds(at.iamat.time_text).unwrap_or_default();
-                let entry = Entry { client, nanoseconds, server: at.server.into(), line, made_by: life };
+                let time = nanoseconds(told.time).unwrap_or_default();
+                let heard = time + nanoseconds(told.difference).unwrap_or_default();
+                let entry = Entry { client, nanoseconds: time, server: told.server.into(), line, heard, made_by: life };
                 inner.versions.push(entry);
                 version
             }
         };
         match from {
-            HeardFrom::Client => self.check_difference(inner, life, at, version),
+            // An operator's version is as young as the one that it removes, if that is younger than the clock.
+            HeardFrom::Client if told.is_forgot => {}
+            HeardFrom::Client => self.check_difference(inner, life, told.difference, version),
             HeardFrom::Neighbor(_) | HeardFrom::Unnamed => inner.heard += 1,
         }
         if inner.heard > inner.count.told {
@@ -319,6 +349,7 @@ impl Book {
                 }
             }
             Verdict::Older(_) | Verdict::Same => {}
+            Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare if self.may_forget() => {}
             Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare => {
                 self.fail(Invariant::KeepsAcknowledged, || "there was no room for a handful of clients".to_owned());
             }
@@ -326,7 +357,7 @@ impl Book {
     }
 
     /// Checks the difference in an AT: the server's clock minus the client's time, always with a sign and nine digits.
-    fn check_difference(&self, inner: &Inner, life: usize, at: &At<'_>, version: Version) {
+    fn check_difference(&self, inner: &Inner, life: usize, shown: &[u8], version: Version) {
         let server = inner.lives[life].server;
         let Some(clock) = self.members.borrow().get(server).map(|member| member.host().clock()) else { return };
         let since = clock.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -335,13 +366,14 @@ impl Book {
         let (sign, size) = (if difference < 0 { '-' } else { '+' }, difference.unsigned_abs());
         let second = SECOND.unsigned_abs();
         let expected = format!("{sign}{}.{:09}", size / second, size % second);
-        if at.difference != expected.as_bytes() {
+        if shown != expected.as_bytes() {
             self.fail(Invariant::RepliesInOrder, || format!("{} should say {expected}", inner.text(Some(version))));
         }
     }
 
     fn told(&self, life: usize, neighbor: NeighborId, line: &[u8]) {
         let inner = &mut *self.inner.borrow_mut();
+        // The same field in an AT and in a FORGOT.
         let client = line.split(|byte| *byte == b' ').nth(3).and_then(|client| inner.client_numbers.get(client));
         let Some(&client) = client else {
             return self.fail(Invariant::MessageBound, || format!("{} is about nobody, but was told", shown(line)));
@@ -369,6 +401,18 @@ impl Book {
         }
     }
 
+    /// A server has forgotten a client. If it is told of it again, it may pass that on again.
+    fn forgot(&self, life: usize, known: &Known) {
+        let inner = &mut *self.inner.borrow_mut();
+        let Some(&client) = inner.client_numbers.get(&known.client[..]) else { return };
+        let name = &inner.graph.names[inner.lives[life].server];
+        if !self.may_forget() {
+            self.fail(Invariant::KeepsAcknowledged, || format!("{name} has forgotten {}", shown(&known.line)));
+        }
+        inner.lives[life].forgot(client);
+        inner.count.allowed += inner.graph.messages_a_version();
+    }
+
     fn linked(&self, life: usize, neighbor: NeighborId) {
         let inner = &mut *self.inner.borrow_mut();
         inner.lives[life].linked(neighbor);
@@ -382,6 +426,15 @@ impl Book {
     }
 }
 
+/// What an AT and a FORGOT have in common.
+struct Told<'a> {
+    server: &'a [u8],
+    difference: &'a [u8],
+    client: &'a [u8],
+    time: &'a [u8],
+    is_forgot: bool,
+}
+
 /// Observes one life of one server.
 struct LifeWatch {
     book: Rc<Book>,
@@ -390,7 +443,18 @@ struct LifeWatch {
 
 impl Watch for LifeWatch {
     fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
-        self.book.heard(self.life, at, line, from, verdict);
+        let At { server, difference, iamat } = *at;
+        let told = Told { server, difference, client: iamat.client, time: iamat.time_text, is_forgot: false };
+        self.book.heard(self.life, &told, line, from, verdict);
+    }
+
+    fn heard_forgot(&self, forgot: &Forgot<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+        let Forgot { server, difference, client, time_text: time, .. } = *forgot;
+        self.book.heard(self.life, &Told { server, difference, client, time, is_forgot: true }, line, from, verdict);
+    }
+
+    fn forgot(&self, known: &Known) {
+        self.book.forgot(self.life, known);
     }
 
     fn told(&self, neighbor: NeighborId, line: &[u8]) {

@@ -275,8 +275,13 @@ impl LineProtocol for Visitor {
                 self.places = Some(Answer::new(line, *radius, *bound));
             }
             // A server that knows a client knows it for the rest of its life.
-            Say::WhatsAt { client, .. } if self.last_heard(client).is_some() => self.wrong(line, Some(&say)),
-            Say::WhatsAt { .. } | Say::Nonsense(_) if line.strip_prefix(b"? ") == Some(&say.line()[..]) => {
+            Say::WhatsAt { client, .. } if self.last_heard(client).is_some() && !self.book.may_forget() => {
+                self.wrong(line, Some(&say));
+            }
+            Say::IamAt { .. } if !self.book.may_forget() => self.wrong(line, Some(&say)),
+            Say::IamAt { .. } | Say::WhatsAt { .. } | Say::Nonsense(_)
+                if line.strip_prefix(b"? ") == Some(&say.line()[..]) =>
+            {
                 self.book.replied_otherwise();
                 self.answered(transport);
             }

@@ -27,7 +27,7 @@ const PLACES: [(i64, i64); 4] =
     [(34_068_930, -118_445_127), (48_856_600, 2_352_200), (-33_868_800, 151_209_300), (0, 0)];
 
 /// Lines that are not valid commands. None of them is blank.
-const NONSENSE: [&[u8]; 14] = [
+const NONSENSE: [&[u8]; 17] = [
     b"HELLO",
     b"IAMAT client-1 +34.068930-118.445127",
     b"IAMAT client-1 34.068930-118.445127 1704067200",
@@ -42,6 +42,9 @@ const NONSENSE: [&[u8]; 14] = [
     b"PEER nobody",
     b"AT Alford +0.500000000 client-1 +34.068930-118.445127",
     b"AT Alford 0,5 client-1 +34.068930-118.445127 1704067200 ",
+    b"FORGET client-1",
+    b"FORGOT Alford +0.500000000 client-1 1704153600",
+    b"HORIZON 1704153600",
 ];
 
 /// The maximum length of a line that a server takes.
@@ -258,8 +261,13 @@ impl Workload {
         }
     }
 
-    fn server(&self, random: &mut Random) -> usize {
+    pub(crate) fn server(&self, random: &mut Random) -> usize {
         random.below(self.servers.len() as u64) as usize
+    }
+
+    /// A client reports where it is, with the time of day as it is then.
+    pub(crate) fn report(&self, random: &mut Random, client: &Rc<[u8]>, at: Duration) -> Say {
+        self.update(random, client, Duration::from_secs(MIDNIGHT) + at)
     }
 
     fn update(&self, random: &mut Random, client: &Rc<[u8]>, stamp: Duration) -> Say {

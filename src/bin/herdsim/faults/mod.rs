@@ -9,6 +9,7 @@ use crate::clients::workload;
 use crate::clients::{self, Ending, Visit};
 use crate::herd::topology::Graph;
 use crate::herd::{Member, PORT};
+use crate::run::forgetful::Forgets;
 use reactor::sim::{Host, HostState, Latency, LinkSettings, Random, Resolution, World, WorldSettings};
 use reactor::{Connector, Protocol, Reactor, Transport};
 use std::cell::RefCell;
@@ -58,7 +59,7 @@ const CROWD_STAYS: Duration = Duration::from_secs(20);
 const CLIENT_CUT_REST: Duration = Duration::from_secs(60);
 
 /// Runs `f` on a program's reactor, from a script of the world, and wakes its loop.
-fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
+pub(crate) fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
     let asked = reactor.clone();
     reactor.call_later(Duration::ZERO, move || f(&asked));
     let _ = reactor.handle().call_from_thread(|_| {});
@@ -141,12 +142,17 @@ impl Victims {
 
     /// Plans faults for `during`, as scripts of the world. One run in five has none. The others have only some kinds of
     /// faults, so that each kind also occurs without the others.
-    pub(crate) fn plan(self: &Rc<Self>, world: &World, random: &mut Random, during: Range<Duration>) {
+    pub(crate) fn plan(self: &Rc<Self>, world: &World, random: &mut Random, during: Range<Duration>, forgets: Forgets) {
         if random.chance(1, 5) {
             return;
         }
-        self.skew_clocks(random);
-        let mut kinds: Vec<Fault> = COMMON.into_iter().filter(|_| random.chance(1, 2)).collect();
+        let mut kinds: Vec<Fault> = if forgets == Forgets::WhatDoesNotFit {
+            // Tables are equal if the clocks are: what one server calls the oldest, another one may call the newest.
+            COMMON.into_iter().filter(|fault| *fault != Fault::ClockJump && random.chance(1, 2)).collect()
+        } else {
+            self.skew_clocks(random);
+            COMMON.into_iter().filter(|_| random.chance(1, 2)).collect()
+        };
         if self.pairs.is_empty() {
             kinds.retain(|fault| !fault.is_between_servers());
         }
@@ -410,6 +416,13 @@ impl Victims {
             host.resume();
             self.note_suspension(server);
             self.restart(world, server);
+        }
+    }
+
+    /// Sets all clocks to the time of day.
+    pub(crate) fn set_clocks_right(&self, world: &World) {
+        for member in &self.members {
+            member.host().set_clock(WorldSettings::default().start + world.now());
         }
     }
 

@@ -69,10 +69,13 @@ pub(crate) struct Member {
 impl Herd {
     /// Puts the servers into a world and starts them.
     pub(crate) fn new(world: World, graph: &Graph, rule: Rule, kind: PlacesKind, observer: Observer) -> Herd {
-        Herd::on_hosts(world, graph, rule, kind, observer, &HostSettings::default(), Rc::new(|_, _| {}))
+        // Nothing is forgotten.
+        let limits = Limits { forget: Duration::MAX, ..Limits::default() };
+        Herd::on_hosts(world, graph, rule, kind, observer, &HostSettings::default(), limits, Rc::new(|_, _| {}))
     }
 
-    /// The same as [`new`](Herd::new), on hosts of this kind. `stopped` hears of each orderly stop.
+    /// The same as [`new`](Herd::new), on hosts of this kind, with these limits. `stopped` hears of each orderly stop.
+    #[allow(clippy::too_many_arguments, reason = "each is one choice of a run, and there is one caller")]
     pub(crate) fn on_hosts(
         world: World,
         graph: &Graph,
@@ -80,9 +83,10 @@ impl Herd {
         kind: PlacesKind,
         observer: Observer,
         hosts: &HostSettings,
+        limits: Limits,
         stopped: Stopped,
     ) -> Herd {
-        let config = Rc::new(config(graph));
+        let config = Rc::new(config(graph, limits));
         let servers = graph.names.iter().enumerate().map(|(number, name)| {
             let member = Rc::new(Member::default());
             let (config, observer, this, own) = (config.clone(), observer.clone(), member.clone(), name.clone());
@@ -133,7 +137,7 @@ impl Default for Member {
     }
 }
 
-fn config(graph: &Graph) -> Config {
+fn config(graph: &Graph, limits: Limits) -> Config {
     let mut servers: BTreeMap<String, ServerConfig> = graph
         .names
         .iter()
@@ -149,8 +153,6 @@ fn config(graph: &Graph) -> Config {
         }
     }
     servers.values_mut().for_each(|server| server.neighbors.sort());
-    // Nothing is forgotten unless a run is about that: clocks jump by half a day.
-    let limits = Limits { forget: Duration::MAX, ..Limits::default() };
     Config { servers, limits, ..Config::default() }
 }
 

@@ -6,24 +6,26 @@
 //!                                    everything heals --^ convergence | calm visits | 60 s of silence | all stop
 //! ```
 //!
-//! Next: `many.rs`, many seeds.
+//! Next: `forgetful.rs`, herds that forget.
 
 use crate::book::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Invariant, QUIET, Violation};
 use crate::book::panics;
 use crate::book::{Book, Count};
-use crate::clients;
-use crate::clients::workload::{self, Workload};
+use crate::clients::workload::Workload;
+use crate::clients::{self, Visit};
 use crate::faults::Victims;
 use crate::herd::rules::Rule;
 use crate::herd::topology::{Graph, Topology};
 use crate::herd::{Herd, PlacesKind};
 use reactor::sim::{Host, HostSettings, Latency, LinkSettings, Random, World, WorldSettings};
-use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub(crate) mod forgetful;
 pub(crate) mod many;
 pub(crate) mod report;
+
+use forgetful::Forgets;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -113,6 +115,7 @@ pub(crate) struct Simulation {
     converges_within: Duration,
     /// Maximum time for the calm visits and what follows from them.
     settle: Duration,
+    forgets: Forgets,
     /// The number of panics that earlier runs in this thread had.
     panics_before: u64,
 }
@@ -149,7 +152,11 @@ impl Simulation {
         let minutes = SECOND * 60 * u32::try_from(scenario.minutes).unwrap_or(u32::MAX);
         let heals = minutes.saturating_sub(afterwards).max(MIN_FAULTS);
 
-        let book = Book::new(&graph, workload::names(scenario.clients));
+        let forgets = Forgets::of(seed);
+        let book = Book::new(&graph, forgets.names(scenario.clients));
+        if forgets != Forgets::Nothing {
+            book.expect_forgetting();
+        }
         let observer = { book.clone() };
         let observer = Rc::new(move |server| observer.began(server));
         let onlooker = book.clone();
@@ -158,14 +165,21 @@ impl Simulation {
         if is_narrow {
             (hosts.send_buffer, hosts.receive_buffer) = (NARROW_BUFFER, NARROW_BUFFER);
         }
-        let herd = Herd::on_hosts(world, &graph, scenario.rule, PlacesKind::Offline, observer, &hosts, stopped);
+        let limits = forgets.limits();
+        let herd = Herd::on_hosts(world, &graph, scenario.rule, PlacesKind::Offline, observer, &hosts, limits, stopped);
         book.set_members(&herd.servers);
         let long = if is_narrow { heals.saturating_sub(LONG_LINES_FOR)..heals } else { heals..heals };
         let suspended_at = heals.saturating_sub(2 * SUSPENDED_FOR).max(2 * SECOND);
         let crowded = is_narrow.then_some(suspended_at + SECOND);
         let workload = Workload { servers: graph.names.clone(), clients: scenario.clients, delay, long, crowded };
         let calm = heals + converges_within..heals + converges_within + CALM;
-        let client_hosts = invite(&herd, &workload, &graph, &book, &mut random, [SECOND / 100..heals, calm]);
+        let mut plan = workload.plan(&mut random, SECOND / 100..heals, false);
+        forgets.plan_fillers(&mut random, &workload, SECOND..heals, &mut plan);
+        forgets.plan_operators(&mut random, &herd, scenario.clients, SECOND..heals);
+        for (visits, more) in plan.iter_mut().zip(workload.plan(&mut random, calm, true)) {
+            visits.extend(more);
+        }
+        let client_hosts = invite(&herd, plan, &graph, &book);
         let victims = Victims::new(&herd.servers, &book, &graph, &client_hosts, link);
         let has_last_words = seed % LAST_WORDS_SEEDS.0 == LAST_WORDS_SEEDS.1;
         // Where the end of the faults is planned in detail, random faults must not disturb it.
@@ -178,7 +192,7 @@ impl Simulation {
             }
             _ => heals,
         };
-        victims.plan(&herd.world, &mut random, SECOND..faults_end);
+        victims.plan(&herd.world, &mut random, SECOND..faults_end, forgets);
         if is_narrow {
             let slow = herd.servers[seed as usize / 2 % herd.servers.len()].host();
             let (resuming, at) = (slow.clone(), suspended_at);
@@ -186,7 +200,7 @@ impl Simulation {
             herd.world.call_later(at + SUSPENDED_FOR, move |_| resuming.resume());
         }
         let panics_before = panics::count();
-        Ok(Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, panics_before })
+        Ok(Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, forgets, panics_before })
     }
 
     /// Runs the world to its end, or to the first thing that does not hold.
@@ -223,6 +237,9 @@ impl Simulation {
         }
         world.note("everything heals");
         self.victims.heal(world);
+        if self.forgets != Forgets::Nothing {
+            self.victims.set_clocks_right(world);
+        }
         if !self.await_convergence(self.converges_within, converged_in) {
             return;
         }
@@ -242,6 +259,12 @@ impl Simulation {
             let more = self.book.count().told - told;
             self.book
                 .fail(Invariant::FallsSilent, || format!("{more} AT lines in the last minute, though all is said"));
+        }
+        if self.forgets != Forgets::Nothing {
+            self.book.check_forgotten();
+            if !self.await_convergence(Duration::ZERO, &mut Duration::default()) {
+                return;
+            }
         }
         self.book.check_debts();
         self.check_that_nothing_waits();
@@ -304,18 +327,7 @@ impl Simulation {
 }
 
 /// Puts the clients into the world, with everything that they will do.
-fn invite(
-    herd: &Herd,
-    workload: &Workload,
-    graph: &Graph,
-    book: &Rc<Book>,
-    random: &mut Random,
-    [faults, calm]: [Range<Duration>; 2],
-) -> Vec<Host> {
-    let mut plan = workload.plan(random, faults, false);
-    for (visits, more) in plan.iter_mut().zip(workload.plan(random, calm, true)) {
-        visits.extend(more);
-    }
+fn invite(herd: &Herd, plan: Vec<Vec<Visit>>, graph: &Graph, book: &Rc<Book>) -> Vec<Host> {
     let names = Rc::new(graph.names.clone());
     let client_hosts = plan.into_iter().enumerate();
     client_hosts
