@@ -92,7 +92,7 @@ impl Server {
             );
             self.connections.end_neighbors();
         }
-        // If our clock was ahead and has been set, the horizon must not keep new clients out until that time comes again.
+        // If our clock was ahead and has been set, the horizon must not keep new clients out for that long.
         self.locations.borrow_mut().hold_horizon(Stamp::from(self.time()));
         if self.locations.borrow().left_to_sweep() == 0 {
             self.locations.borrow_mut().begin_sweep(false);

@@ -9,7 +9,6 @@ use crate::clients::workload;
 use crate::clients::{self, Ending, Visit};
 use crate::herd::topology::Graph;
 use crate::herd::{Member, PORT};
-use crate::run::forgetful::Forgets;
 use reactor::sim::{Host, HostState, Latency, LinkSettings, Random, Resolution, World, WorldSettings};
 use reactor::{Connector, Protocol, Reactor, Transport};
 use std::cell::RefCell;
@@ -142,12 +141,18 @@ impl Victims {
 
     /// Plans faults for `during`, as scripts of the world. One run in five has none. The others have only some kinds of
     /// faults, so that each kind also occurs without the others.
-    pub(crate) fn plan(self: &Rc<Self>, world: &World, random: &mut Random, during: Range<Duration>, forgets: Forgets) {
+    /// Clocks stay true if `true_clocks` says so.
+    pub(crate) fn plan(
+        self: &Rc<Self>,
+        world: &World,
+        random: &mut Random,
+        during: Range<Duration>,
+        true_clocks: bool,
+    ) {
         if random.chance(1, 5) {
             return;
         }
-        let mut kinds: Vec<Fault> = if forgets == Forgets::WhatDoesNotFit {
-            // Tables are equal if the clocks are: what one server calls the oldest, another one may call the newest.
+        let mut kinds: Vec<Fault> = if true_clocks {
             COMMON.into_iter().filter(|fault| *fault != Fault::ClockJump && random.chance(1, 2)).collect()
         } else {
             self.skew_clocks(random);
