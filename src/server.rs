@@ -21,6 +21,8 @@ mod changing;
 mod doors;
 mod forgetting;
 
+pub use forgetting::NotTaken;
+
 use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Door, HostPort, Limits, MAX_AHEAD, ServerConfig};
 use crate::connections::Connections;
@@ -64,30 +66,6 @@ impl fmt::Display for Doubt {
             Doubt::UnknownServer => "no server of the herd has this name: the configuration must name every server",
             Doubt::TooFarAhead => "the client's time is further ahead of the server's clock than any server accepts",
             Doubt::FromTheFuture => "the server's clock is more than two days ahead of ours",
-        })
-    }
-}
-
-/// Why a server does not take what a client said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotTaken {
-    /// The memory for locations is used up.
-    NoRoom,
-    /// It is about a new client, and the peer's address has brought too many of those.
-    BeyondShare,
-    /// It is about a new client, and our clock shows a time before that up to which the herd has forgotten.
-    ClockBehind,
-    /// The client is not known.
-    Unknown,
-}
-
-impl fmt::Display for NotTaken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NotTaken::NoRoom => "there is no room for another client",
-            NotTaken::BeyondShare => "its address has brought more new clients than its share",
-            NotTaken::ClockBehind => "our clock is behind what the herd has already forgotten",
-            NotTaken::Unknown => "the client is not known",
         })
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! Next: `../newcomers.rs`, how many new clients an address may bring.
 
-use super::{ClockOffset, NotTaken, Server};
+use super::{ClockOffset, Server};
 use crate::address_group::AddressGroup;
 use crate::decimal::Time;
 use crate::locations::{NeighborId, Stamp, Verdict, Version};
@@ -25,6 +25,7 @@ use crate::newcomers::{Newcomers, Share};
 use crate::watch::HeardFrom;
 use reactor::DelayedCall;
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,6 +41,30 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// While the table is nearly full, each piece of news has this many entries looked at. So the sweep has passed the
 /// whole table before it is full: a sixteenth of it is free at the beginning.
 const SWEPT_FOR_NEWS: usize = 32;
+
+/// Why a server does not take what a client said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// The memory for locations is used up.
+    NoRoom,
+    /// It is about a new client, and the peer's address has brought too many of those.
+    BeyondShare,
+    /// It is about a new client, and our clock shows a time before that up to which the herd has forgotten.
+    ClockBehind,
+    /// The client is not known.
+    Unknown,
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotTaken::NoRoom => "there is no room for another client",
+            NotTaken::BeyondShare => "its address has brought more new clients than its share",
+            NotTaken::ClockBehind => "our clock is behind what the herd has already forgotten",
+            NotTaken::Unknown => "the client is not known",
+        })
+    }
+}
 
 /// What a server needs for it.
 #[derive(Default)]
