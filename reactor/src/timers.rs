@@ -245,7 +245,10 @@ impl Timers {
     fn move_to(&self, call: &Rc<Call>, time: Instant) {
         let earlier = time < call.time.get();
         call.time.set(time);
-        self.report(|| Kind::TimerMoved { timer: call.id, delay: time.saturating_duration_since(self.now.get()) });
+        self.report(|| {
+            let delay = time.checked_duration_since(self.now.get()).unwrap_or_default();
+            Kind::TimerMoved { timer: call.id, delay }
+        });
         // A call without an entry has been taken out because it is due: `begin` looks at its time.
         if earlier && call.entry.get() != NO_ENTRY {
             self.push(call.clone());

@@ -88,7 +88,7 @@ impl Driver for TracingDriver {
         }
         let (begin, before) = (self.now(), events.len());
         let result = self.inner.poll(timeout, events);
-        let took = self.now().saturating_duration_since(begin);
+        let took = self.now().checked_duration_since(begin).unwrap_or_default();
         let new = &events[before..];
         self.scope.call(Call::Poll { timeout, took }, Outcome::of(&result, |()| new.len()));
         for event in new {

@@ -30,7 +30,7 @@ use super::{Core, Reactor};
 use crate::deferred::tell_lost;
 use crate::driver::{Event, Readiness, Signal};
 use crate::error::RunError;
-use crate::trace::{CallbackKind, Kind, Phase, WaitsFor};
+use crate::trace::{CallbackKind, Kind, Phase, Scope, WaitsFor};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl Turn {
         core.driver.borrow_mut().poll(timeout, &mut self.events).map_err(RunError::Poll)?;
         core.read_clock(); // The poll may have slept: what follows begins now.
 
-        core.trace_phase(Phase::Events);
+        let scope = core.work.trace.as_deref(); // Looked up once for the five phases.
+        trace_phase(scope, Phase::Events);
         for event in &self.events {
             match event {
                 Event::Ready(readiness) => core.dispatch(*readiness),
@@ -64,14 +65,14 @@ impl Turn {
         }
         // After the events: those served existing connections, and new connections must not starve them.
         core.continue_accepting();
-        core.trace_phase(Phase::Calls);
+        trace_phase(scope, Phase::Calls);
         core.make_calls_from_threads();
         core.make_soon_calls();
-        core.trace_phase(Phase::Timers);
+        trace_phase(scope, Phase::Timers);
         self.make_due_calls(core);
-        core.trace_phase(Phase::Flush);
+        trace_phase(scope, Phase::Flush);
         core.attend_to_all();
-        core.trace_phase(Phase::Ends);
+        trace_phase(scope, Phase::Ends);
         core.deliver_ends();
         Ok(())
     }
@@ -86,7 +87,8 @@ impl Turn {
             if let Some(begun) = timers.begin(due) {
                 let asked = &begun.asked;
                 let describe = |out: &mut Description| {
-                    out.timer(begun.id, timers.now().saturating_duration_since(begun.due)).place(asked.place);
+                    let late = timers.now().checked_duration_since(begun.due).unwrap_or_default();
+                    out.timer(begun.id, late).place(asked.place);
                     out.write_fmt(format_args!("the delayed call requested at {asked}"))
                 };
                 asked.context.run(|| core.run_callback(describe, begun.action));
@@ -107,13 +109,13 @@ impl Drop for TurnEnd<'_> {
     }
 }
 
-impl Core {
-    fn trace_phase(&self, phase: Phase) {
-        if let Some(scope) = &self.work.trace {
-            scope.begin_phase(phase);
-        }
+fn trace_phase(scope: Option<&Scope>, phase: Phase) {
+    if let Some(scope) = scope {
+        scope.begin_phase(phase);
     }
+}
 
+impl Core {
     fn trace_turn(&self, timeout: Option<Duration>, longest: Option<Duration>) {
         let Some(scope) = &self.work.trace else { return };
         let waits_for = match timeout {

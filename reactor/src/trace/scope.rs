@@ -82,7 +82,7 @@ impl Scope {
     }
 
     fn now(&self) -> Duration {
-        (self.clock)().saturating_duration_since(self.began)
+        (self.clock)().checked_duration_since(self.began).unwrap_or_default()
     }
 
     /// Reports a call to the driver.
