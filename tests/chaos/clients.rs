@@ -13,6 +13,10 @@ use std::time::{Duration, UNIX_EPOCH};
 /// How many clients move around.
 pub(crate) const CLIENTS: usize = 40;
 
+/// How many places they are at. A server keeps what is near a place, so a long run with ever new places would fill that
+/// cache for as long as it has room, and nobody could see a leak beside it.
+const PLACES: usize = 60;
+
 /// How long a visit may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -55,7 +59,8 @@ pub(crate) fn visit(
         let late = Duration::from_millis([0, 0, 0, 40, 2000][random.below(5)]);
         let time = now.saturating_sub(late);
         let nanos = if random.once_in(8) { 0 } else { time.subsec_nanos() };
-        let location = format!("+{}.{:04}-{}.5", random.below(90), random.below(10_000), random.below(180));
+        let place = random.below(PLACES);
+        let location = format!("+{}.25-{}.5", place, 2 * place);
         Said::IamAt { client, location, time: format!("{}.{nanos:09}", time.as_secs()) }
     });
     let said = said.collect();
