@@ -4,11 +4,15 @@
 
 mod clients;
 mod files;
+mod herd;
 mod listings;
 mod servers;
 mod sizes;
 mod tiny_oracle;
 mod tiny_reactor;
+#[path = "../util/mod.rs"]
+#[expect(dead_code, reason = "other tests end servers and read logs")]
+mod util;
 
 /// Its test is part of what it shows. `cargo test` runs it here: it builds an example, and does not run its tests.
 #[path = "../../examples/10_key_value.rs"]
@@ -20,7 +24,7 @@ use std::process::Command;
 
 /// Examples that do not end by themselves, or that need a server. Each has a test of its own, in `servers` or
 /// `clients`; those of STARTTLS in `tests/starttls_example.rs`.
-const DRIVEN: [&str; 14] = [
+const DRIVEN: [&str; 16] = [
     "03_echo",
     "04_blocked_echo",
     "06_chat",
@@ -29,8 +33,10 @@ const DRIVEN: [&str; 14] = [
     "10_key_value",
     "client_service",
     "echo_client",
+    "standard_io",
     "starttls_client",
     "starttls_server",
+    "tiny_herd",
     "tiny_reactor",
     "udp_echo",
     "unix_echo",
