@@ -138,15 +138,26 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a TOML file.
+    /// Reads the TOML file of a herd.
     ///
     /// # Errors
     /// If the file cannot be read, or is not a configuration (see [`parse`](Config::parse)).
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = read_file(path, MAX_SIZE)
+        Config::parse(&Config::text_of(path)?, &path.display().to_string())
+    }
+
+    /// Reads a TOML file for somebody who needs no server of it, only `[places]`: it need not name any.
+    ///
+    /// # Errors
+    /// As [`read`](Config::read).
+    pub fn read_without_servers(path: &Path) -> Result<Config, ConfigError> {
+        Config::parse_without_servers(&Config::text_of(path)?, &path.display().to_string())
+    }
+
+    fn text_of(path: &Path) -> Result<String, ConfigError> {
+        read_file(path, MAX_SIZE)
             .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
-            .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))?;
-        Config::parse(&text, &path.display().to_string())
+            .map_err(|error| ConfigError(format!("cannot read the configuration {}: {error}", path.display())))
     }
 
     /// Reads the file, if there is one; otherwise it is the paper's herd.
@@ -160,8 +171,17 @@ impl Config {
     /// Reads a TOML text. `source` is its name in error messages.
     ///
     /// # Errors
-    /// If it is not TOML, or does not describe a herd.
+    /// If it is not TOML, or does not describe a herd: it must name the servers.
     pub fn parse(text: &str, source: &str) -> Result<Config, ConfigError> {
+        let config = Config::parse_without_servers(text, source)?;
+        // Whether it has `[servers]` shows in nothing else: without it, the servers are those of the paper.
+        let names_servers = DeTable::parse(text).is_ok_and(|table| table.get_ref().contains_key("servers"));
+        let missing = "no server is named: [servers.NAME] is missing; without --config, the herd is the paper's";
+        names_servers.then_some(config).ok_or_else(|| Reader { text, source }.error_at(0, missing))
+    }
+
+    /// The same, but it need not name servers.
+    fn parse_without_servers(text: &str, source: &str) -> Result<Config, ConfigError> {
         let reader = Reader { text, source };
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);

@@ -54,7 +54,9 @@ pub(super) fn parse(values: &[String], config: Option<PathBuf>) -> Result<Option
 
 /// Asks, waits, and prints.
 pub(super) fn run(question: &PlacesOptions) -> Result<(), String> {
-    let config = Config::read_or_default(question.config.as_deref()).map_err(|error| error.to_string())?;
+    // It asks a service, and no server: the file need not name any.
+    let config = question.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read_without_servers);
+    let config = config.map_err(|error| error.to_string())?;
     let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
     let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;

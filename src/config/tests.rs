@@ -1,12 +1,25 @@
 use super::*;
 
 fn parse(text: &str) -> Result<Config, String> {
-    Config::parse(text, "herd.toml").map_err(|error| error.0)
+    Config::parse_without_servers(text, "herd.toml").map_err(|error| error.0)
 }
 
 #[track_caller]
 fn refuse(text: &str, message: &str) {
     assert_eq!(parse(text).unwrap_err(), message);
+}
+
+#[test]
+fn the_file_of_a_herd_names_its_servers() {
+    let herd = |text: &str| Config::parse(text, "herd.toml").map_err(|error| error.0);
+    for text in ["[places]\nprovider = \"offline\"\n", "[limits]\n", "[log]\nlevel = \"debug\"\n", "[tls]\n"] {
+        let missing = "no server is named: [servers.NAME] is missing; without --config, the herd is the paper's";
+        assert_eq!(herd(text).unwrap_err(), format!("herd.toml, line 1: {missing}"), "{text}");
+        assert!(herd(&format!("{text}[servers.A]\naddress = \"h:1\"\n")).is_ok(), "{text}");
+    }
+    // What is wrong in it comes first: it has a line.
+    assert!(herd("[limits]\nline = 1\n").unwrap_err().contains("line 2: line 1 is not"));
+    assert!(herd("[servers]\n").unwrap_err().contains("at least one server"));
 }
 
 #[test]

@@ -35,6 +35,16 @@ fn servers_that_no_link_joins_get_a_warning() {
     assert_eq!(output.matches("warning").count(), 2, "{output}");
 }
 
+/// A herd of one server.
+const SERVER: &str = "[servers.Alford]\naddress = \"127.0.0.1:12200\"\n";
+
+#[test]
+fn a_file_that_names_no_server_is_a_mistake() {
+    let (code, output, errors) = check("[places]\nprovider = \"offline\"\n", &[]);
+    assert_eq!((code, &*output), (Some(1), ""));
+    assert!(errors.starts_with("proxyherd: herd.toml, line 1: no server is named: "), "{errors}");
+}
+
 #[test]
 fn a_mistake_ends_the_check_with_its_line() {
     let (code, output, errors) = check("[limits]\nline = 1\n", &[]);
@@ -44,9 +54,10 @@ fn a_mistake_ends_the_check_with_its_line() {
 
 #[test]
 fn files_that_the_configuration_names_are_read_too() {
-    let (code, output, errors) = check("[places]\nprovider = \"google\"\nca_file = \"missing.pem\"\n", &[KEY]);
+    let (code, output, errors) =
+        check(&format!("[places]\nprovider = \"google\"\nca_file = \"missing.pem\"\n{SERVER}"), &[KEY]);
     assert_eq!((code, &*output), (Some(1), ""));
     assert!(errors.contains("herd.toml, line 3: ca_file: ") && errors.contains("missing.pem"), "{errors}");
-    let (code, _, errors) = check("[places]\nprovider = \"google\"\n", &[]);
+    let (code, _, errors) = check(&format!("[places]\nprovider = \"google\"\n{SERVER}"), &[]);
     assert!(code == Some(1) && errors.contains("needs a key"), "{errors}");
 }
