@@ -7,11 +7,16 @@
 use crate::diagnostics::{is_first_at, tell};
 use crate::error::StartTlsError;
 use crate::{Address, Context};
+use log::Level;
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
+
+/// A place in the program.
+type Place = &'static Location<'static>;
 
 /// When more than this many bytes wait to be sent, a producer is paused: 64 KiB, as in Twisted.
 pub const HIGH_WATER: usize = 64 * 1024;
@@ -374,15 +379,75 @@ pub(crate) fn tell_late_write(pieces: &[&[u8]], place: &'static Location<'static
     }
 }
 
-/// Tells that the write at `place` found too many bytes waiting, so that `connection` is broken off.
-#[cold]
-pub(crate) fn tell_full(waiting: usize, place: &'static Location<'static>, connection: &dyn fmt::Display) {
-    tell!(
-        Warn,
-        "reactor",
-        "the peer does not read: {waiting} bytes wait to be sent to it, and the write at {place} is \
-        one too many. Broken off: {connection}"
-    );
+/// How many bytes may wait to be sent on one connection, and what the program is told of it.
+#[derive(Debug)]
+pub(crate) struct WriteLimit {
+    /// A write that finds this many bytes or more ends the connection.
+    most: Cell<usize>,
+    /// A write that finds fewer than this has nothing to do with the limit.
+    near: Cell<usize>,
+    warned: Cell<Warned>,
+}
+
+/// Whether the program was told that a peer does not read, while there was still time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Warned {
+    No,
+    /// Of another connection, at the same place in the program.
+    OfAnother,
+    OfThis,
+}
+
+impl WriteLimit {
+    pub(crate) fn new() -> WriteLimit {
+        let limit = WriteLimit { most: Cell::default(), near: Cell::default(), warned: Cell::new(Warned::No) };
+        limit.set(MAX_BUFFERED);
+        limit
+    }
+
+    pub(crate) fn set(&self, most: usize) {
+        self.most.set(most);
+        self.near.set((most / 2).max(HIGH_WATER).min(most));
+    }
+
+    /// Whether a write that finds `waiting` bytes ends the connection. Before the write, not after it: one write alone
+    /// never passes the limit, however large it is. The program has handed that over itself, and the peer has had no
+    /// chance to read it. `place` is that of a write by the program.
+    #[inline]
+    pub(crate) fn is_passed(&self, waiting: usize, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
+        waiting >= self.near.get() && self.is_passed_or_near(waiting, place, described)
+    }
+
+    /// Half of the limit is told once for each place: an operator can still look at the connection then. Its end is no
+    /// news after that; a logger hears it, standard error does not.
+    #[cold]
+    fn is_passed_or_near(&self, waiting: usize, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
+        let most = self.most.get();
+        let is_passed = waiting >= most;
+        let Some(place) = place else { return is_passed };
+        if is_passed {
+            let level = if self.warned.get() == Warned::OfThis { Level::Info } else { Level::Warn };
+            tell!(
+                at level,
+                "reactor",
+                "the peer does not read: {waiting} bytes wait to be sent to it, and the write at {place} is \
+                one too many. Broken off: {}",
+                described()
+            );
+        } else if self.warned.get() == Warned::No {
+            self.warned.set(if is_first_at(place) { Warned::OfThis } else { Warned::OfAnother });
+            if self.warned.get() == Warned::OfThis {
+                tell!(
+                    Warn,
+                    "reactor",
+                    "the peer does not read: {waiting} bytes wait to be sent to it, and the write at {place} adds \
+                    more. With {most} bytes it is broken off: {}",
+                    described()
+                );
+            }
+        }
+        is_passed
+    }
 }
 
 /// What this connection receives is written to another. While the other is full, this one does not read, so its peer

@@ -12,7 +12,7 @@ use super::error::{ErrorContext, TlsError, looks_like_tls};
 use super::session::TlsSession;
 use super::verifier::Refusals;
 use crate::error::StartTlsError;
-use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend, tell_full, tell_late_write};
+use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WriteLimit, tell_late_write};
 use crate::{Address, Context, DelayedCall, Producer, Reason, Transport};
 use rustls::Connection;
 use std::any::Any;
@@ -90,8 +90,8 @@ pub(super) struct TlsBackend {
     pauses_after_handshake: Cell<bool>,
     /// Bytes that a layer above this one holds back.
     held_back: Cell<usize>,
-    /// Above this many waiting bytes, early or written, the next write aborts the connection.
-    max_buffered: Cell<usize>,
+    /// How many bytes may wait, early or written.
+    write_limit: WriteLimit,
     /// Whether early bytes above [`HIGH_WATER`] pause reading. Later the transport below sees to that.
     pauses_when_full: Cell<bool>,
     pub(super) profile: Rc<Profile>,
@@ -145,7 +145,7 @@ impl TlsBackend {
             is_producer_awaited: Cell::new(false),
             pauses_after_handshake: Cell::new(false),
             held_back: Cell::new(0),
-            max_buffered: Cell::new(MAX_BUFFERED),
+            write_limit: WriteLimit::new(),
             pauses_when_full: Cell::new(pauses_when_full),
             profile,
         })
@@ -343,10 +343,7 @@ impl TransportBackend for TlsBackend {
             }
             return;
         }
-        // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
-        // handed that over itself, and the peer has had no chance to read it.
-        if self.buffered() >= self.max_buffered.get() {
-            tell_full(self.buffered(), place, &self.described());
+        if self.write_limit.is_passed(self.buffered(), Some(place), || self.described()) {
             self.reason.borrow_mut().get_or_insert(Reason::BufferFull);
             return self.lower.abort_connection();
         }
@@ -455,7 +452,7 @@ impl TransportBackend for TlsBackend {
     }
 
     fn set_max_buffered(&self, bytes: usize) {
-        self.max_buffered.set(bytes);
+        self.write_limit.set(bytes);
     }
 
     fn set_held_back(&self, bytes: usize) {

@@ -9,7 +9,7 @@ use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
 use crate::event_loop::work_queue::Place;
 use crate::trace::Kind;
-use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport, tell_full, tell_late_write};
+use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport, tell_late_write};
 use crate::{Address, Context, Producer, Reason, Transport};
 use std::rc::Rc;
 
@@ -19,12 +19,7 @@ impl Connection {
         if self.life.get() == ConnectionState::Ended || !self.sending.takes_writes() {
             return self.note_late_write(pieces, place);
         }
-        // Before the write, not after it: one write alone never passes the limit, however large it is. The program has
-        // handed that over itself, and the peer has had no chance to read it.
-        if self.sending.buffered() >= self.sending.max_buffered() {
-            if let Some(place) = place {
-                tell_full(self.sending.buffered(), place, &self.described());
-            }
+        if self.sending.limit().is_passed(self.sending.buffered(), place, || self.described()) {
             return self.end(Reason::BufferFull);
         }
         let waiting = self.sending.push(pieces, &self.work.blocks);
@@ -150,7 +145,7 @@ impl TransportBackend for Connection {
     }
 
     fn set_max_buffered(&self, bytes: usize) {
-        self.sending.set_max_buffered(bytes);
+        self.sending.limit().set(bytes);
     }
 
     fn set_held_back(&self, bytes: usize) {

@@ -24,7 +24,7 @@ use crate::foreign::Foreign;
 use crate::outgoing::{Blocks, Outgoing};
 use crate::timers::DelayedCall;
 use crate::trace::CallbackKind;
-use crate::transport::{HIGH_WATER, MAX_BUFFERED};
+use crate::transport::{HIGH_WATER, WriteLimit};
 use crate::{Context, Producer, Reason};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -36,8 +36,8 @@ pub(super) struct Sending {
     bytes_sent: Cell<u64>,
     /// Bytes that a layer above has not written yet. They count for the producer alone.
     held_back: Cell<usize>,
-    /// A write that finds this many bytes or more in `out` aborts the connection.
-    max_buffered: Cell<usize>,
+    /// How many bytes may wait in `out`.
+    limit: WriteLimit,
     edge: Cell<Edge>,
     side: Cell<OurSide>,
     /// A half-close was asked for. A close may have followed before it was carried out.
@@ -93,7 +93,7 @@ impl Sending {
             out: RefCell::default(),
             bytes_sent: Cell::new(0),
             held_back: Cell::new(0),
-            max_buffered: Cell::new(MAX_BUFFERED),
+            limit: WriteLimit::new(),
             edge: Cell::new(Edge::Writable),
             side: Cell::new(OurSide::Open),
             half_close_asked: Cell::new(false),
@@ -143,12 +143,8 @@ impl Sending {
         self.bytes_sent.get()
     }
 
-    pub(super) fn set_max_buffered(&self, bytes: usize) {
-        self.max_buffered.set(bytes);
-    }
-
-    pub(super) fn max_buffered(&self) -> usize {
-        self.max_buffered.get()
+    pub(super) fn limit(&self) -> &WriteLimit {
+        &self.limit
     }
 
     /// Puts `pieces` after the bytes that were written before. Returns the number of bytes that wait now.

@@ -16,6 +16,7 @@ use super::settings::{AgentSettings, Redirects};
 use crate::tls::{TlsClient, TlsConfigError, TrustRoots};
 use crate::{Deferred, Reactor, deferred};
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -88,10 +89,11 @@ impl Agent {
     pub fn request(&self, request: Request) -> Deferred<Response> {
         let reactor = self.pool.route().reactor();
         let end = reactor.map(|reactor| reactor.now() + self.settings().timeout.min(MAX_TIMEOUT));
+        let asked = Location::caller();
         match self.settings().redirects {
-            Redirects::None => exchange::start(&self.pool, request, end),
+            Redirects::None => exchange::start(&self.pool, request, asked, end),
             Redirects::Follow { limit } => {
-                Deferred::from_future(redirect::follow(self.pool.clone(), request, limit, end))
+                Deferred::from_future(redirect::follow(self.pool.clone(), request, asked, limit, end))
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::http::limits::HttpError;
 use crate::http::response::ResponseParser;
 use crate::{Connector, DelayedCall, Failure, Firer, Protocol, Reactor, Reason, Transport};
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ use std::time::Duration;
 pub(super) trait ConnectionUser {
     /// Where its request goes.
     fn origin(&self) -> &Origin;
+    /// Where the program made the request: a new connection for it is made on behalf of that code.
+    fn asked(&self) -> &'static Location<'static>;
     /// Whether only a new connection will do.
     fn needs_new_connection(&self) -> bool;
     /// `connection` is being made for it.

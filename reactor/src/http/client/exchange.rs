@@ -27,6 +27,7 @@ use crate::error::{ConnectError, TimeoutError};
 use crate::http::head::Head;
 use crate::{Connector, Deferred, DelayedCall, Failure, Firer, Producer, Reactor, Transport, deferred};
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub(super) struct Exchange {
     pool: Rc<Pool>,
     origin: Origin,
     request: Request,
+    /// Where the program asked for it.
+    asked: &'static Location<'static>,
     /// The program's Deferred. Taken out when it fires, as the response that it fires with holds the exchange.
     firer: Cell<Option<Firer<Response>>>,
     state: Cell<State>,
@@ -69,15 +72,20 @@ enum State {
 }
 
 /// Sends `request` and fires at the head of its response. At `end` all of it must be over, the body too. A redirect is
-/// a response like any other.
+/// a response like any other. `asked` is the place in the program that diagnostics of a new connection name.
 ///
 /// Fails with [`AgentError`]. Cancelling frees all that the request holds.
 #[track_caller]
-pub(super) fn start(pool: &Rc<Pool>, request: Request, end: Option<Instant>) -> Deferred<Response> {
+pub(super) fn start(
+    pool: &Rc<Pool>,
+    request: Request,
+    asked: &'static Location<'static>,
+    end: Option<Instant>,
+) -> Deferred<Response> {
     let (Some(reactor), Some(end)) = (pool.route().reactor(), end) else {
         return deferred::fail(AgentError::new(Stage::RequestNotSent, &request, ConnectError::Cancelled));
     };
-    let exchange = Exchange::new(pool, &reactor, request, end);
+    let exchange = Exchange::new(pool, &reactor, request, asked, end);
     let unwanted = Rc::downgrade(&exchange);
     let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| {
         if let Some(exchange) = unwanted.upgrade() {
@@ -94,12 +102,19 @@ pub(super) fn start(pool: &Rc<Pool>, request: Request, end: Option<Instant>) -> 
 
 impl Exchange {
     /// An exchange with a running timer.
-    fn new(pool: &Rc<Pool>, reactor: &Reactor, request: Request, end: Instant) -> Rc<Exchange> {
+    fn new(
+        pool: &Rc<Pool>,
+        reactor: &Reactor,
+        request: Request,
+        asked: &'static Location<'static>,
+        end: Instant,
+    ) -> Rc<Exchange> {
         let exchange = Rc::new_cyclic(|this| Exchange {
             this: this.clone(),
             pool: pool.clone(),
             origin: Origin::of(request.url()),
             request,
+            asked,
             firer: Cell::new(None),
             state: Cell::new(State::Waiting),
             connector: RefCell::new(None),
@@ -241,6 +256,10 @@ impl Exchange {
 impl ConnectionUser for Exchange {
     fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    fn asked(&self) -> &'static Location<'static> {
+        self.asked
     }
 
     fn needs_new_connection(&self) -> bool {

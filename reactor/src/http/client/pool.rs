@@ -182,7 +182,7 @@ impl Pool {
         let origin = user.origin();
         let settings = self.route.settings().clone();
         let connection = ClientConnection::new(self.this.clone(), origin.clone(), settings, Rc::downgrade(user));
-        let Some(connector) = self.route.connect(connection.clone()) else { return };
+        let Some(connector) = self.route.connect(connection.clone(), user.asked()) else { return };
         self.open.set(self.open.get() + 1);
         self.hosts.borrow_mut().entry(origin.clone()).or_default().open += 1;
         user.connecting(connection, connector);

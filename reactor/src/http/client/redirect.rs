@@ -14,6 +14,7 @@ use crate::http::framing::is_redirect;
 use crate::http::head::Head;
 use crate::http::url::UrlError;
 use crate::{CancelledError, Failure, TimeoutError};
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -23,16 +24,17 @@ const MAX_BODY: usize = 64 * 1024;
 /// Maximum time for that; then the connection is given up.
 const MAX_BODY_TIME: Duration = Duration::from_secs(1);
 
-/// Sends `request` and follows at most `limit` redirects.
+/// Sends `request`, which the program asked for at `asked`, and follows at most `limit` redirects.
 pub(super) async fn follow(
     pool: Rc<Pool>,
     mut request: Request,
+    asked: &'static Location<'static>,
     limit: usize,
     end: Option<Instant>,
 ) -> Result<Response, Failure> {
     let mut previous = Vec::new();
     loop {
-        let response = exchange::start(&pool, request.clone(), end).await?;
+        let response = exchange::start(&pool, request.clone(), asked, end).await?;
         let next = match next(&request, response.head()) {
             Ok(None) => return Ok(response.with_previous(previous)),
             Ok(Some(_)) if previous.len() == limit => Err(RedirectError::TooMany { limit }),

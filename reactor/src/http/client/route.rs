@@ -15,9 +15,11 @@ use super::origin::Origin;
 use super::request::Request;
 use super::settings::AgentSettings;
 use super::tunnel::Tunnel;
+use crate::context::Asked;
 use crate::event_loop::WeakReactor;
 use crate::tls::{TlsClient, TlsConfigError};
 use crate::{Address, ClientFactory, Connector, Context, Destination, Failure, Protocol, Reactor};
+use std::panic::Location;
 use std::rc::Rc;
 
 /// What all connections of one agent have in common.
@@ -65,8 +67,12 @@ impl Route {
         }
     }
 
-    /// Begins to connect `connection`; `None` if the reactor is gone.
-    pub(super) fn connect(self: &Rc<Self>, connection: Rc<ClientConnection>) -> Option<Connector> {
+    /// Begins to connect `connection`, on behalf of the code at `asked`; `None` if the reactor is gone.
+    pub(super) fn connect(
+        self: &Rc<Self>,
+        connection: Rc<ClientConnection>,
+        asked: &'static Location<'static>,
+    ) -> Option<Connector> {
         let reactor = self.reactor()?;
         let destination = match &self.settings.proxy {
             Some(proxy) => Destination::from((proxy.host_name(), proxy.port())),
@@ -75,7 +81,7 @@ impl Route {
         let destination = destination.timeout(self.settings.connect_timeout).lookup_lane(self.settings.lookup_lane);
         let factory = ConnectionFactory { route: self.clone(), connection };
         // It does not belong to the request that needs it first: it is kept for others.
-        Some(Context::empty().run(|| reactor.connect_tcp(destination, factory)))
+        Some(Context::empty().run(|| reactor.connect_for(Asked::at(asked), destination, factory)))
     }
 
     /// The protocols on a new connection, one on top of the other: a tunnel, TLS, and the connection's own.
