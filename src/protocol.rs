@@ -157,7 +157,7 @@ impl HerdProtocol {
         // First, because it decides whether the client gets a reply. That does not make the ATs leave first: they are
         // queued on other connections, and the loop usually flushes this one, with the reply, earlier in the turn. If
         // we die in between, the client has its reply and no neighbor has the location: see docs/operating.md.
-        let taken = self.server.take_iamat(&at, &reply, self.asker());
+        let taken = self.server.take_iamat(&at, &reply, now, || self.asker());
         if taken.is_ok() {
             self.server.counters().iamat.add();
             reply.push(b'\n');

@@ -336,17 +336,24 @@ impl Server {
     }
 
     /// Takes what a client at `from` said, as an AT; `line` is the same AT as a line. If it is newer than what is
-    /// known, it is stored and flooded.
+    /// known, it is stored and flooded. `now` is what [`time`](Server::time) has returned in this callback. Where the
+    /// client is, is asked for a new client alone: most are known.
     ///
     /// # Errors
     /// Why the client must not get its reply.
-    pub fn take_iamat(&self, at: &At<'_>, line: &[u8], from: AddressGroup) -> Result<(), NotTaken> {
-        let heard = Stamp::from(self.time());
+    pub fn take_iamat(
+        &self,
+        at: &At<'_>,
+        line: &[u8],
+        now: Time,
+        from: impl FnOnce() -> AddressGroup,
+    ) -> Result<(), NotTaken> {
+        let heard = Stamp::from(now);
         let version = Version { client: at.iamat.client, time: at.iamat.time, heard, line };
         let verdict = {
             let mut locations = self.locations.borrow_mut();
             let horizon = locations.horizon();
-            locations.offer_version(&version, None, || self.admit(heard, horizon, from))
+            locations.offer_version(&version, None, || self.admit(heard, horizon, from()))
         };
         self.watch.heard(at, line, HeardFrom::Client, &verdict);
         self.spread(&verdict, at.iamat.client, None);
