@@ -270,6 +270,10 @@ impl Drop for Run {
         core.calls_from_threads.blocked.end(ThreadError::Stopped);
         core.lifecycle.state.set(State::Stopped);
         deferred::end_run();
+        // The program may end here by a signal, without dropping the reactor.
+        if let Some(scope) = &core.work.trace {
+            scope.flush();
+        }
     }
 }
 

@@ -54,6 +54,17 @@ fn a_loop_that_waits_has_written_what_it_did() {
 }
 
 #[test]
+fn a_run_that_has_ended_is_written_though_the_reactor_lives() {
+    let path = file("run");
+    let reactor = Reactor::traced(Trace::new(TraceFile::create(&path).unwrap()), Settings::default()).unwrap();
+    reactor.stop();
+    reactor.run().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(Events::parse(&text).of_kind("turn_end").len(), 1, "{text}");
+}
+
+#[test]
 fn a_ring_keeps_the_last_events() {
     let (ring, reader) = Ring::new(10);
     let reactor = Reactor::traced(Trace::new(ring), Settings::default()).unwrap();
