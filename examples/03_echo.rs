@@ -10,14 +10,11 @@ impl Protocol for Echo {
 }
 
 fn main() -> Result<(), reactor::Failure> {
-    let reactor = Reactor::new()?;
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned());
-    let port = reactor.listen_tcp(&*address, |_peer| Echo)?;
-    println!("listening on {0}; try: nc {1} {2}", port.host(), port.host().ip(), port.host().port());
-    println!("next: cargo run --example 04_blocked_echo");
+    let (reactor, at) = (Reactor::new()?, std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned()));
+    println!("listening on {}\nnext: cargo run --example 04_blocked_echo", reactor.listen_tcp(at, |_| Echo)?.host());
     Ok(reactor.run()?)
 }
 
 // Prints:
-// listening on 127.0.0.1:8007; try: nc 127.0.0.1 8007
+// listening on 127.0.0.1:8007
 // next: cargo run --example 04_blocked_echo

@@ -28,7 +28,6 @@ fn main() -> Result<(), reactor::Failure> {
     let (reactor, (done, firer)) = (Reactor::new()?, Deferred::new());
     let address: std::net::SocketAddr = std::env::args().nth(1).unwrap_or_default().parse()?;
     let tls = TlsClient::new(&reactor, &TrustRoots::from_pem_file("server.pem")?, &[])?;
-    let client = |_peer| LineReceiver::new(Client(firer));
-    let connected = tls.connect_plain_first(&reactor, address, "example.com", client);
+    let connected = tls.connect_plain_first(&reactor, address, "example.com", |_| LineReceiver::new(Client(firer)));
     reactor.run_until(connected.add_callback(|_transport| done))
 }

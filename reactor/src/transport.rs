@@ -2,7 +2,13 @@
 //!
 //! [`Transport`] has the contract of all its methods.
 //!
-//! Next: [`datagram.rs`](mod@crate::datagram), the same two contracts for UDP.
+//! Next: [`transport/producer.rs`](../../src/reactor/transport/producer.rs.html), what writes to it again and again.
+
+mod meter;
+mod producer;
+
+pub use meter::{Direction, Meter};
+pub use producer::Producer;
 
 use crate::diagnostics::{is_first_at, tell};
 use crate::error::StartTlsError;
@@ -24,35 +30,6 @@ pub const HIGH_WATER: usize = 64 * 1024;
 /// A write aborts the connection if this many bytes or more wait to be sent before it, unless
 /// [`Transport::set_max_buffered`] sets another limit: 64 MiB. A write that begins below the limit is taken whole.
 pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
-
-/// Something that writes to a transport again and again, and can be told to wait. Twisted's `IPushProducer`.
-///
-/// The loop calls these methods, never from inside a call that the producer makes.
-///
-/// A [`Transport`] is a producer: of what it receives. A proxy registers each of its two connections with the other.
-/// [`producers`](crate::producers) has producers for files and for bytes in memory.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a `Producer`",
-    label = "a `Producer` is wanted here",
-    note = "a `Transport` is one, of what it receives",
-    note = "files and bytes have `producers::send_file` and `producers::send_bytes`"
-)]
-pub trait Producer {
-    /// Whether it writes only when it is asked: Twisted's `IPullProducer`. Then `resume_producing` asks for one piece,
-    /// each time that everything has gone out, the first time soon after it was registered, and it is never told to
-    /// pause. One that has nothing to write is asked again when something happens on the connection, and not before.
-    ///
-    /// Asked once, inside [`Transport::register_producer`].
-    fn is_pull(&self) -> bool {
-        false
-    }
-    /// Too many bytes wait to be sent. Write no more until `resume_producing`.
-    fn pause_producing(&self);
-    /// Everything has gone out. Write again.
-    fn resume_producing(&self);
-    /// The connection is gone. Write no more.
-    fn stop_producing(&self) {}
-}
 
 /// When TCP probes a silent peer; see [`Transport::set_keep_alive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +73,11 @@ pub trait TransportBackend {
     fn set_max_buffered(&self, bytes: usize);
     fn set_held_back(&self, _bytes: usize) {}
     fn linger_on_close(&self) {}
+    fn below(&self) -> Option<Transport> {
+        None
+    }
+    fn add_meter(&self, _meter: Rc<dyn Meter>) {}
+    fn meter_refilled(&self) {}
     fn set_no_delay(&self, on: bool);
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>);
     fn start_tls(&self, _unprocessed: &[u8]) -> Result<(), StartTlsError> {
@@ -313,6 +295,32 @@ impl Transport {
         self.0.linger_on_close();
     }
 
+    /// Has `meter` decide how many bytes this connection reads and writes, from now on. A connection may have several
+    /// meters; the strictest decides. Bytes that wait for it count as any that wait to be sent; and what is not read
+    /// fills the buffers of the system, so the peer has to wait. TLS counts with all that it adds. A transport that
+    /// exists only in memory has no use for a meter.
+    ///
+    /// The connection holds its meters until its end. [`Bandwidth`](crate::policies::Bandwidth) is made of this.
+    pub fn add_meter(&self, meter: Rc<dyn Meter>) {
+        match self.below() {
+            Some(below) => below.add_meter(meter),
+            None => self.0.add_meter(meter),
+        }
+    }
+
+    /// The transport on which this one stands, if it is a layer such as TLS.
+    pub fn below(&self) -> Option<Transport> {
+        self.0.below()
+    }
+
+    /// Says that a meter has room again. The loop asks all of them soon.
+    pub fn meter_refilled(&self) {
+        match self.below() {
+            Some(below) => below.meter_refilled(),
+            None => self.0.meter_refilled(),
+        }
+    }
+
     /// Sets whether small pieces are sent at once, or gathered until the peer has acknowledged the last
     /// (`TCP_NODELAY`; gathering is the system's default).
     pub fn set_no_delay(&self, on: bool) {
@@ -447,36 +455,6 @@ impl WriteLimit {
             }
         }
         is_passed
-    }
-}
-
-/// What this connection receives is written to another. While the other is full, this one does not read, so its peer
-/// has to wait. When the other is gone, this one closes. If the other was this one's producer in turn, as in a proxy,
-/// the program unregisters it when its last byte has come: see `examples/09_proxy.rs`.
-impl Producer for Transport {
-    fn pause_producing(&self) {
-        Transport::pause_producing(self);
-    }
-    fn resume_producing(&self) {
-        Transport::resume_producing(self);
-    }
-    fn stop_producing(&self) {
-        self.lose_connection();
-    }
-}
-
-impl<P: Producer + ?Sized> Producer for Rc<P> {
-    fn is_pull(&self) -> bool {
-        (**self).is_pull()
-    }
-    fn pause_producing(&self) {
-        (**self).pause_producing();
-    }
-    fn resume_producing(&self) {
-        (**self).resume_producing();
-    }
-    fn stop_producing(&self) {
-        (**self).stop_producing();
     }
 }
 

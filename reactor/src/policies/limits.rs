@@ -4,7 +4,7 @@
 //! long enough, the new one is closed. The table of addresses has an entry for each address with an open connection, so
 //! the limit in all is its limit too.
 //!
-//! Next: `timeout.rs`, a time limit that a protocol holds.
+//! Next: `bucket.rs`, the first step to a limit on bandwidth.
 
 use super::clock::PolicyClock;
 use super::idle_list::IdleList;
@@ -133,7 +133,7 @@ impl ConnectionLimits {
     }
 
     /// A factory that makes the protocols of `inner`, within the limits.
-    pub fn factory(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
+    pub fn factory<F: Factory + 'static>(&self, inner: F) -> impl Factory + use<F> {
         Limiting { limits: self.clone(), inner }
     }
 

@@ -1,4 +1,4 @@
-//! Limits around a [`Factory`](crate::Factory): how many connections, from where, and for how long. Twisted's
+//! Limits around a [`Factory`](crate::Factory): how many connections, from where, for how long, and how fast. Twisted's
 //! `twisted.protocols.policies`.
 //!
 //! A policy takes a factory and gives a factory, so policies stand inside each other in any order:
@@ -30,21 +30,25 @@
 //! |---|---|
 //! | `LimitTotalConnectionsFactory` | [`ConnectionLimits::total`]; without `overflowProtocol`: see below |
 //! | `LimitConnectionsByPeer` | [`ConnectionLimits::per_address`], IPv6 by the /64 |
+//! | `ThrottlingFactory`, `htb` | [`Bandwidth`] |
 //! | `TimeoutFactory`, `TimeoutProtocol` | [`Timeouts`] |
 //! | `TimeoutMixin` | [`Timeout`], a value in the protocol |
 //! | `WrappingFactory`, `ProtocolWrapper` | none: a protocol that holds a `Box<dyn Protocol>` is a wrapper |
 //!
 //! A peer that is refused is told nothing. To be spoken to costs as much as to be served, so an `overflowProtocol`
-//! would be a second, unlimited number of connections. `ThrottlingFactory`, a limit on bandwidth, is not there yet.
+//! would be a second, unlimited number of connections.
 //!
 //! Next: [`clock.rs`](../../src/reactor/policies/clock.rs.html), the time of a policy.
 
+mod bandwidth;
+mod bucket;
 mod clock;
 mod idle_list;
 mod limits;
 mod timeout;
 mod timeouts;
 
+pub use bandwidth::{Bandwidth, BandwidthCounts};
 pub use clock::{PolicyClock, PolicyTime};
 pub use limits::{ConnectionCounts, ConnectionLimits};
 pub use timeout::Timeout;

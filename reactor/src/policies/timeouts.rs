@@ -91,7 +91,7 @@ impl Timeouts {
     }
 
     /// A factory that makes the protocols of `inner`, each with these limits.
-    pub fn factory(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
+    pub fn factory<F: Factory + 'static>(&self, inner: F) -> impl Factory + use<F> {
         Timing { timeouts: self.clone(), inner }
     }
 

@@ -463,11 +463,12 @@ impl TransportBackend for TlsBackend {
     fn linger_on_close(&self) {
         self.lower.linger_on_close();
     }
-
+    fn below(&self) -> Option<Transport> {
+        Some(self.lower.clone())
+    }
     fn set_no_delay(&self, on: bool) {
         self.lower.set_no_delay(on);
     }
-
     fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
         self.lower.set_keep_alive(keep_alive);
     }
@@ -490,7 +491,6 @@ impl TransportBackend for TlsBackend {
     fn peer(&self) -> Address {
         self.lower.peer()
     }
-
     fn host(&self) -> Address {
         self.lower.host()
     }

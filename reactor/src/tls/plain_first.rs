@@ -316,6 +316,9 @@ impl TransportBackend for Switch {
     fn linger_on_close(&self) {
         self.current().linger_on_close();
     }
+    fn below(&self) -> Option<Transport> {
+        Some(self.lower.clone())
+    }
     fn set_no_delay(&self, on: bool) {
         self.current().set_no_delay(on);
     }

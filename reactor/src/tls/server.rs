@@ -225,7 +225,7 @@ impl TlsServer {
     }
 
     /// A factory that makes the protocols of `inner`, each inside TLS.
-    pub fn factory(&self, inner: impl Factory + 'static) -> impl Factory + 'static {
+    pub fn factory<F: Factory + 'static>(&self, inner: F) -> impl Factory + use<F> {
         TlsServerFactory { tls: self.clone(), begins: Begins::WithTls, inner }
     }
 

@@ -1,5 +1,6 @@
 //! Policies: limits on the number of connections and on their time, by hand and in the simulated world.
 
+mod bandwidth;
 mod cost;
 #[path = "../util/events.rs"]
 mod events;
@@ -43,7 +44,7 @@ fn address(from: &str) -> Address {
 }
 
 /// A factory of connections that note what they meet.
-pub(crate) fn noting(events: &Events) -> impl Factory + 'static {
+pub(crate) fn noting(events: &Events) -> impl Factory + use<> {
     let events = events.clone();
     move |_peer| Noting::new(&events)
 }

@@ -4,6 +4,7 @@ use super::*;
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, SerialNumber, date_time_ymd};
 use reactor::Deferred;
 use reactor::http::PageGetter;
+use reactor::policies::Bandwidth;
 use reactor::tls::{TlsClient, TlsServer, TrustRoots};
 use std::time::SystemTime;
 
@@ -378,4 +379,41 @@ fn bytes_written_after_the_end_of_a_tls_connection_are_dropped() {
     assert_eq!(transport.buffered(), 0);
     world.run_for(SECOND);
     assert_eq!(answers.all(), ["made", "end", "lost Done"]);
+}
+
+#[test]
+fn a_limit_on_bandwidth_holds_whether_it_stands_outside_tls_or_inside() {
+    let shape = |noting| Noting {
+        made: Box::new(|transport| {
+            transport.write(&[b'x'; 50_000]);
+            transport.lose_connection();
+        }),
+        ..noting
+    };
+    for stands_outside in [true, false] {
+        let (world, identity, events) = (world(1), Identity::new(), Events::default());
+        let (me, kept) = (identity.clone(), Rc::new(RefCell::new(None)));
+        let limits_kept = kept.clone();
+        world.host("server", move |reactor| {
+            let tls = TlsServer::new(reactor, &[&me.certificate], &me.key, &["http/1.1"]).unwrap();
+            let limits = Bandwidth::new(reactor).write_each(10_000).read_each(10_000);
+            *limits_kept.borrow_mut() = Some(limits.clone());
+            let build = move |_: Address| shape(Noting::new(&Events::default()));
+            match stands_outside {
+                true => reactor.listen_tcp("0.0.0.0:443", limits.factory(tls.factory(build))).unwrap(),
+                false => reactor.listen_tcp("0.0.0.0:443", tls.factory(limits.factory(build))).unwrap(),
+            };
+        });
+        identity.connect(&world, &events, |noting| noting);
+        let written = || kept.borrow().as_ref().unwrap().counts().written;
+        world.run_for(SECOND * 3);
+        assert!((30_000..=40_100).contains(&written()), "{} after 3 s", written());
+        world.run_for(SECOND * 3);
+        let all = events.all();
+        assert_eq!(
+            (all[0].as_str(), all[1].len(), &all[2..4]),
+            ("made", 50_005, &["end".into(), "lost Done".into()][..])
+        );
+        assert!(written() > 50_000, "with all that TLS adds: {}", written());
+    }
 }

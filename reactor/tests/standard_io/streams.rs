@@ -1,12 +1,14 @@
 //! Bytes in and out over pipes: ends, half-closes, back-pressure, readers that go away.
 
-use crate::events::Events;
+use crate::events::{Events, Noting};
 use crate::program::{Running, echo, open, program, reactor, run};
+use reactor::policies::Bandwidth;
 use reactor::{Address, Producer, Reason};
 use std::cell::RefCell;
 use std::io::{BufRead, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn what_comes_in_goes_out_and_the_end_of_the_input_ends_it_after_the_last_byte() {
@@ -201,4 +203,24 @@ fn a_protocol_that_pauses_keeps_its_input_waiting() {
     let told = program.finish();
     assert_eq!(told.last().unwrap(), "300000");
     assert!(told.iter().filter(|line| *line == "resumed").count() > 2, "{}", told.len());
+}
+
+#[test]
+fn a_limit_on_bandwidth_holds_bytes_back_and_loses_none() {
+    let work = || {
+        let (reactor, events) = (reactor(), Events::default());
+        let stopper = reactor.clone();
+        let limits = Bandwidth::new(&reactor).write_each(200_000).read_each(200_000).burst(Duration::ZERO);
+        let mut noting = Noting { lost: Box::new(move |_| stopper.stop()), ..Noting::new(&events) };
+        echo(&mut noting);
+        reactor.open_standard_io(limits.wrap(noting)).unwrap();
+        reactor.run().unwrap();
+        eprintln!("{} {}", limits.counts().written, limits.counts().waits > 0);
+    };
+    let mut program = Running::start(program("streams::a_limit_on_bandwidth_holds_bytes_back_and_loses_none", work));
+    let mut input = program.input.take().unwrap();
+    let writing = thread::spawn(move || input.write_all(&[b'x'; 100_000]).unwrap());
+    assert_eq!(program.output().len(), 100_000);
+    writing.join().unwrap();
+    assert_eq!(program.finish(), ["100000 true"]);
 }

@@ -35,7 +35,7 @@ use crate::context::Asked;
 use crate::driver::{Readiness, Stream, Token};
 use crate::foreign::Foreign;
 use crate::trace::{CallbackKind, Kind, Scope};
-use crate::transport::{TransportBackend, WeakTransport};
+use crate::transport::{Direction, Meter, TransportBackend, WeakTransport};
 use crate::{Address, Context, Protocol, Reason, Transport, UnixAddress};
 use lingering::Knowledge;
 pub(super) use lingering::Lingering;
@@ -70,6 +70,8 @@ pub(super) struct Connection {
     /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only
     /// once.
     told_to_stop: Cell<bool>,
+    /// They limit how much is read and written. Each policy adds one.
+    meters: RefCell<Vec<Rc<dyn Meter>>>,
     /// The layer that stands on this connection, such as TLS.
     layer_above: RefCell<Option<WeakTransport>>,
     /// Its peer is sure to send more than we read: see `lingering.rs`.
@@ -139,6 +141,7 @@ impl Connection {
             sending: Sending::new(),
             has_begun: Cell::new(false),
             told_to_stop: Cell::new(false),
+            meters: RefCell::default(),
             layer_above: RefCell::new(None),
             lingers_on_close: Cell::new(false),
             queued: Cell::new(false),
@@ -299,6 +302,7 @@ impl Connection {
         if let Some((producer, context)) = self.sending.take_producer() {
             context.run(|| core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing()));
         }
+        drop(self.meters.take());
         // Last, because the factory may connect again: the old protocol must know by then.
         if let Some(connector) = self.origin.connector() {
             connector.lost(core, &reason);
@@ -333,6 +337,7 @@ impl Connection {
         self.sending.clear(&self.work.blocks);
         drop(self.sending.take_producer());
         drop(self.stream.take());
+        drop(self.meters.take());
         if let Some(connector) = self.origin.connector() {
             connector.forget();
         }
@@ -357,6 +362,17 @@ impl Connection {
             });
             self.protocol.set(protocol);
         });
+    }
+
+    /// How many of `wanted` bytes the meters let go.
+    fn metered(&self, direction: Direction, wanted: usize) -> usize {
+        let meters = self.meters.borrow();
+        meters.iter().fold(wanted, |left, meter| if left == 0 { 0 } else { meter.room(direction, left).min(left) })
+    }
+
+    /// Tells the meters what has gone.
+    fn note_used(&self, direction: Direction, bytes: usize) {
+        self.meters.borrow().iter().for_each(|meter| meter.used(direction, bytes));
     }
 
     /// Has the loop call [`attend`](Connection::attend) in this turn or the next.

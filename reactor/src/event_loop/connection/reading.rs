@@ -22,6 +22,7 @@ use crate::Reason;
 use crate::driver::Readiness;
 use crate::event_loop::{BUFFER, Core};
 use crate::trace::Kind;
+use crate::transport::Direction;
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
@@ -32,6 +33,8 @@ pub(super) struct Reading {
     flow: Cell<Flow>,
     /// Whether a full send buffer pauses reading: `pause_when_full`.
     pause_when_full: Cell<bool>,
+    /// A meter lets nothing in at present.
+    waits_for_meter: Cell<bool>,
 }
 
 /// What the driver and the last read said about the socket.
@@ -72,6 +75,7 @@ impl Reading {
             edge: Cell::new(Edge::Drained),
             flow: Cell::new(Flow::Flowing),
             pause_when_full: Cell::new(pause_when_full),
+            waits_for_meter: Cell::new(false),
         }
     }
 
@@ -128,6 +132,10 @@ impl Reading {
         }
     }
 
+    pub(super) fn meter_refilled(&self) {
+        self.waits_for_meter.set(false);
+    }
+
     pub(super) fn set_pause_when_full(&self, on: bool) {
         self.pause_when_full.set(on);
     }
@@ -137,6 +145,7 @@ impl Reading {
         match (self.edge.get(), self.flow.get()) {
             (Edge::Ended, _) | (_, Flow::Paused(_)) => false,
             (_, Flow::Resuming) => true,
+            (_, Flow::Flowing) if self.waits_for_meter.get() => false,
             (Edge::Drained, Flow::Flowing) => false,
             (Edge::Readable | Edge::EndFollows, Flow::Flowing) => true,
         }
@@ -189,9 +198,14 @@ impl Connection {
             if !self.may_read() {
                 break; // The callback of the last read has paused, closed or ended us.
             }
+            let room = self.metered(Direction::In, BUFFER);
+            if room == 0 {
+                self.reading.waits_for_meter.set(true);
+                break;
+            }
             // The borrow ends before the callback: it may abort this connection, and an abort needs the stream.
             let result = match &mut *self.stream.borrow_mut() {
-                Some(stream) => stream.read(&mut buffer),
+                Some(stream) => stream.read(&mut buffer[..room]),
                 None => break,
             };
             let edge = &self.reading.edge;
@@ -204,8 +218,9 @@ impl Connection {
                     });
                 }
                 Ok(count) => {
+                    self.note_used(Direction::In, count);
                     // A short read has emptied the socket: this saves the read that would only say WouldBlock.
-                    if count < BUFFER && edge.get() == Edge::Readable {
+                    if count < room && edge.get() == Edge::Readable {
                         edge.set(Edge::Drained);
                     }
                     self.call(core, "data_received", |protocol, transport| {

@@ -9,7 +9,7 @@ use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
 use crate::event_loop::work_queue::Place;
 use crate::trace::Kind;
-use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WeakTransport, tell_late_write};
+use crate::transport::{HIGH_WATER, KeepAlive, Meter, TransportBackend, WeakTransport, tell_late_write};
 use crate::{Address, Context, Producer, Reason, Transport};
 use std::rc::Rc;
 
@@ -163,6 +163,18 @@ impl TransportBackend for Connection {
 
     fn linger_on_close(&self) {
         self.lingers_on_close.set(true);
+    }
+
+    fn add_meter(&self, meter: Rc<dyn Meter>) {
+        if self.stream.borrow().is_some() {
+            self.meters.borrow_mut().push(meter);
+        }
+    }
+
+    fn meter_refilled(&self) {
+        self.reading.meter_refilled();
+        self.sending.meter_refilled();
+        self.need_attention();
     }
 
     fn set_no_delay(&self, on: bool) {

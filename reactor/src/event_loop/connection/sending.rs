@@ -17,16 +17,17 @@
 
 use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
-use crate::driver::Readiness;
+use crate::driver::{Readiness, Stream};
 use crate::event_loop::Core;
 use crate::event_loop::callback::Description;
 use crate::foreign::Foreign;
 use crate::outgoing::{Blocks, Outgoing};
 use crate::timers::DelayedCall;
 use crate::trace::CallbackKind;
-use crate::transport::{HIGH_WATER, WriteLimit};
+use crate::transport::{Direction, HIGH_WATER, WriteLimit};
 use crate::{Context, Producer, Reason};
 use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub(super) struct Sending {
     /// How many bytes may wait in `out`.
     limit: WriteLimit,
     edge: Cell<Edge>,
+    /// A meter lets nothing out at present.
+    waits_for_meter: Cell<bool>,
     side: Cell<OurSide>,
     /// A half-close was asked for. A close may have followed before it was carried out.
     half_close_asked: Cell<bool>,
@@ -95,6 +98,7 @@ impl Sending {
             held_back: Cell::new(0),
             limit: WriteLimit::new(),
             edge: Cell::new(Edge::Writable),
+            waits_for_meter: Cell::new(false),
             side: Cell::new(OurSide::Open),
             half_close_asked: Cell::new(false),
             producer: RefCell::new(None),
@@ -186,7 +190,11 @@ impl Sending {
 
     /// Whether a flush would send something.
     pub(super) fn can_flush(&self) -> bool {
-        self.edge.get() == Edge::Writable && !self.out.borrow().is_empty()
+        self.edge.get() == Edge::Writable && !self.waits_for_meter.get() && !self.out.borrow().is_empty()
+    }
+
+    pub(super) fn meter_refilled(&self) {
+        self.waits_for_meter.set(false);
     }
 
     pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
@@ -244,6 +252,19 @@ impl Sending {
     }
 }
 
+/// `count` bytes of `slices`, after the first `skipped`.
+fn part_of<'a>(slices: &'a [IoSlice<'_>], mut skipped: usize, mut count: usize) -> Vec<IoSlice<'a>> {
+    let mut part = Vec::with_capacity(slices.len());
+    for slice in slices {
+        let rest = &slice[skipped.min(slice.len())..];
+        skipped -= slice.len() - rest.len();
+        let taken = &rest[..rest.len().min(count)];
+        count -= taken.len();
+        part.extend((!taken.is_empty()).then(|| IoSlice::new(taken)));
+    }
+    part
+}
+
 impl Connection {
     /// Sends as many of the waiting bytes as the socket takes.
     pub(super) fn flush(&self) {
@@ -253,7 +274,10 @@ impl Connection {
         }
         let before = sending.buffered();
         let result = match &mut *self.stream.borrow_mut() {
-            Some(stream) => sending.out.borrow_mut().flush(&self.work.blocks, |slices| stream.write_vectored(slices)),
+            Some(stream) => {
+                let write = |slices: &[IoSlice<'_>]| self.write_metered(&mut **stream, slices);
+                sending.out.borrow_mut().flush(&self.work.blocks, write)
+            }
             None => return,
         };
         let sent = before - sending.buffered(); // Nothing is written during a flush.
@@ -264,6 +288,7 @@ impl Connection {
             Ok(true) => {
                 self.changes_reading(|reading| reading.unpause(ReadPause::FullBuffer));
             }
+            Ok(false) if sending.waits_for_meter.get() => {}
             Ok(false) => sending.edge.set(Edge::Blocked),
             Err(error) => self.end(Reason::Lost(Arc::new(error))),
         }
@@ -274,6 +299,35 @@ impl Connection {
             // the timer has fired, and that has ended the connection.
             let _ = timer.reset(self.work.settings.close_timeout);
         }
+    }
+
+    /// Writes as much as the meters let out.
+    fn write_metered(&self, stream: &mut dyn Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.meters.borrow().is_empty() {
+            return stream.write_vectored(slices);
+        }
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut total = 0;
+        while total < offered {
+            let room = self.metered(Direction::Out, offered - total);
+            if room == 0 {
+                self.sending.waits_for_meter.set(true);
+                break;
+            }
+            match stream.write_vectored(&part_of(slices, total, room)) {
+                Ok(written) => {
+                    self.note_used(Direction::Out, written);
+                    total += written;
+                    if written < room {
+                        break; // It is full. The driver will report room.
+                    }
+                }
+                // The error comes again.
+                Err(_) if total > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if total == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(total) }
     }
 
     /// Pauses the producer above the mark, and resumes it when everything has been sent: always in pairs, and never
@@ -374,7 +428,9 @@ impl Connection {
             // After a half-close, bytes that wait are the peer's matter. When they have gone, the limit begins anew.
             let producer_is_silent =
                 me.sending.side.get() == OurSide::ProducerFinishes && me.sending.out.borrow().is_empty();
-            if me.life.get() == ConnectionState::Losing || producer_is_silent {
+            if me.sending.waits_for_meter.get() {
+                me.limit_the_close(); // Our own meter holds the bytes back, and not the peer.
+            } else if me.life.get() == ConnectionState::Losing || producer_is_silent {
                 me.end(Reason::FlushTimeout);
             }
         };
