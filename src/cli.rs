@@ -5,6 +5,7 @@
 mod ask;
 mod check;
 mod completions;
+mod event_loop;
 mod keys;
 mod man;
 mod outcome;

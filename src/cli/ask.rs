@@ -3,6 +3,7 @@
 //!
 //! Next: `main.rs`, and then the herd in a simulated world, `bin/herdsim/`.
 
+use super::event_loop::short_lived_event_loop;
 use super::outcome::print;
 use crate::address_group::AddressGroup;
 use crate::config::Config;
@@ -57,7 +58,7 @@ pub(super) fn run(question: &PlacesOptions) -> Result<(), String> {
     // It asks a service, and no server: the file need not name any.
     let config = question.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read_without_servers);
     let config = config.map_err(|error| error.to_string())?;
-    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
+    let reactor = short_lived_event_loop()?;
     let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
     for warning in places::warnings(&config.places) {

@@ -2,6 +2,7 @@
 //!
 //! Next: `cli/keys.rs`, the command that makes keys and certificates.
 
+use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
 use crate::config::{Config, Door, HostPort};
 use crate::identity::Identity;
@@ -14,7 +15,7 @@ use std::path::Path;
 /// Places service is not asked (`proxyherd places` does that).
 pub(super) fn run(file: &Path) -> Result<(), Error> {
     let config = Config::read(file).map_err(|error| error.to_string())?;
-    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
+    let reactor = short_lived_event_loop()?;
     let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
     let keys = keys(&reactor, &config)?;

@@ -15,6 +15,7 @@
 
 mod pem;
 
+use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
 use crate::config::Config;
 use crate::identity::{AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE};
@@ -22,7 +23,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use reactor::Reactor;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -57,7 +57,7 @@ pub(super) fn run(options: &KeysOptions) -> Result<(), Error> {
     let directory = directory.ok_or_else(|| {
         Error::Usage("keys needs DIR, the directory to write to, or a configuration with keys in [tls]".to_owned())
     })?;
-    let now = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?.system_time();
+    let now = short_lived_event_loop()?.system_time();
     make_directory(directory).map_err(|error| cannot("make", directory, &error))?;
     let (authority, is_new) = Authority::open(directory, now)?;
     let mut text = match is_new {

@@ -1,6 +1,6 @@
 //! How the program ends: what it prints, and why it failed.
 //!
-//! Next: `cli/usage.rs`, what the command line may hold.
+//! Next: `cli/event_loop.rs`, the event loop of each command.
 
 use std::io::Write;
 

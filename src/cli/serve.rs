@@ -9,6 +9,7 @@ mod supervisor;
 
 pub use options::ServerOptions;
 
+use super::event_loop::event_loop;
 use super::outcome::{Error, print};
 use crate::config::{Config, ServerConfig};
 use crate::control::{self, Watchers};
@@ -40,7 +41,7 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     let mut config = Config::read_or_default(options.config.as_deref()).map_err(|error| error.to_string())?;
     // A name that the herd does not have is a mistake of the command line.
     config.server(&options.server).map_err(|error| Error::Usage(error.to_string()))?;
-    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
+    let reactor = event_loop()?;
     let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key.clone()).map_err(|error| error.to_string())?;
     // The server reads them again. But a mistake in them should show before there is a log.

@@ -3,6 +3,7 @@
 //!
 //! Next: `cli/watch.rs`, the command that shows what a server hears.
 
+use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
 use super::reach::Way;
 use super::talk;
@@ -36,7 +37,7 @@ pub struct StatusOptions {
 /// Asks all at once, and prints.
 pub(super) fn run(options: &StatusOptions) -> Result<(), Error> {
     let config = Config::read_or_default(options.config.as_deref()).map_err(|error| error.to_string())?;
-    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
+    let reactor = short_lived_event_loop()?;
     let ways = Way::all(&reactor, &config, options.server.as_deref())?;
     let asked = ways.into_iter().map(|way| ask(&reactor, &config, way)).collect::<Vec<_>>();
     let all = gather_results(asked, Others::Cancel);

@@ -9,6 +9,7 @@
 //!
 //! Next: `cli/status.rs`, the command that says how servers are.
 
+use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
 use super::reach::Way;
 use crate::config::Config;
@@ -163,7 +164,7 @@ pub(super) fn check_client(client: &str) -> Result<(), String> {
 /// Talks, waits, and prints.
 pub(super) fn run(options: &TalkOptions) -> Result<(), Error> {
     let config = Config::read_or_default(options.config.as_deref()).map_err(|error| error.to_string())?;
-    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
+    let reactor = short_lived_event_loop()?;
     let now = reactor.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
     let line = options.saying.line(now);
     let mut failures = Vec::new();

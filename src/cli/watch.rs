@@ -2,6 +2,7 @@
 //!
 //! Next: `cli/serve.rs`, a server's run.
 
+use super::event_loop::short_lived_event_loop;
 use super::outcome::Error;
 use super::reach::Way;
 use crate::config::Config;
@@ -39,7 +40,7 @@ pub(super) fn run(options: &WatchOptions) -> Result<(), Error> {
     if let Some(name) = &options.server {
         config.server(name).map_err(|error| Error::Usage(error.to_string()))?;
     }
-    let reactor = Reactor::new().map_err(|error| format!("cannot create an event loop: {error}"))?;
+    let reactor = short_lived_event_loop()?;
     let names = config.servers.keys().filter(|name| options.server.as_ref().is_none_or(|wanted| wanted == *name));
     let mut failures = Vec::new();
     for way in names.filter_map(|name| Way::to_control(&config, name)) {

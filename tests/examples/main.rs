@@ -53,7 +53,9 @@ fn every_example_that_ends_prints_what_it_says() {
         let expected = files::expected(text).unwrap_or_else(|| panic!("{name} does not end in `{}`", files::PRINTS));
         let output = Command::new(program(name)).output().expect("an example can be run");
         let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && errors.is_empty(), "{name}: {}\n{errors}", output.status);
+        // On a busy machine, the loop may rightly say that a callback took long.
+        let is_mistake = |line: &str| !line.contains(" held the loop for ");
+        assert!(output.status.success() && !errors.lines().any(is_mistake), "{name}: {}\n{errors}", output.status);
         let says = format!("{name} says that it prints\n{expected}\nbut it prints\n{printed}");
         assert_eq!(masked(&printed), masked(&expected), "{says}");
         assert!(!printed.is_empty(), "{name} shows nothing");

@@ -200,8 +200,8 @@ impl Reactor {
         }
     }
 
-    /// A reactor on the operating system's sockets that reports everything that happens to `trace`: see
-    /// [`trace`](crate::trace).
+    /// A reactor on the operating system's sockets that reports everything that happens to `trace`. The module
+    /// [`trace`] tells what that is.
     ///
     /// # Errors
     /// As [`new`](Reactor::new).
