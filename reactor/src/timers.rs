@@ -12,6 +12,7 @@
 //! Next: [`settings.rs`](../../src/reactor/settings.rs.html), the limits of the loop, and then
 //! [`event_loop/mod.rs`](mod@crate::event_loop), which asks this queue how long to sleep.
 
+use crate::Context;
 use crate::context::Asked;
 use crate::foreign::Foreign;
 use crate::timed::Timed;
@@ -20,6 +21,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -71,7 +73,10 @@ struct Call {
     /// The order of its entry in the heap; [`NO_ENTRY`] when it has none. Another entry of the call is dead.
     entry: Cell<u64>,
     action: Cell<Option<Action>>,
-    asked: Asked,
+    /// In which context it will be made. It goes with the action: a cancelled call must not keep its values.
+    context: Cell<Context>,
+    /// Where the program asked for it.
+    place: &'static Location<'static>,
 }
 
 /// The number of no entry.
@@ -96,7 +101,7 @@ impl DelayedCall {
             return false;
         }
         self.call.state.set(CallState::Cancelled);
-        let action = self.call.action.take();
+        let captured = (self.call.action.take(), self.call.context.take());
         let has_entry = self.call.entry.replace(NO_ENTRY) != NO_ENTRY;
         if let Some(queue) = self.queue.upgrade() {
             queue.report(|| Kind::TimerCancelled { timer: self.call.id });
@@ -104,7 +109,7 @@ impl DelayedCall {
                 queue.one_died();
             }
         }
-        drop(action); // Last: it may run any code of the program, which may come back to the queue.
+        drop(captured); // Last: it may run any code of the program, which may come back to the queue.
         true
     }
 
@@ -161,7 +166,7 @@ impl DelayedCall {
 
 impl fmt::Debug for DelayedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DelayedCall({:?}, asked for at {})", self.call.state.get(), self.call.asked)
+        write!(f, "DelayedCall({:?}, asked for at {})", self.call.state.get(), self.call.place)
     }
 }
 
@@ -219,10 +224,11 @@ impl Timers {
             state: Cell::new(CallState::Waiting),
             entry: Cell::new(NO_ENTRY),
             action: Cell::new(Some(action)),
-            asked: Asked::here(),
+            context: Cell::new(Context::current()),
+            place: Location::caller(),
         });
         self.push(call.clone());
-        self.report(|| Kind::TimerSet { timer: call.id, delay, place: call.asked.place });
+        self.report(|| Kind::TimerSet { timer: call.id, delay, place: call.place });
         DelayedCall { call, queue: Rc::downgrade(self) }
     }
 
@@ -325,7 +331,8 @@ impl Timers {
             return None;
         }
         call.state.set(CallState::Called);
-        Some(Begun { action: call.action.take()?, asked: call.asked.clone(), id: call.id, due: call.time.get() })
+        let asked = Asked { place: call.place, context: call.context.take() };
+        Some(Begun { action: call.action.take()?, asked, id: call.id, due: call.time.get() })
     }
 
     /// Cancels all calls, and drops what they captured.
@@ -336,6 +343,7 @@ impl Timers {
             entry.value.entry.set(NO_ENTRY);
             entry.value.state.set(CallState::Cancelled);
             drop(entry.value.action.take().map(Foreign::new));
+            entry.value.context.take();
         }
     }
 

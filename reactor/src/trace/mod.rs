@@ -11,7 +11,7 @@
 //! reactor.iterate(std::time::Duration::ZERO)?;
 //! # drop(reactor);
 //! let text = std::fs::read_to_string(&path)?;
-//! assert!(text.starts_with(r#"{"seq":0,"ns":0,"turn":0,"phase":"outside","kind":"trace","schema":1,"#));
+//! assert!(text.starts_with(r#"{"seq":0,"#) && text.contains(r#""kind":"trace","schema":1,"#));
 //! # std::fs::remove_file(path)?;
 //! # Ok::<(), reactor::Failure>(())
 //! ```
