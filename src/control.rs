@@ -161,6 +161,7 @@ impl LineProtocol for ControlProtocol {
     }
 }
 
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no such socket"))]
 impl ControlProtocol {
     fn watch(&mut self, transport: &LineTransport, client: Option<&[u8]>) {
         let mut list = self.watchers.list.borrow_mut();

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use proxyherd::message::{At, Command, MAX_BOUND, is_blank, is_white, parse};
+use proxyherd::message::{At, Command, Forgot, MAX_BOUND, is_blank, is_white, parse};
 use proxyherd_fuzz::nanoseconds;
 
 fuzz_target!(|line: &[u8]| {
@@ -43,6 +43,19 @@ fuzz_target!(|line: &[u8]| {
             at.write_to(&mut said);
             assert_eq!(said, fields.join(&b' '));
             assert_eq!(parse(&said), Ok(Command::At(at)));
+        }
+        Ok(Command::Forgot(forgot)) => {
+            let Forgot { server, difference, client, time_text, .. } = forgot;
+            assert_eq!(fields, [&b"FORGOT"[..], server, difference, client, time_text]);
+            assert!(nanoseconds(time_text).is_some() && forgot.clock().is_some());
+            let mut said = Vec::new();
+            forgot.write_to(&mut said);
+            assert_eq!(parse(&said), Ok(Command::Forgot(forgot)));
+        }
+        Ok(Command::Forget(client)) => assert_eq!(fields, [&b"FORGET"[..], client]),
+        Ok(Command::Horizon(_)) => {
+            assert_eq!((fields.len(), fields[0]), (2, &b"HORIZON"[..]));
+            assert!(nanoseconds(fields[1]).is_some());
         }
         Ok(Command::Peer(name)) => assert_eq!(fields, [&b"PEER"[..], name]),
         Err(wrong) => assert!(!wrong.to_string().is_empty()),

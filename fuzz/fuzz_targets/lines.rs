@@ -26,7 +26,10 @@ fn ours(delimiter: &[u8], max_length: usize, pieces: &[&[u8]]) -> (Vec<Vec<u8>>,
                 Split::Incomplete => break,
                 Split::TooLong(start) => {
                     assert!(start.len() <= max_length + delimiter.len(), "{} bytes were kept", start.len());
-                    return (found, Err(start[..max_length.min(start.len())].to_vec()));
+                    // What the buffer has not kept is still in the input.
+                    let mut line = [start, input].concat();
+                    line.truncate(max_length);
+                    return (found, Err(line));
                 }
             }
         }

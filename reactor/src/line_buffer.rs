@@ -35,8 +35,8 @@ pub enum Split<'a> {
     Line(&'a [u8]),
     /// The input is used up. The beginning of a line in it, if any, is kept until the next call.
     Incomplete,
-    /// The line that begins here is longer than the limit, whether or not its end has arrived. This is as much of it as
-    /// fits; the bytes that the buffer has not kept are still in the input.
+    /// The line that begins here is longer than the limit, whether or not its end has arrived. This is its beginning,
+    /// no longer than a line and its delimiter may be; the bytes that the buffer has not kept are still in the input.
     TooLong(&'a [u8]),
 }
 

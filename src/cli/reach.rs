@@ -5,9 +5,13 @@
 
 use super::outcome::Error;
 use crate::config::{Config, HostPort, ServerConfig, TlsConfig};
+#[cfg(unix)]
 use crate::control;
+#[cfg(unix)]
+use reactor::UnixAddress;
 use reactor::tls::{TlsClient, TrustRoots};
-use reactor::{Address, Deferred, Destination, Protocol, Reactor, Transport, UnixAddress};
+use reactor::{Address, Deferred, Destination, Protocol, Reactor, Transport};
+#[cfg(unix)]
 use std::path::PathBuf;
 
 /// The way to one server.
@@ -24,6 +28,7 @@ pub(super) struct Way {
 enum Place {
     Port(HostPort),
     /// A control socket.
+    #[cfg(unix)]
     Socket(PathBuf),
 }
 
@@ -47,9 +52,16 @@ impl Way {
     }
 
     /// The way to the control socket of a server, if its file is here.
+    #[cfg(unix)]
     pub(super) fn to_control(config: &Config, server: &str) -> Option<Way> {
         let path = control::path(config, server).filter(|path| path.exists())?;
         Some(Way { name: server.to_owned(), place: Place::Socket(path), tls: None })
+    }
+
+    /// There are no such sockets here.
+    #[cfg(not(unix))]
+    pub(super) fn to_control(_config: &Config, _server: &str) -> Option<Way> {
+        None
     }
 
     fn to(reactor: &Reactor, tls: &TlsConfig, name: &str, server: &ServerConfig) -> Result<Way, Error> {
@@ -69,6 +81,7 @@ impl Way {
     ) -> Deferred<Transport> {
         let HostPort { host, port } = match &self.place {
             Place::Port(place) => place,
+            #[cfg(unix)]
             Place::Socket(path) => return reactor.connect(UnixAddress::from(path.as_path()), build),
         };
         let destination = Destination::from((host.as_str(), *port));
