@@ -398,9 +398,7 @@ impl Server {
         at.write_to(&mut line);
         let heard = Stamp::from(at.clock().unwrap_or(at.iamat.time));
         let version = Version { client: at.iamat.client, time: at.iamat.time, heard, line: &line };
-        let horizon = self.horizon();
-        let admit = || if heard < horizon { Err(Verdict::Forgotten) } else { Ok(()) };
-        let verdict = self.locations.borrow_mut().offer_version(&version, from, admit);
+        let verdict = self.offer_news(&version, from);
         self.watch.heard(at, &line, from.map_or(HeardFrom::Unnamed, HeardFrom::Neighbor), &verdict);
         self.spread(&verdict, at.iamat.client, from);
         self.watch.done();

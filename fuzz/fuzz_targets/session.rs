@@ -15,6 +15,7 @@ use reactor::{Deferred, Protocol, Transport};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// What somebody says next.
@@ -108,7 +109,9 @@ fn config() -> Config {
     };
     let servers = [("Alford", server("alford", &["Powell"])), ("Powell", server("powell", &["Alford"]))];
     let servers = servers.into_iter().map(|(name, server)| (name.to_owned(), server)).collect();
-    Config { servers, places: PlacesConfig::default(), ..Config::default() }
+    let mut config = Config { servers, places: PlacesConfig::default(), ..Config::default() };
+    config.limits.forget = Duration::from_secs(1_000_000_000); // The model forgets nothing.
+    config
 }
 
 /// A version: what makes it newer, and its line.

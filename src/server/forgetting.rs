@@ -42,6 +42,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// whole table before it is full: a sixteenth of it is free at the beginning.
 const SWEPT_FOR_NEWS: usize = 32;
 
+/// Maximum number of times that room is made for one version: in a small table, each of them forgets only a few clients.
+/// In a large one, the sixteenth that is kept free is enough.
+const MAX_TRIES: usize = 8;
+
 /// Why a server does not take what a client said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTaken {
@@ -157,6 +161,22 @@ impl Server {
         self.sweep(SWEPT_FOR_NEWS);
     }
 
+    /// Takes what a neighbor says. If there is no room for it, makes some first: a neighbor tells each version once, so
+    /// one that was dropped would be missing here for good.
+    pub(super) fn offer_news(&self, version: &Version<'_>, from: Option<NeighborId>) -> Verdict {
+        for _ in 0..MAX_TRIES {
+            let horizon = self.horizon();
+            let admit = || if version.heard < horizon { Err(Verdict::Forgotten) } else { Ok(()) };
+            let verdict = self.locations.borrow_mut().offer_version(version, from, admit);
+            if verdict != Verdict::NoRoom || version.heard < horizon {
+                return verdict;
+            }
+            self.make_room();
+            self.sweep(MAX_SWEPT);
+        }
+        Verdict::NoRoom
+    }
+
     /// A neighbor, if it has said which one it is, has forgotten what was heard before this.
     pub fn take_horizon(&self, horizon: Time, from: Option<NeighborId>) {
         // Another clock may be ahead of ours. But what is heard from now on is not forgotten.
@@ -220,9 +240,7 @@ impl Server {
     fn take_version(&self, forgot: &Forgot<'_>, heard: Stamp, line: &[u8], from: HeardFrom) -> Verdict {
         let version = Version { client: forgot.client, time: forgot.time, heard, line };
         let neighbor = from.neighbor();
-        let horizon = self.horizon();
-        let admit = || if heard < horizon { Err(Verdict::Forgotten) } else { Ok(()) };
-        let verdict = self.locations.borrow_mut().offer_version(&version, neighbor, admit);
+        let verdict = self.offer_news(&version, neighbor);
         self.watch.heard_forgot(forgot, line, from, &verdict);
         self.spread(&verdict, forgot.client, neighbor);
         self.watch.done();
