@@ -15,7 +15,6 @@ use reactor::{Deferred, Protocol, Transport};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// What somebody says next.
