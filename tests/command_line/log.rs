@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 #[test]
 fn one_peer_cannot_fill_the_log_and_what_it_loses_is_counted() {
@@ -196,13 +197,14 @@ fn send_until_full(stream: &mut TcpStream) -> usize {
     let command = format!("nonsense {}\n", "x".repeat(90));
     let mut text = command.repeat(1000).into_bytes();
     let mut sent = 0;
-    // A server that is only slow reads between two answers to somebody else.
-    let mut answers = 0;
-    while answers < 20 {
+    // A server that is only slow reads between two answers to somebody else, and the system may need a moment to tell
+    // us of the room.
+    let (mut answers, mut full_since) = (0, Instant::now());
+    while answers < 20 || full_since.elapsed() < Duration::from_millis(300) {
         if let Ok(count) = stream.write(&text) {
             sent += count;
             text.rotate_left(count % command.len());
-            answers = 0;
+            (answers, full_since) = (0, Instant::now());
         } else {
             other.ask("who else reads?");
             answers += 1;
