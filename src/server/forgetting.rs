@@ -42,8 +42,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// whole table before it is full: a sixteenth of it is free at the beginning.
 const SWEPT_FOR_NEWS: usize = 32;
 
-/// Maximum number of times that room is made for one version: in a small table, each of them forgets only a few clients.
-/// In a large one, the sixteenth that is kept free is enough.
+/// Maximum number of times that room is made for one version. In a small table, each time forgets only a few clients.
+/// In a large table, the sixteenth that is kept free is enough.
 const MAX_TRIES: usize = 8;
 
 /// Why a server does not take what a client said.
