@@ -96,6 +96,7 @@
 //! |---|---|
 //! | `tls` | the module [`tls`], and [`ClientService::over_tls`](service::ClientService::over_tls) |
 //! | `http` | the module [`http`]; it turns `tls` on |
+//! | `resp` | the module [`resp`] |
 //! | `sim` | the module [`sim`] |
 //!
 //! # Differences from Twisted
@@ -131,6 +132,8 @@ mod outgoing;
 pub mod policies;
 pub mod producers;
 pub mod protocol;
+#[cfg(feature = "resp")]
+pub mod resp;
 pub mod service;
 mod settings;
 #[cfg(feature = "sim")]

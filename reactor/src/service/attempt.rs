@@ -3,7 +3,7 @@
 //! Each attempt has a factory and a connector of its own, and a number. So what an earlier connection still has to say
 //! cannot be taken for news of the present one.
 //!
-//! Next: `../producers/mod.rs`, sources that write no faster than the peer reads.
+//! Next: `../resp/mod.rs`, a protocol whose replies come in the order of its commands.
 
 use super::machine::Inner;
 use crate::{Address, ClientFactory, Connector, Failure, Protocol, Reason, Transport};
