@@ -159,11 +159,10 @@ impl Library {
     }
 }
 
-/// Answers a request. The connection closes after it, so that none of them outlives its question.
+/// Answers a request. The client may keep the connection, as it would with Google.
 fn answer(library: &Rc<RefCell<Library>>, request: &Request) -> Given<Response> {
     if request.method() != "GET" || request.path() != PATH {
-        let response = Response::text("there is only the Nearby Search here\n").with_status(404);
-        return response.and_close().into_given();
+        return Response::text("there is only the Nearby Search here\n").with_status(404).into_given();
     }
     let Some(search) = Search::parse(request.query().unwrap_or_default()) else {
         return json(error_answer("INVALID_REQUEST", "location or radius is missing or bad")).into_given();
@@ -179,7 +178,7 @@ fn answer(library: &Rc<RefCell<Library>>, request: &Request) -> Given<Response> 
 }
 
 fn json(body: Vec<u8>) -> Result<Response, Failure> {
-    Ok(Response::bytes("application/json; charset=UTF-8", body)?.and_close())
+    Ok(Response::bytes("application/json; charset=UTF-8", body)?)
 }
 
 /// The parameters of a Nearby Search that count here, in degrees and metres.

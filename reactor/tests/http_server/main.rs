@@ -10,6 +10,7 @@ mod bodies;
 mod curl;
 mod differential;
 mod ends;
+mod origins;
 mod peers;
 mod routes;
 mod streams;

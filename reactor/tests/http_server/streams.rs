@@ -198,6 +198,21 @@ fn a_channel_knows_its_subscribers() {
 }
 
 #[test]
+fn a_subscriber_may_first_hear_what_has_happened_before() {
+    let channel = EventChannel::new();
+    let subscribers = channel.clone();
+    let server = HttpServer::new(&ManualClock::new(), move |_request: Request| {
+        subscribers.subscribe_with(&Event::data("all so far"))
+    });
+    let mut peers = [Peer::new(&server), Peer::new(&server)];
+    assert_eq!(peers[0].send(get("/")), format!("{EVENTS}12\r\ndata: all so far\n\n\r\n"));
+    peers[1].send(get("/"));
+    assert_eq!(peers[0].turn(), "", "the others do not hear it again");
+    channel.publish(&Event::data("x"));
+    assert_eq!(peers.each_mut().map(Peer::turn), ["9\r\ndata: x\n\n\r\n"; 2]);
+}
+
+#[test]
 fn a_subscription_that_is_never_sent_is_forgotten() {
     let channel = EventChannel::new();
     drop(channel.subscribe());

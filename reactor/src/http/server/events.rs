@@ -164,7 +164,17 @@ impl EventChannel {
 
     /// The response for one more subscriber. It gets what is published from now on.
     pub fn subscribe(&self) -> Response {
+        self.admit(Response::events())
+    }
+
+    /// The same, and it gets `first` before everything else: what has happened so far, for example.
+    pub fn subscribe_with(&self, first: &Event) -> Response {
         let (response, sender) = Response::events();
+        sender.send(first);
+        self.admit((response, sender))
+    }
+
+    fn admit(&self, (response, sender): (Response, EventSender)) -> Response {
         let gone = sender.stream();
         let key = self.0.subscribers.borrow_mut().insert(sender);
         let channel = Rc::downgrade(&self.0);

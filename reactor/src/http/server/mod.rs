@@ -33,6 +33,7 @@
 //! | `Request.content` | [`Request::collect`], [`Request::deliver_body`]: it is not read before it is asked for |
 //! | `Request.write`, `finish`, `registerProducer`, `notifyFinish` | [`BodyWriter`] |
 //! | `static.File` | [`StaticFile`], compiled in; files of a disk are not served |
+//! | (none) | [`OriginCheck`]: what the pages of other sites must not ask for |
 //! | `HTTPChannel.timeOut` | [`ServerSettings`], a limit for each step |
 //!
 //! Next: [`settings.rs`](../../../src/reactor/http/server/settings.rs.html), its limits.
@@ -41,6 +42,7 @@ mod connection;
 mod date;
 mod events;
 mod http_server;
+mod origin_check;
 mod protocol;
 mod request;
 mod response;
@@ -56,6 +58,7 @@ mod writer;
 
 pub use events::{Event, EventChannel, EventSender};
 pub use http_server::HttpServer;
+pub use origin_check::OriginCheck;
 pub use request::{BodyError, Request, RequestBody};
 pub use response::{HeaderError, Response};
 pub use routes::Routes;

@@ -3,7 +3,7 @@
 //! A table, looked through from the top: the first pattern that fits wins, so what stands first is what a reader reads
 //! first. A server of some dozen routes needs no tree.
 //!
-//! Next: `static_file.rs`, files that were compiled in.
+//! Next: `origin_check.rs`, what is refused before a route is looked for.
 
 use super::request::Request;
 use super::response::Response;
