@@ -5,6 +5,7 @@
 //! Next: `timed.rs`, then `timers.rs`, the queue inside every clock of this library.
 
 use crate::DelayedCall;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,21 @@ pub trait Clock {
     #[track_caller]
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall;
 
+    /// Does the same for other code: messages about the call, such as that it panicked or held the loop, name `place`.
+    /// A part of a program that makes its own delayed calls on behalf of its caller keeps the caller's place for this.
+    ///
+    /// A clock that does not implement this names the place of the caller.
+    #[track_caller]
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> DelayedCall {
+        let _ = place;
+        self.call_later_boxed(after, call)
+    }
+
     /// Makes `call` when `after` has passed, and never before this method returns. Calls that are due at the same
     /// moment are made in the order in which they were requested.
     ///
@@ -65,6 +81,14 @@ impl<C: Clock + ?Sized> Clock for Rc<C> {
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
         (**self).call_later_boxed(after, call)
     }
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> DelayedCall {
+        (**self).call_later_at(place, after, call)
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for &C {
@@ -74,6 +98,14 @@ impl<C: Clock + ?Sized> Clock for &C {
     #[track_caller]
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
         (**self).call_later_boxed(after, call)
+    }
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> DelayedCall {
+        (**self).call_later_at(place, after, call)
     }
 }
 

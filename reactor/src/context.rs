@@ -246,11 +246,10 @@ impl Asked {
         Asked { place, context: Context::current() }
     }
 
-    /// By the library, for everybody.
+    /// By the library, in no context. It does this for the code at `place`, and perhaps for other code too.
     #[inline]
-    #[track_caller]
-    pub(crate) fn for_all() -> Asked {
-        Asked { place: Location::caller(), context: Context::empty() }
+    pub(crate) fn for_code_at(place: &'static Location<'static>) -> Asked {
+        Asked { place, context: Context::empty() }
     }
 }
 

@@ -34,6 +34,8 @@ const MIN_ROOM: usize = 1024;
 
 pub(crate) type Action = Box<dyn FnOnce()>;
 
+type Place = &'static Location<'static>;
+
 /// A call that the reactor will make later. [`Reactor::call_later`](crate::Reactor::call_later) returns it.
 ///
 /// Cheap to clone. Dropping it does not cancel the call. Twisted's `IDelayedCall`.
@@ -215,6 +217,11 @@ impl Timers {
 
     #[track_caller]
     pub(crate) fn call_later(self: &Rc<Timers>, delay: Duration, action: Action) -> DelayedCall {
+        self.call_later_at(Location::caller(), delay, action)
+    }
+
+    /// The same for the code at `place`.
+    pub(crate) fn call_later_at(self: &Rc<Timers>, place: Place, delay: Duration, action: Action) -> DelayedCall {
         if let Some(tell) = self.clock.get() {
             tell();
         }
@@ -225,7 +232,7 @@ impl Timers {
             entry: Cell::new(NO_ENTRY),
             action: Cell::new(Some(action)),
             context: Cell::new(Context::current()),
-            place: Location::caller(),
+            place,
         });
         self.push(call.clone());
         self.report(|| Kind::TimerSet { timer: call.id, delay, place: call.place });

@@ -25,6 +25,7 @@ use crate::error::CannotListenError;
 use crate::foreign::Foreign;
 use crate::{Address, DatagramProtocol, DatagramTransport, Factory, Protocol, Transport};
 use std::io;
+use std::panic::Location;
 
 /// What errors call a socket that has no address of ours to be named by.
 const NAME: &str = "the adopted socket";
@@ -76,6 +77,7 @@ impl Reactor {
     ///
     /// # Errors
     /// As [`adopt_stream_port`](Reactor::adopt_stream_port).
+    #[track_caller]
     pub fn adopt_datagram_port(
         &self,
         socket: impl Into<AdoptedDatagramSocket>,
@@ -125,10 +127,11 @@ pub(super) fn attach(
     let connection = Connection::new(token, core.work.clone(), stream, protocol, peer.canonical(), origin);
     core.registry.borrow_mut().insert(token, Source::Connection(connection.clone()));
     let (begun, reactor) = (connection.clone(), core.weak());
-    core.work.call_soon(Box::new(move || {
+    let begin = move || {
         if let Some(core) = reactor.core() {
             begun.begin(&core);
         }
-    }));
+    };
+    core.work.call_soon(Location::caller(), Box::new(begin));
     Ok(Transport::new(connection))
 }

@@ -23,11 +23,6 @@ impl Description {
         Description { words: String::new(), parts: Callback::default() }
     }
 
-    pub(super) fn write_str(&mut self, words: &str) -> fmt::Result {
-        self.words.push_str(words);
-        Ok(())
-    }
-
     pub(super) fn write_fmt(&mut self, words: fmt::Arguments<'_>) -> fmt::Result {
         fmt::Write::write_fmt(&mut self.words, words)
     }
@@ -82,12 +77,12 @@ impl Core {
         if let Some(scope) = &self.work.trace {
             return self.run_traced(scope, object, describe, f);
         }
-        let ended = self.run(object, f);
-        if is_notable(&ended, self.work.settings.slow_callback) || !self.longest.is_ordinary(ended.took) {
+        let (ended, own) = self.run(object, f);
+        if is_notable(&ended, own, self.work.settings.slow_callback) || !self.longest.is_ordinary(own) {
             let mut description = Description::new();
             let _ = describe(object, &mut description); // Writing to a String cannot fail.
-            self.longest.note(ended.took, &description.words);
-            report(&description.words, &ended, self.work.settings.slow_callback);
+            self.longest.note(own, &description.words);
+            report(&description.words, &ended, own, self.work.settings.slow_callback);
         }
         !ended.panicked
     }
@@ -105,39 +100,45 @@ impl Core {
         let (id, outer) = scope.enter_callback();
         let begun = Callback { id, words: &description.words, ..description.parts };
         scope.emit(Kind::CallbackBegin(&begun));
-        let ended = CallbackEnded { id, ..self.run(object, f) };
+        let (ended, own) = self.run(object, f);
+        let ended = CallbackEnded { id, ..ended };
         scope.emit(Kind::CallbackEnd(ended));
         scope.leave_callback(outer);
-        self.longest.note(ended.took, &description.words);
-        report(&description.words, &ended, self.work.settings.slow_callback);
+        self.longest.note(own, &description.words);
+        report(&description.words, &ended, own, self.work.settings.slow_callback);
         !ended.panicked
     }
 
-    fn run<T: ?Sized>(&self, object: &mut T, f: impl FnOnce(&mut T)) -> CallbackEnded {
+    /// Also returns how long the callback took without the callbacks that ran inside of it. The library's own calls
+    /// have such: a person is told of the inner one, and not of both.
+    fn run<T: ?Sized>(&self, object: &mut T, f: impl FnOnce(&mut T)) -> (CallbackEnded, Duration) {
         // The last reading of the clock was taken when the previous callback ended, or after the poll. So a callback
         // costs one reading and not two.
         let begin = self.last_reading.get();
+        let beside = self.time_inside.replace(Duration::ZERO);
         let mut sound = true;
         let spared = crate::deferred::sparing(|| sound = contain(|| f(object)));
         let took = self.read_clock().saturating_duration_since(begin);
-        CallbackEnded { id: 0, took, panicked: !sound, spared }
+        let inside = self.time_inside.replace(beside + took);
+        (CallbackEnded { id: 0, took, panicked: !sound, spared }, took.saturating_sub(inside))
     }
 }
 
-fn is_notable(ended: &CallbackEnded, slow: Duration) -> bool {
-    ended.panicked || ended.spared > 0 || ended.took > slow
+fn is_notable(ended: &CallbackEnded, own: Duration, slow: Duration) -> bool {
+    ended.panicked || ended.spared > 0 || own > slow
 }
 
-/// Tells what a person should hear of a callback. It reads what a trace has of the end of the callback.
-fn report(words: &str, ended: &CallbackEnded, slow: Duration) {
-    let CallbackEnded { took, spared, .. } = ended;
+/// Tells what a person should hear of a callback that took `own` itself.
+fn report(words: &str, ended: &CallbackEnded, own: Duration, slow: Duration) {
+    let spared = &ended.spared;
     if ended.panicked {
         tell!(Error, "reactor", "{words} panicked");
     }
     if *spared > 0 {
         tell!(Error, "reactor", "{words} fired Deferreds, and {spared} of their callbacks panicked");
     }
-    if !ended.panicked && *took > slow {
-        tell!(Warn, "reactor", "{words} held the loop for {took:?}; everybody else waited");
+    // To print the backtrace of a panic takes long, and is not what is to be told.
+    if !ended.panicked && *spared == 0 && own > slow {
+        tell!(Warn, "reactor", "{words} held the loop for {own:?}; everybody else waited");
     }
 }

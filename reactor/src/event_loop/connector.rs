@@ -160,7 +160,7 @@ impl ConnectorInner {
         let attempt = this.attempt_count.get() + 1;
         this.attempt_count.set(attempt);
         let me = this.clone();
-        core.work.call_soon(Box::new(move || me.begin(attempt)));
+        core.work.call_soon(this.asked.place, Box::new(move || me.begin(attempt)));
         let (me, timeout) = (Rc::downgrade(this), this.destination.time_allowed());
         let late = move || {
             if let Some(me) = me.upgrade() {
@@ -290,13 +290,14 @@ impl ConnectorInner {
     /// Makes the loop call `client_connection_failed`.
     fn tell_failed(self: &Rc<Self>, core: &Core, failure: Failure) {
         let me = self.clone();
-        core.work.call_soon(Box::new(move || {
+        let tell = move || {
             if let Some(core) = me.reactor.core() {
                 me.with_factory(&core, "client_connection_failed", |factory, connector| {
                     factory.client_connection_failed(connector, failure);
                 });
             }
-        }));
+        };
+        core.work.call_soon(self.asked.place, Box::new(tell));
     }
 
     /// Gives up, because the reactor closes everything.

@@ -10,14 +10,16 @@ use super::registry::Source;
 use super::work_queue::WorkQueue;
 use super::{Core, ListenAddress, Reactor, WeakReactor};
 use crate::address::Address;
+use crate::context::Asked;
 use crate::datagram::{DatagramBackend, MAX_DATAGRAM};
 use crate::diagnostics::tell;
 use crate::driver::{DatagramSocket, Driver, Token};
 use crate::error::{CannotListenError, DatagramError};
 use crate::foreign::Foreign;
 use crate::trace::CallbackKind;
-use crate::{Context, DatagramProtocol, DatagramTransport, Deferred, Firer, deferred};
+use crate::{DatagramProtocol, DatagramTransport, Deferred, Firer, deferred};
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
@@ -92,6 +94,7 @@ impl Reactor {
     ///
     /// # Errors
     /// If the address is in use, is not ours, or is not an address; and while the reactor closes everything to stop.
+    #[track_caller]
     pub fn listen_udp(
         &self,
         address: impl Into<UdpListenAddress>,
@@ -108,6 +111,7 @@ impl Reactor {
 impl DatagramPort {
     /// Opens a port: `open` opens its socket under a token, and knows the one address that a connected socket talks to.
     /// `name` is what the caller asked for.
+    #[track_caller]
     pub(super) fn open(
         core: &Core,
         name: String,
@@ -126,6 +130,7 @@ impl DatagramPort {
             Ok((socket, host, peer))
         };
         let (socket, host, peer) = open().map_err(|error| CannotListenError { address: name, error })?;
+        let asked = Asked::here();
         let port = Rc::new_cyclic(|this| DatagramPort {
             this: this.clone(),
             token,
@@ -136,7 +141,7 @@ impl DatagramPort {
             socket: RefCell::new(Some(socket)),
             protocol: Cell::new(Some(protocol)),
             peer: Cell::new(peer.map(canonical)),
-            context: Context::current(),
+            asked,
             has_started: Cell::new(false),
             is_readable: Cell::new(false),
             is_refused: Cell::new(false),
@@ -163,8 +168,8 @@ pub(super) struct DatagramPort {
     /// `None` while one of its callbacks runs, and once it has been told of the end.
     protocol: Cell<Option<Foreign<Box<dyn DatagramProtocol>>>>,
     peer: Cell<Option<SocketAddr>>,
-    /// Of the code that opened it.
-    context: Context,
+    /// The code that opened it.
+    asked: Asked,
     /// The protocol has been told that it starts. Nothing is received before that.
     has_started: Cell<bool>,
     /// The driver has reported datagrams, and no receive has said that there are no more.
@@ -184,13 +189,14 @@ pub(super) struct DatagramPort {
 impl DatagramPort {
     fn call_soon(&self, f: impl FnOnce(&Rc<DatagramPort>, &Core) + 'static) {
         let (this, reactor) = (self.this.clone(), self.reactor.clone());
-        self.work.call_soon(Box::new(move || {
+        let call = move || {
             if let Some(port) = this.upgrade()
                 && let Some(core) = reactor.core()
             {
                 f(&port, &core);
             }
-        }));
+        };
+        self.work.call_soon(self.asked.place, Box::new(call));
     }
 
     fn start(self: &Rc<Self>, core: &Core) {
@@ -308,12 +314,15 @@ impl DatagramPort {
     ) {
         let Some(mut protocol) = self.protocol.take() else { return };
         let transport = DatagramTransport::new(self.clone());
-        let describe = |out: &mut Description| {
-            out.method(CallbackKind::Protocol, what, Some(self.token));
-            out.write_fmt(format_args!("{what} of the UDP port {}", self.host))
-        };
-        self.context.run(|| core.run_callback(describe, || f(&mut **protocol, &transport)));
+        let describe =
+            |out: &mut Description| self.describe(out.method(CallbackKind::Protocol, what, Some(self.token)), what);
+        self.asked.context.run(|| core.run_callback(describe, || f(&mut **protocol, &transport)));
         self.protocol.set(Some(protocol));
+    }
+
+    fn describe(&self, out: &mut Description, what: &str) -> fmt::Result {
+        out.place(self.asked.place);
+        out.write_fmt(format_args!("{what} of the UDP port {}, opened at {}", self.host, self.asked))
     }
 
     /// Closes the socket. The loop tells the protocol.
@@ -328,15 +337,13 @@ impl DatagramPort {
         self.call_soon(move |this, core| {
             this.call(core, "stop_protocol", |protocol, _| protocol.stop_protocol());
             let protocol = this.protocol.take();
-            core.run_callback(|out| out.write_str("dropping a datagram protocol"), || drop(protocol));
+            core.run_callback(|out| this.describe(out, "the drop of the protocol"), || drop(protocol));
             this.is_over.set(true); // Before the Deferreds fire: their callbacks may stop the port again.
             for firer in this.stopped.take() {
-                core.run_callback(
-                    |out| out.write_fmt(format_args!("a callback of stop_listening of the UDP port {}", this.host)),
-                    || {
-                        let _ = firer.callback(()); // If it was cancelled, this has no effect.
-                    },
-                );
+                let describe = |out: &mut Description| this.describe(out, "a callback of stop_listening");
+                core.run_callback(describe, || {
+                    let _ = firer.callback(()); // If it was cancelled, this has no effect.
+                });
             }
             drop(port);
         });

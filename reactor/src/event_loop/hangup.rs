@@ -2,15 +2,16 @@
 //!
 //! Next: `run_until.rs`, a program that is one Deferred.
 
+use super::callback::Description;
 use super::{Core, Reactor};
-use crate::Context;
+use crate::context::Asked;
 use crate::diagnostics::tell;
 use crate::error::RunError;
 use crate::foreign::Foreign;
 use std::cell::Cell;
 use std::io;
 
-type Handler = (Foreign<Box<dyn FnMut()>>, Context);
+type Handler = (Foreign<Box<dyn FnMut()>>, Asked);
 
 /// What a reactor does at SIGHUP.
 #[derive(Default)]
@@ -29,9 +30,10 @@ impl Reactor {
     ///
     /// # Errors
     /// If the loop runs already, and the system refuses to report the signal.
+    #[track_caller]
     pub fn on_hangup(&self, f: impl FnMut() + 'static) -> io::Result<()> {
         let hangups = &self.core.hangups;
-        drop(hangups.handler.replace(Some((Foreign::new(Box::new(f)), Context::current()))));
+        drop(hangups.handler.replace(Some((Foreign::new(Box::new(f)), Asked::here()))));
         if !hangups.is_wanted.replace(true) && hangups.is_running.get() {
             self.core.driver.borrow_mut().catch_hangups(true)?;
         }
@@ -61,10 +63,14 @@ impl Core {
 
     /// Calls the program's handler. It is taken out while it runs: it may register another.
     pub(super) fn hung_up(&self) {
-        let Some((mut handler, context)) = self.hangups.handler.take() else { return };
-        context.run(|| self.run_callback(|out| out.write_str("the handler of SIGHUP"), &mut *handler));
+        let Some((mut handler, asked)) = self.hangups.handler.take() else { return };
+        let describe = |out: &mut Description| {
+            out.place(asked.place);
+            out.write_fmt(format_args!("the handler of SIGHUP set at {asked}"))
+        };
+        asked.context.run(|| self.run_callback(describe, &mut *handler));
         let newer = self.hangups.handler.take();
-        self.hangups.handler.set(newer.or(Some((handler, context))));
+        self.hangups.handler.set(newer.or(Some((handler, asked))));
     }
 
     /// Drops the handler, and what it captured.

@@ -3,6 +3,7 @@
 //!
 //! Next: `race.rs`, how several addresses are tried.
 
+use super::callback::Description;
 use super::resolver::{self, Found};
 use super::{Core, Reactor, threads};
 use crate::Deferred;
@@ -11,6 +12,7 @@ use crate::Settings;
 use crate::trace::{Kind, Outcome};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::Location;
 
 impl Reactor {
     /// Looks up the addresses of a host name without blocking the loop, and waits at most
@@ -78,7 +80,8 @@ impl Core {
 
         let core = self.weak();
         let (slow, failed) = (host.to_owned(), host.to_owned());
-        let limit = self.work.timers.call_later(
+        let limit = self.work.timers.call_later_at(
+            Location::caller(),
             timeout,
             Box::new(move || {
                 if let Some(core) = core.core() {
@@ -102,26 +105,26 @@ impl Core {
         });
         match refused {
             Some(error) => self.completions.finish::<Found>(completion, Err(error)),
-            None => self.ask_for_names(),
+            None => self.ask_for_names(Location::caller()),
         }
         deferred
     }
 
     /// Hands the driver the names that are next.
-    fn ask_for_names(&self) {
+    fn ask_for_names(&self, place: &'static Location<'static>) {
         loop {
             // Both borrows end with their statement: the driver may drop the reply at once.
             let Some(host) = self.resolver.borrow_mut().next() else { return };
-            let reply = threads::lookup_reply(&self.calls_from_threads, &host);
+            let reply = threads::lookup_reply(&self.calls_from_threads, &host, place);
             self.driver.borrow_mut().resolve(&host, reply);
         }
     }
 
     /// The driver is done with a name. `None` if it dropped the look-up without an answer.
-    pub(super) fn name_answered(&self, host: &str, found: Option<Found>) {
+    pub(super) fn name_answered(&self, host: &str, found: Option<Found>, place: &'static Location<'static>) {
         let Some(found) = found else {
             self.resolver.borrow_mut().lost(host);
-            return self.ask_for_names();
+            return self.ask_for_names(place);
         };
         if let Some(scope) = &self.work.trace {
             scope.emit(Kind::Resolved { name: host, outcome: Outcome::of(&found, Vec::len) });
@@ -132,12 +135,14 @@ impl Core {
         let callers = self.resolver.borrow_mut().answered(host, &found, now, now + kept);
         // Each in a callback of its own: if one panics, the others still get their answer.
         for caller in callers {
+            let Some(place) = self.completions.place(caller) else { continue };
             let answer = resolver::copy(&found);
-            self.run_callback(
-                |out| out.write_fmt(format_args!("a look-up of {host}")),
-                || self.completions.finish::<Found>(caller, answer),
-            );
+            let describe = |out: &mut Description| {
+                out.place(place);
+                out.write_fmt(format_args!("the look-up of {host} requested at {place}"))
+            };
+            self.run_callback(describe, || self.completions.finish::<Found>(caller, answer));
         }
-        self.ask_for_names();
+        self.ask_for_names(place);
     }
 }

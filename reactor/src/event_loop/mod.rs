@@ -92,6 +92,7 @@ use resolver::Resolver;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -177,6 +178,8 @@ struct Core {
     time_of_day: Cell<Option<(Instant, SystemTime)>>,
     /// The last reading of the clock: the moment at which the running callback began.
     last_reading: Cell<Instant>,
+    /// How long the callbacks took that have run inside the running one.
+    time_inside: Cell<Duration>,
     longest: Longest,
 }
 
@@ -229,6 +232,7 @@ impl Reactor {
             registry: RefCell::default(),
             thread_pool: ThreadPool::new(&settings),
             longest: Longest::default(),
+            time_inside: Cell::new(Duration::ZERO),
             work: WorkQueue::new(settings, Timers::new(now, trace.clone()), trace),
             lifecycle: Lifecycle::default(),
             hangups: Hangups::default(),
@@ -285,6 +289,16 @@ impl Reactor {
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
         self.core.work.timers.call_later(delay, Box::new(f))
+    }
+
+    /// As [`call_later`](Reactor::call_later), for the code at `place`.
+    pub(crate) fn call_later_for(
+        &self,
+        place: &'static Location<'static>,
+        delay: Duration,
+        f: impl FnOnce() + 'static,
+    ) -> DelayedCall {
+        self.core.work.timers.call_later_at(place, delay, Box::new(f))
     }
 
     /// The number of delayed calls that wait. (Twisted's `getDelayedCalls` returns the calls.)
@@ -380,6 +394,14 @@ impl Clock for Reactor {
     #[track_caller]
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
         self.core.work.timers.call_later(after, call)
+    }
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> DelayedCall {
+        self.core.work.timers.call_later_at(place, after, call)
     }
 }
 

@@ -5,6 +5,7 @@
 use super::{Reactor, WeakReactor};
 use crate::policies::{PolicyClock, PolicyTime};
 use crate::{Clock, DelayedCall};
+use std::panic::Location;
 use std::time::{Duration, Instant, SystemTime};
 
 impl PolicyTime for WeakReactor {
@@ -18,6 +19,14 @@ impl PolicyTime for WeakReactor {
 
     fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
         Some(self.upgrade()?.call_later_boxed(after, call))
+    }
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> Option<DelayedCall> {
+        Some(self.upgrade()?.call_later_for(place, after, call))
     }
 }
 

@@ -315,12 +315,15 @@ impl Port {
 
     fn with_factory(&self, core: &Core, what: &'static str, f: impl FnOnce(&mut dyn Factory)) {
         let Some(mut factory) = self.factory.take() else { return };
-        let describe = |out: &mut Description| {
-            out.method(CallbackKind::Factory, what, Some(self.token)).place(self.asked.place);
-            out.write_fmt(format_args!("{what} of the port {}, opened at {}", self.host, self.asked))
-        };
+        let describe =
+            |out: &mut Description| self.describe(what, out.method(CallbackKind::Factory, what, Some(self.token)));
         self.asked.context.run(|| core.run_callback(describe, || f(&mut **factory)));
         self.factory.set(Some(factory));
+    }
+
+    fn describe(&self, what: &str, out: &mut Description) -> fmt::Result {
+        out.place(self.asked.place);
+        out.write_fmt(format_args!("{what} of the port {}, opened at {}", self.host, self.asked))
     }
 
     fn retry_later(self: &Rc<Self>, core: &Core, error: &io::Error) {
@@ -368,22 +371,22 @@ impl Port {
         }
         core.registry.borrow_mut().remove(self.token);
         let (me, reactor) = (self.clone(), core.weak());
-        core.work.call_soon(Box::new(move || {
+        let end = move || {
             if let Some(core) = reactor.core() {
                 me.with_factory(&core, "stop_factory", |factory| factory.stop_factory());
                 let factory = me.factory.take();
-                core.run_callback(|out| out.write_str("dropping a factory"), || drop(factory));
+                let describe = |out: &mut Description| me.describe("the drop of the factory", out);
+                core.run_callback(describe, || drop(factory));
                 me.is_over.set(true); // Before the Deferreds fire: their callbacks may stop the port again.
                 for firer in me.stopped.take() {
-                    core.run_callback(
-                        |out| out.write_fmt(format_args!("a callback of stop_listening of the port {}", me.host)),
-                        || {
-                            let _ = firer.callback(()); // If it was cancelled, this has no effect.
-                        },
-                    );
+                    let describe = |out: &mut Description| me.describe("a callback of stop_listening", out);
+                    core.run_callback(describe, || {
+                        let _ = firer.callback(()); // If it was cancelled, this has no effect.
+                    });
                 }
             }
-        }));
+        };
+        core.work.call_soon(self.asked.place, Box::new(end));
     }
 
     /// Drops what it holds, without a callback: the loop is gone.

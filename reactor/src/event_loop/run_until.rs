@@ -29,6 +29,7 @@ impl Reactor {
     ///
     /// # Errors
     /// The failure of `main`; [`RunError`] if the loop cannot run, or if it ended and `main` has no result yet.
+    #[track_caller]
     pub fn run_until<T: 'static>(&self, main: Deferred<T>) -> Result<T, Failure> {
         let result: Rc<Cell<Option<Result<T, Failure>>>> = Rc::default();
         let (finished, finish) = Deferred::<()>::unwatched();
@@ -69,6 +70,7 @@ impl Reactor {
 ///     })
 /// }
 /// ```
+#[track_caller]
 pub fn react<R>(main: impl FnOnce(&Reactor) -> R) -> ExitCode
 where
     R: IntoDeferred<Value = ()>,

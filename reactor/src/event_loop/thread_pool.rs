@@ -14,14 +14,16 @@
 //!
 //! Next: `driver/mod.rs`, the world below the loop.
 
+use super::callback::Description;
 use super::threads::{Call, CallsFromThreads};
 use super::{Core, Reactor};
+use crate::context::Asked;
 use crate::deferred;
 use crate::diagnostics::tell;
 use crate::driver::Job;
 use crate::error::ThreadError;
 use crate::foreign::Foreign;
-use crate::{Context, Deferred, DelayedCall, Settings};
+use crate::{Deferred, DelayedCall, Settings};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::error::Error;
@@ -37,10 +39,17 @@ const MAX_QUEUED: usize = 1024;
 /// drops the work and returns the call that hands in the error.
 type Work = Box<dyn FnOnce(Result<(), ThreadError>) -> Call + Send>;
 
+/// Work that waits for a thread.
+struct Queued {
+    /// The number of its completion.
+    id: u64,
+    work: Work,
+    asked: Asked,
+}
+
 /// The work that waits for a thread, and the number of threads that are busy.
 pub(super) struct ThreadPool {
-    /// With the numbers of their completions.
-    queue: RefCell<VecDeque<(u64, Work)>>,
+    queue: RefCell<VecDeque<Queued>>,
     running: Cell<usize>,
     max_threads: Cell<usize>,
     /// Set while a stop waits for the running ones: it ends this.
@@ -63,19 +72,19 @@ impl ThreadPool {
     }
 
     /// The next piece that may begin.
-    fn next(&self) -> Option<Work> {
+    fn next(&self) -> Option<Queued> {
         if self.running.get() >= self.max_threads.get() {
             return None;
         }
-        let (_, work) = self.queue.borrow_mut().pop_front()?;
+        let next = self.queue.borrow_mut().pop_front()?;
         self.running.set(self.running.get() + 1);
-        Some(work)
+        Some(next)
     }
 
     /// Drops a piece of work that has not begun.
     pub(super) fn cancel(&self, id: u64) {
         let mut queue = self.queue.borrow_mut();
-        let found = queue.iter().position(|(queued, _)| *queued == id).and_then(|at| queue.remove(at));
+        let found = queue.iter().position(|queued| queued.id == id).and_then(|at| queue.remove(at));
         drop(queue);
         drop(found); // After the borrow: what the work captured may come back here in its drop.
     }
@@ -135,7 +144,8 @@ impl Reactor {
         }
         let (deferred, id) = core.completions.deferred::<Result<Result<T, E>, ThreadError>>(&core.weak());
         // Wherever it is dropped: the program's closure does no harm.
-        let (work, context) = (Foreign::new(work), Context::current());
+        let (work, asked) = (Foreign::new(work), Asked::here());
+        let context = asked.context.clone();
         let work: Work = Box::new(move |order| {
             let run = || {
                 let run = || catch_unwind(AssertUnwindSafe(work.into_inner()));
@@ -144,7 +154,7 @@ impl Reactor {
             let result = order.and_then(|()| run());
             Box::new(move |reactor| reactor.core.completions.finish(id, result))
         });
-        core.thread_pool.queue.borrow_mut().push_back((id, work));
+        core.thread_pool.queue.borrow_mut().push_back(Queued { id, work, asked });
         core.start_work();
         deferred.add_callback(|result| -> Result<T, crate::Failure> { Ok(result??) })
     }
@@ -161,8 +171,8 @@ impl Reactor {
 impl Core {
     /// Hands the driver the work that may begin.
     fn start_work(&self) {
-        while let Some(work) = self.thread_pool.next() {
-            let mut begun = Begun { calls: self.calls_from_threads.clone(), work: Some(work), report: None };
+        while let Some(Queued { work, asked, .. }) = self.thread_pool.next() {
+            let mut begun = Begun { calls: self.calls_from_threads.clone(), work: Some(work), report: None, asked };
             let job: Job = Box::new(move || begun.run());
             let refused = self.driver.borrow_mut().spawn(job, self.thread_pool.max_threads.get());
             // After the borrow: what a refused job captured may come back to the reactor in its drop.
@@ -187,9 +197,13 @@ impl Core {
             log::info!(target: "reactor", "the stop drops {} pieces of work that no thread has begun", queue.len());
         }
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
-        for (_, work) in queue {
+        for Queued { work, asked, .. } in queue {
             let fail = work(Err(ThreadError::Stopped));
-            self.run_callback(|out| out.write_str("a callback of work that a stop dropped"), || fail(&reactor));
+            let describe = |out: &mut Description| {
+                out.place(asked.place);
+                out.write_fmt(format_args!("a callback of the work for a thread requested at {asked}"))
+            };
+            asked.context.run(|| self.run_callback(describe, || fail(&reactor)));
         }
         if self.thread_pool.running.get() == 0 {
             return;
@@ -222,6 +236,7 @@ struct Begun {
     /// `None` once it has run.
     work: Option<Work>,
     report: Option<Call>,
+    asked: Asked,
 }
 
 impl Begun {
@@ -241,6 +256,6 @@ impl Drop for Begun {
             }
         });
         // There is at most one for each thread. An error means that the reactor is gone, and with it the Deferred.
-        let _ = self.calls.push_own(call);
+        let _ = self.calls.push_own(call, self.asked.clone());
     }
 }

@@ -20,6 +20,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -102,9 +103,8 @@ impl CallsFromThreads {
     }
 
     /// Hands over a call of the library's own, of which there is a bounded number.
-    #[track_caller]
-    pub(super) fn push_own(&self, call: Call) -> Result<(), ThreadError> {
-        self.push(call, Asked::for_all(), usize::MAX)
+    pub(super) fn push_own(&self, call: Call, asked: Asked) -> Result<(), ThreadError> {
+        self.push(call, asked, usize::MAX)
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -132,8 +132,9 @@ type Finish = Box<dyn FnOnce(Box<dyn Any + Send>)>;
 /// The Deferreds that wait for a result from another thread, by number.
 #[derive(Default)]
 pub(super) struct Completions {
-    /// A map with an order, so that the end of a reactor drops them in the same order each time.
-    waiting: RefCell<BTreeMap<u64, Foreign<Finish>>>,
+    /// With the place in the program that asked. A map with an order, so that the end of a reactor drops them in the
+    /// same order each time.
+    waiting: RefCell<BTreeMap<u64, (Foreign<Finish>, &'static Location<'static>)>>,
     next: Cell<u64>,
 }
 
@@ -163,8 +164,13 @@ impl Completions {
                 let _ = firer.callback(*value);
             }
         };
-        self.waiting.borrow_mut().insert(id, Foreign::new(Box::new(finish)));
+        self.waiting.borrow_mut().insert(id, (Foreign::new(Box::new(finish)), Location::caller()));
         (deferred, id)
+    }
+
+    /// Where the program asked for the result; `None` if nothing waits for it any more.
+    pub(super) fn place(&self, id: u64) -> Option<&'static Location<'static>> {
+        self.waiting.borrow().get(&id).map(|(_, place)| *place)
     }
 
     /// Drops all of them: the loop that would fire them is gone.
@@ -174,15 +180,19 @@ impl Completions {
 
     pub(super) fn finish<T: Send + 'static>(&self, id: u64, result: T) {
         let finish = self.waiting.borrow_mut().remove(&id);
-        if let Some(finish) = finish {
+        if let Some((finish, _)) = finish {
             finish.into_inner()(Box::new(result));
         }
     }
 }
 
 /// The reply for the look-up of `host`. If the driver drops it without a call, the loop hears of that too.
-pub(super) fn lookup_reply(calls: &Arc<CallsFromThreads>, host: &str) -> LookupReply {
-    let report = Report { calls: calls.clone(), host: host.to_owned(), found: None };
+pub(super) fn lookup_reply(
+    calls: &Arc<CallsFromThreads>,
+    host: &str,
+    place: &'static Location<'static>,
+) -> LookupReply {
+    let report = Report { calls: calls.clone(), host: host.to_owned(), found: None, place };
     Box::new(move |found| {
         let mut report = report;
         report.found = Some(found); // It is handed in by the drop, as its absence would be.
@@ -194,12 +204,15 @@ struct Report {
     calls: Arc<CallsFromThreads>,
     host: String,
     found: Option<Found>,
+    /// The program asked for the look-up here. Others may wait for it, too.
+    place: &'static Location<'static>,
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
         let (host, found) = (std::mem::take(&mut self.host), self.found.take());
-        let call: Call = Box::new(move |reactor| reactor.core.name_answered(&host, found));
-        let _ = self.calls.push_own(call); // There are at most as many of these as look-ups.
+        let place = self.place;
+        let call: Call = Box::new(move |reactor| reactor.core.name_answered(&host, found, place));
+        let _ = self.calls.push_own(call, Asked::for_code_at(self.place)); // There are at most as many of these as look-ups.
     }
 }

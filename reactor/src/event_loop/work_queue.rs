@@ -116,11 +116,10 @@ impl WorkQueue {
         }
     }
 
-    /// Has the loop make a call of its own soon.
-    #[track_caller]
-    pub(super) fn call_soon(&self, action: Action) {
+    /// Has the loop make a call of its own soon, for the code at `place`.
+    pub(super) fn call_soon(&self, place: Place, action: Action) {
         self.own_calls.set(true);
-        self.call_when_running(action, Asked::for_all());
+        self.call_when_running(action, Asked::for_code_at(place));
     }
 
     /// Takes the calls that wait. Calls that these add wait for the next turn.

@@ -6,6 +6,7 @@
 
 use crate::{Context, DelayedCall};
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -21,6 +22,17 @@ pub trait PolicyTime {
 
     /// Makes `call` when `after` has passed, never before this returns. `None` if it is gone.
     fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall>;
+
+    /// The same for the code at `place`, as [`Clock::call_later_at`](crate::Clock::call_later_at).
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> Option<DelayedCall> {
+        let _ = place;
+        self.call_later(after, call)
+    }
 }
 
 /// The clock of a policy. Made from a `&Reactor` or a `&ManualClock`; cheap to clone.
@@ -45,6 +57,15 @@ impl PolicyClock {
     pub(super) fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> Option<DelayedCall> {
         // It is for all connections, and not only for the one whose callback has asked.
         Context::empty().run(|| self.0.call_later(after, Box::new(call)))
+    }
+
+    pub(super) fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: impl FnOnce() + 'static,
+    ) -> Option<DelayedCall> {
+        Context::empty().run(|| self.0.call_later_at(place, after, Box::new(call)))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::DelayedCall;
 use crate::foreign::Foreign;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub struct Timeout(Rc<Inner>);
 struct Inner {
     this: Weak<Inner>,
     clock: PolicyClock,
+    /// Where the program made it. Messages about the action name this place.
+    made: &'static Location<'static>,
     limit: Cell<Option<Duration>>,
     /// When it is reached; `None` if it is not set.
     due: Cell<Option<Instant>>,
@@ -47,11 +50,13 @@ struct Inner {
 impl Timeout {
     /// A time limit that is not set. `action` is called, from the clock, each time that it is reached: Twisted's
     /// `timeoutConnection`. `clock` is a `&Reactor`, or a `&ManualClock` in tests.
+    #[track_caller]
     pub fn new(clock: impl Into<PolicyClock>, action: impl FnMut() + 'static) -> Timeout {
-        let action: Box<dyn FnMut()> = Box::new(action);
+        let (action, made): (Box<dyn FnMut()>, _) = (Box::new(action), Location::caller());
         Timeout(Rc::new_cyclic(|this| Inner {
             this: this.clone(),
             clock: clock.into(),
+            made,
             limit: Cell::new(None),
             due: Cell::new(None),
             call: RefCell::new(None),
@@ -89,7 +94,7 @@ impl Timeout {
 impl Inner {
     fn call_in(&self, after: Duration) {
         let this = self.this.clone();
-        let call = self.clock.call_later(after, move || {
+        let call = self.clock.call_later_at(self.made, after, move || {
             if let Some(me) = this.upgrade() {
                 me.called();
             }

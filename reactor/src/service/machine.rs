@@ -196,7 +196,8 @@ impl<T: Clone + 'static> Inner<T> {
     fn connect_after(&self, backoff: Backoff) {
         let Some(reactor) = self.reactor.upgrade() else { return };
         let this = self.this.clone();
-        let again = reactor.call_later(backoff.wait(self.failures.get(), reactor.random()), move || {
+        let wait = backoff.wait(self.failures.get(), reactor.random());
+        let again = reactor.call_later_for(self.asked.place, wait, move || {
             if let Some(me) = this.upgrade() {
                 me.connect();
             }

@@ -19,7 +19,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -72,6 +72,8 @@ impl std::error::Error for TaskStopped {}
 
 struct Scheduler {
     clock: Box<dyn Clock>,
+    /// Where the program made it. Messages about its steps name this place.
+    made: &'static Location<'static>,
     /// Tasks that can take their next step, the first one first.
     runnable: RefCell<VecDeque<Rc<Task>>>,
     /// All tasks, for `stop`. Weak: a task that nobody can resume any more is gone.
@@ -102,9 +104,11 @@ struct Task {
 impl Cooperator {
     /// A Cooperator that gets its turns from `clock`: the reactor, or a [`ManualClock`](crate::testing::ManualClock) in
     /// tests.
+    #[track_caller]
     pub fn new(clock: &(impl Clock + Clone + 'static)) -> Cooperator {
         let scheduler = Scheduler {
             clock: Box::new(clock.clone()),
+            made: Location::caller(),
             runnable: RefCell::default(),
             tasks: RefCell::default(),
             is_scheduled: Cell::new(false),
@@ -186,7 +190,8 @@ impl Scheduler {
         }
         let me = self.clone();
         // For all tasks, and not only for the one that comes first.
-        Context::empty().run(|| self.clock.call_later_boxed(Duration::ZERO, Box::new(move || me.take_steps())));
+        let call = Box::new(move || me.take_steps());
+        Context::empty().run(|| self.clock.call_later_at(self.made, Duration::ZERO, call));
     }
 
     /// One slice.

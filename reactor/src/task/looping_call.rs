@@ -13,10 +13,11 @@
 //!
 //! Next: `cooperator.rs`, which takes turns between several pieces of work.
 
+use crate::context::Asked;
 use crate::deferred::Canceller;
 use crate::deferred::IntoDeferred;
 use crate::error::PanicError;
-use crate::{Clock, Context, Deferred, DelayedCall, Failure, Firer};
+use crate::{Clock, Deferred, DelayedCall, Failure, Firer};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -82,8 +83,8 @@ struct Loop {
     waits_for: Cell<Option<Canceller>>,
     /// Fires when the loop has ended.
     ended: Cell<Option<Firer<()>>>,
-    /// Of the code that started it. Other code may reset it.
-    context: Context,
+    /// The code that started it. Other code may reset it.
+    asked: Asked,
 }
 
 enum State {
@@ -164,7 +165,7 @@ impl LoopingCall {
             state: RefCell::new(State::Running),
             waits_for: Cell::new(None),
             ended: Cell::new(None),
-            context: Context::current(),
+            asked: Asked::here(),
         });
         // Weak, or a loop would hold itself if nobody fired its Deferred.
         let canceller = Rc::downgrade(&shared);
@@ -252,7 +253,8 @@ impl LoopingCall {
         };
         let me = self.clone();
         let call = Box::new(move || me.call());
-        let timer = self.shared.context.run(|| self.shared.clock.call_later_boxed(after, call));
+        let asked = &self.shared.asked;
+        let timer = asked.context.run(|| self.shared.clock.call_later_at(asked.place, after, call));
         self.shared.state.replace(State::Waiting(timer));
     }
 

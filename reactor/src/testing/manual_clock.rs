@@ -9,6 +9,7 @@ use crate::policies::{PolicyClock, PolicyTime};
 use crate::timers::{Begun, Timers};
 use crate::{Clock, DelayedCall, driver};
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -145,6 +146,14 @@ impl Clock for ManualClock {
     fn call_later_boxed(&self, after: Duration, call: Box<dyn FnOnce()>) -> DelayedCall {
         self.timers.call_later(after, call)
     }
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> DelayedCall {
+        self.timers.call_later_at(place, after, call)
+    }
 }
 
 impl PolicyTime for ManualClock {
@@ -153,6 +162,14 @@ impl PolicyTime for ManualClock {
     }
     fn call_later(&self, after: Duration, call: Box<dyn FnOnce()>) -> Option<DelayedCall> {
         Some(self.call_later_boxed(after, call))
+    }
+    fn call_later_at(
+        &self,
+        place: &'static Location<'static>,
+        after: Duration,
+        call: Box<dyn FnOnce()>,
+    ) -> Option<DelayedCall> {
+        Some(Clock::call_later_at(self, place, after, call))
     }
 }
 

@@ -29,6 +29,7 @@ mod requests;
 mod sending;
 
 use super::Core;
+use super::callback::Description;
 use super::connector::ConnectorInner;
 use super::work_queue::WorkQueue;
 use crate::context::Asked;
@@ -297,10 +298,18 @@ impl Connection {
         self.sending.clear(&self.work.blocks);
         let protocol = self.protocol.take();
         // As a callback, so that a drop that takes long is logged.
-        self.context().run(|| core.run_callback(|out| out.write_str("dropping a protocol"), || drop(protocol)));
+        let describe = |what: &'static str| {
+            move |out: &mut Description| {
+                out.place(self.origin.asked().place);
+                out.write_fmt(format_args!("{what} of {}", self.described()))
+            }
+        };
+        self.context().run(|| core.run_callback(describe("the drop of the protocol"), || drop(protocol)));
         // Only now: the protocol may have unregistered it, even in its drop.
         if let Some((producer, context)) = self.sending.take_producer() {
-            context.run(|| core.run_callback(|out| out.write_str("stop_producing"), || producer.stop_producing()));
+            context.run(|| {
+                core.run_callback(describe("stop_producing of the producer"), || producer.stop_producing());
+            });
         }
         drop(self.meters.take());
         // Last, because the factory may connect again: the old protocol must know by then.

@@ -120,11 +120,12 @@ impl TransportBackend for Connection {
         // connection: a loop that is gone drops its calls, and the producer may hold the connection.
         self.sending.note_late_producer(&producer);
         let (this, context) = (self.this.clone(), Context::current());
-        self.work.call_soon(Box::new(move || {
+        let stop = move || {
             if this.upgrade().is_some_and(|me| me.sending.forget_late_producer(&producer)) {
                 context.run(|| producer.stop_producing());
             }
-        }));
+        };
+        self.work.call_soon(self.origin.asked().place, Box::new(stop));
     }
 
     fn unregister_producer(&self) {

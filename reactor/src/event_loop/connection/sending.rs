@@ -341,8 +341,8 @@ impl Connection {
         let registered = || self.sending.producer.borrow().clone();
         let describe = |method: &'static str| {
             move |out: &mut Description| {
-                out.method(CallbackKind::Producer, method, Some(self.token));
-                out.write_fmt(format_args!("a producer for the connection to {}", self.peer))
+                out.method(CallbackKind::Producer, method, Some(self.token)).place(self.origin.asked().place);
+                out.write_fmt(format_args!("{method} of the producer of {}", self.described()))
             }
         };
         // Each state is set before its call: the callback may register another producer, which begins as running.

@@ -147,7 +147,7 @@ impl Exchange {
 
     fn start_timer(&self, reactor: &Reactor, after: Duration) {
         if let Some(me) = self.me() {
-            self.timer.set(Some(reactor.call_later(after, move || me.timed_out())));
+            self.timer.set(Some(reactor.call_later_for(self.asked, after, move || me.timed_out())));
         }
     }
 
