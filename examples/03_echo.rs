@@ -10,8 +10,8 @@ impl Protocol for Echo {
 }
 
 fn main() -> Result<(), reactor::Failure> {
-    let (reactor, at) = (Reactor::new()?, std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned()));
-    println!("listening on {}\nnext: cargo run --example 04_blocked_echo", reactor.listen_tcp(at, |_| Echo)?.host());
+    let (reactor, place) = (Reactor::new()?, std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned()));
+    println!("listening on {}\nnext: cargo run --example 04_blocked_echo", reactor.listen_tcp(place, |_| Echo)?.host());
     Ok(reactor.run()?)
 }
 

@@ -2,10 +2,10 @@
 use reactor::{LineProtocol, LineReceiver, LineTransport, Reactor, Reason};
 use std::{cell::RefCell, rc::Rc};
 
-/// All clients share one list. It needs no lock: only one callback runs at a time.
-struct Room(Rc<RefCell<Vec<LineTransport>>>);
+/// One client. It sees all of them in one list, which needs no lock: only one callback runs at a time.
+struct Chatter(Rc<RefCell<Vec<LineTransport>>>);
 
-impl LineProtocol for Room {
+impl LineProtocol for Chatter {
     fn connection_made(&mut self, transport: &LineTransport) {
         self.0.borrow_mut().push(transport.clone());
     }
@@ -18,11 +18,11 @@ impl LineProtocol for Room {
 }
 
 fn main() -> Result<(), reactor::Failure> {
-    let (reactor, room, at) = (Reactor::new()?, Rc::default(), std::env::args().nth(1));
+    let (reactor, room) = (Reactor::new()?, Rc::default());
     // A line ends with CR LF unless we say otherwise, as in most protocols of the Internet. `nc` sends LF alone.
     // Without `with_delimiter` its lines would never end, and the chat would look dead.
-    let chat = move |_peer| LineReceiver::new(Room(Rc::clone(&room))).with_delimiter(b"\n");
-    let port = reactor.listen_tcp(at.unwrap_or("127.0.0.1:1025".to_owned()), chat)?;
+    let chat = move |_peer| LineReceiver::new(Chatter(Rc::clone(&room))).with_delimiter(b"\n");
+    let port = reactor.listen_tcp(std::env::args().nth(1).unwrap_or("127.0.0.1:1025".to_owned()), chat)?;
     println!("listening on {}\nnext: cargo run --example 07_periodic", port.host());
     Ok(reactor.run()?)
 }

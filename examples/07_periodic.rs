@@ -1,13 +1,14 @@
 //! Calls again and again, on a grid in time, until it is enough: `cargo run --example 07_periodic`.
 use reactor::{Reactor, task::LoopingCall};
+use std::time::Duration;
 
 fn main() -> Result<(), reactor::Failure> {
-    let (reactor, mut ticks) = (Reactor::new()?, 1..=3);
-    let (_looping, ended) = LoopingCall::start(&reactor, std::time::Duration::from_millis(100), move |tick| {
-        ticks.next().map_or_else(|| tick.stop(), |n| println!("tick {n}"));
+    let reactor = Reactor::new()?;
+    let mut numbers = 1..=3;
+    let (_looping, ended) = LoopingCall::start(&reactor, Duration::from_millis(100), move |tick| {
+        if let Some(number) = numbers.next() { println!("tick {number}") } else { tick.stop() }
     });
-    let ended = ended.add_callback(|()| println!("next: cargo run --example deferred_chain"));
-    reactor.run_until(ended)
+    reactor.run_until(ended.add_callback(|()| println!("next: cargo run --example deferred_chain")))
 }
 
 // Prints:

@@ -1,6 +1,5 @@
 //! A client with a time limit that tries again: `cargo run --example 08_retry_client`, without `03_echo` and with it.
 use reactor::{Deferred, Failure, Firer, LineProtocol, LineReceiver, LineTransport, Reactor, task};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Asks once. The Firer fires the Deferred of the one who waits for the answer.
@@ -17,7 +16,7 @@ impl LineProtocol for Asker {
 }
 
 /// One try: connects, asks, and waits, for half a second in all.
-fn ask(reactor: &Reactor, server: SocketAddr) -> Deferred<String> {
+fn ask(reactor: &Reactor, server: &str) -> Deferred<String> {
     let (answer, firer) = Deferred::new();
     let connected = reactor.connect(server, |_peer| LineReceiver::new(Asker(firer)).with_delimiter(b"\n"));
     let answered = connected.add_callback(|transport| {
@@ -30,18 +29,18 @@ fn ask(reactor: &Reactor, server: SocketAddr) -> Deferred<String> {
     answered.add_timeout(Duration::from_millis(500), reactor)
 }
 
-async fn ask_again(reactor: Reactor, server: SocketAddr) -> Result<String, Failure> {
+async fn ask_again(reactor: Reactor, server: String) -> Result<String, Failure> {
     for pause in [100, 200, 400].map(Duration::from_millis) {
-        let result = ask(&reactor, server).await;
+        let result = ask(&reactor, &server).await;
         let Err(failure) = result else { return result };
         println!("{failure}; again in {pause:?}");
         task::sleep(&reactor, pause).await?;
     }
-    ask(&reactor, server).await // The last try: its failure is ours.
+    ask(&reactor, &server).await // The last try: its failure is ours.
 }
 
 fn main() -> Result<(), Failure> {
-    let server = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned()).parse()?;
+    let server = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned());
     let reactor = Reactor::new()?;
     println!("asking {server}\nnext: cargo run --example 09_proxy");
     let answer = Deferred::from_future(ask_again(reactor.clone(), server));

@@ -2,7 +2,7 @@
 //! once. Run it with `cargo run --example 13_four_styles`; with `-- --slow 10`, the services take ten times as long.
 use reactor::deferred::{Others, gather_results, succeed};
 use reactor::{Deferred, Failure, Reactor};
-use std::{cell::RefCell, num::NonZeroU32, rc::Rc, time::Duration, time::Instant};
+use std::{cell::RefCell, rc::Rc, time::Duration, time::Instant};
 
 type Style = fn(&Reactor, Duration) -> Deferred<Vec<String>>;
 const NAMES: [&str; 3] = ["weather", "traffic", "news"];
@@ -56,9 +56,9 @@ fn with_async(reactor: &Reactor, time: Duration) -> Deferred<Vec<String>> {
 }
 
 fn main() -> Result<(), Failure> {
-    let slow =
-        std::env::args().skip_while(|word| word != "--slow").nth(1).map_or(Ok(NonZeroU32::MIN), |n| n.parse())?;
-    let (reactor, time) = (Reactor::new()?, Duration::from_millis(100) * slow.get());
+    let slow = std::env::args().skip_while(|word| word != "--slow").nth(1).unwrap_or("1".to_owned());
+    let slow: u32 = slow.parse().ok().filter(|slow| *slow > 0).ok_or(Failure::msg("--slow: a whole number above 0"))?;
+    let (reactor, time) = (Reactor::new()?, Duration::from_millis(100) * slow);
     let styles: [(_, Style); 4] =
         [("blocking", blocking), ("callbacks", callbacks), ("Deferreds", deferreds), ("async", with_async)];
     for (name, style) in styles {

@@ -2,7 +2,6 @@
 //! `03_echo` runs. Stop the server, and start it again.
 use reactor::service::ClientService;
 use reactor::{Protocol, Reactor, Reason, Transport};
-use std::net::SocketAddr;
 
 struct Greeter;
 
@@ -19,10 +18,10 @@ impl Protocol for Greeter {
 }
 
 fn main() -> Result<(), reactor::Failure> {
-    let server: SocketAddr = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned()).parse()?;
+    let server = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned());
     let reactor = Reactor::new()?;
     println!("keeping a connection to {server}; stop with Ctrl-C");
-    ClientService::new(&reactor, server, |_peer| Greeter).start();
+    ClientService::new(&reactor, &*server, |_peer| Greeter).start();
     Ok(reactor.run()?)
 }
 

@@ -1,6 +1,5 @@
 //! Says three lines to the echo server, and hears them: `cargo run --example echo_client`, while `03_echo` runs.
 use reactor::{Deferred, Firer, LineProtocol, LineReceiver, LineTransport, Reactor, Reason};
-use std::net::SocketAddr;
 
 struct EchoClient(Firer<()>);
 
@@ -23,8 +22,9 @@ impl LineProtocol for EchoClient {
 }
 
 fn main() -> Result<(), reactor::Failure> {
-    let server: SocketAddr = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned()).parse()?;
-    let (reactor, (done, firer)) = (Reactor::new()?, Deferred::new());
+    let server = std::env::args().nth(1).unwrap_or("127.0.0.1:8007".to_owned());
+    let reactor = Reactor::new()?;
+    let (done, firer) = Deferred::new();
     let connected = reactor.connect(server, |_peer| LineReceiver::new(EchoClient(firer)));
     reactor.run_until(connected.add_callback(|_transport| done))
 }

@@ -42,11 +42,11 @@ impl<T: 'static> Deferred<T> {
     pub fn add_both(&self, callback: impl FnOnce(Outcome<T>) -> Deferred<T> + 'static) -> &Self {
         let step = |result, outer: Deferred<T>| {
             let inner = callback(result);
-            let hand_on = |result, _inner| {
-                outer.0.borrow_mut().result = Some(result);
+            let resume_outer = |inner_result, _inner| {
+                outer.0.borrow_mut().result = Some(inner_result);
                 outer
             };
-            inner.0.borrow_mut().steps.push_back(Box::new(hand_on));
+            inner.0.borrow_mut().steps.push_back(Box::new(resume_outer));
             inner
         };
         self.0.borrow_mut().steps.push_back(Box::new(step));

@@ -28,7 +28,7 @@ struct Server {
 
 impl Server {
     /// Keeps what is new, and tells it to the neighbors. `None` if there is no room.
-    fn learn(&self, client: &str, version: Version, from: Option<&str>) -> Option<()> {
+    fn learn_location(&self, client: &str, version: Version, from: Option<&str>) -> Option<()> {
         let (mut known, links) = (self.known.borrow_mut(), self.links.borrow());
         match known.get(client) {
             Some(old) if self.is_papers && old.0 == version.0 => {}
@@ -49,7 +49,7 @@ impl Server {
     }
 
     /// Does what a visitor says. `None` if it is not a command.
-    fn obey(&self, transport: &LineTransport, fields: &[&str], neighbor: &mut Option<String>) -> Option<()> {
+    fn obey_command(&self, transport: &LineTransport, fields: &[&str], neighbor: &mut Option<String>) -> Option<()> {
         let now = self.reactor.system_time().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos() as i128;
         match *fields {
             [] => {}
@@ -59,14 +59,14 @@ impl Server {
                 let (sign, skew) = (if now < stamp { '-' } else { '+' }, (now - stamp).abs());
                 let skew = format!("{sign}{}.{:09}", skew / BILLION, skew % BILLION);
                 let at = format!("AT {} {skew} {client} {place} {time}\n", self.name);
-                self.learn(client, (stamp, self.name.to_owned(), at.clone()), None)?;
+                self.learn_location(client, (stamp, self.name.to_owned(), at.clone()), None)?;
                 transport.write(at.as_bytes());
             }
             ["AT", name, skew, client, place, time] => {
                 let (_, stamp, skew) = (location(place)?, billionths(time)?, billionths(skew)?);
                 // Beyond this no server's clock can have shown it, and it would count for ever.
                 (-DAY <= skew && stamp + skew <= now + 2 * DAY).then_some(())?;
-                self.learn(client, (stamp, name.to_owned(), fields.join(" ") + "\n"), neighbor.as_deref())?;
+                self.learn_location(client, (stamp, name.to_owned(), fields.join(" ") + "\n"), neighbor.as_deref())?;
             }
             ["WHATSAT", client, radius, bound] => {
                 let (radius, bound) = (number(radius, 50.0)?, number(bound, 20.0).and(bound.parse().ok())?);
@@ -77,7 +77,7 @@ impl Server {
                 let asker = transport.clone();
                 asker.pause_producing(); // So the next command waits until this one is answered.
                 get_page(&self.reactor, &url)
-                    .add_callback(move |page| cut(&String::from_utf8(page)?, bound).ok_or(Failure::msg("no results")))
+                    .add_callback(move |page| shorten(str::from_utf8(&page)?, bound).ok_or(Failure::msg("no results")))
                     .add_errback(|failure| Ok(format!("{NO_PLACES}{:?}}}", failure.to_string())))
                     .add_callback(move |json| {
                         asker.write(format!("{at}{json}\n\n").as_bytes());
@@ -97,7 +97,7 @@ struct Visitor(Rc<Server>, Option<String>);
 impl LineProtocol for Visitor {
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
         let fields: Vec<&str> = str::from_utf8(line).unwrap_or("not text").split_ascii_whitespace().collect();
-        if self.0.obey(transport, &fields, &mut self.1).is_none() {
+        if self.0.obey_command(transport, &fields, &mut self.1).is_none() {
             transport.send_line(&[b"? ", line].concat());
         }
     }
@@ -131,7 +131,7 @@ fn location(text: &str) -> Option<(&str, &str)> {
 }
 
 /// An answer with at most `bound` results, and without empty lines.
-fn cut(json: &str, bound: usize) -> Option<String> {
+fn shorten(json: &str, bound: usize) -> Option<String> {
     let json = json.split(['\r', '\n']).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     let plain = json.replace("\\\\", "__").replace("\\\"", "__"); // Now each quote begins or ends a text.
     let list = plain.find("\"results\"").and_then(|key| Some(key + plain[key..].find('[')? + 1))?;

@@ -13,8 +13,21 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// `Debug` of an error is its sentence, as that of a [`Failure`](crate::Failure) is its report. `unwrap`, and a `main`
+/// that returns an error, print `Debug`, and a person reads it.
+macro_rules! debug_is_display {
+    ($($error:ty),+) => {$(
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+    )+};
+}
+pub(crate) use debug_is_display;
+
 /// A Deferred was fired a second time; returned to the caller of the second firing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AlreadyCalledError {
     /// Where the Deferred was made.
     pub made: &'static Location<'static>,
@@ -30,8 +43,10 @@ impl fmt::Display for AlreadyCalledError {
 
 impl std::error::Error for AlreadyCalledError {}
 
+debug_is_display!(AlreadyCalledError);
+
 /// What was waited for was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CancelledError;
 
 impl fmt::Display for CancelledError {
@@ -42,10 +57,12 @@ impl fmt::Display for CancelledError {
 
 impl std::error::Error for CancelledError {}
 
+debug_is_display!(CancelledError);
+
 /// A Deferred would wait for itself: a callback returned, or a coroutine awaits, the chain that it belongs to. It fails
 /// with this instead of waiting for ever, as Twisted's would. Circles of any length are found, also through lists,
 /// shared results and coroutines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CircularWaitError {
     /// Where the callback was added, or where the coroutine awaits.
     pub callback: &'static Location<'static>,
@@ -59,9 +76,11 @@ impl fmt::Display for CircularWaitError {
 
 impl std::error::Error for CircularWaitError {}
 
+debug_is_display!(CircularWaitError);
+
 /// A callback panicked: the failure that the rest of its chain gets. The panic itself goes on to the code that fired,
 /// or to the log if that is a callback of a reactor's loop.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PanicError {
     /// What the panic said, if it was text.
     pub message: String,
@@ -83,8 +102,10 @@ impl fmt::Display for PanicError {
 
 impl std::error::Error for PanicError {}
 
+debug_is_display!(PanicError);
+
 /// Something took longer than it was allowed to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TimeoutError {
     /// What was waited for, for a person to read: `the answer of example.com`.
     pub what: String,
@@ -100,7 +121,12 @@ impl fmt::Display for TimeoutError {
 
 impl std::error::Error for TimeoutError {}
 
+debug_is_display!(TimeoutError);
+
 /// Why a connection ended: the argument of [`Protocol::connection_lost`](crate::Protocol::connection_lost).
+///
+/// `Debug` has the name of the variant, unlike that of the other errors: a reason is told to a protocol, and programs
+/// and tests note which one it was. Inside a [`Failure`](crate::Failure) it is shown as its sentence.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Reason {
@@ -186,7 +212,7 @@ impl std::error::Error for Reason {}
 
 /// Why a connection cannot change from clear text to TLS: see [`Transport::start_tls`](crate::Transport::start_tls). It
 /// is always the fault of the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartTlsError {
     /// The connection was not made for it, with `plain_first` of a [`TlsServer`](crate::tls::TlsServer) or
@@ -217,8 +243,9 @@ impl fmt::Display for StartTlsError {
 
 impl std::error::Error for StartTlsError {}
 
+debug_is_display!(StartTlsError);
+
 /// Why an outgoing connection could not be made.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The name has no address, or the look-up failed. Twisted's `DNSLookupError`.
@@ -290,8 +317,9 @@ impl std::error::Error for ConnectError {
     }
 }
 
+debug_is_display!(ConnectError);
+
 /// Why a datagram was not sent, or a UDP port not changed.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum DatagramError {
     /// The datagram is longer than the network, or this system, allows. Our own fault. Twisted's `MessageLengthError`.
@@ -331,8 +359,9 @@ impl fmt::Display for DatagramError {
 
 impl std::error::Error for DatagramError {}
 
+debug_is_display!(DatagramError);
+
 /// A port could not be opened. Twisted's `CannotListenError`.
-#[derive(Debug)]
 pub struct CannotListenError {
     /// The address that was asked for.
     pub address: String,
@@ -348,8 +377,9 @@ impl fmt::Display for CannotListenError {
 
 impl std::error::Error for CannotListenError {}
 
+debug_is_display!(CannotListenError);
+
 /// [`Reactor::run`](crate::Reactor::run) could not go on.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum RunError {
     /// `run` or `iterate` was called from inside the running loop.
@@ -373,8 +403,10 @@ impl fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
+debug_is_display!(RunError);
+
 /// Why work for another thread, or a call from one, was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ThreadError {
     /// Too much work, or too many calls, wait already.
@@ -409,8 +441,10 @@ impl fmt::Display for ThreadError {
 
 impl std::error::Error for ThreadError {}
 
+debug_is_display!(ThreadError);
+
 /// Why a [blocking call](crate::ReactorHandle::blocking_call_from_thread) has no value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BlockingCallError {
     /// The call could not be made, or could not be answered.
@@ -440,3 +474,5 @@ impl fmt::Display for BlockingCallError {
 }
 
 impl std::error::Error for BlockingCallError {}
+
+debug_is_display!(BlockingCallError);

@@ -18,6 +18,7 @@ pub use waypoint::Waypoint;
 
 use crate::Context;
 use crate::context;
+use crate::error::debug_is_display;
 use inside::Inside;
 use lists::{MAX_GROUPS_DEEP, MAX_TOLD_OF_GROUP, innermost_input, lists, origin};
 use std::cell::Cell;
@@ -94,7 +95,7 @@ impl Drop for Common {
 }
 
 /// An error that is only a sentence: the error of a [`Failure::msg`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message(pub String);
 
 impl fmt::Display for Message {
@@ -104,6 +105,8 @@ impl fmt::Display for Message {
 }
 
 impl Error for Message {}
+
+debug_is_display!(Message);
 
 impl Failure {
     /// Wraps `error`; the caller's place becomes [`raised`](Failure::raised).
@@ -256,7 +259,13 @@ impl Failure {
     fn report_inside(&self, groups: usize) -> String {
         let mut text = format!("{self}");
         let causes = || iter::successors(self.value().source(), |&error| error.source());
-        causes().take(MAX_CAUSES).for_each(|error| text.push_str(&format!("\n  because {error}")));
+        for error in causes().take(MAX_CAUSES) {
+            let cause = error.to_string();
+            // The sentence of many an error has that of its cause in it. Nobody wants to read it twice.
+            if !text.contains(&cause) {
+                text.push_str(&format!("\n  because {cause}"));
+            }
+        }
         let mut rest = causes().skip(MAX_CAUSES);
         let (untold, last) = rest.by_ref().fold((0, None), |(count, _), error| (count + 1, Some(error)));
         if untold > 1 {

@@ -34,7 +34,21 @@
 //!
 //! The reactor calls you, and you call the reactor. A request (`write`, `call_later`, `lose_connection`) only notes
 //! what you want, and returns; it never calls back. So no callback of yours is interrupted by another one, and no lock
-//! is needed. [`Reactor`] has the seven steps of a turn, [`Protocol`] the order of its callbacks.
+//! is needed. [`Protocol`] has the order of its callbacks.
+//!
+//! The loop takes turns until it is stopped. These are the seven steps of a turn:
+//!
+//! 1. Work out how long to wait: not at all if there is work already, otherwise until the next delayed call is due.
+//! 2. Poll: wait for events.
+//! 3. Handle the events: accept, finish connects, read. Right after its own event, each connection is flushed: what it
+//!    has written goes out.
+//! 4. Make the calls that other threads handed over, and those of [`Reactor::call_when_running`].
+//! 5. Make the delayed calls that are due. Calls that these add wait for the next turn.
+//! 6. Flush the connections that were written to from elsewhere, and go on with those that were resumed or closed, or
+//!    that have used up their share of the turn.
+//! 7. Report the connections that have ended: `connection_lost`.
+//!
+//! [`Reactor`] says what follows from this order.
 //!
 //! **Do not block.** While your callback runs, everybody else waits: a callback that sleeps for a second, or computes
 //! for a second, stops every connection for a second. Ask for a call later ([`Reactor::call_later`], [`task::sleep`]),

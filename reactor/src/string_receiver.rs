@@ -15,6 +15,7 @@
 //! Next: [`clock.rs`](../../src/reactor/clock.rs.html), the time that a program sees.
 
 use crate::error::StartTlsError;
+use crate::error::debug_is_display;
 use crate::undelivered::Undelivered;
 use crate::{Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
@@ -91,7 +92,7 @@ pub trait StringProtocol {
 }
 
 /// What a peer did wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FramingError {
     /// It announced a string of more bytes than the limit allows.
     TooLong {
@@ -113,8 +114,10 @@ impl fmt::Display for FramingError {
 
 impl std::error::Error for FramingError {}
 
+debug_is_display!(FramingError);
+
 /// A string is longer than its framing can say. Twisted's `StringTooLongError`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct StringTooLong {
     /// The length of the string.
     pub length: usize,
@@ -129,6 +132,8 @@ impl fmt::Display for StringTooLong {
 }
 
 impl std::error::Error for StringTooLong {}
+
+debug_is_display!(StringTooLong);
 
 /// The transport as a [`StringProtocol`] sees it: a [`Transport`] that also sends strings.
 ///

@@ -14,6 +14,7 @@
 
 use crate::Context;
 use crate::context::Asked;
+use crate::error::debug_is_display;
 use crate::foreign::Foreign;
 use crate::timed::Timed;
 use crate::trace::{Kind, Scope};
@@ -46,7 +47,7 @@ pub struct DelayedCall {
 }
 
 /// The call cannot be moved: it has been made or cancelled. Twisted's `AlreadyCalled` and `AlreadyCancelled`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum NotActive {
     /// It has been made, or is being made now.
     AlreadyCalled,
@@ -64,6 +65,8 @@ impl fmt::Display for NotActive {
 }
 
 impl std::error::Error for NotActive {}
+
+debug_is_display!(NotActive);
 
 struct Call {
     /// Its number, for a trace: that of its first entry.

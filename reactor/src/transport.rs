@@ -373,16 +373,20 @@ impl Transport {
     }
 }
 
-/// Tells that the program wrote at `place` although it had closed `connection`.
+/// Tells that the program wrote at `place` although it had closed `connection` by a call of `closed_by`.
 #[cold]
-pub(crate) fn tell_late_write(pieces: &[&[u8]], place: &'static Location<'static>, connection: &dyn fmt::Display) {
+pub(crate) fn tell_late_write(
+    pieces: &[&[u8]],
+    place: &'static Location<'static>,
+    closed_by: &str,
+    connection: &dyn fmt::Display,
+) {
     if is_first_at(place) {
         let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
         tell!(
             Warn,
             "reactor",
-            "the write at {place} comes after lose_connection: its {bytes} bytes are dropped, on \
-            {connection}"
+            "the write at {place} comes after {closed_by}: its {bytes} bytes are dropped, on {connection}"
         );
     }
 }

@@ -234,7 +234,7 @@ fn a_slow_step_of_a_cooperator() {
     let told = told_by("a_slow_step_of_a_cooperator", || {
         let reactor = Reactor::with_settings(impatient()).unwrap();
         let steps = Cooperator::new(&reactor); // steps
-        reactor.run_until(steps.cooperate([(), ()].into_iter()).1).unwrap();
+        reactor.run_until(steps.cooperate([(), ()]).1).unwrap();
     });
     let Some(told) = told else { return };
     slow_lines_of_program(&told, "delayed call", &place("steps"));
@@ -434,6 +434,39 @@ fn a_second_firing() {
 }
 
 #[test]
+fn a_second_firing_after_a_time_limit() {
+    let told = told_by("a_second_firing_after_a_time_limit", || {
+        let clock = reactor::testing::ManualClock::new();
+        let pending = || {
+            let (answer, firer) = Deferred::<u32>::new(); // limited
+            answer.add_timeout(Duration::from_secs(1), &clock).add_errback(|_late| Ok(0)).detach();
+            firer
+        };
+        let (once, twice) = (pending(), pending());
+        clock.advance(Duration::from_secs(1));
+        once.callback(1).unwrap(); // It comes late, and could not know.
+        twice.callback(1).unwrap();
+        twice.callback(2).unwrap_err(); // fired twice
+    });
+    let Some(told) = told else { return };
+    let parts = ["a second time", &place("limited"), &place("fired twice"), "it was cancelled at"];
+    told.expect_one_message(&parts);
+}
+
+#[test]
+fn a_second_late_firing_after_a_cancel() {
+    let told = told_by("a_second_late_firing_after_a_cancel", || {
+        let (answer, firer) = Deferred::<u32>::with_canceller(|_| {}); // cancelled
+        answer.cancel();
+        answer.add_errback(|_cancelled| Ok(0)).detach();
+        firer.callback(1).unwrap_err();
+        firer.callback(2).unwrap_err(); // late again
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["a second time", &place("cancelled"), &place("late again"), "it was cancelled at"]);
+}
+
+#[test]
 fn a_write_after_lose_connection() {
     let told = told_by("a_write_after_lose_connection", || {
         fn farewell(transport: &Transport) {
@@ -447,6 +480,40 @@ fn a_write_after_lose_connection() {
     });
     let Some(told) = told else { return };
     told.expect_one_message(&["after lose_connection", "3 bytes", &place("too late"), &place("opened")]);
+}
+
+#[test]
+fn a_write_after_lose_write_connection() {
+    let told = told_by("a_write_after_lose_write_connection", || {
+        fn farewell(transport: &Transport) {
+            transport.lose_write_connection();
+            transport.write(b"bye"); // half too late
+        }
+        let server = || Speaker { greeting: b"welcome", then: farewell };
+        run_pair(Settings::default(), server, || Speaker { greeting: b"", then: silent });
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["after lose_write_connection", "3 bytes", &place("half too late"), &place("opened")]);
+}
+
+#[test]
+fn an_error_that_unwrap_prints_is_a_sentence() {
+    let told = told_by("an_error_that_unwrap_prints_is_a_sentence", || {
+        let (answer, firer) = Deferred::<u32>::new(); // made first
+        answer.detach();
+        firer.callback(1).unwrap();
+        let twice = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| firer.callback(2).unwrap()));
+        let reactor = Reactor::new().unwrap();
+        let port = reactor.listen_tcp("127.0.0.1:0", |_peer| Speaker { greeting: b"", then: silent }).unwrap();
+        let address = port.host();
+        let again = || reactor.listen_tcp(address, |_peer| Speaker { greeting: b"", then: silent }).unwrap();
+        let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(again));
+        assert!(twice.is_err() && taken.is_err());
+    });
+    let Some(told) = told else { return };
+    for sentence in [": the Deferred made at reactor/tests/mistakes.rs:", ": cannot listen on 127.0.0.1:"] {
+        assert!(told.without_logger.contains(sentence), "without {sentence:?}: {}", told.without_logger);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::reader::{ConfigError, Reader, Value};
 use super::tls::TlsConfig;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use toml::de::DeTable;
 
 /// The words that are commands on the command line, so no server can have one of them as its name.
@@ -192,14 +193,23 @@ impl Reader<'_> {
 
     /// Two ports at one address are a slip of copying: the second one could not be opened.
     fn check_addresses(&self, value: &Value<'_>, servers: &BTreeMap<String, ServerConfig>) -> Result<(), ConfigError> {
-        let mut seen: BTreeMap<HostPort, &String> = BTreeMap::new();
+        let mut seen: BTreeMap<u16, Vec<(Host, &String, &HostPort)>> = BTreeMap::new();
         for (name, server) in servers {
             for (door, place) in server.places_to_listen() {
-                let same = HostPort { host: place.host.to_ascii_lowercase(), port: place.port };
-                let what = match seen.insert(same, name) {
-                    Some(other) if other == name => format!("server {name} has the address \"{place}\" twice"),
-                    Some(other) => format!("servers {other} and {name} have the same address \"{place}\""),
-                    None => continue,
+                let host = Host::of(&place.host);
+                let others = seen.entry(place.port).or_default();
+                let same = others.iter().find(|(other, owner, _)| host.meets(other, *owner == name));
+                let same = same.map(|(_, owner, other)| (*owner, *other));
+                others.push((host, name, place));
+                let Some((owner, other)) = same else { continue };
+                let is_spelled_alike = other.host.eq_ignore_ascii_case(&place.host);
+                let what = match (owner == name, is_spelled_alike) {
+                    (true, true) => format!("server {name} has the address \"{place}\" twice"),
+                    (true, false) => format!("server {name} has one address twice: \"{other}\" and \"{place}\""),
+                    (false, true) => format!("servers {owner} and {name} have the same address \"{place}\""),
+                    (false, false) => {
+                        format!("servers {owner} and {name} have the same address: \"{other}\" and \"{place}\"")
+                    }
                 };
                 let at = match door {
                     Door::Plain => setting(value, name, ""), // The herd's oldest error: it names the server's own line.
@@ -280,6 +290,42 @@ impl Reader<'_> {
 fn setting<'v, 'i>(servers: &'v Value<'i>, name: &str, key: &str) -> &'v Value<'i> {
     let entry = servers.get_ref().as_table().and_then(|table| table.get(name)).unwrap_or(servers);
     entry.get_ref().as_table().and_then(|table| table.get(key)).unwrap_or(entry)
+}
+
+/// A host, in whichever way it is spelled.
+#[derive(PartialEq, Eq)]
+enum Host {
+    Address(IpAddr),
+    /// `localhost`: the machine itself, over IPv4 or IPv6.
+    Local,
+    /// Any other name, in lower case. Where it leads is known only when it is looked up.
+    Named(String),
+}
+
+impl Host {
+    fn of(text: &str) -> Host {
+        let name = text.to_ascii_lowercase();
+        match text.parse::<IpAddr>() {
+            Ok(address) => Host::Address(address.to_canonical()),
+            Err(_) if matches!(name.as_str(), "localhost" | "localhost.") => Host::Local,
+            Err(_) => Host::Named(name),
+        }
+    }
+
+    /// Whether only one of two ports with one number can be open at these hosts.
+    ///
+    /// All addresses of a machine (`0.0.0.0`, `[::]`) meet its loopback addresses. Whether they meet another address
+    /// depends on where the servers run: two servers may run on two machines, one server (`is_one_server`) does not.
+    fn meets(&self, other: &Host, is_one_server: bool) -> bool {
+        let meets_all = |all: &Host, one: &Host| match (all, one) {
+            (Host::Address(all), Host::Address(one)) if all.is_unspecified() => {
+                all.is_ipv4() == one.is_ipv4() && (is_one_server || one.is_loopback())
+            }
+            (Host::Address(all), Host::Local) => all.is_unspecified() || all.is_loopback(),
+            _ => false,
+        };
+        self == other || meets_all(self, other) || meets_all(other, self)
+    }
 }
 
 /// Whether this is a name as hosts have it, and not an IP address.

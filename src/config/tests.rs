@@ -159,6 +159,32 @@ fn a_mistake_is_reported_with_its_line() {
         "[servers.A]\naddress = \"x:1\"\n[servers.B]\naddress = \"X:1\"\n",
         "herd.toml, line 3: servers A and B have the same address \"X:1\"",
     );
+    let two = |a: &str, b: &str| format!("[servers.A]\naddress = \"{a}\"\n[servers.B]\naddress = \"{b}\"\n");
+    for (a, b) in [
+        ("localhost:1", "127.0.0.1:1"),
+        ("[::1]:1", "Localhost.:1"),
+        ("0.0.0.0:1", "127.0.0.1:1"),
+        ("localhost:1", "0.0.0.0:1"),
+        ("[::]:1", "[::1]:1"),
+        ("[::1]:1", "[0:0:0:0:0:0:0:1]:1"),
+        ("[::ffff:10.0.0.1]:1", "10.0.0.1:1"),
+    ] {
+        refuse(&two(a, b), &format!("herd.toml, line 3: servers A and B have the same address: \"{a}\" and \"{b}\""));
+    }
+    for (a, b) in [
+        ("localhost:1", "127.0.0.1:2"),
+        ("127.0.0.1:1", "127.0.0.2:1"),
+        ("127.0.0.1:1", "[::1]:1"),
+        ("[::]:1", "0.0.0.0:1"),
+        ("0.0.0.0:1", "10.0.0.1:1"), // They may be two machines.
+        ("a.example:1", "127.0.0.1:1"),
+    ] {
+        assert_eq!(parse(&two(a, b)).map(drop), Ok(()), "{a} and {b}");
+    }
+    refuse(
+        "[servers.A]\naddress = \"0.0.0.0:1\"\ntls = \"10.0.0.1:1\"\n",
+        "herd.toml, line 3: server A has one address twice: \"0.0.0.0:1\" and \"10.0.0.1:1\"",
+    );
     for name in RESERVED_NAMES {
         refuse(
             &format!("[servers.{name}]\naddress = \"x:1\"\n"),

@@ -41,8 +41,9 @@ impl<T: 'static> Firer<T> {
     ///
     /// # Errors
     /// [`AlreadyCalledError`] if the Deferred has fired before, which is also logged, once for each place: ask
-    /// [`called`](Firer::called) first if two may fire. If it has no canceller and was cancelled, the first
-    /// firing after that is ignored without an error, as in Twisted.
+    /// [`called`](Firer::called) first if two may fire. If it has no canceller and was cancelled, as by a time limit,
+    /// the first firing after that is ignored without an error, as in Twisted. With a canceller it is refused, but not
+    /// logged. A second firing after the cancel is refused and logged in both cases.
     ///
     /// # Panics
     /// If a callback panics: the rest of the chain runs with a failure, and then the panic resumes here. But inside a

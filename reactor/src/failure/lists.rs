@@ -119,8 +119,9 @@ impl fmt::Display for FirstError {
 }
 
 impl fmt::Debug for FirstError {
+    /// As that of a [`Failure`]: the sentence, and with `{:#?}` what is inside.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.show(f, 0)
+        if f.alternate() { self.show(f, 0) } else { self.tell(f, 0) }
     }
 }
 
@@ -177,8 +178,9 @@ impl fmt::Display for FailureGroup {
 }
 
 impl fmt::Debug for FailureGroup {
+    /// As that of a [`Failure`]: the sentence, and with `{:#?}` what is inside.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.show(f, 0)
+        if f.alternate() { self.show(f, 0) } else { self.tell(f, 0) }
     }
 }
 
@@ -223,7 +225,7 @@ impl fmt::Debug for ShownGroup<'_> {
 
 impl fmt::Debug for Failure {
     /// `{:?}` is the [`report`](Failure::report): that is what `main` and `unwrap` print of a failure, and a person
-    /// reads it. `{:#?}` has the types of the errors instead.
+    /// reads it. `{:#?}` has the lists and races instead, and the `Debug` of the errors in them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match f.alternate() {
             true => write!(f, "{:?}", Shown { failure: self, depth: 0 }),

@@ -12,6 +12,7 @@
 //!
 //! Next: `coding.rs`, which uses it.
 
+use crate::error::debug_is_display;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::fmt;
 
@@ -33,7 +34,7 @@ const FIXED: usize = 10;
 const TRAILER: usize = 8;
 
 /// What is wrong with a body that is coded with gzip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GzipError {
     /// A header is not that of gzip.
@@ -64,6 +65,8 @@ impl fmt::Display for GzipError {
 }
 
 impl std::error::Error for GzipError {}
+
+debug_is_display!(GzipError);
 
 /// Decompresses one body.
 pub(super) struct GzipDecoder {

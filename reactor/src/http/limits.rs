@@ -2,6 +2,7 @@
 //!
 //! Next: `head.rs`, the status line and the headers.
 
+use crate::error::debug_is_display;
 use std::fmt;
 
 /// The maximum cost of a message. More is an error, so that memory stays bounded. `Limits::default()` is for a client,
@@ -64,7 +65,7 @@ pub enum Fault {
 }
 
 /// What is wrong with a response. Its connection cannot be used any more: where the next response begins is unknown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {
     /// The head is not an HTTP/1 head.
@@ -155,3 +156,5 @@ impl fmt::Display for HttpError {
 }
 
 impl std::error::Error for HttpError {}
+
+debug_is_display!(HttpError);

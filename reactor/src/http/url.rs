@@ -2,6 +2,7 @@
 //!
 //! Next: `limits.rs`, what a message may cost.
 
+use crate::error::debug_is_display;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -23,7 +24,7 @@ pub struct Url {
 }
 
 /// A text is not a URL that a client can use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {
     /// It does not begin with `http://` or `https://`.
@@ -51,6 +52,8 @@ impl fmt::Display for UrlError {
 }
 
 impl std::error::Error for UrlError {}
+
+debug_is_display!(UrlError);
 
 impl Url {
     /// Whether it is `https`.

@@ -18,10 +18,11 @@ mod send_file;
 pub use send_bytes::send_bytes;
 pub use send_file::send_file;
 
+use crate::error::debug_is_display;
 use std::fmt;
 
 /// The connection ended before everything was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendingStopped {
     /// The number of bytes that had been written to the transport. How many of them have arrived is unknown.
     pub written: u64,
@@ -34,3 +35,5 @@ impl fmt::Display for SendingStopped {
 }
 
 impl std::error::Error for SendingStopped {}
+
+debug_is_display!(SendingStopped);

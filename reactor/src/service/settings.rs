@@ -3,6 +3,7 @@
 //! Next: `backoff.rs`, how long a service waits.
 
 use super::Backoff;
+use crate::error::debug_is_display;
 use std::fmt;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl Default for ServiceSettings {
 }
 
 /// Why [`ClientService::when_connected`](super::ClientService::when_connected) gives no connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServiceError {
     /// The service has been stopped, or its reactor has.
@@ -59,3 +60,5 @@ impl fmt::Display for ServiceError {
 }
 
 impl std::error::Error for ServiceError {}
+
+debug_is_display!(ServiceError);

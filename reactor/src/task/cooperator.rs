@@ -14,6 +14,7 @@
 use crate::deferred::Canceller;
 use crate::deferred::IntoDeferred;
 use crate::error::PanicError;
+use crate::error::debug_is_display;
 use crate::{Clock, Context, Deferred, Failure, Firer};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -51,7 +52,7 @@ pub struct TaskPause {
 }
 
 /// Why a task ended before its last step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TaskStopped {
     /// [`CooperativeTask::stop`] was called. Twisted's `TaskStopped`.
     Task,
@@ -69,6 +70,8 @@ impl fmt::Display for TaskStopped {
 }
 
 impl std::error::Error for TaskStopped {}
+
+debug_is_display!(TaskStopped);
 
 struct Scheduler {
     clock: Box<dyn Clock>,

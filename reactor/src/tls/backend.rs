@@ -338,8 +338,13 @@ impl TransportBackend for TlsBackend {
 
     fn write_from(&self, pieces: &[&[u8]], place: &'static Location<'static>) {
         if !self.takes_writes() {
-            if self.closing.get() != Closing::No && !self.peer_closed.get() {
-                tell_late_write(pieces, place, &self.described());
+            let closed_by = match self.closing.get() {
+                Closing::No => None,
+                Closing::WriteSideWanted | Closing::WriteSide => Some("lose_write_connection"),
+                Closing::AllWanted | Closing::All => Some("lose_connection"),
+            };
+            if let Some(closed_by) = closed_by.filter(|_| !self.peer_closed.get()) {
+                tell_late_write(pieces, place, closed_by, &self.described());
             }
             return;
         }

@@ -2,12 +2,12 @@
 //!
 //! Next: `pem.rs`, where most of these errors come from.
 
+use crate::error::debug_is_display;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 /// Why a TLS end could not be made: something that it was given is wrong.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsConfigError {
     /// A file with certificates or keys could not be read.
@@ -95,6 +95,8 @@ impl std::error::Error for TlsConfigError {
         }
     }
 }
+
+debug_is_display!(TlsConfigError);
 
 impl From<rustls::Error> for TlsConfigError {
     fn from(error: rustls::Error) -> TlsConfigError {

@@ -8,6 +8,7 @@
 use super::certificate::{LastIssuer, readable};
 use super::verifier::Seen;
 use crate::Reason;
+use crate::error::debug_is_display;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::fmt;
@@ -20,7 +21,7 @@ const MAX_NAMES: usize = 5;
 ///
 /// Its text is one sentence that says at which end the fault is. If it [`is_in_handshake`](TlsError::is_in_handshake),
 /// nothing that the program wrote has reached the peer, whatever the fault.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TlsError {
     in_handshake: bool,
     peer: &'static str,
@@ -131,6 +132,8 @@ pub(super) struct ErrorContext<'a> {
 }
 
 impl std::error::Error for TlsError {}
+
+debug_is_display!(TlsError);
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -50,6 +50,8 @@ enum Fate {
     /// That it will never fire has been told.
     Told,
     Cancelled,
+    /// It was cancelled, and its producer has fired it once since.
+    FiredLate,
 }
 
 /// How a firing is taken.
@@ -203,14 +205,22 @@ impl<T: 'static> Head<T> {
     #[cold]
     fn refuse(&self, first: Place, at: Place) -> AlreadyCalledError {
         let made = self.made();
-        // A producer that comes late after a cancel has done nothing wrong.
-        if self.fate.get() != Fate::Cancelled && is_first_at(at) {
-            tell!(
+        match self.fate.get() {
+            // A producer that comes late after a cancel has done nothing wrong; one that comes twice has.
+            Fate::Cancelled => self.fate.set(Fate::FiredLate),
+            Fate::FiredLate if is_first_at(at) => tell!(
+                Warn,
+                "reactor::deferred",
+                "the Deferred made at {made} is fired a second time at {at}, and this result \
+                is dropped, as was the first: it was cancelled at {first}"
+            ),
+            Fate::Usual | Fate::Noted | Fate::Told if is_first_at(at) => tell!(
                 Warn,
                 "reactor::deferred",
                 "the Deferred made at {made} is fired a second time at {at}, and this result \
                 is dropped: it was fired first at {first}"
-            );
+            ),
+            Fate::Usual | Fate::Noted | Fate::Told | Fate::FiredLate => {}
         }
         AlreadyCalledError { made, first }
     }
@@ -241,7 +251,10 @@ impl<T: 'static> Head<T> {
                 unwatch(&self.watch);
                 Ok(Firing::Counts)
             }
-            Some(_) if self.ignores_next.replace(false) => Ok(Firing::Ignored),
+            Some(_) if self.ignores_next.replace(false) => {
+                self.fate.set(Fate::FiredLate);
+                Ok(Firing::Ignored)
+            }
             Some(first) => Err(self.refuse(first, at)),
         }
     }

@@ -17,6 +17,7 @@
 
 use super::waiters::Waiters;
 use crate::deferred::{Deferred, fail, succeed};
+use crate::error::debug_is_display;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error;
@@ -142,7 +143,7 @@ pub struct QueueOverflow<T>(pub T);
 
 impl<T> fmt::Debug for QueueOverflow<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("QueueOverflow(..)")
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -155,7 +156,7 @@ impl<T> fmt::Display for QueueOverflow<T> {
 impl<T> Error for QueueOverflow<T> {}
 
 /// The queue is empty, and the maximum number of callers wait for an item already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QueueUnderflow;
 
 impl fmt::Display for QueueUnderflow {
@@ -165,3 +166,5 @@ impl fmt::Display for QueueUnderflow {
 }
 
 impl Error for QueueUnderflow {}
+
+debug_is_display!(QueueUnderflow);

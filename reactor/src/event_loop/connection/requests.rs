@@ -40,7 +40,9 @@ impl Connection {
     fn note_late_write(&self, pieces: &[&[u8]], place: Option<Place>) {
         let is_ours = !self.sending.takes_writes() && !self.reading.has_ended() && !self.told_to_stop.get();
         if let Some(place) = place.filter(|_| is_ours) {
-            tell_late_write(pieces, place, &self.described());
+            let is_half = self.life.get() == ConnectionState::Open;
+            let closed_by = if is_half { "lose_write_connection" } else { "lose_connection" };
+            tell_late_write(pieces, place, closed_by, &self.described());
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::request::Request;
 use crate::Failure;
+use crate::error::debug_is_display;
 use crate::error::{ConnectError, Reason, TimeoutError};
 use crate::http::gzip::GzipError;
 use crate::http::limits::{Fault, HttpError};
@@ -38,7 +39,7 @@ pub enum Party {
 ///
 /// Its text has the method and the origin, but never path, query or headers, which may hold secrets. A request that was
 /// cancelled fails with [`CancelledError`](crate::CancelledError) instead.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AgentError {
     stage: Stage,
     method: String,
@@ -113,8 +114,10 @@ impl Error for AgentError {
     }
 }
 
+debug_is_display!(AgentError);
+
 /// A request was refused because too many others wait for a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TooManyWaiting {
     /// Number of requests that wait: [`max_waiting_per_host`](super::AgentSettings::max_waiting_per_host), or
     /// [`max_waiting`](super::AgentSettings::max_waiting).
@@ -129,8 +132,10 @@ impl fmt::Display for TooManyWaiting {
 
 impl Error for TooManyWaiting {}
 
+debug_is_display!(TooManyWaiting);
+
 /// Why a redirect is not followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedirectError {
     /// There were more in a row than [`Redirects::Follow`](super::Redirects::Follow) allows. Twisted's
@@ -163,8 +168,10 @@ impl fmt::Display for RedirectError {
 
 impl std::error::Error for RedirectError {}
 
+debug_is_display!(RedirectError);
+
 /// Why a proxy gives no tunnel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
     /// It answered with this status; 407 means that it wants a user name and a password.
@@ -183,3 +190,5 @@ impl fmt::Display for ProxyError {
 }
 
 impl std::error::Error for ProxyError {}
+
+debug_is_display!(ProxyError);

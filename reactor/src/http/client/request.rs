@@ -10,6 +10,7 @@
 //!
 //! Next: `exchange.rs`, one request on its way.
 
+use crate::error::debug_is_display;
 use crate::http::head::is_token_byte;
 use crate::http::url::{Url, percent_decoded};
 use std::borrow::Cow;
@@ -40,7 +41,7 @@ const OWNED: [&str; 12] = [
 const MIN_SECRET: usize = 6;
 
 /// Why a request cannot be sent: a mistake of the caller. The text never has a header's value, which may be secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The method is not a token, or is `CONNECT`, which only the client itself sends, to a proxy.
@@ -65,6 +66,8 @@ impl fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+debug_is_display!(RequestError);
 
 /// A header of a request.
 #[derive(Clone, PartialEq, Eq)]

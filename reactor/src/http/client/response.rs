@@ -6,6 +6,7 @@
 //! Next: `pool.rs`, which connection an exchange gets.
 
 use super::body::{BodyEnd, BodyProtocol, BodySource, BodyTransport, Collector};
+use crate::error::debug_is_display;
 use crate::http::head::Head;
 use crate::http::url::Url;
 use crate::{Deferred, Failure};
@@ -122,7 +123,7 @@ impl Page {
 }
 
 /// The server answered, but not with the page. Twisted's `web.error.Error`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PageError(pub Page);
 
 impl fmt::Display for PageError {
@@ -132,3 +133,5 @@ impl fmt::Display for PageError {
 }
 
 impl std::error::Error for PageError {}
+
+debug_is_display!(PageError);

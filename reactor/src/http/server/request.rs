@@ -6,6 +6,7 @@
 //! Next: `response.rs`, what it gives back.
 
 use crate::deferred;
+use crate::error::debug_is_display;
 use crate::http::{Refusal, RequestHead};
 use crate::{Address, Deferred, Failure, Firer};
 use std::cell::RefCell;
@@ -197,7 +198,7 @@ impl fmt::Debug for RequestBody {
 }
 
 /// Why there is no body, or not all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyError {
     /// It was asked for before. A mistake of the service.
@@ -222,3 +223,5 @@ impl fmt::Display for BodyError {
 }
 
 impl std::error::Error for BodyError {}
+
+debug_is_display!(BodyError);

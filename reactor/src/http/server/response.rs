@@ -7,6 +7,7 @@
 
 use super::writer::{BodyWriter, StreamToSend};
 use crate::deferred::{Given, IntoDeferred};
+use crate::error::debug_is_display;
 use crate::http::head::is_token_byte;
 use std::borrow::Cow;
 use std::fmt;
@@ -192,7 +193,7 @@ impl fmt::Debug for Response {
 }
 
 /// Why a header cannot be sent: a mistake of the service. The text never has a header's value, which may be secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// The name is not a token.
@@ -214,3 +215,5 @@ impl fmt::Display for HeaderError {
 }
 
 impl std::error::Error for HeaderError {}
+
+debug_is_display!(HeaderError);
