@@ -213,6 +213,7 @@ impl Drop for Report {
         let (host, found) = (std::mem::take(&mut self.host), self.found.take());
         let place = self.place;
         let call: Call = Box::new(move |reactor| reactor.core.name_answered(&host, found, place));
-        let _ = self.calls.push_own(call, Asked::for_code_at(self.place)); // There are at most as many of these as look-ups.
+        // There are at most as many of these as look-ups.
+        let _ = self.calls.push_own(call, Asked::for_code_at(self.place));
     }
 }

@@ -338,12 +338,9 @@ impl TransportBackend for TlsBackend {
 
     fn write_from(&self, pieces: &[&[u8]], place: &'static Location<'static>) {
         if !self.takes_writes() {
-            let closed_by = match self.closing.get() {
-                Closing::No => None,
-                Closing::WriteSideWanted | Closing::WriteSide => Some("lose_write_connection"),
-                Closing::AllWanted | Closing::All => Some("lose_connection"),
-            };
-            if let Some(closed_by) = closed_by.filter(|_| !self.peer_closed.get()) {
+            let is_half = matches!(self.closing.get(), Closing::WriteSideWanted | Closing::WriteSide);
+            let closed_by = if is_half { "lose_write_connection" } else { "lose_connection" };
+            if self.closing.get() != Closing::No && !self.peer_closed.get() {
                 tell_late_write(pieces, place, closed_by, &self.described());
             }
             return;
