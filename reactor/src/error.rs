@@ -136,8 +136,8 @@ pub enum Reason {
     Lost(Arc<io::Error>),
     /// We broke it off with `abort_connection`. Twisted's `ConnectionAborted`.
     Aborted,
-    /// We broke it off because the program wrote on while as many bytes waited as the hard limit allows. Either the
-    /// peer does not read, or a callback wrote that much at once, piece by piece.
+    /// We broke it off because its peer had left as many bytes waiting as the hard limit allows, and the program wrote
+    /// more: see [`backlog`](crate::Transport::backlog).
     BufferFull,
     /// We broke it off because a callback of its protocol panicked.
     Panicked,

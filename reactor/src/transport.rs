@@ -27,8 +27,8 @@ type Place = &'static Location<'static>;
 /// When more than this many bytes wait to be sent, a producer is paused: 64 KiB, as in Twisted.
 pub const HIGH_WATER: usize = 64 * 1024;
 
-/// A write aborts the connection if this many bytes or more wait to be sent before it, unless
-/// [`Transport::set_max_buffered`] sets another limit: 64 MiB. A write that begins below the limit is taken whole.
+/// A write aborts the connection if its [`backlog`](Transport::backlog) has this many bytes or more, unless
+/// [`Transport::set_max_buffered`] sets another limit: 64 MiB.
 pub const MAX_BUFFERED: usize = 64 * 1024 * 1024;
 
 /// When TCP probes a silent peer; see [`Transport::set_keep_alive`].
@@ -67,6 +67,9 @@ pub trait TransportBackend {
     fn register_producer(&self, producer: Rc<dyn Producer>);
     fn unregister_producer(&self);
     fn buffered(&self) -> usize;
+    fn backlog(&self) -> usize {
+        self.buffered()
+    }
     fn bytes_sent(&self) -> u64 {
         0
     }
@@ -118,8 +121,10 @@ pub trait TransportBackend {
 ///
 /// When more than [`HIGH_WATER`] bytes wait to be sent, the registered producer is told to pause; when all have gone
 /// out, to resume. A server has no producer: it writes in answer to what it reads. So an accepted connection stops
-/// reading from a peer that does not read our replies ([`pause_when_full`](Transport::pause_when_full)). A write that
-/// finds a hard limit reached (default [`MAX_BUFFERED`]) aborts the connection: no peer can fill our memory.
+/// reading from a peer that does not read our replies ([`pause_when_full`](Transport::pause_when_full)). A write to a
+/// peer that has left too much waiting (default [`MAX_BUFFERED`]) aborts the connection: no peer can fill our memory.
+/// That counts the [`backlog`](Transport::backlog) only. What one callback writes is taken whole, in one piece or in
+/// many, because the loop has not tried to send it.
 #[derive(Clone)]
 pub struct Transport(Rc<dyn TransportBackend>);
 
@@ -237,23 +242,30 @@ impl Transport {
         self.0.buffered()
     }
 
+    /// The number of bytes that waited when the loop last tried to send: its peer, a meter or a handshake has held them
+    /// up. What was written since does not count. The limit of [`set_max_buffered`](Transport::set_max_buffered) is on
+    /// these.
+    pub fn backlog(&self) -> usize {
+        self.0.backlog()
+    }
+
     /// The number of bytes that the system has taken so far, to be sent; over TLS with all that TLS adds. It grows only
     /// if the peer reads.
     pub fn bytes_sent(&self) -> u64 {
         self.0.bytes_sent()
     }
 
-    /// Sets how many bytes may wait to be sent when a write begins (default [`MAX_BUFFERED`]). If that many wait or
-    /// more, the write aborts the connection. One write may be larger than the limit: the program has its bytes in
-    /// memory anyway, and the peer has had no chance to read them.
+    /// Sets how large the [`backlog`](Transport::backlog) may be when a write begins (default [`MAX_BUFFERED`]). If it
+    /// has that many bytes or more, the write aborts the connection. What one callback writes may be larger: the peer
+    /// has had no chance to read it. So memory is bounded by the limit, and what the program hands over in one callback.
     pub fn set_max_buffered(&self, bytes: usize) {
         self.0.set_max_buffered(bytes);
     }
 
     /// Says how many bytes a layer above this transport holds back, to write them later. For the producer they wait to
     /// be sent, like those written: it is paused above [`HIGH_WATER`], and resumed when none are left. They neither
-    /// pause reading, on which the layer may depend, nor count in [`buffered`](Transport::buffered). TLS says so of
-    /// what is written before its handshake is done.
+    /// pause reading, on which the layer may depend, nor count in [`buffered`](Transport::buffered); in
+    /// [`backlog`](Transport::backlog) they do. TLS says so of what is written before its handshake is done.
     pub fn set_held_back(&self, bytes: usize) {
         self.0.set_held_back(bytes);
     }
@@ -391,14 +403,25 @@ pub(crate) fn tell_late_write(
     }
 }
 
-/// How many bytes may wait to be sent on one connection, and what the program is told of it.
+/// How large the backlog of one connection may be, and what the program is told of it.
 #[derive(Debug)]
 pub(crate) struct WriteLimit {
-    /// A write that finds this many bytes or more ends the connection.
+    /// A write to a backlog of this many bytes or more ends the connection.
     most: Cell<usize>,
-    /// A write that finds fewer than this has nothing to do with the limit.
+    /// A write that finds fewer bytes waiting than this has nothing to do with the limit.
     near: Cell<usize>,
     warned: Cell<Warned>,
+}
+
+/// What waits on one connection when a write begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    /// All bytes.
+    pub(crate) buffered: usize,
+    /// Those that waited when the loop last tried to send.
+    pub(crate) backlog: usize,
+    /// A producer is registered, which should have stopped writing long before the limit.
+    pub(crate) has_producer: bool,
 }
 
 /// Whether the program was told that a peer does not read, while there was still time.
@@ -422,43 +445,71 @@ impl WriteLimit {
         self.near.set((most / 2).max(HIGH_WATER).min(most));
     }
 
-    /// Whether a write that finds `waiting` bytes ends the connection. Before the write, not after it: one write alone
-    /// never passes the limit, however large it is. The program has handed that over itself, and the peer has had no
-    /// chance to read it. `place` is that of a write by the program.
+    /// Whether a write that finds `buffered` bytes has anything to do with the limit.
     #[inline]
-    pub(crate) fn is_passed(&self, waiting: usize, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
-        waiting >= self.near.get() && self.is_passed_or_near(waiting, place, described)
+    pub(crate) fn is_near(&self, buffered: usize) -> bool {
+        buffered >= self.near.get()
     }
 
-    /// Half of the limit is told once for each place: an operator can still look at the connection then. Its end is no
-    /// news after that; a logger hears it, standard error does not.
+    /// Whether a write that finds this ends the connection. What the loop has not tried to send does not count,
+    /// however much it is: the program has handed it over itself, and the peer has had no chance to read it. `place` is
+    /// that of a write by the program.
     #[cold]
-    fn is_passed_or_near(&self, waiting: usize, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
-        let most = self.most.get();
-        let is_passed = waiting >= most;
-        let Some(place) = place else { return is_passed };
-        if is_passed {
-            let level = if self.warned.get() == Warned::OfThis { Level::Info } else { Level::Warn };
-            tell!(
-                at level,
-                "reactor",
-                "the peer does not read: {waiting} bytes wait to be sent to it, and the write at {place} is \
-                one too many. Broken off: {}",
-                described()
-            );
-        } else if self.warned.get() == Warned::No {
-            self.warned.set(if is_first_at(place) { Warned::OfThis } else { Warned::OfAnother });
-            if self.warned.get() == Warned::OfThis {
-                tell!(
-                    Warn,
-                    "reactor",
-                    "the peer does not read: {waiting} bytes wait to be sent to it, and the write at {place} adds \
-                    more. With {most} bytes it is broken off: {}",
-                    described()
-                );
+    pub(crate) fn is_passed(&self, waiting: Waiting, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
+        let is_passed = waiting.backlog >= self.most.get();
+        if let Some(place) = place {
+            if is_passed {
+                self.tell_passed(waiting.backlog, place, &described());
+            } else if waiting.backlog >= self.near.get() {
+                self.tell_near(waiting.backlog, place, described);
+            } else if waiting.has_producer && waiting.buffered >= self.most.get() {
+                tell_unpaused(waiting.buffered, place, described);
             }
         }
         is_passed
+    }
+
+    /// Half of the limit is told once for each place: an operator can still look at the connection then.
+    fn tell_near(&self, backlog: usize, place: Place, described: impl FnOnce() -> String) {
+        if self.warned.get() != Warned::No {
+            return;
+        }
+        let is_first = is_first_at(place);
+        self.warned.set(if is_first { Warned::OfThis } else { Warned::OfAnother });
+        if is_first {
+            tell!(
+                Warn,
+                "reactor",
+                "the peer does not read: {backlog} bytes wait to be sent to it, and the write at {place} adds more. \
+                 With {} bytes it is broken off: {}",
+                self.most.get(),
+                described()
+            );
+        }
+    }
+
+    /// The end is no news after a warning: a logger hears it, standard error does not.
+    fn tell_passed(&self, backlog: usize, place: Place, described: &str) {
+        let level = if self.warned.get() == Warned::OfThis { Level::Info } else { Level::Warn };
+        tell!(
+            at level,
+            "reactor",
+            "the peer does not read: {backlog} bytes wait to be sent to it, and the write at {place} is one too many. \
+             Broken off: {described}"
+        );
+    }
+}
+
+/// A producer that writes on and on in one callback: the loop cannot tell it to pause before that returns.
+fn tell_unpaused(buffered: usize, place: Place, described: impl FnOnce() -> String) {
+    if is_first_at(place) {
+        tell!(
+            Warn,
+            "reactor",
+            "a producer has written {buffered} bytes, and the write at {place} adds more, without a pause. The loop \
+             pauses it between two callbacks: inside one it has to ask for `buffered()` itself. On {}",
+            described()
+        );
     }
 }
 

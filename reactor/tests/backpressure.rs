@@ -17,7 +17,7 @@ use driver::{Hooks, edited};
 use events::{Events, Noting};
 use peer::{meanwhile, patient};
 use reactor::transport::HIGH_WATER;
-use reactor::{LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reactor, Settings, Transport};
+use reactor::{LineProtocol, LineReceiver, LineTransport, Producer, Protocol, Reactor, Reason, Settings, Transport};
 use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -262,41 +262,71 @@ fn a_producer_is_paused_and_resumed_in_pairs_also_while_a_close_waits_for_it() {
     assert_eq!(received, 2 * LARGE);
 }
 
+/// Writes a piece in each turn, and asks before each what the limit is about.
+struct Flood {
+    reactor: Reactor,
+    transport: Transport,
+    events: Events,
+}
+
+impl Flood {
+    fn go_on(self) {
+        let found = (self.transport.backlog(), self.transport.buffered());
+        self.transport.write(&[b'x'; 100_000]);
+        if self.transport.is_disconnecting() {
+            self.events.note(format!("cut off at the limit: {}", found.0 >= LIMIT));
+            return assert_eq!(found, (self.transport.backlog(), self.transport.buffered()), "it had no effect");
+        }
+        assert!(found.0 <= found.1 && found.0 < LIMIT, "{found:?}");
+        self.reactor.clone().call_later(Duration::ZERO, move || self.go_on());
+    }
+}
+
+const LIMIT: usize = 1_000_000;
+
 #[test]
-fn too_much_unsent_aborts_the_connection() {
+fn a_peer_that_does_not_read_is_cut_off() {
+    let (lost, is_lost) = mpsc::channel();
     let (events, received) = converse(
-        |_, noting| {
-            let note = noting.events.clone();
+        |reactor, noting| {
+            let (reactor, events) = (reactor.clone(), noting.events.clone());
             let made = move |transport: &Transport| {
-                transport.set_max_buffered(1000);
-                transport.write(&[0; 999]);
-                transport.write(&[0; 1000]);
-                note.note(format!("{} wait", transport.buffered()));
-                transport.write(b"!");
-                note.note(format!("{} wait", transport.buffered()));
+                transport.pause_when_full(false);
+                transport.set_max_buffered(LIMIT);
+                Flood { reactor: reactor.clone(), transport: transport.clone(), events: events.clone() }.go_on();
             };
-            Noting { made: Box::new(made), ..noting }
+            let lost = move |_: &Reason| lost.send(()).unwrap();
+            Noting { made: Box::new(made), lost: Box::new(lost), ..noting }
         },
-        |mut stream| stream.read(&mut [0; 1]).map_err(|error| error.kind()),
+        move |mut stream| {
+            is_lost.recv().unwrap(); // Not a byte is read before that.
+            stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind())
+        },
     );
-    assert_eq!(events, ["made", "1999 wait", "1999 wait", "lost BufferFull"]);
+    assert_eq!(events, ["made", "cut off at the limit: true", "lost BufferFull"]);
     assert_eq!(received, Err(ErrorKind::ConnectionReset));
 }
 
 #[test]
-fn one_write_larger_than_the_limit_goes_through() {
-    const SIZE: usize = 80 * 1024 * 1024; // Above the default limit.
-    let (events, received) = converse(
-        |_, noting| {
-            let made = |transport: &Transport| {
-                transport.write(&vec![0; SIZE]);
-                transport.lose_connection();
-            };
-            Noting { made: Box::new(made), ..noting }
-        },
-        |mut stream| read_all(&mut stream).len(),
-    );
-    assert_eq!((events, received), (vec!["made".to_owned(), "lost Done".to_owned()], SIZE));
+fn what_one_callback_writes_may_be_more_than_the_limit() {
+    const MIB: usize = 1024 * 1024;
+    for pieces in [1, 80] {
+        let (events, received) = converse(
+            move |_, noting| {
+                let made = move |transport: &Transport| {
+                    let piece = vec![0; 80 * MIB / pieces]; // Above the default limit in all.
+                    for _ in 0..pieces {
+                        transport.write(&piece);
+                    }
+                    assert_eq!((transport.backlog(), transport.buffered()), (0, 80 * MIB));
+                    transport.lose_connection();
+                };
+                Noting { made: Box::new(made), ..noting }
+            },
+            |mut stream| read_all(&mut stream).len(),
+        );
+        assert_eq!((events, received), (vec!["made".to_owned(), "lost Done".to_owned()], 80 * MIB), "{pieces}");
+    }
 }
 
 /// A connection that is to end when its peer has taken all of [`LARGE`], and the peer: time passes when the test says.

@@ -31,7 +31,7 @@ mod wire;
 pub use chunks::for_every_chunking;
 pub use left_over::assert_nothing_left;
 pub use manual_clock::ManualClock;
-pub use pump::{Pump, connect};
+pub use pump::{Pump, Side, connect};
 pub use results::{assert_no_result, failure_result_of, success_result_of};
 pub use string_transport::StringTransport;
 

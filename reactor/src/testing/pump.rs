@@ -59,7 +59,29 @@ pub fn connect(server: impl Protocol + 'static, client: impl Protocol + 'static)
     pump
 }
 
+/// One of the two ends of a [`Pump`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The first argument of [`connect`].
+    Server,
+    /// The second one.
+    Client,
+}
+
+impl Side {
+    /// The other one.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Server => Side::Client,
+            Side::Client => Side::Server,
+        }
+    }
+}
+
 /// The connection of two protocols: see [`connect`].
+///
+/// A test may also play the network between them: stop the bytes at any place, take some away, put others in, break the
+/// connection off.
 pub struct Pump {
     server: End,
     client: End,
@@ -87,12 +109,17 @@ impl Pump {
 
     /// Everything that the server has written so far, delivered or not.
     pub fn said_by_server(&self) -> Vec<u8> {
-        self.server.wire.all_written()
+        self.said_by(Side::Server)
     }
 
     /// Everything that the client has written so far, delivered or not.
     pub fn said_by_client(&self) -> Vec<u8> {
-        self.client.wire.all_written()
+        self.said_by(Side::Client)
+    }
+
+    /// Everything that this end has written so far, delivered or not.
+    pub fn said_by(&self, side: Side) -> Vec<u8> {
+        self.end(side).wire.all_written()
     }
 
     /// Cuts the bytes into pieces of at most this many, in each direction and round (default: no cut).
@@ -122,6 +149,9 @@ impl Pump {
             self.server.stop_late_producer(),
             self.client.stop_late_producer(),
         ];
+        for end in [&self.server, &self.client] {
+            end.wire.note_backlog();
+        }
         moved.contains(&true)
     }
 
@@ -136,6 +166,48 @@ impl Pump {
             }
         }
         panic!("the two still talk after {MAX_ROUNDS} rounds");
+    }
+
+    /// Delivers up to `most` bytes that `from` has written, and carries out nothing else. Returns their number: zero if
+    /// the other end is paused or closing, too.
+    ///
+    /// # Panics
+    /// If a protocol does.
+    pub fn deliver(&self, from: Side, most: usize) -> usize {
+        let before = self.end(from).wire.waiting();
+        self.end(from.other()).receive(self.end(from), most);
+        before - self.end(from).wire.waiting()
+    }
+
+    /// Takes up to `most` bytes that `from` has written off the wire: they are never delivered.
+    pub fn take(&self, from: Side, most: usize) -> Vec<u8> {
+        self.end(from).wire.take(most)
+    }
+
+    /// Has `to` receive `data`, as if its peer had sent it, before all that waits. An attacker on the way can do that.
+    ///
+    /// # Panics
+    /// If a protocol does.
+    pub fn inject(&self, to: Side, data: &[u8]) {
+        if !self.end(to).is_over() {
+            self.end(to).call(|protocol, transport| protocol.data_received(transport, data));
+        }
+    }
+
+    /// Tells `to` that its peer will send no more, though the peer has not said so: the end of the stream is cut off.
+    /// Returns whether that is news to it.
+    ///
+    /// # Panics
+    /// If a protocol does.
+    pub fn end_reading(&self, to: Side) -> bool {
+        self.end(to).end_reading()
+    }
+
+    fn end(&self, side: Side) -> &End {
+        match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        }
     }
 
     /// The network breaks the connection off: both hear [`Reason::Lost`], and what was on its way is lost.
@@ -156,8 +228,8 @@ impl Pump {
         if end.is_over() {
             return false;
         }
-        if end.wire.is_aborted() {
-            end.lose(&Reason::Aborted);
+        if let Some(reason) = end.wire.broken_off() {
+            end.lose(&reason);
             other.lose(&reset());
             return true;
         }

@@ -2,8 +2,8 @@
 //!
 //! Next: `pump.rs`, which moves the bytes from end to end.
 
-use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend};
-use crate::{Address, Context, Producer};
+use crate::transport::{HIGH_WATER, KeepAlive, MAX_BUFFERED, TransportBackend};
+use crate::{Address, Context, Producer, Reason};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,9 +31,14 @@ pub(super) struct Wire {
     pause_when_full: Cell<bool>,
     /// Held back by a layer above.
     held_back: Cell<usize>,
+    /// What waited at the end of the last round, with what was held back.
+    backlog: Cell<usize>,
+    max_buffered: Cell<usize>,
     producer: RefCell<Option<(Rc<dyn Producer>, Context)>>,
     /// In which the callbacks of its protocol run.
     context: RefCell<Context>,
+    /// Too many bytes waited, and the producer has not been told to pause. They may have been taken since.
+    is_producer_to_pause: Cell<bool>,
     /// The producer has been told to pause.
     has_paused_producer: Cell<bool>,
     /// An end of our side waits for the producer that was registered when it was asked for.
@@ -46,6 +51,8 @@ enum Life {
     /// It ends after what was written, and after what its producer still writes.
     Losing,
     Aborted,
+    /// Its peer has left too much waiting.
+    Full,
     Gone,
 }
 
@@ -71,8 +78,11 @@ impl Wire {
             is_resuming: Cell::new(false),
             pause_when_full: Cell::new(pause_when_full),
             held_back: Cell::new(0),
+            backlog: Cell::new(0),
+            max_buffered: Cell::new(MAX_BUFFERED),
             producer: RefCell::new(None),
             context: RefCell::new(Context::current()),
+            is_producer_to_pause: Cell::new(false),
             has_paused_producer: Cell::new(false),
             waits_for_producer: Cell::new(false),
         })
@@ -118,8 +128,13 @@ impl Wire {
         }
     }
 
-    pub(super) fn is_aborted(&self) -> bool {
-        self.life.get() == Life::Aborted
+    /// Why this end has broken the connection off, if it has.
+    pub(super) fn broken_off(&self) -> Option<Reason> {
+        match self.life.get() {
+            Life::Aborted => Some(Reason::Aborted),
+            Life::Full => Some(Reason::BufferFull),
+            Life::Open | Life::Losing | Life::Gone => None,
+        }
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -131,13 +146,27 @@ impl Wire {
         self.is_resuming.replace(false)
     }
 
+    /// What waits now has had its chance to be taken.
+    pub(super) fn note_backlog(&self) {
+        self.backlog.set(self.waiting() + self.held_back.get());
+    }
+
+    /// Has the producer paused if too many bytes wait.
+    fn note_pause(&self) {
+        let is_full = self.waiting() + self.held_back.get() > HIGH_WATER;
+        let is_push = self.producer.borrow().as_ref().is_some_and(|(producer, _)| !producer.is_pull());
+        if is_full && is_push && !self.has_paused_producer.get() {
+            self.is_producer_to_pause.set(true);
+        }
+    }
+
     /// Pauses a producer above the mark, and resumes it when everything has been taken. Returns whether it was told.
     pub(super) fn tell_producer(&self) -> bool {
         let Some((producer, context)) = self.producer.borrow().clone().filter(|_| self.takes_writes()) else {
             return false;
         };
         let waiting = self.waiting() + self.held_back.get();
-        if waiting > HIGH_WATER && !self.has_paused_producer.get() && !producer.is_pull() {
+        if self.is_producer_to_pause.replace(false) {
             self.has_paused_producer.set(true);
             context.run(|| producer.pause_producing());
             return true;
@@ -164,11 +193,20 @@ impl Wire {
 
 impl TransportBackend for Wire {
     fn write(&self, data: &[u8]) {
+        self.write_vectored(&[data]);
+    }
+    fn write_vectored(&self, pieces: &[&[u8]]) {
         if !self.takes_writes() {
             return;
         }
-        self.out.borrow_mut().extend(data);
-        self.written.borrow_mut().extend_from_slice(data);
+        if self.backlog() >= self.max_buffered.get() {
+            return self.life.set(Life::Full);
+        }
+        for piece in pieces {
+            self.out.borrow_mut().extend(*piece);
+            self.written.borrow_mut().extend_from_slice(piece);
+        }
+        self.note_pause();
         if self.waiting() > HIGH_WATER && self.pause_when_full.get() {
             self.is_held_up.set(true);
         }
@@ -184,7 +222,7 @@ impl TransportBackend for Wire {
         self.is_write_lost.set(true);
     }
     fn abort_connection(&self) {
-        if self.life.get() != Life::Gone {
+        if matches!(self.life.get(), Life::Open | Life::Losing) {
             self.life.set(Life::Aborted);
         }
     }
@@ -212,21 +250,30 @@ impl TransportBackend for Wire {
     }
     fn register_producer(&self, producer: Rc<dyn Producer>) {
         self.has_paused_producer.set(false);
+        self.is_producer_to_pause.set(false);
         drop(self.producer.replace(Some((producer, Context::current()))));
+        self.note_pause();
     }
     fn unregister_producer(&self) {
         self.waits_for_producer.set(false);
+        self.is_producer_to_pause.set(false);
         drop(self.producer.take());
     }
     fn buffered(&self) -> usize {
         self.waiting()
     }
+    fn backlog(&self) -> usize {
+        self.backlog.get().min(self.waiting() + self.held_back.get())
+    }
     fn bytes_sent(&self) -> u64 {
         (self.written.borrow().len() - self.waiting()) as u64
     }
-    fn set_max_buffered(&self, _bytes: usize) {}
+    fn set_max_buffered(&self, bytes: usize) {
+        self.max_buffered.set(bytes);
+    }
     fn set_held_back(&self, bytes: usize) {
         self.held_back.set(bytes);
+        self.note_pause();
     }
     fn set_context(&self, context: Context) {
         drop(self.context.replace(context));

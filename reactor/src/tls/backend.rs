@@ -12,7 +12,7 @@ use super::error::{ErrorContext, TlsError, looks_like_tls};
 use super::session::TlsSession;
 use super::verifier::Refusals;
 use crate::error::StartTlsError;
-use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, WriteLimit, tell_late_write};
+use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, Waiting, WriteLimit, tell_late_write};
 use crate::{Address, Context, DelayedCall, Producer, Reason, Transport};
 use rustls::Connection;
 use std::any::Any;
@@ -90,7 +90,7 @@ pub(super) struct TlsBackend {
     pauses_after_handshake: Cell<bool>,
     /// Bytes that a layer above this one holds back.
     held_back: Cell<usize>,
-    /// How many bytes may wait, early or written.
+    /// How large the backlog may be, early bytes and written ones together.
     write_limit: WriteLimit,
     /// Whether early bytes above [`HIGH_WATER`] pause reading. Later the transport below sees to that.
     pauses_when_full: Cell<bool>,
@@ -317,6 +317,17 @@ impl TlsBackend {
         }
     }
 
+    /// Whether one more write ends the connection.
+    fn has_passed_limit(&self, place: &'static Location<'static>) -> bool {
+        let buffered = self.buffered();
+        if !self.write_limit.is_near(buffered) {
+            return false;
+        }
+        let has_producer = self.producer.borrow().is_some();
+        let waiting = Waiting { buffered, backlog: self.backlog(), has_producer };
+        self.write_limit.is_passed(waiting, Some(place), || self.described())
+    }
+
     fn described(&self) -> String {
         format!("the TLS connection with {}", self.lower.peer())
     }
@@ -345,7 +356,7 @@ impl TransportBackend for TlsBackend {
             }
             return;
         }
-        if self.write_limit.is_passed(self.buffered(), Some(place), || self.described()) {
+        if self.has_passed_limit(place) {
             self.reason.borrow_mut().get_or_insert(Reason::BufferFull);
             return self.lower.abort_connection();
         }
@@ -447,6 +458,11 @@ impl TransportBackend for TlsBackend {
 
     fn buffered(&self) -> usize {
         self.early.borrow().len() + self.lower.buffered()
+    }
+
+    fn backlog(&self) -> usize {
+        // The transport below is told of the early bytes, and also of those that a layer above holds back.
+        self.lower.backlog().min(self.buffered())
     }
 
     fn bytes_sent(&self) -> u64 {

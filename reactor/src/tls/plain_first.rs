@@ -310,6 +310,9 @@ impl TransportBackend for Switch {
     fn buffered(&self) -> usize {
         self.current().buffered()
     }
+    fn backlog(&self) -> usize {
+        self.current().backlog()
+    }
     fn bytes_sent(&self) -> u64 {
         self.current().bytes_sent()
     }

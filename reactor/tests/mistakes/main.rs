@@ -1,4 +1,4 @@
-//! Nine classic mistakes, as small programs without a logger. Each is told once on standard error, with the place in
+//! Classic mistakes, as small programs without a logger. Each is told once on standard error, with the place in
 //! the program that made it. With a logger, only the logger hears of it.
 //!
 //! Each program runs in a process of its own: this one, asked for that one test.

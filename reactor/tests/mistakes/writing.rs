@@ -1,7 +1,8 @@
 //! Writes that come too late, and peers that do not read.
 
 use crate::told::{self, Speaker, run_pair, silent, told_by};
-use reactor::{Settings, Transport};
+use reactor::{Protocol, Reactor, Settings, Transport};
+use std::time::Duration;
 
 /// The place of the line in this file that ends with this comment.
 fn place(comment: &str) -> String {
@@ -41,18 +42,48 @@ fn a_write_after_lose_write_connection() {
 #[test]
 fn a_peer_that_does_not_read() {
     let told = told_by("writing::a_peer_that_does_not_read", || {
-        fn flood(transport: &Transport) {
-            transport.set_max_buffered(1 << 20);
-            for _ in 0..20 {
-                transport.write(&[0; 1 << 16]); // flood
+        /// Writes in each turn.
+        fn flood(reactor: Reactor, transport: Transport) {
+            transport.write(&[0; 1 << 16]); // flood
+            match transport.is_disconnecting() {
+                true => reactor.stop(),
+                false => drop(reactor.clone().call_later(Duration::ZERO, move || flood(reactor, transport))),
             }
         }
-        let server = || Speaker { greeting: b"", then: flood };
-        let client = || Speaker { greeting: b"", then: |transport| transport.pause_producing() };
-        run_pair(Settings::default(), server, client);
+        struct Flood(Reactor);
+        impl Protocol for Flood {
+            fn connection_made(&mut self, transport: &Transport) {
+                transport.set_max_buffered(1 << 20);
+                flood(self.0.clone(), transport.clone());
+            }
+            fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+        }
+        let reactor = Reactor::new().unwrap();
+        let own = reactor.clone();
+        let port = reactor.listen_tcp("127.0.0.1:0", move |_peer| Flood(own.clone())).unwrap(); // opened
+        let silent = || Speaker { greeting: b"", then: |transport| transport.pause_producing() };
+        reactor.connect_tcp(port.host(), move |_peer| silent());
+        reactor.run().unwrap();
     });
     let Some(told) = told else { return };
     // While there is still time, and not again when it is broken off.
-    let parts = ["does not read", "524288 bytes wait", "With 1048576 bytes", "from 127.0.0.1:", &place("flood")];
-    told.expect_one_message(&parts);
+    told.expect_one_message(&["does not read", "With 1048576 bytes", "from 127.0.0.1:", &place("flood")]);
+}
+
+#[test]
+fn a_producer_that_waits_for_a_pause_inside_one_callback() {
+    let told = told_by("writing::a_producer_that_waits_for_a_pause_inside_one_callback", || {
+        fn produce(transport: &Transport) {
+            transport.set_max_buffered(1 << 20);
+            transport.register_producer(transport.clone());
+            for _ in 0..20 {
+                transport.write(&[0; 1 << 16]); // piece
+            }
+            transport.unregister_producer();
+        }
+        let server = || Speaker { greeting: b"", then: produce };
+        run_pair(Settings::default(), server, || Speaker { greeting: b"", then: silent });
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["1048576 bytes", "buffered()", "from 127.0.0.1:", &place("piece")]);
 }

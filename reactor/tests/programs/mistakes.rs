@@ -45,10 +45,14 @@ pub(crate) enum Mistake {
     ForgetsStopFactory,
     DropsLate,
     IgnoresStop,
+    /// The limit on waiting bytes counts those that the loop has not tried to send.
+    CountsAtOnce,
+    /// There is no limit on waiting bytes.
+    CountsNothing,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Mistake; 26] = {
+    pub(crate) const ALL: [Mistake; 28] = {
         use Mistake::*;
         [
             LosesByte,
@@ -77,6 +81,8 @@ impl Mistake {
             ForgetsStopFactory,
             DropsLate,
             IgnoresStop,
+            CountsAtOnce,
+            CountsNothing,
         ]
     };
 }

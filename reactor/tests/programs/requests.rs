@@ -22,7 +22,7 @@ const CONNECT_TIMEOUT: Duration = ms(3000);
 impl Stage {
     pub(crate) fn write(&self, end: EndId, transport: &Transport, len: u32) {
         let from = self.look().ends[end].accepted;
-        self.contract().write(end, len.into());
+        self.contract().write(end, len.into(), self.backlog(transport));
         let data: Vec<u8> = (from..from + u64::from(len)).map(|at| self.byte(end, at)).collect();
         transport.write(&data);
         self.look_after_write(end, transport, len.into());
@@ -30,7 +30,7 @@ impl Stage {
 
     pub(crate) fn write_pieces(&self, end: EndId, transport: &Transport, count: usize) {
         let from = self.look().ends[end].accepted;
-        self.contract().write(end, 3 * count as u64);
+        self.contract().write(end, 3 * count as u64, self.backlog(transport));
         let data: Vec<u8> = (from..from + 3 * count as u64).map(|at| self.byte(end, at)).collect();
         let pieces: Vec<&[u8]> = data.chunks(3).collect();
         transport.write_vectored(&pieces);
@@ -44,7 +44,7 @@ impl Stage {
     pub(crate) fn look_after_write(&self, end: EndId, transport: &Transport, len: u64) {
         let host = self.look().ends[end].host;
         if !self.look().is_dead(host) && self.look().difference().is_none() {
-            self.contract().take_back(end, len, crate::stage::seen(transport));
+            self.contract().take_back(end, len, self.seen(transport));
             self.look_at(end, transport);
         }
     }

@@ -167,7 +167,7 @@ impl Stage {
         }
         drop(contract);
         for (end, transport) in self.hosts[host].transports.all() {
-            self.contract().see(end, seen(&transport));
+            self.contract().see(end, self.seen(&transport));
         }
         let expected = self.look().runs[host].is_running();
         let is_running = reactor.running();
@@ -176,7 +176,7 @@ impl Stage {
 
     /// Looks at one connection again, after an action on it.
     pub(crate) fn look_at(&self, end: EndId, transport: &Transport) {
-        self.contract().see(end, seen(transport));
+        self.contract().see(end, self.seen(transport));
     }
 
     /// A request, during which only these may be called.
@@ -190,6 +190,25 @@ impl Stage {
         self.contract().begin_request(host, permitted);
         let _requesting = Requesting(self, host);
         f()
+    }
+
+    /// What a transport says about itself.
+    pub(crate) fn seen(&self, transport: &Transport) -> Seen {
+        Seen {
+            is_paused: transport.is_paused(),
+            is_disconnecting: transport.is_disconnecting(),
+            buffered: transport.buffered() as u64,
+            backlog: self.backlog(transport),
+            bytes_sent: transport.bytes_sent(),
+        }
+    }
+
+    pub(crate) fn backlog(&self, transport: &Transport) -> u64 {
+        match self.mistake {
+            Some(Mistake::CountsAtOnce) => transport.buffered() as u64,
+            Some(Mistake::CountsNothing) => 0,
+            _ => transport.backlog() as u64,
+        }
     }
 
     /// A value to give away, whose drop is a callback of this kind.
@@ -214,15 +233,6 @@ impl Stage {
             host.reactor.take();
             host.handle.take();
         }
-    }
-}
-
-pub(crate) fn seen(transport: &Transport) -> Seen {
-    Seen {
-        is_paused: transport.is_paused(),
-        is_disconnecting: transport.is_disconnecting(),
-        buffered: transport.buffered() as u64,
-        bytes_sent: transport.bytes_sent(),
     }
 }
 

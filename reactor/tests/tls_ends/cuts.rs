@@ -2,9 +2,9 @@
 //! the client. Each of our ends learns of it once, says nothing that has not happened, and leaves nothing behind.
 
 use crate::issuing::{Authority, Issued};
-use crate::memory::{CLIENT, Pair, SERVER, for_tls};
 use crate::raw::Raw;
-use reactor::testing::ManualClock;
+use crate::tls_clock::for_tls;
+use reactor::testing::{ManualClock, Pump, Side, connect};
 use reactor::tls::{PrivateCertificate, TlsClient, TlsServer};
 use reactor::{Protocol, Reason, Transport};
 use std::cell::RefCell;
@@ -72,7 +72,7 @@ enum Kind {
 }
 
 struct Session {
-    pair: Pair,
+    pair: Pump,
     /// Of our ends.
     met: Vec<Met>,
 }
@@ -116,12 +116,12 @@ impl Ends {
         let (client, server) = (Met::default(), Met::default());
         let asked = self.asks.then_some(&self.authority);
         let pair = match kind {
-            Kind::ClearText => Pair::new(client.protocol(true), server.protocol(false)),
-            Kind::Tls13 => Pair::new(self.our_client(&client), self.our_server(&server)),
-            Kind::OurClientTls12 => Pair::new(self.our_client(&client), Raw::server(&self.of_server, asked)),
+            Kind::ClearText => connect(server.protocol(false), client.protocol(true)),
+            Kind::Tls13 => connect(self.our_server(&server), self.our_client(&client)),
+            Kind::OurClientTls12 => connect(Raw::server(&self.of_server, asked), self.our_client(&client)),
             Kind::OurServerTls12 => {
                 let own = asked.map(|_| &self.of_client);
-                Pair::new(Raw::client(&self.authority, NAME, own), self.our_server(&server))
+                connect(self.our_server(&server), Raw::client(&self.authority, NAME, own))
             }
         };
         let met = match kind {
@@ -134,12 +134,12 @@ impl Ends {
 }
 
 /// Lets both talk until `count` bytes of `from` have arrived, and all of the other end that depend on no more.
-fn deliver_until(pair: &mut Pair, from: usize, count: usize) {
+fn deliver_until(pair: &Pump, from: Side, count: usize) {
     let mut left = count;
     loop {
         let moved = pair.deliver(from, left);
         left -= moved;
-        if left == 0 || moved + pair.deliver(1 - from, usize::MAX) == 0 {
+        if left == 0 || moved + pair.deliver(from.other(), usize::MAX) == 0 {
             return;
         }
     }
@@ -156,33 +156,33 @@ enum Break {
 /// Breaks a session after each of its bytes, in each direction.
 #[track_caller]
 fn break_everywhere(ends: &Ends, kind: Kind, how: Break) {
-    let mut whole = ends.session(kind);
-    whole.pair.settle();
+    let whole = ends.session(kind);
+    whole.pair.flush();
     let all: Vec<Vec<String>> = whole.met.iter().map(|met| met.0.borrow().clone()).collect();
     for met in &all {
         assert_eq!(met.last().map(String::as_str), Some("lost: closed cleanly"), "{met:?}");
         assert_eq!(met.iter().any(|event| event == "handshake"), kind != Kind::ClearText);
     }
-    for from in [CLIENT, SERVER] {
-        let total = whole.pair.written(from).len();
+    for from in [Side::Client, Side::Server] {
+        let total = whole.pair.said_by(from).len();
         for cut in 0..total {
-            let Session { mut pair, met } = ends.session(kind);
-            deliver_until(&mut pair, from, cut);
+            let Session { pair, met } = ends.session(kind);
+            deliver_until(&pair, from, cut);
             match how {
-                Break::Reset => [CLIENT, SERVER].into_iter().for_each(|end| pair.reset(end)),
+                Break::Reset => pair.reset(),
                 Break::End => {
                     pair.take(from, usize::MAX);
-                    pair.end_reading(1 - from);
-                    pair.settle();
+                    pair.end_reading(from.other());
+                    pair.flush();
                     // The longest time for a handshake. Then an end that has heard nothing gives up.
                     ends.clock.advance(Duration::from_secs(10));
-                    pair.settle();
+                    pair.flush();
                 }
             }
             for (met, all) in met.iter().zip(&all) {
                 let events = met.0.borrow().clone();
                 let (last, before) = events.split_last().expect("it has been made");
-                let at = || format!("{kind:?}, {how:?} after {cut} of {total} bytes of {from}: {events:?}");
+                let at = || format!("{kind:?}, {how:?} after {cut} of {total} bytes of {from:?}: {events:?}");
                 assert!(last.starts_with("lost: "), "{}", at());
                 // In clear text, the end of a peer cannot be told from a cut.
                 let before: Vec<&String> =
@@ -202,21 +202,19 @@ fn break_everywhere(ends: &Ends, kind: Kind, how: Break) {
 #[test]
 fn a_handshake_that_trickles_ends_at_its_deadline() {
     let ends = Ends::new(false);
-    for from in [CLIENT, SERVER] {
-        let Session { mut pair, met } = ends.session(Kind::Tls13);
+    for (from, name) in [(Side::Client, "client"), (Side::Server, "server")] {
+        let Session { pair, met } = ends.session(Kind::Tls13);
         for second in 0..10 {
             assert!(!pair.is_over(), "after {second} seconds");
             // The end that waits has all but this one's bytes, and gets one of those in a second.
-            pair.deliver(1 - from, usize::MAX);
+            pair.deliver(from.other(), usize::MAX);
             pair.deliver(from, 1);
             ends.clock.advance(Duration::from_secs(1));
         }
-        pair.settle();
-        let events = met[1 - from].0.borrow().clone();
-        let why = format!(
-            "lost: the TLS handshake failed: the {} did not complete it within 10s",
-            ["client", "server"][from]
-        );
+        pair.flush();
+        let waiting = if from == Side::Client { &met[1] } else { &met[0] };
+        let events = waiting.0.borrow().clone();
+        let why = format!("lost: the TLS handshake failed: the {name} did not complete it within 10s");
         assert_eq!(events, ["made", &*why]);
         drop(pair);
         assert_eq!(ends.clock.pending().len(), 0, "timers are left");

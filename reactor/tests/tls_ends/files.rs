@@ -1,8 +1,8 @@
 //! Certificates and keys from PEM files: what is accepted, and what an error says.
 
 use crate::issuing::{Authority, client, shake_hands};
-use crate::memory::for_tls;
 use crate::pem::pem;
+use crate::tls_clock::for_tls;
 use reactor::testing::ManualClock;
 use reactor::tls::{PrivateCertificate, TlsConfigError, TlsServer, TrustRoots};
 use std::fs;

@@ -1,13 +1,13 @@
 //! Authorities and what they issue; two ends with a handshake between them.
 
 use crate::events::{Events, Noting};
-use crate::memory::{Pair, for_tls};
 use crate::pem::pem;
+use crate::tls_clock::for_tls;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
-use reactor::testing::ManualClock;
+use reactor::testing::{ManualClock, connect};
 use reactor::tls::{PrivateCertificate, TlsClient, TlsServer, TlsSession, TrustRoots};
 use reactor::{Protocol, Reason, Transport};
 use std::cell::RefCell;
@@ -140,8 +140,8 @@ pub(crate) fn shake_hands(client: &TlsClient, name: &str, server: &TlsServer) ->
     let (at_client, at_server) = (Found::default(), Found::default());
     let client = client.wrap(name, at_client.protocol()).unwrap();
     let server = server.wrap(at_server.protocol()).unwrap();
-    let mut pair = Pair::new(client, server);
-    pair.settle();
+    let pair = connect(server, client);
+    pair.flush();
     (at_client, at_server)
 }
 

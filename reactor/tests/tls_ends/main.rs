@@ -7,12 +7,11 @@ mod cuts;
 mod events;
 mod files;
 mod issuing;
-#[path = "../util/memory.rs"]
-#[expect(dead_code, reason = "other tests need more of it")]
-mod memory;
 mod names;
 #[path = "../util/pem.rs"]
 mod pem;
 mod raw;
 mod sessions;
+#[path = "../util/tls_clock.rs"]
+mod tls_clock;
 mod warnings;

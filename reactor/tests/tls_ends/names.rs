@@ -1,8 +1,8 @@
 //! Several certificates at one server, and certificates that are replaced while it listens.
 
 use crate::issuing::{Authority, Found, client, server, shake_hands};
-use crate::memory::Pair;
 use reactor::Protocol;
+use reactor::testing::connect;
 use reactor::tls::TlsConfigError;
 
 /// The names in the certificate that a server has shown.
@@ -53,8 +53,8 @@ fn new_certificates_are_shown_to_new_connections_of_a_factory_that_is_in_use() {
     let client = client(&authority.roots(), &[]);
     let (before, held) = (Found::default(), Found::default());
     let wrapped: Box<dyn Protocol> = client.wrap("a.test", before.protocol()).unwrap();
-    let mut up = Pair::new(wrapped, in_use.wrap(held.protocol()).unwrap());
-    up.settle();
+    let up = connect(in_use.wrap(held.protocol()).unwrap(), wrapped);
+    up.flush();
 
     server.set_certificates(vec![new.private()]).unwrap();
     let (after, _) = shake_hands(&client, "a.test", &in_use);

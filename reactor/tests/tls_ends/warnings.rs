@@ -1,7 +1,7 @@
 //! Certificates that peers will refuse: a warning in the log, and no error.
 
 use crate::issuing::{Authority, server};
-use crate::memory::for_tls;
+use crate::tls_clock::for_tls;
 use rcgen::date_time_ymd;
 use reactor::testing::ManualClock;
 use reactor::tls::{PrivateCertificate, TlsServer};

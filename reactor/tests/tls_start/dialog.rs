@@ -2,8 +2,8 @@
 
 use crate::certificates::{Authority, Identity};
 use crate::events::Events;
-use crate::memory::{Pair, for_tls};
-use reactor::testing::ManualClock;
+use crate::tls_clock::for_tls;
+use reactor::testing::{ManualClock, Pump, connect};
 use reactor::tls::{TlsClient, TlsServer};
 use reactor::{LineProtocol, LineReceiver, LineTransport, Protocol, Reason};
 
@@ -82,11 +82,11 @@ impl Ends {
     }
 
     /// A client and a server that are about to begin the dialog, and what each meets.
-    pub(crate) fn dialog(&self) -> (Pair, Events, Events) {
+    pub(crate) fn dialog(&self) -> (Pump, Events, Events) {
         let (client, server) = (Events::default(), Events::default());
-        let pair = Pair::new(
-            self.at_client(LineReceiver::new(Client(client.clone()))),
+        let pair = connect(
             self.at_server(LineReceiver::new(Server(server.clone()))),
+            self.at_client(LineReceiver::new(Client(client.clone()))),
         );
         (pair, client, server)
     }

@@ -2,19 +2,18 @@
 
 use crate::dialog::{Client, Ends, Server};
 use crate::events::Events;
-use crate::memory::{CLIENT, Pair, SERVER};
 use reactor::string_receiver::{Framing, StringProtocol, StringReceiver, StringSender};
-use reactor::testing::for_every_chunking;
+use reactor::testing::{Side, connect, for_every_chunking};
 use reactor::{LineReceiver, Protocol, Reason, Transport};
 
 /// A server that has been sent these bytes in clear text, and what it has met.
 fn attacked(ends: &Ends, chunks: &[&[u8]]) -> Vec<String> {
-    let (mut pair, _, server) = ends.dialog();
-    pair.take(CLIENT, usize::MAX); // The client's own words do not arrive.
+    let (pair, _, server) = ends.dialog();
+    pair.take(Side::Client, usize::MAX); // The client's own words do not arrive.
     for chunk in chunks {
-        pair.receive(SERVER, chunk);
+        pair.inject(Side::Server, chunk);
     }
-    pair.settle();
+    pair.flush();
     server.all()
 }
 
@@ -33,14 +32,14 @@ fn lines_behind_the_command_are_never_delivered_however_they_are_cut() {
 #[test]
 fn a_handshake_that_shares_a_packet_with_the_command_is_taken_up() {
     let ends = Ends::new();
-    let (mut pair, client, server) = ends.dialog();
+    let (pair, client, server) = ends.dialog();
     // The client has been told READY by somebody else, so that its handshake follows its command at once.
-    pair.receive(CLIENT, b"READY\r\n");
-    let both = pair.take(CLIENT, usize::MAX);
+    pair.inject(Side::Client, b"READY\r\n");
+    let both = pair.take(Side::Client, usize::MAX);
     assert!(both.starts_with(b"STARTTLS\r\n\x16\x03"));
-    pair.receive(SERVER, &both);
-    assert_eq!(pair.take(SERVER, 7), b"READY\r\n"); // It has heard that already.
-    pair.settle();
+    pair.inject(Side::Server, &both);
+    assert_eq!(pair.take(Side::Server, 7), b"READY\r\n"); // It has heard that already.
+    pair.flush();
     assert_eq!(server.all(), ["STARTTLS", "completed", "secret"]);
     assert_eq!(client.all(), ["READY", "completed", "welcome", "ok"]);
 }
@@ -71,13 +70,13 @@ fn not_even_half_a_line_in_clear_text_mixes_with_a_line_over_tls() {
     let ends = Ends::new();
     for injected in ["EVIL", "EVIL\r\n", "EVIL\r\nEVIL"] {
         let (client, server) = (Events::default(), Events::default());
-        let mut pair = Pair::new(
-            ends.at_client(LineReceiver::new(Client(client.clone()))),
+        let pair = connect(
             ends.at_server(Careless(LineReceiver::new(Server(server.clone())))),
+            ends.at_client(LineReceiver::new(Client(client.clone()))),
         );
-        pair.take(CLIENT, usize::MAX);
-        pair.receive(SERVER, format!("STARTTLS\r\n{injected}").as_bytes());
-        pair.settle();
+        pair.take(Side::Client, usize::MAX);
+        pair.inject(Side::Server, format!("STARTTLS\r\n{injected}").as_bytes());
+        pair.flush();
         assert_eq!(server.all(), ["STARTTLS", "completed", "secret"], "{injected:?}");
     }
 }
@@ -106,10 +105,10 @@ fn strings_behind_the_command_are_never_delivered_either() {
     for_every_chunking(b"3:tls,4:evil,", |chunks| {
         let events = Events::default();
         let server = ends.at_server(StringReceiver::new(Framing::Netstring, Strings(events.clone())));
-        let mut pair = Pair::new(ends.at_client(LineReceiver::new(Client(Events::default()))), server);
-        pair.take(CLIENT, usize::MAX);
-        chunks.iter().for_each(|chunk| pair.receive(SERVER, chunk));
-        pair.settle();
+        let pair = connect(server, ends.at_client(LineReceiver::new(Client(Events::default()))));
+        pair.take(Side::Client, usize::MAX);
+        chunks.iter().for_each(|chunk| pair.inject(Side::Server, chunk));
+        pair.flush();
         let met = events.all();
         assert_eq!((met.len(), &*met[0]), (2, "tls"), "{met:?}");
         assert!(met[1].starts_with("lost: the TLS handshake failed"), "{met:?}");
@@ -118,9 +117,9 @@ fn strings_behind_the_command_are_never_delivered_either() {
     let (at_server, at_client) = (Events::default(), Events::default());
     let server = Careless(StringReceiver::new(Framing::Netstring, Strings(at_server.clone())));
     let client = StringReceiver::new(Framing::Netstring, Saying(at_client));
-    let mut pair = Pair::new(ends.at_client(client), ends.at_server(server));
-    pair.receive(SERVER, b"3:tls,9:evil");
-    pair.settle();
+    let pair = connect(ends.at_server(server), ends.at_client(client));
+    pair.inject(Side::Server, b"3:tls,9:evil");
+    pair.flush();
     assert_eq!(at_server.all(), ["tls", "completed", "honest"]);
 }
 
@@ -164,18 +163,18 @@ fn a_protocol_that_cuts_its_bytes_itself_gives_back_what_it_has_not_used() {
         let events = Events::default();
         let server = ends.at_server(Raw { events: events.clone(), gives_back });
         // A client that says hello in the same packet.
-        let mut pair = Pair::new(ends.at_client(LineReceiver::new(Client(Events::default()))), server);
-        pair.take(CLIENT, usize::MAX);
-        pair.receive(CLIENT, b"READY\r\n");
-        let hello = pair.take(CLIENT, usize::MAX);
-        pair.receive(SERVER, &[b"go!", &hello[..]].concat());
-        pair.settle();
+        let pair = connect(server, ends.at_client(LineReceiver::new(Client(Events::default()))));
+        pair.take(Side::Client, usize::MAX);
+        pair.inject(Side::Client, b"READY\r\n");
+        let hello = pair.take(Side::Client, usize::MAX);
+        pair.inject(Side::Server, &[b"go!", &hello[..]].concat());
+        pair.flush();
         match gives_back {
             true => assert_eq!(events.all(), ["go!", "secret\r\n"]),
             false => {
                 assert_eq!(events.all(), ["go!"], "without its hello, the handshake cannot go on");
                 ends.clock.advance(std::time::Duration::from_secs(10));
-                pair.settle();
+                pair.flush();
                 assert_eq!(events.all().len(), 2);
             }
         }

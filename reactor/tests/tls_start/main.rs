@@ -7,10 +7,10 @@ mod dialog;
 #[path = "../util/events.rs"]
 mod events;
 mod injection;
-#[path = "../util/memory.rs"]
-mod memory;
 mod rules;
 mod sockets;
+#[path = "../util/tls_clock.rs"]
+mod tls_clock;
 #[path = "../util/mod.rs"]
 mod util;
 #[path = "../util/wait.rs"]

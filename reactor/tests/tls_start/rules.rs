@@ -2,7 +2,7 @@
 
 use crate::dialog::{Client, Ends, NAME, Server};
 use crate::events::{Events, Noting};
-use crate::memory::{CLIENT, Pair, SERVER};
+use reactor::testing::{Pump, Side, connect};
 use reactor::tls::StartTlsError;
 use reactor::{LineProtocol, LineReceiver, LineTransport, Protocol, Reason, Transport};
 use std::cell::RefCell;
@@ -20,14 +20,15 @@ fn shows(wire: &[u8], word: &str) -> bool {
 fn both_ends_change_to_tls_however_the_bytes_are_cut() {
     let ends = Ends::new();
     for piece in [1, 2, 3, 7, 64 * 1024] {
-        let (mut pair, client, server) = ends.dialog();
-        pair.settle_in_pieces_of(piece);
+        let (pair, client, server) = ends.dialog();
+        pair.in_pieces_of(piece);
+        pair.flush();
         assert_eq!((client.all(), server.all()), (owned(&AT_CLIENT), owned(&AT_SERVER)), "pieces of {piece}");
         // What was written before the change is in clear text, and what was written after it is not.
-        assert!(pair.written(CLIENT).starts_with(b"STARTTLS\r\n\x16\x03"));
-        assert!(pair.written(SERVER).starts_with(b"READY\r\n\x16\x03"));
-        for (end, word) in [(CLIENT, "secret"), (SERVER, "welcome")] {
-            assert!(!shows(&pair.written(end), word), "{word} in clear text");
+        assert!(pair.said_by_client().starts_with(b"STARTTLS\r\n\x16\x03"));
+        assert!(pair.said_by_server().starts_with(b"READY\r\n\x16\x03"));
+        for (said, word) in [(pair.said_by_client(), "secret"), (pair.said_by_server(), "welcome")] {
+            assert!(!shows(&said, word), "{word} in clear text");
         }
         ends.assert_at_rest();
     }
@@ -42,12 +43,12 @@ fn the_end_that_accepted_may_be_the_client_of_tls() {
     let ends = Ends::new();
     let (client, server) = (Events::default(), Events::default());
     // The roles of TLS are exchanged; the dialog is the same. So READY and the hello of TLS share a packet.
-    let mut pair = Pair::new(
-        ends.at_server(LineReceiver::new(Client(client.clone()))),
+    let pair = connect(
         ends.at_client(LineReceiver::new(Server(server.clone()))),
+        ends.at_server(LineReceiver::new(Client(client.clone()))),
     );
-    pair.settle();
-    assert!(pair.written(SERVER).starts_with(b"READY\r\n\x16\x03\x01"));
+    pair.flush();
+    assert!(pair.said_by_server().starts_with(b"READY\r\n\x16\x03\x01"));
     assert_eq!((client.all(), server.all()), (owned(&AT_CLIENT), owned(&AT_SERVER)));
 }
 
@@ -59,19 +60,19 @@ fn handles_that_were_kept_change_with_the_connection() {
     let made = move |transport: &Transport| *keep.borrow_mut() = Some(transport.clone());
     let heard = Events::default();
     let client = Noting { made: Box::new(made), ..Noting::new(&Events::default()) };
-    let mut pair = Pair::new(ends.at_client(client), ends.at_server(Starter(heard.clone())));
+    let pair = connect(ends.at_server(Starter(heard.clone())), ends.at_client(client));
     let transport = kept.take().unwrap();
     assert!(!transport.is_tls());
     transport.write(b"plain ");
     transport.start_tls(&[]).unwrap(); // Outside of all callbacks.
     assert!(transport.is_tls() && transport.tls_session().is_none());
     transport.write(b"hidden");
-    pair.settle();
+    pair.flush();
     assert!(transport.tls_session().is_some() && !transport.is_paused());
     transport.write(b" too");
-    pair.settle();
+    pair.flush();
     assert_eq!(heard.all(), ["plain ", "completed", "hidden", " too"]);
-    assert!(shows(&pair.written(CLIENT), "plain") && !shows(&pair.written(CLIENT), "hidden"));
+    assert!(shows(&pair.said_by_client(), "plain") && !shows(&pair.said_by_client(), "hidden"));
 }
 
 /// Starts TLS at its first bytes.
@@ -97,8 +98,8 @@ impl Protocol for Starter {
 fn a_connection_that_cannot_change_says_why_and_stays_as_it_is() {
     let ends = Ends::new();
     let refused = |transport: &Transport| transport.start_tls(&[]).unwrap_err();
-    let connected = |protocol: &mut dyn Protocol, wire: &Pair| protocol.connection_made(&wire.transport(CLIENT));
-    let idle = || Pair::new(Box::new(Noting::new(&Events::default())), Box::new(Noting::new(&Events::default())));
+    let connected = |protocol: &mut dyn Protocol, wire: &Pump| protocol.connection_made(&wire.client());
+    let idle = || connect(Noting::new(&Events::default()), Noting::new(&Events::default()));
     let keeping = || {
         let kept: Rc<RefCell<Option<Transport>>> = Rc::default();
         let keep = kept.clone();
@@ -108,7 +109,7 @@ fn a_connection_that_cannot_change_says_why_and_stays_as_it_is() {
 
     // A plain transport of which nobody has said with which certificates it could change.
     let pair = idle();
-    assert_eq!(refused(&pair.transport(CLIENT)), StartTlsError::NotPlainFirst);
+    assert_eq!(refused(&pair.client()), StartTlsError::NotPlainFirst);
 
     // TLS from the start.
     let (noting, kept) = keeping();
@@ -132,8 +133,8 @@ fn a_connection_that_cannot_change_says_why_and_stays_as_it_is() {
         connected(&mut *protocol, &pair);
         let transport = kept.take().unwrap();
         then(&mut *protocol, &transport);
-        let written = pair.written(CLIENT);
-        assert_eq!((refused(&transport), pair.written(CLIENT)), (error, written), "case {number}");
+        let written = pair.said_by_client();
+        assert_eq!((refused(&transport), pair.said_by_client()), (error, written), "case {number}");
         protocol.connection_lost(&Reason::Done);
     }
     ends.assert_at_rest();
@@ -163,15 +164,15 @@ fn lines_held_back_in_a_pause_are_not_delivered_when_tls_begins_outside_a_callba
     let ends = Ends::new();
     let (events, kept) = (Events::default(), Rc::default());
     let server = ends.at_server(LineReceiver::new(Pausing(events.clone(), Rc::clone(&kept))));
-    let mut pair = Pair::new(ends.at_client(LineReceiver::new(Client(Events::default()))), server);
-    pair.take(CLIENT, usize::MAX);
-    pair.receive(SERVER, b"STARTTLS\r\nEVIL\r\n");
+    let pair = connect(server, ends.at_client(LineReceiver::new(Client(Events::default()))));
+    pair.take(Side::Client, usize::MAX);
+    pair.inject(Side::Server, b"STARTTLS\r\nEVIL\r\n");
     let transport = kept.take().unwrap();
     transport.start_tls().unwrap();
-    pair.settle();
+    pair.flush();
     assert_eq!(events.all(), ["STARTTLS"], "the pause of the program is still on");
     transport.resume_producing();
-    pair.settle();
+    pair.flush();
     let met = events.all();
     assert!(met.len() == 2 && met[1].ends_with("it sent \"EVIL\\r\\n\""), "{met:?}");
 }
@@ -181,15 +182,15 @@ fn a_handshake_goes_on_after_a_pause() {
     let ends = Ends::new();
     let (events, kept) = (Events::default(), Rc::default());
     let server = ends.at_server(LineReceiver::new(Pausing(events.clone(), Rc::clone(&kept))));
-    let mut pair = Pair::new(ends.at_client(LineReceiver::new(Client(Events::default()))), server);
-    pair.settle();
+    let pair = connect(server, ends.at_client(LineReceiver::new(Client(Events::default()))));
+    pair.flush();
     let transport = kept.take().unwrap();
     transport.send_line(b"READY");
     transport.start_tls().unwrap();
-    pair.settle();
+    pair.flush();
     assert_eq!(events.all(), ["STARTTLS"]);
     transport.resume_producing();
-    pair.settle();
+    pair.flush();
     assert_eq!(events.all(), AT_SERVER);
     ends.assert_at_rest();
 }
@@ -197,14 +198,14 @@ fn a_handshake_goes_on_after_a_pause() {
 #[test]
 fn the_time_for_the_handshake_begins_with_it() {
     let ends = Ends::new();
-    let (mut pair, _, server) = ends.dialog();
+    let (pair, _, server) = ends.dialog();
     ends.clock.advance(Duration::from_secs(3600)); // In clear text, a connection may take its time.
-    pair.deliver(CLIENT, usize::MAX);
+    pair.deliver(Side::Client, usize::MAX);
     assert_eq!(ends.clock.pending().len(), 1);
     ends.clock.advance(Duration::from_secs(9));
     assert_eq!(server.all(), ["STARTTLS"]);
     ends.clock.advance(Duration::from_secs(1));
-    pair.settle();
+    pair.flush();
     let why = "lost: the TLS handshake failed: the client did not complete it within 10s";
     assert_eq!(server.all(), ["STARTTLS", why]);
     ends.assert_at_rest();
@@ -228,37 +229,36 @@ fn a_connection_that_is_closed_right_after_the_change_still_sends_its_last_words
     }
     let ends = Ends::new();
     let (client, server) = (Events::default(), Events::default());
-    let mut pair = Pair::new(
-        ends.at_client(LineReceiver::new(Client(client.clone()))),
+    let pair = connect(
         ends.at_server(LineReceiver::new(Brief(server.clone()))),
+        ends.at_client(LineReceiver::new(Client(client.clone()))),
     );
-    pair.settle();
+    pair.flush();
     assert_eq!(client.all(), ["READY", "completed", "goodbye", "lost: closed cleanly"]);
     assert_eq!(server.all(), ["STARTTLS", "lost: closed cleanly"]);
-    assert!(!shows(&pair.written(SERVER), "goodbye"));
+    assert!(!shows(&pair.said_by_server(), "goodbye"));
     ends.assert_at_rest();
 }
 
 #[test]
 fn a_reset_at_any_byte_of_the_dialog_ends_both_ends_once_and_leaves_nothing() {
     let ends = Ends::new();
-    let (mut whole, ..) = ends.dialog();
-    whole.settle();
-    for from in [CLIENT, SERVER] {
+    let (whole, ..) = ends.dialog();
+    whole.flush();
+    for from in [Side::Client, Side::Server] {
         // The signatures of a handshake differ by a byte or two from run to run: that shifts where the last cuts are.
-        let total = whole.written(from).len();
+        let total = whole.said_by(from).len();
         for cut in 0..total {
-            let (mut pair, client, server) = ends.dialog();
+            let (pair, client, server) = ends.dialog();
             let mut left = cut;
             loop {
                 let count = pair.deliver(from, left);
                 left -= count;
-                if left == 0 || count + pair.deliver(1 - from, usize::MAX) == 0 {
+                if left == 0 || count + pair.deliver(from.other(), usize::MAX) == 0 {
                     break;
                 }
             }
-            pair.reset(CLIENT);
-            pair.reset(SERVER);
+            pair.reset();
             assert!(pair.is_over());
             for (events, expected) in [(client.all(), &AT_CLIENT[..]), (server.all(), &AT_SERVER[..])] {
                 let (last, met) = events.split_last().unwrap();
@@ -273,17 +273,20 @@ fn a_reset_at_any_byte_of_the_dialog_ends_both_ends_once_and_leaves_nothing() {
 #[test]
 fn limits_that_were_set_in_clear_text_hold_over_tls() {
     let ends = Ends::new();
-    let lost = Events::default();
-    let noted = lost.clone();
-    let made = |transport: &Transport| {
+    let (lost, kept) = (Events::default(), Rc::<RefCell<Option<Transport>>>::default());
+    let keep = kept.clone();
+    let made = move |transport: &Transport| {
         transport.set_max_buffered(1000);
         transport.start_tls(&[]).unwrap();
         transport.write(&[b'x'; 2000]);
-        assert!(!transport.is_disconnecting(), "one write may be larger than the limit");
         transport.write(b"x");
+        assert!(!transport.is_disconnecting(), "one callback may write more than the limit");
+        *keep.borrow_mut() = Some(transport.clone());
     };
-    let client = Noting { made: Box::new(made), ..Noting::new(&noted) };
-    let mut pair = Pair::new(ends.at_client(client), Box::new(Noting::new(&Events::default())));
-    pair.settle();
-    assert_eq!(lost.all(), ["made", "lost BufferFull"]);
+    let client = Noting { made: Box::new(made), ..Noting::new(&lost) };
+    let pair = connect(Noting::new(&Events::default()), ends.at_client(client));
+    pair.pump();
+    kept.take().unwrap().write(b"x");
+    pair.flush();
+    assert_eq!(lost.all(), ["made", "resumed", "lost BufferFull"]);
 }

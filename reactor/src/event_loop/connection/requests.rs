@@ -19,7 +19,7 @@ impl Connection {
         if self.life.get() == ConnectionState::Ended || !self.sending.takes_writes() {
             return self.note_late_write(pieces, place);
         }
-        if self.sending.limit().is_passed(self.sending.buffered(), place, || self.described()) {
+        if self.sending.has_passed_limit(place, || self.described()) {
             return self.end(Reason::BufferFull);
         }
         let waiting = self.sending.push(pieces, &self.work.blocks);
@@ -143,12 +143,16 @@ impl TransportBackend for Connection {
         self.sending.buffered()
     }
 
+    fn backlog(&self) -> usize {
+        self.sending.backlog()
+    }
+
     fn bytes_sent(&self) -> u64 {
         self.sending.bytes_sent()
     }
 
     fn set_max_buffered(&self, bytes: usize) {
-        self.sending.limit().set(bytes);
+        self.sending.set_limit(bytes);
     }
 
     fn set_held_back(&self, bytes: usize) {

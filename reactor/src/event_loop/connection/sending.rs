@@ -20,11 +20,12 @@ use super::{Connection, ConnectionState};
 use crate::driver::{Readiness, Stream};
 use crate::event_loop::Core;
 use crate::event_loop::callback::Description;
+use crate::event_loop::work_queue::Place;
 use crate::foreign::Foreign;
 use crate::outgoing::{Blocks, Outgoing};
 use crate::timers::DelayedCall;
 use crate::trace::CallbackKind;
-use crate::transport::{Direction, HIGH_WATER, WriteLimit};
+use crate::transport::{Direction, HIGH_WATER, Waiting, WriteLimit};
 use crate::{Context, Producer, Reason};
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -37,7 +38,10 @@ pub(super) struct Sending {
     bytes_sent: Cell<u64>,
     /// Bytes that a layer above has not written yet. They count for the producer alone.
     held_back: Cell<usize>,
-    /// How many bytes may wait in `out`.
+    /// Number of bytes that waited at the end of the last flush, those of a layer above included. What was written
+    /// since has not had its chance to go out.
+    backlog: Cell<usize>,
+    /// How large the backlog may be.
     limit: WriteLimit,
     edge: Cell<Edge>,
     /// A meter lets nothing out at present.
@@ -96,6 +100,7 @@ impl Sending {
             out: RefCell::default(),
             bytes_sent: Cell::new(0),
             held_back: Cell::new(0),
+            backlog: Cell::new(0),
             limit: WriteLimit::new(),
             edge: Cell::new(Edge::Writable),
             waits_for_meter: Cell::new(false),
@@ -147,8 +152,22 @@ impl Sending {
         self.bytes_sent.get()
     }
 
-    pub(super) fn limit(&self) -> &WriteLimit {
-        &self.limit
+    pub(super) fn backlog(&self) -> usize {
+        self.backlog.get().min(self.waiting())
+    }
+
+    pub(super) fn set_limit(&self, bytes: usize) {
+        self.limit.set(bytes);
+    }
+
+    /// Whether one more write ends the connection.
+    pub(super) fn has_passed_limit(&self, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
+        let buffered = self.buffered();
+        if !self.limit.is_near(buffered) {
+            return false;
+        }
+        let has_producer = self.producer.borrow().is_some();
+        self.limit.is_passed(Waiting { buffered, backlog: self.backlog(), has_producer }, place, described)
     }
 
     /// Puts `pieces` after the bytes that were written before. Returns the number of bytes that wait now.
@@ -268,6 +287,12 @@ fn part_of<'a>(slices: &'a [IoSlice<'_>], mut skipped: usize, mut count: usize) 
 impl Connection {
     /// Sends as many of the waiting bytes as the socket takes.
     pub(super) fn flush(&self) {
+        self.send_waiting();
+        // Also if the socket has no room: the peer has had its chance to make some.
+        self.sending.backlog.set(self.sending.waiting());
+    }
+
+    fn send_waiting(&self) {
         let sending = &self.sending;
         if self.life.get() == ConnectionState::Ended || !sending.can_flush() {
             return;

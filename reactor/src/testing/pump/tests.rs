@@ -240,3 +240,47 @@ fn each_end_knows_where_the_other_is() {
     assert_eq!(pump.server().peer(), pump.client().host());
     assert_ne!(pump.server().peer(), Address::Unknown);
 }
+
+#[test]
+fn a_test_plays_the_network_between_the_two() {
+    let (pump, at_server, at_client) = pair(nothing, |what, transport| {
+        if what == "made" {
+            transport.write(b"abcdef");
+        }
+    });
+    assert_eq!(pump.deliver(Side::Client, 2), 2);
+    assert_eq!(pump.take(Side::Client, 2), b"cd");
+    pump.inject(Side::Server, b"!");
+    pump.flush();
+    assert_eq!(*at_server.borrow(), ["made", "data ab!ef"]);
+    assert_eq!((pump.said_by(Side::Client), pump.said_by(Side::Server)), (b"abcdef".to_vec(), Vec::new()));
+    assert!(pump.end_reading(Side::Client));
+    assert!(!pump.end_reading(Side::Client), "that is no news");
+    pump.client().pause_producing();
+    pump.server().write(b"more");
+    assert_eq!(pump.deliver(Side::Server, usize::MAX), 0, "it is paused");
+    pump.reset();
+    pump.inject(Side::Client, b"too late");
+    assert_eq!(at_client.borrow()[..2], ["made", "end"]);
+    assert!(at_client.borrow()[2].starts_with("lost: "), "{at_client:?}");
+}
+
+#[test]
+fn one_callback_may_write_more_than_the_limit_and_a_peer_that_does_not_read_is_cut_off() {
+    let (pump, at_server, at_client) = pair(nothing, |what, transport| {
+        if what == "made" {
+            transport.set_max_buffered(1000);
+            transport.write(&[b'x'; 1000]);
+            transport.write(b"yes");
+        }
+    });
+    pump.server().pause_producing();
+    pump.pump();
+    assert_eq!((pump.client().backlog(), pump.client().buffered()), (1003, 1003));
+    pump.client().write(b"no");
+    assert!(pump.client().is_disconnecting() && pump.said_by_client().ends_with(b"yes"));
+    pump.client().abort_connection();
+    pump.flush();
+    assert_eq!(*at_client.borrow(), ["made", "lost: aborted: too many bytes wait to be sent"]);
+    assert_eq!(at_server.borrow().len(), 2);
+}

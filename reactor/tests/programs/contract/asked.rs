@@ -6,14 +6,18 @@ use crate::program::Kind;
 use reactor::transport::HIGH_WATER;
 
 impl Contract {
-    /// The program writes.
-    pub(crate) fn write(&mut self, id: EndId, len: u64) {
+    /// The program writes. `backlog` is what the transport says of it before.
+    pub(crate) fn write(&mut self, id: EndId, len: u64, backlog: u64) {
         let end = &mut self.ends[id];
         if end.life != Life::Made || matches!(end.ending, Ending::Over(..)) || end.side == Side::Closed {
             return;
         }
-        if end.buffered() >= end.max_buffered && !self.is_secure {
+        if backlog >= end.max_buffered && !self.is_secure {
             return end.over(Why::BufferFull);
+        }
+        let moment = self.moments[end.host];
+        if end.written_in.0 != moment {
+            end.written_in = (moment, end.accepted);
         }
         end.accepted += len;
         self.note_full(id);

@@ -20,7 +20,11 @@ pub(crate) struct End {
     pub(crate) side: Side,
     /// Number of bytes of those writes that had an effect.
     pub(crate) accepted: u64,
+    /// The last moment of its host in which one had, and their number before that moment.
+    pub(crate) written_in: (u64, u64),
     pub(crate) bytes_sent: u64,
+    /// Those that wait, although the loop has tried to send them.
+    pub(crate) backlog: u64,
     pub(crate) received: u64,
     pub(crate) has_read_end: bool,
     pub(crate) is_pause_asked: bool,
@@ -81,6 +85,7 @@ pub(crate) struct Seen {
     pub(crate) is_paused: bool,
     pub(crate) is_disconnecting: bool,
     pub(crate) buffered: u64,
+    pub(crate) backlog: u64,
     pub(crate) bytes_sent: u64,
 }
 
@@ -93,7 +98,9 @@ impl End {
             ending: Ending::No,
             side: Side::Open,
             accepted: 0,
+            written_in: (0, 0),
             bytes_sent: 0,
+            backlog: 0,
             received: 0,
             has_read_end: false,
             is_pause_asked: false,
@@ -367,7 +374,14 @@ impl Contract {
             let text = what("bytes_sent shrinks", end);
             return self.differ(text);
         }
-        end.bytes_sent = seen.bytes_sent;
+        let (moment, accepted_before) = end.written_in;
+        let is_same = moment == self.moments[end.host] && !self.frames[end.host].is_empty();
+        let had_its_chance = if is_same { accepted_before } else { end.accepted };
+        if seen.backlog > had_its_chance.saturating_sub(seen.bytes_sent) {
+            let text = what("the backlog counts what this callback has written", end);
+            return self.differ(text);
+        }
+        (end.bytes_sent, end.backlog) = (seen.bytes_sent, seen.backlog);
         if seen.buffered == 0 && end.is_paused_by_full {
             end.is_paused_by_full = false;
             end.owes_resumed = !end.is_pause_asked;

@@ -94,6 +94,8 @@ pub(crate) struct Contract {
     pub(crate) max_copies: u32,
     pub(crate) runs: [RunBook; HOSTS],
     frames: [Vec<Frame>; HOSTS],
+    /// How many callbacks of each host have begun outside of others: between two of them, the loop may have sent.
+    moments: [u64; HOSTS],
     pub(crate) ends: Vec<End>,
     pub(crate) producers: Vec<Producer>,
     pub(crate) ports: Vec<Port>,
@@ -121,6 +123,7 @@ impl Contract {
             max_copies: 1,
             runs: Default::default(),
             frames: Default::default(),
+            moments: [0; HOSTS],
             ends: Vec::new(),
             producers: Vec::new(),
             ports: Vec::new(),
@@ -172,7 +175,7 @@ impl Contract {
         self.callback_count += 1;
         self.note(|| format!("host {host}: {kind:?} {subject:?}"));
         match self.frames[host].last().copied() {
-            None => {}
+            None => self.moments[host] += 1,
             Some(Frame::Request(permitted)) if permitted.contains(&kind) => {}
             // A value that a closure of the program holds goes with it, inside its callback.
             Some(Frame::Callback(..)) if kind.is_drop() => {}

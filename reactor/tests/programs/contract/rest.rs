@@ -78,6 +78,9 @@ impl Contract {
     /// What an open connection should have by now, and has not.
     fn what_is_missing(&self, id: usize) -> Option<&'static str> {
         let end = &self.ends[id];
+        if end.backlog != end.buffered() && !self.is_secure {
+            return Some("nobody has tried to send its bytes");
+        }
         if end.owes_resumed && !end.has_read_end {
             return Some("reading_resumed has not come");
         }
