@@ -35,14 +35,14 @@ use crate::{Address, Reason, Transport};
 pub trait Protocol {
     /// The connection is up. `transport` writes to it, and may be cloned and kept.
     fn connection_made(&mut self, transport: &Transport) {
-        let _ = transport;
+        pass_on(self, |inner| inner.connection_made(transport));
     }
 
     /// Over TLS: the handshake is complete, and the peer has proved its identity. Called before any data that came over
     /// TLS. Bytes that were written earlier go out now. [`Transport::tls_session`] says what the handshake has found.
     /// Twisted's `IHandshakeListener`.
     fn handshake_completed(&mut self, transport: &Transport) {
-        let _ = transport;
+        pass_on(self, |inner| inner.handshake_completed(transport));
     }
 
     /// Bytes have arrived: at least one, cut anywhere.
@@ -51,33 +51,77 @@ pub trait Protocol {
     /// Reading goes on after a pause. Called before more data, so that a protocol that held back bytes which it had
     /// received already, such as [`LineReceiver`](crate::LineReceiver), can deliver them now.
     fn reading_resumed(&mut self, transport: &Transport) {
-        let _ = transport;
+        pass_on(self, |inner| inner.reading_resumed(transport));
     }
 
     /// TLS begins in the middle of the connection ([`Transport::start_tls`]). Returns the bytes that were received and
     /// not processed yet, and forgets them. They came in clear text: they belong to the handshake, and must never be
     /// processed as if they had come after it.
     ///
-    /// A protocol that keeps no received bytes has none to return. A protocol that wraps another one asks that.
+    /// A protocol that keeps no received bytes has none to return.
     fn take_unprocessed(&mut self) -> Vec<u8> {
-        Vec::new()
+        self.wrapped().map_or_else(Vec::new, |inner| inner.take_unprocessed())
     }
 
     /// The peer will send no more, but may still read: a half-close (Twisted's `IHalfCloseableProtocol`). The default
     /// ends the connection after everything written has gone out.
     fn read_connection_lost(&mut self, transport: &Transport) {
-        transport.lose_connection();
+        if !pass_on(self, |inner| inner.read_connection_lost(transport)) {
+            transport.lose_connection();
+        }
     }
 
     /// The reactor stops. The default ends the connection after everything written has gone out. A protocol that takes
     /// its leave first has [`Settings::stop_timeout`](crate::Settings::stop_timeout) for that; then it is aborted.
     fn reactor_stopping(&mut self, transport: &Transport) {
-        transport.lose_connection();
+        if !pass_on(self, |inner| inner.reactor_stopping(transport)) {
+            transport.lose_connection();
+        }
     }
 
     /// The connection is gone, and writing has no effect any more. The protocol is dropped after this.
     fn connection_lost(&mut self, reason: &Reason) {
-        let _ = reason;
+        pass_on(self, |inner| inner.connection_lost(reason));
+    }
+
+    /// The protocol around which this one stands, if it is a wrapper: every callback that this one does not have goes to
+    /// that one. Twisted's `ProtocolWrapper`. A wrapper that has a callback calls the inner one itself, where it likes.
+    ///
+    /// ```
+    /// use reactor::{LineProtocol, LineReceiver, LineTransport, Protocol, Transport, testing};
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// /// Counts the bytes that its protocol receives.
+    /// struct Counted<P>(P, Rc<Cell<usize>>);
+    /// impl<P: Protocol> Protocol for Counted<P> {
+    ///     fn wrapped(&mut self) -> Option<&mut dyn Protocol> {
+    ///         Some(&mut self.0)
+    ///     }
+    ///     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+    ///         self.1.set(self.1.get() + data.len());
+    ///         self.0.data_received(transport, data);
+    ///     }
+    /// }
+    ///
+    /// struct Echo;
+    /// impl LineProtocol for Echo {
+    ///     fn connection_made(&mut self, transport: &LineTransport) {
+    ///         transport.send_line(b"ready");
+    ///     }
+    ///     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
+    ///         transport.send_line(line);
+    ///     }
+    /// }
+    /// let count = Rc::new(Cell::new(0));
+    /// let wire = testing::StringTransport::new();
+    /// let mut protocol = Counted(LineReceiver::new(Echo), count.clone());
+    /// protocol.connection_made(&wire.transport());
+    /// protocol.data_received(&wire.transport(), b"hello\r\n");
+    /// assert_eq!((count.get(), &wire.written()[..]), (7, &b"ready\r\nhello\r\n"[..]));
+    /// ```
+    fn wrapped(&mut self) -> Option<&mut dyn Protocol> {
+        None
     }
 
     /// The name of its type, for messages about its callbacks: that one panicked, or held the loop. A protocol that
@@ -87,33 +131,21 @@ pub trait Protocol {
     }
 }
 
+/// What a callback does that a protocol does not have: its [`wrapped`](Protocol::wrapped) protocol does it, if there is
+/// one.
+fn pass_on<P: Protocol + ?Sized>(outer: &mut P, callback: impl FnOnce(&mut dyn Protocol)) -> bool {
+    outer.wrapped().map(callback).is_some()
+}
+
 impl Protocol for Box<dyn Protocol> {
     fn type_name(&self) -> &'static str {
         (**self).type_name()
     }
-    fn connection_made(&mut self, transport: &Transport) {
-        (**self).connection_made(transport);
-    }
-    fn handshake_completed(&mut self, transport: &Transport) {
-        (**self).handshake_completed(transport);
+    fn wrapped(&mut self) -> Option<&mut dyn Protocol> {
+        Some(&mut **self)
     }
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         (**self).data_received(transport, data);
-    }
-    fn reading_resumed(&mut self, transport: &Transport) {
-        (**self).reading_resumed(transport);
-    }
-    fn take_unprocessed(&mut self) -> Vec<u8> {
-        (**self).take_unprocessed()
-    }
-    fn read_connection_lost(&mut self, transport: &Transport) {
-        (**self).read_connection_lost(transport);
-    }
-    fn reactor_stopping(&mut self, transport: &Transport) {
-        (**self).reactor_stopping(transport);
-    }
-    fn connection_lost(&mut self, reason: &Reason) {
-        (**self).connection_lost(reason);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Text is an address wherever one is taken; other text is an error that says what is wrong.
 
 use reactor::error::ConnectError;
-use reactor::{DatagramTransport, Destination, Failure, ListenAddress, Protocol, Reactor, Transport};
+use reactor::{Address, DatagramTransport, Destination, Failure, ListenAddress, Protocol, Reactor, Transport};
 use std::net::SocketAddr;
 
 struct Silent;
@@ -32,6 +32,7 @@ fn each_way_to_write_a_destination_leads_there() {
         Destination::from(&text),
         Destination::from((ip.to_string(), port)),
         Destination::from((ip, port)),
+        Destination::from(Address::Tcp(there)),
         Destination::from(text.as_str()).bind_address("127.0.0.1:0"),
     ] {
         assert_eq!(connected(&reactor, way).unwrap(), Some(there));
@@ -45,6 +46,7 @@ fn text_that_is_not_a_destination_fails_the_attempt_and_says_why() {
         (Destination::from("example.com"), "\"example.com\" is not an address to connect to: the port is missing"),
         (Destination::from("::1:80"), "\"::1:80\" is not an address to connect to: write an IPv6 address in brackets"),
         (Destination::from("localhost:http"), "\"http\" is not a port"),
+        (Destination::from(Address::StandardIo), "\"standard input and output\" is not an address to connect to"),
         (Destination::from("127.0.0.1:9").bind_address("here:0"), "\"here\" is not an IP address"),
     ] {
         let failure = connected(&reactor, destination.clone()).unwrap_err();

@@ -150,6 +150,10 @@ impl<P: Protocol> Protocol for Announcing<P> {
         self.inner.type_name()
     }
 
+    fn wrapped(&mut self) -> Option<&mut dyn Protocol> {
+        Some(&mut self.inner)
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         self.inner.connection_made(transport);
         // A connection that is over TLS from its start is of use when its handshake is done.
@@ -165,22 +169,6 @@ impl<P: Protocol> Protocol for Announcing<P> {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         self.inner.data_received(transport, data);
-    }
-
-    fn reading_resumed(&mut self, transport: &Transport) {
-        self.inner.reading_resumed(transport);
-    }
-
-    fn take_unprocessed(&mut self) -> Vec<u8> {
-        self.inner.take_unprocessed()
-    }
-
-    fn read_connection_lost(&mut self, transport: &Transport) {
-        self.inner.read_connection_lost(transport);
-    }
-
-    fn reactor_stopping(&mut self, transport: &Transport) {
-        self.inner.reactor_stopping(transport);
     }
 
     fn connection_lost(&mut self, reason: &Reason) {

@@ -21,8 +21,8 @@ const MIN_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
 
 /// Where to connect to: a host name or address and a port, or a UNIX socket; and how to connect. Converts from text
-/// such as `"example.com:443"` or `"[::1]:443"`, from `(host, port)`, a socket address or a [`UnixAddress`]. Text that
-/// names no destination makes the attempt fail, with [`ConnectError::BadAddress`].
+/// such as `"example.com:443"` or `"[::1]:443"`, from `(host, port)`, an [`Address`], a socket address or a
+/// [`UnixAddress`]. Text that names no destination makes the attempt fail, with [`ConnectError::BadAddress`].
 ///
 /// The scope of a link-local IPv6 address is kept: in a [`SocketAddr`], as a number (`fe80::1%2`), and as the name of
 /// an interface (`fe80::1%eth0`), which the system's resolver knows.
@@ -203,6 +203,22 @@ impl From<SocketAddr> for Destination {
 impl From<UnixAddress> for Destination {
     fn from(address: UnixAddress) -> Destination {
         Destination { place: Whereabouts::Unix(address), ..Destination::from(("", 0)) }
+    }
+}
+
+/// Where a peer was is where to connect to again. An address that is no place, such as [`Address::StandardIo`], makes the
+/// attempt fail, with [`ConnectError::BadAddress`].
+impl From<Address> for Destination {
+    fn from(address: Address) -> Destination {
+        match address {
+            Address::Tcp(address) => Destination::from(address),
+            #[cfg(unix)]
+            Address::Unix(address) => Destination::from(address),
+            other => {
+                let reason = "it is not an address that one can connect to".to_owned();
+                Destination { place: Whereabouts::Nowhere(reason), ..Destination::from((&*other.to_string(), 0)) }
+            }
+        }
     }
 }
 

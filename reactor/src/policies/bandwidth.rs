@@ -14,7 +14,7 @@
 use super::bucket::Bucket;
 use super::clock::PolicyClock;
 use crate::transport::{Direction, Meter, WeakTransport};
-use crate::{Address, DelayedCall, Factory, Protocol, Reason, Transport};
+use crate::{Address, DelayedCall, Factory, Protocol, Transport};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -162,7 +162,9 @@ impl Bandwidth {
     }
 
     /// Sets for how long a limit that was not used adds up: what comes in during this time may go at once (default 1 s;
-    /// at least a fifth of a second, and two bytes). To be set before the first connection.
+    /// at least a fifth of a second, and two bytes). To be set before the first connection. It also limits how much of
+    /// what one connection does not use of its part is kept for the others: if many of those that wait have little to
+    /// write, a short burst lets fewer bytes through than the rate.
     pub fn burst(self, time: Duration) -> Bandwidth {
         self.0.burst.set(time.max(SHORTEST_BURST));
         self
@@ -430,36 +432,16 @@ impl Protocol for Metered {
         self.inner.type_name()
     }
 
+    fn wrapped(&mut self) -> Option<&mut dyn Protocol> {
+        Some(&mut *self.inner)
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         Line::begin(&self.bandwidth.0, transport);
         self.inner.connection_made(transport);
     }
 
-    fn handshake_completed(&mut self, transport: &Transport) {
-        self.inner.handshake_completed(transport);
-    }
-
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         self.inner.data_received(transport, data);
-    }
-
-    fn reading_resumed(&mut self, transport: &Transport) {
-        self.inner.reading_resumed(transport);
-    }
-
-    fn take_unprocessed(&mut self) -> Vec<u8> {
-        self.inner.take_unprocessed()
-    }
-
-    fn read_connection_lost(&mut self, transport: &Transport) {
-        self.inner.read_connection_lost(transport);
-    }
-
-    fn reactor_stopping(&mut self, transport: &Transport) {
-        self.inner.reactor_stopping(transport);
-    }
-
-    fn connection_lost(&mut self, reason: &Reason) {
-        self.inner.connection_lost(reason);
     }
 }

@@ -20,7 +20,7 @@ const LOOKS: u32 = 4;
 /// A connection is looked at no more often than this, whatever its limits are.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
-/// TimeLimits on the time of each connection. The handle is cheap to clone; what is set counts for new connections.
+/// Limits on the time of each connection. The handle is cheap to clone; what is set counts for new connections.
 ///
 /// A connection that reaches a limit is closed in an orderly way; if bytes wait that its peer does not take, it is
 /// aborted. Its protocol hears [`Reason::LimitReached`]. Time in which the program itself has paused reading counts
@@ -256,13 +256,13 @@ impl Protocol for Timed {
         self.inner.type_name()
     }
 
+    fn wrapped(&mut self) -> Option<&mut dyn Protocol> {
+        Some(&mut *self.inner)
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         self.watch = Watch::begin(&self.shared, transport);
         self.inner.connection_made(transport);
-    }
-
-    fn handshake_completed(&mut self, transport: &Transport) {
-        self.inner.handshake_completed(transport);
     }
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
@@ -270,22 +270,6 @@ impl Protocol for Timed {
             watch.has_received.set(true);
         }
         self.inner.data_received(transport, data);
-    }
-
-    fn reading_resumed(&mut self, transport: &Transport) {
-        self.inner.reading_resumed(transport);
-    }
-
-    fn take_unprocessed(&mut self) -> Vec<u8> {
-        self.inner.take_unprocessed()
-    }
-
-    fn read_connection_lost(&mut self, transport: &Transport) {
-        self.inner.read_connection_lost(transport);
-    }
-
-    fn reactor_stopping(&mut self, transport: &Transport) {
-        self.inner.reactor_stopping(transport);
     }
 
     fn connection_lost(&mut self, reason: &Reason) {

@@ -70,6 +70,10 @@ impl<T: Clone + 'static> Protocol for Serving<T> {
         self.inner.type_name()
     }
 
+    fn wrapped(&mut self) -> Option<&mut dyn Protocol> {
+        Some(&mut *self.inner)
+    }
+
     fn connection_made(&mut self, transport: &Transport) {
         self.inner.connection_made(transport);
         // A connection over TLS is up when its handshake is done.
@@ -85,22 +89,6 @@ impl<T: Clone + 'static> Protocol for Serving<T> {
 
     fn data_received(&mut self, transport: &Transport, data: &[u8]) {
         self.inner.data_received(transport, data);
-    }
-
-    fn reading_resumed(&mut self, transport: &Transport) {
-        self.inner.reading_resumed(transport);
-    }
-
-    fn take_unprocessed(&mut self) -> Vec<u8> {
-        self.inner.take_unprocessed()
-    }
-
-    fn read_connection_lost(&mut self, transport: &Transport) {
-        self.inner.read_connection_lost(transport);
-    }
-
-    fn reactor_stopping(&mut self, transport: &Transport) {
-        self.inner.reactor_stopping(transport);
     }
 
     fn connection_lost(&mut self, reason: &Reason) {

@@ -317,17 +317,6 @@ impl TlsBackend {
         }
     }
 
-    /// Whether one more write ends the connection.
-    fn has_passed_limit(&self, place: &'static Location<'static>) -> bool {
-        let buffered = self.buffered();
-        if !self.write_limit.is_near(buffered) {
-            return false;
-        }
-        let has_producer = self.producer.borrow().is_some();
-        let waiting = Waiting { buffered, backlog: self.backlog(), has_producer };
-        self.write_limit.is_passed(waiting, Some(place), || self.described())
-    }
-
     fn described(&self) -> String {
         format!("the TLS connection with {}", self.lower.peer())
     }
@@ -356,7 +345,8 @@ impl TransportBackend for TlsBackend {
             }
             return;
         }
-        if self.has_passed_limit(place) {
+        let rest = || Waiting { backlog: self.backlog(), has_producer: self.producer.borrow().is_some() };
+        if self.write_limit.is_passed(self.buffered(), rest, Some(place), || self.described()) {
             self.reason.borrow_mut().get_or_insert(Reason::BufferFull);
             return self.lower.abort_connection();
         }

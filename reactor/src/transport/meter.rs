@@ -1,6 +1,6 @@
 //! [`Meter`]: what decides how many bytes a connection reads and writes.
 //!
-//! Next: `../datagram.rs`, the same two contracts for UDP.
+//! Next: `write_limit.rs`, how much a peer may leave waiting.
 
 /// Says how many bytes a connection may read from the system and write to it: see
 /// [`Transport::add_meter`](super::Transport::add_meter).

@@ -176,6 +176,34 @@ fn a_coroutine_that_yielded_before_the_end_of_a_reactor_goes_on_in_the_next() {
 }
 
 #[test]
+fn a_coroutine_that_yields_until_a_reactor_has_done_something_may_begin_before_it_runs() {
+    let reactor = Reactor::new().unwrap();
+    let (done, polls) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+    let (is_done, counted) = (done.clone(), polls.clone());
+    let waits = Deferred::from_future(async move {
+        while !is_done.get() {
+            counted.set(counted.get() + 1);
+            yield_now().await;
+        }
+        Ok(())
+    });
+    assert_eq!((waits.has_fired(), polls.get()), (false, 10_000), "it rests until a reactor runs");
+    reactor.call_later(Duration::ZERO, move || done.set(true));
+    run_until(&reactor, waits);
+}
+
+#[test]
+fn a_coroutine_that_yields_a_hundred_times_needs_no_reactor() {
+    let done = Deferred::from_future(async {
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        Ok(())
+    });
+    assert!(done.has_fired());
+}
+
+#[test]
 fn a_waker_that_another_thread_drops_lets_the_body_go() {
     let drops = Drops::default();
     let guard = drops.guard();

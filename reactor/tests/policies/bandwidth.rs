@@ -145,6 +145,89 @@ fn a_limit_in_all_is_shared_out_evenly_and_none_starves() {
     assert!(most - least <= 2000 + 300, "{totals:?}");
 }
 
+/// Writes ten bytes again and again.
+struct Dripper {
+    reactor: Reactor,
+    pause: Duration,
+}
+
+impl Protocol for Dripper {
+    fn connection_made(&mut self, transport: &Transport) {
+        fn drip(reactor: Reactor, transport: Transport, pause: Duration) {
+            transport.write(&[b'.'; 10]);
+            reactor.clone().call_later(pause, move || drip(reactor, transport, pause));
+        }
+        drip(self.reactor.clone(), transport.clone(), self.pause);
+    }
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
+
+/// What one that always has bytes has received after 10 s within one limit, and what `count` others have that are
+/// written ten bytes again and again.
+fn beside_drippers(count: u64, pause: Duration) -> (usize, usize) {
+    let world = world(17);
+    serve(&world, move |reactor| {
+        let (own, is_first) = (reactor.clone(), Cell::new(true));
+        let build = move |_| -> Box<dyn Protocol> {
+            match is_first.replace(false) {
+                true => Box::new(Talker(1_000_000)),
+                false => Box::new(Dripper { reactor: own.clone(), pause }),
+            }
+        };
+        Bandwidth::new(reactor).write_in_all(RATE).burst(Duration::ZERO).factory(build)
+    });
+    let greedy = listen(&world, "greedy");
+    world.run_for(SECOND);
+    let dripped = |n| {
+        world.run_for(Duration::from_millis(1)); // They do not write at the same time.
+        listen(&world, &format!("dripped {n}"))
+    };
+    let dripped: Vec<Client> = (0..count).map(dripped).collect();
+    let before = greedy.total();
+    world.run_for(SECOND * 10);
+    (greedy.total() - before, dripped.iter().map(Client::total).sum())
+}
+
+#[test]
+fn those_that_find_a_few_bytes_free_do_not_overtake_one_that_waits() {
+    // Together they write as many as come in.
+    let (greedy, dripped) = beside_drippers(10, Duration::from_millis(10));
+    assert!((9_000..=12_000).contains(&greedy) && dripped >= 88_000, "{greedy}, {dripped}");
+}
+
+#[test]
+fn a_part_that_was_not_used_is_for_the_others() {
+    let (greedy, dripped) = beside_drippers(1, Duration::from_millis(50));
+    assert!((1900..=2010).contains(&dripped), "{dripped}");
+    assert!(greedy >= 97_000, "{greedy}");
+}
+
+#[test]
+fn a_part_of_a_connection_that_has_gone_is_for_the_others() {
+    let world = world(18);
+    serve(&world, |reactor| {
+        let is_first = Cell::new(true);
+        let build = move |_| Talker(if is_first.replace(false) { 1_000_000 } else { 10 });
+        Bandwidth::new(reactor).write_in_all(RATE).factory(build)
+    });
+    let greedy = listen(&world, "greedy");
+    world.run_for(SECOND);
+    world.host("brief", |reactor| {
+        fn come_and_go(reactor: Reactor) {
+            let begin = reactor.now();
+            let build =
+                move |own: Reactor| Listener { begin, reactor: own, heard: Rc::default(), ended: Rc::default() };
+            let own = reactor.clone();
+            reactor.connect(("server", PORT), move |_| build(own)).detach();
+            reactor.clone().call_later(Duration::from_millis(50), move || come_and_go(reactor));
+        }
+        come_and_go(reactor.clone());
+    });
+    let before = greedy.total();
+    world.run_for(SECOND * 10);
+    assert!(greedy.total() - before >= 95_000, "{}", greedy.total() - before);
+}
+
 #[test]
 fn a_connection_below_its_limits_does_not_wait_for_one_that_is_at_its_own() {
     let world = world(5);

@@ -28,6 +28,10 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{self, Poll, Waker};
 
+/// Where no reactor runs, a coroutine that wakes itself runs this often in a row. One that waits in this way for
+/// something that only a reactor does would never come to an end; the next reactor goes on with it.
+const MAX_IN_A_ROW: usize = 10_000;
+
 thread_local!(static CURRENT: RefCell<Option<Rc<dyn Coroutine>>> = const { RefCell::new(None) });
 
 /// A coroutine, as seen by a Deferred that it awaits.
@@ -145,7 +149,7 @@ where
 
     /// Polls until it waits for something or has ended.
     fn poll(self: &Rc<Self>, future: &mut Pin<Box<F>>, trampoline: &mut Trampoline) -> Poll<Result<T, Failure>> {
-        loop {
+        for left in (0..MAX_IN_A_ROW).rev() {
             // While the thread ends no coroutine goes on.
             let Some(own) = self.waker.take().or_else(OwnWaker::new) else { return Poll::Pending };
             own.forget_wakes();
@@ -163,18 +167,19 @@ where
                 Ok(Poll::Ready(result)) => return Poll::Ready(result),
                 Err(panicked) => return Poll::Ready(Err(panicked)),
             }
-            match self.rest(trampoline) {
+            match self.rest(left > 0, trampoline) {
                 AfterPoll::Waits => return Poll::Pending,
                 AfterPoll::RunsAgain => {}
                 AfterPoll::Stops(at) => return Poll::Ready(Err(Failure::at(CancelledError, at))),
             }
         }
+        Poll::Pending // The last rest has left a note for a reactor.
     }
 
     /// Called when a poll has come to wait. If the coroutine was cancelled while it ran, the cancel is for what it
     /// awaits now: the trampoline does that cancel next, and then runs the coroutine again if it was woken. Done in
     /// here, a million cancels of one coroutine would recurse.
-    fn rest(self: &Rc<Self>, trampoline: &mut Trampoline) -> AfterPoll {
+    fn rest(self: &Rc<Self>, may_run_again: bool, trampoline: &mut Trampoline) -> AfterPoll {
         let asked = self.asked_to_cancel();
         if let Some((at, awaited)) = &asked
             && awaited.is_empty()
@@ -182,7 +187,7 @@ where
             return AfterPoll::Stops(at);
         }
         let Some(own) = self.waker.take() else { return AfterPoll::Waits };
-        let (kept, again) = own.rest(self.clone(), self.again.get());
+        let (kept, again) = own.rest(self.clone(), self.again.get(), may_run_again);
         self.waker.set(kept);
         match asked {
             None if again => AfterPoll::RunsAgain,

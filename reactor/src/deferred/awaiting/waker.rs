@@ -7,8 +7,8 @@
 //!   callback does.
 //! * If anything else wakes it, it goes on in the next turn of the reactor that runs on its thread, because the code
 //!   that wakes it may hold a lock or a borrow.
-//! * If no reactor runs there, it goes on at once; or, if another thread woke it, as soon as a reactor runs there. A
-//!   program that takes the turns itself (`iterate`) runs a reactor during each turn.
+//! * If no reactor runs there, it goes on at once; or, if another thread woke it or it wakes itself again and again, as
+//!   soon as a reactor runs there. A program that takes the turns itself (`iterate`) runs a reactor during each turn.
 //!
 //! A coroutine that holds its own waker, as combinators of many futures do, keeps itself alive. If everything that
 //! could wake it is gone, it stays in memory, as a task of any executor would. We cannot detect that: other code may
@@ -170,16 +170,15 @@ impl OwnWaker {
     /// it.
     ///
     /// If it was woken while it ran (`again`), it must run again: in the reactor's next turn, so that other coroutines
-    /// have theirs, or at once if there is no reactor. Returns whether it must run at once, and the waker if the next
-    /// poll can use it again.
-    pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool) -> (Option<OwnWaker>, bool) {
+    /// have theirs. If there is no reactor, at once, as long as it may (`at_once`); then in the turn of the next one.
+    /// Returns whether it must run at once, and the waker if the next poll can use it again.
+    pub(crate) fn rest(self, coroutine: Rc<dyn Run>, mut again: bool, at_once: bool) -> (Option<OwnWaker>, bool) {
         // Two links are ours: the field and the one inside our waker. Read the count before the flag: another thread
         // raises the flag before it lets go of its waker.
         let is_lent = Arc::strong_count(&self.shared) > 2;
         fence(Ordering::Acquire);
         again |= self.shared.again.swap(false, Ordering::AcqRel);
-        let has_reactor = again && lock(&self.shared.home.hook).is_some();
-        if again && !has_reactor {
+        if again && at_once && lock(&self.shared.home.hook).is_none() {
             return (Some(self), true);
         }
         if again || is_lent {

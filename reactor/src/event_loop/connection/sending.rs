@@ -162,12 +162,8 @@ impl Sending {
 
     /// Whether one more write ends the connection.
     pub(super) fn has_passed_limit(&self, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
-        let buffered = self.buffered();
-        if !self.limit.is_near(buffered) {
-            return false;
-        }
-        let has_producer = self.producer.borrow().is_some();
-        self.limit.is_passed(Waiting { buffered, backlog: self.backlog(), has_producer }, place, described)
+        let rest = || Waiting { backlog: self.backlog(), has_producer: self.producer.borrow().is_some() };
+        self.limit.is_passed(self.buffered(), rest, place, described)
     }
 
     /// Puts `pieces` after the bytes that were written before. Returns the number of bytes that wait now.

@@ -255,7 +255,7 @@ fn a_test_plays_the_network_between_the_two() {
     assert_eq!(*at_server.borrow(), ["made", "data ab!ef"]);
     assert_eq!((pump.said_by(Side::Client), pump.said_by(Side::Server)), (b"abcdef".to_vec(), Vec::new()));
     assert!(pump.end_reading(Side::Client));
-    assert!(!pump.end_reading(Side::Client), "that is no news");
+    assert!(!pump.end_reading(Side::Client), "it knows");
     pump.client().pause_producing();
     pump.server().write(b"more");
     assert_eq!(pump.deliver(Side::Server, usize::MAX), 0, "it is paused");
