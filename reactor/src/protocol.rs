@@ -84,8 +84,9 @@ pub trait Protocol {
         pass_on(self, |inner| inner.connection_lost(reason));
     }
 
-    /// The protocol around which this one stands, if it is a wrapper: every callback that this one does not have goes to
-    /// that one. Twisted's `ProtocolWrapper`. A wrapper that has a callback calls the inner one itself, where it likes.
+    /// The protocol around which this one stands, if it is a wrapper: every callback that this one does not have goes
+    /// to that one. Twisted's `ProtocolWrapper`. A wrapper that has a callback calls the inner one itself, where it
+    /// likes.
     ///
     /// ```
     /// use reactor::{LineProtocol, LineReceiver, LineTransport, Protocol, Transport, testing};

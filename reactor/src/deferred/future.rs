@@ -22,9 +22,9 @@ impl<T: 'static> Deferred<T> {
     /// the Deferred that this returns, the body still goes on. [`cancel`](Deferred::cancel) cancels the Deferred that
     /// the body awaits, and the failure comes out of that `await`.
     ///
-    /// The body may also await other futures. If another thread wakes it, or it wakes itself, the reactor of this thread
-    /// runs it. If none runs here, the body waits until one does; but one that wakes itself first goes on at once,
-    /// 10,000 times in a row at most.
+    /// The body may also await other futures. If another thread wakes it, or it wakes itself, the reactor of this
+    /// thread runs it. If none runs here, the body waits until one does; but one that wakes itself first goes on at
+    /// once, 10,000 times in a row at most.
     ///
     /// The body is dropped, with everything that it holds, as soon as nothing can wake it any more. In two cases it
     /// stays in memory although nothing will wake it, unless it is cancelled first. (So would a task of any executor.)

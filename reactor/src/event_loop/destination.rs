@@ -206,8 +206,8 @@ impl From<UnixAddress> for Destination {
     }
 }
 
-/// Where a peer was is where to connect to again. An address that is no place, such as [`Address::StandardIo`], makes the
-/// attempt fail, with [`ConnectError::BadAddress`].
+/// Where a peer was is where to connect to again. [`Address::StandardIo`] and [`Address::Unknown`] make the attempt
+/// fail, with [`ConnectError::BadAddress`].
 impl From<Address> for Destination {
     fn from(address: Address) -> Destination {
         match address {

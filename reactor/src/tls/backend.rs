@@ -1,16 +1,15 @@
-//! [`TlsBackend`]: the transport of the protocol inside TLS, and what all sessions of one end share.
+//! [`TlsBackend`]: the transport of the protocol inside TLS.
 //!
 //! The inner protocol may write and close at any time. What it writes before the handshake is done waits here, in
 //! plain: the *early* bytes. The transport below is told of them, as its producer must pause for them, too. A close
 //! waits for the handshake, too, but no longer than until the deadline.
 //!
-//! Next: `deadlines.rs`, the time limits of this.
+//! Next: `profile.rs`, what all sessions of one end share.
 
-use super::clock::TlsClock;
 use super::early::Early;
 use super::error::{ErrorContext, TlsError, looks_like_tls};
+use super::profile::Profile;
 use super::session::TlsSession;
-use super::verifier::Refusals;
 use crate::error::StartTlsError;
 use crate::transport::{HIGH_WATER, KeepAlive, TransportBackend, Waiting, WriteLimit, tell_late_write};
 use crate::{Address, Context, DelayedCall, Producer, Reason, Transport};
@@ -21,45 +20,13 @@ use std::io::{self, IoSlice, Write};
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Maximum number of a peer's first bytes that an error repeats: enough to recognize HTTP, SSH or SMTP.
 const MAX_FIRST_BYTES: usize = 24;
 
-/// Maximum time for a handshake unless `handshake_timeout` sets another. It is enough for two round trips over the
-/// slowest line, and a peer that stalls holds a connection no longer.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Plain bytes that become records at once. A large write must not be in memory twice, in plain and encrypted, so it
 /// goes to the transport below piece by piece. It is a multiple of a record's length.
 const MAX_PIECE: usize = 64 * 1024;
-
-/// The part that all sessions of one [`TlsClient`](super::TlsClient) or [`TlsServer`](super::TlsServer) share.
-#[derive(Clone)]
-pub(super) struct Profile {
-    /// The name of the other end in errors: "the server" or "the client".
-    peer: &'static str,
-    /// The application protocols that our side speaks, for errors.
-    pub(super) alpn: Vec<Vec<u8>>,
-    /// More about a certificate that has been refused than the error says.
-    pub(super) refusals: Option<Arc<Refusals>>,
-    pub(super) handshake_timeout: Duration,
-    /// The buffer in which a protocol sees plain bytes. All sessions share it, as one is fed at a time. (A session that
-    /// is fed inside the callback of another finds it taken, and makes its own.)
-    pub(super) plain: Rc<Cell<Vec<u8>>>,
-    pub(super) clock: TlsClock,
-}
-
-impl Profile {
-    pub(super) fn new(
-        peer: &'static str,
-        alpn: Vec<Vec<u8>>,
-        refusals: Option<Arc<Refusals>>,
-        clock: TlsClock,
-    ) -> Profile {
-        Profile { peer, alpn, refusals, handshake_timeout: HANDSHAKE_TIMEOUT, plain: Rc::default(), clock }
-    }
-}
 
 /// The transport above: what the inner protocol writes becomes records.
 pub(super) struct TlsBackend {

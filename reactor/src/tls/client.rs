@@ -2,13 +2,13 @@
 //!
 //! Next: `server.rs`, the end that is connected to.
 
-use super::backend::Profile;
 use super::clock::TlsClock;
 use super::config_error::TlsConfigError;
 use super::crypto::{CertificateClock, provider};
 use super::layer::TlsProtocol;
 use super::plain_first::PlainFirst;
 use super::private_certificate::PrivateCertificate;
+use super::profile::Profile;
 use super::trust_roots::TrustRoots;
 use super::verifier::ServerVerifier;
 use crate::Protocol;

@@ -17,7 +17,8 @@
 //!
 //! Next: `backend.rs`, the transport above.
 
-use super::backend::{Closing, Profile, Progress, TlsBackend};
+use super::backend::{Closing, Progress, TlsBackend};
+use super::profile::Profile;
 use crate::transport::TransportBackend;
 use crate::{Protocol, Reason, Transport};
 use rustls::Connection;

@@ -35,6 +35,7 @@ mod layer;
 mod pem;
 mod plain_first;
 mod private_certificate;
+mod profile;
 mod server;
 mod session;
 mod trust_roots;

@@ -21,9 +21,10 @@
 //!
 //! Next: `layer.rs`, one session at work.
 
-use super::backend::{Profile, TlsBackend};
+use super::backend::TlsBackend;
 use super::config_error::TlsConfigError;
 use super::layer::TlsProtocol;
+use super::profile::Profile;
 use crate::error::StartTlsError;
 use crate::transport::{KeepAlive, TransportBackend};
 use crate::{Address, Context, Producer, Protocol, Reason, Transport};

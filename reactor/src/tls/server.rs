@@ -2,7 +2,6 @@
 //!
 //! Next: `by_name.rs`, which of its certificates a server shows.
 
-use super::backend::Profile;
 use super::by_name::ByName;
 use super::clock::TlsClock;
 use super::config_error::TlsConfigError;
@@ -10,6 +9,7 @@ use super::crypto::{CertificateClock, provider};
 use super::layer::TlsProtocol;
 use super::plain_first::PlainFirst;
 use super::private_certificate::PrivateCertificate;
+use super::profile::Profile;
 use super::trust_roots::TrustRoots;
 use super::verifier::ClientVerifier;
 use crate::diagnostics::tell;

@@ -8,8 +8,9 @@ use std::rc::Rc;
 /// Something that writes to a transport again and again, and can be told to wait. Twisted's `IPushProducer`.
 ///
 /// The loop calls these methods, never from inside a call that the producer makes. So, unlike in Twisted, a producer
-/// cannot hear `pause_producing` while it writes: `while !self.is_paused.get()` would never end. One that writes several
-/// pieces at once asks how much waits. It stops above the mark, not at it: then it is paused, and resumed later.
+/// cannot hear `pause_producing` while it writes: `while !self.is_paused.get()` would never end. One that writes
+/// several pieces at once asks how much waits. It stops above the mark, not at it: then it is paused, and resumed
+/// later.
 ///
 /// ```
 /// use reactor::transport::HIGH_WATER;
