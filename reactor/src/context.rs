@@ -72,6 +72,7 @@
 //!
 //! Next: [`event_loop/work_queue.rs`](../../src/reactor/event_loop/work_queue.rs.html), where work waits for the loop.
 
+use crate::around;
 use crate::foreign::Foreign;
 use std::any::{Any, TypeId, type_name};
 use std::cell::Cell;
@@ -101,16 +102,14 @@ struct Value {
 type Values = Vec<Value>;
 
 thread_local! {
-    /// Whether the current context has values. Every piece of work that is asked for looks at this, and at nothing else
-    /// if it is false: it has no destructor, so a look takes two instructions.
-    static IS_SET: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<Context> = const { Cell::new(Context::empty()) };
 }
 
-/// Whether the current context has values.
+/// Whether the current context has values. Every piece of work that is asked for looks at this, and at nothing else if
+/// it is false.
 #[inline(always)]
 pub(crate) fn is_set() -> bool {
-    IS_SET.get()
+    around::has_context()
 }
 
 impl Context {
@@ -203,7 +202,7 @@ fn exchange(context: Context) -> Context {
     let has_values = !context.is_empty();
     match CURRENT.try_with(|current| current.replace(context)) {
         Ok(before) => {
-            IS_SET.set(has_values);
+            around::set_context(has_values);
             before
         }
         Err(_) => Context::empty(),

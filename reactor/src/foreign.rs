@@ -4,7 +4,7 @@
 //! some of them in the middle of a list: a panic there would skip the rest of the list. So every such value is held as
 //! a `Foreign`, and a panic in its drop is caught and logged, wherever it is dropped.
 //!
-//! Next: [`context.rs`](mod@crate::context), values that follow a request.
+//! Next: `around.rs`, what may be around the code that runs.
 
 use crate::diagnostics::tell;
 use std::any::type_name;

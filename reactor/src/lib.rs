@@ -128,6 +128,7 @@
 #![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 
 mod address;
+mod around;
 mod clock;
 pub mod context;
 pub mod datagram;

@@ -11,6 +11,7 @@
 use super::program::{Act, Callbacks, Canceller, Firing, Operation, Outcome, Place, Program, Then};
 use reactor::deferred::{self, Pause};
 use reactor::testing::collect_unhandled;
+use reactor::trace::{self, Trace};
 use reactor::{CancelledError, Deferred, Failure, Firer};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell, RefMut};
@@ -23,12 +24,28 @@ use std::rc::Rc;
 const NESTING_LIMIT: usize = 200;
 
 /// Runs a program; gives back its trace, or what is wrong with the program.
+#[allow(dead_code, reason = "not every crate that this file is part of uses it")]
 pub(crate) fn replay(program: &Value) -> Result<Value, String> {
+    run(program, None)
+}
+
+/// The same, and reports to `trace` what its Deferreds do until the program ends, with the program's own numbers as
+/// names.
+#[allow(dead_code, reason = "not every crate that this file is part of uses it")]
+pub(crate) fn replay_traced(program: &Value, trace: &Trace) -> Result<Value, String> {
+    run(program, Some(trace))
+}
+
+fn run(program: &Value, trace: Option<&Trace>) -> Result<Value, String> {
     let program = Program::parse(program)?;
     let world = Rc::new(World::new(&program.numbers));
     let mut done = Ok(());
     let unhandled = collect_unhandled(|| {
-        done = world.run(program.operations);
+        let run = || world.run(program.operations);
+        done = match trace {
+            Some(trace) => trace.during(run),
+            None => run(),
+        };
         world.end();
     });
     done?;
@@ -148,6 +165,7 @@ impl World {
     }
 
     fn make(self: &Rc<World>, place: Place, canceller: Canceller) -> (Deferred<i64>, Firer<i64>) {
+        trace::name_next(self.entry(place).number);
         let outcome = match canceller {
             Canceller::None => return Deferred::new(),
             Canceller::Nothing => None,
@@ -168,6 +186,7 @@ impl World {
             let world = self.clone();
             move |result| world.call(place, id, act, result)
         };
+        trace::name_next(id);
         match callbacks {
             Callbacks::Callback(act) => {
                 let call = callback(act);
@@ -299,9 +318,14 @@ fn given(result: Result<i64, Failure>) -> Deferred<i64> {
     }
 }
 
-/// An error of a program: nothing but its name.
-#[derive(Debug)]
+/// An error of a program: nothing but its name, which is also what a trace calls it.
 struct Named(String);
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@
 
 use super::chain::{self, Control, FlatRc, run_in_drop};
 use super::story::Place;
+use crate::trace::{self, DeferredEvent};
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -21,6 +22,9 @@ impl Pause {
     pub(super) fn new(control: FlatRc<dyn Control>) -> Pause {
         let control = control.for_handles().unwrap_or(control);
         control.gate().begin_pause();
+        if trace::is_on() {
+            trace::report(control.number(), DeferredEvent::Paused);
+        }
         Pause { control }
     }
 
@@ -32,6 +36,9 @@ impl Pause {
 
 impl Drop for Pause {
     fn drop(&mut self) {
+        if trace::is_on() {
+            trace::report(self.control.number(), DeferredEvent::Unpaused);
+        }
         if let Some(parked) = self.control.gate().end_pause() {
             let control = Rc::clone(&self.control);
             run_in_drop(move || chain::run(parked, Some(control)));

@@ -9,12 +9,13 @@
 //! Next: `firer.rs`, the other end.
 
 use super::awaiting::Awaiting;
-use super::chain::{Boxed, Chain, Control, FlatRc, Head, Reply, Step, Tail, in_current_context, wait_behind};
+use super::chain::{Boxed, Chain, Control, FlatRc, Head, Reply, Step, Tail, in_current_context, telling, wait_behind};
 use super::story::{Incoming, Outcome, Place, Side, Trace};
 use super::{Deferred, Firer, Given};
 use crate::Failure;
-use crate::context;
 use crate::failure::Waypoint;
+use crate::trace::{self, DeferredKind};
+use crate::{around, context};
 use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
@@ -77,6 +78,9 @@ impl<T: 'static> Deferred<T> {
             mem::forget(self); // It is empty, and its destructor would take as long as adding to find that out.
             return next;
         }
+        if around::may_have_trace() {
+            return self.add_telling(side, run, added);
+        }
         match self.state {
             State::Fired(outcome, trace) => Deferred::call_now(outcome.into_inner(), side, run, added, trace),
             _ => unreachable!("it was looked at above"),
@@ -92,15 +96,52 @@ impl<T: 'static> Deferred<T> {
         run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
         added: Place,
     ) -> Deferred<U> {
-        if context::is_set() {
-            return self.add_boxed(side, in_current_context(run), added);
+        if around::is_any() {
+            return self.add_around(side, run, added);
         }
         self.add_step(side, run, added)
+    }
+
+    /// The same in a context, or if somebody listens.
+    #[cold]
+    fn add_around<U: 'static>(
+        &mut self,
+        side: Side,
+        run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+        added: Place,
+    ) -> Deferred<U> {
+        let run: Boxed<T, U> = if context::is_set() { in_current_context(run) } else { Box::new(run) };
+        // A Deferred that is older than the trace has no number, and stays untold.
+        if trace::is_on() && self.trace().number() != 0 {
+            return self.add_boxed(side, telling(self.trace(), side, added, run), added);
+        }
+        self.add_boxed(side, run, added)
     }
 
     #[cold]
     fn add_boxed<U: 'static>(&mut self, side: Side, run: Boxed<T, U>, added: Place) -> Deferred<U> {
         self.add_step(side, run, added)
+    }
+
+    /// Adds to a Deferred that holds its result, while somebody may listen. It is told as made only now, so that nobody
+    /// else pays for it.
+    #[cold]
+    #[inline(never)]
+    fn add_telling<U: 'static>(
+        self,
+        side: Side,
+        run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+        added: Place,
+    ) -> Deferred<U> {
+        let trace = match self.trace() {
+            trace if !trace::is_on() => return self.add_quietly(side, run, added, trace),
+            trace if trace.number() == 0 => trace.tell_made(DeferredKind::Result),
+            trace => trace,
+        };
+        match self.try_result() {
+            Ok(result) => Deferred::call_now(result, side, telling(trace, side, added, run), added, trace),
+            Err(_chain) => unreachable!("it was looked at by the caller"),
+        }
     }
 
     #[inline(always)]
@@ -140,6 +181,20 @@ impl<T: 'static> Deferred<T> {
     }
 
     #[cold]
+    fn add_quietly<U: 'static>(
+        self,
+        side: Side,
+        run: impl FnOnce(Result<T, Failure>) -> Reply<U> + 'static,
+        added: Place,
+        trace: Trace,
+    ) -> Deferred<U> {
+        match self.try_result() {
+            Ok(result) => Deferred::call_now(result, side, run, added, trace),
+            Err(chain) => Deferred::from_chain(chain.grow(|trace| Step::new(run, side, added, trace))),
+        }
+    }
+
+    #[cold]
     fn add_to_awaited<U: 'static>(
         self,
         side: Side,
@@ -147,10 +202,7 @@ impl<T: 'static> Deferred<T> {
         added: Place,
     ) -> Deferred<U> {
         let trace = self.trace();
-        match self.try_result() {
-            Ok(result) => Deferred::call_now(result, side, run, added, trace),
-            Err(chain) => Deferred::from_chain(chain.grow(|trace| Step::new(run, side, added, trace))),
-        }
+        self.add_quietly(side, run, added, trace)
     }
 
     /// Calls a callback with the input that is here. `trace` does not count it yet.
@@ -223,7 +275,10 @@ impl<T: 'static> Deferred<T> {
 
     /// Turns it into a chain, which can hold its result back. Returns the control.
     pub(super) fn make_pausable(&mut self) -> FlatRc<dyn Control> {
-        let trace = self.trace();
+        let mut trace = self.trace();
+        if trace::is_on() && trace.number() == 0 && self.is_done() {
+            trace = trace.tell_made(DeferredKind::Result);
+        }
         let chain = match self.take().try_result() {
             Ok(result) => Head::holding(result, trace),
             Err(chain) => chain,

@@ -220,6 +220,7 @@ impl Reactor {
     /// A reactor on any driver that reports everything that happens to `trace`.
     pub fn with_traced_driver(driver: Box<dyn Driver>, trace: Trace, settings: Settings) -> Reactor {
         let (driver, scope) = TracingDriver::around(driver, trace, None, None);
+        trace::attach(scope.clone());
         Reactor::build(driver, Some(scope), settings)
     }
 
@@ -364,6 +365,12 @@ impl Reactor {
     /// and errors among it go to standard error, at most 1000 lines. With a logger, only that hears of it.
     pub fn quiet(&self) {
         crate::diagnostics::be_quiet();
+    }
+
+    /// While what this returns lives, Deferreds report to the trace of this reactor.
+    #[cfg(feature = "sim")]
+    pub(crate) fn enter_trace(&self) -> Option<trace::Entered> {
+        self.core.work.trace.as_ref().map(trace::Entered::new)
     }
 
     /// The trace that this reactor reports to.

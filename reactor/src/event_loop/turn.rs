@@ -30,7 +30,7 @@ use super::{Core, Reactor};
 use crate::deferred::tell_lost;
 use crate::driver::{Event, Readiness, Signal};
 use crate::error::RunError;
-use crate::trace::{CallbackKind, Kind, Phase, Scope, WaitsFor};
+use crate::trace::{CallbackKind, Entered, Kind, Phase, Scope, WaitsFor};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -49,8 +49,7 @@ impl Turn {
     pub(super) fn take(&mut self, core: &Core, longest: Option<Duration>) -> Result<(), RunError> {
         tell_lost();
         let timeout = core.wait_time(longest);
-        core.trace_turn(timeout, longest);
-        let _ended = TurnEnd(core);
+        let _ended = TurnEnd { core, _entered: core.trace_turn(timeout, longest) };
         self.events.clear();
         core.driver.borrow_mut().poll(timeout, &mut self.events).map_err(RunError::Poll)?;
         core.read_clock(); // The poll may have slept: what follows begins now.
@@ -99,11 +98,15 @@ impl Turn {
 }
 
 /// Tells the trace that the turn is over, also if the poll has failed.
-struct TurnEnd<'a>(&'a Core);
+struct TurnEnd<'a> {
+    core: &'a Core,
+    /// Meanwhile Deferreds report to the trace of this reactor.
+    _entered: Option<Entered>,
+}
 
 impl Drop for TurnEnd<'_> {
     fn drop(&mut self) {
-        if let Some(scope) = &self.0.work.trace {
+        if let Some(scope) = &self.core.work.trace {
             scope.end_turn();
         }
     }
@@ -116,8 +119,8 @@ fn trace_phase(scope: Option<&Scope>, phase: Phase) {
 }
 
 impl Core {
-    fn trace_turn(&self, timeout: Option<Duration>, longest: Option<Duration>) {
-        let Some(scope) = &self.work.trace else { return };
+    fn trace_turn(&self, timeout: Option<Duration>, longest: Option<Duration>) -> Option<Entered> {
+        let scope = self.work.trace.as_ref()?;
         let waits_for = match timeout {
             None => WaitsFor::Event,
             Some(_) if self.work.is_pressing() || self.is_stop_pressing() => WaitsFor::Nothing,
@@ -125,6 +128,7 @@ impl Core {
             Some(_) => WaitsFor::Timer,
         };
         scope.begin_turn(Kind::Turn { waits_for, timeout });
+        Some(Entered::new(scope))
     }
 
     pub(super) fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {

@@ -125,6 +125,7 @@ impl WorldInner {
         };
         let mut boot = boot.expect("a program is not started while it starts");
         let run = self.in_program(|| {
+            let _entered = reactor.enter_trace();
             boot(reactor);
             let run = Run::new(reactor).expect("the boot function leaves running to the world");
             let hooked = reactor.install_hook();

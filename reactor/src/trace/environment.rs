@@ -20,13 +20,16 @@ pub const VARIABLE: &str = "REACTOR_TRACE";
 /// [`Trace::max_bytes`]. With `0` none.
 pub const VARIABLE_OF_BYTES: &str = "REACTOR_TRACE_BYTES";
 
+/// The variable that shows the values of Deferreds, if it is `1`: see [`Trace::show_values`].
+pub const VARIABLE_OF_VALUES: &str = "REACTOR_TRACE_VALUES";
+
 /// Maximum number of files that [`VARIABLE`] makes a process write. A program may make reactors without end.
 pub const MAX_FILES: usize = 16;
 
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
-/// The trace that the environment asks for.
-pub(crate) fn from_environment() -> Option<Trace> {
+/// The trace that the environment asks for. Each call makes another one.
+pub(super) fn make() -> Option<Trace> {
     let file = env::var_os(VARIABLE).filter(|file| !file.is_empty())?;
     let number = MADE.fetch_add(1, Ordering::Relaxed) + 1;
     if number > MAX_FILES {
@@ -34,7 +37,11 @@ pub(crate) fn from_environment() -> Option<Trace> {
     }
     let path = path(&file, number);
     match TraceFile::create(&path) {
-        Ok(file) => Some(Trace::new(file).max_bytes(max_bytes(env::var_os(VARIABLE_OF_BYTES).as_deref()))),
+        Ok(file) => {
+            let trace = Trace::new(file).max_bytes(max_bytes(env::var_os(VARIABLE_OF_BYTES).as_deref()));
+            let shows = env::var_os(VARIABLE_OF_VALUES).is_some_and(|value| value == "1");
+            Some(if shows { trace.show_values() } else { trace })
+        }
         Err(error) => {
             tell!(Warn, "reactor", "no trace: {} cannot be written: {error}", path.display());
             None

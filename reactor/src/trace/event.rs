@@ -3,8 +3,9 @@
 //! Numbers that stand for things are used once in a trace of one reactor. A socket (listening or connected) has the
 //! number of its insertion into the registry, a delayed call that of its request, a callback that of its beginning.
 //!
-//! Next: `scope.rs`, which makes events of what the loop reports.
+//! Next: `current.rs`, how Deferreds find the trace.
 
+use super::{DeferredEvent, Passed};
 use std::io;
 use std::panic::Location;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct Event<'a> {
     pub phase: Phase,
     /// The callback in which it happened, the innermost one.
     pub callback: Option<u64>,
+    /// The callback of a Deferred in which it happened, or the body of a coroutine; the innermost one.
+    pub step: Option<u64>,
     /// What has happened.
     pub kind: Kind<'a>,
 }
@@ -222,6 +225,20 @@ pub enum Kind<'a> {
         name: &'a str,
         /// Number of addresses, or why there is none.
         outcome: Outcome,
+    },
+    /// Something happened to a Deferred.
+    Deferred {
+        /// Its number: that of the whole chain.
+        deferred: u64,
+        /// What.
+        event: DeferredEvent<'a>,
+    },
+    /// Nobody handled a failure: it was logged.
+    Unhandled {
+        /// The failure.
+        failure: Passed<'a>,
+        /// Its whole story, in several lines: see [`Failure::report`](crate::Failure::report).
+        words: &'a str,
     },
     /// Something happened in the network of a simulated world, or to one of its hosts.
     Network(Network<'a>),

@@ -2,7 +2,7 @@
 //!
 //! Written by hand and not by a library: the lines are flat, and a server under load writes a dozen for each request.
 //!
-//! Next: `file.rs`, where the lines go.
+//! Next: `json_deferreds.rs`, the same for what Deferreds do.
 
 use super::{Bytes, Call, Callback, Event, Kind, Network, Outcome};
 use std::fmt::Write;
@@ -28,6 +28,9 @@ impl Event<'_> {
         if let Some(callback) = self.callback {
             line.number("in", callback);
         }
+        if let Some(step) = self.step {
+            line.number("in_step", step);
+        }
         line.kind(&self.kind);
         line.out.push('}');
     }
@@ -40,7 +43,7 @@ impl Event<'_> {
     }
 }
 
-struct Line<'a> {
+pub(super) struct Line<'a> {
     out: &'a mut String,
 }
 
@@ -120,6 +123,8 @@ impl Line<'_> {
                 }
                 self.text("words", words);
             }
+            Kind::Deferred { deferred, ref event } => self.deferred(deferred, event),
+            Kind::Unhandled { failure, words } => self.unhandled(failure, words),
             ref connection => self.connection(connection),
         }
     }
@@ -264,8 +269,12 @@ impl Line<'_> {
         }
     }
 
-    fn place(&mut self, place: &'static Location<'static>) {
-        self.key("place");
+    pub(super) fn place(&mut self, place: &'static Location<'static>) {
+        self.place_as("place", place);
+    }
+
+    pub(super) fn place_as(&mut self, key: &str, place: &'static Location<'static>) {
+        self.key(key);
         self.out.push('"');
         self.escaped(place.file());
         self.out.push(':');
@@ -301,13 +310,13 @@ impl Line<'_> {
         self.out.push_str("\":");
     }
 
-    fn number(&mut self, key: &str, number: u64) {
+    pub(super) fn number(&mut self, key: &str, number: u64) {
         self.key(key);
         self.digits(number);
     }
 
     /// Only if it is set: a flag that is missing is not set.
-    fn flag(&mut self, key: &str, flag: bool) {
+    pub(super) fn flag(&mut self, key: &str, flag: bool) {
         if flag {
             self.key(key);
             self.out.push_str("true");
@@ -315,14 +324,14 @@ impl Line<'_> {
     }
 
     /// A text that needs no escapes.
-    fn word(&mut self, key: &str, word: &str) {
+    pub(super) fn word(&mut self, key: &str, word: &str) {
         self.key(key);
         self.out.push('"');
         self.out.push_str(word);
         self.out.push('"');
     }
 
-    fn text(&mut self, key: &str, text: &str) {
+    pub(super) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
         self.out.push('"');
         self.escaped(text);

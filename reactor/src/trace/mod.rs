@@ -21,6 +21,7 @@
 //!
 //! ```text
 //!   turn.rs, connection/, timers.rs  --+
+//!   deferred/                        --+
 //!   driver/tracing.rs, around a driver-+--> Scope --> Trace --> Observer:  TraceFile | Ring | your own
 //!   sim/, what the network does      --+    turn,     number,
 //!                                           phase     time, secrets
@@ -37,25 +38,37 @@
 //!
 //! Next: [`event.rs`](../../src/reactor/trace/event.rs.html), what is reported.
 
+mod current;
+mod deferreds;
 mod environment;
 mod event;
 mod file;
 mod json;
+mod json_deferreds;
 mod ring;
 mod scope;
 mod secrets;
+mod seen;
 
-pub(crate) use environment::from_environment;
-pub use environment::{MAX_FILES, VARIABLE, VARIABLE_OF_BYTES};
+pub use current::name_next;
+pub(crate) use current::{
+    Entered, attach, enter_step, from_environment, is_on, leave_step, new_step, report, report_unhandled, see,
+    take_name,
+};
+pub use deferreds::{DeferredEvent, DeferredKind, Passed, Side};
+pub use environment::{MAX_FILES, VARIABLE, VARIABLE_OF_BYTES, VARIABLE_OF_VALUES};
 pub use event::{Bytes, Call, Callback, CallbackEnded, CallbackKind, Event, Kind, Network, Outcome, Phase, WaitsFor};
 pub use file::{DEFAULT_MAX_FILE, TraceFile};
 pub use json::SCHEMA;
 pub use ring::{MAX_LINE, Ring, RingReader};
 pub(crate) use scope::Scope;
+pub use seen::MAX_VALUE;
 
+use crate::Failure;
 use crate::diagnostics::tell;
 use crate::foreign::contain;
 use secrets::Secrets;
+use seen::{Seen, Shows};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -90,6 +103,7 @@ struct Shared {
     observer: RefCell<Option<Box<dyn Observer>>>,
     max_bytes: Cell<usize>,
     secrets: RefCell<Secrets>,
+    shows: RefCell<Shows>,
 }
 
 impl Trace {
@@ -100,6 +114,7 @@ impl Trace {
             observer: RefCell::new(Some(Box::new(observer))),
             max_bytes: Cell::new(DEFAULT_MAX_BYTES),
             secrets: RefCell::default(),
+            shows: RefCell::default(),
         }))
     }
 
@@ -118,6 +133,52 @@ impl Trace {
     /// form as well, or the bytes left out.
     pub fn mask(&self, secret: &[u8]) {
         self.0.secrets.borrow_mut().add(secret);
+    }
+
+    /// Shows the values that callbacks of Deferreds get and give back, if they are of a usual type of the standard
+    /// library: numbers, texts, times, addresses, and lists of these. Without this, only their types are shown. (The
+    /// errors of failures are always shown in words, as in a log.)
+    #[must_use]
+    pub fn show_values(self) -> Trace {
+        self.0.shows.borrow_mut().add_usual();
+        self
+    }
+
+    /// Shows the values of `T`, too; and of `Option<T>`, `Vec<T>`, and what lists and races make of a `T`.
+    ///
+    /// ```
+    /// use reactor::Deferred;
+    /// use reactor::trace::{Ring, Trace};
+    ///
+    /// #[derive(Debug)]
+    /// struct Page(u32);
+    ///
+    /// let (ring, reader) = Ring::new(100);
+    /// Trace::new(ring).show::<Page>().during(|| {
+    ///     let (page, firer) = Deferred::new();
+    ///     let read = page.add_callback(|Page(number)| Ok(number));
+    ///     firer.callback(Page(7)).unwrap();
+    ///     assert_eq!(read.result(), Some(7));
+    /// });
+    /// assert!(reader.lines().iter().any(|line| line.contains(r#""value":"Page(7)""#)));
+    /// ```
+    #[must_use]
+    pub fn show<T: fmt::Debug + 'static>(self) -> Trace {
+        self.0.shows.borrow_mut().add::<T>();
+        self
+    }
+
+    /// What is shown of a result. Secrets are masked.
+    fn see<U: 'static>(&self, result: &Result<U, Failure>) -> Seen {
+        Seen::of(result, &self.0.shows.borrow()).masked(|text| self.masked_text(text))
+    }
+
+    fn see_failure(&self, failure: &Failure) -> Seen {
+        Seen::of_failure(failure).masked(|text| self.masked_text(text))
+    }
+
+    fn masked_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.masked(text.as_bytes())).into_owned()
     }
 
     /// Number of events so far.

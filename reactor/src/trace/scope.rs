@@ -3,7 +3,7 @@
 //!
 //! Next: `secrets.rs`, what must not be seen.
 
-use super::{Bytes, Call, Event, Kind, Outcome, Phase, Trace};
+use super::{Bytes, Call, Event, Kind, Outcome, Phase, Trace, current};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::IoSlice;
@@ -15,8 +15,8 @@ pub(crate) type ReadClock = Box<dyn Fn() -> Instant>;
 pub(crate) struct Scope {
     trace: Trace,
     host: Option<Box<str>>,
-    clock: ReadClock,
-    began: Instant,
+    /// When it began, and how to tell the time. None without a reactor.
+    clock: Option<(Instant, ReadClock)>,
     turn: Cell<u64>,
     phase: Cell<Phase>,
     /// Whether the phase has been reported. It is reported with the first event in it.
@@ -24,6 +24,8 @@ pub(crate) struct Scope {
     next_callback: Cell<u64>,
     /// The callback that runs.
     callback: Cell<Option<u64>>,
+    /// The callback of a Deferred that runs.
+    step: Cell<Option<u64>>,
     has_ended: Cell<bool>,
     /// Memory for bytes that stand in several pieces.
     scratch: RefCell<Vec<u8>>,
@@ -32,21 +34,32 @@ pub(crate) struct Scope {
 impl Scope {
     /// A reactor's part of `trace`. Times count from `began`; without one, from now.
     pub(crate) fn new(trace: Trace, host: Option<&str>, clock: ReadClock, began: Option<Instant>) -> Scope {
-        let scope = Scope {
-            began: began.unwrap_or_else(&clock),
+        let scope = Scope { clock: Some((began.unwrap_or_else(&clock), clock)), ..Scope::without_clock(trace, host) };
+        scope.emit(Kind::Trace { max_bytes: scope.trace.shows() });
+        scope
+    }
+
+    /// A part of `trace` for a thread that has no reactor: all its times are 0.
+    pub(crate) fn without_reactor(trace: Trace) -> Scope {
+        let scope = Scope::without_clock(trace, None);
+        scope.emit(Kind::Trace { max_bytes: scope.trace.shows() });
+        scope
+    }
+
+    fn without_clock(trace: Trace, host: Option<&str>) -> Scope {
+        Scope {
             trace,
             host: host.map(Box::from),
-            clock,
+            clock: None,
             turn: Cell::new(0),
             phase: Cell::new(Phase::Outside),
             is_phase_told: Cell::new(true),
             next_callback: Cell::new(1),
             callback: Cell::new(None),
+            step: Cell::new(None),
             has_ended: Cell::new(false),
             scratch: RefCell::default(),
-        };
-        scope.emit(Kind::Trace { max_bytes: scope.trace.shows() });
-        scope
+        }
     }
 
     pub(crate) fn trace(&self) -> &Trace {
@@ -77,12 +90,14 @@ impl Scope {
             turn: self.turn.get(),
             phase: self.phase.get(),
             callback: self.callback.get(),
+            step: self.step.get(),
             kind,
         });
     }
 
     fn now(&self) -> Duration {
-        (self.clock)().checked_duration_since(self.began).unwrap_or_default()
+        let Some((began, clock)) = &self.clock else { return Duration::ZERO };
+        clock().checked_duration_since(*began).unwrap_or_default()
     }
 
     /// Reports a call to the driver.
@@ -140,6 +155,15 @@ impl Scope {
         self.emit(Kind::TurnEnd);
     }
 
+    /// Makes this step the innermost one that runs. Returns the one before.
+    pub(super) fn exchange_step(&self, step: Option<u64>) -> Option<u64> {
+        self.step.replace(step)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.get()
+    }
+
     /// The number of a callback that begins now, and the one around it. The caller reports both ends.
     pub(crate) fn enter_callback(&self) -> (u64, Option<u64>) {
         if !self.has_ended.get() {
@@ -164,6 +188,7 @@ impl Scope {
         self.emit(Kind::End);
         self.has_ended.set(true);
         self.trace.flush();
+        current::detach(self);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod connections;
+mod deferreds;
 mod driver;
 mod loop_events;
 mod reading;

@@ -14,13 +14,15 @@
 //! Next: `waker.rs`, wakes that do not come from our Deferreds.
 
 use super::waker::OwnWaker;
+use crate::around;
 use crate::deferred::chain::{
-    self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter,
-    WaitsOn, WakeTarget, deliver_from,
+    self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Running, Tail, Trampoline,
+    WaitedFor, Waiter, WaitsOn, WakeTarget, deliver_from,
 };
 use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::CancelledError;
 use crate::failure::Waypoint;
+use crate::trace::{self, DeferredKind};
 use crate::{Context, Failure};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -65,6 +67,11 @@ pub(crate) enum Poller {
     Other,
 }
 
+/// The number of the coroutine that polls now.
+pub(crate) fn number() -> Option<u64> {
+    Some(current()?.control()?.number()).filter(|number| *number != 0)
+}
+
 pub(crate) fn poller() -> Poller {
     current().map_or(Poller::Other, |coroutine| Poller::Coroutine(coroutine.control()))
 }
@@ -93,9 +100,10 @@ where
     T: 'static,
     F: Future<Output = Result<T, Failure>> + 'static,
 {
+    let trace = Trace::begin(made, DeferredKind::Coroutine);
     let control = Rc::new(CoroutineControl {
         gate: Gate::default(),
-        made,
+        trace,
         awaits: RefCell::default(),
         is_running: Cell::new(false),
         cancel_asked: Cell::new(None),
@@ -103,7 +111,7 @@ where
     });
     let task = Rc::new(Task {
         future: Cell::new(Some(Box::pin(future))),
-        out: Out::empty(Trace::new(made)),
+        out: Out::empty(trace),
         again: Cell::new(false),
         waker: Cell::new(None),
         control: Rc::downgrade(&control),
@@ -135,6 +143,21 @@ where
     T: 'static,
     F: Future<Output = Result<T, Failure>> + 'static,
 {
+    /// Polls while somebody may listen: a run of the body is a step.
+    #[cold]
+    #[inline(never)]
+    fn poll_told(self: &Rc<Self>, future: &mut Pin<Box<F>>, trampoline: &mut Trampoline) -> Poll<Result<T, Failure>> {
+        let running = trace::is_on().then(|| Running::begin::<T>(self.out.trace(), trace::new_step(), None));
+        let polled = self.poll(future, trampoline);
+        if let Some(running) = running {
+            running.end(match &polled {
+                Poll::Ready(result) => Some(result),
+                Poll::Pending => None,
+            });
+        }
+        polled
+    }
+
     fn end(self: Rc<Self>, result: Result<T, Failure>) -> Next {
         let result = result.map_err(|mut failure| {
             failure.pass(Waypoint::Coroutine(self.made));
@@ -232,7 +255,10 @@ where
         if let Some(control) = self.control.upgrade() {
             control.is_running.set(true);
         }
-        let polled = self.poll(&mut future, trampoline);
+        let polled = match around::may_have_trace() {
+            false => self.poll(&mut future, trampoline),
+            true => self.poll_told(&mut future, trampoline),
+        };
         if let Some(control) = self.control.upgrade() {
             control.is_running.set(false);
         }
@@ -284,7 +310,7 @@ where
 /// The control of a coroutine.
 pub(crate) struct CoroutineControl {
     gate: Gate,
-    made: Place,
+    trace: Trace,
     /// What it awaits; usually one, but a combinator of futures may await a million at once.
     awaits: RefCell<Slab<Await>>,
     is_running: Cell<bool>,
@@ -337,12 +363,16 @@ impl Plain for CoroutineControl {}
 
 impl TellsStatus for CoroutineControl {
     fn status(&self) -> Status {
-        let mut status = self.gate.status(self.made);
+        let mut status = self.gate.status(self.trace.made());
         if self.task().is_some() {
             let awaits = self.awaits.borrow();
             status.awaits = Some(awaits.iter().map(|(_, awaited)| awaited.waits.clone().into_story()).collect());
         }
         status
+    }
+
+    fn number(&self) -> u64 {
+        self.trace.number()
     }
 }
 

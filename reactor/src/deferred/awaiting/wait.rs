@@ -4,9 +4,11 @@
 
 use super::coroutine::{self, CoroutineControl, Poller};
 use crate::Failure;
-use crate::deferred::chain::{AwaitSlot, Chain, Control, FlatRc, Head, Segment, WaitsOn, waits_for};
+use crate::around;
+use crate::deferred::chain::{AwaitSlot, Chain, Control, FlatRc, Head, Segment, WaitsOn, waits_for, with_seen};
 use crate::deferred::story::{Place, Trace};
 use crate::error::{CancelledError, CircularWaitError};
+use crate::trace::{self, DeferredEvent};
 use std::mem;
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -39,6 +41,9 @@ impl<T: 'static> Awaiting<T> {
         let mut awaiting =
             Awaiting { slot: AwaitSlot::new(&tail), control: KeptControl::Here(chain.control), weak_control, trace };
         awaiting.move_to_current(at)?;
+        if around::may_have_trace() {
+            tell_awaited(trace, at);
+        }
         tail.out().link_awaiter(&awaiting.slot, coroutine::wake_target(context));
         Ok(Box::new(awaiting))
     }
@@ -46,6 +51,9 @@ impl<T: 'static> Awaiting<T> {
     /// The result if it is here; otherwise registers what must be woken.
     pub(crate) fn poll(&mut self, context: &Context<'_>, at: Place) -> Poll<Result<T, Failure>> {
         if let Some(result) = self.take_result() {
+            if around::may_have_trace() {
+                tell_await_end(self.trace, &result);
+            }
             return Poll::Ready(result);
         }
         if let Err(circular) = self.move_to_current(at) {
@@ -131,8 +139,25 @@ impl<T: 'static> Awaiting<T> {
         let control = self.take_control();
         tail.out().stop_awaiting();
         // If there is no control, it has gone with the coroutine that awaited the chain.
-        let control = control.unwrap_or_else(|| FlatRc::new(Segment::new(made) as Rc<dyn Control>));
+        let control = control.unwrap_or_else(|| FlatRc::new(Segment::new(self.trace) as Rc<dyn Control>));
         Err(Chain::new(FlatRc::new(tail), control))
+    }
+}
+
+/// Tells those who listen, if anybody does.
+#[cold]
+#[inline(never)]
+fn tell_awaited(trace: Trace, at: Place) {
+    if trace::is_on() {
+        trace.tell(DeferredEvent::Awaited { by: coroutine::number(), place: at });
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_await_end<T: 'static>(trace: Trace, result: &Result<T, Failure>) {
+    if trace::is_on() {
+        with_seen(result, |result| trace.tell(DeferredEvent::AwaitEnd { result }));
     }
 }
 

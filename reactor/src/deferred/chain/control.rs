@@ -12,7 +12,7 @@
 use super::flat_rc::{FlatRc, Node, Plain};
 use super::peek;
 use super::trampoline::{Next, Run, Trampoline};
-use crate::deferred::story::{Place, Status, TellsStatus};
+use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
@@ -232,12 +232,12 @@ pub(super) fn some_are_paused() -> bool {
 /// and returns one that has not.
 pub(crate) struct Segment {
     gate: Gate,
-    made: Place,
+    trace: Trace,
 }
 
 impl Segment {
-    pub(crate) fn new(made: Place) -> Rc<Segment> {
-        Rc::new(Segment { gate: Gate::default(), made })
+    pub(crate) fn new(trace: Trace) -> Rc<Segment> {
+        Rc::new(Segment { gate: Gate::default(), trace })
     }
 }
 
@@ -245,7 +245,11 @@ impl Plain for Segment {}
 
 impl TellsStatus for Segment {
     fn status(&self) -> Status {
-        self.gate.status(self.made)
+        self.gate.status(self.trace.made())
+    }
+
+    fn number(&self) -> u64 {
+        self.trace.number()
     }
 }
 

@@ -9,14 +9,16 @@ use super::out::{Out, Tail, deliver_from, hold_back};
 use super::panics::{self, caught};
 use super::pending::Chain;
 use super::spare;
+use super::traced::with_seen;
 use super::trampoline::{self, Accept, Next, Trampoline};
-use crate::context;
 use crate::deferred::story::{MayStayUnfired, Place, Status, TellsStatus, Trace, Watch};
 use crate::deferred::story::{forget, is_loss_unexpected, look_later, unwatch, watch};
 use crate::diagnostics::{is_first_at, tell};
 use crate::error::{AlreadyCalledError, CancelledError};
 use crate::failure::Waypoint;
+use crate::trace::{self, DeferredEvent, DeferredKind};
 use crate::{Context, Failure};
+use crate::{around, context};
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
@@ -88,15 +90,26 @@ impl<T: 'static> Head<T> {
         let mut head = spare::take::<Head<T>>().unwrap_or_default();
         let new = Rc::get_mut(&mut head).expect("nobody else has it yet");
         new.out.begin(Trace::new(made));
+        if around::may_have_trace() {
+            new.tell_made();
+        }
         if canceller.is_some() {
             new.canceller.set(canceller);
         }
         head
     }
 
+    /// Gives a new head its number, and tells those who listen.
+    #[cold]
+    #[inline(never)]
+    fn tell_made(&mut self) {
+        let trace = Trace::begin(self.made(), DeferredKind::Deferred);
+        self.out.begin(trace);
+    }
+
     /// A chain that has fired with `result` and is about to be paused.
     pub(crate) fn holding(result: Result<T, Failure>, trace: Trace) -> Chain<T> {
-        let mut head = Head::new(None, trace.made());
+        let mut head = Rc::<Head<T>>::default();
         if let Some(new) = Rc::get_mut(&mut head) {
             new.out.begin(trace);
         }
@@ -150,6 +163,9 @@ impl<T: 'static> Head<T> {
     #[cold]
     #[inline(never)]
     fn lose_firers(self: &Rc<Self>) {
+        if trace::is_on() && !self.is_cancelling.get() {
+            self.tell(DeferredEvent::FirersGone);
+        }
         if self.is_cancelling.get() || self.fate.get() != Fate::Usual || !is_loss_unexpected() {
             return;
         }
@@ -201,9 +217,35 @@ impl<T: 'static> Head<T> {
         }
     }
 
+    /// Tells those who listen. Ask [`trace::is_on`] first.
+    #[cold]
+    fn tell(&self, event: DeferredEvent<'_>) {
+        self.out.trace().tell(event);
+    }
+
+    /// Tells those who listen that it is fired, if anybody does.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn tell_fired(&self, result: &Result<T, Failure>) {
+        if trace::is_on()
+            && let Some(at) = self.fired.get()
+        {
+            with_seen(result, |result| self.tell(DeferredEvent::Fired { result, place: at }));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_gone(&self) {
+        self.tell_if_on(DeferredEvent::Gone { fired: self.called() });
+    }
+
     /// The error of a second firing.
     #[cold]
     fn refuse(&self, first: Place, at: Place) -> AlreadyCalledError {
+        if trace::is_on() {
+            self.tell(DeferredEvent::Refused { place: at, first });
+        }
         let made = self.made();
         match self.fate.get() {
             // A producer that comes late after a cancel has done nothing wrong; one that comes twice has.
@@ -265,6 +307,9 @@ impl<T: 'static> Head<T> {
         if let Some(stop) = self.canceller.take() {
             return self.drop_and_run(stop, result);
         }
+        if around::may_have_trace() {
+            self.tell_fired(&result);
+        }
         if self.gate.is_paused() {
             return hold_back(&self.gate, self.clone(), result);
         }
@@ -300,6 +345,7 @@ impl<T: 'static> Head<T> {
         match caught(|| drop(stop)) {
             Ok(()) => self.deliver_and_run(result),
             Err(payload) => {
+                self.tell_fired(&result);
                 trampoline::go(self.deliver(result));
                 panics::resume(payload);
             }
@@ -316,11 +362,19 @@ impl<T: 'static> Head<T> {
         deliver_from(self.clone(), Some(self.clone()), result)
     }
 
+    fn tell_if_on(&self, event: DeferredEvent<'_>) {
+        if trace::is_on() {
+            self.tell(event);
+        }
+    }
+
     fn cancel_work(self: &Rc<Self>, at: Place, trampoline: &mut Trampoline) -> Next {
         match self.canceller.take() {
             Some(stop) => {
                 self.is_cancelling.set(true);
+                self.tell_if_on(DeferredEvent::CancellerBegin);
                 trampoline.call_canceller(|| stop(self));
+                self.tell_if_on(DeferredEvent::CancellerEnd);
                 self.is_cancelling.set(false);
             }
             None => self.ignores_next.set(true),
@@ -337,6 +391,7 @@ impl<T: 'static> Head<T> {
         self.fired.set(Some(at));
         self.settle();
         self.fate.set(Fate::Cancelled);
+        self.tell_if_on(DeferredEvent::Cancelled { place: at });
         self.deliver(Err(failure))
     }
 }
@@ -354,6 +409,9 @@ impl<T> Drop for Head<T> {
 impl<T> Node for Head<T> {
     #[inline]
     fn remains(mut self: Rc<Self>) -> Option<Rc<dyn Node>> {
+        if around::may_have_trace() {
+            self.tell_gone();
+        }
         if !Rc::get_mut(&mut self).is_some_and(Head::renew) {
             self.settle();
             // Again, without the weak links of those that look after unfired heads.
@@ -388,6 +446,10 @@ impl<T> Tail<T> for Head<T> {
 impl<T> TellsStatus for Head<T> {
     fn status(&self) -> Status {
         Status { fired: self.fired.get(), has_head: true, ..self.gate.status(self.made()) }
+    }
+
+    fn number(&self) -> u64 {
+        self.out.trace().number()
     }
 }
 

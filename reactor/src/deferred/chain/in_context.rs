@@ -5,7 +5,7 @@
 //! which costs one allocation more; a field in each step would cost every program 8 bytes and some instructions a
 //! callback.
 //!
-//! Next: `head.rs`, the start of a chain.
+//! Next: `traced.rs`, the same for a trace.
 
 use super::pending::Reply;
 use crate::{Context, Failure};

@@ -14,6 +14,7 @@
 //! | `flat_rc.rs` | the links: dropping a chain of any length does not recurse |
 //! | `panics.rs`, `cancelling.rs`, `waking.rs` | panics; cancellers inside cancellers; wakers inside the loop |
 //! | `nesting.rs` | how deep firings run inside firings |
+//! | `in_context.rs`, `traced.rs` | callbacks of a request; callbacks that a trace hears of |
 //! | `await_slot.rs` | the result of a Deferred that some code awaits |
 //! | `spare.rs` | a head is used again |
 //!
@@ -32,6 +33,7 @@ mod panics;
 mod pending;
 mod spare;
 mod step;
+mod traced;
 mod trampoline;
 mod waking;
 
@@ -46,6 +48,7 @@ pub(crate) use panics::sparing;
 pub(super) use panics::{Payload, caught, run_in_drop};
 pub(super) use pending::{Chain, Reply};
 pub(super) use step::{Step, wait_behind};
+pub(super) use traced::{Running, telling, with_seen};
 pub(super) use trampoline::{Accept, Next, Run, Trampoline, cancel, run};
 pub(super) use waking::give_to_waking_loop;
 

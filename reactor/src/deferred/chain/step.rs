@@ -23,10 +23,13 @@ use super::control::{Control, Segment, wait_on};
 use super::flat_rc::{FlatRc, Plain};
 use super::out::{Out, Tail, hold_back};
 use super::pending::{Chain, Reply};
+use super::traced::with_seen;
 use super::trampoline::{Accept, Next, Resume, Run, Trampoline};
 use crate::Failure;
+use crate::around;
 use crate::deferred::story::{Incoming, Kept, Outcome, Place, Side, Trace};
 use crate::error::CircularWaitError;
+use crate::trace::{self, DeferredEvent};
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
@@ -98,12 +101,14 @@ where
 
     /// Waits for the Deferred that the callback returned.
     #[cold]
+    #[inline(never)]
     fn wait_for(self: Rc<Self>, inner: Chain<U>, trampoline: &mut Trampoline) -> Next {
         let control = trampoline.control.as_ref();
         let trace = self.out.trace();
         if control.is_some_and(|control| waits_for(&inner.control(), control)) {
             drop(inner);
             let failure = Failure::at(CircularWaitError { callback: self.added }, self.added);
+            tell_resumed(trace, &Err::<U, _>(failure.clone()));
             return self.out.push(Err(trace.note_raised(failure, self.added)), trampoline);
         }
         self.inbox.set(Some(Inbox::waits(control, trace, self.added)));
@@ -167,6 +172,9 @@ where
         if let Some(control) = &own {
             control.gate().stop_waiting();
         }
+        if around::may_have_trace() {
+            tell_resumed(trace, &result);
+        }
         let result = result.map_err(|failure| trace.note_given_back(failure, self.added));
         // The trampoline hands it on, not this call: a row of chains that wait for each other would recurse.
         self.inbox.set(Some(Inbox::Resumed(Outcome::new(result))));
@@ -193,6 +201,15 @@ impl<T, U, F: 'static> Tail<U> for Step<T, U, F> {
     }
 }
 
+/// Tells those who listen, if anybody does, that the chain of `trace` goes on with what it waited for.
+#[cold]
+#[inline(never)]
+fn tell_resumed<U: 'static>(trace: Trace, result: &Result<U, Failure>) {
+    if trace::is_on() {
+        with_seen(result, |result| trace.tell(DeferredEvent::Resumed { result }));
+    }
+}
+
 /// The type of the callback in a step that has run its callback before it was made.
 type NoCallback<T> = fn(Result<T, Failure>) -> Reply<T>;
 
@@ -200,7 +217,7 @@ type NoCallback<T> = fn(Result<T, Failure>) -> Reply<T>;
 /// the callback added at `added` has run and returned one that has not. `trace` counts that callback.
 #[cold]
 pub(crate) fn wait_behind<T: 'static>(inner: Chain<T>, added: Place, trace: Trace) -> Chain<T> {
-    let control: Rc<dyn Control> = Segment::new(trace.made());
+    let control: Rc<dyn Control> = Segment::new(trace);
     let step = Rc::new(Step::<T, T, NoCallback<T>> {
         callback: Cell::new(None),
         inbox: Cell::new(Some(Inbox::waits(Some(&control), trace, added))),

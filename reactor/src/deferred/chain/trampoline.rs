@@ -60,6 +60,7 @@ use super::waking;
 use crate::context;
 use crate::deferred::story::Place;
 use crate::error::PanicError;
+use crate::trace::{self, DeferredEvent};
 use crate::{Context, Failure};
 use std::mem;
 use std::rc::Rc;
@@ -291,6 +292,9 @@ pub(crate) fn go(next: Next) {
 /// Cancels the chain of `control`: follows what it waits for, however deep, to what can be cancelled. If a canceller
 /// panics, the panic resumes at the end.
 pub(crate) fn cancel(control: FlatRc<dyn Control>, at: Place) {
+    if trace::is_on() {
+        trace::report(control.number(), DeferredEvent::CancelAsked { place: at });
+    }
     let mut trampoline = Trampoline::new(None);
     trampoline.cancel([control].into_iter(), at);
     trampoline.begin(Next::Nothing);

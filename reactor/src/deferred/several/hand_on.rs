@@ -4,10 +4,11 @@
 
 use crate::Failure;
 use crate::deferred::chain::{Accept, Firing, Next, Out, Plain, Reply, Run, Tail, Trampoline};
-use crate::deferred::story::{Outcome, Place, Side, Trace};
+use crate::deferred::story::{Outcome, Place, Side, TellsStatus, Trace};
 use crate::deferred::{Deferred, Firer};
 use crate::error::AlreadyCalledError;
 use crate::failure::Waypoint;
+use crate::trace::{self, DeferredEvent};
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::Rc;
@@ -24,6 +25,7 @@ impl<T: 'static> Deferred<T> {
         let trace = self.trace();
         match self.try_result() {
             Ok(result) => {
+                tell_handed_on(trace, &firer, added);
                 let hand_on = |result| Reply::Ready(hand_on(result, &firer, added));
                 Deferred::call_now(result, Side::Both, hand_on, added, trace)
             }
@@ -68,8 +70,10 @@ impl<T> Run for HandOn<T> {
         };
         let trace = self.out.trace();
         trace.note_run(self.added);
+        tell_handed_on(trace, &firer, self.added);
         match admit(input, &firer, self.added) {
             Ok(Some(result)) => {
+                firer.head().tell_fired(&result);
                 trampoline.postpone(self);
                 firer.head().deliver(result)
             }
@@ -89,6 +93,13 @@ fn hand_on<T: 'static>(result: Result<T, Failure>, firer: &Firer<T>, added: Plac
         firer.head().deliver_and_run(result);
     }
     Ok(())
+}
+
+/// Tells those who listen that a result goes on to the Deferred of `firer`.
+fn tell_handed_on<T: 'static>(trace: Trace, firer: &Firer<T>, added: Place) {
+    if trace::is_on() {
+        trace.tell(DeferredEvent::HandedOn { to: firer.head().number(), place: added });
+    }
 }
 
 /// Records the firing of the other Deferred. Returns the result with which it must be fired, or nothing if it was

@@ -25,6 +25,7 @@ use crate::deferred::chain::{
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus, Trace};
 use crate::failure::Waypoint;
+use crate::trace::{self, DeferredEvent, DeferredKind};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
@@ -58,18 +59,22 @@ pub(super) fn join<P: Policy>(
         cancel_others,
         were_cancelled: Cell::new(false),
     });
-    let control = Rc::new(ListControl { gate: Gate::default(), made, controls: controls.clone() });
+    let trace = Trace::begin(made, DeferredKind::List);
+    let control = Rc::new(ListControl { gate: Gate::default(), trace, controls: controls.clone() });
     let joint = Rc::new(Joint {
         policy: RefCell::new(Some(policy)),
         controls: controls.clone(),
         decided: Cell::new(None),
-        out: Out::empty(Trace::new(made)),
+        out: Out::empty(trace),
         control: Rc::downgrade(&control),
     });
     // Nothing is decided before all are joined, so that all can be cancelled.
     let mut early = None;
     let mut trampoline = Trampoline::new(None);
     for (index, input) in inputs.into_iter().enumerate() {
+        if trace::is_on() {
+            input.trace().tell(DeferredEvent::Joined { list: trace.number(), index });
+        }
         let (result, input_control) = match input.try_result() {
             Ok(result) => (Some(result), None),
             Err(chain) => {
@@ -144,6 +149,9 @@ impl<P: Policy> Joint<P> {
         };
         match kept {
             Ok(decided) => {
+                if decided.is_some() && trace::is_on() {
+                    self.out.trace().tell(DeferredEvent::Decided { index });
+                }
                 let policy = if decided.is_some() { self.policy.take() } else { None };
                 if let Some(policy) = policy {
                     trampoline.shielded(|| policy.dispose());
@@ -239,7 +247,7 @@ impl<P: Policy> Run for Input<P> {
 /// The control of the chain that follows the inputs.
 struct ListControl {
     gate: Gate,
-    made: Place,
+    trace: Trace,
     controls: Rc<InputControls>,
 }
 
@@ -256,7 +264,11 @@ impl Plain for ListControl {}
 impl TellsStatus for ListControl {
     fn status(&self) -> Status {
         let inputs = self.controls.left().into_iter().map(|input| input.into_rc() as Rc<dyn TellsStatus>).collect();
-        Status { inputs: Some(inputs), ..self.gate.status(self.made) }
+        Status { inputs: Some(inputs), ..self.gate.status(self.trace.made()) }
+    }
+
+    fn number(&self) -> u64 {
+        self.trace.number()
     }
 }
 

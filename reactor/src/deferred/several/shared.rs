@@ -29,6 +29,7 @@ use crate::deferred::chain::{
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus};
 use crate::failure::Waypoint;
+use crate::trace::{self, DeferredEvent};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::panic::Location;
@@ -113,6 +114,11 @@ impl<T: Clone + 'static> Shared<T> {
         }
         let ticket = handout.waiters.next();
         let head = Head::new(None, made);
+        if trace::is_on()
+            && let Some(source) = &*self.sharing.source.borrow()
+        {
+            trace::report(head.number(), DeferredEvent::Shares { source: source.number() });
+        }
         handout.waiters.add(FlatRc::new(head.clone()));
         let control = Rc::new(SharedWaiterControl { head: head.clone(), ticket, sharing: self.sharing.clone() });
         Deferred::from_chain(Chain::new(FlatRc::new(head), FlatRc::new(control)))
@@ -204,6 +210,7 @@ impl<T: Clone> Run for Give<T> {
                 failure.pass(Waypoint::Made(head.made()));
                 failure
             });
+            head.tell_fired(&result);
             // One at a time: the next one when all that follows from this one has come to rest.
             if !handout.waiters.is_empty() {
                 self.inbox.set(Some(Outcome::new(input)));
@@ -277,6 +284,10 @@ impl<T: Clone> TellsStatus for SharedWaiterControl<T> {
             status.inputs = Some(source.iter().map(|source| source.clone().into_rc() as Rc<dyn TellsStatus>).collect());
         }
         status
+    }
+
+    fn number(&self) -> u64 {
+        self.head.number()
     }
 }
 

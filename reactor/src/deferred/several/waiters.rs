@@ -109,6 +109,10 @@ impl<T> TellsStatus for WaiterControl<T> {
     fn status(&self) -> Status {
         self.head.status()
     }
+
+    fn number(&self) -> u64 {
+        self.head.number()
+    }
 }
 
 impl<T> Control for WaiterControl<T> {

@@ -8,6 +8,7 @@
 
 use crate::Failure;
 use crate::failure::Waypoint;
+use crate::trace::{self, DeferredEvent, DeferredKind, Side};
 use std::cell::Cell;
 use std::panic::Location;
 
@@ -25,14 +26,6 @@ const MAX_KEPT: usize = 8;
 
 /// The last callbacks before a wait.
 pub(crate) type Kept = [Option<Place>; MAX_KEPT];
-
-/// Which results a callback gets. Other results pass it by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Callback,
-    Errback,
-    Both,
-}
 
 /// Whether the input of a callback was a failure, and which one: to see whether the callback returns the same.
 #[derive(Clone, Copy)]
@@ -55,7 +48,7 @@ impl<T> From<&Result<T, Failure>> for Incoming {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trace {
     made: Place,
-    /// Zero as long as no callback has been added.
+    /// Zero as long as no callback has been added and nobody listens.
     chain: u32,
     count: u32,
 }
@@ -64,7 +57,7 @@ thread_local!(static LATEST: Recent = const { Recent::new() });
 
 /// The callbacks that ran last.
 struct Recent {
-    /// The chain's number, which is even, or one more if the entry was put back after a wait; and the callback.
+    /// The chain's number, which is odd, or one more if the entry was put back after a wait; and the callback.
     places: [Cell<Option<(u32, Place)>>; MAX_RECENT],
     next: Cell<usize>,
     last_chain: Cell<u32>,
@@ -72,13 +65,13 @@ struct Recent {
 
 impl Recent {
     const fn new() -> Recent {
-        Recent { places: [const { Cell::new(None) }; MAX_RECENT], next: Cell::new(0), last_chain: Cell::new(0) }
+        Recent { places: [const { Cell::new(None) }; MAX_RECENT], next: Cell::new(0), last_chain: Cell::new(u32::MAX) }
     }
 
     #[inline]
     fn new_chain(&self) -> u32 {
-        // Even, so that one more is another mark.
-        let chain = self.last_chain.get().wrapping_add(2).max(2);
+        // Odd, so that it is never 0, and one more is another mark.
+        let chain = self.last_chain.get().wrapping_add(2);
         self.last_chain.set(chain);
         chain
     }
@@ -103,6 +96,34 @@ impl Trace {
         Trace { made, chain: 0, count: 0 }
     }
 
+    /// The trace of a Deferred that is made here and now. If somebody listens, it gets its number at once.
+    #[inline]
+    pub(crate) fn begin(made: Place, what: DeferredKind) -> Trace {
+        let trace = Trace::new(made);
+        if trace::is_on() { trace.tell_made(what) } else { trace }
+    }
+
+    /// This trace with a number, and told.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn tell_made(self, what: DeferredKind) -> Trace {
+        let trace = Trace { chain: with_latest(Recent::new_chain), ..self };
+        let name = trace::take_name();
+        trace.tell(DeferredEvent::Made { what, place: self.made, name: name.as_deref() });
+        trace
+    }
+
+    /// Tells those who listen what has happened to this Deferred. Ask [`trace::is_on`] first.
+    #[cold]
+    pub(crate) fn tell(self, event: DeferredEvent<'_>) {
+        trace::report(self.number(), event);
+    }
+
+    /// The number of the whole chain in what is told; 0 if it has none yet.
+    pub(crate) fn number(self) -> u64 {
+        u64::from(self.chain).div_ceil(2)
+    }
+
     pub(crate) fn made(self) -> Place {
         self.made
     }
@@ -111,7 +132,8 @@ impl Trace {
     #[inline]
     pub(crate) fn plus_one(self) -> Trace {
         let chain = if self.chain == 0 { with_latest(Recent::new_chain) } else { self.chain };
-        Trace { made: self.made, chain, count: self.count.saturating_add(1) }
+        // It wraps after four billion callbacks of one chain; then a failure tells too few. Saturating costs more.
+        Trace { made: self.made, chain, count: self.count.wrapping_add(1) }
     }
 
     /// Notes that the callback that was added here has run. Call this on a trace that already counts it.
@@ -144,7 +166,9 @@ impl Trace {
 
     /// Puts back what was kept, after the wait.
     pub(crate) fn recall(self, kept: Kept) {
-        kept.into_iter().flatten().for_each(|added| with_latest(|recent| recent.note(self.chain + 1, added)));
+        kept.into_iter()
+            .flatten()
+            .for_each(|added| with_latest(|recent| recent.note(self.chain.wrapping_add(1), added)));
     }
 
     /// This trace with one callback less.
@@ -168,7 +192,7 @@ impl Trace {
                         left = left.saturating_sub(1);
                         wants_more = more(added) && left > 0;
                     }
-                    Some((chain, added)) if chain == self.chain + 1 => {
+                    Some((chain, added)) if chain == self.chain.wrapping_add(1) => {
                         if put_back_count < MAX_KEPT {
                             put_back[put_back_count] = Some(added);
                         }

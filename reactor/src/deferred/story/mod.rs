@@ -14,7 +14,8 @@ mod unfired;
 mod unhandled;
 mod waiting;
 
-pub(super) use history::{Incoming, Kept, Place, Side, Trace};
+pub(super) use crate::trace::Side;
+pub(super) use history::{Incoming, Kept, Place, Trace};
 pub(super) use unfired::{MayStayUnfired, Watch, forget, is_loss_unexpected, look_later, unwatch, watch};
 pub(crate) use unfired::{begin_run, end_run, expecting_losses, tell_lost, tell_unfired};
 pub(super) use unhandled::Outcome;

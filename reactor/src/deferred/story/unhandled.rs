@@ -4,6 +4,7 @@
 
 use crate::Failure;
 use crate::diagnostics::tell;
+use crate::trace;
 use std::cell::RefCell;
 
 thread_local!(static COLLECTED: RefCell<Option<Vec<Failure>>> = const { RefCell::new(None) });
@@ -63,6 +64,9 @@ impl<T> Drop for Outcome<T> {
 fn report(failure: Failure) {
     // The text first: while the thread ends, `try_with` drops the failure with the closure, and the text is logged.
     let (text, context) = (failure.report(), failure.context());
+    if trace::is_on() {
+        trace::report_unhandled(&failure, &text);
+    }
     let left = COLLECTED.try_with(|collected| match &mut *collected.borrow_mut() {
         Some(collected) => {
             collected.push(failure);

@@ -62,6 +62,9 @@ enum Progress {
 /// A chain that can report how far it is.
 pub(crate) trait TellsStatus {
     fn status(&self) -> Status;
+
+    /// The number of the chain in a trace of what happens; 0 if nobody listened when it was made.
+    fn number(&self) -> u64;
 }
 
 /// How far one chain is.

@@ -1,0 +1,117 @@
+//! The command line.
+//!
+//! Next: `main.rs`, what each command does.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub(crate) const USAGE: &str = "\
+lens TRACE [VIEW] [OPTIONS]: what went wrong in a trace, and pictures of it
+
+A program writes a trace with REACTOR_TRACE=FILE; docs/trace.md says what it has.
+
+Views; without one, the verdict: sentences about what is wrong
+  --ladder        Deferreds: the callbacks of each chain, and the path that was taken
+
+Options
+  --path          with --ladder: only the callbacks that ran, a line each: NAME ok VALUE, or NAME err ERROR
+  --deferred N    with --ladder: only Deferred N, and what stands inside it
+  --request N     with --ladder: all that has to do with Deferred N
+  -o FILE         writes to FILE
+  --help
+
+The exit code is 0; 1 if the verdict has found something; 2 if the command cannot be carried out.
+";
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Command {
+    pub(crate) file: PathBuf,
+    pub(crate) view: View,
+    pub(crate) form: Form,
+    pub(crate) path: bool,
+    pub(crate) deferred: Option<u64>,
+    pub(crate) request: Option<u64>,
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum View {
+    Verdict,
+    Ladder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Form {
+    Text,
+}
+
+/// Reads the arguments. `None` if they ask for help.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Command>, String> {
+    let mut arguments = arguments.into_iter();
+    let mut file = None;
+    let mut command = Command {
+        file: PathBuf::new(),
+        view: View::Verdict,
+        form: Form::Text,
+        path: false,
+        deferred: None,
+        request: None,
+        output: None,
+    };
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy().into_owned();
+        let mut value = || arguments.next().ok_or(format!("{text} needs a value"));
+        match text.as_str() {
+            "--help" | "-h" => return Ok(None),
+            "--ladder" => command.view = View::Ladder,
+            "--path" => command.path = true,
+            "--deferred" => command.deferred = Some(number(&value()?)?),
+            "--request" => command.request = Some(number(&value()?)?),
+            "-o" => command.output = Some(value()?.into()),
+            _ if text.starts_with('-') && text.len() > 1 => return Err(format!("unknown option {text}; try --help")),
+            _ if file.is_some() => return Err(format!("one trace at a time, and not {text} as well")),
+            _ => file = Some(argument),
+        }
+    }
+    let file = file.ok_or("which trace? Try --help")?;
+    if command.path && command.view != View::Ladder {
+        return Err("--path is for --ladder".to_owned());
+    }
+    Ok(Some(Command { file: file.into(), ..command }))
+}
+
+fn number(value: &OsString) -> Result<u64, String> {
+    let text = value.to_string_lossy();
+    text.parse().map_err(|_| format!("{text} is not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &str) -> Result<Option<Command>, String> {
+        parse(arguments.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn a_command_is_read() {
+        let command = parsed("t.jsonl --ladder --path --deferred 7").unwrap().unwrap();
+        assert_eq!((command.view, command.path, command.deferred), (View::Ladder, true, Some(7)));
+        assert_eq!(parsed("--help"), Ok(None));
+    }
+
+    #[test]
+    fn a_wrong_command_is_refused_with_the_reason() {
+        for (arguments, reason) in [
+            ("", "which trace?"),
+            ("a b", "one trace at a time"),
+            ("a --color", "unknown option --color"),
+            ("a --ladder --deferred", "needs a value"),
+            ("a --ladder --deferred x", "x is not a number"),
+            ("a --path", "--path is for --ladder"),
+        ] {
+            let refusal = parsed(arguments).unwrap_err();
+            assert!(refusal.contains(reason), "{arguments}: {refusal}");
+        }
+    }
+}

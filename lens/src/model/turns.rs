@@ -1,0 +1,211 @@
+//! [`Turns`]: the loop: turns, callbacks, calls to the driver.
+//!
+//! Next: `sockets.rs`.
+
+use crate::trace::Event;
+use std::collections::HashMap;
+
+/// A turn of a loop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// The host; empty for a real program.
+    pub host: String,
+    /// Its number.
+    pub number: u64,
+    /// When it began, and ended.
+    pub begin: u64,
+    /// When it ended; the last event's time if the trace ends in it.
+    pub end: u64,
+    /// What it was about to wait for.
+    pub waits_for: String,
+    /// How long it waited.
+    pub waited: u64,
+    /// When its wait was over.
+    pub woke: u64,
+    /// The callbacks in it, as indexes.
+    pub callbacks: Vec<usize>,
+    /// The calls in it, as indexes, without the wait.
+    pub calls: Vec<usize>,
+    /// The phases in which something happened, with the time of each.
+    pub phases: Vec<(String, u64)>,
+    /// The event that begins it.
+    pub at: usize,
+}
+
+/// A callback of the program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Callback {
+    /// The host; empty for a real program.
+    pub host: String,
+    /// Its number.
+    pub number: u64,
+    /// The turn.
+    pub turn: u64,
+    /// The callback around it.
+    pub outer: Option<u64>,
+    /// What it is, in words.
+    pub words: String,
+    /// `protocol`, `timer` and so on.
+    pub what: String,
+    /// The method, if it is one.
+    pub method: String,
+    /// Where the program asked for it.
+    pub place: String,
+    /// The socket that it is about.
+    pub socket: Option<u64>,
+    /// The delayed call.
+    pub timer: Option<u64>,
+    /// How late a delayed call was made.
+    pub late: Option<u64>,
+    /// When it began.
+    pub begin: u64,
+    /// How long it held the loop; so far, if the trace ends in it.
+    pub took: u64,
+    /// Whether it panicked.
+    pub panicked: bool,
+    /// Number of callbacks of Deferreds in it that panicked.
+    pub spared: u64,
+    /// The event that begins it.
+    pub at: usize,
+    /// The event that ends it.
+    pub end_at: Option<usize>,
+}
+
+/// A call to the driver.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// The socket.
+    pub socket: Option<u64>,
+    /// What it counts.
+    pub done: Option<u64>,
+    /// The error.
+    pub failed: String,
+    /// When it had returned.
+    pub ns: u64,
+    /// The event.
+    pub at: usize,
+}
+
+/// The loops of a trace.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// In order.
+    pub turns: Vec<Turn>,
+    /// In order.
+    pub callbacks: Vec<Callback>,
+    /// In order.
+    pub calls: Vec<Call>,
+    current: HashMap<String, usize>,
+    open: HashMap<String, Vec<usize>>,
+}
+
+impl Turns {
+    pub(super) fn take(&mut self, at: usize, event: &Event) {
+        let turn = self.current.get(&event.host).copied();
+        if let Some(turn) = turn {
+            self.turns[turn].end = event.ns;
+        }
+        match event.kind.as_str() {
+            "turn" => self.begin_turn(at, event),
+            "turn_end" => drop(self.current.remove(&event.host)),
+            "trace" | "end" => {
+                self.current.remove(&event.host);
+                self.open.remove(&event.host);
+            }
+            "phase" => {
+                if let Some(turn) = turn {
+                    self.turns[turn].phases.push((event.phase.clone(), event.ns));
+                }
+            }
+            "call" => self.call(at, event, turn),
+            "callback_begin" => self.begin_callback(at, event, turn),
+            "callback_end" => self.end_callback(at, event),
+            _ => {
+                for open in self.open.get(&event.host).into_iter().flatten() {
+                    self.callbacks[*open].took = event.ns - self.callbacks[*open].begin.min(event.ns);
+                }
+            }
+        }
+    }
+
+    fn begin_turn(&mut self, at: usize, event: &Event) {
+        self.current.insert(event.host.clone(), self.turns.len());
+        self.turns.push(Turn {
+            host: event.host.clone(),
+            number: event.turn,
+            begin: event.ns,
+            end: event.ns,
+            waits_for: event.text("waits_for").to_owned(),
+            waited: 0,
+            woke: event.ns,
+            callbacks: Vec::new(),
+            calls: Vec::new(),
+            phases: Vec::new(),
+            at,
+        });
+    }
+
+    fn call(&mut self, at: usize, event: &Event, turn: Option<usize>) {
+        if event.text("call") == "poll"
+            && let Some(turn) = turn
+        {
+            self.turns[turn].waited = event.number("took_ns").unwrap_or(0);
+            self.turns[turn].woke = event.ns;
+        } else if let Some(turn) = turn {
+            self.turns[turn].calls.push(self.calls.len());
+        }
+        self.calls.push(Call {
+            name: event.text("call").to_owned(),
+            socket: event.number("socket").or_else(|| event.number("listener")),
+            done: event.number("done"),
+            failed: event.text("failed").to_owned(),
+            ns: event.ns,
+            at,
+        });
+    }
+
+    fn begin_callback(&mut self, at: usize, event: &Event, turn: Option<usize>) {
+        let index = self.callbacks.len();
+        if let Some(turn) = turn {
+            self.turns[turn].callbacks.push(index);
+        }
+        let open = self.open.entry(event.host.clone()).or_default();
+        let outer = open.last().map(|outer| self.callbacks[*outer].number);
+        open.push(index);
+        self.callbacks.push(Callback {
+            host: event.host.clone(),
+            number: event.number("callback").unwrap_or(0),
+            turn: event.turn,
+            outer,
+            words: event.text("words").to_owned(),
+            what: event.text("what").to_owned(),
+            method: event.text("method").to_owned(),
+            place: event.text("place").to_owned(),
+            socket: event.number("socket"),
+            timer: event.number("timer"),
+            late: event.number("late_ns"),
+            begin: event.ns,
+            took: 0,
+            panicked: false,
+            spared: 0,
+            at,
+            end_at: None,
+        });
+    }
+
+    fn end_callback(&mut self, at: usize, event: &Event) {
+        let Some(index) = self.open.get_mut(&event.host).and_then(Vec::pop) else { return };
+        let callback = &mut self.callbacks[index];
+        callback.took = event.number("took_ns").unwrap_or(event.ns.saturating_sub(callback.begin));
+        callback.panicked = event.flag("panicked");
+        callback.spared = event.number("spared").unwrap_or(0);
+        callback.end_at = Some(at);
+    }
+
+    /// A turn by its number.
+    pub fn turn(&self, host: &str, number: u64) -> Option<&Turn> {
+        self.turns.iter().find(|turn| turn.host == host && turn.number == number)
+    }
+}

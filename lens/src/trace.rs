@@ -1,0 +1,223 @@
+//! [`Trace`]: the events of a file, in order.
+//!
+//! Next: `model/mod.rs`, what they mean.
+
+use serde_json::{Map, Value};
+use std::fmt;
+use std::io::{self, BufRead};
+
+/// The version of the schema that this reads.
+pub const SCHEMA: u64 = 1;
+
+/// Maximum number of events that are read. The library writes at most some 400,000 into a file.
+pub const MAX_EVENTS: usize = 2_000_000;
+
+/// Maximum number of bytes in a line.
+const MAX_LINE: usize = 1 << 20;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its number in the file.
+    pub seq: u64,
+    /// Nanoseconds on the driver's clock.
+    pub ns: u64,
+    /// The turn of the loop.
+    pub turn: u64,
+    /// The phase of the turn.
+    pub phase: String,
+    /// The host, in a simulated world; empty otherwise.
+    pub host: String,
+    /// The innermost callback.
+    pub callback: Option<u64>,
+    /// The innermost step of a Deferred.
+    pub step: Option<u64>,
+    /// What happened.
+    pub kind: String,
+    /// Everything else.
+    pub fields: Map<String, Value>,
+}
+
+impl Event {
+    /// A number.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        self.fields.get(key)?.as_u64()
+    }
+
+    /// A text; empty if it is not there.
+    pub fn text(&self, key: &str) -> &str {
+        self.fields.get(key).and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// Whether a flag is set.
+    pub fn flag(&self, key: &str) -> bool {
+        self.fields.get(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The bytes of a read or a write: each character stands for the byte with its number.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.text("bytes").chars().map(|char| u8::try_from(u32::from(char)).unwrap_or(b'?')).collect()
+    }
+
+    fn parse(line: &str) -> Result<Event, String> {
+        let mut fields = match serde_json::from_str(line) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => return Err("not an object".to_owned()),
+            Err(error) => return Err(error.to_string().split(" at line ").next().unwrap_or("").to_owned()),
+        };
+        let seq = fields.get("seq").and_then(Value::as_u64).ok_or("no seq: this is not a line of a trace")?;
+        let mut number = |key: &str| fields.remove(key).and_then(|value| value.as_u64());
+        let (ns, turn) = (number("ns").unwrap_or(0), number("turn").unwrap_or(0));
+        let (callback, step) = (number("in"), number("in_step"));
+        let mut text = |key: &str| match fields.remove(key) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let (phase, host, kind) = (text("phase"), text("host"), text("kind"));
+        Ok(Event { seq, ns, turn, phase, host, callback, step, kind, fields })
+    }
+}
+
+/// The events of a file.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// In order.
+    pub events: Vec<Event>,
+    /// Whether the file was full before the program ended.
+    pub is_cut: bool,
+}
+
+/// Why a file cannot be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The system's error.
+    Io(io::Error),
+    /// A line that is no event.
+    Line {
+        /// Its number, from 1 on.
+        number: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// A newer schema.
+    Schema(u64),
+    /// It has more than [`MAX_EVENTS`].
+    TooLong,
+    /// It has no event.
+    Empty,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Io(error) => error.fmt(f),
+            ReadError::Line { number, what } => write!(f, "line {number}: {what}"),
+            ReadError::Schema(version) => {
+                write!(f, "its schema is {version}, and this reads {SCHEMA}: take a newer lens")
+            }
+            ReadError::TooLong => write!(f, "more than {MAX_EVENTS} events"),
+            ReadError::Empty => f.write_str("there is no event in it"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl Trace {
+    /// Reads a trace. A last line that was cut off, as when the process was killed, is left out.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no trace.
+    pub fn read(input: impl BufRead) -> Result<Trace, ReadError> {
+        let mut trace = Trace::default();
+        let mut wrong = None;
+        for (index, line) in input.split(b'\n').enumerate() {
+            let (number, line) = (index + 1, line.map_err(ReadError::Io)?);
+            if let Some((number, what)) = wrong {
+                return Err(ReadError::Line { number, what });
+            }
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let parsed = match str::from_utf8(&line) {
+                _ if line.len() > MAX_LINE => Err(format!("longer than {MAX_LINE} bytes")),
+                Ok(line) => Event::parse(line),
+                Err(_) => Err("not UTF-8".to_owned()),
+            };
+            match parsed {
+                Ok(event) if event.kind == "cut" => trace.is_cut = true,
+                Ok(event) => trace.add(event)?,
+                Err(what) => wrong = Some((number, what)),
+            }
+        }
+        match wrong {
+            Some((number, what)) if trace.events.is_empty() => Err(ReadError::Line { number, what }),
+            Some(_) => {
+                trace.is_cut = true;
+                Ok(trace)
+            }
+            None if trace.events.is_empty() => Err(ReadError::Empty),
+            None => Ok(trace),
+        }
+    }
+
+    fn add(&mut self, event: Event) -> Result<(), ReadError> {
+        if event.kind == "trace" {
+            match event.number("schema") {
+                Some(version) if version > SCHEMA => return Err(ReadError::Schema(version)),
+                _ => {}
+            }
+        }
+        if self.events.len() >= MAX_EVENTS {
+            return Err(ReadError::TooLong);
+        }
+        self.events.push(event);
+        Ok(())
+    }
+
+    /// How long it is, in nanoseconds.
+    pub fn length(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Trace, String> {
+        Trace::read(text.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    const LINE: &str = r#"{"seq":0,"ns":5,"turn":1,"phase":"wait","kind":"call","call":"read","bytes":"aÿ"}"#;
+
+    #[test]
+    fn an_event_has_its_fields_and_bytes() {
+        let trace = read(LINE).unwrap();
+        let event = &trace.events[0];
+        assert_eq!((event.ns, event.turn, event.phase.as_str(), event.kind.as_str()), (5, 1, "wait", "call"));
+        assert_eq!(event.bytes(), [b'a', 255]);
+    }
+
+    #[test]
+    fn a_last_line_that_was_cut_off_is_left_out() {
+        let trace = read(&format!("{LINE}\n{{\"seq\":1,\"ns\"")).unwrap();
+        assert_eq!((trace.events.len(), trace.is_cut), (1, true));
+    }
+
+    #[test]
+    fn what_is_no_trace_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "no event"),
+            ("hello", "line 1: expected value"),
+            ("[1]\n", "line 1: not an object"),
+            ("{\"a\":1}\n", "not a line of a trace"),
+            (&format!("{LINE}\nhello\n{LINE}"), "line 2"),
+            ("{\"seq\":0,\"kind\":\"trace\",\"schema\":99}", "its schema is 99"),
+        ] {
+            let refusal = read(text).unwrap_err();
+            assert!(refusal.contains(reason), "{text}: {refusal}");
+        }
+    }
+}

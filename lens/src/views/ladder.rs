@@ -1,0 +1,434 @@
+//! [`Ladder`]: a Deferred as a ladder of two lanes, one for values and one for failures, with the path that was taken.
+//!
+//! ```text
+//!   ok  err
+//!   ●    ┆   fired with 7
+//!   █    ┆   callback 1: 7 raised an error
+//!   ┗━━━━┓
+//!   □    ┃   callback 2 is passed by
+//!   ┆    █   errback 3: recovers with 0
+//!   ┏━━━━┛
+//! ```
+//!
+//! A Deferred that a callback gave back stands inside, as a ladder of its own; so do the inputs of a list, and what a
+//! coroutine awaits. Everything that is drawn is in this structure, and [`Ladders::path`] reads the path off it.
+//!
+//! Next: `ladder_text.rs`, the ladder as text.
+
+use super::words;
+use crate::model::{Chain, ChainEvent, Happened, Model, Passed, Run, Side, Step, StepState};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Maximum nesting of ladders in a picture. Deeper ones stand beside it.
+pub const MAX_DEPTH: usize = 4;
+
+/// The lane on which the path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Nothing has been fired.
+    Neither,
+    /// A value.
+    Value,
+    /// A failure.
+    Failure,
+}
+
+impl Lane {
+    fn of(passed: &Passed) -> Lane {
+        if passed.is_failure() { Lane::Failure } else { Lane::Value }
+    }
+}
+
+/// A Deferred, drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ladder {
+    /// The number of the Deferred.
+    pub chain: u64,
+    /// What it is called.
+    pub title: String,
+    /// Why it stands inside another one; empty at the top.
+    pub role: String,
+    /// Where it was made.
+    pub place: String,
+    /// From top to bottom.
+    pub rungs: Vec<Rung>,
+}
+
+/// A row of a ladder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rung {
+    /// What it is.
+    pub kind: RungKind,
+    /// The lane on which the path comes in.
+    pub lane: Lane,
+    /// The lane on which it goes on.
+    pub after: Lane,
+    /// What it is called.
+    pub label: String,
+    /// What happened, in words.
+    pub detail: String,
+    /// The place in the source.
+    pub place: String,
+    /// When, and which event.
+    pub when: Option<(u64, usize)>,
+}
+
+/// What a row is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RungKind {
+    /// A result came into the chain.
+    Source,
+    /// A callback that ran.
+    Ran {
+        /// Which results it gets.
+        side: Side,
+        /// What the program calls it: its name, or its number.
+        name: String,
+        /// What it got.
+        input: Option<Passed>,
+    },
+    /// A callback that a result passed by.
+    PassedBy {
+        /// Which results it gets.
+        side: Side,
+    },
+    /// A callback to which no result came.
+    NotReached {
+        /// Which results it gets.
+        side: Side,
+    },
+    /// Ladders inside.
+    Inside(Vec<Ladder>),
+    /// Something else that happened.
+    Note,
+    /// Something that is wrong.
+    Alarm,
+}
+
+/// All ladders of a trace.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ladders(pub Vec<Ladder>);
+
+/// A callback that ran, as the picture shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnPath {
+    /// What the program calls it: its name, or its number.
+    pub name: String,
+    /// Whether the path comes in on the lane of the failures.
+    pub is_failure: bool,
+    /// The value, or the name of the error.
+    pub what: String,
+    at: usize,
+}
+
+impl Ladders {
+    /// The ladders of all Deferreds.
+    pub fn new(model: &Model) -> Ladders {
+        Ladders::of(model, |_| true)
+    }
+
+    /// The ladders of the Deferreds for which `wanted` holds, and of what stands inside them.
+    pub fn of(model: &Model, wanted: impl Fn(&Chain) -> bool) -> Ladders {
+        let mut builder = Builder { model, drawn: BTreeSet::new() };
+        let chains = &model.chains.chains;
+        let is_inside = |chain: &Chain| {
+            let outer = chain.inner_of.or(chain.list);
+            outer
+                .and_then(|outer| chains.get(&outer))
+                .is_some_and(|outer| outer.number != chain.number && wanted(outer))
+        };
+        let mut ladders = Vec::new();
+        for chain in chains.values().filter(|chain| wanted(chain) && !is_inside(chain)) {
+            ladders.extend(builder.ladder(chain.number, "", 0));
+        }
+        // What a circle or a picture that is too deep has left out.
+        for chain in chains.values().filter(|chain| wanted(chain)) {
+            ladders.extend(builder.ladder(chain.number, "", 0));
+        }
+        Ladders(ladders)
+    }
+
+    /// The ladders of all that has to do with this Deferred: what it waits for and what waits for it, what its callbacks made
+    /// and fired.
+    pub fn of_request(model: &Model, deferred: u64) -> Ladders {
+        let mut wanted = BTreeSet::from([deferred]);
+        loop {
+            let before = wanted.len();
+            for chain in model.chains.chains.values() {
+                let related = related(model, chain);
+                if wanted.contains(&chain.number) || related.iter().any(|other| wanted.contains(other)) {
+                    wanted.insert(chain.number);
+                    wanted.extend(related);
+                }
+            }
+            if wanted.len() == before {
+                return Ladders::of(model, |chain| wanted.contains(&chain.number));
+            }
+        }
+    }
+
+    /// The callbacks that ran, in the order in which they ran, read off the rows.
+    pub fn path(&self) -> Vec<OnPath> {
+        fn collect(ladders: &[Ladder], path: &mut Vec<OnPath>) {
+            for rung in ladders.iter().flat_map(|ladder| &ladder.rungs) {
+                match (&rung.kind, rung.when) {
+                    (RungKind::Inside(inner), _) => collect(inner, path),
+                    (RungKind::Ran { side, name, input }, Some((_, at))) if *side != Side::Body => {
+                        let what = match input {
+                            Some(Passed::Failure { name, .. }) => name.clone(),
+                            Some(value) => words::passed(value),
+                            None => String::new(),
+                        };
+                        path.push(OnPath { name: name.clone(), is_failure: rung.lane == Lane::Failure, what, at });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut path = Vec::new();
+        collect(&self.0, &mut path);
+        path.sort_by_key(|step| step.at);
+        path
+    }
+}
+
+/// The Deferreds that this one has to do with.
+fn related(model: &Model, chain: &Chain) -> Vec<u64> {
+    let mut related: Vec<u64> = chain.inner_of.into_iter().chain(chain.list).chain(chain.waits_for).collect();
+    for event in &chain.log {
+        let by = event.in_step.and_then(|step| model.chains.steps.get(&step));
+        related.extend(by.map(|step| step.chain));
+        match event.what {
+            Happened::Shares(other) | Happened::HandedOn(other) | Happened::Awaited(Some(other)) => related.push(other),
+            _ => {}
+        }
+    }
+    related
+}
+
+struct Builder<'a> {
+    model: &'a Model,
+    drawn: BTreeSet<u64>,
+}
+
+impl Builder<'_> {
+    /// The ladder of a Deferred, unless it is drawn already or unknown.
+    fn ladder(&mut self, number: u64, role: &str, depth: usize) -> Option<Ladder> {
+        let chain = self.model.chains.chains.get(&number)?;
+        if depth > MAX_DEPTH || !self.drawn.insert(number) {
+            return None;
+        }
+        let mut ladder = Ladder {
+            chain: number,
+            title: self.model.chains.name(number),
+            role: role.to_owned(),
+            place: chain.place.clone(),
+            rungs: Vec::new(),
+        };
+        if chain.what == "list" {
+            let inputs = self.model.chains.inputs(number).into_iter().enumerate();
+            let inside: Vec<_> =
+                inputs.filter_map(|(index, input)| self.ladder(input, &format!("input {index}"), depth + 1)).collect();
+            ladder.inside(inside);
+        }
+        for event in &chain.log {
+            self.event(&mut ladder, event, depth);
+        }
+        let steps = chain.steps.iter().filter_map(|step| self.model.chains.steps.get(step));
+        for step in steps.filter(|step| step.state == StepState::Waits) {
+            ladder.push(Rung {
+                detail: "not reached".to_owned(),
+                ..rung(RungKind::NotReached { side: step.side }, label(step), &step.place, None)
+            });
+        }
+        if self.model.chains.is_unfired(chain) {
+            let on = chain.waits_for.map(|inner| format!(", and waits for {}", self.model.chains.name(inner)));
+            let text = format!("has not fired{}", on.unwrap_or_default());
+            ladder.push(Rung { detail: text, ..rung(RungKind::Alarm, String::new(), "", None) });
+        }
+        Some(ladder)
+    }
+
+    fn event(&mut self, ladder: &mut Ladder, event: &ChainEvent, depth: usize) {
+        let when = Some((event.ns, event.at));
+        let name = |number: u64| self.model.chains.name(number);
+        let note = |detail: String| Rung { detail, ..rung(RungKind::Note, String::new(), &event.place, when) };
+        let alarm = |detail: String| Rung { detail, ..rung(RungKind::Alarm, String::new(), &event.place, when) };
+        match &event.what {
+            Happened::Made | Happened::Joined(..) | Happened::Gone(true) => {}
+            Happened::Fired(result) => {
+                let by = event.in_step.and_then(|step| self.model.chains.steps.get(&step));
+                let by = by.map(|step| format!(" in {}", label(step))).unwrap_or_default();
+                let with = result.as_ref().map(words::passed).unwrap_or_default();
+                ladder.source(format!("fired{by} with {with}"), result.as_ref(), event);
+            }
+            Happened::Cancelled => {
+                ladder.push(Rung { after: Lane::Failure, ..note("cancelled: fails with CancelledError".to_owned()) });
+                if let Some(last) = ladder.rungs.last_mut() {
+                    last.kind = RungKind::Source;
+                }
+            }
+            Happened::Decided(index) => ladder.push(note(format!("decided by input {index}"))),
+            Happened::Resumed(result) => {
+                let with = result.as_ref().map(words::passed).unwrap_or_default();
+                ladder.source(format!("goes on with {with}"), result.as_ref(), event);
+            }
+            Happened::StepRan(number) => self.step(ladder, *number, depth),
+            Happened::StepPassed(number) => self.passed_by(ladder, *number, event),
+            Happened::Refused(first) => {
+                let first = words::short_place(first);
+                // A producer that comes late after a cancel has done nothing wrong.
+                ladder.push(match self.model.chains.is_cancelled(ladder.chain) {
+                    true => note("fired after the cancel: ignored".to_owned()),
+                    false => alarm(format!("fired a second time: refused (first at {first})")),
+                });
+            }
+            Happened::Paused => ladder.push(note("paused".to_owned())),
+            Happened::Unpaused => ladder.push(note("a pause ends".to_owned())),
+            Happened::CancelAsked => ladder.push(note("a cancel is asked for".to_owned())),
+            Happened::Canceller => ladder.push(note("its canceller is called".to_owned())),
+            Happened::Awaited(by) => {
+                let by = by.map_or("other code".to_owned(), &name);
+                ladder.push(note(format!("awaited by {by}")));
+            }
+            Happened::AwaitEnd(result) => {
+                let with = result.as_ref().map(words::passed).unwrap_or_default();
+                ladder.push(note(format!("the await ends with {with}")));
+            }
+            Happened::Shares(source) => ladder.push(note(format!("shares the result of {}", name(*source)))),
+            Happened::HandedOn(to) => ladder.push(note(format!("hands its result on to {}", name(*to)))),
+            Happened::FirersGone => ladder.push(alarm("its last Firer is gone: it can never fire".to_owned())),
+            Happened::Gone(false) => ladder.push(note("dropped before it fired".to_owned())),
+            Happened::Unhandled(failure, _) => ladder.push(alarm(format!("nobody handled {}", words::passed(failure)))),
+        }
+    }
+
+    fn step(&mut self, ladder: &mut Ladder, number: u64, depth: usize) {
+        let Some(step) = self.model.chains.steps.get(&number) else { return };
+        let StepState::Ran(run) = &step.state else { return };
+        let lane = run.input.as_ref().map_or(ladder.lane(), Lane::of);
+        let after = match (&run.output, run.panicked) {
+            (_, true) => Lane::Failure,
+            (Some(output), _) => Lane::of(output),
+            (None, _) => lane,
+        };
+        let name = if step.name.is_empty() { step.number.to_string() } else { step.name.clone() };
+        let kind = RungKind::Ran { side: step.side, name, input: run.input.clone() };
+        let when = Some((run.begin, run.at));
+        let detail = self.way(run, step.side);
+        // A value that came by another way than over this ladder, such as out of a list.
+        if ladder.lane() == Lane::Neither
+            && lane != Lane::Neither
+            && ladder.rungs.iter().all(|rung| rung.after == Lane::Neither)
+        {
+            let with = run.input.as_ref().map(words::passed).unwrap_or_default();
+            let came =
+                Rung { after: lane, detail: format!("has {with}"), ..rung(RungKind::Source, String::new(), "", when) };
+            ladder.push(came);
+        }
+        ladder.push(Rung { lane, after, detail, ..rung(kind, label(step), &step.place, when) });
+        let mut inner: Vec<u64> = run.waits_for.into_iter().collect();
+        if step.side == Side::Body {
+            let awaited = self.model.chains.chains.values().filter(|chain| {
+                let is_here =
+                    |event: &ChainEvent| matches!(event.what, Happened::Awaited(_)) && event.in_step == Some(number);
+                chain.inner_of == Some(step.chain) && chain.log.iter().any(is_here)
+            });
+            inner.extend(awaited.map(|chain| chain.number));
+        }
+        let role = if step.side == Side::Body { "awaited" } else { "given back" };
+        let inside = inner.into_iter().filter_map(|inner| self.ladder(inner, role, depth + 1)).collect();
+        ladder.inside(inside);
+    }
+
+    /// What a callback made of its input.
+    fn way(&self, run: &Run, side: Side) -> String {
+        let took = run.end.saturating_sub(run.begin);
+        let took = if took >= 1_000_000 { format!("  ({})", words::time(took)) } else { String::new() };
+        let came = run.input.as_ref().map(words::passed);
+        let way = match (&run.output, run.waits_for) {
+            _ if run.panicked => "panicked".to_owned(),
+            _ if !run.is_over => "is still running when the trace ends".to_owned(),
+            (_, Some(inner)) => format!("gave back {}, and waits for it", self.model.chains.name(inner)),
+            (Some(output), _) if output.is_failure() && came.as_deref() == Some(&*words::passed(output)) => {
+                "passed it on".to_owned()
+            }
+            (Some(output), _) if output.is_failure() => format!("raised {}", words::passed(output)),
+            (Some(output), _) => words::passed(output),
+            (None, _) if side == Side::Body => "runs to an await".to_owned(),
+            (None, _) => "gave back a Deferred that is not told".to_owned(),
+        };
+        match came {
+            Some(came) => format!("{came} → {way}{took}"),
+            None => format!("{way}{took}"),
+        }
+    }
+
+    fn passed_by(&self, ladder: &mut Ladder, number: u64, event: &ChainEvent) {
+        let Some(step) = self.model.chains.steps.get(&number) else { return };
+        let lane = match &step.state {
+            StepState::Passed(passed) => Lane::of(passed),
+            _ => ladder.lane(),
+        };
+        let detail = "passed by".to_owned();
+        let when = Some((event.ns, event.at));
+        ladder.push(Rung {
+            lane,
+            after: lane,
+            detail,
+            ..rung(RungKind::PassedBy { side: step.side }, label(step), &step.place, when)
+        });
+    }
+}
+
+impl Ladder {
+    fn lane(&self) -> Lane {
+        self.rungs.last().map_or(Lane::Neither, |rung| rung.after)
+    }
+
+    /// Adds a row. A row that has no lanes of its own has those of the row before.
+    fn push(&mut self, mut rung: Rung) {
+        if rung.lane == Lane::Neither {
+            rung.lane = self.lane();
+        }
+        if rung.after == Lane::Neither {
+            rung.after = rung.lane;
+        }
+        self.rungs.push(rung);
+    }
+
+    fn source(&mut self, detail: String, result: Option<&Passed>, event: &ChainEvent) {
+        let lane = result.map_or(Lane::Value, Lane::of);
+        let when = Some((event.ns, event.at));
+        self.push(Rung { lane, after: lane, detail, ..rung(RungKind::Source, String::new(), &event.place, when) });
+    }
+
+    fn inside(&mut self, ladders: Vec<Ladder>) {
+        if !ladders.is_empty() {
+            self.push(rung(RungKind::Inside(ladders), String::new(), "", None));
+        }
+    }
+}
+
+fn rung(kind: RungKind, label: String, place: &str, when: Option<(u64, usize)>) -> Rung {
+    let (lane, after) = (Lane::Neither, Lane::Neither);
+    Rung { kind, lane, after, label, detail: String::new(), place: place.to_owned(), when }
+}
+
+fn label(step: &Step) -> String {
+    let what = match step.side {
+        Side::Callback => "callback",
+        Side::Errback => "errback",
+        Side::Both => "both",
+        Side::Body => "body",
+    };
+    if step.name.is_empty() { format!("{what} {}", step.number) } else { format!("{what} {}", step.name) }
+}
+
+impl fmt::Display for OnPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.is_failure { "err" } else { "ok" };
+        write!(f, "{} {way} {}", self.name, self.what)
+    }
+}

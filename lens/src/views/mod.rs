@@ -1,0 +1,13 @@
+//! The views: each has a structure that is worked out once, and is written as text and as SVG. A page of HTML holds all of them.
+//!
+//! * `ladder.rs`: Deferreds, with the path that was taken;
+//! * `loop_view.rs`: turns, and what held them;
+//! * `wire.rs`: connections as a sequence of bytes and callbacks;
+//! * `waits.rs`: what waits for what, at any moment;
+//! * `page.rs`: everything in one file.
+//!
+//! Next: `words.rs`, times and texts for a person.
+
+pub mod ladder;
+mod ladder_text;
+pub(crate) mod words;

@@ -1,0 +1,89 @@
+//! Times, places and values, short enough for a picture.
+//!
+//! Next: `ladder.rs`.
+
+use crate::model::Passed;
+
+/// A time that a person can compare: `12.3 ms`.
+pub(crate) fn time(ns: u64) -> String {
+    let ns = ns as f64;
+    match ns {
+        _ if ns < 1_000.0 => format!("{ns} ns"),
+        _ if ns < 1_000_000.0 => format!("{:.1} us", ns / 1e3),
+        _ if ns < 1_000_000_000.0 => format!("{:.1} ms", ns / 1e6),
+        _ => format!("{:.3} s", ns / 1e9),
+    }
+}
+
+/// The file's name and the line of a place.
+pub(crate) fn short_place(place: &str) -> &str {
+    let line = line_of(place);
+    let begin = line.rfind(['/', '\\']).map_or(0, |at| at + 1);
+    &line[begin..]
+}
+
+/// A place without its column.
+pub(crate) fn line_of(place: &str) -> &str {
+    let mut colons = place.rmatch_indices(':').map(|(at, _)| at);
+    match (colons.next(), colons.next()) {
+        (Some(column), Some(_)) => &place[..column],
+        _ => place,
+    }
+}
+
+/// Cut to this many characters.
+pub(crate) fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// On one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A type without its path: `Vec<String>` of `alloc::vec::Vec<alloc::string::String>`.
+pub(crate) fn short_type(path: &str) -> String {
+    let mut short = String::new();
+    for part in path.split_inclusive(|char: char| !char.is_alphanumeric() && char != '_' && char != ':') {
+        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    short
+}
+
+/// A result in a few words: the value if it is shown, else its type; the error's name and words.
+pub(crate) fn passed(passed: &Passed) -> String {
+    match passed {
+        Passed::Value { text: Some(text), .. } => one_line(text),
+        Passed::Value { type_name, .. } => format!("a {}", short_type(type_name)),
+        // A failure that is only a sentence.
+        Passed::Failure { name, text, .. } if name == "Message" => one_line(text),
+        Passed::Failure { name, text, .. } if name == text || text.is_empty() => name.clone(),
+        Passed::Failure { name, text, .. } => format!("{name}: {}", one_line(text)),
+    }
+}
+
+/// `1 turn`, `2 turns`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_places_and_types_are_short() {
+        assert_eq!(
+            [time(5), time(1_500), time(50_000_000), time(2_000_000_000)],
+            ["5 ns", "1.5 us", "50.0 ms", "2.000 s"]
+        );
+        assert_eq!(short_place("examples/a/b.rs:12:5"), "b.rs:12");
+        assert_eq!(line_of("examples/b.rs:12:5"), "examples/b.rs:12");
+        assert_eq!(short_type("alloc::vec::Vec<alloc::string::String>"), "Vec<String>");
+        assert_eq!(short_type("core::result::Result<(u8, a::B), c::D>"), "Result<(u8, B), D>");
+        assert_eq!(cut("abcdef", 4), "abc…");
+    }
+}

@@ -1,0 +1,212 @@
+//! The verdict finds what is wrong, whom it hit, and nothing where nothing is wrong.
+
+use lens::verdict::{About, Finding, Verdict};
+use lens::{Model, Trace};
+use reactor::deferred::{self, Others, gather_results};
+use reactor::testing::collect_unhandled;
+use reactor::trace::{Event, Trace as Stream};
+use reactor::{Deferred, Failure, Protocol, Reactor, Settings, Transport};
+use std::cell::{Cell, RefCell};
+use std::io::Write;
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// The lines of a trace.
+#[derive(Clone, Default)]
+struct Lines(Rc<RefCell<String>>);
+
+impl Lines {
+    fn stream(&self) -> Stream {
+        let lines = self.clone();
+        Stream::new(move |event: &Event<'_>| lines.0.borrow_mut().push_str(&(event.to_json() + "\n"))).show_values()
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict::new(&Model::new(Trace::read(self.0.borrow().as_bytes()).unwrap()))
+    }
+}
+
+fn reactor(lines: &Lines) -> Reactor {
+    let mut settings = Settings::default();
+    settings.slow_callback = Duration::from_secs(3600); // The log need not repeat the verdict.
+    Reactor::traced(lines.stream(), settings).unwrap()
+}
+
+#[track_caller]
+fn only(verdict: &Verdict, about: About) -> &Finding {
+    let found: Vec<_> = verdict.findings.iter().filter(|finding| finding.about == about).collect();
+    assert_eq!(found.len(), 1, "{}", verdict.to_text());
+    found[0]
+}
+
+struct Echo;
+
+impl Protocol for Echo {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        transport.write(data);
+    }
+}
+
+/// Holds the thread without sleeping, and tells for how long it did.
+fn hold(time: Duration) -> Duration {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
+    begin.elapsed()
+}
+
+#[test]
+fn a_block_of_50_ms_is_found_with_its_line_and_its_victims() {
+    let lines = Lines::default();
+    let reactor = reactor(&lines);
+    let port = reactor.listen_tcp("127.0.0.1:0", |_| Echo).unwrap();
+    let mut client = TcpStream::connect(port.host()).unwrap();
+    while reactor.inventory().connections.is_empty() {
+        reactor.iterate(MS).unwrap();
+    }
+    let held = Rc::new(Cell::new(Duration::ZERO));
+    let (victim, served) = (Rc::new(Cell::new(false)), victim_peer(&client));
+    let (noted, rings) = (held.clone(), victim.clone());
+    let block_line = line!() + 1;
+    reactor.call_later(Duration::ZERO, move || {
+        client.write_all(b"hello").unwrap();
+        noted.set(hold(50 * MS));
+        std::mem::forget(client); // It stays open until the process ends.
+    });
+    let timer_line = line!() + 1;
+    reactor.call_later(10 * MS, move || rings.set(true));
+    while !victim.get() || !lines.0.borrow().contains(r#""bytes":"hello""#) {
+        reactor.iterate(100 * MS).unwrap();
+    }
+    drop((port, reactor));
+    let verdict = lines.verdict();
+    let finding = only(&verdict, About::Held);
+    let error = Duration::from_nanos(finding.took).abs_diff(held.get());
+    assert!(error < 2 * MS, "{error:?}: {}", verdict.to_text());
+    assert!(finding.place.contains(&format!("verdict.rs:{block_line}:")), "{}", finding.place);
+    let details = finding.details.join("\n");
+    assert!(details.contains(&format!("verdict.rs:{timer_line}")), "the timer: {details}");
+    assert!(details.contains(&served), "the socket: {details}");
+    assert!(verdict.to_text().contains("held the loop for"), "{}", verdict.to_text());
+}
+
+fn victim_peer(client: &TcpStream) -> String {
+    client.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn what_never_fires_is_told_with_what_waits_for_it() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (answer, firer) = Deferred::<u32>::new();
+        let page = deferred::succeed(1).add_callback(move |_| answer).add_callback(|n| Ok(n + 1));
+        let both = gather_results([page, Deferred::<u32>::new().0], Others::LeaveRunning);
+        std::mem::forget((both, firer));
+    });
+    let verdict = lines.verdict();
+    let never: Vec<_> = verdict.findings.iter().filter(|finding| finding.about == About::NeverFired).collect();
+    assert_eq!(never.len(), 2, "{}", verdict.to_text());
+    assert!(never[0].sentence.contains("never fired before the end"), "{}", verdict.to_text());
+    assert!(never[0].details.iter().any(|line| line.contains("list")), "{}", verdict.to_text());
+    assert!(never[1].sentence.contains("its last Firer was dropped"), "{}", verdict.to_text());
+}
+
+#[test]
+fn a_second_firing_and_a_failure_that_nobody_handled_have_their_places() {
+    let lines = Lines::default();
+    let (mut first, mut second, mut raised) = (0, 0, 0);
+    lines.stream().during(|| {
+        let (number, firer) = Deferred::<u32>::new();
+        first = line!() + 1;
+        firer.callback(1).unwrap();
+        second = line!() + 1;
+        firer.callback(2).unwrap_err();
+        drop(number);
+        let unhandled = collect_unhandled(|| {
+            raised = line!() + 1;
+            drop(deferred::succeed(1).add_callback(|_| -> Result<u8, _> { Err(Failure::msg("too large")) }));
+        });
+        assert_eq!(unhandled.len(), 1);
+    });
+    let verdict = lines.verdict();
+    let twice = &only(&verdict, About::FiredTwice).sentence;
+    assert!(twice.contains(&format!(":{second}")) && twice.contains(&format!(":{first}")), "{twice}");
+    let unhandled = only(&verdict, About::Unhandled);
+    assert!(unhandled.place.contains(&format!(":{raised}:")), "{unhandled:?}");
+    assert!(unhandled.sentence.contains("too large") && !unhandled.details.is_empty(), "{unhandled:?}");
+}
+
+#[test]
+fn a_connection_that_is_open_at_the_end_is_told_and_a_clean_one_is_not() {
+    let lines = Lines::default();
+    let reactor = reactor(&lines);
+    let port = reactor.listen_tcp("127.0.0.1:0", |_| Echo).unwrap();
+    let (clean, left) = (TcpStream::connect(port.host()).unwrap(), TcpStream::connect(port.host()).unwrap());
+    while reactor.inventory().connections.len() < 2 {
+        reactor.iterate(MS).unwrap();
+    }
+    drop(clean);
+    while reactor.inventory().connections.len() > 1 {
+        reactor.iterate(100 * MS).unwrap();
+    }
+    drop((port, reactor));
+    let verdict = lines.verdict();
+    let leaked = &only(&verdict, About::Leaked).sentence;
+    assert!(leaked.contains(&left.local_addr().unwrap().to_string()), "{leaked}");
+    assert_eq!(verdict.findings.len(), 1, "{}", verdict.to_text());
+}
+
+/// A trace of a few lines, for what a test cannot bring about at will.
+fn written(lines: &[String]) -> Verdict {
+    let text: Vec<String> = lines.iter().enumerate().map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
+    Verdict::new(&Model::new(Trace::read(text.concat().as_bytes()).unwrap()))
+}
+
+#[test]
+fn a_peer_that_does_not_read_and_a_storm_of_calls_are_told() {
+    let connected = r#""ns":1,"kind":"connected","socket":3,"peer":"1.2.3.4:5","protocol":"Echo","place":"a.rs:1:1""#;
+    let paused = r#""ns":2,"kind":"reading_paused","socket":3,"full":true"#;
+    let end = r#""ns":3000000002,"kind":"turn""#;
+    let verdict = written(&[connected, paused, end].map(str::to_owned));
+    let finding = only(&verdict, About::DoesNotRead);
+    assert!(
+        finding.sentence.contains("did not read for 3.000 s") && finding.sentence.contains("1.2.3.4:5"),
+        "{finding:?}"
+    );
+
+    let blocked = r#""ns":5,"kind":"call","call":"read","socket":3,"failed":"WouldBlock","code":11"#;
+    let mut lines = vec![connected.to_owned()];
+    lines.extend((0..120).map(|_| blocked.to_owned()));
+    assert!(only(&written(&lines), About::Storm).sentence.contains("120 of 120 calls"));
+    let full = r#""ns":5,"kind":"call","call":"accept","listener":9,"failed":"Other","code":24"#;
+    assert!(only(&written(&[full.to_owned()]), About::NoDescriptors).sentence.contains("EMFILE"));
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (number, firer) = Deferred::<u32>::new();
+        let chain = number.add_callback(|n| Ok(n + 1));
+        firer.callback(1).unwrap();
+        assert_eq!(chain.result(), Some(2));
+    });
+    let verdict = lines.verdict();
+    assert!(verdict.is_clean(), "{}", verdict.to_text());
+    assert!(verdict.to_text().contains("Nothing is wrong"), "{}", verdict.to_text());
+}
+
+#[test]
+fn a_verdict_fits_in_80_columns() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (answer, firer) = Deferred::<u32>::new();
+        std::mem::forget((answer.add_callback(|n| Ok(n + 1)), firer));
+    });
+    let text = lines.verdict().to_text();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}

@@ -1,0 +1,186 @@
+//! [`Seen`]: what a trace shows of a result, and of which types it shows the values.
+//!
+//! Next: `scope.rs`, which makes events of what the loop reports.
+
+use super::Passed;
+use crate::Failure;
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt::{self, Debug, Write};
+use std::panic::Location;
+
+/// Maximum number of bytes of a value or an error that an event shows. What is cut off is shown as `…`.
+pub const MAX_VALUE: usize = 120;
+
+/// How the value of one type is written.
+type Show = fn(&dyn Any, &mut Cut);
+
+/// The types whose values are shown.
+#[derive(Default)]
+pub(super) struct Shows {
+    types: HashMap<TypeId, Show>,
+}
+
+impl Shows {
+    /// Shows `T`, and what lists and races make of it.
+    pub(super) fn add<T: Debug + 'static>(&mut self) {
+        self.add_one::<T>();
+        self.add_one::<Option<T>>();
+        self.add_one::<Vec<T>>();
+        self.add_one::<(usize, T)>();
+        self.types.insert(TypeId::of::<Vec<Result<T, Failure>>>(), |value, out| {
+            let results = value.downcast_ref::<Vec<Result<T, Failure>>>().into_iter().flatten();
+            let shown = results.map(|result| result.as_ref().map_err(|failure| Words(failure.to_string())));
+            let _ = write!(out, "{:?}", shown.collect::<Vec<_>>());
+        });
+    }
+
+    fn add_one<T: Debug + 'static>(&mut self) {
+        self.types.insert(TypeId::of::<T>(), |value, out| {
+            if let Some(value) = value.downcast_ref::<T>() {
+                let _ = write!(out, "{value:?}"); // The cut is no error of the value's.
+            }
+        });
+    }
+
+    /// Shows the types of the standard library that programs pass around most.
+    pub(super) fn add_usual(&mut self) {
+        macro_rules! add {
+            ($($type:ty),+) => { $(self.add::<$type>();)+ };
+        }
+        add!((), bool, char, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
+        add!(String, &'static str, Vec<u8>, std::time::Duration, std::net::SocketAddr, std::net::IpAddr);
+    }
+
+    fn show(&self, value: &dyn Any) -> Option<String> {
+        let show = self.types.get(&value.type_id())?;
+        let mut cut = Cut(String::new());
+        show(value, &mut cut);
+        Some(cut.0)
+    }
+}
+
+/// Shown without quotes.
+struct Words(String);
+
+impl Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text of at most [`MAX_VALUE`] bytes and the mark of the cut. It refuses more, so that the `Debug` of a large value
+/// ends early.
+pub(super) struct Cut(String);
+
+impl Write for Cut {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = MAX_VALUE.saturating_sub(self.0.len());
+        if text.len() <= room {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        self.0.push_str(&text[..text.floor_char_boundary_at(room)]);
+        self.0.push('…');
+        Err(fmt::Error)
+    }
+}
+
+trait FloorCharBoundary {
+    fn floor_char_boundary_at(&self, index: usize) -> usize;
+}
+
+impl FloorCharBoundary for str {
+    /// The last border of a character that is not behind `index`.
+    fn floor_char_boundary_at(&self, index: usize) -> usize {
+        (0..=index.min(self.len())).rev().find(|&at| self.is_char_boundary(at)).unwrap_or(0)
+    }
+}
+
+/// What is shown of a result.
+pub(crate) enum Seen {
+    Value { type_name: &'static str, text: Option<String> },
+    Failure { id: u64, name: String, text: String, raised: &'static Location<'static> },
+}
+
+impl Seen {
+    pub(super) fn of<T: 'static>(result: &Result<T, Failure>, shows: &Shows) -> Seen {
+        match result {
+            Ok(value) => Seen::Value { type_name: type_name::<T>(), text: shows.show(value) },
+            Err(failure) => Seen::of_failure(failure),
+        }
+    }
+
+    pub(super) fn of_failure(failure: &Failure) -> Seen {
+        Seen::Failure { id: failure.id(), name: name(failure), text: text(failure), raised: failure.raised() }
+    }
+
+    /// The same, with each text of the program's as `mask` gives it back.
+    pub(super) fn masked(self, mask: impl Fn(&str) -> String) -> Seen {
+        match self {
+            Seen::Value { type_name, text } => Seen::Value { type_name, text: text.map(|text| mask(&text)) },
+            Seen::Failure { id, name, text, raised } => Seen::Failure { id, name, text: mask(&text), raised },
+        }
+    }
+
+    pub(crate) fn passed(&self) -> Passed<'_> {
+        match self {
+            Seen::Value { type_name, text } => Passed::Value { type_name, text: text.as_deref() },
+            Seen::Failure { id, name, text, raised } => Passed::Failure { id: *id, name, text, raised },
+        }
+    }
+}
+
+/// The first word of what the error's `Debug` says.
+fn name(failure: &Failure) -> String {
+    let mut cut = Cut(String::new());
+    let _ = write!(cut, "{:?}", failure.value());
+    let end = cut.0.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(cut.0.len());
+    cut.0.truncate(end);
+    cut.0
+}
+
+fn text(failure: &Failure) -> String {
+    let mut cut = Cut(String::new());
+    let _ = write!(cut, "{failure}");
+    cut.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_only_if_its_type_is_known() {
+        let mut shows = Shows::default();
+        assert_eq!(shows.show(&7), None);
+        shows.add::<i32>();
+        assert_eq!(shows.show(&7).as_deref(), Some("7"));
+        assert_eq!(shows.show(&(2_usize, 7)).as_deref(), Some("(2, 7)"));
+        assert_eq!(shows.show(&"x"), None);
+        let list = vec![Ok(7), Err(Failure::msg("it is down"))];
+        assert_eq!(shows.show(&list).as_deref(), Some("[Ok(7), Err(it is down)]"));
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_two_characters() {
+        let mut shows = Shows::default();
+        shows.add::<String>();
+        let shown = shows.show(&"é".repeat(1000)).unwrap();
+        assert!(shown.len() <= MAX_VALUE + '…'.len_utf8() && shown.ends_with("é…"), "{shown}");
+    }
+
+    #[test]
+    fn an_error_has_the_name_of_its_type() {
+        #[derive(Debug)]
+        struct Named(#[expect(dead_code, reason = "its Debug shows it")] u8);
+        impl fmt::Display for Named {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the words")
+            }
+        }
+        impl std::error::Error for Named {}
+        let failure = Failure::new(Named(1));
+        assert_eq!((name(&failure), text(&failure)), ("Named".to_owned(), "the words".to_owned()));
+    }
+}
