@@ -38,6 +38,7 @@
 //!
 //! Next: [`event.rs`](../../src/reactor/trace/event.rs.html), what is reported.
 
+mod call;
 mod current;
 mod deferreds;
 mod environment;
@@ -50,6 +51,7 @@ mod scope;
 mod secrets;
 mod seen;
 
+pub use call::{Bytes, Call, Outcome};
 pub use current::name_next;
 pub(crate) use current::{
     Entered, attach, enter_step, from_environment, is_on, leave_step, new_step, report, report_unhandled, see,
@@ -57,7 +59,7 @@ pub(crate) use current::{
 };
 pub use deferreds::{DeferredEvent, DeferredKind, Passed, Side};
 pub use environment::{MAX_FILES, VARIABLE, VARIABLE_OF_BYTES, VARIABLE_OF_VALUES};
-pub use event::{Bytes, Call, Callback, CallbackEnded, CallbackKind, Event, Kind, Network, Outcome, Phase, WaitsFor};
+pub use event::{Callback, CallbackEnded, CallbackKind, Event, Kind, Network, Phase, WaitsFor};
 pub use file::{DEFAULT_MAX_FILE, TraceFile};
 pub use json::SCHEMA;
 pub use ring::{MAX_LINE, Ring, RingReader};

@@ -38,7 +38,7 @@ impl Shows {
     fn add_one<T: Debug + 'static>(&mut self) {
         self.types.insert(TypeId::of::<T>(), |value, out| {
             if let Some(value) = value.downcast_ref::<T>() {
-                let _ = write!(out, "{value:?}"); // The cut is no error of the value's.
+                let _ = write!(out, "{value:?}"); // It fails when the text is long enough.
             }
         });
     }
