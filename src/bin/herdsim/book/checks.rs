@@ -38,25 +38,24 @@ impl Book {
         Ok(())
     }
 
-    /// Counts the acknowledged versions that no running server holds. Such a version may be lost with every server that
-    /// held it; but no running server may have heard it and dropped it.
+    /// Counts the acknowledged versions that no running server holds. Such a version may be forgotten, or lost with every
+    /// server that held it; but no running server may have heard it and dropped it.
     pub(crate) fn check_acknowledged(&self) {
         let inner = &mut *self.inner.borrow_mut();
-        let is_lost = |version: &&Version| {
-            let client = inner.versions[**version].client;
-            inner.is_newer(**version, inner.newest_held(client))
-        };
-        let lost: Vec<Version> = inner.acknowledged.iter().filter(is_lost).copied().collect();
+        let client = |version: Version| inner.versions[version].client;
+        let is_gone = |version: &Version| inner.is_newer(*version, inner.newest_held(client(*version)));
+        let gone = inner.acknowledged.iter().copied().filter(is_gone);
+        let (lost, forgotten): (Vec<Version>, Vec<Version>) =
+            gone.partition(|version| inner.is_newer(*version, inner.forgotten[client(*version)]));
         for (life, version) in &inner.dropped {
-            // A server with a wrong clock may have forgotten it, and any server for want of room.
-            if !self.may_forget() && !inner.lives[*life].is_over && lost.contains(version) {
+            if !inner.lives[*life].is_over && lost.contains(version) {
                 let name = &inner.graph.names[inner.lives[*life].server];
                 self.fail(Invariant::KeepsAcknowledged, || {
                     format!("{} was acknowledged, and is lost: {name} heard it, too", inner.text(Some(*version)))
                 });
             }
         }
-        inner.count.lost = lost.len() as u64;
+        (inner.count.lost, inner.count.forgotten) = (lost.len() as u64, forgotten.len() as u64);
     }
 
     /// Checks that no server keeps what is forgotten, and that all have the same horizon.

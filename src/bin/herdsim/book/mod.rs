@@ -52,6 +52,9 @@ struct Inner {
     acknowledged: Vec<Version>,
     /// The versions that were news to a life that did not take them: the life, and the version.
     dropped: Vec<(usize, Version)>,
+    /// For each client, the newest version that some server has forgotten, or has refused for its age or for want of
+    /// room.
+    forgotten: Vec<Option<Version>>,
     /// How many AT lines have arrived from other servers.
     heard: u64,
     count: Count,
@@ -76,6 +79,8 @@ pub(crate) struct Count {
     pub replies: u64,
     /// Acknowledged versions that were lost because every server that held them died.
     pub lost: u64,
+    /// Acknowledged versions that no server holds because servers forget: they, or newer ones of the same client.
+    pub forgotten: u64,
 }
 
 struct Entry {
@@ -116,6 +121,13 @@ impl Inner {
         horizon.is_some_and(|horizon| Stamp::from_nanoseconds(heard as i64) < horizon)
     }
 
+    /// A server has forgotten a version, or has refused it for its age or for want of room.
+    fn note_forgotten(&mut self, client: usize, version: Version) {
+        if self.is_newer(version, self.forgotten[client]) {
+            self.forgotten[client] = Some(version);
+        }
+    }
+
     fn text(&self, version: Option<Version>) -> String {
         version.map_or("nothing".to_owned(), |version| shown(&self.versions[version].line))
     }
@@ -137,7 +149,7 @@ fn nanoseconds(text: &[u8]) -> Option<i128> {
 impl Book {
     pub(crate) fn new(graph: &Graph, clients: Vec<Vec<u8>>) -> Rc<Book> {
         let client_numbers = clients.iter().cloned().enumerate().map(|(number, name)| (name, number)).collect();
-        let current = vec![None; graph.names.len()];
+        let (current, forgotten) = (vec![None; graph.names.len()], vec![None; clients.len()]);
         Rc::new(Book {
             inner: RefCell::new(Inner {
                 graph: graph.clone(),
@@ -150,6 +162,7 @@ impl Book {
                 current,
                 acknowledged: Vec::new(),
                 dropped: Vec::new(),
+                forgotten,
                 heard: 0,
                 count: Count::default(),
             }),
@@ -349,7 +362,9 @@ impl Book {
                 }
             }
             Verdict::Older(_) | Verdict::Same => {}
-            Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare if self.may_forget() => {}
+            Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare if self.may_forget() => {
+                inner.note_forgotten(client, version);
+            }
             Verdict::NoRoom | Verdict::Forgotten | Verdict::BeyondShare => {
                 self.fail(Invariant::KeepsAcknowledged, || "there was no room for a handful of clients".to_owned());
             }
@@ -408,6 +423,9 @@ impl Book {
         let name = &inner.graph.names[inner.lives[life].server];
         if !self.may_forget() {
             self.fail(Invariant::KeepsAcknowledged, || format!("{name} has forgotten {}", shown(&known.line)));
+        }
+        if let Some(version) = inner.by_line.get(&known.line[..]).copied() {
+            inner.note_forgotten(client, version);
         }
         inner.lives[life].forgot(client);
         inner.count.allowed += inner.graph.messages_a_version();

@@ -48,6 +48,7 @@ impl Summary {
         sum.asked += count.asked;
         sum.replies += count.replies;
         sum.lost += count.lost;
+        sum.forgotten += count.forgotten;
         let failure = match (&outcome.failure, same) {
             (Some(failure), _) => failure.clone(),
             (None, Same::No) => {
@@ -70,7 +71,7 @@ impl Summary {
 
     pub(crate) fn text(&self, took: Duration, jobs: usize) -> String {
         let mut text = String::new();
-        let Count { told, allowed, versions, asked, replies, lost, links_up, .. } = self.count;
+        let Count { told, allowed, versions, asked, replies, lost, forgotten, links_up, .. } = self.count;
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -79,8 +80,8 @@ impl Summary {
         );
         let _ = writeln!(
             text,
-            "{lost} acknowledged locations were lost with every server that held them; the slowest convergence took \
-             {} s; {} run twice",
+            "{lost} acknowledged locations were lost with every server that held them, {forgotten} were forgotten; the \
+             slowest convergence took {} s; {} run twice",
             self.slowest.as_secs(),
             seeds(self.twice)
         );
