@@ -6,6 +6,7 @@
 //!
 //! Next: [`locations.rs`](mod@crate::locations), what a server knows.
 
+use crate::word::{self, before_mark, each};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -32,52 +33,60 @@ struct Number {
     fraction_digits: usize,
 }
 
-/// The value of eight digits at once; `None` if one of the bytes is not a digit. Multiplications join the digits to
-/// pairs, the pairs to fours, the fours to eight. Every command carries a time, and times are long numbers.
-fn eight_digits(chunk: &[u8]) -> Option<u64> {
-    const EACH: u64 = u64::MAX / 255;
-    let word = u64::from_le_bytes(chunk.try_into().ok()?);
-    // A digit is 0x30 to 0x39: its upper half is 3, and still 3 after six is added. A carry from one byte into the next
-    // would need an upper half of f, which the first test refuses.
-    let high = word & (EACH * 0xf0) | (word.wrapping_add(EACH * 6) & (EACH * 0xf0)) >> 4;
-    if high != EACH * 0x33 {
-        return None;
-    }
-    let digits = word - EACH * 0x30;
+/// `POWERS[n]` is ten to the power of `n`.
+const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// The value of the digits at the front of eight bytes, and how many there are. Multiplications join the digits to
+/// pairs, the pairs to fours, the fours to eight.
+#[inline]
+fn leading_digits(word: u64) -> (u64, usize) {
+    // Zero to nine for each digit, and more than nine for any other byte.
+    let values = word ^ each(b'0');
+    // Marks each byte that is not a digit. It may carry into the bytes after it, so only the first mark is used.
+    let count = before_mark((values.wrapping_add(each(0x76)) | values) & each(0x80));
+    // The digits go to the end of the word, behind zeros.
+    let Some(digits) = values.checked_shl(64 - 8 * count as u32) else { return (0, 0) };
     let pairs = digits * 10 + (digits >> 8); // In every second byte.
     const PAIR: u64 = 0x0000_00ff_0000_00ff;
     // The upper half of `left` is the first and the third pair with their weights, that of `right` the second and the
     // fourth. The lower halves are too small to carry into them.
     let left = (pairs & PAIR).wrapping_mul(100 + (1_000_000 << 32));
     let right = (pairs >> 16 & PAIR).wrapping_mul(1 + (10_000 << 32));
-    Some(left.wrapping_add(right) >> 32)
+    (left.wrapping_add(right) >> 32, count)
 }
 
 /// Takes all digits off the front of `text`. Returns their value and how many there were.
+#[inline]
 fn take_digits(text: &mut &[u8]) -> (u64, usize) {
-    let (mut value, mut count) = (0u64, 0);
-    while let Some(chunk) = text.get(count..count + 8)
-        && let Some(eight) = eight_digits(chunk)
-    {
-        value = value.wrapping_mul(100_000_000).wrapping_add(eight);
-        count += 8;
+    let (value, count) = leading_digits(word::first(text));
+    if count == 8 {
+        return take_many_digits(text, value);
     }
-    for byte in &text[count..] {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
+    *text = &text[count..];
+    (value, count)
+}
+
+/// The same for eight digits or more, the first eight of which have this value. Not inlined: it needs more registers
+/// than the short numbers.
+#[inline(never)]
+fn take_many_digits(text: &mut &[u8], first: u64) -> (u64, usize) {
+    let (mut value, mut count, mut rest) = (first, 8, &text[8..]);
+    loop {
+        let (more, digits) = leading_digits(word::first(rest));
+        value = value.wrapping_mul(POWERS[digits]).wrapping_add(more);
+        count += digits;
+        rest = &rest[digits..];
+        if digits < 8 {
             break;
         }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        count += 1;
     }
-    let (digits, rest) = text.split_at(count);
-    *text = rest;
     // Up to eighteen digits the wrapping arithmetic above cannot overflow. More digits are rare, so they are read
     // again, saturating; to check every step would make the usual number several times slower.
     if count > 18 {
         let add = |value: u64, byte: &u8| value.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
-        value = digits.iter().fold(0, add);
+        value = text[..count].iter().fold(0, add);
     }
+    *text = rest;
     (value, count)
 }
 
@@ -151,12 +160,18 @@ impl Time {
     /// Reads a decimal number of seconds: an optional sign, at most twelve digits, and perhaps a point and at most nine
     /// more. There are no exponents, and no names such as `nan`.
     pub fn parse(text: &[u8]) -> Option<Time> {
-        let (negative, number) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            [b'+', rest @ ..] => (false, rest),
-            _ => (false, text),
-        };
-        let number = Number::parse(number)?;
+        let mut rest = text;
+        Time::take(&mut rest).filter(|_| rest.is_empty())
+    }
+
+    /// Takes it off the front of `text`.
+    #[inline]
+    pub(crate) fn take(text: &mut &[u8]) -> Option<Time> {
+        let negative = text.first() == Some(&b'-');
+        if let [b'+' | b'-', rest @ ..] = *text {
+            *text = rest;
+        }
+        let number = Number::take(text)?;
         if number.whole_digits > MAX_WHOLE_DIGITS || number.fraction_digits > MAX_FRACTION_DIGITS {
             return None;
         }

@@ -48,6 +48,7 @@ pub mod server;
 pub mod status;
 pub mod terminal;
 pub mod watch;
+mod word;
 
 /// The README's and DESIGN.md's code, compiled and run as tests.
 #[cfg(doctest)]

@@ -3,9 +3,10 @@
 //! A line is bytes, not text: a client's name may hold any byte that is not white space, and comes back unchanged. This
 //! file checks the form of a command. [`crate::protocol`] decides which peer may give it.
 //!
-//! Next: [`decimal.rs`](mod@crate::decimal), the numbers in a command.
+//! Next: [`word.rs`](../../src/proxyherd/word.rs.html), eight bytes of a line at once.
 
 use crate::decimal::{self, Difference, Time};
+use crate::word::{self, before_mark, each};
 use std::fmt;
 
 /// A command. Its fields borrow from the line.
@@ -153,34 +154,48 @@ pub fn is_white(byte: u8) -> bool {
     byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | 0x0c | 0x0b)
 }
 
-/// Takes the next field off the front of a line; `None` if only white space is left.
-fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let start = rest.iter().position(|byte| !is_white(*byte))?;
-    let field = &rest[start..];
-    let mut end = find_low(field, 0);
-    while field.get(end).is_some_and(|byte| !is_white(*byte)) {
-        end = find_low(field, end + 1); // A control character that does not separate: it belongs to the field.
+/// Takes the white space off the front of a line. `None` if nothing else is left.
+#[inline]
+fn skip_white(rest: &mut &[u8]) -> Option<()> {
+    // One space, as a rule.
+    while is_white(*rest.first()?) {
+        *rest = &rest[1..];
     }
-    *rest = &field[end..];
-    Some(&field[..end])
+    Some(())
 }
 
-/// The position of the first byte from `start` on that is a space or lower; the length if there is none. It looks at
-/// eight bytes at a time, because parsing spends most of its time here.
-fn find_low(bytes: &[u8], start: usize) -> usize {
-    const EACH: u64 = u64::MAX / 255;
-    let mut at = start;
-    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok()) {
-        let word = u64::from_le_bytes(chunk);
-        // Marks each byte below 0x21 in its highest bit. Such a byte borrows from the one after it, which may then be
-        // marked by mistake; so only the first mark is used.
-        let low = word.wrapping_sub(EACH * 0x21) & !word & (EACH * 0x80);
-        if low != 0 {
-            return at + low.trailing_zeros() as usize / 8;
-        }
-        at += 8;
+/// Whether a field ends here.
+#[inline]
+fn is_end_of_field(rest: &[u8]) -> bool {
+    rest.first().is_none_or(|byte| is_white(*byte))
+}
+
+/// Takes the next field off the front of a line; `None` if only white space is left.
+fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    skip_white(rest)?;
+    let mut end = find_low(rest, 0);
+    while !is_end_of_field(&rest[end..]) {
+        end = find_low(rest, end + 1); // A control character that does not separate: it belongs to the field.
     }
-    bytes[at.min(bytes.len())..].iter().position(|byte| *byte <= b' ').map_or(bytes.len(), |more| at + more)
+    let (field, others) = rest.split_at(end);
+    *rest = others;
+    Some(field)
+}
+
+/// The position of the first byte from `start` on that is a space or lower; the length if there is none.
+#[inline]
+fn find_low(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while at < bytes.len() {
+        let word = word::first(&bytes[at..]);
+        // Marks each byte below 0x21, and the zeros behind the end. Such a byte borrows from the one after it, which
+        // may then be marked by mistake; so only the first mark is used.
+        match before_mark(word.wrapping_sub(each(0x21)) & !word & each(0x80)) {
+            8 => at += 8,
+            place => return at + place,
+        }
+    }
+    bytes.len()
 }
 
 /// Whether a line holds nothing but white space. Such a line gets no reply.
@@ -202,44 +217,64 @@ pub fn is_blank(line: &[u8]) -> bool {
 /// What is wrong with it, if it is not well formed.
 pub fn parse(line: &[u8]) -> Result<Command<'_>, Malformed> {
     let mut rest = line;
-    let mut next = |what| next_field(&mut rest).ok_or(Malformed::Missing(what));
-    let command = match next("command").map_err(|_| Malformed::Blank)? {
-        b"IAMAT" => Command::IamAt(IamAt::parse(&mut next)?),
+    let command = match next(&mut rest, "command").map_err(|_| Malformed::Blank)? {
+        b"IAMAT" => Command::IamAt(IamAt::take(&mut rest)?),
         b"WHATSAT" => {
-            let (client, radius, bound) = (next("client")?, next("radius")?, next("bound")?);
+            let (client, radius) = (next(&mut rest, "client")?, next(&mut rest, "radius")?);
+            let bound = next(&mut rest, "bound")?;
             decimal::is_at_most(radius, MAX_RADIUS_KM).then_some(()).ok_or(Malformed::Radius)?;
             let bound = decimal::whole_at_most(bound, MAX_BOUND).ok_or(Malformed::Bound)?;
             Command::WhatsAt(WhatsAt { client, radius, bound: bound as usize })
         }
         b"AT" => {
-            let (server, difference) = (next("server")?, next("difference")?);
-            Difference::parse(difference).ok_or(Malformed::Difference)?;
-            Command::At(At { server, difference, iamat: IamAt::parse(&mut next)? })
+            let (server, difference) = (next(&mut rest, "server")?, next_difference(&mut rest)?);
+            Command::At(At { server, difference, iamat: IamAt::take(&mut rest)? })
         }
-        b"PEER" => Command::Peer(next("server")?),
-        b"FORGET" => Command::Forget(next("client")?),
+        b"PEER" => Command::Peer(next(&mut rest, "server")?),
+        b"FORGET" => Command::Forget(next(&mut rest, "client")?),
         b"FORGOT" => {
-            let (server, difference, client) = (next("server")?, next("difference")?, next("client")?);
-            Difference::parse(difference).ok_or(Malformed::Difference)?;
-            let time_text = next("time")?;
-            let time = Time::parse(time_text).ok_or(Malformed::Time)?;
+            let (server, difference) = (next(&mut rest, "server")?, next_difference(&mut rest)?);
+            let client = next(&mut rest, "client")?;
+            let (time_text, time) = next_time(&mut rest)?;
             Command::Forgot(Forgot { server, difference, client, time_text, time })
         }
-        b"HORIZON" => Command::Horizon(Time::parse(next("time")?).ok_or(Malformed::Time)?),
+        b"HORIZON" => Command::Horizon(next_time(&mut rest)?.1),
         _ => return Err(Malformed::UnknownCommand),
     };
-    match next("nothing") {
-        Ok(_) => Err(Malformed::ExtraField),
-        Err(_) => Ok(command),
+    match next_field(&mut rest) {
+        Some(_) => Err(Malformed::ExtraField),
+        None => Ok(command),
     }
+}
+
+/// Takes a field that must be there.
+fn next<'a>(rest: &mut &'a [u8], what: &'static str) -> Result<&'a [u8], Malformed> {
+    next_field(rest).ok_or(Malformed::Missing(what))
+}
+
+fn next_difference<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let difference = next(rest, "difference")?;
+    Difference::parse(difference).ok_or(Malformed::Difference)?;
+    Ok(difference)
+}
+
+/// Takes a time, as it came and as a number. Its digits say where it ends, so nothing is searched.
+fn next_time<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Time), Malformed> {
+    skip_white(rest).ok_or(Malformed::Missing("time"))?;
+    let text = *rest;
+    let time = Time::take(rest).filter(|_| is_end_of_field(rest)).ok_or(Malformed::Time)?;
+    Ok((&text[..text.len() - rest.len()], time))
 }
 
 impl<'a> IamAt<'a> {
     /// The three fields that an IAMAT and an AT have in common.
-    fn parse(mut next: impl FnMut(&'static str) -> Result<&'a [u8], Malformed>) -> Result<IamAt<'a>, Malformed> {
-        let (client, location) = (next("client")?, Location::parse(next("location")?)?);
-        let time_text = next("time")?;
-        Ok(IamAt { client, location, time_text, time: Time::parse(time_text).ok_or(Malformed::Time)? })
+    #[inline]
+    fn take(rest: &mut &'a [u8]) -> Result<IamAt<'a>, Malformed> {
+        let client = next(rest, "client")?;
+        skip_white(rest).ok_or(Malformed::Missing("location"))?;
+        let location = Location::take(rest)?;
+        let (time_text, time) = next_time(rest)?;
+        Ok(IamAt { client, location, time_text, time })
     }
 }
 
@@ -250,10 +285,19 @@ impl<'a> Location<'a> {
     /// If something else stands there, or follows.
     pub fn parse(text: &'a [u8]) -> Result<Location<'a>, Malformed> {
         let mut rest = text;
-        take_signed(&mut rest, "latitude", MAX_LATITUDE)?;
+        let location = Location::take(&mut rest)?;
+        rest.is_empty().then_some(location).ok_or(Malformed::AfterLocation)
+    }
+
+    /// Takes it off the front of a line, up to the end of a field.
+    #[inline]
+    fn take(rest: &mut &'a [u8]) -> Result<Location<'a>, Malformed> {
+        let text = *rest;
+        take_signed(rest, "latitude", MAX_LATITUDE)?;
         let split = text.len() - rest.len();
-        take_signed(&mut rest, "longitude", MAX_LONGITUDE)?;
-        rest.is_empty().then_some(Location { text, split }).ok_or(Malformed::AfterLocation)
+        take_signed(rest, "longitude", MAX_LONGITUDE)?;
+        let text = &text[..text.len() - rest.len()];
+        is_end_of_field(rest).then_some(Location { text, split }).ok_or(Malformed::AfterLocation)
     }
 
     /// The latitude in degrees, as a plain number without a plus.
@@ -271,7 +315,7 @@ impl<'a> Location<'a> {
 fn take_signed(rest: &mut &[u8], which: &'static str, most: u32) -> Result<(), Malformed> {
     *rest = match *rest {
         [b'+' | b'-', number @ ..] => number,
-        [] => return Err(Malformed::Missing(which)),
+        other if is_end_of_field(other) => return Err(Malformed::Missing(which)),
         _ => return Err(Malformed::SignMissing(which)),
     };
     decimal::take_at_most(rest, most).ok_or(Malformed::Degrees(which, most))

@@ -1,6 +1,7 @@
 //! Compares the CPU time that proxyherd and a tokio server (`tokio_iamat`) spend on each reply to an IAMAT, in one run
 //! and under the same load. README.md says how to run it and how to read it.
 
+mod instructions;
 mod load;
 mod server;
 
@@ -16,7 +17,8 @@ use load::{Load, Shape};
 use server::Server;
 
 const USAGE: &str =
-    "usage: herd-bench --proxyherd PATH [--rounds N] [--requests N] [--connections N] [--only proxyherd|tokio]";
+    "usage: herd-bench --proxyherd PATH [--rounds N] [--requests N] [--connections N] [--only proxyherd|tokio]
+       herd-bench --instructions PATH ...";
 /// How long a server gets after the last reply to finish its other work, such as writing its log.
 const SETTLE: Duration = Duration::from_millis(150);
 
@@ -54,14 +56,26 @@ impl Options {
 }
 
 fn main() {
+    let programs: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
+    if let Some((_, programs)) = programs.split_first().filter(|(first, _)| *first == Path::new("--instructions")) {
+        return end(in_directory(|directory| instructions::compare(programs, directory)));
+    }
     let Some(options) = Options::parse(env::args().skip(1)) else {
         eprintln!("{USAGE}");
         process::exit(2);
     };
+    end(in_directory(|directory| run(&options, directory)));
+}
+
+fn in_directory(f: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let directory = env::temp_dir().join(format!("herd-bench-{}", process::id()));
-    let result = fs::create_dir(&directory).and_then(|()| run(&options, &directory));
+    let result = fs::create_dir(&directory).and_then(|()| f(&directory));
     // It may never have been made, or may stay: the directory is temporary.
     let _ = fs::remove_dir_all(&directory);
+    result
+}
+
+fn end(result: io::Result<()>) {
     if let Err(error) = result {
         eprintln!("herd-bench: {error}");
         process::exit(1);

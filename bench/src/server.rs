@@ -27,12 +27,28 @@ impl Server {
         let address = free_address()?;
         let directory = directory.join(format!("proxyherd-{logs}"));
         fs::create_dir(&directory)?;
+        let mut command = Command::new(path);
+        Self::configure(&mut command, address, logs, &directory)?;
+        Self::start("proxyherd", logs, address, command, directory)
+    }
+
+    /// The same under callgrind, which counts its instructions.
+    pub fn counted(path: &Path, logs: bool, directory: &Path) -> io::Result<Self> {
+        let address = free_address()?;
+        let directory = directory.join(format!("counted-{}-{logs}", address.port()));
+        fs::create_dir(&directory)?;
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(path);
+        Self::configure(&mut command, address, logs, &directory)?;
+        Self::start("proxyherd", logs, address, command, directory)
+    }
+
+    fn configure(command: &mut Command, address: SocketAddr, logs: bool, directory: &Path) -> io::Result<()> {
         let config = directory.join("herd.toml");
         fs::write(&config, format!("[servers.{NAME}]\naddress = \"{address}\"\nneighbors = []\n"))?;
-        let mut command = Command::new(path);
-        command.arg(NAME).arg("--config").arg(config).arg("--log-dir").arg(&directory);
+        command.arg(NAME).arg("--config").arg(config).arg("--log-dir").arg(directory);
         command.args(["--log-level", if logs { "info" } else { "error" }]);
-        Self::start("proxyherd", logs, address, command, directory)
+        Ok(())
     }
 
     pub fn tokio(path: &Path, logs: bool, directory: &Path) -> io::Result<Self> {
@@ -81,6 +97,16 @@ impl Server {
             cpu.threads.insert(task);
         }
         Ok(cpu)
+    }
+
+    /// Stops a server that [`counted`](Self::counted) has started. Returns how many instructions it took in all.
+    pub fn stop_counting(mut self) -> io::Result<u64> {
+        if !Command::new("kill").arg(self.child.id().to_string()).status()?.success() || !self.child.wait()?.success() {
+            return Err(io::Error::other("the server did not end in good order"));
+        }
+        let said = fs::read_to_string(self.directory.join("stderr"))?;
+        let count = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+        count.ok_or_else(|| io::Error::other(format!("valgrind said no count: {said}")))
     }
 
     /// How many bytes it has logged.

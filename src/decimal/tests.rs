@@ -43,19 +43,19 @@ fn digits_give_the_same_number_one_by_one_and_eight_at_once() {
 }
 
 #[test]
-fn eight_bytes_are_a_number_only_if_all_of_them_are_digits() {
+fn a_word_gives_the_digits_before_the_first_byte_that_is_none() {
     for digit in b'0'..=b'9' {
         for place in 0..8 {
             for byte in 0..=u8::MAX {
                 let mut chunk = [digit; 8];
                 chunk[place] = byte;
-                let number = str::from_utf8(&chunk).ok().filter(|_| byte.is_ascii_digit());
-                assert_eq!(eight_digits(&chunk), number.map(|text| text.parse().unwrap()), "{chunk:?}");
+                let count = chunk.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let value = chunk[..count].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
+                assert_eq!(leading_digits(u64::from_le_bytes(chunk)), (value, count), "{chunk:?}");
             }
         }
     }
-    assert_eq!(eight_digits(b"12345678"), Some(12_345_678));
-    assert_eq!(eight_digits(b"1234567"), None);
+    assert_eq!(leading_digits(u64::from_le_bytes(*b"12345678")), (12_345_678, 8));
 }
 
 #[test]

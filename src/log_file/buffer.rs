@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime};
 /// The number of bytes at which the writer writes without waiting for more.
 pub(super) const BATCH: usize = 256 * 1024;
 
+/// The part of a stamp that stays the same for a second.
+const DATE_AND_SECOND: &str = "2026-11-22 14:27:00";
+
 /// The log of the process, which the lines of connections go to.
 pub(super) static INSTALLED: OnceLock<Arc<LogBuffer>> = OnceLock::new();
 
@@ -37,8 +40,9 @@ pub(super) struct Contents {
     /// The writer is to open the file again after this many bytes of the buffer.
     pub(super) reopen: Option<usize>,
     pub(super) finished: bool,
-    /// The second that `stamp` is for: the date is formatted once a second, not once a line.
-    second: u64,
+    /// The time that `stamp` is for. The lines of one callback have the same time, and the date is formatted once a
+    /// second.
+    time: Duration,
     stamp: String,
 }
 
@@ -118,16 +122,11 @@ impl LogBuffer {
 impl Contents {
     /// Appends a line with a time since 1970.
     pub(super) fn push_line(&mut self, time: Duration, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.second != time.as_secs() || self.stamp.is_empty() {
-            self.second = time.as_secs();
-            let second = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second);
-            let mut stamp = humantime::format_rfc3339_seconds(second).to_string();
-            stamp.truncate("2026-11-22T14:27:00".len());
-            self.stamp = stamp.replace('T', " ");
+        if self.time != time || self.stamp.is_empty() {
+            self.set_stamp(time);
         }
         let buffer = &mut self.buffer;
         buffer.extend_from_slice(self.stamp.as_bytes());
-        push_micros(buffer, time.subsec_micros());
         buffer.extend_from_slice(match level {
             Level::Error => b"Z ERROR ",
             Level::Warn => b"Z WARN  ",
@@ -137,6 +136,17 @@ impl Contents {
         });
         write(buffer);
         buffer.push(b'\n');
+    }
+
+    /// Makes the stamp of this time: `2026-11-22 14:27:00.014450`.
+    fn set_stamp(&mut self, time: Duration) {
+        if self.time.as_secs() != time.as_secs() || self.stamp.is_empty() {
+            let second = SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs());
+            self.stamp = humantime::format_rfc3339_seconds(second).to_string().replace('T', " ");
+        }
+        self.time = time;
+        self.stamp.truncate(DATE_AND_SECOND.len());
+        push_micros(&mut self.stamp, time.subsec_micros());
     }
 }
 
@@ -152,9 +162,9 @@ pub(super) fn make_harmless(buffer: &mut Vec<u8>, start: usize) {
 }
 
 /// `.014450`
-fn push_micros(buffer: &mut Vec<u8>, micros: u32) {
-    buffer.push(b'.');
+fn push_micros(stamp: &mut String, micros: u32) {
+    stamp.push('.');
     for unit in [100_000, 10_000, 1_000, 100, 10, 1] {
-        buffer.push(b'0' + (micros / unit % 10) as u8);
+        stamp.push(char::from(b'0' + (micros / unit % 10) as u8));
     }
 }

@@ -38,8 +38,8 @@ impl Book {
         Ok(())
     }
 
-    /// Counts the acknowledged versions that no running server holds. Such a version may be forgotten, or lost with every
-    /// server that held it; but no running server may have heard it and dropped it.
+    /// Counts the acknowledged versions that no running server holds. Such a version may be forgotten, or lost with
+    /// every server that held it; but no running server may have heard it and dropped it.
     pub(crate) fn check_acknowledged(&self) {
         let inner = &mut *self.inner.borrow_mut();
         let client = |version: Version| inner.versions[version].client;
