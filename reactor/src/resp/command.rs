@@ -8,7 +8,7 @@
 //! The count stands first and is known last, so it is written when the command is sent. A long argument is not copied
 //! into the buffer: the transport copies it once, from where it is.
 //!
-//! Next: `../producers/mod.rs`, sources that write no faster than the peer reads.
+//! Next: `client/mod.rs`, the client on top of all this.
 
 use super::error::CrossSlotError;
 use super::slot::slot_of;
@@ -121,7 +121,19 @@ impl<'a> Command<'a> {
 
     /// Its name, as the program wrote it.
     pub fn name(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.encoded[self.name.clone()])
+        String::from_utf8_lossy(self.name_bytes())
+    }
+
+    pub(super) fn name_bytes(&self) -> &[u8] {
+        &self.encoded[self.name.clone()]
+    }
+
+    /// The first argument, if it is a short one: the name of a subcommand.
+    pub(super) fn second_word(&self) -> Option<&[u8]> {
+        let rest = self.encoded.get(self.name.end + 2..)?;
+        let end = memchr::memchr(b'\n', rest)?;
+        let length: usize = std::str::from_utf8(rest.get(1..end.checked_sub(1)?)?).ok()?.parse().ok()?;
+        rest.get(end + 1..)?.get(..length)
     }
 
     /// The slot of its keys; `None` if no argument was marked as a [`key`](Command::key).
@@ -156,7 +168,7 @@ impl<'a> Command<'a> {
     }
 
     /// Calls `take` with each piece of what is sent, in order.
-    fn each_piece(&self, mut take: impl FnMut(&[u8])) {
+    pub(super) fn each_piece(&self, mut take: impl FnMut(&[u8])) {
         let mut head = Head::default();
         take(head.of(self.count));
         let mut from = 0;

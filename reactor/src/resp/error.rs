@@ -3,11 +3,12 @@
 //!
 //! Next: `parser.rs`, from bytes to values.
 
+use crate::error::debug_is_display;
 use std::fmt;
 
 /// Why bytes are not a reply, or not one that we take. Whose fault it is: the server's, or that of something between it
 /// and us; for the four limits perhaps our own, because [`ReplyLimits`](super::ReplyLimits) are ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplyError {
     /// A value begins with a byte that is not the sign of a type.
@@ -77,7 +78,7 @@ impl std::error::Error for ReplyError {}
 /// assert_eq!(error.code(), "WRONGTYPE");
 /// assert!(error.message().starts_with("Operation"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ServerError(Box<str>);
 
 impl ServerError {
@@ -125,7 +126,7 @@ impl std::error::Error for ServerError {}
 
 /// The keys of a command are in different slots of a cluster. Keys with the same hash tag never are: see
 /// [`slot_of`](super::slot_of).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CrossSlotError {
     /// The slot of the first key.
     pub slot: u16,
@@ -140,3 +141,5 @@ impl fmt::Display for CrossSlotError {
 }
 
 impl std::error::Error for CrossSlotError {}
+
+debug_is_display!(ReplyError, ServerError, CrossSlotError);
