@@ -81,42 +81,45 @@ pub(super) struct Inner {
 
 impl Inner {
     /// With a registry, one that carries the subscriptions of another client.
+    #[track_caller]
     pub(super) fn new(reactor: &Reactor, destination: Destination, registry: Option<Rc<Registry>>) -> Rc<Inner> {
-        Rc::new_cyclic(|this: &Weak<Inner>| {
-            let (of_build, of_login) = (this.clone(), this.clone());
-            let service = ClientService::prepared(
-                reactor,
-                destination,
-                move |_peer| super::connection::Connection::new(of_build.clone()),
-                move |transport| match of_login.upgrade() {
-                    Some(inner) => inner.login(transport),
-                    None => deferred::fail(ServiceError::Stopped),
-                },
-            );
-            Inner {
-                this: this.clone(),
-                reactor: reactor.weak(),
-                service: RefCell::new(service),
-                settings: RefCell::default(),
-                pipeline: RefCell::default(),
-                transport: RefCell::new(None),
-                is_ready: Cell::new(false),
-                is_resp3: Cell::new(false),
-                is_companion: registry.is_some(),
-                companion: RefCell::new(None),
-                registry: registry.unwrap_or_default(),
-                tracking: RefCell::new(None),
-                layer: RefCell::new(None),
-                quiet_since: Cell::new(reactor.now()),
-                timer: RefCell::new(None),
-                heartbeat: RefCell::new(None),
-                ending: RefCell::new(None),
-                has_stopped: Cell::new(false),
-                is_watching: Cell::new(false),
-                room: RefCell::default(),
-                has_handles: Cell::new(true),
-            }
-        })
+        // Filled in below. The service is made here, where the caller's place is known.
+        let client: Rc<RefCell<Weak<Inner>>> = Rc::default();
+        let (of_build, of_login) = (client.clone(), client.clone());
+        let service = ClientService::prepared(
+            reactor,
+            destination,
+            move |_peer| super::connection::Connection::new(of_build.borrow().clone()),
+            move |transport| match of_login.borrow().upgrade() {
+                Some(inner) => inner.login(transport),
+                None => deferred::fail(ServiceError::Stopped),
+            },
+        );
+        let inner = Rc::new_cyclic(|this: &Weak<Inner>| Inner {
+            this: this.clone(),
+            reactor: reactor.weak(),
+            service: RefCell::new(service),
+            settings: RefCell::default(),
+            pipeline: RefCell::default(),
+            transport: RefCell::new(None),
+            is_ready: Cell::new(false),
+            is_resp3: Cell::new(false),
+            is_companion: registry.is_some(),
+            companion: RefCell::new(None),
+            registry: registry.unwrap_or_default(),
+            tracking: RefCell::new(None),
+            layer: RefCell::new(None),
+            quiet_since: Cell::new(reactor.now()),
+            timer: RefCell::new(None),
+            heartbeat: RefCell::new(None),
+            ending: RefCell::new(None),
+            has_stopped: Cell::new(false),
+            is_watching: Cell::new(false),
+            room: RefCell::default(),
+            has_handles: Cell::new(true),
+        });
+        *client.borrow_mut() = Rc::downgrade(&inner);
+        inner
     }
 
     pub(super) fn settings(&self) -> Rc<ClientSettings> {
