@@ -17,6 +17,7 @@ Options
   --path          with --ladder: only the callbacks that ran, a line each: NAME ok VALUE, or NAME err ERROR
   --deferred N    with --ladder: only Deferred N, and what stands inside it
   --request N     with --ladder: all that has to do with Deferred N
+  --svg           as a picture
   -o FILE         writes to FILE
   --help
 
@@ -43,6 +44,7 @@ pub(crate) enum View {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Form {
     Text,
+    Svg,
 }
 
 /// Reads the arguments. `None` if they ask for help.
@@ -64,6 +66,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         match text.as_str() {
             "--help" | "-h" => return Ok(None),
             "--ladder" => command.view = View::Ladder,
+            "--svg" => command.form = Form::Svg,
             "--path" => command.path = true,
             "--deferred" => command.deferred = Some(number(&value()?)?),
             "--request" => command.request = Some(number(&value()?)?),

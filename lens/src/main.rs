@@ -75,5 +75,6 @@ fn ladder(command: &Command, model: &Model) -> Result<String, String> {
     Ok(match command.form {
         _ if command.path => ladders.path().iter().map(|step| format!("{step}\n")).collect(),
         Form::Text => ladders.to_text(),
+        Form::Svg => ladders.to_svg(),
     })
 }

@@ -9,5 +9,7 @@
 //! Next: `words.rs`, times and texts for a person.
 
 pub mod ladder;
+mod ladder_svg;
 mod ladder_text;
+mod svg;
 pub(crate) mod words;

@@ -308,8 +308,21 @@ impl<T: 'static> Head<T> {
             return self.drop_and_run(stop, result);
         }
         if around::may_have_trace() {
-            self.tell_fired(&result);
+            return self.tell_and_run(result);
         }
+        self.run(result);
+    }
+
+    /// The same while somebody may listen. By value, so that the usual path need not keep the result in memory.
+    #[cold]
+    #[inline(never)]
+    fn tell_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
+        self.tell_fired(&result);
+        self.run(result);
+    }
+
+    #[inline(always)]
+    fn run(self: &Rc<Self>, result: Result<T, Failure>) {
         if self.gate.is_paused() {
             return hold_back(&self.gate, self.clone(), result);
         }

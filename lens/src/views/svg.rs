@@ -1,0 +1,158 @@
+//! [`Svg`]: a picture made of a few shapes. Colours are classes, so that one sheet of styles serves light and dark.
+//!
+//! A shape may say at which event it appears (`data-at`): the page of HTML steps through a picture with that.
+//!
+//! Next: `ladder_svg.rs`.
+
+use std::fmt::Write;
+
+/// The styles of all pictures. A reader without them still sees lines and texts.
+pub(crate) const STYLE: &str = "\
+svg{--ink:#1c2430;--soft:#6b7686;--faint:#c9d1dc;--paper:#fff;--ok:#14804a;--err:#c0332b;--hot:#d9480f;--cool:#2563a8;--fill:#eef2f7;\
+font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:13px;background:var(--paper)}\
+@media(prefers-color-scheme:dark){svg:not(.light){--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;\
+--hot:#ff9a57;--cool:#79b8ff;--fill:#1d2530}}\
+svg.dark{--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;--hot:#ff9a57;--cool:#79b8ff;--fill:#1d2530}\
+text{fill:var(--ink);white-space:pre}.soft{fill:var(--soft)}.title{font-weight:700}.small{font-size:11px}\
+.line{stroke:var(--faint);stroke-width:1.5;fill:none}.dash{stroke:var(--faint);stroke-width:1.5;stroke-dasharray:2 4;fill:none}\
+.ok{stroke:var(--ok);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\
+.err{stroke:var(--err);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\
+.box{fill:var(--paper);stroke:var(--faint);stroke-width:1.5}.okbox{fill:var(--ok);stroke:var(--ok)}.errbox{fill:var(--err);stroke:var(--err)}\
+.okt{fill:var(--ok)}.errt{fill:var(--err)}.hott{fill:var(--hot);font-weight:700}.inbox{fill:#fff;font-weight:700;text-anchor:middle}\
+.frame{fill:var(--fill);stroke:var(--faint);stroke-width:1}.hot{fill:var(--hot)}.cool{fill:var(--cool)}.bar{fill:var(--faint)}\
+.hotline{stroke:var(--hot);stroke-width:2;fill:none}.coolline{stroke:var(--cool);stroke-width:1.6;fill:none}\
+.mid{text-anchor:middle}.end{text-anchor:end}.late{opacity:.18}";
+
+/// A picture.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Svg {
+    body: String,
+    width: i64,
+    height: i64,
+}
+
+impl Svg {
+    /// An empty picture.
+    pub(crate) fn new() -> Svg {
+        Svg::default()
+    }
+
+    fn reach(&mut self, x: i64, y: i64) {
+        self.width = self.width.max(x);
+        self.height = self.height.max(y);
+    }
+
+    /// Makes it at least so large.
+    pub(crate) fn room(&mut self, x: i64, y: i64) {
+        self.reach(x, y);
+    }
+
+    /// What is drawn until `end` belongs to one event.
+    pub(crate) fn begin(&mut self, at: Option<usize>) {
+        self.body.push_str("<g");
+        if let Some(at) = at {
+            let _ = write!(self.body, " data-at=\"{at}\"");
+        }
+        self.body.push('>');
+    }
+
+    /// Ends what `begin` has begun.
+    pub(crate) fn end(&mut self) {
+        self.body.push_str("</g>\n");
+    }
+
+    /// A line through these points.
+    pub(crate) fn line(&mut self, class: &str, points: &[(i64, i64)]) {
+        let list: Vec<_> = points.iter().map(|(x, y)| format!("{x},{y}")).collect();
+        let _ = write!(self.body, "<polyline class=\"{class}\" points=\"{}\"/>", list.join(" "));
+        points.iter().for_each(|(x, y)| self.reach(x + 4, y + 4));
+    }
+
+    /// A rectangle.
+    pub(crate) fn rect(&mut self, class: &str, (x, y): (i64, i64), (width, height): (i64, i64)) {
+        let _ = write!(
+            self.body,
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"3\"/>"
+        );
+        self.reach(x + width + 4, y + height + 4);
+    }
+
+    /// A dot.
+    pub(crate) fn dot(&mut self, class: &str, (x, y): (i64, i64), radius: i64) {
+        let _ = write!(self.body, "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>");
+        self.reach(x + radius, y + radius);
+    }
+
+    /// A text; `y` is its base line.
+    pub(crate) fn text(&mut self, class: &str, (x, y): (i64, i64), text: &str) {
+        let _ = write!(self.body, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", escaped(text));
+        let wide = if class.contains("mid") || class.contains("end") || class.contains("inbox") {
+            0
+        } else {
+            width_of(text, class)
+        };
+        self.reach(x + wide + 8, y + 6);
+    }
+
+    /// A place in the source, as a link that the page of HTML follows.
+    pub(crate) fn place(&mut self, class: &str, (x, y): (i64, i64), place: &str, shown: &str) {
+        if place.is_empty() {
+            return;
+        }
+        let _ = write!(self.body, "<a href=\"#{}\" data-place=\"{0}\">", escaped(place));
+        self.text(class, (x, y), shown);
+        self.body.push_str("</a>");
+    }
+
+    /// A hint that a mouse brings up over what was drawn in this group.
+    pub(crate) fn hint(&mut self, text: &str) {
+        let _ = write!(self.body, "<title>{}</title>", escaped(text));
+    }
+
+    /// The size in pixels.
+    pub(crate) fn size(&self) -> (i64, i64) {
+        (self.width + 12, self.height + 12)
+    }
+
+    /// As an element of a page, which has the styles.
+    pub(crate) fn element(&self, label: &str) -> String {
+        let (width, height) = self.size();
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+             height=\"{height}\">{}</svg>",
+            escaped(label),
+            self.body
+        )
+    }
+
+    /// As a file of its own.
+    pub(crate) fn file(&self, label: &str) -> String {
+        let styled = format!("<style>{STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>");
+        let element = self.element(label);
+        let end = element.find('>').map_or(0, |at| at + 1);
+        format!("{}{styled}\n{}\n", &element[..end], &element[end..])
+    }
+}
+
+/// The width of a text in pixels: the letters of these fonts are some 0.6 of their height wide.
+pub(crate) fn width_of(text: &str, class: &str) -> i64 {
+    let letter = if class.contains("small") { 6.7 } else { 7.9 };
+    (text.chars().count() as f64 * letter) as i64
+}
+
+/// A text that stands for itself in XML.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // No control character may stand in XML, but for these.
+            control if control.is_control() && !matches!(control, '\t' | '\n') => out.push('\u{fffd}'),
+            other => out.push(other),
+        }
+    }
+    out
+}
