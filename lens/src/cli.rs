@@ -12,12 +12,21 @@ A program writes a trace with REACTOR_TRACE=FILE; docs/trace.md says what it has
 
 Views; without one, the verdict: sentences about what is wrong
   --ladder        Deferreds: the callbacks of each chain, and the path that was taken
+  --loop          turns of the loop: what it was at, what held it, and what that kept waiting
+  --wire          what went over the network, and which callback it became
+  --waits         what waits for what: Deferreds, delayed calls, connections
 
 Options
   --path          with --ladder: only the callbacks that ran, a line each: NAME ok VALUE, or NAME err ERROR
   --deferred N    with --ladder: only Deferred N, and what stands inside it
   --request N     with --ladder: all that has to do with Deferred N
+  --turns A..B    with --loop: only these turns; a single one (A..A) with each of its steps
+  --socket N      with --wire: only connection N
+  --host NAME     with --loop: the loop of this host; with --wire: only the hosts named
+  --at N          with --waits: after N events; without it, at the end
   --svg           as a picture
+  --html          everything on one page of HTML, to step through
+  --source DIR    with --html: shows the lines of the program, from the files in DIR
   -o FILE         writes to FILE
   --help
 
@@ -32,6 +41,11 @@ pub(crate) struct Command {
     pub(crate) path: bool,
     pub(crate) deferred: Option<u64>,
     pub(crate) request: Option<u64>,
+    pub(crate) turns: Option<(u64, u64)>,
+    pub(crate) socket: Option<u64>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) at: Option<usize>,
+    pub(crate) source: Option<PathBuf>,
     pub(crate) output: Option<PathBuf>,
 }
 
@@ -39,6 +53,10 @@ pub(crate) struct Command {
 pub(crate) enum View {
     Verdict,
     Ladder,
+    Page,
+    Loop,
+    Wire,
+    Waits,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,6 +76,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         path: false,
         deferred: None,
         request: None,
+        turns: None,
+        socket: None,
+        hosts: Vec::new(),
+        at: None,
+        source: None,
         output: None,
     };
     while let Some(argument) = arguments.next() {
@@ -67,6 +90,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "--help" | "-h" => return Ok(None),
             "--ladder" => command.view = View::Ladder,
             "--svg" => command.form = Form::Svg,
+            "--html" => command.view = View::Page,
+            "--source" => command.source = Some(value()?.into()),
+            "--loop" => command.view = View::Loop,
+            "--wire" => command.view = View::Wire,
+            "--waits" => command.view = View::Waits,
+            "--turns" => command.turns = Some(range(&value()?)?),
+            "--socket" => command.socket = Some(number(&value()?)?),
+            "--host" => command.hosts.push(value()?.to_string_lossy().into_owned()),
+            "--at" => command.at = Some(number(&value()?)? as usize),
             "--path" => command.path = true,
             "--deferred" => command.deferred = Some(number(&value()?)?),
             "--request" => command.request = Some(number(&value()?)?),
@@ -86,6 +118,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
 fn number(value: &OsString) -> Result<u64, String> {
     let text = value.to_string_lossy();
     text.parse().map_err(|_| format!("{text} is not a number"))
+}
+
+/// `3..7`, both ends included.
+fn range(value: &OsString) -> Result<(u64, u64), String> {
+    let text = value.to_string_lossy();
+    let (from, to) = text.split_once("..").ok_or(format!("{text} is not a range such as 3..7"))?;
+    Ok((number(&from.into())?, number(&to.into())?))
 }
 
 #[cfg(test)]
@@ -111,6 +150,7 @@ mod tests {
             ("a --color", "unknown option --color"),
             ("a --ladder --deferred", "needs a value"),
             ("a --ladder --deferred x", "x is not a number"),
+            ("a --loop --turns 3", "3 is not a range"),
             ("a --path", "--path is for --ladder"),
         ] {
             let refusal = parsed(arguments).unwrap_err();

@@ -8,6 +8,10 @@ mod cli;
 use cli::{Command, Form, View};
 use lens::trace::Trace;
 use lens::views::ladder::Ladders;
+use lens::views::loop_view::LoopView;
+use lens::views::page::page;
+use lens::views::waits::Waits;
+use lens::views::wire::Wire;
 use lens::{Model, verdict::Verdict};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
@@ -50,6 +54,17 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             (verdict.to_text(), code)
         }
         View::Ladder => (ladder(command, &model)?, ExitCode::SUCCESS),
+        View::Page => {
+            let source = |file: &str| fs::read_to_string(command.source.as_ref()?.join(file)).ok();
+            let title = command.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (page(&model, &title, source), ExitCode::SUCCESS)
+        }
+        View::Loop => (turns(command, &model)?, ExitCode::SUCCESS),
+        View::Wire => (wire(command, &model)?, ExitCode::SUCCESS),
+        View::Waits => {
+            let waits = Waits::after(&model, command.at.unwrap_or(usize::MAX));
+            (in_form(command, || waits.to_text(), || waits.to_svg()), ExitCode::SUCCESS)
+        }
     };
     match &command.output {
         Some(path) => fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?,
@@ -74,7 +89,43 @@ fn ladder(command: &Command, model: &Model) -> Result<String, String> {
     };
     Ok(match command.form {
         _ if command.path => ladders.path().iter().map(|step| format!("{step}\n")).collect(),
-        Form::Text => ladders.to_text(),
-        Form::Svg => ladders.to_svg(),
+        _ => in_form(command, || ladders.to_text(), || ladders.to_svg()),
     })
+}
+
+fn in_form(command: &Command, text: impl FnOnce() -> String, svg: impl FnOnce() -> String) -> String {
+    match command.form {
+        Form::Text => text(),
+        Form::Svg => svg(),
+    }
+}
+
+fn turns(command: &Command, model: &Model) -> Result<String, String> {
+    let host = match &command.hosts[..] {
+        [] => model.turns.turns.first().map_or("", |turn| &turn.host),
+        [host] => host,
+        _ => return Err("one --host at a time for --loop".to_owned()),
+    };
+    if !model.hosts().contains(&host) {
+        return Err(format!("there is no host {host} in this trace"));
+    }
+    let view = LoopView::new(model, host, command.turns);
+    Ok(in_form(command, || view.to_text(), || view.to_svg()))
+}
+
+fn wire(command: &Command, model: &Model) -> Result<String, String> {
+    let is_world = model.events.iter().any(|event| event.kind == "network");
+    let wire = match command.socket {
+        None if is_world => Wire::of_world(model, &command.hosts),
+        chosen => {
+            let host = command.hosts.first().map_or("", String::as_str);
+            let connections = model.sockets.sockets.iter().filter(|socket| socket.connected.is_some());
+            let busiest = connections.max_by_key(|socket| socket.read + socket.sent).map(|socket| socket.number);
+            let number = chosen.or(busiest).ok_or("there is no connection in this trace")?;
+            let socket =
+                model.sockets.get(host, number).ok_or(format!("there is no connection {number} in this trace"))?;
+            Wire::of_socket(model, socket)
+        }
+    };
+    Ok(in_form(command, || wire.to_text(), || wire.to_svg()))
 }

@@ -157,17 +157,24 @@ fn held(model: &Model) -> Vec<Finding> {
     let outermost = model.turns.callbacks.iter().filter(|callback| callback.outer.is_none() && callback.took > SLOW);
     outermost
         .map(|callback| {
-            let (what, took) = (who(callback), words::time(callback.took));
             let mut details = victims(model, callback);
-            let sentence = match details.is_empty() {
-                true => format!("{what} held the loop for {took}. Nothing else waited meanwhile."),
-                false => format!("{what} held the loop for {took}. Meanwhile these waited:"),
-            };
+            let waited = if details.is_empty() { "Nothing else waited meanwhile." } else { "Meanwhile these waited:" };
+            let sentence = format!("{} {waited}", sentence(callback));
             details.extend(slow_steps(model, callback));
             let place = callback.place.clone();
             Finding { about: About::Held, sentence, details, place, took: callback.took, at: callback.at }
         })
         .collect()
+}
+
+/// The same, with the time first: for a line that may be cut.
+pub(crate) fn headline(callback: &Callback) -> String {
+    format!("{} held by {}", words::time(callback.took), who(callback))
+}
+
+/// That it held the loop.
+fn sentence(callback: &Callback) -> String {
+    format!("{} held the loop for {}.", who(callback), words::time(callback.took))
 }
 
 fn who(callback: &Callback) -> String {
@@ -198,7 +205,7 @@ fn slow_steps(model: &Model, callback: &Callback) -> Vec<String> {
 }
 
 /// What waited while a callback held the loop: timers that became due, sockets that became ready.
-fn victims(model: &Model, callback: &Callback) -> Vec<String> {
+pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
     let (begin, end) = (callback.begin, callback.begin + callback.took);
     let mut lines = Vec::new();
     let mut late: Vec<(u64, &str)> = Vec::new();

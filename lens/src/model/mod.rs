@@ -9,6 +9,7 @@ mod sockets;
 mod turns;
 
 pub use chains::{Chain, ChainEvent, Chains, Happened, Passed, Run, Side, Step, StepState};
+pub(crate) use sockets::short;
 pub use sockets::{Arrow, Socket, Sockets, Timer, Timers};
 pub use turns::{Call, Callback, Turn, Turns};
 

@@ -131,6 +131,12 @@ impl Turns {
     }
 
     fn begin_turn(&mut self, at: usize, event: &Event) {
+        // A simulated host waits between its turns: its driver's wait takes no time.
+        let before = self.turns.iter().rev().find(|turn| turn.host == event.host && turn.number + 1 == event.turn);
+        let waited = match before {
+            Some(before) if !event.host.is_empty() => event.ns.saturating_sub(before.end),
+            _ => 0,
+        };
         self.current.insert(event.host.clone(), self.turns.len());
         self.turns.push(Turn {
             host: event.host.clone(),
@@ -138,7 +144,7 @@ impl Turns {
             begin: event.ns,
             end: event.ns,
             waits_for: event.text("waits_for").to_owned(),
-            waited: 0,
+            waited,
             woke: event.ns,
             callbacks: Vec::new(),
             calls: Vec::new(),
@@ -151,7 +157,7 @@ impl Turns {
         if event.text("call") == "poll"
             && let Some(turn) = turn
         {
-            self.turns[turn].waited = event.number("took_ns").unwrap_or(0);
+            self.turns[turn].waited += event.number("took_ns").unwrap_or(0);
             self.turns[turn].woke = event.ns;
         } else if let Some(turn) = turn {
             self.turns[turn].calls.push(self.calls.len());

@@ -11,5 +11,9 @@
 pub mod ladder;
 mod ladder_svg;
 mod ladder_text;
+pub mod loop_view;
+pub mod page;
 mod svg;
+pub mod waits;
+pub mod wire;
 pub(crate) mod words;

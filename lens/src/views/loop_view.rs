@@ -1,0 +1,343 @@
+//! [`LoopView`]: turns as columns, and what each was at: waiting, phases, calls to the system, callbacks, delayed calls. What
+//! held the loop is marked, and what it kept waiting.
+//!
+//! A column stands for one turn, or for several if there are many: from an hour to one turn, it is the same view.
+//!
+//! Next: `wire.rs`, the bytes.
+
+use super::svg::Svg;
+use super::words;
+use crate::model::{Callback, Model, Turn};
+use crate::verdict::{self, SLOW};
+use std::fmt::Write;
+
+/// Maximum number of columns.
+pub const MAX_COLUMNS: usize = 60;
+
+/// The phases of a turn, in their order, with a letter for each.
+const PHASES: [(&str, char); 6] =
+    [("wait", 'w'), ("events", 'e'), ("calls", 'c'), ("timers", 't'), ("flush", 'f'), ("ends", 'x')];
+
+/// Turns of one loop.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LoopView {
+    /// The host; empty for a real program.
+    pub host: String,
+    /// From left to right.
+    pub columns: Vec<Column>,
+    /// The callbacks that held the loop, and what waited.
+    pub held: Vec<(String, Vec<String>)>,
+    /// Each step of the turn, if it is only one.
+    pub steps: Vec<(u64, usize, String)>,
+}
+
+/// A column: one turn, or several.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Column {
+    /// The first turn.
+    pub first: u64,
+    /// The last one.
+    pub last: u64,
+    /// When the first began.
+    pub begin: u64,
+    /// When the last ended.
+    pub end: u64,
+    /// How long they waited in all.
+    pub waited: u64,
+    /// How long their callbacks took in all.
+    pub busy: u64,
+    /// The phases in which something happened.
+    pub phases: Vec<&'static str>,
+    /// Number of calls to the system, without the waits.
+    pub calls: usize,
+    /// Number of callbacks.
+    pub callbacks: usize,
+    /// How long the longest callback took.
+    pub longest: u64,
+    /// What the longest callback was.
+    pub longest_words: String,
+    /// Number of delayed calls.
+    pub timers: usize,
+    /// How late the latest of them was.
+    pub latest: u64,
+    /// Number of timers and sockets that a callback kept waiting.
+    pub victims: usize,
+    /// The event that begins it.
+    pub at: usize,
+}
+
+impl LoopView {
+    /// These turns of the loop of `host`: all of them if no range is given.
+    pub fn new(model: &Model, host: &str, range: Option<(u64, u64)>) -> LoopView {
+        let is_shown =
+            |turn: &&Turn| turn.host == host && range.is_none_or(|(from, to)| (from..=to).contains(&turn.number));
+        let turns: Vec<&Turn> = model.turns.turns.iter().filter(is_shown).collect();
+        let each = turns.len().div_ceil(MAX_COLUMNS).max(1);
+        let columns: Vec<Column> = turns.chunks(each).map(|turns| Column::of(model, turns)).collect();
+        let shown = turns.iter().flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
+        let slow = shown.filter(|callback| is_slow(callback));
+        let held = slow.map(|callback| (verdict::headline(callback), verdict::victims(model, callback))).collect();
+        let steps = if let [turn] = turns[..] { steps(model, turn) } else { Vec::new() };
+        LoopView { host: host.to_owned(), columns, held, steps }
+    }
+
+    /// As text of 80 columns.
+    pub fn to_text(&self) -> String {
+        let (Some(first), Some(last)) = (self.columns.first(), self.columns.last()) else {
+            return "No turn of a loop is in this trace.\n".to_owned();
+        };
+        let host = if self.host.is_empty() { String::new() } else { format!("{}: ", self.host) };
+        let mut out = format!(
+            "{host}turns {} to {}, {} to {}",
+            first.first,
+            last.last,
+            words::time(first.begin),
+            words::time(last.end)
+        );
+        if self.columns.iter().any(|column| column.first != column.last) {
+            let _ = write!(out, "; a column is {} turns", first.last - first.first + 1);
+        }
+        out.push_str("\n\n");
+        let mut lane = |name: &str, legend: &str, cell: &dyn Fn(&Column) -> char| {
+            let cells: String = self.columns.iter().map(cell).collect();
+            let _ = writeln!(out, "{:>10} {cells}", name);
+            if !legend.is_empty() {
+                let _ = writeln!(out, "{:>10} {legend}", "");
+            }
+        };
+        lane("waiting", "", &|column| level(column.waited, column.end - column.begin));
+        for (phase, letter) in &PHASES[1..] {
+            lane(phase, "", &|column| if column.phases.contains(phase) { *letter } else { '·' });
+        }
+        lane("kernel", "", &|column| digit(column.calls));
+        lane("callbacks", "", &|column| digit(column.callbacks));
+        lane("longest", "", &|column| duration_mark(column.longest));
+        lane("timers", "", &|column| digit(column.timers));
+        lane("late", "", &|column| duration_mark(column.latest));
+        lane("kept", "", &|column| if column.victims > 0 { '!' } else { '·' });
+        out.push_str(
+            "\nwaiting: share of the time. Numbers: how many, + from 10 on.\n\
+             longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.\n",
+        );
+        for (sentence, victims) in &self.held {
+            let _ = writeln!(out, "\n# {}", words::cut(sentence, 78));
+            victims.iter().for_each(|victim| {
+                let _ = writeln!(out, "  ! {}", words::cut(victim, 76));
+            });
+        }
+        if !self.steps.is_empty() {
+            out.push('\n');
+        }
+        for (ns, depth, text) in &self.steps {
+            let indent = "  ".repeat(*depth);
+            let _ = writeln!(
+                out,
+                "{:>10} {}",
+                format!("+{}", words::time(*ns)),
+                words::cut(&format!("{indent}{text}"), 68)
+            );
+        }
+        out
+    }
+
+    /// As a picture.
+    pub fn to_svg(&self) -> String {
+        self.drawing().file("turns of the loop")
+    }
+
+    pub(crate) fn drawing(&self) -> Svg {
+        const LEFT: i64 = 110;
+        let mut svg = Svg::new();
+        let wide = (960 / self.columns.len().max(1) as i64).clamp(16, 64);
+        let host = if self.host.is_empty() { "the loop".to_owned() } else { self.host.clone() };
+        svg.text("title", (12, 24), &host);
+        // The lanes, from top to bottom, and their heights.
+        let lanes =
+            [("waiting", 44), ("phases", 78), ("kernel", 50), ("callbacks", 90), ("timers", 44), ("kept waiting", 30)];
+        let mut tops = Vec::new();
+        let mut y = 60;
+        for (name, height) in lanes {
+            svg.text("soft small end", (LEFT - 12, y + height / 2 + 4), name);
+            svg.line("line", &[(LEFT, y + height), (LEFT + wide * self.columns.len() as i64, y + height)]);
+            tops.push((y, height));
+            y += height + 12;
+        }
+        let most = |of: &dyn Fn(&Column) -> u64| self.columns.iter().map(of).max().unwrap_or(0).max(1);
+        let (most_wait, most_calls) = (most(&|column| column.waited), most(&|column| column.calls as u64));
+        let most_long = most(&|column| column.longest).max(1_000_000);
+        for (index, column) in self.columns.iter().enumerate() {
+            let x = LEFT + index as i64 * wide;
+            svg.begin(Some(column.at));
+            svg.hint(&column.words());
+            let mut bar = |class: &str, lane: usize, part: u64, whole: u64| {
+                let (top, height) = tops[lane];
+                let tall = if part == 0 { 0 } else { (part as f64 / whole as f64 * height as f64).max(3.0) as i64 };
+                svg.rect(class, (x + 2, top + height - tall), (wide - 4, tall));
+            };
+            let is_held = column.longest > SLOW;
+            bar("bar", 0, column.waited, most_wait);
+            bar("cool", 2, column.calls as u64, most_calls);
+            bar(if is_held { "hot" } else { "cool" }, 3, column.longest, most_long);
+            for (row, (phase, _)) in PHASES.iter().enumerate() {
+                if column.phases.contains(phase) || *phase == "wait" {
+                    svg.rect(
+                        if *phase == "wait" { "bar" } else { "cool" },
+                        (x + 2, tops[1].0 + row as i64 * 13),
+                        (wide - 4, 10),
+                    );
+                }
+            }
+            if is_held {
+                svg.text("hott small mid", (x + wide / 2, tops[3].0 - 2), &words::time(column.longest));
+            }
+            for timer in 0..column.timers.min(4) as i64 {
+                let class = if column.latest > SLOW { "hot" } else { "cool" };
+                svg.dot(class, (x + wide / 2, tops[4].0 + 36 - timer * 10), 4);
+            }
+            if column.victims > 0 {
+                svg.text("hott mid", (x + wide / 2, tops[5].0 + 20), &format!("{}!", column.victims));
+            }
+            if index % (48 / wide + 1) as usize == 0 {
+                svg.text("soft small", (x + 2, 48), &column.first.to_string());
+            }
+            svg.end();
+        }
+        for (row, (phase, _)) in PHASES.iter().enumerate() {
+            let right = LEFT + wide * self.columns.len() as i64 + 8;
+            svg.text("soft small", (right, tops[1].0 + row as i64 * 13 + 10), phase);
+        }
+        svg.text("soft small", (LEFT + wide * self.columns.len() as i64 + 8, 48), "turn");
+        y += 10;
+        for (sentence, victims) in &self.held {
+            svg.text("hott", (12, y), &words::cut(sentence, 130));
+            for victim in victims {
+                y += 20;
+                svg.text("soft", (36, y), &words::cut(victim, 120));
+            }
+            y += 30;
+        }
+        for (ns, depth, text) in &self.steps {
+            svg.text("soft small end", (LEFT - 12, y), &format!("+{}", words::time(*ns)));
+            svg.text("small", (LEFT + *depth as i64 * 18, y), &words::cut(text, 130));
+            y += 17;
+        }
+        svg
+    }
+}
+
+impl Column {
+    fn of(model: &Model, turns: &[&Turn]) -> Column {
+        let (first, last) = (turns[0], turns[turns.len() - 1]);
+        let mut column = Column {
+            first: first.number,
+            last: last.number,
+            begin: first.begin,
+            end: last.end,
+            at: first.at,
+            ..Column::default()
+        };
+        for turn in turns {
+            column.waited += turn.waited;
+            column.calls += turn.calls.len();
+            for (phase, _) in PHASES {
+                if turn.phases.iter().any(|(name, _)| name == phase) && !column.phases.contains(&phase) {
+                    column.phases.push(phase);
+                }
+            }
+            for callback in turn.callbacks.iter().map(|index| &model.turns.callbacks[*index]) {
+                column.callbacks += 1;
+                column.timers += usize::from(callback.timer.is_some());
+                column.latest = column.latest.max(callback.late.unwrap_or(0));
+                if callback.outer.is_none() {
+                    column.busy += callback.took;
+                }
+                if callback.took > column.longest {
+                    column.longest = callback.took;
+                    column.longest_words.clone_from(&callback.words);
+                }
+                if is_slow(callback) {
+                    column.victims += verdict::victims(model, callback).len();
+                }
+            }
+        }
+        column
+    }
+
+    fn words(&self) -> String {
+        let turns = if self.first == self.last {
+            format!("turn {}", self.first)
+        } else {
+            format!("turns {}-{}", self.first, self.last)
+        };
+        let longest =
+            if self.longest_words.is_empty() { String::new() } else { format!("; longest: {}", self.longest_words) };
+        format!(
+            "{turns} at {}: waited {}, {}, {} taking {}{longest}",
+            words::time(self.begin),
+            words::time(self.waited),
+            words::count(self.calls, "call"),
+            words::count(self.callbacks, "callback"),
+            words::time(self.busy),
+        )
+    }
+}
+
+fn is_slow(callback: &Callback) -> bool {
+    callback.outer.is_none() && callback.took > SLOW
+}
+
+/// Everything in one turn, with the time since it began.
+fn steps(model: &Model, turn: &Turn) -> Vec<(u64, usize, String)> {
+    let events = model.events.iter().skip(turn.at).filter(|event| event.host == turn.host);
+    let mut depth = 0;
+    let mut steps = Vec::new();
+    for event in events.take_while(|event| event.turn == turn.number) {
+        let socket = event.number("socket").map(|socket| format!(" on {socket}")).unwrap_or_default();
+        let text = match event.kind.as_str() {
+            "phase" => format!("── {}", event.phase),
+            "call" => {
+                let failed = event.text("failed");
+                let outcome =
+                    if failed.is_empty() { event.number("done").unwrap_or(0).to_string() } else { failed.to_owned() };
+                format!("{}{socket}: {outcome}", event.text("call"))
+            }
+            "callback_begin" => event.text("words").to_owned(),
+            "callback_end" => {
+                depth -= usize::from(depth > 0);
+                format!("took {}", words::time(event.number("took_ns").unwrap_or(0)))
+            }
+            "turn_end" => "── the turn is over".to_owned(),
+            other => format!("{}{socket}", other.replace('_', " ")),
+        };
+        steps.push((event.ns - turn.begin.min(event.ns), depth, text));
+        depth += usize::from(event.kind == "callback_begin");
+        if event.kind == "turn_end" {
+            break;
+        }
+    }
+    steps
+}
+
+/// A share, as a block.
+fn level(part: u64, whole: u64) -> char {
+    const LEVELS: [char; 9] = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let share = if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    LEVELS[((share * 8.0).ceil() as usize).min(8)]
+}
+
+fn digit(count: usize) -> char {
+    match count {
+        0 => '·',
+        1..=9 => char::from(b'0' + count as u8),
+        _ => '+',
+    }
+}
+
+fn duration_mark(ns: u64) -> char {
+    match ns {
+        0..100_000 => '·',
+        100_000..1_000_000 => '-',
+        1_000_000..=SLOW => '=',
+        _ => '#',
+    }
+}

@@ -1,0 +1,282 @@
+//! The views: what each must show, in each of its forms.
+
+use lens::views::ladder::Ladders;
+use lens::views::loop_view::LoopView;
+use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
+use lens::views::waits::Waits;
+use lens::views::wire::{What, Wire};
+use lens::{Model, Trace};
+use reactor::sim::World;
+use reactor::trace::{Event, Trace as Stream};
+use reactor::{Protocol, Reactor, Settings, Transport};
+use std::cell::RefCell;
+use std::fs;
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// The lines of a trace.
+#[derive(Clone, Default)]
+struct Lines(Rc<RefCell<String>>);
+
+impl Lines {
+    fn stream(&self) -> Stream {
+        let lines = self.clone();
+        Stream::new(move |event: &Event<'_>| lines.0.borrow_mut().push_str(&(event.to_json() + "\n"))).show_values()
+    }
+
+    fn model(&self) -> Model {
+        Model::new(Trace::read(self.0.borrow().as_bytes()).unwrap())
+    }
+}
+
+/// A real loop in which a delayed call holds the others for 50 ms.
+fn blocked() -> Model {
+    let lines = Lines::default();
+    let mut settings = Settings::default();
+    settings.slow_callback = Duration::from_secs(3600);
+    let reactor = Reactor::traced(lines.stream(), settings).unwrap();
+    reactor.call_later(Duration::ZERO, || {
+        let begin = Instant::now();
+        while begin.elapsed() < 50 * MS {
+            std::hint::spin_loop();
+        }
+    });
+    let (done, is_done) = (Rc::new(RefCell::new(false)), Rc::new(RefCell::new(false)));
+    let late = is_done.clone();
+    reactor.call_later(10 * MS, move || *late.borrow_mut() = true);
+    while !*is_done.borrow() {
+        reactor.iterate(100 * MS).unwrap();
+    }
+    drop((reactor, done));
+    lines.model()
+}
+
+struct Echo;
+
+impl Protocol for Echo {
+    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
+        transport.write(data);
+    }
+}
+
+/// Writes 4000 bytes at once: the network cuts them.
+struct Talker;
+
+impl Protocol for Talker {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.write(&[b'x'; 4000]);
+    }
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
+
+/// Two hosts of a world, which send 4000 bytes there and back.
+fn world() -> Model {
+    let lines = Lines::default();
+    let world = World::new(1);
+    world.trace_to(lines.stream());
+    let server = world.host("server", |reactor| {
+        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
+    });
+    let address = format!("{}:7", server.address());
+    let _client = world.host("client", move |reactor| {
+        reactor.connect_tcp(&*address, |_peer| Talker);
+    });
+    world.run_for(Duration::from_secs(5));
+    drop(world);
+    lines.model()
+}
+
+#[track_caller]
+fn fits(text: &str) {
+    let long = text.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(long, None, "{text}");
+}
+
+#[test]
+fn the_loop_shows_what_held_it_and_what_waited_in_each_form() {
+    let model = blocked();
+    let view = LoopView::new(&model, "", None);
+    let text = view.to_text();
+    assert!(text.contains("held by the delayed call") && text.contains("! a timer,"), "{text}");
+    assert!(text.lines().any(|line| line.trim_start().starts_with("longest") && line.contains('#')), "{text}");
+    fits(&text);
+    for picture in [view.to_svg(), page(&model, "blocked", |_| None)] {
+        assert!(picture.contains("class=\"hot\"") && picture.contains("1!"), "no red bar, or no victim");
+        assert!(picture.contains("views.rs:"), "no line");
+    }
+}
+
+#[test]
+fn one_turn_is_shown_step_by_step() {
+    let model = blocked();
+    let held = model.turns.callbacks.iter().find(|callback| callback.took > 40_000_000).unwrap();
+    let text = LoopView::new(&model, "", Some((held.turn, held.turn))).to_text();
+    let steps: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with('+')).collect();
+    assert!(steps[0].contains("turn") && steps.last().unwrap().contains("the turn is over"), "{text}");
+    assert!(steps.iter().any(|line| line.contains("── timers")) && text.contains("poll:"), "{text}");
+    fits(&text);
+}
+
+#[test]
+fn many_turns_share_columns() {
+    let turn = |number: u64, kind: &str, ns: u64| {
+        format!("{{\"seq\":{ns},\"ns\":{ns},\"turn\":{number},\"phase\":\"wait\",\"kind\":\"{kind}\"}}\n")
+    };
+    let text: String =
+        (1..=1000).map(|number| turn(number, "turn", 2 * number) + &turn(number, "turn_end", 2 * number + 1)).collect();
+    let view = LoopView::new(&Model::new(Trace::read(text.as_bytes()).unwrap()), "", None);
+    assert!(view.columns.len() <= 60, "{}", view.columns.len());
+    assert_eq!((view.columns[0].first, view.columns.last().unwrap().last), (1, 1000));
+    fits(&view.to_text());
+}
+
+#[test]
+fn the_wire_shows_where_the_network_cut_the_bytes() {
+    let model = world();
+    let wire = Wire::of_world(&model, &[]);
+    assert_eq!(wire.lanes, ["server", "client"]);
+    let there: Vec<_> =
+        wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: false, .. })).collect();
+    let pieces: Vec<_> = there.iter().filter(|row| row.label.contains("4000")).collect();
+    assert!(pieces.len() >= 3, "4000 bytes in segments of 1460: {:?}", wire.rows);
+    assert!(pieces[0].label.contains("0..1460 first 1460 of 4000"), "{}", pieces[0].label);
+    assert!(pieces.last().unwrap().label.contains("..4000 last"), "{}", pieces.last().unwrap().label);
+    assert!(wire.rows.iter().any(|row| matches!(row.what, What::Callback(0)) && row.label == "Echo.data_received"));
+    fits(&wire.to_text());
+    assert!(wire.to_svg().contains("<title>"), "how long an arrow was under way");
+}
+
+#[test]
+fn the_wire_of_a_connection_has_the_reads_and_their_callbacks() {
+    let model = world();
+    let socket =
+        model.sockets.sockets.iter().find(|socket| socket.host == "server" && socket.connected.is_some()).unwrap();
+    assert_eq!((socket.read, socket.sent), (4000, 4000));
+    let wire = Wire::of_socket(&model, socket);
+    let reads = wire.rows.iter().filter(|row| row.label.starts_with("read ")).count();
+    let callbacks = wire.rows.iter().filter(|row| row.label.contains("data_received")).count();
+    assert!(reads >= 1 && callbacks >= 1, "{:?}", wire.rows);
+    fits(&wire.to_text());
+}
+
+#[test]
+fn what_waits_after_an_event_depends_on_that_number_alone() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (answer, firer) = reactor::Deferred::<u32>::new();
+        let page = reactor::deferred::succeed(1).add_callback(move |_| answer).add_callback(|n| Ok(n + 1));
+        firer.callback(2).unwrap();
+        assert_eq!(page.result(), Some(3));
+    });
+    let model = lines.model();
+    let count = model.events.len();
+    let on: Vec<_> = (0..=count).map(|after| Waits::after(&model, after)).collect();
+    let back: Vec<_> = (0..=count).rev().map(|after| Waits::after(&model, after)).collect();
+    assert!(on.iter().eq(back.iter().rev()));
+    let most = on.iter().map(|waits| waits.lines.len()).max();
+    assert_eq!((on[0].lines.len(), most, on[count].lines.len()), (0, Some(2), 0), "{}", on[count].to_text());
+    on.iter().for_each(|waits| fits(&waits.to_text()));
+}
+
+#[test]
+fn pictures_are_sound_xml_whatever_the_program_says() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        reactor::trace::name_next("<b>&\"\u{1}");
+        let (answer, firer) = reactor::Deferred::<String>::new();
+        let chain = answer.add_callback(|text| Ok(text.len()));
+        firer.callback("</script><script>alert(1)</script>".to_owned()).unwrap();
+        drop(chain);
+    });
+    let model = lines.model();
+    let picture = Ladders::new(&model).to_svg();
+    assert!(picture.contains("&lt;b&gt;&amp;&quot;") && !picture.contains("<b>") && !picture.contains('\u{1}'));
+    let page = page(&model, "</title>", |_| None);
+    assert_eq!(page.matches("</script>").count(), 1, "the page's own");
+    assert!(page.contains("<title>&lt;/title&gt;</title>"));
+    assert!(!page.contains("http:") || page.contains("http://www.w3.org/2000/svg"), "it loads something");
+}
+
+/// A trace of a busy server.
+fn long() -> Model {
+    let mut text = String::new();
+    for seq in 0..MAX_EVENTS as u64 {
+        let (turn, ns) = (seq / 10 + 1, seq * 12_345);
+        let kind = match seq % 10 {
+            0 => r#""kind":"turn","waits_for":"event""#.to_owned(),
+            1 => r#""kind":"call","call":"poll","took_ns":12000,"done":1"#.to_owned(),
+            2 => format!(r#""kind":"ready","socket":{},"readable":true"#, seq % 700),
+            3 => format!(
+                r#""kind":"call","call":"read","socket":{},"room":65536,"bytes":"IAMAT kiwi.cs.ucla.edu","done":57"#,
+                seq % 700
+            ),
+            4 => format!(
+                r#""kind":"callback_begin","callback":{turn},"what":"protocol","method":"data_received","object":"herd::Client","socket":{},"place":"src/server.rs:{}:9","words":"data_received of herd::Client, on the connection from 127.0.0.1:{}""#,
+                seq % 700,
+                seq % 90,
+                30_000 + seq
+            ),
+            5 => format!(
+                r#""kind":"deferred_made","deferred":{turn},"what":"deferred","place":"src/a.rs:{}:9""#,
+                seq % 90
+            ),
+            6 => format!(
+                r#""kind":"step_added","deferred":{turn},"step":{turn},"side":"callback","place":"src/a.rs:{}:9""#,
+                seq % 90
+            ),
+            7 => format!(r#""kind":"written","socket":{},"count":90,"waiting":90"#, seq % 700),
+            8 => format!(r#""kind":"callback_end","callback":{turn},"took_ns":9000"#),
+            _ => r#""kind":"turn_end""#.to_owned(),
+        };
+        text.push_str(&format!("{{\"seq\":{seq},\"ns\":{ns},\"turn\":{turn},\"phase\":\"events\",{kind}}}\n"));
+    }
+    Model::new(Trace::read(text.as_bytes()).unwrap())
+}
+
+#[test]
+fn a_page_of_10000_events_is_smaller_than_a_mebibyte() {
+    let page = page(&long(), "long", |_| None);
+    assert!(page.len() < MAX_PAGE, "{} bytes", page.len());
+}
+
+#[test]
+fn a_page_shows_the_lines_of_the_program_if_it_is_given_them() {
+    let source = |file: &str| file.ends_with("views.rs").then(|| include_str!("views.rs").to_owned());
+    let page = page(&blocked(), "blocked", source);
+    assert!(page.contains("reactor.call_later(Duration::ZERO, || {"), "no source text");
+}
+
+#[test]
+fn a_browser_steps_on_and_back_to_the_same_page() {
+    let chromium =
+        ["chromium", "chromium-browser"].into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
+    let Some(chromium) = chromium else {
+        println!("SKIPPED: chromium is not installed");
+        return;
+    };
+    let folder = std::env::temp_dir().join(format!("lens-page-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("world.html");
+    fs::write(&file, page(&world(), "world", |_| None)).unwrap();
+    let profile = format!("--user-data-dir={}", folder.display());
+    let address = format!("file://{}#steps=40", file.display());
+    let output = Command::new(chromium)
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--virtual-time-budget=20000",
+            "--dump-dom",
+            &profile,
+            &address,
+        ])
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(dom.contains("data-steps=\"same\""), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(dom.contains("class=\"now\""), "an event is marked");
+}
