@@ -7,8 +7,8 @@ use crate::program::{Kind, ProducerShape};
 use crate::stage::{Stage, ms};
 use reactor::error::ConnectError;
 use reactor::{
-    Address, ClientFactory, Connector, DatagramProtocol, DatagramTransport, Factory, Failure, Producer, Protocol,
-    Reason, Transport,
+    Address, ClientFactory, Connector, DatagramProtocol, DatagramTransport, Factory, Failure, LineProtocol,
+    LineReceiver, LineTransport, Producer, Protocol, Reason, Transport,
 };
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -68,6 +68,52 @@ impl Actor {
         self.value.stage.contract().lose(self.end);
         transport.lose_connection();
     }
+
+    /// As the program wants its protocols to be.
+    fn boxed(self) -> Box<dyn Protocol> {
+        match self.value.stage.program.network.has_lines {
+            true => Box::new(LineReceiver::new(Lines(self)).with_delimiter(DELIMITER)),
+            false => Box::new(self),
+        }
+    }
+}
+
+/// One byte, so that lines are some 256 bytes long.
+const DELIMITER: &[u8] = b"\n";
+
+/// A protocol of lines: what it receives comes in lines, and the last one is not finished.
+struct Lines(Actor);
+
+impl LineProtocol for Lines {
+    fn connection_made(&mut self, transport: &LineTransport) {
+        let Dropped { stage, host, .. } = &self.0.value;
+        if !stage.is_over.get() {
+            stage.hosts[*host].lines.add(self.0.end, transport.clone());
+        }
+        self.0.connection_made(transport);
+    }
+    fn handshake_completed(&mut self, transport: &LineTransport) {
+        self.0.handshake_completed(transport);
+    }
+    fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
+        self.0.data_received(transport, &[line, DELIMITER].concat());
+    }
+    fn reading_resumed(&mut self, transport: &LineTransport) {
+        self.0.reading_resumed(transport);
+    }
+    fn read_connection_lost(&mut self, transport: &LineTransport, rest: &[u8]) {
+        let stage = &self.0.value.stage;
+        if !rest.is_empty() && !stage.is_over.get() {
+            stage.contract().data(self.0.end, rest);
+        }
+        self.0.read_connection_lost(transport);
+    }
+    fn reactor_stopping(&mut self, transport: &LineTransport) {
+        self.0.reactor_stopping(transport);
+    }
+    fn connection_lost(&mut self, reason: &Reason) {
+        self.0.connection_lost(reason);
+    }
 }
 
 impl Protocol for Actor {
@@ -76,6 +122,11 @@ impl Protocol for Actor {
         let more = || {
             stage.hosts[*host].transports.add(self.end, transport.clone());
             stage.contract().connected(self.end, transport.host().tcp(), transport.peer().tcp());
+            if stage.program.network.is_secure && stage.program.network.starts_tls {
+                let started = transport.start_tls(&[]);
+                let holds = started.is_ok() || transport.is_disconnecting();
+                stage.contract().expect(holds, format_args!("start_tls gives {started:?}"));
+            }
         };
         self.tell(Kind::ConnectionMade, more, || {});
     }
@@ -132,8 +183,7 @@ impl PortFactory {
 impl Factory for PortFactory {
     fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
         let Dropped { stage, host, .. } = &self.value;
-        let actor = Actor::build(stage, *host, Kind::BuildProtocol, Subject::Port(self.port))?;
-        Some(Box::new(actor))
+        Actor::build(stage, *host, Kind::BuildProtocol, Subject::Port(self.port)).map(Actor::boxed)
     }
     fn start_factory(&mut self) {
         self.tell(Kind::StartFactory);
@@ -170,8 +220,7 @@ impl ClientFactory for Client {
     }
     fn build_protocol(&mut self, _peer: &Address) -> Option<Box<dyn Protocol>> {
         let Dropped { stage, host, .. } = &self.value;
-        let actor = Actor::build(stage, *host, Kind::BuildClient, Subject::Connector(self.connector))?;
-        Some(Box::new(actor))
+        Actor::build(stage, *host, Kind::BuildClient, Subject::Connector(self.connector)).map(Actor::boxed)
     }
     fn client_connection_failed(&mut self, connector: &Connector, failure: Failure) {
         let gone = match failure.check::<ConnectError>() {
@@ -188,9 +237,9 @@ impl ClientFactory for Client {
 }
 
 /// The protocol of a connection through a Deferred. There is no factory that could refuse.
-pub(crate) fn build_once(stage: &Rc<Stage>, host: usize, once: usize) -> Actor {
+pub(crate) fn build_once(stage: &Rc<Stage>, host: usize, once: usize) -> Box<dyn Protocol> {
     match Actor::build(stage, host, Kind::BuildClient, Subject::Once(once)) {
-        Some(actor) => actor,
+        Some(actor) => actor.boxed(),
         None => panic::resume_unwind(Box::new("refused")),
     }
 }

@@ -79,7 +79,9 @@ impl Draw {
             duplication: self.pick(&[0, 0, 100_000]),
             buffer: self.pick(&[1000, 16_384, 262_144, 262_144]),
             descriptors: if self.chance(8) { 8 + self.below(6) as usize } else { 65_536 },
-            is_secure: self.chance(6),
+            is_secure: self.chance(8),
+            starts_tls: self.chance(50),
+            has_lines: self.chance(20),
         }
     }
 

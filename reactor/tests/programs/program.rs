@@ -222,6 +222,10 @@ pub(crate) struct NetworkShape {
     pub(crate) descriptors: usize,
     /// Whether the hosts speak TLS.
     pub(crate) is_secure: bool,
+    /// Whether they begin it in the middle of the connection, with `start_tls`.
+    pub(crate) starts_tls: bool,
+    /// Whether their protocols are those of lines.
+    pub(crate) has_lines: bool,
 }
 
 /// The number of hosts.

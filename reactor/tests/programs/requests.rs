@@ -37,6 +37,11 @@ impl Stage {
         self.look_after_write(end, transport, 3 * count as u64);
     }
 
+    /// Whether TLS begins in the middle of a connection.
+    fn starts_tls(&self) -> bool {
+        self.program.network.starts_tls
+    }
+
     pub(crate) fn byte(&self, end: EndId, at: u64) -> u8 {
         crate::contract::byte_of(end, at)
     }
@@ -101,6 +106,9 @@ impl Stage {
         let permitted = &[Kind::StartFactory, Kind::FactoryDropped];
         let tls = self.hosts[host].tls.borrow().clone();
         let result = self.request(host, permitted, || match tls {
+            Some((server, _)) if self.starts_tls() => {
+                self.reactor(host).listen_tcp(address, server.plain_first(factory))
+            }
             Some((server, _)) => self.reactor(host).listen_tcp(address, server.factory(factory)),
             None => self.reactor(host).listen_tcp(address, factory),
         });
@@ -153,6 +161,9 @@ impl Stage {
         let destination = self.destination(host, number);
         let tls = self.hosts[host].tls.borrow().clone();
         let connector = self.request(host, &[], || match tls {
+            Some((_, client)) if self.starts_tls() => {
+                self.reactor(host).connect_tcp(destination, client.plain_first(SERVER_NAME, factory))
+            }
             Some((_, client)) => self.reactor(host).connect_tcp(destination, client.factory(SERVER_NAME, factory)),
             None => self.reactor(host).connect_tcp(destination, factory),
         });
@@ -169,6 +180,9 @@ impl Stage {
         let deferred = self.request(host, &[], || {
             let (reactor, build) = (self.reactor(host), move |_peer| build_once(&builder, host, id));
             match tls {
+                Some((_, client)) if self.starts_tls() => reactor.connect(destination, move |peer| {
+                    client.wrap_plain_first(SERVER_NAME, build(peer)).expect("the name is good")
+                }),
                 Some((_, client)) => client.connect(&reactor, destination, SERVER_NAME, build),
                 None => reactor.connect(destination, build),
             }

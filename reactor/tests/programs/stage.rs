@@ -7,7 +7,7 @@ use crate::program::{HOSTS, Kind, Program, Which};
 use reactor::deferred::Canceller;
 use reactor::sim::Host;
 use reactor::tls::{TlsClient, TlsServer};
-use reactor::{Connector, DatagramTransport, DelayedCall, Firer, ListeningPort, Reactor, Transport};
+use reactor::{Connector, DatagramTransport, DelayedCall, Firer, LineTransport, ListeningPort, Reactor, Transport};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -37,6 +37,7 @@ pub(crate) struct HostStage {
     pub(crate) handle: RefCell<Option<Host>>,
     counts: RefCell<HashMap<Kind, u32>>,
     pub(crate) transports: Handles<Transport>,
+    pub(crate) lines: Handles<LineTransport>,
     pub(crate) connectors: Handles<Connector>,
     pub(crate) onces: Handles<Canceller>,
     pub(crate) ports: Handles<ListeningPort>,
@@ -166,6 +167,9 @@ impl Stage {
             return;
         }
         drop(contract);
+        for (end, lines) in self.hosts[host].lines.all() {
+            self.contract().ends[end].undelivered = lines.undelivered() as u64;
+        }
         for (end, transport) in self.hosts[host].transports.all() {
             self.contract().see(end, self.seen(&transport));
         }
@@ -222,6 +226,7 @@ impl Stage {
         drop(self.kept.take());
         for host in &self.hosts {
             host.transports.clear();
+            host.lines.clear();
             host.connectors.clear();
             host.onces.clear();
             host.ports.clear();

@@ -26,6 +26,8 @@ pub(crate) struct End {
     /// Those that wait, although the loop has tried to send them.
     pub(crate) backlog: u64,
     pub(crate) received: u64,
+    /// Bytes that its protocol keeps: the beginning of a line, and lines that a pause holds back.
+    pub(crate) undelivered: u64,
     pub(crate) has_read_end: bool,
     pub(crate) is_pause_asked: bool,
     pub(crate) is_paused_by_full: bool,
@@ -102,6 +104,7 @@ impl End {
             bytes_sent: 0,
             backlog: 0,
             received: 0,
+            undelivered: 0,
             has_read_end: false,
             is_pause_asked: false,
             is_paused_by_full: false,

@@ -86,6 +86,8 @@ pub(crate) struct Contract {
     pub(crate) now: Duration,
     pub(crate) limits: Limits,
     pub(crate) is_secure: bool,
+    /// TLS begins in `connection_made`.
+    pub(crate) starts_tls: bool,
     /// Descriptors are few, so that any opening may fail.
     pub(crate) is_scarce: bool,
     /// The network has been at fault, so connections may be lost.
@@ -118,6 +120,7 @@ impl Contract {
             now: Duration::ZERO,
             limits,
             is_secure: false,
+            starts_tls: false,
             is_scarce: false,
             has_faults: false,
             max_copies: 1,

@@ -254,7 +254,8 @@ impl Contract {
         }
         let end = once.end.map(|end| &self.ends[end]);
         let holds = match (has_connection, end) {
-            (true, Some(end)) if !end.has_shaken_hands => false,
+            // TLS that begins in the middle is no matter of the connection.
+            (true, Some(end)) if !end.has_shaken_hands && !self.starts_tls => false,
             (true, Some(end)) => end.life == Life::Made && end.was_made && end.received == 0 && !once.is_cancelled,
             (true, None) => false,
             // A failure: there was no connection, or it is over.

@@ -105,7 +105,7 @@ impl Contract {
         if end.is_paused() || end.has_read_end {
             return None;
         }
-        if peer.life == Life::Made && peer.ending == Ending::No && peer.accepted != end.received {
+        if peer.life == Life::Made && peer.ending == Ending::No && peer.accepted != end.received + end.undelivered {
             return Some("what its peer wrote has not arrived");
         }
         if peer.side == Side::Closed && (peer.ending == Ending::No || peer.is_done()) {
