@@ -46,7 +46,7 @@ impl<T> Drop for Foreign<T> {
         if let Some(value) = self.0.take()
             && !contain(|| drop(value))
         {
-            tell!(Error, "reactor", "a panic in the drop of a {}", type_name::<T>());
+            tell!(Error, "reactor", "a value of the program panicked in its drop: {}", type_name::<T>());
         }
     }
 }

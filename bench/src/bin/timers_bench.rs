@@ -1,9 +1,11 @@
-//! What delayed calls cost: `timers_bench SHAPE COUNT`. Prints the nanoseconds of each operation, and the memory of the
-//! process before, at the most, and after. `count_instructions` runs it under callgrind. README.md explains the result.
+//! What delayed calls cost: `timers_bench SHAPE COUNT [PYTHON]`. Prints the nanoseconds of each operation, and the memory
+//! of the process before, at the most, and after. With a Python that has Twisted, the same for Twisted.
+//! `count_instructions` runs it under callgrind. README.md explains the result.
 
 use reactor::{DelayedCall, Reactor};
 use std::error::Error;
 use std::hint::black_box;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Runs this number of operations, and returns the most memory that the process held, in KiB.
@@ -20,11 +22,15 @@ const SHAPES: &[(&str, Shape)] = &[
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let names = || SHAPES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
-    let [name, count] = &arguments[..] else {
-        println!("{}", names());
-        return Ok(());
+    let (name, number, python) = match &arguments[..] {
+        [name, count] => (name, count, None),
+        [name, count, python] => (name, count, Some(python)),
+        _ => {
+            println!("{}", names());
+            return Ok(());
+        }
     };
-    let count: usize = count.parse()?;
+    let count: usize = number.parse()?;
     let (_, shape) = SHAPES.iter().find(|(known, _)| known == name).ok_or_else(|| format!("one of {}", names()))?;
     let reactor = Reactor::new()?;
     let before = resident_kib()?;
@@ -38,8 +44,64 @@ fn main() -> Result<(), Box<dyn Error>> {
         spent.as_nanos() / count as u128,
         resident_kib()?
     );
+    if let Some(python) = python {
+        let status = Command::new(python).args(["-c", TWISTED, name, number]).status()?;
+        return if status.success() { Ok(()) } else { Err("Twisted cannot be measured".into()) };
+    }
     Ok(())
 }
+
+/// The same shapes for Twisted.
+const TWISTED: &str = r#"
+import sys, time
+from twisted.internet import reactor
+
+def resident():
+    return next(line for line in open("/proc/self/status") if line.startswith("VmRSS:")).split()[1]
+
+def call(at):
+    pass
+
+def burst(count):
+    return [reactor.callLater(86400 + at * 7919 % 3600000 / 1000, call, at) for at in range(count)]
+
+def later_cancel(count):
+    kept = burst(100)
+    for at in range(count):
+        reactor.callLater(30, call, at).cancel()
+    return resident()
+
+def burst_cancel(count):
+    calls = burst(count)
+    most = resident()
+    for call in calls:
+        call.cancel()
+    return most
+
+def burst_reset(count):
+    calls = burst(count)
+    for call in calls:
+        call.reset(3600)
+    most = resident()
+    for call in calls:
+        call.cancel()
+    return most
+
+def burst_fire(count):
+    for at in range(count):
+        reactor.callLater(at * 7919 % 1000 / 1e9, call, at)
+    most = resident()
+    while reactor.getDelayedCalls():
+        reactor.iterate(1)
+    return most
+
+name, count, before = sys.argv[1], int(sys.argv[2]), resident()
+begin = time.perf_counter()
+most = globals()[name.replace("-", "_")](count)
+reactor.iterate(0)
+spent = (time.perf_counter() - begin) / count * 1e9
+print(f"Twisted: {spent:.0f} ns each; {before} KiB before, {most} KiB at the most, {resident()} KiB after")
+"#;
 
 /// A call that has something captured.
 fn call(at: usize) -> impl FnOnce() {
