@@ -64,7 +64,9 @@ pub trait Protocol {
     }
 
     /// The peer will send no more, but may still read: a half-close (Twisted's `IHalfCloseableProtocol`). The default
-    /// ends the connection after everything written has gone out.
+    /// ends the connection after everything written has gone out, and after what a registered producer still writes:
+    /// see [`Transport::lose_connection`]. (In Twisted, what was not sent is lost, unless the protocol says that it is
+    /// half-closeable.)
     fn read_connection_lost(&mut self, transport: &Transport) {
         if !pass_on(self, |inner| inner.read_connection_lost(transport)) {
             transport.lose_connection();

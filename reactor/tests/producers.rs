@@ -223,6 +223,30 @@ fn cancelling_writes_no_more_and_frees_the_source() {
 }
 
 #[test]
+fn a_peer_that_ends_its_side_gets_all_that_a_producer_still_writes() {
+    struct Sends;
+    impl Protocol for Sends {
+        fn connection_made(&mut self, transport: &Transport) {
+            send_bytes(transport, vec![1; 100_000]).detach();
+        }
+        fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+    }
+    struct Ends(Rc<Cell<usize>>);
+    impl Protocol for Ends {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.lose_write_connection();
+        }
+        fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
+            self.0.set(self.0.get() + data.len());
+        }
+    }
+    let received = Rc::new(Cell::new(0));
+    let pump = reactor::testing::connect(Sends, Ends(received.clone()));
+    pump.flush();
+    assert_eq!((received.get(), pump.is_over()), (100_000, true));
+}
+
+#[test]
 fn a_pull_producer_is_asked_once_for_each_time_that_everything_has_gone_out() {
     struct Pieces {
         transport: Transport,

@@ -75,6 +75,7 @@ fn play_on(stage: &Rc<Stage>) {
     let network = program.network;
     {
         let mut contract = stage.contract();
+        contract.has_lines = network.has_lines;
         (contract.is_secure, contract.starts_tls) = (network.is_secure, network.starts_tls);
         contract.is_scarce = network.descriptors < 100;
         contract.has_faults = !program.faults.is_empty();

@@ -94,6 +94,7 @@ impl Contract {
         let end = &mut self.ends[id];
         if std::mem::take(&mut end.is_pause_asked) && !end.is_paused_by_full {
             end.owes_resumed = !is_secure;
+            end.resumed_at = self.now;
         }
     }
 
@@ -104,6 +105,7 @@ impl Contract {
             self.note_full(id);
         } else if std::mem::take(&mut end.is_paused_by_full) {
             end.owes_resumed = !end.is_pause_asked;
+            end.resumed_at = self.now;
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct End {
     pub(crate) is_paused_by_full: bool,
     pub(crate) pauses_when_full: bool,
     pub(crate) owes_resumed: bool,
+    /// When a pause was ended last by request.
+    pub(crate) resumed_at: Duration,
     pub(crate) max_buffered: u64,
     pub(crate) producer: Option<usize>,
     pub(crate) told_to_stop: bool,
@@ -110,6 +112,7 @@ impl End {
             is_paused_by_full: false,
             pauses_when_full: matches!(origin, Subject::Port(_)),
             owes_resumed: false,
+            resumed_at: Duration::ZERO,
             max_buffered: reactor::transport::MAX_BUFFERED as u64,
             producer: None,
             told_to_stop: false,
@@ -191,7 +194,10 @@ impl Contract {
                 self.expect(holds, format_args!("reading_resumed of {id}, which was not resumed"));
             }
             Kind::DataReceived | Kind::ReadConnectionLost => {
-                let may_read = !end.is_paused() && !end.owes_resumed && !end.has_read_end;
+                // A pause that ends inside the callback of a line does not hold back the next one.
+                let is_next_line = self.has_lines && end.resumed_at == self.now;
+                let goes_on = !end.owes_resumed || is_next_line;
+                let may_read = !end.is_paused() && goes_on && !end.has_read_end;
                 let may_read = may_read && (end.has_shaken_hands || kind == Kind::ReadConnectionLost);
                 self.expect(may_read, format_args!("{kind:?} of {id}, which does not read"));
                 if kind == Kind::ReadConnectionLost {

@@ -86,6 +86,8 @@ pub(crate) struct Contract {
     pub(crate) now: Duration,
     pub(crate) limits: Limits,
     pub(crate) is_secure: bool,
+    /// What arrives comes in lines.
+    pub(crate) has_lines: bool,
     /// TLS begins in `connection_made`.
     pub(crate) starts_tls: bool,
     /// Descriptors are few, so that any opening may fail.
@@ -120,6 +122,7 @@ impl Contract {
             now: Duration::ZERO,
             limits,
             is_secure: false,
+            has_lines: false,
             starts_tls: false,
             is_scarce: false,
             has_faults: false,
