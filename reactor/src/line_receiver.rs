@@ -88,8 +88,8 @@ pub trait LineProtocol {
 
     /// Reading goes on after a pause. The bytes that were held back are delivered next, with the mode and the limit
     /// that this method sets. Called also when the receiver itself had to wait, after [as many
-    /// lines](LineReceiver::with_max_lines_at_once) as it may deliver at once. A pause that ends inside the same callback
-    /// holds back no line that has been received: those come first.
+    /// lines](LineReceiver::with_max_lines_at_once) as it may deliver at once. A pause that ends inside the same
+    /// callback holds back no line that has been received: those come first.
     fn reading_resumed(&mut self, transport: &LineTransport) {
         let _ = transport;
     }

@@ -254,7 +254,7 @@ impl Contract {
         }
         let end = once.end.map(|end| &self.ends[end]);
         let holds = match (has_connection, end) {
-            // TLS that begins in the middle is no matter of the connection.
+            // With TLS that begins in the middle, the connection is up before it.
             (true, Some(end)) if !end.has_shaken_hands && !self.starts_tls => false,
             (true, Some(end)) => end.life == Life::Made && end.was_made && end.received == 0 && !once.is_cancelled,
             (true, None) => false,
