@@ -9,9 +9,10 @@ use super::threads::Threads;
 use super::udp;
 #[cfg(unix)]
 use super::unix;
+use super::watch::LoopWatch;
 use super::{
     AdoptedDatagramSocket, AdoptedListener, AdoptedStream, DatagramSocket, Driver, Event, Job, ListenOptions, Listener,
-    LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake,
+    LookupReply, MAX_LOOKUPS, Readiness, Signal, Stream, Token, Wake, Watch,
 };
 use crate::Address;
 #[cfg(unix)]
@@ -103,6 +104,10 @@ impl Driver for MioDriver {
 
     fn clock(&self) -> Option<Box<dyn Fn() -> Instant>> {
         Some(Box::new(Instant::now))
+    }
+
+    fn watch(&self, limit: Duration) -> Option<Arc<dyn Watch>> {
+        cfg!(debug_assertions).then(|| LoopWatch::begin(limit) as Arc<dyn Watch>)
     }
 
     fn system_time(&self) -> SystemTime {

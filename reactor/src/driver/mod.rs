@@ -36,6 +36,7 @@ mod tracing;
 mod udp;
 #[cfg(unix)]
 mod unix;
+mod watch;
 
 pub use adopted::{AdoptedDatagramSocket, AdoptedListener, AdoptedStream};
 pub use mio_driver::MioDriver;
@@ -130,6 +131,15 @@ pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
+/// Looks on from another thread while a loop calls the program: see [`Driver::watch`].
+pub trait Watch: Send + Sync {
+    /// A callback begins, perhaps inside of another. `words` name it, with its place in the program.
+    fn callback_begins(&self, words: String);
+
+    /// The innermost callback has ended.
+    fn callback_ends(&self);
+}
+
 /// The world below one reactor. The [module](crate::driver) has the contract.
 pub trait Driver {
     /// The time on the clock of delayed calls. It never goes back.
@@ -138,6 +148,14 @@ pub trait Driver {
     /// A clock that says the same as [`now`](Driver::now), and can be read while the driver is at work. A trace reads
     /// it for each event. Without one, an event has the time of the last `now`.
     fn clock(&self) -> Option<Box<dyn Fn() -> Instant>> {
+        None
+    }
+
+    /// What is to hear of each callback when it begins, so that somebody can tell of one that runs for longer than
+    /// `limit` before it has ended. It costs the naming of each callback. Without it, a callback that never returns goes
+    /// unnoticed.
+    fn watch(&self, limit: Duration) -> Option<Arc<dyn Watch>> {
+        let _ = limit;
         None
     }
 

@@ -4,7 +4,7 @@
 //! [`MAX_IDLE`], and with the driver. A job that has begun is not waited for here: a look-up that hangs must not hold
 //! up the end of the program. For work of the program, the loop waits (see `event_loop/thread_pool.rs`).
 //!
-//! Next: `signals.rs`, the last part of the real world.
+//! Next: `watch.rs`, a thread that looks on.
 
 use super::Job;
 use crate::diagnostics::tell;

@@ -7,7 +7,7 @@
 
 use super::{
     AdoptedDatagramSocket, AdoptedListener, AdoptedStream, DatagramSocket, Driver, Event, Job, ListenOptions, Listener,
-    LookupReply, Signal, Stream, Token, Wake,
+    LookupReply, Signal, Stream, Token, Wake, Watch,
 };
 use crate::trace::{Bytes, Call, Kind, Outcome, Scope, Trace};
 use crate::transport::KeepAlive;
@@ -72,6 +72,10 @@ impl Driver for TracingDriver {
 
     fn clock(&self) -> Option<Box<dyn Fn() -> Instant>> {
         self.inner.clock()
+    }
+
+    fn watch(&self, limit: Duration) -> Option<Arc<dyn Watch>> {
+        self.inner.watch(limit)
     }
 
     fn system_time(&self) -> SystemTime {

@@ -74,8 +74,8 @@ impl Core {
         describe: impl FnOnce(&T, &mut Description) -> fmt::Result,
         f: impl FnOnce(&mut T),
     ) -> bool {
-        if let Some(scope) = &self.work.trace {
-            return self.run_traced(scope, object, describe, f);
+        if self.work.trace.is_some() || self.watch.is_some() {
+            return self.run_watched(object, describe, f);
         }
         let (ended, own) = self.run(object, f);
         if is_notable(&ended, own, self.work.settings.slow_callback) || !self.longest.is_ordinary(own) {
@@ -87,16 +87,35 @@ impl Core {
         !ended.panicked
     }
 
+    /// The same if a trace or a watch hears of the beginning, which needs the words then.
     #[cold]
-    fn run_traced<T: ?Sized>(
+    fn run_watched<T: ?Sized>(
         &self,
-        scope: &Scope,
         object: &mut T,
         describe: impl FnOnce(&T, &mut Description) -> fmt::Result,
         f: impl FnOnce(&mut T),
     ) -> bool {
         let mut description = Description::new();
         let _ = describe(object, &mut description);
+        let watch = self.watch.as_ref();
+        watch.inspect(|watch| watch.callback_begins(description.words.clone()));
+        let (ended, own) = match &self.work.trace {
+            Some(scope) => self.run_traced(scope, object, &description, f),
+            None => self.run(object, f),
+        };
+        watch.inspect(|watch| watch.callback_ends());
+        self.longest.note(own, &description.words);
+        report(&description.words, &ended, own, self.work.settings.slow_callback);
+        !ended.panicked
+    }
+
+    fn run_traced<T: ?Sized>(
+        &self,
+        scope: &Scope,
+        object: &mut T,
+        description: &Description,
+        f: impl FnOnce(&mut T),
+    ) -> (CallbackEnded, Duration) {
         let (id, outer) = scope.enter_callback();
         let begun = Callback { id, words: &description.words, ..description.parts };
         scope.emit(Kind::CallbackBegin(&begun));
@@ -104,9 +123,7 @@ impl Core {
         let ended = CallbackEnded { id, ..ended };
         scope.emit(Kind::CallbackEnd(ended));
         scope.leave_callback(outer);
-        self.longest.note(own, &description.words);
-        report(&description.words, &ended, own, self.work.settings.slow_callback);
-        !ended.panicked
+        (ended, own)
     }
 
     /// Also returns how long the callback took without the callbacks that ran inside of it. The library's own calls

@@ -77,7 +77,7 @@ pub(crate) use lifecycle::Run;
 pub(crate) use stepped::TurnMemory;
 
 use crate::context::Asked;
-use crate::driver::{Driver, MioDriver, TracingDriver};
+use crate::driver::{Driver, MioDriver, TracingDriver, Watch};
 use crate::error::CannotListenError;
 use crate::foreign::Foreign;
 use crate::timers::Timers;
@@ -102,6 +102,10 @@ use work_queue::WorkQueue;
 
 /// Size of the read buffer. All connections share one, so that an idle connection owns none.
 const BUFFER: usize = 64 * 1024;
+
+/// A callback that runs for longer than this is told before it has ended, where the driver looks on. It is also the time
+/// after which a person begins to wonder.
+const STUCK: Duration = Duration::from_secs(2);
 
 /// One event loop: a cheap handle to clone into whatever needs it, but not to send to another thread (see
 /// [`handle`](Reactor::handle)).
@@ -181,6 +185,8 @@ struct Core {
     /// How long the callbacks took that have run inside the running one.
     time_inside: Cell<Duration>,
     longest: Longest,
+    /// Hears of each callback when it begins.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Reactor {
@@ -226,6 +232,7 @@ impl Reactor {
 
     pub(crate) fn build(driver: Box<dyn Driver>, trace: Option<Rc<Scope>>, settings: Settings) -> Reactor {
         let now = driver.now();
+        let watch = driver.watch(settings.slow_callback.max(STUCK));
         let core = Rc::new_cyclic(|this| Core {
             this: this.clone(),
             calls_from_threads: Arc::new(CallsFromThreads::new(driver.waker())),
@@ -233,6 +240,7 @@ impl Reactor {
             registry: RefCell::default(),
             thread_pool: ThreadPool::new(&settings),
             longest: Longest::default(),
+            watch,
             time_inside: Cell::new(Duration::ZERO),
             work: WorkQueue::new(settings, Timers::new(now, trace.clone()), trace),
             lifecycle: Lifecycle::default(),

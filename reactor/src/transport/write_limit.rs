@@ -51,6 +51,15 @@ impl WriteLimit {
         self.near.set((most / 2).max(HIGH_WATER).min(most));
     }
 
+    /// Whether the program was told that the peer of this connection does not read.
+    pub(crate) fn is_told(&self) -> bool {
+        self.warned.get() == Warned::OfThis
+    }
+
+    pub(crate) fn note_told(&self) {
+        self.warned.set(Warned::OfThis);
+    }
+
     /// Whether a write that finds `buffered` bytes, and `rest` among them, ends the connection. What the loop has not
     /// tried to send does not count, however much it is: the program has handed it over itself, and the peer has had no
     /// chance to read it. `place` is that of a write by the program.

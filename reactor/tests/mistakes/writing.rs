@@ -1,6 +1,7 @@
 //! Writes that come too late, and peers that do not read.
 
 use crate::told::{self, Speaker, run_pair, silent, told_by};
+use reactor::task::{LoopingCall, Tick};
 use reactor::{Protocol, Reactor, Settings, Transport};
 use std::time::Duration;
 
@@ -86,4 +87,52 @@ fn a_producer_that_waits_for_a_pause_inside_one_callback() {
     });
     let Some(told) = told else { return };
     told.expect_one_message(&["1048576 bytes", "buffered()", "from 127.0.0.1:", &place("piece")]);
+}
+
+/// Runs a server that writes 3 MiB to each client, and three clients, for half a minute. They read a piece a second, or
+/// nothing.
+#[cfg(feature = "sim")]
+fn run_slow_reader(reads: bool) {
+    struct Sleeper(Reactor, bool);
+    impl Protocol for Sleeper {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.pause_producing();
+            if self.1 {
+                let transport = transport.clone();
+                let read = move |_: Tick<'_>| transport.resume_producing();
+                LoopingCall::start(&self.0, Duration::from_secs(1), read).1.detach();
+            }
+        }
+        fn data_received(&mut self, transport: &Transport, _data: &[u8]) {
+            transport.pause_producing();
+        }
+    }
+    let world = reactor::sim::World::new(1);
+    world.host("server", |reactor| {
+        let full = |transport: &Transport| transport.write(&vec![0; 3 << 20]);
+        reactor.listen_tcp("0.0.0.0:80", move |_peer| Speaker { greeting: b"", then: full }).unwrap(); // stuck
+    });
+    world.host("client", move |reactor| {
+        for _ in 0..3 {
+            let same = reactor.clone();
+            reactor.connect_tcp("server:80", move |_peer| Sleeper(same.clone(), reads));
+        }
+    });
+    world.run_for(Duration::from_secs(30));
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn a_peer_that_takes_nothing() {
+    let told = told_by("writing::a_peer_that_takes_nothing", || run_slow_reader(false));
+    let Some(told) = told else { return };
+    told.expect_one_message(&["does not read", "has taken none for 10s", "the connection from", &place("stuck")]);
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn a_peer_that_reads_slowly_is_not_told() {
+    let told = told_by("writing::a_peer_that_reads_slowly_is_not_told", || run_slow_reader(true));
+    let Some(told) = told else { return };
+    assert!(!told.without_logger.contains("reactor: "), "{}", told.without_logger);
 }

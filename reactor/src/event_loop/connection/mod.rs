@@ -27,6 +27,7 @@ mod lingering;
 mod reading;
 mod requests;
 mod sending;
+mod unread;
 
 use super::Core;
 use super::callback::Description;

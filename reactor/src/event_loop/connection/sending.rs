@@ -13,7 +13,7 @@
 //!              ToBeAsked --all written, asked--> Pulled: asked again each time that all has been written
 //! ```
 //!
-//! Next: `requests.rs`, what a program asks of a connection.
+//! Next: `unread.rs`, a peer that takes nothing.
 
 use super::reading::ReadPause;
 use super::{Connection, ConnectionState};
@@ -45,7 +45,7 @@ pub(super) struct Sending {
     limit: WriteLimit,
     edge: Cell<Edge>,
     /// A meter lets nothing out at present.
-    waits_for_meter: Cell<bool>,
+    pub(super) waits_for_meter: Cell<bool>,
     side: Cell<OurSide>,
     /// A half-close was asked for. A close may have followed before it was carried out.
     half_close_asked: Cell<bool>,
@@ -57,6 +57,8 @@ pub(super) struct Sending {
     late_producer: RefCell<Option<Weak<dyn Producer>>>,
     /// Aborts a closing connection if its peer takes no more bytes, or its producer writes no more.
     close_timer: RefCell<Option<DelayedCall>>,
+    /// Looks whether the peer takes anything: see `unread.rs`.
+    pub(super) unread_timer: RefCell<Option<DelayedCall>>,
 }
 
 type Registered = (Foreign<Rc<dyn Producer>>, Context);
@@ -110,6 +112,7 @@ impl Sending {
             producing: Cell::new(Producing::Running),
             late_producer: RefCell::new(None),
             close_timer: RefCell::new(None),
+            unread_timer: RefCell::new(None),
         }
     }
 
@@ -235,6 +238,9 @@ impl Sending {
     pub(super) fn clear(&self, blocks: &Blocks) {
         self.out.borrow_mut().clear(blocks);
         self.stop_close_timer();
+        if let Some(timer) = self.unread_timer.take() {
+            timer.cancel();
+        }
     }
 
     /// The close, or the half-close, that was limited is over, or another one takes its place.
@@ -310,7 +316,10 @@ impl Connection {
                 self.changes_reading(|reading| reading.unpause(ReadPause::FullBuffer));
             }
             Ok(false) if sending.waits_for_meter.get() => {}
-            Ok(false) => sending.edge.set(Edge::Blocked),
+            Ok(false) => {
+                sending.edge.set(Edge::Blocked);
+                self.watch_unread();
+            }
             Err(error) => self.end(Reason::Lost(Arc::new(error))),
         }
         if sent > 0
