@@ -42,7 +42,7 @@ impl<T: 'static> Deferred<T> {
     pub fn add_both(&self, callback: impl FnOnce(Outcome<T>) -> Deferred<T> + 'static) -> &Self {
         let step = |result, outer: Deferred<T>| {
             let inner = callback(result);
-            let resume_outer = |inner_result, _inner| {
+            let resume_outer = |inner_result, _inner_deferred| {
                 outer.0.borrow_mut().result = Some(inner_result);
                 outer
             };

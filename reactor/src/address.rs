@@ -199,6 +199,26 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
+/// Whatever an address of the type `A` can be made from: a [`Destination`](crate::Destination) to connect to, or a
+/// [`ListenAddress`](crate::ListenAddress). It says no more than `Into<A>`, but with a compile error that helps.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an address",
+    label = "an address with a host and a port is wanted here",
+    note = "write `\"127.0.0.1:8007\"` for this machine alone; to listen for everybody, `\"0.0.0.0:8007\"`",
+    note = "or `(host, port)`, a `SocketAddr`, or a `{A}`"
+)]
+pub trait IntoAddress<A> {
+    /// Makes the address.
+    fn into_address(self) -> A;
+}
+
+#[diagnostic::do_not_recommend]
+impl<A, T: Into<A>> IntoAddress<A> for T {
+    fn into_address(self) -> A {
+        self.into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -214,6 +214,13 @@ impl Failure {
         failure
     }
 
+    /// The same error, as if it were raised at `place`: what it passed inside the library is nothing to the program.
+    pub(crate) fn raised_for(mut self, place: &'static Location<'static>) -> Failure {
+        (self.0.raised, self.0.untold) = (place, 0);
+        self.0.trail.clear();
+        self
+    }
+
     /// A failure with the same origin and trail. Its error is what `wrap` makes around this failure. If many lists are
     /// inside each other, only the innermost and the outermost failure keep a full trail: the trails of all those
     /// between them would fill the memory.

@@ -164,7 +164,7 @@ pub mod trace;
 pub mod transport;
 mod undelivered;
 
-pub use address::{Address, UnixAddress};
+pub use address::{Address, IntoAddress, UnixAddress};
 pub use clock::Clock;
 #[doc(inline)]
 pub use context::Context;

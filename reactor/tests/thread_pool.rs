@@ -7,7 +7,7 @@ mod util;
 mod wait;
 
 use reactor::error::ThreadError;
-use reactor::{CancelledError, Deferred, Phase, Reactor, Settings, SystemEvent};
+use reactor::{CancelledError, Deferred, Failure, Phase, Reactor, Settings, SystemEvent};
 use run::run_to_the_end;
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -228,4 +228,24 @@ fn the_drop_of_a_reactor_waits_for_no_work() {
     assert_eq!(Arc::strong_count(&captured), 1, "queued work is dropped");
     assert!(!first.has_fired() && !second.has_fired());
     finish.send(()).unwrap(); // It is still at work.
+}
+
+#[test]
+fn work_may_fail_with_a_failure_whose_sentence_and_place_leave_the_thread() {
+    let reactor = Reactor::new().unwrap();
+    let line = line!() + 1;
+    let work = reactor.defer_to_thread(|| -> Result<u16, Failure> { Ok("eighty".parse::<u16>()?) });
+    let failure = reactor.run_until(work).unwrap_err();
+    assert_eq!(failure.to_string(), "invalid digit found in string");
+    assert_eq!((failure.raised().file(), failure.raised().line()), (file!(), line));
+}
+
+#[test]
+fn the_error_of_work_is_raised_where_the_program_asked_for_the_work() {
+    let reactor = Reactor::new().unwrap();
+    let line = line!() + 1;
+    let work = reactor.defer_to_thread(|| "eighty".parse::<u16>());
+    let failure = reactor.run_until(work).unwrap_err();
+    assert!(failure.check::<std::num::ParseIntError>().is_some());
+    assert_eq!((failure.raised().file(), failure.raised().line()), (file!(), line));
 }

@@ -60,12 +60,20 @@ impl<T: 'static> Firer<T> {
     /// As [`callback`](Firer::callback).
     #[track_caller]
     pub fn errback(&self, failure: impl Into<Failure>) -> Result<(), AlreadyCalledError> {
-        let mut failure = failure.into();
+        self.errback_at(failure.into(), Location::caller())
+    }
+
+    /// The same for the code at `place`.
+    pub(crate) fn errback_at(
+        &self,
+        mut failure: Failure,
+        place: &'static Location<'static>,
+    ) -> Result<(), AlreadyCalledError> {
         if !failure.trail().is_empty() {
-            failure.pass(Waypoint::HandedOnAt(Location::caller()));
+            failure.pass(Waypoint::HandedOnAt(place));
         }
         failure.pass(Waypoint::Made(self.head.made()));
-        self.head.fire(Err(failure), Location::caller())
+        self.head.fire(Err(failure), place)
     }
 
     /// Fires with a value or a failure.

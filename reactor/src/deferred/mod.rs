@@ -57,7 +57,7 @@ mod story;
 pub(crate) use awaiting::{Hook, Hooked, go_on, hook};
 pub(crate) use chain::sparing;
 pub use firer::Firer;
-pub use given::{Given, IntoDeferred, execute, fail, log_error, maybe_deferred, succeed};
+pub use given::{Given, IntoDeferred, Recovery, execute, fail, log_error, maybe_deferred, succeed};
 pub use handles::{Canceller, Pause};
 pub use several::{
     DeferredLock, DeferredQueue, DeferredSemaphore, Others, Permit, QueueOverflow, QueueUnderflow, Shared,
@@ -182,7 +182,7 @@ impl<T: 'static> Deferred<T> {
     #[track_caller]
     pub fn add_errback<R>(self, errback: impl FnOnce(Failure) -> R + 'static) -> Deferred<T>
     where
-        R: IntoDeferred<Value = T>,
+        R: Recovery<T>,
     {
         self.add(Side::Errback, |result| match result {
             Ok(value) => Given::Ready(Ok(value)),
@@ -201,7 +201,7 @@ impl<T: 'static> Deferred<T> {
     ) -> Deferred<R::Value>
     where
         R: IntoDeferred,
-        E: IntoDeferred<Value = R::Value>,
+        E: Recovery<R::Value>,
     {
         self.add(Side::Both, |result| match result {
             Ok(value) => callback(value).into_given(),

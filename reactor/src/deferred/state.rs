@@ -47,7 +47,7 @@ impl<T: 'static> Deferred<T> {
 
     /// A Deferred that has its result already, with the place where it was made given by the caller.
     #[inline]
-    pub(super) fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
+    pub(crate) fn from_result_at(result: Result<T, Failure>, made: Place) -> Deferred<T> {
         let result = result.map_err(|mut failure| {
             failure.pass(Waypoint::Made(made));
             failure

@@ -3,7 +3,7 @@
 //! It stands beside the connector, and not with the other contracts in `protocol.rs`, because it is handed a
 //! [`Connector`] with which it can try again. Protocols know nothing of how their connection was made.
 //!
-//! Next: `connect.rs`, one connection without a factory.
+//! Next: `building.rs`, closures in the place of a factory.
 
 use super::Connector;
 use crate::diagnostics::tell;

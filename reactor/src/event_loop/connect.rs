@@ -8,10 +8,12 @@
 //!
 //! Next: `unix.rs`, the same over UNIX sockets.
 
-use super::{ClientFactory, Connector, Destination, Reactor};
+use super::{BuildOnce, ClientFactory, Connector, Destination, Reactor};
+use crate::address::IntoAddress;
 use crate::context::Asked;
 use crate::{Address, Deferred, Failure, Firer, Protocol, Reason, Transport};
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::rc::Rc;
 
 impl Reactor {
@@ -44,10 +46,10 @@ impl Reactor {
     #[track_caller]
     pub fn connect<P: Protocol + 'static>(
         &self,
-        destination: impl Into<Destination>,
-        build: impl FnOnce(Address) -> P + 'static,
+        destination: impl IntoAddress<Destination>,
+        build: impl BuildOnce<P> + 'static,
     ) -> Deferred<Transport> {
-        self.connect_once(destination.into(), move |peer, announcement| {
+        self.connect_once(destination.into_address(), move |peer, announcement| {
             Ok(Box::new(Announcing::new(build(peer), announcement)))
         })
     }
@@ -66,7 +68,7 @@ impl Reactor {
                 give_up();
             }
         });
-        let announcement = Announcement(Rc::new(Cell::new(Some(firer))));
+        let announcement = Announcement { firer: Rc::new(Cell::new(Some(firer))), place: Location::caller() };
         let made = self.connect_for(Asked::here(), destination, Once { build: Some(build), announcement });
         let made = made.downgrade();
         *connector.borrow_mut() = Some(Box::new(move || {
@@ -80,14 +82,22 @@ impl Reactor {
 
 /// The end of the Deferred that has not fired yet. The factory and the protocol share it.
 #[derive(Clone)]
-pub(super) struct Announcement(Rc<Cell<Option<Firer<Transport>>>>);
+pub(super) struct Announcement {
+    firer: Rc<Cell<Option<Firer<Transport>>>>,
+    /// Where the program asked for the connection.
+    place: &'static Location<'static>,
+}
 
 impl Announcement {
     /// Fires the Deferred, if nothing has. Firing one that was cancelled has no effect.
     fn make(&self, result: impl FnOnce() -> Result<Transport, Failure>) {
-        if let Some(firer) = self.0.take() {
+        if let Some(firer) = self.firer.take() {
             let _ = firer.fire(result());
         }
+    }
+
+    fn make_failure(&self, reason: Reason) {
+        self.make(|| Err(Failure::at(reason, self.place)));
     }
 }
 
@@ -118,7 +128,7 @@ where
 
     /// The protocol has announced it already, with a better reason if there is TLS; unless it panicked.
     fn client_connection_lost(&mut self, _connector: &Connector, reason: &Reason) {
-        self.announcement.make(|| Err(reason.clone().into()));
+        self.announcement.make_failure(reason.clone());
     }
 }
 

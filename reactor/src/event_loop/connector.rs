@@ -145,7 +145,7 @@ impl ConnectorInner {
             attempt_count: Cell::new(0),
         });
         if let Some(core) = inner.reactor.core().filter(|core| core.is_closing()) {
-            inner.tell_failed(&core, ConnectError::Cancelled.into());
+            inner.tell_failed(&core, Failure::at(ConnectError::Cancelled, inner.asked.place));
         }
         ConnectorInner::start(&inner);
         Connector(inner)
@@ -284,7 +284,7 @@ impl ConnectorInner {
             State::Lookup(lookup) => lookup.cancel(),
             _ => {}
         }
-        self.tell_failed(&core, failure.into());
+        self.tell_failed(&core, failure.into().raised_for(self.asked.place));
     }
 
     /// Makes the loop call `client_connection_failed`.

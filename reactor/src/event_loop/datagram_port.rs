@@ -9,7 +9,7 @@ use super::callback::Description;
 use super::registry::Source;
 use super::work_queue::WorkQueue;
 use super::{Core, ListenAddress, Reactor, WeakReactor};
-use crate::address::Address;
+use crate::address::{Address, IntoAddress};
 use crate::context::Asked;
 use crate::datagram::{DatagramBackend, MAX_DATAGRAM};
 use crate::diagnostics::tell;
@@ -97,10 +97,10 @@ impl Reactor {
     #[track_caller]
     pub fn listen_udp(
         &self,
-        address: impl Into<UdpListenAddress>,
+        address: impl IntoAddress<UdpListenAddress>,
         protocol: impl DatagramProtocol + 'static,
     ) -> Result<DatagramTransport, CannotListenError> {
-        let UdpListenAddress { address, max_packet_size } = address.into();
+        let UdpListenAddress { address, max_packet_size } = address.into_address();
         let name = address.text.clone();
         let open =
             |driver: &mut dyn Driver, token| Ok((driver.listen_udp(address.parse()?, address.options, token)?, None));

@@ -6,10 +6,10 @@
 use super::callback::Description;
 use super::resolver::{self, Found};
 use super::{Core, Reactor, threads};
-use crate::Deferred;
 #[cfg(doc)]
 use crate::Settings;
 use crate::trace::{Kind, Outcome};
+use crate::{Deferred, Failure};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::Location;
@@ -56,6 +56,7 @@ impl Reactor {
 }
 
 /// The addresses alone: in what a look-up has found, the port means nothing.
+#[track_caller]
 fn without_ports(found: Deferred<Vec<SocketAddr>>) -> Deferred<Vec<IpAddr>> {
     found.add_callback(|found| Ok(found.iter().map(SocketAddr::ip).collect::<Vec<_>>()))
 }
@@ -79,9 +80,9 @@ impl Core {
         let refused = self.resolver.borrow_mut().wait(lane, host, completion).err();
 
         let core = self.weak();
-        let (slow, failed) = (host.to_owned(), host.to_owned());
+        let (slow, failed, place) = (host.to_owned(), host.to_owned(), Location::caller());
         let limit = self.work.timers.call_later_at(
-            Location::caller(),
+            place,
             timeout,
             Box::new(move || {
                 if let Some(core) = core.core() {
@@ -101,11 +102,11 @@ impl Core {
                 }
                 core.resolver.borrow_mut().leave(&failed, completion);
             }
-            Ok(resolver::addresses(&failed, result?)?)
+            resolver::addresses(&failed, result?).map_err(|error| Failure::at(error, place))
         });
         match refused {
             Some(error) => self.completions.finish::<Found>(completion, Err(error)),
-            None => self.ask_for_names(Location::caller()),
+            None => self.ask_for_names(place),
         }
         deferred
     }

@@ -27,6 +27,7 @@
 
 mod adopt;
 mod blocking;
+mod building;
 mod callback;
 mod client_factory;
 mod connect;
@@ -58,6 +59,7 @@ mod turn;
 mod unix;
 mod work_queue;
 
+pub use building::{BuildEach, BuildOnce};
 pub use client_factory::ClientFactory;
 pub use connector::Connector;
 pub use datagram_port::UdpListenAddress;
@@ -67,6 +69,7 @@ pub use lifecycle::{Phase, SystemEvent, TriggerId};
 pub use longest::LongestCallback;
 pub use port::{ListenAddress, ListeningPort};
 pub use run_until::react;
+pub use thread_pool::{ErrorOnItsWay, WorkError};
 pub use threads::ReactorHandle;
 #[cfg(unix)]
 pub use unix::UnixListenAddress;
@@ -76,6 +79,7 @@ pub(crate) use lifecycle::Run;
 #[cfg(feature = "sim")]
 pub(crate) use stepped::TurnMemory;
 
+use crate::address::IntoAddress;
 use crate::context::Asked;
 use crate::driver::{Driver, MioDriver, TracingDriver, Watch};
 use crate::error::CannotListenError;
@@ -340,10 +344,10 @@ impl Reactor {
     #[track_caller]
     pub fn listen_tcp(
         &self,
-        address: impl Into<ListenAddress>,
+        address: impl IntoAddress<ListenAddress>,
         factory: impl Factory + 'static,
     ) -> Result<ListeningPort, CannotListenError> {
-        let address = address.into();
+        let address = address.into_address();
         let open = |driver: &mut dyn Driver, token| driver.listen_tcp(address.parse()?, address.options, token);
         port::open(&self.core, address.text.clone(), Foreign::new(Box::new(factory)), open, Address::tcp)
     }
@@ -351,8 +355,12 @@ impl Reactor {
     /// Connects to `destination`. `factory` builds the protocol; it also hears if the attempt fails, and when the
     /// connection has ended. The attempt begins when the loop runs.
     #[track_caller]
-    pub fn connect_tcp(&self, destination: impl Into<Destination>, factory: impl ClientFactory + 'static) -> Connector {
-        self.connect_for(Asked::here(), destination.into(), factory)
+    pub fn connect_tcp(
+        &self,
+        destination: impl IntoAddress<Destination>,
+        factory: impl ClientFactory + 'static,
+    ) -> Connector {
+        self.connect_for(Asked::here(), destination.into_address(), factory)
     }
 
     /// The same, on behalf of the code at `asked`.

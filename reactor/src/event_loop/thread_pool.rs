@@ -22,13 +22,14 @@ use crate::deferred;
 use crate::diagnostics::tell;
 use crate::driver::Job;
 use crate::error::ThreadError;
+use crate::failure::Message;
 use crate::foreign::Foreign;
-use crate::{Deferred, DelayedCall, Settings};
+use crate::{Deferred, DelayedCall, Failure, Settings};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 
 /// Maximum number of pieces of work that wait for a thread. More are refused, so that stuck threads cannot fill the
@@ -117,6 +118,9 @@ impl Reactor {
     /// so do `run_until` and `react` at their end. Work that must not be dropped belongs into a trigger of the phase
     /// [`Before`](crate::Phase::Before). The drop of a reactor waits for nothing.
     ///
+    /// The work may fail with any error that is `Send`, or with a [`Failure`]. A `Failure` itself cannot leave its thread:
+    /// its sentence and the place where it was raised do.
+    ///
     /// The Deferred fails with the work's own error, or with a [`ThreadError`]:
     /// [`Panicked`](ThreadError::Panicked), [`QueueFull`](ThreadError::QueueFull), [`Stopped`](ThreadError::Stopped) or
     /// [`NoThread`](ThreadError::NoThread).
@@ -133,7 +137,7 @@ impl Reactor {
     pub fn defer_to_thread<T, E>(&self, work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Deferred<T>
     where
         T: Send + 'static,
-        E: Error + Send + 'static,
+        E: WorkError,
     {
         let core = &self.core;
         if core.is_closing() {
@@ -142,21 +146,24 @@ impl Reactor {
         if core.thread_pool.queue.borrow().len() >= MAX_QUEUED {
             return deferred::fail(ThreadError::QueueFull);
         }
-        let (deferred, id) = core.completions.deferred::<Result<Result<T, E>, ThreadError>>(&core.weak());
+        let (deferred, id) = core.completions.deferred::<Result<Result<T, ErrorOnItsWay>, ThreadError>>(&core.weak());
         // Wherever it is dropped: the program's closure does no harm.
         let (work, asked) = (Foreign::new(work), Asked::here());
-        let context = asked.context.clone();
+        let (context, place) = (asked.context.clone(), asked.place);
         let work: Work = Box::new(move |order| {
             let run = || {
-                let run = || catch_unwind(AssertUnwindSafe(work.into_inner()));
-                context.run(run).map_err(|_| ThreadError::Panicked)
+                let work = || work.into_inner()().map_err(|error| error.send(place));
+                context.run(|| catch_unwind(AssertUnwindSafe(work))).map_err(|_| ThreadError::Panicked)
             };
             let result = order.and_then(|()| run());
             Box::new(move |reactor| reactor.core.completions.finish(id, result))
         });
         core.thread_pool.queue.borrow_mut().push_back(Queued { id, work, asked });
         core.start_work();
-        deferred.add_callback(|result| -> Result<T, crate::Failure> { Ok(result??) })
+        deferred.add_callback(move |result| match result {
+            Ok(result) => result.map_err(|error| error()),
+            Err(error) => Err(Failure::at(error, place)),
+        })
     }
 
     /// Sets the maximum number of threads of [`defer_to_thread`](Reactor::defer_to_thread), in place of
@@ -165,6 +172,34 @@ impl Reactor {
     pub fn suggest_thread_pool_size(&self, threads: usize) {
         self.core.thread_pool.max_threads.set(threads.max(1));
         self.core.start_work();
+    }
+}
+
+/// An error on its way from a thread to the loop. There it is made into a failure.
+pub type ErrorOnItsWay = Box<dyn FnOnce() -> Failure + Send>;
+
+/// The error of work for a thread: any error that is `Send`, or a [`Failure`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of work for a thread",
+    label = "the work fails with a `{Self}`",
+    note = "the work returns a `Result<T, E>`, in which `E` is an error that is `Send`, or a `Failure`",
+    note = "text becomes an error with `Failure::msg(\"...\")`"
+)]
+pub trait WorkError {
+    /// Readies it to leave the thread. If it does not know where it was raised, that is `place`.
+    fn send(self, place: &'static Location<'static>) -> ErrorOnItsWay;
+}
+
+impl<E: Error + Send + 'static> WorkError for E {
+    fn send(self, place: &'static Location<'static>) -> ErrorOnItsWay {
+        Box::new(move || Failure::at(self, place))
+    }
+}
+
+impl WorkError for Failure {
+    fn send(self, _place: &'static Location<'static>) -> ErrorOnItsWay {
+        let (sentence, raised) = (Message(self.to_string()), self.raised());
+        Box::new(move || Failure::at(sentence, raised))
     }
 }
 

@@ -6,7 +6,8 @@
 //! Next: `lifecycle.rs`, how the loop starts and stops.
 
 use super::connect::Announcing;
-use super::{ClientFactory, Connector, Destination, Reactor, WeakReactor};
+use super::{BuildOnce, ClientFactory, Connector, Destination, Reactor, WeakReactor};
+use crate::address::IntoAddress;
 use crate::diagnostics::tell;
 use crate::tls::{TimeSource, TlsClient, TlsClock};
 use crate::{Address, Clock, Deferred, DelayedCall, Failure, Protocol, Reason, Transport};
@@ -52,12 +53,12 @@ impl TlsClient {
     pub fn connect<P: Protocol + 'static>(
         &self,
         reactor: &Reactor,
-        destination: impl Into<Destination>,
+        destination: impl IntoAddress<Destination>,
         server_name: &str,
-        build: impl FnOnce(Address) -> P + 'static,
+        build: impl BuildOnce<P> + 'static,
     ) -> Deferred<Transport> {
         let (tls, server_name) = (self.clone(), server_name.to_owned());
-        reactor.connect_once(destination.into(), move |peer, announcement| {
+        reactor.connect_once(destination.into_address(), move |peer, announcement| {
             let inner = Announcing::new(build(peer), announcement);
             Ok(tls.wrap(&server_name, Box::new(inner))?)
         })
@@ -70,12 +71,12 @@ impl TlsClient {
     pub fn connect_plain_first<P: Protocol + 'static>(
         &self,
         reactor: &Reactor,
-        destination: impl Into<Destination>,
+        destination: impl IntoAddress<Destination>,
         server_name: &str,
-        build: impl FnOnce(Address) -> P + 'static,
+        build: impl BuildOnce<P> + 'static,
     ) -> Deferred<Transport> {
         let (tls, server_name) = (self.clone(), server_name.to_owned());
-        reactor.connect_once(destination.into(), move |peer, announcement| {
+        reactor.connect_once(destination.into_address(), move |peer, announcement| {
             // Inside, so that the Deferred fires with the transport that changes to TLS.
             let inner = Announcing::new(build(peer), announcement);
             Ok(tls.wrap_plain_first(&server_name, Box::new(inner))?)

@@ -2,7 +2,6 @@
 //!
 //! Next: `head.rs`, the status line and the headers.
 
-use crate::error::debug_is_display;
 use std::fmt;
 
 /// The maximum cost of a message. More is an error, so that memory stays bounded. `Limits::default()` is for a client,
@@ -65,7 +64,10 @@ pub enum Fault {
 }
 
 /// What is wrong with a response. Its connection cannot be used any more: where the next response begins is unknown.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// `Debug` has the name of the variant, as it is the verdict of a parser, by which parsers are compared. A program sees it
+/// inside an error of the client, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {
     /// The head is not an HTTP/1 head.
@@ -156,5 +158,3 @@ impl fmt::Display for HttpError {
 }
 
 impl std::error::Error for HttpError {}
-
-debug_is_display!(HttpError);

@@ -5,11 +5,11 @@
 //! Next: `request_head.rs`, the request line and the headers.
 
 use super::limits::HttpError;
-use crate::error::debug_is_display;
 use std::fmt;
 
-/// Why a request is refused. Its text says what is wrong, for the one who sent it.
-#[derive(Clone, PartialEq, Eq)]
+/// Why a request is refused. Its text says what is wrong, for the one who sent it. `Debug` has the name of the variant, as
+/// it is the verdict of a parser, by which parsers are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
     /// 400: the head is not an HTTP/1 head.
@@ -152,5 +152,3 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
-
-debug_is_display!(Refusal);

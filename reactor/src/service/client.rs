@@ -5,7 +5,8 @@
 use super::machine::Inner;
 use super::settings::ServiceSettings;
 use crate::deferred::IntoDeferred;
-use crate::{Address, Deferred, Destination, Protocol, Reactor, Transport};
+use crate::event_loop::BuildEach;
+use crate::{Deferred, Destination, IntoAddress, Protocol, Reactor, Transport};
 use std::fmt;
 use std::rc::Rc;
 
@@ -33,8 +34,8 @@ impl ClientService<Transport> {
     #[track_caller]
     pub fn new<P: Protocol + 'static>(
         reactor: &Reactor,
-        destination: impl Into<Destination>,
-        build: impl FnMut(Address) -> P + 'static,
+        destination: impl IntoAddress<Destination>,
+        build: impl BuildEach<P> + 'static,
     ) -> ClientService<Transport> {
         ClientService::prepared(reactor, destination, build, |transport| Ok(transport.clone()))
     }
@@ -49,8 +50,8 @@ impl<T: Clone + 'static> ClientService<T> {
     #[track_caller]
     pub fn prepared<P, R>(
         reactor: &Reactor,
-        destination: impl Into<Destination>,
-        mut build: impl FnMut(Address) -> P + 'static,
+        destination: impl IntoAddress<Destination>,
+        mut build: impl BuildEach<P> + 'static,
         mut prepare: impl FnMut(&Transport) -> R + 'static,
     ) -> ClientService<T>
     where
@@ -59,7 +60,7 @@ impl<T: Clone + 'static> ClientService<T> {
     {
         let build = Box::new(move |peer| Box::new(build(peer)) as Box<dyn Protocol>);
         let prepare = Box::new(move |transport: &Transport| prepare(transport).into_deferred());
-        let inner = Inner::new(reactor, destination.into(), build, prepare);
+        let inner = Inner::new(reactor, destination.into_address(), build, prepare);
         ClientService { inner }
     }
 

@@ -14,8 +14,7 @@
 //! Next: `cooperator.rs`, which takes turns between several pieces of work.
 
 use crate::context::Asked;
-use crate::deferred::Canceller;
-use crate::deferred::IntoDeferred;
+use crate::deferred::{Canceller, Given, IntoDeferred};
 use crate::error::PanicError;
 use crate::{Clock, Deferred, DelayedCall, Failure, Firer};
 use std::cell::{Cell, RefCell};
@@ -156,7 +155,12 @@ impl LoopingCall {
     where
         R: IntoDeferred<Value = ()>,
     {
-        let body: Body = Box::new(move |tick| body(tick).into_deferred());
+        let asked = Asked::here();
+        let place = asked.place;
+        let body: Body = Box::new(move |tick| match body(tick).into_given() {
+            Given::Ready(result) => Deferred::from_result_at(result, place),
+            Given::Pending(deferred) => deferred,
+        });
         let shared = Rc::new(Loop {
             clock: Box::new(clock.clone()),
             interval,
@@ -165,7 +169,7 @@ impl LoopingCall {
             state: RefCell::new(State::Running),
             waits_for: Cell::new(None),
             ended: Cell::new(None),
-            asked: Asked::here(),
+            asked,
         });
         // Weak, or a loop would hold itself if nobody fired its Deferred.
         let canceller = Rc::downgrade(&shared);
@@ -227,7 +231,7 @@ impl LoopingCall {
             Ok(deferred) => deferred,
             Err(payload) => {
                 drop(body);
-                self.end(Err(PanicError::new(&*payload).into()));
+                self.end(Err(Failure::at(PanicError::new(&*payload), self.shared.asked.place)));
                 panic::resume_unwind(payload);
             }
         };
@@ -298,7 +302,7 @@ impl LoopingCall {
             // An error here means that it was cancelled.
             let _ = match result {
                 Ok(()) => firer.callback(()),
-                Err(failure) => firer.errback(failure),
+                Err(failure) => firer.errback_at(failure, self.shared.asked.place),
             };
         }
     }

@@ -1,7 +1,7 @@
 //! A port is opened by its number alone.
 //!
-//! rustc: the trait `From<{integer}>` is not implemented for `ListenAddress`
-//! rustc: `ListenAddress` implements `From<&str>`
+//! rustc: `{integer}` is not an address
+//! rustc: write `"127.0.0.1:8007"` for this machine alone; to listen for everybody, `"0.0.0.0:8007"`
 
 use reactor::{Protocol, Reactor, Transport};
 

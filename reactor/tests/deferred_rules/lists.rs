@@ -251,6 +251,7 @@ fn gather_results_cancel_cancels_all_and_fails_with_the_first_cancellation() {
 fn first_error_shows_its_index_and_its_error() {
     let first = FirstError { index: 3, failure: Failure::new(boom()) };
     assert_eq!(first.to_string(), "input 3 failed: boom");
-    let debug = format!("{first:?}");
+    assert_eq!(format!("{first:?}"), first.to_string());
+    let debug = format!("{first:#?}");
     assert!(debug.contains("index: 3") && debug.contains("boom"), "{debug}");
 }

@@ -168,3 +168,32 @@ fn what_a_program_does_not_hear_of() {
     let text = told.without_logger.split("reactor: warning: the run has ended").next().unwrap();
     assert!(!text.contains("reactor: "), "{text}");
 }
+
+#[test]
+fn failures_of_the_library_are_raised_at_a_line_of_the_program() {
+    let told = told_by("firing::failures_of_the_library_are_raised_at_a_line_of_the_program", || {
+        let reactor = Reactor::new().unwrap();
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let name = format!("{}.invalid", "x".repeat(64));
+        reactor.connect(nobody, |_peer| Speaker { greeting: b"", then: |_| {} }).detach(); // to nobody
+        reactor.connect((&*name, 80), |_peer| Speaker { greeting: b"", then: |_| {} }).detach(); // to no name
+        reactor.resolve(&name).detach(); // name
+        let fails = |_: reactor::task::Tick<'_>| -> Result<(), Failure> { Err(Failure::msg("no more")) };
+        reactor::task::LoopingCall::start(&reactor, Duration::from_millis(1), fails).1.detach(); // fails
+        reactor.defer_to_thread(|| "x".parse::<u8>()).detach(); // parses
+        let stopper = reactor.clone();
+        reactor
+            .resolve(&name)
+            .add_both(move |_| {
+                reactor::task::sleep(&stopper.clone(), Duration::from_millis(20)).add_callback(move |()| stopper.stop())
+            })
+            .detach();
+        reactor.run().unwrap();
+    });
+    let Some(told) = told else { return };
+    let text = &told.without_logger;
+    for comment in ["to nobody", "to no name", "name", "fails", "parses"] {
+        assert!(text.contains(&place(comment)), "no {comment}: {text}");
+    }
+    assert!(!text.contains("reactor/src/"), "{text}");
+}

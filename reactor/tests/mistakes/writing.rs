@@ -41,6 +41,20 @@ fn a_write_after_lose_write_connection() {
 }
 
 #[test]
+fn a_write_after_abort_connection() {
+    let told = told_by("writing::a_write_after_abort_connection", || {
+        fn break_off(transport: &Transport) {
+            transport.abort_connection();
+            transport.write(b"bye"); // in vain
+        }
+        let server = || Speaker { greeting: b"welcome", then: break_off };
+        run_pair(Settings::default(), server, || Speaker { greeting: b"", then: silent });
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["after abort_connection", "3 bytes", &place("in vain"), &told::opened()]);
+}
+
+#[test]
 fn a_peer_that_does_not_read() {
     let told = told_by("writing::a_peer_that_does_not_read", || {
         /// Writes in each turn.

@@ -38,10 +38,18 @@ impl Connection {
     /// peer has made, and a stop closes connections under its hands.
     #[cold]
     fn note_late_write(&self, pieces: &[&[u8]], place: Option<Place>) {
-        let is_ours = !self.sending.takes_writes() && !self.reading.has_ended() && !self.told_to_stop.get();
+        let is_aborted = matches!(*self.reason.borrow(), Some(Reason::Aborted));
+        let is_closed = match self.life.get() {
+            ConnectionState::Open | ConnectionState::Losing => !self.sending.takes_writes(),
+            ConnectionState::Ended => is_aborted, // Any other end is one that the program did not ask for.
+        };
+        let is_ours = is_closed && !self.reading.has_ended() && !self.told_to_stop.get();
         if let Some(place) = place.filter(|_| is_ours) {
-            let is_half = self.life.get() == ConnectionState::Open;
-            let closed_by = if is_half { "lose_write_connection" } else { "lose_connection" };
+            let closed_by = match self.life.get() {
+                ConnectionState::Open => "lose_write_connection",
+                ConnectionState::Losing => "lose_connection",
+                ConnectionState::Ended => "abort_connection",
+            };
             tell_late_write(pieces, place, closed_by, &self.described());
         }
     }
