@@ -42,7 +42,7 @@ pub(super) struct Sending {
     /// since has not had its chance to go out.
     backlog: Cell<usize>,
     /// How large the backlog may be.
-    limit: WriteLimit,
+    pub(super) limit: WriteLimit,
     edge: Cell<Edge>,
     /// A meter lets nothing out at present.
     pub(super) waits_for_meter: Cell<bool>,

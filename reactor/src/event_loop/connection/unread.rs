@@ -42,7 +42,7 @@ impl Connection {
 
     /// `before` bytes had been sent when the time began.
     fn look(&self, before: u64) {
-        let (waiting, limit) = (self.sending.buffered(), self.sending.limit());
+        let (waiting, limit) = (self.sending.buffered(), &self.sending.limit);
         if self.life.get() != ConnectionState::Open || waiting < MANY {
             self.sending.unread_timer.take();
         } else if self.sending.bytes_sent() != before || self.sending.waits_for_meter.get() {
