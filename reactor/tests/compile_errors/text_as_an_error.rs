@@ -1,7 +1,7 @@
 //! A callback fails with text.
 //!
 //! rustc: `?` couldn't convert the error
-//! rustc: `Failure` to implement `From<String>`
+//! rustc: Failure` to implement `From<String>`
 
 use reactor::{Failure, deferred};
 
