@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// `Debug` of an error is its sentence, as that of a [`Failure`](crate::Failure) is its report. `unwrap`, and a `main`
-/// that returns an error, print `Debug`, and a person reads it. Three are told to code first, and keep the names of their
-/// variants: `Reason`, `HttpError` and `Refusal`.
+/// that returns an error, print `Debug`, and a person reads it. Three are told to code first, and keep the names of
+/// their variants: `Reason`, `HttpError` and `Refusal`.
 macro_rules! debug_is_display {
     ($($error:ty),+) => {$(
         impl std::fmt::Debug for $error {

@@ -101,13 +101,13 @@ impl<T: 'static> IntoDeferred for Given<T> {
     }
 }
 
-/// What an errback may return: as a callback, but with the type of value that the chain has already. So an errback for a
-/// chain of `u32` returns a `Result<u32, Failure>` or a `Deferred<u32>`; one that only reports the failure returns it as
-/// `Err(failure)`.
+/// What an errback may return: as a callback, but with the type of value that the chain has already. So an errback for
+/// a chain of `u32` returns a `Result<u32, Failure>` or a `Deferred<u32>`; one that only reports the failure returns it
+/// as `Err(failure)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what an errback of this chain may return",
     label = "the errback returns `{Self}`, and the next callback wants a `{T}`",
-    note = "an errback returns a value in place of the failure, as `Ok(value)`, or passes the failure on, as `Err(failure)`"
+    note = "an errback returns a value in place of the failure, `Ok(value)`, or passes the failure on, `Err(failure)`"
 )]
 pub trait Recovery<T>: IntoDeferred<Value = T> {}
 

@@ -41,6 +41,7 @@ mod watch;
 pub use adopted::{AdoptedDatagramSocket, AdoptedListener, AdoptedStream};
 pub use mio_driver::MioDriver;
 pub(crate) use tracing::TracingDriver;
+pub use watch::Watch;
 
 pub(crate) use std::thread::ThreadId;
 
@@ -131,15 +132,6 @@ pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
-/// Looks on from another thread while a loop calls the program: see [`Driver::watch`].
-pub trait Watch: Send + Sync {
-    /// A callback begins, perhaps inside of another. `words` name it, with its place in the program.
-    fn callback_begins(&self, words: String);
-
-    /// The innermost callback has ended.
-    fn callback_ends(&self);
-}
-
 /// The world below one reactor. The [module](crate::driver) has the contract.
 pub trait Driver {
     /// The time on the clock of delayed calls. It never goes back.
@@ -152,8 +144,8 @@ pub trait Driver {
     }
 
     /// What is to hear of each callback when it begins, so that somebody can tell of one that runs for longer than
-    /// `limit` before it has ended. It costs the naming of each callback. Without it, a callback that never returns goes
-    /// unnoticed.
+    /// `limit` before it has ended. It costs the naming of each callback. Without it, a callback that never returns
+    /// goes unnoticed.
     fn watch(&self, limit: Duration) -> Option<Arc<dyn Watch>> {
         let _ = limit;
         None

@@ -3,8 +3,8 @@
 //! Several reactors of one process may catch a signal at the same time; each has a pipe of its own. When the last one
 //! stops catching it, the signal gets its usual effect back, which signal-hook alone would not do.
 //!
-//! A loop that is held up by a callback cannot hear a signal. So a thread, the sentry, sees to it that SIGINT and SIGTERM
-//! still end such a process:
+//! A loop that is held up by a callback cannot hear a signal. So a thread, the sentry, sees to it that SIGINT and
+//! SIGTERM still end such a process:
 //!
 //! ```text
 //!   a signal --> unnoticed --no loop has read it after PATIENCE--> armed --another one--> the process ends
@@ -29,7 +29,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One signal, caught until this is dropped.
 pub(super) struct SignalPipe {
@@ -115,7 +115,8 @@ struct Catching(Signal);
 #[derive(Default)]
 struct Catchers {
     count: usize,
-    /// Read by the handler that gives the signal its usual effect: nobody catches it, or nobody has noticed the last one.
+    /// Read by the handler that gives the signal its usual effect: nobody catches it, or nobody has noticed the last
+    /// one.
     has_usual_effect: Arc<AtomicBool>,
     /// Set by a handler when the signal comes, and cleared when a loop has noticed it.
     is_unnoticed: Arc<AtomicBool>,
@@ -192,7 +193,10 @@ impl Drop for Catching {
 /// The sentry's thread. It sleeps until a signal comes, for as long as the process lives.
 fn stand_sentry(mut asleep: UnixStream) {
     while let Ok(1..) = asleep.read(&mut [0; 64]) {
-        std::thread::sleep(PATIENCE);
+        let begin = Instant::now();
+        while let Some(rest) = PATIENCE.checked_sub(begin.elapsed()) {
+            std::thread::park_timeout(rest); // Nobody unparks it, but it may return early.
+        }
         for (signal, name) in [(Signal::Interrupt, "SIGINT"), (Signal::Terminate, "SIGTERM")] {
             if arm(signal) {
                 tell!(

@@ -1,17 +1,27 @@
-//! [`LoopWatch`]: what a loop does now, and a thread that tells of a callback that does not return. Only in debug builds.
+//! [`LoopWatch`]: what a loop does now, and a thread that tells of a callback that does not return. Only in debug
+//! builds.
 //!
 //! The loop itself measures a callback when it has returned. One that never does holds up everything, the report too.
 //! One thread looks on for all loops of the process. It looks once a second, and ends when the loops are gone.
 //!
 //! Next: `signals.rs`, the last part of the real world.
 
-use super::Watch;
 use crate::diagnostics::tell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often the thread looks. It costs a program that is being developed next to nothing, and one in production nothing.
+/// Looks on from another thread while a loop calls the program: see [`Driver::watch`](super::Driver::watch).
+pub trait Watch: Send + Sync {
+    /// A callback begins, perhaps inside of another. `words` name it, with its place in the program.
+    fn callback_begins(&self, words: String);
+
+    /// The innermost callback has ended.
+    fn callback_ends(&self);
+}
+
+/// How often the thread looks. It costs a program that is being developed next to nothing, and one in production
+/// nothing.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// The loops of the process.
@@ -74,7 +84,7 @@ impl LoopWatch {
 
 fn look_on() {
     loop {
-        thread::sleep(PERIOD);
+        thread::park_timeout(PERIOD); // Nobody unparks it. If it looks early, that does no harm.
         let mut loops = lock(&LOOPS);
         loops.all.retain(|watch| watch.strong_count() > 0);
         if loops.all.is_empty() {

@@ -1,7 +1,7 @@
 //! [`BuildOnce`] and [`BuildEach`]: closures that make the protocol of a connection, for programs that need no factory.
 //!
-//! They say no more than `FnOnce(Address) -> P`. They are here so that a protocol in the place of such a closure, which is
-//! a common slip, gets a compile error that says what to write.
+//! They say no more than `FnOnce(Address) -> P`. They are here so that a protocol in the place of such a closure, which
+//! is a common slip, gets a compile error that says what to write.
 //!
 //! Next: `connect.rs`, one connection without a factory.
 

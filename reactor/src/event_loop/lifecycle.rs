@@ -16,8 +16,8 @@
 //! ([`stop_timeout`](crate::Settings::stop_timeout)) and the waiting for threads that work
 //! ([`thread_timeout`](crate::Settings::thread_timeout)). While the reactor closes, no port opens, and no attempt and
 //! no work begins. A stop does not wait for timers, nor for calls that request themselves again. A second signal ends
-//! the waiting at once. If a callback never returns, a second SIGINT or SIGTERM ends the process, a second after the first
-//! or later.
+//! the waiting at once. If a callback never returns, a second SIGINT or SIGTERM ends the process, a second after the
+//! first or later.
 //!
 //! Ports close only in "during", and not at the beginning: while the "before" triggers wait, a server goes on serving.
 //!

@@ -107,8 +107,8 @@ use work_queue::WorkQueue;
 /// Size of the read buffer. All connections share one, so that an idle connection owns none.
 const BUFFER: usize = 64 * 1024;
 
-/// A callback that runs for longer than this is told before it has ended, where the driver looks on. It is also the time
-/// after which a person begins to wonder.
+/// A callback that runs for longer than this is told before it has ended, where the driver looks on. It is also the
+/// time after which a person begins to wonder.
 const STUCK: Duration = Duration::from_secs(2);
 
 /// One event loop: a cheap handle to clone into whatever needs it, but not to send to another thread (see

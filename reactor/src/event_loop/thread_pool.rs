@@ -118,8 +118,8 @@ impl Reactor {
     /// so do `run_until` and `react` at their end. Work that must not be dropped belongs into a trigger of the phase
     /// [`Before`](crate::Phase::Before). The drop of a reactor waits for nothing.
     ///
-    /// The work may fail with any error that is `Send`, or with a [`Failure`]. A `Failure` itself cannot leave its thread:
-    /// its sentence and the place where it was raised do.
+    /// The work may fail with any error that is `Send`, or with a [`Failure`]. A `Failure` itself cannot leave its
+    /// thread: its sentence and the place where it was raised do.
     ///
     /// The Deferred fails with the work's own error, or with a [`ThreadError`]:
     /// [`Panicked`](ThreadError::Panicked), [`QueueFull`](ThreadError::QueueFull), [`Stopped`](ThreadError::Stopped) or

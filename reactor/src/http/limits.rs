@@ -65,8 +65,8 @@ pub enum Fault {
 
 /// What is wrong with a response. Its connection cannot be used any more: where the next response begins is unknown.
 ///
-/// `Debug` has the name of the variant, as it is the verdict of a parser, by which parsers are compared. A program sees it
-/// inside an error of the client, as a sentence.
+/// `Debug` has the name of the variant, as it is the verdict of a parser, by which parsers are compared. A program sees
+/// it inside an error of the client, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {

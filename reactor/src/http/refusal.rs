@@ -7,8 +7,8 @@
 use super::limits::HttpError;
 use std::fmt;
 
-/// Why a request is refused. Its text says what is wrong, for the one who sent it. `Debug` has the name of the variant, as
-/// it is the verdict of a parser, by which parsers are compared.
+/// Why a request is refused. Its text says what is wrong, for the one who sent it. `Debug` has the name of the variant,
+/// as it is the verdict of a parser, by which parsers are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {

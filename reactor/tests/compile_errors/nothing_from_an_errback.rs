@@ -1,7 +1,7 @@
 //! An errback handles the failure, and gives no value in its place.
 //!
 //! rustc: `()` is not what an errback of this chain may return
-//! rustc: an errback returns a value in place of the failure, as `Ok(value)`, or passes the failure on
+//! rustc: an errback returns a value in place of the failure, `Ok(value)`, or passes the failure on
 
 use reactor::{Deferred, deferred};
 

@@ -12,8 +12,8 @@ use super::{Connection, ConnectionState};
 use crate::diagnostics::{is_first_at, tell};
 use std::time::Duration;
 
-/// Number of waiting bytes from which on a connection is looked at. Below it, a peer that takes nothing costs little; and
-/// only few connections have a timer for this.
+/// Number of waiting bytes from which on a connection is looked at. Below it, a peer that takes nothing costs little;
+/// and only few connections have a timer for this.
 const MANY: usize = 1 << 20;
 
 /// How long a peer may take nothing before the program is told. A network that is merely bad moves something in that
