@@ -106,8 +106,15 @@ impl Driver for MioDriver {
         Some(Box::new(Instant::now))
     }
 
-    fn watch(&self, limit: Duration) -> Option<Arc<dyn Watch>> {
-        cfg!(debug_assertions).then(|| LoopWatch::begin(limit) as Arc<dyn Watch>)
+    fn watch(&self, limit: Duration) -> Option<Watch> {
+        cfg!(debug_assertions).then(|| {
+            let watch = LoopWatch::begin(limit);
+            let hear: Watch = Box::new(move |words| match words {
+                Some(words) => watch.callback_begins(words),
+                None => watch.callback_ends(),
+            });
+            hear
+        })
     }
 
     fn system_time(&self) -> SystemTime {

@@ -41,7 +41,6 @@ mod watch;
 pub use adopted::{AdoptedDatagramSocket, AdoptedListener, AdoptedStream};
 pub use mio_driver::MioDriver;
 pub(crate) use tracing::TracingDriver;
-pub use watch::Watch;
 
 pub(crate) use std::thread::ThreadId;
 
@@ -132,6 +131,10 @@ pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
+/// Hears of each callback: the words that name it when it begins, perhaps inside of another, and `None` when the innermost
+/// has ended. See [`Driver::watch`].
+pub type Watch = Box<dyn Fn(Option<String>)>;
+
 /// The world below one reactor. The [module](crate::driver) has the contract.
 pub trait Driver {
     /// The time on the clock of delayed calls. It never goes back.
@@ -146,7 +149,7 @@ pub trait Driver {
     /// What is to hear of each callback when it begins, so that somebody can tell of one that runs for longer than
     /// `limit` before it has ended. It costs the naming of each callback. Without it, a callback that never returns
     /// goes unnoticed.
-    fn watch(&self, limit: Duration) -> Option<Arc<dyn Watch>> {
+    fn watch(&self, limit: Duration) -> Option<Watch> {
         let _ = limit;
         None
     }

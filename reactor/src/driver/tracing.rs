@@ -74,7 +74,7 @@ impl Driver for TracingDriver {
         self.inner.clock()
     }
 
-    fn watch(&self, limit: Duration) -> Option<Arc<dyn Watch>> {
+    fn watch(&self, limit: Duration) -> Option<Watch> {
         self.inner.watch(limit)
     }
 

@@ -11,15 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Looks on from another thread while a loop calls the program: see [`Driver::watch`](super::Driver::watch).
-pub trait Watch: Send + Sync {
-    /// A callback begins, perhaps inside of another. `words` name it, with its place in the program.
-    fn callback_begins(&self, words: String);
-
-    /// The innermost callback has ended.
-    fn callback_ends(&self);
-}
-
 /// How often the thread looks. It costs a program that is being developed next to nothing, and one in production
 /// nothing.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -97,12 +88,14 @@ fn look_on() {
     }
 }
 
-impl Watch for LoopWatch {
-    fn callback_begins(&self, words: String) {
+impl LoopWatch {
+    /// A callback begins, perhaps inside of another.
+    pub(super) fn callback_begins(&self, words: String) {
         lock(&self.running).push(Running { words, since: Instant::now(), is_told: false });
     }
 
-    fn callback_ends(&self) {
+    /// The innermost callback has ended.
+    pub(super) fn callback_ends(&self) {
         lock(&self.running).pop();
     }
 }

@@ -98,12 +98,12 @@ impl Core {
         let mut description = Description::new();
         let _ = describe(object, &mut description);
         let watch = self.watch.as_ref();
-        watch.inspect(|watch| watch.callback_begins(description.words.clone()));
+        watch.inspect(|watch| watch(Some(description.words.clone())));
         let (ended, own) = match &self.work.trace {
             Some(scope) => self.run_traced(scope, object, &description, f),
             None => self.run(object, f),
         };
-        watch.inspect(|watch| watch.callback_ends());
+        watch.inspect(|watch| watch(None));
         self.longest.note(own, &description.words);
         report(&description.words, &ended, own, self.work.settings.slow_callback);
         !ended.panicked

@@ -190,7 +190,7 @@ struct Core {
     time_inside: Cell<Duration>,
     longest: Longest,
     /// Hears of each callback when it begins.
-    watch: Option<Arc<dyn Watch>>,
+    watch: Option<Watch>,
 }
 
 impl Reactor {
