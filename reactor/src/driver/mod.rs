@@ -131,8 +131,8 @@ pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
-/// Hears of each callback: the words that name it when it begins, perhaps inside of another, and `None` when the innermost
-/// has ended. See [`Driver::watch`].
+/// Hears of each callback: the words that name it when it begins, perhaps inside of another, and `None` when the
+/// innermost has ended. See [`Driver::watch`].
 pub type Watch = Box<dyn Fn(Option<String>)>;
 
 /// The world below one reactor. The [module](crate::driver) has the contract.
