@@ -4,7 +4,7 @@
 //! could win over a newer one. All functions take bytes as they came from a peer, and return `None` or `false` if those
 //! are not a number.
 //!
-//! Next: [`locations.rs`](mod@crate::locations), what a server knows.
+//! Next: [`digest.rs`](mod@crate::digest), by which two servers compare what they know.
 
 use crate::word::{self, before_mark, each};
 use std::fmt;

@@ -4,7 +4,7 @@
 //! In the order in which to read it:
 //!
 //! * [`message`] and [`decimal`]: the commands, bytes in and out. Pure.
-//! * [`locations`]: what is known, and what is newer. Pure.
+//! * [`locations`]: what is known, and what is newer; [`digest`]: by which two servers compare that. Pure.
 //! * [`identity`]: the keys and certificates of a server.
 //! * [`server`]: one server: what it knows, its links, its Places service.
 //! * [`newcomers`] and [`connections`]: how many clients a peer may bring, and what connections may cost.
@@ -35,6 +35,7 @@ pub mod connections;
 pub mod control;
 pub mod counters;
 pub mod decimal;
+pub mod digest;
 pub mod identity;
 pub mod links;
 pub mod locations;

@@ -2,7 +2,7 @@
 //! connection that the neighbor makes ([`crate::protocol`]): so two neighbors have two links, one in each direction.
 //!
 //! ```text
-//!            connected: PEER, then every AT that we know
+//!            connected: PEER, then every AT that the neighbor lacks
 //!    Down ------------------------------------------------> Up
 //!     ^  ^ failed: wait longer                              |
 //!     |  +---+                                              |
@@ -16,6 +16,8 @@
 //! Next: [`links/wire.rs`](../../src/proxyherd/links/wire.rs.html), the link as the reactor sees it.
 
 mod addresses;
+mod catching_up;
+mod comparison;
 mod marks;
 mod pending;
 mod refused;
@@ -25,6 +27,7 @@ use crate::config::LinkTarget;
 use crate::locations::{Change, ClientId, Forgotten, NeighborId, Stamp};
 use crate::log_file::Traffic;
 use crate::server::Server;
+use catching_up::CatchingUp;
 use pending::{Look, Pending};
 use reactor::transport::{HIGH_WATER, KeepAlive};
 use reactor::{Connector, DelayedCall, Destination, LineTransport, Transport};
@@ -106,6 +109,7 @@ pub struct Link {
     /// What TLS failed of when the operator was last told, to tell it once only.
     told: RefCell<Option<String>>,
     pending: RefCell<Pending>,
+    catching_up: CatchingUp,
     /// The neighbor has still to be told what the herd has forgotten.
     owes_horizon: Cell<bool>,
     /// Goes on looking at clients in a later turn.
@@ -149,6 +153,7 @@ impl Link {
             failures: Cell::new(0),
             told: RefCell::default(),
             pending: RefCell::new(Pending::nothing(id)),
+            catching_up: CatchingUp::default(),
             owes_horizon: Cell::new(false),
             rest: RefCell::default(),
             silence: RefCell::default(),
@@ -268,7 +273,7 @@ impl Link {
     }
 
     /// Spreads news of a client. The neighbor is told, unless it is the one that told us: `from`. While the link is
-    /// down this does nothing, because everything is told when it comes up.
+    /// down this does nothing, because everything is compared when it comes up.
     pub(crate) fn spread(&self, change: &Change, from: Option<NeighborId>) {
         if self.is_up() {
             self.pending.borrow_mut().note_change(change, from);
@@ -373,6 +378,7 @@ impl Link {
     /// The link is down: what is pending is told when it comes up again, with everything else.
     fn forget_connection(&self) {
         *self.pending.borrow_mut() = Pending::nothing(self.id);
+        self.catching_up.forget();
         self.owes_horizon.set(false);
         for call in [self.rest.take(), self.silence.take()].into_iter().flatten() {
             call.cancel();
@@ -382,6 +388,7 @@ impl Link {
     /// The neighbor has said PING. It will say so again and again, unless it is frozen.
     pub(crate) fn heard_ping(&self) {
         let Some(server) = self.server.upgrade() else { return };
+        self.expect_answer();
         let mut silence = self.silence.borrow_mut();
         if !self.is_up() || silence.as_ref().is_some_and(|call| call.reset(PING_WITHIN).is_ok()) {
             return;
@@ -392,6 +399,14 @@ impl Link {
                 link.give_up();
             }
         }));
+    }
+
+    /// The connection, if it is up.
+    fn transport(&self) -> Option<Transport> {
+        match &*self.state.borrow() {
+            State::Up { transport, .. } => Some(transport.clone()),
+            _ => None,
+        }
     }
 
     fn give_up(&self) {
@@ -428,9 +443,11 @@ impl Link {
         self.may_lack_news.set(false); // It is told everything now.
         // PEER must be the first line, so the state is up, and anything is pending, only after it has been written.
         *self.pending.borrow_mut() = Pending::everything(self.id, &server.locations().borrow());
+        self.hold_back(&server);
         self.owes_horizon.set(server.locations().borrow().horizon() > Stamp::FIRST);
         server.watch().linked(self.id);
         self.write_on();
+        self.begin_to_compare(&server, transport);
         server.watch().done();
     }
 

@@ -17,11 +17,13 @@
 
 use crate::decimal::Time;
 use crate::message::{self, At, Command};
+use digests::Digests;
 use forgetting::Sweep;
 use std::cmp::Ordering;
 use std::fmt;
 use table::{Chunks, Hash, Index};
 
+mod digests;
 mod forgetting;
 mod stamp;
 mod table;
@@ -51,6 +53,16 @@ const NOBODY: u32 = u32::MAX;
 /// The index of a neighbor in the server's list of links.
 pub type NeighborId = usize;
 
+/// Where a version came from, in half the room of an `Option<NeighborId>`: a table has millions of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Source(u32);
+
+impl From<Option<NeighborId>> for Source {
+    fn from(neighbor: Option<NeighborId>) -> Source {
+        Source(neighbor.map_or(NOBODY, |neighbor| neighbor as u32)) // A server has fewer neighbors.
+    }
+}
+
 /// What is kept of a client.
 #[derive(Debug, Clone)]
 pub struct Known {
@@ -62,10 +74,12 @@ pub struct Known {
     pub time: Time,
     /// When a server heard the client: by this it is forgotten.
     pub heard: Stamp,
-    /// The neighbor that sent it; `None` if it came from a client or from a server that has not said its name.
-    pub from: Option<NeighborId>,
+    /// The neighbor that sent it.
+    from: Source,
     /// The number of its last change.
     change: u64,
+    /// The hash of its line, or zero if it has none yet.
+    hash: u64,
     /// The clients that changed before it and after it.
     before: u32,
     after: u32,
@@ -151,6 +165,7 @@ pub struct Locations {
     /// What was heard before this is forgotten.
     horizon: Stamp,
     sweep: Sweep,
+    digests: Digests,
     version_order: Order,
 }
 
@@ -192,7 +207,8 @@ impl Locations {
     pub fn with_order(limit: usize, version_order: Order) -> Locations {
         let (index, known) = (Index::new(), Chunks::new());
         let (first, last, horizon, sweep) = (NOBODY, NOBODY, Stamp::FIRST, Sweep::default());
-        Locations { index, known, first, last, changes: 0, bytes: 0, limit, horizon, sweep, version_order }
+        let digests = Digests::new();
+        Locations { index, known, first, last, changes: 0, bytes: 0, limit, horizon, sweep, digests, version_order }
     }
 
     /// Sets the limit of [`new`](Locations::new). What is stored beyond a lower one stays, and takes no more room.
@@ -239,8 +255,9 @@ impl Locations {
                 known.line.shrink_to(RESERVED_LINE.max(line.len()));
                 known.time = time;
                 known.heard = heard;
-                let before = Before { change: known.change, from: known.from, next: None };
-                known.from = from;
+                self.digests.take_out(std::mem::take(&mut known.hash));
+                let before = Before { change: known.change, from: known.from(), next: None };
+                known.from = from.into();
                 Verdict::Newer(self.move_to_end(number, before))
             }
         }
@@ -264,7 +281,8 @@ impl Locations {
         }
         let (client, line) = (client.into(), line.to_vec());
         let (change, before) = (self.changes, self.last);
-        let known = Known { client, line, time, heard, from, change, before, after: NOBODY };
+        let from = from.into();
+        let known = Known { client, line, time, heard, from, change, hash: 0, before, after: NOBODY };
         let Some(number) = self.known.insert(known) else { return Verdict::NoRoom };
         self.bytes += size;
         self.changes += 1;
@@ -274,6 +292,7 @@ impl Locations {
             before => self.known.at_mut(before).after = number,
         }
         self.last = number;
+        self.digests.appended(number);
         Verdict::Newer(Change { place: Place { client: ClientId(number), change }, before: None })
     }
 
@@ -295,7 +314,9 @@ impl Locations {
             }
             self.known.at_mut(last).after = number;
             self.last = number;
+            self.digests.left(number, after);
         }
+        self.digests.appended(number);
         Change { place: Place { client: ClientId(number), change }, before: Some(version) }
     }
 
@@ -361,6 +382,11 @@ impl fmt::Debug for Locations {
 }
 
 impl Known {
+    /// The neighbor that sent it; `None` if it came from a client or from a server that has not said its name.
+    pub fn from(&self) -> Option<NeighborId> {
+        (self.from.0 != NOBODY).then_some(self.from.0 as NeighborId)
+    }
+
     /// The number of its last change.
     pub(crate) fn change(&self) -> u64 {
         self.change

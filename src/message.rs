@@ -6,6 +6,7 @@
 //! Next: [`word.rs`](../../src/proxyherd/word.rs.html), eight bytes of a line at once.
 
 use crate::decimal::{self, Difference, Time};
+use crate::digest::Node;
 use crate::word::{self, before_mark, each};
 use std::fmt;
 
@@ -26,6 +27,8 @@ pub enum Command<'a> {
     Forgot(Forgot<'a>),
     /// A server says that it has forgotten everything that was heard before this time.
     Horizon(Time),
+    /// A server wants to compare this part of its table with ours.
+    Digest(Node),
 }
 
 /// `IAMAT client location time`.
@@ -112,15 +115,17 @@ pub enum Malformed {
     Bound,
     /// A difference is not what a server prints.
     Difference,
+    /// The node of a digest is not one.
+    Node,
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Malformed::Blank => f.write_str("the line is blank"),
-            Malformed::UnknownCommand => {
-                f.write_str("the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON or PEER")
-            }
+            Malformed::UnknownCommand => f.write_str(
+                "the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON, DIGEST or PEER",
+            ),
             Malformed::Missing(field) => write!(f, "the {field} is missing"),
             Malformed::ExtraField => f.write_str("something follows the last field"),
             Malformed::SignMissing(which) => write!(f, "the {which} has no sign before it"),
@@ -129,6 +134,7 @@ impl fmt::Display for Malformed {
             Malformed::Time => f.write_str("the time is not seconds: at most twelve digits, and nine after a point"),
             Malformed::Radius => write!(f, "the radius is not a number from 0 to {MAX_RADIUS_KM}"),
             Malformed::Bound => write!(f, "the bound is not a whole number from 0 to {MAX_BOUND}"),
+            Malformed::Node => f.write_str("the node is not a minus or one to three hexadecimal digits"),
             Malformed::Difference => f.write_str("the difference is not a sign, digits, a point and nine digits"),
         }
     }
@@ -239,6 +245,7 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, Malformed> {
             Command::Forgot(Forgot { server, difference, client, time_text, time })
         }
         b"HORIZON" => Command::Horizon(next_time(&mut rest)?.1),
+        b"DIGEST" => Command::Digest(Node::parse(next(&mut rest, "node")?).ok_or(Malformed::Node)?),
         _ => return Err(Malformed::UnknownCommand),
     };
     match next_field(&mut rest) {

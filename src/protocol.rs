@@ -11,6 +11,7 @@
 //!
 //! Next: [`protocol/refusal.rs`](../../src/proxyherd/protocol/refusal.rs.html), why a command is refused.
 
+mod comparing;
 mod refusal;
 
 use crate::address_group::AddressGroup;
@@ -132,6 +133,7 @@ impl HerdProtocol {
             Command::Peer(name) => self.peer(transport, line, name),
             Command::Forget(client) => self.forget(client),
             Command::Forgot(forgot) => self.forgot(&forgot),
+            Command::Digest(node) => self.digest(transport, node),
             Command::Horizon(time) => self.neighbor().map(|from| self.server.take_horizon(time, from)),
         });
         if let Err(why) = done {

@@ -8,7 +8,7 @@
 //!   ends.
 //! * A neighbor that sends an older version gets the newer one back (anti-entropy). Otherwise it might never get the
 //!   newer one, which may have been sent on a link that broke.
-//! * A link that comes up carries every client that we know: what was sent while it was down is lost.
+//! * A link that comes up carries every client that the neighbor lacks: what was sent while it was down is lost.
 //! * *Telling back*: the last lines of a neighbor's process may reach us after it has died, and its successor lacks
 //!   them. So when a connection that brought news has ended, and the neighbor may be a new process, we send it what it
 //!   has told us since our link came up ([`Link`] knows when).
@@ -18,6 +18,7 @@
 //! Next: [`server/doors.rs`](../../src/proxyherd/server/doors.rs.html), its ports.
 
 mod changing;
+mod comparing;
 mod doors;
 mod forgetting;
 

@@ -6,33 +6,56 @@
 //!
 //! ```text
 //!   oldest change                                                                newest change
-//!   |--------- told ---------|------------- told next ------------|--------- news ---------|
-//!                            ^ next                               ^ all_before: the link came up here
+//!   |--------- told ---------|--- told next, or held ---|---- told ----|--------- news --------|
+//!                            ^ old                      ^ all_before   ^ news
+//!                                                         the link came up here
 //! ```
 //!
-//! Beside the walk there are two sets of clients: those that the neighbor lacks although the walk has passed them, and
-//! those that the neighbor has told us.
+//! There are two walks. That of the old clients waits until the comparison of the tables ([`super::comparison`]) has
+//! found out which of them the neighbor lacks; the news do not wait.
 //!
-//! Next: `marks.rs`, such a set.
+//! Beside the walks there are two sets of clients: those that the neighbor lacks although the walks have passed them,
+//! and those that the neighbor has told us.
+//!
+//! Next: `comparison.rs`, what of the old the neighbor lacks.
 
+use super::comparison::Leaves;
 use super::marks::Marks;
-use crate::locations::{Change, ClientId, Forgotten, Known, Locations, NeighborId, Place};
+use crate::locations::{Before, Change, ClientId, Forgotten, Known, Locations, NeighborId, Place};
 
 /// What a neighbor has still to be told, while the link to it is up.
 pub(super) struct Pending {
     neighbor: NeighborId,
-    /// Where the walk goes on. `None` at the end of the list.
-    next: Option<Place>,
-    /// Changes before this one happened before the link came up: the neighbor is told them whatever their source. Later
-    /// ones are news, which need not go to the neighbor that it came from.
+    /// Changes before this one happened before the link came up: the neighbor is told them whatever their source, if it
+    /// lacks them. Later ones are news, which need not go to the neighbor that it came from.
     all_before: u64,
-    /// The number of clients that the walk will tell.
-    ahead: usize,
-    /// Clients that the walk will not tell, but the neighbor must be told.
+    /// Where the walk of the old clients goes on. `None` at its end.
+    old: Option<Place>,
+    /// Which of the old clients are told.
+    lacks: Lacks,
+    /// Where the walk of the news goes on. `None` at the end of the list.
+    news: Option<Place>,
+    /// The number of clients that the walk of the old will come to.
+    old_ahead: usize,
+    /// The number of clients that the walk of the news will tell.
+    news_ahead: usize,
+    /// The last look was at an old client.
+    is_turn_of_news: bool,
+    /// Clients that the walks will not tell, but the neighbor must be told.
     lacking: Marks,
     /// Clients of which the neighbor itself has told us the newest version since the link came up, on connections that
     /// it made. If one of these connections was that of an earlier process, the neighbor lacks them.
     told_us: Marks,
+}
+
+/// What the neighbor lacks of what was known when the link came up.
+pub(super) enum Lacks {
+    /// That is not known yet: the walk waits.
+    Unknown,
+    /// Everything, as far as we know.
+    All,
+    /// What is in these leaves, or has no hash.
+    Only(Leaves),
 }
 
 /// What one look at the list has found.
@@ -41,7 +64,7 @@ pub(super) enum Look<'a> {
     Tell(&'a Known),
     /// The neighbor need not be told this one.
     Skip,
-    /// Nothing is pending.
+    /// Nothing is pending, or what is pending waits.
     Nothing,
 }
 
@@ -49,24 +72,30 @@ impl Pending {
     /// Nothing: for a link that is down.
     pub(super) fn nothing(neighbor: NeighborId) -> Pending {
         let (lacking, told_us) = (Marks::default(), Marks::default());
-        Pending { neighbor, next: None, all_before: 0, ahead: 0, lacking, told_us }
+        let (old, news, lacks, is_turn_of_news) = (None, None, Lacks::All, false);
+        let (all_before, old_ahead, news_ahead) = (0, 0, 0);
+        Pending { neighbor, all_before, old, lacks, news, old_ahead, news_ahead, is_turn_of_news, lacking, told_us }
     }
 
     /// Everything that is known: for a link that comes up.
     pub(super) fn everything(neighbor: NeighborId, locations: &Locations) -> Pending {
-        let (next, all_before, ahead) = (locations.first(), locations.change_count(), locations.len());
-        Pending { next, all_before, ahead, ..Pending::nothing(neighbor) }
+        let (old, all_before, old_ahead) = (locations.first(), locations.change_count(), locations.len());
+        Pending { old, all_before, old_ahead, ..Pending::nothing(neighbor) }
+    }
+
+    /// Says what the neighbor lacks of what was known when the link came up.
+    pub(super) fn set_lacks(&mut self, lacks: Lacks) {
+        if matches!(&lacks, Lacks::Only(leaves) if leaves.is_empty()) {
+            (self.old, self.old_ahead) = (None, 0);
+        }
+        self.lacks = lacks;
     }
 
     /// A client has changed; `from` is the neighbor that told us. Must hear of every change while the link is up.
     pub(super) fn note_change(&mut self, change: &Change, from: Option<NeighborId>) {
         let client = change.place.client;
         if let Some(before) = &change.before {
-            self.ahead -= usize::from(self.will_tell(before.change, before.from));
-            // The client has left its place in the list: the walk must not follow it to the end.
-            if self.next.is_some_and(|next| next.client == client) {
-                self.next = before.next;
-            }
+            self.note_left(client, before);
         }
         // Either the walk will tell the new version, or the neighbor has it.
         self.lacking.remove(client);
@@ -74,24 +103,38 @@ impl Pending {
             self.told_us.insert(client);
         } else {
             self.told_us.remove(client);
-            self.ahead += 1;
-            self.next = self.next.or(Some(change.place));
+            self.news_ahead += 1;
+            self.news = self.news.or(Some(change.place));
         }
     }
 
     /// A client was forgotten. Must hear of every one while the link is up: another client may get its number.
     pub(super) fn note_forgotten(&mut self, Forgotten { client, before, .. }: &Forgotten) {
-        self.ahead -= usize::from(self.will_tell(before.change, before.from));
-        if self.next.is_some_and(|next| next.client == *client) {
-            self.next = before.next;
-        }
+        self.note_left(*client, before);
         self.lacking.remove(*client);
         self.told_us.remove(*client);
     }
 
+    /// A client has left its place in the list: no walk must follow it to the end.
+    fn note_left(&mut self, client: ClientId, before: &Before) {
+        let is_ahead = usize::from(self.may_tell(before.change, before.from));
+        match before.change < self.all_before {
+            true => self.old_ahead -= is_ahead,
+            false => self.news_ahead -= is_ahead,
+        }
+        if self.old.is_some_and(|old| old.client == client) {
+            self.old = self.if_old(before.next);
+        }
+        if self.news.is_some_and(|news| news.client == client) {
+            self.news = before.next;
+        }
+    }
+
     /// The neighbor has said something older about a client that is known.
     pub(super) fn note_lacking(&mut self, client: ClientId, known: &Known) {
-        if !self.will_tell(known.change(), known.from) {
+        // The comparison may find that it has an old client, because it compares with an earlier state.
+        let is_sure = known.change() >= self.all_before || matches!(self.lacks, Lacks::All);
+        if !(is_sure && self.may_tell(known.change(), known.from())) {
             self.lacking.insert(client);
         }
     }
@@ -107,26 +150,56 @@ impl Pending {
         if let Some(client) = self.lacking.take() {
             return Look::Tell(locations.of(client));
         }
-        let Some(place) = self.next else { return Look::Nothing };
+        let is_held = matches!(self.lacks, Lacks::Unknown);
+        let (old, news) = (self.old.filter(|_| !is_held), self.news);
+        // In turn: neither waits for the end of the other.
+        self.is_turn_of_news = !self.is_turn_of_news;
+        match (old, news) {
+            (None, None) => Look::Nothing,
+            (Some(old), None) => self.look_at_old(old, locations),
+            (Some(old), Some(_)) if !self.is_turn_of_news => self.look_at_old(old, locations),
+            (_, Some(news)) => self.look_at_news(news, locations),
+        }
+    }
+
+    fn look_at_old<'a>(&mut self, place: Place, locations: &'a Locations) -> Look<'a> {
         let known = locations.of(place.client);
-        let is_told = self.will_tell(place.change, known.from);
-        self.next = locations.after(place.client);
+        self.old = self.if_old(locations.after(place.client));
+        self.old_ahead -= 1;
+        match (&self.lacks, known.leaf()) {
+            (Lacks::Only(leaves), Some(leaf)) if !leaves.contains(leaf) => Look::Skip,
+            _ => Look::Tell(known),
+        }
+    }
+
+    fn look_at_news<'a>(&mut self, place: Place, locations: &'a Locations) -> Look<'a> {
+        let known = locations.of(place.client);
+        let is_told = self.may_tell(place.change, known.from());
+        self.news = locations.after(place.client);
         if !is_told {
             return Look::Skip;
         }
-        self.ahead -= 1;
+        self.news_ahead -= 1;
         Look::Tell(known)
     }
 
-    /// How many clients the neighbor has still to be told about: each counts once.
+    /// How many clients the neighbor has still to be told about: each counts once. As long as it is not known what the
+    /// neighbor lacks, all that were known when the link came up count.
     pub(super) fn len(&self) -> usize {
-        self.ahead + self.lacking.len()
+        self.old_ahead + self.news_ahead + self.lacking.len()
     }
 
-    /// Whether the walk will tell a client that changed last with this change.
-    fn will_tell(&self, change: u64, from: Option<NeighborId>) -> bool {
-        let is_ahead = self.next.is_some_and(|next| change >= next.change);
-        is_ahead && (change < self.all_before || from != Some(self.neighbor))
+    /// The place, if that client has not changed since the link came up.
+    fn if_old(&self, place: Option<Place>) -> Option<Place> {
+        place.filter(|place| place.change < self.all_before)
+    }
+
+    /// Whether a walk will come to a client that changed last with this change, and tell it if the neighbor lacks it.
+    fn may_tell(&self, change: u64, from: Option<NeighborId>) -> bool {
+        if change < self.all_before {
+            return self.old.is_some_and(|old| change >= old.change);
+        }
+        self.news.is_some_and(|news| change >= news.change) && from != Some(self.neighbor)
     }
 }
 
@@ -189,9 +262,10 @@ mod tests {
                 let before = self.pending.len();
                 match self.pending.look(&self.locations) {
                     Look::Tell(known) => told.push(std::str::from_utf8(&known.client).unwrap()),
-                    Look::Skip => assert_eq!(self.pending.len(), before),
+                    Look::Skip => {}
                     Look::Nothing => {
-                        assert_eq!((before, self.pending.len()), (0, 0));
+                        let is_held = matches!(self.pending.lacks, Lacks::Unknown);
+                        assert!(is_held || before == 0, "{before}");
                         break;
                     }
                 }
@@ -336,11 +410,58 @@ mod tests {
                 table.news("e", Some(THEM));
                 table.news("f", None);
                 expected.push("f");
-                assert_eq!((table.pending.len(), table.told(9)), (expected.len(), expected.join(" ")));
+                assert_eq!(table.pending.len(), expected.len());
+                // The old and the news are told in turn.
+                let told = table.told(9);
+                let mut told: Vec<&str> = told.split(' ').collect();
+                told.sort_unstable();
+                assert_eq!(told, expected);
                 table.pending.tell_back();
                 assert_eq!(table.told(9), "e");
             }
         }
+    }
+
+    /// A comparison of this table with an empty one, as far as these clients are concerned.
+    fn leaves_of(table: &mut Table, clients: &[&str]) -> Leaves {
+        assert!(table.locations.hash_some(usize::MAX));
+        let known = |client: &&str| table.locations.get(client.as_bytes()).unwrap().leaf().unwrap();
+        Leaves::of(clients.iter().map(known))
+    }
+
+    #[test]
+    fn while_it_is_not_known_what_the_neighbor_lacks_only_news_is_told() {
+        let mut table = Table::new();
+        table.news("a b c d", None);
+        table.comes_up();
+        table.pending.set_lacks(Lacks::Unknown);
+        table.news("b e", None);
+        table.news("c", Some(THEM));
+        assert_eq!((table.pending.len(), table.told(9)), (4, "b e".to_owned()));
+        table.older("a");
+        assert_eq!(table.told(9), "a", "what it lacks for sure does not wait");
+        let leaves = leaves_of(&mut table, &["d", "b"]);
+        table.pending.set_lacks(Lacks::Only(leaves));
+        table.news("f", Some(OTHER));
+        let mut told: Vec<String> = table.told(9).split(' ').map(str::to_owned).collect();
+        told.sort_unstable();
+        assert_eq!((told.join(" "), table.pending.len()), ("d f".to_owned(), 0));
+    }
+
+    #[test]
+    fn nothing_old_is_told_to_a_neighbor_that_lacks_nothing() {
+        let mut table = Table::new();
+        table.news("a b c d", None);
+        table.comes_up();
+        table.pending.set_lacks(Lacks::Unknown);
+        let leaves = leaves_of(&mut table, &[]);
+        table.pending.set_lacks(Lacks::Only(leaves));
+        assert_eq!(table.pending.len(), 0);
+        table.news("b", None);
+        table.forget(4);
+        assert_eq!((table.pending.len(), table.told(9)), (1, "b".to_owned()));
+        table.older("d");
+        assert_eq!(table.told(9), "d");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! [`LinkFactory`] and what it makes: the connection of a [`Link`], as the reactor sees it.
 //!
-//! Next: `pending.rs`, what waits for the neighbor.
+//! Next: `catching_up.rs`, what a neighbor is told when its link comes up.
 
 use super::{Link, PING_LINE, TOO_LONG, end, go_on_after_line};
 use crate::identity;
@@ -118,8 +118,13 @@ impl LineProtocol for LinkProtocol {
             self.link.heard_ping();
         } else if line.starts_with(TOO_LONG.as_bytes()) {
             log::warn!("{} does not take all of our lines: it says {}", self.link.name, Bytes(line));
+        } else if line.strip_prefix(b"DIGEST ").is_some_and(|fields| self.link.heard_digest(fields)) {
+            log::debug!("from {} >> {}", self.link.name, Bytes(line));
         } else {
             log::info!("from {} >> {} (ignored)", self.link.name, Bytes(line));
+            if line.starts_with(b"? PEER ") || line.starts_with(b"? DIGEST ") {
+                self.link.tell_all();
+            }
         }
     }
 

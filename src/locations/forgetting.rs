@@ -8,7 +8,7 @@
 //! Nothing is sorted by age. A *sweep* passes all entries, some at a time, and removes the old ones. A list in the
 //! order of age would cost every IAMAT a move in it, and every entry eight bytes.
 //!
-//! Next: [`locations/table.rs`](../../src/proxyherd/locations/table.rs.html), the table below.
+//! Next: `digests.rs`, how two tables are compared.
 
 use super::{Before, ClientId, Known, Locations, NOBODY, Stamp, size};
 
@@ -109,6 +109,8 @@ impl Locations {
         let known = self.known.remove(number)?;
         self.index.remove(self.index.hash(&known.client), number);
         self.bytes -= size(&known.client, &known.line);
+        self.digests.take_out(known.hash);
+        self.digests.left(number, known.after);
         match known.after {
             NOBODY => self.last = known.before,
             after => self.known.at_mut(after).before = known.before,
@@ -117,7 +119,7 @@ impl Locations {
             NOBODY => self.first = known.after,
             before => self.known.at_mut(before).after = known.after,
         }
-        let before = Before { change: known.change, from: known.from, next: self.place(known.after) };
+        let before = Before { change: known.change, from: known.from(), next: self.place(known.after) };
         Some(Forgotten { client: ClientId(number), known, before })
     }
 }

@@ -127,7 +127,10 @@ fn an_at_is_read_and_written_back() {
 fn the_first_thing_that_is_wrong_is_named() {
     for (line, why) in [
         (" \t", "the line is blank"),
-        ("iamat a +1+2 3", "the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON or PEER"),
+        (
+            "iamat a +1+2 3",
+            "the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON, DIGEST or PEER",
+        ),
         ("IAMAT", "the client is missing"),
         ("IAMAT a", "the location is missing"),
         ("IAMAT a 1+2 3", "the latitude has no sign before it"),

@@ -1,6 +1,6 @@
 //! [`Refusal`]: why a server does not carry out a command.
 //!
-//! Next: `../replies.rs`, what a connection is owed.
+//! Next: `comparing.rs`, how a neighbor's question about our table is answered.
 
 use crate::counters::Refused;
 use crate::message::Malformed;
@@ -20,7 +20,7 @@ pub(super) enum Refusal {
     NotFromHere,
     /// A WHATSAT about a client of which nobody has told us.
     UnknownClient,
-    /// An AT, a FORGOT or a HORIZON from an address that is not a neighbor's.
+    /// An AT, a FORGOT or a HORIZON from an address that is not a neighbor's; a DIGEST from one that has not said PEER.
     NotFromANeighbor,
     /// An AT that cannot be what it says.
     Doubtful(Doubt),

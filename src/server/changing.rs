@@ -1,6 +1,6 @@
 //! What of a server can be replaced while it runs: its limits, its keys and certificates, its Places service.
 //!
-//! Next: `forgetting.rs`, how a server forgets.
+//! Next: `comparing.rs`, how a server compares its table with a neighbor's.
 
 use super::Server;
 use crate::config::Limits;

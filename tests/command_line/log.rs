@@ -57,7 +57,7 @@ fn at_the_level_debug_the_log_says_why_a_command_was_refused() {
         let mut process = Process::start(directory.path(), &arguments, &[]);
         let mut client = Client::connect(port);
         let refused = [
-            ("HELLO", "the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON or PEER"),
+            ("HELLO", "the first word is not a command: IAMAT, WHATSAT, FORGET, AT, FORGOT, HORIZON, DIGEST or PEER"),
             ("IAMAT kiwi 34.0-118.0 1400794645", "the latitude has no sign before it"),
             ("IAMAT kiwi +34.0-118.0 999999999999", "the time is more than 86400s ahead of our clock"),
             ("WHATSAT nobody 10 5", "the client is not known"),

@@ -70,6 +70,9 @@ fn a_link_says_peer_first_and_then_everything_that_is_known() {
         lose(harness, link);
 
         let (_, mut link) = next_attempt(harness, port);
+        // A server of the paper's protocol does not know this, nor PEER.
+        assert_eq!(link.line(), "DIGEST -");
+        link.send("? PEER Alford\n? DIGEST -\n");
         let mut told: Vec<String> = known.iter().map(|_| link.line()).collect();
         let mut known: Vec<String> = known.into_values().collect();
         told.sort();

@@ -2,6 +2,7 @@
 //! same locations.
 
 mod catching_up;
+mod comparing;
 mod flooding;
 mod forgetting;
 mod links;

@@ -51,7 +51,11 @@ impl<'s> Three<'s> {
         self.bolden = next.unwrap();
         assert_eq!(self.bolden.line(), "PEER Alford");
         let [mut told, _] = self.told();
-        told.retain(|line| !line.contains(" marker "));
+        if told.iter().any(|line| line == "DIGEST -") {
+            self.bolden.send("? DIGEST -\n"); // As a server of the paper's protocol.
+            told.append(&mut self.told()[0]);
+        }
+        told.retain(|line| line != "DIGEST -" && !line.contains(" marker "));
         told
     }
 
