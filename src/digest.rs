@@ -1,9 +1,9 @@
-//! Digests of a table: by comparing them, two servers find out which versions only one of them has, however many clients
-//! both know.
+//! Digests of a table: by comparing them, two servers find out which versions only one of them has, however many
+//! clients both know.
 //!
-//! Each version has a *hash*: the first eight bytes of the SHA-256 of its line. The hashes are sorted into the leaves of
-//! a tree by their first four hexadecimal digits. A [`Node`] is named by the digits that all of its hashes begin with,
-//! and its *sum* is the sum of them, modulo 2^64. Equal sums mean equal versions.
+//! Each version has a *hash*: the first eight bytes of the SHA-256 of its line. The hashes are sorted into the leaves
+//! of a tree by their first four hexadecimal digits. A [`Node`] is named by the digits that all of its hashes begin
+//! with, and its *sum* is the sum of them, modulo 2^64. Equal sums mean equal versions.
 //!
 //! ```text
 //!                        -            the root: all hashes
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Could a client choose what it says so that two tables that differ have equal sums? A line holds the nanosecond at
-//! which a server heard it, which no client can choose, and a version that a newer one has replaced is gone. So it could
-//! only report again and again until one of 2^64 sums fits.
+//! which a server heard it, which no client can choose, and a version that a newer one has replaced is gone. So it
+//! could only report again and again until one of 2^64 sums fits.
 //!
 //! Next: [`locations.rs`](mod@crate::locations), what a server knows.
 

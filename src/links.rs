@@ -21,6 +21,7 @@ mod comparison;
 mod marks;
 mod pending;
 mod refused;
+mod silence;
 mod wire;
 
 use crate::config::LinkTarget;
@@ -64,10 +65,6 @@ pub(crate) const KEEP_ALIVE: KeepAlive =
 
 /// How often a server says PING to each neighbor that has connected to it and said PEER.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(5);
-
-/// A neighbor that has said PING, and then nothing for this long, is frozen: its machine still acknowledges what we
-/// send, so keep-alive does not notice. Two PINGs may be late.
-const PING_WITHIN: Duration = Duration::from_secs(14);
 
 /// What comes back on a link from a server that is there.
 pub(crate) const PING_LINE: &[u8] = b"PING\n";
@@ -385,34 +382,11 @@ impl Link {
         }
     }
 
-    /// The neighbor has said PING. It will say so again and again, unless it is frozen.
-    pub(crate) fn heard_ping(&self) {
-        let Some(server) = self.server.upgrade() else { return };
-        self.expect_answer();
-        let mut silence = self.silence.borrow_mut();
-        if !self.is_up() || silence.as_ref().is_some_and(|call| call.reset(PING_WITHIN).is_ok()) {
-            return;
-        }
-        let this = self.this.clone();
-        *silence = Some(server.reactor().call_later(PING_WITHIN, move || {
-            if let Some(link) = this.upgrade() {
-                link.give_up();
-            }
-        }));
-    }
-
     /// The connection, if it is up.
     fn transport(&self) -> Option<Transport> {
         match &*self.state.borrow() {
             State::Up { transport, .. } => Some(transport.clone()),
             _ => None,
-        }
-    }
-
-    fn give_up(&self) {
-        if let State::Up { transport, .. } = &*self.state.borrow() {
-            log::warn!("neighbor {} has said nothing for {PING_WITHIN:?}, and is given up", self.name);
-            transport.abort_connection(); // It reports the end later.
         }
     }
 

@@ -1,4 +1,5 @@
-//! How a link finds out what its neighbor lacks when it comes up, before it tells the neighbor anything that is not news.
+//! How a link finds out what its neighbor lacks when it comes up, before it tells the neighbor anything that is not
+//! news.
 //!
 //! ```text
 //!   link comes up --DIGEST--> Comparing --answers, until all is compared--> what differs is told

@@ -1,11 +1,11 @@
 //! [`Comparison`]: what a neighbor lacks of all that we knew when our link to it came up. Pure.
 //!
-//! It goes down the tree of [`crate::digest`]: the neighbor is asked for the sums of the children of a node, and only where
-//! they differ from ours does it go on. So two equal tables take one question and one answer, and each difference takes
-//! at most four of them.
+//! It goes down the tree of [`crate::digest`]: the neighbor is asked for the sums of the children of a node, and only
+//! where they differ from ours does it go on. So two equal tables take one question and one answer, and each difference
+//! takes at most four of them.
 //!
-//! The neighbor's table changes meanwhile. That does no harm: if a sum of the neighbor's at one moment is that of ours at a
-//! later one, the neighbor had then all that we have now, and it only ever takes newer versions.
+//! The neighbor's table changes meanwhile. That does no harm: if a sum of the neighbor's at one moment is that of ours
+//! at a later one, the neighbor had then all that we have now, and it only ever takes newer versions.
 //!
 //! Next: `marks.rs`, a set of clients.
 
@@ -31,16 +31,8 @@ pub(super) struct Comparison {
 pub(super) struct Leaves(Vec<u64>);
 
 impl Leaves {
-    fn none() -> Leaves {
+    pub(super) fn none() -> Leaves {
         Leaves(vec![0; LEAVES / 64])
-    }
-
-    /// Those.
-    #[cfg(test)]
-    pub(super) fn of(leaves: impl Iterator<Item = usize>) -> Leaves {
-        let mut set = Leaves::none();
-        leaves.for_each(|leaf| set.insert(leaf));
-        set
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -51,7 +43,7 @@ impl Leaves {
         self.0[leaf / 64] >> (leaf % 64) & 1 == 1
     }
 
-    fn insert(&mut self, leaf: usize) {
+    pub(super) fn insert(&mut self, leaf: usize) {
         self.0[leaf / 64] |= 1 << (leaf % 64);
     }
 }

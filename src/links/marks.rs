@@ -4,7 +4,7 @@
 //! clients are in them. A queue of clients with a hash table beside it would stop the loop for half a second when it
 //! grows.
 //!
-//! Next: `addresses.rs`, the addresses of a neighbor.
+//! Next: `silence.rs`, a neighbor that says nothing.
 
 use crate::locations::ClientId;
 

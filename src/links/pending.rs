@@ -422,11 +422,13 @@ mod tests {
         }
     }
 
-    /// A comparison of this table with an empty one, as far as these clients are concerned.
+    /// The leaves that these clients are in.
     fn leaves_of(table: &mut Table, clients: &[&str]) -> Leaves {
         assert!(table.locations.hash_some(usize::MAX));
-        let known = |client: &&str| table.locations.get(client.as_bytes()).unwrap().leaf().unwrap();
-        Leaves::of(clients.iter().map(known))
+        let leaf = |client: &&str| table.locations.get(client.as_bytes()).unwrap().leaf().unwrap();
+        let mut leaves = Leaves::none();
+        clients.iter().map(leaf).for_each(|leaf| leaves.insert(leaf));
+        leaves
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The digests of a table: see [`crate::digest`].
 //!
-//! An IAMAT hashes nothing. What has changed since the last comparison stands at the end of the order of changes, and is
-//! hashed when somebody compares. A version that goes takes its hash out of the sums.
+//! An IAMAT hashes nothing. What has changed since the last comparison stands at the end of the order of changes, and
+//! is hashed when somebody compares. A version that goes takes its hash out of the sums.
 //!
 //! Next: [`locations/table.rs`](../../src/proxyherd/locations/table.rs.html), the table below.
 
