@@ -8,6 +8,7 @@
 
 mod control;
 mod log;
+mod page;
 mod places;
 mod read_file;
 mod reader;
@@ -17,6 +18,7 @@ mod tls;
 pub use control::ControlConfig;
 pub use log::LogConfig;
 pub(crate) use log::{LEVELS, MAX_LOG_BUFFER, parse_level};
+pub use page::{PageAddress, PageConfig};
 pub use places::{ExtraField, PlacesConfig, Provider};
 pub(crate) use read_file::read_file;
 pub use reader::ConfigError;
@@ -57,7 +59,7 @@ const LIMITS: [&str; 9] = [
 ];
 
 /// The parts of a configuration.
-const PARTS: [&str; 6] = ["servers", "places", "limits", "log", "tls", "control"];
+const PARTS: [&str; 7] = ["servers", "places", "limits", "log", "tls", "control", "page"];
 
 /// The maximum size of a configuration file in bytes: room for many thousand servers.
 const MAX_SIZE: usize = 4 << 20;
@@ -77,6 +79,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Where the operator's programs reach the servers.
     pub control: ControlConfig,
+    /// Where a browser sees the servers.
+    pub page: PageConfig,
 }
 
 /// `[limits]`.
@@ -133,7 +137,7 @@ impl Default for Config {
             .collect();
         servers::link_both_ways(&mut servers);
         let (places, limits, log, tls, control) = Default::default();
-        Config { servers, places, limits, log, tls, control }
+        Config { servers, places, limits, log, tls, control, page: PageConfig::beside() }
     }
 }
 
@@ -204,7 +208,7 @@ impl Config {
 
 impl Reader<'_> {
     fn config(&self, table: &DeTable<'_>) -> Result<Config, ConfigError> {
-        let mut config = Config::default();
+        let mut config = Config { page: PageConfig::default(), ..Config::default() };
         if table.is_empty() {
             // More likely a slip than a wish: somebody who wants the paper's herd as it is needs no file.
             return Err(self.error_at(0, "the file says nothing; without --config, the herd is the paper's"));
@@ -217,6 +221,7 @@ impl Reader<'_> {
                 "log" => config.log = self.log(value)?,
                 "tls" => config.tls = self.tls(value)?,
                 "control" => config.control = self.control(value)?,
+                "page" => config.page = self.page(value)?,
                 _ => return Err(self.unknown(key, "", &PARTS)),
             }
         }

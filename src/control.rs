@@ -12,7 +12,7 @@
 //! A program that watches costs a server nothing while nobody does, and a bounded amount when somebody does not read:
 //! beyond [`MAX_WAITING`] bytes, lines are left out and counted, and the next line that fits says how many.
 //!
-//! Next: [`watch.rs`](mod@crate::watch), how all of this, and a simulation, observes a server.
+//! Next: [`page.rs`](mod@crate::page), what a browser shows of a server.
 
 use crate::config::Config;
 use crate::locations::Verdict;
@@ -20,11 +20,10 @@ use crate::log_file::Bytes;
 use crate::message::At;
 use crate::server::Server;
 use crate::status::Status;
-use crate::watch::{HeardFrom, Watch};
+use crate::watch::{HeardFrom, Observers, Watch};
 use reactor::{LineProtocol, LineTransport, Reason, Transport};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 
@@ -43,11 +42,10 @@ pub fn path(config: &Config, server: &str) -> Option<PathBuf> {
     Some(config.control.directory.as_ref()?.join(format!("{server}.sock")))
 }
 
-/// The watchers of one server. The server knows them as its observer.
-#[derive(Default)]
-pub struct Watchers {
-    /// Set once the server is made: it needs its observer first.
-    server: RefCell<Weak<Server>>,
+/// The watchers of one server: while there is one, they are among its observers.
+struct Watchers {
+    server: Weak<Server>,
+    observers: Rc<Observers>,
     list: RefCell<Vec<Rc<Watcher>>>,
 }
 
@@ -61,9 +59,20 @@ struct Watcher {
 }
 
 impl Watchers {
-    /// The server that they watch.
-    pub fn set_server(&self, server: &Rc<Server>) {
-        *self.server.borrow_mut() = Rc::downgrade(server);
+    fn enter(self: &Rc<Self>, watcher: Rc<Watcher>) {
+        let is_first = self.list.borrow().is_empty();
+        self.list.borrow_mut().push(watcher);
+        if is_first {
+            self.observers.add(self.clone());
+        }
+    }
+
+    fn leave(self: &Rc<Self>, watcher: &Rc<Watcher>) {
+        self.list.borrow_mut().retain(|other| !Rc::ptr_eq(other, watcher));
+        if self.list.borrow().is_empty() {
+            let this: Rc<dyn Watch> = self.clone();
+            self.observers.remove(&this);
+        }
     }
 
     fn source(&self, from: HeardFrom) -> Value {
@@ -71,7 +80,7 @@ impl Watchers {
             HeardFrom::Client => json!("client"),
             HeardFrom::Unnamed => Value::Null,
             HeardFrom::Neighbor(neighbor) => {
-                let server = self.server.borrow().upgrade();
+                let server = self.server.upgrade();
                 server.map_or(Value::Null, |server| json!(server.links()[neighbor].name()))
             }
         }
@@ -80,10 +89,10 @@ impl Watchers {
 
 impl Watch for Watchers {
     fn heard(&self, at: &At<'_>, _line: &[u8], from: HeardFrom, verdict: &Verdict) {
-        let list = self.list.borrow();
-        if list.is_empty() || !matches!(verdict, Verdict::Newer(_)) {
+        if !matches!(verdict, Verdict::Newer(_)) {
             return;
         }
+        let list = self.list.borrow();
         let is_wanted =
             |watcher: &&Rc<Watcher>| watcher.client.as_deref().is_none_or(|client| client == at.iamat.client);
         let mut line = None;
@@ -156,7 +165,7 @@ impl LineProtocol for ControlProtocol {
 
     fn connection_lost(&mut self, _reason: &Reason) {
         if let Some(watcher) = self.watcher.take() {
-            self.watchers.list.borrow_mut().retain(|other| !Rc::ptr_eq(other, &watcher));
+            self.watchers.leave(&watcher);
         }
     }
 }
@@ -164,15 +173,12 @@ impl LineProtocol for ControlProtocol {
 #[cfg_attr(not(unix), allow(dead_code, reason = "there is no such socket"))]
 impl ControlProtocol {
     fn watch(&mut self, transport: &LineTransport, client: Option<&[u8]>) {
-        let mut list = self.watchers.list.borrow_mut();
-        if list.len() >= MAX_WATCHERS {
-            drop(list);
+        if self.watchers.list.borrow().len() >= MAX_WATCHERS {
             return self.refuse(transport, &format!("{MAX_WATCHERS} programs watch already"));
         }
         let to = Transport::clone(transport);
         let watcher = Rc::new(Watcher { transport: to, client: client.map(<[u8]>::to_vec), missed: Cell::new(0) });
-        list.push(watcher.clone());
-        drop(list);
+        self.watchers.enter(watcher.clone());
         transport.write(format!("{}\n", json!({ "watching": self.server.name() })).as_bytes());
         self.watcher = Some(watcher);
     }
@@ -185,18 +191,20 @@ impl ControlProtocol {
 
 #[cfg(unix)]
 mod open {
-    use super::{ControlProtocol, MAX_COMMAND, Server, Watchers};
+    use super::{ControlProtocol, MAX_COMMAND, Observers, Server, Watchers};
     use reactor::{Failure, LineReceiver, UnixListenAddress};
+    use std::cell::RefCell;
     use std::path::Path;
     use std::rc::Rc;
 
     /// Opens the control socket at `path`, for this process's user alone. Its file goes when the server stops.
+    /// `observers` are those that the server was made with.
     ///
     /// # Errors
     /// If nobody can listen there: the directory does not exist, another server listens, or a file is in the way.
-    pub fn open(server: &Rc<Server>, watchers: &Rc<Watchers>, path: &Path) -> Result<(), Failure> {
-        watchers.set_server(server);
-        let (served, watchers) = (server.clone(), watchers.clone());
+    pub fn open(server: &Rc<Server>, observers: &Rc<Observers>, path: &Path) -> Result<(), Failure> {
+        let (served, observers) = (server.clone(), observers.clone());
+        let watchers = Rc::new(Watchers { server: Rc::downgrade(server), observers, list: RefCell::default() });
         let build = move |_peer| {
             let protocol = ControlProtocol { server: served.clone(), watchers: watchers.clone(), watcher: None };
             LineReceiver::new(protocol).with_delimiter(b"\n").with_max_length(MAX_COMMAND)
@@ -214,12 +222,6 @@ pub use open::open;
 /// # Errors
 /// Always.
 #[cfg(not(unix))]
-pub fn open(_: &Rc<Server>, _: &Rc<Watchers>, _: &std::path::Path) -> Result<(), reactor::Failure> {
+pub fn open(_: &Rc<Server>, _: &Rc<Observers>, _: &std::path::Path) -> Result<(), reactor::Failure> {
     Err(reactor::Failure::msg("this system has no UNIX sockets"))
-}
-
-impl fmt::Debug for Watchers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Watchers({})", self.list.borrow().len())
-    }
 }

@@ -11,7 +11,7 @@
 //! * [`protocol`]: one connection, and [`replies`], which keeps its replies in order.
 //! * [`links`]: the connection to each neighbor.
 //! * [`status`] and [`counters`]: how a server is, and what it has done; [`control`]: the socket by which its operator
-//!   asks.
+//!   asks; [`page`]: what a browser shows, and numbers for other programs.
 //! * [`watch`]: an observer of a server. The program `herdsim`, which runs the whole herd in a simulated world, keeps
 //!   its books with one.
 //! * [`places`]: what is near a location, from one of several services.
@@ -42,6 +42,7 @@ pub mod locations;
 pub mod log_file;
 pub mod message;
 pub mod newcomers;
+pub mod page;
 pub mod places;
 pub mod protocol;
 pub mod replies;

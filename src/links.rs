@@ -172,6 +172,14 @@ impl Link {
         self.changed.get()
     }
 
+    /// When the connection is tried again, if it is down and waits for that.
+    pub fn next_try(&self) -> Option<Instant> {
+        match &*self.state.borrow() {
+            State::Down { again, .. } => Some(again.time()),
+            _ => None,
+        }
+    }
+
     /// Since when the connection is up, if the neighbor has said PING on it.
     pub fn pinged_since(&self) -> Option<Instant> {
         match &*self.state.borrow() {

@@ -364,6 +364,12 @@ impl Locations {
         std::iter::successors(self.first(), |place| self.after(place.client)).map(|place| self.of(place.client))
     }
 
+    /// The same from the last change back.
+    pub fn newest(&self) -> impl Iterator<Item = &Known> {
+        let before = |known: &&Known| (known.before != NOBODY).then(|| self.known.at(known.before));
+        std::iter::successors((self.last != NOBODY).then(|| self.known.at(self.last)), before)
+    }
+
     /// How many clients are known.
     pub fn len(&self) -> usize {
         self.known.len()

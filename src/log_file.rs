@@ -16,9 +16,11 @@
 mod buffer;
 mod files;
 mod share;
+mod tail;
 mod traffic;
 mod writer;
 
+pub use tail::TailLines;
 pub use traffic::{Bytes, Traffic};
 
 use crate::config::LogConfig;
@@ -56,6 +58,18 @@ pub fn losses() -> Losses {
         unwritten: read(&log.unwritten),
         beyond: read(&log.shares.beyond),
     })
+}
+
+/// From now on, the last lines of the process's log are kept in memory, for [`tail`].
+pub fn keep_tail() {
+    if let Some(log) = INSTALLED.get() {
+        log.tail.want();
+    }
+}
+
+/// The lines of the process's log from this number on: the last `most` of them, as far as they are kept.
+pub fn tail(from: u64, most: usize) -> TailLines {
+    INSTALLED.get().map_or_else(TailLines::default, |log| log.tail.since(from, most))
 }
 
 /// The log of this run. After [`install`](LogFile::install) the program's `log` messages go there, until

@@ -138,6 +138,7 @@ impl HerdProtocol {
         });
         if let Err(why) = done {
             self.server.counters().refuse(why.counted());
+            self.server.watch().refused(line, self.peer, &why);
             self.traffic.event(Level::Debug, format_args!("is refused: {why}"));
             self.reply(&[b"? ", line, b"\n"].concat());
         }

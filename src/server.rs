@@ -17,6 +17,7 @@
 //!
 //! Next: [`server/doors.rs`](../../src/proxyherd/server/doors.rs.html), its ports.
 
+mod asking;
 mod changing;
 mod comparing;
 mod doors;
@@ -28,13 +29,12 @@ use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Door, HostPort, Limits, MAX_AHEAD, ServerConfig};
 use crate::connections::Connections;
 use crate::counters::Counters;
-use crate::decimal;
 use crate::decimal::Time;
 use crate::identity::Identity;
 use crate::links::Link;
 use crate::locations::{Change, Locations, NeighborId, Order, Stamp, Verdict, Version, newness};
-use crate::message::{At, WhatsAt};
-use crate::places::{self, Nearby, NotAsked, Places};
+use crate::message::At;
+use crate::places::Places;
 use crate::watch::{HeardFrom, Watch};
 use forgetting::Forgetting;
 use reactor::{Deferred, Failure, Phase, Reactor, SystemEvent};
@@ -422,62 +422,6 @@ impl Server {
             drop(locations);
             self.make_room();
         }
-    }
-
-    /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
-    /// and does not fail: if the service fails, the reply says so. `None` if the client is not known.
-    pub fn whats_at(&self, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
-        let counters = self.counters.clone();
-        let locations = self.locations.borrow();
-        let known = locations.get(asked.client)?;
-        // The sweep may not have come to it yet.
-        if known.heard < Stamp::from(self.time()).earlier_by(self.limits().forget).max(locations.horizon()) {
-            return None;
-        }
-        // Parsed again for each question: keeping the fields of every client would cost more than these few questions.
-        // A FORGOT has no location.
-        let location = known.at()?.iamat.location;
-        let question = Nearby {
-            latitude: location.latitude(),
-            longitude: location.longitude(),
-            radius: decimal::times_thousand(asked.radius)?,
-            bound: asked.bound,
-        };
-        let (mut reply, bound) = (known.line.clone(), asked.bound);
-        drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
-        let places = self.places.borrow().clone(); // It, too, must not stay borrowed.
-        let answer = places.nearby(&question, from).add_both(move |answer| {
-            reply.push(b'\n');
-            let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
-            match cut {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    counters.places_failed.add();
-                    log::warn!("{error}");
-                    reply.extend(places::error_answer("UNKNOWN_ERROR", &error.to_string()));
-                }
-                Err(failure) => {
-                    let status = match failure.check::<NotAsked>() {
-                        // Not a warning for each: a crowd would fill the log. Its cause is logged where it begins.
-                        Some(refused) => {
-                            counters.places_not_asked.add();
-                            log::debug!("not asked: {refused}");
-                            "OVER_QUERY_LIMIT"
-                        }
-                        None => {
-                            counters.places_failed.add();
-                            log::warn!("no answer from the Places service: {failure}");
-                            log::debug!("where that came from: {}", failure.report());
-                            "UNKNOWN_ERROR"
-                        }
-                    };
-                    reply.extend(places::error_answer(status, &failure.to_string()));
-                }
-            }
-            reply.extend_from_slice(b"\n\n");
-            Ok(reply)
-        });
-        Some(answer)
     }
 }
 

@@ -10,7 +10,7 @@ mod process;
 
 pub use process::Process;
 
-use crate::counters::Refused;
+use crate::counters::{PlacesOutcome, Refused};
 use crate::links::Link;
 use crate::log_file::{self, Losses};
 use crate::server::Server;
@@ -36,6 +36,8 @@ pub struct Status {
     pub refused: Vec<(&'static str, u64)>,
     /// Lines that are not in the log.
     pub log: Losses,
+    /// How many turns the loop has begun.
+    pub turns: u64,
     /// The callback that has held the loop the longest: for how long, and what it was.
     pub longest_callback: Option<(Duration, String)>,
     /// What the system says.
@@ -51,6 +53,8 @@ pub struct LinkStatus {
     pub is_up: bool,
     /// For how long it has been up, or down.
     pub lasts: Duration,
+    /// When it is tried again, if it is down and waits for that.
+    pub next_try: Option<Duration>,
     /// Whether both ends prove with certificates which servers they are.
     pub is_secure: bool,
     /// How many connections from the neighbor are open.
@@ -71,6 +75,7 @@ impl Status {
             neighbor: link.name().to_owned(),
             is_up: link.is_up(),
             lasts: now.saturating_duration_since(link.changed()),
+            next_try: link.next_try().map(|next| next.saturating_duration_since(now)),
             is_secure: link.is_secure(),
             inbound: link.inbound_count(),
             waiting: link.pending_count(),
@@ -90,11 +95,13 @@ impl Status {
                 ("told", counters.told.get()),
                 ("connections", counters.connections.get()),
                 ("cut_off", counters.cut_off.get()),
-                ("places_failed", counters.places_failed.get()),
-                ("places_not_asked", counters.places_not_asked.get()),
+                ("places_answered", counters.places_times(PlacesOutcome::Answered).count()),
+                ("places_failed", counters.places_times(PlacesOutcome::Failed).count()),
+                ("places_not_asked", counters.places_times(PlacesOutcome::NotAsked).count()),
             ],
             refused: Refused::ALL.iter().map(|why| (why.name(), counters.refused(*why))).collect(),
             log: log_file::losses(),
+            turns: server.reactor().turn_count(),
             longest_callback: longest.map(|longest| (longest.took, longest.what)),
             process: Process::of_this(),
         }
@@ -115,6 +122,7 @@ impl Status {
             "counters": numbers(&self.counters),
             "refused": numbers(&self.refused),
             "log": { "dropped": self.log.dropped, "unwritten": self.log.unwritten, "beyond_share": self.log.beyond },
+            "turns": self.turns,
             "longest_callback": self.longest_callback.as_ref().map(|(took, what)| {
                 json!({ "seconds": took.as_secs_f64(), "what": what })
             }),
@@ -131,6 +139,7 @@ impl LinkStatus {
             "neighbor": self.neighbor,
             "up": self.is_up,
             "seconds": self.lasts.as_secs_f64(),
+            "next_try": self.next_try.map(|next| next.as_secs_f64()),
             "tls": self.is_secure,
             "inbound": self.inbound,
             "waiting": self.waiting,

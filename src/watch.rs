@@ -1,11 +1,18 @@
-//! [`Watch`]: an observer of one server. It sees every AT that the server hears and tells. The servers that ship have
-//! one that tells the programs of an operator ([`crate::control`]); the simulated herd (`src/bin/herdsim`) keeps its
-//! books with one.
+//! [`Watch`]: an observer of one server. It sees every AT that the server hears and tells, what it refuses, and how it
+//! answers. The servers that ship have [`Observers`], a list that is empty until somebody looks: a program of the
+//! operator ([`crate::control`]), or a page ([`crate::page`]). The simulated herd (`src/bin/herdsim`) keeps its books
+//! with one.
 //!
 //! Next: [`places/mod.rs`](mod@crate::places), where the answers to WHATSAT come from.
 
+use crate::counters::PlacesOutcome;
 use crate::locations::{Known, NeighborId, Verdict};
 use crate::message::{At, Forgot};
+use std::cell::RefCell;
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
 
 /// Where an AT came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +33,27 @@ impl HeardFrom {
             HeardFrom::Client | HeardFrom::Unnamed => None,
         }
     }
+}
+
+/// How a WHATSAT was answered.
+#[derive(Debug)]
+pub struct Answered<'a> {
+    /// The client around which somebody looked.
+    pub client: &'a [u8],
+    /// Where the client was, in degrees.
+    pub latitude: &'a str,
+    /// Where the client was, in degrees.
+    pub longitude: &'a str,
+    /// How far around it, in metres.
+    pub radius: &'a str,
+    /// The maximum number of places.
+    pub bound: usize,
+    /// From the question to the answer.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: PlacesOutcome,
+    /// The reply's JSON.
+    pub places: &'a [u8],
 }
 
 /// An observer of one server. Each method does nothing unless the observer has its own.
@@ -69,6 +97,16 @@ pub trait Watch {
         let _ = neighbor;
     }
 
+    /// The server has refused a command of this peer.
+    fn refused(&self, line: &[u8], peer: Option<IpAddr>, why: &dyn fmt::Display) {
+        let _ = (line, peer, why);
+    }
+
+    /// The server answers a WHATSAT. This comes from the loop, and not in the middle of anything.
+    fn answered(&self, answered: &Answered<'_>) {
+        let _ = answered;
+    }
+
     /// The server has done everything that follows from what it heard, from a link that came up, or from a connection
     /// that ended.
     fn done(&self) {}
@@ -76,3 +114,103 @@ pub trait Watch {
 
 /// An observer that notes nothing.
 impl Watch for () {}
+
+/// Several observers of one server, which come and go. While there is none, an event costs a look at an empty list.
+///
+/// The list must not change while an observer takes a note.
+#[derive(Default)]
+pub struct Observers(RefCell<Vec<Rc<dyn Watch>>>);
+
+impl Observers {
+    /// From now on, this one observes too.
+    pub fn add(&self, observer: Rc<dyn Watch>) {
+        self.0.borrow_mut().push(observer);
+    }
+
+    /// This one observes no more.
+    pub fn remove(&self, observer: &Rc<dyn Watch>) {
+        self.0.borrow_mut().retain(|other| !std::ptr::addr_eq(Rc::as_ptr(other), Rc::as_ptr(observer)));
+    }
+
+    #[inline]
+    fn each(&self, tell: impl Fn(&dyn Watch)) {
+        self.0.borrow().iter().for_each(|observer| tell(&**observer));
+    }
+}
+
+impl Watch for Observers {
+    fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+        self.each(|observer| observer.heard(at, line, from, verdict));
+    }
+
+    fn heard_forgot(&self, forgot: &Forgot<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+        self.each(|observer| observer.heard_forgot(forgot, line, from, verdict));
+    }
+
+    fn forgot(&self, known: &Known) {
+        self.each(|observer| observer.forgot(known));
+    }
+
+    fn told(&self, neighbor: NeighborId, line: &[u8]) {
+        self.each(|observer| observer.told(neighbor, line));
+    }
+
+    fn looked_at(&self, neighbor: NeighborId, clients: usize) {
+        self.each(|observer| observer.looked_at(neighbor, clients));
+    }
+
+    fn linked(&self, neighbor: NeighborId) {
+        self.each(|observer| observer.linked(neighbor));
+    }
+
+    fn told_back(&self, neighbor: NeighborId) {
+        self.each(|observer| observer.told_back(neighbor));
+    }
+
+    fn refused(&self, line: &[u8], peer: Option<IpAddr>, why: &dyn fmt::Display) {
+        self.each(|observer| observer.refused(line, peer, why));
+    }
+
+    fn answered(&self, answered: &Answered<'_>) {
+        self.each(|observer| observer.answered(answered));
+    }
+
+    fn done(&self) {
+        self.each(|observer| observer.done());
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Observers({})", self.0.borrow().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[derive(Default)]
+    struct Counting(Cell<u32>);
+
+    impl Watch for Counting {
+        fn done(&self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn observers_come_and_go() {
+        let (observers, one, other) = (Observers::default(), Rc::<Counting>::default(), Rc::<Counting>::default());
+        observers.done();
+        let as_watch = |counting: &Rc<Counting>| -> Rc<dyn Watch> { counting.clone() };
+        observers.add(as_watch(&one));
+        observers.done();
+        observers.add(as_watch(&other));
+        observers.done();
+        observers.remove(&as_watch(&one));
+        observers.done();
+        assert_eq!((one.0.get(), other.0.get()), (2, 2));
+    }
+}

@@ -6,6 +6,7 @@ use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
 use crate::config::{Config, Door, HostPort};
 use crate::identity::Identity;
+use crate::page;
 use crate::places;
 use reactor::Reactor;
 use std::fmt::Write;
@@ -52,12 +53,32 @@ fn report(file: &Path, config: &Config, places: &str, keys: &str) -> String {
         let _ = writeln!(text, "  {name} listens on {}; neighbors: {neighbors}", places.join(", "));
     }
     let _ = writeln!(text, "  places: {places}");
+    text += &pages(config);
     text += keys;
     for warning in places::warnings(&config.places) {
         let _ = writeln!(text, "  warning: {warning}");
     }
     for part in parts(config).iter().skip(1) {
         let _ = writeln!(text, "  warning: no link joins {} to the rest of the herd", part.join(", "));
+    }
+    text
+}
+
+/// Where the page of each server is, and what is wrong with that.
+fn pages(config: &Config) -> String {
+    let mut text = String::new();
+    let doors: Vec<&HostPort> =
+        config.servers.values().flat_map(|own| own.places_to_listen()).map(|(_, p)| p).collect();
+    for (name, own) in &config.servers {
+        let Some(address) = config.page.address_of(own) else { continue };
+        let _ = writeln!(text, "  page of {name}: http://{address}/");
+        let is_taken = doors.iter().any(|door| door.port == address.port() && door.host == address.ip().to_string());
+        if is_taken {
+            let _ = writeln!(text, "  warning: a server listens at {address}, so there can be no page");
+        }
+        if !address.ip().is_loopback() {
+            let _ = writeln!(text, "  warning: {}", page::open_to_others(address));
+        }
     }
     text
 }

@@ -12,12 +12,14 @@ pub use options::ServerOptions;
 use super::event_loop::event_loop;
 use super::outcome::{Error, print};
 use crate::config::{Config, ServerConfig};
-use crate::control::{self, Watchers};
+use crate::control;
 use crate::identity::Identity;
 use crate::locations::newness;
 use crate::log_file::LogFile;
+use crate::page;
 use crate::places::{self, KEY_VARIABLE};
 use crate::server::Server;
+use crate::watch::Observers;
 use limits::within_descriptors;
 use reactor::{Failure, Reactor};
 use reload::{HiddenKeys, Reload, Running};
@@ -67,10 +69,10 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         log::info!("links: {links}");
     }
     config.limits = within_descriptors(config.limits);
-    let (order, watchers) = (Box::new(newness), Rc::<Watchers>::default());
-    let server = Server::new(&reactor, &config, &options.server, places.clone(), order, watchers.clone());
+    let (order, observers) = (Box::new(newness), Rc::<Observers>::default());
+    let server = Server::new(&reactor, &config, &options.server, places.clone(), order, observers.clone());
     let server = server.map_err(|error| error.to_string())?;
-    open_control(&server, &watchers, &config);
+    open_control(&server, &observers, &config);
     #[cfg(unix)]
     if let Some(port) = supervisor::inherited_port()? {
         server.adopt(port);
@@ -87,14 +89,17 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     });
     reactor.on_hangup(hangup(&reactor, log.clone(), reload)).map_err(|error| error.to_string())?;
     let supervisor = (Supervisor::of_environment(), reactor.clone());
-    let started = server.begin().add_callback(move |host| {
+    let started = server.clone().begin().add_callback(move |host| {
         let (supervisor, reactor) = supervisor;
         supervisor.ready(&reactor);
         Ok(host)
     });
     let banner = {
-        let (options, config, places, log) = (options.clone(), config, places.describe(), log.clone());
-        move |host| banner(&options, &config, host, &places, &log)
+        let (options, places, log) = (options.clone(), places.describe(), log.clone());
+        move |host| {
+            let page = open_page(&server, &observers, &config);
+            banner(&options, &config, host, &places, &page, &log)
+        }
     };
     let result = run_started(&reactor, started, banner);
     match &result {
@@ -113,11 +118,30 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
 
 /// Opens the control socket, if the configuration has one. A server that cannot is of use all the same: the herd counts
 /// on it.
-fn open_control(server: &Rc<Server>, watchers: &Rc<Watchers>, config: &Config) {
+fn open_control(server: &Rc<Server>, observers: &Rc<Observers>, config: &Config) {
     let Some(path) = control::path(config, server.name()) else { return };
-    match control::open(server, watchers, &path) {
+    match control::open(server, observers, &path) {
         Ok(()) => log::info!("the control socket is {}", path.display()),
         Err(error) => log::warn!("no control socket: {error}"),
+    }
+}
+
+/// Opens the page, if the configuration has one, and returns a line for the banner. A server without it is of use all
+/// the same.
+fn open_page(server: &Rc<Server>, observers: &Rc<Observers>, config: &Config) -> String {
+    match page::open(server, observers, config) {
+        Ok(None) => String::new(),
+        Ok(Some(address)) => {
+            log::info!("the page is http://{address}/");
+            if !address.ip().is_loopback() {
+                log::warn!("{}", page::open_to_others(address));
+            }
+            format!("\n  page:    http://{address}/")
+        }
+        Err(error) => {
+            log::warn!("no page: {error}");
+            format!("\n  page:    none: {error}")
+        }
     }
 }
 
@@ -195,7 +219,14 @@ fn run_started(
     }
 }
 
-fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &str, log: &LogFile) -> String {
+fn banner(
+    options: &ServerOptions,
+    config: &Config,
+    host: SocketAddr,
+    places: &str,
+    page: &str,
+    log: &LogFile,
+) -> String {
     let name = &options.server;
     let neighbors = config.servers.get(name).map_or(&[][..], |server| &server.neighbors[..]);
     let neighbors = if neighbors.is_empty() { "none".to_owned() } else { neighbors.join(", ") };
@@ -218,7 +249,7 @@ fn banner(options: &ServerOptions, config: &Config, host: SocketAddr, places: &s
     };
     format!(
         "{name} listens on {host}; neighbors: {neighbors}{links}\n  places:  {places}{more}\n  \
-         log:     {path}{warning}\n  try:     {try_it}\n  stop:    Ctrl-C\n"
+         log:     {path}{warning}{page}\n  try:     {try_it}\n  stop:    Ctrl-C\n"
     )
 }
 

@@ -306,6 +306,8 @@ A configuration file can change all of this; every setting is optional:
   burst = 8388608                      # by how much a peer may be ahead of its share
   [control]
   directory = \"/run/proxyherd\"         # status and watch reach each server there
+  [page]                               # each server has a page for browsers, and /metrics
+  address = \"127.0.0.1\"                # at its own port + 100; or host:port, or \"off\"
 
 The name of a log is the server, the date and the time (UTC): Powell-2026-11-22-142700.log.
 ";

@@ -1,6 +1,6 @@
 //! `[control]`: where the operator's programs reach a server.
 //!
-//! Next: `../log_file.rs`, the log of a run.
+//! Next: `page.rs`, where a browser sees a server.
 
 use super::reader::{ConfigError, Reader, Value};
 use std::path::PathBuf;

@@ -112,7 +112,7 @@ fn a_mistake_is_reported_with_its_line() {
     refuse("[servers.A\n", "herd.toml, line 1: unclosed table, expected `]`");
     refuse(
         "\n\nport = 1\n",
-        "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits, log, tls, control",
+        "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits, log, tls, control, page",
     );
     let known = "known here: address, tls, link, neighbors";
     refuse(
@@ -348,5 +348,46 @@ fn a_mistake_about_tls_is_reported_with_its_line() {
         let text = format!("[servers.\"{name}\"]\naddress = \"h:1\"\nlink = \"h:2\"\n{keys}");
         let error = parse(&text).unwrap_err();
         assert!(error.starts_with(&format!("herd.toml, line 3: server {name} cannot have a link: ")), "{error}");
+    }
+}
+
+fn page(more: &str) -> Result<PageConfig, ConfigError> {
+    Config::parse(&format!("[servers.A]\naddress = \"localhost:12200\"\n{more}"), "herd.toml").map(|config| config.page)
+}
+
+#[test]
+fn a_page_is_beside_its_server_or_where_it_is_said_or_off() {
+    let at = |more: &str| {
+        let server = Config::default().servers["Alford"].clone();
+        page(more).unwrap().address_of(&server).map(|address| address.to_string())
+    };
+    assert_eq!(at(""), None, "a file that names no page has none");
+    assert_eq!(at("[page]").as_deref(), Some("127.0.0.1:12300"));
+    assert_eq!(at("[page]\naddress = \"off\""), None);
+    assert_eq!(at("[page]\naddress = \"0.0.0.0\"").as_deref(), Some("0.0.0.0:12300"));
+    assert_eq!(at("[page]\naddress = \"[::1]\"").as_deref(), Some("[::1]:12300"));
+    assert_eq!(at("[page]\naddress = \"127.0.0.1:8080\"").as_deref(), Some("127.0.0.1:8080"));
+    assert_eq!(page("[page]\nhosts = [\"a.example\"]").unwrap().hosts, ["a.example"]);
+    let of_paper = Config::default();
+    assert_eq!(of_paper.page.address_of(&of_paper.servers["Powell"]).unwrap().to_string(), "127.0.0.1:12304");
+    let high = ServerConfig {
+        address: Some(HostPort { host: "127.0.0.1".to_owned(), port: 65500 }),
+        ..ServerConfig::default()
+    };
+    assert_eq!(PageConfig::beside().address_of(&high), None);
+}
+
+#[test]
+fn mistakes_about_a_page_have_their_line() {
+    for (more, wrong) in [
+        ("[page]\naddress = \"herd.example\"", "line 4: address \"herd.example\" is not \"off\", an IP address"),
+        ("[page]\naddress = \"127.0.0.1:0\"", "line 4: address \"127.0.0.1:0\" is not"),
+        ("[page]\naddress = 80", "line 4: address 80 is not a string"),
+        ("[page]\nhosts = \"a\"", "line 4: hosts \"a\" is not a list of names"),
+        ("[page]\nhosts = [\"a:80\"]", "line 4: \"a:80\" is not a host's name"),
+        ("[page]\nport = 80", "line 4: unknown key \"port\" of page; known here: address, hosts"),
+    ] {
+        let error = page(more).unwrap_err().to_string();
+        assert!(error.contains(wrong), "{more}: {error}");
     }
 }

@@ -234,3 +234,13 @@ fn a_client_that_may_not_come_in_leaves_nothing_behind_and_one_that_is_known_is_
     let verdict = locations.offer_version(&version, None, || panic!("it is known"));
     assert!(matches!(verdict, Verdict::Newer(_)));
 }
+
+#[test]
+fn the_newest_are_the_last_to_have_changed() {
+    let mut locations = Locations::new(1 << 20);
+    assert_eq!(locations.newest().count(), 0);
+    for said in ["a +1+1 1", "b +1+1 1", "c +1+1 1", "a +1+1 2"] {
+        is_newer(&mut locations, &format!("AT A +1.000000000 {said}"));
+    }
+    assert_eq!(locations.newest().map(|known| &*known.client).collect::<Vec<_>>(), [b"a", b"c", b"b"]);
+}

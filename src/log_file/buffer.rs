@@ -3,6 +3,7 @@
 //! Next: `share.rs`, how much of it one peer may fill.
 
 use super::share::{Share, Shares};
+use super::tail::Tail;
 use crate::config::{LogConfig, MAX_LOG_BUFFER};
 use crate::terminal;
 use log::{Level, LevelFilter};
@@ -27,6 +28,7 @@ pub(super) struct LogBuffer {
     /// The lowest level that is logged, as a number: it may change.
     level: AtomicUsize,
     pub(super) shares: Shares,
+    pub(super) tail: Tail,
     /// Lines that are not in the log, since the start.
     pub(super) dropped: AtomicU64,
     pub(super) unwritten: AtomicU64,
@@ -54,6 +56,7 @@ impl LogBuffer {
             wake: Condvar::new(),
             level: AtomicUsize::new(level as usize),
             shares,
+            tail: Tail::default(),
             dropped: AtomicU64::new(0),
             unwritten: AtomicU64::new(0),
         })

@@ -1,6 +1,6 @@
 //! The writer: a thread that takes what has gathered and writes it, so that the loop never waits for the disk.
 //!
-//! Next: `traffic.rs`, the lines of a connection.
+//! Next: `tail.rs`, the last lines, kept for a page.
 
 use super::buffer::{BATCH, Contents, LogBuffer};
 use super::files::Sink;
@@ -53,6 +53,7 @@ pub(super) fn write(log: &LogBuffer, mut sink: Sink) {
         if dropped > 0 {
             let _ = writeln!(out, "({dropped} lines were lost here: the disk is too slow)");
         }
+        log.tail.push(&out);
         let (old, new) = out.split_at(reopen.unwrap_or(0));
         losses.write(old, |text| sink.write_all(text, SystemTime::now()));
         if reopen.is_some()

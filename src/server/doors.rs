@@ -1,6 +1,6 @@
 //! The ports of a server, one for each [`Door`] that its configuration has.
 //!
-//! Next: `changing.rs`, what of a server can be replaced while it runs.
+//! Next: `asking.rs`, how it asks what is near a client.
 
 use super::Server;
 use crate::config::{Door, HostPort};

@@ -61,3 +61,21 @@ fn files_that_the_configuration_names_are_read_too() {
     let (code, _, errors) = check(&format!("[places]\nprovider = \"google\"\n{SERVER}"), &[]);
     assert!(code == Some(1) && errors.contains("needs a key"), "{errors}");
 }
+
+#[test]
+fn pages_are_shown_and_what_is_wrong_with_them() {
+    let (code, output, _) = check(&format!("{SERVER}[page]\n"), &[]);
+    assert_eq!(code, Some(0));
+    assert!(
+        output.contains("\n  page of Alford: http://127.0.0.1:12300/\n") && !output.contains("warning"),
+        "{output}"
+    );
+    let powell = "[servers.Powell]\naddress = \"0.0.0.0:12300\"\nneighbors = [\"Alford\"]\n";
+    let open = format!("{SERVER}{powell}[page]\naddress = \"0.0.0.0\"\n");
+    let (_, output, _) = check(&open, &[]);
+    assert!(output.contains("  warning: a server listens at 0.0.0.0:12300, so there can be no page\n"), "{output}");
+    assert!(
+        output.contains("  warning: the page at 0.0.0.0:12400 has no password: anybody who reaches it"),
+        "{output}"
+    );
+}

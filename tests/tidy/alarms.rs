@@ -3,11 +3,10 @@
 use crate::repo::{Source, document, none, sources};
 
 /// Calls whose message comes from elsewhere as a whole: the file, and the heading under which it is explained.
-const CARRIERS: [(&str, &str); 8] = [
+const CARRIERS: [(&str, &str); 7] = [
     ("src/cli/serve.rs", "... (a warning of the configuration)"),
     ("src/cli/serve.rs", "... (the error with which a server ends)"),
     ("src/cli/serve/reload.rs", "... (a warning of the configuration)"),
-    ("src/server.rs", "... (an answer of another form)"),
     ("src/protocol.rs", "...; ... (the end of a connection at our link)"),
     ("reactor/src/deferred/given.rs", "... (a failure with its story)"),
     ("reactor/src/tls/server.rs", "... (a warning of TLS)"),

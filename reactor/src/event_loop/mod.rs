@@ -191,6 +191,7 @@ struct Core {
     longest: Longest,
     /// Hears of each callback when it begins.
     watch: Option<Watch>,
+    turns: Cell<u64>,
 }
 
 impl Reactor {
@@ -246,6 +247,7 @@ impl Reactor {
             longest: Longest::default(),
             watch,
             time_inside: Cell::new(Duration::ZERO),
+            turns: Cell::new(0),
             work: WorkQueue::new(settings, Timers::new(now, trace.clone()), trace),
             lifecycle: Lifecycle::default(),
             hangups: Hangups::default(),

@@ -48,6 +48,7 @@ impl Turn {
     /// Takes one turn, waiting no longer than `longest`.
     pub(super) fn take(&mut self, core: &Core, longest: Option<Duration>) -> Result<(), RunError> {
         tell_lost();
+        core.turns.set(core.turns.get().wrapping_add(1));
         let timeout = core.wait_time(longest);
         let _ended = TurnEnd { core, _entered: core.trace_turn(timeout, longest) };
         self.events.clear();
@@ -97,6 +98,13 @@ impl Turn {
             }
         }
         self.due.shrink_to(MAX_DUE_KEPT); // The memory of a burst goes.
+    }
+}
+
+impl Reactor {
+    /// How many turns its loop has begun, for status pages.
+    pub fn turn_count(&self) -> u64 {
+        self.core.turns.get()
     }
 }
 

@@ -77,3 +77,15 @@ fn a_file_is_sent_once_and_then_only_if_it_has_changed() {
     assert_eq!(peer.send(ask(&format!("If-None-Match: \"old\", W/{etag}"))), same);
     assert_ne!(StaticFile::named("x.css", b"h2 {}").etag(), etag);
 }
+
+#[test]
+fn a_file_may_have_headers_of_its_own() {
+    let policy = "default-src 'none'";
+    let file = StaticFile::named("x.html", b"x").header("Content-Security-Policy", policy).unwrap();
+    let mut peer = serve(Routes::new().on("GET", "/", file.clone()));
+    let line = format!("\r\nContent-Security-Policy: {policy}\r\n");
+    assert!(peer.send(get("/")).contains(&line));
+    let again = format!("GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: {}\r\n\r\n", file.etag());
+    assert!(peer.send(again).contains(&line), "with 304, too");
+    assert!(file.header("X", "a\r\nb").is_err());
+}

@@ -164,6 +164,9 @@ impl Reload {
         if old.control != new.config.control {
             changes.push(Change::NeedsRestart("[control]"));
         }
+        if old.page != new.config.page {
+            changes.push(Change::NeedsRestart("[page]"));
+        }
         if !old.log.has_same_sizes(&new.config.log) {
             changes.push(Change::NeedsRestart("[log]"));
         }

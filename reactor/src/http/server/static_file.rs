@@ -6,7 +6,7 @@
 //! Next: `../../service/mod.rs`, a connection that comes back when it is lost.
 
 use super::request::Request;
-use super::response::Response;
+use super::response::{HeaderError, Response};
 use super::service::Service;
 use crate::deferred::{Given, IntoDeferred};
 use std::borrow::Cow;
@@ -20,17 +20,28 @@ pub struct StaticFile {
     bytes: &'static [u8],
     content_type: &'static str,
     etag: String,
+    headers: Vec<(String, String)>,
 }
 
 impl StaticFile {
     /// A file with this content type.
     pub fn new(content_type: &'static str, bytes: &'static [u8]) -> StaticFile {
-        StaticFile { bytes, content_type, etag: format!("\"{:016x}\"", fnv_1a(bytes)) }
+        StaticFile { bytes, content_type, etag: format!("\"{:016x}\"", fnv_1a(bytes)), headers: Vec::new() }
     }
 
     /// A file whose content type follows from the end of its name: `index.html`, `style.css`.
     pub fn named(name: &str, bytes: &'static [u8]) -> StaticFile {
         StaticFile::new(content_type(name), bytes)
+    }
+
+    /// Adds a header to all of its responses, such as `Content-Security-Policy`.
+    ///
+    /// # Errors
+    /// As [`Response::header`].
+    pub fn header(mut self, name: &str, value: &str) -> Result<StaticFile, HeaderError> {
+        let _checked = Response::new(200).header(name, value)?;
+        self.headers.push((name.to_owned(), value.to_owned()));
+        Ok(self)
     }
 
     /// Its ETag, with the quotation marks.
@@ -59,6 +70,9 @@ impl Service for StaticFile {
         response.add_checked("ETag", &self.etag);
         response.add_checked("Cache-Control", "no-cache");
         response.add_checked("X-Content-Type-Options", "nosniff");
+        for (name, value) in &self.headers {
+            response.add_checked(name, value);
+        }
         response.into_given()
     }
 }

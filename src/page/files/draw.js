@@ -1,0 +1,89 @@
+// Small tools for drawing: elements, lists that change as little as they can, times as people read them.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function element(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+export function shape(name, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, name), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  set(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+// Sets attributes that differ. `null` and `undefined` remove one.
+export function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined) node.removeAttribute(name);
+    else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+  }
+}
+
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// Makes the children of `parent` those of `items`: each is made once by `make`, and then brought up to date by
+// `update`. So what a person has focused stays, and a screen reader does not begin anew.
+export function keyed(parent, items, key, make, update) {
+  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let before = null;
+  for (const item of items) {
+    const name = key(item);
+    let child = old.get(name);
+    if (child) old.delete(name);
+    else {
+      child = make(item);
+      child.dataset.key = name;
+    }
+    update?.(child, item);
+    const place = before ? before.nextSibling : parent.firstChild;
+    if (place !== child) parent.insertBefore(child, place);
+    before = child;
+  }
+  for (const child of old.values()) child.remove();
+}
+
+export function duration(seconds) {
+  if (seconds === undefined || seconds === null) return "";
+  if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
+  if (seconds < 1) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  return `${Math.floor(seconds / 86400)} days`;
+}
+
+export function clock(at) {
+  if (!at) return "";
+  const date = new Date(at * 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  return `${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+export function many(count, what) {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+export function bytes(count) {
+  if (count === null || count === undefined) return "not told by this system";
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  while (count >= 1024 && unit < 3) {
+    count /= 1024;
+    unit += 1;
+  }
+  return `${count.toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
+}
+
+// A server's colour, by its place in the herd. There are eight; after that they come again.
+export function colour(model, name) {
+  const number = [...model.servers.keys()].indexOf(name);
+  return number < 0 ? "c-none" : `c-${number % 8}`;
+}

@@ -1,0 +1,192 @@
+// Everything on the page that is text: lists, tables, numbers.
+
+import { UP, DOWN } from "./model.js";
+import { bytes, clock, colour, duration, element, keyed, many, say, set } from "./draw.js";
+import { serverText } from "./herd.js";
+
+const id = (name) => document.getElementById(name);
+
+export function drawServer(model, selected) {
+  const name = model.servers.has(selected) ? selected : model.me;
+  if (!name) return;
+  const server = model.servers.get(name), report = model.isLive ? model.reports.get(name) : undefined;
+  const lines = [serverText(name, model).replace(/^Server /, "")];
+  if (server?.address) lines.push(`listens on ${server.address}`);
+  if (report) {
+    const { iamat, whatsat, at_news, at_known, told } = report.counters;
+    lines.push(`${iamat} IAMAT, ${whatsat} WHATSAT answered`);
+    lines.push(`${at_news} AT were news, ${at_known} were known, ${told} sent`);
+  }
+  keyed(id("server"), lines.map((text, number) => ({ text, number: String(number) })), ({ number }) => number,
+    () => element("p"), (node, { text }) => say(node, text));
+}
+
+export function drawLinks(model) {
+  const own = (link) => link.state !== "unknown" ? 0 : 1;
+  const links = model.links().sort((a, b) => own(a) - own(b)).slice(0, 200);
+  keyed(id("links"), links, ({ from, to }) => `${from} ${to}`, ({ from, to }) =>
+    element("tr", {}, element("th", { scope: "row" }, `${from} → ${to}`), element("td"), element("td"), element("td"),
+      element("td")), (row, { state, since, waiting, buffered, nextTry, tls }) => {
+    const [, now, long, wait, next] = row.children;
+    set(row, { class: state });
+    say(now, `${state}${tls ? ", TLS" : ""}`);
+    say(long, duration(since));
+    say(wait, waiting === undefined ? "" : `${waiting}${buffered ? ` (${bytes(buffered)})` : ""}`);
+    say(next, nextTry === undefined || nextTry === null ? "" : `in ${duration(nextTry)}`);
+  });
+}
+
+const OUTCOMES = {
+  newer: "taken, and told to the neighbors", same: "known already", older: "older than what is known",
+  no_room: "no room", too_old: "too old", beyond_share: "beyond its address's share",
+  answered: "answered", failed: "the Places service failed", not_asked: "the Places service was not asked",
+};
+
+export const outcome = (name) => OUTCOMES[name] ?? name;
+
+export function drawCommands(model, choose) {
+  keyed(id("commands"), model.commands, ({ at, word, client }) => `${at} ${word} ${client}`, (command) => {
+    const button = element("button", { type: "button", class: "link" }, command.client);
+    button.addEventListener("click", () => choose(command));
+    return element("tr", {}, element("td", { class: "time" }, clock(command.at)), element("td", {}, command.word),
+      element("td", {}, button), element("td", {}, outcomeOf(command)));
+  });
+}
+
+function outcomeOf({ outcome: name, seconds }) {
+  return seconds === undefined ? outcome(name) : `${outcome(name)} in ${duration(seconds)}`;
+}
+
+export function drawRefusals(model) {
+  keyed(id("refusals"), model.refusals, ({ at, line }) => `${at} ${line}`, ({ at, line, peer, why }) =>
+    element("li", {}, element("span", { class: "time" }, clock(at)), " ", element("code", {}, line), " ",
+      element("span", { class: "why" }, why), " ", element("span", { class: "quiet" }, peer ? `from ${peer}` : "")));
+  if (model.refusals.length === 0) empty(id("refusals"), "li", "Nothing was refused since this page was opened.");
+}
+
+// What stands in a list that has nothing.
+function empty(list, name, text) {
+  if (!list.firstChild) list.append(element(name, { class: "quiet", "data-key": "empty" }, text));
+}
+
+const VERDICTS = {
+  newer: "newer: taken", same: "known already: the flood ends here", older: "older: answered with the newer",
+  no_room: "no room for it", too_old: "too old", beyond_share: "beyond its share",
+};
+
+export function drawWay(model, way) {
+  say(id("way-of"), way ? `${way.client}, its clock ${way.time}` : "No location has come since this page was opened.");
+  const steps = (way?.steps ?? []).map((step, number) => ({ ...step, number }));
+  const first = steps.find(({ sure, at }) => sure && at)?.at;
+  keyed(id("way"), steps, ({ number, from, to }) => `${way.key} ${number} ${from} ${to}`, (step) => {
+    const { from, to, at, sure } = step;
+    const after = sure && first && at > first ? `+${duration(at - first)}` : clock(at);
+    const edge = element("b", { class: colour(model, to) }, `${from} → ${to}`);
+    return element("li", { class: sure ? null : "unsure" }, edge, ` ${whatHappened(step)} `,
+      element("span", { class: "time" }, after));
+  });
+}
+
+function whatHappened({ verdict, written, sure }) {
+  if (verdict) return VERDICTS[verdict] ?? verdict;
+  if (written) return "written to the link";
+  return sure ? "" : "not seen from here";
+}
+
+const STAGES = [
+  ["queue", "waited for its turn"], ["connect", "name and connection"], ["tls", "TLS"], ["wait", "first byte"],
+  ["body", "body"],
+];
+
+export function drawAnswer(answer, show) {
+  const text = id("answer-of"), list = id("places"), stages = id("stages");
+  if (!answer) {
+    say(text, "Nobody has asked since this page was opened.");
+    return;
+  }
+  const { client, radius, outcome: name, seconds, places } = answer;
+  const where = `${many(places.length, "place")} within ${radius / 1000} km of ${client}`;
+  say(text, `${where}: ${outcome(name)} in ${duration(seconds)}`);
+  const known = STAGES.filter(([stage]) => answer.stages?.[stage] !== undefined && answer.stages[stage] !== null);
+  const all = known.reduce((sum, [stage]) => sum + answer.stages[stage], 0) || 1;
+  keyed(stages, known, ([stage]) => `${answer.at} ${stage}`, ([stage, words]) => {
+    const bar = element("span", { class: `stage ${stage}` }, `${words} ${duration(answer.stages[stage])}`);
+    bar.style.flexGrow = Math.max(0.02, answer.stages[stage] / all).toFixed(3);
+    return bar;
+  });
+  keyed(list, places, ({ name, latitude, longitude }) => `${answer.at} ${name} ${latitude} ${longitude}`, (place) =>
+    element("li", {}, place.name ?? "(without a name)", " ",
+      element("span", { class: "quiet" }, distance(answer, place))));
+  list.onclick = () => show(answer);
+}
+
+function distance(from, to) {
+  if (to.latitude === null) return "";
+  const rad = Math.PI / 180, a = from.latitude * rad, b = to.latitude * rad;
+  const h = Math.sin((a - b) / 2) ** 2
+    + Math.cos(a) * Math.cos(b) * Math.sin(((from.longitude - to.longitude) * rad) / 2) ** 2;
+  const km = 12742 * Math.asin(Math.sqrt(h));
+  return km < 1 ? `${Math.round(km * 1000)} m` : `${km.toFixed(1)} km`;
+}
+
+let before, latest; // The last two reports, for numbers for each second.
+
+export function drawHealth(model) {
+  const report = model.reports.get(model.me);
+  if (!report) return;
+  if (!latest || report.at !== latest.at) [before, latest] = [latest, report];
+  const last = before && before.at < report.at && before.uptime < report.uptime ? before : undefined;
+  const rate = (now, then) => last ? `, ${Math.round((now - then) / (report.at - last.at))} each second` : "";
+  const longest = report.longest_callback;
+  const rows = [
+    ["Up for", duration(report.uptime)],
+    ["Turns", `${report.turns}${rate(report.turns, last?.turns)}`],
+    ["Late by at most", report.late === undefined ? "" : `${duration(report.late)} in the last second`],
+    ["Longest callback", longest ? `${duration(longest.seconds)}: ${longest.what}` : "none"],
+    ["Memory", bytes(report.memory)],
+    ["Descriptors", report.descriptors === null ? "not told by this system"
+      : `${report.descriptors} of ${report.descriptors_allowed}`],
+    ["Connections", String(report.connections)],
+    ["IAMAT", `${report.counters.iamat}${rate(report.counters.iamat, last?.counters.iamat)}`],
+    ["Lines not in the log", String(report.log.dropped + report.log.unwritten + report.log.beyond_share)],
+    ["Left out on this page", `${model.leftOut} events: more came than a person can follow`],
+  ].filter(([name]) => name !== "Left out on this page" || model.leftOut > 0);
+  keyed(id("health"), rows, ([name]) => name, ([name]) => element("div", {}, element("dt", {}, name), element("dd")),
+    (node, [, value]) => say(node.lastChild, value));
+}
+
+let logged = []; // The lines that stand there.
+
+export function drawLog(model) {
+  const pre = id("log");
+  const { lines } = model;
+  if (logged.length === lines.length && logged.at(-1) === lines.at(-1) && logged[0] === lines[0]) return;
+  logged = [...lines];
+  const level = (line) => (line.includes("Z WARN ") ? "warn" : line.includes("Z ERROR ") ? "error" : null);
+  pre.replaceChildren(...logged.map((line) => element("span", { class: level(line) }, `${line}\n`)));
+  if (id("follow").checked) pre.scrollTop = pre.scrollHeight;
+}
+
+export function drawHeader(model, state) {
+  const up = [...model.servers.keys()].filter((name) => model.stateOf(name).state === UP).length;
+  const down = [...model.servers.keys()].filter((name) => model.stateOf(name).state === DOWN).length;
+  say(id("me"), model.me ?? "");
+  document.title = model.me ? `${model.me} · proxyherd` : "proxyherd";
+  say(id("state"), state ?? `live: ${up} of ${model.servers.size} servers seen up${down ? `, ${down} down` : ""}`);
+  set(id("state"), { class: state ? "lost" : down ? "some" : "live" });
+  const others = [...model.servers.values()].filter(({ name, page }) => page && name !== model.me);
+  // A page on this machine is reached by the name by which this one is.
+  const there = (page) => {
+    const url = new URL(page);
+    if (["127.0.0.1", "[::1]"].includes(url.hostname) && location.hostname === "localhost") url.hostname = "localhost";
+    return url.href;
+  };
+  keyed(id("pages"), others, ({ name }) => name, ({ name, page }) => element("a", { href: there(page) }, name));
+  say(id("client-count"), clients(model));
+}
+
+function clients(model) {
+  const known = model.reports.get(model.me)?.clients ?? model.clients.size, shown = model.clients.size;
+  if (known > shown) return `${known} clients known, the last ${shown} shown`;
+  return many(shown, "client");
+}

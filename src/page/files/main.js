@@ -1,0 +1,199 @@
+// The page: events come in, the model takes them, and what has changed is drawn. This file knows where events come
+// from; model.js and the files that draw do not.
+
+import { Model } from "./model.js";
+import { HerdMap } from "./herd.js";
+import { WorldMap, project, scaleBar } from "./world.js";
+import * as lists from "./lists.js";
+import { clock, element } from "./draw.js";
+
+const id = (name) => document.getElementById(name);
+
+let model = new Model();
+let lost = "connecting"; // Why nothing comes, if nothing comes.
+const chosen = { server: undefined, client: undefined, way: undefined, answer: undefined };
+
+const herd = new HerdMap(id("herd"), (name) => {
+  chosen.server = name;
+  redraw();
+});
+const world = new WorldMap(id("world"), {
+  chosen: ({ client, time }) => chooseClient(client, `${client} ${time}`),
+  pointed: (latitude, longitude) => {
+    const signed = (number) => `${number < 0 ? "-" : "+"}${Math.abs(number).toFixed(6)}`;
+    id("iamat").elements.location.value = signed(latitude) + signed(longitude);
+    world.setPin(latitude, longitude);
+  },
+});
+scaleBar(world, id("scale"));
+
+function chooseClient(client, way) {
+  chosen.client = client;
+  chosen.way = way;
+  for (const form of ["iamat", "whatsat"]) id(form).elements.client.value = client;
+  redraw();
+}
+
+// ---- Drawing: at most once for each frame, and not at all while nobody sees it.
+
+let isDue = false;
+let hasFitted = false;
+
+function redraw() {
+  if (isDue) return;
+  isDue = true;
+  (document.hidden ? setTimeout : requestAnimationFrame)(draw, 200);
+}
+
+function draw() {
+  isDue = false;
+  const way = model.ways.get(chosen.way) ?? [...model.ways.values()].at(-1);
+  const answer = chosen.answer ?? model.answers[0];
+  herd.draw(model, chosen.server, way);
+  world.draw(model, chosen.client, answer);
+  if (!hasFitted && model.clients.size > 0) fitClients();
+  lists.drawHeader(model, lost);
+  lists.drawServer(model, chosen.server);
+  lists.drawWay(model, way);
+  lists.drawAnswer(answer, (shown) => world.showAnswer(shown));
+  lists.drawCommands(model, (command) => {
+    if (command.answer) {
+      chosen.answer = command.answer;
+      world.showAnswer(command.answer);
+    }
+    chooseClient(command.client, command.way);
+  });
+  lists.drawRefusals(model);
+  lists.drawLinks(model);
+  lists.drawHealth(model);
+  lists.drawLog(model);
+}
+
+function fitClients() {
+  hasFitted = true;
+  world.fit([...model.clients.values()].map(({ latitude, longitude }) => project(latitude, longitude)));
+}
+
+id("fit").addEventListener("click", fitClients);
+id("whole").addEventListener("click", () => world.whole());
+id("nearer").addEventListener("click", () => world.zoom(0.6));
+id("farther").addEventListener("click", () => world.zoom(1 / 0.6));
+document.addEventListener("visibilitychange", redraw);
+
+// ---- Events.
+
+function connect() {
+  const source = new EventSource("events");
+  source.addEventListener("hello", ({ data }) => {
+    // Everything is said anew, so what is shown is what the server knows, and nothing from before.
+    const next = new Model();
+    const { commands, refusals, answers, ways } = model;
+    Object.assign(next, { commands, refusals, answers, ways, isLive: true });
+    model = next;
+    model.applyAll(JSON.parse(data));
+    lost = undefined;
+    redraw();
+  });
+  source.addEventListener("events", ({ data }) => {
+    const events = JSON.parse(data);
+    model.applyAll(events);
+    follow(events);
+    redraw();
+  });
+  source.addEventListener("error", () => {
+    model.isLive = false;
+    lost = model.now ? `no connection: this is how it was at ${clock(model.now)}` : "no connection";
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000); // The browser has given up.
+    redraw();
+  });
+}
+
+// What this page has asked for itself is shown when it comes.
+const awaited = { way: undefined, answer: undefined };
+
+function follow(events) {
+  for (const event of events) {
+    if (event.kind === "heard" && event.from === "client" && awaited.way === event.client) {
+      awaited.way = undefined;
+      chosen.client = event.client;
+      chosen.way = `${event.client} ${event.time}`;
+    }
+    if (event.kind === "answered" && awaited.answer === event.client) {
+      awaited.answer = undefined;
+      chosen.answer = event;
+      chosen.client = event.client;
+      world.showAnswer(event);
+    }
+  }
+}
+
+// ---- The form: commands as any client gives them.
+
+async function ask(form, line) {
+  const reply = id("reply"), button = form.querySelector("button");
+  button.disabled = true;
+  reply.replaceChildren(element("p", { class: "quiet" }, `${line} ...`));
+  try {
+    const answer = await fetch("ask", { method: "POST", body: line, headers: { "Content-Type": "text/plain" } });
+    const told = await answer.json();
+    const text = told.reply ?? told.error;
+    const isGood = answer.ok && !text.startsWith("? ");
+    const [first, ...rest] = text.trimEnd().split("\n");
+    reply.replaceChildren(element("code", { class: isGood ? "good" : "bad" }, first));
+    if (!isGood && told.reply) reply.append(element("p", {}, "The server refuses it; the reason is under Refusals."));
+    if (rest.length > 0) reply.append(element("details", {}, element("summary", {}, "The whole answer"),
+      element("pre", { tabindex: 0 }, rest.join("\n"))));
+  } catch {
+    reply.replaceChildren(element("p", { class: "bad" }, "The server does not answer."));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+id("iamat").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { client, location } = event.target.elements;
+  awaited.way = client.value.trim();
+  id("whatsat").elements.client.value = awaited.way;
+  ask(event.target, `IAMAT ${awaited.way} ${location.value.trim()} ${(Date.now() / 1000).toFixed(6)}`);
+});
+
+id("whatsat").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { client, radius, bound } = event.target.elements;
+  awaited.answer = client.value.trim();
+  ask(event.target, `WHATSAT ${awaited.answer} ${radius.value} ${bound.value}`);
+});
+
+// ---- Colours.
+
+const THEMES = { system: "as the system has them", light: "light", dark: "dark" };
+
+function theme(name) {
+  const root = document.documentElement;
+  if (name === "system") delete root.dataset.theme;
+  else root.dataset.theme = name;
+  id("theme").dataset.now = name;
+  id("theme").setAttribute("aria-label", `Colours: ${THEMES[name]}`);
+  id("theme").title = `Colours: ${THEMES[name]}`;
+  try {
+    localStorage.setItem("theme", name);
+  } catch {
+    // A browser may keep nothing: then the choice lasts as long as the page.
+  }
+}
+
+id("theme").addEventListener("click", () => {
+  const names = Object.keys(THEMES);
+  theme(names[(names.indexOf(id("theme").dataset.now) + 1) % names.length]);
+});
+
+let kept;
+try {
+  kept = localStorage.getItem("theme");
+} catch {
+  kept = undefined;
+}
+theme(THEMES[kept] ? kept : "system");
+connect();
+redraw();

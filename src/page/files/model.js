@@ -1,0 +1,191 @@
+// The model: what is known of a herd, made of events alone. It knows no document and no connection, so the events may
+// come from a server's page, or from a simulated world. docs/page.md describes them.
+//
+// Each event says which server reports it (`by`). A page of one server has one reporter. With several, each is believed
+// about itself, and the rest is put together. What no reporter can know is "unknown": it is drawn grey, never guessed.
+
+const MOST = { clients: 3000, ways: 60, steps: 60, commands: 60, refusals: 40, lines: 300, flights: 60 };
+
+export const UP = "up", DOWN = "down", UNKNOWN = "unknown";
+
+export class Model {
+  constructor() {
+    this.servers = new Map(); // name -> {name, neighbors, address, page}
+    this.reports = new Map(); // name -> its last status
+    this.clients = new Map(); // name -> the newest known location; the last to change stands last
+    this.ways = new Map(); // "client time" -> {client, time, server, steps}
+    this.commands = []; // newest first
+    this.refusals = []; // newest first
+    this.lines = []; // of the log, oldest first
+    this.answers = []; // of WHATSAT, newest first
+    this.flights = []; // what has just moved along a link: {from, to}
+    this.heardOf = new Map(); // server -> when a line last named it as the one that heard a client
+    this.me = undefined; // whose page this is
+    this.isLive = false; // whether events come
+    this.now = 0; // the reporter's clock, as of the last event
+    this.leftOut = 0;
+    this.version = "";
+  }
+
+  // All events since the last call of this kind.
+  applyAll(events) {
+    for (const event of events) this.apply(event);
+  }
+
+  apply(event) {
+    if (event.at) this.now = event.at;
+    const apply = APPLY[event.kind];
+    if (apply) apply(this, event); // An event of a later version is left alone.
+  }
+
+  // How a server is: {state, since, why}.
+  stateOf(name) {
+    if (!this.isLive) return { state: UNKNOWN, why: "the connection to this page's server is lost" };
+    const own = this.reports.get(name);
+    if (own) return { state: UP, since: own.uptime, why: "it says so itself" };
+    let down;
+    for (const [reporter, report] of this.reports) {
+      const link = report.links.find((link) => link.neighbor === name);
+      if (!link) continue;
+      if (link.up || link.inbound > 0) return { state: UP, since: link.up ? link.seconds : undefined, by: reporter };
+      down = { state: DOWN, since: link.seconds, nextTry: link.next_try, by: reporter };
+    }
+    if (down) return down;
+    const heard = this.heardOf.get(name);
+    return { state: UNKNOWN, heard, why: "no neighbor of this page's server" };
+  }
+
+  // How the link from one server to its neighbor is, as the one or the other says.
+  linkState(from, to) {
+    if (!this.isLive) return { state: UNKNOWN };
+    const own = this.reports.get(from)?.links.find((link) => link.neighbor === to);
+    if (own) {
+      const { up, seconds, waiting, buffered, next_try, tls } = own;
+      return { state: up ? UP : DOWN, since: seconds, waiting, buffered, nextTry: next_try, tls, by: from };
+    }
+    const other = this.reports.get(to)?.links.find((link) => link.neighbor === from);
+    if (other) return { state: other.inbound > 0 ? UP : DOWN, tls: other.tls, by: to };
+    return { state: UNKNOWN };
+  }
+
+  // All links of the configuration, one for each direction.
+  links() {
+    const links = [];
+    for (const { name, neighbors } of this.servers.values()) {
+      for (const neighbor of neighbors) links.push({ from: name, to: neighbor, ...this.linkState(name, neighbor) });
+    }
+    return links;
+  }
+
+  way(event) {
+    const key = `${event.client} ${event.time}`;
+    let way = this.ways.get(key);
+    if (!way) {
+      way = { key, client: event.client, time: event.time, server: event.server, heard: event.heard, steps: [] };
+      this.ways.set(key, way);
+      forgetFirst(this.ways, MOST.ways);
+    }
+    if (event.server && !way.server) Object.assign(way, { server: event.server, heard: event.heard });
+    return way;
+  }
+}
+
+const APPLY = {
+  herd(model, event) {
+    model.servers = new Map(event.servers.map((server) => [server.name, server]));
+    model.me ??= event.by;
+    model.version = event.version;
+  },
+
+  status(model, event) {
+    model.reports.set(event.by, event);
+  },
+
+  known(model, event) {
+    place(model, event);
+  },
+
+  heard(model, event) {
+    const { by, from, server, verdict, at } = event;
+    if (verdict === "newer") place(model, event);
+    if (server !== by) model.heardOf.set(server, at);
+    const way = model.way(event);
+    const isNews = way.steps.length === 0;
+    // The line says that its server heard the client. How it came from there to our neighbor, nobody has told us.
+    if (isNews && from !== "client") {
+      step(way, { from: "client", to: server, at: event.heard, sure: false });
+      if (from && from !== server) step(way, { from: server, to: from, sure: false });
+    }
+    step(way, { from: from ?? "a server", to: by, at, verdict, sure: true });
+    if (from && from !== "client") fly(model, from, by);
+    if (from === "client") {
+      const { client, latitude, longitude } = event;
+      command(model, { at, by, word: "IAMAT", client, latitude, longitude, outcome: verdict, way: way.key });
+    }
+  },
+
+  told(model, { by, to, what, client, time, at }) {
+    fly(model, by, to);
+    if (what === "location") step(model.way({ client, time }), { from: by, to, at, sure: true, written: true });
+  },
+
+  forgot(model, { client }) {
+    model.clients.delete(client);
+  },
+
+  heard_forgot(model, { client, verdict }) {
+    if (verdict === "newer") model.clients.delete(client);
+  },
+
+  linked(model, { by, to }) {
+    const link = model.reports.get(by)?.links.find((link) => link.neighbor === to);
+    if (link) Object.assign(link, { up: true, seconds: 0, next_try: null });
+  },
+
+  refused(model, event) {
+    keep(model.refusals, event, MOST.refusals);
+  },
+
+  answered(model, event) {
+    keep(model.answers, event, MOST.commands);
+    const { at, by, client, outcome, seconds, radius, bound } = event;
+    command(model, { at, by, word: "WHATSAT", client, outcome, seconds, radius, bound, answer: event });
+  },
+
+  log(model, { lines, missed }) {
+    if (missed > 0) model.lines.push(`(${missed} lines are left out here: they are in the log)`);
+    model.lines.push(...lines);
+    model.lines.splice(0, model.lines.length - MOST.lines);
+  },
+
+  left_out(model, { count }) {
+    model.leftOut += count;
+  },
+};
+
+function place(model, { client, latitude, longitude, server, time, heard, at }) {
+  model.clients.delete(client); // It becomes the last.
+  model.clients.set(client, { client, latitude, longitude, server, time, heard, changed: at });
+  forgetFirst(model.clients, MOST.clients);
+}
+
+function step(way, step) {
+  if (way.steps.length < MOST.steps) way.steps.push(step);
+}
+
+function fly(model, from, to) {
+  if (model.flights.length < MOST.flights) model.flights.push({ from, to });
+}
+
+function command(model, command) {
+  keep(model.commands, command, MOST.commands);
+}
+
+function keep(list, item, most) {
+  list.unshift(item);
+  if (list.length > most) list.pop();
+}
+
+function forgetFirst(map, most) {
+  if (map.size > most) map.delete(map.keys().next().value);
+}

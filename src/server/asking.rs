@@ -1,0 +1,80 @@
+//! A WHATSAT: the Places service is asked, and what it says becomes the reply.
+//!
+//! Next: `changing.rs`, what of a server can be replaced while it runs.
+
+use super::Server;
+use crate::address_group::AddressGroup;
+use crate::counters::PlacesOutcome;
+use crate::decimal;
+use crate::locations::Stamp;
+use crate::message::WhatsAt;
+use crate::places::{self, Nearby, NotAsked};
+use crate::watch::Answered;
+use reactor::Deferred;
+
+impl Server {
+    /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
+    /// and does not fail: if the service fails, the reply says so. `None` if the client is not known.
+    pub fn whats_at(&self, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
+        let counters = self.counters.clone();
+        let locations = self.locations.borrow();
+        let known = locations.get(asked.client)?;
+        // The sweep may not have come to it yet.
+        if known.heard < Stamp::from(self.time()).earlier_by(self.limits().forget).max(locations.horizon()) {
+            return None;
+        }
+        // Parsed again for each question: keeping the fields of every client would cost more than these few questions.
+        // A FORGOT has no location.
+        let location = known.at()?.iamat.location;
+        let question = Nearby {
+            latitude: location.latitude(),
+            longitude: location.longitude(),
+            radius: decimal::times_thousand(asked.radius)?,
+            bound: asked.bound,
+        };
+        let (mut reply, bound) = (known.line.clone(), asked.bound);
+        drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
+        let (client, reactor, watch) = (asked.client.to_vec(), self.reactor.clone(), self.watch.clone());
+        let asked_at = reactor.now();
+        let places = self.places.borrow().clone(); // It, too, must not stay borrowed.
+        let answer = places.nearby(&question, from).add_both(move |answer| {
+            reply.push(b'\n');
+            let head = reply.len();
+            let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
+            let took = reactor.now().saturating_duration_since(asked_at);
+            let mut outcome = PlacesOutcome::Answered;
+            match cut {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    outcome = PlacesOutcome::Failed;
+                    log::warn!("no answer of the Places service that a client can have: {error}");
+                    reply.extend(places::error_answer("UNKNOWN_ERROR", &error.to_string()));
+                }
+                Err(failure) => {
+                    let status = match failure.check::<NotAsked>() {
+                        // Not a warning for each: a crowd would fill the log. Its cause is logged where it begins.
+                        Some(refused) => {
+                            outcome = PlacesOutcome::NotAsked;
+                            log::debug!("not asked: {refused}");
+                            "OVER_QUERY_LIMIT"
+                        }
+                        None => {
+                            outcome = PlacesOutcome::Failed;
+                            log::warn!("no answer from the Places service: {failure}");
+                            log::debug!("where that came from: {}", failure.report());
+                            "UNKNOWN_ERROR"
+                        }
+                    };
+                    reply.extend(places::error_answer(status, &failure.to_string()));
+                }
+            }
+            counters.places(outcome, took);
+            let Nearby { latitude, longitude, radius, bound } = &question;
+            let (client, places, bound) = (&client[..], &reply[head..], *bound);
+            watch.answered(&Answered { client, latitude, longitude, radius, bound, took, outcome, places });
+            reply.extend_from_slice(b"\n\n");
+            Ok(reply)
+        });
+        Some(answer)
+    }
+}
