@@ -16,6 +16,7 @@
 //! such a protocol is written on Deferreds: a queue of them, of which each reply fires the first.
 //!
 //! ```text
+//!   cluster/       Cluster: many servers, each with a part of the keys
 //!   client/        Client and its parts: a layer above the loop, knows reactor and time
 //!   ------------------------------------------------------------------------------------
 //!   parser.rs    replies, from bytes to values     command.rs    commands, from arguments to bytes
@@ -28,6 +29,7 @@
 //! Next: [`value.rs`](../../src/reactor/resp/value.rs.html), what a server sends.
 
 mod client;
+mod cluster;
 mod command;
 mod error;
 mod parser;
@@ -38,6 +40,7 @@ pub use client::{
     Client, ClientSettings, CommandError, CommandStage, Invalidation, Message, NeedsResp3, NotAllowed, NotConnected,
     Password, ProtocolVersion, ServerFault, Subscription, SubscriptionEvent, TooManyWaiting, Tracking, WhenDown,
 };
+pub use cluster::{Cluster, ClusterError, ClusterSettings};
 pub use command::{Argument, Command};
 pub use error::{CrossSlotError, ReplyError, ServerError};
 pub use parser::{ReplyLimits, ReplyParser};

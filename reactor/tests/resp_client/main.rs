@@ -1,10 +1,12 @@
 //! The RESP client in the simulated world, with servers that answer what a test has them answer.
 
 mod channels;
+mod cluster;
 mod ends;
 mod faults;
 mod limits;
 mod login;
+mod nodes;
 mod order;
 mod server;
 mod time;

@@ -33,6 +33,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(world: &World) -> Server {
+        Server::named(world, "server")
+    }
+
+    pub(crate) fn named(world: &World, name: &str) -> Server {
         let state = Rc::new(State {
             log: RefCell::default(),
             answer: RefCell::new(Rc::new(|_, _| None)),
@@ -42,7 +46,7 @@ impl Server {
             reads: Cell::new(0),
         });
         let of_host = state.clone();
-        let host = world.host("server", move |reactor| {
+        let host = world.host(name, move |reactor| {
             let state = of_host.clone();
             let session =
                 move |_peer| Session { state: state.clone(), parser: ReplyParser::new(ReplyLimits::default()) };

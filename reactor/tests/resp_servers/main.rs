@@ -5,6 +5,7 @@ mod alone;
 #[path = "../util/certificates.rs"]
 mod certificates;
 mod channels;
+mod cluster;
 #[path = "../util/pem.rs"]
 mod pem;
 mod server;

@@ -1,6 +1,6 @@
 //! [`Connection`]: the protocol of one connection. It reads replies, and hands them on.
 //!
-//! Next: `../../producers/mod.rs`, sources that write no faster than the peer reads.
+//! Next: `../cluster/mod.rs`, many servers.
 
 use super::error::ServerFault;
 use super::machine::Inner;

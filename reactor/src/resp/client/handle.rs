@@ -93,7 +93,7 @@ impl Client {
         self.with_layer(Some(Rc::new(move |service| service.over_tls(&tls, &server_name))))
     }
 
-    pub(super) fn with_layer(self, layer: Option<Layer>) -> Client {
+    pub(in crate::resp) fn with_layer(self, layer: Option<Layer>) -> Client {
         if let Some(layer) = &layer {
             let service = layer(self.held.inner.service.borrow().clone());
             drop(self.held.inner.service.replace(service));
@@ -218,6 +218,18 @@ impl Client {
     ) -> Subscription {
         let topic = Topic { is_pattern: true, name: pattern.into() };
         Subscription::new(self.clone(), topic, Box::new(on_event))
+    }
+
+    /// As [`command_within`](Client::command_within), for a command that the caller keeps.
+    #[track_caller]
+    pub(in crate::resp) fn send_one(&self, command: &Command<'_>, time: Duration) -> Deferred<Value> {
+        self.held.inner.command(command, time)
+    }
+
+    /// As [`batch_within`](Client::batch_within), for commands that the caller keeps.
+    #[track_caller]
+    pub(in crate::resp) fn send_all(&self, commands: &[Command<'_>], time: Duration) -> Deferred<Vec<Value>> {
+        self.held.inner.batch(commands, time)
     }
 
     /// Fires when there is room for more commands: at once if there is any, otherwise when half of what the settings

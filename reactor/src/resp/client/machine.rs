@@ -40,7 +40,7 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 /// Puts something between a service and its connections: TLS.
-pub(super) type Layer = Rc<dyn Fn(ClientService<()>) -> ClientService<()>>;
+pub(in crate::resp) type Layer = Rc<dyn Fn(ClientService<()>) -> ClientService<()>>;
 
 /// The program's closure for invalidations, borrowed while it runs.
 pub(super) type OnInvalidation = RefCell<Foreign<Box<dyn FnMut(Invalidation<'_>)>>>;

@@ -28,5 +28,6 @@ mod subscriptions;
 pub use error::{CommandError, CommandStage, NeedsResp3, NotAllowed, NotConnected, ServerFault, TooManyWaiting};
 pub use events::{Invalidation, Message, SubscriptionEvent, Tracking};
 pub use handle::Client;
+pub(super) use machine::Layer;
 pub use settings::{ClientSettings, Password, ProtocolVersion, WhenDown};
 pub use subscriptions::Subscription;
