@@ -40,6 +40,24 @@ def rings(topology):
             yield points
 
 
+def unwrapped(points):
+    """The ring without jumps from one edge of the map to the other: it may go beyond an edge, and is then drawn at both
+    edges. A ring around a pole is closed by way of the pole."""
+    whole, shift = [points[0]], 0
+    for (ax, _), (bx, y) in zip(points, points[1:] + points[:1]):
+        shift += 360 if bx - ax < -180 else -360 if bx - ax > 180 else 0
+        whole.append((bx + shift, y))
+    last = whole.pop() if shift == 0 else whole[-1]
+    if shift:
+        pole = math.copysign(90, last[1])
+        whole += [(last[0], pole), (whole[0][0], pole)]
+    if max(x for x, _ in whole) > 180:
+        yield [(x - 360, y) for x, y in whole]
+    if min(x for x, _ in whole) < -180:
+        yield [(x + 360, y) for x, y in whole]
+    yield whole
+
+
 def area(points):
     pairs = zip(points, points[1:] + points[:1])
     return abs(sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairs)) / 2
@@ -81,8 +99,9 @@ def main():
     with open(sys.argv[1]) as file:
         topology = json.load(file)
     for ring in rings(topology):
-        if area(ring) >= SMALLEST:
-            print(path(simplified(ring)))
+        for whole in unwrapped(ring):
+            if area(whole) >= SMALLEST:
+                print(path(simplified(whole)))
 
 
 main()

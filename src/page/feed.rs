@@ -31,11 +31,9 @@ const COMES_BACK: Duration = Duration::from_millis(500);
 /// How many looks make a second: each time, viewers hear how the server is.
 const LOOKS_A_SECOND: u32 = 10;
 
-/// The maximum number of clients that a viewer hears of at first: those that changed last.
-const FIRST_CLIENTS: usize = 500;
-
-/// If more locations came than viewers could be told of, they hear each second where this many clients are by then.
-const AGAIN: usize = 100;
+/// The maximum number of clients that a viewer hears of at first: those that changed last. If more locations came than
+/// viewers could be told of, they hear each second where these clients are by then.
+const MAX_KNOWN: usize = 500;
 
 /// The maximum number of lines of the log that viewers get at each look.
 const MAX_LINES: usize = 20;
@@ -122,7 +120,7 @@ impl Feed {
             self.log_from.set(tail.next);
         }
         let mut events = vec![self.herd.clone(), snapshot::status(server)];
-        events.extend(snapshot::known(server, FIRST_CLIENTS));
+        events.extend(snapshot::known(server, MAX_KNOWN));
         events.push(snapshot::log(server, &log_file::TailLines { missed: 0, ..tail }));
         Value::Array(events).to_string()
     }
@@ -169,7 +167,7 @@ impl Feed {
         self.has_missed.set(self.has_missed.get() || self.notes.left_out() > 0);
         if self.looks.get().is_multiple_of(LOOKS_A_SECOND) {
             if self.has_missed.take() {
-                let known = snapshot::known(&self.server, AGAIN);
+                let known = snapshot::known(&self.server, MAX_KNOWN);
                 self.channel.publish(&Event::data(Value::Array(known).to_string()).named("events"));
             }
             self.notes.add(Kind::Rare, || {

@@ -82,8 +82,9 @@ export class HerdMap {
   drawWay(way) {
     const seen = new Map();
     (way?.steps ?? []).forEach((step, at) => {
+      // A step that nobody has seen is not drawn: it may have gone another way.
       const key = `${step.from} ${step.to}`, isHere = this.places.has(step.from) && this.places.has(step.to);
-      if (isHere && !seen.has(key)) seen.set(key, { ...step, number: at + 1 });
+      if (step.sure && isHere && !seen.has(key)) seen.set(key, { ...step, number: at + 1 });
     });
     keyed(this.way, [...seen.values()], ({ from, to }) => `${from} ${to}`, ({ from, to }) => {
       const at = this.line(from, to);
@@ -91,10 +92,7 @@ export class HerdMap {
       return shape("g", {}, shape("path", { d, class: "stroke" }), shape("path", { d: arrow(at), class: "head" }),
         shape("circle", { r: 8, cx: mix(at.ax, at.bx), cy: mix(at.ay, at.by) }),
         shape("text", { x: mix(at.ax, at.bx), y: mix(at.ay, at.by), dy: "0.36em", "text-anchor": "middle" }));
-    }, (node, { number, sure }) => {
-      set(node, { class: sure ? "step" : "step unsure" });
-      say(node.lastChild, String(number));
-    });
+    }, (node, { number }) => say(node.lastChild, String(number)));
   }
 
   fly(from, to) {

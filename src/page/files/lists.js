@@ -37,7 +37,7 @@ export function drawLinks(model) {
 }
 
 const OUTCOMES = {
-  newer: "taken, and told to the neighbors", same: "known already", older: "older than what is known",
+  newer: "taken", same: "known already", older: "older than what is known",
   no_room: "no room", too_old: "too old", beyond_share: "beyond its address's share",
   answered: "answered", failed: "the Places service failed", not_asked: "the Places service was not asked",
 };
@@ -90,7 +90,7 @@ export function drawWay(model, way) {
 function whatHappened({ verdict, written, sure }) {
   if (verdict) return VERDICTS[verdict] ?? verdict;
   if (written) return "written to the link";
-  return sure ? "" : "not seen from here";
+  return sure ? "" : "somehow: not seen from here";
 }
 
 const STAGES = [
