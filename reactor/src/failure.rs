@@ -19,7 +19,7 @@ pub use waypoint::Waypoint;
 use crate::Context;
 use crate::context;
 use crate::error::debug_is_display;
-use inside::Inside;
+use inside::{Inside, TypedError};
 use lists::{MAX_GROUPS_DEEP, MAX_TOLD_OF_GROUP, innermost_input, lists, origin};
 use std::cell::Cell;
 use std::error::Error;
@@ -69,7 +69,7 @@ thread_local!(static LAST_ID: Cell<u64> = const { Cell::new(1) });
 
 /// What the clones of a failure have in common.
 struct Common {
-    error: Box<dyn Error>,
+    error: Box<dyn TypedError>,
     /// Tells it from other failures. It stays the same when the error is replaced: see
     /// [`with_error`](Failure::with_error).
     id: u64,
@@ -133,9 +133,14 @@ impl Failure {
         &*self.0.common.error
     }
 
+    /// The type of the error, with its path.
+    pub(crate) fn type_name(&self) -> &'static str {
+        (*self.0.common.error).type_name()
+    }
+
     /// The error as an `E`, if it is one. Twisted's `Failure.check`.
     pub fn check<E: Error + 'static>(&self) -> Option<&E> {
-        self.0.common.error.downcast_ref()
+        self.value().downcast_ref()
     }
 
     /// The same failure, typed: its error is known to be an `E`. An errback that handles only some errors passes on
@@ -227,7 +232,7 @@ impl Failure {
     pub(crate) fn wrapped<E: Error + 'static>(self, wrap: impl FnOnce(Failure) -> E) -> Failure {
         let context = self.context();
         let Inner { common, raised, trail, untold } = *self.0;
-        let (id, is_between) = (common.id, common.error.is::<FirstError>());
+        let (id, is_between) = (common.id, (&*common.error as &dyn Error).is::<FirstError>());
         let inside = match trail.last() {
             Some(&last) if is_between && trail.len() == MAX_TRAIL => {
                 let untold = untold + MAX_TRAIL - 1;

@@ -19,8 +19,8 @@ pub enum Passed {
     Failure {
         /// Its number.
         id: u64,
-        /// The name of the error.
-        name: String,
+        /// The type of the error, with its path.
+        type_name: String,
         /// The error in words.
         text: String,
         /// Where it was made.
@@ -31,8 +31,8 @@ pub enum Passed {
 impl Passed {
     fn of(event: &Event) -> Option<Passed> {
         if let Some(id) = event.number("failure") {
-            let (name, text) = (event.text("error_name").to_owned(), event.text("error").to_owned());
-            return Some(Passed::Failure { id, name, text, raised: event.text("raised").to_owned() });
+            let (type_name, text) = (event.text("error_type").to_owned(), event.text("error").to_owned());
+            return Some(Passed::Failure { id, type_name, text, raised: event.text("raised").to_owned() });
         }
         let type_name = event.text("type");
         let text = event.fields.get("value").and_then(|value| value.as_str()).map(str::to_owned);

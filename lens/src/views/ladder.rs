@@ -176,7 +176,7 @@ impl Ladders {
                     (RungKind::Inside(inner), _) => collect(inner, path),
                     (RungKind::Ran { side, name, input }, Some((_, at))) if *side != Side::Body => {
                         let what = match input {
-                            Some(Passed::Failure { name, .. }) => name.clone(),
+                            Some(Passed::Failure { type_name, text, .. }) => words::name_of_error(type_name, text),
                             Some(value) => words::passed(value),
                             None => String::new(),
                         };

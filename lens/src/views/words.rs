@@ -59,10 +59,18 @@ pub(crate) fn passed(passed: &Passed) -> String {
         Passed::Value { text: Some(text), .. } => one_line(text),
         Passed::Value { type_name, .. } => format!("a {}", short_type(type_name)),
         // A failure that is only a sentence.
-        Passed::Failure { name, text, .. } if name == "Message" => one_line(text),
-        Passed::Failure { name, text, .. } if name == text || text.is_empty() => name.clone(),
-        Passed::Failure { name, text, .. } => format!("{name}: {}", one_line(text)),
+        Passed::Failure { type_name, text, .. } => match short_type(type_name).as_str() {
+            "Message" => one_line(text),
+            name if text.is_empty() || name == text => name.to_owned(),
+            name => format!("{name}: {}", one_line(text)),
+        },
     }
+}
+
+/// What a program would call an error: by the words of its own errors, and by the type of the library's.
+pub(crate) fn name_of_error(type_name: &str, text: &str) -> String {
+    let is_own = !type_name.starts_with("reactor::") || type_name.ends_with("::Message");
+    if is_own && !text.is_empty() { one_line(text) } else { short_type(type_name) }
 }
 
 /// `1 turn`, `2 turns`.

@@ -318,14 +318,9 @@ fn given(result: Result<i64, Failure>) -> Deferred<i64> {
     }
 }
 
-/// An error of a program: nothing but its name, which is also what a trace calls it.
+/// An error of a program: nothing but its name.
+#[derive(Debug)]
 struct Named(String);
-
-impl fmt::Debug for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

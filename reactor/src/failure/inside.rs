@@ -9,11 +9,22 @@
 
 use super::{Failure, FailureGroup, FirstError, Message};
 use crate::CancelledError;
-use std::any::Any;
+use std::any::{self, Any};
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 use std::mem;
+
+/// An error that knows the name of its own type. The table of its methods has the name, so it costs a failure nothing.
+pub(super) trait TypedError: Error {
+    fn type_name(&self) -> &'static str;
+}
+
+impl<E: Error + 'static> TypedError for E {
+    fn type_name(&self) -> &'static str {
+        any::type_name::<E>()
+    }
+}
 
 /// What is known of an error from the start, in one byte.
 pub(super) struct Inside(Cell<u8>);
@@ -54,7 +65,7 @@ impl Inside {
 
     /// Drops `error` without recursion. This must be what is known of that error.
     #[inline]
-    pub(super) fn drop(&self, error: &mut Box<dyn Error>) {
+    pub(super) fn drop(&self, error: &mut Box<dyn TypedError>) {
         if self.0.get() & MAY_HOLD_FAILURES != 0 {
             let_go(error);
         }
@@ -65,13 +76,13 @@ thread_local! {
     /// Whether a drop further out on the stack will empty the list of errors that are put off.
     static IS_DROPPING: Cell<bool> = const { Cell::new(false) };
     /// The errors that are still to be dropped.
-    static PUT_OFF: RefCell<Vec<Box<dyn Error>>> = const { RefCell::new(Vec::new()) };
+    static PUT_OFF: RefCell<Vec<Box<dyn TypedError>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Drops an error now, or later if it is inside the drop of another one.
 #[cold]
 #[inline(never)]
-fn let_go(error: &mut Box<dyn Error>) {
+fn let_go(error: &mut Box<dyn TypedError>) {
     // `fmt::Error` has no size, so its box allocates nothing.
     let error = mem::replace(error, Box::new(fmt::Error));
     if IS_DROPPING.replace(true) {

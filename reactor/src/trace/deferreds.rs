@@ -201,8 +201,8 @@ pub enum Passed<'a> {
     Failure {
         /// Its number. It stays the same on its way through the chains.
         id: u64,
-        /// The name of its error: the first word of what its `Debug` says, which is its type as a rule.
-        name: &'a str,
+        /// The type of its error.
+        type_name: &'static str,
         /// The error in words.
         text: &'a str,
         /// Where in the source it was made.

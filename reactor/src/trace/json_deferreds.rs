@@ -86,9 +86,9 @@ impl Line<'_> {
                 self.text("type", type_name);
                 text.into_iter().for_each(|text| self.text("value", text));
             }
-            Passed::Failure { id, name, text, raised } => {
+            Passed::Failure { id, type_name, text, raised } => {
                 self.number("failure", id);
-                self.text("error_name", name);
+                self.text("error_type", type_name);
                 self.text("error", text);
                 self.place_as("raised", raised);
             }

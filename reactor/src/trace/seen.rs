@@ -100,7 +100,7 @@ impl FloorCharBoundary for str {
 /// What is shown of a result.
 pub(crate) enum Seen {
     Value { type_name: &'static str, text: Option<String> },
-    Failure { id: u64, name: String, text: String, raised: &'static Location<'static> },
+    Failure { id: u64, type_name: &'static str, text: String, raised: &'static Location<'static> },
 }
 
 impl Seen {
@@ -112,32 +112,24 @@ impl Seen {
     }
 
     pub(super) fn of_failure(failure: &Failure) -> Seen {
-        Seen::Failure { id: failure.id(), name: name(failure), text: text(failure), raised: failure.raised() }
+        let (id, type_name, text) = (failure.id(), failure.type_name(), text(failure));
+        Seen::Failure { id, type_name, text, raised: failure.raised() }
     }
 
     /// The same, with each text of the program's as `mask` gives it back.
     pub(super) fn masked(self, mask: impl Fn(&str) -> String) -> Seen {
         match self {
             Seen::Value { type_name, text } => Seen::Value { type_name, text: text.map(|text| mask(&text)) },
-            Seen::Failure { id, name, text, raised } => Seen::Failure { id, name, text: mask(&text), raised },
+            Seen::Failure { id, type_name, text, raised } => Seen::Failure { id, type_name, text: mask(&text), raised },
         }
     }
 
     pub(crate) fn passed(&self) -> Passed<'_> {
         match self {
             Seen::Value { type_name, text } => Passed::Value { type_name, text: text.as_deref() },
-            Seen::Failure { id, name, text, raised } => Passed::Failure { id: *id, name, text, raised },
+            Seen::Failure { id, type_name, text, raised } => Passed::Failure { id: *id, type_name, text, raised },
         }
     }
-}
-
-/// The first word of what the error's `Debug` says.
-fn name(failure: &Failure) -> String {
-    let mut cut = Cut(String::new());
-    let _ = write!(cut, "{:?}", failure.value());
-    let end = cut.0.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(cut.0.len());
-    cut.0.truncate(end);
-    cut.0
 }
 
 fn text(failure: &Failure) -> String {
@@ -168,19 +160,5 @@ mod tests {
         shows.add::<String>();
         let shown = shows.show(&"é".repeat(1000)).unwrap();
         assert!(shown.len() <= MAX_VALUE + '…'.len_utf8() && shown.ends_with("é…"), "{shown}");
-    }
-
-    #[test]
-    fn an_error_has_the_name_of_its_type() {
-        #[derive(Debug)]
-        struct Named(#[expect(dead_code, reason = "its Debug shows it")] u8);
-        impl fmt::Display for Named {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the words")
-            }
-        }
-        impl std::error::Error for Named {}
-        let failure = Failure::new(Named(1));
-        assert_eq!((name(&failure), text(&failure)), ("Named".to_owned(), "the words".to_owned()));
     }
 }

@@ -83,7 +83,7 @@ fn a_chain_is_told_from_its_making_to_its_end() {
     );
     assert!(added.iter().all(|event| event["place"].as_str().unwrap().contains("deferreds.rs:")));
     assert_eq!(events.only("deferred_fired")["type"], "u32");
-    assert_eq!(events.of_kind("step_end")[0]["error_name"], "Message");
+    assert_eq!(events.of_kind("step_end")[0]["error_type"], "reactor::failure::Message");
     events.is_complete();
 }
 
