@@ -52,8 +52,26 @@ pub struct Answered<'a> {
     pub took: Duration,
     /// How it ended.
     pub outcome: PlacesOutcome,
+    /// Where the time went.
+    pub stages: Stages,
     /// The reply's JSON.
     pub places: &'a [u8],
+}
+
+/// Where the time of a question to the Places service went. `None` is a stage that it did not need: the answer was
+/// kept, somebody else asked the same at that moment, or a connection was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stages {
+    /// It waited for its turn, or for a connection.
+    pub queue: Option<Duration>,
+    /// The service's name was looked up, and TCP connected.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls: Option<Duration>,
+    /// From the request to the head of the answer.
+    pub wait: Option<Duration>,
+    /// From there to the end.
+    pub body: Option<Duration>,
 }
 
 /// An observer of one server. Each method does nothing unless the observer has its own.

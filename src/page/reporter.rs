@@ -8,12 +8,12 @@ use crate::decimal::Time;
 use crate::locations::{Known, NeighborId, Verdict};
 use crate::message::{self, At, Command, Forgot};
 use crate::server::Server;
-use crate::watch::{Answered, HeardFrom, Watch};
+use crate::watch::{Answered, HeardFrom, Stages, Watch};
 use serde_json::{Value, json};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::{Rc, Weak};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The maximum length of text of a peer that a note repeats: the log has all of it.
 const MAX_SHOWN: usize = 200;
@@ -163,10 +163,24 @@ impl Watch for Reporter {
                 "bound": answered.bound,
                 "seconds": answered.took.as_secs_f64(),
                 "outcome": answered.outcome.name(),
+                "stages": stages(&answered.stages),
                 "places": places(answered.places),
             })
         });
     }
+}
+
+/// Where the time went, in seconds.
+fn stages(stages: &Stages) -> Value {
+    let Stages { queue, connect, tls, wait, body } = *stages;
+    let seconds = |stage: Option<Duration>| stage.map(|stage| stage.as_secs_f64());
+    json!({
+        "queue": seconds(queue),
+        "connect": seconds(connect),
+        "tls": seconds(tls),
+        "wait": seconds(wait),
+        "body": seconds(body),
+    })
 }
 
 /// Name and location of each place in a reply.

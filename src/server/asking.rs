@@ -9,8 +9,10 @@ use crate::decimal;
 use crate::locations::Stamp;
 use crate::message::WhatsAt;
 use crate::places::{self, Nearby, NotAsked};
-use crate::watch::Answered;
-use reactor::Deferred;
+use crate::watch::{Answered, Stages};
+use reactor::http::{RequestStep, RequestTiming};
+use reactor::{Context, Deferred};
+use std::time::Instant;
 
 impl Server {
     /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
@@ -36,8 +38,10 @@ impl Server {
         drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
         let (client, reactor, watch) = (asked.client.to_vec(), self.reactor.clone(), self.watch.clone());
         let asked_at = reactor.now();
+        let context = Context::current().with(RequestTiming::default());
         let places = self.places.borrow().clone(); // It, too, must not stay borrowed.
-        let answer = places.nearby(&question, from).add_both(move |answer| {
+        let asked = context.run(|| places.nearby(&question, from));
+        let answer = asked.add_both(move |answer| {
             reply.push(b'\n');
             let head = reply.len();
             let cut = answer.map(|text| places::cut_into(&mut reply, &text, bound));
@@ -71,10 +75,27 @@ impl Server {
             counters.places(outcome, took);
             let Nearby { latitude, longitude, radius, bound } = &question;
             let (client, places, bound) = (&client[..], &reply[head..], *bound);
-            watch.answered(&Answered { client, latitude, longitude, radius, bound, took, outcome, places });
+            let stages =
+                context.get().map_or_else(Stages::default, |timing| stages(asked_at, &timing, asked_at + took));
+            watch.answered(&Answered { client, latitude, longitude, radius, bound, took, outcome, stages, places });
             reply.extend_from_slice(b"\n\n");
             Ok(reply)
         });
         Some(answer)
+    }
+}
+
+/// Where the time between these two moments went.
+fn stages(asked: Instant, timing: &RequestTiming, answered: Instant) -> Stages {
+    let [connecting, connected, ready, head] =
+        [RequestStep::Connecting, RequestStep::Connected, RequestStep::Ready, RequestStep::Head]
+            .map(|step| timing.when(step));
+    let between = |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
+    Stages {
+        queue: between(Some(asked), connecting.or(ready)),
+        connect: between(connecting, connected),
+        tls: between(connected, ready),
+        wait: between(ready, head),
+        body: between(head, Some(answered)),
     }
 }

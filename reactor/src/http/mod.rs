@@ -37,8 +37,8 @@ mod url;
 
 pub use client::{
     Agent, AgentError, AgentSettings, BodyEnd, BodyProtocol, BodyTransport, Page, PageError, PageGetter, Party,
-    Previous, Proxy, ProxyError, RedirectError, Redirects, Request, RequestError, Response, Stage, TooManyWaiting,
-    get_page,
+    Previous, Proxy, ProxyError, RedirectError, Redirects, Request, RequestError, RequestStep, RequestTiming, Response,
+    Stage, TooManyWaiting, get_page,
 };
 pub use gzip::GzipError;
 pub use head::{Head, Version};

@@ -23,6 +23,7 @@ mod redirects;
 mod requests;
 mod server;
 mod stale;
+mod timing;
 mod tls;
 
 use driver::{Hooks, edited};

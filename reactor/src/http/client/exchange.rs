@@ -22,13 +22,15 @@ use super::origin::Origin;
 use super::pool::Pool;
 use super::request::Request;
 use super::response::Response;
+use super::timing::{RequestStep, RequestTiming};
 use super::upload::Upload;
 use crate::error::{ConnectError, TimeoutError};
 use crate::http::head::Head;
-use crate::{Connector, Deferred, DelayedCall, Failure, Firer, Producer, Reactor, Transport, deferred};
+use crate::{Connector, Context, Deferred, DelayedCall, Failure, Firer, Producer, Reactor, Transport, deferred};
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One request. Its timer and the program's handles hold it.
@@ -54,6 +56,8 @@ pub(super) struct Exchange {
     /// The program has asked for a pause, or does not take the body yet.
     paused: Cell<bool>,
     delivery: Delivery,
+    /// Whom the program has asked to note when each step was reached.
+    timing: Option<Arc<RequestTiming>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +129,9 @@ impl Exchange {
             upload: Upload::new(),
             paused: Cell::new(false),
             delivery: Delivery::new(),
+            timing: Context::current().get(),
         });
+        exchange.note(RequestStep::Asked);
         exchange.start_timer(reactor, end.saturating_duration_since(reactor.now()));
         exchange
     }
@@ -137,6 +143,12 @@ impl Exchange {
 
     fn reactor(&self) -> Option<Reactor> {
         self.pool.route().reactor()
+    }
+
+    fn note(&self, step: RequestStep) {
+        if let (Some(timing), Some(reactor)) = (&self.timing, self.reactor()) {
+            timing.note(step, reactor.now());
+        }
     }
 
     fn is(&self, state: State) -> bool {
@@ -268,12 +280,16 @@ impl ConnectionUser for Exchange {
 
     fn connecting(&self, connection: Rc<ClientConnection>, connector: Connector) {
         self.state.set(State::Connecting);
+        self.note(RequestStep::Connecting);
         drop(self.connection.replace(Some(connection)));
         drop(self.connector.replace(Some(connector)));
     }
 
     fn transport_made(&self, is_secure: bool) {
         drop(self.connector.take());
+        if self.is(State::Connecting) {
+            self.note(RequestStep::Connected);
+        }
         if is_secure && self.is(State::Connecting) {
             self.state.set(State::Handshaking);
             self.limit(self.pool.route().settings().handshake_timeout);
@@ -283,6 +299,7 @@ impl ConnectionUser for Exchange {
     fn connection_ready(&self, connection: &Rc<ClientConnection>, transport: &Transport) {
         drop(self.connector.take());
         self.state.set(State::Requesting);
+        self.note(RequestStep::Ready);
         drop(self.connection.replace(Some(connection.clone())));
         self.upload.begin(self.pool.route().head_of(&self.request), self.request.content(), transport);
         self.continue_sending(transport);
@@ -306,6 +323,7 @@ impl ConnectionUser for Exchange {
 
     fn head_received(&self, head: Head, is_complete: bool) {
         let Some(me) = self.me() else { return };
+        self.note(RequestStep::Head);
         if is_complete {
             self.delivery.end(BodyEnd::ResponseDone);
         } else {

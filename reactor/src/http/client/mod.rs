@@ -46,6 +46,7 @@ mod request;
 mod response;
 mod route;
 mod settings;
+mod timing;
 mod tunnel;
 mod upload;
 
@@ -57,3 +58,4 @@ pub use proxy::Proxy;
 pub use request::{Request, RequestError};
 pub use response::{Page, PageError, Previous, Response};
 pub use settings::{AgentSettings, Redirects};
+pub use timing::{RequestStep, RequestTiming};

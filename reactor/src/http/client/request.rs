@@ -8,7 +8,7 @@
 //! [`secret_header`](Request::secret_header) and query parameters of [`secret_query`](Request::secret_query) do not go
 //! along when a redirect leads to another origin.
 //!
-//! Next: `exchange.rs`, one request on its way.
+//! Next: `timing.rs`, when it reaches its steps.
 
 use crate::error::debug_is_display;
 use crate::http::head::is_token_byte;
