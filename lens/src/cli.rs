@@ -23,6 +23,8 @@ Options
   --turns A..B    with --loop: only these turns; a single one (A..A) with each of its steps
   --socket N      with --wire: only connection N
   --host NAME     with --loop: the loop of this host; with --wire: only the hosts named
+  --events A..B   with --wire, in a world: only what these events tell, by their numbers
+  --arrows        with --wire: only what went over the network, without callbacks
   --at N          with --waits: after N events; without it, at the end
   --svg           as a picture
   --html          everything on one page of HTML, to step through
@@ -45,6 +47,8 @@ pub(crate) struct Command {
     pub(crate) socket: Option<u64>,
     pub(crate) hosts: Vec<String>,
     pub(crate) at: Option<usize>,
+    pub(crate) events: Option<(u64, u64)>,
+    pub(crate) arrows: bool,
     pub(crate) source: Option<PathBuf>,
     pub(crate) output: Option<PathBuf>,
 }
@@ -80,6 +84,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         socket: None,
         hosts: Vec::new(),
         at: None,
+        events: None,
+        arrows: false,
         source: None,
         output: None,
     };
@@ -98,6 +104,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "--turns" => command.turns = Some(range(&value()?)?),
             "--socket" => command.socket = Some(number(&value()?)?),
             "--host" => command.hosts.push(value()?.to_string_lossy().into_owned()),
+            "--events" => command.events = Some(range(&value()?)?),
+            "--arrows" => command.arrows = true,
             "--at" => command.at = Some(number(&value()?)? as usize),
             "--path" => command.path = true,
             "--deferred" => command.deferred = Some(number(&value()?)?),

@@ -116,7 +116,10 @@ fn turns(command: &Command, model: &Model) -> Result<String, String> {
 fn wire(command: &Command, model: &Model) -> Result<String, String> {
     let is_world = model.events.iter().any(|event| event.kind == "network");
     let wire = match command.socket {
-        None if is_world => Wire::of_world(model, &command.hosts),
+        None if is_world => match command.events {
+            Some(events) => Wire::between(model, &command.hosts, events),
+            None => Wire::of_world(model, &command.hosts),
+        },
         chosen => {
             let host = command.hosts.first().map_or("", String::as_str);
             let connections = model.sockets.sockets.iter().filter(|socket| socket.connected.is_some());
@@ -127,5 +130,6 @@ fn wire(command: &Command, model: &Model) -> Result<String, String> {
             Wire::of_socket(model, socket)
         }
     };
+    let wire = if command.arrows { wire.only_arrows() } else { wire };
     Ok(in_form(command, || wire.to_text(), || wire.to_svg()))
 }

@@ -67,6 +67,11 @@ pub enum What {
 impl Wire {
     /// The hosts of a world; only those named, if any are.
     pub fn of_world(model: &Model, hosts: &[String]) -> Wire {
+        let (lanes, rows) = Wire::rows_of_world(model, hosts);
+        Wire::bounded(lanes, rows)
+    }
+
+    fn rows_of_world(model: &Model, hosts: &[String]) -> (Vec<String>, Vec<Row>) {
         let is_wanted =
             |host: &str| !host.is_empty() && (hosts.is_empty() || hosts.iter().any(|wanted| wanted == host));
         let lanes: Vec<String> = model.hosts().into_iter().filter(|host| is_wanted(host)).map(str::to_owned).collect();
@@ -109,7 +114,7 @@ impl Wire {
             };
             rows.push(Row { what, label, ns: event.ns, at });
         }
-        Wire::bounded(lanes, rows)
+        (lanes, rows)
     }
 
     /// One connection of a real program.
@@ -149,6 +154,21 @@ impl Wire {
             });
         }
         Wire::bounded(lanes, rows)
+    }
+
+    /// Only the rows of these events, both ends included.
+    pub fn between(model: &Model, hosts: &[String], (first, last): (u64, u64)) -> Wire {
+        let seq = |row: &Row| model.events.get(row.at).map_or(0, |event| event.seq);
+        let (lanes, mut rows) = Wire::rows_of_world(model, hosts);
+        rows.retain(|row| (first..=last).contains(&seq(row)));
+        Wire::bounded(lanes, rows)
+    }
+
+    /// Without the callbacks and remarks: only what went from one line to another.
+    #[must_use]
+    pub fn only_arrows(mut self) -> Wire {
+        self.rows.retain(|row| matches!(row.what, What::Arrow { .. }));
+        self
     }
 
     fn bounded(lanes: Vec<String>, mut rows: Vec<Row>) -> Wire {
