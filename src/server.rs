@@ -22,6 +22,7 @@ mod changing;
 mod comparing;
 mod doors;
 mod forgetting;
+mod pacing;
 
 pub use forgetting::NotTaken;
 
@@ -37,6 +38,7 @@ use crate::message::At;
 use crate::places::Places;
 use crate::watch::{HeardFrom, Watch};
 use forgetting::Forgetting;
+use pacing::Pacing;
 use reactor::{Deferred, Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -85,6 +87,7 @@ pub struct Server {
     locations: RefCell<Locations>,
     forgetting: Forgetting,
     links: OnceCell<Vec<Rc<Link>>>,
+    pacing: Rc<Pacing>,
     places: RefCell<Rc<dyn Places>>,
     /// The last reading of the clock.
     clock: Cell<Option<(SystemTime, Time)>>,
@@ -173,6 +176,7 @@ impl Server {
             locations: RefCell::new(Locations::with_order(config.limits.memory, order)),
             forgetting: Forgetting::default(),
             links: OnceCell::new(),
+            pacing: Pacing::new(reactor),
             places: RefCell::new(places),
             clock: Cell::new(None),
             connections: Connections::new(reactor, &config.limits, counters.clone()),

@@ -186,7 +186,7 @@ pub(super) fn ask(reactor: &Reactor, way: &Way, line: String, timeout: Duration)
     let client = Client { line, received: Vec::new(), firer: Some(firer) };
     way.connect(reactor, move |_peer| client)
         .add_callback(move |transport| {
-            reply.add_both(move |got| {
+            reply.add_callback(move |got| {
                 transport.abort_connection(); // After a reply, it has ended already. After a timeout, it has not.
                 got
             })
@@ -198,7 +198,9 @@ pub(super) fn ask(reactor: &Reactor, way: &Way, line: String, timeout: Duration)
 struct Client {
     line: String,
     received: Vec<u8>,
-    firer: Option<Firer<Vec<u8>>>,
+    /// Gets the end, too, as a value: if the handshake fails, the caller hears of that from `connect`, and nobody asks
+    /// here.
+    firer: Option<Firer<Result<Vec<u8>, Failure>>>,
 }
 
 impl Protocol for Client {
@@ -219,11 +221,9 @@ impl Protocol for Client {
     fn connection_lost(&mut self, reason: &Reason) {
         let Some(firer) = self.firer.take() else { return };
         let received = std::mem::take(&mut self.received);
+        let is_whole = received.last() == Some(&b'\n');
         // It may have been cancelled. Then there is nobody to tell.
-        let _ = match received.last() {
-            Some(b'\n') => firer.callback(received),
-            _ => firer.errback(Failure::from(reason.clone())),
-        };
+        let _ = firer.callback(if is_whole { Ok(received) } else { Err(Failure::from(reason.clone())) });
     }
 }
 

@@ -1,6 +1,6 @@
 //! A WHATSAT: the Places service is asked, and what it says becomes the reply.
 //!
-//! Next: `changing.rs`, what of a server can be replaced while it runs.
+//! Next: `pacing.rs`, how many WHATSATs are answered in one turn.
 
 use super::Server;
 use crate::address_group::AddressGroup;
@@ -15,8 +15,9 @@ use reactor::{Context, Deferred};
 use std::time::Instant;
 
 impl Server {
-    /// Asks the Places service what is near a client, for the peer at `from`. The Deferred fires with the whole reply,
-    /// and does not fail: if the service fails, the reply says so. `None` if the client is not known.
+    /// Asks the Places service what is near a client, for the peer at `from`, when it is its turn. The Deferred fires
+    /// with the whole reply, and does not fail: if the service fails, the reply says so. `None` if the client is not
+    /// known.
     pub fn whats_at(&self, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
         let counters = self.counters.clone();
         let locations = self.locations.borrow();
@@ -40,7 +41,8 @@ impl Server {
         let asked_at = reactor.now();
         let context = Context::current().with(RequestTiming::default());
         let places = self.places.borrow().clone(); // It, too, must not stay borrowed.
-        let asked = context.run(|| places.nearby(&question, from));
+        let (turn, to_ask) = (self.pacing.turn_of(from), question.clone());
+        let asked = context.run(|| turn.add_callback(move |()| places.nearby(&to_ask, from)));
         let answer = asked.add_both(move |answer| {
             reply.push(b'\n');
             let head = reply.len();

@@ -17,9 +17,9 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 /// The maximum number of lines of one connection that are handled before the others have their turn. A client that
-/// sends many commands at once loses nothing by it; fifty that do would otherwise keep everybody waiting for a quarter
-/// of a second.
-const MAX_LINES_AT_ONCE: usize = 256;
+/// sends many commands at once loses next to nothing by it. A thousand that do, as many as one address may have, would
+/// otherwise keep everybody waiting for half a second.
+const MAX_LINES_AT_ONCE: usize = 16;
 
 impl Server {
     /// Gives it a port that listens already, instead of one of its own for `address`. It must be a TCP port at that

@@ -12,6 +12,7 @@ mod reload;
 mod server;
 mod status;
 mod talk;
+mod talk_tls;
 mod usage;
 
 mod pem;

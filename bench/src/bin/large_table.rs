@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Callbacks that are shorter than this are not reported.
 const REPORTED: Duration = Duration::from_millis(1);
@@ -33,6 +33,8 @@ static WAITS: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
 static READ: AtomicUsize = AtomicUsize::new(0);
 /// Has Bolden close Alford's link.
 static CUT: AtomicBool = AtomicBool::new(false);
+/// Whether Bolden knows DIGEST, and all that Alford knows.
+static IS_EQUAL: AtomicBool = AtomicBool::new(false);
 
 struct Log;
 
@@ -101,24 +103,26 @@ fn herd(bolden: SocketAddr) -> Config {
     };
     let alford = ("Alford".to_owned(), server(0, vec!["Bolden".to_owned()]));
     let servers = BTreeMap::from([alford, ("Bolden".to_owned(), server(bolden.port(), Vec::new()))]);
-    let limits = Limits { memory: 1 << 40, ..Limits::default() };
+    let limits = Limits { memory: 1 << 40, clients_per_address: usize::MAX, ..Limits::default() };
     Config { servers, limits, ..Config::default() }
 }
 
 fn play(count: usize, alford: SocketAddr, bolden: &TcpListener) {
     let bolden = bolden.try_clone().unwrap();
-    thread::spawn(move || bolden.incoming().for_each(|link| read_link(link.unwrap())));
+    thread::spawn(move || bolden.incoming().for_each(|link| read_link(link.unwrap(), alford)));
     thread::spawn(move || be_honest(alford));
-    println!("{:<34}{:>9}  {:>8}{:>8}{:>8}   longest callback", "", "seconds", "p50", "p99", "longest");
+    println!("{:<36}{:>9}  {:>8}{:>8}{:>8}   longest callback", "", "seconds", "p50", "p99", "longest");
 
     let mut link = TcpStream::connect(alford).unwrap();
+    // What was heard long ago would be forgotten.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     phase(&format!("{count} clients are learned"), || {
         link.write_all(b"PEER Bolden\n").unwrap();
         let mut lines = Vec::new();
         for first in (0..count).step_by(1000) {
             lines.clear();
             for number in first..count.min(first + 1000) {
-                writeln!(lines, "AT Bolden +0.000000000 client{number} +34.068930-118.445127 1400794645").unwrap();
+                writeln!(lines, "AT Bolden +0.000000000 client{number} +34.068930-118.445127 {now}").unwrap();
             }
             link.write_all(&lines).unwrap();
         }
@@ -130,21 +134,23 @@ fn play(count: usize, alford: SocketAddr, bolden: &TcpListener) {
             lines.clear();
             for number in first..count.min(first + 1000) {
                 let number = number.wrapping_mul(7_919) % count;
-                writeln!(lines, "AT Bolden +0.000000000 client{number} +34.068930-118.445127 1400794646").unwrap();
+                writeln!(lines, "AT Bolden +0.000000000 client{number} +34.068930-118.445127 {}", now + 1).unwrap();
             }
             link.write_all(&lines).unwrap();
         }
         ask(&mut link);
     });
-    phase("one stranger: all is told back", || stranger(alford, 0));
-    phase(&format!("{STRANGERS} strangers"), || (1..=STRANGERS).for_each(|number| stranger(alford, number)));
-    phase("the link comes up: all is told", || CUT.store(true, Ordering::Relaxed));
+    phase("one stranger: all is told back", || stranger(alford, 0, now + 2));
+    phase(&format!("{STRANGERS} strangers"), || (1..=STRANGERS).for_each(|number| stranger(alford, number, now + 2)));
+    phase("a link to a plain server comes up", || CUT.store(true, Ordering::Relaxed));
+    IS_EQUAL.store(true, Ordering::Relaxed);
+    phase("a link to an equal server comes up", || CUT.store(true, Ordering::Relaxed));
 }
 
 /// Says PEER, brings one newer version, and goes.
-fn stranger(alford: SocketAddr, number: usize) {
+fn stranger(alford: SocketAddr, number: usize, time: u64) {
     let mut stream = TcpStream::connect(alford).unwrap();
-    write!(stream, "PEER Bolden\nAT Bolden +0.000000000 client{number} +1+2 1400794647\n").unwrap();
+    write!(stream, "PEER Bolden\nAT Bolden +0.000000000 client{number} +1+2 {time}\n").unwrap();
     ask(&mut stream);
 }
 
@@ -178,13 +184,22 @@ fn phase(name: &str, f: impl FnOnce()) {
     let [half, p99, most] = [500, 990, 1000].map(|part| at(part).copied().unwrap_or_default().as_secs_f64() * 1e3);
     let long = std::mem::take(&mut *LONG.lock().unwrap());
     let longest = long.iter().max().map_or("below 1 ms".to_owned(), |(took, what)| format!("{took:?} {what}"));
-    println!("{name:<34}{:>9.1}  {half:>5.1} ms{p99:>5.1} ms{most:>5.1} ms   {longest}", took.as_secs_f64());
+    println!("{name:<36}{:>9.1}  {half:>5.1} ms{p99:>5.1} ms{most:>5.1} ms   {longest}", took.as_secs_f64());
 }
 
-/// Bolden: reads Alford's link until it is to be cut.
-fn read_link(link: TcpStream) {
+/// Bolden: reads Alford's link until it is to be cut, and answers its question.
+fn read_link(link: TcpStream, alford: SocketAddr) {
     let mut buffer = vec![0; 1 << 16];
     let mut link = BufReader::new(link);
+    let (mut peer, mut question) = (String::new(), String::new());
+    if link.read_line(&mut peer).is_err() || link.read_line(&mut question).is_err() {
+        return;
+    }
+    if question.starts_with("DIGEST ") {
+        let answer = if IS_EQUAL.load(Ordering::Relaxed) { answer_of(alford) } else { format!("? {question}") };
+        let _ = link.get_ref().write_all(answer.as_bytes());
+    }
+    READ.fetch_add(1, Ordering::Relaxed);
     while !CUT.swap(false, Ordering::Relaxed) {
         let Ok(length) = link.read(&mut buffer) else { return };
         if length == 0 {
@@ -192,6 +207,14 @@ fn read_link(link: TcpStream) {
         }
         READ.fetch_add(buffer[..length].iter().filter(|byte| **byte == b'\n').count(), Ordering::Relaxed);
     }
+}
+
+/// Alford's own sums: those of a server that knows the same.
+fn answer_of(alford: SocketAddr) -> String {
+    let stream = TcpStream::connect(alford).unwrap();
+    (&stream).write_all(b"PEER Bolden\nDIGEST -\n").unwrap();
+    let answer = BufReader::new(stream).lines().map_while(Result::ok).find(|line| line.starts_with("DIGEST "));
+    answer.unwrap_or_default() + "\n"
 }
 
 /// An honest client: notes how long each reply takes.
