@@ -25,7 +25,7 @@ export class HerdMap {
     this.radius = small ? 7 : names.length > 10 ? 15 : 24;
     names.forEach((name, number) => {
       const angle = (number / names.length) * 2 * Math.PI - Math.PI / 2;
-      const far = names.length === 1 ? 0 : MIDDLE - 74;
+      const far = names.length === 1 ? 0 : MIDDLE - (small ? 44 : 74);
       this.places.set(name, { x: MIDDLE + far * Math.cos(angle), y: MIDDLE + far * Math.sin(angle), angle });
     });
     keyed(this.links, model.links(), (link) => `${link.from} ${link.to}`, (link) => this.makeLink(link),

@@ -4,6 +4,9 @@ import { UP, DOWN } from "./model.js";
 import { bytes, clock, colour, duration, element, keyed, many, say, set } from "./draw.js";
 import { serverText } from "./herd.js";
 
+// The maximum number of other servers whose pages stand in the header. The others' stand with the chosen server.
+const MOST_PAGES = 12;
+
 const id = (name) => document.getElementById(name);
 
 export function drawServer(model, selected) {
@@ -17,8 +20,11 @@ export function drawServer(model, selected) {
     lines.push(`${iamat} IAMAT, ${whatsat} WHATSAT answered`);
     lines.push(`${at_news} AT were news, ${at_known} were known, ${told} sent`);
   }
-  keyed(id("server"), lines.map((text, number) => ({ text, number: String(number) })), ({ number }) => number,
-    () => element("p"), (node, { text }) => say(node, text));
+  const rows = lines.map((text, number) => ({ text, key: String(number) }));
+  if (server?.page && name !== model.me) rows.push({ key: `page ${name}`, page: server.page });
+  keyed(id("server"), rows, ({ key }) => key, ({ page }) => page
+    ? element("p", {}, element("a", { href: fromHere(page) }, `the page of ${name}`)) : element("p"),
+  (node, { text }) => text && say(node, text));
 }
 
 export function drawLinks(model) {
@@ -175,14 +181,16 @@ export function drawHeader(model, state) {
   say(id("state"), state ?? `live: ${up} of ${model.servers.size} servers seen up${down ? `, ${down} down` : ""}`);
   set(id("state"), { class: state ? "lost" : down ? "some" : "live" });
   const others = [...model.servers.values()].filter(({ name, page }) => page && name !== model.me);
-  // A page on this machine is reached by the name by which this one is.
-  const there = (page) => {
-    const url = new URL(page);
-    if (["127.0.0.1", "[::1]"].includes(url.hostname) && location.hostname === "localhost") url.hostname = "localhost";
-    return url.href;
-  };
-  keyed(id("pages"), others, ({ name }) => name, ({ name, page }) => element("a", { href: there(page) }, name));
+  keyed(id("pages"), others.slice(0, MOST_PAGES), ({ name }) => name,
+    ({ name, page }) => element("a", { href: fromHere(page) }, name));
   say(id("client-count"), clients(model));
+}
+
+// A page on this machine is reached by the name by which this one is.
+function fromHere(page) {
+  const url = new URL(page);
+  if (["127.0.0.1", "[::1]"].includes(url.hostname) && location.hostname === "localhost") url.hostname = "localhost";
+  return url.href;
 }
 
 function clients(model) {

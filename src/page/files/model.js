@@ -92,7 +92,9 @@ export class Model {
 
 const APPLY = {
   herd(model, event) {
-    model.servers = new Map(event.servers.map((server) => [server.name, server]));
+    const { compare } = new Intl.Collator("en", { numeric: true });
+    const servers = event.servers.toSorted((a, b) => compare(a.name, b.name));
+    model.servers = new Map(servers.map((server) => [server.name, server]));
     model.me ??= event.by;
     model.version = event.version;
   },
