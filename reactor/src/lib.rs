@@ -81,7 +81,7 @@
 //! * [`Clock`]: anything that has a time and makes calls later. The reactor is one, [`testing::ManualClock`] another.
 //! * [`Context`]: values that follow a request through callbacks, timers and awaits.
 //! * [`task`]: sleeping, calling again and again, long work in small steps. [`react`]: a program that is one Deferred.
-//! * [`tls`] and [`http`]: over any transport, and on top of it.
+//! * [`tls`] and [`http`]: over any transport, and on top of it. [`resp`]: a client of Redis and Valkey.
 //! * [`trace`]: everything that happens, as a stream of events: `REACTOR_TRACE=FILE`, for any program.
 //! * [`driver`]: the world below the loop. [`testing`]: how to test without a network. [`sim`]: a network, hosts and a
 //!   time that a seed decides, under the same loop.

@@ -24,7 +24,7 @@ use std::process::Command;
 
 /// Examples that do not end by themselves, or that need a server. Each has a test of its own, in `servers` or
 /// `clients`; those of STARTTLS in `tests/starttls_example.rs`.
-const DRIVEN: [&str; 16] = [
+const DRIVEN: [&str; 17] = [
     "03_echo",
     "04_blocked_echo",
     "06_chat",
@@ -32,6 +32,7 @@ const DRIVEN: [&str; 16] = [
     "09_proxy",
     "10_key_value",
     "client_service",
+    "counter",
     "echo_client",
     "standard_io",
     "starttls_client",

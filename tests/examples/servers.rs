@@ -229,3 +229,57 @@ fn the_page_counts_its_visitors_as_they_come_and_go() {
     page.read_line(&mut line).unwrap();
     assert_eq!(line, "HTTP/1.1 200 OK\r\n");
 }
+
+/// The body of a page.
+fn page(server: &Server) -> String {
+    let mut client = server.client();
+    client.get_mut().write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    client.read_to_string(&mut page).unwrap();
+    page
+}
+
+#[test]
+fn two_counters_count_in_one_store_and_say_so_if_there_is_none() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (store, folder) = (format!("127.0.0.1:{port}"), std::env::temp_dir());
+    let counters = [(); 2].map(|()| Server::start_with("counter", &["127.0.0.1:0", &store], &folder));
+    let none = page(&counters[0]);
+    assert!(none.starts_with("HTTP/1.1 503 ") && none.contains("The store is not there: INCR: not sent: "), "{none}");
+    let redis = Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
+        .stdout(Stdio::null())
+        .spawn();
+    let Ok(redis) = redis else {
+        return eprintln!("SKIPPED, not passed: the counter: there is no redis-server here");
+    };
+    let _redis = Killed(redis);
+    // Each comes back to the store by itself. A visit without it is not counted.
+    let counts = |server: &Server, visit: &str| {
+        let begin = std::time::Instant::now();
+        while !page(server).contains(&format!(">{visit}</output>")) {
+            assert!(begin.elapsed() < PATIENCE, "the counter does not find the store");
+        }
+    };
+    counts(&counters[0], "1");
+    let mut live = counters[0].client();
+    live.get_mut().write_all(b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut line = String::new();
+    live.read_line(&mut line).unwrap(); // It is told of each visit from here on.
+    counts(&counters[1], "2");
+    while !line.starts_with("data: ") {
+        line.clear();
+        assert!(live.read_line(&mut line).unwrap() > 0, "the events have ended");
+    }
+    assert_eq!(line, "data: 2\n");
+}
+
+/// A process that is killed when dropped.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
