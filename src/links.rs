@@ -13,12 +13,13 @@
 //! change, at the pace at which the neighbor reads, so each client is pending once, and the line that is sent is always
 //! the newest (the updates are coalesced). It looks at a bounded number of clients at a time.
 //!
-//! Next: [`links/wire.rs`](../../src/proxyherd/links/wire.rs.html), the link as the reactor sees it.
+//! Next: [`links/opening.rs`](../../src/proxyherd/links/opening.rs.html), how links are opened.
 
 mod addresses;
 mod catching_up;
 mod comparison;
 mod marks;
+mod opening;
 mod pending;
 mod refused;
 mod silence;
@@ -31,14 +32,14 @@ use crate::server::Server;
 use catching_up::CatchingUp;
 use pending::{Look, Pending};
 use reactor::transport::{HIGH_WATER, KeepAlive};
-use reactor::{Connector, DelayedCall, Destination, LineTransport, Transport};
+use reactor::{Connector, DelayedCall, LineTransport, Transport};
 use refused::Refused;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
-use wire::{LinkFactory, LinkProducer};
+use wire::LinkProducer;
 
 /// The shortest backoff before a link is tried again.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
@@ -49,9 +50,6 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// When all links fail at once, one is tried again in this time on average, as far as the longest backoff allows. A
 /// server with a thousand neighbors would otherwise dial them all within a tenth of a second.
 const REDIAL_EVERY: Duration = Duration::from_millis(5);
-
-/// How long one attempt may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A link that was up for this long was a good one: its backoff starts again from the shortest.
 const GOOD_AFTER: Duration = Duration::from_secs(5);
@@ -118,6 +116,8 @@ pub struct Link {
 enum State {
     /// Not opened yet, or closed for good.
     Closed,
+    /// Its turn to be opened comes, after that of many others.
+    ToBeOpened(DelayedCall),
     Connecting,
     /// Waiting to try again.
     Down {
@@ -221,26 +221,12 @@ impl Link {
         self.addresses.borrow().iter().any(|own| *own == address || own.is_unspecified() && address.is_loopback())
     }
 
-    /// Begins to connect. In clear text, it does so from our own address: the neighbor recognizes us by it.
-    pub(crate) fn open(&self, ours: &[SocketAddr]) {
-        let Some(server) = self.server.upgrade() else { return };
-        let LinkTarget { place, is_secure } = &self.target;
-        let mut there = Destination::from((place.host.as_str(), place.port)).timeout(CONNECT_TIMEOUT);
-        for own in ours.iter().filter(|own| !is_secure && !own.ip().is_unspecified()) {
-            let mut own = *own;
-            own.set_port(0); // Any: at the port itself we listen.
-            there = there.bind_address(own);
-        }
-        *self.state.borrow_mut() = State::Connecting;
-        server.reactor().connect_tcp(there, LinkFactory { link: self.this.clone() });
-    }
-
     /// Closes the link for good.
     pub(crate) fn close(&self) {
         self.refused.borrow_mut().clear();
         self.forget_connection();
         match self.state.replace(State::Closed) {
-            State::Down { again, .. } => {
+            State::Down { again, .. } | State::ToBeOpened(again) => {
                 again.cancel();
             }
             State::Up { transport, .. } => end(&transport),
@@ -252,7 +238,7 @@ impl Link {
     /// of the neighbor has ended, the neighbor may be another process by now.
     pub(crate) fn neighbor_connected(&self) {
         self.inbound.set(self.inbound.get() + 1);
-        if let State::Down { again, .. } = &*self.state.borrow() {
+        if let State::Down { again, .. } | State::ToBeOpened(again) = &*self.state.borrow() {
             let _ = again.reset(Duration::ZERO); // Cannot fail: in this state the call is still to come.
         }
         if self.may_lack_news.take() {
@@ -443,7 +429,7 @@ impl Link {
             self.changed.set(reactor.now());
         }
         match &*state {
-            State::Closed | State::Down { .. } => return,
+            State::Closed | State::ToBeOpened(_) | State::Down { .. } => return,
             State::Up { since, .. } if reactor.now() - *since >= GOOD_AFTER => self.failures.set(0),
             State::Up { .. } | State::Connecting => {}
         }

@@ -92,6 +92,8 @@ pub struct HerdProtocol {
     /// How our clock stood when an AT from this connection was not taken because it seemed to come from the future, or
     /// from long ago.
     doubted: Option<ClockOffset>,
+    /// Why the last AT that was not believed was refused, of which the log has a warning.
+    warned_of: Option<Doubt>,
     /// PEER is allowed as the first line only.
     is_first_line: bool,
     unread: Unread,
@@ -115,6 +117,7 @@ impl HerdProtocol {
             made: server.reactor().now(),
             said_news: false,
             doubted: None,
+            warned_of: None,
             is_first_line: true,
             unread: Unread::Discarded,
             pinging: None,
@@ -243,7 +246,9 @@ impl HerdProtocol {
     /// Notes what is not believed.
     fn believe(&mut self, checked: Result<(), Doubt>) -> Result<(), Refusal> {
         checked.map_err(|doubt| {
-            self.traffic.event(Level::Warn, format_args!("sent an AT that is refused: {doubt}"));
+            // A neighbor with another configuration may send a million of them: a warning for each reason is enough.
+            let level = if self.warned_of.replace(doubt) == Some(doubt) { Level::Debug } else { Level::Warn };
+            self.traffic.event(level, format_args!("sent an AT that is refused: {doubt}"));
             if doubt == Doubt::FromTheFuture {
                 self.doubt();
             }

@@ -225,7 +225,7 @@ impl Server {
         opened.add_callback(move |doors| {
             let plain = doors.iter().find(|(door, _)| *door == Door::Plain);
             let plain = plain.map_or(&[][..], |(_, hosts)| hosts);
-            self.links().iter().for_each(|link| link.open(plain));
+            Link::open_all(self.links(), plain);
             let first = doors.iter().find_map(|(_, hosts)| hosts.first().copied());
             first.ok_or_else(|| Failure::msg("the server has no address"))
         })

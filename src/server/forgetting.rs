@@ -180,7 +180,12 @@ impl Server {
     /// A neighbor, if it has said which one it is, has forgotten what was heard before this.
     pub fn take_horizon(&self, horizon: Time, from: Option<NeighborId>) {
         // Another clock may be ahead of ours. But what is heard from now on is not forgotten.
-        self.move_horizon(Stamp::from(horizon).min(Stamp::from(self.time())), from);
+        let horizon = Stamp::from(horizon).min(Stamp::from(self.time()));
+        if horizon > self.locations.borrow().horizon() {
+            let who = from.map_or("a neighbor", |from| self.links()[from].name());
+            log::info!("{who} has forgotten what was heard before {horizon}, and so do we");
+        }
+        self.move_horizon(horizon, from);
     }
 
     fn move_horizon(&self, horizon: Stamp, from: Option<NeighborId>) {
