@@ -56,6 +56,16 @@ fn text_that_is_not_a_destination_fails_the_attempt_and_says_why() {
 }
 
 #[test]
+fn the_text_of_a_destination_is_a_destination() {
+    // No machine has an interface of this name: the address stays text until it is looked up.
+    for text in ["example.com:80", "192.0.2.1:80", "[2001:db8::1]:80", "[fe80::1%7]:80", "[fe80::1%nowhere]:80"] {
+        let destination = Destination::from(text);
+        assert_eq!(destination.to_string(), text);
+        assert_eq!(Destination::from(destination.to_string()), destination);
+    }
+}
+
+#[test]
 fn an_address_to_listen_on_may_be_written_in_each_way_and_an_error_says_what_is_wrong() {
     let reactor = Reactor::new().unwrap();
     let local = std::net::IpAddr::from([127, 0, 0, 1]);
