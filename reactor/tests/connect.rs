@@ -10,6 +10,7 @@ use driver::{Hooks, edited};
 use events::{Events, Noting};
 use reactor::driver::LookupReply;
 use reactor::error::ConnectError;
+use reactor::testing::{assert_nothing_left, success_result_of};
 use reactor::{Address, ClientFactory, Connector, Destination, Failure, Protocol, Reactor, Reason, Settings};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -92,7 +93,7 @@ fn check(to: impl Into<Destination>, client: impl FnOnce(&Reactor, Client) -> Cl
     assert_eq!(events.all(), [""; 0], "nothing calls back before it returns");
     until(&reactor, "as much as expected", || events.all().len() >= expected.len());
     assert_eq!(events.all(), expected);
-    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0), "nothing is left behind");
+    assert_nothing_left(&reactor);
 }
 
 #[test]
@@ -243,7 +244,7 @@ fn a_name_is_looked_up() {
 #[test]
 fn resolve_gives_the_addresses_of_a_name_and_an_address_is_its_own() {
     let reactor = Reactor::new().unwrap();
-    assert_eq!(reactor.resolve("127.0.0.1").result(), Some(vec![LOCAL]));
+    assert_eq!(success_result_of(reactor.resolve("127.0.0.1")), [LOCAL]);
     let found: Rc<RefCell<Vec<IpAddr>>> = Rc::default();
     let noted = found.clone();
     let lookup = reactor.resolve("localhost").add_callback(move |addresses| *noted.borrow_mut() = addresses);

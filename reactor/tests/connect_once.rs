@@ -9,6 +9,7 @@ mod util;
 use certificates::Authority;
 use events::{Events, Noting};
 use reactor::error::ConnectError;
+use reactor::testing::assert_nothing_left;
 use reactor::tls::{TlsClient, TlsConfigError, TlsServer};
 use reactor::{CancelledError, Deferred, Destination, Factory, Failure, Protocol, Reactor, Reason, Transport};
 use std::cell::Cell;
@@ -86,7 +87,7 @@ fn a_connection_that_cannot_be_made_fails_with_the_connectors_error() {
     let events = Events::default();
     noting(reactor.connect(address, |_| -> Noting { panic!("there is no connection") }), &events);
     until(&reactor, "it has failed", || events.all() == ["failed"]);
-    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0));
+    assert_nothing_left(&reactor);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use driver::{Hooks, edited};
 use events::{Events, Noting};
 use reactor::driver::{Event, Readiness, Token};
 use reactor::error::ConnectError;
+use reactor::testing::assert_nothing_left;
 use reactor::{Address, ClientFactory, Connector, Destination, Failure, Protocol, Reactor, Settings, Transport};
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
@@ -167,7 +168,7 @@ fn when_all_addresses_fail_the_error_names_each() {
     let text = failure.to_string();
     assert!(addresses.iter().all(|address| text.contains(&format!("{address}:{}: ", rig.port))), "{text}");
     assert_eq!(failure.value().source().unwrap().to_string(), error.to_string());
-    assert_eq!((rig.reactor.source_count(), rig.reactor.delayed_call_count()), (0, 0));
+    assert_nothing_left(&rig.reactor);
 }
 
 #[test]

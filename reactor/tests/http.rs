@@ -18,6 +18,7 @@ use peer::{meanwhile, patient};
 use raw_tls::raw_server;
 use reactor::error::ConnectError;
 use reactor::http::{HttpError, Limits, Page, PageError, PageGetter, UrlError, get_page};
+use reactor::testing::assert_nothing_left;
 use reactor::tls::TlsServer;
 use reactor::{CancelledError, Deferred, Failure, Protocol, Reactor, Reason, TimeoutError, Transport};
 use std::io::{Read, Write};
@@ -138,7 +139,7 @@ fn a_refused_connection_is_reported() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let failure = wait(&reactor, getter(&reactor).get(&format!("http://{closed}"))).unwrap_err();
     assert!(matches!(failure.check(), Some(ConnectError::Failed { .. })), "{failure:?}");
-    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0));
+    assert_nothing_left(&reactor);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod run;
 use driver::{Hooks, edited};
 use reactor::driver::{Event, Signal};
 use reactor::error::ConnectError;
+use reactor::testing::assert_nothing_left;
 use reactor::{
     Address, ClientFactory, Connector, Deferred, Failure, Phase, Protocol, Reactor, Reason, Settings, SystemEvent,
     Transport, task,
@@ -49,7 +50,7 @@ fn an_attempt_to_connect_while_the_reactor_closes_is_cancelled() {
     reactor.stop();
     run_to_the_end(&reactor);
     assert_eq!(*heard.borrow(), ["cancelled"]);
-    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0), "nothing is left behind");
+    assert_nothing_left(&reactor);
 }
 
 /// Asks for the stop when the first bytes come, says goodbye, and sends back what comes until its peer leaves.
@@ -316,5 +317,5 @@ fn a_factory_may_stop_the_reactor_when_its_attempt_has_failed() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     reactor.connect_tcp(nobody, Resigned(reactor.clone()));
     run_to_the_end(&reactor);
-    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0));
+    assert_nothing_left(&reactor);
 }

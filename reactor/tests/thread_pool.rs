@@ -7,6 +7,7 @@ mod util;
 mod wait;
 
 use reactor::error::ThreadError;
+use reactor::testing::{assert_no_result, success_result_of};
 use reactor::{CancelledError, Deferred, Failure, Phase, Reactor, Settings, SystemEvent};
 use run::run_to_the_end;
 use std::cell::RefCell;
@@ -99,7 +100,7 @@ fn more_threads_can_be_had_while_work_waits() {
     // The second piece ends the first: with one thread, neither would ever end.
     let second = reactor.defer_to_thread(move || finish.send(()));
     reactor.iterate(Duration::ZERO).unwrap();
-    assert!(!first.has_fired());
+    assert_no_result(&first);
     reactor.suggest_thread_pool_size(2);
     until(&reactor, "both are done", || first.has_fired() && second.has_fired());
 }
@@ -136,7 +137,7 @@ fn a_stop_waits_for_work_that_has_begun_and_its_result_arrives() {
     stop_soon(&reactor);
     reactor.call_later(Duration::from_millis(5), move || finish.send(()).unwrap());
     run_to_the_end(&reactor);
-    assert_eq!(work.result(), Some(5));
+    assert_eq!(success_result_of(work), 5);
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn a_stop_drops_work_that_has_not_begun_and_says_so_to_its_deferred() {
     stop_soon(&reactor);
     run_to_the_end(&reactor);
     assert_eq!(error_of(second), Some(ThreadError::Stopped));
-    assert_eq!(first.result(), Some(()));
+    success_result_of(first);
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn a_stop_waits_no_longer_than_its_limit_and_the_next_run_gets_the_result() {
     for _ in 0..2 {
         stop_soon(&reactor);
         run_to_the_end(&reactor);
-        assert!(!work.has_fired());
+        assert_no_result(&work);
     }
     assert_eq!(reactor.delayed_call_count(), 0, "the limit itself is left");
     drop(finish);

@@ -12,6 +12,7 @@ use super::{Nearby, Places};
 use crate::address_group::AddressGroup;
 use reactor::Deferred;
 use reactor::deferred::Shared;
+use reactor::testing::success_result_of;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -107,7 +108,7 @@ mod tests {
         held.answer("old");
         assert!(!nested.has_fired(), "a question that is asked in the callback is a new request");
         held.answer("new");
-        assert_eq!(nested.result(), Some(b"new".to_vec()));
+        assert_eq!(success_result_of(nested), b"new".to_vec());
         assert_eq!(format!("{places:?}"), "Coalescer(0 under way)");
     }
 
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(held.cancelled(), 1);
         let anew = places.nearby(&ask("1", 5), SOMEBODY);
         held.answer("anew");
-        assert_eq!(anew.result(), Some(b"anew".to_vec()));
+        assert_eq!(success_result_of(anew), b"anew".to_vec());
     }
 
     #[test]
@@ -169,7 +170,7 @@ mod tests {
         }
         let places = Coalescer::new(Rc::new(Ready));
         for _ in 0..2 {
-            assert_eq!(places.nearby(&ask("1", 5), SOMEBODY).result(), Some(b"now".to_vec()));
+            assert_eq!(success_result_of(places.nearby(&ask("1", 5), SOMEBODY)), b"now".to_vec());
             assert!(places.under_way.borrow().is_empty());
         }
     }

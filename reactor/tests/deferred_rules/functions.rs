@@ -2,6 +2,7 @@
 
 use crate::*;
 use reactor::deferred::{self, Given, IntoDeferred, execute, fail, log_error, maybe_deferred, succeed};
+use reactor::testing::success_result_of;
 use std::sync::Once;
 
 #[test]
@@ -15,16 +16,16 @@ fn succeed_and_fail_have_fired_from_the_start() {
 
 #[test]
 fn execute_calls_now_and_wraps_value_or_error() {
-    assert_eq!(execute(|| Ok(1)).result(), Some(1));
+    assert_eq!(success_result_of(execute(|| Ok(1))), 1);
     assert_eq!(outcome(execute(|| Ok("x".parse::<u32>()?))), "failed: invalid digit found in string");
 }
 
 #[test]
 fn maybe_deferred_wraps_a_value_or_a_failure() {
-    assert_eq!(maybe_deferred(|| Ok(1)).result(), Some(1));
-    assert_eq!(maybe_deferred(|| {}).result(), Some(()));
+    assert_eq!(success_result_of(maybe_deferred(|| Ok(1))), 1);
+    success_result_of(maybe_deferred(|| {}));
     assert_eq!(outcome(maybe_deferred(|| Err::<u32, _>(boom().into()))), "failed: boom");
-    assert_eq!(maybe_deferred(|| Given::Ready(Ok(2))).result(), Some(2));
+    assert_eq!(success_result_of(maybe_deferred(|| Given::Ready(Ok(2)))), 2);
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn maybe_deferred_runs_a_coroutine() {
     let (inner, firer) = Deferred::<u32>::new();
     let chain = maybe_deferred(move || Deferred::from_future(async move { Ok(inner.await? + 1) }));
     firer.callback(1).unwrap();
-    assert_eq!(chain.result(), Some(2));
+    assert_eq!(success_result_of(chain), 2);
 }
 
 #[test]
@@ -49,15 +50,15 @@ fn ensure_deferred_passes_a_deferred_through_and_wraps_the_rest() {
     let (deferred, firer) = Deferred::<u32>::new();
     let same = deferred.into_deferred();
     firer.callback(1).unwrap();
-    assert_eq!(same.result(), Some(1));
-    assert_eq!(Ok::<_, Failure>(2).into_deferred().result(), Some(2));
-    assert_eq!(Deferred::from(Ok::<_, Failure>(3)).result(), Some(3));
+    assert_eq!(success_result_of(same), 1);
+    assert_eq!(success_result_of(Ok::<_, Failure>(2).into_deferred()), 2);
+    assert_eq!(success_result_of(Deferred::from(Ok::<_, Failure>(3))), 3);
 }
 
 #[test]
 fn passthru_is_an_identity_function() {
     let chain = succeed(1).add_callback(Ok).add_both(std::convert::identity).add_errback(Err);
-    assert_eq!(chain.result(), Some(1));
+    assert_eq!(success_result_of(chain), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Peer, get, serve, serve_with, text};
 use reactor::Producer;
 use reactor::http::server::{BodyWriter, Event, EventChannel, EventSender, HttpServer, Request, Response};
-use reactor::testing::ManualClock;
+use reactor::testing::{ManualClock, assert_no_result};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -99,7 +99,7 @@ fn a_writer_hears_when_its_peer_is_gone() {
     let (mut peer, slot) = streaming();
     peer.send(get("/"));
     let gone = slot.borrow().as_ref().unwrap().when_gone();
-    assert!(!gone.has_fired());
+    assert_no_result(&gone);
     peer.lose();
     assert!(gone.has_fired());
     let writer = slot.take().unwrap();

@@ -2,6 +2,7 @@
 
 use super::*;
 use reactor::resp::{Command, TooManyWaiting};
+use reactor::testing::success_result_of;
 
 fn refusal(deferred: Deferred<Value>) -> Option<TooManyWaiting> {
     let found: Rc<RefCell<Option<TooManyWaiting>>> = Rc::default();
@@ -104,7 +105,7 @@ fn a_producer_that_waits_for_room_sends_everything_and_never_hears_a_refusal() {
         Ok::<(), Failure>(())
     });
     assert!(world.run_until(60 * SECOND, || produced.has_fired()));
-    assert_eq!(produced.result(), Some(()));
+    success_result_of(produced);
     world.run_for(SECOND);
     assert_eq!(server.take_log().len(), 1000);
 }

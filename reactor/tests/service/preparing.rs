@@ -1,6 +1,7 @@
 //! The step that a new connection must pass.
 
 use super::*;
+use reactor::testing::{assert_no_result, failure_result_of};
 use reactor::{TimeoutError, task};
 use std::cell::Cell;
 
@@ -67,9 +68,9 @@ fn a_step_that_takes_too_long_is_cancelled() {
     service.start();
     let waits = service.when_connected_within(1);
     world.run_for(30 * SECOND);
-    assert!(!waits.has_fired());
+    assert_no_result(&waits);
     world.run_for(SECOND);
-    assert!(reactor::testing::failure_result_of(waits).check::<TimeoutError>().is_some());
+    assert!(failure_result_of(waits).check::<TimeoutError>().is_some());
     assert_eq!(events.all()[..3], ["made", "cancelled", "lost Done"]);
 }
 

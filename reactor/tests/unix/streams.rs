@@ -8,6 +8,7 @@ use crate::kind::{self, fresh_path};
 use crate::peer::meanwhile;
 use crate::util::until;
 use reactor::error::ConnectError;
+use reactor::testing::assert_nothing_left;
 use reactor::tls::{TlsClient, TlsServer};
 use reactor::{
     Address, ClientFactory, Connector, Destination, Failure, Protocol, Reactor, Transport, UnixAddress,
@@ -44,7 +45,7 @@ fn failure_of(to: impl Into<Destination>) -> (Failure, ErrorKind) {
     reactor.connect_tcp(to, Attempt { events: Events::default(), failure: failure.clone() });
     assert!(failure.borrow().is_none(), "nothing calls back before it returns");
     until(&reactor, "the attempt has failed", || failure.borrow().is_some());
-    assert_eq!((reactor.source_count(), reactor.delayed_call_count()), (0, 0), "nothing is left behind");
+    assert_nothing_left(&reactor);
     let failure = failure.take().unwrap();
     let kind = match failure.check::<ConnectError>() {
         Some(ConnectError::Failed { error, .. }) => error.kind(),
