@@ -227,7 +227,7 @@ impl fmt::Display for Destination {
         match &self.place {
             Whereabouts::Internet(address) => address.fmt(f),
             Whereabouts::Unix(address) => address.fmt(f),
-            // A scope that this machine does not know: still an IPv6 address for the reader, and for what reads the text.
+            // A scope that this machine does not know: still an IPv6 address, and read back as one.
             Whereabouts::Name if self.host.contains(':') => write!(f, "[{}]:{}", self.host, self.port),
             Whereabouts::Name => write!(f, "{}:{}", self.host, self.port),
             Whereabouts::Nowhere(_) => f.write_str(&self.host),
