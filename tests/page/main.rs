@@ -4,6 +4,7 @@ mod browser;
 mod http;
 #[path = "../util/mod.rs"]
 mod util;
+mod world;
 
 use http::{Events, get, request};
 use serde_json::json;

@@ -1,0 +1,133 @@
+//! Pages in a simulated world: the same server and the same events, where a viewer's window is small and time is free.
+
+use proxyherd::config::{Config, HostPort, PageAddress, PageConfig, ServerConfig};
+use proxyherd::locations::newness;
+use proxyherd::page;
+use proxyherd::places;
+use proxyherd::server::Server;
+use proxyherd::watch::Observers;
+use reactor::sim::{Host, World};
+use reactor::{Protocol, Reactor, Transport};
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Alford and Powell, each with a page, and a host for those who look.
+struct Pages {
+    world: World,
+    /// Of Alford and of Powell.
+    observers: [Rc<RefCell<Rc<Observers>>>; 2],
+    visitor: Host,
+}
+
+fn config() -> Config {
+    let server = |name: &str, neighbor: &str| {
+        let address = Some(HostPort { host: name.to_owned(), port: 12_200 });
+        (name.to_owned(), ServerConfig { address, neighbors: vec![neighbor.to_owned()], ..ServerConfig::default() })
+    };
+    let address = PageAddress::Beside(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let page = PageConfig { address, hosts: Vec::new() };
+    Config { servers: [server("Alford", "Powell"), server("Powell", "Alford")].into(), page, ..Config::default() }
+}
+
+impl Pages {
+    fn new() -> Pages {
+        let world = World::new(1);
+        let observers = ["Alford", "Powell"].map(|name| {
+            let kept: Rc<RefCell<Rc<Observers>>> = Rc::default();
+            let these = kept.clone();
+            world.host(name, move |reactor| {
+                let (config, observers) = (config(), Rc::<Observers>::default());
+                let places = places::open(reactor, &config.places, None).unwrap();
+                let server = Server::new(reactor, &config, name, places, Box::new(newness), observers.clone()).unwrap();
+                page::open(&server, &observers, &config).unwrap().expect("it has a page");
+                *these.borrow_mut() = observers;
+                server.begin().detach();
+            });
+            kept
+        });
+        let visitor = world.host("visitor", |_| {});
+        world.run_for(SECOND * 2);
+        Pages { world, observers, visitor }
+    }
+
+    fn connect(&self, host: &'static str, port: u16, text: &str, reads: bool) -> Rc<RefCell<String>> {
+        let received: Rc<RefCell<String>> = Rc::default();
+        let peer = Peer { text: text.to_owned(), reads, received: received.clone() };
+        let reactor: Reactor = self.visitor.reactor().expect("it runs");
+        reactor.connect((host, port), move |_| peer).detach();
+        self.world.run_for(SECOND);
+        received
+    }
+
+    fn view(&self, host: &'static str, reads: bool) -> Rc<RefCell<String>> {
+        self.connect(host, 12_300, "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", reads)
+    }
+
+    /// A number of Powell's metrics.
+    fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.connect("Powell", 12_300, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", true);
+        let text = text.borrow();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    fn observers_of_powell(&self) -> String {
+        format!("{:?}", self.observers[1].borrow())
+    }
+}
+
+struct Peer {
+    text: String,
+    reads: bool,
+    received: Rc<RefCell<String>>,
+}
+
+impl Protocol for Peer {
+    fn connection_made(&mut self, transport: &Transport) {
+        transport.write(self.text.as_bytes());
+        if !self.reads {
+            transport.pause_producing();
+        }
+    }
+
+    fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
+        self.received.borrow_mut().push_str(&String::from_utf8_lossy(data));
+    }
+}
+
+#[test]
+fn a_page_observes_only_while_somebody_looks() {
+    let pages = Pages::new();
+    assert_eq!(pages.observers_of_powell(), "Observers(0)");
+    let seen = pages.view("Powell", true);
+    assert_eq!(pages.observers_of_powell(), "Observers(1)");
+    pages.connect("Alford", 12_200, "IAMAT kiwi +34-118 0\n", true);
+    let heard = r#""from":"Alford","heard":"#;
+    let seen = seen.borrow();
+    assert!(seen.contains("event: hello\n") && seen.contains(heard) && seen.contains(r#""kind":"heard""#), "{seen}");
+    drop(seen);
+    pages.visitor.kill();
+    pages.world.run_for(SECOND * 2);
+    assert_eq!(pages.observers_of_powell(), "Observers(0)");
+}
+
+#[test]
+fn a_viewer_that_does_not_read_is_dropped_and_the_others_go_on() {
+    let pages = Pages::new();
+    let (_silent, seen) = (pages.view("Powell", false), pages.view("Powell", true));
+    assert_eq!(pages.metric("proxyherd_page_viewers"), Some(2.0));
+    let name = "x".repeat(190);
+    for round in 0..20 {
+        let line = |number| format!("IAMAT {number}{name} +1+1 0\n");
+        let lines: String = (round * 500..(round + 1) * 500).map(line).collect();
+        let replies = pages.connect("Powell", 12_200, &lines, true);
+        assert_eq!(replies.borrow().matches("AT Powell ").count(), 500, "the herd goes on");
+    }
+    assert_eq!(pages.metric("proxyherd_page_viewers_dropped_total"), Some(1.0));
+    assert_eq!(pages.metric("proxyherd_page_viewers"), Some(1.0));
+    let last = seen.borrow().matches(r#""client":"9999xxx"#).count();
+    assert!(last > 0, "the other viewer sees what comes last");
+}
