@@ -107,7 +107,10 @@ impl Feed {
     /// One more looks.
     pub(super) fn subscribe(&self) -> Response {
         // What others are still owed goes to them first: the new one has it in its snapshot.
-        self.send_notes();
+        if self.channel.subscriber_count() > 0 {
+            self.note_log();
+            self.send_notes();
+        }
         let hello = Event::data(self.hello()).named("hello").with_retry(COMES_BACK.as_millis() as u64);
         self.channel.subscribe_with(&hello)
     }
@@ -177,15 +180,20 @@ impl Feed {
                 status
             });
         }
-        let tail = log_file::tail(self.log_from.get(), MAX_LINES);
-        self.log_from.set(tail.next);
-        if !tail.lines.is_empty() {
-            self.notes.add(Kind::Rare, || snapshot::log(&self.server, &tail));
-        }
+        self.note_log();
         self.send_notes();
         // Not before: a viewer that is dropped while it is sent to may be the last.
         if self.channel.subscriber_count() > 0 {
             self.look_later();
+        }
+    }
+
+    /// Notes the lines of the log that are new.
+    fn note_log(&self) {
+        let tail = log_file::tail(self.log_from.get(), MAX_LINES);
+        self.log_from.set(tail.next);
+        if !tail.lines.is_empty() {
+            self.notes.add(Kind::Rare, || snapshot::log(&self.server, &tail));
         }
     }
 
