@@ -12,7 +12,6 @@ use super::{Nearby, Places};
 use crate::address_group::AddressGroup;
 use reactor::Deferred;
 use reactor::deferred::Shared;
-use reactor::testing::success_result_of;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
@@ -78,6 +77,7 @@ impl fmt::Debug for Coalescer {
 mod tests {
     use super::*;
     use crate::places::tests::{HeldPlaces, SOMEBODY, ask};
+    use reactor::testing::success_result_of;
     use reactor::{CancelledError, Failure};
     use std::cell::Cell;
 

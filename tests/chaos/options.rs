@@ -9,6 +9,8 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     /// Whether servers are killed and told to end.
     pub(crate) kills: bool,
+    /// Whether anything goes wrong at all. If not, servers must hold the same in the end as in the beginning.
+    pub(crate) faults: bool,
 }
 
 /// What `cargo test` gives it.
@@ -17,7 +19,7 @@ const SHORT: Duration = Duration::from_secs(4);
 impl Options {
     /// `None` if the run is not wanted: `cargo test NAME` runs the tests of that name, and `--list` lists them.
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-        let mut options = Options { time: SHORT, seed: u64::from(std::process::id()), kills: true };
+        let mut options = Options { time: SHORT, seed: u64::from(std::process::id()), kills: true, faults: true };
         let mut arguments = arguments.peekable();
         while let Some(argument) = arguments.next() {
             let mut number = || {
@@ -29,6 +31,7 @@ impl Options {
                 "--seconds" => options.time = Duration::from_secs(number()?),
                 "--seed" => options.seed = number()?,
                 "--no-kills" => options.kills = false,
+                "--calm" => (options.kills, options.faults) = (false, false),
                 "--list" => return Ok(None),
                 "--exact" | "--nocapture" | "--quiet" | "-q" | "--show-output" => {}
                 "--test-threads" | "--skip" | "--color" | "--format" => drop(arguments.next()),

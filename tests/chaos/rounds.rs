@@ -81,7 +81,7 @@ fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// The servers, and the proxies between them: to each server, its neighbors are the proxies.
-fn herd(reactor: &Reactor, directory: &Path) -> (Vec<Server>, Vec<Rc<Link>>) {
+fn herd(reactor: &Reactor, directory: &Path, options: Options) -> (Vec<Server>, Vec<Rc<Link>>) {
     let ports: [u16; 15] = free_ports();
     let mut next = ports[HERD.len()..].iter().copied();
     let port_of = |name: &str| ports[HERD.iter().position(|(other, _)| *other == name).expect("a server of the herd")];
@@ -106,6 +106,9 @@ fn herd(reactor: &Reactor, directory: &Path) -> (Vec<Server>, Vec<Rc<Link>>) {
         }
         // A long run must not fill the disk with logs.
         text += "[log]\ntotal = 16777216\nfile = 1048576\n";
+        if !options.faults {
+            text += &format!("[control]\ndirectory = \"{}\"\n", directory.display());
+        }
         let config = directory.join(format!("{name}.toml"));
         std::fs::write(&config, text).expect("a configuration");
         servers.push(Server::new(name, port_of(name), config, directory, lives.clone()));
@@ -126,7 +129,7 @@ struct Run {
 fn run(options: Options, directory: &Path) -> Result<Vec<String>, Failure> {
     let reactor = Reactor::new()?;
     reactor.quiet();
-    let (servers, links) = herd(&reactor, directory);
+    let (servers, links) = herd(&reactor, directory, options);
     let (servers, random) = (Rc::new(servers), Rc::new(Random::new(options.seed)));
     let faults = Rc::new(Faults {
         reactor: reactor.clone(),
@@ -151,7 +154,9 @@ async fn rounds(run: Run, options: Options) -> Result<Vec<String>, Failure> {
         let is_long = options.time > 4 * LONG_ROUND && run.random.once_in(8);
         let span = if is_long { LONG_ROUND } else { ROUND };
         let load = run.load();
-        run.faults.begin(span);
+        if options.faults {
+            run.faults.begin(span);
+        }
         sleep(&run.reactor, span).await?;
         load.stop();
         let mending = run.reactor.now();
@@ -173,8 +178,13 @@ async fn rounds(run: Run, options: Options) -> Result<Vec<String>, Failure> {
     println!("faults: {:?}", run.faults.counts.borrow());
     if !options.kills {
         let names: Vec<&str> = run.servers.iter().map(|server| server.name).collect();
-        for grown in soak::growth(&names, &samples) {
+        for grown in soak::growth(&names, &samples, options) {
             run.book.borrow_mut().fail(grown);
+        }
+    }
+    if !options.faults {
+        for slow in soak::longest_callbacks(&run.servers) {
+            run.book.borrow_mut().fail(slow);
         }
     }
     for server in run.servers.iter() {

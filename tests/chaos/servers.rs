@@ -95,6 +95,13 @@ impl Server {
         self.child.borrow().as_ref().map(Child::id)
     }
 
+    /// How it says that it is.
+    pub(crate) fn status(&self) -> Option<serde_json::Value> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_proxyherd"));
+        command.args(["status", "--json", "--server", self.name, "--config"]).arg(&self.config);
+        serde_json::from_slice(&command.output().ok()?.stdout).ok()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         if let Some(id) = self.process_id() {
             let _ = Command::new("kill").args(["-s", signal, &id.to_string()]).status(); // It may have ended.

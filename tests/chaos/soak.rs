@@ -1,7 +1,9 @@
 //! Memory and descriptors of the servers over a long run: they must be flat.
 
+use crate::options::Options;
 use crate::servers::Server;
 use std::fs;
+use std::time::Duration;
 
 /// What each server held at one moment: its memory in KiB, its descriptors.
 pub(crate) type Held = Vec<Option<(u64, u64)>>;
@@ -30,8 +32,32 @@ pub(crate) fn shown(held: &Held) -> String {
 /// up.
 const MAX_GROWTH: f64 = 0.05;
 
+/// The same where nothing goes wrong.
+const MAX_CALM_GROWTH: f64 = 0.01;
+
+/// The longest that a callback may take in a run in which nothing goes wrong.
+const MAX_CALLBACK: Duration = Duration::from_millis(10);
+
+/// The servers that had a longer callback than that, as they say themselves.
+pub(crate) fn longest_callbacks(servers: &[Server]) -> Vec<String> {
+    let mut slow = Vec::new();
+    for server in servers {
+        let Some(status) = server.status() else {
+            slow.push(format!("{} does not say how it is", server.name));
+            continue;
+        };
+        let longest = &status["longest_callback"];
+        println!("{}: the longest callback took {} s: {}", server.name, longest["seconds"], longest["what"]);
+        if longest["seconds"].as_f64().is_none_or(|seconds| seconds > MAX_CALLBACK.as_secs_f64()) {
+            slow.push(format!("{} had a callback of {} s: {}", server.name, longest["seconds"], longest["what"]));
+        }
+    }
+    slow
+}
+
 /// What has grown from the second quarter of a run to its last. All must have been the same processes.
-pub(crate) fn growth(names: &[&str], samples: &[Held]) -> Vec<String> {
+pub(crate) fn growth(names: &[&str], samples: &[Held], options: Options) -> Vec<String> {
+    let most = if options.faults { MAX_GROWTH } else { MAX_CALM_GROWTH };
     let quarter = samples.len() / 4;
     if quarter < 4 {
         return Vec::new(); // Too short to tell.
@@ -54,7 +80,7 @@ pub(crate) fn growth(names: &[&str], samples: &[Held]) -> Vec<String> {
             after.1,
             (after.0 / before.0 - 1.0) * 100.0
         );
-        if after.0 > before.0 * (1.0 + MAX_GROWTH) {
+        if after.0 > before.0 * (1.0 + most) {
             grown.push(format!("{name}'s memory has grown from {:.0} KiB to {:.0} KiB", before.0, after.0));
         }
         if after.1 > before.1 + 3.0 {
