@@ -18,11 +18,13 @@ impl LineProtocol for Chatter {
 }
 
 fn main() -> Result<(), reactor::Failure> {
-    let (reactor, room) = (Reactor::new()?, Rc::default());
+    let reactor = Reactor::new()?;
+    let room = Rc::default();
     // A line ends with CR LF unless we say otherwise, as in most protocols of the Internet. `nc` sends LF alone.
     // Without `with_delimiter` its lines would never end, and the chat would look dead.
     let chat = move |_peer| LineReceiver::new(Chatter(Rc::clone(&room))).with_delimiter(b"\n");
-    let port = reactor.listen_tcp(std::env::args().nth(1).unwrap_or("127.0.0.1:1025".to_owned()), chat)?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:1025".to_owned());
+    let port = reactor.listen_tcp(address, chat)?;
     println!("listening on {}\nnext: cargo run --example 07_periodic", port.host());
     Ok(reactor.run()?)
 }

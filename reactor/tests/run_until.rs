@@ -44,6 +44,9 @@ fn a_stop_by_something_else_cancels_the_program() {
     reactor.call_later(SOON, move || stopper.stop());
     let failure = reactor.run_until(task::sleep(&reactor, NEVER)).unwrap_err();
     assert!(failure.check::<CancelledError>().is_some(), "{failure}");
+    // The cancel is ours, but the program has asked for the run.
+    let report = failure.report().to_string();
+    assert!(report.contains("raised at reactor/tests/run_until.rs:"), "{report}");
 
     let stopper = reactor.clone();
     reactor.call_later(SOON, move || stopper.stop());

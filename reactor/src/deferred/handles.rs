@@ -74,7 +74,7 @@ impl Canceller {
     }
 
     /// The same, with the place that is blamed for it given by the caller.
-    pub(super) fn cancel_at(&self, at: Place) {
+    pub(crate) fn cancel_at(&self, at: Place) {
         if let Some(control) = &self.control {
             chain::cancel(control.clone(), at);
         }

@@ -7,6 +7,7 @@ use crate::deferred::IntoDeferred;
 use crate::error::RunError;
 use crate::{Deferred, Failure};
 use std::cell::Cell;
+use std::panic::Location;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -33,9 +34,9 @@ impl Reactor {
     pub fn run_until<T: 'static>(&self, main: Deferred<T>) -> Result<T, Failure> {
         let result: Rc<Cell<Option<Result<T, Failure>>>> = Rc::default();
         let (finished, finish) = Deferred::<()>::unwatched();
-        let (canceller, clock) = (main.canceller(), self.clone());
+        let (canceller, clock, place) = (main.canceller(), self.clone(), Location::caller());
         let trigger = self.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
-            canceller.cancel();
+            canceller.cancel_at(place);
             // The loop goes on while `main` gives up what it was doing, but not for ever.
             finished.add_timeout(clock.settings().stop_timeout, &clock).add_errback(|_late| Ok(()))
         });

@@ -1,6 +1,6 @@
 //! Runs a program in a process of its own, and reads what it tells on standard error.
 
-use reactor::{Protocol, Reactor, Settings, Transport};
+use reactor::{Address, Protocol, Reactor, Settings, Transport};
 use std::process::Command;
 use std::time::Duration;
 
@@ -91,12 +91,16 @@ pub(crate) fn stop_soon(reactor: &Reactor) {
     reactor.call_later(Duration::from_millis(20), move || stopper.stop());
 }
 
-/// Runs a server that is a `server`, and a client that is a `client`, for a moment.
+/// Runs a server that is a `server`, and a client that is a `client`, until a moment after they have met.
 pub(crate) fn run_pair(settings: Settings, server: fn() -> Speaker, client: fn() -> Speaker) {
     let reactor = Reactor::with_settings(settings).unwrap();
-    let port = reactor.listen_tcp("127.0.0.1:0", move |_peer| server()).unwrap(); // opened
+    let same = reactor.clone();
+    let served = move |_peer: Address| {
+        stop_soon(&same);
+        server()
+    };
+    let port = reactor.listen_tcp("127.0.0.1:0", served).unwrap(); // opened
     reactor.connect_tcp(port.host(), move |_peer| client());
-    stop_soon(&reactor);
     reactor.run().unwrap();
 }
 

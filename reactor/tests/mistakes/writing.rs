@@ -26,6 +26,71 @@ fn a_write_after_lose_connection() {
     told.expect_one_message(&["after lose_connection", "3 bytes", &place("too late"), &told::opened()]);
 }
 
+/// Runs a server that closes each connection by `leave`, and writes to it when it has ended.
+fn run_late_writer(leave: fn(&Transport)) {
+    struct Late(Reactor, fn(&Transport));
+    impl Protocol for Late {
+        fn connection_made(&mut self, transport: &Transport) {
+            let (reactor, transport) = (self.0.clone(), transport.clone());
+            (self.1)(&transport);
+            self.0.call_later(Duration::from_millis(20), move || {
+                transport.write(b"bye"); // long after
+                reactor.stop();
+            });
+        }
+        fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+    }
+    let reactor = Reactor::new().unwrap();
+    let own = reactor.clone();
+    let port = reactor.listen_tcp("127.0.0.1:0", move |_peer| Late(own.clone(), leave)).unwrap();
+    reactor.connect_tcp(port.host(), |_peer| Speaker { greeting: b"", then: silent });
+    reactor.run().unwrap();
+}
+
+#[test]
+fn a_write_after_the_end_that_lose_connection_has_led_to() {
+    let told = told_by("writing::a_write_after_the_end_that_lose_connection_has_led_to", || {
+        run_late_writer(|transport| transport.lose_connection());
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["after lose_connection", "3 bytes", &place("long after")]);
+}
+
+#[test]
+fn a_write_after_the_end_that_abort_connection_has_made() {
+    let told = told_by("writing::a_write_after_the_end_that_abort_connection_has_made", || {
+        run_late_writer(|transport| transport.abort_connection());
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["after abort_connection", "3 bytes", &place("long after")]);
+}
+
+#[test]
+fn a_write_after_an_end_that_the_peer_has_made_is_no_mistake() {
+    let told = told_by("writing::a_write_after_an_end_that_the_peer_has_made_is_no_mistake", || {
+        struct Late(Reactor);
+        impl Protocol for Late {
+            fn connection_made(&mut self, transport: &Transport) {
+                let (reactor, transport) = (self.0.clone(), transport.clone());
+                self.0.call_later(Duration::from_millis(20), move || {
+                    assert!(transport.is_disconnecting());
+                    transport.write(b"bye");
+                    reactor.stop();
+                });
+            }
+            fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+        }
+        let reactor = Reactor::new().unwrap();
+        let own = reactor.clone();
+        let port = reactor.listen_tcp("127.0.0.1:0", move |_peer| Late(own.clone())).unwrap();
+        let leave = |transport: &Transport| transport.lose_connection();
+        reactor.connect_tcp(port.host(), move |_peer| Speaker { greeting: b"", then: leave });
+        reactor.run().unwrap();
+    });
+    let Some(told) = told else { return };
+    assert!(!told.without_logger.contains("reactor: "), "{}", told.without_logger);
+}
+
 #[test]
 fn a_write_after_lose_write_connection() {
     let told = told_by("writing::a_write_after_lose_write_connection", || {
@@ -103,10 +168,10 @@ fn a_producer_that_waits_for_a_pause_inside_one_callback() {
     told.expect_one_message(&["1048576 bytes", "buffered()", "from 127.0.0.1:", &place("piece")]);
 }
 
-/// Runs a server that writes 3 MiB to each client, and three clients, for half a minute. They read a piece a second, or
+/// Runs a server that does `then` with each client, and three clients, for a minute. They read a piece a second, or
 /// nothing.
 #[cfg(feature = "sim")]
-fn run_slow_reader(reads: bool) {
+fn run_slow_reader(reads: bool, then: fn(&Transport)) {
     struct Sleeper(Reactor, bool);
     impl Protocol for Sleeper {
         fn connection_made(&mut self, transport: &Transport) {
@@ -122,9 +187,8 @@ fn run_slow_reader(reads: bool) {
         }
     }
     let world = reactor::sim::World::new(1);
-    world.host("server", |reactor| {
-        let full = |transport: &Transport| transport.write(&vec![0; 3 << 20]);
-        reactor.listen_tcp("0.0.0.0:80", move |_peer| Speaker { greeting: b"", then: full }).unwrap(); // stuck
+    world.host("server", move |reactor| {
+        reactor.listen_tcp("0.0.0.0:80", move |_peer| Speaker { greeting: b"", then }).unwrap(); // stuck
     });
     world.host("client", move |reactor| {
         for _ in 0..3 {
@@ -132,13 +196,44 @@ fn run_slow_reader(reads: bool) {
             reactor.connect_tcp("server:80", move |_peer| Sleeper(same.clone(), reads));
         }
     });
-    world.run_for(Duration::from_secs(30));
+    world.run_for(Duration::from_secs(60));
+}
+
+#[cfg(feature = "sim")]
+fn write_much(transport: &Transport) {
+    transport.write(&vec![0; 3 << 20]);
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn a_peer_that_takes_nothing_of_the_last_bytes() {
+    let told = told_by("writing::a_peer_that_takes_nothing_of_the_last_bytes", || {
+        run_slow_reader(false, |transport| {
+            write_much(transport);
+            transport.lose_connection();
+        });
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["does not read", "bytes wait since the program closed", "for 30s", &place("stuck")]);
+}
+
+#[cfg(feature = "sim")]
+#[test]
+fn a_producer_that_does_not_unregister() {
+    let told = told_by("writing::a_producer_that_does_not_unregister", || {
+        run_slow_reader(true, |transport| {
+            transport.register_producer(transport.clone());
+            transport.lose_connection();
+        });
+    });
+    let Some(told) = told else { return };
+    told.expect_one_message(&["a producer has neither written nor unregistered for 30s", &place("stuck")]);
 }
 
 #[cfg(feature = "sim")]
 #[test]
 fn a_peer_that_takes_nothing() {
-    let told = told_by("writing::a_peer_that_takes_nothing", || run_slow_reader(false));
+    let told = told_by("writing::a_peer_that_takes_nothing", || run_slow_reader(false, write_much));
     let Some(told) = told else { return };
     told.expect_one_message(&["does not read", "has taken none for 10s", "the connection from", &place("stuck")]);
 }
@@ -146,7 +241,7 @@ fn a_peer_that_takes_nothing() {
 #[cfg(feature = "sim")]
 #[test]
 fn a_peer_that_reads_slowly_is_not_told() {
-    let told = told_by("writing::a_peer_that_reads_slowly_is_not_told", || run_slow_reader(true));
+    let told = told_by("writing::a_peer_that_reads_slowly_is_not_told", || run_slow_reader(true, write_much));
     let Some(told) = told else { return };
     assert!(!told.without_logger.contains("reactor: "), "{}", told.without_logger);
 }

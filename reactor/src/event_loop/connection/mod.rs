@@ -289,7 +289,8 @@ impl Connection {
 
     /// Closes the socket and tells the protocol, the producer and the connector, in this order.
     pub(super) fn deliver_end(self: &Rc<Self>, core: &Core) {
-        let reason = self.reason.borrow_mut().take().unwrap_or(Reason::Done);
+        // A copy: a write that comes later asks who has ended the connection.
+        let reason = self.reason.borrow().clone().unwrap_or(Reason::Done);
         // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free, unless
         // the socket lingers; and one that counts the sources finds this one gone.
         self.close_socket(core, &reason);

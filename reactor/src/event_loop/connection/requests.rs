@@ -38,18 +38,16 @@ impl Connection {
     /// peer has made, and a stop closes connections under its hands.
     #[cold]
     fn note_late_write(&self, pieces: &[&[u8]], place: Option<Place>) {
-        let is_aborted = matches!(*self.reason.borrow(), Some(Reason::Aborted));
-        let is_closed = match self.life.get() {
-            ConnectionState::Open | ConnectionState::Losing => !self.sending.takes_writes(),
-            ConnectionState::Ended => is_aborted, // Any other end is one that the program did not ask for.
+        let closed_by = match (self.life.get(), &*self.reason.borrow()) {
+            (ConnectionState::Open, _) => (!self.sending.takes_writes()).then_some("lose_write_connection"),
+            (ConnectionState::Losing, _) => (!self.sending.takes_writes()).then_some("lose_connection"),
+            // If the peer had not ended its side, only our own request ends a connection in order.
+            (ConnectionState::Ended, Some(Reason::Done)) => Some("lose_connection"),
+            (ConnectionState::Ended, Some(Reason::Aborted)) => Some("abort_connection"),
+            (ConnectionState::Ended, _) => None, // The program did not ask for that.
         };
-        let is_ours = is_closed && !self.reading.has_ended() && !self.told_to_stop.get();
-        if let Some(place) = place.filter(|_| is_ours) {
-            let closed_by = match self.life.get() {
-                ConnectionState::Open => "lose_write_connection",
-                ConnectionState::Losing => "lose_connection",
-                ConnectionState::Ended => "abort_connection",
-            };
+        let is_ours = !self.reading.has_ended() && !self.told_to_stop.get();
+        if let (Some(closed_by), Some(place), true) = (closed_by, place, is_ours) {
             tell_late_write(pieces, place, closed_by, &self.described());
         }
     }

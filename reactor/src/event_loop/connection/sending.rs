@@ -461,6 +461,7 @@ impl Connection {
             if me.sending.waits_for_meter.get() {
                 me.limit_the_close(); // Our own meter holds the bytes back, and not the peer.
             } else if me.life.get() == ConnectionState::Losing || producer_is_silent {
+                me.tell_unfinished();
                 me.end(Reason::FlushTimeout);
             }
         };

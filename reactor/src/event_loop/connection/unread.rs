@@ -59,4 +59,28 @@ impl Connection {
             );
         }
     }
+
+    /// Tells why a close is broken off, once for each place that listens or connects.
+    pub(super) fn tell_unfinished(&self) {
+        if !is_first_at(self.origin.asked().place) {
+            return;
+        }
+        let (waiting, limit, connection) =
+            (self.sending.buffered(), self.work.settings.close_timeout, self.described());
+        if waiting > 0 {
+            tell!(
+                Warn,
+                "reactor",
+                "the peer does not read: {waiting} bytes wait since the program closed the connection, and it has \
+                 taken none for {limit:?}. Broken off: {connection}"
+            );
+        } else {
+            tell!(
+                Warn,
+                "reactor",
+                "a producer has neither written nor unregistered for {limit:?} since the program closed its \
+                 connection. Broken off: {connection}"
+            );
+        }
+    }
 }
