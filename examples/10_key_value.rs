@@ -13,8 +13,10 @@ struct Store(Rc<RefCell<HashMap<String, String>>>);
 
 impl LineProtocol for Store {
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
-        let (text, mut values) = (String::from_utf8_lossy(line), self.0.borrow_mut());
-        let reply = match text.splitn(3, ' ').collect::<Vec<_>>()[..] {
+        let text = String::from_utf8_lossy(line);
+        let words: Vec<&str> = text.splitn(3, ' ').collect();
+        let mut values = self.0.borrow_mut();
+        let reply = match words[..] {
             ["get", key] => values.get(key).map_or("not set", String::as_str),
             ["set", key, _] if values.len() == MAX_KEYS && !values.contains_key(key) => "full",
             ["set", key, value] => values.insert(key.to_owned(), value.to_owned()).map_or("new", |_old| "changed"),
@@ -30,7 +32,8 @@ fn client(store: &Store) -> impl Protocol + use<> {
 }
 
 fn main() -> Result<(), reactor::Failure> {
-    let (reactor, store) = (Reactor::new()?, Store::default());
+    let reactor = Reactor::new()?;
+    let store = Store::default();
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:6380".to_owned());
     let port = reactor.listen_tcp(&*address, move |_peer| client(&store))?;
     println!("listening on {0}; try: nc {1} {2}", port.host(), port.host().ip(), port.host().port());
@@ -41,7 +44,8 @@ fn main() -> Result<(), reactor::Failure> {
 #[test]
 fn clients_see_what_others_have_set_however_the_bytes_are_cut() {
     reactor::testing::for_every_chunking(b"set color blue\nget color\nget shape\nset color red\nput\n", |chunks| {
-        let (mut protocol, end) = (client(&Store::default()), reactor::testing::StringTransport::new());
+        let mut protocol = client(&Store::default());
+        let end = reactor::testing::StringTransport::new();
         protocol.connection_made(&end.transport());
         chunks.iter().for_each(|chunk| protocol.data_received(&end.transport(), chunk));
         assert_eq!(end.written(), b"new\nblue\nnot set\nchanged\nsay: get KEY, or: set KEY VALUE\n");

@@ -1,7 +1,6 @@
 //! Three slow services, asked in four styles. The blocking style waits for one after the other, the others for all at
 //! once. Run it with `cargo run --example 13_four_styles`; with `-- --slow 10`, the services take ten times as long.
-use reactor::deferred::{Others, gather_results, succeed};
-use reactor::{Deferred, Failure, Reactor};
+use reactor::{Deferred, Failure, Reactor, deferred::Others, deferred::gather_results, deferred::succeed};
 use std::{cell::RefCell, rc::Rc, time::Duration, time::Instant};
 
 type Style = fn(&Reactor, Duration) -> Deferred<Vec<String>>;
@@ -33,7 +32,8 @@ fn blocking(_reactor: &Reactor, time: Duration) -> Deferred<Vec<String>> {
 }
 
 fn callbacks(reactor: &Reactor, time: Duration) -> Deferred<Vec<String>> {
-    let ((all, firer), answers) = (Deferred::new(), Rc::new(RefCell::new(Vec::new())));
+    let (all, firer) = Deferred::new();
+    let answers = Rc::new(RefCell::new(Vec::new()));
     for service in NAMES {
         let (answers, firer) = (answers.clone(), firer.clone());
         ask_then(reactor, time, service, move |answer| {
