@@ -18,8 +18,8 @@
 //!
 //! # What a reactor is
 //!
-//! One thread serves all connections. It waits until something has happened on any of them, finds out whose news it is,
-//! and calls that object back: **wait, dispatch, call back**, again and again.
+//! One thread serves all connections. It waits until something has happened on any of them, finds the object that has
+//! to know of it, and calls that object back: **wait, dispatch, call back**, again and again.
 //!
 //! ```text
 //!          the program                       the reactor                     the system
