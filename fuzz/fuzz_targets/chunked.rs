@@ -25,8 +25,11 @@ struct Chunk {
     upper: bool,
 }
 
-/// The body and the bytes after the response, or what is wrong.
-fn read(pieces: &[&[u8]]) -> Result<Option<(Vec<u8>, Vec<u8>)>, HttpError> {
+/// The body of a response, and the bytes after it.
+type Whole = (Vec<u8>, Vec<u8>);
+
+/// `None` if the response does not end.
+fn read(pieces: &[&[u8]]) -> Result<Option<Whole>, HttpError> {
     let mut parser = ResponseParser::new(Limits::default());
     let (mut body, mut after, mut is_complete) = (Vec::new(), Vec::new(), false);
     for piece in pieces {

@@ -38,7 +38,10 @@ fuzz_target!(|line: &[u8]| {
             let clock = nanoseconds(at.iamat.time_text).unwrap() + nanoseconds_of_difference(at.difference);
             assert!(at.clock().is_some());
             let again = at.clock().unwrap().minus(at.iamat.time);
-            assert_eq!(nanoseconds_of_difference(again.text().as_bytes()), clock - nanoseconds(at.iamat.time_text).unwrap());
+            assert_eq!(
+                nanoseconds_of_difference(again.text().as_bytes()),
+                clock - nanoseconds(at.iamat.time_text).unwrap()
+            );
             let mut said = Vec::new();
             at.write_to(&mut said);
             assert_eq!(said, fields.join(&b' '));
@@ -57,6 +60,7 @@ fuzz_target!(|line: &[u8]| {
             assert_eq!((fields.len(), fields[0]), (2, &b"HORIZON"[..]));
             assert!(nanoseconds(fields[1]).is_some());
         }
+        Ok(Command::Digest(node)) => assert_eq!(fields, [&b"DIGEST"[..], node.to_string().as_bytes()]),
         Ok(Command::Peer(name)) => assert_eq!(fields, [&b"PEER"[..], name]),
         Err(wrong) => assert!(!wrong.to_string().is_empty()),
     }

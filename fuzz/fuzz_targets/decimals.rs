@@ -18,7 +18,8 @@ struct Input {
 fn parts(text: &[u8]) -> Option<(String, String)> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_number = whole.len() + fraction.len() > 0 && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    let is_number =
+        whole.len() + fraction.len() > 0 && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
     let whole = whole.trim_start_matches('0');
     is_number.then(|| (whole.to_owned(), fraction.trim_end_matches('0').to_owned()))
 }
@@ -51,9 +52,14 @@ fuzz_target!(|input: Input| {
     let shifted = times_thousand(one);
     assert_eq!(shifted.is_some(), number.is_some());
     if let (Some(shifted), Some((whole, fraction))) = (shifted, number) {
-        let expected = parts(format!("{whole}{:0<3}.{}", &fraction[..fraction.len().min(3)], fraction.get(3..).unwrap_or("")).as_bytes());
+        let expected = parts(
+            format!("{whole}{:0<3}.{}", &fraction[..fraction.len().min(3)], fraction.get(3..).unwrap_or("")).as_bytes(),
+        );
         assert_eq!(parts(shifted.as_bytes()), expected);
         // A number of JSON; serde_json takes none that an f64 cannot hold.
-        assert!(shifted.len() > 300 || serde_json::from_str::<serde_json::value::Number>(&shifted).is_ok(), "{shifted}");
+        assert!(
+            shifted.len() > 300 || serde_json::from_str::<serde_json::value::Number>(&shifted).is_ok(),
+            "{shifted}"
+        );
     }
 });

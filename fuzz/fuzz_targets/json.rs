@@ -20,7 +20,9 @@ fuzz_target!(|input: (u8, &str)| {
             // The protocol ends a reply with an empty line.
             assert!(!answer.windows(2).any(|pair| pair == b"\n\n") && answer.last() != Some(&b'\n'));
             // Numbers beyond what serde_json can hold are left as they are, and are not compared.
-            let (Ok(mut before), Ok(after)) = (serde_json::from_str::<Value>(text), serde_json::from_slice::<Value>(&answer)) else {
+            let (Ok(mut before), Ok(after)) =
+                (serde_json::from_str::<Value>(text), serde_json::from_slice::<Value>(&answer))
+            else {
                 return;
             };
             if let Some(results) = before["results"].as_array_mut() {

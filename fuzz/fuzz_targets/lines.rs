@@ -14,8 +14,11 @@ struct Input {
     pieces: Pieces,
 }
 
-/// The lines, and whether the last thing found is a line that is too long; nothing after that counts.
-fn ours(delimiter: &[u8], max_length: usize, pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Result<Vec<u8>, Vec<u8>>) {
+/// The unfinished line, or the beginning of one that is too long; nothing after that counts.
+type Rest = Result<Vec<u8>, Vec<u8>>;
+
+/// The lines, and what follows them.
+fn ours(delimiter: &[u8], max_length: usize, pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Rest) {
     let mut lines = LineBuffer::new(delimiter, max_length);
     let mut found = Vec::new();
     for piece in pieces {
@@ -40,7 +43,7 @@ fn ours(delimiter: &[u8], max_length: usize, pieces: &[&[u8]]) -> (Vec<Vec<u8>>,
     (found, Ok(rest))
 }
 
-fn plain(delimiter: &[u8], max_length: usize, bytes: &[u8]) -> (Vec<Vec<u8>>, Result<Vec<u8>, Vec<u8>>) {
+fn plain(delimiter: &[u8], max_length: usize, bytes: &[u8]) -> (Vec<Vec<u8>>, Rest) {
     let (mut found, mut rest) = (Vec::new(), bytes);
     loop {
         let end = rest.windows(delimiter.len()).position(|window| window == delimiter);

@@ -37,7 +37,10 @@ fn read(pieces: &[&[u8]]) -> (Vec<Heard>, Option<Refusal>) {
                     assert!(heard.body.len() as u64 <= limits().body);
                 }
                 Ok(RequestEvent::End) => {
-                    assert!(heard.head.is_some() && requests.last().is_none_or(|last: &Heard| last.keeps_alive == Some(true)));
+                    assert!(
+                        heard.head.is_some()
+                            && requests.last().is_none_or(|last: &Heard| last.keeps_alive == Some(true))
+                    );
                     heard.keeps_alive = Some(parser.keeps_alive());
                     requests.push(std::mem::take(&mut heard));
                 }

@@ -27,16 +27,42 @@ struct Step {
 
 #[derive(Debug, Arbitrary)]
 enum What {
-    IamAt { client: u8, place: u8, age: i32, spaces: bool },
-    WhatsAt { client: u8, radius: u8, bound: u8 },
+    IamAt {
+        client: u8,
+        place: u8,
+        age: i32,
+        spaces: bool,
+    },
+    WhatsAt {
+        client: u8,
+        radius: u8,
+        bound: u8,
+    },
     /// An AT of the neighbor; the client may not say it.
-    At { by_client: bool, server: u8, client: u8, place: u8, age: i32, lead: i32 },
+    At {
+        by_client: bool,
+        server: u8,
+        client: u8,
+        place: u8,
+        age: i32,
+        lead: i32,
+    },
     /// PEER, at a moment at which it does not count.
-    Peer { by_client: bool },
-    Blank { by_client: bool, white: Vec<u8> },
-    Unknown { by_client: bool, bytes: Vec<u8> },
+    Peer {
+        by_client: bool,
+    },
+    Blank {
+        by_client: bool,
+        white: Vec<u8>,
+    },
+    Unknown {
+        by_client: bool,
+        bytes: Vec<u8>,
+    },
     /// Time passes.
-    Wait { seconds: u8 },
+    Wait {
+        seconds: u8,
+    },
 }
 
 const CLIENTS: [&str; 4] = ["kiwi", "pl\u{fc}m", "fig", "AT"];
@@ -215,7 +241,10 @@ impl Run {
                 let got = got.strip_suffix(b"\n").expect("a line").to_vec();
                 let reply = String::from_utf8(got.clone()).unwrap();
                 let fields: Vec<&str> = reply.split(' ').collect();
-                assert_eq!([fields[0], fields[1], fields[3], fields[4], fields[5]], ["AT", "Alford", name, place, &time]);
+                assert_eq!(
+                    [fields[0], fields[1], fields[3], fields[4], fields[5]],
+                    ["AT", "Alford", name, place, &time]
+                );
                 assert!(fields[2].starts_with(['+', '-']) && fields.len() == 6, "{reply}");
                 let clock = nanoseconds(fields[2].as_bytes()).expect("a difference") + time_number;
                 assert!((before..=self.clock()).contains(&clock), "{reply}");
@@ -247,7 +276,8 @@ impl Run {
                 if (there - self.clock() - 2 * DAY).abs() < 1_000_000_000 {
                     return;
                 }
-                let is_good = !by_client && server != "Evil" && time_number <= there + DAY && there <= self.clock() + 2 * DAY;
+                let is_good =
+                    !by_client && server != "Evil" && time_number <= there + DAY && there <= self.clock() + 2 * DAY;
                 let got = self.say(&who(*by_client), line.as_bytes(), &step.lengths);
                 match is_good {
                     true => {
@@ -255,7 +285,9 @@ impl Run {
                         let version = (time_number, server.as_bytes().to_vec(), line.into_bytes());
                         self.offer(name.as_bytes(), version, true);
                     }
-                    false => assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(&refusal(line.as_bytes()))),
+                    false => {
+                        assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(&refusal(line.as_bytes())))
+                    }
                 }
             }
             What::Peer { by_client } => {
@@ -298,7 +330,11 @@ fuzz_target!(|steps: Vec<Step>| {
         run.step(step);
     }
     for name in CLIENTS {
-        let what = What::WhatsAt { client: CLIENTS.iter().position(|other| *other == name).unwrap() as u8, radius: 1, bound: 0 };
+        let what = What::WhatsAt {
+            client: CLIENTS.iter().position(|other| *other == name).unwrap() as u8,
+            radius: 1,
+            bound: 0,
+        };
         run.step(&Step { what, lengths: Vec::new() });
     }
     // The link has carried our newest line of each client that the neighbor does not know from itself.
