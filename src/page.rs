@@ -10,10 +10,10 @@
 //!
 //! It changes nothing but by that command, which any client may give. It needs no password, so it is for this machine
 //! alone, unless the configuration says otherwise. A page of another web site cannot use it: see
-//! [`OriginCheck`](reactor::http::server::OriginCheck).
+//! [`OriginCheck`].
 //!
 //! Without a viewer it observes nothing and costs nothing. With some, it costs a bounded amount, in time and in memory:
-//! see [`Notes`](notes::Notes). `docs/page.md` describes the events; the page itself draws them and knows nothing else,
+//! see `page/notes.rs`. `docs/page.md` describes the events; the page itself draws them and knows nothing else,
 //! so a simulated herd can be drawn by it, too.
 //!
 //! Next: [`page/notes.rs`](../../src/proxyherd/page/notes.rs.html), what happens, as text.
