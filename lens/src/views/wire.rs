@@ -214,7 +214,7 @@ impl Wire {
                         put(line, 0, &time);
                         line[left + 1..right].fill(dash);
                         line[if from < to { right - 1 } else { left + 1 }] = if from < to { '>' } else { '<' };
-                        let label = words::cut(&row.label, (right - left).saturating_sub(6));
+                        let label = words::cut_middle(&row.label, (right - left).saturating_sub(6));
                         let at = left + 1 + (right - left - 1 - label.chars().count().min(right - left - 1)) / 2;
                         put(line, at, &label);
                     })
@@ -259,7 +259,7 @@ impl Wire {
                     let class = if *is_end { "hotline" } else { "coolline" };
                     svg.line(class, &[(x1, y - slope), (x2, y)]);
                     svg.line(class, &[(x2 + toward * 9, y - 5), (x2, y), (x2 + toward * 9, y + 5)]);
-                    svg.text("small mid", ((x1 + x2) / 2, y - slope / 2 - 5), &words::cut(&row.label, 44));
+                    svg.text("small mid", ((x1 + x2) / 2, y - slope / 2 - 5), &words::cut_middle(&row.label, 46));
                     if *sent < row.ns {
                         svg.hint(&format!("{} under way, since {}", words::time(row.ns - sent), words::time(*sent)));
                     }
@@ -293,8 +293,8 @@ fn excerpt(bytes: &[u8], count: u64) -> String {
     if bytes.is_empty() {
         return String::new();
     }
-    let text = words::cut(&bytes.escape_ascii().to_string(), MAX_BYTES);
-    let more = if bytes.len() as u64 >= count || text.ends_with('…') { "" } else { "…" };
+    let text = words::cut_middle(&bytes.escape_ascii().to_string(), MAX_BYTES);
+    let more = if bytes.len() as u64 >= count || text.contains('…') { "" } else { "…" };
     format!("\"{text}{more}\"")
 }
 
@@ -333,6 +333,10 @@ impl Stream {
                 self.writes.pop_front();
             }
         }
-        (sent, format!("{from}..{} {}", self.arrived, words::cut(&pieces.join(" + "), MAX_BYTES)))
+        match &pieces[..] {
+            // A write that arrived whole needs no numbers.
+            [piece] if piece.starts_with('"') => (sent, piece.clone()),
+            _ => (sent, format!("{from}..{} {}", self.arrived, pieces.join(" + "))),
+        }
     }
 }

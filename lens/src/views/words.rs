@@ -39,6 +39,16 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Cut to this many characters in the middle: both ends of a message say what it is.
+pub(crate) fn cut_middle(text: &str, max: usize) -> String {
+    let count = text.chars().count();
+    if count <= max {
+        return text.to_owned();
+    }
+    let (begin, end) = (max.saturating_sub(1) / 2, max.saturating_sub(1).div_ceil(2));
+    text.chars().take(begin).chain(['…']).chain(text.chars().skip(count - end)).collect()
+}
+
 /// On one line.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -93,5 +103,6 @@ mod tests {
         assert_eq!(short_type("alloc::vec::Vec<alloc::string::String>"), "Vec<String>");
         assert_eq!(short_type("core::result::Result<(u8, a::B), c::D>"), "Result<(u8, B), D>");
         assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!([cut_middle("abcdef", 4), cut_middle("abcdef", 6)], ["a…ef", "abcdef"]);
     }
 }
