@@ -46,8 +46,11 @@ use std::time::Duration;
 /// * A server that breaks the protocol, sends a reply that nobody asked for, or owes one and is silent, loses its
 ///   connection ([`ServerFault`](super::ServerFault)).
 ///
-/// It connects after [`start`](Client::start); what comes before waits. Dropping the last handle closes the connection
-/// as soon as no command waits for a reply; [`stop`](Client::stop) closes it now.
+/// It connects after [`start`](Client::start); what comes before waits. It stops with the run of its reactor, as a
+/// [`ClientService`](crate::service::ClientService) does, and has to be started again for another one.
+///
+/// Dropping the last handle closes the connection as soon as no command waits for a reply. [`stop`](Client::stop)
+/// closes it now.
 #[derive(Clone)]
 pub struct Client {
     held: Rc<Held>,
