@@ -5,6 +5,8 @@
 mod clients;
 mod files;
 mod herd;
+#[cfg(target_os = "linux")]
+mod kernel_lane;
 mod listings;
 mod servers;
 mod sizes;
