@@ -379,6 +379,31 @@ fn handshake_completed_comes_at_both_ends_before_any_data() {
 }
 
 #[test]
+fn what_was_written_before_the_handshake_is_not_sent_if_the_protocol_aborts_when_it_is_completed() {
+    struct Wary;
+    impl Protocol for Wary {
+        fn connection_made(&mut self, transport: &Transport) {
+            transport.write(b"not for everybody");
+        }
+        fn handshake_completed(&mut self, transport: &Transport) {
+            transport.abort_connection();
+        }
+        fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+    }
+    let (reactor, authority) = (Reactor::new().unwrap(), Authority::new());
+    let (server, client) = (Events::default(), Events::default());
+    let roots = authority.roots();
+    let wary = serve(&reactor, &authority.issue(NAME, SOON), &[], Wary);
+    request(&reactor, wary, &roots, &[], Noting::new(&client));
+    let trusting = serve(&reactor, &authority.issue(NAME, SOON), &[], Noting::new(&server));
+    request(&reactor, trusting, &roots, &[], Wary);
+    until(&reactor, "both are over", || is_over(&server) && is_over(&client));
+    for events in [server, client] {
+        assert!(!events.all().iter().any(|event| event.starts_with("data")), "{:?}", events.all());
+    }
+}
+
+#[test]
 fn a_handshake_that_fails_is_never_completed() {
     struct Hears(Events);
     impl Protocol for Hears {

@@ -259,6 +259,20 @@ fn a_port_that_outlives_its_reactor_is_inert() {
 }
 
 #[test]
+fn an_address_of_the_other_kind_is_refused_and_the_port_goes_on() {
+    for (own, foreign) in [("127.0.0.1:0", "[::1]:9"), ("[::1]:0", "127.0.0.1:9")] {
+        let (reactor, port, events) = open(own);
+        let foreign = foreign.parse().unwrap();
+        assert!(matches!(port.write_to(b"x", foreign), Err(DatagramError::System(_))));
+        assert!(matches!(port.connect(foreign), Err(DatagramError::System(_))));
+        port.write_to(b"to itself", port.host()).unwrap();
+        port.connect(port.host()).unwrap();
+        port.write(b"again").unwrap();
+        until(&reactor, "both have come", || events.all() == ["start", "got to itself", "got again"]);
+    }
+}
+
+#[test]
 fn one_port_serves_both_kinds_of_addresses() {
     let (reactor, port, events) = open(UdpListenAddress::from("[::]:0").ipv6_only(false));
     let (socket, address) = other();

@@ -212,3 +212,49 @@ fn a_task_whose_handles_are_gone_goes_on_and_leaves_nothing_behind() {
     assert!(ended.has_fired());
     assert_eq!(Rc::strong_count(&captured), 1);
 }
+
+#[test]
+fn a_deferred_that_fails_ends_its_task_now_or_later() {
+    let scene = Scene::new();
+    let (_, now) = scene.cooperator.cooperate([crate::deferred::fail::<()>(Failure::msg("now"))]);
+    let (later, firer) = Deferred::<()>::new();
+    let (task, ended) = scene.cooperator.cooperate([later]);
+    scene.turn();
+    assert_eq!(failure_result_of(now).to_string(), "now");
+    assert!(task.running());
+    firer.errback(Failure::msg("later")).unwrap();
+    assert_eq!(failure_result_of(ended).to_string(), "later");
+    assert!(!task.running() && scene.clock.pending().is_empty());
+}
+
+#[test]
+fn what_has_ended_cannot_be_stopped_and_does_not_go_on_after_a_pause() {
+    let scene = Scene::new();
+    let (done, _) = scene.cooperator.cooperate(scene.steps('a', 1));
+    let (failed, failure) = scene.cooperator.cooperate([Err::<(), _>(Failure::msg("no"))]);
+    let (stopped, ended) = scene.cooperator.cooperate(scene.steps('b', 1));
+    let pause = stopped.pause();
+    assert!(stopped.stop());
+    assert_eq!(scene.turn(), "a");
+    assert!(!done.stop() && !failed.stop() && !stopped.stop());
+    drop(pause);
+    assert_eq!(scene.turn(), "");
+    assert_eq!(failure_result_of(failure).to_string(), "no");
+    assert_eq!(failure_result_of(ended).check(), Some(&TaskStopped::Task));
+}
+
+#[test]
+fn in_the_callback_of_a_task_that_ends_another_may_begin_and_the_cooperator_may_be_stopped() {
+    let scene = Rc::new(Scene::new());
+    let (inside, again) = (scene.clone(), scene.steps('b', 1));
+    let (_, ended) = scene.cooperator.cooperate(scene.steps('a', 1));
+    let next = ended.add_callback(move |()| inside.cooperator.cooperate(again).1);
+    assert_eq!((scene.turn() + &scene.turn(), next.has_fired()), ("ab".to_owned(), true));
+    let inside = scene.clone();
+    let (_, ended) = scene.cooperator.cooperate(scene.steps('a', 1));
+    let stops = ended.add_callback(move |()| inside.cooperator.stop());
+    let (_, other) = scene.cooperator.cooperate(scene.steps('b', 9));
+    assert_eq!(scene.turn().matches('a').count(), 1);
+    assert!(stops.has_fired());
+    assert_eq!(failure_result_of(other).check(), Some(&TaskStopped::Cooperator));
+}
