@@ -227,3 +227,20 @@ fn pushes_that_make_no_sense_end_the_connection() {
     world.run_for(50 * MS);
     assert!(client.is_connected(), "an unknown kind of push, and a message to nobody, hurt nothing");
 }
+
+#[test]
+fn a_subscription_that_comes_during_the_login_begins_after_it() {
+    let world = world(1);
+    let server = Server::new(&world);
+    server.answer(|_, words| (words[0] == "SUBSCRIBE").then(Vec::new));
+    let (_host, client) = client_with(&world, settings(|_| {}));
+    let outcomes = Outcomes::default();
+    let _first = listen(&client, "a", &outcomes);
+    world.run_for(100 * MS);
+    let _second = listen(&client, "b", &outcomes);
+    assert_eq!(server.log(), ["HELLO 3", "SUBSCRIBE a"]);
+    server.answer(confirm('>'));
+    server.send(b">3\r\n+subscribe\r\n+a\r\n:1\r\n");
+    world.run_for(100 * MS);
+    assert_eq!(outcomes.all(), ["a: began", "b: began"]);
+}
