@@ -28,12 +28,14 @@ impl Marks {
         self.first = self.first.min(word);
     }
 
-    pub(super) fn remove(&mut self, client: ClientId) {
+    /// Returns whether it was in the set.
+    pub(super) fn remove(&mut self, client: ClientId) -> bool {
         let (word, bit) = place(client);
-        if let Some(word) = self.words.get_mut(word) {
-            self.len -= usize::from(*word & bit != 0);
-            *word &= !bit;
-        }
+        let Some(word) = self.words.get_mut(word) else { return false };
+        let was_in = *word & bit != 0;
+        self.len -= usize::from(was_in);
+        *word &= !bit;
+        was_in
     }
 
     /// Takes the client with the lowest number.
