@@ -2,7 +2,7 @@
 
 use crate::told::{self, Speaker, Told, impatient, run_pair, silent, stop_soon, told_by};
 use reactor::task::{Cooperator, LoopingCall, Tick};
-use reactor::{ClientFactory, Connector, Deferred, Failure, Protocol, Reactor, Settings, Transport};
+use reactor::{ClientFactory, Connector, Deferred, Failure, Protocol, Reactor, Settings};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn a_blocked_callback_on_a_connection_of_the_http_client() {
     let told = told_by("slow::a_blocked_callback_on_a_connection_of_the_http_client", || {
         struct Page;
         impl Protocol for Page {
-            fn data_received(&mut self, transport: &Transport, _request: &[u8]) {
+            fn data_received(&mut self, transport: &reactor::Transport, _request: &[u8]) {
                 transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
             }
         }

@@ -1,7 +1,6 @@
 //! Writes that come too late, and peers that do not read.
 
 use crate::told::{self, Speaker, run_pair, silent, told_by};
-use reactor::task::{LoopingCall, Tick};
 use reactor::{Protocol, Reactor, Settings, Transport};
 use std::time::Duration;
 
@@ -178,8 +177,8 @@ fn run_slow_reader(reads: bool, then: fn(&Transport)) {
             transport.pause_producing();
             if self.1 {
                 let transport = transport.clone();
-                let read = move |_: Tick<'_>| transport.resume_producing();
-                LoopingCall::start(&self.0, Duration::from_secs(1), read).1.detach();
+                let read = move |_: reactor::task::Tick<'_>| transport.resume_producing();
+                reactor::task::LoopingCall::start(&self.0, Duration::from_secs(1), read).1.detach();
             }
         }
         fn data_received(&mut self, transport: &Transport, _data: &[u8]) {
