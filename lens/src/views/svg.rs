@@ -14,6 +14,7 @@ font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monosp
 --hot:#ff9a57;--cool:#79b8ff;--fill:#1d2530}}\
 svg.dark{--ink:#e6ebf2;--soft:#98a4b5;--faint:#3c4757;--paper:#12171f;--ok:#4cc38a;--err:#ff7b72;--hot:#ff9a57;--cool:#79b8ff;--fill:#1d2530}\
 text{fill:var(--ink);white-space:pre}.soft{fill:var(--soft)}.title{font-weight:700}.small{font-size:11px}\
+.over{paint-order:stroke;stroke:var(--paper);stroke-width:5px;stroke-linejoin:round}\
 .line{stroke:var(--faint);stroke-width:1.5;fill:none}.dash{stroke:var(--faint);stroke-width:1.5;stroke-dasharray:2 4;fill:none}\
 .ok{stroke:var(--ok);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\
 .err{stroke:var(--err);stroke-width:4;fill:none;stroke-linejoin:round;stroke-linecap:round}\

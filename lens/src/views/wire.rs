@@ -259,7 +259,7 @@ impl Wire {
                     let class = if *is_end { "hotline" } else { "coolline" };
                     svg.line(class, &[(x1, y - slope), (x2, y)]);
                     svg.line(class, &[(x2 + toward * 9, y - 5), (x2, y), (x2 + toward * 9, y + 5)]);
-                    svg.text("small mid", ((x1 + x2) / 2, y - slope / 2 - 5), &words::cut_middle(&row.label, 46));
+                    svg.text("small mid over", ((x1 + x2) / 2, y - slope / 2 - 5), &words::cut_middle(&row.label, 46));
                     if *sent < row.ns {
                         svg.hint(&format!("{} under way, since {}", words::time(row.ns - sent), words::time(*sent)));
                     }
