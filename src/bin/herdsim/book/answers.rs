@@ -2,10 +2,17 @@
 //!
 //! Next: `panics.rs`, the last invariant.
 
+use super::Book;
+use proxyherd::counters::PlacesOutcome;
 use proxyherd::places::{cut, offline_answer};
+use proxyherd::server::Server;
+use std::rc::Rc;
 
 /// A text that each place of an answer holds once.
 const PLACE: &[u8] = b"\"place_id\"";
+
+/// The number of failures of the Places service after which a server leaves it alone for up to a minute.
+const LEFT_ALONE_AFTER: u64 = 5;
 
 /// The places of one reply, as far as they have arrived.
 pub(crate) struct Answer {
@@ -51,6 +58,16 @@ impl Answer {
         let from = |text: &[u8]| text[place.min(text.len())..].iter().take(80).copied().collect::<Vec<u8>>();
         let (is, should) = (from(&self.text), from(&expected));
         Err(format!("\"{}\", not \"{}\", from byte {place} on", is.escape_ascii(), should.escape_ascii()))
+    }
+}
+
+impl Book {
+    /// Whether a server may leave the Places service alone for a while although all is calm: it may, after as many
+    /// failures in a row as [`LEFT_ALONE_AFTER`]. The book does not know which of them came in a row.
+    pub(crate) fn leaves_places_alone(&self, server: usize) -> bool {
+        let server = self.members.borrow().get(server).and_then(|member| member.server());
+        let failed = |server: Rc<Server>| server.counters().places_times(PlacesOutcome::Failed).count();
+        server.map_or(0, failed) >= LEFT_ALONE_AFTER
     }
 }
 
