@@ -209,6 +209,7 @@ impl Server {
 
         let ended = self.clone();
         self.reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
+            ended.pacing.stop();
             let Owed { clients, commands, bytes } = ended.owed.take();
             if clients > 0 {
                 let what = format!("replies to {commands} commands, and {bytes} bytes of earlier replies");

@@ -2,8 +2,8 @@
 //!
 //! Next: `refused.rs`, connections that were not believed.
 
-use super::Link;
 use super::refused::LOOK_UP_AGAIN;
+use super::{Link, State};
 use crate::replies::Replies;
 use reactor::{Deferred, Failure};
 use std::net::IpAddr;
@@ -49,6 +49,9 @@ impl Link {
     /// while our link is up nothing else asks again.
     fn schedule_look_up(&self) {
         let Some(server) = self.server.upgrade() else { return };
+        if matches!(*self.state.borrow(), State::Closed) {
+            return; // The server stops, and was deciding about this peer.
+        }
         let mut refused = self.refused.borrow_mut();
         refused.forget_closed();
         if refused.needs_look_up() {

@@ -8,7 +8,7 @@
 
 use crate::address_group::AddressGroup;
 use reactor::deferred::succeed;
-use reactor::{Deferred, Firer, Reactor};
+use reactor::{Deferred, DelayedCall, Firer, Reactor};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
@@ -23,8 +23,8 @@ pub(super) struct Pacing {
     reactor: Reactor,
     /// How many may still be answered in this turn of the loop.
     left: Cell<usize>,
-    /// Whether the next turn of the loop is asked for.
-    is_called: Cell<bool>,
+    /// The call that begins the next turn, if it is asked for.
+    next_turn: RefCell<Option<DelayedCall>>,
     lines: RefCell<Lines>,
 }
 
@@ -71,7 +71,7 @@ impl Pacing {
             this: this.clone(),
             reactor: reactor.clone(),
             left: Cell::new(MAX_ANSWERS),
-            is_called: Cell::new(false),
+            next_turn: RefCell::default(),
             lines: RefCell::default(),
         })
     }
@@ -89,18 +89,26 @@ impl Pacing {
     }
 
     fn call(&self) {
-        if !self.is_called.replace(true) {
+        let mut next_turn = self.next_turn.borrow_mut();
+        if next_turn.is_none() {
             let this = self.this.clone();
-            self.reactor.call_later(Duration::ZERO, move || {
+            *next_turn = Some(self.reactor.call_later(Duration::ZERO, move || {
                 if let Some(me) = this.upgrade() {
                     me.begin_turn();
                 }
-            });
+            }));
+        }
+    }
+
+    /// The server has stopped: there is no next turn.
+    pub(super) fn stop(&self) {
+        if let Some(call) = self.next_turn.take() {
+            call.cancel();
         }
     }
 
     fn begin_turn(&self) {
-        self.is_called.set(false);
+        self.next_turn.take();
         self.left.set(MAX_ANSWERS);
         while self.left.get() > 0 {
             let next = self.lines.borrow_mut().pop(); // Apart from the call: the answer may lead to another question.
