@@ -193,6 +193,8 @@ pub(super) struct TcpSegment {
     pub(super) arrives: u64,
     pub(super) len: usize,
     pub(super) kind: SegmentKind,
+    /// How many segments the pipe has sent before.
+    pub(super) number: u64,
 }
 
 /// The sender waits for an acknowledgement that has not come, and retries with growing waits.
@@ -291,6 +293,8 @@ pub(super) struct Pipe {
     pub(super) unread: usize,
     pub(super) in_flight: usize,
     pub(super) segments: VecDeque<TcpSegment>,
+    /// How many segments of bytes were sent.
+    pub(super) segment_count: u64,
     pub(super) syn_ack: Progress,
     pub(super) fin: Progress,
     /// Acknowledgements on their way back: when the sender learns of each, and for how many bytes it is.
@@ -317,6 +321,7 @@ impl Pipe {
             unread: 0,
             in_flight: 0,
             segments: VecDeque::new(),
+            segment_count: 0,
             syn_ack: Progress::NotWanted,
             fin: Progress::NotWanted,
             acknowledgements: VecDeque::new(),

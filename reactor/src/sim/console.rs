@@ -8,7 +8,7 @@
 //! Bytes are there at once. The console belongs to the machine, as a terminal does: what was typed and not read is
 //! there for the next program after a kill, but not after a crash.
 //!
-//! Next: `trace.rs`, which writes down what happens.
+//! Next: `in_flight.rs`, what is on its way.
 
 use super::connection::Contents;
 use super::kernel::Ready;

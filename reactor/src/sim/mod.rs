@@ -67,7 +67,7 @@
 //!
 //! * [`World`] runs everything. It has links ([`World::set_link`]), partitions ([`World::partition`], [`World::cut`]),
 //!   names ([`World::set_name`]), a script ([`World::call_later`]) and a trace ([`World::trace_hash`],
-//!   [`World::keep_trace`]).
+//!   [`World::keep_trace`]). It also tells what is on its way now ([`World::in_flight`]).
 //! * [`Host`]: crash, kill, restart, pause, signals, the host's clock and its maximum number of descriptors.
 //! * [`LinkSettings`] and [`Latency`]: latency, bandwidth, loss, segments. [`HostSettings`], [`WorldSettings`]: all
 //!   other settings.
@@ -112,7 +112,8 @@
 //! First how a world runs: `queue.rs`, `world.rs`, `environment.rs`, `host.rs`, `program.rs`, `driver.rs`. Then the
 //! network: `network.rs`, `kernel.rs`, and one file for each part of TCP: `connection.rs` (the data), `handshake.rs`,
 //! `stream.rs`, `retransmission.rs`, `zero_window.rs`, `keep_alive.rs`, `reset.rs`; then `unix.rs`, `datagrams.rs` and
-//! `console.rs`. Last the parts that stand alone: `trace.rs`, `settings.rs`, `latency.rs`, `random.rs`, `seeds.rs`.
+//! `console.rs`. Last the parts that stand alone: `in_flight.rs`, `trace.rs`, `settings.rs`, `latency.rs`,
+//! `random.rs`, `seeds.rs`.
 //!
 //! Five files import each other in a circle: a world has programs, a program has a driver, a driver has the
 //! environment, and a step of the script in the environment gets the world.
@@ -126,6 +127,7 @@ mod driver;
 mod environment;
 mod handshake;
 mod host;
+mod in_flight;
 mod keep_alive;
 mod kernel;
 mod latency;
@@ -144,6 +146,7 @@ mod world;
 mod zero_window;
 
 pub use host::{Console, Host};
+pub use in_flight::InFlight;
 pub use kernel::HostState;
 pub use latency::Latency;
 pub use random::Random;

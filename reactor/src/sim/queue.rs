@@ -67,6 +67,11 @@ impl EventQueue {
         self.heap.push(Timed { time, order, value: event });
     }
 
+    /// When the first event happens.
+    pub(super) fn next_time(&self) -> Option<u64> {
+        self.heap.peek().map(|entry| entry.time)
+    }
+
     /// Takes the first event, unless its time is after `latest`.
     pub(super) fn pop(&mut self, latest: u64) -> Option<(u64, Event)> {
         if self.heap.peek()?.time > latest {

@@ -136,7 +136,9 @@ impl Network {
                 SegmentKind::Data => pipe.in_flight += len,
                 SegmentKind::Fin => pipe.fin = Progress::InFlight,
             }
-            pipe.segments.push_back(TcpSegment { sent: now, arrives, len, kind });
+            let number = pipe.segment_count;
+            pipe.segment_count += u64::from(kind == SegmentKind::Data);
+            pipe.segments.push_back(TcpSegment { sent: now, arrives, len, kind, number });
             // One event for each pipe, not for each segment: `segment_arrived` queues the next.
             if !std::mem::replace(&mut pipe.arrival_is_queued, true) {
                 self.queue.push(arrives, Event::SegmentArrived(id, side));

@@ -302,6 +302,10 @@ impl World {
         self.0.environment.names.borrow_mut().insert(name.to_owned(), resolution);
     }
 
+    pub(super) fn network(&self) -> std::cell::Ref<'_, Network> {
+        self.0.environment.network.borrow()
+    }
+
     /// How many connections there are, including those that no program holds and only a kernel still knows.
     pub fn connection_count(&self) -> usize {
         self.0.environment.network.borrow().connections.len()

@@ -116,8 +116,6 @@ pub enum DeferredEvent<'a> {
     Decided {
         /// The input that decided it.
         index: usize,
-        /// The result.
-        result: Passed<'a>,
     },
     /// It waits for a result that several share.
     Shares {
@@ -150,10 +148,8 @@ pub enum DeferredKind {
     Result,
     /// A coroutine.
     Coroutine,
-    /// A list: it has its result when all inputs have theirs, or with the first failure.
+    /// A list or a race.
     List,
-    /// A race: the first value decides it.
-    Race,
 }
 
 impl DeferredKind {
@@ -164,7 +160,6 @@ impl DeferredKind {
             DeferredKind::Result => "result",
             DeferredKind::Coroutine => "coroutine",
             DeferredKind::List => "list",
-            DeferredKind::Race => "race",
         }
     }
 }
