@@ -27,6 +27,10 @@ mod notes;
 mod reporter;
 mod snapshot;
 
+pub use files::{routes, with_files};
+pub use notes::{Kind, Notebook};
+pub use reporter::{Reporter, location};
+
 use crate::config::Config;
 use crate::log_file;
 use crate::server::Server;

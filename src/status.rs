@@ -68,6 +68,11 @@ pub struct LinkStatus {
 impl Status {
     /// The status of a server now.
     pub fn of(server: &Server) -> Status {
+        Status::with_process(server, Process::of_this())
+    }
+
+    /// The same, with what is known of the process. A simulated server is not alone in its process.
+    pub fn with_process(server: &Server, process: Process) -> Status {
         let counters = server.counters();
         let longest = server.reactor().longest_callback();
         let now = server.reactor().now();
@@ -103,7 +108,7 @@ impl Status {
             log: log_file::losses(),
             turns: server.reactor().turn_count(),
             longest_callback: longest.map(|longest| (longest.took, longest.what)),
-            process: Process::of_this(),
+            process,
         }
     }
 

@@ -63,6 +63,39 @@ fn a_wrong_command_line_ends_with_two_and_help_with_zero() {
 }
 
 #[test]
+fn a_run_of_the_page_is_printed_line_by_line_and_judged() {
+    let address = "http://127.0.0.1:12400/#seed=2&clients=2&every=5&at=14&do=4:cut,Alford,Powell;\
+                   5:iamat,kiwi,Alford,+1+1;6:whatsat,kiwi,Bolden,10,5;7:kill,Parker;9:restart,Parker";
+    let output = herdsim(&format!("--replay {address}"));
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    let has = |line: &str| out.lines().any(|own| own.contains(line));
+    assert!(
+        has("     4.000000000 --         cut Alford Powell") && has("     7.000000000 --         kill Parker"),
+        "{out}"
+    );
+    assert!(has("Alford     hears kiwi of ") && has("Parker     is linked to "), "{out}");
+    assert!(has("from its client: newer, so taken and passed on") && has("Bolden     answers WHATSAT kiwi "), "{out}");
+    assert!(out.trim_end().ends_with("All held."), "{out}");
+    let again = text(&herdsim(&format!("--replay {address}")).stdout);
+    assert_eq!(again, out, "it is the same run");
+}
+
+#[test]
+fn a_run_of_the_page_in_which_something_does_not_hold_ends_with_one() {
+    let storm = "#servers=3&links=ring&clients=0&rule=paper&delay=200&jitter=0&every=0&at=8&\
+                 do=5:twice,kiwi,Alford,+1+1,+2+2";
+    let output = herdsim(&format!("--replay {storm}"));
+    let out = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(out.contains("FAILED: never backwards: ") && out.contains("FAILED: message bound: "), "{out}");
+    assert!(out.contains("1 storms now, 1 in all"), "{out}");
+    let wrong = herdsim("--replay #do=soon");
+    assert_eq!((wrong.status.code(), text(&wrong.stdout)), (Some(2), String::new()));
+    assert!(text(&wrong.stderr).contains("\"soon\" has no time before a colon"), "{}", text(&wrong.stderr));
+}
+
+#[test]
 fn the_greatest_seed_and_many_threads_come_to_an_end() {
     let output = herdsim("--seeds 18446744073709551614 --minutes 3 --jobs 1000000");
     let out = text(&output.stdout);

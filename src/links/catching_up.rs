@@ -13,7 +13,6 @@ use super::Link;
 use super::comparison::Comparison;
 use super::pending::Lacks;
 use crate::digest::{CHILDREN, Node, parse_sum};
-use crate::next_turn::NextTurn;
 use crate::server::Server;
 use reactor::{DelayedCall, Transport};
 use std::cell::RefCell;
@@ -34,7 +33,7 @@ pub(super) struct CatchingUp {
     /// Answers that wait until our own table has its hashes. There are no more of them than questions.
     answers: RefCell<VecDeque<[u64; CHILDREN]>>,
     /// Goes on in a later turn.
-    later: NextTurn,
+    later: RefCell<Option<DelayedCall>>,
     /// Gives up waiting.
     unanswered: RefCell<Option<DelayedCall>>,
 }
@@ -43,8 +42,7 @@ impl CatchingUp {
     pub(super) fn forget(&self) {
         self.comparison.take();
         self.answers.take();
-        self.later.cancel();
-        if let Some(call) = self.unanswered.take() {
+        for call in [self.later.take(), self.unanswered.take()].into_iter().flatten() {
             call.cancel();
         }
     }
@@ -113,13 +111,13 @@ impl Link {
 
     /// Goes on as far as it can without a long callback.
     fn compare(&self, server: &Server, transport: &Transport) {
-        if self.catching_up.later.is_asked() {
+        if self.catching_up.later.borrow().as_ref().is_some_and(DelayedCall::active) {
             return; // Answers that came since wait for that.
         }
         let asked = self.catching_up.comparison.borrow().as_ref().and_then(Comparison::next_asked);
         let Some(mut node) = asked else { return };
         loop {
-            let Some(ours) = server.comparing().sums(node) else { return self.compare_later(server) };
+            let Some(ours) = server.sums(node) else { return self.compare_later(server) };
             let Some(theirs) = self.catching_up.answers.borrow_mut().pop_front() else { return };
             let clients = server.locations().borrow().len();
             let mut comparison = self.catching_up.comparison.borrow_mut();
@@ -141,12 +139,13 @@ impl Link {
 
     fn compare_later(&self, server: &Server) {
         let this = self.this.clone();
-        self.catching_up.later.ask(server.reactor(), move || {
+        let later = server.reactor().call_later(Duration::ZERO, move || {
             let Some(link) = this.upgrade() else { return };
             if let Some((server, transport)) = link.server.upgrade().zip(link.transport()) {
                 link.compare(&server, &transport);
             }
         });
+        self.catching_up.later.replace(Some(later));
     }
 
     fn tell_what_differs(&self, lacks: Lacks) {

@@ -8,7 +8,7 @@
 //!
 //! Next: `metrics.rs`, the same for programs.
 
-use super::notes::{Kind, Notes};
+use super::notes::{Kind, Notebook, Notes};
 use super::reporter::Reporter;
 use super::snapshot;
 use crate::config::Config;
@@ -133,7 +133,8 @@ impl Feed {
         match count {
             0 => self.stop(),
             _ if !is_looking => {
-                let reporter: Rc<dyn Watch> = Rc::new(Reporter::new(&self.server, &self.notes));
+                let server = Rc::downgrade(&self.server);
+                let reporter: Rc<dyn Watch> = Rc::new(Reporter::new(move || server.upgrade(), &self.notes));
                 self.observers.add(reporter.clone());
                 *self.reporter.borrow_mut() = Some(reporter);
                 self.look_later();

@@ -23,9 +23,21 @@ const FILES: &[(&str, &[u8])] = &[
     ("/lists.js", include_bytes!("files/lists.js")),
 ];
 
-/// Routes to all files.
-pub(super) fn routes() -> Result<Routes, HeaderError> {
-    FILES.iter().try_fold(Routes::new(), |routes, (path, bytes)| {
+/// Routes to all files of the page.
+///
+/// # Errors
+/// None with the headers that are set here.
+pub fn routes() -> Result<Routes, HeaderError> {
+    with_files(Routes::new(), FILES)
+}
+
+/// These routes, and others to more files: each with the path at which it is. They get the page's own policy, so they
+/// may load, run and ask nothing but this server.
+///
+/// # Errors
+/// None with the headers that are set here.
+pub fn with_files(routes: Routes, files: &[(&str, &'static [u8])]) -> Result<Routes, HeaderError> {
+    files.iter().try_fold(routes, |routes, (path, bytes)| {
         let name = if *path == "/" { "index.html" } else { path };
         let file = StaticFile::named(name, bytes)
             .header("Content-Security-Policy", POLICY)?

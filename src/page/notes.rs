@@ -24,11 +24,17 @@ const MAX_BYTES: usize = 128 * 1024;
 
 /// How often something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// For each location of each client.
     Frequent,
     /// For each question, each mistake, each link.
     Rare,
+}
+
+/// Where a [`Reporter`](super::Reporter) writes what happens.
+pub trait Notebook {
+    /// Adds a note, a JSON object, if there is room for it. `make` is called only then.
+    fn add(&self, kind: Kind, make: impl FnOnce() -> Value);
 }
 
 /// What has happened since the last look.
@@ -54,9 +60,8 @@ impl Default for Notes {
     }
 }
 
-impl Notes {
-    /// Adds a note, if there is room for it. `make` is called only then.
-    pub(super) fn add(&self, kind: Kind, make: impl FnOnce() -> Value) {
+impl Notebook for Notes {
+    fn add(&self, kind: Kind, make: impl FnOnce() -> Value) {
         let room = if kind == Kind::Frequent { &self.frequent } else { &self.rare };
         if room.get() == 0 || self.bytes.get() >= MAX_BYTES {
             return self.left_out.set(self.left_out.get() + 1);
@@ -66,7 +71,9 @@ impl Notes {
         self.bytes.set(self.bytes.get() + text.len());
         self.list.borrow_mut().push(text);
     }
+}
 
+impl Notes {
     /// How many notes were left out since the last look.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out.get()

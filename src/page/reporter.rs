@@ -3,7 +3,7 @@
 //!
 //! Next: `snapshot.rs`, how things stand when somebody begins to look.
 
-use super::notes::{Kind, Notes};
+use super::notes::{Kind, Notebook};
 use crate::decimal::Time;
 use crate::locations::{Known, NeighborId, Verdict};
 use crate::message::{self, At, Command, Forgot};
@@ -12,31 +12,39 @@ use crate::watch::{Answered, HeardFrom, Stages, Watch};
 use serde_json::{Value, json};
 use std::fmt;
 use std::net::IpAddr;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The maximum length of text of a peer that a note repeats: the log has all of it.
 const MAX_SHOWN: usize = 200;
 
-/// Notes what a server does, while it is one of its observers.
-pub(super) struct Reporter {
-    server: Weak<Server>,
-    notes: Rc<Notes>,
+/// Notes what a server does, while it is one of its observers. `docs/page.md` describes the notes.
+pub struct Reporter<N> {
+    server: Box<dyn Fn() -> Option<Rc<Server>>>,
+    notes: Rc<N>,
 }
 
-impl Reporter {
-    pub(super) fn new(server: &Rc<Server>, notes: &Rc<Notes>) -> Reporter {
-        Reporter { server: Rc::downgrade(server), notes: notes.clone() }
+impl<N: Notebook> Reporter<N> {
+    /// The reporter of a server that may not have been made yet, or may have ended: then `server` gives `None`, and
+    /// nothing is noted.
+    pub fn new(server: impl Fn() -> Option<Rc<Server>> + 'static, notes: &Rc<N>) -> Reporter<N> {
+        Reporter { server: Box::new(server), notes: notes.clone() }
     }
 
     fn note(&self, kind: Kind, fill: impl FnOnce(&Server) -> Value) {
-        let Some(server) = self.server.upgrade() else { return };
+        let Some(server) = (self.server)() else { return };
         self.notes.add(kind, || {
             let mut note = fill(&server);
             note["by"] = json!(server.name());
             note["at"] = json!(now(&server));
             note
         });
+    }
+}
+
+impl<N> fmt::Debug for Reporter<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reporter")
     }
 }
 
@@ -47,7 +55,7 @@ pub(super) fn now(server: &Server) -> f64 {
 }
 
 /// A location, as every event has it. `at` is when the server that heard it from the client did so, by its own clock.
-pub(super) fn location(at: &At<'_>) -> Value {
+pub fn location(at: &At<'_>) -> Value {
     json!({
         "client": text(at.iamat.client),
         "server": text(at.server),
@@ -92,7 +100,7 @@ fn source(from: HeardFrom, server: &Server) -> Value {
     }
 }
 
-impl Watch for Reporter {
+impl<N: Notebook> Watch for Reporter<N> {
     fn heard(&self, at: &At<'_>, _line: &[u8], from: HeardFrom, verdict: &Verdict) {
         self.note(Kind::Frequent, |server| {
             let mut note = location(at);

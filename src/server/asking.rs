@@ -1,6 +1,6 @@
 //! A WHATSAT: the Places service is asked, and what it says becomes the reply.
 //!
-//! Next: `../next_turn.rs`, work that goes on in the next turn of the loop.
+//! Next: `pacing.rs`, how many WHATSATs are answered in one turn.
 
 use super::Server;
 use crate::address_group::AddressGroup;

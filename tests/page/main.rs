@@ -1,7 +1,9 @@
-//! The page of a server from outside: over HTTP, and in a real browser.
+//! The page of a server from outside, and that of a simulated herd: over HTTP, and in a real browser.
 
 mod browser;
+mod chromium;
 mod http;
+mod simulated;
 #[path = "../util/mod.rs"]
 mod util;
 mod world;

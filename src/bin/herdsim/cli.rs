@@ -7,6 +7,7 @@ use crate::herd::topology::Topology;
 use crate::lessons::{growth, model, storm};
 use crate::machine::output::{self, print, progress};
 use crate::machine::threads;
+use crate::page::{self, Address, Settings};
 use crate::run::many::{self, News};
 use crate::run::report::{self, Summary};
 use crate::run::{MIN_MINUTES, Scenario};
@@ -36,10 +37,15 @@ Usage: herdsim [options]
                        settings that the seed draws, last the verdict
   --compare-model      print how often each rule ends in a storm, or stale, without faults
   --growth             print how the flood grows with the herd: 5, 50, 500 and 1,000 servers
+  --page               show a herd on a page, to try things out with the mouse. It begins with
+                       the seed, servers, links, clients and rule of the command line
+  --port P             the port of the page (default: 12400; 0 is any that is free)
+  --replay ADDRESS     print, line by line, the run that an address of the page holds, and check
+                       what must hold
   -h, --help           print this text
   -V, --version        print the version
 
---compare-model also takes --seeds and --jobs; --growth takes no other option.
+--compare-model also takes --seeds and --jobs; --growth and --replay take no other option.
 
 Exit codes: 0 if everything held, 1 if something did not, 2 if the command line is wrong or the
 output or the trace cannot be written, 141 if nobody reads the output any more, as with head(1).
@@ -59,6 +65,10 @@ pub(crate) enum Asked {
     CompareModel(Options),
     /// To show how the flood grows.
     Growth,
+    /// To show a herd on a page at this port.
+    Page(Settings, u16),
+    /// To print the run of an address.
+    Replay(String),
 }
 
 /// How to run them.
@@ -88,7 +98,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut scenario = Scenario::default();
     let (mut seeds, mut jobs, mut trace_hash, mut trace, mut topology) = (None, threads::cores(), false, None, None);
-    let mut mode = Mode::Run;
+    let (mut mode, mut port, mut address) = (Mode::Run, page::PORT, String::new());
     let mut given = Vec::new();
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         if let Long(name) = argument {
@@ -101,7 +111,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             Short('h') | Long("help") => return Ok(Asked::Help),
             Short('V') | Long("version") => return Ok(Asked::Version),
             Long("seeds") => seeds = Some(parse_seeds(&text(&mut parser)?)?),
-            Long("rule") => scenario.rule = parse_rule(&text(&mut parser)?)?,
+            Long("rule") => scenario.rule = text(&mut parser)?.parse().map_err(|error| format!("--rule {error}"))?,
             Long("servers") => scenario.servers = number("servers", &text(&mut parser)?, 1)? as usize,
             Long("links") => topology = Some(text(&mut parser)?.parse()?),
             Long("clients") => scenario.clients = number("clients", &text(&mut parser)?, 1)? as usize,
@@ -111,6 +121,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             Long("trace") => trace = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             Long("compare-model") => mode = mode.or(Mode::CompareModel)?,
             Long("growth") => mode = mode.or(Mode::Growth)?,
+            Long("page") => mode = mode.or(Mode::Page)?,
+            Long("port") => port = parse_port(&text(&mut parser)?)?,
+            Long("replay") => {
+                mode = mode.or(Mode::Replay)?;
+                address = text(&mut parser)?;
+            }
             other => return Err(other.unexpected().to_string()),
         }
     }
@@ -123,6 +139,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     }
     let options = Options { seeds, scenario, jobs, trace_hash, trace };
     Ok(match mode {
+        Mode::Page => Asked::Page(settings(&options, &given)?, port),
+        Mode::Replay => Asked::Replay(address),
         Mode::Run => Asked::Run(options),
         Mode::CompareModel => Asked::CompareModel(options),
         Mode::Growth => Asked::Growth,
@@ -135,25 +153,30 @@ enum Mode {
     Run,
     CompareModel,
     Growth,
+    Page,
+    Replay,
 }
 
 impl Mode {
     fn or(self, other: Mode) -> Result<Mode, String> {
         match self {
             Mode::Run => Ok(other),
-            _ => Err("--compare-model and --growth cannot be combined".to_owned()),
+            _ => Err("--compare-model, --growth, --page and --replay cannot be combined".to_owned()),
         }
     }
 
     /// Refuses an option that would change nothing.
     fn takes(self, given: &[String]) -> Result<(), String> {
         let (name, taken): (&str, &[&str]) = match self {
+            Mode::Run if given.iter().any(|given| given == "port") => return Err("--port needs --page".to_owned()),
             Mode::Run => return Ok(()),
+            Mode::Page => ("page", &["seeds", "servers", "links", "clients", "rule", "port"]),
+            Mode::Replay => ("replay", &[]),
             Mode::CompareModel => ("compare-model", &["seeds", "jobs"]),
             Mode::Growth => ("growth", &[]),
         };
         match given.iter().find(|given| **given != name && !taken.contains(&given.as_str())) {
-            Some(other) => Err(format!("--{name} does not take --{other}: its herds are fixed")),
+            Some(other) => Err(format!("--{name} does not take --{other}")),
             None => Ok(()),
         }
     }
@@ -173,13 +196,25 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     range.ok_or_else(|| format!("--seeds {text:?} is not a range of seeds: A..B with A less than B, such as 1..2001"))
 }
 
-fn parse_rule(text: &str) -> Result<Rule, String> {
-    match text {
-        "newest" => Ok(Rule::Newest),
-        "paper" => Ok(Rule::Paper),
-        "seen" => Ok(Rule::Seen),
-        _ => Err(format!("--rule {text:?} is not a rule: newest, paper or seen")),
-    }
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("--port {text:?} is not a port: a whole number from 0 to 65535"))
+}
+
+/// What a page begins with.
+fn settings(options: &Options, given: &[String]) -> Result<Settings, String> {
+    let Options { seeds, scenario, .. } = options;
+    let usual = Settings::default();
+    let seed = match seeds {
+        None => usual.seed,
+        Some(seeds) if seeds.end - seeds.start == 1 => seeds.start,
+        Some(_) => return Err("--page needs one seed, such as --seeds 7".to_owned()),
+    };
+    let has = |name: &str| given.iter().any(|given| given == name);
+    let clients = if has("clients") { scenario.clients } else { usual.clients };
+    let settings =
+        Settings { seed, servers: scenario.servers, links: scenario.topology, clients, rule: scenario.rule, ..usual };
+    settings.check()?;
+    Ok(settings)
 }
 
 fn number(name: &str, text: &str, least: u64) -> Result<u64, String> {
@@ -207,6 +242,11 @@ fn answer(asked: &Asked) -> Result<bool, String> {
         Asked::Version => print(concat!("herdsim ", env!("CARGO_PKG_VERSION"), "\n")),
         Asked::CompareModel(options) => model::compare(options.seeds.clone(), options.jobs, print)?,
         Asked::Growth => growth::table(print, progress)?,
+        Asked::Page(settings, port) => {
+            let address = Address { settings: settings.clone(), ..Address::default() };
+            page::serve(address, *port, print)?;
+        }
+        Asked::Replay(address) => return page::replay(address, print),
         Asked::Run(options) => return simulate(options),
     }
     Ok(true)

@@ -24,6 +24,7 @@
 //! | `clients/` | what clients do |
 //! | `faults/` | what goes wrong, and when |
 //! | `run/` | one seed, and many |
+//! | `page/` | a run under the mouse |
 //! | this one | the command line |
 //!
 //! # What is not simulated
@@ -45,6 +46,7 @@ mod faults;
 mod herd;
 mod lessons;
 mod machine;
+mod page;
 mod run;
 
 fn main() -> ExitCode {

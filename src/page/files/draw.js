@@ -59,7 +59,15 @@ export function duration(seconds) {
   return `${Math.floor(seconds / 86400)} days`;
 }
 
+let isWorldTime = false;
+
+// From now on times are those of a simulated world, which begins at 0.
+export function showWorldTime() {
+  isWorldTime = true;
+}
+
 export function clock(at) {
+  if (isWorldTime) return at === undefined || at === null ? "" : `${at.toFixed(3)} s`;
   if (!at) return "";
   const date = new Date(at * 1000);
   const two = (number) => String(number).padStart(2, "0");

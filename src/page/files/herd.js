@@ -1,6 +1,6 @@
 // The herd as a map: servers on a circle, and a line for each direction of each link.
 
-import { UP, DOWN } from "./model.js";
+import { UP, DOWN, FROZEN } from "./model.js";
 import { clock, colour, duration, keyed, many, say, set, shape } from "./draw.js";
 
 const SIZE = 520, MIDDLE = SIZE / 2, FLIGHT = 700; // ms
@@ -21,6 +21,9 @@ export class HerdMap {
   draw(model, selected, way) {
     this.places = new Map();
     const names = [...model.servers.keys()];
+    const layout = names.join(" ");
+    if (layout !== this.layout) for (const part of [this.links, this.nodes, this.way]) part.replaceChildren();
+    this.layout = layout;
     const small = names.length > 24;
     this.radius = small ? 7 : names.length > 10 ? 15 : 24;
     names.forEach((name, number) => {
@@ -33,7 +36,8 @@ export class HerdMap {
     keyed(this.nodes, names, (name) => name, (name) => this.makeNode(name),
       (node, name) => updateNode(node, name, model, selected, small));
     this.drawWay(way);
-    for (const { from, to } of model.flights.splice(0)) this.fly(from, to);
+    // A simulated herd says itself where each message is.
+    for (const { from, to } of model.flights.splice(0)) if (!model.run) this.fly(from, to);
   }
 
   // The two directions of a link lie beside each other.
@@ -53,8 +57,14 @@ export class HerdMap {
     const at = this.line(from, to);
     if (!at) return shape("g");
     const d = `M${at.ax.toFixed(1)} ${at.ay.toFixed(1)}L${at.bx.toFixed(1)} ${at.by.toFixed(1)}`;
-    return shape("g", { class: "link", role: "img" }, shape("title"), shape("path", { d, class: "stroke" }),
+    const link = shape("g", { class: "link", role: "img" }, shape("title"), shape("path", { d, class: "stroke" }),
       shape("path", { d: arrow(at), class: "head" }));
+    if (this.selectLink) {
+      link.append(shape("path", { d, class: "hit" }));
+      set(link, { role: "button", tabindex: this.places.size > 24 ? -1 : 0 });
+      onChoice(link, link, () => this.selectLink(from, to));
+    }
+    return link;
   }
 
   makeNode(name) {
@@ -68,13 +78,7 @@ export class HerdMap {
       shape("g", { "aria-hidden": true }, shape("text", { class: "count", "text-anchor": "middle", dy: "0.35em" }),
         shape("text", { class: "name", "text-anchor": "middle", y: below ? label + 2 : -label + 8 }),
         shape("text", { class: "note", "text-anchor": "middle", y: below ? label + 19 : -label - 9 })));
-    const choose = () => this.select(name);
-    node.addEventListener("click", choose);
-    button.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
-      event.preventDefault();
-      choose();
-    });
+    onChoice(node, button, () => this.select(name));
     return node;
   }
 
@@ -119,6 +123,16 @@ export class HerdMap {
   }
 }
 
+// With the mouse, or with the keyboard on what has the focus.
+function onChoice(node, button, choose) {
+  node.addEventListener("click", choose);
+  button.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    choose();
+  });
+}
+
 function mix(a, b) {
   return (a + (b - a) * 0.42).toFixed(1);
 }
@@ -131,8 +145,9 @@ function arrow({ ax, ay, bx, by }) {
 }
 
 export function linkText(link) {
-  const { from, to, state, since, waiting, buffered, nextTry, tls, by } = link;
+  const { from, to, state, since, waiting, buffered, nextTry, tls, by, fault } = link;
   const parts = [`Link from ${from} to ${to}: ${state}`];
+  if (fault) parts.push(fault);
   if (since !== undefined) parts.push(`${state === DOWN ? "since" : "for"} ${duration(since)}`);
   if (waiting) parts.push(`${many(waiting, "client")} waiting`);
   if (buffered) parts.push(`${buffered} bytes buffered`);
@@ -144,7 +159,7 @@ export function linkText(link) {
 
 function updateLink(node, link) {
   const busy = link.waiting > 0 || link.buffered > 0;
-  set(node, { class: `link ${link.state}${busy ? " busy" : ""}`, "aria-label": linkText(link) });
+  set(node, { class: `link ${link.state}${busy ? " busy" : ""} ${link.fault ?? ""}`.trimEnd(), "aria-label": linkText(link) });
   set(node, { "data-link": `${link.from} ${link.to}`, "data-state": link.state });
   if (node.firstChild) say(node.firstChild, linkText(link));
 }
@@ -158,6 +173,9 @@ export function serverText(name, model) {
   if (heard) parts.push(`last heard of at ${clock(heard)}`);
   const report = model.reports.get(name);
   if (report && model.isLive) parts.push(`knows ${many(report.clients, "client")}`);
+  const machine = model.machines.get(name);
+  if (machine?.stale) parts.push(`lacks something newer about ${many(machine.stale, "client")}`);
+  if (machine?.clock) parts.push(`its clock is ${machine.clock} s ${machine.clock > 0 ? "ahead" : "behind"}`);
   if (by) parts.push(`says ${by}`);
   else if (why && state !== UP) parts.push(why);
   return parts.join(", ");
@@ -167,7 +185,8 @@ function updateNode(node, name, model, selected, small) {
   const { state, since } = model.stateOf(name);
   const isOwn = name === model.me;
   const [button, words] = node.children, [count, label, note] = words.children;
-  const marks = `${isOwn ? " own" : ""}${name === selected ? " chosen" : ""}`;
+  const stale = model.machines.get(name)?.stale;
+  const marks = `${isOwn ? " own" : ""}${name === selected ? " chosen" : ""}${stale ? " stale" : ""}`;
   set(node, { class: `server ${state} ${colour(model, name)}${marks}` });
   set(button, {
     "data-state": state, "aria-label": serverText(name, model), "aria-pressed": name === selected,
@@ -175,7 +194,8 @@ function updateNode(node, name, model, selected, small) {
   const report = model.isLive ? model.reports.get(name) : undefined;
   say(count, small ? "" : report ? short(report.clients) : state === UP ? "" : state === DOWN ? "×" : "?");
   say(label, small && name !== selected && !isOwn ? "" : name);
-  const notes = { [UP]: isOwn ? "this server" : "up", [DOWN]: `down ${duration(since)}` };
+  const up = stale ? `lacks ${stale}` : isOwn ? "this server" : "up";
+  const notes = { [UP]: up, [DOWN]: `down ${duration(since)}`, [FROZEN]: "frozen" };
   say(note, small && name !== selected ? "" : notes[state] ?? "unknown");
 }
 

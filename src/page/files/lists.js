@@ -11,7 +11,7 @@ const id = (name) => document.getElementById(name);
 
 export function drawServer(model, selected) {
   const name = model.servers.has(selected) ? selected : model.me;
-  if (!name) return;
+  if (!name) return id("server").replaceChildren();
   const server = model.servers.get(name), report = model.isLive ? model.reports.get(name) : undefined;
   const lines = [serverText(name, model).replace(/^Server /, "")];
   if (server?.address) lines.push(`listens on ${server.address}`);
@@ -75,7 +75,7 @@ function empty(list, name, text) {
   if (!list.firstChild) list.append(element(name, { class: "quiet", "data-key": "empty" }, text));
 }
 
-const VERDICTS = {
+export const VERDICTS = {
   newer: "newer: taken", same: "known already: the flood ends here", older: "older: answered with the newer",
   no_room: "no room for it", too_old: "too old", beyond_share: "beyond its share",
 };
@@ -176,8 +176,9 @@ export function drawLog(model) {
 export function drawHeader(model, state) {
   const up = [...model.servers.keys()].filter((name) => model.stateOf(name).state === UP).length;
   const down = [...model.servers.keys()].filter((name) => model.stateOf(name).state === DOWN).length;
-  say(id("me"), model.me ?? "");
-  document.title = model.me ? `${model.me} · proxyherd` : "proxyherd";
+  const title = model.run ? "simulated herd" : model.me;
+  say(id("me"), title ?? "");
+  document.title = title ? `${title} · proxyherd` : "proxyherd";
   say(id("state"), state ?? `live: ${up} of ${model.servers.size} servers seen up${down ? `, ${down} down` : ""}`);
   set(id("state"), { class: state ? "lost" : down ? "some" : "live" });
   const others = [...model.servers.values()].filter(({ name, page }) => page && name !== model.me);

@@ -7,6 +7,9 @@ import { WorldMap, project, scaleBar } from "./world.js";
 import * as lists from "./lists.js";
 import { clock, element } from "./draw.js";
 
+// Only the page of a simulated herd has the file sim.js: tools with which one changes what happens there.
+let simulation;
+
 const id = (name) => document.getElementById(name);
 
 let model = new Model();
@@ -49,9 +52,10 @@ function draw() {
   isDue = false;
   const way = model.ways.get(chosen.way) ?? [...model.ways.values()].at(-1);
   const answer = chosen.answer ?? model.answers[0];
-  herd.draw(model, chosen.server, way);
+  // In a simulated herd, where messages are seen on their way, only the way that was asked for is drawn, too.
+  herd.draw(model, chosen.server, model.run && !model.ways.has(chosen.way) ? undefined : way);
   world.draw(model, chosen.client, answer);
-  if (!hasFitted && model.clients.size > 0) fitClients();
+  if (!hasFitted && model.clients.size > 0 && !model.run) fitClients();
   lists.drawHeader(model, lost);
   lists.drawServer(model, chosen.server);
   lists.drawWay(model, way);
@@ -67,6 +71,7 @@ function draw() {
   lists.drawLinks(model);
   lists.drawHealth(model);
   lists.drawLog(model);
+  simulation?.draw(model, chosen);
 }
 
 function fitClients() {
@@ -88,22 +93,41 @@ function connect() {
     // Everything is said anew, so what is shown is what the server knows, and nothing from before.
     const next = new Model();
     const { commands, refusals, answers, ways } = model;
-    Object.assign(next, { commands, refusals, answers, ways, isLive: true });
     model = next;
-    model.applyAll(JSON.parse(data));
+    model.isLive = true;
+    const events = JSON.parse(data);
+    const isSimulated = events.some(({ kind, commands }) => kind === "herd" && commands);
+    // A simulated herd says by itself what has happened lately, and may have gone back in time.
+    if (!isSimulated) Object.assign(next, { commands, refusals, answers, ways });
+    model.applyAll(events);
     lost = undefined;
+    if (isSimulated) simulate();
     redraw();
   });
   source.addEventListener("events", ({ data }) => {
     const events = JSON.parse(data);
     model.applyAll(events);
     follow(events);
+    simulation?.seen(model);
     redraw();
   });
   source.addEventListener("error", () => {
     model.isLive = false;
     lost = model.now ? `no connection: this is how it was at ${clock(model.now)}` : "no connection";
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000); // The browser has given up.
+    redraw();
+  });
+}
+
+let isSimulating = false;
+
+function simulate() {
+  simulation?.seen(model);
+  if (isSimulating) return;
+  isSimulating = true;
+  import("./sim.js").then(({ begin }) => begin({ herd, world, chosen, redraw })).then((begun) => {
+    simulation = begun;
+    simulation.seen(model);
     redraw();
   });
 }
@@ -155,6 +179,7 @@ id("iamat").addEventListener("submit", (event) => {
   const { client, location } = event.target.elements;
   awaited.way = client.value.trim();
   id("whatsat").elements.client.value = awaited.way;
+  if (simulation) return simulation.iamat(event.target);
   ask(event.target, `IAMAT ${awaited.way} ${location.value.trim()} ${(Date.now() / 1000).toFixed(6)}`);
 });
 
@@ -162,6 +187,7 @@ id("whatsat").addEventListener("submit", (event) => {
   event.preventDefault();
   const { client, radius, bound } = event.target.elements;
   awaited.answer = client.value.trim();
+  if (simulation) return simulation.whatsat(event.target);
   ask(event.target, `WHATSAT ${awaited.answer} ${radius.value} ${bound.value}`);
 });
 

@@ -4,9 +4,10 @@
 // Each event says which server reports it (`by`). A page of one server has one reporter. With several, each is believed
 // about itself, and the rest is put together. What no reporter can know is "unknown": it is drawn grey, never guessed.
 
-const MOST = { clients: 3000, ways: 60, steps: 60, commands: 60, refusals: 40, lines: 300, flights: 60 };
+const MOST = { clients: 3000, ways: 60, steps: 60, commands: 60, refusals: 40, lines: 300, flights: 60,
+  decisions: 4000 };
 
-export const UP = "up", DOWN = "down", UNKNOWN = "unknown";
+export const UP = "up", DOWN = "down", UNKNOWN = "unknown", FROZEN = "frozen";
 
 export class Model {
   constructor() {
@@ -25,6 +26,15 @@ export class Model {
     this.now = 0; // the reporter's clock, as of the last event
     this.leftOut = 0;
     this.version = "";
+    // Of a simulated herd alone:
+    this.run = undefined; // its settings, its lessons, and what may be asked for
+    this.clock = undefined; // where the run is, and whether it goes on
+    this.world = undefined; // what no server knows
+    this.machines = new Map(); // server -> {state, stale, clock}
+    this.faults = new Map(); // "from to" -> "cut", "slow" or "lossy"
+    this.messages = new Map(); // id -> what is on its way, or has just arrived
+    this.decisions = new Map(); // "from to client time" -> {verdict, at}
+    this.newest = new Map(); // client -> the greatest time of its locations
   }
 
   // All events since the last call of this kind.
@@ -41,6 +51,9 @@ export class Model {
   // How a server is: {state, since, why}.
   stateOf(name) {
     if (!this.isLive) return { state: UNKNOWN, why: "the connection to this page's server is lost" };
+    const machine = this.machines.get(name);
+    if (machine?.state === "frozen") return { state: FROZEN, why: "its process is stopped" };
+    if (machine && machine.state !== "running") return { state: DOWN, why: machine.state };
     const own = this.reports.get(name);
     if (own) return { state: UP, since: own.uptime, why: "it says so itself" };
     let down;
@@ -72,7 +85,10 @@ export class Model {
   links() {
     const links = [];
     for (const { name, neighbors } of this.servers.values()) {
-      for (const neighbor of neighbors) links.push({ from: name, to: neighbor, ...this.linkState(name, neighbor) });
+      for (const neighbor of neighbors) {
+        const fault = this.faults.get(`${name} ${neighbor}`);
+        links.push({ from: name, to: neighbor, fault, ...this.linkState(name, neighbor) });
+      }
     }
     return links;
   }
@@ -97,6 +113,7 @@ const APPLY = {
     model.servers = new Map(servers.map((server) => [server.name, server]));
     model.me ??= event.by;
     model.version = event.version;
+    if (event.commands) model.run = event;
   },
 
   status(model, event) {
@@ -105,12 +122,17 @@ const APPLY = {
 
   known(model, event) {
     place(model, event);
+    newest(model, event);
   },
 
   heard(model, event) {
     const { by, from, server, verdict, at } = event;
-    if (verdict === "newer") place(model, event);
+    // Where all servers report, one may be late with what is old by now.
+    const isOld = model.run && model.newest.get(event.client) > Number(event.time);
+    if (verdict === "newer" && !isOld) place(model, event);
     if (server !== by) model.heardOf.set(server, at);
+    newest(model, event);
+    decided(model, event);
     const way = model.way(event);
     const isNews = way.steps.length === 0;
     // The line says that its server heard the client. How it came from there to our neighbor, nobody has told us.
@@ -163,7 +185,41 @@ const APPLY = {
   left_out(model, { count }) {
     model.leftOut += count;
   },
+
+  clock(model, event) {
+    model.clock = event;
+  },
+
+  world(model, event) {
+    model.world = event;
+    model.machines = new Map(event.hosts.map((host) => [host.name, host]));
+    model.faults = new Map(event.links.map(([from, to, fault]) => [`${from} ${to}`, fault]));
+    for (const { name, state } of event.hosts) {
+      if (state === "ended" || state === "down") model.reports.delete(name);
+    }
+  },
+
+  flights(model, { at, flights, gone, new: isMore }) {
+    if (!isMore) model.messages.clear();
+    for (const id of gone ?? []) model.messages.delete(id);
+    // One that has arrived stays until the next time, so that it can be drawn to its end.
+    for (const [id, { arrives }] of model.messages) if (arrives < (model.flightsAt ?? 0)) model.messages.delete(id);
+    for (const flight of flights) model.messages.set(flight.id, flight);
+    model.flightsAt = at;
+  },
 };
+
+function newest(model, { client, time }) {
+  const number = Number(time);
+  if (!(model.newest.get(client) >= number)) model.newest.set(client, number);
+}
+
+function decided(model, { from, by, client, time, verdict, at }) {
+  const key = `${from} ${by} ${client} ${time}`;
+  model.decisions.delete(key);
+  model.decisions.set(key, { verdict, at });
+  forgetFirst(model.decisions, MOST.decisions);
+}
 
 function place(model, { client, latitude, longitude, server, time, heard, at }) {
   model.clients.delete(client); // It becomes the last.

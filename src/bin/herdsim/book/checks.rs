@@ -1,6 +1,6 @@
 //! What the book checks when something is over: a server's callback, a time of silence, a server's life.
 //!
-//! Next: `answers.rs`, what the Places service should say.
+//! Next: `observer.rs`, how the book hears of it all.
 
 use super::{Book, Version, shown};
 use crate::book::invariants::{FORGETS_WITHIN, Invariant};

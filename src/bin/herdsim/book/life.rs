@@ -16,8 +16,10 @@ use proxyherd::watch::HeardFrom;
 pub(crate) struct Life {
     pub(crate) server: usize,
     pub(crate) is_over: bool,
-    /// The newest version of each client that it has taken.
+    /// The version of each client that it holds: the one that it took last.
     pub(crate) held: Vec<Option<Version>>,
+    /// The newest version of each client that it has taken. With the rule that ships, it holds that one.
+    pub(crate) best: Vec<Option<Version>>,
     /// How often it may still tell each neighbor about each client.
     may_tell: Vec<Vec<u32>>,
     /// For each neighbor and client: whether the neighbor has said something older, and has not been told since.
@@ -31,7 +33,17 @@ impl Life {
     pub(crate) fn new(server: usize, clients: usize, neighbors: usize) -> Life {
         let may_tell = vec![vec![0; clients]; neighbors];
         let no = vec![vec![false; clients]; neighbors];
-        Life { server, is_over: false, held: vec![None; clients], may_tell, owes: no.clone(), may_tell_back: no }
+        let none = vec![None; clients];
+        let (held, best) = (none.clone(), none);
+        Life { server, is_over: false, held, best, may_tell, owes: no.clone(), may_tell_back: no }
+    }
+
+    /// There is one more client.
+    pub(crate) fn add_client(&mut self) {
+        self.held.push(None);
+        self.best.push(None);
+        self.may_tell.iter_mut().for_each(|clients| clients.push(0));
+        self.owes.iter_mut().chain(&mut self.may_tell_back).for_each(|clients| clients.push(false));
     }
 
     /// How many clients it knows.
@@ -67,7 +79,7 @@ impl Life {
 
     /// It has forgotten a client.
     pub(crate) fn forgot(&mut self, client: usize) {
-        self.held[client] = None;
+        (self.held[client], self.best[client]) = (None, None);
         for neighbor in 0..self.may_tell.len() {
             self.may_tell[neighbor][client] = 0;
             self.owes[neighbor][client] = false;

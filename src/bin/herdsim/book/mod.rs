@@ -8,19 +8,23 @@ use crate::book::invariants::Invariant;
 use crate::book::life::Life;
 use crate::herd::Member;
 use crate::herd::topology::Graph;
+use observer::{LifeWatch, Told};
 use proxyherd::locations::{Known, NeighborId, Stamp, Verdict};
-use proxyherd::message::{At, Forgot};
 use proxyherd::watch::{HeardFrom, Watch};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
+use storms::Storms;
 
 pub(crate) mod answers;
 mod checks;
 pub(crate) mod invariants;
 mod life;
+mod observer;
 pub(crate) mod panics;
+mod storms;
+pub(crate) mod view;
 
 /// One second in nanoseconds, the unit of the times in [`Entry`].
 const SECOND: i128 = 1_000_000_000;
@@ -33,6 +37,8 @@ pub(crate) struct Book {
     inner: RefCell<Inner>,
     members: RefCell<Vec<Rc<Member>>>,
     failure: RefCell<Option<(Invariant, String)>>,
+    /// The first failure of each invariant.
+    failures: RefCell<BTreeMap<Invariant, String>>,
     has_failed: Cell<bool>,
     /// Whether servers forget clients in this run.
     may_forget: Cell<bool>,
@@ -57,6 +63,9 @@ struct Inner {
     forgotten: Vec<Option<Version>>,
     /// How many AT lines have arrived from other servers.
     heard: u64,
+    storms: Storms,
+    /// When a server last heard news of a client.
+    last_news: Option<Instant>,
     count: Count,
 }
 
@@ -164,10 +173,13 @@ impl Book {
                 dropped: Vec::new(),
                 forgotten,
                 heard: 0,
+                storms: Storms::default(),
+                last_news: None,
                 count: Count::default(),
             }),
             members: RefCell::default(),
             failure: RefCell::default(),
+            failures: RefCell::default(),
             has_failed: Cell::new(false),
             may_forget: Cell::new(false),
         })
@@ -192,10 +204,12 @@ impl Book {
         *self.members.borrow_mut() = members.to_vec();
     }
 
-    /// Notes that an invariant does not hold. Only the first one counts: the others may follow from it.
+    /// Notes that an invariant does not hold. For the verdict only the first one counts: the others may follow from it.
     pub(crate) fn fail(&self, invariant: Invariant, what: impl FnOnce() -> String) {
+        let failures = &mut *self.failures.borrow_mut();
+        let what = failures.entry(invariant).or_insert_with(what);
         if !self.has_failed.replace(true) {
-            *self.failure.borrow_mut() = Some((invariant, what()));
+            *self.failure.borrow_mut() = Some((invariant, what.clone()));
         }
     }
 
@@ -346,11 +360,20 @@ impl Book {
                     self.fail(Invariant::NeverBackwards, || {
                         format!("{name} knew {} and took {}", inner.text(held), shown(line))
                     });
-                } else {
-                    inner.lives[life].took(client, version, from);
+                }
+                let best = inner.lives[life].best[client];
+                if best == Some(version)
+                    && let Some(now) = self.now(inner.lives[life].server)
+                {
+                    inner.storms.came_again(client, now);
+                }
+                inner.lives[life].took(client, version, from);
+                if inner.is_newer(version, best) {
+                    inner.lives[life].best[client] = Some(version);
                 }
                 if from == HeardFrom::Client {
                     inner.count.versions += 1;
+                    inner.last_news = self.now(inner.lives[life].server).or(inner.last_news);
                     inner.count.allowed += inner.graph.messages_a_version();
                 }
             }
@@ -441,54 +464,6 @@ impl Book {
     fn told_back(&self, life: usize, neighbor: NeighborId) {
         let inner = &mut *self.inner.borrow_mut();
         inner.count.allowed += inner.lives[life].told_back(neighbor);
-    }
-}
-
-/// What an AT and a FORGOT have in common.
-struct Told<'a> {
-    server: &'a [u8],
-    difference: &'a [u8],
-    client: &'a [u8],
-    time: &'a [u8],
-    is_forgot: bool,
-}
-
-/// Observes one life of one server.
-struct LifeWatch {
-    book: Rc<Book>,
-    life: usize,
-}
-
-impl Watch for LifeWatch {
-    fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
-        let At { server, difference, iamat } = *at;
-        let told = Told { server, difference, client: iamat.client, time: iamat.time_text, is_forgot: false };
-        self.book.heard(self.life, &told, line, from, verdict);
-    }
-
-    fn heard_forgot(&self, forgot: &Forgot<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
-        let Forgot { server, difference, client, time_text: time, .. } = *forgot;
-        self.book.heard(self.life, &Told { server, difference, client, time, is_forgot: true }, line, from, verdict);
-    }
-
-    fn forgot(&self, known: &Known) {
-        self.book.forgot(self.life, known);
-    }
-
-    fn told(&self, neighbor: NeighborId, line: &[u8]) {
-        self.book.told(self.life, neighbor, line);
-    }
-
-    fn linked(&self, neighbor: NeighborId) {
-        self.book.linked(self.life, neighbor);
-    }
-
-    fn told_back(&self, neighbor: NeighborId) {
-        self.book.told_back(self.life, neighbor);
-    }
-
-    fn done(&self) {
-        self.book.check_entries(self.life);
     }
 }
 

@@ -22,6 +22,10 @@ fn every_option_is_parsed() {
     assert_eq!(options("--seeds 7 --trace x.txt").trace, Some(PathBuf::from("x.txt")));
     assert!(matches!(parsed("--compare-model --seeds 1..9"), Ok(Asked::CompareModel(_))));
     assert!(matches!(parsed("--growth"), Ok(Asked::Growth)));
+    let settings = Settings { seed: 7, servers: 9, links: Topology::Ring, clients: 3, ..Settings::default() };
+    assert_eq!(parsed("--page --port 0 --seeds 7 --servers 9 --clients 3"), Ok(Asked::Page(settings, 0)));
+    assert_eq!(parsed("--page"), Ok(Asked::Page(Settings::default(), 12_400)));
+    assert_eq!(parsed("--replay #seed=7"), Ok(Asked::Replay("#seed=7".to_owned())));
     assert_eq!((parsed("-h"), parsed("--version")), (Ok(Asked::Help), Ok(Asked::Version)));
 }
 
@@ -53,6 +57,14 @@ fn a_wrong_command_line_has_an_error_of_one_line() {
         ("--trace x.txt --seeds 7 --compare-model", "--trace"),
         ("--minutes 9 --compare-model", "--minutes"),
         ("--growth --compare-model", "cannot be combined"),
+        ("--page --replay #", "cannot be combined"),
+        ("--page --minutes 5", "--minutes"),
+        ("--page --servers 201", "from 1 to 200"),
+        ("--page --clients 501", "at most 500"),
+        ("--page --seeds 1..9", "one seed"),
+        ("--page --port 65536", "from 0 to 65535"),
+        ("--port 0", "--port needs --page"),
+        ("--replay # --seeds 7", "--seeds"),
     ] {
         let error = parsed(line).unwrap_err();
         assert!(error.contains(expected) && error.lines().count() == 1, "{line}: {error}");
@@ -70,7 +82,9 @@ fn every_option() -> Vec<(&'static str, &'static str)> {
             "servers" | "clients" | "minutes" | "jobs" => "5",
             "links" => "ring",
             "trace" => "x.txt",
-            "trace-hash" | "compare-model" | "growth" => "",
+            "trace-hash" | "compare-model" | "growth" | "page" => "",
+            "port" => "0",
+            "replay" => "#seed=7",
             other => panic!("--{other} is new: what may it be given?"),
         };
         (name, value)
@@ -81,9 +95,9 @@ fn every_option() -> Vec<(&'static str, &'static str)> {
 #[test]
 fn an_option_given_twice_is_an_error_whatever_its_value() {
     let options = every_option();
-    assert_eq!(options.len(), 11, "{options:?}");
+    assert_eq!(options.len(), 14, "{options:?}");
     for (name, value) in options {
-        assert!(parsed(&format!("--{name} {value}")).is_ok() || name == "trace", "{name}");
+        assert!(parsed(&format!("--{name} {value}")).is_ok() || ["trace", "port"].contains(&name), "{name}");
         let error = parsed(&format!("--{name} {value} --{name} {value}")).unwrap_err();
         assert_eq!(error, format!("--{name} is given twice"));
     }

@@ -298,7 +298,7 @@ fn stamp(style: u64, begin: Duration, at: Duration, number: u64) -> Duration {
     }
 }
 
-fn degrees(millionths: i64) -> String {
+pub(crate) fn degrees(millionths: i64) -> String {
     let sign = if millionths < 0 { '-' } else { '+' };
     let size = millionths.unsigned_abs();
     format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)

@@ -1,6 +1,6 @@
 //! The kinds of faults, and where each may happen.
 //!
-//! Next: `frozen.rs`, what neighbors must notice.
+//! Next: `by_hand.rs`, the same for a person.
 
 /// Something that goes wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

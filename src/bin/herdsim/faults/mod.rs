@@ -19,6 +19,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
+mod by_hand;
 mod frozen;
 mod kinds;
 mod last_words;

@@ -6,6 +6,7 @@ use crate::herd::rules::Rule;
 use crate::herd::topology::Graph;
 use proxyherd::address_group::AddressGroup;
 use proxyherd::config::{Config, HostPort, Limits, PlacesConfig, ServerConfig};
+use proxyherd::locations::Order;
 use proxyherd::places::{self, Nearby, Places};
 use proxyherd::server::Server;
 use proxyherd::watch::Watch;
@@ -25,6 +26,9 @@ pub(crate) const PORT: u16 = 12_200;
 
 /// Makes the observer for a server's new life. Called with the server's number at each start.
 pub(crate) type Observer = Rc<dyn Fn(usize) -> Rc<dyn Watch>>;
+
+/// Makes the order of versions for a server's new life.
+pub(crate) type Orders = Rc<dyn Fn() -> Order>;
 
 /// Called with a server's number and with what it has left behind, when the server stops in good order.
 pub(crate) type Stopped = Rc<dyn Fn(usize, Left)>;
@@ -71,7 +75,8 @@ impl Herd {
     pub(crate) fn new(world: World, graph: &Graph, rule: Rule, kind: PlacesKind, observer: Observer) -> Herd {
         // Nothing is forgotten.
         let limits = Limits { forget: Duration::MAX, ..Limits::default() };
-        Herd::on_hosts(world, graph, rule, kind, observer, &HostSettings::default(), limits, Rc::new(|_, _| {}))
+        let orders = Rc::new(move || rule.order());
+        Herd::on_hosts(world, graph, orders, kind, observer, &HostSettings::default(), limits, Rc::new(|_, _| {}))
     }
 
     /// The same as [`new`](Herd::new), on hosts of this kind, with these limits. `stopped` hears of each orderly stop.
@@ -79,7 +84,7 @@ impl Herd {
     pub(crate) fn on_hosts(
         world: World,
         graph: &Graph,
-        rule: Rule,
+        orders: Orders,
         kind: PlacesKind,
         observer: Observer,
         hosts: &HostSettings,
@@ -90,13 +95,13 @@ impl Herd {
         let servers = graph.names.iter().enumerate().map(|(number, name)| {
             let member = Rc::new(Member::default());
             let (config, observer, this, own) = (config.clone(), observer.clone(), member.clone(), name.clone());
-            let stopped = stopped.clone();
+            let (stopped, orders) = (stopped.clone(), orders.clone());
             let host = world.host_with(name, hosts.clone(), move |reactor| {
                 // Connections fail by the thousand here, and that is the point.
                 reactor.quiet();
                 let unanswered = Rc::new(Cell::new(0));
                 let places = Rc::new(Counted { inner: places_for(reactor, kind), unanswered: unanswered.clone() });
-                let server = Server::new(reactor, &config, &own, places, rule.order(), observer(number));
+                let server = Server::new(reactor, &config, &own, places, orders(), observer(number));
                 let server = server.expect("the herd's own configuration names its servers");
                 this.server.replace(Rc::downgrade(&server));
                 this.unanswered.replace(unanswered.clone());

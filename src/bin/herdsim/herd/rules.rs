@@ -3,8 +3,12 @@
 //! Next: `topology.rs`, which servers are neighbors.
 
 use proxyherd::locations::{Order, newness};
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::fmt;
+use std::rc::Rc;
+use std::str::FromStr;
 
 /// When a server takes an AT about a client that it knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +41,45 @@ impl Rule {
     }
 }
 
+/// The order for one life of one server whose rule may change while it runs: it follows what `rule` says then.
+pub(crate) fn switchable(rule: &Rc<Cell<Rule>>) -> Order {
+    let rule = rule.clone();
+    let mut orders = [Rule::Newest, Rule::Paper, Rule::Seen].map(|rule| (rule, rule.order()));
+    Box::new(move |time, line, known| {
+        let now = rule.get();
+        let mut order = Ordering::Equal;
+        for (rule, compare) in &mut orders {
+            if *rule == now {
+                order = compare(time, line, known);
+            }
+        }
+        order
+    })
+}
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Rule, String> {
+        match text {
+            "newest" => Ok(Rule::Newest),
+            "paper" => Ok(Rule::Paper),
+            "seen" => Ok(Rule::Seen),
+            _ => Err(format!("{text:?} is not a rule: newest, paper or seen")),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rule::Newest => "newest",
+            Rule::Paper => "paper",
+            Rule::Seen => "seen",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +107,20 @@ mod tests {
             "AT A +1.000000000 k +1+1 10",
         ];
         assert_eq!(taken(Rule::Paper, &lines), [true, false, true, true]);
+    }
+
+    #[test]
+    fn a_rule_that_is_switched_decides_from_then_on() {
+        let rule = Rc::new(Cell::new(Rule::Paper));
+        let mut locations = Locations::with_order(1 << 20, switchable(&rule));
+        let mut offer = |line: &str| {
+            let Ok(Command::At(at)) = parse(line.as_bytes()) else { panic!("{line}") };
+            locations.offer(&at, None)
+        };
+        offer("AT A +1.000000000 k +1+1 10");
+        assert!(matches!(offer("AT A +1.000000000 k +1+1 9"), Verdict::Newer(_)), "the paper's rule takes it");
+        rule.set(Rule::Newest);
+        assert!(matches!(offer("AT A +1.000000000 k +1+1 8"), Verdict::Older(_)));
     }
 
     #[test]

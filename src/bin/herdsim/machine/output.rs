@@ -4,7 +4,7 @@
 //! program exits here, at once and without a word, with the code by which a shell reports that signal. Whatever other
 //! threads simulate has no reader either.
 //!
-//! Next: `cli.rs`, which uses all of this.
+//! Next: `page/mod.rs`, a run under the mouse.
 
 use std::cell::Cell;
 use std::fs::File;

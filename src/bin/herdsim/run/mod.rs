@@ -42,10 +42,6 @@ const SETTLE: Duration = Duration::from_secs(17);
 /// The servers stop within this time: some in the first half, all others in the second.
 const STOP: Duration = Duration::from_secs(6);
 
-/// How often a herd that forgets may have the time in which it must be silent: each time, links may have come up for
-/// what was forgotten.
-const MAX_QUIETS: u32 = 3;
-
 /// Narrow runs: one seed in 20, those with remainder 12, has long lines and small buffers, so that much waits for a
 /// slow neighbor.
 const NARROW: (u64, u64) = (20, 12);
@@ -170,7 +166,9 @@ impl Simulation {
             (hosts.send_buffer, hosts.receive_buffer) = (NARROW_BUFFER, NARROW_BUFFER);
         }
         let limits = forgets.limits();
-        let herd = Herd::on_hosts(world, &graph, scenario.rule, PlacesKind::Offline, observer, &hosts, limits, stopped);
+        let rule = scenario.rule;
+        let orders = Rc::new(move || rule.order());
+        let herd = Herd::on_hosts(world, &graph, orders, PlacesKind::Offline, observer, &hosts, limits, stopped);
         book.set_members(&herd.servers);
         let long = if is_narrow { heals.saturating_sub(LONG_LINES_FOR)..heals } else { heals..heals };
         let suspended_at = heals.saturating_sub(2 * SUSPENDED_FOR).max(2 * SECOND);
@@ -207,6 +205,19 @@ impl Simulation {
         }
         let panics_before = panics::count();
         Ok(Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, forgets, panics_before })
+    }
+
+    /// The end of a run that was begun elsewhere, without more visits: everything heals now.
+    pub(crate) fn of_run(
+        herd: Herd,
+        book: Rc<Book>,
+        victims: Rc<Victims>,
+        client_hosts: Vec<Host>,
+        converges_within: Duration,
+        panics_before: u64,
+    ) -> Simulation {
+        let (heals, settle, forgets) = (Duration::ZERO, SETTLE + converges_within, Forgets::Nothing);
+        Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, forgets, panics_before }
     }
 
     /// Runs the world to its end, or to the first thing that does not hold.
@@ -257,8 +268,14 @@ impl Simulation {
         if !self.advance(CALM + self.settle) || !self.await_convergence(Duration::ZERO, &mut Duration::default()) {
             return;
         }
-        if !self.fall_silent() {
+        let told = self.book.count().told;
+        if !self.advance(QUIET) {
             return;
+        }
+        if self.book.count().told != told {
+            let more = self.book.count().told - told;
+            self.book
+                .fail(Invariant::FallsSilent, || format!("{more} AT lines in the last minute, though all is said"));
         }
         if self.forgets != Forgets::Nothing {
             self.book.check_forgotten();
@@ -280,29 +297,6 @@ impl Simulation {
             if world.connection_count() > 0 {
                 let left = world.connection_count();
                 self.book.fail(Invariant::NothingLeft, || format!("{left} connections are left"));
-            }
-        }
-    }
-
-    /// Runs the world for some time in which no server may tell another one anything. If a server has forgotten what
-    /// had beaten a version that was heard later, it may ask its neighbors first. Returns false if the run has failed.
-    fn fall_silent(&self) -> bool {
-        let mut times = if self.forgets == Forgets::Nothing { 1 } else { MAX_QUIETS };
-        loop {
-            let before = self.book.count();
-            if !self.advance(QUIET) {
-                return false;
-            }
-            times -= 1;
-            let now = self.book.count();
-            if now.told == before.told {
-                return true;
-            }
-            if times == 0 || now.links_up == before.links_up {
-                let more = now.told - before.told;
-                self.book
-                    .fail(Invariant::FallsSilent, || format!("{more} AT lines in the last minute, though all is said"));
-                return false;
             }
         }
     }

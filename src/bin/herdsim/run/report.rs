@@ -162,11 +162,6 @@ fn seeds(number: u64) -> String {
 /// The one command that repeats a seed.
 pub(crate) fn command(seed: u64, scenario: &Scenario) -> String {
     let Scenario { servers, topology, clients, minutes, rule } = scenario;
-    let rule = match rule {
-        Rule::Paper => "paper",
-        Rule::Seen => "seen",
-        _ => "newest",
-    };
     format!(
         "cargo run --release --bin herdsim -- --seeds {seed}..{} --rule {rule} --servers {servers} --links {topology} \
          --clients {clients} --minutes {minutes} --trace trace.txt",

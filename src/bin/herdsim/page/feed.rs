@@ -1,0 +1,205 @@
+//! [`Feed`]: lets a run go on, and sends what happens to all that look. While nobody does, the run stands still.
+//!
+//! ```text
+//!   a viewer comes  --> it gets `hello`: how everything stands, as events
+//!   every 50 ms     --> the run goes on; all viewers get `events`
+//!   the run stands still, or is another one --> all viewers get `hello` again
+//! ```
+//!
+//! So what is shown of a run that stands still comes from one `hello`, and depends on nothing but the run.
+//!
+//! Next: `replay.rs`, the same without a page.
+
+use super::film::{Film, Wish};
+use super::picture;
+use reactor::http::server::{Event, EventChannel, Response};
+use reactor::{DelayedCall, Reactor};
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+/// The time between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// For how long a run may go on at each look. The rest of the time is the viewers'.
+const BUDGET: Duration = Duration::from_millis(30);
+
+/// A browser that has lost the connection comes back in this time, in milliseconds.
+const COMES_BACK: u64 = 500;
+
+/// At one look in this number, viewers hear how each server is.
+const LOOKS_A_STATUS: u32 = 8;
+
+/// At one look in this number, they hear what no server knows.
+const LOOKS_A_WORLD: u32 = 4;
+
+/// The maximum number of messages that are told at one look, besides those that have been told already.
+const MAX_NEW_FLIGHTS: usize = 400;
+
+/// What a run tells its viewers.
+pub(crate) struct Feed {
+    this: Weak<Feed>,
+    reactor: Reactor,
+    pub(crate) film: RefCell<Film>,
+    channel: EventChannel,
+    next: RefCell<Option<DelayedCall>>,
+    looks: Cell<u32>,
+    /// What viewers have last been shown whole.
+    shown: Cell<u64>,
+    /// The messages on their way that viewers know, and when they arrive.
+    flying: RefCell<BTreeMap<String, f64>>,
+}
+
+impl Feed {
+    pub(crate) fn new(reactor: &Reactor, film: Film) -> Rc<Feed> {
+        let feed = Rc::new_cyclic(|this| Feed {
+            this: this.clone(),
+            reactor: reactor.clone(),
+            film: RefCell::new(film),
+            channel: EventChannel::new(),
+            next: RefCell::default(),
+            looks: Cell::new(0),
+            shown: Cell::new(u64::MAX),
+            flying: RefCell::default(),
+        });
+        let this = feed.this.clone();
+        feed.channel.on_change(move |channel| {
+            if let Some(feed) = this.upgrade() {
+                feed.viewers_changed(channel.subscriber_count());
+            }
+        });
+        feed
+    }
+
+    /// One more looks.
+    pub(crate) fn subscribe(&self) -> Response {
+        let hello = self.hello().with_retry(COMES_BACK);
+        self.channel.subscribe_with(&hello)
+    }
+
+    /// Does what a viewer asks for.
+    ///
+    /// # Errors
+    /// One line that says why it cannot be done.
+    pub(crate) fn wish(&self, text: &str) -> Result<(), String> {
+        let wish = Wish::parse(text)?;
+        self.film.borrow_mut().wish(wish, self.reactor.now())?;
+        self.show_changes();
+        Ok(())
+    }
+
+    fn hello(&self) -> Event {
+        let film = self.film.borrow();
+        Event::data(picture::hello(&film)).named("hello")
+    }
+
+    fn viewers_changed(&self, count: usize) {
+        let is_looking = self.next.borrow().is_some();
+        match count {
+            0 => {
+                if let Some(next) = self.next.take() {
+                    next.cancel();
+                }
+                self.film.borrow_mut().rest();
+            }
+            _ if !is_looking => {
+                self.film.borrow_mut().wake(self.reactor.now());
+                self.look_later();
+            }
+            _ => {}
+        }
+    }
+
+    fn look_later(&self) {
+        let this = self.this.clone();
+        let call = self.reactor.call_later(LOOK_EVERY, move || {
+            if let Some(feed) = this.upgrade() {
+                feed.look();
+            }
+        });
+        *self.next.borrow_mut() = Some(call);
+    }
+
+    fn look(&self) {
+        drop(self.next.take());
+        self.looks.set(self.looks.get().wrapping_add(1));
+        let is_moving = {
+            let film = &mut *self.film.borrow_mut();
+            let is_moving = film.is_playing || film.is_travelling();
+            film.tick(self.reactor.now(), BUDGET);
+            is_moving
+        };
+        if is_moving {
+            self.show_changes();
+        }
+        // Not before: a viewer that is dropped while it is sent to may be the last.
+        if self.channel.subscriber_count() > 0 {
+            self.look_later();
+        }
+    }
+
+    /// Sends everything, if the picture has become another one; else what is new in it.
+    fn show_changes(&self) {
+        let (cut, is_travelling) = {
+            let film = self.film.borrow();
+            (film.cut, film.is_travelling())
+        };
+        if is_travelling {
+            return self.publish(&[picture::clock(&self.film.borrow())], Vec::new());
+        }
+        if self.shown.replace(cut) != cut {
+            self.flying.borrow_mut().clear();
+            return self.channel.publish(&self.hello());
+        }
+        let film = self.film.borrow();
+        let (mut notes, left_out) = film.show.journal.unsent();
+        if left_out > 0 {
+            notes.push(json!({ "kind": "left_out", "count": left_out }).to_string());
+        }
+        let mut events = vec![picture::clock(&film)];
+        if self.looks.get().is_multiple_of(LOOKS_A_WORLD) {
+            events.push(picture::world(&film));
+        }
+        if self.looks.get().is_multiple_of(LOOKS_A_STATUS) {
+            events.extend(picture::statuses(&film.show));
+        }
+        events.push(self.flights(&film));
+        drop(film);
+        self.publish(&events, notes);
+    }
+
+    fn publish(&self, events: &[Value], notes: Vec<String>) {
+        let texts: Vec<String> = events.iter().map(Value::to_string).chain(notes).collect();
+        self.channel.publish(&Event::data(format!("[{}]", texts.join(","))).named("events"));
+    }
+
+    /// The messages that viewers do not know yet, and those that will not arrive.
+    fn flights(&self, film: &Film) -> Value {
+        let mut told = picture::flights(&film.show);
+        let now = film.show.world().now().as_secs_f64();
+        let all = told["flights"].take();
+        let all = all.as_array().map_or(&[][..], Vec::as_slice);
+        let flying = &mut *self.flying.borrow_mut();
+        let mut still = BTreeMap::new();
+        let mut new = Vec::new();
+        for flight in all {
+            let (Some(id), Some(arrives)) = (flight["id"].as_str(), flight["arrives"].as_f64()) else { continue };
+            if !flying.contains_key(id) {
+                if new.len() >= MAX_NEW_FLIGHTS {
+                    continue;
+                }
+                new.push(flight.clone());
+            }
+            still.insert(id.to_owned(), arrives);
+        }
+        let gone = flying.iter().filter(|(id, arrives)| **arrives > now && !still.contains_key(*id));
+        let gone: Vec<&String> = gone.map(|(id, _)| id).collect();
+        let told = json!({
+            "kind": "flights", "at": told["at"], "flights": new, "more": told["more"], "gone": gone, "new": true,
+        });
+        *flying = still;
+        told
+    }
+}

@@ -1,0 +1,243 @@
+// The page of a simulated herd: how one looks at a run, and what one does to it. main.js loads this file if the herd says
+// that it can be asked for more than IAMAT and WHATSAT.
+
+import { element, keyed, many, say, set, showWorldTime } from "./draw.js";
+import { Flights } from "./flights.js";
+import { Tools } from "./tools.js";
+
+const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 100, 300, 1000];
+const ADDRESS_EVERY = 1500; // ms; a browser refuses to change the address more often than it likes.
+
+const id = (name) => document.getElementById(name);
+
+export async function begin(page) {
+  showWorldTime();
+  const style = element("link", { rel: "stylesheet", href: "sim.css" });
+  const loaded = new Promise((done) => style.addEventListener("load", done));
+  document.head.append(style);
+  const text = await (await fetch("sim.html")).text();
+  await loaded;
+  place(text);
+  return new Simulation(page);
+}
+
+// Puts the sections of sim.html among those of the page.
+function place(text) {
+  const parsed = new DOMParser().parseFromString(text, "text/html");
+  document.body.classList.add("simulated");
+  for (const section of [...parsed.body.children]) {
+    const { before, after } = section.dataset;
+    const neighbor = document.querySelector(`main > section.${before ?? after}`);
+    if (before) neighbor.before(section);
+    else neighbor.after(section);
+  }
+  // A simulated server is not alone in its process, and has no log.
+  for (const section of ["health", "log"]) id(section).closest("section").hidden = true;
+  document.querySelector("main > section.herd > h2").textContent = "Herd";
+  const keys = { newest: "newest location", older: "older location", other: "other line", reply: "client" };
+  for (const [kind, text] of Object.entries(keys)) {
+    document.querySelector(".legend").append(element("span", { class: `key message ${kind}` }, text));
+  }
+}
+
+class Simulation {
+  constructor({ herd, world, chosen, redraw }) {
+    Object.assign(this, { herd, world, chosen, redraw });
+    this.flights = new Flights(herd, redraw);
+    this.tools = new Tools(this);
+    this.addressAt = 0;
+    this.listen();
+    if (location.hash.length > 1) this.load(location.hash);
+    addEventListener("hashchange", () => location.hash !== this.address && this.load(location.hash));
+  }
+
+  // Asks for something, a line. Resolves to whether it was done.
+  async ask(line) {
+    try {
+      const answer = await fetch("do", { method: "POST", body: line, headers: { "Content-Type": "text/plain" } });
+      const { error } = await answer.json();
+      say(id("told"), error ?? "");
+      return answer.ok;
+    } catch {
+      say(id("told"), "The simulation does not answer.");
+      return false;
+    }
+  }
+
+  async load(address) {
+    // Until the new run comes, the address bar stays as it is.
+    this.isLoading = true;
+    await this.ask(`load ${address}`);
+    this.isLoading = false;
+    this.redraw();
+  }
+
+  listen() {
+    const play = () => this.ask(this.model.clock.playing ? "pause" : "play");
+    id("play").addEventListener("click", play);
+    for (const name of ["event", "turn", "back"]) id(name).addEventListener("click", () => this.ask(name));
+    for (const speed of SPEEDS) id("speed").append(element("option", { value: speed }, `${speed}×`));
+    id("speed").addEventListener("change", () => this.ask(`speed ${id("speed").value}`));
+    id("rule").addEventListener("change", ({ target }) => this.ask(`rule ${target.value}`));
+    id("time").addEventListener("input", () => this.go(Number(id("time").value)));
+    id("copy").addEventListener("click", async () => {
+      await navigator.clipboard?.writeText(location.href);
+      say(id("told"), "The address is copied.");
+    });
+    id("settings").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const fields = [...new FormData(event.target)].map(([name, value]) => `${name}=${value}`);
+      const rule = document.querySelector("#rule input:checked")?.value ?? "newest";
+      this.chooseLesson(undefined);
+      this.load(`#${fields.join("&")}&rule=${rule}`);
+    });
+    document.addEventListener("keydown", (event) => {
+      const { tagName, type, role } = event.target;
+      const isTyping = tagName === "SELECT" || (tagName === "INPUT" && !["range", "radio"].includes(type));
+      // Space presses what has the focus.
+      const isPressing = event.key === " " && (["BUTTON", "SUMMARY", "INPUT"].includes(tagName) || role === "button");
+      if (isTyping || isPressing || event.ctrlKey || event.metaKey || event.altKey) return;
+      const keys = { " ": play, ".": () => this.ask("event"), ",": () => this.ask("back"), t: () => this.ask("turn") };
+      if (!keys[event.key]) return;
+      event.preventDefault();
+      keys[event.key]();
+    });
+  }
+
+  // Of many wishes to go somewhere, as a slider makes them, the last one counts.
+  async go(time) {
+    this.wanted = time;
+    if (this.isGoing) return;
+    this.isGoing = true;
+    while (this.wanted !== undefined) {
+      const to = this.wanted;
+      this.wanted = undefined;
+      await this.ask(`go ${to.toFixed(3)}`);
+    }
+    this.isGoing = false;
+  }
+
+  chooseLesson(lesson) {
+    this.lesson = lesson;
+    id("lesson").hidden = !lesson;
+    say(id("lesson"), lesson?.text ?? "");
+    for (const button of id("lessons").children) set(button, { "aria-pressed": button.textContent === lesson?.title });
+  }
+
+  // New events have come.
+  seen(model) {
+    if (model.run !== this.model?.run) this.begun(model);
+    this.model = model;
+    this.flights.seen(model);
+  }
+
+  // Another run, or another time of this one.
+  begun({ run }) {
+    if (!run) return;
+    keyed(id("lessons"), run.lessons, ({ title }) => title, (lesson) => {
+      const button = element("button", { type: "button", "aria-pressed": false }, lesson.title);
+      button.addEventListener("click", async () => {
+        this.chooseLesson(lesson);
+        await this.ask(`speed ${lesson.speed}`);
+        await this.load(`#${lesson.address}`);
+      });
+      return button;
+    });
+    const key = JSON.stringify(run.settings);
+    if (key === this.settings) return;
+    this.settings = key;
+    this.flights.open(undefined);
+    const { elements } = id("settings");
+    for (const [name, value] of Object.entries(run.settings)) if (elements[name]) elements[name].value = value;
+    this.tools.begun(run);
+  }
+
+  draw(model, chosen) {
+    const { clock, world } = model;
+    if (!clock || !world) return;
+    say(id("play"), clock.playing ? "Pause" : "Play");
+    say(id("now"), clock.travelling ? `${clock.at.toFixed(0)} s ...` : `${clock.at.toFixed(3)} s`);
+    set(id("now"), { class: clock.travelling ? "travelling" : null });
+    const isSlow = clock.playing && clock.real_speed < clock.speed * 0.8;
+    set(id("now"), { title: `event ${clock.events}, turn ${clock.turns}` });
+    if (document.activeElement !== id("speed")) id("speed").value = String(clock.speed);
+    set(id("speed"), { title: isSlow ? `this machine manages ${clock.real_speed.toFixed(1)}×` : null });
+    const slider = id("time");
+    const end = Math.max(1, clock.seen_until);
+    set(slider, { max: end.toFixed(3), "aria-valuetext": `${clock.at.toFixed(3)} s` });
+    if (this.wanted === undefined && !this.isGoing) slider.value = clock.at.toFixed(3);
+    keyed(id("ticks"), world.clicks.map(([at, text], number) => ({ at, text, number })), ({ number, at }) =>
+      `${number} ${at}`, () => element("i"), (tick, { at, text, number }) => {
+      tick.style.left = `${((at / end) * 100).toFixed(2)}%`;
+      set(tick, { title: `${at.toFixed(3)} s: ${text}`, class: number < world.done ? null : "later" });
+    });
+    for (const input of id("rule").querySelectorAll("input")) input.checked = input.value === world.rule;
+    drawCounters(model);
+    drawInvariants(world.invariants);
+    this.drawActs(world);
+    this.tools.draw(model, chosen);
+    this.flights.draw(model);
+    this.showAddress(clock, world);
+  }
+
+  drawActs({ clicks, done }) {
+    const acts = clicks.map(([at, text], number) => ({ at, text, number })).slice(-200);
+    keyed(id("acts"), acts, ({ number, at, text }) => `${number} ${at} ${text}`, ({ at, text }) => {
+      const button = element("button", { type: "button", class: "link", title: "Go there" }, text);
+      button.addEventListener("click", () => this.go(at));
+      return element("li", {}, element("span", { class: "time" }, `${at.toFixed(3)} s`), " ", button);
+    }, (item, { number }) => set(item, { class: number < done ? null : "later" }));
+    if (acts.length === 0) id("acts").append(element("li", { class: "quiet" }, "Nothing yet."));
+  }
+
+  showAddress({ playing }, { address }) {
+    if (this.isLoading || address === this.address) return;
+    const now = performance.now();
+    if (playing && now - this.addressAt < ADDRESS_EVERY) return;
+    this.addressAt = now;
+    this.address = address;
+    history.replaceState(null, "", address);
+  }
+
+  iamat(form) {
+    return this.tools.iamat(form);
+  }
+
+  whatsat(form) {
+    return this.tools.whatsat(form);
+  }
+}
+
+function drawCounters(model) {
+  const { told, bound, versions, older, stale, storms, storms_seen: seen, asked, replies } = model.world;
+  const between = [...model.messages.values()].filter(({ arrives, client }) => !client && arrives > model.flightsAt);
+  const rows = [
+    ["AT lines", `${told} of at most ${bound}`, told > bound],
+    ["Locations", `${versions} new, ${older} came older`],
+    ["Stale servers", stale === 0 ? "none" : String(stale), stale > 0],
+    ["Storms", storms > 0 ? `${storms} now` : seen > 0 ? `none now, ${seen} before` : "none", storms > 0],
+    ["On their way", many(between.length, "message")],
+    ["Commands", `${asked}, ${replies} replies`],
+  ];
+  keyed(id("counters"), rows, ([name]) => name, ([name]) => element("div", {}, element("dt", {}, name), element("dd")),
+    (row, [, value, isBad]) => {
+      say(row.lastChild, value);
+      set(row, { class: isBad ? "bad" : null });
+    });
+  const part = bound === 0 ? 0 : Math.min(100, Math.round((told / bound) * 100));
+  set(id("bound"), { "aria-valuenow": part, "aria-valuetext": `${told} of at most ${bound}`,
+    class: told > bound ? "over" : null });
+  id("bound").firstChild.style.width = `${part}%`;
+}
+
+const STATES = { holds: "holds", open: "not yet", broken: "broken" };
+
+function drawInvariants(invariants) {
+  keyed(id("invariants"), invariants, ({ name }) => name, ({ name }) =>
+    element("li", {}, element("b", {}, name), element("span"), element("small")), (item, { state, what }) => {
+    set(item, { "data-state": state });
+    const [, word, why] = item.children;
+    say(word, STATES[state]);
+    say(why, state === "holds" ? "" : what);
+  });
+}

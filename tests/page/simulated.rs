@@ -1,0 +1,349 @@
+//! The page of a simulated herd: over HTTP, and in a real browser, by roles and labels.
+
+use crate::chromium::Browser;
+use crate::http::{Events, get, request};
+use crate::util::wait_until;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// `herdsim --page`, at a port of its own.
+struct Page {
+    process: Child,
+    port: u16,
+}
+
+impl Page {
+    fn start() -> Page {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_herdsim"));
+        let mut process = command.args(["--page", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.strip_prefix("page: http://127.0.0.1:").and_then(|rest| rest.trim_end().strip_suffix('/'));
+        let port = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+        Page { process, port }
+    }
+
+    /// Asks for something: `None` if it is done, else why not.
+    fn ask(&self, line: &str) -> Option<String> {
+        let answer = request(self.port, "POST", "/do", &[], line);
+        let refused = answer.json()["error"].as_str().map(str::to_owned);
+        assert_eq!(answer.status, if refused.is_some() { 400 } else { 200 }, "{answer:?}");
+        refused
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_page_is_for_this_machine_and_says_what_is_wrong() {
+    let page = Page::start();
+    for path in ["/", "/main.js", "/sim.html", "/sim.css", "/sim.js", "/flights.js", "/tools.js", "/coast.txt"] {
+        let file = get(page.port, path);
+        assert_eq!(file.status, 200, "{path}");
+        assert!(file.head.contains("\r\nContent-Security-Policy: default-src 'none'; script-src 'self'"), "{path}");
+    }
+    let status = |method, path, headers: &[&str]| request(page.port, method, path, headers, "play").status;
+    assert_eq!(status("POST", "/do", &["Host: evil.example"]), 421);
+    assert_eq!(status("POST", "/do", &["Origin: http://evil.example"]), 403);
+    assert_eq!(status("GET", "/do", &[]), 405);
+    assert_eq!(page.ask("kill Nobody").as_deref(), Some("there is no server \"Nobody\""));
+    assert_eq!(
+        page.ask("load #servers=9&links=paper").as_deref(),
+        Some("the paper's herd has five servers, not 9: take other --links")
+    );
+    let too_long = request(page.port, "POST", "/do", &[], &"x".repeat(200_001));
+    assert_eq!(too_long.status, 413);
+}
+
+#[test]
+fn viewers_see_a_run_go_on_and_what_is_done_to_it() {
+    let page = Page::start();
+    let mut events = Events::open(page.port);
+    let herd = events.find("the herd", |event| event["kind"] == "herd");
+    assert_eq!((&herd["servers"][0]["name"], &herd["settings"]["delay"]), (&json!("Alford"), &json!(150)));
+    assert!(herd["commands"].as_array().unwrap().contains(&json!("kill")), "{herd}");
+    assert_eq!(page.ask("load #clients=0&every=0&at=4"), None);
+    events.find("it stands still there", |event| event["kind"] == "clock" && event["at"] == 4.0);
+    assert_eq!(page.ask("iamat kiwi Alford +1+1"), None);
+    assert_eq!(page.ask("speed 10"), None);
+    assert_eq!(page.ask("play"), None);
+    let heard = events.find("Hamilton hears it", |event| event["kind"] == "heard" && event["by"] == "Hamilton");
+    assert_eq!(
+        (&heard["client"], &heard["from"], &heard["verdict"]),
+        (&json!("kiwi"), &json!("Parker"), &json!("newer"))
+    );
+    assert_eq!(page.ask("kill Hamilton"), None);
+    let ended = |event: &Value| event["kind"] == "world" && event["hosts"][2]["state"] == "ended";
+    let world = events.find("Hamilton is dead", ended);
+    let address = world["address"].as_str().unwrap();
+    assert!(address.contains("&do=4:iamat,kiwi,Alford,+1+1;") && address.contains(":kill,Hamilton"), "{address}");
+}
+
+// ---- In Chromium.
+
+/// What a page shows: all but how it is looked at.
+const PICTURE: &str =
+    "return [...document.querySelectorAll('main > section:not(.run)')].map(section => section.outerHTML).join('\\n')";
+
+impl Browser {
+    fn open_run(&mut self, page: &Page, run: &str) {
+        self.open_at(page.port, &format!("#{run}"));
+        self.shows(run.split("at=").nth(1).and_then(|at| at.split('&').next()).expect("a time"));
+    }
+
+    /// Waits until the run stands still at this time.
+    fn shows(&self, at: &str) {
+        let text = format!("{:.3} s", at.parse::<f64>().unwrap());
+        wait_until(&format!("the run stands at {text}"), || {
+            self.text("#now") == text && self.text("#play") == "Play" && !self.text("#counters").is_empty()
+        });
+    }
+
+    /// A row of the counters.
+    fn counter(&self, name: &str) -> String {
+        let script = format!(
+            "const rows = [...document.querySelectorAll('#counters div')];
+             return rows.find(row => row.firstChild.textContent === {name:?})?.lastChild.textContent ?? ''"
+        );
+        self.run(&script).as_str().unwrap().to_owned()
+    }
+
+    fn choose(&self, form: &str, label: &str, option: &str) {
+        let option = self.element(&format!(
+            "//form[@aria-label='{form}']//label[starts-with(normalize-space(.),'{label}')]//option[.='{option}']"
+        ));
+        self.command(&format!("/element/{option}/click"), &json!({}));
+    }
+
+    /// The state of a link as it is drawn, and what was done to it.
+    fn link(&self, from_to: &str) -> String {
+        let script = format!("return document.querySelector('[data-link=\"{from_to}\"]').ariaLabel");
+        self.run(&script).as_str().unwrap().to_owned()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.text("#now").trim_end_matches(" s").parse().unwrap()
+    }
+}
+
+#[test]
+fn a_storm_that_is_begun_with_a_click_ends_within_a_second_of_the_switch_to_newest() {
+    let Some(mut browser) = Browser::start() else { return };
+    let page = Page::start();
+    browser.open_run(&page, "servers=3&links=ring&clients=0&rule=paper&delay=100&jitter=0&every=0&at=3");
+    browser.click("Play");
+    browser.fill("IAMAT", "Client", "kiwi");
+    browser.click("Send twice");
+    wait_until("a storm", || browser.counter("Storms") == "1 now");
+    wait_until("too many lines", || browser.run("return document.querySelector('#bound').className") == json!("over"));
+    assert!(browser.text("#invariants li[data-state=broken]").starts_with("never backwards"));
+    let newest = browser.element("//fieldset//label[normalize-space(.)='newest']/input");
+    browser.command(&format!("/element/{newest}/click"), &json!({}));
+    // One look at both, so that nothing comes between them.
+    let look = "const rows = [...document.querySelectorAll('#counters div')].map(row => row.lastChild.textContent);
+                return [rows.includes('none now, 1 before'), parseFloat(document.querySelector('#now').textContent)]";
+    let mut over = 0.0;
+    wait_until("no storm", || {
+        let seen = browser.run(look);
+        over = seen[1].as_f64().unwrap();
+        seen[0] == true
+    });
+    let switched = browser.run("return [...document.querySelectorAll('#acts li')].at(-1).textContent");
+    let switched: f64 = switched.as_str().unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(over - switched < 1.0, "the rule was switched at {switched} s, and the storm was over at {over} s");
+    wait_until("all know the same", || browser.counter("Stale servers") == "none");
+    let told = browser.counter("AT lines");
+    let then = browser.seconds();
+    wait_until("a second goes by", || browser.seconds() > then + 1.0);
+    assert_eq!(browser.counter("AT lines"), told, "nothing is said any more");
+    browser.is_clean();
+}
+
+#[test]
+fn back_in_time_the_page_shows_the_same_to_the_byte() {
+    let Some(mut browser) = Browser::start() else { return };
+    let page = Page::start();
+    let run = "seed=9&clients=8&every=2&at=6.25&do=3:cut,Alford,Powell;4:whatsat,kiwi,Bolden,10,5;5:kill,Parker";
+    browser.open_run(&page, run);
+    browser.run("[...document.querySelectorAll('#flying button')][0].click()");
+    wait_until("a message is open", || !browser.text("#message pre").is_empty());
+    let look = || {
+        // The pointer is where it changes nothing.
+        browser.run("document.activeElement.blur(); scrollTo(0, 0)");
+        let pictures = ["herd", "world", "numbers"].map(|name| browser.picture(&format!("//section[@class='{name}']")));
+        (browser.run(PICTURE).as_str().unwrap().to_owned(), pictures)
+    };
+    let before = look();
+    assert!(before.0.contains("d=\"M") && before.0.len() > 20_000, "{}", before.0.len());
+    browser.click("Play");
+    wait_until("it goes on", || browser.seconds() > 7.0);
+    browser.click("Pause");
+    wait_until("it stands still", || browser.text("#play") == "Play");
+    assert_ne!(look().0, before.0);
+    browser.run(
+        "const time = document.querySelector('[type=range][aria-label=Time]'); time.value = 6.25;
+                 time.dispatchEvent(new Event('input'))",
+    );
+    browser.shows("6.25");
+    let after = look();
+    for (one, other) in before.0.lines().zip(after.0.lines()) {
+        assert_eq!(one, other);
+    }
+    assert!(before == after, "the pictures differ");
+    // Another process, another browser: the address is the run.
+    let address = browser.run("return location.hash").as_str().unwrap().to_owned();
+    let (other, Some(mut second)) = (Page::start(), Browser::start()) else { return };
+    second.open_run(&other, address.trim_start_matches('#'));
+    second.run("[...document.querySelectorAll('#flying button')][0].click()");
+    wait_until("a message is open there", || !second.text("#message pre").is_empty());
+    second.run("document.activeElement.blur()");
+    assert_eq!(second.run(PICTURE).as_str().unwrap(), before.0);
+    browser.is_clean();
+    second.is_clean();
+}
+
+#[test]
+fn everything_can_be_done_by_role_and_label() {
+    let Some(mut browser) = Browser::start() else { return };
+    let page = Page::start();
+    browser.size(1400, false);
+    browser.open_run(&page, "seed=2&clients=3&every=3&at=5.5");
+    browser.choose("Server tools", "Server", "Parker");
+    for (tool, state) in
+        [("Kill", "down"), ("Restart", "up"), ("Freeze", "frozen"), ("Thaw", "up"), ("Power off", "down")]
+    {
+        browser.click(tool);
+        wait_until(tool, || browser.state("Parker") == state);
+    }
+    browser.click("Restart");
+    browser.click("Move clock");
+    let label = "return document.querySelector('[data-server=Parker]').ariaLabel";
+    wait_until("its clock", || browser.run(label).as_str().unwrap().contains("its clock is 3600 s ahead"));
+    browser.choose("Link tools", "From", "Bolden");
+    browser.choose("Link tools", "To", "Powell");
+    for (tool, fault) in [("Cut", ", cut"), ("Mend", ""), ("Slow", ", slow"), ("Lossy", ", lossy")] {
+        browser.click(tool);
+        wait_until(tool, || {
+            let link = browser.link("Powell Bolden");
+            link.contains(fault) && (!fault.is_empty() || !link.contains(", cut"))
+        });
+    }
+    browser.click("Cut one way");
+    wait_until("one way", || browser.link("Bolden Powell").contains(", cut"));
+    assert!(browser.link("Powell Bolden").contains(", lossy"), "{}", browser.link("Powell Bolden"));
+    browser.click("Heal everything");
+    wait_until("all is well", || !browser.link("Bolden Powell").contains(", cut"));
+    browser.fill("Split tools", "Servers on one side", "Alford, Powell");
+    browser.click("Split off");
+    wait_until("the split", || browser.link("Parker Alford").contains(", cut"));
+    assert!(!browser.link("Alford Powell").contains(", cut"));
+    browser.click("Heal everything");
+
+    browser.choose("IAMAT", "Server", "Bolden");
+    browser.fill("IAMAT", "Client", "guest");
+    browser.fill("IAMAT", "Location", "+48.858370+2.294481");
+    browser.click("Send IAMAT");
+    browser.click("Move on its own");
+    wait_until("it moves", || browser.text("#wander") == "Stay there");
+    browser.fill("WHATSAT", "Client", "kiwi");
+    browser.click("Send WHATSAT");
+    browser.click("Play");
+    wait_until("the places", || browser.text("#answer-of").contains("of kiwi"));
+    wait_until("the guest", || browser.text("#commands").contains("guest"));
+    browser.click("Pause");
+    wait_until("it stands still", || browser.text("#play") == "Play");
+    let events = || browser.run("return document.querySelector('#now').title").as_str().unwrap().to_owned();
+    let before = events();
+    browser.click("One event");
+    wait_until("one event", || events() != before);
+    browser.click("Event back");
+    wait_until("back", || events() == before);
+    browser.click("One turn");
+    wait_until("one turn", || events() != before);
+    let before = events();
+    browser.press(".");
+    wait_until("one event by key", || events() != before);
+    browser.run("document.activeElement.blur()");
+    browser.press(" ");
+    wait_until("it plays by key", || browser.text("#play") == "Pause");
+    browser.press(" ");
+    wait_until("it stands by key", || browser.text("#play") == "Play");
+    browser.is_clean();
+}
+
+#[test]
+fn a_message_is_opened_and_a_split_is_drawn() {
+    let Some(mut browser) = Browser::start() else { return };
+    let page = Page::start();
+    browser.size(1400, false);
+    let run = "clients=0&every=0&jitter=0&delay=300&at=6.1&do=5:iamat,kiwi,Alford,+1+1";
+    browser.open_run(&page, run);
+    let button = browser
+        .element("//ul[@aria-labelledby='flying-title']//button[starts-with(.,'AT kiwi from Alford to Parker')]");
+    browser.command(&format!("/element/{button}/click"), &json!({}));
+    wait_until("its bytes", || browser.text("#message pre").starts_with("AT Alford +"));
+    assert!(browser.text("#message li").contains("Parker will decide at "), "{}", browser.text("#message"));
+    browser.run(
+        "const time = document.querySelector('[type=range]'); time.max = 7; time.value = 7;
+                 time.dispatchEvent(new Event('input'))",
+    );
+    browser.shows("7");
+    wait_until("the decision", || browser.text("#message li").contains("newer: taken"));
+
+    browser.click("Draw a split");
+    let place = |server: &str| {
+        let script = format!(
+            "const box = document.querySelector('[data-server={server}]').getBoundingClientRect();
+             return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)]"
+        );
+        let place = browser.run(&script);
+        (place[0].as_i64().unwrap(), place[1].as_i64().unwrap())
+    };
+    browser.run("document.querySelector('#herd').scrollIntoView({ block: 'center' })");
+    let (parker, hamilton) = (place("Parker"), place("Hamilton"));
+    let (middle, down) = ((parker.0 + hamilton.0) / 2, parker.1 + 60);
+    let to = |x: i64, y: i64| json!({ "type": "pointerMove", "duration": 0, "x": x, "y": y });
+    let actions = json!([
+        to(middle, down),
+        { "type": "pointerDown", "button": 0 },
+        to(middle + 15, down - 60),
+        to(middle + 30, down - 120),
+        { "type": "pointerUp", "button": 0 },
+    ]);
+    browser.command("/actions", &json!({ "actions": [{ "type": "pointer", "id": "mouse", "actions": actions }] }));
+    wait_until("the split", || browser.text("#acts").contains("split "));
+    wait_until("it crosses the link", || browser.link("Parker Hamilton").contains(", cut"));
+    browser.is_clean();
+}
+
+#[test]
+fn the_simulated_page_is_readable_on_a_telephone_by_keyboard_and_by_axe() {
+    let Some(mut browser) = Browser::start() else { return };
+    let page = Page::start();
+    browser.open_run(
+        &page,
+        "seed=2&clients=6&every=3&rule=paper&at=6&do=3:cut,Alford,Powell;4:kill,Parker;5:freeze,Bolden",
+    );
+    for (width, is_dark) in [(1400, false), (1400, true), (400, false), (400, true)] {
+        browser.size(width, is_dark);
+        let wide = browser.run("return document.documentElement.scrollWidth - innerWidth");
+        assert!(wide.as_i64() <= Some(0), "{width}: it scrolls sideways by {wide}");
+        if let Some(found) = browser.axe() {
+            assert_eq!(found, json!([]), "{width}, dark: {is_dark}");
+        }
+    }
+    browser.run("document.querySelector('[data-link=\"Parker Hamilton\"]').focus()");
+    browser.press("\u{e007}");
+    let chosen = "return document.querySelector('#link-tools select[name=to]').value";
+    wait_until("the link is chosen", || browser.run(chosen) == json!("Hamilton"));
+    browser.run("document.querySelector('[data-server=Bolden]').focus()");
+    browser.press(" ");
+    wait_until("the server is chosen", || browser.text("#server").starts_with("Bolden: frozen"));
+    browser.is_clean();
+}
