@@ -42,6 +42,7 @@ pub mod locations;
 pub mod log_file;
 pub mod message;
 pub mod newcomers;
+mod next_turn;
 pub mod page;
 pub mod places;
 pub mod protocol;

@@ -28,6 +28,7 @@ mod wire;
 use crate::config::LinkTarget;
 use crate::locations::{Change, ClientId, Forgotten, NeighborId, Stamp};
 use crate::log_file::Traffic;
+use crate::next_turn::NextTurn;
 use crate::server::Server;
 use catching_up::CatchingUp;
 use pending::{Look, Pending};
@@ -108,7 +109,7 @@ pub struct Link {
     /// The neighbor has still to be told what the herd has forgotten.
     owes_horizon: Cell<bool>,
     /// Goes on looking at clients in a later turn.
-    rest: RefCell<Option<DelayedCall>>,
+    rest: NextTurn,
     /// Gives the connection up if the neighbor, which has said PING, stays silent.
     silence: RefCell<Option<DelayedCall>>,
 }
@@ -152,7 +153,7 @@ impl Link {
             pending: RefCell::new(Pending::nothing(id)),
             catching_up: CatchingUp::default(),
             owes_horizon: Cell::new(false),
-            rest: RefCell::default(),
+            rest: NextTurn::default(),
             silence: RefCell::default(),
         })
     }
@@ -317,7 +318,7 @@ impl Link {
     /// has looked at many clients before that, it goes on in a later turn.
     fn write_on(&self) {
         // One callback may bring many changes, each of which comes here: they wait for that turn, too.
-        if self.rest.borrow().as_ref().is_some_and(DelayedCall::active) {
+        if self.rest.is_asked() {
             return;
         }
         let Some(server) = self.server.upgrade() else { return };
@@ -357,13 +358,13 @@ impl Link {
     /// Goes on with [`write_on`](Link::write_on) in a later turn.
     fn go_on_later(&self, server: &Server) {
         let this = self.this.clone();
-        self.rest.replace(Some(server.reactor().call_later(Duration::ZERO, move || {
+        self.rest.ask(server.reactor(), move || {
             let Some(link) = this.upgrade() else { return };
             link.write_on();
             if let Some(server) = link.server.upgrade() {
                 server.watch().done();
             }
-        })));
+        });
     }
 
     /// The link is down: what is pending is told when it comes up again, with everything else.
@@ -371,7 +372,8 @@ impl Link {
         *self.pending.borrow_mut() = Pending::nothing(self.id);
         self.catching_up.forget();
         self.owes_horizon.set(false);
-        for call in [self.rest.take(), self.silence.take()].into_iter().flatten() {
+        self.rest.cancel();
+        if let Some(call) = self.silence.take() {
             call.cancel();
         }
     }

@@ -76,6 +76,9 @@ pub struct Known {
     pub heard: Stamp,
     /// The neighbor that sent it.
     from: Source,
+    /// How much later than this version another one was heard that it has beaten, in milliseconds: see
+    /// `forgetting.rs`. Zero if there is none.
+    has_beaten_later: u32,
     /// The number of its last change.
     change: u64,
     /// The hash of its line, or zero if it has none yet.
@@ -254,7 +257,10 @@ impl Locations {
                 known.line.extend_from_slice(line);
                 known.line.shrink_to(RESERVED_LINE.max(line.len()));
                 known.time = time;
-                known.heard = heard;
+                let last_beaten = std::mem::replace(&mut known.heard, heard);
+                if last_beaten > heard || known.has_beaten_later > 0 {
+                    known.note_replaced(last_beaten);
+                }
                 self.digests.take_out(std::mem::take(&mut known.hash));
                 let before = Before { change: known.change, from: known.from(), next: None };
                 known.from = from.into();
@@ -282,7 +288,8 @@ impl Locations {
         let (client, line) = (client.into(), line.to_vec());
         let (change, before) = (self.changes, self.last);
         let from = from.into();
-        let known = Known { client, line, time, heard, from, change, hash: 0, before, after: NOBODY };
+        let (has_beaten_later, after) = (0, NOBODY);
+        let known = Known { client, line, time, heard, from, has_beaten_later, change, hash: 0, before, after };
         let Some(number) = self.known.insert(known) else { return Verdict::NoRoom };
         self.bytes += size;
         self.changes += 1;

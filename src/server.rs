@@ -37,7 +37,9 @@ use crate::locations::{Change, Locations, NeighborId, Order, Stamp, Verdict, Ver
 use crate::message::At;
 use crate::places::Places;
 use crate::watch::{HeardFrom, Watch};
+use comparing::Comparing;
 use forgetting::Forgetting;
+
 use pacing::Pacing;
 use reactor::{Deferred, Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -84,10 +86,11 @@ pub struct Server {
     limits: Cell<Limits>,
     /// The names of all servers of the herd.
     herd: BTreeSet<Box<[u8]>>,
-    locations: RefCell<Locations>,
+    locations: Rc<RefCell<Locations>>,
     forgetting: Forgetting,
     links: OnceCell<Vec<Rc<Link>>>,
     pacing: Rc<Pacing>,
+    comparing: Rc<Comparing>,
     places: RefCell<Rc<dyn Places>>,
     /// The last reading of the clock.
     clock: Cell<Option<(SystemTime, Time)>>,
@@ -166,6 +169,7 @@ impl Server {
         let doors = own.places_to_listen().map(|(door, place)| (door, place.clone())).collect();
         let identity = Identity::read(reactor, config, name)?;
         let counters = Rc::<Counters>::default();
+        let locations = Rc::new(RefCell::new(Locations::with_order(config.limits.memory, order)));
         let server = Rc::new(Server {
             name: name.to_owned(),
             reactor: reactor.clone(),
@@ -173,7 +177,8 @@ impl Server {
             identity: RefCell::new(Rc::new(identity)),
             limits: Cell::new(config.limits),
             herd: config.servers.keys().map(|name| name.as_bytes().into()).collect(),
-            locations: RefCell::new(Locations::with_order(config.limits.memory, order)),
+            comparing: Comparing::new(reactor, locations.clone()),
+            locations,
             forgetting: Forgetting::default(),
             links: OnceCell::new(),
             pacing: Pacing::new(reactor),
@@ -210,6 +215,7 @@ impl Server {
         let ended = self.clone();
         self.reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {
             ended.pacing.stop();
+            ended.comparing.stop();
             let Owed { clients, commands, bytes } = ended.owed.take();
             if clients > 0 {
                 let what = format!("replies to {commands} commands, and {bytes} bytes of earlier replies");
@@ -301,6 +307,11 @@ impl Server {
     /// What it knows.
     pub fn locations(&self) -> &RefCell<Locations> {
         &self.locations
+    }
+
+    /// How its table stands beside a neighbor's.
+    pub(crate) fn comparing(&self) -> &Comparing {
+        &self.comparing
     }
 
     /// The connections that peers have made to it.

@@ -24,6 +24,7 @@ Options
   --socket N      with --wire: only connection N
   --host NAME     with --loop: the loop of this host; with --wire: only the hosts named
   --events A..B   with --wire, in a world: only what these events tell, by their numbers
+  --only TEXT     with --wire: of the bytes, only those with this text in them
   --arrows        with --wire: only what went over the network, without callbacks
   --at N          with --waits: after N events; without it, at the end
   --svg           as a picture
@@ -49,6 +50,7 @@ pub(crate) struct Command {
     pub(crate) at: Option<usize>,
     pub(crate) events: Option<(u64, u64)>,
     pub(crate) arrows: bool,
+    pub(crate) only: Option<String>,
     pub(crate) source: Option<PathBuf>,
     pub(crate) output: Option<PathBuf>,
 }
@@ -86,6 +88,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         at: None,
         events: None,
         arrows: false,
+        only: None,
         source: None,
         output: None,
     };
@@ -106,6 +109,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "--host" => command.hosts.push(value()?.to_string_lossy().into_owned()),
             "--events" => command.events = Some(range(&value()?)?),
             "--arrows" => command.arrows = true,
+            "--only" => command.only = Some(value()?.to_string_lossy().into_owned()),
             "--at" => command.at = Some(number(&value()?)? as usize),
             "--path" => command.path = true,
             "--deferred" => command.deferred = Some(number(&value()?)?),

@@ -130,6 +130,7 @@ fn wire(command: &Command, model: &Model) -> Result<String, String> {
             Wire::of_socket(model, socket)
         }
     };
+    let wire = command.only.iter().fold(wire, |wire, text| wire.only_with(text));
     let wire = if command.arrows { wire.only_arrows() } else { wire };
     Ok(in_form(command, || wire.to_text(), || wire.to_svg()))
 }

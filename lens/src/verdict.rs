@@ -319,7 +319,7 @@ fn deferreds(model: &Model) -> Vec<Finding> {
     for chain in chains.chains.values() {
         let at = chain.log.first().map_or(0, |event| event.at);
         // The far end of all the waiting is told, with what waits for it.
-        if chains.is_unfired(chain) && chain.waits_for.is_none() && chain.what != "list" {
+        if chains.is_unfired(chain) && chain.waits_for.is_none() && !chain.is_list() {
             let details = waiters(model, chain);
             let why = match (chain.is_lost, model.has_ended(&chain.host)) {
                 (true, _) => "can never fire: its last Firer was dropped",

@@ -1,32 +1,22 @@
 //! The verdict finds what is wrong, whom it hit, and nothing where nothing is wrong.
 
+mod util;
+
 use lens::verdict::{About, Finding, Verdict};
-use lens::{Model, Trace};
 use reactor::deferred::{self, Others, gather_results};
 use reactor::testing::collect_unhandled;
-use reactor::trace::{Event, Trace as Stream};
 use reactor::{Deferred, Failure, Protocol, Reactor, Settings, Transport};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::Write;
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use util::{Lines, model};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// The lines of a trace.
-#[derive(Clone, Default)]
-struct Lines(Rc<RefCell<String>>);
-
-impl Lines {
-    fn stream(&self) -> Stream {
-        let lines = self.clone();
-        Stream::new(move |event: &Event<'_>| lines.0.borrow_mut().push_str(&(event.to_json() + "\n"))).show_values()
-    }
-
-    fn verdict(&self) -> Verdict {
-        Verdict::new(&Model::new(Trace::read(self.0.borrow().as_bytes()).unwrap()))
-    }
+fn verdict(lines: &Lines) -> Verdict {
+    Verdict::new(&lines.model())
 }
 
 fn reactor(lines: &Lines) -> Reactor {
@@ -79,11 +69,11 @@ fn a_block_of_50_ms_is_found_with_its_line_and_its_victims() {
     });
     let timer_line = line!() + 1;
     reactor.call_later(10 * MS, move || rings.set(true));
-    while !victim.get() || !lines.0.borrow().contains(r#""bytes":"hello""#) {
+    while !victim.get() || !lines.has(r#""bytes":"hello""#) {
         reactor.iterate(100 * MS).unwrap();
     }
     drop((port, reactor));
-    let verdict = lines.verdict();
+    let verdict = verdict(&lines);
     let finding = only(&verdict, About::Held);
     let error = Duration::from_nanos(finding.took).abs_diff(held.get());
     assert!(error < 2 * MS, "{error:?}: {}", verdict.to_text());
@@ -107,7 +97,7 @@ fn what_never_fires_is_told_with_what_waits_for_it() {
         let both = gather_results([page, Deferred::<u32>::new().0], Others::LeaveRunning);
         std::mem::forget((both, firer));
     });
-    let verdict = lines.verdict();
+    let verdict = verdict(&lines);
     let never: Vec<_> = verdict.findings.iter().filter(|finding| finding.about == About::NeverFired).collect();
     assert_eq!(never.len(), 2, "{}", verdict.to_text());
     assert!(never[0].sentence.contains("never fired before the end"), "{}", verdict.to_text());
@@ -132,7 +122,7 @@ fn a_second_firing_and_a_failure_that_nobody_handled_have_their_places() {
         });
         assert_eq!(unhandled.len(), 1);
     });
-    let verdict = lines.verdict();
+    let verdict = verdict(&lines);
     let twice = &only(&verdict, About::FiredTwice).sentence;
     assert!(twice.contains(&format!(":{second}")) && twice.contains(&format!(":{first}")), "{twice}");
     let unhandled = only(&verdict, About::Unhandled);
@@ -154,7 +144,7 @@ fn a_connection_that_is_open_at_the_end_is_told_and_a_clean_one_is_not() {
         reactor.iterate(100 * MS).unwrap();
     }
     drop((port, reactor));
-    let verdict = lines.verdict();
+    let verdict = verdict(&lines);
     let leaked = &only(&verdict, About::Leaked).sentence;
     assert!(leaked.contains(&left.local_addr().unwrap().to_string()), "{leaked}");
     assert_eq!(verdict.findings.len(), 1, "{}", verdict.to_text());
@@ -163,7 +153,7 @@ fn a_connection_that_is_open_at_the_end_is_told_and_a_clean_one_is_not() {
 /// A trace of a few lines, for what a test cannot bring about at will.
 fn written(lines: &[String]) -> Verdict {
     let text: Vec<String> = lines.iter().enumerate().map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
-    Verdict::new(&Model::new(Trace::read(text.concat().as_bytes()).unwrap()))
+    Verdict::new(&model(&text.concat()))
 }
 
 #[test]
@@ -195,7 +185,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
         firer.callback(1).unwrap();
         assert_eq!(chain.result(), Some(2));
     });
-    let verdict = lines.verdict();
+    let verdict = verdict(&lines);
     assert!(verdict.is_clean(), "{}", verdict.to_text());
     assert!(verdict.to_text().contains("Nothing is wrong"), "{}", verdict.to_text());
 }
@@ -207,6 +197,6 @@ fn a_verdict_fits_in_80_columns() {
         let (answer, firer) = Deferred::<u32>::new();
         std::mem::forget((answer.add_callback(|n| Ok(n + 1)), firer));
     });
-    let text = lines.verdict().to_text();
+    let text = verdict(&lines).to_text();
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }

@@ -1,36 +1,24 @@
 //! The views: what each must show, in each of its forms.
 
+#[expect(dead_code, reason = "other tests look into the lines")]
+mod util;
+
+use lens::Model;
 use lens::views::ladder::Ladders;
 use lens::views::loop_view::LoopView;
 use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
 use lens::views::waits::Waits;
 use lens::views::wire::{What, Wire};
-use lens::{Model, Trace};
 use reactor::sim::World;
-use reactor::trace::{Event, Trace as Stream};
 use reactor::{Protocol, Reactor, Settings, Transport};
 use std::cell::RefCell;
 use std::fs;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use util::{Lines, model};
 
 const MS: Duration = Duration::from_millis(1);
-
-/// The lines of a trace.
-#[derive(Clone, Default)]
-struct Lines(Rc<RefCell<String>>);
-
-impl Lines {
-    fn stream(&self) -> Stream {
-        let lines = self.clone();
-        Stream::new(move |event: &Event<'_>| lines.0.borrow_mut().push_str(&(event.to_json() + "\n"))).show_values()
-    }
-
-    fn model(&self) -> Model {
-        Model::new(Trace::read(self.0.borrow().as_bytes()).unwrap())
-    }
-}
 
 /// A real loop in which a delayed call holds the others for 50 ms.
 fn blocked() -> Model {
@@ -127,7 +115,7 @@ fn many_turns_share_columns() {
     };
     let text: String =
         (1..=1000).map(|number| turn(number, "turn", 2 * number) + &turn(number, "turn_end", 2 * number + 1)).collect();
-    let view = LoopView::new(&Model::new(Trace::read(text.as_bytes()).unwrap()), "", None);
+    let view = LoopView::new(&model(&text), "", None);
     assert!(view.columns.len() <= 60, "{}", view.columns.len());
     assert_eq!((view.columns[0].first, view.columns.last().unwrap().last), (1, 1000));
     fits(&view.to_text());
@@ -142,8 +130,10 @@ fn the_wire_shows_where_the_network_cut_the_bytes() {
         wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: false, .. })).collect();
     let pieces: Vec<_> = there.iter().filter(|row| row.label.contains("4000")).collect();
     assert!(pieces.len() >= 3, "4000 bytes in segments of 1460: {:?}", wire.rows);
-    assert!(pieces[0].label.contains("0..1460 first 1460 of 4000"), "{}", pieces[0].label);
-    assert!(pieces.last().unwrap().label.contains("..4000 last"), "{}", pieces.last().unwrap().label);
+    assert_eq!(pieces[0].range, Some((0, 1460)));
+    assert!(pieces[0].label.starts_with("first 1460 of 4000"), "{}", pieces[0].label);
+    assert_eq!(pieces.last().unwrap().range.map(|(_, to)| to), Some(4000));
+    assert!(pieces.last().unwrap().label.contains("last"), "{}", pieces.last().unwrap().label);
     assert!(wire.rows.iter().any(|row| matches!(row.what, What::Callback(0)) && row.label == "Echo.data_received"));
     fits(&wire.to_text());
     assert!(wire.to_svg().contains("<title>"), "how long an arrow was under way");
@@ -233,7 +223,7 @@ fn long() -> Model {
         };
         text.push_str(&format!("{{\"seq\":{seq},\"ns\":{ns},\"turn\":{turn},\"phase\":\"events\",{kind}}}\n"));
     }
-    Model::new(Trace::read(text.as_bytes()).unwrap())
+    model(&text)
 }
 
 #[test]

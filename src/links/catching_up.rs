@@ -13,6 +13,7 @@ use super::Link;
 use super::comparison::Comparison;
 use super::pending::Lacks;
 use crate::digest::{CHILDREN, Node, parse_sum};
+use crate::next_turn::NextTurn;
 use crate::server::Server;
 use reactor::{DelayedCall, Transport};
 use std::cell::RefCell;
@@ -33,7 +34,7 @@ pub(super) struct CatchingUp {
     /// Answers that wait until our own table has its hashes. There are no more of them than questions.
     answers: RefCell<VecDeque<[u64; CHILDREN]>>,
     /// Goes on in a later turn.
-    later: RefCell<Option<DelayedCall>>,
+    later: NextTurn,
     /// Gives up waiting.
     unanswered: RefCell<Option<DelayedCall>>,
 }
@@ -42,7 +43,8 @@ impl CatchingUp {
     pub(super) fn forget(&self) {
         self.comparison.take();
         self.answers.take();
-        for call in [self.later.take(), self.unanswered.take()].into_iter().flatten() {
+        self.later.cancel();
+        if let Some(call) = self.unanswered.take() {
             call.cancel();
         }
     }
@@ -111,13 +113,13 @@ impl Link {
 
     /// Goes on as far as it can without a long callback.
     fn compare(&self, server: &Server, transport: &Transport) {
-        if self.catching_up.later.borrow().as_ref().is_some_and(DelayedCall::active) {
+        if self.catching_up.later.is_asked() {
             return; // Answers that came since wait for that.
         }
         let asked = self.catching_up.comparison.borrow().as_ref().and_then(Comparison::next_asked);
         let Some(mut node) = asked else { return };
         loop {
-            let Some(ours) = server.sums(node) else { return self.compare_later(server) };
+            let Some(ours) = server.comparing().sums(node) else { return self.compare_later(server) };
             let Some(theirs) = self.catching_up.answers.borrow_mut().pop_front() else { return };
             let clients = server.locations().borrow().len();
             let mut comparison = self.catching_up.comparison.borrow_mut();
@@ -139,13 +141,12 @@ impl Link {
 
     fn compare_later(&self, server: &Server) {
         let this = self.this.clone();
-        let later = server.reactor().call_later(Duration::ZERO, move || {
+        self.catching_up.later.ask(server.reactor(), move || {
             let Some(link) = this.upgrade() else { return };
             if let Some((server, transport)) = link.server.upgrade().zip(link.transport()) {
                 link.compare(&server, &transport);
             }
         });
-        self.catching_up.later.replace(Some(later));
     }
 
     fn tell_what_differs(&self, lacks: Lacks) {

@@ -5,6 +5,11 @@
 //! nearly full moves its horizon on, past its oldest sixteenth, and the server tells its neighbors
 //! ([`crate::server`]).
 //!
+//! Versions are ordered by the client's time, but forgotten by the time at which a server heard them. So a version may
+//! have beaten another one that was heard later. When the winner is forgotten, a server that had forgotten it before,
+//! or has never heard of it, may still hold the loser. So the winner remembers how long the loser is to be known. If it
+//! is forgotten before that, the server asks its neighbors what they have.
+//!
 //! Nothing is sorted by age. A *sweep* passes all entries, some at a time, and removes the old ones. A list in the
 //! order of age would cost every IAMAT a move in it, and every entry eight bytes.
 //!
@@ -105,6 +110,12 @@ impl Locations {
         }
     }
 
+    /// A known version has beaten another one, which was heard at this moment.
+    pub(crate) fn note_beaten(&mut self, client: ClientId, heard: Stamp) {
+        let known = self.known.at_mut(client.0);
+        known.has_beaten_later = known.has_beaten_later.max(known.heard.milliseconds_until(heard));
+    }
+
     fn remove(&mut self, number: u32) -> Option<Forgotten> {
         let known = self.known.remove(number)?;
         self.index.remove(self.index.hash(&known.client), number);
@@ -121,5 +132,19 @@ impl Locations {
         }
         let before = Before { change: known.change, from: known.from(), next: self.place(known.after) };
         Some(Forgotten { client: ClientId(number), known, before })
+    }
+}
+
+impl Known {
+    /// It has replaced a version that was heard at this moment.
+    #[cold]
+    pub(super) fn note_replaced(&mut self, heard: Stamp) {
+        let last_beaten = heard.later_by_milliseconds(self.has_beaten_later);
+        self.has_beaten_later = self.heard.milliseconds_until(last_beaten);
+    }
+
+    /// Whether it has beaten a version that was heard at this moment or later.
+    pub(crate) fn has_beaten_since(&self, horizon: Stamp) -> bool {
+        self.has_beaten_later > 0 && self.heard.later_by_milliseconds(self.has_beaten_later) >= horizon
     }
 }

@@ -26,6 +26,17 @@ impl Stamp {
         Stamp(self.0.saturating_sub(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
     }
 
+    /// How many milliseconds later another moment is, rounded up. Zero if it is not later.
+    pub(crate) fn milliseconds_until(self, later: Stamp) -> u32 {
+        let nanoseconds = later.0.saturating_sub(self.0).max(0) as u64;
+        u32::try_from(nanoseconds.div_ceil(1_000_000)).unwrap_or(u32::MAX)
+    }
+
+    /// The moment that is this many milliseconds later.
+    pub(crate) fn later_by_milliseconds(self, milliseconds: u32) -> Stamp {
+        Stamp(self.0.saturating_add(i64::from(milliseconds) * 1_000_000))
+    }
+
     /// The next moment.
     pub fn next(self) -> Stamp {
         Stamp(self.0.saturating_add(1))

@@ -13,14 +13,15 @@ impl HerdProtocol {
     pub(super) fn digest(&self, transport: &LineTransport, node: Node) -> Result<(), Refusal> {
         self.neighbor()?.ok_or(Refusal::NotFromANeighbor)?;
         let Some(replies) = &self.replies else { return Ok(()) };
-        if let Some(sums) = self.server.sums(node) {
+        if let Some(sums) = self.server.comparing().sums(node) {
             self.reply(&answer(node, &sums));
             return Ok(());
         }
         // The neighbor would take us for a server that knows no DIGEST if it heard nothing.
         transport.write(PING_LINE);
         let (ticket, filled) = (replies.reserve(), replies.clone());
-        let sent = self.server.sums_later(node).add_callback(move |sums| filled.fill(ticket, answer(node, &sums)));
+        let sent =
+            self.server.comparing().sums_later(node).add_callback(move |sums| filled.fill(ticket, answer(node, &sums)));
         replies.attach(ticket, sent);
         Ok(())
     }

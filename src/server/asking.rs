@@ -1,6 +1,6 @@
 //! A WHATSAT: the Places service is asked, and what it says becomes the reply.
 //!
-//! Next: `pacing.rs`, how many WHATSATs are answered in one turn.
+//! Next: `../next_turn.rs`, work that goes on in the next turn of the loop.
 
 use super::Server;
 use crate::address_group::AddressGroup;

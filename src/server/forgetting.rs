@@ -27,7 +27,7 @@ use reactor::DelayedCall;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Maximum number of entries that a sweep looks at before others have their turn: a millisecond's work.
 const MAX_SWEPT: usize = 1024;
@@ -45,6 +45,10 @@ const SWEPT_FOR_NEWS: usize = 32;
 /// Maximum number of times that room is made for one version. In a small table, each time forgets only a few clients.
 /// In a large table, the sixteenth that is kept free is enough.
 const MAX_TRIES: usize = 8;
+
+/// After something was forgotten that has beaten what neighbors may still hold, they are asked this much later, once
+/// for all that is forgotten until then. A client can bring that about, but not more often than this.
+const ASK_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a server does not take what a client said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub(super) struct Forgetting {
     sweeping: RefCell<Option<DelayedCall>>,
     /// How the clock stood when something was last forgotten because of it.
     by_clock: Cell<Option<ClockOffset>>,
+    /// When the neighbors are asked to tell everything again, because we have forgotten what had beaten a later one.
+    asks_at: Cell<Option<Instant>>,
 }
 
 impl Server {
@@ -121,6 +127,11 @@ impl Server {
             );
             self.connections.end_neighbors();
         }
+        if self.forgetting.asks_at.get().is_some_and(|at| at <= self.reactor.now()) {
+            self.forgetting.asks_at.set(None);
+            log::info!("the neighbors may hold a location that we have lost: they shall tell again");
+            self.connections.end_neighbors();
+        }
         // If our clock was ahead and has been set, the horizon must not keep new clients out for that long.
         self.locations.borrow_mut().hold_horizon(Stamp::from(self.time()));
         if self.locations.borrow().left_to_sweep() == 0 {
@@ -133,16 +144,20 @@ impl Server {
         let horizon = self.horizon();
         let mut locations = self.locations.borrow_mut();
         let agreed = locations.horizon();
-        let (mut count, mut by_clock) = (0, false);
+        let (mut count, mut by_clock, mut may_lack) = (0, false, false);
         locations.sweep(most, horizon, |forgotten| {
             self.links().iter().for_each(|link| link.forget(forgotten));
             self.watch.forgot(&forgotten.known);
             by_clock |= forgotten.known.heard >= agreed;
+            may_lack |= forgotten.known.has_beaten_since(horizon);
             count += 1;
         });
         drop(locations);
         if by_clock && self.forgetting.by_clock.get().is_none() {
             self.forgetting.by_clock.set(Some(self.clock_offset()));
+        }
+        if may_lack && self.forgetting.asks_at.get().is_none() {
+            self.forgetting.asks_at.set(Some(self.reactor.now() + ASK_AFTER));
         }
         if count > 0 {
             log::debug!("{count} clients are forgotten: nothing was heard of them since {horizon}");
@@ -167,7 +182,12 @@ impl Server {
         for _ in 0..MAX_TRIES {
             let horizon = self.horizon();
             let admit = || if version.heard < horizon { Err(Verdict::Forgotten) } else { Ok(()) };
-            let verdict = self.locations.borrow_mut().offer_version(version, from, admit);
+            let mut locations = self.locations.borrow_mut();
+            let verdict = locations.offer_version(version, from, admit);
+            if let Verdict::Older(client) = verdict {
+                locations.note_beaten(client, version.heard);
+            }
+            drop(locations);
             if verdict != Verdict::NoRoom || version.heard < horizon {
                 return verdict;
             }

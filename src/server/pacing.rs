@@ -7,12 +7,12 @@
 //! Next: `changing.rs`, what of a server can be replaced while it runs.
 
 use crate::address_group::AddressGroup;
+use crate::next_turn::NextTurn;
 use reactor::deferred::succeed;
-use reactor::{Deferred, DelayedCall, Firer, Reactor};
+use reactor::{Deferred, Firer, Reactor};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
 /// Maximum number of WHATSATs that are answered in one turn of the loop: some two milliseconds' work.
 const MAX_ANSWERS: usize = 4;
@@ -23,8 +23,7 @@ pub(super) struct Pacing {
     reactor: Reactor,
     /// How many may still be answered in this turn of the loop.
     left: Cell<usize>,
-    /// The call that begins the next turn, if it is asked for.
-    next_turn: RefCell<Option<DelayedCall>>,
+    next_turn: NextTurn,
     lines: RefCell<Lines>,
 }
 
@@ -71,7 +70,7 @@ impl Pacing {
             this: this.clone(),
             reactor: reactor.clone(),
             left: Cell::new(MAX_ANSWERS),
-            next_turn: RefCell::default(),
+            next_turn: NextTurn::default(),
             lines: RefCell::default(),
         })
     }
@@ -89,26 +88,20 @@ impl Pacing {
     }
 
     fn call(&self) {
-        let mut next_turn = self.next_turn.borrow_mut();
-        if next_turn.is_none() {
-            let this = self.this.clone();
-            *next_turn = Some(self.reactor.call_later(Duration::ZERO, move || {
-                if let Some(me) = this.upgrade() {
-                    me.begin_turn();
-                }
-            }));
-        }
+        let this = self.this.clone();
+        self.next_turn.ask(&self.reactor, move || {
+            if let Some(me) = this.upgrade() {
+                me.begin_turn();
+            }
+        });
     }
 
     /// The server has stopped: there is no next turn.
     pub(super) fn stop(&self) {
-        if let Some(call) = self.next_turn.take() {
-            call.cancel();
-        }
+        self.next_turn.cancel();
     }
 
     fn begin_turn(&self) {
-        self.next_turn.take();
         self.left.set(MAX_ANSWERS);
         while self.left.get() > 0 {
             let next = self.lines.borrow_mut().pop(); // Apart from the call: the answer may lead to another question.
@@ -124,6 +117,7 @@ impl Pacing {
 mod tests {
     use super::*;
     use std::net::IpAddr;
+    use std::time::Duration;
 
     struct Asked {
         reactor: Reactor,

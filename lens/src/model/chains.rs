@@ -155,8 +155,8 @@ pub enum Happened {
     AwaitEnd(Option<Passed>),
     /// It is an input of this list, at this place.
     Joined(u64, u64),
-    /// Its input with this index decided it.
-    Decided(u64),
+    /// Its input with this index decided it, with this result.
+    Decided(u64, Option<Passed>),
     /// It waits for the shared result of this one.
     Shares(u64),
     /// It hands its result on to this one.
@@ -176,7 +176,7 @@ pub struct Chain {
     pub number: u64,
     /// The host; empty for a real program.
     pub host: String,
-    /// `deferred`, `result`, `coroutine`, `list`.
+    /// `deferred`, `result`, `coroutine`, `list`, `race`.
     pub what: String,
     /// The name that the program gave it; empty if it gave none.
     pub name: String,
@@ -200,6 +200,13 @@ pub struct Chain {
     pub list: Option<u64>,
     /// The chains for which this one is the inner one: it was given back by a step of theirs, or is awaited by them.
     pub inner_of: Option<u64>,
+}
+
+impl Chain {
+    /// Whether it waits for several inputs.
+    pub fn is_list(&self) -> bool {
+        matches!(self.what.as_str(), "list" | "race")
+    }
 }
 
 /// All Deferreds of a trace.
@@ -374,7 +381,7 @@ impl Chains {
             }
             "list_decided" => {
                 chain.has_fired = true;
-                Happened::Decided(event.number("index").unwrap_or(0))
+                Happened::Decided(event.number("index").unwrap_or(0), passed)
             }
             "deferred_shares" => Happened::Shares(event.number("source").unwrap_or(0)),
             "deferred_handed_on" => Happened::HandedOn(event.number("to").unwrap_or(0)),
@@ -416,6 +423,7 @@ impl Chains {
         let what = match chain.what.as_str() {
             "coroutine" => "coroutine",
             "list" => "list",
+            "race" => "race",
             _ => "Deferred",
         };
         if chain.name.is_empty() { format!("{what} {number}") } else { format!("{what} {}", chain.name) }

@@ -17,7 +17,7 @@
 
 use super::words;
 use crate::model::{Chain, ChainEvent, Happened, Model, Passed, Run, Side, Step, StepState};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 /// Maximum nesting of ladders in a picture. Deeper ones stand beside it.
@@ -72,6 +72,8 @@ pub struct Rung {
     pub place: String,
     /// When, and which event.
     pub when: Option<(u64, usize)>,
+    /// Its place in the order in which everything in the picture happened, from 1 on; 0 if it did not happen.
+    pub order: usize,
 }
 
 /// What a row is.
@@ -146,7 +148,24 @@ impl Ladders {
         for chain in chains.values().filter(|chain| wanted(chain)) {
             ladders.extend(builder.ladder(chain.number, "", 0));
         }
-        Ladders(ladders)
+        Ladders(ladders).in_order()
+    }
+
+    /// Numbers the rows in the order in which they happened.
+    fn in_order(mut self) -> Ladders {
+        fn each(ladders: &mut [Ladder], f: &mut dyn FnMut(&mut Rung)) {
+            for rung in ladders.iter_mut().flat_map(|ladder| &mut ladder.rungs) {
+                match &mut rung.kind {
+                    RungKind::Inside(inner) => each(inner, f),
+                    _ => f(rung),
+                }
+            }
+        }
+        let mut events = BTreeSet::new();
+        each(&mut self.0, &mut |rung| events.extend(rung.when.map(|(_, at)| at)));
+        let order: HashMap<usize, usize> = events.into_iter().zip(1..).collect();
+        each(&mut self.0, &mut |rung| rung.order = rung.when.map_or(0, |(_, at)| order[&at]));
+        self
     }
 
     /// The ladders of all that has to do with this Deferred: what it waits for and what waits for it, what its callbacks made
@@ -226,7 +245,7 @@ impl Builder<'_> {
             place: chain.place.clone(),
             rungs: Vec::new(),
         };
-        if chain.what == "list" {
+        if chain.is_list() {
             let inputs = self.model.chains.inputs(number).into_iter().enumerate();
             let inside: Vec<_> =
                 inputs.filter_map(|(index, input)| self.ladder(input, &format!("input {index}"), depth + 1)).collect();
@@ -269,7 +288,10 @@ impl Builder<'_> {
                     last.kind = RungKind::Source;
                 }
             }
-            Happened::Decided(index) => ladder.push(note(format!("decided by input {index}"))),
+            Happened::Decided(index, result) => {
+                let with = result.as_ref().map(|with| format!(", with {}", words::passed(with))).unwrap_or_default();
+                ladder.source(format!("decided by input {index}{with}"), result.as_ref(), event);
+            }
             Happened::Resumed(result) => {
                 let with = result.as_ref().map(words::passed).unwrap_or_default();
                 ladder.source(format!("goes on with {with}"), result.as_ref(), event);
@@ -413,7 +435,7 @@ impl Ladder {
 
 fn rung(kind: RungKind, label: String, place: &str, when: Option<(u64, usize)>) -> Rung {
     let (lane, after) = (Lane::Neither, Lane::Neither);
-    Rung { kind, lane, after, label, detail: String::new(), place: place.to_owned(), when }
+    Rung { kind, lane, after, label, detail: String::new(), place: place.to_owned(), when, order: 0 }
 }
 
 fn label(step: &Step) -> String {

@@ -11,11 +11,13 @@ use crate::model::Side;
 const OK: i64 = 34;
 const ERR: i64 = 104;
 /// Where texts begin.
-const TEXT: i64 = 150;
+const TEXT: i64 = 158;
 /// The height of a row.
 const ROW: i64 = 30;
 /// Half the width and half the height of a callback's box.
 const BOX: (i64, i64) = (22, 11);
+/// What a reader must know.
+const LEGEND: &str = "Down: a chain. Green: on the lane of values. Red: on the lane of failures. Small numbers: in which order it happened.";
 /// Texts are cut to this many characters.
 const MAX_TEXT: usize = 90;
 
@@ -31,6 +33,7 @@ impl Ladders {
         for ladder in &self.0 {
             y = ladder.draw(&mut svg, 12, y) + 28;
         }
+        svg.text("soft small", (12, y), LEGEND);
         svg
     }
 }
@@ -61,13 +64,14 @@ impl Rung {
             RungKind::Inside(ladders) => {
                 // The frame is drawn first, so its size must be known: the ladders are drawn twice.
                 let mut inner = Svg::new();
+                let top = top + 6;
                 let mut bottom = top + 6;
                 for ladder in ladders {
                     bottom = ladder.draw(&mut inner, x + TEXT, bottom) + 12;
                 }
                 let (right, _) = inner.size();
                 svg.rect("frame", (x + TEXT - 10, top), (right - x - TEXT + 10, bottom - top));
-                lanes(svg, x, (top, bottom + 8), self.lane);
+                lanes(svg, x, (top - 6, bottom + 8), self.lane);
                 let mut y = top + 6;
                 for ladder in ladders {
                     y = ladder.draw(svg, x + TEXT, y) + 12;
@@ -132,6 +136,9 @@ impl Rung {
             _ => "",
         };
         let text = words::cut(&text, MAX_TEXT);
+        if self.order > 0 {
+            svg.text("soft small end", (x + TEXT - 6, y), &self.order.to_string());
+        }
         svg.text(class, (x + TEXT, y), &text);
         let place = words::short_place(&self.place);
         let mut behind = x + TEXT + width_of(&text, "") + 14;

@@ -19,6 +19,8 @@ impl Ladders {
         }
         if self.0.is_empty() {
             out.push("No Deferred is told in this trace.".to_owned());
+        } else {
+            out.push("ok: values; err: failures; the numbers: in which order it happened.".to_owned());
         }
         out.into_iter().map(|line| line.trim_end().to_owned() + "\n").collect()
     }
@@ -56,12 +58,14 @@ impl Rung {
             RungKind::Alarm => lanes(self.lane, None).trim_end().to_owned() + "  ! ",
             RungKind::Inside(_) => String::new(),
         };
+        let order = if self.order == 0 { "   ".to_owned() } else { format!("{:>2} ", self.order) };
+        let lit = format!("{lit}{order}");
         match (&self.kind, self.label.is_empty()) {
             (RungKind::Ran { .. }, _) => {
                 line(out, indent, &format!("{lit}{}", self.label), place);
                 let (lane, after) = (self.lane, self.after);
                 let turn = if lane == after { lanes(after, None) } else { crossing(after) };
-                line(out, indent, &format!("{turn}  {}", self.detail), "");
+                line(out, indent, &format!("{turn}     {}", self.detail), "");
             }
             (_, true) => line(out, indent, &format!("{lit}{}", self.detail), place),
             (_, false) => line(out, indent, &format!("{lit}{}, {}", self.label, self.detail), place),
@@ -77,7 +81,7 @@ fn line(out: &mut Vec<String>, indent: &str, left: &str, right: &str) {
         let (first, rest) = broken(left, room);
         out.push(format!("{indent}{first}"));
         if let Some(rest) = rest {
-            out.push(format!("{indent}{:10}{}", lanes_of(left), words::cut(&rest, room.saturating_sub(10))));
+            out.push(format!("{indent}{:12}{}", lanes_of(left), words::cut(&rest, room.saturating_sub(12))));
         }
         if !right.is_empty() {
             let right = words::cut(right, room.saturating_sub(10));

@@ -14,6 +14,7 @@ mod ladder_text;
 pub mod loop_view;
 pub mod page;
 mod svg;
+mod tls;
 pub mod waits;
 pub mod wire;
 pub(crate) mod words;

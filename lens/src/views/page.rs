@@ -182,7 +182,7 @@ fn spans(model: &Model) -> Vec<(usize, Option<usize>, String, String)> {
     for chain in model.chains.chains.values().filter(|chain| chain.what != "result") {
         let Some(made) = chain.log.first() else { continue };
         let is_end = |what: &Happened| {
-            matches!(what, Happened::Fired(_) | Happened::Cancelled | Happened::Decided(_) | Happened::Gone(_))
+            matches!(what, Happened::Fired(_) | Happened::Cancelled | Happened::Decided(..) | Happened::Gone(_))
         };
         let end = chain.log.iter().find(|event| is_end(&event.what)).map(|event| event.at);
         let text = format!("{}{} has not fired", host(&chain.host), model.chains.name(chain.number));

@@ -103,7 +103,7 @@ impl Waits {
             chains.inputs(chain.number).into_iter().filter_map(|input| chains.chains.get(&input)).collect();
         let unfired: Vec<_> = inputs.iter().filter(|input| is_waiting(model, input)).collect();
         let state = match (chain.what.as_str(), chain.waits_for) {
-            ("list", None) => format!("waits for {} of {} inputs", unfired.len(), inputs.len()),
+            ("list" | "race", None) => format!("waits for {} of {} inputs", unfired.len(), inputs.len()),
             ("coroutine", Some(_)) => "awaits".to_owned(),
             (_, Some(_)) => "waits".to_owned(),
             _ if chain.is_lost => "can never fire: its last Firer is gone".to_owned(),

@@ -8,8 +8,8 @@
 //! Next: `waits.rs`, what waits for what.
 
 use super::ladder_text::WIDTH;
-use super::svg::Svg;
-use super::words;
+use super::svg::{Svg, width_of};
+use super::{tls, words};
 use crate::model::{Model, Socket};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -19,6 +19,13 @@ pub const MAX_ROWS: usize = 400;
 
 /// The widest excerpt of bytes, in characters.
 const MAX_BYTES: usize = 48;
+
+/// How far the lines of a picture are apart.
+const MIN_GAP: i64 = 280;
+const MAX_GAP: i64 = 400;
+
+/// The tones of messages that go over the wire again and again.
+const TONES: [&str; 4] = ["coolline", "twoline", "threeline", "fourline"];
 
 /// A sequence diagram.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +45,10 @@ pub struct Row {
     pub what: What,
     /// What stands at it.
     pub label: String,
+    /// The number of the connection in a world.
+    pub link: Option<u64>,
+    /// Which bytes of the connection's stream, if they are only a part of a write, or parts of several.
+    pub range: Option<(u64, u64)>,
     /// When.
     pub ns: u64,
     /// The event.
@@ -65,23 +76,27 @@ pub enum What {
 }
 
 impl Wire {
-    /// The hosts of a world; only those named, if any are.
+    /// The hosts of a world; only those named, in that order, if any are.
     pub fn of_world(model: &Model, hosts: &[String]) -> Wire {
         let (lanes, rows) = Wire::rows_of_world(model, hosts);
         Wire::bounded(lanes, rows)
     }
 
     fn rows_of_world(model: &Model, hosts: &[String]) -> (Vec<String>, Vec<Row>) {
-        let is_wanted =
-            |host: &str| !host.is_empty() && (hosts.is_empty() || hosts.iter().any(|wanted| wanted == host));
-        let lanes: Vec<String> = model.hosts().into_iter().filter(|host| is_wanted(host)).map(str::to_owned).collect();
+        let all: Vec<String> = model.hosts().into_iter().filter(|host| !host.is_empty()).map(str::to_owned).collect();
+        let lanes: Vec<String> = match hosts {
+            [] => all,
+            wanted => wanted.iter().filter(|host| all.contains(host)).cloned().collect(),
+        };
         let lane = |name: &str| lanes.iter().position(|lane| lane == name);
         let mut streams: HashMap<(u64, String), Stream> = HashMap::new();
+        let mut last = None;
         let mut rows = Vec::new();
         for (at, event) in model.events.iter().enumerate() {
             let Some(here) = lane(if event.kind == "network" { event.text("at") } else { &event.host }) else {
                 continue;
             };
+            let mut range = None;
             let (label, what) = match event.kind.as_str() {
                 "network" => {
                     let (link, count) = (event.number("link").unwrap_or(0), event.number("count").unwrap_or(0));
@@ -91,28 +106,47 @@ impl Wire {
                         ("write", _) => {
                             let stream = streams.entry((link, event.text("at").to_owned())).or_default();
                             stream.write(event.ns, count, event.text("words"));
+                            last = Some((link, event.text("at").to_owned()));
                             continue;
                         }
                         ("get", Some(there)) => {
                             let stream = streams.entry((link, other.to_owned())).or_default();
-                            let (sent, label) = stream.arrive(count, event.ns);
-                            (format!("#{link} {label}"), What::Arrow { from: there, to: here, sent, is_end: false })
+                            let (sent, label, part) = stream.arrive(count, event.ns);
+                            range = part;
+                            (label, What::Arrow { from: there, to: here, sent, is_end: false })
                         }
                         ("enter_backlog" | "get_reset" | "get_end", Some(there)) => {
                             let is_end = word != "enter_backlog";
                             let what = What::Arrow { from: there, to: here, sent: event.ns, is_end };
-                            (format!("#{link} {}", word.replace('_', " ").replace("enter backlog", "connects")), what)
+                            let label = match word {
+                                "enter_backlog" => "connects",
+                                "get_end" => "ends its side",
+                                _ => "resets the connection",
+                            };
+                            (label.to_owned(), what)
                         }
                         ("say" | "read" | "start" | "listen" | "look_up" | "answer" | "request_connection", _) => {
                             continue;
                         }
-                        _ => (event.text("words").to_owned(), What::Mark(here)),
+                        _ => {
+                            let words = event.text("words");
+                            let link = event.number("link").map(|link| format!("#{link} ")).unwrap_or_default();
+                            (words.strip_prefix(&*link).unwrap_or(words).to_owned(), What::Mark(here))
+                        }
                     }
+                }
+                // What the words of the network leave out: it is no text.
+                "call" if event.text("call") == "write" => {
+                    if let Some(stream) = last.take().and_then(|key| streams.get_mut(&key)) {
+                        stream.name(&event.bytes());
+                    }
+                    continue;
                 }
                 "callback_begin" if event.number("socket").is_some() => (callback(event), What::Callback(here)),
                 _ => continue,
             };
-            rows.push(Row { what, label, ns: event.ns, at });
+            let link = event.number("link");
+            rows.push(Row { what, label, link, range, ns: event.ns, at });
         }
         (lanes, rows)
     }
@@ -135,20 +169,29 @@ impl Wire {
                 "connect" => (from_us(true), "connect".to_owned()),
                 "callback" => {
                     let label = model.events.get(arrow.at).map(callback).unwrap_or_default();
-                    rows.push(Row { what: What::Callback(1), label, ns: arrow.ns, at: arrow.at });
+                    rows.push(Row {
+                        what: What::Callback(1),
+                        label,
+                        link: None,
+                        range: None,
+                        ns: arrow.ns,
+                        at: arrow.at,
+                    });
                     continue;
                 }
                 "written" | "read" | "finish_connect" => continue,
                 other => {
                     let words = if arrow.words.is_empty() { String::new() } else { format!(": {}", arrow.words) };
                     let label = format!("{}{words}", other.replace('_', " "));
-                    rows.push(Row { what: What::Mark(1), label, ns: arrow.ns, at: arrow.at });
+                    rows.push(Row { what: What::Mark(1), label, link: None, range: None, ns: arrow.ns, at: arrow.at });
                     continue;
                 }
             };
             rows.push(Row {
                 what: What::Arrow { from, to, sent: arrow.ns, is_end },
                 label,
+                link: None,
+                range: None,
                 ns: arrow.ns,
                 at: arrow.at,
             });
@@ -162,6 +205,21 @@ impl Wire {
         let (lanes, mut rows) = Wire::rows_of_world(model, hosts);
         rows.retain(|row| (first..=last).contains(&seq(row)));
         Wire::bounded(lanes, rows)
+    }
+
+    /// Without the arrows of bytes that do not have `text` in them.
+    #[must_use]
+    pub fn only_with(mut self, text: &str) -> Wire {
+        self.rows.retain(|row| !matches!(row.what, What::Arrow { is_end: false, .. }) || row.label.contains(text));
+        self
+    }
+
+    /// Only what comes from the first arrow on that has `text` in it.
+    #[must_use]
+    pub fn from(mut self, text: &str) -> Wire {
+        let is_it = |row: &Row| matches!(row.what, What::Arrow { .. }) && row.label.contains(text);
+        self.rows.drain(..self.rows.iter().position(is_it).unwrap_or(0));
+        self
     }
 
     /// Without the callbacks and remarks: only what went from one line to another.
@@ -206,18 +264,29 @@ impl Wire {
         });
         for row in &self.rows {
             let time = words::time(row.ns);
-            out.push_str(&match &row.what {
+            let text = match &row.what {
                 What::Arrow { from, to, is_end, .. } if from != to => {
                     let (left, right) = (column(*from.min(to)), column(*from.max(to)));
                     let dash = if *is_end { '╌' } else { '─' };
-                    line(&mut |line| {
+                    // A label that finds no room on its arrow stands above it.
+                    let mut above = String::new();
+                    let arrow = line(&mut |line| {
                         put(line, 0, &time);
                         line[left + 1..right].fill(dash);
                         line[if from < to { right - 1 } else { left + 1 }] = if from < to { '>' } else { '<' };
-                        let label = words::cut_middle(&row.label, (right - left).saturating_sub(6));
-                        let at = left + 1 + (right - left - 1 - label.chars().count().min(right - left - 1)) / 2;
-                        put(line, at, &label);
-                    })
+                        let link = row.link.map(|link| format!("#{link} ")).unwrap_or_default();
+                        let range = row.range.map(|(from, to)| format!("{from}..{to} ")).unwrap_or_default();
+                        let label = link + &range + &row.label;
+                        let room = right - left - 1;
+                        match room.checked_sub(label.chars().count() + 4) {
+                            Some(free) => put(line, left + 3 + free / 2, &label),
+                            None => above = words::cut_middle(&label, WIDTH - left - 2),
+                        }
+                    });
+                    if !above.is_empty() {
+                        out.push_str(&line(&mut |line| put(line, left + 2, &above)));
+                    }
+                    arrow
                 }
                 What::Arrow { to: lane, .. } | What::Callback(lane) | What::Mark(lane) => line(&mut |line| {
                     put(line, 0, &time);
@@ -227,7 +296,8 @@ impl Wire {
                     };
                     centred(line, column(*lane), &label);
                 }),
-            });
+            };
+            out.push_str(&text);
         }
         if self.left_out > 0 {
             let _ = writeln!(out, "({} more rows)", self.left_out);
@@ -236,45 +306,95 @@ impl Wire {
     }
 
     pub(crate) fn drawing(&self) -> Svg {
-        const GAP: i64 = 330;
-        const ROW: i64 = 26;
+        const ROW: i64 = 34;
         let mut svg = Svg::new();
-        let lane = |number: usize| 150 + number as i64 * GAP;
-        let bottom = 50 + self.rows.len() as i64 * ROW;
+        let rows = self.folded();
+        let is_bytes = |row: &Row| matches!(row.what, What::Arrow { .. });
+        let widest = rows.iter().filter(|row| is_bytes(row)).map(|row| width_of(&row.label, "small")).max();
+        let gap = (widest.unwrap_or(0) + 40).clamp(MIN_GAP, MAX_GAP);
+        let lane = |number: usize| 200 + number as i64 * gap;
+        let bottom = 56 + rows.len() as i64 * ROW;
         for (number, name) in self.lanes.iter().enumerate() {
             svg.text("title mid", (lane(number), 22), name);
             svg.line("line", &[(lane(number), 32), (lane(number), bottom)]);
         }
         svg.room(lane(self.lanes.len().saturating_sub(1)) + 150, bottom);
-        for (index, row) in self.rows.iter().enumerate() {
-            let y = 54 + index as i64 * ROW;
+        let tones = self.tones();
+        for (index, row) in rows.iter().enumerate() {
+            let y = 64 + index as i64 * ROW;
             svg.begin(Some(row.at));
-            svg.text("soft small", (8, y + 4), &words::time(row.ns));
+            svg.text("soft small", (8, y + 2), &words::time(row.ns));
             match &row.what {
                 What::Arrow { from, to, sent, is_end } => {
                     let (x1, x2) = (lane(*from), lane(*to));
                     let toward = if x1 < x2 { -1 } else { 1 };
                     // It leaves higher up if it was under way; not higher than the row above, so that texts stay readable.
-                    let slope = if *sent < row.ns { 12 } else { 0 };
-                    let class = if *is_end { "hotline" } else { "coolline" };
+                    let slope = if *sent < row.ns { 8 } else { 0 };
+                    let class = if *is_end { "hotline" } else { tones.get(&*row.label).unwrap_or(&TONES[0]) };
                     svg.line(class, &[(x1, y - slope), (x2, y)]);
                     svg.line(class, &[(x2 + toward * 9, y - 5), (x2, y), (x2 + toward * 9, y + 5)]);
-                    svg.text("small mid over", ((x1 + x2) / 2, y - slope / 2 - 5), &words::cut_middle(&row.label, 46));
+                    let room = ((x1 - x2).abs() - 24) * 3 / 20; // Small letters are 6.7 pixels wide.
+                    let label = words::cut_middle(&row.label, room as usize);
+                    svg.text("small mid over", ((x1 + x2) / 2, y - slope - 5), &label);
+                    let link = row.link.map(|link| format!("connection #{link}")).unwrap_or_default();
+                    let range = row.range.map(|(from, to)| format!(", bytes {from}..{to}")).unwrap_or_default();
                     if *sent < row.ns {
-                        svg.hint(&format!("{} under way, since {}", words::time(row.ns - sent), words::time(*sent)));
+                        let since = words::time(*sent);
+                        svg.hint(&format!("{link}{range}; {} under way, since {since}", words::time(row.ns - sent)));
                     }
                 }
                 What::Callback(number) => {
                     let label = words::cut(&row.label, 34);
-                    let wide = super::svg::width_of(&label, "small") + 16;
-                    svg.rect("frame", (lane(*number) - wide / 2, y - 10), (wide, 20));
-                    svg.text("small mid", (lane(*number), y + 4), &label);
+                    let wide = width_of(&label, "small") + 16;
+                    svg.rect("frame", (lane(*number) - wide / 2, y - 12), (wide, 20));
+                    svg.text("small mid", (lane(*number), y + 2), &label);
                 }
-                What::Mark(number) => svg.text("soft small mid", (lane(*number), y + 4), &words::cut(&row.label, 44)),
+                What::Mark(number) => {
+                    svg.text("soft small mid over", (lane(*number), y + 2), &words::cut(&row.label, 44));
+                }
             }
             svg.end();
         }
+        let y = bottom + 22;
+        svg.text(
+            "soft small",
+            (8, y),
+            "Down: time; at the left, when it arrived. An arrow: bytes on their way. A box: a callback that runs.",
+        );
+        if tones.values().any(|tone| *tone != TONES[0]) {
+            svg.text("soft small", (8, y + 18), "Arrows of one colour carry the same bytes.");
+        }
         svg
+    }
+
+    /// The rows, with the pieces of one write that arrived at one time in one row each for the first, the last and the others.
+    fn folded(&self) -> Vec<Row> {
+        let is_same = |one: &Row, other: &Row| one.what == other.what && one.ns == other.ns && one.link == other.link;
+        let mut folded: Vec<Row> = Vec::new();
+        for pieces in self.rows.chunk_by(is_same) {
+            match pieces {
+                [first, between @ .., last] if between.len() >= 2 && matches!(first.what, What::Arrow { .. }) => {
+                    let others = Row { label: format!("… {} more pieces", between.len()), ..between[0].clone() };
+                    folded.extend([first.clone(), others, last.clone()]);
+                }
+                pieces => folded.extend(pieces.iter().cloned()),
+            }
+        }
+        folded
+    }
+
+    /// The tone of each message that goes over the wire again and again.
+    fn tones(&self) -> HashMap<&str, &'static str> {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let mut tones = HashMap::new();
+        for row in self.rows.iter().filter(|row| matches!(row.what, What::Arrow { is_end: false, .. })) {
+            let count = counts.entry(&row.label).or_default();
+            *count += 1;
+            if *count == 3 {
+                tones.insert(&*row.label, TONES[tones.len() % TONES.len()]);
+            }
+        }
+        tones
     }
 
     /// As a picture.
@@ -293,6 +413,10 @@ fn excerpt(bytes: &[u8], count: u64) -> String {
     if bytes.is_empty() {
         return String::new();
     }
+    let tls = tls::records(bytes, count);
+    if !tls.is_empty() {
+        return tls;
+    }
     let text = words::cut_middle(&bytes.escape_ascii().to_string(), MAX_BYTES);
     let more = if bytes.len() as u64 >= count || text.contains('…') { "" } else { "…" };
     format!("\"{text}{more}\"")
@@ -307,13 +431,22 @@ struct Stream {
 }
 
 impl Stream {
+    /// The first bytes of the last write.
+    fn name(&mut self, bytes: &[u8]) {
+        if let Some((_, count, _, excerpt)) = self.writes.back_mut()
+            && excerpt.is_empty()
+        {
+            *excerpt = tls::records(bytes, *count);
+        }
+    }
+
     fn write(&mut self, ns: u64, count: u64, words: &str) {
         let excerpt = words.split_once(": ").map_or("", |(_, excerpt)| excerpt).to_owned();
         self.writes.push_back((ns, count, 0, excerpt));
     }
 
-    /// Bytes arrive: when they were written, and what they are.
-    fn arrive(&mut self, count: u64, now: u64) -> (u64, String) {
+    /// Bytes arrive: when they were written, what they are, and which they are unless they are just one write.
+    fn arrive(&mut self, count: u64, now: u64) -> (u64, String, Option<(u64, u64)>) {
         let from = self.arrived;
         self.arrived += count;
         let sent = self.writes.front().map_or(now, |write| write.0);
@@ -323,7 +456,7 @@ impl Stream {
             let piece = left.min(*length - *taken);
             pieces.push(match (*taken == 0, piece == *length) {
                 (true, true) => excerpt.clone(),
-                (true, false) => format!("first {piece} of {length}: {excerpt}"),
+                (true, false) => format!("first {piece} of {length}: {excerpt}").trim_end_matches(": ").to_owned(),
                 (false, _) if *taken + piece == *length => format!("last {piece} of {length}"),
                 (false, _) => format!("{piece} of {length}"),
             });
@@ -335,8 +468,9 @@ impl Stream {
         }
         match &pieces[..] {
             // A write that arrived whole needs no numbers.
-            [piece] if piece.starts_with('"') => (sent, piece.clone()),
-            _ => (sent, format!("{from}..{} {}", self.arrived, pieces.join(" + "))),
+            [piece] if piece.starts_with('"') => (sent, piece.clone(), None),
+            [piece] if piece.starts_with(tls::TLS) => (sent, format!("{count} bytes, {piece}"), None),
+            _ => (sent, pieces.join(" + "), Some((from, self.arrived))),
         }
     }
 }

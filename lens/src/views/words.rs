@@ -66,6 +66,7 @@ pub(crate) fn short_type(path: &str) -> String {
 /// A result in a few words: the value if it is shown, else its type; the error's name and words.
 pub(crate) fn passed(passed: &Passed) -> String {
     match passed {
+        Passed::Value { text: Some(text), type_name } if type_name.ends_with("Vec<u8>") => bytes(text),
         Passed::Value { text: Some(text), .. } => one_line(text),
         Passed::Value { type_name, .. } => format!("a {}", short_type(type_name)),
         // A failure that is only a sentence.
@@ -75,6 +76,16 @@ pub(crate) fn passed(passed: &Passed) -> String {
             name => format!("{name}: {}", one_line(text)),
         },
     }
+}
+
+/// Bytes that are shown as a list of numbers, as they stand in a program: `b"GET"` of `[71, 69, 84]`.
+fn bytes(list: &str) -> String {
+    let numbers = list.trim_matches(|char: char| !char.is_ascii_digit()).split(", ");
+    let bytes: Vec<u8> = numbers.map_while(|number| number.parse().ok()).collect();
+    // The last number of a list that is cut may be only the beginning of one.
+    let is_whole = list.ends_with(']');
+    let shown = if is_whole { &bytes[..] } else { &bytes[..bytes.len().saturating_sub(1)] };
+    format!("b\"{}{}\"", shown.escape_ascii(), if is_whole { "" } else { "…" })
 }
 
 /// What a program would call an error: by the words of its own errors, and by the type of the library's.
@@ -102,6 +113,7 @@ mod tests {
         assert_eq!(line_of("examples/b.rs:12:5"), "examples/b.rs:12");
         assert_eq!(short_type("alloc::vec::Vec<alloc::string::String>"), "Vec<String>");
         assert_eq!(short_type("core::result::Result<(u8, a::B), c::D>"), "Result<(u8, B), D>");
+        assert_eq!([bytes("[71, 10]"), bytes("[71, 69, 8…"), bytes("[]")], ["b\"G\\n\"", "b\"GE…\"", "b\"\""]);
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!([cut_middle("abcdef", 4), cut_middle("abcdef", 6)], ["a…ef", "abcdef"]);
     }

@@ -116,6 +116,8 @@ pub enum DeferredEvent<'a> {
     Decided {
         /// The input that decided it.
         index: usize,
+        /// The result.
+        result: Passed<'a>,
     },
     /// It waits for a result that several share.
     Shares {
@@ -148,8 +150,10 @@ pub enum DeferredKind {
     Result,
     /// A coroutine.
     Coroutine,
-    /// A list or a race.
+    /// A list: it has its result when all inputs have theirs, or with the first failure.
     List,
+    /// A race: the first value decides it.
+    Race,
 }
 
 impl DeferredKind {
@@ -160,6 +164,7 @@ impl DeferredKind {
             DeferredKind::Result => "result",
             DeferredKind::Coroutine => "coroutine",
             DeferredKind::List => "list",
+            DeferredKind::Race => "race",
         }
     }
 }

@@ -53,7 +53,10 @@ impl Line<'_> {
                 self.number("list", list);
                 self.number("index", index as u64);
             }
-            DeferredEvent::Decided { index } => self.number("index", index as u64),
+            DeferredEvent::Decided { index, result } => {
+                self.number("index", index as u64);
+                self.passed(result);
+            }
             DeferredEvent::Shares { source } => self.number("source", source),
             DeferredEvent::HandedOn { to, place } => {
                 self.number("to", to);

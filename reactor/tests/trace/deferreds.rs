@@ -209,8 +209,9 @@ fn lists_races_and_shared_results_name_their_inputs() {
         drop(fire_slow);
     }));
     let lists: Vec<_> = story(&events).into_iter().filter(|event| event.contains("list")).collect();
-    assert_eq!(lists, ["list_joined 1 list 3", "list_joined 2 list 3", "list_decided 3"]);
+    assert_eq!(lists, ["list_joined 1 list 3", "list_joined 2 list 3", "list_decided 3 (1, 2)"]);
     assert_eq!(events.only("list_decided")["index"], 1);
+    assert_eq!(events.of_kind("deferred_made")[2]["what"], "race");
     let events = renumbered(told(|| {
         let (answer, firer) = Deferred::<u32>::new();
         let shared = Shared::new(answer);

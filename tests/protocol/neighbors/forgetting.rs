@@ -71,6 +71,11 @@ fn what_is_too_old_is_not_taken_and_not_told() {
     assert_eq!(herd.bring_link_up_again(), [at("new", 30)]);
 }
 
+/// The same client, at a later time of its own; but this version was heard 70 s before it was said.
+fn newer_and_heard_before(client: &str) -> String {
+    format!("AT Bolden -70.000000000 {client} +1+2 {}", NOW.as_secs() + 60)
+}
+
 #[test]
 fn a_version_that_is_newer_and_too_old_replaces_the_known_one_and_both_are_forgotten() {
     let harness = Harness::new();
@@ -78,13 +83,44 @@ fn a_version_that_is_newer_and_too_old_replaces_the_known_one_and_both_are_forgo
     let mut bolden = herd.connect(Some("Bolden"));
     pass(&harness, MINUTE);
     bolden.received();
-    // The second one has the later time, and was heard first.
-    let (known, newer) = (at("kiwi", 50), format!("AT Bolden -70.000000000 kiwi +1+2 {}", NOW.as_secs() + 60));
+    let (known, newer) = (at("kiwi", 50), newer_and_heard_before("kiwi"));
     bolden.send(format!("{known}\n{newer}\n"));
     assert_eq!(bolden.ask("taken?"), "? taken?");
     assert_eq!(herd.told(), [vec![], vec![known, newer]]);
     pass(&harness, 6 * SECOND);
     assert_eq!(herd.bring_link_up_again(), Vec::<String>::new());
+}
+
+#[test]
+fn what_has_beaten_a_version_that_was_heard_later_is_asked_for_when_it_is_forgotten() {
+    // The later one comes first and is replaced, or it comes last and is older; and it may be as old as the winner.
+    for (lines, is_asked) in [
+        ([at("kiwi", 50), newer_and_heard_before("kiwi")], true),
+        ([newer_and_heard_before("kiwi"), at("kiwi", 50)], true),
+        ([at("kiwi", -11), newer_and_heard_before("kiwi")], false),
+        ([at("kiwi", 50), newer_and_heard_before("another")], false),
+    ] {
+        let harness = Harness::new();
+        let mut herd = Three::of(&harness, soon);
+        let mut bolden = herd.connect(Some("Bolden"));
+        pass(&harness, 30 * SECOND);
+        bolden.send(lines.join("\n") + "\n");
+        bolden.send(format!("{}\n", at("other", 0)));
+        pass(&harness, 20 * SECOND);
+        assert!(herd.told()[1].contains(&newer_and_heard_before("kiwi")) || !is_asked);
+        // In a small table a sweep comes every five seconds, and the neighbors are asked with the one after that.
+        pass(&harness, 12 * SECOND);
+        bolden.received();
+        bolden.send("there?\n");
+        assert_eq!(bolden.has_line(), !is_asked, "{lines:?}");
+        // They are asked once: what they tell is kept.
+        let mut bolden = herd.connect(Some("Bolden"));
+        bolden.send(format!("{}\n", at("kiwi", 50)));
+        pass(&harness, 30 * SECOND);
+        bolden.received();
+        assert_eq!(bolden.ask("there?"), "? there?");
+        assert_eq!(herd.bring_link_up_again(), [at("kiwi", 50)]);
+    }
 }
 
 #[test]

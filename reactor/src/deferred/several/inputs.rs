@@ -22,6 +22,7 @@ use crate::Failure;
 use crate::deferred::Deferred;
 use crate::deferred::chain::{
     Accept, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Tail, Trampoline, WaitedFor, Waiter, deliver_from,
+    with_seen,
 };
 use crate::deferred::story::{Outcome, Place, Status, TellsStatus, Trace};
 use crate::failure::Waypoint;
@@ -33,6 +34,9 @@ use std::rc::{Rc, Weak};
 pub(super) trait Policy: 'static {
     type Input: 'static;
     type Output: 'static;
+
+    /// What a trace calls it.
+    const KIND: DeferredKind;
 
     /// Keeps the result of one input. Returns the result of the list if this input decides it. Must not run the user's
     /// code or drop the user's values: the policy is borrowed meanwhile.
@@ -59,7 +63,7 @@ pub(super) fn join<P: Policy>(
         cancel_others,
         were_cancelled: Cell::new(false),
     });
-    let trace = Trace::begin(made, DeferredKind::List);
+    let trace = Trace::begin(made, P::KIND);
     let control = Rc::new(ListControl { gate: Gate::default(), trace, controls: controls.clone() });
     let joint = Rc::new(Joint {
         policy: RefCell::new(Some(policy)),
@@ -149,8 +153,10 @@ impl<P: Policy> Joint<P> {
         };
         match kept {
             Ok(decided) => {
-                if decided.is_some() && trace::is_on() {
-                    self.out.trace().tell(DeferredEvent::Decided { index });
+                if let Some(result) = &decided
+                    && trace::is_on()
+                {
+                    with_seen(result, |result| self.out.trace().tell(DeferredEvent::Decided { index, result }));
                 }
                 let policy = if decided.is_some() { self.policy.take() } else { None };
                 if let Some(policy) = policy {

@@ -32,6 +32,7 @@ use crate::Failure;
 use crate::deferred::story::Outcome;
 use crate::deferred::{Deferred, fail, succeed};
 use crate::failure::{FailureGroup, FirstError};
+use crate::trace::DeferredKind;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::Location;
@@ -160,6 +161,7 @@ struct All<T>(Slots<Result<T, Failure>>);
 impl<T: 'static> Policy for All<T> {
     type Input = T;
     type Output = Vec<Result<T, Failure>>;
+    const KIND: DeferredKind = DeferredKind::List;
 
     fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<Self::Output, Failure>> {
         self.0.fill(index, result).map(Ok)
@@ -177,6 +179,7 @@ struct Values<T>(Slots<T>);
 impl<T: 'static> Policy for Values<T> {
     type Input = T;
     type Output = Vec<T>;
+    const KIND: DeferredKind = DeferredKind::List;
 
     fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<Vec<T>, Failure>> {
         match result {
@@ -201,6 +204,7 @@ struct First<T> {
 impl<T: 'static> Policy for First<T> {
     type Input = T;
     type Output = (usize, T);
+    const KIND: DeferredKind = DeferredKind::Race;
 
     fn keep(&mut self, index: usize, result: Result<T, Failure>) -> Option<Result<(usize, T), Failure>> {
         match result {
