@@ -152,7 +152,7 @@ fn summary(model: &Model) -> String {
     text + if model.is_cut { ". The trace ends before the program." } else { "." }
 }
 
-/// Callbacks that held the loop, and whom they kept waiting.
+/// Callbacks that held the loop, and what had to wait for them.
 fn held(model: &Model) -> Vec<Finding> {
     let outermost = model.turns.callbacks.iter().filter(|callback| callback.outer.is_none() && callback.took > SLOW);
     outermost

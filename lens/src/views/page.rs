@@ -175,7 +175,7 @@ fn told(event: &Event) -> String {
     text
 }
 
-/// What waited, from the event after which it did to the one that ended it.
+/// What waited: from which event to which.
 fn spans(model: &Model) -> Vec<(usize, Option<usize>, String, String)> {
     let mut spans = Vec::new();
     let host = |host: &str| if host.is_empty() { String::new() } else { format!("{host}: ") };

@@ -146,8 +146,8 @@ pub trait Driver {
         None
     }
 
-    /// What is to hear of each callback when it begins, so that somebody can tell of one that runs for longer than
-    /// `limit` before it has ended. It costs the naming of each callback. Without it, a callback that never returns
+    /// The observer that hears when each callback begins, so that a callback that runs longer than `limit` is reported
+    /// before it ends. With it, the loop works out the name of each callback. Without it, a callback that never returns
     /// goes unnoticed.
     fn watch(&self, limit: Duration) -> Option<Watch> {
         let _ = limit;

@@ -107,7 +107,7 @@ impl Stream for StandardStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let shared = &mut *shared();
         match shared.input.read(buffer) {
-            // What has come before is good. But for more input, nobody waits whose output has no reader.
+            // Input that has come is still given out. But if nobody reads our output, we do not wait for more input.
             Err(error) if error.kind() == ErrorKind::WouldBlock && self.is_broken(shared) => {
                 Err(ErrorKind::BrokenPipe.into())
             }

@@ -44,8 +44,8 @@ impl Reactor {
     }
 
     /// Looks up the addresses of a host name, and never uses the answer of an earlier look-up again. All else, such as
-    /// the time limit and the error, is as for [`resolve`](Reactor::resolve). It is for decisions that an address takes
-    /// part in, such as whom to trust. A look-up that is under way is still shared.
+    /// the time limit and the error, is as for [`resolve`](Reactor::resolve). Use it where a
+    /// decision depends on the address, such as whether to trust a peer. A look-up that is under way is still shared.
     #[track_caller]
     pub fn resolve_anew(&self, host: &str) -> Deferred<Vec<IpAddr>> {
         match host.parse() {

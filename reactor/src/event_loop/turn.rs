@@ -84,7 +84,7 @@ impl Turn {
             return;
         }
         if self.due.len() > MAX_DUE_KEPT {
-            core.read_clock(); // Taking out so many takes time, which is not that of the first call.
+            core.read_clock(); // It took time to take them out. That time must not count for the first call.
         }
         for due in self.due.drain(..) {
             if let Some(begun) = timers.begin(due) {

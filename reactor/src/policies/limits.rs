@@ -248,7 +248,7 @@ struct Limiting<F> {
 
 impl<F: Factory> Factory for Limiting<F> {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
-        // First: whom we refuse must not cost the program anything.
+        // First: a peer that we refuse must not cost the program anything.
         let place = self.limits.admit(peer)?;
         let inner = self.inner.build_protocol(peer)?;
         Some(Box::new(Limited { inner, place }))

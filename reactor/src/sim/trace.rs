@@ -216,7 +216,7 @@ pub(super) struct Trace {
 /// The world's part of a trace of everything that happens, and the parts of the hosts.
 struct Stream {
     world: Rc<Scope>,
-    /// That of each host whose program is alive.
+    /// The scope of each host with a living program.
     hosts: BTreeMap<u32, Rc<Scope>>,
 }
 

@@ -10,8 +10,8 @@ use crate::Reactor;
 /// [`assert_no_result`](super::assert_no_result), or [`Deferred::waiting`](crate::Deferred::waiting).
 ///
 /// # Panics
-/// If there is anything, with a line for each thing: where a port is, to whom a connection goes, where a delayed call
-/// was requested.
+/// If anything is left, with a line for each thing: the address of a port, the peer of a connection, the place where a
+/// delayed call was requested.
 ///
 /// ```should_panic
 /// use reactor::{Reactor, testing::assert_nothing_left};

@@ -191,7 +191,7 @@ impl TlsBackend {
         self.lower.unregister_producer();
         self.lower.lose_connection();
         if let Some(producer) = producer {
-            // The lower connection does not wait for one that comes now, but tells it of the end.
+            // The connection below has ended: it tells a producer that comes now to stop.
             self.lower.register_producer(producer);
         }
     }

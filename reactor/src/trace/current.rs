@@ -1,4 +1,4 @@
-//! The trace that Deferreds report to: that of the reactor whose turn this is, on this thread.
+//! The trace that Deferreds report to: the trace of the reactor that runs on this thread now.
 //!
 //! A Deferred knows no reactor, so each thread has a current [`Scope`]. A reactor's is current while it takes a turn,
 //! and between turns until another reactor is made. A program that has no reactor at all may still have a trace: the

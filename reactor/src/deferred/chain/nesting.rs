@@ -1,10 +1,10 @@
 //! How deep loops run inside each other. A callback may fire another Deferred by hand; that chain runs nested, in a
 //! [`Trampoline`] of its own, and its callbacks may fire the next one.
 //!
-//! Each level takes stack, so there are at most [`MAX_NESTED`]. From there on, a loop is not run where it begins. It is
-//! left to the innermost one that runs, which runs what was left to it when it has come to rest itself: one after the
-//! other, and what the first one leaves comes before the second. So the order is that of nested firings but for one
-//! thing: the callback that fired goes on before what it fired has run.
+//! Each level takes stack, so there are at most [`MAX_NESTED`]. Beyond it, a loop does not run where it begins. It waits
+//! for the innermost loop that runs. When that loop has come to rest, it runs the loops that wait, one after the other;
+//! what the first one leaves behind comes before the second. The order is the same as with nested firings, with one
+//! difference: the callback that fired goes on before what it fired has run.
 //!
 //! Next: `waking.rs`.
 
@@ -23,9 +23,9 @@ thread_local! {
     /// One more than the number of loops that may begin before the last one. It counts down because this takes two
     /// instructions, and three to count up: every firing does it.
     static ROOM: Cell<u32> = const { Cell::new(MAX_NESTED) };
-    /// Whether the last one that may be nested runs. New ones are left to it.
+    /// Whether the innermost loop that is allowed runs. New loops wait for it.
     static LAST_RUNS: Cell<bool> = const { Cell::new(false) };
-    /// What has been left to the last one, in order.
+    /// The loops that wait for it, in order.
     static LEFT: RefCell<Vec<(Trampoline, Next)>> = const { RefCell::new(Vec::new()) };
 }
 

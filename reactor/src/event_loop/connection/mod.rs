@@ -292,7 +292,7 @@ impl Connection {
         // A copy: a write that comes later asks who has ended the connection.
         let reason = self.reason.borrow().clone().unwrap_or(Reason::Done);
         // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free, unless
-        // the socket lingers; and one that counts the sources finds this one gone.
+        // the socket lingers. A protocol that counts the sources does not count this one.
         self.close_socket(core, &reason);
         self.introduce(core); // It ended before the loop got to it: each protocol hears of both.
         self.call(core, "connection_lost", |protocol, _| protocol.connection_lost(&reason));

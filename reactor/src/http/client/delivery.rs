@@ -56,7 +56,7 @@ impl Delivery {
         }
     }
 
-    /// The body has ended: tells its protocol, or keeps the end for one that comes later.
+    /// The body has ended: tells its protocol. If there is none yet, keeps the end for it.
     pub(super) fn end(&self, end: BodyEnd) {
         match self.0.replace(State::Away) {
             State::Delivered(mut protocol, context) => context.run(|| protocol.body_ended(end)),

@@ -276,7 +276,7 @@ impl BodyWriter {
         }
     }
 
-    /// Whether so many bytes wait to be sent that a producer would be told to pause.
+    /// Whether the bytes that wait to be sent are enough to pause a producer.
     pub fn is_full(&self) -> bool {
         match &*self.0.state.borrow() {
             State::Waiting { written, .. } => written.len() > HIGH_WATER,

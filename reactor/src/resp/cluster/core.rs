@@ -239,7 +239,7 @@ impl Core {
         }
     }
 
-    /// How long to wait before the next try, after so many tries that failed.
+    /// How long to wait before the next try, when `tries` tries have failed.
     pub(super) fn pause(&self, tries: u32) -> Duration {
         let settings = self.settings();
         let doublings = tries.saturating_sub(1).min(16);
