@@ -1,34 +1,31 @@
-//! The load: connections that keep a fixed number of IAMATs in flight and check every reply.
+//! The load: connections that keep a fixed number of requests in flight, check every reply, and note how long it took.
+//! One thread drives all of them over `mio`, so that ten thousand connections are as easy as one.
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use memchr::memchr_iter;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Socket, Type};
 
-/// The name of every measured server.
-pub const NAME: &str = "Powell";
+use crate::talk::{self, Talk};
 
-/// Number of blocking threads that make the load; each has a part of the connections.
-const THREADS: usize = 2;
-/// Maximum time for one read or write.
-const MAX_IO: Duration = Duration::from_secs(10);
-/// Maximum time for one run of the load.
-const MAX_RUN: Duration = Duration::from_secs(120);
-/// Each connection sends the IAMATs of this many clients in turn.
-const CLIENTS: usize = 20;
-/// How far the clock in a reply may lie outside the time from the request to the reply, in nanoseconds.
-const SLACK: i128 = 100_000_000;
-const SECOND: i128 = 1_000_000_000;
+/// Maximum time for the next reply.
+const MAX_SILENCE: Duration = Duration::from_secs(20);
+/// The size of one read.
+const CHUNK: usize = 64 * 1024;
 
-#[derive(Clone, Copy)]
+/// Number of connections from one address of loopback.
+const FROM_ONE_ADDRESS: usize = 1000;
+
+/// How many connections, and how many requests in flight on each.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     pub connections: usize,
-    /// Requests in flight on each connection.
     pub in_flight: usize,
-    pub requests: usize,
 }
 
 impl fmt::Display for Shape {
@@ -37,195 +34,175 @@ impl fmt::Display for Shape {
     }
 }
 
+/// When a run ends. Requests in flight are still waited for.
+#[derive(Clone, Copy)]
+pub enum Until {
+    Replies(usize),
+    Time(Duration),
+}
+
+/// What came of a run.
+#[derive(Default)]
+pub struct Run {
+    pub replies: usize,
+    /// For each batch, the nanoseconds from its first byte to the last byte of its replies.
+    pub latencies: Vec<u32>,
+}
+
 /// The open connections of one run.
-pub struct Load(Vec<Connection>);
+pub struct Load {
+    poll: Poll,
+    connections: Vec<Connection>,
+    chunk: Vec<u8>,
+}
 
 impl Load {
-    pub fn connect(address: SocketAddr, shape: Shape) -> io::Result<Self> {
-        (0..shape.connections)
-            .map(|number| Connection::open(address, number, shape.in_flight))
-            .collect::<Result<_, _>>()
-            .map(Self)
+    pub fn connect(address: SocketAddr, shape: Shape, talk: Talk) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let connections = (0..shape.connections).map(|number| {
+            let mut stream = TcpStream::from_std(connect(address, number)?);
+            poll.registry().register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)?;
+            Ok(Connection::new(stream, talk, number, shape.in_flight))
+        });
+        let connections = connections.collect::<io::Result<_>>()?;
+        Ok(Self { poll, connections, chunk: vec![0; CHUNK] })
     }
 
-    /// Sends at least `requests` requests. Returns the number of replies, one to each request and all of them correct;
-    /// an error if any is not.
-    pub fn drive(&mut self, requests: usize) -> io::Result<usize> {
-        let in_flight: usize = self.0.iter().map(|connection| connection.in_flight).sum();
-        let batches = requests.div_ceil(in_flight);
-        let share = self.0.len().div_ceil(THREADS);
-        thread::scope(|scope| {
-            let threads: Vec<_> =
-                self.0.chunks_mut(share).map(|connections| scope.spawn(move || drive(connections, batches))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().expect("this thread never panics"))
-        })?;
-        Ok(batches * in_flight)
+    /// Keeps a batch in flight on each connection until the end. An error if any reply is wrong or missing.
+    pub fn drive(&mut self, until: Until) -> io::Result<Run> {
+        let begin = Instant::now();
+        let mut run = Run::default();
+        let mut events = Events::with_capacity(1024);
+        self.connections.iter_mut().try_for_each(Connection::send)?;
+        let mut busy = self.connections.len();
+        while busy > 0 {
+            self.poll.poll(&mut events, Some(MAX_SILENCE))?;
+            if events.is_empty() {
+                return Err(io::Error::other(format!("{busy} connections got no reply within {MAX_SILENCE:?}")));
+            }
+            for event in &events {
+                let connection = &mut self.connections[event.token().0];
+                if event.is_writable() {
+                    connection.flush()?;
+                }
+                if !event.is_readable() || !connection.receive(&mut self.chunk)? {
+                    continue;
+                }
+                let now = Instant::now();
+                run.replies += connection.in_flight;
+                let took = now.duration_since(connection.sent_at).as_nanos();
+                run.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));
+                let over = match until {
+                    Until::Replies(count) => run.replies >= count,
+                    Until::Time(time) => now.duration_since(begin) >= time,
+                };
+                if over {
+                    busy -= 1;
+                } else {
+                    connection.send()?;
+                }
+            }
+        }
+        Ok(run)
     }
 }
 
-/// Sends `batches` batches on each connection. Every connection has a batch in flight all the time.
-fn drive(connections: &mut [Connection], batches: usize) -> io::Result<()> {
-    let start = Instant::now();
-    connections.iter_mut().try_for_each(Connection::send)?;
-    for left in (0..batches).rev() {
-        for connection in &mut *connections {
-            connection.receive()?;
-            if left > 0 {
-                connection.send()?;
-            }
-        }
-        if start.elapsed() > MAX_RUN {
-            return Err(io::Error::other(format!("{left} batches left after {MAX_RUN:?}")));
-        }
-    }
-    Ok(())
+/// Connects from one of several addresses: servers take a limited number of connections from each.
+fn connect(address: SocketAddr, number: usize) -> io::Result<std::net::TcpStream> {
+    let host = u8::try_from(1 + number / FROM_ONE_ADDRESS).map_err(io::Error::other)?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0)).into())?;
+    socket.connect(&address.into())?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 struct Connection {
     stream: TcpStream,
+    talk: Talk,
     number: usize,
     in_flight: usize,
-    client: usize,
+    /// How many requests it has sent.
+    count: usize,
     sent: Vec<u8>,
-    sent_at: i128,
+    /// How many bytes of `sent` the system has taken.
+    written: usize,
+    sent_at: Instant,
+    /// The system's clock at that moment, in nanoseconds since 1970.
+    clock: i128,
     received: Vec<u8>,
+    /// How many lines of `received` are whole.
+    lines: usize,
 }
 
 impl Connection {
-    fn open(address: SocketAddr, number: usize, in_flight: usize) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(MAX_IO))?;
-        stream.set_write_timeout(Some(MAX_IO))?;
-        Ok(Self { stream, number, in_flight, client: 0, sent: Vec::new(), sent_at: 0, received: Vec::new() })
+    fn new(stream: TcpStream, talk: Talk, number: usize, in_flight: usize) -> Self {
+        Self {
+            stream,
+            talk,
+            number,
+            in_flight,
+            count: 0,
+            sent: Vec::new(),
+            written: 0,
+            sent_at: Instant::now(),
+            clock: 0,
+            received: Vec::new(),
+            lines: 0,
+        }
     }
 
-    /// Sends a batch. Each request is newer than all earlier ones of its client.
+    /// Sends a batch.
     fn send(&mut self) -> io::Result<()> {
         self.sent.clear();
-        self.sent_at = clock();
-        for _ in 0..self.in_flight {
-            self.client = (self.client + 1) % CLIENTS;
-            let (seconds, nanos) = (self.sent_at / SECOND, self.sent_at % SECOND);
-            let (number, client) = (self.number, self.client);
-            writeln!(
-                self.sent,
-                "IAMAT client{client:02}.host{number:03}.example +34.068930-118.445127 {seconds}.{nanos:09}"
-            )?;
-        }
-        self.stream.write_all(&self.sent)
-    }
-
-    /// Reads and checks the replies to the batch.
-    fn receive(&mut self) -> io::Result<()> {
+        self.written = 0;
         self.received.clear();
-        let mut lines = 0;
-        let mut chunk = [0; 4096];
-        while lines < self.in_flight {
-            let count = self.stream.read(&mut chunk)?;
-            if count == 0 {
-                return Err(io::Error::other("the server closed the connection"));
-            }
-            lines += memchr_iter(b'\n', &chunk[..count]).count();
-            self.received.extend_from_slice(&chunk[..count]);
+        self.lines = 0;
+        self.clock = talk::clock();
+        for at in 0..self.in_flight {
+            self.talk.request(&mut self.sent, self.number, self.count, self.clock + at as i128);
+            self.count += 1;
         }
-        let now = clock();
-        let (mut requests, mut replies) = (self.sent.split_inclusive(newline), self.received.split_inclusive(newline));
+        self.sent_at = Instant::now();
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.written < self.sent.len() {
+            match self.stream.write(&self.sent[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come. Returns whether the last reply of the batch was in it; all of them were right then.
+    fn receive(&mut self, chunk: &mut [u8]) -> io::Result<bool> {
+        if self.lines == self.in_flight {
+            return Ok(false);
+        }
         loop {
-            match (requests.next(), replies.next()) {
-                (None, None) => return Ok(()),
-                (Some(request), Some(reply))
-                    if server_clock(request, reply)
-                        .is_some_and(|clock| (self.sent_at - SLACK..=now + SLACK).contains(&clock)) => {}
-                (request, reply) => {
-                    let [request, reply] =
-                        [request, reply].map(|line| String::from_utf8_lossy(line.unwrap_or_default()));
-                    return Err(io::Error::other(format!("wrong reply {reply:?} to {request:?}")));
-                }
+            let count = match self.stream.read(chunk) {
+                Ok(0) => return Err(io::Error::other("the server closed the connection")),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            self.lines += memchr_iter(b'\n', &chunk[..count]).count();
+            self.received.extend_from_slice(&chunk[..count]);
+            if self.lines >= self.in_flight {
+                self.talk.check(&self.sent, &self.received, self.clock)?;
+                return Ok(true);
             }
         }
     }
 }
 
-fn newline(byte: &u8) -> bool {
-    *byte == b'\n'
-}
-
-/// The server's clock when it answered this IAMAT with this AT, in nanoseconds. `None` if the AT is wrong.
-fn server_clock(request: &[u8], reply: &[u8]) -> Option<i128> {
-    let fields = request.strip_prefix(b"IAMAT ")?;
-    let rest = reply.strip_prefix(b"AT ")?.strip_prefix(NAME.as_bytes())?.strip_prefix(b" ")?;
-    let difference = rest.strip_suffix(fields)?.strip_suffix(b" ")?;
-    let time = fields.trim_ascii_end().rsplit(|byte| *byte == b' ').next()?;
-    if !difference.starts_with(b"+") && !difference.starts_with(b"-") {
-        return None;
-    }
-    Some(nanos(difference)? + nanos(time)?)
-}
-
-/// A decimal number of seconds with nine digits after the point, in nanoseconds.
-fn nanos(text: &[u8]) -> Option<i128> {
-    let text = str::from_utf8(text).ok()?;
-    let (whole, fraction) = text.split_once('.')?;
-    if fraction.len() != 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let part: i128 = fraction.parse().ok()?;
-    let whole: i128 = whole.parse::<i128>().ok()? * SECOND;
-    Some(if text.starts_with('-') { whole - part } else { whole + part })
-}
-
-/// Nanoseconds since 1970.
-fn clock() -> i128 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
-}
-
-/// Checks that a server tells good IAMATs from bad ones: the benchmark must compare equal work.
-pub fn check(address: SocketAddr) -> io::Result<()> {
-    let mut connection = Connection::open(address, 0, 1)?;
-    let tomorrow = clock() / SECOND + 90_000;
-    let good = ["+34.068930-118.445127 1400794645.392014450", "+90-180 1400794645.000000000", "-0.5+.25 -1.500000000"];
-    for fields in good {
-        connection.sent = format!("IAMAT check {fields}\n").into_bytes();
-        connection.sent_at = clock();
-        connection.stream.write_all(&connection.sent)?;
-        connection.receive()?;
-    }
-    let bad = [
-        "+90.000001+0 1.0",
-        "+0-180.1 1.0",
-        "34+118 1.0",
-        "+1..2+3 1.0",
-        "+1+2 1e9",
-        "+1+2 1.0000000000",
-        "+1+2",
-        "+1+2 nan",
-    ];
-    for fields in bad.map(String::from).into_iter().chain([format!("+1+2 {tomorrow}")]) {
-        let line = format!("IAMAT check {fields}\n");
-        connection.stream.write_all(line.as_bytes())?;
-        let mut reply = vec![0; line.len() + 2];
-        connection.stream.read_exact(&mut reply)?;
-        if reply != format!("? {line}").as_bytes() {
-            return Err(io::Error::other(format!("{:?} to {line:?}", String::from_utf8_lossy(&reply))));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_in_a_reply_is_read_and_wrong_replies_are_refused() {
-        let request = b"IAMAT a +1-2 100.000000001\n";
-        assert_eq!(server_clock(request, b"AT Powell +0.500000000 a +1-2 100.000000001\n"), Some(100_500_000_001));
-        assert_eq!(server_clock(request, b"AT Powell -0.500000000 a +1-2 100.000000001\n"), Some(99_500_000_001));
-        for wrong in
-            ["0.500000000 a +1-2 100.000000001", "+0.5 a +1-2 100.000000001", "+0.500000000 a +1-2 100.00000001"]
-        {
-            assert_eq!(server_clock(request, format!("AT Powell {wrong}\n").as_bytes()), None, "{wrong}");
-        }
-    }
+/// The value below which this part of the sorted values lies.
+pub fn percentile(sorted: &[u32], part: f64) -> f64 {
+    let at = ((sorted.len() as f64 * part) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map_or(0.0, |value| f64::from(*value))
 }

@@ -1,57 +1,83 @@
-//! Compares the CPU time that proxyherd and a tokio server (`tokio_iamat`) spend on each reply to an IAMAT, in one run
-//! and under the same load. README.md says how to run it and how to read it.
+//! Measures this library and this herd beside other people's servers, all in one run, and writes what came of it.
+//! README.md says how to run it and how to read it.
 
 mod instructions;
 mod load;
+mod machine;
+mod page;
+mod peers;
+mod plot;
+mod results;
 mod server;
+mod talk;
+mod work;
 
 use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
-use std::thread::sleep;
-use std::time::Duration;
+use std::process;
 
-use load::{Load, Shape};
-use server::Server;
+use page::{ECHO, IAMAT, Report};
+use peers::{ECHOES, FLOOR, HERDS, Peer, Tools};
+use results::Results;
+use work::{Effort, accept, flood, idle, programs, replies};
 
-const USAGE: &str =
-    "usage: herd-bench --proxyherd PATH [--rounds N] [--requests N] [--connections N] [--only proxyherd|tokio]
-       herd-bench --instructions PATH ...";
-/// How long a server gets after the last reply to finish its other work, such as writing its log.
-const SETTLE: Duration = Duration::from_millis(150);
+const USAGE: &str = "usage: herd-bench [--full] [--only WORK,...] [--peers NAME,...] [--write]
+                  [--python PYTHON] [--node NODE] [--proxyherd PROGRAM]
+       herd-bench --instructions PROXYHERD ...
+works: echo, IAMAT, accept, idle, flood, programs";
+const WORKS: [&str; 6] = [ECHO, IAMAT, accept::WORK, idle::WORK, flood::WORK, PROGRAMS];
+const PROGRAMS: &str = "programs";
+/// The root of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 struct Options {
+    effort: Effort,
+    works: Vec<String>,
+    /// The peers to measure besides the floor; all if it is empty.
+    peers: Vec<String>,
+    write: bool,
+    python: String,
+    node: String,
     proxyherd: Option<PathBuf>,
-    tokio: bool,
-    rounds: usize,
-    requests: usize,
-    connections: usize,
 }
 
 impl Options {
-    fn parse(mut args: impl Iterator<Item = String>) -> Option<Self> {
-        let mut options = Self { proxyherd: None, tokio: true, rounds: 25, requests: 10_000, connections: 50 };
-        let mut only = None;
-        while let Some(option) = args.next() {
-            let value = args.next()?;
-            let number = || value.parse().ok().filter(|number| *number > 0);
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let list = |value: String| value.split(',').map(str::to_owned).collect();
+        let mut options = Self {
+            effort: Effort::QUICK,
+            works: WORKS.map(str::to_owned).to_vec(),
+            peers: Vec::new(),
+            write: false,
+            python: "python3".to_owned(),
+            node: "node".to_owned(),
+            proxyherd: None,
+        };
+        while let Some(option) = arguments.next() {
             match option.as_str() {
-                "--proxyherd" => options.proxyherd = Some(value.into()),
-                "--rounds" => options.rounds = number()?,
-                "--requests" => options.requests = number()?,
-                "--connections" => options.connections = number().filter(|number| *number <= 500)?,
-                "--only" => only = Some(value),
+                "--full" => options.effort = Effort::FULL,
+                "--write" => options.write = true,
+                "--only" => options.works = list(arguments.next()?),
+                "--peers" => options.peers = list(arguments.next()?),
+                "--python" => options.python = arguments.next()?,
+                "--node" => options.node = arguments.next()?,
+                "--proxyherd" => options.proxyherd = Some(arguments.next()?.into()),
                 _ => return None,
             }
         }
-        match only.as_deref() {
-            None => options.proxyherd.is_some().then_some(options),
-            Some("proxyherd") => options.proxyherd.is_some().then_some(Self { tokio: false, ..options }),
-            Some("tokio") => Some(Self { proxyherd: None, ..options }),
-            Some(_) => None,
-        }
+        let known = |name: &String| ECHOES.iter().chain(HERDS).any(|(peer, _)| peer == name);
+        let works_are_known = options.works.iter().all(|work| WORKS.contains(&work.as_str()));
+        (works_are_known && options.peers.iter().all(known)).then_some(options)
+    }
+
+    fn does(&self, work: &str) -> bool {
+        self.works.iter().any(|wanted| wanted == work)
+    }
+
+    fn wants(&self, peer: &str) -> bool {
+        peer == FLOOR || self.peers.is_empty() || self.peers.iter().any(|wanted| wanted == peer)
     }
 }
 
@@ -64,7 +90,7 @@ fn main() {
         eprintln!("{USAGE}");
         process::exit(2);
     };
-    end(in_directory(|directory| run(&options, directory)));
+    end(machine::settle().and_then(|()| in_directory(|directory| run(&options, directory))));
 }
 
 fn in_directory(f: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
@@ -82,108 +108,85 @@ fn end(result: io::Result<()>) {
     }
 }
 
-/// Builds the tokio server: `cargo run` builds only the program that it runs.
-fn build_peer() -> io::Result<PathBuf> {
-    if cfg!(debug_assertions) {
-        return Err(io::Error::other("a debug build says nothing about costs: use cargo run --release"));
+fn run(options: &Options, scratch: &Path) -> io::Result<()> {
+    let tools = prepare(options, scratch)?;
+    let effort = options.effort;
+    let mut results = Results::default();
+    let chosen = |peers: &[(&'static str, &str)]| -> Vec<&'static str> {
+        peers.iter().map(|(name, _)| *name).filter(|name| options.wants(name)).collect()
+    };
+    let (echoes, herds) = (chosen(ECHOES), chosen(HERDS));
+    let shapes = replies::shapes(effort);
+    if options.does(ECHO) {
+        let mut peers = start(&tools, ECHO, &echoes, &mut results);
+        replies::measure(ECHO, &mut peers, &shapes, effort, &mut results);
     }
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--release", "--locked", "--bin", "tokio_iamat"]);
-    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    if !cargo.status()?.success() {
-        return Err(io::Error::other("tokio_iamat cannot be built"));
+    if options.does(IAMAT) {
+        let mut peers = start(&tools, IAMAT, &[&[FLOOR], &herds[..]].concat(), &mut results);
+        try_out(&mut peers, &mut results);
+        replies::measure(IAMAT, &mut peers, &shapes, effort, &mut results);
     }
-    Ok(env::current_exe()?.with_file_name("tokio_iamat"))
-}
-
-fn run(options: &Options, directory: &Path) -> io::Result<()> {
-    let mut servers = Vec::new();
-    let peer = if options.tokio { Some(build_peer()?) } else { None };
-    for logs in [true, false] {
-        if let Some(path) = &options.proxyherd {
-            servers.push(Server::proxyherd(path, logs, directory)?);
-        }
-        if let Some(path) = &peer {
-            servers.push(Server::tokio(path, logs, directory)?);
-        }
+    if options.does(accept::WORK) {
+        let mut peers = start(&tools, accept::WORK, &[&echoes[..], &herds[..]].concat(), &mut results);
+        accept::measure(&mut peers, effort, &mut results);
     }
-    for server in &servers {
-        load::check(server.address).map_err(|error| blame(server, &error))?;
+    if options.does(idle::WORK) {
+        idle::measure(&tools, &[&echoes[..], &herds[..]].concat(), &mut results);
     }
-    let shapes = [
-        Shape { connections: options.connections, in_flight: 1, requests: options.requests },
-        Shape { connections: options.connections.div_ceil(5), in_flight: 16, requests: 2 * options.requests },
-    ];
-
-    // costs[server][shape] has one cost for each round. Each round starts with another server.
-    let mut costs = vec![[const { Vec::new() }; 2]; servers.len()];
-    let mut replies = 0;
-    for round in 0..options.rounds {
-        for (number, shape) in shapes.into_iter().enumerate() {
-            for turn in 0..servers.len() {
-                let at = (round + turn) % servers.len();
-                let measured = measure(&servers[at], shape, &mut replies);
-                costs[at][number].push(measured.map_err(|error| blame(&servers[at], &error))?);
-            }
-        }
-        eprint!("\rround {} of {}", round + 1, options.rounds);
+    if options.does(flood::WORK) {
+        flood::measure(&tools, effort, &mut results);
     }
-    eprintln!();
-
-    println!("CPU ns for each reply: median (min..max) of {} rounds", options.rounds);
-    println!("{:<26}{:<32}{:<32}", "", shapes[0], shapes[1]);
-    for (server, costs) in servers.iter().zip(&costs) {
-        print_row(server.program, server.logs, costs, 0);
+    let programs = if options.does(PROGRAMS) { programs::run(&tools, effort) } else { Vec::new() };
+    let facts = [machine::describe(), tools.versions()].concat();
+    let command = if effort.full { "cargo run --release -- --full --write" } else { "cargo run --release" };
+    let report = Report { results: &results, programs: &programs, facts: &facts, command, effort };
+    if options.write {
+        return report.write(&Path::new(ROOT).join("docs"));
     }
-    for at in 1..servers.len() {
-        let [left, right] = [&servers[at - 1], &servers[at]];
-        if left.logs == right.logs {
-            let ratio = |shape: usize| costs[at - 1][shape].iter().zip(&costs[at][shape]).map(|(l, r)| l / r).collect();
-            print_row("proxyherd / tokio", left.logs, &[ratio(0), ratio(1)], 2);
-        }
-    }
-    for server in &servers {
-        // Every server has given the same number of replies.
-        let bytes = server.logged()? * servers.len() as u64 / replies as u64;
-        println!("{} {}: {bytes} bytes logged for each reply", server.program, work(server.logs));
-    }
+    println!("{}", report.text());
     Ok(())
 }
 
-/// The CPU nanoseconds that a warm server spends on each reply. Adds the replies, with those of the warm-up, to
-/// `replies`.
-fn measure(server: &Server, shape: Shape, replies: &mut usize) -> io::Result<f64> {
-    let mut load = Load::connect(server.address, shape)?;
-    *replies += load.drive(shape.requests.div_ceil(10))?;
-    sleep(SETTLE);
-    let before = server.cpu()?;
-    let count = load.drive(shape.requests)?;
-    sleep(SETTLE);
-    *replies += count;
-    Ok(server.cpu()?.since(&before)? as f64 / count as f64)
-}
-
-fn blame(server: &Server, error: &io::Error) -> io::Error {
-    io::Error::other(format!("{} ({}): {error}", server.program, work(server.logs)))
-}
-
-fn work(logs: bool) -> &'static str {
-    if logs { "logs" } else { "no log" }
-}
-
-fn print_row(name: &str, logs: bool, columns: &[Vec<f64>; 2], digits: usize) {
-    print!("{name:<18}{:<8}", work(logs));
-    for column in columns {
-        let mut values = column.clone();
-        values.sort_by(f64::total_cmp);
-        let (median, min, max) = (median(&values), values[0], values[values.len() - 1]);
-        print!("{:<32}", format!("{median:.digits$} ({min:.digits$}..{max:.digits$})"));
+/// Builds what is ours, and finds what is not.
+fn prepare(options: &Options, scratch: &Path) -> io::Result<Tools> {
+    if cfg!(debug_assertions) {
+        return Err(io::Error::other("a debug build says nothing about costs: use cargo run --release"));
     }
-    println!();
+    // `cargo run` has built only this program.
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let servers = ["echo_ours", "echo_tokio", "tokio_iamat"];
+    let others = if options.does(PROGRAMS) { programs::names() } else { Vec::new() };
+    let bins = servers.into_iter().chain(others).flat_map(|name| ["--bin", name]);
+    peers::cargo(&["build", "--manifest-path", manifest].into_iter().chain(bins).collect::<Vec<_>>(), None)?;
+    let proxyherd = match &options.proxyherd {
+        Some(program) => program.clone(),
+        None => {
+            peers::cargo(&["build", "--bin", "proxyherd", "--manifest-path", &format!("{ROOT}/Cargo.toml")], None)?;
+            Path::new(ROOT).join("target/release/proxyherd")
+        }
+    };
+    let built = env::current_exe()?.with_file_name("peers");
+    fs::create_dir_all(&built)?;
+    let (python, node) = (options.python.clone(), options.node.clone());
+    Ok(Tools { python, node, proxyherd, built, scratch: scratch.to_owned() })
 }
 
-/// The middle of sorted values.
-fn median(sorted: &[f64]) -> f64 {
-    let half = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
+/// Starts all that can be started.
+fn start(tools: &Tools, work: &str, names: &[&'static str], results: &mut Results) -> Vec<Peer> {
+    let mut peers = Vec::new();
+    for name in names {
+        match tools.start(name) {
+            Ok(peer) => peers.push(peer),
+            Err(error) => results.fail(work, name, &error.to_string()),
+        }
+    }
+    peers
+}
+
+/// Leaves out a server that does not tell good IAMATs from bad ones: it would do less work than the others.
+fn try_out(peers: &mut Vec<Peer>, results: &mut Results) {
+    peers.retain(|peer| {
+        let tried = if peer.name == FLOOR { Ok(()) } else { talk::try_out(peer.server.address) };
+        tried.map_err(|error| results.fail(IAMAT, peer.name, &error.to_string())).is_ok()
+    });
 }

@@ -1,88 +1,60 @@
-//! The measured servers: started here, asked for their CPU time, and killed when dropped.
+//! A measured server: a process on a CPU of its own, asked for its CPU time and memory, and killed when dropped.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::load::NAME;
-
 /// Maximum time for a server to start.
 const MAX_START: Duration = Duration::from_secs(10);
+/// How long a server gets after the last reply to finish its other work, such as writing its log.
+pub const SETTLE: Duration = Duration::from_millis(150);
 
 pub struct Server {
-    pub program: &'static str,
-    pub logs: bool,
     pub address: SocketAddr,
     child: Child,
     directory: PathBuf,
+    /// The time from its start until it accepted a connection.
+    pub started_in: Duration,
 }
 
 impl Server {
-    pub fn proxyherd(path: &Path, logs: bool, directory: &Path) -> io::Result<Self> {
-        let address = free_address()?;
-        let directory = directory.join(format!("proxyherd-{logs}"));
-        fs::create_dir(&directory)?;
-        let mut command = Command::new(path);
-        Self::configure(&mut command, address, logs, &directory)?;
-        Self::start("proxyherd", logs, address, command, directory)
+    /// Runs a server on the CPU with this number, and returns once it accepts connections at `address`. What it says on
+    /// standard error is kept in `directory`.
+    pub fn start(command: &[OsString], cpu: usize, address: SocketAddr, directory: &Path) -> io::Result<Self> {
+        // `taskset` becomes the program, so the process is the server's own.
+        let mut pinned = Command::new("taskset");
+        pinned.arg("-c").arg(cpu.to_string()).args(command);
+        Self::run(pinned, address, directory)
     }
 
     /// The same under callgrind, which counts its instructions.
-    pub fn counted(path: &Path, logs: bool, directory: &Path) -> io::Result<Self> {
-        let address = free_address()?;
-        let directory = directory.join(format!("counted-{}-{logs}", address.port()));
-        fs::create_dir(&directory)?;
-        let mut command = Command::new("valgrind");
-        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(path);
-        Self::configure(&mut command, address, logs, &directory)?;
-        Self::start("proxyherd", logs, address, command, directory)
+    pub fn counted(command: &[OsString], address: SocketAddr, directory: &Path) -> io::Result<Self> {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).args(command);
+        Self::run(valgrind, address, directory)
     }
 
-    fn configure(command: &mut Command, address: SocketAddr, logs: bool, directory: &Path) -> io::Result<()> {
-        let config = directory.join("herd.toml");
-        fs::write(&config, format!("[servers.{NAME}]\naddress = \"{address}\"\nneighbors = []\n"))?;
-        command.arg(NAME).arg("--config").arg(config).arg("--log-dir").arg(directory);
-        command.args(["--log-level", if logs { "info" } else { "error" }]);
-        Ok(())
-    }
-
-    pub fn tokio(path: &Path, logs: bool, directory: &Path) -> io::Result<Self> {
-        let address = free_address()?;
-        let directory = directory.join(format!("tokio-{logs}"));
-        fs::create_dir(&directory)?;
-        let mut command = Command::new(path);
-        command.arg(address.to_string());
-        if logs {
-            command.arg("--log").arg(directory.join("tokio.log"));
-        }
-        Self::start("tokio", logs, address, command, directory)
-    }
-
-    /// Starts a server, and returns once it accepts connections.
-    fn start(
-        program: &'static str,
-        logs: bool,
-        address: SocketAddr,
-        mut command: Command,
-        directory: PathBuf,
-    ) -> io::Result<Self> {
+    fn run(mut command: Command, address: SocketAddr, directory: &Path) -> io::Result<Self> {
         let complaints = directory.join("stderr");
+        let start = Instant::now();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&complaints)?).spawn();
         let child = child.map_err(|error| io::Error::other(format!("{command:?}: {error}")))?;
-        let mut server = Self { program, logs, address, child, directory };
-        let start = Instant::now();
+        let mut server = Self { address, child, directory: directory.to_owned(), started_in: Duration::ZERO };
         while TcpStream::connect(address).is_err() {
             if server.child.try_wait()?.is_some() || start.elapsed() > MAX_START {
                 let complaints = fs::read_to_string(complaints)?;
                 return Err(io::Error::other(format!("{command:?} does not serve {address}: {complaints}")));
             }
-            sleep(Duration::from_millis(20));
+            sleep(Duration::from_millis(1));
         }
+        server.started_in = start.elapsed();
         Ok(server)
     }
 
@@ -97,6 +69,14 @@ impl Server {
             cpu.threads.insert(task);
         }
         Ok(cpu)
+    }
+
+    /// The resident memory of the process, in bytes.
+    pub fn resident(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        Ok(1024 * kib.ok_or_else(|| io::Error::other("no VmRSS"))?)
     }
 
     /// Stops a server that [`counted`](Self::counted) has started. Returns how many instructions it took in all.
@@ -146,8 +126,20 @@ impl Cpu {
     }
 }
 
+/// The first port that is tried. The system gives outgoing connections ports from 32,768 on, and this program makes very
+/// many of those: a port among them may be taken the next moment.
+const FIRST_PORT: u16 = 20_000;
+
 /// An address with a free port. Another program may take the port before the server binds it; then the server does not
-/// start, and the run ends.
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// start, and the report says so.
+pub fn free_address() -> io::Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(FIRST_PORT);
+    loop {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, NEXT.fetch_add(1, Ordering::Relaxed)));
+        match TcpListener::bind(address) {
+            Ok(_) => return Ok(address),
+            Err(_) if address.port() < 2 * FIRST_PORT => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

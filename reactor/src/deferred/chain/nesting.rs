@@ -1,10 +1,10 @@
 //! How deep loops run inside each other. A callback may fire another Deferred by hand; that chain runs nested, in a
 //! [`Trampoline`] of its own, and its callbacks may fire the next one.
 //!
-//! Each level takes stack, so there are at most [`MAX_NESTED`]. Beyond it, a loop does not run where it begins. It waits
-//! for the innermost loop that runs. When that loop has come to rest, it runs the loops that wait, one after the other;
-//! what the first one leaves behind comes before the second. The order is the same as with nested firings, with one
-//! difference: the callback that fired goes on before what it fired has run.
+//! Each level takes stack, so there are at most [`MAX_NESTED`]. Beyond it, a loop does not run where it begins. It
+//! waits for the innermost loop that runs. When that loop has come to rest, it runs the loops that wait, one after the
+//! other; what the first one leaves behind comes before the second. The order is the same as with nested firings, with
+//! one difference: the callback that fired goes on before what it fired has run.
 //!
 //! Next: `waking.rs`.
 
