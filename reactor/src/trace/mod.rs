@@ -46,6 +46,7 @@ mod event;
 mod file;
 mod json;
 mod json_deferreds;
+mod order;
 mod ring;
 mod scope;
 mod secrets;

@@ -1,8 +1,9 @@
 //! [`Scope`]: one reactor's part of a trace. It knows the turn, the phase and the running callback, so that the places
 //! where something happens need not.
 //!
-//! Next: `secrets.rs`, what must not be seen.
+//! Next: `order.rs`, what must hold for them.
 
+use super::order::Order;
 use super::{Bytes, Call, Event, Kind, Outcome, Phase, Trace, current};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -27,6 +28,8 @@ pub(crate) struct Scope {
     /// The callback of a Deferred that runs.
     step: Cell<Option<u64>>,
     has_ended: Cell<bool>,
+    /// Checked in debug builds.
+    order: Order,
     /// Memory for bytes that stand in several pieces.
     scratch: RefCell<Vec<u8>>,
 }
@@ -58,6 +61,7 @@ impl Scope {
             callback: Cell::new(None),
             step: Cell::new(None),
             has_ended: Cell::new(false),
+            order: Order::default(),
             scratch: RefCell::default(),
         }
     }
@@ -83,6 +87,9 @@ impl Scope {
     }
 
     fn send(&self, time: Duration, kind: Kind<'_>) {
+        if cfg!(debug_assertions) {
+            self.order.check(self.turn.get(), self.phase.get(), time);
+        }
         self.trace.send(&mut Event {
             seq: 0,
             time,
