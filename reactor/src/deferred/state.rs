@@ -78,11 +78,14 @@ impl<T: 'static> Deferred<T> {
             mem::forget(self); // It is empty, and its destructor would take as long as adding to find that out.
             return next;
         }
-        if around::may_have_trace() {
+        // Only for the first callback: one that comes later knows by the chain's number that nobody listens.
+        if !self.has_untold_callbacks() && around::may_have_trace() {
             return self.add_telling(side, run, added);
         }
         match self.state {
-            State::Fired(outcome, trace) => Deferred::call_now(outcome.into_inner(), side, run, added, trace),
+            State::Fired(outcome, trace) => {
+                Deferred::call_counted(outcome.into_inner(), side, run, added, trace.plus_one_untold())
+            }
             _ => unreachable!("it was looked at above"),
         }
     }
@@ -214,8 +217,19 @@ impl<T: 'static> Deferred<T> {
         added: Place,
         trace: Trace,
     ) -> Deferred<T> {
+        Deferred::call_counted(input, side, run, added, trace.plus_one())
+    }
+
+    /// The same with a `trace` that counts it.
+    #[inline(always)]
+    fn call_counted<S>(
+        input: Result<S, Failure>,
+        side: Side,
+        run: impl FnOnce(Result<S, Failure>) -> Reply<T>,
+        added: Place,
+        trace: Trace,
+    ) -> Deferred<T> {
         let incoming = Incoming::from(&input);
-        let trace = trace.plus_one();
         // Before the call, as in `Step`: what the callback fires may fail and look for the callbacks that ran last.
         trace.note_run(added);
         match run(input).try_result(trace, incoming, side, added) {
@@ -232,6 +246,11 @@ impl<T: 'static> Deferred<T> {
             State::Pending(chain) => chain.is_done(),
             State::Awaited(awaiting) => awaiting.is_done(),
         }
+    }
+
+    #[inline(always)]
+    fn has_untold_callbacks(&self) -> bool {
+        matches!(&self.state, State::Fired(_, trace) if trace.is_untold())
     }
 
     /// How far the chain is.
@@ -276,7 +295,7 @@ impl<T: 'static> Deferred<T> {
     /// Turns it into a chain, which can hold its result back. Returns the control.
     pub(super) fn make_pausable(&mut self) -> FlatRc<dyn Control> {
         let mut trace = self.trace();
-        if trace::is_on() && trace.number() == 0 && self.is_done() {
+        if trace::is_on() && trace.number() == 0 && !trace.is_untold() && self.is_done() {
             trace = trace.tell_made(DeferredKind::Result);
         }
         let chain = match self.take().try_result() {

@@ -1,5 +1,5 @@
-//! [`Order`]: what must hold for the events of every reactor, whatever the program does. A debug build checks each event
-//! of each trace, so every test that makes a trace checks it, in the programs that it starts, too.
+//! [`Order`]: what must hold for the events of every reactor, whatever the program does. A debug build checks each
+//! event of each trace, so every test that makes a trace checks it, in the programs that it starts, too.
 //!
 //! Next: `secrets.rs`, what must not be seen.
 

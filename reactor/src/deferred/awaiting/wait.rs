@@ -41,11 +41,12 @@ impl<T: 'static> Awaiting<T> {
         let mut awaiting =
             Awaiting { slot: AwaitSlot::new(&tail), control: KeptControl::Here(chain.control), weak_control, trace };
         awaiting.move_to_current(at)?;
-        if around::may_have_trace() {
-            tell_awaited(trace, at);
-        }
         tail.out().link_awaiter(&awaiting.slot, coroutine::wake_target(context));
-        Ok(Box::new(awaiting))
+        let awaiting = Box::new(awaiting);
+        if around::may_have_trace() {
+            tell_awaited(awaiting.trace, at);
+        }
+        Ok(awaiting)
     }
 
     /// The result if it is here; otherwise registers what must be woken.

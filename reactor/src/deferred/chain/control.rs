@@ -45,6 +45,7 @@ pub(crate) trait Control: Node + TellsStatus {
 /// result waits here, in what is parked.
 #[derive(Default)]
 pub(crate) struct Gate {
+    /// Number of pauses, and [`TOLD`]: one look tells whether there is either.
     pauses: Cell<u32>,
     /// The number of canceller handles in use.
     cancellers: Cell<u32>,
@@ -55,6 +56,10 @@ pub(crate) struct Gate {
     /// The latest walk that came by, of cancels or in search of a circle.
     walk: Cell<u64>,
 }
+
+/// Set in the pauses of a head whose making was told to a trace. So the loop, which must look for pauses anyway, pays
+/// nothing for a trace that is absent.
+const TOLD: u32 = 1 << 31;
 
 /// What a chain waits for.
 #[derive(Clone)]
@@ -95,17 +100,38 @@ impl Gate {
     /// Whether nothing is left in it.
     #[inline]
     pub(super) fn is_spent(&mut self) -> bool {
-        self.handles() == 0 && self.parked.get_mut().is_none() && self.waits_on.get_mut().is_none()
+        (self.pauses.get() | self.cancellers.get()) == 0
+            && self.parked.get_mut().is_none()
+            && self.waits_on.get_mut().is_none()
     }
 
     #[inline]
     pub(crate) fn is_paused(&self) -> bool {
-        self.pauses.get() > 0
+        self.pause_count() > 0
+    }
+
+    fn pause_count(&self) -> u32 {
+        self.pauses.get() & !TOLD
+    }
+
+    /// Whether it is neither paused nor told.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.pauses.get() == 0
+    }
+
+    /// From now on the chain is one that is told, or is not.
+    pub(super) fn set_told(&self, is_told: bool) {
+        self.pauses.set(if is_told { self.pauses.get() | TOLD } else { self.pause_count() });
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.pauses.get() & TOLD != 0
     }
 
     /// The number of handles on this control that receive nothing: pauses and cancellers.
     pub(super) fn handles(&self) -> usize {
-        self.pauses.get() as usize + self.cancellers.get() as usize
+        self.pause_count() as usize + self.cancellers.get() as usize
     }
 
     pub(crate) fn begin_pause(&self) {
@@ -181,7 +207,7 @@ impl Gate {
 
     /// The status of a chain that was made at `made`, as far as its gate knows it.
     pub(crate) fn status(&self, made: Place) -> Status {
-        Status { waits_on: self.waits_on().map(WaitsOn::into_story), ..Status::new(made, self.pauses.get()) }
+        Status { waits_on: self.waits_on().map(WaitsOn::into_story), ..Status::new(made, self.pause_count()) }
     }
 }
 

@@ -104,6 +104,7 @@ impl<T: 'static> Head<T> {
     #[inline(never)]
     fn tell_made(&mut self) {
         let trace = Trace::begin(self.made(), DeferredKind::Deferred);
+        self.gate.set_told(trace.number() != 0);
         self.out.begin(trace);
     }
 
@@ -112,6 +113,7 @@ impl<T: 'static> Head<T> {
         let mut head = Rc::<Head<T>>::default();
         if let Some(new) = Rc::get_mut(&mut head) {
             new.out.begin(trace);
+            new.gate.set_told(trace.number() != 0);
         }
         head.fired.set(Some(trace.made()));
         hold_back(&head.gate, head.clone(), result);
@@ -307,25 +309,25 @@ impl<T: 'static> Head<T> {
         if let Some(stop) = self.canceller.take() {
             return self.drop_and_run(stop, result);
         }
-        if around::may_have_trace() {
+        if !self.gate.is_plain() {
             return self.tell_and_run(result);
         }
         self.run(result);
     }
 
-    /// The same while somebody may listen. By value, so that the usual path need not keep the result in memory.
+    /// The same for one that is told or paused. By value, so that the usual path need not keep the result in memory.
     #[cold]
     #[inline(never)]
     fn tell_and_run(self: &Rc<Self>, result: Result<T, Failure>) {
         self.tell_fired(&result);
+        if self.gate.is_paused() {
+            return hold_back(&self.gate, self.clone(), result);
+        }
         self.run(result);
     }
 
     #[inline(always)]
     fn run(self: &Rc<Self>, result: Result<T, Failure>) {
-        if self.gate.is_paused() {
-            return hold_back(&self.gate, self.clone(), result);
-        }
         match self.out.take_step() {
             Some(step) => self.run_step(step, result),
             None => self.out.keep_or_push(result),
@@ -422,10 +424,11 @@ impl<T> Drop for Head<T> {
 impl<T> Node for Head<T> {
     #[inline]
     fn remains(mut self: Rc<Self>) -> Option<Rc<dyn Node>> {
-        if around::may_have_trace() {
-            self.tell_gone();
-        }
         if !Rc::get_mut(&mut self).is_some_and(Head::renew) {
+            if self.gate.is_told() {
+                self.tell_gone();
+                self.gate.set_told(false);
+            }
             self.settle();
             // Again, without the weak links of those that look after unfired heads.
             if !Rc::get_mut(&mut self).is_some_and(Head::renew) {

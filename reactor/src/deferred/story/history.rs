@@ -44,11 +44,15 @@ impl<T> From<&Result<T, Failure>> for Incoming {
     }
 }
 
+/// Set in the number of a chain whose making was told to a trace. It is the sign: a look whether there is a number at
+/// all, which adding a callback needs anyway, is also a look at this.
+const TOLD: u32 = 1 << 31;
+
 /// Where a Deferred was made, how many callbacks it has had, and its number in the list of recent ones.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trace {
     made: Place,
-    /// Zero as long as no callback has been added and nobody listens.
+    /// Zero as long as no callback has been added and nobody listens. With [`TOLD`] if somebody has heard of it.
     chain: u32,
     count: u32,
 }
@@ -61,18 +65,32 @@ struct Recent {
     places: [Cell<Option<(u32, Place)>>; MAX_RECENT],
     next: Cell<usize>,
     last_chain: Cell<u32>,
+    last_told: Cell<u32>,
 }
 
 impl Recent {
     const fn new() -> Recent {
-        Recent { places: [const { Cell::new(None) }; MAX_RECENT], next: Cell::new(0), last_chain: Cell::new(u32::MAX) }
+        Recent {
+            places: [const { Cell::new(None) }; MAX_RECENT],
+            next: Cell::new(0),
+            last_chain: Cell::new(u32::MAX),
+            last_told: Cell::new(u32::MAX),
+        }
     }
 
     #[inline]
     fn new_chain(&self) -> u32 {
-        // Odd, so that it is never 0, and one more is another mark.
+        // Odd, so that it is never 0, and one more is another mark. After a billion chains it reaches those that are
+        // told; then adding takes a little longer for a while.
         let chain = self.last_chain.get().wrapping_add(2);
         self.last_chain.set(chain);
+        chain
+    }
+
+    /// The number of a chain that is told from its beginning.
+    fn new_told_chain(&self) -> u32 {
+        let chain = self.last_told.get().wrapping_add(2) | TOLD;
+        self.last_told.set(chain);
         chain
     }
 
@@ -107,7 +125,7 @@ impl Trace {
     #[cold]
     #[inline(never)]
     pub(crate) fn tell_made(self, what: DeferredKind) -> Trace {
-        let trace = Trace { chain: with_latest(Recent::new_chain), ..self };
+        let trace = Trace { chain: with_latest(Recent::new_told_chain), ..self };
         let name = trace::take_name();
         trace.tell(DeferredEvent::Made { what, place: self.made, name: name.as_deref() });
         trace
@@ -119,9 +137,15 @@ impl Trace {
         trace::report(self.number(), event);
     }
 
-    /// The number of the whole chain in what is told; 0 if it has none yet.
+    /// The number of the whole chain in what is told; 0 if it is not told.
     pub(crate) fn number(self) -> u64 {
-        u64::from(self.chain).div_ceil(2)
+        if self.chain & TOLD == 0 { 0 } else { u64::from(self.chain & !TOLD).div_ceil(2) }
+    }
+
+    /// Whether it has callbacks that nobody has heard of.
+    #[inline]
+    pub(crate) fn is_untold(self) -> bool {
+        self.chain.cast_signed() > 0
     }
 
     pub(crate) fn made(self) -> Place {
@@ -133,6 +157,13 @@ impl Trace {
     pub(crate) fn plus_one(self) -> Trace {
         let chain = if self.chain == 0 { with_latest(Recent::new_chain) } else { self.chain };
         // It wraps after four billion callbacks of one chain; then a failure tells too few. Saturating costs more.
+        Trace { made: self.made, chain, count: self.count.wrapping_add(1) }
+    }
+
+    /// The same while nobody listens. A chain that was told before gets another number, so a failure tells less of it.
+    #[inline(always)]
+    pub(crate) fn plus_one_untold(self) -> Trace {
+        let chain = if self.is_untold() { self.chain } else { with_latest(Recent::new_chain) };
         Trace { made: self.made, chain, count: self.count.wrapping_add(1) }
     }
 
