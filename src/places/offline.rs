@@ -49,8 +49,8 @@ impl Drop for Offline {
 }
 
 impl Offline {
-    /// Starts the server on a free port of this machine, and a client for it. Another thread unpacks the table
-    /// meanwhile; questions wait for it.
+    /// Starts the server on a free port of this machine, and a client for it. The first question makes another thread
+    /// unpack the table, and waits for it.
     ///
     /// # Errors
     /// If no certificate can be made, or no port can be opened.
@@ -71,8 +71,8 @@ impl Offline {
         let tls = TlsServer::new(reactor, &[certificate.der()], key.serialized_der(), &["http/1.1"])
             .map_err(|error| failed("TLS", &error))?;
 
-        let library = Library::load(reactor);
-        let server = HttpServer::new(reactor, move |request: Request| answer(&library, &request));
+        let (library, unpacker) = (Rc::new(RefCell::new(Library::Unasked)), reactor.clone());
+        let server = HttpServer::new(reactor, move |request: Request| answer(&library, &unpacker, &request));
         let port =
             reactor.listen_tcp("127.0.0.1:0", server.tls_factory(&tls)).map_err(|error| failed("port", &error))?;
 
@@ -115,60 +115,59 @@ pub fn offline_answer(latitude: f64, longitude: f64, radius: f64) -> io::Result<
 
 /// The table, or the questions that wait for it.
 enum Library {
+    /// Still packed: most servers are never asked, and the table takes 9 MiB.
+    Unasked,
     Loading(Vec<Firer<&'static Table>>),
     Ready(&'static Table),
     Broken,
 }
 
 impl Library {
-    fn load(reactor: &Reactor) -> Rc<RefCell<Library>> {
-        let library = Rc::new(RefCell::new(Library::Loading(Vec::new())));
-        let later = library.clone();
-        reactor
-            .defer_to_thread(Table::shared)
-            .add_both(move |loaded| {
-                let (state, table) = match loaded {
-                    Ok(table) => (Library::Ready(table), Some(table)),
-                    Err(failure) => {
-                        log::error!("the offline places cannot be unpacked: {failure}");
-                        (Library::Broken, None)
-                    }
-                };
-                // First: a callback of a question may ask for the table, and the borrow must have ended by then.
-                let old = later.replace(state);
-                let Library::Loading(waiting) = old else { return };
-                for firer in waiting {
-                    let result = table.ok_or_else(|| Failure::msg("the table is broken"));
-                    let _ = firer.fire(result);
-                }
-            })
-            .detach();
-        library
-    }
-
-    fn table(&mut self) -> Deferred<&'static Table> {
-        match self {
-            Library::Ready(table) => reactor::deferred::succeed(*table),
-            Library::Broken => reactor::deferred::fail(Failure::msg("the table is broken")),
+    /// The table. The first call starts to unpack it, on the thread pool: that takes too long for the loop.
+    fn table(this: &Rc<RefCell<Library>>, reactor: &Reactor) -> Deferred<&'static Table> {
+        let (deferred, firer) = match &mut *this.borrow_mut() {
+            Library::Ready(table) => return reactor::deferred::succeed(*table),
+            Library::Broken => return reactor::deferred::fail(Failure::msg("the table is broken")),
             Library::Loading(waiting) => {
                 let (deferred, firer) = Deferred::new();
                 waiting.push(firer); // One for each connection at most.
-                deferred
+                return deferred;
             }
+            Library::Unasked => Deferred::new(),
+        };
+        this.replace(Library::Loading(vec![firer]));
+        let later = this.clone();
+        reactor.defer_to_thread(Table::shared).add_both(move |loaded| Library::loaded(&later, loaded)).detach();
+        deferred
+    }
+
+    fn loaded(this: &RefCell<Library>, loaded: Result<&'static Table, Failure>) {
+        let (state, table) = match loaded {
+            Ok(table) => (Library::Ready(table), Some(table)),
+            Err(failure) => {
+                log::error!("the offline places cannot be unpacked: {failure}");
+                (Library::Broken, None)
+            }
+        };
+        // First: a callback of a question may ask for the table, and the borrow must have ended by then.
+        let old = this.replace(state);
+        let Library::Loading(waiting) = old else { return };
+        for firer in waiting {
+            let result = table.ok_or_else(|| Failure::msg("the table is broken"));
+            let _ = firer.fire(result);
         }
     }
 }
 
 /// Answers a request. The client may keep the connection, as it would with Google.
-fn answer(library: &Rc<RefCell<Library>>, request: &Request) -> Given<Response> {
+fn answer(library: &Rc<RefCell<Library>>, reactor: &Reactor, request: &Request) -> Given<Response> {
     if request.method() != "GET" || request.path() != PATH {
         return Response::text("there is only the Nearby Search here\n").with_status(404).into_given();
     }
     let Some(search) = Search::parse(request.query().unwrap_or_default()) else {
         return json(error_answer("INVALID_REQUEST", "location or radius is missing or bad")).into_given();
     };
-    let table = library.borrow_mut().table();
-    let answered = table.add_both(move |table| {
+    let answered = Library::table(library, reactor).add_both(move |table| {
         json(match table {
             Ok(table) => search.answer(table).into_bytes(),
             Err(failure) => error_answer("UNKNOWN_ERROR", &failure.to_string()),
