@@ -5,7 +5,7 @@
 //!
 //! Next: [`undelivered.rs`](../../src/reactor/undelivered.rs.html), received bytes that a protocol has not seen yet.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 
 /// Splits a stream of bytes at a delimiter.
 ///
@@ -93,17 +93,15 @@ impl LineBuffer {
     fn split_input<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
         // A delimiter beyond this window would end a line that is too long, so do not look for it there.
         let window = &input[..input.len().min(self.max_length.saturating_add(self.delimiter.len()))];
-        let end = match *self.delimiter {
-            [byte] => memchr(byte, window),
-            _ => memmem::find(window, &self.delimiter),
-        };
-        match end {
+        match find(&self.delimiter, window) {
             Some(end) => {
                 let whole: &'i [u8] = input;
                 *input = &whole[end + self.delimiter.len()..];
                 Split::Line(&whole[..end])
             }
             None if window.len() < self.max_length.saturating_add(self.delimiter.len()) => {
+                // At once: a line that comes in small pieces would grow its buffer, and copy it, again and again.
+                self.partial.reserve(if input.is_empty() { 0 } else { input.len().max(SHORT_LINE) });
                 self.partial.extend_from_slice(input);
                 *input = &[];
                 Split::Incomplete
@@ -136,6 +134,20 @@ impl LineBuffer {
                 return Split::TooLong(&self.partial);
             }
         }
+    }
+}
+
+/// The room that the beginning of a line gets at least: most lines are not longer.
+const SHORT_LINE: usize = 64;
+
+/// Where the first delimiter begins.
+fn find(delimiter: &[u8], bytes: &[u8]) -> Option<usize> {
+    match *delimiter {
+        [byte] => memchr(byte, bytes),
+        // CR LF above all. To search for two bytes at once costs twice as much for a short line, most of it before the
+        // first byte is looked at.
+        [first, last] => memchr_iter(last, bytes).find(|at| *at > 0 && bytes[at - 1] == first).map(|at| at - 1),
+        _ => memmem::find(bytes, delimiter),
     }
 }
 

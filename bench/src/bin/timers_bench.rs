@@ -14,6 +14,7 @@ type Shape = fn(&Reactor, usize) -> usize;
 /// The names of the shapes, and what one operation of each is.
 const SHAPES: &[(&str, Shape)] = &[
     ("later-cancel", later_cancel), // A call is requested and cancelled at once: an idle timeout.
+    ("among-million", among_million), // The same while a million others wait.
     ("burst-cancel", burst_cancel), // All calls are requested, then all are cancelled.
     ("burst-reset", burst_reset),   // All are requested, each is moved to an earlier time, then all are cancelled.
     ("burst-fire", burst_fire),     // All are requested and made.
@@ -71,6 +72,16 @@ def later_cancel(count):
         reactor.callLater(30, call, at).cancel()
     return resident()
 
+def among_million(count):
+    kept = burst(1000000)
+    reactor.getDelayedCalls() # Those that were requested wait in a list until the loop looks.
+    reactor.runUntilCurrent()
+    begin = time.perf_counter()
+    for at in range(count):
+        reactor.callLater(30, call, at).cancel()
+    print(f"Twisted: {(time.perf_counter() - begin) / count * 1e9:.0f} ns each while a million wait")
+    return resident()
+
 def burst_cancel(count):
     calls = burst(count)
     most = resident()
@@ -117,7 +128,18 @@ fn burst(reactor: &Reactor, count: usize) -> Vec<DelayedCall> {
 }
 
 fn later_cancel(reactor: &Reactor, count: usize) -> usize {
-    let kept = burst(reactor, 100);
+    cancel_among(reactor, &burst(reactor, 100), count)
+}
+
+fn among_million(reactor: &Reactor, count: usize) -> usize {
+    let kept = burst(reactor, 1_000_000);
+    let begin = Instant::now();
+    let most = cancel_among(reactor, &kept, count);
+    println!("{} ns each while a million wait", begin.elapsed().as_nanos() / count as u128);
+    most
+}
+
+fn cancel_among(reactor: &Reactor, kept: &[DelayedCall], count: usize) -> usize {
     for at in 0..count {
         reactor.call_later(Duration::from_secs(30), call(at)).cancel();
     }
