@@ -150,6 +150,30 @@ fn the_trace_of_a_seed_that_fails_ends_with_what_did_not_hold() {
 }
 
 #[test]
+fn the_text_trace_is_a_view_of_the_stream() {
+    let [lines, stream] = ["txt", "jsonl"].map(|end| format!("{}/view.{end}", env!("CARGO_TARGET_TMPDIR")));
+    let output = Command::new(env!("CARGO_BIN_EXE_herdsim"))
+        .args(["--seeds", "7", "--minutes", "3", "--jobs", "1", "--trace", &lines])
+        .env("REACTOR_TRACE", &stream)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let (lines, stream) = (fs::read_to_string(lines).unwrap(), fs::read_to_string(stream).unwrap());
+    let events = stream.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut told = 0;
+    let mut lines = lines.lines();
+    for event in events.filter(|event| event["kind"] == "network") {
+        let (ns, at) = (event["ns"].as_u64().unwrap(), event["at"].as_str().unwrap());
+        let words = event["words"].as_str().unwrap();
+        let line = format!("{:>6}.{:09} {at:<10} {words}", ns / 1_000_000_000, ns % 1_000_000_000);
+        assert_eq!(lines.next(), Some(&*line));
+        told += 1;
+    }
+    assert_eq!(lines.next(), None, "a line that the stream does not have");
+    assert!(told > 1000, "only {told} events");
+}
+
+#[test]
 fn a_trace_changes_nothing_in_what_it_is_about() {
     let hash = |out: &str| out.lines().find(|line| line.starts_with("seed 7 ")).map(str::to_owned);
     let (_, out) = traced("hash", "--seeds 7 --minutes 3 --trace-hash");

@@ -4,9 +4,10 @@
 mod driver;
 mod util;
 
-use driver::{Hooks, edited};
-use reactor::{Protocol, Settings, Transport};
-use std::cell::Cell;
+use driver::{Hooks, edited, edited_driver};
+use reactor::trace::{Event, Kind, Trace};
+use reactor::{Protocol, Reactor, Settings, Transport};
+use std::cell::{Cell, RefCell};
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -93,6 +94,28 @@ fn logged_of_a_burst() -> Vec<String> {
     std::mem::take(&mut *LINES.0.lock().unwrap())
 }
 
+/// What is logged about a slow call in a reactor with a trace, and the same sentence made of what the trace tells.
+fn logged_and_traced() -> (Vec<String>, Vec<String>) {
+    LINES.0.lock().unwrap().clear();
+    let (hooks, mut settings) = (Hooks::default(), Settings::default());
+    settings.slow_callback = 60_000 * MS;
+    let (words, told) = (RefCell::new(String::new()), Rc::new(RefCell::new(Vec::new())));
+    let sentences = told.clone();
+    let trace = Trace::new(move |event: &Event<'_>| match event.kind {
+        Kind::CallbackBegin(callback) => *words.borrow_mut() = callback.words.to_owned(),
+        Kind::CallbackEnd(ended) if ended.took > 60_000 * MS => {
+            let words = words.borrow();
+            sentences.borrow_mut().push(format!("{words} held the loop for {:?}; everybody else waited", ended.took));
+        }
+        _ => {}
+    });
+    let reactor = Reactor::with_traced_driver(edited_driver(&hooks), trace, settings);
+    let ahead = hooks.ahead.clone();
+    let call = reactor.call_later(Duration::ZERO, move || ahead.set(ahead.get() + 61_000 * MS));
+    until(&reactor, "the call is made", || !call.active());
+    (std::mem::take(&mut *LINES.0.lock().unwrap()), told.take())
+}
+
 /// One test: there is one logger.
 #[test]
 fn a_callback_that_takes_longer_than_the_setting_is_logged_with_its_name_and_time() {
@@ -109,6 +132,9 @@ fn a_callback_that_takes_longer_than_the_setting_is_logged_with_its_name_and_tim
     for line in [made, call] {
         assert!(line.contains(" held the loop for 61."), "{line}");
     }
+    let (logged, traced) = logged_and_traced();
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert_eq!(logged, traced, "the report says what the trace says");
     assert_eq!(logged_of_a_burst(), [""; 0], "no call is blamed for the work of the queue");
     let seconds: Vec<u64> = longest(&[2000 * MS, 9000 * MS, 4000 * MS]).iter().map(Duration::as_secs).collect();
     assert_eq!(seconds, [2, 9, 9]);

@@ -52,8 +52,12 @@ pub(crate) struct Hooks {
 
 /// A reactor on the real driver, with `hooks` in between.
 pub(crate) fn edited(hooks: &Hooks, settings: Settings) -> reactor::Reactor {
-    let driver = Edited { inner: MioDriver::new().unwrap(), hooks: hooks.clone() };
-    reactor::Reactor::with_driver(Box::new(driver), settings)
+    reactor::Reactor::with_driver(edited_driver(hooks), settings)
+}
+
+/// The driver of such a reactor.
+pub(crate) fn edited_driver(hooks: &Hooks) -> Box<dyn Driver> {
+    Box::new(Edited { inner: MioDriver::new().unwrap(), hooks: hooks.clone() })
 }
 
 struct Edited {

@@ -14,7 +14,6 @@
 //! Next: `waker.rs`, wakes that do not come from our Deferreds.
 
 use super::waker::OwnWaker;
-use crate::around;
 use crate::deferred::chain::{
     self, AwaitSlot, Awaited, Chain, Control, FlatRc, Gate, Next, Out, Plain, Run, Running, Tail, Trampoline,
     WaitedFor, Waiter, WaitsOn, WakeTarget, deliver_from,
@@ -100,7 +99,24 @@ where
     T: 'static,
     F: Future<Output = Result<T, Failure>> + 'static,
 {
-    let trace = Trace::begin(made, DeferredKind::Coroutine);
+    if trace::is_on() {
+        return start_told(Box::pin(future), Trace::new(made).tell_made(DeferredKind::Coroutine));
+    }
+    start_with(future, Trace::new(made))
+}
+
+/// The same while somebody listens.
+#[cold]
+#[inline(never)]
+fn start_told<T: 'static>(body: Body<T>, trace: Trace) -> Result<Result<T, Failure>, Chain<T>> {
+    start_with(Told { body, trace }, trace)
+}
+
+fn start_with<T, F>(future: F, trace: Trace) -> Result<Result<T, Failure>, Chain<T>>
+where
+    T: 'static,
+    F: Future<Output = Result<T, Failure>> + 'static,
+{
     let control = Rc::new(CoroutineControl {
         gate: Gate::default(),
         trace,
@@ -115,12 +131,36 @@ where
         again: Cell::new(false),
         waker: Cell::new(None),
         control: Rc::downgrade(&control),
-        made,
+        made: trace.made(),
         context: Context::current(),
     });
     *control.task.borrow_mut() = Rc::downgrade(&task) as Weak<dyn Coroutine>;
     chain::run(task.clone(), None);
     task.out.take().ok_or_else(|| Chain::new(FlatRc::new(task), FlatRc::new(control)))
+}
+
+/// The body of a coroutine.
+type Body<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
+
+/// A body that somebody hears of: each run of it, from one `await` to the next, is a step. It is wrapped, so that other
+/// coroutines do not pay for it.
+struct Told<T> {
+    body: Body<T>,
+    trace: Trace,
+}
+
+impl<T: 'static> Future for Told<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Result<T, Failure>> {
+        let step = Running::begin::<T>(self.trace, trace::new_step(), None);
+        let polled = self.body.as_mut().poll(context);
+        step.end(match &polled {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        });
+        polled
+    }
 }
 
 /// The future, and what follows it.
@@ -143,21 +183,6 @@ where
     T: 'static,
     F: Future<Output = Result<T, Failure>> + 'static,
 {
-    /// Polls while somebody may listen: a run of the body is a step.
-    #[cold]
-    #[inline(never)]
-    fn poll_told(self: &Rc<Self>, future: &mut Pin<Box<F>>, trampoline: &mut Trampoline) -> Poll<Result<T, Failure>> {
-        let running = trace::is_on().then(|| Running::begin::<T>(self.out.trace(), trace::new_step(), None));
-        let polled = self.poll(future, trampoline);
-        if let Some(running) = running {
-            running.end(match &polled {
-                Poll::Ready(result) => Some(result),
-                Poll::Pending => None,
-            });
-        }
-        polled
-    }
-
     fn end(self: Rc<Self>, result: Result<T, Failure>) -> Next {
         let result = result.map_err(|mut failure| {
             failure.pass(Waypoint::Coroutine(self.made));
@@ -255,10 +280,7 @@ where
         if let Some(control) = self.control.upgrade() {
             control.is_running.set(true);
         }
-        let polled = match around::may_have_trace() {
-            false => self.poll(&mut future, trampoline),
-            true => self.poll_told(&mut future, trampoline),
-        };
+        let polled = self.poll(&mut future, trampoline);
         if let Some(control) = self.control.upgrade() {
             control.is_running.set(false);
         }
