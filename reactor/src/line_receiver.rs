@@ -196,6 +196,7 @@ impl<P: LineProtocol> LineReceiver<P> {
     /// Sets the maximum number of lines that are delivered at once: [`MAX_LINES_AT_ONCE`] says why. The rest is held
     /// back, as in a pause, and delivered in the loop's next round, after
     /// [`reading_resumed`](LineProtocol::reading_resumed). A test without a loop calls that method itself.
+    /// [`LineTransport::set_max_lines_at_once`] sets another number later.
     ///
     /// # Panics
     /// If `max` is zero.
@@ -216,16 +217,16 @@ impl<P: LineProtocol> LineReceiver<P> {
     }
 
     /// Delivers what was held back and then `data`, until all is used up, the protocol pauses, or `max` rounds are
-    /// over; holds back the rest.
+    /// over (as many as are set, if it is `None`); holds back the rest.
     ///
     /// Each callback may change the mode, the limit, pause, close, or give bytes back. So every round of the loop asks
     /// again, and delivers one line or one piece of raw data. A loop and not a recursion: a peer decides how often the
     /// mode changes. Returns whether a line or raw data was delivered.
-    fn deliver(&mut self, data: &[u8], max: usize) -> bool {
-        let mut left = max;
+    fn deliver(&mut self, data: &[u8], max: Option<usize>) -> bool {
         let mut has_delivered = false;
         let Some(transport) = &self.transport else { return false };
         let lines = &transport.lines;
+        let mut left = max.unwrap_or(lines.max_lines_at_once.get());
         if transport.is_tls() != self.was_tls {
             // TLS has begun, and something between us and it has not asked for what was left over. Bytes that came in
             // clear text must not mix with those that come over TLS, not even as the beginning of a line.
@@ -341,6 +342,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
             mode: Cell::new(Mode::Line),
             asked_for: Cell::default(),
             max_length: Cell::new(self.buffer.max_length()),
+            max_lines_at_once: Cell::new(self.max_lines_at_once),
             given_back: RefCell::new(Vec::new()),
             undelivered: Cell::new(0),
         };
@@ -359,7 +361,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
     }
 
     fn data_received(&mut self, _transport: &Transport, data: &[u8]) {
-        let has_delivered = self.deliver(data, self.max_lines_at_once);
+        let has_delivered = self.deliver(data, None);
         self.note_delivery(has_delivered);
     }
 
@@ -367,7 +369,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
         if let Some(transport) = &self.transport {
             self.protocol.reading_resumed(transport);
         }
-        let has_delivered = self.deliver(&[], self.max_lines_at_once);
+        let has_delivered = self.deliver(&[], None);
         self.note_delivery(has_delivered);
     }
 
@@ -383,7 +385,7 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
 
     fn read_connection_lost(&mut self, _transport: &Transport) {
         // What was given back outside a callback. All of it: nothing comes after this.
-        self.deliver(&[], usize::MAX);
+        self.deliver(&[], Some(usize::MAX));
         if let Some(transport) = &self.transport {
             let rest = self.buffer.take_rest();
             self.protocol.read_connection_lost(transport, &rest);

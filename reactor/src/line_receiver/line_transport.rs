@@ -26,6 +26,7 @@ pub(super) struct Lines {
     pub(super) mode: Cell<Mode>,
     pub(super) asked_for: Cell<AskedFor>,
     pub(super) max_length: Cell<usize>,
+    pub(super) max_lines_at_once: Cell<usize>,
     /// Bytes that `set_line_mode` gave back: they are delivered again before anything else.
     pub(super) given_back: RefCell<Vec<u8>>,
     /// The number of bytes that were received and not delivered when the last delivery ended.
@@ -104,6 +105,17 @@ impl LineTransport {
     /// Sets the maximum length of a line from here on, the delimiter not counted.
     pub fn set_max_length(&self, max_length: usize) {
         self.lines.max_length.set(max_length);
+    }
+
+    /// Sets the maximum number of lines that are delivered at once, from the next delivery on: so a program can share out
+    /// a turn of the loop among connections that come and go. Otherwise it is that of
+    /// [`LineReceiver::with_max_lines_at_once`](super::LineReceiver::with_max_lines_at_once).
+    ///
+    /// # Panics
+    /// If `max` is zero.
+    pub fn set_max_lines_at_once(&self, max: usize) {
+        assert!(max > 0, "a line at a time at least");
+        self.lines.max_lines_at_once.set(max);
     }
 }
 

@@ -171,6 +171,22 @@ fn many_lines_are_delivered_in_portions_and_in_order() {
 }
 
 #[test]
+fn the_portions_may_change_from_one_to_the_next() {
+    let mut rig = Rig::with(|_| {}, |receiver| receiver.with_max_lines_at_once(2));
+    let transport = rig.receiver.transport.clone().unwrap();
+    rig.feed(b"1\r\n2\r\n3\r\n4\r\n5\r\n6\r\n7\r\n");
+    assert_eq!(rig.take_events(), ["line 1", "line 2"]);
+    transport.set_max_lines_at_once(1);
+    rig.resume();
+    assert_eq!(rig.take_events(), ["line 3"]);
+    transport.set_max_lines_at_once(3);
+    rig.resume();
+    assert_eq!(rig.take_events(), ["line 4", "line 5", "line 6"]);
+    rig.resume();
+    assert_eq!(rig.take_events(), ["line 7"]);
+}
+
+#[test]
 fn no_line_is_kept_back_at_the_end() {
     let mut rig = Rig::with(|_| {}, |receiver| receiver.with_max_lines_at_once(1));
     rig.receiver.transport.as_ref().unwrap().set_line_mode(b"one\r\ntwo\r\nrest");
