@@ -38,6 +38,19 @@ use std::time::{Duration, Instant};
 /// How often all connections are looked at. A limit of time is kept to within this.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// The maximum number of lines of one connection that are handled before the others have their turn. A client that
+/// sends many commands at once loses next to nothing by it.
+const MAX_LINES_AT_ONCE: usize = 16;
+
+/// The maximum number of lines of all connections of one address, as long as each of them has one. Two hundred that
+/// send all they can would otherwise keep everybody waiting for fifteen milliseconds, in each turn of the loop.
+const LINES_OF_AN_ADDRESS: usize = 256;
+
+/// How many lines of a connection are handled in a turn, if its address has this number of connections.
+pub(crate) fn lines_at_once(connections: usize) -> usize {
+    (LINES_OF_AN_ADDRESS / connections.max(1)).clamp(1, MAX_LINES_AT_ONCE)
+}
+
 /// The connections of a server.
 pub struct Connections {
     this: Weak<Connections>,
@@ -240,9 +253,12 @@ impl Registration {
         self.activity.lines.set(self.activity.lines.get() + 1);
     }
 
-    /// Notes that the peer is a neighbor.
+    /// Notes that the peer is a neighbor. It need not share its turns with others at its address.
     pub fn set_neighbor(&self) {
         self.activity.is_neighbor.set(true);
+        if let Some(entry) = self.connections.table.borrow().entries.get(&self.id) {
+            entry.transport.set_max_lines_at_once(MAX_LINES_AT_ONCE);
+        }
     }
 
     /// Notes a reply of this many bytes, which may have to wait for the peer. Connections may be cut off for it, this
@@ -314,6 +330,7 @@ impl Table {
     fn insert(&mut self, entry: Entry) -> ConnectionId {
         self.last += 1;
         let (id, group) = (ConnectionId(self.last), entry.group);
+        entry.transport.set_max_lines_at_once(lines_at_once(self.size_with(group).0));
         self.entries.insert(id, entry);
         self.change_group(group, |ids| ids.insert(id));
         id
@@ -328,8 +345,16 @@ impl Table {
 
     fn change_group(&mut self, group: AddressGroup, change: impl FnOnce(&mut BTreeSet<ConnectionId>) -> bool) {
         let ids = self.groups.entry(group).or_default();
-        self.sizes.remove(&(ids.len(), group));
+        let before = ids.len();
+        self.sizes.remove(&(before, group));
         change(ids);
+        let lines = lines_at_once(ids.len());
+        // In a crowd it does not change, so one that grows costs little.
+        if lines != lines_at_once(before) {
+            let clients =
+                ids.iter().filter_map(|id| self.entries.get(id)).filter(|one| !one.activity.is_neighbor.get());
+            clients.for_each(|client| client.transport.set_max_lines_at_once(lines));
+        }
         match ids.len() {
             0 => drop(self.groups.remove(&group)),
             size => drop(self.sizes.insert((size, group))),

@@ -4,6 +4,7 @@
 
 use super::Server;
 use crate::config::{Door, HostPort};
+use crate::connections::lines_at_once;
 use crate::protocol::HerdProtocol;
 use reactor::deferred::{Others, gather_results};
 #[cfg(unix)]
@@ -15,11 +16,6 @@ use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-
-/// The maximum number of lines of one connection that are handled before the others have their turn. A client that
-/// sends many commands at once loses next to nothing by it. A thousand that do, as many as one address may have, would
-/// otherwise keep everybody waiting for half a second.
-const MAX_LINES_AT_ONCE: usize = 16;
 
 impl Server {
     /// Gives it a port that listens already, instead of one of its own for `address`. It must be a TCP port at that
@@ -108,7 +104,7 @@ impl Factory for DoorFactory {
         let lines = LineReceiver::new(protocol)
             .with_delimiter(b"\n")
             .with_max_length(self.server.limits().line)
-            .with_max_lines_at_once(MAX_LINES_AT_ONCE);
+            .with_max_lines_at_once(lines_at_once(1));
         // Asked for anew for each connection: the certificates may have been replaced.
         let identity = self.server.identity();
         let tls = match self.door {

@@ -54,6 +54,39 @@ fn beyond_the_limit_of_an_address_its_longest_idle_connection_goes() {
 }
 
 #[test]
+fn the_connections_of_one_address_share_the_lines_of_a_turn() {
+    // One connection has sixteen; sixty-four have as many together as sixteen have.
+    for (connections, most) in [(1, 16), (16, 16), (64, 4), (300, 1)] {
+        let harness = Harness::new();
+        let server = start(&harness, Limits::default());
+        let mut crowd: Vec<Connection<'_>> = (0..connections).map(|_| harness.connect_from(OTHER, server)).collect();
+        let mut alone = harness.connect_from(ONE, server);
+        crowd.iter_mut().chain([&mut alone]).for_each(is_served);
+        crowd.iter_mut().chain([&mut alone]).for_each(|client| client.try_send(&b"x\n".repeat(40)));
+        let mut left: Vec<usize> = vec![40; connections + 1];
+        while left.iter().any(|left| *left > 0) {
+            harness.turn();
+            for (place, client) in crowd.iter_mut().chain([&mut alone]).enumerate() {
+                let lines = client.received().iter().filter(|byte| **byte == b'\n').count();
+                // In the turn in which they arrive, the rest of that turn handles as many again.
+                let most = 2 * if place == connections { 16 } else { most };
+                assert!(lines <= most, "{lines} of {connections}");
+                left[place] -= lines;
+            }
+        }
+        // When the crowd has gone, the last one has its turns for itself again.
+        crowd.truncate(1);
+        for _ in 0..3 {
+            harness.turn();
+        }
+        crowd[0].try_send(&b"x\n".repeat(40));
+        harness.turn();
+        let lines = crowd[0].received().iter().filter(|byte| **byte == b'\n').count();
+        assert!((16..=32).contains(&lines), "{lines} of one that was in a crowd of {connections}");
+    }
+}
+
+#[test]
 fn beyond_the_limit_of_the_server_the_address_with_the_most_connections_loses_one() {
     let harness = Harness::new();
     let server = start(&harness, Limits { connections: 4, ..Limits::default() });
