@@ -88,7 +88,12 @@ impl Locations {
 
     /// Begins a sweep of the whole table.
     pub(crate) fn begin_sweep(&mut self, is_urgent: bool) {
-        self.sweep = Sweep { next: 0, left: self.known.end(), is_urgent };
+        self.sweep = Sweep { next: 0, left: self.entries_to_sweep(), is_urgent };
+    }
+
+    /// How many entries a whole sweep looks at. While clients are forgotten, many of them are free.
+    pub(crate) fn entries_to_sweep(&self) -> usize {
+        self.known.end()
     }
 
     /// How many entries the sweep has still to look at.

@@ -244,3 +244,22 @@ fn the_newest_are_the_last_to_have_changed() {
     }
     assert_eq!(locations.newest().map(|known| &*known.client).collect::<Vec<_>>(), [b"a", b"c", b"b"]);
 }
+
+#[test]
+fn a_sweep_looks_at_free_entries_too_as_long_as_one_behind_them_is_in_use() {
+    let mut locations = Locations::new(1 << 30);
+    for client in 0..3000 {
+        let heard = if client == 2999 { 100 } else { 10 };
+        offer(&mut locations, &format!("AT A +0.000000000 client{client} +1+1 {heard}"));
+    }
+    let before = locations.entries_to_sweep();
+    assert!(before >= 3000);
+    assert_eq!(sweep(&mut locations, 50).len(), 2999);
+    assert_eq!(
+        (locations.len(), locations.entries_to_sweep()),
+        (1, before),
+        "the next sweep takes as long as the last"
+    );
+    assert_eq!(sweep(&mut locations, 200).len(), 1);
+    assert_eq!(locations.entries_to_sweep(), 0);
+}

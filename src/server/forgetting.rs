@@ -111,7 +111,7 @@ impl Server {
 
     fn sweep_after(&self) -> Duration {
         let locations = self.locations.borrow();
-        let slices = u32::try_from(locations.len() / MAX_SWEPT + 1).unwrap_or(u32::MAX);
+        let slices = u32::try_from(locations.entries_to_sweep() / MAX_SWEPT + 1).unwrap_or(u32::MAX);
         match locations.is_making_room() {
             true => Duration::ZERO,
             false => (SWEEP_WITHIN / slices).min(SWEEP_EVERY),
