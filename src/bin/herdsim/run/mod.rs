@@ -46,6 +46,9 @@ const STOP: Duration = Duration::from_secs(6);
 /// what was forgotten.
 const MAX_QUIETS: u32 = 3;
 
+/// How long a herd that forgets may take until all its links are up: it may just be asking its neighbors.
+const ASKS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Narrow runs: one seed in 20, those with remainder 12, has long lines and small buffers, so that much waits for a
 /// slow neighbor.
 const NARROW: (u64, u64) = (20, 12);
@@ -268,7 +271,11 @@ impl Simulation {
         if !self.advance(self.converges_within.saturating_sub(*converged_in)) {
             return;
         }
-        self.book.check_links();
+        // A herd that forgets may just be asking its neighbors: that is a new link.
+        let patience = if self.forgets == Forgets::Nothing { Duration::ZERO } else { ASKS_WITHIN };
+        if !self.wait_until(|| self.book.links(), Invariant::Linked, patience, &mut Duration::default()) {
+            return;
+        }
         if !self.advance(CALM + self.settle) || !self.await_convergence(Duration::ZERO, &mut Duration::default()) {
             return;
         }
@@ -322,14 +329,26 @@ impl Simulation {
         }
     }
 
-    /// Runs the world until all servers know the same, at most for `within`: checks once a second, and when the time is
-    /// over. Adds the time to `took`. Returns false if the run has failed.
+    /// Runs the world until all servers know the same, at most for `within`. Adds the time to `took`. Returns false if
+    /// the run has failed.
     fn await_convergence(&self, within: Duration, took: &mut Duration) -> bool {
+        self.wait_until(|| self.book.convergence(), Invariant::Converges, within, took)
+    }
+
+    /// Runs the world until this holds, at most for `within`: checks once a second, and when the time is over. Adds the
+    /// time to `took`. Returns false if the run has failed.
+    fn wait_until(
+        &self,
+        holds: impl Fn() -> Result<(), String>,
+        invariant: Invariant,
+        within: Duration,
+        took: &mut Duration,
+    ) -> bool {
         loop {
-            match self.book.convergence() {
+            match holds() {
                 Ok(()) => return true,
                 Err(what) if *took >= within => {
-                    self.book.fail(Invariant::Converges, || what);
+                    self.book.fail(invariant, || what);
                     return false;
                 }
                 Err(_) => {
