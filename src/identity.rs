@@ -16,7 +16,7 @@
 use crate::config::{Config, ConfigError, TlsConfig};
 use reactor::tls::{PrivateCertificate, TlsClient, TlsConfigError, TlsError, TlsFault, TlsServer, TrustRoots};
 use reactor::{Reactor, Transport};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// In a server's directory of keys: its private key, its certificate, and the certificates of the herd's authority.
@@ -44,6 +44,63 @@ struct LinkEnds {
     client: TlsClient,
 }
 
+/// What the files of a server hold. A thread can read them: they may be on a disk that is slow, or away.
+#[derive(Debug, Default)]
+pub(crate) struct IdentityFiles {
+    link: Option<LinkFiles>,
+    /// What clients see, and its file.
+    clients: Option<(PrivateCertificate, PathBuf)>,
+}
+
+#[derive(Debug)]
+struct LinkFiles {
+    certificate: PrivateCertificate,
+    roots: TrustRoots,
+    /// The certificate's file.
+    path: PathBuf,
+}
+
+impl IdentityFiles {
+    /// Reads the files that the server `name` needs.
+    ///
+    /// # Errors
+    /// As [`Identity::read`].
+    pub(crate) fn read(config: &Config, name: &str) -> Result<IdentityFiles, ConfigError> {
+        let (server, tls) = (config.server(name)?, &config.tls);
+        let mut files = IdentityFiles::default();
+        if let (Some(_), Some(keys)) = (&server.link, &tls.keys) {
+            files.link = Some(LinkFiles::read(&keys.join(name), name).map_err(|what| tls.error("keys", what))?);
+        }
+        if let (Some(_), Some(chain), Some(key)) = (&server.tls, &tls.certificate, &tls.key) {
+            let wrong = |error: TlsConfigError| tls.error(setting_of(&error, tls), error);
+            let certificate = PrivateCertificate::from_pem_files(chain, key).map_err(wrong)?;
+            files.clients = Some((certificate, chain.clone()));
+        }
+        Ok(files)
+    }
+}
+
+impl LinkFiles {
+    fn read(directory: &Path, name: &str) -> Result<LinkFiles, String> {
+        let file = |name| directory.join(name);
+        let text = |error: TlsConfigError| {
+            let is_missing = matches!(
+                &error,
+                TlsConfigError::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::NotFound
+            );
+            let advice = if is_missing { "; proxyherd keys makes it, and says what to copy where" } else { "" };
+            format!("{error}{advice}")
+        };
+        let path = file(CERTIFICATE_FILE);
+        let certificate = PrivateCertificate::from_pem_files(&path, file(KEY_FILE)).map_err(text)?;
+        if !certificate.host_names().any(|host| host.eq_ignore_ascii_case(name)) {
+            return Err(format!("{certificate:?} is not for {name}: its names (SAN) must have the server's own"));
+        }
+        let roots = TrustRoots::from_pem_file(file(AUTHORITY_FILE)).map_err(text)?;
+        Ok(LinkFiles { certificate, roots, path })
+    }
+}
+
 impl Identity {
     /// Reads the files that the server `name` needs: none if it has neither `link` nor `tls`.
     ///
@@ -51,18 +108,22 @@ impl Identity {
     /// If a file cannot be read, if a key does not belong to its certificate, or if the certificate for links is not
     /// for this server's name. The error names the file and says what to do.
     pub fn read(reactor: &Reactor, config: &Config, name: &str) -> Result<Identity, ConfigError> {
-        let (server, tls) = (config.server(name)?, &config.tls);
-        let mut identity = Identity::default();
-        if let (Some(_), Some(keys)) = (&server.link, &tls.keys) {
-            let directory = keys.join(name);
-            let (ends, certificate) = link_ends(reactor, &directory, name).map_err(|what| tls.error("keys", what))?;
-            identity.note_end(&certificate, &directory.join(CERTIFICATE_FILE));
-            identity.link = Some(ends);
+        Identity::of(reactor, config, IdentityFiles::read(config, name)?)
+    }
+
+    /// The same of files that have been read.
+    ///
+    /// # Errors
+    /// If what they hold cannot be used.
+    pub(crate) fn of(reactor: &Reactor, config: &Config, files: IdentityFiles) -> Result<Identity, ConfigError> {
+        let (tls, mut identity) = (&config.tls, Identity::default());
+        if let Some(LinkFiles { certificate, roots, path }) = files.link {
+            identity.note_end(&certificate, &path);
+            identity.link = Some(link_ends(reactor, certificate, &roots).map_err(|error| tls.error("keys", error))?);
         }
-        if let (Some(_), Some(chain), Some(key)) = (&server.tls, &tls.certificate, &tls.key) {
+        if let Some((certificate, path)) = files.clients {
             let wrong = |error: TlsConfigError| tls.error(setting_of(&error, tls), error);
-            let certificate = PrivateCertificate::from_pem_files(chain, key).map_err(wrong)?;
-            identity.note_end(&certificate, chain);
+            identity.note_end(&certificate, &path);
             identity.clients = Some(TlsServer::with_certificate(reactor, certificate).map_err(wrong)?);
         }
         Ok(identity)
@@ -99,23 +160,14 @@ impl Identity {
 }
 
 /// Both ends of a server's links. Each wants of the other a certificate of the herd's authority.
-fn link_ends(reactor: &Reactor, directory: &Path, name: &str) -> Result<(LinkEnds, PrivateCertificate), String> {
-    let file = |name| directory.join(name);
-    let text = |error: TlsConfigError| {
-        let is_missing =
-            matches!(&error, TlsConfigError::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::NotFound);
-        let advice = if is_missing { "; proxyherd keys makes it, and says what to copy where" } else { "" };
-        format!("{error}{advice}")
-    };
-    let certificate = PrivateCertificate::from_pem_files(file(CERTIFICATE_FILE), file(KEY_FILE)).map_err(text)?;
-    if !certificate.host_names().any(|host| host.eq_ignore_ascii_case(name)) {
-        return Err(format!("{certificate:?} is not for {name}: its names (SAN) must have the server's own"));
-    }
-    let roots = TrustRoots::from_pem_file(file(AUTHORITY_FILE)).map_err(text)?;
-    let server = TlsServer::with_certificate(reactor, certificate.clone()).map_err(text)?;
-    let server = server.require_client_certificate(&roots).map_err(text)?;
-    let client = TlsClient::new(reactor, &roots, &[]).map_err(text)?.certificate(certificate.clone());
-    Ok((LinkEnds { server, client }, certificate))
+fn link_ends(
+    reactor: &Reactor,
+    certificate: PrivateCertificate,
+    roots: &TrustRoots,
+) -> Result<LinkEnds, TlsConfigError> {
+    let server = TlsServer::with_certificate(reactor, certificate.clone())?.require_client_certificate(roots)?;
+    let client = TlsClient::new(reactor, roots, &[])?.certificate(certificate);
+    Ok(LinkEnds { server, client })
 }
 
 /// Which setting an error about the clients' certificate belongs to.

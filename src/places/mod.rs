@@ -39,6 +39,7 @@ pub use limiter::{Limiter, NotAsked, Span};
 pub use offline::Offline;
 pub use offline::offline_answer;
 pub use open::{KEY_VARIABLE, find_key, key_variable, open, warnings};
+pub(crate) use open::{open_with, read_roots};
 pub use overpass::Overpass;
 pub use plain_words::{explain, explain_status};
 pub(crate) use service::DEFAULT_TIMEOUT;

@@ -48,13 +48,24 @@ pub fn key_variable() -> Result<Option<String>, String> {
 /// # Errors
 /// If something that the provider needs is missing or wrong.
 pub fn open(reactor: &Reactor, config: &PlacesConfig, key: Option<ApiKey>) -> Result<Rc<dyn Places>, ConfigError> {
-    let provider = config.provider.unwrap_or(if key.is_some() { Provider::Google } else { Provider::Offline });
+    let roots = read_roots(config, key.as_ref())?;
+    open_with(reactor, config, key, roots)
+}
+
+/// The same, with the roots that [`read_roots`] has read.
+pub(crate) fn open_with(
+    reactor: &Reactor,
+    config: &PlacesConfig,
+    key: Option<ApiKey>,
+    roots: TrustRoots,
+) -> Result<Rc<dyn Places>, ConfigError> {
+    let provider = provider(config, key.as_ref());
     let timeout = config.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let default = if provider == Provider::Overpass { MAX_OVERPASS_IN_FLIGHT } else { DEFAULT_MAX_IN_FLIGHT };
     let at_once = config.max_in_flight.unwrap_or(default);
     let access = |default: &str| -> Result<Access, ConfigError> {
         let base_url = base_url(config, default)?;
-        let (roots, connect_to) = (roots(config)?, config.connect_to.clone());
+        let (roots, connect_to) = (roots.clone(), config.connect_to.clone());
         Ok(Access { base_url, roots, key: key.clone(), timeout, at_once, connect_to })
     };
     let inner: Rc<dyn Places> = match provider {
@@ -118,6 +129,10 @@ pub fn find_key(config: &PlacesConfig, variable: Option<String>) -> Result<Optio
     Ok(key.or(in_file))
 }
 
+fn provider(config: &PlacesConfig, key: Option<&ApiKey>) -> Provider {
+    config.provider.unwrap_or(if key.is_some() { Provider::Google } else { Provider::Offline })
+}
+
 /// Whether a key means anything. If no provider is named, a key chooses Google.
 fn wants_key(provider: Option<Provider>) -> bool {
     matches!(provider, None | Some(Provider::Google | Provider::GoogleNew))
@@ -153,7 +168,14 @@ fn base_url(config: &PlacesConfig, default: &str) -> Result<Url, ConfigError> {
     text.parse().map_err(|error| ConfigError(format!("base_url {text}: {error}")))
 }
 
-fn roots(config: &PlacesConfig) -> Result<TrustRoots, ConfigError> {
+/// The authorities that the service's certificate may come from. It may have to wait for a file.
+///
+/// # Errors
+/// If `ca_file` cannot be read, or has no certificates.
+pub(crate) fn read_roots(config: &PlacesConfig, key: Option<&ApiKey>) -> Result<TrustRoots, ConfigError> {
+    if provider(config, key) == Provider::Offline {
+        return Ok(TrustRoots::none()); // It has its own.
+    }
     let Some(path) = &config.ca_file else { return Ok(TrustRoots::web()) };
     let source = path.display().to_string();
     let pem = read_file(path, MAX_CA_FILE)

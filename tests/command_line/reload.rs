@@ -1,5 +1,6 @@
 //! SIGHUP from outside: what a server takes of a changed configuration, and what it says about the rest.
 
+use crate::pem::pem;
 use crate::util::{Client, Directory, PATIENCE, Process, free_port, logs, wait_until};
 use crate::{KEY, alone};
 use std::io::{Read, Write};
@@ -111,6 +112,25 @@ fn the_level_of_the_log_and_the_places_change() {
     assert!(client.whats_at("kiwi", 10, 5).1.contains("refused"), "nobody listens where Overpass is said to be");
     server.reload("", "SIGHUP: places: offline");
     assert!(client.whats_at("kiwi", 10, 5).1.contains("\"OK\""));
+}
+
+#[test]
+fn clients_do_not_wait_for_a_file_of_authorities_that_is_slow_to_read() {
+    let server = Running::start("");
+    let slow = server.directory.path().join("slow.pem");
+    assert!(std::process::Command::new("mkfifo").arg(&slow).status().unwrap().success());
+    let places = format!("provider = \"overpass\"\nbase_url = \"https://127.0.0.1:1/\"\nca_file = {slow:?}\n");
+    server.write(&server.text(&format!("[places]\n{places}")));
+    server.process.signal("HUP");
+    // This waits until the server has begun to read.
+    let mut pipe = std::fs::File::options().write(true).open(&slow).unwrap();
+    assert_eq!(Client::connect(server.port).ask("here?"), "? here?");
+    assert!(!server.log().contains("SIGHUP: places"), "it waits for the rest of the file");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = rcgen::CertificateParams::new(vec!["Authority".to_owned()]).unwrap().self_signed(&key).unwrap();
+    pipe.write_all(pem("CERTIFICATE", authority.der()).as_bytes()).unwrap();
+    drop(pipe);
+    wait_until("the places are taken", || server.log().contains("SIGHUP: places: overpass"));
 }
 
 #[test]

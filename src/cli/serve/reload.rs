@@ -14,11 +14,12 @@
 use super::limits::within_descriptors;
 use super::options::ServerOptions;
 use crate::config::{Config, ConfigError, PlacesConfig};
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentityFiles};
 use crate::log_file::{LogFile, Mask};
 use crate::places::{self, ApiKey, Places};
 use crate::server::Server;
 use reactor::Reactor;
+use reactor::tls::TrustRoots;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,6 +73,7 @@ pub(super) struct Reload {
 }
 
 /// What is in force.
+#[derive(Clone)]
 pub(super) struct Running {
     pub(super) config: Config,
     pub(super) key: Option<ApiKey>,
@@ -96,8 +98,9 @@ impl Reload {
         }
         self.under_way.set(UnderWay::Yes);
         let (variable, this) = (places::key_variable(), self.clone());
-        // In a thread: the file may be slow to read, or a pipe that nobody writes to, and clients must not wait for it.
-        let read = self.reactor.defer_to_thread(move || read(&path, variable));
+        let (old, name) = (self.running.borrow().clone(), self.options.server.clone());
+        // In a thread: files may be slow to read, or pipes that nobody writes to, and clients must not wait for them.
+        let read = self.reactor.defer_to_thread(move || read(&path, variable, &old, &name));
         let taken = read.add_both(move |read| {
             let lines = read.map_err(|failure| failure.to_string()).and_then(|new| this.take(new));
             match lines {
@@ -113,26 +116,18 @@ impl Reload {
     }
 
     /// Takes what can change. Everything that can fail comes first, so that a mistake changes nothing.
-    fn take(&self, new: Running) -> Result<Vec<Change>, String> {
+    fn take(&self, files: Files) -> Result<Vec<Change>, String> {
         let text = |error: ConfigError| error.to_string();
-        let name = &self.options.server;
-        new.config.server(name).map_err(text)?;
+        let Files { new, mut merged, roots, identity } = files;
         let mut running = self.running.borrow_mut();
         let old = &running.config;
 
-        let has_new_places = !is_same_service(&old.places, &new.config.places) || running.key != new.key;
-        let places = match has_new_places {
-            true => Some(places::open(&self.reactor, &new.config.places, new.key.clone()).map_err(text)?),
-            false => None,
-        };
-        // The doors are those that are open, whatever the file says now.
-        let mut merged = Config { servers: old.servers.clone(), log: old.log.clone(), ..new.config.clone() };
+        let open = |roots| places::open_with(&self.reactor, &new.config.places, new.key.clone(), roots);
+        let places = roots.map(open).transpose().map_err(text)?;
         merged.limits = within_descriptors(merged.limits);
-        let needs = Needs::of(&merged, name);
-        let identity = match needs.has_all() {
-            true => Some(Identity::read(&self.reactor, &merged, name).map_err(text)?),
-            false => None,
-        };
+        let needs = Needs::of(&merged, &self.options.server);
+        let identity = identity.map(|files| Identity::of(&self.reactor, &merged, files));
+        let identity = identity.transpose().map_err(text)?;
 
         let mut changes = Vec::new();
         if old.limits != merged.limits {
@@ -228,11 +223,34 @@ impl Needs {
     }
 }
 
-/// The configuration of the file, and the key.
-fn read(path: &Path, variable: Result<Option<String>, String>) -> Result<Running, ConfigError> {
+/// The configuration, and everything else that stands in files.
+struct Files {
+    new: Running,
+    /// The new configuration, as far as it can be taken. The doors are those that are open, whatever the file says now.
+    merged: Config,
+    /// If there is another Places service: the authorities that its certificate may come from.
+    roots: Option<TrustRoots>,
+    /// The keys and certificates. `None` if the new configuration does not name them any more.
+    identity: Option<IdentityFiles>,
+}
+
+/// Reads all files. Nothing here knows the loop, so a thread can do it.
+fn read(
+    path: &Path,
+    variable: Result<Option<String>, String>,
+    old: &Running,
+    name: &str,
+) -> Result<Files, ConfigError> {
     let config = Config::read(path)?;
     let key = places::find_key(&config.places, variable.map_err(ConfigError)?)?;
-    Ok(Running { config, key })
+    config.server(name)?;
+    let has_new_places = !is_same_service(&old.config.places, &config.places) || old.key != key;
+    let roots = has_new_places.then(|| places::read_roots(&config.places, key.as_ref())).transpose()?;
+    let (servers, log) = (old.config.servers.clone(), old.config.log.clone());
+    let merged = Config { servers, log, ..config.clone() };
+    let has_all = Needs::of(&merged, name).has_all();
+    let identity = has_all.then(|| IdentityFiles::read(&merged, name)).transpose()?;
+    Ok(Files { new: Running { config, key }, merged, roots, identity })
 }
 
 /// Whether two configurations describe the same service: the lines on which they stand do not matter.
