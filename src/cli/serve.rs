@@ -78,6 +78,7 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
         server.adopt(port);
     }
     warn_of_certificates(&reactor, &server);
+    give_back_memory(&reactor);
     let reload = Rc::new(Reload {
         reactor: reactor.clone(),
         options: options.clone(),
@@ -152,6 +153,16 @@ fn warn_of_certificates(reactor: &Reactor, server: &Rc<Server>) {
     }
     let (again, server) = (reactor.clone(), server.clone());
     reactor.call_later(DAY, move || warn_of_certificates(&again, &server));
+}
+
+/// Has the allocator give back to the system what was freed a while ago, now and then. It does so when something large
+/// is freed; after a crowd has gone, that may not happen for hours.
+fn give_back_memory(reactor: &Reactor) {
+    const EVERY: Duration = Duration::from_secs(5);
+    const LARGE: usize = 1 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE)));
+    let again = reactor.clone();
+    reactor.call_later(EVERY, move || give_back_memory(&again));
 }
 
 /// The log where the options want it: `-` is standard error.
