@@ -13,21 +13,31 @@
 //!
 //! ```text
 //! cargo test --test chaos -- --minutes 60 [--seed N] [--no-kills | --calm]
+//! cargo test --release --test chaos -- --attacks [--only NAME] [--clients N]
 //! ```
 //!
 //! With `--no-kills` no server is restarted, so that their memory and descriptors can be compared from the beginning to
 //! the end. With `--calm` nothing goes wrong at all: then memory may grow by one part in a hundred, and no callback may
 //! take ten milliseconds. That needs a quiet machine.
 //!
+//! With `--attacks` somebody abuses a server in thirteen ways, one after the other, while honest clients use it: see
+//! `attacks.rs`. That takes some eight minutes, and a quiet machine, too.
+//!
 //! The judge has been judged: with `tests/mutants/no_exchange.patch` in a copy, a run of half a minute finds that the
 //! servers do not agree.
 
+#[cfg(unix)]
+mod attackers;
+#[cfg(unix)]
+mod attacks;
 #[cfg(unix)]
 mod book;
 #[cfg(unix)]
 mod clients;
 #[cfg(unix)]
 mod faults;
+#[cfg(unix)]
+mod honest;
 #[cfg(unix)]
 mod links;
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! The run: rounds of faults under load, each with an end at which all is mended and the books are closed.
 
+use crate::attacks;
 use crate::book::{Book, client};
 use crate::clients::{self, CLIENTS, Said, ask, is_end, visit};
 use crate::faults::Faults;
@@ -34,7 +35,16 @@ const MAX_VISITS: usize = 60;
 
 /// Runs, and says how it went.
 pub(crate) fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = &arguments[..]
+        && first == attacks::ATTACKER
+    {
+        let result = attacks::attacker(rest);
+        let (Ok(said) | Err(said)) = &result;
+        println!("{said}");
+        return if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let options = match Options::parse(arguments.into_iter()) {
         Ok(Some(options)) => options,
         Ok(None) => return ExitCode::SUCCESS,
         Err(error) => {
@@ -43,7 +53,17 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     println!("\nrunning 1 test\nchaos: {options:?}");
+    if options.attack.is_some() && !attacks::is_possible() {
+        println!("SKIPPED, not passed: attacks need /proc and every address of 127.0.0.0/8");
+        return ExitCode::SUCCESS;
+    }
     let directory = Directory::new();
+    if options.attack.is_some() {
+        let violations = attacks::run(&options, &directory.0);
+        violations.iter().for_each(|violation| println!("VIOLATION: {violation}"));
+        println!("{} passed, {} failed", u8::from(violations.is_empty()), violations.len());
+        return if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let good = match run(options, &directory.0) {
         Ok(violations) => violations.is_empty(),
         Err(failure) => {
@@ -73,7 +93,7 @@ impl Drop for Directory {
 }
 
 /// Free ports. All are held until each has its number, so that no two are the same.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     // Below the ports that systems give to outgoing connections: none of those may take one while a server is down.
     let start = 20_000 + (std::process::id() % 300 * 40) as u16;
     let mut free = (start..32_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
@@ -81,7 +101,7 @@ fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// The servers, and the proxies between them: to each server, its neighbors are the proxies.
-fn herd(reactor: &Reactor, directory: &Path, options: Options) -> (Vec<Server>, Vec<Rc<Link>>) {
+fn herd(reactor: &Reactor, directory: &Path, options: &Options) -> (Vec<Server>, Vec<Rc<Link>>) {
     let ports: [u16; 15] = free_ports();
     let mut next = ports[HERD.len()..].iter().copied();
     let port_of = |name: &str| ports[HERD.iter().position(|(other, _)| *other == name).expect("a server of the herd")];
@@ -129,7 +149,7 @@ struct Run {
 fn run(options: Options, directory: &Path) -> Result<Vec<String>, Failure> {
     let reactor = Reactor::new()?;
     reactor.quiet();
-    let (servers, links) = herd(&reactor, directory, options);
+    let (servers, links) = herd(&reactor, directory, &options);
     let (servers, random) = (Rc::new(servers), Rc::new(Random::new(options.seed)));
     let faults = Rc::new(Faults {
         reactor: reactor.clone(),
@@ -178,7 +198,7 @@ async fn rounds(run: Run, options: Options) -> Result<Vec<String>, Failure> {
     println!("faults: {:?}", run.faults.counts.borrow());
     if !options.kills {
         let names: Vec<&str> = run.servers.iter().map(|server| server.name).collect();
-        for grown in soak::growth(&names, &samples, options) {
+        for grown in soak::growth(&names, &samples, &options) {
             run.book.borrow_mut().fail(grown);
         }
     }

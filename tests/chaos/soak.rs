@@ -10,14 +10,16 @@ pub(crate) type Held = Vec<Option<(u64, u64)>>;
 
 /// What the servers hold now. `None` where the system does not tell.
 pub(crate) fn held(servers: &[Server]) -> Held {
-    let one = |server: &Server| {
-        let id = server.process_id()?;
-        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let memory = memory.split_whitespace().next()?.parse().ok()?;
-        Some((memory, fs::read_dir(format!("/proc/{id}/fd")).ok()?.count() as u64))
-    };
-    servers.iter().map(one).collect()
+    servers.iter().map(|server| held_by(server.process_id()?).map(|[memory, files, _]| (memory, files))).collect()
+}
+
+/// What a process holds: its memory in KiB, its descriptors, its threads.
+pub(crate) fn held_by(id: u32) -> Option<[u64; 3]> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let memory = memory.split_whitespace().next()?.parse().ok()?;
+    let [files, threads] = ["fd", "task"].map(|what| fs::read_dir(format!("/proc/{id}/{what}")));
+    Some([memory, files.ok()?.count() as u64, threads.ok()?.count() as u64])
 }
 
 /// What they held, as a line.
@@ -56,7 +58,7 @@ pub(crate) fn longest_callbacks(servers: &[Server]) -> Vec<String> {
 }
 
 /// What has grown from the second quarter of a run to its last. All must have been the same processes.
-pub(crate) fn growth(names: &[&str], samples: &[Held], options: Options) -> Vec<String> {
+pub(crate) fn growth(names: &[&str], samples: &[Held], options: &Options) -> Vec<String> {
     let most = if options.faults { MAX_GROWTH } else { MAX_CALM_GROWTH };
     let quarter = samples.len() / 4;
     if quarter < 4 {
