@@ -1,6 +1,7 @@
 //! The attacker: a process of its own, so that it does not share a processor's time with the honest clients' thread.
 //! It does one of the [`ATTACKS`] for some time, as hard as it can.
 
+use crate::honest::wait;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -86,7 +87,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "forger",
-        what: "a neighbor's machine says where clients are in the far future, and names servers that are none",
+        what: "a neighbor's machine says where clients are in the far future, and names unknown servers",
         from: NEIGHBOR,
         connections: 4,
         way: Way::Flood,
@@ -191,7 +192,7 @@ pub(crate) fn attack(name: &str, server: SocketAddr, span: Duration) -> Result<S
         Way::Idle => {
             let opened: Vec<TcpStream> =
                 (0..attack.connections).filter_map(|_| connect(attack.from, server).ok()).collect();
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            wait(until.saturating_duration_since(Instant::now()));
             Ok(format!("{} connections", opened.len()))
         }
         Way::Drip => drip(attack, server),
@@ -258,7 +259,7 @@ fn flood(attack: &Attack, server: SocketAddr, until: Instant) -> String {
             }
         }
         if is_stuck {
-            std::thread::sleep(Duration::from_micros(500));
+            wait(Duration::from_micros(500));
         }
     }
     format!("{opened} connections, {} MB", bytes / 1_000_000)
@@ -304,7 +305,7 @@ fn drip(attack: &Attack, server: SocketAddr) -> Result<String, String> {
             let is_open = stream.read(&mut [0; 16]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
             is_open && stream.write_all(b"A").is_ok()
         });
-        std::thread::sleep(DRIP_EVERY);
+        wait(DRIP_EVERY);
     }
     Ok(format!(
         "{opened} connections opened in {:.1} s, all gone {:.0} s later",

@@ -46,8 +46,8 @@ pub(crate) const ATTACKER: &str = "--attacker";
 /// The attacker's own process: `--attacker NAME SERVER SECONDS`.
 pub(crate) fn attacker(arguments: &[String]) -> Result<String, String> {
     let [name, server, seconds] = arguments else { return Err(format!("{ATTACKER} NAME SERVER SECONDS")) };
-    let server = server.parse().map_err(|_| format!("{server} is no address"))?;
-    let seconds = seconds.parse().map_err(|_| format!("{seconds} is no number"))?;
+    let server = server.parse().map_err(|_| format!("{server} is not an address"))?;
+    let seconds = seconds.parse().map_err(|_| format!("{seconds} is not a number"))?;
     attack(name, server, Duration::from_secs(seconds))
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn run(options: &Options, directory: &Path) -> Vec<String> {
     }
     herd.configure(FORGET_LATE);
     herd.servers.iter().for_each(|server| server.signal("HUP"));
-    std::thread::sleep(SETTLES);
+    honest::wait(SETTLES);
     herd.feed(options.clients);
     for attack in ATTACKS.iter().filter(chosen).filter(|attack| attack.name != "filler") {
         herd.check(attack, options, &mut violations);
@@ -100,7 +100,7 @@ impl Herd {
         let herd = Herd { servers, ports, directory: directory.to_owned() };
         herd.configure(FORGET_SOON);
         herd.servers.iter().for_each(|server| server.start(Grant::Everything));
-        std::thread::sleep(SETTLES);
+        honest::wait(SETTLES);
         herd
     }
 
@@ -130,7 +130,7 @@ impl Herd {
         }
         let until = Instant::now() + GONE_WITHIN;
         while Instant::now() < until && self.rest().clients.iter().any(|known| *known < clients) {
-            std::thread::sleep(SETTLES);
+            honest::wait(SETTLES);
         }
     }
 
@@ -186,7 +186,7 @@ impl Herd {
         let ended = Instant::now();
         let mut after = self.rest();
         while !after.is_as(&before) && ended.elapsed() < GONE_WITHIN {
-            std::thread::sleep(SETTLES / 4);
+            honest::wait(SETTLES / 4);
             after = self.rest();
         }
         println!("  {:.0} s later: {}", ended.elapsed().as_secs_f64(), after.shown());

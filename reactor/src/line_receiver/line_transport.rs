@@ -107,8 +107,8 @@ impl LineTransport {
         self.lines.max_length.set(max_length);
     }
 
-    /// Sets the maximum number of lines that are delivered at once, from the next delivery on: so a program can share out
-    /// a turn of the loop among connections that come and go. Otherwise it is that of
+    /// Sets the maximum number of lines that are delivered at once, from the next delivery on: so a program can share
+    /// out a turn of the loop among connections that come and go. Otherwise it is that of
     /// [`LineReceiver::with_max_lines_at_once`](super::LineReceiver::with_max_lines_at_once).
     ///
     /// # Panics

@@ -89,8 +89,8 @@ impl Book {
         }
     }
 
-    /// Checks that each link is up and that each neighbor is connected once: no older connection is left. The error says
-    /// what is wrong.
+    /// Checks that each link is up and that each neighbor is connected once: no older connection is left. The error
+    /// says what is wrong.
     pub(crate) fn links(&self) -> Result<(), String> {
         let members = self.members.borrow();
         for server in members.iter().filter_map(|member| member.server()) {
