@@ -13,6 +13,7 @@ mod places;
 mod read_file;
 mod reader;
 mod servers;
+mod store;
 mod tls;
 
 pub use control::ControlConfig;
@@ -23,6 +24,7 @@ pub use places::{ExtraField, PlacesConfig, Provider};
 pub(crate) use read_file::read_file;
 pub use reader::ConfigError;
 pub use servers::{Door, HostPort, LinkTarget, RESERVED_NAMES, ServerConfig};
+pub use store::{OnLoss, StoreConfig};
 pub use tls::TlsConfig;
 
 use reader::{Reader, Value};
@@ -59,7 +61,7 @@ const LIMITS: [&str; 9] = [
 ];
 
 /// The parts of a configuration.
-const PARTS: [&str; 7] = ["servers", "places", "limits", "log", "tls", "control", "page"];
+const PARTS: [&str; 8] = ["servers", "store", "places", "limits", "log", "tls", "control", "page"];
 
 /// The maximum size of a configuration file in bytes: room for many thousand servers.
 const MAX_SIZE: usize = 4 << 20;
@@ -69,6 +71,8 @@ const MAX_SIZE: usize = 4 << 20;
 pub struct Config {
     /// Its servers, by name.
     pub servers: BTreeMap<String, ServerConfig>,
+    /// The store beside it, if it has one.
+    pub store: Option<StoreConfig>,
     /// Which Places service it asks, and how.
     pub places: PlacesConfig,
     /// Its limits.
@@ -137,7 +141,7 @@ impl Default for Config {
             .collect();
         servers::link_both_ways(&mut servers);
         let (places, limits, log, tls, control) = Default::default();
-        Config { servers, places, limits, log, tls, control, page: PageConfig::beside() }
+        Config { servers, store: None, places, limits, log, tls, control, page: PageConfig::beside() }
     }
 }
 
@@ -216,6 +220,7 @@ impl Reader<'_> {
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "servers" => config.servers = self.servers(value)?,
+                "store" => config.store = Some(self.store(value)?),
                 "places" => config.places = self.places(value)?,
                 "limits" => config.limits = self.limits(value)?,
                 "log" => config.log = self.log(value)?,

@@ -89,9 +89,21 @@ impl Watchers {
 
 impl Watch for Watchers {
     fn heard(&self, at: &At<'_>, _line: &[u8], from: HeardFrom, verdict: &Verdict) {
-        if !matches!(verdict, Verdict::Newer(_)) {
-            return;
+        if matches!(verdict, Verdict::Newer(_)) {
+            self.tell(at, from);
         }
+    }
+
+    fn stored(&self, at: &At<'_>, _line: &[u8], is_news: bool) {
+        if is_news {
+            self.tell(at, HeardFrom::Client);
+        }
+    }
+}
+
+impl Watchers {
+    /// Tells those who watch this client.
+    fn tell(&self, at: &At<'_>, from: HeardFrom) {
         let list = self.list.borrow();
         let is_wanted =
             |watcher: &&Rc<Watcher>| watcher.client.as_deref().is_none_or(|client| client == at.iamat.client);

@@ -11,7 +11,7 @@
 //! The authority vouches for names alone: a certificate for "Alford" makes its owner Alford. So the directory `keys`
 //! decides who belongs to the herd, and no public authority has a say in that.
 //!
-//! Next: [`server.rs`](mod@crate::server), which decides where an AT goes.
+//! Next: [`store.rs`](mod@crate::store), what outlives a server.
 
 use crate::config::{Config, ConfigError, TlsConfig};
 use reactor::tls::{PrivateCertificate, TlsClient, TlsConfigError, TlsError, TlsFault, TlsServer, TrustRoots};

@@ -6,6 +6,7 @@
 //! * [`message`] and [`decimal`]: the commands, bytes in and out. Pure.
 //! * [`locations`]: what is known, and what is newer; [`digest`]: by which two servers compare that. Pure.
 //! * [`identity`]: the keys and certificates of a server.
+//! * [`store`]: a store beside the herd, if it has one.
 //! * [`server`]: one server: what it knows, its links, its Places service.
 //! * [`newcomers`] and [`connections`]: how many clients a peer may bring, and what connections may cost.
 //! * [`protocol`]: one connection, and [`replies`], which keeps its replies in order.
@@ -49,6 +50,7 @@ pub mod protocol;
 pub mod replies;
 pub mod server;
 pub mod status;
+pub mod store;
 pub mod terminal;
 pub mod watch;
 mod word;

@@ -348,6 +348,12 @@ impl Locations {
         self.known.at(client.0)
     }
 
+    /// The place of a client, and what is known of it; `None` if no client has this number.
+    pub(crate) fn known_at(&self, client: ClientId) -> Option<(Place, &Known)> {
+        let known = self.known.get(client.0)?;
+        Some((Place { client, change: known.change }, known))
+    }
+
     /// The place of the client that has not changed for the longest time.
     pub fn first(&self) -> Option<Place> {
         self.place(self.first)

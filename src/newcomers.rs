@@ -49,6 +49,13 @@ impl Share {
 }
 
 impl Newcomers {
+    /// Whether the share of an address has room for a new client.
+    pub fn has_room(&self, from: AddressGroup, share: Share, now: Instant) -> bool {
+        let each = share.within / u32::try_from(share.clients).unwrap_or(u32::MAX);
+        let owed = self.whole_at.get(&from).map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        owed + each <= share.within
+    }
+
     /// Counts a new client from an address. Returns whether its share has room for it; if not, nothing is counted.
     pub fn admit(&mut self, from: AddressGroup, share: Share, now: Instant) -> bool {
         let each = share.within / u32::try_from(share.clients).unwrap_or(u32::MAX);

@@ -9,10 +9,11 @@
 //!      +------- the server stops --------------> everything owed and our end; further commands are counted
 //! ```
 //!
-//! Next: [`protocol/refusal.rs`](../../src/proxyherd/protocol/refusal.rs.html), why a command is refused.
+//! Next: [`protocol/storing.rs`](../../src/proxyherd/protocol/storing.rs.html), the same with a store.
 
 mod comparing;
 mod refusal;
+mod storing;
 
 use crate::address_group::AddressGroup;
 use crate::config::Door;
@@ -29,7 +30,7 @@ use log::Level;
 use reactor::task::LoopingCall;
 use reactor::transport::KeepAlive;
 use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
-use refusal::Refusal;
+use refusal::{Refusal, Refusing};
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -129,27 +130,28 @@ impl HerdProtocol {
     fn command(&mut self, transport: &LineTransport, line: &[u8]) {
         let first = std::mem::replace(&mut self.is_first_line, false);
         let done = message::parse(line).map_err(Refusal::Malformed).and_then(|command| match command {
-            Command::IamAt(iamat) => self.iamat(&iamat),
-            Command::WhatsAt(asked) => self.whats_at(&asked),
-            Command::At(at) => self.at(&at),
+            Command::IamAt(iamat) => self.iamat(line, &iamat),
+            Command::WhatsAt(asked) => self.whats_at(line, &asked),
+            Command::At(at) => self.at(transport, &at),
             Command::Peer(_) if !first => Err(Refusal::PeerNotFirst),
             Command::Peer(name) => self.peer(transport, line, name),
-            Command::Forget(client) => self.forget(client),
-            Command::Forgot(forgot) => self.forgot(&forgot),
+            Command::Forget(client) => self.forget(line, client),
+            Command::Forgot(forgot) => self.forgot(transport, &forgot),
             Command::Digest(node) => self.digest(transport, node),
             Command::Horizon(time) => self.neighbor().map(|from| self.server.take_horizon(time, from)),
         });
         if let Err(why) = done {
-            self.server.counters().refuse(why.counted());
-            self.server.watch().refused(line, self.peer, &why);
-            self.traffic.event(Level::Debug, format_args!("is refused: {why}"));
-            self.reply(&[b"? ", line, b"\n"].concat());
+            self.reply(&self.refusing().refuse(line, &why));
         }
+    }
+
+    fn refusing(&self) -> Refusing {
+        Refusing { server: self.server.clone(), peer: self.peer, traffic: self.traffic.clone() }
     }
 
     /// Like the methods for the other commands below, fails if the command must be refused. The line is then sent back
     /// after a question mark and a space.
-    fn iamat(&mut self, iamat: &IamAt<'_>) -> Result<(), Refusal> {
+    fn iamat(&mut self, line: &[u8], iamat: &IamAt<'_>) -> Result<(), Refusal> {
         let now = self.server.time();
         let ahead = self.server.limits().ahead;
         if iamat.time.is_later_than(now, ahead) {
@@ -160,6 +162,10 @@ impl HerdProtocol {
         let mut reply = std::mem::take(&mut self.scratch);
         reply.clear();
         at.write_to(&mut reply);
+        if let Some(storing) = self.server.storing() {
+            self.iamat_with_store(storing, line, &at, reply, now);
+            return Ok(());
+        }
         // First, because it decides whether the client gets a reply. That does not make the ATs leave first: they are
         // queued on other connections, and the loop usually flushes this one, with the reply, earlier in the turn. If
         // we die in between, the client has its reply and no neighbor has the location: see docs/operating.md.
@@ -175,7 +181,11 @@ impl HerdProtocol {
         taken.map_err(Refusal::NotTaken)
     }
 
-    fn whats_at(&self, asked: &WhatsAt<'_>) -> Result<(), Refusal> {
+    fn whats_at(&self, line: &[u8], asked: &WhatsAt<'_>) -> Result<(), Refusal> {
+        if let Some(storing) = self.server.storing() {
+            self.whats_at_with_store(storing, line, asked);
+            return Ok(());
+        }
         let Some(replies) = &self.replies else { return Ok(()) };
         let answer = self.server.whats_at(asked, self.asker()).ok_or(Refusal::UnknownClient)?;
         self.server.counters().whatsat.add();
@@ -194,10 +204,14 @@ impl HerdProtocol {
 
     /// An operator wants a client forgotten. Only a program on this machine may ask for that: otherwise anybody on the
     /// network could remove everybody's clients.
-    fn forget(&mut self, client: &[u8]) -> Result<(), Refusal> {
+    fn forget(&mut self, line: &[u8], client: &[u8]) -> Result<(), Refusal> {
         let is_here = self.peer.is_none_or(|address| address.to_canonical().is_loopback());
         if !is_here || self.door == Door::Link {
             return Err(Refusal::NotFromHere);
+        }
+        if let Some(storing) = self.server.storing() {
+            self.forget_with_store(storing, line, client);
+            return Ok(());
         }
         let mut reply = self.server.forget(client).map_err(Refusal::NotTaken)?;
         self.traffic.event(Level::Info, format_args!("has had the client {} forgotten", Bytes(client)));
@@ -211,9 +225,13 @@ impl HerdProtocol {
         self.peer.map_or(AddressGroup::OPERATOR, AddressGroup::from)
     }
 
-    fn at(&mut self, at: &At<'_>) -> Result<(), Refusal> {
+    fn at(&mut self, transport: &Transport, at: &At<'_>) -> Result<(), Refusal> {
         let from = self.neighbor()?;
         self.believe(self.server.check_at(at))?;
+        if let Some(storing) = self.server.storing() {
+            self.server.offer_at(storing, at, from, transport);
+            return Ok(());
+        }
         match self.server.take_at(at, from) {
             Verdict::Newer(_) => self.said_news = true,
             // If it was our clock that was wrong, it was not so long ago.
@@ -223,9 +241,13 @@ impl HerdProtocol {
         Ok(())
     }
 
-    fn forgot(&mut self, forgot: &Forgot<'_>) -> Result<(), Refusal> {
+    fn forgot(&mut self, transport: &Transport, forgot: &Forgot<'_>) -> Result<(), Refusal> {
         let from = self.neighbor()?;
         self.believe(self.server.check_version(forgot.server, forgot.time, forgot.clock()))?;
+        if let Some(storing) = self.server.storing() {
+            self.server.offer_forgot(storing, forgot, from, transport);
+            return Ok(());
+        }
         self.said_news |= self.server.take_forgot(forgot, from);
         Ok(())
     }

@@ -19,8 +19,8 @@ use std::time::Duration;
 /// Maximum number of replies owed on one connection. At the limit we stop reading from it.
 const MAX_OWED: usize = 64;
 
-/// Maximum number of replies that are worked out at once for one connection. At the limit we stop reading from it. Each
-/// reply may be as large as an answer of the Places service, and all of them stay in memory if the client does not
+/// Maximum number of large replies that are worked out at once for one connection. At the limit we stop reading from it.
+/// Each may be as large as an answer of the Places service, and all of them stay in memory if the client does not
 /// read.
 const MAX_UNDER_WAY: usize = 8;
 
@@ -37,8 +37,9 @@ pub struct Replies {
     first: Cell<u64>,
     /// Bytes of replies that wait for an earlier one.
     held: Cell<usize>,
-    /// How many replies are being worked out.
+    /// How many replies are being worked out, and how many of them may be large.
     under_way: Cell<usize>,
+    large: Cell<usize>,
     paused: Cell<bool>,
     afterwards: Cell<Afterwards>,
     /// The number of bytes of replies that were written.
@@ -51,8 +52,13 @@ pub struct Replies {
 #[derive(Debug)]
 enum Slot {
     Ready(Vec<u8>),
-    /// Being worked out: the work, to be cancelled if the client goes.
-    Waiting(Option<Deferred<()>>),
+    /// Being worked out.
+    Waiting {
+        /// The work, to be cancelled if the client goes.
+        work: Option<Deferred<()>>,
+        /// It may be as large as an answer of the Places service.
+        may_be_large: bool,
+    },
 }
 
 /// What happens when everything owed has been sent.
@@ -78,6 +84,7 @@ impl Replies {
             first: Cell::new(0),
             held: Cell::new(0),
             under_way: Cell::new(0),
+            large: Cell::new(0),
             paused: Cell::new(false),
             afterwards: Cell::new(Afterwards::GoOn),
             written: Cell::new(0),
@@ -101,9 +108,19 @@ impl Replies {
 
     /// Keeps a place for a reply that [`fill`](Replies::fill) will bring.
     pub fn reserve(&self) -> Ticket {
+        self.reserve_slot(true)
+    }
+
+    /// The same for a reply that is no longer than its command: more of them may be worked out at once.
+    pub fn reserve_short(&self) -> Ticket {
+        self.reserve_slot(false)
+    }
+
+    fn reserve_slot(&self, may_be_large: bool) -> Ticket {
         let mut queue = self.queue.borrow_mut();
-        queue.push_back(Slot::Waiting(None));
+        queue.push_back(Slot::Waiting { work: None, may_be_large });
         self.under_way.set(self.under_way.get() + 1);
+        self.large.set(self.large.get() + usize::from(may_be_large));
         let ticket = Ticket(self.first.get() + queue.len() as u64 - 1);
         drop(queue);
         self.pause_or_resume();
@@ -113,7 +130,7 @@ impl Replies {
     /// Attaches the work on a reply, to be cancelled if the client goes first. Does nothing if the reply has come
     /// already.
     pub fn attach(&self, ticket: Ticket, work: Deferred<()>) {
-        if let Some(Slot::Waiting(place)) = self.slot(ticket, &mut self.queue.borrow_mut()) {
+        if let Some(Slot::Waiting { work: place, .. }) = self.slot(ticket, &mut self.queue.borrow_mut()) {
             *place = Some(work);
         }
     }
@@ -127,8 +144,9 @@ impl Replies {
         let mut queue = self.queue.borrow_mut();
         self.held.set(self.held.get() + reply.len());
         let old = self.slot(ticket, &mut queue).map(|slot| std::mem::replace(slot, Slot::Ready(reply)));
-        if matches!(old, Some(Slot::Waiting(_))) {
+        if let Some(Slot::Waiting { may_be_large, .. }) = old {
             self.under_way.set(self.under_way.get() - 1);
+            self.large.set(self.large.get() - usize::from(may_be_large));
         }
         let mut ready = Vec::new();
         while let Some(Slot::Ready(reply)) = queue.front_mut() {
@@ -192,7 +210,7 @@ impl Replies {
         }
         let queue = self.queue.take();
         for slot in queue {
-            if let Slot::Waiting(Some(work)) = slot {
+            if let Slot::Waiting { work: Some(work), .. } = slot {
                 work.cancel();
             }
         }
@@ -216,7 +234,7 @@ impl Replies {
 
     fn pause_or_resume(&self) {
         let owed = self.queue.borrow().len();
-        let much = owed >= MAX_OWED || self.under_way.get() >= MAX_UNDER_WAY || self.held.get() >= HIGH_WATER;
+        let much = owed >= MAX_OWED || self.large.get() >= MAX_UNDER_WAY || self.held.get() >= HIGH_WATER;
         if much && !self.paused.replace(true) {
             self.transport.pause_producing();
         } else if !much && self.paused.replace(false) {

@@ -23,8 +23,10 @@ mod comparing;
 mod doors;
 mod forgetting;
 mod pacing;
+mod storing;
 
 pub use forgetting::NotTaken;
+pub use storing::{Storing, StoringCounters};
 
 use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Door, HostPort, Limits, MAX_AHEAD, ServerConfig};
@@ -36,17 +38,17 @@ use crate::links::Link;
 use crate::locations::{Change, Locations, NeighborId, Order, Stamp, Verdict, Version, newness};
 use crate::message::At;
 use crate::places::Places;
+use crate::store::{Access, Store};
 use crate::watch::{HeardFrom, Watch};
 use comparing::Comparing;
 use forgetting::Forgetting;
-
 use pacing::Pacing;
 use reactor::{Deferred, Failure, Phase, Reactor, SystemEvent};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How far another server's clock may be ahead of ours. An AT from a clock beyond that is refused: one forged line
@@ -77,6 +79,7 @@ impl fmt::Display for Doubt {
 
 /// One server of the herd.
 pub struct Server {
+    this: Weak<Server>,
     name: String,
     /// Where it listens.
     own: Vec<(Door, HostPort)>,
@@ -87,6 +90,8 @@ pub struct Server {
     /// The names of all servers of the herd.
     herd: BTreeSet<Box<[u8]>>,
     locations: Rc<RefCell<Locations>>,
+    /// What it does with the store beside the herd, if there is one.
+    storing: Option<Storing>,
     forgetting: Forgetting,
     links: OnceCell<Vec<Rc<Link>>>,
     pacing: Rc<Pacing>,
@@ -169,8 +174,18 @@ impl Server {
         let doors = own.places_to_listen().map(|(door, place)| (door, place.clone())).collect();
         let identity = Identity::read(reactor, config, name)?;
         let counters = Rc::<Counters>::default();
-        let locations = Rc::new(RefCell::new(Locations::with_order(config.limits.memory, order)));
-        let server = Rc::new(Server {
+        let storing = match &config.store {
+            Some(store) => {
+                let access = Access::read(reactor, store, &config.tls)?;
+                let memory = storing::memory_for_cache(&config.limits);
+                Some(Storing::new(Store::new(reactor, store, &access, name, memory)))
+            }
+            None => None,
+        };
+        let memory = storing.as_ref().map_or(config.limits.memory, |_| storing::memory_for_table(&config.limits));
+        let locations = Rc::new(RefCell::new(Locations::with_order(memory, order)));
+        let server = Rc::new_cyclic(|this| Server {
+            this: this.clone(),
             name: name.to_owned(),
             reactor: reactor.clone(),
             own: doors,
@@ -179,6 +194,7 @@ impl Server {
             herd: config.servers.keys().map(|name| name.as_bytes().into()).collect(),
             comparing: Comparing::new(reactor, locations.clone()),
             locations,
+            storing,
             forgetting: Forgetting::default(),
             links: OnceCell::new(),
             pacing: Pacing::new(reactor),
@@ -209,8 +225,10 @@ impl Server {
         self.reactor.add_system_event_trigger(Phase::Before, SystemEvent::Shutdown, move || {
             closing.links().iter().for_each(|link| link.close());
             closing.stop_sweeping();
+            closing.stop_storing();
         });
         self.begin_sweeping();
+        self.begin_storing();
 
         let ended = self.clone();
         self.reactor.add_system_event_trigger(Phase::After, SystemEvent::Shutdown, move || {

@@ -7,8 +7,10 @@
 //! Next: [`status/process.rs`](../../src/proxyherd/status/process.rs.html), the process as the system sees it.
 
 mod process;
+mod store;
 
 pub use process::Process;
+pub use store::StoreStatus;
 
 use crate::counters::{PlacesOutcome, Refused};
 use crate::links::Link;
@@ -34,6 +36,8 @@ pub struct Status {
     pub counters: Vec<(&'static str, u64)>,
     /// How many commands were refused, by reason.
     pub refused: Vec<(&'static str, u64)>,
+    /// The store beside the herd, if there is one.
+    pub store: Option<StoreStatus>,
     /// Lines that are not in the log.
     pub log: Losses,
     /// How many turns the loop has begun.
@@ -105,6 +109,7 @@ impl Status {
                 ("places_not_asked", counters.places_times(PlacesOutcome::NotAsked).count()),
             ],
             refused: Refused::ALL.iter().map(|why| (why.name(), counters.refused(*why))).collect(),
+            store: server.storing().map(|storing| StoreStatus::of(storing, now)),
             log: log_file::losses(),
             turns: server.reactor().turn_count(),
             longest_callback: longest.map(|longest| (longest.took, longest.what)),
@@ -117,7 +122,7 @@ impl Status {
         let numbers = |numbers: &[(&str, u64)]| {
             numbers.iter().map(|(name, number)| ((*name).to_owned(), json!(number))).collect::<Map<_, _>>()
         };
-        json!({
+        let mut status = json!({
             "server": self.server,
             "version": env!("CARGO_PKG_VERSION"),
             "uptime": self.uptime.as_secs_f64(),
@@ -134,7 +139,11 @@ impl Status {
             "memory": self.process.memory,
             "descriptors": self.process.descriptors,
             "descriptors_allowed": self.process.descriptors_allowed,
-        })
+        });
+        if let Some(store) = &self.store {
+            status["store"] = store.to_json();
+        }
+        status
     }
 }
 

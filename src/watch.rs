@@ -89,6 +89,16 @@ pub trait Watch {
         let _ = (forgot, line, from, verdict);
     }
 
+    /// The store beside the herd has what a client said: this, or something newer if it `is_news` no more.
+    fn stored(&self, at: &At<'_>, line: &[u8], is_news: bool) {
+        let _ = (at, line, is_news);
+    }
+
+    /// A client has left the server's table, because the store has its location.
+    fn moved(&self, known: &Known) {
+        let _ = known;
+    }
+
     /// The server has forgotten a client, because it had heard of it long ago.
     fn forgot(&self, known: &Known) {
         let _ = known;
@@ -163,6 +173,14 @@ impl Watch for Observers {
 
     fn heard_forgot(&self, forgot: &Forgot<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
         self.each(|observer| observer.heard_forgot(forgot, line, from, verdict));
+    }
+
+    fn stored(&self, at: &At<'_>, line: &[u8], is_news: bool) {
+        self.each(|observer| observer.stored(at, line, is_news));
+    }
+
+    fn moved(&self, known: &Known) {
+        self.each(|observer| observer.moved(known));
     }
 
     fn forgot(&self, known: &Known) {

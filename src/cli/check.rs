@@ -4,10 +4,11 @@
 
 use super::event_loop::short_lived_event_loop;
 use super::outcome::{Error, print};
-use crate::config::{Config, Door, HostPort};
+use crate::config::{Config, Door, HostPort, OnLoss, StoreConfig};
 use crate::identity::Identity;
 use crate::page;
 use crate::places;
+use crate::store::Access;
 use reactor::Reactor;
 use std::fmt::Write;
 use std::path::Path;
@@ -20,6 +21,9 @@ pub(super) fn run(file: &Path) -> Result<(), Error> {
     let key = places::find_key(&config.places, places::key_variable()?).map_err(|error| error.to_string())?;
     let places = places::open(&reactor, &config.places, key).map_err(|error| error.to_string())?;
     let keys = keys(&reactor, &config)?;
+    if let Some(store) = &config.store {
+        Access::read(&reactor, store, &config.tls).map_err(|error| error.to_string())?;
+    }
     print(report(file, &config, &places.describe(), &keys).as_bytes());
     Ok(())
 }
@@ -52,6 +56,9 @@ fn report(file: &Path, config: &Config, places: &str, keys: &str) -> String {
         let places: Vec<String> = server.places_to_listen().map(listening).collect();
         let _ = writeln!(text, "  {name} listens on {}; neighbors: {neighbors}", places.join(", "));
     }
+    if let Some(store) = &config.store {
+        text += &in_words(store);
+    }
     let _ = writeln!(text, "  places: {places}");
     text += &pages(config);
     text += keys;
@@ -60,6 +67,27 @@ fn report(file: &Path, config: &Config, places: &str, keys: &str) -> String {
     }
     for part in parts(config).iter().skip(1) {
         let _ = writeln!(text, "  warning: no link joins {} to the rest of the herd", part.join(", "));
+    }
+    text
+}
+
+/// The store, and what is wrong with how it is set.
+fn in_words(store: &StoreConfig) -> String {
+    let nodes: Vec<String> = store.nodes.iter().map(HostPort::to_string).collect();
+    let kind = if nodes.len() == 1 { "the server" } else { "the cluster of" };
+    let confirmed = match store.wait_replicas {
+        0 => "no replica is waited for".to_owned(),
+        count => format!("{count} of its replicas are waited for"),
+    };
+    let lost = match store.on_loss {
+        OnLoss::Flood => "flood",
+        OnLoss::Refuse => "refuse",
+    };
+    let mut text = format!("  store: {kind} {}; {confirmed}; on loss: {lost}\n", nodes.join(", "));
+    let is_here = |node: &HostPort| matches!(node.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+    if store.tls.is_none() && !store.nodes.iter().all(is_here) {
+        text += "  warning: the store is not asked over TLS: whoever reads on the way sees every location";
+        text += if store.password_file.is_some() { ", and the password\n" } else { "\n" };
     }
     text
 }

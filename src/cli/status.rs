@@ -100,6 +100,9 @@ fn what_is_wrong(status: &Value) -> Vec<String> {
     for link in status["links"].as_array().into_iter().flatten().filter(|link| link["up"] != json!(true)) {
         wrong.push(format!("{name}'s link to {} is down", text(&link["neighbor"])));
     }
+    if status["store"]["lost"].as_u64().is_some_and(|lost| lost > 0) {
+        wrong.push(format!("{name} has lost the store, or a part of it"));
+    }
     wrong
 }
 
@@ -131,6 +134,15 @@ fn in_words(status: &Value) -> String {
         let (inbound, waiting) = (&link["inbound"], &link["waiting"]);
         let what = format!("{state} for {}, {kind}, {inbound} inbound, {waiting} waiting", span(&link["seconds"]));
         line(&format!("link {}", text(&link["neighbor"])), what);
+    }
+    if let Some(store) = status["store"].as_object() {
+        let (lost, buckets) = (&store["lost"], &store["buckets"]);
+        let (owed, remembered) = (&store["owed"], &store["remembered"]);
+        line("store", format!("{lost} of {buckets} buckets lost, {owed} owed to it, {remembered} remembered"));
+        if let Some(why) = store["why"].as_str() {
+            line("store lost", format!("for {}: {}", span(&store["seconds"]), terminal::in_one_line(why)));
+        }
+        line("offers", numbers(&store["counters"]));
     }
     line("commands", numbers(&status["counters"]));
     line("refused", numbers(&status["refused"]));

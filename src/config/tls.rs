@@ -1,6 +1,6 @@
 //! `[tls]`: the files with keys and certificates, for servers that have `link` or `tls`.
 //!
-//! Next: `places.rs`, the settings of the Places service.
+//! Next: `store.rs`, the store beside a herd.
 
 use super::reader::{ConfigError, Reader, Value};
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@
 //!
 //! Next: `digests.rs`, how two tables are compared.
 
-use super::{Before, ClientId, Known, Locations, NOBODY, Stamp, size};
+use super::{Before, ClientId, Known, Locations, NOBODY, Place, Stamp, size};
 
 /// The table is nearly full when less than one part in this number is free; then this part of it is forgotten.
 const PART: usize = 16;
@@ -119,6 +119,12 @@ impl Locations {
     pub(crate) fn note_beaten(&mut self, client: ClientId, heard: Stamp) {
         let known = self.known.at_mut(client.0);
         known.has_beaten_later = known.has_beaten_later.max(known.heard.milliseconds_until(heard));
+    }
+
+    /// Takes a client out that has not changed since it had this place.
+    pub(crate) fn take_out(&mut self, place: Place) -> Option<Forgotten> {
+        let is_unchanged = self.known.get(place.client.0).is_some_and(|known| known.change == place.change);
+        if is_unchanged { self.remove(place.client.0) } else { None }
     }
 
     fn remove(&mut self, number: u32) -> Option<Forgotten> {

@@ -37,6 +37,16 @@ impl Stamp {
         Stamp(self.0.saturating_add(i64::from(milliseconds) * 1_000_000))
     }
 
+    /// The moment that is this much later.
+    pub fn later_by(self, by: Duration) -> Stamp {
+        Stamp(self.0.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
+    /// Milliseconds since 1970, of the millisecond that has begun; at least 1.
+    pub fn milliseconds(self) -> i64 {
+        (self.0 / 1_000_000).max(1)
+    }
+
     /// The next moment.
     pub fn next(self) -> Stamp {
         Stamp(self.0.saturating_add(1))

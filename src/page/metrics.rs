@@ -8,7 +8,7 @@ use super::exposition::{Exposition, Format};
 use super::feed::Feed;
 use crate::counters::{PlacesOutcome, Refused};
 use crate::server::Server;
-use crate::status::Status;
+use crate::status::{Status, StoreStatus};
 use reactor::Failure;
 use reactor::http::server::{Request, Response};
 use std::time::UNIX_EPOCH;
@@ -27,6 +27,9 @@ fn text(feed: &Feed, format: Format) -> String {
     about(server, &status, &mut text);
     commands(server, &mut text);
     links(&status, &mut text);
+    if let Some(store) = &status.store {
+        self::store(store, &mut text);
+    }
     places(server, &mut text);
     connections(server, &status, &mut text);
     event_loop(server, &status, &mut text);
@@ -90,6 +93,23 @@ fn links(status: &Status, text: &mut Exposition) {
     text.gauge("proxyherd_link_buffered_bytes", "Bytes for a neighbor that wait in the server's buffer.");
     for link in &status.links {
         text.sample("", &[("neighbor", &link.neighbor)], link.buffered);
+    }
+}
+
+fn store(store: &StoreStatus, text: &mut Exposition) {
+    text.counter("proxyherd_store_events", "What has become of offers to the store, and of questions to it.");
+    for (name, count) in &store.counters {
+        text.sample("_total", &[("event", name)], count);
+    }
+    for (name, help, value) in [
+        ("proxyherd_store_buckets", "Parts into which the clients are divided.", usize::from(store.buckets)),
+        ("proxyherd_store_lost_buckets", "Parts that the store does not take; zero if all is well.", store.lost),
+        ("proxyherd_store_owed_clients", "Clients whose location the store has not got.", store.owed),
+        ("proxyherd_store_remembered_clients", "Clients that are remembered from the store.", store.remembered),
+        ("proxyherd_store_waiting_commands", "Commands that the store has not answered yet.", store.waiting),
+    ] {
+        text.gauge(name, help);
+        text.sample("", &[], value);
     }
 }
 

@@ -111,6 +111,19 @@ impl<N: Notebook> Watch for Reporter<N> {
         });
     }
 
+    fn stored(&self, at: &At<'_>, _line: &[u8], is_news: bool) {
+        self.note(Kind::Frequent, |_| {
+            let mut note = location(at);
+            note["kind"] = json!("stored");
+            note["verdict"] = json!(if is_news { "newer" } else { "older" });
+            note
+        });
+    }
+
+    fn moved(&self, known: &Known) {
+        self.note(Kind::Frequent, |_| json!({ "kind": "moved", "client": text(&known.client) }));
+    }
+
     fn heard_forgot(&self, forgot: &Forgot<'_>, _line: &[u8], from: HeardFrom, verdict: &Verdict) {
         self.note(Kind::Frequent, |server| {
             json!({

@@ -3,9 +3,13 @@
 //! Next: `comparing.rs`, how a neighbor's question about our table is answered.
 
 use crate::counters::Refused;
+use crate::log_file::Traffic;
 use crate::message::Malformed;
-use crate::server::{Doubt, NotTaken};
+use crate::server::{Doubt, NotTaken, Server};
+use log::Level;
 use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Why a command is refused. The log says it, at the level debug; the peer only gets its line back.
@@ -46,6 +50,25 @@ impl Refusal {
         }
     }
 }
+
+/// What is needed to refuse a command, at once or later.
+pub(super) struct Refusing {
+    pub(super) server: Rc<Server>,
+    pub(super) peer: Option<IpAddr>,
+    pub(super) traffic: Traffic,
+}
+
+impl Refusing {
+    /// Counts and logs the refusal of a line, and returns the reply.
+    pub(super) fn refuse(&self, line: &[u8], why: &Refusal) -> Vec<u8> {
+        self.server.counters().refuse(why.counted());
+        self.server.watch().refused(line, self.peer, why);
+        self.traffic.event(Level::Debug, format_args!("is refused: {why}"));
+        [b"? ", line, b"\n"].concat()
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use crate::address_group::AddressGroup;
 use crate::counters::PlacesOutcome;
 use crate::decimal;
 use crate::locations::Stamp;
-use crate::message::WhatsAt;
+use crate::message::{self, Command, WhatsAt};
 use crate::places::{self, Nearby, NotAsked};
 use crate::watch::{Answered, Stages};
 use reactor::http::{RequestStep, RequestTiming};
@@ -19,24 +19,32 @@ impl Server {
     /// with the whole reply, and does not fail: if the service fails, the reply says so. `None` if the client is not
     /// known.
     pub fn whats_at(&self, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
+        let line = {
+            let locations = self.locations.borrow();
+            let known = locations.get(asked.client)?;
+            // The sweep may not have come to it yet.
+            if known.heard < Stamp::from(self.time()).earlier_by(self.limits().forget).max(locations.horizon()) {
+                return None;
+            }
+            known.line.clone()
+        };
+        // Nothing of ours stays borrowed: the provider runs code of its own.
+        self.answer(line, asked, from)
+    }
+
+    /// The same for a client of which this line says where it is. `None` if it is a FORGOT, which has no location.
+    pub(super) fn answer(&self, line: Vec<u8>, asked: &WhatsAt<'_>, from: AddressGroup) -> Option<Deferred<Vec<u8>>> {
         let counters = self.counters.clone();
-        let locations = self.locations.borrow();
-        let known = locations.get(asked.client)?;
-        // The sweep may not have come to it yet.
-        if known.heard < Stamp::from(self.time()).earlier_by(self.limits().forget).max(locations.horizon()) {
-            return None;
-        }
         // Parsed again for each question: keeping the fields of every client would cost more than these few questions.
-        // A FORGOT has no location.
-        let location = known.at()?.iamat.location;
+        let Ok(Command::At(at)) = message::parse(&line) else { return None };
+        let location = at.iamat.location;
         let question = Nearby {
             latitude: location.latitude(),
             longitude: location.longitude(),
             radius: decimal::times_thousand(asked.radius)?,
             bound: asked.bound,
         };
-        let (mut reply, bound) = (known.line.clone(), asked.bound);
-        drop(locations); // The provider runs code of its own: nothing of ours may stay borrowed meanwhile.
+        let (mut reply, bound) = (line, asked.bound);
         let (client, reactor, watch) = (asked.client.to_vec(), self.reactor.clone(), self.watch.clone());
         let asked_at = reactor.now();
         let context = Context::current().with(RequestTiming::default());

@@ -3,6 +3,7 @@
 //! Next: `comparing.rs`, how a server compares its table with a neighbor's.
 
 use super::Server;
+use super::storing::{memory_for_cache, memory_for_table};
 use crate::config::Limits;
 use crate::identity::Identity;
 use crate::places::Places;
@@ -13,7 +14,11 @@ impl Server {
     /// maximum length of a line is that of the moment at which a connection begins.
     pub fn set_limits(&self, limits: Limits) {
         self.limits.set(limits);
-        self.locations.borrow_mut().set_limit(limits.memory);
+        let memory = self.storing().map_or(limits.memory, |storing| {
+            storing.store().set_memory(memory_for_cache(&limits));
+            memory_for_table(&limits)
+        });
+        self.locations.borrow_mut().set_limit(memory);
         self.connections.set_limits(&limits);
     }
 

@@ -13,7 +13,7 @@
 //! A client that an operator wants gone has a version like any other, a FORGOT without a location. It is newer than
 //! what it replaces, spreads as an AT does, and is itself forgotten in its time.
 //!
-//! Next: `../newcomers.rs`, how many new clients an address may bring.
+//! Next: `storing.rs`, what a server does with a store.
 
 use super::{ClockOffset, Server};
 use crate::address_group::AddressGroup;
@@ -61,6 +61,8 @@ pub enum NotTaken {
     ClockBehind,
     /// The client is not known.
     Unknown,
+    /// The store does not take it, and the configuration wants it refused then.
+    NoStore,
 }
 
 impl fmt::Display for NotTaken {
@@ -70,6 +72,7 @@ impl fmt::Display for NotTaken {
             NotTaken::BeyondShare => "its address has brought more new clients than its share",
             NotTaken::ClockBehind => "our clock is behind what the herd has already forgotten",
             NotTaken::Unknown => "the client is not known",
+            NotTaken::NoStore => "the store does not take it, and on_loss is \"refuse\"",
         })
     }
 }
@@ -146,7 +149,7 @@ impl Server {
         let agreed = locations.horizon();
         let (mut count, mut by_clock, mut may_lack) = (0, false, false);
         locations.sweep(most, horizon, |forgotten| {
-            self.links().iter().for_each(|link| link.forget(forgotten));
+            self.drop_from_links(forgotten);
             self.watch.forgot(&forgotten.known);
             by_clock |= forgotten.known.heard >= agreed;
             may_lack |= forgotten.known.has_beaten_since(horizon);
@@ -237,11 +240,17 @@ impl Server {
     /// # Errors
     /// If the client is not known.
     pub fn forget(&self, client: &[u8]) -> Result<Vec<u8>, NotTaken> {
-        let (time, heard) = match self.locations.borrow().get(client) {
-            // The next report of the client is newer than this, whatever its clock shows. What we have is older.
-            Some(known) if known.at().is_some() => (known.time.next(), Stamp::from(self.time()).max(known.heard)),
+        let (known, heard) = match self.locations.borrow().get(client) {
+            Some(known) if known.at().is_some() => (known.time, known.heard),
             _ => return Err(NotTaken::Unknown),
         };
+        self.forget_known(client, known, heard)
+    }
+
+    /// Forgets what was heard of a client at `heard`, with this time.
+    pub(super) fn forget_known(&self, client: &[u8], known: Time, heard: Stamp) -> Result<Vec<u8>, NotTaken> {
+        // The next report of the client is newer than this, whatever its clock shows. What we have is older.
+        let (time, heard) = (known.next(), Stamp::from(self.time()).max(heard));
         let (time_text, difference) = (time.to_string(), Time::from(heard).minus(time).text());
         let (server, difference) = (self.name.as_bytes(), difference.as_bytes());
         let forgot = Forgot { server, difference, client, time_text: time_text.as_bytes(), time };
@@ -277,6 +286,7 @@ impl Server {
         match verdict {
             // It is stored by now: a link looks the line up when it writes it. Flooding first would send the old one.
             Verdict::Newer(change) => {
+                self.owe(change);
                 self.flood(change, from);
                 self.keep_room();
             }

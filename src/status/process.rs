@@ -1,6 +1,6 @@
 //! [`Process`]: the process as the system sees it. Linux tells; elsewhere nothing is known.
 //!
-//! Next: [`control.rs`](mod@crate::control), the socket by which the operator asks.
+//! Next: `store.rs`, the store as a server sees it.
 
 use std::fs;
 

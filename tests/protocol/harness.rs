@@ -116,7 +116,7 @@ impl Harness {
     }
 
     #[track_caller]
-    fn wait_for_start(&self, started: Deferred<SocketAddr>) -> SocketAddr {
+    pub(crate) fn wait_for_start(&self, started: Deferred<SocketAddr>) -> SocketAddr {
         let mut started = Some(started);
         self.turn_until("it listens", || started.as_ref().is_some_and(Deferred::has_fired));
         started.take().and_then(Deferred::result).expect("the server has not started")

@@ -1,11 +1,10 @@
 //! Three primaries and three replicas: redirects while a slot moves, a primary that is killed, a function that is
 //! loaded on each.
 
-use super::server::{free_port, new_directory};
+use super::server::start_cluster;
 use super::wait::wait;
 use super::*;
 use reactor::resp::{Cluster, ClusterSettings, Command, CommandStage, Invalidation, Tracking, slot_of};
-use std::process::Command as Process;
 
 /// The servers of a cluster; the first three were its primaries at first.
 struct Nodes {
@@ -16,31 +15,12 @@ struct Nodes {
 impl Nodes {
     /// `None` if there is no `redis-server`.
     fn start(reactor: &Reactor) -> Option<Nodes> {
-        let arguments =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
-        let servers = (0..6).map(|_| Server::start_in(new_directory(), free_port(), &arguments));
-        let servers = servers.collect::<Option<Vec<Server>>>()?;
+        let servers = start_cluster()?;
         let clients: Vec<Client> = servers.iter().map(|server| client(reactor, server)).collect();
         for client in &clients {
             wait(reactor, client.when_connected()).unwrap();
         }
-        let addresses: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
-        let created = Process::new("redis-cli")
-            .args(["--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"])
-            .args(&addresses)
-            .output()
-            .unwrap();
-        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
         let nodes = Nodes { servers, clients };
-        util::until(reactor, "the cluster is ready", || {
-            nodes.clients.iter().all(|client| {
-                let info = wait(reactor, client.command(["CLUSTER", "INFO"])).unwrap();
-                let map = wait(reactor, client.command(["CLUSTER", "SLOTS"])).unwrap();
-                let ranges = map.elements().map(|ranges| ranges.iter().filter_map(|range| range.elements()));
-                let with_replicas = ranges.is_some_and(|ranges| ranges.filter(|range| range.len() == 4).count() == 3);
-                info.as_str().unwrap().contains("cluster_state:ok") && with_replicas
-            })
-        });
         Some(nodes)
     }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -16,6 +17,7 @@ pub(crate) struct Server {
     pub(crate) directory: PathBuf,
     pub(crate) port: u16,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Server {
@@ -24,11 +26,20 @@ impl Server {
         Server::start_in(new_directory(), free_port(), arguments)
     }
 
+    /// The same with these variables in its environment.
+    #[allow(dead_code, reason = "not every program of tests needs it")]
+    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Option<Server> {
+        let mut server = Server::start(arguments)?;
+        server.variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        server.restart();
+        Some(server)
+    }
+
     /// The same in a directory that has been made already, and on this port.
     pub(crate) fn start_in(directory: PathBuf, port: u16, arguments: &[&str]) -> Option<Server> {
         let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
-        match run(&directory, port, &arguments) {
-            Some(child) => Some(Server { child, directory, port, arguments }),
+        match run(&directory, port, &arguments, &[]) {
+            Some(child) => Some(Server { child, directory, port, arguments, variables: Vec::new() }),
             None => {
                 let test = thread::current().name().unwrap_or("a test").to_owned();
                 // Written past the test harness, which hides the output of tests that pass.
@@ -39,6 +50,13 @@ impl Server {
         }
     }
 
+    /// What the server answers to a command, as `redis-cli` shows it.
+    pub(crate) fn ask(&self, command: &[&str]) -> String {
+        let mut asking = Command::new("redis-cli");
+        let asked = asking.args(["-p", &self.port.to_string()]).args(command).output().unwrap();
+        String::from_utf8_lossy(&asked.stdout).into_owned() + &String::from_utf8_lossy(&asked.stderr)
+    }
+
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill(); // It may have ended.
         let _ = self.child.wait();
@@ -47,7 +65,42 @@ impl Server {
     /// Starts it again, on the same port.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.child = run(&self.directory, self.port, &self.arguments).expect("it ran before");
+        self.child = run(&self.directory, self.port, &self.arguments, &self.variables).expect("it ran before");
+    }
+}
+
+/// Three primaries and, behind them, three replicas, as one cluster. `None` if there is no `redis-server`.
+pub(crate) fn start_cluster() -> Option<Vec<Server>> {
+    let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
+    let servers: Vec<Server> =
+        (0..6).map(|_| Server::start_in(new_directory(), free_port(), &arguments)).collect::<Option<_>>()?;
+    for server in &servers {
+        wait_until("it answers", || server.ask(&["PING"]).contains("PONG"));
+    }
+    let addresses: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+    let mut create = Command::new("redis-cli");
+    create.args(["--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"]).args(&addresses);
+    let created = create.output().unwrap();
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
+    wait_until("the cluster is ready", || {
+        servers.iter().all(|server| {
+            let map = server.ask(&["CLUSTER", "NODES"]);
+            let is_whole = map.matches(" slave ").count() + map.matches(",slave ").count() == 3;
+            let is_linked = !map.contains("fail") && !map.contains("handshake");
+            // A replica that has not loaded its primary's data cannot take its place.
+            let info = server.ask(&["INFO", "replication"]);
+            let is_up = info.contains("role:master") || info.contains("master_link_status:up");
+            is_whole && is_linked && is_up && server.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+        })
+    });
+    Some(servers)
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        thread::park_timeout(Duration::from_millis(20));
     }
 }
 
@@ -66,8 +119,9 @@ pub(crate) fn free_port() -> u16 {
     if port < 50_000 && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 10_000)).is_ok() { port } else { free_port() }
 }
 
-fn run(directory: &PathBuf, port: u16, arguments: &[String]) -> Option<Child> {
+fn run(directory: &PathBuf, port: u16, arguments: &[String], variables: &[(String, String)]) -> Option<Child> {
     let mut command = Command::new("redis-server");
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]);
     if !arguments.iter().any(|argument| argument == "--tls-port") {
         command.args(["--port", &port.to_string()]);

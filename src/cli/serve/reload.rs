@@ -156,6 +156,19 @@ impl Reload {
         if old.servers != new.config.servers {
             changes.push(Change::NeedsRestart("[servers]"));
         }
+        match (&old.store, &merged.store) {
+            (None, None) => {}
+            (Some(before), Some(after)) if before.has_same_connections(after) => {
+                if let Some(storing) = self.server.storing().filter(|_| before.on_loss != after.on_loss) {
+                    storing.set_on_loss(after.on_loss);
+                    changes.push(Change::Taken("the new on_loss of [store] is in force".to_owned()));
+                }
+            }
+            _ => {
+                changes.push(Change::NeedsRestart("[store]"));
+                merged.store.clone_from(&old.store);
+            }
+        }
         if old.control != new.config.control {
             changes.push(Change::NeedsRestart("[control]"));
         }

@@ -121,6 +121,16 @@ impl Cluster {
     #[track_caller]
     pub fn batch<'a, C: Into<Command<'a>>>(&self, commands: impl IntoIterator<Item = C>) -> Deferred<Vec<Value>> {
         let time = self.core.settings().client.command_timeout;
+        self.batch_within(time, commands)
+    }
+
+    /// As [`batch`](Cluster::batch), with a time of its own.
+    #[track_caller]
+    pub fn batch_within<'a, C: Into<Command<'a>>>(
+        &self,
+        time: Duration,
+        commands: impl IntoIterator<Item = C>,
+    ) -> Deferred<Vec<Value>> {
         self.send(time, commands.into_iter().map(|command| command.into().into_owned()).collect())
     }
 

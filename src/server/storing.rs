@@ -1,0 +1,436 @@
+//! What a server does with a [`Store`]: it offers what clients and neighbors say, and asks for what it does not know.
+//!
+//! ```text
+//!   IAMAT, or a neighbor's AT --> offered to the store --> it has it: an IAMAT is answered
+//!                                        |
+//!                                        '--> it does not: into the table, and to the neighbors, as without a store
+//!                                                          (or refused, if `on_loss` says so and a client said it)
+//!   the table --> offered again when the store is back, MAX_AGAIN at a time --> what the store has leaves the table
+//! ```
+//!
+//! So the table has what the store has not, and everything else in a server is as it is without a store.
+//!
+//! Next: `../newcomers.rs`, how many new clients an address may bring.
+
+use super::{NotTaken, Server};
+use crate::address_group::AddressGroup;
+use crate::config::{Limits, OnLoss};
+use crate::counters::Counter;
+use crate::decimal::Time;
+use crate::locations::{Change, ClientId, Forgotten, Known, NeighborId, Place, Stamp, Version, newness};
+use crate::message::{self, At, Command, Forgot, WhatsAt};
+use crate::newcomers::Share;
+use crate::store::{Offer, Offered, Store, Stored};
+use reactor::{Deferred, DelayedCall, Failure, Transport, deferred};
+use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Maximum number of versions that are offered again at once. The store answers a client's offer behind them within a
+/// few milliseconds.
+const MAX_AGAIN: usize = 64;
+
+/// Maximum number of a neighbor's versions that wait for the store. Then we stop reading from the neighbor.
+const MAX_FROM_NEIGHBORS: usize = 1024;
+
+/// After a version was not taken again, the next one is offered after this time.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// This part of `[limits] memory` is for what was read from the store.
+const PART_FOR_CACHE: usize = 4;
+
+/// How much of the memory for locations is left for the table beside a store.
+pub(super) fn memory_for_table(limits: &Limits) -> usize {
+    limits.memory - memory_for_cache(limits)
+}
+
+pub(super) fn memory_for_cache(limits: &Limits) -> usize {
+    limits.memory / PART_FOR_CACHE
+}
+
+/// A store, and what this server owes to it.
+pub struct Storing {
+    store: Rc<Store>,
+    on_loss: Cell<OnLoss>,
+    /// The clients in the table, by bucket, except those that are being offered.
+    owed: RefCell<Vec<BTreeSet<u32>>>,
+    /// Those that were not taken again: they wait for the next call.
+    set_aside: RefCell<BTreeSet<u32>>,
+    /// How many are being offered again.
+    again: Cell<usize>,
+    next_call: RefCell<Option<DelayedCall>>,
+    /// How many versions of neighbors wait for the store, and from whom we do not read until it is fewer.
+    from_neighbors: Cell<usize>,
+    held_back: RefCell<Vec<Transport>>,
+    counters: StoringCounters,
+}
+
+/// What has been counted.
+#[derive(Debug, Default)]
+pub struct StoringCounters {
+    /// IAMATs that the store did not take, and that went by flood.
+    pub flooded: Counter,
+    /// IAMATs that the store did not take, and that were refused.
+    pub refused: Counter,
+    /// Versions that the store has taken later.
+    pub caught_up: Counter,
+}
+
+impl Storing {
+    pub(super) fn new(store: Rc<Store>) -> Storing {
+        let buckets = usize::from(store.config().buckets);
+        Storing {
+            on_loss: Cell::new(store.config().on_loss),
+            store,
+            owed: RefCell::new(vec![BTreeSet::new(); buckets]),
+            set_aside: RefCell::default(),
+            again: Cell::new(0),
+            next_call: RefCell::default(),
+            from_neighbors: Cell::new(0),
+            held_back: RefCell::default(),
+            counters: StoringCounters::default(),
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> &StoringCounters {
+        &self.counters
+    }
+
+    /// Sets what becomes of IAMATs that the store does not take.
+    pub fn set_on_loss(&self, on_loss: OnLoss) {
+        self.on_loss.set(on_loss);
+    }
+
+    /// How many clients of the table the store has to be offered.
+    pub fn owed_count(&self) -> usize {
+        self.owed.borrow().iter().map(BTreeSet::len).sum::<usize>() + self.set_aside.borrow().len() + self.again.get()
+    }
+
+    /// Takes the next client to offer, if its bucket is not lost.
+    fn next_owed(&self) -> Option<ClientId> {
+        if self.again.get() >= MAX_AGAIN || self.set_aside.borrow().len() >= MAX_AGAIN {
+            return None;
+        }
+        let mut owed = self.owed.borrow_mut();
+        let mut buckets = (0_u16..).zip(owed.iter_mut());
+        let (_, clients) = buckets.find(|(bucket, clients)| !clients.is_empty() && !self.store.has_lost(*bucket))?;
+        clients.pop_first().map(|number| ClientId::from_index(number as usize))
+    }
+
+    fn owe(&self, client: ClientId, name: &[u8]) {
+        let bucket = usize::from(self.store.bucket_of(name));
+        self.owed.borrow_mut()[bucket].insert(client.index() as u32); // A number has 32 bits.
+    }
+
+    fn owe_no_more(&self, forgotten: &Forgotten) {
+        let (number, bucket) = (forgotten.client.index() as u32, self.store.bucket_of(&forgotten.known.client));
+        self.owed.borrow_mut()[usize::from(bucket)].remove(&number);
+        self.set_aside.borrow_mut().remove(&number);
+    }
+
+    /// Reads from the neighbors again that were held back.
+    fn let_neighbors_go_on(&self) {
+        if self.from_neighbors.get() <= MAX_FROM_NEIGHBORS / 2 {
+            self.held_back.take().iter().for_each(Transport::resume_producing);
+        }
+    }
+
+    fn stop(&self) {
+        if let Some(call) = self.next_call.take() {
+            call.cancel();
+        }
+        self.store.stop();
+    }
+}
+
+impl Server {
+    /// The store beside the herd, if there is one.
+    pub fn storing(&self) -> Option<&Storing> {
+        self.storing.as_ref()
+    }
+
+    pub(super) fn begin_storing(self: &Rc<Self>) {
+        if let Some(storing) = &self.storing {
+            let this = Rc::downgrade(self);
+            storing.store.begin(move || this.upgrade().into_iter().for_each(|server| server.offer_again()));
+        }
+    }
+
+    pub(super) fn stop_storing(&self) {
+        if let Some(storing) = &self.storing {
+            storing.stop();
+        }
+    }
+
+    // ---- What is said.
+
+    /// Offers what a client at `from` said, as an AT, to the store; `line` is the same AT as a line, `now` what
+    /// [`time`](Server::time) has returned. Fires when the client may have its reply, or with the reason why it must
+    /// not. It does not fail.
+    pub fn offer_iamat(
+        self: &Rc<Self>,
+        storing: &Storing,
+        at: &At<'_>,
+        line: &[u8],
+        now: Time,
+        from: AddressGroup,
+    ) -> Deferred<Result<(), NotTaken>> {
+        let heard = Stamp::from(now);
+        let version = Version { client: at.iamat.client, time: at.iamat.time, heard, line };
+        let (limits, now_here) = (self.limits(), self.reactor.now());
+        let may_be_new = self.forgetting.newcomers.borrow().has_room(from, Share::of(&limits), now_here);
+        let offer = Offer { version, location: Some(at.iamat.location), forget: limits.forget, may_be_new };
+        let (server, line) = (self.clone(), line.to_vec());
+        let offered = storing.store.offer(&offer);
+        offered.add_both(move |offered| Ok(server.iamat_offered(offered, &line, now, from)))
+    }
+
+    fn iamat_offered(
+        &self,
+        offered: Result<Offered, Failure>,
+        line: &[u8],
+        now: Time,
+        from: AddressGroup,
+    ) -> Result<(), NotTaken> {
+        let (Ok(Command::At(at)), Some(storing)) = (message::parse(line), &self.storing) else { return Ok(()) };
+        match offered {
+            Ok(Offered::NotAdmitted) => return Err(NotTaken::BeyondShare),
+            Ok(Offered::Stored { is_new }) => {
+                if is_new {
+                    let (share, now) = (Share::of(&self.limits()), self.reactor.now());
+                    // Its share was looked at before: it may be exceeded by what was on its way.
+                    self.forgetting.newcomers.borrow_mut().admit(from, share, now);
+                }
+                self.watch.stored(&at, line, true);
+            }
+            Ok(Offered::Same | Offered::Older(_)) => self.watch.stored(&at, line, false),
+            Err(_) if storing.on_loss.get() == OnLoss::Refuse => {
+                storing.counters.refused.add();
+                return Err(NotTaken::NoStore);
+            }
+            Err(_) => {
+                storing.counters.flooded.add();
+                return self.take_iamat(&at, line, now, || from);
+            }
+        }
+        self.watch.done();
+        Ok(())
+    }
+
+    /// Offers a neighbor's AT to the store. If the store does not take it, it is taken as without a store. `transport`
+    /// is the neighbor's connection: if too many wait, it is not read from for a while.
+    pub fn offer_at(self: &Rc<Self>, storing: &Storing, at: &At<'_>, from: Option<NeighborId>, transport: &Transport) {
+        let mut line = Vec::new();
+        at.write_to(&mut line);
+        self.offer_line(storing, line, transport, move |server, line| {
+            if let Ok(Command::At(at)) = message::parse(line) {
+                server.take_at(&at, from);
+            }
+        });
+    }
+
+    /// The same for a FORGOT.
+    pub fn offer_forgot(
+        self: &Rc<Self>,
+        storing: &Storing,
+        forgot: &Forgot<'_>,
+        from: Option<NeighborId>,
+        transport: &Transport,
+    ) {
+        let mut line = Vec::new();
+        forgot.write_to(&mut line);
+        self.offer_line(storing, line, transport, move |server, line| {
+            if let Ok(Command::Forgot(forgot)) = message::parse(line) {
+                server.take_forgot(&forgot, from);
+            }
+        });
+    }
+
+    fn offer_line(
+        self: &Rc<Self>,
+        storing: &Storing,
+        line: Vec<u8>,
+        transport: &Transport,
+        or_else: impl FnOnce(&Server, &[u8]) + 'static,
+    ) {
+        storing.from_neighbors.set(storing.from_neighbors.get() + 1);
+        let offered = self.offer_to_store(storing, &line);
+        let server = self.clone();
+        offered
+            .add_both(move |offered| {
+                match offered {
+                    Ok(Offered::Stored { .. }) => server.counters.at_news.add(),
+                    Ok(_) => server.counters.at_known.add(),
+                    Err(_) => or_else(&server, &line),
+                }
+                if let Some(storing) = &server.storing {
+                    storing.from_neighbors.set(storing.from_neighbors.get() - 1);
+                    storing.let_neighbors_go_on();
+                }
+            })
+            .detach();
+        if storing.from_neighbors.get() >= MAX_FROM_NEIGHBORS {
+            transport.pause_producing();
+            storing.held_back.borrow_mut().push(transport.clone());
+        }
+    }
+
+    /// Offers a version that a server has heard.
+    fn offer_to_store(&self, storing: &Storing, line: &[u8]) -> Deferred<Offered> {
+        let (client, time, clock, location) = match message::parse(line) {
+            Ok(Command::At(at)) => (at.iamat.client, at.iamat.time, at.clock(), Some(at.iamat.location)),
+            Ok(Command::Forgot(forgot)) => (forgot.client, forgot.time, forgot.clock(), None),
+            _ => return deferred::fail(Failure::msg("it is neither an AT nor a FORGOT")),
+        };
+        let version = Version { client, time, heard: Stamp::from(clock.unwrap_or(time)), line };
+        storing.store.offer(&Offer { version, location, forget: self.limits().forget, may_be_new: true })
+    }
+
+    // ---- What the store has not taken.
+
+    /// A version is in the table: the store lacks it.
+    pub(super) fn owe(&self, change: &Change) {
+        let Some(storing) = &self.storing else { return };
+        let client = change.place.client;
+        storing.owe(client, &self.locations.borrow().of(client).client);
+        self.offer_again_within(AGAIN_AFTER);
+    }
+
+    /// A client has left the table: no link tells of it, and the store is owed nothing.
+    pub(super) fn drop_from_links(&self, forgotten: &Forgotten) {
+        self.links().iter().for_each(|link| link.forget(forgotten));
+        if let Some(storing) = &self.storing {
+            storing.owe_no_more(forgotten);
+        }
+    }
+
+    fn offer_again_within(&self, delay: Duration) {
+        let Some(storing) = &self.storing else { return };
+        if storing.next_call.borrow().as_ref().is_some_and(DelayedCall::active) {
+            return;
+        }
+        let this = self.this.clone();
+        let call = self.reactor.call_later(delay, move || {
+            let Some(server) = this.upgrade() else { return };
+            if let Some(storing) = &server.storing {
+                for number in storing.set_aside.take() {
+                    let client = ClientId::from_index(number as usize);
+                    if let Some((_, known)) = server.locations.borrow().known_at(client) {
+                        storing.owe(client, &known.client);
+                    }
+                }
+            }
+            server.offer_again();
+        });
+        storing.next_call.replace(Some(call));
+    }
+
+    /// Offers what the table has to the store, if the store takes it.
+    fn offer_again(&self) {
+        let Some(storing) = &self.storing else { return };
+        while let Some(client) = storing.next_owed() {
+            let found = {
+                let locations = self.locations.borrow();
+                locations.known_at(client).map(|(place, known)| (place, known.line.clone()))
+            };
+            let Some((place, line)) = found else { continue };
+            storing.again.set(storing.again.get() + 1);
+            let this = self.this.clone();
+            self.offer_to_store(storing, &line)
+                .add_both(move |offered| {
+                    if let Some(server) = this.upgrade() {
+                        server.offered_again(place, offered.is_ok());
+                    }
+                })
+                .detach();
+        }
+    }
+
+    fn offered_again(&self, place: Place, has_it: bool) {
+        let Some(storing) = &self.storing else { return };
+        storing.again.set(storing.again.get() - 1);
+        if !has_it {
+            storing.set_aside.borrow_mut().insert(place.client.index() as u32);
+            return self.offer_again_within(AGAIN_AFTER);
+        }
+        // If it has changed meanwhile, it was noted once more.
+        let gone = self.locations.borrow_mut().take_out(place);
+        if let Some(gone) = gone {
+            storing.counters.caught_up.add();
+            self.drop_from_links(&gone);
+            self.watch.moved(&gone.known);
+            self.watch.done();
+        }
+        self.offer_again();
+    }
+
+    // ---- What is asked.
+
+    /// What is known of a client, here or in the store: the newer one. Does not fail: what the store does not say
+    /// counts as nothing.
+    fn look_up(self: &Rc<Self>, storing: &Storing, client: &[u8]) -> Deferred<Option<Stored>> {
+        let (server, client) = (self.clone(), client.to_vec());
+        storing.store.look_up(&client).add_both(move |found| {
+            let locations = server.locations.borrow();
+            let here = locations.get(&client);
+            let is_young =
+                |stored: &Stored| stored.heard >= Stamp::from(server.time()).earlier_by(server.limits().forget);
+            Ok(newest(found.ok().flatten(), here).filter(is_young))
+        })
+    }
+
+    /// As [`whats_at`](Server::whats_at), where the store may know the client. Fires with `None` if nobody knows it.
+    pub fn whats_at_with_store(
+        self: &Rc<Self>,
+        storing: &Storing,
+        asked: &WhatsAt<'_>,
+        from: AddressGroup,
+    ) -> Deferred<Option<Vec<u8>>> {
+        let server = self.clone();
+        let (client, radius, bound) = (asked.client.to_vec(), asked.radius.to_vec(), asked.bound);
+        self.look_up(storing, asked.client).add_callback(move |found| {
+            let asked = WhatsAt { client: &client, radius: &radius, bound };
+            match found.and_then(|stored| server.answer(stored.line, &asked, from)) {
+                Some(answer) => answer.add_callback(|reply| Ok(Some(reply))),
+                None => deferred::succeed(None),
+            }
+        })
+    }
+
+    /// As [`forget`](Server::forget), where the store may know the client. It goes into the table, from there to the
+    /// store, and to the neighbors. Does not fail.
+    pub fn forget_with_store(self: &Rc<Self>, storing: &Storing, client: &[u8]) -> Deferred<Result<Vec<u8>, NotTaken>> {
+        let (server, client) = (self.clone(), client.to_vec());
+        self.look_up(storing, &client).add_callback(move |found| {
+            let found = found.filter(Stored::has_location);
+            let forgotten = found.ok_or(NotTaken::Unknown);
+            let forgotten = forgotten.and_then(|found| server.forget_known(&client, found.time, found.heard));
+            server.offer_again();
+            Ok(forgotten)
+        })
+    }
+}
+
+impl fmt::Debug for Storing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Storing({:?}, {} owed to it)", self.store, self.owed_count())
+    }
+}
+
+/// The newer one of what the store has and of what the table has.
+fn newest(stored: Option<Stored>, here: Option<&Known>) -> Option<Stored> {
+    let Some(known) = here else { return stored };
+    match stored {
+        Some(stored) if newness(stored.time, &stored.line, known) != Ordering::Less => Some(stored),
+        _ => Some(Stored { line: known.line.clone(), time: known.time, heard: known.heard }),
+    }
+}

@@ -1,0 +1,170 @@
+//! [`Nodes`]: the servers of the store, one alone or a cluster, with the same commands for both.
+//!
+//! Next: `library.rs`, the functions that the store must have.
+
+use crate::config::{ConfigError, HostPort, StoreConfig, TlsConfig, read_file};
+use reactor::resp::{
+    Client, ClientSettings, Cluster, ClusterSettings, Command, Invalidation, Password, ProtocolVersion, Tracking,
+    Value, WhenDown,
+};
+use reactor::service::Backoff;
+use reactor::tls::{TlsClient, TrustRoots};
+use reactor::{Deferred, Failure, Reactor};
+use std::time::Duration;
+
+/// A connection on which nothing has come for this long is asked for a sign of life.
+const PING_AFTER: Duration = Duration::from_secs(3);
+
+/// If no sign comes for this long, the connection is lost. Together with [`PING_AFTER`], it is the maximum time for
+/// which what is remembered may be old without anybody knowing.
+const SILENT_FOR: Duration = Duration::from_secs(2);
+
+/// The longest pause between two attempts to connect.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+
+/// The maximum size of a password file.
+const MAX_PASSWORD: usize = 4096;
+
+/// The connections to the store.
+pub(super) enum Nodes {
+    Alone(Client),
+    Cluster(Cluster),
+}
+
+/// What is needed to log in, read from files.
+#[derive(Debug, Clone)]
+pub struct Access {
+    password: Option<Password>,
+    tls: Option<TlsClient>,
+}
+
+impl Access {
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// If one of them cannot be read, or holds something else. The message does not repeat a password.
+    pub fn read(reactor: &Reactor, config: &StoreConfig, tls: &TlsConfig) -> Result<Access, ConfigError> {
+        let password = match &config.password_file {
+            Some(path) => {
+                let cannot = |error| config.error("password_file", format!("cannot read {}: {error}", path.display()));
+                let bytes = read_file(path, MAX_PASSWORD).map_err(cannot)?;
+                let text = String::from_utf8_lossy(&bytes);
+                let text = text.trim_end_matches(['\r', '\n']);
+                if text.is_empty() || text.contains(char::is_control) {
+                    let what = format!("{} is empty, or more than one line", path.display());
+                    return Err(config.error("password_file", what));
+                }
+                Some(Password::from(text))
+            }
+            None => None,
+        };
+        let tls = match (&config.tls, &tls.ca_file) {
+            (None, _) => None,
+            (Some(_), authority) => {
+                let roots =
+                    authority.as_ref().map_or_else(|| Ok(TrustRoots::web()), |path| TrustRoots::from_pem_file(path));
+                let client = roots.and_then(|roots| TlsClient::new(reactor, &roots, &[]));
+                Some(client.map_err(|error| tls.error("ca_file", error))?)
+            }
+        };
+        Ok(Access { password, tls })
+    }
+}
+
+impl Nodes {
+    /// The connections, which are not made before [`start`](Nodes::start). `on_invalidation` hears which of the keys
+    /// that were read have changed.
+    pub(super) fn new(
+        reactor: &Reactor,
+        config: &StoreConfig,
+        access: &Access,
+        name: &str,
+        on_invalidation: impl FnMut(Invalidation<'_>) + 'static,
+    ) -> Nodes {
+        let mut settings = ClientSettings::default();
+        settings.user.clone_from(&config.user);
+        settings.password.clone_from(&access.password);
+        settings.name = Some(format!("proxyherd-{name}"));
+        settings.version = ProtocolVersion::Resp3;
+        settings.command_timeout = config.timeout;
+        settings.silence_timeout = SILENT_FOR;
+        settings.ping_interval = PING_AFTER;
+        settings.when_down = WhenDown::Refuse;
+        settings.service.backoff = Backoff::default().first(Duration::from_millis(100)).longest(LONGEST_BACKOFF);
+        // What this server writes, it does not remember.
+        let tracking = Tracking::of_keys_read().without_own_changes();
+        let tls = access.tls.as_ref().zip(config.tls.as_deref());
+        let address = |node: &HostPort| (node.host.clone(), node.port);
+        match &config.nodes[..] {
+            [node] => {
+                let client = Client::new(reactor, address(node)).with_settings(settings);
+                let client = tls.map_or(client.clone(), |(tls, name)| client.over_tls(tls, name));
+                Nodes::Alone(client.with_tracking(tracking, on_invalidation))
+            }
+            nodes => {
+                let mut of_cluster = ClusterSettings::default();
+                of_cluster.client = settings;
+                of_cluster.connect_timeout = SILENT_FOR.min(config.timeout.max(Duration::from_millis(100)));
+                let cluster = Cluster::new(reactor, nodes.iter().map(address)).with_settings(of_cluster);
+                let cluster = tls.map_or(cluster.clone(), |(tls, name)| cluster.over_tls(tls, name));
+                Nodes::Cluster(cluster.with_tracking(tracking, on_invalidation))
+            }
+        }
+    }
+
+    pub(super) fn start(&self) {
+        match self {
+            Nodes::Alone(client) => drop(client.start()),
+            Nodes::Cluster(cluster) => drop(cluster.start()),
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        match self {
+            Nodes::Alone(client) => client.stop().detach(),
+            Nodes::Cluster(cluster) => cluster.stop().detach(),
+        }
+    }
+
+    pub(super) fn command(&self, command: Command<'_>) -> Deferred<Value> {
+        match self {
+            Nodes::Alone(client) => client.command(command),
+            Nodes::Cluster(cluster) => cluster.command(command),
+        }
+    }
+
+    /// Commands with keys of one bucket, in one piece, and within this time.
+    pub(super) fn batch(&self, within: Duration, commands: Vec<Command<'_>>) -> Deferred<Vec<Value>> {
+        match self {
+            Nodes::Alone(client) => client.batch_within(within, commands),
+            Nodes::Cluster(cluster) => cluster.batch_within(within, commands),
+        }
+    }
+
+    /// Fires when there is a connection, or a map of the cluster.
+    pub(super) fn when_connected(&self) -> Deferred<()> {
+        match self {
+            Nodes::Alone(client) => client.when_connected(),
+            Nodes::Cluster(cluster) => cluster.when_ready(),
+        }
+    }
+
+    /// The same command to each server that has keys. Fires with the address of each, and its reply.
+    pub(super) fn on_every_primary(&self, command: Command<'_>) -> Deferred<Vec<(String, Result<Value, Failure>)>> {
+        match self {
+            Nodes::Alone(client) => {
+                let address = client.destination().to_string();
+                client.command(command).add_both(move |result| Ok(vec![(address, result)]))
+            }
+            Nodes::Cluster(cluster) => cluster.on_every_primary(command),
+        }
+    }
+
+    /// Number of commands without a reply.
+    pub(super) fn waiting_count(&self) -> usize {
+        match self {
+            Nodes::Alone(client) => client.waiting_count(),
+            Nodes::Cluster(cluster) => cluster.waiting_count(),
+        }
+    }
+}

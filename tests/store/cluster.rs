@@ -1,0 +1,74 @@
+//! Three primaries and three replicas. A primary dies: nothing that was confirmed is lost.
+
+use super::redis::start_cluster;
+use super::*;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// The servers' clock goes as fast as the world's: a cluster needs some seconds.
+struct Pace<'h> {
+    harness: &'h Harness,
+    last: Cell<Instant>,
+}
+
+impl Pace<'_> {
+    #[track_caller]
+    fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        self.harness.turn_until(what, || {
+            let now = Instant::now();
+            self.harness.advance(now - self.last.replace(now));
+            condition()
+        });
+    }
+}
+
+fn iamat(client: usize, number: u32) -> String {
+    format!("IAMAT c{client} +34.068930-118.445127 {}", 1_400_794_000 + number)
+}
+
+#[test]
+fn what_replicas_have_confirmed_outlives_a_primary() {
+    let Some(mut nodes) = start_cluster() else { return };
+    let harness = Harness::new();
+    let seeds: Vec<&Redis> = nodes.iter().collect();
+    let [here, there] = ["Alford", "Zed"].map(|name| {
+        Herder::start(&harness, name, &seeds, |store| {
+            (store.wait_replicas, store.timeout) = (1, Duration::from_secs(2))
+        })
+    });
+    let mut client = harness.connect(here.address);
+    let pace = Pace { harness: &harness, last: Cell::new(Instant::now()) };
+    pace.until("the cluster has our functions", || {
+        nodes[..3].iter().all(|node| node.ask(&["FCALL", "proxyherd_version", "0"]).trim() == "1")
+    });
+    let report = |client: &mut harness::Connection<'_>, number: u32| {
+        let all: Vec<String> = (0..200).map(|name| iamat(name, number) + "\n").collect();
+        client.send(all.concat());
+        for name in 0..200 {
+            let mut line = None;
+            pace.until("each is answered", || {
+                line = client.has_line().then(|| client.line());
+                line.is_some()
+            });
+            let line = line.unwrap();
+            assert!(line.starts_with("AT Alford") && line.contains(&format!(" c{name} ")), "{line}");
+        }
+    };
+    report(&mut client, 1);
+    assert_eq!((here.table_len(), here.counted("stored")), (0, 200), "spread over three primaries, each with a WAIT");
+    let used = nodes[..3].iter().filter(|node| !node.ask(&["KEYS", "*:c*"]).trim().is_empty()).count();
+    assert_eq!(used, 3);
+    nodes[0].kill();
+    report(&mut client, 2);
+    assert!(here.store().lost > 0 && here.store().owed > 0, "a third of the clients waits for a primary");
+    // The new primary has no replica that could confirm anything, until the old one is there again.
+    pace.until("a replica has taken the place", || nodes[1].ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    assert!(here.store().lost > 0);
+    nodes[0].restart();
+    pace.until("it is confirmed again, and nothing is owed", || here.store().lost == 0 && here.store().owed == 0);
+    assert_eq!(here.table_len(), 0);
+    pace.until("the other herd has noticed, too", || there.whats_at(&harness, "c0").starts_with("AT "));
+    for name in 0..200 {
+        assert!(there.whats_at(&harness, &format!("c{name}")).ends_with("1400794002"), "c{name}");
+    }
+}

@@ -1,0 +1,172 @@
+//! A store that is slow, full, half there or gone: what clients hear, and that nothing is missing when it is back.
+
+use super::harness::Connection;
+use super::*;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The default `timeout`, and what the deadlines of a connection are late by at most.
+const TIMEOUT: Duration = Duration::from_millis(505);
+
+fn iamat(client: &str) -> String {
+    format!("IAMAT {client} +34.068930-118.445127 1400794640")
+}
+
+/// Turns the loop until nothing is owed to the store any more. It is probed once a second.
+#[track_caller]
+fn wait_until_caught_up(harness: &Harness, here: &Herder) {
+    harness.turn_until("the store has everything", || {
+        harness.advance(Duration::from_millis(100));
+        here.store().owed == 0 && here.store().lost == 0
+    });
+    assert_eq!(here.table_len(), 0);
+}
+
+/// Moves the clock until a line comes.
+#[track_caller]
+fn line_within_timeout(harness: &Harness, client: &mut Connection<'_>) -> String {
+    let began = harness.passed();
+    while !client.has_line() {
+        assert!(harness.passed() - began <= TIMEOUT, "somebody waits for longer");
+        harness.advance(Duration::from_millis(1));
+    }
+    client.line()
+}
+
+fn has(redis: &Redis, client: &str) -> bool {
+    !redis.ask(&["KEYS", &format!("*}}:{client}")]).trim().is_empty()
+}
+
+/// Starts a store and a server that has reached it.
+fn started(harness: &Harness, change: impl FnOnce(&mut StoreConfig)) -> Option<(Redis, Herder)> {
+    let redis = started_redis()?;
+    let here = Herder::start(harness, "Alford", &[&redis], change);
+    here.wait_for_store(harness, &redis);
+    Some((redis, here))
+}
+
+#[test]
+fn a_store_that_is_killed_costs_no_client_its_answer_and_gets_everything_when_it_is_back() {
+    let harness = Harness::new();
+    let Some((mut redis, here)) = started(&harness, |_| ()) else { return };
+    let mut client = harness.connect(here.address);
+    client.ask(&iamat("before"));
+    redis.kill();
+    for number in 0..100 {
+        assert!(client.ask(&iamat(&format!("c{number}"))).starts_with("AT "));
+    }
+    assert_eq!((here.table_len(), here.counted("flooded"), here.store().owed), (100, 100, 100));
+    assert!(here.whats_at(&harness, "c7").starts_with("AT "), "from the table");
+    assert_eq!(here.whats_at(&harness, "before"), "? WHATSAT before 1 1", "nobody here knows it now");
+    let (_, why) = Status::of(&here.server).store.unwrap().trouble.expect("there is trouble");
+    assert!(!why.is_empty());
+    redis.restart(); // Empty: without our functions.
+    wait_until_it_answers(&redis);
+    wait_until_caught_up(&harness, &here);
+    assert_eq!(here.counted("caught_up"), 100);
+    assert!((0..100).all(|number| has(&redis, &format!("c{number}"))));
+    assert!(client.ask(&iamat("after")).starts_with("AT ") && has(&redis, "after"));
+}
+
+#[test]
+fn a_store_that_is_away_at_the_start_is_found_later() {
+    let harness = Harness::new();
+    let Some(mut redis) = started_redis() else { return };
+    redis.kill();
+    let here = Herder::start(&harness, "Alford", &[&redis], |_| ());
+    let mut client = harness.connect(here.address);
+    assert!(client.ask(&iamat("early")).starts_with("AT "));
+    redis.restart();
+    wait_until_it_answers(&redis);
+    wait_until_caught_up(&harness, &here);
+    assert!(has(&redis, "early"));
+}
+
+#[test]
+fn on_loss_refuse_refuses_and_can_be_changed_while_the_server_runs() {
+    let harness = Harness::new();
+    let Some((mut redis, here)) = started(&harness, refusing) else { return };
+    redis.kill();
+    let mut client = harness.connect(here.address);
+    assert_eq!(client.ask(&iamat("kiwi")), format!("? {}", iamat("kiwi")));
+    assert_eq!((here.table_len(), here.counted("refused"), here.counted("flooded")), (0, 1, 0));
+    here.server.storing().unwrap().set_on_loss(OnLoss::Flood);
+    assert!(client.ask(&iamat("kiwi")).starts_with("AT "));
+}
+
+#[test]
+fn nobody_waits_longer_than_timeout_for_a_store_that_is_paused() {
+    let harness = Harness::new();
+    let Some((redis, here)) = started(&harness, |_| ()) else { return };
+    redis.ask(&["CLIENT", "PAUSE", "1500", "ALL"]);
+    let mut client = harness.connect(here.address);
+    client.send(iamat("slow") + "\n");
+    harness.turn_until("it is offered", || here.store().waiting > 0);
+    client.expect_silence();
+    let line = line_within_timeout(&harness, &mut client);
+    assert!(line.starts_with("AT Alford"), "by flood");
+    assert_eq!((here.counted("flooded"), here.store().lost), (1, 1), "only its bucket is lost");
+    assert!(client.ask(&iamat("slow")).starts_with("AT "), "the next one does not wait at all");
+    wait_until_caught_up(&harness, &here);
+    assert!(has(&redis, "slow"));
+}
+
+#[test]
+fn nobody_waits_longer_than_timeout_for_a_store_that_hangs() {
+    let harness = Harness::new();
+    let Some((redis, here)) = started(&harness, refusing) else { return };
+    let mut hung = std::process::Command::new("redis-cli");
+    let mut hung = hung.args(["-p", &redis.port.to_string(), "DEBUG", "SLEEP", "1"]).spawn().unwrap();
+    let mut client = harness.connect(here.address);
+    harness.turn_until("the store hangs, and nobody waits for it", || {
+        client.send(iamat("slow") + "\n");
+        if here.store().waiting > 0 {
+            // Either it hangs, or its answer is on its way.
+            let before = std::time::Instant::now();
+            while !client.has_line() && before.elapsed() < Duration::from_millis(200) {
+                harness.turn();
+            }
+        }
+        line_within_timeout(&harness, &mut client) == format!("? {}", iamat("slow"))
+    });
+    hung.wait().unwrap();
+    harness.turn_until("it is there again", || {
+        harness.advance(Duration::from_millis(100));
+        here.store().lost == 0
+    });
+    assert!(client.ask(&iamat("slow")).starts_with("AT "));
+}
+
+#[test]
+fn a_full_store_takes_nothing_new_and_gets_it_when_there_is_room() {
+    let harness = Harness::new();
+    let Some((redis, here)) = started(&harness, |_| ()) else { return };
+    redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let mut client = harness.connect(here.address);
+    assert!(client.ask(&iamat("kiwi")).starts_with("AT "));
+    let (_, why) = here.store().trouble.expect("there is trouble");
+    assert!(why.contains("OOM"), "{why}");
+    assert!(!has(&redis, "kiwi") && here.store().owed == 1);
+    harness.advance(SECOND);
+    redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    wait_until_caught_up(&harness, &here);
+    assert!(has(&redis, "kiwi"));
+}
+
+#[test]
+fn a_location_that_no_replica_confirms_goes_by_flood_too() {
+    let harness = Harness::new();
+    let Some((redis, here)) = started(&harness, |store| store.wait_replicas = 1) else { return };
+    let mut client = harness.connect(here.address);
+    client.send(iamat("alone") + "\n");
+    harness.turn_until("the store waits for a replica", || here.store().waiting > 0 && has(&redis, "alone"));
+    assert!(line_within_timeout(&harness, &mut client).starts_with("AT Alford"));
+    assert_eq!((here.table_len(), here.counted("stored"), here.store().lost), (1, 0, 1));
+    // A replica comes. It is the bucket's probe that finds out.
+    let Some(replica) = Redis::start(&["--replicaof", &format!("127.0.0.1 {}", redis.port)]) else { return };
+    harness.turn_until("the replica is there", || redis.ask(&["INFO", "replication"]).contains("state=online"));
+    wait_until_caught_up(&harness, &here);
+    assert!(client.ask(&iamat("confirmed")).starts_with("AT "));
+    assert!(has(&replica, "alone") && has(&replica, "confirmed"), "not later than the answer");
+}
