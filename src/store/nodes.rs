@@ -61,8 +61,7 @@ impl Access {
         let tls = match (&config.tls, &tls.ca_file) {
             (None, _) => None,
             (Some(_), authority) => {
-                let roots =
-                    authority.as_ref().map_or_else(|| Ok(TrustRoots::web()), |path| TrustRoots::from_pem_file(path));
+                let roots = authority.as_ref().map_or_else(|| Ok(TrustRoots::web()), TrustRoots::from_pem_file);
                 let client = roots.and_then(|roots| TlsClient::new(reactor, &roots, &[]));
                 Some(client.map_err(|error| tls.error("ca_file", error))?)
             }

@@ -20,7 +20,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 #[test]
 fn the_example_configurations_are_good() {
     let examples = files("examples");
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     for example in examples {
         let directory = Directory::new();
         let mut process = Process::spawn(directory.path(), &["check", example.to_str().unwrap()], &[KEY]);

@@ -164,6 +164,11 @@ function updateLink(node, link) {
   if (node.firstChild) say(node.firstChild, linkText(link));
 }
 
+function storeText({ lost, buckets, owed, why }) {
+  if (lost === 0) return "its store is up";
+  return `its store has lost ${lost} of ${buckets} buckets (${why}), and is owed ${many(owed, "client")}`;
+}
+
 export function serverText(name, model) {
   const { state, since, nextTry, heard, by, why } = model.stateOf(name);
   const parts = [`Server ${name}: ${state}`];
@@ -173,6 +178,7 @@ export function serverText(name, model) {
   if (heard) parts.push(`last heard of at ${clock(heard)}`);
   const report = model.reports.get(name);
   if (report && model.isLive) parts.push(`knows ${many(report.clients, "client")}`);
+  if (report?.store) parts.push(storeText(report.store));
   const machine = model.machines.get(name);
   if (machine?.stale) parts.push(`lacks something newer about ${many(machine.stale, "client")}`);
   if (machine?.clock) parts.push(`its clock is ${machine.clock} s ${machine.clock > 0 ? "ahead" : "behind"}`);

@@ -148,6 +148,14 @@ const APPLY = {
     }
   },
 
+  // The store has what a client said; `verdict` says whether it was news.
+  stored(model, event) {
+    const { by, client, latitude, longitude, verdict, at } = event;
+    if (verdict === "newer") place(model, event);
+    newest(model, event);
+    command(model, { at, by, word: "IAMAT", client, latitude, longitude, outcome: verdict });
+  },
+
   told(model, { by, to, what, client, time, at }) {
     fly(model, by, to);
     if (what === "location") step(model.way({ client, time }), { from: by, to, at, sure: true, written: true });
