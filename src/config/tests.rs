@@ -112,7 +112,7 @@ fn a_mistake_is_reported_with_its_line() {
     refuse("[servers.A\n", "herd.toml, line 1: unclosed table, expected `]`");
     refuse(
         "\n\nport = 1\n",
-        "herd.toml, line 3: unknown key \"port\"; known here: servers, places, limits, log, tls, control, page",
+        "herd.toml, line 3: unknown key \"port\"; known here: servers, store, places, limits, log, tls, control, page",
     );
     let known = "known here: address, tls, link, neighbors";
     refuse(
