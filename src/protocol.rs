@@ -12,13 +12,13 @@
 //! Next: [`protocol/storing.rs`](../../src/proxyherd/protocol/storing.rs.html), the same with a store.
 
 mod comparing;
+mod deciding;
 mod refusal;
 mod storing;
 
 use crate::address_group::AddressGroup;
 use crate::config::Door;
 use crate::connections::Registration;
-use crate::counters::Refused;
 use crate::identity;
 use crate::links::{self, KEEP_ALIVE, Link, PING_EVERY, PING_LINE, TOO_LONG};
 use crate::locations::{NeighborId, Verdict};
@@ -29,7 +29,7 @@ use crate::server::{ClockOffset, Doubt, Server};
 use log::Level;
 use reactor::task::LoopingCall;
 use reactor::transport::KeepAlive;
-use reactor::{Address, Deferred, LineProtocol, LineTransport, Reason, Transport};
+use reactor::{Address, LineProtocol, LineTransport, Reason, Transport};
 use refusal::{Refusal, Refusing};
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -308,46 +308,6 @@ impl HerdProtocol {
         }
         self.adopt_neighbor(transport);
         Ok(())
-    }
-
-    /// Decides about a PEER from an address that we do not know as the neighbor's. The neighbor may have connected
-    /// before our look-up of its name has answered, or it may have a new address. If we refused it without looking
-    /// again, its link would stay up and be useless for ever. What it sends meanwhile waits unread.
-    fn decide_later(
-        &self,
-        looked_up: Deferred<()>,
-        transport: &Transport,
-        replies: Rc<Replies>,
-        line: &[u8],
-        called: NeighborId,
-    ) {
-        let (server, peer, identity, transport) =
-            (self.server.clone(), self.peer, self.identity.clone(), transport.clone());
-        let (refusal, traffic) = ([b"? ", line, b"\n"].concat(), self.traffic.clone());
-        // It may have sent its end already. A reserved reply keeps the connection open until we have decided.
-        let ticket = replies.reserve();
-        transport.pause_producing();
-        looked_up
-            .add_both(move |_| {
-                if identity.get() == Peer::Gone {
-                    // It must not count as a connection of the neighbor: `connection_lost` has been called already.
-                    return;
-                }
-                let is_known = server.links()[called].may_come_from(peer);
-                if is_known {
-                    identity.set(Peer::Recognized(called));
-                    server.neighbor_connected(called);
-                } else {
-                    let link = &server.links()[called];
-                    traffic.event(Level::Debug, format_args!("is refused: its address is not one of {}", link.name()));
-                    server.counters().refuse(Refused::NotAPeer);
-                    link.remember_refused(peer, &replies);
-                }
-                transport.resume_producing();
-                // Last: it may close the connection if the peer has sent its end.
-                replies.fill(ticket, if is_known { Vec::new() } else { refusal });
-            })
-            .detach();
     }
 
     /// From the next line on, treats the peer as the neighbor that it has turned out to be, if it has.

@@ -19,8 +19,8 @@ use std::time::Duration;
 /// Maximum number of replies owed on one connection. At the limit we stop reading from it.
 const MAX_OWED: usize = 64;
 
-/// Maximum number of large replies that are worked out at once for one connection. At the limit we stop reading from it.
-/// Each may be as large as an answer of the Places service, and all of them stay in memory if the client does not
+/// Maximum number of large replies that are worked out at once for one connection. At the limit we stop reading from
+/// it. Each may be as large as an answer of the Places service, and all of them stay in memory if the client does not
 /// read.
 const MAX_UNDER_WAY: usize = 8;
 

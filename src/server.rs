@@ -22,11 +22,12 @@ mod changing;
 mod comparing;
 mod doors;
 mod forgetting;
+mod owing;
 mod pacing;
 mod storing;
 
 pub use forgetting::NotTaken;
-pub use storing::{Storing, StoringCounters};
+pub use owing::{Storing, StoringCounters};
 
 use crate::address_group::AddressGroup;
 use crate::config::{Config, ConfigError, Door, HostPort, Limits, MAX_AHEAD, ServerConfig};
@@ -177,12 +178,12 @@ impl Server {
         let storing = match &config.store {
             Some(store) => {
                 let access = Access::read(reactor, store, &config.tls)?;
-                let memory = storing::memory_for_cache(&config.limits);
+                let memory = owing::memory_for_cache(&config.limits);
                 Some(Storing::new(Store::new(reactor, store, &access, name, memory)))
             }
             None => None,
         };
-        let memory = storing.as_ref().map_or(config.limits.memory, |_| storing::memory_for_table(&config.limits));
+        let memory = storing.as_ref().map_or(config.limits.memory, |_| owing::memory_for_table(&config.limits));
         let locations = Rc::new(RefCell::new(Locations::with_order(memory, order)));
         let server = Rc::new_cyclic(|this| Server {
             this: this.clone(),

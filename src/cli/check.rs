@@ -86,7 +86,7 @@ fn in_words(store: &StoreConfig) -> String {
     let mut text = format!("  store: {kind} {}; {confirmed}; on loss: {lost}\n", nodes.join(", "));
     let is_here = |node: &HostPort| matches!(node.host.as_str(), "localhost" | "127.0.0.1" | "::1");
     if store.tls.is_none() && !store.nodes.iter().all(is_here) {
-        text += "  warning: the store is not asked over TLS: whoever reads on the way sees every location";
+        text += "  warning: the store is not asked over TLS: every location can be read on the way";
         text += if store.password_file.is_some() { ", and the password\n" } else { "\n" };
     }
     text

@@ -1,6 +1,6 @@
 //! [`Refusal`]: why a server does not carry out a command.
 //!
-//! Next: `comparing.rs`, how a neighbor's question about our table is answered.
+//! Next: `deciding.rs`, when a look-up decides who a peer is.
 
 use crate::counters::Refused;
 use crate::log_file::Traffic;

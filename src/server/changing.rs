@@ -3,7 +3,7 @@
 //! Next: `comparing.rs`, how a server compares its table with a neighbor's.
 
 use super::Server;
-use super::storing::{memory_for_cache, memory_for_table};
+use super::owing::{memory_for_cache, memory_for_table};
 use crate::config::Limits;
 use crate::identity::Identity;
 use crate::places::Places;

@@ -10,147 +10,24 @@
 //!
 //! So the table has what the store has not, and everything else in a server is as it is without a store.
 //!
-//! Next: `../newcomers.rs`, how many new clients an address may bring.
+//! Next: `owing.rs`, what a server owes to a store.
 
+use super::owing::{MAX_FROM_NEIGHBORS, Storing};
 use super::{NotTaken, Server};
 use crate::address_group::AddressGroup;
-use crate::config::{Limits, OnLoss};
-use crate::counters::Counter;
+use crate::config::OnLoss;
 use crate::decimal::Time;
 use crate::locations::{Change, ClientId, Forgotten, Known, NeighborId, Place, Stamp, Version, newness};
 use crate::message::{self, At, Command, Forgot, WhatsAt};
 use crate::newcomers::Share;
-use crate::store::{Offer, Offered, Store, Stored};
+use crate::store::{Offer, Offered, Stored};
 use reactor::{Deferred, DelayedCall, Failure, Transport, deferred};
-use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Maximum number of versions that are offered again at once. The store answers a client's offer behind them within a
-/// few milliseconds.
-const MAX_AGAIN: usize = 64;
-
-/// Maximum number of a neighbor's versions that wait for the store. Then we stop reading from the neighbor.
-const MAX_FROM_NEIGHBORS: usize = 1024;
-
 /// After a version was not taken again, the next one is offered after this time.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// This part of `[limits] memory` is for what was read from the store.
-const PART_FOR_CACHE: usize = 4;
-
-/// How much of the memory for locations is left for the table beside a store.
-pub(super) fn memory_for_table(limits: &Limits) -> usize {
-    limits.memory - memory_for_cache(limits)
-}
-
-pub(super) fn memory_for_cache(limits: &Limits) -> usize {
-    limits.memory / PART_FOR_CACHE
-}
-
-/// A store, and what this server owes to it.
-pub struct Storing {
-    store: Rc<Store>,
-    on_loss: Cell<OnLoss>,
-    /// The clients in the table, by bucket, except those that are being offered.
-    owed: RefCell<Vec<BTreeSet<u32>>>,
-    /// Those that were not taken again: they wait for the next call.
-    set_aside: RefCell<BTreeSet<u32>>,
-    /// How many are being offered again.
-    again: Cell<usize>,
-    next_call: RefCell<Option<DelayedCall>>,
-    /// How many versions of neighbors wait for the store, and from whom we do not read until it is fewer.
-    from_neighbors: Cell<usize>,
-    held_back: RefCell<Vec<Transport>>,
-    counters: StoringCounters,
-}
-
-/// What has been counted.
-#[derive(Debug, Default)]
-pub struct StoringCounters {
-    /// IAMATs that the store did not take, and that went by flood.
-    pub flooded: Counter,
-    /// IAMATs that the store did not take, and that were refused.
-    pub refused: Counter,
-    /// Versions that the store has taken later.
-    pub caught_up: Counter,
-}
-
-impl Storing {
-    pub(super) fn new(store: Rc<Store>) -> Storing {
-        let buckets = usize::from(store.config().buckets);
-        Storing {
-            on_loss: Cell::new(store.config().on_loss),
-            store,
-            owed: RefCell::new(vec![BTreeSet::new(); buckets]),
-            set_aside: RefCell::default(),
-            again: Cell::new(0),
-            next_call: RefCell::default(),
-            from_neighbors: Cell::new(0),
-            held_back: RefCell::default(),
-            counters: StoringCounters::default(),
-        }
-    }
-
-    /// The store.
-    pub fn store(&self) -> &Store {
-        &self.store
-    }
-
-    /// What was counted.
-    pub fn counters(&self) -> &StoringCounters {
-        &self.counters
-    }
-
-    /// Sets what becomes of IAMATs that the store does not take.
-    pub fn set_on_loss(&self, on_loss: OnLoss) {
-        self.on_loss.set(on_loss);
-    }
-
-    /// How many clients of the table the store has to be offered.
-    pub fn owed_count(&self) -> usize {
-        self.owed.borrow().iter().map(BTreeSet::len).sum::<usize>() + self.set_aside.borrow().len() + self.again.get()
-    }
-
-    /// Takes the next client to offer, if its bucket is not lost.
-    fn next_owed(&self) -> Option<ClientId> {
-        if self.again.get() >= MAX_AGAIN || self.set_aside.borrow().len() >= MAX_AGAIN {
-            return None;
-        }
-        let mut owed = self.owed.borrow_mut();
-        let mut buckets = (0_u16..).zip(owed.iter_mut());
-        let (_, clients) = buckets.find(|(bucket, clients)| !clients.is_empty() && !self.store.has_lost(*bucket))?;
-        clients.pop_first().map(|number| ClientId::from_index(number as usize))
-    }
-
-    fn owe(&self, client: ClientId, name: &[u8]) {
-        let bucket = usize::from(self.store.bucket_of(name));
-        self.owed.borrow_mut()[bucket].insert(client.index() as u32); // A number has 32 bits.
-    }
-
-    fn owe_no_more(&self, forgotten: &Forgotten) {
-        let (number, bucket) = (forgotten.client.index() as u32, self.store.bucket_of(&forgotten.known.client));
-        self.owed.borrow_mut()[usize::from(bucket)].remove(&number);
-        self.set_aside.borrow_mut().remove(&number);
-    }
-
-    /// Reads from the neighbors again that were held back.
-    fn let_neighbors_go_on(&self) {
-        if self.from_neighbors.get() <= MAX_FROM_NEIGHBORS / 2 {
-            self.held_back.take().iter().for_each(Transport::resume_producing);
-        }
-    }
-
-    fn stop(&self) {
-        if let Some(call) = self.next_call.take() {
-            call.cancel();
-        }
-        self.store.stop();
-    }
-}
 
 impl Server {
     /// The store beside the herd, if there is one.
@@ -417,12 +294,6 @@ impl Server {
             server.offer_again();
             Ok(forgotten)
         })
-    }
-}
-
-impl fmt::Debug for Storing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Storing({:?}, {} owed to it)", self.store, self.owed_count())
     }
 }
 
