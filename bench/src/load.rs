@@ -181,7 +181,8 @@ impl Connection {
 
     /// Reads what has come. Returns whether the last reply of the batch was in it; all of them were right then.
     fn receive(&mut self, chunk: &mut [u8]) -> io::Result<bool> {
-        if self.lines == self.in_flight {
+        let owed = self.in_flight * self.talk.lines();
+        if self.lines == owed {
             return Ok(false);
         }
         loop {
@@ -193,7 +194,7 @@ impl Connection {
             };
             self.lines += memchr_iter(b'\n', &chunk[..count]).count();
             self.received.extend_from_slice(&chunk[..count]);
-            if self.lines >= self.in_flight {
+            if self.lines >= owed {
                 self.talk.check(&self.sent, &self.received, self.clock)?;
                 return Ok(true);
             }

@@ -4,6 +4,8 @@
 mod instructions;
 mod load;
 mod machine;
+#[path = "bin/https-bench/nginx.rs"]
+mod nginx;
 mod page;
 mod peers;
 mod plot;
@@ -21,13 +23,13 @@ use std::process;
 use page::{ECHO, IAMAT, Report};
 use peers::{ECHOES, FLOOR, HERDS, Peer, Tools};
 use results::Results;
-use work::{Effort, accept, flood, idle, programs, replies};
+use work::{Effort, accept, flood, idle, programs, replies, whatsat};
 
 const USAGE: &str = "usage: herd-bench [--full] [--only WORK,...] [--peers NAME,...] [--write]
                   [--python PYTHON] [--node NODE] [--proxyherd PROGRAM]
        herd-bench --instructions PROXYHERD ...
-works: echo, IAMAT, accept, idle, flood, programs";
-const WORKS: [&str; 6] = [ECHO, IAMAT, accept::WORK, idle::WORK, flood::WORK, PROGRAMS];
+works: echo, IAMAT, WHATSAT, accept, idle, flood, programs";
+const WORKS: [&str; 7] = [ECHO, IAMAT, whatsat::WORK, accept::WORK, idle::WORK, flood::WORK, PROGRAMS];
 const PROGRAMS: &str = "programs";
 /// The root of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -125,6 +127,9 @@ fn run(options: &Options, scratch: &Path) -> io::Result<()> {
         let mut peers = start(&tools, IAMAT, &[&[FLOOR], &herds[..]].concat(), &mut results);
         try_out(&mut peers, &mut results);
         replies::measure(IAMAT, &mut peers, &shapes, effort, &mut results);
+    }
+    if options.does(whatsat::WORK) {
+        whatsat::measure(&tools, effort, &mut results);
     }
     if options.does(accept::WORK) {
         let mut peers = start(&tools, accept::WORK, &[&echoes[..], &herds[..]].concat(), &mut results);

@@ -10,7 +10,7 @@ use crate::peers::{ECHOES, FLOOR, HERDS};
 use crate::plot::{self, Panel};
 use crate::results::{Measure, Results, Spread};
 use crate::work::programs::Printed;
-use crate::work::{Effort, accept, flood, idle};
+use crate::work::{Effort, accept, flood, idle, whatsat};
 
 pub const ECHO: &str = "echo";
 pub const IAMAT: &str = "IAMAT";
@@ -52,6 +52,7 @@ impl Report<'_> {
         });
         self.echo(&mut text);
         self.iamat(&mut text);
+        self.whatsat(&mut text);
         self.latency(&mut text);
         self.accept(&mut text);
         self.idle(&mut text);
@@ -121,6 +122,20 @@ impl Report<'_> {
         let _ = writeln!(text, "\nBytes logged for each reply: {}.", logged.join("; "));
     }
 
+    fn whatsat(&self, text: &mut String) {
+        if self.results.peers(whatsat::WORK).len() < 2 {
+            return;
+        }
+        text.push_str(
+            "\n## WHATSAT\n\nEach question is one request over HTTPS to a local nginx, which stands in for the ",
+        );
+        text.push_str(
+            "Places service and answers with two kilobytes. The CPU time of the herd's server, beside the floor's ",
+        );
+        text.push_str("for an echo.\n\n");
+        self.ratios(text, whatsat::WORK, FLOOR);
+    }
+
     /// A row of ratios for each peer but the one that they are ratios to, whose row has microseconds.
     fn ratios(&self, text: &mut String, work: &str, to: &str) {
         let columns = self.results.columns(work, Measure::Cpu);
@@ -140,7 +155,7 @@ impl Report<'_> {
     }
 
     fn latency(&self, text: &mut String) {
-        for work in [ECHO, IAMAT] {
+        for work in [ECHO, IAMAT, whatsat::WORK] {
             let columns = self.results.columns(work, Measure::Median);
             if columns.is_empty() {
                 continue;

@@ -12,6 +12,8 @@ const CLIENTS: usize = 20;
 /// How far the clock in a reply may lie outside the time from the request to the reply, in nanoseconds.
 const SLACK: i128 = 100_000_000;
 const SECOND: i128 = 1_000_000_000;
+/// What every good answer of a Places service contains once.
+const OK: &[u8] = b"\"status\" : \"OK\"";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Talk {
@@ -19,20 +21,40 @@ pub enum Talk {
     Echo,
     /// IAMATs, each newer than all earlier ones of its client: so each one changes what the server knows.
     Iamat,
+    /// WHATSATs of the clients that IAMATs on as many connections have told of. Each reply has this number of lines.
+    Whatsat { lines: usize },
 }
 
 impl Talk {
     /// Appends the request with this number on a connection. `time` is in nanoseconds since 1970.
     pub fn request(self, to: &mut Vec<u8>, connection: usize, count: usize, time: i128) {
         let (client, seconds, nanos) = (count % CLIENTS, time / SECOND, time % SECOND);
-        writeln!(to, "IAMAT client{client:02}.host{connection:05}.example +34.068930-118.445127 {seconds}.{nanos:09}")
-            .expect("memory takes all");
+        // Each client is at a place of its own: equal questions would be asked once.
+        match self {
+            Self::Whatsat { .. } => writeln!(to, "WHATSAT client{client:02}.host{connection:05}.example 10 20"),
+            Self::Echo | Self::Iamat => writeln!(
+                to,
+                "IAMAT client{client:02}.host{connection:05}.example +34.{connection:05}{client:02}-118.445 {seconds}.{nanos:09}"
+            ),
+        }
+        .expect("memory takes all");
+    }
+
+    /// The number of lines of a reply.
+    pub fn lines(self) -> usize {
+        if let Self::Whatsat { lines } = self { lines } else { 1 }
     }
 
     /// Checks the replies to a batch that was sent when the clock showed `sent_at`.
     pub fn check(self, requests: &[u8], replies: &[u8], sent_at: i128) -> io::Result<()> {
-        if self == Self::Echo {
-            return if requests == replies { Ok(()) } else { Err(wrong(requests, replies)) };
+        match self {
+            Self::Echo => return if requests == replies { Ok(()) } else { Err(wrong(requests, replies)) },
+            Self::Whatsat { .. } => {
+                let good = replies.windows(OK.len()).filter(|part| part == &OK).count();
+                let asked = requests.iter().filter(|byte| **byte == b'\n').count();
+                return if good == asked { Ok(()) } else { Err(wrong(requests, replies)) };
+            }
+            Self::Iamat => {}
         }
         let window = sent_at - SLACK..=clock() + SLACK;
         let mut replies = replies.split_inclusive(newline);
@@ -154,5 +176,8 @@ mod tests {
         }
         assert!(Talk::Echo.check(&requests, &requests, now).is_ok());
         assert!(Talk::Echo.check(&requests, replies.as_bytes(), now).is_err());
+        let whatsat = Talk::Whatsat { lines: 4 };
+        assert!(whatsat.check(b"WHATSAT a 1 1\n", b"AT\n{\"status\" : \"OK\"}\n\n", now).is_ok());
+        assert!(whatsat.check(b"WHATSAT a 1 1\n", b"AT\n{\"status\" : \"OVER_QUERY_LIMIT\"}\n\n", now).is_err());
     }
 }

@@ -5,6 +5,7 @@ pub mod flood;
 pub mod idle;
 pub mod programs;
 pub mod replies;
+pub mod whatsat;
 
 use std::time::Duration;
 

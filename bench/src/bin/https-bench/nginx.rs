@@ -1,4 +1,4 @@
-//! A local nginx that serves files of given sizes over TLS, with a certificate made for the run.
+//! A local nginx that serves some files over TLS, with a certificate made for the run.
 
 use std::fs;
 use std::io;
@@ -18,22 +18,19 @@ pub struct Nginx {
     directory: PathBuf,
 }
 
-/// Where the file of this size is.
-pub fn path(size: usize) -> String {
-    format!("/{size}.json")
-}
-
 impl Nginx {
-    /// Returns once it accepts connections.
-    pub fn start(sizes: &[usize]) -> Result<Nginx, Box<dyn std::error::Error>> {
-        let directory = std::env::temp_dir().join(format!("https-bench-{}", process::id()));
+    /// Serves these files: the path of each, such as `/a/b.json`, and its bytes. Returns once it accepts connections.
+    pub fn start(files: &[(String, Vec<u8>)]) -> Result<Nginx, Box<dyn std::error::Error>> {
+        let directory = std::env::temp_dir().join(format!("bench-nginx-{}", process::id()));
         fs::create_dir(&directory)?;
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
         let certificate = made.cert.pem();
         fs::write(directory.join("certificate.pem"), &certificate)?;
         fs::write(directory.join("key.pem"), made.signing_key.serialize_pem())?;
-        for size in sizes {
-            fs::write(directory.join(&path(*size)[1..]), vec![b'x'; *size])?;
+        for (path, bytes) in files {
+            let file = directory.join(&path[1..]);
+            fs::create_dir_all(file.parent().unwrap_or(&directory))?;
+            fs::write(file, bytes)?;
         }
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let root = directory.display();
@@ -66,18 +63,6 @@ impl Nginx {
             sleep(Duration::from_millis(20));
         }
         Ok(nginx)
-    }
-
-    /// Number of open connections, without its own.
-    pub fn connections(&self) -> io::Result<usize> {
-        let mut count = 0;
-        for line in fs::read_to_string("/proc/net/tcp")?.lines().skip(1) {
-            // "sl local_address rem_address st": 01 is an established connection.
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let local = format!("0100007F:{:04X}", self.address.port());
-            count += usize::from(fields.len() > 3 && fields[1] == local && fields[3] == "01");
-        }
-        Ok(count)
     }
 }
 
