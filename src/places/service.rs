@@ -92,6 +92,9 @@ impl Service {
         // here a second time, where the Limiter's clock does not see them.
         settings.max_open_per_host = access.at_once;
         settings.max_open = access.at_once;
+        // A busy server keeps all of them: a handshake costs more than the question that needs it.
+        settings.max_idle_per_host = access.at_once;
+        settings.max_idle = access.at_once;
         settings.user_agent = concat!("proxyherd/", env!("CARGO_PKG_VERSION")).to_owned();
         settings.connect_to = access.connect_to;
         settings.lookup_lane = "places"; // Never behind the names of neighbors.

@@ -64,6 +64,28 @@ fn a_flood_on_200_connections_from_one_address_keeps_no_answer_from_another_addr
 }
 
 #[test]
+fn as_many_connections_are_kept_as_questions_may_be_under_way() {
+    const AT_ONCE: usize = 8;
+    let harness = Harness::new();
+    let config = PlacesConfig { max_in_flight: Some(AT_ONCE), ..PlacesConfig::default() };
+    let mut asking = Asking::new(&harness, config);
+    let mut kept: Vec<Connection<'_>> = Vec::new();
+    for wave in 0..3 {
+        let questions: Vec<String> = (0..AT_ONCE).map(|n| format!("WHATSAT kiwi {wave}.{} 5\n", 100 + n)).collect();
+        asking.client.send(questions.concat());
+        if wave == 0 {
+            kept = (0..AT_ONCE).map(|_| asking.google.accept()).collect();
+        }
+        for service in &mut kept {
+            while service.line() != "\r" {}
+            service.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{FOUND}", FOUND.len()));
+        }
+        (0..AT_ONCE).for_each(|_| assert_eq!(answer(&mut asking.client), FOUND));
+        assert!(asking.google.try_accept().is_none(), "wave {wave} needed another connection");
+    }
+}
+
+#[test]
 fn beyond_the_budget_no_request_reaches_the_service() {
     let harness = Harness::new();
     let mut asking = Asking::new(&harness, PlacesConfig { max_per_minute: Some(3), ..PlacesConfig::default() });
