@@ -116,8 +116,7 @@ fn of_trace(trace: &str) -> Counts {
 /// From the lines of strace: calls on TCP sockets, and waits. A signal comes over a UNIX socket, which no trace has.
 fn of_system(calls: &str) -> Counts {
     let mut counts = Counts::new();
-    for line in calls.lines() {
-        let line = line.trim_start_matches(|char: char| char.is_ascii_digit() || char == ' ');
+    for line in whole_calls(calls) {
         let Some((name, rest)) = line.split_once('(') else { continue };
         let Some((call, _)) = CALLS.iter().find(|(_, names)| names.contains(&name)) else { continue };
         let first = rest.split([',', ')']).next().unwrap_or_default();
@@ -130,6 +129,27 @@ fn of_system(calls: &str) -> Counts {
         *counts.entry(format!("{call}{failed}")).or_default() += 1;
     }
     counts
+}
+
+/// The lines of strace without the number of the thread in front. strace writes a call in two lines if another thread
+/// makes a call meanwhile: these are joined.
+fn whole_calls(calls: &str) -> Vec<String> {
+    let mut begun: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut whole = Vec::new();
+    for line in calls.lines() {
+        let (thread, call) = line.trim_start().split_once(' ').unwrap_or_default();
+        let call = call.trim_start();
+        if let Some(beginning) = call.strip_suffix("<unfinished ...>") {
+            begun.insert(thread, beginning);
+        } else if let Some((_, end)) = call.split_once(" resumed>").filter(|_| call.starts_with("<... ")) {
+            whole.push(format!("{}{end}", begun.remove(thread).unwrap_or_default()));
+        } else {
+            whole.push(call.to_owned());
+        }
+    }
+    // A call that never ended, such as the wait of a thread at the end of the program.
+    whole.extend(begun.into_values().map(str::to_owned));
+    whole
 }
 
 #[track_caller]
@@ -198,11 +218,14 @@ fn lines_of_strace_are_read() {
     let calls = "\
         7 accept4(6<TCP:[127.0.0.1:8007]>, {sa_family=AF_INET}, [16], 0) = 13<TCP:[127.0.0.1:8007->127.0.0.1:5]>\n\
         7 accept4(6<TCP:[127.0.0.1:8007]>, 0x7, [128], SOCK_CLOEXEC) = -1 EAGAIN (Resource temporarily unavailable)\n\
+        7 accept4(6<TCP:[127.0.0.1:8007]>,  <unfinished ...>\n\
+        8 close(3</etc/hosts>) = 0\n\
+        7 <... accept4 resumed>0x7, [128], SOCK_CLOEXEC) = -1 EMFILE (Too many open files)\n\
         7 recvfrom(8<UNIX-STREAM:[1->2]>, \"X\", 64, 0, NULL, NULL) = 1\n\
         7 close(3</etc/hosts>) = 0\n\
         7 close(13<TCP:[127.0.0.1:8007->127.0.0.1:5]>) = 0\n\
         7 epoll_wait(4<anon_inode:[eventpoll]>, [], 1024, 0) = 0\n\
         7 +++ exited with 0 +++\n";
-    let expected = [("accept", 1), ("accept failed", 1), ("close", 1), ("poll", 1)];
+    let expected = [("accept", 1), ("accept failed", 2), ("close", 1), ("poll", 1)];
     assert_eq!(of_system(calls), expected.map(|(name, count)| (name.to_owned(), count)).into());
 }
