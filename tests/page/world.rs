@@ -115,6 +115,18 @@ fn a_page_observes_only_while_somebody_looks() {
 }
 
 #[test]
+fn a_viewer_whose_machine_has_gone_is_not_counted_for_long() {
+    let pages = Pages::new();
+    let _seen = pages.view("Powell", true);
+    assert_eq!(pages.observers_of_powell(), "Observers(1)");
+    pages.visitor.crash();
+    pages.world.run_for(SECOND * 29);
+    assert_eq!(pages.observers_of_powell(), "Observers(1)", "it may come back");
+    pages.world.run_for(SECOND * 5);
+    assert_eq!(pages.observers_of_powell(), "Observers(0)");
+}
+
+#[test]
 fn a_viewer_that_does_not_read_is_dropped_and_the_others_go_on() {
     let pages = Pages::new();
     let (_silent, seen) = (pages.view("Powell", false), pages.view("Powell", true));

@@ -11,7 +11,7 @@ const id = (name) => document.getElementById(name);
 
 export function drawServer(model, selected) {
   const name = model.servers.has(selected) ? selected : model.me;
-  if (!name) return id("server").replaceChildren();
+  if (!name) return;
   const server = model.servers.get(name), report = model.isLive ? model.reports.get(name) : undefined;
   const lines = [serverText(name, model).replace(/^Server /, "")];
   if (server?.address) lines.push(`listens on ${server.address}`);

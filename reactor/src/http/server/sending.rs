@@ -8,7 +8,13 @@ use super::status::reason;
 use super::writer::{Beginning, Stream, StreamFraming, StreamOwner, chunk_head};
 use crate::Transport;
 use crate::http::Version;
+use crate::transport::KeepAlive;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+/// How TCP finds out that the machine of a peer that only listens has gone: it asks this often, and at most three times.
+const GONE_PROBE: Duration = Duration::from_secs(5);
+const GONE_PROBES: u32 = 3;
 
 /// How the head says where the body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +102,11 @@ impl Connection {
         if framing == StreamFraming::Nothing {
             self.response_ended();
             return stream.gone();
+        }
+        if stream.is_events() {
+            // Nothing comes from such a peer, and so nothing tells that its machine has gone: TCP must ask.
+            let idle = self.shared.settings.heartbeat.max(Duration::from_secs(1));
+            transport.set_keep_alive(Some(KeepAlive { idle, interval: GONE_PROBE, probes: GONE_PROBES }));
         }
         self.phase.set(Phase::Streaming);
         drop(self.stream.replace(Some(stream.clone())));

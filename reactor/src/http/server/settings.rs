@@ -48,7 +48,7 @@ pub struct ServerSettings {
     /// Maximum bytes of events that wait for a peer that does not read. Then it is dropped. Default 256 KiB.
     pub max_event_backlog: usize,
     /// Time after which a stream of events without an event gets a comment, so that nobody on the way takes it for
-    /// dead, and a peer that is gone is noticed. Default 15 s, as the HTML standard advises.
+    /// dead. A peer whose machine has gone is noticed 15 s after that. Default 15 s, as the HTML standard advises.
     pub heartbeat: Duration,
 }
 

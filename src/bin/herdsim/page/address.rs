@@ -33,6 +33,9 @@ pub(crate) const MAX_LENGTH: usize = 200_000;
 /// The maximum length of a run: a day.
 pub(crate) const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 
+/// The maximum number of locations in a run. The book remembers each: some hundred bytes.
+pub(crate) const MAX_VERSIONS: u64 = 1_000_000;
+
 /// What a run begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {

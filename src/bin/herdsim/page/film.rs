@@ -6,7 +6,7 @@
 //! Next: `feed.rs`, how viewers get to see it.
 
 use super::act::Act;
-use super::address::{Address, Click, MAX_TIME, Place};
+use super::address::{Address, Click, MAX_TIME, MAX_VERSIONS, Place};
 use super::show::Show;
 use crate::book::invariants::Invariant;
 use std::time::{Duration, Instant};
@@ -132,8 +132,8 @@ impl Film {
         let was_playing = self.is_playing;
         match wish {
             Wish::Play => {
-                if self.show.world().now() >= MAX_TIME {
-                    return Err("a run on a page ends after a day".to_owned());
+                if self.show.is_over() {
+                    return Err(format!("a run on a page ends after a day, or with {MAX_VERSIONS} locations"));
                 }
                 self.is_playing = true;
                 self.last = Some(now);
@@ -196,7 +196,7 @@ impl Film {
     /// Lets the run go on as far as it should be by `now`, for at most about `budget`.
     pub(crate) fn tick(&mut self, now: Instant, budget: Duration) {
         if let Some(goal) = self.goal {
-            if self.show.advance(goal, budget) {
+            if self.show.advance(goal, budget) || self.show.is_over() {
                 self.goal = None;
                 self.cut += 1;
                 self.last = self.is_playing.then_some(now);
@@ -225,7 +225,7 @@ impl Film {
                 self.real_speed = self.real_speed * 0.9 + real.min(self.speed) * 0.1;
             }
         }
-        if self.show.world().now() >= MAX_TIME {
+        if self.show.is_over() {
             self.is_playing = false;
             self.last = None;
             self.cut += 1;
@@ -261,6 +261,7 @@ impl Film {
         if !self.is_playing {
             self.last = None;
             self.due = Duration::ZERO;
+            self.real_speed = self.speed;
         }
         if self.goal.is_none() {
             self.seen_until = self.seen_until.max(self.show.world().now());

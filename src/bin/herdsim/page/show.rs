@@ -10,7 +10,7 @@
 //!
 //! Next: `hands.rs`, how acts are done.
 
-use super::address::{Click, Place, Settings};
+use super::address::{Click, MAX_TIME, MAX_VERSIONS, Place, Settings};
 use super::journal::{Journal, WINDOW};
 use super::people::People;
 use crate::book::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK};
@@ -183,6 +183,11 @@ impl Show {
     /// What the reactors say of the time.
     pub(crate) fn instant(&self) -> Instant {
         self.begin + self.world().now()
+    }
+
+    /// Whether the run has come to its end: it takes time and memory, so each has one.
+    pub(crate) fn is_over(&self) -> bool {
+        self.world().now() >= MAX_TIME || self.book.count().versions >= MAX_VERSIONS
     }
 
     /// When something last changed by what a person did or a client said.

@@ -48,7 +48,11 @@ class Simulation {
     this.addressAt = 0;
     this.listen();
     if (location.hash.length > 1) this.load(location.hash);
-    addEventListener("hashchange", () => location.hash !== this.address && this.load(location.hash));
+    addEventListener("hashchange", () => {
+      if (location.hash === this.address) return;
+      this.chooseLesson(undefined);
+      this.load(location.hash);
+    });
   }
 
   // Asks for something, a line. Resolves to whether it was done.
@@ -146,6 +150,7 @@ class Simulation {
     const key = JSON.stringify(run.settings);
     if (key === this.settings) return;
     this.settings = key;
+    if (this.lesson && !this.isLoading) this.chooseLesson(undefined);
     this.flights.open(undefined);
     const { elements } = id("settings");
     for (const [name, value] of Object.entries(run.settings)) if (elements[name]) elements[name].value = value;
@@ -214,7 +219,7 @@ function drawCounters(model) {
   const rows = [
     ["AT lines", `${told} of at most ${bound}`, told > bound],
     ["Locations", `${versions} new, ${older} came older`],
-    ["Stale servers", stale === 0 ? "none" : String(stale), stale > 0],
+    ["Stale servers", stale === 0 ? "none" : String(stale), stale > 0 && "some"],
     ["Storms", storms > 0 ? `${storms} now` : seen > 0 ? `none now, ${seen} before` : "none", storms > 0],
     ["On their way", many(between.length, "message")],
     ["Commands", `${asked}, ${replies} replies`],
@@ -222,7 +227,7 @@ function drawCounters(model) {
   keyed(id("counters"), rows, ([name]) => name, ([name]) => element("div", {}, element("dt", {}, name), element("dd")),
     (row, [, value, isBad]) => {
       say(row.lastChild, value);
-      set(row, { class: isBad ? "bad" : null });
+      set(row, { class: isBad === true ? "bad" : isBad || null });
     });
   const part = bound === 0 ? 0 : Math.min(100, Math.round((told / bound) * 100));
   set(id("bound"), { "aria-valuenow": part, "aria-valuetext": `${told} of at most ${bound}`,

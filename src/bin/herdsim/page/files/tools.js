@@ -1,6 +1,7 @@
 // The tools with which one changes a simulated herd: for a server, a link, the network, a client.
 
 import { element, keyed, say, set, shape } from "./draw.js";
+import { linkText } from "./herd.js";
 
 const id = (name) => document.getElementById(name);
 
@@ -49,6 +50,7 @@ export class Tools {
       const { elements } = id("link-tools");
       [elements.from.value, elements.to.value] = [from, to];
       this.chosen.link = `${from} ${to}`;
+      this.chosen.server = undefined;
       this.redraw();
     };
     this.listenToDrawing();
@@ -83,8 +85,17 @@ export class Tools {
     for (const link of this.herd.links.children) {
       link.classList.toggle("chosen", link.dataset.link === chosen.link);
     }
+    id("herd").classList.toggle("many", model.servers.size > 24);
+    if (!chosen.server) this.drawChosen(model, chosen);
     const isOn = model.world.wanderers.includes(id("iamat").elements.client.value.trim());
     say(id("wander"), isOn ? "Stay there" : "Move on its own");
+  }
+
+  // What stands below the herd while no server is chosen.
+  drawChosen(model, { link }) {
+    const chosen = link && model.links().find(({ from, to }) => `${from} ${to}` === link);
+    const text = chosen ? linkText(chosen) : "Choose a server, a link or a message.";
+    keyed(id("server"), [text], () => "chosen", () => element("p"), (node) => say(node, text));
   }
 
   ask(line) {
