@@ -25,7 +25,7 @@ export class HerdMap {
     if (layout !== this.layout) for (const part of [this.links, this.nodes, this.way]) part.replaceChildren();
     this.layout = layout;
     const small = names.length > 24;
-    this.radius = small ? 7 : names.length > 10 ? 15 : 24;
+    this.radius = names.length > 100 ? 3.5 : small ? 7 : names.length > 10 ? 15 : 24;
     names.forEach((name, number) => {
       const angle = (number / names.length) * 2 * Math.PI - Math.PI / 2;
       const far = names.length === 1 ? 0 : MIDDLE - (small ? 44 : 74);
@@ -73,7 +73,7 @@ export class HerdMap {
     const label = this.radius + 18;
     // The words stand beside the button: its name says the same in whole sentences.
     const button = shape("g", { role: "button", tabindex: 0, "data-server": name },
-      shape("circle", { r: this.radius + 7, class: "halo" }), shape("circle", { r: this.radius, class: "disc" }));
+      shape("circle", { r: this.radius + (this.places.size > 24 ? 3.5 : 7), class: "halo" }), shape("circle", { r: this.radius, class: "disc" }));
     const node = shape("g", { class: "server", transform: `translate(${x} ${y})` }, button,
       shape("g", { "aria-hidden": true }, shape("text", { class: "count", "text-anchor": "middle", dy: "0.35em" }),
         shape("text", { class: "name", "text-anchor": "middle", y: below ? label + 2 : -label + 8 }),

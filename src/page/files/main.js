@@ -42,10 +42,15 @@ function chooseClient(client, way) {
 let isDue = false;
 let hasFitted = false;
 
+// Of many servers that all report, the lists and lines change less often than the messages between them.
+const MANY = { servers: 24, wait: 250 }; // ms
+
 function redraw() {
   if (isDue) return;
   isDue = true;
-  (document.hidden ? setTimeout : requestAnimationFrame)(draw, 200);
+  const isMany = model.clock?.playing && model.servers.size > MANY.servers;
+  if (isMany) setTimeout(() => requestAnimationFrame(draw), MANY.wait);
+  else (document.hidden ? setTimeout : requestAnimationFrame)(draw, 200);
 }
 
 function draw() {

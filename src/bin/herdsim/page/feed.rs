@@ -24,7 +24,10 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// For how long a run may go on at each look. The rest of the time is the viewers'.
-const BUDGET: Duration = Duration::from_millis(30);
+const BUDGET: Duration = Duration::from_millis(40);
+
+/// The time between two looks while a run is on its way to another time, and there is nothing to see.
+const TRAVELS_EVERY: Duration = Duration::from_millis(4);
 
 /// A browser that has lost the connection comes back in this time, in milliseconds.
 const COMES_BACK: u64 = 500;
@@ -114,7 +117,8 @@ impl Feed {
 
     fn look_later(&self) {
         let this = self.this.clone();
-        let call = self.reactor.call_later(LOOK_EVERY, move || {
+        let pause = if self.film.borrow().is_travelling() { TRAVELS_EVERY } else { LOOK_EVERY };
+        let call = self.reactor.call_later(pause, move || {
             if let Some(feed) = this.upgrade() {
                 feed.look();
             }
@@ -147,6 +151,7 @@ impl Feed {
             (film.cut, film.is_travelling())
         };
         if is_travelling {
+            // How far it has come.
             return self.publish(&[picture::clock(&self.film.borrow())], Vec::new());
         }
         if self.shown.replace(cut) != cut {

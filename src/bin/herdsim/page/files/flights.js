@@ -15,11 +15,14 @@ export class Flights {
   constructor(herd, redraw) {
     this.herd = herd;
     this.redraw = redraw;
-    this.group = shape("g", { class: "messages", "aria-hidden": "true" });
+    // A picture of its own above that of the herd: a browser then need not draw all links anew at each frame.
+    this.group = shape("svg", { class: "messages", "aria-hidden": "true", viewBox: id("herd").getAttribute("viewBox") });
     this.paths = new Map(KINDS.map((kind) => [kind, shape("path", { class: `message ${kind}` })]));
     this.ring = shape("circle", { class: "opened", r: 9 });
     this.group.append(...this.paths.values(), this.ring);
-    herd.nodes.before(this.group);
+    const both = element("div", { class: "both" });
+    id("herd").before(both);
+    both.append(id("herd"), this.group);
     this.before = this.last = { at: 0, real: 0 };
     this.opened = undefined;
     this.drawn = [];

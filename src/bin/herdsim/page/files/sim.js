@@ -143,14 +143,17 @@ class Simulation {
       button.addEventListener("click", async () => {
         this.chooseLesson(lesson);
         await this.ask(`speed ${lesson.speed}`);
+        this.isLessonComing = true;
         await this.load(`#${lesson.address}`);
       });
       return button;
     });
     const key = JSON.stringify(run.settings);
+    const isLesson = this.isLessonComing;
+    this.isLessonComing = false;
     if (key === this.settings) return;
     this.settings = key;
-    if (this.lesson && !this.isLoading) this.chooseLesson(undefined);
+    if (!isLesson) this.chooseLesson(undefined);
     this.flights.open(undefined);
     const { elements } = id("settings");
     for (const [name, value] of Object.entries(run.settings)) if (elements[name]) elements[name].value = value;
