@@ -12,8 +12,10 @@ use crate::transport::KeepAlive;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-/// How TCP finds out that the machine of a peer that only listens has gone: it asks this often, and at most three times.
+/// The time between two questions of TCP whether the machine of a peer that only listens is still there.
 const GONE_PROBE: Duration = Duration::from_secs(5);
+
+/// The number of questions without an answer after which it has gone.
 const GONE_PROBES: u32 = 3;
 
 /// How the head says where the body ends.
