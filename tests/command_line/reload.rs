@@ -122,8 +122,10 @@ fn clients_do_not_wait_for_a_file_of_authorities_that_is_slow_to_read() {
     let places = format!("provider = \"overpass\"\nbase_url = \"https://127.0.0.1:1/\"\nca_file = {slow:?}\n");
     server.write(&server.text(&format!("[places]\n{places}")));
     server.process.signal("HUP");
-    // This waits until the server has begun to read.
-    let mut pipe = std::fs::File::options().write(true).open(&slow).unwrap();
+    // Opening it waits until the server has begun to read.
+    let (opened, opening) = std::sync::mpsc::channel();
+    std::thread::spawn(move || opened.send(std::fs::File::options().write(true).open(&slow)));
+    let mut pipe = opening.recv_timeout(PATIENCE).expect("the server reads the file").unwrap();
     assert_eq!(Client::connect(server.port).ask("here?"), "? here?");
     assert!(!server.log().contains("SIGHUP: places"), "it waits for the rest of the file");
     let key = rcgen::KeyPair::generate().unwrap();
