@@ -10,6 +10,7 @@ mod harness;
 #[allow(dead_code, reason = "what the harness needs")]
 mod held_places;
 mod lies;
+mod losses;
 mod order;
 #[path = "../../reactor/tests/resp_servers/server.rs"]
 mod redis;
@@ -18,6 +19,7 @@ mod trouble;
 #[path = "../util/mod.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]
 mod util;
+mod world;
 
 // What the shared files find one module above themselves.
 use proxyherd::address_group::AddressGroup;
