@@ -1,7 +1,7 @@
 //! A herd and a store in a simulated world, with faults that a seed decides. What must hold:
 //!
-//! * An answered location is not lost. The store confirms by its replica (`wait_replicas = 1`), and fails over to it; what
-//!   was answered by flood is offered when the store is back. No server of the herd dies here.
+//! * An answered location is not lost. The store confirms by its replica (`wait_replicas = 1`), and fails over to it;
+//!   what was answered by flood is offered when the store is back. No server of the herd dies here.
 //! * In the end the store has the newest answered location of each client, and the tables of the herd are empty.
 //! * Nobody waits for longer than `timeout`, with the way there and back.
 //! * A WHATSAT never shows what was replaced more than [`STALE_FOR`] ago.
@@ -124,9 +124,12 @@ fn talk(
     }
     let (after, line) = {
         let mut random = random.borrow_mut();
-        let (transport, said) = &connections[random.below(HERD.len() as u64) as usize];
         let client = random.below(CLIENTS);
-        let (what, line) = match random.chance(1, 3) {
+        let is_question = random.chance(1, 3);
+        // Some clients stay at one server, and the others have nothing but what they remember of them.
+        let server = if client < 2 && !is_question { 0 } else { random.below(HERD.len() as u64) as usize };
+        let (transport, said) = &connections[server];
+        let (what, line) = match is_question {
             true => (Said::WhatsAt(client), format!("WHATSAT c{client} 1 1\n")),
             false => {
                 let time = time.saturating_sub(if random.chance(1, 4) { random.below(6) } else { 0 });
@@ -219,6 +222,12 @@ fn plan(world: &World, store: &Rc<SimulatedStore>, herd: &Rc<Vec<Member>>, seed:
                 0 => store.host.restart(),
                 1 => store.host.restart(),
                 2 => store.host.resume(),
+                // The replica was behind, and takes the primary's place.
+                4 if victim == 0 => {
+                    store.fail_over();
+                    store.host.restart();
+                    store.set_replicating(true);
+                }
                 3 => {
                     world.mend(&herd[victim].host, &store.host);
                     world.mend(&store.host, &herd[victim].host);

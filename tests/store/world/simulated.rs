@@ -89,7 +89,7 @@ impl Data {
         writer.offset.set(count);
         let sessions: Vec<Rc<Session>> = self.sessions.borrow().iter().filter_map(Weak::upgrade).collect();
         for session in sessions {
-            // The server forgets that the key was read, whoever is told.
+            // The server forgets that the key was read, and tells all others.
             if session.tracked.borrow_mut().remove(key) && session.number != writer.number {
                 let push = [b">2\r\n$10\r\ninvalidate\r\n*1\r\n", &bulk(key)[..]].concat();
                 session.transport.write(&push);
@@ -177,7 +177,7 @@ fn go_on(data: &Rc<Data>, reactor: &Reactor, session: &Rc<Session>) {
 }
 
 fn wait(data: Rc<Data>, reactor: Reactor, session: Rc<Session>, end: std::time::Instant) {
-    let has_it = data.is_replicating.get() && data.replicated.get() >= session.offset.get();
+    let has_it = data.replicated.get() >= session.offset.get();
     if has_it || reactor.now() >= end {
         session.is_waiting.set(false);
         session.transport.write(if has_it { b":1\r\n" } else { b":0\r\n" });
