@@ -1,8 +1,8 @@
 //! How many answered locations a failover loses, without and with `wait_replicas`. docs/beyond-one-herd.md has the
 //! table.
 //!
-//! A primary with one replica, 10 ms away, is killed under load, and the replica takes its place. `STORE_FAILOVERS=20` makes the
-//! table; without it, there is one failover each.
+//! A primary with one replica, 10 ms away, is killed under load, and the replica takes its place.
+//! `STORE_FAILOVERS=20` makes the table; without it, there is one failover each.
 
 use super::*;
 use proxyherd::config::TlsConfig;
