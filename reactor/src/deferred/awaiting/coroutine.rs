@@ -22,7 +22,7 @@ use crate::deferred::story::{Place, Status, TellsStatus, Trace};
 use crate::error::CancelledError;
 use crate::failure::Waypoint;
 use crate::trace::{self, DeferredKind};
-use crate::{Context, Failure};
+use crate::{Context, Failure, around};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -99,24 +99,7 @@ where
     T: 'static,
     F: Future<Output = Result<T, Failure>> + 'static,
 {
-    if trace::is_on() {
-        return start_told(Box::pin(future), Trace::new(made).tell_made(DeferredKind::Coroutine));
-    }
-    start_with(future, Trace::new(made))
-}
-
-/// The same while somebody listens.
-#[cold]
-#[inline(never)]
-fn start_told<T: 'static>(body: Body<T>, trace: Trace) -> Result<Result<T, Failure>, Chain<T>> {
-    start_with(Told { body, trace }, trace)
-}
-
-fn start_with<T, F>(future: F, trace: Trace) -> Result<Result<T, Failure>, Chain<T>>
-where
-    T: 'static,
-    F: Future<Output = Result<T, Failure>> + 'static,
-{
+    let trace = Trace::begin(made, DeferredKind::Coroutine);
     let control = Rc::new(CoroutineControl {
         gate: Gate::default(),
         trace,
@@ -131,36 +114,12 @@ where
         again: Cell::new(false),
         waker: Cell::new(None),
         control: Rc::downgrade(&control),
-        made: trace.made(),
+        made,
         context: Context::current(),
     });
     *control.task.borrow_mut() = Rc::downgrade(&task) as Weak<dyn Coroutine>;
     chain::run(task.clone(), None);
     task.out.take().ok_or_else(|| Chain::new(FlatRc::new(task), FlatRc::new(control)))
-}
-
-/// The body of a coroutine.
-type Body<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
-
-/// A body that somebody hears of: each run of it, from one `await` to the next, is a step. It is wrapped, so that other
-/// coroutines do not pay for it.
-struct Told<T> {
-    body: Body<T>,
-    trace: Trace,
-}
-
-impl<T: 'static> Future for Told<T> {
-    type Output = Result<T, Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Result<T, Failure>> {
-        let step = Running::begin::<T>(self.trace, trace::new_step(), None);
-        let polled = self.body.as_mut().poll(context);
-        step.end(match &polled {
-            Poll::Ready(result) => Some(result),
-            Poll::Pending => None,
-        });
-        polled
-    }
 }
 
 /// The future, and what follows it.
@@ -206,8 +165,14 @@ where
             self.waker.set(Some(own));
             let polled = {
                 let Some(_current) = Current::enter(self.clone()) else { return Poll::Pending };
+                let step = if around::may_have_trace() { self.begin_step() } else { None };
+                // The only call of the body: two calls would keep the compiler from inlining it.
                 let poll = || future.as_mut().poll(&mut task::Context::from_waker(&waker));
-                trampoline.call(|| self.context.run(poll), self.made)
+                let polled = trampoline.call(|| self.context.run(poll), self.made);
+                match step {
+                    None => polled,
+                    Some(step) => end_step(step, polled),
+                }
             };
             drop(waker);
             match polled {
@@ -222,6 +187,15 @@ where
             }
         }
         Poll::Pending // The last rest has left a note for a reactor.
+    }
+
+    /// Each run of the body, from one `await` to the next, is a step of a coroutine that somebody hears of. The step is
+    /// boxed, so that the other coroutines keep one word for it.
+    #[cold]
+    #[inline(never)]
+    fn begin_step(&self) -> Option<Box<Running>> {
+        let is_told = trace::is_on() && self.out.trace().number() != 0;
+        is_told.then(|| Box::new(Running::begin::<T>(self.out.trace(), trace::new_step(), None)))
     }
 
     /// Called when a poll has come to wait. If the coroutine was cancelled while it ran, the cancel is for what it
@@ -256,6 +230,22 @@ where
         let at = control.cancel_asked.take()?;
         Some((at, control.awaited()))
     }
+}
+
+/// What a run of the body has come to, or that it panicked.
+type Polled<T> = Result<Poll<Result<T, Failure>>, Failure>;
+
+/// A run of the body is over. If it panicked, the drop of the step tells so. Takes the result by value: a reference
+/// would cost every coroutine some instructions, since the result could not stay in registers.
+#[cold]
+#[inline(never)]
+fn end_step<T: 'static>(step: Box<Running>, polled: Polled<T>) -> Polled<T> {
+    match &polled {
+        Ok(Poll::Ready(result)) => step.end(Some(result)),
+        Ok(Poll::Pending) => step.end::<T>(None),
+        Err(_panicked) => drop(step),
+    }
+    polled
 }
 
 /// What follows when a coroutine has come to wait.
