@@ -90,11 +90,16 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
     });
     reactor.on_hangup(hangup(&reactor, log.clone(), reload)).map_err(|error| error.to_string())?;
     let supervisor = (Supervisor::of_environment(), reactor.clone());
-    let started = server.clone().begin().add_callback(move |host| {
-        let (supervisor, reactor) = supervisor;
-        supervisor.ready(&reactor);
-        Ok(host)
-    });
+    let begin = {
+        let server = server.clone();
+        move || {
+            server.begin().add_callback(move |host| {
+                let (supervisor, reactor) = supervisor;
+                supervisor.ready(&reactor);
+                Ok(host)
+            })
+        }
+    };
     let banner = {
         let (options, places, log) = (options.clone(), places.describe(), log.clone());
         move |host| {
@@ -102,7 +107,7 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Error> {
             banner(&options, &config, host, &places, &page, &log)
         }
     };
-    let result = run_started(&reactor, started, banner);
+    let result = run_started(&reactor, begin, banner);
     match &result {
         Ok(()) => log::info!("{} has ended", options.server),
         Err(error) => log::error!("{error}"),
@@ -207,14 +212,20 @@ impl std::fmt::Display for RunFailed {
 }
 
 /// Runs the loop until the program is told to stop. A server that cannot start stops it, too.
+///
+/// The server begins when the loop runs, because signals are caught from then on. Before that, a SIGHUP ends the
+/// process, and a script may send one as soon as it sees the banner.
 fn run_started(
     reactor: &Reactor,
-    started: reactor::Deferred<SocketAddr>,
+    begin: impl FnOnce() -> reactor::Deferred<SocketAddr> + 'static,
     banner: impl FnOnce(SocketAddr) -> String + 'static,
 ) -> Result<(), RunFailed> {
     let failed: Rc<RefCell<Option<Failure>>> = Rc::default();
     let (seen, stopper) = (failed.clone(), reactor.clone());
-    let chain = started
+    let (running, firer) = reactor::Deferred::new();
+    reactor.call_when_running(move || firer.callback(()).expect("nothing else fires it"));
+    let chain = running
+        .add_callback(move |()| begin())
         .add_callback(move |host| {
             print(banner(host).as_bytes());
         })
