@@ -32,6 +32,7 @@ use crate::driver::{Event, Readiness, Signal};
 use crate::error::RunError;
 use crate::trace::{CallbackKind, Entered, Kind, Phase, Scope, WaitsFor};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Maximum number of due calls for which a turn keeps the memory.
@@ -50,13 +51,14 @@ impl Turn {
         tell_lost();
         core.turns.set(core.turns.get().wrapping_add(1));
         let timeout = core.wait_time(longest);
-        let _ended = TurnEnd { core, _entered: core.trace_turn(timeout, longest) };
+        let _traced = core.work.trace.as_ref().map(|scope| TracedTurn::begin(scope, core.waits_for(timeout, longest)));
         self.events.clear();
         core.driver.borrow_mut().poll(timeout, &mut self.events).map_err(RunError::Poll)?;
         core.read_clock(); // The poll may have slept: what follows begins now.
 
-        let scope = core.work.trace.as_deref(); // Looked up once for the five phases.
-        trace_phase(scope, Phase::Events);
+        if !self.events.is_empty() {
+            core.begin_phase(Phase::Events);
+        }
         for event in &self.events {
             match event {
                 Event::Ready(readiness) => core.dispatch(*readiness),
@@ -65,14 +67,10 @@ impl Turn {
         }
         // After the events: those served existing connections, and new connections must not starve them.
         core.continue_accepting();
-        trace_phase(scope, Phase::Calls);
         core.make_calls_from_threads();
         core.make_soon_calls();
-        trace_phase(scope, Phase::Timers);
         self.make_due_calls(core);
-        trace_phase(scope, Phase::Flush);
         core.attend_to_all();
-        trace_phase(scope, Phase::Ends);
         core.deliver_ends();
         Ok(())
     }
@@ -83,6 +81,7 @@ impl Turn {
         if self.due.is_empty() {
             return;
         }
+        core.begin_phase(Phase::Timers);
         if self.due.len() > MAX_DUE_KEPT {
             core.read_clock(); // It took time to take them out. That time must not count for the first call.
         }
@@ -108,38 +107,47 @@ impl Reactor {
     }
 }
 
-/// Tells the trace that the turn is over, also if the poll has failed.
-struct TurnEnd<'a> {
-    core: &'a Core,
+/// Tells a trace that the turn is over, also if the poll has failed.
+struct TracedTurn<'a> {
+    scope: &'a Scope,
     /// Meanwhile Deferreds report to the trace of this reactor.
-    _entered: Option<Entered>,
+    _entered: Entered,
 }
 
-impl Drop for TurnEnd<'_> {
-    fn drop(&mut self) {
-        if let Some(scope) = &self.core.work.trace {
-            scope.end_turn();
-        }
+impl<'a> TracedTurn<'a> {
+    #[cold]
+    fn begin(scope: &'a Rc<Scope>, turn: Kind<'_>) -> TracedTurn<'a> {
+        scope.begin_turn(turn);
+        TracedTurn { scope, _entered: Entered::new(scope) }
     }
 }
 
-fn trace_phase(scope: Option<&Scope>, phase: Phase) {
-    if let Some(scope) = scope {
-        scope.begin_phase(phase);
+impl Drop for TracedTurn<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        self.scope.end_turn();
     }
 }
 
 impl Core {
-    fn trace_turn(&self, timeout: Option<Duration>, longest: Option<Duration>) -> Option<Entered> {
-        let scope = self.work.trace.as_ref()?;
+    /// Tells the trace that the turn has come to this phase. Called only if there is something to do in it: a trace has
+    /// no phase without events, and most turns have two phases.
+    fn begin_phase(&self, phase: Phase) {
+        if let Some(scope) = &self.work.trace {
+            scope.begin_phase(phase);
+        }
+    }
+
+    /// What a turn that waits no longer than `timeout` tells a trace.
+    #[cold]
+    fn waits_for(&self, timeout: Option<Duration>, longest: Option<Duration>) -> Kind<'static> {
         let waits_for = match timeout {
             None => WaitsFor::Event,
             Some(_) if self.work.is_pressing() || self.is_stop_pressing() => WaitsFor::Nothing,
             Some(_) if timeout == longest => WaitsFor::Limit,
             Some(_) => WaitsFor::Timer,
         };
-        scope.begin_turn(Kind::Turn { waits_for, timeout });
-        Some(Entered::new(scope))
+        Kind::Turn { waits_for, timeout }
     }
 
     pub(super) fn wait_time(&self, longest: Option<Duration>) -> Option<Duration> {
@@ -171,6 +179,7 @@ impl Core {
         if self.work.ports.borrow().is_empty() {
             return;
         }
+        self.begin_phase(Phase::Events); // Perhaps there were none.
         for port in self.work.ports.take() {
             port.continue_accepting(self);
         }
@@ -190,6 +199,7 @@ impl Core {
         if !self.calls_from_threads.is_pending() {
             return;
         }
+        self.begin_phase(Phase::Calls);
         let reactor = Reactor { core: self.this.upgrade().expect("the loop runs inside a living reactor") };
         for (call, asked) in self.calls_from_threads.take() {
             let describe = |out: &mut Description| {
@@ -204,6 +214,7 @@ impl Core {
         if self.work.soon.borrow().is_empty() {
             return;
         }
+        self.begin_phase(Phase::Calls);
         for (call, asked) in self.work.take_calls() {
             let describe = |out: &mut Description| {
                 out.kind(CallbackKind::SoonCall).place(asked.place);
@@ -216,6 +227,10 @@ impl Core {
     fn attend_to_all(&self) {
         // A connection that is queued again in this step, because its budget is used up, waits for the next turn.
         let present = self.work.attention.borrow().len();
+        if present == 0 {
+            return;
+        }
+        self.begin_phase(Phase::Flush);
         for _ in 0..present {
             let next = self.work.attention.borrow_mut().pop_front();
             if let Some(connection) = next {
@@ -228,6 +243,7 @@ impl Core {
         if self.work.ended.borrow().is_empty() {
             return;
         }
+        self.begin_phase(Phase::Ends);
         let ended = self.work.ended.take();
         for connection in ended {
             connection.deliver_end(self);

@@ -149,10 +149,11 @@ impl Scope {
         self.emit(kind);
     }
 
-    /// The loop comes to a phase.
+    /// The loop comes to a phase, or does something else in the same one.
     pub(crate) fn begin_phase(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.is_phase_told.set(false);
+        if self.phase.replace(phase) != phase {
+            self.is_phase_told.set(false);
+        }
     }
 
     /// The turn is over.
