@@ -4,13 +4,14 @@
 mod util;
 
 use lens::Model;
-use lens::views::ladder::Ladders;
+use lens::views::ladder::{Ladders, Lane, RungKind};
 use lens::views::loop_view::LoopView;
 use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
 use lens::views::waits::Waits;
 use lens::views::wire::{What, Wire};
+use reactor::deferred::succeed;
 use reactor::sim::World;
-use reactor::{Protocol, Reactor, Settings, Transport};
+use reactor::{Deferred, Protocol, Reactor, Settings, Transport};
 use std::cell::RefCell;
 use std::fs;
 use std::process::Command;
@@ -137,6 +138,36 @@ fn the_wire_shows_where_the_network_cut_the_bytes() {
     assert!(wire.rows.iter().any(|row| matches!(row.what, What::Callback(0)) && row.label == "Echo.data_received"));
     fits(&wire.to_text());
     assert!(wire.to_svg().contains("<title>"), "how long an arrow was under way");
+}
+
+#[test]
+fn a_wire_says_what_ends_below_its_last_row() {
+    let model = world();
+    let whole = Wire::of_world(&model, &[]);
+    assert!(whole.to_text().ends_with("\nThe trace ends here.\n"), "{}", whole.to_text());
+    let seq = |row: usize| model.events[whole.rows[row].at].seq;
+    let part = Wire::between(&model, &[], (seq(0), seq(whole.rows.len() - 3)));
+    assert!(part.to_text().ends_with("\nThe picture ends here: 2 more events follow.\n"), "{}", part.to_text());
+    assert!(part.to_svg().contains("The picture ends here: 2 more events follow."));
+}
+
+#[test]
+fn a_ladder_is_interrupted_while_the_chain_waits_and_numbers_each_event_once() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (inner, firer) = Deferred::<u32>::new();
+        let outer = succeed(1).add_callback(move |_| inner);
+        firer.callback(2).unwrap();
+        drop(outer);
+    });
+    let ladders = Ladders::new(&lines.model());
+    let rungs = &ladders.0[0].rungs;
+    let ran = rungs.iter().position(|rung| matches!(rung.kind, RungKind::Ran { .. })).expect("a callback ran");
+    let path: Vec<_> = rungs[ran - 1..].iter().map(|rung| (rung.order, rung.lane, rung.after)).collect();
+    use Lane::{Neither, Value};
+    let [has, callback, inside, goes_on] = path[..] else { panic!("{rungs:#?}") };
+    assert_eq!((has, callback), ((0, Neither, Value), (1, Value, Neither)));
+    assert_eq!((inside, goes_on), ((0, Neither, Neither), (3, Value, Value)));
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub const MAX_DEPTH: usize = 4;
 /// The lane on which the path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// Nothing has been fired.
+    /// Nothing has been fired, or the chain waits for another Deferred.
     Neither,
     /// A value.
     Value,
@@ -154,7 +154,7 @@ impl Ladders {
     /// Numbers the rows in the order in which they happened.
     fn in_order(mut self) -> Ladders {
         fn each(ladders: &mut [Ladder], f: &mut dyn FnMut(&mut Rung)) {
-            for rung in ladders.iter_mut().flat_map(|ladder| &mut ladder.rungs) {
+            for rung in ladders.iter_mut().flat_map(|ladder| &mut ladder.rungs).rev() {
                 match &mut rung.kind {
                     RungKind::Inside(inner) => each(inner, f),
                     _ => f(rung),
@@ -163,8 +163,11 @@ impl Ladders {
         }
         let mut events = BTreeSet::new();
         each(&mut self.0, &mut |rung| events.extend(rung.when.map(|(_, at)| at)));
-        let order: HashMap<usize, usize> = events.into_iter().zip(1..).collect();
-        each(&mut self.0, &mut |rung| rung.order = rung.when.map_or(0, |(_, at)| order[&at]));
+        let mut numbers: HashMap<usize, usize> = events.into_iter().zip(1..).collect();
+        // Of several rows of one event, the last one has its number: the others say how it came to that.
+        each(&mut self.0, &mut |rung| {
+            rung.order = rung.when.and_then(|(_, at)| numbers.remove(&at)).unwrap_or(0);
+        });
         self
     }
 
@@ -283,7 +286,9 @@ impl Builder<'_> {
                 ladder.source(format!("fired{by} with {with}"), result.as_ref(), event);
             }
             Happened::Cancelled => {
-                ladder.push(Rung { after: Lane::Failure, ..note("cancelled: fails with CancelledError".to_owned()) });
+                let why = self.why_cancelled(ladder.chain, event);
+                let text = format!("cancelled{why}: fails with CancelledError");
+                ladder.push(Rung { after: Lane::Failure, ..note(text) });
                 if let Some(last) = ladder.rungs.last_mut() {
                     last.kind = RungKind::Source;
                 }
@@ -309,7 +314,10 @@ impl Builder<'_> {
             Happened::Paused => ladder.push(note("paused".to_owned())),
             Happened::Unpaused => ladder.push(note("a pause ends".to_owned())),
             Happened::CancelAsked => ladder.push(note("a cancel is asked for".to_owned())),
-            Happened::Canceller => ladder.push(note("its canceller is called".to_owned())),
+            Happened::Canceller => {
+                let why = self.why_cancelled(ladder.chain, event);
+                ladder.push(note(format!("its canceller is called{why}")));
+            }
             Happened::Awaited(by) => {
                 let by = by.map_or("other code".to_owned(), &name);
                 ladder.push(note(format!("awaited by {by}")));
@@ -326,6 +334,17 @@ impl Builder<'_> {
         }
     }
 
+    /// Why a cancel came at this event, if an input of the same list had decided that list before.
+    fn why_cancelled(&self, number: u64, event: &ChainEvent) -> String {
+        let chains = &self.model.chains.chains;
+        let Some(list) = chains.get(&number).and_then(|chain| chains.get(&chain.list?)) else { return String::new() };
+        let decided = list.log.iter().find_map(|earlier| match earlier.what {
+            Happened::Decided(index, _) if earlier.at < event.at => Some(index),
+            _ => None,
+        });
+        decided.map_or(String::new(), |index| format!(", because input {index} decided the {}", list.what))
+    }
+
     fn step(&mut self, ladder: &mut Ladder, number: u64, depth: usize) {
         let Some(step) = self.model.chains.steps.get(&number) else { return };
         let StepState::Ran(run) = &step.state else { return };
@@ -333,6 +352,7 @@ impl Builder<'_> {
         let after = match (&run.output, run.panicked) {
             (_, true) => Lane::Failure,
             (Some(output), _) => Lane::of(output),
+            (None, _) if run.is_over => Lane::Neither, // It waits.
             (None, _) => lane,
         };
         let name = if step.name.is_empty() { step.number.to_string() } else { step.name.clone() };
@@ -409,12 +429,13 @@ impl Ladder {
         self.rungs.last().map_or(Lane::Neither, |rung| rung.after)
     }
 
-    /// Adds a row. A row that has no lanes of its own has those of the row before.
+    /// Adds a row. A row that has no lanes of its own has those of the row before; but after a callback that waits, the path
+    /// is interrupted.
     fn push(&mut self, mut rung: Rung) {
         if rung.lane == Lane::Neither {
             rung.lane = self.lane();
         }
-        if rung.after == Lane::Neither {
+        if rung.after == Lane::Neither && !matches!(rung.kind, RungKind::Ran { .. }) {
             rung.after = rung.lane;
         }
         self.rungs.push(rung);

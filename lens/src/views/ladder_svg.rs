@@ -17,7 +17,11 @@ const ROW: i64 = 30;
 /// Half the width and half the height of a callback's box.
 const BOX: (i64, i64) = (22, 11);
 /// What a reader must know.
-const LEGEND: &str = "Down: a chain. Green: on the lane of values. Red: on the lane of failures. Small numbers: in which order it happened.";
+const LEGEND: [&str; 3] = [
+    "Down: a chain. Green: on the lane of values. Red: on the lane of failures. Small numbers: in which order it happened.",
+    "cb: a callback. eb: an errback. both: one function for either. Full box: it ran. Hollow box: it did not.",
+    "Pale text: a remark, or what was passed by. No thick line: nothing is there yet, because the chain waits.",
+];
 /// Texts are cut to this many characters.
 const MAX_TEXT: usize = 90;
 
@@ -33,7 +37,9 @@ impl Ladders {
         for ladder in &self.0 {
             y = ladder.draw(&mut svg, 12, y) + 28;
         }
-        svg.text("soft small", (12, y), LEGEND);
+        for (line, text) in (0..).zip(LEGEND) {
+            svg.text("soft small", (12, y + line * 16), text);
+        }
         svg
     }
 }
@@ -89,7 +95,9 @@ impl Rung {
                     let from = x + offset(self.lane);
                     let to = x + offset(self.after);
                     svg.line(class(self.lane), &[(from, top), (from, top + ROW / 2)]);
-                    svg.line(class(self.after), &[(from, top + ROW / 2), (from, bend), (to, bend), (to, bottom)]);
+                    if self.after != Lane::Neither {
+                        svg.line(class(self.after), &[(from, top + ROW / 2), (from, bend), (to, bend), (to, bottom)]);
+                    }
                 }
                 boxes(svg, x, top, *side, self.lane, true);
                 self.texts(svg, x, top + ROW / 2 + 4);

@@ -64,7 +64,7 @@ impl Rung {
             (RungKind::Ran { .. }, _) => {
                 line(out, indent, &format!("{lit}{}", self.label), place);
                 let (lane, after) = (self.lane, self.after);
-                let turn = if lane == after { lanes(after, None) } else { crossing(after) };
+                let turn = if lane == after || after == Lane::Neither { lanes(after, None) } else { crossing(after) };
                 line(out, indent, &format!("{turn}     {}", self.detail), "");
             }
             (_, true) => line(out, indent, &format!("{lit}{}", self.detail), place),

@@ -21,7 +21,7 @@ text{fill:var(--ink);white-space:pre}.soft{fill:var(--soft)}.title{font-weight:7
 .box{fill:var(--paper);stroke:var(--faint);stroke-width:1.5}.okbox{fill:var(--ok);stroke:var(--ok)}.errbox{fill:var(--err);stroke:var(--err)}\
 .okt{fill:var(--ok)}.errt{fill:var(--err)}.hott{fill:var(--hot);font-weight:700}.inbox{fill:#fff;font-weight:700;text-anchor:middle}\
 .frame{fill:var(--fill);stroke:var(--faint);stroke-width:1}.hot{fill:var(--hot)}.cool{fill:var(--cool)}.bar{fill:var(--faint)}\
-.hotline{stroke:var(--hot);stroke-width:2;fill:none}.coolline{stroke:var(--cool);stroke-width:1.6;fill:none}\
+.plainline{stroke:var(--soft);stroke-width:1.6;fill:none}.hotline{stroke:var(--hot);stroke-width:2;fill:none}.coolline{stroke:var(--cool);stroke-width:1.6;fill:none}\
 .twoline{stroke:var(--two);stroke-width:1.6;fill:none}.threeline{stroke:var(--three);stroke-width:1.6;fill:none}\
 .fourline{stroke:var(--err);stroke-width:1.6;fill:none}.mid{text-anchor:middle}.end{text-anchor:end}.late{opacity:.18}";
 

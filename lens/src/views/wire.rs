@@ -27,6 +27,9 @@ const MAX_GAP: i64 = 400;
 /// The tones of messages that go over the wire again and again.
 const TONES: [&str; 4] = ["coolline", "twoline", "threeline", "fourline"];
 
+/// That of the others.
+const PLAIN: &str = "plainline";
+
 /// A sequence diagram.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wire {
@@ -34,7 +37,7 @@ pub struct Wire {
     pub lanes: Vec<String>,
     /// From top to bottom.
     pub rows: Vec<Row>,
-    /// Rows that did not fit.
+    /// Rows that come later and are not shown.
     pub left_out: usize,
 }
 
@@ -203,8 +206,11 @@ impl Wire {
     pub fn between(model: &Model, hosts: &[String], (first, last): (u64, u64)) -> Wire {
         let seq = |row: &Row| model.events.get(row.at).map_or(0, |event| event.seq);
         let (lanes, mut rows) = Wire::rows_of_world(model, hosts);
+        let later = rows.iter().filter(|row| seq(row) > last).count();
         rows.retain(|row| (first..=last).contains(&seq(row)));
-        Wire::bounded(lanes, rows)
+        let mut wire = Wire::bounded(lanes, rows);
+        wire.left_out += later;
+        wire
     }
 
     /// Without the arrows of bytes that do not have `text` in them.
@@ -299,10 +305,17 @@ impl Wire {
             };
             out.push_str(&text);
         }
-        if self.left_out > 0 {
-            let _ = writeln!(out, "({} more rows)", self.left_out);
-        }
+        let _ = writeln!(out, "{}", self.end());
         out
+    }
+
+    /// What stands below the last row.
+    fn end(&self) -> String {
+        match self.left_out {
+            0 => "The trace ends here.".to_owned(),
+            1 => "The picture ends here: 1 more event follows.".to_owned(),
+            more => format!("The picture ends here: {more} more events follow."),
+        }
     }
 
     pub(crate) fn drawing(&self) -> Svg {
@@ -319,7 +332,7 @@ impl Wire {
             svg.line("line", &[(lane(number), 32), (lane(number), bottom)]);
         }
         svg.room(lane(self.lanes.len().saturating_sub(1)) + 150, bottom);
-        let tones = self.tones();
+        let tones = tones(&rows);
         for (index, row) in rows.iter().enumerate() {
             let y = 64 + index as i64 * ROW;
             svg.begin(Some(row.at));
@@ -330,7 +343,7 @@ impl Wire {
                     let toward = if x1 < x2 { -1 } else { 1 };
                     // It leaves higher up if it was under way; not higher than the row above, so that texts stay readable.
                     let slope = if *sent < row.ns { 8 } else { 0 };
-                    let class = if *is_end { "hotline" } else { tones.get(&*row.label).unwrap_or(&TONES[0]) };
+                    let class = if *is_end { "hotline" } else { tones.get(&*row.label).unwrap_or(&PLAIN) };
                     svg.line(class, &[(x1, y - slope), (x2, y)]);
                     svg.line(class, &[(x2 + toward * 9, y - 5), (x2, y), (x2 + toward * 9, y + 5)]);
                     let room = ((x1 - x2).abs() - 24) * 3 / 20; // Small letters are 6.7 pixels wide.
@@ -355,14 +368,19 @@ impl Wire {
             }
             svg.end();
         }
-        let y = bottom + 22;
+        svg.text("soft small", (lane(0), bottom + 14), &self.end());
+        let y = bottom + 40;
         svg.text(
             "soft small",
             (8, y),
             "Down: time; at the left, when it arrived. An arrow: bytes on their way. A box: a callback that runs.",
         );
-        if tones.values().any(|tone| *tone != TONES[0]) {
-            svg.text("soft small", (8, y + 18), "Arrows of one colour carry the same bytes.");
+        if !tones.is_empty() {
+            svg.text(
+                "soft small",
+                (8, y + 18),
+                "Arrows of one colour carry the same bytes; grey ones are not repeated.",
+            );
         }
         svg
     }
@@ -383,24 +401,24 @@ impl Wire {
         folded
     }
 
-    /// The tone of each message that goes over the wire again and again.
-    fn tones(&self) -> HashMap<&str, &'static str> {
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        let mut tones = HashMap::new();
-        for row in self.rows.iter().filter(|row| matches!(row.what, What::Arrow { is_end: false, .. })) {
-            let count = counts.entry(&row.label).or_default();
-            *count += 1;
-            if *count == 3 {
-                tones.insert(&*row.label, TONES[tones.len() % TONES.len()]);
-            }
-        }
-        tones
-    }
-
     /// As a picture.
     pub fn to_svg(&self) -> String {
         self.drawing().file("what went over the wire")
     }
+}
+
+/// The tone of each message that goes over the wire again and again.
+fn tones(rows: &[Row]) -> HashMap<&str, &'static str> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let mut tones = HashMap::new();
+    for row in rows.iter().filter(|row| matches!(row.what, What::Arrow { is_end: false, .. })) {
+        let count = counts.entry(&row.label).or_default();
+        *count += 1;
+        if *count == 3 {
+            tones.insert(&*row.label, TONES[tones.len() % TONES.len()]);
+        }
+    }
+    tones
 }
 
 fn callback(event: &crate::Event) -> String {
@@ -419,7 +437,12 @@ fn excerpt(bytes: &[u8], count: u64) -> String {
     }
     let text = words::cut_middle(&bytes.escape_ascii().to_string(), MAX_BYTES);
     let more = if bytes.len() as u64 >= count || text.contains('…') { "" } else { "…" };
-    format!("\"{text}{more}\"")
+    quoted(&format!("{text}{more}"))
+}
+
+/// Bytes that are shown in escapes, between quotes. With these quotes, those among the bytes need no escape.
+fn quoted(escaped: &str) -> String {
+    format!("“{}”", escaped.replace("\\\"", "\"").replace("\\'", "'"))
 }
 
 /// One direction of a link: what was written and has not arrived.
@@ -441,7 +464,9 @@ impl Stream {
     }
 
     fn write(&mut self, ns: u64, count: u64, words: &str) {
-        let excerpt = words.split_once(": ").map_or("", |(_, excerpt)| excerpt).to_owned();
+        let excerpt = words.split_once(": ").map_or("", |(_, excerpt)| excerpt);
+        let bytes = excerpt.strip_prefix('"').map(|excerpt| quoted(excerpt.strip_suffix('"').unwrap_or(excerpt)));
+        let excerpt = bytes.unwrap_or_else(|| excerpt.to_owned());
         self.writes.push_back((ns, count, 0, excerpt));
     }
 
@@ -468,7 +493,7 @@ impl Stream {
         }
         match &pieces[..] {
             // A write that arrived whole needs no numbers.
-            [piece] if piece.starts_with('"') => (sent, piece.clone(), None),
+            [piece] if piece.starts_with('“') => (sent, piece.clone(), None),
             [piece] if piece.starts_with(tls::TLS) => (sent, format!("{count} bytes, {piece}"), None),
             _ => (sent, pieces.join(" + "), Some((from, self.arrived))),
         }

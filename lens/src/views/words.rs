@@ -39,14 +39,19 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Cut to this many characters in the middle: both ends of a message say what it is.
+/// Cut to this many characters in the middle: both ends of a message say what it is. An escape such as
+/// `\n` is not cut apart.
 pub(crate) fn cut_middle(text: &str, max: usize) -> String {
     let count = text.chars().count();
     if count <= max {
         return text.to_owned();
     }
     let (begin, end) = (max.saturating_sub(1) / 2, max.saturating_sub(1).div_ceil(2));
-    text.chars().take(begin).chain(['…']).chain(text.chars().skip(count - end)).collect()
+    let chars: Vec<char> = text.chars().collect();
+    let (begin, end) = (&chars[..begin], &chars[count - end..]);
+    let begin = begin.strip_suffix(&['\\']).unwrap_or(begin);
+    let end = if chars[count - end.len() - 1] == '\\' { &end[end.len().min(1)..] } else { end };
+    begin.iter().chain(&['…']).chain(end).collect()
 }
 
 /// On one line.
@@ -69,11 +74,9 @@ pub(crate) fn passed(passed: &Passed) -> String {
         Passed::Value { text: Some(text), type_name } if type_name.ends_with("Vec<u8>") => bytes(text),
         Passed::Value { text: Some(text), .. } => one_line(text),
         Passed::Value { type_name, .. } => format!("a {}", short_type(type_name)),
-        // A failure that is only a sentence.
         Passed::Failure { type_name, text, .. } => match short_type(type_name).as_str() {
-            "Message" => one_line(text),
             name if text.is_empty() || name == text => name.to_owned(),
-            name => format!("{name}: {}", one_line(text)),
+            name => format!("{name} \"{}\"", one_line(text)),
         },
     }
 }
@@ -116,5 +119,6 @@ mod tests {
         assert_eq!([bytes("[71, 10]"), bytes("[71, 69, 8…"), bytes("[]")], ["b\"G\\n\"", "b\"GE…\"", "b\"\""]);
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!([cut_middle("abcdef", 4), cut_middle("abcdef", 6)], ["a…ef", "abcdef"]);
+        assert_eq!([cut_middle(r"\nbcdef", 4), cut_middle(r"abcd\ne", 4)], ["…ef", "a…e"], "no half escape");
     }
 }
