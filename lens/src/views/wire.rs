@@ -93,8 +93,7 @@ impl Wire {
         };
         let lane = |name: &str| lanes.iter().position(|lane| lane == name);
         let mut streams: HashMap<(u64, String), Stream> = HashMap::new();
-        let mut last = None;
-        let mut rows = Vec::new();
+        let (mut last, mut rows) = (None, Vec::new());
         for (at, event) in model.events.iter().enumerate() {
             let Some(here) = lane(if event.kind == "network" { event.text("at") } else { &event.host }) else {
                 continue;
