@@ -85,8 +85,9 @@ impl Load {
     fn add(&mut self, start: &str, number: usize) {
         self.time += 1;
         let (seconds, micros) = (self.time / 1_000_000, self.time % 1_000_000);
-        let location = format_args!("client{}.example +34.068930-118.445127", number % 4);
-        let _ = writeln!(self.text, "{start} {location} {seconds}.{micros:06}"); // Writing to a String cannot fail.
+        let client = number % 4;
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{start} client{client}.example +34.068930-118.445127 {seconds}.{micros:06}");
     }
 
     fn send(&mut self) -> std::io::Result<()> {
