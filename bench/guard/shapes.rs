@@ -89,7 +89,7 @@ fn deferred(count: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A coroutine awaits a Deferred that is fired later, and then one that has fired.
+/// A coroutine awaits an unfired Deferred, and then a fired one.
 fn awaits(count: usize) -> Result<(), Failure> {
     for _ in 0..count {
         let (first, firer) = black_box(Deferred::new());

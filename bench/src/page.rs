@@ -136,7 +136,7 @@ impl Report<'_> {
         self.ratios(text, whatsat::WORK, FLOOR);
     }
 
-    /// A row of ratios for each peer but the one that they are ratios to, whose row has microseconds.
+    /// A row for each peer: its ratios to the peer `to`. The row of `to` itself has microseconds.
     fn ratios(&self, text: &mut String, work: &str, to: &str) {
         let columns = self.results.columns(work, Measure::Cpu);
         heading(text, "CPU for each reply", &columns);

@@ -153,7 +153,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// One that begins and ends with a tick, and holds all values.
+    /// A scale that begins and ends with a tick, and holds all values.
     fn of(values: impl Iterator<Item = f64> + Clone, from: f64, to: f64) -> Self {
         let low = values.clone().fold(f64::MAX, f64::min).max(1e-9);
         let high = values.fold(low * 1.01, f64::max);

@@ -34,7 +34,7 @@ pub struct StoreConfig {
     pub timeout: Duration,
     /// `on_loss`: what becomes of an IAMAT that the store does not take.
     pub on_loss: OnLoss,
-    /// `user`: as whom to log in. Without it, as the user `default`.
+    /// `user`: the user to log in as. Without it, the user `default`.
     pub user: Option<String>,
     /// `password_file`: a file with the password. Without it, nobody logs in.
     pub password_file: Option<PathBuf>,

@@ -13,7 +13,7 @@ pub const WORK: &str = "idle";
 pub const AT_START: &str = "at the start";
 /// Bytes for each of the connections.
 pub const NEW: &str = "for a new connection";
-pub const USED: &str = "for one that got a reply";
+pub const USED: &str = "after a reply";
 /// From its start until it accepts a connection.
 pub const START: &str = "ms to start";
 /// The number of connections.
