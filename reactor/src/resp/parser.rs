@@ -28,6 +28,9 @@ use std::mem;
 /// limit: some commands print all digits of a large one, thousands of them.
 const MAX_NUMBER: usize = 64;
 
+/// Number of bytes in the end of a line, CR and LF.
+const LINE_END: usize = 2;
+
 /// Maximum number of values, or of bytes, for which memory is taken before any of them has come.
 const MAX_BELIEVED: usize = 1024;
 
@@ -137,9 +140,9 @@ impl ReplyParser {
         loop {
             let value = match &mut self.reading {
                 Reading::Line(partial) => {
-                    let room = self.limits.max_bytes - self.bytes;
+                    let room = self.limits.max_bytes.saturating_sub(self.bytes + LINE_END);
                     let Some(line) = take_line(partial, input, room)? else { return Ok(None) };
-                    self.bytes += line.len() + 2;
+                    self.bytes += line.len() + LINE_END;
                     match read_line(&line)? {
                         Step::Value(value) => value,
                         Step::Body { kind, length } => {
@@ -167,7 +170,7 @@ impl ReplyParser {
     }
 
     fn begin_body(&mut self, kind: u8, length: usize) -> Result<(), ReplyError> {
-        let whole = length.checked_add(2).ok_or(ReplyError::TooLarge)?;
+        let whole = length.checked_add(LINE_END).ok_or(ReplyError::TooLarge)?;
         if whole > self.limits.max_bytes.saturating_sub(self.bytes) {
             return Err(ReplyError::TooLarge);
         }

@@ -30,7 +30,7 @@ fn a_reply_has_a_maximum_number_of_values() {
 #[test]
 fn a_reply_has_a_maximum_size() {
     let limits = limits(|limits| limits.max_bytes = 20);
-    let fits = [&b"$13\r\n1234567890123\r\n"[..], b"+1234567890123456789\r\n", b"*3\r\n+1234\r\n+1\r\n:1\r\n"];
+    let fits = [&b"$13\r\n1234567890123\r\n"[..], b"+12345678901234567\r\n", b"*3\r\n+1234\r\n+1\r\n:1\r\n"];
     for reply in fits {
         assert_eq!(read_with(&limits, &[reply, reply].concat()).1, None, "{}", reply.escape_ascii());
     }
@@ -38,6 +38,15 @@ fn a_reply_has_a_maximum_size() {
         assert_eq!(read_with(&limits, large.as_bytes()).1, Some(ReplyError::TooLarge), "{large:?}");
     }
     assert_eq!(read_with(&limits, b"$18446744073709551615\r\n").1, Some(ReplyError::TooLarge));
+}
+
+#[test]
+fn the_end_of_a_line_counts_towards_the_size_of_a_reply() {
+    let limits = limits(|limits| limits.max_bytes = 20);
+    let too_large = ["+123456789012345678\r\n", "*2\r\n+23456789012345\r\n:1\r\n", "*2\r\n+3456789012345\r\n:\r\n"];
+    for reply in too_large {
+        assert_eq!(read_with(&limits, reply.as_bytes()).1, Some(ReplyError::TooLarge), "{reply:?}");
+    }
 }
 
 #[test]
