@@ -12,6 +12,9 @@
 //! A neighbor is never idle and never slow, because it has nothing to say while nobody moves. But it counts, and so do
 //! its buffers.
 //!
+//! While several addresses are connected, those of one address share the lines of a turn of the loop: a crowd at one
+//! address makes nobody else wait. An address that is alone has nobody to share with.
+//!
 //! Closing the longest idle, and not refusing the newest, is what lets an honest client in beside a thousand others at
 //! the same address, and a neighbor that comes back.
 //!
@@ -40,16 +43,12 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// The maximum number of lines of one connection that are handled before the others have their turn. A client that
 /// sends many commands at once loses next to nothing by it.
-const MAX_LINES_AT_ONCE: usize = 16;
+pub(crate) const MAX_LINES_AT_ONCE: usize = 16;
 
-/// The maximum number of lines of all connections of one address, as long as each of them has one. Two hundred that
-/// send all they can would otherwise keep everybody waiting for fifteen milliseconds, in each turn of the loop.
+/// The maximum number of lines of all connections of one address, while others are connected too. Two hundred
+/// connections that send all they can would otherwise keep everybody waiting for fifteen milliseconds, in each turn of
+/// the loop. Each connection has at least one line.
 const LINES_OF_AN_ADDRESS: usize = 256;
-
-/// How many lines of a connection are handled in a turn, if its address has this number of connections.
-pub(crate) fn lines_at_once(connections: usize) -> usize {
-    (LINES_OF_AN_ADDRESS / connections.max(1)).clamp(1, MAX_LINES_AT_ONCE)
-}
 
 /// The connections of a server.
 pub struct Connections {
@@ -67,8 +66,7 @@ pub struct Connections {
 #[derive(Default)]
 struct Table {
     entries: BTreeMap<ConnectionId, Entry>,
-    /// The connections of each address.
-    groups: HashMap<AddressGroup, BTreeSet<ConnectionId>>,
+    groups: HashMap<AddressGroup, Group>,
     /// The addresses by the number of their connections.
     sizes: BTreeSet<(usize, AddressGroup)>,
     last: u64,
@@ -77,6 +75,12 @@ struct Table {
 /// Names a connection. A later one has a greater number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct ConnectionId(u64);
+
+/// The connections of one address.
+struct Group {
+    ids: BTreeSet<ConnectionId>,
+    lines_at_once: Rc<Cell<usize>>,
+}
 
 struct Entry {
     group: AddressGroup,
@@ -87,12 +91,14 @@ struct Entry {
     patience: Patience,
 }
 
-/// What a connection's protocol notes for the next sweep.
-#[derive(Debug, Default)]
+/// What a connection's protocol notes for the next sweep, and what it must keep to.
+#[derive(Debug)]
 struct Activity {
     /// The number of lines received.
     lines: Cell<u64>,
     is_neighbor: Cell<bool>,
+    /// How many lines of each client at this address are handled in a turn.
+    lines_at_once: Rc<Cell<usize>>,
 }
 
 /// A connection's entry among [`Connections`]. Its protocol holds it; a clone is the same entry.
@@ -144,15 +150,15 @@ impl Connections {
             let largest = self.table.borrow().largest_group().unwrap_or(group);
             self.make_room(largest, now, format_args!("{total} connections are more than the server may have"));
         }
-        let activity = Rc::<Activity>::default();
-        let id = self.table.borrow_mut().insert(Entry {
+        let (id, activity) = self.table.borrow_mut().insert(group, |activity| Entry {
             group,
             transport: transport.clone(),
             replies: replies.clone(),
             traffic: traffic.clone(),
-            activity: activity.clone(),
+            activity,
             patience: Patience::new(now),
         });
+        transport.set_max_lines_at_once(activity.lines_at_once.get());
         if total == 1 {
             self.sweep_later();
         }
@@ -248,17 +254,18 @@ impl Connections {
 }
 
 impl Registration {
-    /// Notes that the peer has sent a line.
-    pub fn line_received(&self) {
-        self.activity.lines.set(self.activity.lines.get() + 1);
+    /// Notes that the peer has sent a line. From the next turn on, its `transport` delivers as many lines at once as
+    /// its address now leaves to each client. A neighbor need not share.
+    pub fn line_received(&self, transport: &LineTransport) {
+        let activity = &self.activity;
+        activity.lines.set(activity.lines.get() + 1);
+        let is_neighbor = activity.is_neighbor.get();
+        transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { activity.lines_at_once.get() });
     }
 
-    /// Notes that the peer is a neighbor. It need not share its turns with others at its address.
+    /// Notes that the peer is a neighbor.
     pub fn set_neighbor(&self) {
         self.activity.is_neighbor.set(true);
-        if let Some(entry) = self.connections.table.borrow().entries.get(&self.id) {
-            entry.transport.set_max_lines_at_once(MAX_LINES_AT_ONCE);
-        }
     }
 
     /// Notes a reply of this many bytes, which may have to wait for the peer. Connections may be cut off for it, this
@@ -308,7 +315,7 @@ impl Entry {
 impl Table {
     /// How many connections there are with one more from `group`: of this group, and in all.
     fn size_with(&self, group: AddressGroup) -> (usize, usize) {
-        (self.groups.get(&group).map_or(0, BTreeSet::len) + 1, self.entries.len() + 1)
+        (self.groups.get(&group).map_or(0, |group| group.ids.len()) + 1, self.entries.len() + 1)
     }
 
     fn largest_group(&self) -> Option<AddressGroup> {
@@ -317,7 +324,7 @@ impl Table {
 
     /// The connection of a group that has been idle the longest, and for how long.
     fn longest_idle(&self, group: AddressGroup, now: Instant) -> Option<(ConnectionId, Duration)> {
-        let ids = self.groups.get(&group)?;
+        let ids = &self.groups.get(&group)?.ids;
         let clients = ids.iter().filter_map(|id| Some((*id, self.entries.get(id)?)));
         let idle = clients
             .filter(|(_, entry)| !entry.activity.is_neighbor.get())
@@ -327,13 +334,17 @@ impl Table {
         idle.or_else(|| ids.last().map(|id| (*id, Duration::ZERO)))
     }
 
-    fn insert(&mut self, entry: Entry) -> ConnectionId {
+    fn insert(
+        &mut self,
+        group: AddressGroup,
+        entry: impl FnOnce(Rc<Activity>) -> Entry,
+    ) -> (ConnectionId, Rc<Activity>) {
         self.last += 1;
-        let (id, group) = (ConnectionId(self.last), entry.group);
-        entry.transport.set_max_lines_at_once(lines_at_once(self.size_with(group).0));
-        self.entries.insert(id, entry);
-        self.change_group(group, |ids| ids.insert(id));
-        id
+        let id = ConnectionId(self.last);
+        let lines_at_once = self.change_group(group, |ids| ids.insert(id));
+        let activity = Rc::new(Activity { lines: Cell::new(0), is_neighbor: Cell::new(false), lines_at_once });
+        self.entries.insert(id, entry(activity.clone()));
+        (id, activity)
     }
 
     /// `None` if it was removed before: what was cut off for another still hears of its end.
@@ -343,22 +354,42 @@ impl Table {
         Some(entry)
     }
 
-    fn change_group(&mut self, group: AddressGroup, change: impl FnOnce(&mut BTreeSet<ConnectionId>) -> bool) {
-        let ids = self.groups.entry(group).or_default();
-        let before = ids.len();
-        self.sizes.remove(&(before, group));
+    /// Returns where the share of each connection of this group stands.
+    fn change_group(
+        &mut self,
+        group: AddressGroup,
+        change: impl FnOnce(&mut BTreeSet<ConnectionId>) -> bool,
+    ) -> Rc<Cell<usize>> {
+        let groups_before = self.groups.len();
+        let Group { ids, lines_at_once } = self.groups.entry(group).or_default();
+        let lines_at_once = lines_at_once.clone();
+        self.sizes.remove(&(ids.len(), group));
         change(ids);
-        let lines = lines_at_once(ids.len());
-        // In a crowd it does not change, so one that grows costs little.
-        if lines != lines_at_once(before) {
-            let clients =
-                ids.iter().filter_map(|id| self.entries.get(id)).filter(|one| !one.activity.is_neighbor.get());
-            clients.for_each(|client| client.transport.set_max_lines_at_once(lines));
-        }
         match ids.len() {
             0 => drop(self.groups.remove(&group)),
             size => drop(self.sizes.insert((size, group))),
         }
+        let is_alone = self.groups.len() <= 1;
+        if is_alone != (groups_before <= 1) {
+            self.groups.values().for_each(|group| group.share(is_alone));
+        } else if let Some(group) = self.groups.get(&group) {
+            group.share(is_alone);
+        }
+        lines_at_once
+    }
+}
+
+impl Group {
+    /// Sets how many lines of each connection are handled in a turn.
+    fn share(&self, is_alone: bool) {
+        let share = LINES_OF_AN_ADDRESS / self.ids.len().max(1);
+        self.lines_at_once.set(if is_alone { MAX_LINES_AT_ONCE } else { share.clamp(1, MAX_LINES_AT_ONCE) });
+    }
+}
+
+impl Default for Group {
+    fn default() -> Group {
+        Group { ids: BTreeSet::new(), lines_at_once: Rc::new(Cell::new(MAX_LINES_AT_ONCE)) }
     }
 }
 

@@ -383,7 +383,7 @@ impl LineProtocol for HerdProtocol {
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {
         if let Some(registration) = &self.registration {
-            registration.line_received();
+            registration.line_received(transport);
         }
         if message::is_blank(line) {
             return self.traffic.blank_line_in();

@@ -4,7 +4,7 @@
 
 use super::Server;
 use crate::config::{Door, HostPort};
-use crate::connections::lines_at_once;
+use crate::connections::MAX_LINES_AT_ONCE;
 use crate::protocol::HerdProtocol;
 use reactor::deferred::{Others, gather_results};
 #[cfg(unix)]
@@ -104,7 +104,7 @@ impl Factory for DoorFactory {
         let lines = LineReceiver::new(protocol)
             .with_delimiter(b"\n")
             .with_max_length(self.server.limits().line)
-            .with_max_lines_at_once(lines_at_once(1));
+            .with_max_lines_at_once(MAX_LINES_AT_ONCE);
         // Asked for anew for each connection: the certificates may have been replaced.
         let identity = self.server.identity();
         let tls = match self.door {

@@ -61,7 +61,8 @@ fn the_connections_of_one_address_share_the_lines_of_a_turn() {
         let server = start(&harness, Limits::default());
         let mut crowd: Vec<Connection<'_>> = (0..connections).map(|_| harness.connect_from(OTHER, server)).collect();
         let mut alone = harness.connect_from(ONE, server);
-        crowd.iter_mut().chain([&mut alone]).for_each(is_served);
+        is_served(&mut alone);
+        crowd.iter_mut().for_each(is_served); // A share that has changed holds from the next line on.
         crowd.iter_mut().chain([&mut alone]).for_each(|client| client.try_send(&b"x\n".repeat(40)));
         let mut left: Vec<usize> = vec![40; connections + 1];
         while left.iter().any(|left| *left > 0) {
@@ -84,6 +85,34 @@ fn the_connections_of_one_address_share_the_lines_of_a_turn() {
         let lines = crowd[0].received().iter().filter(|byte| **byte == b'\n').count();
         assert!((16..=32).contains(&lines), "{lines} of one that was in a crowd of {connections}");
     }
+}
+
+#[test]
+fn a_crowd_shares_only_while_somebody_else_is_there() {
+    let harness = Harness::new();
+    let server = start(&harness, Limits::default());
+    let mut crowd: Vec<Connection<'_>> = (0..64).map(|_| harness.connect_from(OTHER, server)).collect();
+    crowd.iter_mut().for_each(is_served);
+    let lines_of_a_turn = |crowd: &mut Vec<Connection<'_>>| {
+        crowd.iter_mut().for_each(is_served); // A share that has changed holds from the next line on.
+        crowd.iter_mut().for_each(|client| client.try_send(&b"x\n".repeat(16)));
+        harness.turn();
+        let lines = |client: &mut Connection<'_>| client.received().iter().filter(|byte| **byte == b'\n').count();
+        let in_turn: Vec<usize> = crowd.iter_mut().map(lines).collect();
+        let mut left = 16 * crowd.len() - in_turn.iter().sum::<usize>();
+        harness.turn_until("all are answered", || {
+            left -= crowd.iter_mut().map(lines).sum::<usize>();
+            left == 0
+        });
+        in_turn.into_iter().max()
+    };
+    assert_eq!(lines_of_a_turn(&mut crowd), Some(16));
+    let mut alone = harness.connect_from(ONE, server);
+    is_served(&mut alone);
+    assert_eq!(lines_of_a_turn(&mut crowd), Some(8)); // Four as they arrive, and four in the rest of that turn.
+    drop(alone);
+    harness.turn();
+    assert_eq!(lines_of_a_turn(&mut crowd), Some(16));
 }
 
 #[test]
