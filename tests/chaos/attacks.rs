@@ -6,6 +6,7 @@
 
 use crate::attackers::{ATTACKS, Attack, NEIGHBOR, attack};
 use crate::honest::{self, Outcome};
+use crate::network::Network;
 use crate::options::Options;
 use crate::rounds::free_ports;
 use crate::servers::{Grant, HERD, Server};
@@ -92,9 +93,9 @@ pub(crate) fn run(options: &Options, directory: &Path) -> Vec<String> {
 
 impl Herd {
     fn start(directory: &Path) -> Herd {
-        let (ports, lives) = (free_ports(), Rc::new(Cell::new(0)));
+        let (ports, lives, network) = (free_ports(), Rc::new(Cell::new(0)), Rc::new(Network::Loopback));
         let server = |(place, (name, _)): (usize, &(&'static str, _))| {
-            Server::new(name, ports[place], directory.join("herd.toml"), directory, lives.clone())
+            Server::new(name, ports[place], network.clone(), directory.join("herd.toml"), directory, lives.clone())
         };
         let servers = HERD.iter().enumerate().map(server).collect();
         let herd = Herd { servers, ports, directory: directory.to_owned() };

@@ -77,11 +77,11 @@ pub(crate) fn ask(
     book: Rc<RefCell<Book>>,
 ) -> Option<Deferred<Vec<String>>> {
     let (done, firer) = Deferred::new();
-    let (life, server, port) = (server.life()?, server.name, server.port);
+    let (life, server, address) = (server.life()?, server.name, server.address);
     let visit =
         Visit { life, server, said, before: None, lines: Vec::new(), is_in_places: false, book, firer: Some(firer) };
     let lines = move |_peer| LineReceiver::new(visit).with_delimiter(b"\n").with_max_length(1 << 20);
-    let to = Destination::from(("127.0.0.1", port)).timeout(PATIENCE);
+    let to = Destination::from(address).timeout(PATIENCE);
     let asked = reactor.connect(to, lines).add_callback(move |transport| {
         done.add_both(move |lines| {
             transport.abort_connection();

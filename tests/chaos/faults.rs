@@ -19,6 +19,7 @@ pub(crate) struct Faults {
     pub(crate) links: Vec<Rc<Link>>,
     pub(crate) random: Rc<Random>,
     pub(crate) kills: bool,
+    pub(crate) has_cables: bool,
     /// How often each kind has happened.
     pub(crate) counts: RefCell<BTreeMap<&'static str, u64>>,
 }
@@ -86,6 +87,12 @@ impl Faults {
         }
         let this = self.clone();
         let grant = match kind {
+            0 if self.has_cables && self.random.once_in(2) => {
+                self.count("pulled cable");
+                server.plug(false);
+                self.reactor.call_later(lasts, move || this.servers[number].plug(true));
+                return;
+            }
             0 => {
                 self.count("SIGSTOP");
                 server.freeze(true);
@@ -120,6 +127,7 @@ impl Faults {
         self.links.iter().for_each(|link| link.set(Passing::All));
         for server in self.servers.iter() {
             server.freeze(false);
+            server.plug(true);
             server.start(Grant::Everything);
         }
     }

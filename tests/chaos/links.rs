@@ -45,8 +45,12 @@ const NEAR: usize = 0;
 const FAR: usize = 1;
 
 impl Link {
-    /// A proxy on `port` for connections to the server at `target`.
-    pub(crate) fn open(reactor: &Reactor, port: u16, target: u16) -> (Rc<Link>, ListeningPort<SocketAddr>) {
+    /// A proxy at `near` for connections to the server at `target`.
+    pub(crate) fn open(
+        reactor: &Reactor,
+        near: SocketAddr,
+        target: SocketAddr,
+    ) -> (Rc<Link>, ListeningPort<SocketAddr>) {
         let link = Rc::new(Link { passing: Cell::new(Passing::All), pipes: RefCell::default() });
         let (own, dialer) = (link.clone(), reactor.clone());
         let build = move |_peer| {
@@ -55,7 +59,7 @@ impl Link {
                 own.pipes.borrow_mut().retain(|pipe| !pipe.is_over.get());
                 own.pipes.borrow_mut().push(pipe.clone());
                 let far = End { link: own.clone(), pipe: pipe.clone(), side: FAR };
-                let to = Destination::from(("127.0.0.1", target)).timeout(Duration::from_secs(3));
+                let to = Destination::from(target).timeout(Duration::from_secs(3));
                 let refused = pipe.clone();
                 let reached = dialer.connect(to, move |_peer| far);
                 reached
@@ -70,7 +74,7 @@ impl Link {
             }
             End { link: own.clone(), pipe, side: NEAR }
         };
-        let listening = reactor.listen_tcp(("127.0.0.1", port), build).expect("a free port for a link");
+        let listening = reactor.listen_tcp(near, build).expect("a free port for a link");
         let dripping = Rc::downgrade(&link);
         let (_, ended) = LoopingCall::start(reactor, Duration::from_millis(5), move |_| {
             if let Some(link) = dripping.upgrade().filter(|link| link.passing.get() == Passing::Drops) {

@@ -1,6 +1,7 @@
 //! The chaos run: the paper's herd as real processes, a proxy on each link that cuts, stalls, half-closes, resets and
 //! drips, servers that are killed, frozen, told to end, starved of descriptors or of disk; and books that say whether
-//! the herd has kept its promises.
+//! the herd has kept its promises. Where network namespaces can be had, each server is on a host of its own: somebody
+//! pulls its cable, and the names of three of its neighbors are asked of a name server that never answers (network.rs).
 //!
 //! ```text
 //!   clients.rs --IAMAT, WHATSAT--> five processes (servers.rs) --AT--> ten proxies (links.rs) --AT--> the others
@@ -40,6 +41,8 @@ mod faults;
 mod honest;
 #[cfg(unix)]
 mod links;
+#[cfg(unix)]
+mod network;
 #[cfg(unix)]
 mod options;
 #[cfg(unix)]

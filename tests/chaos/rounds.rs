@@ -5,15 +5,16 @@ use crate::book::{Book, client};
 use crate::clients::{self, CLIENTS, Said, ask, is_end, visit};
 use crate::faults::Faults;
 use crate::links::Link;
+use crate::network::{NAMELESS, Network};
 use crate::options::Options;
 use crate::random::Random;
-use crate::servers::{Grant, HERD, Server};
+use crate::servers::{Grant, HERD, Server, number};
 use crate::soak;
 use reactor::task::{LoopingCall, sleep};
 use reactor::{Deferred, Failure, Reactor};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -101,28 +102,36 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// The servers, and the proxies between them: to each server, its neighbors are the proxies.
-fn herd(reactor: &Reactor, directory: &Path, options: &Options) -> (Vec<Server>, Vec<Rc<Link>>) {
+fn herd(reactor: &Reactor, network: &Rc<Network>, directory: &Path, options: &Options) -> (Vec<Server>, Vec<Rc<Link>>) {
     let ports: [u16; 15] = free_ports();
     let mut next = ports[HERD.len()..].iter().copied();
-    let port_of = |name: &str| ports[HERD.iter().position(|(other, _)| *other == name).expect("a server of the herd")];
+    let address_of = |name: &str| SocketAddr::from((network.address_of(number(name)), ports[number(name)]));
     let pairs = HERD.iter().flat_map(|(name, neighbors)| neighbors.iter().map(move |neighbor| (*name, *neighbor)));
     let both: Vec<(&str, &str)> = pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect();
     let mut links = Vec::new();
     let mut servers = Vec::new();
     let lives = Rc::new(Cell::new(0));
     for (name, _) in HERD {
-        let mut text = format!("[servers.{name}]\naddress = \"127.0.0.1:{}\"\n", port_of(name));
-        let neighbors: Vec<&str> = both.iter().filter(|(from, _)| *from == name).map(|(_, to)| *to).collect();
+        let mut text = String::new();
+        let mut neighbors: Vec<&str> = both.iter().filter(|(from, _)| *from == name).map(|(_, to)| *to).collect();
+        if network.has_cables() {
+            neighbors.extend(NAMELESS);
+            for nameless in NAMELESS {
+                text += &format!("[servers.{nameless}]\naddress = \"{nameless}.example:12300\"\n");
+            }
+        }
+        text += &format!("[servers.{name}]\naddress = \"{}\"\n", address_of(name));
         text += &format!("neighbors = {neighbors:?}\n");
         for (other, _) in HERD.iter().filter(|(other, _)| *other != name) {
-            let mut port = port_of(other);
+            let mut address = address_of(other);
             if neighbors.contains(other) {
-                let own = next.next().expect("a port for each direction of a link");
-                let (link, _listening) = Link::open(reactor, own, port);
+                let port = next.next().expect("a port for each direction of a link");
+                let own = (network.own_address(), port).into();
+                let (link, _listening) = Link::open(reactor, own, address);
                 links.push(link);
-                port = own;
+                address = own;
             }
-            text += &format!("[servers.{other}]\naddress = \"127.0.0.1:{port}\"\n");
+            text += &format!("[servers.{other}]\naddress = \"{address}\"\n");
         }
         // A long run must not fill the disk with logs.
         text += "[log]\ntotal = 16777216\nfile = 1048576\n";
@@ -131,7 +140,7 @@ fn herd(reactor: &Reactor, directory: &Path, options: &Options) -> (Vec<Server>,
         }
         let config = directory.join(format!("{name}.toml"));
         std::fs::write(&config, text).expect("a configuration");
-        servers.push(Server::new(name, port_of(name), config, directory, lives.clone()));
+        servers.push(Server::new(name, address_of(name).port(), network.clone(), config, directory, lives.clone()));
     }
     (servers, links)
 }
@@ -149,7 +158,11 @@ struct Run {
 fn run(options: Options, directory: &Path) -> Result<Vec<String>, Failure> {
     let reactor = Reactor::new()?;
     reactor.quiet();
-    let (servers, links) = herd(&reactor, directory, &options);
+    let network = Rc::new(match options.faults {
+        true => Network::new(&reactor, HERD.len(), directory),
+        false => Network::Loopback,
+    });
+    let (servers, links) = herd(&reactor, &network, directory, &options);
     let (servers, random) = (Rc::new(servers), Rc::new(Random::new(options.seed)));
     let faults = Rc::new(Faults {
         reactor: reactor.clone(),
@@ -157,6 +170,7 @@ fn run(options: Options, directory: &Path) -> Result<Vec<String>, Failure> {
         links,
         random: random.clone(),
         kills: options.kills,
+        has_cables: network.has_cables(),
         counts: RefCell::default(),
     });
     let run = Run { reactor: reactor.clone(), servers, faults, book: Rc::default(), random, visits: Rc::default() };

@@ -1,8 +1,10 @@
 //! [`Server`]: one of the five, as a process that may be killed, frozen, told to end, and started again.
 
 use crate::book::Life;
+use crate::network::Network;
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
@@ -15,6 +17,11 @@ pub(crate) const HERD: [(&str, &[&str]); 5] = [
     ("Parker", &[]),
     ("Powell", &[]),
 ];
+
+/// The place of a server in the herd.
+pub(crate) fn number(name: &str) -> usize {
+    HERD.iter().position(|(other, _)| *other == name).expect("a server of the herd")
+}
 
 /// What the system grants a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +36,8 @@ pub(crate) enum Grant {
 /// One server.
 pub(crate) struct Server {
     pub(crate) name: &'static str,
-    pub(crate) port: u16,
+    pub(crate) address: SocketAddr,
+    network: Rc<Network>,
     config: PathBuf,
     directory: PathBuf,
     child: RefCell<Option<Child>>,
@@ -42,12 +50,14 @@ impl Server {
     pub(crate) fn new(
         name: &'static str,
         port: u16,
+        network: Rc<Network>,
         config: PathBuf,
         directory: &Path,
         lives: Rc<Cell<Life>>,
     ) -> Server {
+        let address = (network.address_of(number(name)), port).into();
         let (child, life, is_frozen) = (RefCell::default(), Cell::new(0), Cell::new(false));
-        Server { name, port, config, directory: directory.to_owned(), child, life, lives, is_frozen }
+        Server { name, address, network, config, directory: directory.to_owned(), child, life, lives, is_frozen }
     }
 
     /// Starts it, if it does not run.
@@ -67,8 +77,9 @@ impl Server {
             Grant::FullDisk => "trap '' XFSZ; ulimit -f 64; ",
         };
         let output = |name: &str| File::create(logs.join(name)).expect("a file for output");
-        let child = Command::new("sh")
-            .args(["-c", &format!("{limits}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_proxyherd"), self.name])
+        let (mut shell, first) = self.network.shell_of(number(self.name));
+        let child = shell
+            .args(["-c", &format!("{first}{limits}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_proxyherd"), self.name])
             .arg("--config")
             .arg(&self.config)
             .current_dir(&logs)
@@ -112,6 +123,11 @@ impl Server {
         if self.is_frozen.replace(frozen) != frozen {
             self.signal(if frozen { "STOP" } else { "CONT" });
         }
+    }
+
+    /// Pulls the cable of its host, or plugs it in again.
+    pub(crate) fn plug(&self, is_in: bool) {
+        self.network.plug(number(self.name), is_in);
     }
 
     /// Kills it, and waits for that.
