@@ -21,15 +21,15 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use page::{ECHO, IAMAT, Report};
-use peers::{ECHOES, FLOOR, HERDS, Peer, Tools};
+use peers::{ECHOES, FLOOR, HERDS, PAGES, Peer, Tools};
 use results::Results;
-use work::{Effort, accept, flood, idle, programs, replies, whatsat};
+use work::{Effort, accept, flood, idle, pages, programs, replies, whatsat};
 
 const USAGE: &str = "usage: herd-bench [--full] [--only WORK,...] [--peers NAME,...] [--write]
                   [--python PYTHON] [--node NODE] [--proxyherd PROGRAM]
        herd-bench --instructions PROXYHERD ...
-works: echo, IAMAT, WHATSAT, accept, idle, flood, programs";
-const WORKS: [&str; 7] = [ECHO, IAMAT, whatsat::WORK, accept::WORK, idle::WORK, flood::WORK, PROGRAMS];
+works: echo, IAMAT, WHATSAT, HTTP, accept, idle, flood, programs";
+const WORKS: [&str; 8] = [ECHO, IAMAT, whatsat::WORK, pages::WORK, accept::WORK, idle::WORK, flood::WORK, PROGRAMS];
 const PROGRAMS: &str = "programs";
 /// The root of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -37,7 +37,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 struct Options {
     effort: Effort,
     works: Vec<String>,
-    /// The peers to measure besides the floor; all if it is empty.
+    /// The peers to measure besides those that they are compared with; all if it is empty.
     peers: Vec<String>,
     write: bool,
     python: String,
@@ -69,7 +69,7 @@ impl Options {
                 _ => return None,
             }
         }
-        let known = |name: &String| ECHOES.iter().chain(HERDS).any(|(peer, _)| peer == name);
+        let known = |name: &String| ECHOES.iter().chain(HERDS).chain(PAGES).any(|(peer, _)| peer == name);
         let works_are_known = options.works.iter().all(|work| WORKS.contains(&work.as_str()));
         (works_are_known && options.peers.iter().all(known)).then_some(options)
     }
@@ -79,7 +79,10 @@ impl Options {
     }
 
     fn wants(&self, peer: &str) -> bool {
-        peer == FLOOR || self.peers.is_empty() || self.peers.iter().any(|wanted| wanted == peer)
+        peer == FLOOR
+            || peer == pages::COMPARED
+            || self.peers.is_empty()
+            || self.peers.iter().any(|wanted| wanted == peer)
     }
 }
 
@@ -131,6 +134,10 @@ fn run(options: &Options, scratch: &Path) -> io::Result<()> {
     if options.does(whatsat::WORK) {
         whatsat::measure(&tools, effort, &mut results);
     }
+    if options.does(pages::WORK) {
+        let peers = start(&tools, pages::WORK, &chosen(PAGES), &mut results);
+        pages::measure(peers, effort, &mut results);
+    }
     if options.does(accept::WORK) {
         let mut peers = start(&tools, accept::WORK, &[&echoes[..], &herds[..]].concat(), &mut results);
         accept::measure(&mut peers, effort, &mut results);
@@ -159,7 +166,7 @@ fn prepare(options: &Options, scratch: &Path) -> io::Result<Tools> {
     }
     // `cargo run` has built only this program.
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let servers = ["echo_ours", "echo_tokio", "tokio_iamat"];
+    let servers = ["echo_ours", "echo_tokio", "tokio_iamat", "http_ours", "http_hyper"];
     let others = if options.does(PROGRAMS) { programs::names() } else { Vec::new() };
     let bins = servers.into_iter().chain(others).flat_map(|name| ["--bin", name]);
     peers::cargo(&["build", "--manifest-path", manifest].into_iter().chain(bins).collect::<Vec<_>>(), None)?;

@@ -6,11 +6,11 @@ use std::io;
 use std::path::Path;
 
 use crate::load::Shape;
-use crate::peers::{ECHOES, FLOOR, HERDS};
+use crate::peers::{ECHOES, FLOOR, HERDS, PAGES};
 use crate::plot::{self, Panel};
 use crate::results::{Measure, Results, Spread};
 use crate::work::programs::Printed;
-use crate::work::{Effort, accept, flood, idle, whatsat};
+use crate::work::{Effort, accept, flood, idle, pages, whatsat};
 
 pub const ECHO: &str = "echo";
 pub const IAMAT: &str = "IAMAT";
@@ -53,6 +53,7 @@ impl Report<'_> {
         self.echo(&mut text);
         self.iamat(&mut text);
         self.whatsat(&mut text);
+        self.pages(&mut text);
         self.latency(&mut text);
         self.accept(&mut text);
         self.idle(&mut text);
@@ -136,6 +137,19 @@ impl Report<'_> {
         self.ratios(text, whatsat::WORK, FLOOR);
     }
 
+    fn pages(&self, text: &mut String) {
+        if self.results.peers(pages::WORK).len() < 2 {
+            return;
+        }
+        text.push_str("\n## A small page over HTTP\n\nGETs of a page of 13 bytes over connections that stay. ");
+        text.push_str("The CPU time of the server for each, beside hyper.\n\n");
+        self.ratios(text, pages::WORK, pages::COMPARED);
+        let _ = writeln!(text);
+        for (name, what) in PAGES.iter().filter(|(name, _)| self.results.peers(pages::WORK).contains(name)) {
+            let _ = writeln!(text, "* {name}: {what}");
+        }
+    }
+
     /// A row for each peer: its ratios to the peer `to`. The row of `to` itself has microseconds.
     fn ratios(&self, text: &mut String, work: &str, to: &str) {
         let columns = self.results.columns(work, Measure::Cpu);
@@ -155,7 +169,7 @@ impl Report<'_> {
     }
 
     fn latency(&self, text: &mut String) {
-        for work in [ECHO, IAMAT, whatsat::WORK] {
+        for work in [ECHO, IAMAT, whatsat::WORK, pages::WORK] {
             let columns = self.results.columns(work, Measure::Median);
             if columns.is_empty() {
                 continue;

@@ -37,6 +37,14 @@ pub const HERDS: &[(&str, &str)] = &[
     ("tokio IAMAT, log", "the same, with a log of every line"),
 ];
 
+/// The peers that serve a small page over HTTP.
+pub const PAGES: &[(&str, &str)] = &[
+    ("hyper", "hyper on tokio's current-thread runtime"),
+    ("reactor HTTP", "this library's HTTP server"),
+    ("nginx", "nginx, one worker, from its configuration"),
+    ("Node HTTP", "Node.js, http.Server"),
+];
+
 /// What is needed to build and start peers.
 pub struct Tools {
     pub python: String,
@@ -80,6 +88,22 @@ impl Tools {
             "Node" => {
                 first_line(&self.node, &["--version"]).ok_or_else(|| missing("Node.js (--node)"))?;
                 vec![self.node.clone().into(), source("node.mjs"), port]
+            }
+            "reactor HTTP" => vec![ours("http_ours")?, port],
+            "hyper" => vec![ours("http_hyper")?, port],
+            "Node HTTP" => {
+                first_line(&self.node, &["--version"]).ok_or_else(|| missing("Node.js (--node)"))?;
+                vec![self.node.clone().into(), source("http.mjs"), port]
+            }
+            "nginx" => {
+                // It prints its version on standard error.
+                Command::new("nginx").arg("-v").output().map_err(|_| missing("nginx"))?;
+                let config = fs::read_to_string(source("nginx.conf"))?
+                    .replace("PORT", &address.port().to_string())
+                    .replace("DIRECTORY", &directory.display().to_string());
+                let written = directory.join("nginx.conf");
+                fs::write(&written, config)?;
+                vec!["nginx".into(), "-e".into(), directory.join("stderr").into(), "-c".into(), written.into()]
             }
             "Twisted" => vec![self.python_with("twisted")?, source("twisted_echo.py"), port],
             "asyncio" => vec![self.python_with("asyncio")?, source("asyncio_echo.py"), port],

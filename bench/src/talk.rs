@@ -14,6 +14,10 @@ const SLACK: i128 = 100_000_000;
 const SECOND: i128 = 1_000_000_000;
 /// What every good answer of a Places service contains once.
 const OK: &[u8] = b"\"status\" : \"OK\"";
+/// What a GET of the small page asks, and the page.
+const GET: &[u8] = b"GET /hello HTTP/1.1\r\nHost: localhost\r\nUser-Agent: herd-bench\r\nAccept: */*\r\n\r\n";
+pub const PAGE: &[u8] = b"\r\n\r\nhello, world\n";
+const FOUND: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Talk {
@@ -23,6 +27,8 @@ pub enum Talk {
     Iamat,
     /// WHATSATs of the clients that IAMATs on as many connections have told of. Each reply has this number of lines.
     Whatsat { lines: usize },
+    /// GETs of a small page. Each response has this number of lines.
+    Page { lines: usize },
 }
 
 impl Talk {
@@ -31,6 +37,7 @@ impl Talk {
         let (client, seconds, nanos) = (count % CLIENTS, time / SECOND, time % SECOND);
         // Each client is at a place of its own: equal questions would be asked once.
         match self {
+            Self::Page { .. } => to.write_all(GET),
             Self::Whatsat { .. } => writeln!(to, "WHATSAT client{client:02}.host{connection:05}.example 10 20"),
             Self::Echo | Self::Iamat => writeln!(
                 to,
@@ -42,7 +49,10 @@ impl Talk {
 
     /// The number of lines of a reply.
     pub fn lines(self) -> usize {
-        if let Self::Whatsat { lines } = self { lines } else { 1 }
+        match self {
+            Self::Whatsat { lines } | Self::Page { lines } => lines,
+            Self::Echo | Self::Iamat => 1,
+        }
     }
 
     /// Checks the replies to a batch that was sent when the clock showed `sent_at`.
@@ -53,6 +63,11 @@ impl Talk {
                 let good = replies.windows(OK.len()).filter(|part| part == &OK).count();
                 let asked = requests.iter().filter(|byte| **byte == b'\n').count();
                 return if good == asked { Ok(()) } else { Err(wrong(requests, replies)) };
+            }
+            Self::Page { .. } => {
+                let asked = requests.len() / GET.len();
+                let good = [FOUND, PAGE].map(|part| memchr::memmem::find_iter(replies, part).count());
+                return if good == [asked; 2] { Ok(()) } else { Err(wrong(requests, replies)) };
             }
             Self::Iamat => {}
         }

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod flood;
 pub mod idle;
+pub mod pages;
 pub mod programs;
 pub mod replies;
 pub mod whatsat;
