@@ -54,7 +54,7 @@ impl PolicyClock {
         self.0.system_time()
     }
 
-    pub(super) fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> Option<DelayedCall> {
+    pub(crate) fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> Option<DelayedCall> {
         // It is for all connections, and not only for the one whose callback has asked.
         Context::empty().run(|| self.0.call_later(after, Box::new(call)))
     }

@@ -15,6 +15,7 @@ mod peers;
 mod routes;
 mod streams;
 mod times;
+mod turns;
 mod world;
 
 use reactor::http::server::{HttpServer, Request, Response, ServerSettings, Service};

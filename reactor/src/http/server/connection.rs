@@ -23,6 +23,7 @@
 use super::request::{BodyError, BodySource, Request, Taker};
 use super::response::Response;
 use super::shared::Shared;
+use super::turns::Turn;
 use super::waiting::Wait;
 use super::writer::Stream;
 use crate::deferred::{Canceller, Given};
@@ -58,6 +59,7 @@ pub(super) struct Connection {
     is_receiving: Cell<bool>,
     /// No request may follow: the peer has ended its side, the reactor stops, or a response has said so.
     pub(super) is_last: Cell<bool>,
+    pub(super) turn: Cell<Turn>,
     pub(super) timeout: Timeout,
     pub(super) waits_for: Cell<Wait>,
 }
@@ -122,6 +124,7 @@ impl Connection {
                 stream: RefCell::default(),
                 is_receiving: Cell::new(false),
                 is_last: Cell::new(false),
+                turn: Cell::new(Turn::Free),
                 timeout,
                 waits_for: Cell::new(Wait::Nothing),
             }
@@ -156,7 +159,7 @@ impl Connection {
                 ready.into_iter().for_each(|response| self.send(response));
                 continue;
             }
-            if self.must_wait() {
+            if self.must_wait() || self.begins_request(input) && !self.shared.turns.may_begin(self) {
                 self.hold(input);
                 break;
             }
@@ -195,6 +198,11 @@ impl Connection {
             Incoming::Wanted(_) | Incoming::Away => self.is_body_paused.get(),
             Incoming::Unwanted => false,
         }
+    }
+
+    /// Whether these are the first bytes of a request.
+    fn begins_request(&self, input: &[u8]) -> bool {
+        !input.is_empty() && self.is(Phase::Head) && self.parser.borrow().is_between_requests()
     }
 
     fn hold(&self, input: &[u8]) {

@@ -53,6 +53,7 @@ mod settings;
 mod shared;
 mod static_file;
 mod status;
+mod turns;
 mod waiting;
 mod writer;
 

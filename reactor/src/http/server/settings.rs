@@ -38,6 +38,10 @@ pub struct ServerSettings {
     /// Maximum number of requests on a connection. The last one's response says `Connection: close`. Default 1000, as
     /// in nginx: what a connection may have accumulated goes with it.
     pub max_requests: usize,
+    /// Maximum number of requests, on all connections, that begin before the loop looks at everything else: other ports,
+    /// timers. Those beyond wait for the next turn, in order; at least one begins in each. Default: no maximum. A server
+    /// that shares its loop with others that must not wait sets some 16.
+    pub max_requests_at_once: usize,
     /// Maximum number of connections. Then the one that has been idle longest makes room, or the new one is closed.
     /// Default 1024.
     pub max_connections: usize,
@@ -62,6 +66,7 @@ impl Default for ServerSettings {
             idle_time: Duration::from_secs(60),
             stall_time: Duration::from_secs(30),
             max_requests: 1000,
+            max_requests_at_once: usize::MAX,
             max_connections: 1024,
             max_per_address: 256,
             max_event_backlog: 256 * 1024,

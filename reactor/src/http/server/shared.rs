@@ -1,10 +1,11 @@
 //! [`Shared`]: what all connections of a server share.
 //!
-//! Next: `connection.rs`, one of them.
+//! Next: `turns.rs`, how many requests begin in a turn of the loop.
 
 use super::date::DateLine;
 use super::service::Service;
 use super::settings::ServerSettings;
+use super::turns::Turns;
 use crate::policies::PolicyClock;
 use std::cell::{Cell, RefCell};
 
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) settings: ServerSettings,
     pub(super) clock: PolicyClock,
     pub(super) counts: Cell<ServerCounts>,
+    pub(super) turns: Turns,
     date: RefCell<DateLine>,
     /// Where heads are put together; one for all, as nothing is kept in it.
     scratch: RefCell<Vec<u8>>,
@@ -39,6 +41,7 @@ impl Shared {
             settings,
             clock,
             counts: Cell::default(),
+            turns: Turns::default(),
             date: RefCell::default(),
             scratch: RefCell::default(),
         }
