@@ -29,6 +29,7 @@ Options
   --at N          with --waits: after N events; without it, at the end
   --svg           as a picture
   --html          everything on one page of HTML, to step through
+  --color WHEN    colours in a text: auto (on a terminal; the default), always, never
   --source DIR    with --html: shows the lines of the program, from the files in DIR
   -o FILE         writes to FILE
   --help
@@ -53,6 +54,7 @@ pub(crate) struct Command {
     pub(crate) only: Option<String>,
     pub(crate) source: Option<PathBuf>,
     pub(crate) output: Option<PathBuf>,
+    pub(crate) colour: Colour,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,6 +71,28 @@ pub(crate) enum View {
 pub(crate) enum Form {
     Text,
     Svg,
+}
+
+/// When a text has colours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colour {
+    /// Whether a text has colours that goes to a terminal, or not, in this environment: `NO_COLOR` (see no-color.org) and
+    /// `TERM`.
+    pub(crate) fn is_on(self, to_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {
+        let is_refused = || variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = || variable("TERM").is_some_and(|terminal| terminal == "dumb");
+        match self {
+            Colour::Auto => to_terminal && !is_refused() && !is_dumb(),
+            Colour::Always => true,
+            Colour::Never => false,
+        }
+    }
 }
 
 /// Reads the arguments. `None` if they ask for help.
@@ -91,6 +115,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         only: None,
         source: None,
         output: None,
+        colour: Colour::Auto,
     };
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy().into_owned();
@@ -111,6 +136,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "--arrows" => command.arrows = true,
             "--only" => command.only = Some(value()?.to_string_lossy().into_owned()),
             "--at" => command.at = Some(number(&value()?)? as usize),
+            "--color" => command.colour = colour(&value()?)?,
             "--path" => command.path = true,
             "--deferred" => command.deferred = Some(number(&value()?)?),
             "--request" => command.request = Some(number(&value()?)?),
@@ -125,6 +151,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         return Err("--path is for --ladder".to_owned());
     }
     Ok(Some(Command { file: file.into(), ..command }))
+}
+
+fn colour(value: &OsString) -> Result<Colour, String> {
+    match value.to_string_lossy().as_ref() {
+        "auto" => Ok(Colour::Auto),
+        "always" => Ok(Colour::Always),
+        "never" => Ok(Colour::Never),
+        other => Err(format!("{other} is not auto, always or never")),
+    }
 }
 
 fn number(value: &OsString) -> Result<u64, String> {
@@ -155,11 +190,30 @@ mod tests {
     }
 
     #[test]
+    fn colours_are_for_a_terminal_whose_owner_has_not_refused_them() {
+        let on = |colour: Colour, to_terminal, environment: &[(&str, &str)]| {
+            let value = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+            colour.is_on(to_terminal, value)
+        };
+        let xterm = ("TERM", "xterm-256color");
+        assert!(on(Colour::Auto, true, &[xterm]));
+        assert!(on(Colour::Auto, true, &[("NO_COLOR", "")]), "an empty one counts as none");
+        assert!(!on(Colour::Auto, false, &[xterm]), "a file or a pipe");
+        assert!(!on(Colour::Auto, true, &[xterm, ("NO_COLOR", "1")]));
+        assert!(!on(Colour::Auto, true, &[("TERM", "dumb")]));
+        assert!(on(Colour::Always, false, &[("NO_COLOR", "1")]), "who asks gets them");
+        assert!(!on(Colour::Never, true, &[xterm]));
+        assert_eq!(parsed("a --color never").unwrap().unwrap().colour, Colour::Never);
+    }
+
+    #[test]
     fn a_wrong_command_is_refused_with_the_reason() {
         for (arguments, reason) in [
             ("", "which trace?"),
             ("a b", "one trace at a time"),
-            ("a --color", "unknown option --color"),
+            ("a --hue", "unknown option --hue"),
+            ("a --color", "needs a value"),
+            ("a --color red", "red is not auto, always or never"),
             ("a --ladder --deferred", "needs a value"),
             ("a --ladder --deferred x", "x is not a number"),
             ("a --loop --turns 3", "3 is not a range"),

@@ -7,14 +7,16 @@ mod cli;
 
 use cli::{Command, Form, View};
 use lens::trace::Trace;
+use lens::views::Text;
 use lens::views::ladder::Ladders;
 use lens::views::loop_view::LoopView;
 use lens::views::page::page;
 use lens::views::waits::Waits;
 use lens::views::wire::Wire;
 use lens::{Model, verdict::Verdict};
+use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Something is wrong in the trace.
@@ -23,7 +25,7 @@ const FOUND: u8 = 1;
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
-    let command = match cli::parse(std::env::args_os().skip(1)) {
+    let command = match cli::parse(env::args_os().skip(1)) {
         Ok(Some(command)) => command,
         Ok(None) => {
             print!("{}", cli::USAGE);
@@ -51,7 +53,7 @@ fn run(command: &Command) -> Result<ExitCode, String> {
         View::Verdict => {
             let verdict = Verdict::new(&model);
             let code = if verdict.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) };
-            (verdict.to_text(), code)
+            (in_colour(command, &verdict.text()), code)
         }
         View::Ladder => (ladder(command, &model)?, ExitCode::SUCCESS),
         View::Page => {
@@ -63,7 +65,7 @@ fn run(command: &Command) -> Result<ExitCode, String> {
         View::Wire => (wire(command, &model)?, ExitCode::SUCCESS),
         View::Waits => {
             let waits = Waits::after(&model, command.at.unwrap_or(usize::MAX));
-            (in_form(command, || waits.to_text(), || waits.to_svg()), ExitCode::SUCCESS)
+            (in_form(command, || waits.text(), || waits.to_svg()), ExitCode::SUCCESS)
         }
     };
     match &command.output {
@@ -89,14 +91,22 @@ fn ladder(command: &Command, model: &Model) -> Result<String, String> {
     };
     Ok(match command.form {
         _ if command.path => ladders.path().iter().map(|step| format!("{step}\n")).collect(),
-        _ => in_form(command, || ladders.to_text(), || ladders.to_svg()),
+        _ => in_form(command, || ladders.text(), || ladders.to_svg()),
     })
 }
 
-fn in_form(command: &Command, text: impl FnOnce() -> String, svg: impl FnOnce() -> String) -> String {
+fn in_form(command: &Command, text: impl FnOnce() -> Text, svg: impl FnOnce() -> String) -> String {
     match command.form {
-        Form::Text => text(),
+        Form::Text => in_colour(command, &text()),
         Form::Svg => svg(),
+    }
+}
+
+fn in_colour(command: &Command, text: &Text) -> String {
+    let to_terminal = command.output.is_none() && io::stdout().is_terminal();
+    match command.colour.is_on(to_terminal, |name| env::var_os(name)) {
+        true => text.coloured(),
+        false => text.plain(),
     }
 }
 
@@ -110,7 +120,7 @@ fn turns(command: &Command, model: &Model) -> Result<String, String> {
         return Err(format!("there is no host {host} in this trace"));
     }
     let view = LoopView::new(model, host, command.turns);
-    Ok(in_form(command, || view.to_text(), || view.to_svg()))
+    Ok(in_form(command, || view.text(), || view.to_svg()))
 }
 
 fn wire(command: &Command, model: &Model) -> Result<String, String> {
@@ -132,5 +142,5 @@ fn wire(command: &Command, model: &Model) -> Result<String, String> {
     };
     let wire = command.only.iter().fold(wire, |wire, text| wire.only_with(text));
     let wire = if command.arrows { wire.only_arrows() } else { wire };
-    Ok(in_form(command, || wire.to_text(), || wire.to_svg()))
+    Ok(in_form(command, || wire.text(), || wire.to_svg()))
 }

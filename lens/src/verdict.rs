@@ -9,7 +9,7 @@
 //! Next: `views/mod.rs`, the pictures.
 
 use crate::model::{Callback, Chain, Happened, Model, Passed, Socket};
-use crate::views::words;
+use crate::views::{Ink, Text, words};
 use std::collections::BTreeMap;
 
 /// A callback that holds the loop longer is told.
@@ -95,23 +95,30 @@ impl Verdict {
         self.findings.is_empty()
     }
 
-    /// As text.
+    /// As text without colours.
     pub fn to_text(&self) -> String {
-        let mut out = format!("{}\n\n", self.summary);
+        self.text().plain()
+    }
+
+    /// As text.
+    pub fn text(&self) -> Text {
+        let mut out = Text::default();
+        out.line(Ink::Title, &self.summary);
+        out.line(Ink::Plain, "");
         if self.is_clean() {
-            out.push_str("Nothing is wrong in it.\n");
+            out.line(Ink::Value, "Nothing is wrong in it.");
         }
         let mut told: BTreeMap<About, usize> = BTreeMap::new();
         for finding in &self.findings {
             let count = told.entry(finding.about).or_default();
             *count += 1;
             if *count <= MAX_TOLD {
-                out.push_str(&wrapped(&format!("* {}", finding.sentence), 2));
-                finding.details.iter().for_each(|line| out.push_str(&wrapped(&format!("    {line}"), 6)));
+                out.block(Ink::Wrong, &wrapped(&format!("* {}", finding.sentence), 2));
+                finding.details.iter().for_each(|line| out.block(Ink::Victim, &wrapped(&format!("    {line}"), 6)));
             }
         }
         for (about, count) in told.into_iter().filter(|(_, count)| *count > MAX_TOLD) {
-            out.push_str(&format!("* {:?}: {} more of these.\n", about, count - MAX_TOLD));
+            out.line(Ink::Wrong, &format!("* {:?}: {} more of these.", about, count - MAX_TOLD));
         }
         out
     }

@@ -4,15 +4,16 @@
 mod util;
 
 use lens::Model;
+use lens::verdict::Verdict;
 use lens::views::ladder::{Ladders, Lane, RungKind};
 use lens::views::loop_view::LoopView;
 use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
 use lens::views::waits::Waits;
-use lens::views::wire::{What, Wire};
-use reactor::deferred::succeed;
+use lens::views::wire::{Row, What, Wire};
+use reactor::deferred::{self, succeed};
 use reactor::sim::World;
-use reactor::{Deferred, Protocol, Reactor, Settings, Transport};
-use std::cell::RefCell;
+use reactor::{Deferred, Failure, Protocol, Reactor, Settings, Transport};
+use std::cell::Cell;
 use std::fs;
 use std::process::Command;
 use std::rc::Rc;
@@ -22,25 +23,37 @@ use util::{Lines, model};
 const MS: Duration = Duration::from_millis(1);
 
 /// A real loop in which a delayed call holds the others for 50 ms.
-fn blocked() -> Model {
+struct Blocked {
+    model: Model,
+    /// For how long it did.
+    held: Duration,
+    /// The lines that asked for the delayed call and for its victim.
+    line: u32,
+    victim_line: u32,
+}
+
+fn blocked() -> Blocked {
     let lines = Lines::default();
     let mut settings = Settings::default();
     settings.slow_callback = Duration::from_secs(3600);
     let reactor = Reactor::traced(lines.stream(), settings).unwrap();
-    reactor.call_later(Duration::ZERO, || {
+    let (held, is_done) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(false)));
+    let (noted, late) = (held.clone(), is_done.clone());
+    let line = line!() + 1;
+    reactor.call_later(Duration::ZERO, move || {
         let begin = Instant::now();
         while begin.elapsed() < 50 * MS {
             std::hint::spin_loop();
         }
+        noted.set(begin.elapsed());
     });
-    let (done, is_done) = (Rc::new(RefCell::new(false)), Rc::new(RefCell::new(false)));
-    let late = is_done.clone();
-    reactor.call_later(10 * MS, move || *late.borrow_mut() = true);
-    while !*is_done.borrow() {
+    let victim_line = line!() + 1;
+    reactor.call_later(10 * MS, move || late.set(true));
+    while !is_done.get() {
         reactor.iterate(100 * MS).unwrap();
     }
-    drop((reactor, done));
-    lines.model()
+    drop(reactor);
+    Blocked { model: lines.model(), held: held.get(), line, victim_line }
 }
 
 struct Echo;
@@ -86,10 +99,21 @@ fn fits(text: &str) {
 
 #[test]
 fn the_loop_shows_what_held_it_and_what_waited_in_each_form() {
-    let model = blocked();
+    let Blocked { model, held, line, victim_line } = blocked();
     let view = LoopView::new(&model, "", None);
     let text = view.to_text();
-    assert!(text.contains("held by the delayed call") && text.contains("! a timer,"), "{text}");
+    for picture in [text.clone(), view.to_svg(), page(&model, "blocked", |_| None)] {
+        let (before, after) = picture.split_once(" ms held by the delayed call").expect("what held the loop");
+        let digits = before.rsplit(|char: char| !char.is_ascii_digit() && char != '.').next();
+        let shown: f64 = digits.and_then(|digits| digits.parse().ok()).expect("for how long");
+        let error = Duration::from_secs_f64(shown / 1e3).abs_diff(held);
+        assert!(error < 2 * MS, "{shown} ms, and it was {held:?}");
+        let (sentence, victims) = after.split_once(['\n', '<']).expect("more");
+        assert!(sentence.contains(&format!("views.rs:{line}")), "{sentence}");
+        let victim = victims.split(['\n', '<', '>']).find(|text| text.contains("a timer, ")).expect("a victim");
+        assert!(victim.contains(&format!("views.rs:{victim_line}")), "{victim}");
+    }
+    assert!(text.contains("! a timer,"), "{text}");
     assert!(text.lines().any(|line| line.trim_start().starts_with("longest") && line.contains('#')), "{text}");
     fits(&text);
     for picture in [view.to_svg(), page(&model, "blocked", |_| None)] {
@@ -100,7 +124,7 @@ fn the_loop_shows_what_held_it_and_what_waited_in_each_form() {
 
 #[test]
 fn one_turn_is_shown_step_by_step() {
-    let model = blocked();
+    let Blocked { model, .. } = blocked();
     let held = model.turns.callbacks.iter().find(|callback| callback.took > 40_000_000).unwrap();
     let text = LoopView::new(&model, "", Some((held.turn, held.turn))).to_text();
     let steps: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with('+')).collect();
@@ -149,6 +173,114 @@ fn a_wire_says_what_ends_below_its_last_row() {
     let part = Wire::between(&model, &[], (seq(0), seq(whole.rows.len() - 3)));
     assert!(part.to_text().ends_with("\nThe picture ends here: 2 more events follow.\n"), "{}", part.to_text());
     assert!(part.to_svg().contains("The picture ends here: 2 more events follow."));
+}
+
+#[test]
+fn each_end_of_a_connection_of_a_world_is_an_arrow_from_when_it_left() {
+    let lines = Lines::default();
+    let world = World::new(1);
+    world.trace_to(lines.stream());
+    let server = world.host("server", |reactor| {
+        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
+    });
+    let address = server.address();
+    for (name, way) in
+        [("leaver", Transport::lose_connection as fn(&Transport)), ("breaker", Transport::abort_connection)]
+    {
+        world.host(name, move |reactor| {
+            reactor.connect_tcp(&*format!("{address}:7"), move |_peer| Ends(way));
+        });
+    }
+    world.run_for(Duration::from_secs(5));
+    drop(world);
+    let wire = Wire::of_world(&lines.model(), &[]);
+    let ends: Vec<_> = wire.rows.iter().filter(|row| matches!(row.what, What::Arrow { is_end: true, .. })).collect();
+    for (from, end) in [(1, "FIN"), (2, "RST")] {
+        let of_it = |row: &&&Row| matches!(row.what, What::Arrow { from: at, to: 0, .. } if at == from);
+        let [row] = ends.iter().filter(of_it).collect::<Vec<_>>()[..] else { panic!("{ends:#?}") };
+        assert!(row.label.starts_with(end), "{row:?}");
+        assert!(matches!(row.what, What::Arrow { sent, .. } if sent < row.ns), "when it left: {row:?}");
+        assert!(wire.to_text().contains(end) && wire.to_svg().contains(&format!(">{end}: ")), "{}", wire.to_text());
+    }
+    assert!(wire.to_text().contains("╌>") || wire.to_text().contains("<╌"), "{}", wire.to_text());
+    assert!(page(&lines.model(), "ends", |_| None).contains(">RST: "));
+}
+
+/// Ends its connection at once.
+struct Ends(fn(&Transport));
+
+impl Protocol for Ends {
+    fn connection_made(&mut self, transport: &Transport) {
+        (self.0)(transport);
+    }
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
+
+#[test]
+fn each_end_of_a_real_connection_is_an_arrow() {
+    let connected = r#""ns":1,"kind":"connected","socket":3,"peer":"1.2.3.4:5","protocol":"Echo","place":"a.rs:1:1""#;
+    let call = |name: &str| format!(r#""ns":2,"kind":"call","call":"{name}","socket":3"#);
+    let labels = |calls: &[&str]| {
+        let lines = [connected.to_owned()].into_iter().chain(calls.iter().map(|name| call(name)));
+        let text: String = lines.enumerate().map(|(seq, line)| format!("{{\"seq\":{seq},{line}}}\n")).collect();
+        let model = model(&text);
+        let wire = Wire::of_socket(&model, model.sockets.get("", 3).unwrap());
+        let ends =
+            wire.rows.into_iter().filter(|row| matches!(row.what, What::Arrow { from: 1, to: 0, is_end: true, .. }));
+        ends.map(|row| row.label).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&["close"]), ["FIN: we close the connection"]);
+    assert_eq!(labels(&["shutdown", "close"]), ["FIN: we have ended our side"]);
+    assert_eq!(labels(&["reset_on_close", "close"]), ["RST: we end the connection"]);
+}
+
+#[test]
+fn colours_light_the_path_and_what_is_wrong_and_change_no_word() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let (answer, firer) = Deferred::<u32>::new();
+        let chain = succeed(1).add_callback(move |_| answer);
+        let chain = chain.add_callback(|_| Err::<u32, _>(Failure::msg("too large"))).add_callback(Ok);
+        let chain = chain.add_errback(|_| Ok(0));
+        firer.callback(2).unwrap();
+        let (lost, last_firer) = Deferred::<u32>::new();
+        drop(last_firer);
+        std::mem::forget((chain, lost));
+    });
+    let text = Ladders::new(&lines.model()).text();
+    let coloured = text.coloured();
+    let (first, escapes) = coloured.split_once("\x1b[").expect("colours");
+    let words = escapes.split("\x1b[").map(|piece| piece.split_once('m').expect("an escape ends").1);
+    let plain: String = [first].into_iter().chain(words).collect();
+    assert_eq!(plain, text.plain());
+    // Green is 32, red 31, bold red what is wrong, faint what was passed by.
+    for lit in
+        ["\x1b[32m█\x1b[0m", "\x1b[31m ┗━━━┓        2 → raised Message \"too large\"\x1b[0m", "\x1b[32m┏━━━┛\x1b[0m"]
+    {
+        assert!(coloured.contains(lit), "{lit:?}\n{coloured:?}");
+    }
+    let line = |words: &str| coloured.lines().find(|line| line.contains(words)).expect("a line with these words");
+    assert!(line("passed by").contains("\x1b[2m"), "{:?}", line("passed by"));
+    assert!(line("it can never fire").contains("\x1b[1;31m"), "{:?}", line("it can never fire"));
+    let Blocked { model, .. } = blocked();
+    let held = LoopView::new(&model, "", None).text().coloured();
+    assert!(held.contains("\x1b[1;31m# ") && held.contains("\x1b[33m  ! a timer"), "{held:?}");
+    let verdict = Verdict::new(&model).text().coloured();
+    assert!(verdict.contains("\x1b[1;31m* ") && verdict.contains("\x1b[33m    a timer"), "{verdict:?}");
+}
+
+#[test]
+fn a_long_error_is_cut_within_its_quotes_and_what_came_of_it_stays() {
+    let lines = Lines::default();
+    lines.stream().during(|| {
+        let failure = Failure::msg(format!("{} the end", "a long story ".repeat(20)));
+        drop(deferred::fail::<u32>(failure).add_errback(|_| Ok(77)));
+    });
+    let ladders = Ladders::new(&lines.model());
+    for form in [ladders.to_text(), ladders.to_svg().replace("&quot;", "\"")] {
+        assert!(form.contains("…\" → 77"), "{form}");
+    }
+    fits(&ladders.to_text());
 }
 
 #[test]
@@ -266,8 +398,8 @@ fn a_page_of_10000_events_is_smaller_than_a_mebibyte() {
 #[test]
 fn a_page_shows_the_lines_of_the_program_if_it_is_given_them() {
     let source = |file: &str| file.ends_with("views.rs").then(|| include_str!("views.rs").to_owned());
-    let page = page(&blocked(), "blocked", source);
-    assert!(page.contains("reactor.call_later(Duration::ZERO, || {"), "no source text");
+    let page = page(&blocked().model, "blocked", source);
+    assert!(page.contains("reactor.call_later(Duration::ZERO, move || {"), "no source text");
 }
 
 #[test]

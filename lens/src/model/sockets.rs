@@ -149,7 +149,10 @@ impl Socket {
                 self.is_port = true;
                 self.peer = event.text("address").to_owned();
             }
-            "close" => self.is_closed = true,
+            "close" => {
+                self.is_closed = true;
+                self.arrow(at, event, 0, "");
+            }
             "read" if event.text("failed") != "WouldBlock" => {
                 self.read += done;
                 self.arrow(at, event, done, event.text("failed"));
@@ -159,7 +162,9 @@ impl Socket {
                 self.waiting = self.waiting.saturating_sub(done);
                 self.arrow(at, event, done, event.text("failed"));
             }
-            "shutdown" | "connect" | "finish_connect" => self.arrow(at, event, 0, event.text("failed")),
+            "shutdown" | "connect" | "finish_connect" | "reset_on_close" => {
+                self.arrow(at, event, 0, event.text("failed"))
+            }
             _ => {}
         }
     }

@@ -22,7 +22,7 @@ const LEGEND: [&str; 3] = [
     "cb: a callback. eb: an errback. both: one function for either. Full box: it ran. Hollow box: it did not.",
     "Pale text: a remark, or what was passed by. No thick line: nothing is there yet, because the chain waits.",
 ];
-/// Texts are cut to this many characters.
+/// Texts are cut to this many characters, within what they quote: what came of it stays.
 const MAX_TEXT: usize = 90;
 
 impl Ladders {
@@ -102,7 +102,7 @@ impl Rung {
                 boxes(svg, x, top, *side, self.lane, true);
                 self.texts(svg, x, top + ROW / 2 + 4);
                 let tone = if self.after == Lane::Failure { "errt" } else { "" };
-                svg.text(tone, (x + TEXT + 16, top + ROW + 8), &words::cut(&self.detail, MAX_TEXT));
+                svg.text(tone, (x + TEXT + 16, top + ROW + 8), &words::cut_quoted(&self.detail, MAX_TEXT));
                 svg.end();
                 return bottom;
             }
@@ -143,7 +143,7 @@ impl Rung {
             RungKind::Note | RungKind::PassedBy { .. } | RungKind::NotReached { .. } => "soft",
             _ => "",
         };
-        let text = words::cut(&text, MAX_TEXT);
+        let text = words::cut_quoted(&text, MAX_TEXT);
         if self.order > 0 {
             svg.text("soft small end", (x + TEXT - 6, y), &self.order.to_string());
         }

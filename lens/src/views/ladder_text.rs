@@ -1,9 +1,11 @@
 //! A [`Ladder`] as text: 80 columns, no colour needed.
 //!
+//! The lanes stand in known columns, those of an outer ladder before those of an inner one. Ink goes by these columns.
+//!
 //! Next: `ladder_svg.rs`, the same as a picture.
 
 use super::ladder::{Ladder, Ladders, Lane, Rung, RungKind};
-use super::words;
+use super::{Ink, Text, words};
 use crate::model::Side;
 
 /// The width of a text, in columns.
@@ -11,26 +13,35 @@ pub(crate) const WIDTH: usize = 80;
 
 impl Ladders {
     /// As text.
-    pub fn to_text(&self) -> String {
-        let mut out = Vec::new();
+    pub fn text(&self) -> Text {
+        let mut out = Text::default();
         for ladder in &self.0 {
             ladder.write(&mut out, "");
-            out.push(String::new());
+            out.line(Ink::Plain, "");
         }
-        if self.0.is_empty() {
-            out.push("No Deferred is told in this trace.".to_owned());
-        } else {
-            out.push("ok: values; err: failures; the numbers: in which order it happened.".to_owned());
-        }
-        out.into_iter().map(|line| line.trim_end().to_owned() + "\n").collect()
+        let end = match self.0.is_empty() {
+            true => "No Deferred is told in this trace.",
+            false => "ok: values; err: failures; the numbers: in which order it happened.",
+        };
+        out.line(Ink::Dim, end);
+        out
+    }
+
+    /// As text without colours.
+    pub fn to_text(&self) -> String {
+        self.text().plain()
     }
 }
 
 impl Ladder {
-    fn write(&self, out: &mut Vec<String>, indent: &str) {
+    fn write(&self, out: &mut Text, indent: &str) {
         let role = if self.role.is_empty() { String::new() } else { format!("{}: ", self.role) };
-        line(out, indent, &format!("{role}{}", self.title), &format!("made at {}", words::short_place(&self.place)));
-        line(out, indent, " ok  err", "");
+        let made = format!("made at {}", words::short_place(&self.place));
+        line(out, indent, (Ink::Title, &format!("{role}{}", self.title)), &made);
+        line(out, indent, (Ink::Plain, " ok  err"), "");
+        let begin = indent.chars().count();
+        out.ink(begin + 1..begin + 3, Ink::Value);
+        out.ink(begin + 5..begin + 8, Ink::Failure);
         for rung in &self.rungs {
             rung.write(out, indent);
         }
@@ -38,13 +49,23 @@ impl Ladder {
 }
 
 impl Rung {
-    fn write(&self, out: &mut Vec<String>, indent: &str) {
+    /// What its words are, unless it ran.
+    fn ink(&self) -> Ink {
+        match self.kind {
+            RungKind::Alarm => Ink::Wrong,
+            RungKind::Note | RungKind::PassedBy { .. } | RungKind::NotReached { .. } => Ink::Dim,
+            RungKind::Source if self.after == Lane::Failure => Ink::Failure,
+            _ => Ink::Plain,
+        }
+    }
+
+    fn write(&self, out: &mut Text, indent: &str) {
         let place = words::short_place(&self.place);
         if let RungKind::Inside(ladders) = &self.kind {
             let lanes = lanes(self.lane, None);
             for (index, ladder) in ladders.iter().enumerate() {
                 if index > 0 {
-                    out.push(format!("{indent}{lanes}│"));
+                    line(out, &format!("{indent}{lanes}│ "), (Ink::Plain, ""), "");
                 }
                 ladder.write(out, &format!("{indent}{lanes}│ "));
             }
@@ -62,40 +83,79 @@ impl Rung {
         let lit = format!("{lit}{order}");
         match (&self.kind, self.label.is_empty()) {
             (RungKind::Ran { .. }, _) => {
-                line(out, indent, &format!("{lit}{}", self.label), place);
+                line(out, indent, (Ink::Plain, &format!("{lit}{}", self.label)), place);
                 let (lane, after) = (self.lane, self.after);
                 let turn = if lane == after || after == Lane::Neither { lanes(after, None) } else { crossing(after) };
-                line(out, indent, &format!("{turn}     {}", self.detail), "");
+                let ink = if after == Lane::Failure { Ink::Failure } else { Ink::Plain };
+                line(out, indent, (ink, &format!("{turn}     {}", self.detail)), "");
             }
-            (_, true) => line(out, indent, &format!("{lit}{}", self.detail), place),
-            (_, false) => line(out, indent, &format!("{lit}{}, {}", self.label, self.detail), place),
+            (_, true) => line(out, indent, (self.ink(), &format!("{lit}{}", self.detail)), place),
+            (_, false) => line(out, indent, (self.ink(), &format!("{lit}{}, {}", self.label, self.detail)), place),
         }
     }
 }
 
 /// One line: a text at the left, and a place at the right if there is room; else below.
-fn line(out: &mut Vec<String>, indent: &str, left: &str, right: &str) {
-    let room = WIDTH.saturating_sub(indent.chars().count());
+fn line(out: &mut Text, indent: &str, (ink, left): (Ink, &str), right: &str) {
+    let begin = indent.chars().count();
+    let room = WIDTH.saturating_sub(begin);
+    let mut put = |ink: Ink, line: &str, place_at: usize| {
+        out.line(ink, &format!("{indent}{line}"));
+        ink_lanes(out, begin);
+        out.ink(begin + place_at..usize::MAX, Ink::Dim);
+    };
     let (long, wide) = (left.chars().count(), right.chars().count());
     if right.is_empty() || long + 2 + wide > room {
-        let (first, rest) = broken(left, room);
-        out.push(format!("{indent}{first}"));
+        let below = room.saturating_sub(12);
+        let (mut first, mut rest) = broken(left, room);
+        if let Some(excess) = rest.as_ref().and_then(|rest| rest.chars().count().checked_sub(below)) {
+            (first, rest) = broken(&words::cut_quoted(left, long - excess), room);
+        }
+        put(ink, &first, room);
         if let Some(rest) = rest {
-            out.push(format!("{indent}{:12}{}", lanes_of(left), words::cut(&rest, room.saturating_sub(12))));
+            put(ink, &format!("{:12}{}", lanes_of(left), words::cut(&rest, below)), room);
         }
         if !right.is_empty() {
             let right = words::cut(right, room.saturating_sub(10));
             let gap = room.saturating_sub(10 + right.chars().count());
-            out.push(format!("{indent}{:10}{:gap$}{right}", lanes_of(left), ""));
+            put(ink, &format!("{:10}{:gap$}{right}", lanes_of(left), ""), 10);
         }
         return;
     }
-    out.push(format!("{indent}{left}{:gap$}{right}", "", gap = room - long - wide));
+    put(ink, &format!("{left}{:gap$}{right}", "", gap = room - long - wide), room - wide);
+}
+
+/// Width of a ladder's lanes, and of those with the bar behind them if another ladder stands inside.
+const LANES: usize = 9;
+const INSIDE: usize = LANES + 2;
+
+/// Lights the lanes of the last line: those of the ladder that begins at `begin`, and those of the ladders around it.
+fn ink_lanes(out: &mut Text, begin: usize) {
+    let mut crossing = None;
+    out.ink_each(0..begin + LANES, |column, char| {
+        let lane = if column % INSIDE < 3 { Ink::Value } else { Ink::Failure };
+        match char {
+            '┃' | '█' | '●' => Some(lane),
+            // A crossing has the colour of the lane to which it goes.
+            '┏' | '┗' => {
+                crossing = Some(if char == '┏' { Ink::Value } else { Ink::Failure });
+                crossing
+            }
+            '━' | '┛' | '┓' => crossing,
+            '┆' | '□' | '─' | '│' => Some(Ink::Dim),
+            _ => None,
+        }
+    });
 }
 
 /// The lanes that go on below a line.
 fn lanes_of(line: &str) -> String {
-    line.chars().take(8).map(|char| if "┃┆│".contains(char) { char } else { ' ' }).collect()
+    let below = |char| match char {
+        '┃' | '█' | '●' | '┏' | '┓' => '┃',
+        '┆' | '□' | '┛' | '┗' => '┆',
+        _ => ' ',
+    };
+    line.chars().take(LANES - 1).map(below).collect()
 }
 
 /// Breaks a text that is too long for its room, between words if it can.

@@ -6,10 +6,9 @@
 //! Next: `wire.rs`, the bytes.
 
 use super::svg::Svg;
-use super::words;
+use super::{Ink, Text, words};
 use crate::model::{Callback, Model, Turn};
 use crate::verdict::{self, SLOW};
-use std::fmt::Write;
 
 /// Maximum number of columns.
 pub const MAX_COLUMNS: usize = 60;
@@ -81,13 +80,20 @@ impl LoopView {
         LoopView { host: host.to_owned(), columns, held, steps }
     }
 
-    /// As text of 80 columns.
+    /// As text of 80 columns, without colours.
     pub fn to_text(&self) -> String {
+        self.text().plain()
+    }
+
+    /// As text of 80 columns.
+    pub fn text(&self) -> Text {
+        let mut out = Text::default();
         let (Some(first), Some(last)) = (self.columns.first(), self.columns.last()) else {
-            return "No turn of a loop is in this trace.\n".to_owned();
+            out.line(Ink::Plain, "No turn of a loop is in this trace.");
+            return out;
         };
         let host = if self.host.is_empty() { String::new() } else { format!("{}: ", self.host) };
-        let mut out = format!(
+        let mut title = format!(
             "{host}turns {} to {}, {} to {}",
             first.first,
             last.last,
@@ -95,47 +101,47 @@ impl LoopView {
             words::time(last.end)
         );
         if self.columns.iter().any(|column| column.first != column.last) {
-            let _ = write!(out, "; a column is {} turns", first.last - first.first + 1);
+            title.push_str(&format!("; a column is {} turns", first.last - first.first + 1));
         }
-        out.push_str("\n\n");
-        let mut lane = |name: &str, legend: &str, cell: &dyn Fn(&Column) -> char| {
+        out.line(Ink::Title, &title);
+        out.line(Ink::Plain, "");
+        let mut lane = |name: &str, cell: &dyn Fn(&Column) -> char| {
             let cells: String = self.columns.iter().map(cell).collect();
-            let _ = writeln!(out, "{:>10} {cells}", name);
-            if !legend.is_empty() {
-                let _ = writeln!(out, "{:>10} {legend}", "");
-            }
+            out.line(Ink::Plain, &format!("{name:>10} {cells}"));
+            out.ink_each(11..usize::MAX, |_, cell| match cell {
+                '#' => Some(Ink::Wrong),
+                '!' => Some(Ink::Victim),
+                '·' => Some(Ink::Dim),
+                _ => None,
+            });
         };
-        lane("waiting", "", &|column| level(column.waited, column.end - column.begin));
+        lane("waiting", &|column| level(column.waited, column.end - column.begin));
         for (phase, letter) in &PHASES[1..] {
-            lane(phase, "", &|column| if column.phases.contains(phase) { *letter } else { '·' });
+            lane(phase, &|column| if column.phases.contains(phase) { *letter } else { '·' });
         }
-        lane("kernel", "", &|column| digit(column.calls));
-        lane("callbacks", "", &|column| digit(column.callbacks));
-        lane("longest", "", &|column| duration_mark(column.longest));
-        lane("timers", "", &|column| digit(column.timers));
-        lane("late", "", &|column| duration_mark(column.latest));
-        lane("kept", "", &|column| if column.victims > 0 { '!' } else { '·' });
-        out.push_str(
+        lane("kernel", &|column| digit(column.calls));
+        lane("callbacks", &|column| digit(column.callbacks));
+        lane("longest", &|column| duration_mark(column.longest));
+        lane("timers", &|column| digit(column.timers));
+        lane("late", &|column| duration_mark(column.latest));
+        lane("kept", &|column| if column.victims > 0 { '!' } else { '·' });
+        out.block(
+            Ink::Dim,
             "\nwaiting: share of the time. Numbers: how many, + from 10 on.\n\
              longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.\n",
         );
         for (sentence, victims) in &self.held {
-            let _ = writeln!(out, "\n# {}", words::cut(sentence, 78));
-            victims.iter().for_each(|victim| {
-                let _ = writeln!(out, "  ! {}", words::cut(victim, 76));
-            });
+            out.block(Ink::Wrong, &format!("\n# {}", words::cut(sentence, 78)));
+            victims.iter().for_each(|victim| out.line(Ink::Victim, &format!("  ! {}", words::cut(victim, 76))));
         }
         if !self.steps.is_empty() {
-            out.push('\n');
+            out.line(Ink::Plain, "");
         }
         for (ns, depth, text) in &self.steps {
             let indent = "  ".repeat(*depth);
-            let _ = writeln!(
-                out,
-                "{:>10} {}",
-                format!("+{}", words::time(*ns)),
-                words::cut(&format!("{indent}{text}"), 68)
-            );
+            let since = format!("+{}", words::time(*ns));
+            out.line(Ink::Plain, &format!("{since:>10} {}", words::cut(&format!("{indent}{text}"), 68)));
+            out.ink(0..10, Ink::Dim);
         }
         out
     }

@@ -4,10 +4,12 @@
 //! * `loop_view.rs`: turns, and what held them;
 //! * `wire.rs`: connections as a sequence of bytes and callbacks;
 //! * `waits.rs`: what waits for what, at any moment;
-//! * `page.rs`: everything in one file.
+//! * `page.rs`: everything in one file;
+//! * `ink.rs`: a text, and its colours on a terminal.
 //!
 //! Next: `words.rs`, times and texts for a person.
 
+mod ink;
 pub mod ladder;
 mod ladder_svg;
 mod ladder_text;
@@ -17,4 +19,8 @@ mod svg;
 mod tls;
 pub mod waits;
 pub mod wire;
+mod wire_text;
 pub(crate) mod words;
+
+pub(crate) use ink::Ink;
+pub use ink::Text;

@@ -5,7 +5,7 @@
 //! Next: `page.rs`, everything in one file.
 
 use super::svg::Svg;
-use super::words;
+use super::{Ink, Text, words};
 use crate::model::{Chain, Model, StepState};
 use crate::trace::Trace;
 use std::collections::BTreeSet;
@@ -126,21 +126,27 @@ impl Waits {
         }
     }
 
-    /// As text of 80 columns.
+    /// As text of 80 columns, without colours.
     pub fn to_text(&self) -> String {
-        let mut out = format!("After {}, at {}:\n", words::count(self.after, "event"), words::time(self.ns));
+        self.text().plain()
+    }
+
+    /// As text of 80 columns.
+    pub fn text(&self) -> Text {
+        let mut out = Text::default();
+        let title = format!("After {}, at {}:", words::count(self.after, "event"), words::time(self.ns));
+        out.line(Ink::Title, &title);
         if self.lines.is_empty() {
-            out.push_str("nothing waits.\n");
+            out.line(Ink::Plain, "nothing waits.");
         }
         for line in &self.lines {
             let place = words::short_place(&line.place);
             let branch = if line.depth == 0 { "* ".to_owned() } else { format!("{}└ for ", "  ".repeat(line.depth)) };
             let room = 78_usize.saturating_sub(place.chars().count());
             let text = words::cut(&format!("{branch}{}", line.text), room);
-            out.push_str(
-                format!("{text}{:gap$}{place}", "", gap = 80 - text.chars().count() - place.chars().count()).trim_end(),
-            );
-            out.push('\n');
+            let place_at = 80 - place.chars().count();
+            out.line(line.ink(), &format!("{text}{:gap$}{place}", "", gap = place_at - text.chars().count()));
+            out.ink(place_at..80, Ink::Dim);
         }
         out
     }
@@ -160,7 +166,7 @@ impl Waits {
             if let Some(parent) = parents.last() {
                 svg.line("line", &[(x - 29, *parent + 8), (x - 29, y - 4), (x - 8, y - 4)]);
             }
-            svg.dot(if line.text.contains("never") { "hot" } else { "cool" }, (x, y - 4), 6);
+            svg.dot(if line.ink() == Ink::Wrong { "hot" } else { "cool" }, (x, y - 4), 6);
             svg.text("", (x + 16, y), &words::cut(&line.text, 100));
             let behind = x + 30 + super::svg::width_of(&words::cut(&line.text, 100), "");
             svg.place("soft small", (behind, y), &line.place, words::short_place(&line.place));
@@ -176,6 +182,12 @@ impl Waits {
     /// As a picture.
     pub fn to_svg(&self) -> String {
         self.drawing().file("what waits for what")
+    }
+}
+
+impl Line {
+    fn ink(&self) -> Ink {
+        if self.text.contains("never") { Ink::Wrong } else { Ink::Plain }
     }
 }
 

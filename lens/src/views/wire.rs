@@ -5,14 +5,14 @@
 //! write, there are several arrows. On a real machine, each arrow is a call to the system: what one read brought, what one
 //! write took. The callback that a read became stands below it.
 //!
-//! Next: `waits.rs`, what waits for what.
+//! What ends a connection, or one direction of it, has an arrow too: in a world from the moment at which it left.
+//!
+//! Next: `wire_text.rs`, the diagram as text.
 
-use super::ladder_text::WIDTH;
 use super::svg::{Svg, width_of};
 use super::{tls, words};
 use crate::model::{Model, Socket};
 use std::collections::HashMap;
-use std::fmt::Write;
 
 /// Maximum number of rows in a picture.
 pub const MAX_ROWS: usize = 400;
@@ -111,30 +111,32 @@ impl Wire {
                             last = Some((link, event.text("at").to_owned()));
                             continue;
                         }
+                        // It stays a remark as well, and its arrow comes when the other side gets it.
+                        ("close" | "shutdown_write" | "abort", _) => {
+                            streams.entry((link, event.text("at").to_owned())).or_default().ended = Some(event.ns);
+                            (plain_words(event), What::Mark(here))
+                        }
                         ("get", Some(there)) => {
                             let stream = streams.entry((link, other.to_owned())).or_default();
                             let (sent, label, part) = stream.arrive(count, event.ns);
                             range = part;
                             (label, What::Arrow { from: there, to: here, sent, is_end: false })
                         }
-                        ("enter_backlog" | "get_reset" | "get_end", Some(there)) => {
-                            let is_end = word != "enter_backlog";
-                            let what = What::Arrow { from: there, to: here, sent: event.ns, is_end };
-                            let label = match word {
-                                "enter_backlog" => "connects",
-                                "get_end" => "ends its side",
-                                _ => "resets the connection",
-                            };
-                            (label.to_owned(), what)
+                        ("enter_backlog", Some(there)) => {
+                            let what = What::Arrow { from: there, to: here, sent: event.ns, is_end: false };
+                            ("connects".to_owned(), what)
+                        }
+                        ("get_fin" | "get_reset", Some(there)) => {
+                            let stream = streams.entry((link, other.to_owned())).or_default();
+                            let sent = stream.ended.unwrap_or(event.ns);
+                            let label =
+                                if word == "get_fin" { "FIN: ends its side" } else { "RST: ends the connection" };
+                            (label.to_owned(), What::Arrow { from: there, to: here, sent, is_end: true })
                         }
                         ("say" | "read" | "start" | "listen" | "look_up" | "answer" | "request_connection", _) => {
                             continue;
                         }
-                        _ => {
-                            let words = event.text("words");
-                            let link = event.number("link").map(|link| format!("#{link} ")).unwrap_or_default();
-                            (words.strip_prefix(&*link).unwrap_or(words).to_owned(), What::Mark(here))
-                        }
+                        _ => (plain_words(event), What::Mark(here)),
                     }
                 }
                 // What the words of the network leave out: it is no text.
@@ -158,17 +160,22 @@ impl Wire {
         let me = if socket.host.is_empty() { "the program".to_owned() } else { socket.host.clone() };
         let lanes = vec![if socket.peer.is_empty() { "the peer".to_owned() } else { socket.peer.clone() }, me];
         let mut rows = Vec::new();
+        let has_ended = |what: &str| socket.arrows.iter().any(|arrow| arrow.what == what);
         for arrow in &socket.arrows {
             let excerpt = excerpt(&arrow.bytes, arrow.count);
             let (to_us, from_us) = (|is_end| (0, 1, is_end), |is_end| (1, 0, is_end));
             let ((from, to, is_end), label) = match arrow.what.as_str() {
                 "read" if arrow.count > 0 => (to_us(false), format!("read {} {excerpt}", arrow.count)),
                 "read" if !arrow.words.is_empty() => (to_us(true), format!("read fails: {}", arrow.words)),
-                "peer_ended" => (to_us(true), "the peer has ended its side".to_owned()),
+                "peer_ended" => (to_us(true), "FIN: the peer has ended its side".to_owned()),
                 "write" if arrow.count > 0 => (from_us(false), format!("write {} {excerpt}", arrow.count)),
                 "write" => (from_us(true), format!("write fails: {}", arrow.words)),
-                "shutdown" => (from_us(true), "we have ended our side".to_owned()),
-                "connect" => (from_us(true), "connect".to_owned()),
+                "shutdown" => (from_us(true), "FIN: we have ended our side".to_owned()),
+                "close" if has_ended("reset_on_close") => (from_us(true), "RST: we end the connection".to_owned()),
+                // After that there is nothing left to say to the peer.
+                "close" if has_ended("shutdown") => continue,
+                "close" => (from_us(true), "FIN: we close the connection".to_owned()),
+                "connect" => (from_us(false), "connect".to_owned()),
                 "callback" => {
                     let label = model.events.get(arrow.at).map(callback).unwrap_or_default();
                     rows.push(Row {
@@ -181,7 +188,7 @@ impl Wire {
                     });
                     continue;
                 }
-                "written" | "read" | "finish_connect" => continue,
+                "written" | "read" | "finish_connect" | "reset_on_close" => continue,
                 other => {
                     let words = if arrow.words.is_empty() { String::new() } else { format!(": {}", arrow.words) };
                     let label = format!("{}{words}", other.replace('_', " "));
@@ -240,76 +247,8 @@ impl Wire {
         Wire { lanes, rows, left_out }
     }
 
-    /// As text of 80 columns.
-    pub fn to_text(&self) -> String {
-        let count = self.lanes.len().max(1);
-        let room = WIDTH - 12;
-        let column = |lane: usize| 12 + room / (2 * count) + lane * room / count;
-        let line = |fill: &mut dyn FnMut(&mut Vec<char>)| {
-            let mut line = vec![' '; WIDTH];
-            (0..count).for_each(|lane| line[column(lane)] = '│');
-            fill(&mut line);
-            line.into_iter().collect::<String>().trim_end().to_owned() + "\n"
-        };
-        let put = |line: &mut Vec<char>, at: usize, text: &str| {
-            for (index, char) in text.chars().enumerate() {
-                if let Some(slot) = line.get_mut(at + index) {
-                    *slot = char;
-                }
-            }
-        };
-        let centred = |line: &mut Vec<char>, middle: usize, text: &str| {
-            let text = words::cut(text, room / count);
-            let from = middle.saturating_sub(text.chars().count() / 2).min(WIDTH - text.chars().count());
-            put(line, from, &text);
-        };
-        let mut out = line(&mut |line| {
-            line.fill(' ');
-            (0..self.lanes.len()).for_each(|lane| centred(line, column(lane), &self.lanes[lane]));
-        });
-        for row in &self.rows {
-            let time = words::time(row.ns);
-            let text = match &row.what {
-                What::Arrow { from, to, is_end, .. } if from != to => {
-                    let (left, right) = (column(*from.min(to)), column(*from.max(to)));
-                    let dash = if *is_end { '╌' } else { '─' };
-                    // A label that finds no room on its arrow stands above it.
-                    let mut above = String::new();
-                    let arrow = line(&mut |line| {
-                        put(line, 0, &time);
-                        line[left + 1..right].fill(dash);
-                        line[if from < to { right - 1 } else { left + 1 }] = if from < to { '>' } else { '<' };
-                        let link = row.link.map(|link| format!("#{link} ")).unwrap_or_default();
-                        let range = row.range.map(|(from, to)| format!("{from}..{to} ")).unwrap_or_default();
-                        let label = link + &range + &row.label;
-                        let room = right - left - 1;
-                        match room.checked_sub(label.chars().count() + 4) {
-                            Some(free) => put(line, left + 3 + free / 2, &label),
-                            None => above = words::cut_middle(&label, WIDTH - left - 2),
-                        }
-                    });
-                    if !above.is_empty() {
-                        out.push_str(&line(&mut |line| put(line, left + 2, &above)));
-                    }
-                    arrow
-                }
-                What::Arrow { to: lane, .. } | What::Callback(lane) | What::Mark(lane) => line(&mut |line| {
-                    put(line, 0, &time);
-                    let label = match row.what {
-                        What::Callback(_) => format!("[{}]", words::cut(&row.label, room / count - 2)),
-                        _ => words::cut(&row.label, room / count),
-                    };
-                    centred(line, column(*lane), &label);
-                }),
-            };
-            out.push_str(&text);
-        }
-        let _ = writeln!(out, "{}", self.end());
-        out
-    }
-
     /// What stands below the last row.
-    fn end(&self) -> String {
+    pub(super) fn end(&self) -> String {
         match self.left_out {
             0 => "The trace ends here.".to_owned(),
             1 => "The picture ends here: 1 more event follows.".to_owned(),
@@ -368,18 +307,17 @@ impl Wire {
             svg.end();
         }
         svg.text("soft small", (lane(0), bottom + 14), &self.end());
-        let y = bottom + 40;
-        svg.text(
-            "soft small",
-            (8, y),
+        let mut legend = vec![
             "Down: time; at the left, when it arrived. An arrow: bytes on their way. A box: a callback that runs.",
-        );
+        ];
+        if rows.iter().any(|row| matches!(row.what, What::Arrow { is_end: true, .. })) {
+            legend.push("Orange: no bytes, but the end of one direction (FIN), of the connection (RST), or an error.");
+        }
         if !tones.is_empty() {
-            svg.text(
-                "soft small",
-                (8, y + 18),
-                "Arrows of one colour carry the same bytes; grey ones are not repeated.",
-            );
+            legend.push("Arrows of one colour carry the same bytes; grey ones are not repeated.");
+        }
+        for (line, text) in (0..).zip(legend) {
+            svg.text("soft small", (8, bottom + 40 + line * 18), text);
         }
         svg
     }
@@ -420,6 +358,13 @@ fn tones(rows: &[Row]) -> HashMap<&str, &'static str> {
     tones
 }
 
+/// The words of the network, without the number of the connection.
+fn plain_words(event: &crate::Event) -> String {
+    let words = event.text("words");
+    let link = event.number("link").map(|link| format!("#{link} ")).unwrap_or_default();
+    words.strip_prefix(&*link).unwrap_or(words).to_owned()
+}
+
 fn callback(event: &crate::Event) -> String {
     let object = event.text("object");
     let object = crate::model::short(object);
@@ -450,6 +395,8 @@ struct Stream {
     /// When, how many bytes, how many of these have arrived, and the first of them.
     writes: std::collections::VecDeque<(u64, u64, u64, String)>,
     arrived: u64,
+    /// When its writer has ended it.
+    ended: Option<u64>,
 }
 
 impl Stream {

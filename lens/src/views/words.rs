@@ -1,6 +1,6 @@
 //! Times, places and values, short enough for a picture.
 //!
-//! Next: `ladder.rs`.
+//! Next: `ink.rs`, a text and its colours.
 
 use crate::model::Passed;
 
@@ -37,6 +37,23 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Cut to this many characters, within its longest quoted piece: the quote is closed, and what stands behind it stays.
+pub(crate) fn cut_quoted(text: &str, max: usize) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let Some(excess) = chars.len().checked_sub(max).filter(|excess| *excess > 0) else { return text.to_owned() };
+    let is_quote = |at: &usize| chars[*at] == '"' && (*at == 0 || chars[*at - 1] != '\\');
+    let quotes: Vec<usize> = (0..chars.len()).filter(is_quote).collect();
+    let pieces = quotes.as_chunks().0.iter();
+    match pieces.max_by_key(|[begin, end]| end - begin) {
+        Some([begin, end]) if end - begin > excess + 2 => {
+            let kept = &chars[..end - excess - 1];
+            let kept = kept.strip_suffix(&['\\']).unwrap_or(kept);
+            kept.iter().chain(&['…']).chain(&chars[*end..]).collect()
+        }
+        _ => cut(text, max),
+    }
 }
 
 /// Cut to this many characters in the middle: both ends of a message say what it is. An escape such as
@@ -118,6 +135,10 @@ mod tests {
         assert_eq!(short_type("core::result::Result<(u8, a::B), c::D>"), "Result<(u8, B), D>");
         assert_eq!([bytes("[71, 10]"), bytes("[71, 69, 8…"), bytes("[]")], ["b\"G\\n\"", "b\"GE…\"", "b\"\""]);
         assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut_quoted("E \"a long error\" → ()", 16), "E \"a long…\" → ()");
+        assert_eq!(cut_quoted("\"short\" → \"a longer one\"", 20), "\"short\" → \"a longe…\"");
+        assert_eq!(cut_quoted("\"a\\\"bcdef\" → 1", 9), "\"a…\" → 1", "no half escape");
+        assert_eq!([cut_quoted("no quotes", 4), cut_quoted("\"a\" is short", 5)], ["no …", "\"a\" …"]);
         assert_eq!([cut_middle("abcdef", 4), cut_middle("abcdef", 6)], ["a…ef", "abcdef"]);
         assert_eq!([cut_middle(r"\nbcdef", 4), cut_middle(r"abcd\ne", 4)], ["…ef", "a…e"], "no half escape");
     }

@@ -200,6 +200,41 @@ fn a_coroutine_is_a_deferred_whose_steps_are_its_runs() {
 }
 
 #[test]
+fn a_body_that_panics_has_its_end_and_the_failure_goes_on() {
+    let events = renumbered(told(|| {
+        let (question, firer) = Deferred::<u32>::new();
+        let answer = Deferred::from_future(async move {
+            let _answer: u32 = question.await?;
+            panic!("on purpose")
+        });
+        let answer = answer.add_callback(|number: u32| Ok(number)).add_errback(|_| Ok(7));
+        let fired = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| firer.callback(21)));
+        assert!(fired.is_err());
+        assert_eq!(answer.result(), Some(7));
+    }));
+    let expected = [
+        "made 1",
+        "made 2",
+        "step_begin 2 step 1",
+        "awaited 1 by 2",
+        "step_end 2 step 1",
+        "step_added 2 step 2",
+        "step_added 2 step 3",
+        "fired 1 21",
+        "step_begin 2 step 4",
+        "await_end 1 21",
+        "step_end 2 step 4",
+        "step_passed 2 step 2 err a callback panicked: on purpose",
+        "step_begin 2 step 3 err a callback panicked: on purpose",
+        "step_end 2 step 3 7",
+        "gone 1",
+    ];
+    assert_eq!(story(&events), expected);
+    let panicked: Vec<_> = events.of_kind("step_end").iter().map(|end| end["panicked"] == true).collect();
+    assert_eq!(panicked, [false, true, false]);
+}
+
+#[test]
 fn lists_races_and_shared_results_name_their_inputs() {
     let events = renumbered(told(|| {
         let ((slow, fire_slow), (fast, fire_fast)) = (Deferred::<u32>::new(), Deferred::<u32>::new());

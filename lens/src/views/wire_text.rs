@@ -1,0 +1,111 @@
+//! A [`Wire`] as text: 80 columns, no colour needed.
+//!
+//! Next: `waits.rs`, what waits for what.
+
+use super::ladder_text::WIDTH;
+use super::wire::{Row, What, Wire};
+use super::{Ink, Text, words};
+use std::ops::Range;
+
+/// The columns at the left that the time takes.
+const TIME: usize = 12;
+
+impl Wire {
+    /// As text of 80 columns, without colours.
+    pub fn to_text(&self) -> String {
+        self.text().plain()
+    }
+
+    /// As text of 80 columns.
+    pub fn text(&self) -> Text {
+        let mut out = Text::default();
+        let mut title = vec![' '; WIDTH];
+        (0..self.lanes.len()).for_each(|lane| drop(self.centred(&mut title, lane, &self.lanes[lane])));
+        out.line(Ink::Title, &String::from_iter(title));
+        for row in &self.rows {
+            match row.what {
+                What::Arrow { from, to, is_end, .. } if from != to => self.arrow(&mut out, row, (from, to), is_end),
+                What::Arrow { to: lane, is_end, .. } => {
+                    self.words(&mut out, row, lane, if is_end { Ink::Wrong } else { Ink::Plain }, &row.label);
+                }
+                What::Callback(lane) => {
+                    let label = format!("[{}]", words::cut(&row.label, self.room() - 2));
+                    self.words(&mut out, row, lane, Ink::Value, &label);
+                }
+                What::Mark(lane) => self.words(&mut out, row, lane, Ink::Dim, &row.label),
+            }
+        }
+        out.line(Ink::Dim, &self.end());
+        out
+    }
+
+    fn arrow(&self, out: &mut Text, row: &Row, (from, to): (usize, usize), is_end: bool) {
+        let ink = if is_end { Ink::Wrong } else { Ink::Plain };
+        let (left, right) = (self.column(from.min(to)), self.column(from.max(to)));
+        let link = row.link.map(|link| format!("#{link} ")).unwrap_or_default();
+        let range = row.range.map(|(from, to)| format!("{from}..{to} ")).unwrap_or_default();
+        let label = link + &range + &row.label;
+        let mut line = self.line();
+        line[left + 1..right].fill(if is_end { '╌' } else { '─' });
+        line[if from < to { right - 1 } else { left + 1 }] = if from < to { '>' } else { '<' };
+        match (right - left - 1).checked_sub(label.chars().count() + 4) {
+            Some(free) => put(&mut line, left + 3 + free / 2, &label),
+            // A label that finds no room on its arrow stands above it.
+            None => {
+                let mut above = self.line();
+                put(&mut above, left + 2, &words::cut_middle(&label, WIDTH - left - 2));
+                out.line(ink, &String::from_iter(above));
+            }
+        }
+        self.timed(out, row, line, (left + 1..right, ink));
+    }
+
+    /// Words on a lane.
+    fn words(&self, out: &mut Text, row: &Row, lane: usize, ink: Ink, words: &str) {
+        let mut line = self.line();
+        let columns = self.centred(&mut line, lane, words);
+        self.timed(out, row, line, (columns, ink));
+    }
+
+    /// Adds a line with its time.
+    fn timed(&self, out: &mut Text, row: &Row, mut line: Vec<char>, (columns, ink): (Range<usize>, Ink)) {
+        put(&mut line, 0, &words::time(row.ns));
+        out.line(Ink::Dim, &String::from_iter(line));
+        out.ink(columns, ink);
+    }
+
+    /// A line with nothing on it but the lanes.
+    fn line(&self) -> Vec<char> {
+        let mut line = vec![' '; WIDTH];
+        (0..self.count()).for_each(|lane| line[self.column(lane)] = '│');
+        line
+    }
+
+    fn count(&self) -> usize {
+        self.lanes.len().max(1)
+    }
+
+    /// The columns that each lane has.
+    fn room(&self) -> usize {
+        (WIDTH - TIME) / self.count()
+    }
+
+    /// Where a lane is.
+    fn column(&self, lane: usize) -> usize {
+        let (room, count) = (WIDTH - TIME, self.count());
+        TIME + room / (2 * count) + lane * room / count
+    }
+
+    /// Puts a text on the middle of a lane. Returns its columns.
+    fn centred(&self, line: &mut [char], lane: usize, text: &str) -> Range<usize> {
+        let text = words::cut(text, self.room());
+        let long = text.chars().count();
+        let from = self.column(lane).saturating_sub(long / 2).min(WIDTH - long);
+        put(line, from, &text);
+        from..from + long
+    }
+}
+
+fn put(line: &mut [char], at: usize, text: &str) {
+    line.iter_mut().skip(at).zip(text.chars()).for_each(|(slot, char)| *slot = char);
+}
