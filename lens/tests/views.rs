@@ -134,6 +134,13 @@ fn one_turn_is_shown_step_by_step() {
 }
 
 #[test]
+fn a_simulated_host_waits_between_its_turns() {
+    let text = LoopView::new(&world(), "server", None).to_text();
+    let waiting = text.lines().find(|line| line.trim_start().starts_with("waiting ")).expect("a lane");
+    assert!(waiting.contains('█'), "{text}");
+}
+
+#[test]
 fn many_turns_share_columns() {
     let turn = |number: u64, kind: &str, ns: u64| {
         format!("{{\"seq\":{ns},\"ns\":{ns},\"turn\":{number},\"phase\":\"wait\",\"kind\":\"{kind}\"}}\n")

@@ -115,7 +115,8 @@ impl LoopView {
                 _ => None,
             });
         };
-        lane("waiting", &|column| level(column.waited, column.end - column.begin));
+        // A simulated host waits between its turns, and a turn takes no time.
+        lane("waiting", &|column| level(column.waited, (column.end - column.begin).max(column.waited)));
         for (phase, letter) in &PHASES[1..] {
             lane(phase, &|column| if column.phases.contains(phase) { *letter } else { '·' });
         }
