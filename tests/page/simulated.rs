@@ -323,6 +323,58 @@ fn a_message_is_opened_and_a_split_is_drawn() {
 }
 
 #[test]
+fn a_click_on_the_map_puts_a_client_there_and_the_next_one_chooses_it() {
+    let Some(mut browser) = Browser::start() else { return };
+    let page = Page::start();
+    browser.size(1400, false);
+    browser.open_run(&page, "clients=0&every=0&jitter=0&delay=100&at=4");
+    // The middle of the map, in pixels, and by its own scale: a degree is twenty units, and the top left is 90 N 180 W.
+    let middle = || {
+        browser.run("document.querySelector('#world').scrollIntoView({ block: 'center' })");
+        let middle = browser.run(
+            "const svg = document.querySelector('[role=application]'), box = svg.getBoundingClientRect();
+             const [x, y, width, height] = svg.getAttribute('viewBox').split(' ').map(Number);
+             return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2),
+                     90 - (y + height / 2) / 20, (x + width / 2) / 20 - 180, width / box.width / 20]",
+        );
+        [0, 1, 2, 3, 4].map(|index| middle[index].as_f64().unwrap())
+    };
+    let click = || {
+        let [x, y, ..] = middle();
+        let actions = json!([
+            { "type": "pointerMove", "duration": 0, "x": x as i64, "y": y as i64 },
+            { "type": "pointerDown", "button": 0 },
+            { "type": "pointerUp", "button": 0 },
+        ]);
+        browser.command("/actions", &json!({ "actions": [{ "type": "pointer", "id": "mouse", "actions": actions }] }));
+    };
+    let [_, _, latitude, longitude, pixel] = middle();
+    let field = |form: &str, name: &str| {
+        let value =
+            browser.run(&format!("return document.querySelector('form[aria-label={form}]').elements.{name}.value"));
+        value.as_str().unwrap().to_owned()
+    };
+    browser.fill("IAMAT", "Location", "+1+1");
+    click();
+    wait_until("the place is taken", || field("IAMAT", "location") != "+1+1");
+    let location = field("IAMAT", "location");
+    let split = location.rfind(['+', '-']).filter(|split| *split > 0).unwrap();
+    for (shown, clicked) in [(&location[..split], latitude), (&location[split..], longitude)] {
+        let error = (shown.parse::<f64>().unwrap() - clicked).abs();
+        assert!(error <= pixel, "{location}: clicked at {latitude} {longitude}, and a pixel is {pixel} degrees");
+    }
+    browser.fill("IAMAT", "Client", "guest");
+    browser.click("Send IAMAT");
+    wait_until("the act", || browser.text("#acts").contains(&format!("iamat guest Alford {location}")));
+    browser.click("Play");
+    wait_until("a server has heard it", || browser.text("#commands").contains("guest"));
+    browser.fill("WHATSAT", "Client", "somebody");
+    click();
+    wait_until("it is chosen on the map", || field("WHATSAT", "client") == "guest");
+    browser.is_clean();
+}
+
+#[test]
 fn the_simulated_page_is_readable_on_a_telephone_by_keyboard_and_by_axe() {
     let Some(mut browser) = Browser::start() else { return };
     let page = Page::start();
