@@ -64,7 +64,9 @@ pub struct Answered<'a> {
 pub struct Stages {
     /// It waited for its turn, or for a connection.
     pub queue: Option<Duration>,
-    /// The service's name was looked up, and TCP connected.
+    /// The service's name was looked up. An answer of an earlier look-up takes no time.
+    pub name: Option<Duration>,
+    /// TCP connected.
     pub connect: Option<Duration>,
     /// The TLS handshake.
     pub tls: Option<Duration>,

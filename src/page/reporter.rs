@@ -193,10 +193,11 @@ impl<N: Notebook> Watch for Reporter<N> {
 
 /// Where the time went, in seconds.
 fn stages(stages: &Stages) -> Value {
-    let Stages { queue, connect, tls, wait, body } = *stages;
+    let Stages { queue, name, connect, tls, wait, body } = *stages;
     let seconds = |stage: Option<Duration>| stage.map(|stage| stage.as_secs_f64());
     json!({
         "queue": seconds(queue),
+        "name": seconds(name),
         "connect": seconds(connect),
         "tls": seconds(tls),
         "wait": seconds(wait),

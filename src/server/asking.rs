@@ -97,13 +97,14 @@ impl Server {
 
 /// Where the time between these two moments went.
 fn stages(asked: Instant, timing: &RequestTiming, answered: Instant) -> Stages {
-    let [connecting, connected, ready, head] =
-        [RequestStep::Connecting, RequestStep::Connected, RequestStep::Ready, RequestStep::Head]
+    let [connecting, resolved, connected, ready, head] =
+        [RequestStep::Connecting, RequestStep::Resolved, RequestStep::Connected, RequestStep::Ready, RequestStep::Head]
             .map(|step| timing.when(step));
     let between = |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
     Stages {
         queue: between(Some(asked), connecting.or(ready)),
-        connect: between(connecting, connected),
+        name: between(connecting, resolved),
+        connect: between(resolved.or(connecting), connected),
         tls: between(connected, ready),
         wait: between(ready, head),
         body: between(head, Some(answered)),

@@ -121,7 +121,7 @@ fn a_command_from_the_form_goes_the_way_of_all_commands() {
     let answered = events.find("the answer", |event| event["kind"] == "answered");
     assert_eq!((&answered["outcome"], &answered["bound"]), (&json!("answered"), &json!(3)), "{answered}");
     assert_eq!(answered["places"].as_array().unwrap().len(), 3, "{answered}");
-    for stage in ["queue", "connect", "tls", "wait", "body"] {
+    for stage in ["queue", "name", "connect", "tls", "wait", "body"] {
         assert!(answered["stages"][stage].as_f64() >= Some(0.0), "{stage}: {answered}");
     }
     client.whats_at("kiwi.cs.ucla.edu", 10, 3);

@@ -31,7 +31,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An outgoing connection, wanted or made. [`Reactor::connect_tcp`](crate::Reactor::connect_tcp) returns it. Twisted's
 /// `IConnector`. Dropping it changes nothing.
@@ -77,6 +77,12 @@ impl Connector {
         WeakConnector(Rc::downgrade(&self.0))
     }
 
+    /// When the attempt that goes on, or the one that has made the connection, knew the addresses of its host name. `None`
+    /// before that, and if the destination has no name to look up.
+    pub fn resolved(&self) -> Option<Instant> {
+        self.0.resolved.get()
+    }
+
     /// Whether a connection is up.
     pub fn is_connected(&self) -> bool {
         matches!(&*self.0.state.borrow(), State::Connected(_))
@@ -109,6 +115,8 @@ pub(super) struct ConnectorInner {
     /// How many attempts have been asked for. A factory may give one up and ask for the next in one callback, and what
     /// goes on after the callback must see that it belongs to the one before.
     attempt_count: Cell<u64>,
+    /// When the addresses were known.
+    resolved: Cell<Option<Instant>>,
 }
 
 enum State {
@@ -143,6 +151,7 @@ impl ConnectorInner {
             state: RefCell::new(State::Idle),
             timer: RefCell::new(None),
             attempt_count: Cell::new(0),
+            resolved: Cell::new(None),
         });
         if let Some(core) = inner.reactor.core().filter(|core| core.is_closing()) {
             inner.tell_failed(&core, Failure::at(ConnectError::Cancelled, inner.asked.place));
@@ -159,6 +168,7 @@ impl ConnectorInner {
         this.state.replace(State::Starting);
         let attempt = this.attempt_count.get() + 1;
         this.attempt_count.set(attempt);
+        this.resolved.set(None);
         let me = this.clone();
         core.work.call_soon(this.asked.place, Box::new(move || me.begin(attempt)));
         let (me, timeout) = (Rc::downgrade(this), this.destination.time_allowed());
@@ -198,6 +208,7 @@ impl ConnectorInner {
                     && let Some(core) = me.reactor.core()
                 {
                     let mut addresses: Vec<SocketAddr> = addresses;
+                    me.resolved.set(Some(core.read_clock()));
                     addresses.iter_mut().for_each(|address| address.set_port(me.destination.port()));
                     me.race(&core, Race::new(addresses));
                 }

@@ -100,8 +100,8 @@ function whatHappened({ verdict, written, sure }) {
 }
 
 const STAGES = [
-  ["queue", "waited for its turn"], ["connect", "name and connection"], ["tls", "TLS"], ["wait", "first byte"],
-  ["body", "body"],
+  ["queue", "waited for its turn"], ["name", "name"], ["connect", "connection"], ["tls", "TLS"],
+  ["wait", "first byte"], ["body", "body"],
 ];
 
 export function drawAnswer(answer, show) {

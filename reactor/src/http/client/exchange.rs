@@ -286,8 +286,12 @@ impl ConnectionUser for Exchange {
     }
 
     fn transport_made(&self, is_secure: bool) {
-        drop(self.connector.take());
+        let connector = self.connector.take();
         if self.is(State::Connecting) {
+            let resolved = connector.and_then(|connector| connector.resolved());
+            if let (Some(timing), Some(resolved)) = (&self.timing, resolved) {
+                timing.note(RequestStep::Resolved, resolved);
+            }
             self.note(RequestStep::Connected);
         }
         if is_secure && self.is(State::Connecting) {

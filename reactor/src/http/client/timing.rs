@@ -11,8 +11,10 @@ use std::time::Instant;
 pub enum RequestStep {
     /// The program has asked. The request may wait for a connection now.
     Asked,
-    /// A connection is being made: the name is looked up, and TCP connects. Not if a kept connection is used.
+    /// A connection is being made, and the name is looked up. Not if a kept connection is used.
     Connecting,
+    /// The addresses are known, and TCP connects. Not if the host is an IP address.
+    Resolved,
     /// TCP is connected, and TLS or a proxy's tunnel begins. Not if a kept connection is used.
     Connected,
     /// The request can be sent.
@@ -39,7 +41,7 @@ pub enum RequestStep {
 ///
 /// The W3C's `PerformanceResourceTiming`.
 #[derive(Debug, Default)]
-pub struct RequestTiming(Mutex<[Option<Instant>; 5]>);
+pub struct RequestTiming(Mutex<[Option<Instant>; 6]>);
 
 impl RequestTiming {
     /// When the request reached this step; `None` if it has not, or did not need it.
