@@ -28,7 +28,7 @@ mod reporter;
 mod snapshot;
 
 pub use files::{routes, with_files};
-pub use notes::{Kind, Notebook};
+pub use notes::{Kind, Notebook, Unwritten};
 pub use reporter::{Reporter, location};
 
 use crate::config::Config;

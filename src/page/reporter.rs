@@ -3,7 +3,7 @@
 //!
 //! Next: `snapshot.rs`, how things stand when somebody begins to look.
 
-use super::notes::{Kind, Notebook};
+use super::notes::{Kind, Notebook, Unwritten};
 use crate::decimal::Time;
 use crate::locations::{Known, NeighborId, Verdict};
 use crate::message::{self, At, Command, Forgot};
@@ -38,6 +38,20 @@ impl<N: Notebook> Reporter<N> {
             note["by"] = json!(server.name());
             note["at"] = json!(now(&server));
             note
+        });
+    }
+
+    /// A note about a line, of which there are many: what `keep` gives writes it, if somebody reads it.
+    fn note_unwritten(&self, keep: impl FnOnce(&Server) -> Unwritten) {
+        let Some(server) = (self.server)() else { return };
+        self.notes.add_unwritten(Kind::Frequent, || {
+            let (by, at, write) = (server.name().to_owned(), now(&server), keep(&server));
+            Box::new(move || {
+                let mut note = write();
+                note["by"] = json!(by);
+                note["at"] = json!(at);
+                note
+            })
         });
     }
 }
@@ -101,13 +115,19 @@ fn source(from: HeardFrom, server: &Server) -> Value {
 }
 
 impl<N: Notebook> Watch for Reporter<N> {
-    fn heard(&self, at: &At<'_>, _line: &[u8], from: HeardFrom, verdict: &Verdict) {
-        self.note(Kind::Frequent, |server| {
-            let mut note = location(at);
-            note["kind"] = json!("heard");
-            note["from"] = source(from, server);
-            note["verdict"] = json!(verdict_name(verdict));
-            note
+    fn heard(&self, _at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+        self.note_unwritten(|server| {
+            let (line, from, verdict) = (line.to_owned(), source(from, server), verdict_name(verdict));
+            Box::new(move || {
+                let mut note = match message::parse(&line) {
+                    Ok(Command::At(at)) => location(&at),
+                    _ => json!({}),
+                };
+                note["kind"] = json!("heard");
+                note["from"] = from.clone();
+                note["verdict"] = json!(verdict);
+                note
+            })
         });
     }
 
@@ -142,18 +162,15 @@ impl<N: Notebook> Watch for Reporter<N> {
     }
 
     fn told(&self, neighbor: NeighborId, line: &[u8]) {
-        self.note(Kind::Frequent, |server| {
-            let (what, client, time) = match message::parse(line) {
-                Ok(Command::At(at)) => ("location", at.iamat.client, at.iamat.time_text),
-                Ok(Command::Forgot(forgot)) => ("forgot", forgot.client, forgot.time_text),
-                _ => ("other", &b""[..], &b""[..]),
-            };
-            json!({
-                "kind": "told",
-                "what": what,
-                "to": server.links()[neighbor].name(),
-                "client": text(client),
-                "time": text(time),
+        self.note_unwritten(|server| {
+            let (line, to) = (line.to_owned(), server.links()[neighbor].name().to_owned());
+            Box::new(move || {
+                let (what, client, time) = match message::parse(&line) {
+                    Ok(Command::At(at)) => ("location", at.iamat.client, at.iamat.time_text),
+                    Ok(Command::Forgot(forgot)) => ("forgot", forgot.client, forgot.time_text),
+                    _ => ("other", &b""[..], &b""[..]),
+                };
+                json!({ "kind": "told", "what": what, "to": to, "client": text(client), "time": text(time) })
             })
         });
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   a viewer comes  --> it gets `hello`: how everything stands, as events
-//!   every 50 ms     --> the run goes on; all viewers get `events`
+//!   every 50 ms     --> the run goes on; all viewers get `events` (50 ms from one look's begin to the next one's)
 //!   the run stands still, or is another one --> all viewers get `hello` again
 //! ```
 //!
@@ -12,6 +12,7 @@
 
 use super::film::{Film, Wish};
 use super::picture;
+use crate::machine::clock::Stopwatch;
 use reactor::http::server::{Event, EventChannel, Response};
 use reactor::{DelayedCall, Reactor};
 use serde_json::{Value, json};
@@ -26,8 +27,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// For how long a run may go on at each look. The rest of the time is the viewers'.
 const BUDGET: Duration = Duration::from_millis(40);
 
-/// The time between two looks while a run is on its way to another time, and there is nothing to see.
-const TRAVELS_EVERY: Duration = Duration::from_millis(4);
+/// For how long a look of a run that plays prepares the way back, at most: the rest of the core is the browser's.
+const PREPARES: Duration = Duration::from_millis(10);
+
+/// The shortest time between two looks, for the viewers. It is the usual one while a run is on its way to another time,
+/// and there is nothing to see.
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// A browser that has lost the connection comes back in this time, in milliseconds.
 const COMES_BACK: u64 = 500;
@@ -109,15 +114,17 @@ impl Feed {
             }
             _ if !is_looking => {
                 self.film.borrow_mut().wake(self.reactor.now());
-                self.look_later();
+                self.look_later(Duration::ZERO);
             }
             _ => {}
         }
     }
 
-    fn look_later(&self) {
+    /// Looks again. The look that is over took so long.
+    fn look_later(&self, took: Duration) {
         let this = self.this.clone();
-        let pause = if self.film.borrow().is_travelling() { TRAVELS_EVERY } else { LOOK_EVERY };
+        let every = if self.film.borrow().is_travelling() { PAUSE } else { LOOK_EVERY };
+        let pause = every.saturating_sub(took).max(PAUSE);
         let call = self.reactor.call_later(pause, move || {
             if let Some(feed) = this.upgrade() {
                 feed.look();
@@ -127,12 +134,15 @@ impl Feed {
     }
 
     fn look(&self) {
+        let watch = Stopwatch::start();
         drop(self.next.take());
         self.looks.set(self.looks.get().wrapping_add(1));
         let is_moving = {
             let film = &mut *self.film.borrow_mut();
             let is_moving = film.is_playing || film.is_travelling();
             film.tick(self.reactor.now(), BUDGET);
+            let left = BUDGET.saturating_sub(watch.elapsed());
+            film.prepare(if film.is_playing { left.min(PREPARES) } else { left });
             is_moving
         };
         if is_moving {
@@ -140,7 +150,7 @@ impl Feed {
         }
         // Not before: a viewer that is dropped while it is sent to may be the last.
         if self.channel.subscriber_count() > 0 {
-            self.look_later();
+            self.look_later(watch.elapsed());
         }
     }
 

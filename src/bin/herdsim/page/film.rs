@@ -1,14 +1,17 @@
 //! [`Film`]: how one looks at a run: it plays, slower or faster; it stands still; it goes on by one event or one turn;
 //! it goes to another time, also back. None of this changes the run.
 //!
-//! To go back, a new world is made and runs to there. That takes some frames, in which nothing else is shown.
+//! To go back, a new world is made and runs to there, or a world that is at rest at an earlier moment goes on to there.
+//! That takes some frames, in which nothing else is shown.
 //!
 //! Next: `feed.rs`, how viewers get to see it.
 
 use super::act::Act;
 use super::address::{Address, Click, MAX_TIME, MAX_VERSIONS, Place};
+use super::parked::Parked;
 use super::show::Show;
 use crate::book::invariants::Invariant;
+use crate::book::panics;
 use std::time::{Duration, Instant};
 
 /// The slowest and the fastest that a run is shown: times of the world for each of ours.
@@ -42,6 +45,7 @@ pub(crate) enum Wish {
 /// A run and how it is looked at.
 pub(crate) struct Film {
     pub(crate) show: Show,
+    pub(super) parked: Parked,
     pub(crate) is_playing: bool,
     pub(crate) speed: f64,
     /// Where it goes, if it is on its way to another time.
@@ -98,6 +102,7 @@ impl Film {
         let last = clicks.last().map_or(Duration::ZERO, |click| click.place.time);
         Ok(Film {
             show: Show::new(&settings, clicks)?,
+            parked: Parked::default(),
             is_playing: false,
             speed,
             real_speed: speed,
@@ -171,14 +176,18 @@ impl Film {
         Ok(())
     }
 
-    /// Sets out for another place. If that is earlier, with a new world.
+    /// Sets out for another place. If that is earlier, with another world.
     fn go(&mut self, place: Place) -> Result<(), String> {
         let here = self.show.place();
         let is_earlier =
             place.time < here.time || place.events.is_some_and(|events| events < self.show.world().event_count());
-        if is_earlier {
+        let parked = self.parked.take(place, (!is_earlier).then_some(here.time), self.show.clicks().0);
+        if is_earlier || parked.is_some() {
             self.mark();
-            self.show = Show::new(&self.show.settings, self.show.clicks().0.to_vec())?;
+            self.show = match parked {
+                Some(show) => show,
+                None => Show::new(&self.show.settings, self.show.clicks().0.to_vec())?,
+            };
         }
         self.goal = Some(place);
         Ok(())
@@ -189,6 +198,7 @@ impl Film {
         // It is another run from here on.
         let now = self.show.world().now();
         self.marks.retain(|(place, _)| place.time < now);
+        self.parked.forget_from(now);
         self.seen_until = now;
         Ok(())
     }
@@ -231,6 +241,15 @@ impl Film {
             self.cut += 1;
         }
         self.seen_until = self.seen_until.max(self.show.world().now());
+    }
+
+    /// Uses time that is left, at most about `budget`, so that it will not be far to any other time.
+    pub(crate) fn prepare(&mut self, budget: Duration) {
+        if !self.is_travelling() {
+            let panics = panics::count();
+            self.parked.prepare(&self.show, self.seen_until, budget);
+            self.show.overlook_panics(panics::count() - panics);
+        }
     }
 
     /// Nobody looks: no time is due until somebody does.

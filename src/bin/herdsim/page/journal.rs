@@ -1,10 +1,11 @@
 //! [`Journal`]: what has happened lately in a run, note by note, as JSON. What the page shows of it when a run stands
 //! still must not depend on how it came there, so the journal is decided by the run alone: it has the notes of the last
-//! minute, and of those at most a fixed number.
+//! minute, and of those at most a fixed number. Most notes of a run that goes fast are dropped unread, so a note is
+//! written only when somebody reads it.
 //!
 //! Next: `show.rs`, one run.
 
-use proxyherd::page::{Kind, Notebook};
+use proxyherd::page::{Kind, Notebook, Unwritten};
 use reactor::Reactor;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -42,7 +43,16 @@ type Reader = Box<dyn Fn(Duration, &Value)>;
 struct Entry {
     number: u64,
     time: Duration,
-    text: String,
+    note: Unwritten,
+}
+
+impl Entry {
+    fn write(&self) -> Value {
+        let mut note = (self.note)();
+        // The servers' own clocks may be wrong here.
+        note["at"] = json!(self.time.as_secs_f64());
+        note
+    }
 }
 
 impl Journal {
@@ -91,7 +101,7 @@ impl Journal {
         let (frequent, rare) = (self.frequent.borrow(), self.rare.borrow());
         let mut all: Vec<&Entry> = frequent.iter().chain(rare.iter()).filter(|entry| entry.number >= first).collect();
         all.sort_unstable_by_key(|entry| entry.number);
-        all.into_iter().map(|entry| entry.text.clone()).collect()
+        all.into_iter().map(|entry| entry.write().to_string()).collect()
     }
 
     fn forget_old(&self) {
@@ -107,14 +117,16 @@ impl Journal {
 
 impl Notebook for Journal {
     fn add(&self, kind: Kind, make: impl FnOnce() -> Value) {
-        let time = self.now();
-        let mut note = make();
-        // The servers' own clocks may be wrong here.
-        note["at"] = json!(time.as_secs_f64());
-        if let Some(reader) = &*self.reader.borrow() {
-            reader(time, &note);
-        }
+        let note = make();
+        self.add_unwritten(kind, || Box::new(move || note.clone()));
+    }
+
+    fn add_unwritten(&self, kind: Kind, keep: impl FnOnce() -> Unwritten) {
         let number = self.next.get();
+        let entry = Entry { number, time: self.now(), note: keep() };
+        if let Some(reader) = &*self.reader.borrow() {
+            reader(entry.time, &entry.write());
+        }
         self.next.set(number + 1);
         let (list, most) = match kind {
             Kind::Frequent => (&self.frequent, MAX_FREQUENT),
@@ -124,7 +136,7 @@ impl Notebook for Journal {
         if list.len() >= most {
             list.pop_front();
         }
-        list.push_back(Entry { number, time, text: note.to_string() });
+        list.push_back(entry);
     }
 }
 

@@ -23,6 +23,7 @@ mod film;
 mod hands;
 mod journal;
 mod lessons;
+mod parked;
 mod people;
 mod picture;
 mod replay;

@@ -1,6 +1,6 @@
 //! How a run stands, as events for the page. `docs/page.md` describes them.
 //!
-//! Next: `film.rs`, how one looks at a run.
+//! Next: `parked.rs`, the way back.
 
 use super::act;
 use super::address::MAX_ACTS;

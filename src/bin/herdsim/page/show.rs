@@ -233,6 +233,23 @@ impl Show {
         self.advance_acts(to, &|| watch.elapsed() >= budget)
     }
 
+    /// The same up to a moment, without any note.
+    pub(super) fn advance_unseen(&mut self, to: Duration, budget: Duration) -> bool {
+        let watch = Stopwatch::start();
+        self.note(false);
+        self.advance_acts(Place { time: to, events: None }, &|| watch.elapsed() >= budget)
+    }
+
+    /// It stood still while the acts that are to come became others.
+    pub(super) fn expect(&mut self, clicks: Vec<Click>) {
+        self.clicks = clicks;
+    }
+
+    /// This many panics happened elsewhere.
+    pub(super) fn overlook_panics(&mut self, count: u64) {
+        self.panics_before += count;
+    }
+
     /// The same, with the notes that are made now.
     fn advance_acts(&mut self, to: Place, is_over: &dyn Fn() -> bool) -> bool {
         while let Some(click) = self.clicks.get(self.done).cloned() {

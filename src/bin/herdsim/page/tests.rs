@@ -145,6 +145,34 @@ fn back_in_time_the_picture_is_the_same_to_the_byte() {
 }
 
 #[test]
+fn a_world_at_rest_shows_the_same_picture_to_the_byte_and_is_used_both_ways() {
+    let run = "#seed=5&clients=2&every=5&at=160&do=3:cut,Alford,Powell;50:heal;65:kill,Parker;120:restart,Parker";
+    let other = |at: &str| hello(&film(&run.replace("at=160", &format!("at={at}"))));
+    let mut film = film(run);
+    film.prepare(SECOND * 60);
+    let moments = |film: &Film| film.parked.at_rest.keys().map(Duration::as_secs).collect::<Vec<_>>();
+    assert_eq!(moments(&film), [30, 60, 90], "the last minute is run again in any case");
+    wish(&mut film, "go 130");
+    assert_eq!((moments(&film), hello(&film)), (vec![30, 90], other("130")));
+    wish(&mut film, "go 20");
+    wish(&mut film, "go 155");
+    assert_eq!((moments(&film), hello(&film)), (vec![30], other("155")));
+    wish(&mut film, "go 70");
+    film.prepare(SECOND * 60);
+    assert_eq!((moments(&film), film.failures()), (vec![30, 60, 90], vec![]));
+    // From here on it is another run, and no world of the old one is left.
+    wish(&mut film, "kill Hamilton");
+    assert_eq!(moments(&film), [30, 60]);
+    wish(&mut film, "go 155");
+    film.prepare(SECOND * 60);
+    wish(&mut film, "go 151");
+    assert_eq!(moments(&film), [30, 60], "the one at 90 was made again, and used");
+    let text = film.address().to_string();
+    assert_eq!(hash_of(&text), film.show.world().trace_hash(), "{text}");
+    assert!(text.ends_with("65:kill,Parker;70:kill,Hamilton"), "{text}");
+}
+
+#[test]
 fn one_event_back_and_on_again_comes_to_the_same_place() {
     let mut film = film("#seed=5&clients=6&every=1&at=5");
     for _ in 0..40 {
