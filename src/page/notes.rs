@@ -36,9 +36,9 @@ pub trait Notebook {
     /// Adds a note, a JSON object, if there is room for it. `make` is called only then.
     fn add(&self, kind: Kind, make: impl FnOnce() -> Value);
 
-    /// The same for a note that need not be written until somebody reads it: `keep` takes what it will be made of, and is
-    /// called only if there is room. A notebook that drops most of its notes unread has its own way; by default, the note is
-    /// written at once.
+    /// The same for a note that need not be written until somebody reads it: `keep` takes what it will be made of, and
+    /// is called only if there is room. A notebook that drops most of its notes unread has its own way; by default, the
+    /// note is written at once.
     fn add_unwritten(&self, kind: Kind, keep: impl FnOnce() -> Unwritten) {
         self.add(kind, || keep()());
     }

@@ -3,9 +3,10 @@
 //! ```text
 //!   0 ........ 240 ........ 480 ........ 720 ....... now
 //!              |            |            |
-//!              parked       parked       parked        to go to 500: take the one at 240 and run on from there, because
-//!                                                      the last minute before 500 must be noted
+//!              parked       parked       parked
 //! ```
+//!
+//! To go to 500, take the one at 240 and run on from there, because the last minute before 500 must be noted.
 //!
 //! Nothing of a world can be copied, but the same world can be made twice. They are made in time that nobody needs, the
 //! latest first. One that is taken is made again.
