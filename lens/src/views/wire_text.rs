@@ -20,7 +20,9 @@ impl Wire {
     pub fn text(&self) -> Text {
         let mut out = Text::default();
         let mut title = vec![' '; WIDTH];
-        (0..self.lanes.len()).for_each(|lane| drop(self.centred(&mut title, lane, &self.lanes[lane])));
+        for (lane, name) in self.lanes.iter().enumerate() {
+            self.centred(&mut title, lane, name);
+        }
         out.line(Ink::Title, &String::from_iter(title));
         for row in &self.rows {
             match row.what {
