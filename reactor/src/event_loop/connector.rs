@@ -77,8 +77,8 @@ impl Connector {
         WeakConnector(Rc::downgrade(&self.0))
     }
 
-    /// When the attempt that goes on, or the one that has made the connection, knew the addresses of its host name. `None`
-    /// before that, and if the destination has no name to look up.
+    /// When the attempt under way, or the attempt that succeeded, knew the addresses of its host name. `None` before
+    /// that, and if the destination has no name to look up.
     pub fn resolved(&self) -> Option<Instant> {
         self.0.resolved.get()
     }

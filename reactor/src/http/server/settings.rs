@@ -38,9 +38,9 @@ pub struct ServerSettings {
     /// Maximum number of requests on a connection. The last one's response says `Connection: close`. Default 1000, as
     /// in nginx: what a connection may have accumulated goes with it.
     pub max_requests: usize,
-    /// Maximum number of requests, on all connections, that begin before the loop looks at everything else: other ports,
-    /// timers. Those beyond wait for the next turn, in order; at least one begins in each. Default: no maximum. A server
-    /// that shares its loop with others that must not wait sets some 16.
+    /// Maximum number of requests, on all connections, that begin before the loop looks at everything else (other
+    /// ports, timers). Further requests wait for the next turn, in order; at least one begins in each. Default: no
+    /// maximum. Set some 16 if the loop has other work that must not wait.
     pub max_requests_at_once: usize,
     /// Maximum number of connections. Then the one that has been idle longest makes room, or the new one is closed.
     /// Default 1024.
