@@ -14,12 +14,13 @@ mod losses;
 mod order;
 #[path = "../../reactor/tests/resp_servers/server.rs"]
 mod redis;
+mod rights;
 mod servers;
+mod shuffled;
 mod trouble;
 #[path = "../util/mod.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]
 mod util;
-mod world;
 
 // What the shared files find one module above themselves.
 use proxyherd::address_group::AddressGroup;

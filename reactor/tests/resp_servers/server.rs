@@ -71,9 +71,19 @@ impl Server {
 
 /// Three primaries and, behind them, three replicas, as one cluster. `None` if there is no `redis-server`.
 pub(crate) fn start_cluster() -> Option<Vec<Server>> {
-    let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
-    let servers: Vec<Server> =
-        (0..6).map(|_| Server::start_in(new_directory(), free_port(), &arguments)).collect::<Option<_>>()?;
+    start_cluster_behind(|port| port)
+}
+
+/// The same; each server says that it is reached at the port that `announced` makes of its own.
+pub(crate) fn start_cluster_behind(mut announced: impl FnMut(u16) -> u16) -> Option<Vec<Server>> {
+    let mut start = || {
+        let port = free_port();
+        let mut arguments = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let announced = announced(port).to_string();
+        arguments.extend(["--repl-diskless-sync-delay", "0", "--cluster-announce-port", &announced]);
+        Server::start_in(new_directory(), port, &arguments)
+    };
+    let servers: Vec<Server> = (0..6).map(|_| start()).collect::<Option<_>>()?;
     for server in &servers {
         wait_until("it answers", || server.ask(&["PING"]).contains("PONG"));
     }
