@@ -170,6 +170,11 @@ impl Store {
         self.nodes.stop();
     }
 
+    /// Whether it has begun, and has not been stopped.
+    pub fn is_running(&self) -> bool {
+        self.is_running.get()
+    }
+
     /// Its configuration.
     pub fn config(&self) -> &StoreConfig {
         &self.config

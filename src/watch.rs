@@ -91,6 +91,16 @@ pub trait Watch {
         let _ = (forgot, line, from, verdict);
     }
 
+    /// The server has heard an IAMAT, and offers it, as an AT, to the store beside the herd.
+    fn offered(&self, at: &At<'_>, line: &[u8]) {
+        let _ = (at, line);
+    }
+
+    /// The store, or what is remembered of it, has this line of a client, or none.
+    fn looked_up(&self, client: &[u8], line: Option<&[u8]>) {
+        let _ = (client, line);
+    }
+
     /// The store beside the herd has what a client said: this, or something newer if it `is_news` no more.
     fn stored(&self, at: &At<'_>, line: &[u8], is_news: bool) {
         let _ = (at, line, is_news);
@@ -175,6 +185,14 @@ impl Watch for Observers {
 
     fn heard_forgot(&self, forgot: &Forgot<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
         self.each(|observer| observer.heard_forgot(forgot, line, from, verdict));
+    }
+
+    fn offered(&self, at: &At<'_>, line: &[u8]) {
+        self.each(|observer| observer.offered(at, line));
+    }
+
+    fn looked_up(&self, client: &[u8], line: Option<&[u8]>) {
+        self.each(|observer| observer.looked_up(client, line));
     }
 
     fn stored(&self, at: &At<'_>, line: &[u8], is_news: bool) {

@@ -142,6 +142,19 @@ fn a_trace_begins_with_the_settings_and_all_starts_and_ends_with_the_verdict() {
 }
 
 #[test]
+fn the_trace_of_a_seed_with_a_store_shows_what_is_offered_and_what_happens_to_the_store() {
+    let (trace, out) = traced("store", "--seeds 19 --minutes 3");
+    assert!(out.contains("1 seed, all held"), "{out}");
+    for what in ["a store confirms with ", "store      starts", "proxyherd_offer"] {
+        assert!(trace.lines().any(|line| line.contains(what)), "{what}");
+    }
+    let (with, _) = traced("with", "--seeds 1 --minutes 3 --store");
+    let (without, _) = traced("without", "--seeds 1 --minutes 3");
+    let has_store = |trace: &str| trace.contains("a store confirms with ");
+    assert!(has_store(&with) && !has_store(&without));
+}
+
+#[test]
 fn the_trace_of_a_seed_that_fails_ends_with_what_did_not_hold() {
     let (trace, out) = traced("failed", "--seeds 3 --minutes 3 --rule seen --clients 4");
     let failure = out.lines().find_map(|line| line.strip_prefix("seed 3 FAILED: ")).unwrap();

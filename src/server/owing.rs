@@ -41,6 +41,9 @@ pub struct Storing {
     pub(super) set_aside: RefCell<BTreeSet<u32>>,
     /// How many are being offered again.
     pub(super) again: Cell<usize>,
+    /// How many may be: fewer, when the store does not take them in time. Otherwise the same ones, together too much for
+    /// a narrow path, would be late again and again.
+    at_once: Cell<usize>,
     pub(super) next_call: RefCell<Option<DelayedCall>>,
     /// How many versions of neighbors wait for the store, and from whom we do not read until it is fewer.
     pub(super) from_neighbors: Cell<usize>,
@@ -68,6 +71,7 @@ impl Storing {
             owed: RefCell::new(vec![BTreeSet::new(); buckets]),
             set_aside: RefCell::default(),
             again: Cell::new(0),
+            at_once: Cell::new(MAX_AGAIN),
             next_call: RefCell::default(),
             from_neighbors: Cell::new(0),
             held_back: RefCell::default(),
@@ -97,13 +101,20 @@ impl Storing {
 
     /// Takes the next client to offer, if its bucket is not lost.
     pub(super) fn next_owed(&self) -> Option<ClientId> {
-        if self.again.get() >= MAX_AGAIN || self.set_aside.borrow().len() >= MAX_AGAIN {
+        if self.again.get() >= self.at_once.get() || self.set_aside.borrow().len() >= MAX_AGAIN {
             return None;
         }
         let mut owed = self.owed.borrow_mut();
         let mut buckets = (0_u16..).zip(owed.iter_mut());
         let (_, clients) = buckets.find(|(bucket, clients)| !clients.is_empty() && !self.store.has_lost(*bucket))?;
         clients.pop_first().map(|number| ClientId::from_index(number as usize))
+    }
+
+    /// What was offered again has an answer: the store has it, or not.
+    pub(super) fn answered_again(&self, has_it: bool) {
+        self.again.set(self.again.get() - 1);
+        let at_once = self.at_once.get();
+        self.at_once.set(if has_it { (at_once + 1).min(MAX_AGAIN) } else { (at_once / 2).max(1) });
     }
 
     pub(super) fn owe(&self, client: ClientId, name: &[u8]) {

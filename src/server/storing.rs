@@ -66,6 +66,7 @@ impl Server {
         let (limits, now_here) = (self.limits(), self.reactor.now());
         let may_be_new = self.forgetting.newcomers.borrow().has_room(from, Share::of(&limits), now_here);
         let offer = Offer { version, location: Some(at.iamat.location), forget: limits.forget, may_be_new };
+        self.watch.offered(at, line);
         let (server, line) = (self.clone(), line.to_vec());
         let offered = storing.store.offer(&offer);
         offered.add_both(move |offered| Ok(server.iamat_offered(offered, &line, now, from)))
@@ -192,6 +193,10 @@ impl Server {
 
     fn offer_again_within(&self, delay: Duration) {
         let Some(storing) = &self.storing else { return };
+        // What a stop makes fail goes into the table, and waits for nothing there.
+        if !storing.store.is_running() {
+            return;
+        }
         if storing.next_call.borrow().as_ref().is_some_and(DelayedCall::active) {
             return;
         }
@@ -234,7 +239,7 @@ impl Server {
 
     fn offered_again(&self, place: Place, has_it: bool) {
         let Some(storing) = &self.storing else { return };
-        storing.again.set(storing.again.get() - 1);
+        storing.answered_again(has_it);
         if !has_it {
             storing.set_aside.borrow_mut().insert(place.client.index() as u32);
             return self.offer_again_within(AGAIN_AFTER);
@@ -257,6 +262,9 @@ impl Server {
     fn look_up(self: &Rc<Self>, storing: &Storing, client: &[u8]) -> Deferred<Option<Stored>> {
         let (server, client) = (self.clone(), client.to_vec());
         storing.store.look_up(&client).add_both(move |found| {
+            if let Ok(stored) = &found {
+                server.watch.looked_up(&client, stored.as_ref().map(|stored| &stored.line[..]));
+            }
             let locations = server.locations.borrow();
             let here = locations.get(&client);
             let is_young =

@@ -31,6 +31,7 @@ Usage: herdsim [options]
                        paper for five servers, else ring)
   --clients C          number of clients (default: 6)
   --minutes M          length of each run in simulated minutes, at least 3 (default: 10)
+  --store              every herd has a store beside it; without this, one seed in twenty has one
   --jobs N             number of threads (default: one for each core)
   --trace-hash         print a hash of everything that happened in each seed
   --trace FILE         write everything that happens in one seed to FILE, a line each: first the
@@ -117,6 +118,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             Long("clients") => scenario.clients = number("clients", &text(&mut parser)?, 1)? as usize,
             Long("minutes") => scenario.minutes = number("minutes", &text(&mut parser)?, MIN_MINUTES)?,
             Long("jobs") => jobs = number("jobs", &text(&mut parser)?, 1)? as usize,
+            Long("store") => scenario.store = true,
             Long("trace-hash") => trace_hash = true,
             Long("trace") => trace = Some(PathBuf::from(parser.value().map_err(|error| error.to_string())?)),
             Long("compare-model") => mode = mode.or(Mode::CompareModel)?,
@@ -134,6 +136,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     let default = if scenario.servers == 5 { Topology::Paper } else { Topology::Ring };
     scenario.topology = topology.unwrap_or(default);
     scenario.topology.check(scenario.servers)?;
+    if scenario.store && scenario.rule != Rule::Newest {
+        return Err("--store needs the rule that ships: a store has no other".to_owned());
+    }
     if trace.is_some() && seeds.as_ref().is_none_or(|seeds: &Range<u64>| seeds.end - seeds.start != 1) {
         return Err("--trace needs one seed, such as --seeds 7".to_owned());
     }

@@ -58,6 +58,19 @@ fn every_invariant_holds_in_herds_of_every_shape() {
 }
 
 #[test]
+fn every_invariant_holds_beside_a_store_that_dies_lags_and_fails_over() {
+    let scenario = Scenario { minutes: 4, store: true, ..Scenario::default() };
+    let mut lost = 0;
+    for seed in 1..=24 {
+        let outcome = outcome(seed, &scenario);
+        assert_eq!(outcome.failure, None, "seed {seed}");
+        assert!(outcome.count.versions > 20 && outcome.count.replies > 20, "nothing happened: {outcome:?}");
+        lost += outcome.count.lost;
+    }
+    assert!(lost > 0, "no store has lost anything with all of its servers");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     // With WHATSATs: TLS draws from the system, and the run must not show it.
     let scenario = Scenario { minutes: 4, ..Scenario::default() };

@@ -12,6 +12,9 @@ impl Book {
     /// Checks that every server runs and knows the newest version of each client that any of them holds. The error says
     /// what is wrong.
     pub(crate) fn convergence(&self) -> Result<(), String> {
+        if self.has_store() {
+            return self.equals_store();
+        }
         let inner = &*self.inner.borrow();
         let newest: Vec<Option<Version>> = (0..inner.clients.len()).map(|client| inner.newest_held(client)).collect();
         let horizon = self.horizon();
@@ -41,6 +44,9 @@ impl Book {
     /// Counts the acknowledged versions that no running server holds. Such a version may be forgotten, or lost with
     /// every server that held it; but no running server may have heard it and dropped it.
     pub(crate) fn check_acknowledged(&self) {
+        if let Some(beside) = self.beside.get() {
+            return self.check_kept_by_store(beside);
+        }
         let inner = &mut *self.inner.borrow_mut();
         let client = |version: Version| inner.versions[version].client;
         let is_gone = |version: &Version| inner.is_newer(*version, inner.newest_held(client(*version)));

@@ -24,7 +24,7 @@ pub(crate) const QUIET: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
     /// After everything has healed, all servers know the same, byte for byte: the newest version of each client that
-    /// any running server held.
+    /// any running server held. Beside a store, no server has anything that the store has not.
     Converges,
     /// By then every link is up, and each neighbor is connected exactly once.
     Linked,
@@ -39,6 +39,14 @@ pub(crate) enum Invariant {
     FallsSilent,
     /// A location that was acknowledged to a client is lost only if every server that held it died.
     KeepsAcknowledged,
+    /// What a store beside the herd has confirmed to a server is on as many of the store's servers as that must wait for.
+    StoreConfirms,
+    /// What the store has confirmed is lost only with every server of the store that had it.
+    StoreKeeps,
+    /// No server shows what it has read in the store long after it was replaced there.
+    StoreFresh,
+    /// No client waits for the store longer than the store's `timeout`.
+    NobodyWaits,
     /// What is forgotten is gone: no server keeps it, and a table that was full is equal to the others.
     Forgets,
     /// What a server knows of a client only ever becomes newer. No client hears something older than what it has said
@@ -69,6 +77,10 @@ impl fmt::Display for Invariant {
             Invariant::NoticesFrozen => "a frozen neighbor is noticed",
             Invariant::FallsSilent => "silence at the end",
             Invariant::KeepsAcknowledged => "acknowledged locations",
+            Invariant::StoreConfirms => "what the store confirms is on its replicas",
+            Invariant::StoreKeeps => "a confirmed location outlives the store's primary",
+            Invariant::StoreFresh => "what is read in the store is not old",
+            Invariant::NobodyWaits => "nobody waits longer than timeout",
             Invariant::Forgets => "what is forgotten is gone",
             Invariant::NeverBackwards => "never backwards",
             Invariant::SameAgain => "determinism",

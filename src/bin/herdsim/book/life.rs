@@ -20,6 +20,8 @@ pub(crate) struct Life {
     pub(crate) held: Vec<Option<Version>>,
     /// The newest version of each client that it has taken. With the rule that ships, it holds that one.
     pub(crate) best: Vec<Option<Version>>,
+    /// The newest version of each client of which a store beside the herd has confirmed that it has it.
+    pub(crate) confirmed: Vec<Option<Version>>,
     /// How often it may still tell each neighbor about each client.
     may_tell: Vec<Vec<u32>>,
     /// For each neighbor and client: whether the neighbor has said something older, and has not been told since.
@@ -34,14 +36,15 @@ impl Life {
         let may_tell = vec![vec![0; clients]; neighbors];
         let no = vec![vec![false; clients]; neighbors];
         let none = vec![None; clients];
-        let (held, best) = (none.clone(), none);
-        Life { server, is_over: false, held, best, may_tell, owes: no.clone(), may_tell_back: no }
+        let (held, best, confirmed) = (none.clone(), none.clone(), none);
+        Life { server, is_over: false, held, best, confirmed, may_tell, owes: no.clone(), may_tell_back: no }
     }
 
     /// There is one more client.
     pub(crate) fn add_client(&mut self) {
         self.held.push(None);
         self.best.push(None);
+        self.confirmed.push(None);
         self.may_tell.iter_mut().for_each(|clients| clients.push(0));
         self.owes.iter_mut().chain(&mut self.may_tell_back).for_each(|clients| clients.push(false));
     }

@@ -11,10 +11,11 @@ use crate::herd::topology::Graph;
 use observer::{LifeWatch, Told};
 use proxyherd::locations::{Known, NeighborId, Stamp, Verdict};
 use proxyherd::watch::{HeardFrom, Watch};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::{Instant, UNIX_EPOCH};
+use store::Beside;
 use storms::Storms;
 
 pub(crate) mod answers;
@@ -23,6 +24,7 @@ pub(crate) mod invariants;
 mod life;
 mod observer;
 pub(crate) mod panics;
+pub(crate) mod store;
 mod storms;
 pub(crate) mod view;
 
@@ -42,6 +44,8 @@ pub(crate) struct Book {
     has_failed: Cell<bool>,
     /// Whether servers forget clients in this run.
     may_forget: Cell<bool>,
+    /// The store beside the herd, if there is one.
+    beside: OnceCell<Beside>,
 }
 
 struct Inner {
@@ -113,6 +117,21 @@ impl Inner {
         other.is_none_or(|other| key(one) > key(other))
     }
 
+    /// The number of the version with this line; it gets one if it has none.
+    fn version(&mut self, client: usize, told: &Told<'_>, line: &[u8], made_by: usize) -> Version {
+        if let Some(version) = self.by_line.get(line) {
+            return *version;
+        }
+        let version = self.versions.len();
+        self.longest = self.longest.max(line.len() + 1);
+        let line: Rc<[u8]> = line.into();
+        self.by_line.insert(line.clone(), version);
+        let time = nanoseconds(told.time).unwrap_or_default();
+        let heard = time + nanoseconds(told.difference).unwrap_or_default();
+        self.versions.push(Entry { client, nanoseconds: time, server: told.server.into(), line, heard, made_by });
+        version
+    }
+
     fn newest_held(&self, client: usize) -> Option<Version> {
         let alive = self.lives.iter().filter(|life| !life.is_over);
         let mut newest = None;
@@ -182,6 +201,7 @@ impl Book {
             failures: RefCell::default(),
             has_failed: Cell::new(false),
             may_forget: Cell::new(false),
+            beside: OnceCell::new(),
         })
     }
 
@@ -274,7 +294,9 @@ impl Book {
             return None;
         };
         let Entry { client, made_by, .. } = inner.versions[version];
-        let held = inner.lives[made_by].held[client];
+        let Life { held, confirmed, .. } = &inner.lives[made_by];
+        let (held, confirmed) = (held[client], confirmed[client]);
+        let held = confirmed.filter(|confirmed| inner.is_newer(*confirmed, held)).or(held);
         // It may have been forgotten while the reply was on its way.
         if inner.is_newer(version, held) && !self.may_forget() {
             let name = &inner.graph.names[inner.lives[made_by].server];
@@ -323,26 +345,15 @@ impl Book {
         let Some(&client) = inner.client_numbers.get(told.client) else {
             return self.fail(Invariant::RepliesInOrder, || format!("{} is about nobody", shown(line)));
         };
-        let version = match inner.by_line.get(line) {
-            Some(version) => *version,
-            None => {
-                if from != HeardFrom::Client {
-                    self.fail(Invariant::NeverBackwards, || format!("{} was never said by a client", shown(line)));
-                }
-                let version = inner.versions.len();
-                inner.longest = inner.longest.max(line.len() + 1);
-                let line: Rc<[u8]> = line.into();
-                inner.by_line.insert(line.clone(), version);
-                let time = nanoseconds(told.time).unwrap_or_default();
-                let heard = time + nanoseconds(told.difference).unwrap_or_default();
-                let entry = Entry { client, nanoseconds: time, server: told.server.into(), line, heard, made_by: life };
-                inner.versions.push(entry);
-                version
-            }
-        };
+        if from != HeardFrom::Client && !inner.by_line.contains_key(line) {
+            self.fail(Invariant::NeverBackwards, || format!("{} was never said by a client", shown(line)));
+        }
+        let version = inner.version(client, told, line, life);
         match from {
             // An operator's version is as young as the one that it removes, if that is younger than the clock.
             HeardFrom::Client if told.is_forgot => {}
+            // The store was asked first: it was checked before that.
+            HeardFrom::Client if self.has_store() => {}
             HeardFrom::Client => self.check_difference(inner, life, told.difference, version),
             HeardFrom::Neighbor(_) | HeardFrom::Unnamed => inner.heard += 1,
         }
@@ -368,6 +379,9 @@ impl Book {
                     inner.storms.came_again(client, now);
                 }
                 inner.lives[life].took(client, version, from);
+                if let Some(beside) = self.beside.get() {
+                    beside.taken.borrow_mut().push((life, version));
+                }
                 if inner.is_newer(version, best) {
                     inner.lives[life].best[client] = Some(version);
                 }

@@ -15,8 +15,10 @@ fn options(line: &str) -> Options {
 fn every_option_is_parsed() {
     let all =
         options("--seeds 5..9 --rule seen --servers 8 --links random:3 --clients 2 --minutes 4 --jobs 3 --trace-hash");
-    let scenario = Scenario { servers: 8, topology: Topology::Random(3), clients: 2, minutes: 4, rule: Rule::Seen };
+    let scenario =
+        Scenario { servers: 8, topology: Topology::Random(3), clients: 2, minutes: 4, rule: Rule::Seen, store: false };
     assert_eq!(all, Options { seeds: Some(5..9), scenario, jobs: 3, trace_hash: true, trace: None });
+    assert!(options("--store").scenario.store);
     assert_eq!(options("").scenario, Scenario::default());
     assert_eq!(options("--servers 7").scenario.topology, Topology::Ring);
     assert_eq!(options("--seeds 7 --trace x.txt").trace, Some(PathBuf::from("x.txt")));
@@ -36,6 +38,7 @@ fn a_wrong_command_line_has_an_error_of_one_line() {
         ("--seeds x", "1..2001"),
         ("--seeds 18446744073709551615", "1..2001"),
         ("--rule newer", "newest, paper or seen"),
+        ("--store --rule paper", "--store"),
         ("--servers 0", "whole number"),
         ("--servers 6 --links paper", "five"),
         ("--links tree", "random:D"),

@@ -154,6 +154,11 @@ impl Visitor {
         self.life.is_some() && self.book.life(self.visit.server) == self.life
     }
 
+    /// Whether the server may not know less than before: it may, while it has lost its store.
+    fn must_remember(&self) -> bool {
+        !self.book.has_store() || self.visit.is_calm
+    }
+
     fn wrong(&self, line: &[u8], say: Option<&Say>) {
         let line = shown(line);
         self.book.fail(Invariant::RepliesInOrder, || format!("the reply to {say:?} was \"{line}\""));
@@ -270,12 +275,14 @@ impl LineProtocol for Visitor {
                 self.answered(transport);
             }
             Say::WhatsAt { client, radius, bound } if line.starts_with(b"AT ") => {
-                let version = self.book.replied(client, line, self.last_heard(client));
+                let version = self.book.replied(client, line, self.last_heard(client).filter(|_| self.must_remember()));
                 self.note_heard(client, version);
                 self.places = Some(Answer::new(line, *radius, *bound));
             }
             // A server that knows a client knows it for the rest of its life.
-            Say::WhatsAt { client, .. } if self.last_heard(client).is_some() && !self.book.may_forget() => {
+            Say::WhatsAt { client, .. }
+                if self.last_heard(client).is_some() && !self.book.may_forget() && self.must_remember() =>
+            {
                 self.wrong(line, Some(&say));
             }
             Say::IamAt { .. } if !self.book.may_forget() => self.wrong(line, Some(&say)),

@@ -58,6 +58,7 @@ impl Victims {
     pub(super) fn note_suspension(&self, server: HostNumber) -> u32 {
         let mut suspensions = self.suspensions.borrow_mut();
         suspensions[server] += 1;
+        self.book.suspended(server);
         suspensions[server]
     }
 

@@ -1,11 +1,12 @@
 //! The last words of a server: what it has told is still on its way when it dies, and its neighbors hear it when its
 //! successor is up already.
 //!
-//! Next: `run/mod.rs`, one seed from start to end.
+//! Next: `store.rs`, what goes wrong with a store beside the herd.
 
-use super::{Victims, ask};
+use super::Victims;
 use crate::clients::workload;
 use crate::clients::{self, Ending, Visit};
+use crate::herd::ask;
 use reactor::sim::{Latency, LinkSettings, World};
 use std::rc::Rc;
 use std::time::Duration;

@@ -8,9 +8,9 @@ use crate::book::invariants::Invariant;
 use crate::clients::workload;
 use crate::clients::{self, Ending, Visit};
 use crate::herd::topology::Graph;
-use crate::herd::{Member, PORT};
+use crate::herd::{Member, PORT, ask};
 use reactor::sim::{Host, HostState, Latency, LinkSettings, Random, Resolution, World, WorldSettings};
-use reactor::{Connector, Protocol, Reactor, Transport};
+use reactor::{Connector, Protocol, Transport};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -23,6 +23,7 @@ mod by_hand;
 mod frozen;
 mod kinds;
 mod last_words;
+pub(crate) mod store;
 
 use kinds::{COMMON, Fault};
 
@@ -57,13 +58,6 @@ const CROWD_STAYS: Duration = Duration::from_secs(20);
 /// The time between two cuts of the same client and server. A server waits ten minutes for a client, and TCP
 /// retransmits after as long as it has waited already: it must have retransmitted before the run ends.
 const CLIENT_CUT_REST: Duration = Duration::from_secs(60);
-
-/// Runs `f` on a program's reactor, from a script of the world, and wakes its loop.
-pub(crate) fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
-    let asked = reactor.clone();
-    reactor.call_later(Duration::ZERO, move || f(&asked));
-    let _ = reactor.handle().call_from_thread(|_| {});
-}
 
 /// How long a fault lasts: some seconds, or up to a minute.
 fn some_time(random: &mut Random) -> Duration {

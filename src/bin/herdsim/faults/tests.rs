@@ -4,7 +4,7 @@ use crate::herd::{Herd, PlacesKind};
 use crate::herd::{feeder, topology::Topology};
 use crate::tests::unobserved;
 use proxyherd::config::Limits;
-use reactor::Reason;
+use reactor::{Reactor, Reason};
 use std::cell::Cell;
 use std::net::SocketAddr;
 

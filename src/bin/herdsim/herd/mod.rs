@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub(crate) mod feeder;
 pub(crate) mod rules;
+pub(crate) mod store;
 pub(crate) mod topology;
 
 /// The port on which all servers listen: each has an address of its own.
@@ -56,6 +57,13 @@ pub(crate) enum PlacesKind {
     Nobody,
 }
 
+/// Runs `f` on a program's reactor, from a script of the world, and wakes its loop.
+pub(crate) fn ask(reactor: &Reactor, f: impl FnOnce(&Reactor) + 'static) {
+    let asked = reactor.clone();
+    reactor.call_later(Duration::ZERO, move || f(&asked));
+    let _ = reactor.handle().call_from_thread(|_| {});
+}
+
 /// A herd in its world.
 pub(crate) struct Herd {
     pub(crate) world: World,
@@ -73,13 +81,13 @@ pub(crate) struct Member {
 impl Herd {
     /// Puts the servers into a world and starts them.
     pub(crate) fn new(world: World, graph: &Graph, rule: Rule, kind: PlacesKind, observer: Observer) -> Herd {
-        // Nothing is forgotten.
-        let limits = Limits { forget: Duration::MAX, ..Limits::default() };
         let orders = Rc::new(move || rule.order());
-        Herd::on_hosts(world, graph, orders, kind, observer, &HostSettings::default(), limits, Rc::new(|_, _| {}))
+        let common = remembering();
+        Herd::on_hosts(world, graph, orders, kind, observer, &HostSettings::default(), common, Rc::new(|_, _| {}))
     }
 
-    /// The same as [`new`](Herd::new), on hosts of this kind, with these limits. `stopped` hears of each orderly stop.
+    /// The same as [`new`](Herd::new), on hosts of this kind; `common` is what the servers' configurations have in
+    /// common. `stopped` hears of each orderly stop.
     #[allow(clippy::too_many_arguments, reason = "each is one choice of a run, and there is one caller")]
     pub(crate) fn on_hosts(
         world: World,
@@ -88,10 +96,10 @@ impl Herd {
         kind: PlacesKind,
         observer: Observer,
         hosts: &HostSettings,
-        limits: Limits,
+        common: Config,
         stopped: Stopped,
     ) -> Herd {
-        let config = Rc::new(config(graph, limits));
+        let config = Rc::new(config(graph, common));
         let servers = graph.names.iter().enumerate().map(|(number, name)| {
             let member = Rc::new(Member::default());
             let (config, observer, this, own) = (config.clone(), observer.clone(), member.clone(), name.clone());
@@ -142,7 +150,12 @@ impl Default for Member {
     }
 }
 
-fn config(graph: &Graph, limits: Limits) -> Config {
+/// The configuration of a herd in which nothing is forgotten.
+pub(crate) fn remembering() -> Config {
+    Config { limits: Limits { forget: Duration::MAX, ..Limits::default() }, ..Config::default() }
+}
+
+fn config(graph: &Graph, common: Config) -> Config {
     let mut servers: BTreeMap<String, ServerConfig> = graph
         .names
         .iter()
@@ -158,7 +171,7 @@ fn config(graph: &Graph, limits: Limits) -> Config {
         }
     }
     servers.values_mut().for_each(|server| server.neighbors.sort());
-    Config { servers, limits, ..Config::default() }
+    Config { servers, ..common }
 }
 
 fn places_for(reactor: &Reactor, kind: PlacesKind) -> Rc<dyn Places> {

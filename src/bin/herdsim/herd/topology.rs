@@ -1,7 +1,7 @@
 //! [`Topology`]: the shape of a herd, and [`Graph`], the links that it has. Every graph is connected; where there is a
 //! choice, the seed decides.
 //!
-//! Next: `feeder.rs`, the simplest client.
+//! Next: `store/mod.rs`, a store beside the herd.
 
 use reactor::sim::Random;
 use std::collections::BTreeSet;

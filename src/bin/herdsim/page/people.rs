@@ -6,7 +6,7 @@
 use crate::book::Book;
 use crate::clients::workload::degrees;
 use crate::clients::{self, Ending, Say, Visit};
-use crate::faults::ask;
+use crate::herd::ask;
 use reactor::sim::{Host, Random, World};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

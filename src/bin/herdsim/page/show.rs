@@ -18,10 +18,9 @@ use crate::book::{Book, panics};
 use crate::faults::Victims;
 use crate::herd::rules::{self, Rule};
 use crate::herd::topology::Graph;
-use crate::herd::{Herd, Member, PlacesKind};
+use crate::herd::{Herd, Member, PlacesKind, remembering};
 use crate::machine::clock::Stopwatch;
 use crate::run::Simulation;
-use proxyherd::config::Limits;
 use proxyherd::page::Reporter;
 use proxyherd::watch::{Observers, Watch};
 use reactor::sim::{HostSettings, Latency, LinkSettings, Random, World, WorldSettings};
@@ -135,7 +134,7 @@ impl Show {
             PlacesKind::Offline,
             Rc::new(observer),
             &HostSettings::default(),
-            Limits { forget: Duration::MAX, ..Limits::default() },
+            remembering(),
             Rc::new(move |server, left| onlooker.stopped(server, left)),
         );
         *members.borrow_mut() = herd.servers.clone();

@@ -110,7 +110,7 @@ impl Forgets {
                         let _ = server.forget(&client); // It may not know the client.
                     }
                 };
-                crate::faults::ask(&reactor, remove);
+                crate::herd::ask(&reactor, remove);
             });
             at += random.between(Duration::ZERO, 2 * EVERY);
         }

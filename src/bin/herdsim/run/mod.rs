@@ -6,7 +6,7 @@
 //!                                    everything heals --^ convergence | calm visits | 60 s of silence | all stop
 //! ```
 //!
-//! Next: `forgetful.rs`, herds that forget.
+//! Next: `beside.rs`, herds with a store.
 
 use crate::book::invariants::{CONVERGES_WITHIN, DELAYS_A_LINK, Invariant, QUIET, Violation};
 use crate::book::panics;
@@ -16,11 +16,13 @@ use crate::clients::{self, Visit};
 use crate::faults::Victims;
 use crate::herd::rules::Rule;
 use crate::herd::topology::{Graph, Topology};
-use crate::herd::{Herd, PlacesKind};
+use crate::herd::{Herd, PlacesKind, remembering};
+use proxyherd::config::Config;
 use reactor::sim::{Host, HostSettings, Latency, LinkSettings, Random, World, WorldSettings};
 use std::rc::Rc;
 use std::time::Duration;
 
+pub(crate) mod beside;
 pub(crate) mod forgetful;
 pub(crate) mod many;
 pub(crate) mod report;
@@ -65,6 +67,9 @@ const NARROW_BUFFER: usize = 4096;
 /// How long the slowest link may need to drain those buffers.
 const DRAINS_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a slow link of a narrow run may need for one long line, there and back.
+const LINE_DRAINS_WITHIN: Duration = Duration::from_secs(3);
+
 /// One seed in 20, those with remainder 17, has a server that is killed while its last words are on their way.
 const LAST_WORDS_SEEDS: (u64, u64) = (20, 17);
 
@@ -84,11 +89,13 @@ pub(crate) struct Scenario {
     pub minutes: u64,
     /// The rule by which servers take locations.
     pub rule: Rule,
+    /// Whether every herd has a store beside it, and not only those of some seeds.
+    pub store: bool,
 }
 
 impl Default for Scenario {
     fn default() -> Scenario {
-        Scenario { servers: 5, topology: Topology::Paper, clients: 6, minutes: 10, rule: Rule::Newest }
+        Scenario { servers: 5, topology: Topology::Paper, clients: 6, minutes: 10, rule: Rule::Newest, store: false }
     }
 }
 
@@ -123,6 +130,7 @@ pub(crate) struct Simulation {
     /// Maximum time for the calm visits and what follows from them.
     settle: Duration,
     forgets: Forgets,
+    beside: Option<beside::Store>,
     /// The number of panics that earlier runs in this thread had.
     panics_before: u64,
 }
@@ -160,6 +168,9 @@ impl Simulation {
         let heals = minutes.saturating_sub(afterwards).max(MIN_FAULTS);
 
         let forgets = Forgets::of(seed);
+        let drains = if is_narrow { LINE_DRAINS_WITHIN } else { Duration::ZERO };
+        let beside =
+            beside::has_store(seed, scenario, forgets).then(|| beside::Store::new(&world, seed, delay, drains));
         let book = Book::new(&graph, forgets.names(scenario.clients));
         if forgets != Forgets::Nothing {
             book.expect_forgetting();
@@ -172,18 +183,24 @@ impl Simulation {
         if is_narrow {
             (hosts.send_buffer, hosts.receive_buffer) = (NARROW_BUFFER, NARROW_BUFFER);
         }
-        let limits = forgets.limits();
         let rule = scenario.rule;
         let orders = Rc::new(move || rule.order());
-        let herd = Herd::on_hosts(world, &graph, orders, PlacesKind::Offline, observer, &hosts, limits, stopped);
+        let common = Config { limits: forgets.limits(), store: beside.as_ref().map(|it| it.config()), ..remembering() };
+        let herd = Herd::on_hosts(world, &graph, orders, PlacesKind::Offline, observer, &hosts, common, stopped);
         book.set_members(&herd.servers);
         let long = if is_narrow { heals.saturating_sub(LONG_LINES_FOR)..heals } else { heals..heals };
         let suspended_at = heals.saturating_sub(2 * SUSPENDED_FOR).max(2 * SECOND);
         let crowded = is_narrow.then_some(suspended_at + SECOND);
         let workload = Workload { servers: graph.names.clone(), clients: scenario.clients, delay, long, crowded };
+        if let Some(beside) = &beside {
+            beside.plan(&book, &herd, SECOND..heals);
+        }
         let calm = heals + converges_within..heals + converges_within + CALM;
         let mut plan = workload.plan(&mut random, SECOND / 100..heals, false);
         forgets.plan_fillers(&mut random, &workload, SECOND..heals, &mut plan);
+        if let Some(beside) = &beside {
+            beside.plan_questions(&workload, SECOND..heals, &mut plan);
+        }
         forgets.plan_operators(&mut random, &herd, scenario.clients, SECOND..heals);
         for (visits, more) in plan.iter_mut().zip(workload.plan(&mut random, calm, true)) {
             visits.extend(more);
@@ -211,7 +228,18 @@ impl Simulation {
             herd.world.call_later(at + SUSPENDED_FOR, move |_| resuming.resume());
         }
         let panics_before = panics::count();
-        Ok(Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, forgets, panics_before })
+        Ok(Simulation {
+            herd,
+            book,
+            victims,
+            client_hosts,
+            heals,
+            converges_within,
+            settle,
+            forgets,
+            beside,
+            panics_before,
+        })
     }
 
     /// The end of a run that was begun elsewhere, without more visits: everything heals now.
@@ -223,8 +251,19 @@ impl Simulation {
         converges_within: Duration,
         panics_before: u64,
     ) -> Simulation {
-        let (heals, settle, forgets) = (Duration::ZERO, SETTLE + converges_within, Forgets::Nothing);
-        Simulation { herd, book, victims, client_hosts, heals, converges_within, settle, forgets, panics_before }
+        let (heals, settle, forgets, beside) = (Duration::ZERO, SETTLE + converges_within, Forgets::Nothing, None);
+        Simulation {
+            herd,
+            book,
+            victims,
+            client_hosts,
+            heals,
+            converges_within,
+            settle,
+            forgets,
+            beside,
+            panics_before,
+        }
     }
 
     /// Runs the world to its end, or to the first thing that does not hold.
@@ -261,6 +300,9 @@ impl Simulation {
         }
         world.note("everything heals");
         self.victims.heal(world);
+        if let Some(beside) = &self.beside {
+            beside.heal();
+        }
         if self.forgets != Forgets::Nothing {
             self.victims.set_clocks_right(world);
         }
@@ -297,6 +339,9 @@ impl Simulation {
             return;
         }
         self.herd.servers.iter().for_each(|member| member.host().terminate());
+        if let Some(beside) = &self.beside {
+            beside.stop();
+        }
         if self.advance(STOP / 2) {
             self.victims.check_stopped();
             if world.connection_count() > 0 {

@@ -1,0 +1,180 @@
+//! [`Connection`]: one connection to the simulated store, which speaks as much of RESP 3 as a server of the herd needs.
+//!
+//! Next: `../feeder.rs`, the simplest client.
+
+use super::{Bytes, Data, line};
+use reactor::resp::{ReplyLimits, ReplyParser, Value};
+use reactor::{DelayedCall, Protocol, Reactor, Reason, Transport};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+const HELLO: &[u8] = b"%1\r\n$5\r\nproto\r\n:3\r\n";
+
+const NOTHING: &[u8] = b"_\r\n";
+
+/// What the store knows of a connection.
+pub(super) struct Session {
+    reactor: Reactor,
+    transport: Transport,
+    /// The keys that were read on it: it hears of their next change.
+    tracked: RefCell<BTreeSet<Bytes>>,
+    /// How many writes there were at this connection's last one. A WAIT asks for those.
+    pub(super) offset: Cell<usize>,
+    /// Commands that have not been carried out: they are behind a WAIT.
+    commands: RefCell<VecDeque<Vec<Bytes>>>,
+    /// The WAIT that is not over: how many replicas it wants, and its end.
+    wait: RefCell<Option<(usize, DelayedCall)>>,
+}
+
+impl Session {
+    /// Somebody has written this key.
+    pub(super) fn key_changed(&self, key: &[u8], writer: &Session) {
+        if self.tracked.borrow_mut().remove(key) && !std::ptr::eq(self, writer) {
+            self.transport.write(&[b">2\r\n$10\r\ninvalidate\r\n*1\r\n", &bulk(key)[..]].concat());
+        }
+    }
+}
+
+pub(super) struct Connection {
+    data: Rc<Data>,
+    reactor: Reactor,
+    parser: ReplyParser,
+    session: Option<Rc<Session>>,
+}
+
+impl Connection {
+    pub(super) fn new(data: &Rc<Data>, reactor: &Reactor) -> Connection {
+        let parser = ReplyParser::new(ReplyLimits::default());
+        Connection { data: data.clone(), reactor: reactor.clone(), parser, session: None }
+    }
+}
+
+impl Protocol for Connection {
+    fn connection_made(&mut self, transport: &Transport) {
+        let (tracked, offset, commands, wait) = Default::default();
+        let (reactor, transport) = (self.reactor.clone(), transport.clone());
+        let session = Rc::new(Session { reactor, transport, tracked, offset, commands, wait });
+        self.data.sessions.borrow_mut().push(Rc::downgrade(&session));
+        self.session = Some(session);
+    }
+
+    fn data_received(&mut self, _transport: &Transport, mut input: &[u8]) {
+        let Some(session) = &self.session else { return };
+        while let Some(command) = self.parser.next(&mut input).expect("the herd sends commands") {
+            let Value::Array(words) = command else { panic!("no command: {command:?}") };
+            let words = words.into_iter().map(|word| word.into_bytes().expect("words are bytes")).collect();
+            session.commands.borrow_mut().push_back(words);
+        }
+        go_on(&self.data, session);
+    }
+
+    fn connection_lost(&mut self, _reason: &Reason) {
+        let Some(session) = self.session.take() else { return };
+        if let Some((_, end)) = session.wait.take() {
+            end.cancel();
+        }
+    }
+}
+
+/// Carries out what has come, up to a WAIT that is not over.
+fn go_on(data: &Rc<Data>, session: &Rc<Session>) {
+    while session.wait.borrow().is_none() {
+        let Some(words) = session.commands.borrow_mut().pop_front() else { return };
+        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        match &words[..] {
+            [b"WAIT", replicas, milliseconds] => {
+                let number = |text: &[u8]| String::from_utf8_lossy(text).parse().expect("WAIT has two numbers");
+                let (of_end, own) = (data.clone(), session.clone());
+                let within = Duration::from_millis(number(milliseconds));
+                let end = session.reactor.call_later(within, move || end_wait(&of_end, &own));
+                session.wait.replace(Some((number(replicas) as usize, end)));
+                end_wait_if_confirmed(data, session);
+            }
+            words => {
+                let reply = answer(data, session, words);
+                session.transport.write(&reply);
+            }
+        }
+    }
+}
+
+/// Ends a WAIT if as many replicas as it wants have what was written on its connection.
+pub(super) fn end_wait_if_confirmed(data: &Rc<Data>, session: &Rc<Session>) {
+    let is_over = |(want, _): &(usize, DelayedCall)| data.confirmed(session.offset.get()) >= *want;
+    if session.wait.borrow().as_ref().is_some_and(is_over) {
+        end_wait(data, session);
+    }
+}
+
+fn end_wait(data: &Rc<Data>, session: &Rc<Session>) {
+    let Some((_, end)) = session.wait.take() else { return };
+    end.cancel();
+    session.transport.write(format!(":{}\r\n", data.confirmed(session.offset.get())).as_bytes());
+    go_on(data, session);
+}
+
+fn bulk(bytes: &[u8]) -> Bytes {
+    [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+fn answer(data: &Rc<Data>, session: &Session, words: &[&[u8]]) -> Bytes {
+    match words {
+        [b"HELLO", ..] => HELLO.to_vec(),
+        [b"CLIENT", ..] => b"+OK\r\n".to_vec(),
+        [b"PING"] => b"+PONG\r\n".to_vec(),
+        [b"FUNCTION", b"LOAD", ..] => {
+            data.has_functions.set(true);
+            bulk(b"proxyherd")
+        }
+        [b"FCALL", ..] if !data.has_functions.get() => b"-ERR Function not found\r\n".to_vec(),
+        [b"FCALL", b"proxyherd_version", b"0"] => b":1\r\n".to_vec(),
+        [b"GET", key] => {
+            session.tracked.borrow_mut().insert(key.to_vec());
+            data.values.borrow().get(*key).map_or(NOTHING.to_vec(), |value| bulk(value))
+        }
+        [b"SET" | b"FCALL", ..] if data.is_full.get() => {
+            b"-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_vec()
+        }
+        [b"SET", key, value, b"NX", b"GET"] => {
+            let before = data.values.borrow().get(*key).cloned();
+            if before.is_none() {
+                data.write(&session.reactor, key, value, session);
+            }
+            before.map_or(NOTHING.to_vec(), |value| bulk(&value))
+        }
+        [b"SET", key, value, ..] => {
+            data.write(&session.reactor, key, value, session);
+            b"+OK\r\n".to_vec()
+        }
+        [b"FCALL", b"proxyherd_offer", b"2", key, _, value, _, _, _, may_be_new, must_write] => {
+            offer(data, session, key, value, *may_be_new == b"1", *must_write == b"1")
+        }
+        _ => b"-ERR unknown command\r\n".to_vec(),
+    }
+}
+
+/// The function of the store: it takes a value if that is newer than what is there.
+fn offer(data: &Rc<Data>, session: &Session, key: &[u8], value: &[u8], may_be_new: bool, must_write: bool) -> Bytes {
+    let known = data.values.borrow().get(key).cloned();
+    match known {
+        Some(known) if order(&known) >= order(value) => {
+            if must_write {
+                data.write(&session.reactor, key, &known, session);
+            }
+            if known == value { b":0\r\n".to_vec() } else { bulk(&known) }
+        }
+        None if !may_be_new => b":-1\r\n".to_vec(),
+        known => {
+            data.write(&session.reactor, key, value, session);
+            if known.is_some() { b":1\r\n".to_vec() } else { b":2\r\n".to_vec() }
+        }
+    }
+}
+
+/// What makes a value newer: time, server, line. All digits of the times are as many, so that text has their order.
+fn order(value: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let line = line(value);
+    (&value[..22], line.split(|byte| *byte == b' ').nth(1).unwrap_or_default(), line)
+}
