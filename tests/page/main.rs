@@ -3,7 +3,11 @@
 mod browser;
 mod chromium;
 mod http;
+#[path = "../../reactor/tests/resp_servers/server.rs"]
+#[allow(dead_code, reason = "made for more tests than these")]
+mod redis;
 mod simulated;
+mod store;
 #[path = "../util/mod.rs"]
 mod util;
 mod world;
