@@ -283,7 +283,12 @@ impl Store {
             return deferred::fail(StoreError::Lost);
         }
         let (this, client) = (self.this.clone(), Box::<[u8]>::from(client));
-        self.nodes.command(contract::look_up(&client, bucket)).add_both(move |reply| {
+        let question = contract::look_up(&client, bucket);
+        let asked = match &self.confirming {
+            Some(confirming) if confirming.holds_back(bucket) => confirming.send(bucket, question),
+            _ => self.nodes.command(question),
+        };
+        asked.add_both(move |reply| {
             let store = this.upgrade().ok_or(StoreError::Lost)?;
             store.looked_up(bucket, &client, reply)
         })

@@ -41,8 +41,8 @@ pub struct Storing {
     pub(super) set_aside: RefCell<BTreeSet<u32>>,
     /// How many are being offered again.
     pub(super) again: Cell<usize>,
-    /// How many may be: fewer, when the store does not take them in time. Otherwise the same ones, together too much for
-    /// a narrow path, would be late again and again.
+    /// How many may be: fewer, when the store does not take them in time. Otherwise the same ones, together too much
+    /// for a narrow path, would be late again and again.
     at_once: Cell<usize>,
     pub(super) next_call: RefCell<Option<DelayedCall>>,
     /// How many versions of neighbors wait for the store, and from whom we do not read until it is fewer.

@@ -98,6 +98,12 @@ impl Confirming {
         deferred
     }
 
+    /// Whether offers of this bucket have not been sent yet: a question must not overtake them, or a client could be
+    /// told something older than what it has just said.
+    pub(super) fn holds_back(&self, bucket: u16) -> bool {
+        !self.buckets.borrow()[usize::from(bucket)].waiting.is_empty()
+    }
+
     /// The wait that stands behind writes, for a command that may take this long.
     fn wait(&self, within: Duration) -> Command<'static> {
         // Its answer has to come before the command's time is over. Zero would wait for ever.

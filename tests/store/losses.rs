@@ -233,14 +233,13 @@ fn report(how: &str, wait_replicas: u32, all: Vec<(usize, usize)>) -> usize {
     let failovers = all.len();
     let (answered, lost): (Vec<usize>, Vec<usize>) = all.into_iter().unzip();
     let with_losses = lost.iter().filter(|lost| **lost > 0).count();
+    let (sum, most) = (lost.iter().sum::<usize>(), lost.iter().max().unwrap_or(&0));
+    let answered: usize = answered.iter().sum();
     println!(
-        "{how}, wait_replicas = {wait_replicas}: {failovers} failovers, {} answered, {} lost, in {with_losses} of them; \
-         at most {} at once",
-        answered.iter().sum::<usize>(),
-        lost.iter().sum::<usize>(),
-        lost.iter().max().unwrap_or(&0),
+        "{how}, wait_replicas = {wait_replicas}: {failovers} failovers, {answered} answered, {sum} lost, \
+         in {with_losses} of them; at most {most} at once"
     );
-    lost.into_iter().sum()
+    sum
 }
 
 fn failovers() -> usize {

@@ -71,6 +71,15 @@ fn every_invariant_holds_beside_a_store_that_dies_lags_and_fails_over() {
 }
 
 #[test]
+fn a_client_that_says_something_and_asks_in_one_breath_hears_nothing_older() {
+    // In these two, a question came while what was said before it waited for its turn at the store.
+    let scenario = Scenario { minutes: 5, store: true, ..Scenario::default() };
+    for seed in [50, 53] {
+        assert_eq!(outcome(seed, &scenario).failure, None, "seed {seed}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     // With WHATSATs: TLS draws from the system, and the run must not show it.
     let scenario = Scenario { minutes: 4, ..Scenario::default() };

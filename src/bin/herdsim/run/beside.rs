@@ -36,8 +36,8 @@ const LAG: Duration = Duration::from_millis(400);
 /// How often somebody asks where a client is, on average: what a server remembers of the store shows in its answers.
 const ASKS_EVERY: Duration = Duration::from_secs(3);
 
-/// Whether the herd of this seed has a store. A herd that forgets has none: its store would forget by another clock. Nor
-/// has a herd with another rule: the store has the rule that ships.
+/// Whether the herd of this seed has a store. A herd that forgets has none: its store would forget by another clock.
+/// Nor has a herd with another rule: the store has the rule that ships.
 pub(crate) fn has_store(seed: u64, scenario: &Scenario, forgets: Forgets) -> bool {
     let is_chosen = scenario.store || seed % SEEDS.0 == SEEDS.1;
     is_chosen && scenario.rule == Rule::Newest && forgets == Forgets::Nothing

@@ -7,7 +7,7 @@
 //!   replica   w1 w2
 //! ```
 //!
-//! When the primary dies, the replica with the most writes takes its place, and what that one lacks is lost. All of them
+//! When the primary dies, the replica with the most writes takes its place, and what it lacks is lost. All of them
 //! together are one host of the world: at any time, only one server of a store answers.
 //!
 //! Next: `session.rs`, one connection to it.
@@ -172,7 +172,7 @@ impl SimulatedStore {
         Some(line(value).to_vec())
     }
 
-    /// The lines that it was told to write for a client, and when, from the oldest to the newest. Lost ones are left out.
+    /// The lines that it was told to write for a client, and when, from the oldest to the newest, without the lost ones.
     pub(crate) fn written_for(&self, client: &[u8]) -> Vec<(Instant, Bytes)> {
         let log = self.data.log.borrow();
         let own = log.iter().filter(|write| is_key_of(&write.key, client));
