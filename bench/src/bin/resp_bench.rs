@@ -1,5 +1,6 @@
-//! What a command of the RESP client costs, beside redis-rs on a current-thread tokio: CPU time of the client's thread,
-//! with 1, 16 and 256 commands in flight on one connection to a real `redis-server`.
+//! What a command of the RESP client costs, beside redis-rs on a current-thread tokio, and beside hiredis, if `cc` finds
+//! it: CPU time of the client's thread, with 1, 16 and 256 commands in flight on one connection to a real
+//! `redis-server`.
 //!
 //! `cargo run --release --bin resp_bench -- [ROUNDS] [COMMANDS]`. Linux only: CPU time comes from `/proc`.
 
@@ -9,6 +10,7 @@ use redis::aio::MultiplexedConnection;
 use std::cell::Cell;
 use std::fs;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{self, Child, Stdio};
 use std::rc::Rc;
 
@@ -38,10 +40,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let url = format!("redis://127.0.0.1:{port}/?protocol=resp3");
     let connection = runtime.block_on(redis::Client::open(url)?.get_multiplexed_async_connection())?;
-    println!("{:>5}  {:>12}  {:>12}  {:>20}", "depth", "ours", "redis-rs", "ratio (low .. high)");
+    let hiredis = Hiredis::build(port);
+    println!("{:>5}  {:>12}  {:>12}  {:>20}  {:>12}", "depth", "ours", "redis-rs", "ratio (low .. high)", "hiredis");
     for depth in DEPTHS {
         let count = if depth == 1 { commands / 4 } else { commands };
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..=rounds {
             let pair = match round % 2 {
                 0 => (of_ours(&reactor, &client, depth, count)?, of_redis_rs(&runtime, &connection, depth, count)),
@@ -53,6 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if round > 0 {
                 ours.push(pair.0);
                 theirs.push(pair.1);
+                bare.extend(hiredis.as_ref().and_then(|hiredis| hiredis.run(depth, count)));
             }
         }
         let mut ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(our, their)| our / their).collect();
@@ -63,7 +67,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let ratio = median(&mut ratios);
         let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
         let (ours, theirs) = (median(&mut ours), median(&mut theirs));
-        println!("{depth:>5}  {ours:>9.0} ns  {theirs:>9.0} ns  {ratio:.2} ({low:.2} .. {high:.2})");
+        let ratios = format!("{ratio:.2} ({low:.2} .. {high:.2})");
+        let bare = if bare.is_empty() { "none".to_owned() } else { format!("{:.0} ns", median(&mut bare)) };
+        println!("{depth:>5}  {ours:>9.0} ns  {theirs:>9.0} ns  {ratios:>20}  {bare:>12}");
     }
     Ok(())
 }
@@ -135,6 +141,39 @@ fn of_redis_rs(
         }
     });
     (cpu() - before) as f64 / count as f64
+}
+
+/// The same in C, without a loop: the floor.
+struct Hiredis {
+    program: PathBuf,
+    port: String,
+}
+
+impl Hiredis {
+    /// `None`, with a message, if there is no compiler or no hiredis.
+    fn build(port: u16) -> Option<Hiredis> {
+        let program = std::env::temp_dir().join(format!("resp-bench-hiredis-{}", process::id()));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/hiredis.c");
+        let mut compiler = process::Command::new("cc");
+        compiler.args(["-O2", "-o"]).arg(&program).arg(source).arg("-lhiredis").stderr(Stdio::null());
+        if !compiler.status().is_ok_and(|status| status.success()) {
+            println!("no hiredis: cc cannot build bench/peers/hiredis.c");
+            return None;
+        }
+        Some(Hiredis { program, port: port.to_string() })
+    }
+
+    fn run(&self, depth: usize, count: usize) -> Option<f64> {
+        let mut peer = process::Command::new(&self.program);
+        let output = peer.args([&self.port, &depth.to_string(), &count.to_string()]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    }
+}
+
+impl Drop for Hiredis {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.program);
+    }
 }
 
 struct Killed(Child);
