@@ -1,5 +1,5 @@
-//! What a command of the RESP client costs, beside redis-rs on a current-thread tokio, and beside hiredis, if `cc` finds
-//! it: CPU time of the client's thread, with 1, 16 and 256 commands in flight on one connection to a real
+//! What a command of the RESP client costs, beside redis-rs on a current-thread tokio, and beside hiredis, if `cc`
+//! finds it: CPU time of the client's thread, with 1, 16 and 256 commands in flight on one connection to a real
 //! `redis-server`.
 //!
 //! `cargo run --release --bin resp_bench -- [ROUNDS] [COMMANDS]`. Linux only: CPU time comes from `/proc`.

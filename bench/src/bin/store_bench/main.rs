@@ -1,6 +1,6 @@
 //! A store beside the herd, measured with a real `redis-server`.
 //!
-//! * `store_bench offers [ROUNDS] [COUNT]`: how many offers a second one connection carries, 16 of them in flight, beside
+//! * `store_bench offers [ROUNDS] [COUNT]`: how many offers a second one connection carries, 16 in flight, beside
 //!   `redis-benchmark` with the same function, the same depth and the same server, in turns.
 //! * `store_bench restart PROXYHERD [CLIENTS]`: a server of a herd is killed and started again, beside a store that has
 //!   all those clients.

@@ -39,8 +39,8 @@ pub(crate) enum Invariant {
     FallsSilent,
     /// A location that was acknowledged to a client is lost only if every server that held it died.
     KeepsAcknowledged,
-    /// What a store beside the herd has confirmed to a server is on as many of the store's servers as that one must wait
-    /// for.
+    /// What a store beside the herd has confirmed to a server is on the store's primary and on as many replicas as it
+    /// must wait for.
     StoreConfirms,
     /// What the store has confirmed is lost only with every server of the store that had it.
     StoreKeeps,

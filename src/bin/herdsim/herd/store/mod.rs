@@ -172,7 +172,7 @@ impl SimulatedStore {
         Some(line(value).to_vec())
     }
 
-    /// The lines that it was told to write for a client, and when, from the oldest to the newest, without the lost ones.
+    /// The lines that it was told to write for a client, and when, oldest first, without the lost ones.
     pub(crate) fn written_for(&self, client: &[u8]) -> Vec<(Instant, Bytes)> {
         let log = self.data.log.borrow();
         let own = log.iter().filter(|write| is_key_of(&write.key, client));
