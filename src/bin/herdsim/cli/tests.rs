@@ -85,7 +85,7 @@ fn every_option() -> Vec<(&'static str, &'static str)> {
             "servers" | "clients" | "minutes" | "jobs" => "5",
             "links" => "ring",
             "trace" => "x.txt",
-            "trace-hash" | "compare-model" | "growth" | "page" => "",
+            "trace-hash" | "store" | "compare-model" | "growth" | "page" => "",
             "port" => "0",
             "replay" => "#seed=7",
             other => panic!("--{other} is new: what may it be given?"),
@@ -98,7 +98,7 @@ fn every_option() -> Vec<(&'static str, &'static str)> {
 #[test]
 fn an_option_given_twice_is_an_error_whatever_its_value() {
     let options = every_option();
-    assert_eq!(options.len(), 14, "{options:?}");
+    assert_eq!(options.len(), 15, "{options:?}");
     for (name, value) in options {
         assert!(parsed(&format!("--{name} {value}")).is_ok() || ["trace", "port"].contains(&name), "{name}");
         let error = parsed(&format!("--{name} {value} --{name} {value}")).unwrap_err();
