@@ -1,16 +1,19 @@
 //! [`DelayedCall`] and the queue of calls that wait for their time. Pure: it reads no clock; the reactor tells it the
 //! time, in each turn and whenever the queue asks for it.
 //!
-//! The queue is a heap, ordered by time and then by order of request: calls that are due at the same moment are made in
-//! the order in which they were requested, which Twisted does not promise.
+//! The queue is two heaps, ordered by time and then by order of request: calls that are due at the same moment are made
+//! in the order in which they were requested, which Twisted does not promise. A call begins in the young heap, and moves
+//! to the old one if it is not cancelled soon: most are.
 //!
 //! Cancelling a call, or moving it to a later time, only changes the call: lazy deletion. Its entry in the heap is out
 //! of date then. It is thrown away or put back when it comes to the top. A call that is moved to an earlier time gets a
 //! new entry, and the old one is dead: each call knows which entry is its own. When dead entries outnumber the live
-//! ones the heap is rebuilt without them, so that a million cancelled time-outs hold no memory.
+//! ones a heap is rebuilt without them, so that a million cancelled time-outs hold no memory.
 //!
-//! Next: [`settings.rs`](../../src/reactor/settings.rs.html), the limits of the loop, and then
-//! [`event_loop/mod.rs`](mod@crate::event_loop), which asks this queue how long to sleep.
+//! Next: [`timers/heap.rs`](../../src/reactor/timers/heap.rs.html), the two heaps, and then
+//! [`settings.rs`](../../src/reactor/settings.rs.html), the limits of the loop.
+
+mod heap;
 
 use crate::Context;
 use crate::context::Asked;
@@ -18,20 +21,18 @@ use crate::error::debug_is_display;
 use crate::foreign::Foreign;
 use crate::timed::Timed;
 use crate::trace::{Kind, Scope};
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, VecDeque};
+use heap::Heap;
+use std::cell::{Cell, OnceCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// The heap is rebuilt when it holds at least this many dead entries, and more of them than live ones.
-const REBUILD_AT: usize = 64;
-
-/// The heap keeps room for this many entries, even when fewer calls wait. Beyond it, memory is given back as soon as
-/// three quarters are not used.
-const MIN_ROOM: usize = 1024;
+/// The young heap drops its dead entries when it has this many entries. If more than half are left, they move to the old
+/// one. With an entry of 32 bytes, all of them fit into the cache of any processor; and a thousand connections that each
+/// begin their time-out anew with each read stay in it.
+const YOUNG: usize = 2048;
 
 pub(crate) type Action = Box<dyn FnOnce()>;
 
@@ -107,11 +108,11 @@ impl DelayedCall {
         }
         self.call.state.set(CallState::Cancelled);
         let captured = (self.call.action.take(), self.call.context.take());
-        let has_entry = self.call.entry.replace(NO_ENTRY) != NO_ENTRY;
+        let entry = self.call.entry.replace(NO_ENTRY);
         if let Some(queue) = self.queue.upgrade() {
             queue.report(|| Kind::TimerCancelled { timer: self.call.id });
-            if has_entry {
-                queue.one_died();
+            if entry != NO_ENTRY {
+                queue.one_died(entry);
             }
         }
         drop(captured); // Last: it may run any code of the program, which may come back to the queue.
@@ -183,10 +184,11 @@ fn add(time: Instant, delay: Duration) -> Instant {
 
 /// The queue of delayed calls.
 pub(crate) struct Timers {
-    heap: RefCell<BinaryHeap<Entry>>,
+    young: Heap,
+    old: Heap,
     next_order: Cell<u64>,
-    /// Number of entries in the heap that are not the entry of their call.
-    dead: Cell<usize>,
+    /// Entries of this order and later ones are in the young heap, earlier ones in the old heap.
+    first_young: Cell<u64>,
     /// The time that the reactor told last.
     now: Cell<Instant>,
     /// Asks the reactor to call `set_now`, before a time is computed from `now`.
@@ -194,14 +196,13 @@ pub(crate) struct Timers {
     trace: Option<Rc<Scope>>,
 }
 
-type Entry = Timed<Instant, Rc<Call>>;
-
 impl Timers {
     pub(crate) fn new(now: Instant, trace: Option<Rc<Scope>>) -> Rc<Timers> {
         Rc::new(Timers {
-            heap: RefCell::new(BinaryHeap::new()),
+            young: Heap::default(),
+            old: Heap::default(),
             next_order: Cell::new(0),
-            dead: Cell::new(0),
+            first_young: Cell::new(0),
             now: Cell::new(now),
             clock: OnceCell::new(),
             trace,
@@ -253,7 +254,14 @@ impl Timers {
         let order = self.next_order.get();
         self.next_order.set(order + 1);
         call.entry.set(order);
-        self.heap.borrow_mut().push(Timed { time: call.time.get(), order, value: call });
+        self.young.push(Timed { time: call.time.get(), order, value: call });
+        if self.young.entry_count() == YOUNG {
+            self.young.drop_dead();
+            if self.young.entry_count() > YOUNG / 2 {
+                self.young.move_to(&self.old);
+                self.first_young.set(self.next_order.get());
+            }
+        }
     }
 
     /// Moves a call. To a later time, nothing but the call changes. To an earlier time, it needs a new entry: the old
@@ -266,41 +274,31 @@ impl Timers {
             Kind::TimerMoved { timer: call.id, delay }
         });
         // A call without an entry has been taken out because it is due: `begin` looks at its time.
-        if earlier && call.entry.get() != NO_ENTRY {
+        let entry = call.entry.get();
+        if earlier && entry != NO_ENTRY {
+            call.entry.set(NO_ENTRY);
+            self.one_died(entry); // Before `push`, which may drop the dead entries.
             self.push(call.clone());
-            self.one_died();
         }
     }
 
-    fn one_died(&self) {
-        self.dead.set(self.dead.get() + 1);
-        let mut heap = self.heap.borrow_mut();
-        if self.dead.get() >= REBUILD_AT && self.dead.get() * 2 > heap.len() {
-            heap.retain(is_alive);
-            self.dead.set(0);
-            give_room_back(&mut heap);
-        }
+    /// The entry of this order is dead from now on.
+    fn one_died(&self, order: u64) {
+        let heap = if order < self.first_young.get() { &self.old } else { &self.young };
+        heap.one_died();
     }
 
     /// When the next call is due.
     pub(crate) fn next_time(&self) -> Option<Instant> {
-        self.settle_top();
-        self.heap.borrow().peek().map(|entry| entry.time)
+        self.first().map(|(time, _)| time)
     }
 
-    /// Throws away or puts back entries that are out of date, until the top is a live one.
-    fn settle_top(&self) {
-        let mut heap = self.heap.borrow_mut();
-        while let Some(mut top) = heap.peek_mut() {
-            let due = top.value.time.get();
-            if !is_alive(&top) {
-                PeekMut::pop(top);
-                self.dead.set(self.dead.get() - 1);
-            } else if due > top.time {
-                top.time = due; // The heap puts it back where it belongs when `top` goes.
-            } else {
-                return;
-            }
+    /// When the next call is due, and the heap that has it.
+    fn first(&self) -> Option<(Instant, &Heap)> {
+        match (self.young.first(), self.old.first()) {
+            (Some(young), Some(old)) if old < young => Some((old.0, &self.old)),
+            (Some(young), _) => Some((young.0, &self.young)),
+            (None, old) => old.map(|(time, _)| (time, &self.old)),
         }
     }
 
@@ -315,17 +313,19 @@ impl Timers {
         while let Some(call) = self.take_first_due() {
             due.push_back(call);
         }
-        give_room_back(&mut self.heap.borrow_mut());
+        self.young.give_room_back();
+        self.old.give_room_back();
     }
 
     /// Takes out the first call that is due now.
     pub(crate) fn take_first_due(&self) -> Option<Due> {
-        if self.next_time()? > self.now.get() {
+        let (time, heap) = self.first()?;
+        if time > self.now.get() {
             return None;
         }
-        let entry = self.heap.borrow_mut().pop()?;
-        entry.value.entry.set(NO_ENTRY);
-        Some(Due(entry.value))
+        let call = heap.pop()?;
+        call.entry.set(NO_ENTRY);
+        Some(Due(call))
     }
 
     /// Marks a due call as called, and returns its action. `None` if a call before it in the same turn has cancelled it
@@ -347,41 +347,24 @@ impl Timers {
 
     /// Cancels all calls, and drops what they captured.
     pub(crate) fn clear(&self) {
-        let entries = self.heap.take();
-        self.dead.set(0);
-        for entry in entries {
-            entry.value.entry.set(NO_ENTRY);
-            entry.value.state.set(CallState::Cancelled);
-            drop(entry.value.action.take().map(Foreign::new));
-            entry.value.context.take();
+        for call in self.young.take().chain(self.old.take()) {
+            call.entry.set(NO_ENTRY);
+            call.state.set(CallState::Cancelled);
+            drop(call.action.take().map(Foreign::new));
+            call.context.take();
         }
     }
 
     /// The calls that wait, in the order in which they will be made.
     pub(crate) fn waiting(self: &Rc<Timers>) -> Vec<DelayedCall> {
-        let heap = self.heap.borrow();
-        let mut entries: Vec<&Entry> = heap.iter().filter(|entry| is_alive(entry)).collect();
-        entries.sort_by_key(|entry| (entry.value.time.get(), entry.order));
-        let handle = |entry: &Entry| DelayedCall { call: entry.value.clone(), queue: Rc::downgrade(self) };
-        entries.into_iter().map(handle).collect()
+        let mut calls = [self.young.waiting(), self.old.waiting()].concat();
+        calls.sort_by_key(|(order, call)| (call.time.get(), *order));
+        calls.into_iter().map(|(_, call)| DelayedCall { call, queue: Rc::downgrade(self) }).collect()
     }
 
     /// The number of calls that wait.
     pub(crate) fn len(&self) -> usize {
-        self.heap.borrow().len() - self.dead.get()
-    }
-}
-
-/// Whether it is the entry of a call that waits, and not one that the call has left behind.
-fn is_alive(entry: &Entry) -> bool {
-    entry.value.entry.get() == entry.order
-}
-
-/// Gives back the memory of a burst. What is kept is twice what is used, so the cost is amortized over the entries that
-/// were taken out.
-fn give_room_back(heap: &mut BinaryHeap<Entry>) {
-    if heap.capacity() > MIN_ROOM.max(4 * heap.len()) {
-        heap.shrink_to(MIN_ROOM.max(2 * heap.len()));
+        self.young.len() + self.old.len()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The queue alone, with moments that the tests make up.
 
+use super::heap::{MIN_ROOM, REBUILD_AT};
 use super::*;
+use std::cell::RefCell;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -98,15 +100,25 @@ fn cancelled_calls_hold_no_memory() {
     for _ in 0..10_000 {
         assert!(rig.later(60, "never").cancel());
     }
-    assert!(rig.timers.heap.borrow().len() < 2 * REBUILD_AT);
+    assert!(entries(&rig) < 2 * REBUILD_AT);
     assert!(kept.active());
     assert_eq!(rig.timers.len(), 1);
     assert_eq!(rig.turn(70), ["kept"]);
 }
 
-/// Room in the heap for entries.
+/// Room in the heaps for entries.
 fn room(rig: &Rig) -> usize {
-    rig.timers.heap.borrow().capacity()
+    [&rig.timers.young, &rig.timers.old].map(|heap| heap.entries.borrow().capacity()).iter().sum()
+}
+
+/// Number of entries in the heaps.
+fn entries(rig: &Rig) -> usize {
+    rig.timers.young.entry_count() + rig.timers.old.entry_count()
+}
+
+/// Number of entries in the heaps that are dead.
+fn dead(rig: &Rig) -> usize {
+    rig.timers.young.dead.get() + rig.timers.old.dead.get()
 }
 
 #[test]
@@ -118,10 +130,10 @@ fn the_memory_of_a_burst_is_given_back_however_it_ends() {
     let calls = burst(&rig);
     assert!(room(&rig) > BURST);
     calls.iter().for_each(|call| assert!(call.cancel()));
-    assert_eq!((room(&rig) <= MIN_ROOM, rig.timers.len()), (true, 1), "{}", room(&rig));
+    assert_eq!((room(&rig) <= 2 * MIN_ROOM, rig.timers.len()), (true, 1), "{}", room(&rig));
     burst(&rig);
     assert_eq!(rig.turn(60).len(), BURST);
-    assert_eq!((room(&rig) <= MIN_ROOM, rig.timers.len()), (true, 1), "{}", room(&rig));
+    assert_eq!((room(&rig) <= 2 * MIN_ROOM, rig.timers.len()), (true, 1), "{}", room(&rig));
     assert!(kept.active());
 }
 
@@ -132,7 +144,7 @@ fn a_burst_that_ends_slowly_keeps_room_for_at_most_four_times_what_waits() {
     for ms in 1..=15_000 {
         assert_eq!(rig.turn(ms).len(), 1);
         let waiting = rig.timers.len();
-        assert!(room(&rig) <= MIN_ROOM.max(4 * waiting), "{} for {waiting}", room(&rig));
+        assert!(room(&rig) <= (2 * MIN_ROOM).max(4 * waiting), "{} for {waiting}", room(&rig));
     }
     calls.iter().skip(15_000).for_each(|call| assert!(call.cancel()));
     assert_eq!(rig.timers.len(), 0);
@@ -150,10 +162,10 @@ fn a_call_that_is_moved_or_cancelled_while_it_is_due_keeps_the_count_right() {
     };
     rig.timers.call_later(MS, Box::new(moves));
     assert_eq!(rig.turn(2), [""; 0]);
-    assert_eq!((rig.timers.len(), rig.timers.waiting().len(), rig.timers.dead.get()), (2, 2, 0));
+    assert_eq!((rig.timers.len(), rig.timers.waiting().len(), dead(&rig)), (2, 2, 0));
     assert_eq!(rig.turn(5), ["twice"]);
     assert_eq!(rig.turn(10), ["later"]);
-    assert_eq!((rig.timers.len(), rig.timers.dead.get()), (0, 0));
+    assert_eq!((rig.timers.len(), dead(&rig)), (0, 0));
 }
 
 #[test]
@@ -163,7 +175,7 @@ fn a_call_moved_earlier_again_and_again_runs_once() {
     for ms in (1..500).rev() {
         call.reset(MS * ms).unwrap();
     }
-    assert!(rig.timers.heap.borrow().len() <= 2 * REBUILD_AT + 1);
+    assert!(entries(&rig) <= 2 * REBUILD_AT + 1);
     assert_eq!(rig.timers.len(), 1);
     assert_eq!(rig.turn(2000), ["once"]);
 }
@@ -219,7 +231,7 @@ fn a_call_moved_to_the_time_that_it_has_costs_no_entry() {
     let rig = Rig::new();
     let call = rig.later(5, "call");
     call.reset(MS * 5).unwrap();
-    assert_eq!(rig.timers.heap.borrow().len(), 1);
+    assert_eq!(entries(&rig), 1);
 }
 
 /// A queue of `calls` calls, `cancelled` of which have been cancelled: how many entries its heap holds.
@@ -227,7 +239,7 @@ fn entries_after(calls: usize, cancelled: usize) -> usize {
     let rig = Rig::new();
     let calls: Vec<DelayedCall> = (0..calls).map(|_| rig.later(5, "call")).collect();
     calls[..cancelled].iter().for_each(|call| assert!(call.cancel()));
-    rig.timers.heap.borrow().len()
+    entries(&rig)
 }
 
 #[test]
@@ -236,6 +248,47 @@ fn the_heap_is_rebuilt_when_at_least_64_entries_and_more_than_half_are_dead() {
     assert_eq!(entries_after(64, 64), 0);
     assert_eq!(entries_after(128, 64), 128);
     assert_eq!(entries_after(128, 65), 63);
+}
+
+#[test]
+fn a_call_that_is_cancelled_soon_costs_the_same_however_many_wait() {
+    let rig = Rig::new();
+    (0..10 * YOUNG).for_each(|_| drop(rig.later(60, "waits")));
+    let waiting = rig.timers.old.entry_count();
+    assert!(waiting > 8 * YOUNG);
+    for _ in 0..3 * YOUNG {
+        assert!(rig.later(30, "never").cancel());
+        assert!(rig.timers.young.entry_count() <= YOUNG);
+    }
+    assert_eq!(rig.timers.old.entry_count(), waiting);
+    assert_eq!(rig.timers.len(), 10 * YOUNG);
+}
+
+#[test]
+fn a_call_whose_move_fills_the_young_heap_is_counted_once() {
+    let rig = Rig::new();
+    let calls: Vec<_> = (1..YOUNG).map(|_| rig.later(20, "call")).collect();
+    calls[0].reset(MS * 10).unwrap();
+    assert_eq!((rig.timers.len(), dead(&rig)), (YOUNG - 1, 0));
+    assert_eq!((rig.turn(10).len(), rig.turn(20).len()), (1, YOUNG - 2));
+}
+
+#[test]
+fn calls_of_both_heaps_run_in_order_and_can_be_moved_and_cancelled() {
+    let rig = Rig::new();
+    let old: Vec<_> = (0..YOUNG).map(|_| rig.later(20, "old")).collect();
+    assert_eq!((rig.timers.young.len(), rig.timers.old.len()), (0, YOUNG));
+    let young = [rig.later(10, "young"), rig.later(20, "last"), rig.later(30, "young")];
+    young[2].reset(MS * 15).unwrap();
+    old[1].reset(MS * 5).unwrap();
+    old[2..].iter().for_each(|call| assert!(call.cancel()));
+    young[0].cancel();
+    assert_eq!(rig.timers.len(), 4);
+    let order: Vec<Instant> = rig.timers.waiting().iter().map(DelayedCall::time).collect();
+    assert_eq!(order, [5, 15, 20, 20].map(|ms| rig.start + MS * ms));
+    assert_eq!(rig.timers.next_time(), Some(rig.start + MS * 5));
+    assert_eq!(rig.turn(20), ["old", "young", "old", "last"]);
+    assert_eq!((entries(&rig), dead(&rig)), (0, 0));
 }
 
 #[test]
