@@ -30,6 +30,7 @@ use crate::log_file::Traffic;
 use crate::replies::Replies;
 use log::Level;
 use patience::{Decision, Patience};
+use reactor::transport::KeepAlive;
 use reactor::{DelayedCall, LineTransport, Reactor};
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -40,6 +41,14 @@ use std::time::{Duration, Instant};
 
 /// How often all connections are looked at. A limit of time is kept to within this.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// A client's machine that fails sends no end. Keep-alive notices it after ten minutes; otherwise it would hold its
+/// connection, and a descriptor, for ever. (A client that is there and does not read is cut off much sooner.)
+///
+/// The first sweep that finds a connection sets this, and not the connection's beginning: it takes five system calls, a
+/// third of what a short connection costs, and the machine probes nobody in the first minute anyway.
+const CLIENT_KEEP_ALIVE: KeepAlive =
+    KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(60), probes: 9 };
 
 /// The maximum number of lines of one connection that are handled before the others have their turn. A client that
 /// sends many commands at once loses next to nothing by it.
@@ -97,6 +106,8 @@ struct Activity {
     /// The number of lines received.
     lines: Cell<u64>,
     is_neighbor: Cell<bool>,
+    /// Whether keep-alive is on.
+    is_probed: Cell<bool>,
     /// How many lines of each client at this address are handled in a turn.
     lines_at_once: Rc<Cell<usize>>,
 }
@@ -195,6 +206,9 @@ impl Connections {
         let now = self.reactor.now();
         let mut table = self.table.borrow_mut();
         for entry in table.entries.values_mut() {
+            if !entry.activity.is_probed.replace(true) {
+                entry.transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
+            }
             match entry.judge(now, self.limits.get().idle) {
                 Decision::Keep => {}
                 Decision::Close(why) => {
@@ -266,6 +280,12 @@ impl Registration {
     /// Notes that the peer is a neighbor.
     pub fn set_neighbor(&self) {
         self.activity.is_neighbor.set(true);
+    }
+
+    /// Sets when the system probes the peer's machine, instead of the times for a client.
+    pub fn set_keep_alive(&self, transport: &LineTransport, keep_alive: KeepAlive) {
+        self.activity.is_probed.set(true);
+        transport.set_keep_alive(Some(keep_alive));
     }
 
     /// Notes a reply of this many bytes, which may have to wait for the peer. Connections may be cut off for it, this
@@ -342,7 +362,12 @@ impl Table {
         self.last += 1;
         let id = ConnectionId(self.last);
         let lines_at_once = self.change_group(group, |ids| ids.insert(id));
-        let activity = Rc::new(Activity { lines: Cell::new(0), is_neighbor: Cell::new(false), lines_at_once });
+        let activity = Rc::new(Activity {
+            lines: Cell::new(0),
+            is_neighbor: Cell::new(false),
+            is_probed: Cell::new(false),
+            lines_at_once,
+        });
         self.entries.insert(id, entry(activity.clone()));
         (id, activity)
     }

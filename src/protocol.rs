@@ -28,19 +28,12 @@ use crate::replies::Replies;
 use crate::server::{ClockOffset, Doubt, Server};
 use log::Level;
 use reactor::task::LoopingCall;
-use reactor::transport::KeepAlive;
 use reactor::{Address, LineProtocol, LineTransport, Reason, Transport};
 use refusal::{Refusal, Refusing};
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
-
-/// A client's machine that fails sends no end. Keep-alive notices it after ten minutes; otherwise it would hold its
-/// connection, and a descriptor, for ever. (A client that is there and does not read is cut off much sooner: see
-/// [`crate::connections`].)
-const CLIENT_KEEP_ALIVE: KeepAlive =
-    KeepAlive { idle: Duration::from_secs(60), interval: Duration::from_secs(60), probes: 9 };
+use std::time::Instant;
 
 /// A scratch buffer that a long reply has made larger than this is not kept.
 const MAX_SCRATCH: usize = 512;
@@ -299,7 +292,9 @@ impl HerdProtocol {
         };
         // We send nothing on this connection, so only keep-alive can notice that the neighbor's machine has failed. It
         // must do so as fast as our own link does.
-        transport.set_keep_alive(Some(KEEP_ALIVE));
+        if let Some(registration) = &self.registration {
+            registration.set_keep_alive(transport, KEEP_ALIVE);
+        }
         if is_proved {
             self.identity.set(Peer::Recognized(called));
             self.server.neighbor_connected(called);
@@ -361,7 +356,6 @@ impl HerdProtocol {
 impl LineProtocol for HerdProtocol {
     fn connection_made(&mut self, transport: &LineTransport) {
         transport.set_no_delay(true);
-        transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
         let replies = Replies::new(Transport::clone(transport), self.traffic.clone());
         let connections = self.server.connections();
         self.registration = Some(connections.enter(self.peer.into(), transport, &replies, &self.traffic));

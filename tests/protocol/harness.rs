@@ -11,6 +11,7 @@ use proxyherd::places::Places;
 use proxyherd::server::Server;
 use proxyherd::watch::Watch;
 use reactor::driver::{Driver, Event, Job, ListenOptions, Listener, LookupReply, MioDriver, Stream, Token, Wake};
+use reactor::trace::Trace;
 use reactor::{Deferred, Reactor, Settings};
 use socket2::{Domain, Socket, Type};
 use std::cell::{Cell, RefCell};
@@ -40,6 +41,15 @@ type SilentNames = Rc<RefCell<Vec<(String, LookupReply)>>>;
 
 impl Harness {
     pub(crate) fn new() -> Harness {
+        Harness::made(|driver| Reactor::with_driver(driver, Settings::default()))
+    }
+
+    /// The same, with an observer of everything that the loop does.
+    pub(crate) fn traced(trace: Trace) -> Harness {
+        Harness::made(|driver| Reactor::with_traced_driver(driver, trace, Settings::default()))
+    }
+
+    fn made(reactor: impl FnOnce(Box<dyn Driver>) -> Reactor) -> Harness {
         let (passed, attempts) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(0)));
         let time_of_day = Rc::new(Cell::new(NOW));
         let silent = SilentNames::default();
@@ -51,7 +61,7 @@ impl Harness {
             attempts: attempts.clone(),
             silent: silent.clone(),
         };
-        let reactor = Reactor::with_driver(Box::new(driver), Settings::default());
+        let reactor = reactor(Box::new(driver));
         Harness { reactor, passed, time_of_day, attempts, silent, count: Cell::new(0) }
     }
 

@@ -3,6 +3,8 @@
 use crate::harness::{Connection, Harness, herd};
 use crate::held_places::HeldPlaces;
 use proxyherd::config::Limits;
+use reactor::trace::{Call, Event, Kind, Outcome, Trace};
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -147,6 +149,48 @@ fn a_client_that_says_nothing_is_closed_when_it_has_been_idle() {
     pass(&harness, 12);
     is_cut_off(&harness, &mut silent);
     is_served(&mut busy);
+}
+
+/// A harness, and the number of times that keep-alive was set on a socket of the server.
+fn counts_keep_alive() -> (Harness, Rc<Cell<usize>>) {
+    let count = Rc::new(Cell::new(0));
+    let counted = count.clone();
+    let observer = move |event: &Event<'_>| {
+        if let Kind::Call { call: Call::SetOption { name: "SO_KEEPALIVE", .. }, outcome: Outcome::Done(_) } = event.kind
+        {
+            counted.set(counted.get() + 1);
+        }
+    };
+    (Harness::traced(Trace::new(observer)), count)
+}
+
+#[test]
+fn keep_alive_begins_with_the_first_sweep_and_a_short_connection_never_pays_for_it() {
+    let (harness, count) = counts_keep_alive();
+    let server = start(&harness, Limits::default());
+    let mut short = harness.connect(server);
+    is_served(&mut short);
+    drop(short);
+    let mut long = harness.connect(server);
+    is_served(&mut long);
+    assert_eq!(count.get(), 0);
+    pass(&harness, 6);
+    assert_eq!(count.get(), 1);
+    pass(&harness, 20);
+    assert_eq!(count.get(), 1);
+}
+
+#[test]
+fn keep_alive_of_a_neighbor_begins_at_once_and_no_sweep_makes_it_slow() {
+    let (harness, count) = counts_keep_alive();
+    let nobody = SocketAddr::from((ONE, 1));
+    let server = harness.start(&herd(&[("Bolden", nobody)]), Rc::new(HeldPlaces::default()));
+    let mut bolden = harness.connect(server);
+    bolden.send("PEER Bolden\n");
+    is_served(&mut bolden);
+    assert_eq!(count.get(), 1);
+    pass(&harness, 12);
+    assert_eq!(count.get(), 1);
 }
 
 #[test]
