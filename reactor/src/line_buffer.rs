@@ -3,9 +3,12 @@
 //! A line that lies whole in a read is given out as a slice of it, without a copy. Only an unfinished line is kept, in
 //! a buffer that never grows beyond the limit. Each byte is looked at once, however the stream was cut into reads.
 //!
-//! Next: [`undelivered.rs`](../../src/reactor/undelivered.rs.html), received bytes that a protocol has not seen yet.
+//! Next: [`line_buffer/delimiter.rs`](../../src/reactor/line_buffer/delimiter.rs.html), what ends a line.
 
-use memchr::{memchr, memchr_iter, memmem};
+mod delimiter;
+
+pub(crate) use delimiter::Delimiter;
+use delimiter::find_byte;
 
 /// Splits a stream of bytes at a delimiter.
 ///
@@ -21,7 +24,7 @@ use memchr::{memchr, memchr_iter, memmem};
 /// ```
 #[derive(Debug)]
 pub struct LineBuffer {
-    delimiter: Vec<u8>,
+    delimiter: Delimiter,
     max_length: usize,
     partial: Vec<u8>,
     /// The line in `partial` was given out as a slice of it, so it can be dropped only at the next call.
@@ -46,8 +49,14 @@ impl LineBuffer {
     /// # Panics
     /// If `delimiter` is empty.
     pub fn new(delimiter: &[u8], max_length: usize) -> LineBuffer {
-        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
-        LineBuffer { delimiter: delimiter.to_vec(), max_length, partial: Vec::new(), given_out: false }
+        LineBuffer { delimiter: Delimiter::new(delimiter), max_length, partial: Vec::new(), given_out: false }
+    }
+
+    /// Looks for another delimiter from here on. The unfinished line must be taken out first: it has been searched for
+    /// the old one.
+    pub(crate) fn set_delimiter(&mut self, delimiter: Delimiter) {
+        debug_assert!(self.rest().is_empty(), "a line that was searched for another delimiter");
+        self.delimiter = delimiter;
     }
 
     /// The maximum length of a line, the delimiter not counted.
@@ -62,7 +71,7 @@ impl LineBuffer {
 
     /// What ends a line.
     pub fn delimiter(&self) -> &[u8] {
-        &self.delimiter
+        self.delimiter.bytes()
     }
 
     /// The unfinished line: bytes that were taken from an input and not given out yet.
@@ -72,51 +81,72 @@ impl LineBuffer {
 
     /// Returns the unfinished line, and forgets it.
     pub fn take_rest(&mut self) -> Vec<u8> {
-        self.forget();
+        if self.given_out {
+            self.forget();
+        }
         std::mem::take(&mut self.partial)
     }
 
     /// Takes the next line from what is kept and the front of `input`, which moves on past it.
+    #[inline]
     pub fn split<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
-        self.forget();
+        if self.given_out {
+            self.forget();
+        }
         if self.partial.is_empty() { self.split_input(input) } else { self.split_partial(input) }
     }
 
-    /// Drops a line that was given out, with its memory: an idle connection must not keep what one long line needed.
+    /// Drops a line that was given out. A short line leaves its room to the line after it, which has often begun in the
+    /// same read.
     fn forget(&mut self) {
-        if self.given_out {
-            self.given_out = false;
+        self.given_out = false;
+        if self.partial.capacity() > SHORT_LINE {
             self.partial = Vec::new();
+        }
+        self.partial.clear();
+    }
+
+    /// A delimiter that ends within this number of bytes ends a line that is not too long.
+    fn limit(&self) -> usize {
+        self.max_length.saturating_add(self.delimiter.bytes().len())
+    }
+
+    #[inline]
+    fn split_input<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
+        let whole: &'i [u8] = input;
+        // Do not look for a delimiter beyond this window.
+        let window = &whole[..whole.len().min(self.limit())];
+        match self.delimiter.find(window) {
+            Some(end) => {
+                *input = &whole[end + self.delimiter.bytes().len()..];
+                Split::Line(&whole[..end])
+            }
+            None => self.keep(input),
         }
     }
 
-    fn split_input<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
-        // A delimiter beyond this window would end a line that is too long, so do not look for it there.
-        let window = &input[..input.len().min(self.max_length.saturating_add(self.delimiter.len()))];
-        match find(&self.delimiter, window) {
-            Some(end) => {
-                let whole: &'i [u8] = input;
-                *input = &whole[end + self.delimiter.len()..];
-                Split::Line(&whole[..end])
-            }
-            None if window.len() < self.max_length.saturating_add(self.delimiter.len()) => {
-                // At once: a line that comes in small pieces would grow its buffer, and copy it, again and again.
-                self.partial.reserve(if input.is_empty() { 0 } else { input.len().max(SHORT_LINE) });
-                self.partial.extend_from_slice(input);
-                *input = &[];
-                Split::Incomplete
-            }
-            None => Split::TooLong(&input[..self.max_length]),
+    /// Keeps the beginning of a line, unless it is too long already.
+    fn keep<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
+        if input.len() >= self.limit() {
+            return Split::TooLong(&input[..self.max_length]);
         }
+        if input.is_empty() {
+            self.partial = Vec::new(); // An idle connection does not keep the room of its last line.
+        } else {
+            // At once: a line that comes in small pieces would grow its buffer, and copy it, again and again.
+            self.partial.reserve(input.len().max(SHORT_LINE));
+            self.partial.extend_from_slice(input);
+            *input = &[];
+        }
+        Split::Incomplete
     }
 
     /// Looks for the last byte of the delimiter and moves everything up to it into `partial`. Whether the whole
     /// delimiter is there shows in `partial` alone, even if it was cut between two reads.
     fn split_partial<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Split<'a> {
-        let last = self.delimiter[self.delimiter.len() - 1];
-        let limit = self.max_length.saturating_add(self.delimiter.len());
+        let (last, limit) = (self.delimiter.last(), self.limit());
         loop {
-            let found = memchr(last, input);
+            let found = find_byte(last, input);
             let take = found.map_or(input.len(), |at| at + 1);
             if self.partial.len() + take > limit || (found.is_none() && self.partial.len() + take == limit) {
                 return Split::TooLong(&self.partial);
@@ -126,9 +156,9 @@ impl LineBuffer {
             if found.is_none() {
                 return Split::Incomplete;
             }
-            if self.partial.ends_with(&self.delimiter) {
+            if self.delimiter.ends(&self.partial) {
                 self.given_out = true;
-                return Split::Line(&self.partial[..self.partial.len() - self.delimiter.len()]);
+                return Split::Line(&self.partial[..self.partial.len() - self.delimiter.bytes().len()]);
             }
             if self.partial.len() >= limit {
                 return Split::TooLong(&self.partial);
@@ -139,17 +169,6 @@ impl LineBuffer {
 
 /// The room that the beginning of a line gets at least: most lines are not longer.
 const SHORT_LINE: usize = 64;
-
-/// Where the first delimiter begins.
-fn find(delimiter: &[u8], bytes: &[u8]) -> Option<usize> {
-    match *delimiter {
-        [byte] => memchr(byte, bytes),
-        // CR LF above all. To search for two bytes at once costs twice as much for a short line, most of it before the
-        // first byte is looked at.
-        [first, last] => memchr_iter(last, bytes).find(|at| *at > 0 && bytes[at - 1] == first).map(|at| at - 1),
-        _ => memmem::find(bytes, delimiter),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,7 @@ mod line_transport;
 pub use line_transport::LineTransport;
 
 use crate::error::Limit;
-use crate::line_buffer::{LineBuffer, Split};
+use crate::line_buffer::{Delimiter, LineBuffer, Split};
 use crate::policies::PolicyClock;
 use crate::undelivered::Undelivered;
 use crate::{Protocol, Reason, Transport};
@@ -35,7 +35,6 @@ use bare_lf::tell_bare_lf;
 use line_time::LineTime;
 use line_transport::{AskedFor, Lines, Mode};
 use std::cell::{Cell, RefCell};
-use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
@@ -151,9 +150,9 @@ pub struct LineReceiver<P> {
     max_lines_at_once: usize,
     /// Made when the connection is.
     transport: Option<LineTransport>,
-    /// Received while reading was paused, or before the pause and not delivered yet.
-    held: Undelivered<'static>,
-    /// Boxed, as most receivers have none.
+    /// Received while reading was paused, or before the pause and not delivered yet. Boxed, as most receivers have none.
+    held: Option<Box<Undelivered<'static>>>,
+    /// Boxed for the same reason.
     line_time: Option<Box<LineTime>>,
     /// Whether what was received last came over TLS.
     was_tls: bool,
@@ -171,7 +170,7 @@ impl<P: LineProtocol> LineReceiver<P> {
             buffer: LineBuffer::new(b"\r\n", MAX_LENGTH),
             max_lines_at_once: MAX_LINES_AT_ONCE,
             transport: None,
-            held: Undelivered::default(),
+            held: None,
             line_time: None,
             was_tls: false,
             made: Location::caller(),
@@ -183,13 +182,13 @@ impl<P: LineProtocol> LineReceiver<P> {
     /// # Panics
     /// If `delimiter` is empty.
     pub fn with_delimiter(mut self, delimiter: &[u8]) -> LineReceiver<P> {
-        self.buffer = LineBuffer::new(delimiter, self.buffer.max_length());
+        self.buffer.set_delimiter(Delimiter::new(delimiter));
         self
     }
 
     /// Sets the maximum length of a line, the delimiter not counted.
     pub fn with_max_length(mut self, max_length: usize) -> LineReceiver<P> {
-        self.buffer = LineBuffer::new(self.buffer.delimiter(), max_length);
+        self.buffer.set_max_length(max_length);
         self
     }
 
@@ -231,32 +230,38 @@ impl<P: LineProtocol> LineReceiver<P> {
             // TLS has begun, and something between us and it has not asked for what was left over. Bytes that came in
             // clear text must not mix with those that come over TLS, not even as the beginning of a line.
             self.was_tls = !self.was_tls;
-            self.held = Undelivered::default();
+            self.held = None;
             self.buffer.take_rest();
             lines.given_back.take();
         }
-        let mut input = mem::take(&mut self.held).followed_by(data);
+        let mut input = match self.held.take() {
+            None => Undelivered::of(data),
+            Some(held) => held.followed_by(data),
+        };
         while !transport.is_disconnecting() {
-            // First: what is thrown away must be neither held nor delivered.
-            let AskedFor { clear, new_delimiter } = lines.asked_for.take();
-            if clear {
-                self.buffer.take_rest();
-                input = Undelivered::default();
-            }
-            if new_delimiter {
-                // The beginning of a line has been searched for the old one.
-                let kept = self.buffer.take_rest();
-                self.buffer = LineBuffer::new(&lines.delimiter.borrow(), self.buffer.max_length());
-                if !kept.is_empty() {
-                    input = input.preceded_by(kept);
-                }
-            }
             // Before the pause is looked at: a callback may give bytes back and pause, and they must be held, too.
-            if !lines.given_back.borrow().is_empty() {
-                input = input.preceded_by(lines.given_back.take());
+            if lines.has_asked.replace(false) {
+                // First: what is thrown away must be neither held nor delivered.
+                let AskedFor { clear, new_delimiter } = lines.asked_for.take();
+                if clear {
+                    self.buffer.take_rest();
+                    input = Undelivered::default();
+                }
+                if new_delimiter {
+                    // The beginning of a line has been searched for the old one.
+                    let kept = self.buffer.take_rest();
+                    self.buffer.set_delimiter(lines.delimiter.borrow().clone());
+                    if !kept.is_empty() {
+                        input = input.preceded_by(kept);
+                    }
+                }
+                if !lines.given_back.borrow().is_empty() {
+                    input = input.preceded_by(lines.given_back.take());
+                }
+                self.buffer.set_max_length(lines.max_length.get());
             }
             if transport.is_paused() {
-                self.held = input.into_owned();
+                self.held = Some(Box::new(input.into_owned()));
                 return has_delivered;
             }
             if left == 0 && !input.rest().is_empty() {
@@ -264,29 +269,25 @@ impl<P: LineProtocol> LineReceiver<P> {
                 // before that.
                 transport.pause_producing();
                 transport.resume_producing();
-                self.held = input.into_owned();
+                self.held = Some(Box::new(input.into_owned()));
                 return has_delivered;
             }
-            left = left.saturating_sub(1);
-            self.buffer.set_max_length(lines.max_length.get());
             match lines.mode.get() {
                 Mode::Line => {
                     let mut rest = input.rest();
-                    let found = self.buffer.split(&mut rest);
-                    let used = input.rest().len() - rest.len();
-                    match found {
-                        Split::Line(line) => {
-                            has_delivered = true;
-                            self.protocol.line_received(transport, line);
-                        }
-                        Split::Incomplete if has_delivered => return true,
-                        Split::Incomplete => {
+                    let before = (left, rest.len());
+                    let ended = deliver_lines(&mut self.protocol, &mut self.buffer, transport, &mut rest, &mut left);
+                    let used = before.1 - rest.len();
+                    has_delivered |= left < before.0;
+                    match ended {
+                        Ended::ByTheProtocol => {}
+                        Ended::Incomplete if has_delivered => return true,
+                        Ended::Incomplete => {
                             tell_bare_lf(&self.buffer, self.made, transport);
                             return false;
                         }
-                        Split::TooLong(start) => {
-                            lines.mode.set(Mode::Discard); // Unless the protocol knows where to go on.
-                            self.protocol.line_length_exceeded(transport, start);
+                        Ended::TooLong => {
+                            left = left.saturating_sub(1);
                             if lines.mode.get() == Mode::Line {
                                 // Lines begin anew, but not with what was too long.
                                 self.buffer.take_rest();
@@ -304,6 +305,7 @@ impl<P: LineProtocol> LineReceiver<P> {
                 Mode::Raw => {
                     // The beginning of a line that was not finished when the mode changed comes first.
                     let kept = self.buffer.take_rest();
+                    left = left.saturating_sub(1);
                     has_delivered = true;
                     if !kept.is_empty() {
                         self.protocol.raw_data_received(transport, &kept);
@@ -320,10 +322,50 @@ impl<P: LineProtocol> LineReceiver<P> {
     }
 }
 
+/// Why [`deliver_lines`] has ended.
+enum Ended {
+    /// The protocol has paused, closed or asked for something, or it has had as many lines as it may have at once.
+    ByTheProtocol,
+    /// The input is used up.
+    Incomplete,
+    /// The protocol was told of a line that is too long. If it has not set a mode, the mode is [`Mode::Discard`].
+    TooLong,
+}
+
+/// Delivers lines from the front of `input`, at least one and at most `left`, for as long as the protocol does nothing
+/// but take them. This is where a receiver spends its time.
+#[inline]
+fn deliver_lines<P: LineProtocol>(
+    protocol: &mut P,
+    buffer: &mut LineBuffer,
+    transport: &LineTransport,
+    input: &mut &[u8],
+    left: &mut usize,
+) -> Ended {
+    let lines = &*transport.lines;
+    loop {
+        match buffer.split(input) {
+            Split::Line(line) => {
+                protocol.line_received(transport, line);
+                *left = left.saturating_sub(1);
+                if *left == 0 || lines.has_asked.get() || transport.is_paused() || transport.is_disconnecting() {
+                    return Ended::ByTheProtocol;
+                }
+            }
+            Split::Incomplete => return Ended::Incomplete,
+            Split::TooLong(start) => {
+                lines.mode.set(Mode::Discard); // Unless the protocol knows where to go on.
+                protocol.line_length_exceeded(transport, start);
+                return Ended::TooLong;
+            }
+        }
+    }
+}
+
 impl<P> LineReceiver<P> {
     fn note_delivery(&self, has_delivered: bool) {
         let Some(transport) = &self.transport else { return };
-        let undelivered = self.buffer.rest().len() + self.held.rest().len();
+        let undelivered = self.buffer.rest().len() + self.held.as_ref().map_or(0, |held| held.rest().len());
         transport.lines.undelivered.set(undelivered);
         if let Some(line_time) = &self.line_time {
             line_time.note(has_delivered, undelivered > 0 && transport.lines.mode.get() == Mode::Line);
@@ -338,7 +380,8 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
 
     fn connection_made(&mut self, transport: &Transport) {
         let lines = Lines {
-            delimiter: RefCell::new(self.buffer.delimiter().to_vec()),
+            has_asked: Cell::new(false),
+            delimiter: RefCell::new(Delimiter::new(self.buffer.delimiter())),
             mode: Cell::new(Mode::Line),
             asked_for: Cell::default(),
             max_length: Cell::new(self.buffer.max_length()),
@@ -378,7 +421,9 @@ impl<P: LineProtocol> Protocol for LineReceiver<P> {
         let given_back = self.transport.as_ref().map(|transport| transport.lines.given_back.take());
         let mut bytes = given_back.unwrap_or_default();
         bytes.append(&mut self.buffer.take_rest());
-        bytes.extend_from_slice(mem::take(&mut self.held).rest());
+        if let Some(held) = self.held.take() {
+            bytes.extend_from_slice(held.rest());
+        }
         self.note_delivery(false);
         bytes
     }

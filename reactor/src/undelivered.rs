@@ -14,11 +14,18 @@ pub(crate) struct Undelivered<'a> {
     position: usize,
 }
 
+impl<'a> Undelivered<'a> {
+    /// All of `data`.
+    pub(crate) fn of(data: &'a [u8]) -> Undelivered<'a> {
+        Undelivered { bytes: Cow::Borrowed(data), position: 0 }
+    }
+}
+
 impl Undelivered<'static> {
     /// These bytes and then `data`; nothing is copied if there are none of these.
     pub(crate) fn followed_by(self, data: &[u8]) -> Undelivered<'_> {
         if self.rest().is_empty() {
-            return Undelivered { bytes: Cow::Borrowed(data), position: 0 };
+            return Undelivered::of(data);
         }
         if data.is_empty() {
             return self;

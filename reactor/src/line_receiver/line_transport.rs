@@ -4,6 +4,7 @@
 
 use crate::Transport;
 use crate::error::StartTlsError;
+use crate::line_buffer::Delimiter;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
@@ -22,7 +23,10 @@ pub struct LineTransport {
 /// What the handles of one connection share with its receiver.
 #[derive(Debug)]
 pub(super) struct Lines {
-    pub(super) delimiter: RefCell<Vec<u8>>,
+    /// The protocol has asked for something since the receiver looked last. Then the next line may need more than to be
+    /// found and delivered.
+    pub(super) has_asked: Cell<bool>,
+    pub(super) delimiter: RefCell<Delimiter>,
     pub(super) mode: Cell<Mode>,
     pub(super) asked_for: Cell<AskedFor>,
     pub(super) max_length: Cell<usize>,
@@ -52,7 +56,7 @@ impl LineTransport {
     /// Sends `line` and the delimiter, in one piece. Twisted's `sendLine`.
     #[track_caller]
     pub fn send_line(&self, line: &[u8]) {
-        self.transport.write_vectored(&[line, &self.lines.delimiter.borrow()]);
+        self.transport.write_vectored(&[line, self.lines.delimiter.borrow().bytes()]);
     }
 
     /// Sets what ends a line from here on, in both directions; the bytes that were received with this line are split
@@ -61,8 +65,8 @@ impl LineTransport {
     /// # Panics
     /// If `delimiter` is empty.
     pub fn set_delimiter(&self, delimiter: &[u8]) {
-        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
-        *self.lines.delimiter.borrow_mut() = delimiter.to_vec();
+        *self.lines.delimiter.borrow_mut() = Delimiter::new(delimiter);
+        self.lines.has_asked.set(true);
         self.lines.asked_for.set(AskedFor { new_delimiter: true, ..self.lines.asked_for.get() });
     }
 
@@ -70,17 +74,20 @@ impl LineTransport {
     /// Twisted's `clearLineBuffer`, which also returns the bytes: to get them, use raw mode.
     pub fn clear_line_buffer(&self) {
         self.lines.given_back.take();
+        self.lines.has_asked.set(true);
         self.lines.asked_for.set(AskedFor { clear: true, ..self.lines.asked_for.get() });
     }
 
     /// Delivers bytes to `raw_data_received` from here on, beginning with those that were received with this line.
     pub fn set_raw_mode(&self) {
+        self.lines.has_asked.set(true);
         self.lines.mode.set(Mode::Raw);
     }
 
     /// Delivers lines from here on, beginning with `extra`. Outside a callback, `extra` is delivered when the next
     /// bytes are received.
     pub fn set_line_mode(&self, extra: &[u8]) {
+        self.lines.has_asked.set(true);
         self.lines.mode.set(Mode::Line);
         self.lines.given_back.borrow_mut().extend_from_slice(extra);
     }
@@ -104,6 +111,7 @@ impl LineTransport {
 
     /// Sets the maximum length of a line from here on, the delimiter not counted.
     pub fn set_max_length(&self, max_length: usize) {
+        self.lines.has_asked.set(true);
         self.lines.max_length.set(max_length);
     }
 
