@@ -1,7 +1,8 @@
 //! [`Outgoing`]: bytes that wait to be sent on one connection. Pure.
 //!
 //! Small writes are gathered into blocks, and the blocks go out with one vectored write. A connection that has nothing
-//! to send owns no block: blocks come from a small store that all connections of a reactor share, and go back to it.
+//! to send owns neither a block nor a queue of blocks: both come from a small store that all connections of a reactor
+//! share, and go back to it.
 //!
 //! Next: `diagnostics.rs`, what the library has to say to a person.
 
@@ -18,22 +19,43 @@ const MAX_SPARE_BLOCKS: usize = 64;
 /// Maximum number of blocks in one vectored write: 256 KiB of small writes.
 const MAX_BLOCKS_PER_WRITE: usize = 16;
 
-/// Empty blocks, shared by the connections of one reactor.
+/// Maximum number of empty queues that the store keeps: as many connections may write between two flushes without an
+/// allocation. With room for some blocks, a queue has 150 bytes.
+const MAX_SPARE_QUEUES: usize = 64;
+
+/// Empty blocks and empty queues, shared by the connections of one reactor.
 #[derive(Default)]
-pub(crate) struct Blocks(RefCell<Vec<Vec<u8>>>);
+pub(crate) struct Blocks {
+    blocks: RefCell<Vec<Vec<u8>>>,
+    #[expect(clippy::vec_box, reason = "what goes back and forth is the pointer")]
+    queues: RefCell<Vec<Box<Queue>>>,
+}
 
 impl Blocks {
     #[cfg(feature = "sim")]
     pub(crate) fn swap(&self, other: &mut Blocks) {
-        self.0.swap(&other.0);
+        self.blocks.swap(&other.blocks);
+        self.queues.swap(&other.queues);
     }
 
     fn take(&self) -> Vec<u8> {
-        self.0.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BLOCK))
+        self.blocks.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BLOCK))
+    }
+
+    fn take_queue(&self) -> Box<Queue> {
+        self.queues.borrow_mut().pop().unwrap_or_default()
+    }
+
+    fn give_back_queue(&self, queue: Box<Queue>) {
+        let mut spare = self.queues.borrow_mut();
+        // A queue that many large writes have made long is not kept.
+        if queue.blocks.capacity() <= MAX_BLOCKS_PER_WRITE && spare.len() < MAX_SPARE_QUEUES {
+            spare.push(queue);
+        }
     }
 
     fn give_back(&self, mut block: Vec<u8>) {
-        let mut spare = self.0.borrow_mut();
+        let mut spare = self.blocks.borrow_mut();
         if block.capacity() == BLOCK && spare.len() < MAX_SPARE_BLOCKS {
             block.clear();
             spare.push(block);
@@ -41,9 +63,15 @@ impl Blocks {
     }
 }
 
-/// A queue of bytes: written at the back, sent from the front.
+/// The bytes that wait on one connection: written at the back, sent from the front.
 #[derive(Default)]
 pub(crate) struct Outgoing {
+    /// `None` while no byte waits.
+    queue: Option<Box<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
     blocks: VecDeque<Vec<u8>>,
     /// Number of bytes of the first block that have been sent.
     sent: usize,
@@ -53,24 +81,16 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// The number of bytes that wait.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.queue.as_ref().map_or(0, |queue| queue.len)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.queue.is_none()
     }
 
     pub(crate) fn push(&mut self, data: &[u8], store: &Blocks) {
-        self.len += data.len();
-        match self.blocks.back_mut() {
-            Some(last) if last.capacity() - last.len() >= data.len() => last.extend_from_slice(data),
-            _ if data.is_empty() => {}
-            _ if data.len() > BLOCK => self.blocks.push_back(data.to_vec()),
-            _ => {
-                let mut block = store.take();
-                block.extend_from_slice(data);
-                self.blocks.push_back(block);
-            }
+        if !data.is_empty() {
+            self.queue.get_or_insert_with(|| store.take_queue()).push(data, store);
         }
     }
 
@@ -81,9 +101,50 @@ impl Outgoing {
     pub(crate) fn flush(
         &mut self,
         store: &Blocks,
+        write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
+        let Some(queue) = &mut self.queue else { return Ok(true) };
+        let result = queue.flush(store, write);
+        self.give_back_if_empty(store);
+        result
+    }
+
+    /// Throws all bytes away.
+    pub(crate) fn clear(&mut self, store: &Blocks) {
+        if let Some(queue) = &mut self.queue {
+            queue.advance(queue.len, store);
+        }
+        self.give_back_if_empty(store);
+    }
+
+    fn give_back_if_empty(&mut self, store: &Blocks) {
+        if let Some(queue) = self.queue.take_if(|queue| queue.len == 0) {
+            store.give_back_queue(queue);
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, data: &[u8], store: &Blocks) {
+        self.len += data.len();
+        match self.blocks.back_mut() {
+            Some(last) if last.capacity() - last.len() >= data.len() => last.extend_from_slice(data),
+            _ if data.len() > BLOCK => self.blocks.push_back(data.to_vec()),
+            _ => {
+                let mut block = store.take();
+                block.extend_from_slice(data);
+                self.blocks.push_back(block);
+            }
+        }
+    }
+
+    /// See [`Outgoing::flush`].
+    fn flush(
+        &mut self,
+        store: &Blocks,
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
-        while !self.is_empty() {
+        while self.len > 0 {
             let mut slices = [IoSlice::new(&[]); MAX_BLOCKS_PER_WRITE];
             let mut count = 0;
             let mut offered = 0;
@@ -124,16 +185,15 @@ impl Outgoing {
             }
         }
     }
-
-    /// Throws all bytes away.
-    pub(crate) fn clear(&mut self, store: &Blocks) {
-        self.advance(self.len, store);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn block_count(out: &Outgoing) -> usize {
+        out.queue.as_ref().map_or(0, |queue| queue.blocks.len())
+    }
 
     /// Takes `at_once` bytes a call and gives up after `calls` calls.
     fn drain(out: &mut Outgoing, store: &Blocks, at_once: usize, calls: usize) -> (Vec<u8>, bool) {
@@ -182,12 +242,13 @@ mod tests {
         let mut out = Outgoing::default();
         out.push(&[1; 10], &store);
         assert_eq!(drain(&mut out, &store, 100, 1), (vec![1; 10], true));
-        assert!(out.blocks.is_empty());
-        assert_eq!(store.0.borrow().len(), 1);
+        assert!(out.queue.is_none());
+        assert_eq!(store.queues.borrow().len(), 1);
+        assert_eq!(store.blocks.borrow().len(), 1);
         out.push(&[2; 10], &store);
-        assert_eq!(store.0.borrow().len(), 0);
+        assert_eq!((store.blocks.borrow().len(), store.queues.borrow().len()), (0, 0));
         out.clear(&store);
-        assert!(out.is_empty() && out.blocks.is_empty());
+        assert!(out.is_empty() && out.queue.is_none());
     }
 
     #[test]
@@ -196,9 +257,9 @@ mod tests {
         store.give_back(store.take());
         let mut out = Outgoing::default();
         out.push(&[0; BLOCK + 1], &store);
-        assert_eq!(store.0.borrow().len(), 1);
+        assert_eq!(store.blocks.borrow().len(), 1);
         out.clear(&store);
-        assert_eq!(store.0.borrow().len(), 1);
+        assert_eq!(store.blocks.borrow().len(), 1);
     }
 
     #[test]
@@ -208,9 +269,9 @@ mod tests {
         for _ in 0..16 {
             out.push(&[1; 1024], &store);
         }
-        assert_eq!((out.blocks.len(), out.len()), (1, 16 * 1024));
+        assert_eq!((block_count(&out), out.len()), (1, 16 * 1024));
         out.push(&[2], &store);
-        assert_eq!((out.blocks.len(), out.len()), (2, 16 * 1024 + 1));
+        assert_eq!((block_count(&out), out.len()), (2, 16 * 1024 + 1));
     }
 
     #[test]
@@ -219,7 +280,7 @@ mod tests {
         store.give_back(store.take());
         let mut out = Outgoing::default();
         out.push(&[0; BLOCK], &store);
-        assert_eq!(store.0.borrow().len(), 0);
+        assert_eq!(store.blocks.borrow().len(), 0);
     }
 
     #[test]
@@ -227,10 +288,10 @@ mod tests {
         let store = Blocks::default();
         let mut out = Outgoing::default();
         out.push(&[], &store);
-        assert!(out.is_empty() && out.blocks.is_empty());
+        assert!(out.is_empty() && out.queue.is_none());
         out.push(&[1; BLOCK], &store);
         out.push(&[], &store);
-        assert_eq!(out.blocks.len(), 1);
+        assert_eq!(block_count(&out), 1);
     }
 
     #[test]
@@ -241,8 +302,21 @@ mod tests {
             out.push(&[0; BLOCK], &store);
         }
         out.clear(&store);
-        assert_eq!(store.0.borrow().len(), 64);
-        assert!(store.0.borrow().iter().all(Vec::is_empty));
+        assert_eq!(store.blocks.borrow().len(), 64);
+        assert!(store.blocks.borrow().iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn the_store_keeps_64_queues_at_most_and_none_that_was_long() {
+        let store = Blocks::default();
+        let mut outs: Vec<Outgoing> = (0..MAX_SPARE_QUEUES + 2).map(|_| Outgoing::default()).collect();
+        outs.iter_mut().for_each(|out| out.push(&[1], &store));
+        outs.iter_mut().for_each(|out| out.clear(&store));
+        assert_eq!(store.queues.borrow().len(), 64);
+        let mut long = Outgoing::default();
+        (0..=MAX_BLOCKS_PER_WRITE).for_each(|_| long.push(&[1; BLOCK + 1], &store));
+        long.clear(&store);
+        assert_eq!(store.queues.borrow().len(), 63);
     }
 
     #[cfg(feature = "sim")]
@@ -251,7 +325,7 @@ mod tests {
         let (full, mut empty) = (Blocks::default(), Blocks::default());
         full.give_back(full.take());
         full.swap(&mut empty);
-        assert_eq!((full.0.borrow().len(), empty.0.borrow().len()), (0, 1));
+        assert_eq!((full.blocks.borrow().len(), empty.blocks.borrow().len()), (0, 1));
     }
 
     #[test]

@@ -43,7 +43,7 @@ use lingering::Knowledge;
 pub(super) use lingering::Lingering;
 use reading::Reading;
 use sending::Sending;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -62,8 +62,6 @@ pub(super) struct Connection {
     /// In which its callbacks run: that of its origin, until the protocol sets another.
     context: RefCell<Context>,
     life: Cell<ConnectionState>,
-    /// Why it ended, from `end` until `deliver_end`.
-    reason: RefCell<Option<Reason>>,
     reading: Reading,
     sending: Sending,
     /// The protocol has been told that it is connected. A connection that the program handed over is introduced by the
@@ -72,15 +70,23 @@ pub(super) struct Connection {
     /// The protocol has been told that the reactor stops. Every turn of a shutdown asks again, but it is told only
     /// once.
     told_to_stop: Cell<bool>,
-    /// They limit how much is read and written. Each policy adds one.
-    meters: RefCell<Vec<Rc<dyn Meter>>>,
-    /// The layer that stands on this connection, such as TLS.
-    layer_above: RefCell<Option<WeakTransport>>,
+    /// What most connections never have. It is made on its first use, so that an idle connection is small.
+    rare: OnceCell<Box<Rare>>,
     /// Its peer is sure to send more than we read: see `lingering.rs`.
     lingers_on_close: Cell<bool>,
     /// It stands in the queue, or is being attended to: there is no need to queue it. So it is in the queue at most
     /// once, and has its read budget twice in a turn at most: for its event and from the queue.
     queued: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Why it ended, from `end` until `deliver_end`.
+    reason: RefCell<Option<Reason>>,
+    /// They limit how much is read and written. Each policy adds one.
+    meters: RefCell<Vec<Rc<dyn Meter>>>,
+    /// The layer that stands on this connection, such as TLS.
+    layer_above: RefCell<Option<WeakTransport>>,
 }
 
 /// What made a connection.
@@ -138,13 +144,11 @@ impl Connection {
             context: RefCell::new(origin.asked().context.clone()),
             origin,
             life: Cell::new(ConnectionState::Open),
-            reason: RefCell::new(None),
             reading: Reading::new(pause_when_full),
             sending: Sending::new(),
             has_begun: Cell::new(false),
             told_to_stop: Cell::new(false),
-            meters: RefCell::default(),
-            layer_above: RefCell::new(None),
+            rare: OnceCell::new(),
             lingers_on_close: Cell::new(false),
             queued: Cell::new(false),
         })
@@ -283,14 +287,14 @@ impl Connection {
             let unsent = self.sending.buffered();
             scope.emit(Kind::Ended { socket, reason: &reason.to_string(), clean: reason.is_clean(), unsent });
         });
-        *self.reason.borrow_mut() = Some(reason);
+        *self.rare().reason.borrow_mut() = Some(reason);
         self.work.ended.borrow_mut().extend(self.this.upgrade());
     }
 
     /// Closes the socket and tells the protocol, the producer and the connector, in this order.
     pub(super) fn deliver_end(self: &Rc<Self>, core: &Core) {
         // A copy: a write that comes later asks who has ended the connection.
-        let reason = self.reason.borrow().clone().unwrap_or(Reason::Done);
+        let reason = self.rare().reason.borrow().clone().unwrap_or(Reason::Done);
         // Before any callback: a protocol that connects again in `connection_lost` finds the descriptor free, unless
         // the socket lingers. A protocol that counts the sources does not count this one.
         self.close_socket(core, &reason);
@@ -313,7 +317,7 @@ impl Connection {
                 core.run_callback(describe("stop_producing of the producer"), || producer.stop_producing());
             });
         }
-        drop(self.meters.take());
+        self.drop_meters();
         // Last, because the factory may connect again: the old protocol must know by then.
         if let Some(connector) = self.origin.connector() {
             connector.lost(core, &reason);
@@ -348,7 +352,7 @@ impl Connection {
         self.sending.clear(&self.work.blocks);
         drop(self.sending.take_producer());
         drop(self.stream.take());
-        drop(self.meters.take());
+        self.drop_meters();
         if let Some(connector) = self.origin.connector() {
             connector.forget();
         }
@@ -375,15 +379,30 @@ impl Connection {
         });
     }
 
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    fn is_metered(&self) -> bool {
+        self.rare.get().is_some_and(|rare| !rare.meters.borrow().is_empty())
+    }
+
+    fn drop_meters(&self) {
+        drop(self.rare.get().map(|rare| rare.meters.take()));
+    }
+
     /// How many of `wanted` bytes the meters let go.
     fn metered(&self, direction: Direction, wanted: usize) -> usize {
-        let meters = self.meters.borrow();
+        let Some(rare) = self.rare.get() else { return wanted };
+        let meters = rare.meters.borrow();
         meters.iter().fold(wanted, |left, meter| if left == 0 { 0 } else { meter.room(direction, left).min(left) })
     }
 
     /// Tells the meters what has gone.
     fn note_used(&self, direction: Direction, bytes: usize) {
-        self.meters.borrow().iter().for_each(|meter| meter.used(direction, bytes));
+        if let Some(rare) = self.rare.get() {
+            rare.meters.borrow().iter().for_each(|meter| meter.used(direction, bytes));
+        }
     }
 
     /// Has the loop call [`attend`](Connection::attend) in this turn or the next.

@@ -38,7 +38,7 @@ impl Connection {
     /// peer has made, and a stop closes connections under its hands.
     #[cold]
     fn note_late_write(&self, pieces: &[&[u8]], place: Option<Place>) {
-        let closed_by = match (self.life.get(), &*self.reason.borrow()) {
+        let closed_by = match (self.life.get(), &*self.rare().reason.borrow()) {
             (ConnectionState::Open, _) => (!self.sending.takes_writes()).then_some("lose_write_connection"),
             (ConnectionState::Losing, _) => (!self.sending.takes_writes()).then_some("lose_connection"),
             // If the peer had not ended its side, only our own request ends a connection in order.
@@ -167,11 +167,11 @@ impl TransportBackend for Connection {
     }
 
     fn set_layer_above(&self, above: &Transport) {
-        *self.layer_above.borrow_mut() = Some(above.downgrade());
+        *self.rare().layer_above.borrow_mut() = Some(above.downgrade());
     }
 
     fn layer_above(&self) -> Option<Transport> {
-        self.layer_above.borrow().as_ref().and_then(WeakTransport::upgrade)
+        self.rare.get()?.layer_above.borrow().as_ref().and_then(WeakTransport::upgrade)
     }
 
     fn linger_on_close(&self) {
@@ -180,7 +180,7 @@ impl TransportBackend for Connection {
 
     fn add_meter(&self, meter: Rc<dyn Meter>) {
         if self.stream.borrow().is_some() {
-            self.meters.borrow_mut().push(meter);
+            self.rare().meters.borrow_mut().push(meter);
         }
     }
 

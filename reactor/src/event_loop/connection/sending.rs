@@ -27,7 +27,7 @@ use crate::timers::DelayedCall;
 use crate::trace::CallbackKind;
 use crate::transport::{Direction, HIGH_WATER, Waiting, WriteLimit};
 use crate::{Context, Producer, Reason};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, IoSlice};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -36,8 +36,6 @@ pub(super) struct Sending {
     out: RefCell<Outgoing>,
     /// Number of bytes that the socket has taken.
     bytes_sent: Cell<u64>,
-    /// Bytes that a layer above has not written yet. They count for the producer alone.
-    held_back: Cell<usize>,
     /// Number of bytes that waited at the end of the last flush, those of a layer above included. What was written
     /// since has not had its chance to go out.
     backlog: Cell<usize>,
@@ -49,16 +47,24 @@ pub(super) struct Sending {
     side: Cell<OurSide>,
     /// A half-close was asked for. A close may have followed before it was carried out.
     half_close_asked: Cell<bool>,
+    producing: Cell<Producing>,
+    /// What most connections never have. It is made on its first use, so that an idle connection is small.
+    rare: OnceCell<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Bytes that a layer above has not written yet. They count for the producer alone.
+    held_back: Cell<usize>,
     /// The producer, and the context in which it was registered.
     producer: RefCell<Option<Registered>>,
-    producing: Cell<Producing>,
     /// The producer that was registered when the connection was gone. It has to be told to stop, unless it is
     /// unregistered first.
     late_producer: RefCell<Option<Weak<dyn Producer>>>,
     /// Aborts a closing connection if its peer takes no more bytes, or its producer writes no more.
     close_timer: RefCell<Option<DelayedCall>>,
     /// Looks whether the peer takes anything: see `unread.rs`.
-    pub(super) unread_timer: RefCell<Option<DelayedCall>>,
+    unread_timer: RefCell<Option<DelayedCall>>,
 }
 
 type Registered = (Foreign<Rc<dyn Producer>>, Context);
@@ -101,19 +107,36 @@ impl Sending {
         Sending {
             out: RefCell::default(),
             bytes_sent: Cell::new(0),
-            held_back: Cell::new(0),
             backlog: Cell::new(0),
             limit: WriteLimit::new(),
             edge: Cell::new(Edge::Writable),
             waits_for_meter: Cell::new(false),
             side: Cell::new(OurSide::Open),
             half_close_asked: Cell::new(false),
-            producer: RefCell::new(None),
             producing: Cell::new(Producing::Running),
-            late_producer: RefCell::new(None),
-            close_timer: RefCell::new(None),
-            unread_timer: RefCell::new(None),
+            rare: OnceCell::new(),
         }
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    fn has_producer(&self) -> bool {
+        self.rare.get().is_some_and(|rare| rare.producer.borrow().is_some())
+    }
+
+    fn has_close_timer(&self) -> bool {
+        self.rare.get().is_some_and(|rare| rare.close_timer.borrow().is_some())
+    }
+
+    pub(super) fn has_unread_timer(&self) -> bool {
+        self.rare.get().is_some_and(|rare| rare.unread_timer.borrow().is_some())
+    }
+
+    /// Sets the timer, or forgets it.
+    pub(super) fn set_unread_timer(&self, timer: Option<DelayedCall>) {
+        drop(self.rare().unread_timer.replace(timer));
     }
 
     /// Takes in what the driver reports.
@@ -131,8 +154,7 @@ impl Sending {
     /// Asks for an end after everything written, and after what the registered producer still writes.
     pub(super) fn close(&self) {
         if self.side.get() == OurSide::Open {
-            let has_producer = self.producer.borrow().is_some();
-            self.side.set(if has_producer { OurSide::ProducerFinishes } else { OurSide::Closing });
+            self.side.set(if self.has_producer() { OurSide::ProducerFinishes } else { OurSide::Closing });
         }
     }
 
@@ -165,7 +187,7 @@ impl Sending {
 
     /// Whether one more write ends the connection.
     pub(super) fn has_passed_limit(&self, place: Option<Place>, described: impl FnOnce() -> String) -> bool {
-        let rest = || Waiting { backlog: self.backlog(), has_producer: self.producer.borrow().is_some() };
+        let rest = || Waiting { backlog: self.backlog(), has_producer: self.has_producer() };
         self.limit.is_passed(self.buffered(), rest, place, described)
     }
 
@@ -182,19 +204,19 @@ impl Sending {
     }
 
     pub(super) fn set_held_back(&self, bytes: usize) {
-        self.held_back.set(bytes);
+        self.rare().held_back.set(bytes);
         self.note_pause();
     }
 
     /// The number of bytes that wait as the producer sees it.
     fn waiting(&self) -> usize {
-        self.buffered() + self.held_back.get()
+        self.buffered() + self.rare.get().map_or(0, |rare| rare.held_back.get())
     }
 
     /// Has the producer paused if too many bytes wait.
     fn note_pause(&self) {
         let full = self.waiting() > HIGH_WATER;
-        if full && self.producing.get() == Producing::Running && self.producer.borrow().is_some() {
+        if full && self.producing.get() == Producing::Running && self.has_producer() {
             // Told later, by the loop: this may be a write of the producer's own, which must not be re-entered.
             self.producing.set(Producing::ToBePaused);
         }
@@ -217,14 +239,16 @@ impl Sending {
 
     pub(super) fn register_producer(&self, producer: Rc<dyn Producer>) {
         self.producing.set(if producer.is_pull() { Producing::ToBeAsked } else { Producing::Running });
-        drop(self.producer.replace(Some((Foreign::new(producer), Context::current()))));
+        drop(self.rare().producer.replace(Some((Foreign::new(producer), Context::current()))));
         self.note_pause();
     }
 
     /// Forgets the producer, if there is one. True if an end waited for it, which can be sent now.
     pub(super) fn forget_producer(&self) -> bool {
-        let producer = self.producer.take();
-        self.late_producer.take();
+        let producer = self.take_producer();
+        if let Some(rare) = self.rare.get() {
+            rare.late_producer.take();
+        }
         self.producing.set(Producing::Running);
         let has_waited = self.side.get() == OurSide::ProducerFinishes;
         if has_waited {
@@ -238,33 +262,33 @@ impl Sending {
     pub(super) fn clear(&self, blocks: &Blocks) {
         self.out.borrow_mut().clear(blocks);
         self.stop_close_timer();
-        if let Some(timer) = self.unread_timer.take() {
+        if let Some(timer) = self.rare.get().and_then(|rare| rare.unread_timer.take()) {
             timer.cancel();
         }
     }
 
     /// The close, or the half-close, that was limited is over, or another one takes its place.
     pub(super) fn stop_close_timer(&self) {
-        if let Some(timer) = self.close_timer.take() {
+        if let Some(timer) = self.rare.get().and_then(|rare| rare.close_timer.take()) {
             timer.cancel();
         }
     }
 
     /// Takes the producer out: the caller must tell it that the connection is gone.
     pub(super) fn take_producer(&self) -> Option<Registered> {
-        self.producer.take()
+        self.rare.get()?.producer.take()
     }
 
-    /// A producer was registered after the end: see [`Sending::late_producer`].
+    /// A producer was registered after the end: see [`Rare::late_producer`].
     pub(super) fn note_late_producer(&self, producer: &Rc<dyn Producer>) {
-        *self.late_producer.borrow_mut() = Some(Rc::downgrade(producer));
+        *self.rare().late_producer.borrow_mut() = Some(Rc::downgrade(producer));
         // In `connection_lost`, an earlier one is still here. Last: its drop may register another.
-        drop(self.producer.take());
+        drop(self.take_producer());
     }
 
     /// Forgets the late producer, if it is this one. False if it was unregistered, or another took its place.
     pub(super) fn forget_late_producer(&self, producer: &Rc<dyn Producer>) -> bool {
-        let mut late = self.late_producer.borrow_mut();
+        let mut late = self.rare().late_producer.borrow_mut();
         let is_it = late.as_ref().is_some_and(|late| late.ptr_eq(&Rc::downgrade(producer)));
         if is_it {
             *late = None;
@@ -323,7 +347,8 @@ impl Connection {
             Err(error) => self.end(Reason::Lost(Arc::new(error))),
         }
         if sent > 0
-            && let Some(timer) = &*sending.close_timer.borrow()
+            && let Some(rare) = sending.rare.get()
+            && let Some(timer) = &*rare.close_timer.borrow()
         {
             // The producer writes and the peer reads, if slowly, so their time begins again. The reset fails only if
             // the timer has fired, and that has ended the connection.
@@ -333,7 +358,7 @@ impl Connection {
 
     /// Writes as much as the meters let out.
     fn write_metered(&self, stream: &mut dyn Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.meters.borrow().is_empty() {
+        if !self.is_metered() {
             return stream.write_vectored(slices);
         }
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
@@ -368,7 +393,7 @@ impl Connection {
         if producing.get() == Producing::Running || self.life.get() == ConnectionState::Ended {
             return;
         }
-        let registered = || self.sending.producer.borrow().clone();
+        let registered = || self.sending.rare.get()?.producer.borrow().clone();
         let describe = |method: &'static str| {
             move |out: &mut Description| {
                 out.method(CallbackKind::Producer, method, Some(self.token)).place(self.origin.asked().place);
@@ -403,7 +428,7 @@ impl Connection {
         if !all_is_sent || side == OurSide::ProducerFinishes {
             // A half-close does not wait for the peer alone: without a producer it has no limit, as in TCP.
             let is_limited = self.life.get() == ConnectionState::Losing || all_is_sent;
-            if self.life.get() != ConnectionState::Ended && is_limited && sending.close_timer.borrow().is_none() {
+            if self.life.get() != ConnectionState::Ended && is_limited && !sending.has_close_timer() {
                 self.limit_the_close();
             }
             return;
@@ -454,7 +479,7 @@ impl Connection {
         let this = self.this.clone();
         let action = move || {
             let Some(me) = this.upgrade() else { return };
-            me.sending.close_timer.take();
+            me.sending.rare().close_timer.take();
             // After a half-close, bytes that wait are the peer's matter. When they have gone, the limit begins anew.
             let producer_is_silent =
                 me.sending.side.get() == OurSide::ProducerFinishes && me.sending.out.borrow().is_empty();
@@ -466,6 +491,6 @@ impl Connection {
             }
         };
         let timer = self.work.timers.call_later(self.work.settings.close_timeout, Box::new(action));
-        *self.sending.close_timer.borrow_mut() = Some(timer);
+        *self.sending.rare().close_timer.borrow_mut() = Some(timer);
     }
 }

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Connection {
     /// Called when the socket has not taken everything.
     pub(super) fn watch_unread(&self) {
-        if self.sending.buffered() >= MANY && self.sending.unread_timer.borrow().is_none() {
+        if self.sending.buffered() >= MANY && !self.sending.has_unread_timer() {
             self.look_later();
         }
     }
@@ -37,14 +37,14 @@ impl Connection {
         };
         let place = self.origin.asked().place;
         let timer = self.context().run(|| self.work.timers.call_later_at(place, PATIENCE, Box::new(look)));
-        *self.sending.unread_timer.borrow_mut() = Some(timer);
+        self.sending.set_unread_timer(Some(timer));
     }
 
     /// `before` bytes had been sent when the time began.
     fn look(&self, before: u64) {
         let (waiting, limit) = (self.sending.buffered(), &self.sending.limit);
         if self.life.get() != ConnectionState::Open || waiting < MANY {
-            self.sending.unread_timer.take();
+            self.sending.set_unread_timer(None);
         } else if self.sending.bytes_sent() != before || self.sending.waits_for_meter.get() {
             self.look_later(); // It reads, if slowly; or our own meter holds the bytes back.
         } else if !limit.is_told() && is_first_at(self.origin.asked().place) {
