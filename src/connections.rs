@@ -74,7 +74,8 @@ pub struct Connections {
 /// Who is connected.
 #[derive(Default)]
 struct Table {
-    entries: BTreeMap<ConnectionId, Entry>,
+    /// Behind pointers, because half of the map's room is free: connections that come in order leave it so.
+    entries: BTreeMap<ConnectionId, Rc<Entry>>,
     groups: HashMap<AddressGroup, Group>,
     /// The addresses by the number of their connections.
     sizes: BTreeSet<(usize, AddressGroup)>,
@@ -91,18 +92,14 @@ struct Group {
     lines_at_once: Rc<Cell<usize>>,
 }
 
+/// A connection. Its protocol notes here what the next sweep looks at, and finds here what it must keep to.
+#[derive(Debug)]
 struct Entry {
+    id: ConnectionId,
     group: AddressGroup,
     transport: LineTransport,
     replies: Rc<Replies>,
     traffic: Traffic,
-    activity: Rc<Activity>,
-    patience: Patience,
-}
-
-/// What a connection's protocol notes for the next sweep, and what it must keep to.
-#[derive(Debug)]
-struct Activity {
     /// The number of lines received.
     lines: Cell<u64>,
     is_neighbor: Cell<bool>,
@@ -110,14 +107,14 @@ struct Activity {
     is_probed: Cell<bool>,
     /// How many lines of each client at this address are handled in a turn.
     lines_at_once: Rc<Cell<usize>>,
+    patience: RefCell<Patience>,
 }
 
 /// A connection's entry among [`Connections`]. Its protocol holds it; a clone is the same entry.
 #[derive(Debug, Clone)]
 pub struct Registration {
     connections: Rc<Connections>,
-    id: ConnectionId,
-    activity: Rc<Activity>,
+    entry: Rc<Entry>,
 }
 
 impl Connections {
@@ -161,19 +158,23 @@ impl Connections {
             let largest = self.table.borrow().largest_group().unwrap_or(group);
             self.make_room(largest, now, format_args!("{total} connections are more than the server may have"));
         }
-        let (id, activity) = self.table.borrow_mut().insert(group, |activity| Entry {
+        let entry = self.table.borrow_mut().insert(group, |id, lines_at_once| Entry {
+            id,
             group,
             transport: transport.clone(),
             replies: replies.clone(),
             traffic: traffic.clone(),
-            activity,
-            patience: Patience::new(now),
+            lines: Cell::new(0),
+            is_neighbor: Cell::new(false),
+            is_probed: Cell::new(false),
+            lines_at_once,
+            patience: RefCell::new(Patience::new(now)),
         });
-        transport.set_max_lines_at_once(activity.lines_at_once.get());
+        transport.set_max_lines_at_once(entry.lines_at_once.get());
         if total == 1 {
             self.sweep_later();
         }
-        Registration { connections: self.clone(), id, activity }
+        Registration { connections: self.clone(), entry }
     }
 
     /// Cuts off the longest idle client of an address. If all its connections are of neighbors, the newest one goes:
@@ -204,9 +205,9 @@ impl Connections {
     /// Looks at every connection.
     fn sweep(&self) {
         let now = self.reactor.now();
-        let mut table = self.table.borrow_mut();
-        for entry in table.entries.values_mut() {
-            if !entry.activity.is_probed.replace(true) {
+        let table = self.table.borrow();
+        for entry in table.entries.values() {
+            if !entry.is_probed.replace(true) {
                 entry.transport.set_keep_alive(Some(CLIENT_KEEP_ALIVE));
             }
             match entry.judge(now, self.limits.get().idle) {
@@ -234,7 +235,7 @@ impl Connections {
     /// Ends the connections of all neighbors. They connect again, and tell everything that they know.
     pub fn end_neighbors(&self) {
         let table = self.table.borrow();
-        for entry in table.entries.values().filter(|entry| entry.activity.is_neighbor.get()) {
+        for entry in table.entries.values().filter(|entry| entry.is_neighbor.get()) {
             entry.traffic.event(Level::Info, format_args!("closed: it shall tell us everything again"));
             entry.transport.lose_connection();
         }
@@ -271,20 +272,20 @@ impl Registration {
     /// Notes that the peer has sent a line. From the next turn on, its `transport` delivers as many lines at once as
     /// its address now leaves to each client. A neighbor need not share.
     pub fn line_received(&self, transport: &LineTransport) {
-        let activity = &self.activity;
-        activity.lines.set(activity.lines.get() + 1);
-        let is_neighbor = activity.is_neighbor.get();
-        transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { activity.lines_at_once.get() });
+        let entry = &self.entry;
+        entry.lines.set(entry.lines.get() + 1);
+        let is_neighbor = entry.is_neighbor.get();
+        transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { entry.lines_at_once.get() });
     }
 
     /// Notes that the peer is a neighbor.
     pub fn set_neighbor(&self) {
-        self.activity.is_neighbor.set(true);
+        self.entry.is_neighbor.set(true);
     }
 
     /// Sets when the system probes the peer's machine, instead of the times for a client.
     pub fn set_keep_alive(&self, transport: &LineTransport, keep_alive: KeepAlive) {
-        self.activity.is_probed.set(true);
+        self.entry.is_probed.set(true);
         transport.set_keep_alive(Some(keep_alive));
     }
 
@@ -300,7 +301,7 @@ impl Registration {
 
     /// The connection has ended. Returns how many are left.
     pub fn leave(&self) -> usize {
-        let removed = self.connections.table.borrow_mut().remove(self.id);
+        let removed = self.connections.table.borrow_mut().remove(self.entry.id);
         drop(removed); // Apart from the borrow: dropping what is owed runs code of its own.
         let left = self.connections.count();
         if left == 0
@@ -318,17 +319,17 @@ impl Entry {
         self.replies.owed().1 + self.transport.undelivered()
     }
 
-    fn judge(&mut self, now: Instant, idle: Duration) -> Decision {
-        let lines = self.activity.lines.get();
+    fn judge(&self, now: Instant, idle: Duration) -> Decision {
+        let mut patience = self.patience.borrow_mut();
         if self.transport.is_disconnecting() {
             return Decision::Keep; // It ends already, and within a limit of its own.
         }
-        if self.activity.is_neighbor.get() {
-            return self.patience.judge_neighbor(now, self.replies.written_and_taken());
+        if self.is_neighbor.get() {
+            return patience.judge_neighbor(now, self.replies.written_and_taken());
         }
         let is_owing = self.replies.is_owing() || self.transport.is_paused();
         let partial = if is_owing { 0 } else { self.transport.undelivered() };
-        self.patience.judge_client(now, idle, lines, partial, is_owing, self.replies.written_and_taken())
+        patience.judge_client(now, idle, self.lines.get(), partial, is_owing, self.replies.written_and_taken())
     }
 }
 
@@ -347,33 +348,24 @@ impl Table {
         let ids = &self.groups.get(&group)?.ids;
         let clients = ids.iter().filter_map(|id| Some((*id, self.entries.get(id)?)));
         let idle = clients
-            .filter(|(_, entry)| !entry.activity.is_neighbor.get())
-            .map(|(id, entry)| (id, entry.patience.idle_for(now, entry.activity.lines.get())))
+            .filter(|(_, entry)| !entry.is_neighbor.get())
+            .map(|(id, entry)| (id, entry.patience.borrow().idle_for(now, entry.lines.get())))
             // Of two that are equal the older one.
             .max_by_key(|(id, idle)| (*idle, Reverse(*id)));
         idle.or_else(|| ids.last().map(|id| (*id, Duration::ZERO)))
     }
 
-    fn insert(
-        &mut self,
-        group: AddressGroup,
-        entry: impl FnOnce(Rc<Activity>) -> Entry,
-    ) -> (ConnectionId, Rc<Activity>) {
+    fn insert(&mut self, group: AddressGroup, entry: impl FnOnce(ConnectionId, Rc<Cell<usize>>) -> Entry) -> Rc<Entry> {
         self.last += 1;
         let id = ConnectionId(self.last);
         let lines_at_once = self.change_group(group, |ids| ids.insert(id));
-        let activity = Rc::new(Activity {
-            lines: Cell::new(0),
-            is_neighbor: Cell::new(false),
-            is_probed: Cell::new(false),
-            lines_at_once,
-        });
-        self.entries.insert(id, entry(activity.clone()));
-        (id, activity)
+        let entry = Rc::new(entry(id, lines_at_once));
+        self.entries.insert(id, entry.clone());
+        entry
     }
 
     /// `None` if it was removed before: what was cut off for another still hears of its end.
-    fn remove(&mut self, id: ConnectionId) -> Option<Entry> {
+    fn remove(&mut self, id: ConnectionId) -> Option<Rc<Entry>> {
         let entry = self.entries.remove(&id)?;
         self.change_group(entry.group, |ids| ids.remove(&id));
         Some(entry)

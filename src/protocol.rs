@@ -35,9 +35,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// A scratch buffer that a long reply has made larger than this is not kept.
-const MAX_SCRATCH: usize = 512;
-
 /// How much longer an AT may be than its IAMAT: it adds a server's name and a difference. With one limit for both, a
 /// client could send a line that one server takes and its neighbors refuse, and their links would break again and
 /// again.
@@ -93,8 +90,6 @@ pub struct HerdProtocol {
     unread: Unread,
     /// Says PING to a neighbor.
     pinging: Option<LoopingCall>,
-    /// Replies are put together here, so that most need no allocation.
-    scratch: Vec<u8>,
 }
 
 impl HerdProtocol {
@@ -116,7 +111,6 @@ impl HerdProtocol {
             unread: Unread::Discarded,
             pinging: None,
             server,
-            scratch: Vec::new(),
         }
     }
 
@@ -152,8 +146,7 @@ impl HerdProtocol {
         }
         let difference = now.minus(iamat.time).text();
         let at = At { server: self.server.name().as_bytes(), difference: difference.as_bytes(), iamat: *iamat };
-        let mut reply = std::mem::take(&mut self.scratch);
-        reply.clear();
+        let mut reply = self.server.take_scratch();
         at.write_to(&mut reply);
         if let Some(storing) = self.server.storing() {
             self.iamat_with_store(storing, line, &at, reply, now);
@@ -168,9 +161,7 @@ impl HerdProtocol {
             reply.push(b'\n');
             self.reply(&reply);
         }
-        if reply.capacity() <= MAX_SCRATCH {
-            self.scratch = reply;
-        }
+        self.server.keep_scratch(reply);
         taken.map_err(Refusal::NotTaken)
     }
 

@@ -101,6 +101,8 @@ pub struct Server {
     /// The last reading of the clock.
     clock: Cell<Option<(SystemTime, Time)>>,
     connections: Rc<Connections>,
+    /// Replies are put together here, so that most need no allocation. One is enough for all connections.
+    scratch: Cell<Vec<u8>>,
     /// What clients were owed when the server stopped.
     owed: Cell<Owed>,
     /// A port that was opened for `address` by somebody else.
@@ -114,6 +116,9 @@ pub struct Server {
 fn no_way(name: &str, neighbor: &str) -> ConfigError {
     ConfigError(format!("server {name} cannot connect to its neighbor {neighbor}, which has no address"))
 }
+
+/// A buffer that a long reply has made larger than this is not kept.
+const MAX_SCRATCH: usize = 512;
 
 /// The time of day at a moment of the clock that nobody sets.
 #[derive(Debug, Clone, Copy)]
@@ -202,6 +207,7 @@ impl Server {
             places: RefCell::new(places),
             clock: Cell::new(None),
             connections: Connections::new(reactor, &config.limits, counters.clone()),
+            scratch: Cell::default(),
             owed: Cell::default(),
             #[cfg(unix)]
             inherited: Cell::new(None),
@@ -336,6 +342,19 @@ impl Server {
     /// The connections that peers have made to it.
     pub fn connections(&self) -> &Rc<Connections> {
         &self.connections
+    }
+
+    /// An empty buffer for a reply.
+    pub(crate) fn take_scratch(&self) -> Vec<u8> {
+        self.scratch.take()
+    }
+
+    /// Keeps the buffer for the next reply.
+    pub(crate) fn keep_scratch(&self, mut scratch: Vec<u8>) {
+        if scratch.capacity() <= MAX_SCRATCH {
+            scratch.clear();
+            self.scratch.set(scratch);
+        }
     }
 
     /// Counts what a client was owed when its connection ended because the server stops.

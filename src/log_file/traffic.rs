@@ -19,14 +19,19 @@ use std::sync::Arc;
 /// It writes what `log::info!` would write, at a fraction of the cost: every command makes two such lines. The lines of
 /// one callback share one reading of the clock. All that one peer makes the log hold comes out of its share: see
 /// [`LogConfig`](crate::config::LogConfig).
+///
+/// A clone is the same connection's. Several parts of a connection have one, so all is behind one pointer.
 #[derive(Debug, Clone)]
-pub struct Traffic {
-    label: Rc<str>,
+pub struct Traffic(Rc<Logged>);
+
+#[derive(Debug)]
+struct Logged {
+    label: Box<str>,
     reactor: Reactor,
     /// `None` if the program has no log of ours.
     share: Option<Arc<Share>>,
     /// How many empty lines have come since the last line that was logged.
-    blank: Rc<Cell<u64>>,
+    blank: Cell<u64>,
 }
 
 impl Traffic {
@@ -43,17 +48,17 @@ impl Traffic {
 
     fn new(label: &str, owner: Owner, reactor: &Reactor) -> Traffic {
         let share = INSTALLED.get().map(|log| log.shares.of(owner));
-        Traffic { label: label.into(), reactor: reactor.clone(), share, blank: Rc::default() }
+        Traffic(Rc::new(Logged { label: label.into(), reactor: reactor.clone(), share, blank: Cell::new(0) }))
     }
 
     /// The name of the connection in the log.
     pub fn label(&self) -> &str {
-        &self.label
+        &self.0.label
     }
 
     /// Its clock gives the time of a line.
     pub fn reactor(&self) -> &Reactor {
-        &self.reactor
+        &self.0.reactor
     }
 
     /// Logs a line that has come.
@@ -69,7 +74,7 @@ impl Traffic {
     /// Notes an empty line that has come. It gets no reply and means nothing, so the log has their number only, before
     /// the next line.
     pub fn blank_line_in(&self) {
-        self.blank.set(self.blank.get() + 1);
+        self.0.blank.set(self.0.blank.get() + 1);
     }
 
     /// Logs an event of this connection: `label`, a space, and what happened.
@@ -78,7 +83,7 @@ impl Traffic {
             return;
         }
         self.log_blank();
-        let text = format!("{} {what}", self.label);
+        let text = format!("{} {what}", self.0.label);
         self.add(level, |buffer| buffer.extend_from_slice(terminal::in_one_line(&text).as_bytes()));
     }
 
@@ -89,7 +94,7 @@ impl Traffic {
         }
         self.log_blank();
         self.add(Level::Info, |buffer| {
-            buffer.extend_from_slice(self.label.as_bytes());
+            buffer.extend_from_slice(self.0.label.as_bytes());
             buffer.extend_from_slice(arrow.as_bytes());
             match line.len() <= MAX_SHOWN && terminal::is_plain(line) {
                 true => buffer.extend_from_slice(line),
@@ -100,29 +105,29 @@ impl Traffic {
 
     #[inline]
     fn log_blank(&self) {
-        if self.blank.get() > 0 {
+        if self.0.blank.get() > 0 {
             self.log_blank_now();
         }
     }
 
     #[cold]
     fn log_blank_now(&self) {
-        let blank = self.blank.take();
+        let blank = self.0.blank.take();
         if log::log_enabled!(Level::Info) {
-            self.add(Level::Info, |buffer| drop(write!(buffer, "{} >> ({blank} empty lines)", self.label)));
+            self.add(Level::Info, |buffer| drop(write!(buffer, "{} >> ({blank} empty lines)", self.0.label)));
         }
     }
 
     /// Adds a line if there is room for it in the peer's share. `write` must append nothing that a terminal would obey.
     #[inline]
     fn add(&self, level: Level, write: impl FnOnce(&mut Vec<u8>)) {
-        let (Some(log), Some(share)) = (INSTALLED.get(), &self.share) else {
+        let (Some(log), Some(share)) = (INSTALLED.get(), &self.0.share) else {
             // Another logger, or none: a test's.
             let mut text = Vec::new();
             write(&mut text);
             return log::log!(level, "{}", String::from_utf8_lossy(&text));
         };
-        log.add_from(share, self.reactor.system_time(), level, write);
+        log.add_from(share, self.0.reactor.system_time(), level, write);
     }
 }
 
