@@ -55,6 +55,18 @@ impl Program {
         assert!(sent.success());
     }
 
+    /// Waits until a thread of the process has taken what was sent. Where there is no `/proc`, it does not wait.
+    fn until_signals_are_delivered(&self) {
+        let path = format!("/proc/{}/status", self.child.id());
+        let waits = |status: &str| {
+            let mut masks = status.lines().filter_map(|line| line.strip_prefix("ShdPnd:"));
+            masks.any(|mask| mask.trim().bytes().any(|digit| digit != b'0'))
+        };
+        while std::fs::read_to_string(&path).is_ok_and(|status| waits(&status)) {
+            std::thread::yield_now();
+        }
+    }
+
     fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
@@ -117,6 +129,8 @@ fn two_signals_at_once_do_not_end_a_process_that_is_busy_for_a_moment() {
     program.wait_for("blocked");
     program.signal("TERM");
     program.signal("TERM");
+    // A signal that comes after the end of the loop has its usual effect.
+    program.until_signals_are_delivered();
     program.child.stdin.take().unwrap().write_all(b"\n").unwrap();
     program.wait_for("an orderly end");
     assert!(program.wait().success());
