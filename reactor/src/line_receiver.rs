@@ -150,7 +150,7 @@ pub struct LineReceiver<P> {
     max_lines_at_once: usize,
     /// Made when the connection is.
     transport: Option<LineTransport>,
-    /// Received while reading was paused, or before the pause and not delivered yet. Boxed, as most receivers have none.
+    /// Received while reading was paused, or before the pause and not delivered yet. Boxed: most receivers have none.
     held: Option<Box<Undelivered<'static>>>,
     /// Boxed for the same reason.
     line_time: Option<Box<LineTime>>,

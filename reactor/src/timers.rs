@@ -2,18 +2,21 @@
 //! time, in each turn and whenever the queue asks for it.
 //!
 //! The queue is two heaps, ordered by time and then by order of request: calls that are due at the same moment are made
-//! in the order in which they were requested, which Twisted does not promise. A call begins in the young heap, and moves
-//! to the old one if it is not cancelled soon: most are.
+//! in the order in which they were requested, which Twisted does not promise. A call begins in the young heap. Most
+//! calls are cancelled soon; those that are not move to the old heap.
 //!
 //! Cancelling a call, or moving it to a later time, only changes the call: lazy deletion. Its entry in the heap is out
 //! of date then. It is thrown away or put back when it comes to the top. A call that is moved to an earlier time gets a
 //! new entry, and the old one is dead: each call knows which entry is its own. When dead entries outnumber the live
 //! ones a heap is rebuilt without them, so that a million cancelled time-outs hold no memory.
 //!
-//! Next: [`timers/heap.rs`](../../src/reactor/timers/heap.rs.html), the two heaps, and then
-//! [`settings.rs`](../../src/reactor/settings.rs.html), the limits of the loop.
+//! Next: [`timers/call.rs`](../../src/reactor/timers/call.rs.html), a call as its handles and the heaps share it.
 
+mod call;
 mod heap;
+
+pub(crate) use call::Action;
+pub use call::CallState;
 
 use crate::Context;
 use crate::context::Asked;
@@ -21,6 +24,7 @@ use crate::error::debug_is_display;
 use crate::foreign::Foreign;
 use crate::timed::Timed;
 use crate::trace::{Kind, Scope};
+use call::{Call, NO_ENTRY};
 use heap::Heap;
 use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
@@ -29,12 +33,10 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
-/// The young heap drops its dead entries when it has this many entries. If more than half are left, they move to the old
-/// one. With an entry of 32 bytes, all of them fit into the cache of any processor; and a thousand connections that each
-/// begin their time-out anew with each read stay in it.
+/// When the young heap has this number of entries, it drops the dead ones. If more than half are left, they move to the
+/// old heap. An entry has 32 bytes, so the young heap fits into the cache of any processor. A thousand connections that
+/// begin their time-outs anew with each read stay in it.
 const YOUNG: usize = 2048;
-
-pub(crate) type Action = Box<dyn FnOnce()>;
 
 type Place = &'static Location<'static>;
 
@@ -68,36 +70,6 @@ impl fmt::Display for NotActive {
 impl std::error::Error for NotActive {}
 
 debug_is_display!(NotActive);
-
-struct Call {
-    /// Its number, for a trace: that of its first entry.
-    id: u64,
-    /// When the call is due. Its entry in the heap may say an earlier time: then it is put back when it comes to the
-    /// top.
-    time: Cell<Instant>,
-    state: Cell<CallState>,
-    /// The order of its entry in the heap; [`NO_ENTRY`] when it has none. Another entry of the call is dead.
-    entry: Cell<u64>,
-    action: Cell<Option<Action>>,
-    /// In which context it will be made. It goes with the action: a cancelled call must not keep its values.
-    context: Cell<Context>,
-    /// Where the program asked for it.
-    place: &'static Location<'static>,
-}
-
-/// The number of no entry.
-const NO_ENTRY: u64 = u64::MAX;
-
-/// How far a [`DelayedCall`] has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallState {
-    /// It is still to be made.
-    Waiting,
-    /// It has been made, or is being made now.
-    Called,
-    /// It was cancelled, or its clock is gone.
-    Cancelled,
-}
 
 impl DelayedCall {
     /// Takes the call back, and drops what it captured. Returns whether there was anything to take back: false if the

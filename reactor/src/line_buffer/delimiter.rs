@@ -87,9 +87,9 @@ const SHORT_PIECE: usize = 32;
 
 /// Where `byte` stands for the first time.
 ///
-/// `memchr` begins with some sixty instructions that choose the widest registers of this processor and align the search.
-/// In a piece of sixteen bytes, such as a slow peer sends, that costs more than to search eight bytes at a time right
-/// here. In longer pieces `memchr` is as quick or quicker.
+/// `memchr` begins with some sixty instructions that choose the widest registers of this processor and align the
+/// search. In a piece of sixteen bytes, such as a slow peer sends, that costs more than to search eight bytes at a time
+/// right here. In longer pieces `memchr` is as quick or quicker.
 #[inline]
 pub(super) fn find_byte(byte: u8, bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);

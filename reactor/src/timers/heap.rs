@@ -14,7 +14,7 @@
 //!
 //! Next: [`../settings.rs`](mod@crate::settings), the limits of the loop.
 
-use super::Call;
+use super::call::Call;
 use crate::timed::Timed;
 use std::cell::{Cell, RefCell};
 use std::collections::BinaryHeap;
