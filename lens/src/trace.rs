@@ -83,7 +83,7 @@ impl Event {
 pub struct Trace {
     /// In order.
     pub events: Vec<Event>,
-    /// Whether the file was full before the program ended.
+    /// Whether the trace ends before the program: the file was full, or the process was killed.
     pub is_cut: bool,
 }
 
@@ -158,8 +158,17 @@ impl Trace {
                 Ok(trace)
             }
             None if trace.events.is_empty() => Err(ReadError::Empty),
-            None => Ok(trace),
+            None => {
+                trace.is_cut |= trace.has_loop_without_end();
+                Ok(trace)
+            }
         }
+    }
+
+    /// Whether a loop of a real program has begun a turn, and has not said that it is gone.
+    fn has_loop_without_end(&self) -> bool {
+        let mut of_loop = self.events.iter().rev().filter(|event| event.host.is_empty());
+        of_loop.find(|event| matches!(&*event.kind, "turn" | "end")).is_some_and(|last| last.kind == "turn")
     }
 
     fn add(&mut self, event: Event) -> Result<(), ReadError> {
@@ -204,6 +213,21 @@ mod tests {
     fn a_last_line_that_was_cut_off_is_left_out() {
         let trace = read(&format!("{LINE}\n{{\"seq\":1,\"ns\"")).unwrap();
         assert_eq!((trace.events.len(), trace.is_cut), (1, true));
+    }
+
+    #[test]
+    fn a_trace_without_the_end_of_its_loop_is_cut() {
+        let event =
+            |kind: &str| format!("{{\"seq\":0,\"ns\":5,\"turn\":1,\"phase\":\"outside\",\"kind\":\"{kind}\"}}\n");
+        for (kinds, is_cut) in [
+            (&["trace", "turn", "turn_end"][..], true),
+            (&["trace", "turn", "turn_end", "end"], false),
+            (&["trace", "turn", "turn_end", "end", "turn"], true),
+            (&["trace", "deferred"], false),
+        ] {
+            let text: String = kinds.iter().copied().map(event).collect();
+            assert_eq!(read(&text).unwrap().is_cut, is_cut, "{kinds:?}");
+        }
     }
 
     #[test]

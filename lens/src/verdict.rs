@@ -234,9 +234,11 @@ pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
     let sockets = waiting_sockets(model, callback);
     for (since, socket) in sockets.iter().take(MAX_VICTIMS) {
         lines.push(match since {
-            Some(since) => format!("{}, ready since {} before", socket.name(), words::time(end.saturating_sub(*since))),
+            Some(since) => {
+                format!("{}: it had been ready for {}", socket.name(), words::time(end.saturating_sub(*since)))
+            }
             None => format!(
-                "{}: found ready by the wait that followed, at most {}",
+                "{}: the next wait found it ready; it may have been so for {}",
                 socket.name(),
                 words::time(callback.took)
             ),
@@ -248,8 +250,9 @@ pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
     lines
 }
 
-/// The sockets that a callback kept waiting. Of those that the wait before it had found, the time is known: they were ready
-/// when the callback began. Of those that the next wait finds at once, nobody knows since when.
+/// The sockets that a callback kept waiting, and since when each was ready. The wait before the callback found some of
+/// them: they were ready by then, and other callbacks of the turn may have kept them waiting, too. For those that the next
+/// wait finds at once, the time is not known.
 fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64>, &'a Socket)> {
     let Some(turn) = model.turns.turn(&callback.host, callback.turn) else { return Vec::new() };
     let Some(end_at) = callback.end_at else { return Vec::new() };
@@ -271,7 +274,7 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64
             is_own(event) && event.kind == "call" && event.number("socket").or(event.number("listener")) == Some(number)
         };
         if !model.events[turn.at..callback.at].iter().any(|event| is_served(&event)) {
-            add(number, Some(turn.woke.max(callback.begin)), &mut found);
+            add(number, Some(turn.woke), &mut found);
         }
     }
     // Found by the next wait, which did not have to wait.
