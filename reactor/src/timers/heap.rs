@@ -123,7 +123,7 @@ impl Heap {
     }
 }
 
-/// Whether it is the entry of a call that waits, and not one that the call has left behind.
+/// Whether the entry's call waits, and this is its current entry.
 fn is_alive(entry: &Entry) -> bool {
     entry.value.entry.get() == entry.order
 }

@@ -2,7 +2,7 @@
 //!
 //! A crowd of connections that all have a request ready would otherwise be answered in one turn of the loop, while
 //! other ports and timers wait. Beyond the maximum a connection keeps its bytes and waits in line; a call in the next
-//! turn lets as many go on as may. A connection that has waited goes before one that has just come.
+//! turn lets as many go on as may. Connections that have waited go first.
 //!
 //! Next: `connection.rs`, one of them.
 

@@ -9,7 +9,7 @@
 //! To go to 500, take the one at 240 and run on from there, because the last minute before 500 must be noted.
 //!
 //! Nothing of a world can be copied, but the same world can be made twice. They are made in time that nobody needs, the
-//! latest first. One that is taken is made again.
+//! latest first. A taken world is made again.
 //!
 //! Next: `film.rs`, how one looks at a run.
 
