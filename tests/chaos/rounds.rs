@@ -96,8 +96,8 @@ impl Drop for Directory {
 /// Free ports. All are held until each has its number, so that no two are the same.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     // Below the ports that systems give to outgoing connections: none of those may take one while a server is down.
-    let start = 20_000 + (std::process::id() % 300 * 40) as u16;
-    let mut free = (start..32_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let start = 20_000 + (std::process::id() % 90 * 40) as u16;
+    let mut free = (start..24_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     std::array::from_fn(|_| free.next().expect("free ports"))
 }
 

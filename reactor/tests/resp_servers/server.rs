@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -122,11 +122,19 @@ pub(crate) fn new_directory() -> PathBuf {
     directory
 }
 
+/// A free port, as is the one 10,000 above it, on which a node of a cluster listens, too. Both lie below the ports that
+/// systems give to outgoing connections, so none of those can take one before the server has it, or while it is down.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    // A node of a cluster listens on this one, too.
-    if port < 50_000 && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 10_000)).is_ok() { port } else { free_port() }
+    const RANGE: (u16, u16) = (14_000, 6_000); // With 10,000 more: above what other tests' servers take.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = (process::id() % 150 * 40) as u16;
+    loop {
+        let port = RANGE.0 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % RANGE.1;
+        let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
+            return port;
+        }
+    }
 }
 
 fn run(directory: &PathBuf, port: u16, arguments: &[String], variables: &[(String, String)]) -> Option<Child> {
