@@ -21,16 +21,18 @@ Options
   --deferred N    with --ladder: only Deferred N, and what stands inside it
   --request N     with --ladder: all that has to do with Deferred N
   --turns A..B    with --loop: only these turns; a single one (A..A) with each of its steps
-  --socket N      with --wire: only connection N
-  --host NAME     with --loop: the loop of this host; with --wire: only the hosts named
-  --events A..B   with --wire, in a world: only what these events tell, by their numbers
+  --socket N      with --wire: only connection N; without it, the one that carried most
+  --sockets       with --wire: a list of the connections
+  --host NAME     with --loop, --wire: only this host of a simulated world; may stand several times
+  --events A..B   with --wire: only what these events tell, by their numbers (seq)
   --only TEXT     with --wire: of the bytes, only those with this text in them
   --arrows        with --wire: only what went over the network, without callbacks
   --at N          with --waits: after N events; without it, at the end
   --svg           as a picture
   --html          everything on one page of HTML, to step through
   --color WHEN    colours in a text: auto (on a terminal; the default), always, never
-  --source DIR    with --html: shows the lines of the program, from the files in DIR
+  --source DIR    the program's source: with it, the verdict and --loop name the line of a method, and --html
+                  shows the lines; places in a trace are paths below DIR
   -o FILE         writes to FILE
   --help
 
@@ -47,6 +49,7 @@ pub(crate) struct Command {
     pub(crate) request: Option<u64>,
     pub(crate) turns: Option<(u64, u64)>,
     pub(crate) socket: Option<u64>,
+    pub(crate) sockets: bool,
     pub(crate) hosts: Vec<String>,
     pub(crate) at: Option<usize>,
     pub(crate) events: Option<(u64, u64)>,
@@ -71,6 +74,21 @@ pub(crate) enum View {
 pub(crate) enum Form {
     Text,
     Svg,
+}
+
+impl View {
+    /// The option that asks for each. The verdict needs none.
+    const OPTIONS: [(&str, View); 5] = [
+        ("--ladder", View::Ladder),
+        ("--loop", View::Loop),
+        ("--wire", View::Wire),
+        ("--waits", View::Waits),
+        ("--html", View::Page),
+    ];
+
+    fn name(self) -> &'static str {
+        View::OPTIONS.iter().find(|(_, view)| *view == self).map_or("the verdict", |(option, _)| option)
+    }
 }
 
 /// When a text has colours.
@@ -108,6 +126,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         request: None,
         turns: None,
         socket: None,
+        sockets: false,
         hosts: Vec::new(),
         at: None,
         events: None,
@@ -117,6 +136,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
         output: None,
         colour: Colour::Auto,
     };
+    let mut given: Vec<String> = Vec::new();
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy().into_owned();
         let mut value = || arguments.next().ok_or(format!("{text} needs a value"));
@@ -131,6 +151,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "--waits" => command.view = View::Waits,
             "--turns" => command.turns = Some(range(&value()?)?),
             "--socket" => command.socket = Some(number(&value()?)?),
+            "--sockets" => command.sockets = true,
             "--host" => command.hosts.push(value()?.to_string_lossy().into_owned()),
             "--events" => command.events = Some(range(&value()?)?),
             "--arrows" => command.arrows = true,
@@ -143,14 +164,66 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
             "-o" => command.output = Some(value()?.into()),
             _ if text.starts_with('-') && text.len() > 1 => return Err(format!("unknown option {text}; try --help")),
             _ if file.is_some() => return Err(format!("one trace at a time, and not {text} as well")),
-            _ => file = Some(argument),
+            _ => {
+                file = Some(argument);
+                continue;
+            }
         }
+        given.push(text);
     }
+    refuse_what_does_not_fit(&given, command.view)?;
     let file = file.ok_or("which trace? Try --help")?;
-    if command.path && command.view != View::Ladder {
-        return Err("--path is for --ladder".to_owned());
-    }
     Ok(Some(Command { file: file.into(), ..command }))
+}
+
+/// Each option that belongs to some views only, and these views.
+const BELONGS_TO: [(&str, &[View]); 14] = [
+    ("--path", &[View::Ladder]),
+    ("--deferred", &[View::Ladder]),
+    ("--request", &[View::Ladder]),
+    ("--turns", &[View::Loop]),
+    ("--socket", &[View::Wire]),
+    ("--sockets", &[View::Wire]),
+    ("--host", &[View::Loop, View::Wire]),
+    ("--events", &[View::Wire]),
+    ("--only", &[View::Wire]),
+    ("--arrows", &[View::Wire]),
+    ("--at", &[View::Waits]),
+    ("--svg", &[View::Ladder, View::Loop, View::Wire, View::Waits]),
+    ("--source", &[View::Verdict, View::Loop, View::Page]),
+    ("--color", &[View::Verdict, View::Ladder, View::Loop, View::Wire, View::Waits]),
+];
+
+/// Pairs of options of which a command can have only one.
+const EXCLUDES: [(&str, &str); 10] = [
+    ("--path", "--svg"),
+    ("--path", "--color"),
+    ("--svg", "--color"),
+    ("--deferred", "--request"),
+    ("--socket", "--sockets"),
+    ("--sockets", "--svg"),
+    ("--sockets", "--host"),
+    ("--sockets", "--events"),
+    ("--sockets", "--only"),
+    ("--sockets", "--arrows"),
+];
+
+/// An option that would have no effect is an error: its user expects one.
+fn refuse_what_does_not_fit(given: &[String], view: View) -> Result<(), String> {
+    let is_given = |option: &str| given.iter().any(|given| given == option);
+    let views: Vec<&str> = View::OPTIONS.iter().map(|(option, _)| *option).filter(|option| is_given(option)).collect();
+    if let [one, other, ..] = views[..] {
+        return Err(format!("{one} and {other} are two views; one at a time"));
+    }
+    let mut misplaced = BELONGS_TO.iter().filter(|(option, fits)| is_given(option) && !fits.contains(&view));
+    if let Some((option, fits)) = misplaced.next() {
+        let names: Vec<&str> = fits.iter().map(|view| view.name()).collect();
+        return Err(format!("{option} is for {}, not for {}", names.join(", "), view.name()));
+    }
+    match EXCLUDES.iter().find(|(one, other)| is_given(one) && is_given(other)) {
+        Some((one, other)) => Err(format!("{one} and {other} exclude each other")),
+        None => Ok(()),
+    }
 }
 
 fn colour(value: &OsString) -> Result<Colour, String> {
@@ -171,7 +244,10 @@ fn number(value: &OsString) -> Result<u64, String> {
 fn range(value: &OsString) -> Result<(u64, u64), String> {
     let text = value.to_string_lossy();
     let (from, to) = text.split_once("..").ok_or(format!("{text} is not a range such as 3..7"))?;
-    Ok((number(&from.into())?, number(&to.into())?))
+    match (number(&from.into())?, number(&to.into())?) {
+        (from, to) if from > to => Err(format!("{text} is an empty range: {from} comes after {to}")),
+        range => Ok(range),
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +293,18 @@ mod tests {
             ("a --ladder --deferred", "needs a value"),
             ("a --ladder --deferred x", "x is not a number"),
             ("a --loop --turns 3", "3 is not a range"),
-            ("a --path", "--path is for --ladder"),
+            ("a --loop --turns 9..3", "9..3 is an empty range"),
+            ("a --path", "--path is for --ladder, not for the verdict"),
+            ("a --svg", "--svg is for --ladder, --loop, --wire, --waits, not for the verdict"),
+            ("a --html --svg", "not for --html"),
+            ("a --ladder --loop", "--ladder and --loop are two views"),
+            ("a --waits --html", "--waits and --html are two views"),
+            ("a --ladder --source x", "--source is for the verdict, --loop, --html, not for --ladder"),
+            ("a --waits --host x", "--host is for --loop, --wire, not for --waits"),
+            ("a --loop --events 1..2", "--events is for --wire"),
+            ("a --ladder --path --svg", "--path and --svg exclude each other"),
+            ("a --ladder --deferred 1 --request 2", "exclude each other"),
+            ("a --wire --sockets --svg", "exclude each other"),
         ] {
             let refusal = parsed(arguments).unwrap_err();
             assert!(refusal.contains(reason), "{arguments}: {refusal}");

@@ -13,6 +13,7 @@
 #![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 
 pub mod model;
+pub mod source;
 pub mod trace;
 pub mod verdict;
 pub mod views;

@@ -6,10 +6,12 @@
 mod cli;
 
 use cli::{Command, Form, View};
+use lens::source::find_methods;
 use lens::trace::Trace;
 use lens::views::Text;
+use lens::views::connections::Connections;
 use lens::views::ladder::Ladders;
-use lens::views::loop_view::LoopView;
+use lens::views::loop_view::LoopViews;
 use lens::views::page::page;
 use lens::views::waits::Waits;
 use lens::views::wire::Wire;
@@ -48,7 +50,12 @@ fn run(command: &Command) -> Result<ExitCode, String> {
     let name = command.file.display();
     let file = File::open(&command.file).map_err(|error| format!("{name}: {error}"))?;
     let trace = Trace::read(BufReader::new(file)).map_err(|error| format!("{name}: {error}"))?;
-    let model = Model::new(trace);
+    let mut model = Model::new(trace);
+    let source = |file: &str| fs::read_to_string(command.source.as_ref()?.join(file)).ok();
+    if let Some(directory) = &command.source {
+        fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        find_methods(&mut model, source);
+    }
     let (text, code) = match command.view {
         View::Verdict => {
             let verdict = Verdict::new(&model);
@@ -57,7 +64,6 @@ fn run(command: &Command) -> Result<ExitCode, String> {
         }
         View::Ladder => (ladder(command, &model)?, ExitCode::SUCCESS),
         View::Page => {
-            let source = |file: &str| fs::read_to_string(command.source.as_ref()?.join(file)).ok();
             let title = command.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (page(&model, &title, source), ExitCode::SUCCESS)
         }
@@ -111,35 +117,53 @@ fn in_colour(command: &Command, text: &Text) -> String {
 }
 
 fn turns(command: &Command, model: &Model) -> Result<String, String> {
-    let host = match &command.hosts[..] {
-        [] => model.turns.turns.first().map_or("", |turn| &turn.host),
-        [host] => host,
-        _ => return Err("one --host at a time for --loop".to_owned()),
-    };
-    if !model.hosts().contains(&host) {
-        return Err(format!("there is no host {host} in this trace"));
+    let views = LoopViews::new(model, &hosts(command, model)?, command.turns);
+    if views.is_empty() {
+        return Err(match command.turns {
+            Some((first, last)) => format!("there is no turn from {first} to {last} in this trace"),
+            None => "no turn of a loop is in this trace".to_owned(),
+        });
     }
-    let view = LoopView::new(model, host, command.turns);
-    Ok(in_form(command, || view.text(), || view.to_svg()))
+    Ok(in_form(command, || views.text(), || views.to_svg()))
+}
+
+/// The hosts that the command names; all, if it names none. A real program has one host without a name.
+fn hosts<'a>(command: &'a Command, model: &'a Model) -> Result<Vec<&'a str>, String> {
+    let all = model.hosts();
+    if let Some(unknown) = command.hosts.iter().find(|host| !all.contains(&host.as_str())) {
+        let known: Vec<&str> = all.into_iter().filter(|host| !host.is_empty()).collect();
+        let known = if known.is_empty() { "it is of a real program".to_owned() } else { known.join(", ") };
+        return Err(format!("there is no host {unknown} in this trace: {known}"));
+    }
+    Ok(if command.hosts.is_empty() { all } else { command.hosts.iter().map(String::as_str).collect() })
 }
 
 fn wire(command: &Command, model: &Model) -> Result<String, String> {
+    let hosts = hosts(command, model)?;
+    if command.sockets {
+        return Ok(in_colour(command, &Connections::new(model).text()));
+    }
     let is_world = model.events.iter().any(|event| event.kind == "network");
     let wire = match command.socket {
-        None if is_world => match command.events {
-            Some(events) => Wire::between(model, &command.hosts, events),
-            None => Wire::of_world(model, &command.hosts),
-        },
+        None if is_world => Wire::of_world(model, &hosts),
         chosen => {
-            let host = command.hosts.first().map_or("", String::as_str);
-            let connections = model.sockets.sockets.iter().filter(|socket| socket.connected.is_some());
-            let busiest = connections.max_by_key(|socket| socket.read + socket.sent).map(|socket| socket.number);
-            let number = chosen.or(busiest).ok_or("there is no connection in this trace")?;
+            let connections = Connections::new(model);
+            let host = match hosts[..] {
+                [host] => host,
+                _ if chosen.is_some() && is_world => {
+                    return Err("--socket needs one --host: each has its own".to_owned());
+                }
+                _ => "",
+            };
+            let number = chosen.or(connections.busiest()).ok_or("there is no connection in this trace")?;
+            let socket = model.sockets.get(host, number);
             let socket =
-                model.sockets.get(host, number).ok_or(format!("there is no connection {number} in this trace"))?;
-            Wire::of_socket(model, socket)
+                socket.ok_or(format!("there is no connection {number} in this trace; see --wire --sockets"))?;
+            let wire = Wire::of_socket(model, socket);
+            if chosen.is_none() { wire.with_remark(connections.choice(socket)) } else { wire }
         }
     };
+    let wire = command.events.iter().fold(wire, |wire, (first, last)| wire.between(*first, *last));
     let wire = command.only.iter().fold(wire, |wire, text| wire.only_with(text));
     let wire = if command.arrows { wire.only_arrows() } else { wire };
     Ok(in_form(command, || wire.text(), || wire.to_svg()))

@@ -85,6 +85,8 @@ pub struct Trace {
     pub events: Vec<Event>,
     /// Whether the trace ends before the program: the file was full, or the process was killed.
     pub is_cut: bool,
+    /// Whether it was because the file was full.
+    pub is_full: bool,
 }
 
 /// Why a file cannot be read.
@@ -146,7 +148,7 @@ impl Trace {
                 Err(_) => Err("not UTF-8".to_owned()),
             };
             match parsed {
-                Ok(event) if event.kind == "cut" => trace.is_cut = true,
+                Ok(event) if event.kind == "cut" => (trace.is_cut, trace.is_full) = (true, true),
                 Ok(event) => trace.add(event)?,
                 Err(what) => wrong = Some((number, what)),
             }

@@ -172,8 +172,85 @@ fn a_peer_that_does_not_read_and_a_storm_of_calls_are_told() {
     let mut lines = vec![connected.to_owned()];
     lines.extend((0..120).map(|_| blocked.to_owned()));
     assert!(only(&written(&lines), About::Storm).sentence.contains("120 of 120 calls"));
-    let full = r#""ns":5,"kind":"call","call":"accept","listener":9,"failed":"Other","code":24"#;
-    assert!(only(&written(&[full.to_owned()]), About::NoDescriptors).sentence.contains("EMFILE"));
+}
+
+#[test]
+fn calls_that_find_no_free_descriptor_name_the_port_or_the_address_and_for_how_long() {
+    let lines = [
+        r#""ns":1,"kind":"call","call":"listen","socket":9,"address":"127.0.0.1:8007","done":0"#,
+        r#""ns":2000,"kind":"call","call":"accept","listener":9,"failed":"Other","code":24"#,
+        r#""ns":5000,"kind":"call","call":"accept","listener":9,"failed":"Other","code":24"#,
+        r#""ns":6000,"kind":"call","call":"connect","address":"1.2.3.4:5","failed":"Other","code":23"#,
+        r#""ns":7000,"kind":"call","call":"connect","address":"1.2.3.4:5","failed":"ConnectionRefused","code":111"#,
+    ];
+    let text = written(&lines.map(str::to_owned)).to_text().split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        "2 calls of accept on port 9 (127.0.0.1:8007) found no free descriptor (EMFILE) within 3.0 us.",
+        "1 call of connect to 1.2.3.4:5 found no free descriptor (EMFILE).",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+const ECHO: &str = r#""kind":"callback_begin","what":"protocol","method":"data_received","object":"a::Echo","place":"a.rs:9:1","words":"data_received of a::Echo, on a connection to the port opened at a.rs:9:1""#;
+
+#[test]
+fn a_callback_in_which_the_trace_of_a_killed_process_ends_is_told() {
+    let turn = r#""ns":1,"turn":1,"kind":"turn""#.to_owned();
+    let begun = format!(r#""ns":2,"turn":1,"callback":1,{ECHO}"#);
+    let ended = r#""ns":3,"turn":1,"kind":"callback_end","callback":1,"took_ns":1"#.to_owned();
+    let finding = written(&[turn.clone(), begun.clone()]);
+    let finding = only(&finding, About::Endless);
+    assert!(finding.sentence.contains("data_received of a::Echo") && finding.place == "a.rs:9:1", "{finding:?}");
+    assert!(written(&[turn.clone(), begun.clone(), ended]).is_clean());
+    let is_full = r#""kind":"cut","max_size":1000"#.to_owned();
+    assert!(written(&[turn, begun, is_full]).is_clean(), "the file was full, and nobody knows what came then");
+}
+
+#[test]
+fn callbacks_that_held_the_loop_alike_are_one_finding_with_the_worst_of_them() {
+    let mut lines = Vec::new();
+    for (number, took) in [(1, 20_000_000), (2, 50_000_000), (3, 30_000_000)] {
+        lines.push(format!(r#""ns":{number},"turn":{number},"kind":"turn""#));
+        lines.push(format!(r#""ns":{number},"turn":{number},"callback":{number},{ECHO}"#));
+        lines.push(format!(
+            r#""ns":{number},"turn":{number},"kind":"callback_end","callback":{number},"took_ns":{took}"#
+        ));
+    }
+    let verdict = written(&lines);
+    let finding = only(&verdict, About::Held);
+    assert_eq!(finding.took, 50_000_000);
+    assert!(finding.details.iter().any(|line| line == "It did so 2 more times, for 50.0 ms in all."), "{finding:?}");
+}
+
+struct Slow;
+
+impl Protocol for Slow {
+    fn connection_made(&mut self, _transport: &Transport) {
+        hold(20 * MS);
+    }
+
+    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
+}
+
+#[test]
+fn the_line_of_a_method_is_found_in_the_source() {
+    let line = line!() - 9; // Where connection_made of Slow stands.
+    let lines = Lines::default();
+    let reactor = reactor(&lines);
+    let port = reactor.listen_tcp("127.0.0.1:0", |_| Slow).unwrap();
+    let client = TcpStream::connect(port.host()).unwrap();
+    while reactor.inventory().connections.is_empty() {
+        reactor.iterate(100 * MS).unwrap();
+    }
+    drop((client, port, reactor));
+    let mut model = lines.model();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    lens::source::find_methods(&mut model, |file| std::fs::read_to_string(root.join(file)).ok());
+    let verdict = Verdict::new(&model);
+    let finding = only(&verdict, About::Held);
+    assert!(finding.place.contains(&format!("verdict.rs:{line}:")), "{finding:?}");
+    assert!(finding.sentence.contains(&format!("Slow (lens/tests/verdict.rs:{line}), on")), "{finding:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! [`Chains`]: Deferreds, their callbacks, and what they have to do with each other.
 //!
-//! Next: `../verdict.rs`, what is wrong.
+//! Next: `../source.rs`, where a method stands.
 
 use crate::trace::Event;
 use std::collections::BTreeMap;
@@ -192,6 +192,8 @@ pub struct Chain {
     pub has_fired: bool,
     /// What it waits for at the end of the trace.
     pub waits_for: Option<u64>,
+    /// Whether it failed because of a cancel.
+    pub is_cancelled: bool,
     /// Whether nothing can fire it any more.
     pub is_lost: bool,
     /// Whether it is gone.
@@ -216,6 +218,8 @@ pub struct Chains {
     pub chains: BTreeMap<u64, Chain>,
     /// By number.
     pub steps: BTreeMap<u64, Step>,
+    /// The inputs of each list: index and number.
+    inputs: BTreeMap<u64, Vec<(u64, u64)>>,
     /// The last chain out of which this failure came.
     failures: BTreeMap<u64, u64>,
     /// Failures that belong to no chain that is told.
@@ -277,6 +281,7 @@ impl Chains {
             log: vec![made],
             has_fired: event.text("what") == "result",
             waits_for: None,
+            is_cancelled: false,
             is_lost: false,
             is_gone: false,
             list: None,
@@ -358,7 +363,7 @@ impl Chains {
             "cancel_asked" => Happened::CancelAsked,
             "canceller_begin" => Happened::Canceller,
             "deferred_cancelled" => {
-                chain.has_fired = true;
+                (chain.has_fired, chain.is_cancelled) = (true, true);
                 Happened::Cancelled
             }
             "deferred_awaited" => {
@@ -377,7 +382,9 @@ impl Chains {
             }
             "list_joined" => {
                 chain.list = event.number("list");
-                Happened::Joined(chain.list.unwrap_or(0), event.number("index").unwrap_or(0))
+                let (list, index) = (chain.list.unwrap_or(0), event.number("index").unwrap_or(0));
+                self.inputs.entry(list).or_default().push((index, number));
+                Happened::Joined(list, index)
             }
             "list_decided" => {
                 chain.has_fired = true;
@@ -431,22 +438,12 @@ impl Chains {
 
     /// Whether a Deferred failed because of a cancel.
     pub fn is_cancelled(&self, number: u64) -> bool {
-        let chain = self.chains.get(&number);
-        chain.is_some_and(|chain| chain.log.iter().any(|event| event.what == Happened::Cancelled))
+        self.chains.get(&number).is_some_and(|chain| chain.is_cancelled)
     }
 
     /// The inputs of a list, in order.
     pub fn inputs(&self, list: u64) -> Vec<u64> {
-        let mut inputs: Vec<(u64, u64)> = Vec::new();
-        for chain in self.chains.values().filter(|chain| chain.list == Some(list)) {
-            for event in &chain.log {
-                if let Happened::Joined(of, index) = event.what
-                    && of == list
-                {
-                    inputs.push((index, chain.number));
-                }
-            }
-        }
+        let mut inputs = self.inputs.get(&list).cloned().unwrap_or_default();
         inputs.sort_unstable();
         inputs.into_iter().map(|(_, chain)| chain).collect()
     }

@@ -23,6 +23,8 @@ pub struct Model {
     pub events: Vec<Event>,
     /// Whether the trace ends before the program did.
     pub is_cut: bool,
+    /// Whether it ends because its file was full.
+    pub is_full: bool,
     /// The loop.
     pub turns: Turns,
     /// Connections and ports.
@@ -36,13 +38,14 @@ pub struct Model {
 impl Model {
     /// Reads the meaning out of the events.
     pub fn new(trace: Trace) -> Model {
-        let mut model = Model { is_cut: trace.is_cut, ..Model::default() };
+        let mut model = Model { is_cut: trace.is_cut, is_full: trace.is_full, ..Model::default() };
         for (at, event) in trace.events.iter().enumerate() {
             model.turns.take(at, event);
             model.sockets.take(at, event, &model.turns);
             model.timers.take(at, event);
             model.chains.take(at, event);
         }
+        model.timers.order();
         model.events = trace.events;
         model
     }

@@ -92,7 +92,7 @@ impl Sockets {
                 socket.protocol = short(event.text("protocol")).to_owned();
                 socket.outgoing = event.flag("outgoing");
                 socket.place = event.text("place").to_owned();
-                socket.arrow(at, event, 0, "connected");
+                socket.arrow(at, event, 0, "");
             }
             "written" => {
                 socket.waiting = event.number("waiting").unwrap_or(0);
@@ -219,6 +219,8 @@ pub struct Timers {
     /// In order.
     pub timers: Vec<Timer>,
     known: HashMap<(String, u64), usize>,
+    /// All of them, as indexes, by the time at which they are due at last.
+    by_due: Vec<usize>,
 }
 
 impl Timers {
@@ -246,6 +248,18 @@ impl Timers {
             "callback_begin" => timer.made = Some((event.ns, event.number("late_ns").unwrap_or(0))),
             _ => {}
         }
+    }
+
+    /// Orders them by time, when all are known.
+    pub(super) fn order(&mut self) {
+        self.by_due = (0..self.timers.len()).collect();
+        self.by_due.sort_by_key(|index| self.timers[*index].due);
+    }
+
+    /// Those that are due from `begin` on and before `end`.
+    pub fn due_between(&self, begin: u64, end: u64) -> impl Iterator<Item = &Timer> {
+        let from = self.by_due.partition_point(|index| self.timers[*index].due < begin);
+        self.by_due[from..].iter().map(|index| &self.timers[*index]).take_while(move |timer| timer.due < end)
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Callback {
     pub number: u64,
     /// The turn.
     pub turn: u64,
+    /// The turn, as an index; `None` outside of a turn.
+    pub turn_at: Option<usize>,
     /// The callback around it.
     pub outer: Option<u64>,
     /// What it is, in words.
@@ -49,8 +51,12 @@ pub struct Callback {
     pub what: String,
     /// The method, if it is one.
     pub method: String,
-    /// Where the program asked for it.
+    /// The type that the method belongs to, with its path.
+    pub object: String,
+    /// Where the program asked for it: for a method, where it asked for the port or the connection.
     pub place: String,
+    /// Where the method stands in the source, if the source was given.
+    pub method_place: String,
     /// The socket that it is about.
     pub socket: Option<u64>,
     /// The delayed call.
@@ -98,6 +104,8 @@ pub struct Turns {
     /// In order.
     pub calls: Vec<Call>,
     current: HashMap<String, usize>,
+    /// The last turn of each host.
+    last: HashMap<String, usize>,
     open: HashMap<String, Vec<usize>>,
 }
 
@@ -132,9 +140,11 @@ impl Turns {
 
     fn begin_turn(&mut self, at: usize, event: &Event) {
         // A simulated host waits between its turns: its driver's wait takes no time.
-        let before = self.turns.iter().rev().find(|turn| turn.host == event.host && turn.number + 1 == event.turn);
+        let before = self.last.insert(event.host.clone(), self.turns.len()).map(|before| &self.turns[before]);
         let waited = match before {
-            Some(before) if !event.host.is_empty() => event.ns.saturating_sub(before.end),
+            Some(before) if !event.host.is_empty() && before.number + 1 == event.turn => {
+                event.ns.saturating_sub(before.end)
+            }
             _ => 0,
         };
         self.current.insert(event.host.clone(), self.turns.len());
@@ -184,10 +194,13 @@ impl Turns {
             host: event.host.clone(),
             number: event.number("callback").unwrap_or(0),
             turn: event.turn,
+            turn_at: turn,
             outer,
             words: event.text("words").to_owned(),
             what: event.text("what").to_owned(),
             method: event.text("method").to_owned(),
+            object: event.text("object").to_owned(),
+            method_place: String::new(),
             place: event.text("place").to_owned(),
             socket: event.number("socket"),
             timer: event.number("timer"),
@@ -210,8 +223,8 @@ impl Turns {
         callback.end_at = Some(at);
     }
 
-    /// A turn by its number.
-    pub fn turn(&self, host: &str, number: u64) -> Option<&Turn> {
-        self.turns.iter().find(|turn| turn.host == host && turn.number == number)
+    /// The outermost callbacks that have not ended when the trace ends.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Callback> {
+        self.open.values().filter_map(|open| open.first()).map(|index| &self.callbacks[*index])
     }
 }

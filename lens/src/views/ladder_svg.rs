@@ -20,7 +20,7 @@ const BOX: (i64, i64) = (22, 11);
 const LEGEND: [&str; 3] = [
     "Down: a chain. Green: on the lane of values. Red: on the lane of failures. Small numbers: in which order it happened.",
     "cb: a callback. eb: an errback. both: one function for either. Full box: it ran. Hollow box: it did not.",
-    "Pale text: a remark, or what was passed by. No thick line: nothing is there yet, because the chain waits.",
+    "Grey text: a remark, or a callback that did not run. No thick line: the chain waits for something.",
 ];
 /// Texts are cut to this many characters, within what they quote: what came of it stays.
 const MAX_TEXT: usize = 90;

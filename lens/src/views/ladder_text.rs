@@ -60,7 +60,10 @@ impl Rung {
     }
 
     fn write(&self, out: &mut Text, indent: &str) {
-        let place = words::short_place(&self.place);
+        let when = self.when.filter(|(ns, _)| *ns > 0 && !matches!(self.kind, RungKind::PassedBy { .. }));
+        let time = when.map_or(String::new(), |(ns, _)| format!(" at {}", words::time(ns)));
+        let place = format!("{}{time}", words::short_place(&self.place));
+        let place = place.trim_start();
         if let RungKind::Inside(ladders) = &self.kind {
             let lanes = lanes(self.lane, None);
             for (index, ladder) in ladders.iter().enumerate() {

@@ -13,9 +13,74 @@ use crate::verdict::{self, SLOW};
 /// Maximum number of columns.
 pub const MAX_COLUMNS: usize = 60;
 
+/// Maximum number of loops in one picture.
+pub const MAX_HOSTS: usize = 8;
+
+/// The width of a picture's sentences, in columns.
+const PICTURE: usize = 120;
+
+/// What the marks of a text are.
+const MARKS: &str = "waiting: share of the time. Numbers: how many, + from 10 on.\n\
+    longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
+
 /// The phases of a turn, in their order, with a letter for each.
 const PHASES: [(&str, char); 6] =
     [("wait", 'w'), ("events", 'e'), ("calls", 'c'), ("timers", 't'), ("flush", 'f'), ("ends", 'x')];
+
+/// The loops of several hosts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LoopViews {
+    /// One for each host, in order.
+    pub views: Vec<LoopView>,
+    /// The hosts that are not shown.
+    pub left_out: Vec<String>,
+}
+
+impl LoopViews {
+    /// These turns of the loops of these hosts: all turns if no range is given. Hosts without one of them are not shown,
+    /// and at most [`MAX_HOSTS`].
+    pub fn new(model: &Model, hosts: &[&str], range: Option<(u64, u64)>) -> LoopViews {
+        let all = hosts.iter().map(|host| LoopView::new(model, host, range));
+        let mut views: Vec<LoopView> = all.filter(|view| !view.columns.is_empty()).collect();
+        let left_out = views.split_off(views.len().min(MAX_HOSTS)).into_iter().map(|view| view.host).collect();
+        LoopViews { views, left_out }
+    }
+
+    /// Whether there is no turn to show.
+    pub fn is_empty(&self) -> bool {
+        self.views.is_empty()
+    }
+
+    /// As text of 80 columns.
+    pub fn text(&self) -> Text {
+        let mut out = Text::default();
+        for view in &self.views {
+            view.write(&mut out);
+            out.line(Ink::Plain, "");
+        }
+        out.block(Ink::Dim, &words::wrapped(&self.rest(), 0));
+        out.block(Ink::Dim, MARKS);
+        out
+    }
+
+    /// As a picture.
+    pub fn to_svg(&self) -> String {
+        let mut svg = Svg::new();
+        self.views.iter().for_each(|view| svg.below(&view.drawing()));
+        let mut rest = Svg::new();
+        rest.text("soft small", (12, 24), &words::cut(&self.rest(), 150));
+        svg.below(&rest);
+        svg.file("turns of the loop")
+    }
+
+    /// Which hosts are not shown.
+    fn rest(&self) -> String {
+        match self.left_out.len() {
+            0 => String::new(),
+            _ => format!("Not shown: {}. --host NAME chooses.", self.left_out.join(", ")),
+        }
+    }
+}
 
 /// Turns of one loop.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -75,7 +140,7 @@ impl LoopView {
         let columns: Vec<Column> = turns.chunks(each).map(|turns| Column::of(model, turns)).collect();
         let shown = turns.iter().flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
         let slow = shown.filter(|callback| is_slow(callback));
-        let held = slow.map(|callback| (verdict::headline(callback), verdict::victims(model, callback))).collect();
+        let held = slow.map(|callback| (headline(callback), verdict::victims(model, callback))).collect();
         let steps = if let [turn] = turns[..] { steps(model, turn) } else { Vec::new() };
         LoopView { host: host.to_owned(), columns, held, steps }
     }
@@ -88,9 +153,16 @@ impl LoopView {
     /// As text of 80 columns.
     pub fn text(&self) -> Text {
         let mut out = Text::default();
+        self.write(&mut out);
+        out.line(Ink::Plain, "");
+        out.block(Ink::Dim, MARKS);
+        out
+    }
+
+    fn write(&self, out: &mut Text) {
         let (Some(first), Some(last)) = (self.columns.first(), self.columns.last()) else {
             out.line(Ink::Plain, "No turn of a loop is in this trace.");
-            return out;
+            return;
         };
         let host = if self.host.is_empty() { String::new() } else { format!("{}: ", self.host) };
         let mut title = format!(
@@ -126,14 +198,10 @@ impl LoopView {
         lane("timers", &|column| digit(column.timers));
         lane("late", &|column| duration_mark(column.latest));
         lane("kept", &|column| if column.victims > 0 { '!' } else { '·' });
-        out.block(
-            Ink::Dim,
-            "\nwaiting: share of the time. Numbers: how many, + from 10 on.\n\
-             longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.\n",
-        );
         for (sentence, victims) in &self.held {
-            out.block(Ink::Wrong, &format!("\n# {}", words::cut(sentence, 78)));
-            victims.iter().for_each(|victim| out.line(Ink::Victim, &format!("  ! {}", words::cut(victim, 76))));
+            out.block(Ink::Wrong, &format!("\n{}", words::wrapped(&format!("# {sentence}"), 2)));
+            let victims = victims.iter().map(|victim| words::wrapped(&format!("  ! {victim}"), 4));
+            victims.for_each(|victim| out.block(Ink::Victim, &victim));
         }
         if !self.steps.is_empty() {
             out.line(Ink::Plain, "");
@@ -144,7 +212,6 @@ impl LoopView {
             out.line(Ink::Plain, &format!("{since:>10} {}", words::cut(&format!("{indent}{text}"), 68)));
             out.ink(0..10, Ink::Dim);
         }
-        out
     }
 
     /// As a picture.
@@ -195,7 +262,8 @@ impl LoopView {
                 }
             }
             if is_held {
-                svg.text("hott small mid", (x + wide / 2, tops[3].0 - 2), &words::time(column.longest));
+                let ms = (column.longest / 1_000_000).to_string();
+                svg.text("hott small mid", (x + wide / 2, tops[3].0 - 2), &ms);
             }
             for timer in 0..column.timers.min(4) as i64 {
                 let class = if column.latest > SLOW { "hot" } else { "cool" };
@@ -214,14 +282,37 @@ impl LoopView {
             svg.text("soft small", (right, tops[1].0 + row as i64 * 13 + 10), phase);
         }
         svg.text("soft small", (LEFT + wide * self.columns.len() as i64 + 8, 48), "turn");
-        y += 10;
+        for (lane, most) in [(0, words::time(most_wait)), (2, most_calls.to_string()), (3, words::time(most_long))] {
+            svg.text("soft small end", (LEFT - 12, tops[lane].0 + 10), &most);
+        }
+        if let (Some(first), Some(last)) = (self.columns.first(), self.columns.last()) {
+            svg.text("soft small", (LEFT, y + 4), &words::time(first.begin));
+            svg.text("soft small end", (LEFT + wide * self.columns.len() as i64, y + 4), &words::time(last.end));
+            svg.text("soft small end", (LEFT - 12, y + 4), "time");
+        }
+        y += 28;
+        let each = self.columns.first().map_or(1, |column| column.last - column.first + 1);
+        let turns = words::count(usize::try_from(each).unwrap_or(usize::MAX), "turn");
+        for line in [
+            format!("A column: {turns}. A bar: how long the loop waited, calls to the system, the longest callback;"),
+            "the figure at the left: a full bar. A dot: a delayed call. Orange: it held the loop; above it, its milliseconds."
+                .to_owned(),
+            "2!: two timers or sockets had to wait for that.".to_owned(),
+        ] {
+            svg.text("soft small", (12, y), &line);
+            y += 17;
+        }
+        y += 12;
         for (sentence, victims) in &self.held {
-            svg.text("hott", (12, y), &words::cut(sentence, 130));
-            for victim in victims {
-                y += 20;
-                svg.text("soft", (36, y), &words::cut(victim, 120));
+            let sentence = words::wrapped_to(PICTURE, sentence, 0);
+            let victims = victims.iter().map(|victim| words::wrapped_to(PICTURE, victim, 0));
+            for (class, x, text) in [("hott", 12, sentence)].into_iter().chain(victims.map(|it| ("soft", 36, it))) {
+                for line in text.lines() {
+                    svg.text(class, (x, y), line);
+                    y += 20;
+                }
             }
-            y += 30;
+            y += 10;
         }
         for (ns, depth, text) in &self.steps {
             svg.text("soft small end", (LEFT - 12, y), &format!("+{}", words::time(*ns)));
@@ -291,6 +382,11 @@ impl Column {
 
 fn is_slow(callback: &Callback) -> bool {
     callback.outer.is_none() && callback.took > SLOW
+}
+
+/// What held the loop, with the time first.
+fn headline(callback: &Callback) -> String {
+    format!("{} held by {}", words::time(callback.took), verdict::who(callback))
 }
 
 /// Everything in one turn, with the time since it began.

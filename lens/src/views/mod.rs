@@ -3,12 +3,14 @@
 //! * `ladder.rs`: Deferreds, with the path that was taken;
 //! * `loop_view.rs`: turns, and what held them;
 //! * `wire.rs`: connections as a sequence of bytes and callbacks;
+//! * `connections.rs`: a list of the connections;
 //! * `waits.rs`: what waits for what, at any moment;
 //! * `page.rs`: everything in one file;
 //! * `ink.rs`: a text, and its colours on a terminal.
 //!
 //! Next: `words.rs`, times and texts for a person.
 
+pub mod connections;
 mod ink;
 pub mod ladder;
 mod ladder_svg;

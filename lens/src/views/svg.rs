@@ -106,6 +106,13 @@ impl Svg {
         self.body.push_str("</a>");
     }
 
+    /// Puts another picture below this one.
+    pub(crate) fn below(&mut self, other: &Svg) {
+        let top = self.height;
+        let _ = write!(self.body, "<g transform=\"translate(0,{top})\">{}</g>", other.body);
+        self.reach(other.width, top + other.height);
+    }
+
     /// A hint that a mouse brings up over what was drawn in this group.
     pub(crate) fn hint(&mut self, text: &str) {
         let _ = write!(self.body, "<title>{}</title>", escaped(text));

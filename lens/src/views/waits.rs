@@ -46,7 +46,7 @@ impl Waits {
         let after = after.min(model.events.len());
         let events = model.events[..after].to_vec();
         let is_cut = model.is_cut;
-        Waits::of(&Model::new(Trace { events, is_cut }))
+        Waits::of(&Model::new(Trace { events, is_cut, is_full: false }))
     }
 
     /// The state at the end of a model.

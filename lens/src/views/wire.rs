@@ -11,7 +11,7 @@
 
 use super::svg::{Svg, width_of};
 use super::{tls, words};
-use crate::model::{Model, Socket};
+use crate::model::{Arrow, Model, Socket};
 use std::collections::HashMap;
 
 /// Maximum number of rows in a picture.
@@ -35,10 +35,12 @@ const PLAIN: &str = "plainline";
 pub struct Wire {
     /// The names of the vertical lines.
     pub lanes: Vec<String>,
-    /// From top to bottom.
+    /// From top to bottom. A picture shows the first [`MAX_ROWS`].
     pub rows: Vec<Row>,
-    /// Rows that come later and are not shown.
-    pub left_out: usize,
+    /// Number of rows that were cut off behind these.
+    pub later: usize,
+    /// A sentence above all: how the connection was chosen.
+    pub remark: String,
 }
 
 /// A row.
@@ -54,8 +56,10 @@ pub struct Row {
     pub range: Option<(u64, u64)>,
     /// When.
     pub ns: u64,
-    /// The event.
+    /// The event, as an index.
     pub at: usize,
+    /// The number of the event in the file.
+    pub seq: u64,
 }
 
 /// What a row is.
@@ -80,18 +84,13 @@ pub enum What {
 
 impl Wire {
     /// The hosts of a world; only those named, in that order, if any are.
-    pub fn of_world(model: &Model, hosts: &[String]) -> Wire {
-        let (lanes, rows) = Wire::rows_of_world(model, hosts);
-        Wire::bounded(lanes, rows)
-    }
-
-    fn rows_of_world(model: &Model, hosts: &[String]) -> (Vec<String>, Vec<Row>) {
-        let all: Vec<String> = model.hosts().into_iter().filter(|host| !host.is_empty()).map(str::to_owned).collect();
-        let lanes: Vec<String> = match hosts {
+    pub fn of_world(model: &Model, hosts: &[&str]) -> Wire {
+        let all: Vec<&str> = model.hosts().into_iter().filter(|host| !host.is_empty()).collect();
+        let lanes: Vec<&str> = match hosts {
             [] => all,
-            wanted => wanted.iter().filter(|host| all.contains(host)).cloned().collect(),
+            wanted => wanted.iter().copied().filter(|host| all.contains(host)).collect(),
         };
-        let lane = |name: &str| lanes.iter().position(|lane| lane == name);
+        let lane = |name: &str| lanes.iter().position(|lane| *lane == name);
         let mut streams: HashMap<(u64, String), Stream> = HashMap::new();
         let (mut last, mut rows) = (None, Vec::new());
         for (at, event) in model.events.iter().enumerate() {
@@ -150,9 +149,9 @@ impl Wire {
                 _ => continue,
             };
             let link = event.number("link");
-            rows.push(Row { what, label, link, range, ns: event.ns, at });
+            rows.push(Row { what, label, link, range, ns: event.ns, at, seq: event.seq });
         }
-        (lanes, rows)
+        Wire { lanes: lanes.into_iter().map(str::to_owned).collect(), rows, ..Wire::default() }
     }
 
     /// One connection of a real program.
@@ -160,6 +159,15 @@ impl Wire {
         let me = if socket.host.is_empty() { "the program".to_owned() } else { socket.host.clone() };
         let lanes = vec![if socket.peer.is_empty() { "the peer".to_owned() } else { socket.peer.clone() }, me];
         let mut rows = Vec::new();
+        let row = |what: What, label: String, arrow: &Arrow| Row {
+            what,
+            label,
+            link: None,
+            range: None,
+            ns: arrow.ns,
+            at: arrow.at,
+            seq: model.events.get(arrow.at).map_or(0, |event| event.seq),
+        };
         let has_ended = |what: &str| socket.arrows.iter().any(|arrow| arrow.what == what);
         for arrow in &socket.arrows {
             let excerpt = excerpt(&arrow.bytes, arrow.count);
@@ -178,45 +186,34 @@ impl Wire {
                 "connect" => (from_us(false), "connect".to_owned()),
                 "callback" => {
                     let label = model.events.get(arrow.at).map(callback).unwrap_or_default();
-                    rows.push(Row {
-                        what: What::Callback(1),
-                        label,
-                        link: None,
-                        range: None,
-                        ns: arrow.ns,
-                        at: arrow.at,
-                    });
+                    rows.push(row(What::Callback(1), label, arrow));
                     continue;
                 }
                 "written" | "read" | "finish_connect" | "reset_on_close" => continue,
+                "ended" => {
+                    rows.push(row(What::Mark(1), format!("over: {}", arrow.words), arrow));
+                    continue;
+                }
                 other => {
                     let words = if arrow.words.is_empty() { String::new() } else { format!(": {}", arrow.words) };
                     let label = format!("{}{words}", other.replace('_', " "));
-                    rows.push(Row { what: What::Mark(1), label, link: None, range: None, ns: arrow.ns, at: arrow.at });
+                    rows.push(row(What::Mark(1), label, arrow));
                     continue;
                 }
             };
-            rows.push(Row {
-                what: What::Arrow { from, to, sent: arrow.ns, is_end },
-                label,
-                link: None,
-                range: None,
-                ns: arrow.ns,
-                at: arrow.at,
-            });
+            rows.push(row(What::Arrow { from, to, sent: arrow.ns, is_end }, label, arrow));
         }
-        Wire::bounded(lanes, rows)
+        Wire { lanes, rows, ..Wire::default() }
     }
 
-    /// Only the rows of these events, both ends included.
-    pub fn between(model: &Model, hosts: &[String], (first, last): (u64, u64)) -> Wire {
-        let seq = |row: &Row| model.events.get(row.at).map_or(0, |event| event.seq);
-        let (lanes, mut rows) = Wire::rows_of_world(model, hosts);
-        let later = rows.iter().filter(|row| seq(row) > last).count();
-        rows.retain(|row| (first..=last).contains(&seq(row)));
-        let mut wire = Wire::bounded(lanes, rows);
-        wire.left_out += later;
-        wire
+    /// Only the rows of these events, by their numbers in the file, both ends included.
+    #[must_use]
+    pub fn between(mut self, first: u64, last: u64) -> Wire {
+        let before = self.rows.len();
+        self.rows.retain(|row| row.seq <= last);
+        self.later += before - self.rows.len();
+        self.rows.retain(|row| row.seq >= first);
+        self
     }
 
     /// Without the arrows of bytes that do not have `text` in them.
@@ -241,18 +238,35 @@ impl Wire {
         self
     }
 
-    fn bounded(lanes: Vec<String>, mut rows: Vec<Row>) -> Wire {
-        let left_out = rows.len().saturating_sub(MAX_ROWS);
-        rows.truncate(MAX_ROWS);
-        Wire { lanes, rows, left_out }
+    /// Only the first rows.
+    #[must_use]
+    pub fn first(mut self, rows: usize) -> Wire {
+        self.later += self.rows.len().saturating_sub(rows);
+        self.rows.truncate(rows);
+        self
+    }
+
+    /// With a sentence above all.
+    #[must_use]
+    pub fn with_remark(mut self, remark: String) -> Wire {
+        self.remark = remark;
+        self
+    }
+
+    /// The rows that a picture has room for.
+    pub(super) fn shown(&self) -> &[Row] {
+        &self.rows[..self.rows.len().min(MAX_ROWS)]
     }
 
     /// What stands below the last row.
     pub(super) fn end(&self) -> String {
-        match self.left_out {
-            0 => "The trace ends here.".to_owned(),
-            1 => "The picture ends here: 1 more event follows.".to_owned(),
-            more => format!("The picture ends here: {more} more events follow."),
+        match (self.rows.get(MAX_ROWS), self.rows.last(), self.later) {
+            (Some(next), Some(last), later) => {
+                let more = words::count(self.rows.len() - MAX_ROWS + later, "more row");
+                format!("{more} in this trace; --events {}..{} shows the next.", next.seq, last.seq)
+            }
+            (_, _, 0) => "The trace ends here.".to_owned(),
+            (_, _, later) => format!("{} in this trace.", words::count(later, "more row")),
         }
     }
 
@@ -307,9 +321,12 @@ impl Wire {
             svg.end();
         }
         svg.text("soft small", (lane(0), bottom + 14), &self.end());
-        let mut legend = vec![
-            "Down: time; at the left, when it arrived. An arrow: bytes on their way. A box: a callback that runs.",
-        ];
+        let mut legend = vec![&*self.remark];
+        legend.retain(|line| !line.is_empty());
+        legend.push("Down: time; at the left, when it arrived. An arrow: bytes on their way.");
+        if rows.iter().any(|row| matches!(row.what, What::Callback(_))) {
+            legend.push("A box: a callback that runs.");
+        }
         if rows.iter().any(|row| matches!(row.what, What::Arrow { is_end: true, .. })) {
             legend.push("Orange: no bytes, but the end of one direction (FIN), of the connection (RST), or an error.");
         }
@@ -326,7 +343,7 @@ impl Wire {
     fn folded(&self) -> Vec<Row> {
         let is_same = |one: &Row, other: &Row| one.what == other.what && one.ns == other.ns && one.link == other.link;
         let mut folded: Vec<Row> = Vec::new();
-        for pieces in self.rows.chunk_by(is_same) {
+        for pieces in self.shown().chunk_by(is_same) {
             match pieces {
                 [first, between @ .., last] if between.len() >= 2 && matches!(first.what, What::Arrow { .. }) => {
                     let others = Row { label: format!("… {} more pieces", between.len()), ..between[0].clone() };

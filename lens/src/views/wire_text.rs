@@ -1,6 +1,6 @@
 //! A [`Wire`] as text: 80 columns, no colour needed.
 //!
-//! Next: `waits.rs`, what waits for what.
+//! Next: `connections.rs`, a list of them.
 
 use super::ladder_text::WIDTH;
 use super::wire::{Row, What, Wire};
@@ -19,12 +19,13 @@ impl Wire {
     /// As text of 80 columns.
     pub fn text(&self) -> Text {
         let mut out = Text::default();
+        out.block(Ink::Dim, &words::wrapped(&self.remark, 0));
         let mut title = vec![' '; WIDTH];
         for (lane, name) in self.lanes.iter().enumerate() {
             self.centred(&mut title, lane, name);
         }
         out.line(Ink::Title, &String::from_iter(title));
-        for row in &self.rows {
+        for row in self.shown() {
             match row.what {
                 What::Arrow { from, to, is_end, .. } if from != to => self.arrow(&mut out, row, (from, to), is_end),
                 What::Arrow { to: lane, is_end, .. } => {

@@ -71,6 +71,32 @@ pub(crate) fn cut_middle(text: &str, max: usize) -> String {
     begin.iter().chain(&['…']).chain(end).collect()
 }
 
+/// Breaks a text into lines of 80 columns; those after the first begin with spaces. An empty
+/// text has no line.
+pub(crate) fn wrapped(text: &str, indent: usize) -> String {
+    wrapped_to(80, text, indent)
+}
+
+/// The same with lines of this many columns.
+pub(crate) fn wrapped_to(columns: usize, text: &str, indent: usize) -> String {
+    if text.trim().is_empty() {
+        return String::new();
+    }
+    let mut out = String::new();
+    let mut line = text.chars().take_while(|char| *char == ' ').collect::<String>();
+    for word in text.split_whitespace() {
+        let is_first = line.trim().is_empty();
+        if !is_first && line.chars().count() + 1 + word.chars().count() > columns {
+            out.push_str(&(line + "\n"));
+            line = " ".repeat(indent);
+        } else if !is_first {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    out + &line + "\n"
+}
+
 /// On one line.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -108,10 +134,12 @@ fn bytes(list: &str) -> String {
     format!("b\"{}{}\"", shown.escape_ascii(), if is_whole { "" } else { "…" })
 }
 
-/// What a program would call an error: by the words of its own errors, and by the type of the library's.
+/// What a program would call an error: the name that it says itself, if its words are a single one; else its type. A bare
+/// message is all that there is of it.
 pub(crate) fn name_of_error(type_name: &str, text: &str) -> String {
-    let is_own = !type_name.starts_with("reactor::") || type_name.ends_with("::Message");
-    if is_own && !text.is_empty() { one_line(text) } else { short_type(type_name) }
+    let is_name = !type_name.starts_with("reactor::") && !text.is_empty() && !text.contains(char::is_whitespace);
+    let is_message = type_name.starts_with("reactor::") && type_name.ends_with("::Message");
+    if is_name || is_message { one_line(text) } else { short_type(type_name) }
 }
 
 /// `1 turn`, `2 turns`.
@@ -135,6 +163,10 @@ mod tests {
         assert_eq!(short_type("core::result::Result<(u8, a::B), c::D>"), "Result<(u8, B), D>");
         assert_eq!([bytes("[71, 10]"), bytes("[71, 69, 8…"), bytes("[]")], ["b\"G\\n\"", "b\"GE…\"", "b\"\""]);
         assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(name_of_error("replay::Named", "E1"), "E1");
+        assert_eq!(name_of_error("core::num::error::ParseIntError", "invalid digit found in string"), "ParseIntError");
+        assert_eq!(name_of_error("reactor::failure::Message", "no such page"), "no such page");
+        assert_eq!(name_of_error("reactor::deferred::CancelledError", "cancelled"), "CancelledError");
         assert_eq!(cut_quoted("E \"a long error\" → ()", 16), "E \"a long…\" → ()");
         assert_eq!(cut_quoted("\"short\" → \"a longer one\"", 20), "\"short\" → \"a longe…\"");
         assert_eq!(cut_quoted("\"a\\\"bcdef\" → 1", 9), "\"a…\" → 1", "no half escape");

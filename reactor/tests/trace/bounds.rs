@@ -4,8 +4,10 @@ use super::reading::Events;
 use super::traced;
 use reactor::trace::{Event, Ring, Trace, TraceFile};
 use reactor::{Reactor, Settings};
+use std::cell::RefCell;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 fn turns(reactor: &Reactor, count: usize) {
     (0..count).for_each(|_| reactor.iterate(Duration::ZERO).unwrap());
@@ -51,6 +53,24 @@ fn a_loop_that_waits_has_written_what_it_did() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(path).unwrap();
     assert!(text.contains("timer_set") && text.ends_with('\n'), "{text}");
+}
+
+#[test]
+fn a_callback_that_hangs_is_in_the_file_while_it_does() {
+    let path = file("hangs");
+    let reactor = Reactor::traced(Trace::new(TraceFile::create(&path).unwrap()), Settings::default()).unwrap();
+    let (read, seen) = (path.clone(), Rc::new(RefCell::new(String::new())));
+    let text = seen.clone();
+    reactor.call_later(Duration::ZERO, move || {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !text.borrow().contains("callback_begin") && Instant::now() < deadline {
+            text.replace(std::fs::read_to_string(&read).unwrap());
+        }
+    });
+    turns(&reactor, 2);
+    std::fs::remove_file(path).unwrap();
+    let seen = seen.take();
+    assert!(seen.contains("callback_begin") && seen.ends_with('\n'), "{seen}");
 }
 
 #[test]

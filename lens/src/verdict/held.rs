@@ -1,0 +1,168 @@
+//! What held the loop, and what had to wait for it.
+//!
+//! Next: `system.rs`, sockets and descriptors.
+
+use super::{About, Finding, MAX_VICTIMS, SLOW};
+use crate::Event;
+use crate::model::{Callback, Model, Socket, StepState};
+use crate::views::words;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Callbacks that held the loop, and what had to wait for them. If one of them did so again and again, its worst time
+/// stands for all.
+pub(super) fn held(model: &Model) -> Vec<Finding> {
+    let slow = model.turns.callbacks.iter().filter(|callback| callback.outer.is_none() && callback.took > SLOW);
+    let mut alike: BTreeMap<_, Vec<&Callback>> = BTreeMap::new();
+    for callback in slow {
+        let Callback { host, what, object, method, place, .. } = callback;
+        alike.entry((host, what, object, method, place)).or_default().push(callback);
+    }
+    let mut findings = Vec::new();
+    for mut alike in alike.into_values() {
+        alike.sort_by_key(|callback| std::cmp::Reverse(callback.took));
+        let (worst, others) = (alike[0], &alike[1..]);
+        let mut details = victims(model, worst);
+        let waited = if details.is_empty() { "Nothing else waited meanwhile." } else { "Meanwhile these waited:" };
+        let sentence = format!("{} held the loop for {}. {waited}", who(worst), words::time(worst.took));
+        details.extend(slow_steps(model, worst));
+        if !others.is_empty() {
+            let (count, all) = (others.len(), others.iter().map(|callback| callback.took).sum());
+            details.push(format!("It did so {}, for {} in all.", words::count(count, "more time"), words::time(all)));
+        }
+        let place = place_of(worst).to_owned();
+        findings.push(Finding { about: About::Held, sentence, details, place, took: worst.took, at: worst.at });
+    }
+    findings
+}
+
+/// A callback in which the trace ends. The file tells of it because somebody killed the process after a while.
+pub(super) fn endless(model: &Model) -> Vec<Finding> {
+    let is_told = model.is_cut && !model.is_full;
+    let open = model.turns.open().filter(|callback| is_told && callback.host.is_empty());
+    open.map(|callback| Finding {
+        about: About::Endless,
+        sentence: format!("{} had not ended when the trace ends.", who(callback)),
+        details: vec!["It held the loop when the process was killed.".to_owned()],
+        place: place_of(callback).to_owned(),
+        took: 0,
+        at: callback.at,
+    })
+    .collect()
+}
+
+/// Where a callback stands: the line of a method if the source was given, else where the program asked for it.
+fn place_of(callback: &Callback) -> &str {
+    if callback.method_place.is_empty() { &callback.place } else { &callback.method_place }
+}
+
+/// A callback in words, with its place.
+pub(crate) fn who(callback: &Callback) -> String {
+    let place = words::line_of(place_of(callback));
+    let host = if callback.host.is_empty() { String::new() } else { format!("on {}: ", callback.host) };
+    let name = format!("{} of {}", callback.method, callback.object);
+    match callback.words.strip_prefix(&name) {
+        Some(rest) if !callback.method_place.is_empty() => format!("{host}{name} ({place}){rest}"),
+        _ if place.is_empty() || callback.words.contains(place) => format!("{host}{}", callback.words),
+        _ => format!("{host}{} ({place})", callback.words),
+    }
+}
+
+/// The callbacks of Deferreds that took most of the time in a callback of the loop.
+fn slow_steps(model: &Model, callback: &Callback) -> Vec<String> {
+    let (begin, end) = (callback.begin, callback.begin + callback.took);
+    let mut slow = Vec::new();
+    for step in model.chains.steps.values() {
+        if let StepState::Ran(run) = &step.state
+            && run.begin >= begin
+            && run.end <= end
+            && run.end - run.begin > callback.took / 2
+        {
+            let took = words::time(run.end - run.begin);
+            slow.push(format!("{took} of it in the callback added at {}", words::line_of(&step.place)));
+        }
+    }
+    slow
+}
+
+/// What waited while a callback held the loop: timers that became due, sockets that became ready.
+pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
+    let (begin, end) = (callback.begin, callback.begin + callback.took);
+    let mut lines = Vec::new();
+    let mut late: Vec<(u64, &str)> = Vec::new();
+    for timer in model.timers.due_between(begin, end).filter(|timer| timer.host == callback.host) {
+        let was_made = timer.made.map_or(u64::MAX, |(at, _)| at);
+        let is_gone = timer.cancelled.is_some_and(|at| at <= end);
+        if was_made >= end && !is_gone && timer.set <= end {
+            let until = timer.made.map_or(end, |(at, _)| at);
+            late.push((until - timer.due, &timer.place));
+        }
+    }
+    late.sort_unstable_by(|one, other| other.cmp(one));
+    for (by, place) in late.iter().take(MAX_VICTIMS) {
+        lines.push(format!("a timer, {} late: requested at {}", words::time(*by), words::line_of(place)));
+    }
+    if late.len() > MAX_VICTIMS {
+        lines.push(format!("{} more timers", late.len() - MAX_VICTIMS));
+    }
+    let sockets = waiting_sockets(model, callback);
+    for (since, socket) in sockets.iter().take(MAX_VICTIMS) {
+        lines.push(match since {
+            Some(since) => {
+                format!("{}: it had been ready for {}", socket.name(), words::time(end.saturating_sub(*since)))
+            }
+            None => format!(
+                "{}: the next wait found it ready; it may have been so for {}",
+                socket.name(),
+                words::time(callback.took)
+            ),
+        });
+    }
+    if sockets.len() > MAX_VICTIMS {
+        lines.push(format!("{} more sockets", sockets.len() - MAX_VICTIMS));
+    }
+    lines
+}
+
+/// The sockets that a callback kept waiting, and since when each was ready. The wait before the callback found some of
+/// them: they were ready by then, and other callbacks of the turn may have kept them waiting, too. For those that the next
+/// wait finds at once, the time is not known.
+fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64>, &'a Socket)> {
+    let Some(turn) = callback.turn_at.map(|at| &model.turns.turns[at]) else { return Vec::new() };
+    let Some(end_at) = callback.end_at else { return Vec::new() };
+    let is_own = |event: &Event| event.host == callback.host;
+    let mut found: Vec<(Option<u64>, &Socket)> = Vec::new();
+    let add = |number: u64, since: Option<u64>, found: &mut Vec<(Option<u64>, &'a Socket)>| {
+        if Some(number) != callback.socket
+            && let Some(socket) = model.sockets.get(&callback.host, number)
+            && !found.iter().any(|(_, known)| known.number == number)
+        {
+            found.push((since, socket));
+        }
+    };
+    // Found by the wait of its own turn, and served after it.
+    let before = model.events[turn.at..callback.at].iter().filter(|event| is_own(event));
+    let (mut ready, mut served) = (Vec::new(), BTreeSet::new());
+    for event in before {
+        let number = event.number("socket").or(event.number("listener")).unwrap_or(0);
+        match event.kind.as_str() {
+            "ready" => ready.push(number),
+            "call" => drop(served.insert(number)),
+            _ => {}
+        }
+    }
+    for number in ready.into_iter().filter(|number| !served.contains(number)) {
+        add(number, Some(turn.woke), &mut found);
+    }
+    // Found by the next wait, which did not have to wait.
+    let next = model.events[end_at..].iter().filter(|event| is_own(event));
+    let next: Vec<_> = next.skip_while(|event| event.kind != "turn" && event.kind != "end").take(64).collect();
+    let poll = next.iter().position(|event| event.text("call") == "poll");
+    if let Some(poll) = poll
+        && next[poll].number("took_ns").unwrap_or(0) < callback.took / 4
+    {
+        for event in next[poll + 1..].iter().take_while(|event| event.kind == "ready") {
+            add(event.number("socket").unwrap_or(0), None, &mut found);
+        }
+    }
+    found
+}

@@ -1,0 +1,271 @@
+//! [`Verdict`]: what is wrong in a trace, in sentences, the worst first.
+//!
+//! ```text
+//! * data_received of Echo, on the connection from ..., held the loop for 50.2 ms. Meanwhile these waited:
+//!     a timer, 48.1 ms late: requested at examples/x.rs:20
+//!     connection 4 with 127.0.0.1:40112: it had been ready for 50.2 ms
+//! ```
+//!
+//! Next: `held.rs`, what held the loop.
+
+mod held;
+mod system;
+
+pub(crate) use held::{victims, who};
+
+use crate::model::{Chain, Happened, Model, Passed, StepState};
+use crate::views::{Ink, Text, words};
+use std::collections::BTreeMap;
+
+/// The verdict names each callback that holds the loop for longer.
+pub const SLOW: u64 = 10_000_000;
+
+/// The verdict names each peer that does not read for longer.
+pub const FULL: u64 = 1_000_000_000;
+
+/// Maximum number of findings of one kind that have a sentence each. The others are counted.
+pub const MAX_TOLD: usize = 10;
+
+/// Maximum number of victims that are named.
+const MAX_VICTIMS: usize = 8;
+
+/// A storm is at least this many calls, of which more than half have found nothing to do.
+const STORM: u64 = 100;
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// A callback that never ended.
+    Endless,
+    /// A callback held the loop.
+    Held,
+    /// A callback panicked.
+    Panic,
+    /// Nobody handled a failure.
+    Unhandled,
+    /// A Deferred never fired.
+    NeverFired,
+    /// A Deferred was fired twice.
+    FiredTwice,
+    /// A peer does not read.
+    DoesNotRead,
+    /// A connection was left open when the program ended.
+    Leaked,
+    /// Calls to the system that find nothing to do, again and again.
+    Storm,
+    /// The system has no descriptor left.
+    NoDescriptors,
+}
+
+impl About {
+    /// What findings of this kind are about, for those that are only counted.
+    fn words(self) -> &'static str {
+        match self {
+            About::Endless => "callbacks that had not ended",
+            About::Held => "callbacks that held the loop",
+            About::Panic => "callbacks that panicked",
+            About::Unhandled => "failures that nobody handled",
+            About::NeverFired => "Deferreds that never fired",
+            About::FiredTwice => "second firings",
+            About::DoesNotRead => "peers that did not read",
+            About::Leaked => "connections that were still open at the end",
+            About::Storm => "sockets with calls that found nothing to do",
+            About::NoDescriptors => "kinds of calls that found no free descriptor",
+        }
+    }
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub about: About,
+    /// The sentence.
+    pub sentence: String,
+    /// More lines.
+    pub details: Vec<String>,
+    /// The place in the source to look at.
+    pub place: String,
+    /// How long, in nanoseconds, if it is about a time.
+    pub took: u64,
+    /// The event at which to look.
+    pub at: usize,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    /// What the trace is, in a sentence.
+    pub summary: String,
+}
+
+impl Verdict {
+    /// Looks for everything.
+    pub fn new(model: &Model) -> Verdict {
+        let mut findings = Vec::new();
+        findings.extend(held::endless(model));
+        findings.extend(held::held(model));
+        findings.extend(panics(model));
+        findings.extend(unhandled(model));
+        findings.extend(deferreds(model));
+        findings.extend(system::sockets(model));
+        findings.extend(system::storms(model));
+        findings.extend(system::no_descriptors(model));
+        findings.sort_by_key(|finding| (finding.about, std::cmp::Reverse(finding.took), finding.at));
+        Verdict { findings, summary: summary(model) }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// As text without colours.
+    pub fn to_text(&self) -> String {
+        self.text().plain()
+    }
+
+    /// As text.
+    pub fn text(&self) -> Text {
+        let mut out = Text::default();
+        out.block(Ink::Title, &words::wrapped(&self.summary, 0));
+        out.line(Ink::Plain, "");
+        if self.is_clean() {
+            out.line(Ink::Value, "Nothing is wrong in it.");
+        }
+        let mut told: BTreeMap<About, usize> = BTreeMap::new();
+        for finding in &self.findings {
+            let count = told.entry(finding.about).or_default();
+            *count += 1;
+            if *count <= MAX_TOLD {
+                out.block(Ink::Wrong, &words::wrapped(&format!("* {}", finding.sentence), 2));
+                finding
+                    .details
+                    .iter()
+                    .for_each(|line| out.block(Ink::Victim, &words::wrapped(&format!("    {line}"), 6)));
+            }
+        }
+        for (about, count) in told.into_iter().filter(|(_, count)| *count > MAX_TOLD) {
+            out.line(Ink::Wrong, &format!("* {} more: {}.", count - MAX_TOLD, about.words()));
+        }
+        out
+    }
+}
+
+fn summary(model: &Model) -> String {
+    let hosts: Vec<_> = model.hosts().into_iter().filter(|host| !host.is_empty()).collect();
+    let length = model.events.last().map_or(0, |event| event.ns);
+    let mut text = format!(
+        "{} in {}: {}, {}, {}, {}",
+        words::count(model.events.len(), "event"),
+        words::time(length),
+        words::count(model.turns.turns.len(), "turn"),
+        words::count(model.turns.callbacks.len(), "callback"),
+        words::count(model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).count(), "connection"),
+        words::count(model.chains.chains.len(), "Deferred"),
+    );
+    if !hosts.is_empty() {
+        text.push_str(&format!(", on {}", words::count(hosts.len(), "host")));
+    }
+    text + match (model.is_full, model.is_cut) {
+        (true, _) => ". The file was full before the program ended.",
+        (false, true) => ". The trace ends before the program.",
+        (false, false) => ".",
+    }
+}
+
+fn panics(model: &Model) -> impl Iterator<Item = Finding> {
+    model.turns.callbacks.iter().filter(|callback| callback.panicked || callback.spared > 0).map(|callback| Finding {
+        about: About::Panic,
+        sentence: format!("{} panicked.", who(callback)),
+        details: Vec::new(),
+        place: callback.place.clone(),
+        took: 0,
+        at: callback.at,
+    })
+}
+
+fn unhandled(model: &Model) -> impl Iterator<Item = Finding> {
+    model.chains.unhandled.iter().map(|(at, failure, story)| {
+        let raised = match failure {
+            Passed::Failure { raised, .. } => raised.clone(),
+            Passed::Value { .. } => String::new(),
+        };
+        Finding {
+            about: About::Unhandled,
+            sentence: format!(
+                "Nobody handled a failure: {}. It was raised at {}.",
+                words::passed(failure),
+                words::line_of(&raised)
+            ),
+            details: story.lines().skip(2).map(|line| line.trim().to_owned()).collect(),
+            place: raised,
+            took: 0,
+            at: *at,
+        }
+    })
+}
+
+fn deferreds(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let chains = &model.chains;
+    for chain in chains.chains.values() {
+        let at = chain.log.first().map_or(0, |event| event.at);
+        // The far end of all the waiting is told, with what waits for it.
+        if chains.is_unfired(chain) && chain.waits_for.is_none() && !chain.is_list() {
+            let details = waiters(model, chain);
+            let why = match (chain.is_lost, model.has_ended(&chain.host)) {
+                (true, _) => "can never fire: its last Firer was dropped",
+                (false, true) => "never fired before the end",
+                (false, false) => continue, // It may still fire.
+            };
+            let place = chain.place.clone();
+            let sentence = format!("{}, made at {}, {why}.", chains.name(chain.number), words::line_of(&place));
+            findings.push(Finding { about: About::NeverFired, sentence, details, place, took: 0, at });
+        }
+        for event in &chain.log {
+            if let Happened::Refused(first) = &event.what
+                && !chains.is_cancelled(chain.number)
+            {
+                let (name, here, first) =
+                    (chains.name(chain.number), words::line_of(&event.place), words::line_of(first));
+                findings.push(Finding {
+                    about: About::FiredTwice,
+                    sentence: format!(
+                        "{name} was fired a second time at {here}: that result is lost. The first time was at {first}."
+                    ),
+                    details: Vec::new(),
+                    place: event.place.clone(),
+                    took: 0,
+                    at: event.at,
+                });
+            }
+        }
+    }
+    findings
+}
+
+/// What waits for a Deferred, and what waits for that.
+fn waiters(model: &Model, chain: &Chain) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut current = chain;
+    for _ in 0..MAX_VICTIMS {
+        let waiting = current.steps.iter().filter_map(|step| model.chains.steps.get(step));
+        let count = waiting.filter(|step| step.state == StepState::Waits).count();
+        if count > 0 {
+            lines.push(format!("{} waits in {}", words::count(count, "callback"), model.chains.name(current.number)));
+        }
+        let Some(outer) = current.inner_of.or(current.list).and_then(|outer| model.chains.chains.get(&outer)) else {
+            break;
+        };
+        lines.push(format!(
+            "{}, made at {}, waits for it",
+            model.chains.name(outer.number),
+            words::line_of(&outer.place)
+        ));
+        current = outer;
+    }
+    lines
+}

@@ -1,0 +1,86 @@
+//! What is wrong with sockets: peers that do not read, connections that leaked, calls that find nothing to do, and no
+//! descriptor left.
+//!
+//! Next: `../views/mod.rs`, the pictures.
+
+use super::{About, FULL, Finding, STORM};
+use crate::Event;
+use crate::model::{Model, Socket};
+use crate::views::words;
+use std::collections::BTreeMap;
+
+pub(super) fn sockets(model: &Model) -> Vec<Finding> {
+    let end = model.events.last().map_or(0, |event| event.ns);
+    let mut findings = Vec::new();
+    for socket in &model.sockets.sockets {
+        let at = socket.arrows.first().map_or(0, |arrow| arrow.at);
+        let host = if socket.host.is_empty() { String::new() } else { format!("On {}: ", socket.host) };
+        let mut add = |about, sentence: String, took| {
+            let (details, place) = (Vec::new(), socket.place.clone());
+            findings.push(Finding { about, sentence: format!("{host}{sentence}"), details, place, took, at });
+        };
+        let full = socket.full_for + socket.full_since.map_or(0, |since| end.saturating_sub(since));
+        if full > FULL {
+            let waits =
+                if socket.waiting > 0 { format!("; {} bytes still wait", socket.waiting) } else { String::new() };
+            let name = socket.name();
+            add(About::DoesNotRead, format!("The peer of {name} did not read for {}{waits}.", words::time(full)), full);
+        }
+        // A simulated host that crashes, or is cut off when its world ends, leaves its connections as a matter of course.
+        let is_left = socket.connected.is_some() && socket.ended.is_none() && socket.host.is_empty();
+        if is_left && model.has_ended(&socket.host) {
+            add(About::Leaked, format!("{} was still open when its reactor was dropped.", socket.name()), 0);
+        }
+    }
+    findings
+}
+
+pub(super) fn storms(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for socket in &model.sockets.sockets {
+        if socket.would_block >= STORM && socket.would_block * 2 > socket.calls {
+            let (blocked, calls) = (socket.would_block, socket.calls);
+            findings.push(Finding {
+                about: About::Storm,
+                sentence: format!("{blocked} of {calls} calls on {} found nothing to do (EAGAIN).", socket.name()),
+                details: Vec::new(),
+                place: socket.place.clone(),
+                took: 0,
+                at: socket.arrows.first().map_or(0, |arrow| arrow.at),
+            });
+        }
+    }
+    findings
+}
+
+/// Calls that found no free descriptor, for each port or address that they were about.
+pub(super) fn no_descriptors(model: &Model) -> Vec<Finding> {
+    const ENFILE: u64 = 23;
+    const EMFILE: u64 = 24;
+    let mut alike: BTreeMap<(&str, String), Vec<(usize, &Event)>> = BTreeMap::new();
+    for call in model.turns.calls.iter().filter(|call| !call.failed.is_empty()) {
+        let event = &model.events[call.at];
+        if !matches!(event.number("code"), Some(ENFILE | EMFILE)) {
+            continue;
+        }
+        let number = event.number("listener").or(event.number("socket"));
+        let socket = number.and_then(|number| model.sockets.get(&event.host, number)).map(Socket::name);
+        let about = match (call.name.as_str(), event.text("address"), event.text("name")) {
+            ("listen", address, _) => format!(" on {address}"),
+            (_, "", "") => socket.map_or(String::new(), |socket| format!(" on {socket}")),
+            (_, "", name) => format!(" of {name}"),
+            (_, address, _) => format!(" to {address}"),
+        };
+        alike.entry((&call.name, about)).or_default().push((call.at, event));
+    }
+    let finding = |((call, about), events): ((&str, String), Vec<(usize, &Event)>)| {
+        let ((at, first), (_, last)) = (events[0], events[events.len() - 1]);
+        let took = last.ns.saturating_sub(first.ns);
+        let time = if events.len() > 1 { format!(" within {}", words::time(took)) } else { String::new() };
+        let calls = words::count(events.len(), "call");
+        let sentence = format!("{calls} of {call}{about} found no free descriptor (EMFILE){time}.");
+        let (details, place) = (Vec::new(), first.text("place").to_owned());
+        Finding { about: About::NoDescriptors, sentence, details, place, took, at }
+    };
+    alike.into_iter().map(finding).collect()
+}
