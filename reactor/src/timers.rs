@@ -15,13 +15,10 @@
 mod call;
 mod heap;
 
-pub(crate) use call::Action;
 pub use call::CallState;
 
-use crate::Context;
 use crate::context::Asked;
 use crate::error::debug_is_display;
-use crate::foreign::Foreign;
 use crate::timed::Timed;
 use crate::trace::{Kind, Scope};
 use call::{Call, NO_ENTRY};
@@ -79,7 +76,7 @@ impl DelayedCall {
             return false;
         }
         self.call.state.set(CallState::Cancelled);
-        let captured = (self.call.action.take(), self.call.context.take());
+        let context = self.call.context.take();
         let entry = self.call.entry.replace(NO_ENTRY);
         if let Some(queue) = self.queue.upgrade() {
             queue.report(|| Kind::TimerCancelled { timer: self.call.id });
@@ -87,7 +84,9 @@ impl DelayedCall {
                 queue.one_died(entry);
             }
         }
-        drop(captured); // Last: it may run any code of the program, which may come back to the queue.
+        // Last: these may run any code of the program, which may come back to the queue.
+        self.call.action.discard();
+        drop(context);
         true
     }
 
@@ -192,24 +191,24 @@ impl Timers {
     }
 
     #[track_caller]
-    pub(crate) fn call_later(self: &Rc<Timers>, delay: Duration, action: Action) -> DelayedCall {
-        self.call_later_at(Location::caller(), delay, action)
+    pub(crate) fn call_later(self: &Rc<Timers>, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
+        self.call_later_at(Location::caller(), delay, f)
     }
 
     /// The same for the code at `place`.
-    pub(crate) fn call_later_at(self: &Rc<Timers>, place: Place, delay: Duration, action: Action) -> DelayedCall {
+    pub(crate) fn call_later_at(
+        self: &Rc<Timers>,
+        place: Place,
+        delay: Duration,
+        f: impl FnOnce() + 'static,
+    ) -> DelayedCall {
         if let Some(tell) = self.clock.get() {
             tell();
         }
-        let call = Rc::new(Call {
-            id: self.next_order.get(),
-            time: Cell::new(add(self.now.get(), delay)),
-            state: Cell::new(CallState::Waiting),
-            entry: Cell::new(NO_ENTRY),
-            action: Cell::new(Some(action)),
-            context: Cell::new(Context::current()),
-            place,
-        });
+        self.request(Call::new(self.next_order.get(), add(self.now.get(), delay), place, f), delay)
+    }
+
+    fn request(self: &Rc<Timers>, call: Rc<Call>, delay: Duration) -> DelayedCall {
         self.push(call.clone());
         self.report(|| Kind::TimerSet { timer: call.id, delay, place: call.place });
         DelayedCall { call, queue: Rc::downgrade(self) }
@@ -300,7 +299,7 @@ impl Timers {
         Some(Due(call))
     }
 
-    /// Marks a due call as called, and returns its action. `None` if a call before it in the same turn has cancelled it
+    /// Marks a due call as called, and returns it to be made. `None` if a call before it in the same turn has cancelled it
     /// or moved it to a later time; a moved one goes back into the heap. The caller makes the call in the context in
     /// which it was asked for.
     pub(crate) fn begin(&self, due: Due) -> Option<Begun> {
@@ -314,7 +313,7 @@ impl Timers {
         }
         call.state.set(CallState::Called);
         let asked = Asked { place: call.place, context: call.context.take() };
-        Some(Begun { action: call.action.take()?, asked, id: call.id, due: call.time.get() })
+        Some(Begun { asked, id: call.id, due: call.time.get(), call })
     }
 
     /// Cancels all calls, and drops what they captured.
@@ -322,7 +321,7 @@ impl Timers {
         for call in self.young.take().chain(self.old.take()) {
             call.entry.set(NO_ENTRY);
             call.state.set(CallState::Cancelled);
-            drop(call.action.take().map(Foreign::new));
+            call.action.discard_foreign();
             call.context.take();
         }
     }
@@ -352,10 +351,17 @@ pub(crate) struct Due(Rc<Call>);
 
 /// A call that is made now.
 pub(crate) struct Begun {
-    pub(crate) action: Action,
+    call: Rc<Call>,
     pub(crate) asked: Asked,
     pub(crate) id: u64,
     pub(crate) due: Instant,
+}
+
+impl Begun {
+    /// Makes the call.
+    pub(crate) fn make(&self) {
+        self.call.action.call();
+    }
 }
 
 #[cfg(test)]

@@ -98,3 +98,22 @@ fn a_call_may_cancel_another_that_is_due_in_the_same_turn() {
     rig.later(Duration::ZERO, "after");
     rig.check(&["after"]);
 }
+
+#[test]
+fn a_delayed_call_takes_one_allocation_and_a_large_closure_goes_with_its_cancel() {
+    let rig = Rig::new();
+    let small = [0u64; 8];
+    let cancelled = |reactor: &Reactor| reactor.call_later(MS, move || _ = std::hint::black_box(&small)).cancel();
+    (0..64).for_each(|_| assert!(cancelled(&rig.reactor))); // The heap has its room from now on.
+    let info = allocation_counter::measure(|| assert!(cancelled(&rig.reactor)));
+    assert_eq!(info.count_total, 1);
+
+    let large = [0u64; 1000];
+    let mut kept = None;
+    let info = allocation_counter::measure(|| {
+        kept = Some(rig.reactor.call_later(MS, move || _ = std::hint::black_box(&large)));
+        kept.as_ref().unwrap().cancel();
+    });
+    assert!(info.bytes_current < 300, "a handle keeps {} bytes", info.bytes_current);
+    drop(kept);
+}

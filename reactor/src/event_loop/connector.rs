@@ -177,7 +177,7 @@ impl ConnectorInner {
                 me.give_up(ConnectError::Timeout { destination: me.destination.to_string(), after: timeout });
             }
         };
-        this.timer.replace(Some(core.work.timers.call_later(timeout, Box::new(late))));
+        this.timer.replace(Some(core.work.timers.call_later(timeout, late)));
     }
 
     /// Begins the attempt of this number.
@@ -265,7 +265,7 @@ impl ConnectorInner {
                 me.try_next(&core);
             }
         };
-        core.work.timers.call_later(delay, Box::new(next))
+        core.work.timers.call_later(delay, next)
     }
 
     pub(super) fn asked(&self) -> &Asked {

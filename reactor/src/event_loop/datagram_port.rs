@@ -301,7 +301,7 @@ impl DatagramPort {
                 port.ready(&core);
             }
         };
-        core.work.timers.call_later(self.work.settings.accept_retry, Box::new(again));
+        core.work.timers.call_later(self.work.settings.accept_retry, again);
     }
 
     /// Takes the protocol out, calls it, and puts it back: the callback may come back to this port. A panic is logged,

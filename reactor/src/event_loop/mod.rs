@@ -303,7 +303,7 @@ impl Reactor {
     /// reactor alive.
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> DelayedCall {
-        self.core.work.timers.call_later(delay, Box::new(f))
+        self.core.work.timers.call_later(delay, f)
     }
 
     /// As [`call_later`](Reactor::call_later), for the code at `place`.
@@ -313,7 +313,7 @@ impl Reactor {
         delay: Duration,
         f: impl FnOnce() + 'static,
     ) -> DelayedCall {
-        self.core.work.timers.call_later_at(place, delay, Box::new(f))
+        self.core.work.timers.call_later_at(place, delay, f)
     }
 
     /// The number of delayed calls that wait. (Twisted's `getDelayedCalls` returns the calls.)

@@ -339,7 +339,7 @@ impl Port {
                 port.accept(&core);
             }
         };
-        let call = core.work.timers.call_later(core.work.settings.accept_retry, Box::new(again));
+        let call = core.work.timers.call_later(core.work.settings.accept_retry, again);
         if let Some(old) = self.retry.replace(Some(call)) {
             old.cancel();
         }

@@ -257,6 +257,6 @@ impl Core {
                 f(&core);
             }
         };
-        self.lifecycle.set_limit(Some(self.work.timers.call_later(time, Box::new(action))));
+        self.lifecycle.set_limit(Some(self.work.timers.call_later(time, action)));
     }
 }

@@ -249,7 +249,7 @@ impl Core {
                 core.stop_waiting_for_work();
             }
         };
-        let limit = self.work.timers.call_later(timeout, Box::new(give_up));
+        let limit = self.work.timers.call_later(timeout, give_up);
         drop(self.thread_pool.limit.replace(Some(limit)));
         if is_overdue {
             self.stop_waiting_for_work();

@@ -93,7 +93,7 @@ impl Turn {
                     out.timer(begun.id, late).place(asked.place);
                     out.write_fmt(format_args!("the delayed call requested at {asked}"))
                 };
-                asked.context.run(|| core.run_callback(describe, begun.action));
+                asked.context.run(|| core.run_callback(describe, || begun.make()));
             }
         }
         self.due.shrink_to(MAX_DUE_KEPT); // The memory of a burst goes.

@@ -15,12 +15,14 @@ use crate::Settings;
 use crate::context::Asked;
 use crate::foreign::Foreign;
 use crate::outgoing::Blocks;
-use crate::timers::{Action, Timers};
+use crate::timers::Timers;
 use crate::trace::Scope;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
 use std::rc::Rc;
+
+type Action = Box<dyn FnOnce()>;
 
 /// A place in the source of the program.
 pub(super) type Place = &'static Location<'static>;

@@ -6,7 +6,7 @@
 //! Next: `string_transport.rs`, a connection without a network.
 
 use crate::policies::{PolicyClock, PolicyTime};
-use crate::timers::{Begun, Timers};
+use crate::timers::Timers;
 use crate::{Clock, DelayedCall, driver};
 use std::fmt;
 use std::panic::Location;
@@ -72,7 +72,7 @@ impl ManualClock {
     /// not even without a delay.
     #[track_caller]
     pub fn call_later(&self, after: Duration, call: impl FnOnce() + 'static) -> DelayedCall {
-        self.timers.call_later(after, Box::new(call))
+        self.timers.call_later(after, call)
     }
 
     /// Moves the time on by `by`, and makes the calls that fall due on the way: in the order of their times, and calls
@@ -93,10 +93,8 @@ impl ManualClock {
             assert!(at_this_moment < MAX_CALLS_AT_ONE_MOMENT, "calls without a delay schedule each other for ever");
             // Before the call, which must see the moment at which it was due.
             forward(&self.timers, time);
-            if let Some(Begun { action, asked, .. }) =
-                self.timers.take_first_due().and_then(|due| self.timers.begin(due))
-            {
-                asked.context.run(action);
+            if let Some(begun) = self.timers.take_first_due().and_then(|due| self.timers.begin(due)) {
+                begun.asked.context.run(|| begun.make());
             }
         }
     }

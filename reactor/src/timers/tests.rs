@@ -27,8 +27,8 @@ impl Rig {
         let mut due = VecDeque::new();
         self.timers.take_due(&mut due);
         for call in due {
-            if let Some(Begun { action, .. }) = self.timers.begin(call) {
-                action();
+            if let Some(begun) = self.timers.begin(call) {
+                begun.make();
             }
         }
         self.log.take()
@@ -160,7 +160,7 @@ fn a_call_that_is_moved_or_cancelled_while_it_is_due_keeps_the_count_right() {
         twice.reset(MS * 3).unwrap(); // Earlier again: it has no entry to leave behind.
         assert!(cancelled.cancel());
     };
-    rig.timers.call_later(MS, Box::new(moves));
+    rig.timers.call_later(MS, moves);
     assert_eq!(rig.turn(2), [""; 0]);
     assert_eq!((rig.timers.len(), rig.timers.waiting().len(), dead(&rig)), (2, 2, 0));
     assert_eq!(rig.turn(5), ["twice"]);

@@ -72,7 +72,7 @@ impl Lingering {
                 lingering.close(&core);
             }
         };
-        lingering.limit.set(Some(core.work.timers.call_later(core.work.settings.linger_timeout, Box::new(action))));
+        lingering.limit.set(Some(core.work.timers.call_later(core.work.settings.linger_timeout, action)));
         core.work.lingering_count.set(core.work.lingering_count.get() + 1);
         core.registry.borrow_mut().replace(token, Source::Lingering(lingering));
     }

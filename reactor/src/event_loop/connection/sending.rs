@@ -490,7 +490,7 @@ impl Connection {
                 me.end(Reason::FlushTimeout);
             }
         };
-        let timer = self.work.timers.call_later(self.work.settings.close_timeout, Box::new(action));
+        let timer = self.work.timers.call_later(self.work.settings.close_timeout, action);
         *self.sending.rare().close_timer.borrow_mut() = Some(timer);
     }
 }

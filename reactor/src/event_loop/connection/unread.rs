@@ -36,7 +36,7 @@ impl Connection {
             }
         };
         let place = self.origin.asked().place;
-        let timer = self.context().run(|| self.work.timers.call_later_at(place, PATIENCE, Box::new(look)));
+        let timer = self.context().run(|| self.work.timers.call_later_at(place, PATIENCE, look));
         self.sending.set_unread_timer(Some(timer));
     }
 
