@@ -299,9 +299,9 @@ impl Timers {
         Some(Due(call))
     }
 
-    /// Marks a due call as called, and returns it to be made. `None` if a call before it in the same turn has cancelled it
-    /// or moved it to a later time; a moved one goes back into the heap. The caller makes the call in the context in
-    /// which it was asked for.
+    /// Marks a due call as called, and returns it to be made. `None` if a call before it in the same turn has
+    /// cancelled it or moved it to a later time; a moved one goes back into the heap. The caller makes the call in the
+    /// context in which it was asked for.
     pub(crate) fn begin(&self, due: Due) -> Option<Begun> {
         let call = due.0;
         if call.state.get() != CallState::Waiting {

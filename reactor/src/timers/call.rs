@@ -10,8 +10,8 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// A closure of at most this many bytes lies in the allocation of its call: one allocation less for nearly every timer. A
-/// larger one has its own, because the call stays for as long as a handle of it, long after the closure is gone.
+/// A closure of at most this many bytes lies in the allocation of its call: one allocation less for nearly every
+/// timer. A larger one has its own, because the call stays as long as a handle of it, long after the closure is gone.
 const MAX_INSIDE: usize = 64;
 
 /// `A` holds the closure, whose type is known only where the call is made.

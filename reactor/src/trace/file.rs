@@ -26,8 +26,8 @@ const LOOKS_EVERY: Duration = Duration::from_millis(500);
 /// The file has a maximum size. The event that would pass it is replaced by a last line of the kind `cut`, and nothing
 /// is written any more. So is the rest if the file cannot be written; that is logged.
 ///
-/// Events go out when the loop is about to wait. If it does not come so far, a thread of this file writes them out within
-/// a second: a program that hangs in a callback, and is killed, has that callback in its trace.
+/// Events go out when the loop is about to wait. If it does not come so far, a thread of this file writes them out
+/// within a second: a program that hangs in a callback, and is killed, has that callback in its trace.
 #[derive(Debug)]
 pub struct TraceFile {
     output: Arc<Mutex<Output>>,
@@ -77,7 +77,7 @@ fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
 /// Ends when the [`TraceFile`] is gone.
 fn write_out_now_and_then(output: &Weak<Mutex<Output>>) {
     loop {
-        thread::sleep(LOOKS_EVERY);
+        thread::park_timeout(LOOKS_EVERY); // Nobody unparks it.
         let Some(output) = output.upgrade() else { return };
         lock(&output).write_out();
     }
