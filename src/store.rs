@@ -18,6 +18,7 @@ pub mod contract;
 mod health;
 mod library;
 mod nodes;
+mod under_way;
 
 pub use contract::{Offer, Offered, Stored};
 pub use nodes::Access;
@@ -35,6 +36,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
+use under_way::UnderWay;
 
 /// How often the buckets that are lost are probed.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -96,6 +98,7 @@ pub struct Store {
     confirming: Option<Rc<Confirming>>,
     health: Health,
     cache: Rc<RefCell<Cache>>,
+    under_way: Rc<RefCell<UnderWay>>,
     offers: Cell<usize>,
     counters: StoreCounters,
     is_running: Cell<bool>,
@@ -114,15 +117,18 @@ impl Store {
     pub fn new(reactor: &Reactor, config: &StoreConfig, access: &Access, name: &str, memory: usize) -> Rc<Store> {
         Rc::new_cyclic(|this: &Weak<Store>| {
             let cache = Rc::new(RefCell::new(Cache::new(memory)));
-            let (changed, lost) = (cache.clone(), this.clone());
+            let under_way = Rc::new(RefCell::new(UnderWay::default()));
+            let (changed, asked, lost) = (cache.clone(), under_way.clone(), this.clone());
             let on_invalidation = move |what: Invalidation<'_>| match what {
                 Invalidation::Key(key) => {
                     if let Some(client) = contract::client_of(key) {
                         changed.borrow_mut().remove(client);
+                        asked.borrow_mut().changed(client);
                     }
                 }
                 Invalidation::Everything => {
                     changed.borrow_mut().clear();
+                    asked.borrow_mut().everything_changed();
                     // A server that was started again may have lost its functions.
                     lost.upgrade().into_iter().for_each(|store| store.check_within(Duration::ZERO));
                 }
@@ -139,6 +145,7 @@ impl Store {
                 confirming,
                 health: Health::new(buckets),
                 cache,
+                under_way,
                 offers: Cell::new(0),
                 counters: StoreCounters::default(),
                 is_running: Cell::new(false),
@@ -234,6 +241,7 @@ impl Store {
             self.counters.failed.add();
             return deferred::fail(StoreError::TooManyOffers);
         }
+        self.under_way.borrow_mut().offered(client);
         self.offers.set(self.offers.get() + 1);
         let command = contract::offer(offer, bucket, self.confirming.is_some());
         let sent = match &self.confirming {
@@ -244,8 +252,7 @@ impl Store {
         sent.add_both(move |reply| {
             let store = this.upgrade().ok_or(StoreError::Lost)?;
             store.offers.set(store.offers.get() - 1);
-            // Again: an answer to an earlier question may have come meanwhile.
-            store.cache.borrow_mut().remove(&client);
+            store.under_way.borrow_mut().offer_over(&client);
             store.offered(bucket, &client, reply)
         })
     }
@@ -284,17 +291,26 @@ impl Store {
         }
         let (this, client) = (self.this.clone(), Box::<[u8]>::from(client));
         let question = contract::look_up(&client, bucket);
+        let number = self.under_way.borrow_mut().asked(&client);
         let asked = match &self.confirming {
             Some(confirming) if confirming.holds_back(bucket) => confirming.send(bucket, question),
             _ => self.nodes.command(question),
         };
         asked.add_both(move |reply| {
             let store = this.upgrade().ok_or(StoreError::Lost)?;
-            store.looked_up(bucket, &client, reply)
+            let is_fresh = store.under_way.borrow_mut().answered(&client, number);
+            store.looked_up(bucket, &client, is_fresh, reply)
         })
     }
 
-    fn looked_up(&self, bucket: u16, client: &[u8], reply: Result<Value, Failure>) -> Result<Option<Stored>, Failure> {
+    /// The answer to a question; `is_fresh` if it may be remembered.
+    fn looked_up(
+        &self,
+        bucket: u16,
+        client: &[u8],
+        is_fresh: bool,
+        reply: Result<Value, Failure>,
+    ) -> Result<Option<Stored>, Failure> {
         let failure = match reply {
             Ok(Value::Null) => {
                 self.counters.looked_up.add();
@@ -303,7 +319,9 @@ impl Store {
             Ok(value) => match value.as_bytes().and_then(|bytes| Stored::parse(bytes.to_vec(), client)) {
                 Some(stored) => {
                     self.counters.looked_up.add();
-                    self.cache.borrow_mut().insert(client, stored.clone(), self.reactor.now());
+                    if is_fresh {
+                        self.cache.borrow_mut().insert(client, stored.clone(), self.reactor.now());
+                    }
                     return Ok(Some(stored));
                 }
                 None => self.nonsense(&value),

@@ -3,7 +3,7 @@
 //! It is bounded in bytes and in time. The store says when a key changes; the bound in time holds even if it did not.
 //! Trees, because a hash table that grows holds everybody up.
 //!
-//! Next: `confirming.rs`, offers that replicas must have.
+//! Next: `under_way.rs`, which answers may be remembered.
 
 use super::contract::Stored;
 use std::collections::{BTreeMap, VecDeque};

@@ -9,6 +9,7 @@ mod harness;
 #[path = "../util/held_places.rs"]
 #[allow(dead_code, reason = "what the harness needs")]
 mod held_places;
+mod late_answers;
 mod lies;
 mod losses;
 mod order;
