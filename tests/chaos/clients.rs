@@ -5,7 +5,7 @@ use crate::random::Random;
 use crate::servers::Server;
 use reactor::{CancelledError, Deferred, Destination, Failure, Firer, LineProtocol, LineReceiver, LineTransport};
 use reactor::{Reactor, Reason};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -77,9 +77,18 @@ pub(crate) fn ask(
     book: Rc<RefCell<Book>>,
 ) -> Option<Deferred<Vec<String>>> {
     let (done, firer) = Deferred::new();
-    let (life, server, address) = (server.life()?, server.name, server.address);
-    let visit =
-        Visit { life, server, said, before: None, lines: Vec::new(), is_in_places: false, book, firer: Some(firer) };
+    let (life, server_life, server, address) = (server.life()?, server.current(), server.name, server.address);
+    let visit = Visit {
+        life,
+        current: server_life,
+        server,
+        said,
+        before: None,
+        lines: Vec::new(),
+        is_in_places: false,
+        book,
+        firer: Some(firer),
+    };
     let lines = move |_peer| LineReceiver::new(visit).with_delimiter(b"\n").with_max_length(1 << 20);
     let to = Destination::from(address).timeout(PATIENCE);
     let asked = reactor.connect(to, lines).add_callback(move |transport| {
@@ -94,6 +103,8 @@ pub(crate) fn ask(
 /// One connection: one command after the other.
 struct Visit {
     life: Life,
+    /// The life of the server by now.
+    current: Rc<Cell<Life>>,
     server: &'static str,
     said: VecDeque<Said>,
     /// What the server had said about the client before it was asked.
@@ -122,7 +133,8 @@ impl Visit {
 
 impl LineProtocol for Visit {
     fn connection_made(&mut self, transport: &LineTransport) {
-        self.say(transport);
+        // While a cable was pulled, a request to connect may have waited for the next life, which promised nothing yet.
+        if self.current.get() == self.life { self.say(transport) } else { transport.abort_connection() }
     }
 
     fn line_received(&mut self, transport: &LineTransport, line: &[u8]) {

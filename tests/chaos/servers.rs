@@ -41,7 +41,7 @@ pub(crate) struct Server {
     config: PathBuf,
     directory: PathBuf,
     child: RefCell<Option<Child>>,
-    life: Cell<Life>,
+    life: Rc<Cell<Life>>,
     lives: Rc<Cell<Life>>,
     pub(crate) is_frozen: Cell<bool>,
 }
@@ -56,7 +56,7 @@ impl Server {
         lives: Rc<Cell<Life>>,
     ) -> Server {
         let address = (network.address_of(number(name)), port).into();
-        let (child, life, is_frozen) = (RefCell::default(), Cell::new(0), Cell::new(false));
+        let (child, life, is_frozen) = Default::default();
         Server { name, address, network, config, directory: directory.to_owned(), child, life, lives, is_frozen }
     }
 
@@ -100,6 +100,11 @@ impl Server {
     /// Its life, if it runs.
     pub(crate) fn life(&self) -> Option<Life> {
         self.child.borrow().is_some().then(|| self.life.get())
+    }
+
+    /// The number of its present life, or of its last one.
+    pub(crate) fn current(&self) -> Rc<Cell<Life>> {
+        self.life.clone()
     }
 
     pub(crate) fn process_id(&self) -> Option<u32> {
