@@ -327,6 +327,30 @@ fn it_ends_by_stop_with_its_last_handle_and_with_its_reactor() {
 }
 
 #[test]
+fn a_stop_ends_all_waits_and_so_does_the_end_of_the_last_handle() {
+    for by_stop in [true, false] {
+        let world = world(1);
+        let (nodes, host, cluster) = ready(&world);
+        nodes.model.instead.borrow_mut().fill(Some("-TRYAGAIN x\r\n"));
+        let outcomes = Outcomes::default();
+        for key in KEYS {
+            outcomes.note(key, cluster.command(get(key)));
+        }
+        world.run_for(2 * SECOND); // By now each waits for half a second between two tries.
+        assert!(outcomes.all().is_empty());
+        if by_stop {
+            cluster.stop().detach();
+        }
+        drop(cluster);
+        // The way to the servers takes 10 ms.
+        world.run_for(35 * MS);
+        let all = outcomes.all();
+        assert!(all.len() == 3 && all.iter().all(|it| it.contains("the service has been stopped")), "{all:?}");
+        assert!(has_nothing_left(&host), "{by_stop}");
+    }
+}
+
+#[test]
 fn a_reactor_that_is_dropped_drops_everything() {
     for (time, answers) in [(MS, true), (25 * MS, true), (SECOND, false)] {
         let world = world(1);

@@ -1,4 +1,5 @@
-//! A real `redis-server`, started by the test.
+//! A real `redis-server`, started by the test. `REDIS_SERVER` names another program that speaks as it does, such as
+//! `valkey-server`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -138,7 +139,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 fn run(directory: &PathBuf, port: u16, arguments: &[String], variables: &[(String, String)]) -> Option<Child> {
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()));
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]);
     if !arguments.iter().any(|argument| argument == "--tls-port") {

@@ -13,7 +13,7 @@ use super::settings::ClusterSettings;
 use crate::event_loop::WeakReactor;
 use crate::resp::client::{Client, Invalidation, Layer, Tracking, WhenDown};
 use crate::service::ServiceError;
-use crate::{Deferred, Destination, Failure, Firer, Reactor, deferred, task};
+use crate::{Deferred, DelayedCall, Destination, Failure, Firer, Reactor, deferred};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -43,6 +43,9 @@ pub(super) struct Core {
     /// Number of times that asking for a map has failed in a row.
     failures: Cell<u32>,
     waiters: RefCell<Vec<Firer<()>>>,
+    /// What sleeps, by numbers that are given out once. A stop wakes all: nothing may be left of it then.
+    sleepers: RefCell<BTreeMap<u64, (Firer<()>, DelayedCall)>>,
+    next_sleeper: Cell<u64>,
     /// Commands without a reply, and their bytes.
     pub(super) commands: Cell<usize>,
     pub(super) bytes: Cell<usize>,
@@ -64,6 +67,8 @@ impl Core {
             last_asked: Cell::new(None),
             failures: Cell::new(0),
             waiters: RefCell::default(),
+            sleepers: RefCell::default(),
+            next_sleeper: Cell::new(0),
             commands: Cell::new(0),
             bytes: Cell::new(0),
         })
@@ -100,6 +105,7 @@ impl Core {
         for waiter in self.waiters.take() {
             let _ = waiter.errback(ServiceError::Stopped); // It may have been cancelled.
         }
+        self.wake_all();
         deferred::deferred_list(gone).add_callback(|_| ())
     }
 
@@ -180,7 +186,7 @@ impl Core {
         let due = self.last_asked.get().map_or(now, |last| last + BETWEEN_MAPS);
         self.last_asked.set(Some(now.max(due)));
         match due > now {
-            true => task::sleep(&reactor, due - now),
+            true => self.sleep(due - now),
             false => deferred::succeed(()),
         }
     }
@@ -228,14 +234,40 @@ impl Core {
                 log::debug!(target: "reactor", "no server of the cluster has sent a map: {failure}");
                 self.failures.set(self.failures.get().saturating_add(1));
                 // Without any map, nobody else asks again.
-                if self.map.borrow().is_empty()
-                    && let Some(reactor) = self.reactor.upgrade()
-                {
+                if self.map.borrow().is_empty() && self.is_running.get() {
                     let this = self.this.clone();
-                    let again = move || this.upgrade().into_iter().for_each(|core| core.refresh());
-                    reactor.call_later(self.pause(self.failures.get()), again);
+                    let again = move |()| this.upgrade().into_iter().for_each(|core| core.refresh());
+                    self.sleep(self.pause(self.failures.get())).add_callback(again).add_errback(|_| ()).detach();
                 }
             }
+        }
+    }
+
+    /// Fires after this time, or earlier, when the cluster is stopped.
+    pub(super) fn sleep(&self, time: Duration) -> Deferred<()> {
+        let Some(reactor) = self.reactor.upgrade() else { return deferred::fail(ServiceError::Stopped) };
+        let number = self.next_sleeper.replace(self.next_sleeper.get() + 1);
+        let (this, of_canceller) = (self.this.clone(), self.this.clone());
+        let (deferred, firer) = Deferred::unwatched_with_canceller(move |_| {
+            let found = of_canceller.upgrade().and_then(|core| core.sleepers.borrow_mut().remove(&number));
+            if let Some((_, call)) = found {
+                call.cancel();
+            }
+        });
+        let call = reactor.call_later(time, move || {
+            let found = this.upgrade().and_then(|core| core.sleepers.borrow_mut().remove(&number));
+            if let Some((firer, _)) = found {
+                let _ = firer.callback(()); // It may have been cancelled.
+            }
+        });
+        self.sleepers.borrow_mut().insert(number, (firer, call));
+        deferred
+    }
+
+    fn wake_all(&self) {
+        for (firer, call) in self.sleepers.take().into_values() {
+            call.cancel();
+            let _ = firer.callback(()); // It may have been cancelled.
         }
     }
 
@@ -244,6 +276,28 @@ impl Core {
         let settings = self.settings();
         let doublings = tries.saturating_sub(1).min(16);
         settings.first_pause.saturating_mul(1 << doublings).min(settings.longest_pause).max(Duration::from_millis(1))
+    }
+}
+
+impl Drop for Core {
+    /// What sleeps finds that there is no cluster any more: in the next turn, because a program that drops something does
+    /// not expect callbacks.
+    fn drop(&mut self) {
+        let sleepers = self.sleepers.take();
+        if sleepers.is_empty() {
+            return;
+        }
+        for (_, call) in sleepers.values() {
+            call.cancel();
+        }
+        if let Some(reactor) = self.reactor.upgrade() {
+            let wake = move || {
+                for (firer, _) in sleepers.into_values() {
+                    let _ = firer.callback(()); // It may have been cancelled.
+                }
+            };
+            reactor.call_later(Duration::ZERO, wake);
+        }
     }
 }
 

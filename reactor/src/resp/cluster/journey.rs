@@ -20,7 +20,7 @@ use crate::resp::command::Command;
 use crate::resp::error::ServerError;
 use crate::resp::value::Value;
 use crate::service::ServiceError;
-use crate::{Deferred, Failure, TimeoutError, task};
+use crate::{Deferred, Failure, TimeoutError};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -76,9 +76,7 @@ pub(super) async fn travel(journey: Journey) -> Result<Vec<Value>, Failure> {
                 pauses += 1;
                 let (core, left) = journey.go_on(&last)?;
                 let wait = match is_ready {
-                    true => {
-                        task::sleep(&core.reactor.upgrade().ok_or(ServiceError::Stopped)?, core.pause(pauses).min(left))
-                    }
+                    true => core.sleep(core.pause(pauses).min(left)),
                     false => core.when_ready(),
                 };
                 core.refresh();
