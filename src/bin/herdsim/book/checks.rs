@@ -79,6 +79,16 @@ impl Book {
                 self.fail(Invariant::Forgets, || format!("{} has a horizon of its own, {own}", server.name()));
             }
         }
+        self.check_forgotten_by_store(horizon.earlier_by(FORGETS_WITHIN));
+    }
+
+    /// A client has just heard of this version, while all was well.
+    pub(crate) fn check_shown(&self, version: Option<Version>) {
+        let horizon = self.horizon().filter(|_| self.may_forget()).map(|it| it.earlier_by(FORGETS_WITHIN));
+        let inner = self.inner.borrow();
+        if version.is_some_and(|version| inner.is_before(version, horizon)) {
+            self.fail(Invariant::Forgets, || format!("a server still shows {}", inner.text(version)));
+        }
     }
 
     /// A server has stopped in good order: checks what it has left behind.

@@ -6,7 +6,7 @@ use super::observer::Told;
 use super::{Book, Version, shown};
 use crate::book::invariants::Invariant;
 use crate::herd::store::SimulatedStore;
-use proxyherd::locations::Known;
+use proxyherd::locations::{Known, Stamp};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -166,13 +166,24 @@ impl Book {
     /// store may lose what it has confirmed with every server of it that had it; what was never confirmed, only with
     /// every server of the herd that took it.
     pub(super) fn check_kept_by_store(&self, beside: &Beside) {
-        let mut lost = 0;
+        let (mut lost, mut forgotten) = (0, 0);
+        // A store counts in milliseconds.
+        let horizon = self.horizon().map(|horizon| horizon.later_by(Duration::from_millis(1)));
         let acknowledged = self.inner.borrow().acknowledged.clone();
         for version in acknowledged {
             let inner = self.inner.borrow();
             let there = beside.store.line_of(&inner.clients[inner.versions[version].client]);
             let there = there.and_then(|line| inner.by_line.get(&line[..]).copied());
             if !inner.is_newer(version, there) {
+                continue;
+            }
+            let ever = beside.store.ever_had(&inner.clients[inner.versions[version].client]);
+            let has_expired = |line: &[u8]| {
+                let known = inner.by_line.get(line).copied();
+                known.is_some_and(|known| !inner.is_newer(version, Some(known)) && inner.is_before(known, horizon))
+            };
+            if self.may_forget() && ever.iter().any(|(line, _)| has_expired(line)) {
+                forgotten += 1;
                 continue;
             }
             lost += 1;
@@ -190,6 +201,18 @@ impl Book {
                 });
             }
         }
-        self.inner.borrow_mut().count.lost = lost;
+        let count = &mut self.inner.borrow_mut().count;
+        (count.lost, count.forgotten) = (lost, forgotten);
+    }
+
+    /// Checks that the store has nothing that was heard before this.
+    pub(super) fn check_forgotten_by_store(&self, horizon: Stamp) {
+        let Some(beside) = self.beside.get() else { return };
+        let inner = self.inner.borrow();
+        for (_, line) in beside.store.lines() {
+            if inner.by_line.get(&line[..]).is_some_and(|version| inner.is_before(*version, Some(horizon))) {
+                self.fail(Invariant::Forgets, || format!("the store still has {}", shown(&line)));
+            }
+        }
     }
 }

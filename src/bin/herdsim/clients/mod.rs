@@ -277,6 +277,9 @@ impl LineProtocol for Visitor {
             Say::WhatsAt { client, radius, bound } if line.starts_with(b"AT ") => {
                 let version = self.book.replied(client, line, self.last_heard(client).filter(|_| self.must_remember()));
                 self.note_heard(client, version);
+                if self.visit.is_calm {
+                    self.book.check_shown(version);
+                }
                 self.places = Some(Answer::new(line, *radius, *bound));
             }
             // A server that knows a client knows it for the rest of its life.

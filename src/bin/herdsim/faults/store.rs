@@ -5,7 +5,8 @@
 
 use crate::herd::Member;
 use crate::herd::store::{REPLICAS, SimulatedStore};
-use reactor::sim::{Host, HostState, Random, World};
+use reactor::sim::{Host, Random, World};
+use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,10 +20,10 @@ const RESTS: Duration = Duration::from_secs(20);
 /// One run in this number has a store that is always well.
 const RUNS_WITHOUT: u64 = 6;
 
-/// Something that goes wrong with a store for a while.
+/// Something that goes wrong with a store for a while. A store that is alone is one shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// The primary dies, and perhaps replicas with it. A replica takes its place, if one is left.
+    /// The primary of a shard dies, and perhaps replicas with it. A replica takes its place, if one is left.
     Dies,
     /// The replicas hear of nothing.
     Lags,
@@ -40,6 +41,10 @@ enum Fault {
     IsFull,
     /// Somebody removes its functions.
     LosesFunctions,
+    /// It is suspended, a replica takes its place, and then it goes on.
+    IsPassedOver,
+    /// A part of the slots moves to another shard.
+    SlotsMove,
 }
 
 const FAULTS: [Fault; 9] = [
@@ -54,11 +59,17 @@ const FAULTS: [Fault; 9] = [
     Fault::LosesFunctions,
 ];
 
+/// Those that only a cluster has. They stand twice in its list: a cluster is there for them.
+const FAULTS_OF_CLUSTER: [Fault; 2] = [Fault::IsPassedOver, Fault::SlotsMove];
+
 #[derive(Debug, Clone, Copy)]
 struct Planned {
     fault: Fault,
     /// The server of the herd that it is about.
     server: usize,
+    /// The shard, and the part of the slots.
+    shard: usize,
+    part: usize,
     /// How many replicas die with the primary.
     replicas: usize,
 }
@@ -67,11 +78,13 @@ struct Planned {
 pub(crate) struct Unlucky {
     store: Rc<SimulatedStore>,
     members: Vec<Rc<Member>>,
+    /// A primary that is suspended, while another one has its place.
+    passed_over: RefCell<Option<Host>>,
 }
 
 impl Unlucky {
     pub(crate) fn new(store: &Rc<SimulatedStore>, members: &[Rc<Member>]) -> Rc<Unlucky> {
-        Rc::new(Unlucky { store: store.clone(), members: members.to_vec() })
+        Rc::new(Unlucky { store: store.clone(), members: members.to_vec(), passed_over: RefCell::default() })
     }
 
     /// Plans faults for `during`, as scripts of the world.
@@ -79,70 +92,100 @@ impl Unlucky {
         if random.chance(1, RUNS_WITHOUT) {
             return;
         }
+        let mut faults = FAULTS.to_vec();
+        if self.store.shard_count() > 1 {
+            faults.extend([FAULTS_OF_CLUSTER; 2].concat());
+        }
         let mut at = during.start + random.between(Duration::ZERO, RESTS);
         while at + LASTS < during.end {
-            let fault = FAULTS[random.below(FAULTS.len() as u64) as usize];
+            let fault = faults[random.below(faults.len() as u64) as usize];
             let server = random.below(self.members.len() as u64) as usize;
             // Mostly none: all of them together lose everything.
             let replicas = if random.chance(1, 3) { 1 + random.below(REPLICAS as u64) as usize } else { 0 };
-            let (planned, lasts) = (Planned { fault, server, replicas }, random.between(LASTS / 200, LASTS));
-            let (begin, end) = (self.clone(), self.clone());
+            let (shard, part) = match self.store.shard_count() {
+                1 => (0, 0),
+                shards => (random.below(shards as u64) as usize, random.below(self.store.part_count() as u64) as usize),
+            };
+            let (planned, lasts) =
+                (Planned { fault, server, shard, part, replicas }, random.between(LASTS / 200, LASTS));
+            let (begin, middle, end) = (self.clone(), self.clone(), self.clone());
             world.call_later(at, move |world| begin.begin(world, planned));
+            world.call_later(at + lasts / 2, move |_| middle.go_on(planned));
             world.call_later(at + lasts, move |world| end.end(world, planned));
             at += lasts + random.between(Duration::ZERO, RESTS);
         }
     }
 
     fn begin(&self, world: &World, planned: Planned) {
-        let Planned { fault, server, replicas } = planned;
-        let host = self.member(server);
+        let Planned { fault, server, shard, part, replicas } = planned;
+        let (host, primary) = (self.member(server), self.store.host(shard).clone());
         match fault {
-            Fault::Dies => world.note(&self.store.fail_over(replicas)),
+            Fault::Dies => world.note(&self.store.kill(shard, replicas)),
             Fault::Lags | Fault::LagsAndDies => {
                 world.note("the store's replicas hear of nothing");
-                self.store.set_replicating(false);
+                self.store.set_replicating(shard, false);
             }
-            Fault::Crashes => self.store.host.crash(),
-            Fault::Hangs => self.store.host.pause(),
+            Fault::Crashes => primary.crash(),
+            Fault::Hangs => primary.pause(),
             Fault::IsCutOff => {
-                world.cut(&host, &self.store.host);
-                world.cut(&self.store.host, &host);
+                world.cut(&host, &primary);
+                world.cut(&primary, &host);
             }
-            Fault::Resets => world.reset_connections(&host, &self.store.host),
+            Fault::Resets => world.reset_connections(&host, &primary),
             Fault::IsFull => {
                 world.note("the store is full");
-                self.store.set_full(true);
+                self.store.set_full(shard, true);
             }
             Fault::LosesFunctions => {
                 world.note("the store's functions are removed");
-                self.store.remove_functions();
+                self.store.remove_functions(shard);
             }
+            Fault::IsPassedOver => {
+                let (text, old) = self.store.pass_over(shard);
+                world.note(&text);
+                self.passed_over.replace(Some(old));
+            }
+            Fault::SlotsMove => world.note(&self.store.begin_move(part)),
+        }
+    }
+
+    /// Half of the time is over.
+    fn go_on(&self, planned: Planned) {
+        if planned.fault == Fault::SlotsMove {
+            self.store.move_half();
         }
     }
 
     fn end(&self, world: &World, planned: Planned) {
-        let host = self.member(planned.server);
-        match planned.fault {
-            Fault::Dies | Fault::Crashes => self.store.host.restart(),
+        let Planned { fault, server, shard, replicas, .. } = planned;
+        let (host, primary) = (self.member(server), self.store.host(shard).clone());
+        match fault {
+            Fault::Dies => self.store.take_over(shard),
+            Fault::Crashes => primary.restart(),
             Fault::LagsAndDies => {
-                world.note(&self.store.fail_over(planned.replicas));
-                self.store.set_replicating(true);
-                self.store.host.restart();
+                world.note(&self.store.kill(shard, replicas));
+                self.store.set_replicating(shard, true);
+                self.store.take_over(shard);
             }
             Fault::Lags => {
                 world.note("the store's replicas hear of everything");
-                self.store.set_replicating(true);
+                self.store.set_replicating(shard, true);
             }
-            Fault::Hangs => self.store.host.resume(),
+            Fault::Hangs => primary.resume(),
             Fault::IsCutOff => {
-                world.mend(&host, &self.store.host);
-                world.mend(&self.store.host, &host);
+                world.mend(&host, &primary);
+                world.mend(&primary, &host);
             }
             Fault::IsFull => {
                 world.note("the store has room");
-                self.store.set_full(false);
+                self.store.set_full(shard, false);
             }
             Fault::Resets | Fault::LosesFunctions => {}
+            Fault::IsPassedOver => self.passed_over.take().iter().for_each(Host::resume),
+            Fault::SlotsMove => {
+                self.store.end_move();
+                world.note("the store's slots have moved");
+            }
         }
     }
 
@@ -152,11 +195,6 @@ impl Unlucky {
 
     /// Ends all faults. The world itself is healed already.
     pub(crate) fn heal(&self) {
-        self.store.host.resume();
-        if self.store.host.state() != HostState::Running {
-            self.store.host.restart();
-        }
-        self.store.set_full(false);
-        self.store.set_replicating(true);
+        self.store.heal();
     }
 }

@@ -4,12 +4,12 @@
 
 use crate::book::Book;
 use crate::book::store::Beside;
-use crate::clients::workload::{self, Workload};
+use crate::clients::workload::Workload;
 use crate::clients::{Ending, Say, Visit};
 use crate::faults::store::Unlucky;
 use crate::herd::Herd;
 use crate::herd::rules::Rule;
-use crate::herd::store::{NAME, PORT, REPLICAS, SimulatedStore};
+use crate::herd::store::{PORT, REPLICAS, SimulatedStore};
 use crate::run::Scenario;
 use crate::run::forgetful::Forgets;
 use proxyherd::config::{HostPort, StoreConfig};
@@ -36,11 +36,14 @@ const LAG: Duration = Duration::from_millis(400);
 /// How often somebody asks where a client is, on average: what a server remembers of the store shows in its answers.
 const ASKS_EVERY: Duration = Duration::from_secs(3);
 
-/// Whether the herd of this seed has a store. A herd that forgets has none: its store would forget by another clock.
-/// Nor has a herd with another rule: the store has the rule that ships.
+/// A cluster has this number of shards at most, and two at least.
+const SHARDS: u64 = 3;
+
+/// Whether the herd of this seed has a store. A herd with little room has none: there, what does not fit is forgotten,
+/// and a store has room. Nor has a herd with another rule: the store has the rule that ships.
 pub(crate) fn has_store(seed: u64, scenario: &Scenario, forgets: Forgets) -> bool {
     let is_chosen = scenario.store || seed % SEEDS.0 == SEEDS.1;
-    is_chosen && scenario.rule == Rule::Newest && forgets == Forgets::Nothing
+    is_chosen && scenario.rule == Rule::Newest && forgets != Forgets::WhatDoesNotFit
 }
 
 /// The store of one run.
@@ -58,16 +61,24 @@ impl Store {
     pub(crate) fn new(world: &World, seed: u64, delay: Duration, drains: Duration) -> Store {
         let mut random = Random::new(seed ^ 0x570e_57e7);
         let lag = random.between(Duration::ZERO, LAG);
-        let store = Rc::new(SimulatedStore::new(world, random.next_u64(), lag));
+        // It draws by itself, too: alone, a store has the same faults for a seed as before there were clusters.
+        let mut shape = Random::new(seed ^ 0xc105_7e25);
+        let shards = if shape.chance(1, 2) { 1 } else { 2 + shape.below(SHARDS - 1) as usize };
+        let store = Rc::new(match shards {
+            1 => SimulatedStore::alone(world, random.next_u64(), lag),
+            shards => SimulatedStore::cluster(world, random.next_u64(), lag, shards, BUCKETS),
+        });
         let wait_replicas = random.below(REPLICAS as u64 + 1) as u32;
         let timeout = TIMEOUT + lag + delay * DELAYS + drains;
-        world.note(&format!("a store confirms with {wait_replicas} replicas, which hear of a write within {lag:?}"));
+        let text = format!("a store confirms with {wait_replicas} replicas, which hear of a write within {lag:?}");
+        world.note(&format!("{text}; shards: {shards}"));
         Store { store, wait_replicas, timeout, random: RefCell::new(random), unlucky: OnceCell::new() }
     }
 
     /// What the servers of the herd are told about it.
     pub(crate) fn config(&self) -> StoreConfig {
-        let mut config = StoreConfig::of(vec![HostPort { host: NAME.to_owned(), port: PORT }]);
+        let nodes = self.store.names().into_iter().map(|host| HostPort { host, port: PORT });
+        let mut config = StoreConfig::of(nodes.collect());
         (config.buckets, config.wait_replicas, config.timeout) = (BUCKETS, self.wait_replicas, self.timeout);
         config
     }
@@ -83,16 +94,46 @@ impl Store {
     }
 
     /// Has clients ask about each other, at any server.
-    pub(crate) fn plan_questions(&self, workload: &Workload, during: Range<Duration>, plan: &mut [Vec<Visit>]) {
+    pub(crate) fn plan_questions(
+        &self,
+        workload: &Workload,
+        forgets: Forgets,
+        during: Range<Duration>,
+        plan: &mut [Vec<Visit>],
+    ) {
+        self.plan_visits(workload, forgets, false, during, plan);
+    }
+
+    /// The same when all is well, if the herd forgets: by then it must have forgotten some.
+    pub(crate) fn plan_calm_questions(
+        &self,
+        workload: &Workload,
+        forgets: Forgets,
+        during: Range<Duration>,
+        plan: &mut [Vec<Visit>],
+    ) {
+        if forgets != Forgets::Nothing {
+            self.plan_visits(workload, forgets, true, during, plan);
+        }
+    }
+
+    fn plan_visits(
+        &self,
+        workload: &Workload,
+        forgets: Forgets,
+        is_calm: bool,
+        during: Range<Duration>,
+        plan: &mut [Vec<Visit>],
+    ) {
         let random = &mut *self.random.borrow_mut();
-        let names: Vec<Rc<[u8]>> = workload::names(plan.len()).into_iter().map(Rc::from).collect();
+        let names: Vec<Rc<[u8]>> = forgets.names(plan.len()).into_iter().map(Rc::from).collect();
         let mut at = during.start;
         while at < during.end {
             let (asker, server) = (random.below(plan.len() as u64) as usize, workload.server(random));
             let client = names[random.below(names.len() as u64) as usize].clone();
             let says = vec![(Duration::ZERO, Say::WhatsAt { client, radius: 1, bound: 1 })];
             let (ending, reads_after) = (Ending::WhenAnswered, Duration::ZERO);
-            plan[asker].push(Visit { at, server, says, ending, reads_after, is_calm: false });
+            plan[asker].push(Visit { at, server, says, ending, reads_after, is_calm });
             at += random.between(Duration::ZERO, 2 * ASKS_EVERY);
         }
     }
@@ -106,6 +147,6 @@ impl Store {
 
     /// It stops.
     pub(crate) fn stop(&self) {
-        self.store.host.terminate();
+        self.store.terminate();
     }
 }

@@ -106,8 +106,11 @@ impl Forgets {
             herd.world.call_later(at, move |_| {
                 let Some(reactor) = member.host().reactor() else { return };
                 let remove = move |_: &Reactor| {
-                    if let Some(server) = member.server() {
-                        let _ = server.forget(&client); // It may not know the client.
+                    let Some(server) = member.server() else { return };
+                    // It may not know the client.
+                    match server.storing() {
+                        Some(storing) => server.forget_with_store(storing, &client).add_both(|_| ()).detach(),
+                        None => drop(server.forget(&client)),
                     }
                 };
                 crate::herd::ask(&reactor, remove);

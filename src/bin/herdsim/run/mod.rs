@@ -199,11 +199,14 @@ impl Simulation {
         let mut plan = workload.plan(&mut random, SECOND / 100..heals, false);
         forgets.plan_fillers(&mut random, &workload, SECOND..heals, &mut plan);
         if let Some(beside) = &beside {
-            beside.plan_questions(&workload, SECOND..heals, &mut plan);
+            beside.plan_questions(&workload, forgets, SECOND..heals, &mut plan);
         }
         forgets.plan_operators(&mut random, &herd, scenario.clients, SECOND..heals);
-        for (visits, more) in plan.iter_mut().zip(workload.plan(&mut random, calm, true)) {
+        for (visits, more) in plan.iter_mut().zip(workload.plan(&mut random, calm.clone(), true)) {
             visits.extend(more);
+        }
+        if let Some(beside) = &beside {
+            beside.plan_calm_questions(&workload, forgets, calm, &mut plan);
         }
         let client_hosts = invite(&herd, plan, &graph, &book);
         let victims = Victims::new(&herd.servers, &book, &graph, &client_hosts, link);
@@ -219,13 +222,22 @@ impl Simulation {
             _ => heals,
         };
         // Full tables are equal if the clocks are: what one server calls the oldest, another one may call the newest.
-        let true_clocks = forgets == Forgets::WhatDoesNotFit;
+        // And a store forgets by its own clock.
+        let true_clocks = forgets == Forgets::WhatDoesNotFit || (forgets == Forgets::Soon && beside.is_some());
         victims.plan(&herd.world, &mut random, SECOND..faults_end, true_clocks);
         if is_narrow {
-            let slow = herd.servers[seed as usize / 2 % herd.servers.len()].host();
+            let server = seed as usize / 2 % herd.servers.len();
+            let slow = herd.servers[server].host();
             let (resuming, at) = (slow.clone(), suspended_at);
-            herd.world.call_later(at, move |_| slow.pause());
-            herd.world.call_later(at + SUSPENDED_FOR, move |_| resuming.resume());
+            let [going, coming] = [book.clone(), book.clone()];
+            herd.world.call_later(at, move |_| {
+                going.suspended(server);
+                slow.pause();
+            });
+            herd.world.call_later(at + SUSPENDED_FOR, move |_| {
+                resuming.resume();
+                coming.suspended(server);
+            });
         }
         let panics_before = panics::count();
         Ok(Simulation {

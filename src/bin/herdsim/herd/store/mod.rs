@@ -1,35 +1,34 @@
 //! [`SimulatedStore`]: a store beside the simulated herd. It is written from its contract (docs/design/store.md), and
 //! not from `function.lua`: a mistake there must not be repeated here.
 //!
-//! ```text
-//!   primary   w1 w2 w3 w4 w5     has every write, and answers
-//!   replica   w1 w2 w3 w4        has the first ones, and hears of the others later
-//!   replica   w1 w2
-//! ```
+//! It is a primary with replicas, or a cluster of those, its shards. When a primary dies, the replica with the most
+//! writes takes its place, and what it lacks is lost. All servers of a store that is alone are one host of the world:
+//! at any time, only one of them answers. A shard of a cluster is two hosts: the primary is on one of them, the next
+//! primary on the other, which meanwhile says where the primary is.
 //!
-//! When the primary dies, the replica with the most writes takes its place, and what it lacks is lost. All of them
-//! together are one host of the world: at any time, only one server of a store answers.
-//!
-//! Next: `session.rs`, one connection to it.
+//! Next: `map.rs`, which shard has what.
 
+use map::{Map, Place};
 use reactor::Reactor;
-use reactor::sim::{Host, Random, World};
-use session::{Connection, Session};
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::{Rc, Weak};
+use reactor::sim::{Host, HostState, Random, World};
+use session::Connection;
+use shard::Data;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+mod map;
 mod session;
+mod shard;
 #[cfg(test)]
 mod tests;
 
-/// The host's name.
+/// The name of the host of a store that is alone. Those of a cluster have a number and a letter behind it.
 pub(crate) const NAME: &str = "store";
 
 pub(crate) const PORT: u16 = 6379;
 
-/// The number of replicas. A server of the store that has died is replaced by a new one.
+/// The number of replicas of a primary. A server of the store that has died is replaced by a new one.
 pub(crate) const REPLICAS: usize = 2;
 
 type Bytes = Vec<u8>;
@@ -37,160 +36,206 @@ type Bytes = Vec<u8>;
 /// A server of the store. No two have the same number, also later.
 type Node = u32;
 
-/// The store survives its host, as disks and replicas do.
+/// The store survives its hosts, as disks and replicas do.
 pub(crate) struct SimulatedStore {
-    pub(crate) host: Host,
+    shards: Vec<Shard>,
+    map: Rc<Map>,
+}
+
+struct Shard {
+    hosts: Vec<Host>,
     data: Rc<Data>,
 }
 
-struct Data {
-    /// What the primary has been told to write. A failover takes the last ones away.
-    log: RefCell<Vec<Write>>,
-    /// What the primary has.
-    values: RefCell<BTreeMap<Bytes, Bytes>>,
-    nodes: RefCell<Nodes>,
-    /// For each key, each value that it ever had, and all servers of the store that have ever had it.
-    ever: RefCell<BTreeMap<Bytes, BTreeMap<Bytes, BTreeSet<Node>>>>,
-    /// The longest time until a replica hears of a write.
-    lag: Duration,
-    has_functions: Cell<bool>,
-    /// Whether the replicas hear of writes.
-    is_replicating: Cell<bool>,
-    is_full: Cell<bool>,
-    sessions: RefCell<Vec<Weak<Session>>>,
-    /// How many primaries there have been: what an earlier one has sent never arrives.
-    primaries: Cell<u64>,
-    random: RefCell<Random>,
-}
-
-struct Write {
-    key: Bytes,
-    value: Bytes,
-    at: Instant,
-}
-
-struct Nodes {
-    primary: Node,
-    /// The replicas, and how many writes each has.
-    replicas: Vec<(Node, usize)>,
-    next: Node,
-}
-
-impl Nodes {
-    fn fill_up(&mut self) {
-        while self.replicas.len() < REPLICAS {
-            self.replicas.push((self.next, 0));
-            self.next += 1;
-        }
-    }
-}
-
 impl SimulatedStore {
-    /// Puts a store into the world. A write reaches its replicas within `lag`.
-    pub(crate) fn new(world: &World, seed: u64, lag: Duration) -> SimulatedStore {
-        let mut nodes = Nodes { primary: 1, replicas: Vec::new(), next: 2 };
-        nodes.fill_up();
-        let data = Rc::new(Data {
-            log: RefCell::default(),
-            values: RefCell::default(),
-            nodes: RefCell::new(nodes),
-            ever: RefCell::default(),
-            lag,
-            has_functions: Cell::new(false),
-            is_replicating: Cell::new(true),
-            is_full: Cell::new(false),
-            sessions: RefCell::default(),
-            primaries: Cell::new(0),
-            random: RefCell::new(Random::new(seed)),
-        });
-        let of_host = data.clone();
-        let host = world.host(NAME, move |reactor| {
-            reactor.quiet();
-            let (data, own) = (of_host.clone(), reactor.clone());
-            data.primaries.set(data.primaries.get() + 1);
-            data.sessions.borrow_mut().clear();
-            data.replicate(reactor);
-            let session = move |_peer| Connection::new(&data, &own);
-            drop(reactor.listen_tcp(("0.0.0.0", PORT), session)); // A simulated machine always has a free port.
-        });
-        SimulatedStore { host, data }
+    /// Puts a store that is alone into the world. A write reaches its replicas within `lag`.
+    pub(crate) fn alone(world: &World, seed: u64, lag: Duration) -> SimulatedStore {
+        SimulatedStore::with_names(world, seed, lag, 1, vec![vec![NAME.to_owned()]])
     }
 
-    /// The primary dies for good, and this number of replicas with it. The replica with the most writes takes its
-    /// place, once the host is started again. Returns what has happened in words.
-    pub(crate) fn fail_over(&self, replicas: usize) -> String {
-        self.host.kill();
-        let data = &self.data;
-        data.primaries.set(data.primaries.get() + 1);
-        let nodes = &mut *data.nodes.borrow_mut();
-        let mut dead = vec![nodes.primary];
-        for _ in 0..replicas.min(nodes.replicas.len()) {
-            let at = data.random.borrow_mut().below(nodes.replicas.len() as u64) as usize;
-            dead.push(nodes.replicas.remove(at).0);
+    /// Puts a cluster of this number of shards into the world, for clients in this number of buckets.
+    pub(crate) fn cluster(world: &World, seed: u64, lag: Duration, shards: usize, buckets: u16) -> SimulatedStore {
+        let name = |shard: usize, letter: char| format!("{NAME}-{shard}{letter}");
+        let names = (1..=shards).map(|shard| vec![name(shard, 'a'), name(shard, 'b')]).collect();
+        SimulatedStore::with_names(world, seed, lag, buckets, names)
+    }
+
+    fn with_names(world: &World, seed: u64, lag: Duration, buckets: u16, names: Vec<Vec<String>>) -> SimulatedStore {
+        let map = Rc::new(Map::new(names.clone(), buckets));
+        let mut random = Random::new(seed);
+        let shards = names.iter().enumerate().map(|(shard, names)| {
+            let data = Data::new(shard, &map, random.next_u64(), lag);
+            let hosts = names.iter().enumerate().map(|(host, name)| {
+                let data = data.clone();
+                world.host(name, move |reactor| {
+                    reactor.quiet();
+                    data.begin(reactor, host);
+                    let (data, own) = (data.clone(), reactor.clone());
+                    let session = move |_peer| Connection::new(&data, &own, Place { shard, host });
+                    drop(reactor.listen_tcp(("0.0.0.0", PORT), session)); // A simulated machine always has a free port.
+                })
+            });
+            Shard { hosts: hosts.collect(), data: data.clone() }
+        });
+        let shards = shards.collect();
+        SimulatedStore { shards, map }
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Into how many parts its slots are cut: a part may move.
+    pub(crate) fn part_count(&self) -> usize {
+        self.map.part_count()
+    }
+
+    /// The names of a host of each shard.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.shards.iter().filter_map(|shard| shard.hosts.first()).map(|host| host.name().to_owned()).collect()
+    }
+
+    /// The host of a shard's primary.
+    pub(crate) fn host(&self, shard: usize) -> &Host {
+        &self.shards[shard].hosts[self.map.primary(shard)]
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.shards.iter().flat_map(|shard| &shard.hosts)
+    }
+
+    // ---- What happens to it.
+
+    /// A primary dies for good, and this number of replicas with it. Returns what has happened in words. Nobody answers
+    /// for its shard until [`take_over`](SimulatedStore::take_over).
+    pub(crate) fn kill(&self, shard: usize, replicas: usize) -> String {
+        self.host(shard).kill();
+        self.shards[shard].data.lose_primary(replicas)
+    }
+
+    /// The best replica answers for a shard whose primary was killed.
+    pub(crate) fn take_over(&self, shard: usize) {
+        let old = self.host(shard);
+        self.pass_on(shard);
+        old.restart();
+    }
+
+    /// The primary is suspended, and a replica takes its place meanwhile. Returns what has happened in words, and the
+    /// host that is suspended.
+    pub(crate) fn pass_over(&self, shard: usize) -> (String, Host) {
+        let old = self.host(shard).clone();
+        old.pause();
+        let text = self.shards[shard].data.lose_primary(0);
+        self.pass_on(shard);
+        (text, old)
+    }
+
+    /// The other host of a shard is the primary's.
+    fn pass_on(&self, shard: usize) {
+        let hosts = self.shards[shard].hosts.len();
+        self.map.set_primary(shard, (self.map.primary(shard) + 1) % hosts);
+        self.on_primary(shard, |data, reactor| data.begin_as_primary(reactor));
+    }
+
+    /// Calls this on a primary's host, if that runs.
+    fn on_primary(&self, shard: usize, f: impl FnOnce(&Rc<Data>, &Reactor) + 'static) {
+        let data = self.shards[shard].data.clone();
+        if let Some(reactor) = self.host(shard).reactor() {
+            super::ask(&reactor, move |reactor| f(&data, reactor));
         }
-        let best = (0..nodes.replicas.len()).max_by_key(|at| nodes.replicas[*at].1);
-        let (new, has) = match best {
-            Some(best) => nodes.replicas.remove(best),
-            None => {
-                data.has_functions.set(false);
-                nodes.next += 1;
-                (nodes.next - 1, 0)
+    }
+
+    /// Whether the replicas of a shard hear of writes from now on.
+    pub(crate) fn set_replicating(&self, shard: usize, is_replicating: bool) {
+        self.shards[shard].data.set_replicating(is_replicating);
+        if is_replicating {
+            self.on_primary(shard, |data, reactor| data.replicate(reactor));
+        }
+    }
+
+    /// Whether there is no room for another write in a shard.
+    pub(crate) fn set_full(&self, shard: usize, is_full: bool) {
+        self.shards[shard].data.is_full.set(is_full);
+    }
+
+    /// Somebody removes the functions of a shard.
+    pub(crate) fn remove_functions(&self, shard: usize) {
+        self.shards[shard].data.has_functions.set(false);
+    }
+
+    /// A part of the slots begins to move to another shard. Returns what happens in words.
+    pub(crate) fn begin_move(&self, part: usize) -> String {
+        let moving = self.map.begin_move(part);
+        format!("part {part} of the store's slots begins to move from shard {} to {}", moving.from, moving.to)
+    }
+
+    /// Half of the keys that are left move.
+    pub(crate) fn move_half(&self) {
+        self.move_keys(|left| left.div_ceil(2));
+    }
+
+    /// All that is left moves, and is in its new place.
+    pub(crate) fn end_move(&self) {
+        self.move_keys(|left| left);
+        self.map.end_move();
+    }
+
+    fn move_keys(&self, count: impl FnOnce(usize) -> usize) {
+        let Some(moving) = self.map.moving() else { return };
+        let [from, to] = [moving.from, moving.to].map(|shard| &self.shards[shard].data);
+        let keys = from.moving_keys();
+        keys.iter().take(count(keys.len())).for_each(|key| from.move_key(key, to));
+        // What was written to connections goes out.
+        [moving.from, moving.to].into_iter().for_each(|shard| self.on_primary(shard, |_, _| ()));
+    }
+
+    /// Nothing goes wrong with it any more.
+    pub(crate) fn heal(&self) {
+        for host in self.hosts() {
+            host.resume();
+            if host.state() != HostState::Running {
+                host.restart();
             }
-        };
-        nodes.primary = new;
-        nodes.fill_up();
-        let mut log = data.log.borrow_mut();
-        let lost = log.len() - has;
-        log.truncate(has);
-        *data.values.borrow_mut() = log.iter().map(|write| (write.key.clone(), write.value.clone())).collect();
-        format!("the store's servers {dead:?} die; {new} takes over, and lacks {lost} writes")
-    }
-
-    /// Whether the replicas hear of writes from now on.
-    pub(crate) fn set_replicating(&self, is_replicating: bool) {
-        self.data.is_replicating.set(is_replicating);
-        if let Some(reactor) = self.host.reactor().filter(|_| is_replicating) {
-            let data = self.data.clone();
-            super::ask(&reactor, move |reactor| data.replicate(reactor));
         }
+        for shard in 0..self.shards.len() {
+            self.set_full(shard, false);
+            self.set_replicating(shard, true);
+        }
+        self.end_move();
     }
 
-    /// Whether there is no room for another write.
-    pub(crate) fn set_full(&self, is_full: bool) {
-        self.data.is_full.set(is_full);
+    pub(crate) fn terminate(&self) {
+        self.hosts().for_each(Host::terminate);
     }
 
-    /// Somebody removes the functions.
-    pub(crate) fn remove_functions(&self) {
-        self.data.has_functions.set(false);
-    }
+    // ---- For the book.
 
     /// The line that it has of a client.
     pub(crate) fn line_of(&self, client: &[u8]) -> Option<Bytes> {
-        let values = self.data.values.borrow();
-        let (_, value) = values.iter().find(|(key, _)| is_key_of(key, client))?;
-        Some(line(value).to_vec())
+        self.lines().into_iter().find(|(key, _)| is_key_of(key, client)).map(|(_, line)| line)
+    }
+
+    /// Each key of it, and the line in its value.
+    pub(crate) fn lines(&self) -> Vec<(Bytes, Bytes)> {
+        (0..self.shards.len()).flat_map(|shard| self.shards[shard].data.lines(self.host(shard).clock())).collect()
     }
 
     /// The lines that it was told to write for a client, and when, oldest first, without the lost ones.
     pub(crate) fn written_for(&self, client: &[u8]) -> Vec<(Instant, Bytes)> {
-        let log = self.data.log.borrow();
-        let own = log.iter().filter(|write| is_key_of(&write.key, client));
-        own.map(|write| (write.at, line(&write.value).to_vec())).collect()
+        let mut all: Vec<(Instant, Bytes)> =
+            self.shards.iter().flat_map(|shard| shard.data.written(|key| is_key_of(key, client))).collect();
+        all.sort_by_key(|(at, _)| *at);
+        all
     }
 
     /// Each line of a client that it ever had, and the servers of the store that have ever had it.
     pub(crate) fn ever_had(&self, client: &[u8]) -> Vec<(Bytes, BTreeSet<Node>)> {
-        let ever = self.data.ever.borrow();
-        let of_client = ever.iter().filter(|(key, _)| is_key_of(key, client));
-        let values = of_client.flat_map(|(_, values)| values);
-        values.map(|(value, nodes)| (line(value).to_vec(), nodes.clone())).collect()
+        self.shards.iter().flat_map(|shard| shard.data.ever_had(|key| is_key_of(key, client))).collect()
     }
 
     /// Its servers that live.
     pub(crate) fn nodes(&self) -> BTreeSet<Node> {
-        let nodes = self.data.nodes.borrow();
-        nodes.replicas.iter().map(|(node, _)| *node).chain([nodes.primary]).collect()
+        self.shards.iter().flat_map(|shard| shard.data.nodes()).collect()
     }
 }
 
@@ -203,61 +248,4 @@ fn is_key_of(key: &[u8], client: &[u8]) -> bool {
 /// The line in a value: 22 digits and a space stand before it.
 fn line(value: &[u8]) -> &[u8] {
     value.get(23..).unwrap_or_default()
-}
-
-impl Data {
-    fn write(self: &Rc<Self>, reactor: &Reactor, key: &[u8], value: &[u8], writer: &Session) {
-        self.values.borrow_mut().insert(key.to_vec(), value.to_vec());
-        self.log.borrow_mut().push(Write { key: key.to_vec(), value: value.to_vec(), at: reactor.now() });
-        writer.offset.set(self.log.borrow().len());
-        self.note(self.nodes.borrow().primary, self.log.borrow().len() - 1);
-        for session in self.sessions() {
-            session.key_changed(key, writer);
-        }
-        self.replicate(reactor);
-    }
-
-    /// Sends the replicas what they lack.
-    fn replicate(self: &Rc<Self>, reactor: &Reactor) {
-        let (count, primary) = (self.log.borrow().len(), self.primaries.get());
-        let replicas: Vec<Node> = self.nodes.borrow().replicas.iter().map(|(node, _)| *node).collect();
-        for node in replicas {
-            let delay = self.random.borrow_mut().between(Duration::ZERO, self.lag);
-            let data = self.clone();
-            reactor.call_later(delay, move || {
-                if data.is_replicating.get() && data.primaries.get() == primary {
-                    data.arrived(node, count);
-                }
-            });
-        }
-    }
-
-    /// A replica has all writes up to `count`.
-    fn arrived(self: &Rc<Self>, node: Node, count: usize) {
-        let before = {
-            let mut nodes = self.nodes.borrow_mut();
-            let Some((_, has)) = nodes.replicas.iter_mut().find(|(other, _)| *other == node) else { return };
-            let before = *has;
-            *has = before.max(count);
-            before
-        };
-        (before..count).for_each(|write| self.note(node, write));
-        self.sessions().iter().for_each(|session| session::end_wait_if_confirmed(self, session));
-    }
-
-    /// A server of the store has this write.
-    fn note(&self, node: Node, write: usize) {
-        let Write { key, value, .. } = &self.log.borrow()[write];
-        let mut ever = self.ever.borrow_mut();
-        ever.entry(key.clone()).or_default().entry(value.clone()).or_default().insert(node);
-    }
-
-    /// How many replicas have the first `count` writes.
-    fn confirmed(&self, count: usize) -> usize {
-        self.nodes.borrow().replicas.iter().filter(|(_, has)| *has >= count).count()
-    }
-
-    fn sessions(&self) -> Vec<Rc<Session>> {
-        self.sessions.borrow().iter().filter_map(Weak::upgrade).collect()
-    }
 }

@@ -2,7 +2,9 @@
 //!
 //! Next: `../feeder.rs`, the simplest client.
 
-use super::{Bytes, Data, line};
+use super::map::Place;
+use super::shard::{Data, Kept, milliseconds};
+use super::{Bytes, line};
 use reactor::resp::{ReplyLimits, ReplyParser, Value};
 use reactor::{DelayedCall, Protocol, Reactor, Reason, Transport};
 use std::cell::{Cell, RefCell};
@@ -12,16 +14,21 @@ use std::time::Duration;
 
 const HELLO: &[u8] = b"%1\r\n$5\r\nproto\r\n:3\r\n";
 
+const OK: &[u8] = b"+OK\r\n";
+
 const NOTHING: &[u8] = b"_\r\n";
 
 /// What the store knows of a connection.
 pub(super) struct Session {
+    pub(super) place: Place,
     reactor: Reactor,
     transport: Transport,
     /// The keys that were read on it: it hears of their next change.
     tracked: RefCell<BTreeSet<Bytes>>,
     /// How many writes there were at this connection's last one. A WAIT asks for those.
     pub(super) offset: Cell<usize>,
+    /// Whether the last command was ASKING.
+    is_asking: Cell<bool>,
     /// Commands that have not been carried out: they are behind a WAIT.
     commands: RefCell<VecDeque<Vec<Bytes>>>,
     /// The WAIT that is not over: how many replicas it wants, and its end.
@@ -30,14 +37,16 @@ pub(super) struct Session {
 
 impl Session {
     /// Somebody has written this key.
-    pub(super) fn key_changed(&self, key: &[u8], writer: &Session) {
-        if self.tracked.borrow_mut().remove(key) && !std::ptr::eq(self, writer) {
+    pub(super) fn key_changed(&self, key: &[u8], writer: Option<&Session>) {
+        let is_own = writer.is_some_and(|writer| std::ptr::eq(self, writer));
+        if self.tracked.borrow_mut().remove(key) && !is_own {
             self.transport.write(&[b">2\r\n$10\r\ninvalidate\r\n*1\r\n", &bulk(key)[..]].concat());
         }
     }
 }
 
 pub(super) struct Connection {
+    place: Place,
     data: Rc<Data>,
     reactor: Reactor,
     parser: ReplyParser,
@@ -45,18 +54,19 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(data: &Rc<Data>, reactor: &Reactor) -> Connection {
+    pub(super) fn new(data: &Rc<Data>, reactor: &Reactor, place: Place) -> Connection {
         let parser = ReplyParser::new(ReplyLimits::default());
-        Connection { data: data.clone(), reactor: reactor.clone(), parser, session: None }
+        Connection { place, data: data.clone(), reactor: reactor.clone(), parser, session: None }
     }
 }
 
 impl Protocol for Connection {
     fn connection_made(&mut self, transport: &Transport) {
-        let (tracked, offset, commands, wait) = Default::default();
-        let (reactor, transport) = (self.reactor.clone(), transport.clone());
-        let session = Rc::new(Session { reactor, transport, tracked, offset, commands, wait });
-        self.data.sessions.borrow_mut().push(Rc::downgrade(&session));
+        let (tracked, offset, is_asking, commands, wait) = Default::default();
+        let (place, reactor, transport) = (self.place, self.reactor.clone(), transport.clone());
+        let session = Session { place, reactor, transport, tracked, offset, is_asking, commands, wait };
+        let session = Rc::new(session);
+        self.data.add(&session);
         self.session = Some(session);
     }
 
@@ -85,7 +95,6 @@ fn go_on(data: &Rc<Data>, session: &Rc<Session>) {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         match &words[..] {
             [b"WAIT", replicas, milliseconds] => {
-                let number = |text: &[u8]| String::from_utf8_lossy(text).parse().expect("WAIT has two numbers");
                 let (of_end, own) = (data.clone(), session.clone());
                 let within = Duration::from_millis(number(milliseconds));
                 let end = session.reactor.call_later(within, move || end_wait(&of_end, &own));
@@ -119,11 +128,38 @@ fn bulk(bytes: &[u8]) -> Bytes {
     [format!("${}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
+/// The first key of a command, and how many keys it has.
+fn keys<'a>(words: &[&'a [u8]]) -> Option<(&'a [u8], usize)> {
+    match words {
+        [b"GET" | b"SET", key, ..] => Some((key, 1)),
+        [b"FCALL", _, b"2", key, ..] => Some((key, 2)),
+        _ => None,
+    }
+}
+
 fn answer(data: &Rc<Data>, session: &Session, words: &[&[u8]]) -> Bytes {
+    let is_asking = session.is_asking.take();
+    if let Some(keys) = keys(words)
+        && let Some(elsewhere) = data.redirect(&session.reactor, session.place, keys, is_asking)
+    {
+        return elsewhere.into_bytes();
+    }
+    let get = |key: &[u8]| data.get(&session.reactor, key);
+    let write = |key: &[u8], value: &[u8], expires| {
+        data.write(&session.reactor, key, Some(Kept { value: value.to_vec(), expires }), Some(session));
+    };
     match words {
         [b"HELLO", ..] => HELLO.to_vec(),
-        [b"CLIENT", ..] => b"+OK\r\n".to_vec(),
+        [b"CLIENT", ..] => OK.to_vec(),
         [b"PING"] => b"+PONG\r\n".to_vec(),
+        [b"CLUSTER", b"SLOTS"] => data.map.slots().into_bytes(),
+        [b"ASKING"] => {
+            session.is_asking.set(true);
+            OK.to_vec()
+        }
+        [b"FUNCTION", b"LOAD", ..] if !data.map.is_primary(session.place) => {
+            b"-READONLY You can't write against a read only replica.\r\n".to_vec()
+        }
         [b"FUNCTION", b"LOAD", ..] => {
             data.has_functions.set(true);
             bulk(b"proxyherd")
@@ -132,45 +168,43 @@ fn answer(data: &Rc<Data>, session: &Session, words: &[&[u8]]) -> Bytes {
         [b"FCALL", b"proxyherd_version", b"0"] => b":1\r\n".to_vec(),
         [b"GET", key] => {
             session.tracked.borrow_mut().insert(key.to_vec());
-            data.values.borrow().get(*key).map_or(NOTHING.to_vec(), |value| bulk(value))
+            get(key).map_or(NOTHING.to_vec(), |kept| bulk(&kept.value))
         }
         [b"SET" | b"FCALL", ..] if data.is_full.get() => {
             b"-OOM command not allowed when used memory > 'maxmemory'.\r\n".to_vec()
         }
         [b"SET", key, value, b"NX", b"GET"] => {
-            let before = data.values.borrow().get(*key).cloned();
+            let before = get(key);
             if before.is_none() {
-                data.write(&session.reactor, key, value, session);
+                write(key, value, None);
             }
-            before.map_or(NOTHING.to_vec(), |value| bulk(&value))
+            before.map_or(NOTHING.to_vec(), |kept| bulk(&kept.value))
         }
-        [b"SET", key, value, ..] => {
-            data.write(&session.reactor, key, value, session);
-            b"+OK\r\n".to_vec()
+        [b"SET", key, value, b"PX", stays] => {
+            write(key, value, Some(milliseconds(session.reactor.system_time()) + number(stays)));
+            OK.to_vec()
         }
-        [b"FCALL", b"proxyherd_offer", b"2", key, _, value, _, _, _, may_be_new, must_write] => {
-            offer(data, session, key, value, *may_be_new == b"1", *must_write == b"1")
+        [b"FCALL", b"proxyherd_offer", b"2", key, _, value, expires, _, _, may_be_new, must_write] => {
+            match (get(key), *may_be_new == b"1") {
+                (Some(known), _) if order(&known.value) >= order(value) => {
+                    if *must_write == b"1" {
+                        write(key, &known.value, known.expires);
+                    }
+                    if known.value == *value { b":0\r\n".to_vec() } else { bulk(&known.value) }
+                }
+                (None, false) => b":-1\r\n".to_vec(),
+                (known, _) => {
+                    write(key, value, Some(number(expires)));
+                    if known.is_some() { b":1\r\n".to_vec() } else { b":2\r\n".to_vec() }
+                }
+            }
         }
         _ => b"-ERR unknown command\r\n".to_vec(),
     }
 }
 
-/// The function of the store: it takes a value if that is newer than what is there.
-fn offer(data: &Rc<Data>, session: &Session, key: &[u8], value: &[u8], may_be_new: bool, must_write: bool) -> Bytes {
-    let known = data.values.borrow().get(key).cloned();
-    match known {
-        Some(known) if order(&known) >= order(value) => {
-            if must_write {
-                data.write(&session.reactor, key, &known, session);
-            }
-            if known == value { b":0\r\n".to_vec() } else { bulk(&known) }
-        }
-        None if !may_be_new => b":-1\r\n".to_vec(),
-        known => {
-            data.write(&session.reactor, key, value, session);
-            if known.is_some() { b":1\r\n".to_vec() } else { b":2\r\n".to_vec() }
-        }
-    }
+fn number(text: &[u8]) -> u64 {
+    String::from_utf8_lossy(text).parse().expect("the herd says a number")
 }
 
 /// What makes a value newer: time, server, line. All digits of the times are as many, so that text has their order.
