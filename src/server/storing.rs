@@ -18,7 +18,7 @@ use crate::address_group::AddressGroup;
 use crate::config::OnLoss;
 use crate::decimal::Time;
 use crate::locations::{Change, ClientId, Forgotten, Known, NeighborId, Place, Stamp, Version, newness};
-use crate::message::{self, At, Command, Forgot, WhatsAt};
+use crate::message::{self, At, Command, Forgot, Location, WhatsAt};
 use crate::newcomers::Share;
 use crate::store::{Offer, Offered, Stored};
 use reactor::{Deferred, DelayedCall, Failure, Transport, deferred};
@@ -140,6 +140,10 @@ impl Server {
         transport: &Transport,
         or_else: impl FnOnce(&Server, &[u8]) + 'static,
     ) {
+        // It would take the place of something that was heard later, and then expire at once.
+        if version_of(&line).is_some_and(|(version, _)| version.heard < self.oldest_for_store()) {
+            return or_else(self, &line);
+        }
         storing.from_neighbors.set(storing.from_neighbors.get() + 1);
         let offered = self.offer_to_store(storing, &line);
         let server = self.clone();
@@ -164,13 +168,15 @@ impl Server {
 
     /// Offers a version that a server has heard.
     fn offer_to_store(&self, storing: &Storing, line: &[u8]) -> Deferred<Offered> {
-        let (client, time, clock, location) = match message::parse(line) {
-            Ok(Command::At(at)) => (at.iamat.client, at.iamat.time, at.clock(), Some(at.iamat.location)),
-            Ok(Command::Forgot(forgot)) => (forgot.client, forgot.time, forgot.clock(), None),
-            _ => return deferred::fail(Failure::msg("it is neither an AT nor a FORGOT")),
+        let Some((version, location)) = version_of(line) else {
+            return deferred::fail(Failure::msg("it is neither an AT nor a FORGOT"));
         };
-        let version = Version { client, time, heard: Stamp::from(clock.unwrap_or(time)), line };
         storing.store.offer(&Offer { version, location, forget: self.limits().forget, may_be_new: true })
+    }
+
+    /// What was heard before this has expired in the store.
+    fn oldest_for_store(&self) -> Stamp {
+        Stamp::from(self.time()).earlier_by(self.limits().forget)
     }
 
     // ---- What the store has not taken.
@@ -221,9 +227,11 @@ impl Server {
         let Some(storing) = &self.storing else { return };
         while let Some(client) = storing.next_owed() {
             let found = {
-                let locations = self.locations.borrow();
-                locations.known_at(client).map(|(place, known)| (place, known.line.clone()))
+                let (locations, oldest) = (self.locations.borrow(), self.oldest_for_store());
+                let found = locations.known_at(client).filter(|(_, known)| known.heard >= oldest);
+                found.map(|(place, known)| (place, known.line.clone()))
             };
+            // What is gone, or will be swept out of the table soon, is not owed.
             let Some((place, line)) = found else { continue };
             storing.again.set(storing.again.get() + 1);
             let this = self.this.clone();
@@ -267,8 +275,7 @@ impl Server {
             }
             let locations = server.locations.borrow();
             let here = locations.get(&client);
-            let is_young =
-                |stored: &Stored| stored.heard >= Stamp::from(server.time()).earlier_by(server.limits().forget);
+            let is_young = |stored: &Stored| stored.heard >= server.oldest_for_store();
             Ok(newest(found.ok().flatten(), here).filter(is_young))
         })
     }
@@ -303,6 +310,16 @@ impl Server {
             Ok(forgotten)
         })
     }
+}
+
+/// The version that an AT or a FORGOT tells of, and its location, if it has one.
+fn version_of(line: &[u8]) -> Option<(Version<'_>, Option<Location<'_>>)> {
+    let (client, time, clock, location) = match message::parse(line) {
+        Ok(Command::At(at)) => (at.iamat.client, at.iamat.time, at.clock(), Some(at.iamat.location)),
+        Ok(Command::Forgot(forgot)) => (forgot.client, forgot.time, forgot.clock(), None),
+        _ => return None,
+    };
+    Some((Version { client, time, heard: Stamp::from(clock.unwrap_or(time)), line }, location))
 }
 
 /// The newer one of what the store has and of what the table has.

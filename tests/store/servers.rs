@@ -120,6 +120,34 @@ fn what_a_neighbor_tells_goes_to_the_store_and_not_into_the_table() {
 }
 
 #[test]
+fn what_a_neighbor_has_heard_too_long_ago_takes_no_place_in_the_store() {
+    let Some(redis) = started_redis() else { return };
+    let harness = Harness::new();
+    let port = harness.listen();
+    let mut config = harness::herd(&[("Bolden", port.address())]);
+    config.store = Some(StoreConfig::of(vec![HostPort { host: "127.0.0.1".to_owned(), port: redis.port }]));
+    let server = Server::new(&harness.reactor, &config, "Alford", Rc::new(NoPlaces), Box::new(newness), Rc::new(()));
+    let server = server.unwrap();
+    let address = harness.wait_for_start(server.clone().begin());
+    let here = Herder { server, address };
+    here.wait_for_store(&harness, &redis);
+    let _link = port.accept_link();
+    let mut limits = here.server.limits();
+    limits.forget = Duration::from_secs(100);
+    here.server.set_limits(limits);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    harness.set_time_of_day(now);
+    let reply = harness.connect(here.address).ask(&iamat("kiwi", 1));
+    // The client's time is newer. But it was heard two hundred seconds ago, and expires with that.
+    let difference = now.as_secs() as i64 - 200 - 1_400_794_642;
+    let mut neighbor = harness.connect(here.address);
+    neighbor.send(format!("PEER Bolden\nAT Bolden +{difference}.000000000 kiwi +1+1 1400794642\n"));
+    harness.turn_until("it is refused", || here.server.counters().at_known.get() == 1);
+    assert_eq!((here.whats_at(&harness, "kiwi"), here.table_len()), (reply, 0));
+    harness.set_time_of_day(NOW);
+}
+
+#[test]
 fn an_operator_has_a_client_forgotten_in_the_store() {
     let Some(redis) = started_redis() else { return };
     let harness = Harness::new();
