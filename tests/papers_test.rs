@@ -2,6 +2,9 @@
 
 #[path = "util/herd.rs"]
 mod herd;
+#[path = "../reactor/tests/resp_servers/server.rs"]
+#[allow(dead_code, reason = "made for more tests than these")]
+mod redis;
 mod util;
 
 use herd::Herd;
@@ -81,6 +84,28 @@ fn servers_that_come_back_learn_everything_and_join_the_two_halves() {
         let took = logged_at(second_run, &format!(" >> {at}")).duration_since(up).unwrap_or_default();
         assert!(took < Duration::from_secs(1), "{took:?} from the first neighbor's connection to {at}");
     }
+}
+
+#[test]
+fn with_a_store_the_two_halves_still_know_the_same() {
+    let Some(store) = redis::Server::start(&[]) else { return };
+    wait_until("the store answers", || store.ask(&["PING"]).contains("PONG"));
+    let mut herd = Herd::start_with(&format!("[store]\nnodes = [\"127.0.0.1:{}\"]\n", store.port));
+    wait_until("the store has our functions", || store.ask(&["FCALL", "proxyherd_version", "0"]).trim() == "1");
+    let news = play_the_paper(&mut herd);
+    for at in &news {
+        herd.wait_until_known(at, &["Alford", "Bolden", "Hamilton"]);
+    }
+    herd.run("Parker");
+    herd.run("Powell");
+    for at in &news {
+        herd.wait_until_known(at, &ALL);
+    }
+    herd.end();
+    // What a client said before the store was found went by flood; of the rest, no server has told another one.
+    let log = herd.log("Powell");
+    let second_run = &log[log.rfind("Powell listens on").unwrap()..];
+    assert!(!second_run.contains(" >> AT "), "it was told something when it came back");
 }
 
 /// When the first line with `text` was logged.

@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::rounds::free_ports;
 use crate::servers::{Grant, HERD, Server};
 use crate::soak;
+use crate::store::Store;
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -59,6 +60,7 @@ pub(crate) fn is_possible() -> bool {
 
 struct Herd {
     servers: Vec<Server>,
+    store: Option<Store>,
     ports: [u16; 5],
     directory: std::path::PathBuf,
 }
@@ -73,7 +75,7 @@ struct Rest {
 
 /// Does all attacks, or the one that is asked for. Returns what did not hold.
 pub(crate) fn run(options: &Options, directory: &Path) -> Vec<String> {
-    let herd = Herd::start(directory);
+    let herd = Herd::start(options, directory);
     let mut violations = Vec::new();
     let chosen = |attack: &&Attack| options.attack.as_ref().is_none_or(|name| name.is_empty() || name == attack.name);
     // The filler's clients must go; those that the others find there must stay.
@@ -92,13 +94,17 @@ pub(crate) fn run(options: &Options, directory: &Path) -> Vec<String> {
 }
 
 impl Herd {
-    fn start(directory: &Path) -> Herd {
-        let (ports, lives, network) = (free_ports(), Rc::new(Cell::new(0)), Rc::new(Network::Loopback));
+    fn start(options: &Options, directory: &Path) -> Herd {
+        let [store_port, ports @ ..] = free_ports::<6>();
+        let (lives, network) = (Rc::new(Cell::new(0)), Rc::new(Network::Loopback));
         let server = |(place, (name, _)): (usize, &(&'static str, _))| {
             Server::new(name, ports[place], network.clone(), directory.join("herd.toml"), directory, lives.clone())
         };
         let servers = HERD.iter().enumerate().map(server).collect();
-        let herd = Herd { servers, ports, directory: directory.to_owned() };
+        let store = options
+            .store
+            .then(|| Store::start(Ipv4Addr::LOCALHOST, store_port, directory).expect("--store needs a redis-server"));
+        let herd = Herd { servers, store, ports, directory: directory.to_owned() };
         herd.configure(FORGET_SOON);
         herd.servers.iter().for_each(|server| server.start(Grant::Everything));
         honest::wait(SETTLES);
@@ -108,6 +114,7 @@ impl Herd {
     fn configure(&self, forget: &str) {
         let mut text = format!("[control]\ndirectory = \"{}\"\n", self.directory.display());
         text += &format!("[limits]\nforget = \"{forget}\"\n[log]\ntotal = 16777216\nfile = 1048576\n");
+        text += &self.store.as_ref().map(Store::settings).unwrap_or_default();
         for ((name, _), port) in HERD.iter().zip(self.ports) {
             let named = |(other, neighbors): &&(&str, &[&str])| {
                 neighbors.contains(name) || { HERD.iter().any(|(one, theirs)| one == name && theirs.contains(other)) }
@@ -129,7 +136,8 @@ impl Herd {
             let from = Ipv4Addr::new(127, 0, 1, 1 + number as u8);
             crate::attackers::feed(from, self.address(BYSTANDER), first..clients.min(first + 90_000));
         }
-        let until = Instant::now() + GONE_WITHIN;
+        // A store has them all by now, and the servers none.
+        let until = Instant::now() + if self.store.is_some() { SETTLES } else { GONE_WITHIN };
         while Instant::now() < until && self.rest().clients.iter().any(|known| *known < clients) {
             honest::wait(SETTLES);
         }

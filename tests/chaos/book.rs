@@ -24,6 +24,8 @@ pub(crate) struct Book {
     /// What all five agreed on last.
     agreed: BTreeMap<String, Version>,
     pub(crate) violations: Vec<String>,
+    /// Whether a server may know less than it has said: it has a store, and may have lost that.
+    pub(crate) may_know_less: bool,
     pub(crate) counts: Counts,
 }
 
@@ -58,6 +60,9 @@ impl Book {
 
     /// The newest that a life has said about a client so far: whatever it is asked from now on must not be older.
     pub(crate) fn said(&self, life: Life, client: &str) -> Option<Version> {
+        if self.may_know_less {
+            return None;
+        }
         self.said.get(&(life, client.to_owned())).cloned()
     }
 

@@ -3,6 +3,7 @@
 use crate::links::{Link, Passing};
 use crate::random::Random;
 use crate::servers::{Grant, Server};
+use crate::store::Store;
 use reactor::Reactor;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub(crate) struct Faults {
     pub(crate) reactor: Reactor,
     pub(crate) servers: Rc<Vec<Server>>,
     pub(crate) links: Vec<Rc<Link>>,
+    pub(crate) store: Option<Store>,
     pub(crate) random: Rc<Random>,
     pub(crate) kills: bool,
     pub(crate) has_cables: bool,
@@ -33,6 +35,10 @@ impl Faults {
             let rest = (span - begin).as_millis() as usize;
             let lasts = self.random.millis(rest / 8, rest.max(8));
             let this = self.clone();
+            if self.store.is_some() && self.random.once_in(5) {
+                self.reactor.call_later(begin, move || this.strike_store(lasts));
+                continue;
+            }
             if self.random.once_in(2) {
                 let link = self.links[self.random.below(self.links.len())].clone();
                 self.reactor.call_later(begin, move || this.strike_link(&link, lasts));
@@ -80,6 +86,26 @@ impl Faults {
         self.reactor.call_later(lasts, move || link.set(Passing::All));
     }
 
+    fn strike_store(self: &Rc<Self>, lasts: Duration) {
+        let Some(store) = &self.store else { return };
+        if self.random.once_in(2) {
+            self.count("store: SIGSTOP");
+            store.freeze(true);
+        } else {
+            self.count("store: kill -9");
+            store.kill();
+        }
+        let this = self.clone();
+        self.reactor.call_later(lasts, move || this.mend_store());
+    }
+
+    fn mend_store(&self) {
+        if let Some(store) = &self.store {
+            store.freeze(false);
+            store.run();
+        }
+    }
+
     fn strike_server(self: &Rc<Self>, number: usize, kind: usize, lasts: Duration) {
         let server = &self.servers[number];
         if server.life().is_none() {
@@ -125,6 +151,7 @@ impl Faults {
     /// Ends all faults that last.
     pub(crate) fn mend(&self) {
         self.links.iter().for_each(|link| link.set(Passing::All));
+        self.mend_store();
         for server in self.servers.iter() {
             server.freeze(false);
             server.plug(true);

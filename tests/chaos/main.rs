@@ -13,8 +13,8 @@
 //! The driver is one program on one reactor of the library. `cargo test` runs it for a few seconds. For longer:
 //!
 //! ```text
-//! cargo test --test chaos -- --minutes 60 [--seed N] [--no-kills | --calm]
-//! cargo test --release --test chaos -- --attacks [--only NAME] [--clients N]
+//! cargo test --test chaos -- --minutes 60 [--seed N] [--store] [--no-kills | --calm]
+//! cargo test --release --test chaos -- --attacks [--store] [--only NAME] [--clients N]
 //! ```
 //!
 //! With `--no-kills` no server is restarted, so that their memory and descriptors can be compared from the beginning to
@@ -23,6 +23,10 @@
 //!
 //! With `--attacks` somebody abuses a server in thirteen ways, one after the other, while honest clients use it: see
 //! `attacks.rs`. That takes some eight minutes, and a quiet machine, too.
+//!
+//! With `--store` there is a store beside the herd, a real `redis-server`; it is frozen now and then, or killed and
+//! started again. A server that cannot reach it may know less than it has said; when all is mended, nothing may be
+//! missing.
 //!
 //! The judge has been judged: with `tests/mutants/no_exchange.patch` in a copy, a run of half a minute finds that the
 //! servers do not agree.
@@ -53,6 +57,8 @@ mod rounds;
 mod servers;
 #[cfg(unix)]
 mod soak;
+#[cfg(unix)]
+mod store;
 
 #[cfg(unix)]
 fn main() -> std::process::ExitCode {

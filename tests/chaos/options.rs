@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) faults: bool,
     /// Whether there are attacks and nothing else: all of them if the name is empty.
     pub(crate) attack: Option<String>,
+    /// Whether there is a store beside the herd.
+    pub(crate) store: bool,
     /// How many clients a herd knows that is attacked.
     pub(crate) clients: u64,
 }
@@ -27,7 +29,8 @@ impl Options {
     /// `None` if the run is not wanted: `cargo test NAME` runs the tests of that name, and `--list` lists them.
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
         let seed = u64::from(std::process::id());
-        let mut options = Options { time: SHORT, seed, kills: true, faults: true, attack: None, clients: 100_000 };
+        let (kills, faults, store, clients) = (true, true, false, 100_000);
+        let mut options = Options { time: SHORT, seed, kills, faults, attack: None, store, clients };
         let mut time = None;
         let mut arguments = arguments.peekable();
         while let Some(argument) = arguments.next() {
@@ -42,6 +45,7 @@ impl Options {
                 "--attacks" => options.attack = Some(options.attack.take().unwrap_or_default()),
                 "--only" => options.attack = Some(arguments.next().ok_or("--only needs a name")?),
                 "--seed" => options.seed = number()?,
+                "--store" => options.store = true,
                 "--no-kills" => options.kills = false,
                 "--calm" => (options.kills, options.faults) = (false, false),
                 "--list" => return Ok(None),

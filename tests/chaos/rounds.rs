@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::random::Random;
 use crate::servers::{Grant, HERD, Server, number};
 use crate::soak;
+use crate::store::Store;
 use reactor::task::{LoopingCall, sleep};
 use reactor::{Deferred, Failure, Reactor};
 use std::cell::{Cell, RefCell};
@@ -102,9 +103,17 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// The servers, and the proxies between them: to each server, its neighbors are the proxies.
-fn herd(reactor: &Reactor, network: &Rc<Network>, directory: &Path, options: &Options) -> (Vec<Server>, Vec<Rc<Link>>) {
-    let ports: [u16; 15] = free_ports();
+fn herd(
+    reactor: &Reactor,
+    network: &Rc<Network>,
+    directory: &Path,
+    options: &Options,
+) -> (Vec<Server>, Vec<Rc<Link>>, Option<Store>) {
+    let [store_port, ports @ ..] = free_ports::<16>();
     let mut next = ports[HERD.len()..].iter().copied();
+    let store = options
+        .store
+        .then(|| Store::start(network.own_address(), store_port, directory).expect("--store needs a redis-server"));
     let address_of = |name: &str| SocketAddr::from((network.address_of(number(name)), ports[number(name)]));
     let pairs = HERD.iter().flat_map(|(name, neighbors)| neighbors.iter().map(move |neighbor| (*name, *neighbor)));
     let both: Vec<(&str, &str)> = pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect();
@@ -135,6 +144,7 @@ fn herd(reactor: &Reactor, network: &Rc<Network>, directory: &Path, options: &Op
         }
         // A long run must not fill the disk with logs.
         text += "[log]\ntotal = 16777216\nfile = 1048576\n";
+        text += &store.as_ref().map(Store::settings).unwrap_or_default();
         if !options.faults {
             text += &format!("[control]\ndirectory = \"{}\"\n", directory.display());
         }
@@ -142,7 +152,7 @@ fn herd(reactor: &Reactor, network: &Rc<Network>, directory: &Path, options: &Op
         std::fs::write(&config, text).expect("a configuration");
         servers.push(Server::new(name, address_of(name).port(), network.clone(), config, directory, lives.clone()));
     }
-    (servers, links)
+    (servers, links, store)
 }
 
 /// Everything that a run has.
@@ -162,18 +172,21 @@ fn run(options: Options, directory: &Path) -> Result<Vec<String>, Failure> {
         true => Network::new(&reactor, HERD.len(), directory),
         false => Network::Loopback,
     });
-    let (servers, links) = herd(&reactor, &network, directory, &options);
+    let (servers, links, store) = herd(&reactor, &network, directory, &options);
     let (servers, random) = (Rc::new(servers), Rc::new(Random::new(options.seed)));
     let faults = Rc::new(Faults {
         reactor: reactor.clone(),
         servers: servers.clone(),
         links,
+        store,
         random: random.clone(),
         kills: options.kills,
         has_cables: network.has_cables(),
         counts: RefCell::default(),
     });
-    let run = Run { reactor: reactor.clone(), servers, faults, book: Rc::default(), random, visits: Rc::default() };
+    let book = Rc::<RefCell<Book>>::default();
+    book.borrow_mut().may_know_less = options.store;
+    let run = Run { reactor: reactor.clone(), servers, faults, book, random, visits: Rc::default() };
     reactor.run_until(Deferred::from_future(rounds(run, options)))
 }
 

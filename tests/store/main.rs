@@ -2,7 +2,12 @@
 //!
 //! The herd's servers run inside this process, on a clock that the test moves ([`harness`]).
 
+#[path = "../../reactor/tests/util/certificates.rs"]
+#[allow(dead_code, reason = "made for more tests than these")]
+mod certificates;
 mod cluster;
+#[path = "../util/counted_link.rs"]
+mod counted_link;
 #[path = "../protocol/harness.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]
 mod harness;
@@ -13,9 +18,13 @@ mod late_answers;
 mod lies;
 mod losses;
 mod order;
+#[path = "../../reactor/tests/util/pem.rs"]
+mod pem;
 #[path = "../../reactor/tests/resp_servers/server.rs"]
 mod redis;
+mod restart;
 mod rights;
+mod secure;
 mod servers;
 mod shuffled;
 mod trouble;
@@ -28,7 +37,7 @@ use proxyherd::address_group::AddressGroup;
 use proxyherd::places::{Nearby, Places};
 
 use harness::Harness;
-use proxyherd::config::{Config, HostPort, Limits, OnLoss, ServerConfig, StoreConfig};
+use proxyherd::config::{Config, HostPort, Limits, OnLoss, ServerConfig, StoreConfig, TlsConfig};
 use proxyherd::locations::newness;
 use proxyherd::server::Server;
 use proxyherd::status::{Status, StoreStatus};
@@ -63,6 +72,17 @@ impl Herder {
         nodes: Vec<HostPort>,
         change: impl FnOnce(&mut StoreConfig),
     ) -> Herder {
+        Herder::start_with(harness, name, nodes, TlsConfig::default(), change)
+    }
+
+    /// The same with the certificates of `[tls]`.
+    pub(crate) fn start_with(
+        harness: &Harness,
+        name: &str,
+        nodes: Vec<HostPort>,
+        tls: TlsConfig,
+        change: impl FnOnce(&mut StoreConfig),
+    ) -> Herder {
         let mut store = StoreConfig::of(nodes);
         store.buckets = 16;
         change(&mut store);
@@ -71,7 +91,7 @@ impl Herder {
         // The test's clock shows a time of long ago.
         let limits = Limits { forget: Duration::MAX, ..Limits::default() };
         let servers = [(name.to_owned(), server)].into();
-        let config = Config { servers, limits, store: Some(store), ..Config::default() };
+        let config = Config { servers, limits, tls, store: Some(store), ..Config::default() };
         let order = Box::new(newness);
         let server = Server::new(&harness.reactor, &config, name, Rc::new(NoPlaces), order, Rc::new(())).unwrap();
         let address = harness.wait_for_start(server.clone().begin());

@@ -29,9 +29,14 @@ pub(crate) struct Herd {
 impl Herd {
     /// Starts all five and waits until every link is up.
     pub(crate) fn start() -> Herd {
+        Herd::start_with("")
+    }
+
+    /// The same with more in the configuration.
+    pub(crate) fn start_with(more: &str) -> Herd {
         let directory = Directory::new();
         let ports: BTreeMap<&str, u16> = HERD.iter().map(|(name, _)| (*name, free_port())).collect();
-        let mut text = String::new();
+        let mut text = more.to_owned();
         for (name, neighbors) in HERD {
             let port = ports[name];
             text += &format!("[servers.{name}]\naddress = \"127.0.0.1:{port}\"\nneighbors = {neighbors:?}\n");

@@ -3,8 +3,11 @@
 //! * `store_bench offers [ROUNDS] [COUNT]`: how many offers a second one connection carries, 16 in flight, beside
 //!   `redis-benchmark` with the same function, the same depth and the same server, in turns.
 //! * `store_bench restart PROXYHERD [CLIENTS]`: a server of a herd is killed and started again, beside a store that has
-//!   all those clients.
+//!   all those clients. What it and its neighbor then say to each other is counted: first with few clients in the
+//!   store, then with all.
 
+#[path = "../../../../tests/util/counted_link.rs"]
+mod counted_link;
 mod offers;
 mod restart;
 
