@@ -1,5 +1,5 @@
-//! [`Store`]: a real `redis-server` beside the herd. It may be frozen, or killed and started again. It writes all to disk
-//! before it answers, so nothing that it has confirmed is lost.
+//! [`Store`]: a real `redis-server` beside the herd. It may be frozen, or killed and started again. It writes all to
+//! disk before it answers, so nothing that it has confirmed is lost.
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;

@@ -280,8 +280,8 @@ impl Core {
 }
 
 impl Drop for Core {
-    /// What sleeps finds that there is no cluster any more: in the next turn, because a program that drops something does
-    /// not expect callbacks.
+    /// What sleeps finds that there is no cluster any more: in the next turn, because a program that drops something
+    /// does not expect callbacks.
     fn drop(&mut self) {
         let sleepers = self.sleepers.take();
         if sleepers.is_empty() {

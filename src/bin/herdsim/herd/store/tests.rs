@@ -145,22 +145,17 @@ fn what_has_expired_is_gone_and_those_who_have_read_it_hear_of_that() {
     let now = shard::milliseconds(stage.store.host(0).clock());
     let value = |time: u32| format!("{time:022}_AT_A_+1_kiwi_+1+1_{time}");
     let key = "{proxyherd:0}:kiwi";
-    assert_eq!(
-        stage.say(&[&offer_of("kiwi", &value(5), now + 2500, false), &format!("GET {key}")]).matches("_kiwi_").count(),
-        1
-    );
+    let get = format!("GET {key}");
+    assert!(stage.say(&[&offer_of("kiwi", &value(5), now + 2500, false), &get]).contains("_kiwi_"));
     assert!(lines_of(&stage.store, "kiwi").is_some());
     stage.world.run_for(2 * SECOND);
     assert_eq!(lines_of(&stage.store, "kiwi"), None);
-    let heard = stage.say(&[&format!("GET {key}")]);
+    let heard = stage.say(&[&get]);
     assert!(heard.contains("invalidate") && heard.contains("_\r\n"), "{heard}");
-    assert_eq!(stage.say(&[&offer_of("kiwi", &value(3), now + 90_000, false)]), ":2\r\n", "an older one is news again");
+    let said = stage.say(&[&offer_of("kiwi", &value(3), now + 90_000, false)]);
+    assert!(said.starts_with(":2\r\n"), "an older one is news again: {said}");
     assert_eq!(stage.say(&[&offer_of("kiwi", &value(4), now, false)]), ":1\r\n");
-    assert_eq!(
-        stage.say(&[&format!("GET {key}")]),
-        "_\r\n",
-        "what has expired already takes the place of what is there"
-    );
+    assert_eq!(stage.say(&[&get]), "_\r\n", "what has expired already takes the place of what is there");
 }
 
 /// Two shards; bucket 0 is in the first one.
@@ -217,7 +212,8 @@ fn keys_that_move_are_found_where_they_are() {
     stage.store.end_move();
     stage.world.run_for(SECOND);
     assert!(stage.say_to("store-1a", &[&get("kiwi")]).starts_with("-MOVED "));
-    assert_eq!(stage.say_to("store-2a", &[&offer("kea", 2, false), &offer("kiwi", 2, false)]), ":1\r\n:0\r\n");
+    let said = stage.say_to("store-2a", &[&offer("kea", 2, false), &offer("kiwi", 2, false)]);
+    assert!(said.starts_with(":1\r\n:0\r\n"), "{said}");
     // Nobody in the first shard has it any more, and all servers of the second one have.
     let had: Vec<usize> = stage.store.ever_had(b"kiwi").iter().map(|(_, nodes)| nodes.len()).collect();
     assert_eq!((had, stage.store.written_for(b"kiwi").len()), (vec![1 + REPLICAS], 1));
