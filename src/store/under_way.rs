@@ -1,5 +1,5 @@
-//! [`UnderWay`]: questions and offers that the store has not answered yet. An answer may be remembered only if the client
-//! has not changed since the question. Pure.
+//! [`UnderWay`]: questions and offers that the store has not answered yet. An answer may be remembered only if the
+//! client has not changed since the question. Pure.
 //!
 //! ```text
 //!   question ............ answer          may be remembered
