@@ -40,14 +40,19 @@ impl Model {
     pub fn new(trace: Trace) -> Model {
         let mut model = Model { is_cut: trace.is_cut, is_full: trace.is_full, ..Model::default() };
         for (at, event) in trace.events.iter().enumerate() {
-            model.turns.take(at, event);
-            model.sockets.take(at, event, &model.turns);
-            model.timers.take(at, event);
-            model.chains.take(at, event);
+            model.take(at, event);
         }
         model.timers.order();
         model.events = trace.events;
         model
+    }
+
+    /// Reads the meaning of one more event, without keeping it.
+    pub(crate) fn take(&mut self, at: usize, event: &Event) {
+        self.turns.take(at, event);
+        self.sockets.take(at, event, &self.turns);
+        self.timers.take(at, event);
+        self.chains.take(at, event);
     }
 
     /// How often each call to the driver was made, by name and outcome: `read`, `read WouldBlock`.

@@ -76,6 +76,10 @@ pub struct Sockets {
 
 impl Sockets {
     pub(super) fn take(&mut self, at: usize, event: &Event, turns: &Turns) {
+        if event.kind == "trace" {
+            // The host's program begins anew, and its numbers with it.
+            self.known.retain(|(host, _), _| *host != event.host);
+        }
         let Some(number) = event.number("socket").or_else(|| event.number("listener")) else { return };
         let key = (event.host.clone(), number);
         let next = self.sockets.len();

@@ -19,6 +19,7 @@ pub mod loop_view;
 pub mod page;
 mod svg;
 mod tls;
+mod waiting;
 pub mod waits;
 pub mod wire;
 mod wire_text;

@@ -5,16 +5,15 @@
 //! Next: `page.rs`, everything in one file.
 
 use super::svg::Svg;
+use super::waiting::Waiting;
 use super::{Ink, Text, words};
-use crate::model::{Chain, Model, StepState};
-use crate::trace::Trace;
-use std::collections::BTreeSet;
+use crate::model::Model;
 
-/// Maximum number of lines.
+/// Maximum number of lines. The others are counted.
 pub const MAX_LINES: usize = 300;
 
-/// Maximum depth of the tree.
-const MAX_DEPTH: usize = 16;
+/// Deeper lines have the indent of this depth, so that a text keeps room for its words.
+const MAX_INDENT: usize = 16;
 
 /// A tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +24,8 @@ pub struct Waits {
     pub ns: u64,
     /// From top to bottom.
     pub lines: Vec<Line>,
+    /// Number of things that have no line, because there are more than [`MAX_LINES`].
+    pub left_out: usize,
 }
 
 /// A line of the tree.
@@ -38,92 +39,39 @@ pub struct Line {
     pub place: String,
     /// The event that began it.
     pub at: usize,
+    /// Whether it can never end.
+    pub is_wrong: bool,
 }
 
 impl Waits {
     /// The state after this many events.
     pub fn after(model: &Model, after: usize) -> Waits {
         let after = after.min(model.events.len());
-        let events = model.events[..after].to_vec();
-        let is_cut = model.is_cut;
-        Waits::of(&Model::new(Trace { events, is_cut, is_full: false }))
+        Waits::at(model, &Waiting::between(model, after, after), after)
     }
 
     /// The state at the end of a model.
     pub fn of(model: &Model) -> Waits {
-        let ns = model.events.last().map_or(0, |event| event.ns);
-        let mut waits = Waits { after: model.events.len(), ns, lines: Vec::new() };
-        let mut told = BTreeSet::new();
-        let chains = &model.chains;
-        let is_top = |chain: &Chain| {
-            let outer = chain.inner_of.or(chain.list).and_then(|outer| chains.chains.get(&outer));
-            !outer.is_some_and(|outer| is_waiting(model, outer))
-        };
-        for chain in chains.chains.values().filter(|chain| is_waiting(model, chain) && is_top(chain)) {
-            waits.chain(model, chain, 0, &mut told);
-        }
-        for timer in model.timers.timers.iter().filter(|timer| timer.made.is_none() && timer.cancelled.is_none()) {
-            if !model.has_ended(&timer.host) {
-                let due = match timer.due.checked_sub(ns) {
-                    Some(left) => format!("is due in {}", words::time(left)),
-                    None => format!("has been due for {}", words::time(ns - timer.due)),
-                };
-                waits.line(
-                    0,
-                    format!("{}delayed call {} {due}", on(&timer.host), timer.number),
-                    &timer.place,
-                    timer.at,
-                );
-            }
-        }
-        for socket in &model.sockets.sockets {
-            if socket.connected.is_some() && socket.ended.is_none() && !socket.is_closed {
-                let waiting = match (socket.waiting, socket.full_since) {
-                    (0, _) => "is open".to_owned(),
-                    (bytes, None) => format!("has {bytes} bytes to send"),
-                    (bytes, Some(_)) => format!("has {bytes} bytes to send, and its peer does not read"),
-                };
-                let at = socket.arrows.first().map_or(0, |arrow| arrow.at);
-                waits.line(0, format!("{}{} {waiting}", on(&socket.host), socket.name()), &socket.place, at);
-            }
-        }
-        waits
+        Waits::after(model, model.events.len())
     }
 
-    fn chain(&mut self, model: &Model, chain: &Chain, depth: usize, told: &mut BTreeSet<u64>) {
-        if depth > MAX_DEPTH || !told.insert(chain.number) {
-            return;
-        }
-        let chains = &model.chains;
-        let steps = chain.steps.iter().filter_map(|step| chains.steps.get(step));
-        let left = steps.filter(|step| step.state == StepState::Waits).count();
-        let callbacks =
-            if left > 0 { format!(" ({} not run yet)", words::count(left, "callback")) } else { String::new() };
-        let inputs: Vec<_> =
-            chains.inputs(chain.number).into_iter().filter_map(|input| chains.chains.get(&input)).collect();
-        let unfired: Vec<_> = inputs.iter().filter(|input| is_waiting(model, input)).collect();
-        let state = match (chain.what.as_str(), chain.waits_for) {
-            ("list" | "race", None) => format!("waits for {} of {} inputs", unfired.len(), inputs.len()),
-            ("coroutine", Some(_)) => "awaits".to_owned(),
-            (_, Some(_)) => "waits".to_owned(),
-            _ if chain.is_lost => "can never fire: its last Firer is gone".to_owned(),
-            _ => "has not been fired".to_owned(),
+    pub(crate) fn at(model: &Model, waiting: &Waiting, after: usize) -> Waits {
+        let ns = after.checked_sub(1).and_then(|last| model.events.get(last)).map_or(0, |event| event.ns);
+        let tree = waiting.tree(after);
+        let left_out = tree.len().saturating_sub(MAX_LINES);
+        let line = |(depth, state): &(usize, &super::waiting::State)| Line {
+            depth: *depth,
+            text: format!("{} {}", state.name, state.words(ns)),
+            place: state.place.clone(),
+            at: state.at,
+            is_wrong: state.is_wrong,
         };
-        let at = chain.log.first().map_or(0, |event| event.at);
-        let text = format!("{}{} {state}{callbacks}", on(&chain.host), chains.name(chain.number));
-        self.line(depth, text, &chain.place, at);
-        if let Some(inner) = chain.waits_for.and_then(|inner| chains.chains.get(&inner)) {
-            self.chain(model, inner, depth + 1, told);
-        }
-        for input in unfired {
-            self.chain(model, input, depth + 1, told);
-        }
+        Waits { after, ns, lines: tree.iter().take(MAX_LINES).map(line).collect(), left_out }
     }
 
-    fn line(&mut self, depth: usize, text: String, place: &str, at: usize) {
-        if self.lines.len() < MAX_LINES {
-            self.lines.push(Line { depth, text, place: place.to_owned(), at });
-        }
+    /// How many things wait that have no line.
+    fn more(&self) -> Option<String> {
+        (self.left_out > 0).then(|| format!("{} more wait.", self.left_out))
     }
 
     /// As text of 80 columns, without colours.
@@ -141,12 +89,19 @@ impl Waits {
         }
         for line in &self.lines {
             let place = words::short_place(&line.place);
-            let branch = if line.depth == 0 { "* ".to_owned() } else { format!("{}└ for ", "  ".repeat(line.depth)) };
+            let branch = if line.depth == 0 {
+                "* ".to_owned()
+            } else {
+                format!("{}└ for ", "  ".repeat(line.depth.min(MAX_INDENT)))
+            };
             let room = 78_usize.saturating_sub(place.chars().count());
             let text = words::cut(&format!("{branch}{}", line.text), room);
             let place_at = 80 - place.chars().count();
             out.line(line.ink(), &format!("{text}{:gap$}{place}", "", gap = place_at - text.chars().count()));
             out.ink(place_at..80, Ink::Dim);
+        }
+        if let Some(more) = self.more() {
+            out.line(Ink::Plain, &more);
         }
         out
     }
@@ -176,6 +131,9 @@ impl Waits {
         if self.lines.is_empty() {
             svg.text("soft", (12, 56), "nothing waits");
         }
+        if let Some(more) = self.more() {
+            svg.text("soft", (12, 58 + self.lines.len() as i64 * 28), &more);
+        }
         svg
     }
 
@@ -187,14 +145,6 @@ impl Waits {
 
 impl Line {
     fn ink(&self) -> Ink {
-        if self.text.contains("never") { Ink::Wrong } else { Ink::Plain }
+        if self.is_wrong { Ink::Wrong } else { Ink::Plain }
     }
-}
-
-fn is_waiting(model: &Model, chain: &Chain) -> bool {
-    (model.chains.is_unfired(chain) || chain.waits_for.is_some()) && !chain.is_gone
-}
-
-fn on(host: &str) -> String {
-    if host.is_empty() { String::new() } else { format!("{host}: ") }
 }
