@@ -20,19 +20,22 @@ Options
   --path          with --ladder: only the callbacks that ran, a line each: NAME ok VALUE, or NAME err ERROR
   --deferred N    with --ladder: only Deferred N, and what stands inside it
   --request N     with --ladder: all that has to do with Deferred N
-  --turns A..B    with --loop: only these turns; a single one (A..A) with each of its steps
+  --turns A..B    with --loop: only these turns; a single one (A..A) with each of its steps; with
+                  --html: steps through the events of these turns
   --socket N      with --wire: only connection N; without it, the one that carried most
   --sockets       with --wire: a list of the connections
-  --host NAME     with --loop, --wire: only this host of a simulated world; may stand several times
-  --events A..B   with --wire: only what these events tell, by their numbers (seq)
+  --host NAME     with --loop, --wire, --html: only this host of a simulated world; may stand several
+                  times
+  --events A..B   with --wire: only what these events tell, by their numbers (seq); with --html: steps
+                  through these events
   --only TEXT     with --wire: of the bytes, only those with this text in them
   --arrows        with --wire: only what went over the network, without callbacks
-  --at N          with --waits: after N events; without it, at the end
+  --at N          with --waits: after N events; without it, at the end; with --html: opens there
   --svg           as a picture
   --html          everything on one page of HTML, to step through
   --color WHEN    colours in a text: auto (on a terminal; the default), always, never
   --source DIR    the program's source: with it, the verdict and --loop name the line of a method, and --html
-                  shows the lines; places in a trace are paths below DIR
+                  shows the lines, with links to the files; places in a trace are paths below DIR
   -o FILE         writes to FILE
   --help
 
@@ -181,21 +184,22 @@ const BELONGS_TO: [(&str, &[View]); 14] = [
     ("--path", &[View::Ladder]),
     ("--deferred", &[View::Ladder]),
     ("--request", &[View::Ladder]),
-    ("--turns", &[View::Loop]),
+    ("--turns", &[View::Loop, View::Page]),
     ("--socket", &[View::Wire]),
     ("--sockets", &[View::Wire]),
-    ("--host", &[View::Loop, View::Wire]),
-    ("--events", &[View::Wire]),
+    ("--host", &[View::Loop, View::Wire, View::Page]),
+    ("--events", &[View::Wire, View::Page]),
     ("--only", &[View::Wire]),
     ("--arrows", &[View::Wire]),
-    ("--at", &[View::Waits]),
+    ("--at", &[View::Waits, View::Page]),
     ("--svg", &[View::Ladder, View::Loop, View::Wire, View::Waits]),
     ("--source", &[View::Verdict, View::Loop, View::Page]),
     ("--color", &[View::Verdict, View::Ladder, View::Loop, View::Wire, View::Waits]),
 ];
 
 /// Pairs of options of which a command can have only one.
-const EXCLUDES: [(&str, &str); 10] = [
+const EXCLUDES: [(&str, &str); 11] = [
+    ("--turns", "--events"),
     ("--path", "--svg"),
     ("--path", "--color"),
     ("--svg", "--color"),
@@ -300,11 +304,12 @@ mod tests {
             ("a --ladder --loop", "--ladder and --loop are two views"),
             ("a --waits --html", "--waits and --html are two views"),
             ("a --ladder --source x", "--source is for the verdict, --loop, --html, not for --ladder"),
-            ("a --waits --host x", "--host is for --loop, --wire, not for --waits"),
+            ("a --waits --host x", "--host is for --loop, --wire, --html, not for --waits"),
             ("a --loop --events 1..2", "--events is for --wire"),
             ("a --ladder --path --svg", "--path and --svg exclude each other"),
             ("a --ladder --deferred 1 --request 2", "exclude each other"),
             ("a --wire --sockets --svg", "exclude each other"),
+            ("a --html --turns 1..2 --events 1..2", "--turns and --events exclude each other"),
         ] {
             let refusal = parsed(arguments).unwrap_err();
             assert!(refusal.contains(reason), "{arguments}: {refusal}");

@@ -4,6 +4,7 @@
 #![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 
 mod cli;
+mod sources;
 
 use cli::{Command, Form, View};
 use lens::source::find_methods;
@@ -12,10 +13,11 @@ use lens::views::Text;
 use lens::views::connections::Connections;
 use lens::views::ladder::Ladders;
 use lens::views::loop_view::LoopViews;
-use lens::views::page::page;
+use lens::views::page::{Part, page_of};
 use lens::views::waits::Waits;
 use lens::views::wire::Wire;
 use lens::{Model, verdict::Verdict};
+use sources::Sources;
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, BufReader, IsTerminal, Write};
@@ -51,10 +53,9 @@ fn run(command: &Command) -> Result<ExitCode, String> {
     let file = File::open(&command.file).map_err(|error| format!("{name}: {error}"))?;
     let trace = Trace::read(BufReader::new(file)).map_err(|error| format!("{name}: {error}"))?;
     let mut model = Model::new(trace);
-    let source = |file: &str| fs::read_to_string(command.source.as_ref()?.join(file)).ok();
-    if let Some(directory) = &command.source {
-        fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        find_methods(&mut model, source);
+    let sources = command.source.as_deref().map(Sources::in_folder).transpose()?;
+    if let Some(sources) = &sources {
+        find_methods(&mut model, |file| Some(sources.file(file)?.text));
     }
     let (text, code) = match command.view {
         View::Verdict => {
@@ -65,7 +66,8 @@ fn run(command: &Command) -> Result<ExitCode, String> {
         View::Ladder => (ladder(command, &model)?, ExitCode::SUCCESS),
         View::Page => {
             let title = command.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (page(&model, &title, source), ExitCode::SUCCESS)
+            let part = Part::choose(&model, command.events, command.turns, command.at, &command.hosts)?;
+            (page_of(&model, &title, &part, |file| sources.as_ref()?.file(file)), ExitCode::SUCCESS)
         }
         View::Loop => (turns(command, &model)?, ExitCode::SUCCESS),
         View::Wire => (wire(command, &model)?, ExitCode::SUCCESS),

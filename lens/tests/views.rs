@@ -245,7 +245,7 @@ fn each_end_of_a_connection_of_a_world_is_an_arrow_from_when_it_left() {
         assert!(wire.to_text().contains(end) && wire.to_svg().contains(&format!(">{end}: ")), "{}", wire.to_text());
     }
     assert!(wire.to_text().contains("╌>") || wire.to_text().contains("<╌"), "{}", wire.to_text());
-    assert!(page(&lines.model(), "ends", |_| None).contains(">RST: "));
+    assert!(page(&lines.model(), "ends", |_| None).contains("\"RST: "), "the script draws it");
 }
 
 /// Ends its connection at once.

@@ -46,7 +46,7 @@ impl Ladders {
 
 impl Ladder {
     /// Draws it with its left upper corner there. Returns where it ends.
-    fn draw(&self, svg: &mut Svg, x: i64, top: i64) -> i64 {
+    pub(super) fn draw(&self, svg: &mut Svg, x: i64, top: i64) -> i64 {
         let role = if self.role.is_empty() { String::new() } else { format!("{}: ", self.role) };
         let title = format!("{role}{}", self.title);
         svg.text("title", (x, top + 14), &title);

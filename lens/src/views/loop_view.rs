@@ -24,7 +24,7 @@ const MARKS: &str = "waiting: share of the time. Numbers: how many, + from 10 on
     longest, late: · below 0.1 ms, - 1 ms, = 10 ms, # more: the loop was held.";
 
 /// The phases of a turn, in their order, with a letter for each.
-const PHASES: [(&str, char); 6] =
+pub(super) const PHASES: [(&str, char); 6] =
     [("wait", 'w'), ("events", 'e'), ("calls", 'c'), ("timers", 't'), ("flush", 'f'), ("ends", 'x')];
 
 /// The loops of several hosts.
@@ -324,7 +324,7 @@ impl LoopView {
 }
 
 impl Column {
-    fn of(model: &Model, turns: &[&Turn]) -> Column {
+    pub(super) fn of(model: &Model, turns: &[&Turn]) -> Column {
         let (first, last) = (turns[0], turns[turns.len() - 1]);
         let mut column = Column {
             first: first.number,
@@ -380,12 +380,12 @@ impl Column {
     }
 }
 
-fn is_slow(callback: &Callback) -> bool {
+pub(super) fn is_slow(callback: &Callback) -> bool {
     callback.outer.is_none() && callback.took > SLOW
 }
 
 /// What held the loop, with the time first.
-fn headline(callback: &Callback) -> String {
+pub(super) fn headline(callback: &Callback) -> String {
     format!("{} held by {}", words::time(callback.took), verdict::who(callback))
 }
 

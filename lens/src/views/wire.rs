@@ -273,7 +273,7 @@ impl Wire {
     pub(crate) fn drawing(&self) -> Svg {
         const ROW: i64 = 34;
         let mut svg = Svg::new();
-        let rows = self.folded();
+        let rows = folded(self.shown());
         let is_bytes = |row: &Row| matches!(row.what, What::Arrow { .. });
         let widest = rows.iter().filter(|row| is_bytes(row)).map(|row| width_of(&row.label, "small")).max();
         let gap = (widest.unwrap_or(0) + 40).clamp(MIN_GAP, MAX_GAP);
@@ -339,26 +339,26 @@ impl Wire {
         svg
     }
 
-    /// The rows, with the pieces of one write that arrived at one time in one row each for the first, the last and the others.
-    fn folded(&self) -> Vec<Row> {
-        let is_same = |one: &Row, other: &Row| one.what == other.what && one.ns == other.ns && one.link == other.link;
-        let mut folded: Vec<Row> = Vec::new();
-        for pieces in self.shown().chunk_by(is_same) {
-            match pieces {
-                [first, between @ .., last] if between.len() >= 2 && matches!(first.what, What::Arrow { .. }) => {
-                    let others = Row { label: format!("… {} more pieces", between.len()), ..between[0].clone() };
-                    folded.extend([first.clone(), others, last.clone()]);
-                }
-                pieces => folded.extend(pieces.iter().cloned()),
-            }
-        }
-        folded
-    }
-
     /// As a picture.
     pub fn to_svg(&self) -> String {
         self.drawing().file("what went over the wire")
     }
+}
+
+/// Rows, with the pieces of one write that arrived at one time in one row each for the first, the last and the others.
+pub(super) fn folded(rows: &[Row]) -> Vec<Row> {
+    let is_same = |one: &Row, other: &Row| one.what == other.what && one.ns == other.ns && one.link == other.link;
+    let mut folded: Vec<Row> = Vec::new();
+    for pieces in rows.chunk_by(is_same) {
+        match pieces {
+            [first, between @ .., last] if between.len() >= 2 && matches!(first.what, What::Arrow { .. }) => {
+                let others = Row { label: format!("… {} more pieces", between.len()), ..between[0].clone() };
+                folded.extend([first.clone(), others, last.clone()]);
+            }
+            pieces => folded.extend(pieces.iter().cloned()),
+        }
+    }
+    folded
 }
 
 /// The tone of each message that goes over the wire again and again.

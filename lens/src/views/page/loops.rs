@@ -1,0 +1,135 @@
+//! The loops of a page: columns of turns, which the script draws at any zoom, and what held them.
+//!
+//! Next: `wires.rs`, the connections.
+
+use super::data::Table;
+use super::part::Part;
+use crate::model::{Model, Turn};
+use crate::verdict;
+use crate::views::loop_view::{Column, LoopView, MAX_COLUMNS, PHASES, headline, is_slow};
+use crate::views::words;
+use serde_json::{Value, json};
+
+/// Maximum number of loops on a page. Each has some 5 KB; what is left out is said.
+const MAX_LOOPS: usize = 40;
+
+/// Maximum number of callbacks that held a loop, whose sentences stand below its picture. The verdict counts the others.
+const MAX_HELD: usize = 10;
+
+/// The loop of one program: a host that is started again has a second one.
+struct Loop<'a> {
+    name: String,
+    turns: Vec<&'a Turn>,
+}
+
+/// The loops of a page.
+pub(super) struct Loops {
+    /// The data for the script.
+    pub(super) data: Value,
+    /// What stands on the page: the picture of the first loop, and sentences.
+    pub(super) html: String,
+}
+
+impl Loops {
+    pub(super) fn new(model: &Model, part: &Part, texts: &mut Table) -> Option<Loops> {
+        let all = loops(model, part);
+        let shown = &all[..all.len().min(MAX_LOOPS)];
+        let first = shown.first()?;
+        let mut html = String::new();
+        if all.len() > shown.len() {
+            html.push_str(&format!(
+                "<p>These are {} of {} loops. For others, name their hosts: --host NAME</p>",
+                shown.len(),
+                all.len()
+            ));
+        }
+        let whole = |of: &Loop<'_>| -> Vec<Column> {
+            let each = of.turns.len().div_ceil(MAX_COLUMNS).max(1);
+            of.turns.chunks(each).map(|turns| Column::of(model, turns)).collect()
+        };
+        let picture = LoopView { host: first.name.clone(), columns: whole(first), ..LoopView::default() };
+        let picture = picture.drawing().element(&format!("turns of {}", first.name));
+        html.push_str(&format!("<div class=\"scroll\" id=\"loop\" tabindex=\"0\" role=\"region\" aria-label=\"turns of the loop\">{picture}</div>"));
+        let data: Vec<Value> = shown
+            .iter()
+            .map(|of| {
+                let is_here = |turn: &&&Turn| part.events.contains(&turn.at);
+                let turns: Vec<&Turn> = of.turns.iter().filter(is_here).copied().collect();
+                let is_part = turns.len() < of.turns.len();
+                let whole: Vec<Value> =
+                    if is_part { whole(of) } else { Vec::new() }.iter().map(|column| row(column, texts)).collect();
+                let turns: Vec<Value> = turns.iter().map(|turn| row(&Column::of(model, &[*turn]), texts)).collect();
+                json!({"name": of.name, "whole": whole, "turns": turns})
+            })
+            .collect();
+        html.push_str(&held(model, shown));
+        Some(Loops { data: Value::Array(data), html })
+    }
+}
+
+/// The loops of all programs, in the order in which they began. Turns count from 1 on again if a host was started again.
+fn loops<'a>(model: &'a Model, part: &Part) -> Vec<Loop<'a>> {
+    let mut loops: Vec<Loop<'a>> = Vec::new();
+    for host in model.hosts().into_iter().filter(|host| part.has_host(host)) {
+        let turns: Vec<&Turn> = model.turns.turns.iter().filter(|turn| turn.host == host).collect();
+        let lives: Vec<&[&Turn]> = turns.chunk_by(|one, next| one.number < next.number).collect();
+        for (index, turns) in lives.iter().enumerate() {
+            let name = match (host, lives.len()) {
+                ("", 1) => "the loop".to_owned(),
+                ("", _) => format!("loop {}", index + 1),
+                (host, 1) => host.to_owned(),
+                (host, _) => format!("{host}, run {}", index + 1),
+            };
+            loops.push(Loop { name, turns: turns.to_vec() });
+        }
+    }
+    loops
+}
+
+/// A column, as the script reads it.
+fn row(column: &Column, texts: &mut Table) -> Value {
+    let phases = PHASES.iter().zip(0..).filter(|((name, _), _)| column.phases.contains(name));
+    let phases: u32 = phases.map(|(_, bit)| 1 << bit).sum();
+    let words =
+        if column.longest_words.is_empty() { json!(-1) } else { texts.text(&words::cut(&column.longest_words, 90)) };
+    json!([
+        column.first,
+        column.last,
+        column.begin,
+        column.end,
+        column.waited,
+        column.busy,
+        phases,
+        column.calls,
+        column.callbacks,
+        column.longest,
+        words,
+        column.timers,
+        column.latest,
+        column.victims,
+        column.at,
+    ])
+}
+
+/// The callbacks that held these loops, the longest first, and what waited for each.
+fn held(model: &Model, loops: &[Loop<'_>]) -> String {
+    let turns = loops.iter().flat_map(|of| &of.turns);
+    let callbacks = turns.flat_map(|turn| &turn.callbacks).map(|index| &model.turns.callbacks[*index]);
+    let mut slow: Vec<_> = callbacks.filter(|callback| is_slow(callback)).collect();
+    slow.sort_by_key(|callback| std::cmp::Reverse(callback.took));
+    if slow.is_empty() {
+        return "<p>No callback held a loop for more than 10 ms.</p>".to_owned();
+    }
+    let mut html = "<h3>What held the loop, and what waited meanwhile</h3><ul class=\"found\">".to_owned();
+    for callback in slow.iter().take(MAX_HELD) {
+        let victims = verdict::victims(model, callback);
+        let victims: String = victims.iter().map(|victim| format!("<li>{}</li>", super::escaped(victim))).collect();
+        let sentence = super::escaped(&headline(callback));
+        html.push_str(&format!("<li>{sentence}{}<ul>{victims}</ul></li>", super::step_to(callback.at)));
+    }
+    html.push_str("</ul>");
+    if let Some(more) = slow.len().checked_sub(MAX_HELD).filter(|more| *more > 0) {
+        html.push_str(&format!("<p>{} more.</p>", words::count(more, "callback")));
+    }
+    html
+}
