@@ -112,6 +112,33 @@ fn a_slot_that_has_moved_is_followed_and_remembered() {
 }
 
 #[test]
+fn a_transaction_that_is_redirected_at_its_end_is_sent_again_and_one_that_was_carried_out_is_not() {
+    let world = world(1);
+    let (nodes, _host, cluster) = ready(&world);
+    // As Valkey does: what is queued is not looked at before EXEC.
+    nodes.give(slot_of(b"foo"), 1, &[0, 1]);
+    let carries_out = Rc::new(RefCell::new(false));
+    let decides = carries_out.clone();
+    nodes.servers[2].answer(move |_, words| match &*words[0] {
+        "GET" => Some(b"+QUEUED\r\n".to_vec()),
+        "EXEC" if *decides.borrow() => Some(b"*1\r\n-MOVED 1 n1:6379\r\n".to_vec()),
+        "EXEC" => Some(format!("-MOVED {} n1:6379\r\n", slot_of(b"foo")).into_bytes()),
+        _ => None,
+    });
+    let transaction = || [Command::from(["MULTI"]), get("foo"), Command::from(["EXEC"])];
+    let outcomes = Outcomes::default();
+    *carries_out.borrow_mut() = true;
+    outcomes.note("done", cluster.batch(transaction()));
+    world.run_for(SECOND);
+    assert_eq!((outcomes.all().len(), nodes.log(1).len()), (1, 0), "{:?}", outcomes.all());
+    *carries_out.borrow_mut() = false;
+    outcomes.note("moved", cluster.batch(transaction()));
+    world.run_for(SECOND);
+    assert_eq!(outcomes.all()[1..], ["moved: [OK, \"foo\", [QUEUED]]"]);
+    assert_eq!(nodes.log(1), ["MULTI", "GET foo", "EXEC"]);
+}
+
+#[test]
 fn a_circle_of_redirects_ends() {
     let world = world(1);
     let (nodes, _host, cluster) = ready(&world);

@@ -168,21 +168,23 @@ impl Journey {
     }
 
     /// The redirect among the replies, if no command with a key has been carried out. One that was must not be sent
-    /// again, so the program gets the replies as they are.
+    /// again, so the program gets the replies as they are. A transaction is refused as a whole: Redis redirects the
+    /// command that would be queued, Valkey the `EXEC`.
     fn redirect(&self, replies: &[Value], at: &NodeAddress) -> Option<(Redirect, String)> {
-        let is_aborted = replies.iter().any(|it| matches!(it, Value::Error(error) if error.code() == "EXECABORT"));
+        let has_transaction = self.has_transaction();
         let mut found = None;
         for (command, reply) in self.commands.iter().zip(replies) {
-            if command.slot() == Ok(None) {
+            let is_exec = command.name().eq_ignore_ascii_case("EXEC");
+            if command.slot() == Ok(None) && !is_exec {
                 continue;
             }
             match reply {
                 Value::Error(error) => match Redirect::of(error, &at.host) {
                     Some(redirect) => found = found.or(Some((redirect, error.text().to_owned()))),
-                    None if is_aborted => {}
-                    None => return None, // Refused for another reason, which is the program's to know.
+                    None if has_transaction => {} // It ends with EXECABORT, and nothing of it is carried out.
+                    None => return None,          // Refused for another reason, which is the program's to know.
                 },
-                reply if is_aborted && reply.as_bytes() == Some(b"QUEUED") => {}
+                reply if has_transaction && !is_exec && reply.as_bytes() == Some(b"QUEUED") => {}
                 _ => return None,
             }
         }
