@@ -161,6 +161,8 @@ fn what_a_host_left_open_when_it_crashed_does_not_wait_any_longer() {
         lines.iter().filter(|line| line.text.starts_with("server: ")).map(|line| line.text.clone()).collect::<Vec<_>>()
     };
     assert_eq!(of_server(crash).len(), 2, "{:?}", of_server(crash));
+    let ports = model.sockets.sockets.iter().filter(|socket| socket.host == "server" && socket.number == 1);
+    assert_eq!(ports.count(), 2, "the port of each program, though both have the same number");
     let began = model.events.iter().rposition(|event| event.kind == "trace" && event.host == "server");
     let again = of_server(began.expect("it is started again"));
     assert_eq!(again, [""; 0]);

@@ -1,4 +1,4 @@
-//! [`data`]: what the script of a page reads: the events, what waits at each moment, places and their lines.
+//! What the script of a page reads: the events, what waits at each moment, places and their lines.
 //!
 //! Next: `loops.rs`, the turns.
 
