@@ -28,7 +28,12 @@ pub fn find_methods(model: &mut Model, source: impl Fn(&str) -> Option<String>) 
             };
             own.chain(&texts).find_map(line)
         });
-        callback.method_place = place.clone().unwrap_or_default();
+        let Some(place) = place else { continue };
+        callback.method_place.clone_from(place);
+        // What shows the event leads there, too.
+        if let Some(event) = model.events.get_mut(callback.at) {
+            event.fields.insert("place".to_owned(), place.as_str().into());
+        }
     }
 }
 

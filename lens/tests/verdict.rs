@@ -199,8 +199,11 @@ fn a_callback_in_which_the_trace_of_a_killed_process_ends_is_told() {
     let turn = r#""ns":1,"turn":1,"kind":"turn""#.to_owned();
     let begun = format!(r#""ns":2,"turn":1,"callback":1,{ECHO}"#);
     let ended = r#""ns":3,"turn":1,"kind":"callback_end","callback":1,"took_ns":1"#.to_owned();
-    let finding = written(&[turn.clone(), begun.clone()]);
-    let finding = only(&finding, About::Endless);
+    let connected = r#""ns":1,"kind":"connected","socket":3,"peer":"1.2.3.4:5","protocol":"Echo""#.to_owned();
+    let ready = r#""ns":1,"turn":1,"kind":"ready","socket":3"#.to_owned();
+    let verdict = written(&[turn.clone(), connected, ready, begun.clone()]);
+    let finding = only(&verdict, About::Endless);
+    assert!(finding.details.iter().any(|line| line.contains("connection 3 with 1.2.3.4:5: it had been ready")));
     assert!(finding.sentence.contains("data_received of a::Echo") && finding.place == "a.rs:9:1", "{finding:?}");
     assert!(written(&[turn.clone(), begun.clone(), ended]).is_clean());
     let is_full = r#""kind":"cut","max_size":1000"#.to_owned();
@@ -220,7 +223,10 @@ fn callbacks_that_held_the_loop_alike_are_one_finding_with_the_worst_of_them() {
     let verdict = written(&lines);
     let finding = only(&verdict, About::Held);
     assert_eq!(finding.took, 50_000_000);
-    assert!(finding.details.iter().any(|line| line == "It did so 2 more times, for 50.0 ms in all."), "{finding:?}");
+    assert!(
+        finding.details.iter().any(|line| line == "This was the longest. It did so 2 more times; all took 100.0 ms."),
+        "{finding:?}"
+    );
 }
 
 struct Slow;

@@ -164,6 +164,8 @@ impl Socket {
             "write" if event.text("failed") != "WouldBlock" => {
                 self.sent += done;
                 self.waiting = self.waiting.saturating_sub(done);
+                // The peer takes something: what comes before is not silence.
+                self.full_since = self.full_since.map(|_| event.ns);
                 self.arrow(at, event, done, event.text("failed"));
             }
             "shutdown" | "connect" | "finish_connect" | "reset_on_close" => {

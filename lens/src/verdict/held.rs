@@ -26,8 +26,9 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
         let sentence = format!("{} held the loop for {}. {waited}", who(worst), words::time(worst.took));
         details.extend(slow_steps(model, worst));
         if !others.is_empty() {
-            let (count, all) = (others.len(), others.iter().map(|callback| callback.took).sum());
-            details.push(format!("It did so {}, for {} in all.", words::count(count, "more time"), words::time(all)));
+            let (count, all) = (others.len(), worst.took + others.iter().map(|callback| callback.took).sum::<u64>());
+            let (more, all) = (words::count(count, "more time"), words::time(all));
+            details.push(format!("This was the longest. It did so {more}; all took {all}."));
         }
         let place = place_of(worst).to_owned();
         findings.push(Finding { about: About::Held, sentence, details, place, took: worst.took, at: worst.at });
@@ -39,15 +40,20 @@ pub(super) fn held(model: &Model) -> Vec<Finding> {
 pub(super) fn endless(model: &Model) -> Vec<Finding> {
     let is_told = model.is_cut && !model.is_full;
     let open = model.turns.open().filter(|callback| is_told && callback.host.is_empty());
-    open.map(|callback| Finding {
-        about: About::Endless,
-        sentence: format!("{} had not ended when the trace ends.", who(callback)),
-        details: vec!["It held the loop when the process was killed.".to_owned()],
-        place: place_of(callback).to_owned(),
-        took: 0,
-        at: callback.at,
-    })
-    .collect()
+    let finding = |callback: &Callback| {
+        let mut details = vec!["It held the loop when the process was killed.".to_owned()];
+        details.extend(victims(model, callback));
+        let sentence = format!("{} had not ended when the trace ends.", who(callback));
+        Finding {
+            about: About::Endless,
+            sentence,
+            details,
+            place: place_of(callback).to_owned(),
+            took: 0,
+            at: callback.at,
+        }
+    };
+    open.map(finding).collect()
 }
 
 /// Where a callback stands: the line of a method if the source was given, else where the program asked for it.
@@ -128,7 +134,6 @@ pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
 /// wait finds at once, the time is not known.
 fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64>, &'a Socket)> {
     let Some(turn) = callback.turn_at.map(|at| &model.turns.turns[at]) else { return Vec::new() };
-    let Some(end_at) = callback.end_at else { return Vec::new() };
     let is_own = |event: &Event| event.host == callback.host;
     let mut found: Vec<(Option<u64>, &Socket)> = Vec::new();
     let add = |number: u64, since: Option<u64>, found: &mut Vec<(Option<u64>, &'a Socket)>| {
@@ -153,6 +158,7 @@ fn waiting_sockets<'a>(model: &'a Model, callback: &Callback) -> Vec<(Option<u64
     for number in ready.into_iter().filter(|number| !served.contains(number)) {
         add(number, Some(turn.woke), &mut found);
     }
+    let Some(end_at) = callback.end_at else { return found };
     // Found by the next wait, which did not have to wait.
     let next = model.events[end_at..].iter().filter(|event| is_own(event));
     let next: Vec<_> = next.skip_while(|event| event.kind != "turn" && event.kind != "end").take(64).collect();

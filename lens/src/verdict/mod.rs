@@ -171,7 +171,7 @@ fn summary(model: &Model) -> String {
     }
     text + match (model.is_full, model.is_cut) {
         (true, _) => ". The file was full before the program ended.",
-        (false, true) => ". The trace ends before the program.",
+        (false, true) => ". The trace ends before the program: its last second may be missing.",
         (false, false) => ".",
     }
 }
@@ -255,7 +255,8 @@ fn waiters(model: &Model, chain: &Chain) -> Vec<String> {
         let waiting = current.steps.iter().filter_map(|step| model.chains.steps.get(step));
         let count = waiting.filter(|step| step.state == StepState::Waits).count();
         if count > 0 {
-            lines.push(format!("{} waits in {}", words::count(count, "callback"), model.chains.name(current.number)));
+            let (callbacks, verb) = (words::count(count, "callback"), if count == 1 { "waits" } else { "wait" });
+            lines.push(format!("{callbacks} of {} {verb} for its result", model.chains.name(current.number)));
         }
         let Some(outer) = current.inner_of.or(current.list).and_then(|outer| model.chains.chains.get(&outer)) else {
             break;

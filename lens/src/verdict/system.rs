@@ -21,8 +21,12 @@ pub(super) fn sockets(model: &Model) -> Vec<Finding> {
         };
         let full = socket.full_for + socket.full_since.map_or(0, |since| end.saturating_sub(since));
         if full > FULL {
-            let waits =
-                if socket.waiting > 0 { format!("; {} bytes still wait", socket.waiting) } else { String::new() };
+            let bytes = words::count(usize::try_from(socket.waiting).unwrap_or(usize::MAX), "byte");
+            let waits = match (socket.waiting, &socket.ended) {
+                (0, _) => String::new(),
+                (_, None) => format!("; {bytes} still to be sent"),
+                (_, Some(_)) => format!("; {bytes} never sent"),
+            };
             let name = socket.name();
             add(About::DoesNotRead, format!("The peer of {name} did not read for {}{waits}.", words::time(full)), full);
         }

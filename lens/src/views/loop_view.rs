@@ -410,6 +410,7 @@ fn steps(model: &Model, turn: &Turn) -> Vec<(u64, usize, String)> {
                 format!("took {}", words::time(event.number("took_ns").unwrap_or(0)))
             }
             "turn_end" => "── the turn is over".to_owned(),
+            "network" => event.text("words").to_owned(),
             other => format!("{}{socket}", other.replace('_', " ")),
         };
         steps.push((event.ns - turn.begin.min(event.ns), depth, text));

@@ -137,14 +137,19 @@ impl Svg {
     /// As a file of its own.
     pub(crate) fn file(&self, label: &str) -> String {
         let styled = format!("<style>{STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>");
-        // Nothing steps through a file.
-        let mut parts = self.body.split("<g data-at=\"");
-        let first = parts.next().unwrap_or_default().to_owned();
-        let body = parts.fold(first, |body, part| body + "<g>" + part.split_once("\">").map_or(part, |(_, rest)| rest));
+        // Nothing steps through a file, and no place in it leads anywhere.
+        let body = without(&without(&self.body, "<g data-at=\"", "<g>"), "<a href=\"", "").replace("</a>", "");
         let element = Svg { body, ..*self }.element(label);
         let end = element.find('>').map_or(0, |at| at + 1);
         format!("{}{styled}\n{}\n", &element[..end], &element[end..])
     }
+}
+
+/// A body in which `instead` stands for each tag that begins with `tag`. No text of a body has a quote in it.
+fn without(body: &str, tag: &str, instead: &str) -> String {
+    let mut parts = body.split(tag);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |body, part| body + instead + part.split_once("\">").map_or(part, |(_, rest)| rest))
 }
 
 /// The width of a text in pixels: the letters of these fonts are some 0.6 of their height wide.

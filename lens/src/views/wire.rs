@@ -428,7 +428,11 @@ impl Stream {
 
     fn write(&mut self, ns: u64, count: u64, words: &str) {
         let excerpt = words.split_once(": ").map_or("", |(_, excerpt)| excerpt);
-        let bytes = excerpt.strip_prefix('"').map(|excerpt| quoted(excerpt.strip_suffix('"').unwrap_or(excerpt)));
+        // The words of the network end in `" ...` if there are more bytes than these.
+        let bytes = excerpt.strip_prefix('"').map(|excerpt| match excerpt.strip_suffix("\" ...") {
+            Some(begin) => quoted(&format!("{begin}…")),
+            None => quoted(excerpt.strip_suffix('"').unwrap_or(excerpt)),
+        });
         let excerpt = bytes.unwrap_or_else(|| excerpt.to_owned());
         self.writes.push_back((ns, count, 0, excerpt));
     }

@@ -243,8 +243,8 @@ fn the_loop_is_zoomed_from_the_whole_run_to_one_turn() {
     let rows = page.run("return all('#loop tr').map(row => row.innerText)");
     let rows: Vec<_> = rows.as_array().unwrap().iter().map(|row| row.as_str().unwrap().to_owned()).collect();
     assert_eq!(rows.len(), 8, "{rows:#?}");
-    assert!(rows[4].contains("callback begins: data_received of Echo") && rows[4].contains("echo.rs:12"), "{rows:#?}");
-    assert!(rows[6].contains("callback ends after 50.0 ms") && rows[7].contains("turn 70 ends"), "{rows:#?}");
+    assert!(rows[4].contains("runs data_received of Echo") && rows[4].contains("echo.rs:12"), "{rows:#?}");
+    assert!(rows[6].contains("it ran for 50.0 ms") && rows[7].contains("turn 70 ends"), "{rows:#?}");
     page.press(&['-']);
     assert!(page.browser.text("#zoom").starts_with("turns 70 to 71"), "{}", page.browser.text("#zoom"));
     page.browser.click("all");

@@ -193,7 +193,7 @@ fn events_are_told_in_plain_words() {
         "client-1: turn 1 begins and does not wait: there is work",
         "server: delayed call 0 is requested, due in 60.000 s",
         "server: call: read on socket 2: 4000 bytes",
-        "server: callback begins: data_received of ",
+        "server: runs data_received of ",
     ] {
         assert!(told(text), "{text}: {all:#?}");
     }

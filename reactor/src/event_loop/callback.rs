@@ -119,6 +119,7 @@ impl Core {
         let (id, outer) = scope.enter_callback();
         let begun = Callback { id, words: &description.words, ..description.parts };
         scope.emit(Kind::CallbackBegin(&begun));
+        self.read_clock(); // What came since the last reading, such as a slow read, is not this callback's.
         let (ended, own) = self.run(object, f);
         let ended = CallbackEnded { id, ..ended };
         scope.emit(Kind::CallbackEnd(ended));

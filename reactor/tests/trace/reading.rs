@@ -2,7 +2,7 @@
 
 use reactor::trace::RingReader;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 const PHASES: [&str; 6] = ["wait", "events", "calls", "timers", "flush", "ends"];
 
@@ -49,7 +49,21 @@ impl Events {
         assert_eq!(count("callback_begin"), count("callback_end"));
         assert_eq!(count("turn"), count("turn_end"));
         assert_eq!(count("trace"), count("end"));
+        self.times_are_those_of_the_callbacks();
         self
+    }
+
+    /// A callback took no longer than from its first line to its last.
+    fn times_are_those_of_the_callbacks(&self) {
+        let begun: HashMap<_, _> = self
+            .of_kind("callback_begin")
+            .iter()
+            .map(|event| (event["callback"].as_u64(), event["ns"].as_u64()))
+            .collect();
+        for ended in self.of_kind("callback_end") {
+            let lasted = ended["ns"].as_u64().zip(begun[&ended["callback"].as_u64()]).map(|(end, begin)| end - begin);
+            assert!(ended["took_ns"].as_u64() <= lasted, "{ended}: {lasted:?}");
+        }
     }
 
     pub(crate) fn of_kind(&self, kind: &str) -> Vec<&Value> {

@@ -88,7 +88,11 @@ fn written(model: &Model, title: &str, part: &Part, verdict: &str, source: &dyn 
     });
     sections.extend(loops.map(|loops| ("loop", "Loop", ZOOM.to_owned() + &loops.html)));
     sections.extend(wires.map(|_| ("wire", "Wire", WIRE.to_owned())));
-    sections.push(("waits", "Who waits", "<p id=\"waits-note\" role=\"status\"></p><ul id=\"waits\"></ul>".to_owned()));
+    sections.push((
+        "waits",
+        "What waits",
+        "<p id=\"waits-note\" role=\"status\"></p><ul id=\"waits\"></ul>".to_owned(),
+    ));
     let tab = |(id, name, _): &(&str, &str, String)| format!("<button data-view=\"{id}\">{name}</button>");
     let body = |(id, name, body): &(&str, &str, String)| {
         format!("<section id=\"view-{id}\" aria-label=\"{name}\"><h2>{name}</h2>{body}</section>")

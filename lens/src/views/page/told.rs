@@ -52,10 +52,10 @@ fn other(event: &Event) -> String {
         "phase" => format!("phase: {}", event.phase),
         "end" => "the program of this reactor has ended".to_owned(),
         "signal" => format!("the signal {} arrives", event.text("signal")),
-        "callback_begin" => format!("callback begins: {}", event.text("words")),
+        "callback_begin" => format!("runs {}", event.text("words")),
         "callback_end" => {
-            let how = if event.flag("panicked") { "panics" } else { "ends" };
-            format!("callback {how} after {}", time(event.number("took_ns").unwrap_or(0)))
+            let how = if event.flag("panicked") { "it panicked after" } else { "it ran for" };
+            format!("{how} {}", time(event.number("took_ns").unwrap_or(0)))
         }
         "timer_set" => format!("{} is requested, due in {}", timer(), in_time()),
         "timer_moved" => format!("{} is moved, due in {}", timer(), in_time()),
@@ -110,7 +110,7 @@ fn socket(model: &Model, event: &Event) -> String {
         }
         "written" => {
             let count = words::count(event.number("count").unwrap_or(0) as usize, "byte");
-            format!("the program writes {count} to {name}")
+            format!("writes {count} to {name}")
         }
         "reading_paused" if event.flag("full") => format!("{name} is not read for now: its peer does not read"),
         "reading_paused" => format!("{name} is not read for now"),
