@@ -22,7 +22,7 @@ Options
   --request N     with --ladder: all that has to do with Deferred N
   --turns A..B    with --loop: only these turns; a single one (A..A) with each of its steps; with
                   --html: steps through the events of these turns
-  --socket N      with --wire: only connection N; without it, the one that carried most
+  --socket N      with --wire: only connection N; without it, the busiest one
   --sockets       with --wire: a list of the connections
   --host NAME     with --loop, --wire, --html: only this host of a simulated world; may stand several
                   times

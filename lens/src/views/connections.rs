@@ -15,7 +15,7 @@ impl<'a> Connections<'a> {
         Connections(model.sockets.sockets.iter().filter(|socket| socket.connected.is_some()).collect())
     }
 
-    /// The number of the one that carried most bytes.
+    /// The number of the connection with most bytes.
     pub fn busiest(&self) -> Option<u64> {
         self.0.iter().max_by_key(|socket| socket.read + socket.sent).map(|socket| socket.number)
     }

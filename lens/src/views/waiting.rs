@@ -32,7 +32,7 @@ pub(crate) enum Thing {
 pub(crate) struct State {
     /// The thing.
     pub(crate) thing: Thing,
-    /// It holds from this moment on: after so many events.
+    /// It holds from this moment on: after this number of events.
     pub(crate) from: usize,
     /// At this moment it holds no longer.
     pub(crate) to: Option<usize>,
@@ -135,7 +135,7 @@ struct Replay {
 }
 
 impl Replay {
-    /// Takes an event. Returns the things whose state may be another one now.
+    /// Takes an event. Returns the things that may have another state now.
     fn take(&mut self, at: usize, event: &Event) -> BTreeSet<Thing> {
         let mut touched = BTreeSet::new();
         let (timers, sockets) = (self.model.timers.timers.len(), self.model.sockets.sockets.len());

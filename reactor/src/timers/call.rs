@@ -14,7 +14,7 @@ use std::time::Instant;
 /// timer. A larger one has its own, because the call stays as long as a handle of it, long after the closure is gone.
 const MAX_INSIDE: usize = 64;
 
-/// `A` holds the closure, whose type is known only where the call is made.
+/// `A` holds the closure. Its type is known only where the call is requested.
 pub(super) struct Call<A: ?Sized = dyn Action> {
     /// Its number, for a trace: that of its first entry.
     pub(super) id: u64,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// Maximum number of loops on a page. Each has some 5 KB; what is left out is said.
 const MAX_LOOPS: usize = 40;
 
-/// Maximum number of callbacks that held a loop, whose sentences stand below its picture. The verdict counts the others.
+/// Maximum number of callbacks that held a loop and have a sentence below its picture. The verdict counts the others.
 const MAX_HELD: usize = 10;
 
 /// The loop of one program: a host that is started again has a second one.

@@ -210,7 +210,7 @@ fn ladders(model: &Model, part: &Part, files: &serde_json::Value) -> Option<Stri
     Some(body + "</div>" + &more)
 }
 
-/// A picture whose places are links if they lead somewhere, and plain text if not.
+/// A picture. Its places are links if they lead somewhere, and plain text if not.
 fn with_links(picture: &str, files: &serde_json::Value) -> String {
     const BEGIN: &str = "<a href=\"#";
     // What a picture says can be read, and its links followed: it is more than an image.

@@ -93,7 +93,7 @@ impl Map {
         self.moving.get()
     }
 
-    /// Whether a key is one that moves.
+    /// Whether a key moves.
     pub(super) fn moves(&self, key: &[u8]) -> bool {
         self.moving.get().is_some_and(|it| it.part == self.part_of(key))
     }

@@ -113,7 +113,7 @@ impl SimulatedStore {
         self.shards[shard].data.lose_primary(replicas)
     }
 
-    /// The best replica answers for a shard whose primary was killed.
+    /// The best replica answers for a shard that has lost its primary.
     pub(crate) fn take_over(&self, shard: usize) {
         let old = self.host(shard);
         self.pass_on(shard);
