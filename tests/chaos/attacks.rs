@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::rounds::free_ports;
 use crate::servers::{Grant, HERD, Server};
 use crate::soak;
-use crate::store::Store;
+use crate::store::{IN_MEMORY, Store};
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -101,9 +101,9 @@ impl Herd {
             Server::new(name, ports[place], network.clone(), directory.join("herd.toml"), directory, lives.clone())
         };
         let servers = HERD.iter().enumerate().map(server).collect();
-        let store = options
-            .store
-            .then(|| Store::start(Ipv4Addr::LOCALHOST, store_port, directory).expect("--store needs a redis-server"));
+        let store = options.store.then(|| {
+            Store::start(Ipv4Addr::LOCALHOST, store_port, IN_MEMORY, directory).expect("--store needs a redis-server")
+        });
         let herd = Herd { servers, store, ports, directory: directory.to_owned() };
         herd.configure(FORGET_SOON);
         herd.servers.iter().for_each(|server| server.start(Grant::Everything));

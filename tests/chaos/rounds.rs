@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::random::Random;
 use crate::servers::{Grant, HERD, Server, number};
 use crate::soak;
-use crate::store::Store;
+use crate::store::{ON_DISK, Store};
 use reactor::task::{LoopingCall, sleep};
 use reactor::{Deferred, Failure, Reactor};
 use std::cell::{Cell, RefCell};
@@ -111,9 +111,9 @@ fn herd(
 ) -> (Vec<Server>, Vec<Rc<Link>>, Option<Store>) {
     let [store_port, ports @ ..] = free_ports::<16>();
     let mut next = ports[HERD.len()..].iter().copied();
-    let store = options
-        .store
-        .then(|| Store::start(network.own_address(), store_port, directory).expect("--store needs a redis-server"));
+    let store = options.store.then(|| {
+        Store::start(network.own_address(), store_port, ON_DISK, directory).expect("--store needs a redis-server")
+    });
     let address_of = |name: &str| SocketAddr::from((network.address_of(number(name)), ports[number(name)]));
     let pairs = HERD.iter().flat_map(|(name, neighbors)| neighbors.iter().map(move |neighbor| (*name, *neighbor)));
     let both: Vec<(&str, &str)> = pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect();

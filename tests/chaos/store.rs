@@ -1,22 +1,33 @@
-//! [`Store`]: a real `redis-server` beside the herd. It may be frozen, or killed and started again. It writes all to
-//! disk before it answers, so nothing that it has confirmed is lost.
+//! [`Store`]: a real `redis-server` beside the herd. It may be frozen, or killed and started again.
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// It writes all to disk before it answers, so a kill loses nothing that it has confirmed.
+pub(crate) const ON_DISK: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+
+/// It does not wait for the disk: what is measured is the herd.
+pub(crate) const IN_MEMORY: &[&str] = &["--appendonly", "no"];
+
 pub(crate) struct Store {
     address: Ipv4Addr,
     port: u16,
+    keeps: &'static [&'static str],
     directory: PathBuf,
     child: RefCell<Option<Child>>,
 }
 
 impl Store {
-    /// `None` if there is no `redis-server`.
-    pub(crate) fn start(address: Ipv4Addr, port: u16, directory: &Path) -> Option<Store> {
-        let store = Store { address, port, directory: directory.to_owned(), child: RefCell::default() };
+    /// A store that keeps what it has [`ON_DISK`] or [`IN_MEMORY`]. `None` if there is no `redis-server`.
+    pub(crate) fn start(
+        address: Ipv4Addr,
+        port: u16,
+        keeps: &'static [&'static str],
+        directory: &Path,
+    ) -> Option<Store> {
+        let store = Store { address, port, keeps, directory: directory.to_owned(), child: RefCell::default() };
         store.run().then_some(store)
     }
 
@@ -26,7 +37,8 @@ impl Store {
         if child.is_none() {
             let started = Command::new("redis-server")
                 .args(["--bind", &self.address.to_string(), "--port", &self.port.to_string(), "--save", ""])
-                .args(["--appendonly", "yes", "--appendfsync", "always", "--protected-mode", "no"])
+                .args(["--protected-mode", "no"])
+                .args(self.keeps)
                 .arg("--dir")
                 .arg(&self.directory)
                 .stdin(Stdio::null())
