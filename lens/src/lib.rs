@@ -12,8 +12,8 @@
 //! Next: `trace.rs`, how a line becomes an event.
 #![deny(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 
+pub mod methods;
 pub mod model;
-pub mod source;
 pub mod trace;
 pub mod verdict;
 pub mod views;

@@ -7,7 +7,7 @@ mod cli;
 mod sources;
 
 use cli::{Command, Form, View};
-use lens::source::find_methods;
+use lens::methods::find_methods;
 use lens::trace::Trace;
 use lens::views::Text;
 use lens::views::connections::Connections;

@@ -252,7 +252,7 @@ fn the_line_of_a_method_is_found_in_the_source() {
     drop((client, port, reactor));
     let mut model = lines.model();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    lens::source::find_methods(&mut model, |file| std::fs::read_to_string(root.join(file)).ok());
+    lens::methods::find_methods(&mut model, |file| std::fs::read_to_string(root.join(file)).ok());
     let verdict = Verdict::new(&model);
     let finding = only(&verdict, About::Held);
     assert!(finding.place.contains(&format!("verdict.rs:{line}:")), "{finding:?}");

@@ -1,5 +1,7 @@
 //! The views: what each must show, in each of its forms.
 
+#[path = "util/peers.rs"]
+mod peers;
 #[expect(dead_code, reason = "other tests look into the lines")]
 mod util;
 
@@ -11,6 +13,7 @@ use lens::views::loop_view::{LoopView, LoopViews};
 use lens::views::page::{MAX_EVENTS, MAX_PAGE, page};
 use lens::views::waits::Waits;
 use lens::views::wire::{MAX_ROWS, Row, What, Wire};
+use peers::{Echo, Talker};
 use reactor::deferred::{self, succeed};
 use reactor::sim::World;
 use reactor::{Deferred, Failure, Protocol, Reactor, Settings, Transport};
@@ -55,24 +58,6 @@ fn blocked() -> Blocked {
     }
     drop(reactor);
     Blocked { model: lines.model(), held: held.get(), line, victim_line }
-}
-
-struct Echo;
-
-impl Protocol for Echo {
-    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        transport.write(data);
-    }
-}
-
-/// Writes 4000 bytes at once: the network cuts them.
-struct Talker;
-
-impl Protocol for Talker {
-    fn connection_made(&mut self, transport: &Transport) {
-        transport.write(&[b'x'; 4000]);
-    }
-    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
 }
 
 /// Two hosts of a world, which send 4000 bytes there and back.

@@ -3,13 +3,17 @@
 //! Each of them ends with the test that made it. No test waits for a fixed time: [`wait_until`] is the only place where
 //! one waits, and it has a deadline.
 
+mod ports;
+
+pub(crate) use ports::free_port;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The maximum time for anything that a test waits for: far more than it takes on a busy machine.
@@ -22,20 +26,6 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         std::thread::park_timeout(Duration::from_millis(2));
-    }
-}
-
-/// A free port on 127.0.0.1. It lies below the ports that systems give to outgoing connections, so none of those can
-/// take it while a server is down.
-pub(crate) fn free_port() -> u16 {
-    const RANGE: (u16, u16) = (20_000, 4_000);
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() % 100 * 40) as u16;
-    loop {
-        let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % RANGE.1;
-        if TcpListener::bind(("127.0.0.1", RANGE.0 + offset)).is_ok() {
-            return RANGE.0 + offset;
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`Chains`]: Deferreds, their callbacks, and what they have to do with each other.
 //!
-//! Next: `../source.rs`, where a method stands.
+//! Next: `../methods.rs`, where a method stands.
 
 use crate::trace::Event;
 use std::collections::BTreeMap;

@@ -10,10 +10,15 @@ mod http;
 #[expect(dead_code, reason = "other tests look into the lines")]
 #[path = "../util/mod.rs"]
 mod lines;
+#[path = "../util/peers.rs"]
+mod peers;
+#[path = "../../../tests/util/ports.rs"]
+mod ports;
 mod text;
 
 /// What the browser's driver needs.
 mod util {
+    pub(crate) use crate::ports::free_port;
     use std::time::{Duration, Instant};
 
     /// How long a test waits for a browser.
@@ -26,37 +31,15 @@ mod util {
             std::thread::park_timeout(Duration::from_millis(2));
         }
     }
-
-    pub(crate) fn free_port() -> u16 {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        listener.local_addr().expect("it is bound").port()
-    }
 }
 
 use lens::Model;
 use lines::Lines;
+use peers::{Echo, Talker};
+use reactor::Deferred;
 use reactor::deferred::Others;
 use reactor::sim::World;
-use reactor::{Deferred, Protocol, Transport};
 use std::time::Duration;
-
-struct Echo;
-
-impl Protocol for Echo {
-    fn data_received(&mut self, transport: &Transport, data: &[u8]) {
-        transport.write(data);
-    }
-}
-
-/// Writes 4000 bytes at once: the network cuts them.
-struct Talker;
-
-impl Protocol for Talker {
-    fn connection_made(&mut self, transport: &Transport) {
-        transport.write(&[b'x'; 4000]);
-    }
-    fn data_received(&mut self, _transport: &Transport, _data: &[u8]) {}
-}
 
 /// A server and this many clients. The server is started again after two seconds, if it is to be.
 fn world(clients: usize, is_restarted: bool) -> Model {

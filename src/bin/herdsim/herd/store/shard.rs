@@ -165,7 +165,7 @@ impl Data {
 
     // ---- What is asked for.
 
-    /// What a key has. One that has expired is removed now.
+    /// The value of a key. If it has expired, this removes it.
     pub(super) fn get(self: &Rc<Self>, reactor: &Reactor, key: &[u8]) -> Option<Kept> {
         let kept = self.values.borrow().get(key).cloned()?;
         if kept.is_there(reactor.system_time()) {
