@@ -5,7 +5,8 @@ use reactor::{Deferred, Reactor};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -110,6 +111,34 @@ fn many_wakes_from_many_threads_all_arrive() {
     reactor.call_when_running(move || begin.iter().for_each(|begin| begin.send(()).unwrap()));
     run_until(&reactor, done);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn a_wake_that_comes_while_a_coroutine_comes_to_rest_is_not_lost() {
+    // The other thread waits for the waker in a busy loop: so many of its wakes, and the drops of the wakers, come
+    // between the end of a poll and the rest of the coroutine.
+    const ROUNDS: usize = 10_000;
+    let lent: Arc<Mutex<Option<Waker>>> = Arc::default();
+    let (given, mut polls) = (lent.clone(), 0);
+    let done = Deferred::from_future(poll_fn(move |context| {
+        polls += 1;
+        if polls > ROUNDS {
+            return Poll::Ready(Ok(()));
+        }
+        *given.lock().unwrap() = Some(context.waker().clone());
+        Poll::Pending
+    }));
+    let ended = Arc::new(AtomicBool::new(false));
+    let is_over = ended.clone();
+    let other = thread::spawn(move || {
+        while !is_over.load(Ordering::Relaxed) {
+            let waker = lent.lock().unwrap().take();
+            waker.map_or_else(thread::yield_now, Waker::wake);
+        }
+    });
+    run_until(&Reactor::new().unwrap(), done);
+    ended.store(true, Ordering::Relaxed);
+    other.join().unwrap();
 }
 
 #[test]

@@ -129,9 +129,13 @@ enum HowToWake {
 
 impl Drop for CoroutineWaker {
     fn drop(&mut self) {
+        // While a coroutine comes to rest, another thread may wake it and drop its waker before the coroutine's own link
+        // goes: then this is the drop of that link. The note of that wake is there, so the coroutine must stay.
+        let was_woken = *self.again.get_mut();
         let here = HERE.try_with(|here| {
+            let is_here = Arc::ptr_eq(&here.home, &self.home);
             // Dropped outside the borrow: it may drop whole chains.
-            Arc::ptr_eq(&here.home, &self.home).then(|| here.awaken(self.id))
+            is_here.then(|| if was_woken { None } else { here.awaken(self.id) })
         });
         if !matches!(here, Ok(Some(_))) {
             self.home.leave(Note::Forget(self.id));
@@ -191,8 +195,9 @@ impl OwnWaker {
         if again {
             self.shared.home.leave(Note::Wake(self.shared.id));
         }
-        // If other code has the waker, ours goes, so that the drop of the last one of theirs is noticed.
-        (if is_lent { None } else { Some(self) }, false)
+        // If other code has the waker, ours goes, so that the drop of the last one of theirs is noticed. Not if a note
+        // has it run again: if theirs has gone meanwhile, the drop of ours would take it out of the list before that.
+        (if is_lent && !again { None } else { Some(self) }, false)
     }
 }
 
