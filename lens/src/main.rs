@@ -53,6 +53,10 @@ fn run(command: &Command) -> Result<ExitCode, String> {
     let file = File::open(&command.file).map_err(|error| format!("{name}: {error}"))?;
     let trace = Trace::read(BufReader::new(file)).map_err(|error| format!("{name}: {error}"))?;
     let mut model = Model::new(trace);
+    let count = model.events.len();
+    if let Some(at) = command.at.filter(|at| *at > count) {
+        return Err(format!("there is no moment after {at} events: the trace has {count}"));
+    }
     let sources = command.source.as_deref().map(Sources::in_folder).transpose()?;
     if let Some(sources) = &sources {
         find_methods(&mut model, |file| Some(sources.file(file)?.text));

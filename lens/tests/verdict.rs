@@ -3,6 +3,7 @@
 mod util;
 
 use lens::verdict::{About, Finding, Verdict};
+use lens::views::ladder::Ladders;
 use reactor::deferred::{self, Others, gather_results};
 use reactor::testing::collect_unhandled;
 use reactor::{Deferred, Failure, Protocol, Reactor, Settings, Transport};
@@ -128,6 +129,35 @@ fn a_second_firing_and_a_failure_that_nobody_handled_have_their_places() {
     let unhandled = only(&verdict, About::Unhandled);
     assert!(unhandled.place.contains(&format!(":{raised}:")), "{unhandled:?}");
     assert!(unhandled.sentence.contains("too large") && !unhandled.details.is_empty(), "{unhandled:?}");
+}
+
+#[test]
+fn one_late_firing_after_a_cancel_is_no_mistake_and_a_second_one_is() {
+    for has_canceller in [false, true] {
+        for firings in 1..=2 {
+            let lines = Lines::default();
+            lines.stream().during(|| {
+                let (number, firer) = match has_canceller {
+                    true => Deferred::<u32>::with_canceller(|_| ()),
+                    false => Deferred::<u32>::new(),
+                };
+                let number = number.add_errback(|_| Ok(0));
+                number.cancel();
+                // Without a canceller, nobody told the producer: the first late firing is not even an error for it.
+                let results: Vec<bool> = (0..firings).map(|value| firer.callback(value).is_ok()).collect();
+                assert_eq!(results[0], !has_canceller);
+                drop(number);
+            });
+            let model = lines.model();
+            let text = Ladders::new(&model).to_text();
+            let first =
+                if has_canceller { "fired after the cancel: refused" } else { "fired after the cancel: ignored" };
+            assert_eq!(text.matches(first).count(), 1, "{text}");
+            let is_mistake = Verdict::new(&model).findings.iter().any(|finding| finding.about == About::FiredTwice);
+            assert_eq!(is_mistake, firings == 2, "{text}");
+            assert_eq!(text.contains("fired a second time"), firings == 2, "{text}");
+        }
+    }
 }
 
 #[test]

@@ -362,6 +362,26 @@ fn what_waits_after_an_event_depends_on_that_number_alone() {
 }
 
 #[test]
+fn things_that_are_alike_share_a_row_of_what_waits() {
+    let set = |timer: u64, host: &str, place: &str| {
+        let delay = timer * 1_000_000_000;
+        let what = format!("\"kind\":\"timer_set\",\"timer\":{timer},\"delay_ns\":{delay},\"place\":\"{place}:1\"");
+        format!("{{\"seq\":{timer},\"ns\":0,\"host\":\"{host}\",{what}}}\n")
+    };
+    let places = ["a/mod.rs:7", "b.rs:3", "a/mod.rs:7", "b.rs:3", "a/mod.rs:7", "a/mod.rs:7"];
+    let hosts = ["Alford", "Alford", "Alford", "Alford", "Alford", "Bolden"];
+    let text: String = (0..6).zip(hosts).zip(places).map(|((timer, host), place)| set(timer, host, place)).collect();
+    let waits = Waits::of(&model(&text));
+    assert_eq!(waits.lines.len(), 6);
+    let shown = waits.to_text();
+    let rows: Vec<&str> = shown.lines().skip(1).collect();
+    assert_eq!(rows.len(), 4, "two are not many, and the last is another host's: {shown}");
+    assert!(rows[0].starts_with("* Alford: 3 delayed calls are due in 0 ns to 4.000 s"), "{shown}");
+    assert!(rows[0].ends_with(" a/mod.rs:7"), "{shown}");
+    assert!(waits.to_svg().contains("3 delayed calls"));
+}
+
+#[test]
 fn pictures_are_sound_xml_whatever_the_program_says() {
     let lines = Lines::default();
     lines.stream().during(|| {

@@ -133,6 +133,8 @@ pub enum Happened {
     Fired(Option<Passed>),
     /// It was fired again, after this place.
     Refused(String),
+    /// It was fired after a cancel, which was ignored.
+    Ignored,
     /// This step ran.
     StepRan(u64),
     /// A result passed this step by.
@@ -354,6 +356,7 @@ impl Chains {
                 Happened::Fired(passed)
             }
             "deferred_refused" => Happened::Refused(event.text("first").to_owned()),
+            "deferred_ignored" => Happened::Ignored,
             "deferred_resumed" => {
                 chain.waits_for = None;
                 Happened::Resumed(passed)
@@ -436,9 +439,13 @@ impl Chains {
         if chain.name.is_empty() { format!("{what} {number}") } else { format!("{what} {}", chain.name) }
     }
 
-    /// Whether a Deferred failed because of a cancel.
-    pub fn is_cancelled(&self, number: u64) -> bool {
-        self.chains.get(&number).is_some_and(|chain| chain.is_cancelled)
+    /// Whether a firing that was refused at this event is a mistake. The first one after a cancel is none: nobody told
+    /// the producer.
+    pub fn is_mistake(&self, number: u64, at: usize) -> bool {
+        let Some(chain) = self.chains.get(&number) else { return false };
+        let before = || chain.log.iter().take_while(|event| event.at < at);
+        let is_late = |event: &ChainEvent| matches!(event.what, Happened::Ignored | Happened::Refused(_));
+        !before().any(|event| event.what == Happened::Cancelled) || before().any(is_late)
     }
 
     /// The inputs of a list, in order.

@@ -227,7 +227,7 @@ fn deferreds(model: &Model) -> Vec<Finding> {
         }
         for event in &chain.log {
             if let Happened::Refused(first) = &event.what
-                && !chains.is_cancelled(chain.number)
+                && chains.is_mistake(chain.number, event.at)
             {
                 let (name, here, first) =
                     (chains.name(chain.number), words::line_of(&event.place), words::line_of(first));

@@ -305,12 +305,12 @@ impl Builder<'_> {
             Happened::StepPassed(number) => self.passed_by(ladder, *number, event),
             Happened::Refused(first) => {
                 let first = words::short_place(first);
-                // A producer that comes late after a cancel has done nothing wrong.
-                ladder.push(match self.model.chains.is_cancelled(ladder.chain) {
-                    true => note("fired after the cancel: ignored".to_owned()),
-                    false => alarm(format!("fired a second time: refused (first at {first})")),
+                ladder.push(match self.model.chains.is_mistake(ladder.chain, event.at) {
+                    true => alarm(format!("fired a second time: refused (first at {first})")),
+                    false => note("fired after the cancel: refused".to_owned()),
                 });
             }
+            Happened::Ignored => ladder.push(note("fired after the cancel: ignored".to_owned())),
             Happened::Paused => ladder.push(note("paused".to_owned())),
             Happened::Unpaused => ladder.push(note("a pause ends".to_owned())),
             Happened::CancelAsked => ladder.push(note("a cancel is asked for".to_owned())),

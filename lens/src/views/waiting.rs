@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) to: Option<usize>,
     /// What waits for it.
     pub(crate) parent: Option<Thing>,
+    /// The host; empty for a real program.
+    pub(crate) host: String,
     /// What the thing is called.
     pub(crate) name: String,
     /// What it is at. A delayed call says when it is due instead.
@@ -324,6 +326,7 @@ impl State {
             from: 0,
             to: None,
             parent: None,
+            host: host.to_owned(),
             name,
             what,
             due: None,

@@ -5,12 +5,16 @@
 //! Next: `page.rs`, everything in one file.
 
 use super::svg::Svg;
-use super::waiting::Waiting;
+use super::waiting::{State, Thing, Waiting};
 use super::{Ink, Text, words};
 use crate::model::Model;
+use std::collections::BTreeMap;
 
 /// Maximum number of lines. The others are counted.
 pub const MAX_LINES: usize = 300;
+
+/// Minimum number of alike things of one host that share a row in a text or a picture.
+const ALIKE: usize = 3;
 
 /// Deeper lines have the indent of this depth, so that a text keeps room for its words.
 const MAX_INDENT: usize = 16;
@@ -22,10 +26,14 @@ pub struct Waits {
     pub after: usize,
     /// The time.
     pub ns: u64,
-    /// From top to bottom.
+    /// From top to bottom, a line for each thing.
     pub lines: Vec<Line>,
     /// Number of things that have no line, because there are more than [`MAX_LINES`].
     pub left_out: usize,
+    /// The same for a text or a picture: things that are alike share a row.
+    rows: Vec<Line>,
+    /// Number of rows that are left out, because there are more than [`MAX_LINES`].
+    rows_left_out: usize,
 }
 
 /// A line of the tree.
@@ -58,20 +66,16 @@ impl Waits {
     pub(crate) fn at(model: &Model, waiting: &Waiting, after: usize) -> Waits {
         let ns = after.checked_sub(1).and_then(|last| model.events.get(last)).map_or(0, |event| event.ns);
         let tree = waiting.tree(after);
-        let left_out = tree.len().saturating_sub(MAX_LINES);
-        let line = |(depth, state): &(usize, &super::waiting::State)| Line {
-            depth: *depth,
-            text: format!("{} {}", state.name, state.words(ns)),
-            place: state.place.clone(),
-            at: state.at,
-            is_wrong: state.is_wrong,
-        };
-        Waits { after, ns, lines: tree.iter().take(MAX_LINES).map(line).collect(), left_out }
+        let lines: Vec<Line> = tree.iter().take(MAX_LINES).map(|(depth, state)| line(*depth, state, ns)).collect();
+        let mut rows = rows(&tree, ns);
+        let (left_out, rows_left_out) = (tree.len() - lines.len(), rows.len().saturating_sub(MAX_LINES));
+        rows.truncate(MAX_LINES);
+        Waits { after, ns, lines, left_out, rows, rows_left_out }
     }
 
-    /// How many things wait that have no line.
+    /// What is said of the rows that are left out.
     fn more(&self) -> Option<String> {
-        (self.left_out > 0).then(|| format!("{} more wait.", self.left_out))
+        (self.rows_left_out > 0).then(|| format!("{} more wait.", self.rows_left_out))
     }
 
     /// As text of 80 columns, without colours.
@@ -84,10 +88,10 @@ impl Waits {
         let mut out = Text::default();
         let title = format!("After {}, at {}:", words::count(self.after, "event"), words::time(self.ns));
         out.line(Ink::Title, &title);
-        if self.lines.is_empty() {
+        if self.rows.is_empty() {
             out.line(Ink::Plain, "nothing waits.");
         }
-        for line in &self.lines {
+        for line in &self.rows {
             let place = words::short_place(&line.place);
             let branch = if line.depth == 0 {
                 "* ".to_owned()
@@ -114,7 +118,7 @@ impl Waits {
             &format!("After {}, at {}", words::count(self.after, "event"), words::time(self.ns)),
         );
         let mut parents: Vec<i64> = Vec::new();
-        for (index, line) in self.lines.iter().enumerate() {
+        for (index, line) in self.rows.iter().enumerate() {
             let (x, y) = (24 + line.depth as i64 * 36, 58 + index as i64 * 28);
             parents.truncate(line.depth);
             svg.begin(Some(line.at));
@@ -128,11 +132,11 @@ impl Waits {
             svg.end();
             parents.push(y);
         }
-        if self.lines.is_empty() {
+        if self.rows.is_empty() {
             svg.text("soft", (12, 56), "nothing waits");
         }
         if let Some(more) = self.more() {
-            svg.text("soft", (12, 58 + self.lines.len() as i64 * 28), &more);
+            svg.text("soft", (12, 58 + self.rows.len() as i64 * 28), &more);
         }
         svg
     }
@@ -141,6 +145,61 @@ impl Waits {
     pub fn to_svg(&self) -> String {
         self.drawing().file("what waits for what")
     }
+}
+
+fn line(depth: usize, state: &State, ns: u64) -> Line {
+    Line {
+        depth,
+        text: format!("{} {}", state.name, state.words(ns)),
+        place: state.place.clone(),
+        at: state.at,
+        is_wrong: state.is_wrong,
+    }
+}
+
+/// A row for each thing of a tree. Alike things for which nothing waits, and that wait for nothing, share the row of the
+/// first of them: a herd has dozens of delayed calls.
+fn rows(tree: &[(usize, &State)], ns: u64) -> Vec<Line> {
+    let depth_after = |index: usize| tree.get(index + 1).map_or(0, |(depth, _)| *depth);
+    let alike = |index: usize, (depth, state): (usize, &State)| {
+        let what = match state.thing {
+            Thing::Timer(_) => "delayed calls",
+            Thing::Socket(_) => "connections",
+            Thing::Deferred(_) => "Deferreds",
+        };
+        let is_alone = depth == 0 && depth_after(index) == 0 && !state.is_wrong;
+        is_alone.then(|| (state.host.clone(), what, state.place.clone(), state.what.clone()))
+    };
+    let mut groups: BTreeMap<_, Vec<&State>> = BTreeMap::new();
+    for (index, entry) in tree.iter().enumerate() {
+        if let Some(key) = alike(index, *entry) {
+            groups.entry(key).or_default().push(entry.1);
+        }
+    }
+    groups.retain(|_, members| members.len() >= ALIKE);
+    let row = |(index, (depth, state)): (usize, &(usize, &State))| {
+        let Some(key) = alike(index, (*depth, state)).filter(|key| groups.contains_key(key)) else {
+            return Some(line(*depth, state, ns));
+        };
+        let members = &groups[&key];
+        (members[0].thing == state.thing).then(|| Line { text: words_of(members, key.1, ns), ..line(0, state, ns) })
+    };
+    tree.iter().enumerate().filter_map(row).collect()
+}
+
+/// What is said of things that are alike.
+fn words_of(members: &[&State], what: &str, ns: u64) -> String {
+    let first = members[0];
+    let host = if first.host.is_empty() { String::new() } else { format!("{}: ", first.host) };
+    let due = members.iter().filter_map(|state| state.due);
+    let all = match (due.clone().min(), due.max()) {
+        (Some(soonest), Some(latest)) if soonest >= ns => {
+            format!("are due in {} to {}", words::time(soonest - ns), words::time(latest - ns))
+        }
+        (Some(soonest), _) => format!("are due, the first for {}", words::time(ns - soonest)),
+        _ => format!("of which each {}", first.what),
+    };
+    format!("{host}{} {what} {all}", members.len())
 }
 
 impl Line {

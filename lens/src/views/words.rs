@@ -15,11 +15,15 @@ pub(crate) fn time(ns: u64) -> String {
     }
 }
 
-/// The file's name and the line of a place.
+/// The file's name and the line of a place. Many files are called `mod.rs`: these have their folder's name before them.
 pub(crate) fn short_place(place: &str) -> &str {
     let line = line_of(place);
-    let begin = line.rfind(['/', '\\']).map_or(0, |at| at + 1);
-    &line[begin..]
+    let mut separators = line.rmatch_indices(['/', '\\']).map(|(at, _)| at + 1);
+    let begin = separators.next().unwrap_or(0);
+    match line[begin..].starts_with("mod.rs:") {
+        true => &line[separators.next().unwrap_or(0)..],
+        false => &line[begin..],
+    }
 }
 
 /// A place without its column.
@@ -158,6 +162,8 @@ mod tests {
             ["5 ns", "1.5 us", "50.0 ms", "2.000 s"]
         );
         assert_eq!(short_place("examples/a/b.rs:12:5"), "b.rs:12");
+        assert_eq!(short_place("src/server/mod.rs:12:5"), "server/mod.rs:12");
+        assert_eq!(short_place("mod.rs:12:5"), "mod.rs:12");
         assert_eq!(line_of("examples/b.rs:12:5"), "examples/b.rs:12");
         assert_eq!(short_type("alloc::vec::Vec<alloc::string::String>"), "Vec<String>");
         assert_eq!(short_type("core::result::Result<(u8, a::B), c::D>"), "Result<(u8, B), D>");

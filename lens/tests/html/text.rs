@@ -53,8 +53,10 @@ fn a_deferred_that_nothing_waits_for_yet_is_in_the_tree() {
 
 #[test]
 fn a_tree_says_how_many_things_have_no_line() {
-    let event =
-        |timer: u64| format!("{{\"seq\":{timer},\"ns\":0,\"kind\":\"timer_set\",\"timer\":{timer},\"delay_ns\":5}}\n");
+    let event = |timer: u64| {
+        let what = format!("\"kind\":\"timer_set\",\"timer\":{timer},\"delay_ns\":5,\"place\":\"a.rs:{timer}:1\"");
+        format!("{{\"seq\":{timer},\"ns\":0,{what}}}\n")
+    };
     let text: String = (0..MAX_LINES as u64 + 7).map(event).collect();
     let waits = Waits::of(&model(&text));
     assert_eq!((waits.lines.len(), waits.left_out), (MAX_LINES, 7));

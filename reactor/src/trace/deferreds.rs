@@ -45,6 +45,11 @@ pub enum DeferredEvent<'a> {
         /// Where it was fired first.
         first: &'static Location<'static>,
     },
+    /// It was fired after a cancel. The first time, that is ignored: nobody told the producer. Twisted's rule.
+    Ignored {
+        /// Where in the source.
+        place: &'static Location<'static>,
+    },
     /// A callback begins.
     StepBegin {
         /// The number of the callback.

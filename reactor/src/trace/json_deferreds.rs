@@ -44,7 +44,9 @@ impl Line<'_> {
                 self.passed(input);
             }
             DeferredEvent::Resumed { result } | DeferredEvent::AwaitEnd { result } => self.passed(result),
-            DeferredEvent::CancelAsked { place } | DeferredEvent::Cancelled { place } => self.place(place),
+            DeferredEvent::Ignored { place }
+            | DeferredEvent::CancelAsked { place }
+            | DeferredEvent::Cancelled { place } => self.place(place),
             DeferredEvent::Awaited { by, place } => {
                 by.into_iter().for_each(|by| self.number("by", by));
                 self.place(place);
@@ -105,6 +107,7 @@ fn kind(event: &DeferredEvent<'_>) -> &'static str {
         DeferredEvent::Added { .. } => "step_added",
         DeferredEvent::Fired { .. } => "deferred_fired",
         DeferredEvent::Refused { .. } => "deferred_refused",
+        DeferredEvent::Ignored { .. } => "deferred_ignored",
         DeferredEvent::StepBegin { .. } => "step_begin",
         DeferredEvent::StepEnd { .. } => "step_end",
         DeferredEvent::StepPassed { .. } => "step_passed",

@@ -149,8 +149,10 @@ fn pauses_cancels_and_refusals_are_told() {
         pause.unpause();
         assert!(firer.callback(1).is_err());
         assert_eq!(number.result(), Some(9));
-        let (other, _firer) = Deferred::<u32>::new();
+        let (other, firer) = Deferred::<u32>::new();
         other.cancel();
+        firer.callback(2).unwrap();
+        assert!(firer.callback(3).is_err());
         drop(other.add_errback(|_| Ok(1)));
     }));
     let expected = [
@@ -165,6 +167,8 @@ fn pauses_cancels_and_refusals_are_told() {
         "made 2",
         "cancel_asked 2",
         "cancelled 2",
+        "ignored 2",
+        "refused 2",
         "step_added 2 step 1",
         "step_begin 2 step 1 err cancelled",
         "step_end 2 step 1 1",

@@ -138,6 +138,7 @@ fn deferred(model: &Model, event: &Event) -> String {
         "step_added" => format!("{} {} is added to {this}", event.text("side").replace("both", "callback"), step()),
         "deferred_fired" => format!("{this} is fired with {with}"),
         "deferred_refused" => format!("{this} is fired a second time: refused"),
+        "deferred_ignored" => format!("{this} is fired after a cancel: ignored"),
         "step_begin" if with.is_empty() => format!("the body of {this} goes on"),
         "step_begin" => format!("callback {} of {this} begins with {with}", step()),
         "step_end" if event.flag("panicked") => format!("callback {} of {this} panics", step()),

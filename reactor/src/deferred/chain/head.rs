@@ -297,6 +297,7 @@ impl<T: 'static> Head<T> {
             }
             Some(_) if self.ignores_next.replace(false) => {
                 self.fate.set(Fate::FiredLate);
+                self.tell_if_on(DeferredEvent::Ignored { place: at });
                 Ok(Firing::Ignored)
             }
             Some(first) => Err(self.refuse(first, at)),
