@@ -5,6 +5,7 @@
 //! * A peer opens more connections than its address may have: the longest idle one of that address is cut off.
 //! * A peer connects when the server has as many as it may have: the address with the most connections loses its
 //!   longest idle one.
+//! * An address opens more than a thousand connections a second while others are connected: the rest are closed at once.
 //! * A peer does not read its replies for 30 s, or needs more than 30 s for one line: it is cut off.
 //! * A client is owed nothing, and sends no line for `[limits] idle`: it is closed.
 //! * All buffers together exceed `[limits] buffers`: the connections with the largest are cut off.
@@ -12,8 +13,8 @@
 //! A neighbor is never idle and never slow, because it has nothing to say while nobody moves. But it counts, and so do
 //! its buffers.
 //!
-//! While several addresses are connected, those of one address share the lines of a turn of the loop: a crowd at one
-//! address makes nobody else wait. An address that is alone has nobody to share with.
+//! While several addresses are connected, those of one address share the lines of a turn of the loop, and what may wait
+//! for a store: a crowd at one address makes nobody else wait. An address that is alone has nobody to share with.
 //!
 //! Closing the longest idle, and not refusing the newest, is what lets an honest client in beside a thousand others at
 //! the same address, and a neighbor that comes back.
@@ -27,7 +28,7 @@ use crate::address_group::AddressGroup;
 use crate::config::Limits;
 use crate::counters::Counters;
 use crate::log_file::Traffic;
-use crate::replies::Replies;
+use crate::replies::{MAX_OWED, Replies};
 use log::Level;
 use patience::{Decision, Patience};
 use reactor::transport::KeepAlive;
@@ -59,16 +60,32 @@ pub(crate) const MAX_LINES_AT_ONCE: usize = 16;
 /// the loop. Each connection has at least one line.
 const LINES_OF_AN_ADDRESS: usize = 256;
 
+/// The maximum number of commands of all connections of one address that wait for a store, while others are connected
+/// too: the commands of others wait behind them. Each connection has at least one.
+const WAITING_OF_AN_ADDRESS: usize = 256;
+
+/// The maximum number of connections that one address may open within a second, while others are connected too.
+/// Connections wait in one queue until they are accepted: one address that opens them faster than they can be served
+/// would otherwise keep all others waiting there. To close one at once takes a small part of what it takes to serve it.
+const OPENED_IN_A_SECOND: usize = 1000;
+
 /// The connections of a server.
 pub struct Connections {
     this: Weak<Connections>,
     reactor: Reactor,
     limits: Cell<Limits>,
     table: RefCell<Table>,
+    newcomers: RefCell<Newcomers>,
     /// The bytes in all buffers when they were last counted, and all that was written since.
     charged: Cell<usize>,
     sweep: Cell<Option<DelayedCall>>,
     counters: Rc<Counters>,
+}
+
+/// How many connections each address has opened since the second began.
+struct Newcomers {
+    begin: Instant,
+    opened: HashMap<AddressGroup, usize>,
 }
 
 /// Who is connected.
@@ -87,9 +104,19 @@ struct Table {
 struct ConnectionId(u64);
 
 /// The connections of one address.
+#[derive(Default)]
 struct Group {
     ids: BTreeSet<ConnectionId>,
-    lines_at_once: Rc<Cell<usize>>,
+    share: Rc<Share>,
+}
+
+/// What each connection of an address may have at once.
+#[derive(Debug)]
+struct Share {
+    /// Lines in a turn of the loop.
+    lines: Cell<usize>,
+    /// Commands that wait for a store.
+    waiting: Cell<usize>,
 }
 
 /// A connection. Its protocol notes here what the next sweep looks at, and finds here what it must keep to.
@@ -105,8 +132,7 @@ struct Entry {
     is_neighbor: Cell<bool>,
     /// Whether keep-alive is on.
     is_probed: Cell<bool>,
-    /// How many lines of each client at this address are handled in a turn.
-    lines_at_once: Rc<Cell<usize>>,
+    share: Rc<Share>,
     patience: RefCell<Patience>,
 }
 
@@ -125,6 +151,7 @@ impl Connections {
             reactor: reactor.clone(),
             limits: Cell::new(*limits),
             table: RefCell::default(),
+            newcomers: RefCell::new(Newcomers { begin: reactor.now(), opened: HashMap::new() }),
             charged: Cell::new(0),
             sweep: Cell::new(None),
             counters,
@@ -139,6 +166,22 @@ impl Connections {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.table.borrow().entries.len()
+    }
+
+    /// Whether a connection from this address is served. If not, it must be closed at once. A neighbor's always is.
+    pub fn admits(&self, group: AddressGroup, may_be_neighbor: impl FnOnce() -> bool) -> bool {
+        if self.table.borrow().is_alone(group) {
+            return true;
+        }
+        let opened = self.newcomers.borrow_mut().count(group, self.reactor.now());
+        if opened <= OPENED_IN_A_SECOND || may_be_neighbor() {
+            return true;
+        }
+        self.counters.cut_off.add();
+        if opened == OPENED_IN_A_SECOND + 1 {
+            log::info!("{group} has opened {OPENED_IN_A_SECOND} connections in a second: more are closed at once");
+        }
+        false
     }
 
     /// A peer has connected. Beyond the limits, another connection is cut off for it.
@@ -158,7 +201,7 @@ impl Connections {
             let largest = self.table.borrow().largest_group().unwrap_or(group);
             self.make_room(largest, now, format_args!("{total} connections are more than the server may have"));
         }
-        let entry = self.table.borrow_mut().insert(group, |id, lines_at_once| Entry {
+        let entry = self.table.borrow_mut().insert(group, |id, share| Entry {
             id,
             group,
             transport: transport.clone(),
@@ -167,10 +210,10 @@ impl Connections {
             lines: Cell::new(0),
             is_neighbor: Cell::new(false),
             is_probed: Cell::new(false),
-            lines_at_once,
+            share,
             patience: RefCell::new(Patience::new(now)),
         });
-        transport.set_max_lines_at_once(entry.lines_at_once.get());
+        transport.set_max_lines_at_once(entry.share.lines.get());
         if total == 1 {
             self.sweep_later();
         }
@@ -275,7 +318,12 @@ impl Registration {
         let entry = &self.entry;
         entry.lines.set(entry.lines.get() + 1);
         let is_neighbor = entry.is_neighbor.get();
-        transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { entry.lines_at_once.get() });
+        transport.set_max_lines_at_once(if is_neighbor { MAX_LINES_AT_ONCE } else { entry.share.lines.get() });
+    }
+
+    /// How many commands of this connection may wait for a store.
+    pub fn max_waiting(&self) -> usize {
+        if self.entry.is_neighbor.get() { MAX_OWED } else { self.entry.share.waiting.get() }
     }
 
     /// Notes that the peer is a neighbor.
@@ -333,7 +381,25 @@ impl Entry {
     }
 }
 
+impl Newcomers {
+    /// Counts one more. Returns how many this address has opened in this second.
+    fn count(&mut self, group: AddressGroup, now: Instant) -> usize {
+        if now.saturating_duration_since(self.begin) >= Duration::from_secs(1) {
+            self.begin = now;
+            self.opened.clear();
+        }
+        let opened = self.opened.entry(group).or_default();
+        *opened += 1;
+        *opened
+    }
+}
+
 impl Table {
+    /// Whether nobody is connected from elsewhere.
+    fn is_alone(&self, group: AddressGroup) -> bool {
+        self.groups.len() == usize::from(self.groups.contains_key(&group))
+    }
+
     /// How many connections there are with one more from `group`: of this group, and in all.
     fn size_with(&self, group: AddressGroup) -> (usize, usize) {
         (self.groups.get(&group).map_or(0, |group| group.ids.len()) + 1, self.entries.len() + 1)
@@ -355,11 +421,11 @@ impl Table {
         idle.or_else(|| ids.last().map(|id| (*id, Duration::ZERO)))
     }
 
-    fn insert(&mut self, group: AddressGroup, entry: impl FnOnce(ConnectionId, Rc<Cell<usize>>) -> Entry) -> Rc<Entry> {
+    fn insert(&mut self, group: AddressGroup, entry: impl FnOnce(ConnectionId, Rc<Share>) -> Entry) -> Rc<Entry> {
         self.last += 1;
         let id = ConnectionId(self.last);
-        let lines_at_once = self.change_group(group, |ids| ids.insert(id));
-        let entry = Rc::new(entry(id, lines_at_once));
+        let share = self.change_group(group, |ids| ids.insert(id));
+        let entry = Rc::new(entry(id, share));
         self.entries.insert(id, entry.clone());
         entry
     }
@@ -376,10 +442,10 @@ impl Table {
         &mut self,
         group: AddressGroup,
         change: impl FnOnce(&mut BTreeSet<ConnectionId>) -> bool,
-    ) -> Rc<Cell<usize>> {
+    ) -> Rc<Share> {
         let groups_before = self.groups.len();
-        let Group { ids, lines_at_once } = self.groups.entry(group).or_default();
-        let lines_at_once = lines_at_once.clone();
+        let Group { ids, share } = self.groups.entry(group).or_default();
+        let share = share.clone();
         self.sizes.remove(&(ids.len(), group));
         change(ids);
         match ids.len() {
@@ -388,25 +454,29 @@ impl Table {
         }
         let is_alone = self.groups.len() <= 1;
         if is_alone != (groups_before <= 1) {
-            self.groups.values().for_each(|group| group.share(is_alone));
+            self.groups.values().for_each(|group| group.divide(is_alone));
         } else if let Some(group) = self.groups.get(&group) {
-            group.share(is_alone);
+            group.divide(is_alone);
         }
-        lines_at_once
+        share
     }
 }
 
 impl Group {
-    /// Sets how many lines of each connection are handled in a turn.
-    fn share(&self, is_alone: bool) {
-        let share = LINES_OF_AN_ADDRESS / self.ids.len().max(1);
-        self.lines_at_once.set(if is_alone { MAX_LINES_AT_ONCE } else { share.clamp(1, MAX_LINES_AT_ONCE) });
+    /// Gives each connection its part of what the address may have at once.
+    fn divide(&self, is_alone: bool) {
+        let part = |of_address: usize, most: usize| match is_alone {
+            true => most,
+            false => (of_address / self.ids.len().max(1)).clamp(1, most),
+        };
+        self.share.lines.set(part(LINES_OF_AN_ADDRESS, MAX_LINES_AT_ONCE));
+        self.share.waiting.set(part(WAITING_OF_AN_ADDRESS, MAX_OWED));
     }
 }
 
-impl Default for Group {
-    fn default() -> Group {
-        Group { ids: BTreeSet::new(), lines_at_once: Rc::new(Cell::new(MAX_LINES_AT_ONCE)) }
+impl Default for Share {
+    fn default() -> Share {
+        Share { lines: Cell::new(MAX_LINES_AT_ONCE), waiting: Cell::new(MAX_OWED) }
     }
 }
 

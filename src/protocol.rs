@@ -3,7 +3,7 @@
 //! ```text
 //!   Talking --- the client has sent its end ---> everything owed, then closed
 //!      |
-//!      +------- a line is too long ------------> one "? " line and our end; further input is discarded.
+//!      +------- a line is too long ------------> one "? " line and our end; further input is discarded, slowly.
 //!      |                                         A neighbor goes on with its next line
 //!      |
 //!      +------- the server stops --------------> everything owed and our end; further commands are counted
@@ -33,12 +33,20 @@ use refusal::{Refusal, Refusing};
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How much longer an AT may be than its IAMAT: it adds a server's name and a difference. With one limit for both, a
 /// client could send a line that one server takes and its neighbors refuse, and their links would break again and
 /// again.
 const AT_OVERHEAD: usize = 1024;
+
+/// How many bytes of a client are thrown away as fast as they come: those that were on their way when it heard that its
+/// line is too long.
+const DISCARDED_AT_ONCE: usize = 256 * 1024;
+
+/// Beyond that, this is the pause between two reads of what is thrown away. Otherwise a few clients that go on sending
+/// take most of a server's time.
+const PAUSE_OF_DISCARDED: Duration = Duration::from_millis(100);
 
 /// What is at the other end, as far as we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +65,8 @@ enum Peer {
 /// What becomes of input that is not read as lines (raw mode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unread {
-    /// It is thrown away: a client has sent a line that is too long.
-    Discarded,
+    /// It is thrown away: a client has sent a line that is too long. This number of bytes has come since.
+    Discarded(usize),
     /// It is thrown away up to the end of the line: a neighbor has sent a line that is too long.
     DiscardedToLineEnd,
     /// Its lines are counted, and not carried out: the server stops.
@@ -87,7 +95,8 @@ pub struct HerdProtocol {
     warned_of: Option<Doubt>,
     /// PEER is allowed as the first line only.
     is_first_line: bool,
-    unread: Unread,
+    /// `None` while input is read as lines.
+    unread: Option<Unread>,
     /// Says PING to a neighbor.
     pinging: Option<LoopingCall>,
 }
@@ -108,7 +117,7 @@ impl HerdProtocol {
             doubted: None,
             warned_of: None,
             is_first_line: true,
-            unread: Unread::Discarded,
+            unread: None,
             pinging: None,
             server,
         }
@@ -324,7 +333,7 @@ impl HerdProtocol {
 
     /// If the server stops before the client has had all of its replies: says what is missing.
     fn report_owed(&self, replies: &Replies) {
-        let Unread::Counted(too_late) = self.unread else { return };
+        let Some(Unread::Counted(too_late)) = self.unread else { return };
         let (under_way, bytes) = replies.owed();
         let commands = too_late + under_way;
         if commands > 0 || bytes > 0 {
@@ -395,17 +404,26 @@ impl LineProtocol for HerdProtocol {
         self.reply(format!("{TOO_LONG}{limit} bytes\n").as_bytes());
         transport.set_raw_mode();
         if is_neighbor {
-            self.unread = Unread::DiscardedToLineEnd;
+            self.unread = Some(Unread::DiscardedToLineEnd);
         } else if let Some(replies) = &self.replies {
+            self.unread = Some(Unread::Discarded(0));
             replies.send_end_when_paid();
         }
     }
 
     fn raw_data_received(&mut self, transport: &LineTransport, data: &[u8]) {
         match &mut self.unread {
-            Unread::Discarded => {}
-            Unread::DiscardedToLineEnd => links::go_on_after_line(transport, data),
-            Unread::Counted(count) => *count += memchr::memchr_iter(b'\n', data).count(),
+            None => {} // Lines are read as lines.
+            Some(Unread::Discarded(count)) => {
+                *count += data.len();
+                if *count > DISCARDED_AT_ONCE {
+                    transport.pause_producing();
+                    let transport = Transport::clone(transport);
+                    self.server.reactor().call_later(PAUSE_OF_DISCARDED, move || transport.resume_producing());
+                }
+            }
+            Some(Unread::DiscardedToLineEnd) => links::go_on_after_line(transport, data),
+            Some(Unread::Counted(count)) => *count += memchr::memchr_iter(b'\n', data).count(),
         }
     }
 
@@ -414,10 +432,11 @@ impl LineProtocol for HerdProtocol {
     /// the limit for all of this.
     fn reactor_stopping(&mut self, transport: &LineTransport) {
         let Some(replies) = &self.replies else { return transport.lose_connection() };
-        if !replies.is_owing() && !transport.is_paused() {
+        let nothing_waits = matches!(self.unread, Some(Unread::Discarded(_))) || !transport.is_paused();
+        if !replies.is_owing() && nothing_waits {
             return transport.lose_connection();
         }
-        self.unread = Unread::Counted(0);
+        self.unread = Some(Unread::Counted(0));
         transport.set_raw_mode();
         replies.send_end_when_paid();
         // Whatever paused us: what is read from here on costs nothing but the count.

@@ -17,12 +17,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Maximum number of replies owed on one connection. At the limit we stop reading from it.
-const MAX_OWED: usize = 64;
+pub(crate) const MAX_OWED: usize = 64;
 
 /// Maximum number of large replies that are worked out at once for one connection. At the limit we stop reading from
 /// it. Each may be as large as an answer of the Places service, and all of them stay in memory if the client does not
 /// read.
-const MAX_UNDER_WAY: usize = 8;
+const MAX_LARGE_UNDER_WAY: usize = 8;
 
 /// How long a client may go on sending after it has received everything and our end. If we closed at once, the system
 /// would answer its bytes with a reset, and the reset could overtake the last reply.
@@ -40,6 +40,7 @@ pub struct Replies {
     /// How many replies are being worked out, and how many of them may be large.
     under_way: Cell<usize>,
     large: Cell<usize>,
+    max_under_way: Cell<usize>,
     paused: Cell<bool>,
     afterwards: Cell<Afterwards>,
     /// The number of bytes of replies that were written.
@@ -85,6 +86,7 @@ impl Replies {
             held: Cell::new(0),
             under_way: Cell::new(0),
             large: Cell::new(0),
+            max_under_way: Cell::new(MAX_OWED),
             paused: Cell::new(false),
             afterwards: Cell::new(Afterwards::GoOn),
             written: Cell::new(0),
@@ -104,6 +106,11 @@ impl Replies {
         queue.push_back(Slot::Ready(reply.to_vec()));
         drop(queue);
         self.pause_or_resume();
+    }
+
+    /// Sets how many replies may be worked out at once. At the limit we stop reading from the client.
+    pub fn set_max_under_way(&self, max: usize) {
+        self.max_under_way.set(max);
     }
 
     /// Keeps a place for a reply that [`fill`](Replies::fill) will bring.
@@ -233,8 +240,9 @@ impl Replies {
     }
 
     fn pause_or_resume(&self) {
-        let owed = self.queue.borrow().len();
-        let much = owed >= MAX_OWED || self.large.get() >= MAX_UNDER_WAY || self.held.get() >= HIGH_WATER;
+        let (owed, under_way) = (self.queue.borrow().len(), self.under_way.get());
+        let is_much_under_way = under_way >= self.max_under_way.get() || self.large.get() >= MAX_LARGE_UNDER_WAY;
+        let much = owed >= MAX_OWED || is_much_under_way || self.held.get() >= HIGH_WATER;
         if much && !self.paused.replace(true) {
             self.transport.pause_producing();
         } else if !much && self.paused.replace(false) {
@@ -317,11 +325,11 @@ mod tests {
     #[test]
     fn reading_pauses_while_much_is_owed_to_a_client() {
         let (wire, replies) = replies();
-        let tickets: Vec<Ticket> = (0..MAX_UNDER_WAY).map(|_| replies.reserve()).collect();
+        let tickets: Vec<Ticket> = (0..MAX_LARGE_UNDER_WAY).map(|_| replies.reserve()).collect();
         assert!(wire.transport().is_paused());
         replies.fill(tickets[0], b"x".to_vec());
         assert!(!wire.transport().is_paused());
-        (0..MAX_OWED - MAX_UNDER_WAY).for_each(|_| replies.push(b"x"));
+        (0..MAX_OWED - MAX_LARGE_UNDER_WAY).for_each(|_| replies.push(b"x"));
         assert!(!wire.transport().is_paused());
         replies.push(b"x");
         assert!(wire.transport().is_paused(), "many small ones");
@@ -330,6 +338,18 @@ mod tests {
         let _ticket = replies.reserve();
         replies.push(&[b'x'; HIGH_WATER]);
         assert!(wire.transport().is_paused(), "a large one");
+    }
+
+    #[test]
+    fn reading_pauses_at_the_share_of_what_may_be_worked_out() {
+        let (wire, replies) = replies();
+        replies.set_max_under_way(2);
+        let tickets = [replies.reserve_short(), replies.reserve_short()];
+        assert!(wire.transport().is_paused());
+        replies.fill(tickets[1], b"2".to_vec());
+        assert!(!wire.transport().is_paused(), "one is left");
+        replies.push(b"3");
+        assert!(!wire.transport().is_paused(), "it only waits for its turn");
     }
 
     #[test]

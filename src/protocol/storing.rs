@@ -60,6 +60,9 @@ impl HerdProtocol {
         keep: impl FnOnce(&Replies, Ticket, Deferred<()>),
     ) {
         let Some(replies) = &self.replies else { return done.add_both(|_| ()).detach() };
+        if let Some(registration) = &self.registration {
+            replies.set_max_under_way(registration.max_waiting());
+        }
         let ticket = reserve(replies);
         let (filled, refusing, said) = (replies.clone(), self.refusing(), said.to_vec());
         let sent = done.add_both(move |reply| {

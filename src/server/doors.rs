@@ -100,6 +100,10 @@ struct DoorFactory {
 
 impl Factory for DoorFactory {
     fn build_protocol(&mut self, peer: &Address) -> Option<Box<dyn Protocol>> {
+        let address = peer.tcp().map(|address| address.ip());
+        if !self.server.connections().admits(address.into(), || self.server.is_neighbors_address(address)) {
+            return None;
+        }
         let protocol = HerdProtocol::new(self.server.clone(), peer, self.door);
         let lines = LineReceiver::new(protocol)
             .with_delimiter(b"\n")

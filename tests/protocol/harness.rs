@@ -269,6 +269,20 @@ impl<'s> Connection<'s> {
         let _ = self.stream.write(bytes);
     }
 
+    /// Sends up to `most` bytes, and stops when nothing has been taken for some turns of the loop. How many were taken.
+    pub(crate) fn send_while_taken(&mut self, most: usize) -> usize {
+        let piece = [b'x'; 65536];
+        let (mut taken, mut idle_turns) = (0, 0);
+        while taken < most && idle_turns < 20 {
+            match self.stream.write(&piece) {
+                Ok(count) => (taken, idle_turns) = (taken + count, 0),
+                Err(_) => idle_turns += 1,
+            }
+            self.harness.turn();
+        }
+        taken
+    }
+
     /// Tries to send; whether that fails because the other side has closed the connection.
     pub(crate) fn send_fails(&mut self, bytes: &[u8]) -> bool {
         matches!(self.stream.write(bytes), Err(error) if error.kind() != ErrorKind::WouldBlock)

@@ -56,6 +56,26 @@ fn beyond_the_limit_of_an_address_its_longest_idle_connection_goes() {
 }
 
 #[test]
+fn an_address_opens_a_thousand_connections_a_second_while_others_are_connected() {
+    let harness = Harness::new();
+    let server = start(&harness, Limits::default());
+    let served = |count: usize| {
+        for _ in 0..count {
+            is_served(&mut harness.connect_from(ONE, server));
+        }
+    };
+    served(1001);
+    let mut other = harness.connect_from(OTHER, server);
+    is_served(&mut other);
+    // Those that came while nobody else was there do not count.
+    served(1000);
+    is_cut_off(&harness, &mut harness.connect_from(ONE, server));
+    is_served(&mut harness.connect_from(OTHER, server));
+    harness.advance(Duration::from_secs(1));
+    served(1);
+}
+
+#[test]
 fn the_connections_of_one_address_share_the_lines_of_a_turn() {
     // One connection has sixteen; sixty-four have as many together as sixteen have.
     for (connections, most) in [(1, 16), (16, 16), (64, 4), (300, 1)] {

@@ -140,6 +140,20 @@ fn a_client_that_sends_a_line_without_an_end_hears_it_at_once_and_is_cut_off_aft
 }
 
 #[test]
+fn what_follows_a_line_that_is_too_long_is_thrown_away_slowly() {
+    with_client(|harness, _, client| {
+        client.send(vec![b'x'; 2 * MAX_LINE]);
+        assert_eq!(client.line() + "\n", TOO_LONG);
+        // The buffers of the system take some, and then nobody takes any more.
+        let much = 64 * 1024 * 1024;
+        let taken = client.send_while_taken(much);
+        assert!(taken < much, "all of it was taken at once");
+        (0..20).for_each(|_| harness.advance(Duration::from_millis(100)));
+        assert!(client.send_while_taken(much) > 0, "nothing was read in two seconds");
+    });
+}
+
+#[test]
 fn owed_replies_come_before_the_one_to_a_line_that_is_too_long() {
     with_client(|harness, held, client| {
         client.send("WHATSAT kiwi 1 1\n");
