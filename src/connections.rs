@@ -5,7 +5,8 @@
 //! * A peer opens more connections than its address may have: the longest idle one of that address is cut off.
 //! * A peer connects when the server has as many as it may have: the address with the most connections loses its
 //!   longest idle one.
-//! * An address opens more than a thousand connections a second while others are connected: the rest are closed at once.
+//! * An address opens more than a thousand connections a second while others are connected: the rest are closed at
+//!   once.
 //! * A peer does not read its replies for 30 s, or needs more than 30 s for one line: it is cut off.
 //! * A client is owed nothing, and sends no line for `[limits] idle`: it is closed.
 //! * All buffers together exceed `[limits] buffers`: the connections with the largest are cut off.

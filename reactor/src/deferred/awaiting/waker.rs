@@ -129,8 +129,8 @@ enum HowToWake {
 
 impl Drop for CoroutineWaker {
     fn drop(&mut self) {
-        // While a coroutine comes to rest, another thread may wake it and drop its waker before the coroutine's own link
-        // goes: then this is the drop of that link. The note of that wake is there, so the coroutine must stay.
+        // While a coroutine comes to rest, another thread may wake it and drop its waker before the coroutine's own
+        // link goes: then this is the drop of that link. The note of that wake is there, so the coroutine must stay.
         let was_woken = *self.again.get_mut();
         let here = HERE.try_with(|here| {
             let is_here = Arc::ptr_eq(&here.home, &self.home);
