@@ -5,7 +5,7 @@
 //! * A peer opens more connections than its address may have: the longest idle one of that address is cut off.
 //! * A peer connects when the server has as many as it may have: the address with the most connections loses its
 //!   longest idle one.
-//! * An address opens more than a thousand connections a second while others are connected: the rest are closed at
+//! * An address opens more than five thousand connections a second while others are connected: the rest are closed at
 //!   once.
 //! * A peer does not read its replies for 30 s, or needs more than 30 s for one line: it is cut off.
 //! * A client is owed nothing, and sends no line for `[limits] idle`: it is closed.
@@ -68,7 +68,8 @@ const WAITING_OF_AN_ADDRESS: usize = 256;
 /// The maximum number of connections that one address may open within a second, while others are connected too.
 /// Connections wait in one queue until they are accepted: one address that opens them faster than they can be served
 /// would otherwise keep all others waiting there. To close one at once takes a small part of what it takes to serve it.
-const OPENED_IN_A_SECOND: usize = 1000;
+/// It is far more than one address may have at a time: an honest client at that address must get in beside a crowd.
+const OPENED_IN_A_SECOND: usize = 5000;
 
 /// The connections of a server.
 pub struct Connections {
