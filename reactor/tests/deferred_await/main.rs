@@ -16,7 +16,6 @@ mod order;
 #[path = "../util/outcome.rs"]
 mod outcome;
 mod panics;
-mod rows;
 mod threads;
 mod wakers;
 

@@ -115,8 +115,8 @@ fn many_wakes_from_many_threads_all_arrive() {
 
 #[test]
 fn a_wake_that_comes_while_a_coroutine_comes_to_rest_is_not_lost() {
-    // The other thread waits for the waker in a busy loop. So its wakes, and the drops of the wakers, often come between
-    // the end of a poll and the rest of the coroutine.
+    // The other thread waits for the waker in a busy loop. So its wakes, and the drops of the wakers, often come
+    // between the end of a poll and the rest of the coroutine.
     const ROUNDS: usize = 2000;
     let lent: Arc<Mutex<Option<Waker>>> = Arc::default();
     let (given, mut polls) = (lent.clone(), 0);

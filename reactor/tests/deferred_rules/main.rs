@@ -1,8 +1,9 @@
 //! The rules of Deferreds, one after the other, through the public API only: a port of Twisted's is judged by them.
 //!
 //! The rules of the machine are in the table below. The tests of rule M7 are in a module `m07`, and so on; those of
-//! M11, M17 and M19 in files with that number. The other files follow Twisted's module: methods, functions, lists,
-//! locks, queues, coroutines. `came_from*.rs` are about where a failure says that it came from.
+//! M17 and M19 in files with that number, those of M11 in `tests/deferred_stack`. The other files follow Twisted's
+//! module: methods, functions, lists, locks, queues, coroutines. `came_from*.rs` are about where a failure says that
+//! it came from.
 //!
 //! | Rule | |
 //! |---|---|
@@ -52,8 +53,6 @@ mod futures;
 mod labels;
 mod lists;
 mod locks;
-mod m11_nested;
-mod m11_stack;
 mod m17_places;
 mod m19_showing;
 mod machine;
@@ -61,6 +60,8 @@ mod methods;
 mod names;
 #[path = "../util/outcome.rs"]
 mod outcome;
+#[path = "../util/pieces.rs"]
+mod pieces;
 mod queues;
 mod races;
 mod timeouts;
@@ -68,11 +69,11 @@ mod unhandled;
 mod waits;
 
 use outcome::outcome;
+use pieces::{Dropped, boom, lost, panic_of, pending};
 use reactor::failure::Message;
 use reactor::{Deferred, Failure, Firer, testing};
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 /// A million, of what is quick; an interpreter is not.
@@ -97,10 +98,6 @@ fn noting<T>(events: &Events, name: &'static str) -> impl FnOnce(Result<T, Failu
     }
 }
 
-fn boom() -> Message {
-    Message("boom".to_owned())
-}
-
 /// The failure of a chain that has failed.
 #[track_caller]
 fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
@@ -110,22 +107,6 @@ fn failure_of<T: 'static>(deferred: Deferred<T>) -> Failure {
     seen.take().expect("it has failed")
 }
 
-/// The texts of the failures that nobody handled while `work` ran.
-fn lost(work: impl FnOnce()) -> Vec<String> {
-    testing::collect_unhandled(work).iter().map(Failure::to_string).collect()
-}
-
-/// The text of the panic of `work`.
-#[track_caller]
-fn panic_of(work: impl FnOnce()) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(work)).expect_err("it panics");
-    payload.downcast_ref::<&str>().expect("panics of the tests are plain text").to_string()
-}
-
-fn pending<T>(count: usize) -> (Vec<Deferred<T>>, Vec<Firer<T>>) {
-    (0..count).map(|_| Deferred::new()).unzip()
-}
-
 /// Inputs that note when they are cancelled.
 fn runners(events: &Events, count: usize) -> (Vec<Deferred<u32>>, Vec<Firer<u32>>) {
     let runner = |index| {
@@ -133,13 +114,4 @@ fn runners(events: &Events, count: usize) -> (Vec<Deferred<u32>>, Vec<Firer<u32>
         Deferred::with_canceller(move |_| note(&events, format!("cancel {index}")))
     };
     (0..count).map(runner).unzip()
-}
-
-/// Counts how often it is dropped.
-struct Dropped(Rc<Cell<usize>>);
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() + 1);
-    }
 }

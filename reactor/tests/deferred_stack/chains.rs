@@ -1,7 +1,7 @@
-//! M11: a million of anything uses the stack of one. (In Twisted 2000 explicit links are too many.)
+//! A million of anything uses the stack of one. (In Twisted 2000 explicit links are too many.)
 
-use crate::*;
-use reactor::deferred;
+use crate::{boom, lost, outcome, pending};
+use reactor::{Deferred, Firer, deferred};
 
 /// A million; in a debug build, which is many times slower, a tenth of that. Either would overflow the stack if it
 /// were used.

@@ -1,10 +1,13 @@
-//! M11: lists in lists in lists, a million deep: whatever becomes of them uses the stack of one, and so do the errors
+//! Lists in lists in lists, a million deep: whatever becomes of them uses the stack of one, and so do the errors
 //! of errors that they fail with.
 
-use crate::*;
+use crate::{Dropped, boom, lost, panic_of};
 use reactor::deferred::{FailureGroup, FirstError, Others, deferred_list, gather_results, race};
 use reactor::testing::ManualClock;
-use reactor::{CancelledError, TimeoutError};
+use reactor::{CancelledError, Deferred, Failure, Firer, TimeoutError};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// As many as would overflow the stack of a test if it were used, in each of many ways.
