@@ -43,6 +43,8 @@ pub enum Refusal {
     SlowHead,
     /// 408: the body did not come in time.
     SlowBody,
+    /// 411: a method that sends a body, without its length, and the service wants it.
+    LengthRequired,
     /// 413: the body is larger than [`Limits::body`](super::Limits::body).
     BodyTooLarge,
     /// 413: the chunks' extensions are longer than [`Limits::extensions`](super::Limits::extensions).
@@ -51,6 +53,8 @@ pub enum Refusal {
     TargetTooLong,
     /// 417: an expectation other than `100-continue`.
     UnknownExpectation,
+    /// 421: the target is an `https` URL, and the request came without TLS.
+    OtherScheme,
     /// 431: the head is larger than [`Limits::head`](super::Limits::head).
     HeadTooLarge,
     /// 431: there are more headers, or trailers, than [`Limits::headers`](super::Limits::headers).
@@ -83,9 +87,11 @@ impl Refusal {
             | Refusal::BadTrailers
             | Refusal::Incomplete => 400,
             Refusal::SlowHead | Refusal::SlowBody => 408,
+            Refusal::LengthRequired => 411,
             Refusal::BodyTooLarge | Refusal::ExtensionsTooLarge => 413,
             Refusal::TargetTooLong => 414,
             Refusal::UnknownExpectation => 417,
+            Refusal::OtherScheme => 421,
             Refusal::HeadTooLarge | Refusal::TooManyHeaders | Refusal::TrailersTooLarge => 431,
             Refusal::Connect | Refusal::UnknownTransferCoding => 501,
             Refusal::UnsupportedVersion => 505,
@@ -137,10 +143,12 @@ impl fmt::Display for Refusal {
             Refusal::Incomplete => "the request ended too early",
             Refusal::SlowHead => "the head of the request did not come in time",
             Refusal::SlowBody => "the body of the request did not come in time",
+            Refusal::LengthRequired => "the body has neither Content-Length nor Transfer-Encoding",
             Refusal::BodyTooLarge => "the body is larger than allowed",
             Refusal::ExtensionsTooLarge => "the chunks have longer extensions than allowed",
             Refusal::TargetTooLong => "the target is longer than allowed",
             Refusal::UnknownExpectation => "only 100-continue can be expected",
+            Refusal::OtherScheme => "the target is an https URL, and the request came without TLS",
             Refusal::HeadTooLarge => "the head is larger than allowed",
             Refusal::TooManyHeaders => "there are more headers than allowed",
             Refusal::TrailersTooLarge => "what follows the last chunk is longer than allowed",

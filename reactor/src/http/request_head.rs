@@ -69,6 +69,18 @@ impl RequestHead {
         text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)))
     }
 
+    /// Whether the target is a whole URL that begins with `https:`.
+    pub(crate) fn is_for_https(&self) -> bool {
+        self.target().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"))
+    }
+
+    /// Whether it says how long its body is, if one is to come.
+    pub(crate) fn has_length(&self) -> bool {
+        self.headers().any(|(name, _)| {
+            name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("transfer-encoding")
+        })
+    }
+
     /// The version that the client speaks.
     pub fn version(&self) -> Version {
         self.version

@@ -28,6 +28,34 @@ fn a_body_is_collected_up_to_its_limit() {
 }
 
 #[test]
+fn a_body_that_is_wanted_has_a_length() {
+    for (line, is_enough) in [("", false), ("Content-Length: 0\r\n", true)] {
+        let answer = serve(collect).send(format!("POST / HTTP/1.1\r\nHost: a\r\n{line}\r\n"));
+        match is_enough {
+            true => assert_eq!(answer, text("")),
+            false => assert!(answer.starts_with("HTTP/1.1 411 Length Required\r\n"), "{answer}"),
+        }
+    }
+    // What follows is not taken for a request.
+    let mut peer = serve(collect);
+    let answer = peer.send(["PUT / HTTP/1.1\r\nHost: a\r\n\r\n", &get("/")].concat());
+    assert!(answer.starts_with("HTTP/1.1 411 ") && answer.matches("HTTP/1.1").count() == 1, "{answer}");
+    assert!(peer.wire.is_losing());
+    // A service that wants no body needs no length.
+    assert_eq!(serve(super::echo).send("POST /x HTTP/1.1\r\nHost: a\r\n\r\n"), text("POST /x"));
+}
+
+#[test]
+fn an_https_url_is_not_served_without_tls() {
+    let target = |target: &str| serve(super::echo).send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_eq!(target("http://a/x"), text("GET http://a/x"));
+    for url in ["https://a/x", "HTTPS://a"] {
+        let answer = target(url);
+        assert!(answer.starts_with("HTTP/1.1 421 Misdirected Request\r\n"), "{answer}");
+    }
+}
+
+#[test]
 fn a_body_comes_only_when_it_is_asked_for() {
     let kept: Shelf<(Request, Firer<Response>)> = Rc::default();
     let keeper = kept.clone();

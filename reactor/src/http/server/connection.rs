@@ -229,6 +229,11 @@ impl Connection {
     }
 
     fn head_received(&self, head: RequestHead) {
+        let is_secure = self.transport.borrow().as_ref().is_some_and(Transport::is_tls);
+        // RFC 9110, section 7.4. The other way round is served: behind a proxy, an `http` URL may come over TLS.
+        if head.is_for_https() && !is_secure {
+            return self.refuse(&Refusal::OtherScheme);
+        }
         let only_head = head.method() == "HEAD";
         self.asked.set(Asked { only_head, version: head.version() });
         self.number.set(self.number.get() + 1);
@@ -432,6 +437,12 @@ impl BodySource for Connection {
             *incoming = Incoming::Unwanted;
             drop(incoming);
             self.go_on();
+        }
+    }
+
+    fn refuse_length(&self) {
+        if self.is(Phase::Serving) {
+            self.refuse(&Refusal::LengthRequired);
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) trait BodySource {
     fn take_body(&self, taker: Taker) -> bool;
     /// Nobody wants the body, unless something has taken it.
     fn body_unwanted(&self);
+    /// The service wants a body, and the head does not say how long it is.
+    fn refuse_length(&self);
     fn pause_body(&self);
     fn resume_body(&self);
     fn is_body_paused(&self) -> bool;
@@ -96,11 +98,18 @@ impl Request {
 
     /// Gives the body to `on_piece` as it comes: pieces of at least one byte, cut anywhere. The loop calls it, never
     /// before this returns. The Deferred fires when the body is complete, and fails with a [`BodyError`] if it will
-    /// never be. Cancelling it breaks the connection off.
+    /// never be. Cancelling it breaks the connection off. A POST, PUT or PATCH without a length is answered with 411
+    /// here.
     ///
     /// For back-pressure, `on_piece` gets a handle that pauses the body.
     #[track_caller]
     pub fn deliver_body(&self, on_piece: impl FnMut(&RequestBody, &[u8]) + 'static) -> Deferred<()> {
+        // No length means no body (RFC 9112, section 6.3). If a client sends one all the same, it would be taken for the
+        // next request, so the client hears what is missing. RFC 9110, section 8.6, has it send a length, also zero.
+        if matches!(self.method(), "POST" | "PUT" | "PATCH") && !self.has_length() {
+            self.body.0.refuse_length();
+            return deferred::fail(BodyError::Refused(Refusal::LengthRequired));
+        }
         let source = Rc::downgrade(&self.body.0);
         let (deferred, done) = Deferred::with_canceller(move |_| {
             if let Some(source) = source.upgrade() {
