@@ -25,6 +25,9 @@ const BEGIN: Duration = Duration::from_secs(2);
 /// How far a client moves at most, in millionths of a degree: some four kilometres.
 const STEP: u64 = 40_000;
 
+/// The latitude of the north pole, in millionths of a degree.
+const POLE: i64 = 90_000_000;
+
 /// The names of the first clients. Those after them have a number.
 const NAMES: [&str; 24] = [
     "kiwi", "emu", "ibis", "heron", "puffin", "raven", "stork", "tern", "wren", "finch", "osprey", "plover", "robin",
@@ -89,7 +92,7 @@ impl People {
             let person = self.person(world, &name);
             let city = CITIES[number % CITIES.len()];
             let random = &mut *person.random.borrow_mut();
-            let place = (moved(random, city.0, 20 * STEP), moved(random, city.1, 20 * STEP));
+            let place = moved(random, city, 20 * STEP);
             person.place.set(place);
             let spread = if self.every.is_zero() { EVERY } else { self.every };
             let (people, own) = (self.clone(), person.clone());
@@ -190,8 +193,7 @@ impl People {
             }
             {
                 let random = &mut *person.random.borrow_mut();
-                let (latitude, longitude) = person.place.get();
-                person.place.set((moved(random, latitude, STEP), moved(random, longitude, STEP)));
+                person.place.set(moved(random, person.place.get(), STEP));
                 if random.chance(1, 4) {
                     person.home.set(random.below(people.servers.len() as u64) as usize);
                 }
@@ -222,10 +224,13 @@ impl People {
     }
 }
 
-/// A number of millionths of a degree, changed by at most `by`. Nobody comes near a pole or the other end of the map.
-fn moved(random: &mut Random, from: i64, by: u64) -> i64 {
-    let step = random.below(2 * by + 1) as i64 - by as i64;
-    (from + step).clamp(-170_000_000, 170_000_000)
+/// A place in millionths of a degree, moved by at most `by` in each direction. It does not go beyond a pole, and goes on
+/// round the earth.
+fn moved(random: &mut Random, (latitude, longitude): (i64, i64), by: u64) -> (i64, i64) {
+    let mut step = || random.below(2 * by + 1) as i64 - by as i64;
+    let latitude = (latitude + step()).clamp(-POLE, POLE);
+    let longitude = longitude + step();
+    (latitude, (longitude + 2 * POLE).rem_euclid(4 * POLE) - 2 * POLE)
 }
 
 /// A location in millionths of a degree.
@@ -243,6 +248,21 @@ fn place_of(location: &str) -> Option<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_that_moves_stays_on_the_earth() {
+        let mut random = Random::new(1);
+        for start in [(89_990_000, 179_900_000), (-89_990_000, -179_900_000), (0, 180_000_000), (POLE, -180_000_000)] {
+            let mut place = start;
+            let mut is_elsewhere = false;
+            for _ in 0..1000 {
+                place = moved(&mut random, place, STEP);
+                assert!(place.0.abs() <= POLE && place.1.abs() <= 2 * POLE, "{place:?}");
+                is_elsewhere |= place.1.signum() != start.1.signum();
+            }
+            assert!(is_elsewhere, "{start:?}: at the other end of the map it goes on");
+        }
+    }
 
     #[test]
     fn a_location_is_read_without_floating_point() {
