@@ -91,6 +91,8 @@ pub struct Link {
     addresses: RefCell<Vec<IpAddr>>,
     /// How many connections from the neighbor are open.
     inbound: Cell<usize>,
+    /// Since when there is such a connection, or none.
+    inbound_changed: Cell<Instant>,
     /// A connection that brought news has ended since the link came up, and we do not know whether the current peer
     /// process sent it. If the neighbor connects again, it may be a new process that lacks that news.
     may_lack_news: Cell<bool>,
@@ -143,6 +145,7 @@ impl Link {
             target,
             addresses: RefCell::default(),
             inbound: Cell::new(0),
+            inbound_changed: Cell::new(server.reactor().now()),
             may_lack_news: Cell::new(false),
             refused: RefCell::default(),
             lookup_failed: Cell::new(false),
@@ -194,6 +197,11 @@ impl Link {
         self.inbound.get()
     }
 
+    /// Since when a connection from the neighbor is open, or none is.
+    pub fn inbound_changed(&self) -> Instant {
+        self.inbound_changed.get()
+    }
+
     /// How many bytes have been written to the neighbor and wait in our buffer. Zero if the link is not up.
     pub fn buffered(&self) -> usize {
         match &*self.state.borrow() {
@@ -238,7 +246,7 @@ impl Link {
     /// The neighbor has connected to us, so it is up: a link that is waiting tries again now. If an earlier connection
     /// of the neighbor has ended, the neighbor may be another process by now.
     pub(crate) fn neighbor_connected(&self) {
-        self.inbound.set(self.inbound.get() + 1);
+        self.set_inbound(self.inbound.get() + 1);
         if let State::Down { again, .. } | State::ToBeOpened(again) = &*self.state.borrow() {
             let _ = again.reset(Duration::ZERO); // Cannot fail: in this state the call is still to come.
         }
@@ -247,12 +255,21 @@ impl Link {
         }
     }
 
+    fn set_inbound(&self, count: usize) {
+        let before = self.inbound.replace(count);
+        if (before == 0) != (count == 0)
+            && let Some(server) = self.server.upgrade()
+        {
+            self.inbound_changed.set(server.reactor().now());
+        }
+    }
+
     /// A connection of the neighbor, made at `made`, has ended. What it said may have come out of the network's buffers
     /// long after the process that wrote it had died. Then the neighbor's current process lacks it. The process may be
     /// another one in three cases: our link is younger than that connection, another connection is open, or another one
     /// comes later.
     pub(crate) fn neighbor_disconnected(&self, made: Instant, brought_news: bool) {
-        self.inbound.set(self.inbound.get() - 1);
+        self.set_inbound(self.inbound.get() - 1);
         let since = match &*self.state.borrow() {
             State::Up { since, .. } if brought_news => *since,
             _ => return, // It brought no news; or our link is down, and `came_up` will tell everything.

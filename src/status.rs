@@ -63,6 +63,8 @@ pub struct LinkStatus {
     pub is_secure: bool,
     /// How many connections from the neighbor are open.
     pub inbound: usize,
+    /// For how long there has been such a connection, or none.
+    pub inbound_lasts: Duration,
     /// How many clients it has still to be told about.
     pub waiting: usize,
     /// The bytes that wait in our buffer.
@@ -87,6 +89,7 @@ impl Status {
             next_try: link.next_try().map(|next| next.saturating_duration_since(now)),
             is_secure: link.is_secure(),
             inbound: link.inbound_count(),
+            inbound_lasts: now.saturating_duration_since(link.inbound_changed()),
             waiting: link.pending_count(),
             buffered: link.buffered(),
         };
@@ -156,6 +159,7 @@ impl LinkStatus {
             "next_try": self.next_try.map(|next| next.as_secs_f64()),
             "tls": self.is_secure,
             "inbound": self.inbound,
+            "inbound_seconds": self.inbound_lasts.as_secs_f64(),
             "waiting": self.waiting,
             "buffered": self.buffered,
         })

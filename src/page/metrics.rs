@@ -9,19 +9,25 @@ use super::feed::Feed;
 use crate::counters::{PlacesOutcome, Refused};
 use crate::server::Server;
 use crate::status::{Status, StoreStatus};
-use reactor::Failure;
 use reactor::http::server::{Request, Response};
-use std::time::UNIX_EPOCH;
+use reactor::{Deferred, task};
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
 
-/// Answers a request, in the format that it asks for.
-pub(super) fn answer(feed: &Feed, request: &Request) -> Result<Response, Failure> {
+/// Answers a request, in the format that it asks for. It takes a turn of the loop, by which the loop is measured.
+pub(super) fn answer(feed: &Rc<Feed>, request: &Request) -> Deferred<Response> {
     let accept = request.header("accept").next().unwrap_or_default();
-    let format = Format::accepted(accept);
-    let text = text(feed, format);
-    Ok(Response::bytes(format.content_type(), text.into_bytes())?.header("Cache-Control", "no-store")?)
+    let (format, feed) = (Format::accepted(accept), feed.clone());
+    let reactor = feed.server.reactor().clone();
+    let asked = reactor.now();
+    task::defer_later(&reactor.clone(), Duration::ZERO, move || {
+        let turn = reactor.now().saturating_duration_since(asked);
+        let text = text(&feed, format, turn);
+        Ok(Response::bytes(format.content_type(), text.into_bytes())?.header("Cache-Control", "no-store")?)
+    })
 }
 
-fn text(feed: &Feed, format: Format) -> String {
+fn text(feed: &Feed, format: Format, turn: Duration) -> String {
     let server = &*feed.server;
     let (status, mut text) = (Status::of(server), Exposition::new(format));
     about(server, &status, &mut text);
@@ -32,7 +38,7 @@ fn text(feed: &Feed, format: Format) -> String {
     }
     places(server, &mut text);
     connections(server, &status, &mut text);
-    event_loop(server, &status, &mut text);
+    event_loop(server, &status, turn, &mut text);
     page(feed, &mut text);
     text.finish()
 }
@@ -81,6 +87,10 @@ fn links(status: &Status, text: &mut Exposition) {
     text.gauge("proxyherd_link_state_seconds", "For how long the connection to a neighbor has been up, or down.");
     for link in &status.links {
         text.sample("", &[("neighbor", &link.neighbor)], link.lasts.as_secs_f64());
+    }
+    text.gauge("proxyherd_link_inbound_state_seconds", "For how long a neighbor has been connected, or has not been.");
+    for link in &status.links {
+        text.sample("", &[("neighbor", &link.neighbor)], link.inbound_lasts.as_secs_f64());
     }
     text.gauge("proxyherd_link_inbound_connections", "Connections from a neighbor; one if all is well.");
     for link in &status.links {
@@ -144,10 +154,16 @@ fn connections(server: &Server, status: &Status, text: &mut Exposition) {
     }
 }
 
-fn event_loop(server: &Server, status: &Status, text: &mut Exposition) {
+fn event_loop(server: &Server, status: &Status, turn: Duration, text: &mut Exposition) {
     text.counter("proxyherd_loop_turns", "Turns of the event loop.");
     text.sample("_total", &[], server.reactor().turn_count());
-    text.gauge("proxyherd_loop_longest_callback_seconds", "The longest time for which one callback held the loop.");
+    text.gauge(
+        "proxyherd_loop_turn_seconds",
+        "How long a turn of the loop took: that in which these numbers were asked for.",
+    );
+    text.sample("", &[], turn.as_secs_f64());
+    let help = "The longest time for which one callback has held the loop since the server began.";
+    text.gauge("proxyherd_loop_longest_callback_seconds", help);
     text.sample("", &[], status.longest_callback.as_ref().map_or(0.0, |(took, _)| took.as_secs_f64()));
     let began = server.reactor().system_time().checked_sub(status.uptime).unwrap_or(UNIX_EPOCH);
     text.gauge("process_start_time_seconds", "When the server began, in seconds since 1970.");
