@@ -111,6 +111,8 @@ pub struct Change {
 pub struct Before {
     /// The number of the change that had brought it.
     pub change: u64,
+    /// The client's time in it. Under the [`Order`] that ships it is never later than the new version's.
+    pub time: Time,
     /// The neighbor that had sent it.
     pub from: Option<NeighborId>,
     /// The place that stood after it. `None` if it was the last one.
@@ -256,13 +258,13 @@ impl Locations {
                 known.line.clear();
                 known.line.extend_from_slice(line);
                 known.line.shrink_to(RESERVED_LINE.max(line.len()));
-                known.time = time;
+                let time_before = std::mem::replace(&mut known.time, time);
                 let last_beaten = std::mem::replace(&mut known.heard, heard);
                 if last_beaten > heard || known.has_beaten_later > 0 {
                     known.note_replaced(last_beaten);
                 }
                 self.digests.take_out(std::mem::take(&mut known.hash));
-                let before = Before { change: known.change, from: known.from(), next: None };
+                let before = Before { change: known.change, time: time_before, from: known.from(), next: None };
                 known.from = from.into();
                 Verdict::Newer(self.move_to_end(number, before))
             }

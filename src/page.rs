@@ -27,6 +27,7 @@ mod notes;
 mod reporter;
 mod snapshot;
 
+pub use ask::ErrorStatus;
 pub use files::{routes, with_files};
 pub use notes::{Kind, Notebook, Unwritten};
 pub use reporter::{Reporter, location};
@@ -88,7 +89,9 @@ fn http(server: &Rc<Server>, feed: &Rc<Feed>, config: &Config) -> Result<HttpSer
     let mut settings = ServerSettings::default();
     settings.limits.body = ask::MAX_BODY as u64;
     settings.max_connections = MAX_CONNECTIONS;
-    settings.max_per_address = MAX_CONNECTIONS; // All come from this machine, or from a proxy.
+    // All come from this machine, or from a proxy. At a limit for each address the newest goes; at that in all, the one
+    // that has been idle longest: it begins a request and does not go on, and not the one of a newcomer.
+    settings.max_per_address = usize::MAX;
     settings.max_event_backlog = MAX_BACKLOG;
     settings.max_requests_at_once = MAX_REQUESTS_AT_ONCE;
     Ok(HttpServer::with_settings(server.reactor(), settings, service))

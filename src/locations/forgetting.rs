@@ -141,7 +141,8 @@ impl Locations {
             NOBODY => self.first = known.after,
             before => self.known.at_mut(before).after = known.after,
         }
-        let before = Before { change: known.change, from: known.from(), next: self.place(known.after) };
+        let (change, time, from) = (known.change, known.time, known.from());
+        let before = Before { change, time, from, next: self.place(known.after) };
         Some(Forgotten { client: ClientId(number), known, before })
     }
 }

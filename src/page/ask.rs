@@ -37,21 +37,21 @@ pub(super) fn target(own: &ServerConfig) -> Option<(String, u16)> {
 
 /// Answers with JSON: the reply to the command in the request's body, or why there is none.
 pub(super) fn answer(server: &Rc<Server>, target: Option<(String, u16)>, request: &Request) -> Deferred<Response> {
-    let server = server.clone();
+    let (server, status) = (server.clone(), ErrorStatus::asked_by(request));
     request.collect(MAX_BODY).add_callback(move |body| {
         let line = body.strip_suffix(b"\n").unwrap_or(&body);
         let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
         if let Err(why) = check(&line) {
-            return reactor::deferred::succeed(refuse(400, &why));
+            return reactor::deferred::succeed(status.refuse(400, &why));
         }
         let Some(target) = target else {
             let why = "this server takes commands over TLS alone, and this page does not speak it";
-            return reactor::deferred::succeed(refuse(503, why));
+            return reactor::deferred::succeed(status.refuse(503, why));
         };
         let reply = ask(&server, target, line).add_timeout(PATIENCE, server.reactor());
-        reply.add_both(|reply| match reply {
+        reply.add_both(move |reply| match reply {
             Ok(reply) => json_response(200, &json!({ "reply": String::from_utf8_lossy(&reply) })),
-            Err(failure) => Ok(refuse(504, &failure.to_string())),
+            Err(failure) => Ok(status.refuse(504, &failure.to_string())),
         })
     })
 }
@@ -68,8 +68,28 @@ fn check(line: &[u8]) -> Result<(), String> {
     }
 }
 
-fn refuse(status: u16, why: &str) -> Response {
-    Response::json(json!({ "error": why }).to_string()).with_status(status)
+/// With which status a command is refused. A program should see by the status alone that nothing was done. But a
+/// browser writes each answer with such a status into its console as an error, also if a person has only mistyped
+/// something. So the page asks for `?error=200`, and looks whether there is an `error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorStatus {
+    /// The status says what is wrong.
+    Usual,
+    /// Always 200.
+    Ok,
+}
+
+impl ErrorStatus {
+    /// As the query of this request has it.
+    pub fn asked_by(request: &Request) -> ErrorStatus {
+        if request.query() == Some("error=200") { ErrorStatus::Ok } else { ErrorStatus::Usual }
+    }
+
+    /// The answer to a command that is refused: JSON with `error`.
+    pub fn refuse(self, usual: u16, why: &str) -> Response {
+        let status = if self == ErrorStatus::Ok { 200 } else { usual };
+        Response::json(json!({ "error": why }).to_string()).with_status(status)
+    }
 }
 
 fn json_response(status: u16, value: &Value) -> Result<Response, Failure> {

@@ -21,6 +21,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("/herd.js", include_bytes!("files/herd.js")),
     ("/world.js", include_bytes!("files/world.js")),
     ("/lists.js", include_bytes!("files/lists.js")),
+    ("/forms.js", include_bytes!("files/forms.js")),
 ];
 
 /// Routes to all files of the page.

@@ -95,14 +95,24 @@ fn seconds(time: Time) -> f64 {
     time.to_string().parse().unwrap_or_default()
 }
 
-fn verdict_name(verdict: &Verdict) -> &'static str {
+/// The name of what was decided about a version of this time. Only a rule that does not ship takes what is older.
+fn verdict_name(verdict: &Verdict, time: Time) -> &'static str {
     match verdict {
+        Verdict::Newer(_) if held(verdict).is_some_and(|held| held > time) => "older_taken",
         Verdict::Newer(_) => "newer",
         Verdict::Same => "same",
         Verdict::Older(_) => "older",
         Verdict::NoRoom => "no_room",
         Verdict::Forgotten => "too_old",
         Verdict::BeyondShare => "beyond_share",
+    }
+}
+
+/// The time of the version that a newly taken one has replaced.
+fn held(verdict: &Verdict) -> Option<Time> {
+    match verdict {
+        Verdict::Newer(change) => change.before.as_ref().map(|before| before.time),
+        _ => None,
     }
 }
 
@@ -115,9 +125,10 @@ fn source(from: HeardFrom, server: &Server) -> Value {
 }
 
 impl<N: Notebook> Watch for Reporter<N> {
-    fn heard(&self, _at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
+    fn heard(&self, at: &At<'_>, line: &[u8], from: HeardFrom, verdict: &Verdict) {
         self.note_unwritten(|server| {
-            let (line, from, verdict) = (line.to_owned(), source(from, server), verdict_name(verdict));
+            let (line, from) = (line.to_owned(), source(from, server));
+            let (held, verdict) = (held(verdict), verdict_name(verdict, at.iamat.time));
             Box::new(move || {
                 let mut note = match message::parse(&line) {
                     Ok(Command::At(at)) => location(&at),
@@ -126,6 +137,7 @@ impl<N: Notebook> Watch for Reporter<N> {
                 note["kind"] = json!("heard");
                 note["from"] = from.clone();
                 note["verdict"] = json!(verdict);
+                note["held"] = json!(held.map(|held| held.to_string()));
                 note
             })
         });
@@ -152,7 +164,7 @@ impl<N: Notebook> Watch for Reporter<N> {
                 "server": text(forgot.server),
                 "time": text(forgot.time_text),
                 "from": source(from, server),
-                "verdict": verdict_name(verdict),
+                "verdict": verdict_name(verdict, forgot.time),
             })
         });
     }

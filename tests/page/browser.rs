@@ -13,6 +13,9 @@ fn a_killed_server_is_grey_and_comes_back() {
     let (alford, _powell) = (herd.start("Alford"), herd.start("Powell"));
     browser.open(herd.page(1));
     wait_until("Alford is up", || browser.state("Alford") == "up");
+    Client::connect(herd.ports[0]).ask(&format!("IAMAT {KIWI}"));
+    let ways = "return document.querySelectorAll('.way g').length";
+    wait_until("a way along the link", || browser.run(ways) == 1);
     drop(alford); // SIGKILL.
     let killed = Instant::now();
     wait_until("Alford is grey", || browser.state("Alford") == "down");
@@ -24,6 +27,8 @@ fn a_killed_server_is_grey_and_comes_back() {
     assert!(
         browser.run("return document.querySelector('[data-server=Alford]').ariaLabel").to_string().contains("down")
     );
+    // The link that is down shows that, and not the way of the location that went along it.
+    assert_eq!(browser.run(ways), 0);
     let _alford = herd.start("Alford");
     let restarted = Instant::now();
     wait_until("Alford is up again", || browser.state("Alford") == "up");
@@ -84,6 +89,14 @@ fn the_page_is_readable_on_a_telephone_by_keyboard_and_by_axe() {
             assert_eq!(found, json!([]), "{width}, dark: {is_dark}");
         }
     }
+    // Every stage of the answer and every column of the tables can be read at that width.
+    let cut_off = "const all = document.querySelectorAll('.stage, .scroll:has(table)');
+        return [...all].filter(part => part.scrollWidth > part.clientWidth).map(part => part.className)";
+    browser.size(400, false);
+    let count = browser.run("return document.querySelectorAll('.stage').length");
+    assert!(count.as_u64() > Some(3), "{count}");
+    assert_eq!(browser.run(cut_off), json!([]));
+    browser.size(1400, false);
     // A server is chosen with the keyboard, and told about.
     browser.run("document.querySelector('[data-server=Alford]').focus()");
     browser.press("\u{e007}");

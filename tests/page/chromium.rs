@@ -64,6 +64,13 @@ impl Browser {
         self.command("/url", &json!({ "url": format!("http://127.0.0.1:{page}/{path}") }));
     }
 
+    /// What the promise that a piece of JavaScript returns resolves to.
+    #[track_caller]
+    pub(crate) fn run_async(&self, script: &str) -> Value {
+        let script = format!("const done = arguments[0]; (async () => {{ {script} }})().then(done)");
+        self.command("/execute/async", &json!({ "script": script, "args": [] }))
+    }
+
     /// What a piece of JavaScript returns.
     #[track_caller]
     pub(crate) fn run(&self, script: &str) -> Value {
@@ -98,6 +105,23 @@ impl Browser {
     pub(crate) fn click(&self, button: &str) {
         let button = self.element(&format!("//button[normalize-space(text())='{button}']"));
         self.command(&format!("/element/{button}/click"), &json!({}));
+    }
+
+    /// What a screen reader hears of an element: its role and its name.
+    pub(crate) fn role_and_name(&self, xpath: &str) -> (String, String) {
+        let element = self.element(xpath);
+        let of = |what: &str| {
+            let path = format!("/session/{}/element/{element}/computed{what}", self.session);
+            self.call("GET", &path, &Value::Null).as_str().expect("text").to_owned()
+        };
+        (of("role"), of("label"))
+    }
+
+    /// Clicks on what has this role and a name that begins so. Something that lies over it would get the click.
+    #[track_caller]
+    pub(crate) fn click_on(&self, role: &str, name: &str) {
+        let element = self.element(&format!("//*[@role='{role}' and starts-with(@aria-label,'{name}')]"));
+        self.command(&format!("/element/{element}/click"), &json!({}));
     }
 
     pub(crate) fn size(&self, width: u32, is_dark: bool) {

@@ -1,8 +1,10 @@
 //! The page of a server from outside, and that of a simulated herd: over HTTP, and in a real browser.
 
+mod another_run;
 mod browser;
 mod chromium;
 mod http;
+mod reading;
 #[path = "../../reactor/tests/resp_servers/server.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]
 mod redis;
@@ -144,6 +146,8 @@ fn a_command_from_the_form_goes_the_way_of_all_commands() {
         let answer = ask(body);
         assert!(answer.status == 400 && answer.body.contains(error), "{answer:?}");
     }
+    let refused = request(herd.page(0), "POST", "/ask?error=200", &[], "IAMAT kiwi");
+    assert!(refused.status == 200 && refused.json()["error"].is_string(), "for a page: {refused:?}");
     assert_eq!(ask(&"x".repeat(5000)).status, 413);
     assert!(ask("WHATSAT nobody 1 1").json()["reply"].as_str().unwrap().starts_with("? WHATSAT nobody"));
     // Who comes later gets what is known.

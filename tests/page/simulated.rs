@@ -8,15 +8,19 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 /// `herdsim --page`, at a port of its own.
-struct Page {
+pub(crate) struct Page {
     process: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Page {
-    fn start() -> Page {
+    pub(crate) fn start() -> Page {
+        Page::start_at(0)
+    }
+
+    pub(crate) fn start_at(port: u16) -> Page {
         let mut command = Command::new(env!("CARGO_BIN_EXE_herdsim"));
-        let mut process = command.args(["--page", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = command.args(["--page", "--port", &port.to_string()]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.strip_prefix("page: http://127.0.0.1:").and_then(|rest| rest.trim_end().strip_suffix('/'));
@@ -25,7 +29,7 @@ impl Page {
     }
 
     /// Asks for something: `None` if it is done, else why not.
-    fn ask(&self, line: &str) -> Option<String> {
+    pub(crate) fn ask(&self, line: &str) -> Option<String> {
         let answer = request(self.port, "POST", "/do", &[], line);
         let refused = answer.json()["error"].as_str().map(str::to_owned);
         assert_eq!(answer.status, if refused.is_some() { 400 } else { 200 }, "{answer:?}");
@@ -55,7 +59,7 @@ fn the_page_is_for_this_machine_and_says_what_is_wrong() {
     assert_eq!(page.ask("kill Nobody").as_deref(), Some("there is no server \"Nobody\""));
     assert_eq!(
         page.ask("load #servers=9&links=paper").as_deref(),
-        Some("the paper's herd has five servers, not 9: take other --links")
+        Some("the paper's herd has five servers, not 9: choose other links")
     );
     let too_long = request(page.port, "POST", "/do", &[], &"x".repeat(200_001));
     assert_eq!(too_long.status, 413);
@@ -88,17 +92,21 @@ fn viewers_see_a_run_go_on_and_what_is_done_to_it() {
 // ---- In Chromium.
 
 /// What a page shows: all but how it is looked at.
-const PICTURE: &str =
-    "return [...document.querySelectorAll('main > section:not(.run)')].map(section => section.outerHTML).join('\\n')";
+const PICTURE: &str = "return [...document.querySelectorAll('header, main > section:not(.run)')]
+    .map(section => section.outerHTML).join('\\n')";
+
+/// The sections of which pictures are compared, too.
+const SECTIONS: &str = "return [...document.querySelectorAll('main > section:not(.run)')]
+    .filter(section => !section.hidden).map(section => [...section.parentNode.children].indexOf(section) + 1)";
 
 impl Browser {
-    fn open_run(&mut self, page: &Page, run: &str) {
+    pub(crate) fn open_run(&mut self, page: &Page, run: &str) {
         self.open_at(page.port, &format!("#{run}"));
         self.shows(run.split("at=").nth(1).and_then(|at| at.split('&').next()).expect("a time"));
     }
 
     /// Waits until the run stands still at this time.
-    fn shows(&self, at: &str) {
+    pub(crate) fn shows(&self, at: &str) {
         let text = format!("{:.3} s", at.parse::<f64>().unwrap());
         wait_until(&format!("the run stands at {text}"), || {
             self.text("#now") == text && self.text("#play") == "Play" && !self.text("#counters").is_empty()
@@ -128,7 +136,7 @@ impl Browser {
     }
 
     /// Goes to another time.
-    fn go_to(&self, seconds: f64) {
+    pub(crate) fn go_to(&self, seconds: f64) {
         self.run(&format!(
             "const time = document.querySelector('[type=range][aria-label=Time]'); time.value = {seconds:.2};
              time.dispatchEvent(new Event('input'))"
@@ -136,7 +144,7 @@ impl Browser {
         self.shows(&format!("{seconds:.2}"));
     }
 
-    fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         self.text("#now").trim_end_matches(" s").parse().unwrap()
     }
 }
@@ -178,15 +186,23 @@ fn back_in_time_the_page_shows_the_same_to_the_byte() {
     let page = Page::start();
     let run = "seed=9&clients=8&every=2&at=6.25&do=3:cut,Alford,Powell;4:whatsat,kiwi,Bolden,10,5;5:kill,Parker";
     browser.open_run(&page, run);
-    browser.run("[...document.querySelectorAll('#flying button')][0].click()");
-    wait_until("a message is open", || !browser.text("#message pre").is_empty());
+    let sections: Vec<u64> = serde_json::from_value(browser.run(SECTIONS)).unwrap();
+    assert!(sections.len() > 8, "{sections:?}");
     let look = || {
         // The pointer is where it changes nothing.
         browser.run("document.activeElement.blur(); scrollTo(0, 0)");
-        let pictures = ["herd", "world", "numbers"].map(|name| browser.picture(&format!("//section[@class='{name}']")));
+        let pictures: Vec<String> =
+            sections.iter().map(|number| browser.picture(&format!("//main/section[{number}]"))).collect();
         (browser.run(PICTURE).as_str().unwrap().to_owned(), pictures)
     };
+    // Before anybody asked, there is no answer.
+    browser.go_to(3.5);
+    let early = look();
+    browser.go_to(6.25);
+    browser.run("[...document.querySelectorAll('#flying button')][0].click()");
+    wait_until("a message is open", || !browser.text("#message pre").is_empty());
     let before = look();
+    assert!(browser.text("#answer-of").contains("of kiwi") && early.0.contains("Nobody has asked"), "{}", before.0);
     assert!(before.0.contains("d=\"M") && before.0.len() > 20_000, "{}", before.0.len());
     browser.click("Play");
     wait_until("it goes on", || browser.seconds() > 7.0);
@@ -199,6 +215,13 @@ fn back_in_time_the_page_shows_the_same_to_the_byte() {
         assert_eq!(one, other);
     }
     assert!(before == after, "the pictures differ");
+    browser.go_to(3.5);
+    let after = look();
+    for (one, other) in early.0.lines().zip(after.0.lines()) {
+        assert_eq!(one, other);
+    }
+    assert!(early == after, "the pictures of the time before differ");
+    browser.go_to(6.25);
     // Another process, another browser: the address is the run.
     let address = browser.run("return location.hash").as_str().unwrap().to_owned();
     let (other, Some(mut second)) = (Page::start(), Browser::start()) else { return };

@@ -55,11 +55,17 @@ impl Pages {
     }
 
     fn connect(&self, host: &'static str, port: u16, text: &str, reads: bool) -> Rc<RefCell<String>> {
+        let received = self.begin(host, port, text, reads);
+        self.world.run_for(SECOND);
+        received
+    }
+
+    /// The same, and no time goes by.
+    fn begin(&self, host: &'static str, port: u16, text: &str, reads: bool) -> Rc<RefCell<String>> {
         let received: Rc<RefCell<String>> = Rc::default();
         let peer = Peer { text: text.to_owned(), reads, received: received.clone() };
         let reactor: Reactor = self.visitor.reactor().expect("it runs");
         reactor.connect((host, port), move |_| peer).detach();
-        self.world.run_for(SECOND);
         received
     }
 
@@ -124,6 +130,21 @@ fn a_viewer_whose_machine_has_gone_is_not_counted_for_long() {
     assert_eq!(pages.observers_of_powell(), "Observers(1)", "it may come back");
     pages.world.run_for(SECOND * 5);
     assert_eq!(pages.observers_of_powell(), "Observers(0)");
+}
+
+#[test]
+fn a_crowd_that_sends_no_whole_request_makes_room_for_who_does() {
+    let pages = Pages::new();
+    let seen = pages.view("Powell", true);
+    for _ in 0..300 {
+        pages.begin("Powell", 12_300, "GET / HTTP/1.1\r\n", true);
+    }
+    pages.world.run_for(SECOND * 6); // They have more time for a head; but by then they are idle.
+    let page = pages.connect("Powell", 12_300, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", true);
+    assert!(page.borrow().starts_with("HTTP/1.1 200 OK"), "{}", page.borrow());
+    let before = seen.borrow().len();
+    pages.world.run_for(SECOND * 2);
+    assert!(seen.borrow().len() > before, "a viewer is not idle");
 }
 
 #[test]

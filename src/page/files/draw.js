@@ -29,7 +29,8 @@ export function say(node, text) {
 }
 
 // Makes the children of `parent` those of `items`: each is made once by `make`, and then brought up to date by
-// `update`. So what a person has focused stays, and a screen reader does not begin anew.
+// `update`. So what a person has focused stays, and a screen reader does not begin anew. Two items should not have the
+// same key: the second would be made anew each time. Whatever has no item now is removed, whichever key it has.
 export function keyed(parent, items, key, make, update) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let before = null;
@@ -46,7 +47,7 @@ export function keyed(parent, items, key, make, update) {
     if (place !== child) parent.insertBefore(child, place);
     before = child;
   }
-  for (const child of old.values()) child.remove();
+  while (parent.lastChild !== before) parent.lastChild.remove();
 }
 
 export function duration(seconds) {

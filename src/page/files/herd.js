@@ -35,7 +35,7 @@ export class HerdMap {
       (node, link) => updateLink(node, link));
     keyed(this.nodes, names, (name) => name, (name) => this.makeNode(name),
       (node, name) => updateNode(node, name, model, selected, small));
-    this.drawWay(way);
+    this.drawWay(model, way);
     // A simulated herd says itself where each message is.
     for (const { from, to } of model.flights.splice(0)) if (!model.run) this.fly(from, to);
   }
@@ -83,12 +83,14 @@ export class HerdMap {
   }
 
   // The steps of one location's way, numbered.
-  drawWay(way) {
+  drawWay(model, way) {
     const seen = new Map();
+    // A link that is down is to look like one, although a location went along it before.
+    const isOpen = (from, to) => model.linkState(from, to).state === UP && model.faults.get(`${from} ${to}`) !== "cut";
     (way?.steps ?? []).forEach((step, at) => {
       // A step that nobody has seen is not drawn: it may have gone another way.
       const key = `${step.from} ${step.to}`, isHere = this.places.has(step.from) && this.places.has(step.to);
-      if (step.sure && isHere && !seen.has(key)) seen.set(key, { ...step, number: at + 1 });
+      if (step.sure && isHere && isOpen(step.from, step.to) && !seen.has(key)) seen.set(key, { ...step, number: at + 1 });
     });
     keyed(this.way, [...seen.values()], ({ from, to }) => `${from} ${to}`, ({ from, to }) => {
       const at = this.line(from, to);

@@ -7,6 +7,9 @@ import { serverText } from "./herd.js";
 // The maximum number of other servers whose pages stand in the header. The others' stand with the chosen server.
 const MOST_PAGES = 12;
 
+// The maximum number of clients that stand by their names: those that changed last.
+const MOST_NAMES = 50;
+
 const id = (name) => document.getElementById(name);
 
 export function drawServer(model, selected) {
@@ -27,6 +30,23 @@ export function drawServer(model, selected) {
   (node, { text }) => text && say(node, text));
 }
 
+// Names of clients as buttons: a dot on a map cannot be found by its name, nor reached by a keyboard. They stand in the
+// order of their names, so that a list that changes can be read and pressed.
+export function drawClients(model, chosen, choose) {
+  const { compare } = new Intl.Collator("en", { numeric: true });
+  const last = [...model.clients.values()].slice(-MOST_NAMES).sort((a, b) => compare(a.client, b.client));
+  keyed(id("clients"), last, ({ client }) => client, ({ client }) => {
+    const button = element("button", { type: "button", class: "name" }, client);
+    button.addEventListener("click", () => choose(client));
+    return element("li", {}, button);
+  }, (item, { client, server, latitude, longitude }) => {
+    const where = `at ${latitude.toFixed(4)}, ${longitude.toFixed(4)}, heard by ${server}`;
+    set(item, { class: colour(model, server) });
+    set(item.firstChild, { title: where, "aria-pressed": client === chosen });
+  });
+  if (last.length === 0) empty(id("clients"), "li", "No client is known.");
+}
+
 export function drawLinks(model) {
   const own = (link) => link.state !== "unknown" ? 0 : 1;
   const links = model.links().sort((a, b) => own(a) - own(b)).slice(0, 200);
@@ -43,7 +63,7 @@ export function drawLinks(model) {
 }
 
 const OUTCOMES = {
-  newer: "taken", same: "known already", older: "older than what is known",
+  newer: "taken", older_taken: "taken, though older", same: "known already", older: "older than what is known",
   no_room: "no room", too_old: "too old", beyond_share: "beyond its address's share",
   answered: "answered", failed: "the Places service failed", not_asked: "the Places service was not asked",
 };
@@ -51,7 +71,7 @@ const OUTCOMES = {
 export const outcome = (name) => OUTCOMES[name] ?? name;
 
 export function drawCommands(model, choose) {
-  keyed(id("commands"), model.commands, ({ at, word, client }) => `${at} ${word} ${client}`, (command) => {
+  keyed(id("commands"), model.commands, ({ number }) => String(number), (command) => {
     const button = element("button", { type: "button", class: "link" }, command.client);
     button.addEventListener("click", () => choose(command));
     return element("tr", {}, element("td", { class: "time" }, clock(command.at)), element("td", {}, command.word),
@@ -64,7 +84,7 @@ function outcomeOf({ outcome: name, seconds }) {
 }
 
 export function drawRefusals(model) {
-  keyed(id("refusals"), model.refusals, ({ at, line }) => `${at} ${line}`, ({ at, line, peer, why }) =>
+  keyed(id("refusals"), model.refusals, ({ number }) => String(number), ({ at, line, peer, why }) =>
     element("li", {}, element("span", { class: "time" }, clock(at)), " ", element("code", {}, line), " ",
       element("span", { class: "why" }, why), " ", element("span", { class: "quiet" }, peer ? `from ${peer}` : "")));
   if (model.refusals.length === 0) empty(id("refusals"), "li", "Nothing was refused since this page was opened.");
@@ -75,10 +95,16 @@ function empty(list, name, text) {
   if (!list.firstChild) list.append(element(name, { class: "quiet", "data-key": "empty" }, text));
 }
 
-export const VERDICTS = {
+const VERDICTS = {
   newer: "newer: taken", same: "known already: the flood ends here", older: "older: answered with the newer",
   no_room: "no room for it", too_old: "too old", beyond_share: "beyond its share",
 };
+
+// What a server has decided about a location, in words. `held` is the time of the location that this one has replaced.
+export function decision({ verdict, held }) {
+  if (verdict === "older_taken") return `older than what it held, of ${held}: taken all the same`;
+  return VERDICTS[verdict] ?? verdict;
+}
 
 export function drawWay(model, way) {
   say(id("way-of"), way ? `${way.client}, its clock ${way.time}` : "No location has come since this page was opened.");
@@ -93,8 +119,8 @@ export function drawWay(model, way) {
   });
 }
 
-function whatHappened({ verdict, written, sure }) {
-  if (verdict) return VERDICTS[verdict] ?? verdict;
+function whatHappened({ verdict, held, written, sure }) {
+  if (verdict) return decision({ verdict, held });
   if (written) return "written to the link";
   return sure ? "" : "somehow: not seen from here";
 }
@@ -108,6 +134,7 @@ export function drawAnswer(answer, show) {
   const text = id("answer-of"), list = id("places"), stages = id("stages");
   if (!answer) {
     say(text, "Nobody has asked since this page was opened.");
+    for (const part of [stages, list]) part.replaceChildren();
     return;
   }
   const { client, radius, outcome: name, seconds, places } = answer;
@@ -115,12 +142,16 @@ export function drawAnswer(answer, show) {
   say(text, `${where}: ${outcome(name)} in ${duration(seconds)}`);
   const known = STAGES.filter(([stage]) => answer.stages?.[stage] !== undefined && answer.stages[stage] !== null);
   const all = known.reduce((sum, [stage]) => sum + answer.stages[stage], 0) || 1;
-  keyed(stages, known, ([stage]) => `${answer.at} ${stage}`, ([stage, words]) => {
-    const bar = element("span", { class: `stage ${stage}` }, `${words} ${duration(answer.stages[stage])}`);
-    bar.style.flexGrow = Math.max(0.02, answer.stages[stage] / all).toFixed(3);
-    return bar;
+  let from = 0; // Each bar begins where the one above it ends.
+  keyed(stages, known, ([stage]) => `${answer.key} ${stage}`, ([stage, words]) =>
+    element("span", { class: `stage ${stage}` }, `${words} ${duration(answer.stages[stage])}`), (bar, [stage]) => {
+    const part = answer.stages[stage] / all;
+    bar.style.setProperty("--from", from.toFixed(3));
+    bar.style.setProperty("--part", part.toFixed(3));
+    from += part;
   });
-  keyed(list, places, ({ name, latitude, longitude }) => `${answer.at} ${name} ${latitude} ${longitude}`, (place) =>
+  const numbered = places.map((place, number) => ({ ...place, number }));
+  keyed(list, numbered, ({ number }) => `${answer.key} ${number}`, (place) =>
     element("li", {}, place.name ?? "(without a name)", " ",
       element("span", { class: "quiet" }, distance(answer, place))));
   list.onclick = () => show(answer);

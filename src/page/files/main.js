@@ -1,11 +1,12 @@
 // The page: events come in, the model takes them, and what has changed is drawn. This file knows where events come
 // from; model.js and the files that draw do not.
 
-import { Model } from "./model.js";
+import { Model, answerKey } from "./model.js";
 import { HerdMap } from "./herd.js";
 import { WorldMap, project, scaleBar } from "./world.js";
 import * as lists from "./lists.js";
 import { clock, element } from "./draw.js";
+import { complaint } from "./forms.js";
 
 // Only the page of a simulated herd has the file sim.js: tools with which one changes what happens there.
 let simulation;
@@ -56,7 +57,7 @@ function redraw() {
 function draw() {
   isDue = false;
   const way = model.ways.get(chosen.way) ?? [...model.ways.values()].at(-1);
-  const answer = chosen.answer ?? model.answers[0];
+  const answer = model.answers.find(({ key }) => key === chosen.answer) ?? model.answers[0];
   // In a simulated herd, where messages are seen on their way, only the way that was asked for is drawn, too.
   herd.draw(model, chosen.server, model.run && !model.ways.has(chosen.way) ? undefined : way);
   world.draw(model, chosen.client, answer);
@@ -66,11 +67,17 @@ function draw() {
   lists.drawWay(model, way);
   lists.drawAnswer(answer, (shown) => world.showAnswer(shown));
   lists.drawCommands(model, (command) => {
-    if (command.answer) {
-      chosen.answer = command.answer;
-      world.showAnswer(command.answer);
+    const told = command.answer && model.answers.find(({ key }) => key === command.answer);
+    if (told) {
+      chosen.answer = told.key;
+      world.showAnswer(told);
     }
     chooseClient(command.client, command.way);
+  });
+  lists.drawClients(model, chosen.client, (client) => {
+    const { latitude, longitude, time } = model.clients.get(client);
+    world.showPlace(latitude, longitude);
+    chooseClient(client, `${client} ${time}`);
   });
   lists.drawRefusals(model);
   lists.drawLinks(model);
@@ -97,13 +104,13 @@ function connect() {
   source.addEventListener("hello", ({ data }) => {
     // Everything is said anew, so what is shown is what the server knows, and nothing from before.
     const next = new Model();
-    const { commands, refusals, answers, ways } = model;
+    const { commands, refusals, answers, ways, rows } = model;
     model = next;
     model.isLive = true;
     const events = JSON.parse(data);
     const isSimulated = events.some(({ kind, commands }) => kind === "herd" && commands);
     // A simulated herd says by itself what has happened lately, and may have gone back in time.
-    if (!isSimulated) Object.assign(next, { commands, refusals, answers, ways });
+    if (!isSimulated) Object.assign(next, { commands, refusals, answers, ways, rows });
     model.applyAll(events);
     lost = undefined;
     if (isSimulated) simulate();
@@ -130,7 +137,7 @@ function simulate() {
   simulation?.seen(model);
   if (isSimulating) return;
   isSimulating = true;
-  import("./sim.js").then(({ begin }) => begin({ herd, world, chosen, redraw })).then((begun) => {
+  import("./sim.js").then(({ begin }) => begin({ herd, world, chosen, redraw, forget })).then((begun) => {
     simulation = begun;
     simulation.seen(model);
     redraw();
@@ -139,6 +146,12 @@ function simulate() {
 
 // What this page has asked for itself is shown when it comes.
 const awaited = { way: undefined, answer: undefined };
+
+// Another run has begun: what was chosen in the one before is not in this one.
+function forget() {
+  Object.assign(chosen, { client: undefined, way: undefined, answer: undefined });
+  Object.assign(awaited, { way: undefined, answer: undefined });
+}
 
 function follow(events) {
   for (const event of events) {
@@ -149,7 +162,7 @@ function follow(events) {
     }
     if (event.kind === "answered" && awaited.answer === event.client) {
       awaited.answer = undefined;
-      chosen.answer = event;
+      chosen.answer = answerKey(event);
       chosen.client = event.client;
       world.showAnswer(event);
     }
@@ -163,10 +176,11 @@ async function ask(form, line) {
   button.disabled = true;
   reply.replaceChildren(element("p", { class: "quiet" }, `${line} ...`));
   try {
-    const answer = await fetch("ask", { method: "POST", body: line, headers: { "Content-Type": "text/plain" } });
+    const headers = { "Content-Type": "text/plain" };
+    const answer = await fetch("ask?error=200", { method: "POST", body: line, headers });
     const told = await answer.json();
     const text = told.reply ?? told.error;
-    const isGood = answer.ok && !text.startsWith("? ");
+    const isGood = told.reply !== undefined && !text.startsWith("? ");
     const [first, ...rest] = text.trimEnd().split("\n");
     reply.replaceChildren(element("code", { class: isGood ? "good" : "bad" }, first));
     if (!isGood && told.reply) reply.append(element("p", {}, "The server refuses it; the reason is under Refusals."));
@@ -179,8 +193,15 @@ async function ask(form, line) {
   }
 }
 
+function isWrong(form) {
+  const why = complaint(form);
+  if (why) id("reply").replaceChildren(element("p", { class: "bad" }, why));
+  return why !== undefined;
+}
+
 id("iamat").addEventListener("submit", (event) => {
   event.preventDefault();
+  if (isWrong(event.target)) return undefined;
   const { client, location } = event.target.elements;
   awaited.way = client.value.trim();
   id("whatsat").elements.client.value = awaited.way;
@@ -190,6 +211,7 @@ id("iamat").addEventListener("submit", (event) => {
 
 id("whatsat").addEventListener("submit", (event) => {
   event.preventDefault();
+  if (isWrong(event.target)) return undefined;
   const { client, radius, bound } = event.target.elements;
   awaited.answer = client.value.trim();
   if (simulation) return simulation.whatsat(event.target);

@@ -19,6 +19,7 @@ export class Model {
     this.refusals = []; // newest first
     this.lines = []; // of the log, oldest first
     this.answers = []; // of WHATSAT, newest first
+    this.rows = 0; // Commands and refusals so far. Two may be alike in all else, so each has its number.
     this.flights = []; // what has just moved along a link: {from, to}
     this.heardOf = new Map(); // server -> when a line last named it as the one that heard a client
     this.me = undefined; // whose page this is
@@ -33,7 +34,8 @@ export class Model {
     this.machines = new Map(); // server -> {state, stale, clock}
     this.faults = new Map(); // "from to" -> "cut", "slow" or "lossy"
     this.messages = new Map(); // id -> what is on its way, or has just arrived
-    this.decisions = new Map(); // "from to client time" -> {verdict, at}
+    this.more = 0; // messages on their way for which there was no room
+    this.decisions = new Map(); // "from to client time" -> {verdict, held, at}
     this.newest = new Map(); // client -> the greatest time of its locations
   }
 
@@ -77,7 +79,9 @@ export class Model {
       return { state: up ? UP : DOWN, since: seconds, waiting, buffered, nextTry: next_try, tls, by: from };
     }
     const other = this.reports.get(to)?.links.find((link) => link.neighbor === from);
-    if (other) return { state: other.inbound > 0 ? UP : DOWN, tls: other.tls, by: to };
+    if (other) {
+      return { state: other.inbound > 0 ? UP : DOWN, since: other.inbound_seconds, tls: other.tls, by: to };
+    }
     return { state: UNKNOWN };
   }
 
@@ -126,7 +130,7 @@ const APPLY = {
   },
 
   heard(model, event) {
-    const { by, from, server, verdict, at } = event;
+    const { by, from, server, verdict, held, at } = event;
     // Where all servers report, one may be late with what is old by now.
     const isOld = model.run && model.newest.get(event.client) > Number(event.time);
     if (verdict === "newer" && !isOld) place(model, event);
@@ -140,7 +144,7 @@ const APPLY = {
       step(way, { from: "client", to: server, at: event.heard, sure: false });
       if (from && from !== server) step(way, { from: server, to: from, sure: false });
     }
-    step(way, { from: from ?? "a server", to: by, at, verdict, sure: true });
+    step(way, { from: from ?? "a server", to: by, at, verdict, held, sure: true });
     if (from && from !== "client") fly(model, from, by);
     if (from === "client") {
       const { client, latitude, longitude } = event;
@@ -175,13 +179,13 @@ const APPLY = {
   },
 
   refused(model, event) {
-    keep(model.refusals, event, MOST.refusals);
+    keep(model.refusals, { ...event, number: number(model) }, MOST.refusals);
   },
 
   answered(model, event) {
-    keep(model.answers, event, MOST.commands);
-    const { at, by, client, outcome, seconds, radius, bound } = event;
-    command(model, { at, by, word: "WHATSAT", client, outcome, seconds, radius, bound, answer: event });
+    const { at, by, client, outcome, seconds, radius, bound } = event, key = answerKey(event);
+    keep(model.answers, { ...event, key }, MOST.commands);
+    command(model, { at, by, word: "WHATSAT", client, outcome, seconds, radius, bound, answer: key });
   },
 
   log(model, { lines, missed }) {
@@ -207,25 +211,36 @@ const APPLY = {
     }
   },
 
-  flights(model, { at, flights, gone, new: isMore }) {
+  flights(model, { at, flights, gone, more, new: isMore }) {
     if (!isMore) model.messages.clear();
     for (const id of gone ?? []) model.messages.delete(id);
     // One that has arrived stays until the next time, so that it can be drawn to its end.
     for (const [id, { arrives }] of model.messages) if (arrives < (model.flightsAt ?? 0)) model.messages.delete(id);
     for (const flight of flights) model.messages.set(flight.id, flight);
     model.flightsAt = at;
+    model.more = more ?? 0;
   },
 };
 
-function newest(model, { client, time }) {
-  const number = Number(time);
-  if (!(model.newest.get(client) >= number)) model.newest.set(client, number);
+// By this, an answer is found again after everything was said anew. Two answers that share it are alike.
+export function answerKey({ at, by, client, radius, bound }) {
+  return `${at} ${by} ${client} ${radius} ${bound}`;
 }
 
-function decided(model, { from, by, client, time, verdict, at }) {
+function number(model) {
+  model.rows += 1;
+  return model.rows;
+}
+
+function newest(model, { client, time }) {
+  const seconds = Number(time);
+  if (!(model.newest.get(client) >= seconds)) model.newest.set(client, seconds);
+}
+
+function decided(model, { from, by, client, time, verdict, held, at }) {
   const key = `${from} ${by} ${client} ${time}`;
   model.decisions.delete(key);
-  model.decisions.set(key, { verdict, at });
+  model.decisions.set(key, { verdict, held, at });
   forgetFirst(model.decisions, MOST.decisions);
 }
 
@@ -244,7 +259,7 @@ function fly(model, from, to) {
 }
 
 function command(model, command) {
-  keep(model.commands, command, MOST.commands);
+  keep(model.commands, { ...command, number: number(model) }, MOST.commands);
 }
 
 function keep(list, item, most) {

@@ -126,6 +126,14 @@ export class WorldMap {
     this.look({ x: (left + right - width) / 2, y: (top + bottom - height) / 2, width, height });
   }
 
+  // Moves the map if this place is not on it.
+  showPlace(latitude, longitude) {
+    const point = project(latitude, longitude), { x, y, width, height } = this.seen();
+    const isSeen = point.x > x && point.x < x + width && point.y > y && point.y < y + height;
+    const { view } = this;
+    if (!isSeen) this.look({ ...view, x: point.x - view.width / 2, y: point.y - view.height / 2 });
+  }
+
   look(view) {
     const width = Math.min(view.width, WIDTH), height = Math.min(view.height, HEIGHT);
     const within = (start, size, all) => Math.max(-size / 2, Math.min(start, all - size / 2));
@@ -201,14 +209,15 @@ export class WorldMap {
 
   drawAnswer(answer) {
     const list = answer ? [answer] : [];
-    keyed(this.around, list, ({ at, client }) => `${client} ${at}`, ({ latitude, longitude, radius }) => {
+    keyed(this.around, list, ({ key }) => key, ({ latitude, longitude, radius }) => {
       const { x, y } = project(latitude, longitude);
       const ry = (radius / 1000 / KM_PER_DEGREE) * UNITS;
       const rx = ry / Math.max(0.02, Math.cos((latitude * Math.PI) / 180));
       return shape("ellipse", { cx: x, cy: y, rx, ry });
     });
-    const places = (answer?.places ?? []).filter(({ latitude, longitude }) => latitude !== null && longitude !== null);
-    keyed(this.labels, places, ({ name, latitude, longitude }) => `${name} ${latitude} ${longitude}`, ({ name }) =>
+    const numbered = (answer?.places ?? []).map((place, number) => ({ ...place, number }));
+    const places = numbered.filter(({ latitude, longitude }) => latitude !== null && longitude !== null);
+    keyed(this.labels, places, ({ number, name }) => `${answer.key} ${number} ${name}`, ({ name }) =>
       shape("g", { role: "img", "aria-label": `Place ${name}` }, shape("path", { d: "M0 -5L5 0L0 5L-5 0z" }),
         shape("text", { x: 9, dy: "0.35em" }, shortened(name ?? ""))), (node, { latitude, longitude }) => {
       node.place = project(latitude, longitude);

@@ -53,7 +53,7 @@ impl Topology {
                 Err(format!("a herd has from 1 to {MAX_SERVERS} servers, not {servers}"))
             }
             Topology::Paper if servers != PAPER_NAMES.len() => {
-                Err(format!("the paper's herd has five servers, not {servers}: take other --links"))
+                Err(format!("the paper's herd has five servers, not {servers}: choose other links"))
             }
             Topology::Random(degree) if degree == 0 || degree >= servers.max(2) => {
                 Err(format!("{servers} servers cannot have {degree} links each"))

@@ -267,7 +267,7 @@ mod tests {
         for (text, why) in [
             ("#seed=x", "\"x\" is not a seed"),
             ("#servers=201", "servers is a whole number from 1 to 200, not \"201\""),
-            ("#servers=4&links=paper", "the paper's herd has five servers, not 4: take other --links"),
+            ("#servers=4&links=paper", "the paper's herd has five servers, not 4: choose other links"),
             ("#colour=red", "\"colour\" is not a setting of a run"),
             ("#seed", "\"seed\" has no ="),
             ("#do=kill", "\"kill\" has no time before a colon"),

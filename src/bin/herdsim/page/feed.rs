@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -46,10 +46,18 @@ const LOOKS_A_WORLD: u32 = 4;
 /// The maximum number of messages that are told at one look, besides those that have been told already.
 const MAX_NEW_FLIGHTS: usize = 400;
 
+/// When the process began, and its number: no other one on this machine has both.
+fn process_name(reactor: &Reactor) -> String {
+    let began = reactor.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", began.as_nanos(), std::process::id())
+}
+
 /// What a run tells its viewers.
 pub(crate) struct Feed {
     this: Weak<Feed>,
     reactor: Reactor,
+    /// Another one in each process.
+    process: String,
     pub(crate) film: RefCell<Film>,
     channel: EventChannel,
     next: RefCell<Option<DelayedCall>>,
@@ -65,6 +73,7 @@ impl Feed {
         let feed = Rc::new_cyclic(|this| Feed {
             this: this.clone(),
             reactor: reactor.clone(),
+            process: process_name(reactor),
             film: RefCell::new(film),
             channel: EventChannel::new(),
             next: RefCell::default(),
@@ -100,7 +109,7 @@ impl Feed {
 
     fn hello(&self) -> Event {
         let film = self.film.borrow();
-        Event::data(picture::hello(&film)).named("hello")
+        Event::data(picture::hello(&film, &self.process)).named("hello")
     }
 
     fn viewers_changed(&self, count: usize) {

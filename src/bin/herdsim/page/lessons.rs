@@ -2,6 +2,8 @@
 //!
 //! Next: `picture.rs`, how a run stands, as events.
 
+use super::address::{Address, Settings};
+
 /// A run to begin with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lesson {
@@ -15,7 +17,7 @@ pub(crate) struct Lesson {
 }
 
 /// All lessons, in the order in which they are best seen.
-pub(crate) const LESSONS: [Lesson; 5] = [
+pub(crate) static LESSONS: [Lesson; 5] = [
     Lesson {
         title: "The smallest storm",
         address: "seed=1&servers=3&links=ring&clients=0&rule=paper&delay=200&jitter=0&every=0&at=4.9&\
@@ -69,16 +71,22 @@ pub(crate) const LESSONS: [Lesson; 5] = [
     },
 ];
 
+/// The lesson that begins as a run with these settings does, whatever a person has done since.
+pub(crate) fn of(settings: &Settings) -> Option<&'static Lesson> {
+    let is_it = |lesson: &&Lesson| lesson.address.parse().is_ok_and(|own: Address| own.settings == *settings);
+    LESSONS.iter().find(is_it)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::address::Address;
 
     #[test]
     fn every_lesson_is_a_run() {
-        for lesson in LESSONS {
+        for lesson in &LESSONS {
             let address: Address = lesson.address.parse().unwrap_or_else(|error| panic!("{}: {error}", lesson.title));
             assert!(address.at.is_some() && address.settings.check().is_ok(), "{}", lesson.title);
+            assert_eq!(of(&address.settings).map(|own| own.title), Some(lesson.title), "each has settings of its own");
             assert_eq!(address.to_string()[1..].split('&').count(), address.to_string()[1..].matches('=').count());
         }
     }

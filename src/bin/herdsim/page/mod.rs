@@ -34,10 +34,9 @@ pub(crate) use replay::replay;
 
 use feed::Feed;
 use film::Film;
-use proxyherd::page::{routes, with_files};
+use proxyherd::page::{ErrorStatus, routes, with_files};
 use reactor::http::server::{HttpServer, OriginCheck, Request, Response, ServerSettings};
 use reactor::{Failure, Reactor};
-use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
@@ -79,8 +78,8 @@ fn open(reactor: &Reactor, film: Film, port: u16) -> Result<SocketAddr, Failure>
     let routes = with_files(routes()?, FILES)?.get("/events", move |_request| viewed.subscribe()).post(
         "/do",
         move |request: Request| {
-            let feed = asked.clone();
-            request.collect(MAX_LENGTH).add_callback(move |body| Ok(answer(&feed, &body)))
+            let (feed, status) = (asked.clone(), ErrorStatus::asked_by(&request));
+            request.collect(MAX_LENGTH).add_callback(move |body| Ok(answer(&feed, &body, status)))
         },
     );
     let mut settings = ServerSettings::default();
@@ -93,11 +92,11 @@ fn open(reactor: &Reactor, film: Film, port: u16) -> Result<SocketAddr, Failure>
     Ok(port.host())
 }
 
-fn answer(feed: &Rc<Feed>, body: &[u8]) -> Response {
+fn answer(feed: &Rc<Feed>, body: &[u8], status: ErrorStatus) -> Response {
     let wished = std::str::from_utf8(body).map_err(|_| "this is not UTF-8".to_owned());
     match wished.and_then(|text| feed.wish(text)) {
         Ok(()) => Response::json("{}".to_owned()),
-        Err(why) => Response::json(json!({ "error": why }).to_string()).with_status(400),
+        Err(why) => status.refuse(400, &why),
     }
 }
 

@@ -5,7 +5,7 @@
 use super::act;
 use super::address::MAX_ACTS;
 use super::film::Film;
-use super::lessons::LESSONS;
+use super::lessons::{self, LESSONS};
 use super::people::HOST;
 use super::show::{Quality, Show};
 use crate::book::Count;
@@ -40,8 +40,8 @@ const SHOWN: [Invariant; 11] = [
     Invariant::NoPanic,
 ];
 
-/// The herd, and what a page may ask for.
-pub(crate) fn herd(film: &Film) -> Value {
+/// The herd, and what a page may ask for. By `process` a page knows whether it still speaks with the same one.
+fn herd(film: &Film, process: &str) -> Value {
     let show = &film.show;
     let neighbors = |server: usize| {
         let other = |(one, other): &(usize, usize)| match server {
@@ -80,6 +80,8 @@ pub(crate) fn herd(film: &Film) -> Value {
             "every": settings.every,
         },
         "lessons": lessons.collect::<Vec<_>>(),
+        "lesson": lessons::of(settings).map(|lesson| lesson.title),
+        "process": process,
     })
 }
 
@@ -185,7 +187,9 @@ pub(crate) fn world(film: &Film) -> Value {
     let (storms, storms_seen) = show.storms();
     let (clicks, done) = show.clicks();
     let first = clicks.len().saturating_sub(MAX_ACTS);
-    let click = |click: &super::address::Click| json!([click.place.time.as_secs_f64(), click.act.to_string()]);
+    let click = |click: &super::address::Click| {
+        json!([click.place.time.as_secs_f64(), click.act.to_string(), click.place.to_string()])
+    };
     json!({
         "kind": "world",
         "at": at(show),
@@ -283,9 +287,9 @@ impl Show {
 }
 
 /// Everything, for somebody who begins to look.
-pub(crate) fn hello(film: &Film) -> String {
+pub(crate) fn hello(film: &Film, process: &str) -> String {
     let show = &film.show;
-    let mut texts: Vec<String> = [herd(film), clock(film), world(film)].iter().map(Value::to_string).collect();
+    let mut texts: Vec<String> = [herd(film, process), clock(film), world(film)].iter().map(Value::to_string).collect();
     texts.extend(show.journal.all());
     // Behind what has happened, how it is by now.
     let now = statuses(show).into_iter().chain(known(show)).chain([flights(show), clock(film)]);

@@ -90,7 +90,7 @@ fn line(time: Duration, note: &Value) -> Option<String> {
                 from => from,
             };
             let (latitude, longitude) = (&note["latitude"], &note["longitude"]);
-            (by, format!("hears {} at {latitude},{longitude} from {from}: {}", client(), decision(word("verdict"))))
+            (by, format!("hears {} at {latitude},{longitude} from {from}: {}", client(), decision(note)))
         }
         "told" => (by, format!("tells {} {}", word("to"), client())),
         "linked" => (by, format!("is linked to {}", word("to"))),
@@ -110,13 +110,17 @@ fn line(time: Duration, note: &Value) -> Option<String> {
 }
 
 /// What a server decides about a location, in words. The page has the same words.
-fn decision(verdict: &str) -> &str {
-    match verdict {
+fn decision(note: &Value) -> String {
+    let verdict = note["verdict"].as_str().unwrap_or_default();
+    let held = note["held"].as_str().unwrap_or_default();
+    let words = match verdict {
+        "older_taken" => return format!("older than what it held, of {held}, and taken and passed on all the same"),
         "newer" => "newer, so taken and passed on",
         "same" => "known already, so dropped",
         "older" => "older than what it holds, so answered with the newer",
         "no_room" => "no room for it",
         "too_old" => "too old",
         other => other,
-    }
+    };
+    words.to_owned()
 }

@@ -35,7 +35,7 @@ fn wish(film: &mut Film, text: &str) {
 /// The picture of a film that stands still, and how far it has been seen, which is not part of the run.
 fn hello(film: &Film) -> String {
     let seen = format!("\"seen_until\":{:?}", film.seen_until.as_secs_f64());
-    let hello = picture::hello(film);
+    let hello = picture::hello(film, "p");
     assert!(hello.contains(&seen), "{seen}");
     hello.replace(&seen, "")
 }
@@ -294,4 +294,28 @@ fn all_files_are_small_and_obey_the_policy() {
             assert!(!text.contains(word), "{path}: {word}");
         }
     }
+}
+
+#[test]
+fn what_the_papers_rule_takes_although_it_is_older_is_called_so() {
+    let storm =
+        "#servers=3&links=ring&clients=0&rule=paper&delay=200&jitter=0&every=0&at=7&do=5:twice,kiwi,Alford,+1+1,+2+2";
+    let told = |text: &str| -> Vec<Value> {
+        let all: Vec<Value> = serde_json::from_str(&picture::hello(&film(text), "p")).unwrap();
+        all.into_iter().filter(|event| event["verdict"] == "older_taken").collect()
+    };
+    let taken = told(storm);
+    assert!(!taken.is_empty());
+    for event in taken {
+        let time = |name: &str| event[name].as_str().unwrap().parse::<f64>().unwrap();
+        assert!(time("time") < time("held"), "{event}");
+    }
+    assert_eq!(told(&storm.replace("paper", "newest")).len(), 0);
+}
+
+#[test]
+fn a_client_that_moves_near_a_pole_breaks_nothing() {
+    let film = film("#clients=0&every=1&at=60&do=3:iamat,guest,Alford,+89.99+179.99;3.5:wander,guest");
+    assert_eq!(film.failures(), []);
+    assert!(!picture::hello(&film, "p").contains("\"kind\":\"refused\""));
 }

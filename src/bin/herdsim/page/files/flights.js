@@ -4,7 +4,7 @@
 // stands still is drawn exactly.
 
 import { clock, duration, element, keyed, many, say, set, shape } from "./draw.js";
-import { VERDICTS } from "./lists.js";
+import { decision } from "./lists.js";
 
 const MOST_LISTED = 14;
 const KINDS = ["newest", "older", "other", "reply"];
@@ -71,7 +71,7 @@ export class Flights {
     for (const [kind, d] of parts) set(this.paths.get(kind), { d: d || null });
     const opened = this.drawn.find(({ message }) => message.id === this.opened?.id);
     set(this.ring, opened ? { cx: opened.x.toFixed(1), cy: opened.y.toFixed(1), visibility: null }
-      : { visibility: "hidden" });
+      : { cx: null, cy: null, visibility: "hidden" });
     if (this.model.clock.playing && !document.hidden) this.begin();
   }
 
@@ -133,14 +133,15 @@ export class Flights {
       button.addEventListener("click", () => this.open(message));
       return element("li", {}, button, " ", element("span", { class: "time" }));
     }, (item, { arrives }) => say(item.lastChild, `arrives at ${clock(arrives)}`));
-    const more = flying.length - shown.length + (model.more ?? 0);
+    const more = flying.length - shown.length + model.more;
     if (flying.length === 0) id("flying").append(element("li", { class: "quiet" }, "Nothing."));
     else if (more > 0) id("flying").append(element("li", { class: "quiet" }, `and ${many(more, "other")}`));
   }
 
   drawOpened(model) {
     const panel = id("message"), message = this.opened;
-    if (!message) {
+    // Before it was sent, nobody knows of it.
+    if (!message || message.sent > model.clock.at) {
       keyed(panel, [1], () => "none", () => element("p", { class: "quiet" },
         "Choose a message on its way: its bytes and what its receiver decides stand here."));
       return;
@@ -182,7 +183,7 @@ function decisionOn(model, { from, to, client: isClients, arrives }, { client, t
   if (isClients) return `${client}: the reply to what it said`;
   const made = model.decisions.get(`${from} ${to} ${client} ${time}`);
   // An earlier line may have said the same.
-  if (made && made.at >= arrives - 1e-9) return `${client} of ${time}: ${VERDICTS[made.verdict] ?? made.verdict}`;
+  if (made && made.at >= arrives - 1e-9) return `${client} of ${time}: ${decision(made)}`;
   if (!hasArrived) return `${client} of ${time}: on its way; ${to} will decide at ${clock(arrives)}`;
   return `${client} of ${time}: nobody has decided, for ${to} has not read it or is gone`;
 }

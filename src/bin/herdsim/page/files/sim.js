@@ -34,46 +34,77 @@ function place(text) {
   // A simulated server is not alone in its process, and has no log.
   for (const section of ["health", "log"]) id(section).closest("section").hidden = true;
   document.querySelector("main > section.herd > h2").textContent = "Herd";
-  const keys = { newest: "newest location", older: "older location", other: "other line", reply: "client" };
-  for (const [kind, text] of Object.entries(keys)) {
-    document.querySelector(".legend").append(element("span", { class: `key message ${kind}` }, text));
-  }
+  const legend = document.querySelector(".legend");
+  const key = (kind, text) => legend.append(element("span", { class: `key ${kind}` }, text));
+  for (const fault of ["cut", "slow", "lossy"]) key(fault, fault);
+  key("machine frozen", "frozen server");
+  key("machine stale", "server that lacks something newer");
+  const messages = { newest: "newest location", older: "older location", other: "other line", reply: "client" };
+  for (const [kind, text] of Object.entries(messages)) key(`message ${kind}`, text);
 }
 
 class Simulation {
-  constructor({ herd, world, chosen, redraw }) {
-    Object.assign(this, { herd, world, chosen, redraw });
+  constructor({ herd, world, chosen, redraw, forget }) {
+    Object.assign(this, { herd, world, chosen, redraw, forget });
     this.flights = new Flights(herd, redraw);
     this.tools = new Tools(this);
     this.addressAt = 0;
+    this.isAddressWrong = false; // The address bar has an address that cannot be loaded, for a person to correct.
     this.listen();
     if (location.hash.length > 1) this.load(location.hash);
     addEventListener("hashchange", () => {
-      if (location.hash === this.address) return;
-      this.chooseLesson(undefined);
-      this.load(location.hash);
+      if (location.hash !== this.address) return this.load(location.hash);
+      this.isAddressWrong = false;
     });
   }
 
-  // Asks for something, a line. Resolves to whether it was done.
+  // Asks for something, a line. Resolves to why it was not done, or to `undefined` if it was.
   async ask(line) {
+    let why;
     try {
-      const answer = await fetch("do", { method: "POST", body: line, headers: { "Content-Type": "text/plain" } });
-      const { error } = await answer.json();
-      say(id("told"), error ?? "");
-      return answer.ok;
+      const headers = { "Content-Type": "text/plain" };
+      const answer = await fetch("do?error=200", { method: "POST", body: line, headers });
+      why = (await answer.json()).error;
     } catch {
-      say(id("told"), "The simulation does not answer.");
-      return false;
+      why = "The simulation does not answer.";
     }
+    this.tell(why ?? "", why !== undefined);
+    // Who goes on with the run that is there has given up the wrong address.
+    if (why === undefined) this.isAddressWrong = false;
+    return why;
+  }
+
+  tell(text, isBad = false) {
+    say(id("told"), text);
+    set(id("told"), { class: isBad ? "hint bad" : "hint" });
   }
 
   async load(address) {
     // Until the new run comes, the address bar stays as it is.
     this.isLoading = true;
-    await this.ask(`load ${address}`);
+    const isFromBar = address === location.hash;
+    const why = await this.ask(`load ${address}`);
+    if (isFromBar) this.isAddressWrong = why !== undefined;
     this.isLoading = false;
     this.redraw();
+    return why;
+  }
+
+  // The process is another one, and has the run with which it began. This page still has its own.
+  async loadAgain() {
+    const address = this.isAddressWrong ? location.hash : this.latest ?? location.hash;
+    if (address.length < 2) return;
+    if (await this.load(address) === undefined) this.tell("The simulation was started anew, and has loaded this run again.");
+  }
+
+  async copy() {
+    if (this.latest) this.showAddress({ playing: false }, { address: this.latest });
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.tell("The address is copied.");
+    } catch {
+      this.tell("This browser does not let the page copy: take the address from the address bar.", true);
+    }
   }
 
   listen() {
@@ -84,15 +115,11 @@ class Simulation {
     id("speed").addEventListener("change", () => this.ask(`speed ${id("speed").value}`));
     id("rule").addEventListener("change", ({ target }) => this.ask(`rule ${target.value}`));
     id("time").addEventListener("input", () => this.go(Number(id("time").value)));
-    id("copy").addEventListener("click", async () => {
-      await navigator.clipboard?.writeText(location.href);
-      say(id("told"), "The address is copied.");
-    });
+    id("copy").addEventListener("click", () => this.copy());
     id("settings").addEventListener("submit", (event) => {
       event.preventDefault();
       const fields = [...new FormData(event.target)].map(([name, value]) => `${name}=${value}`);
       const rule = document.querySelector("#rule input:checked")?.value ?? "newest";
-      this.chooseLesson(undefined);
       this.load(`#${fields.join("&")}&rule=${rule}`);
     });
     document.addEventListener("keydown", (event) => {
@@ -100,6 +127,7 @@ class Simulation {
       const isTyping = tagName === "SELECT" || (tagName === "INPUT" && !["range", "radio"].includes(type));
       // Space presses what has the focus.
       const isPressing = event.key === " " && (["BUTTON", "SUMMARY", "INPUT"].includes(tagName) || role === "button");
+      if (event.key === "Escape" && this.tools.isDrawing) return this.tools.setDrawing(false);
       if (isTyping || isPressing || event.ctrlKey || event.metaKey || event.altKey) return;
       const keys = { " ": play, ".": () => this.ask("event"), ",": () => this.ask("back"), t: () => this.ask("turn") };
       if (!keys[event.key]) return;
@@ -108,21 +136,22 @@ class Simulation {
     });
   }
 
-  // Of many wishes to go somewhere, as a slider makes them, the last one counts.
-  async go(time) {
-    this.wanted = time;
+  // Of many wishes to go somewhere, as a slider makes them, the last one counts. `place` is a time in seconds, or a place
+  // as an address has it, which may lie between two events of one time.
+  async go(place) {
+    this.wanted = place;
     if (this.isGoing) return;
     this.isGoing = true;
     while (this.wanted !== undefined) {
       const to = this.wanted;
       this.wanted = undefined;
-      await this.ask(`go ${to.toFixed(3)}`);
+      await this.ask(`go ${typeof to === "number" ? to.toFixed(3) : to}`);
     }
     this.isGoing = false;
   }
 
-  chooseLesson(lesson) {
-    this.lesson = lesson;
+  // The server says of each run whether it is a lesson, so the text cannot stand beside another run.
+  showLesson(lesson) {
     id("lesson").hidden = !lesson;
     say(id("lesson"), lesson?.text ?? "");
     for (const button of id("lessons").children) set(button, { "aria-pressed": button.textContent === lesson?.title });
@@ -141,19 +170,19 @@ class Simulation {
     keyed(id("lessons"), run.lessons, ({ title }) => title, (lesson) => {
       const button = element("button", { type: "button", "aria-pressed": false }, lesson.title);
       button.addEventListener("click", async () => {
-        this.chooseLesson(lesson);
-        await this.ask(`speed ${lesson.speed}`);
-        this.isLessonComing = true;
-        await this.load(`#${lesson.address}`);
+        if (await this.load(`#${lesson.address}`) === undefined) await this.ask(`speed ${lesson.speed}`);
       });
       return button;
     });
+    this.showLesson(run.lessons.find(({ title }) => title === run.lesson));
+    const isOther = this.process !== undefined && this.process !== run.process;
+    this.process = run.process;
+    if (isOther) this.loadAgain();
     const key = JSON.stringify(run.settings);
-    const isLesson = this.isLessonComing;
-    this.isLessonComing = false;
     if (key === this.settings) return;
     this.settings = key;
-    if (!isLesson) this.chooseLesson(undefined);
+    this.forget();
+    id("reply").replaceChildren();
     this.flights.open(undefined);
     const { elements } = id("settings");
     for (const [name, value] of Object.entries(run.settings)) if (elements[name]) elements[name].value = value;
@@ -189,17 +218,19 @@ class Simulation {
   }
 
   drawActs({ clicks, done }) {
-    const acts = clicks.map(([at, text], number) => ({ at, text, number })).slice(-200);
-    keyed(id("acts"), acts, ({ number, at, text }) => `${number} ${at} ${text}`, ({ at, text }) => {
+    const acts = clicks.map(([at, text, place], number) => ({ at, text, place, number })).slice(-200);
+    keyed(id("acts"), acts, ({ number, place, text }) => `${number} ${place} ${text}`, ({ at, text, place }) => {
       const button = element("button", { type: "button", class: "link", title: "Go there" }, text);
-      button.addEventListener("click", () => this.go(at));
+      button.addEventListener("click", () => this.go(place));
       return element("li", {}, element("span", { class: "time" }, `${at.toFixed(3)} s`), " ", button);
     }, (item, { number }) => set(item, { class: number < done ? null : "later" }));
     if (acts.length === 0) id("acts").append(element("li", { class: "quiet" }, "Nothing yet."));
   }
 
   showAddress({ playing }, { address }) {
-    if (this.isLoading || address === this.address) return;
+    if (this.isLoading) return;
+    this.latest = address;
+    if (this.isAddressWrong || address === this.address) return;
     const now = performance.now();
     if (playing && now - this.addressAt < ADDRESS_EVERY) return;
     this.addressAt = now;

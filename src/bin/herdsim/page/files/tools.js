@@ -1,6 +1,7 @@
 // The tools with which one changes a simulated herd: for a server, a link, the network, a client.
 
-import { element, keyed, say, set, shape } from "./draw.js";
+import { clock, element, keyed, say, set, shape } from "./draw.js";
+import { complaint } from "./forms.js";
 import { linkText } from "./herd.js";
 
 const id = (name) => document.getElementById(name);
@@ -25,12 +26,16 @@ export class Tools {
   }
 
   listen() {
-    const tools = (form, words) => form.addEventListener("click", ({ target }) => {
+    const tools = (form, words, isWrong) => form.addEventListener("click", ({ target }) => {
       const act = target.dataset.do;
-      if (act) this.ask([act, ...words(form.elements, act)].join(" "));
+      if (!act) return;
+      const why = isWrong?.(form.elements, act);
+      if (why) this.simulation.tell(why, true);
+      else this.ask([act, ...words(form.elements, act)].join(" "));
     });
-    tools(id("server-tools"), ({ server, seconds }, act) =>
-      act === "clock" ? [server.value, String(Math.round(Number(seconds.value)))] : [server.value]);
+    tools(id("server-tools"), ({ server, seconds }, act) => act === "clock" ? [server.value, seconds.value] : [server.value],
+      ({ seconds }, act) => act === "clock" && !/^-?\d+$/.test(seconds.value)
+        && "\"Seconds\" is a whole number: by how much the clock is moved.");
     tools(id("link-tools"), ({ from, to }) => [from.value, to.value]);
     id("server-tools").elements.server.addEventListener("change", ({ target }) => {
       this.chosen.server = target.value;
@@ -42,9 +47,11 @@ export class Tools {
     id("draw").addEventListener("click", () => this.setDrawing(!this.isDrawing));
     id("twice").addEventListener("click", () => this.twice());
     id("wander").addEventListener("click", () => {
+      const why = complaint({ elements: { client: id("iamat").elements.client } });
+      if (why) return this.reply(why);
       const client = id("iamat").elements.client.value.trim();
       const isOn = this.model?.world.wanderers.includes(client);
-      this.ask(`${isOn ? "rest" : "wander"} ${client}`);
+      this.say(`${isOn ? "rest" : "wander"} ${client}`, isOn ? `${client} stays where it is` : `${client} moves on its own`);
     });
     this.herd.selectLink = (from, to) => {
       const { elements } = id("link-tools");
@@ -102,15 +109,30 @@ export class Tools {
     return this.simulation.ask(line);
   }
 
+  // Has a client do something, and says beside the forms what came of it.
+  async say(line, done) {
+    const at = this.model?.clock.at, why = await this.ask(line);
+    this.reply(why, this.model?.clock.playing ? `${done}.` : `${done}, at ${clock(at)}. Play to see what becomes of it.`);
+  }
+
+  reply(why, done) {
+    id("reply").replaceChildren(element("p", { class: why ? "bad" : "good" }, why ?? done));
+  }
+
   iamat({ elements: { client, server, location } }) {
-    return this.ask(`iamat ${client.value.trim()} ${server.value} ${location.value.trim()}`);
+    const name = client.value.trim();
+    return this.say(`iamat ${name} ${server.value} ${location.value.trim()}`, `${name} tells ${server.value} where it is`);
   }
 
   whatsat({ elements: { client, server, radius, bound } }) {
-    return this.ask(`whatsat ${client.value.trim()} ${server.value} ${radius.value} ${bound.value}`);
+    const name = client.value.trim();
+    return this.say(`whatsat ${name} ${server.value} ${radius.value} ${bound.value}`,
+      `${name} asks ${server.value} what is near`);
   }
 
   twice() {
+    const why = complaint(id("iamat"));
+    if (why) return this.reply(why);
     const { client, server, location } = id("iamat").elements;
     const [, latitude, longitude] = location.value.trim().match(/^([+-][\d.]+)([+-][\d.]+)$/) ?? [];
     if (!latitude) return this.iamat(id("iamat"));
@@ -119,7 +141,9 @@ export class Tools {
       return `${next < 0 ? "-" : "+"}${Math.abs(next).toFixed(6)}`;
     };
     const second = moved(latitude, 90) + moved(longitude, 180);
-    return this.ask(`twice ${client.value.trim()} ${server.value} ${location.value.trim()} ${second}`);
+    const name = client.value.trim();
+    return this.say(`twice ${name} ${server.value} ${location.value.trim()} ${second}`,
+      `${name} tells ${server.value} where it is, and soon after that it has moved`);
   }
 
   // ---- A split that is drawn: a line, and the servers on one side of it.
@@ -128,7 +152,7 @@ export class Tools {
     this.isDrawing = isOn;
     set(id("draw"), { "aria-pressed": isOn });
     document.body.classList.toggle("drawing", isOn);
-    say(id("told"), isOn ? "Draw a line through the herd: it cuts all links that cross it." : "");
+    this.simulation.tell(isOn ? "Draw a line through the herd: it cuts all links that cross it. Escape ends this." : "");
     this.knife?.remove();
   }
 
@@ -145,7 +169,7 @@ export class Tools {
       svg.append(this.knife);
     });
     svg.addEventListener("pointermove", (event) => {
-      if (!from) return;
+      if (!from || !this.isDrawing) return;
       const to = at(event), long = Math.hypot(to.x - from.x, to.y - from.y) || 1;
       const x = ((to.x - from.x) / long) * 900, y = ((to.y - from.y) / long) * 900;
       set(this.knife, { d: `M${from.x - x} ${from.y - y}L${from.x + x} ${from.y + y}` });
@@ -156,7 +180,7 @@ export class Tools {
     });
     svg.addEventListener("pointerup", (event) => {
       if (!from) return;
-      const side = this.sideOf(from, at(event));
+      const side = this.isDrawing ? this.sideOf(from, at(event)) : [];
       from = undefined;
       for (const node of this.herd.nodes.children) node.classList.remove("aside");
       this.setDrawing(false);
