@@ -90,7 +90,8 @@ export class HerdMap {
     (way?.steps ?? []).forEach((step, at) => {
       // A step that nobody has seen is not drawn: it may have gone another way.
       const key = `${step.from} ${step.to}`, isHere = this.places.has(step.from) && this.places.has(step.to);
-      if (step.sure && isHere && isOpen(step.from, step.to) && !seen.has(key)) seen.set(key, { ...step, number: at + 1 });
+      if (!step.sure || !isHere || seen.has(key) || !isOpen(step.from, step.to)) return;
+      seen.set(key, { ...step, number: at + 1 });
     });
     keyed(this.way, [...seen.values()], ({ from, to }) => `${from} ${to}`, ({ from, to }) => {
       const at = this.line(from, to);

@@ -104,8 +104,8 @@ impl Request {
     /// For back-pressure, `on_piece` gets a handle that pauses the body.
     #[track_caller]
     pub fn deliver_body(&self, on_piece: impl FnMut(&RequestBody, &[u8]) + 'static) -> Deferred<()> {
-        // No length means no body (RFC 9112, section 6.3). If a client sends one all the same, it would be taken for the
-        // next request, so the client hears what is missing. RFC 9110, section 8.6, has it send a length, also zero.
+        // No length means no body (RFC 9112, section 6.3). If a client sends one all the same, it would be taken for
+        // the next request, so the client hears what is missing. By RFC 9110, section 8.6, it should send zero, too.
         if matches!(self.method(), "POST" | "PUT" | "PATCH") && !self.has_length() {
             self.body.0.refuse_length();
             return deferred::fail(BodyError::Refused(Refusal::LengthRequired));

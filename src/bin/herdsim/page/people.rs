@@ -224,8 +224,8 @@ impl People {
     }
 }
 
-/// A place in millionths of a degree, moved by at most `by` in each direction. It does not go beyond a pole, and goes on
-/// round the earth.
+/// A place in millionths of a degree, moved by at most `by` in each direction. It does not go beyond a pole, and goes
+/// on round the earth.
 fn moved(random: &mut Random, (latitude, longitude): (i64, i64), by: u64) -> (i64, i64) {
     let mut step = || random.below(2 * by + 1) as i64 - by as i64;
     let latitude = (latitude + step()).clamp(-POLE, POLE);

@@ -94,7 +94,8 @@ class Simulation {
   async loadAgain() {
     const address = this.isAddressWrong ? location.hash : this.latest ?? location.hash;
     if (address.length < 2) return;
-    if (await this.load(address) === undefined) this.tell("The simulation was started anew, and has loaded this run again.");
+    const why = await this.load(address);
+    if (why === undefined) this.tell("The simulation was started anew, and has loaded this run again.");
   }
 
   async copy() {
@@ -136,8 +137,8 @@ class Simulation {
     });
   }
 
-  // Of many wishes to go somewhere, as a slider makes them, the last one counts. `place` is a time in seconds, or a place
-  // as an address has it, which may lie between two events of one time.
+  // Of many wishes to go somewhere, as a slider makes them, the last one counts. `place` is a time in seconds, or a
+  // place as an address has it, which may lie between two events of one time.
   async go(place) {
     this.wanted = place;
     if (this.isGoing) return;

@@ -33,7 +33,8 @@ export class Tools {
       if (why) this.simulation.tell(why, true);
       else this.ask([act, ...words(form.elements, act)].join(" "));
     });
-    tools(id("server-tools"), ({ server, seconds }, act) => act === "clock" ? [server.value, seconds.value] : [server.value],
+    tools(id("server-tools"),
+      ({ server, seconds }, act) => act === "clock" ? [server.value, seconds.value] : [server.value],
       ({ seconds }, act) => act === "clock" && !/^-?\d+$/.test(seconds.value)
         && "\"Seconds\" is a whole number: by how much the clock is moved.");
     tools(id("link-tools"), ({ from, to }) => [from.value, to.value]);
@@ -51,7 +52,8 @@ export class Tools {
       if (why) return this.reply(why);
       const client = id("iamat").elements.client.value.trim();
       const isOn = this.model?.world.wanderers.includes(client);
-      this.say(`${isOn ? "rest" : "wander"} ${client}`, isOn ? `${client} stays where it is` : `${client} moves on its own`);
+      if (isOn) this.say(`rest ${client}`, `${client} stays where it is`);
+      else this.say(`wander ${client}`, `${client} moves on its own`);
     });
     this.herd.selectLink = (from, to) => {
       const { elements } = id("link-tools");
@@ -112,7 +114,8 @@ export class Tools {
   // Has a client do something, and says beside the forms what came of it.
   async say(line, done) {
     const at = this.model?.clock.at, why = await this.ask(line);
-    this.reply(why, this.model?.clock.playing ? `${done}.` : `${done}, at ${clock(at)}. Play to see what becomes of it.`);
+    const isPlaying = this.model?.clock.playing;
+    this.reply(why, isPlaying ? `${done}.` : `${done}, at ${clock(at)}. Play to see what becomes of it.`);
   }
 
   reply(why, done) {
@@ -121,7 +124,8 @@ export class Tools {
 
   iamat({ elements: { client, server, location } }) {
     const name = client.value.trim();
-    return this.say(`iamat ${name} ${server.value} ${location.value.trim()}`, `${name} tells ${server.value} where it is`);
+    return this.say(`iamat ${name} ${server.value} ${location.value.trim()}`,
+      `${name} tells ${server.value} where it is`);
   }
 
   whatsat({ elements: { client, server, radius, bound } }) {
@@ -152,7 +156,8 @@ export class Tools {
     this.isDrawing = isOn;
     set(id("draw"), { "aria-pressed": isOn });
     document.body.classList.toggle("drawing", isOn);
-    this.simulation.tell(isOn ? "Draw a line through the herd: it cuts all links that cross it. Escape ends this." : "");
+    const what = "Draw a line through the herd: it cuts all links that cross it. Escape ends this.";
+    this.simulation.tell(isOn ? what : "");
     this.knife?.remove();
   }
 
