@@ -116,6 +116,12 @@ fn held(verdict: &Verdict) -> Option<Time> {
     }
 }
 
+/// A time without the zeros at its end, as clients mostly write it.
+fn plain(time: Time) -> String {
+    let text = time.to_string();
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 fn source(from: HeardFrom, server: &Server) -> Value {
     match from {
         HeardFrom::Client => json!("client"),
@@ -137,7 +143,7 @@ impl<N: Notebook> Watch for Reporter<N> {
                 note["kind"] = json!("heard");
                 note["from"] = from.clone();
                 note["verdict"] = json!(verdict);
-                note["held"] = json!(held.map(|held| held.to_string()));
+                note["held"] = json!(held.map(plain));
                 note
             })
         });
@@ -268,5 +274,6 @@ mod tests {
         });
         assert_eq!(location(&at), expected);
         assert_eq!(text(&[b'x'; 300]).len(), MAX_SHOWN + 4);
+        assert_eq!(plain(at.iamat.time), "1000.5");
     }
 }

@@ -89,3 +89,27 @@ fn a_lesson_has_its_text_as_long_as_its_run_is_shown() {
     assert_eq!(browser.run("return document.querySelector('#lesson').hidden"), true);
     browser.is_clean();
 }
+
+#[test]
+fn an_act_between_two_events_of_a_moment_is_found_again() {
+    let Some(mut browser) = Browser::start() else { return };
+    let page = Page::start();
+    browser.open_run(&page, "seed=7&clients=5&every=2&at=6");
+    let place = || browser.run("return document.querySelector('#now').title").as_str().unwrap().to_owned();
+    for _ in 0..3 {
+        let before = place();
+        browser.click("One event");
+        wait_until("one event", || place() != before);
+    }
+    let before = place();
+    browser.click("Freeze");
+    wait_until("it is frozen", || browser.state("Alford") == "frozen");
+    assert_eq!(place(), before);
+    browser.click("Play");
+    wait_until("it goes on", || browser.seconds() > 6.5);
+    browser.click("Pause");
+    wait_until("it stands still", || browser.text("#play") == "Play");
+    browser.click("freeze Alford");
+    wait_until("it is there again", || place() == before && browser.state("Alford") == "frozen");
+    browser.is_clean();
+}

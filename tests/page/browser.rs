@@ -64,6 +64,10 @@ fn an_iamat_typed_on_a_page_appears_on_the_pages_of_the_others() {
 
     Client::connect(herd.ports[0]).ask("IAMAT typed.example 48+2 1");
     wait_until("the refusal", || here.text("#refusals").contains("the latitude has no sign before it"));
+    // Since when the other one is connected, this one knows itself.
+    let since = "return [...document.querySelectorAll('#links tr')]
+        .find(row => row.firstChild.textContent === 'Alford → Powell').children[2].textContent";
+    assert!(there.run(since).as_str().unwrap().ends_with(" s"), "{}", there.run(since));
     for browser in [here, there] {
         browser.is_clean();
     }

@@ -188,6 +188,9 @@ fn metrics_count_what_happens_and_promtool_has_no_complaint() {
         assert_eq!(sample(&now, name), Some(value), "{name}: {now}");
     }
     assert!(sample(&now, "proxyherd_loop_turns_total") > Some(5.0), "{now}");
+    for name in ["proxyherd_loop_turn_seconds", "proxyherd_link_inbound_state_seconds{neighbor=\"Powell\"}"] {
+        assert!(sample(&now, name) > Some(0.0), "{name}: {now}");
+    }
     assert!(!cfg!(target_os = "linux") || sample(&now, "process_resident_memory_bytes") > Some(1e6), "{now}");
     let viewer = Events::open(herd.page(0));
     wait_until("the viewer is counted", || sample(&text(), "proxyherd_page_viewers") == Some(1.0));

@@ -121,6 +121,14 @@ fn a_mistake_in_a_form_is_answered_and_is_no_error_of_the_page() {
     browser.fill("Server tools", "Seconds", "");
     browser.click("Move clock");
     wait_until("what is missing", || browser.text("#told").starts_with("\"Seconds\" is a whole number"));
+    for (outcome, says) in
+        [("reject()", "This browser does not let the page copy"), ("resolve()", "The address is copied")]
+    {
+        browser.run(&format!("navigator.clipboard.writeText = () => Promise.{outcome}"));
+        browser.click("Copy the address");
+        wait_until(says, || browser.text("#told").starts_with(says));
+    }
+    browser.click("Move clock");
     // What is good news does not look like a mistake.
     assert!(browser.run("return document.querySelector('#told').className").to_string().contains("bad"));
     browser.click("Draw a split");
