@@ -28,7 +28,7 @@ use crate::replies::Replies;
 use crate::server::{ClockOffset, Doubt, Server};
 use log::Level;
 use reactor::task::LoopingCall;
-use reactor::{Address, LineProtocol, LineTransport, Reason, Transport};
+use reactor::{Address, LineProtocol, LineTransport, Reactor, Reason, Transport};
 use refusal::{Refusal, Refusing};
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -97,6 +97,8 @@ pub struct HerdProtocol {
     is_first_line: bool,
     /// `None` while input is read as lines.
     unread: Option<Unread>,
+    /// The number of bytes that have arrived since the server stops.
+    arrived: Rc<Cell<usize>>,
     /// Says PING to a neighbor.
     pinging: Option<LoopingCall>,
 }
@@ -118,6 +120,7 @@ impl HerdProtocol {
             warned_of: None,
             is_first_line: true,
             unread: None,
+            arrived: Rc::default(),
             pinging: None,
             server,
         }
@@ -423,22 +426,27 @@ impl LineProtocol for HerdProtocol {
                 }
             }
             Some(Unread::DiscardedToLineEnd) => links::go_on_after_line(transport, data),
-            Some(Unread::Counted(count)) => *count += memchr::memchr_iter(b'\n', data).count(),
+            Some(Unread::Counted(count)) => {
+                self.arrived.set(self.arrived.get() + data.len());
+                *count += memchr::memchr_iter(b'\n', data).count();
+            }
         }
     }
 
-    /// A client that is owed nothing is closed at once. With any other we go on reading: if we closed while its
-    /// commands lie unread, the system would send a reset, which destroys the replies on their way. `stop_timeout` is
-    /// the limit for all of this.
+    /// A client that is owed nothing is closed as soon as all that has arrived from it is read; with any other we go on
+    /// reading until everything is sent. If we closed while its commands lie unread, the system would send a reset,
+    /// which destroys the replies on their way. `stop_timeout` is the limit for all of this.
     fn reactor_stopping(&mut self, transport: &LineTransport) {
         let Some(replies) = &self.replies else { return transport.lose_connection() };
-        let nothing_waits = matches!(self.unread, Some(Unread::Discarded(_))) || !transport.is_paused();
-        if !replies.is_owing() && nothing_waits {
-            return transport.lose_connection();
-        }
+        let was_cut_short = matches!(self.unread, Some(Unread::Discarded(_)));
+        let nothing_waits = was_cut_short || !transport.is_paused();
         self.unread = Some(Unread::Counted(0));
         transport.set_raw_mode();
-        replies.send_end_when_paid();
+        if !replies.is_owing() && nothing_waits {
+            close_when_quiet(self.server.reactor(), Transport::clone(transport), self.arrived.clone());
+        } else {
+            replies.send_end_when_paid();
+        }
         // Whatever paused us: what is read from here on costs nothing but the count.
         transport.pause_when_full(false);
         transport.resume_producing();
@@ -480,4 +488,13 @@ impl LineProtocol for HerdProtocol {
             Peer::Unnamed | Peer::Gone => {}
         }
     }
+}
+
+/// Closes a connection after the first turn of the loop in which nothing has arrived on it.
+fn close_when_quiet(reactor: &Reactor, transport: Transport, arrived: Rc<Cell<usize>>) {
+    let (again, before) = (reactor.clone(), arrived.get());
+    reactor.call_later(Duration::ZERO, move || match arrived.get() == before {
+        true => transport.lose_connection(),
+        false => close_when_quiet(&again, transport, arrived),
+    });
 }
