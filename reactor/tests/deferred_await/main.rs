@@ -1,7 +1,7 @@
 //! Deferreds in async code: a Deferred is a future that any executor polls, and an `async` block becomes a Deferred.
 //!
 //! Each part is about one question: what an `await` gives, when the body runs, what a cancel does to it, who may poll,
-//! who may wake, what may be given up, and how much stack it takes.
+//! who may wake, and what may be given up. How much stack it takes is a question of `tests/deferred_stack`.
 
 // `async move { it.await }` is what is to be tested.
 #![allow(clippy::redundant_async_block)]

@@ -3,6 +3,9 @@
 //!
 //! It is a test target of its own, because these tests run in an optimized build, too.
 
+// `async move { it.await }` is what is to be tested.
+#![allow(clippy::redundant_async_block)]
+
 mod chains;
 mod coroutines;
 mod nested;
