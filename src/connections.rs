@@ -77,7 +77,7 @@ pub struct Connections {
     reactor: Reactor,
     limits: Cell<Limits>,
     table: RefCell<Table>,
-    newcomers: RefCell<Newcomers>,
+    recent: RefCell<Recent>,
     /// The bytes in all buffers when they were last counted, and all that was written since.
     charged: Cell<usize>,
     sweep: Cell<Option<DelayedCall>>,
@@ -85,7 +85,7 @@ pub struct Connections {
 }
 
 /// How many connections each address has opened since the second began.
-struct Newcomers {
+struct Recent {
     begin: Instant,
     opened: HashMap<AddressGroup, usize>,
 }
@@ -153,7 +153,7 @@ impl Connections {
             reactor: reactor.clone(),
             limits: Cell::new(*limits),
             table: RefCell::default(),
-            newcomers: RefCell::new(Newcomers { begin: reactor.now(), opened: HashMap::new() }),
+            recent: RefCell::new(Recent { begin: reactor.now(), opened: HashMap::new() }),
             charged: Cell::new(0),
             sweep: Cell::new(None),
             counters,
@@ -175,7 +175,7 @@ impl Connections {
         if self.table.borrow().is_alone(group) {
             return true;
         }
-        let opened = self.newcomers.borrow_mut().count(group, self.reactor.now());
+        let opened = self.recent.borrow_mut().count(group, self.reactor.now());
         if opened <= OPENED_IN_A_SECOND || may_be_neighbor() {
             return true;
         }
@@ -383,7 +383,7 @@ impl Entry {
     }
 }
 
-impl Newcomers {
+impl Recent {
     /// Counts one more. Returns how many this address has opened in this second.
     fn count(&mut self, group: AddressGroup, now: Instant) -> usize {
         if now.saturating_duration_since(self.begin) >= Duration::from_secs(1) {

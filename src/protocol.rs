@@ -40,8 +40,7 @@ use std::time::{Duration, Instant};
 /// again.
 const AT_OVERHEAD: usize = 1024;
 
-/// How many bytes of a client are thrown away as fast as they come: those that were on their way when it heard that its
-/// line is too long.
+/// How many bytes behind a line that is too long are thrown away as fast as they come: they were on their way.
 const DISCARDED_AT_ONCE: usize = 256 * 1024;
 
 /// Beyond that, this is the pause between two reads of what is thrown away. Otherwise a few clients that go on sending
@@ -97,7 +96,7 @@ pub struct HerdProtocol {
     is_first_line: bool,
     /// `None` while input is read as lines.
     unread: Option<Unread>,
-    /// The number of bytes that have arrived since the server stops.
+    /// The number of bytes that have arrived since the stop began.
     arrived: Rc<Cell<usize>>,
     /// Says PING to a neighbor.
     pinging: Option<LoopingCall>,
@@ -421,8 +420,8 @@ impl LineProtocol for HerdProtocol {
                 *count += data.len();
                 if *count > DISCARDED_AT_ONCE {
                     transport.pause_producing();
-                    let transport = Transport::clone(transport);
-                    self.server.reactor().call_later(PAUSE_OF_DISCARDED, move || transport.resume_producing());
+                    let to = Transport::clone(transport);
+                    self.server.reactor().call_later(PAUSE_OF_DISCARDED, move || to.resume_producing());
                 }
             }
             Some(Unread::DiscardedToLineEnd) => links::go_on_after_line(transport, data),
@@ -438,14 +437,15 @@ impl LineProtocol for HerdProtocol {
     /// which destroys the replies on their way. `stop_timeout` is the limit for all of this.
     fn reactor_stopping(&mut self, transport: &LineTransport) {
         let Some(replies) = &self.replies else { return transport.lose_connection() };
-        let was_cut_short = matches!(self.unread, Some(Unread::Discarded(_)));
-        let nothing_waits = was_cut_short || !transport.is_paused();
+        // What follows a line that is too long holds no commands, so nothing is left to read or to count.
+        if matches!(self.unread, Some(Unread::Discarded(_))) && !replies.is_owing() {
+            return transport.lose_connection();
+        }
         self.unread = Some(Unread::Counted(0));
         transport.set_raw_mode();
-        if !replies.is_owing() && nothing_waits {
-            close_when_quiet(self.server.reactor(), Transport::clone(transport), self.arrived.clone());
-        } else {
-            replies.send_end_when_paid();
+        match replies.is_owing() || transport.is_paused() {
+            true => replies.send_end_when_paid(),
+            false => close_when_quiet(self.server.reactor(), Transport::clone(transport), self.arrived.clone()),
         }
         // Whatever paused us: what is read from here on costs nothing but the count.
         transport.pause_when_full(false);
