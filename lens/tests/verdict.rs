@@ -1,7 +1,10 @@
 //! The verdict finds what is wrong, whom it hit, and nothing where nothing is wrong.
 
+#[path = "util/held.rs"]
+mod held;
 mod util;
 
+use held::{agreed, hold};
 use lens::verdict::{About, Finding, Verdict};
 use lens::views::ladder::Ladders;
 use reactor::deferred::{self, Others, gather_results};
@@ -11,7 +14,7 @@ use std::cell::Cell;
 use std::io::Write;
 use std::net::TcpStream;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use util::{Lines, model};
 
 const MS: Duration = Duration::from_millis(1);
@@ -41,43 +44,38 @@ impl Protocol for Echo {
     }
 }
 
-/// Holds the thread without sleeping, and tells for how long it did.
-fn hold(time: Duration) -> Duration {
-    let begin = Instant::now();
-    while begin.elapsed() < time {
-        std::hint::spin_loop();
-    }
-    begin.elapsed()
-}
-
 #[test]
 fn a_block_of_50_ms_is_found_with_its_line_and_its_victims() {
-    let lines = Lines::default();
-    let reactor = reactor(&lines);
-    let port = reactor.listen_tcp("127.0.0.1:0", |_| Echo).unwrap();
-    let mut client = TcpStream::connect(port.host()).unwrap();
-    while reactor.inventory().connections.is_empty() {
-        reactor.iterate(MS).unwrap();
-    }
-    let held = Rc::new(Cell::new(Duration::ZERO));
-    let (victim, served) = (Rc::new(Cell::new(false)), victim_peer(&client));
-    let (noted, rings) = (held.clone(), victim.clone());
-    let block_line = line!() + 1;
-    reactor.call_later(Duration::ZERO, move || {
-        client.write_all(b"hello").unwrap();
-        noted.set(hold(50 * MS));
-        std::mem::forget(client); // It stays open until the process ends.
+    let (verdict, finding, [block_line, timer_line], served) = agreed(|| {
+        let lines = Lines::default();
+        let reactor = reactor(&lines);
+        let port = reactor.listen_tcp("127.0.0.1:0", |_| Echo).unwrap();
+        let mut client = TcpStream::connect(port.host()).unwrap();
+        while reactor.inventory().connections.is_empty() {
+            reactor.iterate(MS).unwrap();
+        }
+        let held = Rc::new(Cell::new(Duration::ZERO));
+        let (victim, served) = (Rc::new(Cell::new(false)), client.local_addr().unwrap().to_string());
+        let (noted, rings) = (held.clone(), victim.clone());
+        let block_line = line!() + 1;
+        reactor.call_later(Duration::ZERO, move || {
+            client.write_all(b"hello").unwrap();
+            noted.set(hold(50 * MS));
+            std::mem::forget(client); // It stays open until the process ends.
+        });
+        let timer_line = line!() + 1;
+        reactor.call_later(10 * MS, move || rings.set(true));
+        while !victim.get() || !lines.has(r#""bytes":"hello""#) {
+            reactor.iterate(100 * MS).unwrap();
+        }
+        drop((port, reactor));
+        let verdict = verdict(&lines);
+        // Something else may have held the loop, too, while the thread had no processor.
+        let worst = verdict.findings.iter().filter(|finding| finding.about == About::Held).max_by_key(|it| it.took);
+        let finding = worst.expect("what held the loop").clone();
+        let took = Duration::from_nanos(finding.took);
+        ((verdict, finding, [block_line, timer_line], served), held.get(), took)
     });
-    let timer_line = line!() + 1;
-    reactor.call_later(10 * MS, move || rings.set(true));
-    while !victim.get() || !lines.has(r#""bytes":"hello""#) {
-        reactor.iterate(100 * MS).unwrap();
-    }
-    drop((port, reactor));
-    let verdict = verdict(&lines);
-    let finding = only(&verdict, About::Held);
-    let error = Duration::from_nanos(finding.took).abs_diff(held.get());
-    assert!(error < 2 * MS, "{error:?}: {}", verdict.to_text());
     assert!(finding.place.contains(&format!("verdict.rs:{block_line}:")), "{}", finding.place);
     let details = finding.details.join("\n");
     assert!(details.contains(&format!("verdict.rs:{timer_line}")), "the timer: {details}");
@@ -85,8 +83,40 @@ fn a_block_of_50_ms_is_found_with_its_line_and_its_victims() {
     assert!(verdict.to_text().contains("held the loop for"), "{}", verdict.to_text());
 }
 
-fn victim_peer(client: &TcpStream) -> String {
-    client.local_addr().unwrap().to_string()
+/// A delayed call that was due when the callback before it began is its victim, too.
+#[test]
+fn what_was_due_before_a_block_is_its_victim() {
+    let due = [("src/slow.rs:1:1", 0), ("src/due_before.rs:2:2", 1_000_000), ("src/due_during.rs:3:3", 30_000_000)];
+    let mut events: Vec<String> = Vec::new();
+    let mut event = |ns: u64, turn: u64, phase: &str, rest: String| {
+        let seq = events.len();
+        events.push(format!(r#"{{"seq":{seq},"ns":{ns},"turn":{turn},"phase":"{phase}",{rest}}}"#));
+    };
+    for (timer, (place, delay)) in due.iter().enumerate() {
+        event(0, 0, "", format!(r#""kind":"timer_set","timer":{timer},"delay_ns":{delay},"place":"{place}""#));
+    }
+    let call = |timer: usize, late: u64| {
+        let place = due[timer].0;
+        format!(
+            r#""kind":"callback_begin","callback":{timer},"what":"timer","timer":{timer},"late_ns":{late},"place":"{place}""#
+        )
+    };
+    let ended = |callback: usize| format!(r#""kind":"callback_end","callback":{callback}"#);
+    event(5_000_000, 1, "wait", r#""kind":"turn""#.to_owned());
+    event(5_000_000, 1, "timers", call(0, 5_000_000));
+    event(55_000_000, 1, "timers", ended(0));
+    event(55_000_000, 1, "timers", call(1, 54_000_000));
+    event(55_000_001, 1, "timers", ended(1));
+    event(55_000_002, 1, "", r#""kind":"turn_end""#.to_owned());
+    event(55_000_003, 2, "wait", r#""kind":"turn""#.to_owned());
+    event(55_000_004, 2, "timers", call(2, 25_000_004));
+    event(55_000_005, 2, "timers", ended(2));
+    event(55_000_006, 2, "", r#""kind":"turn_end""#.to_owned());
+    let verdict = Verdict::new(&model(&(events.join("\n") + "\n")));
+    let victims: Vec<_> = only(&verdict, About::Held).details.iter().filter(|line| line.contains("a timer")).collect();
+    assert_eq!(victims.len(), 2, "{victims:?}");
+    assert!(victims[0].contains("due_before.rs:2") && victims[0].contains("54.0 ms late"), "{victims:?}");
+    assert!(victims[1].contains("due_during.rs:3") && victims[1].contains("25.0 ms late"), "{victims:?}");
 }
 
 #[test]
@@ -284,8 +314,9 @@ fn the_line_of_a_method_is_found_in_the_source() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     lens::methods::find_methods(&mut model, |file| std::fs::read_to_string(root.join(file)).ok());
     let verdict = Verdict::new(&model);
-    let finding = only(&verdict, About::Held);
-    assert!(finding.place.contains(&format!("verdict.rs:{line}:")), "{finding:?}");
+    let at = format!("verdict.rs:{line}:");
+    let finding = verdict.findings.iter().find(|it| it.about == About::Held && it.place.contains(&at));
+    let finding = finding.unwrap_or_else(|| panic!("{}", verdict.to_text()));
     assert!(finding.sentence.contains(&format!("Slow (lens/tests/verdict.rs:{line}), on")), "{finding:?}");
 }
 

@@ -1,10 +1,13 @@
 //! The views: what each must show, in each of its forms.
 
+#[path = "util/held.rs"]
+mod held;
 #[path = "util/peers.rs"]
 mod peers;
 #[expect(dead_code, reason = "other tests look into the lines")]
 mod util;
 
+use held::{agreed, hold};
 use lens::Model;
 use lens::verdict::Verdict;
 use lens::views::connections::Connections;
@@ -21,7 +24,7 @@ use std::cell::Cell;
 use std::fs;
 use std::process::Command;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use util::{Lines, model};
 
 const MS: Duration = Duration::from_millis(1);
@@ -37,27 +40,25 @@ struct Blocked {
 }
 
 fn blocked() -> Blocked {
-    let lines = Lines::default();
-    let mut settings = Settings::default();
-    settings.slow_callback = Duration::from_secs(3600);
-    let reactor = Reactor::traced(lines.stream(), settings).unwrap();
-    let (held, is_done) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(false)));
-    let (noted, late) = (held.clone(), is_done.clone());
-    let line = line!() + 1;
-    reactor.call_later(Duration::ZERO, move || {
-        let begin = Instant::now();
-        while begin.elapsed() < 50 * MS {
-            std::hint::spin_loop();
+    agreed(|| {
+        let lines = Lines::default();
+        let mut settings = Settings::default();
+        settings.slow_callback = Duration::from_secs(3600);
+        let reactor = Reactor::traced(lines.stream(), settings).unwrap();
+        let (held, is_done) = (Rc::new(Cell::new(Duration::ZERO)), Rc::new(Cell::new(false)));
+        let (noted, late) = (held.clone(), is_done.clone());
+        let line = line!() + 1;
+        reactor.call_later(Duration::ZERO, move || noted.set(hold(50 * MS)));
+        let victim_line = line!() + 1;
+        reactor.call_later(10 * MS, move || late.set(true));
+        while !is_done.get() {
+            reactor.iterate(100 * MS).unwrap();
         }
-        noted.set(begin.elapsed());
-    });
-    let victim_line = line!() + 1;
-    reactor.call_later(10 * MS, move || late.set(true));
-    while !is_done.get() {
-        reactor.iterate(100 * MS).unwrap();
-    }
-    drop(reactor);
-    Blocked { model: lines.model(), held: held.get(), line, victim_line }
+        drop(reactor);
+        let (model, held) = (lines.model(), held.get());
+        let longest = model.turns.callbacks.iter().map(|callback| callback.took).max().expect("a callback");
+        (Blocked { model, held, line, victim_line }, held, Duration::from_nanos(longest))
+    })
 }
 
 /// Two hosts of a world, which send 4000 bytes there and back.
@@ -446,7 +447,7 @@ fn a_page_of_10000_events_is_smaller_than_a_mebibyte() {
 fn a_page_shows_the_lines_of_the_program_if_it_is_given_them() {
     let source = |file: &str| file.ends_with("views.rs").then(|| include_str!("views.rs").to_owned());
     let page = page(&blocked().model, "blocked", source);
-    assert!(page.contains("reactor.call_later(Duration::ZERO, move || {"), "no source text");
+    assert!(page.contains("reactor.call_later(Duration::ZERO, move || noted.set(hold(50 * MS)));"), "no source text");
 }
 
 #[test]

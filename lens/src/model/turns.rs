@@ -227,4 +227,12 @@ impl Turns {
     pub(crate) fn open(&self) -> impl Iterator<Item = &Callback> {
         self.open.values().filter_map(|open| open.first()).map(|index| &self.callbacks[*index])
     }
+
+    /// The callbacks that begin after this one, in its turn and in the next one of its host.
+    pub(crate) fn soon_after(&self, callback: &Callback) -> impl Iterator<Item = &Callback> {
+        let end = callback.begin + callback.took;
+        let turns = &self.turns[callback.turn_at.unwrap_or(self.turns.len())..];
+        let turns = turns.iter().filter(|turn| turn.host == callback.host).take(2);
+        turns.flat_map(|turn| &turn.callbacks).map(|index| &self.callbacks[*index]).filter(move |it| it.begin >= end)
+    }
 }

@@ -90,7 +90,7 @@ fn slow_steps(model: &Model, callback: &Callback) -> Vec<String> {
     slow
 }
 
-/// What waited while a callback held the loop: timers that became due, sockets that became ready.
+/// What waited while a callback held the loop: timers that were due before it or became so, and sockets that were ready.
 pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
     let (begin, end) = (callback.begin, callback.begin + callback.took);
     let mut lines = Vec::new();
@@ -101,6 +101,12 @@ pub(crate) fn victims(model: &Model, callback: &Callback) -> Vec<String> {
         if was_made >= end && !is_gone && timer.set <= end {
             let until = timer.made.map_or(end, |(at, _)| at);
             late.push((until - timer.due, &timer.place));
+        }
+    }
+    // One that was due before it is called in the same turn or, at the latest, in the next one.
+    for call in model.turns.soon_after(callback) {
+        if let Some(by) = call.late.filter(|by| call.begin.saturating_sub(*by) < begin) {
+            late.push((by, &call.place));
         }
     }
     late.sort_unstable_by(|one, other| other.cmp(one));
