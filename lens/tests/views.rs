@@ -188,6 +188,30 @@ fn the_wire_shows_where_the_network_cut_the_bytes() {
 }
 
 #[test]
+fn a_wire_of_a_crowd_says_in_each_row_where_it_is() {
+    let lines = Lines::default();
+    let world = World::new(1);
+    world.trace_to(lines.stream());
+    let server = world.host("server", |reactor| {
+        reactor.listen_tcp("0.0.0.0:7", |_| Echo).unwrap();
+    });
+    let address = format!("{}:7", server.address());
+    for number in 1..=8 {
+        let address = address.clone();
+        world.host(&format!("client-{number}"), move |reactor| {
+            reactor.connect_tcp(&*address, |_peer| Talker);
+        });
+    }
+    world.run_for(Duration::from_secs(1));
+    drop(world);
+    let text = Wire::of_world(&lines.model(), &[]).to_text();
+    let first = text.lines().find(|line| line.contains("client-7 ─> server: #")).expect("an arrow");
+    assert!(first.contains("connects") && first.find("client") == Some(12), "{first}");
+    assert!(text.contains("server: [Echo.data_received]") && text.contains("server ─> client-7: #"), "{text}");
+    fits(&text);
+}
+
+#[test]
 fn a_wire_says_what_ends_below_its_last_row() {
     let model = world();
     let whole = Wire::of_world(&model, &[]);

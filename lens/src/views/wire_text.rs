@@ -10,6 +10,9 @@ use std::ops::Range;
 /// The columns at the left that the time takes.
 const TIME: usize = 12;
 
+/// More lines than this stand too close together for a name and what is written at an arrow. Then each row says where it is.
+const MAX_LANES: usize = 8;
+
 impl Wire {
     /// As text of 80 columns, without colours.
     pub fn to_text(&self) -> String {
@@ -20,6 +23,9 @@ impl Wire {
     pub fn text(&self) -> Text {
         let mut out = Text::default();
         out.block(Ink::Dim, &words::wrapped(&self.remark, 0));
+        if self.count() > MAX_LANES {
+            return self.listed(out);
+        }
         let mut title = vec![' '; WIDTH];
         for (lane, name) in self.lanes.iter().enumerate() {
             self.centred(&mut title, lane, name);
@@ -42,12 +48,39 @@ impl Wire {
         out
     }
 
+    /// The rows without lines beside each other.
+    fn listed(&self, mut out: Text) -> Text {
+        for row in self.shown() {
+            let (ink, place) = match row.what {
+                What::Arrow { from, to, is_end, .. } => {
+                    let ink = if is_end { Ink::Wrong } else { Ink::Plain };
+                    (
+                        ink,
+                        if from == to {
+                            self.lanes[to].clone()
+                        } else {
+                            format!("{} ─> {}", self.lanes[from], self.lanes[to])
+                        },
+                    )
+                }
+                What::Callback(lane) => (Ink::Value, self.lanes[lane].clone()),
+                What::Mark(lane) => (Ink::Dim, self.lanes[lane].clone()),
+            };
+            let label = if matches!(row.what, What::Callback(_)) { format!("[{}]", row.label) } else { labelled(row) };
+            let mut begin = words::time(row.ns);
+            for line in words::wrapped_to(WIDTH - TIME, &format!("{place}: {label}"), 2).lines() {
+                out.line(ink, &format!("{begin:TIME$}{}", words::cut_middle(line, WIDTH - TIME)));
+                begin.clear();
+            }
+        }
+        out.line(Ink::Dim, &self.end());
+        out
+    }
+
     fn arrow(&self, out: &mut Text, row: &Row, (from, to): (usize, usize), is_end: bool) {
         let ink = if is_end { Ink::Wrong } else { Ink::Plain };
         let (left, right) = (self.column(from.min(to)), self.column(from.max(to)));
-        let link = row.link.map(|link| format!("#{link} ")).unwrap_or_default();
-        let range = row.range.map(|(from, to)| format!("{from}..{to} ")).unwrap_or_default();
-        let label = link + &range + &row.label;
+        let label = labelled(row);
         let mut line = self.line();
         line[left + 1..right].fill(if is_end { '╌' } else { '─' });
         line[if from < to { right - 1 } else { left + 1 }] = if from < to { '>' } else { '<' };
@@ -107,6 +140,13 @@ impl Wire {
         put(line, from, &text);
         from..from + long
     }
+}
+
+/// What stands at an arrow: its connection, which bytes of it, and what they are.
+fn labelled(row: &Row) -> String {
+    let link = row.link.map(|link| format!("#{link} ")).unwrap_or_default();
+    let range = row.range.map(|(from, to)| format!("{from}..{to} ")).unwrap_or_default();
+    link + &range + &row.label
 }
 
 fn put(line: &mut [char], at: usize, text: &str) {
