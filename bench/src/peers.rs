@@ -174,6 +174,13 @@ fn missing(what: &str) -> io::Error {
 pub fn cargo(arguments: &[&str], target: Option<&Path>) -> io::Result<()> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments).args(["--release", "--locked", "--quiet"]);
+    // `cargo run` tells this program about its own package. Build scripts that look at such variables would think that
+    // something has changed, and with them half of all packages would be built again, each time.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|begin| name.to_string_lossy().starts_with(begin)) {
+            cargo.env_remove(name);
+        }
+    }
     if let Some(target) = target {
         cargo.arg("--target-dir").arg(target);
     }

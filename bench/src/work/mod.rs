@@ -21,7 +21,7 @@ pub struct Effort {
 
 impl Effort {
     pub const QUICK: Self = Self { rounds: 5, time: Duration::from_millis(250), full: false };
-    pub const FULL: Self = Self { rounds: 11, time: Duration::from_millis(600), full: true };
+    pub const FULL: Self = Self { rounds: 7, time: Duration::from_millis(400), full: true };
 }
 
 pub fn progress(work: &str, round: usize, effort: Effort) {
