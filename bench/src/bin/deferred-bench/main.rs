@@ -90,7 +90,7 @@ fn measure(python: &str, node: &str, rounds: usize, only: Option<&str>) -> io::R
         return Err(io::Error::other("nothing to be learnt from a debug build: use cargo run --release"));
     }
     let mut contenders = [
-        Contender::here("ours", version_of(&["reactor"]), ours::works::<true>())?,
+        Contender::here("ours", version_of(&["deferred-reactor"]), ours::works::<true>())?,
         Contender::here("inlined", "ours, with the whole chain in the compiler's sight", ours::works::<false>())?,
         Contender::here("futures", version_of(&["futures-util", "futures-channel"]), rust_futures::works())?,
         Contender::script("V8", Peer::start(node, &["--input-type=module", "-e", include_str!("promises.mjs")])?),
