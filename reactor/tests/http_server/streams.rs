@@ -213,6 +213,21 @@ fn a_subscriber_may_first_hear_what_has_happened_before() {
 }
 
 #[test]
+fn the_first_event_may_be_larger_than_what_waits_for_a_response() {
+    let channel = EventChannel::new();
+    let subscribers = channel.clone();
+    let first = "x".repeat(3 << 20);
+    let long = first.clone();
+    let server =
+        HttpServer::new(&ManualClock::new(), move |_request: Request| subscribers.subscribe_with(&Event::data(&*long)));
+    let mut peer = Peer::new(&server);
+    let sent = peer.send(get("/"));
+    assert!(sent.ends_with(&format!("data: {first}\n\n\r\n")), "{} bytes", sent.len());
+    channel.publish(&Event::data("x"));
+    assert_eq!(peer.turn(), "9\r\ndata: x\n\n\r\n");
+}
+
+#[test]
 fn a_subscription_that_is_never_sent_is_forgotten() {
     let channel = EventChannel::new();
     drop(channel.subscribe());

@@ -95,6 +95,8 @@ impl Response {
     pub fn events() -> (Response, EventSender) {
         let (mut response, writer) = Response::of_stream(Cow::Borrowed("text/event-stream"), true);
         response.add_checked("Cache-Control", "no-store");
+        // nginx, and what follows its habits, would hold events back until a buffer is full.
+        response.add_checked("X-Accel-Buffering", "no");
         (response, EventSender(Some(writer)))
     }
 }
@@ -167,10 +169,14 @@ impl EventChannel {
         self.admit(Response::events())
     }
 
-    /// The same, and it gets `first` before everything else: what has happened so far, for example.
+    /// The same, and it gets `first` before everything else: what has happened so far, for example. It may be larger
+    /// than [`max_event_backlog`](super::ServerSettings::max_event_backlog); but if that many bytes still wait when the
+    /// next event is published, the client is dropped.
     pub fn subscribe_with(&self, first: &Event) -> Response {
         let (response, sender) = Response::events();
-        sender.send(first);
+        if let Some(stream) = sender.stream() {
+            stream.begin_with(first.to_string().into_bytes());
+        }
         self.admit((response, sender))
     }
 

@@ -14,8 +14,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::{Rc, Weak};
 
-/// Maximum bytes that are written before the response goes out: it may wait for the rest of its request. More is a
-/// mistake of the program, and breaks the response off.
+/// Maximum bytes that are written before the response goes out, besides the first event of a stream of events: it may
+/// wait for the rest of its request. More is a mistake of the program, and breaks the response off.
 const MAX_WAITING: usize = 1024 * 1024;
 
 /// How the client finds the end of a stream.
@@ -50,6 +50,8 @@ pub(super) struct Stream {
 enum State {
     Waiting {
         written: Vec<u8>,
+        /// Maximum bytes that may be written.
+        max: usize,
         is_finished: bool,
         producer: Option<Rc<dyn Producer>>,
     },
@@ -128,9 +130,9 @@ impl Stream {
         self.is_fresh.set(true);
         let state = &mut *self.state.borrow_mut();
         match state {
-            State::Waiting { written, is_finished: false, .. } => {
-                if written.len() + data.len() > MAX_WAITING {
-                    log::warn!(target: "reactor", "more than {MAX_WAITING} bytes were written to a waiting response");
+            State::Waiting { written, max, is_finished: false, .. } => {
+                if written.len() + data.len() > *max {
+                    log::warn!(target: "reactor", "more than {max} bytes were written to a waiting response");
                     *state = State::Gone;
                     return;
                 }
@@ -151,6 +153,12 @@ impl Stream {
             }
             State::Waiting { .. } | State::Gone => {}
         }
+    }
+
+    /// What stands before everything else. It may be of any size: the program has it whole already.
+    pub(super) fn begin_with(&self, first: Vec<u8>) {
+        let max = MAX_WAITING + first.len();
+        *self.state.borrow_mut() = State::Waiting { written: first, max, is_finished: false, producer: None };
     }
 
     /// Whether something was written since the last call.
@@ -239,7 +247,7 @@ pub struct BodyWriter(Rc<Stream>);
 
 impl BodyWriter {
     pub(super) fn new(is_events: bool) -> BodyWriter {
-        let state = State::Waiting { written: Vec::new(), is_finished: false, producer: None };
+        let state = State::Waiting { written: Vec::new(), max: MAX_WAITING, is_finished: false, producer: None };
         BodyWriter(Rc::new(Stream {
             state: RefCell::new(state),
             is_events,
