@@ -89,6 +89,29 @@ fn viewers_see_a_run_go_on_and_what_is_done_to_it() {
     assert!(address.contains("&do=4:iamat,kiwi,Alford,+1+1;") && address.contains(":kill,Hamilton"), "{address}");
 }
 
+#[test]
+fn a_viewer_that_comes_takes_no_events_from_the_others() {
+    let page = Page::start();
+    let mut events = Events::open(page.port);
+    assert_eq!(page.ask("load #clients=10&every=1&at=4"), None);
+    events.find("it stands still there", |event| event["kind"] == "clock" && event["at"] == 4.0);
+    assert_eq!(page.ask("play"), None);
+    let first =
+        |event: &Value| event["kind"] == "heard" && event["from"] == "client" && event["at"].as_f64() > Some(4.0);
+    // Newcomers all the time, so that hardly a look is without one.
+    let (mut heard, mut until) = (Vec::new(), 4.0);
+    while until < 7.0 {
+        drop(Events::open(page.port));
+        heard.extend(events.next_list().into_iter().filter(first));
+        until = heard.last().and_then(|event| event["at"].as_f64()).unwrap_or(until);
+    }
+    let mut late = Events::open(page.port);
+    let all = late.next_list();
+    let missed: Vec<_> = all.into_iter().filter(first).filter(|event| event["at"].as_f64() <= Some(until)).collect();
+    assert!(missed.len() > 20, "{}", missed.len());
+    assert_eq!(missed, heard, "who has looked all the time has seen what the newcomer is told of");
+}
+
 // ---- In Chromium.
 
 /// What a page shows: all but how it is looked at.

@@ -41,6 +41,17 @@ pub(crate) struct Graph {
     degrees: Vec<usize>,
 }
 
+impl Graph {
+    /// Whether two servers, by their names, are neighbors.
+    pub(crate) fn are_linked(&self, one: &str, other: &str) -> bool {
+        let is_pair = |(first, second): &(usize, usize)| {
+            let pair = [&self.names[*first][..], &self.names[*second][..]];
+            pair == [one, other] || pair == [other, one]
+        };
+        self.pairs.iter().any(is_pair)
+    }
+}
+
 impl Topology {
     /// Checks that there can be such a herd of `servers` servers. It builds nothing, so it is fast however many links
     /// there would be.

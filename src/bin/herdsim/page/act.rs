@@ -6,6 +6,7 @@
 //! Next: `address.rs`, a whole run as text.
 
 use crate::herd::rules::Rule;
+use crate::herd::topology::Graph;
 use proxyherd::message::{self, Command};
 use std::fmt;
 use std::str::FromStr;
@@ -60,7 +61,7 @@ pub(crate) enum LinkAct {
     CutOneWay,
     /// It takes ten times as long.
     Slow,
-    /// It loses every third segment.
+    /// It loses a third of all segments, at random.
     Lossy,
     /// It is as the others.
     Mend,
@@ -89,11 +90,11 @@ pub(crate) fn words() -> Vec<&'static str> {
 }
 
 impl Act {
-    /// Checks that a herd with these servers can do it.
+    /// Checks that this herd can do it.
     ///
     /// # Errors
-    /// One line that says which server there is not.
-    pub(crate) fn check(&self, servers: &[String]) -> Result<(), String> {
+    /// One line that says which server or link there is not.
+    pub(crate) fn check(&self, herd: &Graph) -> Result<(), String> {
         let named: Vec<&String> = match self {
             Act::Server(_, server) | Act::Clock(server, _) => vec![server],
             Act::IamAt { server, .. } | Act::Twice { server, .. } | Act::WhatsAt { server, .. } => vec![server],
@@ -101,14 +102,14 @@ impl Act {
             Act::Split(names) => names.iter().collect(),
             Act::Heal | Act::Rule(_) | Act::Wander(..) => Vec::new(),
         };
-        if let Act::Link(_, one, other) = self
-            && one == other
-        {
-            return Err(format!("{one} has no link to itself"));
+        if let Some(name) = named.into_iter().find(|name| !herd.names.contains(name)) {
+            return Err(format!("there is no server {name:?}"));
         }
-        match named.into_iter().find(|name| !servers.contains(name)) {
-            Some(name) => Err(format!("there is no server {name:?}")),
-            None => Ok(()),
+        match self {
+            Act::Link(_, one, other) if !herd.are_linked(one, other) => {
+                Err(format!("there is no link between {one} and {other}"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -210,6 +211,8 @@ impl fmt::Display for Act {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::herd::topology::Topology;
+    use reactor::sim::Random;
 
     #[test]
     fn every_act_is_written_as_it_is_read() {
@@ -262,11 +265,15 @@ mod tests {
 
     #[test]
     fn an_act_names_servers_that_are_there() {
-        let servers = ["Alford".to_owned(), "Bolden".to_owned()];
-        let check = |text: &str| text.parse::<Act>().unwrap().check(&servers);
-        assert_eq!(check("cut Alford Bolden"), Ok(()));
-        assert_eq!(check("cut Alford Powell"), Err("there is no server \"Powell\"".to_owned()));
-        assert_eq!(check("cut Alford Alford"), Err("Alford has no link to itself".to_owned()));
-        assert!(check("split Alford Powell").is_err() && check("iamat k Powell +1+1").is_err());
+        let herd = Topology::Line.graph(3, &mut Random::new(1)).unwrap();
+        let [first, second, third] = &herd.names[..] else { panic!("{:?}", herd.names) };
+        let check = |text: &str| text.parse::<Act>().unwrap().check(&herd);
+        assert_eq!(check(&format!("cut {second} {first}")), Ok(()));
+        assert_eq!(check(&format!("cut {first} Nobody")), Err("there is no server \"Nobody\"".to_owned()));
+        for other in [first, third] {
+            let refused = Err(format!("there is no link between {first} and {other}"));
+            assert_eq!(check(&format!("slow {first} {other}")), refused);
+        }
+        assert!(check(&format!("split {first} Nobody")).is_err() && check("iamat k Nobody +1+1").is_err());
     }
 }

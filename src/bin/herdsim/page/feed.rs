@@ -92,6 +92,10 @@ impl Feed {
 
     /// One more looks.
     pub(crate) fn subscribe(&self) -> Response {
+        // What others are still owed goes to them first: the new one has it in its `hello`.
+        if self.channel.subscriber_count() > 0 {
+            self.show_changes();
+        }
         let hello = self.hello().with_retry(COMES_BACK);
         self.channel.subscribe_with(&hello)
     }
@@ -207,11 +211,12 @@ impl Feed {
         let all = all.as_array().map_or(&[][..], Vec::as_slice);
         let flying = &mut *self.flying.borrow_mut();
         let mut still = BTreeMap::new();
-        let mut new = Vec::new();
+        let (mut new, mut skipped) = (Vec::new(), 0);
         for flight in all {
             let (Some(id), Some(arrives)) = (flight["id"].as_str(), flight["arrives"].as_f64()) else { continue };
             if !flying.contains_key(id) {
                 if new.len() >= MAX_NEW_FLIGHTS {
+                    skipped += 1;
                     continue;
                 }
                 new.push(flight.clone());
@@ -220,8 +225,9 @@ impl Feed {
         }
         let gone = flying.iter().filter(|(id, arrives)| **arrives > now && !still.contains_key(*id));
         let gone: Vec<&String> = gone.map(|(id, _)| id).collect();
+        let more = told["more"].as_u64().unwrap_or(0) + skipped;
         let told = json!({
-            "kind": "flights", "at": told["at"], "flights": new, "more": told["more"], "gone": gone, "new": true,
+            "kind": "flights", "at": told["at"], "flights": new, "more": more, "gone": gone, "new": true,
         });
         *flying = still;
         told

@@ -25,10 +25,9 @@ impl Show {
             Act::Clock(_, seconds) => self.victims.set_clock(number[0], *seconds),
             Act::Link(act, _, _) => self.to_link(*act, number[0], number[1]),
             Act::Split(_) => {
-                for other in (0..self.graph.names.len()).filter(|other| !number.contains(other)) {
-                    for one in &number {
-                        self.to_link(LinkAct::Cut, *one, other);
-                    }
+                let parted = |(one, other): &&(usize, usize)| number.contains(one) != number.contains(other);
+                for (one, other) in self.graph.pairs.iter().filter(parted) {
+                    self.to_link(LinkAct::Cut, *one, *other);
                 }
             }
             Act::Heal => {

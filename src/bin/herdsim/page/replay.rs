@@ -109,7 +109,7 @@ fn line(time: Duration, note: &Value) -> Option<String> {
     Some(text)
 }
 
-/// What a server decides about a location, in words. The page has the same words.
+/// What a server decides about a location, in words. (On the page, `decision` in `lists.js` has shorter ones.)
 fn decision(note: &Value) -> String {
     let verdict = note["verdict"].as_str().unwrap_or_default();
     let held = note["held"].as_str().unwrap_or_default();
@@ -120,6 +120,7 @@ fn decision(note: &Value) -> String {
         "older" => "older than what it holds, so answered with the newer",
         "no_room" => "no room for it",
         "too_old" => "too old",
+        "beyond_share" => "beyond the share of new clients that its address has",
         other => other,
     };
     words.to_owned()

@@ -92,7 +92,7 @@ impl Show {
         panics::watch();
         let graph = settings.links.graph(settings.servers, &mut Random::new(settings.seed))?;
         for click in &clicks {
-            click.act.check(&graph.names)?;
+            click.act.check(&graph)?;
         }
         let mut world_settings = WorldSettings::default();
         world_settings.link = link(settings, 1);
@@ -317,7 +317,7 @@ impl Show {
     /// # Errors
     /// One line that says why it cannot be done.
     pub(crate) fn act(&mut self, click: Click) -> Result<(), String> {
-        click.act.check(&self.graph.names)?;
+        click.act.check(&self.graph)?;
         self.clicks.truncate(self.done);
         if self.clicks.len() >= super::address::MAX_ACTS {
             return Err(format!("a run has at most {} acts", super::address::MAX_ACTS));

@@ -109,6 +109,25 @@ fn what_a_mouse_does_is_the_same_run_when_its_address_is_run_in_one_piece() {
 }
 
 #[test]
+fn after_a_split_every_link_can_be_mended_by_itself() {
+    let mut film = film("#clients=0&every=0&at=5");
+    wish(&mut film, "split Alford Bolden");
+    let cut = |film: &Film| world(film)["links"].as_array().unwrap().len();
+    // Of the paper's links, these join the two sides; each is cut in both directions.
+    let crossing = [("Alford", "Parker"), ("Alford", "Powell"), ("Bolden", "Parker"), ("Bolden", "Powell")];
+    assert_eq!(cut(&film), 2 * crossing.len());
+    for (one, other) in crossing {
+        wish(&mut film, &format!("mend {one} {other}"));
+    }
+    assert_eq!(cut(&film), 0);
+    wish(&mut film, "go 60");
+    let world = world(&film);
+    let is_open = |invariant: &&Value| invariant["state"] == "open";
+    let open: Vec<_> = world["invariants"].as_array().unwrap().iter().filter(is_open).collect();
+    assert!(open.is_empty(), "nothing is broken any more: {open:?}");
+}
+
+#[test]
 fn an_act_between_two_events_of_the_same_moment_is_done_there_again() {
     let mut film = film("#seed=1&clients=0&jitter=0&at=5&do=5:iamat,kiwi,Alford,+1+1");
     while film.show.place().events.is_none() {

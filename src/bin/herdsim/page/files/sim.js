@@ -3,19 +3,29 @@
 
 import { element, keyed, many, say, set, showWorldTime } from "./draw.js";
 import { Flights } from "./flights.js";
+import { toldBy } from "./forms.js";
 import { Tools } from "./tools.js";
 
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 100, 300, 1000];
-const ADDRESS_EVERY = 1500; // ms; a browser refuses to change the address more often than it likes.
+// A browser refuses to change the address more often than it likes. While a run plays, it changes at each look; while it
+// stands still, with each thing that a person does, of which there may be some at once.
+const ADDRESS = { playing: 1500, still: 400, most: 20 }; // ms, ms, changes
+const SECOND = 1, MINUTE = 60; // What an arrow key, and page up or down, move the time by.
+const MOST_ACTS = 200;
 
 const id = (name) => document.getElementById(name);
 
 export async function begin(page) {
   showWorldTime();
   const style = element("link", { rel: "stylesheet", href: "sim.css" });
-  const loaded = new Promise((done) => style.addEventListener("load", done));
+  const loaded = new Promise((done, fail) => {
+    style.addEventListener("load", done);
+    style.addEventListener("error", fail);
+  });
   document.head.append(style);
-  const text = await (await fetch("sim.html")).text();
+  const answer = await fetch("sim.html");
+  if (!answer.ok) throw new Error(`sim.html: ${answer.status}`);
+  const text = await answer.text();
   await loaded;
   place(text);
   return new Simulation(page);
@@ -48,7 +58,8 @@ class Simulation {
     Object.assign(this, { herd, world, chosen, redraw, forget });
     this.flights = new Flights(herd, redraw);
     this.tools = new Tools(this);
-    this.addressAt = 0;
+    this.addressAt = 0; // When it last changed, and how many changes may come at once.
+    this.changes = ADDRESS.most;
     this.isAddressWrong = false; // The address bar has an address that cannot be loaded, for a person to correct.
     this.listen();
     if (location.hash.length > 1) this.load(location.hash);
@@ -63,8 +74,7 @@ class Simulation {
     let why;
     try {
       const headers = { "Content-Type": "text/plain" };
-      const answer = await fetch("do?error=200", { method: "POST", body: line, headers });
-      why = (await answer.json()).error;
+      why = (await toldBy(await fetch("do?error=200", { method: "POST", body: line, headers }))).error;
     } catch {
       why = "The simulation does not answer.";
     }
@@ -99,7 +109,7 @@ class Simulation {
   }
 
   async copy() {
-    if (this.latest) this.showAddress({ playing: false }, { address: this.latest });
+    if (this.latest) this.showAddress({ address: this.latest }, false);
     try {
       await navigator.clipboard.writeText(location.href);
       this.tell("The address is copied.");
@@ -116,6 +126,18 @@ class Simulation {
     id("speed").addEventListener("change", () => this.ask(`speed ${id("speed").value}`));
     id("rule").addEventListener("change", ({ target }) => this.ask(`rule ${target.value}`));
     id("time").addEventListener("input", () => this.go(Number(id("time").value)));
+    id("time").addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: -SECOND, ArrowDown: -SECOND, ArrowRight: SECOND, ArrowUp: SECOND,
+        PageDown: -MINUTE, PageUp: MINUTE };
+      const step = steps[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const { max } = id("time"), now = typeof this.wanted === "number" ? this.wanted : this.model.clock.at;
+      this.go(Math.min(Math.max(0, now + step), Number(max)));
+    });
+    id("second").addEventListener("change", ({ target }) => {
+      if (target.value !== "" && target.validity.valid) this.go(Number(target.value));
+    });
     id("copy").addEventListener("click", () => this.copy());
     id("settings").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -125,11 +147,11 @@ class Simulation {
     });
     document.addEventListener("keydown", (event) => {
       const { tagName, type, role } = event.target;
-      const isTyping = tagName === "SELECT" || (tagName === "INPUT" && !["range", "radio"].includes(type));
+      const isTyping = tagName === "SELECT" || (tagName === "INPUT" && !["range", "radio", "checkbox"].includes(type));
       // Space presses what has the focus.
       const isPressing = event.key === " " && (["BUTTON", "SUMMARY", "INPUT"].includes(tagName) || role === "button");
       if (event.key === "Escape" && this.tools.isDrawing) return this.tools.setDrawing(false);
-      if (isTyping || isPressing || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!id("keys").checked || isTyping || isPressing || event.ctrlKey || event.metaKey || event.altKey) return;
       const keys = { " ": play, ".": () => this.ask("event"), ",": () => this.ask("back"), t: () => this.ask("turn") };
       if (!keys[event.key]) return;
       event.preventDefault();
@@ -186,7 +208,7 @@ class Simulation {
     id("reply").replaceChildren();
     this.flights.open(undefined);
     const { elements } = id("settings");
-    for (const [name, value] of Object.entries(run.settings)) if (elements[name]) elements[name].value = value;
+    for (const [name, value] of Object.entries(run.settings)) if (elements[name]) put(elements[name], value);
     this.tools.begun(run);
   }
 
@@ -198,7 +220,7 @@ class Simulation {
     set(id("now"), { class: clock.travelling ? "travelling" : null });
     const isSlow = clock.playing && clock.real_speed < clock.speed * 0.8;
     set(id("now"), { title: `event ${clock.events}, turn ${clock.turns}` });
-    if (document.activeElement !== id("speed")) id("speed").value = String(clock.speed);
+    if (document.activeElement !== id("speed")) put(id("speed"), clock.speed, `${clock.speed}×`);
     set(id("speed"), { title: isSlow ? `this machine manages ${clock.real_speed.toFixed(1)}×` : null });
     const slider = id("time");
     const end = Math.max(1, clock.seen_until);
@@ -215,28 +237,43 @@ class Simulation {
     this.drawActs(world);
     this.tools.draw(model, chosen);
     this.flights.draw(model);
-    this.showAddress(clock, world);
+    this.showAddress(world, clock.playing);
   }
 
   drawActs({ clicks, done }) {
-    const acts = clicks.map(([at, text, place], number) => ({ at, text, place, number })).slice(-200);
+    const acts = clicks.map(([at, text, place], number) => ({ at, text, place, number })).slice(-MOST_ACTS);
+    const earlier = clicks.length - acts.length;
     keyed(id("acts"), acts, ({ number, place, text }) => `${number} ${place} ${text}`, ({ at, text, place }) => {
       const button = element("button", { type: "button", class: "link", title: "Go there" }, text);
       button.addEventListener("click", () => this.go(place));
       return element("li", {}, element("span", { class: "time" }, `${at.toFixed(3)} s`), " ", button);
     }, (item, { number }) => set(item, { class: number < done ? null : "later" }));
     if (acts.length === 0) id("acts").append(element("li", { class: "quiet" }, "Nothing yet."));
+    if (earlier > 0) id("acts").prepend(element("li", { class: "quiet" }, `${many(earlier, "earlier act")}: all in the address`));
   }
 
-  showAddress({ playing }, { address }) {
+  // Shows the address of the run now, or as soon as the browser may be asked for that.
+  showAddress({ address }, isPlaying) {
     if (this.isLoading) return;
     this.latest = address;
     if (this.isAddressWrong || address === this.address) return;
-    const now = performance.now();
-    if (playing && now - this.addressAt < ADDRESS_EVERY) return;
-    this.addressAt = now;
-    this.address = address;
-    history.replaceState(null, "", address);
+    const now = performance.now(), since = now - this.addressAt;
+    const changes = Math.min(ADDRESS.most, this.changes + since / ADDRESS.still);
+    const wait = isPlaying ? ADDRESS.playing - since : (1 - changes) * ADDRESS.still;
+    if (wait > 0) {
+      this.addressLater ??= setTimeout(() => {
+        this.addressLater = undefined;
+        this.showAddress({ address: this.latest }, this.model.clock.playing);
+      }, wait);
+      return;
+    }
+    [this.addressAt, this.changes] = [now, Math.max(0, changes - 1)];
+    try {
+      history.replaceState(null, "", address);
+      this.address = address;
+    } catch {
+      // The browser refuses it all the same. The next picture tries again.
+    }
   }
 
   iamat(form) {
@@ -246,6 +283,13 @@ class Simulation {
   whatsat(form) {
     return this.tools.whatsat(form);
   }
+}
+
+// Chooses a value that may not be among those offered: an address, or another page, can ask for any.
+function put(field, value, text = String(value)) {
+  const isOffered = field.tagName !== "SELECT" || [...field.options].some((option) => option.value === String(value));
+  if (!isOffered) field.append(element("option", { value }, text));
+  field.value = String(value);
 }
 
 function drawCounters(model) {

@@ -6,6 +6,12 @@ import { linkText } from "./herd.js";
 
 const id = (name) => document.getElementById(name);
 
+function offer(list, names) {
+  const before = list.value;
+  keyed(list, names, (name) => name, (name) => element("option", { value: name }, name));
+  list.value = names.includes(before) ? before : names[0] ?? "";
+}
+
 export class Tools {
   constructor(simulation) {
     this.simulation = simulation;
@@ -55,9 +61,12 @@ export class Tools {
       if (isOn) this.say(`rest ${client}`, `${client} stays where it is`);
       else this.say(`wander ${client}`, `${client} moves on its own`);
     });
+    id("link-tools").elements.from.addEventListener("change", () => this.offerNeighbors());
     this.herd.selectLink = (from, to) => {
       const { elements } = id("link-tools");
-      [elements.from.value, elements.to.value] = [from, to];
+      elements.from.value = from;
+      this.offerNeighbors();
+      elements.to.value = to;
       this.chosen.link = `${from} ${to}`;
       this.chosen.server = undefined;
       this.redraw();
@@ -71,14 +80,18 @@ export class Tools {
   // Another herd.
   begun({ servers }) {
     const names = servers.map(({ name }) => name).sort(new Intl.Collator("en", { numeric: true }).compare);
-    for (const list of document.querySelectorAll("select[name=server], select[name=from], select[name=to]")) {
-      const before = list.value;
-      keyed(list, names, (name) => name, (name) => element("option", { value: name }, name));
-      list.value = names.includes(before) ? before : names[list.name === "to" ? names.length - 1 : 0];
-    }
+    for (const list of document.querySelectorAll("select[name=server], select[name=from]")) offer(list, names);
+    this.neighbors = new Map(servers.map(({ name, neighbors }) => [name, neighbors]));
+    this.offerNeighbors();
     this.herd.layout = undefined; // Its links were pictures until there were tools for them.
     this.chosen.link = undefined;
     if (this.chosen.server && !names.includes(this.chosen.server)) this.chosen.server = undefined;
+  }
+
+  // Only those have a link with the server that is chosen as "From".
+  offerNeighbors() {
+    const { from, to } = id("link-tools").elements;
+    offer(to, this.neighbors.get(from.value) ?? []);
   }
 
   draw(model, chosen) {
