@@ -79,6 +79,11 @@ impl ServerConfig {
         all.into_iter().filter_map(|(door, place)| Some((door, place.as_ref()?)))
     }
 
+    /// The name or address by which clients reach it, if they can.
+    pub fn host(&self) -> Option<&str> {
+        self.address.as_ref().or(self.tls.as_ref()).map(|place| &place.host[..])
+    }
+
     /// Whether the link with a neighbor is over TLS: it is if both servers have `link`.
     pub fn has_secure_link_with(&self, neighbor: &ServerConfig) -> bool {
         self.link.is_some() && neighbor.link.is_some()

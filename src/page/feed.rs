@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::log_file;
 use crate::server::Server;
 use crate::watch::{Observers, Watch};
-use reactor::DelayedCall;
 use reactor::http::server::{Event, EventChannel, HttpServer, Response};
+use reactor::{DelayedCall, Failure};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -31,9 +31,12 @@ const COMES_BACK: Duration = Duration::from_millis(500);
 /// How many looks make a second: each time, viewers hear how the server is.
 const LOOKS_A_SECOND: u32 = 10;
 
-/// The maximum number of clients that a viewer hears of at first: those that changed last. If more locations came than
-/// viewers could be told of, they hear each second where these clients are by then.
-const MAX_KNOWN: usize = 500;
+/// The maximum number of viewers. They need fewer connections than a page may have, so that what watches over the server
+/// finds one for `/healthz` and `/metrics`.
+const MAX_VIEWERS: usize = 200;
+
+/// When a viewer for whom there is no room may come again, in seconds.
+const COME_LATER: &str = "5";
 
 /// The maximum number of lines of the log that viewers get at each look.
 const MAX_LINES: usize = 20;
@@ -50,6 +53,9 @@ pub(super) struct Feed {
     herd: Value,
     channel: EventChannel,
     notes: Rc<Notes>,
+    /// How everything stood when the first viewer since the last look came. All that come before the next one get the same,
+    /// and then what has happened since: a crowd that comes at once costs little more than one.
+    hello: RefCell<Option<Rc<str>>>,
     /// The server's observer, while somebody looks.
     reporter: RefCell<Option<Rc<dyn Watch>>>,
     /// The next look, and when it is due.
@@ -73,6 +79,7 @@ impl Feed {
             herd: snapshot::herd(server, config),
             channel: EventChannel::new(),
             notes: Rc::default(),
+            hello: RefCell::default(),
             reporter: RefCell::default(),
             next: RefCell::default(),
             looks: Cell::new(0),
@@ -105,14 +112,27 @@ impl Feed {
     }
 
     /// One more looks.
-    pub(super) fn subscribe(&self) -> Response {
-        // What others are still owed goes to them first: the new one has it in its snapshot.
-        if self.channel.subscriber_count() > 0 {
-            self.note_log();
-            self.send_notes();
+    ///
+    /// # Errors
+    /// If there are too many of them already: the response says when to come again.
+    pub(super) fn subscribe(&self) -> Result<Response, Failure> {
+        if self.channel.subscriber_count() >= MAX_VIEWERS {
+            let full = Response::text("this page has too many viewers\n").with_status(503);
+            return Ok(full.header("Retry-After", COME_LATER)?);
         }
-        let hello = Event::data(self.hello()).named("hello").with_retry(COMES_BACK.as_millis() as u64);
-        self.channel.subscribe_with(&hello)
+        let hello = self.hello.borrow().clone();
+        let hello = hello.unwrap_or_else(|| {
+            // What others are still owed goes to them first: the new one has it in its snapshot.
+            if self.channel.subscriber_count() > 0 {
+                self.note_log();
+                self.send_notes();
+            }
+            let hello: Rc<str> = self.hello().into();
+            *self.hello.borrow_mut() = Some(hello.clone());
+            hello
+        });
+        let hello = Event::data(&*hello).named("hello").with_retry(COMES_BACK.as_millis() as u64);
+        Ok(self.channel.subscribe_with(&hello))
     }
 
     /// All that is known now, as a list of events.
@@ -122,10 +142,10 @@ impl Feed {
         if self.channel.subscriber_count() == 0 {
             self.log_from.set(tail.next);
         }
-        let mut events = vec![self.herd.clone(), snapshot::status(server)];
-        events.extend(snapshot::known(server, MAX_KNOWN));
-        events.push(snapshot::log(server, &log_file::TailLines { missed: 0, ..tail }));
-        Value::Array(events).to_string()
+        let mut events = vec![self.herd.to_string(), snapshot::status(server).to_string()];
+        events.extend(snapshot::known(server));
+        events.push(snapshot::log(server, &log_file::TailLines { missed: 0, ..tail }).to_string());
+        format!("[{}]", events.join(","))
     }
 
     fn viewers_changed(&self, count: usize) {
@@ -151,6 +171,8 @@ impl Feed {
             next.cancel();
         }
         let _unread = self.notes.take("");
+        self.notes.refill();
+        *self.hello.borrow_mut() = None;
     }
 
     fn look_later(&self) {
@@ -168,12 +190,10 @@ impl Feed {
         let Some((_, due)) = self.next.take() else { return };
         self.late.set(self.late.get().max(self.server.reactor().now().saturating_duration_since(due)));
         self.looks.set(self.looks.get().wrapping_add(1));
+        *self.hello.borrow_mut() = None;
         self.has_missed.set(self.has_missed.get() || self.notes.left_out() > 0);
-        if self.looks.get().is_multiple_of(LOOKS_A_SECOND) {
-            if self.has_missed.take() {
-                let known = snapshot::known(&self.server, MAX_KNOWN);
-                self.channel.publish(&Event::data(Value::Array(known).to_string()).named("events"));
-            }
+        let is_second = self.looks.get().is_multiple_of(LOOKS_A_SECOND);
+        if is_second {
             self.notes.add(Kind::Rare, || {
                 let mut status = snapshot::status(&self.server);
                 status["late"] = self.late.take().as_secs_f64().into();
@@ -183,6 +203,12 @@ impl Feed {
         }
         self.note_log();
         self.send_notes();
+        // After the notes: they are older than what is known now.
+        if is_second && self.has_missed.take() {
+            let known = snapshot::known(&self.server).join(",");
+            self.channel.publish(&Event::data(format!("[{known}]")).named("events"));
+        }
+        self.notes.refill();
         // Not before: a viewer that is dropped while it is sent to may be the last.
         if self.channel.subscriber_count() > 0 {
             self.look_later();

@@ -89,12 +89,16 @@ impl Notes {
         self.left_out.get()
     }
 
-    /// All of them as a JSON list, and how many were left out as the last of them. `None` if nothing has happened.
-    pub(super) fn take(&self, by: &str) -> Option<String> {
-        let mut list = self.list.take();
+    /// There is room again: the time between two looks has passed.
+    pub(super) fn refill(&self) {
         self.frequent.set((self.frequent.get() + REFILL).min(BURST));
         self.rare.set(MAX_RARE);
         self.bytes.set(0);
+    }
+
+    /// All of them as a JSON list, and how many were left out as the last of them. `None` if nothing has happened.
+    pub(super) fn take(&self, by: &str) -> Option<String> {
+        let mut list = self.list.take();
         let left_out = self.left_out.take();
         if left_out > 0 {
             list.push(json!({ "kind": "left_out", "by": by, "count": left_out }).to_string());
@@ -122,14 +126,19 @@ mod tests {
         for _ in 0..=MAX_RARE {
             notes.add(Kind::Rare, || json!("rare"));
         }
-        let list = |notes: &Notes| -> Vec<Value> { serde_json::from_str(&notes.take("A").unwrap()).unwrap() };
+        let list = |notes: &Notes| -> Vec<Value> {
+            let list = serde_json::from_str(&notes.take("A").unwrap()).unwrap();
+            assert_eq!(notes.take("A"), None, "taking them gives no room");
+            notes.refill();
+            list
+        };
         let all = list(&notes);
         assert_eq!((all.len(), &all[BURST]), (BURST + MAX_RARE + 1, &json!("rare")));
         let left_out = 1000 - BURST + 1;
         assert_eq!(all[BURST + MAX_RARE], json!({ "kind": "left_out", "by": "A", "count": left_out }));
         (0..1000).for_each(|number| notes.add(Kind::Frequent, || json!(number)));
         assert_eq!(list(&notes).len(), REFILL + 1, "a burst is paid back");
-        (0..BURST / REFILL).for_each(|_| assert_eq!(notes.take("A"), None));
+        (0..BURST / REFILL).for_each(|_| notes.refill());
         (0..1000).for_each(|number| notes.add(Kind::Frequent, || json!(number)));
         assert_eq!(list(&notes).len(), BURST + 1);
         notes.add(Kind::Rare, || json!("x".repeat(2 * MAX_BYTES)));

@@ -3,7 +3,7 @@
 //! Next: `feed.rs`, which sends them.
 
 use super::reporter::{location, now};
-use crate::config::{Config, HostPort, ServerConfig};
+use crate::config::{Config, HostPort, PageAddress, ServerConfig};
 use crate::log_file::TailLines;
 use crate::server::Server;
 use crate::status::Status;
@@ -11,12 +11,18 @@ use serde_json::{Value, json};
 
 /// The herd, as the configuration of this server has it.
 pub(super) fn herd(server: &Server, config: &Config) -> Value {
+    let own = config.servers.get(server.name());
+    // A server on another machine may have a page there, or none: we cannot know.
+    let is_beside = |one: &ServerConfig| match (config.page.address, own.and_then(ServerConfig::host), one.host()) {
+        (PageAddress::Beside(_), Some(own), Some(host)) => own == host,
+        _ => false,
+    };
     let one = |(name, one): (&String, &ServerConfig)| {
         json!({
             "name": name,
             "neighbors": one.neighbors,
             "address": one.address.as_ref().or(one.tls.as_ref()).map(HostPort::to_string),
-            "page": config.page.address_of(one).filter(|_| name == server.name() || has_own_page(config))
+            "page": config.page.address_of(one).filter(|_| name == server.name() || is_beside(one))
                 .map(|address| format!("http://{address}/")),
         })
     };
@@ -29,11 +35,6 @@ pub(super) fn herd(server: &Server, config: &Config) -> Value {
     })
 }
 
-/// Whether the servers of a herd on one machine have a page each.
-fn has_own_page(config: &Config) -> bool {
-    matches!(config.page.address, crate::config::PageAddress::Beside(_))
-}
-
 /// How the server is.
 pub(super) fn status(server: &Server) -> Value {
     let mut status = Status::of(server).to_json();
@@ -43,17 +44,30 @@ pub(super) fn status(server: &Server) -> Value {
     status
 }
 
-/// What the server knows of clients: of the `most` that changed last, oldest first.
-pub(super) fn known(server: &Server, most: usize) -> Vec<Value> {
+/// The maximum number of clients that a viewer hears of at first: those that changed last.
+const MAX_KNOWN: usize = 500;
+
+/// The maximum number of bytes of that. A client's name may be as long as a line.
+const MAX_KNOWN_BYTES: usize = 256 * 1024;
+
+/// What the server knows of the clients that changed last, oldest first, in JSON. The first event says that viewers
+/// shall forget all others.
+pub(super) fn known(server: &Server) -> Vec<String> {
     let locations = server.locations().borrow();
-    let known = locations.newest().take(most).filter_map(|known| {
+    let known = locations.newest().take(MAX_KNOWN).filter_map(|known| {
         let mut event = location(&known.at()?);
         event["kind"] = json!("known");
         event["by"] = json!(server.name());
         event["from"] = json!(known.from().map(|neighbor| server.links()[neighbor].name()));
-        Some(event)
+        Some(event.to_string())
     });
-    let mut known: Vec<Value> = known.collect();
+    let mut bytes = 0;
+    let fits = |event: &String| {
+        bytes += event.len();
+        bytes <= MAX_KNOWN_BYTES
+    };
+    let mut known: Vec<String> = known.take_while(fits).collect();
+    known.push(json!({ "kind": "anew", "by": server.name() }).to_string());
     known.reverse();
     known
 }

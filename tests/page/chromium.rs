@@ -1,9 +1,10 @@
 //! A real browser: Chromium, headless, driven over WebDriver. Without `chromedriver` the tests that use it report
-//! SKIPPED. `AXE_CORE` may name the file `axe.min.js` of the npm package `axe-core`.
+//! SKIPPED. `AXE_CORE` may name the file `axe.min.js` of axe-core.
 
 use crate::http::request;
-use crate::util::{free_port, wait_until};
+use crate::util::wait_until;
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 /// A browser with one page. Its console and its requests are looked at when the test ends with [`Browser::is_clean`].
@@ -18,17 +19,28 @@ pub(crate) struct Browser {
 impl Browser {
     /// `None` if there is no browser here.
     pub(crate) fn start() -> Option<Browser> {
-        let port = free_port();
-        let driver = Command::new("chromedriver").arg(format!("--port={port}")).stdout(Stdio::null()).spawn();
-        let driver = match driver {
+        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
+        let mut driver = match driver {
             Ok(driver) => driver,
             Err(error) => {
                 println!("SKIPPED: chromedriver cannot be run: {error}");
                 return None;
             }
         };
+        let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        // It chooses a free port, and says so: "ChromeDriver was started successfully on port 41234."
+        let port = loop {
+            line.clear();
+            assert!(said.read_line(&mut line).unwrap() > 0, "chromedriver has ended");
+            let port = line.trim_end().strip_suffix('.').and_then(|line| line.rsplit_once(" on port "));
+            if let Some(port) = port.and_then(|(_, port)| port.parse().ok()) {
+                break port;
+            }
+        };
+        // What else it says is of no use, but it must not wait for a reader.
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         let mut browser = Browser { driver, port, session: String::new(), allowed: Vec::new() };
-        wait_until("chromedriver listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",

@@ -41,7 +41,7 @@ pub(crate) fn get(port: u16, path: &str) -> Answer {
     request(port, "GET", path, &[], "")
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> Answer {
+pub(crate) fn read(stream: &mut BufReader<TcpStream>) -> Answer {
     let head = read_head(stream);
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     let lower = head.to_ascii_lowercase();
@@ -67,13 +67,30 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn open(port: u16) -> Events {
+        Events::open_as(port, &format!("Host: 127.0.0.1:{port}"))
+    }
+
+    /// The same, with this header line.
+    pub(crate) fn open_as(port: u16, host: &str) -> Events {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET /events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").unwrap();
+        write!(stream, "GET /events HTTP/1.1\r\n{host}\r\n\r\n").unwrap();
         let mut stream = BufReader::new(stream);
         let head = read_head(&mut stream);
         assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
         Events { stream, waiting: Vec::new() }
+    }
+
+    /// The events of the next message.
+    #[track_caller]
+    pub(crate) fn next_list(&mut self) -> Vec<Value> {
+        loop {
+            let mut line = String::new();
+            assert!(self.stream.read_line(&mut line).unwrap() > 0, "the events have ended");
+            if let Some(list) = line.strip_prefix("data: ") {
+                return serde_json::from_str(list).unwrap();
+            }
+        }
     }
 
     /// The next event for which this holds.
@@ -84,13 +101,8 @@ impl Events {
             if let Some(at) = self.waiting.iter().position(&is_it) {
                 return self.waiting.drain(..=at).next_back().expect("it was found");
             }
-            self.waiting.clear();
             assert!(std::time::Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-            let mut line = String::new();
-            assert!(self.stream.read_line(&mut line).unwrap() > 0, "the events have ended before: {what}");
-            if let Some(list) = line.strip_prefix("data: ") {
-                self.waiting = serde_json::from_str(list).unwrap();
-            }
+            self.waiting = self.next_list();
         }
     }
 }

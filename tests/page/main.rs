@@ -4,11 +4,13 @@ mod another_run;
 mod browser;
 mod chromium;
 mod http;
+mod proxied;
 mod reading;
 #[path = "../../reactor/tests/resp_servers/server.rs"]
 #[allow(dead_code, reason = "made for more tests than these")]
 mod redis;
 mod simulated;
+mod speed;
 mod store;
 #[path = "../util/mod.rs"]
 mod util;
@@ -198,9 +200,27 @@ fn metrics_count_what_happens_and_promtool_has_no_complaint() {
     wait_until("the viewer has gone", || sample(&text(), "proxyherd_page_viewers") == Some(0.0));
     let open = request(herd.page(0), "GET", "/metrics", &["Accept: application/openmetrics-text;version=1.0.0"], "");
     assert!(open.head.contains("application/openmetrics-text; version=1.0.0") && open.body.ends_with("\n# EOF\n"));
+    is_open_metrics(&open.body);
     drop(powell);
     wait_until("the link is down", || sample(&text(), up) == Some(0.0));
     has_no_complaint(&now);
+}
+
+/// Gives the numbers to the parser of the Python package `prometheus-client`: `OPENMETRICS_PYTHON` names a Python that
+/// has it.
+fn is_open_metrics(text: &str) {
+    let Ok(python) = std::env::var("OPENMETRICS_PYTHON") else {
+        return println!("SKIPPED: OPENMETRICS_PYTHON does not name a Python with prometheus-client");
+    };
+    let program = "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families\n\
+                   print(sum(len(family.samples) for family in text_string_to_metric_families(sys.stdin.read())))";
+    let mut parser = Command::new(python);
+    parser.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut parser = parser.spawn().expect("OPENMETRICS_PYTHON");
+    parser.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = parser.wait_with_output().unwrap();
+    let found: usize = String::from_utf8(output.stdout).unwrap().trim().parse().expect("it has parsed the numbers");
+    assert_eq!(found, text.lines().filter(|line| !line.starts_with('#')).count(), "{text}");
 }
 
 fn has_no_complaint(text: &str) {

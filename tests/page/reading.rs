@@ -141,7 +141,7 @@ fn a_mistake_in_a_form_is_answered_and_is_no_error_of_the_page() {
 }
 
 #[test]
-fn messages_without_room_are_counted() {
+fn what_has_no_room_is_counted_and_what_is_not_known_any_more_is_gone() {
     let Some(mut browser) = Browser::start() else { return };
     let page = Page::start();
     browser.open_run(&page, "clients=0&every=0&at=3");
@@ -151,5 +151,14 @@ fn messages_without_room_are_counted() {
          return model.more",
     );
     assert_eq!(more, 70);
+    let counts = browser.run_async(
+        "const { Model } = await import('./model.js'), model = new Model();
+         const place = { client: 'k', latitude: 1, longitude: 1, server: 'A', time: '1' };
+         model.applyAll([{ kind: 'known', ...place }, { kind: 'anew' }, { kind: 'known', ...place, client: 'l' }]);
+         for (let to = 0; to < 70; to += 1) model.apply({ kind: 'told', by: 'A', to, what: 'location', ...place });
+         const [way] = model.ways.values();
+         return [[...model.clients.keys()], way.steps.length, way.more, model.newest.size]",
+    );
+    assert_eq!(counts, json!([["l"], 60, 10, 0]));
     browser.is_clean();
 }

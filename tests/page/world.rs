@@ -8,6 +8,7 @@ use proxyherd::server::Server;
 use proxyherd::watch::Observers;
 use reactor::sim::{Host, World};
 use reactor::{Protocol, Reactor, Transport};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -148,6 +149,61 @@ fn a_crowd_that_sends_no_whole_request_makes_room_for_who_does() {
 }
 
 #[test]
+fn viewers_leave_room_for_what_watches_over_the_server() {
+    let pages = Pages::new();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    let viewers: Vec<_> = (0..210).map(|_| pages.begin("Powell", 12_300, &get("/events"), true)).collect();
+    pages.world.run_for(SECOND);
+    let all: Vec<_> = viewers.iter().map(|viewer| viewer.borrow().clone()).collect();
+    let (seen, refused): (Vec<_>, Vec<_>) = all.iter().partition(|seen| seen.contains("event: hello\n"));
+    assert_eq!((seen.len(), refused.len()), (200, 10));
+    for answer in refused {
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 5\r\n"), "{answer}");
+    }
+    let page = pages.connect("Powell", 12_300, &get("/healthz"), true);
+    assert!(page.borrow().starts_with("HTTP/1.1 200 OK"), "{}", page.borrow());
+}
+
+#[test]
+fn viewers_that_come_at_once_get_the_same_hello_and_what_happens_after_it_once() {
+    let pages = Pages::new();
+    let (view, mut all) = ("GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", Vec::new());
+    for number in 0..200 {
+        all.push(pages.begin("Powell", 12_300, view, true));
+        pages.begin("Powell", 12_200, &format!("IAMAT k{number} +1+1 0\n"), true);
+        pages.world.run_for(SECOND / 1000);
+    }
+    pages.world.run_for(SECOND);
+    let mut hellos = Vec::new();
+    for seen in &all {
+        let seen = seen.borrow();
+        let mut lists = seen.lines().filter_map(|line| line.strip_prefix("data: "));
+        let hello = lists.next().unwrap().to_owned();
+        let events = |text: &str| serde_json::from_str::<Vec<Value>>(text).unwrap();
+        let (first, later) = (events(&hello), lists.flat_map(events).collect::<Vec<_>>());
+        for number in 0..200 {
+            let client = format!("k{number}");
+            let count = |events: &[Value], kind: &str| {
+                events.iter().filter(|event| event["kind"] == kind && event["client"] == client).count()
+            };
+            assert_eq!(count(&first, "known") + count(&later, "heard"), 1, "{client}");
+        }
+        hellos.push(hello);
+    }
+    hellos.dedup();
+    assert!(hellos.len() <= 4, "{} of them were made in 0.2 s", hellos.len());
+}
+
+#[test]
+fn the_page_of_a_server_on_another_machine_is_not_guessed() {
+    let pages = Pages::new();
+    let seen = pages.view("Powell", true).borrow().clone();
+    let server = |name: &str| seen.split(r#""name":""#).find(|part| part.starts_with(name)).unwrap().to_owned();
+    assert!(server("Powell").contains(r#""page":"http://0.0.0.0:12300/""#), "{}", server("Powell"));
+    assert!(server("Alford").contains(r#""page":null"#), "{}", server("Alford"));
+}
+
+#[test]
 fn a_viewer_that_does_not_read_is_dropped_and_the_others_go_on() {
     let pages = Pages::new();
     let (_silent, seen) = (pages.view("Powell", false), pages.view("Powell", true));
@@ -163,4 +219,5 @@ fn a_viewer_that_does_not_read_is_dropped_and_the_others_go_on() {
     assert_eq!(pages.metric("proxyherd_page_viewers"), Some(1.0));
     let last = seen.borrow().matches(r#""client":"9999xxx"#).count();
     assert!(last > 0, "the other viewer sees what comes last");
+    assert!(seen.borrow().matches(r#""kind":"anew""#).count() > 1, "what was left out is said anew");
 }

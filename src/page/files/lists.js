@@ -10,6 +10,9 @@ const MOST_PAGES = 12;
 // The maximum number of clients that stand by their names: those that changed last.
 const MOST_NAMES = 50;
 
+// The maximum number of rows of the table of links.
+const MOST_LINKS = 200;
+
 const id = (name) => document.getElementById(name);
 
 export function drawServer(model, selected) {
@@ -24,10 +27,16 @@ export function drawServer(model, selected) {
     lines.push(`${at_news} AT were news, ${at_known} were known, ${told} sent`);
   }
   const rows = lines.map((text, number) => ({ text, key: String(number) }));
-  if (server?.page && name !== model.me) rows.push({ key: `page ${name}`, page: server.page });
+  const page = name !== model.me && fromHere(server?.page);
+  if (page) rows.push({ key: `page ${name}`, page });
   keyed(id("server"), rows, ({ key }) => key, ({ page }) => page
-    ? element("p", {}, element("a", { href: fromHere(page) }, `the page of ${name}`)) : element("p"),
+    ? element("p", {}, element("a", { href: page }, `the page of ${name}`)) : element("p"),
   (node, { text }) => text && say(node, text));
+}
+
+// A screen reader hears of the chosen server when it becomes another one, or its state does: not of each number.
+export function announceServer(model, selected) {
+  if (model.servers.has(selected)) say(id("server-state"), `${selected}: ${model.stateOf(selected).state}`);
 }
 
 // Names of clients as buttons: a dot on a map cannot be found by its name, nor reached by a keyboard. They stand in the
@@ -49,7 +58,7 @@ export function drawClients(model, chosen, choose) {
 
 export function drawLinks(model) {
   const own = (link) => link.state !== "unknown" ? 0 : 1;
-  const links = model.links().sort((a, b) => own(a) - own(b)).slice(0, 200);
+  const all = model.links().sort((a, b) => own(a) - own(b)), links = all.slice(0, MOST_LINKS);
   keyed(id("links"), links, ({ from, to }) => `${from} ${to}`, ({ from, to }) =>
     element("tr", {}, element("th", { scope: "row" }, `${from} → ${to}`), element("td"), element("td"), element("td"),
       element("td")), (row, { state, since, waiting, buffered, nextTry, tls }) => {
@@ -60,6 +69,10 @@ export function drawLinks(model) {
     say(wait, waiting === undefined ? "" : `${waiting}${buffered ? ` (${bytes(buffered)})` : ""}`);
     say(next, nextTry === undefined || nextTry === null ? "" : `in ${duration(nextTry)}`);
   });
+  if (all.length > links.length) {
+    const more = `and ${all.length - links.length} more: choose one on the map`;
+    id("links").append(element("tr", {}, element("td", { colspan: 5, class: "quiet" }, more)));
+  }
 }
 
 const OUTCOMES = {
@@ -117,6 +130,7 @@ export function drawWay(model, way) {
     return element("li", { class: sure ? null : "unsure" }, edge, ` ${whatHappened(step)} `,
       element("span", { class: "time" }, after));
   });
+  if (way?.more > 0) id("way").append(element("li", { class: "quiet" }, `and ${many(way.more, "more step")}`));
 }
 
 function whatHappened({ verdict, held, written, sure }) {
@@ -212,16 +226,20 @@ export function drawHeader(model, state) {
   document.title = title ? `${title} · proxyherd` : "proxyherd";
   say(id("state"), state ?? `live: ${up} of ${model.servers.size} servers seen up${down ? `, ${down} down` : ""}`);
   set(id("state"), { class: state ? "lost" : down ? "some" : "live" });
-  const others = [...model.servers.values()].filter(({ name, page }) => page && name !== model.me);
+  const others = [...model.servers.values()].filter(({ name, page }) => fromHere(page) && name !== model.me);
   keyed(id("pages"), others.slice(0, MOST_PAGES), ({ name }) => name,
     ({ name, page }) => element("a", { href: fromHere(page) }, name));
   say(id("client-count"), clients(model));
 }
 
-// A page on this machine is reached by the name by which this one is.
+// Where the page of another server is, as seen from this browser; `undefined` if nobody can know.
 function fromHere(page) {
-  const url = new URL(page);
-  if (["127.0.0.1", "[::1]"].includes(url.hostname) && location.hostname === "localhost") url.hostname = "localhost";
+  if (!page) return undefined;
+  const url = new URL(page), isLoopback = (name) => ["127.0.0.1", "[::1]", "localhost"].includes(name);
+  const isEverywhere = ["0.0.0.0", "[::]"].includes(url.hostname);
+  // A page that only its own machine reaches may have been brought here by a proxy. It has not brought the others.
+  if (isLoopback(url.hostname) && !isLoopback(location.hostname)) return undefined;
+  if (isEverywhere || isLoopback(url.hostname)) url.hostname = location.hostname;
   return url.href;
 }
 

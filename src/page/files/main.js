@@ -6,7 +6,7 @@ import { HerdMap } from "./herd.js";
 import { WorldMap, project, scaleBar } from "./world.js";
 import * as lists from "./lists.js";
 import { clock, element } from "./draw.js";
-import { complaint } from "./forms.js";
+import { complaint, toldBy } from "./forms.js";
 
 // Only the page of a simulated herd has the file sim.js: tools with which one changes what happens there.
 let simulation;
@@ -15,6 +15,8 @@ const id = (name) => document.getElementById(name);
 
 let model = new Model();
 let lost = "connecting"; // Why nothing comes, if nothing comes.
+let cameAt = 0; // When something last came.
+const QUIET = 4000; // ms; a server says each second how it is, so one that says nothing for longer is not well.
 const chosen = { server: undefined, client: undefined, way: undefined, answer: undefined };
 
 const herd = new HerdMap(id("herd"), (name) => {
@@ -32,6 +34,7 @@ const world = new WorldMap(id("world"), {
 scaleBar(world, id("scale"));
 
 function chooseClient(client, way) {
+  world.removePin();
   chosen.client = client;
   chosen.way = way;
   for (const form of ["iamat", "whatsat"]) id(form).elements.client.value = client;
@@ -64,6 +67,7 @@ function draw() {
   if (!hasFitted && model.clients.size > 0 && !model.run) fitClients();
   lists.drawHeader(model, lost);
   lists.drawServer(model, chosen.server);
+  lists.announceServer(model, chosen.server);
   lists.drawWay(model, way);
   lists.drawAnswer(answer, (shown) => world.showAnswer(shown));
   lists.drawCommands(model, (command) => {
@@ -106,6 +110,7 @@ function connect() {
     const next = new Model();
     const { commands, refusals, answers, ways, rows } = model;
     model = next;
+    cameAt = performance.now();
     model.isLive = true;
     const events = JSON.parse(data);
     const isSimulated = events.some(({ kind, commands }) => kind === "herd" && commands);
@@ -118,6 +123,8 @@ function connect() {
   });
   source.addEventListener("events", ({ data }) => {
     const events = JSON.parse(data);
+    cameAt = performance.now();
+    [model.isLive, lost] = [true, undefined];
     model.applyAll(events);
     follow(events);
     simulation?.seen(model);
@@ -131,17 +138,28 @@ function connect() {
   });
 }
 
-let isSimulating = false;
+// A process that is stopped, or a way to it that is broken, closes no connection: nothing comes, that is all. A simulated
+// herd that stands still has nothing to say.
+setInterval(() => {
+  if (!model.isLive || model.run || performance.now() - cameAt < QUIET) return;
+  model.isLive = false;
+  lost = `nothing comes any more: this is how it was at ${clock(model.now)}`;
+  redraw();
+}, 1000);
+
+let isSimulating = false, hasFailed = false;
 
 function simulate() {
   simulation?.seen(model);
+  // The process ended while the tools came. A browser does not ask again for a module that it did not get.
+  if (hasFailed) return location.reload();
   if (isSimulating) return;
   isSimulating = true;
   import("./sim.js").then(({ begin }) => begin({ herd, world, chosen, redraw, forget })).then((begun) => {
     simulation = begun;
     simulation.seen(model);
     redraw();
-  });
+  }).catch(() => (hasFailed = true));
 }
 
 // What this page has asked for itself is shown when it comes.
@@ -171,26 +189,34 @@ function follow(events) {
 
 // ---- The form: commands as any client gives them.
 
+let askedLast = 0; // The number of the last command. The replies to earlier ones are not shown over it.
+
 async function ask(form, line) {
   const reply = id("reply"), button = form.querySelector("button");
+  const number = askedLast += 1;
   button.disabled = true;
   reply.replaceChildren(element("p", { class: "quiet" }, `${line} ...`));
+  const nodes = [];
+  let isGood = false;
   try {
     const headers = { "Content-Type": "text/plain" };
     const answer = await fetch("ask?error=200", { method: "POST", body: line, headers });
-    const told = await answer.json();
+    const told = await toldBy(answer);
     const text = told.reply ?? told.error;
-    const isGood = told.reply !== undefined && !text.startsWith("? ");
+    isGood = told.reply !== undefined && !text.startsWith("? ");
     const [first, ...rest] = text.trimEnd().split("\n");
-    reply.replaceChildren(element("code", { class: isGood ? "good" : "bad" }, first));
-    if (!isGood && told.reply) reply.append(element("p", {}, "The server refuses it; the reason is under Refusals."));
-    if (rest.length > 0) reply.append(element("details", {}, element("summary", {}, "The whole answer"),
+    nodes.push(element("code", { class: isGood ? "good" : "bad" }, first));
+    if (!isGood && told.reply) nodes.push(element("p", {}, "The server refuses it; the reason is under Refusals."));
+    if (rest.length > 0) nodes.push(element("details", {}, element("summary", {}, "The whole answer"),
       element("pre", { tabindex: 0 }, rest.join("\n"))));
   } catch {
-    reply.replaceChildren(element("p", { class: "bad" }, "The server does not answer."));
-  } finally {
-    button.disabled = false;
+    nodes.push(element("p", { class: "bad" }, "The server does not answer."));
   }
+  button.disabled = false;
+  if (number !== askedLast) return;
+  reply.replaceChildren(...nodes);
+  // What was refused will not come.
+  if (!isGood) Object.assign(awaited, { way: undefined, answer: undefined });
 }
 
 function isWrong(form) {

@@ -36,7 +36,7 @@ export class Model {
     this.messages = new Map(); // id -> what is on its way, or has just arrived
     this.more = 0; // messages on their way for which there was no room
     this.decisions = new Map(); // "from to client time" -> {verdict, held, at}
-    this.newest = new Map(); // client -> the greatest time of its locations
+    this.newest = new Map(); // client -> the greatest time of its locations; of its clients there are at most some hundred
   }
 
   // All events since the last call of this kind.
@@ -52,7 +52,7 @@ export class Model {
 
   // How a server is: {state, since, why}.
   stateOf(name) {
-    if (!this.isLive) return { state: UNKNOWN, why: "the connection to this page's server is lost" };
+    if (!this.isLive) return { state: UNKNOWN, why: "nothing comes from this page's server" };
     const machine = this.machines.get(name);
     if (machine?.state === "frozen") return { state: FROZEN, why: "its process is stopped" };
     if (machine && machine.state !== "running") return { state: DOWN, why: machine.state };
@@ -101,7 +101,7 @@ export class Model {
     const key = `${event.client} ${event.time}`;
     let way = this.ways.get(key);
     if (!way) {
-      way = { key, client: event.client, time: event.time, server: event.server, heard: event.heard, steps: [] };
+      way = { key, client: event.client, time: event.time, server: event.server, heard: event.heard, steps: [], more: 0 };
       this.ways.set(key, way);
       forgetFirst(this.ways, MOST.ways);
     }
@@ -122,6 +122,11 @@ const APPLY = {
 
   status(model, event) {
     model.reports.set(event.by, event);
+  },
+
+  // The clients that changed last follow. What was known of others may not be so any more.
+  anew(model) {
+    model.clients.clear();
   },
 
   known(model, event) {
@@ -233,6 +238,7 @@ function number(model) {
 }
 
 function newest(model, { client, time }) {
+  if (!model.run) return;
   const seconds = Number(time);
   if (!(model.newest.get(client) >= seconds)) model.newest.set(client, seconds);
 }
@@ -244,14 +250,15 @@ function decided(model, { from, by, client, time, verdict, held, at }) {
   forgetFirst(model.decisions, MOST.decisions);
 }
 
-function place(model, { client, latitude, longitude, server, time, heard, at }) {
+function place(model, { client, latitude, longitude, server, time, heard, at, is_held: isHeld = true }) {
   model.clients.delete(client); // It becomes the last.
-  model.clients.set(client, { client, latitude, longitude, server, time, heard, changed: at });
+  model.clients.set(client, { client, latitude, longitude, server, time, heard, isHeld, changed: at });
   forgetFirst(model.clients, MOST.clients);
 }
 
 function step(way, step) {
   if (way.steps.length < MOST.steps) way.steps.push(step);
+  else way.more += 1;
 }
 
 function fly(model, from, to) {

@@ -35,6 +35,7 @@ export class WorldMap {
     const { svg } = this;
     let from;
     svg.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       from = { x: event.clientX, y: event.clientY, view: { ...this.view }, moved: false };
     });
     svg.addEventListener("pointermove", (event) => {
@@ -174,9 +175,9 @@ export class WorldMap {
   draw(model, client, answer) {
     this.clients = model.clients.values();
     const byServer = new Map();
-    for (const { latitude, longitude, server } of model.clients.values()) {
+    for (const { latitude, longitude, server, isHeld } of model.clients.values()) {
       const { x, y } = project(latitude, longitude);
-      const name = colour(model, server);
+      const name = isHeld ? colour(model, server) : "c-none"; // Grey, if no server that runs knows it any more.
       byServer.set(name, `${byServer.get(name) ?? ""}M${x.toFixed(2)} ${y.toFixed(2)}h0`);
     }
     keyed(this.dots, [...byServer], ([name]) => name, ([name]) => shape("path", { class: `dot ${name}` }),
@@ -236,6 +237,11 @@ export class WorldMap {
   setPin(latitude, longitude) {
     this.pinned = project(latitude, longitude);
     this.place();
+  }
+
+  removePin() {
+    this.pinned = undefined;
+    set(this.pin, { d: null });
   }
 }
 
