@@ -29,11 +29,22 @@ const GONE_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
+    /// Which port of the server.
+    pub(crate) door: Door,
     from: Ipv4Addr,
     connections: usize,
     way: Way,
     /// The lines that one connection says next: its number, and the number of lines that all have said before.
     says: fn(usize, u64) -> String,
+}
+
+/// What an attacker connects to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The herd's protocol.
+    Herd,
+    /// The server's page.
+    Page,
 }
 
 /// How the lines are said.
@@ -45,6 +56,10 @@ enum Way {
     Unread,
     /// On a new connection each time.
     Churn,
+    /// Once, and then what comes is read.
+    Read,
+    /// Once, and nothing is read.
+    Blind,
     /// Not at all: the connections are only there.
     Idle,
     /// A byte now and then; from as many addresses as it takes to have all connections at once.
@@ -57,11 +72,15 @@ fn now(number: u64) -> String {
     format!("{}.{:09}", now.as_secs(), (u64::from(now.subsec_nanos()) + number) % 1_000_000_000)
 }
 
+/// What a browser asks for that looks at a page.
+const EVENTS: &str = "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+
 /// All of them.
 pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "filler",
         what: "one connection invents clients",
+        door: Door::Herd,
         from: STRANGER,
         connections: 1,
         way: Way::Flood,
@@ -70,6 +89,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "liar",
         what: "a neighbor's machine says PEER, brings news, and ends, again and again",
+        door: Door::Herd,
         from: NEIGHBOR,
         connections: 1,
         way: Way::Churn,
@@ -80,6 +100,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "stranger",
         what: "somebody says PEER, whose name must be looked up again for that",
+        door: Door::Herd,
         from: STRANGER,
         connections: 8,
         way: Way::Churn,
@@ -88,6 +109,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "forger",
         what: "a neighbor's machine says where clients are in the far future, and names unknown servers",
+        door: Door::Herd,
         from: NEIGHBOR,
         connections: 4,
         way: Way::Flood,
@@ -102,6 +124,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "idle",
         what: "1,100 connections say nothing",
+        door: Door::Herd,
         from: STRANGER,
         connections: 1100,
         way: Way::Idle,
@@ -110,6 +133,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "newlines",
         what: "45 connections send empty lines",
+        door: Door::Herd,
         from: STRANGER,
         connections: 45,
         way: Way::Flood,
@@ -118,6 +142,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "nonsense",
         what: "45 connections send invalid commands of one letter",
+        door: Door::Herd,
         from: STRANGER,
         connections: 45,
         way: Way::Flood,
@@ -126,6 +151,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "reports",
         what: "200 connections report the same clients",
+        door: Door::Herd,
         from: STRANGER,
         connections: 200,
         way: Way::Flood,
@@ -134,6 +160,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "questions",
         what: "200 connections ask what is near ever new places",
+        door: Door::Herd,
         from: STRANGER,
         connections: 200,
         way: Way::Flood,
@@ -148,6 +175,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "unread",
         what: "300 connections ask, and do not read the answers",
+        door: Door::Herd,
         from: STRANGER,
         connections: 300,
         way: Way::Unread,
@@ -156,6 +184,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "long-lines",
         what: "45 connections send lines without end",
+        door: Door::Herd,
         from: STRANGER,
         connections: 45,
         way: Way::Flood,
@@ -164,14 +193,52 @@ pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
         name: "visitors",
         what: "connections come, say one thing, and go",
+        door: Door::Herd,
         from: STRANGER,
         connections: 16,
         way: Way::Churn,
         says: |_, _| "IAMAT visitor +1+2 1\n".to_owned(),
     },
     Attack {
+        name: "page-requests",
+        what: "200 connections ask for the page, again and again",
+        door: Door::Page,
+        from: STRANGER,
+        connections: 200,
+        way: Way::Flood,
+        says: |_, _| "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned(),
+    },
+    Attack {
+        name: "page-viewers",
+        what: "100 viewers look at the page",
+        door: Door::Page,
+        from: STRANGER,
+        connections: 100,
+        way: Way::Read,
+        says: |_, _| EVENTS.to_owned(),
+    },
+    Attack {
+        name: "page-unread",
+        what: "100 viewers of the page do not read",
+        door: Door::Page,
+        from: STRANGER,
+        connections: 100,
+        way: Way::Blind,
+        says: |_, _| EVENTS.to_owned(),
+    },
+    Attack {
+        name: "page-slowloris",
+        what: "2,000 connections send a request to the page a byte at a time",
+        door: Door::Page,
+        from: STRANGER,
+        connections: 2000,
+        way: Way::Drip,
+        says: |_, _| "GET".to_owned(),
+    },
+    Attack {
         name: "slowloris",
         what: "5,000 connections send their first line a byte at a time",
+        door: Door::Herd,
         from: STRANGER,
         connections: 5000,
         way: Way::Drip,
@@ -189,12 +256,7 @@ pub(crate) fn attack(name: &str, server: SocketAddr, span: Duration) -> Result<S
     match attack.way {
         Way::Flood | Way::Unread => Ok(flood(attack, server, until)),
         Way::Churn => Ok(churn(attack, server, until)),
-        Way::Idle => {
-            let opened: Vec<TcpStream> =
-                (0..attack.connections).filter_map(|_| connect(attack.from, server).ok()).collect();
-            wait(until.saturating_duration_since(Instant::now()));
-            Ok(format!("{} connections", opened.len()))
-        }
+        Way::Read | Way::Blind | Way::Idle => Ok(stay(attack, server, until)),
         Way::Drip => drip(attack, server),
     }
 }
@@ -263,6 +325,37 @@ fn flood(attack: &Attack, server: SocketAddr, until: Instant) -> String {
         }
     }
     format!("{opened} connections, {} MB", bytes / 1_000_000)
+}
+
+/// Connects again whenever a connection has ended, as browsers do.
+fn stay(attack: &Attack, server: SocketAddr, until: Instant) -> String {
+    let mut all: Vec<Option<TcpStream>> = (0..attack.connections).map(|_| None).collect();
+    let (mut opened, mut bytes) = (0, 0);
+    let mut buffer = vec![0; 1 << 18];
+    while Instant::now() < until {
+        for (number, one) in all.iter_mut().enumerate() {
+            let Some(stream) = one else {
+                *one = connect(attack.from, server).ok();
+                opened += usize::from(one.is_some());
+                if let Some(stream) = one {
+                    let _ = stream.write_all((attack.says)(number, 0).as_bytes()); // It may be closed already.
+                }
+                continue;
+            };
+            let found = match attack.way {
+                Way::Blind | Way::Idle => stream.peek(&mut buffer[..1]).map(|count| (count, 0)),
+                _ => stream.read(&mut buffer).map(|count| (count, count)),
+            };
+            match found {
+                Ok((0, _)) => *one = None,
+                Ok((_, read)) => bytes += read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => *one = None,
+            }
+        }
+        wait(Duration::from_millis(5));
+    }
+    format!("{opened} connections, {} kB read", bytes / 1000)
 }
 
 fn churn(attack: &Attack, server: SocketAddr, until: Instant) -> String {

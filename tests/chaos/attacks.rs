@@ -4,7 +4,7 @@
 //! There is no proxy between the servers here: what is measured is a server, and not a proxy. So this is a mode of its
 //! own.
 
-use crate::attackers::{ATTACKS, Attack, NEIGHBOR, attack};
+use crate::attackers::{ATTACKS, Attack, Door, NEIGHBOR, attack};
 use crate::honest::{self, Outcome};
 use crate::network::Network;
 use crate::options::Options;
@@ -41,6 +41,12 @@ const FORGET_SOON: &str = "15s";
 
 /// A herd that keeps what it knows.
 const FORGET_LATE: &str = "7d";
+
+/// Where the page of a server is that listens at this port.
+fn page_at(port: u16) -> SocketAddr {
+    const BESIDE: u16 = 100;
+    (Ipv4Addr::LOCALHOST, port.wrapping_add(BESIDE)).into()
+}
 
 /// What the option for the attacker's process is.
 pub(crate) const ATTACKER: &str = "--attacker";
@@ -95,7 +101,9 @@ pub(crate) fn run(options: &Options, directory: &Path) -> Vec<String> {
 
 impl Herd {
     fn start(options: &Options, directory: &Path) -> Herd {
-        let [store_port, ports @ ..] = free_ports::<6>();
+        // Each server has a page, a hundred ports above its own.
+        let has_page = |ports: &[u16; 6]| ports.iter().all(|port| TcpListener::bind(page_at(*port)).is_ok());
+        let [store_port, ports @ ..] = std::iter::repeat_with(free_ports::<6>).find(has_page).expect("free ports");
         let (lives, network) = (Rc::new(Cell::new(0)), Rc::new(Network::Loopback));
         let server = |(place, (name, _)): (usize, &(&'static str, _))| {
             Server::new(name, ports[place], network.clone(), directory.join("herd.toml"), directory, lives.clone())
@@ -112,7 +120,7 @@ impl Herd {
     }
 
     fn configure(&self, forget: &str) {
-        let mut text = format!("[control]\ndirectory = \"{}\"\n", self.directory.display());
+        let mut text = format!("[page]\n[control]\ndirectory = \"{}\"\n", self.directory.display());
         text += &format!("[limits]\nforget = \"{forget}\"\n[log]\ntotal = 16777216\nfile = 1048576\n");
         text += &self.store.as_ref().map(Store::settings).unwrap_or_default();
         for ((name, _), port) in HERD.iter().zip(self.ports) {
@@ -123,6 +131,14 @@ impl Herd {
             text += &format!("[servers.{name}]\naddress = \"{NEIGHBOR}:{port}\"\nneighbors = {neighbors:?}\n");
         }
         std::fs::write(self.directory.join("herd.toml"), text).expect("a configuration");
+    }
+
+    /// What an attacker connects to.
+    fn door(&self, door: Door) -> SocketAddr {
+        match door {
+            Door::Herd => self.address(VICTIM),
+            Door::Page => page_at(self.ports[VICTIM]),
+        }
     }
 
     fn address(&self, server: usize) -> SocketAddr {
@@ -170,7 +186,7 @@ impl Herd {
         let attacker = Command::new("sh")
             .args(["-c", "ulimit -n $(ulimit -H -n); exec \"$0\" \"$@\""])
             .arg(std::env::current_exe().expect("this program"))
-            .args([ATTACKER, name, &self.address(VICTIM).to_string(), &options.time.as_secs().to_string()])
+            .args([ATTACKER, name, &self.door(attack.door).to_string(), &options.time.as_secs().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

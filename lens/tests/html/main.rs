@@ -22,7 +22,7 @@ mod util {
     use std::time::{Duration, Instant};
 
     /// How long a test waits for a browser.
-    pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
     pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;

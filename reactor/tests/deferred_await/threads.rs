@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Nothing of what is waited for here takes as long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs until `done` has fired.
 fn run_until(reactor: &Reactor, done: Deferred<()>) {

@@ -6,7 +6,7 @@ use reactor::Reactor;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails; never waited for in a test that passes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Takes turns of the loop until `done`. Fails, saying `what` did not happen, when patience ends.
 #[track_caller]

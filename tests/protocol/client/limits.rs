@@ -77,22 +77,22 @@ fn an_address_opens_five_thousand_connections_a_second_while_others_are_connecte
 
 #[test]
 fn the_connections_of_one_address_share_the_lines_of_a_turn() {
-    // One connection has sixteen; sixty-four have as many together as sixteen have.
-    for (connections, most) in [(1, 16), (16, 16), (64, 4), (300, 1)] {
+    // One connection has sixty-four; four have all that an address has, and more of them share it.
+    for (connections, most) in [(1, 64), (4, 64), (16, 16), (64, 4), (300, 1)] {
         let harness = Harness::new();
         let server = start(&harness, Limits::default());
         let mut crowd: Vec<Connection<'_>> = (0..connections).map(|_| harness.connect_from(OTHER, server)).collect();
         let mut alone = harness.connect_from(ONE, server);
         is_served(&mut alone);
         crowd.iter_mut().for_each(is_served); // A share that has changed holds from the next line on.
-        crowd.iter_mut().chain([&mut alone]).for_each(|client| client.try_send(&b"x\n".repeat(40)));
-        let mut left: Vec<usize> = vec![40; connections + 1];
+        crowd.iter_mut().chain([&mut alone]).for_each(|client| client.try_send(&b"x\n".repeat(160)));
+        let mut left: Vec<usize> = vec![160; connections + 1];
         while left.iter().any(|left| *left > 0) {
             harness.turn();
             for (place, client) in crowd.iter_mut().chain([&mut alone]).enumerate() {
                 let lines = client.received().iter().filter(|byte| **byte == b'\n').count();
                 // In the turn in which they arrive, the rest of that turn handles as many again.
-                let most = 2 * if place == connections { 16 } else { most };
+                let most = 2 * if place == connections { 64 } else { most };
                 assert!(lines <= most, "{lines} of {connections}");
                 left[place] -= lines;
             }
@@ -102,10 +102,10 @@ fn the_connections_of_one_address_share_the_lines_of_a_turn() {
         for _ in 0..3 {
             harness.turn();
         }
-        crowd[0].try_send(&b"x\n".repeat(40));
+        crowd[0].try_send(&b"x\n".repeat(160));
         harness.turn();
         let lines = crowd[0].received().iter().filter(|byte| **byte == b'\n').count();
-        assert!((16..=32).contains(&lines), "{lines} of one that was in a crowd of {connections}");
+        assert!((64..=128).contains(&lines), "{lines} of one that was in a crowd of {connections}");
     }
 }
 

@@ -26,7 +26,9 @@ fn an_update_costs_at_most_2e_minus_n_minus_1_messages() {
     let log: String = ALL.iter().map(|name| herd.log(name)).collect();
     for at in &updates {
         let sent = log.lines().filter(|line| line.contains(" to ") && line.ends_with(&format!(" << {at}"))).count();
-        assert!((N - 1..=2 * E - (N - 1)).contains(&sent), "{sent} messages for {at}");
+        let is_about = |line: &&str| line.ends_with(at) || line.contains("eighbor") || line.contains(" link to ");
+        let about = || log.lines().filter(is_about).collect::<Vec<_>>().join("\n");
+        assert!((N - 1..=2 * E - (N - 1)).contains(&sent), "{sent} messages for {at}:\n{}", about());
     }
 }
 
