@@ -1,7 +1,7 @@
 //! [`Herd`]: the paper's five servers as real processes, on free ports.
 
 use crate::util::{Client, Directory, Process, free_port, logs, wait_until};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The servers and their neighbors. Each link is named on one side.
@@ -46,10 +46,18 @@ impl Herd {
         for (name, _) in HERD {
             herd.run(name);
         }
-        wait_until("all links are up", || {
-            let up = HERD.iter().map(|(name, _)| herd.log(name).matches(" is up\n").count());
-            up.sum::<usize>() == LINKS
-        });
+        // Each server knows each of its neighbors in both directions: a message that a neighbor cannot be told from a
+        // stranger's is passed on to that neighbor, too.
+        for what in [("the link to ", " is up"), ("neighbor ", " has connected")] {
+            wait_until("all links are up in both directions", || {
+                let told = |name| -> BTreeSet<String> {
+                    let log = herd.log(name);
+                    let lines = log.lines().filter_map(|line| line.strip_suffix(what.1)?.split_once(what.0));
+                    lines.map(|(_, neighbor)| neighbor.to_owned()).collect()
+                };
+                HERD.iter().map(|(name, _)| told(name).len()).sum::<usize>() == LINKS
+            });
+        }
         herd
     }
 

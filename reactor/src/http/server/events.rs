@@ -74,7 +74,7 @@ impl fmt::Display for Event {
         }
         let mut rest = &self.data[..];
         loop {
-            let end = rest.find(['\r', '\n']);
+            let end = memchr::memchr2(b'\r', b'\n', rest.as_bytes());
             let line = end.map_or(rest, |end| &rest[..end]);
             writeln!(f, "data: {line}")?;
             let Some(end) = end else { break };
