@@ -9,6 +9,8 @@ mod reading;
 #[allow(dead_code, reason = "made for more tests than these")]
 mod redis;
 mod simulated;
+#[path = "../../reactor/tests/util/skip.rs"]
+mod skip;
 mod store;
 #[path = "../util/mod.rs"]
 mod util;
@@ -208,7 +210,7 @@ fn has_no_complaint(text: &str) {
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut promtool = match promtool.spawn() {
         Ok(promtool) => promtool,
-        Err(error) => return println!("SKIPPED: promtool cannot be run: {error}"),
+        Err(error) => return skip::skipped(format_args!("promtool cannot be run: {error}")),
     };
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
