@@ -14,6 +14,8 @@ mod lines;
 mod peers;
 #[path = "../../../tests/util/ports.rs"]
 mod ports;
+#[path = "../../../reactor/tests/util/skip.rs"]
+mod skip;
 mod text;
 
 /// What the browser's driver needs.
