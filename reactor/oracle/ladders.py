@@ -30,6 +30,7 @@ def built(*names):
 def drawn(program, replay, lens, file):
     """What our Deferreds did, and the path of the ladder."""
     happened = subprocess.run([replay, "--trace", file], input=json.dumps(program), check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL,
                               text=True).stdout
     path = subprocess.run([lens, file, "--ladder", "--path"], check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(happened), path.splitlines()
